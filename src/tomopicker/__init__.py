@@ -1,0 +1,3 @@
+"""TomoPicker: every copy of one particle in cryo-electron tomograms, from a handful of clicks."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,61 @@
+"""Writing without half-written files: everything goes to a temporary name beside its place and is renamed.
+
+A full disk, a missing folder or a forbidden one is one line that names the file.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tomopicker.errors import TomoPickerError
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`; rename it to `path` when the block ends without an error.
+
+    Parameters
+    ----------
+    path : Path
+        The file to be written; its folder is made if it is missing.
+
+    Yields
+    ------
+    Path
+        A temporary file with the same suffixes, gone if the block fails.
+
+    Raises
+    ------
+    TomoPickerError
+        If the file cannot be written (permissions, full disk, a folder of that name).
+    """
+    path = Path(path)
+    temporary: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            raise IsADirectoryError("it is a folder")
+        handle, name = tempfile.mkstemp(prefix=".tmp-", suffix=path.name, dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
+        yield temporary
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        temporary.replace(path)
+    except OSError as error:
+        if isinstance(error, FileNotFoundError) and error.filename not in {None, str(temporary), str(path.parent)}:
+            raise
+        reason = error.strerror or str(error)
+        raise TomoPickerError(f"{path}: cannot be written ({reason}); choose another --output or free some space") from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

@@ -1,0 +1,193 @@
+"""Frames and units: the one place where a position changes its unit or its origin.
+
+Inside the program a position is (x, y, z) in Å from the centre of a tomogram's first voxel. Files state positions in
+other units; `PickTable` is what a file says, `locate` makes it a position, `express` makes a position what a file says.
+
+Half-pixel choices, all tested on odd sizes:
+
+- ``VOXEL`` and ``PIXEL`` put 0 at the centre of the first voxel (Warp's rule, and RELION's for ``rlnCoordinate``).
+- ``PIXEL`` of size p and voxels of size v share that zero, so voxel = pixel · p / v. RELION scales so too and ignores
+  the (b - 1) / 2 pixels by which the centre of a voxel binned b times lies off the centre of its first pixel.
+- ``CENTRED_ANGSTROM`` is measured from size / 2 (a fraction for odd sizes), as RELION 5's C++ code has it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
+
+import numpy as np
+import pandas as pd
+
+from tomopicker.errors import TomoPickerError
+from tomopicker.picks import Picks
+from tomopicker.types import Positions, Scores, Shape
+
+
+class Unit(Enum):
+    """What a coordinate column of a file counts."""
+
+    VOXEL = "voxels of the tomogram"
+    PIXEL = "pixels of a stated size"
+    ANGSTROM = "Å from the centre of the first voxel"
+    CENTRED_ANGSTROM = "Å from the centre of the tomogram"
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The geometry positions refer to.
+
+    Parameters
+    ----------
+    shape : Shape
+        (z, y, x) in voxels.
+    voxel_size : float
+        Å.
+    unbinned_size : tuple of float, optional
+        (x, y, z) of the tomogram in pixels of the tilt series, when a project file states it.
+    unbinned_pixel_size : float, optional
+        Å, likewise.
+    """
+
+    shape: Shape
+    voxel_size: float
+    unbinned_size: tuple[float, float, float] | None = None
+    unbinned_pixel_size: float | None = None
+
+    @property
+    def centre(self) -> Positions:
+        """RELION's centre, size / 2, as one row (x, y, z) in Å; from the unbinned size where it is known."""
+        if self.unbinned_size is not None and self.unbinned_pixel_size is not None:
+            return np.asarray([self.unbinned_size], dtype=np.float64) / 2 * self.unbinned_pixel_size
+        return np.asarray([self.shape[::-1]], dtype=np.float64) / 2 * self.voxel_size
+
+
+@dataclass(frozen=True)
+class PickTable:
+    """Positions as a file states them, before any tomogram is known.
+
+    Parameters
+    ----------
+    coordinates : Positions
+        (x, y, z) in `unit`.
+    unit : Unit
+        What the coordinates count.
+    tomograms : array of str, shape (n,)
+        The tomogram of each row as the file names it; empty strings where it names none.
+    scores : array of float, shape (n,)
+        NaN where the file has none.
+    pixel_size : array of float, shape (n,), optional
+        Å per pixel, with `Unit.PIXEL`; NaN where the file does not say (the tomogram's voxel is then meant).
+    extra : DataFrame
+        Every other column of the file, n rows.
+    frames : mapping
+        Frames that the file itself states, by tomogram name (a RELION 5 project does).
+    source : str
+        The file, for messages.
+    """
+
+    coordinates: Positions
+    unit: Unit
+    tomograms: np.ndarray
+    scores: Scores
+    pixel_size: Scores | None = None
+    extra: pd.DataFrame = field(default_factory=pd.DataFrame)
+    frames: Mapping[str, Frame] = field(default_factory=dict)
+    source: str = "picks"
+
+    def __len__(self) -> int:
+        return len(self.coordinates)
+
+    def select(self, rows: np.ndarray) -> "PickTable":
+        """Keep the rows where the mask is True, or those indexed."""
+        return replace(
+            self,
+            coordinates=self.coordinates[rows],
+            tomograms=self.tomograms[rows],
+            scores=self.scores[rows],
+            pixel_size=None if self.pixel_size is None else self.pixel_size[rows],
+            extra=self.extra.iloc[np.arange(len(self))[rows]].reset_index(drop=True),
+        )
+
+
+def voxels_to_angstrom(voxels: Positions, voxel_size: float) -> Positions:
+    """Turn (x, y, z) in voxels, 0 at the centre of the first, into Å from there."""
+    return np.asarray(voxels, dtype=np.float64) * voxel_size
+
+
+def angstrom_to_voxels(angstrom: Positions, voxel_size: float) -> Positions:
+    """Turn (x, y, z) in Å from the centre of the first voxel into voxels."""
+    return np.asarray(angstrom, dtype=np.float64) / voxel_size
+
+
+def locate(table: PickTable, frames: Mapping[str, Frame]) -> Picks:
+    """Turn what a file says into positions in Å.
+
+    Parameters
+    ----------
+    table : PickTable
+        Rows whose `tomograms` are keys of `frames`.
+    frames : mapping
+        The geometry of each tomogram, by name.
+
+    Returns
+    -------
+    Picks
+        In the order of the table.
+
+    Raises
+    ------
+    TomoPickerError
+        If a row's tomogram is not among the frames.
+    """
+    positions = np.array(table.coordinates, dtype=np.float64)
+    for name in dict.fromkeys(table.tomograms.tolist()):
+        if name not in frames:
+            raise TomoPickerError(f"{table.source}: the size and voxel size of tomogram '{name}' are needed; give its file")
+        rows = table.tomograms == name
+        frame = table.frames.get(name, frames[name])
+        if table.unit is Unit.VOXEL:
+            positions[rows] *= frames[name].voxel_size
+        elif table.unit is Unit.PIXEL:
+            sizes = np.full(len(table), np.nan) if table.pixel_size is None else table.pixel_size
+            positions[rows] *= np.where(np.isnan(sizes[rows]), frames[name].voxel_size, sizes[rows])[:, None]
+        elif table.unit is Unit.CENTRED_ANGSTROM:
+            positions[rows] += frame.centre
+    return Picks(positions, table.tomograms, table.scores, table.extra)
+
+
+def express(picks: Picks, frames: Mapping[str, Frame], unit: Unit, pixel_size: float | None = None) -> Positions:
+    """Turn positions in Å into the coordinates a file states; the inverse of `locate`.
+
+    Parameters
+    ----------
+    picks : Picks
+        Positions in Å.
+    frames : mapping
+        The geometry of each tomogram, by name.
+    unit : Unit
+        What the coordinates are to count.
+    pixel_size : float, optional
+        Å per pixel for `Unit.PIXEL`; the tomogram's unbinned pixel, or its voxel, if left out.
+
+    Returns
+    -------
+    Positions
+        (x, y, z), n rows.
+    """
+    coordinates = np.array(picks.positions, dtype=np.float64)
+    for name in picks.tomogram_names:
+        rows = picks.tomograms == name
+        frame = frames[name]
+        if unit is Unit.VOXEL:
+            coordinates[rows] /= frame.voxel_size
+        elif unit is Unit.PIXEL:
+            coordinates[rows] /= pixel_size or frame.unbinned_pixel_size or frame.voxel_size
+        elif unit is Unit.CENTRED_ANGSTROM:
+            coordinates[rows] -= frame.centre
+    return coordinates
+
+
+def outside(voxels: Positions, shape: Shape) -> np.ndarray:
+    """Say which positions, (x, y, z) in voxels, lie outside a volume of shape (z, y, x), half a voxel of rim allowed."""
+    upper = np.asarray(shape[::-1], dtype=np.float64) - 0.5
+    return np.any((voxels < -0.5) | (voxels > upper), axis=1)

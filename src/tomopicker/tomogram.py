@@ -1,0 +1,71 @@
+"""The `Tomogram` value: a lazily read volume, its voxel size and its name.
+
+Opening one belongs to `tomopicker.formats`; nothing here knows a file.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from tomopicker.geometry import Frame
+from tomopicker.types import AnyVolume, Shape, Volume
+
+
+class LazyArray(Protocol):
+    """What a tomogram's data must offer: a shape, a type, and slabs on demand (a memory map does)."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def dtype(self) -> np.dtype: ...
+    def __getitem__(self, key: slice) -> AnyVolume: ...
+
+
+@dataclass(frozen=True)
+class Tomogram:
+    """A tomogram that is read slab by slab.
+
+    Parameters
+    ----------
+    name : str
+        How picks name it: the file's stem.
+    data : LazyArray
+        Voxels as stored, (z, y, x).
+    voxel_size : float
+        Å, the same along the three axes.
+    path : Path, optional
+        The file it came from.
+    inverted : bool
+        True if protein is bright in the file: `slab` then changes the sign, so that protein is dark everywhere else.
+    warnings : tuple of str
+        What its header says that the user should know.
+    """
+
+    name: str
+    data: LazyArray
+    voxel_size: float
+    path: Path | None = None
+    inverted: bool = False
+    warnings: tuple[str, ...] = field(default=())
+
+    @property
+    def shape(self) -> Shape:
+        """(z, y, x) in voxels."""
+        z, y, x = self.data.shape
+        return z, y, x
+
+    @property
+    def frame(self) -> Frame:
+        """The geometry that positions in this tomogram refer to."""
+        return Frame(self.shape, self.voxel_size)
+
+    def slab(self, start: int, stop: int) -> Volume:
+        """Read the sections `start` to `stop` along z as float32, protein dark."""
+        slab = np.array(self.data[start:stop], dtype=np.float32)
+        return np.negative(slab, out=slab) if self.inverted else slab
+
+    def read(self) -> Volume:
+        """Read the whole volume as float32, protein dark."""
+        return self.slab(0, self.shape[0])

@@ -1,0 +1,33 @@
+"""Array types with named axes: volumes are ``z y x``, positions are rows of ``x y z``.
+
+They are checked at run time in the tests (jaxtyping with beartype) and cost nothing elsewhere.
+"""
+
+from typing import TypeAlias
+
+import numpy as np
+from jaxtyping import Bool, Float, Float32, Float64, Int, Int8, Num
+
+Volume: TypeAlias = Float32[np.ndarray, "z y x"]
+"""A tomogram, a working volume or a score volume in memory."""
+
+AnyVolume: TypeAlias = Num[np.ndarray, "z y x"]
+"""A volume as its file stores it: any real type."""
+
+LabelMask: TypeAlias = Int8[np.ndarray, "z y x"]
+"""Labels of voxels: 1 positive, 0 unlabelled, -1 ignored."""
+
+VoxelMask: TypeAlias = Bool[np.ndarray, "z y x"]
+"""True where something holds (inside the lamella, inside a ball)."""
+
+Positions: TypeAlias = Float64[np.ndarray, "n 3"]
+"""Rows of (x, y, z). The name of the argument says the unit."""
+
+Indices: TypeAlias = Int[np.ndarray, "n 3"]
+"""Rows of (z, y, x) array indices."""
+
+Scores: TypeAlias = Float[np.ndarray, " n"]
+"""One score a position."""
+
+Shape: TypeAlias = tuple[int, int, int]
+"""The shape of a volume as (z, y, x)."""
