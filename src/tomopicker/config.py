@@ -1,0 +1,220 @@
+"""Settings: frozen, validated, and resolved before anything runs; two presets give the numbers.
+
+`resolve` merges, in this order, a preset, a settings file and what the user asked for on the command line.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from tomopicker.errors import UsageError
+
+Positive = Annotated[float, Field(gt=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Preprocess(_Frozen):
+    """From tomogram to working volume (section 3.1, and DESIGN's own scale)."""
+
+    clip_sd: Positive = Field(description="clip values further from the mean than this many standard deviations")
+    working_diameter: Positive | None = Field(description="resample so that a particle is this many voxels wide; null: do not")
+
+
+class Labels(_Frozen):
+    """Balls around clicks (section 3.1)."""
+
+    target_fraction: Annotated[float, Field(gt=0, le=1)] = Field(
+        description="radius of the positive ball, as a fraction of the particle's; the shell up to the radius is ignored"
+    )
+
+
+class Patches(_Frozen):
+    """What one training step sees."""
+
+    sampling: Literal["blocks", "two-stream"] = Field(
+        description="blocks: every non-overlapping block once an epoch; two-stream: half around clicks, half uniform"
+    )
+    size: Annotated[int, Field(ge=8)] = Field(description="edge in working voxels")
+    batch: Count = Field(description="patches a step")
+    augment: bool = Field(description="flips, quarter turns about z, gain, offset and noise")
+
+
+class Network(_Frozen):
+    """The voxel classifier (section 3.3)."""
+
+    block: Literal["resunet", "unet", "multires"] = Field(description="two convolutions, with or without residual; or MultiRes")
+    channels: tuple[Count, ...] = Field(min_length=2, description="channels of each level")
+    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(description="probability, after every block")
+
+
+class Objective(_Frozen):
+    """The risk that is minimised (section 3.2)."""
+
+    kind: Literal["kl", "pu", "pn"] = Field(description="KL-regularised, non-negative PU, or positive-negative")
+    balanced: bool = Field(description="PN: weigh positive and unlabelled terms alike instead of by the prior π (eq. 1)")
+    gamma: Literal["none", "fraction", "literal"] = Field(
+        description="scale of the positive terms: 1; 10·|P|/voxels of the batch; 10·|P|/patches of the batch"
+    )
+    kl_weight: Positive = Field(description="λ of eq. 6")
+    kl_direction: Literal["model-prior", "prior-model"] = Field(description="KL(E[f] ‖ π'') as in eq. 6, or KL(π'' ‖ E[f])")
+    prior_denominator: Literal["all", "unlabelled"] = Field(description="π'' divides by |P ∪ U| as in eq. 8, or by |U|")
+    running_mean: Annotated[float, Field(ge=0, lt=1)] = Field(description="memory of the mean over unlabelled voxels; 0: this batch")
+
+
+class Training(_Frozen):
+    """The loop (section 3.3)."""
+
+    steps: Count | None = Field(description="optimiser steps; null: count epochs")
+    epochs: Count | None = Field(description="passes over the blocks; null: count steps")
+    learning_rate: Positive = Field(description="Adam's")
+    schedule: Literal["plateau", "one-cycle"] = Field(description="halve after 5 epochs without improvement; or warm up, then decay")
+    weight_decay: Annotated[float, Field(ge=0)] = Field(description="decoupled weight decay")
+    ema: Annotated[float, Field(ge=0, lt=1)] = Field(description="decay of the moving average of the weights; 0: none")
+    hold_out: Annotated[float, Field(ge=0, lt=1)] = Field(description="share of the clicks held out without a validation tomogram")
+
+
+class Inference(_Frozen):
+    """From working volume to score volume (section 3.4)."""
+
+    tile: Annotated[int, Field(ge=8)] = Field(description="edge of a tile's core in working voxels")
+    halo: Annotated[int, Field(ge=0)] = Field(description="context around the core, computed and thrown away")
+
+
+class Picking(_Frozen):
+    """From score volume to picks (section 3.4)."""
+
+    peaks: Literal["greedy", "local"] = Field(description="the paper's greedy loop; or local maxima with sub-voxel centres")
+    min_distance_fraction: Positive = Field(description="least distance of two picks, as a fraction of the particle's radius")
+    smoothing_fraction: Annotated[float, Field(ge=0)] = Field(description="sd of the Gaussian over the scores, likewise")
+
+
+class Settings(_Frozen):
+    """Everything that decides what a training run computes, and how its scores become picks."""
+
+    preset: Literal["default", "paper"]
+    particle_diameter: Positive = Field(description="Å")
+    expected_particles: Positive | None = Field(default=None, description="particles in a training tomogram; null: estimated")
+    seed: Annotated[int, Field(ge=0)] = 0
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    preprocess: Preprocess
+    labels: Labels
+    patches: Patches
+    network: Network
+    objective: Objective
+    training: Training
+    inference: Inference
+    picking: Picking
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Settings":
+        divisor = 2 ** (len(self.network.channels) - 1)
+        for name, value in {
+            "patches.size": self.patches.size, "inference.tile": self.inference.tile, "inference.halo": self.inference.halo,
+        }.items():
+            if value % divisor:
+                raise ValueError(f"{name} must be a multiple of {divisor} for {len(self.network.channels)} levels, not {value}")
+        if (self.training.steps is None) == (self.training.epochs is None):
+            raise ValueError("training needs either steps or epochs")
+        if self.patches.sampling == "two-stream" and self.patches.batch < 2:
+            raise ValueError("patches.batch must be at least 2: one patch around a click, one anywhere")
+        return self
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "default": {
+        "preprocess": {"clip_sd": 4.0, "working_diameter": 12.0},
+        "labels": {"target_fraction": 0.5},
+        "patches": {"sampling": "two-stream", "size": 24, "batch": 32, "augment": True},
+        "network": {"block": "resunet", "channels": (16, 32, 64), "dropout": 0.0},
+        "objective": {
+            "kind": "pu", "balanced": True, "gamma": "none", "kl_weight": 1.0, "kl_direction": "prior-model",
+            "prior_denominator": "unlabelled", "running_mean": 0.9,
+        },
+        "training": {
+            "steps": 300, "epochs": None, "learning_rate": 3e-3, "schedule": "one-cycle", "weight_decay": 1e-4, "ema": 0.98,
+            "hold_out": 0.2,
+        },
+        "inference": {"tile": 96, "halo": 12},
+        "picking": {"peaks": "local", "min_distance_fraction": 1.4, "smoothing_fraction": 0.2},
+    },
+    "paper": {
+        "preprocess": {"clip_sd": 3.0, "working_diameter": None},
+        "labels": {"target_fraction": 1.0},
+        "patches": {"sampling": "blocks", "size": 24, "batch": 8, "augment": False},
+        "network": {"block": "resunet", "channels": (32, 64, 128, 256), "dropout": 0.0},
+        "objective": {
+            "kind": "kl", "balanced": False, "gamma": "none", "kl_weight": 1.0, "kl_direction": "model-prior",
+            "prior_denominator": "all", "running_mean": 0.0,
+        },
+        "training": {
+            "steps": None, "epochs": 20, "learning_rate": 2e-3, "schedule": "plateau", "weight_decay": 0.0, "ema": 0.0,
+            "hold_out": 0.2,
+        },
+        "inference": {"tile": 24, "halo": 0},
+        "picking": {"peaks": "greedy", "min_distance_fraction": 1.0, "smoothing_fraction": 0.0},
+    },
+}  # fmt: skip
+
+
+def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        merged[key] = _merge(merged[key], value) if isinstance(value, dict) and isinstance(merged.get(key), dict) else value
+    if over.get("steps") is not None and over.get("epochs") is None:
+        merged["epochs"] = None
+    if over.get("epochs") is not None and over.get("steps") is None:
+        merged["steps"] = None
+    return merged
+
+
+def read_settings_file(path: Path) -> dict[str, Any]:
+    """Read a YAML file of settings: any part of `Settings`, nested as there.
+
+    Raises
+    ------
+    UsageError
+        If the file is missing, is not YAML, or is not a mapping.
+    """
+    try:
+        loaded = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}); give another --config") from error
+    except yaml.YAMLError as error:
+        raise UsageError(f"{path}: is not YAML ({str(error).splitlines()[0]}); mend it or leave out --config") from error
+    if not isinstance(loaded, dict):
+        raise UsageError(f"{path}: must be a mapping of settings such as 'training: {{steps: 200}}'")
+    return loaded
+
+
+def resolve(asked: dict[str, Any], config: dict[str, Any] | None = None) -> Settings:
+    """Merge a preset, a settings file and what was asked for into settings.
+
+    Parameters
+    ----------
+    asked : dict
+        Nested like `Settings`; wins over `config`, which wins over the preset that either names.
+    config : dict, optional
+        What a settings file holds.
+
+    Raises
+    ------
+    UsageError
+        One line that names the first setting that cannot be.
+    """
+    config = config or {}
+    preset = asked.get("preset") or config.get("preset") or "default"
+    if preset not in PRESETS:
+        raise UsageError(f"there is no preset '{preset}'; use {' or '.join(PRESETS)}")
+    try:
+        return Settings.model_validate(_merge(_merge({"preset": preset, **PRESETS[preset]}, config), asked))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "settings"
+        raise UsageError(f"{place}: {first['msg'].removeprefix('Value error, ')}") from error

@@ -1,0 +1,1 @@
+"""Arrays in, arrays out: preprocessing, label masks, patches and augmentation."""

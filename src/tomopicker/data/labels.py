@@ -1,0 +1,48 @@
+"""Balls and label masks (section 3.1): which voxels are positive, which unlabelled, which ignored."""
+
+import numpy as np
+
+from tomopicker.types import Indices, LabelMask, Positions, Shape
+
+POSITIVE, UNLABELLED, IGNORED = 1, 0, -1
+
+
+def ball_offsets(radius: float) -> Indices:
+    """Give the (z, y, x) offsets of all voxels no further than `radius` voxels from the origin."""
+    reach = int(np.floor(radius))
+    grid = np.mgrid[-reach : reach + 1, -reach : reach + 1, -reach : reach + 1].reshape(3, -1).T
+    return grid[(grid**2).sum(axis=1) <= radius**2]
+
+
+def label_mask(shape: Shape, positions: Positions, radius: float, target_fraction: float = 1.0) -> LabelMask:
+    """Label the voxels around clicks.
+
+    Parameters
+    ----------
+    shape : Shape
+        (z, y, x) of the working volume.
+    positions : Positions
+        (x, y, z) of the clicks in working voxels; a ball may reach over the border, where it is cut.
+    radius : float
+        The particle's, in working voxels.
+    target_fraction : float
+        Voxels nearer than this fraction of the radius are positive; those between it and the radius are ignored.
+
+    Returns
+    -------
+    LabelMask
+        1 positive, 0 unlabelled, -1 ignored.
+    """
+    mask = np.zeros(shape, dtype=np.int8)
+    if target_fraction < 1:
+        _paint(mask, positions, radius, IGNORED)
+    _paint(mask, positions, max(1.0, radius * target_fraction), POSITIVE)
+    return mask
+
+
+def _paint(mask: LabelMask, positions: Positions, radius: float, value: int) -> None:
+    offsets = ball_offsets(radius)
+    for centre in np.round(positions[:, ::-1]).astype(int):
+        voxels = offsets + centre
+        inside = np.all((voxels >= 0) & (voxels < mask.shape), axis=1)
+        mask[tuple(voxels[inside].T)] = value

@@ -1,0 +1,141 @@
+"""From tomogram to working volume: resample to the particle's own scale, standardise, clip, standardise (section 3.1)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tomopicker.errors import TomoPickerError
+from tomopicker.tomogram import Tomogram
+from tomopicker.types import Positions, Shape, Volume
+
+SLAB_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True)
+class WorkingVolume:
+    """A preprocessed volume and how its voxels lie in the tomogram.
+
+    Parameters
+    ----------
+    data : Volume
+        (z, y, x), mean 0, standard deviation 1.
+    voxel_size : float
+        Å, of the working voxels.
+    ratio : float
+        Working voxel size over the tomogram's. Their first voxels share an edge, not a centre.
+    """
+
+    data: Volume
+    voxel_size: float
+    ratio: float
+
+    def from_angstrom(self, positions: Positions) -> Positions:
+        """Turn (x, y, z) in Å from the centre of the tomogram's first voxel into working voxels."""
+        native = self.voxel_size / self.ratio
+        return (np.asarray(positions, dtype=np.float64) / native + 0.5) / self.ratio - 0.5
+
+    def to_angstrom(self, voxels: Positions) -> Positions:
+        """Turn (x, y, z) in working voxels into Å from the centre of the tomogram's first voxel."""
+        native = self.voxel_size / self.ratio
+        return ((np.asarray(voxels, dtype=np.float64) + 0.5) * self.ratio - 0.5) * native
+
+
+def working_voxel_size(voxel_size: float, particle_diameter: float, working_diameter: float | None) -> float:
+    """Choose the working voxel size for a training tomogram, in Å.
+
+    A whole multiple of the tomogram's voxel, so that a particle is nearly `working_diameter` voxels wide, and never finer
+    than the tomogram.
+    """
+    if working_diameter is None:
+        return voxel_size
+    return voxel_size * max(1, round(particle_diameter / working_diameter / voxel_size))
+
+
+def preprocess(tomogram: Tomogram, voxel_size: float, clip_sd: float) -> WorkingVolume:
+    """Make the working volume of a tomogram, reading it slab by slab.
+
+    Parameters
+    ----------
+    tomogram : Tomogram
+        Of any voxel size.
+    voxel_size : float
+        Å, of the working volume.
+    clip_sd : float
+        Values further than this many standard deviations from the mean are clipped.
+
+    Returns
+    -------
+    WorkingVolume
+
+    Raises
+    ------
+    TomoPickerError
+        If the tomogram holds NaN or infinity, or is constant.
+    """
+    ratio = voxel_size / tomogram.voxel_size
+    if abs(ratio - 1) < 1e-3:
+        ratio = 1.0
+    data = _resample(tomogram, ratio)
+    name = tomogram.path or tomogram.name
+    _standardise(data, str(name))
+    np.clip(data, -clip_sd, clip_sd, out=data)
+    _standardise(data, str(name))
+    return WorkingVolume(data, voxel_size, ratio)
+
+
+def _standardise(data: Volume, name: str) -> None:
+    mean, sd = float(data.mean(dtype=np.float64)), float(data.std(dtype=np.float64))
+    if not sd > 1e-6 * max(abs(mean), 1e-30):
+        raise TomoPickerError(f"{name}: all voxels are the same; give a reconstruction, not an empty volume")
+    data -= np.float32(mean)
+    data /= np.float32(sd)
+
+
+def _sections(shape: Shape) -> int:
+    return max(1, SLAB_BYTES // (4 * shape[1] * shape[2]))
+
+
+def _resample(tomogram: Tomogram, ratio: float) -> Volume:
+    shape = tomogram.shape
+    along_z, along_y, along_x = (resampling_matrix(edge, ratio) for edge in shape)
+    resampled = np.zeros((len(along_z), len(along_y), len(along_x)), dtype=np.float32)
+    step = _sections(shape)
+    for start in range(0, shape[0], step):
+        slab = tomogram.slab(start, min(start + step, shape[0]))
+        if not np.isfinite(slab.min()) or not np.isfinite(slab.max()):
+            raise TomoPickerError(
+                f"{tomogram.path or tomogram.name}: holds NaN or infinity near section {start}; "
+                "reconstruct it again or replace these voxels by the mean"
+            )
+        if ratio == 1:
+            resampled[start : start + len(slab)] = slab
+            continue
+        small = along_y @ (slab @ along_x.T)
+        weights = along_z[:, start : start + len(slab)]
+        rows = np.flatnonzero(weights.any(axis=1))
+        resampled[rows] += np.tensordot(weights[rows], small, axes=1)
+    return resampled
+
+
+def resampling_matrix(edge: int, ratio: float) -> np.ndarray:
+    """Weights of anti-aliased linear resampling along one axis.
+
+    Parameters
+    ----------
+    edge : int
+        Voxels along the axis.
+    ratio : float
+        New voxel size over old. The outer edges of the first voxels coincide.
+
+    Returns
+    -------
+    array, shape (new edge, edge), float32
+        Rows sum to 1.
+    """
+    new_edge = max(1, round(edge / ratio))
+    centres = (np.arange(new_edge) + 0.5) * ratio - 0.5
+    width = max(1.0, ratio)
+    weights = np.maximum(0, 1 - np.abs(np.arange(edge)[None, :] - centres[:, None]) / width)
+    empty = ~weights.any(axis=1)
+    weights[empty, np.clip(np.round(centres[empty]).astype(int), 0, edge - 1)] = 1
+    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)

@@ -1,0 +1,1 @@
+"""The two loops, training and inference, and the model file between them."""

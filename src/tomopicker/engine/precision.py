@@ -1,0 +1,56 @@
+"""Which device, and which arithmetic, a run uses: bfloat16 where the hardware multiplies it, float32 elsewhere."""
+
+import contextlib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import torch
+
+from tomopicker.errors import UsageError
+
+
+def choose_device(asked: str | None) -> torch.device:
+    """Give the device asked for, or the best there is.
+
+    Raises
+    ------
+    UsageError
+        If the device asked for is not there.
+    """
+    if asked in {None, "auto"}:
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(str(asked))
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UsageError(f"--device {asked}: not available here ({reason}); use --device cpu") from error
+    return device
+
+
+@cache
+def _cpu_multiplies_bfloat16() -> bool:
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="ignore")
+    except OSError:
+        return False
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def uses_bfloat16(precision: str, device: torch.device) -> bool:
+    """Say whether bfloat16 is used: always or never if asked for, by the hardware's word with ``auto``."""
+    if precision != "auto":
+        return precision == "bfloat16"
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return device.type == "cpu" and _cpu_multiplies_bfloat16()
+
+
+@contextlib.contextmanager
+def arithmetic(precision: str, device: torch.device) -> Iterator[None]:
+    """Run a block in the arithmetic that `uses_bfloat16` chooses."""
+    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=uses_bfloat16(precision, device)):
+        yield

@@ -1,0 +1,99 @@
+"""Inference: score a working volume tile by tile, each with a halo of context, in bounded memory (section 3.4)."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from torch import nn
+
+from tomopicker.engine.precision import arithmetic
+from tomopicker.types import Shape, Volume
+
+Progress = Callable[[int, int], None]
+
+
+def tiles(shape: Shape, core: int, halo: int, divisor: int) -> Iterator[tuple[tuple[slice, ...], tuple[slice, ...]]]:
+    """Cut a volume into cores that cover it once, as even as the divisor allows.
+
+    Parameters
+    ----------
+    shape : Shape
+        (z, y, x).
+    core : int
+        Largest edge of a core.
+    halo : int
+        Voxels of context on each side.
+    divisor : int
+        Cores start and end at multiples of it, so that every tile pools the same voxels together.
+
+    Yields
+    ------
+    read, core : tuple of slice
+        The region to read, in coordinates that may reach beyond the volume, and the core.
+    """
+    starts = []
+    for edge in shape:
+        pieces = -(-edge // core)
+        step = -(-edge // (pieces * divisor)) * divisor
+        starts.append([(start, start + step) for start in range(0, edge, step)])
+    for z in starts[0]:
+        for y in starts[1]:
+            for x in starts[2]:
+                yield tuple(slice(a - halo, b + halo) for a, b in (z, y, x)), tuple(slice(a, b) for a, b in (z, y, x))
+
+
+def read_padded(volume: Volume, region: tuple[slice, ...], reflect: bool) -> Volume:
+    """Read a region that may reach beyond the volume: mirrored there, or 0, the mean."""
+    inside = tuple(slice(max(0, r.start), min(edge, r.stop)) for r, edge in zip(region, volume.shape, strict=True))
+    missing = [(i.start - r.start, r.stop - i.stop) for r, i in zip(region, inside, strict=True)]
+    piece = volume[inside]
+    if not any(before or after for before, after in missing):
+        return piece
+    return np.pad(piece, missing, mode="symmetric" if reflect else "constant")
+
+
+def score_volume(
+    network: nn.Module,
+    volume: Volume,
+    *,
+    core: int,
+    halo: int,
+    device: torch.device,
+    precision: str = "auto",
+    progress: Progress | None = None,
+) -> Volume:
+    """Score every voxel of a working volume.
+
+    Parameters
+    ----------
+    network : Module
+        In evaluation mode afterwards.
+    volume : Volume
+        Working volume, (z, y, x).
+    core, halo : int
+        Edge of a tile's core, and the context around it; a halo of 0 is the paper's non-overlapping inference.
+    device : torch.device
+        Where the network is.
+    precision : {"auto", "float32", "bfloat16"}
+        Arithmetic.
+    progress : callable, optional
+        Called with the tiles done and their number.
+
+    Returns
+    -------
+    Volume
+        Logits, of the shape of `volume`.
+    """
+    network.eval()
+    scores = np.empty(volume.shape, dtype=np.float32)
+    divisor = int(getattr(network, "divisor", 1))
+    jobs = list(tiles(volume.shape, core, halo, divisor))
+    with torch.inference_mode(), arithmetic(precision, device):
+        for done, (region, target) in enumerate(jobs):
+            patch = torch.from_numpy(np.ascontiguousarray(read_padded(volume, region, reflect=halo > 0))).to(device)
+            tile = network(patch[None, None].contiguous(memory_format=torch.channels_last_3d))[0, 0]
+            kept = tuple(slice(halo, halo + min(t.stop, edge) - t.start) for t, edge in zip(target, volume.shape, strict=True))
+            scores[target] = tile[kept].float().cpu().numpy()
+            if progress:
+                progress(done + 1, len(jobs))
+    return scores

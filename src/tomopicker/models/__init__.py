@@ -1,0 +1,1 @@
+"""The voxel classifiers (section 3.3)."""

@@ -1,0 +1,70 @@
+"""Convolution blocks of the classifier (section 3.3): plain, residual and MultiRes."""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+Features = Float[Tensor, "batch channels z y x"]
+
+
+def _convolution(inputs: int, outputs: int, kernel: int = 3) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv3d(inputs, outputs, kernel, padding=kernel // 2, bias=False),
+        nn.BatchNorm3d(outputs),
+        nn.ReLU(inplace=True),
+    )
+
+
+class UNetBlock(nn.Module):
+    """Two 3×3×3 convolutions, each with batch normalisation and ReLU."""
+
+    def __init__(self, inputs: int, outputs: int):
+        super().__init__()
+        self.first = _convolution(inputs, outputs)
+        self.second = _convolution(outputs, outputs)
+
+    def forward(self, features: Features) -> Features:
+        return self.second(self.first(features))  # type: ignore[no-any-return]
+
+
+class ResUNetBlock(UNetBlock):
+    """The same with a residual: the first convolution's output is added, as the block's input has other channels."""
+
+    def forward(self, features: Features) -> Features:
+        first = self.first(features)
+        return first + self.second(first)  # type: ignore[no-any-return]
+
+
+class MultiResBlock(nn.Module):
+    """MultiRes block (Ibtehaz and Rahman, Neural Networks 121, 2020), in 3D.
+
+    Three 3×3×3 convolutions in a row of about 1/6, 1/3 and 1/2 of the channels; their outputs side by side, plus a 1×1×1
+    convolution of the input. The widths sum to `outputs` exactly, where the publication takes 1.67 times its U-Net's.
+    """
+
+    def __init__(self, inputs: int, outputs: int):
+        super().__init__()
+        small, middle = max(1, outputs // 6), max(1, outputs // 3)
+        large = max(1, outputs - small - middle)
+        self.first = _convolution(inputs, small)
+        self.second = _convolution(small, middle)
+        self.third = _convolution(middle, large)
+        self.shortcut = nn.Sequential(
+            nn.Conv3d(inputs, small + middle + large, 1, bias=False), nn.BatchNorm3d(small + middle + large)
+        )
+        self.normalise = nn.BatchNorm3d(small + middle + large)
+
+    def forward(self, features: Features) -> Features:
+        first = self.first(features)
+        second = self.second(first)
+        side_by_side = self.normalise(torch.cat([first, second, self.third(second)], dim=1))
+        return torch.relu(side_by_side + self.shortcut(features))
+
+
+BLOCKS: dict[str, Callable[[int, int], nn.Module]] = {
+    "unet": UNetBlock,
+    "resunet": ResUNetBlock,
+    "multires": MultiResBlock,
+}

@@ -1,0 +1,151 @@
+"""The three objectives of section 3.2, on the logits of positive and of unlabelled voxels.
+
+Each takes two flat tensors, so that which voxels count is settled before (a shell may be ignored, the unlabelled ones may
+come from another stream of patches). A batch without positive voxels leaves the positive terms out.
+"""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import softplus
+
+Logits = Float[Tensor, " voxels"]
+Scalar = Float[Tensor, ""]
+
+
+def gamma(reading: str, positive_voxels: int, batch_voxels: int, batch_patches: int) -> float:
+    """Scale of the positive terms, γ = 10·|P|/bs of section 3.3, in one of its readings.
+
+    Parameters
+    ----------
+    reading : {"none", "fraction", "literal"}
+        1; 10·|P_b| over the voxels of the batch; 10·|P_b| over its patches, as the text has it.
+    positive_voxels, batch_voxels, batch_patches : int
+        Counts in this batch.
+    """
+    if reading == "none" or positive_voxels == 0:
+        return 1.0
+    return 10 * positive_voxels / (batch_voxels if reading == "fraction" else batch_patches)
+
+
+def positive_cost(logits: Logits) -> Scalar:
+    """E[L(f(x), 1)] of eq. 3: the cost of calling these voxels particle."""
+    return softplus(-logits).mean()
+
+
+def negative_cost(logits: Logits) -> Scalar:
+    """E[L(f(x), 0)] of eq. 3: the cost of calling these voxels background."""
+    return softplus(logits).mean()
+
+
+def pn_risk(positive: Logits, unlabelled: Logits, prior: float, scale: float = 1.0) -> Scalar:
+    """Positive-negative risk, eq. 1: every unlabelled voxel counts as background.
+
+    Parameters
+    ----------
+    positive, unlabelled : Logits
+        Of the voxels of P and of U; P may be empty.
+    prior : float
+        π of eq. 2, or 1/2 for balanced terms.
+    scale : float
+        γ.
+    """
+    risk = (1 - prior) * negative_cost(unlabelled)
+    if positive.numel():
+        risk = risk + prior * scale * positive_cost(positive)
+    return risk
+
+
+def nnpu_risk(
+    positive: Logits, unlabelled: Logits, prior: float, scale: float = 1.0, background: float | None = None
+) -> tuple[Scalar, bool]:
+    """Non-negative PU risk, eq. 4 and 5, with its two gradient branches.
+
+    Where the background risk R_U⁻ - π'·R_P⁻ is not negative, the value is eq. 5. Where it is, the value is
+    π'·R_P⁻ - R_U⁻, whose descent undoes the over-fit.
+
+    Parameters
+    ----------
+    positive, unlabelled : Logits
+        Of the voxels of P and of U; P may be empty.
+    prior : float
+        π' of eq. 4.
+    scale : float
+        γ.
+    background : float, optional
+        The background risk to choose the branch by, such as a running mean; this batch's own if left out.
+
+    Returns
+    -------
+    risk : scalar
+        To be minimised.
+    corrected : bool
+        True in the second branch.
+    """
+    unlabelled_negative = negative_cost(unlabelled)
+    if not positive.numel():
+        return unlabelled_negative, False
+    positive_negative = prior * scale * negative_cost(positive)
+    difference = unlabelled_negative - positive_negative
+    if (float(difference.detach()) if background is None else background) >= 0:
+        return prior * scale * positive_cost(positive) + difference, False
+    return -difference, True
+
+
+def background_risk(positive: Logits, unlabelled: Logits, prior: float, scale: float = 1.0) -> float:
+    """R_U⁻ - π'·R_P⁻ of one batch, the quantity whose sign chooses the branch of `nnpu_risk`."""
+    risk = negative_cost(unlabelled.detach())
+    if positive.numel():
+        risk = risk - prior * scale * negative_cost(positive.detach())
+    return float(risk)
+
+
+def bernoulli_kl(p: Scalar, q: Scalar) -> Scalar:
+    """KL(p ‖ q) of eq. 7 between two Bernoulli distributions, finite at the ends."""
+    tiny = torch.finfo(torch.float32).tiny
+    p, q = p.clamp(tiny, 1 - 1e-7), q.clamp(tiny, 1 - 1e-7)
+    return p * (p / q).log() + (1 - p) * (torch.log1p(-p) - torch.log1p(-q))
+
+
+def kl_risk(
+    positive: Logits,
+    unlabelled: Logits,
+    prior: float,
+    scale: float = 1.0,
+    weight: float = 1.0,
+    direction: str = "model-prior",
+    expectation: float | None = None,
+) -> Scalar:
+    """KL-regularised risk, eq. 6: the mean score over U is held at the prior.
+
+    Parameters
+    ----------
+    positive, unlabelled : Logits
+        Of the voxels of P and of U; P may be empty.
+    prior : float
+        π'' of eq. 8.
+    scale : float
+        γ.
+    weight : float
+        λ.
+    direction : {"model-prior", "prior-model"}
+        KL(E_U[f] ‖ π''), or KL(π'' ‖ E_U[f]).
+    expectation : float, optional
+        The value of E_U[f] to take the divergence at, such as a running mean; the gradient flows through this batch's.
+    """
+    mean = torch.sigmoid(unlabelled).mean()
+    if expectation is not None:
+        mean = mean + (expectation - mean.detach())
+    target = torch.full_like(mean, prior)
+    divergence = bernoulli_kl(mean, target) if direction == "model-prior" else bernoulli_kl(target, mean)
+    risk = weight * divergence
+    if positive.numel():
+        risk = risk + scale * positive_cost(positive)
+    return risk
+
+
+def running_mean(previous: float | None, value: float, memory: float) -> float:
+    """Mix a batch's value into its running mean; the first batch starts it."""
+    return value if previous is None or math.isnan(previous) else memory * previous + (1 - memory) * value
