@@ -1,0 +1,209 @@
+"""Local maxima of a smoothed score volume and their sub-voxel places: the candidates of the default picking."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from typing import TypeAlias
+
+import numpy as np
+from jaxtyping import Bool, Float, Float32, Float64, Int64
+from scipy import ndimage
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
+
+from tomopicker.types import Indices, Shape, Volume, VoxelMask
+
+Slab: TypeAlias = Float32[np.ndarray, "slab y x"]
+"""Some planes of a volume."""
+
+SLAB_VOXELS = 2**25
+"""Voxels smoothed at a time, without the halo (128 MiB as float32)."""
+
+
+def _cube(half: int) -> Int64[np.ndarray, "m 3"]:
+    """Give the offsets (z, y, x) of a cube of 2·half + 1 voxels."""
+    steps = range(-half, half + 1)
+    return np.array(list(product(steps, steps, steps)), dtype=np.int64)
+
+
+def _fit_matrix(window: Int64[np.ndarray, "m 3"]) -> Float64[np.ndarray, "9 m"]:
+    """Give the matrix from a window's values to gradient (z, y, x) and second derivatives (zz, yy, xx, zy, zx, yx)."""
+    z, y, x = window.T.astype(np.float64)
+    design = np.stack([np.ones(len(window)), z, y, x, z * z / 2, y * y / 2, x * x / 2, z * y, z * x, y * x], axis=1)
+    fit: Float64[np.ndarray, "9 m"] = np.linalg.pinv(design)[1:]
+    return fit
+
+
+_FIT_HALF = 2
+_NEIGHBOURS = _cube(1)
+_CROSS = np.array([[0, 0, 0], [-1, 0, 0], [1, 0, 0], [0, -1, 0], [0, 1, 0], [0, 0, -1], [0, 0, 1]])
+_WINDOW = _cube(_FIT_HALF)
+_FIT = _fit_matrix(_WINDOW)
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Local maxima before suppression: voxel (z, y, x), refined position (z, y, x) in voxels, smoothed score."""
+
+    indices: Indices
+    positions: Float64[np.ndarray, "n 3"]
+    scores: Float32[np.ndarray, " n"]
+
+
+def local_maxima(score: Volume, smoothing: float, limit: np.float32, mask: VoxelMask | None) -> Candidates:
+    """Find and refine the local maxima of the smoothed score: steps 1 to 3 of `tomopicker.picking.peaks.local_peaks`.
+
+    They come slab by slab; the halo makes them agree with the whole volume at once.
+    """
+    shape: Shape = (score.shape[0], score.shape[1], score.shape[2])
+    fill = _fill_value(score)
+    indices, positions, scores = [], [], []
+    for start, stop in _slabs(shape):
+        # The window of the fit at the border of the volume reaches 4 voxels to one side.
+        low, high = max(start - 2 * _FIT_HALF, 0), min(stop + 2 * _FIT_HALF, shape[0])
+        smooth = _smooth(score, (low, high), smoothing, fill)
+        inside = None if mask is None else mask[start:stop]
+        voxels = _exceeding(smooth, (start - low, stop - low), limit, inside)
+        offset = np.array([low, 0, 0])
+        moved = _refine(smooth, voxels) + offset
+        scores.append(smooth[tuple(voxels.T)])
+        indices.append(voxels + offset)
+        positions.append(_back_into(mask, moved, voxels + offset))
+    found = Candidates(np.concatenate(indices), np.concatenate(positions), np.concatenate(scores))
+    return _merge_plateaus(found, mask)
+
+
+def _slabs(shape: Shape) -> Iterator[tuple[int, int]]:
+    """Cut the volume along z into ranges of about `SLAB_VOXELS`."""
+    thickness = max(1, SLAB_VOXELS // (shape[1] * shape[2]))
+    for start in range(0, shape[0], thickness):
+        yield start, min(start + thickness, shape[0])
+
+
+def _fill_value(score: Volume) -> np.float32 | None:
+    """Give the lowest finite score, to stand in for what is not finite; None if there is nothing to fill."""
+    lowest, clean = np.inf, True
+    for plane in score:
+        # The least and the greatest are finite only if all are: two fast passes instead of a mask.
+        if np.isfinite(plane.min()) and np.isfinite(plane.max()):
+            lowest = min(lowest, float(plane.min()))
+            continue
+        clean = False
+        lowest = min(lowest, float(plane.min(where=np.isfinite(plane), initial=np.inf)))
+    if clean:
+        return None
+    return np.float32(lowest if np.isfinite(lowest) else 0)
+
+
+def _smooth(score: Volume, planes: tuple[int, int], smoothing: float, fill: np.float32 | None) -> Slab:
+    """Give the planes (first, end) of the smoothed score."""
+    low, high = planes
+    kernel = int(4 * smoothing + 0.5)
+    first, last = max(low - kernel, 0), min(high + kernel, len(score))
+    slab = np.asarray(score[first:last], dtype=np.float32)
+    if fill is not None:
+        slab = np.where(np.isfinite(slab), slab, fill)
+    if smoothing > 0:
+        slab = ndimage.gaussian_filter(slab, smoothing, mode="nearest", truncate=kernel / smoothing)
+    return slab[low - first : high - first]
+
+
+def _exceeding(
+    smooth: Volume, planes: tuple[int, int], limit: np.float32, mask: Bool[np.ndarray, "core y x"] | None
+) -> Indices:
+    """Give the voxels of the planes (first, end) above the limit that no neighbour exceeds, unless all are equal."""
+    start, stop = planes
+    low, high = max(start - 1, 0), min(stop + 1, len(smooth))
+    highest = ndimage.maximum_filter(smooth[low:high], size=3, mode="nearest")[start - low : stop - low]
+    core = smooth[start:stop]
+    peaks = (core == highest) & (core > limit)
+    if mask is not None:
+        peaks &= mask
+    found = np.argwhere(peaks) + np.array([start, 0, 0])
+    rough = np.ones(len(found), dtype=np.bool_)
+    for part in _parts(len(found)):
+        rough[part] = _values(smooth, found[part], _NEIGHBOURS).min(axis=1) < smooth[tuple(found[part].T)]
+    return np.asarray(found[rough])
+
+
+def _refine(smooth: Volume, found: Indices) -> Float64[np.ndarray, "n 3"]:
+    """Move each maximum to the top of the quadratic fitted to the 5³ voxels around it; (z, y, x), voxels.
+
+    At the border the window is moved inwards, not the peak. Where the fit has no top inside the volume within a voxel
+    an axis (a peak cut by the border, a volume thinner than the window), one parabola an axis through three voxels
+    serves.
+    """
+    positions = np.empty(found.shape)
+    last = np.array(smooth.shape) - 1
+    thick = min(smooth.shape) > 2 * _FIT_HALF
+    for part in _parts(len(found)):
+        voxels = found[part]
+        moved = voxels + _parabola_tops(smooth, voxels)
+        if thick:
+            centres = np.clip(voxels, _FIT_HALF, last - _FIT_HALF)
+            tops = centres + _tops(_values(smooth, centres, _WINDOW).astype(np.float64) @ _FIT.T)
+            # Comparing with NaN, where there is no top, is false.
+            near = ((np.abs(tops - voxels) <= 1) & (tops >= 0) & (tops <= last)).all(axis=1)
+            moved[near] = tops[near]
+        positions[part] = moved
+    return positions
+
+
+def _parabola_tops(smooth: Volume, voxels: Indices) -> Float64[np.ndarray, "n 3"]:
+    """Give the offset to the top of the parabola through three voxels along each axis: within ±0.5, 0 at the border."""
+    values = _values(smooth, voxels, _CROSS).astype(np.float64)
+    middle, below, above = values[:, :1], values[:, 1::2], values[:, 2::2]
+    curvature = 2 * middle - below - above
+    inside = (voxels > 0) & (voxels < np.array(smooth.shape) - 1) & (curvature > 0)
+    return np.divide(above - below, 2 * curvature, out=np.zeros(curvature.shape), where=inside)
+
+
+def _tops(fits: Float[np.ndarray, "n 9"]) -> Float64[np.ndarray, "n 3"]:
+    """Give where the fitted quadratics have their maxima, from the middle of the window; NaN where there is none."""
+    gradients = fits[:, :3]
+    curvatures = fits[:, [[3, 6, 7], [6, 4, 8], [7, 8, 5]]]
+    steepest = np.abs(curvatures).max(axis=(1, 2), initial=0)
+    has_top = np.linalg.eigvalsh(curvatures)[:, -1] < -1e-6 * steepest
+    tops = np.full(gradients.shape, np.nan)
+    tops[has_top] = -np.linalg.solve(curvatures[has_top], gradients[has_top, :, None])[..., 0]
+    return tops
+
+
+def _back_into(mask: VoxelMask | None, moved: Float64[np.ndarray, "n 3"], found: Indices) -> Float64[np.ndarray, "n 3"]:
+    """Put peaks that refinement moved out of the mask back on their voxels."""
+    if mask is None:
+        return moved
+    return np.where(mask[tuple(np.rint(moved).astype(np.int64).T)][:, None], moved, found)
+
+
+def _merge_plateaus(candidates: Candidates, mask: VoxelMask | None) -> Candidates:
+    """Make one candidate, at the centroid, of maxima that touch: they are equal, or one would exceed the other."""
+    indices = candidates.indices
+    pairs: Int64[np.ndarray, "pairs 2"] = (
+        cKDTree(indices).query_pairs(1.8, output_type="ndarray") if len(indices) else np.empty((0, 2), int)
+    )
+    if len(pairs) == 0:
+        return candidates
+    count = len(indices)
+    graph = coo_array((np.ones(len(pairs), dtype=np.int8), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
+    _, labels = connected_components(graph, directed=False)
+    _, firsts, sizes = np.unique(labels, return_index=True, return_counts=True)
+    sums = np.stack([np.bincount(labels, weights=axis) for axis in indices.T], axis=1)
+    centroids = _back_into(mask, sums / sizes[:, None], indices[firsts])
+    # Indices come in array order, so that a plateau's first member is the one that decides ties.
+    positions = np.where(sizes[:, None] > 1, centroids, candidates.positions[firsts])
+    return Candidates(indices[firsts], positions, candidates.scores[firsts])
+
+
+def _parts(count: int) -> Iterator[slice]:
+    """Cut a long list of voxels into parts whose windows fit in a few megabytes."""
+    for start in range(0, count, 16384):
+        yield slice(start, start + 16384)
+
+
+def _values(volume: Volume, centres: Indices, window: Int64[np.ndarray, "m 3"]) -> Float32[np.ndarray, "n m"]:
+    """Look up the window around each centre; what lies outside repeats the border."""
+    places = np.clip(centres[:, None] + window, 0, np.array(volume.shape) - 1)
+    values: Float32[np.ndarray, "n m"] = volume[places[..., 0], places[..., 1], places[..., 2]]
+    return values
