@@ -1,0 +1,108 @@
+"""The three kinds of synthetic tomogram: phase plate, defocus, and an easy one for quick tests."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tomopicker.errors import UsageError
+from tomopicker.simulate.imaging import ImagingSettings
+from tomopicker.simulate.scene import SceneSettings
+from tomopicker.types import Shape
+
+PRESETS = ("vpp", "defocus", "easy")
+"""`vpp`: phase plate near focus; `defocus`: 2.5-4.5 µm without one; `easy`: phase plate, more dose, little else."""
+
+_TARGETS_PER_CUBIC_MICROMETRE = 5200.0
+"""About 90 in a lamella of 70 voxels by 320 by 320 at 13.48 Å, as crowded as yeast cytosol."""
+
+_DISTRACTOR_SHARES = {
+    "large_subunit": 0.15,
+    "fatty_acid_synthase": 0.15,
+    "proteasome_26s": 0.15,
+    "proteasome_20s": 0.35,
+    "chaperonin": 0.4,
+}
+"""Look-alikes per target; any other molecule gets the last share."""
+
+_OTHER_SHARE = 0.55
+
+
+@dataclass(frozen=True)
+class SimulationSettings:
+    """Everything a synthetic tomogram was made with, resolved."""
+
+    preset: str
+    seed: int
+    scene: SceneSettings
+    imaging: ImagingSettings
+
+
+def resolve_preset(
+    preset: str,
+    shape: Shape,
+    voxel_size_angstrom: float,
+    seed: int,
+    *,
+    molecule_names: tuple[str, ...],
+    n_targets: int | None,
+    target: str,
+) -> SimulationSettings:
+    """Turn a preset's name into settings, with what varies between tomograms drawn from the seed.
+
+    Parameters
+    ----------
+    preset : str
+        One of `PRESETS`.
+    shape : Shape
+        (z, y, x) in voxels.
+    voxel_size_angstrom : float
+    seed : int
+    molecule_names : tuple of str
+        What the scene can hold; everything but the target is a distractor.
+    n_targets : int or None
+        None for the density of the preset.
+    target : str
+
+    Raises
+    ------
+    UsageError
+        If the preset is unknown.
+    """
+    if preset not in PRESETS:
+        raise UsageError(f"{preset}: no such preset; choose one of {', '.join(PRESETS)}")
+    if target not in molecule_names:
+        raise UsageError(f"{target}: no such molecule; choose one of {', '.join(molecule_names)}")
+    if len(shape) != 3 or min(shape) < 16:
+        raise UsageError(f"shape {shape}: (z, y, x) of at least 16 voxels a side is needed")
+    rng = np.random.default_rng([seed, 1])
+    easy = preset == "easy"
+    depth = shape[0] * voxel_size_angstrom
+    thickness = min(depth * 0.9, max(depth * rng.uniform(0.52, 0.7), 330.0))
+    volume_um3 = thickness * shape[1] * shape[2] * voxel_size_angstrom**2 * 1e-12
+    typical = max(3, round(_TARGETS_PER_CUBIC_MICROMETRE * volume_um3 * rng.uniform(0.8, 1.2)))
+    others = {name: _DISTRACTOR_SHARES.get(name, _OTHER_SHARE) for name in molecule_names if name != target}
+    thinning = 0.3 if easy else 1.0
+    scene = SceneSettings(
+        shape=shape,
+        voxel_size_angstrom=voxel_size_angstrom,
+        thickness_angstrom=thickness,
+        target=target,
+        n_targets=typical if n_targets is None else n_targets,
+        distractors=tuple((name, round(thinning * share * typical)) for name, share in others.items()),
+        crowd_fraction=0.06 if easy else 0.12,
+        n_membranes=0 if easy else int(rng.integers(2, 5)),
+        n_lumps=0 if easy else int(rng.integers(1, 4)),
+    )
+    return SimulationSettings(preset, seed, scene, _imaging(preset, voxel_size_angstrom, rng))
+
+
+def _imaging(preset: str, voxel_size_angstrom: float, rng: np.random.Generator) -> ImagingSettings:
+    if preset == "defocus":
+        return ImagingSettings(voxel_size_angstrom, defocus_um=float(rng.uniform(2.5, 4.5)), defocus_jitter_um=0.1)
+    return ImagingSettings(
+        voxel_size_angstrom,
+        defocus_um=float(rng.uniform(0.3, 0.5)),
+        defocus_jitter_um=0.03,
+        phase_shift_degrees=90.0,
+        dose_per_square_angstrom=300.0 if preset == "easy" else 100.0,
+    )

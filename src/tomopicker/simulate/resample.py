@@ -1,0 +1,106 @@
+"""Moving densities between grids without losing their centre: centres of mass, anti-aliased resampling, placement.
+
+Arrays and positions are both in (z, y, x) here; only the scene turns positions into (x, y, z).
+"""
+
+import numpy as np
+from jaxtyping import Float64
+from scipy import ndimage
+
+from tomopicker.types import Volume
+
+ZYX = Float64[np.ndarray, "3"]
+"""One point or one offset as (z, y, x) in voxels."""
+
+_ANTI_ALIAS_SIGMA = 0.5
+"""Gaussian blur before sampling, in output voxels: 8 % is left at the new Nyquist frequency squared in power."""
+
+
+def array_centre(shape: tuple[int, ...]) -> ZYX:
+    """Centre of an array in voxels, (n - 1) / 2 on each axis: between two voxels when n is even."""
+    return (np.asarray(shape, dtype=np.float64) - 1.0) / 2.0
+
+
+def centre_of_mass(density: Volume) -> ZYX:
+    """Centre of mass of the positive part of a density.
+
+    Parameters
+    ----------
+    density : Volume, (z, y, x)
+
+    Returns
+    -------
+    ZYX
+        (z, y, x) in voxels from the centre of the first voxel.
+    """
+    weights = np.clip(density, 0.0, None).astype(np.float64)
+    return np.asarray(ndimage.center_of_mass(weights), dtype=np.float64)
+
+
+def resample_centred(density: Volume, ratio: float) -> Volume:
+    """Resample a density to voxels `ratio` times as wide, its centre of mass exactly in the middle of the new array.
+
+    Parameters
+    ----------
+    density : Volume, (z, y, x)
+        Background zero, protein positive.
+    ratio : float
+        New voxel size over the old one; above 1 the density is blurred first so that nothing is aliased.
+
+    Returns
+    -------
+    Volume, (n, n, n)
+        A cube of odd width that holds the density in any orientation. Its values are densities: the sum times the
+        voxel volume is conserved.
+    """
+    source = np.clip(density, 0.0, None).astype(np.float32)
+    if ratio > 1.0:
+        sigma = _ANTI_ALIAS_SIGMA * ratio
+        source = np.pad(source, int(np.ceil(3.0 * sigma)))
+        source = ndimage.gaussian_filter(source, sigma)
+    centre = centre_of_mass(source)
+    half = int(np.ceil(reach(source, centre) / ratio)) + 2
+    size = 2 * half + 1
+    # Where the middle of the output looks in the input: corrected twice, as sampling itself moves the centre a little.
+    result = np.zeros((size, size, size), dtype=np.float32)
+    for _ in range(3):
+        offset = centre - ratio * half
+        ndimage.affine_transform(source, np.full(3, ratio), offset, output=result, order=3)
+        np.clip(result, 0.0, None, out=result)
+        centre = centre + ratio * (centre_of_mass(result) - half)
+    total = float(result.sum(dtype=np.float64)) * ratio**3
+    return (result * np.float32(float(source.sum(dtype=np.float64)) / total)).astype(np.float32)
+
+
+def reach(density: Volume, centre: ZYX, fraction: float = 0.02) -> float:
+    """Radius in voxels around `centre` beyond which no density is above `fraction` of the maximum."""
+    kept = np.argwhere(density > fraction * density.max())
+    return float(np.sqrt(((kept - centre) ** 2).sum(axis=1).max()))
+
+
+def paste_rotated(canvas: Volume, coefficients: Volume, centre: ZYX, rotation: Float64[np.ndarray, "3 3"]) -> None:
+    """Add a rotated molecule to a canvas with its centre at a sub-voxel place; what falls outside is cut off.
+
+    Parameters
+    ----------
+    canvas : Volume, (z, y, x)
+        Changed in place.
+    coefficients : Volume, (n, n, n)
+        Cubic spline coefficients of the molecule (`scipy.ndimage.spline_filter`), its centre at the array's centre.
+    centre : ZYX
+        (z, y, x) in voxels of the canvas.
+    rotation : (3, 3)
+        Turns a vector (z, y, x) of the molecule into one of the canvas.
+    """
+    half = coefficients.shape[0] // 2
+    start = np.floor(centre).astype(int) - half
+    stop = start + 2 * half + 2
+    low = np.maximum(start, 0)
+    high = np.minimum(stop, canvas.shape)
+    if np.any(high <= low):
+        return
+    inverse = rotation.T
+    offset = array_centre(coefficients.shape) + inverse @ (low - centre)
+    shape = tuple(int(n) for n in high - low)
+    piece = ndimage.affine_transform(coefficients, inverse, offset, output_shape=shape, order=3, prefilter=False)
+    canvas[low[0] : high[0], low[1] : high[1], low[2] : high[2]] += np.clip(piece, 0.0, None)
