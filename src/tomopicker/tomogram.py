@@ -5,7 +5,7 @@ Opening one belongs to `tomopicker.formats`; nothing here knows a file.
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from tomopicker.geometry import Frame
 from tomopicker.types import AnyVolume, Shape, Volume
 
 
+@runtime_checkable
 class LazyArray(Protocol):
     """What a tomogram's data must offer: a shape, a type, and slabs on demand (a memory map does)."""
 

@@ -1,0 +1,155 @@
+"""Columns of text turned into numbers, names and the value `PickTable`; shared by every text format."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from tomopicker.errors import TomoPickerError
+from tomopicker.geometry import PickTable
+from tomopicker.types import Positions, Scores
+
+TOMOGRAM_COLUMNS = (
+    "tomogram",
+    "tomo",
+    "tomogram_name",
+    "tomo_name",
+    "tomoname",
+    "rlntomoname",
+    "rlnmicrographname",
+    "micrograph",
+    "micrograph_name",
+    "micrographname",
+    "image_name",
+    "filename",
+    "tilt_series",
+    "tiltseries",
+    "series",
+    "run",
+    "run_name",
+    "experiment",
+    "ts",
+)
+SCORE_COLUMNS = (
+    "score",
+    "scores",
+    "rlnautopickfigureofmerit",
+    "confidence",
+    "probability",
+    "prob",
+    "rlnlccmax",
+    "lccmax",
+    "figure_of_merit",
+    "fom",
+    "ccc",
+    "cc",
+)
+
+
+def numbers(
+    values: Sequence[object], column: str, source: str, rows: Sequence[str], blank: float | None = None
+) -> Scores:
+    """Turn a column into float64.
+
+    Parameters
+    ----------
+    values : sequence
+        Strings or numbers.
+    column, source : str
+        For messages.
+    rows : sequence of str
+        What to call each row in a message (``line 7``).
+    blank : float, optional
+        What an empty field means; an error if left out.
+
+    Raises
+    ------
+    TomoPickerError
+        Naming the first row that is not a number.
+    """
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        pass
+    out = np.empty(len(values), dtype=np.float64)
+    for i, value in enumerate(values):
+        text = str(value).strip()
+        try:
+            out[i] = blank if blank is not None and text in {"", "<NA>", "None"} else float(text)
+        except ValueError as error:
+            message = f"{source}: {rows[i]}: {column} is {text[:40]!r}, not a number; mend the file"
+            raise TomoPickerError(message) from error
+    return out
+
+
+def check_coordinates(coordinates: Positions, source: str, rows: Sequence[str]) -> None:
+    """Refuse an empty table, and coordinates that are NaN or infinite.
+
+    Raises
+    ------
+    TomoPickerError
+        Naming the file, and the first bad row.
+    """
+    if not len(coordinates):
+        raise TomoPickerError(f"{source}: no picks in this file; give one with at least one position")
+    bad = np.flatnonzero(~np.isfinite(coordinates).all(axis=1))
+    if len(bad):
+        x, y, z = coordinates[bad[0]]
+        raise TomoPickerError(
+            f"{source}: {rows[bad[0]]}: position ({x:g}, {y:g}, {z:g}) is not finite; remove such rows"
+        )
+
+
+def names(values: Sequence[object]) -> np.ndarray:
+    """Turn a column into an array of str objects, blanks stripped; '0001' stays '0001'."""
+    out = np.empty(len(values), dtype=object)
+    out[:] = [
+        "" if value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value)) else str(value).strip()
+        for value in values
+    ]
+    return out
+
+
+def natural(values: Sequence[str]) -> pd.Series:
+    """Turn a column of text into numbers if that loses nothing ('0001' does), else leave it text."""
+    text = [value.strip() for value in values]
+    try:
+        if all(str(int(value)) == value for value in text):
+            return pd.Series([int(value) for value in text], dtype=np.int64)
+    except (ValueError, OverflowError):
+        pass
+    padded = any(len(value) > 1 and value[0] == "0" and value[1].isdigit() for value in text)
+    try:
+        if text and not padded:
+            return pd.Series([float(value) if value else np.nan for value in text], dtype=np.float64)
+    except ValueError:
+        pass
+    return pd.Series(text, dtype=object)
+
+
+def joined(tables: Sequence[PickTable], source: str) -> PickTable:
+    """Join tables of one unit, file after file.
+
+    Raises
+    ------
+    TomoPickerError
+        If their units differ, or there is none.
+    """
+    if not tables:
+        raise TomoPickerError(f"{source}: it lists no file of picks; give one that does")
+    units = {table.unit for table in tables}
+    if len(units) > 1:
+        words = " and ".join(sorted(unit.value for unit in units))
+        raise TomoPickerError(f"{source}: the files it lists differ in unit ({words}); give them one by one")
+    sizes = [np.full(len(table), np.nan) if table.pixel_size is None else table.pixel_size for table in tables]
+    extras = [table.extra if table.extra.shape[1] else pd.DataFrame(index=range(len(table))) for table in tables]
+    return PickTable(
+        np.concatenate([table.coordinates for table in tables]),
+        tables[0].unit,
+        np.concatenate([table.tomograms for table in tables]),
+        np.concatenate([table.scores for table in tables]),
+        None if all(table.pixel_size is None for table in tables) else np.concatenate(sizes),
+        pd.concat(extras, ignore_index=True),
+        {name: frame for table in tables for name, frame in table.frames.items()},
+        source,
+    )

@@ -1,0 +1,172 @@
+"""MRC volumes: opened lazily through a memory map, written whole or not at all.
+
+Arrays are (z, y, x). A compressed file cannot be mapped and is unpacked in memory. nstart and origin are said, not
+applied: positions count from the first voxel.
+"""
+
+import bz2
+import gzip
+import io
+import zlib
+from math import isfinite
+from pathlib import Path
+
+import mrcfile
+import numpy as np
+
+import tomopicker
+from tomopicker.errors import TomoPickerError
+from tomopicker.files import atomic_path
+from tomopicker.formats.mrc_header import HEADER_BYTES, HeaderError, MrcHeader, parse_header
+from tomopicker.formats.names import COMPRESSION_SUFFIXES, VOLUME_SUFFIXES, tomogram_name
+from tomopicker.tomogram import Tomogram
+from tomopicker.types import AnyVolume
+
+TOLERANCE = 0.01
+_CHUNK = 1 << 24
+
+
+def recognises(path: Path, head: bytes) -> bool:
+    """Say whether a file is meant to be MRC: by its mark, or by its suffix."""
+    suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in COMPRESSION_SUFFIXES]
+    return head[208:211] == b"MAP" or bool(suffixes and suffixes[-1] in VOLUME_SUFFIXES)
+
+
+def open_volume(path: Path, *, voxel_size: float | None = None, invert: bool = False) -> Tomogram:
+    """Open an MRC file without reading its voxels; see `tomopicker.formats.open_tomogram`."""
+    with path.open("rb") as stream:
+        head = stream.read(HEADER_BYTES)
+    packing = _packing(head)
+    try:
+        if packing:
+            header, data, actual_bytes = _unpack(path, packing)
+        else:
+            actual_bytes = path.stat().st_size
+            header = parse_header(head, actual_bytes)
+            _check_length(path, header, actual_bytes)
+            data = np.memmap(path, header.dtype, "r", header.offset, header.shape)
+    except HeaderError as error:
+        raise TomoPickerError(f"{path}: {error}") from error
+    _check_kind(path, header)
+    warnings = []
+    if actual_bytes > header.total_bytes:
+        surplus = actual_bytes - header.total_bytes
+        warnings.append(f"{path}: {surplus} bytes more than its header says; they are not read")
+    if header.axes != (0, 1, 2):
+        data = data.transpose(header.axes)
+        warnings.append(f"{path}: its axes are stored in another order than x, y, z; they are turned to it")
+    size = _resolve_voxel_size(path, header, voxel_size, warnings)
+    if any(header.start):
+        where = ", ".join(f"{value:g}" for value in header.start)
+        warnings.append(f"{path}: its header has an origin (nstart and origin {where}); it is not applied")
+    return Tomogram(tomogram_name(path), data, size, path, invert, tuple(warnings))
+
+
+def write_mrc(path: Path, volume: AnyVolume, voxel_size: float) -> None:
+    """Write a volume as MRC2014, whole or not at all; ``.gz`` and ``.bz2`` are packed.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    volume : AnyVolume
+        float32, float16 or int8, kept as they are; (z, y, x).
+    voxel_size : float
+        Å.
+
+    Raises
+    ------
+    TomoPickerError
+        If the file cannot be written.
+    TypeError
+        If the voxels are of another type.
+    """
+    path = Path(path)
+    if volume.dtype not in (np.float32, np.float16, np.int8):
+        raise TypeError(f"MRC volumes are written as float32, float16 or int8, not {volume.dtype}")
+    compression = {".gz": "gzip", ".bz2": "bzip2"}.get(path.suffix.lower())
+    with atomic_path(path) as temporary, mrcfile.new(temporary, overwrite=True, compression=compression) as file:
+        file.set_data(volume)
+        file.set_volume()
+        file.voxel_size = voxel_size
+        file.header.label[0] = f"Written by TomoPicker {tomopicker.__version__}".ljust(80).encode("ascii")
+        file.header.nlabl = 1
+
+
+def _packing(head: bytes) -> str | None:
+    """Tell compressed content by its first bytes, whatever the name (nx may look like a magic number: MAP decides)."""
+    if head[208:211] == b"MAP":
+        return None
+    return "gzip" if head[:2] == b"\x1f\x8b" else "bzip2" if head[:3] == b"BZh" else None
+
+
+def _unpack(path: Path, packing: str) -> tuple[MrcHeader, np.ndarray, int]:
+    """Unpack just what the header asks for, and a byte more to see whether there is a surplus."""
+    with io.BytesIO() as content:
+        try:
+            with gzip.GzipFile(path) if packing == "gzip" else bz2.BZ2File(path) as stream:
+                head = stream.read(HEADER_BYTES)
+                header = parse_header(head)
+                content.write(head)
+                while (missing := header.total_bytes + 1 - content.tell()) > 0:
+                    chunk = stream.read(min(missing, _CHUNK))
+                    if not chunk:
+                        break
+                    content.write(chunk)
+        except (EOFError, OSError, zlib.error, ValueError) as error:
+            reason = "it ends too early" if isinstance(error, EOFError) else str(error)
+            raise TomoPickerError(f"{path}: cannot be unpacked ({packing}: {reason}); copy it again") from error
+        actual_bytes = content.tell()
+        _check_length(path, header, actual_bytes)
+        voxels = np.frombuffer(content.getvalue(), header.dtype, int(np.prod(header.shape)), header.offset)
+    return header, voxels.reshape(header.shape), actual_bytes
+
+
+def _check_length(path: Path, header: MrcHeader, actual_bytes: int) -> None:
+    needed = header.total_bytes
+    if not header.has_mark and actual_bytes != needed:
+        reason = f"no MAP mark, and its header would need {needed} bytes where the file has {actual_bytes}"
+        raise TomoPickerError(f"{path}: it is not an MRC file, or a truncated one ({reason}); copy or write it again")
+    if actual_bytes < needed:
+        raise TomoPickerError(
+            f"{path}: truncated: its header says {needed} bytes, the file has {actual_bytes}; copy it again"
+        )
+
+
+def _check_kind(path: Path, header: MrcHeader) -> None:
+    sections, rows, columns = header.shape
+    size = f"{columns} x {rows} x {sections}"
+    if header.is_volume_stack:
+        raise TomoPickerError(
+            f"{path}: a stack of volumes (space group 401), not one tomogram; write each to its own file"
+        )
+    if min(header.shape) == 1:
+        raise TomoPickerError(f"{path}: a 2D image ({size}), not a tomogram; give the reconstruction")
+    if header.is_image_stack and ".mrcs" in [suffix.lower() for suffix in path.suffixes]:
+        raise TomoPickerError(
+            f"{path}: a stack of {sections} 2D images (.mrcs), not a tomogram; give the reconstruction"
+        )
+
+
+def _resolve_voxel_size(path: Path, header: MrcHeader, given: float | None, warnings: list[str]) -> float:
+    """Take the user's value, else the header's if it can be believed; say what is doubtful."""
+    stated = header.voxel_sizes
+    believable = min(stated) > 0
+    text = " x ".join(f"{size:g}" for size in stated)
+    if given is not None:
+        if not (isfinite(given) and given > 0):
+            raise TomoPickerError(f"{path}: a voxel size of {given:g} Å cannot be; give --voxel-size in Å")
+        if believable and any(abs(size - given) > TOLERANCE * given for size in stated) and stated != (1.0, 1.0, 1.0):
+            warnings.append(f"{path}: its header says a voxel size of {text} Å; --voxel-size {given:g} is used")
+        return float(given)
+    if not believable:
+        raise TomoPickerError(f"{path}: its header has no voxel size ({text} Å); give --voxel-size in Å")
+    if max(stated) - min(stated) > TOLERANCE * min(stated):
+        raise TomoPickerError(
+            f"{path}: its voxels are not cubes ({text} Å); give --voxel-size in Å if its header is wrong"
+        )
+    if stated == (1.0, 1.0, 1.0):
+        warnings.append(
+            f"{path}: its header says a voxel size of exactly 1 Å, which often means unknown; see --voxel-size"
+        )
+    return float(f"{sum(stated) / 3:.7g}")

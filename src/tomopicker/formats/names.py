@@ -1,0 +1,92 @@
+"""Names of tomograms: how a file is called, and which tomogram a name in a list of picks means.
+
+Tools add folders, prefixes and suffixes to one and the same name (``rec_TS_01.mrc``, ``TS_01_13.48Apx.mrc``,
+``TS_01.mrc.tomostar``); matching sees through those and never guesses between two.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from tomopicker.errors import TomoPickerError
+
+VOLUME_SUFFIXES = (".mrc", ".rec", ".map", ".st", ".mrcs")
+COMPRESSION_SUFFIXES = (".gz", ".bz2")
+_ENDING = re.compile(r"(\.(mrcs?|rec|map|st|tomostar|gz|bz2|star|hdf|em|zarr)|_\d+(\.\d+)?apx)$", re.IGNORECASE)
+
+
+def tomogram_name(path: Path) -> str:
+    """Name a tomogram after its file: ``TS_01.mrc.gz`` is ``TS_01``."""
+    name = path.name
+    while True:
+        stem, dot, suffix = name.rpartition(".")
+        if not stem or f"{dot}{suffix}".lower() not in VOLUME_SUFFIXES + COMPRESSION_SUFFIXES:
+            return name
+        name = stem
+
+
+def match_name(name: str, candidates: Iterable[str], source: str = "picks") -> str:
+    """Find the one candidate that a name means.
+
+    Parameters
+    ----------
+    name : str
+        As a file of picks states it.
+    candidates : iterable of str
+        Names of the tomograms at hand.
+    source : str
+        The file, for the message.
+
+    Raises
+    ------
+    TomoPickerError
+        If no candidate fits, or several do equally well; the message lists them.
+    """
+    listed = list(dict.fromkeys(candidates))
+    found = matches(name, listed)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise TomoPickerError(
+            f"{source}: '{name}' may mean any of the tomograms {listing(found)}; rename them or the picks"
+        )
+    raise TomoPickerError(f"{source}: no tomogram is called '{name}'; those given are {listing(listed)}")
+
+
+def matches(name: str, candidates: Sequence[str]) -> list[str]:
+    """List the candidates a name may mean: equal ones, else equal without decoration, else whatever the case."""
+    for key in (str, cleaned, lambda text: cleaned(text).lower()):
+        found = [candidate for candidate in candidates if key(candidate) == key(name)]
+        if found:
+            return found
+    return []
+
+
+def contained(text: str, candidates: Sequence[str]) -> list[str]:
+    """List the candidates whose name stands in a text as a word: ``TS_01`` in ``clicks_TS_01_20``, not in ``TS_010``.
+
+    The longest is meant if it holds all the others; else all are listed.
+    """
+    found = {
+        candidate: cleaned(candidate).lower()
+        for candidate in candidates
+        if re.search(rf"(?<![a-z0-9]){re.escape(cleaned(candidate).lower())}(?![a-z0-9])", text.lower())
+    }
+    longest = max(found.values(), key=len, default="")
+    if any(key not in longest for key in found.values()):
+        return list(found)
+    return [candidate for candidate, key in found.items() if key == longest]
+
+
+def cleaned(name: str) -> str:
+    """Strip folders, the prefix ``rec_``, suffixes of files and ``_13.48Apx`` from a name."""
+    text = name.strip().replace("\\", "/").rstrip("/").rpartition("/")[2]
+    while (shorter := _ENDING.sub("", text)) and shorter != text:
+        text = shorter
+    return text[4:] if text.lower().startswith("rec_") and len(text) > 4 else text
+
+
+def listing(names: Sequence[str], most: int = 8) -> str:
+    """Write names for a message, the first few of many."""
+    shown = ", ".join(names[:most])
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown or "none"

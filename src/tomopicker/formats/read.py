@@ -1,0 +1,187 @@
+"""Reading picks of any format, and finding out which tomogram each belongs to and whether it lies in it."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from tomopicker.errors import TomoPickerError
+from tomopicker.formats.names import contained, listing, match_name, matches
+from tomopicker.formats.registry import head_of, reader_of
+from tomopicker.geometry import Frame, PickTable, Unit, angstrom_to_voxels, locate, outside
+from tomopicker.picks import Picks
+from tomopicker.tomogram import Tomogram
+
+
+def read_table(path: Path | str) -> PickTable:
+    """Read positions as a file states them, its format told by its content and suffix.
+
+    Parameters
+    ----------
+    path : Path
+        STAR (RELION 3 to 5, Warp, napari-tomoslice), an optimisation set or import list, or text columns.
+
+    Returns
+    -------
+    PickTable
+        Positions in the file's own unit, at least one.
+
+    Raises
+    ------
+    TomoPickerError
+        One line naming the file: missing, binary, no picks, missing columns (those found are listed), bad numbers.
+    """
+    path = Path(path)
+    module = reader_of("picks", path, head_of(path))
+    if module is None:
+        raise TomoPickerError(f"{path}: it is not a text file; give a STAR file or text columns (x,y,z)")
+    table: PickTable = module.read(path)
+    return table
+
+
+def read_picks(
+    paths: Sequence[Path | str] | Path | str,
+    tomograms: Sequence[Tomogram] | Mapping[str, Frame],
+    *,
+    unit: Unit | None = None,
+    pixel_size: float | None = None,
+    ignore_unknown: bool = False,
+) -> Picks:
+    """Read picks and place them in their tomograms.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Files of picks. A RELION tomograms.star among them gives the sizes that RELION 5's centred positions count from.
+    tomograms : sequence of Tomogram, or mapping of str to Frame
+        The tomograms at hand.
+    unit : Unit, optional
+        What the coordinates count, if the files do not say it rightly (``--picks-unit``).
+    pixel_size : float, optional
+        Å per pixel of the coordinates, where a file counts pixels or voxels (``--picks-pixel-size``).
+    ignore_unknown : bool
+        Leave out picks of tomograms that were not given, with a warning, instead of failing.
+
+    Returns
+    -------
+    Picks
+        In Å, named as the tomograms are.
+
+    Raises
+    ------
+    TomoPickerError
+        One line naming the file: whatever `read_table` refuses, a tomogram that is not at hand or may be several,
+        positions outside their tomogram, positions that look like Å where voxels are expected.
+    """
+    listed = [Path(paths)] if isinstance(paths, str | Path) else [Path(path) for path in paths]
+    frames = dict(tomograms) if isinstance(tomograms, Mapping) else {each.name: each.frame for each in tomograms}
+    projects = [path for path in listed if len(listed) > 1 and _is_project(path)]
+    stated = {name: frame for path in projects for name, frame in _project_frames(path).items()}
+    parts = []
+    for path in listed:
+        if path in projects:
+            continue
+        table = _with_unit(read_table(path), unit, pixel_size)
+        table = replace(table, frames={**stated, **table.frames})
+        table = _resolve(table, list(frames), path, ignore_unknown)
+        picks = locate(table, frames)
+        _check_inside(table, picks, frames)
+        parts.append(picks)
+    picks = Picks.concatenate(parts)
+    if not len(picks):
+        raise TomoPickerError(
+            f"{listing([str(path) for path in listed])}: no picks of the tomograms given; give others"
+        )
+    return picks
+
+
+def _is_project(path: Path) -> bool:
+    from tomopicker.formats import relion_project, star, star_picks  # noqa: PLC0415  (starfile is slow to import)
+
+    if not star.recognises(path, head_of(path)):
+        return False
+    blocks = star.read_blocks(path)
+    coordinates = (star_picks.CENTRED, star_picks.PIXELS)
+    has_picks = any(set(columns) <= set(block.columns) for block in blocks.values() for columns in coordinates)
+    return relion_project.is_tomogram_list(blocks) and not has_picks
+
+
+def _project_frames(path: Path) -> dict[str, Frame]:
+    from tomopicker.formats.relion_project import read_frames  # noqa: PLC0415
+
+    return read_frames(path)
+
+
+def _with_unit(table: PickTable, unit: Unit | None, pixel_size: float | None) -> PickTable:
+    if pixel_size is not None and unit in {None, Unit.PIXEL} and table.unit in {Unit.VOXEL, Unit.PIXEL}:
+        return replace(table, unit=Unit.PIXEL, pixel_size=np.full(len(table), float(pixel_size)))
+    return table if unit is None else replace(table, unit=unit)
+
+
+def _resolve(table: PickTable, candidates: list[str], path: Path, ignore_unknown: bool) -> PickTable:
+    """Name the rows, and the frames the file states, as the tomograms at hand are named."""
+    meant: dict[str, str | None] = {}
+    for name in dict.fromkeys(table.tomograms.tolist()):
+        if not name:
+            meant[name] = _from_file_name(path, candidates)
+        elif ignore_unknown and not matches(name, candidates):
+            meant[name] = None
+        else:
+            meant[name] = match_name(name, candidates, table.source)
+    resolved = np.empty(len(table), dtype=object)
+    resolved[:] = [meant[name] for name in table.tomograms]
+    known = np.array([name is not None for name in resolved], dtype=bool)
+    if not known.all():
+        dropped = listing([name for name, target in meant.items() if target is None])
+        message = (
+            f"{table.source}: {np.count_nonzero(~known)} picks left out, of tomograms that were not given: {dropped}"
+        )
+        warnings.warn(message, stacklevel=3)
+    frames = {found[0]: frame for name, frame in table.frames.items() if len(found := matches(name, candidates)) == 1}
+    return replace(table, tomograms=resolved, frames=frames).select(known)
+
+
+def _from_file_name(path: Path, candidates: list[str]) -> str:
+    """Tell the tomogram of rows that name none: by the file's name, else the only one there is."""
+    found = contained(path.name, candidates)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise TomoPickerError(
+            f"{path}: its name may mean any of the tomograms {listing(found)}; add a column 'tomogram'"
+        )
+    if len(candidates) == 1:
+        return candidates[0]
+    remedy = "add a column 'tomogram', or name the file after its tomogram"
+    raise TomoPickerError(f"{path}: which tomogram these picks are of is not said ({listing(candidates)}); {remedy}")
+
+
+def _check_inside(table: PickTable, picks: Picks, frames: Mapping[str, Frame]) -> None:
+    """Refuse positions outside their tomogram, and say what they look like."""
+    voxels = np.array(picks.positions)
+    bad, bad_swapped, bad_divided = (np.zeros(len(picks), dtype=bool) for _ in range(3))
+    for name in picks.tomogram_names:
+        rows, frame = picks.tomograms == name, frames[name]
+        voxels[rows] = angstrom_to_voxels(picks.positions[rows], frame.voxel_size)
+        bad[rows] = outside(voxels[rows], frame.shape)
+        bad_swapped[rows] = outside(voxels[rows][:, ::-1], frame.shape)
+        bad_divided[rows] = outside(angstrom_to_voxels(voxels[rows], frame.voxel_size), frame.shape)
+    if not bad.any():
+        return
+    n = f"{np.count_nonzero(bad)} of {len(picks)} positions"
+    unsized = table.unit is Unit.PIXEL and (table.pixel_size is None or bool(np.isnan(table.pixel_size).all()))
+    if (table.unit is Unit.VOXEL or unsized) and np.count_nonzero(bad & ~bad_divided) * 2 > len(picks):
+        hint = "they look like Å, where voxels are expected; give --picks-unit angstrom"
+        if unsized:
+            hint = "the file states no pixel size; give --picks-pixel-size, or --picks-unit angstrom if they are Å"
+        raise TomoPickerError(f"{table.source}: {n} lie outside their tomogram, {hint}")
+    hint = "check the unit, the voxel size and that these picks belong to this tomogram"
+    if not bad_swapped.any():
+        hint = "they would all fit as z, y, x; give the columns as x, y, z"
+    first = np.flatnonzero(bad)[:3]
+    rows_said = "; ".join(f"row {i + 1} ({', '.join(f'{value:.1f}' for value in voxels[i])})" for i in first)
+    z, y, x = frames[picks.tomograms[first[0]]].shape
+    where = f"outside '{picks.tomograms[first[0]]}' ({x} x {y} x {z} voxels)"
+    raise TomoPickerError(f"{table.source}: {n} lie {where}: {rows_said}; {hint}")

@@ -1,0 +1,29 @@
+"""RELION 3 particles: one block, voxels of the tomogram, 0 at the centre of the first, with their size in Å.
+
+Unknown angles are left out.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from tomopicker.formats.star import write_blocks
+from tomopicker.formats.star_columns import particle_columns
+from tomopicker.geometry import Frame, Unit, express
+from tomopicker.picks import Picks
+
+
+def write(picks: Picks, frames: Mapping[str, Frame], path: Path) -> None:
+    """Write one block with ``rlnMicrographName``, ``rlnCoordinate?``, the voxel size and the score."""
+    write_named(picks, frames, path, suffix="")
+
+
+def write_named(picks: Picks, frames: Mapping[str, Frame], path: Path, suffix: str) -> None:
+    """Write RELION 3 particles, each tomogram's name with a suffix."""
+    size = np.array([frames[name].voxel_size for name in picks.tomograms], dtype=np.float64)
+    more = {"rlnMagnification": np.full(len(picks), 10000.0), "rlnDetectorPixelSize": size, "rlnPixelSize": size}
+    labels = [f"rlnCoordinate{axis}" for axis in "XYZ"]
+    coordinates = express(picks, frames, Unit.VOXEL)
+    particles = particle_columns(picks, path, "rlnMicrographName", labels, coordinates, more=more, suffix=suffix)
+    write_blocks({"": particles}, path)

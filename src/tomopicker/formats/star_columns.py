@@ -1,0 +1,53 @@
+"""The columns that every STAR file of particles shares when written: name, coordinates, score, and what came along."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from tomopicker.formats.star import safe_name
+from tomopicker.formats.star_picks import (
+    CENTRED,
+    ORIGIN_ANGSTROM,
+    ORIGIN_PIXELS,
+    PIXEL_SIZES,
+    PIXELS,
+    PLAIN,
+)
+from tomopicker.picks import Picks
+from tomopicker.types import Positions
+
+SCORE = "rlnAutopickFigureOfMerit"
+
+
+def particle_columns(
+    picks: Picks,
+    path: Path,
+    name_label: str,
+    labels: Sequence[str],
+    coordinates: Positions,
+    *,
+    more: Mapping[str, np.ndarray] | None = None,
+    suffix: str = "",
+) -> pd.DataFrame:
+    """Lay out one row a pick: name, coordinates, score (if any is known), `more`, then the other columns of the picks.
+
+    Columns of the picks that would contradict these (stale coordinates, origins, pixel sizes, optics) are left out.
+    """
+    stale = {*CENTRED, *PIXELS, *PLAIN, *ORIGIN_ANGSTROM, *ORIGIN_PIXELS, *PIXEL_SIZES, SCORE, "rlnOpticsGroup"}
+    columns: dict[str, object] = {
+        name_label: pd.Series([safe_name(name, path) + suffix for name in picks.tomograms], dtype=object)
+    }
+    columns |= dict(zip(labels, coordinates.T, strict=True))
+    if not len(picks) or not np.isnan(picks.scores).all():
+        columns[SCORE] = np.asarray(picks.scores, dtype=np.float64)
+    columns |= dict(more or {})
+    for column in picks.extra.columns:
+        if (
+            str(column) not in stale
+            and str(column) not in columns
+            and str(column) not in {"rlnTomoName", "rlnMicrographName"}
+        ):
+            columns[str(column)] = picks.extra[column].to_numpy()
+    return pd.DataFrame(columns, columns=list(columns))
