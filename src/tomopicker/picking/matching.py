@@ -206,23 +206,24 @@ def counts_by_rank(
             reached.append(len(seen))
         return found, near.truth_count - np.array(reached, dtype=np.int64)
     owners: dict[int, int] = {}
+    closed: set[int] = set()
     for rank in range(near.pick_count):
-        found[rank + 1] = found[rank] + _augment(rank, neighbours, owners)
+        found[rank + 1] = found[rank] + _augment(rank, neighbours, owners, closed)
     return found, near.truth_count - found
 
 
-def _augment(rank: int, neighbours: list[list[int]], owners: dict[int, int]) -> bool:
+def _augment(rank: int, neighbours: list[list[int]], owners: dict[int, int], closed: set[int]) -> bool:
     """Fit one more pick into a maximum matching if it can be, by an alternating path (breadth first).
 
     A pick that does not fit now never will, since later picks only take more: so the matching is maximum for each
-    number of picks.
+    number of picks. Nor do the particles that a failed search reached lead to a free one ever again: they are `closed`.
     """
     reached_from: dict[int, int] = {}
     reached_by: dict[int, int] = {}
     queue = [rank]
     for pick in queue:
         for particle in neighbours[pick]:
-            if particle in reached_from:
+            if particle in reached_from or particle in closed:
                 continue
             reached_from[particle] = pick
             if particle in owners:
@@ -237,4 +238,5 @@ def _augment(rank: int, neighbours: list[list[int]], owners: dict[int, int]) -> 
                 taker = reached_from[given]
             owners[given] = rank
             return True
+    closed.update(reached_from)
     return False
