@@ -183,6 +183,12 @@ def test_oracles_by_hand():
     json.dumps(judged.to_dict(), allow_nan=False)
 
 
+def test_a_pick_that_finds_nothing_does_not_bar_others_from_trading():
+    # The third pick fails for good; the fourth fits in only if the first then moves on from the particle at 1 to 5.
+    judged = evaluate(on_a_line(2, 50, 51, -1), np.array([4.0, 3.0, 2.0, 1.0]), on_a_line(1, 5, 50), 3)
+    assert judged.best_f1 == pytest.approx(2 * 3 / (4 + 3))
+
+
 def test_average_precision_takes_the_nearest_free_particle_and_counts_ties_together():
     truth = on_a_line(0, 3)
     # The best pick takes 3 (nearer), the second is then too far from 0.

@@ -139,6 +139,18 @@ def test_local_peaks_find_blobs_to_a_fraction_of_a_voxel(sigma):
     assert (np.diff(peaks.scores) <= 0).all()
 
 
+def test_the_fit_averages_noise_that_smoothing_leaves():
+    rng = np.random.default_rng(3)
+    shape = (33, 49, 65)
+    truth = spread_centres(rng, shape)
+    noise = ndimage.gaussian_filter(rng.standard_normal(shape), 0.7)
+    score = (blobs(shape, truth, 2.5) + 0.05 * noise / noise.std()).astype(np.float32)
+    peaks = local_peaks(score, min_distance=8, threshold=0.5, smoothing=0)
+    errors = distances(peaks.positions_voxels, truth).min(axis=0)
+    # A parabola through three voxels an axis is off by 0.45.
+    assert np.sqrt((errors**2).mean()) < 0.3
+
+
 def test_local_peaks_at_the_border_stay_inside():
     truth = np.array([[0.0, 0.0, 0.0], [29.0, 12.3, 19.0], [15.2, 24.0, 10.4], [0.4, 12.2, 10.1], [29.0, 0.0, 19.0]])
     shape = (20, 25, 30)
@@ -147,6 +159,8 @@ def test_local_peaks_at_the_border_stay_inside():
     assert (peaks.positions_voxels >= 0).all()
     assert (peaks.positions_voxels <= np.array(shape[::-1]) - 1).all()
     assert distances(peaks.positions_voxels, truth).min(axis=0).max() < 0.5
+    # Along a face the place is still finer than a voxel.
+    assert distances(peaks.positions_voxels, truth).min(axis=0)[2] < 0.05
 
 
 def test_local_peaks_do_not_leave_the_volume_with_a_rising_border():
@@ -178,6 +192,15 @@ def test_local_peaks_are_the_greedy_choice_among_their_candidates(seed, min_dist
     np.testing.assert_array_equal(peaks.scores, everything.scores[kept])
     capped = local_peaks(score, min_distance=min_distance, threshold=-9, smoothing=smoothing, max_particles=3)
     np.testing.assert_array_equal(capped.positions_voxels, peaks.positions_voxels[:3])
+
+
+def test_peaks_at_just_the_minimum_distance_both_stay():
+    score = np.zeros((1, 9, 12), dtype=np.float32)
+    score[0, 4, [3, 7]] = 1, 2
+    np.testing.assert_array_equal(
+        local_peaks(score, min_distance=4, threshold=0.5, smoothing=0).positions_voxels, [[7, 4, 0], [3, 4, 0]]
+    )
+    assert len(local_peaks(score, min_distance=4.01, threshold=0.5, smoothing=0)) == 1
 
 
 def test_local_peaks_are_the_local_maxima():
