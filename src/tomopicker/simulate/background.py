@@ -11,10 +11,12 @@ _LEAFLET_OFFSET_ANGSTROM = 19.0
 _LEAFLET_SIGMA_ANGSTROM = 8.0
 _LEAFLET_DENSITY = 1.1
 _CROWD_MEDIAN_DALTON = 9e4
-_CROWD_SPREAD = 0.9
+_CROWD_SPREAD = 0.7
 """Of the logarithm of the mass."""
-_CROWD_CLASSES_ANGSTROM = (14.0, 19.0, 27.0)
-"""Radii of gyration that stand for the lighter, middle and heavier thirds of the crowd."""
+_CROWD_LARGEST_DALTON = 2.5e5
+"""What is heavier has a shape, and is a molecule of the scene; as a Gaussian it would be a dot darker than any."""
+_CROWD_SIGMAS_ANGSTROM = (19.0, 23.0, 31.0)
+"""Widths of the lighter, middle and heavier thirds: with them a Gaussian is no denser in its middle than a protein."""
 
 
 def membrane_distance(shape: Shape, voxel_size_angstrom: float, n: int, rng: np.random.Generator) -> Volume:
@@ -80,14 +82,15 @@ def crowd_density(shape: Shape, voxel_size_angstrom: float, fraction: float, rng
     """
     density = np.zeros(shape, dtype=np.float32)
     volume = float(np.prod(shape)) * voxel_size_angstrom**3
-    mean_mass = _CROWD_MEDIAN_DALTON * np.exp(_CROWD_SPREAD**2 / 2.0)
-    count = int(fraction * volume * _PROTEIN_DALTON_PER_CUBIC_ANGSTROM / mean_mass)
+    # The mean mass is near the median: the spread lifts it, the largest mass takes it down again.
+    count = int(fraction * volume * _PROTEIN_DALTON_PER_CUBIC_ANGSTROM / (1.19 * _CROWD_MEDIAN_DALTON))
     masses = np.sort(_CROWD_MEDIAN_DALTON * np.exp(_CROWD_SPREAD * rng.normal(size=count)))
+    masses = np.minimum(masses, _CROWD_LARGEST_DALTON)
     excess = masses / _PROTEIN_DALTON_PER_CUBIC_ANGSTROM / voxel_size_angstrom**3
-    for radius, part in zip(_CROWD_CLASSES_ANGSTROM, np.array_split(excess, 3), strict=True):
+    for width, part in zip(_CROWD_SIGMAS_ANGSTROM, np.array_split(excess, 3), strict=True):
         where = rng.integers(0, density.size, size=len(part))
         impulses = np.bincount(where, weights=part, minlength=density.size).reshape(shape).astype(np.float32)
-        sigma = float(np.hypot(radius / voxel_size_angstrom, 0.4))
+        sigma = float(np.hypot(width / voxel_size_angstrom, 0.4))
         density += ndimage.gaussian_filter(impulses, sigma, mode="reflect", truncate=3.0)
     return density
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.simulate import shapes
-from tomopicker.simulate.resample import array_centre, reach, resample_centred
+from tomopicker.simulate.resample import Cube, array_centre, reach, resample_centred
 from tomopicker.types import Volume
 
 _PROTEIN_DALTON_PER_CUBIC_ANGSTROM = 0.81
@@ -45,13 +45,13 @@ class Molecule:
     ----------
     name : str
         The class name that a scene reports.
-    density : Volume, (n, n, n)
+    density : Cube, (n, n, n)
         n odd, the centre of mass at the centre of the array, 1 = compact protein in excess of the solvent.
     voxel_size_angstrom : float
     """
 
     name: str
-    density: Volume
+    density: Cube
     voxel_size_angstrom: float
 
     @property
@@ -171,7 +171,7 @@ def excess_mass_mda(molecule: Molecule) -> float:
     return volume * _PROTEIN_DALTON_PER_CUBIC_ANGSTROM / 1e6
 
 
-def _scale_to_mass(density: Volume, voxel_size_angstrom: float, mass_mda: float, contrast: float) -> Volume:
+def _scale_to_mass(density: Cube, voxel_size_angstrom: float, mass_mda: float, contrast: float) -> Cube:
     if mass_mda <= 0.0 or contrast <= 0.0:
         raise UsageError(f"mass {mass_mda} MDa, contrast {contrast}: both must be positive")
     volume = float(density.sum(dtype=np.float64)) * voxel_size_angstrom**3

@@ -11,6 +11,12 @@ from tomopicker.types import Positions
 Rotations = Float64[np.ndarray, "n 3 3"]
 """Matrices that turn (x, y, z) of the molecule into (x, y, z) of the tomogram."""
 
+OtherPositions = Float64[np.ndarray, "m 3"]
+"""Like `Positions`, of another number of molecules."""
+
+OtherRotations = Float64[np.ndarray, "m 3 3"]
+"""Like `Rotations`, of another number of molecules."""
+
 Point = Float64[np.ndarray, "3"]
 """(x, y, z) in voxels."""
 
@@ -85,13 +91,13 @@ class Packing:
         low, high = self._low + clear, self._high - clear
         if high[2] < low[2]:  # thicker than the lamella: in its middle
             low[2] = high[2] = (low[2] + high[2]) / 2.0
-        return self._rng.uniform(low, high)
+        return np.asarray(self._rng.uniform(low, high))
 
     def _beside(self, placed: list[Point], radius: float) -> Point:
         direction = self._rng.normal(size=3)
         direction /= np.linalg.norm(direction)
         distance = 2.0 * radius * self._rng.uniform(_TOUCHING_DISTANCE, 1.0)
-        neighbour = placed[int(self._rng.integers(len(placed)))]
+        neighbour = placed[self._rng.integers(len(placed))]
         return np.asarray(neighbour + distance * direction)
 
     def _fits(self, centre: Point, radius: float) -> bool:
@@ -102,4 +108,4 @@ class Packing:
             return False
         distances = np.linalg.norm(self._centres - centre, axis=1)
         allowed = _TOUCHING_DISTANCE * (self._radii + radius)
-        return not np.any(distances < allowed) and self._is_free(centre, radius)
+        return bool(np.all(distances >= allowed)) and self._is_free(centre, radius)

@@ -4,7 +4,7 @@ Every plane (z, x) goes through the same sparse matrix, so one product per tilt 
 """
 
 import numpy as np
-from jaxtyping import Float64, Int
+from jaxtyping import Float32, Float64, Int
 from scipy import fft, sparse
 
 from tomopicker.types import Shape, Volume
@@ -12,13 +12,16 @@ from tomopicker.types import Shape, Volume
 TiltAngles = Float64[np.ndarray, " tilt"]
 """Tilt angles in degrees."""
 
+TiltImages = Float32[np.ndarray, "tilt row column"]
+"""A tilt series: one image a tilt, its rows the y of the volume."""
+
 
 def detector_width(shape: Shape) -> int:
     """Columns of a tilt image that hold every voxel of a volume at any tilt."""
     return int(np.ceil(np.hypot(shape[0], shape[2]))) + 2
 
 
-def project(density: Volume, tilts_degrees: TiltAngles) -> Volume:
+def project(density: Volume, tilts_degrees: TiltAngles) -> TiltImages:
     """Line integrals of a volume, in voxels, for each tilt.
 
     Parameters
@@ -30,7 +33,7 @@ def project(density: Volume, tilts_degrees: TiltAngles) -> Volume:
 
     Returns
     -------
-    Volume, (tilt, y, column)
+    TiltImages, (tilt, y, column)
     """
     n_z, n_y, n_x = density.shape
     width = detector_width((n_z, n_y, n_x))
@@ -52,12 +55,12 @@ def project(density: Volume, tilts_degrees: TiltAngles) -> Volume:
     return images
 
 
-def back_project(images: Volume, tilts_degrees: TiltAngles, shape: Shape) -> Volume:
+def back_project(images: TiltImages, tilts_degrees: TiltAngles, shape: Shape) -> Volume:
     """Sum of the images smeared back along their rays: the adjoint of `project` inside the field of view.
 
     Parameters
     ----------
-    images : Volume, (tilt, y, column)
+    images : TiltImages, (tilt, y, column)
         Ramp-filtered with `ramp_filter` for a weighted back-projection.
     tilts_degrees : (tilt,)
     shape : Shape
@@ -82,19 +85,19 @@ def back_project(images: Volume, tilts_degrees: TiltAngles, shape: Shape) -> Vol
     return np.ascontiguousarray(planes.reshape(n_z, n_x, n_y).transpose(0, 2, 1))
 
 
-def ramp_filter(images: Volume, fall_off: float) -> Volume:
+def ramp_filter(images: TiltImages, fall_off: float) -> TiltImages:
     """Weight the columns' frequencies by |k|, with a smooth end.
 
     Parameters
     ----------
-    images : Volume, (tilt, y, column)
+    images : TiltImages, (tilt, y, column)
     fall_off : float
         Fraction of the Nyquist frequency at which a cosine begins to take the ramp down to zero at Nyquist; a ramp that
         ends abruptly rings, one that falls from zero blurs.
 
     Returns
     -------
-    Volume, (tilt, y, column)
+    TiltImages, (tilt, y, column)
     """
     width = images.shape[2]
     margin = min(64, width - 1)

@@ -4,7 +4,7 @@ Arrays and positions are both in (z, y, x) here; only the scene turns positions 
 """
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float32, Float64
 from scipy import ndimage
 
 from tomopicker.types import Volume
@@ -12,8 +12,11 @@ from tomopicker.types import Volume
 ZYX = Float64[np.ndarray, "3"]
 """One point or one offset as (z, y, x) in voxels."""
 
+Cube = Float32[np.ndarray, "side side side"]
+"""A molecule's array: as wide in z as in y and x, an odd number of voxels."""
+
 _ANTI_ALIAS_SIGMA = 0.5
-"""Gaussian blur before sampling, in output voxels: 8 % is left at the new Nyquist frequency squared in power."""
+"""Gaussian blur before sampling, in output voxels: 29 % of the amplitude is left at the new Nyquist frequency."""
 
 
 def array_centre(shape: tuple[int, ...]) -> ZYX:
@@ -37,7 +40,7 @@ def centre_of_mass(density: Volume) -> ZYX:
     return np.asarray(ndimage.center_of_mass(weights), dtype=np.float64)
 
 
-def resample_centred(density: Volume, ratio: float) -> Volume:
+def resample_centred(density: Volume, ratio: float) -> Cube:
     """Resample a density to voxels `ratio` times as wide, its centre of mass exactly in the middle of the new array.
 
     Parameters
@@ -49,7 +52,7 @@ def resample_centred(density: Volume, ratio: float) -> Volume:
 
     Returns
     -------
-    Volume, (n, n, n)
+    Cube, (n, n, n)
         A cube of odd width that holds the density in any orientation. Its values are densities: the sum times the
         voxel volume is conserved.
     """
@@ -78,14 +81,14 @@ def reach(density: Volume, centre: ZYX, fraction: float = 0.02) -> float:
     return float(np.sqrt(((kept - centre) ** 2).sum(axis=1).max()))
 
 
-def paste_rotated(canvas: Volume, coefficients: Volume, centre: ZYX, rotation: Float64[np.ndarray, "3 3"]) -> None:
+def paste_rotated(canvas: Volume, coefficients: Cube, centre: ZYX, rotation: Float64[np.ndarray, "3 3"]) -> None:
     """Add a rotated molecule to a canvas with its centre at a sub-voxel place; what falls outside is cut off.
 
     Parameters
     ----------
     canvas : Volume, (z, y, x)
         Changed in place.
-    coefficients : Volume, (n, n, n)
+    coefficients : Cube, (n, n, n)
         Cubic spline coefficients of the molecule (`scipy.ndimage.spline_filter`), its centre at the array's centre.
     centre : ZYX
         (z, y, x) in voxels of the canvas.

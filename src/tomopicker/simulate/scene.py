@@ -9,7 +9,7 @@ from scipy import ndimage
 from tomopicker.errors import UsageError
 from tomopicker.simulate.background import add_lump, crowd_density, membrane_density, membrane_distance
 from tomopicker.simulate.molecules import Molecule, builtin_molecule
-from tomopicker.simulate.placement import Packing, Rotations, random_rotations
+from tomopicker.simulate.placement import OtherPositions, OtherRotations, Packing, Rotations, random_rotations
 from tomopicker.simulate.resample import paste_rotated
 from tomopicker.types import Positions, Shape, Volume
 
@@ -89,8 +89,8 @@ class Scene:
     density: Volume
     positions: Positions
     orientations: Rotations
-    distractor_positions: Positions
-    distractor_orientations: Rotations
+    distractor_positions: OtherPositions
+    distractor_orientations: OtherRotations
     distractor_classes: tuple[str, ...]
 
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tomopicker.simulate.imaging import image_tomogram
-from tomopicker.simulate.molecules import builtin_library, load_library
-from tomopicker.simulate.placement import Rotations
+from tomopicker.simulate.molecules import builtin_names, load_library
+from tomopicker.simulate.placement import OtherPositions, OtherRotations, Rotations
 from tomopicker.simulate.presets import SimulationSettings, resolve_preset
 from tomopicker.simulate.scene import build_scene
 from tomopicker.types import Positions, Shape, Volume
@@ -31,8 +31,8 @@ class SimulatedTomogram:
     volume: Volume
     positions_voxels: Positions
     orientations: Rotations
-    distractor_positions_voxels: Positions
-    distractor_orientations: Rotations
+    distractor_positions_voxels: OtherPositions
+    distractor_orientations: OtherRotations
     distractor_classes: tuple[str, ...]
     settings: SimulationSettings
 
@@ -74,10 +74,9 @@ def simulate_tomogram(
     TomoPickerError
         If an argument makes no sense or a map cannot be read.
     """
-    library = builtin_library(voxel_size) if maps is None else load_library(maps, voxel_size)
-    settings = resolve_preset(
-        preset, shape, voxel_size, seed, molecule_names=tuple(library), n_targets=n_targets, target=target
-    )
+    library = None if maps is None else load_library(maps, voxel_size)
+    names = builtin_names() if library is None else tuple(library)
+    settings = resolve_preset(preset, shape, voxel_size, seed, molecule_names=names, n_targets=n_targets, target=target)
     scene = build_scene(settings.scene, seed, library)
     return SimulatedTomogram(
         volume=image_tomogram(scene.density, settings.imaging, seed),
