@@ -63,7 +63,7 @@ class ImagingSettings:
     amplitude_contrast: float = 0.07
     b_factor_square_angstrom: float = 800.0
     dose_per_square_angstrom: float | None = 100.0
-    detective_quantum_efficiency: float = 0.4
+    detective_quantum_efficiency: float = 0.5
     path_attenuation: float = 0.35
     alignment_error_voxels: float = 0.3
     ramp_fall_off: float = 0.2

@@ -98,11 +98,17 @@ def resolve_preset(
 
 def _imaging(preset: str, voxel_size_angstrom: float, rng: np.random.Generator) -> ImagingSettings:
     if preset == "defocus":
-        return ImagingSettings(voxel_size_angstrom, defocus_um=float(rng.uniform(2.5, 4.5)), defocus_jitter_um=0.1)
+        return ImagingSettings(
+            voxel_size_angstrom,
+            defocus_um=float(rng.uniform(2.5, 4.5)),
+            defocus_jitter_um=0.1,
+            detective_quantum_efficiency=0.6,
+        )
     return ImagingSettings(
         voxel_size_angstrom,
         defocus_um=float(rng.uniform(0.3, 0.5)),
         defocus_jitter_um=0.03,
         phase_shift_degrees=90.0,
+        detective_quantum_efficiency=0.4,  # the plate itself scatters electrons away
         dose_per_square_angstrom=300.0 if preset == "easy" else 100.0,
     )
