@@ -24,7 +24,9 @@ class Preprocess(_Frozen):
     """From tomogram to working volume (section 3.1, and DESIGN's own scale)."""
 
     clip_sd: Positive = Field(description="clip values further from the mean than this many standard deviations")
-    working_diameter: Positive | None = Field(description="resample so that a particle is this many voxels wide; null: do not")
+    working_diameter: Positive | None = Field(
+        description="resample so that a particle is this many voxels wide; null: do not"
+    )
 
 
 class Labels(_Frozen):
@@ -49,7 +51,9 @@ class Patches(_Frozen):
 class Network(_Frozen):
     """The voxel classifier (section 3.3)."""
 
-    block: Literal["resunet", "unet", "multires"] = Field(description="two convolutions, with or without residual; or MultiRes")
+    block: Literal["resunet", "unet", "multires"] = Field(
+        description="two convolutions, with or without residual; or MultiRes"
+    )
     channels: tuple[Count, ...] = Field(min_length=2, description="channels of each level")
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(description="probability, after every block")
 
@@ -58,14 +62,20 @@ class Objective(_Frozen):
     """The risk that is minimised (section 3.2)."""
 
     kind: Literal["kl", "pu", "pn"] = Field(description="KL-regularised, non-negative PU, or positive-negative")
-    balanced: bool = Field(description="PN: weigh positive and unlabelled terms alike instead of by the prior π (eq. 1)")
+    balanced: bool = Field(
+        description="PN: weigh positive and unlabelled terms alike instead of by the prior π (eq. 1)"
+    )
     gamma: Literal["none", "fraction", "literal"] = Field(
         description="scale of the positive terms: 1; 10·|P|/voxels of the batch; 10·|P|/patches of the batch"
     )
     kl_weight: Positive = Field(description="λ of eq. 6")
-    kl_direction: Literal["model-prior", "prior-model"] = Field(description="KL(E[f] ‖ π'') as in eq. 6, or KL(π'' ‖ E[f])")
+    kl_direction: Literal["model-prior", "prior-model"] = Field(
+        description="KL(E[f] ‖ π'') as in eq. 6, or KL(π'' ‖ E[f])"
+    )
     prior_denominator: Literal["all", "unlabelled"] = Field(description="π'' divides by |P ∪ U| as in eq. 8, or by |U|")
-    running_mean: Annotated[float, Field(ge=0, lt=1)] = Field(description="memory of the mean over unlabelled voxels; 0: this batch")
+    running_mean: Annotated[float, Field(ge=0, lt=1)] = Field(
+        description="memory of the mean over unlabelled voxels; 0: this batch"
+    )
 
 
 class Training(_Frozen):
@@ -74,10 +84,14 @@ class Training(_Frozen):
     steps: Count | None = Field(description="optimiser steps; null: count epochs")
     epochs: Count | None = Field(description="passes over the blocks; null: count steps")
     learning_rate: Positive = Field(description="Adam's")
-    schedule: Literal["plateau", "one-cycle"] = Field(description="halve after 5 epochs without improvement; or warm up, then decay")
+    schedule: Literal["plateau", "one-cycle"] = Field(
+        description="halve after 5 epochs without improvement; or warm up, then decay"
+    )
     weight_decay: Annotated[float, Field(ge=0)] = Field(description="decoupled weight decay")
     ema: Annotated[float, Field(ge=0, lt=1)] = Field(description="decay of the moving average of the weights; 0: none")
-    hold_out: Annotated[float, Field(ge=0, lt=1)] = Field(description="share of the clicks held out without a validation tomogram")
+    hold_out: Annotated[float, Field(ge=0, lt=1)] = Field(
+        description="share of the clicks held out without a validation tomogram"
+    )
 
 
 class Inference(_Frozen):
@@ -90,9 +104,15 @@ class Inference(_Frozen):
 class Picking(_Frozen):
     """From score volume to picks (section 3.4)."""
 
-    peaks: Literal["greedy", "local"] = Field(description="the paper's greedy loop; or local maxima with sub-voxel centres")
-    min_distance_fraction: Positive = Field(description="least distance of two picks, as a fraction of the particle's radius")
-    smoothing_fraction: Annotated[float, Field(ge=0)] = Field(description="sd of the Gaussian over the scores, likewise")
+    peaks: Literal["greedy", "local"] = Field(
+        description="the paper's greedy loop; or local maxima with sub-voxel centres"
+    )
+    min_distance_fraction: Positive = Field(
+        description="least distance of two picks, as a fraction of the particle's radius"
+    )
+    smoothing_fraction: Annotated[float, Field(ge=0)] = Field(
+        description="sd of the Gaussian over the scores, likewise"
+    )
 
 
 class Settings(_Frozen):
@@ -100,7 +120,9 @@ class Settings(_Frozen):
 
     preset: Literal["default", "paper"]
     particle_diameter: Positive = Field(description="Å")
-    expected_particles: Positive | None = Field(default=None, description="particles in a training tomogram; null: estimated")
+    expected_particles: Positive | None = Field(
+        default=None, description="particles in a training tomogram; null: estimated"
+    )
     seed: Annotated[int, Field(ge=0)] = 0
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     preprocess: Preprocess
@@ -116,10 +138,14 @@ class Settings(_Frozen):
     def _consistent(self) -> "Settings":
         divisor = 2 ** (len(self.network.channels) - 1)
         for name, value in {
-            "patches.size": self.patches.size, "inference.tile": self.inference.tile, "inference.halo": self.inference.halo,
+            "patches.size": self.patches.size,
+            "inference.tile": self.inference.tile,
+            "inference.halo": self.inference.halo,
         }.items():
             if value % divisor:
-                raise ValueError(f"{name} must be a multiple of {divisor} for {len(self.network.channels)} levels, not {value}")
+                raise ValueError(
+                    f"{name} must be a multiple of {divisor} for {len(self.network.channels)} levels, not {value}"
+                )
         if (self.training.steps is None) == (self.training.epochs is None):
             raise ValueError("training needs either steps or epochs")
         if self.patches.sampling == "two-stream" and self.patches.batch < 2:
@@ -166,7 +192,9 @@ PRESETS: dict[str, dict[str, Any]] = {
 def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in over.items():
-        merged[key] = _merge(merged[key], value) if isinstance(value, dict) and isinstance(merged.get(key), dict) else value
+        merged[key] = (
+            _merge(merged[key], value) if isinstance(value, dict) and isinstance(merged.get(key), dict) else value
+        )
     if over.get("steps") is not None and over.get("epochs") is None:
         merged["epochs"] = None
     if over.get("epochs") is not None and over.get("steps") is None:
@@ -185,9 +213,13 @@ def read_settings_file(path: Path) -> dict[str, Any]:
     try:
         loaded = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}); give another --config") from error
+        raise UsageError(
+            f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}); give another --config"
+        ) from error
     except yaml.YAMLError as error:
-        raise UsageError(f"{path}: is not YAML ({str(error).splitlines()[0]}); mend it or leave out --config") from error
+        raise UsageError(
+            f"{path}: is not YAML ({str(error).splitlines()[0]}); mend it or leave out --config"
+        ) from error
     if not isinstance(loaded, dict):
         raise UsageError(f"{path}: must be a mapping of settings such as 'training: {{steps: 200}}'")
     return loaded

@@ -49,7 +49,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
         if isinstance(error, FileNotFoundError) and error.filename not in {None, str(temporary), str(path.parent)}:
             raise
         reason = error.strerror or str(error)
-        raise TomoPickerError(f"{path}: cannot be written ({reason}); choose another --output or free some space") from error
+        raise TomoPickerError(
+            f"{path}: cannot be written ({reason}); choose another --output or free some space"
+        ) from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)

@@ -142,7 +142,9 @@ def locate(table: PickTable, frames: Mapping[str, Frame]) -> Picks:
     positions = np.array(table.coordinates, dtype=np.float64)
     for name in dict.fromkeys(table.tomograms.tolist()):
         if name not in frames:
-            raise TomoPickerError(f"{table.source}: the size and voxel size of tomogram '{name}' are needed; give its file")
+            raise TomoPickerError(
+                f"{table.source}: the size and voxel size of tomogram '{name}' are needed; give its file"
+            )
         rows = table.tomograms == name
         frame = table.frames.get(name, frames[name])
         if table.unit is Unit.VOXEL:
@@ -190,4 +192,5 @@ def express(picks: Picks, frames: Mapping[str, Frame], unit: Unit, pixel_size: f
 def outside(voxels: Positions, shape: Shape) -> np.ndarray:
     """Say which positions, (x, y, z) in voxels, lie outside a volume of shape (z, y, x), half a voxel of rim allowed."""
     upper = np.asarray(shape[::-1], dtype=np.float64) - 0.5
-    return np.any((voxels < -0.5) | (voxels > upper), axis=1)
+    beyond: np.ndarray = np.any((voxels < -0.5) | (voxels > upper), axis=1)
+    return beyond

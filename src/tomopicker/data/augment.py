@@ -23,7 +23,7 @@ def augment(volume: Volume, labels: LabelMask, rng: np.random.Generator) -> tupl
         Its draws decide everything.
     """
     turns = int(rng.integers(4))
-    flipped = [axis for axis in range(3) if rng.random() < 0.5]
+    flipped = tuple(axis for axis in range(3) if rng.random() < 0.5)
     volume = np.flip(np.rot90(volume, turns, axes=(1, 2)), flipped)
     labels = np.flip(np.rot90(labels, turns, axes=(1, 2)), flipped)
     noise = rng.standard_normal(volume.shape, dtype=np.float32) * np.float32(rng.uniform(0, NOISE_MAX))

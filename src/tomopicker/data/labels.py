@@ -11,7 +11,8 @@ def ball_offsets(radius: float) -> Indices:
     """Give the (z, y, x) offsets of all voxels no further than `radius` voxels from the origin."""
     reach = int(np.floor(radius))
     grid = np.mgrid[-reach : reach + 1, -reach : reach + 1, -reach : reach + 1].reshape(3, -1).T
-    return grid[(grid**2).sum(axis=1) <= radius**2]
+    near: Indices = grid[(grid**2).sum(axis=1) <= radius**2]
+    return near
 
 
 def label_mask(shape: Shape, positions: Positions, radius: float, target_fraction: float = 1.0) -> LabelMask:

@@ -72,7 +72,9 @@ class Blocks:
         Keep only the blocks that hold a positive voxel, as for validation.
     """
 
-    def __init__(self, data: Sequence[LabelledVolume], size: int, batch: int, seed: int, *, only_positive: bool = False):
+    def __init__(
+        self, data: Sequence[LabelledVolume], size: int, batch: int, seed: int, *, only_positive: bool = False
+    ):
         self.size, self.batch_size, self.seed = size, batch, seed
         self.volumes: list[tuple[Volume, LabelMask]] = []
         self.corners: list[tuple[int, int, int, int]] = []
@@ -136,7 +138,9 @@ class TwoStreams:
         """Give the batch of one step."""
         rng = np.random.default_rng([self.seed, step])
         half = self.batch_size // 2
-        order = np.random.default_rng([self.seed, step * half // max(1, len(self.clicks))]).permutation(len(self.clicks))
+        order = np.random.default_rng([self.seed, step * half // max(1, len(self.clicks))]).permutation(
+            len(self.clicks)
+        )
         cuts = [self._around(self.clicks[order[(step * half + i) % len(self.clicks)]], rng) for i in range(half)]
         cuts += [self._anywhere(rng) for _ in range(self.batch_size - half)]
         if self.augmented:

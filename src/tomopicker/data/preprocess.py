@@ -1,4 +1,4 @@
-"""From tomogram to working volume: resample to the particle's own scale, standardise, clip, standardise (section 3.1)."""
+"""From tomogram to working volume: resample to the particle's scale, standardise, clip, standardise (section 3.1)."""
 
 from dataclasses import dataclass
 
@@ -43,7 +43,7 @@ class WorkingVolume:
 def working_voxel_size(voxel_size: float, particle_diameter: float, working_diameter: float | None) -> float:
     """Choose the working voxel size for a training tomogram, in Å.
 
-    A whole multiple of the tomogram's voxel, so that a particle is nearly `working_diameter` voxels wide, and never finer
+    A whole multiple of the tomogram's voxel, so that a particle is nearly `working_diameter` voxels wide; never finer
     than the tomogram.
     """
     if working_diameter is None:
@@ -138,4 +138,5 @@ def resampling_matrix(edge: int, ratio: float) -> np.ndarray:
     weights = np.maximum(0, 1 - np.abs(np.arange(edge)[None, :] - centres[:, None]) / width)
     empty = ~weights.any(axis=1)
     weights[empty, np.clip(np.round(centres[empty]).astype(int), 0, edge - 1)] = 1
-    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    normalised: np.ndarray = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    return normalised

@@ -92,7 +92,9 @@ def score_volume(
         for done, (region, target) in enumerate(jobs):
             patch = torch.from_numpy(np.ascontiguousarray(read_padded(volume, region, reflect=halo > 0))).to(device)
             tile = network(patch[None, None].contiguous(memory_format=torch.channels_last_3d))[0, 0]
-            kept = tuple(slice(halo, halo + min(t.stop, edge) - t.start) for t, edge in zip(target, volume.shape, strict=True))
+            kept = tuple(
+                slice(halo, halo + min(t.stop, edge) - t.start) for t, edge in zip(target, volume.shape, strict=True)
+            )
             scores[target] = tile[kept].float().cpu().numpy()
             if progress:
                 progress(done + 1, len(jobs))

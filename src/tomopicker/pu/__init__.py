@@ -1,1 +1,1 @@
-"""The paper's mathematics (section 3.2): class priors and the PN, PU and KL objectives, as pure functions of tensors."""
+"""The paper's mathematics (section 3.2): class priors, and the PN, PU and KL objectives as pure functions."""

@@ -1,7 +1,7 @@
 """The three objectives of section 3.2, on the logits of positive and of unlabelled voxels.
 
-Each takes two flat tensors, so that which voxels count is settled before (a shell may be ignored, the unlabelled ones may
-come from another stream of patches). A batch without positive voxels leaves the positive terms out.
+Each takes two flat tensors, so that which voxels count is settled before: a shell may be ignored, the unlabelled ones
+may come from another stream of patches. A batch without positive voxels leaves the positive terms out.
 """
 
 import math

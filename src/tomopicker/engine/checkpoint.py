@@ -1,0 +1,124 @@
+"""Model files and training checkpoints: safetensors that carry their own settings and provenance, never a pickle."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from tomopicker.config import Settings
+from tomopicker.errors import TomoPickerError
+from tomopicker.files import atomic_path
+from tomopicker.models.resunet import ResUNet
+
+MODEL, CHECKPOINT = "tomopicker-model", "tomopicker-checkpoint"
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained picker: everything that `pick` needs, and where it came from.
+
+    Parameters
+    ----------
+    network : Module
+        In evaluation mode.
+    settings : Settings
+        Resolved, as trained.
+    voxel_size : float
+        Å, of the working volumes it scores.
+    threshold : float
+        Scores (logits) below it are not picked unless the user says otherwise.
+    provenance : mapping
+        Versions, inputs, priors and the course of the training.
+    """
+
+    network: nn.Module
+    settings: Settings
+    voxel_size: float
+    threshold: float
+    provenance: Mapping[str, Any]
+
+    @property
+    def radius(self) -> float:
+        """The particle's radius in working voxels."""
+        return self.settings.particle_diameter / 2 / self.voxel_size
+
+
+def build_network(settings: Settings) -> ResUNet:
+    """Make an untrained network from settings."""
+    knobs = settings.network
+    network = ResUNet(knobs.block, knobs.channels, knobs.dropout)
+    return network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload, no-any-return]
+
+
+def save_tensors(path: Path, kind: str, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+    """Write tensors with facts (anything JSON holds) beside them, whole or not at all."""
+    metadata = {"format": kind, "version": str(VERSION), "facts": json.dumps(facts)}
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    with atomic_path(path) as temporary:
+        try:
+            save_file(plain, temporary, metadata)
+        except SafetensorError as error:
+            raise OSError(str(error)) from error
+
+
+def load_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what `save_tensors` wrote.
+
+    Raises
+    ------
+    TomoPickerError
+        If the file is missing, corrupted, of another kind or of a newer version.
+    """
+    what = "model" if kind == MODEL else "training checkpoint"
+    if not path.is_file():
+        raise TomoPickerError(f"{path}: no such {what} file; make one with 'tomopicker train'")
+    try:
+        with safe_open(path, framework="pt") as opened:
+            metadata = opened.metadata() or {}
+            if metadata.get("format") == kind and metadata.get("version", "").isdecimal():
+                if int(metadata["version"]) > VERSION:
+                    raise TomoPickerError(f"{path}: written by a newer tomopicker; update tomopicker to use it")
+                return {name: opened.get_tensor(name) for name in opened.keys()}, json.loads(metadata["facts"])  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError, KeyError) as error:
+        raise TomoPickerError(f"{path}: is not a tomopicker {what}, or is corrupted; train it again") from error
+    raise TomoPickerError(
+        f"{path}: is a safetensors file but not a tomopicker {what}; give the file that 'train' wrote"
+    )
+
+
+def save_model(path: Path, model: Model) -> None:
+    """Write a model file."""
+    facts = {
+        "settings": model.settings.model_dump(mode="json"),
+        "voxel_size": model.voxel_size,
+        "threshold": model.threshold,
+        "provenance": dict(model.provenance),
+    }
+    save_tensors(path, MODEL, model.network.state_dict(), facts)
+
+
+def load_model(path: Path) -> Model:
+    """Read a model file.
+
+    Raises
+    ------
+    TomoPickerError
+        If it is not a model, is corrupted, or is of a newer version.
+    """
+    tensors, facts = load_tensors(path, MODEL)
+    try:
+        settings = Settings.model_validate(facts["settings"])
+        network = build_network(settings)
+        network.load_state_dict(tensors)
+        network.eval()
+        return Model(network, settings, float(facts["voxel_size"]), float(facts["threshold"]), facts["provenance"])
+    except (ValidationError, KeyError, TypeError, RuntimeError) as error:
+        raise TomoPickerError(f"{path}: the model is damaged or of another version; train it again") from error

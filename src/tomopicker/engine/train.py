@@ -1,0 +1,273 @@
+"""The training loop (section 3.3): from labelled volumes to a network in evaluation mode.
+
+Every batch depends on the seed and the step alone, so a run resumed from its checkpoint ends where it would have ended.
+"""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tomopicker.config import Settings
+from tomopicker.data.patches import Batch, Blocks, LabelledVolume, TwoStreams
+from tomopicker.engine.batchnorm import refit_batchnorm
+from tomopicker.engine.checkpoint import CHECKPOINT, build_network, load_tensors, save_tensors
+from tomopicker.engine.precision import arithmetic
+from tomopicker.engine.risk import Risk
+from tomopicker.errors import TomoPickerError
+from tomopicker.pu.prior import Priors
+
+REPORT_EVERY = 25
+REFIT_BATCHES, REFIT_OFFSET = 8, 10**9
+VALIDATION_BATCHES = 8
+SAVE_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Report:
+    """How the training stands, for a bar or a line in a log."""
+
+    step: int
+    steps: int
+    risk: float
+    learning_rate: float
+    validation_risk: float | None = None
+    validation_accuracy: float | None = None
+
+
+@dataclass
+class _State:
+    """What changes from step to step, and what a checkpoint holds."""
+
+    network: nn.Module
+    averaged: nn.Module
+    optimizer: torch.optim.Optimizer
+    schedule: Any
+    risk: Risk
+    step: int = 0
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+def fit(
+    training: Sequence[LabelledVolume],
+    validation: Sequence[LabelledVolume],
+    settings: Settings,
+    priors: Priors | None,
+    *,
+    device: torch.device,
+    steps: int | None = None,
+    network: nn.Module | None = None,
+    checkpoint: Path | None = None,
+    resume: bool = False,
+    report: Callable[[Report], None] | None = None,
+) -> tuple[nn.Module, list[dict[str, float]]]:
+    """Train a network.
+
+    Parameters
+    ----------
+    training, validation : sequence of LabelledVolume
+        Validation may be empty: the learning rate then follows the training risk.
+    settings : Settings
+        Resolved.
+    priors : Priors or None
+        Class priors; without them the balanced PN risk is minimised whatever the objective.
+    device : torch.device
+        Where to train.
+    steps : int, optional
+        In place of the settings' own count.
+    network : Module, optional
+        To go on from; a new one is made if left out.
+    checkpoint : Path, optional
+        Written now and then, at the end, and when the run is interrupted.
+    resume : bool
+        Start from the checkpoint if there is one.
+    report : callable, optional
+        Called every few steps.
+
+    Returns
+    -------
+    network : Module
+        In evaluation mode, its batch normalisation refitted.
+    history : list of dict
+        Risk and learning rate, and the validation's risk and accuracy, every few steps.
+
+    Raises
+    ------
+    TomoPickerError
+        If the risk is no longer finite, or the checkpoint is of another run.
+    """
+    sampler = _sampler(training, settings)
+    watched = _validation(validation, settings)
+    epoch = sampler.batches_per_epoch if isinstance(sampler, Blocks) else REPORT_EVERY
+    total = steps or settings.training.steps or epoch * (settings.training.epochs or 1)
+    state = _start(settings, priors, total, network, device)
+    if resume and checkpoint is not None and checkpoint.exists():
+        _restore(state, checkpoint, settings)
+    saved = time.monotonic()
+    risks: list[float] = []
+    try:
+        while state.step < total:
+            risks.append(_advance(state, sampler.batch(state.step), settings, device))
+            if state.step % epoch == 0 or state.step == total:
+                line = _look(state, total, risks, watched, sampler, settings, device)
+                risks.clear()
+                if report:
+                    report(line)
+            if checkpoint is not None and time.monotonic() - saved > SAVE_SECONDS:
+                _save(state, checkpoint, settings)
+                saved = time.monotonic()
+    except KeyboardInterrupt:
+        if checkpoint is not None:
+            _save(state, checkpoint, settings)
+        raise
+    if checkpoint is not None:
+        _save(state, checkpoint, settings)
+    _refit(state.averaged, sampler, settings, device)
+    return state.averaged.module, state.history  # type: ignore[return-value]
+
+
+def _sampler(data: Sequence[LabelledVolume], settings: Settings) -> Blocks | TwoStreams:
+    knobs = settings.patches
+    if knobs.sampling == "blocks":
+        return Blocks(data, knobs.size, knobs.batch, settings.seed)
+    return TwoStreams(data, knobs.size, knobs.batch, settings.seed, augmented=knobs.augment)
+
+
+def _validation(data: Sequence[LabelledVolume], settings: Settings) -> list[Batch]:
+    if not data:
+        return []
+    knobs = settings.patches
+    if knobs.sampling == "blocks":
+        blocks = Blocks(data, knobs.size, knobs.batch, settings.seed, only_positive=True)
+        return [blocks.batch(step) for step in range(blocks.batches_per_epoch)]
+    streams = TwoStreams(data, knobs.size, knobs.batch, settings.seed, augmented=False)
+    return [streams.batch(step) for step in range(VALIDATION_BATCHES)]
+
+
+def _start(
+    settings: Settings, priors: Priors | None, total: int, network: nn.Module | None, device: torch.device
+) -> _State:
+    torch.manual_seed(settings.seed)
+    knobs = settings.training
+    network = (network or build_network(settings)).to(device)
+    averaged = torch.optim.swa_utils.AveragedModel(
+        network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(knobs.ema)
+    )
+    optimizer = torch.optim.AdamW(network.parameters(), lr=knobs.learning_rate, weight_decay=knobs.weight_decay)
+    schedule: Any = (
+        torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, mode="max", factor=0.5, patience=5)
+        if knobs.schedule == "plateau"
+        else torch.optim.lr_scheduler.OneCycleLR(optimizer, knobs.learning_rate, total_steps=total, pct_start=0.15)
+    )
+    return _State(network, averaged, optimizer, schedule, Risk(settings.objective, priors))
+
+
+def _advance(state: _State, batch: Batch, settings: Settings, device: torch.device) -> float:
+    """Take one step; give its risk."""
+    torch.manual_seed(settings.seed + state.step)  # Dropout draws the same after a resume.
+    state.network.train()
+    with arithmetic(settings.precision, device):
+        logits = state.network(_to(device, batch))[:, 0]
+    risk, state.risk = state.risk(
+        logits, torch.from_numpy(batch.positive).to(device), torch.from_numpy(batch.unlabelled).to(device)
+    )
+    value = float(risk.detach())
+    if not math.isfinite(value):
+        raise TomoPickerError(
+            f"the risk became {value} at step {state.step}; lower training.learning_rate or use --seed"
+        )
+    state.optimizer.zero_grad(set_to_none=True)
+    risk.backward()
+    state.optimizer.step()
+    if settings.training.schedule == "one-cycle":
+        state.schedule.step()
+    state.averaged.update_parameters(state.network)  # type: ignore[operator]
+    state.step += 1
+    return value
+
+
+def _to(device: torch.device, batch: Batch) -> Tensor:
+    return torch.from_numpy(batch.inputs).to(device).contiguous(memory_format=torch.channels_last_3d)
+
+
+def _refit(network: nn.Module, sampler: Blocks | TwoStreams, settings: Settings, device: torch.device) -> None:
+    # Batches that no step of a usual run draws, so that a resumed run and an unbroken one agree.
+    batches = (torch.from_numpy(sampler.batch(REFIT_OFFSET + i).inputs) for i in range(REFIT_BATCHES))
+    refit_batchnorm(network, batches, device, settings.precision)
+
+
+def _look(
+    state: _State, total: int, risks: list[float], watched: list[Batch], sampler: Blocks | TwoStreams, settings: Settings,
+    device: torch.device,
+) -> Report:  # fmt: skip
+    """Measure the validation, let a plateau lower the learning rate, and note how things stand."""
+    risk = sum(risks) / max(1, len(risks))
+    validation_risk = accuracy = None
+    if watched:
+        _refit(state.averaged, sampler, settings, device)
+        validation_risk, accuracy = _validate(state, watched, settings, device)
+    if settings.training.schedule == "plateau":
+        state.schedule.step(-risk if accuracy is None else accuracy)
+    line = Report(state.step, total, risk, state.optimizer.param_groups[0]["lr"], validation_risk, accuracy)
+    state.history.append({name: value for name, value in asdict(line).items() if value is not None})
+    return line
+
+
+def _validate(state: _State, watched: list[Batch], settings: Settings, device: torch.device) -> tuple[float, float]:
+    """Risk, and the share of voxels on the right side of 1/2 with the unlabelled taken for background, over a validation set."""
+    risks, right, voxels = [], 0, 0
+    with torch.inference_mode(), arithmetic(settings.precision, device):
+        for batch in watched:
+            logits = state.averaged(_to(device, batch))[:, 0].float().cpu()
+            positive, unlabelled = torch.from_numpy(batch.positive), torch.from_numpy(batch.unlabelled)
+            risks.append(float(replace(state.risk, remembered=None)(logits, positive, unlabelled)[0]))
+            right += int((logits[positive] > 0).sum()) + int((logits[unlabelled] <= 0).sum())
+            voxels += int(positive.sum()) + int(unlabelled.sum())
+    return sum(risks) / len(risks), right / voxels
+
+
+def _identity(settings: Settings) -> dict[str, Any]:
+    return settings.model_dump(mode="json", exclude={"inference", "picking"})
+
+
+def _save(state: _State, path: Path, settings: Settings) -> None:
+    tensors = {f"network.{k}": v for k, v in state.network.state_dict().items()}
+    tensors |= {f"averaged.{k}": v for k, v in state.averaged.state_dict().items()}
+    optimizer = state.optimizer.state_dict()
+    for index, slots in optimizer["state"].items():
+        tensors |= {f"optimizer.{index}.{slot}": torch.as_tensor(value) for slot, value in slots.items()}
+    schedule = {k: v for k, v in state.schedule.state_dict().items() if isinstance(v, int | float | list | str | None)}
+    facts = {
+        "settings": _identity(settings),
+        "groups": optimizer["param_groups"],
+        "schedule": schedule,
+        "remembered": state.risk.remembered,
+        "step": state.step,
+        "history": state.history,
+    }
+    save_tensors(path, CHECKPOINT, tensors, facts)
+
+
+def _restore(state: _State, path: Path, settings: Settings) -> None:
+    tensors, facts = load_tensors(path, CHECKPOINT)
+    if facts.get("settings") != _identity(settings):
+        raise TomoPickerError(
+            f"{path}: belongs to a run with other settings; repeat its settings, or leave out --resume"
+        )
+    slots: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        part, _, rest = name.partition(".")
+        if part == "optimizer":
+            index, _, slot = rest.partition(".")
+            slots.setdefault(int(index), {})[slot] = tensor
+    state.network.load_state_dict({k[8:]: v for k, v in tensors.items() if k.startswith("network.")})
+    state.averaged.load_state_dict({k[9:]: v for k, v in tensors.items() if k.startswith("averaged.")})
+    state.optimizer.load_state_dict({"state": slots, "param_groups": facts["groups"]})
+    state.schedule.load_state_dict(facts["schedule"])
+    state.risk = replace(state.risk, remembered=facts["remembered"])
+    state.step, state.history = facts["step"], facts["history"]
