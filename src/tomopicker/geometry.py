@@ -99,13 +99,14 @@ class PickTable:
 
     def select(self, rows: np.ndarray) -> "PickTable":
         """Keep the rows where the mask is True, or those indexed."""
+        index = np.arange(len(self))[rows]
         return replace(
             self,
             coordinates=self.coordinates[rows],
             tomograms=self.tomograms[rows],
             scores=self.scores[rows],
             pixel_size=None if self.pixel_size is None else self.pixel_size[rows],
-            extra=self.extra.iloc[np.arange(len(self))[rows]].reset_index(drop=True),
+            extra=self.extra.iloc[index].reset_index(drop=True) if self.extra.shape[1] else pd.DataFrame(),
         )
 
 
@@ -142,9 +143,7 @@ def locate(table: PickTable, frames: Mapping[str, Frame]) -> Picks:
     positions = np.array(table.coordinates, dtype=np.float64)
     for name in dict.fromkeys(table.tomograms.tolist()):
         if name not in frames:
-            raise TomoPickerError(
-                f"{table.source}: the size and voxel size of tomogram '{name}' are needed; give its file"
-            )
+            raise TomoPickerError(f"{table.source}: the size of tomogram '{name}' is needed; give its file")
         rows = table.tomograms == name
         frame = table.frames.get(name, frames[name])
         if table.unit is Unit.VOXEL:
@@ -190,7 +189,7 @@ def express(picks: Picks, frames: Mapping[str, Frame], unit: Unit, pixel_size: f
 
 
 def outside(voxels: Positions, shape: Shape) -> np.ndarray:
-    """Say which positions, (x, y, z) in voxels, lie outside a volume of shape (z, y, x), half a voxel of rim allowed."""
+    """Say which positions, (x, y, z) in voxels, lie outside a volume of shape (z, y, x); half a voxel of rim is in."""
     upper = np.asarray(shape[::-1], dtype=np.float64) - 0.5
     beyond: np.ndarray = np.any((voxels < -0.5) | (voxels > upper), axis=1)
     return beyond

@@ -59,6 +59,8 @@ def read(path: Path) -> PickTable:
     rows = [f"line {number}" for number, _ in numbered]
     header, first = _find_header(table, comments)
     body, rows = table[first:], rows[first:]
+    if header:
+        _find_axes(header, source)
     width = len(header) if header else len(body[0])
     for fields, row in zip(body, rows, strict=True):
         if len(fields) != width:
@@ -108,7 +110,7 @@ def _split(lines: Sequence[str], source: str) -> list[list[str]]:
         if len(counts) == 1 and counts.pop() >= 3:
             return _fields(lines, delimiter, source)
     for delimiter in "|;\t,":
-        if max(line.count(delimiter) for line in sample[:2]) >= 2:
+        if delimiter in sample[0]:
             return _fields(lines, delimiter, source)
     return _fields([" ".join(line.split()) for line in lines], " ", source)
 

@@ -86,8 +86,13 @@ def write_mrc(path: Path, volume: AnyVolume, voxel_size: float) -> None:
         raise TypeError(f"MRC volumes are written as float32, float16 or int8, not {volume.dtype}")
     compression = {".gz": "gzip", ".bz2": "bzip2"}.get(path.suffix.lower())
     with atomic_path(path) as temporary, mrcfile.new(temporary, overwrite=True, compression=compression) as file:
-        file.set_data(volume)
+        with np.errstate(over="ignore", invalid="ignore"):
+            file.set_data(volume)
         file.set_volume()
+        # mrcfile sums float16 in float16, which overflows.
+        mean = float(np.mean(volume, dtype=np.float64))
+        spread = float(np.mean([np.square(section.astype(np.float64) - mean).mean() for section in volume]))
+        file.header.dmean, file.header.rms = mean, spread**0.5
         file.voxel_size = voxel_size
         file.header.label[0] = f"Written by TomoPicker {tomopicker.__version__}".ljust(80).encode("ascii")
         file.header.nlabl = 1

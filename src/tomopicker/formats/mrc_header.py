@@ -138,8 +138,7 @@ def _stored_dtype(header: np.void, mode: int) -> np.dtype:
         stamp, flags = np.frombuffer(raw[152:160], f"{order}i4").tolist()
         if stamp == IMOD_STAMP:
             return np.dtype(np.int8 if flags & IMOD_SIGNED_BYTES else np.uint8)
-        low, high = float(header["dmin"]), float(header["dmax"])
-        return np.dtype(np.uint8 if 0 <= low <= high and 127 < high <= 255 else np.int8)
+        return np.dtype(np.uint8 if 127 < float(header["dmax"]) <= 255 else np.int8)
     stored: np.dtype = mrcfile.utils.dtype_from_mode(mode)
     return stored.newbyteorder(header.dtype["nx"].byteorder)
 

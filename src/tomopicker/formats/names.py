@@ -65,17 +65,16 @@ def matches(name: str, candidates: Sequence[str]) -> list[str]:
 def contained(text: str, candidates: Sequence[str]) -> list[str]:
     """List the candidates whose name stands in a text as a word: ``TS_01`` in ``clicks_TS_01_20``, not in ``TS_010``.
 
-    The longest is meant if it holds all the others; else all are listed.
+    The longest is meant where it holds the others; all are listed where others stand beside it.
     """
-    found = {
-        candidate: cleaned(candidate).lower()
-        for candidate in candidates
-        if re.search(rf"(?<![a-z0-9]){re.escape(cleaned(candidate).lower())}(?![a-z0-9])", text.lower())
-    }
+    found = {name: cleaned(name).lower() for name in candidates if _stands_in(cleaned(name).lower(), text.lower())}
     longest = max(found.values(), key=len, default="")
-    if any(key not in longest for key in found.values()):
-        return list(found)
-    return [candidate for candidate, key in found.items() if key == longest]
+    rest = text.lower().replace(longest, "|") if longest else ""
+    return [name for name, key in found.items() if key == longest or _stands_in(key, rest)]
+
+
+def _stands_in(word: str, text: str) -> bool:
+    return bool(word) and re.search(rf"(?<![a-z0-9]){re.escape(word)}(?![a-z0-9])", text) is not None
 
 
 def cleaned(name: str) -> str:

@@ -167,10 +167,14 @@ def _check_inside(table: PickTable, picks: Picks, frames: Mapping[str, Frame]) -
         voxels[rows] = angstrom_to_voxels(picks.positions[rows], frame.voxel_size)
         bad[rows] = outside(voxels[rows], frame.shape)
         bad_swapped[rows] = outside(voxels[rows][:, ::-1], frame.shape)
-        bad_divided[rows] = outside(angstrom_to_voxels(voxels[rows], frame.voxel_size), frame.shape)
+        divided = angstrom_to_voxels(voxels[rows], frame.voxel_size)
+        bad_divided[rows] = outside(divided, frame.shape) | (voxels[rows] < 0).any(axis=1)
     if not bad.any():
         return
     n = f"{np.count_nonzero(bad)} of {len(picks)} positions"
+    if not bad_swapped.any():
+        hint = "they would all fit as z, y, x; give the columns as x, y, z"
+        raise TomoPickerError(f"{table.source}: {n} lie outside their tomogram, but {hint}")
     unsized = table.unit is Unit.PIXEL and (table.pixel_size is None or bool(np.isnan(table.pixel_size).all()))
     if (table.unit is Unit.VOXEL or unsized) and np.count_nonzero(bad & ~bad_divided) * 2 > len(picks):
         hint = "they look like Å, where voxels are expected; give --picks-unit angstrom"
@@ -178,8 +182,6 @@ def _check_inside(table: PickTable, picks: Picks, frames: Mapping[str, Frame]) -
             hint = "the file states no pixel size; give --picks-pixel-size, or --picks-unit angstrom if they are Å"
         raise TomoPickerError(f"{table.source}: {n} lie outside their tomogram, {hint}")
     hint = "check the unit, the voxel size and that these picks belong to this tomogram"
-    if not bad_swapped.any():
-        hint = "they would all fit as z, y, x; give the columns as x, y, z"
     first = np.flatnonzero(bad)[:3]
     rows_said = "; ".join(f"row {i + 1} ({', '.join(f'{value:.1f}' for value in voxels[i])})" for i in first)
     z, y, x = frames[picks.tomograms[first[0]]].shape

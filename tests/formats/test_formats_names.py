@@ -1,0 +1,66 @@
+"""Names of tomograms: generous with decoration, never guessing between two."""
+
+import pytest
+
+from tomopicker.errors import TomoPickerError
+from tomopicker.formats import match_name
+from tomopicker.formats.names import contained
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "TS_01",
+        "ts_01",
+        "TS_01.mrc",
+        "rec_TS_01.mrc",
+        "TS_01.tomostar",
+        "TS_01.mrc.tomostar",
+        "TS_01_13.48Apx",
+        "/data/x/TS_01_13.48Apx.mrc",
+        "C:\\data\\TS_01.rec",
+        "TS_01.mrc_15.00Apx.mrc",
+        "TS_01.mrc.gz",
+    ],
+)
+def test_decoration_is_seen_through(name):
+    assert match_name(name, ["TS_01", "TS_010", "TS_02"]) == "TS_01"
+    assert match_name("TS_01", [name, "TS_010", "TS_02"]) == name
+
+
+def test_exact_name_wins():
+    names = ["TS_01", "rec_TS_01", "ts_01", "TS_01_10.00Apx"]
+    for name in names:
+        assert match_name(name, names) == name
+
+
+def test_case_is_the_last_resort():
+    assert match_name("ts_01.mrc", ["TS_01", "ts_01"]) == "ts_01"
+
+
+@pytest.mark.parametrize("name", ["TS_1", "TS_010", "S_01", "TS_01_extra", ""])
+def test_other_names_are_refused_with_a_list(name):
+    with pytest.raises(TomoPickerError, match="TS_01, TS_02"):
+        match_name(name, ["TS_01", "TS_02"], "clicks.csv")
+
+
+def test_two_equally_good_are_refused():
+    with pytest.raises(TomoPickerError, match="may mean any"):
+        match_name("TS_01", ["rec_TS_01", "TS_01.mrc"])
+
+
+def test_the_error_stays_one_line():
+    with pytest.raises(TomoPickerError) as caught:
+        match_name("x", [f"TS_{i:04d}" for i in range(1000)])
+    assert "992 more" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_contained_names():
+    names = ["TS_01", "TS_01_bin4", "TS_02", "TS_0"]
+    assert contained("clicks_TS_01_20.csv", names) == ["TS_01"]
+    assert contained("ts_01_bin4_clicks.csv", names) == ["TS_01_bin4"]
+    assert contained("TS_012.csv", names) == []
+    assert contained("TS_01_and_TS_02.csv", names) == ["TS_01", "TS_02"]
+    assert contained("TS_01_and_TS_0.csv", names) == ["TS_01", "TS_0"]
+    assert contained("TS_03_particles.csv", ["rec_TS_03.mrc"]) == ["rec_TS_03.mrc"]

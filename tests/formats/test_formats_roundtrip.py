@@ -1,0 +1,137 @@
+"""Every writer and its reader agree to a thousandth of a voxel, for odd and even sizes and any voxel size."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tomopicker.errors import TomoPickerError, UsageError
+from tomopicker.formats import FORMATS, read_picks, read_table, write_picks
+from tomopicker.geometry import Frame
+from tomopicker.picks import Picks
+
+WRITTEN = [entry for entry in FORMATS if entry.kind == "picks" and entry.writer]
+NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_-]{0,11}", fullmatch=True)
+sizes = st.integers(2, 4000)
+
+
+@st.composite
+def scenes(draw):
+    """Draw picks in one to three tomograms of any size, some of them binned from a tilt series."""
+    frames, parts = {}, []
+    for name in draw(st.lists(NAMES, min_size=1, max_size=3, unique_by=str.lower)):
+        shape = draw(st.tuples(sizes, sizes, sizes))
+        voxel_size = draw(st.floats(0.3, 60))
+        frames[name] = Frame(shape, voxel_size)
+        if draw(st.booleans()):
+            binning = draw(st.floats(1, 12))
+            unbinned = tuple(float(round(n * binning)) + draw(st.integers(0, 3)) for n in shape[::-1])
+            frames[name] = Frame(shape, voxel_size, unbinned, voxel_size / binning)
+        unit = st.floats(0, 1)
+        fractions = np.array(draw(st.lists(st.tuples(unit, unit, unit), min_size=1, max_size=4)))
+        positions = fractions * (np.array(shape[::-1]) - 1) * voxel_size
+        scores = [draw(st.floats(-1e3, 1e3) | st.just(np.nan)) for _ in positions]
+        parts.append(Picks.of(name, positions, np.array(scores)))
+    return Picks.concatenate(parts), frames
+
+
+@pytest.mark.parametrize("entry", WRITTEN, ids=lambda entry: entry.name)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(scene=scenes())
+def test_round_trip(tmp_path, entry, scene):
+    picks, frames = scene
+    path = tmp_path / f"picks{entry.suffixes[0]}"
+    write_picks(picks, frames, path, entry.name)
+    back = read_picks(path, frames)
+    assert back.tomograms.tolist() == picks.tomograms.tolist()
+    voxel = np.array([frames[name].voxel_size for name in picks.tomograms])
+    assert np.abs(back.positions - picks.positions).max(axis=1) / voxel == pytest.approx(0, abs=1e-3)
+    np.testing.assert_allclose(back.scores, picks.scores, rtol=1e-6, equal_nan=True)
+
+
+@pytest.mark.parametrize("entry", WRITTEN, ids=lambda entry: entry.name)
+def test_other_columns_survive(tmp_path, entry):
+    extra = pd.DataFrame(
+        {
+            "rlnClassNumber": [1, 2],
+            "rlnAngleRot": [0.25, -1e-7],
+            "note": ["a", "b c"],
+            "rlnTomoParticleName": ["1", "2"],
+        }
+    )
+    picks = Picks(
+        np.array([[10.0, 20, 30], [40, 50, 60]]), np.array(["A", "A"], object), np.array([0.5, np.nan]), extra
+    )
+    frames = {"A": Frame((20, 21, 22), 7.5)}
+    path = tmp_path / f"picks{entry.suffixes[0]}"
+    write_picks(picks, frames, path, entry.name)
+    back = read_picks(path, frames).extra
+    assert back["rlnClassNumber"].tolist() == [1, 2]
+    assert back["rlnAngleRot"].tolist() == [0.25, -1e-7]
+    assert back["note"].tolist() == (["a", "b c"] if entry.name == "csv" else ["a", "b_c"])
+    assert [str(value) for value in back["rlnTomoParticleName"]] == ["1", "2"]
+    again = tmp_path / f"again{entry.suffixes[0]}"
+    write_picks(read_picks(path, frames), frames, again, entry.name)
+    assert again.read_text().splitlines()[1:] == path.read_text().splitlines()[1:]
+
+
+@pytest.mark.parametrize("source", WRITTEN, ids=lambda entry: entry.name)
+@pytest.mark.parametrize("target", WRITTEN, ids=lambda entry: entry.name)
+def test_conversion_between_formats(tmp_path, source, target):
+    frames = {
+        "A": Frame((20, 21, 23), 8.0, (92.0, 84.0, 80.0), 2.0),
+        "B": Frame((30, 31, 32), 9.0, (64.0, 62.0, 60.0), 4.5),
+    }
+    picks = Picks.concatenate(
+        [Picks.of("A", np.array([[10.0, 20, 30]]), np.ones(1)), Picks.of("B", np.array([[40.0, 50, 60]]), np.zeros(1))]
+    )
+    first, second = tmp_path / f"a{source.suffixes[0]}", tmp_path / f"b{target.suffixes[0]}"
+    write_picks(picks, frames, first, source.name)
+    write_picks(read_picks(first, frames), frames, second, target.name)
+    np.testing.assert_allclose(read_picks(second, frames).positions, picks.positions, atol=1e-2)
+    np.testing.assert_allclose(read_picks(second, frames).scores, picks.scores)
+
+
+@pytest.mark.parametrize("entry", WRITTEN, ids=lambda entry: entry.name)
+def test_no_picks_make_a_header_without_rows(tmp_path, entry):
+    path = tmp_path / f"none{entry.suffixes[0]}"
+    write_picks(Picks.concatenate([]), {"A": Frame((4, 5, 6), 10.0)}, path, entry.name)
+    assert path.read_text().strip()
+    with pytest.raises(TomoPickerError, match="no picks"):
+        read_table(path)
+
+
+def test_what_relion5_gets(tmp_path):
+    frames = {"TS_01": Frame((51, 60, 71), 10.0)}
+    write_picks(
+        Picks.of("TS_01", np.array([[0.0, 10.0, 20.0]]), np.array([0.75])), frames, tmp_path / "p.star", "relion5"
+    )
+    lines = tmp_path.joinpath("p.star").read_text().splitlines()
+    assert "data_particles" in lines
+    assert "TS_01\t-355\t-290\t-235\t0.75" in lines
+
+
+def test_what_warp_gets(tmp_path):
+    frames = {"TS_01": Frame((51, 60, 71), 10.0)}
+    write_picks(Picks.of("TS_01", np.array([[0.0, 10.0, 20.0]])), frames, tmp_path / "p.star", "warp")
+    text = tmp_path.joinpath("p.star").read_text()
+    assert "TS_01.tomostar\t0\t1\t2\t10000\t10\t10" in text
+    assert "Centered" not in text
+
+
+def test_format_follows_the_suffix(tmp_path):
+    frames, picks = {"A": Frame((4, 5, 6), 10.0)}, Picks.of("A", np.zeros((1, 3)))
+    write_picks(picks, frames, tmp_path / "a.star")
+    assert "rlnCenteredCoordinateXAngst" in (tmp_path / "a.star").read_text()
+    write_picks(picks, frames, tmp_path / "a.csv")
+    assert (tmp_path / "a.csv").read_text() == "tomogram,x,y,z,score\nA,0.0000,0.0000,0.0000,\n"
+    with pytest.raises(UsageError, match="--format"):
+        write_picks(picks, frames, tmp_path / "a.xyz")
+    with pytest.raises(UsageError, match="relion5"):
+        write_picks(picks, frames, tmp_path / "a.csv", "word")
+    with pytest.raises(TomoPickerError, match="'A'"):
+        write_picks(picks, {}, tmp_path / "b.csv")
+    with pytest.raises(TomoPickerError, match="rename"):
+        write_picks(Picks.of("a b", np.zeros((1, 3))), {"a b": frames["A"]}, tmp_path / "b.star")
+    assert not (tmp_path / "b.star").exists()
