@@ -80,7 +80,8 @@ def preprocess(tomogram: Tomogram, voxel_size: float, clip_sd: float) -> Working
     _standardise(data, str(name))
     np.clip(data, -clip_sd, clip_sd, out=data)
     _standardise(data, str(name))
-    return WorkingVolume(data, voxel_size, ratio)
+    # Not `voxel_size`: where a rounding error of the header is let pass, positions still count the tomogram's voxels.
+    return WorkingVolume(data, tomogram.voxel_size * ratio, ratio)
 
 
 def _standardise(data: Volume, name: str) -> None:

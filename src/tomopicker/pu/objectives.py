@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import softplus
 
-Logits = Float[Tensor, " voxels"]
+Logits = Float[Tensor, " _"]
 Scalar = Float[Tensor, ""]
 
 
@@ -106,7 +106,8 @@ def bernoulli_kl(p: Scalar, q: Scalar) -> Scalar:
     """KL(p ‖ q) of eq. 7 between two Bernoulli distributions, finite at the ends."""
     tiny = torch.finfo(torch.float32).tiny
     p, q = p.clamp(tiny, 1 - 1e-7), q.clamp(tiny, 1 - 1e-7)
-    return p * (p / q).log() + (1 - p) * (torch.log1p(-p) - torch.log1p(-q))
+    # Not the logarithm of p / q: its gradient overflows where q is tiny.
+    return p * (p.log() - q.log()) + (1 - p) * (torch.log1p(-p) - torch.log1p(-q))
 
 
 def kl_risk(
