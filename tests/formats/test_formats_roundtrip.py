@@ -135,3 +135,17 @@ def test_format_follows_the_suffix(tmp_path):
     with pytest.raises(TomoPickerError, match="rename"):
         write_picks(Picks.of("a b", np.zeros((1, 3))), {"a b": frames["A"]}, tmp_path / "b.star")
     assert not (tmp_path / "b.star").exists()
+    with pytest.raises(TomoPickerError, match="rename"):
+        write_picks(Picks.of("#1", np.zeros((1, 3))), {"#1": frames["A"]}, tmp_path / "b.csv")
+
+
+def test_text_with_line_ends_and_quotes_stays_in_its_row(tmp_path):
+    extra = pd.DataFrame({"note": ['say "hi",\nthen go', "it's # 2"]})
+    picks = Picks(np.zeros((2, 3)), np.array(["A", "A"], object), np.full(2, np.nan), extra)
+    for entry in WRITTEN:
+        path = tmp_path / f"{entry.name}{entry.suffixes[0]}"
+        write_picks(picks, {"A": Frame((4, 5, 6), 10.0)}, path, entry.name)
+        back = read_picks(path, {"A": Frame((4, 5, 6), 10.0)})
+        assert len(back) == 2
+        expected = ['say "hi", then go', "it's # 2"] if entry.name == "csv" else ["say__hi_,_then_go", "it_s___2"]
+        assert back.extra["note"].tolist() == expected

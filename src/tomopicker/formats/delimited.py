@@ -74,6 +74,9 @@ def read(path: Path) -> PickTable:
 
 def write(picks: Picks, frames: Mapping[str, Frame], path: Path) -> None:
     """Write ``tomogram,x,y,z,score`` and the other columns, in voxels, 0 at the centre of the first."""
+    comments = [name for name in picks.tomogram_names if name.startswith("#")]
+    if comments:
+        raise TomoPickerError(f"{path}: the tomogram name '{comments[0]}' would read as a comment; rename the tomogram")
     columns: dict[str, object] = {"tomogram": picks.tomograms}
     voxels = express(picks, frames, Unit.VOXEL)
     for axis, column in zip("xyz", voxels.T, strict=True):
@@ -82,7 +85,7 @@ def write(picks: Picks, frames: Mapping[str, Frame], path: Path) -> None:
     taken = {"tomogram", "x", "y", "z", "score"}
     for name in picks.extra.columns:
         if str(name).lower() not in taken:
-            columns[str(name)] = picks.extra[name].to_numpy()
+            columns[str(name)] = [" ".join(v.split()) if isinstance(v, str) else v for v in picks.extra[name].tolist()]
     text = io.StringIO()
     pd.DataFrame(columns).to_csv(text, index=False, float_format="%.10g", lineterminator="\n")
     write_text(path, text.getvalue())

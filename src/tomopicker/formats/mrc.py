@@ -6,9 +6,8 @@ applied: positions count from the first voxel.
 
 import bz2
 import gzip
-import io
 import zlib
-from math import isfinite
+from math import isfinite, prod
 from pathlib import Path
 
 import mrcfile
@@ -107,24 +106,22 @@ def _packing(head: bytes) -> str | None:
 
 def _unpack(path: Path, packing: str) -> tuple[MrcHeader, np.ndarray, int]:
     """Unpack just what the header asks for, and a byte more to see whether there is a surplus."""
-    with io.BytesIO() as content:
-        try:
-            with gzip.GzipFile(path) if packing == "gzip" else bz2.BZ2File(path) as stream:
-                head = stream.read(HEADER_BYTES)
-                header = parse_header(head)
-                content.write(head)
-                while (missing := header.total_bytes + 1 - content.tell()) > 0:
-                    chunk = stream.read(min(missing, _CHUNK))
-                    if not chunk:
-                        break
-                    content.write(chunk)
-        except (EOFError, OSError, zlib.error, ValueError) as error:
-            reason = "it ends too early" if isinstance(error, EOFError) else str(error)
-            raise TomoPickerError(f"{path}: cannot be unpacked ({packing}: {reason}); copy it again") from error
-        actual_bytes = content.tell()
-        _check_length(path, header, actual_bytes)
-        voxels = np.frombuffer(content.getvalue(), header.dtype, int(np.prod(header.shape)), header.offset)
-    return header, voxels.reshape(header.shape), actual_bytes
+    content = bytearray()
+    try:
+        with gzip.GzipFile(path) if packing == "gzip" else bz2.BZ2File(path) as stream:
+            content += stream.read(HEADER_BYTES)
+            header = parse_header(bytes(content))
+            while (missing := header.total_bytes + 1 - len(content)) > 0:
+                chunk = stream.read(min(missing, _CHUNK))
+                if not chunk:
+                    break
+                content += chunk
+    except (EOFError, OSError, zlib.error, ValueError) as error:
+        reason = "it ends too early" if isinstance(error, EOFError) else str(error)
+        raise TomoPickerError(f"{path}: cannot be unpacked ({packing}: {reason}); copy it again") from error
+    _check_length(path, header, len(content))
+    voxels = np.frombuffer(content, header.dtype, prod(header.shape), header.offset)
+    return header, voxels.reshape(header.shape), len(content)
 
 
 def _check_length(path: Path, header: MrcHeader, actual_bytes: int) -> None:

@@ -100,7 +100,8 @@ def read_picks(
 def _is_project(path: Path) -> bool:
     from tomopicker.formats import relion_project, star, star_picks  # noqa: PLC0415  (starfile is slow to import)
 
-    if not star.recognises(path, head_of(path)):
+    head = head_of(path)
+    if b"rlnTomoSizeX" not in head or not star.recognises(path, head):
         return False
     blocks = star.read_blocks(path)
     coordinates = (star_picks.CENTRED, star_picks.PIXELS)

@@ -29,6 +29,7 @@ __all__ = ["read", "recognises"]
 CENTRED = [f"rlnCenteredCoordinate{axis}Angst" for axis in "XYZ"]
 PIXELS = [f"rlnCoordinate{axis}" for axis in "XYZ"]
 PLAIN = ["x", "y", "z"]
+SCORES = ("rlnautopickfigureofmerit", "rlnlccmax", *SCORE_COLUMNS)
 ORIGIN_ANGSTROM = [f"rlnOrigin{axis}Angst" for axis in "XYZ"]
 ORIGIN_PIXELS = [f"rlnOrigin{axis}" for axis in "XYZ"]
 SUBTOMOGRAM_ANGLES = [f"rlnTomoSubtomogram{angle}" for angle in ("Rot", "Tilt", "Psi")]
@@ -85,7 +86,7 @@ def _particles(blocks: Mapping[str, pd.DataFrame], source: str, frames: Mapping[
     check_coordinates(coordinates, source, rows)
     tomogram = next((name for name in ("rlnTomoName", "rlnMicrographName") if name in block), None)
     tomograms = names([""] * len(block) if tomogram is None else block[tomogram].tolist())
-    score = next((str(name) for word in SCORE_COLUMNS for name in block if str(name).lower() == word), None)
+    score = next((str(name) for word in SCORES for name in block if str(name).lower() == word), None)
     pixel_size = None
     if columns == PIXELS:
         pixel_size = _pixel_sizes(block, blocks.get("optics", pd.DataFrame()), tomograms, source, rows)

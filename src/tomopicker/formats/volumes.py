@@ -43,7 +43,7 @@ def open_tomogram(path: Path | str, *, voxel_size: float | None = None, invert: 
     return tomogram
 
 
-def volume_files(paths: Iterable[Path | str]) -> list[Path]:
+def volume_files(paths: Iterable[Path | str] | Path | str) -> list[Path]:
     """List the volumes that paths mean: files as given, folders as the sorted volumes in them (not deeper).
 
     Raises
@@ -52,7 +52,7 @@ def volume_files(paths: Iterable[Path | str]) -> list[Path]:
         If a path is missing, a folder holds no volume, or two files would be tomograms of one name.
     """
     listed: list[Path] = []
-    for path in map(Path, paths):
+    for path in map(Path, [paths] if isinstance(paths, str | Path) else paths):
         if path.is_dir():
             inside = sorted(entry for entry in path.iterdir() if _is_tomogram(entry))
             if not inside:
