@@ -33,7 +33,7 @@ class Labels(_Frozen):
     """Balls around clicks (section 3.1)."""
 
     target_fraction: Annotated[float, Field(gt=0, le=1)] = Field(
-        description="radius of the positive ball, as a fraction of the particle's; the shell up to the radius is ignored"
+        description="radius of the positive ball, as a fraction of the particle's; the shell around it is ignored"
     )
 
 
@@ -46,6 +46,7 @@ class Patches(_Frozen):
     size: Annotated[int, Field(ge=8)] = Field(description="edge in working voxels")
     batch: Count = Field(description="patches a step")
     augment: bool = Field(description="flips, quarter turns about z, gain, offset and noise")
+    turned: Fraction = Field(description="two-stream: share of patches turned freely, the missing wedge imposed again")
 
 
 class Network(_Frozen):
@@ -90,7 +91,17 @@ class Training(_Frozen):
     weight_decay: Annotated[float, Field(ge=0)] = Field(description="decoupled weight decay")
     ema: Annotated[float, Field(ge=0, lt=1)] = Field(description="decay of the moving average of the weights; 0: none")
     hold_out: Annotated[float, Field(ge=0, lt=1)] = Field(
-        description="share of the clicks held out without a validation tomogram"
+        description="share of 10 or more clicks held out to follow the training without a validation tomogram"
+    )
+    fold_steps: Annotated[int, Field(ge=0)] = Field(
+        description="steps of each of two cross-fitted networks, each trained on half of the clicks, that count the "
+        "particles and find more of them to learn from; 0: neither"
+    )
+    confident: Fraction = Field(
+        description="self-training: this share of the expected particles, the best peaks, are labelled"
+    )
+    doubtful: Annotated[float, Field(ge=0)] = Field(
+        description="self-training: peaks up to this share of them are ignored"
     )
 
 
@@ -157,15 +168,15 @@ PRESETS: dict[str, dict[str, Any]] = {
     "default": {
         "preprocess": {"clip_sd": 4.0, "working_diameter": 12.0},
         "labels": {"target_fraction": 0.5},
-        "patches": {"sampling": "two-stream", "size": 24, "batch": 32, "augment": True},
+        "patches": {"sampling": "two-stream", "size": 24, "batch": 32, "augment": True, "turned": 0.5},
         "network": {"block": "resunet", "channels": (16, 32, 64), "dropout": 0.0},
         "objective": {
             "kind": "pu", "balanced": True, "gamma": "none", "kl_weight": 1.0, "kl_direction": "prior-model",
             "prior_denominator": "unlabelled", "running_mean": 0.9,
         },
         "training": {
-            "steps": 300, "epochs": None, "learning_rate": 3e-3, "schedule": "one-cycle", "weight_decay": 1e-4, "ema": 0.98,
-            "hold_out": 0.2,
+            "steps": 160, "epochs": None, "learning_rate": 3e-3, "schedule": "one-cycle", "weight_decay": 1e-4, "ema": 0.98,
+            "hold_out": 0.0, "fold_steps": 70, "confident": 0.6, "doubtful": 1.5,
         },
         "inference": {"tile": 96, "halo": 12},
         "picking": {"peaks": "local", "min_distance_fraction": 1.4, "smoothing_fraction": 0.2},
@@ -173,7 +184,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "paper": {
         "preprocess": {"clip_sd": 3.0, "working_diameter": None},
         "labels": {"target_fraction": 1.0},
-        "patches": {"sampling": "blocks", "size": 24, "batch": 8, "augment": False},
+        "patches": {"sampling": "blocks", "size": 24, "batch": 8, "augment": False, "turned": 0.0},
         "network": {"block": "resunet", "channels": (32, 64, 128, 256), "dropout": 0.0},
         "objective": {
             "kind": "kl", "balanced": False, "gamma": "none", "kl_weight": 1.0, "kl_direction": "model-prior",
@@ -181,7 +192,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         },
         "training": {
             "steps": None, "epochs": 20, "learning_rate": 2e-3, "schedule": "plateau", "weight_decay": 0.0, "ema": 0.0,
-            "hold_out": 0.2,
+            "hold_out": 0.2, "fold_steps": 0, "confident": 0.0, "doubtful": 0.0,
         },
         "inference": {"tile": 24, "halo": 0},
         "picking": {"peaks": "greedy", "min_distance_fraction": 1.0, "smoothing_fraction": 0.0},

@@ -36,12 +36,13 @@ def label_mask(shape: Shape, positions: Positions, radius: float, target_fractio
     """
     mask = np.zeros(shape, dtype=np.int8)
     if target_fraction < 1:
-        _paint(mask, positions, radius, IGNORED)
-    _paint(mask, positions, max(1.0, radius * target_fraction), POSITIVE)
+        paint(mask, positions, radius, IGNORED)
+    paint(mask, positions, max(1.0, radius * target_fraction), POSITIVE)
     return mask
 
 
-def _paint(mask: LabelMask, positions: Positions, radius: float, value: int) -> None:
+def paint(mask: LabelMask, positions: Positions, radius: float, value: int) -> None:
+    """Set the voxels of balls around positions, (x, y, z) in voxels, in place."""
     offsets = ball_offsets(radius)
     for centre in np.round(positions[:, ::-1]).astype(int):
         voxels = offsets + centre

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float32
 
 from tomopicker.data.augment import augment
 from tomopicker.data.labels import IGNORED, POSITIVE, UNLABELLED
+from tomopicker.data.wedge import transmission, turned
 from tomopicker.errors import UsageError
 from tomopicker.types import LabelMask, Positions, Volume
 
@@ -123,16 +124,29 @@ class TwoStreams:
     seed : int
         Of every draw.
     augmented : bool
-        Whether to flip, turn and disturb patches.
+        Whether to flip, turn about z and disturb patches.
+    turned : float
+        Share of the patches, of both halves alike, that are turned freely before; without `augmented`, none.
     """
 
-    def __init__(self, data: Sequence[LabelledVolume], size: int, batch: int, seed: int, *, augmented: bool = True):
+    def __init__(
+        self,
+        data: Sequence[LabelledVolume],
+        size: int,
+        batch: int,
+        seed: int,
+        *,
+        augmented: bool = True,
+        turned: float = 0.0,
+    ):
         self.size, self.batch_size, self.seed, self.augmented = size, batch, seed, augmented
         edges = (size, size, size)
         self.volumes = [(_padded(d.volume, edges, 0), _padded(d.labels, edges, IGNORED)) for d in data]
         self.clicks = [(index, click[::-1]) for index, d in enumerate(data) for click in d.positions]
         voxels = np.array([d.volume.size for d in data], dtype=np.float64)
         self.share = voxels / voxels.sum()
+        self.turned = turned if augmented else 0.0
+        self.passed = [transmission(volume, size) for volume, _ in self.volumes] if self.turned else []
 
     def batch(self, step: int) -> Batch:
         """Give the batch of one step."""
@@ -150,9 +164,12 @@ class TwoStreams:
         unlabelled[:half] = False
         return Batch(np.ascontiguousarray(inputs[:, None], dtype=np.float32), labels == POSITIVE, unlabelled)
 
-    def _cut(self, index: int, corner: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _cut(self, index: int, corner: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         volume, labels = self.volumes[index]
-        z, y, x = np.clip(corner, 0, np.array(volume.shape) - self.size)
+        corner = np.clip(corner, 0, np.array(volume.shape) - self.size)
+        if self.turned and rng.random() < self.turned:
+            return turned(volume, labels, corner, self.passed[index], rng)
+        z, y, x = corner
         box = (slice(z, z + self.size), slice(y, y + self.size), slice(x, x + self.size))
         return volume[box], labels[box]
 
@@ -160,9 +177,9 @@ class TwoStreams:
         index, centre = click
         # A quarter of the edge of play keeps the whole target inside and its surroundings varied.
         play = rng.integers(-self.size // 4, self.size // 4 + 1, 3)
-        return self._cut(index, np.round(centre).astype(int) - self.size // 2 + play)
+        return self._cut(index, np.round(centre).astype(int) - self.size // 2 + play, rng)
 
     def _anywhere(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         index = int(rng.choice(len(self.volumes), p=self.share))
         room = np.array(self.volumes[index][0].shape) - self.size
-        return self._cut(index, rng.integers(0, room + 1))
+        return self._cut(index, rng.integers(0, room + 1), rng)

@@ -6,7 +6,7 @@ import numpy as np
 
 from tomopicker.errors import TomoPickerError
 from tomopicker.tomogram import Tomogram
-from tomopicker.types import Positions, Shape, Volume
+from tomopicker.types import Positions, Shape, Volume, VoxelMask
 
 SLAB_BYTES = 64 * 2**20
 
@@ -141,3 +141,23 @@ def resampling_matrix(edge: int, ratio: float) -> np.ndarray:
     weights[empty, np.clip(np.round(centres[empty]).astype(int), 0, edge - 1)] = 1
     normalised: np.ndarray = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
     return normalised
+
+
+def resampled_mask(mask: VoxelMask, shape: Shape, ratio: float) -> VoxelMask:
+    """Give a mask of a tomogram on the grid of its working volume: the value at each working voxel's centre.
+
+    Parameters
+    ----------
+    mask : VoxelMask
+        (z, y, x) of the tomogram.
+    shape : Shape
+        Of the working volume.
+    ratio : float
+        Working voxel size over the tomogram's.
+    """
+    nearest = [
+        np.clip(np.floor((np.arange(new) + 0.5) * ratio).astype(int), 0, old - 1)
+        for new, old in zip(shape, mask.shape, strict=True)
+    ]
+    resampled: VoxelMask = mask[np.ix_(*nearest)]
+    return resampled

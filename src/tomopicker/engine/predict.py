@@ -13,7 +13,7 @@ Progress = Callable[[int, int], None]
 
 
 def tiles(shape: Shape, core: int, halo: int, divisor: int) -> Iterator[tuple[tuple[slice, ...], tuple[slice, ...]]]:
-    """Cut a volume into cores that cover it once, as even as the divisor allows.
+    """Cut a volume into cores that cover it once, as even as the divisor allows; without a halo, into the paper's blocks.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def tiles(shape: Shape, core: int, halo: int, divisor: int) -> Iterator[tuple[tu
     starts = []
     for edge in shape:
         pieces = -(-edge // core)
-        step = -(-edge // (pieces * divisor)) * divisor
+        step = -(-edge // (pieces * divisor)) * divisor if halo else core
         starts.append([(start, start + step) for start in range(0, edge, step)])
     for z in starts[0]:
         for y in starts[1]:

@@ -135,7 +135,7 @@ def _sampler(data: Sequence[LabelledVolume], settings: Settings) -> Blocks | Two
     knobs = settings.patches
     if knobs.sampling == "blocks":
         return Blocks(data, knobs.size, knobs.batch, settings.seed)
-    return TwoStreams(data, knobs.size, knobs.batch, settings.seed, augmented=knobs.augment)
+    return TwoStreams(data, knobs.size, knobs.batch, settings.seed, augmented=knobs.augment, turned=knobs.turned)
 
 
 def _validation(data: Sequence[LabelledVolume], settings: Settings) -> list[Batch]:
@@ -179,7 +179,7 @@ def _advance(state: _State, batch: Batch, settings: Settings, device: torch.devi
     value = float(risk.detach())
     if not math.isfinite(value):
         raise TomoPickerError(
-            f"the risk became {value} at step {state.step}; lower training.learning_rate or use --seed"
+            f"the risk became {value} at step {state.step}; lower training.learning_rate or change --seed"
         )
     state.optimizer.zero_grad(set_to_none=True)
     risk.backward()
@@ -219,7 +219,7 @@ def _look(
 
 
 def _validate(state: _State, watched: list[Batch], settings: Settings, device: torch.device) -> tuple[float, float]:
-    """Risk, and the share of voxels on the right side of 1/2 with the unlabelled taken for background, over a validation set."""
+    """Give the risk, and the share of voxels on the right side of 1/2 if the unlabelled are taken for background."""
     risks, right, voxels = [], 0, 0
     with torch.inference_mode(), arithmetic(settings.precision, device):
         for batch in watched:

@@ -6,7 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-Features = Float[Tensor, "batch channels z y x"]
+from tomopicker.errors import UsageError
+
+Features = Float[Tensor, "batch _ z y x"]
 
 
 def _convolution(inputs: int, outputs: int, kernel: int = 3) -> nn.Sequential:
@@ -30,7 +32,7 @@ class UNetBlock(nn.Module):
 
 
 class ResUNetBlock(UNetBlock):
-    """The same with a residual: the first convolution's output is added, as the block's input has other channels."""
+    """The same with a residual: the first convolution's output, as the block's input has other channels, is added."""
 
     def forward(self, features: Features) -> Features:
         first = self.first(features)
@@ -46,8 +48,10 @@ class MultiResBlock(nn.Module):
 
     def __init__(self, inputs: int, outputs: int):
         super().__init__()
+        if outputs < 3:
+            raise UsageError(f"a MultiRes block needs at least 3 channels, not {outputs}; raise network.channels")
         small, middle = max(1, outputs // 6), max(1, outputs // 3)
-        large = max(1, outputs - small - middle)
+        large = outputs - small - middle
         self.first = _convolution(inputs, small)
         self.second = _convolution(small, middle)
         self.third = _convolution(middle, large)

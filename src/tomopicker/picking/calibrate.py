@@ -1,0 +1,94 @@
+"""From peak scores to a number of particles and a threshold, without a count or a threshold from the user.
+
+Clicks are particles, so the scores of clicks a network was *not* trained on tell which share r(t) of all particles scores
+above t. With k(t) peaks above t in the tomogram, k(t) / r(t) is then at least the number of particles, and nearest to it
+where the peaks above t are nearly all particles: its least upper confidence bound over t is the estimate (best-bin
+estimation of a mixture proportion; Garg et al., NeurIPS 2021). The threshold is the t of the best expected F1.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.spatial import cKDTree
+from scipy.stats import norm
+
+from tomopicker.picking.peaks import Peaks
+from tomopicker.types import Positions, Scores
+
+MISSED = float("-inf")
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Peaks of one network in the training tomograms, and how it scores clicks it did not train on.
+
+    Parameters
+    ----------
+    peak_scores : array, shape (n,)
+        Of all candidate peaks.
+    click_scores : array, shape (m,)
+        Of the held-out clicks; -inf for one without a peak nearby.
+    """
+
+    peak_scores: Scores
+    click_scores: Scores
+
+    def recall(self, thresholds: Scores) -> Scores:
+        """Share of particles scoring above each threshold, from a robust normal fit to the clicks that have a peak."""
+        found = self.click_scores[np.isfinite(self.click_scores)]
+        if not len(found):
+            return np.zeros_like(thresholds)
+        middle = float(np.median(found))
+        spread = max(1.4826 * float(np.median(np.abs(found - middle))), 0.1 * max(1.0, abs(middle)))
+        share: Scores = norm.sf(thresholds, middle, spread) * len(found) / len(self.click_scores)
+        return share
+
+
+def click_scores(peaks: Peaks, clicks_voxels: Positions, tolerance: float) -> Scores:
+    """Give each click the score of the peak nearest to it, -inf if there is none within the tolerance (voxels)."""
+    if not len(peaks) or not len(clicks_voxels):
+        return np.full(len(clicks_voxels), MISSED)
+    distance, nearest = cKDTree(peaks.positions_voxels).query(clicks_voxels)
+    scores: Scores = np.where(distance <= tolerance, peaks.scores[nearest].astype(np.float64), MISSED)
+    return scores
+
+
+def estimate_count(rankings: Sequence[Ranking], *, least: int) -> float:
+    """Estimate how many particles the training tomograms hold.
+
+    Parameters
+    ----------
+    rankings : sequence of Ranking
+        One for each network of a cross-fit; their estimates are averaged in logarithm.
+    least : int
+        The clicks given: there are no fewer particles.
+
+    Returns
+    -------
+    float
+    """
+    estimates = []
+    for ranking in rankings:
+        thresholds = np.sort(ranking.peak_scores)[::-1]
+        recall = ranking.recall(thresholds)
+        usable = (recall >= 0.3) & (recall <= 0.95)
+        if not usable.any():
+            continue
+        above = np.arange(len(thresholds), dtype=np.float64)[usable]
+        bound = (above + np.sqrt(np.maximum(above, 1))) / recall[usable]
+        best = int(np.argmin(bound))
+        estimates.append(max(float(least), float(above[best] / recall[usable][best])))
+    if not estimates:
+        return float(least)
+    return float(np.exp(np.mean(np.log(estimates))))
+
+
+def threshold_for_count(peak_scores: Scores, count: float) -> float:
+    """Give the threshold that keeps about `count` of the peaks: halfway between the last kept and the next."""
+    ordered = np.sort(peak_scores)[::-1].astype(np.float64)
+    if not len(ordered):
+        return 0.0
+    keep = int(np.clip(round(count), 1, len(ordered)))
+    below = ordered[keep] if keep < len(ordered) else ordered[-1] - 1.0
+    return float((ordered[keep - 1] + below) / 2)

@@ -1,0 +1,1 @@
+"""The two jobs, whole: from clicks to a model, and from a model to picks."""

@@ -1,0 +1,56 @@
+"""What is checked before hours are spent: the diameter fits the volumes, clicks are there and look like particles."""
+
+import numpy as np
+
+from tomopicker.data.preprocess import WorkingVolume
+from tomopicker.errors import TomoPickerError, UsageError
+from tomopicker.tomogram import Tomogram
+from tomopicker.types import Positions
+
+BRIGHT_SD = 0.5
+
+
+def check_diameter(diameter: float, tomogram: Tomogram) -> None:
+    """Refuse a particle diameter (Å) below 2 voxels or larger than the tomogram.
+
+    Raises
+    ------
+    UsageError
+        One line with both in Å.
+    """
+    if diameter < 2 * tomogram.voxel_size:
+        raise UsageError(
+            f"--particle-diameter {diameter:g} Å is less than 2 voxels of {tomogram.path or tomogram.name} "
+            f"({tomogram.voxel_size:g} Å); give it in Å, or use a tomogram with finer voxels"
+        )
+    smallest = min(tomogram.shape) * tomogram.voxel_size
+    if diameter > smallest:
+        raise UsageError(
+            f"--particle-diameter {diameter:g} Å is larger than {tomogram.path or tomogram.name} "
+            f"({smallest:g} Å along its shortest axis); give the diameter in Å"
+        )
+
+
+def check_voxel_size(tomogram: Tomogram, working_voxel_size: float, diameter: float) -> None:
+    """Refuse a tomogram so coarse that the particle is less than 2 of its voxels wide."""
+    check_diameter(diameter, tomogram)
+    if tomogram.voxel_size > 2.5 * working_voxel_size:
+        raise TomoPickerError(
+            f"{tomogram.path or tomogram.name}: voxels of {tomogram.voxel_size:g} Å are too coarse for a model that works "
+            f"at {working_voxel_size:.4g} Å; reconstruct it with finer voxels or train on coarser ones"
+        )
+
+
+def bright_clicks(volume: WorkingVolume, clicks: Positions, radius: float) -> bool:
+    """Say whether the clicked voxels, (x, y, z) in working voxels, are brighter than their surroundings on average."""
+    reach = max(1, round(radius / 2))
+    inner, outer = [], []
+    for z, y, x in np.round(clicks[:, ::-1]).astype(int):
+        inner.append(_mean_around(volume, z, y, x, reach))
+        outer.append(_mean_around(volume, z, y, x, 4 * reach))
+    return float(np.mean(inner)) - float(np.mean(outer)) > BRIGHT_SD
+
+
+def _mean_around(volume: WorkingVolume, z: int, y: int, x: int, reach: int) -> float:
+    box = tuple(slice(max(0, c - reach), max(1, c + reach + 1)) for c in (z, y, x))
+    return float(volume.data[box].mean())

@@ -1,0 +1,360 @@
+"""From clicks to a model: preprocess, cross-fit, count, learn from more than the clicks, train, set the threshold.
+
+With the paper preset only the middle is done: one network on the clicks, with the count the user gives.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from tomopicker import __version__
+from tomopicker.config import Settings
+from tomopicker.data.labels import IGNORED, POSITIVE, UNLABELLED, ball_offsets, label_mask, paint
+from tomopicker.data.patches import LabelledVolume
+from tomopicker.data.preprocess import WorkingVolume, preprocess, working_voxel_size
+from tomopicker.engine.checkpoint import Model
+from tomopicker.engine.precision import choose_device
+from tomopicker.engine.train import fit
+from tomopicker.errors import UsageError
+from tomopicker.picking.calibrate import Ranking, click_scores, estimate_count, threshold_for_count
+from tomopicker.picking.peaks import Peaks
+from tomopicker.picks import Picks
+from tomopicker.pu.prior import Priors, class_priors
+from tomopicker.tomogram import Tomogram
+from tomopicker.types import Positions
+from tomopicker.workflow.inputs import bright_clicks, check_diameter, check_voxel_size
+from tomopicker.workflow.listen import Listener, Silent
+from tomopicker.workflow.score import find_peaks, score
+
+CANDIDATES = 20
+"""Peaks looked at for each click, at least, when particles are counted."""
+
+
+@dataclass(frozen=True)
+class Clicked:
+    """A training tomogram: its working volume and its clicks in working voxels, (x, y, z)."""
+
+    name: str
+    working: WorkingVolume
+    clicks: Positions
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the cross-fit learnt: the count, and for each tomogram the confident and the doubtful peaks (working voxels)."""
+
+    particles: float
+    confident: list[Positions]
+    doubtful: list[Positions]
+
+
+def train(
+    tomograms: Sequence[Tomogram],
+    picks: Picks,
+    settings: Settings,
+    *,
+    validation_tomograms: Sequence[Tomogram] = (),
+    validation_picks: Picks | None = None,
+    device: str | None = None,
+    checkpoint: Path | None = None,
+    resume: bool = False,
+    listener: Listener | None = None,
+) -> Model:
+    """Train a picker from clicks.
+
+    Parameters
+    ----------
+    tomograms : sequence of Tomogram
+        Those that were clicked in.
+    picks : Picks
+        The clicks: centres of particles.
+    settings : Settings
+        From `tomopicker.config.resolve`.
+    validation_tomograms, validation_picks : optional
+        To follow the training, and for the paper preset's learning rate; never trained on.
+    device : str, optional
+        ``cpu``, ``cuda``, ``mps``; the best there is if left out.
+    checkpoint : Path, optional
+        Prefix of the checkpoint files.
+    resume : bool
+        Go on from them.
+    listener : Listener, optional
+        Hears what is done.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    TomoPickerError
+        If the input cannot be trained on; one line says what to change.
+    """
+    listener = listener or Silent()
+    chosen = choose_device(device)
+    voxel_size = _working_voxel_size(tomograms, settings)
+    clicked = _load(tomograms, picks, settings, voxel_size, listener)
+    watched = _load(validation_tomograms, validation_picks, settings, voxel_size, listener)
+    radius = settings.particle_diameter / 2 / voxel_size
+    _say_contrast(clicked, radius, listener)
+    if settings.training.hold_out and not watched:
+        clicked, watched = _hold_out(clicked, settings, listener)
+
+    run = _Run(settings, radius, chosen, checkpoint, resume, listener)
+    found = run.cross_fit(clicked) if settings.training.fold_steps else None
+    particles = _expected(settings, found, clicked, listener)
+    training = [run.labelled(item, found, index) for index, item in enumerate(clicked)]
+    priors = run.priors(training, particles)
+    listener.say(f"Class priors: {priors}." if priors else "Class priors: none; the unlabelled count as background.")
+    validation = [run.labelled(item) for item in watched]
+    network, history = run.fit("train", training, validation, priors, settings.training.steps)
+
+    peaks = [run.peaks(network, item, particles, len(clicked)) for item in clicked]
+    scores = np.concatenate([item.scores for item in peaks])
+    threshold = threshold_for_count(scores, particles) if particles else 0.0
+    facts = _provenance(tomograms, picks, validation_tomograms, settings, priors, particles, history)
+    return Model(network, settings, voxel_size, threshold, facts)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """The parts of one training run that share settings, device and checkpoints."""
+
+    settings: Settings
+    radius: float
+    device: torch.device
+    checkpoint: Path | None
+    resume: bool
+    listener: Listener
+
+    def labelled(self, item: Clicked, found: Found | None = None, index: int = 0) -> LabelledVolume:
+        """Label the clicks of a tomogram, and the peaks that self-training found there."""
+        confident = item.clicks if found is None else np.concatenate([item.clicks, found.confident[index]])
+        shape = item.working.data.shape
+        labels = label_mask(shape, confident, self.radius, self.settings.labels.target_fraction)
+        if found is not None:
+            ignored = np.zeros_like(labels)
+            paint(ignored, found.doubtful[index], self.radius, IGNORED)
+            labels[(labels == UNLABELLED) & (ignored == IGNORED)] = IGNORED
+        return LabelledVolume(item.working.data, labels, confident)
+
+    def priors(self, training: Sequence[LabelledVolume], particles: float | None) -> Priors | None:
+        """Class priors of the labelled volumes; none if no count is known."""
+        positive = sum(int((item.labels == POSITIVE).sum()) for item in training)
+        everything = sum(int((item.labels != IGNORED).sum()) for item in training)
+        ball = len(ball_offsets(max(1.0, self.radius * self.settings.labels.target_fraction)))
+        knobs = self.settings.objective
+        if particles is None:
+            return Priors(positive / everything, float("nan"), float("nan")) if not knobs.balanced else None
+        if self.settings.expected_particles is None:
+            particles = max(particles, 1.1 * positive / ball)
+        return class_priors(positive, everything, ball, particles, knobs.prior_denominator)
+
+    def fit(
+        self,
+        job: str,
+        training: Sequence[LabelledVolume],
+        validation: Sequence[LabelledVolume],
+        priors: Priors | None,
+        steps: int | None,
+        seed: int | None = None,
+    ) -> tuple[nn.Module, list[dict[str, float]]]:
+        """Train one network, with its own checkpoint."""
+        path = self.checkpoint and self.checkpoint.with_name(f"{self.checkpoint.name}.{job}.ckpt")
+        return fit(
+            training,
+            validation,
+            self.settings if seed is None else self.settings.model_copy(update={"seed": seed}),
+            priors,
+            device=self.device,
+            steps=steps,
+            checkpoint=path,
+            resume=self.resume,
+            report=lambda line: self.listener.trained(job, line),
+        )
+
+    def peaks(self, network: nn.Module, item: Clicked, particles: float | None, tomograms: int) -> Peaks:
+        """Give enough of the best peaks of a training tomogram to count particles among them."""
+        scores = score(network, item.working.data, self.settings, self.device)
+        enough = int(max(CANDIDATES * len(item.clicks), 3 * (particles or 0) / tomograms, 400))
+        return find_peaks(scores, self.settings, self.radius, float("-inf"), max_particles=enough)
+
+    def cross_fit(self, clicked: Sequence[Clicked]) -> Found:
+        """Train two networks on half of the clicks each, count particles, and find more to learn from."""
+        folds = _folds([len(item.clicks) for item in clicked], self.settings.seed)
+        summed: list[np.ndarray] = [np.zeros_like(item.working.data) for item in clicked]
+        rankings = []
+        for number, chosen in enumerate(folds):
+            halves = [replace(item, clicks=item.clicks[rows]) for item, rows in zip(clicked, chosen, strict=True)]
+            others = [item.clicks[~rows] for item, rows in zip(clicked, chosen, strict=True)]
+            training = [self.labelled(half) for half in halves]
+            network, _ = self.fit(
+                f"fold{number + 1}",
+                training,
+                [],
+                None,
+                self.settings.training.fold_steps,
+                self.settings.seed + 101 + number,
+            )
+            peak_scores, held_out = [], []
+            for item, other, total in zip(clicked, others, summed, strict=True):
+                scores = score(network, item.working.data, self.settings, self.device)
+                total += scores
+                peaks = find_peaks(scores, self.settings, self.radius, float("-inf"), max_particles=_enough(item))
+                peak_scores.append(peaks.scores.astype(np.float64))
+                held_out.append(click_scores(peaks, other, self.radius))
+            rankings.append(Ranking(np.concatenate(peak_scores), np.concatenate(held_out)))
+        particles = estimate_count(rankings, least=sum(len(item.clicks) for item in clicked))
+        return self._sort(clicked, summed, self.settings.expected_particles or particles)
+
+    def _sort(self, clicked: Sequence[Clicked], summed: Sequence[np.ndarray], particles: float) -> Found:
+        """Sort the peaks of the summed scores, over all tomograms, into confident, doubtful and the rest."""
+        peaks = [
+            find_peaks(total, self.settings, self.radius, float("-inf"), max_particles=_enough(item))
+            for item, total in zip(clicked, summed, strict=True)
+        ]
+        ranked = np.sort(np.concatenate([item.scores for item in peaks]))[::-1]
+        knobs = self.settings.training
+
+        def level(share: float) -> float:
+            return float(ranked[min(len(ranked) - 1, int(share * particles))])
+
+        confident, doubtful = [], []
+        for item in peaks:
+            sure = item.scores > level(knobs.confident)
+            unsure = ~sure & (item.scores > level(max(knobs.doubtful, knobs.confident)))
+            confident.append(item.positions_voxels[sure])
+            doubtful.append(item.positions_voxels[unsure])
+        far = [
+            _away_from(positions, item.clicks, self.radius) for positions, item in zip(confident, clicked, strict=True)
+        ]
+        return Found(particles, far, doubtful)
+
+
+def _enough(item: Clicked) -> int:
+    return max(CANDIDATES * len(item.clicks), 400)
+
+
+def _away_from(positions: Positions, clicks: Positions, radius: float) -> Positions:
+    """Keep the positions that are not a click again."""
+    if not len(clicks):
+        return positions
+    distance = np.linalg.norm(positions[:, None] - clicks[None], axis=2).min(axis=1) if len(positions) else np.zeros(0)
+    kept: Positions = positions[distance > radius]
+    return kept
+
+
+def _folds(counts: Sequence[int], seed: int) -> list[list[np.ndarray]]:
+    """Split the clicks in two at random: for each fold and tomogram, the rows trained on."""
+    total = sum(counts)
+    first = np.zeros(total, dtype=bool)
+    first[np.random.default_rng([seed, 7]).permutation(total)[: (total + 1) // 2]] = True
+    starts = np.cumsum([0, *counts])
+    return [
+        [side[start:stop] for start, stop in zip(starts[:-1], starts[1:], strict=True)]
+        for side in (first, ~first if total > 1 else first)
+    ]
+
+
+def _working_voxel_size(tomograms: Sequence[Tomogram], settings: Settings) -> float:
+    for tomogram in tomograms:
+        check_diameter(settings.particle_diameter, tomogram)
+    finest = min(tomogram.voxel_size for tomogram in tomograms)
+    return working_voxel_size(finest, settings.particle_diameter, settings.preprocess.working_diameter)
+
+
+def _load(
+    tomograms: Sequence[Tomogram], picks: Picks | None, settings: Settings, voxel_size: float, listener: Listener
+) -> list[Clicked]:
+    loaded = []
+    for tomogram in tomograms:
+        check_voxel_size(tomogram, voxel_size, settings.particle_diameter)
+        mine = picks.in_tomogram(tomogram.name) if picks is not None else Picks.of(tomogram.name, np.empty((0, 3)))
+        if not len(mine):
+            raise UsageError(
+                f"{tomogram.path or tomogram.name}: none of the picks given lies in it; leave it out or add picks"
+            )
+        working = preprocess(tomogram, voxel_size, settings.preprocess.clip_sd)
+        resampled = (
+            "" if working.ratio == 1 else f", resampled from {tomogram.voxel_size:.4g} to {voxel_size:.4g} Å voxels"
+        )
+        listener.say(f"{tomogram.name}: {len(mine)} clicks{resampled}.")
+        loaded.append(Clicked(tomogram.name, working, working.from_angstrom(mine.positions)))
+    return loaded
+
+
+def _say_contrast(clicked: Sequence[Clicked], radius: float, listener: Listener) -> None:
+    for item in clicked:
+        if bright_clicks(item.working, item.clicks, radius):
+            listener.warn(
+                f"{item.name}: the clicks are brighter than their surroundings; if protein is bright use --invert"
+            )
+
+
+def _hold_out(clicked: list[Clicked], settings: Settings, listener: Listener) -> tuple[list[Clicked], list[Clicked]]:
+    total = sum(len(item.clicks) for item in clicked)
+    if total < 10:
+        return clicked, []
+    share = settings.training.hold_out
+    kept, held = [], []
+    for index, item in enumerate(clicked):
+        order = np.random.default_rng([settings.seed, 11, index]).permutation(len(item.clicks))
+        out = round(share * len(order))
+        kept.append(replace(item, clicks=item.clicks[order[out:]]))
+        if out:
+            held.append(replace(item, clicks=item.clicks[order[:out]]))
+    listener.say(f"{sum(len(item.clicks) for item in held)} of {total} clicks are held out to follow the training.")
+    return kept, held
+
+
+def _expected(settings: Settings, found: Found | None, clicked: Sequence[Clicked], listener: Listener) -> float | None:
+    """Give the particles in all training tomograms together: as told, as counted, or unknown."""
+    if settings.expected_particles is not None:
+        return settings.expected_particles * len(clicked)
+    if found is not None:
+        listener.say(f"About {found.particles:.0f} particles are estimated in the training tomograms.")
+        return found.particles
+    if settings.objective.kind != "pn":
+        raise UsageError(
+            f"--objective {settings.objective.kind} without cross-fitting needs --expected-particles, "
+            "about how many particles a training tomogram holds"
+        )
+    return None
+
+
+def _provenance(
+    tomograms: Sequence[Tomogram],
+    picks: Picks,
+    validation: Sequence[Tomogram],
+    settings: Settings,
+    priors: Priors | None,
+    particles: float | None,
+    history: list[dict[str, float]],
+) -> dict[str, Any]:
+    def describe(tomogram: Tomogram) -> dict[str, Any]:
+        return {
+            "name": tomogram.name,
+            "file": str(tomogram.path) if tomogram.path else None,
+            "shape_zyx": list(tomogram.shape),
+            "voxel_size_angstrom": tomogram.voxel_size,
+            "clicks": int((picks.tomograms == tomogram.name).sum()),
+        }
+
+    return {
+        "tomopicker": __version__,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "python": sys.version.split()[0],
+        "training": [describe(tomogram) for tomogram in tomograms],
+        "validation": [tomogram.name for tomogram in validation],
+        "particles": particles,
+        "particles_estimated": settings.expected_particles is None,
+        "priors": None if priors is None else {"pi": priors.labelled, "pi1": priors.expected, "pi2": priors.unlabelled},
+        "history": history,
+    }
