@@ -48,7 +48,8 @@ def transmission(volume: Volume, size: int, seed: int = 0) -> Transmission:
     frequency = np.fft.fftfreq(size) * size
     shell = np.sqrt(frequency[:, None, None] ** 2 + frequency[:, None] ** 2 + frequency**2).round().astype(int)
     usual = np.array([np.percentile(power[shell == index], 75) for index in range(shell.max() + 1)])
-    return np.sqrt(np.minimum(power / np.maximum(usual[shell], 1e-30), 1)).astype(np.float32)
+    passed: Transmission = np.sqrt(np.minimum(power / np.maximum(usual[shell], 1e-30), 1)).astype(np.float32)
+    return passed
 
 
 def turned(

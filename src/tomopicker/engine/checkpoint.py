@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -86,7 +85,10 @@ def load_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, An
             if metadata.get("format") == kind and metadata.get("version", "").isdecimal():
                 if int(metadata["version"]) > VERSION:
                     raise TomoPickerError(f"{path}: written by a newer tomopicker; update tomopicker to use it")
-                return {name: opened.get_tensor(name) for name in opened.keys()}, json.loads(metadata["facts"])  # noqa: SIM118
+                facts = json.loads(metadata["facts"])
+                if not isinstance(facts, dict):
+                    raise ValueError("facts must be a mapping")
+                return {name: opened.get_tensor(name) for name in opened.keys()}, facts  # noqa: SIM118
     except (SafetensorError, OSError, ValueError, KeyError) as error:
         raise TomoPickerError(f"{path}: is not a tomopicker {what}, or is corrupted; train it again") from error
     raise TomoPickerError(
@@ -120,5 +122,5 @@ def load_model(path: Path) -> Model:
         network.load_state_dict(tensors)
         network.eval()
         return Model(network, settings, float(facts["voxel_size"]), float(facts["threshold"]), facts["provenance"])
-    except (ValidationError, KeyError, TypeError, RuntimeError) as error:
+    except (ValueError, KeyError, TypeError, RuntimeError) as error:
         raise TomoPickerError(f"{path}: the model is damaged or of another version; train it again") from error

@@ -4,12 +4,14 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
+from jaxtyping import Float32
 from torch import nn
 
 from tomopicker.engine.precision import arithmetic
 from tomopicker.types import Shape, Volume
 
 Progress = Callable[[int, int], None]
+Piece = Float32[np.ndarray, "_ _ _"]
 
 
 def tiles(shape: Shape, core: int, halo: int, divisor: int) -> Iterator[tuple[tuple[slice, ...], tuple[slice, ...]]]:
@@ -42,7 +44,7 @@ def tiles(shape: Shape, core: int, halo: int, divisor: int) -> Iterator[tuple[tu
                 yield tuple(slice(a - halo, b + halo) for a, b in (z, y, x)), tuple(slice(a, b) for a, b in (z, y, x))
 
 
-def read_padded(volume: Volume, region: tuple[slice, ...], reflect: bool) -> Volume:
+def read_padded(volume: Volume, region: tuple[slice, ...], reflect: bool) -> Piece:
     """Read a region that may reach beyond the volume: mirrored there, or 0, the mean."""
     inside = tuple(slice(max(0, r.start), min(edge, r.stop)) for r, edge in zip(region, volume.shape, strict=True))
     missing = [(i.start - r.start, r.stop - i.stop) for r, i in zip(region, inside, strict=True)]
