@@ -1,0 +1,251 @@
+"""The paper's figures 2 to 4: one section of a tomogram with a box around each particle, truth blue, picks green.
+
+Figures are composed without pyplot and without rcParams, so that a script that plots as well is left alone.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32
+from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+from matplotlib.patheffects import Normal, Stroke
+
+from tomopicker.errors import UsageError
+from tomopicker.files import atomic_path
+from tomopicker.geometry import angstrom_to_voxels
+from tomopicker.tomogram import Tomogram
+from tomopicker.types import Positions
+
+__all__ = ["PICK_COLOUR", "TRUTH_COLOUR", "Layer", "best_section", "compose_slice", "slice_figure"]
+
+TRUTH_COLOUR = "#2f7bff"
+"""Blue, as the paper's ground truth."""
+PICK_COLOUR = "#35d04a"
+"""Green, as the paper's predictions."""
+
+PERCENTILES = (1.0, 99.0)
+SUFFIXES = (".png", ".svg", ".pdf")
+DPI = 200
+SECTION_REACH = 10
+"""Sections on either side that count in `best_section` if no diameter is given."""
+AVERAGED_FRACTION = 0.25
+"""Share of the particle's diameter over which sections are averaged."""
+
+MARGIN, TITLE_HEIGHT, LEGEND_HEIGHT = 0.06, 0.24, 0.26
+NARROWEST, WIDEST, INCHES_PER_VOXEL = 4.0, 7.0, 1 / 100
+BAR_SHARE, BAR_INSET, BAR_THICKNESS = 0.2, 0.035, 0.012
+
+Section = Float32[np.ndarray, "y x"]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Positions that are drawn alike.
+
+    Parameters
+    ----------
+    name : str
+        For the legend.
+    positions : Positions
+        (x, y, z) in Å from the centre of the first voxel.
+    colour : str
+        Any that matplotlib knows.
+    """
+
+    name: str
+    positions: Positions
+    colour: str
+
+
+def slice_figure(
+    tomogram: Tomogram, z: int, layers: Sequence[Layer], particle_diameter: float, path: Path, title: str | None = None
+) -> None:
+    """Write the picture of one xy section with boxes around the particles it cuts (figures 2 to 4).
+
+    Parameters
+    ----------
+    tomogram : Tomogram
+        Only the sections around `z` are read.
+    z : int
+        The section, from 0.
+    layers : sequence of Layer
+        Drawn in this order, the last on top.
+    particle_diameter : float
+        Å, the edge of the boxes. A particle is drawn if it lies within its radius of the section.
+    path : Path
+        ``.png``, ``.svg`` or ``.pdf``; written whole or not at all.
+    title : str, optional
+        Tomogram and section if left out.
+
+    Raises
+    ------
+    UsageError
+        If the suffix is another, or the tomogram has no such section.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise UsageError(f"{path}: a picture is written as {', '.join(SUFFIXES)}; choose one of these suffixes")
+    figure = compose_slice(tomogram, z, layers, particle_diameter, title)
+    # Without a date, equal input gives equal files.
+    undated: dict[str, dict[str, str | None]] = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, format=suffix[1:], dpi=DPI, metadata=undated.get(suffix))
+
+
+def compose_slice(
+    tomogram: Tomogram, z: int, layers: Sequence[Layer], particle_diameter: float, title: str | None = None
+) -> Figure:
+    """Compose the picture that `slice_figure` writes.
+
+    Returns
+    -------
+    Figure
+        One axes, in voxels: x to the right, y upwards as in 3dmod, the first voxel's centre at 0. The boxes of each
+        layer are one `PolyCollection`, labelled with the layer's name.
+    """
+    sections, height, width = tomogram.shape
+    if not 0 <= z < sections:
+        raise UsageError(f"{tomogram.path or tomogram.name}: has sections 0 to {sections - 1}, not {z}")
+    figure, axes = _canvas(width, height)
+    grey = _averaged(tomogram, z, particle_diameter)
+    low, high = np.percentile(grey, PERCENTILES)
+    axes.imshow(grey, cmap="gray", vmin=float(low), vmax=float(high), origin="lower", interpolation="nearest")
+    axes.set(xlim=(-0.5, width - 0.5), ylim=(-0.5, height - 0.5), xticks=[], yticks=[])
+    counts = [_draw_boxes(axes, layer, z, particle_diameter, tomogram.voxel_size) for layer in layers]
+    _draw_scale_bar(axes, width, height, tomogram.voxel_size)
+    figure.text(
+        0.5,
+        1 - (MARGIN + TITLE_HEIGHT / 2) / figure.get_figheight(),
+        f"{tomogram.name}, section z = {z}" if title is None else title,
+        ha="center",
+        va="center",
+        fontsize=9,
+    )
+    _draw_legend(figure, layers, counts)
+    return figure
+
+
+def best_section(
+    positions: Positions, voxel_size: float, n_sections: int, particle_diameter: float | None = None
+) -> int:
+    """Give the section that most particles are drawn in; of equals, the one nearest to the middle.
+
+    Parameters
+    ----------
+    positions : Positions
+        (x, y, z) in Å from the centre of the first voxel, usually the truth.
+    voxel_size : float
+        Å.
+    n_sections : int
+        Of the tomogram.
+    particle_diameter : float, optional
+        Å; particles within the radius of a section count there, within 10 sections if it is left out.
+
+    Returns
+    -------
+    int
+        From 0; the middle one without positions.
+    """
+    reach = SECTION_REACH if particle_diameter is None else particle_diameter / 2 / voxel_size
+    depths = angstrom_to_voxels(positions[:, 2], voxel_size)
+    candidates = np.arange(n_sections)
+    counts = (np.abs(depths[None, :] - candidates[:, None]) <= reach).sum(axis=1)
+    nearness = -np.abs(candidates - (n_sections - 1) / 2)
+    return int(np.lexsort((nearness, counts))[-1])
+
+
+def _canvas(width: int, height: int) -> tuple[Figure, Axes]:
+    """Make a figure that the image fills from edge to edge, with a line above and a line below it."""
+    inches = min(max(width * INCHES_PER_VOXEL, NARROWEST), WIDEST)
+    image = (inches - 2 * MARGIN) * height / width
+    total = image + 2 * MARGIN + TITLE_HEIGHT + LEGEND_HEIGHT
+    figure = Figure(figsize=(inches, total), facecolor="white")
+    bottom = (MARGIN + LEGEND_HEIGHT) / total
+    axes = figure.add_axes((MARGIN / inches, bottom, 1 - 2 * MARGIN / inches, image / total))
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    return figure, axes
+
+
+def _averaged(tomogram: Tomogram, z: int, particle_diameter: float) -> Section:
+    """Average the sections within an eighth of the particle's diameter, for contrast."""
+    reach = int(particle_diameter * AVERAGED_FRACTION / 2 / tomogram.voxel_size)
+    mean: Section = tomogram.slab(max(0, z - reach), min(tomogram.shape[0], z + reach + 1)).mean(axis=0)
+    return mean
+
+
+def _draw_boxes(axes: Axes, layer: Layer, z: int, particle_diameter: float, voxel_size: float) -> int:
+    """Draw a layer's boxes; give how many."""
+    voxels = angstrom_to_voxels(layer.positions, voxel_size)
+    half = particle_diameter / 2 / voxel_size
+    centres = voxels[np.abs(voxels[:, 2] - z) <= half][:, :2]
+    corners = np.array([(-half, -half), (half, -half), (half, half), (-half, half)])
+    boxes = PolyCollection(
+        list(centres[:, None] + corners[None]),
+        label=layer.name,
+        facecolors="none",
+        edgecolors=layer.colour,
+        linewidths=1.1,
+    )
+    axes.add_collection(boxes, autolim=False)
+    return len(centres)
+
+
+def _draw_scale_bar(axes: Axes, width: int, height: int, voxel_size: float) -> None:
+    """Draw a white bar of a round number of nm, outlined so that it shows on any grey."""
+    nanometres = _round_length(BAR_SHARE * width * voxel_size / 10)
+    length = nanometres * 10 / voxel_size
+    thickness, inset = BAR_THICKNESS * width, BAR_INSET * width
+    left, bottom = -0.5 + inset, -0.5 + inset
+    bar = Rectangle((left, bottom), length, thickness, facecolor="white", edgecolor="black", linewidth=0.8, zorder=5)
+    bar.set_gid("scale-bar")
+    axes.add_patch(bar)
+    label = axes.text(
+        left + length / 2,
+        bottom + 1.6 * thickness,
+        f"{nanometres:g} nm",
+        color="white",
+        fontsize=8.5,
+        fontweight="bold",
+        ha="center",
+        va="bottom",
+        zorder=5,
+    )
+    label.set_path_effects([Stroke(linewidth=2, foreground="black"), Normal()])
+
+
+def _round_length(most: float) -> float:
+    """Give the largest of 1, 2, 5, 10, 20, 50, … that is no more than `most`."""
+    power = 10.0 ** math.floor(math.log10(most))
+    return max(step * power for step in (1, 2, 5) if step * power <= most * (1 + 1e-9))
+
+
+def _draw_legend(figure: Figure, layers: Sequence[Layer], counts: Sequence[int]) -> None:
+    """Name the layers below the image, with the number of boxes drawn."""
+    if not layers:
+        return
+    squares = [
+        Line2D([], [], linestyle="none", marker="s", markersize=8, markeredgewidth=1.5, markerfacecolor="none",
+               markeredgecolor=layer.colour)
+        for layer in layers
+    ]  # fmt: skip
+    figure.legend(
+        squares,
+        [f"{layer.name} ({count})" for layer, count in zip(layers, counts, strict=True)],
+        loc="center",
+        bbox_to_anchor=(0.5, (MARGIN + LEGEND_HEIGHT / 2) / figure.get_figheight()),
+        ncols=len(layers),
+        frameon=False,
+        fontsize=9,
+        borderpad=0,
+        handletextpad=0.3,
+        columnspacing=2.0,
+    )
