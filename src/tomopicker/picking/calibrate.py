@@ -2,14 +2,15 @@
 
 Clicks are particles, so the scores of clicks a network was *not* trained on tell which share r(t) of all particles scores
 above t. With k(t) peaks above t in the tomogram, k(t) / r(t) is then at least the number of particles, and nearest to it
-where the peaks above t are nearly all particles: its least upper confidence bound over t is the estimate (best-bin
-estimation of a mixture proportion; Garg et al., NeurIPS 2021). The threshold is the t of the best expected F1.
+where the peaks above t are nearly all particles: the least of them that the noise allows is the estimate (in the manner
+of best-bin estimation of a mixture proportion; Garg et al., NeurIPS 2021). The threshold is the one that keeps as many.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 from scipy.spatial import cKDTree
 from scipy.stats import norm
 
@@ -32,15 +33,15 @@ class Ranking:
     """
 
     peak_scores: Scores
-    click_scores: Scores
+    click_scores: Float[np.ndarray, " clicks"]
 
     def recall(self, thresholds: Scores) -> Scores:
-        """Share of particles scoring above each threshold, from a robust normal fit to the clicks that have a peak."""
+        """Share of particles scoring above each threshold, from a normal fit to the clicks that have a peak."""
         found = self.click_scores[np.isfinite(self.click_scores)]
         if not len(found):
             return np.zeros_like(thresholds)
-        middle = float(np.median(found))
-        spread = max(1.4826 * float(np.median(np.abs(found - middle))), 0.1 * max(1.0, abs(middle)))
+        middle = float(np.mean(found))
+        spread = max(float(np.std(found, ddof=min(1, len(found) - 1))), 0.1 * max(1.0, abs(middle)))
         share: Scores = norm.sf(thresholds, middle, spread) * len(found) / len(self.click_scores)
         return share
 
@@ -72,16 +73,17 @@ def estimate_count(rankings: Sequence[Ranking], *, least: int) -> float:
     for ranking in rankings:
         thresholds = np.sort(ranking.peak_scores)[::-1]
         recall = ranking.recall(thresholds)
-        usable = (recall >= 0.3) & (recall <= 0.95)
+        usable = (recall >= 0.4) & (recall <= 0.95)
         if not usable.any():
             continue
-        above = np.arange(len(thresholds), dtype=np.float64)[usable]
-        bound = (above + np.sqrt(np.maximum(above, 1))) / recall[usable]
-        best = int(np.argmin(bound))
-        estimates.append(max(float(least), float(above[best] / recall[usable][best])))
-    if not estimates:
-        return float(least)
-    return float(np.exp(np.mean(np.log(estimates))))
+        above, share = np.arange(len(thresholds))[usable] + 0.5, recall[usable]
+        # One standard error of both counts: of the peaks, and of the clicks that the recall was fitted to.
+        error = np.sqrt(1 / above + (1 - share) / (share * len(ranking.click_scores)))
+        count = above / share
+        # The least alone would be biased low by its own noise: take all that it does not contradict.
+        agreeing = count <= np.min(count * (1 + error))
+        estimates.append(np.exp(np.average(np.log(count[agreeing]), weights=error[agreeing] ** -2)))
+    return max(float(least), float(np.exp(np.mean(np.log(estimates)))) if estimates else 0.0)
 
 
 def threshold_for_count(peak_scores: Scores, count: float) -> float:
