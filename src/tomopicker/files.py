@@ -37,7 +37,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():
             raise IsADirectoryError("it is a folder")
-        handle, name = tempfile.mkstemp(prefix=".tmp-", suffix=path.name, dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=".tmp-", suffix="".join(path.suffixes), dir=path.parent)
         os.close(handle)
         temporary = Path(name)
         yield temporary
@@ -46,8 +46,12 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.chmod(0o666 & ~umask)
         temporary.replace(path)
     except OSError as error:
-        if isinstance(error, FileNotFoundError) and error.filename not in {None, str(temporary), str(path.parent)}:
-            raise
+        if (
+            temporary is not None
+            and error.filename is not None
+            and str(error.filename) not in {str(temporary), str(path)}
+        ):
+            raise  # About another file, such as one read within the block.
         reason = error.strerror or str(error)
         raise TomoPickerError(
             f"{path}: cannot be written ({reason}); choose another --output or free some space"

@@ -1,4 +1,4 @@
-"""Free turns: the transmission measured from a volume shows its missing wedge, and a turned patch has it back in place."""
+"""Free turns: the transmission measured from a volume shows its missing wedge, and a turned patch has it in place."""
 
 import numpy as np
 import pytest

@@ -15,7 +15,7 @@ Piece = Float32[np.ndarray, "_ _ _"]
 
 
 def tiles(shape: Shape, core: int, halo: int, divisor: int) -> Iterator[tuple[tuple[slice, ...], tuple[slice, ...]]]:
-    """Cut a volume into cores that cover it once, as even as the divisor allows; without a halo, into the paper's blocks.
+    """Cut a volume into cores that cover it once: as even as the divisor allows, or without a halo the paper's blocks.
 
     Parameters
     ----------

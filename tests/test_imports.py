@@ -1,0 +1,100 @@
+"""Imports point up DESIGN section 4's list only, and light things stay light."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tomopicker
+
+ROOT = Path(tomopicker.__file__).parent
+VALUES = ["types", "geometry", "config", "tomogram", "picks", "errors", "files"]
+LAYERS = [
+    VALUES,
+    ["formats"],
+    ["data"],
+    ["pu"],
+    ["models"],
+    ["engine"],
+    ["picking"],
+    ["workflow"],
+    ["simulate"],
+    ["benchmark"],
+    ["report"],
+    ["studio"],
+    ["cluster"],
+    ["api"],
+    ["cli"],
+]
+LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
+FILES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")
+
+
+def part_of(path):
+    """The part of the house a file belongs to."""
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imports(path):
+    """Everything a file imports, at its top or within a function, as dotted names."""
+    package = ["tomopicker", *path.relative_to(ROOT).parent.parts]
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            found += [f"{module}.{alias.name}" for alias in node.names]
+    return found
+
+
+def ours(path):
+    parts = [name.split(".") for name in imports(path)]
+    return {name[1] for name in parts if name[0] == "tomopicker" and len(name) > 1 and name[1] in LEVEL}
+
+
+def label(path):
+    return str(path.relative_to(ROOT))
+
+
+def test_the_reader_of_imports(tmp_path):
+    """What makes the tests below able to fail."""
+    assert {"types", "errors"} <= ours(ROOT / "data" / "preprocess.py")
+    assert "numpy" in imports(ROOT / "data" / "labels.py")
+    assert {"data", "engine", "pu"} <= set().union(*(ours(p) for p in (ROOT / "engine").glob("*.py")))
+
+
+def test_every_part_has_its_place():
+    assert {part_of(path) for path in FILES} <= LEVEL.keys()
+
+
+@pytest.mark.parametrize("path", FILES, ids=label)
+def test_imports_point_up_the_list(path):
+    here = part_of(path)
+    assert not {name for name in ours(path) if name != here and LEVEL[name] > LEVEL[here]}
+
+
+@pytest.mark.parametrize("path", FILES, ids=label)
+def test_parts_that_must_not_know_each_other(path):
+    here, known = part_of(path), ours(path)
+    if here in {"pu", "picking", "data", "models", "engine"}:
+        assert "formats" not in known, "only positions and arrays come here, no files"
+    if here in {"formats", "picking", "data", *VALUES}:
+        assert not {name for name in imports(path) if name.split(".")[0] == "torch"}
+    if here != "cli":
+        assert "cli" not in known
+    if here in {"formats", "data", "models", "pu"}:
+        assert known <= {here, *VALUES}, "these stand on the values alone"
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["tomopicker", "tomopicker.formats", "tomopicker.config", "tomopicker.picking.evaluate", "tomopicker.data.patches"],
+)
+def test_light_imports_leave_torch_alone(module):
+    command = f"import sys, {module}; sys.exit('torch' in sys.modules)"
+    environment = {"PYTHONPATH": str(ROOT.parent), "PATH": ""}
+    assert subprocess.run([sys.executable, "-c", command], env=environment, check=False).returncode == 0
