@@ -94,8 +94,10 @@ class Training(_Frozen):
         description="share of 10 or more clicks held out to follow the training without a validation tomogram"
     )
     fold_steps: Annotated[int, Field(ge=0)] = Field(
-        description="steps of each of two cross-fitted networks, each trained on half of the clicks, that count the "
-        "particles and find more of them to learn from; 0: neither"
+        description="steps of each of the two networks, trained on half of the clicks each, that count; 0: none"
+    )
+    round_steps: Annotated[int, Field(ge=0)] = Field(
+        description="self-training: more steps, with the network's own confident peaks beside the clicks; 0: none"
     )
     confident: Fraction = Field(
         description="self-training: this share of the expected particles, the best peaks, are labelled"
@@ -175,8 +177,8 @@ PRESETS: dict[str, dict[str, Any]] = {
             "prior_denominator": "unlabelled", "running_mean": 0.9,
         },
         "training": {
-            "steps": 160, "epochs": None, "learning_rate": 3e-3, "schedule": "one-cycle", "weight_decay": 1e-4, "ema": 0.98,
-            "hold_out": 0.0, "fold_steps": 70, "confident": 0.6, "doubtful": 1.5,
+            "steps": 160, "epochs": None, "learning_rate": 3e-3, "schedule": "one-cycle", "weight_decay": 1e-4,
+            "ema": 0.98, "hold_out": 0.0, "fold_steps": 60, "round_steps": 0, "confident": 0.6, "doubtful": 1.5,
         },
         "inference": {"tile": 96, "halo": 12},
         "picking": {"peaks": "local", "min_distance_fraction": 1.4, "smoothing_fraction": 0.2},
@@ -192,7 +194,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         },
         "training": {
             "steps": None, "epochs": 20, "learning_rate": 2e-3, "schedule": "plateau", "weight_decay": 0.0, "ema": 0.0,
-            "hold_out": 0.2, "fold_steps": 0, "confident": 0.0, "doubtful": 0.0,
+            "hold_out": 0.2, "fold_steps": 0, "round_steps": 0, "confident": 0.0, "doubtful": 0.0,
         },
         "inference": {"tile": 24, "halo": 0},
         "picking": {"peaks": "greedy", "min_distance_fraction": 1.0, "smoothing_fraction": 0.0},

@@ -112,8 +112,8 @@ class Blocks:
 class TwoStreams:
     """Half of each batch around clicks, half anywhere (DESIGN section 3).
 
-    Positive voxels count in both halves, unlabelled ones only in the uniform half, so that their mean is over the tomogram
-    and not over the surroundings of clicks.
+    Positive voxels count in both halves, unlabelled ones only in the uniform half, so that their mean is over the
+    tomogram and not over the surroundings of clicks.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """The missing wedge as a tomogram itself shows it, and free rotations of patches that put it back where it belongs.
 
-A particle turned freely with its wedge is one that no microscope gives; filtered again by what the tomogram transmits, it
-looks like another copy of the particle in another orientation. Twenty clicks then show more than twenty orientations.
+A particle turned freely with its wedge is one that no microscope gives; filtered again by what the tomogram transmits,
+it looks like another copy of the particle, turned otherwise. Twenty clicks then show more orientations than twenty.
 """
 
 import numpy as np

@@ -202,9 +202,14 @@ def _refit(network: nn.Module, sampler: Blocks | TwoStreams, settings: Settings,
 
 
 def _look(
-    state: _State, total: int, risks: list[float], watched: list[Batch], sampler: Blocks | TwoStreams, settings: Settings,
+    state: _State,
+    total: int,
+    risks: list[float],
+    watched: list[Batch],
+    sampler: Blocks | TwoStreams,
+    settings: Settings,
     device: torch.device,
-) -> Report:  # fmt: skip
+) -> Report:
     """Measure the validation, let a plateau lower the learning rate, and note how things stand."""
     risk = sum(risks) / max(1, len(risks))
     validation_risk = accuracy = None

@@ -36,8 +36,8 @@ def check_voxel_size(tomogram: Tomogram, working_voxel_size: float, diameter: fl
     check_diameter(diameter, tomogram)
     if tomogram.voxel_size > 2.5 * working_voxel_size:
         raise TomoPickerError(
-            f"{tomogram.path or tomogram.name}: voxels of {tomogram.voxel_size:g} Å are too coarse for a model that works "
-            f"at {working_voxel_size:.4g} Å; reconstruct it with finer voxels or train on coarser ones"
+            f"{tomogram.path or tomogram.name}: voxels of {tomogram.voxel_size:g} Å are too coarse for a model that "
+            f"works at {working_voxel_size:.4g} Å; reconstruct it with finer voxels or train on coarser ones"
         )
 
 

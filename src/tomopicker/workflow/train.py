@@ -1,4 +1,4 @@
-"""From clicks to a model: preprocess, cross-fit, count, learn from more than the clicks, train, set the threshold.
+"""From clicks to a model: preprocess, cross-fit to count, train, learn from more than the clicks, set the threshold.
 
 With the paper preset only the middle is done: one network on the clicks, with the count the user gives.
 """
@@ -6,6 +6,7 @@ With the paper preset only the middle is done: one network on the clicks, with t
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -47,11 +48,10 @@ class Clicked:
 
 @dataclass(frozen=True)
 class Found:
-    """What the cross-fit learnt: the count, and for each tomogram the confident and the doubtful peaks (working voxels)."""
+    """Peaks of one tomogram to learn from (confident) and not to learn from (doubtful), in working voxels."""
 
-    particles: float
-    confident: list[Positions]
-    doubtful: list[Positions]
+    confident: Positions
+    doubtful: Positions
 
 
 def train(
@@ -107,13 +107,19 @@ def train(
         clicked, watched = _hold_out(clicked, settings, listener)
 
     run = _Run(settings, radius, chosen, checkpoint, resume, listener)
-    found = run.cross_fit(clicked) if settings.training.fold_steps else None
-    particles = _expected(settings, found, clicked, listener)
-    training = [run.labelled(item, found, index) for index, item in enumerate(clicked)]
+    particles = _expected(settings, clicked, run)
+    training = [run.labelled(item) for item in clicked]
+    validation = [run.labelled(item) for item in watched]
     priors = run.priors(training, particles)
     listener.say(f"Class priors: {priors}." if priors else "Class priors: none; the unlabelled count as background.")
-    validation = [run.labelled(item) for item in watched]
     network, history = run.fit("train", training, validation, priors, settings.training.steps)
+    if settings.training.round_steps and particles:
+        found = run.self_label(network, clicked, particles)
+        listener.say(f"{sum(len(item.confident) for item in found)} confident peaks are added to the clicks.")
+        training = [run.labelled(item, more) for item, more in zip(clicked, found, strict=True)]
+        priors = run.priors(training, particles)
+        network, more = run.fit("round", training, validation, priors, settings.training.round_steps, network=network)
+        history = history + more
 
     peaks = [run.peaks(network, item, particles, len(clicked)) for item in clicked]
     scores = np.concatenate([item.scores for item in peaks])
@@ -133,14 +139,14 @@ class _Run:
     resume: bool
     listener: Listener
 
-    def labelled(self, item: Clicked, found: Found | None = None, index: int = 0) -> LabelledVolume:
+    def labelled(self, item: Clicked, found: Found | None = None) -> LabelledVolume:
         """Label the clicks of a tomogram, and the peaks that self-training found there."""
-        confident = item.clicks if found is None else np.concatenate([item.clicks, found.confident[index]])
+        confident = item.clicks if found is None else np.concatenate([item.clicks, found.confident])
         shape = item.working.data.shape
         labels = label_mask(shape, confident, self.radius, self.settings.labels.target_fraction)
         if found is not None:
             ignored = np.zeros_like(labels)
-            paint(ignored, found.doubtful[index], self.radius, IGNORED)
+            paint(ignored, found.doubtful, self.radius, IGNORED)
             labels[(labels == UNLABELLED) & (ignored == IGNORED)] = IGNORED
         return LabelledVolume(item.working.data, labels, confident)
 
@@ -164,6 +170,7 @@ class _Run:
         priors: Priors | None,
         steps: int | None,
         seed: int | None = None,
+        network: nn.Module | None = None,
     ) -> tuple[nn.Module, list[dict[str, float]]]:
         """Train one network, with its own checkpoint."""
         path = self.checkpoint and self.checkpoint.with_name(f"{self.checkpoint.name}.{job}.ckpt")
@@ -174,6 +181,7 @@ class _Run:
             priors,
             device=self.device,
             steps=steps,
+            network=network,
             checkpoint=path,
             resume=self.resume,
             report=lambda line: self.listener.trained(job, line),
@@ -185,60 +193,40 @@ class _Run:
         enough = int(max(CANDIDATES * len(item.clicks), 3 * (particles or 0) / tomograms, 400))
         return find_peaks(scores, self.settings, self.radius, float("-inf"), max_particles=enough)
 
-    def cross_fit(self, clicked: Sequence[Clicked]) -> Found:
-        """Train two networks on half of the clicks each, count particles, and find more to learn from."""
-        folds = _folds([len(item.clicks) for item in clicked], self.settings.seed)
-        summed: list[np.ndarray] = [np.zeros_like(item.working.data) for item in clicked]
+    def count(self, clicked: Sequence[Clicked]) -> float:
+        """Count particles: two networks, each trained on half of the clicks, rank the peaks and the other half."""
+        steps, seed = self.settings.training.fold_steps, self.settings.seed
         rankings = []
-        for number, chosen in enumerate(folds):
-            halves = [replace(item, clicks=item.clicks[rows]) for item, rows in zip(clicked, chosen, strict=True)]
-            others = [item.clicks[~rows] for item, rows in zip(clicked, chosen, strict=True)]
-            training = [self.labelled(half) for half in halves]
-            network, _ = self.fit(
-                f"fold{number + 1}",
-                training,
-                [],
-                None,
-                self.settings.training.fold_steps,
-                self.settings.seed + 101 + number,
-            )
-            peak_scores, held_out = [], []
-            for item, other, total in zip(clicked, others, summed, strict=True):
-                scores = score(network, item.working.data, self.settings, self.device)
-                total += scores
-                peaks = find_peaks(scores, self.settings, self.radius, float("-inf"), max_particles=_enough(item))
-                peak_scores.append(peaks.scores.astype(np.float64))
-                held_out.append(click_scores(peaks, other, self.radius))
-            rankings.append(Ranking(np.concatenate(peak_scores), np.concatenate(held_out)))
-        particles = estimate_count(rankings, least=sum(len(item.clicks) for item in clicked))
-        return self._sort(clicked, summed, self.settings.expected_particles or particles)
+        for number, chosen in enumerate(_folds([len(item.clicks) for item in clicked], seed)):
+            training = [
+                self.labelled(replace(item, clicks=item.clicks[rows]))
+                for item, rows in zip(clicked, chosen, strict=True)
+            ]
+            network, _ = self.fit(f"count{number + 1}", training, [], None, steps, seed=seed + 101 + number)
+            peaks = [self.peaks(network, item, None, len(clicked)) for item in clicked]
+            held_out = [
+                click_scores(found, item.clicks[~rows], self.radius)
+                for found, item, rows in zip(peaks, clicked, chosen, strict=True)
+            ]
+            ranked = np.concatenate([found.scores for found in peaks]).astype(np.float64)
+            rankings.append(Ranking(ranked, np.concatenate(held_out)))
+        return estimate_count(rankings, least=sum(len(item.clicks) for item in clicked))
 
-    def _sort(self, clicked: Sequence[Clicked], summed: Sequence[np.ndarray], particles: float) -> Found:
-        """Sort the peaks of the summed scores, over all tomograms, into confident, doubtful and the rest."""
-        peaks = [
-            find_peaks(total, self.settings, self.radius, float("-inf"), max_particles=_enough(item))
-            for item, total in zip(clicked, summed, strict=True)
-        ]
+    def self_label(self, network: nn.Module, clicked: Sequence[Clicked], particles: float) -> list[Found]:
+        """Sort the peaks of a network, over all training tomograms, into confident, doubtful and the rest."""
+        peaks = [self.peaks(network, item, particles, len(clicked)) for item in clicked]
         ranked = np.sort(np.concatenate([item.scores for item in peaks]))[::-1]
         knobs = self.settings.training
-
-        def level(share: float) -> float:
-            return float(ranked[min(len(ranked) - 1, int(share * particles))])
-
-        confident, doubtful = [], []
-        for item in peaks:
-            sure = item.scores > level(knobs.confident)
-            unsure = ~sure & (item.scores > level(max(knobs.doubtful, knobs.confident)))
-            confident.append(item.positions_voxels[sure])
-            doubtful.append(item.positions_voxels[unsure])
-        far = [
-            _away_from(positions, item.clicks, self.radius) for positions, item in zip(confident, clicked, strict=True)
-        ]
-        return Found(particles, far, doubtful)
-
-
-def _enough(item: Clicked) -> int:
-    return max(CANDIDATES * len(item.clicks), 400)
+        sure, unsure = (
+            float(ranked[min(len(ranked) - 1, int(share * particles))])
+            for share in (knobs.confident, max(knobs.confident, knobs.doubtful))
+        )
+        found = []
+        for item, clicks in zip(peaks, clicked, strict=True):
+            confident, above = item.scores > sure, item.scores > unsure
+            new = _away_from(item.positions_voxels[confident], clicks.clicks, self.radius)
+            found.append(Found(new, item.positions_voxels[above & ~confident]))
+        return found
 
 
 def _away_from(positions: Positions, clicks: Positions, radius: float) -> Positions:
@@ -256,10 +244,7 @@ def _folds(counts: Sequence[int], seed: int) -> list[list[np.ndarray]]:
     first = np.zeros(total, dtype=bool)
     first[np.random.default_rng([seed, 7]).permutation(total)[: (total + 1) // 2]] = True
     starts = np.cumsum([0, *counts])
-    return [
-        [side[start:stop] for start, stop in zip(starts[:-1], starts[1:], strict=True)]
-        for side in (first, ~first if total > 1 else first)
-    ]
+    return [[side[start:stop] for start, stop in pairwise(starts)] for side in (first, ~first if total > 1 else first)]
 
 
 def _working_voxel_size(tomograms: Sequence[Tomogram], settings: Settings) -> float:
@@ -313,13 +298,14 @@ def _hold_out(clicked: list[Clicked], settings: Settings, listener: Listener) ->
     return kept, held
 
 
-def _expected(settings: Settings, found: Found | None, clicked: Sequence[Clicked], listener: Listener) -> float | None:
+def _expected(settings: Settings, clicked: Sequence[Clicked], run: _Run) -> float | None:
     """Give the particles in all training tomograms together: as told, as counted, or unknown."""
     if settings.expected_particles is not None:
         return settings.expected_particles * len(clicked)
-    if found is not None:
-        listener.say(f"About {found.particles:.0f} particles are estimated in the training tomograms.")
-        return found.particles
+    if settings.training.fold_steps:
+        particles = run.count(clicked)
+        run.listener.say(f"About {particles:.0f} particles are estimated in the training tomograms.")
+        return particles
     if settings.objective.kind != "pn":
         raise UsageError(
             f"--objective {settings.objective.kind} without cross-fitting needs --expected-particles, "
