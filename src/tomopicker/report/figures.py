@@ -35,6 +35,8 @@ SUFFIXES = (".png", ".svg", ".pdf")
 DPI = 200
 SECTION_REACH = 10
 """Sections on either side that count in `best_section` if no diameter is given."""
+LINE, WIDER = 1.1, 1.0
+"""Points: width of the top layer's lines, and what each layer below has more, so that it shows where boxes coincide."""
 AVERAGED_FRACTION = 0.25
 """Share of the particle's diameter over which sections are averaged."""
 
@@ -117,9 +119,12 @@ def compose_slice(
     figure, axes = _canvas(width, height)
     grey = _averaged(tomogram, z, particle_diameter)
     low, high = np.percentile(grey, PERCENTILES)
-    axes.imshow(grey, cmap="gray", vmin=float(low), vmax=float(high), origin="lower", interpolation="nearest")
+    axes.imshow(grey, cmap="gray", vmin=float(low), vmax=float(high), origin="lower", interpolation="bicubic")
     axes.set(xlim=(-0.5, width - 0.5), ylim=(-0.5, height - 0.5), xticks=[], yticks=[])
-    counts = [_draw_boxes(axes, layer, z, particle_diameter, tomogram.voxel_size) for layer in layers]
+    counts = [
+        _draw_boxes(axes, layer, z, particle_diameter, tomogram.voxel_size, LINE + WIDER * (len(layers) - 1 - index))
+        for index, layer in enumerate(layers)
+    ]
     _draw_scale_bar(axes, width, height, tomogram.voxel_size)
     figure.text(
         0.5,
@@ -155,7 +160,7 @@ def best_section(
         From 0; the middle one without positions.
     """
     reach = SECTION_REACH if particle_diameter is None else particle_diameter / 2 / voxel_size
-    depths = angstrom_to_voxels(positions[:, 2], voxel_size)
+    depths = angstrom_to_voxels(positions, voxel_size)[:, 2]
     candidates = np.arange(n_sections)
     counts = (np.abs(depths[None, :] - candidates[:, None]) <= reach).sum(axis=1)
     nearness = -np.abs(candidates - (n_sections - 1) / 2)
@@ -182,7 +187,7 @@ def _averaged(tomogram: Tomogram, z: int, particle_diameter: float) -> Section:
     return mean
 
 
-def _draw_boxes(axes: Axes, layer: Layer, z: int, particle_diameter: float, voxel_size: float) -> int:
+def _draw_boxes(axes: Axes, layer: Layer, z: int, particle_diameter: float, voxel_size: float, line: float) -> int:
     """Draw a layer's boxes; give how many."""
     voxels = angstrom_to_voxels(layer.positions, voxel_size)
     half = particle_diameter / 2 / voxel_size
@@ -193,7 +198,7 @@ def _draw_boxes(axes: Axes, layer: Layer, z: int, particle_diameter: float, voxe
         label=layer.name,
         facecolors="none",
         edgecolors=layer.colour,
-        linewidths=1.1,
+        linewidths=line,
     )
     axes.add_collection(boxes, autolim=False)
     return len(centres)
