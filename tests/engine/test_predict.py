@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from tomopicker.engine.predict import score_volume
 from tomopicker.engine.precision import uses_bfloat16
+from tomopicker.engine.predict import score_volume
 from tomopicker.models.resunet import ResUNet
 
 CPU = torch.device("cpu")
