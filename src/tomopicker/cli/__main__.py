@@ -1,0 +1,5 @@
+"""``python -m tomopicker.cli`` is ``tomopicker``."""
+
+from tomopicker.cli import main
+
+main()

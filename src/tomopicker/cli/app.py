@@ -1,0 +1,118 @@
+"""The list of commands, and what becomes of what escapes them: one line and an exit code, or a bug's traceback."""
+
+import errno
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from tomopicker import __version__
+from tomopicker.cli import convert, demo, evaluate, info, pick, train
+from tomopicker.errors import TomoPickerError
+
+INTERRUPTED = 130
+_OF_THE_MACHINE = {
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.EMFILE,
+}  # fmt: skip
+
+HELP = """Find every copy of one particle in cryo-electron tomograms, from 5 to 100 clicks in one of them.
+
+[bold]Example[/bold]: click some ribosomes (300 Å wide) in TS_01, find the rest everywhere
+
+\b
+  [cyan]tomopicker train TS_01.mrc --picks clicks.star --particle-diameter 300 --output ribosome.model[/cyan]
+  [cyan]tomopicker pick tomograms/ --model ribosome.model --output picks[/cyan]
+
+Then give picks/picks.star to RELION 5, or see [cyan]tomopicker pick --help[/cyan] for RELION 3 and 4, Warp and M.
+Nothing at hand yet? [cyan]tomopicker demo[/cyan] makes tomograms of its own and shows the whole road in two minutes."""
+
+app = typer.Typer(
+    name="tomopicker",
+    help=HELP,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (train, pick, evaluate, info, convert, demo):
+    app.command(name=command.__name__.rpartition(".")[2], help=command.HELP, no_args_is_help=command is not demo)(
+        command.command
+    )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"tomopicker {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        Without the program's name.
+
+    Returns
+    -------
+    int
+        Exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+    """
+    if threading.current_thread() is threading.main_thread():
+        # A scheduler that takes the machine back sends this: save as for Ctrl-C.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        code = app(args=list(arguments), prog_name="tomopicker", standalone_mode=False)
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except Exception as error:
+        line, code = _explain(error)
+        if line is None:
+            raise
+        if line:
+            print(f"tomopicker: {line}", file=sys.stderr)
+        return code
+    if code == INTERRUPTED:
+        print("tomopicker: stopped", file=sys.stderr)
+    return code if isinstance(code, int) else 0
+
+
+def _explain(error: Exception) -> tuple[str | None, int]:
+    """Give the line and the exit code for an error; no line (None) for one that is a bug."""
+    if isinstance(error, TomoPickerError):
+        text = " ".join(str(error).split())
+        return text if error.exit_code == INTERRUPTED else f"error: {text}", error.exit_code
+    if isinstance(error, BrokenPipeError):
+        # Whoever read the output has gone; Python must not try to flush it again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return "", 1
+    if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
+        where = f"{error.filename}: " if error.filename else ""
+        return f"error: {where}{error.strerror}", 1
+    if isinstance(error, MemoryError) or _is_out_of_memory(error):
+        return "error: out of memory; close other programs, or use a machine (or --device) with more", 1
+    if callable(message := getattr(error, "format_message", None)):  # typer's own: a wrong option or value
+        context = getattr(error, "ctx", None)
+        hint = f" (see '{context.command_path} --help')" if context is not None else ""
+        return f"error: {' '.join(str(message()).split())}{hint}", 2
+    return None, 1
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    return type(error).__name__ == "OutOfMemoryError" or (
+        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    )

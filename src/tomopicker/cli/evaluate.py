@@ -1,0 +1,99 @@
+"""``tomopicker evaluate``: picks against the truth."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from tomopicker.cli.options import INPUT, PicksPixelSize, PicksUnit, VoxelSize
+from tomopicker.errors import UsageError
+
+HELP = """Judge picks against the truth: precision, recall, F1, and how good they could have been.
+
+[bold]Examples[/bold]
+
+\b
+  [cyan]tomopicker evaluate picks --truth truth/ --exclude TS_01[/cyan]
+  [cyan]tomopicker evaluate TS_02.csv --truth TS_02_truth.star --tomograms TS_02.mrc --tolerance 135A[/cyan]
+
+PICKS is a file, or the folder that [cyan]tomopicker pick[/cyan] wrote. Truth in a folder is matched to tomograms by
+name.
+
+A pick is right if it lies within the tolerance of a particle that no other pick has taken:
+[bold]one-to-one[/bold]. With [bold]paper[/bold] matching, as in the TomoPicker paper, several picks may share a particle.
+
+Columns marked [bold]oracle[/bold] choose where to cut the ranking by looking at the truth: they say how good the
+scores are, not how good the picks are. Leave out tomograms that were trained on ([cyan]--exclude[/cyan]): they flatter."""
+
+
+def command(
+    picks: Annotated[
+        Path, typer.Argument(metavar="PICKS", help="File of picks, or the folder of 'pick'.", show_default=False)
+    ],
+    truth: Annotated[
+        list[Path],
+        typer.Option(metavar="PATH", help="True positions: a file or a folder. May be repeated.", show_default=False),
+    ],
+    tolerance: Annotated[
+        str, typer.Option(metavar="T", help="Largest distance of a match: voxels (10 or 10vox) or Å (135A).")
+    ] = "10",
+    matching: Annotated[
+        Literal["one-to-one", "paper"], typer.Option(help="How picks and particles are paired.")
+    ] = "one-to-one",
+    exclude: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A tomogram to leave out. May be repeated.")
+    ] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures as JSON.")] = None,
+    tomograms: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="PATH",
+            help="The tomograms, a folder of them, or a RELION 5 tomograms.star.  [dim]\\[default: as "
+            "picks.json beside the picks says][/dim]",
+            rich_help_panel=INPUT,
+        ),
+    ] = None,
+    voxel_size: VoxelSize = None,
+    picks_unit: PicksUnit = None,
+    picks_pixel_size: PicksPixelSize = None,
+) -> None:
+    """Parse, read, match and print."""
+    from tomopicker.cli.judge import judge, write_json
+    from tomopicker.cli.judged_inputs import gather
+    from tomopicker.cli.progress import Reporter
+    from tomopicker.cli.tables import evaluation_table
+
+    length, in_angstrom = parse_tolerance(tolerance)
+    if voxel_size is not None and not 0 < voxel_size < float("inf"):
+        raise UsageError(f"--voxel-size {voxel_size:g} cannot be; give it in Å")
+    with Reporter() as reporter:
+        found = gather(
+            picks, truth, reporter,
+            tomograms=tomograms or [], voxel_size=voxel_size, unit=picks_unit, pixel_size=picks_pixel_size,
+            exclude=exclude or [],
+        )  # fmt: skip
+        if in_angstrom and not found.knows_voxel_size:
+            raise UsageError(f"--tolerance {tolerance}: is in Å, and the voxel size is not known; give --voxel-size")
+        judged = judge(found, length, in_angstrom=in_angstrom, matching=matching)
+        reporter.console.print(evaluation_table(judged))
+        if json_file is not None:
+            write_json(json_file, judged)
+
+
+def parse_tolerance(text: str) -> tuple[float, bool]:
+    """Read a tolerance: the number, and whether it is in Å rather than voxels.
+
+    Raises
+    ------
+    UsageError
+        If it is neither.
+    """
+    read = re.fullmatch(r"\s*([0-9.]+(?:e[+-]?\d+)?)\s*(|v|vox|voxels?|px|pixels?|a|å|ang|angstroms?)\s*", text.lower())
+    try:
+        length = float(read.group(1)) if read else 0.0
+    except ValueError:
+        length = 0.0
+    if read is None or not 0 < length < float("inf"):
+        raise UsageError(f"--tolerance {text}: give voxels such as 10 or 10vox, or Å such as 135A")
+    return length, read.group(2).startswith(("a", "å"))

@@ -1,0 +1,87 @@
+"""What geometry positions refer to: from tomograms, a RELION project, the record of picks, or flags; never guessed."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from tomopicker.cli.inputs import open_tomograms
+from tomopicker.cli.progress import Reporter
+from tomopicker.errors import UsageError
+from tomopicker.formats import read_frames
+from tomopicker.geometry import Frame, PickTable, Unit
+from tomopicker.types import Shape
+
+UNKNOWN_SIZE: Shape = (10**9, 10**9, 10**9)
+"""Of a tomogram whose size nothing asks for: no position lies outside."""
+
+
+def stated_frames(tomograms: Sequence[Path], voxel_size: float | None, reporter: Reporter) -> dict[str, Frame]:
+    """Read the frames of tomograms, folders of them, or a RELION 5 tomograms.star."""
+    projects = [path for path in tomograms if path.suffix.lower() == ".star"]
+    volumes = [path for path in tomograms if path not in projects]
+    frames: dict[str, Frame] = {}
+    for path in projects:
+        frames |= read_frames(path)
+    if volumes:
+        opened = open_tomograms(volumes, reporter, voxel_size=voxel_size)
+        frames |= {tomogram.name: tomogram.frame for tomogram in opened}
+    return frames
+
+
+def frames_from_flags(
+    names: Iterable[str], voxel_size: float | None, shape_xyz: tuple[int, int, int] | None
+) -> dict[str, Frame]:
+    """Give every tomogram the voxel size and shape of the flags; 1 Å and no bounds stand for what was not given."""
+    shape = UNKNOWN_SIZE if shape_xyz is None else (shape_xyz[2], shape_xyz[1], shape_xyz[0])
+    return {name: Frame(shape, voxel_size or 1.0) for name in names}
+
+
+def check_known(
+    tables: Sequence[PickTable],
+    voxel_size: float | None,
+    shape_xyz: tuple[int, int, int] | None,
+    *,
+    also_voxel_size: str | None = None,
+    also_shape: str | None = None,
+    has_shape_flag: bool = True,
+) -> None:
+    """Refuse to guess a voxel size or a shape that the units of files need.
+
+    Parameters
+    ----------
+    tables : sequence of PickTable
+        What the files state.
+    voxel_size, shape_xyz : optional
+        From the flags.
+    also_voxel_size, also_shape : str, optional
+        Something else that needs them, in words.
+    has_shape_flag : bool
+        Whether the command has ``--shape``.
+
+    Raises
+    ------
+    UsageError
+        Naming the flag that gives what is missing.
+    """
+    units = {table.unit for table in tables}
+    sources = {table.unit: table.source for table in tables}
+    for_shape = also_shape
+    if Unit.CENTRED_ANGSTROM in units:
+        for_shape = f"{sources[Unit.CENTRED_ANGSTROM]}: counts Å from the centre of the tomogram"
+    if for_shape and shape_xyz is None:
+        flags = "--tomograms (its files or tomograms.star)" + (", or --shape X,Y,Z" if has_shape_flag else "")
+        raise UsageError(f"{for_shape}, whose size is not known; give {flags}")
+    scaled = next((unit for unit in (Unit.CENTRED_ANGSTROM, Unit.ANGSTROM, Unit.PIXEL) if unit in units), None)
+    for_size = also_voxel_size
+    if scaled is not None:
+        for_size = f"{sources[scaled]}: counts {scaled.value}"
+    if for_size and voxel_size is None:
+        raise UsageError(f"{for_size}, and the voxel size is not known; give --voxel-size in Å, or --tomograms")
+
+
+def named_tables(tables: Sequence[PickTable]) -> list[str]:
+    """List the tomograms that tables name; a file whose rows name none is named after itself."""
+    names: dict[str, None] = {}
+    for table in tables:
+        for name in table.tomograms.tolist():
+            names.setdefault(name or Path(table.source).stem)
+    return list(names)

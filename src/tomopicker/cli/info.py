@@ -1,0 +1,136 @@
+"""``tomopicker info``: what is in a tomogram file."""
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tomopicker.cli.options import Tomograms, VoxelSize
+from tomopicker.errors import TomoPickerError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from tomopicker.tomogram import Tomogram
+
+HELP = """Show shape, voxel size, type and statistics of tomograms, and what is odd about their headers.
+
+[bold]Example[/bold]
+
+\b
+  [cyan]tomopicker info tomograms/ TS_99.rec[/cyan]
+
+Shapes are x × y × z. Voxels are read section by section, so that the largest tomogram fits in little memory;
+[cyan]--header[/cyan] reads none at all."""
+
+SLAB_BYTES = 32 * 2**20
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Of the finite voxels of a tomogram."""
+
+    least: float
+    mean: float
+    most: float
+    sd: float
+    not_finite: int
+
+
+def command(
+    tomograms: Tomograms,
+    header: Annotated[bool, typer.Option("--header", help="Only what the header says; fast.")] = False,
+    voxel_size: VoxelSize = None,
+) -> None:
+    """Open, and print a table."""
+    from tomopicker import formats
+    from tomopicker.cli.inputs import open_one
+    from tomopicker.cli.progress import Reporter
+
+    failed = 0
+    with Reporter() as reporter:
+        table = _table(header)
+        for path in tomograms:
+            try:
+                files = formats.volume_files(path)
+            except TomoPickerError as error:
+                failed += 1
+                reporter.failed(error)
+                continue
+            for file in files:
+                try:
+                    tomogram = open_one(file, reporter, voxel_size=voxel_size)
+                    found = None if header else statistics(tomogram)
+                except TomoPickerError as error:
+                    failed += 1
+                    reporter.failed(error)
+                    continue
+                table.add_row(*_row(tomogram, found))
+                if found and found.not_finite:
+                    reporter.warn(
+                        f"{file}: {found.not_finite} voxels are NaN or infinite; 'train' and 'pick' refuse it"
+                    )
+                elif found and found.sd == 0:
+                    reporter.warn(f"{file}: all voxels are the same; 'train' and 'pick' refuse it")
+        if table.row_count:
+            reporter.console.print(table)
+    if failed:
+        raise typer.Exit(1)
+
+
+def statistics(tomogram: "Tomogram") -> Statistics:
+    """Work out the statistics of the finite voxels, slab by slab.
+
+    Parameters
+    ----------
+    tomogram : Tomogram
+        Of any size.
+    """
+    import numpy as np
+
+    depth, height, width = tomogram.shape
+    step = max(1, SLAB_BYTES // (8 * height * width))
+    least, most = math.inf, -math.inf
+    count, mean, squares = 0, 0.0, 0.0
+    for start in range(0, depth, step):
+        slab = tomogram.slab(start, min(start + step, depth))
+        finite = slab[np.isfinite(slab)].astype(np.float64)
+        if not finite.size:
+            continue
+        least, most = min(least, float(finite.min())), max(most, float(finite.max()))
+        # Chan's update: means and squares of slabs combine without cancelling.
+        slab_mean = float(finite.mean())
+        total = count + finite.size
+        squares += float(np.square(finite - slab_mean).sum()) + (slab_mean - mean) ** 2 * count * finite.size / total
+        mean += (slab_mean - mean) * finite.size / total
+        count = total
+    if not count:
+        return Statistics(math.nan, math.nan, math.nan, math.nan, depth * height * width)
+    return Statistics(least, mean, most, math.sqrt(squares / count), depth * height * width - count)
+
+
+def _table(header_only: bool) -> "Table":
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("tomogram", overflow="fold")
+    for name in ("voxels (x × y × z)", "voxel size", "size (Å)", "type"):
+        table.add_column(name, justify="right")
+    if not header_only:
+        for name in ("min", "mean", "max", "sd"):
+            table.add_column(name, justify="right")
+    return table
+
+
+def _row(tomogram: "Tomogram", found: Statistics | None) -> list[str]:
+    from rich.markup import escape
+
+    z, y, x = tomogram.shape
+    size = " × ".join(f"{edge * tomogram.voxel_size:.0f}" for edge in (x, y, z))
+    kind = f"{tomogram.data.dtype.name}{' (big-endian)' if tomogram.data.dtype.byteorder == '>' else ''}"
+    row = [escape(tomogram.name), f"{x} × {y} × {z}", f"{tomogram.voxel_size:g} Å", size, kind]
+    if found is not None:
+        row += [f"{value:.4g}" for value in (found.least, found.mean, found.most, found.sd)]
+    return row

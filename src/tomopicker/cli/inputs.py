@@ -1,0 +1,101 @@
+"""From paths and flags to tomograms and picks, warnings said; and the check that output can be written."""
+
+import os
+import tempfile
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from tomopicker.errors import TomoPickerError, UsageError
+
+if TYPE_CHECKING:
+    from tomopicker.cli.progress import Reporter
+    from tomopicker.geometry import Frame, Unit
+    from tomopicker.picks import Picks
+    from tomopicker.tomogram import Tomogram
+
+
+def open_tomograms(
+    paths: Sequence[Path], reporter: "Reporter", *, voxel_size: float | None = None, invert: bool = False
+) -> "list[Tomogram]":
+    """Open every tomogram that paths mean, and say what their headers leave doubtful."""
+    from tomopicker import formats
+
+    return [open_one(path, reporter, voxel_size=voxel_size, invert=invert) for path in formats.volume_files(paths)]
+
+
+def open_one(path: Path, reporter: "Reporter", *, voxel_size: float | None = None, invert: bool = False) -> "Tomogram":
+    """Open one tomogram, and say what its header leaves doubtful."""
+    from tomopicker import formats
+
+    tomogram = formats.open_tomogram(path, voxel_size=voxel_size, invert=invert)
+    for warning in tomogram.warnings:
+        reporter.warn(warning)
+    return tomogram
+
+
+def read_picks(
+    paths: Sequence[Path],
+    tomograms: "Sequence[Tomogram] | Mapping[str, Frame]",
+    reporter: "Reporter",
+    *,
+    unit: Literal["voxel", "angstrom"] | None = None,
+    pixel_size: float | None = None,
+    ignore_unknown: bool = False,
+) -> "Picks":
+    """Read picks of the tomograms at hand; whatever is left out is said as a warning."""
+    from tomopicker import formats
+
+    if pixel_size is not None and not 0 < pixel_size < float("inf"):
+        raise UsageError(f"--picks-pixel-size {pixel_size:g} cannot be; give the size of a pixel in Å")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        picks = formats.read_picks(
+            paths, tomograms, unit=unit_named(unit), pixel_size=pixel_size, ignore_unknown=ignore_unknown
+        )
+    for warning in caught:
+        if issubclass(warning.category, UserWarning):
+            reporter.warn(str(warning.message))
+    return picks
+
+
+def unit_named(name: Literal["voxel", "angstrom"] | None) -> "Unit | None":
+    """Give the unit that ``--picks-unit`` names."""
+    from tomopicker.geometry import Unit
+
+    return None if name is None else {"voxel": Unit.VOXEL, "angstrom": Unit.ANGSTROM}[name]
+
+
+def split_by_kind(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """Part files of picks from tomograms by their suffix.
+
+    A shell turns ``--picks clicks/*.csv`` into one option and then bare names: those are picks too.
+    """
+    from tomopicker.formats.registry import FORMATS
+
+    suffixes = {suffix for entry in FORMATS if entry.kind == "picks" for suffix in entry.suffixes}
+    picks = [path for path in paths if path.suffix.lower() in suffixes and not path.is_dir()]
+    return [path for path in paths if path not in picks], picks
+
+
+def check_writable(folder: Path, flag: str = "--output") -> None:
+    """Make sure, before hours are spent, that files can be written in a folder, which need not be there yet.
+
+    Raises
+    ------
+    TomoPickerError
+        If they cannot.
+    """
+    nearest = folder.absolute()
+    while not nearest.exists() and nearest != nearest.parent:
+        nearest = nearest.parent
+    try:
+        if not nearest.is_dir():
+            raise NotADirectoryError(20, "it is a file, not a folder")
+        if not os.access(nearest, os.W_OK | os.X_OK):
+            raise PermissionError(13, "permission denied")
+        with tempfile.TemporaryFile(dir=nearest):
+            pass
+    except OSError as error:
+        raise TomoPickerError(f"{nearest}: cannot be written in ({error.strerror}); choose another {flag}") from error

@@ -1,0 +1,71 @@
+"""Figures of merit of every tomogram in voxels, their mean, and both as JSON."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tomopicker import api
+from tomopicker.files import write_text
+from tomopicker.picking.evaluate import Evaluation, MatchMethod, MeanEvaluation, mean_evaluation
+
+if TYPE_CHECKING:
+    from tomopicker.cli.judged_inputs import Compared
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Evaluations; position errors and tolerance are in voxels, each tomogram's own."""
+
+    tomograms: Mapping[str, Evaluation]
+    mean: MeanEvaluation
+    tolerance: float
+    unit: str
+    matching: MatchMethod
+
+
+def judge(found: "Compared", tolerance: float, *, in_angstrom: bool, matching: MatchMethod) -> Judged:
+    """Evaluate each tomogram, and average.
+
+    Parameters
+    ----------
+    found : Compared
+        Picks and truth.
+    tolerance : float
+        In Å, or in voxels of each tomogram.
+    in_angstrom : bool
+        Which of the two.
+    matching : {"one-to-one", "paper"}
+        See `tomopicker.picking.evaluate`.
+    """
+    rows = {}
+    for name, frame in found.frames.items():
+        length = tolerance if in_angstrom else tolerance * frame.voxel_size
+        mine, truth = found.picks.in_tomogram(name), found.truth.in_tomogram(name)
+        row = api.evaluate(mine, truth, length, matching)[0][name]
+        # What stands in the table is the same for all tomograms: the tolerance as asked, errors in voxels.
+        rows[name] = replace(
+            row,
+            tolerance=tolerance,
+            position_error_mean=_divided(row.position_error_mean, frame.voxel_size),
+            position_error_median=_divided(row.position_error_median, frame.voxel_size),
+        )
+    return Judged(rows, mean_evaluation(rows), tolerance, "angstrom" if in_angstrom else "voxel", matching)
+
+
+def write_json(path: Path, judged: Judged) -> None:
+    """Write the figures; ``tolerance_unit`` is ``voxel`` or ``angstrom``, position errors are in voxels."""
+    content = {
+        "matching": judged.matching,
+        "tolerance": judged.tolerance,
+        "tolerance_unit": judged.unit,
+        "oracles": ["f1_at_truth_count", "best_f1", "best_f1_threshold"],
+        "tomograms": {name: row.to_dict() for name, row in judged.tomograms.items()},
+        "mean": judged.mean.to_dict(),
+    }
+    write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+def _divided(value: float | None, voxel_size: float) -> float | None:
+    return None if value is None else value / voxel_size

@@ -1,0 +1,164 @@
+"""What ``evaluate`` compares: picks and truth in one unit, and the tomograms that are to be judged."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from tomopicker import formats
+from tomopicker.cli.frames import check_known, frames_from_flags, named_tables, stated_frames
+from tomopicker.cli.inputs import read_picks
+from tomopicker.cli.pick_folder import MERGED, RECORD, read_record, recorded_frames
+from tomopicker.cli.progress import Reporter
+from tomopicker.errors import TomoPickerError, UsageError
+from tomopicker.formats.names import contained, listing, matches
+from tomopicker.geometry import Frame
+from tomopicker.picks import Picks
+
+PICKS_SUFFIXES = (".csv", ".txt", ".tsv", ".coords", ".star")
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Picks and truth of the same tomograms.
+
+    Parameters
+    ----------
+    picks, truth : Picks
+        In Å; in voxels where no voxel size is known.
+    frames : mapping of str to Frame
+        Of each tomogram judged.
+    knows_voxel_size : bool
+        False if positions are in voxels.
+    """
+
+    picks: Picks
+    truth: Picks
+    frames: Mapping[str, Frame]
+    knows_voxel_size: bool
+
+
+def gather(
+    picks: Path,
+    truth: Sequence[Path],
+    reporter: Reporter,
+    *,
+    tomograms: Sequence[Path] = (),
+    voxel_size: float | None = None,
+    unit: Literal["voxel", "angstrom"] | None = None,
+    pixel_size: float | None = None,
+    exclude: Sequence[str] = (),
+) -> Compared:
+    """Read picks and truth, and leave out what cannot or shall not be judged.
+
+    Raises
+    ------
+    TomoPickerError
+        If a file is missing or odd, or nothing is left to judge.
+    """
+    folder = picks if picks.is_dir() else picks.parent
+    file = picks / f"{MERGED}.csv" if picks.is_dir() else picks
+    if picks.is_dir() and not (picks / RECORD).exists():
+        raise TomoPickerError(f"{picks}: no {RECORD} in this folder; give the folder that 'tomopicker pick' wrote")
+    recorded = recorded_frames(read_record(folder / RECORD)) if (folder / RECORD).exists() else {}
+    if tomograms:
+        frames = stated_frames(tomograms, voxel_size, reporter)
+    elif recorded:
+        frames = recorded if picks.is_dir() or file.stem == MERGED else _of_file(file, recorded)
+    else:
+        frames = {}
+    knows = bool(frames) or voxel_size is not None
+    if not frames:
+        frames = _unsized([file], truth, voxel_size)
+    units = {"unit": unit, "pixel_size": pixel_size}
+    mine = _read_or_none([file], frames, reporter, **units)  # type: ignore[arg-type]
+    files = _truth_files(truth, list(frames))
+    known = _read_or_none(files, frames, reporter, **units)  # type: ignore[arg-type]
+    return _restrict(mine, known, frames, _excluded(exclude, list(frames)), knows, reporter)
+
+
+def _read_or_none(files: Sequence[Path], frames: Mapping[str, Frame], reporter: Reporter, **units: str) -> Picks:
+    """Read picks; files with a header and no rows hold none, which is a result and no error."""
+    filled = [file for file in files if not _has_no_rows(file)]
+    if not filled:
+        return Picks.concatenate([])
+    return read_picks(filled, frames, reporter, ignore_unknown=True, **units)  # type: ignore[arg-type]
+
+
+def _has_no_rows(file: Path) -> bool:
+    """Say whether a file is what `write_picks` makes of no picks."""
+    try:
+        with file.open(encoding="utf-8") as stream:
+            head = stream.read(4096)
+    except (OSError, UnicodeDecodeError):
+        return False
+    lines = [line for line in head.splitlines() if line.strip()]
+    if file.suffix.lower() == ".star":
+        return "loop_" in head and len(head) < 4096 and all(line.lstrip()[:1] in "_#dl" for line in lines)
+    return len(lines) == 1 and lines[0].startswith("tomogram,x,y,z")
+
+
+def _of_file(file: Path, recorded: dict[str, Frame]) -> dict[str, Frame]:
+    """Keep the tomogram that a file is named after, if there is one."""
+    named = matches(file.stem, list(recorded))
+    return {name: recorded[name] for name in named} if len(named) == 1 else recorded
+
+
+def _unsized(files: Sequence[Path], truth: Sequence[Path], voxel_size: float | None) -> dict[str, Frame]:
+    """Frames where only the flags say anything: files in voxels need no more."""
+    single = [path for path in truth if not path.is_dir()]
+    tables = [formats.read_table(path) for path in [*files, *single] if not _has_no_rows(path)]
+    check_known(tables, voxel_size, None, has_shape_flag=False)
+    mine = [table for table in tables if Path(table.source) in files] or tables
+    return frames_from_flags(named_tables(mine), voxel_size, None)
+
+
+def _truth_files(truth: Sequence[Path], names: list[str]) -> list[Path]:
+    """List files of truth: as given, and from folders the ones named after a tomogram."""
+    files: list[Path] = []
+    for path in truth:
+        if not path.is_dir():
+            files.append(path)
+            continue
+        inside = sorted(each for each in path.iterdir() if each.suffix.lower() in PICKS_SUFFIXES)
+        found = [file for name in names for file in _truth_of(name, inside, path)]
+        if not found:
+            raise UsageError(f"{path}: holds no file of picks named after {listing(names)}; give the files")
+        files += dict.fromkeys(found)
+    return files
+
+
+def _truth_of(name: str, inside: Sequence[Path], folder: Path) -> list[Path]:
+    fits = [file for file in inside if matches(file.stem, [name])]
+    fits = fits or [file for file in inside if contained(file.stem, [name])]
+    if len(fits) > 1:
+        listed = ", ".join(file.name for file in fits[:4])
+        raise UsageError(f"{folder}: the truth of {name} may be {listed}; give --truth the files themselves")
+    return fits
+
+
+def _excluded(exclude: Sequence[str], names: list[str]) -> set[str]:
+    left_out = set()
+    for name in exclude:
+        found = matches(name, names)
+        if not found:
+            raise UsageError(f"--exclude {name}: no tomogram is called so; there are {listing(names)}")
+        left_out |= set(found)
+    return left_out
+
+
+def _restrict(
+    picks: Picks, truth: Picks, frames: Mapping[str, Frame], left_out: set[str], knows: bool, reporter: Reporter
+) -> Compared:
+    """Keep the tomograms that have truth; say which of the picks' have none."""
+    judged = [name for name in frames if name in set(truth.tomogram_names) - left_out]
+    without = [name for name in picks.tomogram_names if name not in truth.tomogram_names and name not in left_out]
+    if without:
+        reporter.warn(f"no truth is given for {listing(without)}; not judged")
+    if not judged:
+        raise UsageError("nothing is left to judge: no tomogram has truth; check --truth and --exclude")
+    rows = [[name in judged for name in part.tomograms.tolist()] for part in (picks, truth)]
+    kept = [part.select(np.array(keep, dtype=bool)) for part, keep in zip((picks, truth), rows, strict=True)]
+    return Compared(kept[0], kept[1], {name: frames[name] for name in judged}, knows)

@@ -1,0 +1,49 @@
+"""Arguments and options that several commands share, each written down once."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+INPUT, PICKING, MORE = "Input", "Picking", "More"
+
+Tomograms = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="TOMOGRAM...",
+        help="Tomograms, or folders of them: .mrc, .rec, .map, also with .gz or .bz2.",
+        show_default=False,
+    ),
+]
+VoxelSize = Annotated[
+    float | None,
+    typer.Option(
+        metavar="Å", help="Voxel size of the tomograms.  [dim]\\[default: their headers'][/dim]", rich_help_panel=INPUT
+    ),
+]
+Invert = Annotated[
+    bool,
+    typer.Option("--invert", help="Protein is bright in the tomograms. Usually it is dark.", rich_help_panel=INPUT),
+]
+PicksUnit = Annotated[
+    Literal["voxel", "angstrom"] | None,
+    typer.Option(
+        help="What the coordinates of picks count.  [dim]\\[default: as their files say; plain CSV: voxel][/dim]",
+        rich_help_panel=INPUT,
+    ),
+]
+PicksPixelSize = Annotated[
+    float | None,
+    typer.Option(
+        metavar="Å",
+        help="Size of the pixels that the coordinates of picks count.  [dim]\\[default: as their files say, else the "
+        "tomogram's voxels][/dim]",
+        rich_help_panel=INPUT,
+    ),
+]
+Device = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", help="cpu, cuda, cuda:1, mps.  [dim]\\[default: the best there is][/dim]", rich_help_panel=MORE
+    ),
+]

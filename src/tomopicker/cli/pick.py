@@ -1,0 +1,246 @@
+"""``tomopicker pick``: from a model and tomograms to picks in STAR and CSV."""
+
+import math
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from tomopicker.cli.options import MORE, PICKING, Device, Invert, Tomograms, VoxelSize
+from tomopicker.errors import TomoPickerError, UsageError
+
+if TYPE_CHECKING:
+    from tomopicker.cli.pick_folder import PickFolder
+    from tomopicker.cli.progress import Reporter
+    from tomopicker.engine.checkpoint import Model
+    from tomopicker.types import VoxelMask
+
+HELP = """Pick the particles in any number of tomograms with a trained model.
+
+[bold]Examples[/bold]
+
+\b
+  [cyan]tomopicker pick tomograms/ --model ribosome.model --output picks[/cyan]
+  [cyan]tomopicker pick TS_0*.mrc --model ribosome.model --output picks --max-particles 500 --star-format warp[/cyan]
+
+[bold]Written[/bold] to the folder:
+
+\b
+  TOMOGRAM.star, TOMOGRAM.csv   the picks of each tomogram
+  picks.star, picks.csv         those of all tomograms finished so far
+  relion5_import.star           for RELION 5: the list that its import job takes
+  picks.json                    the model, the settings, and how each tomogram went
+
+CSV is [cyan]tomogram,x,y,z,score[/cyan], in voxels, 0 at the centre of the first. The [bold]score[/bold] is the
+network's log-odds: 0 is even odds, 2.2 is 90 %, 4.6 is 99 %. (A probability would round the best ones to 1 and lose their order.)
+
+A tomogram that fails does not stop the others. The same command again skips what is done and tries the rest."""
+
+OutputFolder = Annotated[
+    Path, typer.Option("--output", "-o", metavar="DIR", help="Folder to write to.", show_default=False)
+]
+StarFormat = Literal["relion5", "relion4", "relion3", "warp"]
+
+
+def command(
+    tomograms: Tomograms,
+    model: Annotated[
+        Path, typer.Option("--model", "-m", metavar="MODEL", help="From tomopicker train.", show_default=False)
+    ],
+    output: OutputFolder,
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SCORE",
+            help="Least score of a pick.  [dim]\\[default: the model's own, found in training][/dim]",
+            rich_help_panel=PICKING,
+        ),
+    ] = None,
+    max_particles: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Keep only the N best of each tomogram.  [dim]\\[default: all][/dim]",
+            rich_help_panel=PICKING,
+        ),
+    ] = None,
+    min_distance: Annotated[
+        float | None,
+        typer.Option(
+            metavar="Å",
+            help="Least distance of two picks.  [dim]\\[default: 0.7 particle diameters; paper: 0.5][/dim]",
+            rich_help_panel=PICKING,
+        ),
+    ] = None,
+    mask: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Pick only where this MRC is not 0. For several tomograms: a folder of masks named after them.",
+            rich_help_panel=PICKING,
+        ),
+    ] = None,
+    star_format: Annotated[
+        StarFormat, typer.Option(help="Whose STAR files to write; warp is for Warp and M.", rich_help_panel=PICKING)
+    ] = "relion5",
+    save_scores: Annotated[
+        bool,
+        typer.Option(
+            "--save-scores",
+            help="Write TOMOGRAM_scores.mrc too: the score of every working voxel, float32.",
+            rich_help_panel=PICKING,
+        ),
+    ] = False,
+    voxel_size: VoxelSize = None,
+    invert: Invert = False,
+    device: Device = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Pick again what is done already.", rich_help_panel=MORE)
+    ] = False,
+) -> None:
+    """Parse, open, and pick."""
+    from tomopicker.cli.inputs import check_writable
+    from tomopicker.cli.interrupt import interruptible
+    from tomopicker.cli.pick_folder import PickFolder, PickSettings
+    from tomopicker.cli.progress import Reporter
+
+    _check_numbers(threshold, max_particles, min_distance)
+    with (
+        Reporter() as reporter,
+        interruptible(lambda: "finished tomograms stay; repeat the command to go on with the others"),
+    ):
+        files, broken = _existing(tomograms, reporter)
+        masks = _masks(mask, files)
+        check_writable(output)
+        from tomopicker import api
+        from tomopicker.engine.precision import choose_device
+
+        loaded = api.load_model(model)
+        used = loaded.threshold if threshold is None else threshold
+        asked = PickSettings(used, max_particles, min_distance, star_format, save_scores, voxel_size, invert, device)
+        folder = PickFolder.open(output, model, loaded, asked, overwrite=overwrite)
+        choose_device(device)
+        source = "the model's own" if threshold is None else "as given"
+        reporter.say(
+            f"{model}: particles of {loaded.settings.particle_diameter:g} Å, voxels of {loaded.voxel_size:.4g} Å, "
+            f"threshold {used:.4g} ({source})."
+        )
+        failed = broken + pick_files(files, loaded, folder, reporter, masks=masks, overwrite=overwrite)
+        if failed:
+            reporter.say(f"{failed} of {len(files) + broken} tomograms failed.")
+            raise typer.Exit(1)
+
+
+def pick_files(
+    files: list[Path],
+    model: "Model",
+    folder: "PickFolder",
+    reporter: "Reporter",
+    *,
+    masks: dict[Path, Path] | None = None,
+    overwrite: bool = False,
+) -> int:
+    """Pick in each tomogram that is not done; one that fails is said and left behind. Give how many failed."""
+    failed = 0
+    try:
+        for file in files:
+            try:
+                _pick_file(file, model, folder, reporter, mask=(masks or {}).get(file), overwrite=overwrite)
+            except TomoPickerError as error:
+                failed += 1
+                reporter.end_bar()
+                reporter.failed(error)
+                folder.note_failure(file, error)
+    finally:
+        # Also after a Ctrl-C: the merged files hold whatever is finished.
+        if folder.has_finished:
+            folder.merge(reporter)
+    if folder.has_finished:
+        counts = folder.counts
+        reporter.say(f"{sum(counts.values())} picks of {len(counts)} tomograms: {folder.path / 'picks.star'}")
+    return failed
+
+
+def _pick_file(
+    file: Path, model: "Model", folder: "PickFolder", reporter: "Reporter", *, mask: Path | None, overwrite: bool
+) -> None:
+    from tomopicker import api
+    from tomopicker.cli.inputs import open_one
+    from tomopicker.engine.precision import choose_device
+
+    asked = folder.settings
+    tomogram = open_one(file, reporter, voxel_size=asked.voxel_size, invert=asked.invert)
+    folder.check_name(tomogram.name)
+    if not overwrite and folder.is_done(tomogram, mask):
+        reporter.say(f"{tomogram.name}: done already, skipped; --overwrite picks it again.")
+        return
+    started = time.monotonic()
+    picked = api.pick(
+        tomogram, model, threshold=asked.threshold, max_particles=asked.max_particles, min_distance=asked.min_distance,
+        mask=None if mask is None else read_mask(mask), device=choose_device(asked.device), listener=reporter,
+    )  # fmt: skip
+    reporter.end_bar()
+    folder.add(tomogram, picked, mask, started)
+    reporter.say(f"{tomogram.name}: {len(picked.picks)} picks, {time.monotonic() - started:.1f} s.")
+    if not len(picked.picks):
+        reporter.warn(f"{file}: no score is above {asked.threshold:.4g}, so there are no picks; lower --threshold")
+
+
+def read_mask(path: Path) -> "VoxelMask":
+    """Read a mask, slab by slab: True where the volume is not 0."""
+    import numpy as np
+
+    from tomopicker import formats
+
+    volume = formats.open_tomogram(path, voxel_size=1.0)  # Masks often state none, and none is needed.
+    return np.stack([volume.slab(z, z + 1)[0] != 0 for z in range(volume.shape[0])])
+
+
+def _check_numbers(threshold: float | None, max_particles: int | None, min_distance: float | None) -> None:
+    if threshold is not None and not math.isfinite(threshold):
+        raise UsageError(f"--threshold {threshold:g} cannot be; give a score such as 0.5")
+    if max_particles is not None and max_particles < 1:
+        raise UsageError(f"--max-particles {max_particles} cannot be; give 1 or more, or leave it out")
+    if min_distance is not None and not 0 < min_distance < math.inf:
+        raise UsageError(f"--min-distance {min_distance:g} cannot be; give a distance in Å")
+
+
+def _existing(paths: list[Path], reporter: "Reporter") -> tuple[list[Path], int]:
+    """List the tomograms that are there; say which are not, and count them."""
+    from tomopicker import formats
+
+    found: list[Path] = []
+    missing = 0
+    for path in paths:
+        try:
+            found += formats.volume_files(path)
+        except TomoPickerError as error:
+            missing += 1
+            reporter.failed(error)
+    if not found:
+        raise typer.Exit(1)
+    return formats.volume_files(found), missing
+
+
+def _masks(mask: Path | None, files: list[Path]) -> dict[Path, Path]:
+    """Say which mask belongs to which tomogram."""
+    from tomopicker import formats
+    from tomopicker.formats.names import contained, matches
+
+    if mask is None:
+        return {}
+    if not mask.is_dir():
+        if len(files) > 1:
+            raise UsageError(f"--mask {mask}: is one file for {len(files)} tomograms; give a folder of masks")
+        return {files[0]: formats.volume_files(mask)[0]}
+    by_name = {formats.tomogram_name(path): path for path in formats.volume_files(mask)}
+    chosen = {}
+    for file in files:
+        name = formats.tomogram_name(file)
+        fits = matches(name, list(by_name)) or [each for each in by_name if name in contained(each, [name])]
+        if len(fits) != 1:
+            what = f"has several masks ({', '.join(fits[:4])})" if fits else "has no mask"
+            raise UsageError(f"--mask {mask}: {file.name} {what} in it; each tomogram needs one named after it")
+        chosen[file] = by_name[fits[0]]
+    return chosen

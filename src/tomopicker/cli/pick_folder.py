@@ -1,0 +1,240 @@
+"""The folder that ``tomopicker pick`` writes: one job's picks, its record ``picks.json``, and what is finished in it.
+
+A folder belongs to one model and one set of settings, so that its merged files are never a mixture.
+"""
+
+import hashlib
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tomopicker import __version__, formats
+from tomopicker.cli.progress import Reporter
+from tomopicker.engine.checkpoint import Model
+from tomopicker.errors import TomoPickerError, UsageError
+from tomopicker.files import write_text
+from tomopicker.geometry import Frame
+from tomopicker.picks import Picks
+from tomopicker.tomogram import Tomogram
+from tomopicker.workflow.pick import Picked
+
+RECORD, MERGED, IMPORT_LIST = "picks.json", "picks", "relion5_import"
+DONE, FAILED = "done", "failed"
+
+
+@dataclass(frozen=True)
+class PickSettings:
+    """What was asked for; the threshold is resolved."""
+
+    threshold: float
+    max_particles: int | None
+    min_distance: float | None
+    star_format: str
+    save_scores: bool
+    voxel_size: float | None
+    invert: bool
+    device: str | None
+
+    @property
+    def deciding(self) -> dict[str, Any]:
+        """What decides the picks of every tomogram, as the record states it."""
+        return {
+            "threshold": self.threshold,
+            "max_particles": self.max_particles,
+            "min_distance_angstrom": self.min_distance,
+            "star_format": self.star_format,
+        }
+
+
+@dataclass
+class PickFolder:
+    """A folder of picks.
+
+    Parameters
+    ----------
+    path : Path
+        The folder; made when the first file is written.
+    settings : PickSettings
+        Of this run.
+    record : dict
+        What ``picks.json`` holds.
+    """
+
+    path: Path
+    settings: PickSettings
+    record: dict[str, Any]
+
+    @classmethod
+    def open(
+        cls, path: Path, model_file: Path, model: Model, settings: PickSettings, *, overwrite: bool
+    ) -> "PickFolder":
+        """Open a folder for a job, or make it.
+
+        Raises
+        ------
+        UsageError
+            If it holds the picks of another job and `overwrite` is False.
+        """
+        job = {
+            "tomopicker": __version__,
+            "model": {
+                "file": str(model_file.absolute()),
+                "sha256": _sha256(model_file),
+                "voxel_size_angstrom": model.voxel_size,
+                "threshold": model.threshold,
+                "settings": model.settings.model_dump(mode="json"),
+            },
+            "settings": settings.deciding,
+        }
+        if (path / RECORD).exists():
+            try:
+                before = read_record(path / RECORD)
+            except TomoPickerError:
+                if not overwrite:
+                    raise
+                before = {}
+            change = _difference(before, job)
+            if change is None:
+                return cls(path, settings, job | {"tomograms": before["tomograms"]})
+            if not overwrite:
+                raise UsageError(f"{path}: holds picks made with {change}; give another --output, or --overwrite")
+        return cls(path, settings, job | {"tomograms": {}})
+
+    @property
+    def has_finished(self) -> bool:
+        """Whether any tomogram is done."""
+        return bool(self.counts)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Picks of each finished tomogram, by name, sorted."""
+        entries = sorted(self.record["tomograms"].items())
+        return {name: entry["picks"] for name, entry in entries if entry["status"] == DONE}
+
+    @property
+    def frames(self) -> dict[str, Frame]:
+        """The frame of each finished tomogram."""
+        return recorded_frames(self.record)
+
+    def check_name(self, name: str) -> None:
+        """Refuse a tomogram whose files would be called as the merged ones."""
+        if name in {MERGED, IMPORT_LIST}:
+            raise TomoPickerError(f"a tomogram called '{name}' cannot be picked: its files would hide the merged ones")
+
+    def is_done(self, tomogram: Tomogram, mask: Path | None) -> bool:
+        """Say whether the picks of a tomogram, as its file is now, are here and whole."""
+        entry = self.record["tomograms"].get(tomogram.name, {})
+        now = _identity(tomogram, mask)
+        same = all(entry.get(key) == value for key, value in now.items())
+        return entry.get("status") == DONE and same and all(file.exists() for file in self._files(tomogram.name))
+
+    def add(self, tomogram: Tomogram, picked: Picked, mask: Path | None, started: float) -> None:
+        """Write the files of a tomogram, then the record that says it is done."""
+        star, csv, *scores = self._files(tomogram.name)
+        frames = {tomogram.name: tomogram.frame}
+        for file in scores:
+            formats.write_mrc(file, picked.scores, picked.working.voxel_size)
+        formats.write_picks(picked.picks, frames, csv, "csv")
+        formats.write_picks(picked.picks, frames, star, self.settings.star_format)
+        self.record["tomograms"][tomogram.name] = _identity(tomogram, mask) | {
+            "shape_zyx": list(tomogram.shape),
+            "threshold": picked.threshold,
+            "picks": len(picked.picks),
+            "seconds": round(time.monotonic() - started, 2),
+            "status": DONE,
+        }
+        self._write_record()
+
+    def note_failure(self, file: Path, error: Exception) -> None:
+        """Record that a tomogram failed; nothing is written while no tomogram is done."""
+        entry = {"path": str(file.absolute()), "status": FAILED, "error": " ".join(str(error).split())}
+        self.record["tomograms"][formats.tomogram_name(file)] = entry
+        if self.has_finished:
+            self._write_record()
+
+    def merge(self, reporter: Reporter) -> None:
+        """Write the merged files from those of every finished tomogram.
+
+        They are always read back, so that a run in one go and one in pieces give the same files.
+        """
+        frames = self.frames
+        parts = []
+        for name, count in self.counts.items():
+            file = self.path / f"{name}.csv"
+            if count and file.exists():
+                parts.append(formats.read_picks(file, {name: frames[name]}))
+        merged = Picks.concatenate(parts)
+        formats.write_picks(merged, frames, self.path / f"{MERGED}.csv", "csv")
+        formats.write_picks(merged, frames, self.path / f"{MERGED}.star", self.settings.star_format)
+        if self.settings.star_format == "relion5":
+            listed = {name: self.path / f"{name}.star" for name, count in self.counts.items() if count}
+            try:
+                formats.write_relion5_import_list(listed, self.path / f"{IMPORT_LIST}.star")
+            except TomoPickerError as error:
+                reporter.warn(str(error))
+
+    def _files(self, name: str) -> list[Path]:
+        files = [self.path / f"{name}.star", self.path / f"{name}.csv"]
+        return [*files, self.path / f"{name}_scores.mrc"] if self.settings.save_scores else files
+
+    def _write_record(self) -> None:
+        write_text(self.path / RECORD, json.dumps(self.record, indent=1, ensure_ascii=False) + "\n")
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """Read a ``picks.json``.
+
+    Raises
+    ------
+    TomoPickerError
+        If it is not one.
+    """
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if all(isinstance(record[key], dict) for key in ("model", "settings", "tomograms")):
+            recorded_frames(record)
+            return dict(record)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise TomoPickerError(f"{path}: is damaged; remove it, or give --overwrite to 'tomopicker pick'") from error
+    raise TomoPickerError(f"{path}: is not the record of 'tomopicker pick'; remove it, or choose another folder")
+
+
+def recorded_frames(record: dict[str, Any]) -> dict[str, Frame]:
+    """Give the frame of each tomogram that a record calls done."""
+    done = {name: entry for name, entry in record["tomograms"].items() if entry["status"] == DONE}
+    return {
+        name: Frame(tuple(map(int, entry["shape_zyx"])), float(entry["voxel_size_angstrom"]))  # type: ignore[arg-type]
+        for name, entry in done.items()
+    }
+
+
+def _identity(tomogram: Tomogram, mask: Path | None) -> dict[str, Any]:
+    """Give what tells whether a tomogram is still the one that was picked in."""
+    stat = tomogram.path.stat() if tomogram.path else None
+    return {
+        "path": str(tomogram.path.absolute()) if tomogram.path else None,
+        "bytes": stat.st_size if stat else None,
+        "modified": int(stat.st_mtime) if stat else None,
+        "voxel_size_angstrom": tomogram.voxel_size,
+        "inverted": tomogram.inverted,
+        "mask": str(mask.absolute()) if mask else None,
+    }
+
+
+def _difference(before: dict[str, Any], now: dict[str, Any]) -> str | None:
+    """Say in words how the job that a folder holds differs from this one; None if it does not."""
+    if not before:
+        return "a damaged record"
+    if before["model"].get("sha256") != now["model"]["sha256"]:
+        return f"another model ({before['model'].get('file')})"
+    for name, value in now["settings"].items():
+        if before["settings"].get(name) != value:
+            return f"{name.replace('_', '-')} {before['settings'].get(name)}, not {value}"
+    return None
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,94 @@
+"""``train --dry-run``: what a training would do, and what it cannot know yet."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from rich.table import Table
+
+from tomopicker.cli.progress import Reporter
+from tomopicker.config import Settings
+from tomopicker.data.labels import ball_offsets
+from tomopicker.data.preprocess import working_voxel_size
+from tomopicker.pu.prior import class_priors
+from tomopicker.workflow.inputs import check_diameter, check_voxel_size
+
+if TYPE_CHECKING:
+    from tomopicker.picks import Picks
+    from tomopicker.tomogram import Tomogram
+
+
+def print_plan(
+    tomograms: "list[Tomogram]",
+    clicks: "Picks",
+    validation: "list[Tomogram]",
+    validation_picks: "Picks | None",
+    settings: Settings,
+    output: Path,
+    reporter: Reporter,
+) -> None:
+    """Print the resolved plan of a training.
+
+    Raises
+    ------
+    TomoPickerError
+        If the training would refuse its input.
+    """
+    for tomogram in tomograms:
+        check_diameter(settings.particle_diameter, tomogram)
+    finest = min(tomogram.voxel_size for tomogram in tomograms)
+    voxel_size = working_voxel_size(finest, settings.particle_diameter, settings.preprocess.working_diameter)
+    for tomogram in [*tomograms, *validation]:
+        check_voxel_size(tomogram, voxel_size, settings.particle_diameter)
+
+    table = Table.grid(padding=(0, 3))
+    for tomogram in tomograms:
+        table.add_row("tomogram", f"{_described(tomogram)}, {len(clicks.in_tomogram(tomogram.name))} clicks")
+    for tomogram in validation:
+        known = 0 if validation_picks is None else len(validation_picks.in_tomogram(tomogram.name))
+        table.add_row("validation", f"{_described(tomogram)}, {known} picks")
+    wide = settings.particle_diameter / voxel_size
+    table.add_row("particle", f"{settings.particle_diameter:g} Å, {wide:.3g} voxels at {voxel_size:.4g} Å")
+    table.add_row("preset", f"{settings.preset}, objective {settings.objective.kind}, seed {settings.seed}")
+    table.add_row("patches", f"{settings.patches.size}³ voxels, {settings.patches.batch} a step")
+    table.add_row("network", _network(settings))
+    table.add_row("length", _length(settings))
+    table.add_row("class priors", _priors(tomograms, clicks, settings, voxel_size))
+    table.add_row("model", f"{output} (not written: this is a dry run)")
+    reporter.console.print(table, markup=False)
+
+
+def _described(tomogram: "Tomogram") -> str:
+    z, y, x = tomogram.shape
+    return f"{tomogram.path}, {x} × {y} × {z} voxels of {tomogram.voxel_size:g} Å"
+
+
+def _network(settings: Settings) -> str:
+    from tomopicker.engine.checkpoint import build_network
+
+    weights = sum(parameter.numel() for parameter in build_network(settings).parameters())
+    channels = "-".join(map(str, settings.network.channels))
+    return f"{settings.network.block} {channels}, {weights / 1e6:.2f} million weights"
+
+
+def _length(settings: Settings) -> str:
+    knobs = settings.training
+    last = f"{knobs.steps} steps" if knobs.steps is not None else f"{knobs.epochs} epochs"
+    return f"twice {knobs.fold_steps} steps to count and find particles, then {last}" if knobs.fold_steps else last
+
+
+def _priors(tomograms: "list[Tomogram]", clicks: "Picks", settings: Settings, voxel_size: float) -> str:
+    if settings.expected_particles is None:
+        if settings.training.fold_steps:
+            return "once the particles are counted"
+        return "none" if settings.objective.kind == "pn" else f"{settings.objective.kind} needs --expected-particles"
+    ball = len(ball_offsets(max(1.0, settings.particle_diameter / 2 / voxel_size * settings.labels.target_fraction)))
+    voxels = sum(float(np.prod(tomogram.shape)) * (tomogram.voxel_size / voxel_size) ** 3 for tomogram in tomograms)
+    priors = class_priors(
+        len(clicks) * ball,
+        round(voxels),
+        ball,
+        settings.expected_particles * len(tomograms),
+        settings.objective.prior_denominator,
+    )
+    return f"about {priors}, of the clicks alone"

@@ -1,0 +1,97 @@
+"""What a job tells: a bar on a terminal, elsewhere a plain line now and then. Warnings go to stderr, once."""
+
+import sys
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+if TYPE_CHECKING:
+    from tomopicker.engine.train import Report
+
+PLAIN_SECONDS = 15.0
+"""Between two lines of one job in a log."""
+
+
+class Reporter:
+    """A `tomopicker.workflow.listen.Listener` that prints; use it as a context."""
+
+    def __init__(self) -> None:
+        self.console = Console(highlight=False, soft_wrap=True)
+        self._warned: set[str] = set()
+        self._progress: Progress | None = None
+        self._task: tuple[str, TaskID] | None = None
+        self._plain: dict[str, float] = {}
+
+    def __enter__(self) -> "Reporter":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.end_bar()
+
+    def say(self, text: str = "") -> None:
+        """Print a line."""
+        self.console.print(text, markup=False)
+
+    def warn(self, text: str) -> None:
+        """Print a warning to stderr, once."""
+        if text not in self._warned:
+            self._warned.add(text)
+            self._to_stderr(f"tomopicker: warning: {text}")
+
+    def failed(self, error: Exception) -> None:
+        """Print the error of one of several inputs to stderr; the command goes on."""
+        self._to_stderr(f"tomopicker: error: {' '.join(str(error).split())}")
+
+    def trained(self, job: str, report: "Report") -> None:
+        """Show how a training stands."""
+        title = "training" if job == "train" else f"training ({job})"
+        self._show(title, report.step, report.steps, f"risk {report.risk:.4f}")
+
+    def scored(self, tomogram: str, done: int, total: int) -> None:
+        """Show how many tiles of a tomogram are scored."""
+        self._show(tomogram, done, total, "tiles")
+
+    def end_bar(self) -> None:
+        """Take the bar away."""
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress, self._task = None, None
+
+    def _to_stderr(self, line: str) -> None:
+        if sys.stderr.isatty() and self._progress is not None:
+            self.console.print(line, markup=False)  # A bar is on the same screen: the line goes above it.
+        else:
+            print(line, file=sys.stderr, flush=True)
+
+    def _show(self, title: str, done: int, total: int, words: str) -> None:
+        if self.console.is_terminal:
+            self._show_bar(title, done, total, words)
+        else:
+            self._show_line(title, done, total, words)
+
+    def _show_bar(self, title: str, done: int, total: int, words: str) -> None:
+        if self._progress is None:
+            columns = (
+                TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
+                TextColumn("{task.fields[words]}"), TimeRemainingColumn(),
+            )  # fmt: skip
+            self._progress = Progress(*columns, console=self.console, transient=True, redirect_stderr=False)
+            self._progress.start()
+        if self._task is None or self._task[0] != title:
+            if self._task is not None:
+                self._progress.remove_task(self._task[1])
+            self._task = title, self._progress.add_task(title, total=total, words=words)
+        self._progress.update(self._task[1], completed=done, total=total, words=words)
+
+    def _show_line(self, title: str, done: int, total: int, words: str) -> None:
+        now = time.monotonic()
+        last = self._plain.setdefault(title, now)
+        if now - last >= PLAIN_SECONDS:
+            self._plain[title] = now
+            self.console.print(f"{title}: {done} of {total}, {words}", markup=False)
+            sys.stdout.flush()

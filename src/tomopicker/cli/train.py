@@ -1,0 +1,250 @@
+"""``tomopicker train``: from clicks to a model file."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from tomopicker.cli.options import INPUT, MORE, Device, Invert, PicksPixelSize, PicksUnit, Tomograms, VoxelSize
+from tomopicker.errors import UsageError
+
+if TYPE_CHECKING:
+    from tomopicker.cli.progress import Reporter
+    from tomopicker.config import Settings
+    from tomopicker.engine.checkpoint import Model
+    from tomopicker.picks import Picks
+    from tomopicker.tomogram import Tomogram
+
+METHOD = "Method"
+
+HELP = """Learn a particle from clicks in one or a few tomograms.
+
+[bold]Examples[/bold]
+
+\b
+  [cyan]tomopicker train TS_01.mrc --picks clicks.star --particle-diameter 300 --output ribosome.model[/cyan]
+  [cyan]tomopicker train TS_01.mrc TS_02.mrc --picks clicks/*.csv --particle-diameter 300 \\
+      --preset paper --expected-particles 500 --output paper.model[/cyan]
+
+Click the centres of 5 to 100 particles, all of one kind; the others need not be marked. Clicks are matched to
+tomograms by name: by the column that names one, else by the name of the file.
+
+The model is one file that holds all that [cyan]tomopicker pick[/cyan] needs. While training runs, checkpoints lie
+beside it (MODEL.*.ckpt): after Ctrl-C or a power cut repeat the command with [cyan]--resume[/cyan]."""
+
+
+def command(
+    tomograms: Tomograms,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="MODEL", help="The model file to write.", show_default=False)
+    ],
+    picks: Annotated[
+        list[Path],
+        typer.Option(
+            "--picks",
+            "-p",
+            metavar="FILE",
+            help="Clicks: STAR (RELION 3 to 5, Warp), CSV or text with x, y, z. Repeat it, or list several files.",
+            rich_help_panel=INPUT,
+            show_default=False,
+        ),
+    ],
+    particle_diameter: Annotated[
+        float | None,
+        typer.Option("--particle-diameter", "-d", metavar="Å", help="Diameter of the particle.", rich_help_panel=INPUT),
+    ] = None,
+    voxel_size: VoxelSize = None,
+    invert: Invert = False,
+    picks_unit: PicksUnit = None,
+    picks_pixel_size: PicksPixelSize = None,
+    validation_tomogram: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE", help="A tomogram to follow the training on; never trained on.", rich_help_panel=INPUT
+        ),
+    ] = None,
+    validation_picks: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="All particles that are known in it.", rich_help_panel=INPUT),
+    ] = None,
+    preset: Annotated[
+        Literal["default", "paper"] | None,
+        typer.Option(
+            help="default: cross-fitted and self-trained, at the particle's own scale; paper: TomoPicker as "
+            "published.  [dim]\\[default: default][/dim]",
+            rich_help_panel=METHOD,
+        ),
+    ] = None,
+    objective: Annotated[
+        Literal["kl", "pu", "pn"] | None,
+        typer.Option(
+            help="kl: KL-regularised; pu: positive-unlabelled; pn: positive-negative.  [dim]\\[default: "
+            "pu; paper: kl][/dim]",
+            rich_help_panel=METHOD,
+        ),
+    ] = None,
+    expected_particles: Annotated[
+        float | None,
+        typer.Option(
+            metavar="N",
+            help="About how many particles a training tomogram holds, clicked or not.  [dim]\\[default: "
+            "estimated; paper: needed with kl and pu][/dim]",
+            rich_help_panel=METHOD,
+        ),
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(metavar="N", help="Optimiser steps of the last training.", rich_help_panel=METHOD)
+    ] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Passes over the tomograms, in place of steps.  [dim]\\[paper: 20][/dim]",
+            rich_help_panel=METHOD,
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Seed of all that is random.  [dim]\\[default: 0][/dim]", rich_help_panel=METHOD
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="YAML with any setting, nested: 'training: {learning_rate: 0.001}'. Flags win over it.",
+            rich_help_panel=METHOD,
+        ),
+    ] = None,
+    device: Device = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the checkpoints of an interrupted run.", rich_help_panel=MORE)
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the model if it is there.", rich_help_panel=MORE)
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done and write nothing.", rich_help_panel=MORE)
+    ] = False,
+) -> None:
+    """Parse, open, and train."""
+    from tomopicker.cli.inputs import check_writable, open_tomograms, read_picks
+    from tomopicker.cli.progress import Reporter
+    from tomopicker.cli.settings import settings_from
+
+    settings = settings_from(
+        config, preset=preset, particle_diameter=particle_diameter, expected_particles=expected_particles, seed=seed,
+        objective__kind=objective, training__steps=steps, training__epochs=epochs,
+    )  # fmt: skip
+    if bool(validation_tomogram) != bool(validation_picks):
+        raise UsageError("--validation-tomogram and --validation-picks go together; give both or neither")
+    with Reporter() as reporter:
+        if not dry_run and _is_done(output, resume=resume, overwrite=overwrite, reporter=reporter):
+            return
+        volumes, clicks_files = _sorted_by_kind(tomograms, picks, validation_picks)
+        opened = open_tomograms(volumes, reporter, voxel_size=voxel_size, invert=invert)
+        watched = open_tomograms(validation_tomogram or [], reporter, voxel_size=voxel_size, invert=invert)
+        _check_apart(opened, watched)
+        units = {"unit": picks_unit, "pixel_size": picks_pixel_size}
+        clicks = read_picks(clicks_files, opened, reporter, **units)  # type: ignore[arg-type]
+        truth = read_picks(validation_picks or [], watched, reporter, **units) if watched else None  # type: ignore[arg-type]
+        _check_clicked(opened, clicks)
+        if dry_run:
+            from tomopicker.cli.plan import print_plan
+
+            print_plan(opened, clicks, watched, truth, settings, output, reporter)
+            return
+        check_writable(output.parent)
+        train_and_save(
+            opened, clicks, settings, output, reporter,
+            validation=watched, validation_picks=truth, device=device, resume=resume,
+        )  # fmt: skip
+        reporter.say(f"\nNext: tomopicker pick TOMOGRAM... --model {output} --output picks")
+
+
+def train_and_save(
+    tomograms: "list[Tomogram]",
+    clicks: "Picks",
+    settings: "Settings",
+    output: Path,
+    reporter: "Reporter",
+    *,
+    validation: "list[Tomogram] | None" = None,
+    validation_picks: "Picks | None" = None,
+    device: str | None = None,
+    resume: bool = False,
+) -> "Model":
+    """Train, write the model, remove the checkpoints and say what was learnt; a Ctrl-C says how to go on."""
+    from tomopicker.cli.interrupt import interruptible
+
+    def advice() -> str:
+        saved = "the training goes on where it was" if checkpoints(output) else "nothing had been learnt yet"
+        return f"repeat the command with --resume: {saved}"
+
+    started = time.monotonic()
+    if not resume:
+        for stale in checkpoints(output):
+            reporter.warn(f"{stale}: from an interrupted run, removed; --resume would have gone on from it")
+            stale.unlink()
+    with interruptible(advice):
+        # Importing torch takes seconds, in which a Ctrl-C must be heard as well.
+        from tomopicker import api
+
+        model = api.train(
+            tomograms, clicks, settings,
+            validation_tomograms=validation or (), validation_picks=validation_picks, device=device,
+            checkpoint=output, resume=resume, listener=reporter,
+        )  # fmt: skip
+        reporter.end_bar()
+        api.save_model(output, model)
+    for finished in checkpoints(output):
+        finished.unlink()
+    reporter.say(f"Threshold: {model.threshold:.3g}; scores above it are picked.")
+    reporter.say(f"Model: {output}, after {time.monotonic() - started:.0f} s.")
+    return model
+
+
+def checkpoints(output: Path) -> list[Path]:
+    """List the checkpoints that lie beside a model file."""
+    if not output.parent.is_dir():
+        return []
+    beside = output.parent.iterdir()
+    return sorted(path for path in beside if path.name.startswith(f"{output.name}.") and path.name.endswith(".ckpt"))
+
+
+def _is_done(output: Path, *, resume: bool, overwrite: bool, reporter: "Reporter") -> bool:
+    if output.is_dir():
+        raise UsageError(f"{output}: is a folder; give --output the name of a file")
+    if output.exists() and resume and not checkpoints(output):
+        reporter.say(f"{output}: finished already; there is nothing to resume.")
+        return True
+    if output.exists() and not (overwrite or resume):
+        raise UsageError(f"{output}: is there already; give --overwrite to replace it, or another --output")
+    return False
+
+
+def _sorted_by_kind(
+    tomograms: list[Path], picks: list[Path], validation_picks: list[Path] | None
+) -> tuple[list[Path], list[Path]]:
+    from tomopicker.cli.inputs import split_by_kind
+
+    volumes, stray = split_by_kind(tomograms)
+    if stray and validation_picks:
+        raise UsageError(f"{stray[0]}: are these --picks or --validation-picks? repeat the flag before each file")
+    if not volumes:
+        raise UsageError("no tomogram is given; name the ones clicked in before --picks")
+    return volumes, [*picks, *stray]
+
+
+def _check_apart(training: "list[Tomogram]", validation: "list[Tomogram]") -> None:
+    both = {item.name for item in training} & {item.name for item in validation}
+    if both:
+        raise UsageError(f"--validation-tomogram {min(both)}: is trained on as well; leave it out of one of them")
+
+
+def _check_clicked(tomograms: "list[Tomogram]", clicks: "Picks") -> None:
+    for tomogram in tomograms:
+        if not len(clicks.in_tomogram(tomogram.name)):
+            raise UsageError(f"{tomogram.path}: none of the picks given lies in it; leave it out or add picks")
