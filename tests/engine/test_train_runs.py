@@ -23,7 +23,8 @@ def run(request, balls, small_settings):
     steps, patches = (50, {"size": 8, "batch": 4}) if request.param == "default" else (4, {})
 
     def make(seed=0, validation=False, preset=request.param, changes=None, **options):
-        parts = {"network": {"channels": (2, 4), "dropout": 0.2}, "patches": patches} | (changes or {})
+        parts = {"network": {"channels": (2, 4), "dropout": 0.2}, "patches": patches}
+        parts |= {"objective": {"kind": "kl", "running_mean": 0.9}} | (changes or {})
         settings = small_settings(preset, steps, seed, **parts)
         watched = [balls(seed=1).labelled] if validation else []
         return fit([balls().labelled], watched, settings, PRIORS, device=CPU, **options)
