@@ -173,7 +173,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "patches": {"sampling": "two-stream", "size": 24, "batch": 32, "augment": True, "turned": 0.5},
         "network": {"block": "resunet", "channels": (16, 32, 64), "dropout": 0.0},
         "objective": {
-            "kind": "pu", "balanced": True, "gamma": "none", "kl_weight": 1.0, "kl_direction": "prior-model",
+            "kind": "pn", "balanced": True, "gamma": "none", "kl_weight": 1.0, "kl_direction": "prior-model",
             "prior_denominator": "unlabelled", "running_mean": 0.9,
         },
         "training": {

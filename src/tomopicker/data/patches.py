@@ -5,7 +5,6 @@ Both samplers give the same batch for the same seed and step, so that a resumed 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from jaxtyping import Bool, Float32
@@ -43,12 +42,6 @@ class Batch:
     inputs: Float32[np.ndarray, "batch 1 z y x"]
     positive: Bool[np.ndarray, "batch z y x"]
     unlabelled: Bool[np.ndarray, "batch z y x"]
-
-
-class Sampler(Protocol):
-    """What the training loop draws batches from."""
-
-    def batch(self, step: int) -> Batch: ...
 
 
 def _padded(array: np.ndarray, shape: Sequence[int], value: int) -> np.ndarray:

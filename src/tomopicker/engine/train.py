@@ -28,6 +28,10 @@ VALIDATION_BATCHES = 8
 SAVE_SECONDS = 30
 
 
+History = list[dict[str, float | int]]
+"""Risk and learning rate, and the validation's risk and accuracy, every few steps."""
+
+
 @dataclass(frozen=True)
 class Report:
     """How the training stands, for a bar or a line in a log."""
@@ -50,7 +54,7 @@ class _State:
     schedule: Any
     risk: Risk
     step: int = 0
-    history: list[dict[str, float]] = field(default_factory=list)
+    history: History = field(default_factory=list)
 
 
 def fit(
@@ -65,7 +69,7 @@ def fit(
     checkpoint: Path | None = None,
     resume: bool = False,
     report: Callable[[Report], None] | None = None,
-) -> tuple[nn.Module, list[dict[str, float]]]:
+) -> tuple[nn.Module, History]:
     """Train a network.
 
     Parameters
@@ -93,8 +97,7 @@ def fit(
     -------
     network : Module
         In evaluation mode, its batch normalisation refitted.
-    history : list of dict
-        Risk and learning rate, and the validation's risk and accuracy, every few steps.
+    history : History
 
     Raises
     ------

@@ -43,7 +43,7 @@ class MultiResBlock(nn.Module):
     """MultiRes block (Ibtehaz and Rahman, Neural Networks 121, 2020), in 3D.
 
     Three 3×3×3 convolutions in a row of about 1/6, 1/3 and 1/2 of the channels; their outputs side by side, plus a
-    1×1×1 convolution of the input. The widths sum to `outputs` exactly, where the publication takes 1.67 times its U-Net's.
+    1×1×1 convolution of the input. The widths sum to `outputs`, where the publication takes 1.67 times its U-Net's.
     """
 
     def __init__(self, inputs: int, outputs: int):

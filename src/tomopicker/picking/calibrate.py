@@ -1,9 +1,10 @@
 """From peak scores to a number of particles and a threshold, without a count or a threshold from the user.
 
-Clicks are particles, so the scores of clicks a network was *not* trained on tell which share r(t) of all particles scores
-above t. With k(t) peaks above t in the tomogram, k(t) / r(t) is then at least the number of particles, and nearest to it
-where the peaks above t are nearly all particles: the least of them that the noise allows is the estimate (in the manner
-of best-bin estimation of a mixture proportion; Garg et al., NeurIPS 2021). The threshold is the one that keeps as many.
+Clicks are particles, so the scores of clicks a network was *not* trained on tell which share r(t) of all particles
+scores above t. With k(t) peaks above t in the tomogram, k(t) / r(t) is then at least the number of particles, and
+nearest to it where the peaks above t are nearly all particles: the least of them that the noise allows is the estimate
+(in the manner of best-bin estimation of a mixture proportion; Garg et al., NeurIPS 2021). The threshold is the one that
+keeps as many.
 """
 
 from collections.abc import Sequence

@@ -45,7 +45,7 @@ def bright_clicks(volume: WorkingVolume, clicks: Positions, radius: float) -> bo
     """Say whether the clicked voxels, (x, y, z) in working voxels, are brighter than their surroundings on average."""
     reach = max(1, round(radius / 2))
     inner, outer = [], []
-    for z, y, x in np.round(clicks[:, ::-1]).astype(int):
+    for z, y, x in np.round(clicks[:, ::-1]).astype(int).tolist():
         inner.append(_mean_around(volume, z, y, x, reach))
         outer.append(_mean_around(volume, z, y, x, 4 * reach))
     return float(np.mean(inner)) - float(np.mean(outer)) > BRIGHT_SD

@@ -1,10 +1,11 @@
 """Who hears how a job goes: the commands print it, a script may not care."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from tomopicker.engine.train import Report
 
 
+@runtime_checkable
 class Listener(Protocol):
     """What a job tells while it runs."""
 

@@ -21,7 +21,7 @@ from tomopicker.data.patches import LabelledVolume
 from tomopicker.data.preprocess import WorkingVolume, preprocess, working_voxel_size
 from tomopicker.engine.checkpoint import Model
 from tomopicker.engine.precision import choose_device
-from tomopicker.engine.train import fit
+from tomopicker.engine.train import History, fit
 from tomopicker.errors import UsageError
 from tomopicker.picking.calibrate import Ranking, click_scores, estimate_count, threshold_for_count
 from tomopicker.picking.peaks import Peaks
@@ -111,7 +111,7 @@ def train(
     training = [run.labelled(item) for item in clicked]
     validation = [run.labelled(item) for item in watched]
     priors = run.priors(training, particles)
-    listener.say(f"Class priors: {priors}." if priors else "Class priors: none; the unlabelled count as background.")
+    listener.say(f"Class priors: {priors}.")
     network, history = run.fit("train", training, validation, priors, settings.training.steps)
     if settings.training.round_steps and particles:
         found = run.self_label(network, clicked, particles)
@@ -156,8 +156,11 @@ class _Run:
         everything = sum(int((item.labels != IGNORED).sum()) for item in training)
         ball = len(ball_offsets(max(1.0, self.radius * self.settings.labels.target_fraction)))
         knobs = self.settings.objective
+        if knobs.kind == "pn":
+            expected = float("nan") if particles is None else particles * ball / everything
+            return Priors(positive / everything, expected, expected - positive / everything)
         if particles is None:
-            return Priors(positive / everything, float("nan"), float("nan")) if not knobs.balanced else None
+            return None
         if self.settings.expected_particles is None:
             particles = max(particles, 1.1 * positive / ball)
         return class_priors(positive, everything, ball, particles, knobs.prior_denominator)
@@ -171,7 +174,7 @@ class _Run:
         steps: int | None,
         seed: int | None = None,
         network: nn.Module | None = None,
-    ) -> tuple[nn.Module, list[dict[str, float]]]:
+    ) -> tuple[nn.Module, History]:
         """Train one network, with its own checkpoint."""
         path = self.checkpoint and self.checkpoint.with_name(f"{self.checkpoint.name}.{job}.ckpt")
         return fit(
@@ -301,7 +304,13 @@ def _hold_out(clicked: list[Clicked], settings: Settings, listener: Listener) ->
 def _expected(settings: Settings, clicked: Sequence[Clicked], run: _Run) -> float | None:
     """Give the particles in all training tomograms together: as told, as counted, or unknown."""
     if settings.expected_particles is not None:
-        return settings.expected_particles * len(clicked)
+        given, clicks = settings.expected_particles * len(clicked), sum(len(item.clicks) for item in clicked)
+        if given < clicks:
+            raise UsageError(
+                f"--expected-particles {settings.expected_particles:g} a tomogram is fewer than the {clicks} clicks given; "
+                "raise it or leave it out to have it estimated"
+            )
+        return given
     if settings.training.fold_steps:
         particles = run.count(clicked)
         run.listener.say(f"About {particles:.0f} particles are estimated in the training tomograms.")
@@ -321,7 +330,7 @@ def _provenance(
     settings: Settings,
     priors: Priors | None,
     particles: float | None,
-    history: list[dict[str, float]],
+    history: History,
 ) -> dict[str, Any]:
     def describe(tomogram: Tomogram) -> dict[str, Any]:
         return {

@@ -1,0 +1,61 @@
+"""Two small, easy tomograms and a picker trained on the first in seconds."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+
+from tomopicker.config import Settings, resolve
+from tomopicker.engine.checkpoint import Model
+from tomopicker.picks import Picks
+from tomopicker.simulate import simulate_tomogram
+from tomopicker.tomogram import Tomogram
+from tomopicker.workflow.train import train
+
+VOXEL, DIAMETER = 13.48, 290.0
+
+Pair = tuple[Tomogram, Picks]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def simulated(seed: int, particles: int) -> Pair:
+    made = simulate_tomogram("easy", (48, 128, 128), VOXEL, seed, n_targets=particles)
+    name = f"TS_{seed}"
+    return Tomogram(name, made.volume, VOXEL), Picks.of(name, made.positions_voxels * VOXEL)
+
+
+@pytest.fixture(scope="session")
+def first() -> Pair:
+    return simulated(1, 24)
+
+
+@pytest.fixture(scope="session")
+def second() -> Pair:
+    return simulated(2, 18)
+
+
+@pytest.fixture(scope="session")
+def quick() -> Settings:
+    return resolve(
+        {
+            "particle_diameter": DIAMETER,
+            "network": {"channels": (8, 16)},
+            "patches": {"batch": 10},
+            "training": {"steps": 60, "fold_steps": 30},
+        }
+    )
+
+
+@pytest.fixture(scope="session")
+def model(first: Pair, quick: Settings) -> Model:
+    tomogram, truth = first
+    clicks = truth.select(np.random.default_rng(0).permutation(len(truth))[:10])
+    return train([tomogram], clicks, quick, device="cpu")
