@@ -1,0 +1,429 @@
+"""Time and memory of training, picking and starting, each measured in a process of its own.
+
+Prints a Markdown table: the median of some repeats, their spread, the peak memory, and the machine. Each row runs in a
+fresh Python, so that its peak memory (``resource.getrusage``) is its own. The time is that of the work,
+without imports, but for ``--help``, which is the whole command.
+"""
+
+# ruff: noqa: PLC0415  (the parent must stay small, for its size counts in its children's peak: work imports for itself)
+
+import argparse
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+GIB = 2**30
+MARK = "measured:"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: what is measured, by which function of this file, and what it should keep to."""
+
+    title: str
+    work: Callable[[argparse.Namespace], dict[str, Any]]
+    target: str = ""
+
+
+def main() -> None:
+    """Measure what was asked for and print the table."""
+    options = parse()
+    if options.child:
+        print(MARK + json.dumps(measured(ROWS[options.child], options)), flush=True)
+        return
+    chosen = options.only or [name for name in ROWS if name not in INPUTS]
+    with tempfile.TemporaryDirectory(dir=options.scratch, prefix="tomopicker-speed-") as folder:
+        options.folder = Path(folder)
+        prepare(options)
+        lines = [line(name, options) for name in chosen]
+    print(machine(options))
+    print()
+    print(table(["Work", "Median", "Spread", "Peak memory", "Rate", "Target"], lines))
+
+
+def parse() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tomogram", type=Path, help="MRC to train on; simulated if left out")
+    parser.add_argument("--clicks", type=Path, help="its clicks; 20 true positions, disturbed, if left out")
+    parser.add_argument("--particle-diameter", type=float, default=300.0, help="Å (default: %(default)g)")
+    parser.add_argument("--expected-particles", type=float, default=100.0, help="for the paper preset (%(default)g)")
+    parser.add_argument("--repeats", type=int, default=3, help="of each row (%(default)d)")
+    parser.add_argument("--only", nargs="+", choices=list(ROWS), metavar="ROW", help=f"some of {', '.join(ROWS)}")
+    parser.add_argument("--shape", type=int, nargs=3, default=(112, 320, 320), metavar=("Z", "Y", "X"),
+                        help="of the tomogram that is simulated (112 320 320)")  # fmt: skip
+    parser.add_argument("--full-shape", type=int, nargs=3, default=(500, 928, 960), metavar=("Z", "Y", "X"),
+                        help="of the tiled tomogram and the score volume (500 928 960)")  # fmt: skip
+    parser.add_argument("--small-shape", type=int, nargs=3, default=(112, 320, 320), metavar=("Z", "Y", "X"),
+                        help="of the score volume for the literal loop (112 320 320)")  # fmt: skip
+    parser.add_argument("--crop", type=int, default=96, help="edge of the crop for throughputs, voxels (%(default)d)")
+    parser.add_argument("--picks", type=int, default=3000, help="of greedy picking at full size (%(default)d)")
+    parser.add_argument("--small-picks", type=int, default=100, help="of the literal loop (%(default)d)")
+    parser.add_argument("--steps", type=int, help="training steps of the default preset, for a quick try")
+    parser.add_argument("--fold-steps", type=int, help="steps of its cross-fitting, likewise")
+    parser.add_argument("--scratch", type=Path, help="folder for temporary files (about 0.5 GiB at full size)")
+    parser.add_argument("--child", choices=list(ROWS), help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def line(name: str, options: argparse.Namespace) -> list[str]:
+    """Measure one row as often as asked, and lay it out."""
+    results = [in_child(name, options) for _ in range(max(1, options.repeats))]
+    seconds = [result["seconds"] for result in results]
+    rates = [result["rate"] for result in results if "rate" in result]
+    memory = max(result["memory"] for result in results)
+    note = results[-1].get("note")
+    rate = f"{statistics.median(rates) / 1e6:.3g} Mvoxel/s" if rates else ""
+    spread = f"{min(seconds):.3g} - {max(seconds):.3g} s" if len(seconds) > 1 else "one run"
+    title = ROWS[name].title + (f" ({note})" if note else "")
+    return [title, f"{statistics.median(seconds):.3g} s", spread, f"{memory / GIB:.2f} GiB", rate, ROWS[name].target]
+
+
+def in_child(name: str, options: argparse.Namespace) -> dict[str, Any]:
+    """Run this file again for one row; give what it measured."""
+    command = [sys.executable, __file__, "--child", name]
+    for key, value in vars(options).items():
+        if key not in {"child", "only"} and value is not None:
+            values = value if isinstance(value, list | tuple) else [value]
+            command += [f"--{key.replace('_', '-')}", *(str(item) for item in values)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    found = [text for text in done.stdout.splitlines() if text.startswith(MARK)]
+    if done.returncode or not found:
+        sys.exit(f"{name} failed:\n{done.stdout}{done.stderr}")
+    print(f"{name}: {found[-1].removeprefix(MARK)}", file=sys.stderr, flush=True)
+    result: dict[str, Any] = json.loads(found[-1].removeprefix(MARK))
+    return result
+
+
+def measured(row: Row, options: argparse.Namespace) -> dict[str, Any]:
+    """Do a row's work; add the peak memory of this process, or of the command it started."""
+    result = row.work(options)
+    who = resource.RUSAGE_CHILDREN if result.pop("started", False) else resource.RUSAGE_SELF
+    unit = 1 if sys.platform == "darwin" else 1024
+    return {"memory": resource.getrusage(who).ru_maxrss * unit, **result}
+
+
+# What is measured.
+
+
+def prepare(options: argparse.Namespace) -> None:
+    """Make the input that was not given, in a process of its own."""
+    if options.tomogram is not None and options.clicks is None:
+        sys.exit("--tomogram needs --clicks")
+    if options.tomogram is None:
+        options.tomogram, options.clicks = options.folder / "TS_simulated.mrc", options.folder / "clicks.csv"
+        in_child("simulate", options)
+
+
+def simulate(options: argparse.Namespace) -> dict[str, Any]:
+    """Simulate a tomogram as int8, and clicks a voxel or two off the truth."""
+    import numpy as np
+
+    from tomopicker import api
+    from tomopicker.simulate import simulate_tomogram
+
+    start = time.perf_counter()
+    made = simulate_tomogram("vpp", tuple(options.shape), 13.48, seed=1)
+    api.write_mrc(options.tomogram, as_int8(made.volume), 13.48)
+    rng = np.random.default_rng(1)
+    inside = np.array(options.shape[::-1]) - 1
+    chosen = rng.permutation(len(made.positions_voxels))[:20]
+    clicks = np.clip(made.positions_voxels[chosen] + rng.normal(0, 1, (len(chosen), 3)), 0, inside)
+    tomogram = api.open_tomogram(options.tomogram)
+    picks = api.Picks.of(tomogram.name, clicks * 13.48)
+    api.write_picks(picks, {tomogram.name: tomogram.frame}, options.clicks)
+    return {"seconds": time.perf_counter() - start}
+
+
+def train(options: argparse.Namespace) -> dict[str, Any]:
+    """Train the default preset from the clicks, and keep the model for the rows that pick."""
+    from tomopicker import api
+
+    start = time.perf_counter()
+    tomogram = api.open_tomogram(options.tomogram)
+    clicks = api.read_picks(options.clicks, [tomogram])
+    model = api.train([tomogram], clicks, default_settings(options))
+    seconds = time.perf_counter() - start
+    api.save_model(options.folder / "model.safetensors", model)
+    return {"seconds": seconds, "note": f"{len(clicks)} clicks, {size(tomogram.shape)}"}
+
+
+def pick_small(options: argparse.Namespace) -> dict[str, Any]:
+    """Pick the tomogram trained on, from its file to picks."""
+    return pick_file(options.tomogram, options)
+
+
+def pick_full(options: argparse.Namespace) -> dict[str, Any]:
+    """Pick a large int8 tomogram, from its file to picks."""
+    path = options.folder / "tiled.mrc"
+    if not path.exists():
+        in_child("tile", options)
+    return pick_file(path, options)
+
+
+def pick_file(path: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Time opening, scoring and peak finding."""
+    from tomopicker import api
+
+    model_file = options.folder / "model.safetensors"
+    if not model_file.exists():
+        in_child("train", options)
+    model = api.load_model(model_file)
+    start = time.perf_counter()
+    tomogram = api.open_tomogram(path)
+    found = api.pick(tomogram, model)
+    seconds = time.perf_counter() - start
+    return {
+        "seconds": seconds,
+        "rate": voxels(tomogram.shape) / seconds,
+        "note": f"{len(found.picks)} picks, {size(tomogram.shape)}",
+    }
+
+
+def tile(options: argparse.Namespace) -> dict[str, Any]:
+    """Tile the tomogram to the full shape and crop it, as int8."""
+    import numpy as np
+
+    from tomopicker import api
+
+    start = time.perf_counter()
+    tomogram = api.open_tomogram(options.tomogram)
+    data = np.asarray(tomogram.data[0 : tomogram.shape[0]])
+    data = data if data.dtype == np.int8 else as_int8(tomogram.read())
+    times = [-(-wanted // have) for wanted, have in zip(options.full_shape, data.shape, strict=True)]
+    z, y, x = options.full_shape
+    api.write_mrc(options.folder / "tiled.mrc", np.tile(data, times)[:z, :y, :x], tomogram.voxel_size)
+    return {"seconds": time.perf_counter() - start}
+
+
+def greedy_full(options: argparse.Namespace) -> dict[str, Any]:
+    """Pick greedily in a score volume of full size."""
+    from tomopicker.picking.peaks import greedy_peaks
+
+    scores = score_field(options.full_shape)
+    start = time.perf_counter()
+    found = greedy_peaks(scores, 12.0, max_particles=options.picks)
+    return {"seconds": time.perf_counter() - start, "note": f"{len(found)} picks, {size(scores.shape)}"}
+
+
+def greedy_small(options: argparse.Namespace) -> dict[str, Any]:
+    """Pick greedily in a smaller volume, and see that the literal loop gives the same."""
+    import numpy as np
+
+    from tomopicker.picking.peaks import greedy_peaks
+
+    scores = score_field(options.small_shape)
+    start = time.perf_counter()
+    found = greedy_peaks(scores, 12.0, max_particles=options.small_picks)
+    seconds = time.perf_counter() - start
+    positions, values = literal_loop(scores, 12.0, options.small_picks)
+    assert np.array_equal(found.positions_voxels, positions), "greedy picking differs from the literal loop"
+    assert np.array_equal(found.scores, values), "greedy scores differ from the literal loop's"
+    return {"seconds": seconds, "note": f"{len(found)} picks, {size(scores.shape)}, equal to the literal loop's"}
+
+
+def greedy_literal(options: argparse.Namespace) -> dict[str, Any]:
+    """Pick greedily by the literal arg-max loop, on the same smaller volume."""
+    scores = score_field(options.small_shape)
+    start = time.perf_counter()
+    _, values = literal_loop(scores, 12.0, options.small_picks)
+    return {"seconds": time.perf_counter() - start, "note": f"{len(values)} picks, {size(scores.shape)}"}
+
+
+def train_rate(preset: str) -> Callable[[argparse.Namespace], dict[str, Any]]:
+    """Measure how many patch voxels a second a preset trains on, from its own reports."""
+
+    def work(options: argparse.Namespace) -> dict[str, Any]:
+        seconds, steps, settings, _, _ = run_on_crop(options, preset, rounds=3)
+        trained = steps * settings.patches.batch * settings.patches.size**3
+        return {"seconds": seconds, "rate": trained / seconds, "note": f"{steps} steps of {settings.patches.batch}"}
+
+    return work
+
+
+def score_rate(preset: str) -> Callable[[argparse.Namespace], dict[str, Any]]:
+    """Measure how many voxels of the tomogram a second a preset scores, from its own reports."""
+
+    def work(options: argparse.Namespace) -> dict[str, Any]:
+        from tomopicker import api
+
+        _, _, _, model, crop = run_on_crop(options, preset, rounds=1)
+        clock = Clock()
+        start = time.perf_counter()
+        api.pick(crop, model, max_particles=100, listener=clock)
+        seconds = clock.scored_at[-1] - start  # with preprocessing, without peak finding
+        return {"seconds": seconds, "rate": voxels(crop.shape) / seconds, "note": f"{size(crop.shape)}"}
+
+    return work
+
+
+def start_help(options: argparse.Namespace) -> dict[str, Any]:
+    """Start the command for its help; by hand where it is not installed."""
+    command = Path(sys.executable).with_name("tomopicker")
+    by_hand = [sys.executable, "-c", "import sys; from tomopicker.cli import main; sys.argv[0] = 'tomopicker'; main()"]
+    start = time.perf_counter()
+    subprocess.run([*([str(command)] if command.exists() else by_hand), "--help"], capture_output=True, check=True)
+    return {"seconds": time.perf_counter() - start, "started": True}
+
+
+# Their tools.
+
+
+class Clock:
+    """Listens to a job and notes when it reports."""
+
+    def __init__(self) -> None:
+        self.trained_at: list[tuple[str, int, float]] = []
+        self.scored_at: list[float] = []
+
+    def say(self, text: str) -> None: ...
+    def warn(self, text: str) -> None: ...
+
+    def trained(self, job: str, report: Any) -> None:
+        self.trained_at.append((job, report.step, time.perf_counter()))
+
+    def scored(self, tomogram: str, done: int, total: int) -> None:
+        self.scored_at.append(time.perf_counter())
+
+
+def run_on_crop(options: argparse.Namespace, preset: str, rounds: int) -> tuple[float, int, Any, Any, Any]:
+    """Train briefly on a crop around a click; give the time and steps between the first and the last report."""
+    import numpy as np
+
+    from tomopicker import api
+
+    whole = api.open_tomogram(options.tomogram)
+    clicks = api.read_picks(options.clicks, [whole])
+    edges = np.minimum(np.array(whole.shape), options.crop)
+    centre = np.round(clicks.positions[0, ::-1] / whole.voxel_size).astype(int)
+    first = np.clip(centre - edges // 2, 0, np.array(whole.shape) - edges)
+    (z, y, x), (depth, height, width) = first, edges
+    crop = api.Tomogram("crop", whole.slab(z, z + depth)[:, y : y + height, x : x + width].copy(), whole.voxel_size)
+    inside = clicks.positions - first[::-1] * whole.voxel_size
+    kept = ((inside >= 0) & (inside <= (edges[::-1] - 1) * whole.voxel_size)).all(axis=1)
+    length = {"epochs": rounds} if preset == "paper" else {"steps": 1 if rounds == 1 else 25 * (rounds - 1)}
+    training: dict[str, Any] = {"fold_steps": 0, "round_steps": 0, "hold_out": 0.0, **length}
+    share = voxels(crop.shape) / voxels(whole.shape)
+    expected = max(kept.sum() + 1.0, options.expected_particles * share)
+    settings = api.settings(options.particle_diameter, preset, training=training, expected_particles=float(expected))
+    clock = Clock()
+    model = api.train([crop], api.Picks.of("crop", inside[kept]), settings, listener=clock)
+    events = [(step, at) for job, step, at in clock.trained_at if job == clock.trained_at[-1][0]]
+    return events[-1][1] - events[0][1], events[-1][0] - events[0][0], settings, model, crop
+
+
+def default_settings(options: argparse.Namespace) -> Any:
+    """Give the default preset, shortened if asked."""
+    from tomopicker import api
+
+    asked = {"steps": options.steps, "fold_steps": options.fold_steps}
+    training = {key: value for key, value in asked.items() if value is not None}
+    return api.settings(options.particle_diameter, **({"training": training} if training else {}))
+
+
+def score_field(shape: Sequence[int]) -> Any:
+    """Make a smooth random volume of any size, float32, from a tile of at most 128 voxels an edge and fine noise."""
+    import numpy as np
+    from scipy.ndimage import gaussian_filter
+
+    rng = np.random.default_rng(0)
+    depth, *edges = (min(128, edge) for edge in shape)
+    smooth = gaussian_filter(rng.standard_normal((depth, *edges), dtype=np.float32), 4, mode="wrap")
+    smooth /= smooth.std()
+    times = [-(-wanted // have) for wanted, have in zip(shape[1:], edges, strict=True)]
+    field = np.empty(tuple(shape), dtype=np.float32)
+    for z in range(shape[0]):  # section by section, so that the volume itself makes the peak memory
+        noise = rng.standard_normal(shape[1:], dtype=np.float32)
+        field[z] = np.tile(smooth[z % depth], times)[: shape[1], : shape[2]] + np.float32(0.05) * noise
+    return field
+
+
+def literal_loop(scores: Any, radius: float, count: int) -> tuple[Any, Any]:
+    """Pick as section 3.4 of the paper is written: arg-max, blank a ball with minus infinity, repeat."""
+    import numpy as np
+
+    left = scores.copy()
+    z, y, x = np.ogrid[tuple(slice(0, edge) for edge in scores.shape)]
+    positions, values = [], []
+    for _ in range(count):
+        place = np.unravel_index(int(left.argmax()), left.shape)
+        positions.append([float(index) for index in place[::-1]])
+        values.append(left[place])
+        left[(z - place[0]) ** 2 + (y - place[1]) ** 2 + (x - place[2]) ** 2 <= radius**2] = -np.inf
+    return np.array(positions), np.array(values, dtype=np.float32)
+
+
+def as_int8(volume: Any) -> Any:
+    """Scale a volume to int8, 25 steps a standard deviation."""
+    import numpy as np
+
+    scaled = (volume - volume.mean()) / volume.std() * 25
+    return np.clip(np.round(scaled), -127, 127).astype(np.int8)
+
+
+def voxels(shape: Sequence[int]) -> int:
+    """Count the voxels of a shape."""
+    return int(shape[0]) * int(shape[1]) * int(shape[2])
+
+
+def size(shape: Sequence[int]) -> str:
+    """Write a shape."""
+    return "×".join(str(int(edge)) for edge in shape)
+
+
+def machine(options: argparse.Namespace) -> str:
+    """Say what was measured on."""
+    model = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        names = [text.partition(":")[2].strip() for text in cpuinfo.read_text().splitlines() if "model name" in text]
+        model = names[0] if names else model
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    asked = "import torch; print(torch.__version__, torch.get_num_threads())"
+    torch_version, threads = subprocess.run(
+        [sys.executable, "-c", asked], capture_output=True, text=True, check=True
+    ).stdout.split()
+    load = f", load average {os.getloadavg()[0]:.1f} at the end" if hasattr(os, "getloadavg") else ""
+    return (
+        f"{model}, {cores} cores, {threads} threads; {platform.system()} {platform.release()}; Python "
+        f"{platform.python_version()}, torch {torch_version}; {options.repeats} repeats{load}."
+    )
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Write a Markdown table."""
+    from tomopicker.report.tables import markdown_table
+
+    return markdown_table(header, rows)
+
+
+ROWS = {
+    "train": Row("Train, default preset", train, "4 min, 3 GB"),
+    "pick": Row("Pick a tomogram", pick_small, "10 s"),
+    "pick-full": Row("Pick a full-size int8 tomogram", pick_full, "2 min, 6 GB"),
+    "greedy-full": Row("Greedy picking, full size", greedy_full, "seconds"),
+    "greedy-small": Row("Greedy picking, smaller", greedy_small),
+    "greedy-literal": Row("Literal arg-max loop, same volume", greedy_literal),
+    "train-rate": Row("Training throughput, default preset", train_rate("default")),
+    "train-rate-paper": Row("Training throughput, paper preset", train_rate("paper")),
+    "score-rate": Row("Scoring throughput, default preset", score_rate("default")),
+    "score-rate-paper": Row("Scoring throughput, paper preset", score_rate("paper")),
+    "help": Row("tomopicker --help", start_help, "0.5 s"),
+    "simulate": Row("(input: a simulated tomogram)", simulate),
+    "tile": Row("(input: a tiled tomogram)", tile),
+}
+INPUTS = ("simulate", "tile")
+
+if __name__ == "__main__":
+    main()
