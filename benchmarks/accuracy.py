@@ -1,8 +1,8 @@
 """Accuracy on unseen tomograms: train on one from clicks, pick the others, judge at the program's own threshold.
 
-Prints a Markdown table: for each tomogram the mean and standard deviation over seeds, then the same of the mean over the
-tomograms that were not trained on. Matching is one-to-one within the tolerance. No truth of a test tomogram is looked at
-before its picks are final; columns marked "oracle" choose their cut-off by the truth, and are there to compare rankings.
+Prints a Markdown table: for each tomogram the mean and standard deviation over seeds, then the same of the mean over
+the tomograms that were not trained on. Matching is one-to-one within the tolerance. No truth of a test tomogram is
+looked at before its picks are final; columns marked "oracle" choose their cut-off by the truth, to compare rankings.
 """
 
 import argparse
@@ -50,7 +50,7 @@ def parse() -> argparse.Namespace:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--clicks", type=Path, nargs="+", help="files of clicks in it")
     source.add_argument("--draw-clicks", type=int, metavar="N",
-                        help="other clicks for each seed: N particles of its truth, disturbed by 1.5 voxels")  # fmt: skip
+                        help="other clicks for each seed: N true positions, disturbed by 1.5 voxels")  # fmt: skip
     parser.add_argument("--test", type=Path, nargs="+", required=True, help="tomograms or folders to pick in")
     parser.add_argument("--truth-dir", type=Path, required=True, help="folder of <tomogram>.csv or .star")
     parser.add_argument("--particle-diameter", type=float, default=300.0, help="Å (default: %(default)g)")
@@ -146,8 +146,9 @@ def report(options: argparse.Namespace, runs: Sequence[dict[str, Any]], trained:
     seconds = statistics.median(run["seconds"] for run in runs)
     objective = options.objective or "the preset's objective"
     said = (
-        f"Trained on {trained} with {runs[0]['clicks']} clicks, {options.preset} preset, {objective}, {len(runs)} seeds, "
-        f"{seconds:.0f} s of training (median); one-to-one within {options.tolerance:g} voxels, own threshold; "
+        f"Trained on {trained} with {runs[0]['clicks']} clicks, {options.preset} preset, {objective}, "
+        f"{len(runs)} seeds, {seconds:.0f} s of training (median); one-to-one within {options.tolerance:g} "
+        "voxels, own threshold; "
         "mean ± standard deviation over seeds."
     )
     return said + "\n\n" + markdown_table(["Tomogram", "TP", "FP", "FN", *TITLES], rows)
