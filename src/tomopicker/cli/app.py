@@ -2,9 +2,7 @@
 
 import errno
 import os
-import signal
 import sys
-import threading
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -12,6 +10,7 @@ import typer
 
 from tomopicker import __version__
 from tomopicker.cli import convert, demo, evaluate, info, pick, train
+from tomopicker.cli.helptext import help_text
 from tomopicker.errors import TomoPickerError
 
 INTERRUPTED = 130
@@ -21,33 +20,34 @@ _OF_THE_MACHINE = {
 
 HELP = """Find every copy of one particle in cryo-electron tomograms, from 5 to 100 clicks in one of them.
 
-[bold]Example[/bold]: click some ribosomes (300 Å wide) in TS_01, find the rest everywhere
+[bold]Example[/bold]: you clicked some ribosomes, 300 Å wide, in TS_01; find the rest in all tomograms
 
-\b
   [cyan]tomopicker train TS_01.mrc --picks clicks.star --particle-diameter 300 --output ribosome.model[/cyan]
   [cyan]tomopicker pick tomograms/ --model ribosome.model --output picks[/cyan]
 
 Then give picks/picks.star to RELION 5, or see [cyan]tomopicker pick --help[/cyan] for RELION 3 and 4, Warp and M.
+
 Nothing at hand yet? [cyan]tomopicker demo[/cyan] makes tomograms of its own and shows the whole road in two minutes."""
 
 app = typer.Typer(
     name="tomopicker",
-    help=HELP,
+    help=help_text(HELP),
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (train, pick, evaluate, info, convert, demo):
-    app.command(name=command.__name__.rpartition(".")[2], help=command.HELP, no_args_is_help=command is not demo)(
-        command.command
-    )
+    app.command(
+        name=command.__name__.rpartition(".")[2], help=help_text(command.HELP), no_args_is_help=command is not demo
+    )(command.command)
 
 
-def _print_version(wanted: bool) -> None:
+def _print_version(wanted: bool) -> bool:
     if wanted:
         typer.echo(f"tomopicker {__version__}")
         raise typer.Exit
+    return wanted
 
 
 @app.callback()
@@ -72,9 +72,6 @@ def run(arguments: Sequence[str]) -> int:
     int
         Exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
     """
-    if threading.current_thread() is threading.main_thread():
-        # A scheduler that takes the machine back sends this: save as for Ctrl-C.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         code = app(args=list(arguments), prog_name="tomopicker", standalone_mode=False)
     except KeyboardInterrupt:

@@ -15,17 +15,15 @@ HELP = """Convert picks from one format to another.
 
 [bold]Examples[/bold]
 
-\b
   [cyan]tomopicker convert particles.star picks.csv --tomograms tomograms/[/cyan]
   [cyan]tomopicker convert TS_01.csv TS_01.star --format warp --voxel-size 13.48[/cyan]
   [cyan]tomopicker convert TS_01.csv TS_01.star --voxel-size 13.48 --shape 960,928,500[/cyan]
 
 The format of IN is told from what is in it; that of OUT from its name, or by [cyan]--format[/cyan]:
 
-\b
   csv       tomogram,x,y,z,score: voxels, 0 at the centre of the first
   relion5   rlnCenteredCoordinate?Angst: Å from the centre of the tomogram
-  relion4   rlnCoordinate?: unbinned pixels (those of the tilt series, where a tomograms.star states them)
+  relion4   rlnCoordinate?: pixels of the tilt series, where a tomograms.star states them; else voxels
   relion3   rlnCoordinate? with rlnMicrographName: voxels
   warp      as relion3, tomograms called NAME.tomostar; for Warp and M
 

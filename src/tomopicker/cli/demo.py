@@ -18,7 +18,6 @@ HELP = """Make three small tomograms, click, train, pick and judge: the whole ro
 
 [bold]Example[/bold]
 
-\b
   [cyan]tomopicker demo --output demo[/cyan]
 
 Simulates ribosomes among look-alikes in three tomograms, trains from 10 clicks in the first, picks in all, and

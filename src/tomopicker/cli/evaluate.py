@@ -13,7 +13,6 @@ HELP = """Judge picks against the truth: precision, recall, F1, and how good the
 
 [bold]Examples[/bold]
 
-\b
   [cyan]tomopicker evaluate picks --truth truth/ --exclude TS_01[/cyan]
   [cyan]tomopicker evaluate TS_02.csv --truth TS_02_truth.star --tomograms TS_02.mrc --tolerance 135A[/cyan]
 
@@ -21,10 +20,12 @@ PICKS is a file, or the folder that [cyan]tomopicker pick[/cyan] wrote. Truth in
 name.
 
 A pick is right if it lies within the tolerance of a particle that no other pick has taken:
-[bold]one-to-one[/bold]. With [bold]paper[/bold] matching, as in the TomoPicker paper, several picks may share a particle.
+[bold]one-to-one[/bold]. With [bold]paper[/bold] matching, as in the TomoPicker paper, several picks
+may share a particle.
 
 Columns marked [bold]oracle[/bold] choose where to cut the ranking by looking at the truth: they say how good the
-scores are, not how good the picks are. Leave out tomograms that were trained on ([cyan]--exclude[/cyan]): they flatter."""
+scores are, not how good the picks are. Leave out tomograms that were trained on ([cyan]--exclude[/cyan]): they
+flatter."""
 
 
 def command(

@@ -18,7 +18,6 @@ HELP = """Show shape, voxel size, type and statistics of tomograms, and what is 
 
 [bold]Example[/bold]
 
-\b
   [cyan]tomopicker info tomograms/ TS_99.rec[/cyan]
 
 Shapes are x × y × z. Voxels are read section by section, so that the largest tomogram fits in little memory;

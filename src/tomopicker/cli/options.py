@@ -10,7 +10,7 @@ INPUT, PICKING, MORE = "Input", "Picking", "More"
 Tomograms = Annotated[
     list[Path],
     typer.Argument(
-        metavar="TOMOGRAM...",
+        metavar="TOMOGRAM",
         help="Tomograms, or folders of them: .mrc, .rec, .map, also with .gz or .bz2.",
         show_default=False,
     ),

@@ -20,20 +20,19 @@ HELP = """Pick the particles in any number of tomograms with a trained model.
 
 [bold]Examples[/bold]
 
-\b
   [cyan]tomopicker pick tomograms/ --model ribosome.model --output picks[/cyan]
-  [cyan]tomopicker pick TS_0*.mrc --model ribosome.model --output picks --max-particles 500 --star-format warp[/cyan]
+  [cyan]tomopicker pick TS_0*.mrc --model ribosome.model --output picks --star-format warp[/cyan]
 
 [bold]Written[/bold] to the folder:
 
-\b
   TOMOGRAM.star, TOMOGRAM.csv   the picks of each tomogram
   picks.star, picks.csv         those of all tomograms finished so far
   relion5_import.star           for RELION 5: the list that its import job takes
   picks.json                    the model, the settings, and how each tomogram went
 
 CSV is [cyan]tomogram,x,y,z,score[/cyan], in voxels, 0 at the centre of the first. The [bold]score[/bold] is the
-network's log-odds: 0 is even odds, 2.2 is 90 %, 4.6 is 99 %. (A probability would round the best ones to 1 and lose their order.)
+network's log-odds: 0 is even odds, 2.2 is 90 %, 4.6 is 99 %. (A probability would round the
+best ones to 1 and lose their order.)
 
 A tomogram that fails does not stop the others. The same command again skips what is done and tries the rest."""
 

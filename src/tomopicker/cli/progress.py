@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 PLAIN_SECONDS = 15.0
 """Between two lines of one job in a log."""
+LOG_WIDTH = 120
 
 
 class Reporter:
@@ -20,6 +21,8 @@ class Reporter:
 
     def __init__(self) -> None:
         self.console = Console(highlight=False, soft_wrap=True)
+        if not self.console.is_terminal:
+            self.console.width = max(self.console.width, LOG_WIDTH)  # A log must not cut tables short.
         self._warned: set[str] = set()
         self._progress: Progress | None = None
         self._task: tuple[str, TaskID] | None = None

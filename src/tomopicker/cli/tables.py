@@ -16,18 +16,19 @@ def evaluation_table(judged: "Judged") -> Table:
     table = Table(
         box=box.SIMPLE_HEAD,
         pad_edge=False,
+        padding=(0, 1, 0, 0),
         title=f"{judged.matching} matching within {judged.tolerance:g} {unit}",
         title_justify="left",
         show_footer=len(judged.tomograms) > 1,
     )
     mean = _cells(judged.mean)
     columns = (
-        "picks", "truth", "TP", "FP", "FN", "precision", "recall", "F1", "F1 at N\n(oracle)", "best F1\n(oracle)", "AP",
-        "error\n(voxels)",
+        "picks", "truth", "TP", "FP", "FN", "pre-\ncision", "recall", "F1", "oracle:\nF1 at N", "oracle:\nbest F1",
+        "AP", "error\n(vox)",
     )  # fmt: skip
     table.add_column("tomogram", footer=f"mean of {len(judged.tomograms)}", overflow="fold")
     for column, footer in zip(columns, mean, strict=True):
-        table.add_column(column, justify="right", footer=footer, style="bold" if column == "F1" else "")
+        table.add_column(column, justify="right", no_wrap=True, footer=footer, style="bold" if column == "F1" else "")
     for name, row in judged.tomograms.items():
         table.add_row(name, *_cells(row))
     return table

@@ -22,7 +22,6 @@ HELP = """Learn a particle from clicks in one or a few tomograms.
 
 [bold]Examples[/bold]
 
-\b
   [cyan]tomopicker train TS_01.mrc --picks clicks.star --particle-diameter 300 --output ribosome.model[/cyan]
   [cyan]tomopicker train TS_01.mrc TS_02.mrc --picks clicks/*.csv --particle-diameter 300 \\
       --preset paper --expected-particles 500 --output paper.model[/cyan]

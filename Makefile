@@ -1,0 +1,68 @@
+# make demo    the whole road on simulated tomograms, in a few minutes
+# make test    all checks and tests, as continuous integration runs them
+# make help    the rest
+#
+# Needs Python 3.11 or newer with its venv module, and nothing else: `.venv` is made on first use, with the versions
+# that constraints.txt pins.
+#
+# torch: on Linux, PyPI's own wheel is the CUDA build (several GB). For a small CPU build:
+#     make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu
+# For a certain CUDA version, likewise .../whl/cu128 and so on. To change it later: make clean first.
+
+PYTHON ?= python3
+TORCH_INDEX ?=
+DEMO ?= demo
+VENV := .venv
+BIN := $(VENV)/bin
+INDEX := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+# Two workers on two cores: more threads in each would fight for them.
+TEST_ENV := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=1
+VENV_HINT := apt-get install python3-venv
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check clean install
+
+help:
+	@echo "make demo    simulate, click, train, pick and judge; results in ./$(DEMO)"
+	@echo "make test    lint, types and all tests"
+	@echo "make check   lint and types only"
+	@echo "make install the program alone, as $(BIN)/tomopicker"
+	@echo "make clean   remove the environment, caches and ./$(DEMO)"
+	@echo "Variables: PYTHON=python3.12  TORCH_INDEX=https://download.pytorch.org/whl/cpu  DEMO=folder"
+
+demo: $(VENV)/.installed
+	$(BIN)/tomopicker demo --output $(DEMO) --overwrite
+
+install: $(VENV)/.installed
+	@echo "Installed: $(BIN)/tomopicker"
+
+check: $(VENV)/.installed-dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+test: check
+	$(TEST_ENV) $(BIN)/python -m pytest -n 2 --dist loadgroup
+
+clean:
+	rm -rf $(VENV) $(DEMO) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Stamps: installing happens once, and again when what is to be installed changes.
+$(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(INDEX) -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(INDEX) -c constraints.txt -e ".[dev]"
+	@touch $@ $(VENV)/.installed
+
+$(BIN)/python:
+	@command -v $(PYTHON) >/dev/null || \
+	    { echo "make: $(PYTHON) is not there; install Python 3.11 or newer (apt-get install python3 python3-venv)" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "make: $$($(PYTHON) --version) is too old; give a Python 3.11 or newer, as in PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
+	    { echo "make: $(PYTHON) has no venv module; install it ($(VENV_HINT))" >&2; exit 1; }
+	@# A half-made environment must not look like a whole one.
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "make: no environment; try: $(VENV_HINT)" >&2; exit 1; }

@@ -1,0 +1,263 @@
+"""Bad input: one clear line, the right exit code, nothing half-written."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import mrcfile
+import numpy as np
+import pytest
+import tomopicker
+from conftest import VOXEL_SIZE, balls, write_csv  # type: ignore[import-not-found]
+from safetensors.numpy import load_file, save_file
+from tomopicker.formats import write_mrc
+
+pytestmark = pytest.mark.xdist_group("cli")
+
+
+def missing(path):
+    return path / "nowhere.mrc"
+
+
+def truncated(path):
+    file = path / "short.mrc"
+    write_mrc(file, balls(1)[0], VOXEL_SIZE)
+    file.write_bytes(file.read_bytes()[:5000])
+    return file
+
+
+def no_mrc(path):
+    file = path / "text.mrc"
+    file.write_text("these are no voxels\n" * 200, encoding="utf-8")
+    return file
+
+
+def flat(path):
+    file = path / "flat.mrc"
+    with mrcfile.new(file) as new:
+        new.set_data(np.zeros((40, 40), dtype=np.float32))
+    return file
+
+
+def four_dimensional(path):
+    file = path / "stack.mrc"
+    with mrcfile.new(file) as new:
+        new.set_data(np.zeros((2, 20, 20, 20), dtype=np.float32))
+        new.set_volume()
+    return file
+
+
+def no_voxel_size(path):
+    file = path / "unsized.mrc"
+    write_mrc(file, balls(1)[0], 0.0)
+    return file
+
+
+def with_nan(path):
+    volume = balls(1)[0]
+    volume[5, 5, 5] = np.nan
+    write_mrc(path / "nan.mrc", volume, VOXEL_SIZE)
+    return path / "nan.mrc"
+
+
+def with_infinity(path):
+    volume = balls(1)[0]
+    volume[5, 5, 5] = np.inf
+    write_mrc(path / "inf.mrc", volume, VOXEL_SIZE)
+    return path / "inf.mrc"
+
+
+def constant(path):
+    write_mrc(path / "grey.mrc", np.full((32, 40, 40), 7, dtype=np.float32), VOXEL_SIZE)
+    return path / "grey.mrc"
+
+
+TOMOGRAMS = {
+    missing: "no such file", truncated: "truncated", no_mrc: "not", flat: "2D", four_dimensional: "stack",
+    no_voxel_size: "--voxel-size", with_nan: "NaN", with_infinity: "infinity", constant: "same",
+}  # fmt: skip
+
+
+def refused(result, words, code=None):
+    """One line, on stderr, that says it; a code of failure."""
+    assert result.code == code if code is not None else result.code in {1, 2}, result.err
+    assert len(result.errors) == 1, result.err
+    assert words in result.err
+
+
+@pytest.mark.parametrize("make", TOMOGRAMS, ids=lambda make: make.__name__)
+def test_tomograms_in_training(world, cli, tmp_path, make):
+    bad, output = make(tmp_path), tmp_path / "out" / "m.model"
+    arguments = ["--picks", world.clicks, "-d", "100", "--config", world.config, "-o", output]
+    refused(cli("train", bad, *arguments), TOMOGRAMS[make], 1)
+    assert not output.parent.exists()
+
+
+@pytest.mark.parametrize("make", TOMOGRAMS, ids=lambda make: make.__name__)
+def test_tomograms_in_picking(world, cli, tmp_path, make):
+    bad = make(tmp_path)
+    refused(cli("pick", bad, "-m", world.model, "-o", tmp_path / "out"), TOMOGRAMS[make], 1)
+    assert not (tmp_path / "out").exists()
+
+
+CLICKS = {
+    "empty": ("", "empty"),
+    "header-only": ("x,y,z\n", "no picks"),
+    "outside": ("x,y,z\n10,10,10\n10,700,10\n", "outside"),
+    "angstrom": ("x,y,z\n100,120,130\n200,210,150\n300,300,200\n", "--picks-unit angstrom"),
+    "other tomogram": ("tomogram,x,y,z\nTS_9,10,10,10\n", "TS_9"),
+    "columns missing": ("x,y,score\n1,2,0.5\n", "found x, y, score"),
+    "not a number": ("x,y,z\n1,2,three\n", "three"),
+    "not finite": ("x,y,z\n1,2,nan\n", "not finite"),
+    "binary": ("\0\1\2\0" * 50, "text"),
+}
+
+
+@pytest.mark.parametrize("case", CLICKS)
+def test_clicks(world, cli, tmp_path, case):
+    text, words = CLICKS[case]
+    clicks, output = tmp_path / "clicks.csv", tmp_path / "m.model"
+    clicks.write_text(text, encoding="utf-8")
+    arguments = ["--picks", clicks, "-d", "100", "--config", world.config, "-o", output]
+    refused(cli("train", world.tomogram("TS_1"), *arguments), words, 1)
+    assert list(tmp_path.iterdir()) == [clicks]
+
+
+def test_clicks_in_angstrom_with_the_flag(world, cli, tmp_path):
+    clicks = write_csv(tmp_path / "clicks.csv", balls(1)[1] * VOXEL_SIZE)
+    arguments = ["--picks", clicks, "-d", "100", "--config", world.config, "-o", tmp_path / "m.model", "--dry-run"]
+    assert cli("train", world.tomogram("TS_1"), *arguments, "--picks-unit", "angstrom").code == 0
+
+
+USAGE = {
+    "small diameter": (["-d", "15"], "2 voxels"),
+    "large diameter": (["-d", "900"], "larger than"),
+    "no diameter": ([], "--particle-diameter"),
+    "steps and epochs": (["-d", "100", "--steps", "3", "--epochs", "3"], "steps or epochs"),
+    "seed": (["-d", "100", "--seed=-1"], "seed"),
+    "device": (["-d", "100", "--device", "abacus"], "--device"),
+    "few expected": (["-d", "100", "--steps", "2", "--expected-particles", "2"], "--expected-particles"),
+    "validation": (["-d", "100", "--validation-picks", "a.csv"], "go together"),
+    "no config": (["-d", "100", "--config", "nowhere.yaml"], "nowhere.yaml"),
+    "pixel size": (["-d", "100", "--picks-pixel-size", "0"], "--picks-pixel-size"),
+}
+
+
+@pytest.mark.parametrize("case", USAGE)
+def test_wrong_usage_of_train(world, cli, tmp_path, case):
+    flags, words = USAGE[case]
+    config = [] if "--config" in flags else ["--config", world.config]
+    arguments = [world.tomogram("TS_1"), "--picks", world.clicks, "-o", tmp_path / "m.model", *config, *flags]
+    refused(cli("train", *arguments), words, 2)
+    assert not (tmp_path / "m.model").exists()
+
+
+def test_a_tomogram_without_clicks(world, cli, tmp_path):
+    arguments = world.train_arguments(tmp_path / "m.model")
+    refused(cli(arguments[0], world.tomogram("TS_2"), *arguments[1:], "--picks", world.clicks), "none of the picks", 2)
+
+
+def test_unknown_settings_in_the_file(world, cli, tmp_path):
+    (tmp_path / "odd.yaml").write_text("training: {stepz: 3}\n", encoding="utf-8")
+    arguments = world.train_arguments(tmp_path / "m.model", "--config", tmp_path / "odd.yaml")
+    refused(cli(*arguments), "training.stepz", 2)
+
+
+def not_a_model(path, model):
+    path.write_bytes(b"not a model at all")
+
+
+def other_safetensors(path, model):
+    save_file({"a": np.zeros(3, dtype=np.float32)}, path)
+
+
+def corrupted(path, model):
+    path.write_bytes(model.read_bytes()[:-200])
+
+
+def newer(path, model):
+    from safetensors import safe_open
+
+    with safe_open(model, framework="numpy") as opened:
+        metadata = {**opened.metadata(), "version": "99"}
+    save_file(load_file(model), path, metadata)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [(not_a_model, "not a tomopicker model"), (other_safetensors, "not a tomopicker model"),
+     (corrupted, "corrupted"), (newer, "newer"), (lambda path, model: None, "no such model")],
+)  # fmt: skip
+def test_models(world, cli, tmp_path, make, words):
+    make(tmp_path / "m.model", world.model)
+    result = cli("pick", world.tomogram("TS_1"), "-m", tmp_path / "m.model", "-o", tmp_path / "out")
+    refused(result, words, 1)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [(["--threshold", "nan"], "--threshold"), (["--max-particles", "0"], "--max-particles"),
+     (["--min-distance", "-3"], "--min-distance"), (["--device", "abacus"], "--device"),
+     (["--voxel-size", "0"], "--voxel-size")],
+)  # fmt: skip
+def test_wrong_usage_of_pick(world, cli, tmp_path, flags, words):
+    refused(cli("pick", world.tomogram("TS_1"), "-m", world.model, "-o", tmp_path / "out", *flags), words)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_mask_of_another_shape(world, cli, tmp_path):
+    write_mrc(tmp_path / "mask.mrc", np.ones((16, 16, 16), dtype=np.int8), VOXEL_SIZE)
+    arguments = ["-m", world.model, "-o", tmp_path / "out", "--mask", tmp_path / "mask.mrc"]
+    refused(cli("pick", world.tomogram("TS_1"), *arguments), "--mask", 1)
+    refused(cli("pick", world.tomogram("TS_1"), world.tomogram("TS_2"), *arguments), "folder of masks", 2)
+
+
+def test_a_model_that_is_there_is_not_replaced(world, cli):
+    before = world.model.read_bytes()
+    refused(cli(*world.train_arguments(world.model)), "--overwrite", 2)
+    assert world.model.read_bytes() == before
+    finished = cli(*world.train_arguments(world.model, "--resume"))
+    assert (finished.code, "nothing to resume" in finished.out) == (0, True)
+
+
+def test_output_that_cannot_be_written(world, cli, tmp_path):
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    refused(cli(*world.train_arguments(tmp_path / "file" / "m.model")), "--output", 1)
+    refused(cli("pick", world.tomogram("TS_1"), "-m", world.model, "-o", tmp_path / "file"), "--output", 1)
+    refused(cli(*world.train_arguments(tmp_path)), "folder", 2)
+    if Path("/proc").is_dir():
+        refused(cli(*world.train_arguments("/proc/none/m.model")), "cannot be written", 1)
+
+
+def test_evaluate(world, cli, picked, tmp_path):
+    refused(cli("evaluate", tmp_path, "--truth", world.truth), "picks.json", 1)
+    refused(cli("evaluate", picked, "--truth", tmp_path / "none.csv"), "no such file", 1)
+    refused(cli("evaluate", picked, "--truth", tmp_path), "named after", 2)
+    refused(cli("evaluate", picked, "--truth", world.truth, "--tolerance", "wide"), "--tolerance", 2)
+    refused(cli("evaluate", picked, "--truth", world.truth, "--exclude", "TS_9"), "--exclude", 2)
+
+
+def test_a_full_disk(world, tmp_path):
+    """A limit on the size of files stands for it: the same call of the system fails."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(tomopicker.__file__).parent.parent), "OMP_NUM_THREADS": "1"}
+    command = [
+        sys.executable, "-m", "tomopicker.cli", "pick", world.tomogram("TS_1"), "-m", world.model,
+        "-o", tmp_path / "out", "--save-scores",
+    ]  # fmt: skip
+    shell = ["bash", "-c", 'ulimit -f 100; exec "$@"', "_", *map(str, command)]
+    done = subprocess.run(shell, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert "cannot be written" in done.stderr
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_a_full_disk_when_the_model_is_written(world, cli, tmp_path, monkeypatch):
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.replace", full)
+    refused(cli(*world.train_arguments(tmp_path / "m.model", "--steps", "2")), "No space left", 1)
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,78 @@
+"""Help is documentation, and quick."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import tomopicker
+from tomopicker import __version__
+
+COMMANDS = ["train", "pick", "evaluate", "info", "convert", "demo"]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(tomopicker.__file__).parent.parent), "COLUMNS": "100"}
+
+
+def python(*arguments):
+    return subprocess.run(
+        [sys.executable, *arguments], env=ENVIRONMENT, capture_output=True, text=True, timeout=60, check=True
+    )
+
+
+def test_help_takes_less_than_half_a_second():
+    times = []
+    for _ in range(3):
+        before = os.times()
+        python("-m", "tomopicker.cli", "--help")
+        after = os.times()
+        # The processor's time, not the clock's: the machine may be busy with other tests.
+        times.append(after.children_user + after.children_system - before.children_user - before.children_system)
+    assert min(times) < 0.5
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys; from tomopicker.cli.app import run; run(['train', '--help']);"
+        "print(sorted({'torch', 'pandas', 'matplotlib', 'numpy', 'scipy'} & set(sys.modules)))"
+    )
+    assert python("-c", code).stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_starts_with_an_example(cli, command):
+    result = cli(command, "--help")
+    assert result.code == 0
+    text = result.out
+    assert 0 < text.index("Example") < text.index(f"  tomopicker {command} ") < text.index("Options")
+    assert "[bold]" not in text
+    assert "\\[" not in text
+
+
+def test_flags_with_a_length_say_its_unit(cli, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    lines = cli("train", "--help").out.splitlines()
+    for flag in ("--particle-diameter", "--voxel-size", "--picks-pixel-size"):
+        assert any(flag in line and " Å " in line for line in lines)
+
+
+def test_version(cli):
+    assert cli("--version").out.strip() == f"tomopicker {__version__}"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["fly"], ["train", "--fly"], ["pick", "a.mrc"], ["train", "a.mrc", "--seed", "x"], ["pick", "--star-format", "emc"]],
+)
+def test_wrong_usage_is_one_line_and_2(cli, arguments):
+    result = cli(*arguments)
+    assert result.code == 2
+    assert len(result.err.splitlines()) == len(result.errors) == 1
+
+
+def test_a_bug_keeps_its_traceback(cli, monkeypatch, tmp_path):
+    monkeypatch.setattr("tomopicker.formats.volumes.volume_files", lambda paths: 1 / 0)
+    started = time.monotonic()
+    with pytest.raises(ZeroDivisionError):
+        cli("info", tmp_path)
+    assert time.monotonic() - started < 30

@@ -1,0 +1,252 @@
+"""From clicks to picks to figures and other formats."""
+
+import csv
+import hashlib
+import json
+
+import mrcfile
+import numpy as np
+import pytest
+from conftest import VOXEL_SIZE  # type: ignore[import-not-found]
+from tomopicker import __version__, formats
+
+pytestmark = pytest.mark.xdist_group("cli")
+
+
+def rows(path):
+    with path.open(encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_training_says_what_it_learnt_and_leaves_one_file(world, cli, tmp_path):
+    output = tmp_path / "new" / "balls.model"
+    result = cli(*world.train_arguments(output, "--steps", "3", "--expected-particles", "8"))
+    assert result.code == 0, result.err
+    for words in ("6 clicks", "Class priors: π", "Threshold", str(output), "Next: tomopicker pick"):
+        assert words in result.out
+    assert [path.name for path in output.parent.iterdir()] == ["balls.model"]
+
+
+def test_flags_win_over_the_settings_file(world, cli, tmp_path):
+    from tomopicker.api import load_model
+
+    assert cli(*world.train_arguments(tmp_path / "m", "--steps", "3", "--seed", "9", "--objective", "pn")).code == 0
+    settings = load_model(tmp_path / "m").settings
+    assert (settings.training.steps, settings.seed, settings.objective.kind) == (3, 9, "pn")
+    assert settings.network.channels == (4, 8)
+
+
+def test_what_picking_writes(world, picked):
+    names = {path.name for path in picked.iterdir()}
+    assert names == {
+        "TS_1.star", "TS_1.csv", "TS_2.star", "TS_2.csv", "picks.star", "picks.csv", "picks.json", "relion5_import.star",
+    }  # fmt: skip
+    merged = rows(picked / "picks.csv")
+    assert list(merged[0]) == ["tomogram", "x", "y", "z", "score"]
+    assert merged == rows(picked / "TS_1.csv") + rows(picked / "TS_2.csv")
+    frames = {name: formats.open_tomogram(world.tomogram(name)).frame for name in ("TS_1", "TS_2")}
+    star = formats.read_picks(picked / "picks.star", frames)
+    assert len(star) == len(merged)
+    assert np.allclose(star.positions[0] / VOXEL_SIZE, [float(merged[0][axis]) for axis in "xyz"], atol=1e-3)
+
+
+def test_provenance(world, picked):
+    record = json.loads((picked / "picks.json").read_text(encoding="utf-8"))
+    assert record["tomopicker"] == __version__
+    assert record["model"]["file"] == str(world.model)
+    assert record["model"]["sha256"] == hashlib.sha256(world.model.read_bytes()).hexdigest()
+    assert record["model"]["settings"]["network"]["channels"] == [4, 8]
+    entry = record["tomograms"]["TS_2"]
+    assert entry["path"] == str(world.tomogram("TS_2"))
+    assert entry["shape_zyx"] == [32, 56, 48]
+    assert entry["voxel_size_angstrom"] == VOXEL_SIZE
+    assert entry["threshold"] == record["model"]["threshold"]
+    assert entry["picks"] == len(rows(picked / "TS_2.csv"))
+    assert entry["status"] == "done"
+    assert entry["seconds"] > 0
+
+
+def test_a_rerun_skips_adds_and_gives_the_same_merged_files(world, cli, tmp_path, picked):
+    arguments = ["-m", world.model, "-o", tmp_path]
+    assert cli("pick", world.tomogram("TS_2"), *arguments).code == 0
+    before = (tmp_path / "TS_2.csv").stat().st_mtime_ns
+    result = cli("pick", world.tomogram("TS_1"), world.tomogram("TS_2"), *arguments)
+    assert result.code == 0
+    assert "TS_2: done already, skipped" in result.out
+    assert (tmp_path / "TS_2.csv").stat().st_mtime_ns == before
+    for name in ("picks.csv", "picks.star"):
+        assert (tmp_path / name).read_text(encoding="utf-8") == (picked / name).read_text(encoding="utf-8")
+    assert "skipped" not in cli("pick", world.tomogram("TS_2"), *arguments, "--overwrite").out
+    (tmp_path / "TS_2.star").unlink()
+    assert "skipped" not in cli("pick", world.tomogram("TS_2"), *arguments).out
+
+
+def test_a_folder_belongs_to_one_job(world, cli, tmp_path):
+    arguments = ["pick", world.tomogram("TS_2"), "-m", world.model, "-o", tmp_path]
+    assert cli(*arguments).code == 0
+    result = cli(*arguments, "--threshold", "1.5")
+    assert (result.code, len(result.errors)) == (2, 1)
+    assert "--overwrite" in result.err
+    assert cli(*arguments, "--threshold", "1.5", "--overwrite").code == 0
+    assert all(float(row["score"]) > 1.5 for row in rows(tmp_path / "picks.csv"))
+
+
+def test_one_bad_tomogram_among_good_ones(world, cli, tmp_path):
+    bad = tmp_path / "bad.mrc"
+    bad.write_bytes(b"MAP " * 500)
+    missing = tmp_path / "missing.mrc"
+    good = [world.tomogram("TS_1"), world.tomogram("TS_2")]
+    result = cli("pick", good[0], bad, missing, good[1], "-m", world.model, "-o", tmp_path / "out")
+    assert result.code == 1
+    assert len(result.errors) == 2
+    assert "2 of 4 tomograms failed" in result.out
+    record = json.loads((tmp_path / "out" / "picks.json").read_text(encoding="utf-8"))["tomograms"]
+    assert {name: entry["status"] for name, entry in record.items()} == {"TS_1": "done", "bad": "failed", "TS_2": "done"}
+    assert str(bad) in record["bad"]["error"]
+    assert {row["tomogram"] for row in rows(tmp_path / "out" / "picks.csv")} == {"TS_1", "TS_2"}
+
+
+def test_no_picks_are_empty_files_with_a_warning(world, cli, tmp_path):
+    arguments = ["pick", world.tomogram("TS_1"), "-m", world.model, "-o", tmp_path / "out", "--threshold", "500"]
+    result = cli(*arguments)
+    assert result.code == 0
+    assert "warning" in result.err
+    assert (tmp_path / "out" / "TS_1.csv").read_text(encoding="utf-8").strip() == "tomogram,x,y,z,score"
+    assert "rlnCenteredCoordinateXAngst" in (tmp_path / "out" / "picks.star").read_text(encoding="utf-8")
+    assert "skipped" in cli(*arguments).out
+    judged = cli("evaluate", tmp_path / "out", "--truth", world.truth)
+    assert judged.code == 0, judged.err
+    assert "0.000" in judged.out
+
+
+def test_mask_scores_and_caps(world, cli, tmp_path):
+    mask = np.zeros((32, 56, 48), dtype=np.int8)
+    mask[:, :, 24:] = 1
+    formats.write_mrc(tmp_path / "masks" / "TS_1_mask.mrc", mask, 1.0)
+    arguments = ["--threshold=-500", "--max-particles", "3", "--min-distance", "150", "--save-scores"]
+    masked = ["--mask", tmp_path / "masks", "--star-format", "warp"]
+    result = cli("pick", world.tomogram("TS_1"), "-m", world.model, "-o", tmp_path / "out", *arguments, *masked)
+    assert result.code == 0, result.err
+    found = rows(tmp_path / "out" / "TS_1.csv")
+    assert 0 < len(found) <= 3
+    assert all(float(row["x"]) >= 23 for row in found)
+    assert "TS_1.tomostar" in (tmp_path / "out" / "TS_1.star").read_text(encoding="utf-8")
+    assert not (tmp_path / "out" / "relion5_import.star").exists()
+    with mrcfile.open(tmp_path / "out" / "TS_1_scores.mrc") as scores:
+        assert scores.data.shape == (32, 56, 48)
+        assert float(scores.voxel_size.x) == VOXEL_SIZE
+        assert scores.data.max() >= float(found[0]["score"]) - 1
+
+
+def test_evaluate_a_folder(world, cli, picked, tmp_path):
+    result = cli("evaluate", picked, "--truth", world.truth, "--json", tmp_path / "figures.json", "--tolerance", "5vox")
+    assert result.code == 0, result.err
+    assert "oracle" in result.out
+    figures = json.loads((tmp_path / "figures.json").read_text(encoding="utf-8"))
+    assert set(figures["tomograms"]) == {"TS_1", "TS_2"}
+    assert figures["tomograms"]["TS_1"]["truth"] == 8
+    assert figures["tomograms"]["TS_1"]["f1"] > 0.5
+    cli("evaluate", picked, "--truth", world.truth, "--json", tmp_path / "a.json", "--tolerance", "50A", "--exclude", "TS_1")
+    again = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
+    assert set(again["tomograms"]) == {"TS_2"}
+    for key in ("tp", "f1", "position_error_mean"):
+        assert again["tomograms"]["TS_2"][key] == pytest.approx(figures["tomograms"]["TS_2"][key])
+
+
+def test_evaluate_plain_files_in_voxels(world, cli, tmp_path):
+    truth = world.truth / "TS_2.csv"
+    result = cli("evaluate", truth, "--truth", truth, "--json", tmp_path / "j.json")
+    assert result.code == 0, result.err
+    assert json.loads((tmp_path / "j.json").read_text(encoding="utf-8"))["mean"]["f1"] == 1
+    assert cli("evaluate", truth, "--truth", truth, "--tolerance", "100A").code == 2
+    assert cli("evaluate", truth, "--truth", truth, "--tolerance", "100A", "--voxel-size", "10").code == 0
+
+
+def test_picks_without_truth_are_left_out_with_a_note(world, cli, picked):
+    result = cli("evaluate", picked, "--truth", world.truth / "TS_2.csv", "--matching", "paper")
+    assert result.code == 0, result.err
+    assert "TS_1" in result.err
+    assert "TS_1" not in result.out
+
+
+def test_info(world, cli, tmp_path):
+    volume, _ = np.full((16, 18, 20), 2.0, dtype=np.float32), None
+    volume[3, 4, 5] = np.nan
+    formats.write_mrc(tmp_path / "odd.mrc", volume, 4.0)
+    (tmp_path / "bad.mrc").write_bytes(b"x" * 3000)
+    result = cli("info", world.tomograms, tmp_path / "odd.mrc", tmp_path / "bad.mrc")
+    assert result.code == 1
+    assert len(result.errors) == 1
+    for words in ("TS_1", "48 × 56 × 32", "10 Å", "480 × 560 × 320", "float32", "20 × 18 × 16"):
+        assert words in result.out
+    assert "1 voxels are NaN" in result.err
+
+
+def test_statistics_are_those_of_all_voxels(world, monkeypatch):
+    from tomopicker.cli import info
+
+    monkeypatch.setattr(info, "SLAB_BYTES", 60000)
+    tomogram = formats.open_tomogram(world.tomogram("TS_1"))
+    found, all_of_it = info.statistics(tomogram), tomogram.read().astype(np.float64)
+    assert (found.least, found.most, found.not_finite) == (all_of_it.min(), all_of_it.max(), 0)
+    assert (found.mean, found.sd) == pytest.approx((all_of_it.mean(), all_of_it.std()))
+
+
+def test_convert_there_and_back(world, cli, picked, tmp_path):
+    table = formats.read_table(picked / "picks.csv")
+    for name in ("relion5", "relion4", "relion3", "warp"):
+        star, back = tmp_path / f"{name}.star", tmp_path / f"{name}.csv"
+        assert cli("convert", picked / "picks.csv", star, "--format", name, "--tomograms", world.tomograms).code == 0
+        assert cli("convert", star, back, "--tomograms", world.tomograms).code == 0
+        again = formats.read_table(back)
+        assert np.allclose(again.coordinates, table.coordinates, atol=2e-3)
+        assert np.allclose(again.scores, table.scores, rtol=1e-5)
+        assert again.tomograms.tolist() == table.tomograms.tolist()
+
+
+def test_convert_refuses_to_guess(world, cli, picked, tmp_path):
+    source = picked / "TS_1.csv"
+    for flags, wanted in [
+        ([], "--shape"), (["--shape", "48,56,32"], "--voxel-size"), (["--format", "warp"], "--voxel-size"),
+    ]:  # fmt: skip
+        result = cli("convert", source, tmp_path / "o.star", *flags)
+        assert (result.code, len(result.errors)) == (2, 1)
+        assert wanted in result.err
+    assert cli("convert", source, tmp_path / "o.star", "--shape", "48,56,32", "--voxel-size", "10").code == 0
+    assert cli("convert", source, tmp_path / "o.star", "--shape", "48,56,32", "--voxel-size", "10").code == 2
+    by_file = cli("convert", source, tmp_path / "p.star", "--tomograms", world.tomogram("TS_1"))
+    assert by_file.code == 0
+    assert (tmp_path / "o.star").read_text(encoding="utf-8") == (tmp_path / "p.star").read_text(encoding="utf-8")
+
+
+def test_dry_run_writes_nothing(world, cli, tmp_path):
+    output = tmp_path / "folder" / "m.model"
+    result = cli(*world.train_arguments(output, "--dry-run", "--expected-particles", "20"))
+    assert result.code == 0, result.err
+    for words in ("6 clicks", "48 × 56 × 32", "10 voxels at 10 Å", "16³", "4-8", "30 steps", "π'' ="):
+        assert words in result.out
+    assert not list(tmp_path.iterdir())
+
+
+def test_several_files_of_clicks_as_a_shell_lists_them(world, cli, tmp_path):
+    first, second = world.truth / "TS_1.csv", world.truth / "TS_2.csv"
+    arguments = ["train", world.tomogram("TS_1"), world.tomogram("TS_2"), "--picks", first, second]
+    more = ["--particle-diameter", "100", "--config", world.config, "-o", tmp_path / "m", "--dry-run"]
+    result = cli(*arguments, *more)
+    assert result.code == 0, result.err
+    assert result.out.count("8 clicks") == 2
+
+
+def test_the_paper_preset(world, cli, tmp_path):
+    config = tmp_path / "small.yaml"
+    config.write_text("network: {channels: [4, 8]}\npatches: {size: 16}\ninference: {tile: 16}\n", encoding="utf-8")
+    result = cli(
+        "train", world.tomogram("TS_1"), "--picks", world.truth / "TS_1.csv", "-d", "100", "-o", tmp_path / "paper.model",
+        "--preset", "paper", "--epochs", "2", "--expected-particles", "12", "--config", config,
+        "--validation-tomogram", world.tomogram("TS_2"), "--validation-picks", world.truth / "TS_2.csv",
+    )  # fmt: skip
+    assert result.code == 0, result.err
+    picks = tmp_path / "picks"
+    result = cli("pick", world.tomogram("TS_3"), "-m", tmp_path / "paper.model", "-o", picks, "--threshold=-50")
+    assert result.code == 0, result.err
+    assert cli("evaluate", picks, "--truth", world.truth, "--matching", "paper").code == 0
