@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+
 from tomopicker.cli.app import run
 from tomopicker.formats import write_mrc
 

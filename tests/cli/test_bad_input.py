@@ -8,9 +8,10 @@ from pathlib import Path
 import mrcfile
 import numpy as np
 import pytest
-import tomopicker
-from conftest import VOXEL_SIZE, balls, write_csv  # type: ignore[import-not-found]
 from safetensors.numpy import load_file, save_file
+
+import tomopicker
+from tests.cli.conftest import VOXEL_SIZE, balls, write_csv
 from tomopicker.formats import write_mrc
 
 pytestmark = pytest.mark.xdist_group("cli")
@@ -44,7 +45,6 @@ def four_dimensional(path):
     file = path / "stack.mrc"
     with mrcfile.new(file) as new:
         new.set_data(np.zeros((2, 20, 20, 20), dtype=np.float32))
-        new.set_volume()
     return file
 
 
@@ -69,7 +69,7 @@ def with_infinity(path):
 
 
 def constant(path):
-    write_mrc(path / "grey.mrc", np.full((32, 40, 40), 7, dtype=np.float32), VOXEL_SIZE)
+    write_mrc(path / "grey.mrc", np.full((32, 56, 48), 7, dtype=np.float32), VOXEL_SIZE)
     return path / "grey.mrc"
 
 

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 import tomopicker
 from tomopicker import __version__
 
@@ -62,7 +63,13 @@ def test_version(cli):
 
 @pytest.mark.parametrize(
     "arguments",
-    [["fly"], ["train", "--fly"], ["pick", "a.mrc"], ["train", "a.mrc", "--seed", "x"], ["pick", "--star-format", "emc"]],
+    [
+        ["fly"],
+        ["train", "--fly"],
+        ["pick", "a.mrc"],
+        ["train", "a.mrc", "--seed", "x"],
+        ["pick", "--star-format", "emc"],
+    ],
 )
 def test_wrong_usage_is_one_line_and_2(cli, arguments):
     result = cli(*arguments)

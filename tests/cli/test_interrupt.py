@@ -8,16 +8,25 @@ import time
 from pathlib import Path
 
 import pytest
-import tomopicker
 import yaml
+
+import tomopicker
 
 pytestmark = pytest.mark.xdist_group("cli")
 
 
 def start(arguments):
     environment = {**os.environ, "PYTHONPATH": str(Path(tomopicker.__file__).parent.parent), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-u", "-m", "tomopicker.cli", *map(str, arguments)]
+    often = "import tomopicker.engine.train as t; t.SAVE_SECONDS = 0.2; from tomopicker.cli import main; main()"
+    command = [sys.executable, "-c", often, *map(str, arguments)]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + 100
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -28,11 +37,8 @@ def test_training_resumes(world, cli, tmp_path, number):
     output = tmp_path / "out" / "m.model"
     arguments = world.train_arguments(output, "--config", tmp_path / "long.yaml")
     process = start(arguments)
-    assert process.stdout is not None
-    for line in process.stdout:
-        if line.startswith("Class priors"):
-            break
-    time.sleep(2)
+    checkpoint = output.with_name("m.model.train.ckpt")
+    wait_for(checkpoint.exists)
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
@@ -43,7 +49,8 @@ def test_training_resumes(world, cli, tmp_path, number):
     assert (refused.code, len(refused.errors)) == (1, 1)
 
     again = start([*arguments, "--resume"])
-    time.sleep(8)
+    before = checkpoint.stat().st_mtime_ns
+    wait_for(lambda: checkpoint.stat().st_mtime_ns > before)
     again.send_signal(number)
     again.communicate(timeout=60)
     assert again.returncode == 130

@@ -9,6 +9,7 @@ from tomopicker.cli.options import PicksPixelSize, PicksUnit, VoxelSize
 from tomopicker.errors import UsageError
 
 if TYPE_CHECKING:
+    from tomopicker.cli.inputs import Counted
     from tomopicker.geometry import PickTable
 
 HELP = """Convert picks from one format to another.
@@ -67,11 +68,12 @@ def command(
     with Reporter() as reporter:
         from tomopicker import formats
         from tomopicker.cli.frames import check_known, frames_from_flags, named_tables, stated_frames
-        from tomopicker.cli.inputs import read_picks
+        from tomopicker.cli.inputs import Counted, read_picks
         from tomopicker.formats.registry import for_output
 
+        counted = Counted(picks_unit, picks_pixel_size)
         entry = for_output(target, format_name)
-        table = _table(source, picks_unit, picks_pixel_size)
+        table = _table(source, counted)
         if tomograms:
             frames = stated_frames(tomograms, voxel_size, reporter)
         elif set(table.frames) >= set(table.tomograms.tolist()):
@@ -84,12 +86,12 @@ def command(
                 also_shape=f"{target}: {entry.name} counts Å from the centre of the tomogram" if centred else None,
             )  # fmt: skip
             frames = frames_from_flags(named_tables([table]), voxel_size, size)
-        picks = read_picks([source], frames, reporter, unit=picks_unit, pixel_size=picks_pixel_size)
+        picks = read_picks([source], frames, reporter, counted)
         formats.write_picks(picks, frames, target, entry.name)
         reporter.say(f"{target}: {len(picks)} picks of {len(picks.tomogram_names)} tomograms, {entry.title}.")
 
 
-def _table(source: Path, unit: Literal["voxel", "angstrom"] | None, pixel_size: float | None) -> "PickTable":
+def _table(source: Path, counted: "Counted") -> "PickTable":
     """Read what a file states, in the unit that the flags say."""
     from dataclasses import replace
 
@@ -98,7 +100,9 @@ def _table(source: Path, unit: Literal["voxel", "angstrom"] | None, pixel_size: 
     from tomopicker.geometry import Unit
 
     table = formats.read_table(source)
-    meant = unit_named(unit) or (Unit.PIXEL if pixel_size is not None and table.unit is Unit.VOXEL else table.unit)
+    meant = unit_named(counted.unit) or (
+        Unit.PIXEL if counted.pixel_size is not None and table.unit is Unit.VOXEL else table.unit
+    )
     return replace(table, unit=meant)
 
 

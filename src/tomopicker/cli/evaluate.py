@@ -60,6 +60,7 @@ def command(
     picks_pixel_size: PicksPixelSize = None,
 ) -> None:
     """Parse, read, match and print."""
+    from tomopicker.cli.inputs import Counted
     from tomopicker.cli.judge import judge, write_json
     from tomopicker.cli.judged_inputs import gather
     from tomopicker.cli.progress import Reporter
@@ -71,7 +72,7 @@ def command(
     with Reporter() as reporter:
         found = gather(
             picks, truth, reporter,
-            tomograms=tomograms or [], voxel_size=voxel_size, unit=picks_unit, pixel_size=picks_pixel_size,
+            tomograms=tomograms or [], voxel_size=voxel_size, counted=Counted(picks_unit, picks_pixel_size),
             exclude=exclude or [],
         )  # fmt: skip
         if in_angstrom and not found.knows_voxel_size:

@@ -4,6 +4,7 @@ import os
 import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -14,6 +15,21 @@ if TYPE_CHECKING:
     from tomopicker.geometry import Frame, Unit
     from tomopicker.picks import Picks
     from tomopicker.tomogram import Tomogram
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What the flags say the coordinates of picks count; None: as their files say."""
+
+    unit: Literal["voxel", "angstrom"] | None = None
+    pixel_size: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.pixel_size is not None and not 0 < self.pixel_size < float("inf"):
+            raise UsageError(f"--picks-pixel-size {self.pixel_size:g} cannot be; give the size of a pixel in Å")
+
+
+AS_STATED = Counted()
 
 
 def open_tomograms(
@@ -39,20 +55,21 @@ def read_picks(
     paths: Sequence[Path],
     tomograms: "Sequence[Tomogram] | Mapping[str, Frame]",
     reporter: "Reporter",
+    counted: Counted = AS_STATED,
     *,
-    unit: Literal["voxel", "angstrom"] | None = None,
-    pixel_size: float | None = None,
     ignore_unknown: bool = False,
 ) -> "Picks":
     """Read picks of the tomograms at hand; whatever is left out is said as a warning."""
     from tomopicker import formats
 
-    if pixel_size is not None and not 0 < pixel_size < float("inf"):
-        raise UsageError(f"--picks-pixel-size {pixel_size:g} cannot be; give the size of a pixel in Å")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         picks = formats.read_picks(
-            paths, tomograms, unit=unit_named(unit), pixel_size=pixel_size, ignore_unknown=ignore_unknown
+            paths,
+            tomograms,
+            unit=unit_named(counted.unit),
+            pixel_size=counted.pixel_size,
+            ignore_unknown=ignore_unknown,
         )
     for warning in caught:
         if issubclass(warning.category, UserWarning):

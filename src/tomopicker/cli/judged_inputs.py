@@ -3,13 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from tomopicker import formats
 from tomopicker.cli.frames import check_known, frames_from_flags, named_tables, stated_frames
-from tomopicker.cli.inputs import read_picks
+from tomopicker.cli.inputs import AS_STATED, Counted, read_picks
 from tomopicker.cli.pick_folder import MERGED, RECORD, read_record, recorded_frames
 from tomopicker.cli.progress import Reporter
 from tomopicker.errors import TomoPickerError, UsageError
@@ -47,8 +46,7 @@ def gather(
     *,
     tomograms: Sequence[Path] = (),
     voxel_size: float | None = None,
-    unit: Literal["voxel", "angstrom"] | None = None,
-    pixel_size: float | None = None,
+    counted: Counted = AS_STATED,
     exclude: Sequence[str] = (),
 ) -> Compared:
     """Read picks and truth, and leave out what cannot or shall not be judged.
@@ -72,19 +70,18 @@ def gather(
     knows = bool(frames) or voxel_size is not None
     if not frames:
         frames = _unsized([file], truth, voxel_size)
-    units = {"unit": unit, "pixel_size": pixel_size}
-    mine = _read_or_none([file], frames, reporter, **units)  # type: ignore[arg-type]
+    mine = _read_or_none([file], frames, reporter, counted)
     files = _truth_files(truth, list(frames))
-    known = _read_or_none(files, frames, reporter, **units)  # type: ignore[arg-type]
+    known = _read_or_none(files, frames, reporter, counted)
     return _restrict(mine, known, frames, _excluded(exclude, list(frames)), knows, reporter)
 
 
-def _read_or_none(files: Sequence[Path], frames: Mapping[str, Frame], reporter: Reporter, **units: str) -> Picks:
+def _read_or_none(files: Sequence[Path], frames: Mapping[str, Frame], reporter: Reporter, counted: Counted) -> Picks:
     """Read picks; files with a header and no rows hold none, which is a result and no error."""
     filled = [file for file in files if not _has_no_rows(file)]
     if not filled:
         return Picks.concatenate([])
-    return read_picks(filled, frames, reporter, ignore_unknown=True, **units)  # type: ignore[arg-type]
+    return read_picks(filled, frames, reporter, counted, ignore_unknown=True)
 
 
 def _has_no_rows(file: Path) -> bool:

@@ -129,7 +129,7 @@ def command(
     ] = False,
 ) -> None:
     """Parse, open, and train."""
-    from tomopicker.cli.inputs import check_writable, open_tomograms, read_picks
+    from tomopicker.cli.inputs import Counted, check_writable, open_tomograms, read_picks
     from tomopicker.cli.progress import Reporter
     from tomopicker.cli.settings import settings_from
 
@@ -146,9 +146,9 @@ def command(
         opened = open_tomograms(volumes, reporter, voxel_size=voxel_size, invert=invert)
         watched = open_tomograms(validation_tomogram or [], reporter, voxel_size=voxel_size, invert=invert)
         _check_apart(opened, watched)
-        units = {"unit": picks_unit, "pixel_size": picks_pixel_size}
-        clicks = read_picks(clicks_files, opened, reporter, **units)  # type: ignore[arg-type]
-        truth = read_picks(validation_picks or [], watched, reporter, **units) if watched else None  # type: ignore[arg-type]
+        counted = Counted(picks_unit, picks_pixel_size)
+        clicks = read_picks(clicks_files, opened, reporter, counted)
+        truth = read_picks(validation_picks or [], watched, reporter, counted) if watched else None
         _check_clicked(opened, clicks)
         if dry_run:
             from tomopicker.cli.plan import print_plan
