@@ -263,7 +263,8 @@ def test_the_paper_preset(world, cli, tmp_path):
     config.write_text("network: {channels: [4, 8]}\npatches: {size: 16}\ninference: {tile: 16}\n", encoding="utf-8")
     result = cli(
         "train", world.tomogram("TS_1"), "--picks", world.truth / "TS_1.csv", "-d", "100",
-        "-o", tmp_path / "paper.model", "--preset", "paper", "--epochs", "2", "--expected-particles", "12", "--config", config,
+        "-o", tmp_path / "paper.model", "--preset", "paper", "--epochs", "2", "--expected-particles", "12",
+        "--config", config,
         "--validation-tomogram", world.tomogram("TS_2"), "--validation-picks", world.truth / "TS_2.csv",
     )  # fmt: skip
     assert result.code == 0, result.err
