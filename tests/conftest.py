@@ -2,4 +2,6 @@
 
 from jaxtyping import install_import_hook
 
-install_import_hook("tomopicker", "beartype.beartype")
+import tests.typechecker  # noqa: F401  The hook looks for it by name.
+
+install_import_hook("tomopicker", "tests.typechecker.checked")

@@ -17,7 +17,7 @@ Count = Annotated[int, Field(ge=1)]
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Preprocess(_Frozen):
@@ -45,7 +45,7 @@ class Patches(_Frozen):
     )
     size: Annotated[int, Field(ge=8)] = Field(description="edge in working voxels")
     batch: Count = Field(description="patches a step")
-    augment: bool = Field(description="flips, quarter turns about z, gain, offset and noise")
+    augment: bool = Field(description="flips, gain, offset and noise")
     turned: Fraction = Field(description="two-stream: share of patches turned freely, the missing wedge imposed again")
 
 
@@ -95,15 +95,6 @@ class Training(_Frozen):
     )
     fold_steps: Annotated[int, Field(ge=0)] = Field(
         description="steps of each of the two networks, trained on half of the clicks each, that count; 0: none"
-    )
-    round_steps: Annotated[int, Field(ge=0)] = Field(
-        description="self-training: more steps, with the network's own confident peaks beside the clicks; 0: none"
-    )
-    confident: Fraction = Field(
-        description="self-training: this share of the expected particles, the best peaks, are labelled"
-    )
-    doubtful: Annotated[float, Field(ge=0)] = Field(
-        description="self-training: peaks up to this share of them are ignored"
     )
 
 
@@ -177,8 +168,8 @@ PRESETS: dict[str, dict[str, Any]] = {
             "prior_denominator": "unlabelled", "running_mean": 0.9,
         },
         "training": {
-            "steps": 160, "epochs": None, "learning_rate": 3e-3, "schedule": "one-cycle", "weight_decay": 1e-4,
-            "ema": 0.98, "hold_out": 0.0, "fold_steps": 60, "round_steps": 0, "confident": 0.6, "doubtful": 1.5,
+            "steps": 280, "epochs": None, "learning_rate": 3e-3, "schedule": "one-cycle", "weight_decay": 1e-4,
+            "ema": 0.98, "hold_out": 0.0, "fold_steps": 60,
         },
         "inference": {"tile": 96, "halo": 12},
         "picking": {"peaks": "local", "min_distance_fraction": 1.4, "smoothing_fraction": 0.2},
@@ -194,7 +185,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         },
         "training": {
             "steps": None, "epochs": 20, "learning_rate": 2e-3, "schedule": "plateau", "weight_decay": 0.0, "ema": 0.0,
-            "hold_out": 0.2, "fold_steps": 0, "round_steps": 0, "confident": 0.0, "doubtful": 0.0,
+            "hold_out": 0.2, "fold_steps": 0,
         },
         "inference": {"tile": 24, "halo": 0},
         "picking": {"peaks": "greedy", "min_distance_fraction": 1.0, "smoothing_fraction": 0.0},
@@ -229,7 +220,7 @@ def read_settings_file(path: Path) -> dict[str, Any]:
         raise UsageError(
             f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}); give another --config"
         ) from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise UsageError(
             f"{path}: is not YAML ({str(error).splitlines()[0]}); mend it or leave out --config"
         ) from error
@@ -255,7 +246,7 @@ def resolve(asked: dict[str, Any], config: dict[str, Any] | None = None) -> Sett
     """
     config = config or {}
     preset = asked.get("preset") or config.get("preset") or "default"
-    if preset not in PRESETS:
+    if not isinstance(preset, str) or preset not in PRESETS:
         raise UsageError(f"there is no preset '{preset}'; use {' or '.join(PRESETS)}")
     try:
         return Settings.model_validate(_merge(_merge({"preset": preset, **PRESETS[preset]}, config), asked))

@@ -3,7 +3,6 @@
 import pytest
 import torch
 
-from tomopicker.engine.checkpoint import build_network
 from tomopicker.engine.train import fit
 from tomopicker.errors import TomoPickerError
 from tomopicker.models.resunet import ResUNet
@@ -165,12 +164,3 @@ def test_a_risk_that_is_no_number_is_one_line(balls, small_settings):
     with pytest.raises(TomoPickerError, match=r"learning_rate.*--seed") as refused:
         fit([broken], [], small_settings(steps=3), PRIORS, device=CPU)
     assert "\n" not in str(refused.value)
-
-
-def test_going_on_from_a_network(balls, small_settings):
-    settings = small_settings(steps=2, network={"channels": (2, 4)}, training={"learning_rate": 1e-9})
-    torch.manual_seed(7)
-    start = build_network(settings)
-    before = [p.detach().clone() for p in start.parameters()]
-    network, _ = fit([balls().labelled], [], settings, PRIORS, device=CPU, network=start)
-    assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(network.parameters(), before, strict=True))

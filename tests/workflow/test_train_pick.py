@@ -97,19 +97,8 @@ def test_same_seed_gives_the_same_model(first: Pair, quick: Settings) -> None:
     assert models[0].threshold == models[1].threshold
     assert all(
         bool((a == b).all())
-        for a, b in zip(
-            models[0].network.state_dict().values(), models[1].network.state_dict().values(), strict=True
-        )
+        for a, b in zip(models[0].network.state_dict().values(), models[1].network.state_dict().values(), strict=True)
     )
-
-
-def test_self_labelling_round_runs_and_is_said(first: Pair, quick: Settings) -> None:
-    rounds = quick.training.model_copy(update={"steps": 40, "fold_steps": 0, "round_steps": 2})
-    heard = Heard()
-    settings = quick.model_copy(update={"training": rounds, "expected_particles": 24.0})
-    api.train([first[0]], first[1].select(np.arange(10)), settings, device="cpu", listener=heard)
-    assert heard.jobs == {"train", "round"}
-    assert any("confident peaks" in line for line in heard.said)
 
 
 def test_paper_preset_needs_the_count_it_is_published_with(first: Pair) -> None:

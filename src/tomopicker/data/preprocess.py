@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Bool
 
 from tomopicker.errors import TomoPickerError
 from tomopicker.tomogram import Tomogram
@@ -143,7 +144,7 @@ def resampling_matrix(edge: int, ratio: float) -> np.ndarray:
     return normalised
 
 
-def resampled_mask(mask: VoxelMask, shape: Shape, ratio: float) -> VoxelMask:
+def resampled_mask(mask: VoxelMask, shape: Shape, ratio: float) -> Bool[np.ndarray, "Z Y X"]:
     """Give a mask of a tomogram on the grid of its working volume: the value at each working voxel's centre.
 
     Parameters
@@ -159,5 +160,4 @@ def resampled_mask(mask: VoxelMask, shape: Shape, ratio: float) -> VoxelMask:
         np.clip(np.floor((np.arange(new) + 0.5) * ratio).astype(int), 0, old - 1)
         for new, old in zip(shape, mask.shape, strict=True)
     ]
-    resampled: VoxelMask = mask[np.ix_(*nearest)]
-    return resampled
+    return mask[np.ix_(*nearest)]

@@ -37,10 +37,10 @@ class Risk:
     ) -> tuple[Float[Tensor, ""], "Risk"]:
         """Give the risk of a batch, and the risk function to use for the next."""
         p, u = logits[positive].float(), logits[unlabelled].float()
-        if not u.numel():  # A batch of whole particles: nothing to say about the unlabelled.
-            u = logits.new_full((1,), -20.0, dtype=torch.float32)
         knobs = self.objective
         scale = objectives.gamma(knobs.gamma, p.numel(), logits.numel(), len(logits))
+        if not u.numel():  # Nothing to say about the unlabelled, and no risk to weigh the positive against.
+            return (scale * objectives.positive_cost(p) if p.numel() else logits.float().sum() * 0), self
         if knobs.kind == "pn" or self.priors is None:
             prior = 0.5 if knobs.balanced or self.priors is None else self.priors.labelled
             return objectives.pn_risk(p, u, prior, scale), self

@@ -6,9 +6,8 @@ Every batch depends on the seed and the step alone, so a run resumed from its ch
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,9 +15,9 @@ from torch import Tensor, nn
 from tomopicker.config import Settings
 from tomopicker.data.patches import Batch, Blocks, LabelledVolume, TwoStreams
 from tomopicker.engine.batchnorm import refit_batchnorm
-from tomopicker.engine.checkpoint import CHECKPOINT, build_network, load_tensors, save_tensors
+from tomopicker.engine.interrupt import interrupts_between_steps
 from tomopicker.engine.precision import arithmetic
-from tomopicker.engine.risk import Risk
+from tomopicker.engine.state import History, State, identify, restore, save, start
 from tomopicker.errors import TomoPickerError
 from tomopicker.pu.prior import Priors
 
@@ -26,10 +25,6 @@ REPORT_EVERY = 25
 REFIT_BATCHES, REFIT_OFFSET = 8, 10**9
 VALIDATION_BATCHES = 8
 SAVE_SECONDS = 30
-
-
-History = list[dict[str, float | int]]
-"""Risk and learning rate, and the validation's risk and accuracy, every few steps."""
 
 
 @dataclass(frozen=True)
@@ -44,19 +39,6 @@ class Report:
     validation_accuracy: float | None = None
 
 
-@dataclass
-class _State:
-    """What changes from step to step, and what a checkpoint holds."""
-
-    network: nn.Module
-    averaged: nn.Module
-    optimizer: torch.optim.Optimizer
-    schedule: Any
-    risk: Risk
-    step: int = 0
-    history: History = field(default_factory=list)
-
-
 def fit(
     training: Sequence[LabelledVolume],
     validation: Sequence[LabelledVolume],
@@ -65,7 +47,6 @@ def fit(
     *,
     device: torch.device,
     steps: int | None = None,
-    network: nn.Module | None = None,
     checkpoint: Path | None = None,
     resume: bool = False,
     report: Callable[[Report], None] | None = None,
@@ -84,8 +65,6 @@ def fit(
         Where to train.
     steps : int, optional
         In place of the settings' own count.
-    network : Module, optional
-        To go on from; a new one is made if left out.
     checkpoint : Path, optional
         Written now and then, at the end, and when the run is interrupted.
     resume : bool
@@ -108,28 +87,29 @@ def fit(
     watched = _validation(validation, settings)
     epoch = sampler.batches_per_epoch if isinstance(sampler, Blocks) else REPORT_EVERY
     total = steps or settings.training.steps or epoch * (settings.training.epochs or 1)
-    state = _start(settings, priors, total, network, device)
+    state = start(settings, priors, total, device)
+    run = identify(training, settings, priors, total)
     if resume and checkpoint is not None and checkpoint.exists():
-        _restore(state, checkpoint, settings)
+        restore(state, checkpoint, run)
     saved = time.monotonic()
-    risks: list[float] = []
     try:
-        while state.step < total:
-            risks.append(_advance(state, sampler.batch(state.step), settings, device))
-            if state.step % epoch == 0 or state.step == total:
-                line = _look(state, total, risks, watched, sampler, settings, device)
-                risks.clear()
-                if report:
-                    report(line)
-            if checkpoint is not None and time.monotonic() - saved > SAVE_SECONDS:
-                _save(state, checkpoint, settings)
-                saved = time.monotonic()
+        with interrupts_between_steps() as allow_interrupt:
+            while state.step < total:
+                state.risks.append(_advance(state, sampler.batch(state.step), settings, device))
+                if state.step % epoch == 0 or state.step == total:
+                    line = _look(state, total, watched, sampler, settings, device)
+                    if report:
+                        report(line)
+                if checkpoint is not None and time.monotonic() - saved > SAVE_SECONDS:
+                    save(state, checkpoint, run)
+                    saved = time.monotonic()
+                allow_interrupt()
     except KeyboardInterrupt:
         if checkpoint is not None:
-            _save(state, checkpoint, settings)
+            save(state, checkpoint, run)
         raise
     if checkpoint is not None:
-        _save(state, checkpoint, settings)
+        save(state, checkpoint, run)
     _refit(state.averaged, sampler, settings, device)
     return state.averaged.module, state.history  # type: ignore[return-value]
 
@@ -152,25 +132,7 @@ def _validation(data: Sequence[LabelledVolume], settings: Settings) -> list[Batc
     return [streams.batch(step) for step in range(VALIDATION_BATCHES)]
 
 
-def _start(
-    settings: Settings, priors: Priors | None, total: int, network: nn.Module | None, device: torch.device
-) -> _State:
-    torch.manual_seed(settings.seed)
-    knobs = settings.training
-    network = (network or build_network(settings)).to(device)
-    averaged = torch.optim.swa_utils.AveragedModel(
-        network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(knobs.ema)
-    )
-    optimizer = torch.optim.AdamW(network.parameters(), lr=knobs.learning_rate, weight_decay=knobs.weight_decay)
-    schedule: Any = (
-        torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, mode="max", factor=0.5, patience=5)
-        if knobs.schedule == "plateau"
-        else torch.optim.lr_scheduler.OneCycleLR(optimizer, knobs.learning_rate, total_steps=total, pct_start=0.15)
-    )
-    return _State(network, averaged, optimizer, schedule, Risk(settings.objective, priors))
-
-
-def _advance(state: _State, batch: Batch, settings: Settings, device: torch.device) -> float:
+def _advance(state: State, batch: Batch, settings: Settings, device: torch.device) -> float:
     """Take one step; give its risk."""
     torch.manual_seed(settings.seed + state.step)  # Dropout draws the same after a resume.
     state.network.train()
@@ -205,16 +167,16 @@ def _refit(network: nn.Module, sampler: Blocks | TwoStreams, settings: Settings,
 
 
 def _look(
-    state: _State,
+    state: State,
     total: int,
-    risks: list[float],
     watched: list[Batch],
     sampler: Blocks | TwoStreams,
     settings: Settings,
     device: torch.device,
 ) -> Report:
     """Measure the validation, let a plateau lower the learning rate, and note how things stand."""
-    risk = sum(risks) / max(1, len(risks))
+    risk = sum(state.risks) / len(state.risks)
+    state.risks.clear()
     validation_risk = accuracy = None
     if watched:
         _refit(state.averaged, sampler, settings, device)
@@ -226,7 +188,7 @@ def _look(
     return line
 
 
-def _validate(state: _State, watched: list[Batch], settings: Settings, device: torch.device) -> tuple[float, float]:
+def _validate(state: State, watched: list[Batch], settings: Settings, device: torch.device) -> tuple[float, float]:
     """Give the risk, and the share of voxels on the right side of 1/2 if the unlabelled are taken for background."""
     risks, right, voxels = [], 0, 0
     with torch.inference_mode(), arithmetic(settings.precision, device):
@@ -237,45 +199,3 @@ def _validate(state: _State, watched: list[Batch], settings: Settings, device: t
             right += int((logits[positive] > 0).sum()) + int((logits[unlabelled] <= 0).sum())
             voxels += int(positive.sum()) + int(unlabelled.sum())
     return sum(risks) / len(risks), right / voxels
-
-
-def _identity(settings: Settings) -> dict[str, Any]:
-    return settings.model_dump(mode="json", exclude={"inference", "picking"})
-
-
-def _save(state: _State, path: Path, settings: Settings) -> None:
-    tensors = {f"network.{k}": v for k, v in state.network.state_dict().items()}
-    tensors |= {f"averaged.{k}": v for k, v in state.averaged.state_dict().items()}
-    optimizer = state.optimizer.state_dict()
-    for index, slots in optimizer["state"].items():
-        tensors |= {f"optimizer.{index}.{slot}": torch.as_tensor(value) for slot, value in slots.items()}
-    schedule = {k: v for k, v in state.schedule.state_dict().items() if isinstance(v, int | float | list | str | None)}
-    facts = {
-        "settings": _identity(settings),
-        "groups": optimizer["param_groups"],
-        "schedule": schedule,
-        "remembered": state.risk.remembered,
-        "step": state.step,
-        "history": state.history,
-    }
-    save_tensors(path, CHECKPOINT, tensors, facts)
-
-
-def _restore(state: _State, path: Path, settings: Settings) -> None:
-    tensors, facts = load_tensors(path, CHECKPOINT)
-    if facts.get("settings") != _identity(settings):
-        raise TomoPickerError(
-            f"{path}: belongs to a run with other settings; repeat its settings, or leave out --resume"
-        )
-    slots: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in tensors.items():
-        part, _, rest = name.partition(".")
-        if part == "optimizer":
-            index, _, slot = rest.partition(".")
-            slots.setdefault(int(index), {})[slot] = tensor
-    state.network.load_state_dict({k[8:]: v for k, v in tensors.items() if k.startswith("network.")})
-    state.averaged.load_state_dict({k[9:]: v for k, v in tensors.items() if k.startswith("averaged.")})
-    state.optimizer.load_state_dict({"state": slots, "param_groups": facts["groups"]})
-    state.schedule.load_state_dict(facts["schedule"])
-    state.risk = replace(state.risk, remembered=facts["remembered"])
-    state.step, state.history = facts["step"], facts["history"]

@@ -184,7 +184,8 @@ def _origins(
         if pixel_size is None or np.isnan(pixel_size).any():
             remedy = "add a column rlnPixelSize, or set the origins to 0"
             raise TomoPickerError(f"{source}: origins in Å beside coordinates in pixels of no stated size; {remedy}")
-        return shifts / pixel_size[:, None]
+        in_pixel: np.ndarray = shifts / pixel_size[:, None]
+        return in_pixel
     if in_pixels and set(ORIGIN_PIXELS) <= set(block.columns):
         return turn(_triple(block, ORIGIN_PIXELS, source, rows))
     return np.zeros((len(block), 3))

@@ -1,0 +1,111 @@
+"""The state of a training run: what changes from step to step, and its checkpoint."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tomopicker.config import Settings
+from tomopicker.data.patches import LabelledVolume
+from tomopicker.engine.checkpoint import CHECKPOINT, build_network, load_tensors, save_tensors
+from tomopicker.engine.risk import Risk
+from tomopicker.errors import TomoPickerError
+from tomopicker.pu.prior import Priors
+
+History = list[dict[str, float | int]]
+"""Risk and learning rate, and the validation's risk and accuracy, every few steps."""
+
+
+@dataclass
+class State:
+    """What changes from step to step, and what a checkpoint holds."""
+
+    network: nn.Module
+    averaged: nn.Module
+    optimizer: torch.optim.Optimizer
+    schedule: Any
+    risk: Risk
+    step: int = 0
+    risks: list[float] = field(default_factory=list)
+    history: History = field(default_factory=list)
+
+
+def start(settings: Settings, priors: Priors | None, total: int, device: torch.device) -> State:
+    """Make the state before the first step."""
+    torch.manual_seed(settings.seed)
+    knobs = settings.training
+    network: nn.Module = build_network(settings).to(device)
+    averaged = torch.optim.swa_utils.AveragedModel(
+        network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(knobs.ema)
+    )
+    optimizer = torch.optim.AdamW(network.parameters(), lr=knobs.learning_rate, weight_decay=knobs.weight_decay)
+    schedule: Any = (
+        torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, mode="max", factor=0.5, patience=4, threshold=0.0)
+        if knobs.schedule == "plateau"
+        else torch.optim.lr_scheduler.OneCycleLR(optimizer, knobs.learning_rate, total_steps=total, pct_start=0.15)
+    )
+    return State(network, averaged, optimizer, schedule, Risk(settings.objective, priors))
+
+
+def identify(
+    training: Sequence[LabelledVolume], settings: Settings, priors: Priors | None, total: int
+) -> dict[str, Any]:
+    """Say what a run is, so that it is not resumed as another."""
+    return {
+        "settings": settings.model_dump(mode="json", exclude={"inference", "picking"}),
+        "priors": None if priors is None else repr(priors),
+        "steps": total,
+        "volumes": [list(item.volume.shape) for item in training],
+        "positions": [np.round(item.positions, 3).tolist() for item in training],
+    }
+
+
+def save(state: State, path: Path, identity: dict[str, Any]) -> None:
+    """Write a checkpoint: everything the next step depends on."""
+    tensors = {f"network.{k}": v for k, v in state.network.state_dict().items()}
+    tensors |= {f"averaged.{k}": v for k, v in state.averaged.state_dict().items()}
+    optimizer = state.optimizer.state_dict()
+    for index, slots in optimizer["state"].items():
+        tensors |= {f"optimizer.{index}.{slot}": torch.as_tensor(value) for slot, value in slots.items()}
+    schedule = {k: v for k, v in state.schedule.state_dict().items() if isinstance(v, int | float | list | str | None)}
+    facts = {
+        "run": identity,
+        "groups": optimizer["param_groups"],
+        "schedule": schedule,
+        "remembered": state.risk.remembered,
+        "step": state.step,
+        "risks": state.risks,
+        "history": state.history,
+    }
+    save_tensors(path, CHECKPOINT, tensors, facts)
+
+
+def restore(state: State, path: Path, identity: dict[str, Any]) -> None:
+    """Take the state from a checkpoint.
+
+    Raises
+    ------
+    TomoPickerError
+        If it belongs to another run.
+    """
+    tensors, facts = load_tensors(path, CHECKPOINT)
+    if facts.get("run") != identity:
+        raise TomoPickerError(
+            f"{path}: belongs to a run with other settings or clicks; repeat them, or leave out --resume"
+        )
+    slots: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        part, _, rest = name.partition(".")
+        if part == "optimizer":
+            index, _, slot = rest.partition(".")
+            slots.setdefault(int(index), {})[slot] = tensor
+    state.network.load_state_dict({k[8:]: v for k, v in tensors.items() if k.startswith("network.")})
+    state.averaged.load_state_dict({k[9:]: v for k, v in tensors.items() if k.startswith("averaged.")})
+    state.optimizer.load_state_dict({"state": slots, "param_groups": facts["groups"]})
+    state.schedule.load_state_dict(facts["schedule"])
+    state.risk = replace(state.risk, remembered=facts["remembered"])
+    state.step, state.risks, state.history = facts["step"], facts["risks"], facts["history"]

@@ -1,0 +1,49 @@
+"""Where a model came from: versions, inputs, priors and the course of the training."""
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from tomopicker import __version__
+from tomopicker.config import Settings
+from tomopicker.engine.state import History
+from tomopicker.picks import Picks
+from tomopicker.pu.prior import Priors
+from tomopicker.tomogram import Tomogram
+
+
+def provenance(
+    tomograms: Sequence[Tomogram],
+    picks: Picks,
+    validation: Sequence[Tomogram],
+    settings: Settings,
+    priors: Priors | None,
+    particles: float | None,
+    history: History,
+) -> dict[str, Any]:
+    """Give what a model file says of its origin, as JSON holds it."""
+
+    def describe(tomogram: Tomogram) -> dict[str, Any]:
+        return {
+            "name": tomogram.name,
+            "file": str(tomogram.path) if tomogram.path else None,
+            "shape_zyx": list(tomogram.shape),
+            "voxel_size_angstrom": tomogram.voxel_size,
+            "clicks": int((picks.tomograms == tomogram.name).sum()),
+        }
+
+    return {
+        "tomopicker": __version__,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "python": sys.version.split()[0],
+        "training": [describe(tomogram) for tomogram in tomograms],
+        "validation": [tomogram.name for tomogram in validation],
+        "particles": particles,
+        "particles_estimated": settings.expected_particles is None,
+        "priors": None if priors is None else {"pi": priors.labelled, "pi1": priors.expected, "pi2": priors.unlabelled},
+        "history": history,
+    }
