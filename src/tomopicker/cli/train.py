@@ -130,6 +130,7 @@ def command(
 ) -> None:
     """Parse, open, and train."""
     from tomopicker.cli.inputs import Counted, check_writable, open_tomograms, read_picks
+    from tomopicker.cli.interrupt import interruptible
     from tomopicker.cli.progress import Reporter
     from tomopicker.cli.settings import settings_from
 
@@ -139,7 +140,7 @@ def command(
     )  # fmt: skip
     if bool(validation_tomogram) != bool(validation_picks):
         raise UsageError("--validation-tomogram and --validation-picks go together; give both or neither")
-    with Reporter() as reporter:
+    with Reporter() as reporter, interruptible(lambda: _how_to_go_on(output)):
         if not dry_run and _is_done(output, resume=resume, overwrite=overwrite, reporter=reporter):
             return
         volumes, clicks_files = _sorted_by_kind(tomograms, picks, validation_picks)
@@ -175,29 +176,21 @@ def train_and_save(
     device: str | None = None,
     resume: bool = False,
 ) -> "Model":
-    """Train, write the model, remove the checkpoints and say what was learnt; a Ctrl-C says how to go on."""
-    from tomopicker.cli.interrupt import interruptible
-
-    def advice() -> str:
-        saved = "the training goes on where it was" if checkpoints(output) else "nothing had been learnt yet"
-        return f"repeat the command with --resume: {saved}"
-
+    """Train, write the model, remove the checkpoints and say what was learnt."""
     started = time.monotonic()
     if not resume:
         for stale in checkpoints(output):
             reporter.warn(f"{stale}: from an interrupted run, removed; --resume would have gone on from it")
             stale.unlink()
-    with interruptible(advice):
-        # Importing torch takes seconds, in which a Ctrl-C must be heard as well.
-        from tomopicker import api
+    from tomopicker import api
 
-        model = api.train(
-            tomograms, clicks, settings,
-            validation_tomograms=validation or (), validation_picks=validation_picks, device=device,
-            checkpoint=output, resume=resume, listener=reporter,
-        )  # fmt: skip
-        reporter.end_bar()
-        api.save_model(output, model)
+    model = api.train(
+        tomograms, clicks, settings,
+        validation_tomograms=validation or (), validation_picks=validation_picks, device=device,
+        checkpoint=output, resume=resume, listener=reporter,
+    )  # fmt: skip
+    reporter.end_bar()
+    api.save_model(output, model)
     for finished in checkpoints(output):
         finished.unlink()
     reporter.say(f"Threshold: {model.threshold:.3g}; scores above it are picked.")
@@ -211,6 +204,11 @@ def checkpoints(output: Path) -> list[Path]:
         return []
     beside = output.parent.iterdir()
     return sorted(path for path in beside if path.name.startswith(f"{output.name}.") and path.name.endswith(".ckpt"))
+
+
+def _how_to_go_on(output: Path) -> str:
+    saved = "the training goes on where it was" if checkpoints(output) else "nothing had been learnt yet"
+    return f"repeat the command with --resume: {saved}"
 
 
 def _is_done(output: Path, *, resume: bool, overwrite: bool, reporter: "Reporter") -> bool:
