@@ -45,7 +45,7 @@ class Patches(_Frozen):
     )
     size: Annotated[int, Field(ge=8)] = Field(description="edge in working voxels")
     batch: Count = Field(description="patches a step")
-    augment: bool = Field(description="flips, gain, offset and noise")
+    augment: bool = Field(description="flips, quarter turns about z, gain, offset and noise")
     turned: Fraction = Field(description="two-stream: share of patches turned freely, the missing wedge imposed again")
 
 

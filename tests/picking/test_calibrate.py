@@ -11,6 +11,7 @@ from tomopicker.picking.calibrate import (
     click_scores,
     estimate_count,
     threshold_for_count,
+    threshold_for_f1,
 )
 from tomopicker.picking.peaks import Peaks
 
@@ -66,3 +67,26 @@ def test_click_takes_the_nearest_peak_within_the_tolerance() -> None:
     peaks = Peaks(np.array([[10.0, 10.0, 10.0], [14.0, 10.0, 10.0]]), np.array([3.0, 2.0], dtype=np.float32))
     clicks = np.array([[13.0, 10.0, 10.0], [10.0, 10.5, 10.0], [30.0, 10.0, 10.0]])
     assert click_scores(peaks, clicks, 5.0).tolist() == [2.0, 3.0, MISSED]
+
+
+def test_threshold_of_best_expected_f1_by_hand() -> None:
+    # Probabilities 1, 0.8, 0.5, 0.2, 0.1 sum to 2.6; F1 of the best k: 0.556, 0.783, 0.821, 0.758, 0.684.
+    probability, prior = np.array([1.0, 0.8, 0.5, 0.2, 0.1]), 0.01
+    threshold = threshold_for_f1(np.log(probability / prior), prior)
+    assert np.log(0.2 / prior) < threshold < np.log(0.5 / prior)
+
+
+def test_threshold_of_best_expected_f1_on_a_known_mixture() -> None:
+    """Scores that are true log density ratios: the expected F1 is the real one, and nothing beats its threshold by much."""
+    rng = np.random.default_rng(0)
+    prior, n = 0.01, 100_000
+    is_particle = rng.random(n) < prior
+    x = rng.normal(np.where(is_particle, 4.0, 0.0), 1)
+    particle, background = np.exp(-((x - 4) ** 2) / 2), np.exp(-(x**2) / 2)
+    scores = np.log(particle / (prior * particle + (1 - prior) * background))
+
+    def f1(threshold: float) -> float:
+        kept = scores > threshold
+        return 2 * float((kept & is_particle).sum()) / float(kept.sum() + is_particle.sum())
+
+    assert f1(threshold_for_f1(scores, prior)) > max(f1(t) for t in np.linspace(0, 4.6, 60)) - 0.01

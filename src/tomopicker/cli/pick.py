@@ -31,8 +31,8 @@ HELP = """Pick the particles in any number of tomograms with a trained model.
   picks.json                    the model, the settings, and how each tomogram went
 
 CSV is [cyan]tomogram,x,y,z,score[/cyan], in voxels, 0 at the centre of the first. The [bold]score[/bold] is the
-network's log-odds, also for [cyan]--threshold[/cyan] and [cyan]--save-scores[/cyan]: it ranks picks, and is no calibrated
-probability. (Written as a probability, the best ones would all round to 1 and lose their order.)
+network's log-odds, also for [cyan]--threshold[/cyan] and [cyan]--save-scores[/cyan]: it ranks picks, and is no
+calibrated probability. (Written as a probability, the best ones would all round to 1 and lose their order.)
 
 A tomogram that fails does not stop the others. The same command again skips what is done and tries the rest."""
 

@@ -70,7 +70,7 @@ def command(
     preset: Annotated[
         Literal["default", "paper"] | None,
         typer.Option(
-            help="default: cross-fitted and self-trained, at the particle's own scale; paper: TomoPicker as "
+            help="default: at the particle's own scale, with nothing to tune; paper: the method as "
             "published.  [dim]\\[default: default][/dim]",
             rich_help_panel=METHOD,
         ),
@@ -79,7 +79,7 @@ def command(
         Literal["kl", "pu", "pn"] | None,
         typer.Option(
             help="kl: KL-regularised; pu: positive-unlabelled; pn: positive-negative.  [dim]\\[default: "
-            "pu; paper: kl][/dim]",
+            "pn; paper: kl][/dim]",
             rich_help_panel=METHOD,
         ),
     ] = None,

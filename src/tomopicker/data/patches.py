@@ -117,7 +117,7 @@ class TwoStreams:
     seed : int
         Of every draw.
     augmented : bool
-        Whether to flip and disturb patches.
+        Whether to flip, turn about z and disturb patches.
     turned : float
         Share of the patches, of both halves alike, that are turned freely before; without `augmented`, none.
     """

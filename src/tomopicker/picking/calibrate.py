@@ -87,6 +87,30 @@ def estimate_count(rankings: Sequence[Ranking], *, least: int) -> float:
     return max(float(least), float(np.exp(np.mean(np.log(estimates)))) if estimates else 0.0)
 
 
+def threshold_for_f1(peak_scores: Scores, prior: float) -> float:
+    """Give the threshold of the best expected F1, for scores of the balanced PN risk.
+
+    That risk, with its terms weighed alike, is least where the score (logit) is log p(x | P) / p(x | U), the logarithm
+    of a density ratio; the probability of a particle is then p = π'·exp(score). The k best peaks hold Σp particles of
+    the Σp of all, so their expected F1 is 2·Σ_k p / (k + Σp). An error of the prior by a factor of 1.5 moves the
+    threshold by 0.4 only, where a count would take or leave half of the picks.
+
+    Parameters
+    ----------
+    peak_scores : array, shape (n,)
+        Of all candidate peaks in the training tomograms.
+    prior : float
+        π' of eq. 4, the expected fraction of positive voxels.
+    """
+    ordered = np.sort(peak_scores)[::-1].astype(np.float64)
+    if not len(ordered):
+        return float(np.log(0.5 / prior))
+    probability = np.minimum(1.0, prior * np.exp(np.minimum(ordered, 50.0)))
+    kept = np.arange(1, len(ordered) + 1)
+    expected = 2 * np.cumsum(probability) / (kept + probability.sum())
+    return threshold_for_count(peak_scores, float(kept[np.argmax(expected)]))
+
+
 def threshold_for_count(peak_scores: Scores, count: float) -> float:
     """Give the threshold that keeps about `count` of the peaks: halfway between the last kept and the next."""
     ordered = np.sort(peak_scores)[::-1].astype(np.float64)

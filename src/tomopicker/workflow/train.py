@@ -20,7 +20,13 @@ from tomopicker.engine.precision import choose_device
 from tomopicker.engine.state import History
 from tomopicker.engine.train import fit
 from tomopicker.errors import UsageError
-from tomopicker.picking.calibrate import Ranking, click_scores, estimate_count, threshold_for_count
+from tomopicker.picking.calibrate import (
+    Ranking,
+    click_scores,
+    estimate_count,
+    threshold_for_count,
+    threshold_for_f1,
+)
 from tomopicker.picking.peaks import Peaks
 from tomopicker.picks import Picks
 from tomopicker.pu.prior import Priors, class_priors
@@ -93,9 +99,7 @@ def train(
     priors = run.priors(training, particles)
     listener.say(f"Class priors: {priors}.")
     network, history = run.fit("train", training, validation, priors, settings.training.steps)
-    peaks = [run.peaks(network, item, particles, len(clicked)) for item in clicked]
-    scores = np.concatenate([item.scores for item in peaks])
-    threshold = threshold_for_count(scores, particles) if particles else 0.0
+    threshold = run.threshold(network, clicked, priors, particles)
     facts = provenance(tomograms, picks, validation_tomograms, settings, priors, particles, history)
     return Model(network, settings, voxel_size, threshold, facts)
 
@@ -159,6 +163,19 @@ class _Run:
         scores = score(network, item.working.data, self.settings, self.device)
         enough = int(max(CANDIDATES * len(item.clicks), 3 * (particles or 0) / tomograms, 400))
         return find_peaks(scores, self.settings, self.radius, float("-inf"), max_particles=enough)
+
+    def threshold(
+        self, network: nn.Module, clicked: Sequence[Clicked], priors: Priors | None, particles: float | None
+    ) -> float:
+        """Set the model's own threshold: best expected F1 where scores are density ratios, else by the count."""
+        objective = self.settings.objective
+        if not particles:
+            return 0.0
+        peaks = [self.peaks(network, item, particles, len(clicked)) for item in clicked]
+        scores = np.concatenate([found.scores for found in peaks]).astype(np.float64)
+        if priors is not None and objective.kind == "pn" and objective.balanced:
+            return threshold_for_f1(scores, priors.expected)
+        return threshold_for_count(scores, particles)
 
     def count(self, clicked: Sequence[Clicked]) -> float:
         """Count particles: two networks, each trained on half of the clicks, rank the peaks and the other half."""
