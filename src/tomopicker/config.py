@@ -114,6 +114,9 @@ class Picking(_Frozen):
     min_distance_fraction: Positive = Field(
         description="least distance of two picks, as a fraction of the particle's radius"
     )
+    border_fraction: Annotated[float, Field(ge=0)] = Field(
+        description="no picks nearer to the volume's border than this fraction of the radius: the particle is cut there"
+    )
     smoothing_fraction: Annotated[float, Field(ge=0)] = Field(
         description="sd of the Gaussian over the scores, likewise"
     )
@@ -161,7 +164,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "default": {
         "preprocess": {"clip_sd": 4.0, "working_diameter": 12.0},
         "labels": {"target_fraction": 0.5},
-        "patches": {"sampling": "two-stream", "size": 24, "batch": 32, "augment": True, "turned": 0.5},
+        "patches": {"sampling": "two-stream", "size": 24, "batch": 24, "augment": True, "turned": 0.5},
         "network": {"block": "resunet", "channels": (16, 32, 64), "dropout": 0.0},
         "objective": {
             "kind": "pn", "balanced": True, "gamma": "none", "kl_weight": 1.0, "kl_direction": "prior-model",
@@ -172,7 +175,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             "ema": 0.98, "hold_out": 0.0, "fold_steps": 60,
         },
         "inference": {"tile": 96, "halo": 12},
-        "picking": {"peaks": "local", "min_distance_fraction": 1.4, "smoothing_fraction": 0.2},
+        "picking": {"peaks": "local", "min_distance_fraction": 1.4, "border_fraction": 0.4, "smoothing_fraction": 0.2},
     },
     "paper": {
         "preprocess": {"clip_sd": 3.0, "working_diameter": None},
@@ -188,7 +191,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             "hold_out": 0.2, "fold_steps": 0,
         },
         "inference": {"tile": 24, "halo": 0},
-        "picking": {"peaks": "greedy", "min_distance_fraction": 1.0, "smoothing_fraction": 0.0},
+        "picking": {"peaks": "greedy", "min_distance_fraction": 1.0, "border_fraction": 0.0, "smoothing_fraction": 0.0},
     },
 }  # fmt: skip
 

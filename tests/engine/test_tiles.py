@@ -46,16 +46,16 @@ VOLUME = np.arange(2 * 3 * 4, dtype=np.float32).reshape(2, 3, 4)
 
 def test_inside_nothing_is_padded():
     region = (slice(0, 2), slice(1, 3), slice(2, 4))
-    assert np.array_equal(read_padded(VOLUME, region, reflect=True), VOLUME[region])
+    assert np.array_equal(read_padded(VOLUME, region), VOLUME[region])
 
 
-@pytest.mark.parametrize(("reflect", "row"), [(True, [1, 0, 0, 1, 2, 3, 3]), (False, [0, 0, 0, 1, 2, 3, 0])])
-def test_outside_it_is_mirrored_or_the_mean(reflect, row):
-    piece = read_padded(VOLUME, (slice(0, 1), slice(0, 1), slice(-2, 5)), reflect=reflect)
-    assert piece[0, 0].tolist() == row
+def test_outside_it_is_the_mean():
+    piece = read_padded(VOLUME, (slice(0, 1), slice(0, 1), slice(-2, 5)))
+    assert piece[0, 0].tolist() == [0, 0, 0, 1, 2, 3, 0]
 
 
 def test_more_halo_than_volume():
-    piece = read_padded(VOLUME[:1, :1, :2], (slice(-3, 4), slice(0, 1), slice(0, 2)), reflect=True)
+    piece = read_padded(VOLUME[:1, :1, :2], (slice(-3, 4), slice(0, 1), slice(0, 2)))
     assert piece.shape == (7, 1, 2)
-    assert (piece == VOLUME[0, 0, :2]).all()
+    assert piece[3, 0].tolist() == VOLUME[0, 0, :2].tolist()
+    assert np.count_nonzero(piece) == np.count_nonzero(VOLUME[0, 0, :2])

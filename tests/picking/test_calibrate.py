@@ -77,7 +77,7 @@ def test_threshold_of_best_expected_f1_by_hand() -> None:
 
 
 def test_threshold_of_best_expected_f1_on_a_known_mixture() -> None:
-    """Scores that are true log density ratios: the expected F1 is the real one, and nothing beats its threshold by much."""
+    """Scores that are true log density ratios: the expected F1 is the real one, and no threshold is much better."""
     rng = np.random.default_rng(0)
     prior, n = 0.01, 100_000
     is_particle = rng.random(n) < prior

@@ -77,6 +77,17 @@ def test_least_distance_cap_and_mask_are_kept(model: Model, second: Pair) -> Non
     assert inside[:, 0].max() < 62 * VOXEL
 
 
+def test_no_picks_on_the_border_where_particles_are_cut(model: Model, second: Pair) -> None:
+    """Cutting the tomogram through a particle leaves no pick at the cut, and mirrors make none of the half."""
+    tomogram, truth = second
+    x = float(truth.positions[np.argmin(np.abs(truth.positions[:, 0] - 64 * VOXEL)), 0])
+    half = Tomogram("half", tomogram.read()[:, :, : round(x / VOXEL)], VOXEL)
+    picks = api.pick(half, model, threshold=-20.0).picks.positions
+    assert len(picks) > 3
+    margin = 0.4 * DIAMETER / 2
+    assert picks[:, 0].max() < (half.shape[2] - 1) * VOXEL - margin + model.voxel_size
+
+
 def test_mask_of_another_shape_is_refused(model: Model, second: Pair) -> None:
     with pytest.raises(UsageError, match="--mask"):
         api.pick(second[0], model, mask=np.ones((4, 4, 4), dtype=bool))

@@ -71,14 +71,14 @@ def turned(
     Returns
     -------
     volume, labels
-        What lies outside the volume is mirrored, and ignored.
+        What lies outside the volume is 0, its mean, and ignored.
     """
     size = len(passed)
     half = np.full(3, (size - 1) / 2)
     matrix = Rotation.from_quat(rng.standard_normal(4)).as_matrix()
     offset = corner + half - matrix @ half
     shape = (size, size, size)
-    cube = ndimage.affine_transform(volume, matrix, offset, shape, order=1, mode="mirror")
+    cube = ndimage.affine_transform(volume, matrix, offset, shape, order=1)
     cut = ndimage.affine_transform(labels, matrix, offset, shape, order=0, mode="constant", cval=IGNORED)
     filtered: Cube = np.fft.ifftn(np.fft.fftn(cube) * passed).real.astype(np.float32)
     return filtered, cut

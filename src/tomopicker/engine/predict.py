@@ -44,14 +44,17 @@ def tiles(shape: Shape, core: int, halo: int, divisor: int) -> Iterator[tuple[tu
                 yield tuple(slice(a - halo, b + halo) for a, b in (z, y, x)), tuple(slice(a, b) for a, b in (z, y, x))
 
 
-def read_padded(volume: Volume, region: tuple[slice, ...], reflect: bool) -> Piece:
-    """Read a region that may reach beyond the volume: mirrored there, or 0, the mean."""
+def read_padded(volume: Volume, region: tuple[slice, ...]) -> Piece:
+    """Read a region that may reach beyond the volume: 0, the mean, there.
+
+    A mirrored volume would make whole particles of those that its border cuts.
+    """
     inside = tuple(slice(max(0, r.start), min(edge, r.stop)) for r, edge in zip(region, volume.shape, strict=True))
     missing = [(i.start - r.start, r.stop - i.stop) for r, i in zip(region, inside, strict=True)]
     piece = volume[inside]
     if not any(before or after for before, after in missing):
         return piece
-    return np.pad(piece, missing, mode="symmetric" if reflect else "constant")
+    return np.pad(piece, missing)
 
 
 def score_volume(
@@ -92,7 +95,7 @@ def score_volume(
     jobs = list(tiles(volume.shape, core, halo, divisor))
     with torch.inference_mode(), arithmetic(precision, device):
         for done, (region, target) in enumerate(jobs):
-            patch = torch.from_numpy(np.ascontiguousarray(read_padded(volume, region, reflect=halo > 0))).to(device)
+            patch = torch.from_numpy(np.ascontiguousarray(read_padded(volume, region))).to(device)
             tile = network(patch[None, None].contiguous(memory_format=torch.channels_last_3d))[0, 0]
             kept = tuple(
                 slice(halo, halo + min(t.stop, edge) - t.start) for t, edge in zip(target, volume.shape, strict=True)

@@ -1,5 +1,9 @@
 """Scores and peaks of a working volume, as a model's settings have it; both jobs use it."""
 
+import math
+from collections.abc import Sequence
+
+import numpy as np
 import torch
 from torch import nn
 
@@ -55,6 +59,7 @@ def find_peaks(
         Picks only where it is True.
     """
     knobs = settings.picking
+    mask = _off_border(scores.shape, knobs.border_fraction * radius, mask)
     distance = knobs.min_distance_fraction * radius if min_distance is None else min_distance
     if knobs.peaks == "local":
         return local_peaks(
@@ -69,3 +74,15 @@ def find_peaks(
         scores = scores.copy()
         scores[~mask] = float("-inf")
     return greedy_peaks(scores, distance, max_particles=max_particles, threshold=threshold)
+
+
+def _off_border(shape: Sequence[int], margin: float, mask: VoxelMask | None) -> VoxelMask | None:
+    """Take a margin (voxels) along the volume's border out of a mask."""
+    if margin <= 0:
+        return mask
+    inside = np.zeros(shape, dtype=bool)
+    # Thin volumes keep their middle.
+    widths = [min(math.ceil(margin), (edge - 1) // 2) for edge in shape]
+    box = tuple(slice(width, edge - width) for width, edge in zip(widths, shape, strict=True))
+    inside[box] = True if mask is None else mask[box]
+    return inside
