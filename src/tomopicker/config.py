@@ -24,9 +24,6 @@ class Preprocess(_Frozen):
     """From tomogram to working volume (section 3.1, and DESIGN's own scale)."""
 
     clip_sd: Positive = Field(description="clip values further from the mean than this many standard deviations")
-    high_pass_diameters: Positive | None = Field(
-        description="subtract a Gaussian mean of the surroundings, its sd so many particle diameters; null: do not"
-    )
     working_diameter: Positive | None = Field(
         description="resample so that a particle is this many voxels wide; null: do not"
     )
@@ -165,7 +162,7 @@ class Settings(_Frozen):
 
 PRESETS: dict[str, dict[str, Any]] = {
     "default": {
-        "preprocess": {"clip_sd": 4.0, "high_pass_diameters": 0.75, "working_diameter": 12.0},
+        "preprocess": {"clip_sd": 4.0, "working_diameter": 12.0},
         "labels": {"target_fraction": 0.5},
         "patches": {"sampling": "two-stream", "size": 24, "batch": 24, "augment": True, "turned": 0.5},
         "network": {"block": "resunet", "channels": (16, 32, 64), "dropout": 0.0},
@@ -181,7 +178,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "picking": {"peaks": "local", "min_distance_fraction": 1.4, "border_fraction": 0.4, "smoothing_fraction": 0.2},
     },
     "paper": {
-        "preprocess": {"clip_sd": 3.0, "high_pass_diameters": None, "working_diameter": None},
+        "preprocess": {"clip_sd": 3.0, "working_diameter": None},
         "labels": {"target_fraction": 1.0},
         "patches": {"sampling": "blocks", "size": 24, "batch": 8, "augment": False, "turned": 0.0},
         "network": {"block": "resunet", "channels": (32, 64, 128, 256), "dropout": 0.0},

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool
-from scipy import ndimage
 
 from tomopicker.errors import TomoPickerError
 from tomopicker.tomogram import Tomogram
@@ -53,7 +52,7 @@ def working_voxel_size(voxel_size: float, particle_diameter: float, working_diam
     return voxel_size * max(1, round(particle_diameter / working_diameter / voxel_size))
 
 
-def preprocess(tomogram: Tomogram, voxel_size: float, clip_sd: float, high_pass: float | None = None) -> WorkingVolume:
+def preprocess(tomogram: Tomogram, voxel_size: float, clip_sd: float) -> WorkingVolume:
     """Make the working volume of a tomogram, reading it slab by slab.
 
     Parameters
@@ -64,9 +63,6 @@ def preprocess(tomogram: Tomogram, voxel_size: float, clip_sd: float, high_pass:
         Å, of the working volume.
     clip_sd : float
         Values further than this many standard deviations from the mean are clipped.
-    high_pass : float, optional
-        Å, the standard deviation of a Gaussian whose mean of the surroundings is subtracted first: lamellae of unlike
-        thickness and phase plates of unlike age then leave particles alike.
 
     Returns
     -------
@@ -82,8 +78,6 @@ def preprocess(tomogram: Tomogram, voxel_size: float, clip_sd: float, high_pass:
         ratio = 1.0
     data = _resample(tomogram, ratio)
     name = tomogram.path or tomogram.name
-    if high_pass is not None:
-        data -= ndimage.gaussian_filter(data, high_pass / voxel_size, truncate=2.0)
     _standardise(data, str(name))
     np.clip(data, -clip_sd, clip_sd, out=data)
     _standardise(data, str(name))

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tomopicker.config import Settings
-from tomopicker.data.preprocess import WorkingVolume, working_voxel_size
+from tomopicker.data.preprocess import WorkingVolume, preprocess, working_voxel_size
 from tomopicker.errors import UsageError
 from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import Positions
-from tomopicker.workflow.inputs import bright_clicks, check_diameter, check_voxel_size, prepared
+from tomopicker.workflow.inputs import bright_clicks, check_diameter, check_voxel_size
 from tomopicker.workflow.listen import Listener
 
 
@@ -44,7 +44,7 @@ def load_clicked(
             raise UsageError(
                 f"{tomogram.path or tomogram.name}: none of the picks given lies in it; leave it out or add picks"
             )
-        working = prepared(tomogram, voxel_size, settings)
+        working = preprocess(tomogram, voxel_size, settings.preprocess.clip_sd)
         resampled = (
             "" if working.ratio == 1 else f", resampled from {tomogram.voxel_size:.4g} to {voxel_size:.4g} Å voxels"
         )

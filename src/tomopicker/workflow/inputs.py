@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from tomopicker.config import Settings
-from tomopicker.data.preprocess import WorkingVolume, preprocess
+from tomopicker.data.preprocess import WorkingVolume
 from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import Positions
@@ -40,13 +39,6 @@ def check_voxel_size(tomogram: Tomogram, working_voxel_size: float, diameter: fl
             f"{tomogram.path or tomogram.name}: voxels of {tomogram.voxel_size:g} Å are too coarse for a model that "
             f"works at {working_voxel_size:.4g} Å; reconstruct it with finer voxels or train on coarser ones"
         )
-
-
-def prepared(tomogram: Tomogram, voxel_size: float, settings: Settings) -> WorkingVolume:
-    """Make the working volume (voxels of `voxel_size` Å) as the settings have it."""
-    knobs = settings.preprocess
-    high_pass = None if knobs.high_pass_diameters is None else knobs.high_pass_diameters * settings.particle_diameter
-    return preprocess(tomogram, voxel_size, knobs.clip_sd, high_pass)
 
 
 def bright_clicks(volume: WorkingVolume, clicks: Positions, radius: float) -> bool:

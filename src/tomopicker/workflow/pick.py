@@ -5,13 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from tomopicker.data.preprocess import WorkingVolume, resampled_mask
+from tomopicker.data.preprocess import WorkingVolume, preprocess, resampled_mask
 from tomopicker.engine.checkpoint import Model
 from tomopicker.errors import UsageError
 from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import Volume, VoxelMask
-from tomopicker.workflow.inputs import check_voxel_size, prepared
+from tomopicker.workflow.inputs import check_voxel_size
 from tomopicker.workflow.listen import Listener, Silent
 from tomopicker.workflow.score import find_peaks, score
 
@@ -87,7 +87,7 @@ def pick(
             f"--mask has shape {mask.shape} (z, y, x) but {tomogram.path or tomogram.name} {tomogram.shape}; "
             "give a mask made for this tomogram"
         )
-    working = prepared(tomogram, model.voxel_size, settings)
+    working = preprocess(tomogram, model.voxel_size, settings.preprocess.clip_sd)
     scores = score(
         model.network,
         working.data,
