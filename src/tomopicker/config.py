@@ -162,7 +162,7 @@ class Settings(_Frozen):
 
 PRESETS: dict[str, dict[str, Any]] = {
     "default": {
-        "preprocess": {"clip_sd": 3.0, "working_diameter": 12.0},
+        "preprocess": {"clip_sd": 4.0, "working_diameter": 12.0},
         "labels": {"target_fraction": 0.5},
         "patches": {"sampling": "two-stream", "size": 24, "batch": 24, "augment": True, "turned": 0.5},
         "network": {"block": "resunet", "channels": (16, 32, 64), "dropout": 0.0},
