@@ -3,7 +3,7 @@
 import pytest
 
 from tomopicker.errors import UsageError
-from tomopicker.pu.prior import class_priors
+from tomopicker.pu.prior import Priors, class_priors
 
 
 def test_equations_2_4_and_8():
@@ -57,3 +57,8 @@ def test_as_many_as_fit_are_accepted(denominator):
     priors = class_priors(100, 10_000, 25, 399.0, denominator)
     assert priors.expected == pytest.approx(0.9975)
     assert 0 < priors.unlabelled < 1
+
+
+def test_priors_that_are_not_known_are_not_printed():
+    assert str(Priors(0.01, 0.02, 0.01)) == "π = 0.01, π' = 0.02, π'' = 0.01"
+    assert str(Priors(0.01, float("nan"), float("nan"))) == "π = 0.01"

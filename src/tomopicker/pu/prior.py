@@ -1,5 +1,6 @@
 """Class priors from an expected number of particles (equations 2, 4 and 8)."""
 
+import math
 from dataclasses import dataclass
 
 from tomopicker.errors import UsageError
@@ -24,7 +25,8 @@ class Priors:
     unlabelled: float
 
     def __str__(self) -> str:
-        return f"π = {self.labelled:.3g}, π' = {self.expected:.3g}, π'' = {self.unlabelled:.3g}"
+        named = {"π": self.labelled, "π'": self.expected, "π''": self.unlabelled}
+        return ", ".join(f"{name} = {value:.3g}" for name, value in named.items() if not math.isnan(value))
 
 
 def class_priors(
