@@ -45,7 +45,7 @@ class Tomogram:
     """
 
     name: str
-    data: LazyArray
+    data: LazyArray = field(repr=False)
     voxel_size: float
     path: Path | None = None
     inverted: bool = False

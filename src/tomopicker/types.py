@@ -31,3 +31,6 @@ Scores: TypeAlias = Float[np.ndarray, " n"]
 
 Shape: TypeAlias = tuple[int, int, int]
 """The shape of a volume as (z, y, x)."""
+
+Number: TypeAlias = float | int | np.floating | np.integer
+"""A real number, of Python or of numpy."""

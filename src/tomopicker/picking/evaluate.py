@@ -15,7 +15,6 @@ from tomopicker.picking.matching import (
     Match,
     MatchMethod,
     NearPairs,
-    Number,
     TruthPositions,
     counts_by_rank,
     match,
@@ -23,7 +22,7 @@ from tomopicker.picking.matching import (
     near_pairs,
     precision_recall_f1,
 )
-from tomopicker.types import Positions, Scores
+from tomopicker.types import Number, Positions, Scores
 
 __all__ = [
     "DEFAULT_TOLERANCE_VOXELS",

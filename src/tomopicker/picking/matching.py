@@ -10,10 +10,7 @@ from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 from scipy.spatial import cKDTree
 
 from tomopicker.errors import TomoPickerError
-from tomopicker.types import Positions
-
-Number: TypeAlias = float | int | np.floating | np.integer
-"""A real number, however it came about."""
+from tomopicker.types import Number, Positions
 
 TruthPositions: TypeAlias = Float64[np.ndarray, "m 3"]
 """Positions of another number than the picks."""

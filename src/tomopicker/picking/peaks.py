@@ -5,7 +5,6 @@ Both are exact and deterministic (equal scores go by array order) and leave the 
 
 import heapq
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64
@@ -14,10 +13,7 @@ from scipy.spatial import cKDTree
 from tomopicker.errors import TomoPickerError
 from tomopicker.picking.blanking import BlankableVolume
 from tomopicker.picking.maxima import local_maxima
-from tomopicker.types import Positions, Volume, VoxelMask
-
-Number: TypeAlias = float | int | np.floating | np.integer
-"""A real number, however it came about."""
+from tomopicker.types import Number, Positions, Volume, VoxelMask
 
 DEFAULT_SMOOTHING = 1.5
 """Standard deviation of the Gaussian of `local_peaks`, voxels; see there."""
