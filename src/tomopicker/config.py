@@ -57,6 +57,7 @@ class Network(_Frozen):
     )
     channels: tuple[Count, ...] = Field(min_length=2, description="channels of each level")
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(description="probability, after every block")
+    stride: Literal[1, 2] = Field(description="2: the first convolution halves the resolution, the last doubles it")
 
 
 class Objective(_Frozen):
@@ -103,6 +104,7 @@ class Inference(_Frozen):
 
     tile: Annotated[int, Field(ge=8)] = Field(description="edge of a tile's core in working voxels")
     halo: Annotated[int, Field(ge=0)] = Field(description="context around the core, computed and thrown away")
+    adapt: bool = Field(description="measure batch normalisation's statistics in each tomogram that is scored")
 
 
 class Picking(_Frozen):
@@ -143,7 +145,7 @@ class Settings(_Frozen):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Settings":
-        divisor = 2 ** (len(self.network.channels) - 1)
+        divisor = self.network.stride * 2 ** (len(self.network.channels) - 1)
         for name, value in {
             "patches.size": self.patches.size,
             "inference.tile": self.inference.tile,
@@ -151,7 +153,8 @@ class Settings(_Frozen):
         }.items():
             if value % divisor:
                 raise ValueError(
-                    f"{name} must be a multiple of {divisor} for {len(self.network.channels)} levels, not {value}"
+                    f"{name} must be a multiple of {divisor} for {len(self.network.channels)} levels "
+                    f"and a stride of {self.network.stride}, not {value}"
                 )
         if (self.training.steps is None) == (self.training.epochs is None):
             raise ValueError("training needs either steps or epochs")
@@ -165,23 +168,23 @@ PRESETS: dict[str, dict[str, Any]] = {
         "preprocess": {"clip_sd": 4.0, "working_diameter": 12.0},
         "labels": {"target_fraction": 0.5},
         "patches": {"sampling": "two-stream", "size": 24, "batch": 24, "augment": True, "turned": 0.5},
-        "network": {"block": "resunet", "channels": (16, 32, 64), "dropout": 0.0},
+        "network": {"block": "resunet", "channels": (32, 64, 96), "dropout": 0.0, "stride": 2},
         "objective": {
             "kind": "pn", "balanced": True, "gamma": "none", "kl_weight": 1.0, "kl_direction": "prior-model",
             "prior_denominator": "unlabelled", "running_mean": 0.9,
         },
         "training": {
-            "steps": 280, "epochs": None, "learning_rate": 3e-3, "schedule": "one-cycle", "weight_decay": 1e-4,
+            "steps": 560, "epochs": None, "learning_rate": 3e-3, "schedule": "one-cycle", "weight_decay": 1e-4,
             "ema": 0.98, "hold_out": 0.0, "fold_steps": 60,
         },
-        "inference": {"tile": 96, "halo": 12},
+        "inference": {"tile": 96, "halo": 16, "adapt": True},
         "picking": {"peaks": "local", "min_distance_fraction": 1.4, "border_fraction": 0.4, "smoothing_fraction": 0.2},
     },
     "paper": {
         "preprocess": {"clip_sd": 3.0, "working_diameter": None},
         "labels": {"target_fraction": 1.0},
         "patches": {"sampling": "blocks", "size": 24, "batch": 8, "augment": False, "turned": 0.0},
-        "network": {"block": "resunet", "channels": (32, 64, 128, 256), "dropout": 0.0},
+        "network": {"block": "resunet", "channels": (32, 64, 128, 256), "dropout": 0.0, "stride": 1},
         "objective": {
             "kind": "kl", "balanced": False, "gamma": "none", "kl_weight": 1.0, "kl_direction": "model-prior",
             "prior_denominator": "all", "running_mean": 0.0,
@@ -190,7 +193,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             "steps": None, "epochs": 20, "learning_rate": 2e-3, "schedule": "plateau", "weight_decay": 0.0, "ema": 0.0,
             "hold_out": 0.2, "fold_steps": 0,
         },
-        "inference": {"tile": 24, "halo": 0},
+        "inference": {"tile": 24, "halo": 0, "adapt": False},
         "picking": {"peaks": "greedy", "min_distance_fraction": 1.0, "border_fraction": 0.0, "smoothing_fraction": 0.0},
     },
 }  # fmt: skip

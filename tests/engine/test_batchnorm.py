@@ -12,7 +12,7 @@ import torch
 from tomopicker.config import resolve
 from tomopicker.data.labels import label_mask
 from tomopicker.data.patches import Blocks, LabelledVolume, TwoStreams
-from tomopicker.engine.batchnorm import refit_batchnorm
+from tomopicker.engine.batchnorm import adapted, refit_batchnorm
 from tomopicker.engine.predict import score_volume
 from tomopicker.engine.train import fit
 from tomopicker.models.resunet import ResUNet
@@ -123,3 +123,29 @@ def test_dropout_is_off_meanwhile():
     torch.manual_seed(99)
     refit_batchnorm(network, batches(), CPU, "float32")
     assert all(torch.equal(value, first[name]) for name, value in network.state_dict().items())
+
+
+def test_adapted_to_a_volume_takes_up_its_gain():
+    """Scores of a volume and of the same with three times the contrast agree once the network is adapted to each."""
+    torch.manual_seed(0)
+    network = ResUNet(channels=(4, 8)).eval()
+    volume = np.random.default_rng(0).standard_normal((24, 24, 24)).astype(np.float32)
+    other = (3 * volume).astype(np.float32)
+
+    def score(used, what):
+        return score_volume(used, what, core=24, halo=0, device=CPU, precision="float32")
+
+    own, others = (score(adapted(network, v, SIZE, CPU, "float32"), v) for v in (volume, other))
+    np.testing.assert_allclose(others, own, atol=0.01 * own.std())
+    assert np.abs(score(network, volume) - score(network, other)).max() > own.std()
+
+
+def test_adapting_leaves_the_network_alone_and_is_repeatable():
+    torch.manual_seed(0)
+    network = ResUNet(channels=(3, 4)).eval()
+    before = copy.deepcopy(network.state_dict())
+    volume = np.random.default_rng(1).standard_normal((10, 30, 30)).astype(np.float32)  # thinner than a patch
+    first, second = (adapted(network, volume, SIZE, CPU, "float32").state_dict() for _ in range(2))
+    assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
+    assert all(torch.equal(first[name], value) for name, value in second.items())
+    assert any(not torch.equal(first[name], before[name]) for name in before)

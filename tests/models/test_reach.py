@@ -19,9 +19,10 @@ def farthest(network, edge, place):
 
 @pytest.mark.parametrize("block", ["resunet", "unet", "multires"])
 @pytest.mark.parametrize("channels", [(4, 6), (4, 6, 8), (4, 4, 6, 8)])
-def test_reach(block, channels):
+@pytest.mark.parametrize("stride", [1, 2])
+def test_reach(block, channels, stride):
     torch.manual_seed(0)
-    network = ResUNet(block, channels).double().eval()
+    network = ResUNet(block, channels, stride=stride).double().eval()
     for norm in (m for m in network.modules() if isinstance(m, torch.nn.BatchNorm3d)):
         torch.nn.init.constant_(norm.bias, 0.5)  # so that ReLUs let through
     edge = 2 * (network.reach // network.divisor + 2) * network.divisor

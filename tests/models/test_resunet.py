@@ -109,3 +109,34 @@ def test_dropout_is_optional():
 def test_unknown_block_is_refused():
     with pytest.raises(UsageError, match="transformer"):
         ResUNet("transformer", (4, 8))
+
+
+def test_stride_halves_within_and_gives_every_voxel_a_logit():
+    network, patches = ResUNet(channels=(4, 8), stride=2).eval(), torch.randn(1, 1, 8, 12, 16)
+    assert seen(network.encoder, network, patches) == [(1, 4, 4, 6, 8), (1, 8, 2, 3, 4)]
+    assert network.divisor == 4
+    with torch.no_grad():
+        logits = network(patches)
+    assert logits.shape == patches.shape
+    assert logits.unique().numel() > patches.numel() // 2  # not one value for each block of eight
+
+
+def test_stride_costs_less():
+    """Convolutions of the default's widths with stride 2 multiply less often than 16-32-64 without."""
+
+    def products(network):
+        total = 0
+
+        def count(layer, inputs, output):
+            nonlocal total
+            grid = inputs[0] if isinstance(layer, nn.ConvTranspose3d) else output
+            total += layer.weight.numel() * grid[0, 0].numel()
+
+        for layer in network.modules():
+            if isinstance(layer, nn.Conv3d | nn.ConvTranspose3d):
+                layer.register_forward_hook(count)
+        with torch.no_grad():
+            network.eval()(torch.zeros(1, 1, 24, 24, 24))
+        return total
+
+    assert products(ResUNet(channels=(32, 64, 96), stride=2)) < 0.7 * products(ResUNet(channels=(16, 32, 64)))

@@ -1,15 +1,52 @@
-"""Batch normalisation that fits the network it is used with.
+"""Batch normalisation that fits the network, and the tomogram, it is used with.
 
 Running means gathered during training belong to weights that have since moved, and blocks of vacuum can leave them far
-off; so the statistics are measured anew, for the final weights, before a network is used.
+off; so the statistics are measured anew, for the final weights, before a network is used. Measured in each tomogram
+that is scored, they also take up what differs from the one trained on: defocus, thickness, noise.
 """
 
-from collections.abc import Iterable
+import copy
+from collections.abc import Iterable, Iterator
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from tomopicker.engine.precision import arithmetic
+from tomopicker.types import Volume
+
+ADAPT_BATCHES, ADAPT_BATCH = 8, 24
+
+
+def adapted(network: nn.Module, volume: Volume, size: int, device: torch.device, precision: str) -> nn.Module:
+    """Give a copy of a network whose batch normalisation has the statistics of one volume.
+
+    Adaptive batch normalisation (Li et al., Pattern Recognition 80, 2018).
+
+    Parameters
+    ----------
+    network : Module
+        Left as it is.
+    volume : Volume
+        Working volume that will be scored, (z, y, x).
+    size : int
+        Edge of the patches to measure in: that of training.
+    device, precision
+        As in training.
+    """
+    fitted = copy.deepcopy(network)
+    refit_batchnorm(fitted, _anywhere(volume, size), device, precision)
+    return fitted
+
+
+def _anywhere(volume: Volume, size: int) -> Iterator[Tensor]:
+    rng = np.random.default_rng(0)
+    volume = np.pad(volume, [(0, max(0, size - edge)) for edge in volume.shape])
+    room = np.array(volume.shape) - size + 1
+    for _ in range(ADAPT_BATCHES):
+        corners = rng.integers(0, room, (ADAPT_BATCH, 3))
+        patches = [volume[z : z + size, y : y + size, x : x + size] for z, y, x in corners]
+        yield torch.from_numpy(np.stack(patches)[:, None])
 
 
 def refit_batchnorm(network: nn.Module, batches: Iterable[Tensor], device: torch.device, precision: str) -> None:

@@ -53,7 +53,7 @@ class Model:
 def build_network(settings: Settings) -> ResUNet:
     """Make an untrained network from settings."""
     knobs = settings.network
-    network = ResUNet(knobs.block, knobs.channels, knobs.dropout)
+    network = ResUNet(knobs.block, knobs.channels, knobs.dropout, knobs.stride)
     return network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload, no-any-return]
 
 

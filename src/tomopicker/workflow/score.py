@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from tomopicker.config import Settings
+from tomopicker.engine.batchnorm import adapted
 from tomopicker.engine.predict import Progress, score_volume
 from tomopicker.picking.peaks import Peaks, greedy_peaks, local_peaks
 from tomopicker.types import Volume, VoxelMask
@@ -18,6 +19,8 @@ def score(
 ) -> Volume:
     """Give the score volume (logits) of a working volume."""
     knobs = settings.inference
+    if knobs.adapt:
+        network = adapted(network, volume, settings.patches.size, device, settings.precision)
     return score_volume(
         network,
         volume,
