@@ -16,6 +16,7 @@ from tomopicker.engine.checkpoint import Model, load_model, save_model
 from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.formats import open_tomogram, read_picks, volume_files, write_mrc, write_picks
 from tomopicker.geometry import Frame
+from tomopicker.picking.cut import Cut
 from tomopicker.picking.evaluate import Evaluation, MatchMethod, MeanEvaluation, mean_evaluation
 from tomopicker.picking.evaluate import evaluate as _evaluate
 from tomopicker.picks import Picks
@@ -24,6 +25,7 @@ from tomopicker.workflow.pick import Picked, pick
 from tomopicker.workflow.train import train
 
 __all__ = [
+    "Cut",
     "Evaluation",
     "Frame",
     "MeanEvaluation",

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+import shutil
 
 import mrcfile
 import numpy as np
@@ -27,7 +28,7 @@ def test_training_says_what_it_learnt_and_leaves_one_file(world, cli, tmp_path):
     output = tmp_path / "new" / "balls.model"
     result = cli(*world.train_arguments(output, "--steps", "3", "--expected-particles", "8"))
     assert result.code == 0, result.err
-    for words in ("6 clicks", "Class priors: π", "Threshold", str(output), "Next: tomopicker pick"):
+    for words in ("6 clicks", "Class priors: π", str(output), "Next: tomopicker pick"):
         assert words in result.out
     assert [path.name for path in output.parent.iterdir()] == ["balls.model"]
 
@@ -38,14 +39,14 @@ def test_flags_win_over_the_settings_file(world, cli, tmp_path):
     assert cli(*world.train_arguments(tmp_path / "m", "--steps", "3", "--seed", "9", "--objective", "pn")).code == 0
     settings = load_model(tmp_path / "m").settings
     assert (settings.training.steps, settings.seed, settings.objective.kind) == (3, 9, "pn")
-    assert settings.network.channels == (4, 8)
+    assert settings.network.channels == (8, 12)
 
 
 def test_what_picking_writes(world, picked):
     names = {path.name for path in picked.iterdir()}
     assert names == {
         "TS_1.star", "TS_1.csv", "TS_2.star", "TS_2.csv",
-        "picks.star", "picks.csv", "picks.json", "relion5_import.star",
+        "picks.star", "picks.csv", "picks.json", "relion5_import.star", "candidates",
     }  # fmt: skip
     merged = rows(picked / "picks.csv")
     assert list(merged[0]) == ["tomogram", "x", "y", "z", "score"]
@@ -61,12 +62,14 @@ def test_provenance(world, picked):
     assert record["tomopicker"] == __version__
     assert record["model"]["file"] == str(world.model)
     assert record["model"]["sha256"] == hashlib.sha256(world.model.read_bytes()).hexdigest()
-    assert record["model"]["settings"]["network"]["channels"] == [4, 8]
+    assert record["model"]["settings"]["network"]["channels"] == [8, 12]
     entry = record["tomograms"]["TS_2"]
     assert entry["path"] == str(world.tomogram("TS_2"))
     assert entry["shape_zyx"] == [32, 56, 48]
     assert entry["voxel_size_angstrom"] == VOXEL_SIZE
-    assert entry["threshold"] == record["model"]["threshold"]
+    assert 0 < entry["threshold"] < 1
+    assert entry["candidates"] == len(rows(picked / "candidates" / "TS_2.csv")) >= entry["picks"]
+    assert set(entry["expected"]) == {"particles", "precision", "recall", "f1"}
     assert entry["picks"] == len(rows(picked / "TS_2.csv"))
     assert entry["status"] == "done"
     assert entry["seconds"] > 0
@@ -90,11 +93,11 @@ def test_a_rerun_skips_adds_and_gives_the_same_merged_files(world, cli, tmp_path
 def test_a_folder_belongs_to_one_job(world, cli, tmp_path):
     arguments = ["pick", world.tomogram("TS_2"), "-m", world.model, "-o", tmp_path]
     assert cli(*arguments).code == 0
-    result = cli(*arguments, "--threshold", "1.5")
+    result = cli(*arguments, "--threshold", "0.9")
     assert (result.code, len(result.errors)) == (2, 1)
     assert "--overwrite" in result.err
-    assert cli(*arguments, "--threshold", "1.5", "--overwrite").code == 0
-    assert all(float(row["score"]) > 1.5 for row in rows(tmp_path / "picks.csv"))
+    assert cli(*arguments, "--threshold", "0.9", "--overwrite").code == 0
+    assert all(float(row["score"]) > 0.9 for row in rows(tmp_path / "picks.csv"))
 
 
 def test_one_bad_tomogram_among_good_ones(world, cli, tmp_path):
@@ -117,7 +120,7 @@ def test_one_bad_tomogram_among_good_ones(world, cli, tmp_path):
 
 
 def test_no_picks_are_empty_files_with_a_warning(world, cli, tmp_path):
-    arguments = ["pick", world.tomogram("TS_1"), "-m", world.model, "-o", tmp_path / "out", "--threshold", "500"]
+    arguments = ["pick", world.tomogram("TS_1"), "-m", world.model, "-o", tmp_path / "out", "--threshold", "1"]
     result = cli(*arguments)
     assert result.code == 0
     assert "warning" in result.err
@@ -133,7 +136,7 @@ def test_mask_scores_and_caps(world, cli, tmp_path):
     mask = np.zeros((32, 56, 48), dtype=np.int8)
     mask[:, :, 24:] = 1
     formats.write_mrc(tmp_path / "masks" / "TS_1_mask.mrc", mask, 1.0)
-    arguments = ["--threshold=-500", "--max-particles", "3", "--min-distance", "150", "--save-scores"]
+    arguments = ["--threshold", "0", "--max-particles", "3", "--min-distance", "150", "--save-scores"]
     masked = ["--mask", tmp_path / "masks", "--star-format", "warp"]
     result = cli("pick", world.tomogram("TS_1"), "-m", world.model, "-o", tmp_path / "out", *arguments, *masked)
     assert result.code == 0, result.err
@@ -145,7 +148,7 @@ def test_mask_scores_and_caps(world, cli, tmp_path):
     with mrcfile.open(tmp_path / "out" / "TS_1_scores.mrc") as scores:
         assert scores.data.shape == (32, 56, 48)
         assert float(scores.voxel_size.x) == VOXEL_SIZE
-        assert scores.data.max() >= float(found[0]["score"]) - 1
+        assert 0 <= scores.data.min() < scores.data.max() <= 1
 
 
 def test_evaluate_a_folder(world, cli, picked, tmp_path):
@@ -244,7 +247,7 @@ def test_dry_run_writes_nothing(world, cli, tmp_path):
     output = tmp_path / "folder" / "m.model"
     result = cli(*world.train_arguments(output, "--dry-run", "--expected-particles", "20"))
     assert result.code == 0, result.err
-    for words in ("6 clicks", "48 × 56 × 32", "10 voxels at 10 Å", "16³", "4-8", "30 steps", "π'' ="):
+    for words in ("6 clicks", "48 × 56 × 32", "10 voxels at 10 Å", "16³", "8-12", "40 steps", "π'' ="):
         assert words in result.out
     assert not list(tmp_path.iterdir())
 
@@ -269,6 +272,25 @@ def test_the_paper_preset(world, cli, tmp_path):
     )  # fmt: skip
     assert result.code == 0, result.err
     picks = tmp_path / "picks"
-    result = cli("pick", world.tomogram("TS_3"), "-m", tmp_path / "paper.model", "-o", picks, "--threshold=-50")
+    result = cli("pick", world.tomogram("TS_3"), "-m", tmp_path / "paper.model", "-o", picks, "--threshold", "0.01")
     assert result.code == 0, result.err
     assert cli("evaluate", picks, "--truth", world.truth, "--matching", "paper").code == 0
+
+
+def test_threshold_cuts_elsewhere_and_back(world, cli, tmp_path, picked):
+    """Other picks from the same scores; the usual cut restores the files as they were."""
+    for name in ("picks.json", "TS_1.csv", "TS_2.csv", "TS_1.star", "TS_2.star"):
+        (tmp_path / name).write_bytes((picked / name).read_bytes())
+    shutil.copytree(picked / "candidates", tmp_path / "candidates")
+    result = cli("threshold", tmp_path, "--threshold", "0.01")
+    assert result.code == 0, result.err
+    most = rows(tmp_path / "picks.csv")
+    assert len(most) == sum(len(rows(tmp_path / "candidates" / f"{name}.csv")) for name in ("TS_1", "TS_2"))
+    assert cli("threshold", tmp_path, "--max-particles", "1").code == 0
+    assert len(rows(tmp_path / "picks.csv")) == 2
+    assert cli("threshold", tmp_path).code == 0
+    assert rows(tmp_path / "picks.csv") == rows(picked / "picks.csv")
+    result = cli("threshold", tmp_path, "--target-precision", "0.9", "--target-fdr", "0.1")
+    assert (result.code, len(result.errors)) == (2, 1)
+    result = cli("threshold", tmp_path / "candidates")
+    assert (result.code, len(result.errors)) == (1, 1)

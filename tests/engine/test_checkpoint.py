@@ -28,7 +28,9 @@ def model():
     torch.manual_seed(0)
     network = build_network(settings)
     network(torch.randn(2, 1, 8, 8, 8))  # running statistics of its own
-    return Model(network.eval(), settings, 13.48, -1.25, {"tomopicker": "0.1.0", "clicks": 20, "priors": [0.1, 1e-3]})
+    return Model(
+        network.eval(), settings, 13.48, -1.25, None, {"tomopicker": "0.1.0", "clicks": 20, "priors": [0.1, 1e-3]}
+    )
 
 
 def refused(path, load=load_model):
@@ -48,7 +50,8 @@ def test_round_trip(tmp_path, model):
     assert state.keys() == again.keys()
     assert all(torch.equal(state[name], again[name]) and state[name].dtype == again[name].dtype for name in state)
     assert back.settings == model.settings
-    assert (back.voxel_size, back.threshold, back.provenance) == (13.48, -1.25, model.provenance)
+    assert (back.voxel_size, back.offset, back.threshold) == (13.48, -1.25, None)
+    assert back.provenance == model.provenance
     assert not back.network.training
     patches = torch.randn(1, 1, 8, 8, 8)
     assert torch.equal(model.network(patches), back.network(patches))
@@ -62,7 +65,7 @@ def test_radius_in_working_voxels(model):
 @pytest.mark.parametrize("block", ["unet", "multires"])
 def test_the_network_of_the_settings_is_built(tmp_path, block):
     settings = resolve({"particle_diameter": 320.0, "network": {"channels": (4, 8), "block": block, "dropout": 0.25}})
-    save_model(tmp_path / "m", Model(build_network(settings), settings, 10.0, 0.0, {}))
+    save_model(tmp_path / "m", Model(build_network(settings), settings, 10.0, 0.0, 0.5, {}))
     assert load_model(tmp_path / "m").settings.network == settings.network
 
 

@@ -6,12 +6,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tomopicker.picking.calibrate import (
+    FLOOR,
     MISSED,
+    Expectation,
     Ranking,
     click_scores,
     estimate_count,
+    expectation,
+    offset_for_count,
+    probabilities,
     threshold_for_count,
     threshold_for_f1,
+    threshold_for_precision,
 )
 from tomopicker.picking.peaks import Peaks
 
@@ -71,22 +77,50 @@ def test_click_takes_the_nearest_peak_within_the_tolerance() -> None:
 
 def test_threshold_of_best_expected_f1_by_hand() -> None:
     # Probabilities 1, 0.8, 0.5, 0.2, 0.1 sum to 2.6; F1 of the best k: 0.556, 0.783, 0.821, 0.758, 0.684.
-    probability, prior = np.array([1.0, 0.8, 0.5, 0.2, 0.1]), 0.01
-    threshold = threshold_for_f1(np.log(probability / prior), prior)
-    assert np.log(0.2 / prior) < threshold < np.log(0.5 / prior)
+    assert 0.2 < threshold_for_f1(np.array([0.1, 1.0, 0.5, 0.8, 0.2])) < 0.5
+    assert threshold_for_f1(np.array([])) == 0.5
 
 
-def test_threshold_of_best_expected_f1_on_a_known_mixture() -> None:
-    """Scores that are true log density ratios: the expected F1 is the real one, and no threshold is much better."""
+def test_threshold_for_precision_by_hand() -> None:
+    # Means of the best k: 1, 0.9, 0.767, 0.625, 0.52.
+    probability = np.array([1.0, 0.8, 0.5, 0.2, 0.1])
+    assert 0.5 < threshold_for_precision(probability, 0.85) < 0.8
+    assert 0.2 < threshold_for_precision(probability, 0.75) < 0.5
+    assert (probability > threshold_for_precision(probability, 0.5)).all()
+    assert not (np.array([0.4, 0.3]) > threshold_for_precision(np.array([0.4, 0.3]), 0.9)).any()
+
+
+def test_expectation_by_hand() -> None:
+    expected = expectation(np.array([1.0, 0.8, 0.2]), np.array([True, True, False]))
+    assert expected.particles == pytest.approx(2.0)
+    assert (expected.precision, expected.recall, expected.f1) == pytest.approx((0.9, 0.9, 0.9))
+    assert expectation(np.array([]), np.array([], dtype=bool)) == Expectation(0.0, 0.0, 0.0, 0.0)
+
+
+def overconfident(overconfidence: float) -> tuple[np.ndarray, np.ndarray]:
+    """Log-odds of a known mixture, wrong by an offset; and which are particles."""
     rng = np.random.default_rng(0)
-    prior, n = 0.01, 100_000
-    is_particle = rng.random(n) < prior
+    share, n = 0.05, 4_000
+    is_particle = rng.random(n) < share
     x = rng.normal(np.where(is_particle, 4.0, 0.0), 1)
-    particle, background = np.exp(-((x - 4) ** 2) / 2), np.exp(-(x**2) / 2)
-    scores = np.log(particle / (prior * particle + (1 - prior) * background))
+    return np.log(share / (1 - share)) + 4 * x - 8 + overconfidence, is_particle
+
+
+@pytest.mark.parametrize("overconfidence", [-3.0, 0.0, 5.0])
+def test_the_count_sets_overconfident_scores_right(overconfidence: float) -> None:
+    """Held at the true number, probabilities mean what they say, and the best expected F1 is the real one."""
+    scores, is_particle = overconfident(overconfidence)
+    probability = probabilities(scores, offset_for_count(scores, float(is_particle.sum())))
+    assert probability[probability >= FLOOR].sum() == pytest.approx(is_particle.sum(), abs=1)
+    for low, high in ((0.05, 0.5), (0.5, 0.95)):
+        inside = (probability > low) & (probability < high)
+        assert is_particle[inside].mean() == pytest.approx(probability[inside].mean(), abs=0.12)
 
     def f1(threshold: float) -> float:
-        kept = scores > threshold
+        kept = probability > threshold
         return 2 * float((kept & is_particle).sum()) / float(kept.sum() + is_particle.sum())
 
-    assert f1(threshold_for_f1(scores, prior)) > max(f1(t) for t in np.linspace(0, 4.6, 60)) - 0.01
+    best = max(f1(t) for t in np.linspace(0.01, 0.99, 99))
+    chosen = threshold_for_f1(probability)
+    assert f1(chosen) > best - 0.01
+    assert expectation(probability, probability > chosen).f1 == pytest.approx(f1(chosen), abs=0.03)

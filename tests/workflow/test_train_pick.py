@@ -11,6 +11,8 @@ from tomopicker.config import Settings, resolve
 from tomopicker.engine.checkpoint import Model
 from tomopicker.engine.train import Report
 from tomopicker.errors import TomoPickerError, UsageError
+from tomopicker.picking.calibrate import FLOOR
+from tomopicker.picking.cut import Cut
 from tomopicker.tomogram import Tomogram
 from tomopicker.workflow.listen import Silent
 
@@ -61,18 +63,18 @@ def test_coarser_copy_of_a_tomogram_gives_the_same_positions(model: Model, secon
 
 def test_least_distance_cap_and_mask_are_kept(model: Model, second: Pair) -> None:
     tomogram, _ = second
-    picks = api.pick(tomogram, model, threshold=-20.0, min_distance=400.0).picks.positions
+    picks = api.pick(tomogram, model, cut=Cut(threshold=0.0), min_distance=400.0).picks.positions
     gaps = np.linalg.norm(picks[:, None] - picks[None], axis=2)[~np.eye(len(picks), dtype=bool)]
     assert len(picks) > 3
     assert gaps.min() >= 400 - 1e-6
 
-    best = api.pick(tomogram, model, threshold=-20.0, max_particles=5).picks
+    best = api.pick(tomogram, model, cut=Cut(threshold=0.0, max_particles=5)).picks
     assert len(best) == 5
     assert (np.diff(best.scores) <= 0).all()
 
     mask = np.zeros(tomogram.shape, dtype=bool)
     mask[:, :, :60] = True
-    inside = api.pick(tomogram, model, threshold=-20.0, mask=mask).picks.positions
+    inside = api.pick(tomogram, model, cut=Cut(threshold=0.0), mask=mask).picks.positions
     assert len(inside)
     assert inside[:, 0].max() < 62 * VOXEL
 
@@ -82,7 +84,7 @@ def test_no_picks_on_the_border_where_particles_are_cut(model: Model, second: Pa
     tomogram, truth = second
     x = float(truth.positions[np.argmin(np.abs(truth.positions[:, 0] - 64 * VOXEL)), 0])
     half = Tomogram("half", tomogram.read()[:, :, : round(x / VOXEL)], VOXEL)
-    picks = api.pick(half, model, threshold=-20.0).picks.positions
+    picks = api.pick(half, model, cut=Cut(threshold=0.0)).picks.positions
     assert len(picks) > 3
     margin = 0.4 * DIAMETER / 2
     assert picks[:, 0].max() < (half.shape[2] - 1) * VOXEL - margin + model.voxel_size
@@ -105,7 +107,7 @@ def test_same_seed_gives_the_same_model(first: Pair, quick: Settings) -> None:
     short = quick.model_copy(update={"training": quick.training.model_copy(update={"steps": 3, "fold_steps": 2})})
     tomogram, truth = first
     models = [api.train([tomogram], truth.select(np.arange(6)), short, device="cpu") for _ in range(2)]
-    assert models[0].threshold == models[1].threshold
+    assert models[0].offset == models[1].offset
     assert all(
         bool((a == b).all())
         for a, b in zip(models[0].network.state_dict().values(), models[1].network.state_dict().values(), strict=True)
@@ -146,3 +148,24 @@ def test_nan_in_a_tomogram_is_said(model: Model, second: Pair) -> None:
     data[3, 4, 5] = np.nan
     with pytest.raises(TomoPickerError, match="bad: holds NaN"):
         api.pick(Tomogram("bad", data, VOXEL), model)
+
+
+def test_scores_are_probabilities_and_candidates_hold_the_picks(model: Model, second: Pair) -> None:
+    """The candidates' probabilities say how many particles there are and how good the picks will be."""
+    tomogram, truth = second
+    picked = api.pick(tomogram, model)
+    probability = picked.candidates.scores
+    assert ((probability >= FLOOR - 1e-9) & (probability <= 1)).all()
+    assert (picked.picks.scores > picked.threshold).all()
+    assert len(picked.candidates) >= len(picked.picks)
+    assert picked.expected.particles == pytest.approx(probability.sum())
+    assert 0.5 < picked.expected.particles / len(truth) < 2
+    assert (picked.scores >= 0).all() and (picked.scores <= 1).all()
+
+
+def test_surer_picks_are_fewer(model: Model, second: Pair) -> None:
+    tomogram, _ = second
+    usual, sure = (api.pick(tomogram, model, cut=cut) for cut in (None, Cut(precision=0.85)))
+    assert sure.expected.precision >= 0.85
+    assert len(sure.picks) <= len(api.pick(tomogram, model, cut=Cut(precision=0.5)).picks)
+    assert usual.expected.f1 >= sure.expected.f1

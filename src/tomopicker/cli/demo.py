@@ -104,6 +104,7 @@ def train_and_pick(output: Path, tomograms: "list[Tomogram]", clicks: Path, repo
     from tomopicker.cli.pick_folder import PickFolder, PickSettings
     from tomopicker.cli.settings import settings_from
     from tomopicker.cli.train import train_and_save
+    from tomopicker.picking.cut import Cut
 
     # Few patches a step, of an easy scene, not turned freely: a third of the default's work, and enough here.
     settings = settings_from(
@@ -117,7 +118,7 @@ def train_and_pick(output: Path, tomograms: "list[Tomogram]", clicks: Path, repo
     model_file = output / "ribosome.model"
     first = tomograms[0]
     model = train_and_save([first], formats.read_picks(clicks, [first]), settings, model_file, reporter)
-    asked = PickSettings(model.threshold, None, None, "relion5", False, None, False, None)
+    asked = PickSettings(Cut(), None, "relion5", False, None, False, None)
     folder = PickFolder.open(output / "picks", model_file, model, asked, overwrite=True)
     files = [tomogram.path for tomogram in tomograms if tomogram.path is not None]
     if pick_files(files, model, folder, reporter, overwrite=True):

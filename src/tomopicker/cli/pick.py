@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from tomopicker.cli.cut import MaxParticles, TargetFdr, TargetPrecision, Threshold, the_cut
 from tomopicker.cli.options import MORE, PICKING, Device, Invert, Tomograms, VoxelSize
 from tomopicker.errors import TomoPickerError, UsageError
 
@@ -28,11 +29,12 @@ HELP = """Pick the particles in any number of tomograms with a trained model.
   TOMOGRAM.star, TOMOGRAM.csv   the picks of each tomogram
   picks.star, picks.csv         those of all tomograms finished so far
   relion5_import.star           for RELION 5: the list that its import job takes
+  candidates/TOMOGRAM.csv       all candidates, down to a probability of 0.01
   picks.json                    the model, the settings, and how each tomogram went
 
 CSV is [cyan]tomogram,x,y,z,score[/cyan], in voxels, 0 at the centre of the first. The [bold]score[/bold] is the
-network's log-odds, also for [cyan]--threshold[/cyan] and [cyan]--save-scores[/cyan]: it ranks picks, and is no
-calibrated probability. (Written as a probability, the best ones would all round to 1 and lose their order.)
+estimated probability that the pick is a particle. Left alone, each tomogram's list is cut where the expected F1 is
+best; [cyan]tomopicker threshold[/cyan] cuts it elsewhere afterwards, in seconds.
 
 A tomogram that fails does not stop the others. The same command again skips what is done and tries the rest."""
 
@@ -48,22 +50,10 @@ def command(
         Path, typer.Option("--model", "-m", metavar="MODEL", help="From tomopicker train.", show_default=False)
     ],
     output: OutputFolder,
-    threshold: Annotated[
-        float | None,
-        typer.Option(
-            metavar="SCORE",
-            help="Least score of a pick.  [dim]\\[default: the model's own, found in training][/dim]",
-            rich_help_panel=PICKING,
-        ),
-    ] = None,
-    max_particles: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            help="Keep only the N best of each tomogram.  [dim]\\[default: all][/dim]",
-            rich_help_panel=PICKING,
-        ),
-    ] = None,
+    threshold: Threshold = None,
+    target_precision: TargetPrecision = None,
+    target_fdr: TargetFdr = None,
+    max_particles: MaxParticles = None,
     min_distance: Annotated[
         float | None,
         typer.Option(
@@ -104,7 +94,8 @@ def command(
     from tomopicker.cli.pick_folder import PickFolder, PickSettings
     from tomopicker.cli.progress import Reporter
 
-    _check_numbers(threshold, max_particles, min_distance)
+    cut = the_cut(threshold, target_precision, target_fdr, max_particles)
+    _check_distance(min_distance)
     with (
         Reporter() as reporter,
         interruptible(lambda: "finished tomograms stay; repeat the command to go on with the others"),
@@ -116,14 +107,11 @@ def command(
         from tomopicker.engine.precision import choose_device
 
         loaded = api.load_model(model)
-        used = loaded.threshold if threshold is None else threshold
-        asked = PickSettings(used, max_particles, min_distance, star_format, save_scores, voxel_size, invert, device)
+        asked = PickSettings(cut, min_distance, star_format, save_scores, voxel_size, invert, device)
         folder = PickFolder.open(output, model, loaded, asked, overwrite=overwrite)
         choose_device(device)
-        source = "the model's own" if threshold is None else "as given"
         reporter.say(
-            f"{model}: particles of {loaded.settings.particle_diameter:g} Å, voxels of {loaded.voxel_size:.4g} Å, "
-            f"threshold {used:.4g} ({source})."
+            f"{model}: particles of {loaded.settings.particle_diameter:g} Å, voxels of {loaded.voxel_size:.4g} Å."
         )
         failed = broken + pick_files(files, loaded, folder, reporter, masks=masks, overwrite=overwrite)
         if failed:
@@ -176,14 +164,19 @@ def _pick_file(
         return
     started = time.monotonic()
     picked = api.pick(
-        tomogram, model, threshold=asked.threshold, max_particles=asked.max_particles, min_distance=asked.min_distance,
+        tomogram, model, cut=asked.cut, min_distance=asked.min_distance,
         mask=None if mask is None else read_mask(mask), device=choose_device(asked.device), listener=reporter,
     )  # fmt: skip
     reporter.end_bar()
     folder.add(tomogram, picked, mask, started)
-    reporter.say(f"{tomogram.name}: {len(picked.picks)} picks, {time.monotonic() - started:.1f} s.")
+    expected = picked.expected
+    reporter.say(
+        f"{tomogram.name}: {len(picked.picks)} picks (threshold {picked.threshold:.3f}; about {expected.particles:.0f} "
+        f"particles, expected precision {expected.precision:.2f}, recall {expected.recall:.2f}), "
+        f"{time.monotonic() - started:.1f} s."
+    )
     if not len(picked.picks):
-        reporter.warn(f"{file}: no score is above {asked.threshold:.4g}, so there are no picks; lower --threshold")
+        reporter.warn(f"{file}: nothing is above {picked.threshold:.3g}, so there are no picks; lower --threshold")
 
 
 def read_mask(path: Path) -> "VoxelMask":
@@ -196,11 +189,7 @@ def read_mask(path: Path) -> "VoxelMask":
     return np.stack([volume.slab(z, z + 1)[0] != 0 for z in range(volume.shape[0])])
 
 
-def _check_numbers(threshold: float | None, max_particles: int | None, min_distance: float | None) -> None:
-    if threshold is not None and not math.isfinite(threshold):
-        raise UsageError(f"--threshold {threshold:g} cannot be; give a score such as 0.5")
-    if max_particles is not None and max_particles < 1:
-        raise UsageError(f"--max-particles {max_particles} cannot be; give 1 or more, or leave it out")
+def _check_distance(min_distance: float | None) -> None:
     if min_distance is not None and not 0 < min_distance < math.inf:
         raise UsageError(f"--min-distance {min_distance:g} cannot be; give a distance in Å")
 

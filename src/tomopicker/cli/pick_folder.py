@@ -6,9 +6,11 @@ A folder belongs to one model and one set of settings, so that its merged files 
 import hashlib
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from tomopicker import __version__, formats
 from tomopicker.cli.progress import Reporter
@@ -16,20 +18,22 @@ from tomopicker.engine.checkpoint import Model
 from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.files import write_text
 from tomopicker.geometry import Frame
+from tomopicker.picking.calibrate import expectation
+from tomopicker.picking.cut import Cut
 from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
 from tomopicker.workflow.pick import Picked
 
-RECORD, MERGED, IMPORT_LIST = "picks.json", "picks", "relion5_import"
+RECORD, MERGED, IMPORT_LIST, CANDIDATES = "picks.json", "picks", "relion5_import", "candidates"
+NOWHERE = np.empty((0, 3))
 DONE, FAILED = "done", "failed"
 
 
 @dataclass(frozen=True)
 class PickSettings:
-    """What was asked for; the threshold is resolved."""
+    """What was asked for."""
 
-    threshold: float
-    max_particles: int | None
+    cut: Cut
     min_distance: float | None
     star_format: str
     save_scores: bool
@@ -41,8 +45,9 @@ class PickSettings:
     def deciding(self) -> dict[str, Any]:
         """What decides the picks of every tomogram, as the record states it."""
         return {
-            "threshold": self.threshold,
-            "max_particles": self.max_particles,
+            "threshold": self.cut.threshold,
+            "target_precision": self.cut.precision,
+            "max_particles": self.cut.max_particles,
             "min_distance_angstrom": self.min_distance,
             "star_format": self.star_format,
         }
@@ -83,6 +88,7 @@ class PickFolder:
                 "file": str(model_file.absolute()),
                 "sha256": _sha256(model_file),
                 "voxel_size_angstrom": model.voxel_size,
+                "offset": model.offset,
                 "threshold": model.threshold,
                 "settings": model.settings.model_dump(mode="json"),
             },
@@ -101,6 +107,23 @@ class PickFolder:
             if not overwrite:
                 raise UsageError(f"{path}: holds picks made with {change}; give another --output, or --overwrite")
         return cls(path, settings, job | {"tomograms": {}})
+
+    @classmethod
+    def reopen(cls, path: Path, cut: Cut) -> "PickFolder":
+        """Open a finished folder to cut its candidates elsewhere.
+
+        Raises
+        ------
+        TomoPickerError
+            If it holds nothing that was picked.
+        """
+        record = read_record(path / RECORD)
+        before = record["settings"]
+        asked = PickSettings(cut, before["min_distance_angstrom"], before["star_format"], False, None, False, None)
+        folder = cls(path, asked, record)
+        if not folder.has_finished:
+            raise TomoPickerError(f"{path}: no tomogram in it is finished; run 'tomopicker pick' first")
+        return folder
 
     @property
     def has_finished(self) -> bool:
@@ -132,18 +155,44 @@ class PickFolder:
 
     def add(self, tomogram: Tomogram, picked: Picked, mask: Path | None, started: float) -> None:
         """Write the files of a tomogram, then the record that says it is done."""
-        star, csv, *scores = self._files(tomogram.name)
-        frames = {tomogram.name: tomogram.frame}
+        _, _, candidates, *scores = self._files(tomogram.name)
         for file in scores:
             formats.write_mrc(file, picked.scores, picked.working.voxel_size)
-        formats.write_picks(picked.picks, frames, csv, "csv")
-        formats.write_picks(picked.picks, frames, star, self.settings.star_format)
-        self.record["tomograms"][tomogram.name] = _identity(tomogram, mask) | {
+        candidates.parent.mkdir(parents=True, exist_ok=True)
+        formats.write_picks(picked.candidates, {tomogram.name: tomogram.frame}, candidates, "csv")
+        entry = _identity(tomogram, mask) | {
             "shape_zyx": list(tomogram.shape),
-            "threshold": picked.threshold,
-            "picks": len(picked.picks),
             "seconds": round(time.monotonic() - started, 2),
             "status": DONE,
+        }
+        self._keep(tomogram.name, entry, tomogram.frame, picked.candidates)
+
+    def recut(self) -> None:
+        """Cut the lists of candidates of every finished tomogram anew."""
+        self.record["settings"] = self.settings.deciding
+        for name, frame in self.frames.items():
+            file = self._files(name)[2]
+            try:
+                candidates = formats.read_picks(file, {name: frame}) if self._listed(name) else Picks.of(name, NOWHERE)
+            except TomoPickerError as error:
+                raise TomoPickerError(f"{error}; 'tomopicker pick --overwrite' writes it again") from error
+            self._keep(name, self.record["tomograms"][name], frame, candidates)
+
+    def _listed(self, name: str) -> bool:
+        return bool(self.record["tomograms"][name]["candidates"])
+
+    def _keep(self, name: str, entry: dict[str, Any], frame: Frame, candidates: Picks) -> None:
+        """Write what the cut keeps of the candidates, and the record."""
+        kept, threshold = self.settings.cut.apply(candidates.scores, self.record["model"]["threshold"])
+        picks, expected = candidates.select(kept), expectation(candidates.scores, kept)
+        star, csv, *_ = self._files(name)
+        formats.write_picks(picks, {name: frame}, csv, "csv")
+        formats.write_picks(picks, {name: frame}, star, self.settings.star_format)
+        self.record["tomograms"][name] = entry | {
+            "threshold": threshold,
+            "candidates": len(candidates),
+            "picks": len(picks),
+            "expected": {key: round(value, 4) for key, value in asdict(expected).items()},
         }
         self._write_record()
 
@@ -176,7 +225,7 @@ class PickFolder:
                 reporter.warn(str(error))
 
     def _files(self, name: str) -> list[Path]:
-        files = [self.path / f"{name}.star", self.path / f"{name}.csv"]
+        files = [self.path / f"{name}.star", self.path / f"{name}.csv", self.path / CANDIDATES / f"{name}.csv"]
         return [*files, self.path / f"{name}_scores.mrc"] if self.settings.save_scores else files
 
     def _write_record(self) -> None:

@@ -193,7 +193,6 @@ def train_and_save(
     api.save_model(output, model)
     for finished in checkpoints(output):
         finished.unlink()
-    reporter.say(f"Threshold: {model.threshold:.3g}; scores above it are picked.")
     reporter.say(f"Model: {output}, after {time.monotonic() - started:.0f} s.")
     return model
 

@@ -32,8 +32,11 @@ class Model:
         Resolved, as trained.
     voxel_size : float
         Å, of the working volumes it scores.
-    threshold : float
-        Scores (logits) below it are not picked unless the user says otherwise.
+    offset : float
+        Added to a logit before it becomes a probability; 0 where no count was known.
+    threshold : float or None
+        Probability below which nothing is picked unless the user says otherwise; None: each tomogram's own, the one of
+        the best expected F1.
     provenance : mapping
         Versions, inputs, priors and the course of the training.
     """
@@ -41,7 +44,8 @@ class Model:
     network: nn.Module
     settings: Settings
     voxel_size: float
-    threshold: float
+    offset: float
+    threshold: float | None
     provenance: Mapping[str, Any]
 
     @property
@@ -101,6 +105,7 @@ def save_model(path: Path, model: Model) -> None:
     facts = {
         "settings": model.settings.model_dump(mode="json"),
         "voxel_size": model.voxel_size,
+        "offset": model.offset,
         "threshold": model.threshold,
         "provenance": dict(model.provenance),
     }
@@ -121,6 +126,9 @@ def load_model(path: Path) -> Model:
         network = build_network(settings)
         network.load_state_dict(tensors)
         network.eval()
-        return Model(network, settings, float(facts["voxel_size"]), float(facts["threshold"]), facts["provenance"])
+        threshold = None if facts["threshold"] is None else float(facts["threshold"])
+        return Model(
+            network, settings, float(facts["voxel_size"]), float(facts["offset"]), threshold, facts["provenance"]
+        )
     except (ValueError, KeyError, TypeError, RuntimeError) as error:
         raise TomoPickerError(f"{path}: the model is damaged or of another version; train it again") from error

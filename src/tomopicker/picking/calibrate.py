@@ -3,22 +3,25 @@
 Clicks are particles, so the scores of clicks a network was *not* trained on tell which share r(t) of all particles
 scores above t. With k(t) peaks above t in the tomogram, k(t) / r(t) is then at least the number of particles, and
 nearest to it where the peaks above t are nearly all particles: the least of them that the noise allows is the estimate
-(in the manner of best-bin estimation of a mixture proportion; Garg et al., NeurIPS 2021). The threshold is the one that
-keeps as many.
+(in the manner of best-bin estimation of a mixture proportion; Garg et al., NeurIPS 2021). The count turns scores into
+probabilities, and the probabilities of a tomogram's candidates tell where to cut them.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from scipy.spatial import cKDTree
+from scipy.special import expit
 from scipy.stats import norm
 
 from tomopicker.picking.peaks import Peaks
 from tomopicker.types import Positions, Scores
 
 MISSED = float("-inf")
+FLOOR = 0.01
+"""Candidates less probable than this are not listed."""
 
 
 @dataclass(frozen=True)
@@ -87,28 +90,81 @@ def estimate_count(rankings: Sequence[Ranking], *, least: int) -> float:
     return max(float(least), float(np.exp(np.mean(np.log(estimates)))) if estimates else 0.0)
 
 
-def threshold_for_f1(peak_scores: Scores, prior: float) -> float:
-    """Give the threshold of the best expected F1, for scores of the balanced PN risk.
+def probabilities(scores: Scores, offset: float) -> Scores:
+    """Turn logits into the probabilities that they are particles: 1 / (1 + exp(-(score + offset)))."""
+    probability: Scores = expit(np.asarray(scores, dtype=np.float64) + offset)
+    return probability
 
-    That risk, with its terms weighed alike, is least where the score (logit) is log p(x | P) / p(x | U), the logarithm
-    of a density ratio; the probability of a particle is then p = π'·exp(score). The k best peaks hold Σp particles of
-    the Σp of all, so their expected F1 is 2·Σ_k p / (k + Σp). An error of the prior by a factor of 1.5 moves the
-    threshold by 0.4 only, where a count would take or leave half of the picks.
+
+def offset_for_count(peak_scores: Scores, count: float) -> float:
+    """Give the offset with which the probabilities of peaks sum to a count.
+
+    A network trained on few clicks is too sure of itself, and by how much differs from training to training. The sum
+    of the probabilities is the expected number of particles; holding it at the number there are sets them right.
 
     Parameters
     ----------
     peak_scores : array, shape (n,)
-        Of all candidate peaks in the training tomograms.
-    prior : float
-        π' of eq. 4, the expected fraction of positive voxels.
+        Logits of all candidate peaks in the training tomograms. Those less probable than `FLOOR` do not count.
+    count : float
+        Particles in them.
     """
-    ordered = np.sort(peak_scores)[::-1].astype(np.float64)
+    scores = np.asarray(peak_scores, dtype=np.float64)
+    if not len(scores):
+        return 0.0
+    low, high = -60.0 - float(scores.max()), 60.0 - float(scores.min())
+    for _ in range(60):
+        middle = (low + high) / 2
+        probability = probabilities(scores, middle)
+        low, high = (middle, high) if probability[probability >= FLOOR].sum() < count else (low, middle)
+    return (low + high) / 2
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What the probabilities of the candidates say of the picks, truth unseen.
+
+    Parameters
+    ----------
+    particles : float
+        Expected number of particles in the tomogram.
+    precision, recall, f1 : float
+        Expected of the picks.
+    """
+
+    particles: float
+    precision: float
+    recall: float
+    f1: float
+
+
+def expectation(probability: Scores, picked: Bool[np.ndarray, " n"]) -> Expectation:
+    """Say what to expect of the candidates that are picked."""
+    particles, found, count = float(probability.sum()), float(probability[picked].sum()), int(picked.sum())
+    precision, recall = found / count if count else 0.0, found / particles if particles else 0.0
+    return Expectation(particles, precision, recall, 2 * found / (count + particles) if count + particles else 0.0)
+
+
+def threshold_for_f1(probability: Scores) -> float:
+    """Give the threshold of the best expected F1: the k best hold Σ_k p of Σp particles, so F1 = 2·Σ_k p / (k + Σp).
+
+    Parameters
+    ----------
+    probability : array, shape (n,)
+        Of all candidate peaks of a tomogram, in any order.
+    """
+    ordered = np.sort(probability)[::-1]
     if not len(ordered):
-        return float(np.log(0.5 / prior))
-    probability = np.minimum(1.0, prior * np.exp(np.minimum(ordered, 50.0)))
+        return 0.5
     kept = np.arange(1, len(ordered) + 1)
-    expected = 2 * np.cumsum(probability) / (kept + probability.sum())
-    return threshold_for_count(peak_scores, float(kept[np.argmax(expected)]))
+    return threshold_for_count(ordered, float(kept[np.argmax(np.cumsum(ordered) / (kept + ordered.sum()))]))
+
+
+def threshold_for_precision(probability: Scores, precision: float) -> float:
+    """Give the threshold that keeps the most candidates whose expected precision, their mean, is at least this."""
+    ordered = np.sort(probability)[::-1]
+    reached = np.flatnonzero(np.cumsum(ordered) / np.arange(1, len(ordered) + 1) >= precision)
+    return threshold_for_count(ordered, reached[-1] + 1.0) if len(reached) else 1.0
 
 
 def threshold_for_count(peak_scores: Scores, count: float) -> float:
@@ -117,5 +173,9 @@ def threshold_for_count(peak_scores: Scores, count: float) -> float:
     if not len(ordered):
         return 0.0
     keep = int(np.clip(round(count), 1, len(ordered)))
-    below = ordered[keep] if keep < len(ordered) else ordered[-1] - 1.0
-    return float((ordered[keep - 1] + below) / 2)
+    # Just below the last where no other follows: halfway to the next would depend on where candidates end.
+    return (
+        float((ordered[keep - 1] + ordered[keep]) / 2)
+        if keep < len(ordered)
+        else float(np.nextafter(ordered[-1], -np.inf))
+    )

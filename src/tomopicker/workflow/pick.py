@@ -1,19 +1,25 @@
-"""From a model and a tomogram to picks: preprocess, score tile by tile, find peaks above the threshold."""
+"""From a model and a tomogram to picks: preprocess, score tile by tile, list the candidates, cut the list."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy.special import expit, logit
 
 from tomopicker.data.preprocess import WorkingVolume, preprocess, resampled_mask
 from tomopicker.engine.checkpoint import Model
 from tomopicker.errors import UsageError
+from tomopicker.picking.calibrate import FLOOR, Expectation, expectation, probabilities
+from tomopicker.picking.cut import Cut
 from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import Volume, VoxelMask
 from tomopicker.workflow.inputs import check_voxel_size
 from tomopicker.workflow.listen import Listener, Silent
 from tomopicker.workflow.score import find_peaks, score
+
+MOST = 20_000
+"""Candidates listed at most: a network that learnt nothing calls everything one."""
 
 
 @dataclass(frozen=True)
@@ -23,27 +29,32 @@ class Picked:
     Parameters
     ----------
     picks : Picks
-        Best first, scores as logits.
+        Best first; their scores are probabilities.
+    candidates : Picks
+        The same and less probable ones, down to the floor, to cut elsewhere without scoring again.
     scores : Volume
-        Score volume (logits) on the working grid, (z, y, x).
+        Probability at every voxel of the working grid, (z, y, x).
     working : WorkingVolume
         What was scored, and where its voxels lie.
     threshold : float
         That was used.
+    expected : Expectation
+        What the candidates' probabilities say of the picks.
     """
 
     picks: Picks
+    candidates: Picks
     scores: Volume
     working: WorkingVolume
     threshold: float
+    expected: Expectation
 
 
 def pick(
     tomogram: Tomogram,
     model: Model,
     *,
-    threshold: float | None = None,
-    max_particles: int | None = None,
+    cut: Cut | None = None,
     min_distance: float | None = None,
     mask: VoxelMask | None = None,
     device: torch.device | None = None,
@@ -57,10 +68,8 @@ def pick(
         Of any voxel size; resampled to the model's.
     model : Model
         From `train` or `load_model`.
-    threshold : float, optional
-        Least score (logit); the model's own if left out.
-    max_particles : int, optional
-        Keep only the best so many.
+    cut : Cut, optional
+        Where the list of candidates ends; at the best expected F1 if left out, or the model's own threshold.
     min_distance : float, optional
         Å between two picks; from the particle diameter if left out.
     mask : VoxelMask, optional
@@ -88,25 +97,29 @@ def pick(
             "give a mask made for this tomogram"
         )
     working = preprocess(tomogram, model.voxel_size, settings.preprocess.clip_sd)
-    scores = score(
+    logits = score(
         model.network,
         working.data,
         settings,
         device or torch.device("cpu"),
         lambda done, total: listener.scored(tomogram.name, done, total),
     )
-    cut = model.threshold if threshold is None else threshold
     peaks = find_peaks(
-        scores,
+        logits,
         settings,
         model.radius,
-        cut,
+        float(logit(FLOOR)) - model.offset,
+        max_particles=MOST,
         min_distance=None if min_distance is None else min_distance / model.voxel_size,
-        max_particles=max_particles,
-        mask=None if mask is None else resampled_mask(mask, scores.shape, working.ratio),
+        mask=None if mask is None else resampled_mask(mask, logits.shape, working.ratio),
     )
     positions = working.to_angstrom(peaks.positions_voxels)
     # A working voxel at the rim may reach half a voxel beyond the tomogram; a pick may not.
     last = (np.array(tomogram.shape[::-1]) - 1) * tomogram.voxel_size
-    picks = Picks.of(tomogram.name, np.clip(positions, 0, last), peaks.scores.astype(np.float64))
-    return Picked(picks, scores, working, cut)
+    candidates = Picks.of(
+        tomogram.name, np.clip(positions, 0, last), probabilities(peaks.scores.astype(np.float64), model.offset)
+    )
+    kept, threshold = (cut or Cut()).apply(candidates.scores, model.threshold)
+    scores = expit(logits + np.float32(model.offset))
+    expected = expectation(candidates.scores, kept)
+    return Picked(candidates.select(kept), candidates, scores, working, threshold, expected)

@@ -1,4 +1,4 @@
-"""From clicks to a model: preprocess, count the particles by a cross-fit, train, set the threshold.
+"""From clicks to a model: preprocess, count the particles by a cross-fit, train, make scores probabilities.
 
 With the paper preset only the middle is done: one network on the clicks, with the count the user gives.
 """
@@ -24,8 +24,9 @@ from tomopicker.picking.calibrate import (
     Ranking,
     click_scores,
     estimate_count,
+    offset_for_count,
+    probabilities,
     threshold_for_count,
-    threshold_for_f1,
 )
 from tomopicker.picking.peaks import Peaks
 from tomopicker.picks import Picks
@@ -99,9 +100,9 @@ def train(
     priors = run.priors(training, particles)
     listener.say(f"Class priors: {priors}.")
     network, history = run.fit("train", training, validation, priors, settings.training.steps)
-    threshold = run.threshold(network, clicked, priors, particles)
+    offset, threshold = run.calibration(network, clicked, particles)
     facts = provenance(tomograms, picks, validation_tomograms, settings, priors, particles, history)
-    return Model(network, settings, voxel_size, threshold, facts)
+    return Model(network, settings, voxel_size, offset, threshold, facts)
 
 
 @dataclass(frozen=True)
@@ -164,18 +165,21 @@ class _Run:
         enough = int(max(CANDIDATES * len(item.clicks), 3 * (particles or 0) / tomograms, 400))
         return find_peaks(scores, self.settings, self.radius, float("-inf"), max_particles=enough)
 
-    def threshold(
-        self, network: nn.Module, clicked: Sequence[Clicked], priors: Priors | None, particles: float | None
-    ) -> float:
-        """Set the model's own threshold: best expected F1 where scores are density ratios, else by the count."""
-        objective = self.settings.objective
+    def calibration(
+        self, network: nn.Module, clicked: Sequence[Clicked], particles: float | None
+    ) -> tuple[float, float | None]:
+        """Give the offset that makes scores probabilities, and the threshold where tomograms get none of their own.
+
+        The paper's greedy picks are of one threshold, and hold flanks of particles; so they get the one that keeps as
+        many as there are particles. Without a count, the network's own output and even odds have to do.
+        """
         if not particles:
-            return 0.0
+            return 0.0, 0.5
         peaks = [self.peaks(network, item, particles, len(clicked)) for item in clicked]
         scores = np.concatenate([found.scores for found in peaks]).astype(np.float64)
-        if priors is not None and objective.kind == "pn" and objective.balanced:
-            return threshold_for_f1(scores, priors.expected)
-        return threshold_for_count(scores, particles)
+        if self.settings.picking.peaks == "greedy":
+            return 0.0, threshold_for_count(probabilities(scores, 0.0), particles)
+        return offset_for_count(scores, particles), None
 
     def count(self, clicked: Sequence[Clicked]) -> float:
         """Count particles: two networks, each trained on half of the clicks, rank the peaks and the other half."""

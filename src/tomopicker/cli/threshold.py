@@ -1,0 +1,45 @@
+"""``tomopicker threshold``: other picks from the same scores."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tomopicker.cli.cut import MaxParticles, TargetFdr, TargetPrecision, Threshold, the_cut
+
+HELP = """Cut the lists of candidates that pick left in a folder elsewhere, without scoring again.
+
+[bold]Examples[/bold]
+
+  [cyan]tomopicker threshold picks --target-precision 0.9[/cyan]   fewer, surer picks
+  [cyan]tomopicker threshold picks --threshold 0.2[/cyan]          everything with a probability above 0.2
+  [cyan]tomopicker threshold picks[/cyan]                          back to the best expected F1
+
+The STAR and CSV files of every tomogram, the merged ones and [cyan]picks.json[/cyan] are written anew. Candidates are
+listed down to a probability of 0.01."""
+
+
+def command(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Written by tomopicker pick.", show_default=False)],
+    threshold: Threshold = None,
+    target_precision: TargetPrecision = None,
+    target_fdr: TargetFdr = None,
+    max_particles: MaxParticles = None,
+) -> None:
+    """Parse, cut, and say what is expected."""
+    from tomopicker.cli.pick_folder import PickFolder
+    from tomopicker.cli.progress import Reporter
+
+    cut = the_cut(threshold, target_precision, target_fdr, max_particles)
+    with Reporter() as reporter:
+        picks = PickFolder.reopen(folder, cut)
+        picks.recut()
+        picks.merge(reporter)
+        for name in picks.counts:
+            entry = picks.record["tomograms"][name]
+            expected = entry["expected"]
+            reporter.say(
+                f"{name}: {entry['picks']} of {entry['candidates']} candidates (threshold {entry['threshold']:.3f}; "
+                f"expected precision {expected['precision']:.2f}, recall {expected['recall']:.2f})."
+            )
+        reporter.say(f"{sum(picks.counts.values())} picks of {len(picks.counts)} tomograms: {folder / 'picks.star'}")
