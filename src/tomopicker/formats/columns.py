@@ -153,3 +153,11 @@ def joined(tables: Sequence[PickTable], source: str) -> PickTable:
         {name: frame for table in tables for name, frame in table.frames.items()},
         source,
     )
+
+
+def carried(extra: pd.DataFrame, name: str, n: int, default: float = 0.0) -> Scores:
+    """Take a column of numbers that came with n picks; the default where there is none, or a value is no number."""
+    if name not in extra:
+        return np.full(n, default)
+    values = pd.to_numeric(extra[name], errors="coerce").to_numpy(np.float64)
+    return np.where(np.isfinite(values), values, default)

@@ -54,11 +54,17 @@ def match_name(name: str, candidates: Iterable[str], source: str = "picks") -> s
 
 
 def matches(name: str, candidates: Sequence[str]) -> list[str]:
-    """List the candidates a name may mean: equal ones, else equal without decoration, else whatever the case."""
+    """List the candidates a name may mean: equal ones, else equal without decoration, else whatever the case.
+
+    A bare number, as motive lists have, means the names that end in it.
+    """
     for key in (str, cleaned, lambda text: cleaned(text).lower()):
         found = [candidate for candidate in candidates if key(candidate) == key(name)]
         if found:
             return found
+    if name.isdigit() and len(name) < 10:
+        ends = {candidate: re.search(r"(\d{1,9})$", cleaned(candidate)) for candidate in candidates}
+        return [candidate for candidate, end in ends.items() if end and int(end.group(1)) == int(name)]
     return []
 
 

@@ -37,7 +37,9 @@ def particle_columns(
     """
     stale = {*CENTRED, *PIXELS, *PLAIN, *ORIGIN_ANGSTROM, *ORIGIN_PIXELS, *PIXEL_SIZES, SCORE, "rlnOpticsGroup"}
     columns: dict[str, object] = {
-        name_label: pd.Series([safe_name(name, path) + suffix for name in picks.tomograms], dtype=object)
+        name_label: pd.Series(
+            [safe_name(name, path).removesuffix(suffix) + suffix for name in picks.tomograms], dtype=object
+        )
     }
     columns |= dict(zip(labels, coordinates.T, strict=True))
     if not len(picks) or not np.isnan(picks.scores).all():
