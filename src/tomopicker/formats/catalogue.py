@@ -35,6 +35,8 @@ class Format:
         What of a tomogram must be known to write it.
     single : bool
         Whether a file holds the picks of one tomogram, which it may not even name.
+    refused : bool
+        Whether the reader is there only to say what to give instead.
     ending : str
         What follows the tomogram's name where the tool expects more than a suffix.
     """
@@ -51,6 +53,7 @@ class Format:
     angles: str = "none"
     needs: tuple[Literal["voxel size", "shape"], ...] = ()
     single: bool = False
+    refused: bool = False
     ending: str = ""
 
 
@@ -87,8 +90,8 @@ FORMATS: tuple[Format, ...] = (
         FIRST, angles="kept as they are"),
     Format("cmm", "picks", (".cmm",), "Chimera and ChimeraX markers", "cmm", "cmm", "Å", FIRST,
         needs=("voxel size",), single=True),
-    Format("tloc", "picks", (".tloc",), "TomoTwin pickle: refused, with what to give instead", "tomotwin",
-        None, "voxels"),
+    Format("tloc", "picks", (".tloc",), "TomoTwin pickle: refused, with what to give instead", "tomotwin", None,
+        "voxels", refused=True),
     Format("box", "picks", (".box",), "crYOLO EMAN_3D boxes, x y z", "cryolo_box", "cryolo_box", "voxels",
         FIRST, single=True),
     Format("pytom-txt", "picks", (".txt",), "PyTom picker, text", "pytom_txt", None, "voxels", single=True),

@@ -55,6 +55,8 @@ def numbered(names: Sequence[str], path: Path) -> dict[str, int]:
                 f"{path}: the tomogram name '{name}' cannot stand in its list of tomograms; rename it"
             )
     target = path.with_suffix(SUFFIX)
+    if target.exists():
+        _read_list(path)  # What is there and is no such list belongs to somebody: this refuses it.
     write_text(target, "".join(f"{number} {name}\n" for name, number in numbers.items()))
     return numbers
 
