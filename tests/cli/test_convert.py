@@ -32,12 +32,21 @@ def test_there_and_back_through_folders(cli, clicks, tomograms, tmp_path, entry)
     flags = ["--tomograms", tomograms, "--bin-factor", 4]
     result = cli("convert", clicks, there, "--to", entry.name, *flags)
     assert result.code == 0, result.err
-    assert len([file for file in there.iterdir() if file.suffix == entry.suffixes[0]]) == 2
+    assert len(list(there.glob(f"TS_*{entry.suffixes[0]}"))) == 2
     result = cli("convert", there, back, "--from", entry.name, *flags)
     assert result.code == 0, result.err
     table = read_table(back)
     assert table.tomograms.tolist() == ["TS_01_13.48Apx"] * 2 + ["TS_02_13.48Apx"]
     np.testing.assert_allclose(table.coordinates, [row[1:4] for row in POINTS], atol=1e-3)
+
+
+def test_a_folder_that_holds_a_tomogram_twice_is_refused(cli, tmp_path):
+    (tmp_path / "in").mkdir()
+    for name in ("TS_01.csv", "TS_01_more.csv"):
+        (tmp_path / "in" / name).write_text("tomogram,x,y,z\nTS_01,1,2,3\n")
+    result = cli("convert", tmp_path / "in", tmp_path / "out.csv")
+    assert (result.code, len(result.errors)) == (2, 1)
+    assert "TS_01.csv beside it has picks of 'TS_01' too" in result.errors[0]
 
 
 def test_one_file_for_several_tomograms_is_refused_where_it_holds_one(cli, clicks, tomograms, tmp_path):
@@ -118,3 +127,20 @@ def test_the_table_of_formats(cli, monkeypatch):
     for entry in FORMATS:
         assert any(line.split()[:1] == [entry.name] for line in lines)
     assert not any(line.startswith(" mrc ") for line in cli("formats", "picks").out.splitlines())
+
+
+def test_relion5_gets_a_list_in_a_folder_and_a_set_beside_a_file(cli, clicks, tomograms, tmp_path):
+    flags = ["--to", "relion5", "--tomograms", tomograms]
+    assert cli("convert", clicks, tmp_path / "import", *flags).code == 0
+    assert len(read_table(tmp_path / "import" / "relion5_import.star")) == 3
+    names = "rlnTomoName rlnTomoTiltSeriesPixelSize rlnTomoSizeX rlnTomoSizeY rlnTomoSizeZ rlnTomoTomogramBinning"
+    rows = ["TS_01 3.37 124 80 44 4", "TS_02 3.37 120 84 48 4"]
+    project = tmp_path / "tomograms.star"
+    project.write_text("\n".join(["data_global", "loop_", *(f"_{name}" for name in names.split()), *rows]) + "\n")
+    flags = ["--tomograms", project]
+    assert cli("convert", clicks, tmp_path / "p.star", *flags).code == 0
+    both = tmp_path / "p_optimisation_set.star"
+    assert cli("convert", both, tmp_path / "back.csv").code == 0
+    np.testing.assert_allclose(read_table(tmp_path / "back.csv").coordinates, [row[1:4] for row in POINTS], atol=1e-3)
+    (tmp_path / "p.star").unlink()
+    assert cli("convert", clicks, tmp_path / "p.star", *flags).code == 2

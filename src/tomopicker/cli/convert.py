@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from tomopicker.formats.catalogue import Format
     from tomopicker.geometry import Frame, PickTable
 
+IMPORT_LIST = "relion5_import.star"
+
 HELP = """Convert picks from one format to another.
 
 [bold]Examples[/bold]
@@ -27,6 +29,7 @@ HELP = """Convert picks from one format to another.
 
 The format of IN is told from what is in it, or named by [cyan]--from[/cyan]; that of OUT from its suffix, or by
 [cyan]--to[/cyan]; [cyan]tomopicker formats picks[/cyan] lists them. IN and OUT may be folders: one file a tomogram.
+RELION 5 gets its import list in a folder, and an optimisation set beside a file if a tomograms.star was given.
 
 Columns that are not known come along where there is room. Sizes are never guessed: if the units need the tomogram's
 voxel size or shape and nothing states it, the error says which flag does."""
@@ -98,20 +101,34 @@ def command(
         entry = for_output(target, to_name)
         if not in_folder:
             _refuse_to_replace([target], overwrite)
-        sources = pick_files(source)
+        sources = [path for path in pick_files(source) if path == source or path.name != IMPORT_LIST]
         tables = [_table(path, counted, from_name) for path in sources]
         frames = _frames(tables, tomograms, voxel_size, size, entry, target, reporter)
         frames = frames if bin_factor is None else with_bin_factor(frames, bin_factor)
-        picks = read_picks(sources, frames, reporter, counted, format=from_name, shift=by)
+        parts = [read_picks([path], frames, reporter, counted, format=from_name, shift=by) for path in sources]
+        _refuse_twice(sources, [part.tomogram_names for part in parts])
         from tomopicker import formats
+        from tomopicker.picks import Picks
+
+        picks = Picks.concatenate(parts)
 
         if in_folder:
             files = formats.files_in(target, picks.tomogram_names, entry.name)
-            _refuse_to_replace(list(files.values()), overwrite)
+            import_list = [target / IMPORT_LIST] if entry.name == "relion5" else []
+            _refuse_to_replace([*files.values(), *import_list], overwrite)
             for name, file in files.items():
                 formats.write_picks(picks.in_tomogram(name), frames, file, entry.name)
+            for path in import_list:
+                formats.write_relion5_import_list(files, path)
         else:
+            projects = [path for path in tomograms or [] if path.suffix.lower() == ".star"]
+            both = target.with_name(f"{target.stem}_optimisation_set.star")
+            with_set = entry.name == "relion5" and len(projects) == 1
+            if with_set:
+                _refuse_to_replace([both], overwrite)
             formats.write_picks(picks, frames, target, entry.name)
+            if with_set:
+                formats.write_optimisation_set(target, projects[0], both)
         reporter.say(f"{target}: {len(picks)} picks of {len(picks.tomogram_names)} tomograms, {entry.title}.")
 
 
@@ -152,6 +169,18 @@ def _frames(
         tables, voxel_size, size, also_voxel_size=needs.get("voxel size"), also_shape=needs.get("shape")
     )  # fmt: skip
     return frames_from_flags(named_tables(tables), voxel_size, size)
+
+
+def _refuse_twice(sources: "Sequence[Path]", tomograms: "Sequence[Sequence[str]]") -> None:
+    """Refuse a folder that holds picks of a tomogram in two files: they would be counted twice."""
+    seen: dict[str, Path] = {}
+    for source, names in zip(sources, tomograms, strict=True):
+        for name in names:
+            if name in seen:
+                raise UsageError(
+                    f"{source}: {seen[name].name} beside it has picks of '{name}' too; give one file as IN"
+                )
+            seen[name] = source
 
 
 def _refuse_to_replace(files: "Sequence[Path]", overwrite: bool) -> None:

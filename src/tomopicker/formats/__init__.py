@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from tomopicker.formats.mrc import write_mrc
     from tomopicker.formats.names import match_name, tomogram_name
     from tomopicker.formats.read import read_picks, read_table
-    from tomopicker.formats.relion_project import read_frames, write_relion5_import_list
+    from tomopicker.formats.relion_project import read_frames, write_optimisation_set, write_relion5_import_list
     from tomopicker.formats.volumes import open_tomogram, volume_files
     from tomopicker.formats.write import files_in, write_picks
 
@@ -23,6 +23,7 @@ __all__ = [
     "tomogram_name",
     "volume_files",
     "write_mrc",
+    "write_optimisation_set",
     "write_picks",
     "write_relion5_import_list",
 ]
@@ -38,6 +39,7 @@ _HOMES = {
     "tomogram_name": "names",
     "volume_files": "volumes",
     "write_mrc": "mrc",
+    "write_optimisation_set": "relion_project",
     "write_picks": "write",
     "write_relion5_import_list": "relion_project",
 }

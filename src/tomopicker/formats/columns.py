@@ -68,8 +68,10 @@ def numbers(
         Naming the first row that is not a number.
     """
     try:
-        return np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError):
+        whole = np.asarray(values, dtype=np.float64)
+        if whole.ndim == 1:
+            return whole
+    except (TypeError, ValueError, OverflowError):
         pass
     out = np.empty(len(values), dtype=np.float64)
     for i, value in enumerate(values):

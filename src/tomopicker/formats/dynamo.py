@@ -20,7 +20,8 @@ from tomopicker.geometry import Frame, PickTable, Unit, express
 from tomopicker.picks import Picks
 
 FIRST_VOXEL = (1.0, 1.0, 1.0)
-NEEDED = 26
+NEEDED, MOST = 26, 1000
+"""Columns: as many as reach the position, and more than any table has."""
 SHIFT, ANGLES, SCORE, TOMOGRAM, CLASS_AT, POSITION = slice(3, 6), slice(6, 9), 9, 19, 21, slice(23, 26)
 _USED = {*range(3, 10), TOMOGRAM, CLASS_AT, *range(23, 26)}
 _DEFAULTS = {1: 1.0, 2: 1.0, 12: 1.0, 13: -60.0, 14: 60.0, 15: -60.0, 16: 60.0}
@@ -46,9 +47,10 @@ def read(path: Path) -> PickTable:
     rows = [row for row, _ in table]
     width = len(table[0][1]) if table else NEEDED
     for row, fields in table:
-        if len(fields) < NEEDED or len(fields) != width:
+        if not NEEDED <= len(fields) <= MOST or len(fields) != width:
+            expected = min(max(width, NEEDED), MOST)
             raise TomoPickerError(
-                f"{source}: {row} has {len(fields)} columns where {max(width, NEEDED)} are expected; mend the file"
+                f"{source}: {row} has {len(fields)} columns where {expected} are expected; mend the file"
             )
     columns = list(zip(*(fields for _, fields in table), strict=True)) or [()] * NEEDED
     values = {i: numbers(columns[i], f"column {i + 1}", source, rows) for i in _USED}
@@ -78,7 +80,7 @@ def write(picks: Picks, frames: Mapping[str, Frame], path: Path) -> None:
     n = len(picks)
     known = [name for name in picks.extra.columns if str(name).startswith("dynamo_")]
     stated = [int(name[7:]) for name in map(str, known) if name[7:].isdigit()]
-    table = np.full((n, min(max([35, *stated]), 1000)), "0", dtype=object)
+    table = np.full((n, min(max([35, *stated]), MOST)), "0", dtype=object)
     table[:, 0] = [str(i + 1) for i in range(n)]
     for i, value in _DEFAULTS.items():
         table[:, i] = f"{value:g}"

@@ -29,9 +29,8 @@ def named(numbers: np.ndarray, path: Path) -> np.ndarray:
         The file; ``<stem>.doc`` beside it is looked at, else the only ``.doc`` in its folder.
     """
     known = _read_list(path)
-    words = {number: f"{number:g}" for number in dict.fromkeys(numbers.tolist())}
     out = np.empty(len(numbers), dtype=object)
-    out[:] = [known.get(number, words[number]) for number in numbers.tolist()]
+    out[:] = [known.get(number, f"{number:.9g}") for number in numbers.tolist()]
     return out
 
 
