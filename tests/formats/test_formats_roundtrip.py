@@ -164,3 +164,21 @@ def test_text_with_line_ends_and_quotes_stays_in_its_row(tmp_path):
         assert len(back) == 2
         expected = ['say "hi", then go', "it's # 2"] if entry.name == "csv" else ["say__hi_,_then_go", "it_s___2"]
         assert back.extra["note"].tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "format", "called"),
+    [
+        ("rec_TS_01", "relion5", "TS_01"),
+        ("rec_TS_01", "relion4", "TS_01"),
+        ("TS_01_8.48Apx", "relion5", "TS_01_8.48Apx"),
+        ("TS_01_8.48Apx", "warp", "TS_01.tomostar"),
+        ("TS_01.tomostar", "warp", "TS_01.tomostar"),
+        ("TS_01_8.48Apx", "relion3", "TS_01_8.48Apx"),
+    ],
+)
+def test_tomograms_are_called_what_the_program_calls_them(tmp_path, name, format, called):
+    frames = {name: Frame((4, 5, 6), 10.0)}
+    write_picks(Picks.of(name, np.zeros((1, 3))), frames, tmp_path / "a.star", format)
+    assert read_table(tmp_path / "a.star").tomograms.tolist() == [called]
+    assert read_picks(tmp_path / "a.star", frames).tomogram_names == [name]

@@ -5,7 +5,7 @@ Tools add folders, prefixes and suffixes to one and the same name (``rec_TS_01.m
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from tomopicker.errors import TomoPickerError
@@ -88,7 +88,18 @@ def cleaned(name: str) -> str:
     text = name.strip().replace("\\", "/").rstrip("/").rpartition("/")[2]
     while (shorter := _ENDING.sub("", text)) and shorter != text:
         text = shorter
-    return text[4:] if text.lower().startswith("rec_") and len(text) > 4 else text
+    return without_rec(text)
+
+
+def without_rec(name: str) -> str:
+    """Strip the prefix ``rec_`` that RELION 5 puts before the name of a tomogram when it names the tomogram's file."""
+    return name[4:] if name.lower().startswith("rec_") and len(name) > 4 else name
+
+
+def renamed(names: Iterable[str], rule: Callable[[str], str]) -> dict[str, str]:
+    """Rename tomograms as a program calls them, by a rule; all keep their names if two would become one."""
+    new = {name: rule(name) for name in names}
+    return new if len(set(new.values())) == len(new) else {name: name for name in new}
 
 
 def listing(names: Sequence[str], most: int = 8) -> str:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from tomopicker.errors import TomoPickerError
 from tomopicker.formats.columns import names, numbers
+from tomopicker.formats.names import renamed, without_rec
 from tomopicker.formats.star import read_blocks, safe_name, write_blocks
 from tomopicker.geometry import Frame
 
@@ -115,8 +116,9 @@ def write_relion5_import_list(entries: Mapping[str, Path], path: Path) -> None:
     """
     path = Path(path)
     files = [_followed(file, path) for file in entries.values()]
+    called = renamed(entries, without_rec)
     table = {
-        "rlnTomoName": pd.Series([safe_name(name, path) for name in entries], dtype=object),
+        "rlnTomoName": pd.Series([safe_name(name, path) for name in called.values()], dtype=object),
         "rlnTomoImportParticleFile": pd.Series(files, dtype=object),
     }
     write_blocks({"particles": pd.DataFrame(table)}, path)
