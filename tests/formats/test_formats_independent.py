@@ -144,7 +144,7 @@ def test_eman2_by_its_own_formula(tmp_path, scene):
 @RELAXED
 @given(scene=scenes())
 def test_napari_by_its_rule(tmp_path, scene):
-    """napari/utils/io: a points layer has the columns index, axis-0, axis-1, …, in the order of the array's axes."""
+    """napari_builtins/io/_read.py: a points layer has the columns index, axis-0, axis-1, …, in the order of the array's axes."""
     picks, frame, voxels = scene
     write_picks(picks, {"TS_07": frame}, tmp_path / "p.csv", "napari")
     with (tmp_path / "p.csv").open() as stream:
@@ -152,6 +152,15 @@ def test_napari_by_its_rule(tmp_path, scene):
     assert {"index", "axis-0", "axis-1"} <= set(header)
     axes = [i for i, name in enumerate(header) if name.startswith("axis-")]
     close([[float(row[i]) for i in axes][::-1] for row in rows], voxels)
+
+
+def test_napari_reads_our_points(tmp_path):
+    io = pytest.importorskip("napari_builtins.io")
+    picks = Picks.of("TS_07", np.array([[2.0, 4, 6], [8, 10, 12]]), np.array([0.5, 1]))
+    write_picks(picks, {"TS_07": Frame((9, 9, 9), 2.0)}, tmp_path / "p.csv", "napari")
+    data, _, kind = io.csv_to_layer_data(str(tmp_path / "p.csv"))
+    assert kind == "points"
+    np.testing.assert_allclose(data, [[3, 2, 1], [6, 5, 4]])
 
 
 @RELAXED

@@ -21,6 +21,8 @@ from tomopicker.formats.names import contained, renamed, without_rec
         "C:\\data\\TS_01.rec",
         "TS_01.mrc_15.00Apx.mrc",
         "TS_01.mrc.gz",
+        "tomograms/TS_01__bin4.hdf",
+        "TS_01__bin4_wedgefill.hdf",
     ],
 )
 def test_decoration_is_seen_through(name):
@@ -64,6 +66,7 @@ def test_contained_names():
     assert contained("TS_01_and_TS_02.csv", names) == ["TS_01", "TS_02"]
     assert contained("TS_01_and_TS_0.csv", names) == ["TS_01", "TS_0"]
     assert contained("TS_03_particles.csv", ["rec_TS_03.mrc"]) == ["rec_TS_03.mrc"]
+    assert contained("TS_03_info.json", ["TS_03__bin4", "TS_04__bin4"]) == ["TS_03__bin4"]
 
 
 def test_a_bare_number_means_the_name_that_ends_in_it():

@@ -12,7 +12,9 @@ from tomopicker.errors import TomoPickerError
 
 VOLUME_SUFFIXES = (".mrc", ".rec", ".map", ".st", ".mrcs")
 COMPRESSION_SUFFIXES = (".gz", ".bz2")
-_ENDING = re.compile(r"(\.(mrcs?|rec|map|st|tomostar|gz|bz2|star|hdf|em|zarr)|_\d+(\.\d+)?apx)$", re.IGNORECASE)
+_ENDING = re.compile(
+    r"(\.(mrcs?|rec|map|st|tomostar|gz|bz2|star|hdf|em|zarr)|_\d+(\.\d+)?apx|__bin\d+\w*)$", re.IGNORECASE
+)
 
 
 def tomogram_name(path: Path) -> str:
@@ -84,7 +86,7 @@ def _stands_in(word: str, text: str) -> bool:
 
 
 def cleaned(name: str) -> str:
-    """Strip folders, the prefix ``rec_``, suffixes of files and ``_13.48Apx`` from a name."""
+    """Strip folders, the prefix ``rec_``, suffixes of files, ``_13.48Apx`` and EMAN2's ``__bin4`` from a name."""
     text = name.strip().replace("\\", "/").rstrip("/").rpartition("/")[2]
     while (shorter := _ENDING.sub("", text)) and shorter != text:
         text = shorter

@@ -6,7 +6,7 @@ What a coordinate counts follows from the columns (RELION's sources, Warp's docu
 - ``rlnCoordinate?`` with ``rlnTomoName``: pixels of the tilt series (RELION 4); of ``rlnImagePixelSize`` if the name
   ends in ``.tomostar``, because WarpTools counts in the pixels it exports.
 - ``rlnCoordinate?`` with ``rlnMicrographName``: pixels of the size the file states, whatever the tomogram's voxel.
-- No stated pixel size: the tomogram's own voxel.
+- No stated pixel size: the tilt series' pixel where a project or ``--bin-factor`` states it, else the tomogram's voxel.
 
 A particle lies at its coordinate minus its origin; RELION turns the origin by the subtomogram's angles first.
 """
