@@ -86,6 +86,23 @@ def test_subtomogram_angles_are_composed():
     assert orientations(both.assign(rlnAngleRot=np.nan)[list(ANGLES)]) is None
 
 
+@pytest.mark.parametrize("format", ["imod", "eman2", "deepetpicker", "deepfinder", "coords"])
+def test_classes_survive_without_angles(tmp_path, format):
+    entry = next(entry for entry in FORMATS if entry.name == format)
+    labels = [1, 2, 4]
+    picks = Picks(
+        np.full((3, 3), 50.0), np.full(3, "TS_01", object), np.ones(3), pd.DataFrame({"rlnClassNumber": labels})
+    )
+    frames = {"TS_01": Frame((20, 21, 22), 7.5)}
+    path = tmp_path / f"TS_01{entry.suffixes[0]}"
+    write_picks(picks, frames, path, format)
+    back = read_picks(path, frames).extra
+    if format == "coords":
+        assert "rlnClassNumber" not in back
+    else:
+        assert [int(value) for value in back["rlnClassNumber"]] == labels
+
+
 @pytest.mark.parametrize("source", TURNING, ids=lambda entry: entry.name)
 @pytest.mark.parametrize("target", TURNING, ids=lambda entry: entry.name)
 def test_angles_and_classes_survive_conversion(tmp_path, source, target):

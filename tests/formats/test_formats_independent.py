@@ -144,7 +144,7 @@ def test_eman2_by_its_own_formula(tmp_path, scene):
 @RELAXED
 @given(scene=scenes())
 def test_napari_by_its_rule(tmp_path, scene):
-    """napari_builtins/io/_read.py: a points layer has the columns index, axis-0, axis-1, …, in the order of the array's axes."""
+    """napari_builtins/io/_read.py: points have the columns index, axis-0, axis-1, …, in the order of the array."""
     picks, frame, voxels = scene
     write_picks(picks, {"TS_07": frame}, tmp_path / "p.csv", "napari")
     with (tmp_path / "p.csv").open() as stream:

@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import starfile
 
-from tomopicker.formats import read_picks, read_table
+from tomopicker.formats import read_picks, read_table, write_picks
+from tomopicker.formats.angles import ANGLES, orientations
 from tomopicker.geometry import Frame, Unit
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "formats"
@@ -131,6 +133,47 @@ def test_positions_of_the_manifest(name):
     for i, expected in enumerate(positions):
         if expected is not None:
             np.testing.assert_allclose(table.coordinates[i], expected, atol=6e-4)
+
+
+KEPT = {
+    "dynamo_tbl/cryocat__crop.tbl": "dynamo",
+    "dynamo_tbl/dynamotable__t_double.tbl": "dynamo",
+    "dynamo_tbl/dynamo2m__example.tbl": "dynamo",
+    "em_motl/cryocat__au_1.em": "motl",
+    "em_motl/cryocat__tric.em": "motl",
+    "motl_csv/generated__motl_au_1.csv": "motl-csv",
+    "stopgap_star/cryocat__class6_er_mr1_1_sg.star": "stopgap",
+    "cbox/boxmanager__3d_particle.cbox": "cbox",
+    "pytom_xml/pytom__pickpos_format.xml": "pytom",
+    "deepfinder_xml/deepfinder__object_list_tomo0.xml": "deepfinder",
+    "chimerax_cmm/tom_cryoet__SV5_001_dff000006a_filt.cmm": "cmm",
+    "imod_mod/imodmodel__multiple_objects_example.mod": "imod",
+    "deepetpicker_coords/generated__tomo0.coords": "deepetpicker",
+}
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_what_a_file_holds_survives_in_its_own_format(tmp_path, name):
+    table = read_table(SHARED / name)
+    frames = {tomogram or "only": Frame((9999, 9999, 9999), 7.5) for tomogram in table.tomograms}
+    picks = read_picks(SHARED / name, frames)
+    copy = tmp_path / Path(name).name
+    write_picks(picks, frames, copy, KEPT[name])
+    back = read_picks(copy, frames)
+    np.testing.assert_allclose(back.positions, picks.positions, atol=7.5e-3)
+    np.testing.assert_allclose(back.scores, picks.scores, rtol=1e-6)
+    columns = [column for column in picks.extra if column not in ANGLES]
+    assert set(back.extra) >= set(columns)
+    for column in columns:
+        before, after = (pd.Series(values[column]).astype(str) for values in (picks.extra, back.extra))
+        numbers = [pd.to_numeric(values, errors="coerce").to_numpy(float) for values in (before, after)]
+        if np.isfinite(numbers[0]).all():
+            np.testing.assert_allclose(numbers[1], numbers[0], rtol=1e-5, atol=1e-6, err_msg=column)
+        else:
+            assert after.tolist() == before.tolist()
+    if set(ANGLES) <= set(picks.extra):
+        turned = orientations(picks.extra).inv() * orientations(back.extra)
+        np.testing.assert_allclose(turned.magnitude(), 0, atol=1e-4)
 
 
 def test_every_folder_of_positions_is_looked_at():

@@ -66,25 +66,37 @@ def read(path: Path) -> PickTable:
 
 
 def write(picks: Picks, frames: Mapping[str, Frame], path: Path) -> None:
-    """Write scattered points, an object for each class.
+    """Write scattered points, an object for each class, or in the objects and contours that they were read from.
 
     No ``MINX`` chunk is written: 3dmod then takes the points as they are, in voxels of whatever volume it shows.
     """
+    n = len(picks)
     points = express(picks, frames, Unit.VOXEL, first_voxel=FIRST_VOXEL)
-    classes = carried(picks.extra, CLASS, len(picks), default=1.0)
-    groups = [points[classes == value] for value in np.unique(classes)] or [points]
+    objects = _counted(carried(picks.extra, "imod_object" if "imod_object" in picks.extra else CLASS, n, default=1.0))
+    contours = _counted(carried(picks.extra, "imod_contour", n, default=1.0))
     size = np.minimum(np.maximum(points.max(axis=0, initial=0), 0) + 1, 2**30).astype(int)
+    last = int(objects.max(initial=1))
     header = _MODEL.pack(
-        b"TomoPicker", *size.tolist(), len(groups), 0, 1, 2, 0, 255, 0, 0, 0, 1, 1, 1, 0, 0, -1, 3, 128, 1.0,
-        0, 0, 0, 0, 0,
-    )  # fmt: skip
+        b"TomoPicker", *size.tolist(), last, 0, 1, 2, 0, 255, 0, 0, 0, 1, 1, 1, 0, 0, -1, 3, 128, 1.0, 0, 0, 0, 0, 0
+    )
     parts = [_ID, header]
-    for number, group in enumerate(groups):
-        colour = _COLOURS[number % len(_COLOURS)]
-        parts += [b"OBJT", _OBJECT.pack(b"", 1, _SCATTERED, 0, 1, *colour, 5, 1, 3, 1, 1, 0, 0, 0, 0, 0, 0)]
-        parts += [b"CONT", _CONTOUR.pack(len(group), 0, 0, 0), group.astype(">f4").tobytes()]
+    for number in range(1, last + 1):
+        inside = objects == number
+        last_contour = int(contours[inside].max(initial=0))
+        colour = _COLOURS[number % len(_COLOURS) - 1]
+        parts += [b"OBJT", _OBJECT.pack(b"", last_contour, _SCATTERED, 0, 1, *colour, 5, 1, 3, 1, 1, 0, 0, 0, 0, 0, 0)]
+        for contour in range(1, last_contour + 1):
+            group = points[inside & (contours == contour)]
+            parts += [b"CONT", _CONTOUR.pack(len(group), 0, 0, 0), group.astype(">f4").tobytes()]
     with atomic_path(path) as temporary:
         temporary.write_bytes(b"".join([*parts, b"IEOF"]))
+
+
+def _counted(labels: np.ndarray) -> np.ndarray:
+    """Keep labels that number objects as they stand, from 1 to a few hundred; count others from 1."""
+    if len(labels) and ((labels < 1) | (labels > 500) | (labels % 1 != 0)).any():
+        return np.unique(labels, return_inverse=True)[1] + 1
+    return labels.astype(np.int64)
 
 
 def _contours(content: bytes, path: Path) -> Iterator[tuple[int, int, np.ndarray]]:
