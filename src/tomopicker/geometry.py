@@ -9,6 +9,9 @@ Half-pixel choices, all tested on odd sizes:
 - ``PIXEL`` of size p and voxels of size v share that zero, so voxel = pixel · p / v. RELION scales so too and ignores
   the (b - 1) / 2 pixels by which the centre of a voxel binned b times lies off the centre of its first pixel.
 - ``CENTRED_ANGSTROM`` is measured from size / 2 (a fraction for odd sizes), as RELION 5's C++ code has it.
+- ``MIDDLE_ANGSTROM`` is measured from the voxel size // 2 (whole, of the tomogram itself), as EMAN2's boxer has it.
+- A file that calls the centre of the first voxel something else than (0, 0, 0) says so in ``first_voxel``: MATLAB's
+  tools count from 1, IMOD puts 0 at a voxel's corner in x and y.
 """
 
 from collections.abc import Mapping
@@ -30,6 +33,7 @@ class Unit(Enum):
     PIXEL = "pixels of a stated size"
     ANGSTROM = "Å from the centre of the first voxel"
     CENTRED_ANGSTROM = "Å from the centre of the tomogram"
+    MIDDLE_ANGSTROM = "Å from the middle voxel of the tomogram"
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,11 @@ class Frame:
             return np.asarray([self.unbinned_size], dtype=np.float64) / 2 * self.unbinned_pixel_size
         return np.asarray([self.shape[::-1]], dtype=np.float64) / 2 * self.voxel_size
 
+    @property
+    def middle(self) -> Positions:
+        """EMAN2's centre, the voxel size // 2, as one row (x, y, z) in Å."""
+        return np.asarray([[n // 2 for n in self.shape[::-1]]], dtype=np.float64) * self.voxel_size
+
 
 @dataclass(frozen=True)
 class PickTable:
@@ -76,13 +85,16 @@ class PickTable:
     scores : array of float, shape (n,)
         NaN where the file has none.
     pixel_size : array of float, shape (n,), optional
-        Å per pixel, with `Unit.PIXEL`; NaN where the file does not say (the tomogram's voxel is then meant).
+        Å per pixel, with `Unit.PIXEL`; NaN where the file does not say: the pixel of the tilt series is then meant
+        where the frame knows it, else the tomogram's voxel.
     extra : DataFrame
         Every other column of the file, n rows.
     frames : mapping
         Frames that the file itself states, by tomogram name (a RELION 5 project does).
     source : str
         The file, for messages.
+    first_voxel : tuple of float
+        The coordinates (x, y, z) that the file gives to the centre of the first voxel; with voxels and pixels only.
     """
 
     coordinates: Positions
@@ -93,6 +105,7 @@ class PickTable:
     extra: pd.DataFrame = field(default_factory=pd.DataFrame)
     frames: Mapping[str, Frame] = field(default_factory=dict)
     source: str = "picks"
+    first_voxel: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     def __len__(self) -> int:
         return len(self.coordinates)
@@ -141,6 +154,8 @@ def locate(table: PickTable, frames: Mapping[str, Frame]) -> Picks:
         If a row's tomogram is not among the frames.
     """
     positions = np.array(table.coordinates, dtype=np.float64)
+    if table.unit in {Unit.VOXEL, Unit.PIXEL}:
+        positions -= np.asarray(table.first_voxel)
     for name in dict.fromkeys(table.tomograms.tolist()):
         if name not in frames:
             raise TomoPickerError(f"{table.source}: the size of tomogram '{name}' is needed; give its file")
@@ -150,13 +165,22 @@ def locate(table: PickTable, frames: Mapping[str, Frame]) -> Picks:
             positions[rows] *= frames[name].voxel_size
         elif table.unit is Unit.PIXEL:
             sizes = np.full(len(table), np.nan) if table.pixel_size is None else table.pixel_size
-            positions[rows] *= np.where(np.isnan(sizes[rows]), frames[name].voxel_size, sizes[rows])[:, None]
+            pixel = frame.unbinned_pixel_size or frames[name].voxel_size
+            positions[rows] *= np.where(np.isnan(sizes[rows]), pixel, sizes[rows])[:, None]
         elif table.unit is Unit.CENTRED_ANGSTROM:
             positions[rows] += frame.centre
+        elif table.unit is Unit.MIDDLE_ANGSTROM:
+            positions[rows] += frames[name].middle
     return Picks(positions, table.tomograms, table.scores, table.extra)
 
 
-def express(picks: Picks, frames: Mapping[str, Frame], unit: Unit, pixel_size: float | None = None) -> Positions:
+def express(
+    picks: Picks,
+    frames: Mapping[str, Frame],
+    unit: Unit,
+    pixel_size: float | None = None,
+    first_voxel: tuple[float, float, float] = (0.0, 0.0, 0.0),
+) -> Positions:
     """Turn positions in Å into the coordinates a file states; the inverse of `locate`.
 
     Parameters
@@ -169,6 +193,8 @@ def express(picks: Picks, frames: Mapping[str, Frame], unit: Unit, pixel_size: f
         What the coordinates are to count.
     pixel_size : float, optional
         Å per pixel for `Unit.PIXEL`; the tomogram's unbinned pixel, or its voxel, if left out.
+    first_voxel : tuple of float
+        What the file calls the centre of the first voxel, (x, y, z); with voxels and pixels only.
 
     Returns
     -------
@@ -185,7 +211,19 @@ def express(picks: Picks, frames: Mapping[str, Frame], unit: Unit, pixel_size: f
             coordinates[rows] /= pixel_size or frame.unbinned_pixel_size or frame.voxel_size
         elif unit is Unit.CENTRED_ANGSTROM:
             coordinates[rows] -= frame.centre
+        elif unit is Unit.MIDDLE_ANGSTROM:
+            coordinates[rows] -= frame.middle
+    if unit in {Unit.VOXEL, Unit.PIXEL}:
+        coordinates += np.asarray(first_voxel)
     return coordinates
+
+
+def shifted(picks: Picks, frames: Mapping[str, Frame], voxels: tuple[float, float, float]) -> Picks:
+    """Move every pick by (x, y, z) in voxels of its tomogram."""
+    if not any(voxels):
+        return picks
+    size = np.array([frames[name].voxel_size for name in picks.tomograms], dtype=np.float64)
+    return replace(picks, positions=picks.positions + size[:, None] * np.asarray(voxels))
 
 
 def outside(voxels: Positions, shape: Shape) -> np.ndarray:

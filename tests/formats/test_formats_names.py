@@ -4,7 +4,7 @@ import pytest
 
 from tomopicker.errors import TomoPickerError
 from tomopicker.formats import match_name
-from tomopicker.formats.names import contained
+from tomopicker.formats.names import contained, renamed, without_rec
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,8 @@ from tomopicker.formats.names import contained
         "C:\\data\\TS_01.rec",
         "TS_01.mrc_15.00Apx.mrc",
         "TS_01.mrc.gz",
+        "tomograms/TS_01__bin4.hdf",
+        "TS_01__bin4_wedgefill.hdf",
     ],
 )
 def test_decoration_is_seen_through(name):
@@ -64,3 +66,18 @@ def test_contained_names():
     assert contained("TS_01_and_TS_02.csv", names) == ["TS_01", "TS_02"]
     assert contained("TS_01_and_TS_0.csv", names) == ["TS_01", "TS_0"]
     assert contained("TS_03_particles.csv", ["rec_TS_03.mrc"]) == ["rec_TS_03.mrc"]
+    assert contained("TS_03_info.json", ["TS_03__bin4", "TS_04__bin4"]) == ["TS_03__bin4"]
+
+
+def test_a_bare_number_means_the_name_that_ends_in_it():
+    assert match_name("7", ["TS_07", "TS_17", "7_a"]) == "TS_07"
+    assert match_name("7", ["TS_07", "7"]) == "7"
+    with pytest.raises(TomoPickerError, match="may mean any"):
+        match_name("7", ["TS_07", "Position_7"])
+    with pytest.raises(TomoPickerError, match="no tomogram is called '70'"):
+        match_name("70", ["TS_07", "TS_7"])
+
+
+def test_names_are_not_shortened_into_one():
+    assert renamed(["rec_A", "B"], without_rec) == {"rec_A": "A", "B": "B"}
+    assert renamed(["rec_A", "A"], without_rec) == {"rec_A": "rec_A", "A": "A"}

@@ -7,7 +7,6 @@ import pytest
 
 from tomopicker.errors import TomoPickerError
 from tomopicker.formats import read_frames, read_picks, read_table, write_relion5_import_list
-from tomopicker.formats.star_picks import relion_matrices
 from tomopicker.geometry import Frame, Unit
 
 FRAME = Frame((50, 60, 70), 10.0)
@@ -71,13 +70,6 @@ def test_relion5_origin_is_turned_by_the_subtomogram_angles(star):
     tilted = star(loop("particles", f"{columns} {angles}", "TS_01 100 100 100 1 2 3 0 90 0"))
     # That of tilt = 90 degrees takes (x, y, z) to (-z, y, x).
     np.testing.assert_allclose(read_table(tilted).coordinates, [[103, 98, 99]], atol=1e-9)
-
-
-def test_relion_matrices_are_rotations():
-    angles = np.random.default_rng(0).uniform(-180, 180, (20, 3))
-    matrices = relion_matrices(angles)
-    np.testing.assert_allclose(matrices @ matrices.transpose(0, 2, 1), np.tile(np.eye(3), (20, 1, 1)), atol=1e-12)
-    np.testing.assert_allclose(np.linalg.det(matrices), 1)
 
 
 def test_relion4_counts_unbinned_pixels_of_each_optics_group(star):

@@ -1,6 +1,7 @@
 """What geometry positions refer to: from tomograms, a RELION project, the record of picks, or flags; never guessed."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from tomopicker.cli.inputs import open_tomograms
@@ -12,6 +13,9 @@ from tomopicker.types import Shape
 
 UNKNOWN_SIZE: Shape = (10**9, 10**9, 10**9)
 """Of a tomogram whose size nothing asks for: no position lies outside."""
+
+
+_SCALED = (Unit.CENTRED_ANGSTROM, Unit.MIDDLE_ANGSTROM, Unit.ANGSTROM, Unit.PIXEL)
 
 
 def stated_frames(tomograms: Sequence[Path], voxel_size: float | None, reporter: Reporter) -> dict[str, Frame]:
@@ -62,15 +66,16 @@ def check_known(
     UsageError
         Naming the flag that gives what is missing.
     """
-    units = {table.unit for table in tables}
+    units = {table.unit for table in tables if len(table)}
     sources = {table.unit: table.source for table in tables}
     for_shape = also_shape
-    if Unit.CENTRED_ANGSTROM in units:
-        for_shape = f"{sources[Unit.CENTRED_ANGSTROM]}: counts Å from the centre of the tomogram"
+    for unit in (Unit.CENTRED_ANGSTROM, Unit.MIDDLE_ANGSTROM):
+        if unit in units:
+            for_shape = f"{sources[unit]}: counts {unit.value}"
     if for_shape and shape_xyz is None:
         flags = "--tomograms (its files or tomograms.star)" + (", or --shape X,Y,Z" if has_shape_flag else "")
         raise UsageError(f"{for_shape}, whose size is not known; give {flags}")
-    scaled = next((unit for unit in (Unit.CENTRED_ANGSTROM, Unit.ANGSTROM, Unit.PIXEL) if unit in units), None)
+    scaled = next((unit for unit in _SCALED if unit in units), None)
     for_size = also_voxel_size
     if scaled is not None:
         for_size = f"{sources[scaled]}: counts {scaled.value}"
@@ -83,5 +88,26 @@ def named_tables(tables: Sequence[PickTable]) -> list[str]:
     names: dict[str, None] = {}
     for table in tables:
         for name in table.tomograms.tolist():
-            names.setdefault(name or Path(table.source).stem)
+            names.setdefault(name or Path(table.source.removesuffix("_info.json")).stem)
     return list(names)
+
+
+def with_bin_factor(frames: Mapping[str, Frame], factor: float) -> dict[str, Frame]:
+    """Say that the tomograms are binned so many times from their tilt series.
+
+    Raises
+    ------
+    UsageError
+        If a project file states another binning.
+    """
+    binned = {}
+    for name, frame in frames.items():
+        stated = frame.voxel_size / frame.unbinned_pixel_size if frame.unbinned_pixel_size else factor
+        if abs(stated / factor - 1) > 0.01:
+            raise UsageError(f"--bin-factor {factor:g}: '{name}' is binned {stated:g} times; leave the flag out")
+        x, y, z = (n * factor for n in frame.shape[::-1])
+        known = frame.unbinned_pixel_size is not None
+        binned[name] = (
+            frame if known else replace(frame, unbinned_size=(x, y, z), unbinned_pixel_size=frame.voxel_size / factor)
+        )
+    return binned

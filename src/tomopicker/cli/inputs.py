@@ -58,6 +58,8 @@ def read_picks(
     counted: Counted = AS_STATED,
     *,
     ignore_unknown: bool = False,
+    format: str | None = None,
+    shift: tuple[float, float, float] = (0.0, 0.0, 0.0),
 ) -> "Picks":
     """Read picks of the tomograms at hand; whatever is left out is said as a warning."""
     from tomopicker import formats
@@ -70,6 +72,8 @@ def read_picks(
             unit=unit_named(counted.unit),
             pixel_size=counted.pixel_size,
             ignore_unknown=ignore_unknown,
+            format=format,
+            shift=shift,
         )
     for warning in caught:
         if issubclass(warning.category, UserWarning):
@@ -89,11 +93,29 @@ def split_by_kind(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
 
     A shell turns ``--picks clicks/*.csv`` into one option and then bare names: those are picks too.
     """
-    from tomopicker.formats.registry import FORMATS
+    from tomopicker.formats.catalogue import FORMATS
 
     suffixes = {suffix for entry in FORMATS if entry.kind == "picks" for suffix in entry.suffixes}
     picks = [path for path in paths if path.suffix.lower() in suffixes and not path.is_dir()]
     return [path for path in paths if path not in picks], picks
+
+
+def pick_files(path: Path) -> list[Path]:
+    """List the files of picks that a path means: itself, or those of a folder, by their suffix and sorted.
+
+    Raises
+    ------
+    TomoPickerError
+        If a folder has none.
+    """
+    if not path.is_dir():
+        return [path]
+    _, found = split_by_kind(sorted(file for file in path.iterdir() if not file.name.startswith(".")))
+    if not found:
+        raise TomoPickerError(
+            f"{path}: no file of picks in this folder; 'tomopicker formats picks' lists their suffixes"
+        )
+    return found
 
 
 def check_writable(folder: Path, flag: str = "--output") -> None:

@@ -1,19 +1,20 @@
-"""Files in and out: the only place that knows a layout. See `registry` for the list of formats."""
+"""Files in and out: the only place that knows a layout. See `catalogue` for the list of formats."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from tomopicker.formats.catalogue import FORMATS
     from tomopicker.formats.mrc import write_mrc
     from tomopicker.formats.names import match_name, tomogram_name
     from tomopicker.formats.read import read_picks, read_table
-    from tomopicker.formats.registry import FORMATS
-    from tomopicker.formats.relion_project import read_frames, write_relion5_import_list
+    from tomopicker.formats.relion_project import read_frames, write_optimisation_set, write_relion5_import_list
     from tomopicker.formats.volumes import open_tomogram, volume_files
-    from tomopicker.formats.write import write_picks
+    from tomopicker.formats.write import files_in, write_picks
 
 __all__ = [
     "FORMATS",
+    "files_in",
     "match_name",
     "open_tomogram",
     "read_frames",
@@ -22,12 +23,14 @@ __all__ = [
     "tomogram_name",
     "volume_files",
     "write_mrc",
+    "write_optimisation_set",
     "write_picks",
     "write_relion5_import_list",
 ]
 
 _HOMES = {
-    "FORMATS": "registry",
+    "FORMATS": "catalogue",
+    "files_in": "write",
     "match_name": "names",
     "open_tomogram": "volumes",
     "read_frames": "relion_project",
@@ -36,6 +39,7 @@ _HOMES = {
     "tomogram_name": "names",
     "volume_files": "volumes",
     "write_mrc": "mrc",
+    "write_optimisation_set": "relion_project",
     "write_picks": "write",
     "write_relion5_import_list": "relion_project",
 }

@@ -68,8 +68,10 @@ def numbers(
         Naming the first row that is not a number.
     """
     try:
-        return np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError):
+        whole = np.asarray(values, dtype=np.float64)
+        if whole.ndim == 1:
+            return whole
+    except (TypeError, ValueError, OverflowError):
         pass
     out = np.empty(len(values), dtype=np.float64)
     for i, value in enumerate(values):
@@ -153,3 +155,11 @@ def joined(tables: Sequence[PickTable], source: str) -> PickTable:
         {name: frame for table in tables for name, frame in table.frames.items()},
         source,
     )
+
+
+def carried(extra: pd.DataFrame, name: str, n: int, default: float = 0.0) -> Scores:
+    """Take a column of numbers that came with n picks; the default where there is none, or a value is no number."""
+    if name not in extra:
+        return np.full(n, default)
+    values = pd.to_numeric(extra[name], errors="coerce").to_numpy(np.float64)
+    return np.where(np.isfinite(values), values, default)

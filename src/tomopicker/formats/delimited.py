@@ -51,6 +51,17 @@ def read(path: Path) -> PickTable:
     TomoPickerError
         Missing or ambiguous columns (those found are listed), a field that is no number (its line is named), no rows.
     """
+    return read_columns(path, {})
+
+
+def read_columns(path: Path, headers: Mapping[int, Sequence[str]]) -> PickTable:
+    """Read text columns, a file without a header named by its number of columns, as `headers` says.
+
+    Raises
+    ------
+    TomoPickerError
+        As `read`.
+    """
     source = str(path)
     numbered, comments = _content_lines(read_text(path))
     if not numbered:
@@ -68,7 +79,7 @@ def read(path: Path) -> PickTable:
                 f"{source}: {row} has {len(fields)} columns where {width} are expected; mend the file"
             )
     if header is None:
-        header = _guess_header(body, source)
+        header = list(headers[width]) if width in headers else _guess_header(body, source)
     return _as_table(header, body, rows, source)
 
 

@@ -5,14 +5,16 @@ Tools add folders, prefixes and suffixes to one and the same name (``rec_TS_01.m
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from tomopicker.errors import TomoPickerError
 
 VOLUME_SUFFIXES = (".mrc", ".rec", ".map", ".st", ".mrcs")
 COMPRESSION_SUFFIXES = (".gz", ".bz2")
-_ENDING = re.compile(r"(\.(mrcs?|rec|map|st|tomostar|gz|bz2|star|hdf|em|zarr)|_\d+(\.\d+)?apx)$", re.IGNORECASE)
+_ENDING = re.compile(
+    r"(\.(mrcs?|rec|map|st|tomostar|gz|bz2|star|hdf|em|zarr)|_\d+(\.\d+)?apx|__bin\d+\w*)$", re.IGNORECASE
+)
 
 
 def tomogram_name(path: Path) -> str:
@@ -54,11 +56,17 @@ def match_name(name: str, candidates: Iterable[str], source: str = "picks") -> s
 
 
 def matches(name: str, candidates: Sequence[str]) -> list[str]:
-    """List the candidates a name may mean: equal ones, else equal without decoration, else whatever the case."""
+    """List the candidates a name may mean: equal ones, else equal without decoration, else whatever the case.
+
+    A bare number, as motive lists have, means the names that end in it.
+    """
     for key in (str, cleaned, lambda text: cleaned(text).lower()):
         found = [candidate for candidate in candidates if key(candidate) == key(name)]
         if found:
             return found
+    if name.isdigit() and len(name) < 10:
+        ends = {candidate: re.search(r"(\d{1,9})$", cleaned(candidate)) for candidate in candidates}
+        return [candidate for candidate, end in ends.items() if end and int(end.group(1)) == int(name)]
     return []
 
 
@@ -78,11 +86,22 @@ def _stands_in(word: str, text: str) -> bool:
 
 
 def cleaned(name: str) -> str:
-    """Strip folders, the prefix ``rec_``, suffixes of files and ``_13.48Apx`` from a name."""
+    """Strip folders, the prefix ``rec_``, suffixes of files, ``_13.48Apx`` and EMAN2's ``__bin4`` from a name."""
     text = name.strip().replace("\\", "/").rstrip("/").rpartition("/")[2]
     while (shorter := _ENDING.sub("", text)) and shorter != text:
         text = shorter
-    return text[4:] if text.lower().startswith("rec_") and len(text) > 4 else text
+    return without_rec(text)
+
+
+def without_rec(name: str) -> str:
+    """Strip the prefix ``rec_`` that RELION 5 puts before the name of a tomogram when it names the tomogram's file."""
+    return name[4:] if name.lower().startswith("rec_") and len(name) > 4 else name
+
+
+def renamed(names: Iterable[str], rule: Callable[[str], str]) -> dict[str, str]:
+    """Rename tomograms as a program calls them, by a rule; all keep their names if two would become one."""
+    new = {name: rule(name) for name in names}
+    return new if len(set(new.values())) == len(new) else {name: name for name in new}
 
 
 def listing(names: Sequence[str], most: int = 8) -> str:

@@ -1,5 +1,6 @@
 """Reading picks of any format, and finding out which tomogram each belongs to and whether it lies in it."""
 
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -8,20 +9,22 @@ from pathlib import Path
 import numpy as np
 
 from tomopicker.errors import TomoPickerError
-from tomopicker.formats.names import contained, listing, match_name, matches
-from tomopicker.formats.registry import head_of, reader_of
-from tomopicker.geometry import Frame, PickTable, Unit, angstrom_to_voxels, locate, outside
+from tomopicker.formats.names import cleaned, contained, listing, match_name, matches
+from tomopicker.formats.registry import for_input, head_of, reader_of
+from tomopicker.geometry import Frame, PickTable, Unit, angstrom_to_voxels, locate, outside, shifted
 from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
 
 
-def read_table(path: Path | str) -> PickTable:
-    """Read positions as a file states them, its format told by its content and suffix.
+def read_table(path: Path | str, format: str | None = None) -> PickTable:
+    """Read positions as a file states them, its format told by its content and suffix unless it is named.
 
     Parameters
     ----------
     path : Path
-        STAR (RELION 3 to 5, Warp, napari-tomoslice), an optimisation set or import list, or text columns.
+        Any format of `catalogue.FORMATS`.
+    format : str, optional
+        Its name; what is told by content (the kinds of STAR, say) stays told by content.
 
     Returns
     -------
@@ -34,7 +37,8 @@ def read_table(path: Path | str) -> PickTable:
         One line naming the file: missing, binary, no picks, missing columns (those found are listed), bad numbers.
     """
     path = Path(path)
-    module = reader_of("picks", path, head_of(path))
+    head = head_of(path)
+    module = reader_of("picks", path, head) if format is None else for_input(format)
     if module is None:
         raise TomoPickerError(f"{path}: it is not a text file; give a STAR file or text columns (x,y,z)")
     table: PickTable = module.read(path)
@@ -48,6 +52,8 @@ def read_picks(
     unit: Unit | None = None,
     pixel_size: float | None = None,
     ignore_unknown: bool = False,
+    format: str | None = None,
+    shift: tuple[float, float, float] = (0.0, 0.0, 0.0),
 ) -> Picks:
     """Read picks and place them in their tomograms.
 
@@ -63,6 +69,10 @@ def read_picks(
         Å per pixel of the coordinates, where a file counts pixels or voxels (``--picks-pixel-size``).
     ignore_unknown : bool
         Leave out picks of tomograms that were not given, with a warning, instead of failing.
+    format : str, optional
+        The format of the files; told by their content if left out.
+    shift : tuple of float
+        (x, y, z) in voxels, added to every position: for files that count from elsewhere than their format does.
 
     Returns
     -------
@@ -83,10 +93,10 @@ def read_picks(
     for path in listed:
         if path in projects:
             continue
-        table = _with_unit(read_table(path), unit, pixel_size)
+        table = _with_unit(read_table(path, format), unit, pixel_size)
         table = replace(table, frames={**stated, **table.frames})
         table = _resolve(table, list(frames), path, ignore_unknown)
-        picks = locate(table, frames)
+        picks = shifted(locate(table, frames), frames, shift)
         _check_inside(table, picks, frames)
         parts.append(picks)
     picks = Picks.concatenate(parts)
@@ -127,6 +137,8 @@ def _resolve(table: PickTable, candidates: list[str], path: Path, ignore_unknown
     for name in dict.fromkeys(table.tomograms.tolist()):
         if not name:
             meant[name] = _from_file_name(path, candidates)
+        elif name.isdigit() and not matches(name, candidates) and len(set(table.tomograms)) == 1:
+            meant[name] = _from_number(name, path, candidates)
         elif ignore_unknown and not matches(name, candidates):
             meant[name] = None
         else:
@@ -157,6 +169,18 @@ def _from_file_name(path: Path, candidates: list[str]) -> str:
         return candidates[0]
     remedy = "add a column 'tomogram', or name the file after its tomogram"
     raise TomoPickerError(f"{path}: which tomogram these picks are of is not said ({listing(candidates)}); {remedy}")
+
+
+def _from_number(number: str, path: Path, candidates: list[str]) -> str:
+    """Tell the one tomogram a file numbers: by the file's name or the only one there is, unless numbered itself."""
+    try:
+        found = _from_file_name(path, candidates)
+    except TomoPickerError:
+        found = ""
+    if not found or re.search(r"\d", cleaned(found)):
+        remedy = f"write a list {path.stem}.doc beside it, 'number name' in each line"
+        raise TomoPickerError(f"{path}: which of {listing(candidates)} is tomogram {number} is not said; {remedy}")
+    return found
 
 
 def _check_inside(table: PickTable, picks: Picks, frames: Mapping[str, Frame]) -> None:

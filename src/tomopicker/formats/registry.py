@@ -1,12 +1,10 @@
-"""The list of file formats: what each holds, who reads and writes it, in which unit and from which origin.
+"""Finding the module for a file by its format's name, its content or its suffix; `catalogue` lists the formats.
 
-A new format is one module and one row here. A module that reads picks has ``recognises(path, head) -> bool`` and
-``read(path) -> PickTable``; one that writes them has ``write(picks, frames, path)``; one that opens tomograms has
-``recognises(path, head) -> bool`` and ``open_volume(path, voxel_size=…, invert=…) -> Tomogram``. Modules are imported
-when first used.
+A module that reads picks has ``recognises(path, head) -> bool`` and ``read(path) -> PickTable``; one that writes them
+has ``write(picks, frames, path)``; one that opens tomograms has ``recognises(path, head) -> bool`` and
+``open_volume(path, voxel_size=…, invert=…) -> Tomogram``. Modules are imported when first used.
 """
 
-from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -14,103 +12,11 @@ from types import ModuleType
 from typing import Literal
 
 from tomopicker.errors import TomoPickerError, UsageError
+from tomopicker.formats.catalogue import BY_SUFFIX, FORMATS, Format
+
+__all__ = ["FORMATS", "Format", "for_input", "for_output", "head_of", "module_of", "named", "reader_of"]
 
 HEAD_BYTES = 65536
-
-
-@dataclass(frozen=True)
-class Format:
-    """One row of the registry.
-
-    Parameters
-    ----------
-    name : str
-        The word a user gives (``--format relion5``).
-    kind : "volume" or "picks"
-        What it holds.
-    suffixes : tuple of str
-        Lower case, with the dot; the first is the one written.
-    title : str
-        What it is, for the list of formats.
-    reader, writer : str, optional
-        Modules of this package; None where it is not read or not written.
-    unit, origin, score : str
-        The unit of its coordinates, where they start, and where the score stands, in words.
-    """
-
-    name: str
-    kind: Literal["volume", "picks"]
-    suffixes: tuple[str, ...]
-    title: str
-    reader: str | None
-    writer: str | None
-    unit: str
-    origin: str = "centre of the first voxel"
-    score: str = "none"
-
-
-FORMATS: tuple[Format, ...] = (
-    Format(
-        "mrc",
-        "volume",
-        (".mrc", ".rec", ".map", ".st", ".mrcs"),
-        "MRC 2014, IMOD and older; gzip or bzip2",
-        "mrc",
-        "mrc",
-        "Å in the header",
-    ),
-    Format(
-        "relion5",
-        "picks",
-        (".star",),
-        "RELION 5 particles, optimisation set, import list",
-        "star_picks",
-        "relion5",
-        "Å",
-        "centre of the tomogram, size / 2",
-        "rlnAutopickFigureOfMerit",
-    ),
-    Format(
-        "relion4",
-        "picks",
-        (".star",),
-        "RELION 4 particles",
-        "star_picks",
-        "relion4",
-        "pixels of the tilt series",
-        score="rlnAutopickFigureOfMerit",
-    ),
-    Format(
-        "relion3",
-        "picks",
-        (".star",),
-        "RELION 3 particles, one block",
-        "star_picks",
-        "relion3",
-        "pixels of rlnPixelSize",
-        score="rlnAutopickFigureOfMerit",
-    ),
-    Format(
-        "warp",
-        "picks",
-        (".star",),
-        "Warp and M particles, <series>.tomostar",
-        "star_picks",
-        "warp",
-        "pixels of rlnPixelSize",
-        score="rlnAutopickFigureOfMerit",
-    ),
-    Format(
-        "csv",
-        "picks",
-        (".csv", ".txt", ".tsv", ".coords"),
-        "text columns, with or without a header",
-        "delimited",
-        "delimited",
-        "voxels, or Å where the header says so",
-        score="column score",
-    ),
-)
 
 
 def named(name: str) -> Format:
@@ -125,11 +31,11 @@ def named(name: str) -> Format:
         if entry.name == name.lower():
             return entry
     known = ", ".join(entry.name for entry in FORMATS if entry.writer and entry.kind == "picks")
-    raise UsageError(f"no format is called '{name}'; choose --format from {known}")
+    raise UsageError(f"no format is called '{name}'; choose from {known}")
 
 
 def for_output(path: Path, name: str | None = None) -> Format:
-    """Choose the format to write picks in: the one named, else the first that has its suffix (RELION 5 for .star).
+    """Choose the format to write picks in: the one named, else the one its suffix says (RELION 5 for .star).
 
     Raises
     ------
@@ -137,14 +43,29 @@ def for_output(path: Path, name: str | None = None) -> Format:
         If the format is unknown, holds no picks or cannot be written.
     """
     if name is None:
-        fits = [entry for entry in FORMATS if entry.kind == "picks" and path.suffix.lower() in entry.suffixes]
+        suffix = path.suffix.lower()
+        fits = [entry for entry in FORMATS if entry.kind == "picks" and entry.writer and suffix in entry.suffixes]
         if not fits:
             raise UsageError(f"{path}: '{path.suffix}' says no format of picks; name one with --format")
-        return fits[0]
+        return named(BY_SUFFIX[suffix]) if suffix in BY_SUFFIX else fits[0]
     entry = named(name)
     if entry.kind != "picks" or entry.writer is None:
         raise UsageError(f"{path}: picks cannot be written as '{name}'; choose another --format")
     return entry
+
+
+def for_input(name: str) -> ModuleType:
+    """Import the module that reads the format a user named.
+
+    Raises
+    ------
+    UsageError
+        If there is none, or it is not read as picks.
+    """
+    entry = named(name)
+    if entry.kind != "picks" or entry.reader is None:
+        raise UsageError(f"picks cannot be read as '{name}'; choose another --from, or leave it out")
+    return module_of(entry.reader)
 
 
 def reader_of(kind: Literal["volume", "picks"], path: Path, head: bytes) -> ModuleType | None:

@@ -3,7 +3,7 @@
 Unknown angles are left out.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +16,18 @@ from tomopicker.picks import Picks
 
 def write(picks: Picks, frames: Mapping[str, Frame], path: Path) -> None:
     """Write one block with ``rlnMicrographName``, ``rlnCoordinate?``, the voxel size and the score."""
-    write_named(picks, frames, path, suffix="")
+    write_named(picks, frames, path)
 
 
-def write_named(picks: Picks, frames: Mapping[str, Frame], path: Path, suffix: str) -> None:
-    """Write RELION 3 particles, each tomogram's name with a suffix."""
+def write_named(
+    picks: Picks, frames: Mapping[str, Frame], path: Path, *, rule: Callable[[str], str] = str, suffix: str = ""
+) -> None:
+    """Write RELION 3 particles, each tomogram called what a rule makes of its name, and a suffix."""
     size = np.array([frames[name].voxel_size for name in picks.tomograms], dtype=np.float64)
     more = {"rlnMagnification": np.full(len(picks), 10000.0), "rlnDetectorPixelSize": size, "rlnPixelSize": size}
     labels = [f"rlnCoordinate{axis}" for axis in "XYZ"]
     coordinates = express(picks, frames, Unit.VOXEL)
-    particles = particle_columns(picks, path, "rlnMicrographName", labels, coordinates, more=more, suffix=suffix)
+    particles = particle_columns(
+        picks, path, "rlnMicrographName", labels, coordinates, more=more, rule=rule, suffix=suffix
+    )
     write_blocks({"": particles}, path)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from tomopicker.formats.names import without_rec
 from tomopicker.formats.star import write_blocks
 from tomopicker.formats.star_columns import particle_columns
 from tomopicker.geometry import Frame, Unit, express
@@ -32,5 +33,5 @@ def write(picks: Picks, frames: Mapping[str, Frame], path: Path) -> None:
     labels = [f"rlnCoordinate{axis}" for axis in "XYZ"]
     coordinates = express(picks, frames, Unit.PIXEL)
     more = {"rlnOpticsGroup": np.array([groups[pixel[name]] for name in picks.tomograms], dtype=np.int64)}
-    particles = particle_columns(picks, path, "rlnTomoName", labels, coordinates, more=more)
+    particles = particle_columns(picks, path, "rlnTomoName", labels, coordinates, more=more, rule=without_rec)
     write_blocks({"optics": optics, "particles": particles}, path)

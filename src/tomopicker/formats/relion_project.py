@@ -10,6 +10,7 @@ import pandas as pd
 
 from tomopicker.errors import TomoPickerError
 from tomopicker.formats.columns import names, numbers
+from tomopicker.formats.names import renamed, without_rec
 from tomopicker.formats.star import read_blocks, safe_name, write_blocks
 from tomopicker.geometry import Frame
 
@@ -114,16 +115,35 @@ def write_relion5_import_list(entries: Mapping[str, Path], path: Path) -> None:
         If a name cannot stand in a STAR file, or the list cannot be written.
     """
     path = Path(path)
-    for file in entries.values():
-        if any(character.isspace() for character in str(Path(file).absolute())):
-            raise TomoPickerError(
-                f"{path}: RELION cannot follow '{file}', which has a blank in its path; choose another --output"
-            )
+    files = [_followed(file, path) for file in entries.values()]
+    called = renamed(entries, without_rec)
     table = {
-        "rlnTomoName": pd.Series([safe_name(name, path) for name in entries], dtype=object),
-        "rlnTomoImportParticleFile": pd.Series([str(Path(file).absolute()) for file in entries.values()], dtype=object),
+        "rlnTomoName": pd.Series([safe_name(name, path) for name in called.values()], dtype=object),
+        "rlnTomoImportParticleFile": pd.Series(files, dtype=object),
     }
     write_blocks({"particles": pd.DataFrame(table)}, path)
+
+
+def write_optimisation_set(particles: Path, tomograms: Path, path: Path) -> None:
+    """Write the file that RELION 5's jobs take for particles and tomograms together; paths in full, as above.
+
+    Raises
+    ------
+    TomoPickerError
+        If a path has a blank, or the file cannot be written.
+    """
+    files = {"rlnTomoParticlesFile": particles, "rlnTomoTomogramsFile": tomograms}
+    row: dict[str, object] = {column: _followed(file, path) for column, file in files.items()}
+    write_blocks({"": row}, path)
+
+
+def _followed(file: Path, path: Path) -> str:
+    full = str(Path(file).absolute())
+    if any(character.isspace() for character in full):
+        raise TomoPickerError(
+            f"{path}: RELION cannot follow '{file}', which has a blank in its path; choose another --output"
+        )
+    return full
 
 
 def _tomogram_block(blocks: Mapping[str, pd.DataFrame]) -> pd.DataFrame | None:

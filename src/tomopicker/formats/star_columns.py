@@ -1,11 +1,12 @@
 """The columns that every STAR file of particles shares when written: name, coordinates, score, and what came along."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from tomopicker.formats.names import renamed
 from tomopicker.formats.star import safe_name
 from tomopicker.formats.star_picks import (
     CENTRED,
@@ -29,15 +30,20 @@ def particle_columns(
     coordinates: Positions,
     *,
     more: Mapping[str, np.ndarray] | None = None,
+    rule: Callable[[str], str] = str,
     suffix: str = "",
 ) -> pd.DataFrame:
     """Lay out one row a pick: name, coordinates, score (if any is known), `more`, then the other columns of the picks.
 
-    Columns of the picks that would contradict these (stale coordinates, origins, pixel sizes, optics) are left out.
+    Tomograms are called what `rule` makes of their names, and `suffix`. Columns of the picks that would contradict
+    these (stale coordinates, origins, pixel sizes, optics) are left out.
     """
     stale = {*CENTRED, *PIXELS, *PLAIN, *ORIGIN_ANGSTROM, *ORIGIN_PIXELS, *PIXEL_SIZES, SCORE, "rlnOpticsGroup"}
+    called = renamed(picks.tomogram_names, rule)
     columns: dict[str, object] = {
-        name_label: pd.Series([safe_name(name, path) + suffix for name in picks.tomograms], dtype=object)
+        name_label: pd.Series(
+            [safe_name(called[name], path).removesuffix(suffix) + suffix for name in picks.tomograms], dtype=object
+        )
     }
     columns |= dict(zip(labels, coordinates.T, strict=True))
     if not len(picks) or not np.isnan(picks.scores).all():

@@ -6,7 +6,7 @@ What a coordinate counts follows from the columns (RELION's sources, Warp's docu
 - ``rlnCoordinate?`` with ``rlnTomoName``: pixels of the tilt series (RELION 4); of ``rlnImagePixelSize`` if the name
   ends in ``.tomostar``, because WarpTools counts in the pixels it exports.
 - ``rlnCoordinate?`` with ``rlnMicrographName``: pixels of the size the file states, whatever the tomogram's voxel.
-- No stated pixel size: the tomogram's own voxel.
+- No stated pixel size: the tilt series' pixel where a project or ``--bin-factor`` states it, else the tomogram's voxel.
 
 A particle lies at its coordinate minus its origin; RELION turns the origin by the subtomogram's angles first.
 """
@@ -19,6 +19,7 @@ import pandas as pd
 
 from tomopicker.errors import TomoPickerError
 from tomopicker.formats import relion_project
+from tomopicker.formats.angles import SUBTOMOGRAM_ANGLES, checked, from_relion
 from tomopicker.formats.columns import SCORE_COLUMNS, check_coordinates, joined, names, numbers
 from tomopicker.formats.star import read_blocks, recognises
 from tomopicker.geometry import Frame, PickTable, Unit
@@ -32,7 +33,6 @@ PLAIN = ["x", "y", "z"]
 SCORES = ("rlnautopickfigureofmerit", "rlnlccmax", *SCORE_COLUMNS)
 ORIGIN_ANGSTROM = [f"rlnOrigin{axis}Angst" for axis in "XYZ"]
 ORIGIN_PIXELS = [f"rlnOrigin{axis}" for axis in "XYZ"]
-SUBTOMOGRAM_ANGLES = [f"rlnTomoSubtomogram{angle}" for angle in ("Rot", "Tilt", "Psi")]
 PIXEL_SIZES = [
     "rlnTomoTiltSeriesPixelSize",
     "rlnPixelSize",
@@ -173,8 +173,8 @@ def _origins(
     """State what to subtract, in the unit of the coordinates."""
     turn: Callable[[Positions], Positions] = np.asarray
     if set(SUBTOMOGRAM_ANGLES) <= set(block.columns):
-        angles = _triple(block, SUBTOMOGRAM_ANGLES, source, rows)
-        turn = lambda shifts: np.asarray(np.einsum("nij,nj->ni", relion_matrices(angles), shifts))  # noqa: E731
+        angles = _triple(block, [*SUBTOMOGRAM_ANGLES], source, rows)
+        turn = from_relion(checked(angles, source, rows)).apply
     if set(ORIGIN_ANGSTROM) <= set(block.columns):
         shifts = turn(_triple(block, ORIGIN_ANGSTROM, source, rows))
         if not in_pixels:
@@ -189,17 +189,3 @@ def _origins(
     if in_pixels and set(ORIGIN_PIXELS) <= set(block.columns):
         return turn(_triple(block, ORIGIN_PIXELS, source, rows))
     return np.zeros((len(block), 3))
-
-
-def relion_matrices(angles: Positions) -> np.ndarray:
-    """Build RELION's rotation matrices, n × 3 × 3, from rot, tilt and psi in degrees (ZYZ; Euler_angles2matrix)."""
-    (cr, ct, cp), (sr, st, sp) = np.cos(np.radians(angles)).T, np.sin(np.radians(angles)).T
-    matrices: np.ndarray = np.stack(
-        [
-            np.stack([cp * ct * cr - sp * sr, cp * ct * sr + sp * cr, -cp * st], axis=-1),
-            np.stack([-sp * ct * cr - cp * sr, -sp * ct * sr + cp * cr, sp * st], axis=-1),
-            np.stack([st * cr, st * sr, ct], axis=-1),
-        ],
-        axis=-2,
-    )
-    return matrices

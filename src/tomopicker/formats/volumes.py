@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tomopicker.errors import TomoPickerError
+from tomopicker.formats.catalogue import FORMATS
 from tomopicker.formats.names import COMPRESSION_SUFFIXES, tomogram_name
-from tomopicker.formats.registry import FORMATS, head_of, reader_of
+from tomopicker.formats.registry import head_of, reader_of
 from tomopicker.tomogram import Tomogram
 
 _NOT_TOMOGRAMS = (".st", ".mrcs")

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from tomopicker.formats.names import cleaned
 from tomopicker.formats.relion3 import write_named
 from tomopicker.geometry import Frame
 from tomopicker.picks import Picks
@@ -10,4 +11,4 @@ from tomopicker.picks import Picks
 
 def write(picks: Picks, frames: Mapping[str, Frame], path: Path) -> None:
     """Write voxels of the tomogram, 0 at the centre of the first; give Warp their size as ``--coords_angpix``."""
-    write_named(picks, frames, path, suffix=".tomostar")
+    write_named(picks, frames, path, rule=cleaned, suffix=".tomostar")

@@ -1,10 +1,11 @@
 """Writing picks in any format of the registry."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tomopicker.errors import TomoPickerError
-from tomopicker.formats.registry import for_output, module_of
+from tomopicker.errors import TomoPickerError, UsageError
+from tomopicker.formats.names import cleaned
+from tomopicker.formats.registry import for_output, module_of, named
 from tomopicker.geometry import Frame
 from tomopicker.picks import Picks
 
@@ -21,18 +22,36 @@ def write_picks(picks: Picks, frames: Mapping[str, Frame], path: Path | str, for
     path : Path
         The file.
     format : str, optional
-        ``csv``, ``relion5``, ``relion4``, ``relion3`` or ``warp``; by the suffix if left out (RELION 5 for .star).
+        A name of `catalogue.FORMATS`; by the suffix if left out (RELION 5 for .star).
 
     Raises
     ------
     UsageError
         If the format is unknown.
     TomoPickerError
-        If a tomogram's frame is missing or the file cannot be written.
+        If a tomogram's frame is missing, the file cannot be written, or holds one tomogram and there are several.
     """
     path = Path(path)
     entry = for_output(path, format)
+    if entry.single and len(picks.tomogram_names) > 1:
+        several = f"{entry.name} holds one tomogram a file, and these are picks of {len(picks.tomogram_names)}"
+        raise UsageError(f"{path}: {several}; give a folder, where one file a tomogram is written")
     missing = [name for name in picks.tomogram_names if name not in frames]
     if missing:
         raise TomoPickerError(f"{path}: the size and voxel size of tomogram '{missing[0]}' are needed; give its file")
     module_of(str(entry.writer)).write(picks, frames, path)
+
+
+def files_in(folder: Path, tomograms: Sequence[str], format: str) -> dict[str, Path]:
+    """Say which file of a folder would hold each tomogram's picks.
+
+    Raises
+    ------
+    UsageError
+        If the format is unknown, or two tomograms would share a file.
+    """
+    entry = named(format)
+    files = {name: folder / f"{cleaned(name)}{entry.ending or entry.suffixes[0]}" for name in tomograms}
+    if len(set(files.values())) < len(files):
+        raise UsageError(f"{folder}: two tomograms would share a file; rename one")
+    return files

@@ -1,0 +1,113 @@
+"""Orientations: each tool's Euler angles turned into RELION's, the ones that travel with picks, and back.
+
+Inside the program an orientation stands in the columns ``rlnAngleRot``, ``rlnAngleTilt`` and ``rlnAnglePsi`` of
+`Picks.extra`, in degrees. What they mean is a rotation that takes the reference to the particle as it lies in the
+tomogram; every function here goes through that rotation, as a `scipy.spatial.transform.Rotation` of n elements.
+"""
+
+import warnings
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from scipy.spatial.transform import Rotation
+
+from tomopicker.errors import TomoPickerError
+from tomopicker.types import Positions
+
+ANGLES = ("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi")
+SUBTOMOGRAM_ANGLES = ("rlnTomoSubtomogramRot", "rlnTomoSubtomogramTilt", "rlnTomoSubtomogramPsi")
+CLASS = "rlnClassNumber"
+"""The column that a class travels in."""
+
+
+def from_relion(angles: Positions) -> Rotation:
+    """Rotate by rot, tilt, psi.
+
+    RELION's matrix A (Euler_angles2matrix, src/euler.cpp) is the inverse of the intrinsic turns about z, y and z,
+    and maps the reference onto the particle (ParticleSet::getMatrix4x4: "from particle space to tomogram space").
+    """
+    return Rotation.from_euler("ZYZ", angles, degrees=True).inv()
+
+
+def to_relion(rotations: Rotation) -> Positions:
+    """Give rot, tilt and psi; the inverse of `from_relion`."""
+    return _euler(rotations.inv(), "ZYZ")
+
+
+def from_dynamo(angles: Positions) -> Rotation:
+    """Rotate by tdrot, tilt, narot.
+
+    Dynamo's matrix (dynamo_euler2matrix) is Rz(narot) · Rx(tilt) · Rz(tdrot) and takes the particle to the reference,
+    so it is inverted; dynamo2m's conversion to Warp says the same.
+    """
+    return Rotation.from_euler("zxz", angles, degrees=True).inv()
+
+
+def to_dynamo(rotations: Rotation) -> Positions:
+    """Give tdrot, tilt and narot; the inverse of `from_dynamo`."""
+    return _euler(rotations.inv(), "zxz")
+
+
+def from_tom(angles: Positions) -> Rotation:
+    """Rotate by phi, theta, psi in this order.
+
+    TOM, AV3, STOPGAP and PyTom turn the reference about z by phi, about x by theta and about z by psi, all in the
+    fixed frame (tom_rotate; PyTom calls the three Z1, X and Z2).
+    """
+    return Rotation.from_euler("zxz", angles, degrees=True)
+
+
+def to_tom(rotations: Rotation) -> Positions:
+    """Give phi, theta and psi, in this order; the inverse of `from_tom`."""
+    return _euler(rotations, "zxz")
+
+
+def relion_columns(rotations: Rotation) -> dict[str, np.ndarray]:
+    """Lay rotations out as the three columns that travel with picks."""
+    return dict(zip(ANGLES, to_relion(rotations).T, strict=True))
+
+
+def checked(angles: Positions, source: str, rows: Sequence[str]) -> Positions:
+    """Refuse angles that are NaN or infinite.
+
+    Raises
+    ------
+    TomoPickerError
+        Naming the file and the row.
+    """
+    bad = np.flatnonzero(~np.isfinite(angles).all(axis=1))
+    if len(bad):
+        raise TomoPickerError(f"{source}: {rows[bad[0]]}: an angle is not finite; mend the file")
+    return angles
+
+
+def orientations(extra: pd.DataFrame) -> Rotation | None:
+    """Find the rotations that picks carry; None if they carry none, or one that is no number.
+
+    Where RELION's subtomogram angles are there too, the whole rotation is A_subtomogram · A_particle
+    (ParticleSet::getMatrix3x3).
+    """
+    particle, subtomogram = _triple(extra, ANGLES), _triple(extra, SUBTOMOGRAM_ANGLES)
+    if particle is None and subtomogram is None:
+        return None
+    if subtomogram is None or particle is None:
+        alone = particle if particle is not None else subtomogram
+        return from_relion(np.asarray(alone))
+    return from_relion(subtomogram) * from_relion(particle)
+
+
+def _triple(extra: pd.DataFrame, columns: Sequence[str]) -> Positions | None:
+    if not len(extra) or not set(columns) <= set(extra.columns):
+        return None
+    angles = np.stack([pd.to_numeric(extra[name], errors="coerce").to_numpy(np.float64) for name in columns], axis=1)
+    return angles if np.isfinite(angles).all() else None
+
+
+def _euler(rotations: Rotation, axes: Literal["ZYZ", "zxz"]) -> Positions:
+    with warnings.catch_warnings():
+        # With tilt 0 only the sum of the other two is defined; scipy says so, and gives it to one of them.
+        warnings.simplefilter("ignore", UserWarning)
+        angles = np.asarray(rotations.as_euler(axes, degrees=True), dtype=np.float64).reshape(-1, 3)
+    return angles + 0.0
