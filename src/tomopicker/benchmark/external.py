@@ -19,7 +19,8 @@ def external_picks(folder: Path, data: OpenDataSet) -> dict[str, Picks]:
     Parameters
     ----------
     folder : Path
-        Holds the files, or a folder named after the data set that does. An empty file says that nothing was found.
+        Holds the files, or a folder named after the data set that does. An empty file, or one with a
+        header alone, says that nothing was found.
     data : OpenDataSet
 
     Raises
@@ -44,6 +45,6 @@ def _file_of(name: str, files: list[Path], folder: Path) -> Path:
 
 
 def _read(path: Path, tomogram: Tomogram) -> Picks:
-    if not path.read_bytes().strip():
+    if formats.has_no_picks(path):
         return Picks.of(tomogram.name, np.empty((0, 3)))
     return formats.read_picks(path, {tomogram.name: tomogram.frame})

@@ -114,6 +114,6 @@ def write_candidates(folder: Path, picks: Mapping[str, Picks], data: OpenDataSet
 def read_candidates(folder: Path, data: OpenDataSet, tomogram: str) -> Picks:
     """Read the candidates of one tomogram again."""
     path = folder / f"{tomogram}.csv"
-    if len(path.read_text(encoding="utf-8").splitlines()) < 2:
+    if formats.has_no_picks(path):
         return Picks.of(tomogram, np.empty((0, 3)))
     return formats.read_picks(path, {tomogram: data.tomograms[tomogram].frame})

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tomopicker.formats.mrc import write_mrc
     from tomopicker.formats.names import match_name, tomogram_name
-    from tomopicker.formats.read import read_picks, read_table
+    from tomopicker.formats.read import has_no_picks, read_picks, read_table
     from tomopicker.formats.registry import FORMATS
     from tomopicker.formats.relion_project import read_frames, write_relion5_import_list
     from tomopicker.formats.volumes import open_tomogram, volume_files
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FORMATS",
+    "has_no_picks",
     "match_name",
     "open_tomogram",
     "read_frames",
@@ -28,6 +29,7 @@ __all__ = [
 
 _HOMES = {
     "FORMATS": "registry",
+    "has_no_picks": "read",
     "match_name": "names",
     "open_tomogram": "volumes",
     "read_frames": "relion_project",
