@@ -165,9 +165,9 @@ class Bench:
         key = (run.dataset, run.method.name)
         if self._scored[0] != key:
             found = {}
-            for number, tomogram in enumerate(data.tomograms.values()):
-                self.listener.scored(f"{run.dataset}/{run.method.name}", number, len(data.tomograms))
-                found[tomogram.name] = scored_candidates(tomogram, run.method, self.protocol, data.asked.optics)
+            for name, tomogram in data.tomograms.items():
+                found[name] = scored_candidates(tomogram, run.method, self.protocol, data.asked.optics)
+                self.listener.say(f"{name}: scored, {len(found[name])} candidates.")
             self._scored = key, found
         return self._scored[1]
 
