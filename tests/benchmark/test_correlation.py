@@ -115,6 +115,8 @@ def test_template_matching_finds_a_turned_copy_behind_the_wedge(ribosome):
     place = np.unravel_index(found.argmax(), found.shape)
     assert np.abs(np.array(place) - (11, 15, 14)).max() <= 1
     assert found.max() > 0.8
+    named = match_template(volume, VOXEL, 150 / VOXEL, Template(molecule="ribosome", orientations=120), optics)
+    assert np.corrcoef(named.ravel(), found.ravel())[0, 1] > 0.99
     bright = match_template(-volume, VOXEL, 150 / VOXEL, Template(map=ribosome, orientations=120), optics)
     assert bright.max() < 0.75 * found.max()
 

@@ -27,6 +27,7 @@ WRONG = {
     "one seed twice": ({"seeds": [1, 1]}, "is there twice"),
     "no clicks": ({"clicks": []}, "clicks"),
     "a template without a map": ({"methods": ["template"]}, "the method template needs a map"),
+    "a template of two things": ({"template": {"map": "a.mrc", "molecule": "ribosome"}}, "either a map or a molecule"),
     "truth of no tomogram": ({"dataset": {"truth": "truth.csv"}}, "must hold {tomogram}"),
     "a name that leaves its folder": ({"methods": [{"name": "../x"}]}, "name"),
     "a folder for a network": ({"methods": [{"name": "a", "folder": "x"}]}, "a folder is what an external method has"),
@@ -39,6 +40,7 @@ UNUSABLE = {
     "nothing to test on": ({"dataset": {"exclude": ["TS_2", "TS_3"]}}, "no tomogram is left to test on"),
     "more clicks than particles": ({"clicks": [5, 500]}, "500 clicks cannot be drawn from"),
     "no such map": ({"methods": ["template"], "template": {"map": "no.mrc"}}, "no.mrc: there is no such map"),
+    "no such molecule": ({"template": {"molecule": "virus"}}, "template.molecule virus: there is no such molecule"),
     "no such folder": ({"external": {"cryolo": "nowhere"}}, "nowhere: there is no such folder"),
 }
 

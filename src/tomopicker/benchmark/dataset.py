@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Literal
 
 from tomopicker import formats
-from tomopicker.benchmark.protocol import PLACE, DataSet, Protocol
+from tomopicker.benchmark.protocol import PLACE, DataSet, Protocol, Template
 from tomopicker.errors import UsageError
 from tomopicker.formats.names import listing
 from tomopicker.picks import Picks
+from tomopicker.simulate import builtin_names
 from tomopicker.tomogram import Tomogram
 
 Role = Literal["training", "validation", "test"]
@@ -62,8 +63,8 @@ def open_datasets(protocol: Protocol) -> dict[str, OpenDataSet]:
         One line: a tomogram or its truth is missing or cannot be read, or there are fewer particles than clicks.
     """
     opened = {name: open_dataset(name, asked) for name, asked in protocol.datasets.items()}
-    if protocol.template is not None and not protocol.template.map.is_file():
-        raise UsageError(f"{protocol.template.map}: there is no such map; mend template.map in the protocol")
+    if protocol.template is not None:
+        check_template(protocol.template)
     for folder in protocol.external.values():
         if not folder.is_dir():
             raise UsageError(f"{folder}: there is no such folder; mend --external, or external in the protocol")
@@ -73,6 +74,21 @@ def open_datasets(protocol: Protocol) -> dict[str, OpenDataSet]:
             if asked > there:
                 raise UsageError(f"{data.name}: {asked} clicks cannot be drawn from the {there} particles of {name}")
     return opened
+
+
+def check_template(template: Template) -> None:
+    """Refuse a map or a molecule that is not there.
+
+    Raises
+    ------
+    UsageError
+        One line that names it.
+    """
+    if template.map is not None and not template.map.is_file():
+        raise UsageError(f"{template.map}: there is no such map; mend template.map in the protocol")
+    if template.molecule is not None and template.molecule not in builtin_names():
+        known = ", ".join(builtin_names())
+        raise UsageError(f"template.molecule {template.molecule}: there is no such molecule; use {known}")
 
 
 def open_dataset(name: str, asked: DataSet) -> OpenDataSet:

@@ -50,8 +50,15 @@ class Optics(_Frozen):
 class Template(_Frozen):
     """What template matching looks for."""
 
-    map: Path = Field(description="density map of the particle, MRC, protein positive")
+    map: Path | None = Field(default=None, description="density map of the particle, MRC, protein positive")
+    molecule: str | None = Field(default=None, description="in place of a map: a molecule of 'tomopicker simulate'")
     orientations: Annotated[int, Field(ge=1)] = Field(default=400, description="how many, spread evenly over all")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Template":
+        if (self.map is None) == (self.molecule is None):
+            raise ValueError("give either a map or a molecule")
+        return self
 
 
 class DataSet(_Frozen):
@@ -152,7 +159,9 @@ def make_protocol(content: dict[str, Any], source: str, folder: Path) -> Protoco
         )
         for name, data in protocol.datasets.items()
     }
-    template = protocol.template and protocol.template.model_copy(update={"map": folder / protocol.template.map})
+    template = protocol.template
+    if template is not None and template.map is not None:
+        template = template.model_copy(update={"map": folder / template.map})
     external = {name: folder / path for name, path in protocol.external.items()}
     return protocol.model_copy(update={"datasets": datasets, "template": template, "external": external})
 

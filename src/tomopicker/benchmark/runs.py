@@ -132,11 +132,9 @@ class Bench:
                 for name, each in data.tomograms.items()
             },
         }
-        if run.method.kind == "template" and self.protocol.template is not None:
-            asked["template"] = {
-                "map": self.protocol.template.map.name,
-                "orientations": self.protocol.template.orientations,
-            }
+        template = self.protocol.template
+        if run.method.kind == "template" and template is not None:
+            asked["template"] = template.model_dump(mode="json") | {"map": template.map and template.map.name}
         return asked
 
     def _find(self, run: Run) -> tuple[Found, dict[str, Any]]:

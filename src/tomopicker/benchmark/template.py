@@ -9,7 +9,7 @@ from tomopicker.benchmark.correlation import Cube, ball_mask, normalised_correla
 from tomopicker.benchmark.protocol import Optics, Template
 from tomopicker.benchmark.rotations import spread_rotations
 from tomopicker.simulate.ctf import contrast_transfer
-from tomopicker.simulate.molecules import Molecule, load_molecule
+from tomopicker.simulate.molecules import Molecule, builtin_molecule, load_molecule
 from tomopicker.simulate.resample import paste_rotated
 from tomopicker.types import Volume
 
@@ -35,9 +35,16 @@ def match_template(volume: Volume, voxel_size: float, radius: float, template: T
     Volume
         Normalised cross-correlation, -1 to 1.
     """
-    molecule = load_molecule(template.map, voxel_size)
+    molecule = template_molecule(template, voxel_size)
     mask = ball_mask(radius)
     return normalised_correlation(volume, oriented(molecule, len(mask), template.orientations, optics), mask)
+
+
+def template_molecule(template: Template, voxel_size: float) -> Molecule:
+    """Give what is looked for, at a voxel size in Å."""
+    if template.map is not None:
+        return load_molecule(template.map, voxel_size)
+    return builtin_molecule(template.molecule or "", voxel_size)
 
 
 def oriented(molecule: Molecule, width: int, orientations: int, optics: Optics) -> Iterator[Cube]:
