@@ -210,14 +210,19 @@ def _add_surroundings(
     density: Volume, distance: Volume, slab: np.ndarray, settings: SceneSettings, rng: np.random.Generator
 ) -> None:
     """Add membranes and the crowd in place, in the lamella and in the room that the molecules leave."""
-    room = 1.0 - np.clip(2.5 * density, 0.0, 1.0)
+    room = np.multiply(density, -2.5)
+    np.clip(room, -1.0, 0.0, out=room)
+    room += 1.0
     room *= slab[:, None, None]
     if settings.n_membranes:
         membrane = membrane_density(distance, settings.voxel_size_angstrom)
         # Nothing crosses a molecule: one of a given layout may lie where a membrane would.
         membrane *= room
         density += membrane
-        room *= 1.0 - np.clip(membrane, 0.0, 1.0)
+        np.clip(membrane, 0.0, 1.0, out=membrane)
+        np.subtract(1.0, membrane, out=membrane)
+        room *= membrane
     if settings.crowd_fraction:
         crowd = crowd_density(settings.shape, settings.voxel_size_angstrom, settings.crowd_fraction, rng)
-        density += crowd * room
+        crowd *= room
+        density += crowd
