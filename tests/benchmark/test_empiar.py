@@ -1,4 +1,4 @@
-"""The paper's experiment on a miniature tree of EMPIAR-10988's layout, made by the simulator."""
+"""The command, on the paper's experiment: a miniature tree of EMPIAR-10988's layout, made by the simulator."""
 
 import json
 import shutil
@@ -46,6 +46,21 @@ def test_it_judges_both_halves(empiar, tmp_path, command, monkeypatch):
     assert not any(tomogram == "TS_026" for _, tomogram in names)
     unseen = [row["f1"] for row in rows if row["tomogram"] == "Mean of the unseen" and row["matching"] == "one-to-one"]
     assert max(unseen) > 0.5, "positions and tomograms belong together"
+
+
+def test_tables_alone(mini, tmp_path, command):
+    path, output = mini.write(tmp_path / "p.yaml", clicks=[5, 8]), tmp_path / "out"
+    code, _, err = command(path, "--output", output, "--tables")
+    assert code == 2
+    assert "holds no result of this protocol" in err
+    assert command(path, "--output", output, "--clicks", 5)[0] == 0
+    page = output / "benchmark.html"
+    page.unlink()
+    code, out, _ = command(path, "--output", output, "--tables")
+    assert code == 0
+    assert "1 of 2 runs are done" in out
+    assert page.exists()
+    assert len(list((output / "runs").rglob("result.json"))) == 1
 
 
 def test_lists_beside_the_tomograms_serve_as_well(empiar, tmp_path):

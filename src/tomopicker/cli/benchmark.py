@@ -64,6 +64,9 @@ def command(
         list[int] | None,
         typer.Option(metavar="SEED", min=0, help="Run this seed. May be repeated.", rich_help_panel=CHOICE),
     ] = None,
+    tables: Annotated[
+        bool, typer.Option("--tables", help="Run nothing: only make tables and figures of the results that are there.")
+    ] = False,
     device: Device = None,
 ) -> None:
     """Parse, check all, run, report."""
@@ -75,7 +78,10 @@ def command(
         raise UsageError(f"{output}: is a file; give --output a folder")
     check_writable(output)
     asked = _read(protocol, empiar, external or [], clicks or [], seed or [])
-    _run(asked, output, only or [], dataset or [], clicks or [], seed or [], device)
+    if tables:
+        _report(asked, output)
+    else:
+        _run(asked, output, only or [], dataset or [], clicks or [], seed or [], device)
 
 
 def _read(
@@ -124,3 +130,15 @@ def _run(
         if failed:
             reporter.say(f"{failed} failed; {page} lists them, and repeating the command tries them again.")
             raise typer.Exit(1)
+
+
+def _report(protocol: "Protocol", output: Path) -> None:
+    from tomopicker.benchmark.dataset import open_datasets
+    from tomopicker.benchmark.runs import plan, results_of
+    from tomopicker.report.benchmark import write_report
+
+    done = sum(result.status == "done" for _, result in results_of(protocol, output))
+    if not done:
+        raise UsageError(f"{output}: holds no result of this protocol; leave out --tables to make some")
+    page = write_report(protocol, open_datasets(protocol), output)
+    typer.echo(f"{done} of {len(plan(protocol))} runs are done. Tables and figures: {page}")

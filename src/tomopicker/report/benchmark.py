@@ -111,8 +111,10 @@ def _pictures(
     from_clicks = "" if most is None else f", {most} clicks"
     places = {kind: f"{FIGURES}/{data.name}_{kind}.png" for kind in ("learning", "precision-recall", "scores")}
 
-    learning_curves(rows, shown, output / places["learning"], f"{data.name}: F1 and clicks")
-    pictures = [Picture(places["learning"], "F1 against clicks; bars are standard deviations over seeds.")]
+    pictures = []
+    if len({run.clicks for run, _ in found if run.clicks}) > 1:
+        learning_curves(rows, shown, output / places["learning"], f"{data.name}: F1 and clicks")
+        pictures.append(Picture(places["learning"], "F1 against clicks; bars are standard deviations over seeds."))
     ranked = [each for run, result in runs if (each := _ranked(protocol, data, run, result, output)) is not None]
     if ranked:
         title = f"{data.name}, unseen tomograms{from_clicks}"

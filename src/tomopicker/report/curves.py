@@ -117,7 +117,8 @@ def score_histograms(ranked: Sequence[Ranked], path: Path, title: str) -> None:
         panel.spines[["top", "right"]].set_visible(False)
     for panel in panels[len(ranked) :]:
         panel.set_visible(False)
-    panels[0].legend(frameon=False, fontsize=7)
+    handles, names = panels[0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=len(names), frameon=False, fontsize=8)
     figure.supxlabel("Score", fontsize=9)
     figure.supylabel("Candidates", fontsize=9)
     _save(figure, path)
