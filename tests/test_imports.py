@@ -86,13 +86,25 @@ def test_parts_that_must_not_know_each_other(path):
         assert not {name for name in imports(path) if name.split(".")[0] == "torch"}
     if here not in {"cli", "__main__"}:
         assert "cli" not in known
+    if here == "benchmark":
+        assert not {name for name in imports(path) if name.split(".")[0] in {"matplotlib", "jinja2"}}
     if here in {"formats", "data", "models", "pu"}:
         assert known <= {here, *VALUES}, "these stand on the values alone"
 
 
 @pytest.mark.parametrize(
     "module",
-    ["tomopicker", "tomopicker.formats", "tomopicker.config", "tomopicker.picking.evaluate", "tomopicker.data.patches"],
+    [
+        "tomopicker",
+        "tomopicker.formats",
+        "tomopicker.config",
+        "tomopicker.picking.evaluate",
+        "tomopicker.data.patches",
+        "tomopicker.benchmark.protocol",
+        "tomopicker.benchmark.dataset",
+        "tomopicker.benchmark.empiar",
+        "tomopicker.simulate",
+    ],
 )
 def test_light_imports_leave_torch_alone(module):
     command = f"import sys, {module}; sys.exit('torch' in sys.modules)"

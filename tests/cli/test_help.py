@@ -11,7 +11,9 @@ import pytest
 import tomopicker
 from tomopicker import __version__
 
-COMMANDS = ["train", "pick", "evaluate", "info", "convert", "formats", "demo"]
+COMMANDS = [
+    "train", "pick", "threshold", "evaluate", "info", "convert", "formats", "simulate", "benchmark", "demo",
+]  # fmt: skip
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(tomopicker.__file__).parent.parent), "COLUMNS": "100"}
 
 

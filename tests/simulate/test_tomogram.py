@@ -7,7 +7,7 @@ from tomopicker.simulate import simulate_tomogram
 SHAPE = (48, 96, 96)
 
 
-@pytest.mark.parametrize("preset", ["vpp", "defocus", "easy"])
+@pytest.mark.parametrize("preset", ["vpp", "defocus", "easy", "hard"])
 def test_every_preset_gives_a_volume_with_dark_targets_at_its_truth(preset):
     made = simulate_tomogram(preset, SHAPE, 13.48, seed=4, n_targets=8)
     assert made.volume.shape == SHAPE
@@ -34,7 +34,7 @@ def test_the_same_seed_gives_the_same_tomogram_and_another_a_different_one():
 
 def test_arguments_that_make_no_sense_are_one_line(tmp_path):
     with pytest.raises(TomoPickerError, match="no such preset"):
-        simulate_tomogram("hard", SHAPE, 13.48, 0)
+        simulate_tomogram("moon", SHAPE, 13.48, 0)
     with pytest.raises(TomoPickerError, match="no such molecule"):
         simulate_tomogram("easy", SHAPE, 13.48, 0, target="virus")
     with pytest.raises(TomoPickerError, match="at least 16"):

@@ -78,23 +78,10 @@ def gather(
 
 def _read_or_none(files: Sequence[Path], frames: Mapping[str, Frame], reporter: Reporter, counted: Counted) -> Picks:
     """Read picks; files with a header and no rows hold none, which is a result and no error."""
-    filled = [file for file in files if not _has_no_rows(file)]
+    filled = [file for file in files if not formats.has_no_picks(file)]
     if not filled:
         return Picks.concatenate([])
     return read_picks(filled, frames, reporter, counted, ignore_unknown=True)
-
-
-def _has_no_rows(file: Path) -> bool:
-    """Say whether a file is what `write_picks` makes of no picks."""
-    try:
-        with file.open(encoding="utf-8") as stream:
-            head = stream.read(4096)
-    except (OSError, UnicodeDecodeError):
-        return False
-    lines = [line for line in head.splitlines() if line.strip()]
-    if file.suffix.lower() == ".star":
-        return "loop_" in head and len(head) < 4096 and all(line.lstrip()[:1] in "_#dl" for line in lines)
-    return len(lines) == 1 and lines[0].startswith("tomogram,x,y,z")
 
 
 def _of_file(file: Path, recorded: dict[str, Frame]) -> dict[str, Frame]:
@@ -106,7 +93,7 @@ def _of_file(file: Path, recorded: dict[str, Frame]) -> dict[str, Frame]:
 def _unsized(files: Sequence[Path], truth: Sequence[Path], voxel_size: float | None) -> dict[str, Frame]:
     """Frames where only the flags say anything: files in voxels need no more."""
     single = [path for path in truth if not path.is_dir()]
-    tables = [formats.read_table(path) for path in [*files, *single] if not _has_no_rows(path)]
+    tables = [formats.read_table(path) for path in [*files, *single] if not formats.has_no_picks(path)]
     check_known(tables, voxel_size, None, has_shape_flag=False)
     mine = [table for table in tables if Path(table.source) in files] or tables
     return frames_from_flags(named_tables(mine), voxel_size, None)

@@ -59,6 +59,10 @@ class Reporter:
         """Show how many tiles of a tomogram are scored."""
         self._show(tomogram, done, total, "tiles")
 
+    def step(self, title: str, what: str, done: int, total: int) -> None:
+        """Show how far any other work is."""
+        self._show(title, done, total, what)
+
     def end_bar(self) -> None:
         """Take the bar away."""
         if self._progress is not None:

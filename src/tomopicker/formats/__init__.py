@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from tomopicker.formats.catalogue import FORMATS
     from tomopicker.formats.mrc import write_mrc
     from tomopicker.formats.names import match_name, tomogram_name
-    from tomopicker.formats.read import read_picks, read_table
+    from tomopicker.formats.read import has_no_picks, read_picks, read_table
     from tomopicker.formats.relion_project import read_frames, write_optimisation_set, write_relion5_import_list
     from tomopicker.formats.volumes import open_tomogram, volume_files
     from tomopicker.formats.write import files_in, write_picks
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = [
     "FORMATS",
     "files_in",
+    "has_no_picks",
     "match_name",
     "open_tomogram",
     "read_frames",
@@ -31,6 +32,7 @@ __all__ = [
 _HOMES = {
     "FORMATS": "catalogue",
     "files_in": "write",
+    "has_no_picks": "read",
     "match_name": "names",
     "open_tomogram": "volumes",
     "read_frames": "relion_project",

@@ -107,6 +107,25 @@ def read_picks(
     return picks
 
 
+def has_no_picks(path: Path | str) -> bool:
+    """Say whether a file is empty, or what `write_picks` makes of no picks: a header, no rows.
+
+    A file that cannot be read is not; `read_picks` says what is wrong with it.
+    """
+    path = Path(path)
+    try:
+        with path.open(encoding="utf-8") as stream:
+            head = stream.read(4096)
+    except (OSError, UnicodeDecodeError):
+        return False
+    lines = [line for line in head.splitlines() if line.strip()]
+    if not lines:
+        return True
+    if path.suffix.lower() == ".star":
+        return "loop_" in head and len(head) < 4096 and all(line.lstrip()[:1] in "_#dl" for line in lines)
+    return len(lines) == 1 and lines[0].startswith("tomogram,x,y,z")
+
+
 def _is_project(path: Path) -> bool:
     from tomopicker.formats import relion_project, star, star_picks  # noqa: PLC0415  (starfile is slow to import)
 

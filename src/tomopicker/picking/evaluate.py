@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Bool, Int64
 
 from tomopicker.errors import TomoPickerError
 from tomopicker.picking.matching import (
@@ -35,6 +35,7 @@ __all__ = [
     "match",
     "mean_evaluation",
     "precision_recall_f1",
+    "ranked_hits",
 ]
 
 DEFAULT_TOLERANCE_VOXELS = 10
@@ -283,21 +284,48 @@ def _threshold_below(ranked_scores: Scores, kept: int) -> float:
     return float(np.nextafter(lowest, np.array(-np.inf, dtype=lowest.dtype)))
 
 
+def ranked_hits(
+    picks_xyz: Positions, scores: Scores, truth_xyz: TruthPositions, tolerance: Number
+) -> Bool[np.ndarray, " n"]:
+    """Say of each pick whether it is right, when the better-scoring take their particles first.
+
+    Parameters
+    ----------
+    picks_xyz, truth_xyz : Positions
+        (n, 3) and (m, 3), rows of (x, y, z) in one unit.
+    scores : (n,) float
+        Without NaN.
+    tolerance : number
+        In the unit of the positions.
+
+    Returns
+    -------
+    (n,) bool
+        In the order of the picks; what `average_precision` and its curve are made of.
+    """
+    return _hits(near_pairs(picks_xyz, truth_xyz, tolerance), _ranking(picks_xyz, scores))
+
+
+def _hits(near: NearPairs, order: Int64[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
+    """Let the picks, in an order, each take the nearest particle that is still free."""
+    starts = np.searchsorted(near.picks, np.arange(near.pick_count + 1))
+    free = np.ones(near.truth_count, dtype=np.bool_)
+    right = np.zeros(near.pick_count, dtype=np.bool_)
+    for pick in order:
+        for particle in near.truth[starts[pick] : starts[pick + 1]]:
+            if free[particle]:
+                free[particle] = False
+                right[pick] = True
+                break
+    return right
+
+
 def _average_precision(near: NearPairs, order: Int64[np.ndarray, " n"], scores: Scores) -> float:
     """See `average_precision`."""
     if near.truth_count == 0 or near.pick_count == 0:
         return float(near.truth_count == near.pick_count)
-    starts = np.searchsorted(near.picks, np.arange(near.pick_count + 1))
-    free = np.ones(near.truth_count, dtype=np.bool_)
-    right = np.zeros(near.pick_count + 1, dtype=np.int64)
-    for rank, pick in enumerate(order, start=1):
-        for particle in near.truth[starts[pick] : starts[pick + 1]]:
-            if free[particle]:
-                free[particle] = False
-                right[rank] = 1
-                break
     ends = _cut_offs(scores[order])
-    found = right.cumsum()[ends]
+    found = _hits(near, order)[order].cumsum()[ends - 1]
     return float((np.diff(found, prepend=0) / near.truth_count * (found / ends)).sum())
 
 

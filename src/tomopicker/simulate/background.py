@@ -1,5 +1,7 @@
 """What surrounds the molecules of a lamella: membranes, the unresolved crowd of the cytosol, dense lumps."""
 
+from collections.abc import Iterator
+
 import numpy as np
 from scipy import ndimage
 
@@ -10,6 +12,7 @@ _LEAFLET_OFFSET_ANGSTROM = 19.0
 """Half the distance between the two layers of head groups."""
 _LEAFLET_SIGMA_ANGSTROM = 8.0
 _LEAFLET_DENSITY = 1.1
+_SLAB_SECTIONS = 16
 _CROWD_MEDIAN_DALTON = 9e4
 _CROWD_SPREAD = 0.7
 """Of the logarithm of the mass."""
@@ -44,14 +47,14 @@ def membrane_distance(shape: Shape, voxel_size_angstrom: float, n: int, rng: np.
             ((np.arange(size) * voxel_size_angstrom - m) / axis).astype(np.float32)
             for size, m, axis in zip(shape, middle, axes, strict=True)
         )
-        scaled = np.sqrt(z[:, None, None] ** 2 + y[None, :, None] ** 2 + x[None, None, :] ** 2)
-        # Distance to the surface to first order: the value over the length of its gradient.
-        slope = np.sqrt(
-            (z / axes[0])[:, None, None] ** 2 + (y / axes[1])[None, :, None] ** 2 + (x / axes[2])[None, None, :] ** 2
-        )
-        distance = (scaled - 1.0) * scaled / np.maximum(slope, 1e-6)
-        distance += _waves(shape, voxel_size_angstrom, rng)
-        np.minimum(nearest, np.abs(distance), out=nearest)
+        waves = _waves(shape, voxel_size_angstrom, rng)
+        for slab in _slabs(shape[0]):
+            near, far = z[slab, None, None], (z[slab] / axes[0])[:, None, None]
+            scaled = np.sqrt(near**2 + y[:, None] ** 2 + x**2)
+            # Distance to the surface to first order: the value over the length of its gradient.
+            slope = np.sqrt(far**2 + (y / axes[1])[:, None] ** 2 + (x / axes[2]) ** 2)
+            distance = (scaled - 1.0) * scaled / np.maximum(slope, 1e-6) + waves[slab]
+            np.minimum(nearest[slab], np.abs(distance), out=nearest[slab], casting="same_kind")
     return nearest
 
 
@@ -59,9 +62,12 @@ def membrane_density(distance_angstrom: Volume, voxel_size_angstrom: float) -> V
     """Density of two leaflets at a distance from a membrane's middle, blurred to the voxel size."""
     sigma = float(np.hypot(_LEAFLET_SIGMA_ANGSTROM, 0.4 * voxel_size_angstrom))
     height = _LEAFLET_DENSITY * _LEAFLET_SIGMA_ANGSTROM / sigma
-    away = (distance_angstrom - _LEAFLET_OFFSET_ANGSTROM) / sigma
-    mirrored = (distance_angstrom + _LEAFLET_OFFSET_ANGSTROM) / sigma
-    return (height * (np.exp(-0.5 * away**2) + np.exp(-0.5 * mirrored**2))).astype(np.float32)
+    density = np.empty_like(distance_angstrom)
+    for slab in _slabs(len(density)):
+        away = (distance_angstrom[slab] - _LEAFLET_OFFSET_ANGSTROM) / sigma
+        mirrored = (distance_angstrom[slab] + _LEAFLET_OFFSET_ANGSTROM) / sigma
+        density[slab] = height * (np.exp(-0.5 * away**2) + np.exp(-0.5 * mirrored**2))
+    return density
 
 
 def crowd_density(shape: Shape, voxel_size_angstrom: float, fraction: float, rng: np.random.Generator) -> Volume:
@@ -89,9 +95,10 @@ def crowd_density(shape: Shape, voxel_size_angstrom: float, fraction: float, rng
     excess = masses / _PROTEIN_DALTON_PER_CUBIC_ANGSTROM / voxel_size_angstrom**3
     for width, part in zip(_CROWD_SIGMAS_ANGSTROM, np.array_split(excess, 3), strict=True):
         where = rng.integers(0, density.size, size=len(part))
-        impulses = np.bincount(where, weights=part, minlength=density.size).reshape(shape).astype(np.float32)
+        impulses = np.zeros(density.size, dtype=np.float32)
+        np.add.at(impulses, where, part.astype(np.float32))
         sigma = float(np.hypot(width / voxel_size_angstrom, 0.4))
-        density += ndimage.gaussian_filter(impulses, sigma, mode="reflect", truncate=3.0)
+        density += ndimage.gaussian_filter(impulses.reshape(shape), sigma, mode="reflect", truncate=3.0)
     return density
 
 
@@ -112,6 +119,12 @@ def add_lump(
     grain = 1.0 + 0.5 * grain / max(float(grain.std()), 1e-6)
     part = canvas[low[0] : high[0], low[1] : high[1], low[2] : high[2]]
     part += (rng.uniform(0.25, 0.5) * inside * np.clip(grain, 0.0, None)).astype(np.float32)
+
+
+def _slabs(sections: int) -> Iterator[slice]:
+    """Cut z into slabs of a few sections: what is worked out on the way then takes no memory to speak of."""
+    for start in range(0, sections, _SLAB_SECTIONS):
+        yield slice(start, start + _SLAB_SECTIONS)
 
 
 def _waves(shape: Shape, voxel_size_angstrom: float, rng: np.random.Generator) -> Volume:

@@ -12,7 +12,7 @@ from scipy import fft
 
 from tomopicker.errors import UsageError
 from tomopicker.simulate.ctf import contrast_transfer
-from tomopicker.simulate.projection import TiltAngles, back_project, project, ramp_filter
+from tomopicker.simulate.projection import Progress, TiltAngles, back_project, project, ramp_filter, unheard
 from tomopicker.types import Volume
 
 _RADIAN_PER_ANGSTROM = 1.4e-3
@@ -95,7 +95,7 @@ def tilt_angles(settings: ImagingSettings) -> TiltAngles:
     return np.arange(-steps, steps + 1) * settings.tilt_step_degrees
 
 
-def image_tomogram(density: Volume, settings: ImagingSettings, seed: int) -> Volume:
+def image_tomogram(density: Volume, settings: ImagingSettings, seed: int, progress: Progress = unheard) -> Volume:
     """Image a density over a tilt series and reconstruct it by weighted back-projection.
 
     Parameters
@@ -105,6 +105,8 @@ def image_tomogram(density: Volume, settings: ImagingSettings, seed: int) -> Vol
     settings : ImagingSettings
     seed : int
         Of the noise, the defocus jitter and the alignment errors.
+    progress : callable, optional
+        Hears of each tilt.
 
     Returns
     -------
@@ -121,14 +123,14 @@ def image_tomogram(density: Volume, settings: ImagingSettings, seed: int) -> Vol
         raise UsageError(f"density of shape {density.shape}: a volume (z, y, x) of at least 8 voxels a side is needed")
     rng = np.random.default_rng(seed)
     tilts = tilt_angles(settings)
-    images = project(density, tilts)
+    images = project(density, tilts, progress)
     images *= np.float32(settings.voxel_size_angstrom * _RADIAN_PER_ANGSTROM)
     for image, tilt in zip(images, tilts, strict=True):
         contrast = _image_contrast(image, settings, rng)
         image[:] = _count_electrons(contrast, settings, float(tilt), len(tilts), rng)
     filtered = ramp_filter(images, settings.ramp_fall_off)
     shape = (density.shape[0], density.shape[1], density.shape[2])
-    return back_project(filtered, tilts, shape)
+    return back_project(filtered, tilts, shape, progress)
 
 
 def _image_contrast(phase: Image, settings: ImagingSettings, rng: np.random.Generator) -> Image:

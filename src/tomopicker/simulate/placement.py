@@ -86,6 +86,11 @@ class Packing:
                     break
         return np.asarray(placed, dtype=np.float64).reshape(-1, 3)
 
+    def occupy(self, centres: Positions, radius_voxels: float) -> None:
+        """Take places, (x, y, z) in voxels, that are given: whatever is placed later keeps away from them."""
+        self._centres = np.vstack([self._centres, centres])
+        self._radii = np.append(self._radii, np.full(len(centres), radius_voxels))
+
     def _anywhere(self, radius: float) -> Point:
         clear = np.array([0.0, 0.0, radius])
         low, high = self._low + clear, self._high - clear

@@ -1,4 +1,4 @@
-"""The three kinds of synthetic tomogram: phase plate, defocus, and an easy one for quick tests."""
+"""The kinds of synthetic tomogram: phase plate, defocus, an easy one for quick tests, and a hard one."""
 
 from dataclasses import dataclass
 
@@ -7,10 +7,11 @@ import numpy as np
 from tomopicker.errors import UsageError
 from tomopicker.simulate.imaging import ImagingSettings
 from tomopicker.simulate.scene import SceneSettings
-from tomopicker.types import Shape
+from tomopicker.types import Positions, Shape
 
-PRESETS = ("vpp", "defocus", "easy")
-"""`vpp`: phase plate near focus; `defocus`: 2.5-4.5 µm without one; `easy`: phase plate, more dose, little else."""
+PRESETS = ("vpp", "defocus", "easy", "hard")
+"""`vpp`: phase plate near focus; `defocus`: 2.5-4.5 µm without one; `easy`: phase plate, more dose, little else;
+`hard`: as `defocus` with half the dose, a denser cytosol, more look-alikes, and a quarter of the targets in contact."""
 
 _TARGETS_PER_CUBIC_MICROMETRE = 5200.0
 """About 90 in a lamella of 70 voxels by 320 by 320 at 13.48 Å, as crowded as yeast cytosol."""
@@ -25,6 +26,9 @@ _DISTRACTOR_SHARES = {
 """Look-alikes per target; any other molecule gets the last share."""
 
 _OTHER_SHARE = 0.55
+
+_LAYOUT_MARGIN_ANGSTROM = 160.0
+"""From the outermost centres of a given layout to the lamella's faces: a ribosome's radius and a little."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,7 @@ def resolve_preset(
     molecule_names: tuple[str, ...],
     n_targets: int | None,
     target: str,
+    layout: Positions | None = None,
 ) -> SimulationSettings:
     """Turn a preset's name into settings, with what varies between tomograms drawn from the seed.
 
@@ -62,6 +67,8 @@ def resolve_preset(
     n_targets : int or None
         None for the density of the preset.
     target : str
+    layout : Positions, optional
+        Given positions of the targets, (x, y, z) in voxels: the lamella is laid around them.
 
     Raises
     ------
@@ -75,21 +82,28 @@ def resolve_preset(
     if len(shape) != 3 or min(shape) < 16:
         raise UsageError(f"shape {shape}: (z, y, x) of at least 16 voxels a side is needed")
     rng = np.random.default_rng([seed, 1])
-    easy = preset == "easy"
+    easy, hard = preset == "easy", preset == "hard"
     depth = shape[0] * voxel_size_angstrom
     thickness = min(depth * 0.9, max(depth * rng.uniform(0.52, 0.7), 330.0))
+    middle = None
+    if layout is not None:
+        lowest, highest = float(layout[:, 2].min()), float(layout[:, 2].max())
+        middle = (lowest + highest) / 2
+        thickness = min(depth, (highest - lowest) * voxel_size_angstrom + 2 * _LAYOUT_MARGIN_ANGSTROM)
     volume_um3 = thickness * shape[1] * shape[2] * voxel_size_angstrom**2 * 1e-12
     typical = max(3, round(_TARGETS_PER_CUBIC_MICROMETRE * volume_um3 * rng.uniform(0.8, 1.2)))
     others = {name: _DISTRACTOR_SHARES.get(name, _OTHER_SHARE) for name in molecule_names if name != target}
-    thinning = 0.3 if easy else 1.0
+    thinning = 0.3 if easy else 1.4 if hard else 1.0
     scene = SceneSettings(
         shape=shape,
         voxel_size_angstrom=voxel_size_angstrom,
         thickness_angstrom=thickness,
         target=target,
-        n_targets=typical if n_targets is None else n_targets,
+        middle_voxels=middle,
+        n_targets=len(layout) if layout is not None else typical if n_targets is None else n_targets,
         distractors=tuple((name, round(thinning * share * typical)) for name, share in others.items()),
-        crowd_fraction=0.06 if easy else 0.12,
+        touching_fraction=0.25 if hard else 0.1,
+        crowd_fraction=0.06 if easy else 0.18 if hard else 0.12,
         n_membranes=0 if easy else int(rng.integers(2, 5)),
         n_lumps=0 if easy else int(rng.integers(1, 4)),
     )
@@ -97,12 +111,13 @@ def resolve_preset(
 
 
 def _imaging(preset: str, voxel_size_angstrom: float, rng: np.random.Generator) -> ImagingSettings:
-    if preset == "defocus":
+    if preset in {"defocus", "hard"}:
         return ImagingSettings(
             voxel_size_angstrom,
             defocus_um=float(rng.uniform(2.5, 4.5)),
             defocus_jitter_um=0.1,
             detective_quantum_efficiency=0.6,
+            dose_per_square_angstrom=50.0 if preset == "hard" else 100.0,
         )
     return ImagingSettings(
         voxel_size_angstrom,

@@ -3,11 +3,21 @@
 Every plane (z, x) goes through the same sparse matrix, so one product per tilt serves all of y.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from jaxtyping import Float32, Float64, Int
 from scipy import fft, sparse
 
 from tomopicker.types import Shape, Volume
+
+Progress = Callable[[str, int, int], None]
+"""Hears what is done, and how much of how much."""
+
+
+def unheard(what: str, done: int, total: int) -> None:
+    """Hear nothing."""
+
 
 TiltAngles = Float64[np.ndarray, " tilt"]
 """Tilt angles in degrees."""
@@ -21,7 +31,7 @@ def detector_width(shape: Shape) -> int:
     return int(np.ceil(np.hypot(shape[0], shape[2]))) + 2
 
 
-def project(density: Volume, tilts_degrees: TiltAngles) -> TiltImages:
+def project(density: Volume, tilts_degrees: TiltAngles, progress: Progress = unheard) -> TiltImages:
     """Line integrals of a volume, in voxels, for each tilt.
 
     Parameters
@@ -30,6 +40,7 @@ def project(density: Volume, tilts_degrees: TiltAngles) -> TiltImages:
         It goes on beyond its faces in x, mirrored: a lamella does not end at the field of view.
     tilts_degrees : (tilt,)
         Rotation about y; a voxel at (z, x) from the centre lands on column x cos + z sin from the centre.
+    progress : callable, optional
 
     Returns
     -------
@@ -39,7 +50,8 @@ def project(density: Volume, tilts_degrees: TiltAngles) -> TiltImages:
     width = detector_width((n_z, n_y, n_x))
     planes = np.ascontiguousarray(density.transpose(0, 2, 1)).reshape(n_z * n_x, n_y)
     images = np.empty((len(tilts_degrees), n_y, width), dtype=np.float32)
-    for image, tilt in zip(images, tilts_degrees, strict=True):
+    for number, (image, tilt) in enumerate(zip(images, tilts_degrees, strict=True)):
+        progress("projections", number, len(tilts_degrees))
         cosine, sine = np.cos(np.deg2rad(tilt)), np.sin(np.deg2rad(tilt))
         span = int(np.ceil((width / 2 + n_z / 2 * abs(sine)) / cosine)) + 1
         beyond = max(span - n_x // 2, 0)
@@ -55,7 +67,7 @@ def project(density: Volume, tilts_degrees: TiltAngles) -> TiltImages:
     return images
 
 
-def back_project(images: TiltImages, tilts_degrees: TiltAngles, shape: Shape) -> Volume:
+def back_project(images: TiltImages, tilts_degrees: TiltAngles, shape: Shape, progress: Progress = unheard) -> Volume:
     """Sum of the images smeared back along their rays: the adjoint of `project` inside the field of view.
 
     Parameters
@@ -65,6 +77,7 @@ def back_project(images: TiltImages, tilts_degrees: TiltAngles, shape: Shape) ->
     tilts_degrees : (tilt,)
     shape : Shape
         (z, y, x) of the result.
+    progress : callable, optional
 
     Returns
     -------
@@ -74,7 +87,8 @@ def back_project(images: TiltImages, tilts_degrees: TiltAngles, shape: Shape) ->
     n_z, n_y, n_x = shape
     width = images.shape[2]
     planes = np.zeros((n_z * n_x, n_y), dtype=np.float32)
-    for image, tilt in zip(images, tilts_degrees, strict=True):
+    for number, (image, tilt) in enumerate(zip(images, tilts_degrees, strict=True)):
+        progress("back-projections", number, len(tilts_degrees))
         low, weight = _landing(n_z, np.arange(n_x), n_x, width, float(tilt))
         columns = np.stack([low.ravel(), low.ravel() + 1], axis=1).ravel()
         values = np.stack([1.0 - weight.ravel(), weight.ravel()], axis=1).ravel().astype(np.float32)

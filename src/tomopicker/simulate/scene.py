@@ -27,7 +27,9 @@ class SceneSettings:
         (z, y, x) in voxels.
     voxel_size_angstrom : float
     thickness_angstrom : float
-        Of the lamella, in the middle of z; vacuum above and below.
+        Of the lamella; vacuum above and below.
+    middle_voxels : float or None
+        z of the lamella's middle; None: the volume's.
     target : str
         Name of the molecule whose places are the truth.
     n_targets : int
@@ -54,6 +56,7 @@ class SceneSettings:
     n_membranes: int = 2
     n_lumps: int = 1
     border_voxels: float = 6.0
+    middle_voxels: float | None = None
 
     def __post_init__(self) -> None:
         if len(self.shape) != 3 or min(self.shape) < 16:
@@ -94,7 +97,12 @@ class Scene:
     distractor_classes: tuple[str, ...]
 
 
-def build_scene(settings: SceneSettings, seed: int, library: Mapping[str, Molecule] | None = None) -> Scene:
+def build_scene(
+    settings: SceneSettings,
+    seed: int,
+    library: Mapping[str, Molecule] | None = None,
+    target_positions: Positions | None = None,
+) -> Scene:
     """Fill a lamella.
 
     Parameters
@@ -104,6 +112,9 @@ def build_scene(settings: SceneSettings, seed: int, library: Mapping[str, Molecu
         The same seed gives the same scene.
     library : mapping of str to Molecule, optional
         The molecules by name, at the settings' voxel size; the built-in ones without it.
+    target_positions : Positions, optional
+        (x, y, z) in voxels, a layout that is kept as it is, close pairs included, in place of `n_targets` random
+        places.
 
     Returns
     -------
@@ -121,7 +132,8 @@ def build_scene(settings: SceneSettings, seed: int, library: Mapping[str, Molecu
     voxel = settings.voxel_size_angstrom
     n_z, n_y, n_x = settings.shape
 
-    middle, half = (n_z - 1) / 2.0, settings.thickness_angstrom / voxel / 2.0
+    middle = (n_z - 1) / 2.0 if settings.middle_voxels is None else settings.middle_voxels
+    half = settings.thickness_angstrom / voxel / 2.0
     border = settings.border_voxels
     low = np.array([min(border, n_x / 2), min(border, n_y / 2), middle - half])
     high = np.array([max(n_x - 1 - border, n_x / 2), max(n_y - 1 - border, n_y / 2), middle + half])
@@ -133,6 +145,9 @@ def build_scene(settings: SceneSettings, seed: int, library: Mapping[str, Molecu
         return bool(distance[z, y, x] > _MEMBRANE_CLEARANCE_ANGSTROM + 0.8 * radius * voxel)
 
     packing = Packing(low, high, clear_of_membranes, rng)
+    target = molecules[settings.target]
+    if target_positions is not None:
+        packing.occupy(target_positions, _packing_radius(target))
     # Lumps first, as they need the most room; then the targets; then the rest by falling size.
     radius = 110.0 / voxel
     lumps = packing.place(settings.n_lumps, radius)
@@ -140,8 +155,11 @@ def build_scene(settings: SceneSettings, seed: int, library: Mapping[str, Molecu
     for x, y, z in lumps:
         add_lump(density, (z, y, x), radius * rng.uniform(0.6, 1.0), rng)
 
-    target = molecules[settings.target]
-    positions = packing.place(settings.n_targets, _packing_radius(target), settings.touching_fraction)
+    positions = (
+        packing.place(settings.n_targets, _packing_radius(target), settings.touching_fraction)
+        if target_positions is None
+        else target_positions
+    )
     orientations = random_rotations(len(positions), rng)
     _paste(density, target, positions, orientations)
 
@@ -192,13 +210,19 @@ def _add_surroundings(
     density: Volume, distance: Volume, slab: np.ndarray, settings: SceneSettings, rng: np.random.Generator
 ) -> None:
     """Add membranes and the crowd in place, in the lamella and in the room that the molecules leave."""
-    room = 1.0 - np.clip(2.5 * density, 0.0, 1.0)
+    room = np.multiply(density, -2.5)
+    np.clip(room, -1.0, 0.0, out=room)
+    room += 1.0
     room *= slab[:, None, None]
     if settings.n_membranes:
         membrane = membrane_density(distance, settings.voxel_size_angstrom)
-        membrane *= slab[:, None, None]
+        # Nothing crosses a molecule: one of a given layout may lie where a membrane would.
+        membrane *= room
         density += membrane
-        room *= 1.0 - np.clip(membrane, 0.0, 1.0)
+        np.clip(membrane, 0.0, 1.0, out=membrane)
+        np.subtract(1.0, membrane, out=membrane)
+        room *= membrane
     if settings.crowd_fraction:
         crowd = crowd_density(settings.shape, settings.voxel_size_angstrom, settings.crowd_fraction, rng)
-        density += crowd * room
+        crowd *= room
+        density += crowd

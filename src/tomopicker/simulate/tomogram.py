@@ -7,6 +7,7 @@ from tomopicker.simulate.imaging import image_tomogram
 from tomopicker.simulate.molecules import builtin_names, load_library
 from tomopicker.simulate.placement import OtherPositions, OtherRotations, Rotations
 from tomopicker.simulate.presets import SimulationSettings, resolve_preset
+from tomopicker.simulate.projection import Progress, unheard
 from tomopicker.simulate.scene import build_scene
 from tomopicker.types import Positions, Shape, Volume
 
@@ -46,13 +47,16 @@ def simulate_tomogram(
     maps: Path | None = None,
     n_targets: int | None = None,
     target: str = "ribosome",
+    layout: Positions | None = None,
+    progress: Progress = unheard,
 ) -> SimulatedTomogram:
     """Make a synthetic tomogram; the same arguments give the same one.
 
     Parameters
     ----------
-    preset : {"vpp", "defocus", "easy"}
-        Phase plate near focus; 2.5-4.5 µm of defocus; phase plate with more dose and little around the targets.
+    preset : {"vpp", "defocus", "easy", "hard"}
+        Phase plate near focus; 2.5-4.5 µm of defocus; phase plate with more dose and little around the targets; defocus
+        with less dose and more around them.
     shape : Shape
         (z, y, x) in voxels.
     voxel_size : float
@@ -64,6 +68,10 @@ def simulate_tomogram(
         How many targets to place (fewer where there is no room); without it, as crowded as yeast cytosol.
     target : str
         Name of the molecule to be picked; all others are distractors.
+    layout : Positions, optional
+        Where the targets are, (x, y, z) in voxels, in place of random places; all inside the volume.
+    progress : callable, optional
+        Hears what is done.
 
     Returns
     -------
@@ -76,10 +84,13 @@ def simulate_tomogram(
     """
     library = None if maps is None else load_library(maps, voxel_size)
     names = builtin_names() if library is None else tuple(library)
-    settings = resolve_preset(preset, shape, voxel_size, seed, molecule_names=names, n_targets=n_targets, target=target)
-    scene = build_scene(settings.scene, seed, library)
+    settings = resolve_preset(
+        preset, shape, voxel_size, seed, molecule_names=names, n_targets=n_targets, target=target, layout=layout
+    )
+    progress("molecules", 0, 1)
+    scene = build_scene(settings.scene, seed, library, layout)
     return SimulatedTomogram(
-        volume=image_tomogram(scene.density, settings.imaging, seed),
+        volume=image_tomogram(scene.density, settings.imaging, seed, progress),
         positions_voxels=scene.positions,
         orientations=scene.orientations,
         distractor_positions_voxels=scene.distractor_positions,

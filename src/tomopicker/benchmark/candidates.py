@@ -1,0 +1,105 @@
+"""What a method finds: candidates with scores in every tomogram, and the threshold it would cut at by itself.
+
+Candidates below the threshold are kept, for precision-recall curves; what counts are those above it.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from tomopicker.benchmark.floor import difference_of_gaussians, match_ball
+from tomopicker.benchmark.methods import Method
+from tomopicker.benchmark.protocol import Optics, Protocol
+from tomopicker.benchmark.template import match_template
+from tomopicker.config import resolve
+from tomopicker.data.preprocess import preprocess, working_voxel_size
+from tomopicker.picking.calibrate import Ranking, click_scores, estimate_count, threshold_for_count
+from tomopicker.picking.peaks import Peaks
+from tomopicker.picks import Picks
+from tomopicker.tomogram import Tomogram
+from tomopicker.types import Volume
+from tomopicker.workflow.score import find_peaks
+
+MOST = 20_000
+"""Candidates of a tomogram at most: several times what a cell holds, and the same for all methods."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a method found.
+
+    Parameters
+    ----------
+    picks : mapping of str to Picks
+        By tomogram; also below the threshold.
+    threshold : float or None
+        Only scores above it are picks; None: all are.
+    """
+
+    picks: Mapping[str, Picks]
+    threshold: float | None
+
+    def chosen(self, tomogram: str) -> Picks:
+        """Keep the picks of a tomogram that the method stands by."""
+        mine = self.picks[tomogram]
+        return mine if self.threshold is None else mine.select(mine.scores > self.threshold)
+
+
+def scored_candidates(tomogram: Tomogram, method: Method, protocol: Protocol, optics: Optics) -> Picks:
+    """Score a tomogram with a method that is not trained, at the working scale, and give its peaks.
+
+    Parameters
+    ----------
+    tomogram : Tomogram
+    method : Method
+        ``dog``, ``ball`` or ``template``.
+    protocol : Protocol
+        Says the particle's diameter and map.
+    optics : Optics
+        For the template.
+
+    Returns
+    -------
+    Picks
+        Best first; spaced and kept off the border as the default preset does.
+    """
+    settings = resolve({"particle_diameter": protocol.particle_diameter, "picking": {"smoothing_fraction": 0.0}})
+    scale = settings.preprocess.working_diameter
+    voxel_size = working_voxel_size(tomogram.voxel_size, protocol.particle_diameter, scale)
+    working = preprocess(tomogram, voxel_size, settings.preprocess.clip_sd)
+    radius = protocol.particle_diameter / 2 / voxel_size
+    scorers: dict[str, Callable[[], Volume]] = {
+        "dog": lambda: difference_of_gaussians(working.data, radius),
+        "ball": lambda: match_ball(working.data, radius),
+    }
+    if protocol.template is not None:
+        template = protocol.template
+        scorers["template"] = lambda: match_template(working.data, voxel_size, radius, template, optics)
+    peaks = find_peaks(scorers[method.kind](), settings, radius, float("-inf"), max_particles=MOST)
+    last = (np.array(tomogram.shape[::-1]) - 1) * tomogram.voxel_size
+    positions = np.clip(working.to_angstrom(peaks.positions_voxels), 0, last)
+    return Picks.of(tomogram.name, positions, peaks.scores.astype(np.float64))
+
+
+def threshold_from_clicks(candidates: Picks, clicks: Picks, particle_radius: float) -> float:
+    """Set the threshold of a method that has none, from the clicks in the training tomogram alone.
+
+    As the default preset counts particles: the clicks' own scores tell which share of all particles scores above a
+    value, the candidates how many places do; the threshold keeps as many candidates as there are particles then.
+
+    Parameters
+    ----------
+    candidates : Picks
+        Of the training tomogram.
+    clicks : Picks
+        In it; the method was not trained on them.
+    particle_radius : float
+        Å within which a candidate is the clicked particle.
+    """
+    # The estimate takes scores for logits, a unit apart where they differ: correlations are brought to that scale.
+    scaled = (candidates.scores - np.median(candidates.scores)) / max(float(np.std(candidates.scores)), 1e-12)
+    peaks = Peaks(candidates.positions, scaled.astype(np.float32))
+    # One unit of length serves as well as another for positions and tolerance.
+    ranking = Ranking(scaled, click_scores(peaks, clicks.positions, particle_radius))
+    return threshold_for_count(candidates.scores, estimate_count([ranking], least=len(clicks)))

@@ -1,0 +1,250 @@
+"""The protocol of a benchmark: which methods, how many clicks, which seeds, on which tomograms; read from YAML.
+
+What a test tomogram's truth could betray has no place here: there is no setting for a count or a threshold.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from tomopicker.benchmark.methods import BUILT_IN, Method, Name, first_problem, method_of
+from tomopicker.errors import UsageError
+
+PLACE = "{tomogram}"
+"""Stands for a tomogram's name in the path of its truth."""
+
+Positive = Annotated[float, Field(gt=0)]
+
+
+def _listed(value: object) -> object:
+    return [value] if isinstance(value, str | int | float | Path) else value
+
+
+Paths = Annotated[tuple[Path, ...], BeforeValidator(_listed), Field(min_length=1)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Optics(_Frozen):
+    """How a data set was imaged, for template matching: the template is filtered alike."""
+
+    tilt_range: Annotated[float, Field(gt=0, le=90)] = Field(
+        default=60.0, description="largest tilt in degrees, to both sides, about y; 90: no missing wedge"
+    )
+    defocus_um: float | None = Field(default=None, description="underfocus positive; null: no transfer function")
+    phase_shift_degrees: float = Field(default=0.0, description="of a phase plate")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Optics":
+        if self.defocus_um is None and self.phase_shift_degrees:
+            raise ValueError("phase_shift_degrees needs defocus_um")
+        return self
+
+
+class Template(_Frozen):
+    """What template matching looks for."""
+
+    map: Path | None = Field(default=None, description="density map of the particle, MRC, protein positive")
+    molecule: str | None = Field(default=None, description="in place of a map: a molecule of 'tomopicker simulate'")
+    orientations: Annotated[int, Field(ge=1)] = Field(default=400, description="how many, spread evenly over all")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Template":
+        if (self.map is None) == (self.molecule is None):
+            raise ValueError("give either a map or a molecule")
+        return self
+
+
+class DataSet(_Frozen):
+    """Tomograms imaged alike, with truth."""
+
+    tomograms: Paths = Field(description="files or folders")
+    truth: str = Field(description=f"path of the true positions; {PLACE} stands for the tomogram's name")
+    training: str = Field(description="the tomogram that is clicked in and trained on")
+    validation: str | None = Field(default=None, description="the one that the paper's learning rate follows")
+    test: Names | None = Field(default=None, description="those that count as unseen; null: all the others")
+    exclude: Names = Field(default=(), description="left out altogether")
+    voxel_size: Positive | None = Field(default=None, description="Å; null: the headers'")
+    invert: bool = Field(default=False, description="protein is bright in the files")
+    optics: Optics = Optics()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "DataSet":
+        if PLACE not in self.truth:
+            raise ValueError(f"truth '{self.truth}' must hold {PLACE}, where the tomogram's name goes")
+        if self.validation == self.training:
+            raise ValueError(f"{self.training} cannot be the training and the validation tomogram")
+        for role, name in (("training", self.training), ("validation", self.validation)):
+            if name in (self.test or ()):
+                raise ValueError(f"the {role} tomogram {name} is among the test ones; take it out of test")
+            if name in self.exclude:
+                raise ValueError(f"the {role} tomogram {name} is excluded; take it out of exclude")
+        return self
+
+
+class Protocol(_Frozen):
+    """Methods × numbers of clicks × seeds, on data sets."""
+
+    name: str = "Benchmark"
+    particle_diameter: Positive = Field(description="Å")
+    tolerances: tuple[Positive, ...] = Field(
+        default=(10.0, 8.0, 5.0), min_length=1, description="voxels within which a pick is right; the first leads"
+    )
+    clicks: tuple[Annotated[int, Field(ge=1)], ...] = Field(min_length=1, description="in the training tomogram")
+    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1, description="of clicks and weights")
+    jitter: Annotated[float, Field(ge=0)] = Field(
+        default=1.5, description="voxels by which a click misses the centre (root mean square)"
+    )
+    methods: tuple[Annotated[Method, BeforeValidator(method_of)], ...] = Field(
+        min_length=1, description="names of built-in methods, or networks described here"
+    )
+    template: Template | None = Field(default=None, description="for the method template")
+    external: dict[Name, Path] = Field(default={}, description="folder of another program's picks, by its name")
+    datasets: dict[Name, DataSet] = Field(min_length=1)
+
+    @field_validator("clicks", "seeds", "tolerances")
+    @classmethod
+    def _distinct(cls, values: tuple[float, ...]) -> tuple[float, ...]:
+        if len(set(values)) < len(values):
+            raise ValueError(f"{', '.join(map(str, values))}: one is there twice")
+        return values
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Protocol":
+        names = [method.name for method in self.rows]
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise ValueError(f"the method '{twice[0]}' is there twice; give one another name")
+        if self.template is None and any(method.kind == "template" for method in self.methods):
+            raise ValueError("the method template needs a map: template: {map: ribosome.mrc}")
+        return self
+
+    @property
+    def rows(self) -> tuple[Method, ...]:
+        """Every method, other programs last."""
+        others = (Method(name=name, kind="external", folder=folder) for name, folder in self.external.items())
+        return (*self.methods, *others)
+
+
+def make_protocol(content: dict[str, Any], source: str, folder: Path) -> Protocol:
+    """Check a protocol's content and make its paths absolute.
+
+    Parameters
+    ----------
+    content : dict
+        Nested like `Protocol`.
+    source : str
+        For the message.
+    folder : Path
+        Where relative paths start.
+
+    Raises
+    ------
+    UsageError
+        One line that names the source and the first thing that cannot be.
+    """
+    try:
+        protocol = Protocol.model_validate(content)
+    except ValidationError as error:
+        raise UsageError(f"{source}: {first_problem(error)}") from error
+    datasets = {
+        name: data.model_copy(
+            update={"tomograms": tuple(folder / path for path in data.tomograms), "truth": str(folder / data.truth)}
+        )
+        for name, data in protocol.datasets.items()
+    }
+    template = protocol.template
+    if template is not None and template.map is not None:
+        template = template.model_copy(update={"map": folder / template.map})
+    external = {name: folder / path for name, path in protocol.external.items()}
+    return protocol.model_copy(update={"datasets": datasets, "template": template, "external": external})
+
+
+def read_protocol(path: Path) -> Protocol:
+    """Read a protocol from YAML; paths in it are relative to its folder.
+
+    Raises
+    ------
+    UsageError
+        One line that names the file: it cannot be read, is not YAML, or holds what cannot be.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"{path}: cannot be read ({reason}); give a protocol, see docs/benchmark.md") from error
+    except (yaml.YAMLError, ValueError) as error:
+        raise UsageError(f"{path}: is not YAML ({str(error).splitlines()[0]}); mend it") from error
+    if not isinstance(content, dict):
+        raise UsageError(f"{path}: is no protocol; it must be a mapping, see docs/benchmark.md")
+    return make_protocol(content, str(path), path.absolute().parent)
+
+
+def extended(
+    protocol: Protocol, *, external: Mapping[str, Path], clicks: Sequence[int] = (), seeds: Sequence[int] = ()
+) -> Protocol:
+    """Add other programs' folders, numbers of clicks and seeds to a protocol.
+
+    Raises
+    ------
+    UsageError
+        If the name of a program is already that of a method.
+    """
+    content = protocol.model_dump()
+    content["methods"] = list(protocol.methods)
+    content["external"] |= external
+    content["clicks"] = sorted({*protocol.clicks, *clicks})
+    content["seeds"] = sorted({*protocol.seeds, *seeds})
+    return make_protocol(content, "--external", Path())
+
+
+def narrowed(
+    protocol: Protocol,
+    *,
+    methods: Sequence[str] = (),
+    datasets: Sequence[str] = (),
+    clicks: Sequence[int] = (),
+    seeds: Sequence[int] = (),
+) -> Protocol:
+    """Keep the named part of a protocol; all of it where nothing is named.
+
+    Raises
+    ------
+    UsageError
+        If something named is not there: a row that the protocol does not have cannot be compared with its others.
+    """
+    known = {
+        "--only": (methods, [row.name for row in protocol.rows]),
+        "--dataset": (datasets, list(protocol.datasets)),
+        "--clicks": (clicks, protocol.clicks),
+        "--seed": (seeds, protocol.seeds),
+    }
+    for flag, (asked, there) in known.items():
+        for each in asked:
+            if each not in there:
+                raise UsageError(f"{flag} {each}: the protocol has {', '.join(map(str, there))}")
+    return protocol.model_copy(
+        update={
+            "methods": tuple(row for row in protocol.methods if not methods or row.name in methods),
+            "external": {name: path for name, path in protocol.external.items() if not methods or name in methods},
+            "datasets": {name: data for name, data in protocol.datasets.items() if not datasets or name in datasets},
+            "clicks": tuple(clicks) or protocol.clicks,
+            "seeds": tuple(seeds) or protocol.seeds,
+        }
+    )
+
+
+def protocol_text(protocol: Protocol) -> str:
+    """Write a protocol as YAML that `read_protocol` reads: built-in methods by name, paths in full."""
+    content = protocol.model_dump(mode="json", exclude_defaults=True)
+    content["methods"] = [
+        each.name if BUILT_IN.get(each.name) == each else each.model_dump(mode="json", exclude_defaults=True)
+        for each in protocol.methods
+    ]
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)

@@ -1,0 +1,144 @@
+"""``tomopicker benchmark``: pickers measured alike, from a protocol."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tomopicker.cli.options import Device
+from tomopicker.errors import UsageError
+
+if TYPE_CHECKING:
+    from tomopicker.benchmark.protocol import Protocol
+
+CHOICE = "Part of the protocol"
+
+HELP = """Measure pickers: methods × numbers of clicks × seeds on tomograms with truth, as tables and figures.
+
+[bold]Examples[/bold]
+
+  [cyan]tomopicker benchmark protocol.yaml --output results[/cyan]
+  [cyan]tomopicker benchmark protocol.yaml --only default-pn --clicks 20 --seed 0 --output results[/cyan]
+  [cyan]tomopicker benchmark protocol.yaml --external deepetpicker=picks/deepetpicker --output results[/cyan]
+  [cyan]tomopicker benchmark --empiar-10988 10988/ --output results[/cyan]
+
+The last runs the experiment of the TomoPicker paper on the data as downloaded. docs/benchmark.md explains the
+protocol's file, the methods and the tables.
+
+Each run is written when it is done. Stop at any time and repeat the command: what is done is skipped, what has failed
+is tried again. Tables and figures are made of all results in the folder."""
+
+
+def command(
+    protocol: Annotated[
+        Path | None, typer.Argument(metavar="[PROTOCOL.yaml]", help="What to run, on what.", show_default=False)
+    ] = None,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DIR", help="Folder of results, to be made or gone on with.")
+    ] = Path("benchmark"),
+    empiar: Annotated[
+        Path | None,
+        typer.Option(
+            "--empiar-10988",
+            metavar="DIR",
+            help="In place of a protocol: the paper's experiment, on the folder of VPP and DEF.",
+        ),
+    ] = None,
+    external: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=DIR", help="Judge another program's picks too: a file a tomogram. May be repeated."),
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(metavar="METHOD", help="Run this method. May be repeated.", rich_help_panel=CHOICE),
+    ] = None,
+    dataset: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Run this data set. May be repeated.", rich_help_panel=CHOICE),
+    ] = None,
+    clicks: Annotated[
+        list[int] | None,
+        typer.Option(metavar="N", min=1, help="Run this number of clicks. May be repeated.", rich_help_panel=CHOICE),
+    ] = None,
+    seed: Annotated[
+        list[int] | None,
+        typer.Option(metavar="SEED", min=0, help="Run this seed. May be repeated.", rich_help_panel=CHOICE),
+    ] = None,
+    tables: Annotated[
+        bool, typer.Option("--tables", help="Run nothing: only make tables and figures of the results that are there.")
+    ] = False,
+    device: Device = None,
+) -> None:
+    """Parse, check all, run, report."""
+    from tomopicker.cli.inputs import check_writable
+
+    if (protocol is None) == (empiar is None):
+        raise UsageError("give either a PROTOCOL.yaml or --empiar-10988 DIR")
+    if output.exists() and not output.is_dir():
+        raise UsageError(f"{output}: is a file; give --output a folder")
+    check_writable(output)
+    asked = _read(protocol, empiar, external or [], clicks or [], seed or [])
+    if tables:
+        _report(asked, output)
+    else:
+        _run(asked, output, only or [], dataset or [], clicks or [], seed or [], device)
+
+
+def _read(
+    path: Path | None, empiar: Path | None, external: list[str], clicks: list[int], seeds: list[int]
+) -> "Protocol":
+    """Read the protocol, and add to it what the flags name beyond it."""
+    from tomopicker.benchmark.empiar import empiar_10988
+    from tomopicker.benchmark.protocol import extended, read_protocol
+
+    protocol = read_protocol(path) if path is not None else empiar_10988(empiar or Path())
+    folders = {}
+    for each in external:
+        name, equals, folder = each.partition("=")
+        if not (name and equals and folder):
+            raise UsageError(f"--external {each}: give NAME=DIR, such as deepetpicker=picks/deepetpicker")
+        folders[name] = Path(folder).absolute()
+    return extended(protocol, external=folders, clicks=clicks, seeds=seeds)
+
+
+def _run(
+    protocol: "Protocol",
+    output: Path,
+    only: list[str],
+    datasets: list[str],
+    clicks: list[int],
+    seeds: list[int],
+    device: str | None,
+) -> None:
+    from tomopicker.benchmark.dataset import open_datasets
+    from tomopicker.benchmark.protocol import narrowed, protocol_text
+    from tomopicker.benchmark.runs import Bench
+    from tomopicker.cli.interrupt import interruptible
+    from tomopicker.cli.progress import Reporter
+    from tomopicker.files import write_text
+    from tomopicker.report.benchmark import write_report
+
+    part = narrowed(protocol, methods=only, datasets=datasets, clicks=clicks, seeds=seeds)
+    with Reporter() as reporter, interruptible(lambda: "repeat the command; what is done is kept"):
+        opened = open_datasets(protocol)
+        write_text(output / "protocol.yaml", protocol_text(protocol))
+        results = Bench(part, opened, output, reporter, device).run_all()
+        reporter.end_bar()
+        page = write_report(protocol, opened, output)
+        failed = sum(result.status == "failed" for result in results)
+        reporter.say(f"{len(results) - failed} of {len(results)} runs are done. Tables and figures: {page}")
+        if failed:
+            reporter.say(f"{failed} failed; {page} lists them, and repeating the command tries them again.")
+            raise typer.Exit(1)
+
+
+def _report(protocol: "Protocol", output: Path) -> None:
+    from tomopicker.benchmark.dataset import open_datasets
+    from tomopicker.benchmark.runs import plan, results_of
+    from tomopicker.report.benchmark import write_report
+
+    done = sum(result.status == "done" for _, result in results_of(protocol, output))
+    if not done:
+        raise UsageError(f"{output}: holds no result of this protocol; leave out --tables to make some")
+    page = write_report(protocol, open_datasets(protocol), output)
+    typer.echo(f"{done} of {len(plan(protocol))} runs are done. Tables and figures: {page}")

@@ -1,0 +1,67 @@
+"""A synthetic tomogram as files: the volume, the truth of its targets, all its molecules, and what it was made with.
+
+Orientations are RELION's: intrinsic ZYZ angles (rot, tilt, psi) in degrees that turn the molecule into the tomogram.
+"""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.spatial.transform import Rotation
+
+from tomopicker import __version__, formats
+from tomopicker.files import write_text
+from tomopicker.geometry import Frame, voxels_to_angstrom
+from tomopicker.picks import Picks
+from tomopicker.simulate.placement import Rotations
+from tomopicker.simulate.tomogram import SimulatedTomogram
+from tomopicker.types import Positions
+
+CLASS = "class"
+ANGLES = ("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi")
+
+
+def settings_file(folder: Path, name: str) -> Path:
+    """Give the place of the file that is written last: where it is, the tomogram is whole."""
+    return folder / "settings" / f"{name}.json"
+
+
+def write_simulated(folder: Path, name: str, made: SimulatedTomogram) -> None:
+    """Write ``NAME.mrc``, ``truth/NAME.csv`` and ``.star``, ``molecules/`` likewise, and ``settings/NAME.json``.
+
+    Parameters
+    ----------
+    folder : Path
+    name : str
+        Of the tomogram.
+    made : SimulatedTomogram
+        Its targets are the truth; ``molecules`` has the others as well. Both have orientation and class.
+    """
+    scene = made.settings.scene
+    voxel_size, frames = scene.voxel_size_angstrom, {name: Frame(scene.shape, scene.voxel_size_angstrom)}
+    target = _picks(
+        name, made.positions_voxels, made.orientations, [scene.target] * len(made.positions_voxels), voxel_size
+    )
+    others = _picks(
+        name, made.distractor_positions_voxels, made.distractor_orientations, made.distractor_classes, voxel_size
+    )
+    formats.write_mrc(folder / f"{name}.mrc", made.volume, voxel_size)
+    for place, picks in (("truth", target), ("molecules", Picks.concatenate([target, others]))):
+        for suffix in (".csv", ".star"):
+            formats.write_picks(picks, frames, folder / place / f"{name}{suffix}")
+    content = {"tomopicker": __version__, "name": name, **asdict(made.settings)}
+    write_text(settings_file(folder, name), json.dumps(content, indent=1) + "\n")
+
+
+def _picks(
+    name: str, positions: Positions, orientations: Rotations, classes: tuple[str, ...] | list[str], voxel_size: float
+) -> Picks:
+    angles = np.zeros((0, 3))
+    if len(positions):
+        angles = Rotation.from_matrix(orientations).as_euler("ZYZ", degrees=True)
+    plain = Picks.of(name, voxels_to_angstrom(positions, voxel_size))
+    columns: dict[str, object] = {CLASS: np.array(classes, dtype=object)}
+    columns |= {label: np.round(column, 3) for label, column in zip(ANGLES, angles.T, strict=True)}
+    return Picks(plain.positions, plain.tomograms, plain.scores, pd.DataFrame(columns))

@@ -1,0 +1,112 @@
+"""A miniature data set made by the simulator, in the layout of EMPIAR-10988 and as plain files; tests only read it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tomopicker.benchmark.protocol import read_protocol
+from tomopicker.cli.app import run
+from tomopicker.formats import write_mrc
+from tomopicker.simulate import simulate_tomogram
+
+VOXEL, SHAPE, PARTICLES = 13.48, (40, 96, 96), 12
+
+TINY = {
+    "name": "tiny",
+    "settings": {
+        "patches": {"batch": 4, "turned": 0.0},
+        "network": {"channels": [4, 8]},
+        "training": {"steps": 12, "fold_steps": 4},
+        "precision": "float32",
+    },
+}
+
+
+@dataclass(frozen=True)
+class Mini:
+    """Three tomograms, each with its truth beside it."""
+
+    folder: Path
+
+    def write(self, path, **changes):
+        """Write a protocol that names them, with changes to it or, by ``dataset=``, to its data set."""
+        dataset = {
+            "tomograms": [str(self.folder / "data")],
+            "truth": str(self.folder / "data" / "{tomogram}.csv"),
+            "training": "TS_1",
+            **changes.pop("dataset", {}),
+        }
+        content = {
+            "particle_diameter": 300, "clicks": [5], "seeds": [0], "methods": ["dog"], "datasets": {"easy": dataset},
+            **changes,
+        }  # fmt: skip
+        path.write_text(yaml.safe_dump({key: value for key, value in content.items() if value is not None}))
+        return path
+
+    def protocol(self, path, **changes):
+        return read_protocol(self.write(path, **changes))
+
+
+def simulated(folder, name, seed, ending=".csv", lists=None, suffix=".mrc"):
+    made = simulate_tomogram("easy", SHAPE, VOXEL, seed, n_targets=PARTICLES)
+    folder.mkdir(parents=True, exist_ok=True)
+    (lists or folder).mkdir(parents=True, exist_ok=True)
+    write_mrc(folder / f"{name}{suffix}", made.volume, VOXEL)
+    rows = "\n".join(",".join(f"{value:.3f}" for value in row) for row in made.positions_voxels)
+    ((lists or folder) / f"{name}{ending}").write_text(rows + "\n")
+
+
+@pytest.fixture(scope="session")
+def mini(tmp_path_factory):
+    made = Mini(tmp_path_factory.mktemp("mini"))
+    for number in (1, 2, 3):
+        simulated(made.folder / "data", f"TS_{number}", number)
+    return made
+
+
+@pytest.fixture(scope="session")
+def empiar(tmp_path_factory):
+    """Both halves as the archive lays them out, with three tomograms each and TS_026."""
+    folder = tmp_path_factory.mktemp("10988")
+    halves = {"VPP": ("TS_0001", "TS_0002", "TS_0003"), "DEF": ("TS_026", "TS_029", "TS_030", "TS_034")}
+    for half, names in halves.items():
+        tomograms, lists = folder / half / "tomograms", folder / half / "particle_lists"
+        for name in names:
+            simulated(tomograms, name, int(name[3:]), "_cyto_ribosomes.csv", lists, ".rec")
+    (folder / "VPP" / "particle_lists" / "TS_0001_fas.csv").write_text("1,2,3\n")
+    return folder
+
+
+@pytest.fixture
+def command(capsys):
+    """Run ``tomopicker benchmark``: exit code, and what it said on stdout and stderr."""
+
+    def call(*arguments):
+        code = run(["benchmark", *map(str, arguments)])
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return call
+
+
+class Heard:
+    """A listener that remembers."""
+
+    def __init__(self):
+        self.lines = []
+
+    def say(self, text):
+        self.lines.append(text)
+
+    def warn(self, text):
+        self.lines.append(text)
+
+    def trained(self, job, report): ...
+    def scored(self, tomogram, done, total): ...
+
+
+@pytest.fixture
+def heard():
+    return Heard()

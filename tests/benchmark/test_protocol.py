@@ -1,0 +1,151 @@
+"""A protocol says what is run; a wrong one is refused with one line that names the file and what to mend."""
+
+import pytest
+
+from tomopicker.benchmark.dataset import open_datasets
+from tomopicker.benchmark.methods import BUILT_IN
+from tomopicker.benchmark.protocol import extended, narrowed, protocol_text, read_protocol
+from tomopicker.benchmark.runs import plan
+from tomopicker.config import resolve
+from tomopicker.errors import TomoPickerError, UsageError
+
+WRONG = {
+    "training among the test tomograms": (
+        {"dataset": {"test": ["TS_1", "TS_2"]}}, "training tomogram TS_1 is among the test ones",
+    ),
+    "validation among the test tomograms": (
+        {"dataset": {"validation": "TS_2", "test": ["TS_2"]}}, "validation tomogram TS_2 is among the test ones",
+    ),
+    "trained and validated on one": ({"dataset": {"validation": "TS_1"}}, "TS_1 cannot be the training and the valid"),
+    "training excluded": ({"dataset": {"exclude": ["TS_1"]}}, "TS_1 is excluded"),
+    "unknown method": ({"methods": ["topaz"]}, "there is no method 'topaz'; use paper-pn"),
+    "unknown setting": ({"methods": [{"name": "a", "settings": {"training": {"stepz": 3}}}]}, "training.stepz"),
+    "a built-in name": ({"methods": [{"name": "dog"}]}, "'dog' is a built-in method"),
+    "one method twice": ({"methods": ["dog", "dog"]}, "'dog' is there twice"),
+    "an external one of the same name": ({"external": {"dog": "x"}}, "'dog' is there twice"),
+    "a threshold": ({"threshold": 0.5}, "threshold: Extra inputs"),
+    "one seed twice": ({"seeds": [1, 1]}, "is there twice"),
+    "no clicks": ({"clicks": []}, "clicks"),
+    "a template without a map": ({"methods": ["template"]}, "the method template needs a map"),
+    "a template of two things": ({"template": {"map": "a.mrc", "molecule": "ribosome"}}, "either a map or a molecule"),
+    "truth of no tomogram": ({"dataset": {"truth": "truth.csv"}}, "must hold {tomogram}"),
+    "a name that leaves its folder": ({"methods": [{"name": "../x"}]}, "name"),
+    "a folder for a network": ({"methods": [{"name": "a", "folder": "x"}]}, "a folder is what an external method has"),
+    "settings for a scorer": ({"methods": [{"name": "a", "kind": "dog", "preset": "paper"}]}, "only a network has"),
+}  # fmt: skip
+
+UNUSABLE = {
+    "missing truth": ({"dataset": {"truth": "nowhere/{tomogram}.csv"}}, "the truth of TS_1 is missing"),
+    "no such training tomogram": ({"dataset": {"training": "TS_9"}}, "there is no tomogram TS_9, only TS_1, TS_2"),
+    "nothing to test on": ({"dataset": {"exclude": ["TS_2", "TS_3"]}}, "no tomogram is left to test on"),
+    "more clicks than particles": ({"clicks": [5, 500]}, "500 clicks cannot be drawn from"),
+    "no such map": ({"methods": ["template"], "template": {"map": "no.mrc"}}, "no.mrc: there is no such map"),
+    "no such molecule": ({"template": {"molecule": "virus"}}, "template.molecule virus: there is no such molecule"),
+    "no such folder": ({"external": {"cryolo": "nowhere"}}, "nowhere: there is no such folder"),
+}
+
+
+@pytest.mark.parametrize(("changes", "said"), WRONG.values(), ids=WRONG)
+def test_a_wrong_protocol_is_refused(mini, tmp_path, changes, said):
+    path = mini.write(tmp_path / "wrong.yaml", **changes)
+    with pytest.raises(UsageError) as caught:
+        read_protocol(path)
+    assert said in str(caught.value)
+    assert str(caught.value).startswith(str(path))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("changes", "said"), UNUSABLE.values(), ids=UNUSABLE)
+def test_what_is_not_there_is_said_before_anything_runs(mini, tmp_path, changes, said):
+    protocol = mini.protocol(tmp_path / "p.yaml", **changes)
+    with pytest.raises(TomoPickerError) as caught:
+        open_datasets(protocol)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [WRONG["training among the test tomograms"], WRONG["unknown method"], UNUSABLE["missing truth"]],
+)
+def test_the_command_refuses_in_one_line(mini, tmp_path, command, changes, said):
+    path = mini.write(tmp_path / "wrong.yaml", **changes)
+    code, _, err = command(path, "--output", tmp_path / "out")
+    assert code == 2
+    assert said in err
+    assert len(err.splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [(": [", "is not YAML"), ("- a", "must be a mapping"), (None, "cannot be read")]
+)
+def test_a_file_that_is_no_protocol(tmp_path, text, said):
+    path = tmp_path / "p.yaml"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(UsageError, match=said):
+        read_protocol(path)
+
+
+def test_paths_start_at_the_protocols_folder(mini, tmp_path):
+    protocol = mini.protocol(tmp_path / "p.yaml", dataset={"tomograms": "here", "truth": "t/{tomogram}.csv"})
+    data = protocol.datasets["easy"]
+    assert data.tomograms == (tmp_path / "here",)
+    assert data.truth == str(tmp_path / "t" / "{tomogram}.csv")
+
+
+def test_a_protocol_survives_being_written(mini, tmp_path):
+    protocol = mini.protocol(
+        tmp_path / "p.yaml", methods=["dog", "default-kl", {"name": "a", "preset": "paper"}], external={"cryolo": "x"},
+        clicks=[20, 5],
+    )  # fmt: skip
+    (tmp_path / "again.yaml").write_text(protocol_text(protocol))
+    assert read_protocol(tmp_path / "again.yaml") == protocol
+
+
+def test_roles(mini, tmp_path):
+    data = open_datasets(mini.protocol(tmp_path / "p.yaml", dataset={"validation": "TS_3"}))["easy"]
+    assert {name: data.role(name) for name in data.tomograms} == {
+        "TS_1": "training", "TS_3": "validation", "TS_2": "test",
+    }  # fmt: skip
+
+
+def test_the_plan_is_methods_times_clicks_times_seeds(mini, tmp_path):
+    protocol = mini.protocol(
+        tmp_path / "p.yaml", methods=["dog", "all-labelled"], clicks=[5, 10], seeds=[0, 1, 2], external={"cryolo": "x"}
+    )
+    names = [run.name for run in plan(protocol)]
+    assert len(names) == len(set(names)) == 2 * 3 + 3 + 1
+    assert names[0] == "easy/dog/5-clicks_seed-0"
+    assert names[-1] == "easy/cryolo/as-given"
+    assert "easy/all-labelled/seed-2" in names
+
+
+def test_narrowing(mini, tmp_path):
+    protocol = mini.protocol(tmp_path / "p.yaml", methods=["dog", "ball"], clicks=[5, 10], seeds=[0, 1])
+    part = narrowed(protocol, methods=["ball"], clicks=[10], seeds=[1])
+    assert [run.name for run in plan(part)] == ["easy/ball/10-clicks_seed-1"]
+    with pytest.raises(UsageError, match="--only template: the protocol has dog, ball"):
+        narrowed(protocol, methods=["template"])
+
+
+def test_extending(mini, tmp_path):
+    protocol = mini.protocol(tmp_path / "p.yaml")
+    wider = extended(protocol, external={"cryolo": tmp_path}, clicks=[7], seeds=[3])
+    assert wider.clicks == (5, 7)
+    assert wider.seeds == (0, 3)
+    assert [row.name for row in wider.rows] == ["dog", "cryolo"]
+    with pytest.raises(UsageError, match="'dog' is there twice"):
+        extended(protocol, external={"dog": tmp_path})
+
+
+@pytest.mark.parametrize(
+    "method", [each for each in BUILT_IN.values() if each.kind == "network"], ids=lambda each: each.name
+)
+def test_built_in_networks_are_what_their_names_say(method):
+    settings = resolve({"preset": method.preset, "particle_diameter": 300.0, **method.settings})
+    if method.name != "all-labelled":
+        preset, kind = method.name.split("-")[:2]
+        assert (settings.preset, settings.objective.kind) == (preset, kind)
+    expected = {"paper": 20, "default": None}[settings.preset]
+    assert settings.training.epochs == (8 if method.name.endswith("8-epochs") else expected)

@@ -1,0 +1,144 @@
+"""What lies in the files is what was simulated: positions on centres of mass, orientations, classes, settings."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import starfile
+from scipy.spatial.transform import Rotation
+
+from tests.simulate.test_scene import BARE, VOXEL, _offsets
+from tomopicker.cli.app import run
+from tomopicker.formats import open_tomogram, read_picks, write_mrc
+from tomopicker.simulate import ImagingSettings, SimulatedTomogram, SimulationSettings, build_scene, image_tomogram
+from tomopicker.simulate.write import write_simulated
+
+CLEAN = ImagingSettings(
+    VOXEL, tilt_range_degrees=78.0, defocus_um=0.0, defocus_jitter_um=0.0, phase_shift_degrees=90.0,
+    dose_per_square_angstrom=None, alignment_error_voxels=0.0,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """Symmetric molecules without noise, among others, in a volume whose edges all differ."""
+    folder = tmp_path_factory.mktemp("written")
+    settings = replace(BARE, target="chaperonin", distractors=(("proteasome_20s", 3),))
+    scene = build_scene(settings, seed=3)
+    made = SimulatedTomogram(
+        image_tomogram(scene.density, CLEAN, seed=0), scene.positions, scene.orientations, scene.distractor_positions,
+        scene.distractor_orientations, scene.distractor_classes, SimulationSettings("vpp", 3, settings, CLEAN),
+    )  # fmt: skip
+    write_simulated(folder, "TS_0001", made)
+    return folder, made
+
+
+@pytest.mark.parametrize("suffix", ["csv", "star"])
+@pytest.mark.parametrize("mirrored", [None, 0, 1, 2])
+def test_truth_read_from_files_lies_on_the_particles(written, tmp_path, suffix, mirrored):
+    """In all three axes, to a quarter of a voxel; and in volumes mirrored along each, where the positions are too."""
+    folder, _ = written
+    tomogram = open_tomogram(folder / "TS_0001.mrc")
+    positions = read_picks(folder / "truth" / f"TS_0001.{suffix}", [tomogram]).positions / VOXEL
+    volume = tomogram.read()
+    if mirrored is not None:
+        write_mrc(tmp_path / "TS_0001.mrc", np.ascontiguousarray(np.flip(volume, mirrored)), VOXEL)
+        volume = open_tomogram(tmp_path / "TS_0001.mrc").read()
+        positions[:, 2 - mirrored] = volume.shape[mirrored] - 1 - positions[:, 2 - mirrored]
+    assert len(positions) == 6
+    assert np.abs(_offsets(volume, positions, 7.0)).max() < 0.25
+    # Half a voxel off fails; a mirror with the wrong last index would be off by a whole one.
+    assert np.abs(_offsets(volume, positions + np.array([0.5, 0, 0]), 7.0)).max() > 0.25
+
+
+def test_orientations_are_relions_angles(written):
+    folder, made = written
+    rows = starfile.read(folder / "truth" / "TS_0001.star")
+    angles = rows[["rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi"]].to_numpy()
+    turned = Rotation.from_euler("ZYZ", angles, degrees=True).as_matrix()
+    np.testing.assert_allclose(turned, made.orientations, atol=1e-3)
+    # RELION's own matrix takes the tomogram into the particle; its last row is the particle's z axis, by hand:
+    rot, tilt = np.deg2rad(angles[:, 0]), np.deg2rad(angles[:, 1])
+    axis = np.stack([np.cos(rot) * np.sin(tilt), np.sin(rot) * np.sin(tilt), np.cos(tilt)], axis=1)
+    np.testing.assert_allclose(axis, made.orientations[:, :, 2], atol=1e-3)
+
+
+def test_molecules_are_all_there_with_their_class(written):
+    folder, made = written
+    table = pd.read_csv(folder / "molecules" / "TS_0001.csv")
+    assert table["class"].tolist() == ["chaperonin"] * 6 + list(made.distractor_classes)
+    expected = np.concatenate([made.positions_voxels, made.distractor_positions_voxels])
+    np.testing.assert_allclose(table[["x", "y", "z"]], expected, atol=1e-3)
+    settings = json.loads((folder / "settings" / "TS_0001.json").read_text())
+    assert settings["imaging"]["tilt_range_degrees"] == 78.0
+    assert settings["scene"]["target"] == "chaperonin"
+
+
+SMALL = ["--shape", "72,64,40", "--particles", "3", "--preset", "easy"]
+
+
+def simulate(capsys, *arguments):
+    code = run(["simulate", *map(str, arguments)])
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+def test_the_command_makes_what_it_says_and_skips_what_is_there(capsys, tmp_path):
+    code, out, err = simulate(capsys, tmp_path / "a", "--count", 2, *SMALL)
+    assert (code, err) == (0, "")
+    assert "3 × ribosome among" in out
+    files = {str(path.relative_to(tmp_path / "a")) for path in (tmp_path / "a").rglob("*") if path.is_file()}
+    names = ("TS_0001", "TS_0002")
+    lists = {
+        f"{place}/{name}.{suffix}" for place in ("truth", "molecules") for name in names for suffix in ("csv", "star")
+    }
+    assert files == lists | {f"{name}.mrc" for name in names} | {f"settings/{name}.json" for name in names}
+    tomogram = open_tomogram(tmp_path / "a" / "TS_0001.mrc")
+    assert (tomogram.shape, tomogram.voxel_size) == ((40, 64, 72), pytest.approx(13.48))
+    before = (tmp_path / "a" / "TS_0001.mrc").read_bytes()
+    code, out, _ = simulate(capsys, tmp_path / "a", "--count", 2, *SMALL)
+    assert code == 0
+    assert out.count("is there already") == 2
+    simulate(capsys, tmp_path / "b", "--seed", 0, *SMALL)
+    np.testing.assert_array_equal(open_tomogram(tmp_path / "b" / "TS_0001.mrc").read(), tomogram.read())
+    simulate(capsys, tmp_path / "a", "--seed", 7, "--overwrite", *SMALL)
+    assert (tmp_path / "a" / "TS_0001.mrc").read_bytes() != before
+
+
+def test_a_layout_is_kept_with_its_close_pairs(capsys, tmp_path):
+    layout = np.array([[20, 30, 14], [32, 30, 16], [50.5, 40, 20], [500, 3, 3]])
+    np.savetxt(tmp_path / "layout.csv", layout, delimiter=",")
+    code, out, err = simulate(
+        capsys, tmp_path / "a", "--shape", "72,64,40", "--preset", "vpp", "--positions", tmp_path / "layout.csv"
+    )
+    assert (code, err) == (0, "")
+    assert "3 of 4 positions lie inside" in out
+    truth = pd.read_csv(tmp_path / "a" / "truth" / "TS_0001.csv")[["x", "y", "z"]].to_numpy()
+    np.testing.assert_allclose(truth, layout[:3], atol=1e-3)
+    others = pd.read_csv(tmp_path / "a" / "molecules" / "TS_0001.csv").query("`class` != 'ribosome'")[["x", "y", "z"]]
+    distances = np.linalg.norm(others.to_numpy()[:, None] - layout[None, :3], axis=2)
+    assert distances.min(initial=99) > 9
+    volume = open_tomogram(tmp_path / "a" / "TS_0001.mrc").read()
+    dark = [volume[z - 3 : z + 4, y - 3 : y + 4, x - 3 : x + 4].mean() for x, y, z in layout[:3].round().astype(int)]
+    assert max(dark) < volume.mean() - 0.3 * volume.std()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--shape", "72,64"], "three whole numbers"),
+        (["--shape", "72,64,4"], "at least 16"),
+        (["--target", "virus"], "virus: no such molecule"),
+        (["--maps", "nowhere"], "no density maps"),
+        (["--positions", "layout.csv", "--particles", "3"], "give one of them"),
+        (["--voxel-size", "0"], "voxel size"),
+    ],
+)
+def test_wrong_usage_is_one_line(capsys, tmp_path, monkeypatch, arguments, said):
+    monkeypatch.chdir(tmp_path)
+    code, _, err = simulate(capsys, "out", *arguments)
+    assert code in {1, 2}
+    assert said in err
+    assert len(err.splitlines()) == 1
