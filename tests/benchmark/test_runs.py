@@ -47,7 +47,7 @@ def test_a_run_holds_what_it_was_and_what_it_found(mini, tmp_path, heard):
     # The figures are those of the candidates above the threshold, judged anew.
     data = at_work.datasets["easy"]
     found = read_candidates(run_folder(tmp_path, run), data, "TS_2")
-    chosen = found.positions[found.scores > result.threshold] / 13.48
+    chosen = found.positions[found.scores > result.thresholds["TS_2"]] / 13.48
     judged = {(each.tolerance, each.method): each for each in result.tomograms["TS_2"].evaluations}
     assert list(judged) == [(10, "one-to-one"), (8, "one-to-one"), (5, "one-to-one"), (10, "paper")]
     anew = evaluate(chosen, None, data.truth["TS_2"].positions / 13.48, 10)
@@ -74,7 +74,7 @@ def test_no_threshold_knows_a_test_tomograms_truth(mini, tmp_path, heard):
     second = bench(other, tmp_path / "second", heard).run_all()
     for one, two in zip(first, second, strict=True):
         assert one.status == two.status == "done"
-        assert one.threshold == two.threshold
+        assert one.thresholds == two.thresholds
         assert one.tomograms["TS_2"].evaluations[0].picks == two.tomograms["TS_2"].evaluations[0].picks
         assert one.tomograms["TS_2"].evaluations[0].fn != two.tomograms["TS_2"].evaluations[0].fn
 

@@ -33,17 +33,18 @@ class Found:
     ----------
     picks : mapping of str to Picks
         By tomogram; also below the threshold.
-    threshold : float or None
-        Only scores above it are picks; None: all are.
+    thresholds : mapping of str to float
+        By tomogram: only scores above it are picks; where there is none, all are.
     """
 
     picks: Mapping[str, Picks]
-    threshold: float | None
+    thresholds: Mapping[str, float]
 
     def chosen(self, tomogram: str) -> Picks:
         """Keep the picks of a tomogram that the method stands by."""
         mine = self.picks[tomogram]
-        return mine if self.threshold is None else mine.select(mine.scores > self.threshold)
+        # Without a threshold all count, also those of a program that gives no scores.
+        return mine.select(mine.scores > self.thresholds[tomogram]) if tomogram in self.thresholds else mine
 
 
 def scored_candidates(tomogram: Tomogram, method: Method, protocol: Protocol, optics: Optics) -> Picks:

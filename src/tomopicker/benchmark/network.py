@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from tomopicker.benchmark.candidates import MOST, Found
+from tomopicker.benchmark.candidates import Found
 from tomopicker.benchmark.dataset import OpenDataSet
 from tomopicker.benchmark.methods import Method
 from tomopicker.config import resolve
@@ -66,16 +66,14 @@ def train_and_pick(
     )  # fmt: skip
     trained = time.monotonic() - started
     where = choose_device(device)
-    picks = {
-        name: pick(
-            tomogram, model, threshold=float("-inf"), max_particles=MOST, device=where, listener=listener
-        ).picks
-        for name, tomogram in data.tomograms.items()
-    }  # fmt: skip
+    picked = {name: pick(tomogram, model, device=where, listener=listener) for name, tomogram in data.tomograms.items()}
     facts = {
         "settings": settings.model_dump(mode="json"),
         "training_seconds": trained,
         "device": str(where),
         "origin": {key: value for key, value in model.provenance.items() if key != "history"},
     }
-    return Found(picks, model.threshold), facts
+    return Found(
+        {name: each.candidates for name, each in picked.items()},
+        {name: each.threshold for name, each in picked.items()},
+    ), facts

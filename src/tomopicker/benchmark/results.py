@@ -64,7 +64,7 @@ class Result(BaseModel):
     asked: dict[str, Any]
     status: Literal["done", "failed"]
     error: str | None = None
-    threshold: float | None = None
+    thresholds: dict[str, float] = {}
     seconds: float = 0.0
     facts: dict[str, Any] = {}
     versions: dict[str, str]

@@ -110,7 +110,7 @@ class Bench:
             found, facts = self._find(run)
             judged = self._judge(run, found)
             write_candidates(folder, found.picks, self.datasets[run.dataset])
-            outcome = {"status": "done", "threshold": found.threshold, "facts": facts, "tomograms": judged}
+            outcome = {"status": "done", "thresholds": dict(found.thresholds), "facts": facts, "tomograms": judged}
         except Exception as error:
             # Whatever goes wrong with one method must not cost the night's other runs; it is kept to be read.
             outcome = {"status": "failed", "error": _said(error), "facts": {"traceback": traceback.format_exc()}}
@@ -140,7 +140,7 @@ class Bench:
     def _find(self, run: Run) -> tuple[Found, dict[str, Any]]:
         data, method = self.datasets[run.dataset], run.method
         if method.folder is not None:
-            return Found(external_picks(method.folder, data), None), {}
+            return Found(external_picks(method.folder, data), {}), {}
         clicks = self._clicks(run, data.training)
         if method.kind == "network":
             validation = None if data.validation is None else self._clicks(run, data.validation)
@@ -150,7 +150,8 @@ class Bench:
             )  # fmt: skip
         picks = self._candidates(run, data)
         radius = self.protocol.particle_diameter / 2
-        return Found(picks, threshold_from_clicks(picks[data.training.name], clicks, radius)), {}
+        threshold = threshold_from_clicks(picks[data.training.name], clicks, radius)
+        return Found(picks, dict.fromkeys(picks, threshold)), {}
 
     def _clicks(self, run: Run, tomogram: Tomogram) -> Picks:
         truth = self.datasets[run.dataset].truth[tomogram.name]

@@ -131,7 +131,7 @@ def _pictures(
 
 def _ranked(protocol: Protocol, data: OpenDataSet, run: Run, result: Result, output: Path) -> Ranked | None:
     """Pool a run's candidates over the unseen tomograms; None if they have no scores."""
-    scores, right, truth = [], [], 0
+    scores, right, picked, truth = [], [], [], 0
     for name, judged in result.tomograms.items():
         if judged.role != "test":
             continue
@@ -141,8 +141,11 @@ def _ranked(protocol: Protocol, data: OpenDataSet, run: Run, result: Result, out
             return None
         scores.append(picks.scores)
         right.append(ranked_hits(picks.positions / voxel_size, picks.scores, true, protocol.tolerances[0]))
+        picked.append(picks.scores > result.thresholds.get(name, float("-inf")))
         truth += len(true)
-    return Ranked(run.method.name, np.concatenate(scores), np.concatenate(right), truth, result.threshold)
+    if not scores:
+        return None
+    return Ranked(run.method.name, np.concatenate(scores), np.concatenate(right), np.concatenate(picked), truth)
 
 
 def _sections(
@@ -155,7 +158,7 @@ def _sections(
     pictures = []
     for run, result in {run.method.name: (run, result) for run, result in reversed(runs)}.values():
         candidates = read_candidates(run_folder(output, run), data, name)
-        picks = Found({name: candidates}, result.threshold).chosen(name)
+        picks = Found({name: candidates}, result.thresholds).chosen(name)
         layers = [
             Layer("truth", truth.positions, TRUTH_COLOUR),
             Layer(run.method.name, picks.positions, box_colour(run.method, colours)),

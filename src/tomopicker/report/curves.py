@@ -29,17 +29,17 @@ class Ranked:
     scores : array, shape (n,)
     right : array of bool, shape (n,)
         Whether each found a particle that no better one had taken.
+    picked : array of bool, shape (n,)
+        Whether each is above the method's own threshold for its tomogram.
     truth : int
         How many particles there are.
-    threshold : float or None
-        The method's own.
     """
 
     method: str
     scores: Scores
     right: Bool[np.ndarray, " n"]
+    picked: Bool[np.ndarray, " n"]
     truth: int
-    threshold: float | None
 
 
 def learning_curves(rows: Sequence[Row], colours: Mapping[str, str], path: Path, title: str) -> None:
@@ -89,9 +89,10 @@ def precision_recall(ranked: Sequence[Ranked], colours: Mapping[str, str], path:
         label = None if run.method in named else run.method
         named.add(run.method)
         axes.plot(recall, precision, color=colour, lw=1.2, label=label)
-        kept = len(hits) if run.threshold is None else int((run.scores > run.threshold).sum())
+        kept, found = int(run.picked.sum()), int(run.right[run.picked].sum())
         if kept:
-            axes.plot(recall[kept - 1], precision[kept - 1], "o", color=colour, ms=5, mec="white", mew=0.8, zorder=3)
+            # Tomograms may have thresholds of their own, so the dot need not lie on the pooled curve.
+            axes.plot(found / max(1, run.truth), found / kept, "o", color=colour, ms=5, mec="white", mew=0.8, zorder=3)
     axes.set(xlabel="Recall", ylabel="Precision", xlim=(0, 1.02), ylim=(0, 1.02))
     _finish(figure, axes, path)
 
@@ -106,12 +107,12 @@ def score_histograms(ranked: Sequence[Ranked], path: Path, title: str) -> None:
     for panel, run in zip(panels, ranked, strict=False):
         # The bulk of what is wrong scores far below anything of interest, and would flatten all the rest.
         high = float(run.scores.max())
-        low = min([high, *([] if run.threshold is None else [run.threshold]), *run.scores[run.right].tolist()])
+        low = min([high, *run.scores[run.picked].tolist(), *run.scores[run.right].tolist()])
         edges = np.linspace(low - 0.3 * (high - low), high + 1e-6, BINS + 1)
         parts = [run.scores[~run.right], run.scores[run.right]]
         panel.hist(parts, edges, color=[WRONG, RIGHT], stacked=True, label=["no particle", "particle"])
-        if run.threshold is not None:
-            panel.axvline(run.threshold, color="black", lw=1, ls="--", label="own threshold")
+        if run.picked.any() and not run.picked.all():
+            panel.axvline(float(run.scores[run.picked].min()), color="black", lw=1, ls="--", label="last picked")
         panel.set_title(run.method, fontsize=9)
         panel.tick_params(labelsize=7)
         panel.spines[["top", "right"]].set_visible(False)
