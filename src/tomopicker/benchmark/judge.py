@@ -1,7 +1,6 @@
 """Figures of merit of one tomogram's picks, as DESIGN section 7 lists them; the truth is looked at only here."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -40,13 +39,7 @@ def _judge(
     where = truth.positions / voxel_size
     own = evaluate(chosen.positions / voxel_size, None, where, tolerance, method)
     ranked = evaluate(candidates.positions / voxel_size, _known(candidates.scores), where, tolerance, method)
-    return replace(
-        own,
-        f1_at_truth_count=ranked.f1_at_truth_count,
-        best_f1=ranked.best_f1,
-        best_f1_threshold=ranked.best_f1_threshold,
-        average_precision=ranked.average_precision,
-    )
+    return own.ranked_by(ranked)
 
 
 def _known(scores: Scores) -> Scores | None:

@@ -44,6 +44,7 @@ def judge(found: "Compared", tolerance: float, *, in_angstrom: bool, matching: M
         length = tolerance if in_angstrom else tolerance * frame.voxel_size
         mine, truth = found.picks.in_tomogram(name), found.truth.in_tomogram(name)
         row = api.evaluate(mine, truth, length, matching)[0][name]
+        row = row.ranked_by(api.evaluate(found.candidates.in_tomogram(name), truth, length, matching)[0][name])
         # What stands in the table is the same for all tomograms: the tolerance as asked, errors in voxels.
         rows[name] = replace(
             row,

@@ -9,7 +9,7 @@ import numpy as np
 from tomopicker import formats
 from tomopicker.cli.frames import check_known, frames_from_flags, named_tables, stated_frames
 from tomopicker.cli.inputs import AS_STATED, Counted, read_picks
-from tomopicker.cli.pick_folder import MERGED, RECORD, read_record, recorded_frames
+from tomopicker.cli.pick_folder import CANDIDATES, MERGED, RECORD, read_record, recorded_frames
 from tomopicker.cli.progress import Reporter
 from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.formats.names import contained, listing, matches
@@ -27,6 +27,9 @@ class Compared:
     ----------
     picks, truth : Picks
         In Å; in voxels where no voxel size is known.
+    candidates : Picks
+        The picks and what was not probable enough, for the figures that judge the ranking; the picks where only they
+        are known.
     frames : mapping of str to Frame
         Of each tomogram judged.
     knows_voxel_size : bool
@@ -34,6 +37,7 @@ class Compared:
     """
 
     picks: Picks
+    candidates: Picks
     truth: Picks
     frames: Mapping[str, Frame]
     knows_voxel_size: bool
@@ -73,7 +77,10 @@ def gather(
     mine = _read_or_none([file], frames, reporter, counted)
     files = _truth_files(truth, list(frames))
     known = _read_or_none(files, frames, reporter, counted)
-    return _restrict(mine, known, frames, _excluded(exclude, list(frames)), knows, reporter)
+    listed = [picks / CANDIDATES / f"{name}.csv" for name in recorded] if picks.is_dir() else []
+    whole = bool(listed) and all(file.exists() for file in listed)
+    candidates = _read_or_none(listed, frames, reporter, counted) if whole else mine
+    return _restrict(mine, candidates, known, frames, _excluded(exclude, list(frames)), knows, reporter)
 
 
 def _read_or_none(files: Sequence[Path], frames: Mapping[str, Frame], reporter: Reporter, counted: Counted) -> Picks:
@@ -134,7 +141,13 @@ def _excluded(exclude: Sequence[str], names: list[str]) -> set[str]:
 
 
 def _restrict(
-    picks: Picks, truth: Picks, frames: Mapping[str, Frame], left_out: set[str], knows: bool, reporter: Reporter
+    picks: Picks,
+    candidates: Picks,
+    truth: Picks,
+    frames: Mapping[str, Frame],
+    left_out: set[str],
+    knows: bool,
+    reporter: Reporter,
 ) -> Compared:
     """Keep the tomograms that have truth; say which of the picks' have none."""
     judged = [name for name in frames if name in set(truth.tomogram_names) - left_out]
@@ -143,6 +156,8 @@ def _restrict(
         reporter.warn(f"no truth is given for {listing(without)}; not judged")
     if not judged:
         raise UsageError("nothing is left to judge: no tomogram has truth; check --truth and --exclude")
-    rows = [[name in judged for name in part.tomograms.tolist()] for part in (picks, truth)]
-    kept = [part.select(np.array(keep, dtype=bool)) for part, keep in zip((picks, truth), rows, strict=True)]
-    return Compared(kept[0], kept[1], {name: frames[name] for name in judged}, knows)
+
+    def kept(part: Picks) -> Picks:
+        return part.select(np.array([name in judged for name in part.tomograms.tolist()], dtype=bool))
+
+    return Compared(kept(picks), kept(candidates), kept(truth), {name: frames[name] for name in judged}, knows)

@@ -4,7 +4,7 @@ Positions and tolerance share one unit, voxels or Å; nothing here asks which.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -92,6 +92,16 @@ class Evaluation:
     def to_dict(self) -> dict[str, str | int | float | None]:
         """Give the fields by name, as JSON takes them."""
         return asdict(self)
+
+    def ranked_by(self, candidates: "Evaluation") -> "Evaluation":
+        """Take what judges the ranking from the evaluation of all candidates, also those that were not picked."""
+        return replace(
+            self,
+            f1_at_truth_count=candidates.f1_at_truth_count,
+            best_f1=candidates.best_f1,
+            best_f1_threshold=candidates.best_f1_threshold,
+            average_precision=candidates.average_precision,
+        )
 
 
 @dataclass(frozen=True)
