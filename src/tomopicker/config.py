@@ -174,7 +174,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             "prior_denominator": "unlabelled", "running_mean": 0.9,
         },
         "training": {
-            "steps": 560, "epochs": None, "learning_rate": 3e-3, "schedule": "one-cycle", "weight_decay": 1e-4,
+            "steps": 360, "epochs": None, "learning_rate": 3e-3, "schedule": "one-cycle", "weight_decay": 1e-4,
             "ema": 0.98, "hold_out": 0.0, "fold_steps": 60,
         },
         "inference": {"tile": 96, "halo": 16, "adapt": True},
