@@ -15,13 +15,13 @@ from tomopicker.types import AnyVolume, Shape, Volume
 
 @runtime_checkable
 class LazyArray(Protocol):
-    """What a tomogram's data must offer: a shape, a type, and slabs on demand (a memory map does)."""
+    """What a tomogram's data must offer: a shape, a type, and slabs or boxes on demand (a memory map does)."""
 
     @property
     def shape(self) -> tuple[int, ...]: ...
     @property
     def dtype(self) -> np.dtype: ...
-    def __getitem__(self, key: slice) -> AnyVolume: ...
+    def __getitem__(self, key: slice | tuple[slice, slice, slice]) -> AnyVolume: ...
 
 
 @dataclass(frozen=True)
@@ -64,9 +64,16 @@ class Tomogram:
 
     def slab(self, start: int, stop: int) -> Volume:
         """Read the sections `start` to `stop` along z as float32, protein dark."""
-        slab = np.array(self.data[start:stop], dtype=np.float32)
-        return np.negative(slab, out=slab) if self.inverted else slab
+        return self._dark(self.data[start:stop])
+
+    def part(self, z: slice, y: slice, x: slice) -> Volume:
+        """Read a box as float32, protein dark; nothing beside it where the file can be read so."""
+        return self._dark(self.data[z, y, x])
 
     def read(self) -> Volume:
         """Read the whole volume as float32, protein dark."""
         return self.slab(0, self.shape[0])
+
+    def _dark(self, stored: AnyVolume) -> Volume:
+        voxels = np.array(stored, dtype=np.float32)
+        return np.negative(voxels, out=voxels) if self.inverted else voxels

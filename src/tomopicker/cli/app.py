@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from tomopicker import __version__
-from tomopicker.cli import convert, demo, evaluate, formats, info, pick, train
+from tomopicker.cli import check, convert, demo, evaluate, formats, info, pick, train
 from tomopicker.cli.helptext import help_text
 from tomopicker.errors import TomoPickerError
 
@@ -37,7 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, pick, evaluate, info, convert, formats, demo):
+for command in (train, pick, evaluate, check, info, convert, formats, demo):
     app.command(
         name=command.__name__.rpartition(".")[2],
         help=help_text(command.HELP),

@@ -60,6 +60,7 @@ def read_picks(
     ignore_unknown: bool = False,
     format: str | None = None,
     shift: tuple[float, float, float] = (0.0, 0.0, 0.0),
+    check_inside: bool = True,
 ) -> "Picks":
     """Read picks of the tomograms at hand; whatever is left out is said as a warning."""
     from tomopicker import formats
@@ -74,6 +75,7 @@ def read_picks(
             ignore_unknown=ignore_unknown,
             format=format,
             shift=shift,
+            check_inside=check_inside,
         )
     for warning in caught:
         if issubclass(warning.category, UserWarning):
