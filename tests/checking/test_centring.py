@@ -46,7 +46,7 @@ def test_the_error_is_the_scatter_of_repetitions():
 
 
 def test_few_picks_say_nothing():
-    sums, counts = blobs((0, 0, 0), 7)
+    sums, counts = blobs((0, 0, 0), 11)
     assert find_offset(sums, counts, RADIUS) is None
 
 

@@ -22,7 +22,7 @@ REACH = 0.4
 """Largest offset looked for, in radii of the particle; larger ones are found before."""
 BOX = 2.4
 """Half the edge of the boxes, in radii of the particle."""
-GROUPS, FEWEST = 24, 8
+GROUPS, FEWEST = 24, 12
 """Of the jackknife, and below which its error cannot be trusted."""
 ROUNDS = 3
 

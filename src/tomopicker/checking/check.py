@@ -91,7 +91,13 @@ def check(tomograms: Sequence[Tomogram], picks: Picks, diameter: float, seed: in
         verdict.contrast(readings, explained),
         verdict.tomogram_names(readings, picks),
         verdict.reading(mistake),
-        verdict.centre(offset, used[0].voxel_size, len(picks), found=explained or verdict.is_dark(readings)),
+        verdict.centre(
+            offset,
+            used[0].voxel_size,
+            len(picks),
+            found=explained or verdict.is_dark(readings),
+            mended=mistake is not None,
+        ),
         verdict.duplicates(better, diameter),
     ]
     rng = np.random.default_rng(seed)

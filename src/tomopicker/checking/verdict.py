@@ -104,7 +104,7 @@ def contrast(readings: Readings, explained: bool) -> Finding:
     if z < SEEN:
         few = len(at) < FEW
         says = f"the places picked look like any others ({z:+.1f} standard errors)"
-        remedy = "see the line below" if explained else "is it the right tomogram, and the right --particle-diameter?"
+        remedy = "see the lines below" if explained else "is it the right tomogram, and the right --particle-diameter?"
         if few and not explained:
             return Finding("contrast", Status.DOUBTFUL, says, f"{FEW} picks or more can tell")
         return Finding("contrast", Status.BAD, says, remedy)
@@ -148,12 +148,13 @@ def tomogram_names(readings: Readings, picks: Picks) -> Finding | None:
     return Finding("tomogram", Status.GOOD, "no picks fit another of these tomograms better")
 
 
-def centre(offset: Offset | None, voxel_size: float, n: int, *, found: bool) -> Finding:
-    """Is the mean subtomogram centred? The offset is in voxels of the tomogram, of `voxel_size` Å."""
+def centre(offset: Offset | None, voxel_size: float, n: int, *, found: bool, mended: bool) -> Finding:
+    """Is the mean subtomogram centred, of the positions as given or as mended? Offset in voxels of `voxel_size` Å."""
     if not found:
         return Finding("centre", Status.DOUBTFUL, "not tested: nothing is seen at the positions")
     if offset is None:
         return Finding("centre", Status.DOUBTFUL, f"{n} picks are too few to say whether they are centred")
+    after = "once that is mended, " if mended else ""
     x, y, z = offset.voxels
     a, b, c = offset.error
     error = float(np.sqrt(np.square(offset.error).mean()))
@@ -161,13 +162,13 @@ def centre(offset: Offset | None, voxel_size: float, n: int, *, found: bool) -> 
     if offset.significance > OFFSET_SIGNIFICANCE and np.abs(offset.voxels).max() > OFFSET_VOXELS:
         shift = ",".join(f"{value:.2g}" for value in np.where(np.abs(offset.voxels) > 2 * offset.error, (x, y, z), 0))
         return Finding(
-            "centre", Status.BAD, f"the particle lies beside the position by {where}",
+            "centre", Status.BAD, f"{after}the particle lies beside the position by {where}",
             f"tomopicker convert --shift={shift} moves the positions there",
         )  # fmt: skip
     # What an offset along all three axes must be to pass.
     least = max(OFFSET_VOXELS, OFFSET_SIGNIFICANCE * error)
     return Finding(
-        "centre", Status.GOOD, f"centred: off by {where}", "" if least <= 0.5 else
+        "centre", Status.GOOD, f"{after}centred: off by {where}", "" if least <= 0.5 else
         f"an offset below {least:.1f} voxels would not be seen with {n} picks",
     )  # fmt: skip
 
