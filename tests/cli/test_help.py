@@ -11,7 +11,7 @@ import pytest
 import tomopicker
 from tomopicker import __version__
 
-COMMANDS = ["train", "pick", "evaluate", "check", "info", "convert", "formats", "demo"]
+COMMANDS = ["train", "pick", "evaluate", "check", "export-subtomograms", "info", "convert", "formats", "demo"]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(tomopicker.__file__).parent.parent), "COLUMNS": "100"}
 
 

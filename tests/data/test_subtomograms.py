@@ -73,3 +73,11 @@ def test_binning_averages_cubes():
     small = binned(volume, 3)
     assert small.shape == (2, 2, 2)
     assert small[1, 0, 1] == volume[3:6, :3, 3:6].mean()
+
+
+def test_a_binned_box_has_the_position_at_the_centre_of_a_voxel():
+    position = np.array([[25.0, 20.5, 15.0]])
+    for box, binning in ((4, 2), (5, 2), (5, 3)):
+        ((_, cut),) = subtomograms(ramp(), position * SIZE, box, binning)
+        assert cut.shape == (box, box, box)
+        assert abs(cut[(box // 2,) * 3] - (25 + 100 * 20.5 + 10000 * 15)) < 0.05

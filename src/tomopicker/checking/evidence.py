@@ -134,7 +134,7 @@ class MeanBoxes:
     sums : array, shape (groups, z, y, x)
     counts : array of int, shape (groups,)
     voxel_size : float
-        Å, of the boxes; three, five, … times the tomogram's where particles are many voxels wide.
+        Å, of the boxes; a multiple of the tomogram's where particles are many voxels wide.
     """
 
     sums: Float32[np.ndarray, "g z y x"]
@@ -151,8 +151,7 @@ class MeanBoxes:
 def average(tomograms: Sequence[Tomogram], positions: Mapping[str, Positions], diameter: float) -> MeanBoxes:
     """Average the boxes at positions (Å), by the name of their tomogram."""
     size = tomograms[0].voxel_size
-    # Odd factors keep the position at the centre of a voxel.
-    factor = max(1, 2 * int(np.ceil((diameter / 2 / size / FINEST - 1) / 2)) + 1)
+    factor = int(np.ceil(diameter / 2 / size / FINEST))
     edge = box_edge(diameter / 2 / size / factor)
     sums = np.zeros((GROUPS, edge, edge, edge), dtype=np.float32)
     counts = np.zeros(GROUPS, dtype=np.int64)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from tomopicker import __version__
-from tomopicker.cli import check, convert, demo, evaluate, formats, info, pick, train
+from tomopicker.cli import check, convert, demo, evaluate, export_subtomograms, formats, info, pick, train
 from tomopicker.cli.helptext import help_text
 from tomopicker.errors import TomoPickerError
 
@@ -37,9 +37,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, pick, evaluate, check, info, convert, formats, demo):
+for command in (train, pick, evaluate, check, export_subtomograms, info, convert, formats, demo):
     app.command(
-        name=command.__name__.rpartition(".")[2],
+        name=command.__name__.rpartition(".")[2].replace("_", "-"),
         help=help_text(command.HELP),
         no_args_is_help=command not in (demo, formats),
     )(command.command)

@@ -10,7 +10,7 @@ from tomopicker.tomogram import Tomogram
 from tomopicker.types import Positions, Volume
 
 
-def subtomograms(tomogram: Tomogram, positions: Positions, box: int) -> Iterator[tuple[int, Volume]]:
+def subtomograms(tomogram: Tomogram, positions: Positions, box: int, binning: int = 1) -> Iterator[tuple[int, Volume]]:
     """Cut a box around each position, the position at the centre of voxel ``box // 2`` of each axis.
 
     Parameters
@@ -20,7 +20,9 @@ def subtomograms(tomogram: Tomogram, positions: Positions, box: int) -> Iterator
     positions : Positions
         (x, y, z) in Å from the centre of the first voxel.
     box : int
-        Edge in voxels.
+        Edge in voxels, after binning.
+    binning : int
+        Voxels of the tomogram, averaged, in the edge of one of the box.
 
     Yields
     ------
@@ -29,12 +31,13 @@ def subtomograms(tomogram: Tomogram, positions: Positions, box: int) -> Iterator
         interpolated linearly. Where a box reaches outside, it holds the mean of what lies inside; a box that lies
         outside altogether is left out.
     """
-    corners = angstrom_to_voxels(positions, tomogram.voxel_size)[:, ::-1] - box // 2
+    centre = box // 2 * binning + (binning - 1) / 2
+    corners = angstrom_to_voxels(positions, tomogram.voxel_size)[:, ::-1] - centre
     whole = np.floor(corners).astype(int)
     for row in np.argsort(whole[:, 0], kind="stable").tolist():
-        held = _held(tomogram, whole[row], box + 1)
+        held = _held(tomogram, whole[row], box * binning + 1)
         if held is not None:
-            yield row, _between(held, corners[row] - whole[row])
+            yield row, binned(_between(held, corners[row] - whole[row]), binning)
 
 
 def group_means(
@@ -53,8 +56,7 @@ def group_means(
         The group of each position, from 0.
     n_groups : int
     binning : int
-        Voxels of the tomogram in the edge of one of the box. With odd numbers here and in `box`, the position stays at
-        the centre of a voxel.
+        As of `subtomograms`.
 
     Returns
     -------
@@ -65,8 +67,7 @@ def group_means(
     """
     sums = np.zeros((n_groups, box, box, box), dtype=np.float32)
     counts = np.zeros(n_groups, dtype=np.int64)
-    for row, cut in subtomograms(tomogram, positions, box * binning):
-        voxels = binned(cut, binning)
+    for row, voxels in subtomograms(tomogram, positions, box, binning):
         spread = float(voxels.std())
         if spread > 0:
             sums[groups[row]] += (voxels - voxels.mean()) / np.float32(spread)

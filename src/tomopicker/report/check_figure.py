@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float32
 from matplotlib.axes import Axes
 from matplotlib.collections import EllipseCollection
-from matplotlib.figure import Figure, SubFigure
+from matplotlib.figure import Figure, FigureBase, SubFigure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from tomopicker.data.subtomograms import subtomograms
@@ -18,7 +18,7 @@ from tomopicker.report.figures import DPI, PICK_COLOUR, SUFFIXES, best_section, 
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import Positions, Volume
 
-__all__ = ["check_figure"]
+__all__ = ["check_figure", "mean_figure"]
 
 WIDTH, HEIGHT = 7.2, 5.6
 COLUMNS, ROWS = 9, 2
@@ -59,15 +59,37 @@ def check_figure(
     UsageError
         If the suffix is another.
     """
-    suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise UsageError(f"{path}: a picture is written as {', '.join(SUFFIXES)}; choose one of these suffixes")
-    figure = Figure(figsize=(WIDTH, HEIGHT), facecolor="white", layout=ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.03))
+    figure = _figure(HEIGHT)
     top, bottom = figure.subfigures(2, 1, squeeze=False, height_ratios=(3.3, 1.9)).flat
     left, right = top.subfigures(1, 2, squeeze=False, width_ratios=(1.0, 1.0)).flat
     _draw_section(left, tomogram, positions, particle_diameter)
     _draw_means(right, means, mean_voxel_size, particle_diameter)
     _draw_gallery(bottom, tomogram, positions, particle_diameter)
+    _save(figure, path)
+
+
+def mean_figure(means: Mapping[str, Float32[np.ndarray, "z y x"]], voxel_size: float, path: Path) -> None:
+    """Write a picture of the central planes of mean subtomograms alone; as `check_figure`, without a particle's size.
+
+    Raises
+    ------
+    UsageError
+        If the suffix is another than those of `check_figure`.
+    """
+    figure = _figure(0.3 + len(means) * WIDTH / 3)
+    _draw_means(figure, means, voxel_size, None)
+    _save(figure, path)
+
+
+def _figure(height: float) -> Figure:
+    layout = ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.03)
+    return Figure(figsize=(WIDTH, height), facecolor="white", layout=layout)
+
+
+def _save(figure: Figure, path: Path) -> None:
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise UsageError(f"{path}: a picture is written as {', '.join(SUFFIXES)}; choose one of these suffixes")
     undated: dict[str, dict[str, str | None]] = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format=suffix[1:], dpi=DPI, metadata=undated.get(suffix))
@@ -94,13 +116,14 @@ def _draw_section(place: SubFigure, tomogram: Tomogram, positions: Positions, di
 
 
 def _draw_means(
-    place: SubFigure, means: Mapping[str, Float32[np.ndarray, "z y x"]], voxel_size: float, diameter: float
+    place: FigureBase, means: Mapping[str, Float32[np.ndarray, "z y x"]], voxel_size: float, diameter: float | None
 ) -> None:
-    """Draw the central planes of each mean, a circle of the particle's size in the middle."""
+    """Draw the central planes of each mean, a circle of the particle's size in the middle if it is known."""
     grid = place.subplots(len(means), 3, squeeze=False)
-    radius = diameter / 2 / voxel_size
-    middle = len(next(iter(means.values()))) // 2
-    reach = min(middle, int(np.ceil(1.5 * radius)))
+    edge = len(next(iter(means.values())))
+    middle = edge // 2
+    radius = None if diameter is None else diameter / 2 / voxel_size
+    reach = (edge - 1) // 2 if radius is None else min(middle, int(np.ceil(1.5 * radius)))
     # One scale of grey for all: a mean of nothing then looks like nothing.
     limits = np.percentile(np.stack(list(means.values())), (0.2, 99.8)).tolist()
     for row, (words, mean) in zip(grid, means.items(), strict=True):
@@ -109,9 +132,13 @@ def _draw_means(
             plane = inner.take(reach, axis=cut)
             # The yz plane lies with y across: its rows are z already.
             axes.imshow(plane, cmap="gray", vmin=limits[0], vmax=limits[1], origin="lower", interpolation="bicubic")
-            _circle(axes, reach, radius)
+            if radius is None:
+                axes.plot([reach], [reach], "+", color=PICK_COLOUR, markersize=7, markeredgewidth=0.8)
+            else:
+                _circle(axes, reach, radius)
             axes.set(xticks=[], yticks=[])
             axes.set_xlabel(f"{across}{up}", fontsize=8, labelpad=2)
+        draw_scale_bar(row[0], 2 * reach + 1, 2 * reach + 1, voxel_size)
         row[1].set_title(f"mean {words}", fontsize=8)
 
 
