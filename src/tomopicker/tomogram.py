@@ -42,6 +42,10 @@ class Tomogram:
         True if protein is bright in the file: `slab` then changes the sign, so that protein is dark everywhere else.
     warnings : tuple of str
         What its header says that the user should know.
+    finest : Frame, optional
+        Of the finest of several scales, where `data` is a coarser one: what positions in files refer to.
+    origin : tuple of float
+        (x, y, z) in Å of the centre of the first voxel of `data`, from that of the finest scale.
     """
 
     name: str
@@ -50,6 +54,8 @@ class Tomogram:
     path: Path | None = None
     inverted: bool = False
     warnings: tuple[str, ...] = field(default=())
+    finest: Frame | None = None
+    origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     @property
     def shape(self) -> Shape:
@@ -60,7 +66,7 @@ class Tomogram:
     @property
     def frame(self) -> Frame:
         """The geometry that positions in this tomogram refer to."""
-        return Frame(self.shape, self.voxel_size)
+        return self.finest or Frame(self.shape, self.voxel_size)
 
     def slab(self, start: int, stop: int) -> Volume:
         """Read the sections `start` to `stop` along z as float32, protein dark."""

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tomopicker.cli.options import INPUT, Invert, PicksPixelSize, PicksUnit, Tomograms, VoxelSize
+from tomopicker.cli.options import INPUT, Axes, Dataset, Invert, PicksPixelSize, PicksUnit, Tomograms, VoxelSize
 from tomopicker.errors import UsageError
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ def command(
         ),
     ] = None,
     voxel_size: VoxelSize = None,
+    dataset: Dataset = None,
+    axes: Axes = None,
     invert: Invert = False,
     picks_unit: PicksUnit = None,
     picks_pixel_size: PicksPixelSize = None,
@@ -60,8 +62,11 @@ def command(
     if output.suffix.lower() not in {".png", ".svg", ".pdf"}:
         raise UsageError(f"--output {output}: a picture is .png, .svg or .pdf; choose one of these suffixes")
     with Reporter() as reporter:
+        from tomopicker.formats.stored import Stored
+
+        stored = Stored(dataset, axes)
         check_writable(output.parent)
-        opened = open_tomograms(tomograms, reporter, voxel_size=voxel_size, invert=invert)
+        opened = open_tomograms(tomograms, reporter, voxel_size=voxel_size, invert=invert, stored=stored)
         found = read_picks(
             pick_files(picks), opened, reporter, Counted(picks_unit, picks_pixel_size),
             format=from_name, ignore_unknown=True, check_inside=False,

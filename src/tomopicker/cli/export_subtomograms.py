@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tomopicker.cli.options import INPUT, Invert, PicksPixelSize, PicksUnit, Tomograms, VoxelSize
+from tomopicker.cli.options import INPUT, Axes, Dataset, Invert, PicksPixelSize, PicksUnit, Tomograms, VoxelSize
 from tomopicker.errors import TomoPickerError, UsageError
 
 if TYPE_CHECKING:
@@ -51,6 +51,8 @@ def command(
         ),
     ] = None,
     voxel_size: VoxelSize = None,
+    dataset: Dataset = None,
+    axes: Axes = None,
     invert: Invert = False,
     picks_unit: PicksUnit = None,
     picks_pixel_size: PicksPixelSize = None,
@@ -68,8 +70,11 @@ def command(
         if (output / name).exists() and not overwrite:
             raise UsageError(f"{output / name}: is there already; give --overwrite to replace it, or another --output")
     with Reporter() as reporter:
+        from tomopicker.formats.stored import Stored
+
+        stored = Stored(dataset, axes)
         check_writable(output)
-        opened = open_tomograms(tomograms, reporter, voxel_size=voxel_size, invert=invert)
+        opened = open_tomograms(tomograms, reporter, voxel_size=voxel_size, invert=invert, stored=stored)
         counted = Counted(picks_unit, picks_pixel_size)
         found = read_picks(
             pick_files(picks), opened, reporter, counted, ignore_unknown=True, format=from_name

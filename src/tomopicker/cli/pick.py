@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from tomopicker.cli.options import MORE, PICKING, Device, Invert, Tomograms, VoxelSize
+from tomopicker.cli.options import MORE, PICKING, Axes, Dataset, Device, Invert, Tomograms, VoxelSize
 from tomopicker.errors import TomoPickerError, UsageError
 
 if TYPE_CHECKING:
@@ -92,6 +92,8 @@ def command(
         ),
     ] = False,
     voxel_size: VoxelSize = None,
+    dataset: Dataset = None,
+    axes: Axes = None,
     invert: Invert = False,
     device: Device = None,
     overwrite: Annotated[
@@ -117,7 +119,9 @@ def command(
 
         loaded = api.load_model(model)
         used = loaded.threshold if threshold is None else threshold
-        asked = PickSettings(used, max_particles, min_distance, star_format, save_scores, voxel_size, invert, device)
+        asked = PickSettings(
+            used, max_particles, min_distance, star_format, save_scores, voxel_size, invert, device, dataset, axes
+        )
         folder = PickFolder.open(output, model, loaded, asked, overwrite=overwrite)
         choose_device(device)
         source = "the model's own" if threshold is None else "as given"
@@ -167,9 +171,11 @@ def _pick_file(
     from tomopicker import api
     from tomopicker.cli.inputs import open_one
     from tomopicker.engine.precision import choose_device
+    from tomopicker.formats.stored import Stored
 
     asked = folder.settings
-    tomogram = open_one(file, reporter, voxel_size=asked.voxel_size, invert=asked.invert)
+    stored = Stored(asked.dataset, asked.axes, near=model.voxel_size)
+    tomogram = open_one(file, reporter, voxel_size=asked.voxel_size, invert=asked.invert, stored=stored)
     folder.check_name(tomogram.name)
     if not overwrite and folder.is_done(tomogram, mask):
         reporter.say(f"{tomogram.name}: done already, skipped; --overwrite picks it again.")

@@ -36,6 +36,8 @@ class PickSettings:
     voxel_size: float | None
     invert: bool
     device: str | None
+    dataset: str | None = None
+    axes: str | None = None
 
     @property
     def deciding(self) -> dict[str, Any]:
@@ -45,6 +47,7 @@ class PickSettings:
             "max_particles": self.max_particles,
             "min_distance_angstrom": self.min_distance,
             "star_format": self.star_format,
+            **{name: value for name, value in (("dataset", self.dataset), ("axes", self.axes)) if value},
         }
 
 
@@ -139,7 +142,7 @@ class PickFolder:
         formats.write_picks(picked.picks, frames, csv, "csv")
         formats.write_picks(picked.picks, frames, star, self.settings.star_format)
         self.record["tomograms"][tomogram.name] = _identity(tomogram, mask) | {
-            "shape_zyx": list(tomogram.shape),
+            "shape_zyx": list(tomogram.frame.shape),
             "threshold": picked.threshold,
             "picks": len(picked.picks),
             "seconds": round(time.monotonic() - started, 2),
@@ -217,7 +220,7 @@ def _identity(tomogram: Tomogram, mask: Path | None) -> dict[str, Any]:
         "path": str(tomogram.path.absolute()) if tomogram.path else None,
         "bytes": stat.st_size if stat else None,
         "modified": int(stat.st_mtime) if stat else None,
-        "voxel_size_angstrom": tomogram.voxel_size,
+        "voxel_size_angstrom": tomogram.frame.voxel_size,
         "inverted": tomogram.inverted,
         "mask": str(mask.absolute()) if mask else None,
     }

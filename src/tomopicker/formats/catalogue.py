@@ -61,6 +61,13 @@ class Format:
 FORMATS: tuple[Format, ...] = (
     Format("mrc", "volume", (".mrc", ".rec", ".map", ".st", ".mrcs"),
         "MRC 2014, IMOD and older; gzip or bzip2", "mrc", "mrc", "Å in the header"),
+    Format("zarr", "volume", (".zarr",), "OME-Zarr 0.4 and 0.5, Zarr arrays; local folders", "zarr_volume", None,
+        "as the axes say; Å if they do not"),
+    Format("hdf5", "volume", (".hdf", ".h5", ".hdf5"), "HDF5: EMAN2's, and others with --dataset", "hdf_volume",
+        None, "Å in EMAN.apix_x, µm in element_size_um"),
+    Format("tiff", "volume", (".tif", ".tiff"), "TIFF stacks, a page a section", "tiff_volume", None,
+        "as ImageJ or OME say"),
+    Format("em", "volume", (".em",), "EM volume", "em_volume", None, "none: give --voxel-size"),
     Format("stopgap", "picks", (".star",), "STOPGAP motive list", "stopgap", "stopgap", "voxels", ONE, "score",
         "phi, psi, the"),
     Format("cbox", "picks", (".cbox",), "crYOLO boxes, 3D", "cbox", "cbox", "voxels",

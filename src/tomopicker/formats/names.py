@@ -12,7 +12,10 @@ from tomopicker.errors import TomoPickerError
 
 VOLUME_SUFFIXES = (".mrc", ".rec", ".map", ".st", ".mrcs")
 COMPRESSION_SUFFIXES = (".gz", ".bz2")
-_ENDING = re.compile(r"(\.(mrcs?|rec|map|st|tomostar|gz|bz2|star|hdf|em|zarr)|_\d+(\.\d+)?apx)$", re.IGNORECASE)
+OTHER_SUFFIXES = (".zarr", ".ome", ".hdf", ".h5", ".hdf5", ".tif", ".tiff", ".em")
+_ENDING = re.compile(
+    r"(\.(mrcs?|rec|map|st|tomostar|gz|bz2|star|hdf5?|h5|em|ome|zarr|tiff?)|_\d+(\.\d+)?apx)$", re.IGNORECASE
+)
 
 
 def tomogram_name(path: Path) -> str:
@@ -20,7 +23,7 @@ def tomogram_name(path: Path) -> str:
     name = path.name
     while True:
         stem, dot, suffix = name.rpartition(".")
-        if not stem or f"{dot}{suffix}".lower() not in VOLUME_SUFFIXES + COMPRESSION_SUFFIXES:
+        if not stem or f"{dot}{suffix}".lower() not in VOLUME_SUFFIXES + COMPRESSION_SUFFIXES + OTHER_SUFFIXES:
             return name
         name = stem
 

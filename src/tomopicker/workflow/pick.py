@@ -105,8 +105,8 @@ def pick(
         max_particles=max_particles,
         mask=None if mask is None else resampled_mask(mask, scores.shape, working.ratio),
     )
-    positions = working.to_angstrom(peaks.positions_voxels)
+    positions = working.to_angstrom(peaks.positions_voxels) + np.asarray(tomogram.origin)
     # A working voxel at the rim may reach half a voxel beyond the tomogram; a pick may not.
-    last = (np.array(tomogram.shape[::-1]) - 1) * tomogram.voxel_size
+    last = (np.array(tomogram.frame.shape[::-1]) - 1) * tomogram.frame.voxel_size
     picks = Picks.of(tomogram.name, np.clip(positions, 0, last), peaks.scores.astype(np.float64))
     return Picked(picks, scores, working, cut)
