@@ -91,6 +91,8 @@ FORMATS: tuple[Format, ...] = (
     Format("eman2", "picks", (".json",), "EMAN2 info/<tomogram>_info.json", "eman2", "eman2",
         "unbinned pixels", "middle voxel of the tomogram, size // 2", "fifth of a box",
         needs=("voxel size", "shape"), single=True, ending="_info.json"),
+    Format("copick", "picks", (".json",), "copick picks of one run", "copick", "copick", "Å", FIRST, "score",
+        "transformation_, 4 x 4", single=True),
     Format("pytom", "picks", (".xml",), "PyTom particle list", "pytom_xml", "pytom_xml", "voxels", FIRST,
         "Score", "Rotation Z1, Z2, X"),
     Format("deepfinder", "picks", (".xml",), "DeepFinder object list", "deepfinder", "deepfinder", "voxels",

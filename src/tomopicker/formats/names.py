@@ -19,8 +19,13 @@ _ENDING = re.compile(
 
 
 def tomogram_name(path: Path) -> str:
-    """Name a tomogram after its file: ``TS_01.mrc.gz`` is ``TS_01``."""
+    """Name a tomogram after its file: ``TS_01.mrc.gz`` is ``TS_01``.
+
+    In a copick project (``ExperimentRuns/TS_01/VoxelSpacing10.000/wbp.zarr``) the run is its name.
+    """
     name = path.name
+    if path.parent.name.startswith("VoxelSpacing") and path.parent.parent.parent.name == "ExperimentRuns":
+        return path.parent.parent.name
     while True:
         stem, dot, suffix = name.rpartition(".")
         if not stem or f"{dot}{suffix}".lower() not in VOLUME_SUFFIXES + COMPRESSION_SUFFIXES + OTHER_SUFFIXES:
