@@ -15,13 +15,13 @@ from tomopicker.types import AnyVolume, Shape, Volume
 
 @runtime_checkable
 class LazyArray(Protocol):
-    """What a tomogram's data must offer: a shape, a type, and slabs on demand (a memory map does)."""
+    """What a tomogram's data must offer: a shape, a type, and slabs or boxes on demand (a memory map does)."""
 
     @property
     def shape(self) -> tuple[int, ...]: ...
     @property
     def dtype(self) -> np.dtype: ...
-    def __getitem__(self, key: slice) -> AnyVolume: ...
+    def __getitem__(self, key: slice | tuple[slice, slice, slice]) -> AnyVolume: ...
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,10 @@ class Tomogram:
         True if protein is bright in the file: `slab` then changes the sign, so that protein is dark everywhere else.
     warnings : tuple of str
         What its header says that the user should know.
+    finest : Frame, optional
+        Of the finest of several scales, where `data` is a coarser one: what positions in files refer to.
+    origin : tuple of float
+        (x, y, z) in Å of the centre of the first voxel of `data`, from that of the finest scale.
     """
 
     name: str
@@ -50,6 +54,8 @@ class Tomogram:
     path: Path | None = None
     inverted: bool = False
     warnings: tuple[str, ...] = field(default=())
+    finest: Frame | None = None
+    origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     @property
     def shape(self) -> Shape:
@@ -60,13 +66,20 @@ class Tomogram:
     @property
     def frame(self) -> Frame:
         """The geometry that positions in this tomogram refer to."""
-        return Frame(self.shape, self.voxel_size)
+        return self.finest or Frame(self.shape, self.voxel_size)
 
     def slab(self, start: int, stop: int) -> Volume:
         """Read the sections `start` to `stop` along z as float32, protein dark."""
-        slab = np.array(self.data[start:stop], dtype=np.float32)
-        return np.negative(slab, out=slab) if self.inverted else slab
+        return self._dark(self.data[start:stop])
+
+    def part(self, z: slice, y: slice, x: slice) -> Volume:
+        """Read a box as float32, protein dark; nothing beside it where the file can be read so."""
+        return self._dark(self.data[z, y, x])
 
     def read(self) -> Volume:
         """Read the whole volume as float32, protein dark."""
         return self.slab(0, self.shape[0])
+
+    def _dark(self, stored: AnyVolume) -> Volume:
+        voxels = np.array(stored, dtype=np.float32)
+        return np.negative(voxels, out=voxels) if self.inverted else voxels

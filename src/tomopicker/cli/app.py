@@ -9,7 +9,20 @@ from typing import Annotated
 import typer
 
 from tomopicker import __version__
-from tomopicker.cli import benchmark, convert, demo, evaluate, formats, info, pick, simulate, threshold, train
+from tomopicker.cli import (
+    benchmark,
+    check,
+    convert,
+    demo,
+    evaluate,
+    export_subtomograms,
+    formats,
+    info,
+    pick,
+    simulate,
+    threshold,
+    train,
+)
 from tomopicker.cli.helptext import help_text
 from tomopicker.errors import TomoPickerError
 
@@ -37,10 +50,23 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-COMMANDS = (train, pick, threshold, evaluate, info, convert, formats, simulate, benchmark, demo)
+COMMANDS = (
+    train,
+    pick,
+    threshold,
+    check,
+    evaluate,
+    export_subtomograms,
+    info,
+    convert,
+    formats,
+    simulate,
+    benchmark,
+    demo,
+)
 for command in COMMANDS:
     app.command(
-        name=command.__name__.rpartition(".")[2],
+        name=command.__name__.rpartition(".")[2].replace("_", "-"),
         help=help_text(command.HELP),
         no_args_is_help=command not in (demo, formats),
     )(command.command)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tomopicker.cli.options import Tomograms, VoxelSize
+from tomopicker.cli.options import Axes, Dataset, Tomograms, VoxelSize
 from tomopicker.errors import TomoPickerError
 
 if TYPE_CHECKING:
@@ -41,12 +41,16 @@ def command(
     tomograms: Tomograms,
     header: Annotated[bool, typer.Option("--header", help="Only what the header says; fast.")] = False,
     voxel_size: VoxelSize = None,
+    dataset: Dataset = None,
+    axes: Axes = None,
 ) -> None:
     """Open, and print a table."""
     from tomopicker import formats
     from tomopicker.cli.inputs import open_one
     from tomopicker.cli.progress import Reporter
+    from tomopicker.formats.stored import Stored
 
+    stored = Stored(dataset, axes)
     failed = 0
     with Reporter() as reporter:
         table = _table(header)
@@ -59,7 +63,7 @@ def command(
                 continue
             for file in files:
                 try:
-                    tomogram = open_one(file, reporter, voxel_size=voxel_size)
+                    tomogram = open_one(file, reporter, voxel_size=voxel_size, stored=stored)
                     found = None if header else statistics(tomogram)
                 except TomoPickerError as error:
                     failed += 1

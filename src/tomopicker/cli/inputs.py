@@ -12,6 +12,7 @@ from tomopicker.errors import TomoPickerError, UsageError
 
 if TYPE_CHECKING:
     from tomopicker.cli.progress import Reporter
+    from tomopicker.formats.stored import Stored
     from tomopicker.geometry import Frame, Unit
     from tomopicker.picks import Picks
     from tomopicker.tomogram import Tomogram
@@ -33,19 +34,35 @@ AS_STATED = Counted()
 
 
 def open_tomograms(
-    paths: Sequence[Path], reporter: "Reporter", *, voxel_size: float | None = None, invert: bool = False
+    paths: Sequence[Path],
+    reporter: "Reporter",
+    *,
+    voxel_size: float | None = None,
+    invert: bool = False,
+    stored: "Stored | None" = None,
 ) -> "list[Tomogram]":
     """Open every tomogram that paths mean, and say what their headers leave doubtful."""
     from tomopicker import formats
 
-    return [open_one(path, reporter, voxel_size=voxel_size, invert=invert) for path in formats.volume_files(paths)]
+    return [
+        open_one(path, reporter, voxel_size=voxel_size, invert=invert, stored=stored)
+        for path in formats.volume_files(paths)
+    ]
 
 
-def open_one(path: Path, reporter: "Reporter", *, voxel_size: float | None = None, invert: bool = False) -> "Tomogram":
+def open_one(
+    path: Path,
+    reporter: "Reporter",
+    *,
+    voxel_size: float | None = None,
+    invert: bool = False,
+    stored: "Stored | None" = None,
+) -> "Tomogram":
     """Open one tomogram, and say what its header leaves doubtful."""
     from tomopicker import formats
+    from tomopicker.formats.stored import AS_FOUND
 
-    tomogram = formats.open_tomogram(path, voxel_size=voxel_size, invert=invert)
+    tomogram = formats.open_tomogram(path, voxel_size=voxel_size, invert=invert, stored=stored or AS_FOUND)
     for warning in tomogram.warnings:
         reporter.warn(warning)
     return tomogram
@@ -60,6 +77,7 @@ def read_picks(
     ignore_unknown: bool = False,
     format: str | None = None,
     shift: tuple[float, float, float] = (0.0, 0.0, 0.0),
+    check_inside: bool = True,
 ) -> "Picks":
     """Read picks of the tomograms at hand; whatever is left out is said as a warning."""
     from tomopicker import formats
@@ -74,6 +92,7 @@ def read_picks(
             ignore_unknown=ignore_unknown,
             format=format,
             shift=shift,
+            check_inside=check_inside,
         )
     for warning in caught:
         if issubclass(warning.category, UserWarning):
@@ -89,14 +108,21 @@ def unit_named(name: Literal["voxel", "angstrom"] | None) -> "Unit | None":
 
 
 def split_by_kind(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
-    """Part files of picks from tomograms by their suffix.
+    """Part files of picks from tomograms by their suffix; EM files hold either, and are looked into.
 
     A shell turns ``--picks clicks/*.csv`` into one option and then bare names: those are picks too.
     """
     from tomopicker.formats.catalogue import FORMATS
+    from tomopicker.formats.em_volume import is_volume
 
     suffixes = {suffix for entry in FORMATS if entry.kind == "picks" for suffix in entry.suffixes}
-    picks = [path for path in paths if path.suffix.lower() in suffixes and not path.is_dir()]
+    picks = [
+        path
+        for path in paths
+        if path.suffix.lower() in suffixes
+        and not path.is_dir()
+        and not (path.suffix.lower() == ".em" and is_volume(path))
+    ]
     return [path for path in paths if path not in picks], picks
 
 

@@ -11,7 +11,7 @@ Tomograms = Annotated[
     list[Path],
     typer.Argument(
         metavar="TOMOGRAM",
-        help="Tomograms, or folders of them: .mrc, .rec, .map, also with .gz or .bz2.",
+        help="Tomograms, or folders of them: MRC, OME-Zarr, HDF5, TIFF, EM.",
         show_default=False,
     ),
 ]
@@ -24,6 +24,22 @@ VoxelSize = Annotated[
 Invert = Annotated[
     bool,
     typer.Option("--invert", help="Protein is bright in the tomograms. Usually it is dark.", rich_help_panel=INPUT),
+]
+Dataset = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Array of an HDF5 or Zarr file that holds several.  [dim]\\[default: the only one][/dim]",
+        rich_help_panel=INPUT,
+    ),
+]
+Axes = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ZYX",
+        help="Order of the axes in the file, slowest first.  [dim]\\[default: as it says, else zyx][/dim]",
+        rich_help_panel=INPUT,
+    ),
 ]
 PicksUnit = Annotated[
     Literal["voxel", "angstrom"] | None,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from tomopicker.cli.cut import MaxParticles, TargetFdr, TargetPrecision, Threshold, the_cut
-from tomopicker.cli.options import MORE, PICKING, Device, Invert, Tomograms, VoxelSize
+from tomopicker.cli.options import MORE, PICKING, Axes, Dataset, Device, Invert, VoxelSize
 from tomopicker.errors import TomoPickerError, UsageError
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ HELP = """Pick the particles in any number of tomograms with a trained model.
 [bold]Examples[/bold]
 
   [cyan]tomopicker pick tomograms/ --model ribosome.model --output picks[/cyan]
+  [cyan]tomopicker pick --copick config.json --model ribosome.model --output picks[/cyan]
   [cyan]tomopicker pick TS_0*.mrc --model ribosome.model --output picks --star-format warp[/cyan]
 
 [bold]Written[/bold] to the folder:
@@ -38,6 +39,8 @@ best; [cyan]tomopicker threshold[/cyan] cuts it elsewhere afterwards, in seconds
 
 A tomogram that fails does not stop the others. The same command again skips what is done and tries the rest."""
 
+COPICK = "copick"
+
 OutputFolder = Annotated[
     Path, typer.Option("--output", "-o", metavar="DIR", help="Folder to write to.", show_default=False)
 ]
@@ -45,11 +48,18 @@ StarFormat = Literal["relion5", "relion4", "relion3", "warp"]
 
 
 def command(
-    tomograms: Tomograms,
     model: Annotated[
         Path, typer.Option("--model", "-m", metavar="MODEL", help="From tomopicker train.", show_default=False)
     ],
     output: OutputFolder,
+    tomograms: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[TOMOGRAM]...",
+            help="Tomograms, or folders of them: MRC, OME-Zarr, HDF5, TIFF, EM.",
+            show_default=False,
+        ),
+    ] = None,
     threshold: Threshold = None,
     target_precision: TargetPrecision = None,
     target_fdr: TargetFdr = None,
@@ -81,7 +91,32 @@ def command(
             rich_help_panel=PICKING,
         ),
     ] = False,
+    copick: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CONFIG",
+            help="Configuration of a copick project: picks in its tomograms and writes its picks too.",
+            rich_help_panel=COPICK,
+        ),
+    ] = None,
+    copick_tomogram: Annotated[
+        str | None,
+        typer.Option(metavar="TYPE[@Å]", help="Which tomogram of each run, such as wbp@10.", rich_help_panel=COPICK),
+    ] = None,
+    copick_object: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="The particle as the project names it.  [dim]\\[default: the only one][/dim]",
+            rich_help_panel=COPICK,
+        ),
+    ] = None,
+    copick_session: Annotated[
+        str, typer.Option(metavar="ID", help="Session of the picks; their user is tomopicker.", rich_help_panel=COPICK)
+    ] = "1",
     voxel_size: VoxelSize = None,
+    dataset: Dataset = None,
+    axes: Axes = None,
     invert: Invert = False,
     device: Device = None,
     overwrite: Annotated[
@@ -100,20 +135,32 @@ def command(
         Reporter() as reporter,
         interruptible(lambda: "finished tomograms stay; repeat the command to go on with the others"),
     ):
-        files, broken = _existing(tomograms, reporter)
+        target = None
+        if copick is not None:
+            from tomopicker.cli.copick import CopickTarget
+
+            target = CopickTarget.open(copick, copick_tomogram, copick_object, copick_session)
+        elif copick_tomogram or copick_object:
+            raise UsageError("--copick-tomogram and --copick-object need --copick CONFIG; give it too")
+        listed = [*(tomograms or []), *(target.tomograms if target else [])]
+        if not listed:
+            raise UsageError("no tomogram is given; name files or folders, or --copick CONFIG")
+        files, broken = _existing(listed, reporter)
         masks = _masks(mask, files)
         check_writable(output)
         from tomopicker import api
         from tomopicker.engine.precision import choose_device
 
         loaded = api.load_model(model)
-        asked = PickSettings(cut, min_distance, star_format, save_scores, voxel_size, invert, device)
+        asked = PickSettings(cut, min_distance, star_format, save_scores, voxel_size, invert, device, dataset, axes)
         folder = PickFolder.open(output, model, loaded, asked, overwrite=overwrite)
         choose_device(device)
         reporter.say(
             f"{model}: particles of {loaded.settings.particle_diameter:g} Å, voxels of {loaded.voxel_size:.4g} Å."
         )
         failed = broken + pick_files(files, loaded, folder, reporter, masks=masks, overwrite=overwrite)
+        if target is not None:
+            target.write(folder, reporter, overwrite=overwrite)
         if failed:
             reporter.say(f"{failed} of {len(files) + broken} tomograms failed.")
             raise typer.Exit(1)
@@ -155,9 +202,11 @@ def _pick_file(
     from tomopicker import api
     from tomopicker.cli.inputs import open_one
     from tomopicker.engine.precision import choose_device
+    from tomopicker.formats.stored import Stored
 
     asked = folder.settings
-    tomogram = open_one(file, reporter, voxel_size=asked.voxel_size, invert=asked.invert)
+    stored = Stored(asked.dataset, asked.axes, near=model.voxel_size)
+    tomogram = open_one(file, reporter, voxel_size=asked.voxel_size, invert=asked.invert, stored=stored)
     folder.check_name(tomogram.name)
     if not overwrite and folder.is_done(tomogram, mask):
         reporter.say(f"{tomogram.name}: done already, skipped; --overwrite picks it again.")

@@ -40,6 +40,8 @@ class PickSettings:
     voxel_size: float | None
     invert: bool
     device: str | None
+    dataset: str | None = None
+    axes: str | None = None
 
     @property
     def deciding(self) -> dict[str, Any]:
@@ -50,6 +52,7 @@ class PickSettings:
             "max_particles": self.cut.max_particles,
             "min_distance_angstrom": self.min_distance,
             "star_format": self.star_format,
+            **{name: value for name, value in (("dataset", self.dataset), ("axes", self.axes)) if value},
         }
 
 
@@ -161,7 +164,7 @@ class PickFolder:
         candidates.parent.mkdir(parents=True, exist_ok=True)
         formats.write_picks(picked.candidates, {tomogram.name: tomogram.frame}, candidates, "csv")
         entry = _identity(tomogram, mask) | {
-            "shape_zyx": list(tomogram.shape),
+            "shape_zyx": list(tomogram.frame.shape),
             "seconds": round(time.monotonic() - started, 2),
             "status": DONE,
         }
@@ -266,7 +269,7 @@ def _identity(tomogram: Tomogram, mask: Path | None) -> dict[str, Any]:
         "path": str(tomogram.path.absolute()) if tomogram.path else None,
         "bytes": stat.st_size if stat else None,
         "modified": int(stat.st_mtime) if stat else None,
-        "voxel_size_angstrom": tomogram.voxel_size,
+        "voxel_size_angstrom": tomogram.frame.voxel_size,
         "inverted": tomogram.inverted,
         "mask": str(mask.absolute()) if mask else None,
     }

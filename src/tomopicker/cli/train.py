@@ -6,7 +6,18 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from tomopicker.cli.options import INPUT, MORE, Device, Invert, PicksPixelSize, PicksUnit, Tomograms, VoxelSize
+from tomopicker.cli.options import (
+    INPUT,
+    MORE,
+    Axes,
+    Dataset,
+    Device,
+    Invert,
+    PicksPixelSize,
+    PicksUnit,
+    Tomograms,
+    VoxelSize,
+)
 from tomopicker.errors import UsageError
 
 if TYPE_CHECKING:
@@ -54,6 +65,8 @@ def command(
         typer.Option("--particle-diameter", "-d", metavar="Å", help="Diameter of the particle.", rich_help_panel=INPUT),
     ] = None,
     voxel_size: VoxelSize = None,
+    dataset: Dataset = None,
+    axes: Axes = None,
     invert: Invert = False,
     picks_unit: PicksUnit = None,
     picks_pixel_size: PicksPixelSize = None,
@@ -144,8 +157,13 @@ def command(
         if not dry_run and _is_done(output, resume=resume, overwrite=overwrite, reporter=reporter):
             return
         volumes, clicks_files = _sorted_by_kind(tomograms, picks, validation_picks)
-        opened = open_tomograms(volumes, reporter, voxel_size=voxel_size, invert=invert)
-        watched = open_tomograms(validation_tomogram or [], reporter, voxel_size=voxel_size, invert=invert)
+        from tomopicker.formats.stored import Stored
+
+        stored = Stored(dataset, axes)
+        opened = open_tomograms(volumes, reporter, voxel_size=voxel_size, invert=invert, stored=stored)
+        watched = open_tomograms(
+            validation_tomogram or [], reporter, voxel_size=voxel_size, invert=invert, stored=stored
+        )
         _check_apart(opened, watched)
         counted = Counted(picks_unit, picks_pixel_size)
         clicks = read_picks(clicks_files, opened, reporter, counted)

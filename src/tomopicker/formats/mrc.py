@@ -18,6 +18,7 @@ from tomopicker.errors import TomoPickerError
 from tomopicker.files import atomic_path
 from tomopicker.formats.mrc_header import HEADER_BYTES, HeaderError, MrcHeader, parse_header
 from tomopicker.formats.names import COMPRESSION_SUFFIXES, VOLUME_SUFFIXES, tomogram_name
+from tomopicker.formats.stored import AS_FOUND, Stored
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import AnyVolume
 
@@ -31,7 +32,9 @@ def recognises(path: Path, head: bytes) -> bool:
     return head[208:211] == b"MAP" or bool(suffixes and suffixes[-1] in VOLUME_SUFFIXES)
 
 
-def open_volume(path: Path, *, voxel_size: float | None = None, invert: bool = False) -> Tomogram:
+def open_volume(
+    path: Path, *, voxel_size: float | None = None, invert: bool = False, stored: Stored = AS_FOUND
+) -> Tomogram:
     """Open an MRC file without reading its voxels; see `tomopicker.formats.open_tomogram`."""
     with path.open("rb") as stream:
         head = stream.read(HEADER_BYTES)
@@ -51,7 +54,9 @@ def open_volume(path: Path, *, voxel_size: float | None = None, invert: bool = F
     if actual_bytes > header.total_bytes:
         surplus = actual_bytes - header.total_bytes
         warnings.append(f"{path}: {surplus} bytes more than its header says; they are not read")
-    if header.axes != (0, 1, 2):
+    if stored.places is not None:
+        data = data.transpose(stored.places)
+    elif header.axes != (0, 1, 2):
         data = data.transpose(header.axes)
         warnings.append(f"{path}: its axes are stored in another order than x, y, z; they are turned to it")
     size = _resolve_voxel_size(path, header, voxel_size, warnings)

@@ -12,17 +12,24 @@ from tomopicker.errors import TomoPickerError
 
 VOLUME_SUFFIXES = (".mrc", ".rec", ".map", ".st", ".mrcs")
 COMPRESSION_SUFFIXES = (".gz", ".bz2")
+OTHER_SUFFIXES = (".zarr", ".ome", ".hdf", ".h5", ".hdf5", ".tif", ".tiff", ".em")
 _ENDING = re.compile(
-    r"(\.(mrcs?|rec|map|st|tomostar|gz|bz2|star|hdf|em|zarr)|_\d+(\.\d+)?apx|__bin\d+\w*)$", re.IGNORECASE
+    r"(\.(mrcs?|rec|map|st|tomostar|gz|bz2|star|hdf5?|h5|em|ome|zarr|tiff?)|_\d+(\.\d+)?apx|__bin\d+\w*)$",
+    re.IGNORECASE,
 )
 
 
 def tomogram_name(path: Path) -> str:
-    """Name a tomogram after its file: ``TS_01.mrc.gz`` is ``TS_01``."""
+    """Name a tomogram after its file: ``TS_01.mrc.gz`` is ``TS_01``.
+
+    In a copick project (``ExperimentRuns/TS_01/VoxelSpacing10.000/wbp.zarr``) the run is its name.
+    """
     name = path.name
+    if path.parent.name.startswith("VoxelSpacing") and path.parent.parent.parent.name == "ExperimentRuns":
+        return path.parent.parent.name
     while True:
         stem, dot, suffix = name.rpartition(".")
-        if not stem or f"{dot}{suffix}".lower() not in VOLUME_SUFFIXES + COMPRESSION_SUFFIXES:
+        if not stem or f"{dot}{suffix}".lower() not in VOLUME_SUFFIXES + COMPRESSION_SUFFIXES + OTHER_SUFFIXES:
             return name
         name = stem
 

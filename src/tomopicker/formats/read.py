@@ -54,6 +54,7 @@ def read_picks(
     ignore_unknown: bool = False,
     format: str | None = None,
     shift: tuple[float, float, float] = (0.0, 0.0, 0.0),
+    check_inside: bool = True,
 ) -> Picks:
     """Read picks and place them in their tomograms.
 
@@ -73,6 +74,8 @@ def read_picks(
         The format of the files; told by their content if left out.
     shift : tuple of float
         (x, y, z) in voxels, added to every position: for files that count from elsewhere than their format does.
+    check_inside : bool
+        Refuse positions outside their tomogram.
 
     Returns
     -------
@@ -97,7 +100,8 @@ def read_picks(
         table = replace(table, frames={**stated, **table.frames})
         table = _resolve(table, list(frames), path, ignore_unknown)
         picks = shifted(locate(table, frames), frames, shift)
-        _check_inside(table, picks, frames)
+        if check_inside:
+            _check_inside(table, picks, frames)
         parts.append(picks)
     picks = Picks.concatenate(parts)
     if not len(picks):

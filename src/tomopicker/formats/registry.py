@@ -2,7 +2,7 @@
 
 A module that reads picks has ``recognises(path, head) -> bool`` and ``read(path) -> PickTable``; one that writes them
 has ``write(picks, frames, path)``; one that opens tomograms has ``recognises(path, head) -> bool`` and
-``open_volume(path, voxel_size=…, invert=…) -> Tomogram``. Modules are imported when first used.
+``open_volume(path, voxel_size=…, invert=…, stored=…) -> Tomogram``. Modules are imported when first used.
 """
 
 from functools import cache

@@ -23,7 +23,16 @@ from tomopicker.geometry import angstrom_to_voxels
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import Positions
 
-__all__ = ["PICK_COLOUR", "TRUTH_COLOUR", "Layer", "best_section", "compose_slice", "slice_figure"]
+__all__ = [
+    "PICK_COLOUR",
+    "TRUTH_COLOUR",
+    "Layer",
+    "best_section",
+    "compose_slice",
+    "draw_scale_bar",
+    "section",
+    "slice_figure",
+]
 
 TRUTH_COLOUR = "#2f7bff"
 """Blue, as the paper's ground truth."""
@@ -117,7 +126,7 @@ def compose_slice(
     if not 0 <= z < sections:
         raise UsageError(f"{tomogram.path or tomogram.name}: has sections 0 to {sections - 1}, not {z}")
     figure, axes = _canvas(width, height)
-    grey = _averaged(tomogram, z, particle_diameter)
+    grey = section(tomogram, z, particle_diameter)
     low, high = np.percentile(grey, PERCENTILES)
     axes.imshow(grey, cmap="gray", vmin=float(low), vmax=float(high), origin="lower", interpolation="bicubic")
     axes.set(xlim=(-0.5, width - 0.5), ylim=(-0.5, height - 0.5), xticks=[], yticks=[])
@@ -125,7 +134,7 @@ def compose_slice(
         _draw_boxes(axes, layer, z, particle_diameter, tomogram.voxel_size, LINE + WIDER * (len(layers) - 1 - index))
         for index, layer in enumerate(layers)
     ]
-    _draw_scale_bar(axes, width, height, tomogram.voxel_size)
+    draw_scale_bar(axes, width, height, tomogram.voxel_size)
     figure.text(
         0.5,
         1 - (MARGIN + TITLE_HEIGHT / 2) / figure.get_figheight(),
@@ -180,7 +189,7 @@ def _canvas(width: int, height: int) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _averaged(tomogram: Tomogram, z: int, particle_diameter: float) -> Section:
+def section(tomogram: Tomogram, z: int, particle_diameter: float) -> Section:
     """Average the sections within an eighth of the particle's diameter, for contrast."""
     reach = int(particle_diameter * AVERAGED_FRACTION / 2 / tomogram.voxel_size)
     mean: Section = tomogram.slab(max(0, z - reach), min(tomogram.shape[0], z + reach + 1)).mean(axis=0)
@@ -204,7 +213,7 @@ def _draw_boxes(axes: Axes, layer: Layer, z: int, particle_diameter: float, voxe
     return len(centres)
 
 
-def _draw_scale_bar(axes: Axes, width: int, height: int, voxel_size: float) -> None:
+def draw_scale_bar(axes: Axes, width: int, height: int, voxel_size: float) -> None:
     """Draw a white bar of a round number of nm, outlined so that it shows on any grey."""
     nanometres = _round_length(BAR_SHARE * width * voxel_size / 10)
     length = nanometres * 10 / voxel_size

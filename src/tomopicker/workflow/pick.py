@@ -113,9 +113,9 @@ def pick(
         min_distance=None if min_distance is None else min_distance / model.voxel_size,
         mask=None if mask is None else resampled_mask(mask, logits.shape, working.ratio),
     )
-    positions = working.to_angstrom(peaks.positions_voxels)
+    positions = working.to_angstrom(peaks.positions_voxels) + np.asarray(tomogram.origin)
     # A working voxel at the rim may reach half a voxel beyond the tomogram; a pick may not.
-    last = (np.array(tomogram.shape[::-1]) - 1) * tomogram.voxel_size
+    last = (np.array(tomogram.frame.shape[::-1]) - 1) * tomogram.frame.voxel_size
     candidates = Picks.of(
         tomogram.name, np.clip(positions, 0, last), probabilities(peaks.scores.astype(np.float64), model.offset)
     )

@@ -1,0 +1,107 @@
+"""``tomopicker check``: do these picks lie on particles of these tomograms?"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tomopicker.cli.options import INPUT, Axes, Dataset, Invert, PicksPixelSize, PicksUnit, Tomograms, VoxelSize
+from tomopicker.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from tomopicker.checking.verdict import Finding
+
+HELP = """Test whether picks lie on particles, before anything is built on them.
+
+[bold]Examples[/bold]
+
+  [cyan]tomopicker check particles.star TS_01.mrc --particle-diameter 300[/cyan]
+  [cyan]tomopicker check picks/picks.star tomograms/ --particle-diameter 300 --output check.pdf[/cyan]
+
+Are positions inside the tomogram? Is there more contrast at them than elsewhere? Would another order or direction of
+the axes, another scale or another origin fit better? Do picks fit another of the tomograms? Is their mean centred, to
+a fraction of a voxel? Do two lie on one particle?
+
+One line a test says what was found and what to do; the picture shows the mean of the picks, single ones, and a section.
+The exit code is 1 if there is a fault."""
+
+
+def command(
+    picks: Annotated[Path, typer.Argument(metavar="PICKS", help="File of picks, or a folder.", show_default=False)],
+    tomograms: Tomograms,
+    particle_diameter: Annotated[
+        float, typer.Option("--particle-diameter", "-d", metavar="Å", help="Of the particle.", show_default=False)
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="The picture: .png, .svg or .pdf.")
+    ] = Path("check.png"),
+    from_name: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="FORMAT",
+            help="Format of PICKS.  [dim]\\[default: told by content][/dim]",
+            rich_help_panel=INPUT,
+        ),
+    ] = None,
+    voxel_size: VoxelSize = None,
+    dataset: Dataset = None,
+    axes: Axes = None,
+    invert: Invert = False,
+    picks_unit: PicksUnit = None,
+    picks_pixel_size: PicksPixelSize = None,
+) -> None:
+    """Parse, open, test, print and draw."""
+    from tomopicker.cli.inputs import Counted, check_writable, open_tomograms, pick_files, read_picks
+    from tomopicker.cli.progress import Reporter
+
+    if not 0 < particle_diameter < float("inf"):
+        raise UsageError(f"--particle-diameter {particle_diameter:g} cannot be; give it in Å")
+    if output.suffix.lower() not in {".png", ".svg", ".pdf"}:
+        raise UsageError(f"--output {output}: a picture is .png, .svg or .pdf; choose one of these suffixes")
+    with Reporter() as reporter:
+        from tomopicker.formats.stored import Stored
+
+        stored = Stored(dataset, axes)
+        check_writable(output.parent)
+        opened = open_tomograms(tomograms, reporter, voxel_size=voxel_size, invert=invert, stored=stored)
+        found = read_picks(
+            pick_files(picks), opened, reporter, Counted(picks_unit, picks_pixel_size),
+            format=from_name, ignore_unknown=True, check_inside=False,
+        )  # fmt: skip
+        from tomopicker.checking.check import check
+        from tomopicker.report.check_figure import check_figure
+        from tomopicker.workflow.inputs import check_diameter
+
+        for tomogram in opened:
+            check_diameter(particle_diameter, tomogram)
+        checked = check(opened, found, particle_diameter)
+        reporter.console.print(_table(checked.findings))
+        most = max(found.tomogram_names, key=lambda name: len(found.in_tomogram(name)))
+        shown = next(tomogram for tomogram in opened if tomogram.name == most)
+        positions = found.in_tomogram(most).positions
+        check_figure(shown, positions, checked.means, checked.mean_voxel_size, particle_diameter, output)
+        words = "These picks are not right" if checked.faults else "No fault found"
+        reporter.say(f"{words} ({len(found)} picks, {len(found.tomogram_names)} tomograms); see {output}.")
+        if checked.faults:
+            raise typer.Exit(1)
+
+
+def _table(findings: "list[Finding]") -> "Table":
+    """Lay out a line a test, and what to do below it."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    colours = {"ok": "green", "look": "yellow", "FAULT": "bold red"}
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for finding in findings:
+        word = finding.status.value
+        table.add_row(f"[{colours[word]}]{word}[/]", finding.test, escape(finding.says))
+        if finding.remedy:
+            table.add_row("", "", f"→ {escape(finding.remedy)}")
+    return table

@@ -1,0 +1,109 @@
+"""Boxes cut out around positions, and their sums: only the boxes are read, and one is held at a time."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from jaxtyping import Float, Float32, Int
+
+from tomopicker.geometry import angstrom_to_voxels
+from tomopicker.tomogram import Tomogram
+from tomopicker.types import Positions, Volume
+
+
+def subtomograms(tomogram: Tomogram, positions: Positions, box: int, binning: int = 1) -> Iterator[tuple[int, Volume]]:
+    """Cut a box around each position, the position at the centre of voxel ``box // 2`` of each axis.
+
+    Parameters
+    ----------
+    tomogram : Tomogram
+        Only the boxes are read.
+    positions : Positions
+        (x, y, z) in Å from the centre of the first voxel.
+    box : int
+        Edge in voxels, after binning.
+    binning : int
+        Voxels of the tomogram, averaged, in the edge of one of the box.
+
+    Yields
+    ------
+    int, Volume
+        The row of the position and its box, (z, y, x); in the order of z. Voxels between the tomogram's are
+        interpolated linearly. Where a box reaches outside, it holds the mean of what lies inside; a box that lies
+        outside altogether is left out.
+    """
+    centre = box // 2 * binning + (binning - 1) / 2
+    corners = angstrom_to_voxels(positions, tomogram.voxel_size)[:, ::-1] - centre
+    whole = np.floor(corners).astype(int)
+    for row in np.argsort(whole[:, 0], kind="stable").tolist():
+        held = _held(tomogram, whole[row], box * binning + 1)
+        if held is not None:
+            yield row, binned(_between(held, corners[row] - whole[row]), binning)
+
+
+def group_means(
+    tomogram: Tomogram, positions: Positions, box: int, groups: Int[np.ndarray, " n"], n_groups: int, binning: int = 1
+) -> tuple[Float32[np.ndarray, "g z y x"], Int[np.ndarray, " g"]]:
+    """Add up the boxes of each group, every box brought to mean 0 and standard deviation 1 first.
+
+    Parameters
+    ----------
+    tomogram : Tomogram
+    positions : Positions
+        Å, n rows.
+    box : int
+        Edge in voxels, after binning.
+    groups : array of int, shape (n,)
+        The group of each position, from 0.
+    n_groups : int
+    binning : int
+        As of `subtomograms`.
+
+    Returns
+    -------
+    array, shape (n_groups, box, box, box)
+        Sums, not means, so that those of several tomograms add up.
+    array of int, shape (n_groups,)
+        Boxes in each sum.
+    """
+    sums = np.zeros((n_groups, box, box, box), dtype=np.float32)
+    counts = np.zeros(n_groups, dtype=np.int64)
+    for row, voxels in subtomograms(tomogram, positions, box, binning):
+        spread = float(voxels.std())
+        if spread > 0:
+            sums[groups[row]] += (voxels - voxels.mean()) / np.float32(spread)
+            counts[groups[row]] += 1
+    return sums, counts
+
+
+def binned(volume: Volume, factor: int) -> Float32[np.ndarray, "Z Y X"]:
+    """Average cubes of `factor` voxels a side; what is left over at the far ends is dropped."""
+    if factor == 1:
+        return volume
+    nz, ny, nx = (edge // factor for edge in volume.shape)
+    cubes = volume[: nz * factor, : ny * factor, : nx * factor].reshape(nz, factor, ny, factor, nx, factor)
+    mean: Float32[np.ndarray, "Z Y X"] = cubes.mean(axis=(1, 3, 5), dtype=np.float32)
+    return mean
+
+
+def _held(tomogram: Tomogram, corner: Int[np.ndarray, " 3"], edge: int) -> Volume | None:
+    """Read the voxels (z, y, x) of a cube that lie inside, with their mean where there are none."""
+    low = np.maximum(corner, 0)
+    high = np.minimum(corner + edge, tomogram.shape)
+    if (low >= high).any():
+        return None
+    inside = tomogram.part(*(slice(int(a), int(b)) for a, b in zip(low, high, strict=True)))
+    if inside.shape == (edge, edge, edge):
+        return inside
+    cube = np.full((edge, edge, edge), inside.mean(dtype=np.float64), dtype=np.float32)
+    cube[tuple(slice(int(a), int(b)) for a, b in zip(low - corner, high - corner, strict=True))] = inside
+    return cube
+
+
+def _between(
+    cube: Float32[np.ndarray, "e e e"], fraction: Float[np.ndarray, " 3"]
+) -> Float32[np.ndarray, "e-1 e-1 e-1"]:
+    """Shift a cube by a fraction of a voxel along each axis; it gets one voxel smaller."""
+    for axis, part in enumerate(fraction.astype(np.float32).tolist()):
+        ahead = np.moveaxis(cube, axis, 0)
+        cube = np.moveaxis(ahead[:-1] * np.float32(1 - part) + ahead[1:] * np.float32(part), 0, axis)
+    return np.ascontiguousarray(cube)

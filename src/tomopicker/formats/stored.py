@@ -1,0 +1,148 @@
+"""What a file alone may not say of a volume, and a view of a stored array with its axes put in the order z, y, x."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from math import isfinite
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from tomopicker.errors import TomoPickerError, UsageError
+from tomopicker.types import AnyVolume, Shape
+
+TOLERANCE = 0.01
+
+
+@dataclass(frozen=True)
+class Stored:
+    """How to read a volume, where a user or a model knows better than the file.
+
+    Parameters
+    ----------
+    dataset : str, optional
+        Which array of a file with several (``--dataset``).
+    axes : str, optional
+        The order of the stored axes, slowest first, such as ``xyz`` (``--axes``).
+    near : float, optional
+        Å: of several scales, the coarsest that is no coarser than this is used; the finest if left out.
+    """
+
+    dataset: str | None = None
+    axes: str | None = None
+    near: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.axes is not None and sorted(self.axes.lower()) != ["x", "y", "z"]:
+            raise UsageError(f"--axes {self.axes}: give the letters x, y and z in the order stored, such as zyx")
+
+    @property
+    def places(self) -> tuple[int, int, int] | None:
+        """Which of three stored axes is z, which y, which x; None if not given."""
+        if self.axes is None:
+            return None
+        z, y, x = (self.axes.lower().index(letter) for letter in "zyx")
+        return z, y, x
+
+
+AS_FOUND = Stored()
+
+
+@runtime_checkable
+class Sliceable(Protocol):
+    """An array of any number of axes that reads what it is asked for: of h5py, zarr, or a memory map."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def dtype(self) -> Any: ...
+    def __getitem__(self, key: Any) -> Any: ...
+
+
+class Turned:
+    """A stored array seen as (z, y, x); further axes, of length one, are left out.
+
+    Parameters
+    ----------
+    data : Sliceable
+        As stored.
+    places : tuple of int
+        Which stored axis is z, which y, which x.
+    """
+
+    def __init__(self, data: Sliceable, places: Sequence[int]) -> None:
+        self._data, self._places = data, tuple(places)
+
+    @property
+    def shape(self) -> Shape:
+        z, y, x = (int(self._data.shape[place]) for place in self._places)
+        return z, y, x
+
+    @property
+    def dtype(self) -> np.dtype:
+        kind: np.dtype = np.dtype(self._data.dtype)
+        return kind
+
+    def __getitem__(self, key: slice | tuple[slice, slice, slice]) -> AnyVolume:
+        wanted = key if isinstance(key, tuple) else (key, slice(None), slice(None))
+        stored: list[slice | int] = [0] * len(self._data.shape)
+        for place, part in zip(self._places, wanted, strict=True):
+            stored[place] = part
+        # What is read has the three axes in stored order.
+        order = np.argsort(np.argsort(self._places))
+        read: AnyVolume = np.asarray(self._data[tuple(stored)]).transpose(order)
+        return read
+
+
+def check_volume(path: Path, shape: Sequence[int], dtype: Any) -> None:
+    """Refuse what is no volume of real numbers.
+
+    Raises
+    ------
+    TomoPickerError
+        One line naming the file and what it holds.
+    """
+    size = " x ".join(str(n) for n in reversed(shape))
+    if min(shape) < 2:
+        raise TomoPickerError(f"{path}: it holds {size} numbers, not a tomogram; give the reconstruction")
+    if np.dtype(dtype).kind not in "iufb":
+        raise TomoPickerError(f"{path}: it holds numbers of type {dtype}, not real ones; convert it to float32")
+
+
+def settle_voxel_size(path: Path, stated: Sequence[float] | None, given: float | None, warnings: list[str]) -> float:
+    """Take the user's voxel size (Å), else the file's if it is one of cubes; say if they differ.
+
+    Raises
+    ------
+    TomoPickerError
+        If there is none, or voxels are not cubes.
+    """
+    known = stated is not None and all(isfinite(size) and size > 0 for size in stated)
+    if given is not None:
+        if not (isfinite(given) and given > 0):
+            raise TomoPickerError(f"{path}: a voxel size of {given:g} Å cannot be; give --voxel-size in Å")
+        if stated is not None and known and any(abs(size - given) > TOLERANCE * given for size in stated):
+            warnings.append(f"{path}: it says a voxel size of {stated[0]:g} Å; --voxel-size {given:g} is used")
+        return float(given)
+    if stated is None or not known:
+        raise TomoPickerError(f"{path}: it states no voxel size; give --voxel-size in Å")
+    if max(stated) - min(stated) > TOLERANCE * min(stated):
+        text = " x ".join(f"{size:g}" for size in stated)
+        raise TomoPickerError(f"{path}: its voxels are not cubes ({text} Å); give --voxel-size in Å if that is wrong")
+    return float(f"{sum(stated) / len(stated):.7g}")
+
+
+def needed(module: str, extra: str, path: Path) -> Any:
+    """Import a library that only some formats need.
+
+    Raises
+    ------
+    TomoPickerError
+        Naming what to install.
+    """
+    try:
+        return import_module(module)
+    except ImportError as error:
+        remedy = f"install it with: pip install 'tomopicker[{extra}]'"
+        raise TomoPickerError(f"{path}: the Python package {module} is needed to read it; {remedy}") from error

@@ -1,0 +1,60 @@
+"""The centre of the mean: found to a fraction of a voxel, with an error that can be believed."""
+
+import numpy as np
+import pytest
+
+from tests.checking.conftest import DIAMETER, VOXEL_SIZE
+from tomopicker.checking.centring import GROUPS, box_edge, find_offset
+from tomopicker.checking.evidence import average
+
+RADIUS = 6.0
+
+
+def blobs(centre, n, seed=0, noise=3.0):
+    """Sums of n lopsided blobs in noise, each turned another way about a centre (x, y, z) off the box's middle."""
+    rng = np.random.default_rng(seed)
+    edge = box_edge(RADIUS)
+    grid = np.stack(np.meshgrid(*[np.arange(edge) - edge // 2] * 3, indexing="ij"))[::-1]  # x, y, z
+    sums, counts = np.zeros((GROUPS, edge, edge, edge), np.float32), np.zeros(GROUPS, np.int64)
+    for i in range(n):
+        side = rng.normal(size=3)
+        side *= 2 / np.linalg.norm(side)
+        box = rng.normal(0, noise, (edge,) * 3)
+        # Heavier on one side, and centred on the whole's centre of mass.
+        for weight, where in ((2, side / 2), (1, -side)):
+            away = grid - (np.asarray(centre) + where)[:, None, None, None]
+            box -= weight * np.exp(-np.square(away).sum(axis=0) / (2 * 2.5**2))
+        sums[i % GROUPS] += box.astype(np.float32)
+        counts[i % GROUPS] += 1
+    return sums, counts
+
+
+@pytest.mark.parametrize("centre", [(0.0, 0.0, 0.0), (0.5, -0.5, 0.25), (-1.0, 0.0, 2.0)])
+def test_an_offset_is_found_on_each_axis(centre):
+    sums, counts = blobs(centre, 48, noise=0.5)
+    offset = find_offset(sums, counts, RADIUS)
+    assert offset is not None
+    assert np.abs(offset.voxels - centre).max() < 0.12
+
+
+def test_the_error_is_the_scatter_of_repetitions():
+    found = [find_offset(*blobs((0, 0, 0), 24, seed), RADIUS) for seed in range(12)]
+    scatter = np.stack([offset.voxels for offset in found]).std(axis=0, ddof=1)
+    stated = np.stack([offset.error for offset in found]).mean(axis=0)
+    assert np.all(stated / scatter > 0.5)
+    assert np.all(stated / scatter < 2.0)
+
+
+def test_few_picks_say_nothing():
+    sums, counts = blobs((0, 0, 0), 11)
+    assert find_offset(sums, counts, RADIUS) is None
+
+
+def test_particles_many_voxels_wide_are_binned_and_stay_centred(case):
+    fine = average([case.tomogram], {case.tomogram.name: case.voxels * VOXEL_SIZE}, DIAMETER)
+    assert fine.voxel_size == VOXEL_SIZE
+    coarse = average([case.tomogram], {case.tomogram.name: case.voxels * VOXEL_SIZE}, 2 * DIAMETER)
+    assert coarse.voxel_size == 2 * VOXEL_SIZE
+    offset = find_offset(coarse.sums, coarse.counts, DIAMETER / 2 / coarse.voxel_size)
+    assert offset is not None
+    assert np.abs(offset.voxels * 2).max() < 0.4

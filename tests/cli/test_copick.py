@@ -1,0 +1,77 @@
+"""``tomopicker pick --copick``: tomograms come from a project, and its picks go back into it."""
+
+import json
+
+import numpy as np
+import pytest
+import zarr
+
+from tests.cli.conftest import VOXEL_SIZE
+from tomopicker import formats
+
+
+@pytest.fixture
+def config(world, tmp_path):
+    """A project with one run, whose tomogram is TS_2's."""
+    volume = formats.open_tomogram(world.tomogram("TS_2")).read()
+    path = tmp_path / "project" / "ExperimentRuns" / "TS_2" / f"VoxelSpacing{VOXEL_SIZE:.3f}" / "wbp.zarr"
+    group = zarr.open_group(str(path), mode="w", zarr_format=2)
+    group.create_array("0", data=volume)
+    scale = [{"type": "scale", "scale": [VOXEL_SIZE] * 3}]
+    axes = [{"name": axis, "type": "space", "unit": "angstrom"} for axis in "zyx"]
+    group.attrs["multiscales"] = [
+        {"version": "0.4", "axes": axes, "datasets": [{"path": "0", "coordinateTransformations": scale}]}
+    ]
+    config = tmp_path / "config.json"
+    objects = [{"name": "ball", "is_particle": True}, {"name": "membrane", "is_particle": False}]
+    config.write_text(json.dumps({"overlay_root": "local://project", "pickable_objects": objects}))
+    return config
+
+
+def test_picks_go_back_into_the_project(cli, world, picked, config, tmp_path):
+    arguments = ("pick", "--copick", config, "-m", world.model, "-o", tmp_path / "out", "--device", "cpu")
+    result = cli(*arguments)
+    assert result.code == 0 and "picks of 1 runs, tomopicker_1_ball.json" in result.out
+    written = tmp_path / "project" / "ExperimentRuns" / "TS_2" / "Picks" / "tomopicker_1_ball.json"
+    frames = {"TS_2": formats.open_tomogram(world.tomogram("TS_2")).frame}
+    new, old = formats.read_picks(written, frames), formats.read_picks(picked / "TS_2.csv", frames)
+    np.testing.assert_allclose(new.positions, old.positions, atol=0.05)
+    # A second run leaves what it finds: its own as it is, another's with a warning.
+    assert cli(*arguments).err == ""
+    written.write_text(written.read_text().replace('"x": ', '"x": 1'))
+    changed = written.read_text()
+    assert "holds other picks" in cli(*arguments).err
+    assert written.read_text() == changed
+    assert cli(*arguments, "--overwrite").code == 0
+    assert written.read_text() != changed
+
+
+def test_picks_of_a_project_can_be_trained_on(cli, world, config, tmp_path):
+    tomogram = next((tmp_path / "project").glob("ExperimentRuns/TS_2/*/wbp.zarr"))
+    frames = {"TS_2": formats.open_tomogram(tomogram).frame}
+    file = tomogram.parents[1] / "Picks" / "me_1_ball.json"
+    formats.write_picks(formats.read_picks(world.truth / "TS_2.csv", frames), frames, file, "copick")
+    result = cli(
+        "train", tomogram, "--picks", file, "--particle-diameter", 100, "--config", world.config,
+        "--output", tmp_path / "m.model", "--dry-run",
+    )  # fmt: skip
+    assert result.code == 0 and "TS_2" in result.out
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "words"),
+    [
+        (("--copick-object", "fas"), 2, "one of ball"),
+        (("--copick-tomogram", "denoised"), 1, "no tomogram in its runs"),
+        (("--copick-tomogram", "wbp@ten"), 2, "wbp@10"),
+        (("--copick-session", "a_b"), 2, "no blank, slash or underscore"),
+    ],
+)
+def test_what_cannot_be_is_one_line(cli, world, config, tmp_path, more, code, words):
+    result = cli("pick", "--copick", config, "-m", world.model, "-o", tmp_path / "out", *more)
+    assert result.code == code and len(result.err.splitlines()) == 1 and words in result.err
+
+
+def test_no_tomogram_at_all(cli, world, tmp_path):
+    assert "--copick CONFIG" in cli("pick", "-m", world.model, "-o", tmp_path / "out").err
+    assert cli("pick", "-m", world.model, "-o", tmp_path / "out", "--copick-object", "a").code == 2

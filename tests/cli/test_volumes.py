@@ -1,0 +1,56 @@
+"""Tomograms that are not MRC go the whole road: info, pick at the scale that suits, and positions that do not move."""
+
+import numpy as np
+import zarr
+
+from tests.cli.conftest import VOXEL_SIZE
+from tomopicker import formats
+
+
+def as_zarr(path, volume, levels):
+    """Write what a tomogram of half the voxel size would be, and its coarser scales by averaging."""
+    fine = np.repeat(np.repeat(np.repeat(volume, 2, 0), 2, 1), 2, 2)
+    group = zarr.open_group(str(path), mode="w")
+    datasets = []
+    for level in range(levels):
+        data = fine if level == 0 else volume
+        group.create_array(str(level), data=data, chunks=(16, 16, 16))
+        scale = [VOXEL_SIZE / 2 * 2**level] * 3
+        datasets.append({"path": str(level), "coordinateTransformations": [{"type": "scale", "scale": scale}]})
+    axes = [{"name": axis, "type": "space", "unit": "angstrom"} for axis in "zyx"]
+    group.attrs["ome"] = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": datasets}]}
+
+
+def test_info_lists_a_zarr_folder(cli, world, tmp_path):
+    as_zarr(tmp_path / "TS_2.zarr", formats.open_tomogram(world.tomogram("TS_2")).read(), 2)
+    result = cli("info", tmp_path, "--header")
+    assert result.code == 0 and "96 × 112 × 64" in result.out and "5 Å" in result.out
+
+
+def test_a_coarser_scale_is_picked_in_and_positions_count_from_the_finest(cli, world, picked, tmp_path):
+    as_zarr(tmp_path / "TS_2.zarr", formats.open_tomogram(world.tomogram("TS_2")).read(), 2)
+    result = cli("pick", tmp_path / "TS_2.zarr", "-m", world.model, "-o", tmp_path / "out", "--device", "cpu")
+    assert result.code == 0
+    assert "'1' is used, of 10 Å" in result.err
+    tomogram = formats.open_tomogram(tmp_path / "TS_2.zarr")
+    assert tomogram.voxel_size == VOXEL_SIZE / 2
+    new = formats.read_picks(tmp_path / "out" / "TS_2.csv", [tomogram]).positions
+    old = formats.read_picks(picked / "TS_2.csv", [formats.open_tomogram(world.tomogram("TS_2"))]).positions
+    # Half a voxel of the coarse scale lies between the first voxels' centres: a quarter of 10 Å.
+    assert len(new) == len(old) > 0
+    np.testing.assert_allclose(new, old + VOXEL_SIZE / 4, atol=0.2)
+    # The merged files are read back in the same frame.
+    merged = formats.read_picks(tmp_path / "out" / "picks.csv", [tomogram]).positions
+    np.testing.assert_allclose(merged, new, atol=1e-2)
+
+
+def test_axes_and_dataset_are_flags(cli, world, tmp_path):
+    group = zarr.open_group(str(tmp_path / "a.zarr"), mode="w")
+    for name, shape in (("raw", (8, 10, 12)), ("other", (4, 4, 4))):
+        group.create_array(name, data=np.random.default_rng(0).normal(size=shape).astype(np.float32))
+    failed = cli("info", tmp_path / "a.zarr", "--voxel-size", 10)
+    assert failed.code == 1 and "--dataset" in failed.err
+    arguments = ("info", tmp_path / "a.zarr", "--voxel-size", 10, "--dataset", "raw")
+    assert "12 × 10 × 8" in cli(*arguments).out
+    assert "8 × 10 × 12" in cli(*arguments, "--axes", "xyz").out
+    assert cli(*arguments, "--axes", "xxz").code == 2
