@@ -25,8 +25,6 @@ from tomopicker.picking.calibrate import (
     click_scores,
     estimate_count,
     offset_for_count,
-    probabilities,
-    threshold_for_count,
 )
 from tomopicker.picking.peaks import Peaks
 from tomopicker.picks import Picks
@@ -168,18 +166,11 @@ class _Run:
     def calibration(
         self, network: nn.Module, clicked: Sequence[Clicked], particles: float | None
     ) -> tuple[float, float | None]:
-        """Give the offset that makes scores probabilities, and the threshold where tomograms get none of their own.
-
-        The paper's greedy picks are of one threshold, and hold flanks of particles; so they get the one that keeps as
-        many as there are particles. Without a count, the network's own output and even odds have to do.
-        """
+        """Give the offset that makes scores probabilities; without a count, the network's own output and even odds."""
         if not particles:
             return 0.0, 0.5
         peaks = [self.peaks(network, item, particles, len(clicked)) for item in clicked]
-        scores = np.concatenate([found.scores for found in peaks]).astype(np.float64)
-        if self.settings.picking.peaks == "greedy":
-            return 0.0, threshold_for_count(probabilities(scores, 0.0), particles)
-        return offset_for_count(scores, particles), None
+        return offset_for_count(np.concatenate([found.scores for found in peaks]).astype(np.float64), particles), None
 
     def count(self, clicked: Sequence[Clicked]) -> float:
         """Count particles: two networks, each trained on half of the clicks, rank the peaks and the other half."""
