@@ -24,6 +24,7 @@ LAYERS = [
     ["simulate"],
     ["benchmark"],
     ["report"],
+    ["napari"],
     ["studio"],
     ["cluster"],
     ["api"],

@@ -115,4 +115,5 @@ def test_angles_and_classes_survive_conversion(tmp_path, source, target):
     write_picks(read_picks(first, frames, format=source.name), frames, second, target.name)
     back = read_picks(second, frames, format=target.name).extra
     np.testing.assert_allclose((rotations.inv() * orientations(back)).magnitude(), 0, atol=1e-4)
-    assert [int(value) for value in back["rlnClassNumber"]] == [1, 2, 3, 1, 2, 3]
+    if "copick" not in {source.name, target.name}:  # One object a file: it has no classes.
+        assert [int(value) for value in back["rlnClassNumber"]] == [1, 2, 3, 1, 2, 3]

@@ -138,6 +138,8 @@ def test_zarr_reads_only_the_chunks_asked_for(tmp_path):
         chunk.write_bytes(b"broken")
     tomogram = open_tomogram(path)
     np.testing.assert_array_equal(tomogram.slab(0, 2), VOLUME[:2])
+    with pytest.raises(TomoPickerError, match=r"a\.zarr: damaged"):
+        tomogram.read()
 
 
 def test_hdf_of_eman_and_others(tmp_path):

@@ -38,7 +38,7 @@ def open_volume(
     check_volume(path, (z, y, x), dtype)
     data = np.memmap(path, dtype, "r", HEADER, (z, y, x))
     size = settle_voxel_size(path, None, voxel_size, [])
-    return Tomogram(tomogram_name(path), Turned(data, stored.places or (0, 1, 2)), size, path, invert)
+    return Tomogram(tomogram_name(path), Turned(data, stored.places or (0, 1, 2), path), size, path, invert)
 
 
 def is_volume(path: Path) -> bool:

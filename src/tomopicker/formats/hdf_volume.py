@@ -28,11 +28,13 @@ def open_volume(
     try:
         file = h5py.File(path, "r")
         data = _dataset(h5py, file, path, stored.dataset)
-    except OSError as error:
+    except TomoPickerError:
+        raise
+    except Exception as error:  # h5py raises by what went wrong in the C library
         raise TomoPickerError(f"{path}: cannot be read as HDF5 ({str(error)[:120]}); copy it again") from error
     if data.ndim != 3:
         raise TomoPickerError(f"{path}: '{data.name}' has {data.ndim} axes, a tomogram 3; give another --dataset")
-    volume = Turned(data, stored.places or (0, 1, 2))
+    volume = Turned(data, stored.places or (0, 1, 2), path)
     check_volume(path, volume.shape, volume.dtype)
     warnings: list[str] = []
     size = settle_voxel_size(path, _voxel_sizes(data), voxel_size, warnings)

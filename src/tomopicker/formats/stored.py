@@ -69,10 +69,12 @@ class Turned:
         As stored.
     places : tuple of int
         Which stored axis is z, which y, which x.
+    path : Path
+        The file, for messages.
     """
 
-    def __init__(self, data: Sliceable, places: Sequence[int]) -> None:
-        self._data, self._places = data, tuple(places)
+    def __init__(self, data: Sliceable, places: Sequence[int], path: Path) -> None:
+        self._data, self._places, self._path = data, tuple(places), path
 
     @property
     def shape(self) -> Shape:
@@ -91,7 +93,13 @@ class Turned:
             stored[place] = part
         # What is read has the three axes in stored order.
         order = np.argsort(np.argsort(self._places))
-        read: AnyVolume = np.asarray(self._data[tuple(stored)]).transpose(order)
+        try:
+            read: AnyVolume = np.asarray(self._data[tuple(stored)]).transpose(order)
+        except MemoryError:
+            raise
+        except Exception as error:  # a damaged chunk or page: each library and codec has its own
+            reason = " ".join(str(error).split())[:120]
+            raise TomoPickerError(f"{self._path}: damaged: {reason}; copy it again") from error
         return read
 
 

@@ -57,17 +57,11 @@ def open_volume(
         else:
             data = Pages(file, (shape[0], shape[1], shape[2]), np.dtype(series.dtype))
         sizes = _voxel_sizes(file)
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        IndexError,
-        TypeError,
-        ElementTree.ParseError,
-        tifffile.TiffFileError,
-    ) as error:
+    except TomoPickerError:
+        raise
+    except Exception as error:  # tifffile lets struct's, zlib's and others through
         raise TomoPickerError(f"{path}: cannot be read as TIFF ({str(error)[:120]}); copy it again") from error
-    volume = Turned(data, stored.places or (0, 1, 2))
+    volume = Turned(data, stored.places or (0, 1, 2), path)
     check_volume(path, volume.shape, volume.dtype)
     warnings: list[str] = []
     size_angstrom = settle_voxel_size(path, sizes, voxel_size, warnings)

@@ -44,18 +44,20 @@ def open_volume(
             finest = root
         else:
             array, sizes, places, finest = _from_group(zarr, root, path, stored, warnings)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, zarr.errors.BaseZarrError) as error:
+    except TomoPickerError:
+        raise
+    except Exception as error:  # zarr lets json's, numcodecs' and others through
         reason = " ".join(str(error).split())[:120]
         raise TomoPickerError(f"{path}: cannot be read as Zarr ({reason}); copy or write it again") from error
     if len(array.shape) < 3 or any(array.shape[i] != 1 for i in range(len(array.shape)) if i not in places):
         raise TomoPickerError(f"{path}: an array of shape {array.shape} is no tomogram; name another with --dataset")
-    data = Turned(array, places)
+    data = Turned(array, places, path)
     check_volume(path, data.shape, data.dtype)
     size = settle_voxel_size(path, sizes, voxel_size, warnings)
     if finest is array:
         return Tomogram(tomogram_name(path), data, size, path, invert, tuple(warnings))
     # Scales are made by averaging: the edges of their first voxels coincide, not the centres.
-    whole = Turned(finest, places).shape
+    whole = Turned(finest, places, path).shape
     fine = size / round(max(whole) / max(data.shape))
     aside = (size - fine) / 2
     return Tomogram(
