@@ -112,8 +112,11 @@ def one_seed(
     tomograms = {}
     for tomogram in tests:
         found = api.pick(tomogram, model)
-        evaluations, _ = api.evaluate(found.picks, truth[tomogram.name], options.tolerance * tomogram.voxel_size)
-        figures = evaluations[tomogram.name].to_dict()
+        own, ranked = (
+            api.evaluate(picks, truth[tomogram.name], options.tolerance * tomogram.voxel_size)[0][tomogram.name]
+            for picks in (found.picks, found.candidates)
+        )
+        figures = own.ranked_by(ranked).to_dict()
         error = figures["position_error_mean"]
         figures["position_error_mean"] = None if error is None else float(error) / tomogram.voxel_size
         tomograms[tomogram.name] = figures

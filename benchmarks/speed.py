@@ -261,7 +261,7 @@ def score_rate(preset: str) -> Callable[[argparse.Namespace], dict[str, Any]]:
         _, _, _, model, crop = run_on_crop(options, preset, rounds=1)
         clock = Clock()
         start = time.perf_counter()
-        api.pick(crop, model, max_particles=100, listener=clock)
+        api.pick(crop, model, cut=api.Cut(max_particles=100), listener=clock)
         seconds = clock.scored_at[-1] - start  # with preprocessing, without peak finding
         return {"seconds": seconds, "rate": voxels(crop.shape) / seconds, "note": f"{size(crop.shape)}"}
 
