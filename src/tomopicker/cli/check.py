@@ -5,7 +5,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tomopicker.cli.options import INPUT, Axes, Dataset, Invert, PicksPixelSize, PicksUnit, Tomograms, VoxelSize
+from tomopicker.cli.options import (
+    Axes,
+    Dataset,
+    FromFormat,
+    Invert,
+    PicksFile,
+    PicksPixelSize,
+    PicksUnit,
+    Tomograms,
+    VoxelSize,
+)
 from tomopicker.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,7 +39,7 @@ The exit code is 1 if there is a fault."""
 
 
 def command(
-    picks: Annotated[Path, typer.Argument(metavar="PICKS", help="File of picks, or a folder.", show_default=False)],
+    picks: PicksFile,
     tomograms: Tomograms,
     particle_diameter: Annotated[
         float, typer.Option("--particle-diameter", "-d", metavar="Å", help="Of the particle.", show_default=False)
@@ -37,15 +47,7 @@ def command(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FILE", help="The picture: .png, .svg or .pdf.")
     ] = Path("check.png"),
-    from_name: Annotated[
-        str | None,
-        typer.Option(
-            "--from",
-            metavar="FORMAT",
-            help="Format of PICKS.  [dim]\\[default: told by content][/dim]",
-            rich_help_panel=INPUT,
-        ),
-    ] = None,
+    from_name: FromFormat = None,
     voxel_size: VoxelSize = None,
     dataset: Dataset = None,
     axes: Axes = None,

@@ -5,7 +5,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tomopicker.cli.options import INPUT, Axes, Dataset, Invert, PicksPixelSize, PicksUnit, Tomograms, VoxelSize
+from tomopicker.cli.options import (
+    Axes,
+    Dataset,
+    FromFormat,
+    Invert,
+    PicksFile,
+    PicksPixelSize,
+    PicksUnit,
+    Tomograms,
+    VoxelSize,
+)
 from tomopicker.errors import TomoPickerError, UsageError
 
 if TYPE_CHECKING:
@@ -32,7 +42,7 @@ centre of voxel [bold]box // 2[/bold]. Protein is dark, as in the tomogram."""
 
 
 def command(
-    picks: Annotated[Path, typer.Argument(metavar="PICKS", help="File of picks, or a folder.", show_default=False)],
+    picks: PicksFile,
     tomograms: Tomograms,
     box: Annotated[int, typer.Option(metavar="N", help="Edge of the boxes, in voxels of them.", show_default=False)],
     output: Annotated[
@@ -41,15 +51,7 @@ def command(
     binning: Annotated[
         int, typer.Option("--bin", metavar="B", help="Voxels of the tomogram averaged in the edge of one of the box.")
     ] = 1,
-    from_name: Annotated[
-        str | None,
-        typer.Option(
-            "--from",
-            metavar="FORMAT",
-            help="Format of PICKS.  [dim]\\[default: told by content][/dim]",
-            rich_help_panel=INPUT,
-        ),
-    ] = None,
+    from_name: FromFormat = None,
     voxel_size: VoxelSize = None,
     dataset: Dataset = None,
     axes: Axes = None,

@@ -15,6 +15,16 @@ Tomograms = Annotated[
         show_default=False,
     ),
 ]
+PicksFile = Annotated[Path, typer.Argument(metavar="PICKS", help="File of picks, or a folder.", show_default=False)]
+FromFormat = Annotated[
+    str | None,
+    typer.Option(
+        "--from",
+        metavar="FORMAT",
+        help="Format of PICKS.  [dim]\\[default: told by content][/dim]",
+        rich_help_panel=INPUT,
+    ),
+]
 VoxelSize = Annotated[
     float | None,
     typer.Option(

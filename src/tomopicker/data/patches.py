@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float32
 
 from tomopicker.data.augment import augment
+from tomopicker.data.cubes import padded
 from tomopicker.data.labels import IGNORED, POSITIVE, UNLABELLED
 from tomopicker.data.wedge import transmission, turned
 from tomopicker.errors import UsageError
@@ -44,11 +45,6 @@ class Batch:
     unlabelled: Bool[np.ndarray, "batch z y x"]
 
 
-def _padded(array: np.ndarray, shape: Sequence[int], value: int) -> np.ndarray:
-    missing = [max(0, wanted - have) for have, wanted in zip(array.shape, shape, strict=True)]
-    return np.pad(array, [(0, m) for m in missing], constant_values=value) if any(missing) else array
-
-
 class Blocks:
     """Non-overlapping s³ blocks in a new random order every epoch (section 3.1).
 
@@ -74,8 +70,8 @@ class Blocks:
         self.corners: list[tuple[int, int, int, int]] = []
         for index, item in enumerate(data):
             whole = [-(-edge // size) * size for edge in item.volume.shape]
-            labels = _padded(item.labels, whole, IGNORED)
-            self.volumes.append((_padded(item.volume, whole, 0), labels))
+            labels = padded(item.labels, whole, IGNORED)
+            self.volumes.append((padded(item.volume, whole, 0), labels))
             for z, y, x in np.ndindex(*(edge // size for edge in whole)):
                 corner = (index, z * size, y * size, x * size)
                 if not only_positive or bool((self._cut(labels, corner) == POSITIVE).any()):
@@ -134,7 +130,7 @@ class TwoStreams:
     ):
         self.size, self.batch_size, self.seed, self.augmented = size, batch, seed, augmented
         edges = (size, size, size)
-        self.volumes = [(_padded(d.volume, edges, 0), _padded(d.labels, edges, IGNORED)) for d in data]
+        self.volumes = [(padded(d.volume, edges, 0), padded(d.labels, edges, IGNORED)) for d in data]
         self.clicks = [(index, click[::-1]) for index, d in enumerate(data) for click in d.positions]
         voxels = np.array([d.volume.size for d in data], dtype=np.float64)
         self.share = voxels / voxels.sum()

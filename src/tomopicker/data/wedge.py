@@ -9,11 +9,11 @@ from jaxtyping import Float32, Int8
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
+from tomopicker.data.cubes import Cube, random_cubes
 from tomopicker.data.labels import IGNORED
 from tomopicker.types import LabelMask, Volume
 
 Transmission = Float32[np.ndarray, "size size size"]
-Cube = Float32[np.ndarray, "size size size"]
 CubeLabels = Int8[np.ndarray, "size size size"]
 
 SAMPLES = 200
@@ -37,13 +37,10 @@ def transmission(volume: Volume, size: int, seed: int = 0) -> Transmission:
         Amplitude at each frequency, in the order of `numpy.fft.fftn`, relative to the upper quartile at the same
         distance from zero; between 0 (the missing wedge) and 1.
     """
-    rng = np.random.default_rng(seed)
     ramp = np.hanning(size + 2)[1:-1]
     window = ramp[:, None, None] * ramp[:, None] * ramp
-    room = np.array(volume.shape) - size + 1
     power = np.zeros((size, size, size))
-    for z, y, x in rng.integers(0, room, (SAMPLES, 3)):
-        cube = volume[z : z + size, y : y + size, x : x + size]
+    for cube in random_cubes(volume, size, SAMPLES, seed):
         power += np.abs(np.fft.fftn((cube - cube.mean()) * window)) ** 2
     frequency = np.fft.fftfreq(size) * size
     shell = np.sqrt(frequency[:, None, None] ** 2 + frequency[:, None] ** 2 + frequency**2).round().astype(int)

@@ -7,11 +7,13 @@ that is scored, they also take up what differs from the one trained on: defocus,
 
 import copy
 from collections.abc import Iterable, Iterator
+from itertools import islice
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from tomopicker.data.cubes import padded, random_cubes
 from tomopicker.engine.precision import arithmetic
 from tomopicker.types import Volume
 
@@ -40,13 +42,9 @@ def adapted(network: nn.Module, volume: Volume, size: int, device: torch.device,
 
 
 def _anywhere(volume: Volume, size: int) -> Iterator[Tensor]:
-    rng = np.random.default_rng(0)
-    volume = np.pad(volume, [(0, max(0, size - edge)) for edge in volume.shape])
-    room = np.array(volume.shape) - size + 1
-    for _ in range(ADAPT_BATCHES):
-        corners = rng.integers(0, room, (ADAPT_BATCH, 3))
-        patches = [volume[z : z + size, y : y + size, x : x + size] for z, y, x in corners]
-        yield torch.from_numpy(np.stack(patches)[:, None])
+    cubes = random_cubes(padded(volume, (size, size, size), 0), size, ADAPT_BATCHES * ADAPT_BATCH)
+    while batch := list(islice(cubes, ADAPT_BATCH)):
+        yield torch.from_numpy(np.stack(batch)[:, None])
 
 
 def refit_batchnorm(network: nn.Module, batches: Iterable[Tensor], device: torch.device, precision: str) -> None:

@@ -32,8 +32,10 @@ class Picked:
         Best first; their scores are probabilities.
     candidates : Picks
         The same and less probable ones, down to the floor, to cut elsewhere without scoring again.
-    scores : Volume
-        Probability at every voxel of the working grid, (z, y, x).
+    logits : Volume
+        What the network gave at every voxel of the working grid, (z, y, x).
+    offset : float
+        The model's, that makes probabilities of them.
     working : WorkingVolume
         What was scored, and where its voxels lie.
     threshold : float
@@ -44,10 +46,17 @@ class Picked:
 
     picks: Picks
     candidates: Picks
-    scores: Volume
+    logits: Volume
+    offset: float
     working: WorkingVolume
     threshold: float
     expected: Expectation
+
+    @property
+    def scores(self) -> Volume:
+        """Probability at every voxel of the working grid, (z, y, x); computed when asked for."""
+        probability: Volume = expit(self.logits + np.float32(self.offset))
+        return probability
 
 
 def pick(
@@ -120,6 +129,5 @@ def pick(
         tomogram.name, np.clip(positions, 0, last), probabilities(peaks.scores.astype(np.float64), model.offset)
     )
     kept, threshold = (cut or Cut()).apply(candidates.scores, model.threshold)
-    scores = expit(logits + np.float32(model.offset))
     expected = expectation(candidates.scores, kept)
-    return Picked(candidates.select(kept), candidates, scores, working, threshold, expected)
+    return Picked(candidates.select(kept), candidates, logits, model.offset, working, threshold, expected)
