@@ -22,6 +22,7 @@ LAYERS = [
     ["checking"],
     ["workflow"],
     ["simulate"],
+    ["pretraining"],
     ["benchmark"],
     ["report"],
     ["napari"],

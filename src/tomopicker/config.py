@@ -58,6 +58,10 @@ class Network(_Frozen):
     channels: tuple[Count, ...] = Field(min_length=2, description="channels of each level")
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(description="probability, after every block")
     stride: Literal[1, 2] = Field(description="2: the first convolution halves the resolution, the last doubles it")
+    start: str = Field(
+        min_length=1,
+        description="weights to start from: shipped (learned on random molecules), scratch, or a file of 'pretrain'",
+    )
 
 
 class Objective(_Frozen):
@@ -168,7 +172,10 @@ PRESETS: dict[str, dict[str, Any]] = {
         "preprocess": {"clip_sd": 4.0, "working_diameter": 12.0},
         "labels": {"target_fraction": 0.5},
         "patches": {"sampling": "two-stream", "size": 24, "batch": 24, "augment": True, "turned": 0.5},
-        "network": {"block": "resunet", "channels": (32, 64, 96), "dropout": 0.0, "stride": 2},
+        "network": {
+            "block": "resunet", "channels": (32, 80, 160), "dropout": 0.0, "stride": 2,
+            "start": "shipped",
+        },
         "objective": {
             "kind": "pn", "balanced": True, "gamma": "none", "kl_weight": 1.0, "kl_direction": "prior-model",
             "prior_denominator": "unlabelled", "running_mean": 0.9,
@@ -184,7 +191,10 @@ PRESETS: dict[str, dict[str, Any]] = {
         "preprocess": {"clip_sd": 3.0, "working_diameter": None},
         "labels": {"target_fraction": 1.0},
         "patches": {"sampling": "blocks", "size": 24, "batch": 8, "augment": False, "turned": 0.0},
-        "network": {"block": "resunet", "channels": (32, 64, 128, 256), "dropout": 0.0, "stride": 1},
+        "network": {
+            "block": "resunet", "channels": (32, 64, 128, 256), "dropout": 0.0, "stride": 1,
+            "start": "scratch",
+        },
         "objective": {
             "kind": "kl", "balanced": False, "gamma": "none", "kl_weight": 1.0, "kl_direction": "model-prior",
             "prior_denominator": "all", "running_mean": 0.0,

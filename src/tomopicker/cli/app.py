@@ -19,6 +19,7 @@ from tomopicker.cli import (
     formats,
     info,
     pick,
+    pretrain,
     simulate,
     threshold,
     train,
@@ -62,6 +63,7 @@ COMMANDS = (
     formats,
     simulate,
     benchmark,
+    pretrain,
     demo,
 )
 for command in COMMANDS:

@@ -16,7 +16,13 @@ from tomopicker.errors import TomoPickerError
 from tomopicker.files import atomic_path
 from tomopicker.models.resunet import ResUNet
 
-MODEL, CHECKPOINT = "tomopicker-model", "tomopicker-checkpoint"
+MODEL, CHECKPOINT, PRETRAINED = "tomopicker-model", "tomopicker-checkpoint", "tomopicker-pretrained"
+KINDS = {
+    MODEL: ("model", "train"),
+    CHECKPOINT: ("training checkpoint", "train"),
+    PRETRAINED: ("weights to start from", "pretrain"),
+}
+"""What each kind of file is called, and the command that writes it."""
 VERSION = 1
 
 
@@ -80,9 +86,9 @@ def load_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, An
     TomoPickerError
         If the file is missing, corrupted, of another kind or of a newer version.
     """
-    what = "model" if kind == MODEL else "training checkpoint"
+    what, command = KINDS[kind]
     if not path.is_file():
-        raise TomoPickerError(f"{path}: no such {what} file; make one with 'tomopicker train'")
+        raise TomoPickerError(f"{path}: no such {what} file; make one with 'tomopicker {command}'")
     try:
         with safe_open(path, framework="pt") as opened:
             metadata = opened.metadata() or {}
@@ -94,9 +100,9 @@ def load_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, An
                     raise ValueError("facts must be a mapping")
                 return {name: opened.get_tensor(name) for name in opened.keys()}, facts  # noqa: SIM118
     except (SafetensorError, OSError, ValueError, KeyError) as error:
-        raise TomoPickerError(f"{path}: is not a tomopicker {what}, or is corrupted; train it again") from error
+        raise TomoPickerError(f"{path}: is not a tomopicker {what}, or is corrupted; make it again") from error
     raise TomoPickerError(
-        f"{path}: is a safetensors file but not a tomopicker {what}; give the file that 'train' wrote"
+        f"{path}: is a safetensors file but not a tomopicker {what}; give a file that '{command}' wrote"
     )
 
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from tomopicker.config import Settings
 from tomopicker.data.patches import LabelledVolume
 from tomopicker.engine.checkpoint import CHECKPOINT, build_network, load_tensors, save_tensors
+from tomopicker.engine.pretrained import start_from
 from tomopicker.engine.risk import Risk
 from tomopicker.errors import TomoPickerError
 from tomopicker.pu.prior import Priors
@@ -39,6 +40,7 @@ def start(settings: Settings, priors: Priors | None, total: int, device: torch.d
     torch.manual_seed(settings.seed)
     knobs = settings.training
     network: nn.Module = build_network(settings).to(device)
+    start_from(network, settings)
     averaged = torch.optim.swa_utils.AveragedModel(
         network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(knobs.ema)
     )

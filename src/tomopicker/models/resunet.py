@@ -75,6 +75,10 @@ class ResUNet(nn.Module):
         -------
         tensor, shape (batch, 1, z, y, x)
         """
+        return self.head(self.features(patches))  # type: ignore[no-any-return]
+
+    def features(self, patches: Patches) -> Float[Tensor, "batch channels _ _ _"]:
+        """Give what the head sees: the first level's channels, at 1/`stride` of the patches' resolution."""
         skips: list[Tensor] = []
         features: Tensor = self.stem(patches)
         for level, stage in enumerate(self.encoder):
@@ -82,7 +86,7 @@ class ResUNet(nn.Module):
             skips.append(features)
         for up, stage, skip in zip(self.up, self.decoder, skips[-2::-1], strict=True):
             features = stage(torch.cat([up(features), skip], dim=1))
-        return self.head(features)  # type: ignore[no-any-return]
+        return features
 
     @property
     def reach(self) -> int:

@@ -1,0 +1,66 @@
+"""``tomopicker pretrain``: weights to start every training from, learned on random molecules."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tomopicker.cli.options import MORE
+from tomopicker.errors import UsageError
+
+HELP = """Make weights to start from, by learning to tell random molecules apart. You do not need this.
+
+The program brings such weights along. Make your own for a network of another size, or for other scenes.
+
+[bold]Examples[/bold]
+
+  [cyan]tomopicker pretrain start.safetensors[/cyan]
+  [cyan]tomopicker pretrain start.safetensors --steps 20000 --kinds 400 --device cuda --workers 8[/cyan]
+
+then, in a settings file for [cyan]tomopicker train --config[/cyan]:  network: {start: start.safetensors}
+
+Nothing is read: molecules that exist nowhere are drawn (lumps, lobes, shells, barrels, rings), put among membranes and
+a crowd, imaged at a random defocus behind a random missing wedge, and named by the network. About half a second a step
+on a CPU core."""
+
+
+def command(
+    output: Annotated[Path, typer.Argument(metavar="WEIGHTS", help="File to write.", show_default=False)],
+    steps: Annotated[int, typer.Option(min=1, metavar="N", help="Training steps, a scene of 72³ voxels each.")] = 5000,
+    kinds: Annotated[int, typer.Option(min=2, metavar="N", help="Random molecules to tell apart.")] = 150,
+    seed: Annotated[int, typer.Option(min=0, help="Of the molecules, the scenes and the first weights.")] = 0,
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda, mps.  [dim]\\[default: the best there is][/dim]")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=0, metavar="N", help="Processes that draw scenes.")] = 1,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a file that is there.", rich_help_panel=MORE)
+    ] = False,
+) -> None:
+    """Parse, pretrain, write."""
+    from tomopicker.cli.inputs import check_writable
+    from tomopicker.cli.interrupt import interruptible
+    from tomopicker.cli.progress import Reporter
+
+    if output.is_dir():
+        raise UsageError(f"{output}: is a folder; give the name of a file")
+    if output.exists() and not overwrite:
+        raise UsageError(f"{output}: is there already; give --overwrite to replace it, or another name")
+    check_writable(output.parent)
+    with Reporter() as reporter, interruptible(lambda: "repeat the command with --resume"):
+        from tomopicker.engine.precision import choose_device
+        from tomopicker.pretraining.train import Recipe, pretrain, save_pretrained
+
+        recipe = Recipe(steps=steps, kinds=kinds, seed=seed)
+        checkpoint = output.with_name(f"{output.name}.ckpt")
+        weights = pretrain(
+            recipe, device=choose_device(device), workers=workers, checkpoint=checkpoint, resume=resume,
+            report=lambda at: reporter.step(
+                "pretraining", f"{100 * at.accuracy:.0f} % of molecules' voxels named rightly", at.step, at.steps
+            ),
+        )  # fmt: skip
+        save_pretrained(output, weights, recipe)
+        checkpoint.unlink(missing_ok=True)
+        reporter.end_bar()
+        reporter.say(f"{output}: start from it with  network: {{start: {output}}}  in a --config file.")

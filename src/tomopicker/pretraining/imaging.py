@@ -1,0 +1,104 @@
+"""What a tilt series does to a scene, drawn at random and applied to the whole volume at once in Fourier space."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32
+from scipy import fft
+
+from tomopicker.simulate.ctf import contrast_transfer
+from tomopicker.types import Volume
+
+Spectrum = Float32[np.ndarray, "z y half_x"]
+
+VOXEL_ANGSTROM = (12.0, 34.0)
+"""Working voxel sizes: those of particles between 140 and 400 Å at 12 voxels a diameter."""
+PLATE_DEFOCUS_UM, DEFOCUS_UM = (0.2, 1.2), (1.5, 6.0)
+PLATE_SHIFT_DEGREES = (72.0, 108.0)
+DEFOCUS_SPREAD_UM = (-0.2, 0.0, 0.2)
+ENVELOPE_ANGSTROM2 = (200.0, 1500.0)
+TILT_DEGREES = (45.0, 65.0)
+
+
+@dataclass(frozen=True)
+class Microscope:
+    """How one tomogram is imaged.
+
+    Parameters
+    ----------
+    contrast : Spectrum
+        Contrast transfer and envelope over the half spectrum of `scipy.fft.rfftn`.
+    wedge : Spectrum
+        1 where the tilt series measured, 0 in the missing wedge.
+    """
+
+    contrast: Spectrum
+    wedge: Spectrum
+
+    def image(self, scene: Volume) -> Volume:
+        """Give a scene, dense positive, as it is seen: dense dark, without noise."""
+        return fft.irfftn(fft.rfftn(scene) * self.contrast * self.wedge, s=scene.shape)  # type: ignore[no-any-return]
+
+    def noise(self, shape: tuple[int, ...], falloff: float, rng: np.random.Generator) -> Volume:
+        """Give noise as it passes through the same reconstruction, of unit deviation.
+
+        Parameters
+        ----------
+        shape : tuple of int
+        falloff : float
+            Cycles per voxel at which its amplitude has fallen to 1/e.
+        rng : Generator
+        """
+        spectrum = fft.rfftn(rng.standard_normal(shape, dtype=np.float32)) * self.wedge
+        noise = fft.irfftn(spectrum * np.exp(-((_frequency(shape) / np.float32(falloff)) ** 2)), s=shape)
+        return noise / noise.std()  # type: ignore[no-any-return]
+
+
+def random_microscope(edge: int, rng: np.random.Generator) -> Microscope:
+    """Draw voxel size, defocus or phase plate, envelope, range of tilts and direction of the tilt axis.
+
+    Parameters
+    ----------
+    edge : int
+        Of the cubic scene, in working voxels.
+    rng : Generator
+    """
+    voxel_size = np.exp(rng.uniform(*np.log(VOXEL_ANGSTROM)))
+    frequency = _frequency((edge, edge, edge)) / voxel_size
+    plate = rng.random() < 0.5
+    defocus = rng.uniform(*(PLATE_DEFOCUS_UM if plate else DEFOCUS_UM))
+    shift = rng.uniform(*PLATE_SHIFT_DEGREES) if plate else 0.0
+    contrast = np.mean(
+        [
+            contrast_transfer(
+                frequency,
+                defocus_um=defocus + away,
+                phase_shift_degrees=shift,
+                voltage_kv=300.0,
+                spherical_aberration_mm=2.7,
+                amplitude_contrast=0.07,
+            )
+            for away in DEFOCUS_SPREAD_UM
+        ],
+        axis=0,
+    )
+    envelope = np.exp(-rng.uniform(*ENVELOPE_ANGSTROM2) * frequency**2)
+    return Microscope((contrast * envelope).astype(np.float32), _random_wedge(edge, rng))
+
+
+def _random_wedge(edge: int, rng: np.random.Generator) -> Spectrum:
+    low, high = np.deg2rad(rng.uniform(*TILT_DEGREES, 2))
+    axis = rng.choice([0.0, np.pi / 2]) if rng.random() < 0.5 else rng.uniform(0, np.pi)
+    full, half = np.fft.fftfreq(edge), np.fft.rfftfreq(edge)
+    across = half[None, None, :] * np.cos(axis) + full[None, :, None] * np.sin(axis)
+    tilt = np.arctan2(full[:, None, None] * np.sign(across + 1e-12), np.abs(across) + 1e-12)
+    return ((tilt > -low) & (tilt < high)).astype(np.float32)
+
+
+def _frequency(shape: tuple[int, ...]) -> Float32[np.ndarray, "z y half_x"]:
+    """Modulus of the spatial frequency in cycles per voxel, over the half spectrum."""
+    z, y, x = np.fft.fftfreq(shape[0]), np.fft.fftfreq(shape[1]), np.fft.rfftfreq(shape[2])
+    modulus: Float32[np.ndarray, "z y half_x"] = np.sqrt(
+        z[:, None, None] ** 2 + y[:, None] ** 2 + x**2, dtype=np.float32
+    )
+    return modulus

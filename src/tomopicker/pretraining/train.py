@@ -1,0 +1,246 @@
+"""Learning to tell random molecules apart: one scene a step, whose patches share a microscope as a tomogram's do."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, Int64
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from tomopicker import __version__
+from tomopicker.config import PRESETS
+from tomopicker.engine.checkpoint import CHECKPOINT, PRETRAINED, load_tensors, save_tensors
+from tomopicker.engine.interrupt import interrupts_between_steps
+from tomopicker.engine.precision import arithmetic
+from tomopicker.errors import TomoPickerError
+from tomopicker.models.resunet import ResUNet
+from tomopicker.pretraining.molecules import Stamps, draw_stamps
+from tomopicker.pretraining.scenes import EDGE, draw_scene, label
+
+PATCH = 24
+REPORT_EVERY = 25
+SAVE_SECONDS = 60
+CLIP_NORM = 5.0
+
+Patches = Float32[np.ndarray, "n 1 z y x"]
+Labels = Int64[np.ndarray, "n half_z half_y half_x"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What decides the weights.
+
+    Parameters
+    ----------
+    steps : int
+        Optimiser steps, a scene of 72³ working voxels each.
+    kinds, turns : int
+        Random molecules, and stored orientations of each.
+    seed : int
+        Of the molecules, the scenes and the first weights.
+    learning_rate, weight_decay : float
+        AdamW's, the rate with a one-cycle schedule.
+    """
+
+    steps: int = 5000
+    kinds: int = 150
+    turns: int = 32
+    seed: int = 0
+    learning_rate: float = 3e-3
+    weight_decay: float = 1e-3
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How it stands: the cross-entropy in molecules and outside, and the share of their voxels named rightly."""
+
+    step: int
+    steps: int
+    inside: float
+    outside: float
+    accuracy: float
+
+
+class _Scenes(Dataset[tuple[Patches, Labels]]):
+    """Scene number i, cut into patches; the same for the same seed and i, whoever draws it."""
+
+    def __init__(self, stamps: Stamps, recipe: Recipe):
+        self.stamps, self.recipe = stamps, recipe
+
+    def __len__(self) -> int:
+        return self.recipe.steps
+
+    def __getitem__(self, index: int) -> tuple[Patches, Labels]:
+        rng = np.random.default_rng([self.recipe.seed, index])
+        scene = draw_scene(self.stamps, rng)
+        # Scenes repeat themselves, so where they are cut is free; even, for labels have half the resolution.
+        shift = 2 * rng.integers(0, EDGE // 2, 3)
+        volume = np.roll(scene.volume, shift, (0, 1, 2))
+        labels = np.roll(label(scene), shift // 2, (0, 1, 2))
+        return blocks(volume, PATCH)[:, None], blocks(labels, PATCH // 2)
+
+
+def blocks(array: np.ndarray, size: int) -> np.ndarray:
+    """Cut a cube into cubes of an edge that divides its own: shape (n, size, size, size)."""
+    count = len(array) // size
+    cut = array.reshape(count, size, count, size, count, size).transpose(0, 2, 4, 1, 3, 5)
+    return np.ascontiguousarray(cut.reshape(-1, size, size, size))
+
+
+class Classifier(nn.Module):
+    """The default preset's network under another head: a class for each molecule, and background, at half scale."""
+
+    def __init__(self, kinds: int):
+        super().__init__()
+        knobs = PRESETS["default"]["network"]
+        self.trunk = ResUNet(knobs["block"], knobs["channels"], knobs["dropout"], knobs["stride"])
+        self.head = nn.Conv3d(knobs["channels"][0], kinds + 1, 1)
+        self.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+
+    def forward(self, patches: Float[Tensor, "n 1 z y x"]) -> Float[Tensor, "n classes _ _ _"]:
+        """Give a logit for each class."""
+        return self.head(self.trunk.features(patches))  # type: ignore[no-any-return]
+
+    def weights(self) -> dict[str, Tensor]:
+        """Give what a picker starts from: the trunk without its own head."""
+        return {name: value for name, value in self.trunk.state_dict().items() if not name.startswith("head.")}
+
+
+def risk(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Give the mean cross-entropy over molecules' voxels, that over background, and the accuracy in molecules.
+
+    Parameters
+    ----------
+    logits : tensor, shape (n, kinds + 1, z, y, x)
+    labels : tensor, shape (n, z, y, x)
+        -1 counts as nothing.
+    """
+    flat, truth = logits.float().movedim(1, -1).flatten(0, -2), labels.flatten()
+    inside, outside = truth > 0, truth == 0
+    right = (flat[inside].argmax(dim=1) == truth[inside]).float().mean()
+    entropy = nn.functional.cross_entropy
+    return entropy(flat[inside], truth[inside]), entropy(flat[outside], truth[outside]), right
+
+
+def pretrain(
+    recipe: Recipe,
+    *,
+    device: torch.device,
+    workers: int = 0,
+    checkpoint: Path | None = None,
+    resume: bool = False,
+    report: Callable[[Progress], None] | None = None,
+) -> dict[str, Tensor]:
+    """Train a classifier of random molecules and give its weights without the head.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    device : torch.device
+    workers : int
+        Processes that draw scenes beside the one that trains.
+    checkpoint : Path, optional
+        Written every minute and when interrupted.
+    resume : bool
+        Go on from it.
+    report : callable, optional
+        Hears how it stands every few steps.
+
+    Raises
+    ------
+    TomoPickerError
+        If the checkpoint is of another recipe, or the risk is no longer finite.
+    """
+    torch.manual_seed(recipe.seed)
+    network = Classifier(recipe.kinds).to(device)
+    optimizer = torch.optim.AdamW(network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, recipe.learning_rate, total_steps=recipe.steps, pct_start=0.1
+    )
+    run = _Run(recipe, network, optimizer, schedule)
+    first = run.restore(checkpoint) if resume and checkpoint is not None and checkpoint.exists() else 0
+    scenes = _Scenes(draw_stamps(recipe.kinds, recipe.turns, recipe.seed), recipe)
+    loader = DataLoader(scenes, batch_size=None, sampler=range(first, recipe.steps), num_workers=workers)
+    recent: list[tuple[float, float, float]] = []
+    saved, step = time.monotonic(), first
+    try:
+        with interrupts_between_steps() as allow_interrupt:
+            for inputs, labels in loader:
+                recent.append(run.advance(inputs.to(device), labels.to(device)))
+                step += 1
+                if report and (step % REPORT_EVERY == 0 or step == recipe.steps):
+                    report(Progress(step, recipe.steps, *np.mean(recent, axis=0)))
+                    recent.clear()
+                if checkpoint is not None and time.monotonic() - saved > SAVE_SECONDS:
+                    run.save(checkpoint, step)
+                    saved = time.monotonic()
+                allow_interrupt()
+    except KeyboardInterrupt:
+        if checkpoint is not None:
+            run.save(checkpoint, step)
+        raise
+    return network.weights()
+
+
+def save_pretrained(path: Path, weights: dict[str, Tensor], recipe: Recipe) -> None:
+    """Write weights, in half precision, with what made them."""
+    small = {name: value.half() if value.is_floating_point() else value for name, value in weights.items()}
+    facts = {"network": _described(), "recipe": asdict(recipe), "tomopicker": __version__}
+    save_tensors(path, PRETRAINED, small, facts)
+
+
+def _described() -> dict[str, object]:
+    knobs = PRESETS["default"]["network"]
+    return {"block": knobs["block"], "channels": list(knobs["channels"]), "stride": knobs["stride"]}
+
+
+@dataclass(frozen=True)
+class _Run:
+    recipe: Recipe
+    network: nn.Module
+    optimizer: torch.optim.Optimizer
+    schedule: torch.optim.lr_scheduler.LRScheduler
+
+    def advance(self, inputs: Tensor, labels: Tensor) -> tuple[float, float, float]:
+        self.network.train()
+        with arithmetic("auto", inputs.device):
+            logits = self.network(inputs.contiguous(memory_format=torch.channels_last_3d))
+        inside, outside, accuracy = risk(logits, labels)
+        total = inside + outside
+        if not math.isfinite(float(total.detach())):
+            raise TomoPickerError("pretraining: the risk is no longer finite; change --seed")
+        self.optimizer.zero_grad(set_to_none=True)
+        total.backward()
+        nn.utils.clip_grad_norm_(self.network.parameters(), CLIP_NORM)
+        self.optimizer.step()
+        self.schedule.step()
+        return float(inside.detach()), float(outside.detach()), float(accuracy)
+
+    def save(self, path: Path, step: int) -> None:
+        tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
+        slots = self.optimizer.state_dict()["state"]
+        for index, values in slots.items():
+            tensors |= {f"optimizer.{index}.{slot}": torch.as_tensor(value) for slot, value in values.items()}
+        save_tensors(path, CHECKPOINT, tensors, {"recipe": asdict(self.recipe), "step": step})
+
+    def restore(self, path: Path) -> int:
+        """Take up a checkpoint; give its step."""
+        tensors, facts = load_tensors(path, CHECKPOINT)
+        if facts.get("recipe") != asdict(self.recipe):
+            raise TomoPickerError(f"{path}: belongs to another recipe; repeat its options, or leave out --resume")
+        self.network.load_state_dict({k.removeprefix("network."): v for k, v in tensors.items() if k[0] == "n"})
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in tensors.items():
+            if name.startswith("optimizer."):
+                _, index, slot = name.split(".", 2)
+                state.setdefault(int(index), {})[slot] = tensor
+        for _ in range(int(facts["step"])):
+            self.schedule.step()
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": state, "param_groups": groups})
+        return int(facts["step"])

@@ -1,0 +1,199 @@
+"""Random molecules, scenes and the training that names them."""
+
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage
+
+from tomopicker.cli.app import run
+from tomopicker.config import resolve
+from tomopicker.engine.checkpoint import PRETRAINED, build_network, load_tensors, save_tensors
+from tomopicker.engine.pretrained import start_from
+from tomopicker.errors import TomoPickerError
+from tomopicker.pretraining.imaging import random_microscope
+from tomopicker.pretraining.molecules import STAMP, WIDEST, draw_stamps, random_molecule
+from tomopicker.pretraining.scenes import EDGE, TARGET_RADIUS, Scene, draw_scene, label
+from tomopicker.pretraining.train import Classifier, Recipe, blocks, pretrain, risk, save_pretrained
+
+
+@pytest.fixture(scope="module")
+def stamps():
+    return draw_stamps(6, 2, seed=3)
+
+
+def test_a_molecule_is_centred_and_fits_its_stamp(stamps):
+    for kind in range(6):
+        for turn in range(2):
+            density = stamps.densities[kind, turn].astype(float)
+            np.testing.assert_allclose(ndimage.center_of_mass(density), STAMP // 2, atol=0.1)
+            assert density.min() >= 0
+            assert density[0].max() < 1e-2
+    assert (stamps.radii > 2).all()
+    assert (stamps.radii <= WIDEST).all()
+
+
+def test_turning_keeps_the_mass_and_changes_the_picture(stamps):
+    sums = stamps.densities.astype(float).sum(axis=(2, 3, 4))
+    np.testing.assert_allclose(sums[:, 0], sums[:, 1], rtol=0.02)
+    assert np.abs(stamps.densities[:, 0] - stamps.densities[:, 1]).max() > 0.1
+
+
+def test_the_same_seed_draws_the_same(stamps):
+    again = draw_stamps(6, 2, seed=3)
+    np.testing.assert_array_equal(stamps.densities, again.densities)
+    one, two = (draw_scene(stamps, np.random.default_rng(5)) for _ in range(2))
+    np.testing.assert_array_equal(one.volume, two.volume)
+    np.testing.assert_array_equal(one.places, two.places)
+
+
+def test_every_shape_gives_a_molecule():
+    rng = np.random.default_rng(0)
+    assert all(random_molecule(rng).max() > 0.2 for _ in range(8))
+
+
+def test_molecules_of_a_scene_are_dark_and_apart(stamps):
+    rng = np.random.default_rng(1)
+    inside, everywhere = [], []
+    for _ in range(4):
+        scene = draw_scene(stamps, rng)
+        assert scene.volume.shape == (EDGE, EDGE, EDGE)
+        assert abs(scene.volume.mean()) < 1e-3
+        assert abs(scene.volume.std() - 1) < 1e-3
+        assert len(scene.places) > 5
+        apart = np.abs(scene.places[:, None] - scene.places[None])
+        apart = np.sqrt((np.minimum(apart, EDGE - apart) ** 2).sum(axis=-1)) + 99 * np.eye(len(scene.places))
+        assert apart.min() > 1.5 * stamps.radii.min() * 0.75
+        labels = label(scene)
+        half = scene.volume.reshape(EDGE // 2, 2, EDGE // 2, 2, EDGE // 2, 2).mean(axis=(1, 3, 5))
+        inside.append(half[labels > 0].mean())
+        everywhere.append(half[labels == 0].mean())
+    assert np.mean(inside) < np.mean(everywhere) - 0.3
+
+
+def test_what_the_wedge_leaves_out_is_empty():
+    rng = np.random.default_rng(2)
+    microscope = random_microscope(32, rng)
+    noise = microscope.noise((32, 32, 32), 1.0, rng)
+    spectrum = np.abs(np.fft.rfftn(noise))
+    missing = microscope.wedge == 0
+    missing[16], missing[:, 16], missing[..., 16] = False, False, False  # A Nyquist plane has no sign.
+    assert spectrum[missing].max() < 1e-3 * spectrum.max()
+    assert noise.std() == pytest.approx(1, abs=1e-3)
+    along_beam = microscope.wedge[1:, 0, 0]
+    assert not along_beam.any()  # No tilt series sees what varies along the beam alone.
+    assert microscope.wedge[0, 1:, 1:].all()  # The untilted image sees all of its plane.
+    assert 0.4 < microscope.wedge.mean() < 0.8
+
+
+def test_a_protein_alone_is_dark():
+    scene = np.zeros((32, 32, 32), np.float32)
+    scene[14:18, 14:18, 14:18] = 1
+    for seed in range(6):
+        image = random_microscope(32, np.random.default_rng(seed)).image(scene)
+        assert image[15:17, 15:17, 15:17].mean() < 0
+
+
+def test_labels_by_hand():
+    scene = Scene(np.zeros((EDGE,) * 3, np.float32), np.array([[20, 31, 0]]), np.array([4]))
+    labels = label(scene)
+    middle = (np.array([20, 31, 0]) + 0.5) / 2 - 0.5
+    axis = np.arange(EDGE // 2)
+    away = [np.minimum(np.abs(axis - m), EDGE // 2 - np.abs(axis - m)) for m in middle]
+    distance = np.sqrt(away[0][:, None, None] ** 2 + away[1][:, None] ** 2 + away[2] ** 2)
+    expected = np.where(distance <= TARGET_RADIUS / 2, 5, np.where(distance <= TARGET_RADIUS, -1, 0))
+    np.testing.assert_array_equal(labels, expected)
+
+
+def test_blocks_cut_without_loss():
+    cube = np.arange(6**3).reshape(6, 6, 6)
+    cut = blocks(cube, 3)
+    assert cut.shape == (8, 3, 3, 3)
+    np.testing.assert_array_equal(cut[1], cube[:3, :3, 3:])
+    np.testing.assert_array_equal(cut[6], cube[3:, 3:, :3])
+
+
+def test_the_risk_by_hand():
+    logits = torch.zeros(1, 3, 1, 1, 4)
+    logits[0, :, 0, 0, 0] = torch.log(torch.tensor([0.2, 0.5, 0.3]))
+    logits[0, :, 0, 0, 1] = torch.log(torch.tensor([0.2, 0.5, 0.3]))
+    logits[0, :, 0, 0, 2] = torch.log(torch.tensor([0.8, 0.1, 0.1]))
+    inside, outside, right = risk(logits, torch.tensor([[[[1, 2, 0, -1]]]]))
+    assert float(inside) == pytest.approx(-(np.log(0.5) + np.log(0.3)) / 2, abs=1e-5)
+    assert float(outside) == pytest.approx(-np.log(0.8), abs=1e-5)
+    assert float(right) == pytest.approx(0.5)
+
+
+def test_pretraining_interrupted_and_resumed_ends_where_it_would_have(tmp_path):
+    recipe = Recipe(steps=4, kinds=3, turns=1, seed=1)
+    device = torch.device("cpu")
+    whole = pretrain(recipe, device=device)
+
+    class Stop(Exception):
+        pass
+
+    checkpoint = tmp_path / "w.ckpt"
+    from tomopicker.pretraining import train as module
+
+    def stop_after_two(self, inputs, labels, _plain=module._Run.advance, _count=[0]):  # noqa: B006
+        if _count[0] == 2:
+            raise KeyboardInterrupt
+        _count[0] += 1
+        return _plain(self, inputs, labels)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module._Run, "advance", stop_after_two)
+        with pytest.raises(KeyboardInterrupt):
+            pretrain(recipe, device=device, checkpoint=checkpoint)
+    resumed = pretrain(recipe, device=device, checkpoint=checkpoint, resume=True)
+    for name, value in whole.items():
+        torch.testing.assert_close(value, resumed[name], msg=name)
+    with pytest.raises(TomoPickerError, match="another recipe"):
+        pretrain(Recipe(steps=5, kinds=3, turns=1, seed=1), device=device, checkpoint=checkpoint, resume=True)
+
+
+def test_a_training_starts_from_the_weights_but_with_a_new_head(tmp_path):
+    recipe = Recipe(steps=1, kinds=3, turns=1)
+    weights = Classifier(3).weights()
+    path = tmp_path / "start.safetensors"
+    save_pretrained(path, weights, recipe)
+    settings = resolve({"particle_diameter": 300.0, "network": {"start": str(path)}})
+    network = build_network(settings)
+    head = network.head.weight.clone()
+    start_from(network, settings)
+    for name, value in network.state_dict().items():
+        if not name.startswith("head."):
+            torch.testing.assert_close(value, weights[name].half().to(value.dtype))
+    torch.testing.assert_close(network.head.weight, head)
+
+
+def test_weights_of_another_network_are_refused(tmp_path):
+    weights = Classifier(3).weights()
+    path = tmp_path / "start.safetensors"
+    save_pretrained(path, weights, Recipe(steps=1, kinds=3))
+    settings = resolve({"particle_diameter": 300.0, "network": {"start": str(path), "channels": (8, 16)}})
+    with pytest.raises(TomoPickerError, match=r"start\.safetensors: weights of another network .* scratch"):
+        start_from(build_network(settings), settings)
+    save_tensors(path, "tomopicker-model", {}, {})
+    with pytest.raises(TomoPickerError, match="not a tomopicker weights to start from"):
+        start_from(build_network(settings), settings)
+
+
+def test_the_shipped_weights_fit_the_default_preset():
+    settings = resolve({"particle_diameter": 300.0})
+    network = build_network(settings)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    start_from(network, settings)
+    changed = [name for name, value in network.state_dict().items() if not torch.equal(value, before[name])]
+    assert len(changed) > 30
+    assert not any(name.startswith("head.") for name in changed)
+
+
+def test_the_command(tmp_path, capsys):
+    path = tmp_path / "w.safetensors"
+    assert run(["pretrain", str(path), "--steps", "1", "--kinds", "2", "--workers", "0", "--device", "cpu"]) == 0
+    tensors, facts = load_tensors(path, PRETRAINED)
+    assert facts["recipe"]["kinds"] == 2
+    assert tensors
+    assert not list(tmp_path.glob("*.ckpt"))
+    assert run(["pretrain", str(path), "--steps", "1"]) == 2
+    assert "--overwrite" in capsys.readouterr().err
