@@ -100,8 +100,8 @@ def click(output: Path, reporter: "Reporter") -> Path:
 def train_and_pick(output: Path, tomograms: "list[Tomogram]", clicks: Path, reporter: "Reporter") -> Path:
     """Train on the first tomogram, pick in all; give the folder of the picks."""
     from tomopicker import formats
-    from tomopicker.cli.pick import pick_files
     from tomopicker.cli.pick_folder import PickFolder, PickSettings
+    from tomopicker.cli.pick_run import pick_files
     from tomopicker.cli.settings import settings_from
     from tomopicker.cli.train import train_and_save
     from tomopicker.picking.cut import Cut
