@@ -251,7 +251,7 @@ def test_a_full_disk(world, tmp_path):
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1, done.stderr
     assert "cannot be written" in done.stderr
-    assert not list((tmp_path / "out").iterdir())
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_full_disk_when_the_model_is_written(world, cli, tmp_path, monkeypatch):

@@ -9,9 +9,11 @@ import numpy as np
 from tomopicker import formats
 from tomopicker.cli.frames import check_known, frames_from_flags, named_tables, stated_frames
 from tomopicker.cli.inputs import AS_STATED, Counted, read_picks
-from tomopicker.cli.pick_folder import CANDIDATES, MERGED, RECORD, read_record, recorded_frames
 from tomopicker.cli.progress import Reporter
 from tomopicker.errors import TomoPickerError, UsageError
+from tomopicker.folder.merged import MERGED
+from tomopicker.folder.one_tomogram import CANDIDATES
+from tomopicker.folder.record import RECORD, read_record, recorded_frames
 from tomopicker.formats.names import contained, listing, matches
 from tomopicker.geometry import Frame
 from tomopicker.picks import Picks

@@ -47,7 +47,8 @@ CSV is [cyan]tomogram,x,y,z,score[/cyan], in voxels, 0 at the centre of the firs
 estimated probability that the pick is a particle. Left alone, each tomogram's list is cut where the expected F1 is
 best; [cyan]tomopicker threshold[/cyan] cuts it elsewhere afterwards, in seconds.
 
-A tomogram that fails does not stop the others. The same command again skips what is done and tries the rest."""
+A tomogram that fails does not stop the others. The same command again skips what is done and tries the rest.
+Started several times at once, as by a job array, the jobs share the tomograms out among themselves."""
 
 
 def command(
@@ -77,9 +78,10 @@ def command(
     from tomopicker.cli.inputs import check_writable
     from tomopicker.cli.interrupt import interruptible
     from tomopicker.cli.masks import masks_of
-    from tomopicker.cli.pick_folder import PickFolder, PickSettings
     from tomopicker.cli.pick_run import pick_files
     from tomopicker.cli.progress import Reporter
+    from tomopicker.folder.pick_folder import PickFolder
+    from tomopicker.folder.settings import PickSettings
 
     cut = the_cut(threshold, target_precision, target_fdr, max_particles)
     _check_distance(min_distance)
@@ -110,7 +112,7 @@ def command(
         reporter.say(
             f"{model}: particles of {loaded.settings.particle_diameter:g} Å, voxels of {loaded.voxel_size:.4g} Å."
         )
-        failed = broken + pick_files(files, loaded, folder, reporter, masks=masks, overwrite=overwrite)
+        failed = broken + pick_files(files, loaded, folder, reporter, masks=masks)
         if target is not None:
             target.write(folder, reporter, overwrite=overwrite)
         if failed:
