@@ -15,6 +15,7 @@ from tomopicker.folder.merged import MERGED
 from tomopicker.folder.one_tomogram import CANDIDATES
 from tomopicker.folder.record import RECORD, read_record, recorded_frames
 from tomopicker.formats.names import contained, listing, matches
+from tomopicker.formats.stored import AS_FOUND, Stored
 from tomopicker.geometry import Frame
 from tomopicker.picks import Picks
 
@@ -54,6 +55,7 @@ def gather(
     voxel_size: float | None = None,
     counted: Counted = AS_STATED,
     exclude: Sequence[str] = (),
+    stored: Stored = AS_FOUND,
 ) -> Compared:
     """Read picks and truth, and leave out what cannot or shall not be judged.
 
@@ -68,7 +70,7 @@ def gather(
         raise TomoPickerError(f"{picks}: no {RECORD} in this folder; give the folder that 'tomopicker pick' wrote")
     recorded = recorded_frames(read_record(folder / RECORD)) if (folder / RECORD).exists() else {}
     if tomograms:
-        frames = stated_frames(tomograms, voxel_size, reporter)
+        frames = stated_frames(tomograms, voxel_size, reporter, stored)
     elif recorded:
         frames = recorded if picks.is_dir() or file.stem == MERGED else _of_file(file, recorded)
     else:
