@@ -234,6 +234,8 @@ def test_output_that_cannot_be_written(world, cli, tmp_path):
 def test_evaluate(world, cli, picked, tmp_path):
     refused(cli("evaluate", tmp_path, "--truth", world.truth), "picks.json", 1)
     refused(cli("evaluate", picked, "--truth", tmp_path / "none.csv"), "no such file", 1)
+    refused(cli("evaluate", picked, "--truth", tmp_path), "no file of picks in this folder", 1)
+    (tmp_path / "other.csv").write_text("x,y,z\n1,2,3\n", encoding="utf-8")
     refused(cli("evaluate", picked, "--truth", tmp_path), "named after", 2)
     refused(cli("evaluate", picked, "--truth", world.truth, "--tolerance", "wide"), "--tolerance", 2)
     refused(cli("evaluate", picked, "--truth", world.truth, "--exclude", "TS_9"), "--exclude", 2)

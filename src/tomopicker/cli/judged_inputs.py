@@ -8,18 +8,16 @@ import numpy as np
 
 from tomopicker import formats
 from tomopicker.cli.frames import check_known, frames_from_flags, named_tables, stated_frames
-from tomopicker.cli.inputs import AS_STATED, Counted, read_picks
+from tomopicker.cli.inputs import AS_STATED, Counted, pick_files, read_picks
 from tomopicker.cli.progress import Reporter
 from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.folder.merged import MERGED
 from tomopicker.folder.one_tomogram import CANDIDATES
 from tomopicker.folder.record import RECORD, read_record, recorded_frames
-from tomopicker.formats.names import contained, listing, matches
+from tomopicker.formats.names import files_of, listing, matches
 from tomopicker.formats.stored import AS_FOUND, Stored
 from tomopicker.geometry import Frame
 from tomopicker.picks import Picks
-
-PICKS_SUFFIXES = (".csv", ".txt", ".tsv", ".coords", ".star")
 
 
 @dataclass(frozen=True)
@@ -117,7 +115,7 @@ def _truth_files(truth: Sequence[Path], names: list[str]) -> list[Path]:
         if not path.is_dir():
             files.append(path)
             continue
-        inside = sorted(each for each in path.iterdir() if each.suffix.lower() in PICKS_SUFFIXES)
+        inside = pick_files(path)
         found = [file for name in names for file in _truth_of(name, inside, path)]
         if not found:
             raise UsageError(f"{path}: holds no file of picks named after {listing(names)}; give the files")
@@ -126,8 +124,7 @@ def _truth_files(truth: Sequence[Path], names: list[str]) -> list[Path]:
 
 
 def _truth_of(name: str, inside: Sequence[Path], folder: Path) -> list[Path]:
-    fits = [file for file in inside if matches(file.stem, [name])]
-    fits = fits or [file for file in inside if contained(file.stem, [name])]
+    fits = files_of(name, inside)
     if len(fits) > 1:
         listed = ", ".join(file.name for file in fits[:4])
         raise UsageError(f"{folder}: the truth of {name} may be {listed}; give --truth the files themselves")

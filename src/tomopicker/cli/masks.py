@@ -18,7 +18,7 @@ def masks_of(mask: Path | None, files: list[Path]) -> dict[Path, Path]:
         If one file is given for several tomograms, or a tomogram has no mask, or several, in the folder.
     """
     from tomopicker import formats
-    from tomopicker.formats.names import contained, matches
+    from tomopicker.formats.names import files_of
 
     if mask is None:
         return {}
@@ -26,15 +26,13 @@ def masks_of(mask: Path | None, files: list[Path]) -> dict[Path, Path]:
         if len(files) > 1:
             raise UsageError(f"--mask {mask}: is one file for {len(files)} tomograms; give a folder of masks")
         return {files[0]: formats.volume_files(mask)[0]}
-    by_name = {formats.tomogram_name(path): path for path in formats.volume_files(mask)}
-    chosen = {}
+    inside, chosen = formats.volume_files(mask), {}
     for file in files:
-        name = formats.tomogram_name(file)
-        fits = matches(name, list(by_name)) or [each for each in by_name if name in contained(each, [name])]
+        fits = files_of(formats.tomogram_name(file), inside)
         if len(fits) != 1:
-            what = f"has several masks ({', '.join(fits[:4])})" if fits else "has no mask"
+            what = f"has several masks ({', '.join(fit.name for fit in fits[:4])})" if fits else "has no mask"
             raise UsageError(f"--mask {mask}: {file.name} {what} in it; each tomogram needs one named after it")
-        chosen[file] = by_name[fits[0]]
+        chosen[file] = fits[0]
     return chosen
 
 
