@@ -128,6 +128,25 @@ def test_translations_say_where_a_scale_lies(tmp_path, axes, lead, unit):
     assert alone.origin == (0, 0, 0) and f"{100 * by}, {-35 * by}, {12 * by} Å" in " ".join(alone.warnings)
 
 
+def test_scales_that_are_no_cubes_are_not_chosen(tmp_path):
+    """Some writers keep every section; such a scale is read only if it is named, and then refused."""
+    group = zarr.open_group(str(tmp_path / "a.zarr"), mode="w")
+    datasets = []
+    for name, shape, scale in (
+        ("0", (4, 8, 8), [10, 10, 10]),
+        ("1", (4, 4, 4), [10, 20, 20]),
+        ("2", (2, 4, 4), [20] * 3),
+    ):
+        group.create_array(name, data=np.zeros(shape, np.float32))
+        datasets.append({"path": name, "coordinateTransformations": [{"type": "scale", "scale": scale}]})
+    axes = [{"name": axis, "type": "space", "unit": "angstrom"} for axis in "zyx"]
+    group.attrs["ome"] = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": datasets}]}
+    for near, shape in ((10, (4, 8, 8)), (19, (4, 8, 8)), (20, (2, 4, 4))):
+        assert open_tomogram(tmp_path / "a.zarr", stored=Stored(near=near)).shape == shape
+    with pytest.raises(TomoPickerError, match="not cubes"):
+        open_tomogram(tmp_path / "a.zarr", stored=Stored(dataset="1"))
+
+
 def test_a_transformation_of_all_scales_comes_last(tmp_path):
     path = write_zarr(tmp_path / "a.zarr", np.zeros((8, 8, 8), np.float32), levels=2, moved=[(0, 0, 0), (5, 5, 5)])
     attributes = zarr.open_group(str(path), mode="r+")

@@ -13,7 +13,16 @@ from typing import Any
 
 from tomopicker.errors import TomoPickerError
 from tomopicker.formats.names import tomogram_name
-from tomopicker.formats.stored import AS_FOUND, Sliceable, Stored, Turned, check_volume, needed, settle_voxel_size
+from tomopicker.formats.stored import (
+    AS_FOUND,
+    TOLERANCE,
+    Sliceable,
+    Stored,
+    Turned,
+    check_volume,
+    needed,
+    settle_voxel_size,
+)
 from tomopicker.geometry import Frame
 from tomopicker.tomogram import Tomogram
 
@@ -103,7 +112,7 @@ def _between(level: _Level, finest: _Level, places: Sequence[int], averaged: flo
     """Give (x, y, z) in Å from the first voxel of the finest scale to that of a coarser one.
 
     Where no translation is said, scales are taken to be averages: the edges of their first voxels coincide, not their
-    centres. The specification has no default, and writers that give none, such as ome-zarr-py, average.
+    centres. The specification has no default; this is what ome-zarr-py has written of its own scales since it does.
     """
     if level.translation is None and finest.translation is None:
         return averaged, averaged, averaged
@@ -123,7 +132,7 @@ def _from_group(zarr: Any, root: Any, path: Path, stored: Stored, warnings: list
         raise TomoPickerError(f"{path}: its axes are {', '.join(axes)}, not three of space; give another")
     levels = [_level(entry, scales[0], axes, space) for entry in scales[0]["datasets"]]
     level = _chosen(levels, path, stored, warnings)
-    first = min(levels, key=lambda each: each.sizes[0])
+    first = min(levels, key=lambda each: each.sizes)
     chosen = _Chosen(root[level.name], _places(axes, space, path, stored, warnings), level)
     # One named by the user is the tomogram; one chosen for speed stands for the finest.
     if stored.dataset is not None or level is first:
@@ -165,17 +174,18 @@ def _level(entry: Mapping[str, Any], scale: Mapping[str, Any], axes: Sequence[st
 
 
 def _chosen(levels: Sequence[_Level], path: Path, stored: Stored, warnings: list[str]) -> _Level:
-    """Choose a level: the one named, else the coarsest no coarser than what is asked for, else the finest."""
+    """Choose a level: the one named, else the coarsest of cubes no coarser than what is asked for, else the finest."""
     names = ", ".join(level.name for level in levels)
     if stored.dataset is not None:
         named = [level for level in levels if level.name.strip("/") == stored.dataset.strip("/")]
         if not named:
             raise TomoPickerError(f"{path}: it has no scale '{stored.dataset}', but {names}; give one with --dataset")
         return named[0]
-    ordered = sorted(levels, key=lambda level: level.sizes[0])
+    ordered = sorted(levels, key=lambda level: level.sizes)
     if stored.near is None:
         return ordered[0]
-    fine = [level for level in ordered if level.sizes[0] <= stored.near * 1.01]
+    cubes = [level for level in ordered if max(level.sizes) <= min(level.sizes) * (1 + TOLERANCE)]
+    fine = [level for level in cubes if max(level.sizes) <= stored.near * (1 + TOLERANCE)]
     level = fine[-1] if fine else ordered[0]
     if level is not ordered[0]:
         warnings.append(f"{path}: of its scales {names}, '{level.name}' is used, of {level.sizes[0]:g} Å")
