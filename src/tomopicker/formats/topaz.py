@@ -18,12 +18,12 @@ from tomopicker.picks import Picks
 
 
 def write(picks: Picks, frames: Mapping[str, Frame], path: Path) -> None:
-    """Write name and position, and the scores if there are any; 0 where one has none."""
+    """Write name and position, and the scores if there are any; nan, which pandas reads, where one has none."""
     columns: dict[str, object] = {"image_name": [" ".join(str(name).split()) for name in picks.tomograms]}
     for axis, values in zip("xyz", express(picks, frames, Unit.VOXEL).T, strict=True):
         columns[f"{axis}_coord"] = [f"{value:.{DECIMALS}f}" for value in values]
     if not np.isnan(picks.scores).all():
-        columns["score"] = [f"{score:.7g}" for score in np.nan_to_num(picks.scores)]
+        columns["score"] = [f"{score:.7g}" for score in picks.scores]
     text = io.StringIO()
     pd.DataFrame(columns).to_csv(text, sep="\t", index=False, lineterminator="\n")
     write_text(path, text.getvalue())
