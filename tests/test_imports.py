@@ -10,7 +10,7 @@ import pytest
 import tomopicker
 
 ROOT = Path(tomopicker.__file__).parent
-VALUES = ["types", "geometry", "config", "tomogram", "picks", "errors", "files"]
+VALUES = ["types", "geometry", "config", "tomogram", "picks", "errors", "files", "claims"]
 LAYERS = [
     VALUES,
     ["formats"],
@@ -21,6 +21,7 @@ LAYERS = [
     ["picking"],
     ["checking"],
     ["workflow"],
+    ["folder"],
     ["simulate"],
     ["pretraining"],
     ["benchmark"],

@@ -6,15 +6,19 @@
 >>> model = api.train([tomogram], clicks, api.settings(particle_diameter=300))    # doctest: +SKIP
 >>> picked = api.pick(api.open_tomogram("TS_0002.mrc"), model)                    # doctest: +SKIP
 >>> api.write_picks(picked.picks, {"TS_0002": tomogram.frame}, "TS_0002.star")    # doctest: +SKIP
+>>> api.check([tomogram], clicks, diameter=300).faults                            # doctest: +SKIP
 """
 
 from collections.abc import Mapping
 from typing import Any
 
+from tomopicker.checking.check import Checked, check
+from tomopicker.checking.verdict import Finding, Status
 from tomopicker.config import Settings, resolve
 from tomopicker.engine.checkpoint import Model, load_model, save_model
 from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.formats import open_tomogram, read_picks, volume_files, write_mrc, write_picks
+from tomopicker.formats.stored import Stored
 from tomopicker.geometry import Frame
 from tomopicker.picking.cut import Cut
 from tomopicker.picking.evaluate import Evaluation, MatchMethod, MeanEvaluation, mean_evaluation
@@ -25,17 +29,22 @@ from tomopicker.workflow.pick import Picked, pick
 from tomopicker.workflow.train import train
 
 __all__ = [
+    "Checked",
     "Cut",
     "Evaluation",
+    "Finding",
     "Frame",
     "MeanEvaluation",
     "Model",
     "Picked",
     "Picks",
     "Settings",
+    "Status",
+    "Stored",
     "TomoPickerError",
     "Tomogram",
     "UsageError",
+    "check",
     "evaluate",
     "load_model",
     "open_tomogram",

@@ -267,6 +267,12 @@ def resolve(asked: dict[str, Any], config: dict[str, Any] | None = None) -> Sett
     try:
         return Settings.model_validate(_merge(_merge({"preset": preset, **PRESETS[preset]}, config), asked))
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "settings"
-        raise UsageError(f"{place}: {first['msg'].removeprefix('Value error, ')}") from error
+        raise UsageError(first_problem(error)) from error
+
+
+def first_problem(error: ValidationError) -> str:
+    """Say what pydantic found first, in one line: where, and what."""
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"])
+    said = first["msg"].removeprefix("Value error, ")
+    return f"{place}: {said}" if place else said

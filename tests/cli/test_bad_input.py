@@ -234,6 +234,8 @@ def test_output_that_cannot_be_written(world, cli, tmp_path):
 def test_evaluate(world, cli, picked, tmp_path):
     refused(cli("evaluate", tmp_path, "--truth", world.truth), "picks.json", 1)
     refused(cli("evaluate", picked, "--truth", tmp_path / "none.csv"), "no such file", 1)
+    refused(cli("evaluate", picked, "--truth", tmp_path), "no file of picks in this folder", 1)
+    (tmp_path / "other.csv").write_text("x,y,z\n1,2,3\n", encoding="utf-8")
     refused(cli("evaluate", picked, "--truth", tmp_path), "named after", 2)
     refused(cli("evaluate", picked, "--truth", world.truth, "--tolerance", "wide"), "--tolerance", 2)
     refused(cli("evaluate", picked, "--truth", world.truth, "--exclude", "TS_9"), "--exclude", 2)
@@ -251,7 +253,7 @@ def test_a_full_disk(world, tmp_path):
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1, done.stderr
     assert "cannot be written" in done.stderr
-    assert not list((tmp_path / "out").iterdir())
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_full_disk_when_the_model_is_written(world, cli, tmp_path, monkeypatch):
@@ -261,3 +263,16 @@ def test_a_full_disk_when_the_model_is_written(world, cli, tmp_path, monkeypatch
     monkeypatch.setattr("pathlib.Path.replace", full)
     refused(cli(*world.train_arguments(tmp_path / "m.model", "--steps", "2")), "No space left", 1)
     assert not list(tmp_path.iterdir())
+
+
+def test_clicks_of_other_tomograms_are_left_out(world, cli, tmp_path):
+    """A list of a whole project with one of its tomograms; but a tomogram without clicks is refused."""
+    both = tmp_path / "both.csv"
+    both.write_text("tomogram,x,y,z\nTS_1,20,20,20\nTS_1,9,9,9\nTS_2,20,20,20\n", encoding="utf-8")
+    more = ["--picks", both, "--particle-diameter", 100, "--output", tmp_path / "m", "--dry-run"]
+    result = cli("train", world.tomogram("TS_1"), *more)
+    assert result.code == 0 and "2 clicks" in result.out
+    assert "1 picks left out, of tomograms that were not given: TS_2" in result.err
+    assert cli("train", world.tomogram("TS_1"), world.tomogram("TS_3"), *more).code == 2
+    none = cli("train", world.tomogram("TS_3"), *more)
+    assert none.code == 1 and "no picks of the tomograms given (TS_3)" in none.err

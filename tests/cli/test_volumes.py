@@ -1,5 +1,8 @@
 """Tomograms that are not MRC go the whole road: info, pick at the scale that suits, and positions that do not move."""
 
+import json
+
+import h5py
 import numpy as np
 import zarr
 
@@ -54,3 +57,28 @@ def test_axes_and_dataset_are_flags(cli, world, tmp_path):
     assert "12 × 10 × 8" in cli(*arguments).out
     assert "8 × 10 × 12" in cli(*arguments, "--axes", "xyz").out
     assert cli(*arguments, "--axes", "xxz").code == 2
+
+
+def test_evaluate_and_convert_take_them_too(cli, world, tmp_path):
+    """Of an HDF5 file with two arrays, stored x first: 56 voxels along y hold what 48 would not."""
+    volume = formats.open_tomogram(world.tomogram("TS_2")).read()
+    tomogram = tmp_path / "TS_2.h5"
+    with h5py.File(tomogram, "w") as file:
+        file["raw"], file["other"] = volume.transpose(2, 1, 0), volume[:4, :4, :4]
+    truth = world.truth / "TS_2.csv"
+    sizes = ["--tomograms", tomogram, "--voxel-size", "10"]
+    flags = ["--dataset", "raw", "--axes", "xyz"]
+    judge = ["evaluate", truth, "--truth", truth, "--tolerance", "50A", "--json", tmp_path / "j.json"]
+    turn = ["convert", truth, tmp_path / "o.star"]
+    for command in (judge, turn):
+        assert "--dataset" in cli(*command, *sizes).err
+        wrong = cli(*command, *sizes, "--dataset", "other")
+        assert wrong.code == 1 and "outside" in wrong.err
+        alone = cli(*command, *flags)
+        assert alone.code == 2 and "give --tomograms too" in alone.err
+        assert cli(*command, *sizes, *flags).code == 0
+    assert json.loads((tmp_path / "j.json").read_text())["mean"]["f1"] == 1
+    by_file = cli("convert", truth, tmp_path / "p.star", "--tomograms", world.tomogram("TS_2"))
+    assert by_file.code == 0
+    with_flags, without = (formats.read_table(tmp_path / name) for name in ("o.star", "p.star"))
+    np.testing.assert_allclose(with_flags.coordinates, without.coordinates, atol=1e-3)

@@ -65,6 +65,14 @@ def test_shifts_count_and_the_run_is_in_the_path(tmp_path):
     assert np.isnan(picks.scores[0]) and not picks.extra.shape[1]
 
 
+def test_numbers_of_objects_come_along(tmp_path):
+    extra = pd.DataFrame({"instance_id": [7, np.nan, "x"]})
+    picks = Picks(np.array([[10.0, 20, 30]] * 3), np.array(["TS_01"] * 3, object), np.full(3, np.nan), extra)
+    write_picks(picks, FRAMES, tmp_path / "a.json", "copick")
+    assert [point["instance_id"] for point in json.loads((tmp_path / "a.json").read_text())["points"]] == [7, 0, 0]
+    assert read_picks(tmp_path / "a.json", FRAMES).extra["instance_id"].tolist() == [7, 0, 0]
+
+
 @pytest.mark.parametrize(
     ("point", "words"),
     [

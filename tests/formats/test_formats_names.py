@@ -1,10 +1,12 @@
 """Names of tomograms: generous with decoration, never guessing between two."""
 
+from pathlib import Path
+
 import pytest
 
 from tomopicker.errors import TomoPickerError
 from tomopicker.formats import match_name
-from tomopicker.formats.names import contained, renamed, without_rec
+from tomopicker.formats.names import contained, files_of, renamed, without_rec
 
 
 @pytest.mark.parametrize(
@@ -81,3 +83,19 @@ def test_a_bare_number_means_the_name_that_ends_in_it():
 def test_names_are_not_shortened_into_one():
     assert renamed(["rec_A", "B"], without_rec) == {"rec_A": "A", "B": "B"}
     assert renamed(["rec_A", "A"], without_rec) == {"rec_A": "rec_A", "A": "A"}
+
+
+@pytest.mark.parametrize(
+    ("name", "files", "found"),
+    [
+        ("TS_01", "TS_01.csv TS_010.csv clicks_TS_01.csv", "TS_01.csv"),
+        ("TS_01", "rec_TS_01.csv TS_01.csv", "TS_01.csv"),
+        ("TS_01", "TS_01_info.json TS_02_info.json", "TS_01_info.json"),
+        ("TS_01", "TS_01.csv TS_01.star", "TS_01.csv TS_01.star"),
+        ("TS_160", "160.csv 161.csv", "160.csv"),
+        ("TS_03", "TS_01.csv", ""),
+    ],
+)
+def test_files_of_a_tomogram(name, files, found):
+    """A folder's files: equal names first, then those that contain it; two that fit equally well are both given."""
+    assert files_of(name, [Path(file) for file in files.split()]) == [Path(file) for file in found.split()]

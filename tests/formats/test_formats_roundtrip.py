@@ -14,7 +14,7 @@ from tomopicker.picks import Picks
 WRITTEN = [entry for entry in FORMATS if entry.kind == "picks" and entry.writer]
 KEEPING = [entry for entry in WRITTEN if entry.name in {"relion5", "relion4", "relion3", "warp", "csv"}]
 """Formats that have room for columns of any name."""
-NAN = {"relion5", "relion4", "relion3", "warp", "csv", "napari", "cbox", "pytom", "copick"}
+NAN = {"relion5", "relion4", "relion3", "warp", "csv", "napari", "cbox", "pytom", "copick", "topaz"}
 """Formats that can say that a score is not known; the others write 0."""
 NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_-]{0,11}", fullmatch=True)
 sizes = st.integers(2, 4000)

@@ -18,7 +18,7 @@ SHARED = Path(__file__).parents[3] / "shared" / "formats"
 VOLUME = np.arange(6 * 5 * 4, dtype=np.float32).reshape(6, 5, 4)  # value = x + 4 y + 20 z
 
 
-def write_zarr(path, volume=VOLUME, *, version=3, axes="zyx", unit="angstrom", levels=1, lead=0):
+def write_zarr(path, volume=VOLUME, *, version=3, axes="zyx", unit="angstrom", levels=1, lead=0, moved=()):
     group = zarr.open_group(str(path), mode="w", zarr_format=version)
     datasets = []
     for level in range(levels):
@@ -28,7 +28,11 @@ def write_zarr(path, volume=VOLUME, *, version=3, axes="zyx", unit="angstrom", l
         stored = stored.reshape((1,) * lead + stored.shape)
         group.create_array(str(level), data=stored, chunks=(1,) * lead + (2, 2, 2))
         scale = [1.0] * lead + [10.0 * step] * 3
-        datasets.append({"path": str(level), "coordinateTransformations": [{"type": "scale", "scale": scale}]})
+        transforms = [{"type": "scale", "scale": scale}]
+        if level < len(moved):
+            by = dict(zip("xyz", moved[level], strict=True))
+            transforms.append({"type": "translation", "translation": [0.0] * lead + [by[axis] for axis in axes]})
+        datasets.append({"path": str(level), "coordinateTransformations": transforms})
     named = [{"name": "tc"[i], "type": "time"} for i in range(lead)]
     named += [{"name": axis, "type": "space", **({"unit": unit} if unit else {})} for axis in axes]
     scales = [{"axes": named, "datasets": datasets, "version": "0.4" if version == 2 else "0.5"}]
@@ -106,6 +110,54 @@ def test_the_scale_nearest_to_what_is_wanted(tmp_path, near, level, origin):
     assert tomogram.frame.shape == (8, 16, 8) and tomogram.frame.voxel_size == 10.0
     assert tomogram.origin == (origin,) * 3
     assert bool(tomogram.warnings) == (level > 0)
+
+
+@pytest.mark.parametrize(("axes", "lead"), [("zyx", 0), ("yxz", 1)])
+@pytest.mark.parametrize("unit", ["angstrom", "nanometer"])
+def test_translations_say_where_a_scale_lies(tmp_path, axes, lead, unit):
+    """Every second voxel in x, averages in y and z, the whole moved: what is said counts, not what is usual."""
+    volume = np.arange(8 * 16 * 8, dtype=np.float32).reshape(8, 16, 8)
+    moved = [(100.0, -40.0, 7.0), (100.0, -35.0, 12.0)]
+    path = write_zarr(tmp_path / "a.zarr", volume, levels=2, moved=moved, axes=axes, lead=lead, unit=unit)
+    by = 10 if unit == "nanometer" else 1
+    tomogram = open_tomogram(path, stored=Stored(near=20 * by))
+    assert tomogram.origin == pytest.approx((0, 5 * by, 5 * by))
+    assert (tomogram.voxel_size, tomogram.frame.voxel_size) == (20 * by, 10 * by)
+    assert f"move it by {100 * by}, {-40 * by}, {7 * by} Å in x, y, z" in " ".join(tomogram.warnings)
+    alone = open_tomogram(path, stored=Stored(dataset="1"))
+    assert alone.origin == (0, 0, 0) and f"{100 * by}, {-35 * by}, {12 * by} Å" in " ".join(alone.warnings)
+
+
+def test_scales_that_are_no_cubes_are_not_chosen(tmp_path):
+    """Some writers keep every section; such a scale is read only if it is named, and then refused."""
+    group = zarr.open_group(str(tmp_path / "a.zarr"), mode="w")
+    datasets = []
+    for name, shape, scale in (
+        ("0", (4, 8, 8), [10, 10, 10]),
+        ("1", (4, 4, 4), [10, 20, 20]),
+        ("2", (2, 4, 4), [20] * 3),
+    ):
+        group.create_array(name, data=np.zeros(shape, np.float32))
+        datasets.append({"path": name, "coordinateTransformations": [{"type": "scale", "scale": scale}]})
+    axes = [{"name": axis, "type": "space", "unit": "angstrom"} for axis in "zyx"]
+    group.attrs["ome"] = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": datasets}]}
+    for near, shape in ((10, (4, 8, 8)), (19, (4, 8, 8)), (20, (2, 4, 4))):
+        assert open_tomogram(tmp_path / "a.zarr", stored=Stored(near=near)).shape == shape
+    with pytest.raises(TomoPickerError, match="not cubes"):
+        open_tomogram(tmp_path / "a.zarr", stored=Stored(dataset="1"))
+
+
+def test_a_transformation_of_all_scales_comes_last(tmp_path):
+    path = write_zarr(tmp_path / "a.zarr", np.zeros((8, 8, 8), np.float32), levels=2, moved=[(0, 0, 0), (5, 5, 5)])
+    attributes = zarr.open_group(str(path), mode="r+")
+    ome = dict(attributes.attrs)["ome"]
+    ome["multiscales"][0]["coordinateTransformations"] = [
+        {"type": "scale", "scale": [2, 2, 2]}, {"type": "translation", "translation": [3, 0, 0]}
+    ]  # fmt: skip
+    attributes.attrs["ome"] = ome
+    tomogram = open_tomogram(path, stored=Stored(near=40))
+    assert (tomogram.voxel_size, tomogram.frame.voxel_size, tomogram.origin) == (40, 20, (10, 10, 10))
+    assert "move it by 0, 0, 3 Å" in " ".join(tomogram.warnings)
 
 
 def test_a_scale_that_is_named_is_the_tomogram(tmp_path):

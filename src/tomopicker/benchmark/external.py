@@ -7,7 +7,7 @@ import numpy as np
 from tomopicker import formats
 from tomopicker.benchmark.dataset import OpenDataSet
 from tomopicker.errors import UsageError
-from tomopicker.formats.names import contained, matches
+from tomopicker.formats.names import files_of
 from tomopicker.formats.registry import FORMATS
 from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
@@ -35,8 +35,7 @@ def external_picks(folder: Path, data: OpenDataSet) -> dict[str, Picks]:
 
 
 def _file_of(name: str, files: list[Path], folder: Path) -> Path:
-    fits = [file for file in files if matches(file.stem, [name])]
-    fits = fits or [file for file in files if contained(file.stem, [name])]
+    fits = files_of(name, files)
     if len(fits) == 1:
         return fits[0]
     if fits:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from tomopicker.config import resolve
+from tomopicker.config import first_problem, resolve
 from tomopicker.errors import UsageError
 
 CHEAP_EPOCHS = 8
@@ -96,11 +96,3 @@ def method_of(asked: object) -> Method:
         return Method.model_validate(asked)
     except ValidationError as error:
         raise ValueError(first_problem(error)) from error
-
-
-def first_problem(error: ValidationError) -> str:
-    """Say what pydantic found first, in one line: where, and what."""
-    first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"])
-    said = first["msg"].removeprefix("Value error, ")
-    return f"{place}: {said}" if place else said

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from tomopicker.benchmark.methods import BUILT_IN, Method, Name, first_problem, method_of
+from tomopicker.benchmark.methods import BUILT_IN, Method, Name, method_of
+from tomopicker.config import first_problem
 from tomopicker.errors import UsageError
 
 PLACE = "{tomogram}"

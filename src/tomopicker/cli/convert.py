@@ -5,16 +5,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tomopicker.cli.options import PicksPixelSize, PicksUnit, VoxelSize
+from tomopicker.cli.options import Axes, Dataset, PicksPixelSize, PicksUnit, VoxelSize
 from tomopicker.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from tomopicker.cli.inputs import Counted
-    from tomopicker.cli.progress import Reporter
     from tomopicker.formats.catalogue import Format
-    from tomopicker.geometry import Frame, PickTable
+    from tomopicker.geometry import Frame
+    from tomopicker.picks import Picks
 
 IMPORT_LIST = "relion5_import.star"
 
@@ -77,135 +76,77 @@ def command(
         str | None,
         typer.Option(metavar="X,Y,Z", help="Voxels added to every position, where IN counts from elsewhere."),
     ] = None,
+    dataset: Dataset = None,
+    axes: Axes = None,
     picks_unit: PicksUnit = None,
     picks_pixel_size: PicksPixelSize = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it is there.")] = False,
 ) -> None:
     """Parse, read, and write."""
+    from tomopicker.cli.convert_inputs import Known, read_all
+    from tomopicker.cli.inputs import Counted, pick_files
     from tomopicker.cli.progress import Reporter
+    from tomopicker.cli.triples import shape_xyz, triple
+    from tomopicker.formats.registry import for_output
+    from tomopicker.formats.stored import Stored
 
-    size = None if shape is None else _shape(shape)
-    by = (0.0, 0.0, 0.0) if shift is None else _triple(shift, "--shift")
-    for flag, value in {"--voxel-size": voxel_size, "--bin-factor": bin_factor}.items():
-        if value is not None and not 0 < value < float("inf"):
-            raise UsageError(f"{flag} {value:g} cannot be; give a positive number")
+    counted = Counted(picks_unit, picks_pixel_size)
+    size = None if shape is None else shape_xyz(shape)
+    by = (0.0, 0.0, 0.0) if shift is None else triple(shift, "--shift")
+    known = Known(tomograms or [], voxel_size, size, bin_factor, Stored(dataset, axes))
+    in_folder = target.is_dir() or not target.suffix
+    if in_folder and to_name is None:
+        raise UsageError(f"{target}: a folder says no format; name one with --to")
+    entry = for_output(target, to_name)
+    if not in_folder:
+        _refuse_to_replace([target], overwrite)
     with Reporter() as reporter:
-        from tomopicker.cli.frames import with_bin_factor
-        from tomopicker.cli.inputs import Counted, pick_files, read_picks
-        from tomopicker.formats.registry import for_output
-
-        counted = Counted(picks_unit, picks_pixel_size)
-        in_folder = target.is_dir() or not target.suffix
-        if in_folder and to_name is None:
-            raise UsageError(f"{target}: a folder says no format; name one with --to")
-        entry = for_output(target, to_name)
-        if not in_folder:
-            _refuse_to_replace([target], overwrite)
         sources = [path for path in pick_files(source) if path == source or path.name != IMPORT_LIST]
-        tables = [_table(path, counted, from_name) for path in sources]
-        frames = _frames(tables, tomograms, voxel_size, size, entry, target, reporter)
-        frames = frames if bin_factor is None else with_bin_factor(frames, bin_factor)
-        parts = [read_picks([path], frames, reporter, counted, format=from_name, shift=by) for path in sources]
-        _refuse_twice(sources, [part.tomogram_names for part in parts])
-        from tomopicker import formats
-        from tomopicker.picks import Picks
-
-        picks = Picks.concatenate(parts)
-
+        picks, frames = read_all(sources, from_name, counted, by, known, entry, target, reporter)
         if in_folder:
-            files = formats.files_in(target, picks.tomogram_names, entry.name)
-            import_list = [target / IMPORT_LIST] if entry.name == "relion5" else []
-            _refuse_to_replace([*files.values(), *import_list], overwrite)
-            for name, file in files.items():
-                formats.write_picks(picks.in_tomogram(name), frames, file, entry.name)
-            for path in import_list:
-                formats.write_relion5_import_list(files, path)
+            _write_folder(picks, frames, target, entry, overwrite)
         else:
             projects = [path for path in tomograms or [] if path.suffix.lower() == ".star"]
-            both = target.with_name(f"{target.stem}_optimisation_set.star")
-            with_set = entry.name == "relion5" and len(projects) == 1
-            if with_set:
-                _refuse_to_replace([both], overwrite)
-            formats.write_picks(picks, frames, target, entry.name)
-            if with_set:
-                formats.write_optimisation_set(target, projects[0], both)
+            _write_file(picks, frames, target, entry, projects, overwrite)
         reporter.say(f"{target}: {len(picks)} picks of {len(picks.tomogram_names)} tomograms, {entry.title}.")
 
 
-def _table(source: Path, counted: "Counted", format_name: str | None) -> "PickTable":
-    """Read what a file states, in the unit that the flags say."""
-    from dataclasses import replace
-
+def _write_folder(
+    picks: "Picks", frames: "Mapping[str, Frame]", target: Path, entry: "Format", overwrite: bool
+) -> None:
+    """Write one file a tomogram, and RELION 5's list of them."""
     from tomopicker import formats
-    from tomopicker.cli.inputs import unit_named
-    from tomopicker.geometry import Unit
 
-    table = formats.read_table(source, format_name)
-    meant = unit_named(counted.unit) or (
-        Unit.PIXEL if counted.pixel_size is not None and table.unit is Unit.VOXEL else table.unit
-    )
-    return replace(table, unit=meant)
+    files = formats.files_in(target, picks.tomogram_names, entry.name)
+    import_list = [target / IMPORT_LIST] if entry.name == "relion5" else []
+    _refuse_to_replace([*files.values(), *import_list], overwrite)
+    for name, file in files.items():
+        formats.write_picks(picks.in_tomogram(name), frames, file, entry.name)
+    for path in import_list:
+        formats.write_relion5_import_list(files, path)
 
 
-def _frames(
-    tables: "Sequence[PickTable]",
-    tomograms: "Sequence[Path] | None",
-    voxel_size: float | None,
-    size: tuple[int, int, int] | None,
-    entry: "Format",
+def _write_file(
+    picks: "Picks",
+    frames: "Mapping[str, Frame]",
     target: Path,
-    reporter: "Reporter",
-) -> "dict[str, Frame]":
-    """Find the geometry of the tomograms, or say which flag gives what is missing."""
-    from tomopicker.cli.frames import check_known, frames_from_flags, named_tables, stated_frames
+    entry: "Format",
+    projects: "Sequence[Path]",
+    overwrite: bool,
+) -> None:
+    """Write one file, and for RELION 5 with one tomograms.star the optimisation set of both."""
+    from tomopicker import formats
 
-    if tomograms:
-        return stated_frames(tomograms, voxel_size, reporter)
-    stated = {name: frame for table in tables for name, frame in table.frames.items()}
-    if all(set(stated) >= set(table.tomograms.tolist()) for table in tables):
-        return stated
-    needs = {what: f"{target}: {entry.name} counts {entry.unit} from the {entry.origin}" for what in entry.needs}
-    check_known(
-        tables, voxel_size, size, also_voxel_size=needs.get("voxel size"), also_shape=needs.get("shape")
-    )  # fmt: skip
-    return frames_from_flags(named_tables(tables), voxel_size, size)
-
-
-def _refuse_twice(sources: "Sequence[Path]", tomograms: "Sequence[Sequence[str]]") -> None:
-    """Refuse a folder that holds picks of a tomogram in two files: they would be counted twice."""
-    seen: dict[str, Path] = {}
-    for source, names in zip(sources, tomograms, strict=True):
-        for name in names:
-            if name in seen:
-                raise UsageError(
-                    f"{source}: {seen[name].name} beside it has picks of '{name}' too; give one file as IN"
-                )
-            seen[name] = source
+    both = target.with_name(f"{target.stem}_optimisation_set.star")
+    with_set = entry.name == "relion5" and len(projects) == 1
+    if with_set:
+        _refuse_to_replace([both], overwrite)
+    formats.write_picks(picks, frames, target, entry.name)
+    if with_set:
+        formats.write_optimisation_set(target, projects[0], both)
 
 
 def _refuse_to_replace(files: "Sequence[Path]", overwrite: bool) -> None:
     for file in files:
         if file.exists() and not overwrite:
             raise UsageError(f"{file}: is there already; give --overwrite to replace it, or another name")
-
-
-def _triple(text: str, flag: str) -> tuple[float, float, float]:
-    from math import isfinite
-
-    try:
-        x, y, z = (float(part) for part in text.split(","))
-    except ValueError as error:
-        raise UsageError(f"{flag} {text}: give three numbers, X,Y,Z, such as 0.5,0.5,0") from error
-    if not (isfinite(x) and isfinite(y) and isfinite(z)):
-        raise UsageError(f"{flag} {text}: give three finite numbers, X,Y,Z")
-    return x, y, z
-
-
-def _shape(text: str) -> tuple[int, int, int]:
-    try:
-        x, y, z = (int(part) for part in text.replace("x", ",").split(","))
-    except ValueError as error:
-        raise UsageError(f"--shape {text}: give three whole numbers of voxels, X,Y,Z, such as 960,928,500") from error
-    if min(x, y, z) < 1:
-        raise UsageError(f"--shape {text}: a size must be at least 1 voxel; give X,Y,Z such as 960,928,500")
-    return x, y, z

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from tomopicker import formats
-from tomopicker.cli.pick_folder import PickFolder
 from tomopicker.cli.progress import Reporter
 from tomopicker.errors import UsageError
+from tomopicker.folder.pick_folder import PickFolder
 from tomopicker.formats.copick import USER
 from tomopicker.formats.copick_project import RUNS, CopickProject, check_name, read_project
 from tomopicker.picks import Picks
@@ -59,10 +59,11 @@ class CopickTarget:
         """Write the picks of every run that is finished in the folder; others' of the same name stay unless asked."""
         written = 0
         runs = {formats.tomogram_name(path) for path in self.tomograms}
+        known = folder.frames
         for name, count in folder.counts.items():
             if name not in runs or not count:
                 continue
-            frames = {name: folder.frames[name]}
+            frames = {name: known[name]}
             picks = formats.read_picks(folder.path / f"{name}.csv", frames)
             file = self.file(name)
             if (

@@ -100,10 +100,11 @@ def click(output: Path, reporter: "Reporter") -> Path:
 def train_and_pick(output: Path, tomograms: "list[Tomogram]", clicks: Path, reporter: "Reporter") -> Path:
     """Train on the first tomogram, pick in all; give the folder of the picks."""
     from tomopicker import formats
-    from tomopicker.cli.pick import pick_files
-    from tomopicker.cli.pick_folder import PickFolder, PickSettings
+    from tomopicker.cli.pick_run import pick_files
     from tomopicker.cli.settings import settings_from
     from tomopicker.cli.train import train_and_save
+    from tomopicker.folder.pick_folder import PickFolder
+    from tomopicker.folder.settings import PickSettings
     from tomopicker.picking.cut import Cut
 
     # Few patches a step, of an easy scene, not turned freely: a third of the default's work, and enough here.
@@ -121,7 +122,7 @@ def train_and_pick(output: Path, tomograms: "list[Tomogram]", clicks: Path, repo
     asked = PickSettings(Cut(), None, "relion5", False, None, False, None)
     folder = PickFolder.open(output / "picks", model_file, model, asked, overwrite=True)
     files = [tomogram.path for tomogram in tomograms if tomogram.path is not None]
-    if pick_files(files, model, folder, reporter, overwrite=True):
+    if pick_files(files, model, folder, reporter):
         raise typer.Exit(1)
     return folder.path
 

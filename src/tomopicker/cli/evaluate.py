@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from tomopicker.cli.options import INPUT, PicksPixelSize, PicksUnit, VoxelSize
+from tomopicker.cli.options import INPUT, Axes, Dataset, PicksPixelSize, PicksUnit, VoxelSize
 from tomopicker.errors import UsageError
 
 HELP = """Judge picks against the truth: precision, recall, F1, and how good they could have been.
@@ -56,6 +56,8 @@ def command(
         ),
     ] = None,
     voxel_size: VoxelSize = None,
+    dataset: Dataset = None,
+    axes: Axes = None,
     picks_unit: PicksUnit = None,
     picks_pixel_size: PicksPixelSize = None,
 ) -> None:
@@ -65,15 +67,19 @@ def command(
     from tomopicker.cli.judged_inputs import gather
     from tomopicker.cli.progress import Reporter
     from tomopicker.cli.tables import evaluation_table
+    from tomopicker.formats.stored import AS_FOUND, Stored
 
     length, in_angstrom = parse_tolerance(tolerance)
     if voxel_size is not None and not 0 < voxel_size < float("inf"):
         raise UsageError(f"--voxel-size {voxel_size:g} cannot be; give it in Å")
+    stored = Stored(dataset, axes)
+    if stored != AS_FOUND and not tomograms:
+        raise UsageError("--dataset and --axes say how files of tomograms are read; give --tomograms too")
     with Reporter() as reporter:
         found = gather(
             picks, truth, reporter,
             tomograms=tomograms or [], voxel_size=voxel_size, counted=Counted(picks_unit, picks_pixel_size),
-            exclude=exclude or [],
+            exclude=exclude or [], stored=stored,
         )  # fmt: skip
         if in_angstrom and not found.knows_voxel_size:
             raise UsageError(f"--tolerance {tolerance}: is in Å, and the voxel size is not known; give --voxel-size")

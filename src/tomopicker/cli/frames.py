@@ -8,6 +8,7 @@ from tomopicker.cli.inputs import open_tomograms
 from tomopicker.cli.progress import Reporter
 from tomopicker.errors import UsageError
 from tomopicker.formats import read_frames
+from tomopicker.formats.stored import AS_FOUND, Stored
 from tomopicker.geometry import Frame, PickTable, Unit
 from tomopicker.types import Shape
 
@@ -18,7 +19,9 @@ UNKNOWN_SIZE: Shape = (10**9, 10**9, 10**9)
 _SCALED = (Unit.CENTRED_ANGSTROM, Unit.MIDDLE_ANGSTROM, Unit.ANGSTROM, Unit.PIXEL)
 
 
-def stated_frames(tomograms: Sequence[Path], voxel_size: float | None, reporter: Reporter) -> dict[str, Frame]:
+def stated_frames(
+    tomograms: Sequence[Path], voxel_size: float | None, reporter: Reporter, stored: Stored = AS_FOUND
+) -> dict[str, Frame]:
     """Read the frames of tomograms, folders of them, or a RELION 5 tomograms.star."""
     projects = [path for path in tomograms if path.suffix.lower() == ".star"]
     volumes = [path for path in tomograms if path not in projects]
@@ -26,7 +29,7 @@ def stated_frames(tomograms: Sequence[Path], voxel_size: float | None, reporter:
     for path in projects:
         frames |= read_frames(path)
     if volumes:
-        opened = open_tomograms(volumes, reporter, voxel_size=voxel_size)
+        opened = open_tomograms(volumes, reporter, voxel_size=voxel_size, stored=stored)
         frames |= {tomogram.name: tomogram.frame for tomogram in opened}
     return frames
 

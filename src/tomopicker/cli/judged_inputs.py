@@ -8,15 +8,16 @@ import numpy as np
 
 from tomopicker import formats
 from tomopicker.cli.frames import check_known, frames_from_flags, named_tables, stated_frames
-from tomopicker.cli.inputs import AS_STATED, Counted, read_picks
-from tomopicker.cli.pick_folder import CANDIDATES, MERGED, RECORD, read_record, recorded_frames
+from tomopicker.cli.inputs import AS_STATED, Counted, pick_files, read_picks
 from tomopicker.cli.progress import Reporter
 from tomopicker.errors import TomoPickerError, UsageError
-from tomopicker.formats.names import contained, listing, matches
+from tomopicker.folder.merged import MERGED
+from tomopicker.folder.one_tomogram import CANDIDATES
+from tomopicker.folder.record import RECORD, read_record, recorded_frames
+from tomopicker.formats.names import files_of, listing, matches
+from tomopicker.formats.stored import AS_FOUND, Stored
 from tomopicker.geometry import Frame
 from tomopicker.picks import Picks
-
-PICKS_SUFFIXES = (".csv", ".txt", ".tsv", ".coords", ".star")
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ def gather(
     voxel_size: float | None = None,
     counted: Counted = AS_STATED,
     exclude: Sequence[str] = (),
+    stored: Stored = AS_FOUND,
 ) -> Compared:
     """Read picks and truth, and leave out what cannot or shall not be judged.
 
@@ -66,7 +68,7 @@ def gather(
         raise TomoPickerError(f"{picks}: no {RECORD} in this folder; give the folder that 'tomopicker pick' wrote")
     recorded = recorded_frames(read_record(folder / RECORD)) if (folder / RECORD).exists() else {}
     if tomograms:
-        frames = stated_frames(tomograms, voxel_size, reporter)
+        frames = stated_frames(tomograms, voxel_size, reporter, stored)
     elif recorded:
         frames = recorded if picks.is_dir() or file.stem == MERGED else _of_file(file, recorded)
     else:
@@ -113,7 +115,7 @@ def _truth_files(truth: Sequence[Path], names: list[str]) -> list[Path]:
         if not path.is_dir():
             files.append(path)
             continue
-        inside = sorted(each for each in path.iterdir() if each.suffix.lower() in PICKS_SUFFIXES)
+        inside = pick_files(path)
         found = [file for name in names for file in _truth_of(name, inside, path)]
         if not found:
             raise UsageError(f"{path}: holds no file of picks named after {listing(names)}; give the files")
@@ -122,8 +124,7 @@ def _truth_files(truth: Sequence[Path], names: list[str]) -> list[Path]:
 
 
 def _truth_of(name: str, inside: Sequence[Path], folder: Path) -> list[Path]:
-    fits = [file for file in inside if matches(file.stem, [name])]
-    fits = fits or [file for file in inside if contained(file.stem, [name])]
+    fits = files_of(name, inside)
     if len(fits) > 1:
         listed = ", ".join(file.name for file in fits[:4])
         raise UsageError(f"{folder}: the truth of {name} may be {listed}; give --truth the files themselves")

@@ -1,21 +1,31 @@
 """``tomopicker pick``: from a model and tomograms to picks in STAR and CSV."""
 
 import math
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING
 
 import typer
 
 from tomopicker.cli.cut import MaxParticles, TargetFdr, TargetPrecision, Threshold, the_cut
-from tomopicker.cli.options import MORE, PICKING, Axes, Dataset, Device, Invert, VoxelSize
+from tomopicker.cli.options import Axes, Dataset, Device, Invert, VoxelSize
+from tomopicker.cli.pick_options import (
+    Copick,
+    CopickObject,
+    CopickSession,
+    CopickTomogram,
+    Mask,
+    MinDistance,
+    ModelFile,
+    OutputFolder,
+    Overwrite,
+    SaveScores,
+    SomeTomograms,
+    StarFormat,
+)
 from tomopicker.errors import TomoPickerError, UsageError
 
 if TYPE_CHECKING:
-    from tomopicker.cli.pick_folder import PickFolder
     from tomopicker.cli.progress import Reporter
-    from tomopicker.engine.checkpoint import Model
-    from tomopicker.types import VoxelMask
 
 HELP = """Pick the particles in any number of tomograms with a trained model.
 
@@ -37,97 +47,41 @@ CSV is [cyan]tomogram,x,y,z,score[/cyan], in voxels, 0 at the centre of the firs
 estimated probability that the pick is a particle. Left alone, each tomogram's list is cut where the expected F1 is
 best; [cyan]tomopicker threshold[/cyan] cuts it elsewhere afterwards, in seconds.
 
-A tomogram that fails does not stop the others. The same command again skips what is done and tries the rest."""
-
-COPICK = "copick"
-
-OutputFolder = Annotated[
-    Path, typer.Option("--output", "-o", metavar="DIR", help="Folder to write to.", show_default=False)
-]
-StarFormat = Literal["relion5", "relion4", "relion3", "warp"]
+A tomogram that fails does not stop the others. The same command again skips what is done and tries the rest.
+Started several times at once, as by a job array, the jobs share the tomograms out among themselves."""
 
 
 def command(
-    model: Annotated[
-        Path, typer.Option("--model", "-m", metavar="MODEL", help="From tomopicker train.", show_default=False)
-    ],
+    model: ModelFile,
     output: OutputFolder,
-    tomograms: Annotated[
-        list[Path] | None,
-        typer.Argument(
-            metavar="[TOMOGRAM]...",
-            help="Tomograms, or folders of them: MRC, OME-Zarr, HDF5, TIFF, EM.",
-            show_default=False,
-        ),
-    ] = None,
+    tomograms: SomeTomograms = None,
     threshold: Threshold = None,
     target_precision: TargetPrecision = None,
     target_fdr: TargetFdr = None,
     max_particles: MaxParticles = None,
-    min_distance: Annotated[
-        float | None,
-        typer.Option(
-            metavar="Å",
-            help="Least distance of two picks.  [dim]\\[default: 0.7 particle diameters; paper: 0.5][/dim]",
-            rich_help_panel=PICKING,
-        ),
-    ] = None,
-    mask: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Pick only where this MRC is not 0. For several tomograms: a folder of masks named after them.",
-            rich_help_panel=PICKING,
-        ),
-    ] = None,
-    star_format: Annotated[
-        StarFormat, typer.Option(help="Whose STAR files to write; warp is for Warp and M.", rich_help_panel=PICKING)
-    ] = "relion5",
-    save_scores: Annotated[
-        bool,
-        typer.Option(
-            "--save-scores",
-            help="Write TOMOGRAM_scores.mrc too: the score of every working voxel, float32.",
-            rich_help_panel=PICKING,
-        ),
-    ] = False,
-    copick: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="CONFIG",
-            help="Configuration of a copick project: picks in its tomograms and writes its picks too.",
-            rich_help_panel=COPICK,
-        ),
-    ] = None,
-    copick_tomogram: Annotated[
-        str | None,
-        typer.Option(metavar="TYPE[@Å]", help="Which tomogram of each run, such as wbp@10.", rich_help_panel=COPICK),
-    ] = None,
-    copick_object: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="The particle as the project names it.  [dim]\\[default: the only one][/dim]",
-            rich_help_panel=COPICK,
-        ),
-    ] = None,
-    copick_session: Annotated[
-        str, typer.Option(metavar="ID", help="Session of the picks; their user is tomopicker.", rich_help_panel=COPICK)
-    ] = "1",
+    min_distance: MinDistance = None,
+    mask: Mask = None,
+    star_format: StarFormat = "relion5",
+    save_scores: SaveScores = False,
+    copick: Copick = None,
+    copick_tomogram: CopickTomogram = None,
+    copick_object: CopickObject = None,
+    copick_session: CopickSession = "1",
     voxel_size: VoxelSize = None,
     dataset: Dataset = None,
     axes: Axes = None,
     invert: Invert = False,
     device: Device = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Pick again what is done already.", rich_help_panel=MORE)
-    ] = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Parse, open, and pick."""
     from tomopicker.cli.inputs import check_writable
     from tomopicker.cli.interrupt import interruptible
-    from tomopicker.cli.pick_folder import PickFolder, PickSettings
+    from tomopicker.cli.masks import masks_of
+    from tomopicker.cli.pick_run import pick_files
     from tomopicker.cli.progress import Reporter
+    from tomopicker.folder.pick_folder import PickFolder
+    from tomopicker.folder.settings import PickSettings
 
     cut = the_cut(threshold, target_precision, target_fdr, max_particles)
     _check_distance(min_distance)
@@ -146,7 +100,7 @@ def command(
         if not listed:
             raise UsageError("no tomogram is given; name files or folders, or --copick CONFIG")
         files, broken = _existing(listed, reporter)
-        masks = _masks(mask, files)
+        masks = masks_of(mask, files)
         check_writable(output)
         from tomopicker import api
         from tomopicker.engine.precision import choose_device
@@ -158,84 +112,12 @@ def command(
         reporter.say(
             f"{model}: particles of {loaded.settings.particle_diameter:g} Å, voxels of {loaded.voxel_size:.4g} Å."
         )
-        failed = broken + pick_files(files, loaded, folder, reporter, masks=masks, overwrite=overwrite)
+        failed = broken + pick_files(files, loaded, folder, reporter, masks=masks)
         if target is not None:
             target.write(folder, reporter, overwrite=overwrite)
         if failed:
             reporter.say(f"{failed} of {len(files) + broken} tomograms failed.")
             raise typer.Exit(1)
-
-
-def pick_files(
-    files: list[Path],
-    model: "Model",
-    folder: "PickFolder",
-    reporter: "Reporter",
-    *,
-    masks: dict[Path, Path] | None = None,
-    overwrite: bool = False,
-) -> int:
-    """Pick in each tomogram that is not done; one that fails is said and left behind. Give how many failed."""
-    failed = 0
-    try:
-        for file in files:
-            try:
-                _pick_file(file, model, folder, reporter, mask=(masks or {}).get(file), overwrite=overwrite)
-            except TomoPickerError as error:
-                failed += 1
-                reporter.end_bar()
-                reporter.failed(error)
-                folder.note_failure(file, error)
-    finally:
-        # Also after a Ctrl-C: the merged files hold whatever is finished.
-        if folder.has_finished:
-            folder.merge(reporter)
-    if folder.has_finished:
-        counts = folder.counts
-        reporter.say(f"{sum(counts.values())} picks of {len(counts)} tomograms: {folder.path / 'picks.star'}")
-    return failed
-
-
-def _pick_file(
-    file: Path, model: "Model", folder: "PickFolder", reporter: "Reporter", *, mask: Path | None, overwrite: bool
-) -> None:
-    from tomopicker import api
-    from tomopicker.cli.inputs import open_one
-    from tomopicker.engine.precision import choose_device
-    from tomopicker.formats.stored import Stored
-
-    asked = folder.settings
-    stored = Stored(asked.dataset, asked.axes, near=model.voxel_size)
-    tomogram = open_one(file, reporter, voxel_size=asked.voxel_size, invert=asked.invert, stored=stored)
-    folder.check_name(tomogram.name)
-    if not overwrite and folder.is_done(tomogram, mask):
-        reporter.say(f"{tomogram.name}: done already, skipped; --overwrite picks it again.")
-        return
-    started = time.monotonic()
-    picked = api.pick(
-        tomogram, model, cut=asked.cut, min_distance=asked.min_distance,
-        mask=None if mask is None else read_mask(mask), device=choose_device(asked.device), listener=reporter,
-    )  # fmt: skip
-    reporter.end_bar()
-    folder.add(tomogram, picked, mask, started)
-    expected = picked.expected
-    reporter.say(
-        f"{tomogram.name}: {len(picked.picks)} picks (threshold {picked.threshold:.3f}; about {expected.particles:.0f} "
-        f"particles, expected precision {expected.precision:.2f}, recall {expected.recall:.2f}), "
-        f"{time.monotonic() - started:.1f} s."
-    )
-    if not len(picked.picks):
-        reporter.warn(f"{file}: nothing is above {picked.threshold:.3g}, so there are no picks; lower --threshold")
-
-
-def read_mask(path: Path) -> "VoxelMask":
-    """Read a mask, slab by slab: True where the volume is not 0."""
-    import numpy as np
-
-    from tomopicker import formats
-
-    volume = formats.open_tomogram(path, voxel_size=1.0)  # Masks often state none, and none is needed.
-    return np.stack([volume.slab(z, z + 1)[0] != 0 for z in range(volume.shape[0])])
 
 
 def _check_distance(min_distance: float | None) -> None:
@@ -258,26 +140,3 @@ def _existing(paths: list[Path], reporter: "Reporter") -> tuple[list[Path], int]
     if not found:
         raise typer.Exit(1)
     return formats.volume_files(found), missing
-
-
-def _masks(mask: Path | None, files: list[Path]) -> dict[Path, Path]:
-    """Say which mask belongs to which tomogram."""
-    from tomopicker import formats
-    from tomopicker.formats.names import contained, matches
-
-    if mask is None:
-        return {}
-    if not mask.is_dir():
-        if len(files) > 1:
-            raise UsageError(f"--mask {mask}: is one file for {len(files)} tomograms; give a folder of masks")
-        return {files[0]: formats.volume_files(mask)[0]}
-    by_name = {formats.tomogram_name(path): path for path in formats.volume_files(mask)}
-    chosen = {}
-    for file in files:
-        name = formats.tomogram_name(file)
-        fits = matches(name, list(by_name)) or [each for each in by_name if name in contained(each, [name])]
-        if len(fits) != 1:
-            what = f"has several masks ({', '.join(fits[:4])})" if fits else "has no mask"
-            raise UsageError(f"--mask {mask}: {file.name} {what} in it; each tomogram needs one named after it")
-        chosen[file] = by_name[fits[0]]
-    return chosen

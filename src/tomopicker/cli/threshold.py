@@ -27,19 +27,19 @@ def command(
     max_particles: MaxParticles = None,
 ) -> None:
     """Parse, cut, and say what is expected."""
-    from tomopicker.cli.pick_folder import PickFolder
     from tomopicker.cli.progress import Reporter
+    from tomopicker.folder.recut import recut
 
     cut = the_cut(threshold, target_precision, target_fdr, max_particles)
     with Reporter() as reporter:
-        picks = PickFolder.reopen(folder, cut)
-        picks.recut()
-        picks.merge(reporter)
-        for name in picks.counts:
-            entry = picks.record["tomograms"][name]
+        entries, remark = recut(folder, cut)
+        if remark:
+            reporter.warn(remark)
+        for name, entry in entries.items():
             expected = entry["expected"]
             reporter.say(
                 f"{name}: {entry['picks']} of {entry['candidates']} candidates (threshold {entry['threshold']:.3f}; "
                 f"expected precision {expected['precision']:.2f}, recall {expected['recall']:.2f})."
             )
-        reporter.say(f"{sum(picks.counts.values())} picks of {len(picks.counts)} tomograms: {folder / 'picks.star'}")
+        total = sum(entry["picks"] for entry in entries.values())
+        reporter.say(f"{total} picks of {len(entries)} tomograms: {folder / 'picks.star'}")

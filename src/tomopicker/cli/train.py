@@ -166,7 +166,7 @@ def command(
         )
         _check_apart(opened, watched)
         counted = Counted(picks_unit, picks_pixel_size)
-        clicks = read_picks(clicks_files, opened, reporter, counted)
+        clicks = read_picks(clicks_files, opened, reporter, counted, ignore_unknown=True)
         truth = read_picks(validation_picks or [], watched, reporter, counted) if watched else None
         _check_clicked(opened, clicks)
         if dry_run:

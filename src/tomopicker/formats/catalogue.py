@@ -97,6 +97,8 @@ FORMATS: tuple[Format, ...] = (
         "Score", "Rotation Z1, Z2, X"),
     Format("deepfinder", "picks", (".xml",), "DeepFinder object list", "deepfinder", "deepfinder", "voxels",
         FIRST, angles="kept as they are"),
+    Format("amira", "picks", (".am", ".landmarkascii"), "Amira landmarks; points of its spatial graphs", "amira",
+        "amira", "Å", FIRST, needs=("voxel size",), single=True),
     Format("cmm", "picks", (".cmm",), "Chimera and ChimeraX markers", "cmm", "cmm", "Å", FIRST,
         needs=("voxel size",), single=True),
     Format("tloc", "picks", (".tloc",), "TomoTwin pickle: refused, with what to give instead", "tomotwin", None,
@@ -114,6 +116,8 @@ FORMATS: tuple[Format, ...] = (
         "imod_text", "voxels", "x, y: corner of the first voxel; z: its centre", single=True),
     Format("napari", "picks", (".csv",), "napari points, axis-0 axis-1 axis-2 = z y x", "delimited", "napari",
         "voxels", FIRST, "column score", single=True),
+    Format("topaz", "picks", (".txt",), "Topaz in 3D, MiLoPYP: image_name, x_coord, y_coord, z_coord", "delimited",
+        "topaz", "voxels", FIRST, "column score"),
     Format("csv", "picks", (".csv", ".txt", ".tsv"), "text columns, with or without a header", "delimited",
         "delimited", "voxels, or Å where the header says so", FIRST, "column score", RELION_ANGLES),
 )

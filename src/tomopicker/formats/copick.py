@@ -77,15 +77,16 @@ def write(picks: Picks, frames: Mapping[str, Frame], path: Path) -> None:
     if turned is not None:
         matrices[:, :3, :3] = turned.as_matrix()
     run = next(iter(picks.tomogram_names), None)
+    instances = _instances(picks)
     points = [
         {
             "location": dict(zip("xyz", position, strict=True)),
             "transformation_": matrix,
-            "instance_id": 0,
+            "instance_id": instance,
             "score": None if np.isnan(score) else score,
         }
-        for position, matrix, score in zip(
-            picks.positions.tolist(), matrices.tolist(), picks.scores.tolist(), strict=True
+        for position, matrix, score, instance in zip(
+            picks.positions.tolist(), matrices.tolist(), picks.scores.tolist(), instances, strict=True
         )
     ]
     content = {
@@ -122,6 +123,14 @@ def _run_of(path: Path) -> str:
     """Take the run from ``ExperimentRuns/<run>/Picks/<file>``; empty if the file does not lie so."""
     folder = path.absolute().parent
     return folder.parent.name if folder.name == "Picks" else ""
+
+
+def _instances(picks: Picks) -> list[int]:
+    """Give the numbers of objects that picks came with; 0, copick's "none", where there are none."""
+    if "instance_id" not in picks.extra:
+        return [0] * len(picks)
+    known = pd.to_numeric(picks.extra["instance_id"], errors="coerce").fillna(0)
+    return [int(number) for number in known.clip(-(2**31), 2**31)]
 
 
 def _matrices(points: list[dict[str, Any]], source: str) -> np.ndarray:

@@ -88,6 +88,16 @@ def contained(text: str, candidates: Sequence[str]) -> list[str]:
     return [name for name, key in found.items() if key == longest or _stands_in(key, rest)]
 
 
+def files_of(name: str, files: Sequence[Path]) -> list[Path]:
+    """List the files that are called as a tomogram is, else those whose name has the tomogram's in it."""
+    same = matches(name, [file.stem for file in files])
+    return (
+        [file for file in files if file.stem in same]
+        or [file for file in files if matches(file.stem, [name])]
+        or [file for file in files if contained(file.stem, [name])]
+    )
+
+
 def _stands_in(word: str, text: str) -> bool:
     return bool(word) and re.search(rf"(?<![a-z0-9]){re.escape(word)}(?![a-z0-9])", text) is not None
 

@@ -92,12 +92,14 @@ def read_picks(
     frames = dict(tomograms) if isinstance(tomograms, Mapping) else {each.name: each.frame for each in tomograms}
     projects = [path for path in listed if len(listed) > 1 and _is_project(path)]
     stated = {name: frame for path in projects for name, frame in _project_frames(path).items()}
-    parts = []
+    parts: list[Picks] = []
+    named: dict[str, None] = {}
     for path in listed:
         if path in projects:
             continue
         table = _with_unit(read_table(path, format), unit, pixel_size)
         table = replace(table, frames={**stated, **table.frames})
+        named |= dict.fromkeys(table.tomograms.tolist())
         table = _resolve(table, list(frames), path, ignore_unknown)
         picks = shifted(locate(table, frames), frames, shift)
         if check_inside:
@@ -105,9 +107,8 @@ def read_picks(
         parts.append(picks)
     picks = Picks.concatenate(parts)
     if not len(picks):
-        raise TomoPickerError(
-            f"{listing([str(path) for path in listed])}: no picks of the tomograms given; give others"
-        )
+        what = f"no picks of the tomograms given ({listing(list(frames))}), but of {listing(list(named))}"
+        raise TomoPickerError(f"{listing([str(path) for path in listed])}: {what}; give others")
     return picks
 
 

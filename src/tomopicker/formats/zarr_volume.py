@@ -7,12 +7,22 @@ warning says it. A scale without a unit is taken for Å, as the portal means it.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import isnan
 from pathlib import Path
 from typing import Any
 
 from tomopicker.errors import TomoPickerError
 from tomopicker.formats.names import tomogram_name
-from tomopicker.formats.stored import AS_FOUND, Sliceable, Stored, Turned, check_volume, needed, settle_voxel_size
+from tomopicker.formats.stored import (
+    AS_FOUND,
+    TOLERANCE,
+    Sliceable,
+    Stored,
+    Turned,
+    check_volume,
+    needed,
+    settle_voxel_size,
+)
 from tomopicker.geometry import Frame
 from tomopicker.tomogram import Tomogram
 
@@ -35,94 +45,147 @@ def open_volume(
     zarr = needed("zarr", "zarr", path)
     if voxel_size is not None:
         stored = replace(stored, near=None)  # It is said of the finest scale; what the file says is not trusted.
-    places: Sequence[int]
+    warnings: list[str] = []
     try:
         root = zarr.open(str(path), mode="r")
-        warnings: list[str] = []
         if isinstance(root, zarr.Array):
-            array, sizes, places = root, None, stored.places or (0, 1, 2)
-            finest = root
+            chosen = _Chosen(root, stored.places or (0, 1, 2))
         else:
-            array, sizes, places, finest = _from_group(zarr, root, path, stored, warnings)
+            chosen = _from_group(zarr, root, path, stored, warnings)
     except TomoPickerError:
         raise
     except Exception as error:  # zarr lets json's, numcodecs' and others through
         reason = " ".join(str(error).split())[:120]
         raise TomoPickerError(f"{path}: cannot be read as Zarr ({reason}); copy or write it again") from error
+    return _tomogram(chosen, path, voxel_size, invert, warnings)
+
+
+def _tomogram(chosen: "_Chosen", path: Path, voxel_size: float | None, invert: bool, warnings: list[str]) -> Tomogram:
+    """Make a tomogram of an array; of a coarser scale, with the frame of the finest."""
+    array, places = chosen.array, chosen.places
     if len(array.shape) < 3 or any(array.shape[i] != 1 for i in range(len(array.shape)) if i not in places):
         raise TomoPickerError(f"{path}: an array of shape {array.shape} is no tomogram; name another with --dataset")
     data = Turned(array, places, path)
     check_volume(path, data.shape, data.dtype)
-    size = settle_voxel_size(path, sizes, voxel_size, warnings)
-    if finest is array:
+    level = chosen.level
+    size = settle_voxel_size(path, level.sizes if level else None, voxel_size, warnings)
+    finest, finest_array = chosen.finest or (level, array)
+    where = finest.offset(places) if finest else (0.0, 0.0, 0.0)
+    if any(where):
+        said = ", ".join(f"{value:g}" for value in where)
+        warnings.append(f"{path}: its metadata move it by {said} Å in x, y, z (translation); that is not applied")
+    if level is None or finest is None or finest is level:
         return Tomogram(tomogram_name(path), data, size, path, invert, tuple(warnings))
-    # Scales are made by averaging: the edges of their first voxels coincide, not the centres.
-    whole = Turned(finest, places, path).shape
-    fine = size / round(max(whole) / max(data.shape))
-    aside = (size - fine) / 2
-    return Tomogram(
-        tomogram_name(path), data, size, path, invert, tuple(warnings), Frame(whole, fine), (aside, aside, aside)
-    )
+    fine = settle_voxel_size(path, finest.sizes, None, warnings)
+    frame = Frame(Turned(finest_array, places, path).shape, fine)
+    aside = _between(level, finest, places, (size - fine) / 2)
+    return Tomogram(tomogram_name(path), data, size, path, invert, tuple(warnings), frame, aside)
 
 
 @dataclass(frozen=True)
 class _Level:
+    """A scale: voxel size of its axes of space in Å, and where its first voxel is, along all axes; None if not said."""
+
     name: str
     sizes: tuple[float, ...]
+    translation: tuple[float, ...] | None
+
+    def offset(self, places: Sequence[int]) -> tuple[float, float, float]:
+        """Give (x, y, z) in Å of the centre of its first voxel, 0 where nothing is said."""
+        if self.translation is None:
+            return (0.0, 0.0, 0.0)
+        z, y, x = (self.translation[place] for place in places)
+        return x, y, z
 
 
-def _from_group(
-    zarr: Any, root: Any, path: Path, stored: Stored, warnings: list[str]
-) -> tuple[Sliceable, tuple[float, ...] | None, Sequence[int], Sliceable]:
-    """Find the array, its voxel size in Å, its axes, and the array of the finest scale."""
+@dataclass(frozen=True)
+class _Chosen:
+    """An array, which of its axes are z, y, x, and what is said of it; the finest scale if it is a coarser one."""
+
+    array: Sliceable
+    places: Sequence[int]
+    level: _Level | None = None
+    finest: tuple[_Level, Sliceable] | None = None
+
+
+def _between(level: _Level, finest: _Level, places: Sequence[int], averaged: float) -> tuple[float, float, float]:
+    """Give (x, y, z) in Å from the first voxel of the finest scale to that of a coarser one.
+
+    Where no translation is said, scales are taken to be averages: the edges of their first voxels coincide, not their
+    centres. The specification has no default; this is what ome-zarr-py has written of its own scales since it does.
+    """
+    if level.translation is None and finest.translation is None:
+        return averaged, averaged, averaged
+    x, y, z = (there - here for there, here in zip(level.offset(places), finest.offset(places), strict=True))
+    return x, y, z
+
+
+def _from_group(zarr: Any, root: Any, path: Path, stored: Stored, warnings: list[str]) -> _Chosen:
+    """Find the array, its axes, its scale, and the finest scale if that is another."""
     attributes = dict(root.attrs)
     scales = attributes.get("ome", attributes).get("multiscales")
     if not scales:
-        only = _array_of(zarr, root, path, stored.dataset)
-        return only, None, stored.places or (0, 1, 2), only
+        return _Chosen(_array_of(zarr, root, path, stored.dataset), stored.places or (0, 1, 2))
     axes = [str(axis["name"]).lower() if isinstance(axis, Mapping) else str(axis) for axis in scales[0]["axes"]]
     space = [i for i, name in enumerate(axes) if name in {"x", "y", "z"}]
     if len(space) != 3:
         raise TomoPickerError(f"{path}: its axes are {', '.join(axes)}, not three of space; give another")
     levels = [_level(entry, scales[0], axes, space) for entry in scales[0]["datasets"]]
     level = _chosen(levels, path, stored, warnings)
-    array = root[level.name]
-    first = min(levels, key=lambda each: each.sizes[0])
+    first = min(levels, key=lambda each: each.sizes)
+    chosen = _Chosen(root[level.name], _places(axes, space, path, stored, warnings), level)
     # One named by the user is the tomogram; one chosen for speed stands for the finest.
-    finest = array if stored.dataset is not None or level is first else root[first.name]
+    if stored.dataset is not None or level is first:
+        return chosen
+    return replace(chosen, finest=(first, root[first.name]))
+
+
+def _places(
+    axes: Sequence[str], space: Sequence[int], path: Path, stored: Stored, warnings: list[str]
+) -> Sequence[int]:
+    """Say which stored axis is z, which y, which x."""
     if stored.places is not None:
-        return array, level.sizes, [space[place] for place in stored.places], finest
+        return [space[place] for place in stored.places]
     if [axes[i] for i in space] == ["x", "y", "z"]:
         warnings.append(
             f"{path}: its axes are labelled x, y, z, against the specification; taken as z, y, x (else give --axes xyz)"
         )
-        return array, level.sizes, space, finest
-    return array, level.sizes, [axes.index(letter) for letter in "zyx"], finest
+        return space
+    return [axes.index(letter) for letter in "zyx"]
 
 
 def _level(entry: Mapping[str, Any], scale: Mapping[str, Any], axes: Sequence[str], space: Sequence[int]) -> _Level:
-    """Multiply the level's own scale by that of all levels, in Å."""
-    sizes = [1.0] * len(axes)
+    """Apply the level's own transformations, then those of all levels, in Å."""
+    sizes, moved = [1.0] * len(axes), [0.0] * len(axes)
+    stated = False
     for transforms in (entry.get("coordinateTransformations", []), scale.get("coordinateTransformations", [])):
         for transform in transforms:
             if transform.get("type") == "scale":
-                sizes = [size * float(by) for size, by in zip(sizes, transform["scale"], strict=True)]
+                factors = [float(by) for by in transform["scale"]]
+                sizes = [size * by for size, by in zip(sizes, factors, strict=True)]
+                moved = [place * by for place, by in zip(moved, factors, strict=True)]
+            elif transform.get("type") == "translation":
+                moved = [place + float(by) for place, by in zip(moved, transform["translation"], strict=True)]
+                stated = True
     units = [str(axis.get("unit") or "").lower() if isinstance(axis, Mapping) else "" for axis in scale["axes"]]
-    return _Level(str(entry["path"]), tuple(sizes[i] * ANGSTROM.get(units[i], float("nan")) for i in space))
+    unit = [ANGSTROM.get(each, float("nan")) for each in units]
+    translation = tuple(0.0 if isnan(by) else place * by for place, by in zip(moved, unit, strict=True))
+    return _Level(str(entry["path"]), tuple(sizes[i] * unit[i] for i in space), translation if stated else None)
 
 
 def _chosen(levels: Sequence[_Level], path: Path, stored: Stored, warnings: list[str]) -> _Level:
-    """Choose a level: the one named, else the coarsest no coarser than what is asked for, else the finest."""
+    """Choose a level: the one named, else the coarsest of cubes no coarser than what is asked for, else the finest."""
     names = ", ".join(level.name for level in levels)
     if stored.dataset is not None:
         named = [level for level in levels if level.name.strip("/") == stored.dataset.strip("/")]
         if not named:
             raise TomoPickerError(f"{path}: it has no scale '{stored.dataset}', but {names}; give one with --dataset")
         return named[0]
-    ordered = sorted(levels, key=lambda level: level.sizes[0])
+    ordered = sorted(levels, key=lambda level: level.sizes)
     if stored.near is None:
         return ordered[0]
-    fine = [level for level in ordered if level.sizes[0] <= stored.near * 1.01]
+    cubes = [level for level in ordered if max(level.sizes) <= min(level.sizes) * (1 + TOLERANCE)]
+    fine = [level for level in cubes if max(level.sizes) <= stored.near * (1 + TOLERANCE)]
     level = fine[-1] if fine else ordered[0]
     if level is not ordered[0]:
         warnings.append(f"{path}: of its scales {names}, '{level.name}' is used, of {level.sizes[0]:g} Å")

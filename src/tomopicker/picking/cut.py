@@ -5,8 +5,28 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool
 
-from tomopicker.picking.calibrate import threshold_for_f1, threshold_for_precision
+from tomopicker.picking.calibrate import Expectation, expectation, threshold_for_f1, threshold_for_precision
+from tomopicker.picks import Picks
 from tomopicker.types import Scores
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What a cut keeps of a list of candidates.
+
+    Parameters
+    ----------
+    picks : Picks
+        Best first; their scores are probabilities.
+    threshold : float
+        That was used.
+    expected : Expectation
+        What the candidates' probabilities say of the picks.
+    """
+
+    picks: Picks
+    threshold: float
+    expected: Expectation
 
 
 @dataclass(frozen=True)
@@ -52,3 +72,8 @@ class Cut:
         if self.max_particles is not None:
             picked &= np.arange(len(probability)) < self.max_particles
         return picked, threshold
+
+    def choose(self, candidates: Picks, usual: float | None) -> Chosen:
+        """Keep the picks of a list of candidates, best first; `usual` as in `apply`."""
+        picked, threshold = self.apply(candidates.scores, usual)
+        return Chosen(candidates.select(picked), threshold, expectation(candidates.scores, picked))

@@ -9,8 +9,8 @@ from scipy.special import expit, logit
 from tomopicker.data.preprocess import WorkingVolume, preprocess, resampled_mask
 from tomopicker.engine.checkpoint import Model
 from tomopicker.errors import UsageError
-from tomopicker.picking.calibrate import FLOOR, Expectation, expectation, probabilities
-from tomopicker.picking.cut import Cut
+from tomopicker.picking.calibrate import FLOOR, Expectation, probabilities
+from tomopicker.picking.cut import Chosen, Cut
 from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import Volume, VoxelMask
@@ -28,29 +28,38 @@ class Picked:
 
     Parameters
     ----------
-    picks : Picks
-        Best first; their scores are probabilities.
+    chosen : Chosen
+        The picks, the threshold and what is expected of them; each is a property too.
     candidates : Picks
-        The same and less probable ones, down to the floor, to cut elsewhere without scoring again.
+        The picks and less probable ones, down to the floor, to cut elsewhere without scoring again.
     logits : Volume
         What the network gave at every voxel of the working grid, (z, y, x).
     offset : float
         The model's, that makes probabilities of them.
     working : WorkingVolume
         What was scored, and where its voxels lie.
-    threshold : float
-        That was used.
-    expected : Expectation
-        What the candidates' probabilities say of the picks.
     """
 
-    picks: Picks
+    chosen: Chosen
     candidates: Picks
     logits: Volume
     offset: float
     working: WorkingVolume
-    threshold: float
-    expected: Expectation
+
+    @property
+    def picks(self) -> Picks:
+        """Best first; their scores are probabilities."""
+        return self.chosen.picks
+
+    @property
+    def threshold(self) -> float:
+        """Least probability of a pick."""
+        return self.chosen.threshold
+
+    @property
+    def expected(self) -> Expectation:
+        """What the candidates' probabilities say of the picks."""
+        return self.chosen.expected
 
     @property
     def scores(self) -> Volume:
@@ -128,6 +137,5 @@ def pick(
     candidates = Picks.of(
         tomogram.name, np.clip(positions, 0, last), probabilities(peaks.scores.astype(np.float64), model.offset)
     )
-    kept, threshold = (cut or Cut()).apply(candidates.scores, model.threshold)
-    expected = expectation(candidates.scores, kept)
-    return Picked(candidates.select(kept), candidates, logits, model.offset, working, threshold, expected)
+    chosen = (cut or Cut()).choose(candidates, model.threshold)
+    return Picked(chosen, candidates, logits, model.offset, working)

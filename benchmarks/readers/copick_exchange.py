@@ -1,0 +1,118 @@
+"""copick reads what this program writes, and this program what copick writes: says what was compared, and how near.
+
+    python benchmarks/readers/copick_exchange.py --copick-python /tmp/copick/bin/python
+
+copick asks for zarr below 3 and this program for zarr 3, so each has an environment of its own:
+``python -m venv /tmp/copick && /tmp/copick/bin/pip install copick``.
+"""
+
+import argparse
+import json
+import subprocess
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import zarr
+
+from tomopicker import formats
+from tomopicker.formats.angles import orientations
+from tomopicker.formats.copick_project import read_project
+from tomopicker.formats.stored import Stored
+from tomopicker.geometry import Frame
+
+
+def with_copick(python: str, what: str, folder: Path) -> str:
+    script = Path(__file__).with_name("with_copick.py")
+    return subprocess.run([python, script, what, folder], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def far(some: np.ndarray, others: np.ndarray) -> str:
+    return f"{np.abs(np.asarray(some) - np.asarray(others)).max():.2g}"
+
+
+def of_copick(folder: Path) -> None:
+    """Read copick's project, and add the same picks under this program's name."""
+    written = np.load(folder / "written.npz")
+    project = read_project(folder / "config.json")
+    (tomogram,) = project.tomograms()
+    opened = formats.open_tomogram(tomogram)
+    print(f"  tomogram: {opened.name}, {opened.shape} voxels of {opened.voxel_size:g} Å;", end=" ")
+    print(f"voxels differ by {far(opened.read(), written['volume'])}")
+    for near in (20, 40):
+        coarse = formats.open_tomogram(tomogram, stored=Stored(near=near))
+        print(f"  scale of {coarse.voxel_size:g} Å: {coarse.shape}, first voxel at {coarse.origin[0]:g} Å")
+    source = project.picks_file("TS_1", "copick", "1", "ribosome")
+    picks = formats.read_picks(source, [opened])
+    print(
+        f"  positions differ by {far(picks.positions, written['positions'] + written['matrices'][:, :3, 3])} Å;",
+        end=" ",
+    )
+    turned = orientations(picks.extra)
+    assert turned is not None
+    print(f"rotations by {far(turned.as_matrix(), written['matrices'][:, :3, :3])};", end=" ")
+    print(f"scores by {far(picks.scores, written['scores'])}")
+    formats.write_picks(
+        picks, {"TS_1": opened.frame}, project.picks_file("TS_1", "tomopicker", "1", "ribosome"), "copick"
+    )
+
+
+def compare_read(folder: Path) -> None:
+    """Compare what copick read with what was meant."""
+    written, read = np.load(folder / "written.npz"), np.load(folder / "read.npz")
+    positions = written["positions"] + written["matrices"][:, :3, 3]
+    found = read["positions"] + read["matrices"][:, :3, 3]
+    print(
+        f"  voxels differ by {far(read['volume'], written['volume'])}; positions by {far(found, positions)} Å;", end=" "
+    )
+    print(f"rotations by {far(read['matrices'][:, :3, :3], written['matrices'][:, :3, :3])};", end=" ")
+    print(f"scores by {far(read['scores'], written['scores'])}")
+
+
+def of_ours(folder: Path, source: Path) -> None:
+    """Lay out a project by hand, as the tests of ``pick --copick`` do: the same volume and picks."""
+    written = np.load(source / "written.npz")
+    config = json.loads((source / "config.json").read_text(encoding="utf-8"))
+    config["overlay_root"] = f"local://{folder / 'project'}"
+    run = folder / "project" / "ExperimentRuns" / "TS_1"
+    group = zarr.open_group(str(run / "VoxelSpacing10.000" / "wbp.zarr"), mode="w", zarr_format=2)
+    # copick looks for chunks in folders, whatever the metadata say.
+    group.create_array("0", data=written["volume"], chunk_key_encoding={"name": "v2", "separator": "/"})
+    scale = [{"type": "scale", "scale": [10.0] * 3}]
+    axes = [{"name": axis, "type": "space", "unit": "angstrom"} for axis in "zyx"]
+    group.attrs["multiscales"] = [
+        {"version": "0.4", "axes": axes, "datasets": [{"path": "0", "coordinateTransformations": scale}]}
+    ]
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    picks = formats.read_picks(
+        source / "project" / "ExperimentRuns" / "TS_1" / "Picks" / "copick_1_ribosome.json",
+        {"TS_1": Frame(written["volume"].shape, 10.0)},
+    )
+    file = read_project(folder / "config.json").picks_file("TS_1", "tomopicker", "1", "ribosome")
+    formats.write_picks(picks, {"TS_1": Frame(written["volume"].shape, 10.0)}, file, "copick")
+    (folder / "written.npz").write_bytes((source / "written.npz").read_bytes())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--copick-python", required=True, metavar="FILE", help="the Python of an environment with copick"
+    )
+    python = parser.parse_args().copick_python
+    with tempfile.TemporaryDirectory() as name:
+        theirs, ours = Path(name) / "theirs", Path(name) / "ours"
+        print(with_copick(python, "write", theirs))
+        print("this program reads copick's project:")
+        of_copick(theirs)
+        with_copick(python, "read", theirs)
+        print("copick reads its own tomogram and the picks that this program added:")
+        compare_read(theirs)
+        ours.mkdir()
+        of_ours(ours, theirs)
+        with_copick(python, "read", ours)
+        print("copick reads a project that this program's libraries wrote:")
+        compare_read(ours)
+
+
+if __name__ == "__main__":
+    main()

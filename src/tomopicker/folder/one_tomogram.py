@@ -1,0 +1,28 @@
+"""The files of one tomogram in a folder of picks, and what the record says of its picks."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from tomopicker import formats
+from tomopicker.geometry import Frame
+from tomopicker.picking.cut import Chosen
+
+CANDIDATES = "candidates"
+
+
+def files_of(folder: Path, name: str) -> tuple[Path, Path, Path]:
+    """Give where a tomogram's picks are, as STAR and as CSV, and where its candidates are."""
+    return folder / f"{name}.star", folder / f"{name}.csv", folder / CANDIDATES / f"{name}.csv"
+
+
+def write_chosen(folder: Path, name: str, frame: Frame, chosen: Chosen, star_format: str) -> dict[str, Any]:
+    """Write the picks of a tomogram; give what the record says of them."""
+    star, csv, _ = files_of(folder, name)
+    formats.write_picks(chosen.picks, {name: frame}, csv, "csv")
+    formats.write_picks(chosen.picks, {name: frame}, star, star_format)
+    return {
+        "threshold": chosen.threshold,
+        "picks": len(chosen.picks),
+        "expected": {key: round(value, 4) for key, value in asdict(chosen.expected).items()},
+    }

@@ -1,0 +1,97 @@
+"""``picks.json``: the model and settings of a folder of picks, and how each tomogram went."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from tomopicker import __version__
+from tomopicker.engine.checkpoint import Model
+from tomopicker.errors import TomoPickerError
+from tomopicker.files import write_text
+from tomopicker.folder.settings import PickSettings
+from tomopicker.geometry import Frame
+from tomopicker.tomogram import Tomogram
+
+RECORD = "picks.json"
+DONE, FAILED = "done", "failed"
+
+
+def job_of(model_file: Path, model: Model, settings: PickSettings) -> dict[str, Any]:
+    """Say what a folder belongs to: one model, and the settings that decide its picks."""
+    with model_file.open("rb") as stream:
+        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+    return {
+        "tomopicker": __version__,
+        "model": {
+            "file": str(model_file.absolute()),
+            "sha256": sha256,
+            "voxel_size_angstrom": model.voxel_size,
+            "offset": model.offset,
+            "threshold": model.threshold,
+            "settings": model.settings.model_dump(mode="json"),
+        },
+        "settings": settings.deciding,
+    }
+
+
+def difference(before: dict[str, Any], now: dict[str, Any]) -> str | None:
+    """Say in words how the job that a record is of differs from this one; None if it does not."""
+    if before["model"].get("sha256") != now["model"]["sha256"]:
+        return f"another model ({before['model'].get('file')})"
+    for name in dict.fromkeys([*now["settings"], *before["settings"]]):
+        old, new = before["settings"].get(name), now["settings"].get(name)
+        if old != new:
+            return f"{name.replace('_', '-')} {old}, not {new}"
+    return None
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """Read a ``picks.json``.
+
+    Raises
+    ------
+    TomoPickerError
+        If it is not one.
+    """
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if all(isinstance(record[key], dict) for key in ("model", "settings", "tomograms")):
+            recorded_frames(record)
+            return dict(record)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise TomoPickerError(f"{path}: is damaged; remove it, or give --overwrite to 'tomopicker pick'") from error
+    raise TomoPickerError(f"{path}: is not the record of 'tomopicker pick'; remove it, or choose another folder")
+
+
+def write_record(path: Path, record: dict[str, Any]) -> None:
+    """Write a ``picks.json``, whole or not at all."""
+    write_text(path, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+
+
+def recorded_frames(record: dict[str, Any]) -> dict[str, Frame]:
+    """Give the frame of each tomogram that a record calls done."""
+    done = {name: entry for name, entry in record["tomograms"].items() if entry["status"] == DONE}
+    return {
+        name: Frame(tuple(map(int, entry["shape_zyx"])), float(entry["voxel_size_angstrom"]))  # type: ignore[arg-type]
+        for name, entry in done.items()
+    }
+
+
+def identity(tomogram: Tomogram, mask: Path | None) -> dict[str, Any]:
+    """Give what tells whether a tomogram is still the one that was picked in."""
+    stat = tomogram.path.stat() if tomogram.path else None
+    return {
+        "path": str(tomogram.path.absolute()) if tomogram.path else None,
+        "bytes": stat.st_size if stat else None,
+        "modified": int(stat.st_mtime) if stat else None,
+        "voxel_size_angstrom": tomogram.frame.voxel_size,
+        "inverted": tomogram.inverted,
+        "mask": str(mask.absolute()) if mask else None,
+    }
+
+
+def picked_counts(record: dict[str, Any]) -> dict[str, int]:
+    """Give the number of picks of each tomogram that a record calls done, sorted by name."""
+    entries = sorted(record["tomograms"].items())
+    return {name: entry["picks"] for name, entry in entries if entry["status"] == DONE}

@@ -1,0 +1,68 @@
+"""Cutting the lists of candidates of a finished folder elsewhere, without scoring again."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tomopicker import formats
+from tomopicker.claims import locked
+from tomopicker.errors import TomoPickerError
+from tomopicker.folder.merged import merge
+from tomopicker.folder.one_tomogram import files_of, write_chosen
+from tomopicker.folder.pick_folder import LOCK
+from tomopicker.folder.record import DONE, RECORD, picked_counts, read_record, recorded_frames, write_record
+from tomopicker.folder.settings import cut_words
+from tomopicker.geometry import Frame
+from tomopicker.picking.cut import Cut
+from tomopicker.picks import Picks
+
+NOWHERE = np.empty((0, 3))
+
+
+def recut(path: Path, cut: Cut) -> tuple[dict[str, Any], str | None]:
+    """Cut the candidates of every finished tomogram anew, and write picks, merged files and record.
+
+    Parameters
+    ----------
+    path : Path
+        A folder that ``tomopicker pick`` wrote.
+    cut : Cut
+        Where lists end; the usual cut restores the files as they were.
+
+    Returns
+    -------
+    entries : dict
+        What the record says of each finished tomogram.
+    remark : str or None
+        As of `merge`.
+
+    Raises
+    ------
+    TomoPickerError
+        If nothing in the folder was picked, or its candidates are damaged.
+    """
+    read_record(path / RECORD)  # Another folder gets no lock file.
+    with locked(path / LOCK):
+        record = read_record(path / RECORD)
+        frames = recorded_frames(record)
+        if not frames:
+            raise TomoPickerError(f"{path}: no tomogram in it is finished; run 'tomopicker pick' first")
+        star_format = record["settings"]["star_format"]
+        for name, frame in frames.items():
+            entry = record["tomograms"][name]
+            chosen = cut.choose(_candidates(path, name, frame, entry["candidates"]), record["model"]["threshold"])
+            record["tomograms"][name] = entry | write_chosen(path, name, frame, chosen, star_format)
+        record["settings"] |= cut_words(cut)
+        remark = merge(path, frames, picked_counts(record), star_format)
+        write_record(path / RECORD, record | {"merged": True})
+    return {name: entry for name, entry in sorted(record["tomograms"].items()) if entry["status"] == DONE}, remark
+
+
+def _candidates(path: Path, name: str, frame: Frame, count: int) -> Picks:
+    if not count:
+        return Picks.of(name, NOWHERE)
+    try:
+        return formats.read_picks(files_of(path, name)[2], {name: frame})
+    except TomoPickerError as error:
+        raise TomoPickerError(f"{error}; 'tomopicker pick --overwrite' writes it again") from error

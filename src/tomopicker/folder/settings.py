@@ -1,0 +1,35 @@
+"""What was asked of a job of picking."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from tomopicker.picking.cut import Cut
+
+
+@dataclass(frozen=True)
+class PickSettings:
+    """What was asked for."""
+
+    cut: Cut
+    min_distance: float | None
+    star_format: str
+    save_scores: bool
+    voxel_size: float | None
+    invert: bool
+    device: str | None
+    dataset: str | None = None
+    axes: str | None = None
+
+    @property
+    def deciding(self) -> dict[str, Any]:
+        """What decides the picks of every tomogram, as the record states it."""
+        return cut_words(self.cut) | {
+            "min_distance_angstrom": self.min_distance,
+            "star_format": self.star_format,
+            **{name: value for name, value in (("dataset", self.dataset), ("axes", self.axes)) if value},
+        }
+
+
+def cut_words(cut: Cut) -> dict[str, Any]:
+    """Say where lists of candidates are cut, as the record states it."""
+    return {"threshold": cut.threshold, "target_precision": cut.precision, "max_particles": cut.max_particles}

@@ -1,0 +1,70 @@
+"""A file of positions that any other tool made can be given to ``train --picks``, with a tomogram that it fits."""
+
+from pathlib import Path
+
+import mrcfile
+import numpy as np
+import pytest
+
+from tomopicker.errors import TomoPickerError
+from tomopicker.formats import read_table
+from tomopicker.formats.names import cleaned
+from tomopicker.geometry import Frame, PickTable, Unit, locate
+
+SHARED = Path(__file__).parents[3] / "shared" / "formats"
+NO_POSITIONS = {"mrc", "mrc_generated", "hdf", "em_volume", "omezarr"}
+OUTSIDE = {"cryocat__motl_c10x10.em", "cryocat__correct111.mod"}
+"""Positions below the first voxel: points of a test in cryoCAT, and clicks on a volume that was turned."""
+MARGIN = 40
+
+pytestmark = pytest.mark.xdist_group("cli")
+
+
+def files():
+    """Those that hold positions; what is refused, and why, is tested in tests/formats."""
+    found = [path for path in sorted(SHARED.glob("*/**/*")) if path.is_file()] if SHARED.is_dir() else []
+    for path in found:
+        if path.relative_to(SHARED).parts[0] in NO_POSITIONS:
+            continue
+        try:
+            yield path, read_table(path)
+        except TomoPickerError:
+            continue
+
+
+def frame_of(table: PickTable, name: str) -> Frame:
+    """The frame that the file states, else one that holds the positions of its first tomogram."""
+    if name in table.frames:
+        return table.frames[name]
+    rows = table.select(table.tomograms == name)
+    if table.unit in {Unit.CENTRED_ANGSTROM, Unit.MIDDLE_ANGSTROM}:
+        reach = 2 * np.abs(rows.coordinates).max(axis=0) / 15 + MARGIN
+        return Frame(tuple(int(n) for n in reach[::-1]), 15.0)
+    voxel_size = 10.0 if table.unit is Unit.VOXEL or table.pixel_size is None else 15.0
+    last = locate(rows, {name: Frame((200_000,) * 3, voxel_size)}).positions.max(axis=0) / voxel_size
+    return Frame(tuple(max(MARGIN, int(n + MARGIN)) for n in last[::-1]), voxel_size)
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared collection of files is not beside the repository")
+def test_dry_runs(cli, tmp_path):
+    run, refused = 0, set()
+    for path, table in files():
+        name = next(iter(table.tomograms.tolist()))
+        frame = frame_of(table, name)
+        tomogram = tmp_path / f"{'TS_' + name if name.isdigit() else cleaned(name) or 'TS_1'}.mrc"
+        with mrcfile.new_mmap(tomogram, shape=frame.shape, mrc_mode=0, overwrite=True) as stored:  # Sparse on disk.
+            stored.voxel_size = frame.voxel_size
+            stored.data[0] = np.arange(frame.shape[2], dtype=np.int8)
+        result = cli(
+            "train", tomogram, "--picks", path, "--particle-diameter", 12 * frame.voxel_size,
+            "--output", tmp_path / "m.model", "--dry-run",
+        )  # fmt: skip
+        tomogram.unlink()
+        if result.code:
+            assert "lie outside" in result.err, (path, result.err)
+            refused.add(path.name)
+        else:
+            assert f"{np.count_nonzero(table.tomograms == name)} clicks" in " ".join(result.out.split()), path
+            run += 1
+    assert refused == OUTSIDE
+    assert run > 45
