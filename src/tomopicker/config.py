@@ -67,7 +67,12 @@ class Network(_Frozen):
 class Objective(_Frozen):
     """The risk that is minimised (section 3.2)."""
 
-    kind: Literal["kl", "pu", "pn"] = Field(description="KL-regularised, non-negative PU, or positive-negative")
+    kind: Literal["kl", "pu", "pn", "distpu"] = Field(
+        description="KL-regularised, non-negative PU, positive-negative, or Dist-PU"
+    )
+    loss: Literal["logistic", "sigmoid"] = Field(
+        description="PN, PU, KL: cost of a voxel, the cross-entropy of eq. 3, or 1 - f and f; Dist-PU's is the latter"
+    )
     balanced: bool = Field(
         description="PN: weigh positive and unlabelled terms alike instead of by the prior π (eq. 1)"
     )
@@ -77,6 +82,10 @@ class Objective(_Frozen):
     kl_weight: Positive = Field(description="λ of eq. 6")
     kl_direction: Literal["model-prior", "prior-model"] = Field(
         description="KL(E[f] ‖ π'') as in eq. 6, or KL(π'' ‖ E[f])"
+    )
+    entropy_weight: Annotated[float, Field(ge=0)] = Field(description="Dist-PU: weight of the scores' entropy")
+    negative_weight: Annotated[float, Field(ge=0)] = Field(
+        description="weight of rejected picks (--negatives), as a share of what the positive term weighs"
     )
     prior_denominator: Literal["all", "unlabelled"] = Field(description="π'' divides by |P ∪ U| as in eq. 8, or by |U|")
     running_mean: Annotated[float, Field(ge=0, lt=1)] = Field(
@@ -177,7 +186,8 @@ PRESETS: dict[str, dict[str, Any]] = {
             "start": "shipped",
         },
         "objective": {
-            "kind": "pn", "balanced": True, "gamma": "none", "kl_weight": 1.0, "kl_direction": "prior-model",
+            "kind": "pn", "loss": "logistic", "balanced": True, "gamma": "none", "kl_weight": 1.0,
+            "kl_direction": "prior-model", "entropy_weight": 0.01, "negative_weight": 0.5,
             "prior_denominator": "unlabelled", "running_mean": 0.9,
         },
         "training": {
@@ -196,7 +206,8 @@ PRESETS: dict[str, dict[str, Any]] = {
             "start": "scratch",
         },
         "objective": {
-            "kind": "kl", "balanced": False, "gamma": "none", "kl_weight": 1.0, "kl_direction": "model-prior",
+            "kind": "kl", "loss": "logistic", "balanced": False, "gamma": "none", "kl_weight": 1.0,
+            "kl_direction": "model-prior", "entropy_weight": 0.01, "negative_weight": 0.5,
             "prior_denominator": "all", "running_mean": 0.0,
         },
         "training": {

@@ -89,10 +89,10 @@ def command(
         ),
     ] = None,
     objective: Annotated[
-        Literal["kl", "pu", "pn"] | None,
+        Literal["kl", "pu", "pn", "distpu"] | None,
         typer.Option(
-            help="kl: KL-regularised; pu: positive-unlabelled; pn: positive-negative.  [dim]\\[default: "
-            "pn; paper: kl][/dim]",
+            help="pn: positive-negative; pu: non-negative positive-unlabelled; kl: KL-regularised; distpu: Dist-PU.  "
+            "[dim]\\[default: pn; paper: kl][/dim]",
             rich_help_panel=METHOD,
         ),
     ] = None,
