@@ -59,6 +59,8 @@ def test_dist_pu_takes_the_share_among_the_unlabelled():
     for weight in (0.0, 0.5):
         risk = Risk(objective("distpu", entropy_weight=weight), PRIORS)
         assert value(risk, *batch(P, U)) == pytest.approx(0.22 + weight * entropy, rel=1e-5)
+    balanced = Risk(objective("distpu", entropy_weight=0.0, balanced=True), PRIORS)
+    assert value(balanced, *batch(P, U)) == pytest.approx(0.35 + 0.15, rel=1e-5)
     _, second = Risk(objective("distpu", entropy_weight=0.0, running_mean=0.9), PRIORS)(*batch((), U))
     risk, third = second(*batch((), (0.5,)))
     assert third.remembered == pytest.approx(0.275)
@@ -88,6 +90,7 @@ N_MINUS = -(math.log(0.7) + math.log(0.4)) / 2
         ({"kind": "pu", "loss": "sigmoid"}, 0.2, 0.45),
         ({"kind": "kl"}, 1.0, N_MINUS),
         ({"kind": "distpu"}, 0.2, 0.45),
+        ({"kind": "distpu", "balanced": True}, 1.0, 0.45),
     ],
 )
 def test_known_background_weighs_as_the_positives_do(knobs, positive_weight, cost):

@@ -49,6 +49,11 @@ def test_gamma_scales_the_positive_term_only(logits):
     assert float(risk) == pytest.approx(3 * 0.07 + 0.15, rel=1e-5)
 
 
+def test_balanced(logits):
+    risk = distpu_risk(logits(*POSITIVE), logits(*UNLABELLED), 0.1, balanced=True)
+    assert float(risk) == pytest.approx(0.35 + 0.15, rel=1e-5)
+
+
 def test_without_positives_their_term_is_left_out(nothing, logits):
     assert float(distpu_risk(nothing, logits(*UNLABELLED), 0.1)) == pytest.approx(0.15, rel=1e-5)
 

@@ -1,4 +1,4 @@
-"""The sigmoid loss in nnPU, PN and KL, worked by hand: the mean of 1 - f over P is 0.35, of f 0.65, of f over U 0.25."""
+"""The sigmoid loss in nnPU, PN and KL, by hand: over P, 1 - f is 0.35 and f 0.65 in the mean; over U, f is 0.25."""
 
 import pytest
 import torch

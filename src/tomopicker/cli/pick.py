@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from tomopicker.cli.cut import MaxParticles, TargetFdr, TargetPrecision, Threshold, the_cut
+from tomopicker.cli.masks import PickMask, masks_for, read_mask
 from tomopicker.cli.options import MORE, PICKING, Axes, Dataset, Device, Invert, VoxelSize
 from tomopicker.errors import TomoPickerError, UsageError
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from tomopicker.cli.pick_folder import PickFolder
     from tomopicker.cli.progress import Reporter
     from tomopicker.engine.checkpoint import Model
-    from tomopicker.types import VoxelMask
+    from tomopicker.workflow.pick import Picked
 
 HELP = """Pick the particles in any number of tomograms with a trained model.
 
@@ -72,14 +73,7 @@ def command(
             rich_help_panel=PICKING,
         ),
     ] = None,
-    mask: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Pick only where this MRC is not 0. For several tomograms: a folder of masks named after them.",
-            rich_help_panel=PICKING,
-        ),
-    ] = None,
+    mask: PickMask = None,
     star_format: Annotated[
         StarFormat, typer.Option(help="Whose STAR files to write; warp is for Warp and M.", rich_help_panel=PICKING)
     ] = "relion5",
@@ -146,19 +140,21 @@ def command(
         if not listed:
             raise UsageError("no tomogram is given; name files or folders, or --copick CONFIG")
         files, broken = _existing(listed, reporter)
-        masks = _masks(mask, files)
+        masks = masks_for(mask, files)
         check_writable(output)
         from tomopicker import api
         from tomopicker.engine.precision import choose_device
 
         loaded = api.load_model(model)
-        asked = PickSettings(cut, min_distance, star_format, save_scores, voxel_size, invert, device, dataset, axes)
+        asked = PickSettings(
+            cut, min_distance, star_format, save_scores, voxel_size, invert, device, dataset, axes, masks.way
+        )
         folder = PickFolder.open(output, model, loaded, asked, overwrite=overwrite)
         choose_device(device)
         reporter.say(
             f"{model}: particles of {loaded.settings.particle_diameter:g} Å, voxels of {loaded.voxel_size:.4g} Å."
         )
-        failed = broken + pick_files(files, loaded, folder, reporter, masks=masks, overwrite=overwrite)
+        failed = broken + pick_files(files, loaded, folder, reporter, masks=masks.files, overwrite=overwrite)
         if target is not None:
             target.write(folder, reporter, overwrite=overwrite)
         if failed:
@@ -214,7 +210,7 @@ def _pick_file(
     started = time.monotonic()
     picked = api.pick(
         tomogram, model, cut=asked.cut, min_distance=asked.min_distance,
-        mask=None if mask is None else read_mask(mask), device=choose_device(asked.device), listener=reporter,
+        mask=asked.mask if mask is None else read_mask(mask), device=choose_device(asked.device), listener=reporter,
     )  # fmt: skip
     reporter.end_bar()
     folder.add(tomogram, picked, mask, started)
@@ -222,20 +218,16 @@ def _pick_file(
     reporter.say(
         f"{tomogram.name}: {len(picked.picks)} picks (threshold {picked.threshold:.3f}; about {expected.particles:.0f} "
         f"particles, expected precision {expected.precision:.2f}, recall {expected.recall:.2f}), "
-        f"{time.monotonic() - started:.1f} s."
+        f"{_left(picked)}{time.monotonic() - started:.1f} s."
     )
     if not len(picked.picks):
         reporter.warn(f"{file}: nothing is above {picked.threshold:.3g}, so there are no picks; lower --threshold")
 
 
-def read_mask(path: Path) -> "VoxelMask":
-    """Read a mask, slab by slab: True where the volume is not 0."""
-    import numpy as np
-
-    from tomopicker import formats
-
-    volume = formats.open_tomogram(path, voxel_size=1.0)  # Masks often state none, and none is needed.
-    return np.stack([volume.slab(z, z + 1)[0] != 0 for z in range(volume.shape[0])])
+def _left(picked: "Picked") -> str:
+    """Say how much of the volume was looked at, where it is not all."""
+    share = picked.working.share
+    return "" if share == 1 else f"in {100 * share:.0f} % of the volume, "
 
 
 def _check_distance(min_distance: float | None) -> None:
@@ -258,26 +250,3 @@ def _existing(paths: list[Path], reporter: "Reporter") -> tuple[list[Path], int]
     if not found:
         raise typer.Exit(1)
     return formats.volume_files(found), missing
-
-
-def _masks(mask: Path | None, files: list[Path]) -> dict[Path, Path]:
-    """Say which mask belongs to which tomogram."""
-    from tomopicker import formats
-    from tomopicker.formats.names import contained, matches
-
-    if mask is None:
-        return {}
-    if not mask.is_dir():
-        if len(files) > 1:
-            raise UsageError(f"--mask {mask}: is one file for {len(files)} tomograms; give a folder of masks")
-        return {files[0]: formats.volume_files(mask)[0]}
-    by_name = {formats.tomogram_name(path): path for path in formats.volume_files(mask)}
-    chosen = {}
-    for file in files:
-        name = formats.tomogram_name(file)
-        fits = matches(name, list(by_name)) or [each for each in by_name if name in contained(each, [name])]
-        if len(fits) != 1:
-            what = f"has several masks ({', '.join(fits[:4])})" if fits else "has no mask"
-            raise UsageError(f"--mask {mask}: {file.name} {what} in it; each tomogram needs one named after it")
-        chosen[file] = by_name[fits[0]]
-    return chosen

@@ -8,7 +8,7 @@ import json
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -42,17 +42,19 @@ class PickSettings:
     device: str | None
     dataset: str | None = None
     axes: str | None = None
+    mask: Literal["auto", "none"] | None = None
 
     @property
     def deciding(self) -> dict[str, Any]:
         """What decides the picks of every tomogram, as the record states it."""
+        asked = (("dataset", self.dataset), ("axes", self.axes), ("mask", self.mask))
         return {
             "threshold": self.cut.threshold,
             "target_precision": self.cut.precision,
             "max_particles": self.cut.max_particles,
             "min_distance_angstrom": self.min_distance,
             "star_format": self.star_format,
-            **{name: value for name, value in (("dataset", self.dataset), ("axes", self.axes)) if value},
+            **{name: value for name, value in asked if value},
         }
 
 

@@ -67,7 +67,7 @@ class Risk:
             return risk, replace(self, remembered=mean)
         prior, mean = self.priors.unlabelled, self._remember(float(torch.sigmoid(u.detach()).mean()))
         if knobs.kind == "distpu":
-            risk = objectives.distpu_risk(p, u, prior, scale, knobs.entropy_weight, mean)
+            risk = objectives.distpu_risk(p, u, prior, scale, knobs.entropy_weight, mean, balanced=knobs.balanced)
         else:
             risk = objectives.kl_risk(p, u, prior, scale, knobs.kl_weight, knobs.kl_direction, mean, loss)
         return risk, replace(self, remembered=mean)
@@ -83,13 +83,13 @@ class Risk:
 
     @property
     def _positive_weight(self) -> float:
-        """What the objective's positive term weighs, γ aside: π or 1/2, π', 1, or 2·π''."""
-        kind = self.objective.kind
-        if self.priors is None or (kind == "pn" and self.objective.balanced):
+        """What the objective's positive term weighs, γ aside: π or 1/2, π', 1, 2·π'' or 1."""
+        kind, balanced = self.objective.kind, self.objective.balanced
+        if self.priors is None or (kind == "pn" and balanced):
             return 0.5
         return {
             "pn": self.priors.labelled,
             "pu": self.priors.expected,
             "kl": 1.0,
-            "distpu": 2 * self.priors.unlabelled,
+            "distpu": 1.0 if balanced else 2 * self.priors.unlabelled,
         }[kind]

@@ -175,6 +175,8 @@ def distpu_risk(
     scale: float = 1.0,
     entropy_weight: float = 0.0,
     expectation: float | None = None,
+    *,
+    balanced: bool = False,
 ) -> Scalar:
     """Dist-PU: the mean scores of P and of U are each held at what their labels' distribution says.
 
@@ -193,12 +195,15 @@ def distpu_risk(
         μ.
     expectation : float, optional
         As in `kl_risk`.
+    balanced : bool
+        1 stands for the 2·π before the positives' term. With a particle in a few hundred voxels their pull is else
+        hundreds of times weaker than that of the unlabelled, and all scores go to 0.
     """
     # The entropy of f = σ(s) is softplus(s) - s·f, which neither overflows nor takes the logarithm of 0.
     entropy = (softplus(unlabelled) - unlabelled * torch.sigmoid(unlabelled)).mean()
     risk = (_mean_score(unlabelled, expectation) - prior).abs() + entropy_weight * entropy
     if positive.numel():
-        risk = risk + 2 * prior * scale * positive_cost(positive, "sigmoid")
+        risk = risk + (1.0 if balanced else 2 * prior) * scale * positive_cost(positive, "sigmoid")
     return risk
 
 

@@ -1,7 +1,7 @@
 """Where a model came from: versions, inputs, priors and the course of the training."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,8 @@ def provenance(
     priors: Priors | None,
     particles: float | None,
     history: History,
+    rejected: Picks | None = None,
+    inside: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:
     """Give what a model file says of its origin, as JSON holds it."""
 
@@ -33,6 +35,8 @@ def provenance(
             "shape_zyx": list(tomogram.shape),
             "voxel_size_angstrom": tomogram.voxel_size,
             "clicks": int((picks.tomograms == tomogram.name).sum()),
+            "rejected": 0 if rejected is None else int((rejected.tomograms == tomogram.name).sum()),
+            "inside_mask": (inside or {}).get(tomogram.name, 1.0),
         }
 
     return {

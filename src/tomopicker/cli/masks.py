@@ -1,0 +1,90 @@
+"""``--mask``: find the lamella, take the whole volume, or read masks and say which belongs to which tomogram."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from tomopicker.cli.options import PICKING
+from tomopicker.errors import TomoPickerError, UsageError
+
+if TYPE_CHECKING:
+    from tomopicker.tomogram import Tomogram
+    from tomopicker.types import VoxelMask
+
+METAVAR = "auto|none|FILE"
+Way = Literal["auto", "none"]
+
+PickMask = Annotated[
+    str | None,
+    typer.Option(
+        metavar=METAVAR,
+        help="Where the specimen is. auto: find the lamella; none: everywhere; or an MRC that is 1 in it, for several "
+        "tomograms a folder of masks named after them.  [dim]\\[default: as in training][/dim]",
+        rich_help_panel=PICKING,
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Masks:
+    """What ``--mask`` asks for: a way to find masks, or the file of each tomogram; neither: as the settings say."""
+
+    way: Way | None = None
+    files: dict[Path, Path] = field(default_factory=dict)
+
+
+def masks_for(asked: str | None, tomograms: Sequence[Path]) -> Masks:
+    """Understand ``--mask``.
+
+    Raises
+    ------
+    TomoPickerError
+        If it is no file, or a tomogram has no mask, or several.
+    """
+    if asked is None:
+        return Masks()
+    ways: dict[str, Way] = {"auto": "auto", "none": "none"}
+    return Masks(way=ways[asked]) if asked in ways else Masks(files=_files(Path(asked), list(tomograms)))
+
+
+def masks_of(asked: str | None, tomograms: "Sequence[Tomogram]") -> "dict[str, VoxelMask]":
+    """Read the masks that ``--mask`` gives opened tomograms, by the tomogram's name; none if it gives no file."""
+    paths = [tomogram.path for tomogram in tomograms if tomogram.path]
+    files = masks_for(asked, paths).files
+    return {tomogram.name: read_mask(files[tomogram.path]) for tomogram in tomograms if tomogram.path in files}
+
+
+def read_mask(path: Path) -> "VoxelMask":
+    """Read a mask, slab by slab: True where the volume is not 0."""
+    import numpy as np
+
+    from tomopicker import formats
+
+    volume = formats.open_tomogram(path, voxel_size=1.0)  # Masks often state none, and none is needed.
+    return np.stack([volume.slab(z, z + 1)[0] != 0 for z in range(volume.shape[0])])
+
+
+def _files(mask: Path, tomograms: list[Path]) -> dict[Path, Path]:
+    from tomopicker import formats
+    from tomopicker.formats.names import contained, matches
+
+    if not mask.is_dir():
+        if len(tomograms) > 1:
+            raise UsageError(f"--mask {mask}: is one file for {len(tomograms)} tomograms; give a folder of masks")
+        try:
+            return {tomograms[0]: formats.volume_files(mask)[0]}
+        except TomoPickerError as error:
+            raise TomoPickerError(f"--mask {error} (or --mask auto, or none)") from error
+    by_name = {formats.tomogram_name(path): path for path in formats.volume_files(mask)}
+    chosen = {}
+    for tomogram in tomograms:
+        name = formats.tomogram_name(tomogram)
+        fits = matches(name, list(by_name)) or [each for each in by_name if name in contained(each, [name])]
+        if len(fits) != 1:
+            what = f"has several masks ({', '.join(fits[:4])})" if fits else "has no mask"
+            raise UsageError(f"--mask {mask}: {tomogram.name} {what} in it; each tomogram needs one named after it")
+        chosen[tomogram] = by_name[fits[0]]
+    return chosen
