@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from tomopicker import __version__
 from tomopicker.config import Settings
 from tomopicker.engine.state import History
+from tomopicker.picking.count import Count
 from tomopicker.picks import Picks
 from tomopicker.pu.prior import Priors
 from tomopicker.tomogram import Tomogram
@@ -23,8 +25,10 @@ def provenance(
     priors: Priors | None,
     particles: float | None,
     history: History,
+    *,
     rejected: Picks | None = None,
     inside: Mapping[str, float] | None = None,
+    counted: Count | None = None,
 ) -> dict[str, Any]:
     """Give what a model file says of its origin, as JSON holds it."""
 
@@ -47,6 +51,7 @@ def provenance(
         "training": [describe(tomogram) for tomogram in tomograms],
         "validation": [tomogram.name for tomogram in validation],
         "particles": particles,
+        "particles_counted": None if counted is None else {k: round(v, 1) for k, v in asdict(counted).items()},
         "particles_estimated": settings.expected_particles is None,
         "priors": None if priors is None else {"pi": priors.labelled, "pi1": priors.expected, "pi2": priors.unlabelled},
         "history": history,

@@ -23,9 +23,9 @@ from tomopicker.errors import UsageError
 from tomopicker.picking.calibrate import (
     Ranking,
     click_scores,
-    estimate_count,
     offset_for_count,
 )
+from tomopicker.picking.count import Count, count_particles
 from tomopicker.picking.peaks import Peaks
 from tomopicker.picks import Picks
 from tomopicker.pu.prior import Priors, class_priors
@@ -120,7 +120,7 @@ def train(
         clicked, watched = hold_out(clicked, settings, listener)
 
     run = _Run(settings, radius, chosen, checkpoint, resume, listener)
-    particles = _expected(settings, clicked, run)
+    particles, counted = _expected(settings, clicked, run)
     training = [run.labelled(item) for item in clicked]
     validation = [run.labelled(item) for item in watched]
     priors = run.priors(training, particles)
@@ -135,8 +135,9 @@ def train(
         priors,
         particles,
         history,
-        rejected,
-        {item.name: round(item.working.share, 4) for item in clicked},
+        rejected=rejected,
+        inside={item.name: round(item.working.share, 4) for item in clicked},
+        counted=counted,
     )
     return Model(network, settings, voxel_size, offset, threshold, facts)
 
@@ -214,11 +215,11 @@ class _Run:
         peaks = [self.peaks(network, item, particles, len(clicked)) for item in clicked]
         return offset_for_count(np.concatenate([found.scores for found in peaks]).astype(np.float64), particles), None
 
-    def count(self, clicked: Sequence[Clicked]) -> float:
-        """Count particles: two networks, each trained on half of the clicks, rank the peaks and the other half."""
+    def count(self, clicked: Sequence[Clicked], networks: int = 2) -> Count:
+        """Count particles: networks, each trained on half of the clicks, rank the peaks and the other half."""
         steps, seed = self.settings.training.fold_steps, self.settings.seed
         rankings = []
-        for number, chosen in enumerate(_folds([len(item.clicks) for item in clicked], seed)):
+        for number, chosen in enumerate(_folds([len(item.clicks) for item in clicked], seed)[:networks]):
             training = [
                 self.labelled(replace(item, clicks=item.clicks[rows]))
                 for item, rows in zip(clicked, chosen, strict=True)
@@ -231,7 +232,7 @@ class _Run:
             ]
             ranked = np.concatenate([found.scores for found in peaks]).astype(np.float64)
             rankings.append(Ranking(ranked, np.concatenate(held_out)))
-        return estimate_count(rankings, least=sum(len(item.clicks) for item in clicked))
+        return count_particles(rankings, least=sum(len(item.clicks) for item in clicked))
 
 
 def _folds(counts: Sequence[int], seed: int) -> list[list[np.ndarray]]:
@@ -243,8 +244,8 @@ def _folds(counts: Sequence[int], seed: int) -> list[list[np.ndarray]]:
     return [[side[start:stop] for start, stop in pairwise(starts)] for side in (first, ~first if total > 1 else first)]
 
 
-def _expected(settings: Settings, clicked: Sequence[Clicked], run: _Run) -> float | None:
-    """Give the particles in all training tomograms together: as told, as counted, or unknown."""
+def _expected(settings: Settings, clicked: Sequence[Clicked], run: _Run) -> tuple[float | None, Count | None]:
+    """Give the particles in all training tomograms together, as told, as counted, or unknown; and what was counted."""
     if settings.expected_particles is not None:
         given, clicks = settings.expected_particles * len(clicked), sum(len(item.clicks) for item in clicked)
         if given < clicks:
@@ -252,14 +253,30 @@ def _expected(settings: Settings, clicked: Sequence[Clicked], run: _Run) -> floa
                 f"--expected-particles {settings.expected_particles:g} is less than the {clicks} clicks given; "
                 "raise it or leave it out to have it estimated"
             )
-        return given
+        return given, _checked(given, clicked, run)
     if settings.training.fold_steps:
-        particles = run.count(clicked)
-        run.listener.say(f"About {particles:.0f} particles are estimated in the training tomograms.")
-        return particles
+        counted = run.count(clicked)
+        run.listener.say(f"About {counted} in the training tomograms.")
+        return counted.estimate, counted
     if settings.objective.kind != "pn":
         raise UsageError(
             f"--objective {settings.objective.kind} without cross-fitting needs --expected-particles, "
             "about how many particles a training tomogram holds"
         )
-    return None
+    return None, None
+
+
+def _checked(given: float, clicked: Sequence[Clicked], run: _Run) -> Count | None:
+    """Count with one network, half as dear as an estimate that is used, and say where the count given is far off.
+
+    The network trained on all clicks could count for nothing, but it scores them far above other particles.
+    """
+    if not run.settings.training.fold_steps or sum(len(item.clicks) for item in clicked) < 2:
+        return None
+    counted = run.count(clicked, networks=1)
+    if counted.contradicts(given):
+        run.listener.warn(
+            f"--expected-particles says {given:g} in the training tomograms, the clicks say about {counted}; "
+            f"{given:g} is used, leave it out to use the estimate"
+        )
+    return counted
