@@ -76,6 +76,28 @@ def test_unlike_halves_of_a_full_tomogram_are_both_kept():
     assert find_specimen(volume, VOXEL).mask is None
 
 
+@pytest.mark.parametrize("count", [1, 5, 15, 60, 300])
+def test_single_particles_in_ice_are_no_slab(count):
+    """Balls of 260 Å anywhere: whatever is left out, no particle is."""
+    rng = np.random.default_rng(count)
+    centres = rng.uniform(6, np.array(SHAPE) - 6, (count, 3))
+    z, y, x = np.round(centres).astype(int).T
+    volume = rng.standard_normal(SHAPE)
+    points = np.zeros(SHAPE)
+    points[z, y, x] = 1
+    volume -= 3 * ndimage.binary_dilation(points, iterations=5)
+    found = find_specimen(volume.astype(np.float32), VOXEL)
+    assert found.mask is None or found.mask[z, y, x].all()
+
+
+def test_something_beyond_the_lamella_keeps_the_whole_volume():
+    """An ice crystal or a gold bead above a lamella is no reason to take its columns for thicker, or to cut."""
+    volume = specimen(slab(SHAPE, 26, 45))
+    volume[60:72, 40:90, 40:90] *= 8
+    found = find_specimen(volume, VOXEL)
+    assert found.mask is None or found.mask[26:46].mean() > 0.98
+
+
 def test_a_hole_does_not_move_the_surfaces():
     inside = slab(SHAPE, 26, 53).copy()
     inside[:, 20:60, 30:70] = False

@@ -24,6 +24,10 @@ MOST_COLUMNS = 8
 """Columns along each axis, at most."""
 LEAST_CONTRAST = 0.9
 """Natural logarithm of the variance inside over that outside, below which no lamella is believed."""
+ORDINARY = 0.3
+"""Of the columns' greatest values, the quantile above which all are taken for equal."""
+MOST_BEYOND = 0.05
+"""Share of all that exceeds the threshold which may lie outside the surfaces: single particles in ice are no slab."""
 LEAST_OUTSIDE = 0.05
 """Share of the tomogram, below which there is nothing worth leaving out."""
 
@@ -55,10 +59,11 @@ def find_specimen(volume: Volume, voxel_size: float) -> Specimen:
     """Find the lamella in a tomogram, and leave out what holds no data.
 
     1. In columns along z, measure the variance between 30 and 90 Å at each section, in logarithm.
-    2. Part all these values in two (Otsu's threshold); in each column the lamella is the run of sections that exceeds
-       it by most in sum.
+    2. Cut off what exceeds the greatest value of many columns, as gold and ice crystals do. Part all these values in
+       two (Otsu's threshold); in each column the lamella is the run of sections that exceeds it by most in sum.
     3. Fit a plane or a quadratic surface to the columns' upper ends, and one to the lower, robustly; add a margin.
-    4. Where inside and outside then differ too little, there is no lamella to see, and all of the volume is kept.
+    4. Where inside and outside then differ too little, or too much lies beyond the surfaces (scattered particles, ice
+       crystals), there is no lamella to see, and all of the volume is kept.
 
     Parameters
     ----------
@@ -139,8 +144,10 @@ def _between_surfaces(
     if not profiles:
         return None, 0.0
     values = np.stack(profiles)
+    # Nearly every column has some specimen, so what exceeds many a column's greatest is gold or ice.
+    values = np.minimum(values, np.quantile(values.max(axis=1), ORDINARY))
     limit = otsu(values.ravel())
-    runs = [best_run(profile - limit) for profile in profiles]
+    runs = [best_run(profile - limit) for profile in values]
     found = np.array([run is not None for run in runs])
     if not found.any():
         return None, 0.0
@@ -155,7 +162,8 @@ def _between_surfaces(
     if not inside.any() or not outside.any():
         return None, 0.0
     contrast = float(np.median(values[inside]) - np.median(values[outside]))
-    if contrast < LEAST_CONTRAST:
+    excess = np.maximum(values - limit, 0)
+    if contrast < LEAST_CONTRAST or excess[outside].sum() > MOST_BEYOND * excess.sum():
         return None, contrast
     return _slab(surfaces, margin, shape), contrast
 
