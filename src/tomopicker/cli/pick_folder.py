@@ -167,6 +167,7 @@ class PickFolder:
         formats.write_picks(picked.candidates, {tomogram.name: tomogram.frame}, candidates, "csv")
         entry = _identity(tomogram, mask) | {
             "shape_zyx": list(tomogram.frame.shape),
+            "inside_mask": round(picked.working.share, 4),
             "seconds": round(time.monotonic() - started, 2),
             "status": DONE,
         }
