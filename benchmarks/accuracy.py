@@ -56,7 +56,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--particle-diameter", type=float, default=300.0, help="Å (default: %(default)g)")
     parser.add_argument("--tolerance", type=float, default=10.0, help="voxels of each tomogram (%(default)g)")
     parser.add_argument("--preset", default="default", choices=["default", "paper"])
-    parser.add_argument("--objective", choices=["kl", "pu", "pn"], help="the preset's own if left out")
+    parser.add_argument("--objective", choices=["kl", "pu", "pn", "distpu"], help="the preset's own if left out")
     parser.add_argument("--expected-particles", type=float, help="in a training tomogram; the paper preset needs it")
     parser.add_argument("--config", type=Path, help="YAML file of further settings")
     parser.add_argument("--steps", type=int, help="training steps, for a quick try")

@@ -27,6 +27,9 @@ class Preprocess(_Frozen):
     working_diameter: Positive | None = Field(
         description="resample so that a particle is this many voxels wide; null: do not"
     )
+    mask: Literal["auto", "none"] = Field(
+        description="auto: find the lamella, and leave out what lies outside it; none: take all of the volume"
+    )
 
 
 class Labels(_Frozen):
@@ -47,6 +50,9 @@ class Patches(_Frozen):
     batch: Count = Field(description="patches a step")
     augment: bool = Field(description="flips, quarter turns about z, gain, offset and noise")
     turned: Fraction = Field(description="two-stream: share of patches turned freely, the missing wedge imposed again")
+    rejected: Fraction = Field(
+        description="two-stream: share of patches not around clicks that are cut around --negatives, if given"
+    )
 
 
 class Network(_Frozen):
@@ -67,16 +73,23 @@ class Network(_Frozen):
 class Objective(_Frozen):
     """The risk that is minimised (section 3.2)."""
 
-    kind: Literal["kl", "pu", "pn"] = Field(description="KL-regularised, non-negative PU, or positive-negative")
-    balanced: bool = Field(
-        description="PN: weigh positive and unlabelled terms alike instead of by the prior π (eq. 1)"
+    kind: Literal["kl", "pu", "pn", "distpu"] = Field(
+        description="KL-regularised, non-negative PU, positive-negative, or Dist-PU"
     )
+    loss: Literal["logistic", "sigmoid"] = Field(
+        description="PN, PU, KL: cost of a voxel, the cross-entropy of eq. 3, or 1 - f and f; Dist-PU's is the latter"
+    )
+    balanced: bool = Field(description="PN, Dist-PU: weigh positive and unlabelled terms alike instead of by the prior")
     gamma: Literal["none", "fraction", "literal"] = Field(
         description="scale of the positive terms: 1; 10·|P|/voxels of the batch; 10·|P|/patches of the batch"
     )
     kl_weight: Positive = Field(description="λ of eq. 6")
     kl_direction: Literal["model-prior", "prior-model"] = Field(
         description="KL(E[f] ‖ π'') as in eq. 6, or KL(π'' ‖ E[f])"
+    )
+    entropy_weight: Annotated[float, Field(ge=0)] = Field(description="Dist-PU: weight of the scores' entropy")
+    negative_weight: Annotated[float, Field(ge=0)] = Field(
+        description="weight of rejected picks (--negatives), as a share of what the positive term weighs"
     )
     prior_denominator: Literal["all", "unlabelled"] = Field(description="π'' divides by |P ∪ U| as in eq. 8, or by |U|")
     running_mean: Annotated[float, Field(ge=0, lt=1)] = Field(
@@ -169,15 +182,18 @@ class Settings(_Frozen):
 
 PRESETS: dict[str, dict[str, Any]] = {
     "default": {
-        "preprocess": {"clip_sd": 4.0, "working_diameter": 12.0},
+        "preprocess": {"clip_sd": 4.0, "working_diameter": 12.0, "mask": "auto"},
         "labels": {"target_fraction": 0.5},
-        "patches": {"sampling": "two-stream", "size": 24, "batch": 24, "augment": True, "turned": 0.5},
+        "patches": {
+            "sampling": "two-stream", "size": 24, "batch": 24, "augment": True, "turned": 0.5, "rejected": 0.25,
+        },
         "network": {
             "block": "resunet", "channels": (32, 80, 160), "dropout": 0.0, "stride": 2,
             "start": "shipped",
         },
         "objective": {
-            "kind": "pn", "balanced": True, "gamma": "none", "kl_weight": 1.0, "kl_direction": "prior-model",
+            "kind": "pn", "loss": "logistic", "balanced": True, "gamma": "none", "kl_weight": 1.0,
+            "kl_direction": "prior-model", "entropy_weight": 0.01, "negative_weight": 0.5,
             "prior_denominator": "unlabelled", "running_mean": 0.9,
         },
         "training": {
@@ -188,15 +204,16 @@ PRESETS: dict[str, dict[str, Any]] = {
         "picking": {"peaks": "local", "min_distance_fraction": 1.4, "border_fraction": 0.4, "smoothing_fraction": 0.2},
     },
     "paper": {
-        "preprocess": {"clip_sd": 3.0, "working_diameter": None},
+        "preprocess": {"clip_sd": 3.0, "working_diameter": None, "mask": "none"},
         "labels": {"target_fraction": 1.0},
-        "patches": {"sampling": "blocks", "size": 24, "batch": 8, "augment": False, "turned": 0.0},
+        "patches": {"sampling": "blocks", "size": 24, "batch": 8, "augment": False, "turned": 0.0, "rejected": 0.25},
         "network": {
             "block": "resunet", "channels": (32, 64, 128, 256), "dropout": 0.0, "stride": 1,
             "start": "scratch",
         },
         "objective": {
-            "kind": "kl", "balanced": False, "gamma": "none", "kl_weight": 1.0, "kl_direction": "model-prior",
+            "kind": "kl", "loss": "logistic", "balanced": False, "gamma": "none", "kl_weight": 1.0,
+            "kl_direction": "model-prior", "entropy_weight": 0.01, "negative_weight": 0.5,
             "prior_denominator": "all", "running_mean": 0.0,
         },
         "training": {

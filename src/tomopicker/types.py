@@ -15,13 +15,16 @@ AnyVolume: TypeAlias = Num[np.ndarray, "z y x"]
 """A volume as its file stores it: any real type."""
 
 LabelMask: TypeAlias = Int8[np.ndarray, "z y x"]
-"""Labels of voxels: 1 positive, 0 unlabelled, -1 ignored."""
+"""Labels of voxels: 1 positive, 0 unlabelled, -1 ignored, 2 negative."""
 
 VoxelMask: TypeAlias = Bool[np.ndarray, "z y x"]
 """True where something holds (inside the lamella, inside a ball)."""
 
 Positions: TypeAlias = Float64[np.ndarray, "n 3"]
 """Rows of (x, y, z). The name of the argument says the unit."""
+
+Rejected: TypeAlias = Float64[np.ndarray, "m 3"]
+"""Like `Positions`, of another number: picks that are known to be something else."""
 
 Indices: TypeAlias = Int[np.ndarray, "n 3"]
 """Rows of (z, y, x) array indices."""

@@ -93,6 +93,40 @@ def test_progress_counts_the_tiles(network):
     assert seen == [(i, 4) for i in range(1, 5)]
 
 
+def test_only_tiles_that_reach_into_a_mask_are_scored(network):
+    """The same scores inside, fewer tiles, and the least of all scores where none was computed."""
+    volume = noise((24, 33, 64))
+    mask = np.zeros(volume.shape, dtype=bool)
+    mask[5:20, 10:14, 3:12] = True
+    mask[9, 30, 50] = True
+    halo, steps = network.reach + network.reach % 2, []
+    options = {"core": 16, "halo": halo, "device": CPU, "precision": "float32"}
+    whole = score_volume(network, volume, **options)
+    part = score_volume(network, volume, **options, mask=mask, progress=lambda done, total: steps.append(total))
+    np.testing.assert_allclose(part[mask], whole[mask], atol=1e-4)
+    assert len(steps) == 2  # of 1 × 2 × 4 in the box around the mask
+    assert np.isfinite(part).all()
+    assert (part[:, :, 60:] == part.min()).all()
+
+
+def test_without_a_halo_masked_blocks_are_those_of_the_whole_volume(network):
+    volume = noise((48, 24, 50))
+    mask = np.zeros(volume.shape, dtype=bool)
+    mask[30:40, 5:9, 26:30] = True
+    whole, part = (
+        score_volume(network, volume, core=24, halo=0, device=CPU, precision="float32", mask=m) for m in (None, mask)
+    )
+    np.testing.assert_allclose(part[24:, :, 24:48], whole[24:, :, 24:48], atol=1e-5)
+    assert (part[:24] == part.min()).all()
+
+
+def test_an_empty_mask_scores_nothing(network):
+    scores = score_volume(
+        network, noise((16, 16, 16)), core=16, halo=8, device=CPU, mask=np.zeros((16, 16, 16), dtype=bool)
+    )
+    assert (scores == 0).all()
+
+
 def test_bfloat16_is_close(network):
     """Asked for, it is used, supported by the hardware or not."""
     volume = noise((16, 16, 16))

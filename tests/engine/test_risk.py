@@ -53,6 +53,71 @@ def test_each_kind_takes_its_own_prior():
     assert value(Risk(objective("kl"), PRIORS), *parts) == pytest.approx(P_PLUS + DIVERGENCE, rel=1e-5)
 
 
+def test_dist_pu_takes_the_share_among_the_unlabelled():
+    """2·π''·(1 - 0.65) + |0.25 - π''| with π'' = 0.1, then the entropy of U."""
+    entropy = sum(-p * math.log(p) - (1 - p) * math.log(1 - p) for p in U) / 3
+    for weight in (0.0, 0.5):
+        risk = Risk(objective("distpu", entropy_weight=weight), PRIORS)
+        assert value(risk, *batch(P, U)) == pytest.approx(0.22 + weight * entropy, rel=1e-5)
+    balanced = Risk(objective("distpu", entropy_weight=0.0, balanced=True), PRIORS)
+    assert value(balanced, *batch(P, U)) == pytest.approx(0.35 + 0.15, rel=1e-5)
+    _, second = Risk(objective("distpu", entropy_weight=0.0, running_mean=0.9), PRIORS)(*batch((), U))
+    risk, third = second(*batch((), (0.5,)))
+    assert third.remembered == pytest.approx(0.275)
+    assert float(risk.detach()) == pytest.approx(0.175, rel=1e-4)
+
+
+def test_sigmoid_loss():
+    """The costs are 0.35 and 0.65 over P, 0.25 over U; the running background risk is of the same loss."""
+    parts = batch(P, U)
+    assert value(Risk(objective("pn", loss="sigmoid"), PRIORS), *parts) == pytest.approx(0.0035 + 0.2475, rel=1e-5)
+    risk, after = Risk(objective("pu", loss="sigmoid"), PRIORS)(*parts)
+    assert float(risk.detach()) == pytest.approx(0.19, rel=1e-5)
+    assert after.remembered == pytest.approx(0.25 - 0.2 * 0.65, rel=1e-5)
+    assert value(Risk(objective("kl", loss="sigmoid"), PRIORS), *parts) == pytest.approx(0.35 + DIVERGENCE, rel=1e-5)
+
+
+NEGATIVE = (0.3, 0.6)
+N_MINUS = -(math.log(0.7) + math.log(0.4)) / 2
+
+
+@pytest.mark.parametrize(
+    ("knobs", "positive_weight", "cost"),
+    [
+        ({"kind": "pn"}, 0.01, N_MINUS),
+        ({"kind": "pn", "balanced": True}, 0.5, N_MINUS),
+        ({"kind": "pu"}, 0.2, N_MINUS),
+        ({"kind": "pu", "loss": "sigmoid"}, 0.2, 0.45),
+        ({"kind": "kl"}, 1.0, N_MINUS),
+        ({"kind": "distpu"}, 0.2, 0.45),
+        ({"kind": "distpu", "balanced": True}, 1.0, 0.45),
+    ],
+)
+def test_known_background_weighs_as_the_positives_do(knobs, positive_weight, cost):
+    """On top of the objective: w·c·E_N[L(f, 0)], c the weight of its positive term, w = 0.25."""
+    logits, positive, unlabelled = batch(P, U, NEGATIVE)
+    negative = ~positive & ~unlabelled
+    risk = Risk(objective(negative_weight=0.25, **knobs), PRIORS)
+    without, after = risk(logits, positive, unlabelled)
+    with_them, after_them = risk(logits, positive, unlabelled, negative)
+    assert float(with_them - without) == pytest.approx(0.25 * positive_weight * cost, rel=1e-4)
+    assert after == after_them
+    with_them.backward()
+    assert (logits.grad.flatten()[5:] > 0).all()
+
+
+def test_known_background_without_priors_or_weight_or_voxels():
+    logits, positive, unlabelled = batch(P, U, NEGATIVE)
+    negative = ~positive & ~unlabelled
+    balanced = (P_PLUS + U_MINUS) / 2
+    assert value(Risk(objective("kl", negative_weight=0.4), None), logits, positive, unlabelled, negative) == (
+        pytest.approx(balanced + 0.4 * 0.5 * N_MINUS, rel=1e-5)
+    )
+    for weight, which in ((0.0, negative), (0.4, negative & False)):
+        risk = Risk(objective("pn", balanced=True, negative_weight=weight), PRIORS)
+        assert value(risk, logits, positive, unlabelled, which) == pytest.approx(balanced, rel=1e-5)
+
+
 def test_kl_knobs():
     parts = batch(P, U)
     reverse = 0.1 * math.log(0.1 / 0.25) + 0.9 * math.log(0.9 / 0.75)
@@ -74,12 +139,12 @@ def test_gamma_counts_this_batch():
         assert value(risk, *parts) == pytest.approx(0.01 * gamma * P_PLUS + 0.99 * U_MINUS, rel=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["pn", "pu", "kl"])
+@pytest.mark.parametrize("kind", ["pn", "pu", "kl", "distpu"])
 def test_unknown_priors_mean_balanced_pn(kind):
     assert value(Risk(objective(kind), None), *batch(P, U)) == pytest.approx((P_PLUS + U_MINUS) / 2, rel=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["pn", "pu", "kl"])
+@pytest.mark.parametrize("kind", ["pn", "pu", "kl", "distpu"])
 def test_ignored_voxels_get_no_gradient(kind):
     logits, positive, unlabelled = batch(P, U, (0.9, 0.01))
     Risk(objective(kind), PRIORS)(logits, positive, unlabelled)[0].backward()
@@ -97,14 +162,7 @@ def test_batches_without_positives(kind, expected):
     assert torch.isfinite(logits.grad).all()
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        "pn",
-        "kl",
-        "pu",
-    ],
-)
+@pytest.mark.parametrize("kind", ["pn", "kl", "pu", "distpu"])
 def test_batches_of_whole_particles_raise_the_scores(kind):
     """Nothing is known of the background: descent may only call the positives more positive."""
     logits, positive, unlabelled = batch(P, ())
@@ -114,13 +172,13 @@ def test_batches_of_whole_particles_raise_the_scores(kind):
     assert (logits.grad < 0).all()
 
 
-@pytest.mark.parametrize("kind", ["kl", "pu"])
+@pytest.mark.parametrize("kind", ["kl", "pu", "distpu"])
 def test_batches_of_whole_particles_leave_the_running_mean(kind):
     _, after = Risk(objective(kind, running_mean=0.9), PRIORS, remembered=0.15)(*batch(P, ()))
     assert after.remembered == pytest.approx(0.15)
 
 
-@pytest.mark.parametrize("kind", ["pn", "kl", "pu"])
+@pytest.mark.parametrize("kind", ["pn", "kl", "pu", "distpu"])
 def test_batches_of_ignored_voxels_can_be_stepped_on(kind):
     """A block within a shell: no gradient, no error."""
     logits, positive, unlabelled = batch((), (), (0.5, 0.5))

@@ -25,7 +25,7 @@ def test_area_under_curve():
     assert area_under_curve(np.array([4, 1, 3, 2]), truth) == 0.5
 
 
-@pytest.mark.parametrize("kind", ["pn", "pu", "kl"])
+@pytest.mark.parametrize("kind", ["pn", "pu", "kl", "distpu"])
 @pytest.mark.parametrize("preset", ["default", "paper"])
 def test_learns(balls, small_settings, preset, kind):
     """Half of the balls are clicked; those of another volume must be found."""

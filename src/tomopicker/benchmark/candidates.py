@@ -63,12 +63,12 @@ def scored_candidates(tomogram: Tomogram, method: Method, protocol: Protocol, op
     Returns
     -------
     Picks
-        Best first; spaced and kept off the border as the default preset does.
+        Best first; in the lamella, spaced and kept off the border as the default preset does.
     """
     settings = resolve({"particle_diameter": protocol.particle_diameter, "picking": {"smoothing_fraction": 0.0}})
     scale = settings.preprocess.working_diameter
     voxel_size = working_voxel_size(tomogram.voxel_size, protocol.particle_diameter, scale)
-    working = preprocess(tomogram, voxel_size, settings.preprocess.clip_sd)
+    working = preprocess(tomogram, voxel_size, settings.preprocess.clip_sd, "auto")
     radius = protocol.particle_diameter / 2 / voxel_size
     scorers: dict[str, Callable[[], Volume]] = {
         "dog": lambda: difference_of_gaussians(working.data, radius),
@@ -77,7 +77,7 @@ def scored_candidates(tomogram: Tomogram, method: Method, protocol: Protocol, op
     if protocol.template is not None:
         template = protocol.template
         scorers["template"] = lambda: match_template(working.data, voxel_size, radius, template, optics)
-    peaks = find_peaks(scorers[method.kind](), settings, radius, float("-inf"), max_particles=MOST)
+    peaks = find_peaks(scorers[method.kind](), settings, radius, float("-inf"), max_particles=MOST, mask=working.mask)
     last = (np.array(tomogram.shape[::-1]) - 1) * tomogram.voxel_size
     positions = np.clip(working.to_angstrom(peaks.positions_voxels), 0, last)
     return Picks.of(tomogram.name, positions, peaks.scores.astype(np.float64))

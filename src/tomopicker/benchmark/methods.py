@@ -64,14 +64,15 @@ BUILT_IN: dict[str, Method] = {
             )
             for kind in ("pn", "pu", "kl")
         ),
-        *(_network(f"default-{kind}", "default", objective={"kind": kind}) for kind in ("pn", "pu", "kl")),
+        *(_network(f"default-{kind}", "default", objective={"kind": kind}) for kind in ("pn", "pu", "kl", "distpu")),
+        _network("default-pu-sigmoid", "default", objective={"kind": "pu", "loss": "sigmoid"}),
         Method(name="all-labelled", labelled="all"),
         Method(name="dog", kind="dog"),
         Method(name="ball", kind="ball"),
         Method(name="template", kind="template"),
     )
 }  # fmt: skip
-"""By name. The default preset's own objective is one of the three; its row is the program as it comes."""
+"""By name. The default preset's own objective is one of these; its row is the program as it comes."""
 
 
 def method_of(asked: object) -> Method:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import typer
 
 from tomopicker.cli.cut import MaxParticles, TargetFdr, TargetPrecision, Threshold, the_cut
+from tomopicker.cli.masks import PickMask, masks_for
 from tomopicker.cli.options import Axes, Dataset, Device, Invert, VoxelSize
 from tomopicker.cli.pick_options import (
     Copick,
     CopickObject,
     CopickSession,
     CopickTomogram,
-    Mask,
     MinDistance,
     ModelFile,
     OutputFolder,
@@ -60,7 +60,7 @@ def command(
     target_fdr: TargetFdr = None,
     max_particles: MaxParticles = None,
     min_distance: MinDistance = None,
-    mask: Mask = None,
+    mask: PickMask = None,
     star_format: StarFormat = "relion5",
     save_scores: SaveScores = False,
     copick: Copick = None,
@@ -77,7 +77,6 @@ def command(
     """Parse, open, and pick."""
     from tomopicker.cli.inputs import check_writable
     from tomopicker.cli.interrupt import interruptible
-    from tomopicker.cli.masks import masks_of
     from tomopicker.cli.pick_run import pick_files
     from tomopicker.cli.progress import Reporter
     from tomopicker.folder.pick_folder import PickFolder
@@ -100,19 +99,21 @@ def command(
         if not listed:
             raise UsageError("no tomogram is given; name files or folders, or --copick CONFIG")
         files, broken = _existing(listed, reporter)
-        masks = masks_of(mask, files)
+        masks = masks_for(mask, files)
         check_writable(output)
         from tomopicker import api
         from tomopicker.engine.precision import choose_device
 
         loaded = api.load_model(model)
-        asked = PickSettings(cut, min_distance, star_format, save_scores, voxel_size, invert, device, dataset, axes)
+        asked = PickSettings(
+            cut, min_distance, star_format, save_scores, voxel_size, invert, device, dataset, axes, masks.way
+        )
         folder = PickFolder.open(output, model, loaded, asked, overwrite=overwrite)
         choose_device(device)
         reporter.say(
             f"{model}: particles of {loaded.settings.particle_diameter:g} Å, voxels of {loaded.voxel_size:.4g} Å."
         )
-        failed = broken + pick_files(files, loaded, folder, reporter, masks=masks)
+        failed = broken + pick_files(files, loaded, folder, reporter, masks=masks.files)
         if target is not None:
             target.write(folder, reporter, overwrite=overwrite)
         if failed:

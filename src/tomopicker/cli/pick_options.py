@@ -31,14 +31,6 @@ MinDistance = Annotated[
         rich_help_panel=PICKING,
     ),
 ]
-Mask = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FILE",
-        help="Pick only where this MRC is not 0. For several tomograms: a folder of masks named after them.",
-        rich_help_panel=PICKING,
-    ),
-]
 StarFormat = Annotated[
     Literal["relion5", "relion4", "relion3", "warp"],
     typer.Option(help="Whose STAR files to write; warp is for Warp and M.", rich_help_panel=PICKING),

@@ -112,7 +112,7 @@ def _pick_and_add(
     asked, started = folder.settings, time.monotonic()
     picked = api.pick(
         tomogram, model, cut=asked.cut, min_distance=asked.min_distance,
-        mask=None if mask is None else read_mask(mask), device=choose_device(asked.device), listener=reporter,
+        mask=asked.mask if mask is None else read_mask(mask), device=choose_device(asked.device), listener=reporter,
     )  # fmt: skip
     reporter.end_bar()
     folder.add(tomogram, picked, mask, started)
@@ -123,10 +123,17 @@ def _say_picked(file: Path, tomogram: "Tomogram", picked: "Picked", seconds: flo
     expected = picked.expected
     reporter.say(
         f"{tomogram.name}: {len(picked.picks)} picks (threshold {picked.threshold:.3f}; about {expected.particles:.0f} "
-        f"particles, expected precision {expected.precision:.2f}, recall {expected.recall:.2f}), {seconds:.1f} s."
+        f"particles, expected precision {expected.precision:.2f}, recall {expected.recall:.2f}), "
+        f"{_left(picked)}{seconds:.1f} s."
     )
     if not len(picked.picks):
         reporter.warn(f"{file}: nothing is above {picked.threshold:.3g}, so there are no picks; lower --threshold")
+
+
+def _left(picked: "Picked") -> str:
+    """Say how much of the volume was looked at, where it is not all."""
+    share = picked.working.share
+    return "" if share == 1 else f"in {100 * share:.0f} % of the volume, "
 
 
 def _remove_if_empty(folder: Path) -> None:

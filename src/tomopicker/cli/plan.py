@@ -26,6 +26,7 @@ def print_plan(
     settings: Settings,
     output: Path,
     reporter: Reporter,
+    rejected: "Picks | None" = None,
 ) -> None:
     """Print the resolved plan of a training.
 
@@ -43,7 +44,9 @@ def print_plan(
 
     table = Table.grid(padding=(0, 3))
     for tomogram in tomograms:
-        table.add_row("tomogram", f"{_described(tomogram)}, {len(clicks.in_tomogram(tomogram.name))} clicks")
+        negative = 0 if rejected is None else len(rejected.in_tomogram(tomogram.name))
+        against = f", {negative} rejected picks" if negative else ""
+        table.add_row("tomogram", f"{_described(tomogram)}, {len(clicks.in_tomogram(tomogram.name))} clicks{against}")
     for tomogram in validation:
         known = 0 if validation_picks is None else len(validation_picks.in_tomogram(tomogram.name))
         table.add_row("validation", f"{_described(tomogram)}, {known} picks")

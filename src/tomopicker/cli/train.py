@@ -1,11 +1,13 @@
 """``tomopicker train``: from clicks to a model file."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from tomopicker.cli.masks import METAVAR
 from tomopicker.cli.options import (
     INPUT,
     MORE,
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from tomopicker.engine.checkpoint import Model
     from tomopicker.picks import Picks
     from tomopicker.tomogram import Tomogram
+    from tomopicker.types import VoxelMask
 
 METHOD = "Method"
 
@@ -60,6 +63,23 @@ def command(
             show_default=False,
         ),
     ],
+    negatives: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="What looks like the particle and is not: picks that were rejected. Read as --picks are; repeat it.",
+            rich_help_panel=INPUT,
+        ),
+    ] = None,
+    mask: Annotated[
+        str | None,
+        typer.Option(
+            metavar=METAVAR,
+            help="Where the specimen is. auto: find the lamella; none: everywhere; or an MRC that is 1 in it, for "
+            "several tomograms a folder of masks named after them.  [dim]\\[default: auto; paper: none][/dim]",
+            rich_help_panel=INPUT,
+        ),
+    ] = None,
     particle_diameter: Annotated[
         float | None,
         typer.Option("--particle-diameter", "-d", metavar="Å", help="Diameter of the particle.", rich_help_panel=INPUT),
@@ -89,10 +109,10 @@ def command(
         ),
     ] = None,
     objective: Annotated[
-        Literal["kl", "pu", "pn"] | None,
+        Literal["kl", "pu", "pn", "distpu"] | None,
         typer.Option(
-            help="kl: KL-regularised; pu: positive-unlabelled; pn: positive-negative.  [dim]\\[default: "
-            "pn; paper: kl][/dim]",
+            help="pn: positive-negative; pu: non-negative positive-unlabelled; kl: KL-regularised; distpu: Dist-PU.  "
+            "[dim]\\[default: pn; paper: kl][/dim]",
             rich_help_panel=METHOD,
         ),
     ] = None,
@@ -144,19 +164,22 @@ def command(
     """Parse, open, and train."""
     from tomopicker.cli.inputs import Counted, check_writable, open_tomograms, read_picks
     from tomopicker.cli.interrupt import interruptible
+    from tomopicker.cli.masks import masks_of
     from tomopicker.cli.progress import Reporter
     from tomopicker.cli.settings import settings_from
 
+    way = mask if mask in {"auto", "none"} else None
     settings = settings_from(
         config, preset=preset, particle_diameter=particle_diameter, expected_particles=expected_particles, seed=seed,
         objective__kind=objective, training__steps=steps, training__epochs=epochs,
+        preprocess__mask=way,
     )  # fmt: skip
     if bool(validation_tomogram) != bool(validation_picks):
         raise UsageError("--validation-tomogram and --validation-picks go together; give both or neither")
     with Reporter() as reporter, interruptible(lambda: _how_to_go_on(output)):
         if not dry_run and _is_done(output, resume=resume, overwrite=overwrite, reporter=reporter):
             return
-        volumes, clicks_files = _sorted_by_kind(tomograms, picks, validation_picks)
+        volumes, clicks_files = _sorted_by_kind(tomograms, picks, [*(validation_picks or []), *(negatives or [])])
         from tomopicker.formats.stored import Stored
 
         stored = Stored(dataset, axes)
@@ -167,16 +190,19 @@ def command(
         _check_apart(opened, watched)
         counted = Counted(picks_unit, picks_pixel_size)
         clicks = read_picks(clicks_files, opened, reporter, counted, ignore_unknown=True)
+        rejected = read_picks(negatives, opened, reporter, counted, ignore_unknown=True) if negatives else None
+        masks = masks_of(mask, opened)
         truth = read_picks(validation_picks or [], watched, reporter, counted) if watched else None
         _check_clicked(opened, clicks)
         if dry_run:
             from tomopicker.cli.plan import print_plan
 
-            print_plan(opened, clicks, watched, truth, settings, output, reporter)
+            print_plan(opened, clicks, watched, truth, settings, output, reporter, rejected)
             return
         check_writable(output.parent)
         train_and_save(
             opened, clicks, settings, output, reporter,
+            rejected=rejected, masks=masks, files={"picks": clicks_files, "negatives": negatives or []},
             validation=watched, validation_picks=truth, device=device, resume=resume,
         )  # fmt: skip
         reporter.say(f"\nNext: tomopicker pick TOMOGRAM... --model {output} --output picks")
@@ -189,6 +215,9 @@ def train_and_save(
     output: Path,
     reporter: "Reporter",
     *,
+    rejected: "Picks | None" = None,
+    masks: "dict[str, VoxelMask] | None" = None,
+    files: dict[str, list[Path]] | None = None,
     validation: "list[Tomogram] | None" = None,
     validation_picks: "Picks | None" = None,
     device: str | None = None,
@@ -203,11 +232,13 @@ def train_and_save(
     from tomopicker import api
 
     model = api.train(
-        tomograms, clicks, settings,
+        tomograms, clicks, settings, rejected=rejected, masks=masks,
         validation_tomograms=validation or (), validation_picks=validation_picks, device=device,
         checkpoint=output, resume=resume, listener=reporter,
     )  # fmt: skip
     reporter.end_bar()
+    named = {name: [str(path.absolute()) for path in paths] for name, paths in (files or {}).items()}
+    model = replace(model, provenance={**model.provenance, "files": named})
     api.save_model(output, model)
     for finished in checkpoints(output):
         finished.unlink()
@@ -239,14 +270,14 @@ def _is_done(output: Path, *, resume: bool, overwrite: bool, reporter: "Reporter
     return False
 
 
-def _sorted_by_kind(
-    tomograms: list[Path], picks: list[Path], validation_picks: list[Path] | None
-) -> tuple[list[Path], list[Path]]:
+def _sorted_by_kind(tomograms: list[Path], picks: list[Path], others: list[Path]) -> tuple[list[Path], list[Path]]:
     from tomopicker.cli.inputs import split_by_kind
 
     volumes, stray = split_by_kind(tomograms)
-    if stray and validation_picks:
-        raise UsageError(f"{stray[0]}: are these --picks or --validation-picks? repeat the flag before each file")
+    if stray and others:
+        raise UsageError(
+            f"{stray[0]}: are these --picks, --negatives or --validation-picks? repeat the flag before each file"
+        )
     if not volumes:
         raise UsageError("no tomogram is given; name the ones clicked in before --picks")
     return volumes, [*picks, *stray]

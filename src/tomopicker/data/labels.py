@@ -1,10 +1,10 @@
-"""Balls and label masks (section 3.1): which voxels are positive, which unlabelled, which ignored."""
+"""Balls and label masks (section 3.1): which voxels are positive, unlabelled, known background, or ignored."""
 
 import numpy as np
 
-from tomopicker.types import Indices, LabelMask, Positions, Shape
+from tomopicker.types import Indices, LabelMask, Positions, Rejected, Shape, VoxelMask
 
-POSITIVE, UNLABELLED, IGNORED = 1, 0, -1
+POSITIVE, UNLABELLED, IGNORED, NEGATIVE = 1, 0, -1, 2
 
 
 def ball_offsets(radius: float) -> Indices:
@@ -15,7 +15,18 @@ def ball_offsets(radius: float) -> Indices:
     return near
 
 
-def label_mask(shape: Shape, positions: Positions, radius: float, target_fraction: float = 1.0) -> LabelMask:
+NOWHERE: Rejected = np.empty((0, 3))
+
+
+def label_mask(
+    shape: Shape,
+    positions: Positions,
+    radius: float,
+    target_fraction: float = 1.0,
+    *,
+    rejected: Rejected = NOWHERE,
+    inside: VoxelMask | None = None,
+) -> LabelMask:
     """Label the voxels around clicks.
 
     Parameters
@@ -28,13 +39,21 @@ def label_mask(shape: Shape, positions: Positions, radius: float, target_fractio
         The particle's, in working voxels.
     target_fraction : float
         Voxels nearer than this fraction of the radius are positive; those between it and the radius are ignored.
+    rejected : Rejected
+        (x, y, z) of what is known to be something else: balls as large as the positive ones are negative. Where both
+        reach, the click counts.
+    inside : VoxelMask, optional
+        Of the working volume. Unlabelled voxels where it is False are ignored.
 
     Returns
     -------
     LabelMask
-        1 positive, 0 unlabelled, -1 ignored.
+        1 positive, 0 unlabelled, -1 ignored, 2 negative.
     """
     mask = np.zeros(shape, dtype=np.int8)
+    if inside is not None:
+        mask[~inside] = IGNORED
+    paint(mask, rejected, max(1.0, radius * target_fraction), NEGATIVE)
     if target_fraction < 1:
         paint(mask, positions, radius, IGNORED)
     paint(mask, positions, max(1.0, radius * target_fraction), POSITIVE)

@@ -4,17 +4,17 @@ Both samplers give the same batch for the same seed and step, so that a resumed 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Bool, Float32
 
 from tomopicker.data.augment import augment
-from tomopicker.data.cubes import padded
-from tomopicker.data.labels import IGNORED, POSITIVE, UNLABELLED
+from tomopicker.data.cubes import corner_inside, padded
+from tomopicker.data.labels import IGNORED, NEGATIVE, NOWHERE, POSITIVE, UNLABELLED
 from tomopicker.data.wedge import transmission, turned
 from tomopicker.errors import UsageError
-from tomopicker.types import LabelMask, Positions, Volume
+from tomopicker.types import LabelMask, Positions, Rejected, Volume, VoxelMask
 
 
 @dataclass(frozen=True)
@@ -29,20 +29,27 @@ class LabelledVolume:
         Of the same shape.
     positions : Positions
         (x, y, z) of the clicks, in working voxels.
+    rejected : Rejected
+        Likewise of picks that are known to be something else.
+    mask : VoxelMask, optional
+        Where the specimen is; everywhere if left out.
     """
 
     volume: Volume
     labels: LabelMask
     positions: Positions
+    rejected: Rejected = field(default_factory=lambda: NOWHERE)
+    mask: VoxelMask | None = None
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Patches and which of their voxels count as positive and as unlabelled; the others count as nothing."""
+    """Patches and which of their voxels are positive, unlabelled and known background; the others count as nothing."""
 
     inputs: Float32[np.ndarray, "batch 1 z y x"]
     positive: Bool[np.ndarray, "batch z y x"]
     unlabelled: Bool[np.ndarray, "batch z y x"]
+    negative: Bool[np.ndarray, "batch z y x"]
 
 
 class Blocks:
@@ -95,14 +102,15 @@ class Blocks:
         chosen = [self.corners[i] for i in order[within * self.batch_size : (within + 1) * self.batch_size]]
         inputs = np.stack([self._cut(self.volumes[corner[0]][0], corner) for corner in chosen])
         labels = np.stack([self._cut(self.volumes[corner[0]][1], corner) for corner in chosen])
-        return Batch(inputs[:, None], labels == POSITIVE, labels == UNLABELLED)
+        return Batch(inputs[:, None], labels == POSITIVE, labels == UNLABELLED, labels == NEGATIVE)
 
 
 class TwoStreams:
-    """Half of each batch around clicks, half anywhere (DESIGN section 3).
+    """Half of each batch around clicks, half anywhere in the specimen (DESIGN section 3).
 
     Positive voxels count in both halves, unlabelled ones only in the uniform half, so that their mean is over the
-    tomogram and not over the surroundings of clicks.
+    specimen and not over the surroundings of clicks. Where rejected picks are given, a share of the uniform half is cut
+    around them instead; there, too, no unlabelled voxel counts.
 
     Parameters
     ----------
@@ -116,6 +124,9 @@ class TwoStreams:
         Whether to flip, turn about z and disturb patches.
     turned : float
         Share of the patches, of both halves alike, that are turned freely before; without `augmented`, none.
+    rejected : float
+        Share of the patches not around clicks that are cut around rejected picks, if there are any: at least one patch
+        a step, and one is left to the uniform half.
     """
 
     def __init__(
@@ -127,12 +138,18 @@ class TwoStreams:
         *,
         augmented: bool = True,
         turned: float = 0.0,
+        rejected: float = 0.0,
     ):
         self.size, self.batch_size, self.seed, self.augmented = size, batch, seed, augmented
         edges = (size, size, size)
         self.volumes = [(padded(d.volume, edges, 0), padded(d.labels, edges, IGNORED)) for d in data]
         self.clicks = [(index, click[::-1]) for index, d in enumerate(data) for click in d.positions]
-        voxels = np.array([d.volume.size for d in data], dtype=np.float64)
+        self.rejected = [(index, place[::-1]) for index, d in enumerate(data) for place in d.rejected]
+        others = batch - batch // 2
+        self.around_rejected = min(max(1, round(rejected * others)), others - 1) if self.rejected and rejected else 0
+        self.masks = [None if d.mask is None else padded(d.mask, edges, 0) for d in data]
+        inside = [d.volume.size if d.mask is None else int(d.mask.sum()) for d in data]
+        voxels = np.array(inside, dtype=np.float64)
         self.share = voxels / voxels.sum()
         self.turned = turned if augmented else 0.0
         self.passed = [transmission(volume, size) for volume, _ in self.volumes] if self.turned else []
@@ -141,17 +158,26 @@ class TwoStreams:
         """Give the batch of one step."""
         rng = np.random.default_rng([self.seed, step])
         half = self.batch_size // 2
-        order = np.random.default_rng([self.seed, step * half // max(1, len(self.clicks))]).permutation(
-            len(self.clicks)
-        )
-        cuts = [self._around(self.clicks[order[(step * half + i) % len(self.clicks)]], rng) for i in range(half)]
-        cuts += [self._anywhere(rng) for _ in range(self.batch_size - half)]
+        near = half + self.around_rejected
+        cuts = self._around_each(self.clicks, half, step, rng)
+        cuts += self._around_each(self.rejected, self.around_rejected, step, rng)
+        cuts += [self._anywhere(rng) for _ in range(self.batch_size - near)]
         if self.augmented:
             cuts = [augment(volume, labels, rng) for volume, labels in cuts]
         inputs, labels = (np.stack(part) for part in zip(*cuts, strict=True))
         unlabelled = labels == UNLABELLED
-        unlabelled[:half] = False
-        return Batch(np.ascontiguousarray(inputs[:, None], dtype=np.float32), labels == POSITIVE, unlabelled)
+        unlabelled[:near] = False
+        patches = np.ascontiguousarray(inputs[:, None], dtype=np.float32)
+        return Batch(patches, labels == POSITIVE, unlabelled, labels == NEGATIVE)
+
+    def _around_each(
+        self, places: list[tuple[int, np.ndarray]], count: int, step: int, rng: np.random.Generator
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Cut around the next few of the places, each as often as the others."""
+        if not count:
+            return []
+        order = np.random.default_rng([self.seed, step * count // max(1, len(places))]).permutation(len(places))
+        return [self._around(places[order[(step * count + i) % len(places)]], rng) for i in range(count)]
 
     def _cut(self, index: int, corner: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         volume, labels = self.volumes[index]
@@ -170,5 +196,6 @@ class TwoStreams:
 
     def _anywhere(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         index = int(rng.choice(len(self.volumes), p=self.share))
-        room = np.array(self.volumes[index][0].shape) - self.size
-        return self._cut(index, rng.integers(0, room + 1), rng)
+        mask, room = self.masks[index], np.array(self.volumes[index][0].shape) - self.size
+        corner = rng.integers(0, room + 1) if mask is None else corner_inside(mask, self.size, rng)
+        return self._cut(index, corner, rng)

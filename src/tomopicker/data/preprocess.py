@@ -1,15 +1,19 @@
 """From tomogram to working volume: resample to the particle's scale, standardise, clip, standardise (section 3.1)."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool
 
-from tomopicker.errors import TomoPickerError
+from tomopicker.data.lamella import find_specimen
+from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import Positions, Shape, Volume, VoxelMask
 
 SLAB_BYTES = 64 * 2**20
+STATISTICS_SHARE = 0.05
+"""A mask that holds less of a volume than this does not say what its grey values are."""
 
 
 @dataclass(frozen=True)
@@ -19,16 +23,29 @@ class WorkingVolume:
     Parameters
     ----------
     data : Volume
-        (z, y, x), mean 0, standard deviation 1.
+        (z, y, x), mean 0, standard deviation 1, both in the mask.
     voxel_size : float
         Å, of the working voxels.
     ratio : float
         Working voxel size over the tomogram's. Their first voxels share an edge, not a centre.
+    mask : VoxelMask, optional
+        Where the specimen is; everywhere if left out.
     """
 
     data: Volume
     voxel_size: float
     ratio: float
+    mask: VoxelMask | None = None
+
+    @property
+    def share(self) -> float:
+        """Share of the volume that the mask holds."""
+        return 1.0 if self.mask is None else float(self.mask.mean())
+
+    @property
+    def typical(self) -> VoxelMask | None:
+        """Where the volume's statistics are measured: the mask, unless it is too small to say."""
+        return self.mask if self.share >= STATISTICS_SHARE else None
 
     def from_angstrom(self, positions: Positions) -> Positions:
         """Turn (x, y, z) in Å from the centre of the tomogram's first voxel into working voxels."""
@@ -52,7 +69,9 @@ def working_voxel_size(voxel_size: float, particle_diameter: float, working_diam
     return voxel_size * max(1, round(particle_diameter / working_diameter / voxel_size))
 
 
-def preprocess(tomogram: Tomogram, voxel_size: float, clip_sd: float) -> WorkingVolume:
+def preprocess(
+    tomogram: Tomogram, voxel_size: float, clip_sd: float, mask: VoxelMask | Literal["auto"] | None = None
+) -> WorkingVolume:
     """Make the working volume of a tomogram, reading it slab by slab.
 
     Parameters
@@ -63,6 +82,8 @@ def preprocess(tomogram: Tomogram, voxel_size: float, clip_sd: float) -> Working
         Å, of the working volume.
     clip_sd : float
         Values further than this many standard deviations from the mean are clipped.
+    mask : VoxelMask or "auto", optional
+        Where the specimen is, of the tomogram's shape; ``auto`` finds it. Mean and standard deviation are those inside.
 
     Returns
     -------
@@ -71,22 +92,47 @@ def preprocess(tomogram: Tomogram, voxel_size: float, clip_sd: float) -> Working
     Raises
     ------
     TomoPickerError
-        If the tomogram holds NaN or infinity, or is constant.
+        If the tomogram holds NaN or infinity, or is constant, or if the mask is of another shape or empty.
     """
+    if isinstance(mask, np.ndarray) and mask.shape != tomogram.shape:
+        raise UsageError(
+            f"--mask has shape {mask.shape} (z, y, x) but {tomogram.path or tomogram.name} {tomogram.shape}; "
+            "give a mask made for this tomogram"
+        )
     ratio = voxel_size / tomogram.voxel_size
     if abs(ratio - 1) < 1e-3:
         ratio = 1.0
     data = _resample(tomogram, ratio)
-    name = tomogram.path or tomogram.name
-    _standardise(data, str(name))
-    np.clip(data, -clip_sd, clip_sd, out=data)
-    _standardise(data, str(name))
+    name = str(tomogram.path or tomogram.name)
     # Not `voxel_size`: where a rounding error of the header is let pass, positions still count the tomogram's voxels.
-    return WorkingVolume(data, tomogram.voxel_size * ratio, ratio)
+    working = WorkingVolume(data, tomogram.voxel_size * ratio, ratio, _specimen(data, voxel_size, ratio, mask, name))
+    inside = working.typical
+    _standardise(data, name, inside)
+    np.clip(data, -clip_sd, clip_sd, out=data)
+    _standardise(data, name, inside)
+    return working
 
 
-def _standardise(data: Volume, name: str) -> None:
-    mean, sd = float(data.mean(dtype=np.float64)), float(data.std(dtype=np.float64))
+def _specimen(
+    data: Volume,
+    voxel_size: float,
+    ratio: float,
+    mask: Bool[np.ndarray, "Z Y X"] | Literal["auto"] | None,
+    name: str,
+) -> VoxelMask | None:
+    if mask is None:
+        return None
+    if isinstance(mask, str):
+        return find_specimen(data, voxel_size).mask
+    given = resampled_mask(mask, data.shape, ratio)
+    if not given.any():
+        raise UsageError(f"--mask for {name} is 0 everywhere; give one that is 1 where the specimen is")
+    return given
+
+
+def _standardise(data: Volume, name: str, inside: VoxelMask | None) -> None:
+    values = data if inside is None else data[inside]
+    mean, sd = float(values.mean(dtype=np.float64)), float(values.std(dtype=np.float64))
     if not sd > 1e-6 * max(abs(mean), 1e-30):
         raise TomoPickerError(f"{name}: all voxels are the same; give a reconstruction, not an empty volume")
     data -= np.float32(mean)

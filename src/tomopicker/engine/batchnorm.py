@@ -15,12 +15,19 @@ from torch import Tensor, nn
 
 from tomopicker.data.cubes import padded, random_cubes
 from tomopicker.engine.precision import arithmetic
-from tomopicker.types import Volume
+from tomopicker.types import Volume, VoxelMask
 
 ADAPT_BATCHES, ADAPT_BATCH = 8, 24
 
 
-def adapted(network: nn.Module, volume: Volume, size: int, device: torch.device, precision: str) -> nn.Module:
+def adapted(
+    network: nn.Module,
+    volume: Volume,
+    size: int,
+    device: torch.device,
+    precision: str,
+    mask: VoxelMask | None = None,
+) -> nn.Module:
     """Give a copy of a network whose batch normalisation has the statistics of one volume.
 
     Adaptive batch normalisation (Li et al., Pattern Recognition 80, 2018).
@@ -35,14 +42,18 @@ def adapted(network: nn.Module, volume: Volume, size: int, device: torch.device,
         Edge of the patches to measure in: that of training.
     device, precision
         As in training.
+    mask : VoxelMask, optional
+        Where the specimen is: patches lie in it, at least in part.
     """
     fitted = copy.deepcopy(network)
-    refit_batchnorm(fitted, _anywhere(volume, size), device, precision)
+    refit_batchnorm(fitted, _anywhere(volume, size, mask), device, precision)
     return fitted
 
 
-def _anywhere(volume: Volume, size: int) -> Iterator[Tensor]:
-    cubes = random_cubes(padded(volume, (size, size, size), 0), size, ADAPT_BATCHES * ADAPT_BATCH)
+def _anywhere(volume: Volume, size: int, mask: VoxelMask | None) -> Iterator[Tensor]:
+    edges = (size, size, size)
+    inside = None if mask is None else padded(mask, edges, 0)
+    cubes = random_cubes(padded(volume, edges, 0), size, ADAPT_BATCHES * ADAPT_BATCH, mask=inside)
     while batch := list(islice(cubes, ADAPT_BATCH)):
         yield torch.from_numpy(np.stack(batch)[:, None])
 

@@ -7,8 +7,9 @@ import torch
 from jaxtyping import Float32
 from torch import nn
 
+from tomopicker.data.cubes import box_of
 from tomopicker.engine.precision import arithmetic
-from tomopicker.types import Shape, Volume
+from tomopicker.types import Shape, Volume, VoxelMask
 
 Progress = Callable[[int, int], None]
 Piece = Float32[np.ndarray, "_ _ _"]
@@ -66,8 +67,9 @@ def score_volume(
     device: torch.device,
     precision: str = "auto",
     progress: Progress | None = None,
+    mask: VoxelMask | None = None,
 ) -> Volume:
-    """Score every voxel of a working volume.
+    """Score every voxel of a working volume, or those of the tiles that reach into a mask.
 
     Parameters
     ----------
@@ -83,6 +85,8 @@ def score_volume(
         Arithmetic.
     progress : callable, optional
         Called with the tiles done and their number.
+    mask : VoxelMask, optional
+        Of the volume's shape. What lies in no tile with a True voxel is not computed, and gets the least of all scores.
 
     Returns
     -------
@@ -90,9 +94,9 @@ def score_volume(
         Logits, of the shape of `volume`.
     """
     network.eval()
-    scores = np.empty(volume.shape, dtype=np.float32)
+    scores = np.full(volume.shape, -np.inf, dtype=np.float32)
     divisor = int(getattr(network, "divisor", 1))
-    jobs = list(tiles(volume.shape, core, halo, divisor))
+    jobs = list(tiles(volume.shape, core, halo, divisor) if mask is None else _tiles_in(mask, core, halo, divisor))
     with torch.inference_mode(), arithmetic(precision, device):
         for done, (region, target) in enumerate(jobs):
             patch = torch.from_numpy(np.ascontiguousarray(read_padded(volume, region))).to(device)
@@ -103,4 +107,26 @@ def score_volume(
             scores[target] = tile[kept].float().cpu().numpy()
             if progress:
                 progress(done + 1, len(jobs))
+    if mask is not None:
+        # Not -inf: smoothing would carry it in.
+        lowest = min((float(scores[target].min()) for _, target in jobs), default=0.0)
+        np.maximum(scores, np.float32(lowest), out=scores)
     return scores
+
+
+def _tiles_in(
+    mask: VoxelMask, core: int, halo: int, divisor: int
+) -> Iterator[tuple[tuple[slice, ...], tuple[slice, ...]]]:
+    """Cut the box around a mask into tiles, and leave out those it does not reach into."""
+    if not mask.any():
+        return
+    # Without a halo the blocks stay where they are in the whole volume.
+    box = box_of(mask, multiple=divisor if halo else core)
+    z, y, x = (part.stop - part.start for part in box)
+    for tile in tiles((z, y, x), core, halo, divisor):
+        read, target = (
+            tuple(slice(part.start + at.start, part.stop + at.start) for part, at in zip(region, box, strict=True))
+            for region in tile
+        )
+        if mask[target].any():
+            yield read, target

@@ -63,6 +63,8 @@ def identify(
         "steps": total,
         "volumes": [list(item.volume.shape) for item in training],
         "positions": [np.round(item.positions, 3).tolist() for item in training],
+        "rejected": [np.round(item.rejected, 3).tolist() for item in training],
+        "inside": [None if item.mask is None else int(item.mask.sum()) for item in training],
     }
 
 

@@ -118,7 +118,15 @@ def _sampler(data: Sequence[LabelledVolume], settings: Settings) -> Blocks | Two
     knobs = settings.patches
     if knobs.sampling == "blocks":
         return Blocks(data, knobs.size, knobs.batch, settings.seed)
-    return TwoStreams(data, knobs.size, knobs.batch, settings.seed, augmented=knobs.augment, turned=knobs.turned)
+    return TwoStreams(
+        data,
+        knobs.size,
+        knobs.batch,
+        settings.seed,
+        augmented=knobs.augment,
+        turned=knobs.turned,
+        rejected=knobs.rejected,
+    )
 
 
 def _validation(data: Sequence[LabelledVolume], settings: Settings) -> list[Batch]:
@@ -138,9 +146,8 @@ def _advance(state: State, batch: Batch, settings: Settings, device: torch.devic
     state.network.train()
     with arithmetic(settings.precision, device):
         logits = state.network(_to(device, batch))[:, 0]
-    risk, state.risk = state.risk(
-        logits, torch.from_numpy(batch.positive).to(device), torch.from_numpy(batch.unlabelled).to(device)
-    )
+    kinds = (torch.from_numpy(which).to(device) for which in (batch.positive, batch.unlabelled, batch.negative))
+    risk, state.risk = state.risk(logits, *kinds)
     value = float(risk.detach())
     if not math.isfinite(value):
         raise TomoPickerError(

@@ -150,6 +150,7 @@ class PickFolder:
         formats.write_picks(picked.candidates, {name: frame}, candidates, "csv")
         entry = identity(tomogram, mask) | {
             "shape_zyx": list(frame.shape),
+            "inside_mask": round(picked.working.share, 4),
             "seconds": round(time.monotonic() - started, 2),
             "status": DONE,
             "finished": _now(),

@@ -1,7 +1,7 @@
 """What was asked of a job of picking."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from tomopicker.picking.cut import Cut
 
@@ -19,14 +19,16 @@ class PickSettings:
     device: str | None
     dataset: str | None = None
     axes: str | None = None
+    mask: Literal["auto", "none"] | None = None
 
     @property
     def deciding(self) -> dict[str, Any]:
         """What decides the picks of every tomogram, as the record states it."""
+        asked = (("dataset", self.dataset), ("axes", self.axes), ("mask", self.mask))
         return cut_words(self.cut) | {
             "min_distance_angstrom": self.min_distance,
             "star_format": self.star_format,
-            **{name: value for name, value in (("dataset", self.dataset), ("axes", self.axes)) if value},
+            **{name: value for name, value in asked if value},
         }
 
 

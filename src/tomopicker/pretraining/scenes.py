@@ -95,9 +95,10 @@ def _place(
 def _any_turn(stamps: Stamps, kind: int, rng: np.random.Generator) -> Stamp:
     """Give a stamp of a molecule in one of its orientations and one of the 24 turns of a cube."""
     stamp = stamps.densities[kind, rng.integers(stamps.densities.shape[1])]
-    up = rng.integers(6)
+    up = int(rng.integers(6))
     stamp = np.rot90(stamp, up, (0, 1)) if up < 4 else np.rot90(stamp, 1 if up == 4 else 3, (0, 2))
-    return np.rot90(stamp, rng.integers(4), (1, 2)).astype(np.float32)
+    turned: Stamp = np.rot90(stamp, int(rng.integers(4)), (1, 2)).astype(np.float32)
+    return turned
 
 
 def _add(density: Volume, stamp: Stamp, place: np.ndarray) -> None:

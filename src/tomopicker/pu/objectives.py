@@ -1,4 +1,4 @@
-"""The three objectives of section 3.2, on the logits of positive and of unlabelled voxels.
+"""The three objectives of section 3.2, and Dist-PU, on the logits of positive and of unlabelled voxels.
 
 Each takes two flat tensors, so that which voxels count is settled before: a shell may be ignored, the unlabelled ones
 may come from another stream of patches. A batch without positive voxels leaves the positive terms out.
@@ -30,17 +30,26 @@ def gamma(reading: str, positive_voxels: int, batch_voxels: int, batch_patches: 
     return 10 * positive_voxels / (batch_voxels if reading == "fraction" else batch_patches)
 
 
-def positive_cost(logits: Logits) -> Scalar:
-    """E[L(f(x), 1)] of eq. 3: the cost of calling these voxels particle."""
-    return softplus(-logits).mean()
+def positive_cost(logits: Logits, loss: str = "logistic") -> Scalar:
+    """E[L(f(x), 1)] of eq. 3: the mean cost of calling voxels particle.
+
+    Parameters
+    ----------
+    logits : Logits
+        At least one.
+    loss : {"logistic", "sigmoid"}
+        The paper's cross-entropy, -log f; or the sigmoid loss, 1 - f, which a hopeless voxel cannot dominate (Kiryo et
+        al., NeurIPS 2017, the loss of their nnPU experiments).
+    """
+    return (softplus(-logits) if loss == "logistic" else torch.sigmoid(-logits)).mean()
 
 
-def negative_cost(logits: Logits) -> Scalar:
-    """E[L(f(x), 0)] of eq. 3: the cost of calling these voxels background."""
-    return softplus(logits).mean()
+def negative_cost(logits: Logits, loss: str = "logistic") -> Scalar:
+    """E[L(f(x), 0)] of eq. 3: the mean cost of calling voxels background, -log(1 - f) or f; see `positive_cost`."""
+    return (softplus(logits) if loss == "logistic" else torch.sigmoid(logits)).mean()
 
 
-def pn_risk(positive: Logits, unlabelled: Logits, prior: float, scale: float = 1.0) -> Scalar:
+def pn_risk(positive: Logits, unlabelled: Logits, prior: float, scale: float = 1.0, loss: str = "logistic") -> Scalar:
     """Positive-negative risk, eq. 1: every unlabelled voxel counts as background.
 
     Parameters
@@ -51,15 +60,22 @@ def pn_risk(positive: Logits, unlabelled: Logits, prior: float, scale: float = 1
         π of eq. 2, or 1/2 for balanced terms.
     scale : float
         γ.
+    loss : {"logistic", "sigmoid"}
+        See `positive_cost`.
     """
-    risk = (1 - prior) * negative_cost(unlabelled)
+    risk = (1 - prior) * negative_cost(unlabelled, loss)
     if positive.numel():
-        risk = risk + prior * scale * positive_cost(positive)
+        risk = risk + prior * scale * positive_cost(positive, loss)
     return risk
 
 
 def nnpu_risk(
-    positive: Logits, unlabelled: Logits, prior: float, scale: float = 1.0, background: float | None = None
+    positive: Logits,
+    unlabelled: Logits,
+    prior: float,
+    scale: float = 1.0,
+    background: float | None = None,
+    loss: str = "logistic",
 ) -> tuple[Scalar, bool]:
     """Non-negative PU risk, eq. 4 and 5, with its two gradient branches.
 
@@ -76,6 +92,8 @@ def nnpu_risk(
         γ.
     background : float, optional
         The background risk to choose the branch by, such as a running mean; this batch's own if left out.
+    loss : {"logistic", "sigmoid"}
+        See `positive_cost`.
 
     Returns
     -------
@@ -84,21 +102,23 @@ def nnpu_risk(
     corrected : bool
         True in the second branch.
     """
-    unlabelled_negative = negative_cost(unlabelled)
+    unlabelled_negative = negative_cost(unlabelled, loss)
     if not positive.numel():
         return unlabelled_negative, False
-    positive_negative = prior * scale * negative_cost(positive)
+    positive_negative = prior * scale * negative_cost(positive, loss)
     difference = unlabelled_negative - positive_negative
     if (float(difference.detach()) if background is None else background) >= 0:
-        return prior * scale * positive_cost(positive) + difference, False
+        return prior * scale * positive_cost(positive, loss) + difference, False
     return -difference, True
 
 
-def background_risk(positive: Logits, unlabelled: Logits, prior: float, scale: float = 1.0) -> float:
+def background_risk(
+    positive: Logits, unlabelled: Logits, prior: float, scale: float = 1.0, loss: str = "logistic"
+) -> float:
     """R_U⁻ - π'·R_P⁻ of one batch, the quantity whose sign chooses the branch of `nnpu_risk`."""
-    risk = negative_cost(unlabelled.detach())
+    risk = negative_cost(unlabelled.detach(), loss)
     if positive.numel():
-        risk = risk - prior * scale * negative_cost(positive.detach())
+        risk = risk - prior * scale * negative_cost(positive.detach(), loss)
     return float(risk)
 
 
@@ -118,6 +138,7 @@ def kl_risk(
     weight: float = 1.0,
     direction: str = "model-prior",
     expectation: float | None = None,
+    loss: str = "logistic",
 ) -> Scalar:
     """KL-regularised risk, eq. 6: the mean score over U is held at the prior.
 
@@ -135,16 +156,61 @@ def kl_risk(
         KL(E_U[f] ‖ π''), or KL(π'' ‖ E_U[f]).
     expectation : float, optional
         The value of E_U[f] to take the divergence at, such as a running mean; the gradient flows through this batch's.
+    loss : {"logistic", "sigmoid"}
+        Of the positive term; see `positive_cost`.
     """
-    mean = torch.sigmoid(unlabelled).mean()
-    if expectation is not None:
-        mean = mean + (expectation - mean.detach())
+    mean = _mean_score(unlabelled, expectation)
     target = torch.full_like(mean, prior)
     divergence = bernoulli_kl(mean, target) if direction == "model-prior" else bernoulli_kl(target, mean)
     risk = weight * divergence
     if positive.numel():
-        risk = risk + scale * positive_cost(positive)
+        risk = risk + scale * positive_cost(positive, loss)
     return risk
+
+
+def distpu_risk(
+    positive: Logits,
+    unlabelled: Logits,
+    prior: float,
+    scale: float = 1.0,
+    entropy_weight: float = 0.0,
+    expectation: float | None = None,
+    *,
+    balanced: bool = False,
+) -> Scalar:
+    """Dist-PU: the mean scores of P and of U are each held at what their labels' distribution says.
+
+    2·π·|E_P[f] - 1| + |E_U[f] - π| + μ·E_U[H(f)], label distribution alignment with entropy minimisation (Zhao et al.,
+    CVPR 2022; their warm-up and mixup are left out). H is the entropy in nat, which keeps all scores from sitting at π.
+
+    Parameters
+    ----------
+    positive, unlabelled : Logits
+        Of the voxels of P and of U; P may be empty.
+    prior : float
+        π, the share of positives among U.
+    scale : float
+        γ.
+    entropy_weight : float
+        μ.
+    expectation : float, optional
+        As in `kl_risk`.
+    balanced : bool
+        1 stands for the 2·π before the positives' term. With a particle in a few hundred voxels their pull is else
+        hundreds of times weaker than that of the unlabelled, and all scores go to 0.
+    """
+    # The entropy of f = σ(s) is softplus(s) - s·f, which neither overflows nor takes the logarithm of 0.
+    entropy = (softplus(unlabelled) - unlabelled * torch.sigmoid(unlabelled)).mean()
+    risk = (_mean_score(unlabelled, expectation) - prior).abs() + entropy_weight * entropy
+    if positive.numel():
+        risk = risk + (1.0 if balanced else 2 * prior) * scale * positive_cost(positive, "sigmoid")
+    return risk
+
+
+def _mean_score(logits: Logits, expectation: float | None) -> Scalar:
+    """E[f], with the value that is expected of it where one is given; the gradient is this batch's."""
+    mean = torch.sigmoid(logits).mean()
+    return mean if expectation is None else mean + (expectation - mean.detach())
 
 
 def running_mean(previous: float | None, value: float, memory: float) -> float:

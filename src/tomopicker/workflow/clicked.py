@@ -1,27 +1,30 @@
 """Training tomograms with their clicks: preprocessed, checked, and some held out."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 
 from tomopicker.config import Settings
+from tomopicker.data.labels import NOWHERE
 from tomopicker.data.preprocess import WorkingVolume, preprocess, working_voxel_size
 from tomopicker.errors import UsageError
 from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
-from tomopicker.types import Positions
+from tomopicker.types import Positions, Rejected, VoxelMask
 from tomopicker.workflow.inputs import bright_clicks, check_diameter, check_voxel_size
 from tomopicker.workflow.listen import Listener
 
 
 @dataclass(frozen=True)
 class Clicked:
-    """A training tomogram: its working volume and its clicks in working voxels, (x, y, z)."""
+    """A training tomogram: its working volume, its clicks and the picks rejected in it in working voxels, (x, y, z)."""
 
     name: str
     working: WorkingVolume
     clicks: Positions
+    rejected: Rejected = field(default_factory=lambda: NOWHERE)
 
 
 def common_voxel_size(tomograms: Sequence[Tomogram], settings: Settings) -> float:
@@ -33,9 +36,16 @@ def common_voxel_size(tomograms: Sequence[Tomogram], settings: Settings) -> floa
 
 
 def load_clicked(
-    tomograms: Sequence[Tomogram], picks: Picks | None, settings: Settings, voxel_size: float, listener: Listener
+    tomograms: Sequence[Tomogram],
+    picks: Picks | None,
+    settings: Settings,
+    voxel_size: float,
+    listener: Listener,
+    *,
+    rejected: Picks | None = None,
+    masks: Mapping[str, VoxelMask] | None = None,
 ) -> list[Clicked]:
-    """Preprocess tomograms that were clicked in; each must have clicks."""
+    """Preprocess tomograms that were clicked in; each must have clicks, not each rejected picks or a mask."""
     loaded = []
     for tomogram in tomograms:
         check_voxel_size(tomogram, voxel_size, settings.particle_diameter)
@@ -44,13 +54,60 @@ def load_clicked(
             raise UsageError(
                 f"{tomogram.path or tomogram.name}: none of the picks given lies in it; leave it out or add picks"
             )
-        working = preprocess(tomogram, voxel_size, settings.preprocess.clip_sd)
+        others = Picks.of(tomogram.name, np.empty((0, 3))) if rejected is None else rejected.in_tomogram(tomogram.name)
+        _check_clash(tomogram, mine.positions, others.positions, settings.particle_diameter)
+        found: Literal["auto"] | None = "auto" if settings.preprocess.mask == "auto" else None
+        mask = (masks or {}).get(tomogram.name)
+        working = preprocess(tomogram, voxel_size, settings.preprocess.clip_sd, found if mask is None else mask)
         resampled = (
             "" if working.ratio == 1 else f", resampled from {tomogram.voxel_size:.4g} to {voxel_size:.4g} Å voxels"
         )
-        listener.say(f"{tomogram.name}: {len(mine)} clicks{resampled}.")
-        loaded.append(Clicked(tomogram.name, working, working.from_angstrom(mine.positions)))
+        against = f", {len(others)} rejected picks" if len(others) else ""
+        inside = "" if working.mask is None else f"; {inside_of(working, found=mask is None)}"
+        listener.say(f"{tomogram.name}: {len(mine)} clicks{against}{resampled}{inside}.")
+        clicks, rejects = (working.from_angstrom(part.positions) for part in (mine, others))
+        loaded.append(Clicked(tomogram.name, working, clicks, rejects))
     return loaded
+
+
+def inside_of(working: WorkingVolume, *, found: bool) -> str:
+    """Say how much of a tomogram its mask leaves."""
+    return f"{'lamella found' if found else 'mask'}: {100 * working.share:.0f} % of the volume"
+
+
+def _check_clash(tomogram: Tomogram, clicks: Positions, rejected: Rejected, diameter: float) -> None:
+    """Refuse a rejected pick that is a click as well.
+
+    Raises
+    ------
+    UsageError
+        One line that names the nearest such pair.
+    """
+    if not len(clicks) or not len(rejected):
+        return
+    distances = np.linalg.norm(rejected[:, None] - clicks[None], axis=2)
+    worst = np.unravel_index(np.argmin(distances), distances.shape)
+    if distances[worst] < diameter / 2:
+        bad, click = (
+            "({:.0f}, {:.0f}, {:.0f})".format(*(place / tomogram.voxel_size))
+            for place in (rejected[worst[0]], clicks[worst[1]])
+        )
+        raise UsageError(
+            f"{tomogram.path or tomogram.name}: the rejected pick at {bad} (voxels) is {distances[worst]:.0f} Å from "
+            f"the click at {click}: one particle; take one of them out of --negatives or --picks"
+        )
+
+
+def clicks_outside(clicked: Sequence[Clicked]) -> tuple[int, int]:
+    """Count the clicks that lie outside the masks, and all."""
+    outside = total = 0
+    for item in clicked:
+        total += len(item.clicks)
+        if item.working.mask is not None:
+            last = np.array(item.working.mask.shape) - 1
+            places = np.clip(np.round(item.clicks[:, ::-1]).astype(int), 0, last)
+            outside += int((~item.working.mask[tuple(places.T)]).sum())
+    return outside, total
 
 
 def warn_of_bright_clicks(clicked: Sequence[Clicked], radius: float, listener: Listener) -> None:

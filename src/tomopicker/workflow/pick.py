@@ -1,14 +1,14 @@
 """From a model and a tomogram to picks: preprocess, score tile by tile, list the candidates, cut the list."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
 from scipy.special import expit, logit
 
-from tomopicker.data.preprocess import WorkingVolume, preprocess, resampled_mask
+from tomopicker.data.preprocess import WorkingVolume, preprocess
 from tomopicker.engine.checkpoint import Model
-from tomopicker.errors import UsageError
 from tomopicker.picking.calibrate import FLOOR, Expectation, probabilities
 from tomopicker.picking.cut import Chosen, Cut
 from tomopicker.picks import Picks
@@ -74,7 +74,7 @@ def pick(
     *,
     cut: Cut | None = None,
     min_distance: float | None = None,
-    mask: VoxelMask | None = None,
+    mask: VoxelMask | Literal["auto", "none"] | None = None,
     device: torch.device | None = None,
     listener: Listener | None = None,
 ) -> Picked:
@@ -90,8 +90,9 @@ def pick(
         Where the list of candidates ends; at the best expected F1 if left out, or the model's own threshold.
     min_distance : float, optional
         Å between two picks; from the particle diameter if left out.
-    mask : VoxelMask, optional
-        Of the tomogram's shape; picks only where it is True.
+    mask : VoxelMask or {"auto", "none"}, optional
+        Where the specimen is, of the tomogram's shape: picks only where it is True, and statistics are those inside.
+        ``auto`` finds the lamella, ``none`` takes all of the volume; as in training if left out.
     device : torch.device, optional
         Where the network is; the CPU if left out.
     listener : Listener, optional
@@ -109,15 +110,12 @@ def pick(
     listener = listener or Silent()
     settings = model.settings
     check_voxel_size(tomogram, model.voxel_size, settings.particle_diameter)
-    if mask is not None and mask.shape != tomogram.shape:
-        raise UsageError(
-            f"--mask has shape {mask.shape} (z, y, x) but {tomogram.path or tomogram.name} {tomogram.shape}; "
-            "give a mask made for this tomogram"
-        )
-    working = preprocess(tomogram, model.voxel_size, settings.preprocess.clip_sd)
+    asked = settings.preprocess.mask if mask is None else mask
+    inside = None if isinstance(asked, str) and asked == "none" else asked
+    working = preprocess(tomogram, model.voxel_size, settings.preprocess.clip_sd, inside)
     logits = score(
         model.network,
-        working.data,
+        working,
         settings,
         device or torch.device("cpu"),
         lambda done, total: listener.scored(tomogram.name, done, total),
@@ -129,7 +127,7 @@ def pick(
         float(logit(FLOOR)) - model.offset,
         max_particles=MOST,
         min_distance=None if min_distance is None else min_distance / model.voxel_size,
-        mask=None if mask is None else resampled_mask(mask, logits.shape, working.ratio),
+        mask=working.mask,
     )
     positions = working.to_angstrom(peaks.positions_voxels) + np.asarray(tomogram.origin)
     # A working voxel at the rim may reach half a voxel beyond the tomogram; a pick may not.

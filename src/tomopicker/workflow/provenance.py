@@ -1,7 +1,8 @@
 """Where a model came from: versions, inputs, priors and the course of the training."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from tomopicker import __version__
 from tomopicker.config import Settings
 from tomopicker.engine.state import History
+from tomopicker.picking.count import Count
 from tomopicker.picks import Picks
 from tomopicker.pu.prior import Priors
 from tomopicker.tomogram import Tomogram
@@ -23,6 +25,10 @@ def provenance(
     priors: Priors | None,
     particles: float | None,
     history: History,
+    *,
+    rejected: Picks | None = None,
+    inside: Mapping[str, float] | None = None,
+    counted: Count | None = None,
 ) -> dict[str, Any]:
     """Give what a model file says of its origin, as JSON holds it."""
 
@@ -33,6 +39,8 @@ def provenance(
             "shape_zyx": list(tomogram.shape),
             "voxel_size_angstrom": tomogram.voxel_size,
             "clicks": int((picks.tomograms == tomogram.name).sum()),
+            "rejected": 0 if rejected is None else int((rejected.tomograms == tomogram.name).sum()),
+            "inside_mask": (inside or {}).get(tomogram.name, 1.0),
         }
 
     return {
@@ -43,6 +51,7 @@ def provenance(
         "training": [describe(tomogram) for tomogram in tomograms],
         "validation": [tomogram.name for tomogram in validation],
         "particles": particles,
+        "particles_counted": None if counted is None else {k: round(v, 1) for k, v in asdict(counted).items()},
         "particles_estimated": settings.expected_particles is None,
         "priors": None if priors is None else {"pi": priors.labelled, "pi1": priors.expected, "pi2": priors.unlabelled},
         "history": history,

@@ -8,27 +8,39 @@ import torch
 from torch import nn
 
 from tomopicker.config import Settings
+from tomopicker.data.cubes import box_of
+from tomopicker.data.preprocess import WorkingVolume
 from tomopicker.engine.batchnorm import adapted
 from tomopicker.engine.predict import Progress, score_volume
 from tomopicker.picking.peaks import Peaks, greedy_peaks, local_peaks
 from tomopicker.types import Volume, VoxelMask
 
+BEYOND = 16
+"""Working voxels around a mask that smoothing and fits of peaks may look at."""
+
 
 def score(
-    network: nn.Module, volume: Volume, settings: Settings, device: torch.device, progress: Progress | None = None
+    network: nn.Module,
+    working: WorkingVolume,
+    settings: Settings,
+    device: torch.device,
+    progress: Progress | None = None,
 ) -> Volume:
-    """Give the score volume (logits) of a working volume."""
+    """Give the score volume (logits) of a working volume; what its mask leaves out is not computed."""
     knobs = settings.inference
     if knobs.adapt:
-        network = adapted(network, volume, settings.patches.size, device, settings.precision)
+        network = adapted(
+            network, working.data, settings.patches.size, device, settings.precision, mask=working.typical
+        )
     return score_volume(
         network,
-        volume,
+        working.data,
         core=knobs.tile,
         halo=knobs.halo,
         device=device,
         precision=settings.precision,
         progress=progress,
+        mask=working.mask,
     )
 
 
@@ -62,17 +74,23 @@ def find_peaks(
         Picks only where it is True.
     """
     knobs = settings.picking
-    mask = _off_border(scores.shape, knobs.border_fraction * radius, mask)
+    given, mask = mask, _off_border(scores.shape, knobs.border_fraction * radius, mask)
     distance = knobs.min_distance_fraction * radius if min_distance is None else min_distance
     if knobs.peaks == "local":
-        return local_peaks(
-            scores,
+        # Only where the mask is: nothing is smoothed that no pick looks at.
+        smoothing = knobs.smoothing_fraction * radius
+        whole = tuple(slice(0, edge) for edge in scores.shape)
+        box = whole if given is None else box_of(given, margin=BEYOND + math.ceil(4 * smoothing))
+        found = local_peaks(
+            scores[box],
             min_distance=distance,
             threshold=threshold,
-            smoothing=knobs.smoothing_fraction * radius,
+            smoothing=smoothing,
             max_particles=max_particles,
-            mask=mask,
+            mask=None if mask is None else mask[box],
         )
+        start = np.array([part.start for part in box[::-1]], dtype=np.float64)
+        return Peaks(found.positions_voxels + start, found.scores)
     if mask is not None:
         scores = scores.copy()
         scores[~mask] = float("-inf")

@@ -3,7 +3,7 @@
 With the paper preset only the middle is done: one network on the clicks, with the count the user gives.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -23,17 +23,28 @@ from tomopicker.errors import UsageError
 from tomopicker.picking.calibrate import (
     Ranking,
     click_scores,
-    estimate_count,
     offset_for_count,
 )
+from tomopicker.picking.count import Count, count_particles
 from tomopicker.picking.peaks import Peaks
 from tomopicker.picks import Picks
 from tomopicker.pu.prior import Priors, class_priors
 from tomopicker.tomogram import Tomogram
-from tomopicker.workflow.clicked import Clicked, common_voxel_size, hold_out, load_clicked, warn_of_bright_clicks
+from tomopicker.types import VoxelMask
+from tomopicker.workflow.clicked import (
+    Clicked,
+    clicks_outside,
+    common_voxel_size,
+    hold_out,
+    load_clicked,
+    warn_of_bright_clicks,
+)
 from tomopicker.workflow.listen import Listener, Silent
 from tomopicker.workflow.provenance import provenance
 from tomopicker.workflow.score import find_peaks, score
+
+MISLAID = 0.05
+"""Share of the clicks that may lie outside the lamella that was found, before it is not believed."""
 
 CANDIDATES = 20
 """Peaks looked at for each click, at least, when particles are counted."""
@@ -44,6 +55,8 @@ def train(
     picks: Picks,
     settings: Settings,
     *,
+    rejected: Picks | None = None,
+    masks: Mapping[str, VoxelMask] | None = None,
     validation_tomograms: Sequence[Tomogram] = (),
     validation_picks: Picks | None = None,
     device: str | None = None,
@@ -61,6 +74,10 @@ def train(
         The clicks: centres of particles.
     settings : Settings
         From `tomopicker.config.resolve`.
+    rejected : Picks, optional
+        What looks like the particle and is not: known background.
+    masks : mapping of str to VoxelMask, optional
+        Where the specimen is, by the tomogram's name, (z, y, x) of the tomogram; the settings' way if left out.
     validation_tomograms, validation_picks : optional
         To follow the training, and for the paper preset's learning rate; never trained on.
     device : str, optional
@@ -84,7 +101,18 @@ def train(
     listener = listener or Silent()
     chosen = choose_device(device)
     voxel_size = common_voxel_size(tomograms, settings)
-    clicked = load_clicked(tomograms, picks, settings, voxel_size, listener)
+    clicked = load_clicked(tomograms, picks, settings, voxel_size, listener, rejected=rejected, masks=masks)
+    outside, clicks = clicks_outside(clicked)
+    if outside > MISLAID * clicks and not masks:
+        listener.warn(
+            f"{outside} of {clicks} clicks lie outside the lamella that was found, so it is not used; "
+            "--mask none says so beforehand, --mask FILE gives a better one"
+        )
+        unmasked = settings.preprocess.model_copy(update={"mask": "none"})
+        settings = settings.model_copy(update={"preprocess": unmasked})
+        clicked = load_clicked(tomograms, picks, settings, voxel_size, listener, rejected=rejected)
+    elif outside:
+        listener.warn(f"{outside} of {clicks} clicks lie outside the mask; they are learnt from, but not picked there")
     watched = load_clicked(validation_tomograms, validation_picks, settings, voxel_size, listener)
     radius = settings.particle_diameter / 2 / voxel_size
     warn_of_bright_clicks(clicked, radius, listener)
@@ -92,14 +120,25 @@ def train(
         clicked, watched = hold_out(clicked, settings, listener)
 
     run = _Run(settings, radius, chosen, checkpoint, resume, listener)
-    particles = _expected(settings, clicked, run)
+    particles, counted = _expected(settings, clicked, run)
     training = [run.labelled(item) for item in clicked]
     validation = [run.labelled(item) for item in watched]
     priors = run.priors(training, particles)
     listener.say(f"Class priors: {priors}.")
     network, history = run.fit("train", training, validation, priors, settings.training.steps)
     offset, threshold = run.calibration(network, clicked, particles)
-    facts = provenance(tomograms, picks, validation_tomograms, settings, priors, particles, history)
+    facts = provenance(
+        tomograms,
+        picks,
+        validation_tomograms,
+        settings,
+        priors,
+        particles,
+        history,
+        rejected=rejected,
+        inside={item.name: round(item.working.share, 4) for item in clicked},
+        counted=counted,
+    )
     return Model(network, settings, voxel_size, offset, threshold, facts)
 
 
@@ -117,7 +156,9 @@ class _Run:
     def labelled(self, item: Clicked) -> LabelledVolume:
         """Label the clicks of a tomogram."""
         data, fraction = item.working.data, self.settings.labels.target_fraction
-        return LabelledVolume(data, label_mask(data.shape, item.clicks, self.radius, fraction), item.clicks)
+        mask = item.working.mask
+        labels = label_mask(data.shape, item.clicks, self.radius, fraction, rejected=item.rejected, inside=mask)
+        return LabelledVolume(data, labels, item.clicks, item.rejected, mask)
 
     def priors(self, training: Sequence[LabelledVolume], particles: float | None) -> Priors | None:
         """Class priors of the labelled volumes; none if no count is known."""
@@ -159,9 +200,11 @@ class _Run:
 
     def peaks(self, network: nn.Module, item: Clicked, particles: float | None, tomograms: int) -> Peaks:
         """Give enough of the best peaks of a training tomogram to count particles among them."""
-        scores = score(network, item.working.data, self.settings, self.device)
+        scores = score(network, item.working, self.settings, self.device)
         enough = int(max(CANDIDATES * len(item.clicks), 3 * (particles or 0) / tomograms, 400))
-        return find_peaks(scores, self.settings, self.radius, float("-inf"), max_particles=enough)
+        return find_peaks(
+            scores, self.settings, self.radius, float("-inf"), max_particles=enough, mask=item.working.mask
+        )
 
     def calibration(
         self, network: nn.Module, clicked: Sequence[Clicked], particles: float | None
@@ -172,11 +215,11 @@ class _Run:
         peaks = [self.peaks(network, item, particles, len(clicked)) for item in clicked]
         return offset_for_count(np.concatenate([found.scores for found in peaks]).astype(np.float64), particles), None
 
-    def count(self, clicked: Sequence[Clicked]) -> float:
-        """Count particles: two networks, each trained on half of the clicks, rank the peaks and the other half."""
+    def count(self, clicked: Sequence[Clicked], networks: int = 2) -> Count:
+        """Count particles: networks, each trained on half of the clicks, rank the peaks and the other half."""
         steps, seed = self.settings.training.fold_steps, self.settings.seed
         rankings = []
-        for number, chosen in enumerate(_folds([len(item.clicks) for item in clicked], seed)):
+        for number, chosen in enumerate(_folds([len(item.clicks) for item in clicked], seed)[:networks]):
             training = [
                 self.labelled(replace(item, clicks=item.clicks[rows]))
                 for item, rows in zip(clicked, chosen, strict=True)
@@ -189,7 +232,7 @@ class _Run:
             ]
             ranked = np.concatenate([found.scores for found in peaks]).astype(np.float64)
             rankings.append(Ranking(ranked, np.concatenate(held_out)))
-        return estimate_count(rankings, least=sum(len(item.clicks) for item in clicked))
+        return count_particles(rankings, least=sum(len(item.clicks) for item in clicked))
 
 
 def _folds(counts: Sequence[int], seed: int) -> list[list[np.ndarray]]:
@@ -201,8 +244,8 @@ def _folds(counts: Sequence[int], seed: int) -> list[list[np.ndarray]]:
     return [[side[start:stop] for start, stop in pairwise(starts)] for side in (first, ~first if total > 1 else first)]
 
 
-def _expected(settings: Settings, clicked: Sequence[Clicked], run: _Run) -> float | None:
-    """Give the particles in all training tomograms together: as told, as counted, or unknown."""
+def _expected(settings: Settings, clicked: Sequence[Clicked], run: _Run) -> tuple[float | None, Count | None]:
+    """Give the particles in all training tomograms together, as told, as counted, or unknown; and what was counted."""
     if settings.expected_particles is not None:
         given, clicks = settings.expected_particles * len(clicked), sum(len(item.clicks) for item in clicked)
         if given < clicks:
@@ -210,14 +253,30 @@ def _expected(settings: Settings, clicked: Sequence[Clicked], run: _Run) -> floa
                 f"--expected-particles {settings.expected_particles:g} is less than the {clicks} clicks given; "
                 "raise it or leave it out to have it estimated"
             )
-        return given
+        return given, _checked(given, clicked, run)
     if settings.training.fold_steps:
-        particles = run.count(clicked)
-        run.listener.say(f"About {particles:.0f} particles are estimated in the training tomograms.")
-        return particles
+        counted = run.count(clicked)
+        run.listener.say(f"About {counted} in the training tomograms.")
+        return counted.estimate, counted
     if settings.objective.kind != "pn":
         raise UsageError(
             f"--objective {settings.objective.kind} without cross-fitting needs --expected-particles, "
             "about how many particles a training tomogram holds"
         )
-    return None
+    return None, None
+
+
+def _checked(given: float, clicked: Sequence[Clicked], run: _Run) -> Count | None:
+    """Count with one network, half as dear as an estimate that is used, and say where the count given is far off.
+
+    The network trained on all clicks could count for nothing, but it scores them far above other particles.
+    """
+    if not run.settings.training.fold_steps or sum(len(item.clicks) for item in clicked) < 2:
+        return None
+    counted = run.count(clicked, networks=1)
+    if counted.contradicts(given):
+        run.listener.warn(
+            f"--expected-particles says {given:g} in the training tomograms, the clicks say about {counted}; "
+            f"{given:g} is used, leave it out to use the estimate"
+        )
+    return counted

@@ -1,0 +1,118 @@
+"""``--mask`` of train and pick, and ``--negatives``: said, recorded, and refused where they make no sense."""
+
+import json
+
+import numpy as np
+import pytest
+
+from tests.cli.conftest import SHAPE, VOXEL_SIZE, write_csv
+from tomopicker import formats
+from tomopicker.api import load_model
+
+pytestmark = pytest.mark.xdist_group("cli")
+
+QUICK = ("--steps", "2", "--expected-particles", "8")
+
+
+@pytest.fixture(scope="module")
+def hasty(world):
+    """The world's settings without the cross-fit that would check the count."""
+    path = world.folder / "hasty.yaml"
+    path.write_text(world.config.read_text(encoding="utf-8").replace("fold_steps: 15", "fold_steps: 0"), "utf-8")
+    return path
+
+
+def train(cli, world, hasty, output, *more):
+    return cli(*world.train_arguments(output, *QUICK, "--config", hasty, *more))
+
+
+def half_mask(path):
+    mask = np.zeros(SHAPE, dtype=np.int8)
+    mask[:, :, :24] = 1
+    formats.write_mrc(path, mask, 1.0)
+    return path
+
+
+def test_negatives_are_read_said_and_recorded(world, cli, hasty, tmp_path):
+    """In RELION's STAR as well as in CSV; they lie far from the clicks."""
+    from tomopicker.picks import Picks
+
+    tomogram = formats.open_tomogram(world.tomogram("TS_1"))
+    clicks = formats.read_picks(world.clicks, [tomogram]).positions / VOXEL_SIZE
+    grid = np.stack(np.meshgrid([5.0, 24.0, 42.0], [5.0, 28.0, 50.0], [4.0, 16.0, 27.0]), -1).reshape(-1, 3)
+    far = grid[np.linalg.norm(grid[:, None] - clicks[None], axis=2).min(axis=1) > 8]
+    star = tmp_path / "rejected.star"
+    formats.write_picks(Picks.of("TS_1", far[:3] * VOXEL_SIZE), {"TS_1": tomogram.frame}, star, "relion5")
+    csv = write_csv(tmp_path / "rejected_TS_1.csv", far[3:5])
+    result = train(cli, world, hasty, tmp_path / "m", "--negatives", star, "--negatives", csv)
+    assert result.code == 0, result.err
+    assert "6 clicks, 5 rejected picks" in result.out
+    provenance = load_model(tmp_path / "m").provenance
+    assert provenance["training"][0]["rejected"] == 5
+    assert provenance["files"] == {"picks": [str(world.clicks)], "negatives": [str(star), str(csv)]}
+    plan = cli(*world.train_arguments(tmp_path / "n", "--negatives", csv, "--dry-run"))
+    assert "6 clicks, 2 rejected picks" in " ".join(plan.out.split())
+
+
+def test_a_click_that_is_rejected_too_is_named(world, cli, hasty, tmp_path):
+    result = train(cli, world, hasty, tmp_path / "m", "--negatives", world.clicks)
+    assert result.code == 2
+    assert len(result.errors) == 1
+    for words in ("--negatives", "0 Å from the click", "TS_1.mrc"):
+        assert words in result.errors[0]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("content", [None, "a,b,c\n1,2\n"])
+def test_negatives_that_cannot_be_read(world, cli, hasty, tmp_path, content):
+    path = tmp_path / "bad.csv"
+    if content is not None:
+        path.write_text(content, encoding="utf-8")
+    result = train(cli, world, hasty, tmp_path / "m", "--negatives", path)
+    assert result.code in {1, 2}
+    assert len(result.errors) == 1
+    assert "bad.csv" in result.errors[0]
+
+
+def test_which_flag_a_bare_file_belongs_to_is_asked(world, cli, hasty, tmp_path):
+    csv = write_csv(tmp_path / "rejected_TS_1.csv", np.array([[5.0, 5.0, 5.0]]))
+    result = train(cli, world, hasty, tmp_path / "m", "--negatives", csv, csv)
+    assert result.code == 2
+    assert "repeat the flag" in result.errors[0]
+
+
+def test_training_in_a_mask(world, cli, hasty, tmp_path):
+    mask = half_mask(tmp_path / "mask.mrc")
+    result = train(cli, world, hasty, tmp_path / "m", "--mask", mask)
+    assert result.code == 0, result.err
+    assert "mask: 50 % of the volume" in result.out
+    assert load_model(tmp_path / "m").provenance["training"][0]["inside_mask"] == 0.5
+
+
+@pytest.mark.parametrize("way", ["auto", "none"])
+def test_training_keeps_the_way_for_picking(world, cli, hasty, tmp_path, way):
+    assert train(cli, world, hasty, tmp_path / "m", "--mask", way).code == 0
+    assert load_model(tmp_path / "m").settings.preprocess.mask == way
+
+
+def test_a_mask_that_is_not_there_names_the_other_ways(world, cli, hasty, tmp_path):
+    for result in (
+        train(cli, world, hasty, tmp_path / "m", "--mask", "atuo"),
+        cli("pick", world.tomogram("TS_1"), "-m", world.model, "-o", tmp_path / "out", "--mask", "atuo"),
+    ):
+        assert result.code in {1, 2}
+        assert len(result.errors) == 1
+        assert "--mask" in result.errors[0] and "auto" in result.errors[0]
+
+
+def test_picking_says_how_much_it_looked_at_and_records_the_way(world, cli, tmp_path):
+    arguments = ["pick", world.tomogram("TS_1"), "-m", world.model, "-o", tmp_path / "out"]
+    masked = cli(*arguments, "--mask", half_mask(tmp_path / "mask.mrc"))
+    assert "in 50 % of the volume" in masked.out
+    found = cli(*arguments, "--mask", "none", "--overwrite")
+    assert (found.code, "of the volume" in found.out) == (0, False)
+    record = json.loads((tmp_path / "out" / "picks.json").read_text(encoding="utf-8"))
+    assert record["settings"]["mask"] == "none"
+    other = cli(*arguments, "--mask", "auto")
+    assert other.code == 2
+    assert "mask none, not auto" in other.errors[0]
