@@ -197,8 +197,8 @@ PRESETS: dict[str, dict[str, Any]] = {
             "prior_denominator": "unlabelled", "running_mean": 0.9,
         },
         "training": {
-            "steps": 360, "epochs": None, "learning_rate": 3e-3, "schedule": "one-cycle", "weight_decay": 1e-4,
-            "ema": 0.98, "hold_out": 0.0, "fold_steps": 120,
+            "steps": 200, "epochs": None, "learning_rate": 3e-3, "schedule": "one-cycle", "weight_decay": 1e-4,
+            "ema": 0.98, "hold_out": 0.0, "fold_steps": 60,
         },
         "inference": {"tile": 96, "halo": 16, "adapt": True},
         "picking": {"peaks": "local", "min_distance_fraction": 1.4, "border_fraction": 0.4, "smoothing_fraction": 0.2},

@@ -121,10 +121,10 @@ def _pick_and_add(
 
 def _say_picked(file: Path, tomogram: "Tomogram", picked: "Picked", seconds: float, reporter: "Reporter") -> None:
     expected = picked.expected
+    particles = picked.count or f"{expected.particles:.0f} particles"
     reporter.say(
-        f"{tomogram.name}: {len(picked.picks)} picks (threshold {picked.threshold:.3f}; about {expected.particles:.0f} "
-        f"particles, expected precision {expected.precision:.2f}, recall {expected.recall:.2f}), "
-        f"{_left(picked)}{seconds:.1f} s."
+        f"{tomogram.name}: {len(picked.picks)} picks (threshold {picked.threshold:.3f}; about {particles}, "
+        f"expected precision {expected.precision:.2f}, recall {expected.recall:.2f}), {_left(picked)}{seconds:.1f} s."
     )
     if not len(picked.picks):
         reporter.warn(f"{file}: nothing is above {picked.threshold:.3g}, so there are no picks; lower --threshold")

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from tomopicker.config import Settings
 from tomopicker.errors import TomoPickerError
 from tomopicker.files import atomic_path
 from tomopicker.models.resunet import ResUNet
+from tomopicker.pu.positives import Positives
 
 MODEL, CHECKPOINT, PRETRAINED = "tomopicker-model", "tomopicker-checkpoint", "tomopicker-pretrained"
 KINDS = {
@@ -45,6 +46,8 @@ class Model:
         the best expected F1.
     provenance : mapping
         Versions, inputs, priors and the course of the training.
+    positives : Positives or None
+        Where particles score; each tomogram's own mixture then makes probabilities of its scores, in place of `offset`.
     """
 
     network: nn.Module
@@ -53,6 +56,7 @@ class Model:
     offset: float
     threshold: float | None
     provenance: Mapping[str, Any]
+    positives: Positives | None = None
 
     @property
     def radius(self) -> float:
@@ -113,6 +117,7 @@ def save_model(path: Path, model: Model) -> None:
         "voxel_size": model.voxel_size,
         "offset": model.offset,
         "threshold": model.threshold,
+        "positives": None if model.positives is None else asdict(model.positives),
         "provenance": dict(model.provenance),
     }
     save_tensors(path, MODEL, model.network.state_dict(), facts)
@@ -133,8 +138,15 @@ def load_model(path: Path) -> Model:
         network.load_state_dict(tensors)
         network.eval()
         threshold = None if facts["threshold"] is None else float(facts["threshold"])
+        positives = None if facts["positives"] is None else Positives(**facts["positives"])
         return Model(
-            network, settings, float(facts["voxel_size"]), float(facts["offset"]), threshold, facts["provenance"]
+            network,
+            settings,
+            float(facts["voxel_size"]),
+            float(facts["offset"]),
+            threshold,
+            facts["provenance"],
+            positives,
         )
     except (ValueError, KeyError, TypeError, RuntimeError) as error:
         raise TomoPickerError(f"{path}: the model is damaged or of another version; train it again") from error

@@ -155,6 +155,7 @@ class PickFolder:
             "status": DONE,
             "finished": _now(),
             "candidates": len(picked.candidates),
+            "count": picked.count and asdict(picked.count),
         }
         written = write_chosen(self.path, name, frame, picked.chosen, self.settings.star_format)
         self._enter({name: entry | written})

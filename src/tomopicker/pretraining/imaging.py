@@ -37,7 +37,7 @@ class Microscope:
 
     def image(self, scene: Volume) -> Volume:
         """Give a scene, dense positive, as it is seen: dense dark, without noise."""
-        return fft.irfftn(fft.rfftn(scene) * self.contrast * self.wedge, s=scene.shape)  # type: ignore[no-any-return]
+        return fft.irfftn(fft.rfftn(scene) * self.contrast * self.wedge, s=scene.shape)
 
     def noise(self, shape: tuple[int, ...], falloff: float, rng: np.random.Generator) -> Volume:
         """Give noise as it passes through the same reconstruction, of unit deviation.
@@ -92,7 +92,8 @@ def _random_wedge(edge: int, rng: np.random.Generator) -> Spectrum:
     full, half = np.fft.fftfreq(edge), np.fft.rfftfreq(edge)
     across = half[None, None, :] * np.cos(axis) + full[None, :, None] * np.sin(axis)
     tilt = np.arctan2(full[:, None, None] * np.sign(across + 1e-12), np.abs(across) + 1e-12)
-    return ((tilt > -low) & (tilt < high)).astype(np.float32)
+    wedge: Spectrum = ((tilt > -low) & (tilt < high)).astype(np.float32)
+    return wedge
 
 
 def _frequency(shape: tuple[int, ...]) -> Float32[np.ndarray, "z y half_x"]:

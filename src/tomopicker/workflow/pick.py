@@ -1,16 +1,20 @@
 """From a model and a tomogram to picks: preprocess, score tile by tile, list the candidates, cut the list."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
 import torch
-from scipy.special import expit, logit
+from scipy.special import logit
 
 from tomopicker.data.preprocess import WorkingVolume, preprocess
 from tomopicker.engine.checkpoint import Model
 from tomopicker.picking.calibrate import FLOOR, Expectation, probabilities
+from tomopicker.picking.count import Count
 from tomopicker.picking.cut import Chosen, Cut
+from tomopicker.picking.mixture import fit_mixture, lowest
 from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import Volume, VoxelMask
@@ -34,17 +38,20 @@ class Picked:
         The picks and less probable ones, down to the floor, to cut elsewhere without scoring again.
     logits : Volume
         What the network gave at every voxel of the working grid, (z, y, x).
-    offset : float
-        The model's, that makes probabilities of them.
+    probability : callable
+        Makes probabilities of logits: by this tomogram's mixture, or by the model's offset.
     working : WorkingVolume
         What was scored, and where its voxels lie.
+    count : Count or None
+        Particles in the tomogram, with an interval; none where no mixture was fitted.
     """
 
     chosen: Chosen
     candidates: Picks
     logits: Volume
-    offset: float
+    probability: Callable[[np.ndarray], np.ndarray]
     working: WorkingVolume
+    count: Count | None
 
     @property
     def picks(self) -> Picks:
@@ -64,8 +71,7 @@ class Picked:
     @property
     def scores(self) -> Volume:
         """Probability at every voxel of the working grid, (z, y, x); computed when asked for."""
-        probability: Volume = expit(self.logits + np.float32(self.offset))
-        return probability
+        return self.probability(self.logits).astype(np.float32)
 
 
 def pick(
@@ -124,16 +130,20 @@ def pick(
         logits,
         settings,
         model.radius,
-        float(logit(FLOOR)) - model.offset,
+        float(logit(FLOOR)) - model.offset if model.positives is None else lowest(model.positives),
         max_particles=MOST,
         min_distance=None if min_distance is None else min_distance / model.voxel_size,
         mask=working.mask,
     )
+    mixture, count = (
+        (None, None) if model.positives is None else fit_mixture(peaks.scores.astype(np.float64), model.positives)
+    )
+    probability = mixture.probability if mixture else partial(probabilities, offset=model.offset)
+    chances = probability(peaks.scores.astype(np.float64))
+    likely = chances >= FLOOR
     positions = working.to_angstrom(peaks.positions_voxels) + np.asarray(tomogram.origin)
     # A working voxel at the rim may reach half a voxel beyond the tomogram; a pick may not.
     last = (np.array(tomogram.frame.shape[::-1]) - 1) * tomogram.frame.voxel_size
-    candidates = Picks.of(
-        tomogram.name, np.clip(positions, 0, last), probabilities(peaks.scores.astype(np.float64), model.offset)
-    )
+    candidates = Picks.of(tomogram.name, np.clip(positions, 0, last)[likely], chances[likely])
     chosen = (cut or Cut()).choose(candidates, model.threshold)
-    return Picked(chosen, candidates, logits, model.offset, working)
+    return Picked(chosen, candidates, logits, probability, working, count)

@@ -26,8 +26,10 @@ from tomopicker.picking.calibrate import (
     offset_for_count,
 )
 from tomopicker.picking.count import Count, count_particles
+from tomopicker.picking.mixture import fit_mixture, positives_of
 from tomopicker.picking.peaks import Peaks
 from tomopicker.picks import Picks
+from tomopicker.pu.positives import Positives
 from tomopicker.pu.prior import Priors, class_priors
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import VoxelMask
@@ -47,7 +49,9 @@ MISLAID = 0.05
 """Share of the clicks that may lie outside the lamella that was found, before it is not believed."""
 
 CANDIDATES = 20
-"""Peaks looked at for each click, at least, when particles are counted."""
+"""Peaks looked at for each click, at least, when particles are counted by a cross-fit."""
+MOST = 20_000
+"""Peaks looked at when their distribution is wanted."""
 
 
 def train(
@@ -126,20 +130,24 @@ def train(
     priors = run.priors(training, particles)
     listener.say(f"Class priors: {priors}.")
     network, history = run.fit("train", training, validation, priors, settings.training.steps)
-    offset, threshold = run.calibration(network, clicked, particles)
+    offset, threshold, positives = 0.0, None, None
+    if settings.inference.adapt:
+        positives, counted = run.by_clicks(network, clicked)
+    else:
+        offset, threshold = run.by_count(network, clicked, particles)
     facts = provenance(
         tomograms,
         picks,
         validation_tomograms,
         settings,
         priors,
-        particles,
+        counted.estimate if particles is None and counted else particles,
         history,
         rejected=rejected,
         inside={item.name: round(item.working.share, 4) for item in clicked},
         counted=counted,
     )
-    return Model(network, settings, voxel_size, offset, threshold, facts)
+    return Model(network, settings, voxel_size, offset, threshold, facts, positives)
 
 
 @dataclass(frozen=True)
@@ -198,15 +206,17 @@ class _Run:
             report=lambda line: self.listener.trained(job, line),
         )
 
-    def peaks(self, network: nn.Module, item: Clicked, particles: float | None, tomograms: int) -> Peaks:
+    def peaks(
+        self, network: nn.Module, item: Clicked, particles: float | None, tomograms: int, enough: int | None = None
+    ) -> Peaks:
         """Give enough of the best peaks of a training tomogram to count particles among them."""
         scores = score(network, item.working, self.settings, self.device)
-        enough = int(max(CANDIDATES * len(item.clicks), 3 * (particles or 0) / tomograms, 400))
+        enough = enough or int(max(CANDIDATES * len(item.clicks), 3 * (particles or 0) / tomograms, 400))
         return find_peaks(
             scores, self.settings, self.radius, float("-inf"), max_particles=enough, mask=item.working.mask
         )
 
-    def calibration(
+    def by_count(
         self, network: nn.Module, clicked: Sequence[Clicked], particles: float | None
     ) -> tuple[float, float | None]:
         """Give the offset that makes scores probabilities; without a count, the network's own output and even odds."""
@@ -214,6 +224,22 @@ class _Run:
             return 0.0, 0.5
         peaks = [self.peaks(network, item, particles, len(clicked)) for item in clicked]
         return offset_for_count(np.concatenate([found.scores for found in peaks]).astype(np.float64), particles), None
+
+    def by_clicks(self, network: nn.Module, clicked: Sequence[Clicked]) -> tuple[Positives, Count]:
+        """Learn from the clicks where particles score, and count the particles of the training tomograms by that."""
+        peaks = [self.peaks(network, item, None, 1, enough=MOST) for item in clicked]
+        scored = [click_scores(found, item.clicks, self.radius) for found, item in zip(peaks, clicked, strict=True)]
+        positives = positives_of(np.concatenate(scored))
+        fits = [fit_mixture(found.scores.astype(np.float64), positives) for found in peaks]
+        counted = Count(*(sum(getattr(count, end) for _, count in fits) for end in ("estimate", "low", "high")))
+        self.listener.say(f"About {counted} in the training tomograms.")
+        given = self.settings.expected_particles
+        if given is None:
+            return positives, counted
+        _warn_if_contradicted(given * len(clicked), counted, self.listener)
+        told = [fit_mixture(found.scores.astype(np.float64), positives, given)[0].particles for found in peaks]
+        mean, sd = (float(np.mean([getattr(each, part) for each in told])) for part in ("mean", "sd"))
+        return Positives(mean, sd), counted
 
     def count(self, clicked: Sequence[Clicked], networks: int = 2) -> Count:
         """Count particles: networks, each trained on half of the clicks, rank the peaks and the other half."""
@@ -254,6 +280,8 @@ def _expected(settings: Settings, clicked: Sequence[Clicked], run: _Run) -> tupl
                 "raise it or leave it out to have it estimated"
             )
         return given, _checked(given, clicked, run)
+    if settings.objective.kind == "pn" and settings.inference.adapt:
+        return None, None  # The balanced risk needs no count; it is read off the scores afterwards.
     if settings.training.fold_steps:
         counted = run.count(clicked)
         run.listener.say(f"About {counted} in the training tomograms.")
@@ -271,12 +299,17 @@ def _checked(given: float, clicked: Sequence[Clicked], run: _Run) -> Count | Non
 
     The network trained on all clicks could count for nothing, but it scores them far above other particles.
     """
-    if not run.settings.training.fold_steps or sum(len(item.clicks) for item in clicked) < 2:
+    counts_later = run.settings.inference.adapt
+    if counts_later or not run.settings.training.fold_steps or sum(len(item.clicks) for item in clicked) < 2:
         return None
     counted = run.count(clicked, networks=1)
+    _warn_if_contradicted(given, counted, run.listener)
+    return counted
+
+
+def _warn_if_contradicted(given: float, counted: Count, listener: Listener) -> None:
     if counted.contradicts(given):
-        run.listener.warn(
+        listener.warn(
             f"--expected-particles says {given:g} in the training tomograms, the clicks say about {counted}; "
             f"{given:g} is used, leave it out to use the estimate"
         )
-    return counted

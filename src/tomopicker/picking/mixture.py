@@ -1,0 +1,216 @@
+"""Each tomogram's own probabilities: its peaks' scores as a mixture of particles and of everything else.
+
+Particles score alike in tomograms that are normalised alike, near a normal distribution whose place the clicks tell;
+the rest of the peaks make a broad hill that ends below them. Where one hill ends and the other begins differs from
+tomogram to tomogram, and each shows it by itself: the mixture is fitted to it, and gives each peak the probability of
+being a particle, and the tomogram its number of particles.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import lgamma
+
+import numpy as np
+from jaxtyping import Float64
+from scipy.optimize import minimize
+from scipy.special import expit, gammaincc, log_ndtr, logit
+
+from tomopicker.picking.count import Count
+from tomopicker.pu.positives import Positives
+from tomopicker.types import Scores
+
+SHAPE = 3.0
+"""Of the other peaks' distribution, exp(-|x|³): its tail ends sooner than a normal one's, as measured."""
+WINDOW_SD = 6.0
+"""Peaks lower than so many deviations below particles say nothing about where the two part."""
+USUAL_SD, USUAL_WEIGHT = 1.5, 5.0
+"""The deviation of particles' scores, and how many clicks outweigh this knowledge."""
+MEAN_FREEDOM, LOG_SD_FREEDOM = 0.6, 0.15
+"""How far a tomogram's particles may score from the clicks: standard deviations of the mean, and of log sd."""
+REST_LOG_SD, REST_FREEDOM = float(np.log(4.0)), 0.8
+FEWEST = 20
+"""Peaks that a mixture can be fitted to."""
+PROFILE = 1.35
+"""Half of the 90 % quantile of χ² with one degree of freedom: how far the log-likelihood may fall in an interval."""
+SYSTEMATIC = 0.1
+"""Relative error of the count that the mixture's form brings, whatever the number of peaks."""
+
+Parameters = Float64[np.ndarray, " parameters"]
+
+
+def lowest(positives: Positives) -> float:
+    """Give the least score that takes part in a fit."""
+    return positives.mean - WINDOW_SD * positives.sd
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """A tomogram's peaks: a share of particles among others.
+
+    Parameters
+    ----------
+    share : float
+        Of particles among the peaks above `low`.
+    particles : Positives
+        Where this tomogram's particles score.
+    rest_mean, rest_scale : float
+        Of the other peaks' distribution.
+    low : float
+        Score above which both are fitted; below, nothing is a particle.
+    """
+
+    share: float
+    particles: Positives
+    rest_mean: float
+    rest_scale: float
+    low: float
+
+    def probability(self, scores: Scores) -> Scores:
+        """Give the probability of being a particle; it never falls with the score."""
+        grid = np.linspace(self.low, self.particles.mean + 8 * self.particles.sd, 2048)
+        log_particle = np.log(self.share) + _log_particle(grid, self.particles, self.low)
+        log_rest = np.log1p(-self.share) + _log_rest(grid, self.rest_mean, self.rest_scale, self.low)
+        rising = np.maximum.accumulate(expit(log_particle - log_rest))
+        probability: Scores = np.interp(scores, grid, rising, left=0.0)
+        return probability
+
+
+def positives_of(click_scores: Scores) -> Positives:
+    """Learn where particles score from the scores of clicks; those without a peak (-inf) do not count.
+
+    The deviation of few clicks is drawn towards the usual one.
+    """
+    found = np.asarray(click_scores)[np.isfinite(click_scores)]
+    if not len(found):
+        return Positives(4.0, USUAL_SD)
+    spread = float(np.sum((found - found.mean()) ** 2))
+    return Positives(
+        float(found.mean()), float(np.sqrt((spread + USUAL_WEIGHT * USUAL_SD**2) / (len(found) + USUAL_WEIGHT)))
+    )
+
+
+def fit_mixture(peak_scores: Scores, positives: Positives, count: float | None = None) -> tuple[Mixture, Count]:
+    """Fit the mixture to the peaks of a tomogram by maximum a posteriori.
+
+    Parameters
+    ----------
+    peak_scores : array, shape (n,)
+        Logits of all its peaks, or of the best of them.
+    positives : Positives
+        Where the clicks scored.
+    count : float, optional
+        Particles there are, if they are known: the share is not fitted then.
+
+    Returns
+    -------
+    Mixture
+    Count
+        Number of particles, with an interval that holds it in nine cases of ten.
+    """
+    scores = np.asarray(peak_scores, dtype=np.float64)
+    scores = scores[scores > lowest(positives)]
+    if len(scores) < FEWEST:
+        mixture = Mixture(0.5, positives, lowest(positives), 3 * positives.sd, lowest(positives))
+        number = float(mixture.probability(scores).sum())
+        return mixture, Count(number, 0.0, float(len(scores)))
+    fixed = None if count is None else float(np.clip(count / len(scores), 1e-4, 0.999))
+    best, parameters = _fit(scores, positives, fixed)
+    mixture = _mixture(parameters, positives)
+    number = float(mixture.probability(scores).sum())
+    if fixed is not None:
+        return mixture, Count(number, number, number)
+    low, high = (_profile(scores, positives, best, parameters, side) for side in (-1, 1))
+    return mixture, _widened(number, low / mixture.share, high / mixture.share)
+
+
+def _widened(number: float, low: float, high: float) -> Count:
+    """Join the statistical interval, as ratios to the estimate, with the form's own error."""
+    below, above = (np.hypot(np.log(ratio), 1.64 * SYSTEMATIC) for ratio in (low, high))
+    return Count(number, float(number * np.exp(-below)), float(number * np.exp(above)))
+
+
+def _fit(
+    scores: Scores, positives: Positives, share: float | None, start: Parameters | None = None
+) -> tuple[float, Parameters]:
+    """Minimise the negative log posterior over (logit share, mean, log sd, rest's mean, rest's log scale)."""
+
+    def cost(parameters: Parameters) -> float:
+        free = parameters if share is None else np.array([logit(share), *parameters[1:]])
+        return _cost(free, scores, positives)
+
+    starts = [start] if start is not None else _starts(scores, positives)
+    fits = [minimize(cost, each, method="L-BFGS-B", bounds=_bounds(positives)) for each in starts]
+    best = min(fits, key=lambda each: float(each.fun))
+    found = best.x if share is None else np.array([logit(share), *best.x[1:]])
+    return float(best.fun), found
+
+
+def _starts(scores: Scores, positives: Positives) -> list[Parameters]:
+    usual = [positives.mean, np.log(positives.sd)]
+    middles = [lowest(positives), lowest(positives) - 2 * positives.sd, float(np.median(scores))]
+    return [np.array([logit(share), *usual, middle, REST_LOG_SD]) for share in (0.1, 0.3) for middle in middles]
+
+
+def _bounds(positives: Positives) -> list[tuple[float, float]]:
+    return [
+        (-12.0, 7.0),
+        (positives.mean - 4 * MEAN_FREEDOM, positives.mean + 4 * MEAN_FREEDOM),
+        (np.log(positives.sd) - 4 * LOG_SD_FREEDOM, np.log(positives.sd) + 4 * LOG_SD_FREEDOM),
+        (lowest(positives) - 20 * positives.sd, positives.mean),
+        (-1.0, 4.0),
+    ]
+
+
+def _cost(parameters: Parameters, scores: Scores, positives: Positives) -> float:
+    mixture = _mixture(parameters, positives)
+    particle = np.log(mixture.share) + _log_particle(scores, mixture.particles, mixture.low)
+    rest = np.log1p(-mixture.share) + _log_rest(scores, mixture.rest_mean, mixture.rest_scale, mixture.low)
+    mean = (mixture.particles.mean - positives.mean) / MEAN_FREEDOM
+    spread = np.log(mixture.particles.sd / positives.sd) / LOG_SD_FREEDOM
+    scale = (np.log(mixture.rest_scale) - REST_LOG_SD) / REST_FREEDOM
+    return float((mean**2 + spread**2 + scale**2) / 2 - np.logaddexp(particle, rest).sum())
+
+
+def _mixture(parameters: Parameters, positives: Positives) -> Mixture:
+    share, mean, log_sd, middle, log_scale = (float(value) for value in parameters)
+    return Mixture(
+        float(expit(share)), Positives(mean, float(np.exp(log_sd))), middle, float(np.exp(log_scale)), lowest(positives)
+    )
+
+
+def _log_particle(scores: Scores, particles: Positives, low: float) -> Scores:
+    """Log density of a normal distribution above `low`."""
+    away = (scores - particles.mean) / particles.sd
+    inside = float(log_ndtr((particles.mean - low) / particles.sd))
+    return np.asarray(-(away**2) / 2 - np.log(particles.sd * np.sqrt(2 * np.pi)) - inside)
+
+
+def _log_rest(scores: Scores, middle: float, scale: float, low: float) -> Scores:
+    """Log density of a generalised normal distribution, ∝ exp(-|x|³), above `low`."""
+    start = (low - middle) / scale
+    tail = gammaincc(1 / SHAPE, np.abs(start) ** SHAPE) / 2
+    above = max(float(tail if start > 0 else 1 - tail), 1e-280)
+    constant = np.log(SHAPE / (2 * scale)) - lgamma(1 / SHAPE) - np.log(above)
+    return np.asarray(constant - np.abs((scores - middle) / scale) ** SHAPE)
+
+
+def _profile(scores: Scores, positives: Positives, best: float, parameters: Parameters, side: int) -> float:
+    """Find the share, on one side of the best, at which the profile likelihood has fallen by `PROFILE`."""
+
+    def fallen(log_odds: float) -> float:
+        start = np.array([log_odds, *parameters[1:]])
+        return _fit(scores, positives, float(expit(log_odds)), start)[0] - best - PROFILE
+
+    return float(expit(_crossing(fallen, float(parameters[0]), side)))
+
+
+def _crossing(fallen: Callable[[float], float], start: float, side: int) -> float:
+    """Walk out from the best in growing steps, then halve, until the crossing is known to a hundredth."""
+    inner, step = start, 0.1
+    while fallen(inner + side * step) < 0 and abs(inner + side * step - start) < 6:
+        inner, step = inner + side * step, step * 1.6
+    outer = inner + side * step
+    while abs(outer - inner) > 0.01:
+        middle = (inner + outer) / 2
+        inner, outer = (middle, outer) if fallen(middle) < 0 else (inner, middle)
+    return (inner + outer) / 2
