@@ -1,0 +1,104 @@
+"""A tomogram's peaks as particles among the rest: known mixtures, hand-worked densities, and what may not happen."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.integrate import quad
+from scipy.stats import gennorm, norm
+
+from tomopicker.picking.mixture import (
+    Mixture,
+    _log_particle,
+    _log_rest,
+    fit_mixture,
+    lowest,
+    positives_of,
+)
+from tomopicker.pu.positives import Positives
+
+CLICKED = Positives(8.0, 1.5)
+
+
+def peaks(particles, others, seed, mean=8.0, sd=1.5):
+    """Scores of so many particles among so many others, whose hill ends about 6."""
+    rng = np.random.default_rng(seed)
+    return np.concatenate([rng.normal(mean, sd, particles), gennorm.rvs(3, -1, 5, others, random_state=rng)])
+
+
+@pytest.mark.parametrize("particles", [30, 80, 200])
+def test_a_known_number_is_found_and_its_interval_holds_it(particles):
+    held, ratios = 0, []
+    for seed in range(10):
+        _, count = fit_mixture(peaks(particles, 600, seed), CLICKED)
+        held += count.low <= particles <= count.high
+        ratios.append(count.estimate / particles)
+    assert held >= 8
+    assert np.median(ratios) == pytest.approx(1, abs=0.15)
+
+
+def test_a_tomogram_without_particles_has_next_to_none():
+    _, count = fit_mixture(peaks(0, 600, 1), CLICKED)
+    assert count.estimate < 12
+
+
+def test_probabilities_say_how_many_are_right():
+    rng = np.random.default_rng(4)
+    truth = np.repeat([True, False], [300, 2000])
+    scores = np.concatenate([rng.normal(8, 1.5, 300), gennorm.rvs(3, -1, 5, 2000, random_state=rng)])
+    mixture, _ = fit_mixture(scores, CLICKED)
+    chance = mixture.probability(scores)
+    for low, high in [(0.05, 0.5), (0.5, 0.95), (0.95, 1.01)]:
+        here = (chance >= low) & (chance < high)
+        assert chance[here].mean() == pytest.approx(truth[here].mean(), abs=0.12)
+
+
+def test_a_tomogram_that_scores_lower_is_followed():
+    scores = peaks(100, 600, 2, mean=7.2)
+    mixture, count = fit_mixture(scores, CLICKED)
+    assert mixture.particles.mean < 7.8
+    assert count.estimate == pytest.approx(100, rel=0.2)
+
+
+def test_a_count_that_is_known_is_held():
+    scores = peaks(100, 600, 3)
+    mixture, count = fit_mixture(scores, CLICKED, count=60)
+    inside = scores > lowest(CLICKED)
+    assert mixture.share * inside.sum() == pytest.approx(60)
+    assert count.low == count.estimate == count.high
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.floats(-30, 30, width=32), max_size=60), st.floats(-2, 12), st.floats(0.3, 4))
+def test_any_scores_give_probabilities_that_never_fall_with_the_score(scores, mean, sd):
+    mixture, count = fit_mixture(np.array(scores, dtype=float), Positives(mean, sd))
+    ladder = mixture.probability(np.linspace(-40, 40, 300))
+    assert (np.diff(ladder) >= 0).all()
+    assert ((ladder >= 0) & (ladder <= 1)).all()
+    assert 0 <= count.low <= count.estimate + 1e-9
+    assert count.estimate <= count.high + 1e-9
+
+
+def test_densities_integrate_to_one_above_the_window():
+    low = -1.0
+    for middle, scale in [(-3.0, 2.0), (1.0, 4.0)]:
+        total, _ = quad(lambda s, m=middle, w=scale: np.exp(_log_rest(np.array([s]), m, w, low)[0]), low, 40)
+        assert total == pytest.approx(1, abs=1e-4)
+    total, _ = quad(lambda s: np.exp(_log_particle(np.array([s]), CLICKED, low)[0]), low, 40)
+    assert total == pytest.approx(1, abs=1e-6)
+
+
+def test_the_probability_by_hand():
+    mixture = Mixture(0.2, Positives(8.0, 1.5), -1.0, 5.0, lowest(CLICKED))
+    score = np.array([6.5])
+    particle = 0.2 * norm.pdf(6.5, 8, 1.5) / norm.sf(mixture.low, 8, 1.5)
+    rest = 0.8 * gennorm.pdf(6.5, 3, -1, 5) / gennorm.sf(mixture.low, 3, -1, 5)
+    assert mixture.probability(score)[0] == pytest.approx(particle / (particle + rest), abs=2e-3)
+
+
+def test_clicks_tell_where_particles_score():
+    clicks = np.array([7.0, 8.0, 9.0, float("-inf")])
+    found = positives_of(clicks)
+    assert found.mean == pytest.approx(8.0)
+    assert found.sd == pytest.approx(np.sqrt((2 + 5 * 1.5**2) / 8))
+    assert positives_of(np.array([float("-inf")])).sd == 1.5
