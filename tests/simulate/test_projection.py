@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 
-from tomopicker.simulate.imaging import ImagingSettings, tilt_angles
-from tomopicker.simulate.projection import back_project, project, ramp_filter
+from tomopicker.simulate import ImagingSettings
+from tomopicker.simulate.dose import tilt_angles
+from tomopicker.simulate.projection import project
+from tomopicker.simulate.reconstruction import weighted_back_projection
 
 TILTS = tilt_angles(ImagingSettings(13.48))
 
@@ -29,8 +31,7 @@ def test_a_point_lands_where_geometry_says():
 @pytest.mark.parametrize("at", [(16, 12, 20), (5, 3, 30), (25, 20, 9)])
 def test_projection_and_back_projection_keep_a_point_in_its_place(at):
     shape = (32, 24, 40)
-    images = ramp_filter(project(_point(shape, at), TILTS), 0.2)
-    volume = back_project(images, TILTS, shape)
+    volume = weighted_back_projection(project(_point(shape, at), TILTS), TILTS, shape, 0.2)
     assert np.unravel_index(volume.argmax(), shape) == at
     z, y, x = at
     peak = np.clip(volume[z - 2 : z + 3, y - 1 : y + 2, x - 2 : x + 3], 0.0, None)
@@ -45,9 +46,9 @@ def test_dense_tilts_over_a_half_turn_give_the_density_back():
     )
     # Beyond 80 degrees a mirrored slab has no end, so the half turn is made of two quarter turns.
     tilts = np.arange(-44.0, 46.0, 2.0)
-    first = back_project(ramp_filter(project(density, tilts), 0.9), tilts, (40, 4, 40))
+    first = weighted_back_projection(project(density, tilts), tilts, (40, 4, 40), 0.9)
     turned = np.ascontiguousarray(density.transpose(2, 1, 0))
-    second = back_project(ramp_filter(project(turned, tilts), 0.9), tilts, (40, 4, 40)).transpose(2, 1, 0)
+    second = weighted_back_projection(project(turned, tilts), tilts, (40, 4, 40), 0.9).transpose(2, 1, 0)
     volume = first + second
     slope, _ = np.polyfit(density.ravel(), volume.ravel(), 1)
     assert slope == pytest.approx(1.0, abs=0.1)
