@@ -21,6 +21,9 @@ _RADIAN_PER_ANGSTROM = 1.4e-3
 
 _HOT_LINE_GAIN = 0.2
 
+_BINNING_END = 1.25
+"""Frequency, in units of Nyquist, at which the blur of camera and binning leaves nothing."""
+
 
 @dataclass(frozen=True, eq=False)
 class TiltSeries:
@@ -91,7 +94,8 @@ def take_tilt_series(density: Volume, settings: ImagingSettings, seed: int, prog
     for number, (tilt, dose) in enumerate(zip(tilts, dose_before(settings), strict=True)):
         progress("tilt images", number, len(tilts))
         contrast = image_contrast(images[number], settings, float(tilt), float(dose), rng)
-        images[number] = _count_electrons(contrast, settings, float(tilt), len(tilts), gain, rng)
+        counted = _count_electrons(contrast, settings, float(tilt), len(tilts), gain, rng)
+        images[number] = counted if settings.binning_fall_off == 1.0 else _blurred(counted, settings.binning_fall_off)
     return TiltSeries(images, tilts)
 
 
@@ -106,7 +110,9 @@ def reconstruct(series: TiltSeries, settings: ImagingSettings, shape: Shape, pro
             images[number] = _weighted(image, settings, float(tilt), float(dose))
     if settings.reconstruction == "sirt":
         return sirt(images, series.tilts_degrees, shape, settings.sirt_iterations, progress)
-    return weighted_back_projection(images, series.tilts_degrees, shape, settings.ramp_fall_off, progress)
+    return weighted_back_projection(
+        images, series.tilts_degrees, shape, settings.ramp_fall_off, settings.sirt_like_iterations, progress
+    )
 
 
 def _gain(shape: tuple[int, ...], settings: ImagingSettings, rng: np.random.Generator) -> Image | None:
@@ -141,6 +147,13 @@ def _count_electrons(
     kept = settings.detective_quantum_efficiency * np.exp(-settings.path_attenuation / np.cos(np.deg2rad(tilt)))
     expected = per_pixel * kept
     return np.asarray(rng.poisson(expected * intensity) / expected - 1.0, dtype=np.float32)
+
+
+def _blurred(image: Image, fall_off: float) -> Image:
+    """Let high frequencies fall along a cosine, in all directions alike."""
+    spectrum = Spectrum.of(image)
+    beyond = np.clip((2.0 * spectrum.frequency(1.0) - fall_off) / (_BINNING_END - fall_off), 0.0, 1.0)
+    return spectrum.image(0.5 * (1.0 + np.cos(np.pi * beyond)))
 
 
 def _weighted(image: Image, settings: ImagingSettings, tilt: float, dose: float) -> Image:

@@ -47,13 +47,18 @@ class ImagingSettings:
         Standard deviation of a pixel's wrong gain, the same in every tilt image.
     hot_lines : int
         Rows or columns of the camera that count a fifth too much or too little.
+    binning_fall_off : float
+        Where the blur of camera and binning begins, as a fraction of Nyquist; 1 for none.
     alignment_error_voxels : float
         Standard deviation of the shift of each tilt image, along each of its axes.
     reconstruction : Reconstruction
         Weighted back-projection, or simultaneous iterative reconstruction.
     ramp_fall_off : float
         Where the ramp filter of a weighted back-projection begins to fall, as a fraction of Nyquist.
+    sirt_like_iterations : int
+        Above 0: the ramp filter of a weighted back-projection is flattened to what as many rounds of SIRT would give.
     sirt_iterations : int
+        Rounds of a SIRT reconstruction.
     """
 
     voxel_size_angstrom: float
@@ -76,9 +81,11 @@ class ImagingSettings:
     path_attenuation: float = 0.35
     gain_error: float = 0.0
     hot_lines: int = 0
+    binning_fall_off: float = 1.0
     alignment_error_voxels: float = 0.3
     reconstruction: Reconstruction = "wbp"
     ramp_fall_off: float = 0.2
+    sirt_like_iterations: int = 0
     sirt_iterations: int = 15
 
     def __post_init__(self) -> None:
@@ -100,6 +107,8 @@ class ImagingSettings:
             "hot lines": (self.hot_lines, 0, 1000, ""),
             "alignment error": (self.alignment_error_voxels, 0.0, 20.0, "voxels"),
             "ramp fall-off": (self.ramp_fall_off, 0.0, 0.99, "of Nyquist"),
+            "binning fall-off": (self.binning_fall_off, 0.0, 1.0, "of Nyquist"),
+            "SIRT-like iterations": (self.sirt_like_iterations, 0, 10000, ""),
             "SIRT iterations": (self.sirt_iterations, 1, 1000, ""),
         }
         if self.dose_per_square_angstrom is not None:

@@ -59,12 +59,21 @@ class Lamella:
             return None
         return np.asarray(np.float32(ICE_DENSITY) * (self.inside(region) - self._between(region, None, None)))
 
+    def coating(self, region: Region, grain: Face) -> Volume:
+        """A layer of grains, one voxel thick or two, on the upper face in a region (z, y, x)."""
+        z, y, x = (np.arange(part.start, part.stop, dtype=np.float32) for part in region)
+        face = np.asarray(self.middle(y[:, None], x[None, :]) + self.half_voxels, dtype=np.float32)
+        if self.furrows is not None:
+            face -= self.furrows[1][region[1:]]
+        layer = np.exp(-0.5 * (z[:, None, None] - face) ** 2)
+        return np.asarray(grain[region[1:]] * layer, dtype=np.float32)
+
     def filled(self) -> slice:
         """The z in which there is any of it."""
         _, n_y, n_x = self.shape
         corners = [float(self.middle(y, x)) for y in (0, n_y - 1) for x in (0, n_x - 1)]
         deepest = max((float(-face.min()) for face in self.furrows or ()), default=0.0)
-        reach = self.half_voxels + max(deepest, 0.0) + 1.0
+        reach = self.half_voxels + max(deepest, 0.0) + 3.0
         low, high = min(corners) - reach, max(corners) + reach
         return slice(max(int(low), 0), max(min(int(high) + 1, self.shape[0]), 1))
 

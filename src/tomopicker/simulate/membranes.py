@@ -13,9 +13,9 @@ from tomopicker.types import Positions, Shape, Volume
 _LEAFLET_OFFSET_ANGSTROM = 19.0
 """Half the distance between the two layers of head groups."""
 _LEAFLET_SIGMA_ANGSTROM = 7.0
-_LEAFLET_DENSITY = 0.9
+_LEAFLET_DENSITY = 0.7
 _TAILS_SIGMA_ANGSTROM = 9.0
-_TAILS_DENSITY = -0.35
+_TAILS_DENSITY = -0.3
 """Fatty chains scatter less than the solvent beside them."""
 _HALF_WIDTH_ANGSTROM = 30.0
 """Nothing of the cytosol is nearer to a membrane's middle."""
@@ -23,6 +23,9 @@ _CLEAR_ANGSTROM = 90.0
 """A bounding box reaches this far beyond its surface: where density, and the waves of a sheet, have come to an end."""
 _LUMEN_ANGSTROM = (110.0, 260.0)
 """Width of the space between the two membranes of a pair."""
+_APART_ANGSTROM = 120.0
+"""Each of two sheets keeps this much of the cytosol beside it for itself."""
+_TRIES = 20
 _WAVE_ANGSTROM = 50.0
 _WAVE_LENGTH_ANGSTROM = 600.0
 
@@ -121,7 +124,7 @@ class Membranes:
 def draw_sheets(
     shape: Shape, voxel_size_angstrom: float, n: int, paired: float, rng: np.random.Generator
 ) -> tuple[Surface, ...]:
-    """Draw closed, wavy surfaces too high to close within the volume: sheets that stand in it.
+    """Draw closed, wavy surfaces that are as high as the volume, most of them higher: sheets that stand in it.
 
     Parameters
     ----------
@@ -131,18 +134,40 @@ def draw_sheets(
     paired : float
         Share of them with two membranes, as around a cisterna or a nucleus.
     rng : np.random.Generator
+
+    Returns
+    -------
+    tuple of Surface
+        None meets another; fewer than `n` where there is no room.
     """
-    surfaces = []
-    extent = np.array(shape) * voxel_size_angstrom
+    surfaces: tuple[Surface, ...] = ()
     for _ in range(n):
-        lateral = min(extent[1], extent[2])
-        axes = np.array([rng.uniform(1.2, 3.0) * extent[0], *(rng.uniform(0.15, 0.38, size=2) * lateral)])
-        middle = np.array([rng.uniform(0.2, 0.8), rng.uniform(0.0, 1.0), rng.uniform(0.0, 1.0)]) * extent
-        coarse = tuple(int(np.ceil(size * voxel_size_angstrom / _WAVE_LENGTH_ANGSTROM)) + 3 for size in shape)
-        waves = rng.normal(0.0, _WAVE_ANGSTROM, size=coarse).astype(np.float32)
-        lumen = float(rng.uniform(*_LUMEN_ANGSTROM)) if paired and rng.random() < paired else 0.0
-        surfaces.append(Surface(middle, axes, lumen, waves))
-    return tuple(surfaces)
+        for _ in range(_TRIES):
+            sheet = _draw_sheet(shape, voxel_size_angstrom, paired, rng)
+            if not _meet(shape, voxel_size_angstrom, surfaces, sheet):
+                surfaces += (sheet,)
+                break
+    return surfaces
+
+
+def _draw_sheet(shape: Shape, voxel_size_angstrom: float, paired: float, rng: np.random.Generator) -> Surface:
+    extent = np.array(shape) * voxel_size_angstrom
+    lateral = min(extent[1], extent[2])
+    axes = np.array([rng.uniform(0.6, 2.5) * extent[0], *(rng.uniform(0.15, 0.38, size=2) * lateral)])
+    middle = np.array([rng.uniform(0.2, 0.8), rng.uniform(0.0, 1.0), rng.uniform(0.0, 1.0)]) * extent
+    coarse = tuple(int(np.ceil(size * voxel_size_angstrom / _WAVE_LENGTH_ANGSTROM)) + 3 for size in shape)
+    waves = rng.normal(0.0, _WAVE_ANGSTROM, size=coarse).astype(np.float32)
+    lumen = float(rng.uniform(*_LUMEN_ANGSTROM)) if rng.random() < paired else 0.0
+    return Surface(middle, axes, lumen, waves)
+
+
+def _meet(shape: Shape, voxel_size_angstrom: float, surfaces: tuple[Surface, ...], other: Surface) -> bool:
+    """Tell whether a surface comes near any of several, halfway up the volume."""
+    middle = (slice(shape[0] // 2, shape[0] // 2 + 1), slice(0, shape[1]), slice(0, shape[2]))
+    near = [
+        Membranes(shape, voxel_size_angstrom, some).distance(middle) < _APART_ANGSTROM for some in (surfaces, (other,))
+    ]
+    return bool((near[0] & near[1]).any())
 
 
 def vesicles_at(centres: Positions, radii_angstrom: Sequence[float], voxel_size_angstrom: float) -> tuple[Surface, ...]:

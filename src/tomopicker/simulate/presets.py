@@ -33,6 +33,12 @@ _OTHER_SHARE = 0.55
 _FIELD_SQUARE_ANGSTROM = (320 * 13.48) ** 2
 """The field for which the numbers of granules and vesicles are meant."""
 
+_MEAN_FREE_PATH_ANGSTROM = 3000.0
+"""Of 300 kV electrons in vitreous ice between two inelastic collisions."""
+
+_FLAT_BELOW_ANGSTROM = 105.0
+"""Detail finer than this is weighted alike by the ramp filter of a SIRT-like reconstruction."""
+
 _LAYOUT_MARGIN_ANGSTROM = 160.0
 """From the outermost centres of a given layout to the lamella's faces: a ribosome's radius and a little."""
 
@@ -90,6 +96,8 @@ def resolve_preset(
         raise UsageError(f"{target}: no such molecule; choose one of {', '.join(molecule_names)}")
     if len(shape) != 3 or min(shape) < 16:
         raise UsageError(f"shape {shape}: (z, y, x) of at least 16 voxels a side is needed")
+    if not 1.0 <= voxel_size_angstrom <= 60.0:
+        raise UsageError(f"voxel size {voxel_size_angstrom} Å: must be between 1 and 60 Å")
     asked = parse_changes(changes or {}, {"scene": SceneSettings, "imaging": ImagingSettings})
     rng = np.random.default_rng([seed, 1])
     easy, hard = preset == "easy", preset == "hard"
@@ -111,10 +119,10 @@ def resolve_preset(
         "n_targets": len(layout) if layout is not None else typical if n_targets is None else n_targets,
         "distractors": tuple((name, round(thinning * share * typical)) for name, share in others.items()),
         "touching_fraction": 0.25 if hard else 0.1,
-        "crowd_fraction": 0.06 if easy else 0.18 if hard else 0.12,
+        "crowd_fraction": 0.06 if easy else 0.18 if hard else 0.14,
         **({"n_membranes": 0, "n_lumps": 0} if easy else _surroundings(hard, area, rng)),
     }
-    imaging = _imaging(preset, rng)
+    imaging = _imaging(preset, rng) | ({} if easy else _processing(shape[0], voxel_size_angstrom, thickness))
     return SimulationSettings(
         preset,
         seed,
@@ -127,7 +135,7 @@ def _surroundings(hard: bool, area_square_angstrom: float, rng: np.random.Genera
     """What is in a lamella besides molecules: things of a size of their own are as many as the field is large."""
     fields = max(area_square_angstrom / _FIELD_SQUARE_ANGSTROM, 0.25)
     return {
-        "n_membranes": int(rng.integers(2, 5)),
+        "n_membranes": int(rng.integers(1, 4)),
         "paired_membranes": 0.5,
         "n_lumps": round(fields * rng.integers(1, 4)),
         "n_vesicles": round(fields * rng.integers(0, 3)),
@@ -136,6 +144,7 @@ def _surroundings(hard: bool, area_square_angstrom: float, rng: np.random.Genera
         "clustered_fraction": 0.3 if hard else 0.15,
         "lamella_tilt_degrees": float(rng.normal(0.0, 5.0 if hard else 2.0)),
         "lamella_pitch_degrees": float(rng.normal(0.0, 3.0 if hard else 1.0)),
+        "coating_density": 2.0,
         "curtaining_angstrom": min(60.0 if hard else 25.0, area_square_angstrom**0.5 / 50.0),
         "n_gold_beads": round(fields * rng.integers(0, 3)) if hard else 0,
         "n_ice_lumps": round(fields * rng.integers(1, 3)) if hard else 0,
@@ -145,10 +154,12 @@ def _surroundings(hard: bool, area_square_angstrom: float, rng: np.random.Genera
 def _imaging(preset: str, rng: np.random.Generator) -> dict[str, Any]:
     if preset in {"defocus", "hard"}:
         return {
+            "tilt_range_degrees": 50.0,
+            "tilt_step_degrees": 2.0,
             "defocus_um": float(rng.uniform(2.5, 4.5)),
             "defocus_jitter_um": 0.1,
-            "detective_quantum_efficiency": 0.6,
-            "dose_per_square_angstrom": 50.0 if preset == "hard" else 100.0,
+            "detective_quantum_efficiency": 0.7,
+            "dose_per_square_angstrom": 60.0 if preset == "hard" else 120.0,
         }
     return {
         "defocus_um": float(rng.uniform(0.3, 0.5)),
@@ -157,4 +168,20 @@ def _imaging(preset: str, rng: np.random.Generator) -> dict[str, Any]:
         "detective_quantum_efficiency": 0.4,  # the plate itself scatters electrons away
         "dose_per_square_angstrom": 300.0 if preset == "easy" else 100.0,
         "radiation_damage": preset != "easy",
+    }
+
+
+def _processing(depth_voxels: int, voxel_size_angstrom: float, thickness_angstrom: float) -> dict[str, Any]:
+    """What was found by comparison with TS_034 of EMPIAR-10988 (benchmarks/calibration.py)."""
+    flat_from = min(voxel_size_angstrom / _FLAT_BELOW_ANGSTROM, 0.5)
+    return {
+        "amplitude_contrast": 0.1,
+        "b_factor_square_angstrom": 1500.0,
+        "alignment_error_voxels": 0.5 * 13.48 / voxel_size_angstrom,
+        "path_attenuation": thickness_angstrom / _MEAN_FREE_PATH_ANGSTROM,
+        "binning_fall_off": 0.86,
+        "tilt_weighting": 1.8,
+        "ramp_fall_off": 0.99,
+        # One round of SIRT more for each cycle across the depth, and the ramp goes on as far as that; then it is flat.
+        "sirt_like_iterations": max(1, round(flat_from * depth_voxels * np.deg2rad(100.0))),
     }

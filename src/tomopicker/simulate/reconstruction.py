@@ -1,6 +1,7 @@
 """From a tilt series back to a volume: weighted back-projection, or SIRT."""
 
 import numpy as np
+from jaxtyping import Float64
 from scipy import fft
 
 from tomopicker.simulate.projection import Progress, TiltAngles, TiltImages, back_project, project, unheard
@@ -8,7 +9,12 @@ from tomopicker.types import Shape, Volume
 
 
 def weighted_back_projection(
-    images: TiltImages, tilts_degrees: TiltAngles, shape: Shape, fall_off: float, progress: Progress = unheard
+    images: TiltImages,
+    tilts_degrees: TiltAngles,
+    shape: Shape,
+    fall_off: float,
+    sirt_like_iterations: int = 0,
+    progress: Progress = unheard,
 ) -> Volume:
     """Back-project ramp-filtered images.
 
@@ -20,6 +26,8 @@ def weighted_back_projection(
         (z, y, x) of the result.
     fall_off : float
         As for `ramp_filter`.
+    sirt_like_iterations : int
+        Above 0: filtered so that the result resembles as many rounds of `sirt`, at the cost of one.
     progress : callable, optional
 
     Returns
@@ -27,7 +35,10 @@ def weighted_back_projection(
     Volume, (z, y, x)
         Scaled by the mean angle between tilts, so that dense tilts over 180 degrees give the density back.
     """
-    filtered = ramp_filter(images, fall_off)
+    flattening = None
+    if sirt_like_iterations:
+        flattening = _sirt_response(images.shape[2], tilts_degrees, shape[0], sirt_like_iterations)
+    filtered = ramp_filter(images, fall_off, flattening)
     filtered *= np.float32(_angle_step_radians(tilts_degrees))
     return back_project(filtered, tilts_degrees, shape, progress)
 
@@ -67,7 +78,9 @@ def sirt(
     return volume
 
 
-def ramp_filter(images: TiltImages, fall_off: float) -> TiltImages:
+def ramp_filter(
+    images: TiltImages, fall_off: float, also: Float64[np.ndarray, " frequency"] | None = None
+) -> TiltImages:
     """Weight the columns' frequencies by |k|, with a smooth end.
 
     Parameters
@@ -76,23 +89,43 @@ def ramp_filter(images: TiltImages, fall_off: float) -> TiltImages:
     fall_off : float
         Fraction of the Nyquist frequency at which a cosine begins to take the ramp down to zero at Nyquist; a ramp that
         ends abruptly rings, one that falls from zero blurs.
+    also : (frequency,), optional
+        A further weight for each of `ramp_frequencies`.
 
     Returns
     -------
     TiltImages, (tilt, y, column)
     """
     width = images.shape[2]
-    margin = min(64, width - 1)
-    length = fft.next_fast_len(width + 2 * margin, real=True)
-    frequency = np.fft.rfftfreq(length)
+    frequency, margin, length = ramp_frequencies(width)
     beyond = np.clip((frequency / 0.5 - fall_off) / (1.0 - fall_off), 0.0, 1.0)
-    weights = (frequency * 0.5 * (1.0 + np.cos(np.pi * beyond))).astype(np.float32)
+    weights = (frequency * 0.5 * (1.0 + np.cos(np.pi * beyond)) * (1.0 if also is None else also)).astype(np.float32)
     filtered = np.empty_like(images)
     for result, image in zip(filtered, images, strict=True):
         padded = np.pad(image, ((0, 0), (margin, length - width - margin)), mode="symmetric")
         spectrum = fft.rfft(padded, axis=1) * weights
         result[:] = fft.irfft(spectrum, n=length, axis=1)[:, margin : margin + width]
     return filtered
+
+
+def ramp_frequencies(width: int) -> tuple[Float64[np.ndarray, " frequency"], int, int]:
+    """Frequencies of padded rows of `width` columns, in cycles a voxel; the margin on the left, and the whole length."""
+    margin = min(64, width - 1)
+    length = fft.next_fast_len(width + 2 * margin, real=True)
+    return np.fft.rfftfreq(length), margin, length
+
+
+def _sirt_response(
+    width: int, tilts_degrees: TiltAngles, depth_voxels: int, iterations: int
+) -> Float64[np.ndarray, " frequency"]:
+    """Share of each frequency that some rounds of SIRT give back: 1 - (1 - e)^n.
+
+    e = 1 / (k · depth · angle) is what one round gives, as central sections through the angle thin out with k.
+    """
+    frequency, _, _ = ramp_frequencies(width)
+    angle = np.deg2rad(max(float(np.ptp(tilts_degrees)), 1.0))
+    once = np.clip(1.0 / (np.maximum(frequency, 1e-6) * depth_voxels * angle), 0.0, 1.0)
+    return np.asarray(1.0 - (1.0 - once) ** iterations)
 
 
 def _angle_step_radians(tilts_degrees: TiltAngles) -> float:

@@ -219,6 +219,9 @@ def _add_surroundings(
     """Add membranes and the crowd in place, in the lamella and in the room that the molecules leave."""
     _, n_y, n_x = settings.shape
     crowd = draw_crowd(settings.shape, settings.voxel_size_angstrom, settings.crowd_fraction, rng)
+    grain = None
+    if settings.coating_density:
+        grain = (settings.coating_density * np.abs(rng.normal(size=(n_y, n_x)))).astype(np.float32)
     filled = lamella.filled()
     slabs = list(_slabs(filled, n_y * n_x))
     for number, sections in enumerate(slabs):
@@ -240,6 +243,8 @@ def _add_surroundings(
         ridges = lamella.ridges(region)
         if ridges is not None:
             density[sections] += ridges
+        if grain is not None:
+            density[sections] += lamella.coating(region, grain)
 
 
 def _slabs(filled: slice, voxels_per_section: int) -> Iterator[slice]:

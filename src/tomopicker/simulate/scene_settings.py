@@ -23,6 +23,8 @@ class SceneSettings:
         How far the lamella is turned out of the volume's xy plane, about y (the tilt axis) and about x.
     curtaining_angstrom : float
         Standard deviation of the depth of the furrows that milling left on both faces; 0 for plane faces.
+    coating_density : float
+        Of the grains of metal sputtered on one face against charging, in units of protein; 0 for none.
     target : str
         Name of the molecule whose places are the truth.
     n_targets : int
@@ -73,6 +75,7 @@ class SceneSettings:
     lamella_tilt_degrees: float = 0.0
     lamella_pitch_degrees: float = 0.0
     curtaining_angstrom: float = 0.0
+    coating_density: float = 0.0
 
     def __post_init__(self) -> None:
         if len(self.shape) != 3 or min(self.shape) < 16:
@@ -99,6 +102,7 @@ class SceneSettings:
             "border_voxels": (0.0, min(self.shape) / 2),
             "lamella_tilt_degrees": (-45.0, 45.0),
             "lamella_pitch_degrees": (-45.0, 45.0),
+            "coating_density": (0.0, 20.0),
             "curtaining_angstrom": (0.0, self.thickness_angstrom / 4),
         }
         for name, (low, high) in limits.items():
