@@ -16,6 +16,8 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 
+from tomopicker.simulate import simulate_tomogram
+
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 
@@ -68,7 +70,6 @@ def real_slices(folder: Path) -> Slices:
 
 def simulated_slices(preset: str, seed: int, changes: dict[str, object]) -> Slices:
     """Simulate a lamella as thick as the real one and cut it in the same way."""
-    from tomopicker.simulate import simulate_tomogram
 
     def said(what: str, done: int, total: int) -> None:
         if sys.stdout.isatty():
@@ -152,7 +153,8 @@ def draw(real: Slices, simulated: Slices, path: Path) -> None:
             axes[row, column].set(xticks=[], yticks=[])
     bar = 1000.0 / VOXEL
     axes[0, 0].plot([14, 14 + bar], [SIDE - 14] * 2, color="white", linewidth=4)
-    axes[0, 0].text(14 + bar / 2, SIDE - 24, "100 nm", color="white", ha="center", fontsize=11)
+    axes[0, 0].text(14 + bar / 2, SIDE - 28, "100 nm", color="white", ha="center", fontsize=11,
+                    bbox={"facecolor": "black", "alpha": 0.6, "pad": 2, "edgecolor": "none"})  # fmt: skip
     frequency = (np.arange(BINS) + 0.5) / BINS * 0.5 / VOXEL * 10
     for colour, (name, curve) in zip(("#1b6ca8", "#c8553d", "#8a8a8a"), CURVES.items(), strict=True):
         for slices, style in ((real, "-"), (simulated, "--")):
@@ -163,9 +165,11 @@ def draw(real: Slices, simulated: Slices, path: Path) -> None:
     for slices, style in ((real, "-"), (simulated, "--")):
         label = f"{slices.title}; grain {streaks(slices.xz[LAMELLA]):.1f}× as long along z"
         axes[1, 2].plot(direction, angular(slices.xz), style, color="#c8553d", label=label)
-    axes[1, 2].set(xlabel="direction in the xz slice (degrees from x)", ylabel="power", title="Streaks and missing wedge")
+    axes[1, 2].set(
+        xlabel="direction in the xz slice (degrees from x)", ylabel="power", title="Streaks and missing wedge"
+    )
     axes[1, 2].legend(frameon=False, fontsize=9, loc="upper left")
-    axes[1, 2].set_ylim(0, 3.4)
+    axes[1, 2].set_ylim(0, 4.2)
     for plot in axes[:, 2]:
         plot.spines[["top", "right"]].set_visible(False)
     path.parent.mkdir(parents=True, exist_ok=True)

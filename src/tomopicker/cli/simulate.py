@@ -34,7 +34,6 @@ Presets: [bold]vpp[/bold], a phase plate near focus; [bold]defocus[/bold], 2.5-4
 more dose and little besides the target; [bold]hard[/bold], half the dose, more look-alikes, a denser cytosol. The same
 seed gives the same tomogram; a tomogram that is there already is skipped."""
 
-SMALLEST = 16
 SAMPLE, IMAGING = "Sample", "Imaging"
 Preset = Literal["vpp", "defocus", "easy", "hard"]
 Scheme = Literal["dose-symmetric", "bidirectional", "continuous"]
@@ -148,6 +147,7 @@ def command(
     from tomopicker.cli.inputs import check_writable
     from tomopicker.cli.interrupt import interruptible
     from tomopicker.cli.progress import Reporter
+    from tomopicker.cli.simulated_inputs import changes_from, parse_shape
     from tomopicker.simulate.write import settings_file
 
     size = parse_shape(shape)
@@ -158,7 +158,7 @@ def command(
     if positions is None and positions_offset is not None:
         raise UsageError("--positions-offset: says where in a file of --positions the tomogram lies; give that as well")
     check_writable(output)
-    changes = _changes(
+    changes = changes_from(
         settings or [],
         {
             "scene.thickness_angstrom": thickness,
@@ -194,39 +194,9 @@ def command(
             )
 
 
-def parse_shape(text: str) -> "Shape":
-    """Read X,Y,Z as the shape (z, y, x).
-
-    Raises
-    ------
-    UsageError
-        If it is not three whole numbers, or one is too small to hold a lamella.
-    """
-    try:
-        x, y, z = (int(part) for part in text.split(","))
-    except ValueError as error:
-        raise UsageError(f"--shape {text}: give three whole numbers of voxels, X,Y,Z, such as 320,320,112") from error
-    if min(x, y, z) < SMALLEST:
-        raise UsageError(f"--shape {text}: each size must be at least {SMALLEST} voxels")
-    return z, y, x
-
-
-def _changes(texts: list[str], flags: "dict[str, object]") -> "dict[str, object]":
-    """Join what --set says and what flags of their own say."""
-    changes = {name: value for name, value in flags.items() if value is not None}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise UsageError(f"--set {text}: give NAME=VALUE, such as scene.n_gold_beads=10")
-        if name in changes:
-            raise UsageError(f"--set {text}: is given twice")
-        changes[name] = value
-    return changes
-
-
 def _layout(path: Path, shape: "Shape", offset: str | None, reporter: "Reporter") -> "Positions":
     """Read positions, and say how many are left out."""
-    from tomopicker.cli.layout import read_layout
+    from tomopicker.cli.simulated_inputs import read_layout
 
     layout, n_read = read_layout(path, shape, offset)
     if len(layout) < n_read:

@@ -1,5 +1,7 @@
 """Molecules put into a density at their places and orientations."""
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy import ndimage
 from scipy.spatial import cKDTree
@@ -9,11 +11,24 @@ from tomopicker.simulate.placement import Rotations, random_rotations
 from tomopicker.simulate.resample import Cube, paste_rotated, rotated_piece
 from tomopicker.types import Positions, Volume
 
-_TURNS_TRIED = 12
+_TURNS_TRIED = 8
 """Orientations tried for a molecule whose neighbour is too near for any; more give little."""
 
+_CLOSE = 1.6
+"""Centres nearer than this many bounding radii are a close pair: an uneven molecule is slimmer than its ball."""
 
-def paste_all(density: Volume, molecule: Molecule, positions: Positions, orientations: Rotations) -> None:
+
+def unheard() -> None:
+    """Hear nothing."""
+
+
+def paste_all(
+    density: Volume,
+    molecule: Molecule,
+    positions: Positions,
+    orientations: Rotations,
+    pasted: Callable[[], None] = unheard,
+) -> None:
     """Add molecules to a density (z, y, x) in place.
 
     Parameters
@@ -24,13 +39,22 @@ def paste_all(density: Volume, molecule: Molecule, positions: Positions, orienta
         (x, y, z) in voxels.
     orientations : (n, 3, 3)
         Turn (x, y, z) of the molecule into (x, y, z) of the density.
+    pasted : callable, optional
+        Hears of each.
     """
     coefficients = _coefficients(molecule)
     for position, rotation in zip(positions, orientations, strict=True):
         paste_rotated(density, coefficients, position[::-1], rotation[::-1, ::-1])
+        pasted()
 
 
-def paste_apart(density: Volume, molecule: Molecule, positions: Positions, rng: np.random.Generator) -> Rotations:
+def paste_apart(
+    density: Volume,
+    molecule: Molecule,
+    positions: Positions,
+    rng: np.random.Generator,
+    pasted: Callable[[], None] = unheard,
+) -> Rotations:
     """Add molecules at given places in place, those in close pairs turned so that they overlap least.
 
     Parameters
@@ -40,6 +64,8 @@ def paste_apart(density: Volume, molecule: Molecule, positions: Positions, rng: 
     positions : Positions, (n, 3)
         (x, y, z) in voxels.
     rng : np.random.Generator
+    pasted : callable, optional
+        Hears of each.
 
     Returns
     -------
@@ -48,7 +74,7 @@ def paste_apart(density: Volume, molecule: Molecule, positions: Positions, rng: 
     """
     coefficients = _coefficients(molecule)
     orientations = random_rotations(len(positions), rng)
-    width = 2.0 * molecule.radius_angstrom / molecule.voxel_size_angstrom
+    width = _CLOSE * molecule.radius_angstrom / molecule.voxel_size_angstrom
     close = {i for pair in cKDTree(positions).query_pairs(width) for i in pair}
     for number in range(len(positions)):
         turns = orientations[number][None]
@@ -61,6 +87,7 @@ def paste_apart(density: Volume, molecule: Molecule, positions: Positions, rng: 
         piece, region = pieces[best]
         density[region] += piece
         orientations[number] = turns[best]
+        pasted()
     return orientations
 
 

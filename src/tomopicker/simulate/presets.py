@@ -158,7 +158,7 @@ def _imaging(preset: str, rng: np.random.Generator) -> dict[str, Any]:
             "tilt_step_degrees": 2.0,
             "defocus_um": float(rng.uniform(2.5, 4.5)),
             "defocus_jitter_um": 0.1,
-            "detective_quantum_efficiency": 0.7,
+            "detective_quantum_efficiency": 0.6,
             "dose_per_square_angstrom": 60.0 if preset == "hard" else 120.0,
         }
     return {

@@ -109,7 +109,7 @@ def ramp_filter(
 
 
 def ramp_frequencies(width: int) -> tuple[Float64[np.ndarray, " frequency"], int, int]:
-    """Frequencies of padded rows of `width` columns, in cycles a voxel; the margin on the left, and the whole length."""
+    """Frequencies of padded rows of `width` columns in cycles a voxel, the margin on the left, and the whole length."""
     margin = min(64, width - 1)
     length = fft.next_fast_len(width + 2 * margin, real=True)
     return np.fft.rfftfreq(length), margin, length

@@ -1,30 +1,25 @@
 """A lamella with molecules at known places: the density that a tomogram is made of, and its truth."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 
 from tomopicker.errors import UsageError
-from tomopicker.simulate.cytosol import draw_crowd
-from tomopicker.simulate.filaments import ACTIN, MICROTUBULE, add_filament, draw_path
-from tomopicker.simulate.inclusions import add_gold_bead, add_granule, add_ice
 from tomopicker.simulate.lamella import Lamella, furrow_faces
-from tomopicker.simulate.membranes import Membranes, draw_sheets, membrane_density, vesicles_at
+from tomopicker.simulate.membranes import Membranes, draw_sheets, vesicles_at
 from tomopicker.simulate.molecules import Molecule, builtin_molecule
 from tomopicker.simulate.pasting import paste_all, paste_apart
 from tomopicker.simulate.placement import OtherPositions, OtherRotations, Packing, Rotations, random_rotations
 from tomopicker.simulate.projection import Progress, unheard
 from tomopicker.simulate.scene_settings import SceneSettings
+from tomopicker.simulate.surroundings import add_filaments, add_inclusions, add_surroundings
 from tomopicker.types import Positions, Volume
 
 _MEMBRANE_CLEARANCE_ANGSTROM = 25.0
 """From a membrane's middle to the nearest surface of a molecule, less a fifth of the molecule's radius."""
-_GRANULE_ANGSTROM = 110.0
 _VESICLE_ANGSTROM = (150.0, 350.0)
-_ICE_ANGSTROM = (150.0, 450.0)
-_SLAB_VOXELS = 2**24
-"""Worked on at a time where the whole volume would take many times its memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,8 +108,14 @@ def build_scene(
     ]
     small = vesicles_at(np.array([c for c, _ in vesicles]).reshape(-1, 3), [float(r) for _, r in vesicles], voxel)
     membranes = Membranes(settings.shape, voxel, sheets + small)
-    _add_filaments(density, settings, lamella, packing, rng)
-    _add_inclusions(density, settings, lamella, packing, rng)
+    add_filaments(density, settings, lamella, packing, rng)
+    add_inclusions(density, settings, lamella, packing, rng)
+
+    done = count(1)
+    expected = settings.n_targets + sum(number for _, number in settings.distractors)
+
+    def pasted() -> None:
+        progress("molecules", next(done), expected)
 
     if target_positions is None:
         positions = packing.place(
@@ -125,23 +126,22 @@ def build_scene(
             settings.cluster_size,
         )
         orientations = random_rotations(len(positions), rng)
-        paste_all(density, target, positions, orientations)
+        paste_all(density, target, positions, orientations, pasted)
     else:
         positions = target_positions
-        orientations = paste_apart(density, target, positions, rng)
+        orientations = paste_apart(density, target, positions, rng, pasted)
 
     others: list[Positions] = [np.zeros((0, 3))]
     turns: list[Rotations] = [np.zeros((0, 3, 3))]
     classes: list[str] = []
     by_size = sorted(settings.distractors, key=lambda pair: -molecules[pair[0]].radius_angstrom)
-    for number, (name, count) in enumerate(by_size):
-        progress("molecules", number + 1, len(by_size) + 1)
-        others.append(packing.place(count, _packing_radius(molecules[name]), settings.touching_fraction))
+    for name, number in by_size:
+        others.append(packing.place(number, _packing_radius(molecules[name]), settings.touching_fraction))
         turns.append(random_rotations(len(others[-1]), rng))
         classes += [name] * len(others[-1])
-        paste_all(density, molecules[name], others[-1], turns[-1])
+        paste_all(density, molecules[name], others[-1], turns[-1], pasted)
 
-    _add_surroundings(density, membranes, lamella, settings, rng, progress)
+    add_surroundings(density, membranes, lamella, settings, rng, progress)
     return Scene(positions, orientations, np.concatenate(others), np.concatenate(turns), tuple(classes), density)
 
 
@@ -175,79 +175,3 @@ def _lamella(settings: SceneSettings, rng: np.random.Generator) -> Lamella:
 def _packing_radius(molecule: Molecule) -> float:
     """In voxels. The bounding radius wastes room around long molecules, but nothing overlaps."""
     return molecule.radius_angstrom / molecule.voxel_size_angstrom
-
-
-def _add_filaments(
-    density: Volume, settings: SceneSettings, lamella: Lamella, packing: Packing, rng: np.random.Generator
-) -> None:
-    voxel = settings.voxel_size_angstrom
-    for count, filament in ((settings.n_microtubules, MICROTUBULE), (settings.n_actin_filaments, ACTIN)):
-        for _ in range(count):
-            path = draw_path(filament, lamella, voxel, packing.is_clear, rng)
-            if path is not None:
-                packing.occupy(path, filament.radius_angstrom / voxel)
-                add_filament(density, path, filament, voxel, rng)
-
-
-def _add_inclusions(
-    density: Volume, settings: SceneSettings, lamella: Lamella, packing: Packing, rng: np.random.Generator
-) -> None:
-    """Add granules and gold among the molecules, and ice on the faces."""
-    radius = _GRANULE_ANGSTROM / settings.voxel_size_angstrom
-    for x, y, z in packing.place(settings.n_lumps, radius):
-        add_granule(density, (z, y, x), radius * rng.uniform(0.6, 1.0), rng)
-    radius = settings.gold_diameter_angstrom / 2.0 / settings.voxel_size_angstrom
-    for x, y, z in packing.place(settings.n_gold_beads, radius):
-        add_gold_bead(density, (z, y, x), radius)
-    for _ in range(settings.n_ice_lumps):
-        radius = rng.uniform(*_ICE_ANGSTROM) / settings.voxel_size_angstrom
-        _, n_y, n_x = settings.shape
-        y, x = rng.uniform(0, n_y), rng.uniform(0, n_x)
-        side = rng.choice([-1.0, 1.0])
-        z = float(lamella.middle(y, x)) + side * (lamella.half_voxels + 0.4 * radius)
-        add_ice(density, (z, y, x), radius, lamella, rng)
-
-
-def _add_surroundings(
-    density: Volume,
-    membranes: Membranes,
-    lamella: Lamella,
-    settings: SceneSettings,
-    rng: np.random.Generator,
-    progress: Progress,
-) -> None:
-    """Add membranes and the crowd in place, in the lamella and in the room that the molecules leave."""
-    _, n_y, n_x = settings.shape
-    crowd = draw_crowd(settings.shape, settings.voxel_size_angstrom, settings.crowd_fraction, rng)
-    grain = None
-    if settings.coating_density:
-        grain = (settings.coating_density * np.abs(rng.normal(size=(n_y, n_x)))).astype(np.float32)
-    filled = lamella.filled()
-    slabs = list(_slabs(filled, n_y * n_x))
-    for number, sections in enumerate(slabs):
-        progress("cytosol", number, len(slabs))
-        region = (sections, slice(0, n_y), slice(0, n_x))
-        room = np.clip(1.0 - 2.5 * density[sections], 0.0, 1.0)
-        room *= lamella.inside(region)
-        if membranes.surfaces:
-            distance = membranes.distance(region)
-            # Nothing crosses a molecule: one of a given layout may lie where a membrane would.
-            membrane, beside = membrane_density(distance, settings.voxel_size_angstrom)
-            membrane *= room
-            density[sections] += membrane
-            room *= beside
-        if settings.crowd_fraction:
-            small = crowd.density(sections)
-            small *= room
-            density[sections] += small
-        ridges = lamella.ridges(region)
-        if ridges is not None:
-            density[sections] += ridges
-        if grain is not None:
-            density[sections] += lamella.coating(region, grain)
-
-
-def _slabs(filled: slice, voxels_per_section: int) -> Iterator[slice]:
-    thickness = max(8, _SLAB_VOXELS // voxels_per_section)
-    for start in range(filled.start, filled.stop, thickness):
-        yield slice(start, min(start + thickness, filled.stop))

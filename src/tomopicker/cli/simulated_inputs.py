@@ -1,4 +1,4 @@
-"""Positions from a file as the layout of a simulated tomogram: whole, or the piece that a smaller volume holds."""
+"""What `simulate` is asked for, read and checked: the shape, settings by name, a layout of positions."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,7 +8,37 @@ from tomopicker.errors import UsageError
 if TYPE_CHECKING:
     from tomopicker.types import Positions, Shape
 
-CENTRED = "centre"
+SMALLEST, CENTRED = 16, "centre"
+
+
+def parse_shape(text: str) -> "Shape":
+    """Read X,Y,Z as the shape (z, y, x).
+
+    Raises
+    ------
+    UsageError
+        If it is not three whole numbers, or one is too small to hold a lamella.
+    """
+    try:
+        x, y, z = (int(part) for part in text.split(","))
+    except ValueError as error:
+        raise UsageError(f"--shape {text}: give three whole numbers of voxels, X,Y,Z, such as 320,320,112") from error
+    if min(x, y, z) < SMALLEST:
+        raise UsageError(f"--shape {text}: each size must be at least {SMALLEST} voxels")
+    return z, y, x
+
+
+def changes_from(texts: list[str], flags: "dict[str, object]") -> "dict[str, object]":
+    """Join what --set says and what flags of their own say."""
+    changes = {name: value for name, value in flags.items() if value is not None}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise UsageError(f"--set {text}: give NAME=VALUE, such as scene.n_gold_beads=10")
+        if name in changes:
+            raise UsageError(f"--set {text}: is given twice")
+        changes[name] = value
+    return changes
 
 
 def read_layout(path: Path, shape: "Shape", offset: str | None) -> tuple["Positions", int]:
