@@ -189,7 +189,7 @@ def test_a_close_pair_of_a_layout_interlocks():
         np.testing.assert_array_equal(scene.positions, layout)
         chosen.append(overlap(scene.orientations))
         by_chance.append(overlap(random_rotations(2, np.random.default_rng(seed))))
-    assert np.mean(chosen) < 0.75 * np.mean(by_chance)
+    assert np.mean(chosen) < 0.7 * np.mean(by_chance)
 
 
 def test_neighbours_agree_with_looking_at_all():

@@ -117,10 +117,14 @@ def rotated_piece(
     size = tuple(int(n) for n in high - low)
     if min(size) == 0:
         return np.zeros(size, dtype=np.float32), region
-    inverse = rotation.T
-    offset = array_centre(coefficients.shape) + inverse @ (low - centre)
-    piece = ndimage.affine_transform(coefficients, inverse, offset, output_shape=size, order=3, prefilter=False)
-    return np.clip(piece, 0.0, None), region
+    # Only voxels of the ball that holds the molecule: the corners of its cube, half of it, are empty.
+    lines = np.ix_(*(np.arange(a, b) - c for a, b, c in zip(low, high, centre, strict=True)))
+    inside = np.nonzero(lines[0] ** 2 + lines[1] ** 2 + lines[2] ** 2 <= (half + 0.5) ** 2)
+    away = np.stack([line.ravel()[index] for line, index in zip(lines, inside, strict=True)])
+    there = rotation.T @ away + array_centre(coefficients.shape)[:, None]
+    piece = np.zeros(size, dtype=np.float32)
+    piece[inside] = np.clip(ndimage.map_coordinates(coefficients, there, order=3, prefilter=False), 0.0, None)
+    return piece, region
 
 
 def paste_rotated(canvas: Volume, coefficients: Cube, centre: ZYX, rotation: Float64[np.ndarray, "3 3"]) -> None:
