@@ -8,7 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from tomopicker.errors import UsageError
 
-_ARGUMENTS = {
+ARGUMENTS = {
     "scene.shape": "--shape",
     "scene.voxel_size_angstrom": "--voxel-size",
     "scene.target": "--target",
@@ -41,10 +41,10 @@ def parse_changes(changes: Mapping[str, object], groups: Mapping[str, type]) -> 
         If a name is unknown or a value is of the wrong kind.
     """
     parsed: dict[str, dict[str, Any]] = {group: {} for group in groups}
-    known = {name: types for name, types in _known(groups).items() if name not in _ARGUMENTS}
+    known = {name: types for name, types in _known(groups).items() if name not in ARGUMENTS}
     for name, value in changes.items():
-        if name in _ARGUMENTS:
-            raise UsageError(f"{name}: is given by {_ARGUMENTS[name]}")
+        if name in ARGUMENTS:
+            raise UsageError(f"{name}: is given by {ARGUMENTS[name]}")
         if name not in known:
             raise UsageError(f"{name}: no such setting; there are {', '.join(known)}")
         group, _, setting = name.partition(".")

@@ -18,21 +18,30 @@ class ImagingSettings:
     Attributes
     ----------
     voxel_size_angstrom : float
-    tilt_range_degrees, tilt_step_degrees : float
+    tilt_range_degrees : float
         Tilts from minus to plus the range; the tilt axis is y.
+    tilt_step_degrees : float
+        Between two tilts.
     tilt_scheme : TiltScheme
-        Later tilts have had more dose.
-    defocus_um, defocus_jitter_um : float
-        Underfocus positive, and its standard deviation from tilt to tilt.
+        Order of the tilts, dose-symmetric, bidirectional or continuous: later ones have had more dose.
+    defocus_um : float
+        At the tilt axis, underfocus positive.
+    defocus_jitter_um : float
+        Standard deviation of the defocus from tilt to tilt.
     defocus_gradient : bool
         A tilted image is farther from focus on one side of the axis than on the other.
     phase_shift_degrees : float
         Of a Volta phase plate; 0 without.
-    voltage_kv, spherical_aberration_mm, amplitude_contrast : float
+    voltage_kv : float
+        Of the electrons.
+    spherical_aberration_mm : float
+        Of the objective lens.
+    amplitude_contrast : float
+        Share of the contrast that does not come from phase.
     b_factor_square_angstrom : float
         Envelope exp(-B k² / 4).
     dose_per_square_angstrom : float or None
-        Electrons over the whole tilt series; None for no noise and no damage.
+        Electrons over the whole tilt series; none for no noise and no damage.
     radiation_damage : bool
         Detail fades with the dose.
     dose_weighting : bool
@@ -52,7 +61,7 @@ class ImagingSettings:
     alignment_error_voxels : float
         Standard deviation of the shift of each tilt image, along each of its axes.
     reconstruction : Reconstruction
-        Weighted back-projection, or simultaneous iterative reconstruction.
+        wbp, weighted back-projection, or sirt, simultaneous iterative reconstruction.
     ramp_fall_off : float
         Where the ramp filter of a weighted back-projection begins to fall, as a fraction of Nyquist.
     sirt_like_iterations : int

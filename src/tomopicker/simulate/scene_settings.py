@@ -19,8 +19,10 @@ class SceneSettings:
         Of the lamella; vacuum above and below.
     middle_voxels : float or None
         z of the lamella's middle at the centre of the field; None: the volume's.
-    lamella_tilt_degrees, lamella_pitch_degrees : float
-        How far the lamella is turned out of the volume's xy plane, about y (the tilt axis) and about x.
+    lamella_tilt_degrees : float
+        How far the lamella is turned out of the volume's xy plane about y, the tilt axis.
+    lamella_pitch_degrees : float
+        The same about x.
     curtaining_angstrom : float
         Standard deviation of the depth of the furrows that milling left on both faces; 0 for plane faces.
     coating_density : float
@@ -28,25 +30,35 @@ class SceneSettings:
     target : str
         Name of the molecule whose places are the truth.
     n_targets : int
+        How many of it.
     distractors : tuple of (str, int)
         Names and counts of the other molecules.
     touching_fraction : float
         Share of the targets placed right beside another one.
-    clustered_fraction, cluster_size : float, int
-        Share of the targets that come in strings of this many, as on one messenger.
+    clustered_fraction : float
+        Share of the targets that come in strings, each right beside the one before, as on one messenger.
+    cluster_size : int
+        Targets in such a string.
     crowd_fraction : float
         Of the lamella's volume that unresolved small molecules fill.
-    n_membranes, paired_membranes : int, float
-        Wide sheets of membrane, and the share of them that are two, as around a cisterna.
+    n_membranes : int
+        Wide, wavy sheets that stand in the lamella; fewer where they would cross.
+    paired_membranes : float
+        Share of the sheets that are two membranes, as around a cisterna or a nucleus.
     n_vesicles : int
         Round, of 300 to 700 Å.
-    n_microtubules, n_actin_filaments : int
-        As far as there is room.
+    n_microtubules : int
+        Across the field, as far as there is room.
+    n_actin_filaments : int
+        The same.
     n_lumps : int
-        Dense granules without a shape of their own.
-    n_gold_beads, gold_diameter_angstrom : int, float
+        Dense granules without a shape of their own, of up to 220 Å.
+    n_gold_beads : int
+        Anywhere in the lamella.
+    gold_diameter_angstrom : float
+        Of a gold bead.
     n_ice_lumps : int
-        On the lamella's faces.
+        Ice that settled on the lamella's faces, of 300 to 900 Å.
     border_voxels : float
         Centres stay this far from the faces in x and y.
     """
