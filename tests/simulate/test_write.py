@@ -2,15 +2,18 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import starfile
+from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
 from tests.simulate.test_scene import BARE, VOXEL, _offsets
 from tomopicker.cli.app import run
+from tomopicker.cli.simulated_inputs import read_layout
 from tomopicker.formats import open_tomogram, read_picks, write_mrc
 from tomopicker.simulate import ImagingSettings, SimulatedTomogram, SimulationSettings, build_scene, image_tomogram
 from tomopicker.simulate.write import write_simulated
@@ -125,9 +128,65 @@ def test_a_layout_is_kept_with_its_close_pairs(capsys, tmp_path):
     assert max(dark) < volume.mean() - 0.3 * volume.std()
 
 
+@pytest.mark.parametrize(("offset", "corner"), [("40,30,5", (40, 30, 5)), ("centre", (56, 44, 6))])
+def test_a_piece_of_a_larger_layout_is_taken_where_it_is_asked_for(capsys, tmp_path, offset, corner):
+    # The outermost are at 10 and 174, 6 and 146, 4 and 48: the middle is (92, 76, 26), the volume's (35.5, 31.5, 19.5).
+    layout = np.array([[10, 6, 4], [174, 146, 48], [90, 70, 25], [98.5, 74, 26], [72, 60, 30], [5 + 40, 0 + 30, 0 + 5]])
+    np.savetxt(tmp_path / "layout.csv", layout, delimiter=",")
+    code, out, err = simulate(
+        capsys, tmp_path / "a", "--shape", "72,64,40", "--preset", "easy", "--positions", tmp_path / "layout.csv",
+        "--positions-offset", offset,
+    )  # fmt: skip
+    assert (code, err) == (0, "")
+    moved = layout - np.array(corner)
+    inside = moved[((moved >= 0) & (moved <= np.array([71, 63, 39]))).all(axis=1)]
+    assert 3 <= len(inside) < len(layout)
+    assert f"{len(inside)} of 6 positions lie inside" in out
+    truth = pd.read_csv(tmp_path / "a" / "truth" / "TS_0001.csv")[["x", "y", "z"]].to_numpy()
+    np.testing.assert_allclose(truth, inside, atol=1e-3)
+
+
+LAYOUT = Path(__file__).parents[3] / "shared" / "data" / "layouts" / "TS_037_cyto_ribosomes.csv"
+
+
+@pytest.mark.skipif(not LAYOUT.exists(), reason=f"{LAYOUT} is not there")
+def test_a_piece_of_a_real_layout_keeps_its_close_pairs():
+    layout, n_read = read_layout(LAYOUT, (300, 200, 200), "300,300,100")
+    assert n_read == 1646
+    assert 20 < len(layout) < 400
+    assert cKDTree(layout).query(layout, k=2)[0][:, 1].min() < 15
+
+
+def test_any_setting_can_be_changed_by_name(capsys, tmp_path):
+    code, _, err = simulate(
+        capsys, tmp_path / "a", *SMALL, "--set", "scene.n_gold_beads=2", "--set", "imaging.defocus_gradient=no",
+        "--thickness", 420, "--lamella-tilt", 5, "--tilt-range", 40, "--tilt-step", 4, "--tilt-scheme", "bidirectional",
+        "--defocus", 1.5, "--dose", 0, "--reconstruction", "sirt", "--set", "imaging.sirt_iterations=2",
+    )  # fmt: skip
+    assert (code, err) == (0, "")
+    settings = json.loads((tmp_path / "a" / "settings" / "TS_0001.json").read_text())
+    scene, imaging = settings["scene"], settings["imaging"]
+    assert (scene["n_gold_beads"], scene["thickness_angstrom"], scene["lamella_tilt_degrees"]) == (2, 420.0, 5.0)
+    assert (imaging["tilt_range_degrees"], imaging["tilt_step_degrees"]) == (40.0, 4.0)
+    assert (imaging["tilt_scheme"], imaging["reconstruction"]) == ("bidirectional", "sirt")
+    assert (imaging["defocus_um"], imaging["dose_per_square_angstrom"]) == (1.5, None)
+    assert (imaging["defocus_gradient"], imaging["sirt_iterations"]) == (False, 2)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (["--positions-offset", "1,2,3"], "give that as well"),
+        (["--positions", "layout.csv", "--positions-offset", "middle"], "give X,Y,Z in voxels"),
+        (["--positions", "layout.csv", "--positions-offset", "900,0,0"], "no position lies in"),
+        (["--set", "scene.n_gold_beads"], "give NAME=VALUE"),
+        (["--set", "scene.gold=2"], "scene.gold: no such setting"),
+        (["--set", "scene.shape=2"], "is given by --shape"),
+        (["--set", "scene.n_gold_beads=many"], "scene.n_gold_beads many"),
+        (["--set", "imaging.defocus_um=3", "--defocus", "2"], "is given twice"),
+        (["--set", "imaging.gain_error=9"], "gain error 9.0: must be between"),
+        (["--lamella-tilt", "80"], "lamella_tilt_degrees 80"),
+        (["--thickness", "9000"], "must be thinner"),
         (["--shape", "72,64"], "three whole numbers"),
         (["--shape", "72,64,4"], "at least 16"),
         (["--target", "virus"], "virus: no such molecule"),
@@ -138,6 +197,7 @@ def test_a_layout_is_kept_with_its_close_pairs(capsys, tmp_path):
 )
 def test_wrong_usage_is_one_line(capsys, tmp_path, monkeypatch, arguments, said):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "layout.csv").write_text("10,10,10\n20,20,12\n")
     code, _, err = simulate(capsys, "out", *arguments)
     assert code in {1, 2}
     assert said in err

@@ -1,6 +1,7 @@
-"""Synthetic tomograms with truth, by physics: molecules in a lamella, a tilt series, weighted back-projection."""
+"""Synthetic tomograms with truth, by physics: molecules in a lamella, a tilt series, reconstruction."""
 
-from tomopicker.simulate.imaging import ImagingSettings, image_tomogram
+from tomopicker.simulate.imaging import image_tomogram
+from tomopicker.simulate.imaging_settings import ImagingSettings
 from tomopicker.simulate.molecules import (
     Molecule,
     builtin_library,
@@ -10,7 +11,8 @@ from tomopicker.simulate.molecules import (
     load_molecule,
 )
 from tomopicker.simulate.presets import SimulationSettings
-from tomopicker.simulate.scene import Scene, SceneSettings, build_scene
+from tomopicker.simulate.scene import Scene, build_scene
+from tomopicker.simulate.scene_settings import SceneSettings
 from tomopicker.simulate.tomogram import SimulatedTomogram, simulate_tomogram
 
 __all__ = [

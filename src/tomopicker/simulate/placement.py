@@ -1,11 +1,13 @@
 """Random places and orientations for molecules: no two overlap, a few touch, none crosses a membrane."""
 
 from collections.abc import Callable
+from itertools import product
 
 import numpy as np
 from jaxtyping import Float64
 from scipy.spatial.transform import Rotation
 
+from tomopicker.simulate.lamella import Lamella
 from tomopicker.types import Positions
 
 Rotations = Float64[np.ndarray, "n 3 3"]
@@ -35,12 +37,14 @@ def random_rotations(n: int, rng: np.random.Generator) -> Rotations:
 
 
 class Packing:
-    """Spheres placed one after another in a box.
+    """Spheres placed one after another between the faces of a lamella.
 
     Parameters
     ----------
-    low, high : (3,)
-        Corners (x, y, z) in voxels of the box that centres are drawn from; in z the radius is kept clear as well.
+    lamella : Lamella
+        Centres stay a radius away from its faces, or in its middle where it is too thin.
+    border_voxels : float
+        Centres stay this far from the faces of the volume in x and y.
     is_free : callable
         (x, y, z), radius -> whether something other than a molecule (a membrane) leaves the place free.
     rng : np.random.Generator
@@ -48,18 +52,32 @@ class Packing:
 
     def __init__(
         self,
-        low: Point,
-        high: Point,
+        lamella: Lamella,
+        border_voxels: float,
         is_free: Callable[[Point, float], bool],
         rng: np.random.Generator,
     ) -> None:
-        self._low, self._high = low, high
+        n_z, n_y, n_x = lamella.shape
+        half = lamella.half_voxels
+        near = [min(border_voxels, n_x / 2), min(border_voxels, n_y / 2)]
+        far = [max(n_x - 1 - border_voxels, n_x / 2), max(n_y - 1 - border_voxels, n_y / 2)]
+        self._lamella = lamella
+        self._middle = lamella.middle_voxels
+        self._low = np.array([*near, self._middle - half])
+        self._high = np.array([*far, self._middle + half])
+        self._last_section = n_z - 1
         self._is_free = is_free
         self._rng = rng
-        self._centres = np.zeros((0, 3))
-        self._radii = np.zeros(0)
+        self._taken = Neighbours()
 
-    def place(self, n: int, radius_voxels: float, touching_fraction: float = 0.0) -> Positions:
+    def place(
+        self,
+        n: int,
+        radius_voxels: float,
+        touching_fraction: float = 0.0,
+        clustered_fraction: float = 0.0,
+        cluster_size: int = 1,
+    ) -> Positions:
         """Place `n` spheres and return the centres of those that found room.
 
         Parameters
@@ -68,6 +86,10 @@ class Packing:
         radius_voxels : float
         touching_fraction : float
             Share of the spheres that go right beside an earlier one of the same call.
+        clustered_fraction : float
+            Share of the spheres that come in strings, each right beside the one before, as ribosomes on one messenger.
+        cluster_size : int
+            Length of such a string.
 
         Returns
         -------
@@ -75,28 +97,38 @@ class Packing:
             (x, y, z) in voxels, m <= n.
         """
         placed: list[Point] = []
-        for _ in range(n):
-            touches = bool(placed) and self._rng.random() < touching_fraction
+        clustered = int(clustered_fraction * n) if cluster_size > 1 else 0
+        for number in range(n):
+            in_string = number < clustered and number % cluster_size > 0
+            touches = bool(placed) and (in_string or self._rng.random() < touching_fraction)
             for _ in range(_TRIES):
-                centre = self._beside(placed, radius_voxels) if touches else self._anywhere(radius_voxels)
+                if touches:
+                    centre = self._beside(placed[-1:] if in_string else placed, radius_voxels)
+                else:
+                    centre = self._anywhere(radius_voxels)
                 if self._fits(centre, radius_voxels):
                     placed.append(centre)
-                    self._centres = np.vstack([self._centres, centre])
-                    self._radii = np.append(self._radii, radius_voxels)
+                    self._taken.add(centre, radius_voxels)
                     break
         return np.asarray(placed, dtype=np.float64).reshape(-1, 3)
 
     def occupy(self, centres: Positions, radius_voxels: float) -> None:
         """Take places, (x, y, z) in voxels, that are given: whatever is placed later keeps away from them."""
-        self._centres = np.vstack([self._centres, centres])
-        self._radii = np.append(self._radii, np.full(len(centres), radius_voxels))
+        for centre in centres:
+            self._taken.add(centre, radius_voxels)
+
+    def is_clear(self, centre: Point, radius: float) -> bool:
+        """Tell whether a sphere meets neither another nor what `is_free` knows."""
+        return self._taken.clear(centre, radius, _TOUCHING_DISTANCE) and self._is_free(centre, radius)
 
     def _anywhere(self, radius: float) -> Point:
         clear = np.array([0.0, 0.0, radius])
         low, high = self._low + clear, self._high - clear
         if high[2] < low[2]:  # thicker than the lamella: in its middle
             low[2] = high[2] = (low[2] + high[2]) / 2.0
-        return np.asarray(self._rng.uniform(low, high))
+        centre = self._rng.uniform(low, high)
+        centre[2] += self._tilt(centre)
+        return np.asarray(centre)
 
     def _beside(self, placed: list[Point], radius: float) -> Point:
         direction = self._rng.normal(size=3)
@@ -106,11 +138,44 @@ class Packing:
         return np.asarray(neighbour + distance * direction)
 
     def _fits(self, centre: Point, radius: float) -> bool:
-        clear = min(radius, (self._high[2] - self._low[2]) / 2.0)
-        if np.any(centre < self._low) or np.any(centre > self._high):
+        clear = min(radius, self._lamella.half_voxels)
+        level = centre - np.array([0.0, 0.0, self._tilt(centre)])
+        if np.any(level < self._low) or np.any(level > self._high):
             return False
-        if not self._low[2] + clear - 1e-6 <= centre[2] <= self._high[2] - clear + 1e-6:
+        if not self._low[2] + clear - 1e-6 <= level[2] <= self._high[2] - clear + 1e-6:
             return False
-        distances = np.linalg.norm(self._centres - centre, axis=1)
-        allowed = _TOUCHING_DISTANCE * (self._radii + radius)
-        return bool(np.all(distances >= allowed)) and self._is_free(centre, radius)
+        return 0.0 <= centre[2] <= self._last_section and self.is_clear(centre, radius)
+
+    def _tilt(self, centre: Point) -> float:
+        """How far in z a tilted lamella's middle is from that of a level one."""
+        return float(self._lamella.middle(centre[1], centre[0])) - self._middle
+
+
+class Neighbours:
+    """Spheres in a coarse grid of cells, so that asking about one place looks at the few that are near."""
+
+    def __init__(self, cell_voxels: float = 16.0) -> None:
+        self._cell = cell_voxels
+        self._cells: dict[tuple[int, int, int], list[tuple[float, float, float, float]]] = {}
+        self._largest = 0.0
+
+    def add(self, centre: Point, radius: float) -> None:
+        """Put in a sphere at (x, y, z)."""
+        x, y, z = (float(c) for c in centre)
+        key = (int(x // self._cell), int(y // self._cell), int(z // self._cell))
+        self._cells.setdefault(key, []).append((x, y, z, radius))
+        self._largest = max(self._largest, radius)
+
+    def clear(self, centre: Point, radius: float, share: float) -> bool:
+        """Tell whether every sphere is at least `share` of the sum of the two radii away."""
+        x, y, z = (float(c) for c in centre)
+        reach = share * (radius + self._largest)
+        near_x, near_y, near_z = (
+            range(int((c - reach) // self._cell), int((c + reach) // self._cell) + 1) for c in (x, y, z)
+        )
+        for key in product(near_x, near_y, near_z):
+            for other_x, other_y, other_z, other in self._cells.get(key, ()):
+                squared = (x - other_x) ** 2 + (y - other_y) ** 2 + (z - other_z) ** 2
+                if squared < (share * (radius + other)) ** 2:
+                    return False
+        return True

@@ -1,12 +1,15 @@
 """The kinds of synthetic tomogram: phase plate, defocus, an easy one for quick tests, and a hard one."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from tomopicker.errors import UsageError
-from tomopicker.simulate.imaging import ImagingSettings
-from tomopicker.simulate.scene import SceneSettings
+from tomopicker.simulate.changes import parse_changes
+from tomopicker.simulate.imaging_settings import ImagingSettings
+from tomopicker.simulate.scene_settings import SceneSettings
 from tomopicker.types import Positions, Shape
 
 PRESETS = ("vpp", "defocus", "easy", "hard")
@@ -26,6 +29,15 @@ _DISTRACTOR_SHARES = {
 """Look-alikes per target; any other molecule gets the last share."""
 
 _OTHER_SHARE = 0.55
+
+_FIELD_SQUARE_ANGSTROM = (320 * 13.48) ** 2
+"""The field for which the numbers of granules and vesicles are meant."""
+
+_MEAN_FREE_PATH_ANGSTROM = 3000.0
+"""Of 300 kV electrons in vitreous ice between two inelastic collisions."""
+
+_FLAT_BELOW_ANGSTROM = 105.0
+"""Detail finer than this is weighted alike by the ramp filter of a SIRT-like reconstruction."""
 
 _LAYOUT_MARGIN_ANGSTROM = 160.0
 """From the outermost centres of a given layout to the lamella's faces: a ribosome's radius and a little."""
@@ -51,6 +63,7 @@ def resolve_preset(
     n_targets: int | None,
     target: str,
     layout: Positions | None = None,
+    changes: Mapping[str, object] | None = None,
 ) -> SimulationSettings:
     """Turn a preset's name into settings, with what varies between tomograms drawn from the seed.
 
@@ -69,11 +82,13 @@ def resolve_preset(
     target : str
     layout : Positions, optional
         Given positions of the targets, (x, y, z) in voxels: the lamella is laid around them.
+    changes : mapping of str to object, optional
+        What is to be other than in the preset, by name: ``scene.n_gold_beads``, ``imaging.defocus_um``.
 
     Raises
     ------
     UsageError
-        If the preset is unknown.
+        If the preset or a setting is unknown, or a value cannot be.
     """
     if preset not in PRESETS:
         raise UsageError(f"{preset}: no such preset; choose one of {', '.join(PRESETS)}")
@@ -81,6 +96,9 @@ def resolve_preset(
         raise UsageError(f"{target}: no such molecule; choose one of {', '.join(molecule_names)}")
     if len(shape) != 3 or min(shape) < 16:
         raise UsageError(f"shape {shape}: (z, y, x) of at least 16 voxels a side is needed")
+    if not 1.0 <= voxel_size_angstrom <= 60.0:
+        raise UsageError(f"voxel size {voxel_size_angstrom} Å: must be between 1 and 60 Å")
+    asked = parse_changes(changes or {}, {"scene": SceneSettings, "imaging": ImagingSettings})
     rng = np.random.default_rng([seed, 1])
     easy, hard = preset == "easy", preset == "hard"
     depth = shape[0] * voxel_size_angstrom
@@ -90,40 +108,80 @@ def resolve_preset(
         lowest, highest = float(layout[:, 2].min()), float(layout[:, 2].max())
         middle = (lowest + highest) / 2
         thickness = min(depth, (highest - lowest) * voxel_size_angstrom + 2 * _LAYOUT_MARGIN_ANGSTROM)
-    volume_um3 = thickness * shape[1] * shape[2] * voxel_size_angstrom**2 * 1e-12
-    typical = max(3, round(_TARGETS_PER_CUBIC_MICROMETRE * volume_um3 * rng.uniform(0.8, 1.2)))
+    thickness = asked["scene"].get("thickness_angstrom", thickness)
+    area = shape[1] * shape[2] * voxel_size_angstrom**2
+    typical = max(3, round(_TARGETS_PER_CUBIC_MICROMETRE * thickness * area * 1e-12 * rng.uniform(0.8, 1.2)))
     others = {name: _DISTRACTOR_SHARES.get(name, _OTHER_SHARE) for name in molecule_names if name != target}
     thinning = 0.3 if easy else 1.4 if hard else 1.0
-    scene = SceneSettings(
-        shape=shape,
-        voxel_size_angstrom=voxel_size_angstrom,
-        thickness_angstrom=thickness,
-        target=target,
-        middle_voxels=middle,
-        n_targets=len(layout) if layout is not None else typical if n_targets is None else n_targets,
-        distractors=tuple((name, round(thinning * share * typical)) for name, share in others.items()),
-        touching_fraction=0.25 if hard else 0.1,
-        crowd_fraction=0.06 if easy else 0.18 if hard else 0.12,
-        n_membranes=0 if easy else int(rng.integers(2, 5)),
-        n_lumps=0 if easy else int(rng.integers(1, 4)),
+    scene: dict[str, Any] = {
+        "thickness_angstrom": thickness,
+        "middle_voxels": middle,
+        "n_targets": len(layout) if layout is not None else typical if n_targets is None else n_targets,
+        "distractors": tuple((name, round(thinning * share * typical)) for name, share in others.items()),
+        "touching_fraction": 0.25 if hard else 0.1,
+        "crowd_fraction": 0.06 if easy else 0.18 if hard else 0.14,
+        **({"n_membranes": 0, "n_lumps": 0} if easy else _surroundings(hard, area, rng)),
+    }
+    imaging = _imaging(preset, rng) | ({} if easy else _processing(shape[0], voxel_size_angstrom, thickness))
+    return SimulationSettings(
+        preset,
+        seed,
+        SceneSettings(shape, voxel_size_angstrom, target=target, **(scene | asked["scene"])),
+        ImagingSettings(voxel_size_angstrom, **(imaging | asked["imaging"])),
     )
-    return SimulationSettings(preset, seed, scene, _imaging(preset, voxel_size_angstrom, rng))
 
 
-def _imaging(preset: str, voxel_size_angstrom: float, rng: np.random.Generator) -> ImagingSettings:
+def _surroundings(hard: bool, area_square_angstrom: float, rng: np.random.Generator) -> dict[str, Any]:
+    """What is in a lamella besides molecules: things of a size of their own are as many as the field is large."""
+    fields = max(area_square_angstrom / _FIELD_SQUARE_ANGSTROM, 0.25)
+    return {
+        "n_membranes": int(rng.integers(1, 4)),
+        "paired_membranes": 0.5,
+        "n_lumps": round(fields * rng.integers(1, 4)),
+        "n_vesicles": round(fields * rng.integers(0, 3)),
+        "n_microtubules": int(rng.integers(0, 3)),
+        "n_actin_filaments": int(rng.integers(0, 4)),
+        "clustered_fraction": 0.3 if hard else 0.15,
+        "lamella_tilt_degrees": float(rng.normal(0.0, 5.0 if hard else 2.0)),
+        "lamella_pitch_degrees": float(rng.normal(0.0, 3.0 if hard else 1.0)),
+        "coating_density": 2.0,
+        "curtaining_angstrom": min(60.0 if hard else 25.0, area_square_angstrom**0.5 / 50.0),
+        "n_gold_beads": round(fields * rng.integers(0, 3)) if hard else 0,
+        "n_ice_lumps": round(fields * rng.integers(1, 3)) if hard else 0,
+    }
+
+
+def _imaging(preset: str, rng: np.random.Generator) -> dict[str, Any]:
     if preset in {"defocus", "hard"}:
-        return ImagingSettings(
-            voxel_size_angstrom,
-            defocus_um=float(rng.uniform(2.5, 4.5)),
-            defocus_jitter_um=0.1,
-            detective_quantum_efficiency=0.6,
-            dose_per_square_angstrom=50.0 if preset == "hard" else 100.0,
-        )
-    return ImagingSettings(
-        voxel_size_angstrom,
-        defocus_um=float(rng.uniform(0.3, 0.5)),
-        defocus_jitter_um=0.03,
-        phase_shift_degrees=90.0,
-        detective_quantum_efficiency=0.4,  # the plate itself scatters electrons away
-        dose_per_square_angstrom=300.0 if preset == "easy" else 100.0,
-    )
+        return {
+            "tilt_range_degrees": 50.0,
+            "tilt_step_degrees": 2.0,
+            "defocus_um": float(rng.uniform(2.5, 4.5)),
+            "defocus_jitter_um": 0.1,
+            "detective_quantum_efficiency": 0.6,
+            "dose_per_square_angstrom": 60.0 if preset == "hard" else 120.0,
+        }
+    return {
+        "defocus_um": float(rng.uniform(0.3, 0.5)),
+        "defocus_jitter_um": 0.03,
+        "phase_shift_degrees": 90.0,
+        "detective_quantum_efficiency": 0.4,  # the plate itself scatters electrons away
+        "dose_per_square_angstrom": 300.0 if preset == "easy" else 100.0,
+        "radiation_damage": preset != "easy",
+    }
+
+
+def _processing(depth_voxels: int, voxel_size_angstrom: float, thickness_angstrom: float) -> dict[str, Any]:
+    """What was found by comparison with TS_034 of EMPIAR-10988 (benchmarks/calibration.py)."""
+    flat_from = min(voxel_size_angstrom / _FLAT_BELOW_ANGSTROM, 0.5)
+    return {
+        "amplitude_contrast": 0.1,
+        "b_factor_square_angstrom": 1500.0,
+        "alignment_error_voxels": 0.5 * 13.48 / voxel_size_angstrom,
+        "path_attenuation": thickness_angstrom / _MEAN_FREE_PATH_ANGSTROM,
+        "binning_fall_off": 0.86,
+        "tilt_weighting": 1.8,
+        "ramp_fall_off": 0.99,
+        # One round of SIRT more for each cycle across the depth, and the ramp goes on as far as that; then it is flat.
+        "sirt_like_iterations": max(1, round(flat_from * depth_voxels * np.deg2rad(100.0))),
+    }

@@ -1,13 +1,14 @@
-"""Projection of a volume along tilted rays and its adjoint, weighted back-projection; the tilt axis is y.
+"""Line integrals of a volume along tilted rays, and their adjoint; the tilt axis is y.
 
-Every plane (z, x) goes through the same sparse matrix, so one product per tilt serves all of y.
+Every plane (z, x) goes through the same sparse matrix, so one product serves many of y at once. The volume is worked
+through in slabs of y: what is laid out anew for the product is one slab, never the volume.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int
-from scipy import fft, sparse
+from scipy import sparse
 
 from tomopicker.types import Shape, Volume
 
@@ -24,6 +25,9 @@ TiltAngles = Float64[np.ndarray, " tilt"]
 
 TiltImages = Float32[np.ndarray, "tilt row column"]
 """A tilt series: one image a tilt, its rows the y of the volume."""
+
+_SLAB_BYTES = 128 * 2**20
+"""Of one slab of y laid out for the product: large enough that making the matrices anew costs little beside it."""
 
 
 def detector_width(shape: Shape) -> int:
@@ -48,26 +52,30 @@ def project(density: Volume, tilts_degrees: TiltAngles, progress: Progress = unh
     """
     n_z, n_y, n_x = density.shape
     width = detector_width((n_z, n_y, n_x))
-    planes = np.ascontiguousarray(density.transpose(0, 2, 1)).reshape(n_z * n_x, n_y)
-    images = np.empty((len(tilts_degrees), n_y, width), dtype=np.float32)
-    for number, (image, tilt) in enumerate(zip(images, tilts_degrees, strict=True)):
-        progress("projections", number, len(tilts_degrees))
-        cosine, sine = np.cos(np.deg2rad(tilt)), np.sin(np.deg2rad(tilt))
-        span = int(np.ceil((width / 2 + n_z / 2 * abs(sine)) / cosine)) + 1
-        beyond = max(span - n_x // 2, 0)
-        x = np.arange(-beyond, n_x + beyond)
-        low, weight = _landing(n_z, x, n_x, width, float(tilt))
-        voxel = np.arange(n_z)[:, None] * n_x + _mirror(x, n_x)[None, :]
-        rows = np.concatenate([low.ravel(), low.ravel() + 1])
-        columns = np.concatenate([voxel.ravel(), voxel.ravel()])
-        values = np.concatenate([1.0 - weight.ravel(), weight.ravel()]).astype(np.float32)
-        seen = (rows >= 0) & (rows < width)
-        matrix = sparse.csr_array((values[seen], (rows[seen], columns[seen])), shape=(width, n_z * n_x))
-        image[:] = (matrix @ planes).T
+    images = np.zeros((len(tilts_degrees), n_y, width), dtype=np.float32)
+    filled = _filled_sections(density)
+    slabs = list(slabs_of_y(n_y, (filled.stop - filled.start) * n_x))
+    for number, slab in enumerate(slabs):
+        planes = np.ascontiguousarray(density[filled, slab].transpose(0, 2, 1)).reshape(-1, slab.stop - slab.start)
+        mirrored: Planes | None = None
+        for index, tilt in enumerate(tilts_degrees):
+            progress("projections", number * len(tilts_degrees) + index, len(slabs) * len(tilts_degrees))
+            for copy in _copies_seen(n_z, n_x, width, float(tilt)):
+                if copy % 2 and mirrored is None:
+                    mirrored = planes.reshape(-1, n_x, planes.shape[1])[:, ::-1].reshape(planes.shape)
+                matrix = smearing(filled, n_z, n_x, width, float(tilt), shift=copy * n_x)
+                seen = mirrored if copy % 2 and mirrored is not None else planes
+                images[index, slab] += (matrix.T @ seen).T
     return images
 
 
-def back_project(images: TiltImages, tilts_degrees: TiltAngles, shape: Shape, progress: Progress = unheard) -> Volume:
+def back_project(
+    images: TiltImages,
+    tilts_degrees: TiltAngles,
+    shape: Shape,
+    progress: Progress = unheard,
+    into: Volume | None = None,
+) -> Volume:
     """Sum of the images smeared back along their rays: the adjoint of `project` inside the field of view.
 
     Parameters
@@ -78,75 +86,81 @@ def back_project(images: TiltImages, tilts_degrees: TiltAngles, shape: Shape, pr
     shape : Shape
         (z, y, x) of the result.
     progress : callable, optional
+    into : Volume, optional
+        (z, y, x), to which the sum is added in place; a new volume without it.
 
     Returns
     -------
     Volume, (z, y, x)
-        Multiplied by the mean angle between tilts, so that dense tilts over 180 degrees give the density back.
     """
     n_z, n_y, n_x = shape
-    width = images.shape[2]
-    planes = np.zeros((n_z * n_x, n_y), dtype=np.float32)
-    for number, (image, tilt) in enumerate(zip(images, tilts_degrees, strict=True)):
-        progress("back-projections", number, len(tilts_degrees))
-        low, weight = _landing(n_z, np.arange(n_x), n_x, width, float(tilt))
-        columns = np.stack([low.ravel(), low.ravel() + 1], axis=1).ravel()
-        values = np.stack([1.0 - weight.ravel(), weight.ravel()], axis=1).ravel().astype(np.float32)
-        starts = np.arange(0, 2 * n_z * n_x + 1, 2)
-        matrix = sparse.csr_array((values, columns, starts), shape=(n_z * n_x, width))
-        planes += matrix @ np.ascontiguousarray(image.T)
-    planes *= np.float32(_angle_step_radians(tilts_degrees))
-    return np.ascontiguousarray(planes.reshape(n_z, n_x, n_y).transpose(0, 2, 1))
+    volume = np.zeros(shape, dtype=np.float32) if into is None else into
+    slabs = list(slabs_of_y(n_y, n_z * n_x))
+    for number, slab in enumerate(slabs):
+        planes = np.zeros((n_z * n_x, slab.stop - slab.start), dtype=np.float32)
+        for index, (image, tilt) in enumerate(zip(images, tilts_degrees, strict=True)):
+            progress("back-projections", number * len(tilts_degrees) + index, len(slabs) * len(tilts_degrees))
+            matrix = smearing(slice(0, n_z), n_z, n_x, images.shape[2], float(tilt))
+            planes += matrix @ np.ascontiguousarray(image[slab].T)
+        volume[:, slab] += planes.reshape(n_z, n_x, -1).transpose(0, 2, 1)
+    return volume
 
 
-def ramp_filter(images: TiltImages, fall_off: float) -> TiltImages:
-    """Weight the columns' frequencies by |k|, with a smooth end.
+def slabs_of_y(n_y: int, voxels_per_row: int) -> Iterator[slice]:
+    """Cut y into slabs of equal size, none of which takes more than its share of memory."""
+    rows = max(1, min(n_y, _SLAB_BYTES // (4 * max(voxels_per_row, 1))))
+    rows = int(np.ceil(n_y / np.ceil(n_y / rows)))
+    for start in range(0, n_y, rows):
+        yield slice(start, min(start + rows, n_y))
+
+
+Planes = Float32[np.ndarray, "voxel row"]
+"""A slab of y laid out for the product: one line a voxel of the plane (z, x)."""
+
+
+def smearing(
+    sections: slice, n_z: int, n_x: int, width: int, tilt_degrees: float, shift: int = 0
+) -> "sparse.csr_array[np.float32]":
+    """Matrix that takes a row of a tilt image to a plane (z, x): two columns share in each voxel.
 
     Parameters
     ----------
-    images : TiltImages, (tilt, y, column)
-    fall_off : float
-        Fraction of the Nyquist frequency at which a cosine begins to take the ramp down to zero at Nyquist; a ramp that
-        ends abruptly rings, one that falls from zero blurs.
+    sections : slice
+        The z that are wanted.
+    n_z, n_x, width : int
+        Of the volume and of the tilt image.
+    tilt_degrees : float
+    shift : int
+        Added to each voxel's x.
 
     Returns
     -------
-    TiltImages, (tilt, y, column)
+    sparse.csr_array, (voxel, column)
     """
-    width = images.shape[2]
-    margin = min(64, width - 1)
-    length = fft.next_fast_len(width + 2 * margin, real=True)
-    frequency = np.fft.rfftfreq(length)
-    beyond = np.clip((frequency / 0.5 - fall_off) / (1.0 - fall_off), 0.0, 1.0)
-    weights = (frequency * 0.5 * (1.0 + np.cos(np.pi * beyond))).astype(np.float32)
-    filtered = np.empty_like(images)
-    for result, image in zip(filtered, images, strict=True):
-        padded = np.pad(image, ((0, 0), (margin, length - width - margin)), mode="symmetric")
-        spectrum = fft.rfft(padded, axis=1) * weights
-        result[:] = fft.irfft(spectrum, n=length, axis=1)[:, margin : margin + width]
-    return filtered
+    angle = np.deg2rad(tilt_degrees)
+    x = (np.arange(n_x) + shift - (n_x - 1) / 2)[None, :] * np.cos(angle)
+    z = (np.arange(sections.start, sections.stop) - (n_z - 1) / 2)[:, None] * np.sin(angle)
+    column = (x + z + (width - 1) / 2).ravel()
+    low = np.floor(column)
+    share = (column - low).astype(np.float32)
+    left: Int[np.ndarray, " voxel"] = low.astype(np.int32)
+    columns = np.stack([left, left + 1], axis=1)
+    values = np.stack([1.0 - share, share], axis=1)
+    values[(columns < 0) | (columns >= width)] = 0.0
+    np.clip(columns, 0, width - 1, out=columns)
+    starts = np.arange(0, 2 * len(column) + 1, 2, dtype=np.int32)
+    return sparse.csr_array((values.ravel(), columns.ravel(), starts), shape=(len(column), width))
 
 
-def _landing(
-    n_z: int, x: Int[np.ndarray, " x"], n_x: int, width: int, tilt: float
-) -> tuple[Int[np.ndarray, "z x"], Float64[np.ndarray, "z x"]]:
-    """Left one of the two columns a voxel lands between, and the share of the right one."""
-    angle = np.deg2rad(tilt)
-    z = np.arange(n_z)
-    column = (
-        (x - (n_x - 1) / 2)[None, :] * np.cos(angle) + (z - (n_z - 1) / 2)[:, None] * np.sin(angle) + (width - 1) / 2
-    )
-    low = np.floor(column).astype(np.int64)
-    return low, column - low
+def _copies_seen(n_z: int, n_x: int, width: int, tilt_degrees: float) -> range:
+    """Which copies of the volume side by side along x a tilt image sees; 0 is the volume, odd ones are mirrored."""
+    angle = np.deg2rad(tilt_degrees)
+    reach = (width / 2 + n_z / 2 * abs(np.sin(angle))) / np.cos(angle) + 1
+    side = max(int(np.ceil((reach - n_x / 2) / n_x)), 0)
+    return range(-side, side + 1)
 
 
-def _mirror(x: Int[np.ndarray, " x"], n_x: int) -> Int[np.ndarray, " x"]:
-    """Fold indices beyond the ends back inside, the end voxels repeated."""
-    folded = np.mod(x, 2 * n_x)
-    return np.asarray(np.minimum(folded, 2 * n_x - 1 - folded))
-
-
-def _angle_step_radians(tilts_degrees: TiltAngles) -> float:
-    if len(tilts_degrees) < 2:
-        return 1.0
-    return float(np.deg2rad((tilts_degrees.max() - tilts_degrees.min()) / (len(tilts_degrees) - 1)))
+def _filled_sections(density: Volume) -> slice:
+    """From the first to the last z with anything in it: vacuum casts no shadow."""
+    filled = np.flatnonzero([section.any() for section in density])
+    return slice(int(filled[0]), int(filled[-1]) + 1) if len(filled) else slice(0, 1)

@@ -81,29 +81,53 @@ def reach(density: Volume, centre: ZYX, fraction: float = 0.02) -> float:
     return float(np.sqrt(((kept - centre) ** 2).sum(axis=1).max()))
 
 
-def paste_rotated(canvas: Volume, coefficients: Cube, centre: ZYX, rotation: Float64[np.ndarray, "3 3"]) -> None:
-    """Add a rotated molecule to a canvas with its centre at a sub-voxel place; what falls outside is cut off.
+Region = tuple[slice, slice, slice]
+"""Part of a volume, (z, y, x)."""
+
+
+def rotated_piece(
+    coefficients: Cube, shape: tuple[int, ...], centre: ZYX, rotation: Float64[np.ndarray, "3 3"]
+) -> tuple[Volume, Region]:
+    """Turn a molecule and lay it at a sub-voxel place of a canvas; what falls outside is cut off.
 
     Parameters
     ----------
-    canvas : Volume, (z, y, x)
-        Changed in place.
     coefficients : Cube, (n, n, n)
         Cubic spline coefficients of the molecule (`scipy.ndimage.spline_filter`), its centre at the array's centre.
+    shape : tuple of int
+        Of the canvas, (z, y, x).
     centre : ZYX
         (z, y, x) in voxels of the canvas.
     rotation : (3, 3)
         Turns a vector (z, y, x) of the molecule into one of the canvas.
+
+    Returns
+    -------
+    piece : Volume, (z, y, x)
+        Empty where the molecule lies outside.
+    region : tuple of slices
+        Where it belongs.
     """
     half = coefficients.shape[0] // 2
     start = np.floor(centre).astype(int) - half
     stop = start + 2 * half + 2
-    low = np.maximum(start, 0)
-    high = np.minimum(stop, canvas.shape)
-    if np.any(high <= low):
-        return
-    inverse = rotation.T
-    offset = array_centre(coefficients.shape) + inverse @ (low - centre)
-    shape = tuple(int(n) for n in high - low)
-    piece = ndimage.affine_transform(coefficients, inverse, offset, output_shape=shape, order=3, prefilter=False)
-    canvas[low[0] : high[0], low[1] : high[1], low[2] : high[2]] += np.clip(piece, 0.0, None)
+    low = np.clip(start, 0, shape)
+    high = np.maximum(np.clip(stop, 0, shape), low)
+    region = (slice(low[0], high[0]), slice(low[1], high[1]), slice(low[2], high[2]))
+    size = tuple(int(n) for n in high - low)
+    if min(size) == 0:
+        return np.zeros(size, dtype=np.float32), region
+    # Only voxels of the ball that holds the molecule: the corners of its cube, half of it, are empty.
+    lines = np.ix_(*(np.arange(a, b) - c for a, b, c in zip(low, high, centre, strict=True)))
+    inside = np.nonzero(lines[0] ** 2 + lines[1] ** 2 + lines[2] ** 2 <= (half + 0.5) ** 2)
+    away = np.stack([line.ravel()[index] for line, index in zip(lines, inside, strict=True)])
+    there = rotation.T @ away + array_centre(coefficients.shape)[:, None]
+    piece = np.zeros(size, dtype=np.float32)
+    piece[inside] = np.clip(ndimage.map_coordinates(coefficients, there, order=3, prefilter=False), 0.0, None)
+    return piece, region
+
+
+def paste_rotated(canvas: Volume, coefficients: Cube, centre: ZYX, rotation: Float64[np.ndarray, "3 3"]) -> None:
+    """Add `rotated_piece` to a canvas (z, y, x) in place."""
+    piece, region = rotated_piece(coefficients, canvas.shape, centre, rotation)
+    canvas[region] += piece

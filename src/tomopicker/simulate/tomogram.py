@@ -1,14 +1,15 @@
 """A whole synthetic tomogram in one call: molecules, scene, tilt series, reconstruction, truth."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tomopicker.simulate.imaging import image_tomogram
-from tomopicker.simulate.molecules import builtin_names, load_library
+from tomopicker.simulate.imaging import TiltSeries, reconstruct, take_tilt_series
+from tomopicker.simulate.molecules import Molecule, builtin_names, load_library
 from tomopicker.simulate.placement import OtherPositions, OtherRotations, Rotations
 from tomopicker.simulate.presets import SimulationSettings, resolve_preset
 from tomopicker.simulate.projection import Progress, unheard
-from tomopicker.simulate.scene import build_scene
+from tomopicker.simulate.scene import Truth, build_scene
 from tomopicker.types import Positions, Shape, Volume
 
 
@@ -48,6 +49,7 @@ def simulate_tomogram(
     n_targets: int | None = None,
     target: str = "ribosome",
     layout: Positions | None = None,
+    changes: Mapping[str, object] | None = None,
     progress: Progress = unheard,
 ) -> SimulatedTomogram:
     """Make a synthetic tomogram; the same arguments give the same one.
@@ -70,6 +72,8 @@ def simulate_tomogram(
         Name of the molecule to be picked; all others are distractors.
     layout : Positions, optional
         Where the targets are, (x, y, z) in voxels, in place of random places; all inside the volume.
+    changes : mapping of str to object, optional
+        Settings that are to be other than the preset's, by name: ``scene.n_gold_beads``, ``imaging.defocus_um``.
     progress : callable, optional
         Hears what is done.
 
@@ -85,16 +89,43 @@ def simulate_tomogram(
     library = None if maps is None else load_library(maps, voxel_size)
     names = builtin_names() if library is None else tuple(library)
     settings = resolve_preset(
-        preset, shape, voxel_size, seed, molecule_names=names, n_targets=n_targets, target=target, layout=layout
+        preset,
+        shape,
+        voxel_size,
+        seed,
+        molecule_names=names,
+        n_targets=n_targets,
+        target=target,
+        layout=layout,
+        changes=changes,
     )
     progress("molecules", 0, 1)
-    scene = build_scene(settings.scene, seed, library, layout)
+    truth, series = _photographed(settings, library, layout, progress)
     return SimulatedTomogram(
-        volume=image_tomogram(scene.density, settings.imaging, seed, progress),
-        positions_voxels=scene.positions,
-        orientations=scene.orientations,
-        distractor_positions_voxels=scene.distractor_positions,
-        distractor_orientations=scene.distractor_orientations,
-        distractor_classes=scene.distractor_classes,
+        volume=reconstruct(series, settings.imaging, shape, progress),
+        positions_voxels=truth.positions,
+        orientations=truth.orientations,
+        distractor_positions_voxels=truth.distractor_positions,
+        distractor_orientations=truth.distractor_orientations,
+        distractor_classes=truth.distractor_classes,
         settings=settings,
     )
+
+
+def _photographed(
+    settings: SimulationSettings,
+    library: Mapping[str, Molecule] | None,
+    layout: Positions | None,
+    progress: Progress,
+) -> tuple[Truth, TiltSeries]:
+    """Build a scene and take its tilt series; its density is let go before the reconstruction needs the memory."""
+    scene = build_scene(settings.scene, settings.seed, library, layout, progress)
+    series = take_tilt_series(scene.density, settings.imaging, settings.seed, progress)
+    truth = Truth(
+        scene.positions,
+        scene.orientations,
+        scene.distractor_positions,
+        scene.distractor_orientations,
+        scene.distractor_classes,
+    )
+    return truth, series

@@ -1,0 +1,134 @@
+"""From a tilt series back to a volume: weighted back-projection, or SIRT."""
+
+import numpy as np
+from jaxtyping import Float64
+from scipy import fft
+
+from tomopicker.simulate.projection import Progress, TiltAngles, TiltImages, back_project, project, unheard
+from tomopicker.types import Shape, Volume
+
+
+def weighted_back_projection(
+    images: TiltImages,
+    tilts_degrees: TiltAngles,
+    shape: Shape,
+    fall_off: float,
+    sirt_like_iterations: int = 0,
+    progress: Progress = unheard,
+) -> Volume:
+    """Back-project ramp-filtered images.
+
+    Parameters
+    ----------
+    images : TiltImages, (tilt, y, column)
+    tilts_degrees : (tilt,)
+    shape : Shape
+        (z, y, x) of the result.
+    fall_off : float
+        As for `ramp_filter`.
+    sirt_like_iterations : int
+        Above 0: filtered so that the result resembles as many rounds of `sirt`, at the cost of one.
+    progress : callable, optional
+
+    Returns
+    -------
+    Volume, (z, y, x)
+        Scaled by the mean angle between tilts, so that dense tilts over 180 degrees give the density back.
+    """
+    flattening = None
+    if sirt_like_iterations:
+        flattening = _sirt_response(images.shape[2], tilts_degrees, shape[0], sirt_like_iterations)
+    filtered = ramp_filter(images, fall_off, flattening)
+    filtered *= np.float32(_angle_step_radians(tilts_degrees))
+    return back_project(filtered, tilts_degrees, shape, progress)
+
+
+def sirt(
+    images: TiltImages, tilts_degrees: TiltAngles, shape: Shape, iterations: int, progress: Progress = unheard
+) -> Volume:
+    """Simultaneous iterative reconstruction: the volume whose projections come ever closer to the images.
+
+    Each round back-projects what the images and the volume's projections differ by, each ray divided by its length and
+    each voxel by the number of rays through it (Gilbert 1972, in the normalised form of Gregor and Benson 2008).
+    Few rounds are smooth, many are sharp and noisy.
+
+    Parameters
+    ----------
+    images : TiltImages, (tilt, y, column)
+    tilts_degrees : (tilt,)
+    shape : Shape
+        (z, y, x) of the result.
+    iterations : int
+    progress : callable, optional
+
+    Returns
+    -------
+    Volume, (z, y, x)
+    """
+    lengths = shape[0] / np.cos(np.deg2rad(tilts_degrees))[:, None, None]
+    volume = np.zeros(shape, dtype=np.float32)
+    for number in range(iterations):
+
+        def heard(what: str, done: int, total: int, number: int = number) -> None:
+            progress(f"{what} of SIRT", number * total + done, iterations * total)
+
+        residual = images - project(volume, tilts_degrees, heard) if number else images.copy()
+        residual /= (lengths * len(tilts_degrees)).astype(np.float32)
+        back_project(residual, tilts_degrees, shape, heard, into=volume)
+    return volume
+
+
+def ramp_filter(
+    images: TiltImages, fall_off: float, also: Float64[np.ndarray, " frequency"] | None = None
+) -> TiltImages:
+    """Weight the columns' frequencies by |k|, with a smooth end.
+
+    Parameters
+    ----------
+    images : TiltImages, (tilt, y, column)
+    fall_off : float
+        Fraction of the Nyquist frequency at which a cosine begins to take the ramp down to zero at Nyquist; a ramp that
+        ends abruptly rings, one that falls from zero blurs.
+    also : (frequency,), optional
+        A further weight for each of `ramp_frequencies`.
+
+    Returns
+    -------
+    TiltImages, (tilt, y, column)
+    """
+    width = images.shape[2]
+    frequency, margin, length = ramp_frequencies(width)
+    beyond = np.clip((frequency / 0.5 - fall_off) / (1.0 - fall_off), 0.0, 1.0)
+    weights = (frequency * 0.5 * (1.0 + np.cos(np.pi * beyond)) * (1.0 if also is None else also)).astype(np.float32)
+    filtered = np.empty_like(images)
+    for result, image in zip(filtered, images, strict=True):
+        padded = np.pad(image, ((0, 0), (margin, length - width - margin)), mode="symmetric")
+        spectrum = fft.rfft(padded, axis=1) * weights
+        result[:] = fft.irfft(spectrum, n=length, axis=1)[:, margin : margin + width]
+    return filtered
+
+
+def ramp_frequencies(width: int) -> tuple[Float64[np.ndarray, " frequency"], int, int]:
+    """Frequencies of padded rows of `width` columns in cycles a voxel, the margin on the left, and the whole length."""
+    margin = min(64, width - 1)
+    length = fft.next_fast_len(width + 2 * margin, real=True)
+    return np.fft.rfftfreq(length), margin, length
+
+
+def _sirt_response(
+    width: int, tilts_degrees: TiltAngles, depth_voxels: int, iterations: int
+) -> Float64[np.ndarray, " frequency"]:
+    """Share of each frequency that some rounds of SIRT give back: 1 - (1 - e)^n.
+
+    e = 1 / (k · depth · angle) is what one round gives, as central sections through the angle thin out with k.
+    """
+    frequency, _, _ = ramp_frequencies(width)
+    angle = np.deg2rad(max(float(np.ptp(tilts_degrees)), 1.0))
+    once = np.clip(1.0 / (np.maximum(frequency, 1e-6) * depth_voxels * angle), 0.0, 1.0)
+    return np.asarray(1.0 - (1.0 - once) ** iterations)
+
+
+def _angle_step_radians(tilts_degrees: TiltAngles) -> float:
+    if len(tilts_degrees) < 2:
+        return 1.0
+    return float(np.deg2rad((tilts_degrees.max() - tilts_degrees.min()) / (len(tilts_degrees) - 1)))
