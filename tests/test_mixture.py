@@ -11,6 +11,7 @@ from tomopicker.picking.mixture import (
     Mixture,
     _log_particle,
     _log_rest,
+    across_clicks,
     fit_mixture,
     lowest,
     positives_of,
@@ -96,9 +97,16 @@ def test_the_probability_by_hand():
     assert mixture.probability(score)[0] == pytest.approx(particle / (particle + rest), abs=2e-3)
 
 
+def test_clicks_that_are_over_fitted_are_not_believed():
+    scores = peaks(100, 600, 5, mean=7.5)
+    expected = positives_of(np.array([10.5, 11.0, 10.0, 10.2, 11.5]))
+    _, count = fit_mixture(scores, expected, None, across_clicks(5))
+    assert count.estimate == pytest.approx(100, rel=0.25)
+
+
 def test_clicks_tell_where_particles_score():
     clicks = np.array([7.0, 8.0, 9.0, float("-inf")])
     found = positives_of(clicks)
-    assert found.mean == pytest.approx(8.0)
+    assert found.mean == pytest.approx(8.0 - 8 / 3)
     assert found.sd == pytest.approx(np.sqrt((2 + 5 * 1.5**2) / 8))
     assert positives_of(np.array([float("-inf")])).sd == 1.5

@@ -25,8 +25,8 @@ WINDOW_SD = 6.0
 """Peaks lower than so many deviations below particles say nothing about where the two part."""
 USUAL_SD, USUAL_WEIGHT = 1.5, 5.0
 """The deviation of particles' scores, and how many clicks outweigh this knowledge."""
-MEAN_FREEDOM, LOG_SD_FREEDOM = 0.6, 0.15
-"""How far a tomogram's particles may score from the clicks: standard deviations of the mean, and of log sd."""
+OVERFIT = 8.0
+"""Clicks that were trained on score higher than other particles: by this over their number, in logits, as measured."""
 REST_LOG_SD, REST_FREEDOM = float(np.log(4.0)), 0.8
 FEWEST = 20
 """Peaks that a mixture can be fitted to."""
@@ -41,6 +41,32 @@ Parameters = Float64[np.ndarray, " parameters"]
 def lowest(positives: Positives) -> float:
     """Give the least score that takes part in a fit."""
     return positives.mean - WINDOW_SD * positives.sd
+
+
+@dataclass(frozen=True)
+class Freedom:
+    """How far particles may score from where they are expected, one standard deviation.
+
+    Parameters
+    ----------
+    mean : float
+        Of their mean, in logits.
+    log_sd : float
+        Of the logarithm of their deviation.
+    """
+
+    mean: float
+    log_sd: float
+
+
+ACROSS_TOMOGRAMS = Freedom(0.6, 0.15)
+"""From the training tomogram to another."""
+
+
+def across_clicks(clicks: int) -> Freedom:
+    """From clicks that were trained on to the other particles of the same tomogram."""
+    few = 1 / max(1, clicks)
+    return Freedom(0.4 + 6 * few, 0.1 + few)
 
 
 @dataclass(frozen=True)
@@ -76,20 +102,24 @@ class Mixture:
 
 
 def positives_of(click_scores: Scores) -> Positives:
-    """Learn where particles score from the scores of clicks; those without a peak (-inf) do not count.
+    """Learn where particles score from the scores of clicks that were trained on; -inf, no peak, is left out.
 
-    The deviation of few clicks is drawn towards the usual one.
+    Other particles score lower, the more so the fewer clicks there are. The deviation of few clicks is drawn towards
+    the usual one.
     """
     found = np.asarray(click_scores)[np.isfinite(click_scores)]
     if not len(found):
         return Positives(4.0, USUAL_SD)
     spread = float(np.sum((found - found.mean()) ** 2))
     return Positives(
-        float(found.mean()), float(np.sqrt((spread + USUAL_WEIGHT * USUAL_SD**2) / (len(found) + USUAL_WEIGHT)))
+        float(found.mean()) - OVERFIT / len(found),
+        float(np.sqrt((spread + USUAL_WEIGHT * USUAL_SD**2) / (len(found) + USUAL_WEIGHT))),
     )
 
 
-def fit_mixture(peak_scores: Scores, positives: Positives, count: float | None = None) -> tuple[Mixture, Count]:
+def fit_mixture(
+    peak_scores: Scores, positives: Positives, count: float | None = None, freedom: Freedom = ACROSS_TOMOGRAMS
+) -> tuple[Mixture, Count]:
     """Fit the mixture to the peaks of a tomogram by maximum a posteriori.
 
     Parameters
@@ -97,9 +127,11 @@ def fit_mixture(peak_scores: Scores, positives: Positives, count: float | None =
     peak_scores : array, shape (n,)
         Logits of all its peaks, or of the best of them.
     positives : Positives
-        Where the clicks scored.
+        Where particles are expected to score.
     count : float, optional
         Particles there are, if they are known: the share is not fitted then.
+    freedom : Freedom
+        How far they may score from there.
 
     Returns
     -------
@@ -114,12 +146,13 @@ def fit_mixture(peak_scores: Scores, positives: Positives, count: float | None =
         number = float(mixture.probability(scores).sum())
         return mixture, Count(number, 0.0, float(len(scores)))
     fixed = None if count is None else float(np.clip(count / len(scores), 1e-4, 0.999))
-    best, parameters = _fit(scores, positives, fixed)
+    task = _Task(scores, positives, freedom)
+    best, parameters = _fit(task, fixed)
     mixture = _mixture(parameters, positives)
     number = float(mixture.probability(scores).sum())
     if fixed is not None:
         return mixture, Count(number, number, number)
-    low, high = (_profile(scores, positives, best, parameters, side) for side in (-1, 1))
+    low, high = (_profile(task, best, parameters, side) for side in (-1, 1))
     return mixture, _widened(number, low / mixture.share, high / mixture.share)
 
 
@@ -129,44 +162,54 @@ def _widened(number: float, low: float, high: float) -> Count:
     return Count(number, float(number * np.exp(-below)), float(number * np.exp(above)))
 
 
-def _fit(
-    scores: Scores, positives: Positives, share: float | None, start: Parameters | None = None
-) -> tuple[float, Parameters]:
+@dataclass(frozen=True)
+class _Task:
+    """What is fitted: scores above the lowest, and what is known beforehand."""
+
+    scores: Scores
+    positives: Positives
+    freedom: Freedom
+
+
+def _fit(task: _Task, share: float | None, start: Parameters | None = None) -> tuple[float, Parameters]:
     """Minimise the negative log posterior over (logit share, mean, log sd, rest's mean, rest's log scale)."""
 
     def cost(parameters: Parameters) -> float:
         free = parameters if share is None else np.array([logit(share), *parameters[1:]])
-        return _cost(free, scores, positives)
+        return _cost(free, task)
 
-    starts = [start] if start is not None else _starts(scores, positives)
-    fits = [minimize(cost, each, method="L-BFGS-B", bounds=_bounds(positives)) for each in starts]
+    starts = [start] if start is not None else _starts(task)
+    fits = [minimize(cost, each, method="L-BFGS-B", bounds=_bounds(task)) for each in starts]
     best = min(fits, key=lambda each: float(each.fun))
     found = best.x if share is None else np.array([logit(share), *best.x[1:]])
     return float(best.fun), found
 
 
-def _starts(scores: Scores, positives: Positives) -> list[Parameters]:
+def _starts(task: _Task) -> list[Parameters]:
+    positives = task.positives
     usual = [positives.mean, np.log(positives.sd)]
-    middles = [lowest(positives), lowest(positives) - 2 * positives.sd, float(np.median(scores))]
+    middles = [lowest(positives), lowest(positives) - 2 * positives.sd, float(np.median(task.scores))]
     return [np.array([logit(share), *usual, middle, REST_LOG_SD]) for share in (0.1, 0.3) for middle in middles]
 
 
-def _bounds(positives: Positives) -> list[tuple[float, float]]:
+def _bounds(task: _Task) -> list[tuple[float, float]]:
+    positives, freedom = task.positives, task.freedom
     return [
         (-12.0, 7.0),
-        (positives.mean - 4 * MEAN_FREEDOM, positives.mean + 4 * MEAN_FREEDOM),
-        (np.log(positives.sd) - 4 * LOG_SD_FREEDOM, np.log(positives.sd) + 4 * LOG_SD_FREEDOM),
+        (positives.mean - 4 * freedom.mean, positives.mean + 4 * freedom.mean),
+        (np.log(positives.sd) - 4 * freedom.log_sd, np.log(positives.sd) + 4 * freedom.log_sd),
         (lowest(positives) - 20 * positives.sd, positives.mean),
         (-1.0, 4.0),
     ]
 
 
-def _cost(parameters: Parameters, scores: Scores, positives: Positives) -> float:
+def _cost(parameters: Parameters, task: _Task) -> float:
+    scores, positives, freedom = task.scores, task.positives, task.freedom
     mixture = _mixture(parameters, positives)
     particle = np.log(mixture.share) + _log_particle(scores, mixture.particles, mixture.low)
     rest = np.log1p(-mixture.share) + _log_rest(scores, mixture.rest_mean, mixture.rest_scale, mixture.low)
-    mean = (mixture.particles.mean - positives.mean) / MEAN_FREEDOM
-    spread = np.log(mixture.particles.sd / positives.sd) / LOG_SD_FREEDOM
+    mean = (mixture.particles.mean - positives.mean) / freedom.mean
+    spread = np.log(mixture.particles.sd / positives.sd) / freedom.log_sd
     scale = (np.log(mixture.rest_scale) - REST_LOG_SD) / REST_FREEDOM
     return float((mean**2 + spread**2 + scale**2) / 2 - np.logaddexp(particle, rest).sum())
 
@@ -194,12 +237,12 @@ def _log_rest(scores: Scores, middle: float, scale: float, low: float) -> Scores
     return np.asarray(constant - np.abs((scores - middle) / scale) ** SHAPE)
 
 
-def _profile(scores: Scores, positives: Positives, best: float, parameters: Parameters, side: int) -> float:
+def _profile(task: _Task, best: float, parameters: Parameters, side: int) -> float:
     """Find the share, on one side of the best, at which the profile likelihood has fallen by `PROFILE`."""
 
     def fallen(log_odds: float) -> float:
         start = np.array([log_odds, *parameters[1:]])
-        return _fit(scores, positives, float(expit(log_odds)), start)[0] - best - PROFILE
+        return _fit(task, float(expit(log_odds)), start)[0] - best - PROFILE
 
     return float(expit(_crossing(fallen, float(parameters[0]), side)))
 

@@ -26,7 +26,7 @@ from tomopicker.picking.calibrate import (
     offset_for_count,
 )
 from tomopicker.picking.count import Count, count_particles
-from tomopicker.picking.mixture import fit_mixture, positives_of
+from tomopicker.picking.mixture import across_clicks, fit_mixture, positives_of
 from tomopicker.picking.peaks import Peaks
 from tomopicker.picks import Picks
 from tomopicker.pu.positives import Positives
@@ -226,19 +226,23 @@ class _Run:
         return offset_for_count(np.concatenate([found.scores for found in peaks]).astype(np.float64), particles), None
 
     def by_clicks(self, network: nn.Module, clicked: Sequence[Clicked]) -> tuple[Positives, Count]:
-        """Learn from the clicks where particles score, and count the particles of the training tomograms by that."""
+        """Learn where particles score, and count those of the training tomograms, starting from the clicks' scores."""
         peaks = [self.peaks(network, item, None, 1, enough=MOST) for item in clicked]
         scored = [click_scores(found, item.clicks, self.radius) for found, item in zip(peaks, clicked, strict=True)]
-        positives = positives_of(np.concatenate(scored))
-        fits = [fit_mixture(found.scores.astype(np.float64), positives) for found in peaks]
+        expected, freedom = (
+            positives_of(np.concatenate(scored)),
+            across_clicks(sum(len(item.clicks) for item in clicked)),
+        )
+        scores, given = [found.scores.astype(np.float64) for found in peaks], self.settings.expected_particles
+        fits = [fit_mixture(each, expected, None, freedom) for each in scores]
         counted = Count(*(sum(getattr(count, end) for _, count in fits) for end in ("estimate", "low", "high")))
         self.listener.say(f"About {counted} in the training tomograms.")
-        given = self.settings.expected_particles
-        if given is None:
-            return positives, counted
-        _warn_if_contradicted(given * len(clicked), counted, self.listener)
-        told = [fit_mixture(found.scores.astype(np.float64), positives, given)[0].particles for found in peaks]
-        mean, sd = (float(np.mean([getattr(each, part) for each in told])) for part in ("mean", "sd"))
+        if given is not None:
+            _warn_if_contradicted(given * len(clicked), counted, self.listener)
+            fits = [fit_mixture(each, expected, given, freedom) for each in scores]
+        mean, sd = (
+            float(np.mean([getattr(mixture.particles, part) for mixture, _ in fits])) for part in ("mean", "sd")
+        )
         return Positives(mean, sd), counted
 
     def count(self, clicked: Sequence[Clicked], networks: int = 2) -> Count:
