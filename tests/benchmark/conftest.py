@@ -17,7 +17,7 @@ TINY = {
     "name": "tiny",
     "settings": {
         "patches": {"batch": 4, "turned": 0.0},
-        "network": {"channels": [4, 8]},
+        "network": {"channels": [4, 8], "start": "scratch"},
         "training": {"steps": 12, "fold_steps": 4},
         "precision": "float32",
     },

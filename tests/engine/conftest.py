@@ -46,7 +46,7 @@ def small_settings():
             "seed": seed,
             "precision": "float32",
             "patches": {"size": 16, "batch": 8},
-            "network": {"channels": (8, 12) if preset == "default" else (4, 8)},
+            "network": {"channels": (8, 12) if preset == "default" else (4, 8), "start": "scratch"},
             "training": {"steps": steps} if preset == "default" else {"epochs": steps},
             "inference": {"tile": 16},
         }

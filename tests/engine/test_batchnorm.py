@@ -42,7 +42,7 @@ def settings_for(preset):
             "particle_diameter": 60.0,
             "precision": "float32",
             "patches": {"size": SIZE, "batch": 8},
-            "network": {"channels": (4, 8, 12) if preset == "default" else (4, 6, 8, 12)},
+            "network": {"channels": (4, 8, 12) if preset == "default" else (4, 6, 8, 12), "start": "scratch"},
             "training": {"steps": 25} if preset == "default" else {"epochs": 8},
             "inference": {"tile": 16},
         }

@@ -22,7 +22,7 @@ def run(request, balls, small_settings):
     steps, patches = (50, {"size": 8, "batch": 4}) if request.param == "default" else (4, {})
 
     def make(seed=0, validation=False, preset=request.param, changes=None, **options):
-        parts = {"network": {"channels": (2, 4), "dropout": 0.2}, "patches": patches}
+        parts = {"network": {"channels": (2, 4), "dropout": 0.2, "start": "scratch"}, "patches": patches}
         parts |= {"objective": {"kind": "kl", "running_mean": 0.9}} | (changes or {})
         settings = small_settings(preset, steps, seed, **parts)
         watched = [balls(seed=1).labelled] if validation else []
@@ -133,7 +133,7 @@ def test_steps_in_place_of_the_settings_own(run):
 def test_a_plateau_halves_the_rate(balls, small_settings):
     """Nothing changes at a rate of 1e-7, so no epoch improves on the first; five such and the rate is halved."""
     rate = 1e-7
-    settings = small_settings("paper", 9, network={"channels": (2, 4)}, training={"learning_rate": rate})
+    settings = small_settings("paper", 9, network={"channels": (2, 4), "start": "scratch"}, training={"learning_rate": rate})
     data = balls().labelled
     _, history = fit([data], [balls(seed=1).labelled], settings, PRIORS, device=CPU)
     rates = [entry["learning_rate"] for entry in history]
@@ -143,7 +143,7 @@ def test_a_plateau_halves_the_rate(balls, small_settings):
 
 
 def test_one_cycle_warms_up_and_decays(balls, small_settings):
-    settings = small_settings(steps=50, network={"channels": (2, 4)})
+    settings = small_settings(steps=50, network={"channels": (2, 4), "start": "scratch"})
     _, history = fit([balls().labelled], [], settings, PRIORS, device=CPU)
     assert settings.training.learning_rate > history[0]["learning_rate"] > 10 * history[-1]["learning_rate"] > 0
 

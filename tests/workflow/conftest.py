@@ -47,7 +47,7 @@ def quick() -> Settings:
     return resolve(
         {
             "particle_diameter": DIAMETER,
-            "network": {"channels": (8, 16)},
+            "network": {"channels": (8, 16), "start": "scratch"},
             "patches": {"batch": 10},
             "training": {"steps": 60, "fold_steps": 30},
         }
