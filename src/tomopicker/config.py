@@ -185,7 +185,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "preprocess": {"clip_sd": 4.0, "working_diameter": 12.0, "mask": "auto"},
         "labels": {"target_fraction": 0.5},
         "patches": {
-            "sampling": "two-stream", "size": 24, "batch": 24, "augment": True, "turned": 0.5, "rejected": 0.25,
+            "sampling": "two-stream", "size": 24, "batch": 24, "augment": True, "turned": 0.5, "rejected": 0.05,
         },
         "network": {
             "block": "resunet", "channels": (32, 80, 160), "dropout": 0.0, "stride": 2,
@@ -193,7 +193,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         },
         "objective": {
             "kind": "pn", "loss": "logistic", "balanced": True, "gamma": "none", "kl_weight": 1.0,
-            "kl_direction": "prior-model", "entropy_weight": 0.01, "negative_weight": 0.5,
+            "kl_direction": "prior-model", "entropy_weight": 0.01, "negative_weight": 0.1,
             "prior_denominator": "unlabelled", "running_mean": 0.9,
         },
         "training": {
@@ -206,14 +206,14 @@ PRESETS: dict[str, dict[str, Any]] = {
     "paper": {
         "preprocess": {"clip_sd": 3.0, "working_diameter": None, "mask": "none"},
         "labels": {"target_fraction": 1.0},
-        "patches": {"sampling": "blocks", "size": 24, "batch": 8, "augment": False, "turned": 0.0, "rejected": 0.25},
+        "patches": {"sampling": "blocks", "size": 24, "batch": 8, "augment": False, "turned": 0.0, "rejected": 0.05},
         "network": {
             "block": "resunet", "channels": (32, 64, 128, 256), "dropout": 0.0, "stride": 1,
             "start": "scratch",
         },
         "objective": {
             "kind": "kl", "loss": "logistic", "balanced": False, "gamma": "none", "kl_weight": 1.0,
-            "kl_direction": "model-prior", "entropy_weight": 0.01, "negative_weight": 0.5,
+            "kl_direction": "model-prior", "entropy_weight": 0.01, "negative_weight": 0.1,
             "prior_denominator": "all", "running_mean": 0.0,
         },
         "training": {

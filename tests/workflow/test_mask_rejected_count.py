@@ -123,6 +123,12 @@ def test_rejected_picks_score_lower(first: Pair, second: Pair, quick: Settings) 
         settings = quick.model_copy(update={"expected_particles": 24.0})
         short = quick.training.model_copy(update={"steps": 30, "fold_steps": 0})
         settings = settings.model_copy(update={"training": short})
+        settings = settings.model_copy(
+            update={
+                "objective": quick.objective.model_copy(update={"negative_weight": 0.5}),
+                "patches": quick.patches.model_copy(update={"rejected": 0.25}),
+            }
+        )
         made = api.train([tomogram], clicks, settings, rejected=rejected, device="cpu")
         found = api.pick(tomogram, made, cut=Cut(threshold=0.0))
         z, y, x = np.round(found.working.from_angstrom(others.positions)[:, ::-1]).astype(int).T
@@ -151,7 +157,8 @@ def test_a_count_that_the_clicks_contradict_is_said(
     tomogram, truth = first
     monkeypatch.setattr(job, "count_particles", lambda rankings, least: Count(70.0, 55.0, 92.0))
     heard = Heard()
-    settings = hasty.model_copy(update={"expected_particles": given})
+    unadapted = hasty.inference.model_copy(update={"adapt": False})  # counts by a cross-fit, not from its scores
+    settings = hasty.model_copy(update={"expected_particles": given, "inference": unadapted})
     made = api.train([tomogram], truth.select(np.arange(10)), settings, device="cpu", listener=heard)
     said = [text for text in heard.warned if "--expected-particles" in text]
     assert bool(said) == warned
