@@ -6,6 +6,7 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -100,7 +101,9 @@ class Objective(_Frozen):
 class Training(_Frozen):
     """The loop (section 3.3)."""
 
-    steps: Count | None = Field(description="optimiser steps; null: count epochs")
+    steps: Count | Literal["by-clicks"] | None = Field(
+        description="optimiser steps; by-clicks: 27 times the root of their number, 40 to 280; null: count epochs"
+    )
     epochs: Count | None = Field(description="passes over the blocks; null: count steps")
     learning_rate: Positive = Field(description="Adam's")
     schedule: Literal["plateau", "one-cycle"] = Field(
@@ -112,8 +115,17 @@ class Training(_Frozen):
         description="share of 10 or more clicks held out to follow the training without a validation tomogram"
     )
     fold_steps: Annotated[int, Field(ge=0)] = Field(
-        description="steps of each of the two networks, trained on half of the clicks each, that count; 0: none"
+        description="pu, kl and distpu: steps of each of two networks, trained on half of the clicks, that count; 0: none"
     )
+
+    def steps_for(self, clicks: int) -> int | None:
+        """Give the steps of a training on so many clicks; none if epochs are counted.
+
+        Few clicks are learnt by heart soon, and what was learnt beforehand is then forgotten.
+        """
+        if self.steps != "by-clicks":
+            return self.steps
+        return int(np.clip(round(27 * np.sqrt(clicks)), 40, 280))
 
 
 class Inference(_Frozen):
@@ -197,7 +209,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             "prior_denominator": "unlabelled", "running_mean": 0.9,
         },
         "training": {
-            "steps": 200, "epochs": None, "learning_rate": 3e-3, "schedule": "one-cycle", "weight_decay": 1e-4,
+            "steps": "by-clicks", "epochs": None, "learning_rate": 3e-3, "schedule": "one-cycle", "weight_decay": 1e-4,
             "ema": 0.98, "hold_out": 0.0, "fold_steps": 60,
         },
         "inference": {"tile": 96, "halo": 16, "adapt": True},

@@ -133,7 +133,9 @@ def test_steps_in_place_of_the_settings_own(run):
 def test_a_plateau_halves_the_rate(balls, small_settings):
     """Nothing changes at a rate of 1e-7, so no epoch improves on the first; five such and the rate is halved."""
     rate = 1e-7
-    settings = small_settings("paper", 9, network={"channels": (2, 4), "start": "scratch"}, training={"learning_rate": rate})
+    settings = small_settings(
+        "paper", 9, network={"channels": (2, 4), "start": "scratch"}, training={"learning_rate": rate}
+    )
     data = balls().labelled
     _, history = fit([data], [balls(seed=1).labelled], settings, PRIORS, device=CPU)
     rates = [entry["learning_rate"] for entry in history]

@@ -107,15 +107,7 @@ def train_and_pick(output: Path, tomograms: "list[Tomogram]", clicks: Path, repo
     from tomopicker.folder.settings import PickSettings
     from tomopicker.picking.cut import Cut
 
-    # Few patches a step, of an easy scene, not turned freely: a third of the default's work, and enough here.
-    settings = settings_from(
-        None,
-        particle_diameter=DIAMETER,
-        training__steps=120,
-        training__fold_steps=100,
-        patches__batch=12,
-        patches__turned=0.0,
-    )
+    settings = settings_from(None, particle_diameter=DIAMETER)
     model_file = output / "ribosome.model"
     first = tomograms[0]
     model = train_and_save([first], formats.read_picks(clicks, [first]), settings, model_file, reporter)

@@ -55,7 +55,7 @@ def print_plan(
     table.add_row("preset", f"{settings.preset}, objective {settings.objective.kind}, seed {settings.seed}")
     table.add_row("patches", f"{settings.patches.size}³ voxels, {settings.patches.batch} a step")
     table.add_row("network", _network(settings))
-    table.add_row("length", _length(settings))
+    table.add_row("length", _length(settings, len(clicks)))
     table.add_row("class priors", _priors(tomograms, clicks, settings, voxel_size))
     table.add_row("model", f"{output} (not written: this is a dry run)")
     reporter.console.print(table, markup=False)
@@ -74,15 +74,19 @@ def _network(settings: Settings) -> str:
     return f"{settings.network.block} {channels}, {weights / 1e6:.2f} million weights"
 
 
-def _length(settings: Settings) -> str:
+def _length(settings: Settings, clicks: int) -> str:
+    from tomopicker.workflow.train import counts_afterwards
+
     knobs = settings.training
-    last = f"{knobs.steps} steps" if knobs.steps is not None else f"{knobs.epochs} epochs"
-    return f"twice {knobs.fold_steps} steps to count and find particles, then {last}" if knobs.fold_steps else last
+    steps = knobs.steps_for(clicks)
+    last = f"{steps} steps" if steps is not None else f"{knobs.epochs} epochs"
+    before = f"twice {knobs.fold_steps} steps to count particles, then "
+    return last if counts_afterwards(settings) or not knobs.fold_steps else f"{before}{last}"
 
 
 def _priors(tomograms: "list[Tomogram]", clicks: "Picks", settings: Settings, voxel_size: float) -> str:
     if settings.expected_particles is None:
-        if settings.training.fold_steps:
+        if settings.training.fold_steps and settings.objective.kind != "pn":
             return "once the particles are counted"
         return "none" if settings.objective.kind == "pn" else f"{settings.objective.kind} needs --expected-particles"
     ball = len(ball_offsets(max(1.0, settings.particle_diameter / 2 / voxel_size * settings.labels.target_fraction)))

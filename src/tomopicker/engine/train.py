@@ -86,7 +86,8 @@ def fit(
     sampler = _sampler(training, settings)
     watched = _validation(validation, settings)
     epoch = sampler.batches_per_epoch if isinstance(sampler, Blocks) else REPORT_EVERY
-    total = steps or settings.training.steps or epoch * (settings.training.epochs or 1)
+    clicks = sum(len(item.positions) for item in training)
+    total = steps or settings.training.steps_for(clicks) or epoch * (settings.training.epochs or 1)
     state = start(settings, priors, total, device)
     run = identify(training, settings, priors, total)
     if resume and checkpoint is not None and checkpoint.exists():

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import lgamma
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float, Float64
 from scipy.optimize import minimize
 from scipy.special import expit, gammaincc, log_ndtr, logit
 
@@ -91,14 +91,13 @@ class Mixture:
     rest_scale: float
     low: float
 
-    def probability(self, scores: Scores) -> Scores:
-        """Give the probability of being a particle; it never falls with the score."""
+    def probability(self, scores: Float[np.ndarray, "..."]) -> Float64[np.ndarray, "..."]:
+        """Give the probability of being a particle, for scores of any shape; it never falls with the score."""
         grid = np.linspace(self.low, self.particles.mean + 8 * self.particles.sd, 2048)
         log_particle = np.log(self.share) + _log_particle(grid, self.particles, self.low)
         log_rest = np.log1p(-self.share) + _log_rest(grid, self.rest_mean, self.rest_scale, self.low)
         rising = np.maximum.accumulate(expit(log_particle - log_rest))
-        probability: Scores = np.interp(scores, grid, rising, left=0.0)
-        return probability
+        return np.asarray(np.interp(scores, grid, rising, left=0.0))
 
 
 def positives_of(click_scores: Scores) -> Positives:

@@ -129,7 +129,7 @@ def train(
     validation = [run.labelled(item) for item in watched]
     priors = run.priors(training, particles)
     listener.say(f"Class priors: {priors}.")
-    network, history = run.fit("train", training, validation, priors, settings.training.steps)
+    network, history = run.fit("train", training, validation, priors)
     offset, threshold, positives = 0.0, None, None
     if settings.inference.adapt:
         positives, counted = run.by_clicks(network, clicked)
@@ -189,7 +189,7 @@ class _Run:
         training: Sequence[LabelledVolume],
         validation: Sequence[LabelledVolume],
         priors: Priors | None,
-        steps: int | None,
+        steps: int | None = None,
         seed: int | None = None,
     ) -> tuple[nn.Module, History]:
         """Train one network, with its own checkpoint."""
@@ -274,6 +274,11 @@ def _folds(counts: Sequence[int], seed: int) -> list[list[np.ndarray]]:
     return [[side[start:stop] for start, stop in pairwise(starts)] for side in (first, ~first if total > 1 else first)]
 
 
+def counts_afterwards(settings: Settings) -> bool:
+    """Say whether particles are counted by the scores of the trained network, before which no count is needed."""
+    return settings.objective.kind == "pn" and settings.inference.adapt
+
+
 def _expected(settings: Settings, clicked: Sequence[Clicked], run: _Run) -> tuple[float | None, Count | None]:
     """Give the particles in all training tomograms together, as told, as counted, or unknown; and what was counted."""
     if settings.expected_particles is not None:
@@ -284,7 +289,7 @@ def _expected(settings: Settings, clicked: Sequence[Clicked], run: _Run) -> tupl
                 "raise it or leave it out to have it estimated"
             )
         return given, _checked(given, clicked, run)
-    if settings.objective.kind == "pn" and settings.inference.adapt:
+    if counts_afterwards(settings):
         return None, None  # The balanced risk needs no count; it is read off the scores afterwards.
     if settings.training.fold_steps:
         counted = run.count(clicked)
