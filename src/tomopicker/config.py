@@ -115,7 +115,7 @@ class Training(_Frozen):
         description="share of 10 or more clicks held out to follow the training without a validation tomogram"
     )
     fold_steps: Annotated[int, Field(ge=0)] = Field(
-        description="pu, kl and distpu: steps of each of two networks, trained on half of the clicks, that count; 0: none"
+        description="pu, kl, distpu: steps of each of two networks on half of the clicks, that count; 0: none"
     )
 
     def steps_for(self, clicks: int) -> int | None:

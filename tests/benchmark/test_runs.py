@@ -131,7 +131,7 @@ def test_another_programs_picks_in_any_format(mini, tmp_path, heard, layout):
 
 def test_the_ceiling_and_the_paper_are_told_how_many_the_training_tomogram_holds(mini, tmp_path, heard):
     paper = {"name": "short-paper", "preset": "paper", "settings": {
-        "training": {"epochs": 1}, "network": {"channels": [2, 4], "start": "scratch"}, "precision": "float32"}}  # fmt: skip
+        "training": {"epochs": 1}, "network": {"channels": [2, 4]}, "precision": "float32"}}  # fmt: skip
     ceiling = {**TINY, "name": "ceiling", "labelled": "all"}
     protocol = mini.protocol(tmp_path / "p.yaml", methods=[TINY, paper, ceiling], dataset={"validation": "TS_3"})
     own, told, every = bench(protocol, tmp_path, heard).run_all()
