@@ -6,7 +6,7 @@ tomogram to tomogram, and each shows it by itself: the mixture is fitted to it, 
 being a particle, and the tomogram its number of particles.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import lgamma
 
@@ -25,6 +25,8 @@ WINDOW_SD = 6.0
 """Peaks lower than so many deviations below particles say nothing about where the two part."""
 USUAL_SD, USUAL_WEIGHT = 1.5, 5.0
 """The deviation of particles' scores, and how many clicks outweigh this knowledge."""
+WIDER = 1.3
+"""Particles of other tomograms spread so much wider than those of the training tomogram, as measured."""
 OVERFIT = 8.0
 """Clicks that were trained on score higher than other particles: by this over their number, in logits, as measured."""
 REST_LOG_SD, REST_FREEDOM = float(np.log(4.0)), 0.8
@@ -59,7 +61,7 @@ class Freedom:
     log_sd: float
 
 
-ACROSS_TOMOGRAMS = Freedom(0.6, 0.15)
+ACROSS_TOMOGRAMS = Freedom(1.0, 0.25)
 """From the training tomogram to another."""
 
 
@@ -67,6 +69,13 @@ def across_clicks(clicks: int) -> Freedom:
     """From clicks that were trained on to the other particles of the same tomogram."""
     few = 1 / max(1, clicks)
     return Freedom(0.4 + 6 * few, 0.1 + few)
+
+
+def elsewhere(fitted: Sequence[Positives]) -> Positives:
+    """Say where particles of other tomograms are expected to score, from the fits of the training tomograms."""
+    return Positives(
+        float(np.mean([each.mean for each in fitted])), WIDER * float(np.mean([each.sd for each in fitted]))
+    )
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from tomopicker.picking.calibrate import (
     offset_for_count,
 )
 from tomopicker.picking.count import Count, count_particles
-from tomopicker.picking.mixture import across_clicks, fit_mixture, positives_of
+from tomopicker.picking.mixture import across_clicks, elsewhere, fit_mixture, positives_of
 from tomopicker.picking.peaks import Peaks
 from tomopicker.picks import Picks
 from tomopicker.pu.positives import Positives

@@ -1,0 +1,87 @@
+"""Draws the figures of how-it-works.md.
+
+    python docs/how_it_works.py MODEL TOMOGRAM TRUTH
+
+with a model, a tomogram that it was not trained on and the true positions (CSV), such as `tomopicker demo` leaves.
+"""
+
+import sys
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import torch
+from scipy.spatial import cKDTree
+
+from tomopicker import api
+from tomopicker.data.preprocess import preprocess
+from tomopicker.picking.mixture import fit_mixture
+from tomopicker.pretraining.molecules import draw_stamps
+from tomopicker.pretraining.scenes import draw_scene
+from tomopicker.workflow.score import find_peaks, score
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt  # noqa: E402
+
+IMAGES = Path(__file__).parent / "images"
+BLUE, GREY, GREEN = "#0072B2", "#999999", "#009E73"
+plt.rcParams.update({"font.size": 8, "axes.spines.top": False, "axes.spines.right": False})
+
+
+def random_molecules() -> None:
+    """Draw twelve of the random molecules, and sections of three scenes that hold them."""
+    stamps = draw_stamps(12, 3, seed=5)
+    figure = plt.figure(figsize=(7.2, 4.1), layout="constrained")
+    above, below = figure.subfigures(2, 1, height_ratios=[1, 2.1])
+    above.suptitle("Molecules that exist nowhere (projections)", x=0.01, ha="left", fontsize=8)
+    for axis, kind in zip(above.subplots(1, 12), stamps.densities, strict=True):
+        axis.imshow(-kind[0].astype(float).sum(axis=0), cmap="gray")
+        axis.axis("off")
+    below.suptitle("Scenes that the network learns from (xy sections)", x=0.01, ha="left", fontsize=8)
+    rng = np.random.default_rng(8)
+    for axis in below.subplots(1, 4):
+        scene = draw_scene(stamps, rng)
+        axis.imshow(scene.volume[36], cmap="gray", vmin=-3, vmax=3)
+        here = np.abs(scene.places[:, 0] - 36) <= 3
+        axis.scatter(scene.places[here, 2], scene.places[here, 1], s=60, facecolors="none", edgecolors=BLUE, lw=0.8)
+        axis.axis("off")
+    figure.savefig(IMAGES / "random_molecules.png", dpi=200)
+
+
+def two_hills(model_file: Path, tomogram_file: Path, truth_file: Path) -> None:
+    """Draw the peaks' scores of a tomogram, which of them are particles, and the mixture that does not know that."""
+    model, tomogram = api.load_model(model_file), api.open_tomogram(tomogram_file)
+    assert model.positives is not None, "a model of the default preset"
+    truth = api.read_picks(truth_file, [tomogram])
+    working = preprocess(tomogram, model.voxel_size, model.settings.preprocess.clip_sd, "auto")
+    scores = score(model.network, working, model.settings, torch.device("cpu"))
+    peaks = find_peaks(scores, model.settings, model.radius, -np.inf, max_particles=20_000, mask=working.mask)
+    mixture, count = fit_mixture(peaks.scores.astype(np.float64), model.positives)
+    away, _ = cKDTree(truth.positions).query(working.to_angstrom(peaks.positions_voxels))
+    right = away < model.settings.particle_diameter / 2
+
+    figure, (left, below) = plt.subplots(2, 1, figsize=(5.2, 3.6), height_ratios=[2.4, 1], sharex=True, layout="constrained")
+    bins = np.arange(np.floor(peaks.scores.min()), np.ceil(peaks.scores.max()) + 0.5, 0.5)
+    left.hist(
+        [peaks.scores[~right], peaks.scores[right]], bins, stacked=True, color=[GREY, GREEN],
+        label=["other peaks", "particles (by the truth)"],
+    )  # fmt: skip
+    grid = np.linspace(mixture.low, bins[-1], 400)
+    inside = peaks.scores > mixture.low
+    from tomopicker.picking.mixture import _log_particle, _log_rest
+
+    height = inside.sum() * 0.5
+    left.plot(grid, height * mixture.share * np.exp(_log_particle(grid, mixture.particles, mixture.low)), color=BLUE)
+    rest = np.exp(_log_rest(grid, mixture.rest_mean, mixture.rest_scale, mixture.low))
+    left.plot(grid, height * (1 - mixture.share) * rest, color="black", lw=1)
+    left.set_ylabel("peaks")
+    left.legend(frameon=False)
+    left.set_title(f"fitted without the truth: {count}; there are {len(truth)}", fontsize=8, loc="left")
+    below.plot(grid, mixture.probability(grid), color=BLUE)
+    below.set(xlabel="score (logit)", ylabel="probability", ylim=(0, 1.05))
+    figure.savefig(IMAGES / "two_hills.png", dpi=200)
+
+
+if __name__ == "__main__":
+    random_molecules()
+    two_hills(*map(Path, sys.argv[1:4]))
