@@ -60,7 +60,9 @@ def two_hills(model_file: Path, tomogram_file: Path, truth_file: Path) -> None:
     away, _ = cKDTree(truth.positions).query(working.to_angstrom(peaks.positions_voxels))
     right = away < model.settings.particle_diameter / 2
 
-    figure, (left, below) = plt.subplots(2, 1, figsize=(5.2, 3.6), height_ratios=[2.4, 1], sharex=True, layout="constrained")
+    figure, (left, below) = plt.subplots(
+        2, 1, figsize=(5.2, 3.6), height_ratios=[2.4, 1], sharex=True, layout="constrained"
+    )
     bins = np.arange(np.floor(peaks.scores.min()), np.ceil(peaks.scores.max()) + 0.5, 0.5)
     left.hist(
         [peaks.scores[~right], peaks.scores[right]], bins, stacked=True, color=[GREY, GREEN],

@@ -229,10 +229,8 @@ class _Run:
         """Learn where particles score, and count those of the training tomograms, starting from the clicks' scores."""
         peaks = [self.peaks(network, item, None, 1, enough=MOST) for item in clicked]
         scored = [click_scores(found, item.clicks, self.radius) for found, item in zip(peaks, clicked, strict=True)]
-        expected, freedom = (
-            positives_of(np.concatenate(scored)),
-            across_clicks(sum(len(item.clicks) for item in clicked)),
-        )
+        expected = positives_of(np.concatenate(scored))
+        freedom = across_clicks(sum(len(item.clicks) for item in clicked))
         scores, given = [found.scores.astype(np.float64) for found in peaks], self.settings.expected_particles
         fits = [fit_mixture(each, expected, None, freedom) for each in scores]
         counted = Count(*(sum(getattr(count, end) for _, count in fits) for end in ("estimate", "low", "high")))
@@ -240,10 +238,7 @@ class _Run:
         if given is not None:
             _warn_if_contradicted(given * len(clicked), counted, self.listener)
             fits = [fit_mixture(each, expected, given, freedom) for each in scores]
-        mean, sd = (
-            float(np.mean([getattr(mixture.particles, part) for mixture, _ in fits])) for part in ("mean", "sd")
-        )
-        return Positives(mean, sd), counted
+        return elsewhere([mixture.particles for mixture, _ in fits]), counted
 
     def count(self, clicked: Sequence[Clicked], networks: int = 2) -> Count:
         """Count particles: networks, each trained on half of the clicks, rank the peaks and the other half."""
