@@ -15,13 +15,13 @@ from scipy.spatial import cKDTree
 
 from tomopicker import api
 from tomopicker.data.preprocess import preprocess
-from tomopicker.picking.mixture import fit_mixture
+from tomopicker.picking.mixture import _log_particle, _log_rest, fit_mixture
 from tomopicker.pretraining.molecules import draw_stamps
 from tomopicker.pretraining.scenes import draw_scene
 from tomopicker.workflow.score import find_peaks, score
 
 matplotlib.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402
+import matplotlib.pyplot as plt
 
 IMAGES = Path(__file__).parent / "images"
 BLUE, GREY, GREEN = "#0072B2", "#999999", "#009E73"
@@ -70,8 +70,6 @@ def two_hills(model_file: Path, tomogram_file: Path, truth_file: Path) -> None:
     )  # fmt: skip
     grid = np.linspace(mixture.low, bins[-1], 400)
     inside = peaks.scores > mixture.low
-    from tomopicker.picking.mixture import _log_particle, _log_rest
-
     height = inside.sum() * 0.5
     left.plot(grid, height * mixture.share * np.exp(_log_particle(grid, mixture.particles, mixture.low)), color=BLUE)
     rest = np.exp(_log_rest(grid, mixture.rest_mean, mixture.rest_scale, mixture.low))

@@ -44,11 +44,16 @@ def start(settings: Settings, priors: Priors | None, total: int, device: torch.d
     averaged = torch.optim.swa_utils.AveragedModel(
         network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(knobs.ema)
     )
-    optimizer = torch.optim.AdamW(network.parameters(), lr=knobs.learning_rate, weight_decay=knobs.weight_decay)
+    rates = {False: knobs.learning_rate, True: knobs.learning_rate * knobs.head_rate}
+    groups: list[dict[str, Any]] = [
+        {"params": [p for name, p in network.named_parameters() if name.startswith("head.") == head], "lr": rate}
+        for head, rate in rates.items()
+    ]
+    optimizer = torch.optim.AdamW(groups, weight_decay=knobs.weight_decay)
     schedule: Any = (
         torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, mode="max", factor=0.5, patience=4, threshold=0.0)
         if knobs.schedule == "plateau"
-        else torch.optim.lr_scheduler.OneCycleLR(optimizer, knobs.learning_rate, total_steps=total, pct_start=0.15)
+        else torch.optim.lr_scheduler.OneCycleLR(optimizer, list(rates.values()), total_steps=total, pct_start=0.15)
     )
     return State(network, averaged, optimizer, schedule, Risk(settings.objective, priors))
 
