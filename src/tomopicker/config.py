@@ -107,7 +107,7 @@ class Training(_Frozen):
     epochs: Count | None = Field(description="passes over the blocks; null: count steps")
     learning_rate: Positive = Field(description="Adam's")
     head_rate: Positive = Field(
-        description="learning rate of the head over that of the rest: a new head has more to learn than weights it meets"
+        description="the head's learning rate over the rest's: a new head has more to learn than pretrained weights"
     )
     schedule: Literal["plateau", "one-cycle"] = Field(
         description="halve after 5 epochs without improvement; or warm up, then decay"
@@ -212,8 +212,8 @@ PRESETS: dict[str, dict[str, Any]] = {
             "prior_denominator": "unlabelled", "running_mean": 0.9,
         },
         "training": {
-            "steps": "by-clicks", "epochs": None, "learning_rate": 3e-3, "head_rate": 3.0, "schedule": "one-cycle", "weight_decay": 1e-4,
-            "ema": 0.98, "hold_out": 0.0, "fold_steps": 60,
+            "steps": "by-clicks", "epochs": None, "learning_rate": 3e-3, "head_rate": 3.0,
+            "schedule": "one-cycle", "weight_decay": 1e-4, "ema": 0.98, "hold_out": 0.0, "fold_steps": 60,
         },
         "inference": {"tile": 96, "halo": 16, "adapt": True},
         "picking": {"peaks": "local", "min_distance_fraction": 1.4, "border_fraction": 0.4, "smoothing_fraction": 0.2},
@@ -232,8 +232,8 @@ PRESETS: dict[str, dict[str, Any]] = {
             "prior_denominator": "all", "running_mean": 0.0,
         },
         "training": {
-            "steps": None, "epochs": 20, "learning_rate": 2e-3, "head_rate": 1.0, "schedule": "plateau", "weight_decay": 0.0, "ema": 0.0,
-            "hold_out": 0.2, "fold_steps": 0,
+            "steps": None, "epochs": 20, "learning_rate": 2e-3, "head_rate": 1.0,
+            "schedule": "plateau", "weight_decay": 0.0, "ema": 0.0, "hold_out": 0.2, "fold_steps": 0,
         },
         "inference": {"tile": 24, "halo": 0, "adapt": False},
         "picking": {"peaks": "greedy", "min_distance_fraction": 1.0, "border_fraction": 0.0, "smoothing_fraction": 0.0},
