@@ -31,8 +31,8 @@ plt.rcParams.update({"font.size": 8, "axes.spines.top": False, "axes.spines.righ
 def random_molecules() -> None:
     """Draw twelve of the random molecules, and sections of three scenes that hold them."""
     stamps = draw_stamps(12, 3, seed=5)
-    figure = plt.figure(figsize=(7.2, 4.1), layout="constrained")
-    above, below = figure.subfigures(2, 1, height_ratios=[1, 2.1])
+    figure = plt.figure(figsize=(7.2, 3.0), layout="constrained")
+    above, below = figure.subfigures(2, 1, height_ratios=[1, 3])
     above.suptitle("Molecules that exist nowhere (projections)", x=0.01, ha="left", fontsize=8)
     for axis, kind in zip(above.subplots(1, 12), stamps.densities, strict=True):
         axis.imshow(-kind[0].astype(float).sum(axis=0), cmap="gray")
@@ -45,7 +45,7 @@ def random_molecules() -> None:
         here = np.abs(scene.places[:, 0] - 36) <= 3
         axis.scatter(scene.places[here, 2], scene.places[here, 1], s=60, facecolors="none", edgecolors=BLUE, lw=0.8)
         axis.axis("off")
-    figure.savefig(IMAGES / "random_molecules.png", dpi=200)
+    figure.savefig(IMAGES / "random_molecules.png", dpi=200, bbox_inches="tight")
 
 
 def two_hills(model_file: Path, tomogram_file: Path, truth_file: Path) -> None:
