@@ -76,7 +76,7 @@ def test_no_threshold_knows_a_test_tomograms_truth(mini, tmp_path, heard):
         assert one.status == two.status == "done"
         assert one.thresholds == two.thresholds
         assert one.tomograms["TS_2"].evaluations[0].picks == two.tomograms["TS_2"].evaluations[0].picks
-        assert one.tomograms["TS_2"].evaluations[0].fn != two.tomograms["TS_2"].evaluations[0].fn
+        assert one.tomograms["TS_2"].evaluations[0].truth != two.tomograms["TS_2"].evaluations[0].truth
 
 
 def test_what_is_done_is_skipped_and_what_has_changed_is_not(mini, tmp_path, heard):
