@@ -15,6 +15,7 @@ from tomopicker.picking.calibrate import FLOOR
 from tomopicker.picking.cut import Cut
 from tomopicker.tomogram import Tomogram
 from tomopicker.workflow.listen import Silent
+from tomopicker.workflow.provenance import training_density
 
 
 class Heard(Silent):
@@ -169,3 +170,15 @@ def test_surer_picks_are_fewer(model: Model, second: Pair) -> None:
     assert sure.expected.precision >= 0.85
     assert len(sure.picks) <= len(api.pick(tomogram, model, cut=Cut(precision=0.5)).picks)
     assert usual.expected.f1 >= sure.expected.f1
+
+
+def test_the_density_of_the_training_tomograms_by_hand():
+    origin = {
+        "particles": 60.0,
+        "training": [
+            {"shape_zyx": [10, 20, 30], "voxel_size_angstrom": 2.0, "inside_mask": 0.5},
+            {"shape_zyx": [10, 10, 10], "voxel_size_angstrom": 1.0},
+        ],
+    }
+    assert training_density(origin) == pytest.approx(60 / (6000 * 8 * 0.5 + 1000))
+    assert training_density({"particles": None, "training": origin["training"]}) is None

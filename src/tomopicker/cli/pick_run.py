@@ -3,6 +3,7 @@
 Several jobs may run it on one folder: each tomogram is picked by the job that claims it first.
 """
 
+import math
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from tomopicker.folder.pick_folder import PickFolder
     from tomopicker.tomogram import Tomogram
     from tomopicker.workflow.pick import Picked
+
+
+CROWDED, FEW = 4.0, 50
+"""Times the training tomograms' density, and particles, above which a count is doubted."""
 
 
 def pick_files(
@@ -117,6 +122,7 @@ def _pick_and_add(
     reporter.end_bar()
     folder.add(tomogram, picked, mask, started)
     _say_picked(file, tomogram, picked, time.monotonic() - started, reporter)
+    _warn_if_crowded(file, tomogram, model, picked, reporter)
 
 
 def _say_picked(file: Path, tomogram: "Tomogram", picked: "Picked", seconds: float, reporter: "Reporter") -> None:
@@ -128,6 +134,20 @@ def _say_picked(file: Path, tomogram: "Tomogram", picked: "Picked", seconds: flo
     )
     if not len(picked.picks):
         reporter.warn(f"{file}: nothing is above {picked.threshold:.3g}, so there are no picks; lower --threshold")
+
+
+def _warn_if_crowded(file: Path, tomogram: "Tomogram", model: "Model", picked: "Picked", reporter: "Reporter") -> None:
+    """Say where there are far more particles than in the training tomograms: look-alikes may be among them."""
+    from tomopicker.workflow.provenance import training_density
+
+    usual = training_density(model.provenance)
+    volume = math.prod(tomogram.shape) * tomogram.voxel_size**3 * picked.working.share
+    particles = picked.expected.particles
+    if usual and particles > max(CROWDED * usual * volume, FEW):
+        reporter.warn(
+            f"{file}: about {particles:.0f} particles, {particles / volume / usual:.1f} times as dense as in the "
+            "training tomograms; look at them (tomopicker check), and click more if they are wrong"
+        )
 
 
 def _left(picked: "Picked") -> str:

@@ -56,3 +56,13 @@ def provenance(
         "priors": None if priors is None else {"pi": priors.labelled, "pi1": priors.expected, "pi2": priors.unlabelled},
         "history": history,
     }
+
+
+def training_density(origin: Mapping[str, Any]) -> float | None:
+    """Give the particles per Å³ of specimen in the training tomograms, by a model's provenance; None: not counted."""
+    particles, training = origin.get("particles"), origin.get("training", [])
+    volume = sum(
+        float(np.prod(each["shape_zyx"])) * each["voxel_size_angstrom"] ** 3 * each.get("inside_mask", 1.0)
+        for each in training
+    )
+    return float(particles) / volume if particles and volume else None
