@@ -97,6 +97,15 @@ def test_the_probability_by_hand():
     assert mixture.probability(score)[0] == pytest.approx(particle / (particle + rest), abs=2e-3)
 
 
+def test_the_best_scores_are_nearly_sure_however_broad_the_rest():
+    mixture = Mixture(0.2, Positives(8.0, 1.5), 0.0, 9.0, lowest(CLICKED))
+    best = mixture.probability(np.array([8.0, 11.0, 14.0]))
+    plain = 0.2 * norm.pdf(11, 8, 1.5) / (0.2 * norm.pdf(11, 8, 1.5) + 0.8 * gennorm.pdf(11, 3, 0, 9))
+    assert best[1] > plain + 0.1
+    assert (np.diff(best) > 0).all()
+    assert best[2] > 0.97
+
+
 def test_clicks_that_are_over_fitted_are_not_believed():
     scores = peaks(100, 600, 5, mean=7.5)
     expected = positives_of(np.array([10.5, 11.0, 10.0, 10.2, 11.5]))

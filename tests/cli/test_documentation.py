@@ -93,8 +93,8 @@ def test_python_in_the_readme(world, tmp_path, monkeypatch):
         "TS_0001.mrc": "TS_1.mrc",
         "TS_0002.mrc": "TS_2.mrc",
         "clicks_TS_0001_20.csv": "clicks_TS_1.csv",
-        "TS_0002_truth.csv": "TS_2_truth.csv",
-        '{"steps": 200}': '{"steps": 2, "fold_steps": 1}',
+        "truth/TS_0002.csv": "TS_2_truth.csv",
+        "seed=1": 'seed=1, training={"steps": 2}',
         "particle_diameter=300": f"particle_diameter={DIAMETER}",
         "diameter=300": f"diameter={DIAMETER}",
     }.items():

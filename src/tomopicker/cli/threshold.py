@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from tomopicker.cli.cut import MaxParticles, TargetFdr, TargetPrecision, Threshold, the_cut
+from tomopicker.errors import UsageError
 
 HELP = """Cut the lists of candidates that pick left in a folder elsewhere, without scoring again.
 
@@ -30,6 +31,8 @@ def command(
     from tomopicker.cli.progress import Reporter
     from tomopicker.folder.recut import recut
 
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: no such folder; give the one that 'tomopicker pick' wrote")
     cut = the_cut(threshold, target_precision, target_fdr, max_particles)
     with Reporter() as reporter:
         entries, remark = recut(folder, cut)
@@ -41,5 +44,7 @@ def command(
                 f"{name}: {entry['picks']} of {entry['candidates']} candidates (threshold {entry['threshold']:.3f}; "
                 f"expected precision {expected['precision']:.2f}, recall {expected['recall']:.2f})."
             )
+            if not entry["picks"]:
+                reporter.warn(f"{name}: no candidate is as sure as that, so there are no picks; ask for less")
         total = sum(entry["picks"] for entry in entries.values())
         reporter.say(f"{total} picks of {len(entries)} tomograms: {folder / 'picks.star'}")

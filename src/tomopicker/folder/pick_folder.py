@@ -104,7 +104,10 @@ class PickFolder:
             return record | self.job
         if self.overwrite:
             return begun
-        raise UsageError(f"{self.path}: holds picks made with {change}; give another --output, or --overwrite")
+        raise UsageError(
+            f"{self.path}: holds picks made with {change}; give another --output, or --overwrite, "
+            "or cut these anew with 'tomopicker threshold'"
+        )
 
     @property
     def counts(self) -> dict[str, int]:

@@ -42,7 +42,8 @@ def difference(before: dict[str, Any], now: dict[str, Any]) -> str | None:
     for name in dict.fromkeys([*now["settings"], *before["settings"]]):
         old, new = before["settings"].get(name), now["settings"].get(name)
         if old != new:
-            return f"{name.replace('_', '-')} {old}, not {new}"
+            words = name.replace("_", "-")
+            return f"{words} {'unset' if old is None else old}, not {'unset' if new is None else new}"
     return None
 
 

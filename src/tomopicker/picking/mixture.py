@@ -105,7 +105,14 @@ class Mixture:
         grid = np.linspace(self.low, self.particles.mean + 8 * self.particles.sd, 2048)
         log_particle = np.log(self.share) + _log_particle(grid, self.particles, self.low)
         log_rest = np.log1p(-self.share) + _log_rest(grid, self.rest_mean, self.rest_scale, self.low)
-        rising = np.maximum.accumulate(expit(log_particle - log_rest))
+        odds = log_particle - log_rest
+        # A normal distribution soon ends above its mean, and a broad rest would win there again, where in truth nothing
+        # but particles is: from one deviation below the mean on, the log odds rise no slower than there.
+        bend = int(np.searchsorted(grid, self.particles.mean - self.particles.sd))
+        if 0 < bend < len(grid):
+            slope = max((odds[bend] - odds[bend - 1]) / (grid[1] - grid[0]), 0.0)
+            odds[bend:] = np.maximum(odds[bend:], odds[bend] + slope * (grid[bend:] - grid[bend]))
+        rising = np.maximum.accumulate(expit(odds))
         return np.asarray(np.interp(scores, grid, rising, left=0.0))
 
 
