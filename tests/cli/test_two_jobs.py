@@ -119,7 +119,7 @@ def test_two_different_jobs_do_not_mix(world, cli, tmp_path, monkeypatch):
     monkeypatch.setattr(api, "pick", with_another_job)
     result = cli(*arguments)
     assert result.code == 2
-    assert "holds picks made with threshold 0.5, not None" in result.errors[-1]
+    assert "holds picks made with threshold 0.5, not unset" in result.errors[-1]
     assert not (tmp_path / "TS_1.csv").exists()
     assert tomograms_in(tmp_path / "picks.csv") == {"TS_2"}
 
