@@ -15,7 +15,7 @@ from scipy.spatial import cKDTree
 
 from tomopicker import api
 from tomopicker.data.preprocess import preprocess
-from tomopicker.picking.mixture import _log_particle, _log_rest, fit_mixture
+from tomopicker.picking.mixture import fit_mixture
 from tomopicker.pretraining.molecules import draw_stamps
 from tomopicker.pretraining.scenes import draw_scene
 from tomopicker.workflow.score import find_peaks, score
@@ -71,9 +71,9 @@ def two_hills(model_file: Path, tomogram_file: Path, truth_file: Path) -> None:
     grid = np.linspace(mixture.low, bins[-1], 400)
     inside = peaks.scores > mixture.low
     height = inside.sum() * 0.5
-    left.plot(grid, height * mixture.share * np.exp(_log_particle(grid, mixture.particles, mixture.low)), color=BLUE)
-    rest = np.exp(_log_rest(grid, mixture.rest_mean, mixture.rest_scale, mixture.low))
-    left.plot(grid, height * (1 - mixture.share) * rest, color="black", lw=1)
+    particles, rest = (height * np.exp(part) for part in mixture.log_densities(grid))
+    left.plot(grid, particles, color=BLUE)
+    left.plot(grid, rest, color="black", lw=1)
     left.set_ylabel("peaks")
     left.legend(frameon=False)
     left.set_title(f"fitted without the truth: {count}; there are {len(truth)}", fontsize=8, loc="left")

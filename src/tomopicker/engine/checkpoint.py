@@ -110,6 +110,27 @@ def load_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, An
     )
 
 
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Give what an optimiser remembers of each weight, as ``optimizer.INDEX.SLOT``."""
+    slots = optimizer.state_dict()["state"]
+    return {
+        f"optimizer.{index}.{slot}": torch.as_tensor(value)
+        for index, values in slots.items()
+        for slot, value in values.items()
+    }
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor], groups: list[Any]) -> None:
+    """Take up what `optimizer_tensors` gave, among other tensors, with these parameter groups."""
+    slots: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        part, _, rest = name.partition(".")
+        if part == "optimizer":
+            index, _, slot = rest.partition(".")
+            slots.setdefault(int(index), {})[slot] = tensor
+    optimizer.load_state_dict({"state": slots, "param_groups": groups})
+
+
 def save_model(path: Path, model: Model) -> None:
     """Write a model file."""
     facts = {

@@ -7,11 +7,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from tomopicker.config import Settings
 from tomopicker.data.patches import LabelledVolume
-from tomopicker.engine.checkpoint import CHECKPOINT, build_network, load_tensors, save_tensors
+from tomopicker.engine.checkpoint import (
+    CHECKPOINT,
+    build_network,
+    load_tensors,
+    optimizer_tensors,
+    restore_optimizer,
+    save_tensors,
+)
 from tomopicker.engine.pretrained import start_from
 from tomopicker.engine.risk import Risk
 from tomopicker.errors import TomoPickerError
@@ -77,13 +84,11 @@ def save(state: State, path: Path, identity: dict[str, Any]) -> None:
     """Write a checkpoint: everything the next step depends on."""
     tensors = {f"network.{k}": v for k, v in state.network.state_dict().items()}
     tensors |= {f"averaged.{k}": v for k, v in state.averaged.state_dict().items()}
-    optimizer = state.optimizer.state_dict()
-    for index, slots in optimizer["state"].items():
-        tensors |= {f"optimizer.{index}.{slot}": torch.as_tensor(value) for slot, value in slots.items()}
+    tensors |= optimizer_tensors(state.optimizer)
     schedule = {k: v for k, v in state.schedule.state_dict().items() if isinstance(v, int | float | list | str | None)}
     facts = {
         "run": identity,
-        "groups": optimizer["param_groups"],
+        "groups": state.optimizer.state_dict()["param_groups"],
         "schedule": schedule,
         "remembered": state.risk.remembered,
         "step": state.step,
@@ -106,15 +111,9 @@ def restore(state: State, path: Path, identity: dict[str, Any]) -> None:
         raise TomoPickerError(
             f"{path}: belongs to a run with other settings or clicks; repeat them, or leave out --resume"
         )
-    slots: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in tensors.items():
-        part, _, rest = name.partition(".")
-        if part == "optimizer":
-            index, _, slot = rest.partition(".")
-            slots.setdefault(int(index), {})[slot] = tensor
     state.network.load_state_dict({k[8:]: v for k, v in tensors.items() if k.startswith("network.")})
     state.averaged.load_state_dict({k[9:]: v for k, v in tensors.items() if k.startswith("averaged.")})
-    state.optimizer.load_state_dict({"state": slots, "param_groups": facts["groups"]})
+    restore_optimizer(state.optimizer, tensors, facts["groups"])
     state.schedule.load_state_dict(facts["schedule"])
     state.risk = replace(state.risk, remembered=facts["remembered"])
     state.step, state.risks, state.history = facts["step"], facts["risks"], facts["history"]

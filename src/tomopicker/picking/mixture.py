@@ -100,12 +100,18 @@ class Mixture:
     rest_scale: float
     low: float
 
+    def log_densities(self, scores: Scores) -> tuple[Scores, Scores]:
+        """Give the logarithms of the particles' part of the density above `low`, and of the rest's."""
+        return (
+            np.log(self.share) + _log_particle(scores, self.particles, self.low),
+            np.log1p(-self.share) + _log_rest(scores, self.rest_mean, self.rest_scale, self.low),
+        )
+
     def probability(self, scores: Float[np.ndarray, "..."]) -> Float64[np.ndarray, "..."]:
         """Give the probability of being a particle, for scores of any shape; it never falls with the score."""
         grid = np.linspace(self.low, self.particles.mean + 8 * self.particles.sd, 2048)
-        log_particle = np.log(self.share) + _log_particle(grid, self.particles, self.low)
-        log_rest = np.log1p(-self.share) + _log_rest(grid, self.rest_mean, self.rest_scale, self.low)
-        odds = log_particle - log_rest
+        particle, rest = self.log_densities(grid)
+        odds = particle - rest
         # A normal distribution soon ends above its mean, and a broad rest would win there again, where in truth nothing
         # but particles is: from one deviation below the mean on, the log odds rise no slower than there.
         bend = int(np.searchsorted(grid, self.particles.mean - self.particles.sd))
@@ -221,8 +227,7 @@ def _bounds(task: _Task) -> list[tuple[float, float]]:
 def _cost(parameters: Parameters, task: _Task) -> float:
     scores, positives, freedom = task.scores, task.positives, task.freedom
     mixture = _mixture(parameters, positives)
-    particle = np.log(mixture.share) + _log_particle(scores, mixture.particles, mixture.low)
-    rest = np.log1p(-mixture.share) + _log_rest(scores, mixture.rest_mean, mixture.rest_scale, mixture.low)
+    particle, rest = mixture.log_densities(scores)
     mean = (mixture.particles.mean - positives.mean) / freedom.mean
     spread = np.log(mixture.particles.sd / positives.sd) / freedom.log_sd
     scale = (np.log(mixture.rest_scale) - REST_LOG_SD) / REST_FREEDOM

@@ -14,7 +14,14 @@ from torch.utils.data import DataLoader, Dataset
 
 from tomopicker import __version__
 from tomopicker.config import PRESETS
-from tomopicker.engine.checkpoint import CHECKPOINT, PRETRAINED, load_tensors, save_tensors
+from tomopicker.engine.checkpoint import (
+    CHECKPOINT,
+    PRETRAINED,
+    load_tensors,
+    optimizer_tensors,
+    restore_optimizer,
+    save_tensors,
+)
 from tomopicker.engine.interrupt import interrupts_between_steps
 from tomopicker.engine.precision import arithmetic
 from tomopicker.errors import TomoPickerError
@@ -223,9 +230,7 @@ class _Run:
 
     def save(self, path: Path, step: int) -> None:
         tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
-        slots = self.optimizer.state_dict()["state"]
-        for index, values in slots.items():
-            tensors |= {f"optimizer.{index}.{slot}": torch.as_tensor(value) for slot, value in values.items()}
+        tensors |= optimizer_tensors(self.optimizer)
         save_tensors(path, CHECKPOINT, tensors, {"recipe": asdict(self.recipe), "step": step})
 
     def restore(self, path: Path) -> int:
@@ -234,13 +239,7 @@ class _Run:
         if facts.get("recipe") != asdict(self.recipe):
             raise TomoPickerError(f"{path}: belongs to another recipe; repeat its options, or leave out --resume")
         self.network.load_state_dict({k.removeprefix("network."): v for k, v in tensors.items() if k[0] == "n"})
-        state: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in tensors.items():
-            if name.startswith("optimizer."):
-                _, index, slot = name.split(".", 2)
-                state.setdefault(int(index), {})[slot] = tensor
         for _ in range(int(facts["step"])):
             self.schedule.step()
-        groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": state, "param_groups": groups})
+        restore_optimizer(self.optimizer, tensors, self.optimizer.state_dict()["param_groups"])
         return int(facts["step"])

@@ -20,10 +20,7 @@ from tomopicker.tomogram import Tomogram
 from tomopicker.types import Volume, VoxelMask
 from tomopicker.workflow.inputs import check_voxel_size
 from tomopicker.workflow.listen import Listener, Silent
-from tomopicker.workflow.score import find_peaks, score
-
-MOST = 20_000
-"""Candidates listed at most: a network that learnt nothing calls everything one."""
+from tomopicker.workflow.score import MOST, find_peaks, score
 
 
 @dataclass(frozen=True)

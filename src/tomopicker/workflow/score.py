@@ -15,6 +15,8 @@ from tomopicker.engine.predict import Progress, score_volume
 from tomopicker.picking.peaks import Peaks, greedy_peaks, local_peaks
 from tomopicker.types import Volume, VoxelMask
 
+MOST = 20_000
+"""Peaks listed at most: a network that learnt nothing calls everything one."""
 BEYOND = 16
 """Working voxels around a mask that smoothing and fits of peaks may look at."""
 

@@ -43,15 +43,13 @@ from tomopicker.workflow.clicked import (
 )
 from tomopicker.workflow.listen import Listener, Silent
 from tomopicker.workflow.provenance import provenance
-from tomopicker.workflow.score import find_peaks, score
+from tomopicker.workflow.score import MOST, find_peaks, score
 
 MISLAID = 0.05
 """Share of the clicks that may lie outside the lamella that was found, before it is not believed."""
 
 CANDIDATES = 20
 """Peaks looked at for each click, at least, when particles are counted by a cross-fit."""
-MOST = 20_000
-"""Peaks looked at when their distribution is wanted."""
 
 
 def train(
@@ -206,15 +204,10 @@ class _Run:
             report=lambda line: self.listener.trained(job, line),
         )
 
-    def peaks(
-        self, network: nn.Module, item: Clicked, particles: float | None, tomograms: int, enough: int | None = None
-    ) -> Peaks:
-        """Give enough of the best peaks of a training tomogram to count particles among them."""
+    def peaks(self, network: nn.Module, item: Clicked, most: int) -> Peaks:
+        """Give the best peaks of a training tomogram."""
         scores = score(network, item.working, self.settings, self.device)
-        enough = enough or int(max(CANDIDATES * len(item.clicks), 3 * (particles or 0) / tomograms, 400))
-        return find_peaks(
-            scores, self.settings, self.radius, float("-inf"), max_particles=enough, mask=item.working.mask
-        )
+        return find_peaks(scores, self.settings, self.radius, float("-inf"), max_particles=most, mask=item.working.mask)
 
     def by_count(
         self, network: nn.Module, clicked: Sequence[Clicked], particles: float | None
@@ -222,12 +215,12 @@ class _Run:
         """Give the offset that makes scores probabilities; without a count, the network's own output and even odds."""
         if not particles:
             return 0.0, 0.5
-        peaks = [self.peaks(network, item, particles, len(clicked)) for item in clicked]
+        peaks = [self.peaks(network, item, _enough(item, particles / len(clicked))) for item in clicked]
         return offset_for_count(np.concatenate([found.scores for found in peaks]).astype(np.float64), particles), None
 
     def by_clicks(self, network: nn.Module, clicked: Sequence[Clicked]) -> tuple[Positives, Count]:
         """Learn where particles score, and count those of the training tomograms, starting from the clicks' scores."""
-        peaks = [self.peaks(network, item, None, 1, enough=MOST) for item in clicked]
+        peaks = [self.peaks(network, item, MOST) for item in clicked]
         scored = [click_scores(found, item.clicks, self.radius) for found, item in zip(peaks, clicked, strict=True)]
         expected = positives_of(np.concatenate(scored))
         freedom = across_clicks(sum(len(item.clicks) for item in clicked))
@@ -250,7 +243,7 @@ class _Run:
                 for item, rows in zip(clicked, chosen, strict=True)
             ]
             network, _ = self.fit(f"count{number + 1}", training, [], None, steps, seed=seed + 101 + number)
-            peaks = [self.peaks(network, item, None, len(clicked)) for item in clicked]
+            peaks = [self.peaks(network, item, _enough(item)) for item in clicked]
             held_out = [
                 click_scores(found, item.clicks[~rows], self.radius)
                 for found, item, rows in zip(peaks, clicked, chosen, strict=True)
@@ -258,6 +251,11 @@ class _Run:
             ranked = np.concatenate([found.scores for found in peaks]).astype(np.float64)
             rankings.append(Ranking(ranked, np.concatenate(held_out)))
         return count_particles(rankings, least=sum(len(item.clicks) for item in clicked))
+
+
+def _enough(item: Clicked, particles: float = 0.0) -> int:
+    """Say how many of the best peaks are enough to find so many particles of a tomogram, or to count them."""
+    return int(max(CANDIDATES * len(item.clicks), 3 * particles, 400))
 
 
 def _folds(counts: Sequence[int], seed: int) -> list[list[np.ndarray]]:
