@@ -13,7 +13,7 @@ START, END = "<!-- presets: written by docs/presets.py -->\n", "<!-- /presets --
 
 
 def table() -> str:
-    """Lay out every setting of both presets."""
+    """Lay out every setting of the default and the paper's preset; the others are the default but for a few."""
     rows = []
     for section, knobs in PRESETS["default"].items():
         for knob, value in knobs.items():

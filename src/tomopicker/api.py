@@ -66,7 +66,7 @@ def settings(particle_diameter: float, preset: str = "default", **changes: Any) 
     ----------
     particle_diameter : float
         Å.
-    preset : {"default", "paper"}
+    preset : {"fast", "default", "best", "paper"}
         Where to start.
     changes
         Nested like `Settings`: ``training={"steps": 200}``.

@@ -1,4 +1,4 @@
-"""Settings: frozen, validated, and resolved before anything runs; two presets give the numbers.
+"""Settings: frozen, validated, and resolved before anything runs; presets give the numbers.
 
 `resolve` merges, in this order, a preset, a settings file and what the user asked for on the command line.
 """
@@ -15,6 +15,9 @@ from tomopicker.errors import UsageError
 Positive = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
+
+
+PresetName = Literal["fast", "default", "best", "paper"]
 
 
 class _Frozen(BaseModel):
@@ -105,6 +108,9 @@ class Training(_Frozen):
         description="optimiser steps; by-clicks: 27 times the root of their number, 40 to 280; null: count epochs"
     )
     epochs: Count | None = Field(description="passes over the blocks; null: count steps")
+    networks: Count = Field(
+        description="trained one after the other from the pretrained weights, their weights averaged; 1: a single one"
+    )
     learning_rate: Positive = Field(description="Adam's")
     head_rate: Positive = Field(
         description="the head's learning rate over the rest's: a new head has more to learn than pretrained weights"
@@ -159,7 +165,7 @@ class Picking(_Frozen):
 class Settings(_Frozen):
     """Everything that decides what a training run computes, and how its scores become picks."""
 
-    preset: Literal["default", "paper"]
+    preset: PresetName
     particle_diameter: Positive = Field(description="Å")
     expected_particles: Positive | None = Field(
         default=None, description="particles in a training tomogram; null: estimated"
@@ -190,6 +196,8 @@ class Settings(_Frozen):
                 )
         if (self.training.steps is None) == (self.training.epochs is None):
             raise ValueError("training needs either steps or epochs")
+        if self.training.networks > 1 and self.network.start == "scratch":
+            raise ValueError("training.networks must be 1 if network.start is scratch: only what starts alike averages")
         if self.patches.sampling == "two-stream" and self.patches.batch < 2:
             raise ValueError("patches.batch must be at least 2: one patch around a click, one anywhere")
         return self
@@ -212,7 +220,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             "prior_denominator": "unlabelled", "running_mean": 0.9,
         },
         "training": {
-            "steps": "by-clicks", "epochs": None, "learning_rate": 3e-3, "head_rate": 3.0,
+            "steps": "by-clicks", "epochs": None, "networks": 3, "learning_rate": 3e-3, "head_rate": 3.0,
             "schedule": "one-cycle", "weight_decay": 1e-4, "ema": 0.98, "hold_out": 0.0, "fold_steps": 60,
         },
         "inference": {"tile": 96, "halo": 16, "adapt": True},
@@ -232,13 +240,20 @@ PRESETS: dict[str, dict[str, Any]] = {
             "prior_denominator": "all", "running_mean": 0.0,
         },
         "training": {
-            "steps": None, "epochs": 20, "learning_rate": 2e-3, "head_rate": 1.0,
+            "steps": None, "epochs": 20, "networks": 1, "learning_rate": 2e-3, "head_rate": 1.0,
             "schedule": "plateau", "weight_decay": 0.0, "ema": 0.0, "hold_out": 0.2, "fold_steps": 0,
         },
         "inference": {"tile": 24, "halo": 0, "adapt": False},
         "picking": {"peaks": "greedy", "min_distance_fraction": 1.0, "border_fraction": 0.0, "smoothing_fraction": 0.0},
     },
 }  # fmt: skip
+
+
+CHANGES: dict[str, dict[str, Any]] = {
+    "fast": {"training": {"networks": 1}},
+    "best": {"training": {"networks": 6}},
+}
+"""Presets that are the default one but for these settings."""
 
 
 def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
@@ -252,6 +267,9 @@ def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     if over.get("epochs") is not None and over.get("steps") is None:
         merged["steps"] = None
     return merged
+
+
+PRESETS |= {name: _merge(PRESETS["default"], changes) for name, changes in CHANGES.items()}
 
 
 def read_settings_file(path: Path) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def settings_for(preset):
             "precision": "float32",
             "patches": {"size": SIZE, "batch": 8},
             "network": {"channels": (4, 8, 12) if preset == "default" else (4, 6, 8, 12), "start": "scratch"},
-            "training": {"steps": 25} if preset == "default" else {"epochs": 8},
+            "training": {"steps": 25, "networks": 1} if preset == "default" else {"epochs": 8},
             "inference": {"tile": 16},
         }
     )

@@ -125,10 +125,6 @@ def test_history_and_reports(run):
     assert not any("validation_risk" in entry for entry in run()[1])
 
 
-def test_steps_in_place_of_the_settings_own(run):
-    _, history = run(steps=3)
-    assert history[-1]["step"] == 3
-
 
 def test_a_plateau_halves_the_rate(balls, small_settings):
     """Nothing changes at a rate of 1e-7, so no epoch improves on the first; five such and the rate is halved."""

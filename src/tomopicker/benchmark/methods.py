@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from tomopicker.config import first_problem, resolve
+from tomopicker.config import PresetName, first_problem, resolve
 from tomopicker.errors import UsageError
 
 CHEAP_EPOCHS = 8
@@ -28,7 +28,7 @@ class Method(BaseModel):
     kind: Literal["network", "dog", "ball", "template", "external"] = Field(
         default="network", description="a network is trained; dog, ball and template score; external reads files"
     )
-    preset: Literal["default", "paper"] = "default"
+    preset: PresetName = "default"
     settings: dict[str, Any] = Field(default={}, description="changes to the preset, nested like Settings")
     labelled: Literal["clicks", "all"] = Field(
         default="clicks", description="all: every particle of the training tomogram, the ceiling for a network"
@@ -49,7 +49,7 @@ class Method(BaseModel):
         return self
 
 
-def _network(name: str, preset: Literal["default", "paper"], **settings: Any) -> Method:
+def _network(name: str, preset: PresetName, **settings: Any) -> Method:
     return Method(name=name, preset=preset, settings=settings)
 
 

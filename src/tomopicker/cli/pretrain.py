@@ -16,6 +16,7 @@ The program brings such weights along. Make your own for a network of another si
 
   [cyan]tomopicker pretrain start.safetensors[/cyan]
   [cyan]tomopicker pretrain start.safetensors --steps 20000 --kinds 400 --device cuda --workers 8[/cyan]
+  [cyan]tomopicker pretrain start.safetensors --start shipped --seed 1[/cyan]
 
 then, in a settings file for [cyan]tomopicker train --config[/cyan]:  network: {start: start.safetensors}
 
@@ -29,6 +30,10 @@ def command(
     steps: Annotated[int, typer.Option(min=1, metavar="N", help="Training steps, a scene of 72³ voxels each.")] = 5000,
     kinds: Annotated[int, typer.Option(min=2, metavar="N", help="Random molecules to tell apart.")] = 150,
     seed: Annotated[int, typer.Option(min=0, help="Of the molecules, the scenes and the first weights.")] = 0,
+    start: Annotated[
+        str,
+        typer.Option(metavar="FILE", help="Weights to go on from: scratch, shipped, or a file made by this command."),
+    ] = "scratch",
     device: Annotated[
         str | None, typer.Option(help="cpu, cuda, mps.  [dim]\\[default: the best there is][/dim]")
     ] = None,
@@ -52,7 +57,7 @@ def command(
         from tomopicker.engine.precision import choose_device
         from tomopicker.pretraining.train import Recipe, pretrain, save_pretrained
 
-        recipe = Recipe(steps=steps, kinds=kinds, seed=seed)
+        recipe = Recipe(steps=steps, kinds=kinds, seed=seed, start=start)
         checkpoint = output.with_name(f"{output.name}.ckpt")
         weights = pretrain(
             recipe, device=choose_device(device), workers=workers, checkpoint=checkpoint, resume=resume,

@@ -101,10 +101,10 @@ def command(
         typer.Option(metavar="FILE", help="All particles that are known in it.", rich_help_panel=INPUT),
     ] = None,
     preset: Annotated[
-        Literal["default", "paper"] | None,
+        Literal["fast", "default", "best", "paper"] | None,
         typer.Option(
-            help="default: at the particle's own scale, with nothing to tune; paper: the method as "
-            "published.  [dim]\\[default: default][/dim]",
+            help="default: at the particle's own scale, with nothing to tune; fast: a third of the training; best: "
+            "twice the training; paper: the method as published.  [dim]\\[default: default][/dim]",
             rich_help_panel=METHOD,
         ),
     ] = None,

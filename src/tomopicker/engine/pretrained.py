@@ -4,7 +4,7 @@ from pathlib import Path
 
 from torch import nn
 
-from tomopicker.config import Settings
+from tomopicker.config import Network
 from tomopicker.engine.checkpoint import PRETRAINED, load_tensors
 from tomopicker.errors import TomoPickerError
 
@@ -12,22 +12,22 @@ SHIPPED, SCRATCH = "shipped", "scratch"
 SHIPPED_FILE = Path(__file__).parent.parent / "models" / "random_molecules.safetensors"
 
 
-def start_from(network: nn.Module, settings: Settings) -> None:
-    """Give a new network the weights that its settings start from; the head stays new.
+def start_from(network: nn.Module, knobs: Network) -> None:
+    """Give a new network the weights that it starts from; the head stays new.
 
     Parameters
     ----------
     network : Module
         As `build_network` makes it; its weights change.
-    settings : Settings
-        `network.start` names the weights.
+    knobs : Network
+        Its settings; `start` names the weights.
 
     Raises
     ------
     TomoPickerError
         If the file is not one that ``tomopicker pretrain`` wrote, or is of another network.
     """
-    start = settings.network.start
+    start = knobs.start
     if start == SCRATCH:
         return
     path = SHIPPED_FILE if start == SHIPPED else Path(start)
@@ -35,9 +35,9 @@ def start_from(network: nn.Module, settings: Settings) -> None:
     wanted = {name: value for name, value in network.state_dict().items() if not name.startswith("head.")}
     same = wanted.keys() == weights.keys() and all(wanted[name].shape == weights[name].shape for name in wanted)
     if not same:
-        knobs = settings.network
         raise TomoPickerError(
             f"{path}: weights of another network than {knobs.block}, channels {list(knobs.channels)}, "
-            f"stride {knobs.stride}; set network.start to scratch to train it from random weights"
+            f"stride {knobs.stride}; set network.start to scratch and "
+            "training.networks to 1 to train from random weights"
         )
     network.load_state_dict({name: value.to(wanted[name].dtype) for name, value in weights.items()}, strict=False)

@@ -47,7 +47,7 @@ def start(settings: Settings, priors: Priors | None, total: int, device: torch.d
     torch.manual_seed(settings.seed)
     knobs = settings.training
     network: nn.Module = build_network(settings).to(device)
-    start_from(network, settings)
+    start_from(network, settings.network)
     averaged = torch.optim.swa_utils.AveragedModel(
         network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(knobs.ema)
     )

@@ -46,7 +46,6 @@ def fit(
     priors: Priors | None,
     *,
     device: torch.device,
-    steps: int | None = None,
     checkpoint: Path | None = None,
     resume: bool = False,
     report: Callable[[Report], None] | None = None,
@@ -63,8 +62,6 @@ def fit(
         Class priors; without them the balanced PN risk is minimised whatever the objective.
     device : torch.device
         Where to train.
-    steps : int, optional
-        In place of the settings' own count.
     checkpoint : Path, optional
         Written now and then, at the end, and when the run is interrupted.
     resume : bool
@@ -87,7 +84,7 @@ def fit(
     watched = _validation(validation, settings)
     epoch = sampler.batches_per_epoch if isinstance(sampler, Blocks) else REPORT_EVERY
     clicks = sum(len(item.positions) for item in training)
-    total = steps or settings.training.steps_for(clicks) or epoch * (settings.training.epochs or 1)
+    total = settings.training.steps_for(clicks) or epoch * (settings.training.epochs or 1)
     state = start(settings, priors, total, device)
     run = identify(training, settings, priors, total)
     if resume and checkpoint is not None and checkpoint.exists():
@@ -113,6 +110,11 @@ def fit(
         save(state, checkpoint, run)
     _refit(state.averaged, sampler, settings, device)
     return state.averaged.module, state.history  # type: ignore[return-value]
+
+
+def refit(network: nn.Module, training: Sequence[LabelledVolume], settings: Settings, device: torch.device) -> None:
+    """Measure a network's batch normalisation anew, on patches drawn as in training."""
+    _refit(network, _sampler(training, settings), settings, device)
 
 
 def _sampler(data: Sequence[LabelledVolume], settings: Settings) -> Blocks | TwoStreams:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from tomopicker import __version__
-from tomopicker.config import PRESETS
+from tomopicker.config import PRESETS, Network
 from tomopicker.engine.checkpoint import (
     CHECKPOINT,
     PRETRAINED,
@@ -24,6 +24,7 @@ from tomopicker.engine.checkpoint import (
 )
 from tomopicker.engine.interrupt import interrupts_between_steps
 from tomopicker.engine.precision import arithmetic
+from tomopicker.engine.pretrained import SCRATCH, start_from
 from tomopicker.errors import TomoPickerError
 from tomopicker.models.resunet import ResUNet
 from tomopicker.pretraining.molecules import Stamps, draw_stamps
@@ -52,6 +53,8 @@ class Recipe:
         Of the molecules, the scenes and the first weights.
     learning_rate, weight_decay : float
         AdamW's, the rate with a one-cycle schedule.
+    start : str
+        Weights that an earlier pretraining made and this one goes on from: ``scratch``, ``shipped`` or a file.
     """
 
     steps: int = 5000
@@ -60,6 +63,7 @@ class Recipe:
     seed: int = 0
     learning_rate: float = 3e-3
     weight_decay: float = 1e-3
+    start: str = SCRATCH
 
 
 @dataclass(frozen=True)
@@ -161,10 +165,12 @@ def pretrain(
     Raises
     ------
     TomoPickerError
-        If the checkpoint is of another recipe, or the risk is no longer finite.
+        If the checkpoint is of another recipe, the start of another network, or the risk is no longer finite.
     """
     torch.manual_seed(recipe.seed)
-    network = Classifier(recipe.kinds).to(device)
+    network = Classifier(recipe.kinds)
+    start_from(network.trunk, Network.model_validate({**PRESETS["default"]["network"], "start": recipe.start}))
+    network.to(device)
     optimizer = torch.optim.AdamW(network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, recipe.learning_rate, total_steps=recipe.steps, pct_start=0.1

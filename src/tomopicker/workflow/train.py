@@ -17,8 +17,8 @@ from tomopicker.data.labels import IGNORED, POSITIVE, ball_offsets, label_mask
 from tomopicker.data.patches import LabelledVolume
 from tomopicker.engine.checkpoint import Model
 from tomopicker.engine.precision import choose_device
+from tomopicker.engine.soup import fit_mean
 from tomopicker.engine.state import History
-from tomopicker.engine.train import fit
 from tomopicker.errors import UsageError
 from tomopicker.picking.calibrate import (
     Ranking,
@@ -127,7 +127,7 @@ def train(
     validation = [run.labelled(item) for item in watched]
     priors = run.priors(training, particles)
     listener.say(f"Class priors: {priors}.")
-    network, history = run.fit("train", training, validation, priors)
+    network, history = run.fit("train", training, validation, priors, settings)
     offset, threshold, positives = 0.0, None, None
     if settings.inference.adapt:
         positives, counted = run.by_clicks(network, clicked)
@@ -187,19 +187,16 @@ class _Run:
         training: Sequence[LabelledVolume],
         validation: Sequence[LabelledVolume],
         priors: Priors | None,
-        steps: int | None = None,
-        seed: int | None = None,
+        settings: Settings,
     ) -> tuple[nn.Module, History]:
-        """Train one network, with its own checkpoint."""
-        path = self.checkpoint and self.checkpoint.with_name(f"{self.checkpoint.name}.{job}.ckpt")
-        return fit(
+        """Train, with checkpoints of the job's own."""
+        return fit_mean(
             training,
             validation,
-            self.settings if seed is None else self.settings.model_copy(update={"seed": seed}),
+            settings,
             priors,
             device=self.device,
-            steps=steps,
-            checkpoint=path,
+            checkpoint=self.checkpoint and self.checkpoint.with_name(f"{self.checkpoint.name}.{job}.ckpt"),
             resume=self.resume,
             report=lambda line: self.listener.trained(job, line),
         )
@@ -235,14 +232,16 @@ class _Run:
 
     def count(self, clicked: Sequence[Clicked], networks: int = 2) -> Count:
         """Count particles: networks, each trained on half of the clicks, rank the peaks and the other half."""
-        steps, seed = self.settings.training.fold_steps, self.settings.seed
+        seed, knobs = self.settings.seed, self.settings.training
+        brief = knobs.model_copy(update={"steps": knobs.fold_steps, "networks": 1})
         rankings = []
         for number, chosen in enumerate(_folds([len(item.clicks) for item in clicked], seed)[:networks]):
             training = [
                 self.labelled(replace(item, clicks=item.clicks[rows]))
                 for item, rows in zip(clicked, chosen, strict=True)
             ]
-            network, _ = self.fit(f"count{number + 1}", training, [], None, steps, seed=seed + 101 + number)
+            settings = self.settings.model_copy(update={"training": brief, "seed": seed + 101 + number})
+            network, _ = self.fit(f"count{number + 1}", training, [], None, settings)
             peaks = [self.peaks(network, item, _enough(item)) for item in clicked]
             held_out = [
                 click_scores(found, item.clicks[~rows], self.radius)
