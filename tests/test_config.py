@@ -41,6 +41,14 @@ def test_the_presets_are_complete_and_the_default_is_the_default():
     assert resolve(DIAMETER).preset == "default"
 
 
+@pytest.mark.parametrize(("name", "networks"), [("fast", 1), ("default", 3), ("best", 6)])
+def test_fast_and_best_are_the_default_but_for_how_many_networks_are_averaged(name, networks):
+    own = {"preset": name, "training": {**PRESETS["default"]["training"], "networks": networks}}
+    assert resolve({"preset": name, **DIAMETER}) == resolve(DIAMETER).model_copy(
+        update={"preset": name, "training": resolve(DIAMETER | own).training}
+    )
+
+
 def test_asked_wins_over_config_wins_over_preset():
     config = {"seed": 1, "patches": {"batch": 4, "size": 32}}
     settings = resolve(DIAMETER | {"patches": {"batch": 6}}, config)

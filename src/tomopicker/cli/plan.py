@@ -80,6 +80,8 @@ def _length(settings: Settings, clicks: int) -> str:
     knobs = settings.training
     steps = knobs.steps_for(clicks)
     last = f"{steps} steps" if steps is not None else f"{knobs.epochs} epochs"
+    if knobs.networks > 1:
+        last = f"{knobs.networks} networks of {last} each, averaged"
     before = f"twice {knobs.fold_steps} steps to count particles, then "
     return last if counts_afterwards(settings) or not knobs.fold_steps else f"{before}{last}"
 
