@@ -177,7 +177,7 @@ def test_html_escapes_and_markdown_keeps_tables_whole():
 def test_curves_go_through_the_operating_point(tmp_path, monkeypatch):
     run = Ranked("dog", np.array([3.0, 1.0, 2.0]), np.array([True, True, False]), np.array([True, False, True]), 4)
     drawn = []
-    monkeypatch.setattr("tomopicker.report.curves._save", lambda figure, path: drawn.append(figure))
+    monkeypatch.setattr("tomopicker.report.curves.save", lambda figure, path: drawn.append(figure))
     precision_recall([run], {"dog": "k"}, tmp_path / "a.png", "")
     curve, dot = drawn[0].axes[0].lines
     np.testing.assert_allclose(curve.get_xydata(), [[0.25, 1], [0.25, 0.5], [0.5, 2 / 3]])

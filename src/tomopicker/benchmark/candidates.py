@@ -4,10 +4,11 @@ Candidates below the threshold are kept, for precision-recall curves; what count
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from tomopicker.benchmark.expected import Expected
 from tomopicker.benchmark.floor import difference_of_gaussians, match_ball
 from tomopicker.benchmark.methods import Method
 from tomopicker.benchmark.protocol import Optics, Protocol
@@ -35,10 +36,13 @@ class Found:
         By tomogram; also below the threshold.
     thresholds : mapping of str to float
         By tomogram: only scores above it are picks; where there is none, all are.
+    expected : mapping of str to Expected
+        By tomogram: what the method says of its picks; empty for one that says nothing.
     """
 
     picks: Mapping[str, Picks]
     thresholds: Mapping[str, float]
+    expected: Mapping[str, Expected] = field(default_factory=dict)
 
     def chosen(self, tomogram: str) -> Picks:
         """Keep the picks of a tomogram that the method stands by."""

@@ -1,7 +1,7 @@
 """The methods that a protocol may name: networks of this program, baselines without training, and other programs."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -66,6 +66,7 @@ BUILT_IN: dict[str, Method] = {
         ),
         *(_network(f"default-{kind}", "default", objective={"kind": kind}) for kind in ("pn", "pu", "kl", "distpu")),
         _network("default-pu-sigmoid", "default", objective={"kind": "pu", "loss": "sigmoid"}),
+        *(_network(preset, preset) for preset in get_args(PresetName) if preset not in {"default", "paper"}),
         Method(name="all-labelled", labelled="all"),
         Method(name="dog", kind="dog"),
         Method(name="ball", kind="ball"),

@@ -5,6 +5,7 @@ from typing import Any
 
 from tomopicker.benchmark.candidates import Found
 from tomopicker.benchmark.dataset import OpenDataSet
+from tomopicker.benchmark.expected import Expected
 from tomopicker.benchmark.methods import Method
 from tomopicker.config import resolve
 from tomopicker.engine.precision import choose_device
@@ -76,4 +77,5 @@ def train_and_pick(
     return Found(
         {name: each.candidates for name, each in picked.items()},
         {name: each.threshold for name, each in picked.items()},
+        {name: Expected.of(each) for name, each in picked.items()},
     ), facts

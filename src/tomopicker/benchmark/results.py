@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tomopicker import __version__, formats
 from tomopicker.benchmark.dataset import OpenDataSet, Role
+from tomopicker.benchmark.expected import Expected
 from tomopicker.errors import TomoPickerError
 from tomopicker.files import write_text
 from tomopicker.picking.evaluate import Evaluation
@@ -21,12 +22,13 @@ RESULT = "result.json"
 
 
 class Judged(BaseModel):
-    """One tomogram of a run: what it was for, and its figures of merit."""
+    """One tomogram of a run: what it was for, its figures of merit, and what the method expected of them, if any."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     role: Role
     evaluations: tuple[Evaluation, ...]
+    expected: Expected | None = None
 
 
 class Result(BaseModel):

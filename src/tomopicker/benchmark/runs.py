@@ -181,6 +181,7 @@ class Bench:
                         self.protocol.tolerances,
                     )
                 ),
+                expected=found.expected.get(name),
             )
             for name, tomogram in data.tomograms.items()
         }  # fmt: skip

@@ -1,10 +1,14 @@
-"""From results to the rows of the tables: mean and spread over seeds, tomogram by tomogram and over several."""
+"""From results to the rows of the tables: mean and spread over seeds, tomogram by tomogram and over several.
+
+And what methods expected of their picks, beside what came of it.
+"""
 
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tomopicker.benchmark.expected import Saying
 from tomopicker.benchmark.results import Judged, Result
 from tomopicker.picking.evaluate import Evaluation, mean_evaluation
 
@@ -109,6 +113,23 @@ def table_rows(results: Iterable[Result]) -> list[Row]:
         if result.status == "done":
             groups.setdefault((result.dataset, result.method, result.clicks), []).append(result)
     return [row for group in groups.values() for row in _rows(group)]
+
+
+def sayings(results: Iterable[Result]) -> list[Saying]:
+    """Set what methods said of tomograms beside the truth: one for each finished run and tomogram that has some."""
+    return [
+        Saying(
+            dataset=result.dataset, method=result.method, clicks=result.clicks, seed=result.seed,
+            tomogram=name, role=judged.role,
+            particles=own.truth, expected_particles=said.particles, low=said.low, high=said.high,
+            precision=own.precision, recall=own.recall, f1=own.f1,
+            expected_precision=said.precision, expected_recall=said.recall, expected_f1=said.f1,
+        )
+        for result in results
+        for name, judged in result.tomograms.items()
+        if (said := judged.expected) is not None
+        for own in judged.evaluations[:1]
+    ]  # fmt: skip
 
 
 def _rows(group: Sequence[Result]) -> list[Row]:

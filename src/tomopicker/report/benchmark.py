@@ -7,28 +7,24 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
-from tomopicker.benchmark.candidates import Found
 from tomopicker.benchmark.dataset import OpenDataSet
+from tomopicker.benchmark.expected import trust
 from tomopicker.benchmark.protocol import Protocol
-from tomopicker.benchmark.results import Result, read_candidates, versions
-from tomopicker.benchmark.runs import Run, results_of, run_folder
-from tomopicker.benchmark.tables import Row, table_rows
+from tomopicker.benchmark.results import Result, versions
+from tomopicker.benchmark.runs import Run, results_of
+from tomopicker.benchmark.tables import sayings, table_rows
 from tomopicker.files import write_text
-from tomopicker.picking.evaluate import ranked_hits
-from tomopicker.report.benchmark_page import Part, Picture, html_page, markdown_page
-from tomopicker.report.benchmark_tables import Table, csv_table, paper_table, summary_table
-from tomopicker.report.colours import box_colour, method_colours
-from tomopicker.report.curves import Ranked, learning_curves, precision_recall, score_histograms
-from tomopicker.report.figures import TRUTH_COLOUR, Layer, best_section, slice_figure
+from tomopicker.report.benchmark_page import Part, html_page, markdown_page
+from tomopicker.report.benchmark_pictures import Shown, pictures
+from tomopicker.report.benchmark_tables import Table, csv_table, paper_table, ranking_table, summary_table
+from tomopicker.report.expected_tables import saying_table, sayings_csv, trust_table
 
 PAGE = "benchmark"
-FIGURES = "figures"
+EXPECTATIONS = "expectations.csv"
 
 
 def write_report(protocol: Protocol, datasets: Mapping[str, OpenDataSet], output: Path) -> Path:
-    """Write ``benchmark.md``, ``.html``, ``.csv``, ``.json`` and ``figures/`` from the results below a folder.
+    """Write ``benchmark.md``, ``.html``, ``.csv``, ``.json``, ``expectations.csv`` and ``figures/`` from results.
 
     Parameters
     ----------
@@ -44,26 +40,30 @@ def write_report(protocol: Protocol, datasets: Mapping[str, OpenDataSet], output
         The HTML page.
     """
     found = list(results_of(protocol, output))
-    rows = table_rows(result for _, result in found)
+    rows, said = table_rows(result for _, result in found), sayings(result for _, result in found)
     failed = [(run, result) for run, result in found if result.status == "failed"]
     parts = [_protocol_part(protocol)]
     for name, data in datasets.items():
         mine = [(run, result) for run, result in found if run.dataset == name and result.status == "done"]
         if mine:
-            parts.append(_dataset_part(protocol, data, mine, [row for row in rows if row.dataset == name], output))
+            shown = Shown(
+                protocol, data, mine, [row for row in rows if row.dataset == name],
+                [each for each in said if each.dataset == name], output,
+            )  # fmt: skip
+            parts += [_dataset_part(shown), _tomograms_part(shown)]
     if failed:
-        table = Table(["Run", "What it said"], [[run.name, result.error or ""] for run, result in failed], left=2)
-        parts.append(
-            Part("Failed", ["These runs count in no table; they are tried again on the next call."], [("", table)])
-        )
+        parts.append(_failed_part(failed))
     content = {
         "protocol": protocol.model_dump(mode="json"),
         "versions": versions(),
         "rows": [row.flat() for row in rows],
+        "counts_and_expectations": [each.flat() for each in trust(said)],
+        "expectations": [each.flat() for each in said],
         "failed": {run.name: result.error for run, result in failed},
     }
     write_text(output / f"{PAGE}.json", json.dumps(content, indent=1, ensure_ascii=False) + "\n")
     write_text(output / f"{PAGE}.csv", csv_table(rows))
+    write_text(output / EXPECTATIONS, sayings_csv(said))
     write_text(output / f"{PAGE}.md", markdown_page(protocol.name, parts))
     page = output / f"{PAGE}.html"
     write_text(page, html_page(protocol.name, parts))
@@ -84,86 +84,44 @@ def _protocol_part(protocol: Protocol) -> Part:
     return Part("Protocol", words)
 
 
-def _dataset_part(
-    protocol: Protocol, data: OpenDataSet, found: Sequence[tuple[Run, Result]], rows: Sequence[Row], output: Path
-) -> Part:
-    leading = [row for row in rows if row.tolerance == protocol.tolerances[0] and row.matching == "one-to-one"]
-    tables = [("Mean of the unseen tomograms; the tolerance in voxels in brackets.", summary_table(rows))]
-    for clicks in protocol.clicks:
+def _dataset_part(shown: Shown) -> Part:
+    """Give what is read first: means over unseen tomograms, and the pictures."""
+    data = shown.data
+    validated = f", validated on {data.asked.validation}" if data.asked.validation else ""
+    unseen = [name for name in data.tomograms if data.role(name) == "test"]
+    many = f"The {len(unseen)} unseen tomograms hold" if len(unseen) > 1 else "The unseen tomogram holds"
+    particles = sum(len(data.truth[name]) for name in unseen)
+    words = [f"Trained on {data.asked.training}{validated}. {many} {particles} particles."]
+    tables = [
+        ("Picks at each method's own threshold, mean of the unseen tomograms (tolerance in voxels).",
+         summary_table(shown.rows)),
+        ("Ranking of the candidates, mean of the unseen tomograms.", ranking_table(shown.rows)),
+    ]  # fmt: skip
+    trusted = trust(shown.said)
+    if trusted:
+        tables.append((
+            "Counts and expectations: what each method said of the unseen tomograms without their truth. Biases are "
+            "expected less true; errors are the same without sign.",
+            trust_table(trusted),
+        ))  # fmt: skip
+    return Part(data.name, words, tables, pictures(shown))
+
+
+def _tomograms_part(shown: Shown) -> Part:
+    """Give what is looked up: every tomogram."""
+    leading = shown.leading
+    tables = []
+    for clicks in shown.protocol.clicks:
         chosen = [row for row in leading if row.clicks in {clicks, None}]
         if any(row.clicks == clicks for row in chosen):
             tables.append((f"{clicks} clicks: tomogram by tomogram.", paper_table(chosen)))
     if not any(row.clicks for row in leading):
         tables.append(("Tomogram by tomogram.", paper_table(leading)))
-    validated = f", validated on {data.asked.validation}" if data.asked.validation else ""
-    words = [f"Trained on {data.asked.training}{validated}; {len(data.tomograms)} tomograms are judged."]
-    return Part(data.name, words, tables, _pictures(protocol, data, found, leading, output))
+    if shown.said:
+        tables.append(("Counts and expectations, tomogram by tomogram.", saying_table(shown.said)))
+    return Part(f"{shown.data.name}, tomogram by tomogram", [], tables)
 
 
-def _pictures(
-    protocol: Protocol, data: OpenDataSet, found: Sequence[tuple[Run, Result]], rows: Sequence[Row], output: Path
-) -> list[Picture]:
-    """Draw the curves, and one section with the boxes of each method (figures 2 to 4)."""
-    colours = method_colours(protocol.rows)
-    shown = {name: colour for name, colour in colours.items() if any(row.method == name for row in rows)}
-    most = max((run.clicks for run, _ in found if run.clicks), default=None)
-    runs = [(run, result) for run, result in found if run.clicks in {most, None}]
-    from_clicks = "" if most is None else f", {most} clicks"
-    places = {kind: f"{FIGURES}/{data.name}_{kind}.png" for kind in ("learning", "precision-recall", "scores")}
-
-    pictures = []
-    if len({run.clicks for run, _ in found if run.clicks}) > 1:
-        learning_curves(rows, shown, output / places["learning"], f"{data.name}: F1 and clicks")
-        pictures.append(Picture(places["learning"], "F1 against clicks; bars are standard deviations over seeds."))
-    ranked = [each for run, result in runs if (each := _ranked(protocol, data, run, result, output)) is not None]
-    if ranked:
-        title = f"{data.name}, unseen tomograms{from_clicks}"
-        precision_recall(ranked, shown, output / places["precision-recall"], title)
-        words = "Precision against recall, a line a seed; dots are the methods' own thresholds."
-        pictures.append(Picture(places["precision-recall"], words))
-        firsts = list({each.method: each for each in reversed(ranked)}.values())[::-1]
-        score_histograms(firsts, output / places["scores"], title)
-        pictures.append(
-            Picture(places["scores"], "Scores of candidates that are particles and that are not (one seed).")
-        )
-    return pictures + _sections(protocol, data, runs, colours, output)
-
-
-def _ranked(protocol: Protocol, data: OpenDataSet, run: Run, result: Result, output: Path) -> Ranked | None:
-    """Pool a run's candidates over the unseen tomograms; None if they have no scores."""
-    scores, right, picked, truth = [], [], [], 0
-    for name, judged in result.tomograms.items():
-        if judged.role != "test":
-            continue
-        voxel_size = data.tomograms[name].voxel_size
-        picks, true = read_candidates(run_folder(output, run), data, name), data.truth[name].positions / voxel_size
-        if not len(picks) or np.isnan(picks.scores).any():
-            return None
-        scores.append(picks.scores)
-        right.append(ranked_hits(picks.positions / voxel_size, picks.scores, true, protocol.tolerances[0]))
-        picked.append(picks.scores > result.thresholds.get(name, float("-inf")))
-        truth += len(true)
-    if not scores:
-        return None
-    return Ranked(run.method.name, np.concatenate(scores), np.concatenate(right), np.concatenate(picked), truth)
-
-
-def _sections(
-    protocol: Protocol, data: OpenDataSet, runs: Sequence[tuple[Run, Result]], colours: dict[str, str], output: Path
-) -> list[Picture]:
-    """Draw the first unseen tomogram's fullest section once for each method, with the truth below its boxes."""
-    name = next(name for name in data.tomograms if data.role(name) == "test")
-    tomogram, truth = data.tomograms[name], data.truth[name]
-    z = best_section(truth.positions, tomogram.voxel_size, tomogram.shape[0], protocol.particle_diameter)
-    pictures = []
-    for run, result in {run.method.name: (run, result) for run, result in reversed(runs)}.values():
-        candidates = read_candidates(run_folder(output, run), data, name)
-        picks = Found({name: candidates}, result.thresholds).chosen(name)
-        layers = [
-            Layer("truth", truth.positions, TRUTH_COLOUR),
-            Layer(run.method.name, picks.positions, box_colour(run.method, colours)),
-        ]
-        file = f"{FIGURES}/{data.name}_{name}_{run.method.name}.png"
-        slice_figure(tomogram, z, layers, protocol.particle_diameter, output / file)
-        pictures.append(Picture(file, f"{name}, section {z}: truth blue, {run.method.name} in its colour."))
-    return pictures[::-1]
+def _failed_part(failed: Sequence[tuple[Run, Result]]) -> Part:
+    table = Table(["Run", "What it said"], [[run.name, result.error or ""] for run, result in failed], left=2)
+    return Part("Failed", ["These runs count in no table; they are tried again on the next call."], [("", table)])

@@ -12,10 +12,11 @@ from tomopicker.report.tables import markdown_table
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture beside the page, and what it shows."""
+    """A picture beside the page, what it shows, and how many of its kind go side by side."""
 
     file: str
     caption: str
+    beside: int = 2
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tomopicker.benchmark.tables import ALL, UNSEEN, Row, Spread
 
-__all__ = ["Table", "csv_table", "paper_table", "summary_table"]
+__all__ = ["DASH", "Table", "csv_table", "paper_table", "ranking_table", "shown", "summary_table"]
 
 DASH = "-"
 
@@ -22,20 +22,19 @@ class Table:
 
 
 def summary_table(rows: Sequence[Row]) -> Table:
-    """Lay out one data set's means over its unseen tomograms: a row a method and number of clicks.
+    """Lay out one data set's means over its unseen tomograms, each method at its own threshold.
 
     Parameters
     ----------
     rows : sequence of Row
-        Of one data set.
+        Of one data set; a row of the table is a method and number of clicks.
     """
     unseen = [row for row in rows if row.tomogram == UNSEEN]
     tolerances = list(dict.fromkeys(row.tolerance for row in unseen))
     first = tolerances[0]
     header = [
         "Method", "Clicks", "Seeds", "Precision", "Recall", f"F1 ({first:g})",
-        *(f"F1 ({each:g})" for each in tolerances[1:]), "F1, paper's match", "F1 at N (oracle)", "Best F1 (oracle)",
-        "Average precision", "Error, voxels", "Minutes",
+        *(f"F1 ({each:g})" for each in tolerances[1:]), "F1, paper's match", "Off centre (voxels)", "Minutes a run",
     ]  # fmt: skip
     cells = []
     for row in unseen:
@@ -48,17 +47,35 @@ def summary_table(rows: Sequence[Row]) -> Table:
         }
         figures = row.figures
         cells.append([
-            row.method,
-            DASH if row.clicks is None else str(row.clicks),
-            str(len(row.seeds)) if row.seeds else DASH,
+            *_named(row),
             *(shown(figures[name]) for name in ("precision", "recall", "f1")),
             *(shown(alike[each, "one-to-one"]) for each in tolerances[1:]),
             shown(alike[first, "paper"]),
-            *(shown(figures[name]) for name in ("f1_at_truth_count", "best_f1", "average_precision")),
             shown(figures["position_error_mean"], 2),
             DASH if row.seconds.mean is None else f"{row.seconds.mean / 60:.1f}",
         ])  # fmt: skip
     return Table(header, cells, left=1)
+
+
+def ranking_table(rows: Sequence[Row]) -> Table:
+    """Lay out what judges one data set's rankings, whatever the threshold: means over unseen tomograms."""
+    figures = ("f1_at_truth_count", "best_f1", "average_precision")
+    header = ["Method", "Clicks", "Seeds", "F1 at N (oracle)", "Best F1 (oracle)", "Average precision", "F1 as picked"]
+    unseen = [row for row in rows if row.tomogram == UNSEEN and row.matching == "one-to-one"]
+    cells = [
+        [*_named(row), *(shown(row.figures[name]) for name in (*figures, "f1"))]
+        for row in unseen
+        if row.tolerance == unseen[0].tolerance
+    ]
+    return Table(header, cells, left=1)
+
+
+def _named(row: Row) -> list[str]:
+    return [
+        row.method,
+        DASH if row.clicks is None else str(row.clicks),
+        str(len(row.seeds)) if row.seeds else DASH,
+    ]
 
 
 def paper_table(rows: Sequence[Row]) -> Table:
