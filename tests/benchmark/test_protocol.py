@@ -1,12 +1,14 @@
 """A protocol says what is run; a wrong one is refused with one line that names the file and what to mend."""
 
+from pathlib import Path
+
 import pytest
 
 from tomopicker.benchmark.dataset import open_datasets
 from tomopicker.benchmark.methods import BUILT_IN
 from tomopicker.benchmark.protocol import extended, narrowed, protocol_text, read_protocol
 from tomopicker.benchmark.runs import plan
-from tomopicker.config import resolve
+from tomopicker.config import PRESETS, resolve
 from tomopicker.errors import TomoPickerError, UsageError
 
 WRONG = {
@@ -31,6 +33,7 @@ WRONG = {
     "truth of no tomogram": ({"dataset": {"truth": "truth.csv"}}, "must hold {tomogram}"),
     "a name that leaves its folder": ({"methods": [{"name": "../x"}]}, "name"),
     "a folder for a network": ({"methods": [{"name": "a", "folder": "x"}]}, "a folder is what an external method has"),
+    "an unknown preset": ({"methods": [{"name": "a", "preset": "slow"}]}, "there is no preset 'slow'; use default"),
     "settings for a scorer": ({"methods": [{"name": "a", "kind": "dog", "preset": "paper"}]}, "only a network has"),
 }  # fmt: skip
 
@@ -97,10 +100,19 @@ def test_paths_start_at_the_protocols_folder(mini, tmp_path):
 def test_a_protocol_survives_being_written(mini, tmp_path):
     protocol = mini.protocol(
         tmp_path / "p.yaml", methods=["dog", "default-kl", {"name": "a", "preset": "paper"}], external={"cryolo": "x"},
-        clicks=[20, 5],
+        clicks=[8, 5],
     )  # fmt: skip
-    (tmp_path / "again.yaml").write_text(protocol_text(protocol))
-    assert read_protocol(tmp_path / "again.yaml") == protocol
+    folder = tmp_path / "out" / "results"
+    folder.mkdir(parents=True)
+    text = protocol_text(protocol, folder)
+    (folder / "again.yaml").write_text(text)
+    again = read_protocol(folder / "again.yaml")
+    assert (again.methods, again.clicks) == (protocol.methods, protocol.clicks)
+    assert again.external["cryolo"].resolve() == tmp_path / "x"
+    assert str(tmp_path) not in text, "data and results are moved together"
+    data, before = open_datasets(again.model_copy(update={"external": {}}))["easy"], protocol.datasets["easy"]
+    assert Path(data.asked.truth).resolve() == Path(before.truth)
+    assert list(data.tomograms) == ["TS_1", "TS_2", "TS_3"]
 
 
 def test_roles(mini, tmp_path):
@@ -145,7 +157,12 @@ def test_extending(mini, tmp_path):
 def test_built_in_networks_are_what_their_names_say(method):
     settings = resolve({"preset": method.preset, "particle_diameter": 300.0, **method.settings})
     if method.name != "all-labelled":
-        preset, kind = method.name.split("-")[:2]
-        assert (settings.preset, settings.objective.kind) == (preset, kind)
-    expected = {"paper": 20, "default": None}[settings.preset]
+        preset, _, kind = method.name.partition("-")
+        assert settings.preset == preset
+        assert settings.objective.kind == (kind.split("-")[0] or settings.objective.kind)
+    expected = 20 if settings.preset == "paper" else None
     assert settings.training.epochs == (8 if method.name.endswith("8-epochs") else expected)
+
+
+def test_every_preset_is_a_row():
+    assert set(PRESETS) <= {settings.preset for settings in BUILT_IN.values()}

@@ -3,6 +3,7 @@
 What a test tomogram's truth could betray has no place here: there is no setting for a count or a threshold.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -241,11 +242,38 @@ def narrowed(
     )
 
 
-def protocol_text(protocol: Protocol) -> str:
-    """Write a protocol as YAML that `read_protocol` reads: built-in methods by name, paths in full."""
-    content = protocol.model_dump(mode="json", exclude_defaults=True)
+def protocol_text(protocol: Protocol, folder: Path) -> str:
+    """Write a protocol as YAML that `read_protocol` reads from a folder: built-in methods by name."""
+    content = _from(folder, protocol).model_dump(mode="json", exclude_defaults=True)
     content["methods"] = [
         each.name if BUILT_IN.get(each.name) == each else each.model_dump(mode="json", exclude_defaults=True)
         for each in protocol.methods
     ]
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+
+
+def protocol_content(protocol: Protocol, folder: Path) -> dict[str, Any]:
+    """Give all of a protocol as JSON holds it, paths as `protocol_text` has them."""
+    return _from(folder, protocol).model_dump(mode="json")
+
+
+def _from(folder: Path, protocol: Protocol) -> Protocol:
+    """Let paths start at a folder, so that data and results that lie in one tree can be moved together."""
+    here = folder.absolute()
+
+    def start(path: Path) -> Path:
+        # With nothing but the root in common, the way there says less than where it is.
+        together = path.is_absolute() and path.anchor == here.anchor and path.parts[1:2] == here.parts[1:2]
+        return Path(os.path.relpath(path, here)) if together else path
+
+    template = protocol.template
+    if template is not None and template.map is not None:
+        template = template.model_copy(update={"map": start(template.map)})
+    datasets = {
+        name: data.model_copy(
+            update={"tomograms": tuple(map(start, data.tomograms)), "truth": start(Path(data.truth)).as_posix()}
+        )
+        for name, data in protocol.datasets.items()
+    }
+    external = {name: start(path) for name, path in protocol.external.items()}
+    return protocol.model_copy(update={"template": template, "datasets": datasets, "external": external})

@@ -121,7 +121,7 @@ def _run(
     part = narrowed(protocol, methods=only, datasets=datasets, clicks=clicks, seeds=seeds)
     with Reporter() as reporter, interruptible(lambda: "repeat the command; what is done is kept"):
         opened = open_datasets(protocol)
-        write_text(output / "protocol.yaml", protocol_text(protocol))
+        write_text(output / "protocol.yaml", protocol_text(protocol, output))
         results = Bench(part, opened, output, reporter, device).run_all()
         reporter.end_bar()
         page = write_report(protocol, opened, output)

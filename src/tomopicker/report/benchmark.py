@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tomopicker.benchmark.dataset import OpenDataSet
 from tomopicker.benchmark.expected import trust
-from tomopicker.benchmark.protocol import Protocol
+from tomopicker.benchmark.protocol import Protocol, protocol_content
 from tomopicker.benchmark.results import Result, versions
 from tomopicker.benchmark.runs import Run, results_of
 from tomopicker.benchmark.tables import sayings, table_rows
@@ -54,7 +54,7 @@ def write_report(protocol: Protocol, datasets: Mapping[str, OpenDataSet], output
     if failed:
         parts.append(_failed_part(failed))
     content = {
-        "protocol": protocol.model_dump(mode="json"),
+        "protocol": protocol_content(protocol, output),
         "versions": versions(),
         "rows": [row.flat() for row in rows],
         "counts_and_expectations": [each.flat() for each in trust(said)],
