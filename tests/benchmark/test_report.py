@@ -126,7 +126,7 @@ def test_pages_show_tables_and_name_figures_that_are_there(reported):
     files = re.findall(r"\]\((figures/[^)]+)\)", markdown)
     assert files == re.findall(r'<img src="([^"]+)"', html)
     assert set(files) == {str(path.relative_to(output)) for path in (output / "figures").iterdir()}
-    assert len(files) == 3 + 3
+    assert len(files) == 4 + 3
     for file in files:
         assert (output / file).read_bytes().startswith(b"\x89PNG")
     for words in (
