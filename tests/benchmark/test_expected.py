@@ -128,13 +128,18 @@ def test_true_probabilities_lie_on_the_diagonal_and_each_tomogram_is_a_point(tmp
     drawn = []
     monkeypatch.setattr("tomopicker.report.reliability.save", lambda figure, path: drawn.append(figure))
     sure = [Sureness("default-pn", 5, probability, right), Sureness("default-pn", 20, probability, ~right)]
-    reliability(sure, FOUR[:3], {"default-pn": "k"}, tmp_path / "a.png", "")
-    left, points = drawn[0].axes
-    honest, wrong = (container.lines[0].get_xydata() for container in left.containers)
+    sure.append(Sureness("all-labelled", None, probability, right))
+    reliability(sure, FOUR[:3], tmp_path / "a.png", "")
+    own, ceiling = drawn[0].axes
+    honest, wrong = (container.lines[0].get_xydata() for container in own.containers)
     assert np.abs(honest[:, 0] - honest[:, 1]).max() < 0.04
     assert np.abs(wrong[:, 0] - wrong[:, 1]).max() > 0.5
-    np.testing.assert_allclose(points.lines[0].get_xydata(), [[0.8, 0.9]] * 3)
-    assert len(points.lines[1].get_xydata()) == 0
-    assert [text.get_text() for text in drawn[0].legends[0].get_texts()] == [
-        "default-pn, 5 clicks", "default-pn, 20 clicks",
-    ]  # fmt: skip
+    five, twenty = (line for line in own.lines if line.get_marker() == "D")
+    np.testing.assert_allclose(five.get_xydata(), [[0.8, 0.9]] * 3)
+    assert len(twenty.get_xydata()) == 0
+    assert [own.get_title(), ceiling.get_title()] == ["default-pn", "all-labelled"]
+    assert [text.get_text() for text in drawn[0].legends[0].get_texts()][:3] == [
+        "5 clicks",
+        "20 clicks",
+        "all labelled",
+    ]

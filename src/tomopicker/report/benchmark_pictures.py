@@ -97,12 +97,12 @@ def _reliability(shown: Shown, ranked: Sequence[tuple[Run, Ranked]]) -> list[Pic
     unseen = [each for each in shown.said if each.role == "test"]
     file = f"{FIGURES}/{shown.data.name}_reliability.png"
     title = f"{shown.data.name}, unseen tomograms, all seeds"
-    reliability(sure, unseen, shown.colours, shown.output / file, title)
+    reliability(sure, unseen, shown.output / file, title)
     words = (
-        "Reliability. Left: share of candidates that are particles against their probability, with 90% intervals. "
-        "Right: true against expected precision, a point a tomogram and seed; the band is ± 0.05."
+        "Reliability. Lines: share of the candidates that are particles, by their probability, with 90% intervals. "
+        "Diamonds: true against expected precision of the picks, one a tomogram and seed. The band is ± 0.05."
     )
-    return [Picture(file, words)]
+    return [Picture(file, words, beside=1)]
 
 
 def _rankings(shown: Shown, ranked: Sequence[Ranked], from_clicks: str) -> list[Picture]:

@@ -1,9 +1,12 @@
 """Are probabilities what they say? Expected against true precision over the unseen tomograms of a benchmark."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import matplotlib
 import numpy as np
 from jaxtyping import Bool, Float64, Int
 from matplotlib.axes import Axes
@@ -23,7 +26,9 @@ LEVEL = 0.9
 CLOSE = 0.05
 """Half the height of the grey band: what is asked of the expected figures on average."""
 
-_MARKERS = "os^Dv"
+
+Colour = Any
+"""What matplotlib takes for a colour."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +48,6 @@ class Sureness:
     clicks: int | None
     probability: Scores
     right: Bool[np.ndarray, " n"]
-
-    @property
-    def name(self) -> str:
-        """For the legend."""
-        return self.method if self.clicks is None else f"{self.method}, {self.clicks} clicks"
 
 
 @dataclass(frozen=True)
@@ -90,10 +90,8 @@ def binned(probability: Scores, right: Bool[np.ndarray, " n"]) -> Binned:
     )
 
 
-def reliability(
-    sure: Sequence[Sureness], sayings: Sequence[Saying], colours: Mapping[str, str], path: Path, title: str
-) -> None:
-    """Draw shares of particles against probabilities, and true against expected precision tomogram by tomogram.
+def reliability(sure: Sequence[Sureness], sayings: Sequence[Saying], path: Path, title: str) -> None:
+    """Draw expected against true precision, a panel a method: of candidates by probability, and of tomograms' picks.
 
     Parameters
     ----------
@@ -101,45 +99,66 @@ def reliability(
         A curve each.
     sayings : sequence of Saying
         A point each; those of unseen tomograms.
-    colours : mapping of str to str
-        By method.
     path : Path
     title : str
     """
-    figure = Figure(figsize=(8.2, 4.1), facecolor="white", layout="constrained")
+    methods = list(dict.fromkeys(each.method for each in sure))
+    columns = min(4, len(methods))
+    lines, edge = math.ceil(len(methods) / columns), 2.3 if columns > 1 else 3.6
+    figure = Figure(figsize=(edge * columns + 0.5, edge * lines + 1.0), facecolor="white", layout="constrained")
     figure.suptitle(title, fontsize=10)
-    left, right = figure.subplots(1, 2)
-    markers = dict(zip(sorted({each.clicks or 0 for each in sure}), _MARKERS * len(sure), strict=False))
-    for each in sure:
-        points, colour = binned(each.probability, each.right), colours[each.method]
-        bars = np.stack([points.share - points.low, points.high - points.share])
-        left.errorbar(
-            points.mean, points.share, np.maximum(bars, 0), color=colour, marker=markers[each.clicks or 0], ms=4,
-            lw=1.3, elinewidth=0.7, alpha=0.9,
-        )  # fmt: skip
-        mine = [one for one in sayings if (one.method, one.clicks) == (each.method, each.clicks)]
-        right.plot(
-            [one.expected_precision for one in mine], [one.precision for one in mine], markers[each.clicks or 0],
-            color=colour, ms=5, mec="white", mew=0.6, alpha=0.9,
-        )  # fmt: skip
-    _diagonal(left, 0.0)
-    left.set(xlabel="Probability of a candidate", ylabel="Share that are particles")
-    lowest = min((min(one.expected_precision, one.precision) for one in sayings), default=0.0)
-    _diagonal(right, max(0.0, np.floor(lowest * 10) / 10 - 0.1))
-    right.fill_between([0, 1], [-CLOSE, 1 - CLOSE], [CLOSE, 1 + CLOSE], color="#ececec", zorder=0)
-    right.set(xlabel="Expected precision of a tomogram's picks", ylabel="True precision")
-    handles = [
-        Line2D([], [], color=colours[each.method], marker=markers[each.clicks or 0], ms=4, lw=1.3, label=each.name)
-        for each in sure
+    panels = figure.subplots(lines, columns, squeeze=False, sharex=True, sharey=True)
+    colours = _colours(sure)
+    for panel, method in zip(panels.ravel(), methods, strict=False):
+        _panel(panel, method)
+        for each in sure:
+            if each.method == method:
+                mine = [one for one in sayings if (one.method, one.clicks) == (method, each.clicks)]
+                _draw(panel, binned(each.probability, each.right), mine, colours[each.clicks])
+    for panel in panels.ravel()[len(methods) :]:
+        panel.set_visible(False)
+    for index in range(len(methods)):
+        # Below the last panel of each column only, also where the row below has fewer.
+        last, panel = index + columns >= len(methods), panels.ravel()[index]
+        panel.tick_params(labelbottom=last)
+        panel.set_xlabel("Expected" if last else "", fontsize=9)
+        panel.set_ylabel("True share of particles" if index % columns == 0 else "", fontsize=9)
+    handles = [Line2D([], [], color=colour, lw=2.5, label=_said(clicks)) for clicks, colour in colours.items()]
+    handles += [
+        Line2D([], [], color="#555555", marker="o", ms=3.5, lw=1.2, label="candidates, binned"),
+        Line2D([], [], color="#555555", marker="D", ms=4.5, lw=0, mec="white", label="picks of a tomogram"),
     ]
     figure.legend(
-        handles=handles, loc="outside lower center", ncols=min(3, len(handles)), frameon=False, fontsize=8
-    )  # fmt: skip
+        handles=handles, loc="outside lower center", ncols=min(len(handles), 2 * columns), frameon=False, fontsize=8
+    )
     save(figure, path)
 
 
-def _diagonal(axes: Axes, lowest: float) -> None:
-    axes.plot([0, 1], [0, 1], color="#777777", lw=0.9, ls=(0, (4, 3)), zorder=1)
-    axes.set(xlim=(lowest, 1.02), ylim=(lowest, 1.02), aspect="equal")
+def _colours(sure: Sequence[Sureness]) -> dict[int | None, Colour]:
+    """Give each number of clicks a colour: the more, the darker; black where every particle is labelled."""
+    numbers = sorted({each.clicks for each in sure if each.clicks is not None})
+    shades = matplotlib.colormaps["viridis_r"](np.linspace(0.25, 0.8, len(numbers)))
+    colours: dict[int | None, Colour] = {
+        clicks: tuple(map(float, shade)) for clicks, shade in zip(numbers, shades, strict=True)
+    }
+    return colours | ({None: "black"} if any(each.clicks is None for each in sure) else {})
+
+
+def _said(clicks: int | None) -> str:
+    return "all labelled" if clicks is None else f"{clicks} clicks"
+
+
+def _panel(axes: Axes, method: str) -> None:
+    axes.fill_between([0, 1], [-CLOSE, 1 - CLOSE], [CLOSE, 1 + CLOSE], color="#ececec", lw=0, zorder=0)
+    axes.plot([0, 1], [0, 1], color="#999999", lw=0.8, zorder=1)
+    axes.set(xlim=(0, 1.03), ylim=(0, 1.03), xticks=(0, 0.5, 1), yticks=(0, 0.5, 1), aspect="equal")
+    axes.set_title(method, fontsize=9)
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=8)
+
+
+def _draw(axes: Axes, points: Binned, sayings: Sequence[Saying], colour: Colour) -> None:
+    bars = np.maximum(np.stack([points.share - points.low, points.high - points.share]), 0)
+    axes.errorbar(points.mean, points.share, bars, color=colour, marker="o", ms=3.5, lw=1.2, elinewidth=0.6)
+    expected, true = [each.expected_precision for each in sayings], [each.precision for each in sayings]
+    axes.plot(expected, true, "D", color=colour, ms=5, mec="white", mew=0.7, zorder=3)
