@@ -8,8 +8,10 @@ from tomopicker.benchmark.dataset import open_datasets
 from tomopicker.benchmark.methods import BUILT_IN
 from tomopicker.benchmark.protocol import extended, narrowed, protocol_text, read_protocol
 from tomopicker.benchmark.runs import plan
+from tomopicker.cli.app import run
 from tomopicker.config import PRESETS, resolve
 from tomopicker.errors import TomoPickerError, UsageError
+from tomopicker.formats import open_tomogram
 
 WRONG = {
     "training among the test tomograms": (
@@ -34,6 +36,11 @@ WRONG = {
     "a name that leaves its folder": ({"methods": [{"name": "../x"}]}, "name"),
     "a folder for a network": ({"methods": [{"name": "a", "folder": "x"}]}, "a folder is what an external method has"),
     "an unknown preset": ({"methods": [{"name": "a", "preset": "slow"}]}, "there is no preset 'slow'; use default"),
+    "simulated files": (
+        {"dataset": {"tomograms": ["a.mrc", "b.mrc"], "simulate": {"preset": "vpp", "count": 2}}},
+        "simulate needs a folder",
+    ),
+    "an unknown simulation": ({"dataset": {"simulate": {"preset": "cryo", "count": 2}}}, "simulate.preset"),
     "settings for a scorer": ({"methods": [{"name": "a", "kind": "dog", "preset": "paper"}]}, "only a network has"),
 }  # fmt: skip
 
@@ -126,7 +133,7 @@ def test_the_plan_is_methods_times_clicks_times_seeds(mini, tmp_path):
     protocol = mini.protocol(
         tmp_path / "p.yaml", methods=["dog", "all-labelled"], clicks=[5, 10], seeds=[0, 1, 2], external={"cryolo": "x"}
     )
-    names = [run.name for run in plan(protocol)]
+    names = [each.name for each in plan(protocol)]
     assert len(names) == len(set(names)) == 2 * 3 + 3 + 1
     assert names[0] == "easy/dog/5-clicks_seed-0"
     assert names[-1] == "easy/cryolo/as-given"
@@ -136,7 +143,7 @@ def test_the_plan_is_methods_times_clicks_times_seeds(mini, tmp_path):
 def test_narrowing(mini, tmp_path):
     protocol = mini.protocol(tmp_path / "p.yaml", methods=["dog", "ball"], clicks=[5, 10], seeds=[0, 1])
     part = narrowed(protocol, methods=["ball"], clicks=[10], seeds=[1])
-    assert [run.name for run in plan(part)] == ["easy/ball/10-clicks_seed-1"]
+    assert [each.name for each in plan(part)] == ["easy/ball/10-clicks_seed-1"]
     with pytest.raises(UsageError, match="--only template: the protocol has dog, ball"):
         narrowed(protocol, methods=["template"])
 
@@ -166,3 +173,41 @@ def test_built_in_networks_are_what_their_names_say(method):
 
 def test_every_preset_is_a_row():
     assert set(PRESETS) <= {settings.preset for settings in BUILT_IN.values()}
+
+
+def test_a_data_set_is_simulated_where_it_is_not_there(mini, tmp_path, command):
+    """One command from nothing; another data set of the protocol need not be there."""
+    made = {
+        "tomograms": str(tmp_path / "made"), "truth": str(tmp_path / "made" / "truth" / "{tomogram}.csv"),
+        "training": "TS_0001",
+        "simulate": {"preset": "easy", "count": 2, "seed": 4, "shape": [96, 80, 40], "particles": 8},
+    }  # fmt: skip
+    elsewhere = {"tomograms": "nowhere", "truth": "nowhere/{tomogram}.csv", "training": "TS_0001"}
+    path = mini.write(tmp_path / "p.yaml", datasets={"easy": made, "far": elsewhere})
+    arguments = [path, "--dataset", "easy", "--output", tmp_path / "out"]
+    code, out, err = command(*arguments)
+    assert (code, err) == (0, "")
+    assert "TS_0002.mrc: simulated, 8 particles" in out
+    tomogram = open_tomogram(tmp_path / "made" / "TS_0001.mrc")
+    assert tomogram.shape == (40, 80, 96)
+    before = (tmp_path / "made" / "TS_0001.mrc").stat().st_mtime_ns
+    code, out, _ = command(*arguments)
+    assert code == 0
+    assert "mrc: simulated" not in out
+    assert (tmp_path / "made" / "TS_0001.mrc").stat().st_mtime_ns == before
+    # The same as `tomopicker simulate` makes from the same seed.
+    assert run(["simulate", str(tmp_path / "by-hand"), "--preset", "easy", "--count", "1", "--seed", "4",
+                "--shape", "96,80,40", "--particles", "8"]) == 0  # fmt: skip
+    assert (tmp_path / "by-hand" / "TS_0001.mrc").read_bytes()[1024:] == (
+        tmp_path / "made" / "TS_0001.mrc"
+    ).read_bytes()[1024:]
+    code, _, err = command(path, "--output", tmp_path / "out")
+    assert code == 2
+    assert "nowhere" in err
+
+
+def test_the_published_protocols_are_protocols():
+    folder = Path(__file__).parents[2] / "benchmarks" / "protocols"
+    names = {path.name: read_protocol(path) for path in folder.glob("*.yaml")}
+    assert {"own.yaml", "simulated.yaml"} <= names.keys()
+    assert all(data.simulate for data in names["own.yaml"].datasets.values())

@@ -6,7 +6,7 @@ What a test tomogram's truth could betray has no place here: there is no setting
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -19,6 +19,7 @@ PLACE = "{tomogram}"
 """Stands for a tomogram's name in the path of its truth."""
 
 Positive = Annotated[float, Field(gt=0)]
+Edge = Annotated[int, Field(ge=16)]
 
 
 def _listed(value: object) -> object:
@@ -63,6 +64,19 @@ class Template(_Frozen):
         return self
 
 
+class Simulated(_Frozen):
+    """What ``tomopicker simulate`` is to make where it is not there."""
+
+    preset: Literal["vpp", "defocus", "easy", "hard"]
+    count: Annotated[int, Field(ge=2)] = Field(description="tomograms: TS_0001, TS_0002, …")
+    seed: Annotated[int, Field(ge=0)] = Field(default=0, description="of the first; the next have the next")
+    shape: tuple[Edge, Edge, Edge] = Field(default=(320, 320, 112), description="X, Y, Z in voxels")
+    voxel_size: Positive = Field(default=13.48, description="Å")
+    particles: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="in each; null: as crowded as yeast"
+    )
+
+
 class DataSet(_Frozen):
     """Tomograms imaged alike, with truth."""
 
@@ -75,11 +89,14 @@ class DataSet(_Frozen):
     voxel_size: Positive | None = Field(default=None, description="Å; null: the headers'")
     invert: bool = Field(default=False, description="protein is bright in the files")
     optics: Optics = Optics()
+    simulate: Simulated | None = Field(default=None, description="make the tomograms first, where they are not there")
 
     @model_validator(mode="after")
     def _consistent(self) -> "DataSet":
         if PLACE not in self.truth:
             raise ValueError(f"truth '{self.truth}' must hold {PLACE}, where the tomogram's name goes")
+        if self.simulate is not None and (len(self.tomograms) != 1 or self.tomograms[0].suffix):
+            raise ValueError("simulate needs a folder to put its tomograms in; give one as tomograms")
         if self.validation == self.training:
             raise ValueError(f"{self.training} cannot be the training and the validation tomogram")
         for role, name in (("training", self.training), ("validation", self.validation)):

@@ -126,7 +126,7 @@ class Bench:
         asked: dict[str, Any] = {
             **self.protocol.model_dump(mode="json", include=kept),
             "method": run.method.model_dump(mode="json", exclude={"folder"}),
-            "dataset": data.asked.model_dump(mode="json", exclude={"tomograms", "truth"}),
+            "dataset": data.asked.model_dump(mode="json", exclude={"tomograms", "truth", "simulate"}),
             "tomograms": {
                 name: {"shape_zyx": list(each.shape), "voxel_size": each.voxel_size, "particles": len(data.truth[name])}
                 for name, each in data.tomograms.items()

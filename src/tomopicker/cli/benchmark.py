@@ -112,7 +112,8 @@ def _run(
 ) -> None:
     from tomopicker.benchmark.dataset import open_datasets
     from tomopicker.benchmark.protocol import narrowed, protocol_text
-    from tomopicker.benchmark.runs import Bench
+    from tomopicker.benchmark.runs import Bench, results_of
+    from tomopicker.benchmark.simulated import simulate_missing
     from tomopicker.cli.interrupt import interruptible
     from tomopicker.cli.progress import Reporter
     from tomopicker.files import write_text
@@ -120,11 +121,16 @@ def _run(
 
     part = narrowed(protocol, methods=only, datasets=datasets, clicks=clicks, seeds=seeds)
     with Reporter() as reporter, interruptible(lambda: "repeat the command; what is done is kept"):
-        opened = open_datasets(protocol)
+        for data in part.datasets.values():
+            simulate_missing(data, reporter.say, reporter.step)
+        reporter.end_bar()
+        # Besides what is run, what the tables are to show.
+        shown = {*part.datasets, *(run.dataset for run, _ in results_of(protocol, output))}
+        opened = open_datasets(_with(protocol, shown))
         write_text(output / "protocol.yaml", protocol_text(protocol, output))
         results = Bench(part, opened, output, reporter, device).run_all()
         reporter.end_bar()
-        page = write_report(protocol, opened, output)
+        page = write_report(_with(protocol, shown), opened, output)
         failed = sum(result.status == "failed" for result in results)
         reporter.say(f"{len(results) - failed} of {len(results)} runs are done. Tables and figures: {page}")
         if failed:
@@ -132,13 +138,20 @@ def _run(
             raise typer.Exit(1)
 
 
+def _with(protocol: "Protocol", names: set[str]) -> "Protocol":
+    """Keep these data sets: others need not be there."""
+    return protocol.model_copy(update={"datasets": {k: v for k, v in protocol.datasets.items() if k in names}})
+
+
 def _report(protocol: "Protocol", output: Path) -> None:
     from tomopicker.benchmark.dataset import open_datasets
     from tomopicker.benchmark.runs import plan, results_of
     from tomopicker.report.benchmark import write_report
 
-    done = sum(result.status == "done" for _, result in results_of(protocol, output))
+    found = list(results_of(protocol, output))
+    done = sum(result.status == "done" for _, result in found)
     if not done:
         raise UsageError(f"{output}: holds no result of this protocol; leave out --tables to make some")
-    page = write_report(protocol, open_datasets(protocol), output)
+    shown = _with(protocol, {run.dataset for run, _ in found})
+    page = write_report(shown, open_datasets(shown), output)
     typer.echo(f"{done} of {len(plan(protocol))} runs are done. Tables and figures: {page}")
