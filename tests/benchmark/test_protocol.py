@@ -202,7 +202,7 @@ def test_a_data_set_is_simulated_where_it_is_not_there(mini, tmp_path, command):
         tmp_path / "made" / "TS_0001.mrc"
     ).read_bytes()[1024:]
     code, _, err = command(path, "--output", tmp_path / "out")
-    assert code == 2
+    assert code == 1
     assert "nowhere" in err
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -27,6 +28,11 @@ class Part:
     words: Sequence[str] = ()
     tables: Sequence[tuple[str, Table]] = ()
     pictures: Sequence[Picture] = ()
+
+    @property
+    def rows(self) -> list[tuple[int, list[Picture]]]:
+        """Pictures that follow each other and are as many in a row, and how many that is."""
+        return [(beside, list(alike)) for beside, alike in groupby(self.pictures, lambda picture: picture.beside)]
 
 
 def markdown_page(title: str, parts: Sequence[Part]) -> str:

@@ -67,10 +67,12 @@ def pictures(shown: Shown) -> list[Picture]:
     ranked = [(run, _ranked(shown, run, result)) for run, result in shown.found]
     sure = [(run, each) for run, each in ranked if each is not None and run.method.kind == "network"]
     judged = [each for run, each in ranked if each is not None and run.clicks in {most, None}]
+    from_clicks = "" if most is None else f", {most} clicks"
     return [
         *_learning(shown),
+        *_precision_recall(shown, judged, from_clicks),
         *_reliability(shown, sure),
-        *_rankings(shown, judged, "" if most is None else f", {most} clicks"),
+        *_scores(shown, judged, from_clicks),
         *_sections(shown, runs),
     ]
 
@@ -105,18 +107,22 @@ def _reliability(shown: Shown, ranked: Sequence[tuple[Run, Ranked]]) -> list[Pic
     return [Picture(file, words, beside=1)]
 
 
-def _rankings(shown: Shown, ranked: Sequence[Ranked], from_clicks: str) -> list[Picture]:
+def _precision_recall(shown: Shown, ranked: Sequence[Ranked], from_clicks: str) -> list[Picture]:
     if not ranked:
         return []
-    name, title = shown.data.name, f"{shown.data.name}, unseen tomograms{from_clicks}"
-    curves, scores = (f"{FIGURES}/{name}_{kind}.png" for kind in ("precision-recall", "scores"))
-    precision_recall(ranked, shown.colours, shown.output / curves, title)
+    file = f"{FIGURES}/{shown.data.name}_precision-recall.png"
+    title = f"{shown.data.name}, unseen tomograms{from_clicks}"
+    precision_recall(ranked, shown.colours, shown.output / file, title)
+    return [Picture(file, "Precision against recall, a line a seed; dots are the methods' own thresholds.")]
+
+
+def _scores(shown: Shown, ranked: Sequence[Ranked], from_clicks: str) -> list[Picture]:
+    if not ranked:
+        return []
+    file = f"{FIGURES}/{shown.data.name}_scores.png"
     firsts = list({each.method: each for each in reversed(ranked)}.values())[::-1]
-    score_histograms(firsts, shown.output / scores, title)
-    return [
-        Picture(curves, "Precision against recall, a line a seed; dots are the methods' own thresholds."),
-        Picture(scores, "Scores of candidates that are particles and that are not (one seed)."),
-    ]
+    score_histograms(firsts, shown.output / file, f"{shown.data.name}, unseen tomograms{from_clicks}")
+    return [Picture(file, "Scores of candidates that are particles and that are not (one seed).", beside=1)]
 
 
 def _ranked(shown: Shown, run: Run, result: Result) -> Ranked | None:

@@ -101,7 +101,7 @@ def precision_recall(ranked: Sequence[Ranked], colours: Mapping[str, str], path:
 
 def score_histograms(ranked: Sequence[Ranked], path: Path, title: str) -> None:
     """Draw how the scores of right and of wrong candidates are distributed, a panel a run, with the threshold."""
-    columns = min(3, len(ranked))
+    columns = min(4, len(ranked))
     lines = math.ceil(len(ranked) / columns)
     figure = Figure(figsize=(2.6 * columns + 0.5, 1.9 * lines + 0.7), facecolor="white", layout="constrained")
     figure.suptitle(title, fontsize=10)
@@ -110,7 +110,8 @@ def score_histograms(ranked: Sequence[Ranked], path: Path, title: str) -> None:
         # The bulk of what is wrong scores far below anything of interest, and would flatten all the rest.
         high = float(run.scores.max())
         low = min([high, *run.scores[run.picked].tolist(), *run.scores[run.right].tolist()])
-        edges = np.linspace(low - 0.3 * (high - low), high + 1e-6, BINS + 1)
+        lowest = max(float(run.scores.min()), low - 0.3 * (high - low))
+        edges = np.linspace(lowest, high + 1e-6, BINS + 1)
         parts = [run.scores[~run.right], run.scores[run.right]]
         panel.hist(parts, edges, color=[WRONG, RIGHT], stacked=True, label=["no particle", "particle"])
         if run.picked.any() and not run.picked.all():

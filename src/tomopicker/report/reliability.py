@@ -104,9 +104,10 @@ def reliability(sure: Sequence[Sureness], sayings: Sequence[Saying], path: Path,
     """
     methods = list(dict.fromkeys(each.method for each in sure))
     columns = min(4, len(methods))
-    lines, edge = math.ceil(len(methods) / columns), 2.3 if columns > 1 else 3.6
-    figure = Figure(figsize=(edge * columns + 0.5, edge * lines + 1.0), facecolor="white", layout="constrained")
-    figure.suptitle(title, fontsize=10)
+    lines, edge = math.ceil(len(methods) / columns), 2.3 if columns > 2 else 2.6
+    size = (max(7.0, edge * columns + 0.6), edge * lines + 1.2)
+    figure = Figure(figsize=size, facecolor="white", layout="constrained")
+    figure.suptitle(f"{title}\n", fontsize=10)
     panels = figure.subplots(lines, columns, squeeze=False, sharex=True, sharey=True)
     colours = _colours(sure)
     for panel, method in zip(panels.ravel(), methods, strict=False):
@@ -128,9 +129,7 @@ def reliability(sure: Sequence[Sureness], sayings: Sequence[Saying], path: Path,
         Line2D([], [], color="#555555", marker="o", ms=3.5, lw=1.2, label="candidates, binned"),
         Line2D([], [], color="#555555", marker="D", ms=4.5, lw=0, mec="white", label="picks of a tomogram"),
     ]
-    figure.legend(
-        handles=handles, loc="outside lower center", ncols=min(len(handles), 2 * columns), frameon=False, fontsize=8
-    )
+    figure.legend(handles=handles, loc="outside lower center", ncols=5, frameon=False, fontsize=8)
     save(figure, path)
 
 
