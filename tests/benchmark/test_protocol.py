@@ -35,7 +35,7 @@ WRONG = {
     "truth of no tomogram": ({"dataset": {"truth": "truth.csv"}}, "must hold {tomogram}"),
     "a name that leaves its folder": ({"methods": [{"name": "../x"}]}, "name"),
     "a folder for a network": ({"methods": [{"name": "a", "folder": "x"}]}, "a folder is what an external method has"),
-    "an unknown preset": ({"methods": [{"name": "a", "preset": "slow"}]}, "there is no preset 'slow'; use default"),
+    "an unknown preset": ({"methods": [{"name": "a", "preset": "slow"}]}, "preset: Input should be"),
     "simulated files": (
         {"dataset": {"tomograms": ["a.mrc", "b.mrc"], "simulate": {"preset": "vpp", "count": 2}}},
         "simulate needs a folder",

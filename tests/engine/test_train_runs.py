@@ -125,7 +125,6 @@ def test_history_and_reports(run):
     assert not any("validation_risk" in entry for entry in run()[1])
 
 
-
 def test_a_plateau_halves_the_rate(balls, small_settings):
     """Nothing changes at a rate of 1e-7, so no epoch improves on the first; five such and the rate is halved."""
     rate = 1e-7

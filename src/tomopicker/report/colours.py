@@ -9,11 +9,12 @@ _FIXED = {
     "default-pn": "#1a9641", "default-pu": "#8cc63f", "default-kl": "#00634a",
     "default-distpu": "#1f78b4", "default-pu-sigmoid": "#6fb7d6",
     "paper-pn": "#c2a5cf", "paper-pu": "#8e5bb5", "paper-kl": "#40126b",
+    "fast": "#00a5cf", "best": "#b5502a",
     "all-labelled": "#111111", "dog": "#7f7f7f", "ball": "#b5b5b5", "template": "#e6762a",
     "deepetpicker": "#e0302a", "cryolo": "#e8c31a",
 }  # fmt: skip
 """Ours green, the paper's purple, DeepETPicker red and crYOLO yellow as in the paper's figures."""
-_FURTHER = ("#00a5cf", "#d6408c", "#8c564b", "#17a398", "#b03060", "#5b6abf")
+_FURTHER = ("#d6408c", "#8c564b", "#17a398", "#b03060", "#5b6abf")
 _ON_GREY = {"dog": "#ff6ad5", "ball": "#c59bff", "template": "#ff9a3c"}
 """Greys would vanish on a tomogram's section."""
 
