@@ -281,7 +281,7 @@ def _from(folder: Path, protocol: Protocol) -> Protocol:
     def start(path: Path) -> Path:
         # With nothing but the root in common, the way there says less than where it is.
         together = path.is_absolute() and path.anchor == here.anchor and path.parts[1:2] == here.parts[1:2]
-        return Path(os.path.relpath(path, here)) if together else path
+        return Path(os.path.relpath(path, here) if together else os.path.normpath(path))
 
     template = protocol.template
     if template is not None and template.map is not None:

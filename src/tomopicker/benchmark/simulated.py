@@ -41,4 +41,4 @@ def simulate_missing(data: DataSet, say: Callable[[str], None], step: Step) -> N
             progress=partial(step, name),
         )  # fmt: skip
         write_simulated(folder, name, made)
-        say(f"{folder / name}.mrc: simulated, {len(made.positions_voxels)} particles.")
+        say(f"{(folder / name).resolve()}.mrc: simulated, {len(made.positions_voxels)} particles.")
