@@ -49,6 +49,11 @@ def test_fast_and_best_are_the_default_but_for_how_many_networks_are_averaged(na
     )
 
 
+@pytest.mark.parametrize(("clicks", "steps"), [(5, 57), (20, 72), (100, 152), (1000, 280)])
+def test_the_steps_follow_the_clicks(clicks, steps):
+    assert resolve(DIAMETER).training.steps_for(clicks) == steps
+
+
 def test_asked_wins_over_config_wins_over_preset():
     config = {"seed": 1, "patches": {"batch": 4, "size": 32}}
     settings = resolve(DIAMETER | {"patches": {"batch": 6}}, config)

@@ -6,7 +6,6 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import numpy as np
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -105,7 +104,7 @@ class Training(_Frozen):
     """The loop (section 3.3)."""
 
     steps: Count | Literal["by-clicks"] | None = Field(
-        description="optimiser steps; by-clicks: 27 times the root of their number, 40 to 280; null: count epochs"
+        description="optimiser steps; by-clicks: 52 and one for each click, at most 280; null: count epochs"
     )
     epochs: Count | None = Field(description="passes over the blocks; null: count steps")
     networks: Count = Field(
@@ -134,7 +133,7 @@ class Training(_Frozen):
         """
         if self.steps != "by-clicks":
             return self.steps
-        return int(np.clip(round(27 * np.sqrt(clicks)), 40, 280))
+        return min(52 + clicks, 280)
 
 
 class Inference(_Frozen):

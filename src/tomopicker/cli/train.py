@@ -129,8 +129,8 @@ def command(
         int | None,
         typer.Option(
             metavar="N",
-            help="Optimiser steps of each network.  [dim]\\[default: by the number of clicks, 60 for 5, "
-            "121 for 20][/dim]",
+            help="Optimiser steps of each network.  [dim]\\[default: by the number of clicks, 57 for 5, "
+            "72 for 20][/dim]",
             rich_help_panel=METHOD,
         ),
     ] = None,
