@@ -90,7 +90,7 @@ def test_clocks_that_differ_do_not_make_the_living_dead(tmp_path, monkeypatch, m
     file.write_text("elsewhere 1 x")
     with claimed(file) as ours:
         assert not ours
-    old = os.stat(file).st_mtime - claims.STALE_SECONDS - 5
+    old = file.stat().st_mtime - claims.STALE_SECONDS - 5
     os.utime(file, (old, old))
     with claimed(file) as ours:
         assert ours

@@ -179,7 +179,7 @@ def _ahead(folder: Path) -> float:
     """Tell how many seconds the clock of the disk, another machine's on a network, is ahead of this machine's."""
     with tempfile.NamedTemporaryFile(dir=folder, prefix=".tmp-") as fresh:
         os.utime(fresh.name)
-        return os.stat(fresh.name).st_mtime - time.time()
+        return Path(fresh.name).stat().st_mtime - time.time()
 
 
 @cache
