@@ -5,17 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tomopicker.cli.options import (
-    Axes,
-    Dataset,
-    FromFormat,
-    Invert,
-    PicksFile,
-    PicksPixelSize,
-    PicksUnit,
-    Tomograms,
-    VoxelSize,
-)
+from tomopicker.cli.picked_input import PickedInput, takes_picks
 from tomopicker.errors import UsageError
 
 if TYPE_CHECKING:
@@ -38,25 +28,18 @@ One line a test says what was found and what to do; the picture shows the mean o
 The exit code is 1 if there is a fault."""
 
 
+@takes_picks
 def command(
-    picks: PicksFile,
-    tomograms: Tomograms,
+    given: PickedInput,
     particle_diameter: Annotated[
         float, typer.Option("--particle-diameter", "-d", metavar="Å", help="Of the particle.", show_default=False)
     ],
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FILE", help="The picture: .png, .svg or .pdf.")
     ] = Path("check.png"),
-    from_name: FromFormat = None,
-    voxel_size: VoxelSize = None,
-    dataset: Dataset = None,
-    axes: Axes = None,
-    invert: Invert = False,
-    picks_unit: PicksUnit = None,
-    picks_pixel_size: PicksPixelSize = None,
 ) -> None:
     """Parse, open, test, print and draw."""
-    from tomopicker.cli.inputs import Counted, check_writable, open_tomograms, pick_files, read_picks
+    from tomopicker.cli.inputs import check_writable
     from tomopicker.cli.progress import Reporter
 
     if not 0 < particle_diameter < float("inf"):
@@ -64,15 +47,8 @@ def command(
     if output.suffix.lower() not in {".png", ".svg", ".pdf"}:
         raise UsageError(f"--output {output}: a picture is .png, .svg or .pdf; choose one of these suffixes")
     with Reporter() as reporter:
-        from tomopicker.formats.stored import Stored
-
-        stored = Stored(dataset, axes)
         check_writable(output.parent)
-        opened = open_tomograms(tomograms, reporter, voxel_size=voxel_size, invert=invert, stored=stored)
-        found = read_picks(
-            pick_files(picks), opened, reporter, Counted(picks_unit, picks_pixel_size),
-            format=from_name, ignore_unknown=True, check_inside=False,
-        )  # fmt: skip
+        opened, found = given.read(reporter, check_inside=False)
         from tomopicker.checking.check import check
         from tomopicker.report.check_figure import check_figure
         from tomopicker.workflow.inputs import check_diameter
