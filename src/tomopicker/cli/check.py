@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tomopicker.cli.picked_input import PickedInput, takes_picks
+from tomopicker.cli.words import number_of
 from tomopicker.errors import UsageError
 
 if TYPE_CHECKING:
@@ -51,10 +52,12 @@ def command(
         opened, found = given.read(reporter, check_inside=False)
         from tomopicker.checking.check import check
         from tomopicker.report.check_figure import check_figure
-        from tomopicker.workflow.inputs import check_diameter
+        from tomopicker.workflow.inputs import check_diameter, doubtful_diameter
 
         for tomogram in opened:
             check_diameter(particle_diameter, tomogram)
+            if doubt := doubtful_diameter(particle_diameter, tomogram):
+                reporter.warn(doubt)
         checked = check(opened, found, particle_diameter)
         reporter.console.print(_table(checked.findings))
         most = max(found.tomogram_names, key=lambda name: len(found.in_tomogram(name)))
@@ -62,7 +65,8 @@ def command(
         positions = found.in_tomogram(most).positions
         check_figure(shown, positions, checked.means, checked.mean_voxel_size, particle_diameter, output)
         words = "These picks are not right" if checked.faults else "No fault found"
-        reporter.say(f"{words} ({len(found)} picks, {len(found.tomogram_names)} tomograms); see {output}.")
+        of = f"{number_of(len(found), 'pick')} of {number_of(len(found.tomogram_names), 'tomogram')}"
+        reporter.say(f"{words} ({of}); see {output}.")
         if checked.faults:
             raise typer.Exit(1)
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tomopicker.cli.options import Axes, Dataset, PicksPixelSize, PicksUnit, VoxelSize
+from tomopicker.cli.words import number_of
 from tomopicker.errors import UsageError
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ def command(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it is there.")] = False,
 ) -> None:
     """Parse, read, and write."""
+    from tomopicker import formats
     from tomopicker.cli.convert_inputs import Known, read_all
     from tomopicker.cli.inputs import Counted, pick_files
     from tomopicker.cli.progress import Reporter
@@ -108,7 +110,10 @@ def command(
         else:
             projects = [path for path in tomograms or [] if path.suffix.lower() == ".star"]
             _write_file(picks, frames, target, entry, projects, overwrite)
-        reporter.say(f"{target}: {len(picks)} picks of {len(picks.tomogram_names)} tomograms, {entry.title}.")
+        if remark := formats.binning_remark(entry.name, frames, picks.tomogram_names):
+            reporter.warn(f"{target}: {remark}")
+        of = f"{number_of(len(picks), 'pick')} of {number_of(len(picks.tomogram_names), 'tomogram')}"
+        reporter.say(f"{target}: {of} written as {entry.name}.")
 
 
 def _write_folder(
