@@ -18,7 +18,7 @@ HELP = """Test whether picks lie on particles, before anything is built on them.
 
 [bold]Examples[/bold]
 
-  [cyan]tomopicker check particles.star TS_01.mrc --particle-diameter 300[/cyan]
+  [cyan]tomopicker check particles.star TS_0001.mrc --particle-diameter 300[/cyan]
   [cyan]tomopicker check picks/picks.star tomograms/ --particle-diameter 300 --output check.pdf[/cyan]
 
 Are positions inside the tomogram? Is there more contrast at them than elsewhere? Would another order or direction of

@@ -23,8 +23,8 @@ HELP = """Convert picks from one format to another.
 [bold]Examples[/bold]
 
   [cyan]tomopicker convert particles.star picks.csv --tomograms tomograms/[/cyan]
-  [cyan]tomopicker convert TS_01.csv TS_01.star --to warp --voxel-size 13.48[/cyan]
-  [cyan]tomopicker convert TS_01.csv TS_01.star --voxel-size 13.48 --shape 960,928,500[/cyan]
+  [cyan]tomopicker convert TS_0001.csv TS_0001.star --to warp --voxel-size 13.48[/cyan]
+  [cyan]tomopicker convert TS_0001.csv TS_0001.star --voxel-size 13.48 --shape 960,928,500[/cyan]
   [cyan]tomopicker convert picks.star info/ --to eman2 --tomograms tomograms/ --bin-factor 4[/cyan]
 
 The format of IN is told from what is in it, or named by [cyan]--from[/cyan]; that of OUT from its suffix, or by

@@ -13,8 +13,8 @@ HELP = """Judge picks against the truth: precision, recall, F1, and how good the
 
 [bold]Examples[/bold]
 
-  [cyan]tomopicker evaluate picks --truth truth/ --exclude TS_01[/cyan]
-  [cyan]tomopicker evaluate TS_02.csv --truth TS_02_truth.star --tomograms TS_02.mrc --tolerance 135A[/cyan]
+  [cyan]tomopicker evaluate picks --truth truth/ --exclude TS_0001[/cyan]
+  [cyan]tomopicker evaluate TS_0002.csv --truth TS_0002_truth.star --tomograms TS_0002.mrc --tolerance 135A[/cyan]
 
 PICKS is a file, or the folder that [cyan]tomopicker pick[/cyan] wrote. Truth in a folder is matched to tomograms by
 name.

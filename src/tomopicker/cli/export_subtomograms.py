@@ -19,7 +19,7 @@ HELP = """Cut out the boxes around picks: one MRC stack, a STAR file, and their 
 [bold]Examples[/bold]
 
   [cyan]tomopicker export-subtomograms picks/picks.star tomograms/ --box 48 --output boxes[/cyan]
-  [cyan]tomopicker export-subtomograms TS_01.csv TS_01.mrc --box 32 --bin 2 --output boxes[/cyan]
+  [cyan]tomopicker export-subtomograms TS_0001.csv TS_0001.mrc --box 32 --bin 2 --output boxes[/cyan]
 
 [bold]Written[/bold] to the folder:
 
