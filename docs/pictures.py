@@ -26,7 +26,7 @@ MASK_COLOUR = "#f0a202"
 
 
 def draw_picks(tomogram_file: Path, truth_file: Path, picks_file: Path) -> None:
-    """Draw a section: a pick and its particle both, or neither, so that no box stands alone for lying a little deeper."""
+    """Draw a section: a pick and its particle both or neither, so that no box stands alone for lying a bit deeper."""
     tomogram = api.open_tomogram(tomogram_file)
     truth, picks = (api.read_picks(file, [tomogram]).positions for file in (truth_file, picks_file))
     found = match(picks, truth, DEFAULT_TOLERANCE_VOXELS * tomogram.voxel_size)
