@@ -1,5 +1,6 @@
 """``tomopicker convert``: picks from one format to another."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -120,8 +121,13 @@ def _write_folder(
     picks: "Picks", frames: "Mapping[str, Frame]", target: Path, entry: "Format", overwrite: bool
 ) -> None:
     """Write one file a tomogram, and RELION 5's list of them."""
+    import numpy as np
+
     from tomopicker import formats
 
+    if entry.name == "relion5" and not np.isnan(picks.scores).all():
+        # RELION's importer wants the same columns in all files of its list: one without scores gets zeros.
+        picks = replace(picks, scores=np.nan_to_num(picks.scores))
     files = formats.files_in(target, picks.tomogram_names, entry.name)
     import_list = [target / IMPORT_LIST] if entry.name == "relion5" else []
     _refuse_to_replace([*files.values(), *import_list], overwrite)
