@@ -144,3 +144,15 @@ def test_relion5_gets_a_list_in_a_folder_and_a_set_beside_a_file(cli, clicks, to
     np.testing.assert_allclose(read_table(tmp_path / "back.csv").coordinates, [row[1:4] for row in POINTS], atol=1e-3)
     (tmp_path / "p.star").unlink()
     assert cli("convert", clicks, tmp_path / "p.star", *flags).code == 2
+
+
+def test_the_files_of_relion5s_list_have_the_same_columns(cli, tomograms, tmp_path):
+    """Its importer appends them, and refuses others; of TS_02 no score is known."""
+    mixed = tmp_path / "mixed.csv"
+    mixed.write_text("tomogram,x,y,z,score\nTS_01,3,4,5,0.5\nTS_02,1,2,3,\n")
+    assert cli("convert", mixed, tmp_path / "relion", "--to", "relion5", "--tomograms", tomograms).code == 0
+    columns = [
+        [line.split()[0] for line in file.read_text().splitlines() if line.startswith("_rln")]
+        for file in sorted((tmp_path / "relion").glob("TS_*.star"))
+    ]
+    assert len(columns) == 2 and columns[0] == columns[1]

@@ -54,8 +54,9 @@ def test_negatives_are_read_said_and_recorded(world, cli, hasty, tmp_path):
     assert "6 clicks, 2 rejected picks" in " ".join(plan.out.split())
 
 
-def test_a_click_that_is_rejected_too_is_named(world, cli, hasty, tmp_path):
-    result = train(cli, world, hasty, tmp_path / "m", "--negatives", world.clicks)
+@pytest.mark.parametrize("more", [(), ("--dry-run",)])
+def test_a_click_that_is_rejected_too_is_named(world, cli, hasty, tmp_path, more):
+    result = train(cli, world, hasty, tmp_path / "m", "--negatives", world.clicks, *more)
     assert result.code == 2
     assert len(result.errors) == 1
     for words in ("--negatives", "0 Å from the click", "TS_1.mrc"):

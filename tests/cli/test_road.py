@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+import re
 import shutil
 
 import mrcfile
@@ -250,6 +251,20 @@ def test_dry_run_writes_nothing(world, cli, tmp_path):
     for words in ("6 clicks", "48 × 56 × 32", "10 voxels at 10 Å", "16³", "8-12", "40 steps", "π'' ="):
         assert words in result.out
     assert not list(tmp_path.iterdir())
+
+
+def test_dry_run_and_training_say_the_same_of_the_priors(world, cli, tmp_path):
+    """Without a lamella to find and clicks to hold out, to the last digit."""
+    plan = cli(*world.train_arguments(tmp_path / "m", "--dry-run", "--mask", "none"))
+    words = re.search(r"class priors +about (π = .+ label\))", plan.out).group(1)
+    trained = cli(*world.train_arguments(tmp_path / "m", "--mask", "none", "--steps", 2))
+    assert abs(_pi(trained.out) / _pi(words) - 1) < 0.1
+    assert f"Class priors: {words[:4]}" in trained.out
+    assert re.search(r"\(.*", words).group(0) in trained.out
+
+
+def _pi(text):
+    return float(re.search(r"π = ([\d.e-]+)", text).group(1))
 
 
 def test_several_files_of_clicks_as_a_shell_lists_them(world, cli, tmp_path):

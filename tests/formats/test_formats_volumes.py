@@ -2,9 +2,11 @@
 
 import json
 import struct
+import tracemalloc
 from pathlib import Path
 
 import h5py
+import mrcfile
 import numpy as np
 import pytest
 import tifffile
@@ -18,7 +20,7 @@ SHARED = Path(__file__).parents[3] / "shared" / "formats"
 VOLUME = np.arange(6 * 5 * 4, dtype=np.float32).reshape(6, 5, 4)  # value = x + 4 y + 20 z
 
 
-def write_zarr(path, volume=VOLUME, *, version=3, axes="zyx", unit="angstrom", levels=1, lead=0, moved=()):
+def write_zarr(path, volume=VOLUME, *, version=3, axes="zyx", unit="angstrom", levels=1, lead=0, moved=(), chunk=2):
     group = zarr.open_group(str(path), mode="w", zarr_format=version)
     datasets = []
     for level in range(levels):
@@ -26,7 +28,7 @@ def write_zarr(path, volume=VOLUME, *, version=3, axes="zyx", unit="angstrom", l
         small = volume.reshape(*(n for edge in volume.shape for n in (edge // step, step))).mean(axis=(1, 3, 5))
         stored = np.ascontiguousarray(small.transpose(["zyx".index(axis) for axis in axes]))
         stored = stored.reshape((1,) * lead + stored.shape)
-        group.create_array(str(level), data=stored, chunks=(1,) * lead + (2, 2, 2))
+        group.create_array(str(level), data=stored, chunks=(1,) * lead + (chunk,) * 3)
         scale = [1.0] * lead + [10.0 * step] * 3
         transforms = [{"type": "scale", "scale": scale}]
         if level < len(moved):
@@ -192,6 +194,43 @@ def test_zarr_reads_only_the_chunks_asked_for(tmp_path):
     np.testing.assert_array_equal(tomogram.slab(0, 2), VOLUME[:2])
     with pytest.raises(TomoPickerError, match=r"a\.zarr: damaged"):
         tomogram.read()
+
+
+def _write_mrc(path, volume):
+    with mrcfile.new(path, volume) as file:
+        file.voxel_size = 10.0
+
+
+def _write_packed_tiff(path, volume):
+    tifffile.imwrite(path, volume, compression="zlib", photometric="minisblack")
+
+
+def _write_tiff(path, volume):
+    tifffile.imwrite(path, volume, photometric="minisblack")
+
+
+WRITERS = {
+    "a.mrc": _write_mrc, "a.hdf": lambda path, volume: write_hdf(path, volume=volume),
+    "a.zarr": lambda path, volume: write_zarr(path, volume, chunk=32), "a.tif": _write_tiff,
+    "packed.tif": _write_packed_tiff, "a.em": write_em,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_part_costs_the_memory_of_a_part(tmp_path, name):
+    """Sections, and a box, of 16 MB of voxels: never more than a few sections or chunks are in memory."""
+    volume = np.random.default_rng(0).normal(size=(64, 256, 256)).astype(np.float32)
+    WRITERS[name](tmp_path / name, volume)
+    open_tomogram(tmp_path / name, voxel_size=10).slab(0, 1)  # What libraries keep for themselves.
+    tracemalloc.start()
+    tomogram = open_tomogram(tmp_path / name, voxel_size=10)
+    np.testing.assert_array_equal(tomogram.slab(30, 32), volume[30:32])
+    np.testing.assert_array_equal(
+        tomogram.part(slice(8, 12), slice(50, 60), slice(200, 210)), volume[8:12, 50:60, 200:210]
+    )
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < volume.nbytes / 4, f"{peak / 1e6:.1f} MB"
 
 
 def test_hdf_of_eman_and_others(tmp_path):

@@ -26,7 +26,10 @@ def test_nothing_labelled_leaves_the_expected():
 
 
 def test_text_names_all_three():
-    assert str(class_priors(100, 10_000, 25, 8.0)) == "π = 0.01, π' = 0.02, π'' = 0.01"
+    assert str(class_priors(100, 10_000, 25, 8.0)) == (
+        "π = 0.01 (the share of voxels that clicks label), π' = 0.02 (that all particles would), "
+        "π'' = 0.01 (that particles nobody clicked would)"
+    )
 
 
 @pytest.mark.parametrize("expected", [1.0, 3.5, 4.0])
@@ -60,5 +63,4 @@ def test_as_many_as_fit_are_accepted(denominator):
 
 
 def test_priors_that_are_not_known_are_not_printed():
-    assert str(Priors(0.01, 0.02, 0.01)) == "π = 0.01, π' = 0.02, π'' = 0.01"
-    assert str(Priors(0.01, float("nan"), float("nan"))) == "π = 0.01"
+    assert str(Priors(0.01, float("nan"), float("nan"))) == "π = 0.01 (the share of voxels that clicks label)"

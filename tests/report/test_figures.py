@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from tomopicker.errors import TomoPickerError, UsageError
+from tomopicker.report.check_figure import HEIGHT, _draw_means, _figure
 from tomopicker.report.figures import (
     PICK_COLOUR,
     TRUTH_COLOUR,
@@ -125,6 +126,24 @@ def test_the_scale_bar_is_a_round_length_and_says_which() -> None:
     (bar,) = [patch for patch in axes.patches if isinstance(patch, Rectangle) and patch.get_gid() == "scale-bar"]
     assert bar.get_width() == pytest.approx(10)  # 10 nm in voxels of 10 Å
     assert [text.get_text() for text in axes.texts] == ["10 nm"]
+
+
+@pytest.mark.parametrize("n_means", [1, 2, 3])
+def test_scale_bars_and_their_numbers_lie_in_their_panels(n_means: int) -> None:
+    """Small panels are less than an inch wide."""
+    figure = _figure(HEIGHT)
+    place = figure.subfigures(1, 2, squeeze=False)[0, 1] if n_means > 1 else figure
+    means = {f"of {number}": np.zeros((35, 35, 35), np.float32) for number in range(n_means)}
+    _draw_means(place, means, 13.48, 300.0)
+    figure.draw_without_rendering()
+    barred = [axes for axes in figure.get_axes() + place.get_axes() if axes.patches and axes.texts]
+    assert barred
+    for axes in barred:
+        panel = axes.get_window_extent()
+        for drawn in [*axes.patches, *axes.texts]:
+            extent = drawn.get_window_extent()
+            assert panel.x0 <= extent.x0 and extent.x1 <= panel.x1
+            assert panel.y0 <= extent.y0 and extent.y1 <= panel.y1
 
 
 def test_the_title_is_the_section_unless_another_is_given() -> None:

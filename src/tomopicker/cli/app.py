@@ -34,9 +34,9 @@ _OF_THE_MACHINE = {
 
 HELP = """Find every copy of one particle in cryo-electron tomograms, from 5 to 100 clicks in one of them.
 
-[bold]Example[/bold]: you clicked some ribosomes, 300 Å wide, in TS_01; find the rest in all tomograms
+[bold]Example[/bold]: you clicked some ribosomes, 300 Å wide, in TS_0001; find the rest in all tomograms
 
-  [cyan]tomopicker train TS_01.mrc --picks clicks.star --particle-diameter 300 --output ribosome.model[/cyan]
+  [cyan]tomopicker train TS_0001.mrc --picks clicks.star --particle-diameter 300 --output ribosome.model[/cyan]
   [cyan]tomopicker pick tomograms/ --model ribosome.model --output picks[/cyan]
 
 Then give picks/picks.star to RELION 5, or see [cyan]tomopicker pick --help[/cyan] for RELION 3 and 4, Warp and M.

@@ -5,17 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tomopicker.cli.options import (
-    Axes,
-    Dataset,
-    FromFormat,
-    Invert,
-    PicksFile,
-    PicksPixelSize,
-    PicksUnit,
-    Tomograms,
-    VoxelSize,
-)
+from tomopicker.cli.picked_input import PickedInput, takes_picks
+from tomopicker.cli.words import number_of
 from tomopicker.errors import UsageError
 
 if TYPE_CHECKING:
@@ -27,7 +18,7 @@ HELP = """Test whether picks lie on particles, before anything is built on them.
 
 [bold]Examples[/bold]
 
-  [cyan]tomopicker check particles.star TS_01.mrc --particle-diameter 300[/cyan]
+  [cyan]tomopicker check particles.star TS_0001.mrc --particle-diameter 300[/cyan]
   [cyan]tomopicker check picks/picks.star tomograms/ --particle-diameter 300 --output check.pdf[/cyan]
 
 Are positions inside the tomogram? Is there more contrast at them than elsewhere? Would another order or direction of
@@ -38,25 +29,18 @@ One line a test says what was found and what to do; the picture shows the mean o
 The exit code is 1 if there is a fault."""
 
 
+@takes_picks
 def command(
-    picks: PicksFile,
-    tomograms: Tomograms,
+    given: PickedInput,
     particle_diameter: Annotated[
         float, typer.Option("--particle-diameter", "-d", metavar="Å", help="Of the particle.", show_default=False)
     ],
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FILE", help="The picture: .png, .svg or .pdf.")
     ] = Path("check.png"),
-    from_name: FromFormat = None,
-    voxel_size: VoxelSize = None,
-    dataset: Dataset = None,
-    axes: Axes = None,
-    invert: Invert = False,
-    picks_unit: PicksUnit = None,
-    picks_pixel_size: PicksPixelSize = None,
 ) -> None:
     """Parse, open, test, print and draw."""
-    from tomopicker.cli.inputs import Counted, check_writable, open_tomograms, pick_files, read_picks
+    from tomopicker.cli.inputs import check_writable
     from tomopicker.cli.progress import Reporter
 
     if not 0 < particle_diameter < float("inf"):
@@ -64,21 +48,16 @@ def command(
     if output.suffix.lower() not in {".png", ".svg", ".pdf"}:
         raise UsageError(f"--output {output}: a picture is .png, .svg or .pdf; choose one of these suffixes")
     with Reporter() as reporter:
-        from tomopicker.formats.stored import Stored
-
-        stored = Stored(dataset, axes)
         check_writable(output.parent)
-        opened = open_tomograms(tomograms, reporter, voxel_size=voxel_size, invert=invert, stored=stored)
-        found = read_picks(
-            pick_files(picks), opened, reporter, Counted(picks_unit, picks_pixel_size),
-            format=from_name, ignore_unknown=True, check_inside=False,
-        )  # fmt: skip
+        opened, found = given.read(reporter, check_inside=False)
         from tomopicker.checking.check import check
         from tomopicker.report.check_figure import check_figure
-        from tomopicker.workflow.inputs import check_diameter
+        from tomopicker.workflow.inputs import check_diameter, doubtful_diameter
 
         for tomogram in opened:
             check_diameter(particle_diameter, tomogram)
+            if doubt := doubtful_diameter(particle_diameter, tomogram):
+                reporter.warn(doubt)
         checked = check(opened, found, particle_diameter)
         reporter.console.print(_table(checked.findings))
         most = max(found.tomogram_names, key=lambda name: len(found.in_tomogram(name)))
@@ -86,7 +65,8 @@ def command(
         positions = found.in_tomogram(most).positions
         check_figure(shown, positions, checked.means, checked.mean_voxel_size, particle_diameter, output)
         words = "These picks are not right" if checked.faults else "No fault found"
-        reporter.say(f"{words} ({len(found)} picks, {len(found.tomogram_names)} tomograms); see {output}.")
+        of = f"{number_of(len(found), 'pick')} of {number_of(len(found.tomogram_names), 'tomogram')}"
+        reporter.say(f"{words} ({of}); see {output}.")
         if checked.faults:
             raise typer.Exit(1)
 

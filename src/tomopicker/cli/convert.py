@@ -1,11 +1,13 @@
 """``tomopicker convert``: picks from one format to another."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tomopicker.cli.options import Axes, Dataset, PicksPixelSize, PicksUnit, VoxelSize
+from tomopicker.cli.words import number_of
 from tomopicker.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,8 +24,8 @@ HELP = """Convert picks from one format to another.
 [bold]Examples[/bold]
 
   [cyan]tomopicker convert particles.star picks.csv --tomograms tomograms/[/cyan]
-  [cyan]tomopicker convert TS_01.csv TS_01.star --to warp --voxel-size 13.48[/cyan]
-  [cyan]tomopicker convert TS_01.csv TS_01.star --voxel-size 13.48 --shape 960,928,500[/cyan]
+  [cyan]tomopicker convert TS_0001.csv TS_0001.star --to warp --voxel-size 13.48[/cyan]
+  [cyan]tomopicker convert TS_0001.csv TS_0001.star --voxel-size 13.48 --shape 960,928,500[/cyan]
   [cyan]tomopicker convert picks.star info/ --to eman2 --tomograms tomograms/ --bin-factor 4[/cyan]
 
 The format of IN is told from what is in it, or named by [cyan]--from[/cyan]; that of OUT from its suffix, or by
@@ -83,6 +85,7 @@ def command(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it is there.")] = False,
 ) -> None:
     """Parse, read, and write."""
+    from tomopicker import formats
     from tomopicker.cli.convert_inputs import Known, read_all
     from tomopicker.cli.inputs import Counted, pick_files
     from tomopicker.cli.progress import Reporter
@@ -108,15 +111,23 @@ def command(
         else:
             projects = [path for path in tomograms or [] if path.suffix.lower() == ".star"]
             _write_file(picks, frames, target, entry, projects, overwrite)
-        reporter.say(f"{target}: {len(picks)} picks of {len(picks.tomogram_names)} tomograms, {entry.title}.")
+        if remark := formats.binning_remark(entry.name, frames, picks.tomogram_names):
+            reporter.warn(f"{target}: {remark}")
+        of = f"{number_of(len(picks), 'pick')} of {number_of(len(picks.tomogram_names), 'tomogram')}"
+        reporter.say(f"{target}: {of} written as {entry.name}.")
 
 
 def _write_folder(
     picks: "Picks", frames: "Mapping[str, Frame]", target: Path, entry: "Format", overwrite: bool
 ) -> None:
     """Write one file a tomogram, and RELION 5's list of them."""
+    import numpy as np
+
     from tomopicker import formats
 
+    if entry.name == "relion5" and not np.isnan(picks.scores).all():
+        # RELION's importer wants the same columns in all files of its list: one without scores gets zeros.
+        picks = replace(picks, scores=np.nan_to_num(picks.scores))
     files = formats.files_in(target, picks.tomogram_names, entry.name)
     import_list = [target / IMPORT_LIST] if entry.name == "relion5" else []
     _refuse_to_replace([*files.values(), *import_list], overwrite)

@@ -13,11 +13,14 @@ HELP = """Judge picks against the truth: precision, recall, F1, and how good the
 
 [bold]Examples[/bold]
 
-  [cyan]tomopicker evaluate picks --truth truth/ --exclude TS_01[/cyan]
-  [cyan]tomopicker evaluate TS_02.csv --truth TS_02_truth.star --tomograms TS_02.mrc --tolerance 135A[/cyan]
+  [cyan]tomopicker evaluate picks --truth truth/ --exclude TS_0001[/cyan]
+  [cyan]tomopicker evaluate TS_0002.csv --truth TS_0002_truth.star --tomograms TS_0002.mrc --tolerance 135A[/cyan]
 
 PICKS is a file, or the folder that [cyan]tomopicker pick[/cyan] wrote. Truth in a folder is matched to tomograms by
 name.
+
+A warning says where picks are no nearer to the truth than anything would be: the truth of another tomogram, another
+unit, swapped axes.
 
 A pick is right if it lies within the tolerance of a particle that no other pick has taken:
 [bold]one-to-one[/bold]. With [bold]paper[/bold] matching, as in the TomoPicker paper, several picks
@@ -63,7 +66,7 @@ def command(
 ) -> None:
     """Parse, read, match and print."""
     from tomopicker.cli.inputs import Counted
-    from tomopicker.cli.judge import judge, write_json
+    from tomopicker.cli.judge import judge, unrelated, write_json
     from tomopicker.cli.judged_inputs import gather
     from tomopicker.cli.progress import Reporter
     from tomopicker.cli.tables import evaluation_table
@@ -85,6 +88,8 @@ def command(
             raise UsageError(f"--tolerance {tolerance}: is in Å, and the voxel size is not known; give --voxel-size")
         judged = judge(found, length, in_angstrom=in_angstrom, matching=matching)
         reporter.console.print(evaluation_table(judged))
+        if doubt := unrelated(found, judged):
+            reporter.warn(doubt)
         if json_file is not None:
             write_json(json_file, judged)
 

@@ -5,17 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tomopicker.cli.options import (
-    Axes,
-    Dataset,
-    FromFormat,
-    Invert,
-    PicksFile,
-    PicksPixelSize,
-    PicksUnit,
-    Tomograms,
-    VoxelSize,
-)
+from tomopicker.cli.picked_input import PickedInput, takes_picks
 from tomopicker.errors import TomoPickerError, UsageError
 
 if TYPE_CHECKING:
@@ -29,7 +19,7 @@ HELP = """Cut out the boxes around picks: one MRC stack, a STAR file, and their 
 [bold]Examples[/bold]
 
   [cyan]tomopicker export-subtomograms picks/picks.star tomograms/ --box 48 --output boxes[/cyan]
-  [cyan]tomopicker export-subtomograms TS_01.csv TS_01.mrc --box 32 --bin 2 --output boxes[/cyan]
+  [cyan]tomopicker export-subtomograms TS_0001.csv TS_0001.mrc --box 32 --bin 2 --output boxes[/cyan]
 
 [bold]Written[/bold] to the folder:
 
@@ -41,9 +31,9 @@ For a quick look, not for averaging: the tomogram is not CTF-corrected anew, nor
 centre of voxel [bold]box // 2[/bold]. Protein is dark, as in the tomogram."""
 
 
+@takes_picks
 def command(
-    picks: PicksFile,
-    tomograms: Tomograms,
+    given: PickedInput,
     box: Annotated[int, typer.Option(metavar="N", help="Edge of the boxes, in voxels of them.", show_default=False)],
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="Folder to write to.", show_default=False)
@@ -51,17 +41,10 @@ def command(
     binning: Annotated[
         int, typer.Option("--bin", metavar="B", help="Voxels of the tomogram averaged in the edge of one of the box.")
     ] = 1,
-    from_name: FromFormat = None,
-    voxel_size: VoxelSize = None,
-    dataset: Dataset = None,
-    axes: Axes = None,
-    invert: Invert = False,
-    picks_unit: PicksUnit = None,
-    picks_pixel_size: PicksPixelSize = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is in the folder.")] = False,
 ) -> None:
     """Parse, open, cut and write."""
-    from tomopicker.cli.inputs import Counted, check_writable, open_tomograms, pick_files, read_picks
+    from tomopicker.cli.inputs import check_writable
     from tomopicker.cli.progress import Reporter
 
     if not 2 <= box <= 1024:
@@ -72,15 +55,8 @@ def command(
         if (output / name).exists() and not overwrite:
             raise UsageError(f"{output / name}: is there already; give --overwrite to replace it, or another --output")
     with Reporter() as reporter:
-        from tomopicker.formats.stored import Stored
-
-        stored = Stored(dataset, axes)
         check_writable(output)
-        opened = open_tomograms(tomograms, reporter, voxel_size=voxel_size, invert=invert, stored=stored)
-        counted = Counted(picks_unit, picks_pixel_size)
-        found = read_picks(
-            pick_files(picks), opened, reporter, counted, ignore_unknown=True, format=from_name
-        )  # fmt: skip
+        opened, found = given.read(reporter)
         used = [tomogram for tomogram in opened if tomogram.name in found.tomogram_names]
         sizes = [tomogram.voxel_size for tomogram in used]
         if max(sizes) > 1.01 * min(sizes):

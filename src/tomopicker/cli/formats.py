@@ -17,7 +17,8 @@ HELP = """List the file formats that are read and written.
   [cyan]tomopicker formats picks[/cyan]
 
 The first column is the word that [cyan]convert --from[/cyan] and [cyan]--to[/cyan] take. Units are turned into each
-other; angles and classes are carried where both sides have them. docs/formats.md says more of each."""
+other; angles and classes are carried where both sides have them. r: read, w: written. docs/formats.md says more of
+each."""
 
 
 def command(
@@ -26,26 +27,29 @@ def command(
         typer.Argument(metavar="[volume|picks]", help="Tomograms or picks alone.", show_default=False),
     ] = None,
 ) -> None:
-    """Print the table."""
+    """Print a paragraph a format."""
     from rich.console import Console
 
     from tomopicker.formats.catalogue import FORMATS
 
-    Console().print(_table([entry for entry in FORMATS if kind is None or entry.kind == kind]))
+    chosen = [entry for entry in FORMATS if kind is None or entry.kind == kind]
+    Console().print(_listed(sorted(chosen, key=lambda entry: (entry.kind != "volume", entry.name))))
 
 
-def _table(entries: "list[Format]") -> "Table":
-    from rich import box
+def _listed(entries: "list[Format]") -> "Table":
+    """Lay out a paragraph a format, which fits any width and breaks between words only."""
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), leading=0)
-    for name in ("format", "files", "holds", "", "unit", "zero", "score", "angles"):
-        table.add_column(name, overflow="fold", no_wrap=name in {"format", ""})
-    for entry in sorted(entries, key=lambda entry: (entry.kind != "volume", entry.name)):
-        table.add_row(
-            entry.name, " ".join(entry.suffixes), entry.title, access(entry), entry.unit, entry.origin, entry.score,
-            entry.angles,
-        )  # fmt: skip
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True, style="bold")
+    table.add_column(no_wrap=True)
+    table.add_column()
+    for entry in entries:
+        facts = {"unit": entry.unit, "zero": entry.origin, "score": entry.score, "angles": entry.angles}
+        if entry.kind == "volume":
+            facts = {"voxel size": entry.unit}
+        said = "; ".join(f"{name}: {value}" for name, value in facts.items() if value != "none")
+        table.add_row(entry.name, access(entry), f"{entry.title} ({' '.join(entry.suffixes)})\n[dim]{said}[/dim]")
     return table
 
 

@@ -1,17 +1,25 @@
 """Figures of merit of every tomogram in voxels, their mean, and both as JSON."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from tomopicker import api
 from tomopicker.files import write_text
+from tomopicker.formats.names import listing
 from tomopicker.picking.evaluate import Evaluation, MatchMethod, MeanEvaluation, mean_evaluation
 
 if TYPE_CHECKING:
     from tomopicker.cli.judged_inputs import Compared
+
+
+DENSE = 0.5
+"""Probability of a match by chance above which matches prove nothing."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +74,34 @@ def write_json(path: Path, judged: Judged) -> None:
         "mean": judged.mean.to_dict(),
     }
     write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+def unrelated(found: "Compared", judged: Judged) -> str | None:
+    """Say in a line where picks are no nearer to the truth than they would be by chance; None if nowhere.
+
+    Chance is as many picks thrown at random into the box that holds picks and truth: each hits one of n balls of the
+    tolerance with the probability 1 - exp(-n ball / box), and twice the root of the number to expect is allowed above.
+    """
+    said = []
+    for name, row in judged.tomograms.items():
+        if row.picks and row.truth and row.tp <= _by_chance(found, name, judged):
+            said.append(f"{name} ({row.tp} of {row.picks})")
+    if not said:
+        return None
+    return (
+        f"no more picks lie near true positions than by chance would: {listing(said)}; check that both are of the same "
+        "tomogram, in the same unit, with the same order of the axes"
+    )
+
+
+def _by_chance(found: "Compared", name: str, judged: Judged) -> float:
+    """Give the number of matches that would not surprise; below 0 where the truth is too dense to tell."""
+    picks, truth = (part.in_tomogram(name).positions for part in (found.picks, found.truth))
+    tolerance = judged.tolerance * (1.0 if judged.unit == "angstrom" else found.frames[name].voxel_size)
+    box = np.maximum(np.ptp(np.concatenate([picks, truth]), axis=0), 2 * tolerance).prod()
+    hit = -np.expm1(-len(truth) * 4 / 3 * np.pi * tolerance**3 / box)
+    expected = len(picks) * float(hit)
+    return expected + 2 * math.sqrt(expected) if hit < DENSE else -1.0
 
 
 def _divided(value: float | None, voxel_size: float) -> float | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tomopicker.cli.masks import read_mask
+from tomopicker.cli.words import number_of
 from tomopicker.errors import TomoPickerError
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ def pick_files(
         name = tomogram_name(file)
         reporter.say(f"{name}: left to {folder.claimed_by(name) or 'another job'}, which is picking it.")
     if counts:
-        reporter.say(f"{sum(counts.values())} picks of {len(counts)} tomograms: {folder.path / 'picks.star'}")
+        of = f"{number_of(sum(counts.values()), 'pick')} of {number_of(len(counts), 'tomogram')}"
+        reporter.say(f"{of}: {folder.path / 'picks.star'}")
     return len(failures)
 
 

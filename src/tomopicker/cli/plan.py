@@ -1,5 +1,6 @@
 """``train --dry-run``: what a training would do, and what it cannot know yet."""
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,8 +11,9 @@ from tomopicker.cli.progress import Reporter
 from tomopicker.config import Settings
 from tomopicker.data.labels import ball_offsets
 from tomopicker.data.preprocess import working_voxel_size
-from tomopicker.pu.prior import class_priors
-from tomopicker.workflow.inputs import check_diameter, check_voxel_size
+from tomopicker.pu.prior import Priors, class_priors
+from tomopicker.workflow.clicked import check_clash
+from tomopicker.workflow.inputs import check_diameter, check_voxel_size, doubtful_diameter
 
 if TYPE_CHECKING:
     from tomopicker.picks import Picks
@@ -41,6 +43,12 @@ def print_plan(
     voxel_size = working_voxel_size(finest, settings.particle_diameter, settings.preprocess.working_diameter)
     for tomogram in [*tomograms, *validation]:
         check_voxel_size(tomogram, voxel_size, settings.particle_diameter)
+        if doubt := doubtful_diameter(settings.particle_diameter, tomogram):
+            reporter.warn(doubt)
+    for tomogram in tomograms:
+        if rejected is not None:
+            mine, others = (part.in_tomogram(tomogram.name).positions for part in (clicks, rejected))
+            check_clash(tomogram, mine, others, settings.particle_diameter)
 
     table = Table.grid(padding=(0, 3))
     for tomogram in tomograms:
@@ -87,17 +95,16 @@ def _length(settings: Settings, clicks: int) -> str:
 
 
 def _priors(tomograms: "list[Tomogram]", clicks: "Picks", settings: Settings, voxel_size: float) -> str:
-    if settings.expected_particles is None:
-        if settings.training.fold_steps and settings.objective.kind != "pn":
-            return "once the particles are counted"
-        return "none" if settings.objective.kind == "pn" else f"{settings.objective.kind} needs --expected-particles"
+    """Say what training will say of them, as far as it is known: neither the lamella nor the count of particles is."""
+    kind, given = settings.objective.kind, settings.expected_particles
+    if kind != "pn" and given is None and not settings.training.fold_steps:
+        return f"{kind} needs --expected-particles"
     ball = len(ball_offsets(max(1.0, settings.particle_diameter / 2 / voxel_size * settings.labels.target_fraction)))
     voxels = sum(float(np.prod(tomogram.shape)) * (tomogram.voxel_size / voxel_size) ** 3 for tomogram in tomograms)
+    if given is None:
+        only = Priors(len(clicks) * ball / voxels, math.nan, math.nan)
+        return f"about {only}" + ("" if kind == "pn" else "; the others once the particles are counted")
     priors = class_priors(
-        len(clicks) * ball,
-        round(voxels),
-        ball,
-        settings.expected_particles * len(tomograms),
-        settings.objective.prior_denominator,
+        len(clicks) * ball, round(voxels), ball, given * len(tomograms), settings.objective.prior_denominator
     )
-    return f"about {priors}, of the clicks alone"
+    return f"about {priors}"

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from tomopicker.cli.cut import MaxParticles, TargetFdr, TargetPrecision, Threshold, the_cut
+from tomopicker.cli.words import number_of
 from tomopicker.errors import UsageError
 
 HELP = """Cut the lists of candidates that pick left in a folder elsewhere, without scoring again.
@@ -47,4 +48,5 @@ def command(
             if not entry["picks"]:
                 reporter.warn(f"{name}: no candidate is as sure as that, so there are no picks; ask for less")
         total = sum(entry["picks"] for entry in entries.values())
-        reporter.say(f"{total} picks of {len(entries)} tomograms: {folder / 'picks.star'}")
+        of = f"{number_of(total, 'pick')} of {number_of(len(entries), 'tomogram')}"
+        reporter.say(f"{of}: {folder / 'picks.star'}")

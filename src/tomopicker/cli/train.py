@@ -36,8 +36,8 @@ HELP = """Learn a particle from clicks in one or a few tomograms.
 
 [bold]Examples[/bold]
 
-  [cyan]tomopicker train TS_01.mrc --picks clicks.star --particle-diameter 300 --output ribosome.model[/cyan]
-  [cyan]tomopicker train TS_01.mrc TS_02.mrc --picks clicks/*.csv --particle-diameter 300 \\
+  [cyan]tomopicker train TS_0001.mrc --picks clicks.star --particle-diameter 300 --output ribosome.model[/cyan]
+  [cyan]tomopicker train TS_0001.mrc TS_0002.mrc --picks clicks/*.csv --particle-diameter 300 \\
       --preset paper --expected-particles 500 --output paper.model[/cyan]
 
 Click the centres of 5 to 100 particles, all of one kind; the others need not be marked. Clicks are matched to

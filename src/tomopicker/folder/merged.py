@@ -33,7 +33,7 @@ def merge(folder: Path, frames: Mapping[str, Frame], counts: Mapping[str, int], 
     Returns
     -------
     str or None
-        Why there is no import list for RELION 5, if one is due and cannot be written.
+        Why there is no import list for RELION 5, if one is due and cannot be written; what RELION 4's pixels are.
     """
     with_picks = [name for name, count in counts.items() if count and (folder / f"{name}.csv").exists()]
     parts = [formats.read_picks(folder / f"{name}.csv", {name: frames[name]}) for name in with_picks]
@@ -46,4 +46,5 @@ def merge(folder: Path, frames: Mapping[str, Frame], counts: Mapping[str, int], 
             formats.write_relion5_import_list(listed, folder / f"{IMPORT_LIST}.star")
         except TomoPickerError as error:
             return str(error)
-    return None
+    remark = formats.binning_remark(star_format, frames, with_picks)
+    return remark and f"{folder / MERGED}.star: {remark}"

@@ -67,7 +67,7 @@ FORMATS: tuple[Format, ...] = (
         None, "Å in EMAN.apix_x, µm in element_size_um"),
     Format("tiff", "volume", (".tif", ".tiff"), "TIFF stacks, a page a section", "tiff_volume", None,
         "as ImageJ or OME say"),
-    Format("em", "volume", (".em",), "EM volume", "em_volume", None, "none: give --voxel-size"),
+    Format("em", "volume", (".em",), "EM volume", "em_volume", None, "not in the file: give --voxel-size"),
     Format("stopgap", "picks", (".star",), "STOPGAP motive list", "stopgap", "stopgap", "voxels", ONE, "score",
         "phi, psi, the"),
     Format("cbox", "picks", (".cbox",), "crYOLO boxes, 3D", "cbox", "cbox", "voxels",

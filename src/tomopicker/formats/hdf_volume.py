@@ -26,7 +26,8 @@ def open_volume(
     """Open a data set of an HDF5 file."""
     h5py = needed("h5py", "hdf5", path)
     try:
-        file = h5py.File(path, "r")
+        # Nothing is written, and many network disks refuse the lock that HDF5 would ask for.
+        file = h5py.File(path, "r", locking=False)
         data = _dataset(h5py, file, path, stored.dataset)
     except TomoPickerError:
         raise

@@ -55,3 +55,30 @@ def files_in(folder: Path, tomograms: Sequence[str], format: str) -> dict[str, P
     if len(set(files.values())) < len(files):
         raise UsageError(f"{folder}: two tomograms would share a file; rename one")
     return files
+
+
+def binning_remark(format: str, frames: Mapping[str, Frame], tomograms: Sequence[str]) -> str | None:
+    """Say what the pixels are that RELION 4 is given, where nothing says how the tomograms are binned.
+
+    Parameters
+    ----------
+    format : str
+        A name of `catalogue.FORMATS`; only that of RELION 4 counts pixels of the tilt series and states none to others.
+    frames : mapping of str to Frame
+        The geometry of each tomogram.
+    tomograms : sequence of str
+        Those written.
+
+    Returns
+    -------
+    str or None
+        A line, or None if there is nothing to be said.
+    """
+    sizes = sorted({frames[name].voxel_size for name in tomograms if frames[name].unbinned_pixel_size is None})
+    if format != "relion4" or not sizes:
+        return None
+    counted = " and ".join(f"{size:g}" for size in sizes)
+    return (
+        f"the coordinates count pixels of {counted} Å, the voxels of the tomograms, and RELION 4 takes them for pixels "
+        "of the tilt series; if the tomograms are binned, give 'tomopicker convert --to relion4' the --bin-factor"
+    )

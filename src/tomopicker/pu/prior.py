@@ -25,8 +25,13 @@ class Priors:
     unlabelled: float
 
     def __str__(self) -> str:
-        named = {"π": self.labelled, "π'": self.expected, "π''": self.unlabelled}
-        return ", ".join(f"{name} = {value:.3g}" for name, value in named.items() if not math.isnan(value))
+        named = {
+            "π": (self.labelled, "the share of voxels that clicks label"),
+            "π'": (self.expected, "that all particles would"),
+            "π''": (self.unlabelled, "that particles nobody clicked would"),
+        }
+        known = {name: pair for name, pair in named.items() if not math.isnan(pair[0])}
+        return ", ".join(f"{name} = {value:.3g} ({words})" for name, (value, words) in known.items())
 
 
 def class_priors(

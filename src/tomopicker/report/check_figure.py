@@ -111,7 +111,7 @@ def _draw_section(place: SubFigure, tomogram: Tomogram, positions: Positions, di
     axes.add_collection(circles, autolim=False)
     height, width_voxels = tomogram.shape[1:]
     axes.set(xlim=(-0.5, width_voxels - 0.5), ylim=(-0.5, height - 0.5))
-    draw_scale_bar(axes, width_voxels, height, tomogram.voxel_size)
+    draw_scale_bar(axes, width_voxels, tomogram.voxel_size)
     axes.set_title(f"{tomogram.name}, z = {z}: {cut.sum()} of {len(positions)} picks", fontsize=8)
 
 
@@ -138,8 +138,8 @@ def _draw_means(
                 _circle(axes, reach, radius)
             axes.set(xticks=[], yticks=[])
             axes.set_xlabel(f"{across}{up}", fontsize=8, labelpad=2)
-        draw_scale_bar(row[0], 2 * reach + 1, 2 * reach + 1, voxel_size)
         row[1].set_title(f"mean {words}", fontsize=8)
+    draw_scale_bar(grid[-1, 0], 2 * reach + 1, voxel_size, small=len(means) > 1)
 
 
 def _circle(axes: Axes, middle: float, radius: float) -> None:

@@ -51,7 +51,7 @@ AVERAGED_FRACTION = 0.25
 
 MARGIN, TITLE_HEIGHT, LEGEND_HEIGHT = 0.06, 0.24, 0.26
 NARROWEST, WIDEST, INCHES_PER_VOXEL = 4.0, 7.0, 1 / 100
-BAR_SHARE, BAR_INSET, BAR_THICKNESS = 0.2, 0.035, 0.012
+BAR_SHARE, SMALL_BAR_SHARE, BAR_INSET, BAR_THICKNESS = 0.2, 0.45, 0.035, 0.012
 
 Section = Float32[np.ndarray, "y x"]
 
@@ -134,7 +134,7 @@ def compose_slice(
         _draw_boxes(axes, layer, z, particle_diameter, tomogram.voxel_size, LINE + WIDER * (len(layers) - 1 - index))
         for index, layer in enumerate(layers)
     ]
-    draw_scale_bar(axes, width, height, tomogram.voxel_size)
+    draw_scale_bar(axes, width, tomogram.voxel_size)
     figure.text(
         0.5,
         1 - (MARGIN + TITLE_HEIGHT / 2) / figure.get_figheight(),
@@ -213,23 +213,35 @@ def _draw_boxes(axes: Axes, layer: Layer, z: int, particle_diameter: float, voxe
     return len(centres)
 
 
-def draw_scale_bar(axes: Axes, width: int, height: int, voxel_size: float) -> None:
-    """Draw a white bar of a round number of nm, outlined so that it shows on any grey."""
-    nanometres = _round_length(BAR_SHARE * width * voxel_size / 10)
+def draw_scale_bar(axes: Axes, width: int, voxel_size: float, *, small: bool = False) -> None:
+    """Draw a white bar of a round number of nm, outlined so that it shows on any grey.
+
+    Parameters
+    ----------
+    axes : Axes
+        In voxels, the first voxel's centre at 0.
+    width : int
+        Of the picture, in voxels.
+    voxel_size : float
+        Å.
+    small : bool
+        For a picture of less than two inches: a longer bar, and a smaller number above it.
+    """
+    nanometres = _round_length((SMALL_BAR_SHARE if small else BAR_SHARE) * width * voxel_size / 10)
     length = nanometres * 10 / voxel_size
-    thickness, inset = BAR_THICKNESS * width, BAR_INSET * width
+    thickness, inset = BAR_THICKNESS * width * (2 if small else 1), BAR_INSET * width * (1.5 if small else 1)
     left, bottom = -0.5 + inset, -0.5 + inset
     bar = Rectangle((left, bottom), length, thickness, facecolor="white", edgecolor="black", linewidth=0.8, zorder=5)
     bar.set_gid("scale-bar")
     axes.add_patch(bar)
     label = axes.text(
-        left + length / 2,
+        left,  # Not its middle: the number may be wider than the bar.
         bottom + 1.6 * thickness,
         f"{nanometres:g} nm",
         color="white",
-        fontsize=8.5,
+        fontsize=6.5 if small else 8.5,
         fontweight="bold",
-        ha="center",
+        ha="left",
         va="bottom",
         zorder=5,
     )

@@ -13,7 +13,7 @@ from tomopicker.errors import UsageError
 from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import Positions, Rejected, VoxelMask
-from tomopicker.workflow.inputs import bright_clicks, check_diameter, check_voxel_size
+from tomopicker.workflow.inputs import bright_clicks, check_diameter, check_voxel_size, doubtful_diameter
 from tomopicker.workflow.listen import Listener
 
 
@@ -49,13 +49,15 @@ def load_clicked(
     loaded = []
     for tomogram in tomograms:
         check_voxel_size(tomogram, voxel_size, settings.particle_diameter)
+        if doubt := doubtful_diameter(settings.particle_diameter, tomogram):
+            listener.warn(doubt)
         mine = picks.in_tomogram(tomogram.name) if picks is not None else Picks.of(tomogram.name, np.empty((0, 3)))
         if not len(mine):
             raise UsageError(
                 f"{tomogram.path or tomogram.name}: none of the picks given lies in it; leave it out or add picks"
             )
         others = Picks.of(tomogram.name, np.empty((0, 3))) if rejected is None else rejected.in_tomogram(tomogram.name)
-        _check_clash(tomogram, mine.positions, others.positions, settings.particle_diameter)
+        check_clash(tomogram, mine.positions, others.positions, settings.particle_diameter)
         found: Literal["auto"] | None = "auto" if settings.preprocess.mask == "auto" else None
         mask = (masks or {}).get(tomogram.name)
         working = preprocess(tomogram, voxel_size, settings.preprocess.clip_sd, found if mask is None else mask)
@@ -75,7 +77,7 @@ def inside_of(working: WorkingVolume, *, found: bool) -> str:
     return f"{'lamella found' if found else 'mask'}: {100 * working.share:.0f} % of the volume"
 
 
-def _check_clash(tomogram: Tomogram, clicks: Positions, rejected: Rejected, diameter: float) -> None:
+def check_clash(tomogram: Tomogram, clicks: Positions, rejected: Rejected, diameter: float) -> None:
     """Refuse a rejected pick that is a click as well.
 
     Raises

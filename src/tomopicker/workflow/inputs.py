@@ -8,6 +8,8 @@ from tomopicker.tomogram import Tomogram
 from tomopicker.types import Positions
 
 BRIGHT_SD = 0.5
+SMALLEST, FEWEST_VOXELS = 50.0, 4.0
+"""Å and voxels: a particle that is less wide is hardly seen in a tomogram, and its diameter is more likely in nm."""
 
 
 def check_diameter(diameter: float, tomogram: Tomogram) -> None:
@@ -29,6 +31,17 @@ def check_diameter(diameter: float, tomogram: Tomogram) -> None:
             f"--particle-diameter {diameter:g} Å is larger than {tomogram.path or tomogram.name} "
             f"({smallest:g} Å along its shortest axis); give the diameter in Å"
         )
+
+
+def doubtful_diameter(diameter: float, tomogram: Tomogram) -> str | None:
+    """Say in a line why a particle diameter, Å, that can be is hardly what was meant; None if it may well be."""
+    voxels = diameter / tomogram.voxel_size
+    if diameter >= SMALLEST and voxels >= FEWEST_VOXELS:
+        return None
+    return (
+        f"--particle-diameter {diameter:g} Å is {voxels:.2g} voxels of {tomogram.path or tomogram.name}, too little to "
+        f"see a particle in; it is in Å, so give {10 * diameter:g} if you meant {diameter:g} nm"
+    )
 
 
 def check_voxel_size(tomogram: Tomogram, working_voxel_size: float, diameter: float) -> None:
