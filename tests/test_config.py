@@ -41,12 +41,12 @@ def test_the_presets_are_complete_and_the_default_is_the_default():
     assert resolve(DIAMETER).preset == "default"
 
 
-@pytest.mark.parametrize(("name", "networks"), [("fast", 1), ("default", 3), ("best", 6)])
-def test_fast_and_best_are_the_default_but_for_how_many_networks_are_averaged(name, networks):
-    own = {"preset": name, "training": {**PRESETS["default"]["training"], "networks": networks}}
-    assert resolve({"preset": name, **DIAMETER}) == resolve(DIAMETER).model_copy(
-        update={"preset": name, "training": resolve(DIAMETER | own).training}
-    )
+@pytest.mark.parametrize(
+    ("name", "networks", "half_turns"), [("fast", 1, False), ("default", 3, False), ("best", 6, True)]
+)
+def test_fast_and_best_are_the_default_but_for_what_is_averaged(name, networks, half_turns):
+    changed = resolve(DIAMETER | {"training": {"networks": networks}, "inference": {"half_turns": half_turns}})
+    assert resolve({"preset": name, **DIAMETER}) == changed.model_copy(update={"preset": name})
 
 
 @pytest.mark.parametrize(("clicks", "steps"), [(5, 57), (20, 72), (100, 152), (1000, 280)])

@@ -141,6 +141,7 @@ class Inference(_Frozen):
 
     tile: Annotated[int, Field(ge=8)] = Field(description="edge of a tile's core in working voxels")
     halo: Annotated[int, Field(ge=0)] = Field(description="context around the core, computed and thrown away")
+    half_turns: bool = Field(description="average the scores over half-turns about x, y and z: four times the work")
     adapt: bool = Field(description="measure batch normalisation's statistics in each tomogram that is scored")
 
 
@@ -222,7 +223,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             "steps": "by-clicks", "epochs": None, "networks": 3, "learning_rate": 3e-3, "head_rate": 3.0,
             "schedule": "one-cycle", "weight_decay": 1e-4, "ema": 0.98, "hold_out": 0.0, "fold_steps": 60,
         },
-        "inference": {"tile": 96, "halo": 16, "adapt": True},
+        "inference": {"tile": 96, "halo": 16, "half_turns": False, "adapt": True},
         "picking": {"peaks": "local", "min_distance_fraction": 1.4, "border_fraction": 0.4, "smoothing_fraction": 0.2},
     },
     "paper": {
@@ -242,7 +243,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             "steps": None, "epochs": 20, "networks": 1, "learning_rate": 2e-3, "head_rate": 1.0,
             "schedule": "plateau", "weight_decay": 0.0, "ema": 0.0, "hold_out": 0.2, "fold_steps": 0,
         },
-        "inference": {"tile": 24, "halo": 0, "adapt": False},
+        "inference": {"tile": 24, "halo": 0, "half_turns": False, "adapt": False},
         "picking": {"peaks": "greedy", "min_distance_fraction": 1.0, "border_fraction": 0.0, "smoothing_fraction": 0.0},
     },
 }  # fmt: skip
@@ -250,7 +251,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 CHANGES: dict[str, dict[str, Any]] = {
     "fast": {"training": {"networks": 1}},
-    "best": {"training": {"networks": 6}},
+    "best": {"training": {"networks": 6}, "inference": {"half_turns": True}},
 }
 """Presets that are the default one but for these settings."""
 

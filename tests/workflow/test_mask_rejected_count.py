@@ -13,7 +13,10 @@ from tomopicker.engine.checkpoint import Model
 from tomopicker.errors import UsageError
 from tomopicker.picking.count import Count
 from tomopicker.picking.cut import Cut
+from tomopicker.picking.mixture import Freedom, Mixture, fit_mixture
+from tomopicker.pu.positives import Positives
 from tomopicker.tomogram import Tomogram
+from tomopicker.types import Scores
 from tomopicker.workflow import train as job
 
 
@@ -167,6 +170,26 @@ def test_a_count_that_the_clicks_contradict_is_said(
     assert made.provenance["particles"] == given
     assert made.provenance["particles_counted"] == {"estimate": 70.0, "low": 55.0, "high": 92.0}
     assert heard.jobs == {"count1", "train"}
+
+
+@pytest.mark.parametrize(("given", "believed"), [(60.0, True), (500.0, False)])
+def test_a_contradicted_count_is_not_forced_on_the_mixture(
+    first: Pair, hasty: Settings, monkeypatch: pytest.MonkeyPatch, given: float, *, believed: bool
+) -> None:
+    tomogram, truth = first
+    forced = []
+
+    def fitted(scores: Scores, expected: Positives, count: float | None, freedom: Freedom) -> tuple[Mixture, Count]:
+        forced.append(count)
+        return fit_mixture(scores, expected, None, freedom)[0], Count(70.0, 55.0, 92.0)
+
+    monkeypatch.setattr(job, "fit_mixture", fitted)
+    heard = Heard()
+    settings = hasty.model_copy(update={"expected_particles": given})
+    made = api.train([tomogram], truth.select(np.arange(10)), settings, device="cpu", listener=heard)
+    assert forced == ([None, given] if believed else [None])
+    assert made.provenance["particles"] == (given if believed else 70.0)
+    assert any("the clicks are believed" in text for text in heard.warned) != believed
 
 
 def test_the_interval_is_said_and_kept(first: Pair, hasty: Settings) -> None:

@@ -104,7 +104,7 @@ def command(
         Literal["fast", "default", "best", "paper"] | None,
         typer.Option(
             help="default: at the particle's own scale, with nothing to tune; fast: a third of the training; best: "
-            "twice the training; paper: the method as published.  [dim]\\[default: default][/dim]",
+            "twice, and four times the picking; paper: the method as published.  [dim]\\[default: default][/dim]",
             rich_help_panel=METHOD,
         ),
     ] = None,

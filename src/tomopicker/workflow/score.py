@@ -12,6 +12,7 @@ from tomopicker.data.cubes import box_of
 from tomopicker.data.preprocess import WorkingVolume
 from tomopicker.engine.batchnorm import adapted
 from tomopicker.engine.predict import Progress, score_volume
+from tomopicker.models.turned import HalfTurned
 from tomopicker.picking.peaks import Peaks, greedy_peaks, local_peaks
 from tomopicker.types import Volume, VoxelMask
 
@@ -35,7 +36,7 @@ def score(
             network, working.data, settings.patches.size, device, settings.precision, mask=working.typical
         )
     return score_volume(
-        network,
+        HalfTurned(network) if knobs.half_turns else network,
         working.data,
         core=knobs.tile,
         halo=knobs.halo,

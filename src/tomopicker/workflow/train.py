@@ -131,6 +131,8 @@ def train(
     offset, threshold, positives = 0.0, None, None
     if settings.inference.adapt:
         positives, counted = run.by_clicks(network, clicked)
+        if particles is None or counted.contradicts(particles):
+            particles = counted.estimate
     else:
         offset, threshold = run.by_count(network, clicked, particles)
     facts = provenance(
@@ -139,7 +141,7 @@ def train(
         validation_tomograms,
         settings,
         priors,
-        counted.estimate if particles is None and counted else particles,
+        particles,
         history,
         rejected=rejected,
         inside={item.name: round(item.working.share, 4) for item in clicked},
@@ -225,8 +227,10 @@ class _Run:
         fits = [fit_mixture(each, expected, None, freedom) for each in scores]
         counted = Count(*(sum(getattr(count, end) for _, count in fits) for end in ("estimate", "low", "high")))
         self.listener.say(f"About {counted} in the training tomograms.")
-        if given is not None:
-            _warn_if_contradicted(given * len(clicked), counted, self.listener)
+        # A wrong count forced on the mixture ruins every threshold, a right one moves it little (docs/experiments.md).
+        if given is not None and not _contradicted(
+            given * len(clicked), counted, "the clicks are believed", self.listener
+        ):
             fits = [fit_mixture(each, expected, given, freedom) for each in scores]
         return elsewhere([mixture.particles for mixture, _ in fits]), counted
 
@@ -304,13 +308,16 @@ def _checked(given: float, clicked: Sequence[Clicked], run: _Run) -> Count | Non
     if counts_later or not run.settings.training.fold_steps or sum(len(item.clicks) for item in clicked) < 2:
         return None
     counted = run.count(clicked, networks=1)
-    _warn_if_contradicted(given, counted, run.listener)
+    _contradicted(given, counted, f"{given:g} is used, leave it out to use the estimate", run.listener)
     return counted
 
 
-def _warn_if_contradicted(given: float, counted: Count, listener: Listener) -> None:
-    if counted.contradicts(given):
+def _contradicted(given: float, counted: Count, consequence: str, listener: Listener) -> bool:
+    """Tell whether what was counted contradicts the count given; if so, say it, and what follows."""
+    contradicted = counted.contradicts(given)
+    if contradicted:
         listener.warn(
             f"--expected-particles says {given:g} in the training tomograms, the clicks say about {counted}; "
-            f"{given:g} is used, leave it out to use the estimate"
+            f"{consequence}"
         )
+    return contradicted

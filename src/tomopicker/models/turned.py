@@ -1,0 +1,34 @@
+"""A network's scores averaged over half-turns of what it sees."""
+
+import torch
+from torch import nn
+
+from tomopicker.models.resunet import Patches
+
+ABOUT = ((3, 4), (2, 4), (2, 3))
+"""Axes that are flipped by half a turn about z, y and x."""
+
+
+class HalfTurned(nn.Module):
+    """Scores a volume as it lies and after half a turn about each axis, turned back, and gives the mean logit.
+
+    Half-turns keep a molecule's hand and leave the missing wedge where it is, so each is as good a look as the first;
+    what the network makes of one of them by chance cancels. Four times the work.
+
+    Parameters
+    ----------
+    network : Module
+        Scores voxels; edges must be multiples of its `divisor`.
+    """
+
+    def __init__(self, network: nn.Module):
+        super().__init__()
+        self.network = network
+        self.divisor = int(getattr(network, "divisor", 1))
+
+    def forward(self, patches: Patches) -> Patches:
+        """Give the mean logit of every voxel, shape (batch, 1, z, y, x)."""
+        total: Patches = self.network(patches)
+        for axes in ABOUT:
+            total = total + torch.flip(self.network(torch.flip(patches, axes)), axes)
+        return total / (1 + len(ABOUT))
