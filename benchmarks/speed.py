@@ -147,7 +147,7 @@ def simulate(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def train(preset: str, count: int) -> Callable[[argparse.Namespace], dict[str, Any]]:
-    """Make a row: train a preset from the first of the clicks, and keep the model for the rows that pick."""
+    """Make a row: train a preset from the first of the clicks; the rows that pick use the default one's of 20."""
 
     def work(options: argparse.Namespace) -> dict[str, Any]:
         import numpy as np
@@ -160,7 +160,7 @@ def train(preset: str, count: int) -> Callable[[argparse.Namespace], dict[str, A
         clicks = clicks.select(np.arange(min(count, len(clicks))))
         model = api.train([tomogram], clicks, preset_settings(options, preset))
         seconds = time.perf_counter() - start
-        api.save_model(options.folder / "model.safetensors", model)
+        api.save_model(options.folder / f"{preset}-{count}.model", model)
         return {"seconds": seconds, "note": f"{len(clicks)} clicks, {size(tomogram.shape)}"}
 
     return work
@@ -183,7 +183,7 @@ def pick_file(path: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Time opening, scoring and peak finding."""
     from tomopicker import api
 
-    model_file = options.folder / "model.safetensors"
+    model_file = options.folder / "default-20.model"
     if not model_file.exists():
         in_child("train", options)
     model = api.load_model(model_file)

@@ -1,11 +1,11 @@
-"""Write the table of presets in docs/method.md anew from `tomopicker.config.PRESETS`; a test holds the two together.
+"""Write the table of presets in docs/method.md anew from `tomopicker.presets.PRESETS`; a test holds the two together.
 
 Run it after a change of a preset: ``python docs/presets.py``.
 """
 
 from pathlib import Path
 
-from tomopicker.config import PRESETS
+from tomopicker.presets import PRESETS
 from tomopicker.report.tables import markdown_table
 
 PAGE = Path(__file__).with_name("method.md")

@@ -1,11 +1,14 @@
 """Settings: the published numbers, what wins over what, and what is refused by name."""
 
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import pytest
 
-from tomopicker.config import PRESETS, read_settings_file, resolve
+from tomopicker.cli import train
+from tomopicker.config import PresetName, read_settings_file, resolve
 from tomopicker.errors import UsageError
+from tomopicker.presets import PRESETS
 
 DIAMETER = {"particle_diameter": 320.0}
 
@@ -49,7 +52,12 @@ def test_fast_and_best_are_the_default_but_for_what_is_averaged(name, networks, 
     assert resolve({"preset": name, **DIAMETER}) == changed.model_copy(update={"preset": name})
 
 
-@pytest.mark.parametrize(("clicks", "steps"), [(5, 57), (20, 72), (100, 152), (1000, 280)])
+def test_what_is_offered_is_what_there_is():
+    offered = get_args(get_type_hints(train.command)["preset"])[0]
+    assert set(get_args(offered)) == set(get_args(PresetName)) == set(PRESETS)
+
+
+@pytest.mark.parametrize(("clicks", "steps"), [(1, 40), (5, 57), (20, 114), (100, 255), (1000, 280)])
 def test_the_steps_follow_the_clicks(clicks, steps):
     assert resolve(DIAMETER).training.steps_for(clicks) == steps
 

@@ -178,6 +178,20 @@ def test_weights_of_another_network_are_refused(tmp_path):
         start_from(build_network(settings), settings.network)
 
 
+def test_pretraining_goes_on_from_weights(tmp_path):
+    path = tmp_path / "first.safetensors"
+    recipe = Recipe(steps=1, kinds=2, turns=1, learning_rate=1e-6)
+    first = pretrain(recipe, device=torch.device("cpu"))
+    save_pretrained(path, first, recipe)
+    onward = Recipe(steps=1, kinds=3, turns=1, seed=5, learning_rate=1e-6, start=str(path))
+    device = torch.device("cpu")
+    weights = {name: value for name, value in pretrain(onward, device=device).items() if name.endswith(".weight")}
+    for name, value in weights.items():
+        torch.testing.assert_close(value, first[name], atol=2e-3, rtol=2e-3)
+    scratch = pretrain(Recipe(steps=1, kinds=3, turns=1, seed=5, learning_rate=1e-6), device=device)
+    assert not torch.allclose(scratch["stem.0.weight"], first["stem.0.weight"], atol=2e-3)
+
+
 def test_the_shipped_weights_fit_the_default_preset():
     settings = resolve({"particle_diameter": 300.0})
     network = build_network(settings)
@@ -195,5 +209,10 @@ def test_the_command(tmp_path, capsys):
     assert facts["recipe"]["kinds"] == 2
     assert tensors
     assert not list(tmp_path.glob("*.ckpt"))
+    more = ["pretrain", str(tmp_path / "more.safetensors"), "--steps", "1", "--kinds", "2", "--workers", "0"]
+    assert run([*more, "--device", "cpu", "--start", str(path)]) == 0
+    assert load_tensors(tmp_path / "more.safetensors", PRETRAINED)[1]["recipe"]["start"] == str(path)
+    assert run([*more, "--overwrite", "--start", str(tmp_path / "none")]) == 1
+    capsys.readouterr()
     assert run(["pretrain", str(path), "--steps", "1"]) == 2
     assert "--overwrite" in capsys.readouterr().err

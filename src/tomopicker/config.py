@@ -6,10 +6,12 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from tomopicker.errors import UsageError
+from tomopicker.presets import PRESETS, merged
 
 Positive = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -104,7 +106,7 @@ class Training(_Frozen):
     """The loop (section 3.3)."""
 
     steps: Count | Literal["by-clicks"] | None = Field(
-        description="optimiser steps; by-clicks: 52 and one for each click, at most 280; null: count epochs"
+        description="optimiser steps; by-clicks: 25.5 times the root of their number, 40 to 280; null: count epochs"
     )
     epochs: Count | None = Field(description="passes over the blocks; null: count steps")
     networks: Count = Field(
@@ -133,7 +135,7 @@ class Training(_Frozen):
         """
         if self.steps != "by-clicks":
             return self.steps
-        return min(52 + clicks, 280)
+        return int(np.clip(round(25.5 * np.sqrt(clicks)), 40, 280))
 
 
 class Inference(_Frozen):
@@ -203,75 +205,6 @@ class Settings(_Frozen):
         return self
 
 
-PRESETS: dict[str, dict[str, Any]] = {
-    "default": {
-        "preprocess": {"clip_sd": 4.0, "working_diameter": 12.0, "mask": "auto"},
-        "labels": {"target_fraction": 0.5},
-        "patches": {
-            "sampling": "two-stream", "size": 24, "batch": 24, "augment": True, "turned": 0.5, "rejected": 0.05,
-        },
-        "network": {
-            "block": "resunet", "channels": (32, 80, 160), "dropout": 0.0, "stride": 2,
-            "start": "shipped",
-        },
-        "objective": {
-            "kind": "pn", "loss": "logistic", "balanced": True, "gamma": "none", "kl_weight": 1.0,
-            "kl_direction": "prior-model", "entropy_weight": 0.01, "negative_weight": 0.1,
-            "prior_denominator": "unlabelled", "running_mean": 0.9,
-        },
-        "training": {
-            "steps": "by-clicks", "epochs": None, "networks": 3, "learning_rate": 3e-3, "head_rate": 3.0,
-            "schedule": "one-cycle", "weight_decay": 1e-4, "ema": 0.98, "hold_out": 0.0, "fold_steps": 60,
-        },
-        "inference": {"tile": 96, "halo": 16, "half_turns": False, "adapt": True},
-        "picking": {"peaks": "local", "min_distance_fraction": 1.4, "border_fraction": 0.4, "smoothing_fraction": 0.2},
-    },
-    "paper": {
-        "preprocess": {"clip_sd": 3.0, "working_diameter": None, "mask": "none"},
-        "labels": {"target_fraction": 1.0},
-        "patches": {"sampling": "blocks", "size": 24, "batch": 8, "augment": False, "turned": 0.0, "rejected": 0.05},
-        "network": {
-            "block": "resunet", "channels": (32, 64, 128, 256), "dropout": 0.0, "stride": 1,
-            "start": "scratch",
-        },
-        "objective": {
-            "kind": "kl", "loss": "logistic", "balanced": False, "gamma": "none", "kl_weight": 1.0,
-            "kl_direction": "model-prior", "entropy_weight": 0.01, "negative_weight": 0.1,
-            "prior_denominator": "all", "running_mean": 0.0,
-        },
-        "training": {
-            "steps": None, "epochs": 20, "networks": 1, "learning_rate": 2e-3, "head_rate": 1.0,
-            "schedule": "plateau", "weight_decay": 0.0, "ema": 0.0, "hold_out": 0.2, "fold_steps": 0,
-        },
-        "inference": {"tile": 24, "halo": 0, "half_turns": False, "adapt": False},
-        "picking": {"peaks": "greedy", "min_distance_fraction": 1.0, "border_fraction": 0.0, "smoothing_fraction": 0.0},
-    },
-}  # fmt: skip
-
-
-CHANGES: dict[str, dict[str, Any]] = {
-    "fast": {"training": {"networks": 1}},
-    "best": {"training": {"networks": 6}, "inference": {"half_turns": True}},
-}
-"""Presets that are the default one but for these settings."""
-
-
-def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in over.items():
-        merged[key] = (
-            _merge(merged[key], value) if isinstance(value, dict) and isinstance(merged.get(key), dict) else value
-        )
-    if over.get("steps") is not None and over.get("epochs") is None:
-        merged["epochs"] = None
-    if over.get("epochs") is not None and over.get("steps") is None:
-        merged["steps"] = None
-    return merged
-
-
-PRESETS |= {name: _merge(PRESETS["default"], changes) for name, changes in CHANGES.items()}
-
-
 def read_settings_file(path: Path) -> dict[str, Any]:
     """Read a YAML file of settings: any part of `Settings`, nested as there.
 
@@ -315,7 +248,7 @@ def resolve(asked: dict[str, Any], config: dict[str, Any] | None = None) -> Sett
     if not isinstance(preset, str) or preset not in PRESETS:
         raise UsageError(f"there is no preset '{preset}'; use {' or '.join(PRESETS)}")
     try:
-        return Settings.model_validate(_merge(_merge({"preset": preset, **PRESETS[preset]}, config), asked))
+        return Settings.model_validate(merged(merged({"preset": preset, **PRESETS[preset]}, config), asked))
     except ValidationError as error:
         raise UsageError(first_problem(error)) from error
 

@@ -9,9 +9,10 @@ from tomopicker.benchmark.methods import BUILT_IN
 from tomopicker.benchmark.protocol import extended, narrowed, protocol_text, read_protocol
 from tomopicker.benchmark.runs import plan
 from tomopicker.cli.app import run
-from tomopicker.config import PRESETS, resolve
+from tomopicker.config import resolve
 from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.formats import open_tomogram
+from tomopicker.presets import PRESETS
 
 WRONG = {
     "training among the test tomograms": (
@@ -195,6 +196,11 @@ def test_a_data_set_is_simulated_where_it_is_not_there(mini, tmp_path, command):
     assert code == 0
     assert "mrc: simulated" not in out
     assert (tmp_path / "made" / "TS_0001.mrc").stat().st_mtime_ns == before
+    mini.write(path, datasets={"easy": {**made, "simulate": {**made["simulate"], "seed": 5}}, "far": elsewhere})
+    code, _, err = command(*arguments)
+    assert code == 2
+    assert "TS_0001.json: tells of a tomogram made with other settings" in err
+    mini.write(path, datasets={"easy": made, "far": elsewhere})
     # The same as `tomopicker simulate` makes from the same seed.
     assert run(["simulate", str(tmp_path / "by-hand"), "--preset", "easy", "--count", "1", "--seed", "4",
                 "--shape", "96,80,40", "--particles", "8"]) == 0  # fmt: skip

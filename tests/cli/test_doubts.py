@@ -47,6 +47,8 @@ def test_the_truth_of_another_tomogram(cli, tmp_path):
 def test_a_few_right_picks_are_no_chance(cli, tmp_path):
     truth = write_csv(tmp_path / "truth.csv", [[100, 100, 100], [200, 200, 100]])
     assert cli("evaluate", write_csv(tmp_path / "a.csv", [[101, 100, 99], [10, 20, 30]]), "--truth", truth).err == ""
+    one = write_csv(tmp_path / "one.csv", [[100, 100, 100]])
+    assert cli("evaluate", write_csv(tmp_path / "a.csv", [[101, 100, 99]]), "--truth", one).err == ""
     none = cli("evaluate", write_csv(tmp_path / "b.csv", [[150, 100, 99], [10, 20, 30]]), "--truth", truth)
     assert "b (0 of 2)" in none.err
 

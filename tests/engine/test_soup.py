@@ -1,5 +1,7 @@
 """Several networks averaged into one."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,7 @@ from torch import nn
 from tomopicker.config import resolve
 from tomopicker.engine.checkpoint import build_network
 from tomopicker.engine.soup import APART, fit_mean, mean_weights
-from tomopicker.engine.train import fit
+from tomopicker.engine.train import fit, refit
 from tomopicker.errors import UsageError
 from tomopicker.pretraining.train import Recipe, save_pretrained
 
@@ -54,13 +56,22 @@ def test_the_mean_is_of_the_networks_that_the_seeds_give(balls, settings_for):
     assert not mean.training
 
 
-def test_statistics_of_batch_normalisation_are_those_of_the_mean(balls, settings_for):
-    """They are what the averaged weights make of the patches, not an average of the networks' own."""
-    data = [balls().labelled]
-    mean, _ = fit_mean(data, [], settings_for(2), None, device=CPU)
+def test_statistics_of_batch_normalisation_are_measured_with_the_mean(balls, settings_for):
+    """Those that `refit` measures, and so neither network's own nor an average of both."""
+    data, settings = [balls().labelled], settings_for(2)
+    mean, _ = fit_mean(data, [], settings, None, device=CPU)
+    again = copy.deepcopy(mean)
+    refit(again, data, settings, CPU)
     alone = [fit(data, [], settings_for(1, seed), None, device=CPU)[0] for seed in (0, APART)]
-    last = [[m for m in each.modules() if isinstance(m, nn.BatchNorm3d)][-1].running_var for each in (mean, *alone)]
-    assert not torch.allclose(last[0], (last[1] + last[2]) / 2, rtol=1e-3)
+    found, expected, *others = (statistics_of(each) for each in (mean, again, *alone))
+    torch.testing.assert_close(found, expected)
+    assert not torch.allclose(found, others[0], rtol=1e-3)
+    assert not torch.allclose(found, (others[0] + others[1]) / 2, rtol=1e-3)
+
+
+def statistics_of(network):
+    """The last layer's: those that the weights before it change most."""
+    return [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm3d)][-1].running_var
 
 
 def test_one_network_is_the_plain_training(balls, settings_for):

@@ -17,7 +17,7 @@ from tomopicker.picking.mixture import Freedom, Mixture, fit_mixture
 from tomopicker.pu.positives import Positives
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import Scores
-from tomopicker.workflow import train as job
+from tomopicker.workflow import run as job
 
 
 @pytest.fixture(scope="module")
@@ -189,6 +189,7 @@ def test_a_contradicted_count_is_not_forced_on_the_mixture(
     made = api.train([tomogram], truth.select(np.arange(10)), settings, device="cpu", listener=heard)
     assert forced == ([None, given] if believed else [None])
     assert made.provenance["particles"] == (given if believed else 70.0)
+    assert made.provenance["particles_estimated"] != believed
     assert any("the clicks are believed" in text for text in heard.warned) != believed
 
 

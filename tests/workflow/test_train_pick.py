@@ -4,10 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from tests.workflow.conftest import DIAMETER, VOXEL, Pair
 from tomopicker import api
 from tomopicker.config import Settings, resolve
+from tomopicker.data.preprocess import preprocess
 from tomopicker.engine.checkpoint import Model
 from tomopicker.engine.train import Report
 from tomopicker.errors import TomoPickerError, UsageError
@@ -16,6 +18,7 @@ from tomopicker.picking.cut import Cut
 from tomopicker.tomogram import Tomogram
 from tomopicker.workflow.listen import Silent
 from tomopicker.workflow.provenance import training_density
+from tomopicker.workflow.score import score
 
 
 class Heard(Silent):
@@ -182,3 +185,16 @@ def test_the_density_of_the_training_tomograms_by_hand():
     }
     assert training_density(origin) == pytest.approx(60 / (6000 * 8 * 0.5 + 1000))
     assert training_density({"particles": None, "training": origin["training"]}) is None
+
+
+def test_half_turns_make_scores_that_turn_with_the_tomogram(model: Model, second: Pair) -> None:
+    """Once, a network scores a turned volume a little otherwise; the mean over half-turns does not."""
+    working = preprocess(second[0], model.voxel_size, model.settings.preprocess.clip_sd)
+    turned = replace(working, data=np.ascontiguousarray(working.data[:, ::-1, ::-1]))
+    unlike = []
+    for half_turns in (False, True):
+        knobs = model.settings.inference.model_copy(update={"half_turns": half_turns, "adapt": False})
+        settings = model.settings.model_copy(update={"inference": knobs})
+        one, other = (score(model.network, each, settings, torch.device("cpu")) for each in (working, turned))
+        unlike.append(float(np.abs(one - other[:, ::-1, ::-1]).mean()))
+    assert unlike[1] < 0.2 * unlike[0]

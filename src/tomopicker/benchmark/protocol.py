@@ -276,12 +276,13 @@ def protocol_content(protocol: Protocol, folder: Path) -> dict[str, Any]:
 
 def _from(folder: Path, protocol: Protocol) -> Protocol:
     """Let paths start at a folder, so that data and results that lie in one tree can be moved together."""
-    here = folder.absolute()
+    here = folder.resolve()  # A link would lead its `..` elsewhere.
 
     def start(path: Path) -> Path:
         # With nothing but the root in common, the way there says less than where it is.
-        together = path.is_absolute() and path.anchor == here.anchor and path.parts[1:2] == here.parts[1:2]
-        return Path(os.path.relpath(path, here) if together else os.path.normpath(path))
+        whole = path.parent.resolve() / path.name
+        together = path.is_absolute() and whole.anchor == here.anchor and whole.parts[1:2] == here.parts[1:2]
+        return Path(os.path.relpath(whole, here) if together else os.path.normpath(path))
 
     template = protocol.template
     if template is not None and template.map is not None:

@@ -1,9 +1,12 @@
 """Data sets that a protocol asks the simulator for: made once, so that one command reproduces a row from nothing."""
 
+import json
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
-from tomopicker.benchmark.protocol import DataSet
+from tomopicker.benchmark.protocol import DataSet, Simulated
+from tomopicker.errors import UsageError
 from tomopicker.simulate import simulate_tomogram
 from tomopicker.simulate.write import settings_file, write_simulated
 
@@ -25,7 +28,7 @@ def simulate_missing(data: DataSet, say: Callable[[str], None], step: Step) -> N
     Raises
     ------
     TomoPickerError
-        If the simulator cannot make them.
+        If the simulator cannot make them, or made others there before.
     """
     asked = data.simulate
     if asked is None:
@@ -34,7 +37,8 @@ def simulate_missing(data: DataSet, say: Callable[[str], None], step: Step) -> N
     for number in range(asked.count):
         name = f"TS_{number + 1:04d}"
         # The file that is written last: with it, the tomogram is whole.
-        if settings_file(folder, name).exists():
+        if (there := settings_file(folder, name)).exists():
+            _check_same(there, asked, asked.seed + number)
             continue
         made = simulate_tomogram(
             asked.preset, asked.shape[::-1], asked.voxel_size, asked.seed + number, n_targets=asked.particles,
@@ -42,3 +46,16 @@ def simulate_missing(data: DataSet, say: Callable[[str], None], step: Step) -> N
         )  # fmt: skip
         write_simulated(folder, name, made)
         say(f"{(folder / name).resolve()}.mrc: simulated, {len(made.positions_voxels)} particles.")
+
+
+def _check_same(path: Path, asked: Simulated, seed: int) -> None:
+    """Refuse tomograms of an earlier protocol: results of the two must not be mixed."""
+    made = json.loads(path.read_text(encoding="utf-8"))
+    scene = made["scene"]
+    there = made["preset"], made["seed"], tuple(scene["shape"]), scene["voxel_size_angstrom"], scene["n_targets"]
+    particles = scene["n_targets"] if asked.particles is None else asked.particles
+    if there != (asked.preset, seed, asked.shape[::-1], asked.voxel_size, particles):
+        raise UsageError(
+            f"{path}: tells of a tomogram made with other settings than the protocol's; remove {path.parent.parent}, "
+            "or name another folder as tomograms"
+        )

@@ -126,11 +126,11 @@ def _run(
         reporter.end_bar()
         # Besides what is run, what the tables are to show.
         shown = {*part.datasets, *(run.dataset for run, _ in results_of(protocol, output))}
-        opened = open_datasets(_with(protocol, shown))
+        opened = open_datasets(narrowed(protocol, datasets=sorted(shown)))
         write_text(output / "protocol.yaml", protocol_text(protocol, output))
         results = Bench(part, opened, output, reporter, device).run_all()
         reporter.end_bar()
-        page = write_report(_with(protocol, shown), opened, output)
+        page = write_report(narrowed(protocol, datasets=sorted(shown)), opened, output)
         failed = sum(result.status == "failed" for result in results)
         reporter.say(f"{len(results) - failed} of {len(results)} runs are done. Tables and figures: {page}")
         if failed:
@@ -138,13 +138,9 @@ def _run(
             raise typer.Exit(1)
 
 
-def _with(protocol: "Protocol", names: set[str]) -> "Protocol":
-    """Keep these data sets: others need not be there."""
-    return protocol.model_copy(update={"datasets": {k: v for k, v in protocol.datasets.items() if k in names}})
-
-
 def _report(protocol: "Protocol", output: Path) -> None:
     from tomopicker.benchmark.dataset import open_datasets
+    from tomopicker.benchmark.protocol import narrowed
     from tomopicker.benchmark.runs import plan, results_of
     from tomopicker.report.benchmark import write_report
 
@@ -152,6 +148,6 @@ def _report(protocol: "Protocol", output: Path) -> None:
     done = sum(result.status == "done" for _, result in found)
     if not done:
         raise UsageError(f"{output}: holds no result of this protocol; leave out --tables to make some")
-    shown = _with(protocol, {run.dataset for run, _ in found})
+    shown = narrowed(protocol, datasets=sorted({run.dataset for run, _ in found}))
     page = write_report(shown, open_datasets(shown), output)
     typer.echo(f"{done} of {len(plan(protocol))} runs are done. Tables and figures: {page}")

@@ -84,7 +84,7 @@ def unrelated(found: "Compared", judged: Judged) -> str | None:
     """
     said = []
     for name, row in judged.tomograms.items():
-        if row.picks and row.truth and row.tp <= _by_chance(found, name, judged):
+        if row.tp < min(row.picks, row.truth) and row.tp <= _by_chance(found, name, judged):
             said.append(f"{name} ({row.tp} of {row.picks})")
     if not said:
         return None

@@ -90,8 +90,12 @@ def _length(settings: Settings, clicks: int) -> str:
     last = f"{steps} steps" if steps is not None else f"{knobs.epochs} epochs"
     if knobs.networks > 1:
         last = f"{knobs.networks} networks of {last} each, averaged"
-    before = f"twice {knobs.fold_steps} steps to count particles, then "
-    return last if counts_afterwards(settings) or not knobs.fold_steps else f"{before}{last}"
+    if counts_afterwards(settings) or not knobs.fold_steps:
+        return last
+    if settings.expected_particles is None:
+        return f"twice {knobs.fold_steps} steps to count particles, then {last}"
+    checked = not settings.inference.adapt and clicks > 1
+    return f"{knobs.fold_steps} steps to check the count given, then {last}" if checked else last
 
 
 def _priors(tomograms: "list[Tomogram]", clicks: "Picks", settings: Settings, voxel_size: float) -> str:
@@ -101,9 +105,13 @@ def _priors(tomograms: "list[Tomogram]", clicks: "Picks", settings: Settings, vo
         return f"{kind} needs --expected-particles"
     ball = len(ball_offsets(max(1.0, settings.particle_diameter / 2 / voxel_size * settings.labels.target_fraction)))
     voxels = sum(float(np.prod(tomogram.shape)) * (tomogram.voxel_size / voxel_size) ** 3 for tomogram in tomograms)
+    labelled = len(clicks) * ball / voxels
     if given is None:
-        only = Priors(len(clicks) * ball / voxels, math.nan, math.nan)
+        only = Priors(labelled, math.nan, math.nan)
         return f"about {only}" + ("" if kind == "pn" else "; the others once the particles are counted")
+    if kind == "pn":
+        expected = given * len(tomograms) * ball / voxels
+        return f"about {Priors(labelled, expected, expected - labelled)}"
     priors = class_priors(
         len(clicks) * ball, round(voxels), ball, given * len(tomograms), settings.objective.prior_denominator
     )

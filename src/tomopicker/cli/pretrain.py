@@ -10,7 +10,7 @@ from tomopicker.errors import UsageError
 
 HELP = """Make weights to start from, by learning to tell random molecules apart. You do not need this.
 
-The program brings such weights along. Make your own for a network of another size, or for other scenes.
+The program brings such weights along. Make your own to go on for longer.
 
 [bold]Examples[/bold]
 

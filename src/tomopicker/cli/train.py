@@ -120,7 +120,8 @@ def command(
         float | None,
         typer.Option(
             metavar="N",
-            help="About how many particles a training tomogram holds, clicked or not.  [dim]\\[default: "
+            help="About how many particles a training tomogram holds, clicked or not; not believed where the clicks "
+            "contradict it.  [dim]\\[default: "
             "estimated; paper: needed with kl and pu][/dim]",
             rich_help_panel=METHOD,
         ),
@@ -130,7 +131,7 @@ def command(
         typer.Option(
             metavar="N",
             help="Optimiser steps of each network.  [dim]\\[default: by the number of clicks, 57 for 5, "
-            "72 for 20][/dim]",
+            "114 for 20][/dim]",
             rich_help_panel=METHOD,
         ),
     ] = None,

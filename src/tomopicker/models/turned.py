@@ -28,7 +28,7 @@ class HalfTurned(nn.Module):
 
     def forward(self, patches: Patches) -> Patches:
         """Give the mean logit of every voxel, shape (batch, 1, z, y, x)."""
-        total: Patches = self.network(patches)
+        total: Patches = self.network(patches).float()  # Half precision would round the gain away.
         for axes in ABOUT:
-            total = total + torch.flip(self.network(torch.flip(patches, axes)), axes)
+            total += torch.flip(self.network(torch.flip(patches, axes)).float(), axes)
         return total / (1 + len(ABOUT))

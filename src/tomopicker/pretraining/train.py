@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from tomopicker import __version__
-from tomopicker.config import PRESETS, Network
+from tomopicker.config import Network
 from tomopicker.engine.checkpoint import (
     CHECKPOINT,
     PRETRAINED,
@@ -27,6 +27,7 @@ from tomopicker.engine.precision import arithmetic
 from tomopicker.engine.pretrained import SCRATCH, start_from
 from tomopicker.errors import TomoPickerError
 from tomopicker.models.resunet import ResUNet
+from tomopicker.presets import PRESETS
 from tomopicker.pretraining.molecules import Stamps, draw_stamps
 from tomopicker.pretraining.scenes import EDGE, draw_scene, label
 

@@ -52,7 +52,7 @@ def provenance(
         "validation": [tomogram.name for tomogram in validation],
         "particles": particles,
         "particles_counted": None if counted is None else {k: round(v, 1) for k, v in asdict(counted).items()},
-        "particles_estimated": settings.expected_particles is None,
+        "particles_estimated": counted is not None and particles == counted.estimate,
         "priors": None if priors is None else {"pi": priors.labelled, "pi1": priors.expected, "pi2": priors.unlabelled},
         "history": history,
     }

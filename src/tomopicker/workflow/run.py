@@ -1,0 +1,161 @@
+"""The parts of a training that share settings, device and checkpoints: labels, priors, networks, peaks and counts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from tomopicker.config import Settings
+from tomopicker.data.labels import IGNORED, POSITIVE, ball_offsets, label_mask
+from tomopicker.data.patches import LabelledVolume
+from tomopicker.engine.soup import fit_mean
+from tomopicker.engine.state import History
+from tomopicker.picking.calibrate import Ranking, click_scores, offset_for_count
+from tomopicker.picking.count import Count, count_particles
+from tomopicker.picking.mixture import across_clicks, elsewhere, fit_mixture, positives_of
+from tomopicker.picking.peaks import Peaks
+from tomopicker.pu.positives import Positives
+from tomopicker.pu.prior import Priors, class_priors
+from tomopicker.workflow.clicked import Clicked
+from tomopicker.workflow.listen import Listener
+from tomopicker.workflow.score import MOST, find_peaks, score
+
+CANDIDATES = 20
+"""Peaks looked at for each click, at least, when particles are counted by a cross-fit."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """The parts of one training run that share settings, device and checkpoints."""
+
+    settings: Settings
+    radius: float
+    device: torch.device
+    checkpoint: Path | None
+    resume: bool
+    listener: Listener
+
+    def labelled(self, item: Clicked) -> LabelledVolume:
+        """Label the clicks of a tomogram."""
+        data, fraction = item.working.data, self.settings.labels.target_fraction
+        mask = item.working.mask
+        labels = label_mask(data.shape, item.clicks, self.radius, fraction, rejected=item.rejected, inside=mask)
+        return LabelledVolume(data, labels, item.clicks, item.rejected, mask)
+
+    def priors(self, training: Sequence[LabelledVolume], particles: float | None) -> Priors | None:
+        """Class priors of the labelled volumes; none if no count is known."""
+        positive = sum(int((item.labels == POSITIVE).sum()) for item in training)
+        everything = sum(int((item.labels != IGNORED).sum()) for item in training)
+        ball = len(ball_offsets(max(1.0, self.radius * self.settings.labels.target_fraction)))
+        knobs = self.settings.objective
+        if knobs.kind == "pn":
+            expected = float("nan") if particles is None else particles * ball / everything
+            return Priors(positive / everything, expected, expected - positive / everything)
+        if particles is None:
+            return None
+        if self.settings.expected_particles is None:
+            particles = max(particles, 1.1 * positive / ball)
+        return class_priors(positive, everything, ball, particles, knobs.prior_denominator)
+
+    def fit(
+        self,
+        job: str,
+        training: Sequence[LabelledVolume],
+        validation: Sequence[LabelledVolume],
+        priors: Priors | None,
+        settings: Settings,
+    ) -> tuple[nn.Module, History]:
+        """Train, with checkpoints of the job's own."""
+        return fit_mean(
+            training,
+            validation,
+            settings,
+            priors,
+            device=self.device,
+            checkpoint=self.checkpoint and self.checkpoint.with_name(f"{self.checkpoint.name}.{job}.ckpt"),
+            resume=self.resume,
+            report=lambda line: self.listener.trained(job, line),
+        )
+
+    def peaks(self, network: nn.Module, item: Clicked, most: int) -> Peaks:
+        """Give the best peaks of a training tomogram."""
+        scores = score(network, item.working, self.settings, self.device)
+        return find_peaks(scores, self.settings, self.radius, float("-inf"), max_particles=most, mask=item.working.mask)
+
+    def by_count(
+        self, network: nn.Module, clicked: Sequence[Clicked], particles: float | None
+    ) -> tuple[float, float | None]:
+        """Give the offset that makes scores probabilities; without a count, the network's own output and even odds."""
+        if not particles:
+            return 0.0, 0.5
+        peaks = [self.peaks(network, item, _enough(item, particles / len(clicked))) for item in clicked]
+        return offset_for_count(np.concatenate([found.scores for found in peaks]).astype(np.float64), particles), None
+
+    def by_clicks(self, network: nn.Module, clicked: Sequence[Clicked]) -> tuple[Positives, Count]:
+        """Learn where particles score, and count those of the training tomograms, starting from the clicks' scores."""
+        peaks = [self.peaks(network, item, MOST) for item in clicked]
+        scored = [click_scores(found, item.clicks, self.radius) for found, item in zip(peaks, clicked, strict=True)]
+        expected = positives_of(np.concatenate(scored))
+        freedom = across_clicks(sum(len(item.clicks) for item in clicked))
+        scores, given = [found.scores.astype(np.float64) for found in peaks], self.settings.expected_particles
+        fits = [fit_mixture(each, expected, None, freedom) for each in scores]
+        counted = Count(*(sum(getattr(count, end) for _, count in fits) for end in ("estimate", "low", "high")))
+        self.listener.say(f"About {counted} in the training tomograms.")
+        # A wrong count forced on the mixture ruins every threshold, a right one moves it little (docs/experiments.md).
+        asked = self.settings.objective.kind
+        told = "the clicks are believed"
+        if asked != "pn":
+            told += f", but {asked} was trained with the class prior of the count given: leave it out and train again"
+        if given is not None and not contradicted(given * len(clicked), counted, told, self.listener):
+            fits = [fit_mixture(each, expected, given, freedom) for each in scores]
+        return elsewhere([mixture.particles for mixture, _ in fits]), counted
+
+    def count(self, clicked: Sequence[Clicked], networks: int = 2) -> Count:
+        """Count particles: networks, each trained on half of the clicks, rank the peaks and the other half."""
+        seed, knobs = self.settings.seed, self.settings.training
+        brief = knobs.model_copy(update={"steps": knobs.fold_steps, "networks": 1})
+        rankings = []
+        for number, chosen in enumerate(_folds([len(item.clicks) for item in clicked], seed)[:networks]):
+            training = [
+                self.labelled(replace(item, clicks=item.clicks[rows]))
+                for item, rows in zip(clicked, chosen, strict=True)
+            ]
+            settings = self.settings.model_copy(update={"training": brief, "seed": seed + 101 + number})
+            network, _ = self.fit(f"count{number + 1}", training, [], None, settings)
+            peaks = [self.peaks(network, item, _enough(item)) for item in clicked]
+            held_out = [
+                click_scores(found, item.clicks[~rows], self.radius)
+                for found, item, rows in zip(peaks, clicked, chosen, strict=True)
+            ]
+            ranked = np.concatenate([found.scores for found in peaks]).astype(np.float64)
+            rankings.append(Ranking(ranked, np.concatenate(held_out)))
+        return count_particles(rankings, least=sum(len(item.clicks) for item in clicked))
+
+
+def _enough(item: Clicked, particles: float = 0.0) -> int:
+    """Say how many of the best peaks are enough to find so many particles of a tomogram, or to count them."""
+    return int(max(CANDIDATES * len(item.clicks), 3 * particles, 400))
+
+
+def _folds(counts: Sequence[int], seed: int) -> list[list[np.ndarray]]:
+    """Split the clicks in two at random: for each fold and tomogram, the rows trained on."""
+    total = sum(counts)
+    first = np.zeros(total, dtype=bool)
+    first[np.random.default_rng([seed, 7]).permutation(total)[: (total + 1) // 2]] = True
+    starts = np.cumsum([0, *counts])
+    return [[side[start:stop] for start, stop in pairwise(starts)] for side in (first, ~first if total > 1 else first)]
+
+
+def contradicted(given: float, counted: Count, consequence: str, listener: Listener) -> bool:
+    """Tell whether what was counted contradicts the count given; if so, say it, and what follows."""
+    unlike = counted.contradicts(given)
+    if unlike:
+        listener.warn(
+            f"--expected-particles says {given:g} in the training tomograms, the clicks say about {counted}; "
+            f"{consequence}"
+        )
+    return unlike
