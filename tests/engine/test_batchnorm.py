@@ -14,7 +14,7 @@ from tomopicker.data.labels import label_mask
 from tomopicker.data.patches import Blocks, LabelledVolume, TwoStreams
 from tomopicker.engine.batchnorm import adapted, refit_batchnorm
 from tomopicker.engine.predict import score_volume
-from tomopicker.engine.train import fit
+from tomopicker.engine.soup import fit_mean as fit
 from tomopicker.models.resunet import ResUNet
 from tomopicker.pu.prior import class_priors
 

@@ -62,7 +62,7 @@ def test_statistics_of_batch_normalisation_are_measured_with_the_mean(balls, set
     mean, _ = fit_mean(data, [], settings, None, device=CPU)
     again = copy.deepcopy(mean)
     refit(again, data, settings, CPU)
-    alone = [fit(data, [], settings_for(1, seed), None, device=CPU)[0] for seed in (0, APART)]
+    alone = [fit_mean(data, [], settings_for(1, seed), None, device=CPU)[0] for seed in (0, APART)]
     found, expected, *others = (statistics_of(each) for each in (mean, again, *alone))
     torch.testing.assert_close(found, expected)
     assert not torch.allclose(found, others[0], rtol=1e-3)

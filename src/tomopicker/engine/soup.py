@@ -32,7 +32,7 @@ def fit_mean(
     resume: bool = False,
     report: Callable[[Report], None] | None = None,
 ) -> tuple[nn.Module, History]:
-    """Train `training.networks` networks and average their weights; a single one is what `fit` gives.
+    """Train `training.networks` networks and average their weights.
 
     Parameters
     ----------
@@ -75,8 +75,6 @@ def fit_mean(
         )
         fitted.append(network)
         history += [{**line, "network": number + 1} for line in lines]
-    if networks == 1:
-        return fitted[0], history
     mean = mean_weights(fitted)
     refit(mean, training, settings, device)
     return mean, history

@@ -1,4 +1,4 @@
-"""The training loop (section 3.3): from labelled volumes to a network in evaluation mode.
+"""The training loop (section 3.3): from labelled volumes to the moving average of a network's weights.
 
 Every batch depends on the seed and the step alone, so a run resumed from its checkpoint ends where it would have ended.
 """
@@ -72,7 +72,7 @@ def fit(
     Returns
     -------
     network : Module
-        In evaluation mode, its batch normalisation refitted.
+        Its batch normalisation still has the statistics of weights that have moved since: `refit` measures them anew.
     history : History
 
     Raises
@@ -108,7 +108,6 @@ def fit(
         raise
     if checkpoint is not None:
         save(state, checkpoint, run)
-    _refit(state.averaged, sampler, settings, device)
     return state.averaged.module, state.history  # type: ignore[return-value]
 
 
