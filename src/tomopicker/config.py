@@ -109,8 +109,17 @@ class Training(_Frozen):
         description="optimiser steps; by-clicks: 25.5 times the root of their number, 40 to 280; null: count epochs"
     )
     epochs: Count | None = Field(description="passes over the blocks; null: count steps")
-    networks: Count = Field(
-        description="trained one after the other from the pretrained weights, their weights averaged; 1: a single one"
+    rounds: Count = Field(
+        description="networks trained one after the other; each also learns from the confident picks, in the tomograms "
+        "clicked in, of those before it, and the last one is kept; 1: from the clicks alone"
+    )
+    last_round: Positive = Field(description="steps of the last of several rounds over those of each before it")
+    growth: Annotated[float, Field(gt=1)] = Field(
+        description="clicks and confident picks together are at most so many times as many in each round as before"
+    )
+    confident: Fraction = Field(description="least probability of a pick that the next round learns from")
+    doubtful: Fraction = Field(
+        description="the next round takes no pick of at least this probability for background; it ignores it"
     )
     learning_rate: Positive = Field(description="Adam's")
     head_rate: Positive = Field(
@@ -198,8 +207,10 @@ class Settings(_Frozen):
                 )
         if (self.training.steps is None) == (self.training.epochs is None):
             raise ValueError("training needs either steps or epochs")
-        if self.training.networks > 1 and self.network.start == "scratch":
-            raise ValueError("training.networks must be 1 if network.start is scratch: only what starts alike averages")
+        if self.training.rounds > 1 and not self.inference.adapt:
+            raise ValueError("training.rounds must be 1 without inference.adapt: confident picks need probabilities")
+        if self.training.doubtful > self.training.confident:
+            raise ValueError("training.doubtful must be no more than training.confident")
         if self.patches.sampling == "two-stream" and self.patches.batch < 2:
             raise ValueError("patches.batch must be at least 2: one patch around a click, one anywhere")
         return self

@@ -25,6 +25,10 @@ Positions: TypeAlias = Float64[np.ndarray, "n 3"]
 
 Rejected: TypeAlias = Float64[np.ndarray, "m 3"]
 """Like `Positions`, of another number: picks that are known to be something else."""
+Sure: TypeAlias = Float64[np.ndarray, "j 3"]
+"""Likewise: picks that are almost surely particles."""
+Doubtful: TypeAlias = Float64[np.ndarray, "k 3"]
+"""Likewise: picks that may be particles or not."""
 
 Indices: TypeAlias = Int[np.ndarray, "n 3"]
 """Rows of (z, y, x) array indices."""

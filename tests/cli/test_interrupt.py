@@ -32,7 +32,7 @@ def wait_for(condition):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_training_resumes(world, cli, tmp_path, number):
     config = {**yaml.safe_load(world.config.read_text(encoding="utf-8")), "expected_particles": 8}
-    config["training"] = {"steps": 20000, "fold_steps": 0, "networks": 1}
+    config["training"] = {"steps": 20000, "fold_steps": 0, "rounds": 1}
     (tmp_path / "long.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     output = tmp_path / "out" / "m.model"
     arguments = world.train_arguments(output, "--config", tmp_path / "long.yaml")

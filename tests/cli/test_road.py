@@ -12,11 +12,9 @@ import numpy as np
 import pytest
 import yaml
 
-from tests.cli.conftest import DIAMETER, TINY, VOXEL_SIZE
+from tests.cli.conftest import TINY, VOXEL_SIZE
 from tomopicker import __version__, formats
-from tomopicker.config import resolve
-from tomopicker.engine.checkpoint import build_network, load_model
-from tomopicker.pretraining.train import Recipe, save_pretrained
+from tomopicker.engine.checkpoint import load_model
 
 pytestmark = pytest.mark.xdist_group("cli")
 
@@ -258,22 +256,20 @@ def test_dry_run_writes_nothing(world, cli, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_three_networks_are_averaged(world, cli, tmp_path):
-    """From a start of their own, for those from scratch do not average; no checkpoint is left."""
-    settings = resolve({"particle_diameter": DIAMETER, "network": {"channels": TINY["network"]["channels"]}})
-    weights = {k: v for k, v in build_network(settings).state_dict().items() if not k.startswith("head.")}
-    save_pretrained(tmp_path / "start.safetensors", weights, Recipe())
+def test_three_rounds(world, cli, tmp_path):
+    """Said beforehand, kept in the model's history, and no checkpoint is left."""
     config = copy.deepcopy(TINY)
-    config["network"]["start"] = str(tmp_path / "start.safetensors")
-    config["training"] |= {"steps": 3, "networks": 3}
+    config["training"] |= {"steps": 4, "rounds": 3, "last_round": 1.5}
     (tmp_path / "three.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     asked = world.train_arguments(tmp_path / "m" / "m.model", "--config", tmp_path / "three.yaml")
     plan = cli(*asked, "--dry-run")
-    assert "3 networks of 3 steps each, averaged" in plan.out
-    assert cli(*asked).code == 0
+    assert "3 rounds of 4 + 4 + 6 steps" in plan.out
+    trained = cli(*asked)
+    assert trained.code == 0
+    assert re.search(r"Round 3: \d+ confident picks are learnt from as well, \d+ doubtful ones left out", trained.out)
     assert [path.name for path in (tmp_path / "m").iterdir()] == ["m.model"]
     history = load_model(tmp_path / "m" / "m.model").provenance["history"]
-    assert [line["network"] for line in history] == [1, 2, 3]
+    assert [line["round"] for line in history] == [1, 2, 3]
 
 
 def test_dry_run_and_training_say_the_same_of_the_priors(world, cli, tmp_path):

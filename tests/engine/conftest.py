@@ -47,7 +47,7 @@ def small_settings():
             "precision": "float32",
             "patches": {"size": 16, "batch": 8},
             "network": {"channels": (8, 12) if preset == "default" else (4, 8), "start": "scratch"},
-            "training": {"steps": steps, "networks": 1} if preset == "default" else {"epochs": steps},
+            "training": {"steps": steps, "rounds": 1} if preset == "default" else {"epochs": steps},
             "inference": {"tile": 16},
         }
         for name, values in parts.items():

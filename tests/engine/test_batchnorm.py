@@ -14,7 +14,7 @@ from tomopicker.data.labels import label_mask
 from tomopicker.data.patches import Blocks, LabelledVolume, TwoStreams
 from tomopicker.engine.batchnorm import adapted, refit_batchnorm
 from tomopicker.engine.predict import score_volume
-from tomopicker.engine.soup import fit_mean as fit
+from tomopicker.engine.train import fit
 from tomopicker.models.resunet import ResUNet
 from tomopicker.pu.prior import class_priors
 
@@ -43,7 +43,7 @@ def settings_for(preset):
             "precision": "float32",
             "patches": {"size": SIZE, "batch": 8},
             "network": {"channels": (4, 8, 12) if preset == "default" else (4, 6, 8, 12), "start": "scratch"},
-            "training": {"steps": 25, "networks": 1} if preset == "default" else {"epochs": 8},
+            "training": {"steps": 25, "rounds": 1} if preset == "default" else {"epochs": 8},
             "inference": {"tile": 16},
         }
     )

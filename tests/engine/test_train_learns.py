@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tomopicker.engine.predict import score_volume
-from tomopicker.engine.soup import fit_mean as fit
+from tomopicker.engine.train import fit
 from tomopicker.pu.prior import class_priors
 
 CPU = torch.device("cpu")

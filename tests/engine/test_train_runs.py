@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tomopicker.engine.soup import fit_mean as fit
+from tomopicker.engine.train import fit
 from tomopicker.errors import TomoPickerError
 from tomopicker.models.resunet import ResUNet
 from tomopicker.pu.prior import Priors

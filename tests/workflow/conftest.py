@@ -49,7 +49,7 @@ def quick() -> Settings:
             "particle_diameter": DIAMETER,
             "network": {"channels": (8, 16), "start": "scratch"},
             "patches": {"batch": 10},
-            "training": {"steps": 60, "fold_steps": 30, "networks": 1},
+            "training": {"steps": 60, "fold_steps": 30, "rounds": 1},
         }
     )
 

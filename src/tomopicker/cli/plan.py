@@ -83,13 +83,15 @@ def _network(settings: Settings) -> str:
 
 
 def _length(settings: Settings, clicks: int) -> str:
+    from tomopicker.workflow.rounds import steps_of_rounds
     from tomopicker.workflow.train import counts_afterwards
 
     knobs = settings.training
     steps = knobs.steps_for(clicks)
     last = f"{steps} steps" if steps is not None else f"{knobs.epochs} epochs"
-    if knobs.networks > 1:
-        last = f"{knobs.networks} networks of {last} each, averaged"
+    if knobs.rounds > 1:
+        each = steps_of_rounds(settings, clicks)
+        last = f"{knobs.rounds} rounds" + (f" of {' + '.join(map(str, each))} steps" if steps else f" of {last} each")
     if counts_afterwards(settings) or not knobs.fold_steps:
         return last
     if settings.expected_particles is None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tomopicker.types import Indices, LabelMask, Positions, Rejected, Shape, VoxelMask
+from tomopicker.types import Doubtful, Indices, LabelMask, Positions, Rejected, Shape, VoxelMask
 
 POSITIVE, UNLABELLED, IGNORED, NEGATIVE = 1, 0, -1, 2
 
@@ -25,6 +25,7 @@ def label_mask(
     target_fraction: float = 1.0,
     *,
     rejected: Rejected = NOWHERE,
+    doubtful: Doubtful = NOWHERE,
     inside: VoxelMask | None = None,
 ) -> LabelMask:
     """Label the voxels around clicks.
@@ -42,6 +43,9 @@ def label_mask(
     rejected : Rejected
         (x, y, z) of what is known to be something else: balls as large as the positive ones are negative. Where both
         reach, the click counts.
+    doubtful : Doubtful
+        (x, y, z) of what may be a particle or not: the balls of its radius around them are ignored, where nothing else
+        is known.
     inside : VoxelMask, optional
         Of the working volume. Unlabelled voxels where it is False are ignored.
 
@@ -53,6 +57,7 @@ def label_mask(
     mask = np.zeros(shape, dtype=np.int8)
     if inside is not None:
         mask[~inside] = IGNORED
+    paint(mask, doubtful, radius, IGNORED)
     paint(mask, rejected, max(1.0, radius * target_fraction), NEGATIVE)
     if target_fraction < 1:
         paint(mask, positions, radius, IGNORED)

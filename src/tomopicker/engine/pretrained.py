@@ -37,7 +37,7 @@ def start_from(network: nn.Module, knobs: Network) -> None:
     if not same:
         raise TomoPickerError(
             f"{path}: weights of another network than {knobs.block}, channels {list(knobs.channels)}, "
-            f"stride {knobs.stride}; to train from random weights set network.start to scratch and "
-            "training.networks to 1, or leave out --start of pretrain"
+            f"stride {knobs.stride}; to train from random weights set network.start to scratch, "
+            "or leave out --start of pretrain"
         )
     network.load_state_dict({name: value.to(wanted[name].dtype) for name, value in weights.items()}, strict=False)

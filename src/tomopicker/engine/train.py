@@ -72,7 +72,7 @@ def fit(
     Returns
     -------
     network : Module
-        Its batch normalisation still has the statistics of weights that have moved since: `refit` measures them anew.
+        In evaluation mode, its batch normalisation measured anew with the final weights.
     history : History
 
     Raises
@@ -108,12 +108,8 @@ def fit(
         raise
     if checkpoint is not None:
         save(state, checkpoint, run)
+    _refit(state.averaged, sampler, settings, device)
     return state.averaged.module, state.history  # type: ignore[return-value]
-
-
-def refit(network: nn.Module, training: Sequence[LabelledVolume], settings: Settings, device: torch.device) -> None:
-    """Measure a network's batch normalisation anew, on patches drawn as in training."""
-    _refit(network, _sampler(training, settings), settings, device)
 
 
 def _sampler(data: Sequence[LabelledVolume], settings: Settings) -> Blocks | TwoStreams:

@@ -27,6 +27,8 @@ USUAL_SD, USUAL_WEIGHT = 1.5, 5.0
 """The deviation of particles' scores, and how many clicks outweigh this knowledge."""
 WIDER = 1.3
 """Particles of other tomograms spread so much wider than those of the training tomogram, as measured."""
+RELATIVE_SD = 0.17
+"""Deviation of particles' scores over their mean, as measured: networks trained for longer give larger logits."""
 OVERFIT = 8.0
 """Clicks that were trained on score higher than other particles: by this over their number, in logits, as measured."""
 REST_LOG_SD, REST_FREEDOM = float(np.log(4.0)), 0.8
@@ -72,10 +74,15 @@ def across_clicks(clicks: int) -> Freedom:
 
 
 def elsewhere(fitted: Sequence[Positives]) -> Positives:
-    """Say where particles of other tomograms are expected to score, from the fits of the training tomograms."""
-    return Positives(
-        float(np.mean([each.mean for each in fitted])), WIDER * float(np.mean([each.sd for each in fitted]))
-    )
+    """Say where particles of other tomograms are expected to score, from the fits of the training tomograms.
+
+    The deviation is the geometric mean of what the training tomograms show, where some particles were learnt by heart
+    and others were called background, and of what is usual for scores as high as these.
+    """
+    mean = float(np.mean([each.mean for each in fitted]))
+    shown = WIDER * float(np.mean([each.sd for each in fitted]))
+    usual = max(RELATIVE_SD * mean, USUAL_SD / 2)
+    return Positives(mean, float(np.sqrt(shown * usual)))
 
 
 @dataclass(frozen=True)

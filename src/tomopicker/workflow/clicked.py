@@ -12,19 +12,35 @@ from tomopicker.data.preprocess import WorkingVolume, preprocess, working_voxel_
 from tomopicker.errors import UsageError
 from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
-from tomopicker.types import Positions, Rejected, VoxelMask
+from tomopicker.types import Doubtful, Positions, Rejected, Sure, VoxelMask
 from tomopicker.workflow.inputs import bright_clicks, check_diameter, check_voxel_size, doubtful_diameter
 from tomopicker.workflow.listen import Listener
 
 
 @dataclass(frozen=True)
 class Clicked:
-    """A training tomogram: its working volume, its clicks and the picks rejected in it in working voxels, (x, y, z)."""
+    """A training tomogram, and what is known of it.
+
+    Parameters
+    ----------
+    name : str
+    working : WorkingVolume
+    clicks : Positions
+        (x, y, z) in working voxels, as all that follow.
+    rejected : Rejected
+        Picks that are something else.
+    sure : Sure
+        Confident picks of earlier rounds, learnt from like clicks.
+    doubtful : Doubtful
+        Picks of earlier rounds that are taken neither for particles nor for background.
+    """
 
     name: str
     working: WorkingVolume
     clicks: Positions
     rejected: Rejected = field(default_factory=lambda: NOWHERE)
+    sure: Sure = field(default_factory=lambda: NOWHERE)
+    doubtful: Doubtful = field(default_factory=lambda: NOWHERE)
 
 
 def common_voxel_size(tomograms: Sequence[Tomogram], settings: Settings) -> float:

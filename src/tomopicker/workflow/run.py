@@ -1,7 +1,8 @@
 """The parts of a training that share settings, device and checkpoints: labels, priors, networks, peaks and counts."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,11 +13,11 @@ from torch import nn
 from tomopicker.config import Settings
 from tomopicker.data.labels import IGNORED, POSITIVE, ball_offsets, label_mask
 from tomopicker.data.patches import LabelledVolume
-from tomopicker.engine.soup import fit_mean
 from tomopicker.engine.state import History
+from tomopicker.engine.train import Report, fit
 from tomopicker.picking.calibrate import Ranking, click_scores, offset_for_count
 from tomopicker.picking.count import Count, count_particles
-from tomopicker.picking.mixture import across_clicks, elsewhere, fit_mixture, positives_of
+from tomopicker.picking.mixture import Mixture, across_clicks, elsewhere, fit_mixture, positives_of
 from tomopicker.picking.peaks import Peaks
 from tomopicker.pu.positives import Positives
 from tomopicker.pu.prior import Priors, class_priors
@@ -40,11 +41,13 @@ class Run:
     listener: Listener
 
     def labelled(self, item: Clicked) -> LabelledVolume:
-        """Label the clicks of a tomogram."""
+        """Label the clicks of a tomogram, and what earlier rounds are sure of or doubt."""
         data, fraction = item.working.data, self.settings.labels.target_fraction
-        mask = item.working.mask
-        labels = label_mask(data.shape, item.clicks, self.radius, fraction, rejected=item.rejected, inside=mask)
-        return LabelledVolume(data, labels, item.clicks, item.rejected, mask)
+        mask, positions = item.working.mask, np.concatenate([item.clicks, item.sure])
+        labels = label_mask(
+            data.shape, positions, self.radius, fraction, rejected=item.rejected, doubtful=item.doubtful, inside=mask
+        )
+        return LabelledVolume(data, labels, positions, item.rejected, mask)
 
     def priors(self, training: Sequence[LabelledVolume], particles: float | None) -> Priors | None:
         """Class priors of the labelled volumes; none if no count is known."""
@@ -68,9 +71,10 @@ class Run:
         validation: Sequence[LabelledVolume],
         priors: Priors | None,
         settings: Settings,
+        report: Callable[[Report], None] | None = None,
     ) -> tuple[nn.Module, History]:
-        """Train, with checkpoints of the job's own."""
-        return fit_mean(
+        """Train, with checkpoints of the job's own, and tell the listener, or whom it is to be told instead."""
+        return fit(
             training,
             validation,
             settings,
@@ -78,7 +82,7 @@ class Run:
             device=self.device,
             checkpoint=self.checkpoint and self.checkpoint.with_name(f"{self.checkpoint.name}.{job}.ckpt"),
             resume=self.resume,
-            report=lambda line: self.listener.trained(job, line),
+            report=report or partial(self.listener.trained, job),
         )
 
     def peaks(self, network: nn.Module, item: Clicked, most: int) -> Peaks:
@@ -114,10 +118,15 @@ class Run:
             fits = [fit_mixture(each, expected, given, freedom) for each in scores]
         return elsewhere([mixture.particles for mixture, _ in fits]), counted
 
+    def mixture_of(self, peaks: Peaks, item: Clicked) -> tuple[Mixture, Count]:
+        """Fit the mixture of one training tomogram's peaks, starting from the scores of the clicks in it."""
+        expected = positives_of(click_scores(peaks, item.clicks, self.radius))
+        return fit_mixture(peaks.scores.astype(np.float64), expected, None, across_clicks(len(item.clicks)))
+
     def count(self, clicked: Sequence[Clicked], networks: int = 2) -> Count:
         """Count particles: networks, each trained on half of the clicks, rank the peaks and the other half."""
         seed, knobs = self.settings.seed, self.settings.training
-        brief = knobs.model_copy(update={"steps": knobs.fold_steps, "networks": 1})
+        brief = knobs.model_copy(update={"steps": knobs.fold_steps})
         rankings = []
         for number, chosen in enumerate(_folds([len(item.clicks) for item in clicked], seed)[:networks]):
             training = [

@@ -1,4 +1,4 @@
-"""From clicks to a model: preprocess, count the particles by a cross-fit, train, make scores probabilities.
+"""From clicks to a model: preprocess, count the particles by a cross-fit, train in rounds, make scores probabilities.
 
 With the paper preset only the middle is done: one network on the clicks, with the count the user gives.
 """
@@ -24,6 +24,7 @@ from tomopicker.workflow.clicked import (
 )
 from tomopicker.workflow.listen import Listener, Silent
 from tomopicker.workflow.provenance import provenance
+from tomopicker.workflow.rounds import train_in_rounds
 from tomopicker.workflow.run import Run, contradicted
 
 MISLAID = 0.05
@@ -101,11 +102,8 @@ def train(
 
     run = Run(settings, radius, chosen, checkpoint, resume, listener)
     particles, counted = _expected(settings, clicked, run)
-    training = [run.labelled(item) for item in clicked]
-    validation = [run.labelled(item) for item in watched]
-    priors = run.priors(training, particles)
-    listener.say(f"Class priors: {priors}.")
-    network, history = run.fit("train", training, validation, priors, settings)
+    taught = train_in_rounds(run, clicked, [run.labelled(item) for item in watched], particles)
+    network = taught.network
     offset, threshold, positives = 0.0, None, None
     if settings.inference.adapt:
         positives, counted = run.by_clicks(network, clicked)
@@ -118,9 +116,9 @@ def train(
         picks,
         validation_tomograms,
         settings,
-        priors,
+        taught.priors,
         particles,
-        history,
+        taught.history,
         rejected=rejected,
         inside={item.name: round(item.working.share, 4) for item in clicked},
         counted=counted,
