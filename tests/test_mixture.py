@@ -12,6 +12,7 @@ from tomopicker.picking.mixture import (
     _log_particle,
     _log_rest,
     across_clicks,
+    elsewhere,
     fit_mixture,
     lowest,
     positives_of,
@@ -119,3 +120,21 @@ def test_clicks_tell_where_particles_score():
     assert found.mean == pytest.approx(8.0 - 8 / 3)
     assert found.sd == pytest.approx(np.sqrt((2 + 5 * 1.5**2) / 8))
     assert positives_of(np.array([float("-inf")])).sd == 1.5
+
+
+def test_where_particles_of_other_tomograms_score():
+    """The geometric mean of 1.3 deviations that were seen and 0.17 of the mean; two tomograms count alike."""
+    found = elsewhere([Positives(7.0, 1.0), Positives(9.0, 2.0)])
+    assert found.mean == pytest.approx(8.0)
+    assert found.sd == pytest.approx((1.3 * 1.5 * 0.17 * 8) ** 0.5)
+    assert elsewhere([Positives(-1.0, 1.0)]).sd > 0.9  # of scores near 0 the mean says nothing
+
+
+@pytest.mark.parametrize(("seen", "true"), [(3.0, 2.4), (1.2, 2.4)])
+def test_a_deviation_that_training_shows_wrongly_is_put_right(seen, true):
+    """A network trained for long, whose scores are large: its own tomogram shows them too spread, or too much alike."""
+    ratios = [
+        fit_mixture(peaks(80, 600, seed, 14.0, true), elsewhere([Positives(14.0, seen)]))[1].estimate / 80
+        for seed in range(5)
+    ]
+    assert np.median(ratios) == pytest.approx(1, abs=0.15)

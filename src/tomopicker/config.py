@@ -113,6 +113,9 @@ class Training(_Frozen):
         description="networks trained one after the other; each also learns from the confident picks, in the tomograms "
         "clicked in, of those before it, and the last one is kept; 1: from the clicks alone"
     )
+    rounds_from: Count = Field(
+        description="clicks it takes for more than one round: fewer teach a network too little to be taught by"
+    )
     last_round: Positive = Field(description="steps of the last of several rounds over those of each before it")
     growth: Annotated[float, Field(gt=1)] = Field(
         description="clicks and confident picks together are at most so many times as many in each round as before"
@@ -145,6 +148,10 @@ class Training(_Frozen):
         if self.steps != "by-clicks":
             return self.steps
         return int(np.clip(round(25.5 * np.sqrt(clicks)), 40, 280))
+
+    def rounds_for(self, clicks: int) -> int:
+        """Give the rounds of a training on so many clicks."""
+        return self.rounds if clicks >= self.rounds_from else 1
 
 
 class Inference(_Frozen):

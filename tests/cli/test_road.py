@@ -259,7 +259,7 @@ def test_dry_run_writes_nothing(world, cli, tmp_path):
 def test_three_rounds(world, cli, tmp_path):
     """Said beforehand, kept in the model's history, and no checkpoint is left."""
     config = copy.deepcopy(TINY)
-    config["training"] |= {"steps": 4, "rounds": 3, "last_round": 1.5}
+    config["training"] |= {"steps": 4, "rounds": 3, "rounds_from": 6, "last_round": 1.5}
     (tmp_path / "three.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     asked = world.train_arguments(tmp_path / "m" / "m.model", "--config", tmp_path / "three.yaml")
     plan = cli(*asked, "--dry-run")

@@ -53,17 +53,19 @@ def test_what_is_sure_and_what_is_doubted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("preset", "changes", "steps"),
+    ("preset", "clicks", "changes", "steps"),
     [
-        ("default", {"last_round": 1.5, "rounds": 3}, [114, 114, 171]),
-        ("fast", {}, [114]),
-        ("default", {"rounds": 2, "steps": 10, "last_round": 2.0}, [10, 20]),
-        ("paper", {}, [0]),
+        ("default", 20, {"last_round": 1.5, "rounds": 3}, [114, 114, 171]),
+        ("default", 9, {}, [76]),
+        ("default", 9, {"rounds_from": 9, "rounds": 2, "last_round": 1.0}, [76, 76]),
+        ("fast", 20, {}, [114]),
+        ("default", 20, {"rounds": 2, "steps": 10, "last_round": 2.0}, [10, 20]),
+        ("paper", 20, {}, [0]),
     ],
 )
-def test_steps_of_rounds(preset: str, changes: dict[str, float], steps: list[int]) -> None:
+def test_steps_of_rounds(preset: str, clicks: int, changes: dict[str, float], steps: list[int]) -> None:
     settings = resolve({"preset": preset, "particle_diameter": DIAMETER, "training": changes})
-    assert steps_of_rounds(settings, 20) == steps
+    assert steps_of_rounds(settings, clicks) == steps
 
 
 @pytest.fixture(scope="module")

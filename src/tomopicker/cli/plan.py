@@ -89,9 +89,9 @@ def _length(settings: Settings, clicks: int) -> str:
     knobs = settings.training
     steps = knobs.steps_for(clicks)
     last = f"{steps} steps" if steps is not None else f"{knobs.epochs} epochs"
-    if knobs.rounds > 1:
-        each = steps_of_rounds(settings, clicks)
-        last = f"{knobs.rounds} rounds" + (f" of {' + '.join(map(str, each))} steps" if steps else f" of {last} each")
+    each = steps_of_rounds(settings, clicks)
+    if len(each) > 1:
+        last = f"{len(each)} rounds of " + (f"{' + '.join(map(str, each))} steps" if steps else f"{last} each")
     if counts_afterwards(settings) or not knobs.fold_steps:
         return last
     if settings.expected_particles is None:

@@ -91,8 +91,8 @@ def train_in_rounds(
 def steps_of_rounds(settings: Settings, clicks: int) -> list[int]:
     """Give the optimiser steps of each round; 0 where epochs are counted."""
     knobs = settings.training
-    each = knobs.steps_for(clicks) or 0
-    return [each] * (knobs.rounds - 1) + [round(each * knobs.last_round) if knobs.rounds > 1 else each]
+    each, rounds = knobs.steps_for(clicks) or 0, knobs.rounds_for(clicks)
+    return [each] * (rounds - 1) + [round(each * knobs.last_round) if rounds > 1 else each]
 
 
 def sure_and_doubtful(
