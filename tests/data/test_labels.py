@@ -92,3 +92,14 @@ def test_clicks_between_voxels_go_to_the_nearest():
 
 def test_no_clicks_no_labels():
     assert not label_mask((5, 5, 5), clicks(), 2.0).any()
+
+
+def test_doubtful_balls_are_ignored_unless_more_is_known():
+    """A click beside, a rejected pick inside: both stay what they are."""
+    shape, doubt, click, rejected = (21, 21, 21), (9, 10, 10), (14, 10, 10), (7, 10, 10)
+    mask = label_mask(shape, clicks(click), 4.0, 0.5, rejected=clicks(rejected), doubtful=clicks(doubt))
+    near = {name: distances(shape, each) for name, each in (("d", doubt), ("c", click), ("r", rejected))}
+    assert np.array_equal(mask == 1, near["c"] <= 2)
+    assert np.array_equal(mask == 2, (near["r"] <= 2) & (near["c"] > 4))
+    assert np.array_equal(mask == -1, ((near["d"] <= 4) | (near["c"] <= 4)) & (mask != 1) & (mask != 2))
+    assert (mask[near["d"] <= 4] != 0).all()

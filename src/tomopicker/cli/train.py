@@ -103,8 +103,9 @@ def command(
     preset: Annotated[
         Literal["fast", "default", "best", "paper"] | None,
         typer.Option(
-            help="default: at the particle's own scale, with nothing to tune; fast: a third of the training; best: "
-            "twice, and four times the picking; paper: the method as published.  [dim]\\[default: default][/dim]",
+            help="default: at the particle's own scale, with nothing to tune; fast: one round of "
+            "training in place of three; best: four, and four times the picking; paper: the method as published.  "
+            "[dim]\\[default: default][/dim]",
             rich_help_panel=METHOD,
         ),
     ] = None,
@@ -130,8 +131,8 @@ def command(
         int | None,
         typer.Option(
             metavar="N",
-            help="Optimiser steps of each network.  [dim]\\[default: by the number of clicks, 57 for 5, "
-            "114 for 20][/dim]",
+            help="Optimiser steps of a round; the last of several has 1.6 times as many.  "
+            "[dim]\\[default: by the number of clicks, 57 for 5, 114 for 20][/dim]",
             rich_help_panel=METHOD,
         ),
     ] = None,
