@@ -16,6 +16,7 @@ from tomopicker.picking.mixture import (
     fit_mixture,
     lowest,
     positives_of,
+    sobered,
 )
 from tomopicker.pu.positives import Positives
 
@@ -124,17 +125,32 @@ def test_clicks_tell_where_particles_score():
 
 def test_where_particles_of_other_tomograms_score():
     """The geometric mean of 1.3 deviations that were seen and 0.17 of the mean; two tomograms count alike."""
-    found = elsewhere([Positives(7.0, 1.0), Positives(9.0, 2.0)])
+    found = elsewhere([Positives(7.0, 1.0), Positives(9.0, 2.0)], 5)
     assert found.mean == pytest.approx(8.0)
     assert found.sd == pytest.approx((1.3 * 1.5 * 0.17 * 8) ** 0.5)
-    assert elsewhere([Positives(-1.0, 1.0)]).sd > 0.9  # of scores near 0 the mean says nothing
+    assert found.surest == pytest.approx(0.98)
+    assert elsewhere([Positives(-1.0, 1.0)], 5).sd > 0.9  # of scores near 0 the mean says nothing
 
 
 @pytest.mark.parametrize(("seen", "true"), [(3.0, 2.4), (1.2, 2.4)])
 def test_a_deviation_that_training_shows_wrongly_is_put_right(seen, true):
     """A network trained for long, whose scores are large: its own tomogram shows them too spread, or too much alike."""
     ratios = [
-        fit_mixture(peaks(80, 600, seed, 14.0, true), elsewhere([Positives(14.0, seen)]))[1].estimate / 80
+        fit_mixture(peaks(80, 600, seed, 14.0, true), elsewhere([Positives(14.0, seen)], 20))[1].estimate / 80
         for seed in range(5)
     ]
     assert np.median(ratios) == pytest.approx(1, abs=0.15)
+
+
+def test_probabilities_are_sobered_by_hand():
+    """Odds of 27 to 1 become 9 to 1, even and lower ones stay; then all are taken times the surest."""
+    assert sobered(np.array([27 / 28, 0.5, 0.2, 0.0]), 1.0) == pytest.approx([0.9, 0.5, 0.2, 0.0])
+    assert sobered(np.array([[1.0, 27 / 28], [0.5, 0.2]]), 0.98).ravel() == pytest.approx([0.98, 0.882, 0.49, 0.196])
+
+
+@given(st.lists(st.floats(0, 1), min_size=2), st.floats(0.9, 1))
+def test_the_order_stays(probability, surest):
+    ordered = np.sort(np.array(probability))
+    found = sobered(ordered, surest)
+    assert (np.diff(found) >= 0).all()
+    assert (found <= np.minimum(ordered, surest) + 1e-12).all()

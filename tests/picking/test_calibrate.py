@@ -77,8 +77,11 @@ def test_click_takes_the_nearest_peak_within_the_tolerance() -> None:
 
 def test_threshold_of_best_expected_f1_by_hand() -> None:
     # Probabilities 1, 0.8, 0.5, 0.2, 0.1 sum to 2.6; F1 of the best k: 0.556, 0.783, 0.821, 0.758, 0.684.
-    assert 0.2 < threshold_for_f1(np.array([0.1, 1.0, 0.5, 0.8, 0.2])) < 0.5
-    assert threshold_for_f1(np.array([])) == 0.5
+    assert 0.2 < threshold_for_f1(np.array([0.1, 1.0, 0.5, 0.8, 0.2]), 2.6) < 0.5
+    # With 2 more that are no candidates, of 4.6: 0.357, 0.545, 0.605, 0.581, 0.542. With 20 more every pick helps.
+    assert 0.2 < threshold_for_f1(np.array([0.1, 1.0, 0.5, 0.8, 0.2]), 4.6) < 0.5
+    assert threshold_for_f1(np.array([0.1, 1.0, 0.5, 0.8, 0.2]), 42.6) < 0.1
+    assert threshold_for_f1(np.array([]), 0.0) == 0.5
 
 
 def test_threshold_for_precision_by_hand() -> None:
@@ -91,10 +94,12 @@ def test_threshold_for_precision_by_hand() -> None:
 
 
 def test_expectation_by_hand() -> None:
-    expected = expectation(np.array([1.0, 0.8, 0.2]), np.array([True, True, False]))
+    expected = expectation(np.array([1.0, 0.8, 0.2]), np.array([True, True, False]), 2.0)
     assert expected.particles == pytest.approx(2.0)
     assert (expected.precision, expected.recall, expected.f1) == pytest.approx((0.9, 0.9, 0.9))
-    assert expectation(np.array([]), np.array([], dtype=bool)) == Expectation(0.0, 0.0, 0.0, 0.0)
+    fewer = expectation(np.array([1.0, 0.8, 0.2]), np.array([True, True, False]), 2.5)
+    assert (fewer.precision, fewer.recall, fewer.f1) == pytest.approx((0.9, 0.72, 0.8))
+    assert expectation(np.array([]), np.array([], dtype=bool), 0.0) == Expectation(0.0, 0.0, 0.0, 0.0)
 
 
 def overconfident(overconfidence: float) -> tuple[np.ndarray, np.ndarray]:
@@ -121,6 +126,7 @@ def test_the_count_sets_overconfident_scores_right(overconfidence: float) -> Non
         return 2 * float((kept & is_particle).sum()) / float(kept.sum() + is_particle.sum())
 
     best = max(f1(t) for t in np.linspace(0.01, 0.99, 99))
-    chosen = threshold_for_f1(probability)
+    particles = float(probability.sum())
+    chosen = threshold_for_f1(probability, particles)
     assert f1(chosen) > best - 0.01
-    assert expectation(probability, probability > chosen).f1 == pytest.approx(f1(chosen), abs=0.03)
+    assert expectation(probability, probability > chosen, particles).f1 == pytest.approx(f1(chosen), abs=0.03)

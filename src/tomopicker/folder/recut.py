@@ -51,7 +51,8 @@ def recut(path: Path, cut: Cut) -> tuple[dict[str, Any], str | None]:
         star_format = record["settings"]["star_format"]
         for name, frame in frames.items():
             entry = record["tomograms"][name]
-            chosen = cut.choose(_candidates(path, name, frame, entry["candidates"]), record["model"]["threshold"])
+            candidates, particles = _candidates(path, name, frame, entry["candidates"]), entry["expected"]["particles"]
+            chosen = cut.choose(candidates, particles, record["model"]["threshold"])
             record["tomograms"][name] = entry | write_chosen(path, name, frame, chosen, star_format)
         record["settings"] |= cut_words(cut)
         remark = merge(path, frames, picked_counts(record), star_format)

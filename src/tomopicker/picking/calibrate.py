@@ -138,26 +138,37 @@ class Expectation:
     f1: float
 
 
-def expectation(probability: Scores, picked: Bool[np.ndarray, " n"]) -> Expectation:
-    """Say what to expect of the candidates that are picked."""
-    particles, found, count = float(probability.sum()), float(probability[picked].sum()), int(picked.sum())
+def expectation(probability: Scores, picked: Bool[np.ndarray, " n"], particles: float) -> Expectation:
+    """Say what to expect of the candidates that are picked.
+
+    Parameters
+    ----------
+    probability : array, shape (n,)
+        Of all candidates of a tomogram.
+    picked : array of bool, shape (n,)
+    particles : float
+        In the tomogram; at least the sum of the probabilities, for some may be no candidates.
+    """
+    found, count = float(probability[picked].sum()), int(picked.sum())
     precision, recall = found / count if count else 0.0, found / particles if particles else 0.0
     return Expectation(particles, precision, recall, 2 * found / (count + particles) if count + particles else 0.0)
 
 
-def threshold_for_f1(probability: Scores) -> float:
-    """Give the threshold of the best expected F1: the k best hold Σ_k p of Σp particles, so F1 = 2·Σ_k p / (k + Σp).
+def threshold_for_f1(probability: Scores, particles: float) -> float:
+    """Give the threshold of the best expected F1: the k best hold Σ_k p of n particles, so F1 = 2·Σ_k p / (k + n).
 
     Parameters
     ----------
     probability : array, shape (n,)
         Of all candidate peaks of a tomogram, in any order.
+    particles : float
+        In the tomogram.
     """
     ordered = np.sort(probability)[::-1]
     if not len(ordered):
         return 0.5
     kept = np.arange(1, len(ordered) + 1)
-    return threshold_for_count(ordered, float(kept[np.argmax(np.cumsum(ordered) / (kept + ordered.sum()))]))
+    return threshold_for_count(ordered, float(kept[np.argmax(np.cumsum(ordered) / (kept + particles))]))
 
 
 def threshold_for_precision(probability: Scores, precision: float) -> float:

@@ -21,7 +21,7 @@ class Chosen:
     threshold : float
         That was used.
     expected : Expectation
-        What the candidates' probabilities say of the picks.
+        What the candidates' probabilities and the number of particles say of the picks.
     """
 
     picks: Picks
@@ -47,13 +47,15 @@ class Cut:
     precision: float | None = None
     max_particles: int | None = None
 
-    def apply(self, probability: Scores, usual: float | None) -> tuple[Bool[np.ndarray, " n"], float]:
+    def apply(self, probability: Scores, particles: float, usual: float | None) -> tuple[Bool[np.ndarray, " n"], float]:
         """Say which candidates are picked.
 
         Parameters
         ----------
         probability : array, shape (n,)
             Of the candidates, descending.
+        particles : float
+            In the tomogram.
         usual : float or None
             The threshold where the user asks for none; None: the one of the best expected F1.
 
@@ -67,13 +69,13 @@ class Cut:
         elif self.precision is not None:
             threshold = threshold_for_precision(probability, self.precision)
         else:
-            threshold = threshold_for_f1(probability) if usual is None else usual
+            threshold = threshold_for_f1(probability, particles) if usual is None else usual
         picked = probability > threshold
         if self.max_particles is not None:
             picked &= np.arange(len(probability)) < self.max_particles
         return picked, threshold
 
-    def choose(self, candidates: Picks, usual: float | None) -> Chosen:
-        """Keep the picks of a list of candidates, best first; `usual` as in `apply`."""
-        picked, threshold = self.apply(candidates.scores, usual)
-        return Chosen(candidates.select(picked), threshold, expectation(candidates.scores, picked))
+    def choose(self, candidates: Picks, particles: float, usual: float | None) -> Chosen:
+        """Keep the picks of a list of candidates, best first; `particles` and `usual` as in `apply`."""
+        picked, threshold = self.apply(candidates.scores, particles, usual)
+        return Chosen(candidates.select(picked), threshold, expectation(candidates.scores, picked, particles))

@@ -29,6 +29,10 @@ WIDER = 1.3
 """Particles of other tomograms spread so much wider than those of the training tomogram, as measured."""
 RELATIVE_SD = 0.17
 """Deviation of particles' scores over their mean, as measured: networks trained for longer give larger logits."""
+TEMPER = 1.5
+"""Networks that learned from few clicks are too sure of themselves: log odds in favour are so many times too high."""
+LOOKALIKES = 0.1
+"""Over the number of clicks: the share of something else among what scores like the best particles, as measured."""
 OVERFIT = 8.0
 """Clicks that were trained on score higher than other particles: by this over their number, in logits, as measured."""
 REST_LOG_SD, REST_FREEDOM = float(np.log(4.0)), 0.8
@@ -73,16 +77,25 @@ def across_clicks(clicks: int) -> Freedom:
     return Freedom(0.4 + 6 * few, 0.1 + few)
 
 
-def elsewhere(fitted: Sequence[Positives]) -> Positives:
+def elsewhere(fitted: Sequence[Positives], clicks: int) -> Positives:
     """Say where particles of other tomograms are expected to score, from the fits of the training tomograms.
 
+    Parameters
+    ----------
+    fitted : sequence of Positives
+        One a training tomogram.
+    clicks : int
+        In all of them.
+
+    Notes
+    -----
     The deviation is the geometric mean of what the training tomograms show, where some particles were learnt by heart
     and others were called background, and of what is usual for scores as high as these.
     """
     mean = float(np.mean([each.mean for each in fitted]))
     shown = WIDER * float(np.mean([each.sd for each in fitted]))
     usual = max(RELATIVE_SD * mean, USUAL_SD / 2)
-    return Positives(mean, float(np.sqrt(shown * usual)))
+    return Positives(mean, float(np.sqrt(shown * usual)), 1 - LOOKALIKES / max(1, clicks))
 
 
 @dataclass(frozen=True)
@@ -127,6 +140,23 @@ class Mixture:
             odds[bend:] = np.maximum(odds[bend:], odds[bend] + slope * (grid[bend:] - grid[bend]))
         rising = np.maximum.accumulate(expit(odds))
         return np.asarray(np.interp(scores, grid, rising, left=0.0))
+
+
+def sobered(probability: Float[np.ndarray, "..."], surest: float) -> Float64[np.ndarray, "..."]:
+    """Correct the probabilities of a mixture for what it cannot know: the network's own errors.
+
+    Odds in favour are taken to the power 1/`TEMPER`, and nothing is surer than `surest`. The order stays.
+
+    Parameters
+    ----------
+    probability : array of any shape
+    surest : float
+        See `Positives`.
+    """
+    raw = np.asarray(probability, dtype=np.float64)
+    with np.errstate(divide="ignore"):
+        tempered = expit(logit(raw) / TEMPER)
+    return np.asarray(surest * np.where(raw > 0.5, tempered, raw))
 
 
 def positives_of(click_scores: Scores) -> Positives:

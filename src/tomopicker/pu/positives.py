@@ -11,7 +11,10 @@ class Positives:
     ----------
     mean, sd : float
         Of the logits of particles.
+    surest : float
+        The greatest probability that a score can have: the rest are look-alikes that score like the best particles.
     """
 
     mean: float
     sd: float
+    surest: float = 1.0

@@ -14,7 +14,8 @@ from tomopicker.engine.checkpoint import Model
 from tomopicker.picking.calibrate import FLOOR, Expectation, probabilities
 from tomopicker.picking.count import Count
 from tomopicker.picking.cut import Chosen, Cut
-from tomopicker.picking.mixture import fit_mixture, lowest
+from tomopicker.picking.mixture import fit_mixture, lowest, sobered
+from tomopicker.picking.peaks import Peaks
 from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import Volume, VoxelMask
@@ -132,15 +133,22 @@ def pick(
         min_distance=None if min_distance is None else min_distance / model.voxel_size,
         mask=working.mask,
     )
-    mixture, count = (
-        (None, None) if model.positives is None else fit_mixture(peaks.scores.astype(np.float64), model.positives)
-    )
-    probability = mixture.probability if mixture else partial(probabilities, offset=model.offset)
+    probability, count = _probabilities(peaks, model)
     chances = probability(peaks.scores.astype(np.float64))
     likely = chances >= FLOOR
     positions = working.to_angstrom(peaks.positions_voxels) + np.asarray(tomogram.origin)
     # A working voxel at the rim may reach half a voxel beyond the tomogram; a pick may not.
     last = (np.array(tomogram.frame.shape[::-1]) - 1) * tomogram.frame.voxel_size
     candidates = Picks.of(tomogram.name, np.clip(positions, 0, last)[likely], chances[likely])
-    chosen = (cut or Cut()).choose(candidates, model.threshold)
+    particles = count.estimate if count else float(candidates.scores.sum())
+    chosen = (cut or Cut()).choose(candidates, particles, model.threshold)
     return Picked(chosen, candidates, logits, probability, working, count)
+
+
+def _probabilities(peaks: Peaks, model: Model) -> tuple[Callable[[np.ndarray], np.ndarray], Count | None]:
+    """Say what makes probabilities of logits, and how many particles there are where a mixture tells."""
+    if model.positives is None:
+        return partial(probabilities, offset=model.offset), None
+    mixture, count = fit_mixture(peaks.scores.astype(np.float64), model.positives)
+    surest = model.positives.surest
+    return lambda logits: sobered(mixture.probability(logits), surest), count

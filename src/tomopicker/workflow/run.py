@@ -104,7 +104,8 @@ class Run:
         peaks = [self.peaks(network, item, MOST) for item in clicked]
         scored = [click_scores(found, item.clicks, self.radius) for found, item in zip(peaks, clicked, strict=True)]
         expected = positives_of(np.concatenate(scored))
-        freedom = across_clicks(sum(len(item.clicks) for item in clicked))
+        clicks = sum(len(item.clicks) for item in clicked)
+        freedom = across_clicks(clicks)
         scores, given = [found.scores.astype(np.float64) for found in peaks], self.settings.expected_particles
         fits = [fit_mixture(each, expected, None, freedom) for each in scores]
         counted = Count(*(sum(getattr(count, end) for _, count in fits) for end in ("estimate", "low", "high")))
@@ -116,7 +117,7 @@ class Run:
             told += f", but {asked} was trained with the class prior of the count given: leave it out and train again"
         if given is not None and not contradicted(given * len(clicked), counted, told, self.listener):
             fits = [fit_mixture(each, expected, given, freedom) for each in scores]
-        return elsewhere([mixture.particles for mixture, _ in fits]), counted
+        return elsewhere([mixture.particles for mixture, _ in fits], clicks), counted
 
     def mixture_of(self, peaks: Peaks, item: Clicked) -> tuple[Mixture, Count]:
         """Fit the mixture of one training tomogram's peaks, starting from the scores of the clicks in it."""
