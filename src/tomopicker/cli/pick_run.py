@@ -135,7 +135,8 @@ def _say_picked(file: Path, tomogram: "Tomogram", picked: "Picked", seconds: flo
         f"expected precision {expected.precision:.2f}, recall {expected.recall:.2f}), {_left(picked)}{seconds:.1f} s."
     )
     if not len(picked.picks):
-        reporter.warn(f"{file}: nothing is above {picked.threshold:.3g}, so there are no picks; lower --threshold")
+        surest = picked.candidates.scores.max(initial=0.0)
+        reporter.warn(f"{file}: no picks, for the surest candidate has a probability of {surest:.3g} only; ask for less")
 
 
 def _warn_if_crowded(file: Path, tomogram: "Tomogram", model: "Model", picked: "Picked", reporter: "Reporter") -> None:
