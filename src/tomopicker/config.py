@@ -116,11 +116,15 @@ class Training(_Frozen):
     rounds_from: Count = Field(
         description="clicks it takes for more than one round: fewer teach a network too little to be taught by"
     )
-    last_round: Positive = Field(description="steps of the last of several rounds over those of each before it")
+    last_round: Positive = Field(
+        description="steps of the last of several rounds over those of each before it; epochs are alike in all"
+    )
     growth: Annotated[float, Field(gt=1)] = Field(
         description="clicks and confident picks together are at most so many times as many in each round as before"
     )
-    confident: Fraction = Field(description="least probability of a pick that the next round learns from")
+    confident: Fraction = Field(
+        description="least probability, as the mixture gives it, of a pick that the next round learns from"
+    )
     doubtful: Fraction = Field(
         description="the next round takes no pick of at least this probability for background; it ignores it"
     )
@@ -216,6 +220,10 @@ class Settings(_Frozen):
             raise ValueError("training needs either steps or epochs")
         if self.training.rounds > 1 and not self.inference.adapt:
             raise ValueError("training.rounds must be 1 without inference.adapt: confident picks need probabilities")
+        if self.training.rounds > 1 and self.training.hold_out:
+            raise ValueError(
+                "training.rounds must be 1 with training.hold_out: clicks held out would come back as confident picks"
+            )
         if self.training.doubtful > self.training.confident:
             raise ValueError("training.doubtful must be no more than training.confident")
         if self.patches.sampling == "two-stream" and self.patches.batch < 2:

@@ -1,7 +1,9 @@
 """Later rounds learn from the confident picks of earlier ones, in the tomograms clicked in and nowhere else."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,12 +14,20 @@ from tests.workflow.conftest import DIAMETER, VOXEL, Pair
 from tests.workflow.test_train_pick import Heard
 from tomopicker import api
 from tomopicker.config import Settings, resolve
+from tomopicker.data.labels import NEGATIVE, POSITIVE, label_mask
+from tomopicker.data.preprocess import WorkingVolume
 from tomopicker.engine.checkpoint import Model
 from tomopicker.engine.train import Report
-from tomopicker.errors import UsageError
+from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.picking.peaks import Peaks
 from tomopicker.picks import Picks
-from tomopicker.workflow.rounds import APART, steps_of_rounds, sure_and_doubtful
+from tomopicker.workflow import rounds
+from tomopicker.workflow import taught as teaching
+from tomopicker.workflow.clicked import Clicked
+from tomopicker.workflow.listen import Silent
+from tomopicker.workflow.rounds import APART, steps_of_rounds
+from tomopicker.workflow.run import Run
+from tomopicker.workflow.taught import sure_and_doubtful
 
 
 @pytest.fixture(scope="module")
@@ -35,21 +45,41 @@ def weights(network: nn.Module) -> Tensor:
     return torch.cat([value.double().flatten() for value in network.state_dict().values()])
 
 
+NOBODY = np.empty((0, 3))
+
+
 def test_what_is_sure_and_what_is_doubted() -> None:
     """Probabilities 0.99 to 0.1 in a row, 10 voxels apart; a click 1 voxel from the second, a radius of 3."""
     settings = resolve({"particle_diameter": DIAMETER})
     peaks = Peaks(np.array([[10.0 * i, 0, 0] for i in range(6)]), np.arange(6, 0, -1, dtype=np.float32))
     chances = np.array([0.99, 0.97, 0.95, 0.91, 0.5, 0.1])
-    known = np.array([[11.0, 0, 0]])
-    sure, doubtful = sure_and_doubtful(peaks, chances, known, 3.0, settings, most=10)
+    clicks = np.array([[11.0, 0, 0]])
+    sure, doubtful = sure_and_doubtful(peaks, chances, clicks, NOBODY, 3.0, settings, most=10)
     assert sure[:, 0].tolist() == [0, 20, 30]
     assert doubtful[:, 0].tolist() == [40]
-    sure, doubtful = sure_and_doubtful(peaks, chances, known, 3.0, settings, most=2)
+    sure, doubtful = sure_and_doubtful(peaks, chances, clicks, NOBODY, 3.0, settings, most=2)
     assert sure[:, 0].tolist() == [0, 20]
     assert doubtful[:, 0].tolist() == [30, 40]
-    sure, doubtful = sure_and_doubtful(peaks, chances, np.empty((0, 3)), 3.0, settings, most=0)
+    sure, doubtful = sure_and_doubtful(peaks, chances, NOBODY, NOBODY, 3.0, settings, most=0)
     assert not len(sure)
     assert doubtful[:, 0].tolist() == [0, 10, 20, 30, 40]
+
+
+@pytest.mark.parametrize("fraction", [0.5, 1.0])
+@pytest.mark.parametrize("away", [1.0, 3.5, 5.4, 5.6, 6.9, 7.1])
+def test_what_a_person_said_stays(fraction: float, away: float) -> None:
+    """However near a confident peak lies to a click and to a rejected pick, their labels are as without it."""
+    settings = resolve({"particle_diameter": DIAMETER, "labels": {"target_fraction": fraction}})
+    click, rejected = np.array([[20.0, 20, 20]]), np.array([[40.0, 20, 20]])
+    peaks = Peaks(np.array([[20 + away, 20, 20], [40 - away, 20, 20]]), np.array([9.0, 8.0], dtype=np.float32))
+    sure, doubtful = sure_and_doubtful(peaks, np.array([0.99, 0.98]), click, rejected, 3.0, settings, most=9)
+    before, after = (
+        label_mask((41, 41, 61), places, 3.0, fraction, rejected=rejected, doubtful=unsure)
+        for places, unsure in ((click, NOBODY), (np.concatenate([click, sure]), doubtful))
+    )
+    for kind in (POSITIVE, NEGATIVE):
+        assert (after[before == kind] == kind).all()
+    assert len(sure) == (2 if away > 3 * (1 + fraction) + 1 else 0)
 
 
 @pytest.mark.parametrize(
@@ -60,10 +90,12 @@ def test_what_is_sure_and_what_is_doubted() -> None:
         ("default", 9, {"rounds_from": 9, "rounds": 2, "last_round": 1.0}, [76, 76]),
         ("fast", 20, {}, [114]),
         ("default", 20, {"rounds": 2, "steps": 10, "last_round": 2.0}, [10, 20]),
-        ("paper", 20, {}, [0]),
+        ("default", 20, {"rounds": 2, "steps": 10, "last_round": 0.01}, [10, 1]),
+        ("default", 20, {"rounds": 3, "steps": None, "epochs": 2}, [None, None, None]),
+        ("paper", 20, {}, [None]),
     ],
 )
-def test_steps_of_rounds(preset: str, clicks: int, changes: dict[str, float], steps: list[int]) -> None:
+def test_steps_of_rounds(preset: str, clicks: int, changes: dict[str, float | None], steps: list[int | None]) -> None:
     settings = resolve({"preset": preset, "particle_diameter": DIAMETER, "training": changes})
     assert steps_of_rounds(settings, clicks) == steps
 
@@ -124,21 +156,107 @@ def test_nothing_is_learnt_from_a_validation_tomogram(
     torch.testing.assert_close(weights(watched.network), weights(taught.network), rtol=0, atol=0)
 
 
-def test_rejected_picks_are_never_learnt_from(first: Pair, clicks: Picks, quick: Settings) -> None:
-    """The particles that were not clicked are rejected: none of them comes back as a confident pick."""
-    tomogram, truth = first
-    distance = np.linalg.norm(truth.positions[:, None] - clicks.positions[None], axis=2).min(axis=1)
-    rejected = truth.select(np.flatnonzero(distance > DIAMETER))
-    heard = Heard()
-    settings = in_rounds(quick, 2, growth=100.0, confident=0.5)
-    plain, told = Heard(), heard
-    api.train([tomogram], clicks, settings, device="cpu", listener=plain)
-    api.train([tomogram], clicks, settings, rejected=rejected, device="cpu", listener=told)
-    counts = [
-        int(re.search(r"(\d+) confident", next(line for line in each.said if line.startswith("Round 2")))[1])  # type: ignore[index]
-        for each in (plain, told)
-    ]
-    assert counts[1] <= counts[0] - len(rejected) // 2
+class Numbered(nn.Module):
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+class Scored:
+    """A stand-in for scoring: a ball of logits around places, for each network in turn."""
+
+    def __init__(self, places: np.ndarray, logits: list[np.ndarray]) -> None:
+        self.places, self.logits = places, logits
+
+    def __call__(self, network: Numbered, working: WorkingVolume, *_: object) -> np.ndarray:
+        scores = np.random.default_rng(3).normal(-8, 1.5, working.data.shape).astype(np.float32)
+        z, y, x = np.indices(scores.shape)
+        for place, logit in zip(self.places, self.logits[network.number], strict=True):
+            near = (x - place[0]) ** 2 + (y - place[1]) ** 2 + (z - place[2]) ** 2 <= 9
+            scores[near] = logit
+        return scores
+
+
+GRID = np.array([[x, y, z] for z in (8, 22) for y in (8.0, 24, 40, 56) for x in (8, 24, 40, 56)])
+
+
+@pytest.fixture
+def lesson(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Clicked]]:
+    """What two networks teach of a tomogram with 32 particles on a grid, of which five are clicked."""
+
+    def teach(
+        logits: list[np.ndarray], *, mask: np.ndarray | None = None, checkpoint: Path | None = None,
+        resume: bool = False, clicks: np.ndarray = GRID[:5], rejected: np.ndarray = NOBODY, growth: float = 10.0,
+    ) -> list[Clicked]:  # fmt: skip
+        monkeypatch.setattr(teaching, "score", Scored(GRID, logits))
+        settings = resolve({"particle_diameter": 300.0, "training": {"growth": growth}})
+        data = np.zeros((32, 64, 64), dtype=np.float32)
+        working = WorkingVolume(data, 27.0, 1.0, mask)
+        run = Run(settings, 5.6, torch.device("cpu"), checkpoint, resume, Silent())
+        return teaching.taught(
+            run, [Clicked("TS_1", working, clicks, rejected)], [Numbered(i) for i in range(len(logits))]
+        )
+
+    return teach
+
+
+ALIKE = np.random.default_rng(4).normal(8, 0.5, len(GRID))
+
+
+def among(positions: np.ndarray, places: np.ndarray) -> bool:
+    return bool((np.linalg.norm(positions[:, None] - places[None], axis=2).min(axis=1) < 2).all())
+
+
+def test_confident_picks_are_what_was_not_clicked(lesson: Callable[..., list[Clicked]]) -> None:
+    (item,) = lesson([ALIKE])
+    assert 20 <= len(item.sure) <= 27
+    assert among(item.sure, GRID[5:])
+    assert np.array_equal(item.clicks, GRID[:5])
+
+
+def test_labels_come_from_the_mean_of_all_networks(lesson: Callable[..., list[Clicked]]) -> None:
+    """Half of the particles are background to the second network: what its mean with the first says counts."""
+    alone, doubted = ALIKE.copy(), ALIKE.copy()
+    doubted[16:] = -30
+    (first,), (both,) = lesson([alone]), lesson([alone, doubted])
+    assert (first.sure[:, 2] > 15).sum() >= 12
+    assert not (both.sure[:, 2] > 15).any()
+    assert (both.sure[:, 2] < 15).sum() >= 9
+
+
+def test_nothing_outside_the_mask_is_learnt_from(lesson: Callable[..., list[Clicked]]) -> None:
+    mask = np.zeros((32, 64, 64), dtype=bool)
+    mask[:15] = True
+    (item,) = lesson([ALIKE], mask=mask)
+    assert len(item.sure)
+    assert (item.sure[:, 2] < 15).all()
+    assert (item.doubtful[:, 2] < 15).all()
+
+
+def test_rejected_picks_are_never_learnt_from(lesson: Callable[..., list[Clicked]]) -> None:
+    """The network is as sure of them as of all others."""
+    (item,) = lesson([ALIKE], rejected=GRID[5:16])
+    assert len(item.sure)
+    assert among(item.sure, GRID[16:])
+
+
+def test_growth_counts_from_the_clicks(lesson: Callable[..., list[Clicked]]) -> None:
+    (once,), (twice,) = lesson([ALIKE], growth=2.0), lesson([ALIKE, ALIKE], growth=2.0)
+    assert (len(once.sure), len(twice.sure)) == (5, 15)
+    assert len(once.sure) + len(once.doubtful) == len(twice.sure) + len(twice.doubtful)
+
+
+def test_a_resumed_round_learns_from_what_it_learnt_from(lesson: Callable[..., list[Clicked]], tmp_path: Path) -> None:
+    """Scored again, on another machine, peaks would differ."""
+    (before,) = lesson([ALIKE], checkpoint=tmp_path / "m.model")
+    assert [path.name for path in tmp_path.iterdir()] == ["m.model.round2.ckpt"]
+    (after,) = lesson([np.full(len(GRID), -9.0)], checkpoint=tmp_path / "m.model", resume=True)
+    assert np.array_equal(after.sure, before.sure)
+    assert np.array_equal(after.doubtful, before.doubtful)
+    with pytest.raises(TomoPickerError, match=r"round2\.ckpt: belongs to a run with other settings or clicks"):
+        lesson([ALIKE], checkpoint=tmp_path / "m.model", resume=True, clicks=GRID[:6])
+    (anew,) = lesson([np.full(len(GRID), -9.0)], checkpoint=tmp_path / "m.model")
+    assert not np.array_equal(anew.sure, before.sure)
 
 
 def test_an_interrupted_second_round_ends_where_it_would_have(
@@ -152,22 +270,43 @@ def test_an_interrupted_second_round_ends_where_it_would_have(
     settings, checkpoint = in_rounds(quick, 2, growth=100.0), tmp_path / "model"
     with pytest.raises(KeyboardInterrupt):
         api.train([first[0]], clicks, settings, device="cpu", checkpoint=checkpoint, listener=Impatient())
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.train.ckpt", "model.train2.ckpt"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "model.round2.ckpt", "model.train.ckpt", "model.train2.ckpt",
+    ]  # fmt: skip
     resumed = api.train([first[0]], clicks, settings, device="cpu", checkpoint=checkpoint, resume=True)
     torch.testing.assert_close(weights(resumed.network), weights(taught.network), rtol=0, atol=0)
 
 
-def test_rounds_differ_by_their_seeds(first: Pair, clicks: Picks, quick: Settings) -> None:
-    assert APART > 100
-    made = api.train([first[0]], clicks, in_rounds(quick, 2, steps=4, growth=100.0), device="cpu")
-    risks = {line["round"]: line["risk"] for line in made.provenance["history"]}
-    assert risks[1] != risks[2]
+def test_rounds_differ_by_their_seeds(
+    first: Pair, clicks: Picks, quick: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seeds = []
+    fit = rounds.Run.fit
+
+    def noting(run: Run, job: str, training: Any, validation: Any, priors: Any, settings: Settings, report: Any) -> Any:
+        seeds.append((job, settings.seed))
+        return fit(run, job, training, validation, priors, settings, report)
+
+    monkeypatch.setattr(rounds.Run, "fit", noting)
+    api.train([first[0]], clicks, in_rounds(quick, 2, steps=4, growth=100.0), device="cpu")
+    assert seeds == [("train", quick.seed), ("train2", quick.seed + APART)]
+
+
+@pytest.mark.parametrize("kind", ["kl", "pu", "distpu"])
+def test_a_class_prior_does_not_stop_a_later_round(kind: str, first: Pair, clicks: Picks, quick: Settings) -> None:
+    """The count given is that of the clicks and a few: more are labelled by the second round."""
+    changed = in_rounds(quick, 2, growth=100.0, steps=40, confident=0.3)
+    objective = changed.objective.model_copy(update={"kind": kind})
+    settings = changed.model_copy(update={"objective": objective, "expected_particles": 11.0})
+    model = api.train([first[0]], clicks, settings, device="cpu")
+    assert {line["round"] for line in model.provenance["history"]} == {1, 2}
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
         ({"training": {"rounds": 2}, "inference": {"adapt": False}}, "training.rounds must be 1 without"),
+        ({"training": {"hold_out": 0.2}}, "training.rounds must be 1 with training.hold_out"),
         ({"training": {"confident": 0.1}}, "training.doubtful must be no more than training.confident"),
         ({"training": {"growth": 1.0}}, "training.growth"),
     ],
@@ -175,3 +314,12 @@ def test_rounds_differ_by_their_seeds(first: Pair, clicks: Picks, quick: Setting
 def test_rounds_that_cannot_be_are_refused(changes: dict[str, dict[str, float]], words: str) -> None:
     with pytest.raises(UsageError, match=re.escape(words)):
         resolve({"particle_diameter": DIAMETER, **changes})
+
+
+def test_clicks_are_looked_at_as_often_as_all_confident_picks(lesson: Callable[..., list[Clicked]]) -> None:
+    (item,) = lesson([ALIKE], growth=4.0)
+    run = Run(resolve({"particle_diameter": 300.0}), 5.6, torch.device("cpu"), None, False, Silent())
+    drawn = run.labelled(item).positions
+    assert len(item.sure) == 15
+    assert among(drawn[:15], GRID[:5])
+    assert len(drawn) == 30

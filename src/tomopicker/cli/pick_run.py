@@ -134,9 +134,11 @@ def _say_picked(file: Path, tomogram: "Tomogram", picked: "Picked", seconds: flo
         f"{tomogram.name}: {len(picked.picks)} picks (threshold {picked.threshold:.3f}; about {particles}, "
         f"expected precision {expected.precision:.2f}, recall {expected.recall:.2f}), {_left(picked)}{seconds:.1f} s."
     )
-    if not len(picked.picks):
-        surest = picked.candidates.scores.max(initial=0.0)
-        reporter.warn(f"{file}: no picks, for the surest candidate has a probability of {surest:.3g} only; ask for less")
+    if not len(picked.candidates):
+        reporter.warn(f"{file}: nothing in it looks like the particle, so there are no picks")
+    elif not len(picked.picks):
+        surest = picked.candidates.scores.max()
+        reporter.warn(f"{file}: no picks, for the surest candidate has a probability of {surest:.3g}; ask for less")
 
 
 def _warn_if_crowded(file: Path, tomogram: "Tomogram", model: "Model", picked: "Picked", reporter: "Reporter") -> None:

@@ -28,7 +28,8 @@ class LabelledVolume:
     labels : LabelMask
         Of the same shape.
     positions : Positions
-        (x, y, z) of the clicks, in working voxels.
+        (x, y, z) in working voxels to cut patches around: clicks and what is learnt from like them; one that stands
+        there twice is cut around twice as often.
     rejected : Rejected
         Likewise of picks that are known to be something else.
     mask : VoxelMask, optional

@@ -98,6 +98,13 @@ def save(state: State, path: Path, identity: dict[str, Any]) -> None:
     save_tensors(path, CHECKPOINT, tensors, facts)
 
 
+def not_this_run(path: Path) -> TomoPickerError:
+    """Say that a checkpoint belongs to another run."""
+    return TomoPickerError(
+        f"{path}: belongs to a run with other settings or clicks; repeat them, or leave out --resume"
+    )
+
+
 def restore(state: State, path: Path, identity: dict[str, Any]) -> None:
     """Take the state from a checkpoint.
 
@@ -108,9 +115,7 @@ def restore(state: State, path: Path, identity: dict[str, Any]) -> None:
     """
     tensors, facts = load_tensors(path, CHECKPOINT)
     if facts.get("run") != identity:
-        raise TomoPickerError(
-            f"{path}: belongs to a run with other settings or clicks; repeat them, or leave out --resume"
-        )
+        raise not_this_run(path)
     state.network.load_state_dict({k[8:]: v for k, v in tensors.items() if k.startswith("network.")})
     state.averaged.load_state_dict({k[9:]: v for k, v in tensors.items() if k.startswith("averaged.")})
     restore_optimizer(state.optimizer, tensors, facts["groups"])

@@ -9,33 +9,25 @@ picker; cf. Xie et al., CVPR 2020, whose students, too, are no smaller than thei
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypeAlias
 
-import numpy as np
-from jaxtyping import Bool, Float64
-from scipy.spatial import cKDTree
 from torch import nn
 
 from tomopicker.config import Settings
 from tomopicker.data.patches import LabelledVolume
 from tomopicker.engine.state import History
 from tomopicker.engine.train import Report
-from tomopicker.picking.peaks import Peaks
 from tomopicker.pu.prior import Priors
-from tomopicker.types import Doubtful, Positions, Scores, Sure, Volume
 from tomopicker.workflow.clicked import Clicked
 from tomopicker.workflow.listen import Listener
 from tomopicker.workflow.run import Run
-from tomopicker.workflow.score import MOST, find_peaks, score
-
-Known: TypeAlias = Float64[np.ndarray, "known 3"]
+from tomopicker.workflow.taught import taught
 
 APART = 1000
 """Between the seeds of two rounds, so that trainings with seeds 0, 1, 2 share none."""
 
 
 @dataclass(frozen=True)
-class Taught:
+class Outcome:
     """What the rounds gave.
 
     Parameters
@@ -45,7 +37,7 @@ class Taught:
     history : History
         Of all rounds, one after the other.
     priors : Priors or None
-        Of the last round's labels.
+        Of the clicks alone.
     """
 
     network: nn.Module
@@ -55,7 +47,7 @@ class Taught:
 
 def train_in_rounds(
     run: Run, clicked: Sequence[Clicked], validation: Sequence[LabelledVolume], particles: float | None
-) -> Taught:
+) -> Outcome:
     """Train `training.rounds` networks, one after the other.
 
     Parameters
@@ -70,89 +62,42 @@ def train_in_rounds(
     """
     steps = steps_of_rounds(run.settings, sum(len(item.clicks) for item in clicked))
     history: History = []
-    sums: list[Volume] = []
-    items = list(clicked)
+    networks: list[nn.Module] = []
+    clicks_alone = run.priors([run.labelled(item) for item in clicked], particles)
+    run.listener.say(f"Class priors: {clicks_alone}.")
     for number, length in enumerate(steps):
+        items = taught(run, clicked, networks) if number else clicked
+        if number:
+            run.listener.say(_said(items, number + 1))
         training = [run.labelled(item) for item in items]
-        priors = run.priors(training, particles)
-        run.listener.say(f"Class priors: {priors}." if not number else _said(items, number + 1))
-        job = "train" if not number else f"train{number + 1}"
-        tell = partial(_tell, run.listener, sum(steps[:number]), sum(steps))
+        priors = run.priors(training, particles, more_than_clicks=number > 0)
+        job = f"train{number + 1}" if number else "train"
+        tell = partial(_tell, run.listener, sum(each or 0 for each in steps[:number]), steps)
         network, lines = run.fit(job, training, validation, priors, _of_round(run.settings, number, length), tell)
         history += [{**line, "round": number + 1} for line in lines]
-        if number + 1 < len(steps):
-            volumes = [score(network, item.working, run.settings, run.device) for item in items]
-            sums = [before + now for before, now in zip(sums, volumes, strict=True)] if sums else volumes
-            means = [total / (number + 1) for total in sums]
-            items = [_taught(run, item, mean, number + 1) for item, mean in zip(clicked, means, strict=True)]
-    return Taught(network, history, priors)
+        networks.append(network)
+    return Outcome(networks[-1], history, clicks_alone)
 
 
-def steps_of_rounds(settings: Settings, clicks: int) -> list[int]:
-    """Give the optimiser steps of each round; 0 where epochs are counted."""
+def steps_of_rounds(settings: Settings, clicks: int) -> Sequence[int | None]:
+    """Give the optimiser steps of each round; none where epochs are counted."""
     knobs = settings.training
-    each, rounds = knobs.steps_for(clicks) or 0, knobs.rounds_for(clicks)
-    return [each] * (rounds - 1) + [round(each * knobs.last_round) if rounds > 1 else each]
+    each, rounds = knobs.steps_for(clicks), knobs.rounds_for(clicks)
+    if each is None or rounds == 1:
+        return [each] * rounds
+    return [each] * (rounds - 1) + [max(1, round(each * knobs.last_round))]
 
 
-def sure_and_doubtful(
-    peaks: Peaks, probability: Scores, known: Known, radius: float, settings: Settings, most: int
-) -> tuple[Sure, Doubtful]:
-    """Choose what the next round learns from, and what it takes neither for a particle nor for background.
-
-    Parameters
-    ----------
-    peaks : Peaks
-        Best first.
-    probability : array, shape (n,)
-        Of each peak.
-    known : Known
-        Clicks and rejected picks, in the voxels of the peaks: nearer to them than `radius` nothing is added.
-    radius : float
-        The particle's, in voxels.
-    settings : Settings
-    most : int
-        Of the sure ones.
-
-    Returns
-    -------
-    sure : Sure
-    doubtful : Doubtful
-    """
-    free = _away_from(peaks.positions_voxels, known, radius)
-    sure = free & (probability >= settings.training.confident)
-    sure &= np.cumsum(sure) <= most
-    doubtful = free & (probability >= settings.training.doubtful) & ~sure
-    return peaks.positions_voxels[sure], peaks.positions_voxels[doubtful]
-
-
-def _away_from(positions: Positions, known: Known, radius: float) -> Bool[np.ndarray, " n"]:
-    if not len(known) or not len(positions):
-        return np.ones(len(positions), dtype=bool)
-    distance, _ = cKDTree(known).query(positions)
-    return np.asarray(distance > radius)
-
-
-def _taught(run: Run, item: Clicked, scores: Volume, rounds: int) -> Clicked:
-    """Add to a tomogram what the mean scores of some rounds are sure of, and what they doubt."""
-    peaks = find_peaks(scores, run.settings, run.radius, float("-inf"), max_particles=MOST, mask=item.working.mask)
-    mixture, _ = run.mixture_of(peaks, item)
-    known = np.concatenate([item.clicks, item.rejected])
-    most = round(len(item.clicks) * (run.settings.training.growth**rounds - 1))
-    probability = mixture.probability(peaks.scores.astype(np.float64))
-    sure, doubtful = sure_and_doubtful(peaks, probability, known, run.radius, run.settings, most)
-    return replace(item, sure=sure, doubtful=doubtful)
-
-
-def _of_round(settings: Settings, number: int, steps: int) -> Settings:
-    length = {"steps": steps} if steps else {}
+def _of_round(settings: Settings, number: int, steps: int | None) -> Settings:
+    length = {} if steps is None else {"steps": steps}
     training = settings.training.model_copy(update=length)
     return settings.model_copy(update={"seed": settings.seed + APART * number, "training": training})
 
 
-def _tell(listener: Listener, done: int, total: int, line: Report) -> None:
+def _tell(listener: Listener, done: int, steps: Sequence[int | None], line: Report) -> None:
     """Tell how a round stands, its steps counted on from the rounds before."""
-    listener.trained("train", replace(line, step=line.step + done, steps=total) if total else line)
+    known = [each for each in steps if each is not None]
+    listener.trained("train", replace(line, step=line.step + done, steps=sum(known)) if known else line)
 
 
 def _said(items: Sequence[Clicked], number: int) -> str:

@@ -17,7 +17,7 @@ from tomopicker.engine.state import History
 from tomopicker.engine.train import Report, fit
 from tomopicker.picking.calibrate import Ranking, click_scores, offset_for_count
 from tomopicker.picking.count import Count, count_particles
-from tomopicker.picking.mixture import Mixture, across_clicks, elsewhere, fit_mixture, positives_of
+from tomopicker.picking.mixture import Freedom, across_clicks, elsewhere, fit_mixture, positives_of
 from tomopicker.picking.peaks import Peaks
 from tomopicker.pu.positives import Positives
 from tomopicker.pu.prior import Priors, class_priors
@@ -41,16 +41,27 @@ class Run:
     listener: Listener
 
     def labelled(self, item: Clicked) -> LabelledVolume:
-        """Label the clicks of a tomogram, and what earlier rounds are sure of or doubt."""
+        """Label the clicks of a tomogram, and what earlier rounds are sure of or doubt.
+
+        However many confident picks there are, half of the patches around particles are around clicks.
+        """
         data, fraction = item.working.data, self.settings.labels.target_fraction
         mask, positions = item.working.mask, np.concatenate([item.clicks, item.sure])
         labels = label_mask(
             data.shape, positions, self.radius, fraction, rejected=item.rejected, doubtful=item.doubtful, inside=mask
         )
-        return LabelledVolume(data, labels, positions, item.rejected, mask)
+        again = max(1, round(len(item.sure) / max(1, len(item.clicks))))
+        around = np.concatenate([np.repeat(item.clicks, again, axis=0), item.sure])
+        return LabelledVolume(data, labels, around, item.rejected, mask)
 
-    def priors(self, training: Sequence[LabelledVolume], particles: float | None) -> Priors | None:
-        """Class priors of the labelled volumes; none if no count is known."""
+    def priors(
+        self, training: Sequence[LabelledVolume], particles: float | None, *, more_than_clicks: bool = False
+    ) -> Priors | None:
+        """Class priors of the labelled volumes; none if no count is known.
+
+        A count below the clicks is an error of the user's; below what the program itself has labelled it is not, and
+        is raised.
+        """
         positive = sum(int((item.labels == POSITIVE).sum()) for item in training)
         everything = sum(int((item.labels != IGNORED).sum()) for item in training)
         ball = len(ball_offsets(max(1.0, self.radius * self.settings.labels.target_fraction)))
@@ -60,7 +71,7 @@ class Run:
             return Priors(positive / everything, expected, expected - positive / everything)
         if particles is None:
             return None
-        if self.settings.expected_particles is None:
+        if more_than_clicks or self.settings.expected_particles is None:
             particles = max(particles, 1.1 * positive / ball)
         return class_priors(positive, everything, ball, particles, knobs.prior_denominator)
 
@@ -102,10 +113,7 @@ class Run:
     def by_clicks(self, network: nn.Module, clicked: Sequence[Clicked]) -> tuple[Positives, Count]:
         """Learn where particles score, and count those of the training tomograms, starting from the clicks' scores."""
         peaks = [self.peaks(network, item, MOST) for item in clicked]
-        scored = [click_scores(found, item.clicks, self.radius) for found, item in zip(peaks, clicked, strict=True)]
-        expected = positives_of(np.concatenate(scored))
-        clicks = sum(len(item.clicks) for item in clicked)
-        freedom = across_clicks(clicks)
+        expected, freedom = self.expected_of_clicks(peaks, clicked)
         scores, given = [found.scores.astype(np.float64) for found in peaks], self.settings.expected_particles
         fits = [fit_mixture(each, expected, None, freedom) for each in scores]
         counted = Count(*(sum(getattr(count, end) for _, count in fits) for end in ("estimate", "low", "high")))
@@ -117,12 +125,12 @@ class Run:
             told += f", but {asked} was trained with the class prior of the count given: leave it out and train again"
         if given is not None and not contradicted(given * len(clicked), counted, told, self.listener):
             fits = [fit_mixture(each, expected, given, freedom) for each in scores]
-        return elsewhere([mixture.particles for mixture, _ in fits], clicks), counted
+        return elsewhere([mixture.particles for mixture, _ in fits], _clicks(clicked)), counted
 
-    def mixture_of(self, peaks: Peaks, item: Clicked) -> tuple[Mixture, Count]:
-        """Fit the mixture of one training tomogram's peaks, starting from the scores of the clicks in it."""
-        expected = positives_of(click_scores(peaks, item.clicks, self.radius))
-        return fit_mixture(peaks.scores.astype(np.float64), expected, None, across_clicks(len(item.clicks)))
+    def expected_of_clicks(self, peaks: Sequence[Peaks], clicked: Sequence[Clicked]) -> tuple[Positives, Freedom]:
+        """Say where particles of the training tomograms are expected to score, from the clicks in all of them."""
+        scored = [click_scores(found, item.clicks, self.radius) for found, item in zip(peaks, clicked, strict=True)]
+        return positives_of(np.concatenate(scored)), across_clicks(_clicks(clicked))
 
     def count(self, clicked: Sequence[Clicked], networks: int = 2) -> Count:
         """Count particles: networks, each trained on half of the clicks, rank the peaks and the other half."""
@@ -143,7 +151,11 @@ class Run:
             ]
             ranked = np.concatenate([found.scores for found in peaks]).astype(np.float64)
             rankings.append(Ranking(ranked, np.concatenate(held_out)))
-        return count_particles(rankings, least=sum(len(item.clicks) for item in clicked))
+        return count_particles(rankings, least=_clicks(clicked))
+
+
+def _clicks(clicked: Sequence[Clicked]) -> int:
+    return sum(len(item.clicks) for item in clicked)
 
 
 def _enough(item: Clicked, particles: float = 0.0) -> int:

@@ -102,8 +102,8 @@ def train(
 
     run = Run(settings, radius, chosen, checkpoint, resume, listener)
     particles, counted = _expected(settings, clicked, run)
-    taught = train_in_rounds(run, clicked, [run.labelled(item) for item in watched], particles)
-    network = taught.network
+    outcome = train_in_rounds(run, clicked, [run.labelled(item) for item in watched], particles)
+    network = outcome.network
     offset, threshold, positives = 0.0, None, None
     if settings.inference.adapt:
         positives, counted = run.by_clicks(network, clicked)
@@ -116,9 +116,9 @@ def train(
         picks,
         validation_tomograms,
         settings,
-        taught.priors,
+        outcome.priors,
         particles,
-        taught.history,
+        outcome.history,
         rejected=rejected,
         inside={item.name: round(item.working.share, 4) for item in clicked},
         counted=counted,

@@ -1,0 +1,146 @@
+"""What a round's networks teach the next: their confident and their doubtful picks in the tomograms clicked in.
+
+Scores of another number of threads, or of another machine, differ in the last digits, and peaks with them. So what a
+round learns from is kept in a file beside its checkpoint, and a resumed run reads it back.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float64
+from scipy.spatial import cKDTree
+from torch import nn
+
+from tomopicker.config import Settings
+from tomopicker.engine.checkpoint import CHECKPOINT, load_tensors, save_tensors
+from tomopicker.engine.state import not_this_run
+from tomopicker.picking.mixture import fit_mixture
+from tomopicker.picking.peaks import Peaks
+from tomopicker.types import Doubtful, Positions, Rejected, Sure
+from tomopicker.workflow.clicked import Clicked
+from tomopicker.workflow.run import Run
+from tomopicker.workflow.score import MOST, find_peaks, score
+
+Known: TypeAlias = Float64[np.ndarray, "known 3"]
+Chances: TypeAlias = Float64[np.ndarray, " peaks"]
+
+
+def taught(run: Run, clicked: Sequence[Clicked], networks: Sequence[nn.Module]) -> list[Clicked]:
+    """Add to tomograms what the mean scores of some networks are sure of, and what they doubt.
+
+    Parameters
+    ----------
+    run : Run
+        Where it has checkpoints, the picks are kept there; a resumed run takes them from there.
+    clicked : sequence of Clicked
+        As the user clicked.
+    networks : sequence of Module
+        Of all rounds so far.
+
+    Raises
+    ------
+    TomoPickerError
+        If the file of an interrupted run is of another run.
+    """
+    number = len(networks) + 1
+    kept = run.checkpoint and run.checkpoint.with_name(f"{run.checkpoint.name}.round{number}.ckpt")
+    identity = _identity(run.settings, clicked)
+    if kept and run.resume and kept.exists():
+        tensors, facts = load_tensors(kept, CHECKPOINT)
+        if facts.get("run") != identity:
+            raise not_this_run(kept)
+        found = [
+            (tensors[f"sure.{index}"].numpy(), tensors[f"doubtful.{index}"].numpy()) for index in range(len(clicked))
+        ]
+    else:
+        found = _found(run, clicked, networks)
+        if kept:
+            parts = {
+                f"{kind}.{index}": torch.from_numpy(picks)
+                for index, pair in enumerate(found)
+                for kind, picks in zip(("sure", "doubtful"), pair, strict=True)
+            }
+            save_tensors(kept, CHECKPOINT, parts, {"run": identity})
+    return [replace(item, sure=sure, doubtful=doubtful) for item, (sure, doubtful) in zip(clicked, found, strict=True)]
+
+
+def sure_and_doubtful(
+    peaks: Peaks,
+    probability: Chances,
+    clicks: Positions,
+    rejected: Rejected,
+    radius: float,
+    settings: Settings,
+    most: int,
+) -> tuple[Sure, Doubtful]:
+    """Choose what the next round learns from, and what it takes neither for a particle nor for background.
+
+    Parameters
+    ----------
+    peaks : Peaks
+        Best first.
+    probability : Chances
+        Of each peak.
+    clicks : Positions
+    rejected : Rejected
+        In the voxels of the peaks. Their balls and shells stay what they are: no sure pick's reaches into them.
+    radius : float
+        The particle's, in voxels.
+    settings : Settings
+    most : int
+        Of the sure ones.
+
+    Returns
+    -------
+    sure : Sure
+    doubtful : Doubtful
+    """
+    knobs = settings.training
+    apart = (1 + settings.labels.target_fraction) * radius + 1  # Balls are painted around the nearest voxels.
+    known = np.concatenate([clicks, rejected])
+    sure = _farther(peaks.positions_voxels, known, apart) & (probability >= knobs.confident)
+    sure &= np.cumsum(sure) <= most
+    doubtful = _farther(peaks.positions_voxels, clicks, radius) & (probability >= knobs.doubtful) & ~sure
+    return peaks.positions_voxels[sure], peaks.positions_voxels[doubtful]
+
+
+def _found(run: Run, clicked: Sequence[Clicked], networks: Sequence[nn.Module]) -> list[tuple[Sure, Doubtful]]:
+    """Score tomogram after tomogram, so that no more than two score volumes are held; then judge the peaks of all."""
+    peaks = [_peaks(run, item, networks) for item in clicked]
+    expected, freedom = run.expected_of_clicks(peaks, clicked)
+    growth = run.settings.training.growth ** len(networks) - 1
+    found = []
+    for item, each in zip(clicked, peaks, strict=True):
+        scores = each.scores.astype(np.float64)
+        mixture, _ = fit_mixture(scores, expected, None, freedom)
+        most = round(len(item.clicks) * growth)
+        chances = mixture.probability(scores)
+        found.append(sure_and_doubtful(each, chances, item.clicks, item.rejected, run.radius, run.settings, most))
+    return found
+
+
+def _peaks(run: Run, item: Clicked, networks: Sequence[nn.Module]) -> Peaks:
+    """Give the peaks of the mean scores."""
+    total = score(networks[0], item.working, run.settings, run.device)
+    for network in networks[1:]:
+        total += score(network, item.working, run.settings, run.device)
+    total /= len(networks)
+    return find_peaks(total, run.settings, run.radius, float("-inf"), max_particles=MOST, mask=item.working.mask)
+
+
+def _farther(positions: Positions, known: Known, distance: float) -> Bool[np.ndarray, " n"]:
+    if not len(known) or not len(positions):
+        return np.ones(len(positions), dtype=bool)
+    nearest, _ = cKDTree(known).query(positions)
+    return np.asarray(nearest > distance)
+
+
+def _identity(settings: Settings, clicked: Sequence[Clicked]) -> dict[str, Any]:
+    return {
+        "settings": settings.model_dump(mode="json"),
+        "clicks": [np.round(item.clicks, 3).tolist() for item in clicked],
+        "rejected": [np.round(item.rejected, 3).tolist() for item in clicked],
+    }
