@@ -15,7 +15,7 @@ from scipy.spatial import cKDTree
 
 from tomopicker import api
 from tomopicker.data.preprocess import preprocess
-from tomopicker.picking.mixture import fit_mixture
+from tomopicker.picking.mixture import fit_mixture, sobered
 from tomopicker.pretraining.molecules import draw_stamps
 from tomopicker.pretraining.scenes import draw_scene
 from tomopicker.workflow.score import find_peaks, score
@@ -77,7 +77,7 @@ def two_hills(model_file: Path, tomogram_file: Path, truth_file: Path) -> None:
     left.set_ylabel("peaks")
     left.legend(frameon=False)
     left.set_title(f"fitted without the truth: {count}; there are {len(truth)}", fontsize=8, loc="left")
-    below.plot(grid, mixture.probability(grid), color=BLUE)
+    below.plot(grid, sobered(mixture.probability(grid), model.positives.surest), color=BLUE)
     below.set(xlabel="score (logit)", ylabel="probability", ylim=(0, 1.05))
     figure.savefig(IMAGES / "two_hills.png", dpi=200)
 
