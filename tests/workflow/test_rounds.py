@@ -314,12 +314,3 @@ def test_a_class_prior_does_not_stop_a_later_round(kind: str, first: Pair, click
 def test_rounds_that_cannot_be_are_refused(changes: dict[str, dict[str, float]], words: str) -> None:
     with pytest.raises(UsageError, match=re.escape(words)):
         resolve({"particle_diameter": DIAMETER, **changes})
-
-
-def test_clicks_are_looked_at_as_often_as_all_confident_picks(lesson: Callable[..., list[Clicked]]) -> None:
-    (item,) = lesson([ALIKE], growth=4.0)
-    run = Run(resolve({"particle_diameter": 300.0}), 5.6, torch.device("cpu"), None, False, Silent())
-    drawn = run.labelled(item).positions
-    assert len(item.sure) == 15
-    assert among(drawn[:15], GRID[:5])
-    assert len(drawn) == 30

@@ -28,8 +28,7 @@ class LabelledVolume:
     labels : LabelMask
         Of the same shape.
     positions : Positions
-        (x, y, z) in working voxels to cut patches around: clicks and what is learnt from like them; one that stands
-        there twice is cut around twice as often.
+        (x, y, z) in working voxels of the clicks, and of what is learnt from like them.
     rejected : Rejected
         Likewise of picks that are known to be something else.
     mask : VoxelMask, optional

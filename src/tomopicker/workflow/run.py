@@ -41,18 +41,13 @@ class Run:
     listener: Listener
 
     def labelled(self, item: Clicked) -> LabelledVolume:
-        """Label the clicks of a tomogram, and what earlier rounds are sure of or doubt.
-
-        However many confident picks there are, half of the patches around particles are around clicks.
-        """
+        """Label the clicks of a tomogram, and what earlier rounds are sure of or doubt."""
         data, fraction = item.working.data, self.settings.labels.target_fraction
         mask, positions = item.working.mask, np.concatenate([item.clicks, item.sure])
         labels = label_mask(
             data.shape, positions, self.radius, fraction, rejected=item.rejected, doubtful=item.doubtful, inside=mask
         )
-        again = max(1, round(len(item.sure) / max(1, len(item.clicks))))
-        around = np.concatenate([np.repeat(item.clicks, again, axis=0), item.sure])
-        return LabelledVolume(data, labels, around, item.rejected, mask)
+        return LabelledVolume(data, labels, positions, item.rejected, mask)
 
     def priors(
         self, training: Sequence[LabelledVolume], particles: float | None, *, more_than_clicks: bool = False
