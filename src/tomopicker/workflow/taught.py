@@ -6,6 +6,7 @@ round learns from is kept in a file beside its checkpoint, and a resumed run rea
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -26,6 +27,8 @@ from tomopicker.workflow.score import MOST, find_peaks, score
 
 Known: TypeAlias = Float64[np.ndarray, "known 3"]
 Chances: TypeAlias = Float64[np.ndarray, " peaks"]
+
+KINDS = ("sure", "doubtful")
 
 
 def taught(run: Run, clicked: Sequence[Clicked], networks: Sequence[nn.Module]) -> list[Clicked]:
@@ -49,21 +52,11 @@ def taught(run: Run, clicked: Sequence[Clicked], networks: Sequence[nn.Module]) 
     kept = run.checkpoint and run.checkpoint.with_name(f"{run.checkpoint.name}.round{number}.ckpt")
     identity = _identity(run.settings, clicked)
     if kept and run.resume and kept.exists():
-        tensors, facts = load_tensors(kept, CHECKPOINT)
-        if facts.get("run") != identity:
-            raise not_this_run(kept)
-        found = [
-            (tensors[f"sure.{index}"].numpy(), tensors[f"doubtful.{index}"].numpy()) for index in range(len(clicked))
-        ]
+        found = _read(kept, identity, len(clicked))
     else:
         found = _found(run, clicked, networks)
         if kept:
-            parts = {
-                f"{kind}.{index}": torch.from_numpy(picks)
-                for index, pair in enumerate(found)
-                for kind, picks in zip(("sure", "doubtful"), pair, strict=True)
-            }
-            save_tensors(kept, CHECKPOINT, parts, {"run": identity})
+            _write(kept, identity, found)
     return [replace(item, sure=sure, doubtful=doubtful) for item, (sure, doubtful) in zip(clicked, found, strict=True)]
 
 
@@ -136,6 +129,23 @@ def _farther(positions: Positions, known: Known, distance: float) -> Bool[np.nda
         return np.ones(len(positions), dtype=bool)
     nearest, _ = cKDTree(known).query(positions)
     return np.asarray(nearest > distance)
+
+
+def _write(path: Path, identity: dict[str, Any], found: Sequence[tuple[Sure, Doubtful]]) -> None:
+    parts = {
+        f"{kind}.{index}": torch.from_numpy(picks)
+        for index, pair in enumerate(found)
+        for kind, picks in zip(KINDS, pair, strict=True)
+    }
+    save_tensors(path, CHECKPOINT, parts, {"run": identity})
+
+
+def _read(path: Path, identity: dict[str, Any], tomograms: int) -> list[tuple[Sure, Doubtful]]:
+    parts, facts = load_tensors(path, CHECKPOINT)
+    if facts.get("run") != identity:
+        raise not_this_run(path)
+    sure, doubtful = ([parts[f"{kind}.{index}"].numpy() for index in range(tomograms)] for kind in KINDS)
+    return list(zip(sure, doubtful, strict=True))
 
 
 def _identity(settings: Settings, clicked: Sequence[Clicked]) -> dict[str, Any]:
