@@ -154,3 +154,20 @@ def test_the_order_stays(probability, surest):
     found = sobered(ordered, surest)
     assert (np.diff(found) >= 0).all()
     assert (found <= np.minimum(ordered, surest) + 1e-12).all()
+
+
+def test_a_narrow_rest_well_below_particles_makes_no_particle_of_what_is_lower_still():
+    """Two hills far apart: below the lower one the normal's tail is the heavier, and is not believed."""
+    mixture = Mixture(0.4, Positives(14.0, 1.4), 7.0, 0.5, 5.6)
+    particle, rest = mixture.log_densities(np.array([5.6, 7.0]))
+    assert particle[0] > rest[0] and particle[1] < rest[1]
+    assert (mixture.probability(np.array([5.6, 6.0, 6.5, 7.0])) < 1e-3).all()
+    assert mixture.probability(np.array([13.0]))[0] > 0.999
+
+
+def test_the_count_of_hills_far_apart():
+    rng = np.random.default_rng(2)
+    scores = np.concatenate([rng.normal(14, 1.0, 90), rng.normal(6.6, 0.35, 130), rng.normal(-8, 3, 400)])
+    mixture, count = fit_mixture(scores, Positives(14.0, 1.3))
+    assert count.estimate == pytest.approx(90, abs=3)
+    assert (mixture.probability(scores[90:220]) < 0.1).mean() > 0.95
