@@ -138,8 +138,8 @@ class Mixture:
         if 0 < bend < len(grid):
             slope = max((odds[bend] - odds[bend - 1]) / (grid[1] - grid[0]), 0.0)
             odds[bend:] = np.maximum(odds[bend:], odds[bend] + slope * (grid[bend:] - grid[bend]))
-        # And a narrow rest ends soon below its mean, where in truth nothing but the rest is: from where the odds are least
-        # downwards, they are as low as there.
+        # And a narrow rest ends soon below its mean, where in truth nothing but the rest is: below the place where the
+        # odds are least, they are as low as there.
         trough = int(np.argmin(odds[: bend + 1]))
         odds[:trough] = odds[trough]
         rising = np.maximum.accumulate(expit(odds))
