@@ -21,6 +21,8 @@ from tomopicker.types import Scores
 
 SHAPE = 3.0
 """Of the other peaks' distribution, exp(-|x|³): its tail ends sooner than a normal one's, as measured."""
+SD_OF_REST = 0.611
+"""Standard deviation of that distribution, √(Γ(1)/Γ(1/3)), over its scale."""
 WINDOW_SD = 6.0
 """Peaks lower than so many deviations below particles say nothing about where the two part."""
 USUAL_SD, USUAL_WEIGHT = 1.5, 5.0
@@ -251,7 +253,13 @@ def _starts(task: _Task) -> list[Parameters]:
     positives = task.positives
     usual = [positives.mean, np.log(positives.sd)]
     middles = [lowest(positives), lowest(positives) - 2 * positives.sd, float(np.median(task.scores))]
-    return [np.array([logit(share), *usual, middle, REST_LOG_SD]) for share in (0.1, 0.3) for middle in middles]
+    starts = [np.array([logit(share), *usual, middle, REST_LOG_SD]) for share in (0.1, 0.3) for middle in middles]
+    # Hills far apart: from elsewhere, all of it may end as one broad hill of particles.
+    below = task.scores[task.scores < positives.mean - 2 * positives.sd]
+    if len(below) > 1:
+        share = np.clip(1 - len(below) / len(task.scores), 0.02, 0.98)
+        starts.append(np.array([logit(share), *usual, below.mean(), np.log(below.std() / SD_OF_REST + 0.1)]))
+    return starts
 
 
 def _bounds(task: _Task) -> list[tuple[float, float]]:
