@@ -22,6 +22,7 @@ from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.picking.peaks import Peaks
 from tomopicker.picks import Picks
 from tomopicker.workflow import rounds
+from tomopicker.workflow import run as running
 from tomopicker.workflow import taught as teaching
 from tomopicker.workflow.clicked import Clicked
 from tomopicker.workflow.listen import Silent
@@ -188,7 +189,7 @@ def lesson(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Clicked]]:
         logits: list[np.ndarray], *, mask: np.ndarray | None = None, checkpoint: Path | None = None,
         resume: bool = False, clicks: np.ndarray = GRID[:5], rejected: np.ndarray = NOBODY, growth: float = 10.0,
     ) -> list[Clicked]:  # fmt: skip
-        monkeypatch.setattr(teaching, "score", Scored(GRID, logits))
+        monkeypatch.setattr(running, "score", Scored(GRID, logits))
         settings = resolve({"particle_diameter": 300.0, "training": {"growth": growth}})
         data = np.zeros((32, 64, 64), dtype=np.float32)
         working = WorkingVolume(data, 27.0, 1.0, mask)

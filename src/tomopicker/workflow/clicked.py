@@ -116,6 +116,11 @@ def check_clash(tomogram: Tomogram, clicks: Positions, rejected: Rejected, diame
         )
 
 
+def number_of_clicks(clicked: Sequence[Clicked]) -> int:
+    """Count the clicks in all of some tomograms."""
+    return sum(len(item.clicks) for item in clicked)
+
+
 def clicks_outside(clicked: Sequence[Clicked]) -> tuple[int, int]:
     """Count the clicks that lie outside the masks, and all."""
     outside = total = 0
@@ -139,7 +144,7 @@ def warn_of_bright_clicks(clicked: Sequence[Clicked], radius: float, listener: L
 
 def hold_out(clicked: list[Clicked], settings: Settings, listener: Listener) -> tuple[list[Clicked], list[Clicked]]:
     """Set some clicks aside at random, if there are 10 or more, to follow the training on."""
-    total = sum(len(item.clicks) for item in clicked)
+    total = number_of_clicks(clicked)
     if total < 10:
         return clicked, []
     share = settings.training.hold_out
@@ -150,5 +155,5 @@ def hold_out(clicked: list[Clicked], settings: Settings, listener: Listener) -> 
         kept.append(replace(item, clicks=item.clicks[order[out:]]))
         if out:
             held.append(replace(item, clicks=item.clicks[order[:out]]))
-    listener.say(f"{sum(len(item.clicks) for item in held)} of {total} clicks are held out to follow the training.")
+    listener.say(f"{number_of_clicks(held)} of {total} clicks are held out to follow the training.")
     return kept, held

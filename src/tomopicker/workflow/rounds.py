@@ -17,7 +17,7 @@ from tomopicker.data.patches import LabelledVolume
 from tomopicker.engine.state import History
 from tomopicker.engine.train import Report
 from tomopicker.pu.prior import Priors
-from tomopicker.workflow.clicked import Clicked
+from tomopicker.workflow.clicked import Clicked, number_of_clicks
 from tomopicker.workflow.listen import Listener
 from tomopicker.workflow.run import Run
 from tomopicker.workflow.taught import taught
@@ -60,23 +60,23 @@ def train_in_rounds(
     particles : float or None
         In all tomograms clicked in together, for objectives with a class prior.
     """
-    steps = steps_of_rounds(run.settings, sum(len(item.clicks) for item in clicked))
+    steps = steps_of_rounds(run.settings, number_of_clicks(clicked))
     history: History = []
     networks: list[nn.Module] = []
-    clicks_alone = run.priors([run.labelled(item) for item in clicked], particles)
-    run.listener.say(f"Class priors: {clicks_alone}.")
+    of_clicks: Priors | None = None
     for number, length in enumerate(steps):
         items = taught(run, clicked, networks) if number else clicked
-        if number:
-            run.listener.say(_said(items, number + 1))
         training = [run.labelled(item) for item in items]
         priors = run.priors(training, particles, more_than_clicks=number > 0)
+        if not number:
+            of_clicks = priors
+        run.listener.say(_said(items, number + 1) if number else f"Class priors: {priors}.")
         job = f"train{number + 1}" if number else "train"
         tell = partial(_tell, run.listener, sum(each or 0 for each in steps[:number]), steps)
         network, lines = run.fit(job, training, validation, priors, _of_round(run.settings, number, length), tell)
         history += [{**line, "round": number + 1} for line in lines]
         networks.append(network)
-    return Outcome(networks[-1], history, clicks_alone)
+    return Outcome(networks[-1], history, of_clicks)
 
 
 def steps_of_rounds(settings: Settings, clicks: int) -> Sequence[int | None]:

@@ -21,7 +21,7 @@ from tomopicker.picking.mixture import Freedom, across_clicks, elsewhere, fit_mi
 from tomopicker.picking.peaks import Peaks
 from tomopicker.pu.positives import Positives
 from tomopicker.pu.prior import Priors, class_priors
-from tomopicker.workflow.clicked import Clicked
+from tomopicker.workflow.clicked import Clicked, number_of_clicks
 from tomopicker.workflow.listen import Listener
 from tomopicker.workflow.score import MOST, find_peaks, score
 
@@ -91,9 +91,12 @@ class Run:
             report=report or partial(self.listener.trained, job),
         )
 
-    def peaks(self, network: nn.Module, item: Clicked, most: int) -> Peaks:
-        """Give the best peaks of a training tomogram."""
-        scores = score(network, item.working, self.settings, self.device)
+    def peaks(self, networks: Sequence[nn.Module], item: Clicked, most: int) -> Peaks:
+        """Give the best peaks of a training tomogram, by the mean scores of networks; two volumes are held at most."""
+        scores = score(networks[0], item.working, self.settings, self.device)
+        for network in networks[1:]:
+            scores += score(network, item.working, self.settings, self.device)
+        scores /= len(networks)
         return find_peaks(scores, self.settings, self.radius, float("-inf"), max_particles=most, mask=item.working.mask)
 
     def by_count(
@@ -102,12 +105,12 @@ class Run:
         """Give the offset that makes scores probabilities; without a count, the network's own output and even odds."""
         if not particles:
             return 0.0, 0.5
-        peaks = [self.peaks(network, item, _enough(item, particles / len(clicked))) for item in clicked]
+        peaks = [self.peaks([network], item, _enough(item, particles / len(clicked))) for item in clicked]
         return offset_for_count(np.concatenate([found.scores for found in peaks]).astype(np.float64), particles), None
 
     def by_clicks(self, network: nn.Module, clicked: Sequence[Clicked]) -> tuple[Positives, Count]:
         """Learn where particles score, and count those of the training tomograms, starting from the clicks' scores."""
-        peaks = [self.peaks(network, item, MOST) for item in clicked]
+        peaks = [self.peaks([network], item, MOST) for item in clicked]
         expected, freedom = self.expected_of_clicks(peaks, clicked)
         scores, given = [found.scores.astype(np.float64) for found in peaks], self.settings.expected_particles
         fits = [fit_mixture(each, expected, None, freedom) for each in scores]
@@ -120,12 +123,12 @@ class Run:
             told += f", but {asked} was trained with the class prior of the count given: leave it out and train again"
         if given is not None and not contradicted(given * len(clicked), counted, told, self.listener):
             fits = [fit_mixture(each, expected, given, freedom) for each in scores]
-        return elsewhere([mixture.particles for mixture, _ in fits], _clicks(clicked)), counted
+        return elsewhere([mixture.particles for mixture, _ in fits], number_of_clicks(clicked)), counted
 
     def expected_of_clicks(self, peaks: Sequence[Peaks], clicked: Sequence[Clicked]) -> tuple[Positives, Freedom]:
         """Say where particles of the training tomograms are expected to score, from the clicks in all of them."""
         scored = [click_scores(found, item.clicks, self.radius) for found, item in zip(peaks, clicked, strict=True)]
-        return positives_of(np.concatenate(scored)), across_clicks(_clicks(clicked))
+        return positives_of(np.concatenate(scored)), across_clicks(number_of_clicks(clicked))
 
     def count(self, clicked: Sequence[Clicked], networks: int = 2) -> Count:
         """Count particles: networks, each trained on half of the clicks, rank the peaks and the other half."""
@@ -139,18 +142,14 @@ class Run:
             ]
             settings = self.settings.model_copy(update={"training": brief, "seed": seed + 101 + number})
             network, _ = self.fit(f"count{number + 1}", training, [], None, settings)
-            peaks = [self.peaks(network, item, _enough(item)) for item in clicked]
+            peaks = [self.peaks([network], item, _enough(item)) for item in clicked]
             held_out = [
                 click_scores(found, item.clicks[~rows], self.radius)
                 for found, item, rows in zip(peaks, clicked, chosen, strict=True)
             ]
             ranked = np.concatenate([found.scores for found in peaks]).astype(np.float64)
             rankings.append(Ranking(ranked, np.concatenate(held_out)))
-        return count_particles(rankings, least=_clicks(clicked))
-
-
-def _clicks(clicked: Sequence[Clicked]) -> int:
-    return sum(len(item.clicks) for item in clicked)
+        return count_particles(rankings, least=number_of_clicks(clicked))
 
 
 def _enough(item: Clicked, particles: float = 0.0) -> int:

@@ -23,7 +23,7 @@ from tomopicker.picking.peaks import Peaks
 from tomopicker.types import Doubtful, Positions, Rejected, Sure
 from tomopicker.workflow.clicked import Clicked
 from tomopicker.workflow.run import Run
-from tomopicker.workflow.score import MOST, find_peaks, score
+from tomopicker.workflow.score import MOST
 
 Known: TypeAlias = Float64[np.ndarray, "known 3"]
 Chances: TypeAlias = Float64[np.ndarray, " peaks"]
@@ -101,8 +101,8 @@ def sure_and_doubtful(
 
 
 def _found(run: Run, clicked: Sequence[Clicked], networks: Sequence[nn.Module]) -> list[tuple[Sure, Doubtful]]:
-    """Score tomogram after tomogram, so that no more than two score volumes are held; then judge the peaks of all."""
-    peaks = [_peaks(run, item, networks) for item in clicked]
+    """Find the peaks of tomogram after tomogram, then judge those of all."""
+    peaks = [run.peaks(networks, item, MOST) for item in clicked]
     expected, freedom = run.expected_of_clicks(peaks, clicked)
     growth = run.settings.training.growth ** len(networks) - 1
     found = []
@@ -113,15 +113,6 @@ def _found(run: Run, clicked: Sequence[Clicked], networks: Sequence[nn.Module]) 
         chances = mixture.probability(scores)
         found.append(sure_and_doubtful(each, chances, item.clicks, item.rejected, run.radius, run.settings, most))
     return found
-
-
-def _peaks(run: Run, item: Clicked, networks: Sequence[nn.Module]) -> Peaks:
-    """Give the peaks of the mean scores."""
-    total = score(networks[0], item.working, run.settings, run.device)
-    for network in networks[1:]:
-        total += score(network, item.working, run.settings, run.device)
-    total /= len(networks)
-    return find_peaks(total, run.settings, run.radius, float("-inf"), max_particles=MOST, mask=item.working.mask)
 
 
 def _farther(positions: Positions, known: Known, distance: float) -> Bool[np.ndarray, " n"]:
