@@ -113,6 +113,10 @@ class Training(_Frozen):
         description="networks trained one after the other; each also learns from the confident picks, in the tomograms "
         "clicked in, of those before it, and the last one is kept; 1: from the clicks alone"
     )
+    teachers: Annotated[int, Field(ge=1, le=26)] = Field(
+        description="networks trained in each of several rounds but the last; what is confident is told by the mean of "
+        "their scores and those of earlier rounds"
+    )
     rounds_from: Count = Field(
         description="clicks it takes for more than one round: fewer teach a network too little to be taught by"
     )

@@ -34,7 +34,8 @@ PRESETS: dict[str, dict[str, Any]] = {
             "prior_denominator": "unlabelled", "running_mean": 0.9,
         },
         "training": {
-            "steps": "by-clicks", "epochs": None, "rounds": 3, "rounds_from": 10, "last_round": 1.6, "growth": 2.0,
+            "steps": "by-clicks", "epochs": None, "rounds": 3, "teachers": 2, "rounds_from": 10,
+            "last_round": 1.6, "growth": 2.0,
             "confident": 0.9, "doubtful": 0.2, "learning_rate": 3e-3, "head_rate": 3.0,
             "schedule": "one-cycle", "weight_decay": 1e-4, "ema": 0.98, "hold_out": 0.0, "fold_steps": 60,
         },
@@ -55,7 +56,8 @@ PRESETS: dict[str, dict[str, Any]] = {
             "prior_denominator": "all", "running_mean": 0.0,
         },
         "training": {
-            "steps": None, "epochs": 20, "rounds": 1, "rounds_from": 10, "last_round": 1.6, "growth": 2.0,
+            "steps": None, "epochs": 20, "rounds": 1, "teachers": 1, "rounds_from": 10,
+            "last_round": 1.6, "growth": 2.0,
             "confident": 0.9, "doubtful": 0.2, "learning_rate": 2e-3, "head_rate": 1.0,
             "schedule": "plateau", "weight_decay": 0.0, "ema": 0.0, "hold_out": 0.2, "fold_steps": 0,
         },

@@ -263,13 +263,13 @@ def test_three_rounds(world, cli, tmp_path):
     (tmp_path / "three.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     asked = world.train_arguments(tmp_path / "m" / "m.model", "--config", tmp_path / "three.yaml")
     plan = cli(*asked, "--dry-run")
-    assert "3 rounds of 4 + 4 + 6 steps" in plan.out
+    assert "3 rounds of 2 × 4 + 2 × 4 + 6 steps" in plan.out
     trained = cli(*asked)
     assert trained.code == 0
     assert re.search(r"Round 3: \d+ confident picks are learnt from as well, \d+ doubtful ones left out", trained.out)
     assert [path.name for path in (tmp_path / "m").iterdir()] == ["m.model"]
     history = load_model(tmp_path / "m" / "m.model").provenance["history"]
-    assert [line["round"] for line in history] == [1, 2, 3]
+    assert [line["round"] for line in history] == [1, 1, 2, 2, 3]
 
 
 def test_dry_run_and_training_say_the_same_of_the_priors(world, cli, tmp_path):

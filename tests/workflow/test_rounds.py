@@ -26,7 +26,7 @@ from tomopicker.workflow import run as running
 from tomopicker.workflow import taught as teaching
 from tomopicker.workflow.clicked import Clicked
 from tomopicker.workflow.listen import Silent
-from tomopicker.workflow.rounds import APART, steps_of_rounds
+from tomopicker.workflow.rounds import APART, BESIDE, steps_of_rounds
 from tomopicker.workflow.run import Run
 from tomopicker.workflow.taught import sure_and_doubtful
 
@@ -86,17 +86,19 @@ def test_what_a_person_said_stays(fraction: float, away: float) -> None:
 @pytest.mark.parametrize(
     ("preset", "clicks", "changes", "steps"),
     [
-        ("default", 20, {"last_round": 1.5, "rounds": 3}, [114, 114, 171]),
-        ("default", 9, {}, [76]),
-        ("default", 9, {"rounds_from": 9, "rounds": 2, "last_round": 1.0}, [76, 76]),
-        ("fast", 20, {}, [114]),
-        ("default", 20, {"rounds": 2, "steps": 10, "last_round": 2.0}, [10, 20]),
-        ("default", 20, {"rounds": 2, "steps": 10, "last_round": 0.01}, [10, 1]),
-        ("default", 20, {"rounds": 3, "steps": None, "epochs": 2}, [None, None, None]),
-        ("paper", 20, {}, [None]),
+        ("default", 20, {"last_round": 1.5, "rounds": 3}, [[114, 114], [114, 114], [171]]),
+        ("default", 9, {}, [[76]]),
+        ("default", 9, {"rounds_from": 9, "rounds": 2, "last_round": 1.0, "teachers": 3}, [[76, 76, 76], [76]]),
+        ("fast", 20, {}, [[114]]),
+        ("default", 20, {"rounds": 2, "steps": 10, "last_round": 2.0, "teachers": 1}, [[10], [20]]),
+        ("default", 20, {"rounds": 2, "steps": 10, "last_round": 0.01}, [[10, 10], [1]]),
+        ("default", 20, {"rounds": 3, "steps": None, "epochs": 2}, [[None, None], [None, None], [None]]),
+        ("paper", 20, {}, [[None]]),
     ],
 )
-def test_steps_of_rounds(preset: str, clicks: int, changes: dict[str, float | None], steps: list[int | None]) -> None:
+def test_steps_of_rounds(
+    preset: str, clicks: int, changes: dict[str, float | None], steps: list[list[int | None]]
+) -> None:
     settings = resolve({"preset": preset, "particle_diameter": DIAMETER, "training": changes})
     assert steps_of_rounds(settings, clicks) == steps
 
@@ -188,6 +190,7 @@ def lesson(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Clicked]]:
     def teach(
         logits: list[np.ndarray], *, mask: np.ndarray | None = None, checkpoint: Path | None = None,
         resume: bool = False, clicks: np.ndarray = GRID[:5], rejected: np.ndarray = NOBODY, growth: float = 10.0,
+        rounds: int | None = None,
     ) -> list[Clicked]:  # fmt: skip
         monkeypatch.setattr(running, "score", Scored(GRID, logits))
         settings = resolve({"particle_diameter": 300.0, "training": {"growth": growth}})
@@ -195,7 +198,10 @@ def lesson(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Clicked]]:
         working = WorkingVolume(data, 27.0, 1.0, mask)
         run = Run(settings, 5.6, torch.device("cpu"), checkpoint, resume, Silent())
         return teaching.taught(
-            run, [Clicked("TS_1", working, clicks, rejected)], [Numbered(i) for i in range(len(logits))]
+            run,
+            [Clicked("TS_1", working, clicks, rejected)],
+            [Numbered(i) for i in range(len(logits))],
+            len(logits) if rounds is None else rounds,
         )
 
     return teach
@@ -244,6 +250,8 @@ def test_rejected_picks_are_never_learnt_from(lesson: Callable[..., list[Clicked
 def test_growth_counts_from_the_clicks(lesson: Callable[..., list[Clicked]]) -> None:
     (once,), (twice,) = lesson([ALIKE], growth=2.0), lesson([ALIKE, ALIKE], growth=2.0)
     assert (len(once.sure), len(twice.sure)) == (5, 15)
+    (side_by_side,) = lesson([ALIKE, ALIKE], growth=2.0, rounds=1)
+    assert len(side_by_side.sure) == 5
     assert len(once.sure) + len(once.doubtful) == len(twice.sure) + len(twice.doubtful)
 
 
@@ -272,7 +280,7 @@ def test_an_interrupted_second_round_ends_where_it_would_have(
     with pytest.raises(KeyboardInterrupt):
         api.train([first[0]], clicks, settings, device="cpu", checkpoint=checkpoint, listener=Impatient())
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "model.round2.ckpt", "model.train.ckpt", "model.train2.ckpt",
+        "model.round2.ckpt", "model.train.ckpt", "model.train2.ckpt", "model.train_b.ckpt",
     ]  # fmt: skip
     resumed = api.train([first[0]], clicks, settings, device="cpu", checkpoint=checkpoint, resume=True)
     torch.testing.assert_close(weights(resumed.network), weights(taught.network), rtol=0, atol=0)
@@ -290,7 +298,7 @@ def test_rounds_differ_by_their_seeds(
 
     monkeypatch.setattr(rounds.Run, "fit", noting)
     api.train([first[0]], clicks, in_rounds(quick, 2, steps=4, growth=100.0), device="cpu")
-    assert seeds == [("train", quick.seed), ("train2", quick.seed + APART)]
+    assert seeds == [("train", quick.seed), ("train_b", quick.seed + BESIDE), ("train2", quick.seed + APART)]
 
 
 @pytest.mark.parametrize("kind", ["kl", "pu", "distpu"])

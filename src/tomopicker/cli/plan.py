@@ -91,7 +91,13 @@ def _length(settings: Settings, clicks: int) -> str:
     last = f"{steps} steps" if steps is not None else f"{knobs.epochs} epochs"
     each = steps_of_rounds(settings, clicks)
     if len(each) > 1:
-        last = f"{len(each)} rounds of " + (f"{' + '.join(map(str, each))} steps" if steps else f"{last} each")
+        lengths = " + ".join(f"{len(one)} × {one[0]}" if len(one) > 1 else f"{one[0]}" for one in each)
+        networks = sum(map(len, each))
+        last = (
+            f"{len(each)} rounds of {lengths} steps"
+            if steps
+            else f"{networks} networks in {len(each)} rounds, {last} each"
+        )
     if counts_afterwards(settings) or not knobs.fold_steps:
         return last
     if settings.expected_particles is None:

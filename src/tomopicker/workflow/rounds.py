@@ -1,7 +1,8 @@
 """Training in rounds: each network also learns from what those before it are sure of in the tomograms clicked in.
 
 Clicks show a few particles in a few orientations, and every particle that was not clicked is taken for background. The
-first network's confident picks in the same tomograms show the rest; what it doubts is left out of the background.
+first networks' confident picks in the same tomograms show the rest; what they doubt is left out of the background.
+Two networks that differ by their seeds seldom err alike, so picks are judged by the mean of their scores.
 Tomograms that nobody clicked in, those to follow the training on among them, teach nothing (self-training of a
 picker; cf. Xie et al., CVPR 2020, whose students, too, are no smaller than their teachers).
 """
@@ -9,6 +10,8 @@ picker; cf. Xie et al., CVPR 2020, whose students, too, are no smaller than thei
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
+from string import ascii_lowercase
 
 from torch import nn
 
@@ -24,6 +27,8 @@ from tomopicker.workflow.taught import taught
 
 APART = 1000
 """Between the seeds of two rounds, so that trainings with seeds 0, 1, 2 share none."""
+BESIDE = 333
+"""Between the seeds of two networks of a round, likewise."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,7 @@ class Outcome:
 def train_in_rounds(
     run: Run, clicked: Sequence[Clicked], validation: Sequence[LabelledVolume], particles: float | None
 ) -> Outcome:
-    """Train `training.rounds` networks, one after the other.
+    """Train `training.rounds` rounds of networks, `training.teachers` in each but the last, which is of one.
 
     Parameters
     ----------
@@ -60,38 +65,45 @@ def train_in_rounds(
     particles : float or None
         In all tomograms clicked in together, for objectives with a class prior.
     """
-    steps = steps_of_rounds(run.settings, number_of_clicks(clicked))
+    rounds = steps_of_rounds(run.settings, number_of_clicks(clicked))
+    steps = list(chain(*rounds))
     history: History = []
     networks: list[nn.Module] = []
     of_clicks: Priors | None = None
-    for number, length in enumerate(steps):
-        items = taught(run, clicked, networks) if number else clicked
+    for number, lengths in enumerate(rounds):
+        items = taught(run, clicked, networks, number) if number else clicked
         training = [run.labelled(item) for item in items]
         priors = run.priors(training, particles, more_than_clicks=number > 0)
         if not number:
             of_clicks = priors
         run.listener.say(_said(items, number + 1) if number else f"Class priors: {priors}.")
-        job = f"train{number + 1}" if number else "train"
-        tell = partial(_tell, run.listener, sum(each or 0 for each in steps[:number]), steps)
-        network, lines = run.fit(job, training, validation, priors, _of_round(run.settings, number, length), tell)
-        history += [{**line, "round": number + 1} for line in lines]
-        networks.append(network)
+        for member, length in enumerate(lengths):
+            tell = partial(_tell, run.listener, sum(each or 0 for each in steps[: len(networks)]), steps)
+            settings = _of_network(run.settings, number, member, length)
+            network, lines = run.fit(_job(number, member), training, validation, priors, settings, tell)
+            history += [{**line, "round": number + 1} for line in lines]
+            networks.append(network)
     return Outcome(networks[-1], history, of_clicks)
 
 
-def steps_of_rounds(settings: Settings, clicks: int) -> Sequence[int | None]:
-    """Give the optimiser steps of each round; none where epochs are counted."""
+def steps_of_rounds(settings: Settings, clicks: int) -> Sequence[Sequence[int | None]]:
+    """Give the optimiser steps of each network, round by round; none where epochs are counted."""
     knobs = settings.training
     each, rounds = knobs.steps_for(clicks), knobs.rounds_for(clicks)
-    if each is None or rounds == 1:
-        return [each] * rounds
-    return [each] * (rounds - 1) + [max(1, round(each * knobs.last_round))]
+    last = each if each is None or rounds == 1 else max(1, round(each * knobs.last_round))
+    return [[each] * knobs.teachers] * (rounds - 1) + [[last]]
 
 
-def _of_round(settings: Settings, number: int, steps: int | None) -> Settings:
+def _job(number: int, member: int) -> str:
+    """Name a network of a round after both, as its checkpoint is: train, train2, and train_b beside the first."""
+    return "train" + (f"{number + 1}" if number else "") + (f"_{ascii_lowercase[member]}" if member else "")
+
+
+def _of_network(settings: Settings, number: int, member: int, steps: int | None) -> Settings:
     length = {} if steps is None else {"steps": steps}
     training = settings.training.model_copy(update=length)
-    return settings.model_copy(update={"seed": settings.seed + APART * number, "training": training})
+    seed = settings.seed + APART * number + BESIDE * member
+    return settings.model_copy(update={"seed": seed, "training": training})
 
 
 def _tell(listener: Listener, done: int, steps: Sequence[int | None], line: Report) -> None:

@@ -31,7 +31,7 @@ Chances: TypeAlias = Float64[np.ndarray, " peaks"]
 KINDS = ("sure", "doubtful")
 
 
-def taught(run: Run, clicked: Sequence[Clicked], networks: Sequence[nn.Module]) -> list[Clicked]:
+def taught(run: Run, clicked: Sequence[Clicked], networks: Sequence[nn.Module], rounds: int) -> list[Clicked]:
     """Add to tomograms what the mean scores of some networks are sure of, and what they doubt.
 
     Parameters
@@ -42,19 +42,20 @@ def taught(run: Run, clicked: Sequence[Clicked], networks: Sequence[nn.Module]) 
         As the user clicked.
     networks : sequence of Module
         Of all rounds so far.
+    rounds : int
+        That there were so far.
 
     Raises
     ------
     TomoPickerError
         If the file of an interrupted run is of another run.
     """
-    number = len(networks) + 1
-    kept = run.checkpoint and run.checkpoint.with_name(f"{run.checkpoint.name}.round{number}.ckpt")
+    kept = run.checkpoint and run.checkpoint.with_name(f"{run.checkpoint.name}.round{rounds + 1}.ckpt")
     identity = _identity(run.settings, clicked)
     if kept and run.resume and kept.exists():
         found = _read(kept, identity, len(clicked))
     else:
-        found = _found(run, clicked, networks)
+        found = _found(run, clicked, networks, rounds)
         if kept:
             _write(kept, identity, found)
     return [replace(item, sure=sure, doubtful=doubtful) for item, (sure, doubtful) in zip(clicked, found, strict=True)]
@@ -100,11 +101,13 @@ def sure_and_doubtful(
     return peaks.positions_voxels[sure], peaks.positions_voxels[doubtful]
 
 
-def _found(run: Run, clicked: Sequence[Clicked], networks: Sequence[nn.Module]) -> list[tuple[Sure, Doubtful]]:
+def _found(
+    run: Run, clicked: Sequence[Clicked], networks: Sequence[nn.Module], rounds: int
+) -> list[tuple[Sure, Doubtful]]:
     """Find the peaks of tomogram after tomogram, then judge those of all."""
     peaks = [run.peaks(networks, item, MOST) for item in clicked]
     expected, freedom = run.expected_of_clicks(peaks, clicked)
-    growth = run.settings.training.growth ** len(networks) - 1
+    growth = run.settings.training.growth**rounds - 1
     found = []
     for item, each in zip(clicked, peaks, strict=True):
         scores = each.scores.astype(np.float64)
