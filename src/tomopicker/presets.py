@@ -69,7 +69,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 CHANGES: dict[str, dict[str, Any]] = {
     "fast": {"training": {"rounds": 1}},
-    "best": {"training": {"rounds": 4}, "inference": {"half_turns": True}},
+    "best": {"training": {"rounds": 4, "teachers": 1}, "inference": {"half_turns": True}},
 }
 """Presets that are the default one but for these settings."""
 
