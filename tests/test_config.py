@@ -45,10 +45,12 @@ def test_the_presets_are_complete_and_the_default_is_the_default():
 
 
 @pytest.mark.parametrize(
-    ("name", "rounds", "half_turns"), [("fast", 1, False), ("default", 3, False), ("best", 4, True)]
+    ("name", "rounds", "teachers", "half_turns"),
+    [("fast", 1, 2, False), ("default", 3, 2, False), ("best", 4, 1, True)],
 )
-def test_fast_and_best_are_the_default_but_for_rounds_and_turns(name, rounds, half_turns):
-    changed = resolve(DIAMETER | {"training": {"rounds": rounds}, "inference": {"half_turns": half_turns}})
+def test_fast_and_best_are_the_default_but_for_rounds_and_turns(name, rounds, teachers, half_turns):
+    training = {"rounds": rounds, "teachers": teachers}
+    changed = resolve(DIAMETER | {"training": training, "inference": {"half_turns": half_turns}})
     assert resolve({"preset": name, **DIAMETER}) == changed.model_copy(update={"preset": name})
 
 
