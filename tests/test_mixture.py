@@ -186,3 +186,15 @@ def test_one_broad_hill_of_particles_is_not_where_the_fit_ends(mean, sd):
     scores = np.repeat(-4.75 + 0.5 * np.arange(len(PEAKS)), PEAKS)
     _, count = fit_mixture(scores, Positives(mean, sd))
     assert count.estimate == pytest.approx(88, abs=6)
+
+
+def test_particles_with_next_to_nothing_else_in_sight_are_all_counted():
+    """Scores of a tomogram whose network parted particles (mean 18) and all else (below 4): 32 of them and one other."""
+    expected = Positives(19.3, 2.66)
+    scores = np.append(np.random.default_rng(0).normal(18.0, 2.7, 32).clip(12.0), 13.0)
+    mixture, count = fit_mixture(scores, expected)
+    assert 28 <= count.estimate <= 33
+    assert count.low <= 32 <= count.high
+    assert (mixture.probability(np.sort(scores))[-28:] > 0.5).all()
+    many = np.append(scores, np.random.default_rng(1).normal(0, 4, 400))
+    assert abs(fit_mixture(many, expected)[1].estimate - 32) < 4

@@ -40,6 +40,8 @@ OVERFIT = 8.0
 REST_LOG_SD, REST_FREEDOM = float(np.log(4.0)), 0.8
 FEWEST = 20
 """Peaks that a mixture can be fitted to."""
+FEWEST_OTHERS, CLEARLY_SD = 5, 3.0
+"""Peaks that lie clearly below particles, by so many deviations, and are needed to tell where the rest is."""
 PROFILE = 1.35
 """Half of the 90 % quantile of χ² with one degree of freedom: how far the log-likelihood may fall in an interval."""
 SYSTEMATIC = 0.1
@@ -205,10 +207,13 @@ def fit_mixture(
     """
     scores = np.asarray(peak_scores, dtype=np.float64)
     scores = scores[scores > lowest(positives)]
-    if len(scores) < FEWEST:
+    few = len(scores) < FEWEST
+    # Parted so well that hardly a peak is left between: the hill of the rest would be fitted to particles.
+    alone = int((scores < positives.mean - CLEARLY_SD * positives.sd).sum()) < FEWEST_OTHERS
+    if few or (alone and count is None):
         mixture = Mixture(0.5, positives, lowest(positives), 3 * positives.sd, lowest(positives))
         number = float(mixture.probability(scores).sum())
-        return mixture, Count(number, 0.0, float(len(scores)))
+        return mixture, Count(number, 0.0, float(len(scores))) if few else _widened(number, 1.0, 1.0)
     fixed = None if count is None else float(np.clip(count / len(scores), 1e-4, 0.999))
     task = _Task(scores, positives, freedom)
     best, parameters = _fit(task, fixed)
