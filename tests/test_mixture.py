@@ -189,7 +189,7 @@ def test_one_broad_hill_of_particles_is_not_where_the_fit_ends(mean, sd):
 
 
 def test_particles_with_next_to_nothing_else_in_sight_are_all_counted():
-    """Scores of a tomogram whose network parted particles (mean 18) and all else (below 4): 32 of them and one other."""
+    """A network that parts particles (mean 18) from all else (below 4): 32 of them and one other are in sight."""
     expected = Positives(19.3, 2.66)
     scores = np.append(np.random.default_rng(0).normal(18.0, 2.7, 32).clip(12.0), 13.0)
     mixture, count = fit_mixture(scores, expected)
