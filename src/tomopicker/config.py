@@ -110,8 +110,8 @@ class Training(_Frozen):
     )
     epochs: Count | None = Field(description="passes over the blocks; null: count steps")
     rounds: Count = Field(
-        description="networks trained one after the other; each also learns from the confident picks, in the tomograms "
-        "clicked in, of those before it, and the last one is kept; 1: from the clicks alone"
+        description="trainings in turn; each also learns from the confident picks, in the tomograms clicked "
+        "in, of the networks before it, and the last network is kept; 1: from the clicks alone"
     )
     teachers: Annotated[int, Field(ge=1, le=26)] = Field(
         description="networks trained in each of several rounds but the last; what is confident is told by the mean of "
