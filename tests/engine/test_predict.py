@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
+from tomopicker.engine.batchnorm import fused
 from tomopicker.engine.precision import uses_bfloat16
 from tomopicker.engine.predict import score_volume
 from tomopicker.models.resunet import ResUNet
@@ -43,6 +45,18 @@ def test_tiles_with_a_halo_are_one_pass(network, shape):
     assert tiled.shape == shape
     assert whole.std() > 0.01
     np.testing.assert_allclose(tiled, whole, atol=1e-4)
+
+
+def test_fused_networks_score_alike_and_normalise_no_more(network):
+    volume = noise((16, 24, 16))
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    merged = fused(network)
+    np.testing.assert_allclose(forward(merged, volume), forward(network, volume), atol=1e-5)
+    followed = [row for row in merged.modules() if isinstance(row, nn.Sequential) and isinstance(row[0], nn.Conv3d)]
+    assert followed
+    assert not any(isinstance(layer, nn.BatchNorm3d) for row in followed for layer in row)
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, before[name])
 
 
 def test_too_small_a_halo_differs(network):

@@ -8,6 +8,7 @@ from jaxtyping import Float32
 from torch import nn
 
 from tomopicker.data.cubes import box_of
+from tomopicker.engine.batchnorm import fused
 from tomopicker.engine.precision import arithmetic
 from tomopicker.types import Shape, Volume, VoxelMask
 
@@ -93,7 +94,7 @@ def score_volume(
     Volume
         Logits, of the shape of `volume`.
     """
-    network.eval()
+    network = fused(network.eval())
     scores = np.full(volume.shape, -np.inf, dtype=np.float32)
     divisor = int(getattr(network, "divisor", 1))
     jobs = list(tiles(volume.shape, core, halo, divisor) if mask is None else _tiles_in(mask, core, halo, divisor))
