@@ -16,6 +16,7 @@ from tomopicker.report.figures import (
     PICK_COLOUR,
     TRUTH_COLOUR,
     Layer,
+    at_depth_of_particles,
     best_section,
     compose_slice,
     slice_figure,
@@ -186,3 +187,18 @@ def test_the_best_section_cuts_most_particles() -> None:
 
 def test_the_best_section_of_nothing_is_in_the_middle() -> None:
     assert best_section(np.empty((0, 3)), VOXEL, 61) == 30
+
+
+def test_a_pick_is_drawn_at_the_depth_of_its_particle_and_a_false_one_at_its_own() -> None:
+    truth = np.array([[100.0, 100.0, 50.0], [300.0, 100.0, 80.0]])
+    picks = np.array([[700.0, 100.0, 33.0], [104.0, 97.0, 56.0]])
+    before = picks.copy()
+    np.testing.assert_array_equal(
+        at_depth_of_particles(picks, truth, 20.0), [[700.0, 100.0, 33.0], [104.0, 97.0, 50.0]]
+    )
+    np.testing.assert_array_equal(picks, before)
+    np.testing.assert_array_equal(at_depth_of_particles(picks, truth, 5.0), picks)
+
+
+def test_no_picks_stay_none() -> None:
+    assert at_depth_of_particles(np.empty((0, 3)), np.ones((2, 3)), 20.0).shape == (0, 3)

@@ -20,6 +20,7 @@ from matplotlib.patheffects import Normal, Stroke
 from tomopicker.errors import UsageError
 from tomopicker.files import atomic_path
 from tomopicker.geometry import angstrom_to_voxels
+from tomopicker.picking.matching import TruthPositions, match
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import Positions
 
@@ -145,6 +146,25 @@ def compose_slice(
     )
     _draw_legend(figure, layers, counts)
     return figure
+
+
+def at_depth_of_particles(picks: Positions, truth: TruthPositions, tolerance: float) -> Positions:
+    """Move picks to the depth of the particles that they are matched with.
+
+    A section cuts what lies within a radius of it; without this a particle at that distance would be drawn without its
+    pick, or the reverse, for a fraction of a voxel.
+
+    Parameters
+    ----------
+    picks, truth : Positions
+        (x, y, z) in Å.
+    tolerance : float
+        Å.
+    """
+    pairs = match(picks, truth, tolerance)
+    moved = picks.copy()
+    moved[pairs.pick_indices, 2] = truth[pairs.truth_indices, 2]
+    return moved
 
 
 def best_section(
