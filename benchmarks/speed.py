@@ -172,10 +172,18 @@ def pick_small(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def pick_full(options: argparse.Namespace) -> dict[str, Any]:
-    """Pick a large int8 tomogram, from its file to picks."""
+    """Pick a large int8 tomogram full of specimen, from its file to picks."""
     path = options.folder / "tiled.mrc"
     if not path.exists():
         in_child("tile", options)
+    return pick_file(path, options)
+
+
+def pick_lamella(options: argparse.Namespace) -> dict[str, Any]:
+    """Pick a large int8 tomogram of which a third of the sections hold specimen."""
+    path = options.folder / "lamella.mrc"
+    if not path.exists():
+        in_child("lamella", options)
     return pick_file(path, options)
 
 
@@ -211,6 +219,31 @@ def tile(options: argparse.Namespace) -> dict[str, Any]:
     times = [-(-wanted // have) for wanted, have in zip(options.full_shape, data.shape, strict=True)]
     z, y, x = options.full_shape
     api.write_mrc(options.folder / "tiled.mrc", np.tile(data, times)[:z, :y, :x], tomogram.voxel_size)
+    return {"seconds": time.perf_counter() - start}
+
+
+def lamella(options: argparse.Namespace) -> dict[str, Any]:
+    """Make the same with the tomogram's specimen in the middle third of the sections, between its vacuum."""
+    import numpy as np
+
+    from tomopicker import api
+    from tomopicker.data.preprocess import preprocess
+
+    start = time.perf_counter()
+    tomogram = api.open_tomogram(options.tomogram)
+    data = np.asarray(tomogram.data[0 : tomogram.shape[0]])
+    data = data if data.dtype == np.int8 else as_int8(tomogram.read())
+    mask = preprocess(tomogram, 2 * tomogram.voxel_size, 4.0, "auto").mask
+    if mask is None:
+        sys.exit(f"{options.tomogram}: no lamella found in it; give one with vacuum above and below")
+    held = 2 * np.flatnonzero(mask.any(axis=(1, 2)))
+    specimen, vacuum = data[held[0] : held[-1] + 2], np.concatenate([data[: held[0]], data[held[-1] + 2 :]])
+    z, y, x = options.full_shape
+    first, last = z // 3, z - z // 3
+    section = [specimen[i % len(specimen)] if first <= i < last else vacuum[i % len(vacuum)] for i in range(z)]
+    times = [-(-wanted // have) for wanted, have in zip((y, x), data.shape[1:], strict=True)]
+    made = np.stack([np.tile(each, times)[:y, :x] for each in section])
+    api.write_mrc(options.folder / "lamella.mrc", made, tomogram.voxel_size)
     return {"seconds": time.perf_counter() - start}
 
 
@@ -422,7 +455,8 @@ ROWS = {
     "train-fast": Row("Train, fast preset", train("fast", 20)),
     "train-best": Row("Train, best preset", train("best", 20)),
     "pick": Row("Pick a tomogram", pick_small, "5 s"),
-    "pick-full": Row("Pick a full-size int8 tomogram", pick_full, "45 s, 3 GB"),
+    "pick-lamella": Row("Pick a full-size int8 tomogram, a third specimen", pick_lamella, "45 s, 3 GB"),
+    "pick-full": Row("Pick a full-size int8 tomogram, all specimen", pick_full),
     "greedy-full": Row("Greedy picking, full size", greedy_full, "seconds"),
     "greedy-small": Row("Greedy picking, smaller", greedy_small),
     "greedy-literal": Row("Literal arg-max loop, same volume", greedy_literal),
@@ -433,8 +467,9 @@ ROWS = {
     "help": Row("tomopicker --help", start_help, "0.5 s"),
     "simulate": Row("(input: a simulated tomogram)", simulate),
     "tile": Row("(input: a tiled tomogram)", tile),
+    "lamella": Row("(input: a tiled lamella between vacuum)", lamella),
 }
-INPUTS = ("simulate", "tile")
+INPUTS = ("simulate", "tile", "lamella")
 
 if __name__ == "__main__":
     main()

@@ -39,7 +39,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             "confident": 0.9, "doubtful": 0.2, "learning_rate": 3e-3, "head_rate": 3.0,
             "schedule": "one-cycle", "weight_decay": 1e-4, "ema": 0.98, "hold_out": 0.0, "fold_steps": 60,
         },
-        "inference": {"tile": 96, "halo": 16, "half_turns": False, "adapt": True},
+        "inference": {"tile": 192, "halo": 8, "half_turns": False, "adapt": True},
         "picking": {"peaks": "local", "min_distance_fraction": 1.4, "border_fraction": 0.4, "smoothing_fraction": 0.2},
     },
     "paper": {
