@@ -71,7 +71,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--small-picks", type=int, default=100, help="of the literal loop (%(default)d)")
     parser.add_argument("--steps", type=int, help="training steps of the default preset, for a quick try")
     parser.add_argument("--fold-steps", type=int, help="steps of its cross-fitting, likewise")
-    parser.add_argument("--scratch", type=Path, help="folder for temporary files (about 0.5 GiB at full size)")
+    parser.add_argument("--scratch", type=Path, help="folder for temporary files (about 1 GiB at full size)")
     parser.add_argument("--child", choices=list(ROWS), help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -234,10 +234,10 @@ def lamella(options: argparse.Namespace) -> dict[str, Any]:
     data = np.asarray(tomogram.data[0 : tomogram.shape[0]])
     data = data if data.dtype == np.int8 else as_int8(tomogram.read())
     mask = preprocess(tomogram, 2 * tomogram.voxel_size, 4.0, "auto").mask
-    if mask is None:
-        sys.exit(f"{options.tomogram}: no lamella found in it; give one with vacuum above and below")
-    held = 2 * np.flatnonzero(mask.any(axis=(1, 2)))
+    held = 2 * np.flatnonzero(mask.any(axis=(1, 2))) if mask is not None else np.arange(len(data))
     specimen, vacuum = data[held[0] : held[-1] + 2], np.concatenate([data[: held[0]], data[held[-1] + 2 :]])
+    if not len(vacuum):  # Specimen throughout, as in a small try: noise will do.
+        vacuum = np.random.default_rng(0).normal(0, 5, data.shape).astype(np.int8)
     z, y, x = options.full_shape
     first, last = z // 3, z - z // 3
     section = [specimen[i % len(specimen)] if first <= i < last else vacuum[i % len(vacuum)] for i in range(z)]
