@@ -41,7 +41,7 @@ HELP = """Find every copy of one particle in cryo-electron tomograms, from 5 to 
 
 Then give picks/picks.star to RELION 5, or see [cyan]tomopicker pick --help[/cyan] for RELION 3 and 4, Warp and M.
 
-Nothing at hand yet? [cyan]tomopicker demo[/cyan] makes tomograms of its own and shows the whole road in a few minutes."""
+Nothing at hand yet? [cyan]tomopicker demo[/cyan] makes tomograms and shows the whole road in a few minutes."""
 
 app = typer.Typer(
     name="tomopicker",
