@@ -171,20 +171,16 @@ def pick_small(options: argparse.Namespace) -> dict[str, Any]:
     return pick_file(options.tomogram, options)
 
 
-def pick_full(options: argparse.Namespace) -> dict[str, Any]:
-    """Pick a large int8 tomogram full of specimen, from its file to picks."""
-    path = options.folder / "tiled.mrc"
-    if not path.exists():
-        in_child("tile", options)
-    return pick_file(path, options)
+def pick_large(made: str) -> Callable[[argparse.Namespace], dict[str, Any]]:
+    """Make a row: pick the large int8 tomogram that another row makes, from its file to picks."""
 
+    def work(options: argparse.Namespace) -> dict[str, Any]:
+        path = options.folder / f"{made}.mrc"
+        if not path.exists():
+            in_child(made, options)
+        return pick_file(path, options)
 
-def pick_lamella(options: argparse.Namespace) -> dict[str, Any]:
-    """Pick a large int8 tomogram of which a third of the sections hold specimen."""
-    path = options.folder / "lamella.mrc"
-    if not path.exists():
-        in_child("lamella", options)
-    return pick_file(path, options)
+    return work
 
 
 def pick_file(path: Path, options: argparse.Namespace) -> dict[str, Any]:
@@ -208,17 +204,12 @@ def pick_file(path: Path, options: argparse.Namespace) -> dict[str, Any]:
 
 def tile(options: argparse.Namespace) -> dict[str, Any]:
     """Tile the tomogram to the full shape and crop it, as int8."""
-    import numpy as np
-
     from tomopicker import api
 
     start = time.perf_counter()
     tomogram = api.open_tomogram(options.tomogram)
-    data = np.asarray(tomogram.data[0 : tomogram.shape[0]])
-    data = data if data.dtype == np.int8 else as_int8(tomogram.read())
-    times = [-(-wanted // have) for wanted, have in zip(options.full_shape, data.shape, strict=True)]
-    z, y, x = options.full_shape
-    api.write_mrc(options.folder / "tiled.mrc", np.tile(data, times)[:z, :y, :x], tomogram.voxel_size)
+    made = repeated(read_int8(tomogram), options.full_shape)
+    api.write_mrc(options.folder / "tile.mrc", made, tomogram.voxel_size)
     return {"seconds": time.perf_counter() - start}
 
 
@@ -231,18 +222,15 @@ def lamella(options: argparse.Namespace) -> dict[str, Any]:
 
     start = time.perf_counter()
     tomogram = api.open_tomogram(options.tomogram)
-    data = np.asarray(tomogram.data[0 : tomogram.shape[0]])
-    data = data if data.dtype == np.int8 else as_int8(tomogram.read())
+    data = read_int8(tomogram)
     mask = preprocess(tomogram, 2 * tomogram.voxel_size, 4.0, "auto").mask
     held = 2 * np.flatnonzero(mask.any(axis=(1, 2))) if mask is not None else np.arange(len(data))
     specimen, vacuum = data[held[0] : held[-1] + 2], np.concatenate([data[: held[0]], data[held[-1] + 2 :]])
     if not len(vacuum):  # Specimen throughout, as in a small try: noise will do.
         vacuum = np.random.default_rng(0).normal(0, 5, data.shape).astype(np.int8)
-    z, y, x = options.full_shape
-    first, last = z // 3, z - z // 3
-    section = [specimen[i % len(specimen)] if first <= i < last else vacuum[i % len(vacuum)] for i in range(z)]
-    times = [-(-wanted // have) for wanted, have in zip((y, x), data.shape[1:], strict=True)]
-    made = np.stack([np.tile(each, times)[:y, :x] for each in section])
+    made, sections = repeated(vacuum, options.full_shape), options.full_shape[0]
+    middle = slice(sections // 3, sections - sections // 3)
+    made[middle] = repeated(specimen, options.full_shape)[middle]
     api.write_mrc(options.folder / "lamella.mrc", made, tomogram.voxel_size)
     return {"seconds": time.perf_counter() - start}
 
@@ -404,6 +392,22 @@ def literal_loop(scores: Any, radius: float, count: int) -> tuple[Any, Any]:
     return np.array(positions), np.array(values, dtype=np.float32)
 
 
+def read_int8(tomogram: Any) -> Any:
+    """Read a tomogram, scaled to int8 if it is not."""
+    import numpy as np
+
+    data = np.asarray(tomogram.data[0 : tomogram.shape[0]])
+    return data if data.dtype == np.int8 else as_int8(tomogram.read())
+
+
+def repeated(data: Any, shape: Sequence[int]) -> Any:
+    """Repeat a volume along each axis, and crop it to a shape."""
+    import numpy as np
+
+    times = [-(-wanted // have) for wanted, have in zip(shape, data.shape, strict=True)]
+    return np.tile(data, times)[tuple(slice(0, wanted) for wanted in shape)]
+
+
 def as_int8(volume: Any) -> Any:
     """Scale a volume to int8, 25 steps a standard deviation."""
     import numpy as np
@@ -455,8 +459,8 @@ ROWS = {
     "train-fast": Row("Train, fast preset", train("fast", 20)),
     "train-best": Row("Train, best preset", train("best", 20)),
     "pick": Row("Pick a tomogram", pick_small, "5 s"),
-    "pick-lamella": Row("Pick a full-size int8 tomogram, a third specimen", pick_lamella, "45 s, 3 GB"),
-    "pick-full": Row("Pick a full-size int8 tomogram, all specimen", pick_full),
+    "pick-lamella": Row("Pick a full-size int8 tomogram, a third specimen", pick_large("lamella"), "45 s, 3 GB"),
+    "pick-full": Row("Pick a full-size int8 tomogram, all specimen", pick_large("tile")),
     "greedy-full": Row("Greedy picking, full size", greedy_full, "seconds"),
     "greedy-small": Row("Greedy picking, smaller", greedy_small),
     "greedy-literal": Row("Literal arg-max loop, same volume", greedy_literal),

@@ -146,9 +146,9 @@ def _sections(shape: Shape) -> int:
 
 def _resample(tomogram: Tomogram, ratio: float) -> Volume:
     shape = tomogram.shape
-    along_z, along_y, along_x = (resampling_matrix(edge, ratio) for edge in shape)
-    resampled = np.zeros((len(along_z), len(along_y), len(along_x)), dtype=np.float32)
-    sparse_y = csr_array(along_y)
+    along_z, dense_y, along_x = (resampling_matrix(edge, ratio) for edge in shape)
+    along_y = csr_array(dense_y)  # A few weights a row are not 0.
+    resampled = np.zeros((len(along_z), len(dense_y), len(along_x)), dtype=np.float32)
     step = _sections(shape)
     for start in range(0, shape[0], step):
         slab = tomogram.slab(start, min(start + step, shape[0]))
@@ -164,7 +164,7 @@ def _resample(tomogram: Tomogram, ratio: float) -> Volume:
         rows = np.flatnonzero(weights.any(axis=1))
         # Along z first: a slab is thin, so that this costs next to nothing, and leaves fewer sections for the others.
         sections = np.tensordot(weights[rows], slab, axes=1)
-        resampled[rows] += np.stack([sparse_y @ section for section in sections]) @ along_x.T
+        resampled[rows] += np.stack([along_y @ section for section in sections]) @ along_x.T
     return resampled
 
 
