@@ -9,6 +9,7 @@ from scipy.stats import gennorm, norm
 
 from tomopicker.picking.mixture import (
     Mixture,
+    NoiseIn,
     _log_particle,
     _log_rest,
     across_clicks,
@@ -17,7 +18,9 @@ from tomopicker.picking.mixture import (
     lowest,
     positives_of,
     sobered,
+    tells_from_noise,
 )
+from tomopicker.pu.noise import Noise
 from tomopicker.pu.positives import Positives
 
 CLICKED = Positives(8.0, 1.5)
@@ -198,3 +201,48 @@ def test_particles_with_next_to_nothing_else_in_sight_are_all_counted():
     assert (mixture.probability(np.sort(scores))[-28:] > 0.5).all()
     many = np.append(scores, np.random.default_rng(1).normal(0, 4, 400))
     assert abs(fit_mixture(many, expected)[1].estimate - 32) < 4
+
+
+def one_hill(particles, seed, voxels=1.0):
+    """Scores of particles on the slope of a hill of noise, where no valley parts them, and of noise alone."""
+    rng = np.random.default_rng(seed)
+    mixed = np.concatenate([rng.normal(8, 2.5, particles), rng.normal(1, 2, 2000)])
+    return mixed, NoiseIn(Noise(rng.normal(1, 2, round(2000 * voxels)), voxels), 1.0)
+
+
+SLOPE = Positives(7.0, 2.5)
+
+
+@pytest.mark.parametrize("voxels", [1.0, 0.2])
+def test_noise_tells_which_part_of_one_hill_is_particles(voxels):
+    with_noise, without, held = [], [], 0
+    for seed in range(8):
+        scores, noise = one_hill(80, seed, voxels)
+        count = fit_mixture(scores, SLOPE, None, across_clicks(5), noise)[1]
+        held += count.low <= 80 <= count.high
+        with_noise.append(count.estimate)
+        without.append(fit_mixture(scores, SLOPE, None, across_clicks(5))[1].estimate)
+    assert np.median(with_noise) == pytest.approx(80, rel=0.25)
+    assert held >= 5
+    assert np.abs(np.log(np.median(without) / 80)) > np.abs(np.log(np.median(with_noise) / 80)) + 0.2
+
+
+def test_noise_alone_holds_next_to_no_particles():
+    scores, noise = one_hill(0, 3)
+    assert fit_mixture(scores, SLOPE, None, across_clicks(5), noise)[1].estimate < 20
+    assert fit_mixture(scores, SLOPE, None, across_clicks(5))[1].estimate > 100
+
+
+def test_a_network_that_tells_particles_from_noise_and_one_that_does_not():
+    rng = np.random.default_rng(0)
+    far = [fit_mixture(peaks(80, 600, 0), CLICKED)]
+    assert tells_from_noise(far, [NoiseIn(Noise(rng.normal(-1, 2, 600), 1.0), 1.0)])
+    scores, noise = one_hill(80, 0)
+    assert not tells_from_noise([fit_mixture(scores, SLOPE, None, across_clicks(5))], [noise])
+
+
+def test_noise_that_scores_lower_than_anything_looked_at_changes_nothing():
+    scores = peaks(80, 600, 0)
+    nothing = NoiseIn(Noise(np.full(500, -50.0), 1.0), 1.0)
+    plain, with_noise = fit_mixture(scores, CLICKED), fit_mixture(scores, CLICKED, noise=nothing)
+    assert plain == with_noise

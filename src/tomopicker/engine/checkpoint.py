@@ -15,6 +15,7 @@ from tomopicker.config import Settings
 from tomopicker.errors import TomoPickerError
 from tomopicker.files import atomic_path
 from tomopicker.models.resunet import ResUNet
+from tomopicker.pu.noise import Noise
 from tomopicker.pu.positives import Positives
 
 MODEL, CHECKPOINT, PRETRAINED = "tomopicker-model", "tomopicker-checkpoint", "tomopicker-pretrained"
@@ -25,6 +26,8 @@ KINDS = {
 }
 """What each kind of file is called, and the command that writes it."""
 VERSION = 1
+NOISE = "noise.scores"
+"""The tensor of a model file that is not the network's."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,8 @@ class Model:
         Versions, inputs, priors and the course of the training.
     positives : Positives or None
         Where particles score; each tomogram's own mixture then makes probabilities of its scores, in place of `offset`.
+    noise : Noise or None
+        What noise scores, where the network hardly tells particles from it; a part of the mixture then.
     """
 
     network: nn.Module
@@ -57,6 +62,7 @@ class Model:
     threshold: float | None
     provenance: Mapping[str, Any]
     positives: Positives | None = None
+    noise: Noise | None = None
 
     @property
     def radius(self) -> float:
@@ -139,9 +145,11 @@ def save_model(path: Path, model: Model) -> None:
         "offset": model.offset,
         "threshold": model.threshold,
         "positives": None if model.positives is None else asdict(model.positives),
+        "noise_voxels": None if model.noise is None else model.noise.voxels,
         "provenance": dict(model.provenance),
     }
-    save_tensors(path, MODEL, model.network.state_dict(), facts)
+    scores = {} if model.noise is None else {NOISE: torch.from_numpy(model.noise.scores)}
+    save_tensors(path, MODEL, {**model.network.state_dict(), **scores}, facts)
 
 
 def load_model(path: Path) -> Model:
@@ -156,6 +164,7 @@ def load_model(path: Path) -> Model:
     try:
         settings = Settings.model_validate(facts["settings"])
         network = build_network(settings)
+        scores = tensors.pop(NOISE, None)
         network.load_state_dict(tensors)
         network.eval()
         threshold = None if facts["threshold"] is None else float(facts["threshold"])
@@ -168,6 +177,7 @@ def load_model(path: Path) -> Model:
             threshold,
             facts["provenance"],
             positives,
+            None if scores is None else Noise(scores.numpy(), float(facts["noise_voxels"])),
         )
     except (ValueError, KeyError, TypeError, RuntimeError) as error:
         raise TomoPickerError(f"{path}: the model is damaged or of another version; train it again") from error

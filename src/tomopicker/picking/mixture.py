@@ -3,7 +3,8 @@
 Particles score alike in tomograms that are normalised alike, near a normal distribution whose place the clicks tell;
 the rest of the peaks make a broad hill that ends below them. Where one hill ends and the other begins differs from
 tomogram to tomogram, and each shows it by itself: the mixture is fitted to it, and gives each peak the probability of
-being a particle, and the tomogram its number of particles.
+being a particle, and the tomogram its number of particles. A network that barely tells particles from noise shows one
+hill only; then noise without particles tells which part of it is noise.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,6 +17,7 @@ from scipy.optimize import minimize
 from scipy.special import expit, gammaincc, log_ndtr, logit
 
 from tomopicker.picking.count import Count
+from tomopicker.pu.noise import Noise
 from tomopicker.pu.positives import Positives
 from tomopicker.types import Scores
 
@@ -46,6 +48,11 @@ PROFILE = 1.35
 """Half of the 90 % quantile of χ² with one degree of freedom: how far the log-likelihood may fall in an interval."""
 SYSTEMATIC = 0.1
 """Relative error of the count that the mixture's form brings, whatever the number of peaks."""
+
+NOISE_LOG_SD = 0.05
+"""Relative error of how much noise a tomogram holds, taken from another and from the specimen's size."""
+BELIEVED = 0.25
+"""Share of the particles found that noise would give as well, above which a network does not tell the two apart."""
 
 Parameters = Float64[np.ndarray, " parameters"]
 
@@ -103,6 +110,22 @@ def elsewhere(fitted: Sequence[Positives], clicks: int) -> Positives:
 
 
 @dataclass(frozen=True)
+class NoiseIn:
+    """The noise of one tomogram.
+
+    Parameters
+    ----------
+    noise : Noise
+        Of the training tomograms.
+    voxels : float
+        Working voxels of this tomogram that are searched for peaks.
+    """
+
+    noise: Noise
+    voxels: float
+
+
+@dataclass(frozen=True)
 class Mixture:
     """A tomogram's peaks: a share of particles among others.
 
@@ -116,6 +139,10 @@ class Mixture:
         Of the other peaks' distribution.
     low : float
         Score above which both are fitted; below, nothing is a particle.
+    noise : Noise, optional
+        A part of the others that is known.
+    noise_share : float
+        Of the others.
     """
 
     share: float
@@ -123,13 +150,19 @@ class Mixture:
     rest_mean: float
     rest_scale: float
     low: float
+    noise: Noise | None = None
+    noise_share: float = 0.0
 
     def log_densities(self, scores: Scores) -> tuple[Scores, Scores]:
         """Give the logarithms of the particles' part of the density above `low`, and of the rest's."""
-        return (
-            np.log(self.share) + _log_particle(scores, self.particles, self.low),
-            np.log1p(-self.share) + _log_rest(scores, self.rest_mean, self.rest_scale, self.low),
-        )
+        return self._joined(scores, None if self.noise is None else self.noise.log_density(scores, self.low))
+
+    def _joined(self, scores: Scores, noise: Scores | None) -> tuple[Scores, Scores]:
+        """Do so, given the logarithm of the noise's density there."""
+        others = _log_rest(scores, self.rest_mean, self.rest_scale, self.low)
+        if noise is not None:
+            others = np.logaddexp(np.log(self.noise_share) + noise, np.log1p(-self.noise_share) + others)
+        return np.log(self.share) + _log_particle(scores, self.particles, self.low), np.log1p(-self.share) + others
 
     def probability(self, scores: Float[np.ndarray, "..."]) -> Float64[np.ndarray, "..."]:
         """Give the probability of being a particle, for scores of any shape; it never falls with the score."""
@@ -184,7 +217,11 @@ def positives_of(click_scores: Scores) -> Positives:
 
 
 def fit_mixture(
-    peak_scores: Scores, positives: Positives, count: float | None = None, freedom: Freedom = ACROSS_TOMOGRAMS
+    peak_scores: Scores,
+    positives: Positives,
+    count: float | None = None,
+    freedom: Freedom = ACROSS_TOMOGRAMS,
+    noise: NoiseIn | None = None,
 ) -> tuple[Mixture, Count]:
     """Fit the mixture to the peaks of a tomogram by maximum a posteriori.
 
@@ -198,6 +235,8 @@ def fit_mixture(
         Particles there are, if they are known: the share is not fitted then.
     freedom : Freedom
         How far they may score from there.
+    noise : NoiseIn, optional
+        So much of the other peaks is known to be noise.
 
     Returns
     -------
@@ -215,14 +254,32 @@ def fit_mixture(
         number = float(mixture.probability(scores).sum())
         return mixture, Count(number, 0.0, float(len(scores))) if few else _widened(number, 1.0, 1.0)
     fixed = None if count is None else float(np.clip(count / len(scores), 1e-4, 0.999))
-    task = _Task(scores, positives, freedom)
+    task = _task(scores, positives, freedom, noise)
     best, parameters = _fit(task, fixed)
-    mixture = _mixture(parameters, positives)
+    mixture = _mixture(parameters, task)
     number = float(mixture.probability(scores).sum())
     if fixed is not None:
         return mixture, Count(number, number, number)
     low, high = (_profile(task, best, parameters, side) for side in (-1, 1))
     return mixture, _widened(number, low / mixture.share, high / mixture.share)
+
+
+def tells_from_noise(fits: Sequence[tuple[Mixture, Count]], noises: Sequence[NoiseIn]) -> bool:
+    """Say whether a network tells particles from noise: whether mixtures find far fewer in noise than in tomograms.
+
+    Parameters
+    ----------
+    fits : sequence of (Mixture, Count)
+        Of the training tomograms, fitted without their noise.
+    noises : sequence of NoiseIn
+        One a tomogram.
+    """
+    found = sum(count.estimate for _, count in fits)
+    claimed = sum(
+        float(mixture.probability(each.noise.scores).sum()) * each.voxels / each.noise.voxels
+        for (mixture, _), each in zip(fits, noises, strict=True)
+    )
+    return claimed <= BELIEVED * found
 
 
 def _widened(number: float, low: float, high: float) -> Count:
@@ -238,10 +295,26 @@ class _Task:
     scores: Scores
     positives: Positives
     freedom: Freedom
+    noise: Noise | None = None
+    of_noise: float = 0.0
+    """Peaks of noise to be expected."""
+    noise_density: Scores | None = None
+    """Its logarithm at the scores."""
+
+
+def _task(scores: Scores, positives: Positives, freedom: Freedom, noise: NoiseIn | None) -> _Task:
+    low = lowest(positives)
+    expected = noise.noise.above(low, noise.voxels) if noise else 0.0
+    if noise is None or expected < 1:
+        return _Task(scores, positives, freedom)
+    return _Task(scores, positives, freedom, noise.noise, expected, noise.noise.log_density(scores, low))
 
 
 def _fit(task: _Task, share: float | None, start: Parameters | None = None) -> tuple[float, Parameters]:
-    """Minimise the negative log posterior over (logit share, mean, log sd, rest's mean, rest's log scale)."""
+    """Minimise the negative log posterior over (logit share, mean, log sd, rest's mean, rest's log scale).
+
+    Where noise is known, its share of the others is fitted as well, as a logit, the last.
+    """
 
     def cost(parameters: Parameters) -> float:
         free = parameters if share is None else np.array([logit(share), *parameters[1:]])
@@ -264,7 +337,10 @@ def _starts(task: _Task) -> list[Parameters]:
     if len(below) > 1:
         share = np.clip(1 - len(below) / len(task.scores), 0.02, 0.98)
         starts.append(np.array([logit(share), *usual, below.mean(), np.log(below.std() / SD_OF_REST + 0.1)]))
-    return starts
+    if task.noise is None:
+        return starts
+    most = logit(np.clip(task.of_noise / len(task.scores), 0.02, 0.98))
+    return [np.array([logit(share), *start[1:], most]) for start in starts for share in (0.03, 0.1)]
 
 
 def _bounds(task: _Task) -> list[tuple[float, float]]:
@@ -275,24 +351,30 @@ def _bounds(task: _Task) -> list[tuple[float, float]]:
         (np.log(positives.sd) - 4 * freedom.log_sd, np.log(positives.sd) + 4 * freedom.log_sd),
         (lowest(positives) - 20 * positives.sd, positives.mean),
         (-1.0, 4.0),
+        *([] if task.noise is None else [(-7.0, 7.0)]),
     ]
 
 
 def _cost(parameters: Parameters, task: _Task) -> float:
     scores, positives, freedom = task.scores, task.positives, task.freedom
-    mixture = _mixture(parameters, positives)
-    particle, rest = mixture.log_densities(scores)
+    mixture = _mixture(parameters, task)
+    particle, rest = mixture._joined(scores, task.noise_density)
     mean = (mixture.particles.mean - positives.mean) / freedom.mean
     spread = np.log(mixture.particles.sd / positives.sd) / freedom.log_sd
     scale = (np.log(mixture.rest_scale) - REST_LOG_SD) / REST_FREEDOM
-    return float((mean**2 + spread**2 + scale**2) / 2 - np.logaddexp(particle, rest).sum())
+    noise = 0.0
+    if task.noise is not None:
+        found = (1 - mixture.share) * mixture.noise_share * len(scores)
+        noise = np.log(found / task.of_noise) / NOISE_LOG_SD
+    return float((mean**2 + spread**2 + scale**2 + noise**2) / 2 - np.logaddexp(particle, rest).sum())
 
 
-def _mixture(parameters: Parameters, positives: Positives) -> Mixture:
-    share, mean, log_sd, middle, log_scale = (float(value) for value in parameters)
-    return Mixture(
-        float(expit(share)), Positives(mean, float(np.exp(log_sd))), middle, float(np.exp(log_scale)), lowest(positives)
-    )
+def _mixture(parameters: Parameters, task: _Task) -> Mixture:
+    share, mean, log_sd, middle, log_scale, *of_noise = (float(value) for value in parameters)
+    particles = Positives(mean, float(np.exp(log_sd)))
+    noise_share = float(expit(of_noise[0])) if of_noise else 0.0
+    low = lowest(task.positives)
+    return Mixture(float(expit(share)), particles, middle, float(np.exp(log_scale)), low, task.noise, noise_share)
 
 
 def _log_particle(scores: Scores, particles: Positives, low: float) -> Scores:

@@ -14,14 +14,14 @@ from tomopicker.engine.checkpoint import Model
 from tomopicker.picking.calibrate import FLOOR, Expectation, probabilities
 from tomopicker.picking.count import Count
 from tomopicker.picking.cut import Chosen, Cut
-from tomopicker.picking.mixture import fit_mixture, lowest, sobered
+from tomopicker.picking.mixture import NoiseIn, fit_mixture, lowest, sobered
 from tomopicker.picking.peaks import Peaks
 from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import Volume, VoxelMask
 from tomopicker.workflow.inputs import check_voxel_size
 from tomopicker.workflow.listen import Listener, Silent
-from tomopicker.workflow.score import MOST, find_peaks, score
+from tomopicker.workflow.score import MOST, find_peaks, score, searched
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def pick(
         min_distance=None if min_distance is None else min_distance / model.voxel_size,
         mask=working.mask,
     )
-    probability, count = _probabilities(peaks, model)
+    probability, count = _probabilities(peaks, model, working)
     chances = probability(peaks.scores.astype(np.float64))
     likely = chances >= FLOOR
     positions = working.to_angstrom(peaks.positions_voxels) + np.asarray(tomogram.origin)
@@ -145,10 +145,15 @@ def pick(
     return Picked(chosen, candidates, logits, probability, working, count)
 
 
-def _probabilities(peaks: Peaks, model: Model) -> tuple[Callable[[np.ndarray], np.ndarray], Count | None]:
+def _probabilities(
+    peaks: Peaks, model: Model, working: WorkingVolume
+) -> tuple[Callable[[np.ndarray], np.ndarray], Count | None]:
     """Say what makes probabilities of logits, and how many particles there are where a mixture tells."""
     if model.positives is None:
         return partial(probabilities, offset=model.offset), None
-    mixture, count = fit_mixture(peaks.scores.astype(np.float64), model.positives)
+    noise = None
+    if model.noise is not None:
+        noise = NoiseIn(model.noise, searched(working.data.shape, model.settings, model.radius, working.mask))
+    mixture, count = fit_mixture(peaks.scores.astype(np.float64), model.positives, noise=noise)
     surest = model.positives.surest
     return lambda logits: sobered(mixture.probability(logits), surest), count

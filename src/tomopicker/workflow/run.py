@@ -12,18 +12,30 @@ from torch import nn
 
 from tomopicker.config import Settings
 from tomopicker.data.labels import IGNORED, POSITIVE, ball_offsets, label_mask
+from tomopicker.data.noise import noise_like
 from tomopicker.data.patches import LabelledVolume
 from tomopicker.engine.state import History
 from tomopicker.engine.train import Report, fit
 from tomopicker.picking.calibrate import Ranking, click_scores, offset_for_count
 from tomopicker.picking.count import Count, count_particles
-from tomopicker.picking.mixture import Freedom, across_clicks, elsewhere, fit_mixture, positives_of
+from tomopicker.picking.mixture import (
+    Freedom,
+    Mixture,
+    NoiseIn,
+    across_clicks,
+    elsewhere,
+    fit_mixture,
+    positives_of,
+    tells_from_noise,
+)
 from tomopicker.picking.peaks import Peaks
+from tomopicker.pu.noise import Noise, together
 from tomopicker.pu.positives import Positives
 from tomopicker.pu.prior import Priors, class_priors
+from tomopicker.types import Volume, VoxelMask
 from tomopicker.workflow.clicked import Clicked, number_of_clicks
 from tomopicker.workflow.listen import Listener
-from tomopicker.workflow.score import MOST, find_peaks, score
+from tomopicker.workflow.score import MOST, as_it_scores, find_peaks, score_as, searched
 
 CANDIDATES = 20
 """Peaks looked at for each click, at least, when particles are counted by a cross-fit."""
@@ -93,11 +105,26 @@ class Run:
 
     def peaks(self, networks: Sequence[nn.Module], item: Clicked, most: int) -> Peaks:
         """Give the best peaks of a training tomogram, by the mean scores of networks; two volumes are held at most."""
-        scores = score(networks[0], item.working, self.settings, self.device)
-        for network in networks[1:]:
-            scores += score(network, item.working, self.settings, self.device)
-        scores /= len(networks)
-        return find_peaks(scores, self.settings, self.radius, float("-inf"), max_particles=most, mask=item.working.mask)
+        return self._peaks(self._as_they_score(networks, item), item.working.data, item.working.mask, most)
+
+    def peaks_and_noise(self, networks: Sequence[nn.Module], item: Clicked) -> tuple[Peaks, NoiseIn]:
+        """Give the peaks of a training tomogram, and those of noise with its power spectrum."""
+        fitted, working = self._as_they_score(networks, item), item.working
+        nothing = noise_like(working.data, working.typical, self.settings.seed)
+        found = self._peaks(fitted, nothing, None, MOST)
+        noise = Noise(found.scores.astype(np.float64), searched(nothing.shape, self.settings, self.radius, None))
+        voxels = searched(working.data.shape, self.settings, self.radius, working.mask)
+        return self._peaks(fitted, working.data, working.mask, MOST), NoiseIn(noise, voxels)
+
+    def _as_they_score(self, networks: Sequence[nn.Module], item: Clicked) -> list[nn.Module]:
+        return [as_it_scores(network, item.working, self.settings, self.device) for network in networks]
+
+    def _peaks(self, fitted: Sequence[nn.Module], volume: Volume, mask: VoxelMask | None, most: int) -> Peaks:
+        scores = score_as(fitted[0], volume, self.settings, self.device, mask)
+        for network in fitted[1:]:
+            scores += score_as(network, volume, self.settings, self.device, mask)
+        scores /= len(fitted)
+        return find_peaks(scores, self.settings, self.radius, float("-inf"), max_particles=most, mask=mask)
 
     def by_count(
         self, network: nn.Module, clicked: Sequence[Clicked], particles: float | None
@@ -108,22 +135,44 @@ class Run:
         peaks = [self.peaks([network], item, _enough(item, particles / len(clicked))) for item in clicked]
         return offset_for_count(np.concatenate([found.scores for found in peaks]).astype(np.float64), particles), None
 
-    def by_clicks(self, network: nn.Module, clicked: Sequence[Clicked]) -> tuple[Positives, Count]:
-        """Learn where particles score, and count those of the training tomograms, starting from the clicks' scores."""
-        peaks = [self.peaks([network], item, MOST) for item in clicked]
-        expected, freedom = self.expected_of_clicks(peaks, clicked)
-        scores, given = [found.scores.astype(np.float64) for found in peaks], self.settings.expected_particles
-        fits = [fit_mixture(each, expected, None, freedom) for each in scores]
+    def by_clicks(self, network: nn.Module, clicked: Sequence[Clicked]) -> tuple[Positives, Count, Noise | None]:
+        """Learn where particles score, and count those of the training tomograms, starting from the clicks' scores.
+
+        What noise scores comes with it where the network does not tell particles from noise.
+        """
+        found = [self.peaks_and_noise([network], item) for item in clicked]
+        expected, freedom = self.expected_of_clicks([peaks for peaks, _ in found], clicked)
+        fits, noises = self.mixtures(found, expected, freedom)
+        if any(noises):
+            self.listener.warn(
+                "the network hardly tells these particles from noise; probabilities, counts and what is expected of "
+                "the picks allow for it, but more clicks, or tomograms of more contrast, would help"
+            )
         counted = Count(*(sum(getattr(count, end) for _, count in fits) for end in ("estimate", "low", "high")))
         self.listener.say(f"About {counted} in the training tomograms.")
+        given = self.settings.expected_particles
         # A wrong count forced on the mixture ruins every threshold, a right one moves it little (docs/experiments.md).
         asked = self.settings.objective.kind
         told = "the clicks are believed"
         if asked != "pn":
             told += f", but {asked} was trained with the class prior of the count given: leave it out and train again"
         if given is not None and not contradicted(given * len(clicked), counted, told, self.listener):
-            fits = [fit_mixture(each, expected, given, freedom) for each in scores]
-        return elsewhere([mixture.particles for mixture, _ in fits], number_of_clicks(clicked)), counted
+            fits = _fitted([peaks for peaks, _ in found], expected, given, freedom, noises)
+        positives = elsewhere([mixture.particles for mixture, _ in fits], number_of_clicks(clicked))
+        return positives, counted, together([each.noise for each in noises if each]) if any(noises) else None
+
+    def mixtures(
+        self, found: Sequence[tuple[Peaks, NoiseIn]], expected: Positives, freedom: Freedom
+    ) -> tuple[list[tuple[Mixture, Count]], list[NoiseIn | None]]:
+        """Fit a mixture to each training tomogram, with its noise only where scores do not tell particles from it.
+
+        Where they do, most other peaks are look-alikes, and noise says too little of those.
+        """
+        peaks, noises = [each for each, _ in found], [noise for _, noise in found]
+        fits = _fitted(peaks, expected, None, freedom, [None] * len(found))
+        if tells_from_noise(fits, noises):
+            return fits, [None] * len(found)
+        return _fitted(peaks, expected, None, freedom, noises), list(noises)
 
     def expected_of_clicks(self, peaks: Sequence[Peaks], clicked: Sequence[Clicked]) -> tuple[Positives, Freedom]:
         """Say where particles of the training tomograms are expected to score, from the clicks in all of them."""
@@ -150,6 +199,20 @@ class Run:
             ranked = np.concatenate([found.scores for found in peaks]).astype(np.float64)
             rankings.append(Ranking(ranked, np.concatenate(held_out)))
         return count_particles(rankings, least=number_of_clicks(clicked))
+
+
+def _fitted(
+    peaks: Sequence[Peaks],
+    expected: Positives,
+    given: float | None,
+    freedom: Freedom,
+    noises: Sequence[NoiseIn | None],
+) -> list[tuple[Mixture, Count]]:
+    """Fit a mixture to each tomogram's peaks, with a count and with noise where they are given."""
+    return [
+        fit_mixture(each.scores.astype(np.float64), expected, given, freedom, noise)
+        for each, noise in zip(peaks, noises, strict=True)
+    ]
 
 
 def _enough(item: Clicked, particles: float = 0.0) -> int:

@@ -30,21 +30,46 @@ def score(
     progress: Progress | None = None,
 ) -> Volume:
     """Give the score volume (logits) of a working volume; what its mask leaves out is not computed."""
+    return score_as(
+        as_it_scores(network, working, settings, device), working.data, settings, device, working.mask, progress
+    )
+
+
+def as_it_scores(network: nn.Module, working: WorkingVolume, settings: Settings, device: torch.device) -> nn.Module:
+    """Give a network with the statistics of a working volume, and turned by half-turns, where the settings say so."""
     knobs = settings.inference
     if knobs.adapt:
         network = adapted(
             network, working.data, settings.patches.size, device, settings.precision, mask=working.typical
         )
+    return HalfTurned(network) if knobs.half_turns else network
+
+
+def score_as(
+    network: nn.Module,
+    volume: Volume,
+    settings: Settings,
+    device: torch.device,
+    mask: VoxelMask | None = None,
+    progress: Progress | None = None,
+) -> Volume:
+    """Score a volume with a network that has its statistics already."""
     return score_volume(
-        HalfTurned(network) if knobs.half_turns else network,
-        working.data,
-        core=knobs.tile,
-        halo=knobs.halo,
+        network,
+        volume,
+        core=settings.inference.tile,
+        halo=settings.inference.halo,
         device=device,
         precision=settings.precision,
         progress=progress,
-        mask=working.mask,
+        mask=mask,
     )
+
+
+def searched(shape: Sequence[int], settings: Settings, radius: float, mask: VoxelMask | None) -> float:
+    """Give how many voxels of a volume are searched for peaks."""
+    inside = _off_border(shape, settings.picking.border_fraction * radius, mask)
+    return float(np.prod(shape) if inside is None else inside.sum())
 
 
 def find_peaks(

@@ -18,12 +18,10 @@ from torch import nn
 from tomopicker.config import Settings
 from tomopicker.engine.checkpoint import CHECKPOINT, load_tensors, save_tensors
 from tomopicker.engine.state import not_this_run
-from tomopicker.picking.mixture import fit_mixture
 from tomopicker.picking.peaks import Peaks
 from tomopicker.types import Doubtful, Positions, Rejected, Sure
 from tomopicker.workflow.clicked import Clicked
 from tomopicker.workflow.run import Run
-from tomopicker.workflow.score import MOST
 
 Known: TypeAlias = Float64[np.ndarray, "known 3"]
 Chances: TypeAlias = Float64[np.ndarray, " peaks"]
@@ -105,15 +103,14 @@ def _found(
     run: Run, clicked: Sequence[Clicked], networks: Sequence[nn.Module], rounds: int
 ) -> list[tuple[Sure, Doubtful]]:
     """Find the peaks of tomogram after tomogram, then judge those of all."""
-    peaks = [run.peaks(networks, item, MOST) for item in clicked]
-    expected, freedom = run.expected_of_clicks(peaks, clicked)
+    seen = [run.peaks_and_noise(networks, item) for item in clicked]
+    expected, freedom = run.expected_of_clicks([peaks for peaks, _ in seen], clicked)
+    fits, _ = run.mixtures(seen, expected, freedom)
     growth = run.settings.training.growth**rounds - 1
     found = []
-    for item, each in zip(clicked, peaks, strict=True):
-        scores = each.scores.astype(np.float64)
-        mixture, _ = fit_mixture(scores, expected, None, freedom)
+    for item, (each, _), (mixture, _) in zip(clicked, seen, fits, strict=True):
         most = round(len(item.clicks) * growth)
-        chances = mixture.probability(scores)
+        chances = mixture.probability(each.scores.astype(np.float64))
         found.append(sure_and_doubtful(each, chances, item.clicks, item.rejected, run.radius, run.settings, most))
     return found
 

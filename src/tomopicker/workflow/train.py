@@ -104,9 +104,9 @@ def train(
     particles, counted = _expected(settings, clicked, run)
     outcome = train_in_rounds(run, clicked, [run.labelled(item) for item in watched], particles)
     network = outcome.network
-    offset, threshold, positives = 0.0, None, None
+    offset, threshold, positives, noise = 0.0, None, None, None
     if settings.inference.adapt:
-        positives, counted = run.by_clicks(network, clicked)
+        positives, counted, noise = run.by_clicks(network, clicked)
         if particles is None or counted.contradicts(particles):
             particles = counted.estimate
     else:
@@ -123,7 +123,7 @@ def train(
         inside={item.name: round(item.working.share, 4) for item in clicked},
         counted=counted,
     )
-    return Model(network, settings, voxel_size, offset, threshold, facts, positives)
+    return Model(network, settings, voxel_size, offset, threshold, facts, positives, noise)
 
 
 def counts_afterwards(settings: Settings) -> bool:
