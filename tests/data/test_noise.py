@@ -58,6 +58,6 @@ def test_only_the_specimen_is_looked_at():
 
 
 def test_the_middle_of_a_large_specimen_is_enough():
-    z, y, x = LARGEST
+    z, y, _ = LARGEST
     volume = np.random.default_rng(0).standard_normal((z + 9, y + 2, 31)).astype(np.float32)
     assert noise_like(volume).shape == (z, y, 31)

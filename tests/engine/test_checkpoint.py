@@ -2,7 +2,9 @@
 
 import json
 import pickle
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -20,6 +22,7 @@ from tomopicker.engine.checkpoint import (
     save_tensors,
 )
 from tomopicker.errors import TomoPickerError
+from tomopicker.pu.noise import Noise
 
 
 @pytest.fixture
@@ -56,6 +59,19 @@ def test_round_trip(tmp_path, model):
     patches = torch.randn(1, 1, 8, 8, 8)
     assert torch.equal(model.network(patches), back.network(patches))
     assert [p.name for p in tmp_path.iterdir()] == ["ribosome.model"]
+
+
+def test_noise_comes_back(tmp_path, model):
+    path = tmp_path / "m"
+    assert model.noise is None
+    noisy = replace(model, noise=Noise(np.array([3.25, -1.5, 1 / 3]), 1234.0))
+    save_model(path, noisy)
+    back = load_model(path)
+    assert (back.noise.scores == noisy.noise.scores).all()
+    assert back.noise.voxels == 1234.0
+    tensors, facts = load_tensors(path, MODEL)
+    save_tensors(path, MODEL, tensors, {**facts, "noise_voxels": None})
+    assert "damaged" in refused(path)
 
 
 def test_radius_in_working_voxels(model):

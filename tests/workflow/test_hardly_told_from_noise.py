@@ -1,0 +1,58 @@
+"""A network that does not tell particles from noise: it is noticed, said, kept in the model, and allowed for."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from tests.workflow.conftest import VOXEL, Pair
+from tests.workflow.test_train_pick import Heard
+from tomopicker import api
+from tomopicker.config import Settings
+from tomopicker.engine.checkpoint import Model
+from tomopicker.picks import Picks
+from tomopicker.tomogram import Tomogram
+from tomopicker.workflow.pick import Picked
+
+
+def nothing(seed: int) -> Pair:
+    """Noise without a particle in it, and ten clicks on it."""
+    rng = np.random.default_rng(seed)
+    volume = ndimage.gaussian_filter(rng.standard_normal((48, 96, 96)), 2).astype(np.float32)
+    name = f"noise_{seed}"
+    clicks = rng.uniform(12, [84, 84, 36], (10, 3)) * VOXEL
+    return Tomogram(name, volume / volume.std(), VOXEL), Picks.of(name, clicks)
+
+
+@pytest.fixture(scope="module")
+def heard() -> Heard:
+    return Heard()
+
+
+@pytest.fixture(scope="module")
+def clueless(quick: Settings, heard: Heard) -> Model:
+    tomogram, clicks = nothing(0)
+    settings = quick.model_copy(update={"preprocess": quick.preprocess.model_copy(update={"mask": "none"})})
+    return api.train([tomogram], clicks, settings, device="cpu", listener=heard)
+
+
+def test_it_is_said_and_kept(clueless: Model, heard: Heard) -> None:
+    assert any("hardly tells these particles from noise" in text for text in heard.warned)
+    assert clueless.noise is not None
+    assert len(clueless.noise.scores) > 20
+
+
+def test_fewer_particles_are_found_in_noise(clueless: Model) -> None:
+    tomogram, _ = nothing(1)
+    allowed_for, taken_as_it_is = (api.pick(tomogram, each) for each in (clueless, replace(clueless, noise=None)))
+
+    def number(found: Picked) -> float:
+        assert found.count is not None
+        return found.count.estimate
+
+    assert number(allowed_for) < number(taken_as_it_is) / 2
+
+
+def test_a_network_that_learnt_them_says_nothing(model: Model) -> None:
+    assert model.noise is None
