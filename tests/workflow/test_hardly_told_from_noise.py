@@ -19,9 +19,9 @@ from tomopicker.workflow.pick import Picked
 def nothing(seed: int) -> Pair:
     """Noise without a particle in it, and ten clicks on it."""
     rng = np.random.default_rng(seed)
-    volume = ndimage.gaussian_filter(rng.standard_normal((48, 96, 96)), 2).astype(np.float32)
+    volume = ndimage.gaussian_filter(rng.standard_normal((64, 128, 128)), 1).astype(np.float32)
     name = f"noise_{seed}"
-    clicks = rng.uniform(12, [84, 84, 36], (10, 3)) * VOXEL
+    clicks = rng.uniform(16, [112, 112, 48], (10, 3)) * VOXEL
     return Tomogram(name, volume / volume.std(), VOXEL), Picks.of(name, clicks)
 
 

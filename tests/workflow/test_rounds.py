@@ -166,13 +166,17 @@ class Numbered(nn.Module):
 
 
 class Scored:
-    """A stand-in for scoring: a ball of logits around places, for each network in turn."""
+    """A stand-in for scoring: a ball of logits around places, for each network in turn; in noise there is nothing."""
 
-    def __init__(self, places: np.ndarray, logits: list[np.ndarray]) -> None:
-        self.places, self.logits = places, logits
+    def __init__(self, places: np.ndarray, logits: list[np.ndarray], tomogram: np.ndarray) -> None:
+        self.places, self.logits, self.tomogram = places, logits, tomogram
 
-    def __call__(self, network: Numbered, working: WorkingVolume, *_: object) -> np.ndarray:
-        scores = np.random.default_rng(3).normal(-8, 1.5, working.data.shape).astype(np.float32)
+    def __call__(
+        self, network: Numbered, volume: np.ndarray, settings: Settings, device: torch.device, mask: object
+    ) -> np.ndarray:
+        scores = np.random.default_rng(3).normal(-8, 1.5, volume.shape).astype(np.float32)
+        if volume is not self.tomogram:
+            return scores
         z, y, x = np.indices(scores.shape)
         for place, logit in zip(self.places, self.logits[network.number], strict=True):
             near = (x - place[0]) ** 2 + (y - place[1]) ** 2 + (z - place[2]) ** 2 <= 9
@@ -192,9 +196,10 @@ def lesson(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Clicked]]:
         resume: bool = False, clicks: np.ndarray = GRID[:5], rejected: np.ndarray = NOBODY, growth: float = 10.0,
         rounds: int | None = None,
     ) -> list[Clicked]:  # fmt: skip
-        monkeypatch.setattr(running, "score", Scored(GRID, logits))
         settings = resolve({"particle_diameter": 300.0, "training": {"growth": growth}})
         data = np.zeros((32, 64, 64), dtype=np.float32)
+        monkeypatch.setattr(running, "score_as", Scored(GRID, logits, data))
+        monkeypatch.setattr(running, "as_it_scores", lambda network, *_: network)
         working = WorkingVolume(data, 27.0, 1.0, mask)
         run = Run(settings, 5.6, torch.device("cpu"), checkpoint, resume, Silent())
         return teaching.taught(

@@ -31,6 +31,11 @@ class Noise:
     scores: Scores
     voxels: float
 
+    @property
+    def ends(self) -> float:
+        """The score that one peak in a hundred exceeds."""
+        return float(np.percentile(self.scores, 99)) if len(self.scores) else -np.inf
+
     def above(self, low: float, voxels: float) -> float:
         """Give how many score above `low` in so many voxels."""
         return float((self.scores > low).sum()) * voxels / self.voxels

@@ -170,7 +170,7 @@ class Run:
         """
         peaks, noises = [each for each, _ in found], [noise for _, noise in found]
         fits = _fitted(peaks, expected, None, freedom, [None] * len(found))
-        if tells_from_noise(fits, noises):
+        if tells_from_noise([each.scores for each in peaks], fits, noises):
             return fits, [None] * len(found)
         return _fitted(peaks, expected, None, freedom, noises), list(noises)
 
