@@ -11,6 +11,9 @@ from jaxtyping import Bool, Float, Float32, Float64, Int, Int8, Num
 Volume: TypeAlias = Float32[np.ndarray, "z y x"]
 """A tomogram, a working volume or a score volume in memory."""
 
+Piece: TypeAlias = Float32[np.ndarray, "_ _ _"]
+"""A part of a volume, (z, y, x), of edges of its own."""
+
 AnyVolume: TypeAlias = Num[np.ndarray, "z y x"]
 """A volume as its file stores it: any real type."""
 

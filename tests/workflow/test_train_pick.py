@@ -132,7 +132,7 @@ def test_bright_particles_are_warned_of(first: Pair, quick: Settings) -> None:
     api.train([tomogram], truth, settings, device="cpu", listener=dark)
     inverted = Tomogram(tomogram.name, -tomogram.read(), VOXEL)
     api.train([inverted], truth, settings, device="cpu", listener=bright)
-    assert not any("--invert" in text for text in dark.warned)
+    assert not [text for text in dark.warned if "noise" not in text]  # One step teaches nothing; that is said, no more.
     assert any("--invert" in text for text in bright.warned)
 
 

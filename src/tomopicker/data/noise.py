@@ -1,12 +1,9 @@
 """A volume that holds nothing: noise with the power spectrum of a tomogram's specimen."""
 
 import numpy as np
-from jaxtyping import Float32
 
 from tomopicker.data.cubes import box_of
-from tomopicker.types import Volume, VoxelMask
-
-Piece = Float32[np.ndarray, "_ _ _"]
+from tomopicker.types import Piece, Volume, VoxelMask
 
 LARGEST = (64, 160, 160)
 """Edges (z, y, x) of the most that is taken: enough peaks to tell how noise scores, in a second or two."""

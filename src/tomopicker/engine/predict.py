@@ -4,16 +4,14 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
-from jaxtyping import Float32
 from torch import nn
 
 from tomopicker.data.cubes import box_of
 from tomopicker.engine.batchnorm import fused
 from tomopicker.engine.precision import arithmetic
-from tomopicker.types import Shape, Volume, VoxelMask
+from tomopicker.types import Piece, Shape, Volume, VoxelMask
 
 Progress = Callable[[int, int], None]
-Piece = Float32[np.ndarray, "_ _ _"]
 
 
 def tiles(shape: Shape, core: int, halo: int, divisor: int) -> Iterator[tuple[tuple[slice, ...], tuple[slice, ...]]]:

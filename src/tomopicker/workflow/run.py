@@ -142,8 +142,8 @@ class Run:
         """
         found = [self.peaks_and_noise([network], item) for item in clicked]
         expected, freedom = self.expected_of_clicks([peaks for peaks, _ in found], clicked)
-        fits, noises = self.mixtures(found, expected, freedom)
-        if any(noises):
+        fits, noisy = self.mixtures(found, expected, freedom)
+        if noisy:
             self.listener.warn(
                 "the network hardly tells these particles from noise; probabilities, counts and what is expected of "
                 "the picks allow for it, but more clicks, or tomograms of more contrast, would help"
@@ -157,22 +157,22 @@ class Run:
         if asked != "pn":
             told += f", but {asked} was trained with the class prior of the count given: leave it out and train again"
         if given is not None and not contradicted(given * len(clicked), counted, told, self.listener):
-            fits = _fitted([peaks for peaks, _ in found], expected, given, freedom, noises)
+            fits = _mixtures(found, expected, given, freedom, noisy=noisy)
         positives = elsewhere([mixture.particles for mixture, _ in fits], number_of_clicks(clicked))
-        return positives, counted, together([each.noise for each in noises if each]) if any(noises) else None
+        return positives, counted, together([each.noise for _, each in found]) if noisy else None
 
     def mixtures(
         self, found: Sequence[tuple[Peaks, NoiseIn]], expected: Positives, freedom: Freedom
-    ) -> tuple[list[tuple[Mixture, Count]], list[NoiseIn | None]]:
-        """Fit a mixture to each training tomogram, with its noise only where scores do not tell particles from it.
+    ) -> tuple[list[tuple[Mixture, Count]], bool]:
+        """Fit a mixture to each training tomogram, and say whether with its noise: where scores do not tell it apart.
 
         Where they do, most other peaks are look-alikes, and noise says too little of those.
         """
-        peaks, noises = [each for each, _ in found], [noise for _, noise in found]
-        fits = _fitted(peaks, expected, None, freedom, [None] * len(found))
-        if tells_from_noise([each.scores for each in peaks], fits, noises):
-            return fits, [None] * len(found)
-        return _fitted(peaks, expected, None, freedom, noises), list(noises)
+        fits = _mixtures(found, expected, None, freedom, noisy=False)
+        scores, noises = [peaks.scores for peaks, _ in found], [noise for _, noise in found]
+        if tells_from_noise(scores, fits, noises):
+            return fits, False
+        return _mixtures(found, expected, None, freedom, noisy=True), True
 
     def expected_of_clicks(self, peaks: Sequence[Peaks], clicked: Sequence[Clicked]) -> tuple[Positives, Freedom]:
         """Say where particles of the training tomograms are expected to score, from the clicks in all of them."""
@@ -201,17 +201,13 @@ class Run:
         return count_particles(rankings, least=number_of_clicks(clicked))
 
 
-def _fitted(
-    peaks: Sequence[Peaks],
-    expected: Positives,
-    given: float | None,
-    freedom: Freedom,
-    noises: Sequence[NoiseIn | None],
+def _mixtures(
+    found: Sequence[tuple[Peaks, NoiseIn]], expected: Positives, given: float | None, freedom: Freedom, *, noisy: bool
 ) -> list[tuple[Mixture, Count]]:
-    """Fit a mixture to each tomogram's peaks, with a count and with noise where they are given."""
+    """Fit a mixture to each tomogram's peaks, with a count where it is given, with its noise or without."""
     return [
-        fit_mixture(each.scores.astype(np.float64), expected, given, freedom, noise)
-        for each, noise in zip(peaks, noises, strict=True)
+        fit_mixture(peaks.scores.astype(np.float64), expected, given, freedom, noise if noisy else None)
+        for peaks, noise in found
     ]
 
 
