@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tomopicker.tomogram import Tomogram
     from tomopicker.types import Positions
 
-HELP = """Make three small tomograms, click, train, pick and judge: the whole road in one to five minutes.
+HELP = """Make three small tomograms, click, train, pick and judge: the whole road in one to six minutes.
 
 [bold]Example[/bold]
 
