@@ -15,7 +15,8 @@ from scipy.spatial import cKDTree
 
 from tomopicker import api
 from tomopicker.data.preprocess import preprocess
-from tomopicker.picking.mixture import fit_mixture, sobered
+from tomopicker.picking.fit_mixture import fit_mixture
+from tomopicker.picking.mixture import sobered
 from tomopicker.pretraining.molecules import draw_stamps
 from tomopicker.pretraining.scenes import draw_scene
 from tomopicker.workflow.score import find_peaks, score

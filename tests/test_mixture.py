@@ -7,19 +7,11 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.stats import gennorm, norm
 
-from tomopicker.picking.mixture import (
-    Mixture,
-    NoiseIn,
-    _log_particle,
-    _log_rest,
-    across_clicks,
-    elsewhere,
-    fit_mixture,
-    lowest,
-    positives_of,
-    sobered,
-    tells_from_noise,
-)
+from tomopicker.picking import fit_mixture as fitting
+from tomopicker.picking.expected_scores import ACROSS_TOMOGRAMS, across_clicks, beside, elsewhere, positives_of
+from tomopicker.picking.fit_mixture import fit_mixture, lowest
+from tomopicker.picking.mixture import Mixture, _log_particle, _log_rest, sobered
+from tomopicker.picking.noise_in import NoiseIn, tells_from_noise
 from tomopicker.pu.noise import Noise
 from tomopicker.pu.positives import Positives
 
@@ -112,10 +104,10 @@ def test_the_best_scores_are_nearly_sure_however_broad_the_rest():
 
 
 def test_clicks_that_are_over_fitted_are_not_believed():
-    scores = peaks(100, 600, 5, mean=7.5)
     expected = positives_of(np.array([10.5, 11.0, 10.0, 10.2, 11.5]))
-    _, count = fit_mixture(scores, expected, None, across_clicks(5))
-    assert count.estimate == pytest.approx(100, rel=0.25)
+    counts = [fit_mixture(peaks(100, 600, seed, mean=7.5), expected, None, across_clicks(5))[1] for seed in range(4)]
+    assert np.median([count.estimate for count in counts]) == pytest.approx(100, rel=0.25)
+    assert all(count.low <= 100 <= count.high for count in counts)
 
 
 def test_clicks_tell_where_particles_score():
@@ -203,21 +195,22 @@ def test_particles_with_next_to_nothing_else_in_sight_are_all_counted():
     assert abs(fit_mixture(many, expected)[1].estimate - 32) < 4
 
 
-def one_hill(particles, seed, voxels=1.0):
+def one_hill(particles, seed, voxels=1.0, higher=0.0):
     """Scores of particles on the slope of a hill of noise, where no valley parts them, and of noise alone."""
     rng = np.random.default_rng(seed)
     mixed = np.concatenate([rng.normal(8, 2.5, particles), rng.normal(1, 2, 1000)])
-    return mixed, NoiseIn(Noise(rng.normal(1, 2, round(1000 * voxels)), voxels), 1.0)
+    return mixed, NoiseIn(Noise(rng.normal(1 + higher, 2, round(1000 * voxels)), voxels), 1.0)
 
 
 SLOPE = Positives(7.0, 2.5)
 
 
-@pytest.mark.parametrize("voxels", [1.0, 0.2])
-def test_noise_tells_which_part_of_one_hill_is_particles(voxels):
+@pytest.mark.parametrize(("voxels", "higher"), [(1.0, 0.0), (0.2, 0.0), (1.0, 1.5)])
+def test_noise_tells_which_part_of_one_hill_is_particles(voxels, higher):
+    """Also where it scores higher than what it stands for, as with a network that was trained for long."""
     with_noise, without, held = [], [], 0
     for seed in range(3):
-        scores, noise = one_hill(80, seed, voxels)
+        scores, noise = one_hill(80, seed, voxels, higher)
         count = fit_mixture(scores, SLOPE, None, across_clicks(5), noise)[1]
         held += count.low <= 80 <= count.high
         with_noise.append(count.estimate)
@@ -225,6 +218,92 @@ def test_noise_tells_which_part_of_one_hill_is_particles(voxels):
     assert np.median(with_noise) == pytest.approx(80, rel=0.25)
     assert held >= 2
     assert np.abs(np.log(np.median(without) / 80)) > np.abs(np.log(np.median(with_noise) / 80)) + 0.2
+
+
+def test_how_much_higher_noise_scores_is_found_and_carried_to_the_next_tomogram():
+    scores, noise = one_hill(80, 5, higher=1.5)
+    mixture, _ = fit_mixture(scores, SLOPE, None, across_clicks(20), noise)
+    assert mixture.noise_shift == pytest.approx(-1.5, abs=0.4)
+    moved = mixture.noise_found
+    assert moved.middle == pytest.approx(noise.noise.middle + mixture.noise_shift)
+    other, _ = one_hill(60, 6)
+    there = elsewhere([mixture.particles], 20)
+    again, count = fit_mixture(other, there, noise=NoiseIn(moved, 1.0))
+    assert abs(again.noise_shift) < 0.4
+    assert count.estimate == pytest.approx(60, rel=0.35)
+
+
+def test_particles_never_score_below_noise():
+    """All of the tomogram's peaks lie below noise, as for particles that nobody could find."""
+    rng = np.random.default_rng(0)
+    noise = NoiseIn(Noise(rng.normal(2, 0.7, 900), 1.0), 1.0)
+    scores = np.concatenate([rng.normal(2, 0.7, 700), rng.normal(0, 1, 300)])
+    mixture, count = fit_mixture(scores, Positives(0.6, 1.2), None, across_clicks(5), noise)
+    assert mixture.particles.mean > noise.noise.middle + mixture.noise_shift - 0.3
+    assert count.estimate < 150
+
+
+def test_clicked_peaks_are_counted_and_the_mixture_is_that_of_the_others():
+    scores = peaks(100, 600, 3)
+    clicked = np.arange(len(scores)) < 40
+    mixture, count = fit_mixture(scores, CLICKED, None, across_clicks(40), None, clicked)
+    other, left = fit_mixture(scores[40:], CLICKED, None, across_clicks(40))
+    assert mixture == other
+    assert (count.estimate, count.low, count.high) == pytest.approx((40 + left.estimate, 40 + left.low, 40 + left.high))
+    assert count.low >= 40
+    assert count.estimate == pytest.approx(100, rel=0.15)
+    held = fit_mixture(scores, CLICKED, 90.0, across_clicks(40), None, clicked)[1]
+    assert held.estimate == pytest.approx(90, rel=0.1)
+
+
+def test_clicks_that_score_as_noise_does_are_not_argued_away():
+    rng = np.random.default_rng(2)
+    scores = np.concatenate([rng.normal(3, 1, 50), rng.normal(1, 2, 1000)])
+    noise = NoiseIn(Noise(rng.normal(1, 2, 1050), 1.0), 1.0)
+    clicked = np.arange(len(scores)) < 50
+    expected = positives_of(scores[:50])
+    _, without = fit_mixture(scores, expected, None, across_clicks(50), noise)
+    _, count = fit_mixture(scores, expected, None, across_clicks(50), noise, clicked, beside(50))
+    assert without.estimate < 50 <= count.low
+    assert count.estimate < 120
+
+
+@pytest.mark.parametrize("true", [0, 5, 100, 400])
+def test_the_usual_number_is_a_hint_that_clear_scores_overrule(true):
+    scores = peaks(true, 600, 1, mean=12.0)
+    expected = Positives(12.0, 1.5)
+    estimates = [fit_mixture(scores, expected, usual=usual)[1].estimate for usual in (None, 20.0, 100.0)]
+    assert estimates == pytest.approx([estimates[0]] * 3, abs=2)
+    assert estimates[0] == pytest.approx(true, abs=2 + 0.1 * true)
+
+
+def test_the_usual_number_helps_where_scores_say_little():
+    expected = Positives(5.5, 1.5)
+    errors = {usual: [] for usual in (None, 60.0)}
+    for seed in range(6):
+        scores = peaks(60, 600, seed, mean=5.5)
+        for usual, apart in errors.items():
+            apart.append(abs(np.log(fit_mixture(scores, expected, usual=usual)[1].estimate / 60)))
+    assert np.mean(errors[60.0]) < 0.8 * np.mean(errors[None])
+
+
+@pytest.mark.parametrize("mean", [6.5, 9.0])
+def test_quantiles_of_the_number_are_those_of_the_profile_worked_out_densely(mean):
+    """Against each share on a fine grid, fitted from all starts."""
+    expected = Positives(mean, 1.5)
+    scores = peaks(70, 500, 3, mean=mean)
+    scores = scores[scores > lowest(expected)]
+    task = fitting._task(scores, expected, ACROSS_TOMOGRAMS)
+    best, parameters = fitting._fit(task, None)
+    found, middle = fitting._shares(task, best, parameters)
+    shares = np.exp(np.linspace(np.log(0.5 / len(scores)), np.log(0.6), 80))
+    falls = np.array([fitting._fit(task, float(share))[0] for share in shares])
+    weights = np.exp(falls.min() - falls)  # The grid is even in the logarithm, as the prior is.
+    dense = np.interp([0.05, 0.5, 0.95], np.cumsum(weights) / weights.sum(), shares)
+    shares = 1 / (1 + np.exp(-found))
+    assert shares[1:] == pytest.approx(dense[1:], rel=0.1)
+    assert shares[0] == pytest.approx(dense[0], rel=0.3)  # A few particles: the grid is coarse there.
+    assert middle[0] == pytest.approx(found[1])
 
 
 def test_noise_alone_holds_next_to_no_particles():

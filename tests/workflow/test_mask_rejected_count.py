@@ -13,7 +13,10 @@ from tomopicker.engine.checkpoint import Model
 from tomopicker.errors import UsageError
 from tomopicker.picking.count import Count
 from tomopicker.picking.cut import Cut
-from tomopicker.picking.mixture import Freedom, Mixture, NoiseIn, fit_mixture
+from tomopicker.picking.expected_scores import Freedom
+from tomopicker.picking.fit_mixture import fit_mixture
+from tomopicker.picking.mixture import Mixture
+from tomopicker.picking.noise_in import NoiseIn
 from tomopicker.pu.positives import Positives
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import Scores
@@ -180,7 +183,13 @@ def test_a_contradicted_count_is_not_forced_on_the_mixture(
     forced = []
 
     def fitted(
-        scores: Scores, expected: Positives, count: float | None, freedom: Freedom, noise: NoiseIn | None
+        scores: Scores,
+        expected: Positives,
+        count: float | None,
+        freedom: Freedom,
+        noise: NoiseIn | None,
+        clicked: np.ndarray,
+        usual: float,
     ) -> tuple[Mixture, Count]:
         forced.append(count)
         return fit_mixture(scores, expected, None, freedom)[0], Count(70.0, 55.0, 92.0)

@@ -59,6 +59,15 @@ def click_scores(peaks: Peaks, clicks_voxels: Positions, tolerance: float) -> Sc
     return scores
 
 
+def peaks_at(peaks: Peaks, clicks_voxels: Positions, tolerance: float) -> Bool[np.ndarray, " peaks"]:
+    """Say which peaks are the nearest to a click, within the tolerance (voxels)."""
+    clicked = np.zeros(len(peaks), dtype=bool)
+    if len(peaks) and len(clicks_voxels):
+        distance, nearest = cKDTree(peaks.positions_voxels).query(clicks_voxels)
+        clicked[np.asarray(nearest)[np.asarray(distance) <= tolerance]] = True
+    return clicked
+
+
 def estimate_count(rankings: Sequence[Ranking], *, least: int) -> float:
     """Estimate how many particles the training tomograms hold.
 

@@ -2,18 +2,23 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float64
+from scipy.ndimage import gaussian_filter1d
 
 from tomopicker.types import Scores
 
 NARROWEST = 0.15
 """Least width of the Gaussian that each peak's score is spread over, in logits."""
-BELOW = 2.0
-"""Peaks so many logits below the lowest score that counts still tell of the density above it."""
 FEWEST = 5
 """Peaks that tell a density."""
+BINS = 800
+NOWHERE = -30.0
+"""The logarithm of the density where no peak is."""
+
+Grid = Float64[np.ndarray, " grid"]
 
 
 @dataclass(frozen=True)
@@ -31,27 +36,45 @@ class Noise:
     scores: Scores
     voxels: float
 
-    @property
-    def ends(self) -> float:
-        """The score that one peak in a hundred exceeds."""
-        return float(np.percentile(self.scores, 99)) if len(self.scores) else -np.inf
+    @cached_property
+    def middle(self) -> float:
+        """The median score."""
+        return float(np.median(self.scores)) if len(self.scores) else -np.inf
 
     def above(self, low: float, voxels: float) -> float:
-        """Give how many score above `low` in so many voxels."""
-        return float((self.scores > low).sum()) * voxels / self.voxels
+        """Give how many score above `low` in so many voxels, by the smooth density."""
+        return self._share_above(low) * len(self.scores) * voxels / self.voxels
 
     def log_density(self, at: Scores, low: float) -> Scores:
         """Give the logarithm of their density above `low`, a kernel estimate of Silverman's width."""
+        if self._kernel is None:
+            return np.full(np.shape(at), NOWHERE)
+        grid, density, _ = self._kernel
+        logs = np.interp(at, grid, np.log(np.maximum(density, 1e-13)), left=NOWHERE, right=NOWHERE)
+        return np.asarray(logs - np.log(max(self._share_above(low), 1e-9)))
+
+    def shifted(self, by: float) -> "Noise":
+        """Give the same noise as if it scored so much higher."""
+        return Noise(np.asarray(self.scores) + by, self.voxels)
+
+    def _share_above(self, low: float) -> float:
+        if self._kernel is None:
+            return float((self.scores > low).mean()) if len(self.scores) else 0.0
+        grid, _, above = self._kernel
+        return float(np.interp(low, grid, above, left=1.0, right=0.0))
+
+    @cached_property
+    def _kernel(self) -> tuple[Grid, Grid, Grid] | None:
+        """The density on a grid of scores, and the share of it above each."""
         seen = np.asarray(self.scores, dtype=np.float64)
-        seen = seen[seen > low - BELOW]
         if len(seen) < FEWEST:
-            return np.full(np.shape(at), -50.0)
+            return None
         quartiles = np.percentile(seen, [25, 75])
         width = max(0.9 * min(seen.std(), np.diff(quartiles)[0] / 1.34) * len(seen) ** -0.2, NARROWEST)
-        grid = np.linspace(low, max(float(np.max(at, initial=low)), seen.max() + 5 * width) + 1, 600)
-        density: Float64[np.ndarray, " grid"] = np.exp(-(((grid[:, None] - seen) / width) ** 2) / 2).sum(axis=1)
-        density /= density.sum() * (grid[1] - grid[0])
-        return np.asarray(np.interp(at, grid, np.log(np.maximum(density, 1e-12))))
+        counts, edges = np.histogram(seen, BINS, (seen.min() - 5 * width, seen.max() + 5 * width))
+        step = edges[1] - edges[0]
+        density: Grid = gaussian_filter1d(counts / (len(seen) * step), width / step, mode="constant", truncate=5)
+        return edges[:-1] + step / 2, density, 1 - np.cumsum(density) * step
 
 
 def together(noises: Sequence[Noise]) -> Noise:

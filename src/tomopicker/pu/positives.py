@@ -13,8 +13,11 @@ class Positives:
         Of the logits of particles.
     surest : float
         The greatest probability that a score can have: the rest are look-alikes that score like the best particles.
+    density : float, optional
+        Particles a working voxel that is searched for them.
     """
 
     mean: float
     sd: float
     surest: float = 1.0
+    density: float | None = None

@@ -14,7 +14,9 @@ from tomopicker.engine.checkpoint import Model
 from tomopicker.picking.calibrate import FLOOR, Expectation, probabilities
 from tomopicker.picking.count import Count
 from tomopicker.picking.cut import Chosen, Cut
-from tomopicker.picking.mixture import NoiseIn, fit_mixture, lowest, sobered
+from tomopicker.picking.fit_mixture import fit_mixture, lowest
+from tomopicker.picking.mixture import sobered
+from tomopicker.picking.noise_in import NoiseIn
 from tomopicker.picking.peaks import Peaks
 from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
@@ -151,9 +153,9 @@ def _probabilities(
     """Say what makes probabilities of logits, and how many particles there are where a mixture tells."""
     if model.positives is None:
         return partial(probabilities, offset=model.offset), None
-    noise = None
-    if model.noise is not None:
-        noise = NoiseIn(model.noise, searched(working.data.shape, model.settings, model.radius, working.mask))
-    mixture, count = fit_mixture(peaks.scores.astype(np.float64), model.positives, noise=noise)
+    voxels = searched(working.data.shape, model.settings, model.radius, working.mask)
+    noise = None if model.noise is None else NoiseIn(model.noise, voxels)
+    usual = None if model.positives.density is None else model.positives.density * voxels
+    mixture, count = fit_mixture(peaks.scores.astype(np.float64), model.positives, noise=noise, usual=usual)
     surest = model.positives.surest
     return lambda logits: sobered(mixture.probability(logits), surest), count

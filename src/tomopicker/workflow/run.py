@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Bool
 from torch import nn
 
 from tomopicker.config import Settings
@@ -16,29 +17,47 @@ from tomopicker.data.noise import noise_like
 from tomopicker.data.patches import LabelledVolume
 from tomopicker.engine.state import History
 from tomopicker.engine.train import Report, fit
-from tomopicker.picking.calibrate import Ranking, click_scores, offset_for_count
+from tomopicker.picking.calibrate import Ranking, click_scores, offset_for_count, peaks_at
 from tomopicker.picking.count import Count, count_particles
-from tomopicker.picking.mixture import (
-    Freedom,
-    Mixture,
-    NoiseIn,
-    across_clicks,
-    elsewhere,
-    fit_mixture,
-    positives_of,
-    tells_from_noise,
-)
+from tomopicker.picking.expected_scores import Freedom, across_clicks, beside, elsewhere, positives_of
+from tomopicker.picking.fit_mixture import fit_mixture
+from tomopicker.picking.mixture import Mixture
+from tomopicker.picking.noise_in import NoiseIn, tells_from_noise
 from tomopicker.picking.peaks import Peaks
 from tomopicker.pu.noise import Noise, together
 from tomopicker.pu.positives import Positives
 from tomopicker.pu.prior import Priors, class_priors
-from tomopicker.types import Volume, VoxelMask
+from tomopicker.types import Scores, Volume, VoxelMask
 from tomopicker.workflow.clicked import Clicked, number_of_clicks
 from tomopicker.workflow.listen import Listener
 from tomopicker.workflow.score import MOST, as_it_scores, find_peaks, score_as, searched
 
 CANDIDATES = 20
 """Peaks looked at for each click, at least, when particles are counted by a cross-fit."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What networks see in a training tomogram.
+
+    Parameters
+    ----------
+    peaks : Peaks
+        Best first.
+    clicked : array, shape (peaks,)
+        Those that a person clicked.
+    noise : NoiseIn
+        What the networks find in noise of its power spectrum.
+    """
+
+    peaks: Peaks
+    clicked: Bool[np.ndarray, " peaks"]
+    noise: NoiseIn
+
+    @property
+    def scores(self) -> Scores:
+        """The peaks' logits."""
+        return self.peaks.scores.astype(np.float64)
 
 
 @dataclass(frozen=True)
@@ -107,14 +126,15 @@ class Run:
         """Give the best peaks of a training tomogram, by the mean scores of networks; two volumes are held at most."""
         return self._peaks(self._as_they_score(networks, item), item.working.data, item.working.mask, most)
 
-    def peaks_and_noise(self, networks: Sequence[nn.Module], item: Clicked) -> tuple[Peaks, NoiseIn]:
-        """Give the peaks of a training tomogram, and those of noise with its power spectrum."""
+    def seen(self, networks: Sequence[nn.Module], item: Clicked) -> Seen:
+        """Find the peaks of a training tomogram, and those of noise with its power spectrum."""
         fitted, working = self._as_they_score(networks, item), item.working
         nothing = noise_like(working.data, working.typical, self.settings.seed)
         found = self._peaks(fitted, nothing, None, MOST)
         noise = Noise(found.scores.astype(np.float64), searched(nothing.shape, self.settings, self.radius, None))
         voxels = searched(working.data.shape, self.settings, self.radius, working.mask)
-        return self._peaks(fitted, working.data, working.mask, MOST), NoiseIn(noise, voxels)
+        peaks = self._peaks(fitted, working.data, working.mask, MOST)
+        return Seen(peaks, peaks_at(peaks, item.clicks, self.radius), NoiseIn(noise, voxels))
 
     def _as_they_score(self, networks: Sequence[nn.Module], item: Clicked) -> list[nn.Module]:
         return [as_it_scores(network, item.working, self.settings, self.device) for network in networks]
@@ -140,8 +160,8 @@ class Run:
 
         What noise scores comes with it where the network does not tell particles from noise.
         """
-        found = [self.peaks_and_noise([network], item) for item in clicked]
-        expected, freedom = self.expected_of_clicks([peaks for peaks, _ in found], clicked)
+        found = [self.seen([network], item) for item in clicked]
+        expected, freedom = expected_of_clicks(found, clicked)
         fits, noisy = self.mixtures(found, expected, freedom)
         if noisy:
             self.listener.warn(
@@ -158,26 +178,22 @@ class Run:
             told += f", but {asked} was trained with the class prior of the count given: leave it out and train again"
         if given is not None and not contradicted(given * len(clicked), counted, told, self.listener):
             fits = _mixtures(found, expected, given, freedom, noisy=noisy)
-        positives = elsewhere([mixture.particles for mixture, _ in fits], number_of_clicks(clicked))
-        return positives, counted, together([each.noise for _, each in found]) if noisy else None
+        density = sum(count.estimate for _, count in fits) / sum(each.noise.voxels for each in found)
+        positives = elsewhere([mixture.particles for mixture, _ in fits], number_of_clicks(clicked), density)
+        noises = [noise for mixture, _ in fits if (noise := mixture.noise_found) is not None]
+        return positives, counted, together(noises) if noises else None
 
     def mixtures(
-        self, found: Sequence[tuple[Peaks, NoiseIn]], expected: Positives, freedom: Freedom
+        self, found: Sequence[Seen], expected: Positives, freedom: Freedom
     ) -> tuple[list[tuple[Mixture, Count]], bool]:
         """Fit a mixture to each training tomogram, and say whether with its noise: where scores do not tell it apart.
 
         Where they do, most other peaks are look-alikes, and noise says too little of those.
         """
         fits = _mixtures(found, expected, None, freedom, noisy=False)
-        scores, noises = [peaks.scores for peaks, _ in found], [noise for _, noise in found]
-        if tells_from_noise(scores, fits, noises):
+        if tells_from_noise([each.scores for each in found], fits, [each.noise for each in found]):
             return fits, False
         return _mixtures(found, expected, None, freedom, noisy=True), True
-
-    def expected_of_clicks(self, peaks: Sequence[Peaks], clicked: Sequence[Clicked]) -> tuple[Positives, Freedom]:
-        """Say where particles of the training tomograms are expected to score, from the clicks in all of them."""
-        scored = [click_scores(found, item.clicks, self.radius) for found, item in zip(peaks, clicked, strict=True)]
-        return positives_of(np.concatenate(scored)), across_clicks(number_of_clicks(clicked))
 
     def count(self, clicked: Sequence[Clicked], networks: int = 2) -> Count:
         """Count particles: networks, each trained on half of the clicks, rank the peaks and the other half."""
@@ -201,13 +217,27 @@ class Run:
         return count_particles(rankings, least=number_of_clicks(clicked))
 
 
+def expected_of_clicks(found: Sequence[Seen], clicked: Sequence[Clicked]) -> tuple[Positives, Freedom]:
+    """Say where particles of the training tomograms are expected to score, from the clicks in all of them."""
+    scored = np.concatenate([each.scores[each.clicked] for each in found])
+    return positives_of(scored), across_clicks(number_of_clicks(clicked))
+
+
 def _mixtures(
-    found: Sequence[tuple[Peaks, NoiseIn]], expected: Positives, given: float | None, freedom: Freedom, *, noisy: bool
+    found: Sequence[Seen], expected: Positives, given: float | None, freedom: Freedom, *, noisy: bool
 ) -> list[tuple[Mixture, Count]]:
     """Fit a mixture to each tomogram's peaks, with a count where it is given, with its noise or without."""
     return [
-        fit_mixture(peaks.scores.astype(np.float64), expected, given, freedom, noise if noisy else None)
-        for peaks, noise in found
+        fit_mixture(
+            each.scores,
+            expected,
+            given,
+            freedom,
+            each.noise if noisy else None,
+            each.clicked,
+            beside(int(each.clicked.sum())),
+        )
+        for each in found
     ]
 
 
