@@ -19,7 +19,7 @@ from tomopicker.picking.fit_mixture import fit_mixture
 from tomopicker.picking.mixture import sobered
 from tomopicker.pretraining.molecules import draw_stamps
 from tomopicker.pretraining.scenes import draw_scene
-from tomopicker.workflow.score import find_peaks, score
+from tomopicker.workflow.score import find_peaks, score, searched
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -57,7 +57,9 @@ def two_hills(model_file: Path, tomogram_file: Path, truth_file: Path) -> None:
     working = preprocess(tomogram, model.voxel_size, model.settings.preprocess.clip_sd, "auto")
     scores = score(model.network, working, model.settings, torch.device("cpu"))
     peaks = find_peaks(scores, model.settings, model.radius, -np.inf, max_particles=20_000, mask=working.mask)
-    mixture, count = fit_mixture(peaks.scores.astype(np.float64), model.positives)
+    voxels = searched(working.data.shape, model.settings, model.radius, working.mask)
+    usual = (model.positives.density or 0) * voxels
+    mixture, count = fit_mixture(peaks.scores.astype(np.float64), model.positives, usual=usual)
     away, _ = cKDTree(truth.positions).query(working.to_angstrom(peaks.positions_voxels))
     right = away < model.settings.particle_diameter / 2
 

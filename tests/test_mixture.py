@@ -195,6 +195,10 @@ def test_particles_with_next_to_nothing_else_in_sight_are_all_counted():
     assert abs(fit_mixture(many, expected)[1].estimate - 32) < 4
 
 
+def none_of(scores):
+    return np.zeros(len(scores), dtype=bool)
+
+
 def one_hill(particles, seed, voxels=1.0, higher=0.0):
     """Scores of particles on the slope of a hill of noise, where no valley parts them, and of noise alone."""
     rng = np.random.default_rng(seed)
@@ -302,8 +306,20 @@ def test_quantiles_of_the_number_are_those_of_the_profile_worked_out_densely(mea
     dense = np.interp([0.05, 0.5, 0.95], np.cumsum(weights) / weights.sum(), shares)
     shares = 1 / (1 + np.exp(-found))
     assert shares[1:] == pytest.approx(dense[1:], rel=0.1)
-    assert shares[0] == pytest.approx(dense[0], rel=0.3)  # A few particles: the grid is coarse there.
-    assert middle[0] == pytest.approx(found[1])
+    assert shares[0] == pytest.approx(dense[0], rel=0.2)  # A few particles: the grid is coarse there.
+    of_middle, _ = fitting._fit(task, float(shares[1]))
+    assert fitting._cost(middle, task) == pytest.approx(of_middle, abs=0.02)
+
+
+def test_the_interval_of_next_to_nothing_is_no_point():
+    _, count = fit_mixture(peaks(3, 600, 1), CLICKED)
+    assert count.low < 1
+    assert 3 < count.high < 60
+
+
+def test_the_density_goes_with_where_particles_score():
+    assert elsewhere([Positives(8.0, 1.0)], 20, 2e-5).density == 2e-5
+    assert elsewhere([Positives(8.0, 1.0)], 20).density is None
 
 
 def test_noise_alone_holds_next_to_no_particles():
@@ -315,9 +331,13 @@ def test_noise_alone_holds_next_to_no_particles():
 def test_a_network_that_tells_particles_from_noise_and_one_that_does_not():
     rng = np.random.default_rng(0)
     clear = peaks(80, 600, 0)
-    assert tells_from_noise([clear], [fit_mixture(clear, CLICKED)], [NoiseIn(Noise(rng.normal(-1, 2, 600), 1.0), 1.0)])
+    low = NoiseIn(Noise(rng.normal(-1, 2, 600), 1.0), 1.0)
+    assert tells_from_noise([clear], [fit_mixture(clear, CLICKED)], [low], [none_of(clear)])
     scores, noise = one_hill(80, 0)
-    assert not tells_from_noise([scores], [fit_mixture(scores, SLOPE, None, across_clicks(5))], [noise])
+    for clicks in (0, 20, 60):  # However many of the particles are known.
+        clicked = np.arange(len(scores)) < clicks
+        fit = fit_mixture(scores, SLOPE, None, across_clicks(5), None, clicked)
+        assert not tells_from_noise([scores], [fit], [noise], [clicked])
 
 
 def test_noise_that_is_not_there_claims_nothing():
@@ -326,7 +346,7 @@ def test_noise_that_is_not_there_claims_nothing():
     scores = np.concatenate([rng.normal(8, 1, 30), [4.0, 1.0]])
     strong = NoiseIn(Noise(rng.normal(6, 1, 60), 1.0), 1.0)
     assert strong.present(scores) < 0.2
-    assert tells_from_noise([scores], [fit_mixture(scores, CLICKED)], [strong])
+    assert tells_from_noise([scores], [fit_mixture(scores, CLICKED)], [strong], [none_of(scores)])
     assert strong.present(rng.normal(6, 1, 60)) == pytest.approx(1, abs=0.35)
 
 

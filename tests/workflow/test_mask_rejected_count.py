@@ -200,7 +200,8 @@ def test_a_contradicted_count_is_not_forced_on_the_mixture(
     made = api.train([tomogram], truth.select(np.arange(10)), settings, device="cpu", listener=heard)
     # Three steps tell nothing from noise, so mixtures are fitted once more with it.
     assert forced == ([None, None, given] if believed else [None, None])
-    assert made.provenance["particles"] == (given if believed else 70.0)
+    said = made.provenance["particles"]
+    assert said == given if believed else 70 <= said <= 75  # 70 at peaks, and clicks that have none.
     assert made.provenance["particles_estimated"] != believed
     assert any("the clicks are believed" in text for text in heard.warned) != believed
 

@@ -34,7 +34,7 @@ class Count:
     def contradicts(self, given: float) -> bool:
         """Say whether a given count is outside the interval and off by more than a factor of two."""
         within = self.low <= given <= self.high
-        return not within and not 1 / FACTOR <= given / self.estimate <= FACTOR
+        return not within and not self.estimate / FACTOR <= given <= self.estimate * FACTOR
 
 
 def count_particles(rankings: Sequence[Ranking], *, least: int, seed: int = 0) -> Count:

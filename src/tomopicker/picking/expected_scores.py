@@ -17,6 +17,7 @@ RELATIVE_SD = 0.17
 LOOKALIKES = 0.1
 """Over the number of clicks: the share of something else among what scores like the best particles, as measured."""
 LEFT = 50.0
+"""Particles that are left unclicked in a tomogram where nothing else is known."""
 OVERFIT = 8.0
 """Clicks that were trained on score higher than other particles: by this over their number, in logits, as measured."""
 

@@ -22,6 +22,7 @@ from tomopicker.types import Scores
 WINDOW_SD = 6.0
 """Peaks lower than so many deviations below particles say nothing about where the two part."""
 REST_LOG_SD, REST_FREEDOM = float(np.log(4.0)), 0.8
+"""Of the scale of the other peaks' distribution: the logarithm that is expected, and how far it may be from there."""
 FEWEST = 20
 """Peaks that a mixture can be fitted to."""
 FEWEST_OTHERS, CLEARLY_SD = 5, 3.0
@@ -64,7 +65,7 @@ class _Task:
     usual: float | None = None
 
     def of_noise(self, shift: float = 0.0) -> float:
-        """Give the peaks of noise to be expected, if it scores so much higher here."""
+        """Give the peaks of noise to be expected, if its scores are shifted by so much here."""
         return 0.0 if self.noise is None else self.noise.above(lowest(self.positives) - shift)
 
 
@@ -88,7 +89,7 @@ def fit_mixture(
     clicked: Known | None = None,
     usual: float | None = None,
 ) -> tuple[Mixture, Count]:
-    """Fit the mixture to the peaks of a tomogram by maximum a posteriori.
+    """Fit the mixture to the peaks of a tomogram: places and widths at their best, the share the posterior's median.
 
     Parameters
     ----------
@@ -97,7 +98,7 @@ def fit_mixture(
     positives : Positives
         Where particles are expected to score.
     count : float, optional
-        Particles there are, if they are known: the share is not fitted then.
+        Particles there are, the clicked included, if they are known: the share is not fitted then.
     freedom : Freedom
         How far they may score from there.
     noise : NoiseIn, optional
@@ -110,15 +111,16 @@ def fit_mixture(
     Returns
     -------
     Mixture
+        Of the peaks that were not clicked.
     Count
         Number of particles, with an interval that holds it in nine cases of ten.
     """
     scores = np.asarray(peak_scores, dtype=np.float64)
-    above = scores > lowest(positives)
-    known = np.zeros(len(scores), dtype=bool) if clicked is None else clicked & above
+    known = np.zeros(len(scores), dtype=bool) if clicked is None else clicked
     found = float(known.sum())
+    unknown = scores[(scores > lowest(positives)) & ~known]
     left = None if count is None else count - found
-    mixture, others = _of_unknown(_task(scores[above & ~known], positives, freedom, noise, usual), left)
+    mixture, others = _of_unknown(_task(unknown, positives, freedom, noise, usual), left)
     return mixture, Count(found + others.estimate, found + others.low, found + others.high)
 
 
@@ -236,9 +238,14 @@ def _shares(task: _Task, best: float, parameters: Parameters) -> tuple[Grid, Par
     outwards and back again, for what is best for one share need not be next to what is best for another. The prior of
     the number is flat in its logarithm, but for `USUAL_LOG_SD`.
     """
+    least = float(logit(LEAST / len(task.scores)))
+    if parameters[0] < least:
+        best, parameters = _fit(task, float(expit(least)), np.array([least, *parameters[1:]]))
     profile: Profile = {float(parameters[0]): (best, parameters)}
-    for side in (-1, 1):
-        out = _walk(task, best, parameters, side)
+    for end in (least, MOST_LOGIT):
+        out = _walk(task, best, parameters, end)
+        if not out:
+            continue
         back: Profile = {}
         _, last = next(reversed(out.values()))
         for at in reversed(out):
@@ -259,11 +266,11 @@ def _first(fit: tuple[float, Parameters]) -> float:
     return fit[0]
 
 
-def _walk(task: _Task, best: float, parameters: Parameters, side: int) -> Profile:
-    """Go from the best share to one side in growing steps, until it is hardly possible any more."""
+def _walk(task: _Task, best: float, parameters: Parameters, end: float) -> Profile:
+    """Go from the best share towards an end in growing steps, until it is hardly possible any more."""
     at, cost, last, step = float(parameters[0]), best, parameters, FIRST_STEP
     walk: Profile = {}
-    while not walk or (cost < best + NEGLIGIBLE and expit(at) * len(task.scores) > LEAST and at < MOST_LOGIT):
-        at, step = at + side * step, step * STEP_GROWTH
+    while cost < best + NEGLIGIBLE and at != end:
+        at, step = at + float(np.clip(end - at, -step, step)), step * STEP_GROWTH
         cost, last = walk[at] = _fit(task, float(expit(at)), np.array([at, *last[1:]]))
     return walk

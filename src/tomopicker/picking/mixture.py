@@ -6,7 +6,7 @@ tomogram to tomogram, and each shows it by itself (`tomopicker.picking.fit_mixtu
 probability of being a particle.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import lgamma
 
 import numpy as np
@@ -44,7 +44,7 @@ class Mixture:
     noise_share : float
         Of the others.
     noise_shift : float
-        How much higher the noise scores here.
+        Of its scores here; below 0, for a network scores noise higher than what it was trained on.
     """
 
     share: float
@@ -68,6 +68,10 @@ class Mixture:
             noise = self.noise.log_density(scores - self.noise_shift, self.low - self.noise_shift)
             others = np.logaddexp(np.log(self.noise_share) + noise, np.log1p(-self.noise_share) + others)
         return np.log(self.share) + _log_particle(scores, self.particles, self.low), np.log1p(-self.share) + others
+
+    def joined_by(self, particles: int, others: int) -> "Mixture":
+        """Give the mixture with so many particles added to so many peaks that it stands for."""
+        return replace(self, share=(self.share * others + particles) / max(1, others + particles))
 
     def probability(self, scores: Float[np.ndarray, "..."]) -> Float64[np.ndarray, "..."]:
         """Give the probability of being a particle, for scores of any shape; it never falls with the score."""

@@ -2,14 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
+from jaxtyping import Bool
 
 from tomopicker.picking.count import Count
 from tomopicker.picking.mixture import Mixture
 from tomopicker.pu.noise import Noise
 from tomopicker.types import Scores
 
+Known: TypeAlias = Bool[np.ndarray, " n"]
 BELIEVED = 0.25
 """Share of the particles found that noise would give as well, above which a network does not tell the two apart."""
 
@@ -43,7 +46,10 @@ class NoiseIn:
 
 
 def tells_from_noise(
-    scores: Sequence[Scores], fits: Sequence[tuple[Mixture, Count]], noises: Sequence[NoiseIn]
+    scores: Sequence[Scores],
+    fits: Sequence[tuple[Mixture, Count]],
+    noises: Sequence[NoiseIn],
+    clicked: Sequence[Known],
 ) -> bool:
     """Say whether a network tells particles from noise: whether mixtures find far fewer in noise than in tomograms.
 
@@ -58,10 +64,13 @@ def tells_from_noise(
         Of the same, fitted without their noise.
     noises : sequence of NoiseIn
         One a tomogram.
+    clicked : sequence of arrays, shape (n,)
+        Peaks that the mixtures left out and the counts did not.
     """
     found = sum(count.estimate for _, count in fits)
-    claimed = sum(
-        each.present(real) * float(mixture.probability(each.noise.scores).sum()) * each.voxels / each.noise.voxels
-        for real, (mixture, _), each in zip(scores, fits, noises, strict=True)
-    )
+    claimed = 0.0
+    for real, (mixture, _), each, known in zip(scores, fits, noises, clicked, strict=True):
+        whole = mixture.joined_by(int(known.sum()), int(((real > mixture.low) & ~known).sum()))
+        share = each.voxels / each.noise.voxels
+        claimed += each.present(real) * float(whole.probability(each.noise.scores).sum()) * share
     return claimed <= BELIEVED * found

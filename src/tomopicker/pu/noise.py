@@ -15,6 +15,7 @@ NARROWEST = 0.15
 FEWEST = 5
 """Peaks that tell a density."""
 BINS = 800
+"""Of the grid that holds the density."""
 NOWHERE = -30.0
 """The logarithm of the density where no peak is."""
 

@@ -46,12 +46,15 @@ class Seen:
         Best first.
     clicked : array, shape (peaks,)
         Those that a person clicked.
+    missed : int
+        Clicks without a peak.
     noise : NoiseIn
         What the networks find in noise of its power spectrum.
     """
 
     peaks: Peaks
     clicked: Bool[np.ndarray, " peaks"]
+    missed: int
     noise: NoiseIn
 
     @property
@@ -134,7 +137,8 @@ class Run:
         noise = Noise(found.scores.astype(np.float64), searched(nothing.shape, self.settings, self.radius, None))
         voxels = searched(working.data.shape, self.settings, self.radius, working.mask)
         peaks = self._peaks(fitted, working.data, working.mask, MOST)
-        return Seen(peaks, peaks_at(peaks, item.clicks, self.radius), NoiseIn(noise, voxels))
+        missed = int(np.isinf(click_scores(peaks, item.clicks, self.radius)).sum())
+        return Seen(peaks, peaks_at(peaks, item.clicks, self.radius), missed, NoiseIn(noise, voxels))
 
     def _as_they_score(self, networks: Sequence[nn.Module], item: Clicked) -> list[nn.Module]:
         return [as_it_scores(network, item.working, self.settings, self.device) for network in networks]
@@ -168,7 +172,10 @@ class Run:
                 "the network hardly tells these particles from noise; probabilities, counts and what is expected of "
                 "the picks allow for it, but more clicks, or tomograms of more contrast, would help"
             )
-        counted = Count(*(sum(getattr(count, end) for _, count in fits) for end in ("estimate", "low", "high")))
+        missed = sum(each.missed for each in found)
+        counted = Count(
+            *(missed + sum(getattr(count, end) for _, count in fits) for end in ("estimate", "low", "high"))
+        )
         self.listener.say(f"About {counted} in the training tomograms.")
         given = self.settings.expected_particles
         # A wrong count forced on the mixture ruins every threshold, a right one moves it little (docs/experiments.md).
@@ -178,10 +185,10 @@ class Run:
             told += f", but {asked} was trained with the class prior of the count given: leave it out and train again"
         if given is not None and not contradicted(given * len(clicked), counted, told, self.listener):
             fits = _mixtures(found, expected, given, freedom, noisy=noisy)
-        density = sum(count.estimate for _, count in fits) / sum(each.noise.voxels for each in found)
+        density = (missed + sum(count.estimate for _, count in fits)) / sum(each.noise.voxels for each in found)
         positives = elsewhere([mixture.particles for mixture, _ in fits], number_of_clicks(clicked), density)
-        noises = [noise for mixture, _ in fits if (noise := mixture.noise_found) is not None]
-        return positives, counted, together(noises) if noises else None
+        noises = [mixture.noise_found or each.noise.noise for (mixture, _), each in zip(fits, found, strict=True)]
+        return positives, counted, together(noises) if noisy else None
 
     def mixtures(
         self, found: Sequence[Seen], expected: Positives, freedom: Freedom
@@ -191,7 +198,8 @@ class Run:
         Where they do, most other peaks are look-alikes, and noise says too little of those.
         """
         fits = _mixtures(found, expected, None, freedom, noisy=False)
-        if tells_from_noise([each.scores for each in found], fits, [each.noise for each in found]):
+        noises, clicked = [each.noise for each in found], [each.clicked for each in found]
+        if tells_from_noise([each.scores for each in found], fits, noises, clicked):
             return fits, False
         return _mixtures(found, expected, None, freedom, noisy=True), True
 
