@@ -33,7 +33,7 @@ class Freedom:
     log_sd : float
         Of the logarithm of their deviation.
     noise : float
-        Of the place of noise, in logits.
+        Of the place of noise, in deviations of its scores.
     """
 
     mean: float
@@ -41,7 +41,7 @@ class Freedom:
     noise: float
 
 
-ACROSS_TOMOGRAMS = Freedom(1.0, 0.25, 0.2)
+ACROSS_TOMOGRAMS = Freedom(1.0, 0.25, 0.1)
 """From the training tomogram to another."""
 
 
@@ -51,7 +51,7 @@ def across_clicks(clicks: int) -> Freedom:
     Noise is nothing that was trained on; the longer the training, the higher it scores beside what was.
     """
     few = 1 / max(1, clicks)
-    return Freedom(0.4 + 6 * few, 0.1 + few, 1.0)
+    return Freedom(0.4 + 6 * few, 0.1 + few, 0.5)
 
 
 def beside(clicks: int) -> float:

@@ -64,6 +64,11 @@ class _Task:
     noise: NoiseIn | None = None
     usual: float | None = None
 
+    @property
+    def noise_freedom(self) -> float:
+        """How far noise may score from where it is expected, in logits."""
+        return self.freedom.noise * (1.0 if self.noise is None else self.noise.noise.sd)
+
     def of_noise(self, shift: float = 0.0) -> float:
         """Give the peaks of noise to be expected, if its scores are shifted by so much here."""
         return 0.0 if self.noise is None else self.noise.above(lowest(self.positives) - shift)
@@ -180,7 +185,7 @@ def _starts(task: _Task) -> list[Parameters]:
     if task.noise is None:
         return starts
     # Noise leaves the rest little to explain: a few starts that differ in the rest are enough.
-    chosen, shifts = (*starts[:3], *starts[6:]), (0.0, -task.freedom.noise, -2 * task.freedom.noise)
+    chosen, shifts = (*starts[:3], *starts[6:]), (0.0, -task.noise_freedom, -2 * task.noise_freedom)
     most = [logit(np.clip(task.of_noise(shift) / len(task.scores), 0.02, 0.98)) for shift in shifts]
     return [np.array([logit(0.05), *start[1:], *each]) for start in chosen for each in zip(most, shifts, strict=True)]
 
@@ -195,7 +200,7 @@ def _bounds(task: _Task) -> list[tuple[float, float]]:
         (np.log(positives.sd) - 4 * freedom.log_sd, np.log(positives.sd) + 4 * freedom.log_sd),
         (lowest(positives) - 20 * positives.sd, highest),
         (-1.0, 4.0),
-        *([] if task.noise is None else [(-7.0, 7.0), (-4 * freedom.noise, 4 * freedom.noise)]),
+        *([] if task.noise is None else [(-7.0, 7.0), (-4 * task.noise_freedom, 4 * task.noise_freedom)]),
     ]
 
 
@@ -212,7 +217,7 @@ def _cost(parameters: Parameters, task: _Task) -> float:
     if task.noise is not None:
         found = (1 - mixture.share) * mixture.noise_share * len(scores)
         away.append(np.log(found / max(task.of_noise(mixture.noise_shift), 1e-6)) / NOISE_LOG_SD)
-        away.append(mixture.noise_shift / freedom.noise)
+        away.append(mixture.noise_shift / task.noise_freedom)
         middle = task.noise.noise.middle + mixture.noise_shift
         away.append(max(0.0, middle - mixture.particles.mean) / BELOW_NOISE_SD)
     hint = 0.0

@@ -42,6 +42,11 @@ class Noise:
         """The median score."""
         return float(np.median(self.scores)) if len(self.scores) else -np.inf
 
+    @cached_property
+    def sd(self) -> float:
+        """The scores' standard deviation."""
+        return max(float(np.std(self.scores)), 1e-6) if len(self.scores) else 1.0
+
     def above(self, low: float, voxels: float) -> float:
         """Give how many score above `low` in so many voxels, by the smooth density."""
         return self._share_above(low) * len(self.scores) * voxels / self.voxels
