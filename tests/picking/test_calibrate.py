@@ -13,8 +13,8 @@ from tomopicker.picking.calibrate import (
     click_scores,
     estimate_count,
     expectation,
+    nearest_peaks,
     offset_for_count,
-    peaks_at,
     probabilities,
     threshold_for_count,
     threshold_for_f1,
@@ -74,9 +74,9 @@ def test_click_takes_the_nearest_peak_within_the_tolerance() -> None:
     peaks = Peaks(np.array([[10.0, 10.0, 10.0], [14.0, 10.0, 10.0]]), np.array([3.0, 2.0], dtype=np.float32))
     clicks = np.array([[13.0, 10.0, 10.0], [10.0, 10.5, 10.0], [30.0, 10.0, 10.0]])
     assert click_scores(peaks, clicks, 5.0).tolist() == [2.0, 3.0, MISSED]
-    assert peaks_at(peaks, clicks, 5.0).tolist() == [True, True]
-    assert peaks_at(peaks, clicks[1:], 5.0).tolist() == [True, False]
-    assert peaks_at(peaks, clicks[:0], 5.0).tolist() == [False, False]
+    assert nearest_peaks(peaks, clicks, 5.0).tolist() == [1, 0, -1]
+    assert nearest_peaks(peaks, clicks[1:], 5.0).tolist() == [0, -1]
+    assert nearest_peaks(peaks, clicks[:0], 5.0).tolist() == []
 
 
 def test_threshold_of_best_expected_f1_by_hand() -> None:

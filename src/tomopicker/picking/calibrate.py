@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from scipy.spatial import cKDTree
 from scipy.special import expit
 from scipy.stats import norm
@@ -50,22 +50,20 @@ class Ranking:
         return share
 
 
+def nearest_peaks(peaks: Peaks, clicks_voxels: Positions, tolerance: float) -> Int[np.ndarray, " clicks"]:
+    """Give the index of the peak nearest to each click, -1 if there is none within the tolerance (voxels)."""
+    if not len(peaks) or not len(clicks_voxels):
+        return np.full(len(clicks_voxels), -1)
+    distance, nearest = cKDTree(peaks.positions_voxels).query(clicks_voxels)
+    return np.where(distance <= tolerance, nearest, -1)
+
+
 def click_scores(peaks: Peaks, clicks_voxels: Positions, tolerance: float) -> Scores:
     """Give each click the score of the peak nearest to it, -inf if there is none within the tolerance (voxels)."""
-    if not len(peaks) or not len(clicks_voxels):
-        return np.full(len(clicks_voxels), MISSED)
-    distance, nearest = cKDTree(peaks.positions_voxels).query(clicks_voxels)
-    scores: Scores = np.where(distance <= tolerance, peaks.scores[nearest].astype(np.float64), MISSED)
+    nearest = nearest_peaks(peaks, clicks_voxels, tolerance)
+    scores = np.full(len(nearest), MISSED)
+    scores[nearest >= 0] = peaks.scores[nearest[nearest >= 0]]
     return scores
-
-
-def peaks_at(peaks: Peaks, clicks_voxels: Positions, tolerance: float) -> Bool[np.ndarray, " peaks"]:
-    """Say which peaks are the nearest to a click, within the tolerance (voxels)."""
-    clicked = np.zeros(len(peaks), dtype=bool)
-    if len(peaks) and len(clicks_voxels):
-        distance, nearest = cKDTree(peaks.positions_voxels).query(clicks_voxels)
-        clicked[np.asarray(nearest)[np.asarray(distance) <= tolerance]] = True
-    return clicked
 
 
 def estimate_count(rankings: Sequence[Ranking], *, least: int) -> float:

@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
-from jaxtyping import Bool, Float64
+from jaxtyping import Float64
 from scipy.optimize import minimize
 from scipy.special import expit, logit
 
 from tomopicker.picking.count import Count
 from tomopicker.picking.expected_scores import ACROSS_TOMOGRAMS, Freedom
 from tomopicker.picking.mixture import SD_OF_REST, Mixture
-from tomopicker.picking.noise_in import NoiseIn
+from tomopicker.picking.noise_in import Known, NoiseIn
 from tomopicker.pu.positives import Positives
 from tomopicker.types import Scores
 
@@ -44,7 +44,6 @@ BELOW_NOISE_SD = 0.1
 
 Parameters: TypeAlias = Float64[np.ndarray, " parameters"]
 Grid: TypeAlias = Float64[np.ndarray, " grid"]
-Known: TypeAlias = Bool[np.ndarray, " n"]
 Profile: TypeAlias = dict[float, tuple[float, Parameters]]
 """For a logit share: the negative log posterior and the parameters that are best for it."""
 

@@ -78,14 +78,14 @@ class Mixture:
         grid = np.linspace(self.low, self.particles.mean + 8 * self.particles.sd, 2048)
         particle, rest = self.log_densities(grid)
         odds = particle - rest
+        turn = self.particles.mean - self.particles.sd
         if self.noise is not None:  # What scores below the middle of noise is no likelier a particle than that.
-            middle = int(np.searchsorted(grid, self.noise.middle + self.noise_shift))
-            odds[:middle] = np.minimum(odds[:middle], odds[min(middle, len(odds) - 1)])
+            middle = self.noise.middle + self.noise_shift
+            below = grid < middle
+            odds[below] = np.minimum(odds[below], odds[min(int(below.sum()), len(odds) - 1)])
+            turn = max(turn, middle)
         # A normal distribution soon ends above its mean, and a broad rest would win there again, where in truth nothing
         # but particles is: from one deviation below the mean on, the log odds rise no slower than there.
-        turn = self.particles.mean - self.particles.sd
-        if self.noise is not None:
-            turn = max(turn, self.noise.middle + self.noise_shift)
         bend = int(np.searchsorted(grid, turn))
         if 0 < bend < len(grid):
             slope = max((odds[bend] - odds[bend - 1]) / (grid[1] - grid[0]), 0.0)

@@ -17,7 +17,7 @@ from tomopicker.data.noise import noise_like
 from tomopicker.data.patches import LabelledVolume
 from tomopicker.engine.state import History
 from tomopicker.engine.train import Report, fit
-from tomopicker.picking.calibrate import Ranking, click_scores, offset_for_count, peaks_at
+from tomopicker.picking.calibrate import Ranking, click_scores, nearest_peaks, offset_for_count
 from tomopicker.picking.count import Count, count_particles
 from tomopicker.picking.expected_scores import Freedom, across_clicks, beside, elsewhere, positives_of
 from tomopicker.picking.fit_mixture import fit_mixture
@@ -137,8 +137,9 @@ class Run:
         noise = Noise(found.scores.astype(np.float64), searched(nothing.shape, self.settings, self.radius, None))
         voxels = searched(working.data.shape, self.settings, self.radius, working.mask)
         peaks = self._peaks(fitted, working.data, working.mask, MOST)
-        missed = int(np.isinf(click_scores(peaks, item.clicks, self.radius)).sum())
-        return Seen(peaks, peaks_at(peaks, item.clicks, self.radius), missed, NoiseIn(noise, voxels))
+        nearest = nearest_peaks(peaks, item.clicks, self.radius)
+        clicked = np.isin(np.arange(len(peaks)), nearest)
+        return Seen(peaks, clicked, int((nearest < 0).sum()), NoiseIn(noise, voxels))
 
     def _as_they_score(self, networks: Sequence[nn.Module], item: Clicked) -> list[nn.Module]:
         return [as_it_scores(network, item.working, self.settings, self.device) for network in networks]
