@@ -66,12 +66,13 @@ def train_and_pick(
         device=device, listener=listener,
     )  # fmt: skip
     trained = time.monotonic() - started
-    where = choose_device(device)
-    picked = {name: pick(tomogram, model, device=where, listener=listener) for name, tomogram in data.tomograms.items()}
+    picked = {
+        name: pick(tomogram, model, device=device, listener=listener) for name, tomogram in data.tomograms.items()
+    }
     facts = {
         "settings": settings.model_dump(mode="json"),
         "training_seconds": trained,
-        "device": str(where),
+        "device": str(choose_device(device)),
         "origin": {key: value for key, value in model.provenance.items() if key != "history"},
     }
     return Found(

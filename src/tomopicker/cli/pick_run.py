@@ -114,12 +114,11 @@ def _pick_and_add(
     file: Path, tomogram: "Tomogram", model: "Model", folder: "PickFolder", reporter: "Reporter", mask: Path | None
 ) -> None:
     from tomopicker import api
-    from tomopicker.engine.precision import choose_device
 
     asked, started = folder.settings, time.monotonic()
     picked = api.pick(
         tomogram, model, cut=asked.cut, min_distance=asked.min_distance,
-        mask=asked.mask if mask is None else read_mask(mask), device=choose_device(asked.device), listener=reporter,
+        mask=asked.mask if mask is None else read_mask(mask), device=asked.device, listener=reporter,
     )  # fmt: skip
     reporter.end_bar()
     folder.add(tomogram, picked, mask, started)

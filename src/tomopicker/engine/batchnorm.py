@@ -36,17 +36,19 @@ def adapted(
     Parameters
     ----------
     network : Module
-        Left as it is.
+        On any device; left as it is.
     volume : Volume
         Working volume that will be scored, (z, y, x).
     size : int
         Edge of the patches to measure in: that of training.
-    device, precision
-        As in training.
+    device : torch.device
+        Of the copy.
+    precision : {"auto", "float32", "bfloat16"}
+        Arithmetic.
     mask : VoxelMask, optional
         Where the specimen is: patches lie in it, at least in part.
     """
-    fitted = copy.deepcopy(network)
+    fitted = copy.deepcopy(network).to(device)
     refit_batchnorm(fitted, _anywhere(volume, size, mask), device, precision)
     return fitted
 

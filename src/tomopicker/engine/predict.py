@@ -73,13 +73,13 @@ def score_volume(
     Parameters
     ----------
     network : Module
-        In evaluation mode afterwards.
+        On any device; in evaluation mode afterwards.
     volume : Volume
         Working volume, (z, y, x).
     core, halo : int
         Edge of a tile's core, and the context around it; a halo of 0 is the paper's non-overlapping inference.
     device : torch.device
-        Where the network is.
+        Where to compute.
     precision : {"auto", "float32", "bfloat16"}
         Arithmetic.
     progress : callable, optional
@@ -92,7 +92,7 @@ def score_volume(
     Volume
         Logits, of the shape of `volume`.
     """
-    network = fused(network.eval())
+    network = fused(network.eval()).to(device)
     scores = np.full(volume.shape, -np.inf, dtype=np.float32)
     divisor = int(getattr(network, "divisor", 1))
     jobs = list(tiles(volume.shape, core, halo, divisor) if mask is None else _tiles_in(mask, core, halo, divisor))

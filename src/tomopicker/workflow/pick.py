@@ -6,11 +6,11 @@ from functools import partial
 from typing import Literal
 
 import numpy as np
-import torch
 from scipy.special import logit
 
 from tomopicker.data.preprocess import WorkingVolume, preprocess
 from tomopicker.engine.checkpoint import Model
+from tomopicker.engine.precision import choose_device
 from tomopicker.picking.calibrate import FLOOR, Expectation, probabilities
 from tomopicker.picking.count import Count
 from tomopicker.picking.cut import Chosen, Cut
@@ -81,7 +81,7 @@ def pick(
     cut: Cut | None = None,
     min_distance: float | None = None,
     mask: VoxelMask | Literal["auto", "none"] | None = None,
-    device: torch.device | None = None,
+    device: str | None = None,
     listener: Listener | None = None,
 ) -> Picked:
     """Pick the particles of one tomogram.
@@ -99,8 +99,8 @@ def pick(
     mask : VoxelMask or {"auto", "none"}, optional
         Where the specimen is, of the tomogram's shape: picks only where it is True, and statistics are those inside.
         ``auto`` finds the lamella, ``none`` takes all of the volume; as in training if left out.
-    device : torch.device, optional
-        Where the network is; the CPU if left out.
+    device : str, optional
+        ``cpu``, ``cuda``, ``mps``, wherever the model was trained; the best there is if left out.
     listener : Listener, optional
         Hears of the tiles done.
 
@@ -123,7 +123,7 @@ def pick(
         model.network,
         working,
         settings,
-        device or torch.device("cpu"),
+        choose_device(device),
         lambda done, total: listener.scored(tomogram.name, done, total),
     )
     peaks = find_peaks(
