@@ -58,7 +58,7 @@ def command(
             "--picks",
             "-p",
             metavar="FILE",
-            help="Clicks: STAR (RELION 3 to 5, Warp), CSV or text with x, y, z. Repeat it, or list several files.",
+            help="Clicks: STAR, CSV, text with x, y, z, or any other format that 'tomopicker formats' lists. Repeat it, or list several files.",
             rich_help_panel=INPUT,
             show_default=False,
         ),
@@ -82,7 +82,7 @@ def command(
     ] = None,
     particle_diameter: Annotated[
         float | None,
-        typer.Option("--particle-diameter", "-d", metavar="Å", help="Diameter of the particle.", rich_help_panel=INPUT),
+        typer.Option("--particle-diameter", "-d", metavar="Å", help="Diameter of the particle. Needed, here or in --config.", rich_help_panel=INPUT),
     ] = None,
     voxel_size: VoxelSize = None,
     dataset: Dataset = None,
@@ -131,7 +131,7 @@ def command(
         int | None,
         typer.Option(
             metavar="N",
-            help="Optimiser steps of a round; the last of several has 1.6 times as many.  "
+            help="Optimiser steps of each network; the last of several has 1.6 times as many.  "
             "[dim]\\[default: by the number of clicks, 57 for 5, 114 for 20][/dim]",
             rich_help_panel=METHOD,
         ),
