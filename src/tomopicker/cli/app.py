@@ -39,7 +39,7 @@ HELP = """Find every copy of one particle in cryo-electron tomograms, from 5 to 
   [cyan]tomopicker train TS_0001.mrc --picks clicks.star --particle-diameter 300 --output ribosome.model[/cyan]
   [cyan]tomopicker pick tomograms/ --model ribosome.model --output picks[/cyan]
 
-Then give picks/relion5_import.star to RELION 5, or see [cyan]tomopicker pick --help[/cyan] for RELION 3 and 4, Warp and M.
+RELION 5 imports picks/relion5_import.star; [cyan]tomopicker pick --help[/cyan] says how RELION 3 and 4, Warp and M do.
 
 Nothing at hand yet? [cyan]tomopicker demo[/cyan] makes tomograms and shows the whole road in a few minutes."""
 

@@ -58,7 +58,8 @@ def command(
             "--picks",
             "-p",
             metavar="FILE",
-            help="Clicks: STAR, CSV, text with x, y, z, or any other format that 'tomopicker formats' lists. Repeat it, or list several files.",
+            help="Clicks: STAR, CSV, text with x, y, z, or another format that 'tomopicker formats' lists. Repeat "
+            "it, or list several files.",
             rich_help_panel=INPUT,
             show_default=False,
         ),
@@ -82,7 +83,13 @@ def command(
     ] = None,
     particle_diameter: Annotated[
         float | None,
-        typer.Option("--particle-diameter", "-d", metavar="Å", help="Diameter of the particle. Needed, here or in --config.", rich_help_panel=INPUT),
+        typer.Option(
+            "--particle-diameter",
+            "-d",
+            metavar="Å",
+            help="Diameter of the particle. Needed, here or in --config.",
+            rich_help_panel=INPUT,
+        ),
     ] = None,
     voxel_size: VoxelSize = None,
     dataset: Dataset = None,
