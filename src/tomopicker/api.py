@@ -20,9 +20,9 @@ from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.formats import open_tomogram, read_picks, volume_files, write_mrc, write_picks
 from tomopicker.formats.stored import Stored
 from tomopicker.geometry import Frame
-from tomopicker.picking.cut import Cut
 from tomopicker.picking.evaluate import Evaluation, MatchMethod, MeanEvaluation, mean_evaluation
 from tomopicker.picking.evaluate import evaluate as _evaluate
+from tomopicker.picking.selection import Cut
 from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
 from tomopicker.workflow.pick import Picked, pick

@@ -126,9 +126,7 @@ class Training(_Frozen):
     growth: Annotated[float, Field(gt=1)] = Field(
         description="clicks and confident picks together are at most so many times as many in each round as before"
     )
-    confident: Fraction = Field(
-        description="least probability, as the mixture gives it, of a pick that the next round learns from"
-    )
+    confident: Fraction = Field(description="least calibrated probability of a pick that the next round learns from")
     doubtful: Fraction = Field(
         description="the next round takes no pick of at least this probability for background; it ignores it"
     )

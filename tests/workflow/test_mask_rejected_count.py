@@ -4,6 +4,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tomopicker.picking.expected_scores import Freedom
+from tomopicker.picking.fit_mixture import fit_mixture
+from tomopicker.picking.mixture import Mixture
+from tomopicker.picking.noise_in import NoiseIn
+from tomopicker.pu.positives import Positives
 
 from tests.workflow.conftest import DIAMETER, VOXEL, Pair
 from tests.workflow.test_train_pick import Heard
@@ -11,13 +16,8 @@ from tomopicker import api
 from tomopicker.config import Settings
 from tomopicker.engine.checkpoint import Model
 from tomopicker.errors import UsageError
-from tomopicker.picking.count import Count
-from tomopicker.picking.cut import Cut
-from tomopicker.picking.expected_scores import Freedom
-from tomopicker.picking.fit_mixture import fit_mixture
-from tomopicker.picking.mixture import Mixture
-from tomopicker.picking.noise_in import NoiseIn
-from tomopicker.pu.positives import Positives
+from tomopicker.picking.calibration import Count
+from tomopicker.picking.selection import Cut
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import Scores
 from tomopicker.workflow import run as job

@@ -13,8 +13,8 @@ from tomopicker.data.preprocess import preprocess
 from tomopicker.engine.checkpoint import Model
 from tomopicker.engine.train import Report
 from tomopicker.errors import TomoPickerError, UsageError
-from tomopicker.picking.calibrate import FLOOR
-from tomopicker.picking.cut import Cut
+from tomopicker.picking.offset import FLOOR
+from tomopicker.picking.selection import Cut
 from tomopicker.tomogram import Tomogram
 from tomopicker.workflow.listen import Silent
 from tomopicker.workflow.provenance import training_density

@@ -106,7 +106,7 @@ def train_and_pick(output: Path, tomograms: "list[Tomogram]", clicks: Path, repo
     from tomopicker.cli.train import train_and_save
     from tomopicker.folder.pick_folder import PickFolder
     from tomopicker.folder.settings import PickSettings
-    from tomopicker.picking.cut import Cut
+    from tomopicker.picking.selection import Cut
 
     settings = settings_from(None, particle_diameter=DIAMETER)
     model_file = output / "ribosome.model"

@@ -15,8 +15,7 @@ from tomopicker.config import Settings
 from tomopicker.errors import TomoPickerError
 from tomopicker.files import atomic_path
 from tomopicker.models.resunet import ResUNet
-from tomopicker.pu.noise import Noise
-from tomopicker.pu.positives import Positives
+from tomopicker.pu.particle_scores import ParticleScores
 
 MODEL, CHECKPOINT, PRETRAINED = "tomopicker-model", "tomopicker-checkpoint", "tomopicker-pretrained"
 KINDS = {
@@ -26,7 +25,7 @@ KINDS = {
 }
 """What each kind of file is called, and the command that writes it."""
 VERSION = 1
-NOISE = "noise.scores"
+REJECTED = "calibration.rejected"
 """The tensor of a model file that is not the network's."""
 
 
@@ -49,10 +48,8 @@ class Model:
         the best expected F1.
     provenance : mapping
         Versions, inputs, priors and the course of the training.
-    positives : Positives or None
-        Where particles score; each tomogram's own mixture then makes probabilities of its scores, in place of `offset`.
-    noise : Noise or None
-        What noise scores, where the network hardly tells particles from it; a part of the mixture then.
+    particle_scores : ParticleScores or None
+        Where particles score; each tomogram is then calibrated by itself, in place of `offset`.
     """
 
     network: nn.Module
@@ -61,8 +58,7 @@ class Model:
     offset: float
     threshold: float | None
     provenance: Mapping[str, Any]
-    positives: Positives | None = None
-    noise: Noise | None = None
+    particle_scores: ParticleScores | None = None
 
     @property
     def radius(self) -> float:
@@ -139,17 +135,17 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Te
 
 def save_model(path: Path, model: Model) -> None:
     """Write a model file."""
+    scores = model.particle_scores
     facts = {
         "settings": model.settings.model_dump(mode="json"),
         "voxel_size": model.voxel_size,
         "offset": model.offset,
         "threshold": model.threshold,
-        "positives": None if model.positives is None else asdict(model.positives),
-        "noise_voxels": None if model.noise is None else model.noise.voxels,
+        "particle_scores": None if scores is None else {**asdict(scores), "rejected": None},
         "provenance": dict(model.provenance),
     }
-    scores = {} if model.noise is None else {NOISE: torch.from_numpy(model.noise.scores)}
-    save_tensors(path, MODEL, {**model.network.state_dict(), **scores}, facts)
+    rejected = {} if scores is None else {REJECTED: torch.from_numpy(scores.rejected)}
+    save_tensors(path, MODEL, {**model.network.state_dict(), **rejected}, facts)
 
 
 def load_model(path: Path) -> Model:
@@ -164,11 +160,10 @@ def load_model(path: Path) -> Model:
     try:
         settings = Settings.model_validate(facts["settings"])
         network = build_network(settings)
-        scores = tensors.pop(NOISE, None)
+        rejected, scores = tensors.pop(REJECTED, None), facts["particle_scores"]
         network.load_state_dict(tensors)
         network.eval()
         threshold = None if facts["threshold"] is None else float(facts["threshold"])
-        positives = None if facts["positives"] is None else Positives(**facts["positives"])
         return Model(
             network,
             settings,
@@ -176,8 +171,7 @@ def load_model(path: Path) -> Model:
             float(facts["offset"]),
             threshold,
             facts["provenance"],
-            positives,
-            None if scores is None else Noise(scores.numpy(), float(facts["noise_voxels"])),
+            None if rejected is None else ParticleScores(**{**scores, "rejected": rejected.numpy()}),
         )
     except (ValueError, KeyError, TypeError, RuntimeError) as error:
         raise TomoPickerError(f"{path}: the model is damaged or of another version; train it again") from error

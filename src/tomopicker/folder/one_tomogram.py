@@ -6,7 +6,7 @@ from typing import Any
 
 from tomopicker import formats
 from tomopicker.geometry import Frame
-from tomopicker.picking.cut import Chosen
+from tomopicker.picking.selection import Chosen
 
 CANDIDATES = "candidates"
 

@@ -14,7 +14,7 @@ from tomopicker.folder.pick_folder import LOCK
 from tomopicker.folder.record import DONE, RECORD, picked_counts, read_record, recorded_frames, write_record
 from tomopicker.folder.settings import cut_words
 from tomopicker.geometry import Frame
-from tomopicker.picking.cut import Cut
+from tomopicker.picking.selection import Cut
 from tomopicker.picks import Picks
 
 NOWHERE = np.empty((0, 3))

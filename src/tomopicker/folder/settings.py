@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tomopicker.picking.cut import Cut
+from tomopicker.picking.selection import Cut
 
 
 @dataclass(frozen=True)

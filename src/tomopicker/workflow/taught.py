@@ -21,7 +21,7 @@ from tomopicker.engine.state import not_this_run
 from tomopicker.picking.peaks import Peaks
 from tomopicker.types import Doubtful, Positions, Rejected, Sure
 from tomopicker.workflow.clicked import Clicked
-from tomopicker.workflow.run import Run, expected_of_clicks
+from tomopicker.workflow.run import Run, calibrations
 
 Known: TypeAlias = Float64[np.ndarray, "known 3"]
 Chances: TypeAlias = Float64[np.ndarray, " peaks"]
@@ -104,12 +104,11 @@ def _found(
 ) -> list[tuple[Sure, Doubtful]]:
     """Find the peaks of tomogram after tomogram, then judge those of all."""
     seen = [run.seen(networks, item) for item in clicked]
-    fits, _ = run.mixtures(seen, *expected_of_clicks(seen, clicked))
     growth = run.settings.training.growth**rounds - 1
     found = []
-    for item, each, (mixture, _) in zip(clicked, seen, fits, strict=True):
+    for item, each, fit in zip(clicked, seen, calibrations(seen), strict=True):
         most = round(len(item.clicks) * growth)
-        chances = mixture.probability(each.scores)
+        chances = fit.probability(each.scores)
         found.append(sure_and_doubtful(each.peaks, chances, item.clicks, item.rejected, run.radius, run.settings, most))
     return found
 
