@@ -11,12 +11,16 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float64
 from scipy.ndimage import gaussian_filter1d
+from scipy.optimize import brentq
+from scipy.special import gammaln
 
 from tomopicker.types import Scores
 
 GRID = 1200
 TAIL = 0.9
-"""Quantile of the decoy scores above which the kernel estimate, of few peaks there, gives way to a Gaussian tail."""
+"""Quantile of the decoy scores above which the kernel estimate, of few peaks there, gives way to a fitted tail."""
+LEAST_EXPONENT, MOST_EXPONENT = 0.8, 2.0
+"""Of the tail: no lighter than a normal distribution's, 2; 1 is an exponential's."""
 
 Grid = Float64[np.ndarray, " grid"]
 Values = Float64[np.ndarray, " values"]
@@ -26,8 +30,8 @@ Values = Float64[np.ndarray, " values"]
 class Background:
     """A kernel estimate (Silverman's bandwidth) of the density of background scores.
 
-    Above the quantile `TAIL` the decoys' density continues as a Gaussian around their median, whose width is the root
-    mean square distance from the median of the scores above it.
+    Above the quantile `TAIL` the decoys' density falls as exp(-(x / s)^k), x from their median: the tail of a
+    generalised normal distribution, k and s by the moments of the upper half.
 
     Parameters
     ----------
@@ -88,8 +92,8 @@ class Background:
         step = grid[1] - grid[0]
         density = _smoothed(seen, grid, width)
         start = int(np.searchsorted(grid, np.quantile(seen, TAIL)))
-        away = np.square((grid - self.median) / self.sd) / 2
-        density[start:] = density[start] * np.exp(away[start] - away[start:])
+        away, (scale, exponent) = grid[start:] - self.median, _tail(seen[seen > self.median] - self.median)
+        density[start:] = density[start] * np.exp((away[0] / scale) ** exponent - (away / scale) ** exponent)
         density /= density.sum() * step
         if len(self.known):
             extra = _smoothed(self.known, grid, max(_bandwidth(self.known), 0.2 * self.sd))
@@ -103,6 +107,22 @@ def _bandwidth(seen: Scores) -> float:
     """Silverman's rule."""
     quartiles = np.percentile(seen, [25, 75])
     return float(0.9 * min(float(seen.std()), float(np.diff(quartiles)[0]) / 1.34) * len(seen) ** -0.2)
+
+
+def _tail(above: Scores) -> tuple[float, float]:
+    """Scale and exponent of a generalised normal distribution, from distances above its middle.
+
+    The exponent solves E[x]^2 / E[x^2] = G(2/k)^2 / (G(1/k) G(3/k)), G the gamma function (Mallat, IEEE PAMI 11, 1989).
+    """
+
+    def ratio(exponent: float) -> float:
+        return float(np.exp(2 * gammaln(2 / exponent) - gammaln(1 / exponent) - gammaln(3 / exponent)))
+
+    mean, wanted = float(above.mean()), float(above.mean() ** 2 / np.mean(above**2))
+    exponent = MOST_EXPONENT if wanted > ratio(LEAST_EXPONENT) else LEAST_EXPONENT
+    if ratio(LEAST_EXPONENT) < wanted < ratio(MOST_EXPONENT):
+        exponent = float(brentq(lambda each: ratio(each) - wanted, LEAST_EXPONENT, MOST_EXPONENT, xtol=1e-3))
+    return mean * float(np.exp(gammaln(1 / exponent) - gammaln(2 / exponent))), exponent
 
 
 def _smoothed(seen: Scores, grid: Grid, width: float) -> Grid:

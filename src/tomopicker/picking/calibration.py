@@ -38,6 +38,8 @@ SHIFT_UP, SHIFT_DOWN = 0.15, 0.5
 too, which the background has not, so background may well score lower than the decoy and hardly higher."""
 LOG_STRETCH = 0.1
 """Prior standard deviation of the logarithm of the background's stretch."""
+SYSTEMATIC = 0.08
+"""Relative error of a count that the mixture's form brings, however many the peaks."""
 LOG_GIVEN = 0.2
 """Standard deviation of the logarithm of a number of particles that the user gives."""
 LEVEL = 0.9
@@ -144,7 +146,9 @@ def calibrate(
     mean, log_sd = (best := _fit(task, _starts(task)))[1:3]
     rng = np.random.default_rng(seed)
     fits = [(drawn, _fit(drawn, [best])) for drawn in (_drawn(task, rng) for _ in range(RESAMPLES))]
-    numbers = (found + np.array([_number(*each) for each in fits])) / (1 - prior.missed)
+    others = rng.gamma(np.array([_number(*each) for each in fits]) + 1)  # of a Poisson mean, flat prior
+    others *= np.exp(SYSTEMATIC * rng.standard_normal(RESAMPLES))
+    numbers = (found + others) / (1 - prior.missed)
     absent = 0.0 if expected is None else _absent(float(np.median(numbers)), expected / (1 - prior.missed))
     curve = (1 - absent) * np.mean([_posterior(*each) for each in fits], axis=0)
     particles = replace(
@@ -256,7 +260,8 @@ def _cost(parameters: Parameters, task: _Task) -> tuple[float, Parameters]:
     middle = np.array([prior.mean, np.log(prior.sd), task.shift, task.log_stretch])
     away = (parameters[1:] - middle) / errors
     gradient[1:] += away / errors
-    cost = float((away**2).sum() / 2 - task.counts @ total)
+    cost = float((away**2).sum() / 2 - task.counts @ total - np.log(weights[0]) / 2)  # Jeffreys' prior of the share
+    gradient[0] -= weights_by[0] / weights[0] / 2
     if task.given is not None:
         off = float(np.log(weights[0] * task.peaks / task.given)) / LOG_GIVEN
         cost, gradient[0] = cost + off**2 / 2, gradient[0] + off / LOG_GIVEN * weights_by[0] / weights[0]
@@ -340,11 +345,11 @@ def _absent(number: float, expected: float) -> float:
 
 
 def _count(numbers: Float64[np.ndarray, " resamples"], absent: float) -> Count:
-    """Quantiles of the bootstrapped numbers, joined by 0 with the probability that there are none."""
-    ends = np.array([(1 - LEVEL) / 2, 0.5, (1 + LEVEL) / 2])
-    among = np.clip((ends - absent) / max(1 - absent, 1e-9), 0, 1)
-    low, estimate, high = np.where(ends <= absent, 0.0, np.quantile(numbers, among))
-    return Count(float(estimate), float(low), float(high))
+    """Quantiles of the bootstrapped numbers; 0 for the median and the lower one if none is likely, or not unlikely."""
+    low, estimate, high = np.quantile(numbers, [(1 - LEVEL) / 2, 0.5, (1 + LEVEL) / 2])
+    return Count(
+        0.0 if absent > 0.5 else float(estimate), 0.0 if absent > (1 - LEVEL) / 2 else float(low), float(high)
+    )  # fmt: skip
 
 
 def _too_few(prior: ParticleScores, found: float, others: float) -> Calibration:
