@@ -14,3 +14,13 @@ class UsageError(TomoPickerError):
     """The command was asked for something that cannot be; it exits with 2."""
 
     exit_code = 2
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Say whether Python, numpy or torch, on a GPU or not, could not have the memory that it asked for."""
+    # By its name: torch is slow to import, and this is asked by commands that do without it.
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
+    )

@@ -114,10 +114,10 @@ def command(
             f"{model}: particles of {loaded.settings.particle_diameter:g} Å, voxels of {loaded.voxel_size:.4g} Å."
         )
         failed = broken + pick_files(files, loaded, folder, reporter, masks=masks.files)
-        if target is not None:
-            target.write(folder, reporter, overwrite=overwrite)
+        unwritten = 0 if target is None else target.write(folder, reporter, overwrite=overwrite)
         if failed:
             reporter.say(f"{failed} of {len(files) + broken} tomograms failed.")
+        if failed or unwritten:
             raise typer.Exit(1)
 
 

@@ -3,15 +3,17 @@
 Several jobs may run it on one folder: each tomogram is picked by the job that claims it first.
 """
 
+import gc
 import math
 import time
+import traceback
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tomopicker.cli.masks import read_mask
 from tomopicker.cli.words import number_of
-from tomopicker.errors import TomoPickerError
+from tomopicker.errors import TomoPickerError, is_out_of_memory
 
 if TYPE_CHECKING:
     from tomopicker.cli.progress import Reporter
@@ -36,10 +38,11 @@ def pick_files(
     """Pick in each tomogram that is not done; one that fails is said and left behind. Give how many failed."""
     from tomopicker.formats import tomogram_name
 
-    failures: dict[Path, Exception] = {}
+    failures: dict[Path, str] = {}
     was_there = folder.path.exists()
     try:
-        elsewhere = _pick_each(files, model, folder, reporter, masks or {}, failures)
+        named = _well_named(files, folder, reporter, failures)
+        elsewhere = _pick_each(named, model, folder, reporter, masks or {}, failures)
         # Another job may have failed at a tomogram that it had claimed, or died.
         still = _pick_each(elsewhere, model, folder, reporter, masks or {}, failures)
     finally:
@@ -59,13 +62,29 @@ def pick_files(
     return len(failures)
 
 
+def _well_named(files: list[Path], folder: "PickFolder", reporter: "Reporter", failures: dict[Path, str]) -> list[Path]:
+    """Leave out tomograms whose names the results cannot bear, before any is scored; enter them as failed."""
+    from tomopicker.formats import tomogram_name
+
+    kept = []
+    for file in files:
+        try:
+            folder.check_name(tomogram_name(file), file)
+        except TomoPickerError as error:
+            failures[file] = str(error)
+            reporter.failed(error)
+        else:
+            kept.append(file)
+    return kept
+
+
 def _pick_each(
     files: list[Path],
     model: "Model",
     folder: "PickFolder",
     reporter: "Reporter",
     masks: dict[Path, Path],
-    failures: dict[Path, Exception],
+    failures: dict[Path, str],
 ) -> list[Path]:
     """Pick in each tomogram; enter those that fail, and give those that other jobs are at."""
     elsewhere = []
@@ -73,11 +92,35 @@ def _pick_each(
         try:
             if not _pick_file(file, model, folder, reporter, masks.get(file)):
                 elsewhere.append(file)
-        except TomoPickerError as error:
-            failures[file] = error
+        except BrokenPipeError:
+            raise
+        except Exception as error:  # Whatever one tomogram does, the others are picked.
+            failures[file] = _one_line(error, file)
             reporter.end_bar()
-            reporter.failed(error)
+            reporter.failed(failures[file])
+        if file in failures:
+            _free_memory()  # Only here: the exception held the volumes of the frames that it went through.
     return elsewhere
+
+
+def _one_line(error: Exception, file: Path) -> str:
+    """Say what went wrong with a tomogram; of what is no error of the user's, where in the program it happened."""
+    if isinstance(error, TomoPickerError):
+        return " ".join(str(error).split())
+    if is_out_of_memory(error):
+        return f"{file}: out of memory; close other programs, bin it, or use a machine (or --device) with more"
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    said = " ".join(f"{type(error).__name__}: {error}".split())
+    return f"{file}: unexpected {said} ({Path(place.filename).name}, line {place.lineno}); please report it"
+
+
+def _free_memory() -> None:
+    """Give back what a tomogram that failed held, on the GPU too."""
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def _pick_file(file: Path, model: "Model", folder: "PickFolder", reporter: "Reporter", mask: Path | None) -> bool:
@@ -87,7 +130,6 @@ def _pick_file(file: Path, model: "Model", folder: "PickFolder", reporter: "Repo
     from tomopicker.formats.stored import Stored
 
     asked = folder.settings
-    folder.check_name(tomogram_name(file))
     if folder.claimed_by(tomogram_name(file)):
         return False
     stored = Stored(asked.dataset, asked.axes, near=model.voxel_size)

@@ -10,11 +10,12 @@ if TYPE_CHECKING:
     from tomopicker.formats.read import has_no_picks, read_picks, read_table
     from tomopicker.formats.relion_project import read_frames, write_optimisation_set, write_relion5_import_list
     from tomopicker.formats.volumes import open_tomogram, volume_files
-    from tomopicker.formats.write import binning_remark, files_in, write_picks
+    from tomopicker.formats.write import binning_remark, check_names, files_in, write_picks
 
 __all__ = [
     "FORMATS",
     "binning_remark",
+    "check_names",
     "files_in",
     "has_no_picks",
     "match_name",
@@ -33,6 +34,7 @@ __all__ = [
 _HOMES = {
     "FORMATS": "catalogue",
     "binning_remark": "write",
+    "check_names": "write",
     "files_in": "write",
     "has_no_picks": "read",
     "match_name": "names",
