@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tomopicker import formats
 from tomopicker.claims import claimed, holder, locked
 from tomopicker.engine.checkpoint import Model
@@ -154,7 +156,8 @@ class PickFolder:
         name, frame = tomogram.name, tomogram.frame
         self.read()  # Refuses what another job has begun in the meantime, before a file of it is replaced.
         for file in self._scores_file(name):
-            formats.write_mrc(file, picked.scores, picked.working.voxel_size)
+            shape, dtype = picked.logits.shape, np.dtype(np.float32)
+            formats.write_mrc_sections(file, shape, dtype, picked.score_sections(), picked.working.voxel_size)
         candidates = files_of(self.path, name)[2]
         candidates.parent.mkdir(parents=True, exist_ok=True)
         formats.write_picks(picked.candidates, {name: frame}, candidates, "csv")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tomopicker.formats.catalogue import FORMATS
-    from tomopicker.formats.mrc import write_mrc
+    from tomopicker.formats.mrc import write_mrc, write_mrc_sections
     from tomopicker.formats.names import match_name, tomogram_name
     from tomopicker.formats.read import has_no_picks, read_picks, read_table
     from tomopicker.formats.relion_project import read_frames, write_optimisation_set, write_relion5_import_list
@@ -26,6 +26,7 @@ __all__ = [
     "tomogram_name",
     "volume_files",
     "write_mrc",
+    "write_mrc_sections",
     "write_optimisation_set",
     "write_picks",
     "write_relion5_import_list",
@@ -45,6 +46,7 @@ _HOMES = {
     "tomogram_name": "names",
     "volume_files": "volumes",
     "write_mrc": "mrc",
+    "write_mrc_sections": "mrc",
     "write_optimisation_set": "relion_project",
     "write_picks": "write",
     "write_relion5_import_list": "relion_project",
