@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tomopicker.engine.checkpoint import Model
     from tomopicker.folder.pick_folder import PickFolder
     from tomopicker.tomogram import Tomogram
+    from tomopicker.types import Positions
     from tomopicker.workflow.pick import Picked
 
 
@@ -165,7 +166,23 @@ def _pick_and_add(
     reporter.end_bar()
     folder.add(tomogram, picked, mask, started)
     _say_picked(file, tomogram, picked, time.monotonic() - started, reporter)
+    if asked.pictures:
+        draw(tomogram, picked.picks.positions, model.settings.particle_diameter, folder.path, reporter)
     _warn_if_crowded(file, tomogram, model, picked, reporter)
+
+
+def draw(
+    tomogram: "Tomogram", positions: "Positions", particle_diameter: float, folder: Path, reporter: "Reporter"
+) -> None:
+    """Draw the picks (Å) of a tomogram in a folder; the picks stand without it, so what goes wrong is a warning."""
+    from tomopicker.folder.one_tomogram import picture_of
+    from tomopicker.report.pick_figure import pick_figure
+
+    picture = picture_of(folder, tomogram.name)
+    try:
+        pick_figure(tomogram, positions, particle_diameter, picture)
+    except Exception as error:
+        reporter.warn(f"{picture}: not drawn ({' '.join(str(error).split()) or type(error).__name__})")
 
 
 def _say_picked(file: Path, tomogram: "Tomogram", picked: "Picked", seconds: float, reporter: "Reporter") -> None:

@@ -53,6 +53,8 @@ class Model:
         Where particles score; each tomogram's own mixture then makes probabilities of its scores, in place of `offset`.
     noise : Noise or None
         What noise scores, where the network hardly tells particles from it; a part of the mixture then.
+    warnings : tuple of str
+        What training found doubtful about the model, a line each; `pick` repeats them.
     """
 
     network: nn.Module
@@ -63,6 +65,7 @@ class Model:
     provenance: Mapping[str, Any]
     positives: Positives | None = None
     noise: Noise | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def radius(self) -> float:
@@ -147,6 +150,7 @@ def save_model(path: Path, model: Model) -> None:
         "positives": None if model.positives is None else asdict(model.positives),
         "noise_voxels": None if model.noise is None else model.noise.voxels,
         "provenance": dict(model.provenance),
+        "warnings": list(model.warnings),
     }
     scores = {} if model.noise is None else {NOISE: torch.from_numpy(model.noise.scores)}
     save_tensors(path, MODEL, {**model.network.state_dict(), **scores}, facts)
@@ -178,6 +182,7 @@ def load_model(path: Path) -> Model:
             facts["provenance"],
             positives,
             None if scores is None else Noise(scores.numpy(), float(facts["noise_voxels"])),
+            tuple(str(text) for text in facts["warnings"]),
         )
     except (ValueError, KeyError, TypeError, RuntimeError) as error:
         raise TomoPickerError(f"{path}: the model is damaged or of another version; train it again") from error
