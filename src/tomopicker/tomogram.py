@@ -76,7 +76,8 @@ class Tomogram:
 
     def to_voxels(self, positions: Positions) -> Positions:
         """Turn (x, y, z) in Å, as positions are stated, into voxels of `data`, 0 at the centre of the first."""
-        return (np.asarray(positions, dtype=np.float64) - np.asarray(self.origin)) / self.voxel_size
+        moved: Positions = np.asarray(positions, dtype=np.float64) - np.asarray(self.origin)
+        return moved / self.voxel_size
 
     def blocks(self, most_bytes: int) -> Iterator[tuple[slice, slice, slice]]:
         """Cut the volume into boxes (z, y, x) for `part` that unpack what the file has packed together only once.

@@ -212,6 +212,22 @@ def test_info(world, cli, tmp_path):
     assert "1 voxels are NaN" in result.err
 
 
+def test_info_goes_on_after_whatever_one_file_does(world, cli, monkeypatch):
+    from tomopicker.cli import info
+
+    found = info.statistics
+
+    def failing(tomogram):
+        if tomogram.name == "TS_1":
+            raise MemoryError
+        return found(tomogram)
+
+    monkeypatch.setattr(info, "statistics", failing)
+    result = cli("info", world.tomograms)
+    assert (result.code, len(result.errors)) == (1, 1) and "TS_1.mrc: out of memory" in result.err
+    assert "TS_2" in result.out and "TS_3" in result.out
+
+
 def test_statistics_are_those_of_all_voxels(world, monkeypatch):
     from tomopicker.cli import info
 

@@ -6,14 +6,13 @@ Several jobs may run it on one folder: each tomogram is picked by the job that c
 import gc
 import math
 import time
-import traceback
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tomopicker.cli.masks import read_mask
 from tomopicker.cli.words import number_of
-from tomopicker.errors import TomoPickerError, is_out_of_memory
+from tomopicker.errors import TomoPickerError, failure_line
 
 if TYPE_CHECKING:
     from tomopicker.cli.progress import Reporter
@@ -96,23 +95,12 @@ def _pick_each(
         except BrokenPipeError:
             raise
         except Exception as error:  # Whatever one tomogram does, the others are picked.
-            failures[file] = _one_line(error, file)
+            failures[file] = failure_line(error, file)
             reporter.end_bar()
             reporter.failed(failures[file])
         if file in failures:
             _free_memory()  # Only here: the exception held the volumes of the frames that it went through.
     return elsewhere
-
-
-def _one_line(error: Exception, file: Path) -> str:
-    """Say what went wrong with a tomogram; of what is no error of the user's, where in the program it happened."""
-    if isinstance(error, TomoPickerError):
-        return " ".join(str(error).split())
-    if is_out_of_memory(error):
-        return f"{file}: out of memory; close other programs, bin it, or use a machine (or --device) with more"
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    said = " ".join(f"{type(error).__name__}: {error}".split())
-    return f"{file}: unexpected {said} ({Path(place.filename).name}, line {place.lineno}); please report it"
 
 
 def _free_memory() -> None:

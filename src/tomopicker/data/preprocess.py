@@ -56,12 +56,15 @@ class WorkingVolume:
     def from_angstrom(self, positions: Positions) -> Positions:
         """Turn (x, y, z) in Å, as positions are stated, into working voxels."""
         native = self.voxel_size / self.ratio
-        return ((np.asarray(positions, dtype=np.float64) - np.asarray(self.origin)) / native + 0.5) / self.ratio - 0.5
+        moved: Positions = np.asarray(positions, dtype=np.float64) - np.asarray(self.origin)
+        return (moved / native + 0.5) / self.ratio - 0.5
 
     def to_angstrom(self, voxels: Positions) -> Positions:
         """Turn (x, y, z) in working voxels into Å, as positions are stated."""
         native = self.voxel_size / self.ratio
-        return ((np.asarray(voxels, dtype=np.float64) + 0.5) * self.ratio - 0.5) * native + np.asarray(self.origin)
+        moved: Positions = ((np.asarray(voxels, dtype=np.float64) + 0.5) * self.ratio - 0.5) * native
+        placed: Positions = moved + np.asarray(self.origin)
+        return placed
 
 
 def working_voxel_size(voxel_size: float, particle_diameter: float, working_diameter: float | None) -> float:

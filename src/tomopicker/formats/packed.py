@@ -128,7 +128,7 @@ class PackedSections:
 
     def _fill(self, sections: AnyVolume) -> None:
         assert self._stream is not None
-        room = memoryview(sections.reshape(-1).view(np.uint8))
+        room = sections.reshape(-1).view(np.uint8).data
         done = 0
         while done < len(room):
             part = self._stream.read(min(CHUNK, len(room) - done))
