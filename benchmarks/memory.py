@@ -21,7 +21,7 @@ VOXEL_SIZE = 13.48
 PRESETS = {"paper": ("paper", 300.0), "small": ("default", 120.0), "default": ("default", 300.0)}
 """Preset and particle diameter in Å: the paper's works on the tomogram's own voxels, and so does any on a small one."""
 FILES = ("int8.mrc", "float32.mrc", "float32.mrc.gz", "float32.zarr")
-SLACK = 0.15
+SLACK = 0.25
 """GiB that a row may exceed what it should take."""
 
 
