@@ -39,6 +39,8 @@ def clueless(quick: Settings, heard: Heard) -> Model:
 
 def test_it_is_said_and_kept(clueless: Model, heard: Heard) -> None:
     assert any("hardly tells these particles from noise" in text for text in heard.warned)
+    assert [text for text in clueless.warnings if "hardly tells these particles from noise" in text]
+    assert set(clueless.warnings) <= set(heard.warned)
     assert clueless.noise is not None
     assert len(clueless.noise.scores) > 20
 
@@ -55,4 +57,4 @@ def test_fewer_particles_are_found_in_noise(clueless: Model) -> None:
 
 
 def test_a_network_that_learnt_them_says_nothing(model: Model) -> None:
-    assert model.noise is None
+    assert model.noise is None and model.warnings == ()

@@ -3,13 +3,14 @@
 A difference of Gaussians knows nothing of the particle but its diameter, so it favours no reading of the positions.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float32, Float64
 from scipy.ndimage import gaussian_filter, map_coordinates
 
 from tomopicker.data.preprocess import WorkingVolume, preprocess, working_voxel_size
+from tomopicker.moments import moments_of
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import Positions, Scores, Volume
 
@@ -72,10 +73,12 @@ def contrast_map(tomogram: Tomogram, diameter: float) -> ContrastMap:
     """
     working = preprocess(tomogram, working_voxel_size(tomogram.voxel_size, diameter, DIAMETER), CLIP_SD)
     radius = diameter / 2 / working.voxel_size
-    values = gaussian_filter(working.data, OUTER * radius) - gaussian_filter(working.data, INNER * radius)
-    values -= values.mean(dtype=np.float64)
-    values /= values.std(dtype=np.float64)
-    return ContrastMap(WorkingVolume(values, working.voxel_size, working.ratio))
+    values = gaussian_filter(working.data, OUTER * radius)
+    values -= gaussian_filter(working.data, INNER * radius)
+    found = moments_of(values)
+    values -= np.float32(found.mean)
+    values /= np.float32(found.sd)
+    return ContrastMap(replace(working, data=values))
 
 
 def elsewhere(positions: Positions, copies: int, rng: np.random.Generator) -> Float64[np.ndarray, "m 3"]:

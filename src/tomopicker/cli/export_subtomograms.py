@@ -44,6 +44,7 @@ def command(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is in the folder.")] = False,
 ) -> None:
     """Parse, open, cut and write."""
+    from tomopicker import formats
     from tomopicker.cli.inputs import check_writable
     from tomopicker.cli.progress import Reporter
 
@@ -58,6 +59,8 @@ def command(
         check_writable(output)
         opened, found = given.read(reporter)
         used = [tomogram for tomogram in opened if tomogram.name in found.tomogram_names]
+        for tomogram in used:
+            formats.check_names([tomogram.name], "relion3", tomogram.path or tomogram.name)
         sizes = [tomogram.voxel_size for tomogram in used]
         if max(sizes) > 1.01 * min(sizes):
             raise TomoPickerError(

@@ -11,9 +11,8 @@ from tomopicker.cli.frames import check_known, frames_from_flags, named_tables, 
 from tomopicker.cli.inputs import AS_STATED, Counted, pick_files, read_picks
 from tomopicker.cli.progress import Reporter
 from tomopicker.errors import TomoPickerError, UsageError
-from tomopicker.folder.merged import MERGED
 from tomopicker.folder.one_tomogram import CANDIDATES
-from tomopicker.folder.record import RECORD, read_record, recorded_frames
+from tomopicker.folder.record import MERGED, RECORD, read_record, recorded_frames
 from tomopicker.formats.names import files_of, listing, matches
 from tomopicker.formats.stored import AS_FOUND, Stored
 from tomopicker.geometry import Frame

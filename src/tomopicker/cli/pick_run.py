@@ -3,6 +3,7 @@
 Several jobs may run it on one folder: each tomogram is picked by the job that claims it first.
 """
 
+import gc
 import math
 import time
 from contextlib import suppress
@@ -11,13 +12,14 @@ from typing import TYPE_CHECKING
 
 from tomopicker.cli.masks import read_mask
 from tomopicker.cli.words import number_of
-from tomopicker.errors import TomoPickerError
+from tomopicker.errors import TomoPickerError, failure_line
 
 if TYPE_CHECKING:
     from tomopicker.cli.progress import Reporter
     from tomopicker.engine.checkpoint import Model
     from tomopicker.folder.pick_folder import PickFolder
     from tomopicker.tomogram import Tomogram
+    from tomopicker.types import Positions
     from tomopicker.workflow.pick import Picked
 
 
@@ -36,10 +38,11 @@ def pick_files(
     """Pick in each tomogram that is not done; one that fails is said and left behind. Give how many failed."""
     from tomopicker.formats import tomogram_name
 
-    failures: dict[Path, Exception] = {}
+    failures: dict[Path, str] = {}
     was_there = folder.path.exists()
     try:
-        elsewhere = _pick_each(files, model, folder, reporter, masks or {}, failures)
+        named = _well_named(files, folder, reporter, failures)
+        elsewhere = _pick_each(named, model, folder, reporter, masks or {}, failures)
         # Another job may have failed at a tomogram that it had claimed, or died.
         still = _pick_each(elsewhere, model, folder, reporter, masks or {}, failures)
     finally:
@@ -59,13 +62,29 @@ def pick_files(
     return len(failures)
 
 
+def _well_named(files: list[Path], folder: "PickFolder", reporter: "Reporter", failures: dict[Path, str]) -> list[Path]:
+    """Leave out tomograms whose names the results cannot bear, before any is scored; enter them as failed."""
+    from tomopicker.formats import tomogram_name
+
+    kept = []
+    for file in files:
+        try:
+            folder.check_name(tomogram_name(file), file)
+        except TomoPickerError as error:
+            failures[file] = str(error)
+            reporter.failed(error)
+        else:
+            kept.append(file)
+    return kept
+
+
 def _pick_each(
     files: list[Path],
     model: "Model",
     folder: "PickFolder",
     reporter: "Reporter",
     masks: dict[Path, Path],
-    failures: dict[Path, Exception],
+    failures: dict[Path, str],
 ) -> list[Path]:
     """Pick in each tomogram; enter those that fail, and give those that other jobs are at."""
     elsewhere = []
@@ -73,11 +92,24 @@ def _pick_each(
         try:
             if not _pick_file(file, model, folder, reporter, masks.get(file)):
                 elsewhere.append(file)
-        except TomoPickerError as error:
-            failures[file] = error
+        except BrokenPipeError:
+            raise
+        except Exception as error:  # Whatever one tomogram does, the others are picked.
+            failures[file] = failure_line(error, file)
             reporter.end_bar()
-            reporter.failed(error)
+            reporter.failed(failures[file])
+        if file in failures:
+            _free_memory()  # Only here: the exception held the volumes of the frames that it went through.
     return elsewhere
+
+
+def _free_memory() -> None:
+    """Give back what a tomogram that failed held, on the GPU too."""
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def _pick_file(file: Path, model: "Model", folder: "PickFolder", reporter: "Reporter", mask: Path | None) -> bool:
@@ -87,7 +119,6 @@ def _pick_file(file: Path, model: "Model", folder: "PickFolder", reporter: "Repo
     from tomopicker.formats.stored import Stored
 
     asked = folder.settings
-    folder.check_name(tomogram_name(file))
     if folder.claimed_by(tomogram_name(file)):
         return False
     stored = Stored(asked.dataset, asked.axes, near=model.voxel_size)
@@ -123,7 +154,23 @@ def _pick_and_add(
     reporter.end_bar()
     folder.add(tomogram, picked, mask, started)
     _say_picked(file, tomogram, picked, time.monotonic() - started, reporter)
+    if asked.pictures:
+        draw(tomogram, picked.picks.positions, model.settings.particle_diameter, folder.path, reporter)
     _warn_if_crowded(file, tomogram, model, picked, reporter)
+
+
+def draw(
+    tomogram: "Tomogram", positions: "Positions", particle_diameter: float, folder: Path, reporter: "Reporter"
+) -> None:
+    """Draw the picks (Å) of a tomogram in a folder; the picks stand without it, so what goes wrong is a warning."""
+    from tomopicker.folder.one_tomogram import picture_of
+    from tomopicker.report.pick_figure import pick_figure
+
+    picture = picture_of(folder, tomogram.name)
+    try:
+        pick_figure(tomogram, positions, particle_diameter, picture)
+    except Exception as error:
+        reporter.warn(f"{picture}: not drawn ({' '.join(str(error).split()) or type(error).__name__})")
 
 
 def _say_picked(file: Path, tomogram: "Tomogram", picked: "Picked", seconds: float, reporter: "Reporter") -> None:

@@ -50,6 +50,8 @@ class Model:
         Versions, inputs, priors and the course of the training.
     particle_scores : ParticleScores or None
         Where particles score; each tomogram is then calibrated by itself, in place of `offset`.
+    warnings : tuple of str
+        What training found doubtful about the model, a line each; `pick` repeats them.
     """
 
     network: nn.Module
@@ -59,6 +61,7 @@ class Model:
     threshold: float | None
     provenance: Mapping[str, Any]
     particle_scores: ParticleScores | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def radius(self) -> float:
@@ -143,6 +146,7 @@ def save_model(path: Path, model: Model) -> None:
         "threshold": model.threshold,
         "particle_scores": None if scores is None else {**asdict(scores), "rejected": None},
         "provenance": dict(model.provenance),
+        "warnings": list(model.warnings),
     }
     rejected = {} if scores is None else {REJECTED: torch.from_numpy(scores.rejected)}
     save_tensors(path, MODEL, {**model.network.state_dict(), **rejected}, facts)
@@ -172,6 +176,7 @@ def load_model(path: Path) -> Model:
             threshold,
             facts["provenance"],
             None if rejected is None else ParticleScores(**{**scores, "rejected": rejected.numpy()}),
+            tuple(str(text) for text in facts["warnings"]),
         )
     except (ValueError, KeyError, TypeError, RuntimeError) as error:
         raise TomoPickerError(f"{path}: the model is damaged or of another version; train it again") from error

@@ -20,6 +20,7 @@ class PickSettings:
     dataset: str | None = None
     axes: str | None = None
     mask: Literal["auto", "none"] | None = None
+    pictures: bool = True
 
     @property
     def deciding(self) -> dict[str, Any]:

@@ -107,7 +107,7 @@ def check_clash(tomogram: Tomogram, clicks: Positions, rejected: Rejected, diame
     worst = np.unravel_index(np.argmin(distances), distances.shape)
     if distances[worst] < diameter / 2:
         bad, click = (
-            "({:.0f}, {:.0f}, {:.0f})".format(*(place / tomogram.voxel_size))
+            "({:.0f}, {:.0f}, {:.0f})".format(*(place / tomogram.frame.voxel_size))
             for place in (rejected[worst[0]], clicks[worst[1]])
         )
         raise UsageError(

@@ -1,12 +1,13 @@
 """From a model and a tomogram to picks: preprocess, score tile by tile, list the candidates, cut the list."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
 import numpy as np
 import torch
+from jaxtyping import Float32
 from scipy.special import logit
 from torch import nn
 
@@ -73,7 +74,12 @@ class Picked:
     @property
     def scores(self) -> Volume:
         """Probability at every voxel of the working grid, (z, y, x); computed when asked for."""
-        return self.probability(self.logits).astype(np.float32)
+        return np.stack(list(self.score_sections()))
+
+    def score_sections(self) -> Iterator[Float32[np.ndarray, "y x"]]:
+        """Give the probabilities section by section: they are computed in float64."""
+        for section in self.logits:
+            yield self.probability(section).astype(np.float32)
 
 
 def pick(
@@ -141,7 +147,7 @@ def pick(
     count = None if calibration is None else calibration.count
     chances = probability(peaks.scores.astype(np.float64))
     likely = chances >= FLOOR
-    positions = working.to_angstrom(peaks.positions_voxels) + np.asarray(tomogram.origin)
+    positions = working.to_angstrom(peaks.positions_voxels)
     # A working voxel at the rim may reach half a voxel beyond the tomogram; a pick may not.
     last = (np.array(tomogram.frame.shape[::-1]) - 1) * tomogram.frame.voxel_size
     candidates = Picks.of(tomogram.name, np.clip(positions, 0, last)[likely], chances[likely])

@@ -1,7 +1,7 @@
 """The parts of a training that share settings, device and checkpoints: labels, priors, networks, peaks and counts."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -75,6 +75,13 @@ class Run:
     checkpoint: Path | None
     resume: bool
     listener: Listener
+    warnings: list[str] = field(default_factory=list)
+    """What the model is to carry with it."""
+
+    def warn_of_model(self, text: str) -> None:
+        """Warn of something that whoever picks with the model must know too: it is kept in the model."""
+        self.listener.warn(text)
+        self.warnings.append(text)
 
     def labelled(self, item: Clicked) -> LabelledVolume:
         """Label the clicks of a tomogram, and what earlier rounds are sure of or doubt."""
@@ -166,7 +173,7 @@ class Run:
         counted = _sum(fits)
         self.listener.say(f"About {counted} in the training tomograms.")
         if hardly_told_from_noise(found, fits):
-            self.listener.warn(
+            self.warn_of_model(
                 "the network hardly tells these particles from noise; probabilities, counts and what is expected of "
                 "the picks allow for it, but more clicks, or tomograms of more contrast, would help"
             )

@@ -123,7 +123,7 @@ def train(
         inside={item.name: round(item.working.share, 4) for item in clicked},
         counted=counted,
     )
-    return Model(network, settings, voxel_size, offset, threshold, facts, particle_scores)
+    return Model(network, settings, voxel_size, offset, threshold, facts, particle_scores, tuple(run.warnings))
 
 
 def counts_afterwards(settings: Settings) -> bool:
