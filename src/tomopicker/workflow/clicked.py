@@ -143,7 +143,7 @@ def warn_of_bright_clicks(clicked: Sequence[Clicked], radius: float, listener: L
 
 
 def hold_out(clicked: list[Clicked], settings: Settings, listener: Listener) -> tuple[list[Clicked], list[Clicked]]:
-    """Set some clicks aside at random, if there are 10 or more, to follow the training on."""
+    """Set some clicks aside at random, if there are 10 or more, to follow the training on; one a tomogram stays."""
     total = number_of_clicks(clicked)
     if total < 10:
         return clicked, []
@@ -151,9 +151,10 @@ def hold_out(clicked: list[Clicked], settings: Settings, listener: Listener) -> 
     kept, held = [], []
     for index, item in enumerate(clicked):
         order = np.random.default_rng([settings.seed, 11, index]).permutation(len(item.clicks))
-        out = round(share * len(order))
+        out = min(round(share * len(order)), len(order) - 1)
         kept.append(replace(item, clicks=item.clicks[order[out:]]))
         if out:
             held.append(replace(item, clicks=item.clicks[order[:out]]))
-    listener.say(f"{number_of_clicks(held)} of {total} clicks are held out to follow the training.")
+    if held:
+        listener.say(f"{number_of_clicks(held)} of {total} clicks are held out to follow the training.")
     return kept, held
