@@ -233,9 +233,9 @@ def test_a_run_with_another_number_of_tomograms(balls, small_settings, tmp_path)
     one = run_fingerprint([data], [data], settings, PRIORS, 50)
     two = run_fingerprint([data, data], [data], settings, PRIORS, 50)
     unwatched = run_fingerprint([data], [], settings, PRIORS, 50)
-    with pytest.raises(TomoPickerError, match="1 tomograms, not 2"):
+    with pytest.raises(TomoPickerError, match="1 tomogram, not 2"):
         check_same_run(tmp_path / "c", one, two)
-    with pytest.raises(TomoPickerError, match="1 validation tomograms, not 0"):
+    with pytest.raises(TomoPickerError, match="1 validation tomogram, not 0"):
         check_same_run(tmp_path / "c", one, unwatched)
 
 

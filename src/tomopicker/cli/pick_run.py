@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tomopicker.cli.masks import read_mask
-from tomopicker.cli.words import number_of
 from tomopicker.errors import TomoPickerError
+from tomopicker.wording import number_of
 
 if TYPE_CHECKING:
     from tomopicker.cli.progress import Reporter
@@ -129,8 +129,9 @@ def _pick_and_add(
 def _say_picked(file: Path, tomogram: "Tomogram", picked: "Picked", seconds: float, reporter: "Reporter") -> None:
     expected = picked.expected
     particles = picked.count or f"{expected.particles:.0f} particles"
+    picks = number_of(len(picked.picks), "pick")
     reporter.say(
-        f"{tomogram.name}: {len(picked.picks)} picks (threshold {picked.threshold:.3f}; about {particles}, "
+        f"{tomogram.name}: {picks} (threshold {picked.threshold:.3f}; about {particles}, "
         f"expected precision {expected.precision:.2f}, recall {expected.recall:.2f}), {_left(picked)}{seconds:.1f} s."
     )
     if not len(picked.candidates):

@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from tomopicker.cli.cut import MaxParticles, TargetFdr, TargetPrecision, Threshold, the_cut
-from tomopicker.cli.words import number_of
 from tomopicker.errors import UsageError
+from tomopicker.wording import number_of
 
 HELP = """Cut the lists of candidates that pick left in a folder elsewhere, without scoring again.
 

@@ -11,6 +11,7 @@ from tomopicker.data.patches import LabelledVolume
 from tomopicker.errors import TomoPickerError
 from tomopicker.pu.prior import Priors
 from tomopicker.types import Volume
+from tomopicker.wording import number_of
 
 PARTS, SAMPLES = 8, 512
 """Parts an axis is divided into, and voxels looked at."""
@@ -93,10 +94,10 @@ def changed_settings(before: Mapping[str, Any], now: Mapping[str, Any], prefix: 
 def _differences(before: Fingerprint, now: Fingerprint) -> Iterator[str]:
     yield from changed_settings(before.get("settings", {}), now["settings"])
     same = True
-    for kind in ("tomograms", "validation tomograms"):
-        old, new = before.get(kind, []), now.get(kind, [])
+    for kind in ("tomogram", "validation tomogram"):
+        old, new = before.get(f"{kind}s", []), now.get(f"{kind}s", [])
         if len(old) != len(new):
-            yield f"{len(old)} {kind}, not {len(new)}"
+            yield f"{number_of(len(old), kind)}, not {len(new)}"
             return
         for difference in (each for pair in zip(old, new, strict=True) for each in _of_tomogram(*pair)):
             same = False

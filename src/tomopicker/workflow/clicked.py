@@ -13,6 +13,7 @@ from tomopicker.errors import UsageError
 from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import Doubtful, Positions, Rejected, Sure, VoxelMask
+from tomopicker.wording import number_of
 from tomopicker.workflow.inputs import bright_clicks, check_diameter, check_voxel_size, doubtful_diameter
 from tomopicker.workflow.listen import Listener
 
@@ -80,9 +81,9 @@ def load_clicked(
         resampled = (
             "" if working.ratio == 1 else f", resampled from {tomogram.voxel_size:.4g} to {voxel_size:.4g} Å voxels"
         )
-        against = f", {len(others)} rejected picks" if len(others) else ""
+        against = f", {number_of(len(others), 'rejected pick')}" if len(others) else ""
         inside = "" if working.mask is None else f"; {inside_of(working, found=mask is None)}"
-        listener.say(f"{tomogram.name}: {len(mine)} clicks{against}{resampled}{inside}.")
+        listener.say(f"{tomogram.name}: {number_of(len(mine), 'click')}{against}{resampled}{inside}.")
         clicks, rejects = (working.from_angstrom(part.positions) for part in (mine, others))
         loaded.append(Clicked(tomogram.name, working, clicks, rejects))
     return loaded
