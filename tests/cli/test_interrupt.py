@@ -1,6 +1,7 @@
 """Ctrl-C: training resumes from its checkpoint, finished tomograms stay."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -209,6 +210,30 @@ def test_picking_killed_at_any_write_loses_and_doubles_nothing(world, picked, cl
                 again = cli(*arguments, *more, "-o", folder, "--overwrite")
             assert again.code == 0, again.err
             assert same_files(folder, whole), write
+
+
+def test_a_cut_killed_at_any_write_is_not_taken_for_done(world, picked, cli, tmp_path, monkeypatch):
+    arguments = ["pick", world.tomogram("TS_1"), world.tomogram("TS_2"), "-m", world.model]
+    whole = tmp_path / "whole"
+    shutil.copytree(picked, whole)
+    cut = ["--max-particles", "3"]
+    with pytest.MonkeyPatch.context() as patch:
+        writes = kill_at(patch, None)
+        assert cli("threshold", whole, *cut).code == 0
+    for write in range(1, len(writes) + 1):
+        folder = tmp_path / f"killed{write}"
+        shutil.copytree(picked, folder)
+        with pytest.MonkeyPatch.context() as patch:
+            kill_at(patch, write)
+            with pytest.raises(Killed):
+                cli("threshold", folder, *cut)
+        if write > 1:
+            for more in ([], cut):
+                refused = cli(*arguments, *more, "-o", folder)
+                assert refused.code == 2 and "cut these anew with 'tomopicker threshold'" in refused.err
+        assert cli("threshold", folder, *cut).code == 0
+        assert same_files(folder, whole)
+        assert "done already" in cli(*arguments, *cut, "-o", folder).out
 
 
 def same_files(folder, other):
