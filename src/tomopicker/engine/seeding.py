@@ -28,8 +28,7 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
 
 
 def _generators_of(device: torch.device) -> list[torch.Generator]:
-    if device.type == "cuda" and torch.cuda.is_available():
-        torch.cuda.init()
+    if device.type == "cuda" and torch.cuda.is_initialized():  # As it is once a tensor lies there.
         return [torch.cuda.default_generators[torch.cuda.current_device() if device.index is None else device.index]]
     if device.type == "mps" and torch.backends.mps.is_available():
         return [torch.mps._get_default_mps_generator()]
