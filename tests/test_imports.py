@@ -10,7 +10,21 @@ import pytest
 import tomopicker
 
 ROOT = Path(tomopicker.__file__).parent
-VALUES = ["types", "geometry", "config", "presets", "tomogram", "picks", "errors", "files", "claims", "moments"]
+VALUES = [
+    "types", "geometry", "config", "presets", "tomogram", "picks", "errors", "files", "claims", "moments", "wording",
+]  # fmt: skip
+    "types",
+    "geometry",
+    "config",
+    "presets",
+    "tomogram",
+    "picks",
+    "errors",
+    "files",
+    "claims",
+    "moments",
+    "wording",
+]
 LAYERS = [
     VALUES,
     ["formats"],

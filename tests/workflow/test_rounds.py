@@ -267,7 +267,7 @@ def test_a_resumed_round_learns_from_what_it_learnt_from(lesson: Callable[..., l
     (after,) = lesson([np.full(len(GRID), -9.0)], checkpoint=tmp_path / "m.model", resume=True)
     assert np.array_equal(after.sure, before.sure)
     assert np.array_equal(after.doubtful, before.doubtful)
-    with pytest.raises(TomoPickerError, match=r"round2\.ckpt: belongs to a run with other settings or clicks"):
+    with pytest.raises(TomoPickerError, match=r"round2\.ckpt: belongs to a run with other clicks in TS_1;"):
         lesson([ALIKE], checkpoint=tmp_path / "m.model", resume=True, clicks=GRID[:6])
     (anew,) = lesson([np.full(len(GRID), -9.0)], checkpoint=tmp_path / "m.model")
     assert not np.array_equal(anew.sure, before.sure)

@@ -26,6 +26,7 @@ from tomopicker.cli import (
 )
 from tomopicker.cli.helptext import help_text
 from tomopicker.errors import TomoPickerError, is_out_of_memory
+from tomopicker.wording import wrong_value
 
 INTERRUPTED = 130
 _OF_THE_MACHINE = {
@@ -134,7 +135,16 @@ def _explain(error: Exception) -> tuple[str | None, int]:
     if is_out_of_memory(error):
         return "error: out of memory; close other programs, or use a machine (or --device) with more", 1
     if callable(message := getattr(error, "format_message", None)):  # typer's own: a wrong option or value
-        context = getattr(error, "ctx", None)
+        context, said = getattr(error, "ctx", None), " ".join(str(message()).split())
         hint = f" (see '{context.command_path} --help')" if context is not None else ""
-        return f"error: {' '.join(str(message()).split())}{hint}", 2
+        return f"error: {_plain(error, said)}{hint}" if said else "", 2  # Nothing is said where help was shown.
     return None, 1
+
+
+def _plain(error: Exception, said: str) -> str:
+    """Say plainly what typer says of a value that is no number."""
+    reasons = getattr(error.__cause__, "errors", None)
+    if not callable(reasons):
+        return said
+    first = reasons()[0]
+    return said.replace(first["msg"], wrong_value(first["type"], first["input"], first["msg"]))

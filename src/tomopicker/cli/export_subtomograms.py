@@ -7,6 +7,7 @@ import typer
 
 from tomopicker.cli.picked_input import PickedInput, takes_picks
 from tomopicker.errors import TomoPickerError, UsageError
+from tomopicker.wording import number_of
 
 if TYPE_CHECKING:
     from tomopicker.picks import Picks
@@ -68,7 +69,8 @@ def command(
             )
         write(used, found, box, binning, output)
         reporter.say(
-            f"{output / STACK}: {len(found)} boxes of {box} voxels of {sizes[0] * binning:g} Å; see {output / PICTURE}."
+            f"{output / STACK}: {number_of(len(found), 'box', 'boxes')} of {box} voxels of {sizes[0] * binning:g} Å; "
+            f"see {output / PICTURE}."
         )
 
 
@@ -93,7 +95,7 @@ def write(tomograms: "list[Tomogram]", picks: "Picks", box: int, binning: int, o
                 total += voxels
     mean = (total / len(picks)).astype(np.float32)
     formats.write_mrc(output / MEAN, mean, size)
-    mean_figure({f"of {len(picks)} picks": mean}, size, output / PICTURE)
+    mean_figure({f"of {number_of(len(picks), 'pick')}": mean}, size, output / PICTURE)
     extra = picks.extra.copy()
     extra["rlnImageName"] = np.array([f"{row:06d}@{STACK}" for row in range(1, len(picks) + 1)], dtype=object)
     frames = {tomogram.name: tomogram.frame for tomogram in tomograms}

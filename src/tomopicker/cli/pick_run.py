@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tomopicker.cli.masks import read_mask
-from tomopicker.cli.words import number_of
 from tomopicker.errors import TomoPickerError, failure_line
+from tomopicker.wording import number_of
 
 if TYPE_CHECKING:
     from tomopicker.cli.progress import Reporter
@@ -176,8 +176,9 @@ def draw(
 def _say_picked(file: Path, tomogram: "Tomogram", picked: "Picked", seconds: float, reporter: "Reporter") -> None:
     expected = picked.expected
     particles = picked.count or f"{expected.particles:.0f} particles"
+    picks = number_of(len(picked.picks), "pick")
     reporter.say(
-        f"{tomogram.name}: {len(picked.picks)} picks (threshold {picked.threshold:.3f}; about {particles}, "
+        f"{tomogram.name}: {picks} (threshold {picked.threshold:.3f}; about {particles}, "
         f"expected precision {expected.precision:.2f}, recall {expected.recall:.2f}), {_left(picked)}{seconds:.1f} s."
     )
     if not len(picked.candidates):

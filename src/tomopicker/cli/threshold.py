@@ -7,8 +7,8 @@ import typer
 
 from tomopicker.cli.cut import MaxParticles, TargetFdr, TargetPrecision, Threshold, the_cut
 from tomopicker.cli.pick_options import Pictures
-from tomopicker.cli.words import number_of
 from tomopicker.errors import TomoPickerError, UsageError
+from tomopicker.wording import number_of
 
 if TYPE_CHECKING:
     from tomopicker.cli.progress import Reporter

@@ -33,6 +33,8 @@ class LabelledVolume:
         Likewise of picks that are known to be something else.
     mask : VoxelMask, optional
         Where the specimen is; everywhere if left out.
+    name : str
+        Of the tomogram, for messages.
     """
 
     volume: Volume
@@ -40,6 +42,7 @@ class LabelledVolume:
     positions: Positions
     rejected: Rejected = field(default_factory=lambda: NOWHERE)
     mask: VoxelMask | None = None
+    name: str = ""
 
 
 @dataclass(frozen=True)

@@ -136,6 +136,11 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Te
     optimizer.load_state_dict({"state": slots, "param_groups": groups})
 
 
+def schedule_facts(schedule: torch.optim.lr_scheduler.LRScheduler) -> dict[str, Any]:
+    """Give the state of a learning-rate schedule as far as JSON holds it, for its ``load_state_dict``."""
+    return {k: v for k, v in schedule.state_dict().items() if isinstance(v, int | float | list | str | None)}
+
+
 def save_model(path: Path, model: Model) -> None:
     """Write a model file."""
     scores = model.particle_scores

@@ -154,7 +154,7 @@ class PickFolder:
     def add(self, tomogram: Tomogram, picked: Picked, mask: Path | None, started: float) -> None:
         """Write the files of a tomogram, then the record that says it is done."""
         name, frame = tomogram.name, tomogram.frame
-        self.read()  # Refuses what another job has begun in the meantime, before a file of it is replaced.
+        self._withdraw(name)  # Refuses what another job has begun in the meantime, before a file of it is replaced.
         for file in self._scores_file(name):
             shape, dtype = picked.logits.shape, np.dtype(np.float32)
             formats.write_mrc_sections(file, shape, dtype, picked.score_sections(), picked.working.voxel_size)
@@ -195,6 +195,16 @@ class PickFolder:
             remark = merge(self.path, recorded_frames(record), picked_counts(record), self.settings.star_format)
             write_record(self.path / RECORD, record | {"merged": True})
         return remark
+
+    def _withdraw(self, name: str) -> None:
+        """Take a tomogram out of the record before its files are replaced: a job killed amid them has not done it."""
+        if not (self.path / RECORD).exists():
+            return
+        with locked(self.path / LOCK):
+            record = self.read()
+            if self.overwrite or name in record["tomograms"]:
+                others = {other: entry for other, entry in record["tomograms"].items() if other != name}
+                write_record(self.path / RECORD, record | {"tomograms": others, "merged": False})
 
     def _enter(self, entries: Mapping[str, Any]) -> None:
         with locked(self.path / LOCK):

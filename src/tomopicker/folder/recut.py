@@ -18,6 +18,8 @@ from tomopicker.picking.selection import Cut
 from tomopicker.picks import Picks
 
 NOWHERE = np.empty((0, 3))
+UNFINISHED = "unfinished_cut"
+"""The setting of a folder whose picks are being replaced."""
 
 
 def recut(path: Path, cut: Cut) -> tuple[dict[str, Any], str | None]:
@@ -49,11 +51,14 @@ def recut(path: Path, cut: Cut) -> tuple[dict[str, Any], str | None]:
         if not frames:
             raise TomoPickerError(f"{path}: no tomogram in it is finished; run 'tomopicker pick' first")
         star_format = record["settings"]["star_format"]
+        # Of a cut that was stopped, `pick` finds settings that are not its own, and asks for this to be run again.
+        write_record(path / RECORD, record | {"settings": record["settings"] | {UNFINISHED: True}, "merged": False})
         for name, frame in frames.items():
             entry = record["tomograms"][name]
             candidates, particles = _candidates(path, name, frame, entry["candidates"]), entry["expected"]["particles"]
             chosen = cut.choose(candidates, particles, record["model"]["threshold"])
             record["tomograms"][name] = entry | write_chosen(path, name, frame, chosen, star_format)
+        record["settings"] = {name: value for name, value in record["settings"].items() if name != UNFINISHED}
         record["settings"] |= cut_words(cut)
         remark = merge(path, frames, picked_counts(record), star_format)
         write_record(path / RECORD, record | {"merged": True})

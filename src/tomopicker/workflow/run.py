@@ -90,7 +90,7 @@ class Run:
         labels = label_mask(
             data.shape, positions, self.radius, fraction, rejected=item.rejected, doubtful=item.doubtful, inside=mask
         )
-        return LabelledVolume(data, labels, positions, item.rejected, mask)
+        return LabelledVolume(data, labels, positions, item.rejected, mask, item.name)
 
     def priors(
         self, training: Sequence[LabelledVolume], particles: float | None, *, more_than_clicks: bool = False
