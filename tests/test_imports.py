@@ -13,18 +13,6 @@ ROOT = Path(tomopicker.__file__).parent
 VALUES = [
     "types", "geometry", "config", "presets", "tomogram", "picks", "errors", "files", "claims", "moments", "wording",
 ]  # fmt: skip
-    "types",
-    "geometry",
-    "config",
-    "presets",
-    "tomogram",
-    "picks",
-    "errors",
-    "files",
-    "claims",
-    "moments",
-    "wording",
-]
 LAYERS = [
     VALUES,
     ["formats"],
