@@ -102,8 +102,8 @@ def judged(file: Path, model: Any) -> tuple[Any, ...]:
     count = found.count
     return (
         file.parent.name, file.stem, len(truth), round(count.estimate, 1), round(count.low, 1), round(count.high, 1),
-        round(found.absent, 4), len(found.picks), round(found.expected.precision, 4), round(precision, 4), round(own, 4),
-        round(best, 4),
+        round(found.absent or 0.0, 4), len(found.picks), round(found.expected.precision, 4), round(precision, 4),
+        round(own, 4), round(best, 4),
     )  # fmt: skip
 
 
