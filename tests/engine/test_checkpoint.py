@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from tomopicker.pu.noise import Noise
 
 from tomopicker.config import resolve
 from tomopicker.engine.checkpoint import (
@@ -22,7 +23,6 @@ from tomopicker.engine.checkpoint import (
     save_tensors,
 )
 from tomopicker.errors import TomoPickerError
-from tomopicker.pu.noise import Noise
 
 
 @pytest.fixture

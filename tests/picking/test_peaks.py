@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from tomopicker.errors import TomoPickerError
 from tomopicker.picking import blanking, maxima
-from tomopicker.picking.peaks import greedy_peaks, local_peaks
+from tomopicker.picking.peaks import MISSED, Peaks, click_scores, greedy_peaks, local_peaks, nearest_peaks
 
 SHAPES = st.tuples(st.integers(1, 9), st.integers(1, 9), st.integers(1, 9))
 TIED = st.sampled_from([-1.0, 0.0, 0.25, 0.5, 1.0, float("nan"), float("-inf"), float("inf")])
@@ -289,3 +289,12 @@ def test_local_peaks_refuse_what_makes_no_sense():
     # Without the tests' type checks, as a user meets it.
     with pytest.raises(TomoPickerError, match="mask"):
         inspect.unwrap(local_peaks)(score, min_distance=2, threshold=0, mask=np.ones((2, 4, 4), dtype=bool))
+
+
+def test_click_takes_the_nearest_peak_within_the_tolerance() -> None:
+    peaks = Peaks(np.array([[10.0, 10.0, 10.0], [14.0, 10.0, 10.0]]), np.array([3.0, 2.0], dtype=np.float32))
+    clicks = np.array([[13.0, 10.0, 10.0], [10.0, 10.5, 10.0], [30.0, 10.0, 10.0]])
+    assert click_scores(peaks, clicks, 5.0).tolist() == [2.0, 3.0, MISSED]
+    assert nearest_peaks(peaks, clicks, 5.0).tolist() == [1, 0, -1]
+    assert nearest_peaks(peaks, clicks[1:], 5.0).tolist() == [0, -1]
+    assert nearest_peaks(peaks, clicks[:0], 5.0).tolist() == []

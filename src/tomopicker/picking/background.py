@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float, Float64
 from scipy.ndimage import gaussian_filter1d
 from scipy.optimize import brentq
 from scipy.special import gammaln
@@ -22,6 +22,8 @@ TAIL = 0.9
 LEAST_EXPONENT, MOST_EXPONENT = 0.8, 2.0
 """Of the tail: no lighter than a normal distribution's, 2; 1 is an exponential's."""
 
+DecoyScores = Float[np.ndarray, " decoys"]
+KnownScores = Float[np.ndarray, " known"]
 Grid = Float64[np.ndarray, " grid"]
 Values = Float64[np.ndarray, " values"]
 
@@ -43,8 +45,8 @@ class Background:
         Of the background that the latter stand for.
     """
 
-    decoys: Scores
-    known: Scores = field(default_factory=lambda: np.empty(0))
+    decoys: DecoyScores
+    known: KnownScores = field(default_factory=lambda: np.empty(0))
     known_share: float = 0.0
 
     @cached_property

@@ -23,7 +23,7 @@ from jaxtyping import Bool, Float, Float64
 from scipy.optimize import isotonic_regression, minimize
 from scipy.special import expit, log_ndtr, logit
 
-from tomopicker.picking.background import Background
+from tomopicker.picking.background import Background, DecoyScores
 from tomopicker.pu.particle_scores import ACROSS, LOG_SD_ACROSS, ParticleScores
 from tomopicker.types import Scores
 
@@ -31,6 +31,8 @@ FEWEST = 20
 """Peaks, and decoy peaks, that a mixture can be fitted to."""
 LOOKALIKES = 0.075
 """Standard deviation of the half-normal prior of look-alikes over expected particles."""
+STRAYS = 0.002
+"""Share of a tomogram's peaks that may score as particles because the background's tail is not known better."""
 LOWER, WIDER = 1.0, 1.2
 """Look-alikes' mean below the particles', and their standard deviation, both in standard deviations of particles."""
 SHIFT_UP, SHIFT_DOWN = 0.15, 0.5
@@ -38,7 +40,7 @@ SHIFT_UP, SHIFT_DOWN = 0.15, 0.5
 too, which the background has not, so background may well score lower than the decoy and hardly higher."""
 LOG_STRETCH = 0.1
 """Prior standard deviation of the logarithm of the background's stretch."""
-SYSTEMATIC = 0.08
+SYSTEMATIC = 0.1
 """Relative error of a count that the mixture's form brings, however many the peaks."""
 LOG_GIVEN = 0.2
 """Standard deviation of the logarithm of a number of particles that the user gives."""
@@ -47,9 +49,9 @@ FACTOR = 2.0
 """A count that is off by less contradicts nobody."""
 BINS, RESAMPLES = 120, 40
 
-Parameters = Float64[np.ndarray, " parameters"]
+Parameters = Float64[np.ndarray, "5"]
+Weights = Float64[np.ndarray, "3"]
 Bins = Float64[np.ndarray, " bins"]
-DecoyScores = Float[np.ndarray, " decoys"]
 
 
 @dataclass(frozen=True)
@@ -139,8 +141,8 @@ def calibrate(
     background = _background(np.asarray(decoy_scores, dtype=np.float64), unknown, prior, voxels / decoy_voxels, voxels)
     if background is None or len(unknown) < FEWEST:
         return _too_few(prior, found, float(len(unknown)))
-    expected = None if prior.density is None else prior.density * voxels * (1 - prior.missed)
-    task = _task(unknown, background, prior, expected)
+    expected = None if prior.density is None else prior.density * voxels
+    task = _task(unknown, background, prior, None if expected is None else expected * (1 - prior.missed))
     if given is not None:
         task = replace(task, given=max(given * (1 - prior.missed) - found, 0.5))
     mean, log_sd = (best := _fit(task, _starts(task)))[1:3]
@@ -149,7 +151,7 @@ def calibrate(
     others = rng.gamma(np.array([_number(*each) for each in fits]) + 1)  # of a Poisson mean, flat prior
     others *= np.exp(SYSTEMATIC * rng.standard_normal(RESAMPLES))
     numbers = (found + others) / (1 - prior.missed)
-    absent = 0.0 if expected is None else _absent(float(np.median(numbers)), expected / (1 - prior.missed))
+    absent = 0.0 if expected is None else _absent(float(np.median(numbers)), expected, len(unknown))
     curve = (1 - absent) * np.mean([_posterior(*each) for each in fits], axis=0)
     particles = replace(
         prior, mean=float(mean), sd=float(np.exp(log_sd)), mean_error=ACROSS, log_sd_error=LOG_SD_ACROSS
@@ -270,7 +272,7 @@ def _cost(parameters: Parameters, task: _Task) -> tuple[float, Parameters]:
 
 def _parts(
     task: _Task, parameters: Parameters
-) -> tuple[Float64[np.ndarray, "3 bins"], Parameters, Parameters, list[tuple[Bins, Bins]]]:
+) -> tuple[Float64[np.ndarray, "3 bins"], Weights, Weights, list[tuple[Bins, Bins]]]:
     """Log densities of particles, look-alikes and background, weighted; the weights; and the derivatives of both."""
     share, mean, log_sd, shift, log_stretch = parameters
     sd = float(np.exp(log_sd))
@@ -282,7 +284,7 @@ def _parts(
     return parts, weights, weights_by, [particle_by, alike_by, rest_by]
 
 
-def _weights(task: _Task, share: float) -> tuple[Parameters, Parameters]:
+def _weights(task: _Task, share: float) -> tuple[Weights, Weights]:
     """Shares of particles, look-alikes and background, and their derivatives by the logit."""
     at = float(expit(share))
     if task.lookalikes is None:
@@ -332,13 +334,13 @@ def _posterior(task: _Task, parameters: Parameters) -> Bins:
     return np.asarray(isotonic_regression(np.exp(parts[0] - total), weights=np.exp(total) + 1e-9).x)
 
 
-def _absent(number: float, expected: float) -> float:
-    """Posterior probability that all of a number of particle-like peaks are look-alikes.
+def _absent(number: float, expected: float, peaks: int) -> float:
+    """Posterior probability that all of a number of particle-like peaks are look-alikes, or strays of the background.
 
-    Beforehand as likely as not. If there are none, the number has the look-alikes' half-normal prior; if there are, its
+    Beforehand as likely as not. If there are no particles, the number has a half-normal distribution; if there are, its
     logarithm is uniform between 1 and three times the number that the training tomograms lead to expect.
     """
-    sd = LOOKALIKES * expected + 1
+    sd = LOOKALIKES * expected + STRAYS * peaks
     none = np.sqrt(2 / np.pi) / sd * np.exp(-((number / sd) ** 2) / 2)
     some = 1 / (number + 1) / np.log(1 + 3 * expected)
     return float(none / (none + some))
