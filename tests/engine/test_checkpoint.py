@@ -32,8 +32,9 @@ def model():
     network = build_network(settings)
     network(torch.randn(2, 1, 8, 8, 8))  # running statistics of its own
     return Model(
-        network.eval(), settings, 13.48, -1.25, None, {"tomopicker": "0.1.0", "clicks": 20, "priors": [0.1, 1e-3]}
-    )
+        network.eval(), settings, 13.48, -1.25, None, {"tomopicker": "0.1.0", "clicks": 20, "priors": [0.1, 1e-3]},
+        displacement=(1.5, 0.0, -2.25),
+    )  # fmt: skip
 
 
 def refused(path, load=load_model):
@@ -54,6 +55,7 @@ def test_round_trip(tmp_path, model):
     assert all(torch.equal(state[name], again[name]) and state[name].dtype == again[name].dtype for name in state)
     assert back.settings == model.settings
     assert (back.voxel_size, back.offset, back.threshold) == (13.48, -1.25, None)
+    assert back.displacement == (1.5, 0.0, -2.25)
     assert back.provenance == model.provenance
     assert not back.network.training
     patches = torch.randn(1, 1, 8, 8, 8)

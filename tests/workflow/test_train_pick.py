@@ -65,6 +65,17 @@ def test_coarser_copy_of_a_tomogram_gives_the_same_positions(model: Model, secon
     assert np.mean(nearest < 2 * VOXEL) > 0.8
 
 
+def test_picks_are_moved_back_by_how_far_the_network_lies_off(model: Model, second: Pair) -> None:
+    tomogram, _ = second
+    assert any(model.displacement)  # Measured in training.
+    assert np.linalg.norm(model.displacement) < DIAMETER / 10
+    centred = api.pick(tomogram, replace(model, displacement=(0.0, 0.0, 0.0))).candidates.positions
+    moved = api.pick(tomogram, replace(model, displacement=(3.0, -2.0, 1.0))).candidates.positions
+    # Picks at the rim stay inside.
+    free = ((centred > VOXEL) & (centred < (np.array(tomogram.shape[::-1]) - 2) * VOXEL)).all(axis=1)
+    np.testing.assert_allclose((centred - moved)[free], np.tile([3.0, -2.0, 1.0], (free.sum(), 1)))
+
+
 def test_least_distance_cap_and_mask_are_kept(model: Model, second: Pair) -> None:
     tomogram, _ = second
     picks = api.pick(tomogram, model, cut=Cut(threshold=0.0), min_distance=400.0).picks.positions

@@ -53,6 +53,8 @@ class Model:
         Where particles score; each tomogram's own mixture then makes probabilities of its scores, in place of `offset`.
     noise : Noise or None
         What noise scores, where the network hardly tells particles from it; a part of the mixture then.
+    displacement : tuple of float
+        (x, y, z) in Å by which the network's peaks lie beside particles; picks are moved back by it.
     """
 
     network: nn.Module
@@ -63,6 +65,7 @@ class Model:
     provenance: Mapping[str, Any]
     positives: Positives | None = None
     noise: Noise | None = None
+    displacement: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     @property
     def radius(self) -> float:
@@ -145,6 +148,7 @@ def save_model(path: Path, model: Model) -> None:
         "offset": model.offset,
         "threshold": model.threshold,
         "positives": None if model.positives is None else asdict(model.positives),
+        "displacement": list(model.displacement),
         "noise_voxels": None if model.noise is None else model.noise.voxels,
         "provenance": dict(model.provenance),
     }
@@ -169,6 +173,7 @@ def load_model(path: Path) -> Model:
         network.eval()
         threshold = None if facts["threshold"] is None else float(facts["threshold"])
         positives = None if facts["positives"] is None else Positives(**facts["positives"])
+        x, y, z = map(float, facts["displacement"])
         return Model(
             network,
             settings,
@@ -178,6 +183,7 @@ def load_model(path: Path) -> Model:
             facts["provenance"],
             positives,
             None if scores is None else Noise(scores.numpy(), float(facts["noise_voxels"])),
+            (x, y, z),
         )
     except (ValueError, KeyError, TypeError, RuntimeError) as error:
         raise TomoPickerError(f"{path}: the model is damaged or of another version; train it again") from error

@@ -112,8 +112,8 @@ def local_peaks(
     """Pick the local maxima of the smoothed score, best first, no two nearer than `min_distance`: the default preset.
 
     1. Smooth with a Gaussian.
-    2. Take the voxels above the threshold that none of their 26 neighbours exceeds. A plateau counts once, at its
-       centroid; the inside of a flat region not at all.
+    2. Take the voxels above the threshold that none of their 26 neighbours exceeds. A plateau counts once, in its
+       middle; the inside of a flat region not at all.
     3. Move each to the top of the quadratic fitted by least squares to the 5³ voxels around it; to that of one parabola
        an axis where the fit has none within a voxel, as at the border.
     4. Go down the scores and drop whatever lies nearer than `min_distance` to one that was kept.

@@ -139,6 +139,7 @@ def pick(
     chances = probability(peaks.scores.astype(np.float64))
     likely = chances >= FLOOR
     positions = working.to_angstrom(peaks.positions_voxels) + np.asarray(tomogram.origin)
+    positions -= np.asarray(model.displacement)
     # A working voxel at the rim may reach half a voxel beyond the tomogram; a pick may not.
     last = (np.array(tomogram.frame.shape[::-1]) - 1) * tomogram.frame.voxel_size
     candidates = Picks.of(tomogram.name, np.clip(positions, 0, last)[likely], chances[likely])

@@ -22,6 +22,7 @@ from tomopicker.workflow.clicked import (
     load_clicked,
     warn_of_bright_clicks,
 )
+from tomopicker.workflow.displacement import network_displacement
 from tomopicker.workflow.listen import Listener, Silent
 from tomopicker.workflow.provenance import provenance
 from tomopicker.workflow.rounds import train_in_rounds
@@ -123,7 +124,8 @@ def train(
         inside={item.name: round(item.working.share, 4) for item in clicked},
         counted=counted,
     )
-    return Model(network, settings, voxel_size, offset, threshold, facts, positives, noise)
+    displacement = network_displacement(run, network, clicked[0])
+    return Model(network, settings, voxel_size, offset, threshold, facts, positives, noise, displacement)
 
 
 def counts_afterwards(settings: Settings) -> bool:
