@@ -95,6 +95,7 @@ def check(tomograms: Sequence[Tomogram], picks: Picks, diameter: float, seed: in
             offset,
             used[0].voxel_size,
             len(picks),
+            diameter=diameter,
             found=explained or verdict.is_dark(readings),
             mended=mistake is not None,
         ),

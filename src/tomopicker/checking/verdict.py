@@ -20,8 +20,10 @@ FEW = 10
 """Picks below which nothing seen proves nothing."""
 MOSTLY = 0.8
 """Chance that a pick shows more contrast than a place elsewhere, below which many picks lie beside particles."""
-OFFSET_SIGNIFICANCE, OFFSET_VOXELS = 2.5, 0.33
-"""Both must be passed: the jackknife does not know what the neighbours in one tomogram add."""
+OFFSET_SIGNIFICANCE = 2.5
+CENTRED, BESIDE = 0.02, 0.05
+"""In diameters: an offset below the first harms nothing; one from the second on is a fault; between them, if it is
+significant, it deserves a look, as it may be half a voxel by which two programs differ."""
 NEAR = 0.75
 """Share of the reach of the fine search for the centre from which on an offset is left to the coarse one."""
 CLOSE = 0.5
@@ -148,8 +150,25 @@ def tomogram_names(readings: Readings, picks: Picks) -> Finding | None:
     return Finding("tomogram", Status.GOOD, "no picks fit another of these tomograms better")
 
 
-def centre(offset: Offset | None, voxel_size: float, n: int, *, found: bool, mended: bool) -> Finding:
-    """Is the mean subtomogram centred, of the positions as given or as mended? Offset in voxels of `voxel_size` Å."""
+def centre(
+    offset: Offset | None, voxel_size: float, n: int, *, diameter: float, found: bool, mended: bool
+) -> Finding:  # fmt: skip
+    """Is the mean subtomogram centred, of the positions as given or as mended?
+
+    Parameters
+    ----------
+    offset : Offset or None
+        In voxels of `voxel_size` Å.
+    voxel_size : float
+    n : int
+        Picks.
+    diameter : float
+        Of the particle, Å, by which the offset is judged.
+    found : bool
+        Whether anything is seen at the positions.
+    mended : bool
+        Whether the positions were read otherwise before.
+    """
     if not found:
         return Finding("centre", Status.DOUBTFUL, "not tested: nothing is seen at the positions")
     if offset is None:
@@ -157,19 +176,24 @@ def centre(offset: Offset | None, voxel_size: float, n: int, *, found: bool, men
     after = "once that is mended, " if mended else ""
     x, y, z = offset.voxels
     a, b, c = offset.error
-    error = float(np.sqrt(np.square(offset.error).mean()))
-    where = f"{x:+.2f}, {y:+.2f}, {z:+.2f} voxels in x, y, z (± {a:.2f}, {b:.2f}, {c:.2f}; a voxel is {voxel_size:g} Å)"
-    if offset.significance > OFFSET_SIGNIFICANCE and np.abs(offset.voxels).max() > OFFSET_VOXELS:
+    error = float(np.sqrt(np.square(offset.error).sum())) * voxel_size / diameter
+    share = float(np.linalg.norm(offset.voxels)) * voxel_size / diameter
+    where = (
+        f"{x:+.2f}, {y:+.2f}, {z:+.2f} voxels in x, y, z (± {a:.2f}, {b:.2f}, {c:.2f}; a voxel is {voxel_size:g} Å), "
+        f"{100 * share:.1f} % of the diameter"
+    )
+    if offset.significance > OFFSET_SIGNIFICANCE and share > CENTRED:
         shift = ",".join(f"{value:.2g}" for value in np.where(np.abs(offset.voxels) > 2 * offset.error, (x, y, z), 0))
         return Finding(
-            "centre", Status.BAD, f"{after}the particle lies beside the position by {where}",
+            "centre", Status.BAD if share >= BESIDE else Status.DOUBTFUL,
+            f"{after}the particle lies beside the position by {where}",
             f"tomopicker convert --shift={shift} moves the positions there",
         )  # fmt: skip
-    # What an offset along all three axes must be to pass.
-    least = max(OFFSET_VOXELS, OFFSET_SIGNIFICANCE * error)
+    # What an offset along all three axes must be to be seen.
+    least = OFFSET_SIGNIFICANCE * error
     return Finding(
-        "centre", Status.GOOD, f"{after}centred: off by {where}", "" if least <= 0.5 else
-        f"an offset below {least:.1f} voxels would not be seen with {n} picks",
+        "centre", Status.GOOD, f"{after}centred: off by {where}", "" if least <= BESIDE else
+        f"an offset below {100 * least:.0f} % of the diameter would not be seen with {n} picks",
     )  # fmt: skip
 
 
