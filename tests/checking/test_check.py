@@ -69,13 +69,41 @@ def test_clean_picks_pass(cases, noise):
         checked, findings = found(case, case.voxels + rng.normal(0, noise, case.voxels.shape))
         assert {finding.status for finding in checked.findings} == {Status.GOOD}
         assert checked.faults == 0
-        assert set(findings) == {"inside", "contrast", "reading", "centre", "duplicates"}
+        assert set(findings) == {"inside", "contrast", "reading", "diameter", "centre", "duplicates"}
 
 
 def test_clicks_pass_however_few(case):
     checked, findings = found(case, case.voxels[:5])
     assert checked.faults == 0
     assert findings["contrast"].status is Status.GOOD
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 5, 8])
+def test_a_few_picks_that_lie_on_nothing_do_not_pass(case, n):
+    for axis, letter in enumerate("xy"):
+        checked, findings = found(case, mirrored(axis)(case.voxels[n : 2 * n]))
+        assert checked.faults or checked.undecided
+        assert "ok" not in {findings["contrast"].status.value} or "BAD" in findings["reading"].status.name
+        if n >= 5:
+            assert f"{letter} count" in findings["reading"].says
+            assert findings["reading"].status is not Status.GOOD
+
+
+def test_one_click_is_too_few_to_tell_wherever_it_lies(case):
+    for voxels in (case.voxels[:1], case.voxels[:2], np.array([[20.0, 20.0, 40.0]])):
+        checked, findings = found(case, voxels)
+        assert checked.undecided and not checked.faults
+        assert "look at the picture" in findings["contrast"].remedy
+
+
+@pytest.mark.parametrize("n", [8, 40])
+@pytest.mark.parametrize(("factor", "words"), [(0.5, "twice as wide"), (2.0, "half as wide")])
+def test_a_radius_for_the_diameter_deserves_a_look(case, n, factor, words):
+    checked = check([case.tomogram], case.picks(case.voxels[:n]), factor * DIAMETER)
+    finding = next(each for each in checked.findings if each.test == "diameter")
+    assert finding.status is Status.DOUBTFUL
+    assert words in finding.says and f"{DIAMETER:g}" in finding.remedy
+    assert not {each.test for each in checked.findings if each.status is Status.BAD} - {"duplicates"}
 
 
 def test_the_shift_that_is_named_is_the_one_planted(case):
