@@ -172,8 +172,22 @@ def command(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the model if it is there.", rich_help_panel=MORE)
     ] = False,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check/--no-check",
+            help="Test beforehand whether the clicks lie on particles, as 'tomopicker check' does, and stop where they "
+            "cannot be right.",
+            rich_help_panel=MORE,
+        ),
+    ] = True,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be done and write nothing.", rich_help_panel=MORE)
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Say what would be done, refuse what would be refused, and write nothing.",
+            rich_help_panel=MORE,
+        ),
     ] = False,
 ) -> None:
     """Parse, open, and train."""
@@ -192,8 +206,9 @@ def command(
     if bool(validation_tomogram) != bool(validation_picks):
         raise UsageError("--validation-tomogram and --validation-picks go together; give both or neither")
     with Reporter() as reporter, interruptible(lambda: _how_to_go_on(output)):
-        if not dry_run and _is_done(output, resume=resume, overwrite=overwrite, reporter=reporter):
+        if _is_done(output, resume=resume, overwrite=overwrite, reporter=reporter):
             return
+        check_writable(output.parent)
         volumes, clicks_files = _sorted_by_kind(tomograms, picks, [*(validation_picks or []), *(negatives or [])])
         from tomopicker.formats.stored import Stored
 
@@ -209,17 +224,26 @@ def command(
         masks = masks_of(mask, opened)
         truth = read_picks(validation_picks or [], watched, reporter, counted) if watched else None
         _check_clicked(opened, clicks)
-        if dry_run:
-            from tomopicker.cli.plan import print_plan
+        if truth is not None:
+            _check_clicked(watched, truth)
+        from tomopicker.cli.check_clicks import check_clicks
+        from tomopicker.cli.plan import check_plan, print_plan
+        from tomopicker.workflow.clicked import without_repeats
 
-            print_plan(opened, clicks, watched, truth, settings, output, reporter, rejected)
+        clicks = without_repeats(clicks, settings.particle_diameter, reporter)
+        check_plan(opened, clicks, watched, settings, reporter, rejected, masks, device)
+        if dry_run:
+            print_plan(opened, clicks, watched, truth, settings, output, reporter, rejected, clicks_files, counted)
+        doubts = check_clicks(opened, clicks, settings.particle_diameter, clicks_files, reporter) if check else []
+        if dry_run:
             return
-        check_writable(output.parent)
         train_and_save(
             opened, clicks, settings, output, reporter,
             rejected=rejected, masks=masks, files={"picks": clicks_files, "negatives": negatives or []},
             validation=watched, validation_picks=truth, device=device, resume=resume,
         )  # fmt: skip
+        for doubt in doubts:
+            reporter.say(f"Remember: {doubt}")
         reporter.say(f"\nNext: tomopicker pick TOMOGRAM... --model {output} --output picks")
 
 

@@ -165,11 +165,11 @@ def local_peaks(
 
     candidates = local_maxima(score, smoothing, limit, mask)
     order = np.lexsort((*candidates.indices.T[::-1], -candidates.scores))
-    kept = order[_suppress(candidates.positions[order], min_distance, cap)]
+    kept = order[suppress_near(candidates.positions[order], min_distance, cap)]
     return Peaks(candidates.positions[kept][:, ::-1].copy(), candidates.scores[kept])
 
 
-def _suppress(positions: Float64[np.ndarray, "n 3"], min_distance: float, cap: int) -> Int64[np.ndarray, " kept"]:
+def suppress_near(positions: Float64[np.ndarray, "n 3"], min_distance: float, cap: int) -> Int64[np.ndarray, " kept"]:
     """Keep, in the order given, each position that is no nearer than `min_distance` to one kept before."""
     if len(positions) == 0:
         return np.empty(0, dtype=np.int64)
