@@ -13,6 +13,7 @@ from tomopicker.cli.progress import Reporter
 from tomopicker.config import Settings
 from tomopicker.data.labels import ball_offsets
 from tomopicker.data.preprocess import check_mask
+from tomopicker.folder.find import files_of_picks
 from tomopicker.pu.prior import Priors, class_priors
 from tomopicker.workflow.clicked import check_clash, common_voxel_size
 from tomopicker.workflow.inputs import check_voxel_size, doubtful_diameter
@@ -72,6 +73,7 @@ def print_plan(
     rejected: "Picks | None",
     files: Sequence[Path],
     counted: Counted,
+    from_name: str | None,
 ) -> None:
     """Print the resolved plan of a training that `check_plan` let pass."""
     voxel_size = common_voxel_size(tomograms, settings)
@@ -80,8 +82,8 @@ def print_plan(
         negative = 0 if rejected is None else len(rejected.in_tomogram(tomogram.name))
         against = f", {negative} rejected picks" if negative else ""
         table.add_row("tomogram", f"{_described(tomogram)}, {len(clicks.in_tomogram(tomogram.name))} clicks{against}")
-    for path in files:
-        table.add_row("clicks", _how_read(path, tomograms, counted))
+    for path in (file for each in files for file in files_of_picks(each)):
+        table.add_row("clicks", _how_read(path, tomograms, counted, from_name))
     table.add_row("", f"in voxels: {_first(tomograms, clicks)}")
     for tomogram in validation:
         known = 0 if validation_picks is None else len(validation_picks.in_tomogram(tomogram.name))
@@ -97,20 +99,23 @@ def print_plan(
     reporter.console.print(table, markup=False)
 
 
-def _how_read(path: Path, tomograms: "Sequence[Tomogram]", counted: Counted) -> str:
+def _how_read(path: Path, tomograms: "Sequence[Tomogram]", counted: Counted, from_name: str | None) -> str:
     """Say as what a file of clicks is read: its format, the unit, and which tomogram it is taken for."""
     from tomopicker import formats
     from tomopicker.formats.names import contained, listing
-    from tomopicker.formats.registry import FORMATS, head_of, reader_of
+    from tomopicker.formats.registry import FORMATS, for_input, head_of, reader_of
 
-    module = reader_of("picks", path, head_of(path))
-    names = [entry.title for entry in FORMATS if module and module.__name__.endswith(f".{entry.reader}")]
-    stated = formats.read_table(path)
+    module = for_input(from_name) if from_name else reader_of("picks", path, head_of(path))
+    reader = "" if module is None else module.__name__.rpartition(".")[2]
+    titles = [entry.title for entry in FORMATS if entry.kind == "picks" and entry.reader == reader]
+    shared = {"star_picks": "STAR", "delimited": "columns with or without a header"}
+    kind = titles[0] if len(titles) == 1 else shared.get(reader, "x y z without a header")
+    stated = formats.read_table(path, from_name)
     unit = (unit_named(counted.unit) or stated.unit).value
     if counted.pixel_size is not None:
         unit = f"pixels of {counted.pixel_size:g} Å"
     at_hand = [tomogram.name for tomogram in tomograms]
-    words = f"{path}: {names[0] if names else 'positions'}, in {unit}"
+    words = f"{path}: {kind}, in {unit}"
     if not any(stated.tomograms.tolist()) and not contained(path.name, at_hand):
         words += f"; neither it nor its name says of which tomogram, so taken for {listing(at_hand)}"
     return words

@@ -14,6 +14,7 @@ from tomopicker.cli.options import (
     Axes,
     Dataset,
     Device,
+    FromFormat,
     Invert,
     PicksPixelSize,
     PicksUnit,
@@ -95,6 +96,7 @@ def command(
     dataset: Dataset = None,
     axes: Axes = None,
     invert: Invert = False,
+    from_name: FromFormat = None,
     picks_unit: PicksUnit = None,
     picks_pixel_size: PicksPixelSize = None,
     validation_tomogram: Annotated[
@@ -219,10 +221,16 @@ def command(
         )
         _check_apart(opened, watched)
         counted = Counted(picks_unit, picks_pixel_size)
-        clicks = read_picks(clicks_files, opened, reporter, counted, ignore_unknown=True)
-        rejected = read_picks(negatives, opened, reporter, counted, ignore_unknown=True) if negatives else None
+        from tomopicker.folder.find import files_of_picks
+
+        def positions(paths: list[Path], of: "list[Tomogram]", *, ignore_unknown: bool) -> "Picks":
+            files = [file for path in paths for file in files_of_picks(path)]
+            return read_picks(files, of, reporter, counted, ignore_unknown=ignore_unknown, format=from_name)
+
+        clicks = positions(clicks_files, opened, ignore_unknown=True)
+        rejected = positions(negatives, opened, ignore_unknown=True) if negatives else None
         masks = masks_of(mask, opened)
-        truth = read_picks(validation_picks or [], watched, reporter, counted) if watched else None
+        truth = positions(validation_picks or [], watched, ignore_unknown=False) if watched else None
         _check_clicked(opened, clicks)
         if truth is not None:
             _check_clicked(watched, truth)
@@ -233,7 +241,9 @@ def command(
         clicks = without_repeats(clicks, settings.particle_diameter, reporter)
         check_plan(opened, clicks, watched, settings, reporter, rejected, masks, device)
         if dry_run:
-            print_plan(opened, clicks, watched, truth, settings, output, reporter, rejected, clicks_files, counted)
+            print_plan(
+                opened, clicks, watched, truth, settings, output, reporter, rejected, clicks_files, counted, from_name
+            )
         doubts = check_clicks(opened, clicks, settings.particle_diameter, clicks_files, reporter) if check else []
         if dry_run:
             return

@@ -17,12 +17,12 @@ from tomopicker import formats
 from tomopicker.claims import claimed, holder, locked
 from tomopicker.engine.checkpoint import Model
 from tomopicker.errors import TomoPickerError, UsageError
+from tomopicker.folder.find import RECORD
 from tomopicker.folder.merged import IMPORT_LIST, MERGED, is_merged, merge
 from tomopicker.folder.one_tomogram import files_of, write_chosen
 from tomopicker.folder.record import (
     DONE,
     FAILED,
-    RECORD,
     difference,
     identity,
     job_of,

@@ -13,7 +13,6 @@ from tomopicker.folder.settings import PickSettings
 from tomopicker.geometry import Frame
 from tomopicker.tomogram import Tomogram
 
-RECORD = "picks.json"
 DONE, FAILED = "done", "failed"
 
 
