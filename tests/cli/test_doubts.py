@@ -94,6 +94,53 @@ def test_a_dry_run_refuses_what_the_run_refuses(world, cli, tmp_path):
         assert len(plan.errors) == 1
 
 
+@pytest.mark.parametrize(("factor", "size", "unit"), [(4, "2.5", True), (2, "5", True), (VOXEL_SIZE, "", False)])
+def test_clicks_of_unbinned_pixels_are_not_called_angstrom(world, cli, tmp_path, factor, size, unit):
+    result = clicks_and_plan(world, cli, tmp_path, balls(1)[1] * factor)
+    assert result.code == 1
+    assert f"--picks-pixel-size {size}" in result.err if unit else "they look like Å" in result.err
+    if unit:
+        read = clicks_and_plan(world, cli, tmp_path, balls(1)[1] * factor, "--picks-pixel-size", size)
+        assert (read.code, read.err) == (0, "")
+
+
+def test_a_header_without_a_voxel_size_is_not_blamed_on_the_diameter(world, cli, tmp_path):
+    from tomopicker.formats import write_mrc
+
+    write_mrc(tmp_path / "TS_1.mrc", balls(1)[0], 1.0)
+    picked = cli("pick", tmp_path / "TS_1.mrc", "-m", world.model, "-o", tmp_path / "out")
+    assert picked.code == 1 and len(picked.errors) == 1
+    assert "give --voxel-size" in picked.errors[0] and "--particle-diameter" not in picked.err
+    asked = ["train", tmp_path / "TS_1.mrc", "--picks", world.clicks, "-o", tmp_path / "m", "--dry-run", "--no-check"]
+    trained = cli(*asked, "-d", DIAMETER)
+    assert trained.code == 2 and "give --voxel-size" in trained.errors[0]
+    doubted = cli(*asked, "-d", 22)
+    assert doubted.code == 0 and "so give --voxel-size" in doubted.err and "too few" not in doubted.err
+
+
+def test_the_contrast_of_training_is_remembered_and_the_other_one_seen(world, cli, tmp_path):
+    from tomopicker.formats import write_mrc
+
+    for number in (1, 2):
+        write_mrc(tmp_path / f"TS_{number}.mrc", -balls(number)[0], VOXEL_SIZE)
+    missed = cli("pick", tmp_path / "TS_2.mrc", "-m", world.model, "-o", tmp_path / "none")
+    assert "if protein is bright; give --invert" in missed.err, missed.out + missed.err
+    arguments = ["train", tmp_path / "TS_1.mrc", "--picks", world.clicks, "-d", DIAMETER, "--config", world.config]
+    assert cli(*arguments, "--invert", "-o", tmp_path / "m", "--device", "cpu").code == 0
+    picked = cli("pick", tmp_path / "TS_2.mrc", "-m", tmp_path / "m", "-o", tmp_path / "out")
+    assert picked.code == 0, picked.err
+    assert "was trained with --invert" in picked.out
+    dark = cli("pick", world.tomogram("TS_2"), "-m", tmp_path / "m", "-o", tmp_path / "dark", "--no-invert")
+    rows = [(tmp_path / name / "TS_2.csv").read_text(encoding="utf-8") for name in ("out", "dark")]
+    assert dark.code == 0 and rows[0] == rows[1] and rows[0].count("TS_2") > 3
+
+
+def test_a_folder_without_picks_is_not_called_damaged(cli, tmp_path):
+    result = cli("threshold", tmp_path)
+    assert result.code == 1
+    assert "no picks.json in this folder" in result.err and "damaged" not in result.err
+
+
 def test_a_diameter_in_nanometres_is_said_when_it_is_trained(world, cli, tmp_path):
     more = ["-d", 30, "--steps", 2, "--mask", "none"]
     result = cli(*world.train_arguments(tmp_path / "m"), *more)

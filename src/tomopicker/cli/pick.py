@@ -8,7 +8,7 @@ import typer
 
 from tomopicker.cli.cut import MaxParticles, TargetFdr, TargetPrecision, Threshold, the_cut
 from tomopicker.cli.masks import PickMask, masks_for
-from tomopicker.cli.options import Axes, Dataset, Device, Invert, VoxelSize
+from tomopicker.cli.options import Axes, Dataset, Device, PickInvert, VoxelSize
 from tomopicker.cli.pick_options import (
     Copick,
     CopickObject,
@@ -70,7 +70,7 @@ def command(
     voxel_size: VoxelSize = None,
     dataset: Dataset = None,
     axes: Axes = None,
-    invert: Invert = False,
+    invert: PickInvert = None,
     device: Device = None,
     overwrite: Overwrite = False,
 ) -> None:
@@ -105,6 +105,12 @@ def command(
         from tomopicker.engine.precision import choose_device
 
         loaded = api.load_model(model)
+        from tomopicker.workflow.provenance import trained_inverted
+
+        bright = trained_inverted(loaded.provenance)
+        if invert is None and bright:
+            reporter.say(f"{model}: was trained with --invert, so protein is taken to be bright (--no-invert: dark).")
+        invert = bright if invert is None else invert
         asked = PickSettings(
             cut, min_distance, star_format, save_scores, voxel_size, invert, device, dataset, axes, masks.way
         )

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 CROWDED, FEW = 4.0, 50
 """Times the training tomograms' density, and particles, above which a count is doubted."""
+POOR, INVERTED = 0.6, 5
+"""Expected precision below which the inverted tomogram is tried too, and right picks in that, twice as many as in the
+tomogram as it is, from which on the contrast must be the other way."""
 
 
 def pick_files(
@@ -121,9 +124,40 @@ def _pick_and_add(
         mask=asked.mask if mask is None else read_mask(mask), device=asked.device, listener=reporter,
     )  # fmt: skip
     reporter.end_bar()
+    if doubt := _looks_inverted(file, tomogram, model, picked, folder, reporter, mask):
+        if not len(picked.picks):
+            raise TomoPickerError(doubt)
+        reporter.warn(doubt)
     folder.add(tomogram, picked, mask, started)
     _say_picked(file, tomogram, picked, time.monotonic() - started, reporter)
     _warn_if_crowded(file, tomogram, model, picked, reporter)
+
+
+def _looks_inverted(
+    file: Path, tomogram: "Tomogram", model: "Model", picked: "Picked", folder: "PickFolder", reporter: "Reporter",
+    mask: Path | None,
+) -> str | None:  # fmt: skip
+    """Say in a line that a tomogram with next to no particles has far more with its contrast inverted; else None."""
+    from dataclasses import replace
+
+    from tomopicker import api
+
+    if len(picked.picks) and picked.expected.precision >= POOR:
+        return None
+    asked = folder.settings
+    other = api.pick(
+        replace(tomogram, inverted=not tomogram.inverted), model, min_distance=asked.min_distance,
+        mask=asked.mask if mask is None else read_mask(mask), device=asked.device, listener=reporter,
+    )  # fmt: skip
+    reporter.end_bar()
+    right, mine = (each.expected.precision * len(each.picks) for each in (other, picked))
+    if other.expected.precision < POOR or right < max(INVERTED, 2 * mine):
+        return None
+    flag, contrast = ("--no-invert", "dark") if tomogram.inverted else ("--invert", "bright")
+    return (
+        f"{file}: {len(picked.picks) or 'no'} places in it look like the particle, but {len(other.picks)} do, and more "
+        f"clearly, if protein is {contrast}; give {flag}"
+    )
 
 
 def _say_picked(file: Path, tomogram: "Tomogram", picked: "Picked", seconds: float, reporter: "Reporter") -> None:

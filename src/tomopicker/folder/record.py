@@ -54,6 +54,10 @@ def read_record(path: Path) -> dict[str, Any]:
     TomoPickerError
         If it is not one.
     """
+    if not path.exists():
+        raise TomoPickerError(
+            f"{path.parent}: no {path.name} in this folder, so no picks; give the folder that 'tomopicker pick' wrote"
+        )
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         if all(isinstance(record[key], dict) for key in ("model", "settings", "tomograms")):

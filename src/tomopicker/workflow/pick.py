@@ -21,7 +21,7 @@ from tomopicker.picking.peaks import Peaks
 from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import Volume, VoxelMask
-from tomopicker.workflow.inputs import check_voxel_size
+from tomopicker.workflow.inputs import MODEL, check_voxel_size
 from tomopicker.workflow.listen import Listener, Silent
 from tomopicker.workflow.score import MOST, find_peaks, score, searched
 
@@ -115,7 +115,7 @@ def pick(
     """
     listener = listener or Silent()
     settings = model.settings
-    check_voxel_size(tomogram, model.voxel_size, settings.particle_diameter)
+    check_voxel_size(tomogram, model.voxel_size, settings.particle_diameter, MODEL)
     asked = settings.preprocess.mask if mask is None else mask
     inside = None if isinstance(asked, str) and asked == "none" else asked
     working = preprocess(tomogram, model.voxel_size, settings.preprocess.clip_sd, inside)

@@ -38,6 +38,7 @@ def provenance(
             "file": str(tomogram.path) if tomogram.path else None,
             "shape_zyx": list(tomogram.shape),
             "voxel_size_angstrom": tomogram.voxel_size,
+            "inverted": tomogram.inverted,
             "clicks": int((picks.tomograms == tomogram.name).sum()),
             "rejected": 0 if rejected is None else int((rejected.tomograms == tomogram.name).sum()),
             "inside_mask": (inside or {}).get(tomogram.name, 1.0),
@@ -56,6 +57,12 @@ def provenance(
         "priors": None if priors is None else {"pi": priors.labelled, "pi1": priors.expected, "pi2": priors.unlabelled},
         "history": history,
     }
+
+
+def trained_inverted(origin: Mapping[str, Any]) -> bool:
+    """Say whether protein was bright in all files that a model was trained on, by its provenance."""
+    training = origin.get("training", [])
+    return bool(training) and all(each.get("inverted", False) for each in training)
 
 
 def training_density(origin: Mapping[str, Any]) -> float | None:
