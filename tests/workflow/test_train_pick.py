@@ -76,6 +76,20 @@ def test_picks_are_moved_back_by_how_far_the_network_lies_off(model: Model, seco
     np.testing.assert_allclose((centred - moved)[free], np.tile([3.0, -2.0, 1.0], (free.sum(), 1)))
 
 
+def test_there_are_no_fewer_particles_than_clicks(model: Model, first: Pair, second: Pair, monkeypatch) -> None:
+    """In the tomogram that was clicked in, however little its scores tell; in no other of another name or shape."""
+    from tomopicker.picking.count import Count
+    from tomopicker.workflow import pick as module
+
+    fitted = module.fit_mixture
+    monkeypatch.setattr(module, "fit_mixture", lambda *a, **k: (fitted(*a, **k)[0], Count(3.0, 0.0, 6.0)))
+    assert api.pick(first[0], model).count == Count(10.0, 10.0, 10.0)
+    assert api.pick(first[0], model).expected.particles >= 10
+    assert api.pick(second[0], model).count == Count(3.0, 0.0, 6.0)
+    cut = Tomogram(first[0].name, first[0].read()[:, :100], VOXEL)
+    assert api.pick(cut, model).count == Count(3.0, 0.0, 6.0)
+
+
 def test_least_distance_cap_and_mask_are_kept(model: Model, second: Pair) -> None:
     tomogram, _ = second
     picks = api.pick(tomogram, model, cut=Cut(threshold=0.0), min_distance=400.0).picks.positions

@@ -10,6 +10,7 @@ from tomopicker.config import Settings
 from tomopicker.data.labels import NOWHERE
 from tomopicker.data.preprocess import WorkingVolume, preprocess, working_voxel_size
 from tomopicker.errors import UsageError
+from tomopicker.picking.count import Count
 from tomopicker.picking.peaks import suppress_near
 from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
@@ -135,6 +136,11 @@ def check_clash(tomogram: Tomogram, clicks: Positions, rejected: Rejected, diame
 def number_of_clicks(clicked: Sequence[Clicked]) -> int:
     """Count the clicks in all of some tomograms."""
     return sum(len(item.clicks) for item in clicked)
+
+
+def at_least(count: Count, clicks: int) -> Count:
+    """Raise a count and both ends of its interval to the clicks in the same tomograms: these are particles."""
+    return Count(*(max(value, float(clicks)) for value in (count.estimate, count.low, count.high)))
 
 
 def clicks_outside(clicked: Sequence[Clicked]) -> tuple[int, int]:

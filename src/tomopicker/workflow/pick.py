@@ -21,8 +21,10 @@ from tomopicker.picking.peaks import Peaks
 from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import Volume, VoxelMask
+from tomopicker.workflow.clicked import at_least
 from tomopicker.workflow.inputs import MODEL, check_voxel_size
 from tomopicker.workflow.listen import Listener, Silent
+from tomopicker.workflow.provenance import clicks_in
 from tomopicker.workflow.score import MOST, find_peaks, score, searched
 
 
@@ -136,6 +138,8 @@ def pick(
         mask=working.mask,
     )
     probability, count = _probabilities(peaks, model, working)
+    if count is not None:
+        count = at_least(count, clicks_in(model.provenance, tomogram))
     chances = probability(peaks.scores.astype(np.float64))
     likely = chances >= FLOOR
     positions = working.to_angstrom(peaks.positions_voxels) + np.asarray(tomogram.origin)

@@ -59,6 +59,17 @@ def provenance(
     }
 
 
+def clicks_in(origin: Mapping[str, Any], tomogram: Tomogram) -> int:
+    """Give how many clicks a model was trained on in a tomogram: of its name, shape and voxel size (1 %)."""
+    return sum(
+        each.get("clicks", 0)
+        for each in origin.get("training", [])
+        if each["name"] == tomogram.name
+        and list(each["shape_zyx"]) == list(tomogram.shape)
+        and abs(each["voxel_size_angstrom"] / tomogram.voxel_size - 1) < 0.01
+    )
+
+
 def trained_inverted(origin: Mapping[str, Any]) -> bool:
     """Say whether protein was bright in all files that a model was trained on, by its provenance."""
     training = origin.get("training", [])

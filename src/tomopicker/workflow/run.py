@@ -28,7 +28,7 @@ from tomopicker.pu.noise import Noise, together
 from tomopicker.pu.positives import Positives
 from tomopicker.pu.prior import Priors, class_priors
 from tomopicker.types import Scores, Volume, VoxelMask
-from tomopicker.workflow.clicked import Clicked, number_of_clicks
+from tomopicker.workflow.clicked import Clicked, at_least, number_of_clicks
 from tomopicker.workflow.listen import Listener
 from tomopicker.workflow.score import MOST, as_it_scores, find_peaks, score_as, searched
 
@@ -177,6 +177,7 @@ class Run:
         counted = Count(
             *(missed + sum(getattr(count, end) for _, count in fits) for end in ("estimate", "low", "high"))
         )
+        counted = at_least(counted, number_of_clicks(clicked))
         self.listener.say(f"About {counted} in the training tomograms.")
         given = self.settings.expected_particles
         # A wrong count forced on the mixture ruins every threshold, a right one moves it little (docs/experiments.md).
