@@ -77,7 +77,7 @@ def test_training_leaves_out_what_lies_outside(thick: Pair, hasty: Settings) -> 
         chosen = settings.model_copy(update={"preprocess": settings.preprocess.model_copy(update={"mask": way})})
         made = api.train([tomogram], truth.select(np.arange(6)), chosen, device="cpu", listener=heard)
         priors[way] = made.provenance["priors"]["pi1"]
-        share = made.provenance["training"][0]["inside_mask"]
+        share = made.provenance["training"][0]["specimen_fraction"]
         assert (share < 0.5) == (way == "auto")
     assert priors["auto"] > 2 * priors["none"]
     assert any("lamella found" in line and "% of the volume" in line for line in heard.said)
@@ -90,7 +90,7 @@ def test_a_lamella_that_clicks_contradict_is_not_used(thick: Pair, hasty: Settin
     made = api.train([tomogram], moved, hasty, device="cpu", listener=heard)
     assert any("outside the lamella" in text and "--mask" in text for text in heard.warned)
     assert made.settings.preprocess.mask == "none"
-    assert made.provenance["training"][0]["inside_mask"] == 1
+    assert made.provenance["training"][0]["specimen_fraction"] == 1
 
 
 def test_given_masks_are_used(first: Pair, hasty: Settings) -> None:
@@ -98,7 +98,7 @@ def test_given_masks_are_used(first: Pair, hasty: Settings) -> None:
     mask = np.zeros(tomogram.shape, dtype=bool)
     mask[:, :, :64] = True
     made = api.train([tomogram], truth.select(np.arange(8)), hasty, masks={tomogram.name: mask}, device="cpu")
-    assert made.provenance["training"][0]["inside_mask"] == 0.5
+    assert made.provenance["training"][0]["specimen_fraction"] == 0.5
     with pytest.raises(UsageError, match="--mask has shape"):
         api.train([tomogram], truth, hasty, masks={tomogram.name: mask[1:]}, device="cpu")
     with pytest.raises(UsageError, match="0 everywhere"):

@@ -206,7 +206,7 @@ def test_the_density_of_the_training_tomograms_by_hand():
     origin = {
         "particles": 60.0,
         "training": [
-            {"shape_zyx": [10, 20, 30], "voxel_size_angstrom": 2.0, "inside_mask": 0.5},
+            {"shape_zyx": [10, 20, 30], "voxel_size_angstrom": 2.0, "specimen_fraction": 0.5},
             {"shape_zyx": [10, 10, 10], "voxel_size_angstrom": 1.0},
         ],
     }

@@ -44,8 +44,8 @@ HELP = """Pick the particles in any number of tomograms with a trained model.
   picks.json                    the model, the settings, and how each tomogram went
 
 CSV is [cyan]tomogram,x,y,z,score[/cyan], in voxels, 0 at the centre of the first. The [bold]score[/bold] is the
-estimated probability that the pick is a particle. Left alone, each tomogram's list is cut where the expected F1 is
-best; [cyan]tomopicker threshold[/cyan] cuts it elsewhere afterwards, in seconds.
+estimated probability that the pick is a particle. Left alone, each tomogram gets the threshold of the
+best expected F1; [cyan]tomopicker threshold[/cyan] sets another one afterwards, in seconds.
 
 A tomogram that fails does not stop the others. The same command again skips what is done and tries the rest.
 Started several times at once, as by a job array, the jobs share the tomograms out among themselves."""

@@ -25,6 +25,14 @@ if TYPE_CHECKING:
     from tomopicker.types import VoxelMask
 
 
+LOSSES = {
+    "pn": "positive-negative loss (pn)",
+    "pu": "non-negative positive-unlabelled loss (pu)",
+    "kl": "KL-regularised loss (kl)",
+    "distpu": "Dist-PU loss (distpu)",
+}
+
+
 def check_plan(
     tomograms: "list[Tomogram]",
     clicks: "Picks",
@@ -90,11 +98,11 @@ def print_plan(
         table.add_row("validation", f"{_described(tomogram)}, {known} picks")
     wide = settings.particle_diameter / voxel_size
     table.add_row("particle", f"{settings.particle_diameter:g} Å, {wide:.3g} voxels at {voxel_size:.4g} Å")
-    table.add_row("preset", f"{settings.preset}, objective {settings.objective.kind}, seed {settings.seed}")
+    table.add_row("preset", f"{settings.preset}, {LOSSES[settings.objective.kind]}, seed {settings.seed}")
     table.add_row("patches", f"{settings.patches.size}³ voxels, {settings.patches.batch} a step")
     table.add_row("network", _network(settings))
     table.add_row("length", _length(settings, len(clicks)))
-    table.add_row("class priors", _priors(tomograms, clicks, settings, voxel_size))
+    table.add_row("labels", _priors(tomograms, clicks, settings, voxel_size))
     table.add_row("model", f"{output} (not written: this is a dry run)")
     reporter.console.print(table, markup=False)
 

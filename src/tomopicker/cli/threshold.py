@@ -9,7 +9,7 @@ from tomopicker.cli.cut import MaxParticles, TargetFdr, TargetPrecision, Thresho
 from tomopicker.cli.words import number_of
 from tomopicker.errors import UsageError
 
-HELP = """Cut the lists of candidates that pick left in a folder elsewhere, without scoring again.
+HELP = """Set another threshold for the candidates that pick left in a folder, without scoring again.
 
 [bold]Examples[/bold]
 

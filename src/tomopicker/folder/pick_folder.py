@@ -106,7 +106,7 @@ class PickFolder:
             return begun
         raise UsageError(
             f"{self.path}: holds picks made with {change}; give another --output, or --overwrite, "
-            "or cut these anew with 'tomopicker threshold'"
+            "or set another threshold for these with 'tomopicker threshold'"
         )
 
     @property
@@ -153,7 +153,7 @@ class PickFolder:
         formats.write_picks(picked.candidates, {name: frame}, candidates, "csv")
         entry = identity(tomogram, mask) | {
             "shape_zyx": list(frame.shape),
-            "inside_mask": round(picked.working.share, 4),
+            "specimen_fraction": round(picked.working.share, 4),
             "seconds": round(time.monotonic() - started, 2),
             "status": DONE,
             "finished": _now(),

@@ -18,7 +18,7 @@ from tomopicker.data.preprocess import WorkingVolume
 from tomopicker.engine.batchnorm import fused
 from tomopicker.engine.precision import arithmetic
 from tomopicker.engine.predict import read_padded
-from tomopicker.models.turned import HalfTurned
+from tomopicker.models.turned import ABOUT
 from tomopicker.picking.peaks import local_peaks
 from tomopicker.types import Piece, Positions, Volume
 from tomopicker.workflow.clicked import Clicked
@@ -29,7 +29,7 @@ PLACES = 32
 """Peaks measured at most. Means of so many differed by 0.02 to 0.04 working voxel from tomogram to tomogram."""
 FEWEST = 8
 """Places below which the mean says too little."""
-CORE, CONTEXT = 24, 8
+CORE, CONTEXT = 16, 8
 """Edge of a patch without its context, and the context on each side, in working voxels; rounded up to whole pools."""
 BATCH = 8
 
@@ -78,13 +78,13 @@ def displacement(
         (x, y, z) in working voxels, to be subtracted from peaks; 0 with fewer than `FEWEST` of them.
     """
     plain = fused(as_it_scores(network, working, settings, device).eval())
-    turned = HalfTurned(plain)
-    cut = [_patch_around(working.data, peak, turned.divisor) for peak in peaks[:PLACES]]
+    divisor = int(getattr(network, "divisor", 1))
+    cut = [_patch_around(working.data, peak, divisor) for peak in peaks[:PLACES]]
     found = []
     for first in range(0, len(cut), BATCH):
         starts, patches = zip(*cut[first : first + BATCH], strict=True)
         stacked = torch.from_numpy(np.stack(patches)[:, None]).to(device)
-        scores = [_scores(each, stacked, settings, device) for each in (plain, turned)]
+        scores = _plain_and_turned(plain, stacked, settings, device)
         for index, (start, peak) in enumerate(zip(starts, peaks[first : first + BATCH], strict=True)):
             own, middle = (_peak_near(part[index], peak - start, radius, settings) for part in scores)
             if own is not None and middle is not None:
@@ -103,10 +103,19 @@ def _patch_around(volume: Volume, peak: Place, divisor: int) -> tuple[Place, Pie
     return start[::-1].astype(np.float64), read_padded(volume, region)
 
 
-def _scores(network: nn.Module, patches: Tensor, settings: Settings, device: torch.device) -> Sequence[Volume]:
+def _plain_and_turned(
+    network: nn.Module, patches: Tensor, settings: Settings, device: torch.device
+) -> tuple[Sequence[Volume], Sequence[Volume]]:
+    """Score patches as they lie, and averaged over the half-turns of `HalfTurned`."""
+    layout = torch.channels_last_3d
     with torch.inference_mode(), arithmetic(settings.precision, device):
-        scores = network(patches.contiguous(memory_format=torch.channels_last_3d))[:, 0]
-    return list(scores.float().cpu().numpy())
+        plain = network(patches.contiguous(memory_format=layout)).float()
+        total = plain.clone()
+        for axes in ABOUT:
+            flipped = torch.flip(patches, axes).contiguous(memory_format=layout)
+            total += torch.flip(network(flipped).float(), axes)
+    each, mean = (list(scores[:, 0].cpu().numpy()) for scores in (plain, total / (1 + len(ABOUT))))
+    return each, mean
 
 
 def _peak_near(scores: Volume, place: Place, radius: float, settings: Settings) -> Place | None:

@@ -41,7 +41,7 @@ def provenance(
             "inverted": tomogram.inverted,
             "clicks": int((picks.tomograms == tomogram.name).sum()),
             "rejected": 0 if rejected is None else int((rejected.tomograms == tomogram.name).sum()),
-            "inside_mask": (inside or {}).get(tomogram.name, 1.0),
+            "specimen_fraction": (inside or {}).get(tomogram.name, 1.0),
         }
 
     return {
@@ -80,7 +80,7 @@ def training_density(origin: Mapping[str, Any]) -> float | None:
     """Give the particles per Å³ of specimen in the training tomograms, by a model's provenance; None: not counted."""
     particles, training = origin.get("particles"), origin.get("training", [])
     volume = sum(
-        float(np.prod(each["shape_zyx"])) * each["voxel_size_angstrom"] ** 3 * each.get("inside_mask", 1.0)
+        float(np.prod(each["shape_zyx"])) * each["voxel_size_angstrom"] ** 3 * each.get("specimen_fraction", 1.0)
         for each in training
     )
     return float(particles) / volume if particles and volume else None
