@@ -251,7 +251,7 @@ def test_dry_run_writes_nothing(world, cli, tmp_path):
     output = tmp_path / "folder" / "m.model"
     result = cli(*world.train_arguments(output, "--dry-run", "--expected-particles", "20"))
     assert result.code == 0, result.err
-    for words in ("6 clicks", "48 × 56 × 32", "10 voxels at 10 Å", "16³", "8-12", "40 steps", "π'' ="):
+    for words in ("6 clicks", "48 × 56 × 32", "10 voxels at 10 Å", "16³", "8-12", "40 steps", "(π'')"):
         assert words in result.out
     assert not list(tmp_path.iterdir())
 

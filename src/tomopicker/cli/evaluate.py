@@ -27,9 +27,9 @@ A pick is right if it lies within the tolerance of a particle that no other pick
 [bold]one-to-one[/bold]. With [bold]paper[/bold] matching, as in the TomoPicker paper, several picks
 may share a particle.
 
-[bold]F1 at true N[/bold], of the N best picks, and [bold]highest F1[/bold], over all thresholds, choose the threshold by
-looking at the truth: they say how good the scores are, not how good the picks are. Leave out tomograms that were trained on ([cyan]--exclude[/cyan]): they
-flatter."""
+[bold]F1 at true N[/bold] (of the N best picks) and [bold]highest F1[/bold] (over all thresholds) choose the threshold
+by looking at the truth: they say how good the scores are, not how good the picks are. Leave out tomograms that were
+trained on ([cyan]--exclude[/cyan]): they flatter."""
 
 
 def command(
