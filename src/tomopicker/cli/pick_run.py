@@ -125,7 +125,7 @@ def _pick_and_add(
     )  # fmt: skip
     reporter.end_bar()
     if doubt := _looks_inverted(file, tomogram, model, picked, folder, reporter, mask):
-        if not len(picked.picks):
+        if not len(picked.candidates):
             raise TomoPickerError(doubt)
         reporter.warn(doubt)
     folder.add(tomogram, picked, mask, started)
@@ -141,8 +141,11 @@ def _looks_inverted(
     from dataclasses import replace
 
     from tomopicker import api
+    from tomopicker.picking.cut import Cut
 
-    if len(picked.picks) and picked.expected.precision >= POOR:
+    # Both ways with the usual threshold: one that the user set high must not make the tomogram look empty.
+    usual = Cut().choose(picked.candidates, picked.expected.particles, model.threshold)
+    if len(usual.picks) and usual.expected.precision >= POOR:
         return None
     asked = folder.settings
     other = api.pick(
@@ -150,12 +153,12 @@ def _looks_inverted(
         mask=asked.mask if mask is None else read_mask(mask), device=asked.device, listener=reporter,
     )  # fmt: skip
     reporter.end_bar()
-    right, mine = (each.expected.precision * len(each.picks) for each in (other, picked))
+    right, mine = (each.expected.precision * len(each.picks) for each in (other, usual))
     if other.expected.precision < POOR or right < max(INVERTED, 2 * mine):
         return None
     flag, contrast = ("--no-invert", "dark") if tomogram.inverted else ("--invert", "bright")
     return (
-        f"{file}: {len(picked.picks) or 'no'} places in it look like the particle, but {len(other.picks)} do, and more "
+        f"{file}: {len(usual.picks) or 'no'} places in it look like the particle, but {len(other.picks)} do, and more "
         f"clearly, if protein is {contrast}; give {flag}"
     )
 
