@@ -16,9 +16,7 @@ from matplotlib.figure import Figure
 
 from tomopicker import api
 from tomopicker.data.preprocess import preprocess
-from tomopicker.geometry import angstrom_to_voxels
-from tomopicker.picking.evaluate import DEFAULT_TOLERANCE_VOXELS, match
-from tomopicker.report.figures import PICK_COLOUR, TRUTH_COLOUR, Layer, best_section, slice_figure
+from tomopicker.report.figures import PICK_COLOUR, TRUTH_COLOUR, Layer, best_section, fullest_section, slice_figure
 
 IMAGES = Path(__file__).with_name("images")
 DIAMETER, WORKING, CLIP_SD = 300.0, 26.96, 3.0
@@ -26,14 +24,11 @@ MASK_COLOUR = "#f0a202"
 
 
 def draw_picks(tomogram_file: Path, truth_file: Path, picks_file: Path) -> None:
-    """Draw a section: a pick and its particle both or neither, so that no box stands alone for lying a bit deeper."""
+    """Draw a section with all that lies within a particle's radius of it."""
     tomogram = api.open_tomogram(tomogram_file)
     truth, picks = (api.read_picks(file, [tomogram]).positions for file in (truth_file, picks_file))
-    found = match(picks, truth, DEFAULT_TOLERANCE_VOXELS * tomogram.voxel_size)
-    paired = np.array(picks)
-    paired[found.pick_indices, 2] = truth[found.truth_indices, 2]
-    z = best_section(truth, tomogram.voxel_size, tomogram.shape[0], DIAMETER)
-    layers = [Layer("truth", truth, TRUTH_COLOUR), Layer("picks", paired, PICK_COLOUR)]
+    z = fullest_section(tomogram, truth, DIAMETER)
+    layers = [Layer("truth", truth, TRUTH_COLOUR), Layer("picks", picks, PICK_COLOUR)]
     slice_figure(tomogram, z, layers, DIAMETER, IMAGES / "pick.png")
     print(f"section {z}")
 
@@ -55,8 +50,8 @@ def draw_lamellae(*files: Path) -> None:
 def _draw_lamella(axes, tomogram, truth) -> None:
     size, (sections, height, width) = tomogram.voxel_size, tomogram.shape
     radius = DIAMETER / 2 / size
-    voxels = angstrom_to_voxels(truth, size)
-    y = best_section(truth[:, [0, 2, 1]], size, height, DIAMETER)
+    voxels = tomogram.to_voxels(truth)
+    y = best_section(voxels[:, 1], height, radius)
     reach = round(radius / 2)
     volume = np.asarray(tomogram.slab(0, sections))
     picture = volume[:, max(0, y - reach) : y + reach + 1].mean(axis=1)

@@ -10,7 +10,9 @@ import pytest
 import tomopicker
 
 ROOT = Path(tomopicker.__file__).parent
-VALUES = ["types", "geometry", "config", "presets", "tomogram", "picks", "errors", "files", "claims"]
+VALUES = [
+    "types", "geometry", "config", "presets", "tomogram", "picks", "errors", "files", "claims", "moments", "wording",
+]  # fmt: skip
 LAYERS = [
     VALUES,
     ["formats"],

@@ -1,5 +1,7 @@
 """Random molecules, scenes and the training that names them."""
 
+import signal
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from scipy import ndimage
 
 from tomopicker.cli.app import run
 from tomopicker.config import resolve
-from tomopicker.engine.checkpoint import PRETRAINED, build_network, load_tensors, save_tensors
+from tomopicker.engine.checkpoint import CHECKPOINT, PRETRAINED, build_network, load_tensors, save_tensors
 from tomopicker.engine.pretrained import start_from
 from tomopicker.errors import TomoPickerError
 from tomopicker.pretraining.imaging import random_microscope
@@ -135,28 +137,32 @@ def test_the_risk_by_hand():
 def test_pretraining_interrupted_and_resumed_ends_where_it_would_have(tmp_path):
     recipe = Recipe(steps=4, kinds=3, turns=1, seed=1)
     device = torch.device("cpu")
+    torch.manual_seed(7)
+    expected = torch.rand(3)
+    torch.manual_seed(7)
     whole = pretrain(recipe, device=device)
 
-    class Stop(Exception):
-        pass
-
     checkpoint = tmp_path / "w.ckpt"
-    from tomopicker.pretraining import train as module
+    step, calls = torch.optim.AdamW.step, []
 
-    def stop_after_two(self, inputs, labels, _plain=module._Run.advance, _count=[0]):  # noqa: B006
-        if _count[0] == 2:
-            raise KeyboardInterrupt
-        _count[0] += 1
-        return _plain(self, inputs, labels)
+    def signalled(*arguments, **options):
+        """Ctrl-C twice, when the weights have changed and the schedule has not."""
+        step(*arguments, **options)
+        calls.append(0)
+        if len(calls) == 2:
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module._Run, "advance", stop_after_two)
+        patch.setattr(torch.optim.AdamW, "step", signalled)
         with pytest.raises(KeyboardInterrupt):
             pretrain(recipe, device=device, checkpoint=checkpoint)
+    assert load_tensors(checkpoint, CHECKPOINT)[1]["step"] == 2
     resumed = pretrain(recipe, device=device, checkpoint=checkpoint, resume=True)
     for name, value in whole.items():
-        torch.testing.assert_close(value, resumed[name], msg=name)
-    with pytest.raises(TomoPickerError, match="another recipe"):
+        assert torch.equal(value, resumed[name]), name
+    assert torch.equal(torch.rand(3), expected)
+    with pytest.raises(TomoPickerError, match="steps 4, not 5"):
         pretrain(Recipe(steps=5, kinds=3, turns=1, seed=1), device=device, checkpoint=checkpoint, resume=True)
 
 

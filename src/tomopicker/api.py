@@ -4,8 +4,9 @@
 >>> tomogram = api.open_tomogram("TS_0001.mrc")                                   # doctest: +SKIP
 >>> clicks = api.read_picks("clicks.csv", [tomogram])                             # doctest: +SKIP
 >>> model = api.train([tomogram], clicks, api.settings(particle_diameter=300))    # doctest: +SKIP
->>> picked = api.pick(api.open_tomogram("TS_0002.mrc"), model)                    # doctest: +SKIP
->>> api.write_picks(picked.picks, {"TS_0002": tomogram.frame}, "TS_0002.star")    # doctest: +SKIP
+>>> other = api.open_tomogram("TS_0002.mrc")                                      # doctest: +SKIP
+>>> picked = api.pick(other, model)                                               # doctest: +SKIP
+>>> api.write_picks(picked.picks, {other.name: other.frame}, "TS_0002.star")      # doctest: +SKIP
 >>> api.check([tomogram], clicks, diameter=300).faults                            # doctest: +SKIP
 """
 
@@ -20,9 +21,9 @@ from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.formats import open_tomogram, read_picks, volume_files, write_mrc, write_picks
 from tomopicker.formats.stored import Stored
 from tomopicker.geometry import Frame
-from tomopicker.picking.cut import Cut
 from tomopicker.picking.evaluate import Evaluation, MatchMethod, MeanEvaluation, mean_evaluation
 from tomopicker.picking.evaluate import evaluate as _evaluate
+from tomopicker.picking.selection import Cut
 from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
 from tomopicker.workflow.pick import Picked, pick

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from tomopicker.errors import UsageError
 from tomopicker.presets import PRESETS, merged
+from tomopicker.wording import wrong_value
 
 Positive = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -126,9 +127,7 @@ class Training(_Frozen):
     growth: Annotated[float, Field(gt=1)] = Field(
         description="clicks and confident picks together are at most so many times as many in each round as before"
     )
-    confident: Fraction = Field(
-        description="least probability, as the mixture gives it, of a pick that the next round learns from"
-    )
+    confident: Fraction = Field(description="least calibrated probability of a pick that the next round learns from")
     doubtful: Fraction = Field(
         description="the next round takes no pick of at least this probability for background; it ignores it"
     )
@@ -287,5 +286,5 @@ def first_problem(error: ValidationError) -> str:
     """Say what pydantic found first, in one line: where, and what."""
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"])
-    said = first["msg"].removeprefix("Value error, ")
+    said = wrong_value(first["type"], first["input"], first["msg"].removeprefix("Value error, "))
     return f"{place}: {said}" if place else said

@@ -1,7 +1,11 @@
 """The errors a user is meant to read: one line that names the file and the flag that mends it.
 
-Anything else that escapes a command is a bug and keeps its traceback.
+Anything else that escapes a command is a bug and keeps its traceback, but for what happens to one of many files: the
+others must not wait for it to be mended.
 """
+
+import traceback
+from pathlib import Path
 
 
 class TomoPickerError(Exception):
@@ -14,3 +18,24 @@ class UsageError(TomoPickerError):
     """The command was asked for something that cannot be; it exits with 2."""
 
     exit_code = 2
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Say whether Python, numpy or torch, on a GPU or not, could not have the memory that it asked for."""
+    # By its name: torch is slow to import, and this is asked by commands that do without it.
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
+    )
+
+
+def failure_line(error: Exception, file: Path) -> str:
+    """Say in a line what went wrong with one of many files; of a bug, where in the program it happened."""
+    if isinstance(error, TomoPickerError):
+        return " ".join(str(error).split())
+    if is_out_of_memory(error):
+        return f"{file}: out of memory; close other programs, bin it, or use a machine (or --device) with more"
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    said = " ".join(f"{type(error).__name__}: {error}".split())
+    return f"{file}: unexpected {said} ({Path(place.filename).name}, line {place.lineno}); please report it"

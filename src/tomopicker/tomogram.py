@@ -3,19 +3,25 @@
 Opening one belongs to `tomopicker.formats`; nothing here knows a file.
 """
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from tomopicker.geometry import Frame
-from tomopicker.types import AnyVolume, Shape, Volume
+from tomopicker.types import AnyVolume, Piece, Positions, Shape, Volume
 
 
 @runtime_checkable
 class LazyArray(Protocol):
-    """What a tomogram's data must offer: a shape, a type, and slabs or boxes on demand (a memory map does)."""
+    """What a tomogram's data must offer: a shape, a type, and slabs or boxes on demand (a memory map does).
+
+    Where boxes are packed, `chunks` says their edges, (z, y, x).
+    """
 
     @property
     def shape(self) -> tuple[int, ...]: ...
@@ -68,11 +74,39 @@ class Tomogram:
         """The geometry that positions in this tomogram refer to."""
         return self.finest or Frame(self.shape, self.voxel_size)
 
+    def to_voxels(self, positions: Positions) -> Positions:
+        """Turn (x, y, z) in Å, as positions are stated, into voxels of `data`, 0 at the centre of the first."""
+        moved: Positions = np.asarray(positions, dtype=np.float64) - np.asarray(self.origin)
+        return moved / self.voxel_size
+
+    def blocks(self, most_bytes: int) -> Iterator[tuple[slice, slice, slice]]:
+        """Cut the volume into boxes (z, y, x) for `part` that unpack what the file has packed together only once.
+
+        They are whole sections where the file has no chunks.
+
+        Parameters
+        ----------
+        most_bytes : int
+            Of a box as float32, unless one section or one chunk takes more.
+        """
+        chunk = getattr(self.data, "chunks", None) or (1, *self.shape[1:])
+        edges = [min(int(edge), size) for edge, size in zip(chunk, self.shape, strict=True)]
+        for axis in (2, 1, 0):
+            room = max(1, most_bytes // (4 * math.prod(edges)))
+            edges[axis] = min(self.shape[axis], edges[axis] * room)
+        starts = (range(0, size, edge) for size, edge in zip(self.shape, edges, strict=True))
+        for corner in product(*starts):
+            z, y, x = (
+                slice(start, min(start + edge, size))
+                for start, edge, size in zip(corner, edges, self.shape, strict=True)
+            )
+            yield z, y, x
+
     def slab(self, start: int, stop: int) -> Volume:
         """Read the sections `start` to `stop` along z as float32, protein dark."""
         return self._dark(self.data[start:stop])
 
-    def part(self, z: slice, y: slice, x: slice) -> Volume:
+    def part(self, z: slice, y: slice, x: slice) -> Piece:
         """Read a box as float32, protein dark; nothing beside it where the file can be read so."""
         return self._dark(self.data[z, y, x])
 

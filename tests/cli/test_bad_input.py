@@ -272,7 +272,7 @@ def test_clicks_of_other_tomograms_are_left_out(world, cli, tmp_path):
     more = ["--picks", both, "--particle-diameter", 100, "--output", tmp_path / "m", "--dry-run"]
     result = cli("train", world.tomogram("TS_1"), *more)
     assert result.code == 0 and "2 clicks" in result.out
-    assert "1 picks left out, of tomograms that were not given: TS_2" in result.err
+    assert "1 pick left out, of tomograms that were not given: TS_2" in result.err
     assert cli("train", world.tomogram("TS_1"), world.tomogram("TS_3"), *more).code == 2
     none = cli("train", world.tomogram("TS_3"), *more)
     assert none.code == 1 and "no picks of the tomograms given (TS_3)" in none.err

@@ -1,6 +1,7 @@
 """``tomopicker pick --copick``: tomograms come from a project, and its picks go back into it."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -70,6 +71,25 @@ def test_picks_of_a_project_can_be_trained_on(cli, world, config, tmp_path):
 def test_what_cannot_be_is_one_line(cli, world, config, tmp_path, more, code, words):
     result = cli("pick", "--copick", config, "-m", world.model, "-o", tmp_path / "out", *more)
     assert result.code == code and len(result.err.splitlines()) == 1 and words in result.err
+
+
+@pytest.mark.parametrize("name", ["../../../victim", "/no/such/victim", ""])
+def test_a_particle_named_as_a_path_is_refused(cli, world, config, tmp_path, name):
+    config.write_text(config.read_text().replace('"ball"', json.dumps(name)))
+    result = cli("pick", "--copick", config, "-m", world.model, "-o", tmp_path / "out")
+    assert (result.code, len(result.errors)) == (1, 1) and str(config) in result.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_one_run_that_cannot_be_written_does_not_stop_the_others(cli, world, config, tmp_path):
+    runs = tmp_path / "project" / "ExperimentRuns"
+    shutil.copytree(runs / "TS_2", runs / "TS_0")
+    damaged = runs / "TS_0" / "Picks" / "tomopicker_1_ball.json"
+    damaged.parent.mkdir()
+    damaged.write_text("{")
+    result = cli("pick", "--copick", config, "-m", world.model, "-o", tmp_path / "out", "--device", "cpu")
+    assert (result.code, len(result.errors)) == (1, 1) and str(damaged) in result.err
+    assert (runs / "TS_2" / "Picks" / "tomopicker_1_ball.json").exists()
 
 
 def test_no_tomogram_at_all(cli, world, tmp_path):

@@ -118,7 +118,8 @@ def test_a_header_without_a_voxel_size_is_not_blamed_on_the_diameter(world, cli,
     assert doubted.code == 0 and "so give --voxel-size" in doubted.err and "too few" not in doubted.err
 
 
-def test_the_contrast_of_training_is_remembered_and_the_other_one_seen(world, cli, tmp_path):
+def test_the_contrast_of_training_is_remembered_and_the_other_one_seen(world, cli, tmp_path, monkeypatch):
+    from tomopicker import api
     from tomopicker.formats import write_mrc
 
     for number in (1, 2):
@@ -127,8 +128,13 @@ def test_the_contrast_of_training_is_remembered_and_the_other_one_seen(world, cl
     assert "if protein is bright; give --invert" in missed.err, missed.out + missed.err
     arguments = ["train", tmp_path / "TS_1.mrc", "--picks", world.clicks, "-d", DIAMETER, "--config", world.config]
     assert cli(*arguments, "--invert", "-o", tmp_path / "m", "--device", "cpu").code == 0
+    tries = []
+    monkeypatch.setattr(api, "pick", lambda *a, pick=api.pick, **k: tries.append(a) or pick(*a, **k))
     picked = cli("pick", tmp_path / "TS_2.mrc", "-m", tmp_path / "m", "-o", tmp_path / "out")
     assert picked.code == 0, picked.err
+    assert len(tries) == 1  # What has picks is not tried the other way.
+    high = cli("pick", tmp_path / "TS_2.mrc", "-m", tmp_path / "m", "-o", tmp_path / "high", "--threshold", "0.99999")
+    assert high.code == 0 and len(tries) == 2 and "give --" not in high.err
     assert "was trained with --invert" in picked.out
     dark = cli("pick", world.tomogram("TS_2"), "-m", tmp_path / "m", "-o", tmp_path / "dark", "--no-invert")
     rows = [(tmp_path / name / "TS_2.csv").read_text(encoding="utf-8") for name in ("out", "dark")]

@@ -80,6 +80,42 @@ def test_wrong_usage_is_one_line_and_2(cli, arguments):
     assert len(result.err.splitlines()) == len(result.errors) == 1
 
 
+@pytest.mark.parametrize("command", [*COMMANDS, None])
+def test_a_bare_command_shows_its_help_and_no_empty_error(cli, command):
+    if command in {"demo", "formats"}:  # They need nothing.
+        return
+    result = cli(*([command] if command else []))
+    assert (result.code, result.err) == (2, "")
+    assert "Usage" in result.out
+
+
+NUMBERS = [
+    ("30nm", "'30nm' is not a number; give the number alone"),
+    ("300 Å", "'300 Å' is not a number; give the number alone"),
+    ("13,48", "'13,48' is not a number; write 13.48"),
+    ("wide", "'wide' is not a number"),
+]
+
+
+@pytest.mark.parametrize(("text", "words"), NUMBERS)
+def test_what_is_no_number_is_said_plainly(cli, tmp_path, text, words):
+    """On the command line, in a settings file and in --set."""
+    config = tmp_path / "c.yaml"
+    config.write_text(f"particle_diameter: '{text}'\n", encoding="utf-8")
+    files = ["train", "a.mrc", "--picks", "a.csv", "--output", "m"]
+    for arguments in (
+        [*files, "--particle-diameter", text],
+        [*files, "--config", config],
+        ["simulate", tmp_path / "out", "--voxel-size", text],
+        ["simulate", tmp_path / "out", "--set", f"imaging.defocus_um={text}"],
+    ):
+        result = cli(*arguments)
+        assert (result.code, len(result.errors)) == (2, 1)
+        assert words in result.err
+    whole = cli(*files, "--particle-diameter", "300", "--seed", "1.5")
+    assert "'1.5' is not a whole number" in whole.err
+
+
 def test_a_bug_keeps_its_traceback(cli, monkeypatch, tmp_path):
     monkeypatch.setattr("tomopicker.formats.volumes.volume_files", lambda paths: 1 / 0)
     started = time.monotonic()

@@ -1,6 +1,7 @@
 """Ctrl-C: training resumes from its checkpoint, finished tomograms stay."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -29,8 +30,8 @@ def wait_for(condition):
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_training_resumes(world, cli, tmp_path, number):
+def test_training_resumes(world, cli, tmp_path):
+    """A scheduler's SIGTERM first, then an impatient Ctrl-C, of real processes."""
     config = {**yaml.safe_load(world.config.read_text(encoding="utf-8")), "expected_particles": 8}
     config["training"] = {"steps": 20000, "fold_steps": 0, "rounds": 1}
     (tmp_path / "long.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
@@ -39,7 +40,7 @@ def test_training_resumes(world, cli, tmp_path, number):
     process = start(arguments)
     checkpoint = output.with_name("m.model.train.ckpt")
     wait_for(checkpoint.exists)
-    process.send_signal(number)
+    process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert err.splitlines()[-1].startswith("tomopicker: stopped; repeat the command with --resume")
@@ -47,52 +48,207 @@ def test_training_resumes(world, cli, tmp_path, number):
 
     refused = cli(*arguments, "--resume", "--seed", "5")
     assert (refused.code, len(refused.errors)) == (1, 1)
+    assert "seed 0, not 5" in refused.err
 
     again = start([*arguments, "--resume"])
     before = checkpoint.stat().st_mtime_ns
     wait_for(lambda: checkpoint.stat().st_mtime_ns > before)
-    again.send_signal(number)
+    again.send_signal(signal.SIGINT)
+    again.send_signal(signal.SIGINT)
     again.communicate(timeout=60)
     assert again.returncode == 130
     assert [path.name for path in output.parent.iterdir()] == ["m.model.train.ckpt"]
 
 
-def test_a_resumed_run_ends_as_an_unbroken_one(world, cli, tmp_path, monkeypatch):
-    from tomopicker.engine import train as loop
+def stop_at(monkeypatch, step, *numbers):
+    """Send signals when the weights have changed in this step of a training, and their average has not."""
+    import torch
 
-    steps = 0
-    advance = loop._advance
+    plain, steps = torch.optim.AdamW.step, []
 
-    def stop_on_the_way(*arguments):
-        nonlocal steps
-        steps += 1
-        if steps == 30:
-            raise KeyboardInterrupt
-        return advance(*arguments)
+    def signalled(*arguments, **options):
+        plain(*arguments, **options)
+        steps.append(0)
+        if len(steps) == step:
+            for number in numbers:
+                signal.raise_signal(number)
 
-    monkeypatch.setattr(loop, "_advance", stop_on_the_way)
+    monkeypatch.setattr(torch.optim.AdamW, "step", signalled)
+
+
+def test_a_resumed_run_ends_as_an_unbroken_one(world, cli, tmp_path):
     output = tmp_path / "m.model"
-    stopped = cli(*world.train_arguments(output))
+    with pytest.MonkeyPatch.context() as patch:
+        stop_at(patch, 30, signal.SIGINT, signal.SIGINT)
+        stopped = cli(*world.train_arguments(output))
     assert stopped.code == 130
     assert "--resume" in stopped.err
-    assert not output.exists()
+    left = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert left and "m.model" not in left
+
+    refused = cli(*world.train_arguments(output))
+    assert refused.code == 2
+    assert "--resume to go on from it, or --overwrite to start anew" in refused.err
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == left
+
     resumed = cli(*world.train_arguments(output, "--resume"))
     assert resumed.code == 0, resumed.err
     assert [path.name for path in tmp_path.iterdir()] == ["m.model"]
+    assert same_weights(world.model, output)
 
+
+def same_weights(one, other):
     from safetensors.numpy import load_file
 
-    unbroken, mended = load_file(world.model), load_file(output)
-    assert all((mended[name] == unbroken[name]).all() for name in unbroken)
+    first, second = load_file(one), load_file(other)
+    return first.keys() == second.keys() and all((first[name] == second[name]).all() for name in first)
 
 
-def test_without_resume_old_checkpoints_go(world, cli, tmp_path):
-    stale = tmp_path / "m.model.fold7.ckpt"
+class Killed(BaseException):
+    """What no handler catches, as no process handles ``kill -9``."""
+
+
+def kill_at(monkeypatch, write):
+    """Kill before a temporary file gets its name, the given one of all that do; none gets one afterwards."""
+    replace, writes = Path.replace, []
+
+    def killed(self, target):
+        writes.append(target)
+        if write is not None and len(writes) >= write:
+            raise Killed(target)
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", killed)
+    return writes
+
+
+def test_a_training_killed_at_any_write_resumes_exactly(world, cli, tmp_path, monkeypatch):
+    """Also at the checkpoint that is written now and then, and at the model itself."""
+    from tomopicker.engine import train as loop
+
+    monkeypatch.setattr(loop, "SAVE_SECONDS", 0)
+    output = tmp_path / "m.model"
+    for write in (7, 1, 26, 11):
+        with pytest.MonkeyPatch.context() as patch:
+            kill_at(patch, write)
+            with pytest.raises(Killed):
+                cli(*world.train_arguments(output, "--resume"))
+        assert not output.exists()
+    resumed = cli(*world.train_arguments(output, "--resume"))
+    assert resumed.code == 0, resumed.err
+    assert same_weights(world.model, output)
+
+
+def test_a_run_killed_after_its_model_was_written_is_finished(world, cli, tmp_path):
+    output, left = tmp_path / "m.model", tmp_path / "m.model.train.ckpt"
+    left.write_bytes(b"old")
+    os.utime(left, ns=(1, 1))
+    output.write_bytes(world.model.read_bytes())
+    plan = cli(*world.train_arguments(output, "--resume", "--dry-run"))
+    assert plan.code == 0 and left.exists()
+    result = cli(*world.train_arguments(output, "--resume"))
+    assert (result.code, result.err) == (0, "")
+    assert "finished already" in result.out
+    assert [path.name for path in tmp_path.iterdir()] == ["m.model"]
+
+
+def test_overwrite_removes_the_checkpoints_of_this_model_alone(world, cli, tmp_path):
+    stale, others = tmp_path / "m.model.fold7.ckpt", tmp_path / "m.model.v2.train.ckpt"
     stale.write_bytes(b"old")
-    result = cli(*world.train_arguments(tmp_path / "m.model", "--steps", "2"))
+    others.write_bytes(b"another's")
+    wrong = cli(*world.train_arguments(tmp_path / "m.model", "--overwrite", "--negatives", "nowhere.csv"))
+    assert wrong.code in {1, 2}
+    assert stale.exists()  # Nothing is removed for a command that cannot be.
+    result = cli(*world.train_arguments(tmp_path / "m.model", "--steps", "2", "--overwrite"))
     assert result.code == 0
-    assert "--resume" in result.err
-    assert not stale.exists()
+    assert f"{stale}: from an interrupted run, removed; --resume would have gone on from it" in result.err
+    assert {path.name for path in tmp_path.iterdir()} == {"m.model", others.name}
+
+
+def test_pretraining_does_not_drop_a_checkpoint_either(cli, tmp_path):
+    left = tmp_path / "w.safetensors.ckpt"
+    left.write_bytes(b"old")
+    arguments = ["pretrain", tmp_path / "w.safetensors", "--steps", "1", "--kinds", "2", "--workers", "0"]
+    refused = cli(*arguments)
+    assert (refused.code, len(refused.errors)) == (2, 1)
+    assert left.read_bytes() == b"old"
+
+
+def test_picking_killed_at_any_write_loses_and_doubles_nothing(world, picked, cli, tmp_path, monkeypatch):
+    """First anew, then over picks of another threshold, killed again and again until it is through."""
+    from tomopicker import api
+
+    pick, kept = api.pick, {}
+
+    def once(tomogram, model, *, cut, **options):
+        """Tomograms are scored once; what is tested is the writing."""
+        key = (tomogram.name, str(cut))
+        if key not in kept:
+            kept[key] = pick(tomogram, model, cut=cut, **options)
+        return kept[key]
+
+    monkeypatch.setattr(api, "pick", once)
+    arguments = ["pick", world.tomogram("TS_2"), "-m", world.model]
+    for number, more in enumerate(([], ["--max-particles", "3"])):
+        if number:
+            arguments.insert(1, world.tomogram("TS_1"))
+            assert cli(*arguments, "-o", tmp_path / "before").code == 0
+        whole = tmp_path / f"whole{number}"
+        assert cli(*arguments, *more, "-o", whole).code == 0
+        with pytest.MonkeyPatch.context() as patch:
+            writes = kill_at(patch, None)
+            cli(*arguments, *more, "-o", tmp_path / f"counted{number}")
+        for write in range(1, len(writes) + 1, number + 1):
+            folder = tmp_path / f"killed{number}_{write}"
+            if number:
+                assert cli(*arguments, "-o", folder).code == 0
+            with pytest.MonkeyPatch.context() as patch:
+                kill_at(patch, write)
+                with pytest.raises(Killed):
+                    cli(*arguments, *more, "-o", folder, "--overwrite")
+            again = cli(*arguments, *more, "-o", folder)
+            if again.code == 2:  # Killed before it had changed anything.
+                assert same_files(folder, tmp_path / "before")
+                again = cli(*arguments, *more, "-o", folder, "--overwrite")
+            assert again.code == 0, again.err
+            assert same_files(folder, whole), write
+
+
+def test_a_cut_killed_at_any_write_is_not_taken_for_done(world, picked, cli, tmp_path, monkeypatch):
+    arguments = ["pick", world.tomogram("TS_1"), world.tomogram("TS_2"), "-m", world.model]
+    whole = tmp_path / "whole"
+    shutil.copytree(picked, whole)
+    cut = ["--max-particles", "3"]
+    with pytest.MonkeyPatch.context() as patch:
+        writes = kill_at(patch, None)
+        assert cli("threshold", whole, *cut).code == 0
+    for write in range(1, len(writes) + 1):
+        folder = tmp_path / f"killed{write}"
+        shutil.copytree(picked, folder)
+        with pytest.MonkeyPatch.context() as patch:
+            kill_at(patch, write)
+            with pytest.raises(Killed):
+                cli("threshold", folder, *cut)
+        if write > 1:
+            for more in ([], cut):
+                refused = cli(*arguments, *more, "-o", folder)
+                assert refused.code == 2 and "set another threshold for these with" in refused.err
+        assert cli("threshold", folder, *cut).code == 0
+        assert same_files(folder, whole)
+        assert "done already" in cli(*arguments, *cut, "-o", folder).out
+
+
+def same_files(folder, other):
+    """Tell whether two folders hold the same picks under the same names; first lines and records have times in them."""
+    lists = [
+        {
+            str(path.relative_to(each)): path.read_text(encoding="utf-8").replace(str(each), "").partition("\n")[2]
+            for path in each.rglob("*")
+            if path.suffix in {".csv", ".star"}
+        }
+        for each in (folder, other)
+    ]
+    return lists[0] == lists[1] and {path.name for path in folder.iterdir()} == {path.name for path in other.iterdir()}
 
 
 def test_finished_tomograms_stay(world, cli, tmp_path, monkeypatch):

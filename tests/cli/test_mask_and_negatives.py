@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import zarr
 
 from tests.cli.conftest import SHAPE, VOXEL_SIZE, write_csv
 from tomopicker import formats
@@ -117,3 +118,32 @@ def test_picking_says_how_much_it_looked_at_and_records_the_way(world, cli, tmp_
     other = cli(*arguments, "--mask", "auto")
     assert other.code == 2
     assert "mask none, not auto" in other.errors[0]
+
+
+def test_a_mask_of_the_finest_scale_picks_in_the_scale_near_the_model(world, cli, tmp_path):
+    """OME-Zarr: training reads the finest scale, picking the one near the model; one mask serves both."""
+    volume = formats.open_tomogram(world.tomogram("TS_2")).read()
+    group = zarr.open_group(str(tmp_path / "TS_2.zarr"), mode="w", zarr_format=2)
+    group.create_array("0", data=volume.repeat(2, 0).repeat(2, 1).repeat(2, 2), chunks=(24, 24, 24))
+    group.create_array("1", data=volume, chunks=(24, 24, 24))
+    levels = [
+        {"path": str(level), "coordinateTransformations": [{"type": "scale", "scale": [size] * 3}]}
+        for level, size in enumerate((VOXEL_SIZE / 2, VOXEL_SIZE))
+    ]
+    axes = [{"name": axis, "type": "space", "unit": "angstrom"} for axis in "zyx"]
+    group.attrs["multiscales"] = [{"version": "0.4", "axes": axes, "datasets": levels}]
+    small = half_mask(tmp_path / "small.mrc")
+    mask = formats.open_tomogram(small, voxel_size=1.0).read().astype(np.int8).repeat(2, 0).repeat(2, 1).repeat(2, 2)
+    formats.write_mrc(tmp_path / "large.mrc", mask, 1.0)
+    plain = cli("pick", world.tomogram("TS_2"), "--mask", small, "-m", world.model, "-o", tmp_path / "plain")
+    assert plain.code == 0, plain.err
+    zarred = cli(
+        "pick", tmp_path / "TS_2.zarr", "--mask", tmp_path / "large.mrc", "-m", world.model, "-o", tmp_path / "z"
+    )
+    assert zarred.code == 0, zarred.err
+    assert "'1' is used" in zarred.err
+    one = formats.read_picks(tmp_path / "plain" / "TS_2.csv", [formats.open_tomogram(world.tomogram("TS_2"))])
+    other = formats.read_picks(tmp_path / "z" / "TS_2.csv", [formats.open_tomogram(tmp_path / "TS_2.zarr")])
+    assert len(one) > 2
+    # The finest scale's first voxel begins where the coarser one's does, so its centre lies half a fine voxel earlier.
+    np.testing.assert_allclose(other.positions, one.positions + VOXEL_SIZE / 4, atol=0.01)

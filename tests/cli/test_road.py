@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import shutil
+from dataclasses import replace
 
 import mrcfile
 import numpy as np
@@ -14,7 +15,8 @@ import yaml
 
 from tests.cli.conftest import TINY, VOXEL_SIZE
 from tomopicker import __version__, formats
-from tomopicker.engine.checkpoint import load_model
+from tomopicker.engine.checkpoint import load_model, save_model
+from tomopicker.report import pick_figure
 
 pytestmark = pytest.mark.xdist_group("cli")
 
@@ -210,6 +212,22 @@ def test_info(world, cli, tmp_path):
     assert "1 voxels are NaN" in result.err
 
 
+def test_info_goes_on_after_whatever_one_file_does(world, cli, monkeypatch):
+    from tomopicker.cli import info
+
+    found = info.statistics
+
+    def failing(tomogram):
+        if tomogram.name == "TS_1":
+            raise MemoryError
+        return found(tomogram)
+
+    monkeypatch.setattr(info, "statistics", failing)
+    result = cli("info", world.tomograms)
+    assert (result.code, len(result.errors)) == (1, 1) and "TS_1.mrc: out of memory" in result.err
+    assert "TS_2" in result.out and "TS_3" in result.out
+
+
 def test_statistics_are_those_of_all_voxels(world, monkeypatch):
     from tomopicker.cli import info
 
@@ -323,7 +341,53 @@ def test_threshold_cuts_elsewhere_and_back(world, cli, tmp_path, picked):
     assert len(rows(tmp_path / "picks.csv")) == 2
     assert cli("threshold", tmp_path).code == 0
     assert rows(tmp_path / "picks.csv") == rows(picked / "picks.csv")
+    assert not list(tmp_path.glob("*.png")), "none was there"
     result = cli("threshold", tmp_path, "--target-precision", "0.9", "--target-fdr", "0.1")
     assert (result.code, len(result.errors)) == (2, 1)
     result = cli("threshold", tmp_path / "candidates")
     assert (result.code, len(result.errors)) == (1, 1)
+
+
+def test_pictures_show_the_picks_there_are(world, cli, tmp_path):
+    """Of each tomogram one; other picks make another picture, or none where the tomogram is gone."""
+    tomograms = [shutil.copy(world.tomogram(name), tmp_path / f"{name}.mrc") for name in ("TS_1", "TS_2")]
+    out = tmp_path / "out"
+    result = cli("pick", *tomograms, "-m", world.model, "-o", out, "--pictures", "--invert", "--threshold", "0")
+    assert result.code == 0, result.err
+    pictures = {path.name: path.read_bytes() for path in out.glob("*.png")}
+    assert set(pictures) == {"TS_1.png", "TS_2.png"}
+    tomograms[1].unlink()
+    (tmp_path / "TS_2.mrc").write_bytes(world.tomogram("TS_1").read_bytes()[:5000])
+    result = cli("threshold", out, "--max-particles", "1")
+    assert result.code == 0, result.err
+    assert (out / "TS_1.png").read_bytes() != pictures["TS_1.png"]
+    assert not (out / "TS_2.png").exists() and "TS_2.png: removed" in result.err
+    assert cli("threshold", out, "--threshold", "0").code == 0
+    assert (out / "TS_1.png").read_bytes() == pictures["TS_1.png"]
+    assert cli("threshold", out, "--no-pictures").code == 0
+    assert not list(out.glob("*.png"))
+
+
+def test_a_picture_that_cannot_be_drawn_costs_no_picks(world, cli, tmp_path, monkeypatch):
+    def failing(*given):
+        raise ValueError("no font")
+
+    monkeypatch.setattr(pick_figure, "pick_figure", failing)
+    result = cli("pick", world.tomogram("TS_2"), "-m", world.model, "-o", tmp_path, "--pictures")
+    assert result.code == 0 and "TS_2.png: not drawn (no font)" in result.err
+    assert (tmp_path / "picks.star").exists()
+
+
+def test_what_is_doubtful_about_a_model_is_said_wherever_it_picks(world, cli, tmp_path):
+    model = load_model(world.model)
+    assert model.warnings == ()
+    doubts = ("the network hardly tells these particles from noise", "another doubt")
+    save_model(tmp_path / "m", replace(model, warnings=doubts))
+    assert load_model(tmp_path / "m").warnings == doubts
+    for again in (False, True):
+        result = cli("pick", world.tomogram("TS_1"), "-m", tmp_path / "m", "-o", tmp_path / "out")
+        assert result.code == 0 and ("skipped" in result.out) == again
+        for doubt in doubts:
+            assert f"tomopicker: warning: {tmp_path / 'm'}: {doubt}" in result.err
+    record = json.loads((tmp_path / "out" / "picks.json").read_text(encoding="utf-8"))
+    assert record["model"]["warnings"] == list(doubts)

@@ -1,5 +1,7 @@
 """The paper's non-overlapping blocks: each voxel once an epoch, padding ignored, validation blocks hold a positive."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -72,3 +74,14 @@ def test_a_shell_alone_does_not_keep_a_block(numbered):
 def test_no_positive_at_all_is_refused(numbered):
     with pytest.raises(UsageError, match="holds a pick"):
         Blocks([numbered((16, 16, 16))], 8, 2, 0, only_positive=True)
+
+
+def test_the_volume_is_not_copied(numbered):
+    """Sizes that no block fits: only blocks are padded."""
+    item = numbered((65, 65, 65), [(4, 4, 4)])
+    tracemalloc.start()
+    blocks = Blocks([item], 16, 2, 0)
+    blocks.batch(3)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < item.volume.nbytes / 4

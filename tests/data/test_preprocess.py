@@ -1,10 +1,14 @@
 """From tomogram to working volume: section 3.1 against literal numpy, in slabs and at once, and its refusals."""
 
+import tracemalloc
+from collections import Counter
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tomopicker import moments
 from tomopicker.data import preprocess as module
 from tomopicker.data.preprocess import preprocess, working_voxel_size
 from tomopicker.errors import TomoPickerError
@@ -76,9 +80,56 @@ def test_slab_by_slab_is_the_same_as_at_once(monkeypatch, ratio, sections):
     monkeypatch.setattr(module, "SLAB_BYTES", sections * 17 * 19 * 4)
     watched = Watched(volume)
     parts = preprocess(Tomogram("a", watched, 10.0), 10.0 * ratio, 3.0)
-    assert max(watched.sections) == sections
+    assert max(watched.sections) == (sections if ratio >= 1 else 1)  # What grows on its way is read in less.
     assert parts.data.shape == whole.data.shape
     np.testing.assert_allclose(parts.data, whole.data, atol=1e-4)
+
+
+class Chunked:
+    """An array of chunks that notes how often each is unpacked, and how many voxels are read at once."""
+
+    def __init__(self, data, chunks):
+        self.data, self.chunks, self.unpacked, self.most = data, chunks, Counter(), 0
+        self.shape, self.dtype = data.shape, data.dtype
+
+    def __getitem__(self, key):
+        part = self.data[key]
+        self.most = max(self.most, part.size)
+        ranges = (
+            range(each.start // chunk, -(-each.stop // chunk)) for each, chunk in zip(key, self.chunks, strict=True)
+        )
+        self.unpacked.update(product(*ranges))
+        return part
+
+
+@pytest.mark.parametrize("ratio", [1.0, 2.0, 3.3, 0.6])
+@pytest.mark.parametrize("chunks", [(4, 6, 5), (13, 2, 19), (1, 17, 19), (64, 64, 64), (5, 17, 2)])
+@pytest.mark.parametrize("room", [1, 500, 2000])
+def test_each_chunk_is_unpacked_once(monkeypatch, ratio, chunks, room):
+    """Whatever fits into a slab, and the working volume is that of the whole read at once."""
+    volume = noisy()
+    whole = preprocess(Tomogram("a", volume, 10.0), 10.0 * ratio, 3.0)
+    monkeypatch.setattr(module, "SLAB_BYTES", 4 * room)
+    data = Chunked(volume, chunks)
+    parts = preprocess(Tomogram("a", data, 10.0), 10.0 * ratio, 3.0)
+    assert set(data.unpacked.values()) == {1}
+    assert len(data.unpacked) == np.prod([-(-edge // chunk) for edge, chunk in zip(volume.shape, chunks, strict=True)])
+    assert data.most <= max(room, np.prod(np.minimum(chunks, volume.shape)))
+    np.testing.assert_allclose(parts.data, whole.data, atol=1e-4)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_memory_is_that_of_the_working_volume_and_a_slab(monkeypatch, masked):
+    """No float64 copy of the whole, nor a copy of what a mask leaves."""
+    monkeypatch.setattr(module, "SLAB_BYTES", 2**18)
+    monkeypatch.setattr(moments, "PART", 2**14)
+    volume = np.random.default_rng(0).integers(-100, 100, (60, 160, 160), dtype=np.int8)
+    mask = np.ones(volume.shape, dtype=bool) if masked else None
+    tracemalloc.start()
+    working = preprocess(Tomogram("a", volume, 10.0), 10.0, 3.0, mask)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < working.data.nbytes + masked * volume.size + 2**20, f"{peak / volume.size:.1f} bytes a voxel"
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

@@ -6,6 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tomopicker.data.preprocess import preprocess, resampling_matrix
+from tomopicker.errors import UsageError
+from tomopicker.geometry import Frame
 from tomopicker.tomogram import Tomogram
 
 VOXEL = 10.0
@@ -82,3 +84,41 @@ def test_anti_aliasing_averages_noise_away():
     alone = preprocess(Tomogram("a", blob(pattern.shape, (12, 12, 12), 3), VOXEL), 2 * VOXEL, 1e6)
     inner = (slice(2, -2),) * 3
     np.testing.assert_allclose(working.data[inner], alone.data[inner], atol=0.1)
+
+
+@pytest.mark.parametrize("ratio", [1.0, 1.5, 2.0])
+@pytest.mark.parametrize("origin", [(5.0, 5.0, 5.0), (0.0, -3.0, 12.0)])
+def test_on_a_coarser_scale_things_lie_where_they_do_on_the_finest(ratio, origin):
+    """Positions count from the finest scale's first voxel, wherever the coarser one's lies."""
+    centre = np.array([19.3, 22.8, 27.6])
+    volume = blob((40, 46, 52), centre, 2.0 * ratio)
+    coarse = Tomogram("a", volume, VOXEL, finest=Frame((80, 92, 104), VOXEL / 2), origin=origin)
+    working = preprocess(coarse, VOXEL * ratio, 1e6)
+    place = centre[None, ::-1] * VOXEL + np.array(origin)
+    expected = working.from_angstrom(place)
+    assert centre_of_mass(working.data) == pytest.approx(expected[0].tolist(), abs=0.05)
+    np.testing.assert_allclose(working.to_angstrom(expected), place, atol=1e-8)
+
+
+@pytest.mark.parametrize("ratio", [1.0, 1.5, 2.0, 3.0])
+@pytest.mark.parametrize("averaged", [True, False])
+def test_a_mask_of_the_finest_scale_is_one_of_any(ratio, averaged):
+    """The same working mask, and nearly the same statistics, as from the finest scale itself."""
+    rng = np.random.default_rng(0)
+    fine = np.repeat(np.repeat(np.repeat(rng.normal(size=(20, 24, 28)), 2, 0), 2, 1), 2, 2).astype(np.float32)
+    mask = np.zeros(fine.shape, dtype=bool)
+    mask[7:31, 11:, :40] = True
+    coarse, shift = (fine[::2, ::2, ::2], VOXEL / 2) if averaged else (fine[::2, ::2, ::2], 0.0)
+    level = Tomogram("a", coarse, 2 * VOXEL, finest=Frame(fine.shape, VOXEL), origin=(shift,) * 3)
+    found = preprocess(level, 2 * VOXEL * ratio, 1e6, mask)
+    places = [found.to_angstrom(np.repeat(np.arange(edge)[:, None], 3, 1) * 1.0) for edge in found.data.shape]
+    z, y, x = (
+        np.clip(np.floor(place[:, 2 - axis] / VOXEL + 0.5 + 1e-6).astype(int), 0, mask.shape[axis] - 1)
+        for axis, place in enumerate(places)
+    )
+    np.testing.assert_array_equal(found.mask, mask[np.ix_(z, y, x)])
+    of_level = mask[::2, ::2, ::2].copy()
+    again = preprocess(level, 2 * VOXEL * ratio, 1e6, of_level)
+    assert (found.mask != again.mask).mean() < 0.1
+    with pytest.raises(UsageError, match=r"\(40, 48, 56\)"):
+        preprocess(level, 2 * VOXEL, 3.0, mask[1:])

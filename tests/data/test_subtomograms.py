@@ -1,8 +1,11 @@
 """Boxes lie where they should, to a fraction of a voxel, and only they are read."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from tomopicker.data.subtomograms import binned, group_means, subtomograms
+from tomopicker.geometry import Frame
 from tomopicker.tomogram import Tomogram
 
 SIZE = 2.0
@@ -81,3 +84,11 @@ def test_a_binned_box_has_the_position_at_the_centre_of_a_voxel():
         ((_, cut),) = subtomograms(ramp(), position * SIZE, box, binning)
         assert cut.shape == (box, box, box)
         assert abs(cut[(box // 2,) * 3] - (25 + 100 * 20.5 + 10000 * 15)) < 0.05
+
+
+def test_on_a_coarser_scale_a_box_lies_where_the_position_does():
+    """Its first voxel lies half a voxel of the finest from that of the finest, which positions count from."""
+    coarse = replace(ramp(), finest=Frame((60, 80, 100), SIZE / 2), origin=(SIZE / 4,) * 3)
+    position = np.array([[20.0, 21.5, 12.25]])
+    ((_, cut),) = subtomograms(coarse, position * SIZE + SIZE / 4, 7)
+    assert abs(cut[3, 3, 3] - (20 + 100 * 21.5 + 10000 * 12.25)) < 0.05

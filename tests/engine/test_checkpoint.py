@@ -22,7 +22,7 @@ from tomopicker.engine.checkpoint import (
     save_tensors,
 )
 from tomopicker.errors import TomoPickerError
-from tomopicker.pu.noise import Noise
+from tomopicker.pu.particle_scores import ParticleScores
 
 
 @pytest.fixture
@@ -63,16 +63,17 @@ def test_round_trip(tmp_path, model):
     assert [p.name for p in tmp_path.iterdir()] == ["ribosome.model"]
 
 
-def test_noise_comes_back(tmp_path, model):
+def test_calibration_and_warnings_come_back(tmp_path, model):
     path = tmp_path / "m"
-    assert model.noise is None
-    noisy = replace(model, noise=Noise(np.array([3.25, -1.5, 1 / 3]), 1234.0))
-    save_model(path, noisy)
+    assert model.particle_scores is None
+    scores = ParticleScores(4.5, 1.25, 0.5, 0.1, 0.02, 1e-4, np.array([3.25, -1.5, 1 / 3]), 1234.0)
+    save_model(path, replace(model, particle_scores=scores, warnings=("doubtful",)))
     back = load_model(path)
-    assert (back.noise.scores == noisy.noise.scores).all()
-    assert back.noise.voxels == 1234.0
+    assert (back.displacement, back.warnings) == ((1.5, 0.0, -2.25), ("doubtful",))
+    assert {**vars(back.particle_scores), "rejected": None} == {**vars(scores), "rejected": None}
+    assert (back.particle_scores.rejected == scores.rejected).all()
     tensors, facts = load_tensors(path, MODEL)
-    save_tensors(path, MODEL, tensors, {**facts, "noise_voxels": None})
+    save_tensors(path, MODEL, tensors, {**facts, "particle_scores": None})
     assert "damaged" in refused(path)
 
 

@@ -45,6 +45,21 @@ def test_relion_matrix():
         assert matrix[0, 1] == pytest.approx(cp * ct * sr + sp * cr)
 
 
+@pytest.mark.parametrize(
+    ("angles", "place"),
+    [
+        ((30, 0, 0), (15, -3, -9)),
+        ((0, 40, 0), (17, 5, 2)),
+        ((20, 50, 75), (4, -16, 6)),
+        ((-130, 110, 35), (15, -1, -9)),
+    ],
+)
+def test_relion_itself(angles, place):
+    """Where relion_project 3.1.3 --3d_rot moved a dot of the reference at (14, 5, -9) voxels from the centre."""
+    moved = from_relion(np.array([angles], dtype=np.float64)).apply([[14.0, 5.0, -9.0]])[0]
+    assert np.abs(moved - place).max() < 0.75
+
+
 def test_dynamo_matrix_takes_the_particle_to_the_reference():
     for tdrot, tilt, narot in some_angles():
         matrix = about("z", narot) @ about("x", tilt) @ about("z", tdrot)

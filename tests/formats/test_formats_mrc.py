@@ -4,6 +4,7 @@ import bz2
 import gzip
 import io
 import pickle
+import tracemalloc
 from pathlib import Path
 
 import mrcfile
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from tomopicker.errors import TomoPickerError
-from tomopicker.formats import open_tomogram, tomogram_name, volume_files, write_mrc
+from tomopicker.formats import open_tomogram, packed, tomogram_name, volume_files, write_mrc
 
 SHAPE = (5, 6, 7)
 
@@ -79,9 +80,72 @@ def test_every_type_byte_order_and_packing(tmp_path, dtype, big_endian, packing)
 
 
 def test_voxels_are_mapped_not_read(tmp_path):
-    tomogram = open_tomogram(make(tmp_path / "a.rec"))
-    assert isinstance(tomogram.data, np.memmap)
-    assert tomogram.data[1:3].base is not None
+    path = make(tmp_path / "a.rec")
+    tomogram = open_tomogram(path)
+    assert isinstance(tomogram.data[1:3], np.memmap)
+    path.unlink()
+    with pytest.raises(TomoPickerError, match=r"a\.rec: cannot be read any more"):
+        tomogram.read()
+
+
+@pytest.mark.parametrize("name", ["a.mrc.gz", "a.mrc.bz2"])
+def test_packed_sections_come_in_any_order(tmp_path, name):
+    """Forwards, overlapping, backwards, and by turns with another file."""
+    rng = np.random.default_rng(0)
+    data = rng.normal(size=(23, 5, 7)).astype(np.float32)
+    write_mrc(tmp_path / name, data, 10.0)
+    write_mrc(tmp_path / f"b{name}", -data, 10.0)
+    one, other = open_tomogram(tmp_path / name), open_tomogram(tmp_path / f"b{name}")
+    np.testing.assert_array_equal(one.data[::-2], data[::-2])
+    np.testing.assert_array_equal(one.data[20:30], data[20:])
+    assert one.data[5:5].shape == (0, 5, 7)
+    for _ in range(60):
+        start, stop = np.sort(rng.integers(0, 24, 2)).tolist()
+        y, x = slice(int(rng.integers(0, 4)), 5), slice(int(rng.integers(0, 6)), None)
+        tomogram, sign = (one, 1) if rng.integers(0, 3) else (other, -1)
+        np.testing.assert_array_equal(tomogram.part(slice(start, stop), y, x), sign * data[start:stop, y, x])
+
+
+def test_packed_sections_are_unpacked_once_and_not_kept(tmp_path, monkeypatch):
+    """Several files of 4 MB at hand take the memory of a slab; slabs and boxes in the order of z are one pass."""
+    names = [tmp_path / f"{letter}.mrc.gz" for letter in "abc"]
+    for path in names:
+        write_mrc(path, np.zeros((64, 128, 128), np.float32), 10.0)
+    started = []
+    monkeypatch.setattr(packed, "unpacked", lambda *given, do=packed.unpacked: started.append(1) or do(*given))
+    tracemalloc.start()
+    opened = [open_tomogram(path) for path in names]
+    started.clear()
+    for tomogram in opened:
+        for start in range(0, 64, 4):
+            assert tomogram.slab(start, start + 4).shape == (4, 128, 128)
+    assert len(started) == 3
+    for start in range(0, 60, 2):
+        opened[0].part(slice(start, start + 6), slice(0, 6), slice(0, 6))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(started) == 4
+    assert peak < 2e6, f"{peak / 1e6:.1f} MB"
+
+
+def test_damage_inside_a_packed_file_is_one_line(tmp_path):
+    path = tmp_path / "a.mrc.gz"
+    write_mrc(path, np.random.default_rng(0).normal(size=(16, 32, 32)).astype(np.float32), 10.0)
+    raw = bytearray(path.read_bytes())
+    raw[len(raw) // 2 : len(raw) // 2 + 50] = bytes(50)
+    path.write_bytes(raw)
+    tomogram = open_tomogram(path)
+    for _ in range(2):
+        with pytest.raises(TomoPickerError, match=r"a\.mrc\.gz: cannot be unpacked"):
+            tomogram.read()
+
+
+def test_parts_of_gzip_behind_each_other(tmp_path):
+    """Several members, as bgzip and cat make, and a tail of zeros: the length at the end is not the whole one's."""
+    raw = make(tmp_path / "a.mrc").read_bytes()
+    path = tmp_path / "b.mrc.gz"
+    path.write_bytes(gzip.compress(raw[:1500]) + gzip.compress(raw[1500:]) + bytes(20))
+    np.testing.assert_array_equal(open_tomogram(path).read(), volume())
 
 
 def test_inverting_makes_protein_dark(tmp_path):

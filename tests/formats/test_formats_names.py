@@ -6,7 +6,7 @@ import pytest
 
 from tomopicker.errors import TomoPickerError
 from tomopicker.formats import match_name
-from tomopicker.formats.names import contained, files_of, renamed, without_rec
+from tomopicker.formats.names import check_file_name, contained, files_of, renamed, without_rec
 
 
 @pytest.mark.parametrize(
@@ -99,3 +99,15 @@ def test_names_are_not_shortened_into_one():
 def test_files_of_a_tomogram(name, files, found):
     """A folder's files: equal names first, then those that contain it; two that fit equally well are both given."""
     assert files_of(name, [Path(file) for file in files.split()]) == [Path(file) for file in found.split()]
+
+
+@pytest.mark.parametrize("name", ["TS_01", "TS 01", "é", "a.b", "...", "-x", "x" * 200])
+def test_names_of_files(name):
+    assert check_file_name(name, "list.star") == name
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/a", "..\\a", "a\0", "a\n", "\x7f", "é" * 101, "\udce9"])
+def test_names_that_are_none_of_a_file(name):
+    with pytest.raises(TomoPickerError, match=r"list\.star.*rename it") as caught:
+        check_file_name(name, "list.star")
+    assert str(caught.value).isprintable()

@@ -196,6 +196,39 @@ def test_zarr_reads_only_the_chunks_asked_for(tmp_path):
         tomogram.read()
 
 
+@pytest.mark.parametrize(("axes", "lead"), [("zyx", 0), ("xyz", 0), ("zyx", 1)])
+def test_zarr_says_its_chunks(tmp_path, axes, lead):
+    """In the order z, y, x, so that boxes of them are read once each."""
+    group = zarr.open_group(str(tmp_path / "a.zarr"), mode="w")
+    stored = VOLUME.transpose(["zyx".index(axis) for axis in axes])
+    edges = {"z": 3, "y": 5, "x": 2}
+    group.create_array(
+        "v", data=stored.reshape((1,) * lead + stored.shape), chunks=(1,) * lead + tuple(edges[axis] for axis in axes)
+    )
+    named = [{"name": "t", "type": "time"}] * lead + [{"name": axis, "type": "space", "unit": "nm"} for axis in axes]
+    scale = [{"type": "scale", "scale": [1.0] * (3 + lead)}]
+    levels = [{"path": "v", "coordinateTransformations": scale}]
+    group.attrs["ome"] = {"version": "0.5", "multiscales": [{"axes": named, "datasets": levels}]}
+    tomogram = open_tomogram(tmp_path / "a.zarr", stored=Stored(axes=axes))
+    assert tomogram.data.chunks == (3, 5, 2)
+    read = np.zeros_like(VOLUME)
+    for block in tomogram.blocks(3 * 5 * 2 * 4):
+        assert all(part.start % edge == 0 for part, edge in zip(block, (3, 5, 2), strict=True))
+        read[block] += tomogram.part(*block)
+    np.testing.assert_array_equal(read, VOLUME)
+
+
+@pytest.mark.parametrize("away", ["../b.zarr/0", "/b.zarr/0", "0/../../b.zarr/0"])
+def test_a_scale_lies_in_its_own_folder(tmp_path, away):
+    write_zarr(tmp_path / "b.zarr", VOLUME, version=2)
+    path = write_zarr(tmp_path / "a.zarr", VOLUME, version=2)
+    stated = json.loads((path / ".zattrs").read_text())
+    stated["multiscales"][0]["datasets"][0]["path"] = away
+    (path / ".zattrs").write_text(json.dumps(stated))
+    with pytest.raises(TomoPickerError, match=r"a\.zarr: cannot be read as Zarr"):
+        open_tomogram(path)
+
+
 def _write_mrc(path, volume):
     with mrcfile.new(path, volume) as file:
         file.voxel_size = 10.0

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from tomopicker.picking.calibrate import MISSED, Ranking, estimate_count
-from tomopicker.picking.count import Count, count_particles
+from tomopicker.picking.calibration import Count
+from tomopicker.picking.crossfit import Ranking, count_particles, estimate_count
+from tomopicker.picking.peaks import MISSED
 
 
 def cross_fit(particles: int, background: int, gap: float, clicks: int, seed: int) -> list[Ranking]:

@@ -1,5 +1,6 @@
 """What is drawn, and where: the pictures themselves are for people."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib as mpl
@@ -11,14 +12,15 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from tomopicker.errors import TomoPickerError, UsageError
+from tomopicker.geometry import Frame
 from tomopicker.report.check_figure import HEIGHT, _draw_means, _figure
 from tomopicker.report.figures import (
     PICK_COLOUR,
     TRUTH_COLOUR,
     Layer,
-    at_depth_of_particles,
     best_section,
     compose_slice,
+    fullest_section,
     slice_figure,
 )
 from tomopicker.tomogram import Tomogram
@@ -179,26 +181,24 @@ def test_what_cannot_be_drawn_is_one_line_and_no_file(tmp_path: Path) -> None:
 
 
 def test_the_best_section_cuts_most_particles() -> None:
-    voxels = [(0, 0, 20.0), (0, 0, 22), (0, 0, 24), (0, 0, 50), (0, 0, 52)]
-    positions = np.array(voxels, dtype=np.float64) * VOXEL
-    assert best_section(positions, VOXEL, 60, 40.0) == 22
-    assert best_section(positions[3:], VOXEL, 60) == 42
+    depths = np.array([20.0, 22, 24, 50, 52])
+    assert best_section(depths, 60, 2.0) == 22
+    assert best_section(depths[3:], 60) == 42
+    positions = np.stack([np.zeros(5), np.zeros(5), depths * VOXEL], axis=1)
+    whole = Tomogram("a", np.zeros((60, 2, 2), dtype=np.float32), VOXEL)
+    assert fullest_section(whole, positions, 40.0) == 22
 
 
 def test_the_best_section_of_nothing_is_in_the_middle() -> None:
-    assert best_section(np.empty((0, 3)), VOXEL, 61) == 30
+    assert best_section(np.empty(0), 61) == 30
 
 
-def test_a_pick_is_drawn_at_the_depth_of_its_particle_and_a_false_one_at_its_own() -> None:
-    truth = np.array([[100.0, 100.0, 50.0], [300.0, 100.0, 80.0]])
-    picks = np.array([[700.0, 100.0, 33.0], [104.0, 97.0, 56.0]])
-    before = picks.copy()
-    np.testing.assert_array_equal(
-        at_depth_of_particles(picks, truth, 20.0), [[700.0, 100.0, 33.0], [104.0, 97.0, 50.0]]
-    )
-    np.testing.assert_array_equal(picks, before)
-    np.testing.assert_array_equal(at_depth_of_particles(picks, truth, 5.0), picks)
-
-
-def test_no_picks_stay_none() -> None:
-    assert at_depth_of_particles(np.empty((0, 3)), np.ones((2, 3)), 20.0).shape == (0, 3)
+def test_on_a_coarser_scale_boxes_stand_where_the_particle_is() -> None:
+    """Its first voxel lies half a fine voxel from that of the finest, which positions count from."""
+    coarse = replace(tomogram(), finest=Frame((24, 80, 120), VOXEL / 2), origin=(VOXEL / 4,) * 3)
+    at = [(20, 10, 5)]
+    assert compose_slice(coarse, 5, [layer(at)], 80.0).legends[0].get_texts()[0].get_text() == "truth (1)"
+    (drawn,) = boxes(compose_slice(coarse, 5, [layer(at)], 80.0))
+    assert drawn.get_paths()[0].get_extents().extents.tolist() == [15.75, 5.75, 23.75, 13.75]
+    many = np.array([(0.0, 0.0, 2.4 * VOXEL), (0.0, 0.0, 3.4 * VOXEL)])
+    assert fullest_section(coarse, many, 1.0 * VOXEL) == 3  # At 2.15 and 3.15 of its own sections.

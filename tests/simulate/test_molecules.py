@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from tomopicker.errors import TomoPickerError
-from tomopicker.simulate import builtin_molecule, builtin_names, load_library, load_molecule
+from tomopicker.simulate import builtin_molecule, builtin_names, load_library, load_molecule, simulate_tomogram
 from tomopicker.simulate.molecules import excess_mass_mda
 from tomopicker.simulate.resample import array_centre, centre_of_mass
 
@@ -69,3 +69,27 @@ def test_what_cannot_be_a_molecule_is_one_line(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(TomoPickerError, match="--maps"):
         load_library(tmp_path / "empty", VOXEL)
+
+
+@pytest.mark.parametrize(
+    ("file", "target", "name"),
+    [
+        ("4v7r.mrc", "4v7r", "ribosome"),
+        ("4V4R_50s.mrc", "4v4r_50S", "large_subunit"),
+        ("3qm1.map", "esterase", "esterase"),
+        ("3QM1.map", "3qm1", "esterase"),
+        ("Mine.mrc", "Mine", "Mine"),
+    ],
+)
+def test_a_target_goes_by_its_files_name_or_its_class(tmp_path, file, target, name):
+    """Also one so light that it would belong to the crowd were it not the target."""
+    z, y, x = np.indices((24, 24, 24)) - 11.5
+    for path in (tmp_path / file, tmp_path / "2uv8.mrc"):
+        with mrcfile.new(path) as new:
+            new.set_data(np.exp(-(x**2 + 2 * y**2 + 3 * z**2) / 40).astype(np.float32))
+            new.voxel_size = 10.0
+    made = simulate_tomogram("easy", (24, 48, 48), VOXEL, 1, maps=tmp_path, target=target, n_targets=1)
+    assert made.settings.scene.target == name
+    assert len(made.positions_voxels) == 1
+    with pytest.raises(TomoPickerError, match="virus: no such molecule"):
+        simulate_tomogram("easy", (24, 48, 48), VOXEL, 1, maps=tmp_path, target="virus", n_targets=1)

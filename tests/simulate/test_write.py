@@ -1,6 +1,8 @@
 """What lies in the files is what was simulated: positions on centres of mass, orientations, classes, settings."""
 
 import json
+import shutil
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,14 +10,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import starfile
+from scipy import ndimage
 from scipy.spatial import cKDTree
-from scipy.spatial.transform import Rotation
 
 from tests.simulate.test_scene import BARE, VOXEL, _offsets
 from tomopicker.cli.app import run
 from tomopicker.cli.simulated_inputs import read_layout
 from tomopicker.formats import open_tomogram, read_picks, write_mrc
+from tomopicker.formats.angles import ANGLES, orientations
 from tomopicker.simulate import ImagingSettings, SimulatedTomogram, SimulationSettings, build_scene, image_tomogram
+from tomopicker.simulate.molecules import Molecule
 from tomopicker.simulate.write import write_simulated
 
 CLEAN = ImagingSettings(
@@ -56,16 +60,82 @@ def test_truth_read_from_files_lies_on_the_particles(written, tmp_path, suffix, 
     assert np.abs(_offsets(volume, positions + np.array([0.5, 0, 0]), 7.0)).max() > 0.25
 
 
-def test_orientations_are_relions_angles(written):
+def euler_angles2matrix(rot, tilt, psi):
+    """RELION's (src/euler.cpp), element by element: it takes the reference to the particle."""
+    (ca, cb, cg), (sa, sb, sg) = np.cos(np.deg2rad([rot, tilt, psi])), np.sin(np.deg2rad([rot, tilt, psi]))
+    return np.array(
+        [
+            [cg * cb * ca - sg * sa, cg * cb * sa + sg * ca, -cg * sb],
+            [-sg * cb * ca - cg * sa, -sg * cb * sa + cg * ca, sg * sb],
+            [sb * ca, sb * sa, cb],
+        ]
+    )
+
+
+@pytest.mark.parametrize("place", ["truth", "molecules"])
+@pytest.mark.parametrize("suffix", ["csv", "star"])
+def test_orientations_are_relions(written, place, suffix):
+    """By RELION's own matrix, and by the reader of picks, they take each molecule to how it lies in the tomogram."""
     folder, made = written
-    rows = starfile.read(folder / "truth" / "TS_0001.star")
-    angles = rows[["rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi"]].to_numpy()
-    turned = Rotation.from_euler("ZYZ", angles, degrees=True).as_matrix()
-    np.testing.assert_allclose(turned, made.orientations, atol=1e-3)
-    # RELION's own matrix takes the tomogram into the particle; its last row is the particle's z axis, by hand:
-    rot, tilt = np.deg2rad(angles[:, 0]), np.deg2rad(angles[:, 1])
-    axis = np.stack([np.cos(rot) * np.sin(tilt), np.sin(rot) * np.sin(tilt), np.cos(tilt)], axis=1)
-    np.testing.assert_allclose(axis, made.orientations[:, :, 2], atol=1e-3)
+    expected = made.orientations
+    if place == "molecules":
+        expected = np.concatenate([expected, made.distractor_orientations])
+    picks = read_picks(folder / place / f"TS_0001.{suffix}", [open_tomogram(folder / "TS_0001.mrc")])
+    matrices = [euler_angles2matrix(*angles) for angles in picks.extra[list(ANGLES)].to_numpy(np.float64)]
+    np.testing.assert_allclose(matrices, expected, atol=1e-4)
+    np.testing.assert_allclose(orientations(picks.extra).as_matrix(), expected, atol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def uneven(tmp_path_factory):
+    """A body with two arms of different weight, pasted where and how a scene wants it, and the truth's angles."""
+    folder, n = tmp_path_factory.mktemp("uneven"), 29
+    density = np.zeros((n, n, n), dtype=np.float32)
+    for (x, y, z), weight in (((0, 0, 0), 1.0), ((9, 0, 2), 1.0), ((0, 7, -5), 1.5)):
+        density[n // 2 + z, n // 2 + y, n // 2 + x] = weight
+    density = ndimage.gaussian_filter(density, 1.5)
+    density /= density.max()
+    scene = build_scene(replace(BARE, target="arms", n_targets=4), 5, {"arms": Molecule("arms", density, VOXEL)})
+    truth = SimulatedTomogram(
+        scene.density, scene.positions, scene.orientations, scene.distractor_positions, scene.distractor_orientations,
+        scene.distractor_classes, SimulationSettings("vpp", 5, replace(BARE, target="arms"), CLEAN),
+    )  # fmt: skip
+    write_simulated(folder, "TS_1", truth)
+    angles = starfile.read(folder / "truth" / "TS_1.star")[list(ANGLES)].to_numpy()
+    boxes = []
+    for x, y, z in scene.positions:
+        grid = np.mgrid[-14:15, -14:15, -14:15].astype(np.float64) + np.array([z, y, x])[:, None, None, None]
+        boxes.append(ndimage.map_coordinates(scene.density, grid, order=3))
+    return density, angles, boxes
+
+
+def likeness(one, other):
+    return np.corrcoef(one.ravel(), other.ravel())[0, 1]
+
+
+def test_the_reference_turned_by_the_truths_angles_is_what_lies_in_the_scene(uneven):
+    density, angles, boxes = uneven
+    inverted = []
+    for triple, box in zip(angles, boxes, strict=True):
+        matrix = euler_angles2matrix(*triple)[::-1, ::-1]  # Of (z, y, x).
+        middle = np.full(3, density.shape[0] // 2)
+        turned, back = (ndimage.affine_transform(density, m, middle - m @ middle) for m in (matrix.T, matrix))
+        assert likeness(turned, box) > 0.98
+        inverted.append(likeness(back, box))
+    assert np.mean(inverted) < 0.8
+
+
+@pytest.mark.skipif(not shutil.which("relion_project"), reason="RELION is not installed")
+def test_relion_turns_the_reference_likewise(uneven, tmp_path):
+    density, angles, boxes = uneven
+    # RELION wants an even size, 32; its centre is at 16, where that of 29 is at 14.
+    write_mrc(tmp_path / "reference.mrc", np.pad(density, ((2, 1),) * 3), VOXEL)
+    for (rot, tilt, psi), box in zip(angles, boxes, strict=True):
+        options = f"--angpix {VOXEL} --3d_rot --rot {rot} --tilt {tilt} --psi {psi} --o turned.mrc"
+        command = ["relion_project", "--i", "reference.mrc", *options.split()]
+        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+        turned = open_tomogram(tmp_path / "turned.mrc").read()[2:31, 2:31, 2:31]
+        assert likeness(turned, box) > 0.95
 
 
 def test_molecules_are_all_there_with_their_class(written):

@@ -7,11 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from tests.workflow.conftest import scored
 from tomopicker.config import resolve
 from tomopicker.data.preprocess import preprocess
 from tomopicker.tomogram import Tomogram
 from tomopicker.workflow.displacement import displacement
-from tomopicker.workflow.score import find_peaks, score
+from tomopicker.workflow.score import find_peaks
 
 VOXEL, CPU = 10.0, torch.device("cpu")
 
@@ -61,7 +62,7 @@ def settings_of(diameter, **inference):
     return resolve({"particle_diameter": diameter, "inference": {"tile": 16, **inference}, "precision": "float32"})
 
 
-@settings(max_examples=12)
+@settings(max_examples=12, deadline=None)
 @given(
     ratio=st.sampled_from([0.7, 1.0, 1.5, 2.0, 3.0]),
     odd=st.integers(0, 3),
@@ -74,7 +75,7 @@ def test_a_blob_comes_back_from_any_grid_and_place(ratio, odd, off, turned):
     tomogram = Tomogram("t", dark_blobs((edge, edge + 1, edge + 2), [centre], 3 * ratio), VOXEL)
     working = preprocess(tomogram, VOXEL * ratio, 10.0)
     knobs = settings_of(12 * VOXEL * ratio, half_turns=turned)
-    peaks = find_peaks(score(AtHalfResolution(), working, knobs, CPU), knobs, 6.0, 0.0, max_particles=1)
+    peaks = find_peaks(scored(AtHalfResolution(), working, knobs), knobs, 6.0, 0.0, max_particles=1)
     assert working.to_angstrom(peaks.positions_voxels)[0] / VOXEL == pytest.approx(centre, abs=0.04 * max(ratio, 1))
 
 
@@ -86,7 +87,7 @@ def test_how_far_off_a_network_is_is_measured_without_truth(off):
     volume = dark_blobs((44, 48, 64), places, 2.5) + rng.normal(0, 0.02, (44, 48, 64)).astype(np.float32)
     working = preprocess(Tomogram("t", volume, VOXEL), VOXEL, 10.0)
     knobs, network = settings_of(12 * VOXEL), Lopsided(off)
-    peaks = find_peaks(score(network, working, knobs, CPU), knobs, 6.0, 0.0, max_particles=len(places))
+    peaks = find_peaks(scored(network, working, knobs), knobs, 6.0, 0.0, max_particles=len(places))
     found = peaks.positions_voxels
     beside = np.mean([spot - places[np.linalg.norm(places - spot, axis=1).argmin()] for spot in found], axis=0)
     assert beside == pytest.approx(off, abs=0.06)  # The test's own: such a network does lie so far off.

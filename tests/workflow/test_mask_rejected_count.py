@@ -1,5 +1,7 @@
 """Masks, rejected picks and a contradicted count, through training and picking."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,15 +13,9 @@ from tomopicker import api
 from tomopicker.config import Settings
 from tomopicker.engine.checkpoint import Model
 from tomopicker.errors import UsageError
-from tomopicker.picking.count import Count
-from tomopicker.picking.cut import Cut
-from tomopicker.picking.expected_scores import Freedom
-from tomopicker.picking.fit_mixture import fit_mixture
-from tomopicker.picking.mixture import Mixture
-from tomopicker.picking.noise_in import NoiseIn
-from tomopicker.pu.positives import Positives
+from tomopicker.picking.calibration import Calibration, Count
+from tomopicker.picking.selection import Cut
 from tomopicker.tomogram import Tomogram
-from tomopicker.types import Scores
 from tomopicker.workflow import run as job
 
 
@@ -176,32 +172,22 @@ def test_a_count_that_the_clicks_contradict_is_said(
 
 
 @pytest.mark.parametrize(("given", "believed"), [(60.0, True), (500.0, False)])
-def test_a_contradicted_count_is_not_forced_on_the_mixture(
+def test_a_contradicted_count_is_not_forced_on_the_calibration(
     first: Pair, hasty: Settings, monkeypatch: pytest.MonkeyPatch, given: float, *, believed: bool
 ) -> None:
     tomogram, truth = first
-    forced = []
+    forced, usual = [], job.calibrations
 
-    def fitted(
-        scores: Scores,
-        expected: Positives,
-        count: float | None,
-        freedom: Freedom,
-        noise: NoiseIn | None,
-        clicked: np.ndarray,
-        usual: float,
-    ) -> tuple[Mixture, Count]:
+    def calibrations(found: Sequence[job.Seen], count: float | None = None) -> list[Calibration]:
         forced.append(count)
-        return fit_mixture(scores, expected, None, freedom)[0], Count(70.0, 55.0, 92.0)
+        return [replace(each, count=Count(70.0, 55.0, 92.0)) for each in usual(found)]
 
-    monkeypatch.setattr(job, "fit_mixture", fitted)
+    monkeypatch.setattr(job, "calibrations", calibrations)
     heard = Heard()
     settings = hasty.model_copy(update={"expected_particles": given})
     made = api.train([tomogram], truth.select(np.arange(10)), settings, device="cpu", listener=heard)
-    # Three steps tell nothing from noise, so mixtures are fitted once more with it.
-    assert forced == ([None, None, given] if believed else [None, None])
-    said = made.provenance["particles"]
-    assert said == given if believed else 70 <= said <= 75  # 70 at peaks, and clicks that have none.
+    assert forced == ([None, given] if believed else [None])
+    assert made.provenance["particles"] == (given if believed else 70)
     assert made.provenance["particles_estimated"] != believed
     assert any("the clicks are believed" in text for text in heard.warned) != believed
 

@@ -1,24 +1,25 @@
 """From clicks to picks in a tomogram never seen, and what may be asked of picking."""
 
+import doctest
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
-from tests.workflow.conftest import DIAMETER, VOXEL, Pair
+from tests.workflow.conftest import DIAMETER, VOXEL, Pair, scored
 from tomopicker import api
 from tomopicker.config import Settings, resolve
-from tomopicker.data.preprocess import preprocess
+from tomopicker.data.preprocess import WorkingVolume, preprocess
 from tomopicker.engine.checkpoint import Model
 from tomopicker.engine.train import Report
 from tomopicker.errors import TomoPickerError, UsageError
-from tomopicker.picking.calibrate import FLOOR
-from tomopicker.picking.cut import Cut
+from tomopicker.picking.offset import FLOOR
+from tomopicker.picking.selection import Cut
 from tomopicker.tomogram import Tomogram
+from tomopicker.workflow.clicked import Clicked, hold_out
 from tomopicker.workflow.listen import Silent
 from tomopicker.workflow.provenance import training_density
-from tomopicker.workflow.score import score
 
 
 class Heard(Silent):
@@ -78,11 +79,11 @@ def test_picks_are_moved_back_by_how_far_the_network_lies_off(model: Model, seco
 
 def test_there_are_no_fewer_particles_than_clicks(model: Model, first: Pair, second: Pair, monkeypatch) -> None:
     """In the tomogram that was clicked in, however little its scores tell; in no other of another name or shape."""
-    from tomopicker.picking.count import Count
+    from tomopicker.picking.calibration import Count
     from tomopicker.workflow import pick as module
 
-    fitted = module.fit_mixture
-    monkeypatch.setattr(module, "fit_mixture", lambda *a, **k: (fitted(*a, **k)[0], Count(3.0, 0.0, 6.0)))
+    calibrate = module.calibrate
+    monkeypatch.setattr(module, "calibrate", lambda *a, **k: replace(calibrate(*a, **k), count=Count(3.0, 0.0, 6.0)))
     assert api.pick(first[0], model).count == Count(10.0, 10.0, 10.0)
     assert api.pick(first[0], model).expected.particles >= 10
     assert api.pick(second[0], model).count == Count(3.0, 0.0, 6.0)
@@ -222,6 +223,44 @@ def test_half_turns_make_scores_that_turn_with_the_tomogram(model: Model, second
     for half_turns in (False, True):
         knobs = model.settings.inference.model_copy(update={"half_turns": half_turns, "adapt": False})
         settings = model.settings.model_copy(update={"inference": knobs})
-        one, other = (score(model.network, each, settings, torch.device("cpu")) for each in (working, turned))
+        one, other = (scored(model.network, each, settings) for each in (working, turned))
         unlike.append(float(np.abs(one - other[:, ::-1, ::-1]).mean()))
     assert unlike[1] < 0.2 * unlike[0]
+
+
+def test_the_example_of_the_api_writes_each_tomogram_in_its_own_frame(
+    first: Pair, second: Pair, model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Run as it is printed, with tomograms of two sizes, and a model that is there already."""
+    monkeypatch.chdir(tmp_path)
+    api.write_mrc(tmp_path / "TS_0001.mrc", first[0].read(), VOXEL)
+    api.write_mrc(tmp_path / "TS_0002.mrc", second[0].read()[2:, 30:, 46:].copy(), VOXEL)
+    clicks = replace(first[1], tomograms=np.full(len(first[1]), "TS_0001", dtype=object))
+    api.write_picks(clicks, {"TS_0001": api.open_tomogram("TS_0001.mrc").frame}, tmp_path / "clicks.csv")
+    monkeypatch.setattr(api, "train", lambda *_: model)
+    names: dict[str, object] = {}
+    for example in doctest.DocTestParser().get_examples(str(api.__doc__)):
+        exec(example.source, names)
+    picked = names["picked"]
+    assert isinstance(picked, api.Picked) and len(picked.picks)
+    back = api.read_picks("TS_0002.star", [api.open_tomogram("TS_0002.mrc")])
+    np.testing.assert_allclose(back.positions, picked.picks.positions, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("share", "clicks"), [(0.95, [10]), (0.999, [1, 11, 3]), (0.95, [9, 1]), (0.5, [7, 8]), (0.01, [10])]
+)
+def test_clicks_held_out_leave_one_to_train_on(quick: Settings, share: float, clicks: list[int]) -> None:
+    places = np.random.default_rng(1).uniform(0, 9, (sum(clicks), 3))
+    parts = np.split(places, np.cumsum(clicks)[:-1])
+    working = WorkingVolume(np.zeros((10, 10, 10), dtype=np.float32), 10.0, 1.0)
+    items = [Clicked(f"TS_{number}", working, part) for number, part in enumerate(parts)]
+    settings = quick.model_copy(update={"training": quick.training.model_copy(update={"hold_out": share})})
+    heard = Heard()
+    kept, held = hold_out(items, settings, heard)
+    assert [item.name for item in kept] == [item.name for item in items]
+    assert min(len(item.clicks) for item in kept) >= 1
+    both = np.concatenate([item.clicks for item in [*kept, *held]])
+    assert sorted(map(tuple, both)) == sorted(map(tuple, places))
+    assert sum(len(item.clicks) for item in held) == pytest.approx(share * len(places), abs=len(clicks))
+    assert len(heard.said) == bool(held)

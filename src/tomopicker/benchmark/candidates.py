@@ -15,8 +15,9 @@ from tomopicker.benchmark.protocol import Optics, Protocol
 from tomopicker.benchmark.template import match_template
 from tomopicker.config import resolve
 from tomopicker.data.preprocess import preprocess, working_voxel_size
-from tomopicker.picking.calibrate import Ranking, click_scores, estimate_count, threshold_for_count
-from tomopicker.picking.peaks import Peaks
+from tomopicker.picking.crossfit import Ranking, estimate_count
+from tomopicker.picking.peaks import Peaks, click_scores
+from tomopicker.picking.selection import threshold_for_count
 from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import Volume

@@ -18,6 +18,7 @@ from tomopicker.benchmark.protocol import Protocol
 from tomopicker.benchmark.results import Judged, Result, read_result, versions, write_candidates, write_result
 from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
+from tomopicker.wording import number_of
 from tomopicker.workflow.listen import Listener
 
 
@@ -172,7 +173,7 @@ class Bench:
             found = {}
             for name, tomogram in data.tomograms.items():
                 found[name] = scored_candidates(tomogram, run.method, self.protocol, data.asked.optics)
-                self.listener.say(f"{name}: scored, {len(found[name])} candidates.")
+                self.listener.say(f"{name}: scored, {number_of(len(found[name]), 'candidate')}.")
             self._scored = key, found
         return self._scored[1]
 

@@ -10,6 +10,7 @@ from tomopicker.benchmark.protocol import DataSet, Simulated
 from tomopicker.errors import UsageError
 from tomopicker.simulate import simulate_tomogram
 from tomopicker.simulate.write import settings_file, write_simulated
+from tomopicker.wording import number_of
 
 Step = Callable[[str, str, int, int], None]
 """Hears the tomogram's name, what is being done, and how much of how much is done."""
@@ -70,7 +71,7 @@ def simulate_missing(data: DataSet, say: Callable[[str], None], step: Step) -> N
             progress=partial(step, name),
         )  # fmt: skip
         write_simulated(folder, name, made)
-        say(f"{(folder / name).resolve()}.mrc: simulated, {len(made.positions_voxels)} particles.")
+        say(f"{(folder / name).resolve()}.mrc: simulated, {number_of(len(made.positions_voxels), 'particle')}.")
 
 
 def _check_same(path: Path, asked: Simulated, seed: int) -> None:

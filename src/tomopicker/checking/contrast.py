@@ -3,7 +3,7 @@
 A difference of Gaussians knows nothing of the particle but its diameter, so it favours no reading of the positions.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float32, Float64
@@ -12,6 +12,7 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 from tomopicker.data.preprocess import WorkingVolume, preprocess, working_voxel_size
 from tomopicker.data.subtomograms import binned
 from tomopicker.geometry import Frame
+from tomopicker.moments import moments_of
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import Positions, Scores, Volume
 
@@ -82,17 +83,21 @@ def contrast_map(working: WorkingVolume, diameter: float) -> ContrastMap:
         Of the particle, Å; of another one than the volume was made for, down to half of it, if that is asked.
     """
     radius = diameter / 2 / working.voxel_size
-    values = gaussian_filter(working.data, OUTER * radius) - gaussian_filter(working.data, INNER * radius)
-    values -= values.mean(dtype=np.float64)
-    values /= max(float(values.std(dtype=np.float64)), 1e-30)
-    return ContrastMap(WorkingVolume(values, working.voxel_size, working.ratio))
+    values = gaussian_filter(working.data, OUTER * radius)
+    values -= gaussian_filter(working.data, INNER * radius)
+    found = moments_of(values)
+    values -= np.float32(found.mean)
+    values /= np.float32(max(found.sd, 1e-30))
+    return ContrastMap(replace(working, data=values))
 
 
 def halved(working: WorkingVolume) -> WorkingVolume:
     """Average cubes of 2 voxels a side; a volume too thin for that stays as it is."""
     if min(working.data.shape) < 2:
         return working
-    return WorkingVolume(binned(working.data, 2), 2 * working.voxel_size, 2 * working.ratio)
+    return replace(
+        working, data=binned(working.data, 2), voxel_size=2 * working.voxel_size, ratio=2 * working.ratio, mask=None
+    )
 
 
 def elsewhere(positions: Positions, copies: int, rng: np.random.Generator, frame: Frame) -> Float64[np.ndarray, "m 3"]:

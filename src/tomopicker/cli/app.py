@@ -25,7 +25,8 @@ from tomopicker.cli import (
     train,
 )
 from tomopicker.cli.helptext import help_text
-from tomopicker.errors import TomoPickerError
+from tomopicker.errors import TomoPickerError, is_out_of_memory
+from tomopicker.wording import wrong_value
 
 INTERRUPTED = 130
 _OF_THE_MACHINE = {
@@ -131,16 +132,19 @@ def _explain(error: Exception) -> tuple[str | None, int]:
     if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
         where = f"{error.filename}: " if error.filename else ""
         return f"error: {where}{error.strerror}", 1
-    if isinstance(error, MemoryError) or _is_out_of_memory(error):
+    if is_out_of_memory(error):
         return "error: out of memory; close other programs, or use a machine (or --device) with more", 1
     if callable(message := getattr(error, "format_message", None)):  # typer's own: a wrong option or value
-        context = getattr(error, "ctx", None)
+        context, said = getattr(error, "ctx", None), " ".join(str(message()).split())
         hint = f" (see '{context.command_path} --help')" if context is not None else ""
-        return f"error: {' '.join(str(message()).split())}{hint}", 2
+        return f"error: {_plain(error, said)}{hint}" if said else "", 2  # Nothing is said where help was shown.
     return None, 1
 
 
-def _is_out_of_memory(error: Exception) -> bool:
-    return type(error).__name__ == "OutOfMemoryError" or (
-        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
-    )
+def _plain(error: Exception, said: str) -> str:
+    """Say plainly what typer says of a value that is no number."""
+    reasons = getattr(error.__cause__, "errors", None)
+    if not callable(reasons):
+        return said
+    first = reasons()[0]
+    return said.replace(first["msg"], wrong_value(first["type"], first["input"], first["msg"]))

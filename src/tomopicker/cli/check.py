@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tomopicker.cli.picked_input import PickedInput, takes_picks
-from tomopicker.cli.words import number_of
 from tomopicker.errors import UsageError
+from tomopicker.wording import number_of
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -6,10 +6,10 @@ from pathlib import Path
 from tomopicker.checking.check import check
 from tomopicker.checking.verdict import Finding, Status
 from tomopicker.cli.progress import Reporter
-from tomopicker.cli.words import number_of
 from tomopicker.errors import UsageError
 from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
+from tomopicker.wording import number_of
 
 STOPS = ("reading", "tomogram")
 """Tests whose fault stops a training: another reading of the same numbers fits far better, so these must be wrong."""

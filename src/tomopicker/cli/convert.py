@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tomopicker.cli.options import Axes, Dataset, PicksPixelSize, PicksUnit, VoxelSize
-from tomopicker.cli.words import number_of
 from tomopicker.errors import UsageError
+from tomopicker.wording import number_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -7,7 +7,7 @@ import numpy as np
 
 from tomopicker import formats
 from tomopicker.cli.progress import Reporter
-from tomopicker.errors import UsageError
+from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.folder.pick_folder import PickFolder
 from tomopicker.formats.copick import USER
 from tomopicker.formats.copick_project import RUNS, CopickProject, check_name, read_project
@@ -55,28 +55,37 @@ class CopickTarget:
             check_name(session, "--copick-session"),
         )
 
-    def write(self, folder: PickFolder, reporter: Reporter, *, overwrite: bool) -> None:
-        """Write the picks of every run that is finished in the folder; others' of the same name stay unless asked."""
-        written = 0
+    def write(self, folder: PickFolder, reporter: Reporter, *, overwrite: bool) -> int:
+        """Write the picks of every run that is finished in the folder; others' of the same name stay unless asked.
+
+        Give how many runs failed: one does not stop the others.
+        """
+        written = failed = 0
         runs = {formats.tomogram_name(path) for path in self.tomograms}
         known = folder.frames
         for name, count in folder.counts.items():
             if name not in runs or not count:
                 continue
-            frames = {name: known[name]}
-            picks = formats.read_picks(folder.path / f"{name}.csv", frames)
-            file = self.file(name)
-            if (
-                file.exists()
-                and not overwrite
-                and not _same(formats.read_picks(file, frames, check_inside=False), picks)
-            ):
-                reporter.warn(f"{file}: holds other picks, and stays; give --overwrite, or another --copick-session")
-                continue
-            formats.write_picks(picks, frames, file, "copick")
-            written += 1
+            frames, file = {name: known[name]}, self.file(name)
+            try:
+                picks = formats.read_picks(folder.path / f"{name}.csv", frames)
+                if (
+                    file.exists()
+                    and not overwrite
+                    and not _same(formats.read_picks(file, frames, check_inside=False), picks)
+                ):
+                    reporter.warn(
+                        f"{file}: holds other picks, and stays; give --overwrite, or another --copick-session"
+                    )
+                    continue
+                formats.write_picks(picks, frames, file, "copick")
+                written += 1
+            except TomoPickerError as error:
+                failed += 1
+                reporter.failed(error)
         called = f"{USER}_{self.session}_{self.name}.json"
         reporter.say(f"{self.project.roots[-1] / RUNS}: picks of {written} runs, {called}.")
+        return failed
 
     def file(self, run: str) -> Path:
         """Say which file a run's picks go to."""

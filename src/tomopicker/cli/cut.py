@@ -8,7 +8,7 @@ from tomopicker.cli.options import PICKING
 from tomopicker.errors import UsageError
 
 if TYPE_CHECKING:
-    from tomopicker.picking.cut import Cut
+    from tomopicker.picking.selection import Cut
 
 Threshold = Annotated[
     float | None,
@@ -56,7 +56,7 @@ def the_cut(
     UsageError
         If one is out of range, or two of the first three are given.
     """
-    from tomopicker.picking.cut import Cut
+    from tomopicker.picking.selection import Cut
 
     shares = {"--threshold": threshold, "--target-precision": target_precision, "--target-fdr": target_fdr}
     given = {name: value for name, value in shares.items() if value is not None}

@@ -108,7 +108,7 @@ def train_and_pick(output: Path, tomograms: "list[Tomogram]", clicks: Path, repo
     from tomopicker.cli.train import train_and_save
     from tomopicker.folder.pick_folder import PickFolder
     from tomopicker.folder.settings import PickSettings
-    from tomopicker.picking.cut import Cut
+    from tomopicker.picking.selection import Cut
 
     settings = settings_from(None, preset="fast", particle_diameter=DIAMETER)
     model_file = output / "ribosome.model"
@@ -128,14 +128,7 @@ def show(output: Path, picks: Path, reporter: "Reporter") -> None:
     from tomopicker.cli.judge import judge
     from tomopicker.cli.judged_inputs import gather
     from tomopicker.cli.tables import evaluation_table
-    from tomopicker.report.figures import (
-        PICK_COLOUR,
-        TRUTH_COLOUR,
-        Layer,
-        at_depth_of_particles,
-        best_section,
-        slice_figure,
-    )
+    from tomopicker.report.figures import PICK_COLOUR, TRUTH_COLOUR, Layer, fullest_section, slice_figure
 
     found = gather(picks, [output / "truth"], reporter, exclude=NAMES[:1])
     reporter.say(f"\nTomograms that were not trained on ({NAMES[0]} was):")
@@ -147,11 +140,8 @@ def show(output: Path, picks: Path, reporter: "Reporter") -> None:
     )
     tomogram = formats.open_tomogram(output / "tomograms" / f"{NAMES[1]}.mrc")
     truth, mine = (_positions(part, tomogram.name) for part in (found.truth, found.picks))
-    mine = at_depth_of_particles(mine, truth, TOLERANCE_VOXELS * VOXEL_SIZE)
     layers = [Layer("truth", truth, TRUTH_COLOUR), Layer("picks", mine, PICK_COLOUR)]
-    slice_figure(
-        tomogram, best_section(truth, VOXEL_SIZE, SHAPE[0], DIAMETER), layers, DIAMETER, output / "picture.png"
-    )
+    slice_figure(tomogram, fullest_section(tomogram, truth, DIAMETER), layers, DIAMETER, output / "picture.png")
 
 
 def _with_ball(found: "Compared", output: Path) -> "Compared":

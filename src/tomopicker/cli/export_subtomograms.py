@@ -7,6 +7,7 @@ import typer
 
 from tomopicker.cli.picked_input import PickedInput, takes_picks
 from tomopicker.errors import TomoPickerError, UsageError
+from tomopicker.wording import number_of
 
 if TYPE_CHECKING:
     from tomopicker.picks import Picks
@@ -44,6 +45,7 @@ def command(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is in the folder.")] = False,
 ) -> None:
     """Parse, open, cut and write."""
+    from tomopicker import formats
     from tomopicker.cli.inputs import check_writable
     from tomopicker.cli.progress import Reporter
 
@@ -58,6 +60,8 @@ def command(
         check_writable(output)
         opened, found = given.read(reporter)
         used = [tomogram for tomogram in opened if tomogram.name in found.tomogram_names]
+        for tomogram in used:
+            formats.check_names([tomogram.name], "relion3", tomogram.path or tomogram.name)
         sizes = [tomogram.voxel_size for tomogram in used]
         if max(sizes) > 1.01 * min(sizes):
             raise TomoPickerError(
@@ -65,7 +69,8 @@ def command(
             )
         write(used, found, box, binning, output)
         reporter.say(
-            f"{output / STACK}: {len(found)} boxes of {box} voxels of {sizes[0] * binning:g} Å; see {output / PICTURE}."
+            f"{output / STACK}: {number_of(len(found), 'box', 'boxes')} of {box} voxels of {sizes[0] * binning:g} Å; "
+            f"see {output / PICTURE}."
         )
 
 
@@ -90,7 +95,7 @@ def write(tomograms: "list[Tomogram]", picks: "Picks", box: int, binning: int, o
                 total += voxels
     mean = (total / len(picks)).astype(np.float32)
     formats.write_mrc(output / MEAN, mean, size)
-    mean_figure({f"of {len(picks)} picks": mean}, size, output / PICTURE)
+    mean_figure({f"of {number_of(len(picks), 'pick')}": mean}, size, output / PICTURE)
     extra = picks.extra.copy()
     extra["rlnImageName"] = np.array([f"{row:06d}@{STACK}" for row in range(1, len(picks) + 1)], dtype=object)
     frames = {tomogram.name: tomogram.frame for tomogram in tomograms}

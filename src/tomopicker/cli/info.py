@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tomopicker.cli.options import Axes, Dataset, Tomograms, VoxelSize
-from tomopicker.errors import TomoPickerError
+from tomopicker.errors import TomoPickerError, failure_line
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+    from jaxtyping import Num
     from rich.table import Table
 
     from tomopicker.tomogram import Tomogram
@@ -65,9 +69,9 @@ def command(
                 try:
                     tomogram = open_one(file, reporter, voxel_size=voxel_size, stored=stored)
                     found = None if header else statistics(tomogram)
-                except TomoPickerError as error:
+                except Exception as error:
                     failed += 1
-                    reporter.failed(error)
+                    reporter.failed(failure_line(error, file))
                     continue
                 table.add_row(*_row(tomogram, found))
                 if found and found.not_finite:
@@ -92,25 +96,23 @@ def statistics(tomogram: "Tomogram") -> Statistics:
     """
     import numpy as np
 
-    depth, height, width = tomogram.shape
-    step = max(1, SLAB_BYTES // (8 * height * width))
+    from tomopicker.moments import moments
+
     least, most = math.inf, -math.inf
-    count, mean, squares = 0, 0.0, 0.0
-    for start in range(0, depth, step):
-        slab = tomogram.slab(start, min(start + step, depth))
-        finite = slab[np.isfinite(slab)].astype(np.float64)
-        if not finite.size:
-            continue
-        least, most = min(least, float(finite.min())), max(most, float(finite.max()))
-        # Chan's update: means and squares of slabs combine without cancelling.
-        slab_mean = float(finite.mean())
-        total = count + finite.size
-        squares += float(np.square(finite - slab_mean).sum()) + (slab_mean - mean) ** 2 * count * finite.size / total
-        mean += (slab_mean - mean) * finite.size / total
-        count = total
-    if not count:
-        return Statistics(math.nan, math.nan, math.nan, math.nan, depth * height * width)
-    return Statistics(least, mean, most, math.sqrt(squares / count), depth * height * width - count)
+
+    def parts() -> "Iterator[Num[np.ndarray, '...']]":
+        nonlocal least, most
+        for block in tomogram.blocks(SLAB_BYTES):
+            voxels = tomogram.part(*block)
+            finite = voxels[np.isfinite(voxels)]
+            if finite.size:
+                least, most = min(least, float(finite.min())), max(most, float(finite.max()))
+                yield finite
+
+    found = moments(parts())
+    if not found.count:
+        least = most = math.nan
+    return Statistics(least, found.mean, most, found.sd, math.prod(tomogram.shape) - found.count)
 
 
 def _table(header_only: bool) -> "Table":

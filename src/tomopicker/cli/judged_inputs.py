@@ -12,7 +12,7 @@ from tomopicker.cli.inputs import AS_STATED, Counted, read_picks, split_by_kind
 from tomopicker.cli.progress import Reporter
 from tomopicker.errors import UsageError
 from tomopicker.folder.find import files_of_picks, frames_of_folder
-from tomopicker.folder.merged import MERGED
+from tomopicker.folder.layout import MERGED
 from tomopicker.folder.one_tomogram import CANDIDATES
 from tomopicker.formats.names import files_of, listing, matches
 from tomopicker.formats.stored import AS_FOUND, Stored

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tomopicker.tomogram import Tomogram
     from tomopicker.types import VoxelMask
 
+SLAB_BYTES = 32 * 2**20
 METAVAR = "auto|none|FILE"
 Way = Literal["auto", "none"]
 
@@ -64,7 +65,10 @@ def read_mask(path: Path) -> "VoxelMask":
     from tomopicker import formats
 
     volume = formats.open_tomogram(path, voxel_size=1.0)  # Masks often state none, and none is needed.
-    return np.stack([volume.slab(z, z + 1)[0] != 0 for z in range(volume.shape[0])])
+    mask = np.empty(volume.shape, dtype=bool)
+    for block in volume.blocks(SLAB_BYTES):
+        mask[block] = volume.part(*block) != 0
+    return mask
 
 
 def _files(mask: Path, tomograms: list[Path]) -> dict[Path, Path]:

@@ -18,6 +18,7 @@ from tomopicker.cli.pick_options import (
     ModelFile,
     OutputFolder,
     Overwrite,
+    Pictures,
     SaveScores,
     SomeTomograms,
     StarFormat,
@@ -38,6 +39,7 @@ HELP = """Pick the particles in any number of tomograms with a trained model.
 [bold]Written[/bold] to the folder:
 
   TOMOGRAM.star, TOMOGRAM.csv   the picks of each tomogram
+  TOMOGRAM.png                  the section that most of them lie near, a box around each
   picks.star, picks.csv         those of all tomograms finished so far
   relion5_import.star           for RELION 5: the list that its import job takes
   candidates/TOMOGRAM.csv       all candidates, down to a probability of 0.01
@@ -63,6 +65,7 @@ def command(
     mask: PickMask = None,
     star_format: StarFormat = "relion5",
     save_scores: SaveScores = False,
+    pictures: Pictures = True,
     copick: Copick = None,
     copick_tomogram: CopickTomogram = None,
     copick_object: CopickObject = None,
@@ -112,18 +115,21 @@ def command(
             reporter.say(f"{model}: was trained with --invert, so protein is taken to be bright (--no-invert: dark).")
         invert = bright if invert is None else invert
         asked = PickSettings(
-            cut, min_distance, star_format, save_scores, voxel_size, invert, device, dataset, axes, masks.way
-        )
+            cut, min_distance, star_format, save_scores, voxel_size, invert, device, dataset, axes, masks.way,
+            pictures,
+        )  # fmt: skip
         folder = PickFolder.open(output, model, loaded, asked, overwrite=overwrite)
         choose_device(device)
         reporter.say(
             f"{model}: particles of {loaded.settings.particle_diameter:g} Å, voxels of {loaded.voxel_size:.4g} Å."
         )
+        for doubt in loaded.warnings:
+            reporter.warn(f"{model}: {doubt}")
         failed = broken + pick_files(files, loaded, folder, reporter, masks=masks.files)
-        if target is not None:
-            target.write(folder, reporter, overwrite=overwrite)
+        unwritten = 0 if target is None else target.write(folder, reporter, overwrite=overwrite)
         if failed:
             reporter.say(f"{failed} of {len(files) + broken} tomograms failed.")
+        if failed or unwritten:
             raise typer.Exit(1)
 
 

@@ -43,6 +43,14 @@ SaveScores = Annotated[
         rich_help_panel=PICKING,
     ),
 ]
+Pictures = Annotated[
+    bool,
+    typer.Option(
+        "--pictures/--no-pictures",
+        help="Draw the picks of each tomogram in its fullest section: TOMOGRAM.png.",
+        rich_help_panel=PICKING,
+    ),
+]
 Copick = Annotated[
     Path | None,
     typer.Option(

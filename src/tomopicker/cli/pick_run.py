@@ -3,6 +3,7 @@
 Several jobs may run it on one folder: each tomogram is picked by the job that claims it first.
 """
 
+import gc
 import math
 import time
 from contextlib import suppress
@@ -10,22 +11,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tomopicker.cli.masks import read_mask
-from tomopicker.cli.words import number_of
-from tomopicker.errors import TomoPickerError
+from tomopicker.errors import TomoPickerError, failure_line
+from tomopicker.wording import number_of
 
 if TYPE_CHECKING:
     from tomopicker.cli.progress import Reporter
     from tomopicker.engine.checkpoint import Model
     from tomopicker.folder.pick_folder import PickFolder
     from tomopicker.tomogram import Tomogram
+    from tomopicker.types import Positions
     from tomopicker.workflow.pick import Picked
 
 
 CROWDED, FEW = 4.0, 50
 """Times the training tomograms' density, and particles, above which a count is doubted."""
 POOR, INVERTED = 0.6, 5
-"""Expected precision below which the inverted tomogram is tried too, and right picks in that, twice as many as in the
-tomogram as it is, from which on the contrast must be the other way."""
+"""Expected precision and right picks of the inverted tomogram from which on one without picks must be inverted."""
 
 
 def pick_files(
@@ -39,10 +40,11 @@ def pick_files(
     """Pick in each tomogram that is not done; one that fails is said and left behind. Give how many failed."""
     from tomopicker.formats import tomogram_name
 
-    failures: dict[Path, Exception] = {}
+    failures: dict[Path, str] = {}
     was_there = folder.path.exists()
     try:
-        elsewhere = _pick_each(files, model, folder, reporter, masks or {}, failures)
+        named = _well_named(files, folder, reporter, failures)
+        elsewhere = _pick_each(named, model, folder, reporter, masks or {}, failures)
         # Another job may have failed at a tomogram that it had claimed, or died.
         still = _pick_each(elsewhere, model, folder, reporter, masks or {}, failures)
     finally:
@@ -62,13 +64,29 @@ def pick_files(
     return len(failures)
 
 
+def _well_named(files: list[Path], folder: "PickFolder", reporter: "Reporter", failures: dict[Path, str]) -> list[Path]:
+    """Leave out tomograms whose names the results cannot bear, before any is scored; enter them as failed."""
+    from tomopicker.formats import tomogram_name
+
+    kept = []
+    for file in files:
+        try:
+            folder.check_name(tomogram_name(file), file)
+        except TomoPickerError as error:
+            failures[file] = str(error)
+            reporter.failed(error)
+        else:
+            kept.append(file)
+    return kept
+
+
 def _pick_each(
     files: list[Path],
     model: "Model",
     folder: "PickFolder",
     reporter: "Reporter",
     masks: dict[Path, Path],
-    failures: dict[Path, Exception],
+    failures: dict[Path, str],
 ) -> list[Path]:
     """Pick in each tomogram; enter those that fail, and give those that other jobs are at."""
     elsewhere = []
@@ -76,11 +94,24 @@ def _pick_each(
         try:
             if not _pick_file(file, model, folder, reporter, masks.get(file)):
                 elsewhere.append(file)
-        except TomoPickerError as error:
-            failures[file] = error
+        except BrokenPipeError:
+            raise
+        except Exception as error:  # Whatever one tomogram does, the others are picked.
+            failures[file] = failure_line(error, file)
             reporter.end_bar()
-            reporter.failed(error)
+            reporter.failed(failures[file])
+        if file in failures:
+            _free_memory()  # Only here: the exception held the volumes of the frames that it went through.
     return elsewhere
+
+
+def _free_memory() -> None:
+    """Give back what a tomogram that failed held, on the GPU too."""
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def _pick_file(file: Path, model: "Model", folder: "PickFolder", reporter: "Reporter", mask: Path | None) -> bool:
@@ -90,7 +121,6 @@ def _pick_file(file: Path, model: "Model", folder: "PickFolder", reporter: "Repo
     from tomopicker.formats.stored import Stored
 
     asked = folder.settings
-    folder.check_name(tomogram_name(file))
     if folder.claimed_by(tomogram_name(file)):
         return False
     stored = Stored(asked.dataset, asked.axes, near=model.voxel_size)
@@ -130,6 +160,8 @@ def _pick_and_add(
         reporter.warn(doubt)
     folder.add(tomogram, picked, mask, started)
     _say_picked(file, tomogram, picked, time.monotonic() - started, reporter)
+    if asked.pictures:
+        draw(tomogram, picked.picks.positions, model.settings.particle_diameter, folder.path, reporter)
     _warn_if_crowded(file, tomogram, model, picked, reporter)
 
 
@@ -137,15 +169,15 @@ def _looks_inverted(
     file: Path, tomogram: "Tomogram", model: "Model", picked: "Picked", folder: "PickFolder", reporter: "Reporter",
     mask: Path | None,
 ) -> str | None:  # fmt: skip
-    """Say in a line that a tomogram with next to no particles has far more with its contrast inverted; else None."""
+    """Say in a line that a tomogram without a pick has particles with its contrast inverted; else None."""
     from dataclasses import replace
 
     from tomopicker import api
-    from tomopicker.picking.cut import Cut
+    from tomopicker.picking.selection import Cut
 
-    # Both ways with the usual threshold: one that the user set high must not make the tomogram look empty.
+    # With the usual threshold too: one that the user set high must not make the tomogram look empty.
     usual = Cut().choose(picked.candidates, picked.expected.particles, model.threshold)
-    if len(usual.picks) and usual.expected.precision >= POOR:
+    if len(picked.picks) or len(usual.picks):
         return None
     asked = folder.settings
     other = api.pick(
@@ -153,21 +185,35 @@ def _looks_inverted(
         mask=asked.mask if mask is None else read_mask(mask), device=asked.device, listener=reporter,
     )  # fmt: skip
     reporter.end_bar()
-    right, mine = (each.expected.precision * len(each.picks) for each in (other, usual))
-    if other.expected.precision < POOR or right < max(INVERTED, 2 * mine):
+    if other.expected.precision < POOR or other.expected.precision * len(other.picks) < INVERTED:
         return None
     flag, contrast = ("--no-invert", "dark") if tomogram.inverted else ("--invert", "bright")
     return (
-        f"{file}: {len(usual.picks) or 'no'} places in it look like the particle, but {len(other.picks)} do, and more "
-        f"clearly, if protein is {contrast}; give {flag}"
+        f"{file}: nothing in it looks like the particle, but {len(other.picks)} places do if protein is {contrast}; "
+        f"give {flag}"
     )
+
+
+def draw(
+    tomogram: "Tomogram", positions: "Positions", particle_diameter: float, folder: Path, reporter: "Reporter"
+) -> None:
+    """Draw the picks (Å) of a tomogram in a folder; the picks stand without it, so what goes wrong is a warning."""
+    from tomopicker.folder.one_tomogram import picture_of
+    from tomopicker.report.pick_figure import pick_figure
+
+    picture = picture_of(folder, tomogram.name)
+    try:
+        pick_figure(tomogram, positions, particle_diameter, picture)
+    except Exception as error:
+        reporter.warn(f"{picture}: not drawn ({' '.join(str(error).split()) or type(error).__name__})")
 
 
 def _say_picked(file: Path, tomogram: "Tomogram", picked: "Picked", seconds: float, reporter: "Reporter") -> None:
     expected = picked.expected
     particles = picked.count or f"{expected.particles:.0f} particles"
+    picks = number_of(len(picked.picks), "pick")
     reporter.say(
-        f"{tomogram.name}: {len(picked.picks)} picks (threshold {picked.threshold:.3f}; about {particles}, "
+        f"{tomogram.name}: {picks} (threshold {picked.threshold:.3f}; about {particles}, "
         f"expected precision {expected.precision:.2f}, recall {expected.recall:.2f}), {_left(picked)}{seconds:.1f} s."
     )
     if not len(picked.candidates):

@@ -15,6 +15,7 @@ from tomopicker.data.labels import ball_offsets
 from tomopicker.data.preprocess import check_mask
 from tomopicker.folder.find import files_of_picks
 from tomopicker.pu.prior import Priors, class_priors
+from tomopicker.wording import number_of
 from tomopicker.workflow.clicked import check_clash, common_voxel_size
 from tomopicker.workflow.inputs import check_voxel_size, doubtful_diameter
 from tomopicker.workflow.train import check_expected
@@ -88,14 +89,16 @@ def print_plan(
     table = Table.grid(padding=(0, 3))
     for tomogram in tomograms:
         negative = 0 if rejected is None else len(rejected.in_tomogram(tomogram.name))
-        against = f", {negative} rejected picks" if negative else ""
-        table.add_row("tomogram", f"{_described(tomogram)}, {len(clicks.in_tomogram(tomogram.name))} clicks{against}")
+        against = f", {number_of(negative, 'rejected pick')}" if negative else ""
+        table.add_row(
+            "tomogram", f"{_described(tomogram)}, {number_of(len(clicks.in_tomogram(tomogram.name)), 'click')}{against}"
+        )
     for path in (file for each in files for file in files_of_picks(each)):
         table.add_row("clicks", _how_read(path, tomograms, counted, from_name))
     table.add_row("", f"in voxels: {_first(tomograms, clicks)}")
     for tomogram in validation:
         known = 0 if validation_picks is None else len(validation_picks.in_tomogram(tomogram.name))
-        table.add_row("validation", f"{_described(tomogram)}, {known} picks")
+        table.add_row("validation", f"{_described(tomogram)}, {number_of(known, 'pick')}")
     wide = settings.particle_diameter / voxel_size
     table.add_row("particle", f"{settings.particle_diameter:g} Å, {wide:.3g} voxels at {voxel_size:.4g} Å")
     table.add_row("preset", f"{settings.preset}, {LOSSES[settings.objective.kind]}, seed {settings.seed}")

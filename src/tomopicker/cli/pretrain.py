@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from tomopicker.cli.options import MORE
-from tomopicker.errors import UsageError
 
 HELP = """Make weights to start from, by learning to tell random molecules apart. You do not need this.
 
@@ -40,23 +39,29 @@ def command(
     workers: Annotated[int, typer.Option(min=0, metavar="N", help="Processes that draw scenes.")] = 1,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a file that is there.", rich_help_panel=MORE)
+        bool,
+        typer.Option(
+            "--overwrite",
+            help="Replace the file, or start anew where an interrupted run left a checkpoint.",
+            rich_help_panel=MORE,
+        ),
     ] = False,
 ) -> None:
     """Parse, pretrain, write."""
     from tomopicker.cli.inputs import check_writable
     from tomopicker.cli.interrupt import interruptible
     from tomopicker.cli.progress import Reporter
+    from tomopicker.cli.resume import discard_checkpoints, how_to_go_on, is_finished, remove_checkpoints
 
-    if output.is_dir():
-        raise UsageError(f"{output}: is a folder; give the name of a file")
-    if output.exists() and not overwrite:
-        raise UsageError(f"{output}: is there already; give --overwrite to replace it, or another name")
-    check_writable(output.parent)
-    with Reporter() as reporter, interruptible(lambda: "repeat the command with --resume"):
+    with Reporter() as reporter, interruptible(lambda: how_to_go_on(output)):
+        if is_finished(output, reporter, resume=resume, overwrite=overwrite):
+            return
+        check_writable(output.parent)
         from tomopicker.engine.precision import choose_device
         from tomopicker.pretraining.train import Recipe, pretrain, save_pretrained
 
+        if not resume:
+            discard_checkpoints(output, reporter)
         recipe = Recipe(steps=steps, kinds=kinds, seed=seed, start=start)
         checkpoint = output.with_name(f"{output.name}.ckpt")
         weights = pretrain(
@@ -66,6 +71,6 @@ def command(
             ),
         )  # fmt: skip
         save_pretrained(output, weights, recipe)
-        checkpoint.unlink(missing_ok=True)
+        remove_checkpoints(output)
         reporter.end_bar()
         reporter.say(f"{output}: start from it with  network: {{start: {output}}}  in a --config file.")

@@ -46,7 +46,7 @@ class Reporter:
             self._warned.add(text)
             self._to_stderr(f"tomopicker: warning: {text}")
 
-    def failed(self, error: Exception) -> None:
+    def failed(self, error: Exception | str) -> None:
         """Print the error of one of several inputs to stderr; the command goes on."""
         self._to_stderr(f"tomopicker: error: {' '.join(str(error).split())}")
 

@@ -52,7 +52,8 @@ def command(
         ),
     ] = None,
     target: Annotated[
-        str, typer.Option(metavar="NAME", help="The molecule whose positions are the truth.")
+        str,
+        typer.Option(metavar="NAME", help="The molecule whose positions are the truth; with --maps, its file's name."),
     ] = "ribosome",
     particles: Annotated[
         int | None,
@@ -231,4 +232,4 @@ def _make(
     found = len(made.positions_voxels)
     room = "" if found == wanted else f" (there was no room for {wanted - found} more)"
     others = len(made.distractor_classes)
-    reporter.say(f"{output / name}.mrc: {found} × {target}{room} among {others} other molecules.")
+    reporter.say(f"{output / name}.mrc: {found} × {made.settings.scene.target}{room} among {others} other molecules.")

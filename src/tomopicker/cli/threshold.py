@@ -1,13 +1,17 @@
 """``tomopicker threshold``: other picks from the same scores."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tomopicker.cli.cut import MaxParticles, TargetFdr, TargetPrecision, Threshold, the_cut
-from tomopicker.cli.words import number_of
-from tomopicker.errors import UsageError
+from tomopicker.cli.pick_options import Pictures
+from tomopicker.errors import TomoPickerError, UsageError
+from tomopicker.wording import number_of
+
+if TYPE_CHECKING:
+    from tomopicker.cli.progress import Reporter
 
 HELP = """Set another threshold for the candidates that pick left in a folder, without scoring again.
 
@@ -17,8 +21,8 @@ HELP = """Set another threshold for the candidates that pick left in a folder, w
   [cyan]tomopicker threshold picks --threshold 0.2[/cyan]          everything with a probability above 0.2
   [cyan]tomopicker threshold picks[/cyan]                          back to the best expected F1
 
-The STAR and CSV files of every tomogram, the merged ones and [cyan]picks.json[/cyan] are written anew. Candidates are
-listed down to a probability of 0.01."""
+The STAR and CSV files of every tomogram, the merged ones and [cyan]picks.json[/cyan] are written anew, and the pictures
+where the tomograms are still there. Candidates are listed down to a probability of 0.01."""
 
 
 def command(
@@ -27,15 +31,20 @@ def command(
     target_precision: TargetPrecision = None,
     target_fdr: TargetFdr = None,
     max_particles: MaxParticles = None,
+    pictures: Pictures = True,
 ) -> None:
     """Parse, cut, and say what is expected."""
     from tomopicker.cli.progress import Reporter
+    from tomopicker.folder.layout import RECORD
+    from tomopicker.folder.one_tomogram import picture_of
+    from tomopicker.folder.record import read_record
     from tomopicker.folder.recut import recut
 
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder; give the one that 'tomopicker pick' wrote")
     cut = the_cut(threshold, target_precision, target_fdr, max_particles)
     with Reporter() as reporter:
+        drawn = [path for path in folder.glob("*.png") if pictures]
         entries, remark = recut(folder, cut)
         if remark:
             reporter.warn(remark)
@@ -47,6 +56,34 @@ def command(
             )
             if not entry["picks"]:
                 reporter.warn(f"{name}: no candidate is as sure as that, so there are no picks; ask for less")
+        record = read_record(folder / RECORD)
+        for name in entries:
+            if picture_of(folder, name) in drawn:
+                _draw_again(folder, name, record, reporter)
         total = sum(entry["picks"] for entry in entries.values())
         of = f"{number_of(total, 'pick')} of {number_of(len(entries), 'tomogram')}"
         reporter.say(f"{of}: {folder / 'picks.star'}")
+
+
+def _draw_again(folder: Path, name: str, record: "dict[str, Any]", reporter: "Reporter") -> None:
+    """Draw a tomogram's picks once more, if its file is still there."""
+    from tomopicker import formats
+    from tomopicker.cli.pick_run import draw
+    from tomopicker.folder.one_tomogram import files_of, picture_of
+    from tomopicker.formats.stored import Stored
+    from tomopicker.picks import Picks
+
+    entry, asked = record["tomograms"][name], record["settings"]
+    stored = Stored(asked.get("dataset"), asked.get("axes"))
+    try:
+        tomogram = formats.open_tomogram(
+            entry["path"], voxel_size=entry["voxel_size_angstrom"], invert=entry["inverted"], stored=stored
+        )
+        if tomogram.name != name or list(tomogram.shape) != entry["shape_zyx"]:
+            raise TomoPickerError(f"{entry['path']}: is another tomogram now")
+        csv = files_of(folder, name)[1]
+        picks = formats.read_picks(csv, [tomogram]) if entry["picks"] else Picks.concatenate([])
+    except (TomoPickerError, KeyError, TypeError) as error:
+        reporter.warn(f"{picture_of(folder, name)}: removed, for it cannot be drawn again ({error})")
+        return
+    draw(tomogram, picks.positions, record["model"]["settings"]["particle_diameter"], folder, reporter)

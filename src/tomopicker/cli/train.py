@@ -45,7 +45,8 @@ Click the centres of 5 to 100 particles, all of one kind; the others need not be
 tomograms by name: by the column that names one, else by the name of the file.
 
 The model is one file that holds all that [cyan]tomopicker pick[/cyan] needs. While training runs, checkpoints lie
-beside it (MODEL.*.ckpt): after Ctrl-C or a power cut repeat the command with [cyan]--resume[/cyan]."""
+beside it (MODEL.*.ckpt): after Ctrl-C, a scheduler's SIGTERM or a power cut repeat the command with
+[cyan]--resume[/cyan]."""
 
 
 def command(
@@ -172,7 +173,12 @@ def command(
         bool, typer.Option("--resume", help="Go on from the checkpoints of an interrupted run.", rich_help_panel=MORE)
     ] = False,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the model if it is there.", rich_help_panel=MORE)
+        bool,
+        typer.Option(
+            "--overwrite",
+            help="Replace the model, or start anew where an interrupted run left checkpoints.",
+            rich_help_panel=MORE,
+        ),
     ] = False,
     check: Annotated[
         bool,
@@ -197,6 +203,7 @@ def command(
     from tomopicker.cli.interrupt import interruptible
     from tomopicker.cli.masks import masks_of
     from tomopicker.cli.progress import Reporter
+    from tomopicker.cli.resume import how_to_go_on, is_finished
     from tomopicker.cli.settings import settings_from
 
     way = mask if mask in {"auto", "none"} else None
@@ -207,8 +214,8 @@ def command(
     )  # fmt: skip
     if bool(validation_tomogram) != bool(validation_picks):
         raise UsageError("--validation-tomogram and --validation-picks go together; give both or neither")
-    with Reporter() as reporter, interruptible(lambda: _how_to_go_on(output)):
-        if _is_done(output, resume=resume, overwrite=overwrite, reporter=reporter):
+    with Reporter() as reporter, interruptible(lambda: how_to_go_on(output)):
+        if is_finished(output, reporter, resume=resume, overwrite=overwrite, dry_run=dry_run):
             return
         check_writable(output.parent)
         volumes, clicks_files = _sorted_by_kind(tomograms, picks, [*(validation_picks or []), *(negatives or [])])
@@ -274,12 +281,11 @@ def train_and_save(
 ) -> "Model":
     """Train, write the model, remove the checkpoints and say what was learnt."""
     started = time.monotonic()
-    if not resume:
-        for stale in checkpoints(output):
-            reporter.warn(f"{stale}: from an interrupted run, removed; --resume would have gone on from it")
-            stale.unlink()
     from tomopicker import api
+    from tomopicker.cli.resume import discard_checkpoints, remove_checkpoints
 
+    if not resume:
+        discard_checkpoints(output, reporter)
     model = api.train(
         tomograms, clicks, settings, rejected=rejected, masks=masks,
         validation_tomograms=validation or (), validation_picks=validation_picks, device=device,
@@ -289,34 +295,9 @@ def train_and_save(
     named = {name: [str(path.absolute()) for path in paths] for name, paths in (files or {}).items()}
     model = replace(model, provenance={**model.provenance, "files": named})
     api.save_model(output, model)
-    for finished in checkpoints(output):
-        finished.unlink()
+    remove_checkpoints(output)
     reporter.say(f"Model: {output}, after {time.monotonic() - started:.0f} s.")
     return model
-
-
-def checkpoints(output: Path) -> list[Path]:
-    """List the checkpoints that lie beside a model file."""
-    if not output.parent.is_dir():
-        return []
-    beside = output.parent.iterdir()
-    return sorted(path for path in beside if path.name.startswith(f"{output.name}.") and path.name.endswith(".ckpt"))
-
-
-def _how_to_go_on(output: Path) -> str:
-    saved = "the training goes on where it was" if checkpoints(output) else "nothing had been learnt yet"
-    return f"repeat the command with --resume: {saved}"
-
-
-def _is_done(output: Path, *, resume: bool, overwrite: bool, reporter: "Reporter") -> bool:
-    if output.is_dir():
-        raise UsageError(f"{output}: is a folder; give --output the name of a file")
-    if output.exists() and resume and not checkpoints(output):
-        reporter.say(f"{output}: finished already; there is nothing to resume.")
-        return True
-    if output.exists() and not (overwrite or resume):
-        raise UsageError(f"{output}: is there already; give --overwrite to replace it, or another --output")
-    return False
 
 
 def _sorted_by_kind(tomograms: list[Path], picks: list[Path], others: list[Path]) -> tuple[list[Path], list[Path]]:

@@ -80,7 +80,10 @@ def find_specimen(volume: Volume, voxel_size: float) -> Specimen:
     places, profiles = _profiles(volume, voxel_size, empty)
     inside, contrast = _between_surfaces(places, profiles, volume.shape, voxel_size)
     if empty is not None:
-        inside = ~empty if inside is None else inside & ~empty
+        if inside is None:
+            inside = ~empty
+        else:
+            inside[empty] = False
     if inside is None:
         return Specimen(None)
     share = float(inside.mean())

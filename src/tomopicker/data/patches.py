@@ -33,6 +33,8 @@ class LabelledVolume:
         Likewise of picks that are known to be something else.
     mask : VoxelMask, optional
         Where the specimen is; everywhere if left out.
+    name : str
+        Of the tomogram, for messages.
     """
 
     volume: Volume
@@ -40,6 +42,7 @@ class LabelledVolume:
     positions: Positions
     rejected: Rejected = field(default_factory=lambda: NOWHERE)
     mask: VoxelMask | None = None
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,11 +80,10 @@ class Blocks:
         self.corners: list[tuple[int, int, int, int]] = []
         for index, item in enumerate(data):
             whole = [-(-edge // size) * size for edge in item.volume.shape]
-            labels = padded(item.labels, whole, IGNORED)
-            self.volumes.append((padded(item.volume, whole, 0), labels))
+            self.volumes.append((item.volume, item.labels))
             for z, y, x in np.ndindex(*(edge // size for edge in whole)):
                 corner = (index, z * size, y * size, x * size)
-                if not only_positive or bool((self._cut(labels, corner) == POSITIVE).any()):
+                if not only_positive or bool((self._cut(item.labels, corner, IGNORED) == POSITIVE).any()):
                     self.corners.append(corner)
         if not self.corners:
             raise UsageError("no block of the validation tomogram holds a pick; give picks that lie in it")
@@ -91,17 +93,18 @@ class Blocks:
         """Steps until every block was seen once."""
         return -(-len(self.corners) // self.batch_size)
 
-    def _cut(self, array: np.ndarray, corner: tuple[int, int, int, int]) -> np.ndarray:
+    def _cut(self, array: np.ndarray, corner: tuple[int, int, int, int], beyond: int) -> np.ndarray:
+        """Cut a block, padded where it reaches beyond the volume: a padded copy of the volume would be a second one."""
         _, z, y, x = corner
-        return array[z : z + self.size, y : y + self.size, x : x + self.size]
+        return padded(array[z : z + self.size, y : y + self.size, x : x + self.size], (self.size,) * 3, beyond)
 
     def batch(self, step: int) -> Batch:
         """Give the batch of one step; steps count on through the epochs."""
         epoch, within = divmod(step, self.batches_per_epoch)
         order = np.random.default_rng([self.seed, epoch]).permutation(len(self.corners))
         chosen = [self.corners[i] for i in order[within * self.batch_size : (within + 1) * self.batch_size]]
-        inputs = np.stack([self._cut(self.volumes[corner[0]][0], corner) for corner in chosen])
-        labels = np.stack([self._cut(self.volumes[corner[0]][1], corner) for corner in chosen])
+        inputs = np.stack([self._cut(self.volumes[corner[0]][0], corner, 0) for corner in chosen])
+        labels = np.stack([self._cut(self.volumes[corner[0]][1], corner, IGNORED) for corner in chosen])
         return Batch(inputs[:, None], labels == POSITIVE, labels == UNLABELLED, labels == NEGATIVE)
 
 

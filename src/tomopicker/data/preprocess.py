@@ -1,18 +1,20 @@
 """From tomogram to working volume: resample to the particle's scale, standardise, clip, standardise (section 3.1)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float32, Float64
 from scipy.sparse import csr_array
 
 from tomopicker.data.lamella import find_specimen
 from tomopicker.errors import TomoPickerError, UsageError
+from tomopicker.moments import moments_of
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import Positions, Shape, Volume, VoxelMask
 
 SLAB_BYTES = 64 * 2**20
+Edges = Float64[np.ndarray, " 3"]
 STATISTICS_SHARE = 0.05
 """A mask that holds less of a volume than this does not say what its grey values are."""
 
@@ -31,12 +33,15 @@ class WorkingVolume:
         Working voxel size over the tomogram's. Their first voxels share an edge, not a centre.
     mask : VoxelMask, optional
         Where the specimen is; everywhere if left out.
+    origin : tuple of float
+        (x, y, z) in Å of the tomogram's first voxel: 0 unless a coarser scale stands for the finest.
     """
 
     data: Volume
     voxel_size: float
     ratio: float
     mask: VoxelMask | None = None
+    origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     @property
     def share(self) -> float:
@@ -49,14 +54,17 @@ class WorkingVolume:
         return self.mask if self.share >= STATISTICS_SHARE else None
 
     def from_angstrom(self, positions: Positions) -> Positions:
-        """Turn (x, y, z) in Å from the centre of the tomogram's first voxel into working voxels."""
+        """Turn (x, y, z) in Å, as positions are stated, into working voxels."""
         native = self.voxel_size / self.ratio
-        return (np.asarray(positions, dtype=np.float64) / native + 0.5) / self.ratio - 0.5
+        moved: Positions = np.asarray(positions, dtype=np.float64) - np.asarray(self.origin)
+        return (moved / native + 0.5) / self.ratio - 0.5
 
     def to_angstrom(self, voxels: Positions) -> Positions:
-        """Turn (x, y, z) in working voxels into Å from the centre of the tomogram's first voxel."""
+        """Turn (x, y, z) in working voxels into Å, as positions are stated."""
         native = self.voxel_size / self.ratio
-        return ((np.asarray(voxels, dtype=np.float64) + 0.5) * self.ratio - 0.5) * native
+        moved: Positions = ((np.asarray(voxels, dtype=np.float64) + 0.5) * self.ratio - 0.5) * native
+        placed: Positions = moved + np.asarray(self.origin)
+        return placed
 
 
 def working_voxel_size(voxel_size: float, particle_diameter: float, working_diameter: float | None) -> float:
@@ -84,7 +92,8 @@ def preprocess(
     clip_sd : float
         Values further than this many standard deviations from the mean are clipped.
     mask : VoxelMask or "auto", optional
-        Where the specimen is, of the tomogram's shape; ``auto`` finds it. Mean and standard deviation are those inside.
+        Where the specimen is, of the tomogram's shape or its finest scale's; ``auto`` finds it. Mean and standard
+        deviation are those inside.
 
     Returns
     -------
@@ -103,7 +112,8 @@ def preprocess(
     data = _resample(tomogram, ratio)
     name = str(tomogram.path or tomogram.name)
     # Not `voxel_size`: where a rounding error of the header is let pass, positions still count the tomogram's voxels.
-    working = WorkingVolume(data, tomogram.voxel_size * ratio, ratio, _specimen(data, voxel_size, ratio, mask, name))
+    working = WorkingVolume(data, tomogram.voxel_size * ratio, ratio, origin=tomogram.origin)
+    working = replace(working, mask=_specimen(working, tomogram, voxel_size, mask, name))
     inside = working.typical
     _standardise(data, name, inside)
     np.clip(data, -clip_sd, clip_sd, out=data)
@@ -112,7 +122,7 @@ def preprocess(
 
 
 def check_mask(mask: VoxelMask, tomogram: Tomogram) -> None:
-    """Refuse a mask of another shape than its tomogram's, or without a True voxel.
+    """Refuse a mask of another shape than its tomogram's or its finest scale's, or without a True voxel.
 
     Raises
     ------
@@ -120,66 +130,72 @@ def check_mask(mask: VoxelMask, tomogram: Tomogram) -> None:
         One line that names the tomogram.
     """
     name = tomogram.path or tomogram.name
-    if mask.shape != tomogram.shape:
+    if mask.shape not in {tomogram.frame.shape, tomogram.shape}:
         raise UsageError(
-            f"--mask has shape {mask.shape} (z, y, x) but {name} {tomogram.shape}; give a mask made for this tomogram"
+            f"--mask has shape {mask.shape} (z, y, x) but {name} {tomogram.frame.shape}; "
+            "give a mask made for this tomogram"
         )
     if not mask.any():
         raise UsageError(f"--mask for {name} is 0 everywhere; give one that is 1 where the specimen is")
 
 
 def _specimen(
-    data: Volume,
+    working: WorkingVolume,
+    tomogram: Tomogram,
     voxel_size: float,
-    ratio: float,
     mask: Bool[np.ndarray, "Z Y X"] | Literal["auto"] | None,
     name: str,
 ) -> VoxelMask | None:
     if mask is None:
         return None
     if isinstance(mask, str):
-        return find_specimen(data, voxel_size).mask
-    given = resampled_mask(mask, data.shape, ratio)
+        return find_specimen(working.data, voxel_size).mask
+    finest = tomogram.frame
+    of_finest = mask.shape == finest.shape
+    size, first = (finest.voxel_size, 0.0) if of_finest else (tomogram.voxel_size, np.asarray(tomogram.origin))
+    corners = np.array([[0.0] * 3, working.data.shape[::-1]]) - 0.5
+    low, high = (working.to_angstrom(corners) - first)[:, ::-1] / size + 0.5
+    given = resampled_mask(mask, working.data.shape, low, high)
     if not given.any():
         raise UsageError(f"--mask for {name} is 0 everywhere; give one that is 1 where the specimen is")
     return given
 
 
 def _standardise(data: Volume, name: str, inside: VoxelMask | None) -> None:
-    values = data if inside is None else data[inside]
-    mean, sd = float(values.mean(dtype=np.float64)), float(values.std(dtype=np.float64))
-    if not sd > 1e-6 * max(abs(mean), 1e-30):
+    found = moments_of(data, inside)
+    if not found.sd > 1e-6 * max(abs(found.mean), 1e-30):
         raise TomoPickerError(f"{name}: all voxels are the same; give a reconstruction, not an empty volume")
-    data -= np.float32(mean)
-    data /= np.float32(sd)
-
-
-def _sections(shape: Shape) -> int:
-    return max(1, SLAB_BYTES // (4 * shape[1] * shape[2]))
+    data -= np.float32(found.mean)
+    data /= np.float32(found.sd)
 
 
 def _resample(tomogram: Tomogram, ratio: float) -> Volume:
-    shape = tomogram.shape
-    along_z, dense_y, along_x = (resampling_matrix(edge, ratio) for edge in shape)
-    along_y = csr_array(dense_y)  # A few weights a row are not 0.
-    resampled = np.zeros((len(along_z), len(dense_y), len(along_x)), dtype=np.float32)
-    step = _sections(shape)
-    for start in range(0, shape[0], step):
-        slab = tomogram.slab(start, min(start + step, shape[0]))
-        if not np.isfinite(slab.min()) or not np.isfinite(slab.max()):
+    along = [resampling_matrix(edge, ratio) for edge in tomogram.shape]
+    resampled = np.zeros([len(weights) for weights in along], dtype=np.float32)
+    # A block of a coarser tomogram grows on its way.
+    for block in tomogram.blocks(int(SLAB_BYTES * min(1.0, ratio) ** 3)):
+        voxels = tomogram.part(*block)
+        if not np.isfinite(voxels.min()) or not np.isfinite(voxels.max()):
             raise TomoPickerError(
-                f"{tomogram.path or tomogram.name}: holds NaN or infinity near section {start}; "
+                f"{tomogram.path or tomogram.name}: holds NaN or infinity near section {block[0].start}; "
                 "reconstruct it again or replace these voxels by the mean"
             )
         if ratio == 1:
-            resampled[start : start + len(slab)] = slab
+            resampled[block] = voxels
             continue
-        weights = along_z[:, start : start + len(slab)]
-        rows = np.flatnonzero(weights.any(axis=1))
-        # Along z first: a slab is thin, so that this costs next to nothing, and leaves fewer sections for the others.
-        sections = np.tensordot(weights[rows], slab, axes=1)
-        resampled[rows] += np.stack([along_y @ section for section in sections]) @ along_x.T
+        to = tuple(_reached(weights[:, part]) for weights, part in zip(along, block, strict=True))
+        along_z, along_y, along_x = (weights[rows, part] for weights, rows, part in zip(along, to, block, strict=True))
+        sparse_y = csr_array(along_y)  # A few weights a row are not 0.
+        # Along z first: a block is thin, so that this costs next to nothing, and leaves fewer sections for the others.
+        sections = np.tensordot(along_z, voxels, axes=1)
+        resampled[to] += np.stack([sparse_y @ section for section in sections]) @ along_x.T
     return resampled
+
+
+def _reached(weights: Float32[np.ndarray, "new old"]) -> slice:
+    """Give the rows, which lie together, that are not all 0; none where a block lies between two new voxels."""
+    rows = np.flatnonzero(weights.any(axis=1))
+    return slice(int(rows[0]), int(rows[-1]) + 1) if len(rows) else slice(0, 0)
 
 
 def resampling_matrix(edge: int, ratio: float) -> np.ndarray:
@@ -207,20 +223,21 @@ def resampling_matrix(edge: int, ratio: float) -> np.ndarray:
     return normalised
 
 
-def resampled_mask(mask: VoxelMask, shape: Shape, ratio: float) -> Bool[np.ndarray, "Z Y X"]:
+def resampled_mask(mask: VoxelMask, shape: Shape, low: Edges, high: Edges) -> Bool[np.ndarray, "Z Y X"]:
     """Give a mask of a tomogram on the grid of its working volume: the value at each working voxel's centre.
 
     Parameters
     ----------
     mask : VoxelMask
-        (z, y, x) of the tomogram.
+        (z, y, x).
     shape : Shape
         Of the working volume.
-    ratio : float
-        Working voxel size over the tomogram's.
+    low, high : array, shape (3,)
+        Where the working volume's outer edges lie, (z, y, x) in voxels of the mask from its own outer edge.
     """
-    nearest = [
-        np.clip(np.floor((np.arange(new) + 0.5) * ratio).astype(int), 0, old - 1)
-        for new, old in zip(shape, mask.shape, strict=True)
-    ]
+    nearest = []
+    for new, old, first, last in zip(shape, mask.shape, low, high, strict=True):
+        centres = first + (np.arange(new) + 0.5) * (last - first) / new
+        # A centre between two voxels belongs to the farther one, whatever the rounding.
+        nearest.append(np.clip(np.floor(centres + 1e-6).astype(int), 0, old - 1))
     return mask[np.ix_(*nearest)]

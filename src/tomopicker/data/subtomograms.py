@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Float, Float32, Int
 
-from tomopicker.geometry import angstrom_to_voxels
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import Positions, Volume
 
@@ -32,7 +31,7 @@ def subtomograms(tomogram: Tomogram, positions: Positions, box: int, binning: in
         outside altogether is left out.
     """
     centre = box // 2 * binning + (binning - 1) / 2
-    corners = angstrom_to_voxels(positions, tomogram.voxel_size)[:, ::-1] - centre
+    corners = tomogram.to_voxels(positions)[:, ::-1] - centre
     whole = np.floor(corners).astype(int)
     for row in np.argsort(whole[:, 0], kind="stable").tolist():
         held = _held(tomogram, whole[row], box * binning + 1)

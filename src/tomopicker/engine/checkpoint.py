@@ -15,8 +15,7 @@ from tomopicker.config import Settings
 from tomopicker.errors import TomoPickerError
 from tomopicker.files import atomic_path
 from tomopicker.models.resunet import ResUNet
-from tomopicker.pu.noise import Noise
-from tomopicker.pu.positives import Positives
+from tomopicker.pu.particle_scores import ParticleScores
 
 MODEL, CHECKPOINT, PRETRAINED = "tomopicker-model", "tomopicker-checkpoint", "tomopicker-pretrained"
 KINDS = {
@@ -26,7 +25,7 @@ KINDS = {
 }
 """What each kind of file is called, and the command that writes it."""
 VERSION = 1
-NOISE = "noise.scores"
+REJECTED = "calibration.rejected"
 """The tensor of a model file that is not the network's."""
 
 
@@ -49,12 +48,12 @@ class Model:
         the best expected F1.
     provenance : mapping
         Versions, inputs, priors and the course of the training.
-    positives : Positives or None
-        Where particles score; each tomogram's own mixture then makes probabilities of its scores, in place of `offset`.
-    noise : Noise or None
-        What noise scores, where the network hardly tells particles from it; a part of the mixture then.
+    particle_scores : ParticleScores or None
+        Where particles score; each tomogram is then calibrated by itself, in place of `offset`.
     displacement : tuple of float
         (x, y, z) in Å by which the network's peaks lie beside particles; picks are moved back by it.
+    warnings : tuple of str
+        What training found doubtful about the model, a line each; `pick` repeats them.
     """
 
     network: nn.Module
@@ -63,9 +62,9 @@ class Model:
     offset: float
     threshold: float | None
     provenance: Mapping[str, Any]
-    positives: Positives | None = None
-    noise: Noise | None = None
+    particle_scores: ParticleScores | None = None
     displacement: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    warnings: tuple[str, ...] = ()
 
     @property
     def radius(self) -> float:
@@ -140,20 +139,26 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Te
     optimizer.load_state_dict({"state": slots, "param_groups": groups})
 
 
+def schedule_facts(schedule: torch.optim.lr_scheduler.LRScheduler) -> dict[str, Any]:
+    """Give the state of a learning-rate schedule as far as JSON holds it, for its ``load_state_dict``."""
+    return {k: v for k, v in schedule.state_dict().items() if isinstance(v, int | float | list | str | None)}
+
+
 def save_model(path: Path, model: Model) -> None:
     """Write a model file."""
+    scores = model.particle_scores
     facts = {
         "settings": model.settings.model_dump(mode="json"),
         "voxel_size": model.voxel_size,
         "offset": model.offset,
         "threshold": model.threshold,
-        "positives": None if model.positives is None else asdict(model.positives),
+        "particle_scores": None if scores is None else {**asdict(scores), "rejected": None},
         "displacement": list(model.displacement),
-        "noise_voxels": None if model.noise is None else model.noise.voxels,
         "provenance": dict(model.provenance),
+        "warnings": list(model.warnings),
     }
-    scores = {} if model.noise is None else {NOISE: torch.from_numpy(model.noise.scores)}
-    save_tensors(path, MODEL, {**model.network.state_dict(), **scores}, facts)
+    rejected = {} if scores is None else {REJECTED: torch.from_numpy(scores.rejected)}
+    save_tensors(path, MODEL, {**model.network.state_dict(), **rejected}, facts)
 
 
 def load_model(path: Path) -> Model:
@@ -168,11 +173,10 @@ def load_model(path: Path) -> Model:
     try:
         settings = Settings.model_validate(facts["settings"])
         network = build_network(settings)
-        scores = tensors.pop(NOISE, None)
+        rejected, scores = tensors.pop(REJECTED, None), facts["particle_scores"]
         network.load_state_dict(tensors)
         network.eval()
         threshold = None if facts["threshold"] is None else float(facts["threshold"])
-        positives = None if facts["positives"] is None else Positives(**facts["positives"])
         x, y, z = map(float, facts["displacement"])
         return Model(
             network,
@@ -181,9 +185,9 @@ def load_model(path: Path) -> Model:
             float(facts["offset"]),
             threshold,
             facts["provenance"],
-            positives,
-            None if scores is None else Noise(scores.numpy(), float(facts["noise_voxels"])),
+            None if rejected is None else ParticleScores(**{**scores, "rejected": rejected.numpy()}),
             (x, y, z),
+            tuple(str(text) for text in facts["warnings"]),
         )
     except (ValueError, KeyError, TypeError, RuntimeError) as error:
         raise TomoPickerError(f"{path}: the model is damaged or of another version; train it again") from error

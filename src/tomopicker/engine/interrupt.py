@@ -1,4 +1,4 @@
-"""Ctrl-C between steps, never within one: a checkpoint then holds a whole number of them."""
+"""Signals that end a program, held back until a step is complete: a checkpoint then has a whole number of steps."""
 
 import signal
 import threading
@@ -6,30 +6,47 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+ENDING = (signal.SIGINT, signal.SIGTERM)
+"""Ctrl-C, and what a scheduler such as SLURM sends before it takes the machine back."""
+
 
 @contextmanager
-def interrupts_between_steps() -> Iterator[Callable[[], None]]:
-    """Hold a Ctrl-C back until the block calls what it is given, which then raises `KeyboardInterrupt`.
+def deferred_signals() -> Iterator[Callable[[], bool]]:
+    """Hold SIGINT and SIGTERM back during a block, then deliver the first to whatever handled it before.
 
-    A second Ctrl-C is not held back. Outside the main thread, where Python delivers no signals, nothing changes.
+    However often they come, none interrupts the block. Signals that are ignored stay ignored (``nohup``). Outside the
+    main thread, where Python delivers no signals, nothing changes.
+
+    Yields
+    ------
+    callable
+        Whether one has come; the block should then save its work and end.
     """
-    asked = False
+    received: list[int] = []
 
     def hold(number: int, frame: FrameType | None) -> None:
-        nonlocal asked
-        if asked:
-            raise KeyboardInterrupt
-        asked = True
+        received.append(number)
 
-    def allow() -> None:
-        if asked:
-            raise KeyboardInterrupt
+    def has_come() -> bool:
+        return bool(received)
 
     if threading.current_thread() is not threading.main_thread():
-        yield allow
+        yield has_come
         return
-    before = signal.signal(signal.SIGINT, hold)
+    before = {number: signal.getsignal(number) for number in ENDING}
+    held = {number: handler for number, handler in before.items() if handler not in {signal.SIG_IGN, None}}
+    for number in held:
+        signal.signal(number, hold)
     try:
-        yield allow
+        yield has_come
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in held.items():
+            signal.signal(number, handler)
+        if received:
+            signal.raise_signal(received[0])
+
+
+def ignore_signals(_: int) -> None:
+    """Ignore SIGINT and SIGTERM in a worker process: the process that started it decides when to stop."""
+    for number in ENDING:
+        signal.signal(number, signal.SIG_IGN)

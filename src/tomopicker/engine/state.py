@@ -1,16 +1,13 @@
 """The state of a training run: what changes from step to step, and its checkpoint."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
 from tomopicker.config import Settings
-from tomopicker.data.patches import LabelledVolume
 from tomopicker.engine.checkpoint import (
     CHECKPOINT,
     build_network,
@@ -18,10 +15,12 @@ from tomopicker.engine.checkpoint import (
     optimizer_tensors,
     restore_optimizer,
     save_tensors,
+    schedule_facts,
 )
+from tomopicker.engine.fingerprint import Fingerprint, check_same_run
 from tomopicker.engine.pretrained import start_from
 from tomopicker.engine.risk import Risk
-from tomopicker.errors import TomoPickerError
+from tomopicker.engine.seeding import seeded
 from tomopicker.pu.prior import Priors
 
 History = list[dict[str, float | int]]
@@ -44,9 +43,10 @@ class State:
 
 def start(settings: Settings, priors: Priors | None, total: int, device: torch.device) -> State:
     """Make the state before the first step."""
-    torch.manual_seed(settings.seed)
     knobs = settings.training
-    network: nn.Module = build_network(settings).to(device)
+    with seeded(settings.seed, torch.device("cpu")):
+        network: nn.Module = build_network(settings)
+    network = network.to(device)
     start_from(network, settings.network)
     averaged = torch.optim.swa_utils.AveragedModel(
         network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(knobs.ema)
@@ -65,31 +65,15 @@ def start(settings: Settings, priors: Priors | None, total: int, device: torch.d
     return State(network, averaged, optimizer, schedule, Risk(settings.objective, priors))
 
 
-def identify(
-    training: Sequence[LabelledVolume], settings: Settings, priors: Priors | None, total: int
-) -> dict[str, Any]:
-    """Say what a run is, so that it is not resumed as another."""
-    return {
-        "settings": settings.model_dump(mode="json", exclude={"inference", "picking"}),
-        "priors": None if priors is None else repr(priors),
-        "steps": total,
-        "volumes": [list(item.volume.shape) for item in training],
-        "positions": [np.round(item.positions, 3).tolist() for item in training],
-        "rejected": [np.round(item.rejected, 3).tolist() for item in training],
-        "inside": [None if item.mask is None else int(item.mask.sum()) for item in training],
-    }
-
-
-def save(state: State, path: Path, identity: dict[str, Any]) -> None:
+def save(state: State, path: Path, run: Fingerprint) -> None:
     """Write a checkpoint: everything the next step depends on."""
     tensors = {f"network.{k}": v for k, v in state.network.state_dict().items()}
     tensors |= {f"averaged.{k}": v for k, v in state.averaged.state_dict().items()}
     tensors |= optimizer_tensors(state.optimizer)
-    schedule = {k: v for k, v in state.schedule.state_dict().items() if isinstance(v, int | float | list | str | None)}
     facts = {
-        "run": identity,
+        "run": run,
         "groups": state.optimizer.state_dict()["param_groups"],
-        "schedule": schedule,
+        "schedule": schedule_facts(state.schedule),
         "remembered": state.risk.remembered,
         "step": state.step,
         "risks": state.risks,
@@ -98,14 +82,7 @@ def save(state: State, path: Path, identity: dict[str, Any]) -> None:
     save_tensors(path, CHECKPOINT, tensors, facts)
 
 
-def not_this_run(path: Path) -> TomoPickerError:
-    """Say that a checkpoint belongs to another run."""
-    return TomoPickerError(
-        f"{path}: belongs to a run with other settings or clicks; repeat them, or leave out --resume"
-    )
-
-
-def restore(state: State, path: Path, identity: dict[str, Any]) -> None:
+def restore(state: State, path: Path, run: Fingerprint) -> None:
     """Take the state from a checkpoint.
 
     Raises
@@ -114,8 +91,7 @@ def restore(state: State, path: Path, identity: dict[str, Any]) -> None:
         If it belongs to another run.
     """
     tensors, facts = load_tensors(path, CHECKPOINT)
-    if facts.get("run") != identity:
-        raise not_this_run(path)
+    check_same_run(path, facts.get("run"), run)
     state.network.load_state_dict({k[8:]: v for k, v in tensors.items() if k.startswith("network.")})
     state.averaged.load_state_dict({k[9:]: v for k, v in tensors.items() if k.startswith("averaged.")})
     restore_optimizer(state.optimizer, tensors, facts["groups"])

@@ -15,9 +15,11 @@ from torch import Tensor, nn
 from tomopicker.config import Settings
 from tomopicker.data.patches import Batch, Blocks, LabelledVolume, TwoStreams
 from tomopicker.engine.batchnorm import refit_batchnorm
-from tomopicker.engine.interrupt import interrupts_between_steps
+from tomopicker.engine.fingerprint import run_fingerprint
+from tomopicker.engine.interrupt import deferred_signals
 from tomopicker.engine.precision import arithmetic
-from tomopicker.engine.state import History, State, identify, restore, save, start
+from tomopicker.engine.seeding import seeded
+from tomopicker.engine.state import History, State, restore, save, start
 from tomopicker.errors import TomoPickerError
 from tomopicker.pu.prior import Priors
 
@@ -63,7 +65,7 @@ def fit(
     device : torch.device
         Where to train.
     checkpoint : Path, optional
-        Written now and then, at the end, and when the run is interrupted.
+        Written now and then, at the end, and when SIGINT or SIGTERM interrupts the run, which they do between steps.
     resume : bool
         Start from the checkpoint if there is one.
     report : callable, optional
@@ -86,12 +88,12 @@ def fit(
     clicks = sum(len(item.positions) for item in training)
     total = settings.training.steps_for(clicks) or epoch * (settings.training.epochs or 1)
     state = start(settings, priors, total, device)
-    run = identify(training, settings, priors, total)
+    run = run_fingerprint(training, validation, settings, priors, total)
     if resume and checkpoint is not None and checkpoint.exists():
         restore(state, checkpoint, run)
     saved = time.monotonic()
-    try:
-        with interrupts_between_steps() as allow_interrupt:
+    with deferred_signals() as stop_requested:
+        try:
             while state.step < total:
                 state.risks.append(_advance(state, sampler.batch(state.step), settings, device))
                 if state.step % epoch == 0 or state.step == total:
@@ -101,13 +103,14 @@ def fit(
                 if checkpoint is not None and time.monotonic() - saved > SAVE_SECONDS:
                     save(state, checkpoint, run)
                     saved = time.monotonic()
-                allow_interrupt()
-    except KeyboardInterrupt:
+                if stop_requested():
+                    raise KeyboardInterrupt
+        except KeyboardInterrupt:  # Asked for above or by `report`, never in the middle of a step.
+            if checkpoint is not None:
+                save(state, checkpoint, run)
+            raise
         if checkpoint is not None:
             save(state, checkpoint, run)
-        raise
-    if checkpoint is not None:
-        save(state, checkpoint, run)
     _refit(state.averaged, sampler, settings, device)
     return state.averaged.module, state.history  # type: ignore[return-value]
 
@@ -140,9 +143,9 @@ def _validation(data: Sequence[LabelledVolume], settings: Settings) -> list[Batc
 
 def _advance(state: State, batch: Batch, settings: Settings, device: torch.device) -> float:
     """Take one step; give its risk."""
-    torch.manual_seed(settings.seed + state.step)  # Dropout draws the same after a resume.
     state.network.train()
-    with arithmetic(settings.precision, device):
+    # Seeded step by step, dropout draws the same after a resume.
+    with seeded(settings.seed + state.step, device), arithmetic(settings.precision, device):
         logits = state.network(_to(device, batch))[:, 0]
     kinds = (torch.from_numpy(which).to(device) for which in (batch.positive, batch.unlabelled, batch.negative))
     risk, state.risk = state.risk(logits, *kinds)

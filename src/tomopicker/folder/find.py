@@ -4,14 +4,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tomopicker.errors import TomoPickerError, UsageError
-from tomopicker.folder.merged import IMPORT_LIST, MERGED
+from tomopicker.folder.layout import IMPORT_LIST, MERGED, RECORD
 from tomopicker.formats import has_no_picks, read_table
 from tomopicker.formats.catalogue import FORMATS
 from tomopicker.formats.em_volume import is_volume
 from tomopicker.formats.names import listing
 from tomopicker.geometry import Frame
 
-RECORD = "picks.json"
 TRUTH, SETTINGS = "truth", "settings"
 """Folders that ``tomopicker simulate`` writes beside its tomograms."""
 

@@ -5,10 +5,9 @@ from pathlib import Path
 
 from tomopicker import formats
 from tomopicker.errors import TomoPickerError
+from tomopicker.folder.layout import IMPORT_LIST, MERGED
 from tomopicker.geometry import Frame
 from tomopicker.picks import Picks
-
-MERGED, IMPORT_LIST = "picks", "relion5_import"
 
 
 def is_merged(folder: Path) -> bool:

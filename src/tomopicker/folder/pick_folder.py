@@ -13,16 +13,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tomopicker import formats
 from tomopicker.claims import claimed, holder, locked
 from tomopicker.engine.checkpoint import Model
 from tomopicker.errors import TomoPickerError, UsageError
-from tomopicker.folder.find import RECORD
-from tomopicker.folder.merged import IMPORT_LIST, MERGED, is_merged, merge
+from tomopicker.folder.layout import RECORD
+from tomopicker.folder.merged import is_merged, merge
 from tomopicker.folder.one_tomogram import files_of, write_chosen
 from tomopicker.folder.record import (
     DONE,
     FAILED,
+    check_name,
     difference,
     identity,
     job_of,
@@ -119,10 +122,16 @@ class PickFolder:
         """The frame of each finished tomogram."""
         return recorded_frames(self.read())
 
-    def check_name(self, name: str) -> None:
-        """Refuse a tomogram whose files would be called as the merged ones."""
-        if name in {MERGED, IMPORT_LIST}:
-            raise TomoPickerError(f"a tomogram called '{name}' cannot be picked: its files would hide the merged ones")
+    def check_name(self, name: str, source: Path) -> None:
+        """Refuse a tomogram whose name its files could not have or hold, before it is picked.
+
+        Raises
+        ------
+        TomoPickerError
+            One line that names `source`, the tomogram's file.
+        """
+        check_name(name, source)
+        formats.check_names([name], self.settings.star_format, source)
 
     def is_done(self, tomogram: Tomogram, mask: Path | None) -> bool:
         """Say whether the picks of a tomogram, as its file is now, are here and whole.
@@ -145,9 +154,10 @@ class PickFolder:
     def add(self, tomogram: Tomogram, picked: Picked, mask: Path | None, started: float) -> None:
         """Write the files of a tomogram, then the record that says it is done."""
         name, frame = tomogram.name, tomogram.frame
-        self.read()  # Refuses what another job has begun in the meantime, before a file of it is replaced.
+        self._withdraw(name)  # Refuses what another job has begun in the meantime, before a file of it is replaced.
         for file in self._scores_file(name):
-            formats.write_mrc(file, picked.scores, picked.working.voxel_size)
+            shape, dtype = picked.logits.shape, np.dtype(np.float32)
+            formats.write_mrc_sections(file, shape, dtype, picked.score_sections(), picked.working.voxel_size)
         candidates = files_of(self.path, name)[2]
         candidates.parent.mkdir(parents=True, exist_ok=True)
         formats.write_picks(picked.candidates, {name: frame}, candidates, "csv")
@@ -163,14 +173,14 @@ class PickFolder:
         written = write_chosen(self.path, name, frame, picked.chosen, self.settings.star_format)
         self._enter({name: entry | written})
 
-    def note_failures(self, failures: Mapping[Path, Exception]) -> None:
+    def note_failures(self, failures: Mapping[Path, str]) -> None:
         """Record what failed, unless another job picked it meanwhile; nothing is written while nothing is done."""
         known = self.read()["tomograms"]
         if not failures or not picked_counts(self.read()):
             return
         entries = {
             formats.tomogram_name(file): {
-                "path": str(file.absolute()), "status": FAILED, "error": " ".join(str(error).split())
+                "path": str(file.absolute()), "status": FAILED, "error": error
             }
             for file, error in failures.items()
         }  # fmt: skip
@@ -185,6 +195,16 @@ class PickFolder:
             remark = merge(self.path, recorded_frames(record), picked_counts(record), self.settings.star_format)
             write_record(self.path / RECORD, record | {"merged": True})
         return remark
+
+    def _withdraw(self, name: str) -> None:
+        """Take a tomogram out of the record before its files are replaced: a job killed amid them has not done it."""
+        if not (self.path / RECORD).exists():
+            return
+        with locked(self.path / LOCK):
+            record = self.read()
+            if self.overwrite or name in record["tomograms"]:
+                others = {other: entry for other, entry in record["tomograms"].items() if other != name}
+                write_record(self.path / RECORD, record | {"tomograms": others, "merged": False})
 
     def _enter(self, entries: Mapping[str, Any]) -> None:
         with locked(self.path / LOCK):

@@ -9,7 +9,9 @@ from tomopicker import __version__
 from tomopicker.engine.checkpoint import Model
 from tomopicker.errors import TomoPickerError
 from tomopicker.files import write_text
+from tomopicker.folder.layout import IMPORT_LIST, MERGED
 from tomopicker.folder.settings import PickSettings
+from tomopicker.formats.names import check_file_name
 from tomopicker.geometry import Frame
 from tomopicker.tomogram import Tomogram
 
@@ -28,6 +30,7 @@ def job_of(model_file: Path, model: Model, settings: PickSettings) -> dict[str, 
             "voxel_size_angstrom": model.voxel_size,
             "offset": model.offset,
             "threshold": model.threshold,
+            "warnings": list(model.warnings),
             "settings": model.settings.model_dump(mode="json"),
         },
         "settings": settings.deciding,
@@ -52,7 +55,7 @@ def read_record(path: Path) -> dict[str, Any]:
     Raises
     ------
     TomoPickerError
-        If it is not one.
+        If it is not one, or files cannot be called after a tomogram in it.
     """
     if not path.exists():
         raise TomoPickerError(
@@ -61,11 +64,21 @@ def read_record(path: Path) -> dict[str, Any]:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         if all(isinstance(record[key], dict) for key in ("model", "settings", "tomograms")):
-            recorded_frames(record)
+            for name in recorded_frames(record):
+                check_name(name, path)
             return dict(record)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise TomoPickerError(f"{path}: is damaged; remove it, or give --overwrite to 'tomopicker pick'") from error
     raise TomoPickerError(f"{path}: is not the record of 'tomopicker pick'; remove it, or choose another folder")
+
+
+def check_name(name: str, source: Path) -> str:
+    """Refuse the name of a tomogram whose files would lie elsewhere, or be called as the merged ones; give it back."""
+    if name in {MERGED, IMPORT_LIST}:
+        raise TomoPickerError(
+            f"{source}: a tomogram called '{name}' cannot be picked: its files would hide the merged ones; rename it"
+        )
+    return check_file_name(name, source)
 
 
 def write_record(path: Path, record: dict[str, Any]) -> None:

@@ -8,17 +8,19 @@ import numpy as np
 from tomopicker import formats
 from tomopicker.claims import locked
 from tomopicker.errors import TomoPickerError
-from tomopicker.folder.find import RECORD
+from tomopicker.folder.layout import RECORD
 from tomopicker.folder.merged import merge
 from tomopicker.folder.one_tomogram import files_of, write_chosen
 from tomopicker.folder.pick_folder import LOCK
 from tomopicker.folder.record import DONE, picked_counts, read_record, recorded_frames, write_record
 from tomopicker.folder.settings import cut_words
 from tomopicker.geometry import Frame
-from tomopicker.picking.cut import Cut
+from tomopicker.picking.selection import Cut
 from tomopicker.picks import Picks
 
 NOWHERE = np.empty((0, 3))
+UNFINISHED = "unfinished_cut"
+"""The setting of a folder whose picks are being replaced."""
 
 
 def recut(path: Path, cut: Cut) -> tuple[dict[str, Any], str | None]:
@@ -50,11 +52,14 @@ def recut(path: Path, cut: Cut) -> tuple[dict[str, Any], str | None]:
         if not frames:
             raise TomoPickerError(f"{path}: no tomogram in it is finished; run 'tomopicker pick' first")
         star_format = record["settings"]["star_format"]
+        # Of a cut that was stopped, `pick` finds settings that are not its own, and asks for this to be run again.
+        write_record(path / RECORD, record | {"settings": record["settings"] | {UNFINISHED: True}, "merged": False})
         for name, frame in frames.items():
             entry = record["tomograms"][name]
             candidates, particles = _candidates(path, name, frame, entry["candidates"]), entry["expected"]["particles"]
             chosen = cut.choose(candidates, particles, record["model"]["threshold"])
             record["tomograms"][name] = entry | write_chosen(path, name, frame, chosen, star_format)
+        record["settings"] = {name: value for name, value in record["settings"].items() if name != UNFINISHED}
         record["settings"] |= cut_words(cut)
         remark = merge(path, frames, picked_counts(record), star_format)
         write_record(path / RECORD, record | {"merged": True})

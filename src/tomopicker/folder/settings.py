@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tomopicker.picking.cut import Cut
+from tomopicker.picking.selection import Cut
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,7 @@ class PickSettings:
     dataset: str | None = None
     axes: str | None = None
     mask: Literal["auto", "none"] | None = None
+    pictures: bool = True
 
     @property
     def deciding(self) -> dict[str, Any]:

@@ -5,16 +5,17 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tomopicker.formats.catalogue import FORMATS
-    from tomopicker.formats.mrc import write_mrc
+    from tomopicker.formats.mrc import write_mrc, write_mrc_sections
     from tomopicker.formats.names import match_name, tomogram_name
     from tomopicker.formats.read import has_no_picks, read_picks, read_table
     from tomopicker.formats.relion_project import read_frames, write_optimisation_set, write_relion5_import_list
     from tomopicker.formats.volumes import open_tomogram, volume_files
-    from tomopicker.formats.write import binning_remark, files_in, write_picks
+    from tomopicker.formats.write import binning_remark, check_names, files_in, write_picks
 
 __all__ = [
     "FORMATS",
     "binning_remark",
+    "check_names",
     "files_in",
     "has_no_picks",
     "match_name",
@@ -25,6 +26,7 @@ __all__ = [
     "tomogram_name",
     "volume_files",
     "write_mrc",
+    "write_mrc_sections",
     "write_optimisation_set",
     "write_picks",
     "write_relion5_import_list",
@@ -33,6 +35,7 @@ __all__ = [
 _HOMES = {
     "FORMATS": "catalogue",
     "binning_remark": "write",
+    "check_names": "write",
     "files_in": "write",
     "has_no_picks": "read",
     "match_name": "names",
@@ -43,6 +46,7 @@ _HOMES = {
     "tomogram_name": "names",
     "volume_files": "volumes",
     "write_mrc": "mrc",
+    "write_mrc_sections": "mrc",
     "write_optimisation_set": "relion_project",
     "write_picks": "write",
     "write_relion5_import_list": "relion_project",

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.formats.copick import load_json
+from tomopicker.formats.names import check_file_name
 
 RUNS = "ExperimentRuns"
 _SPACING = re.compile(r"VoxelSpacing(\d+(?:\.\d+)?)$")
@@ -93,7 +94,7 @@ def read_project(path: Path) -> CopickProject:
     Raises
     ------
     TomoPickerError
-        If it is none, or lies elsewhere than in local folders.
+        If it is none, lies elsewhere than in local folders, or has a particle that no file can be named after.
     """
     content = load_json(path)
     overlay, static = content.get("overlay_root"), content.get("static_root")
@@ -102,7 +103,8 @@ def read_project(path: Path) -> CopickProject:
     roots = [_local(root, path) for root in (static, overlay) if isinstance(root, str) and root]
     objects = content.get("pickable_objects")
     listed = [item for item in objects if isinstance(item, dict)] if isinstance(objects, list) else []
-    particles = tuple(str(item.get("name")) for item in listed if item.get("is_particle"))
+    named = (str(item.get("name")) for item in listed if item.get("is_particle"))
+    particles = tuple(check_file_name(name, path) for name in named)
     return CopickProject(path, tuple(dict.fromkeys(roots)), particles)
 
 

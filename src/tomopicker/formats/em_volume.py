@@ -11,7 +11,7 @@ import numpy as np
 from tomopicker.errors import TomoPickerError
 from tomopicker.formats.motl_em import HEADER, LITTLE_ENDIAN
 from tomopicker.formats.names import tomogram_name
-from tomopicker.formats.stored import AS_FOUND, Stored, Turned, check_volume, settle_voxel_size
+from tomopicker.formats.stored import AS_FOUND, Mapped, Stored, Turned, check_volume, settle_voxel_size
 from tomopicker.tomogram import Tomogram
 
 _TYPES = {1: "i1", 2: "i2", 4: "i4", 5: "f4", 9: "f8"}
@@ -36,7 +36,7 @@ def open_volume(
     if min(x, y, z) < 1 or path.stat().st_size < HEADER + x * y * z * dtype.itemsize:
         raise TomoPickerError(f"{path}: truncated: its header says {x} x {y} x {z} voxels; copy it again")
     check_volume(path, (z, y, x), dtype)
-    data = np.memmap(path, dtype, "r", HEADER, (z, y, x))
+    data = Mapped(path, dtype, HEADER, (z, y, x))
     size = settle_voxel_size(path, None, voxel_size, [])
     return Tomogram(tomogram_name(path), Turned(data, stored.places or (0, 1, 2), path), size, path, invert)
 

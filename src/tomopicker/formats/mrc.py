@@ -1,29 +1,34 @@
 """MRC volumes: opened lazily through a memory map, written whole or not at all.
 
-Arrays are (z, y, x). A compressed file cannot be mapped and is unpacked in memory. nstart and origin are said, not
-applied: positions count from the first voxel.
+Arrays are (z, y, x). A compressed file cannot be mapped and is unpacked as far as it is read. nstart and
+origin are said, not applied: positions count from the first voxel.
 """
 
-import bz2
-import gzip
 import zlib
-from math import isfinite, prod
+from collections.abc import Iterable, Iterator, Sequence
+from math import isfinite
 from pathlib import Path
 
 import mrcfile
 import numpy as np
+from jaxtyping import Num
 
 import tomopicker
 from tomopicker.errors import TomoPickerError
 from tomopicker.files import atomic_path
 from tomopicker.formats.mrc_header import HEADER_BYTES, HeaderError, MrcHeader, parse_header
 from tomopicker.formats.names import COMPRESSION_SUFFIXES, VOLUME_SUFFIXES, tomogram_name
-from tomopicker.formats.stored import AS_FOUND, Stored
+from tomopicker.formats.packed import PackedSections, Packing, damaged, unpacked, unpacked_bytes
+from tomopicker.formats.stored import AS_FOUND, Mapped, Sliceable, Stored, Turned
+from tomopicker.moments import moments, moments_of
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import AnyVolume
 
 TOLERANCE = 0.01
-_CHUNK = 1 << 24
+DMIN, RMS = 76, 216
+"""Where a header has the least value, followed by the greatest and the mean, and the standard deviation; bytes."""
+
+AnySection = Num[np.ndarray, "y x"]
 
 
 def recognises(path: Path, head: bytes) -> bool:
@@ -41,23 +46,32 @@ def open_volume(
     packing = _packing(head)
     try:
         if packing:
-            header, data, actual_bytes = _unpack(path, packing)
-        else:
-            actual_bytes = path.stat().st_size
-            header = parse_header(head, actual_bytes)
-            _check_length(path, header, actual_bytes)
-            data = np.memmap(path, header.dtype, "r", header.offset, header.shape)
+            with unpacked(path, packing) as opened:
+                head = opened.read(HEADER_BYTES)
+        header = parse_header(head, None if packing else path.stat().st_size)
     except HeaderError as error:
         raise TomoPickerError(f"{path}: {error}") from error
+    except (EOFError, OSError, zlib.error, ValueError) as error:
+        if packing is None:
+            raise
+        raise damaged(path, packing, error) from error
+    actual_bytes = unpacked_bytes(path, packing, header.total_bytes) if packing else path.stat().st_size
+    _check_length(path, header, actual_bytes)
+    data: Sliceable
+    if packing:
+        whole = actual_bytes == header.total_bytes
+        data = PackedSections(path, packing, header.dtype, header.offset, header.shape, whole)
+    else:
+        data = Mapped(path, header.dtype, header.offset, header.shape)
     _check_kind(path, header)
     warnings = []
     if actual_bytes > header.total_bytes:
         surplus = actual_bytes - header.total_bytes
         warnings.append(f"{path}: {surplus} bytes more than its header says; they are not read")
     if stored.places is not None:
-        data = data.transpose(stored.places)
+        data = Turned(data, stored.places, path)
     elif header.axes != (0, 1, 2):
-        data = data.transpose(header.axes)
+        data = Turned(data, header.axes, path)
         warnings.append(f"{path}: its axes are stored in another order than x, y, z; they are turned to it")
     size = _resolve_voxel_size(path, header, voxel_size, warnings)
     if any(header.start):
@@ -89,44 +103,71 @@ def write_mrc(path: Path, volume: AnyVolume, voxel_size: float) -> None:
     if volume.dtype not in (np.float32, np.float16, np.int8):
         raise TypeError(f"MRC volumes are written as float32, float16 or int8, not {volume.dtype}")
     compression = {".gz": "gzip", ".bz2": "bzip2"}.get(path.suffix.lower())
+    if compression is None:
+        write_mrc_sections(path, volume.shape, volume.dtype, iter(volume), voxel_size)
+        return
     with atomic_path(path) as temporary, mrcfile.new(temporary, overwrite=True, compression=compression) as file:
         with np.errstate(over="ignore", invalid="ignore"):
             file.set_data(volume)
-        file.set_volume()
-        # mrcfile sums float16 in float16, which overflows.
-        mean = float(np.mean(volume, dtype=np.float64))
-        spread = float(np.mean([np.square(section.astype(np.float64) - mean).mean() for section in volume]))
-        file.header.dmean, file.header.rms = mean, spread**0.5
-        file.voxel_size = voxel_size
-        file.header.label[0] = f"Written by TomoPicker {tomopicker.__version__}".ljust(80).encode("ascii")
-        file.header.nlabl = 1
+        _describe(file, volume.shape, voxel_size)
+        found = moments_of(volume)  # mrcfile sums float16 in float16, which overflows.
+        file.header.dmean, file.header.rms = found.mean, found.sd
 
 
-def _packing(head: bytes) -> str | None:
+def write_mrc_sections(
+    path: Path, shape: Sequence[int], dtype: np.dtype, sections: Iterable[AnySection], voxel_size: float
+) -> None:
+    """Write a volume section by section, so that it need never be in memory; see `write_mrc`.
+
+    Parameters
+    ----------
+    path : Path
+        The file, unpacked.
+    shape : sequence of int
+        (z, y, x).
+    dtype : dtype
+        float32, float16 or int8.
+    sections : iterable of array, (y, x)
+        As many as `shape` says, of this type.
+    voxel_size : float
+        Å.
+    """
+    least, most = np.inf, -np.inf
+
+    def written() -> Iterator[AnySection]:
+        nonlocal least, most
+        for section in sections:
+            least, most = np.minimum(least, section.min()), np.maximum(most, section.max())
+            stream.write(np.ascontiguousarray(section).data)
+            yield section
+
+    with atomic_path(path) as temporary:
+        with mrcfile.new(temporary, overwrite=True) as file:
+            file.set_data(np.zeros((1, 1, 1), dtype))
+            _describe(file, shape, voxel_size)
+        with temporary.open("r+b") as stream:
+            stream.seek(HEADER_BYTES)
+            found = moments(written())
+            for place, values in ((DMIN, (least, most, found.mean)), (RMS, (found.sd,))):
+                stream.seek(place)
+                stream.write(np.array(values, dtype=np.float32).tobytes())
+
+
+def _describe(file: mrcfile.mrcfile.MrcFile, shape: Sequence[int], voxel_size: float) -> None:
+    """Put all but the statistics into a header."""
+    file.set_volume()
+    header = file.header
+    header.nz, header.ny, header.nx = header.mz, header.my, header.mx = shape
+    file.voxel_size = voxel_size
+    header.label[0] = f"Written by TomoPicker {tomopicker.__version__}".ljust(80).encode("ascii")
+    header.nlabl = 1
+
+
+def _packing(head: bytes) -> Packing | None:
     """Tell compressed content by its first bytes, whatever the name (nx may look like a magic number: MAP decides)."""
     if head[208:211] == b"MAP":
         return None
     return "gzip" if head[:2] == b"\x1f\x8b" else "bzip2" if head[:3] == b"BZh" else None
-
-
-def _unpack(path: Path, packing: str) -> tuple[MrcHeader, np.ndarray, int]:
-    """Unpack just what the header asks for, and a byte more to see whether there is a surplus."""
-    content = bytearray()
-    try:
-        with gzip.GzipFile(path) if packing == "gzip" else bz2.BZ2File(path) as stream:
-            content += stream.read(HEADER_BYTES)
-            header = parse_header(bytes(content))
-            while (missing := header.total_bytes + 1 - len(content)) > 0:
-                chunk = stream.read(min(missing, _CHUNK))
-                if not chunk:
-                    break
-                content += chunk
-    except (EOFError, OSError, zlib.error, ValueError) as error:
-        reason = "it ends too early" if isinstance(error, EOFError) else str(error)
-        raise TomoPickerError(f"{path}: cannot be unpacked ({packing}: {reason}); copy it again") from error
-    _check_length(path, header, len(content))
-    voxels = np.frombuffer(content, header.dtype, prod(header.shape), header.offset)
-    return header, voxels.reshape(header.shape), len(content)
 
 
 def _check_length(path: Path, header: MrcHeader, actual_bytes: int) -> None:

@@ -13,10 +13,41 @@ from tomopicker.errors import TomoPickerError
 VOLUME_SUFFIXES = (".mrc", ".rec", ".map", ".st", ".mrcs")
 COMPRESSION_SUFFIXES = (".gz", ".bz2")
 OTHER_SUFFIXES = (".zarr", ".ome", ".hdf", ".h5", ".hdf5", ".tif", ".tiff", ".em")
+LONGEST_NAME = 200
+"""Bytes: a file system takes 255, and suffixes and a mark of the job are added."""
+_NOT_A_NAME = re.compile(r"^\.{1,2}$|[/\\\x00-\x1f\x7f]")
 _ENDING = re.compile(
     r"(\.(mrcs?|rec|map|st|tomostar|gz|bz2|star|hdf5?|h5|em|ome|zarr|tiff?)|_\d+(\.\d+)?apx|__bin\d+\w*)$",
     re.IGNORECASE,
 )
+
+
+def check_file_name(name: str, source: Path | str) -> str:
+    """Refuse a name that cannot be a file's own name, before it becomes part of a path; give it back.
+
+    Parameters
+    ----------
+    name : str
+        Of a tomogram or a particle, as a file states it.
+    source : Path or str
+        What states it, for the message.
+
+    Raises
+    ------
+    TomoPickerError
+        If the name is empty, a path, not UTF-8, too long, or has control characters.
+    """
+    try:
+        fits = 0 < len(name.encode("utf-8")) <= LONGEST_NAME and not _NOT_A_NAME.search(name)
+    except UnicodeEncodeError:
+        fits = False
+    if not fits:
+        shown = name.encode("unicode_escape").decode("ascii")[:60]
+        raise TomoPickerError(
+            f"{source}: the name '{shown}' cannot be that of a file: it must be plain text without slashes, of 1 to "
+            f"{LONGEST_NAME} bytes; rename it"
+        )
+    return name
 
 
 def tomogram_name(path: Path) -> str:

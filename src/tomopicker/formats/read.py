@@ -15,6 +15,7 @@ from tomopicker.geometry import Frame, PickTable, Unit, angstrom_to_voxels, loca
 from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import Positions
+from tomopicker.wording import number_of
 
 
 def read_table(path: Path | str, format: str | None = None) -> PickTable:
@@ -173,9 +174,8 @@ def _resolve(table: PickTable, candidates: list[str], path: Path, ignore_unknown
     known = np.array([name is not None for name in resolved], dtype=bool)
     if not known.all():
         dropped = listing([name for name, target in meant.items() if target is None])
-        message = (
-            f"{table.source}: {np.count_nonzero(~known)} picks left out, of tomograms that were not given: {dropped}"
-        )
+        left_out = number_of(int(np.count_nonzero(~known)), "pick")
+        message = f"{table.source}: {left_out} left out, of tomograms that were not given: {dropped}"
         warnings.warn(message, stacklevel=3)
     frames = {found[0]: frame for name, frame in table.frames.items() if len(found := matches(name, candidates)) == 1}
     return replace(table, tomograms=resolved, frames=frames).select(known)

@@ -64,7 +64,7 @@ def write_blocks(blocks: Mapping[str, pd.DataFrame | dict[str, object]], path: P
     write_text(path, starfile.to_string(safe, float_format="%.10g", na_rep="nan"))
 
 
-def safe_name(name: str, path: Path) -> str:
+def safe_name(name: str, path: Path | str) -> str:
     """Refuse a tomogram's name that a STAR file cannot hold.
 
     Raises
@@ -74,7 +74,8 @@ def safe_name(name: str, path: Path) -> str:
     """
     if not name or _UNSAFE.search(name):
         raise TomoPickerError(
-            f"{path}: the tomogram name '{name}' cannot stand in a STAR file; rename it or use --format csv"
+            f"{path}: the tomogram name '{name}' cannot stand in a STAR file, which takes no blank, quote or #; rename "
+            "the tomogram (or convert to csv, which takes any)"
         )
     return name
 

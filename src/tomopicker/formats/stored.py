@@ -60,6 +60,32 @@ class Sliceable(Protocol):
     def __getitem__(self, key: Any) -> Any: ...
 
 
+class Mapped:
+    """Voxels of a file as they lie in it, mapped for each reading alone: no more of the file stays in memory.
+
+    Parameters
+    ----------
+    path : Path
+    dtype : dtype
+    offset : int
+        Of the first voxel, bytes.
+    shape : Shape
+        As stored.
+    """
+
+    def __init__(self, path: Path, dtype: np.dtype, offset: int, shape: Shape) -> None:
+        self.dtype, self.shape = np.dtype(dtype), shape
+        self._path, self._offset = path, offset
+
+    def __getitem__(self, key: Any) -> AnyVolume:
+        try:
+            part: AnyVolume = np.memmap(self._path, self.dtype, "r", self._offset, self.shape)[key]
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise TomoPickerError(f"{self._path}: cannot be read any more ({reason}); is it still there?") from error
+        return part
+
+
 class Turned:
     """A stored array seen as (z, y, x); further axes, of length one, are left out.
 
@@ -82,6 +108,15 @@ class Turned:
         return z, y, x
 
     @property
+    def chunks(self) -> Shape | None:
+        """Edges (z, y, x) of the boxes that are unpacked as a whole; None if nothing is packed so."""
+        stored = getattr(self._data, "chunks", None)
+        if not stored:
+            return None
+        z, y, x = (int(stored[place]) for place in self._places)
+        return z, y, x
+
+    @property
     def dtype(self) -> np.dtype:
         kind: np.dtype = np.dtype(self._data.dtype)
         return kind
@@ -95,7 +130,7 @@ class Turned:
         order = np.argsort(np.argsort(self._places))
         try:
             read: AnyVolume = np.asarray(self._data[tuple(stored)]).transpose(order)
-        except MemoryError:
+        except (MemoryError, TomoPickerError):
             raise
         except Exception as error:  # a damaged chunk or page: each library and codec has its own
             reason = " ".join(str(error).split())[:120]

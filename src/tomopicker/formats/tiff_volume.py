@@ -12,7 +12,16 @@ import numpy as np
 
 from tomopicker.errors import TomoPickerError
 from tomopicker.formats.names import tomogram_name
-from tomopicker.formats.stored import AS_FOUND, Sliceable, Stored, Turned, check_volume, needed, settle_voxel_size
+from tomopicker.formats.stored import (
+    AS_FOUND,
+    Mapped,
+    Sliceable,
+    Stored,
+    Turned,
+    check_volume,
+    needed,
+    settle_voxel_size,
+)
 from tomopicker.formats.zarr_volume import ANGSTROM
 from tomopicker.tomogram import Tomogram
 
@@ -53,7 +62,7 @@ def open_volume(
         data: Sliceable
         if series.dataoffset is not None:
             dtype = np.dtype(series.dtype).newbyteorder(file.byteorder)
-            data = np.memmap(path, dtype, "r", series.dataoffset, shape)
+            data = Mapped(path, dtype, series.dataoffset, (shape[0], shape[1], shape[2]))
         else:
             data = Pages(file, (shape[0], shape[1], shape[2]), np.dtype(series.dtype))
         sizes = _voxel_sizes(file)

@@ -17,7 +17,7 @@ _NOT_TOMOGRAMS = (".st", ".mrcs")
 def open_tomogram(
     path: Path | str, *, voxel_size: float | None = None, invert: bool = False, stored: Stored = AS_FOUND
 ) -> Tomogram:
-    """Open a tomogram; voxels are read when asked for, slab by slab (all at once if the file is compressed).
+    """Open a tomogram; voxels are read when asked for, slab by slab.
 
     Parameters
     ----------

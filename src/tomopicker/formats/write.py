@@ -1,10 +1,10 @@
 """Writing picks in any format of the registry."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from tomopicker.errors import TomoPickerError, UsageError
-from tomopicker.formats.names import cleaned
+from tomopicker.formats.names import check_file_name, cleaned
 from tomopicker.formats.registry import for_output, module_of, named
 from tomopicker.geometry import Frame
 from tomopicker.picks import Picks
@@ -42,6 +42,28 @@ def write_picks(picks: Picks, frames: Mapping[str, Frame], path: Path | str, for
     module_of(str(entry.writer)).write(picks, frames, path)
 
 
+def check_names(names: Iterable[str], format: str, source: Path | str) -> None:
+    """Refuse names of tomograms that files of a format cannot hold or be called after, before work is done for them.
+
+    Parameters
+    ----------
+    names : iterable of str
+    format : str
+        A name of `catalogue.FORMATS`.
+    source : Path or str
+        Where the names come from, for the message.
+
+    Raises
+    ------
+    TomoPickerError
+        One line that says which and why.
+    """
+    for name in names:
+        check_file_name(cleaned(name), source)
+        if ".star" in named(format).suffixes:
+            module_of("star").safe_name(name, source)
+
+
 def files_in(folder: Path, tomograms: Sequence[str], format: str) -> dict[str, Path]:
     """Say which file of a folder would hold each tomogram's picks.
 
@@ -49,8 +71,11 @@ def files_in(folder: Path, tomograms: Sequence[str], format: str) -> dict[str, P
     ------
     UsageError
         If the format is unknown, or two tomograms would share a file.
+    TomoPickerError
+        If files cannot be called after a tomogram, or this format cannot hold its name.
     """
     entry = named(format)
+    check_names(tomograms, format, folder)
     files = {name: folder / f"{cleaned(name)}{entry.ending or entry.suffixes[0]}" for name in tomograms}
     if len(set(files.values())) < len(files):
         raise UsageError(f"{folder}: two tomograms would share a file; rename one")

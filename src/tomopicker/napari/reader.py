@@ -1,6 +1,7 @@
 """napari's reader: tomograms as images, picks as points in the voxels of their tomogram."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 from tomopicker import formats
 from tomopicker.errors import TomoPickerError
 from tomopicker.formats import em_volume, zarr_volume
-from tomopicker.formats.names import contained, matches
+from tomopicker.formats.names import COMPRESSION_SUFFIXES, contained, matches
 from tomopicker.formats.registry import head_of, reader_of
 from tomopicker.geometry import Frame, Unit, angstrom_to_voxels
 from tomopicker.napari.layers import LayerImage, metadata, open_frames
@@ -71,10 +72,18 @@ def _image(tomogram: Tomogram) -> LayerData:
     low, high = np.percentile(middle, (0.5, 99.5)).tolist()
     more: dict[str, Any] = {"contrast_limits": (low, high)} if high > low else {}
     return (
-        LayerImage(tomogram),
+        LayerImage(_at_hand(tomogram)),
         {"name": tomogram.name, "metadata": metadata(tomogram.name, tomogram.frame), **more},
         "image",
     )
+
+
+def _at_hand(tomogram: Tomogram) -> Tomogram:
+    """Unpack a compressed tomogram as a whole: a viewer goes back and forth in it."""
+    path = tomogram.path
+    if path is None or path.suffix.lower() not in COMPRESSION_SUFFIXES:
+        return tomogram
+    return replace(tomogram, data=tomogram.data[0 : tomogram.shape[0]])
 
 
 def _points(path: Path, known: dict[str, Frame]) -> list[LayerData]:

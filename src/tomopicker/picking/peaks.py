@@ -7,14 +7,16 @@ import heapq
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, Int64
+from jaxtyping import Bool, Float32, Float64, Int, Int64
 from scipy.spatial import cKDTree
 
 from tomopicker.errors import TomoPickerError
 from tomopicker.picking.blanking import BlankableVolume
 from tomopicker.picking.maxima import local_maxima
-from tomopicker.types import Number, Positions, Volume, VoxelMask
+from tomopicker.types import Number, Positions, Scores, Volume, VoxelMask
 
+MISSED = float("-inf")
+"""Score of a click without a peak."""
 DEFAULT_SMOOTHING = 1.5
 """Standard deviation of the Gaussian of `local_peaks`, voxels; see there."""
 
@@ -213,3 +215,19 @@ def _float32_threshold(threshold: Number) -> np.float32:
         raise TomoPickerError("--threshold must be a number, not NaN")
     with np.errstate(over="ignore"):
         return np.float32(threshold)
+
+
+def nearest_peaks(peaks: Peaks, clicks_voxels: Positions, tolerance: float) -> Int[np.ndarray, " clicks"]:
+    """Give the index of the peak nearest to each click, -1 if there is none within the tolerance (voxels)."""
+    if not len(peaks) or not len(clicks_voxels):
+        return np.full(len(clicks_voxels), -1)
+    distance, nearest = cKDTree(peaks.positions_voxels).query(clicks_voxels)
+    return np.where(distance <= tolerance, nearest, -1)
+
+
+def click_scores(peaks: Peaks, clicks_voxels: Positions, tolerance: float) -> Scores:
+    """Give each click the score of the peak nearest to it, -inf if there is none within the tolerance (voxels)."""
+    nearest = nearest_peaks(peaks, clicks_voxels, tolerance)
+    scores = np.full(len(nearest), MISSED)
+    scores[nearest >= 0] = peaks.scores[nearest[nearest >= 0]]
+    return scores

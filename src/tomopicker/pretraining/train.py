@@ -21,10 +21,13 @@ from tomopicker.engine.checkpoint import (
     optimizer_tensors,
     restore_optimizer,
     save_tensors,
+    schedule_facts,
 )
-from tomopicker.engine.interrupt import interrupts_between_steps
+from tomopicker.engine.fingerprint import changed_settings
+from tomopicker.engine.interrupt import deferred_signals, ignore_signals
 from tomopicker.engine.precision import arithmetic
 from tomopicker.engine.pretrained import SCRATCH, start_from
+from tomopicker.engine.seeding import seeded
 from tomopicker.errors import TomoPickerError
 from tomopicker.models.resunet import ResUNet
 from tomopicker.presets import PRESETS
@@ -157,7 +160,7 @@ def pretrain(
     workers : int
         Processes that draw scenes beside the one that trains.
     checkpoint : Path, optional
-        Written every minute and when interrupted.
+        Written every minute, and when SIGINT or SIGTERM interrupts the run, which they do between steps.
     resume : bool
         Go on from it.
     report : callable, optional
@@ -168,8 +171,8 @@ def pretrain(
     TomoPickerError
         If the checkpoint is of another recipe, the start of another network, or the risk is no longer finite.
     """
-    torch.manual_seed(recipe.seed)
-    network = Classifier(recipe.kinds)
+    with seeded(recipe.seed, torch.device("cpu")):
+        network = Classifier(recipe.kinds)
     start_from(network.trunk, Network.model_validate({**PRESETS["default"]["network"], "start": recipe.start}))
     network.to(device)
     optimizer = torch.optim.AdamW(network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
@@ -179,13 +182,21 @@ def pretrain(
     run = _Run(recipe, network, optimizer, schedule)
     first = run.restore(checkpoint) if resume and checkpoint is not None and checkpoint.exists() else 0
     scenes = _Scenes(draw_stamps(recipe.kinds, recipe.turns, recipe.seed), recipe)
-    loader = DataLoader(scenes, batch_size=None, sampler=range(first, recipe.steps), num_workers=workers)
+    loader = DataLoader(
+        scenes,
+        batch_size=None,
+        sampler=range(first, recipe.steps),
+        num_workers=workers,
+        worker_init_fn=ignore_signals,
+        generator=torch.Generator(),
+    )
     recent: list[tuple[float, float, float]] = []
     saved, step = time.monotonic(), first
-    try:
-        with interrupts_between_steps() as allow_interrupt:
+    with deferred_signals() as stop_requested:
+        try:
             for inputs, labels in loader:
-                recent.append(run.advance(inputs.to(device), labels.to(device)))
+                with seeded(recipe.seed + step, device):
+                    recent.append(run.advance(inputs.to(device), labels.to(device)))
                 step += 1
                 if report and (step % REPORT_EVERY == 0 or step == recipe.steps):
                     report(Progress(step, recipe.steps, *np.mean(recent, axis=0)))
@@ -193,11 +204,12 @@ def pretrain(
                 if checkpoint is not None and time.monotonic() - saved > SAVE_SECONDS:
                     run.save(checkpoint, step)
                     saved = time.monotonic()
-                allow_interrupt()
-    except KeyboardInterrupt:
-        if checkpoint is not None:
-            run.save(checkpoint, step)
-        raise
+                if stop_requested():
+                    raise KeyboardInterrupt
+        except KeyboardInterrupt:  # Asked for above or by `report`, never in the middle of a step.
+            if checkpoint is not None:
+                run.save(checkpoint, step)
+            raise
     return network.weights()
 
 
@@ -238,15 +250,23 @@ class _Run:
     def save(self, path: Path, step: int) -> None:
         tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
         tensors |= optimizer_tensors(self.optimizer)
-        save_tensors(path, CHECKPOINT, tensors, {"recipe": asdict(self.recipe), "step": step})
+        facts = {
+            "recipe": asdict(self.recipe),
+            "step": step,
+            "groups": self.optimizer.state_dict()["param_groups"],
+            "schedule": schedule_facts(self.schedule),
+        }
+        save_tensors(path, CHECKPOINT, tensors, facts)
 
     def restore(self, path: Path) -> int:
         """Take up a checkpoint; give its step."""
         tensors, facts = load_tensors(path, CHECKPOINT)
-        if facts.get("recipe") != asdict(self.recipe):
-            raise TomoPickerError(f"{path}: belongs to another recipe; repeat its options, or leave out --resume")
+        if changes := list(changed_settings(facts.get("recipe", {}), asdict(self.recipe))):
+            raise TomoPickerError(
+                f"{path}: belongs to a run with {', '.join(changes)}; repeat its options, "
+                "or give --overwrite in place of --resume to start anew"
+            )
         self.network.load_state_dict({k.removeprefix("network."): v for k, v in tensors.items() if k[0] == "n"})
-        for _ in range(int(facts["step"])):
-            self.schedule.step()
-        restore_optimizer(self.optimizer, tensors, self.optimizer.state_dict()["param_groups"])
+        restore_optimizer(self.optimizer, tensors, facts["groups"])
+        self.schedule.load_state_dict(facts["schedule"])
         return int(facts["step"])

@@ -17,7 +17,7 @@ from tomopicker.picking.evaluate import ranked_hits
 from tomopicker.report.benchmark_page import Picture
 from tomopicker.report.colours import box_colour, method_colours
 from tomopicker.report.curves import Ranked, learning_curves, precision_recall, score_histograms
-from tomopicker.report.figures import TRUTH_COLOUR, Layer, at_depth_of_particles, best_section, slice_figure
+from tomopicker.report.figures import TRUTH_COLOUR, Layer, fullest_section, slice_figure
 from tomopicker.report.reliability import Sureness, reliability
 
 FIGURES = "figures"
@@ -151,22 +151,24 @@ def _sections(shown: Shown, runs: Sequence[tuple[Run, Result]]) -> list[Picture]
     data, diameter = shown.data, shown.protocol.particle_diameter
     name = next(name for name in data.tomograms if data.role(name) == "test")
     tomogram, truth = data.tomograms[name], data.truth[name]
-    z = best_section(truth.positions, tomogram.voxel_size, tomogram.shape[0], diameter)
-    reach = shown.protocol.tolerances[0] * tomogram.voxel_size
+    z = fullest_section(tomogram, truth.positions, diameter)
     drawn = []
     for run, result in {run.method.name: (run, result) for run, result in reversed(runs)}.values():
         candidates = read_candidates(run_folder(shown.output, run), data, name)
         picks = Found({name: candidates}, result.thresholds).chosen(name)
         layers = [
             Layer("truth", truth.positions, TRUTH_COLOUR),
-            Layer(
-                run.method.name,
-                at_depth_of_particles(picks.positions, truth.positions, reach),
-                box_colour(run.method, shown.colours),
-            ),
+            Layer(run.method.name, picks.positions, box_colour(run.method, shown.colours)),
         ]
         file = f"{FIGURES}/{data.name}_{name}_{run.method.name}.png"
         slice_figure(tomogram, z, layers, diameter, shown.output / file)
         clicks = "" if run.clicks is None else f", {run.clicks} clicks"
-        drawn.append(Picture(file, f"{run.method.name}{clicks}: its picks over the truth (blue).", beside=3))
+        drawn.append(
+            Picture(
+                file,
+                f"{run.method.name}{clicks}: its picks over the truth (blue), "
+                "where they lie within a radius of the section.",
+                beside=3,
+            )
+        )
     return drawn[::-1]

@@ -13,8 +13,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from tomopicker.data.subtomograms import subtomograms
 from tomopicker.errors import UsageError
 from tomopicker.files import atomic_path
-from tomopicker.geometry import angstrom_to_voxels
-from tomopicker.report.figures import DPI, PICK_COLOUR, SUFFIXES, best_section, draw_scale_bar, section
+from tomopicker.report.figures import DPI, PICK_COLOUR, SUFFIXES, draw_scale_bar, fullest_section, section
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import Positions, Volume
 
@@ -98,9 +97,9 @@ def _save(figure: Figure, path: Path) -> None:
 def _draw_section(place: SubFigure, tomogram: Tomogram, positions: Positions, diameter: float) -> None:
     """Draw the section that most picks lie near, a circle where each pick's ball is cut."""
     axes = place.subplots()
-    z = best_section(positions, tomogram.voxel_size, tomogram.shape[0], diameter)
+    z = fullest_section(tomogram, positions, diameter)
     _show(axes, section(tomogram, z, diameter), (1.0, 99.0))
-    voxels = angstrom_to_voxels(positions, tomogram.voxel_size)
+    voxels = tomogram.to_voxels(positions)
     radius, above = diameter / 2 / tomogram.voxel_size, voxels[:, 2] - z
     cut = np.abs(above) < radius
     width = 2 * np.sqrt(radius**2 - np.square(above[cut]))

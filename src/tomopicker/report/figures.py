@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Float64
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
@@ -19,8 +19,6 @@ from matplotlib.patheffects import Normal, Stroke
 
 from tomopicker.errors import UsageError
 from tomopicker.files import atomic_path
-from tomopicker.geometry import angstrom_to_voxels
-from tomopicker.picking.matching import TruthPositions, match
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import Positions
 
@@ -31,6 +29,7 @@ __all__ = [
     "best_section",
     "compose_slice",
     "draw_scale_bar",
+    "fullest_section",
     "section",
     "slice_figure",
 ]
@@ -44,7 +43,7 @@ PERCENTILES = (1.0, 99.0)
 SUFFIXES = (".png", ".svg", ".pdf")
 DPI = 200
 SECTION_REACH = 10
-"""Sections on either side that count in `best_section` if no diameter is given."""
+"""Sections on either side that count in `best_section` if nothing is said."""
 LINE, WIDER = 1.1, 1.0
 """Points: width of the top layer's lines, and what each layer below has more, so that it shows where boxes coincide."""
 AVERAGED_FRACTION = 0.25
@@ -55,6 +54,7 @@ NARROWEST, WIDEST, INCHES_PER_VOXEL = 4.0, 7.0, 1 / 100
 BAR_SHARE, SMALL_BAR_SHARE, BAR_INSET, BAR_THICKNESS = 0.2, 0.45, 0.035, 0.012
 
 Section = Float32[np.ndarray, "y x"]
+Depths = Float64[np.ndarray, " n"]
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def compose_slice(
     axes.imshow(grey, cmap="gray", vmin=float(low), vmax=float(high), origin="lower", interpolation="bicubic")
     axes.set(xlim=(-0.5, width - 0.5), ylim=(-0.5, height - 0.5), xticks=[], yticks=[])
     counts = [
-        _draw_boxes(axes, layer, z, particle_diameter, tomogram.voxel_size, LINE + WIDER * (len(layers) - 1 - index))
+        _draw_boxes(axes, layer, tomogram, z, particle_diameter, LINE + WIDER * (len(layers) - 1 - index))
         for index, layer in enumerate(layers)
     ]
     draw_scale_bar(axes, width, tomogram.voxel_size)
@@ -148,52 +148,34 @@ def compose_slice(
     return figure
 
 
-def at_depth_of_particles(picks: Positions, truth: TruthPositions, tolerance: float) -> Positions:
-    """Move picks to the depth of the particles that they are matched with.
-
-    A section cuts what lies within a radius of it; without this a particle at that distance would be drawn without its
-    pick, or the reverse, for a fraction of a voxel.
-
-    Parameters
-    ----------
-    picks, truth : Positions
-        (x, y, z) in Å.
-    tolerance : float
-        Å.
-    """
-    pairs = match(picks, truth, tolerance)
-    moved = picks.copy()
-    moved[pairs.pick_indices, 2] = truth[pairs.truth_indices, 2]
-    return moved
-
-
-def best_section(
-    positions: Positions, voxel_size: float, n_sections: int, particle_diameter: float | None = None
-) -> int:
+def best_section(depths: Depths, n_sections: int, reach: float = SECTION_REACH) -> int:
     """Give the section that most particles are drawn in; of equals, the one nearest to the middle.
 
     Parameters
     ----------
-    positions : Positions
-        (x, y, z) in Å from the centre of the first voxel, usually the truth.
-    voxel_size : float
-        Å.
+    depths : array, shape (n,)
+        Of particles, in voxels from the centre of the first section.
     n_sections : int
         Of the tomogram.
-    particle_diameter : float, optional
-        Å; particles within the radius of a section count there, within 10 sections if it is left out.
+    reach : float
+        Voxels; particles no farther from a section count there. Those that `slice_figure` draws lie within their
+        radius.
 
     Returns
     -------
     int
-        From 0; the middle one without positions.
+        From 0; the middle one without particles.
     """
-    reach = SECTION_REACH if particle_diameter is None else particle_diameter / 2 / voxel_size
-    depths = angstrom_to_voxels(positions, voxel_size)[:, 2]
     candidates = np.arange(n_sections)
     counts = (np.abs(depths[None, :] - candidates[:, None]) <= reach).sum(axis=1)
     nearness = -np.abs(candidates - (n_sections - 1) / 2)
     return int(np.lexsort((nearness, counts))[-1])
+
+
+def fullest_section(tomogram: Tomogram, positions: Positions, particle_diameter: float) -> int:
+    """Give the section of a tomogram that `slice_figure` draws most of some positions (Å) in; see `best_section`."""
+    depths = tomogram.to_voxels(positions)[:, 2]
+    return best_section(depths, tomogram.shape[0], particle_diameter / 2 / tomogram.voxel_size)
 
 
 def _canvas(width: int, height: int) -> tuple[Figure, Axes]:
@@ -216,10 +198,10 @@ def section(tomogram: Tomogram, z: int, particle_diameter: float) -> Section:
     return mean
 
 
-def _draw_boxes(axes: Axes, layer: Layer, z: int, particle_diameter: float, voxel_size: float, line: float) -> int:
+def _draw_boxes(axes: Axes, layer: Layer, tomogram: Tomogram, z: int, particle_diameter: float, line: float) -> int:
     """Draw a layer's boxes; give how many."""
-    voxels = angstrom_to_voxels(layer.positions, voxel_size)
-    half = particle_diameter / 2 / voxel_size
+    voxels = tomogram.to_voxels(layer.positions)
+    half = particle_diameter / 2 / tomogram.voxel_size
     centres = voxels[np.abs(voxels[:, 2] - z) <= half][:, :2]
     corners = np.array([(-half, -half), (half, -half), (half, half), (-half, half)])
     boxes = PolyCollection(

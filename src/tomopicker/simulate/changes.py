@@ -7,6 +7,7 @@ from typing import Any, get_type_hints
 from pydantic import TypeAdapter, ValidationError
 
 from tomopicker.errors import UsageError
+from tomopicker.wording import wrong_value
 
 ARGUMENTS = {
     "scene.shape": "--shape",
@@ -52,7 +53,8 @@ def parse_changes(changes: Mapping[str, object], groups: Mapping[str, type]) -> 
         try:
             parsed[group][setting] = TypeAdapter(known[name]).validate_python(plain)
         except ValidationError as error:
-            raise UsageError(f"{name} {value}: {error.errors()[0]['msg'].lower()}") from error
+            first = error.errors()[0]
+            raise UsageError(f"{name} {value}: {wrong_value(first['type'], value, first['msg'].lower())}") from error
     return parsed
 
 

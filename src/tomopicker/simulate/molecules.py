@@ -137,7 +137,20 @@ def builtin_library(voxel_size_angstrom: float) -> dict[str, Molecule]:
     return {name: builtin_molecule(name, voxel_size_angstrom) for name in builtin_names()}
 
 
-def load_library(folder: Path, voxel_size_angstrom: float, smallest_mda: float = 0.15) -> dict[str, Molecule]:
+def class_name(name: str) -> str:
+    """Give the class name of a molecule that is named by a PDB code known here; any other name is kept."""
+    return _known(name)[0]
+
+
+def _known(stem: str) -> tuple[str, float | None, float]:
+    """Give class name, mass and contrast for a map's stem: a PDB code in any case, or a name of the user's."""
+    codes = {code.lower(): entry for code, entry in _KNOWN_MAPS.items()}
+    return codes.get(stem.lower(), (stem, None, 1.0))
+
+
+def load_library(
+    folder: Path, voxel_size_angstrom: float, smallest_mda: float = 0.15, target: str | None = None
+) -> dict[str, Molecule]:
     """Read a folder of density maps (``*.mrc``, ``*.map``), by class name.
 
     Parameters
@@ -147,6 +160,8 @@ def load_library(folder: Path, voxel_size_angstrom: float, smallest_mda: float =
     voxel_size_angstrom : float
     smallest_mda : float
         Lighter molecules are left out: unresolved, they belong to the scene's crowd.
+    target : str, optional
+        Class name of a molecule that is kept however light it is.
 
     Raises
     ------
@@ -158,9 +173,9 @@ def load_library(folder: Path, voxel_size_angstrom: float, smallest_mda: float =
         raise TomoPickerError(f"{folder}: no density maps (*.mrc, *.map) in this folder; name another --maps")
     library: dict[str, Molecule] = {}
     for path in paths:
-        name, mass_mda, contrast = _KNOWN_MAPS.get(path.stem, (path.stem, None, 1.0))
+        name, mass_mda, contrast = _known(path.stem)
         molecule = load_molecule(path, voxel_size_angstrom, name=name, mass_mda=mass_mda, contrast=contrast)
-        if excess_mass_mda(molecule) >= smallest_mda:
+        if name == target or excess_mass_mda(molecule) >= smallest_mda:
             library[name] = molecule
     return library
 

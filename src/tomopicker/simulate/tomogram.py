@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tomopicker.simulate.imaging import TiltSeries, reconstruct, take_tilt_series
-from tomopicker.simulate.molecules import Molecule, builtin_names, load_library
+from tomopicker.simulate.molecules import Molecule, builtin_names, class_name, load_library
 from tomopicker.simulate.placement import OtherPositions, OtherRotations, Rotations
 from tomopicker.simulate.presets import SimulationSettings, resolve_preset
 from tomopicker.simulate.projection import Progress, unheard
@@ -69,7 +69,7 @@ def simulate_tomogram(
     n_targets : int, optional
         How many targets to place (fewer where there is no room); without it, as crowded as yeast cytosol.
     target : str
-        Name of the molecule to be picked; all others are distractors.
+        Name of the molecule to be picked, or the PDB code of its map; all others are distractors.
     layout : Positions, optional
         Where the targets are, (x, y, z) in voxels, in place of random places; all inside the volume.
     changes : mapping of str to object, optional
@@ -86,7 +86,10 @@ def simulate_tomogram(
     TomoPickerError
         If an argument makes no sense or a map cannot be read.
     """
-    library = None if maps is None else load_library(maps, voxel_size)
+    library = None
+    if maps is not None:
+        target = class_name(target)
+        library = load_library(maps, voxel_size, target=target)
     names = builtin_names() if library is None else tuple(library)
     settings = resolve_preset(
         preset,

@@ -1,6 +1,6 @@
 """A synthetic tomogram as files: the volume, the truth of its targets, all its molecules, and what it was made with.
 
-Orientations are RELION's: intrinsic ZYZ angles (rot, tilt, psi) in degrees that turn the molecule into the tomogram.
+Orientations are those of `tomopicker.formats.angles`: RELION's rot, tilt and psi in degrees.
 """
 
 import json
@@ -13,6 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from tomopicker import __version__, formats
 from tomopicker.files import write_text
+from tomopicker.formats.angles import relion_columns
 from tomopicker.geometry import Frame, voxels_to_angstrom
 from tomopicker.picks import Picks
 from tomopicker.simulate.placement import Rotations
@@ -20,7 +21,6 @@ from tomopicker.simulate.tomogram import SimulatedTomogram
 from tomopicker.types import Positions
 
 CLASS = "class"
-ANGLES = ("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi")
 
 
 def settings_file(folder: Path, name: str) -> Path:
@@ -58,10 +58,9 @@ def write_simulated(folder: Path, name: str, made: SimulatedTomogram) -> None:
 def _picks(
     name: str, positions: Positions, orientations: Rotations, classes: tuple[str, ...] | list[str], voxel_size: float
 ) -> Picks:
-    angles = np.zeros((0, 3))
-    if len(positions):
-        angles = Rotation.from_matrix(orientations).as_euler("ZYZ", degrees=True)
     plain = Picks.of(name, voxels_to_angstrom(positions, voxel_size))
     columns: dict[str, object] = {CLASS: np.array(classes, dtype=object)}
-    columns |= {label: np.round(column, 3) for label, column in zip(ANGLES, angles.T, strict=True)}
+    columns |= {
+        label: np.round(angles, 3) for label, angles in relion_columns(Rotation.from_matrix(orientations)).items()
+    }
     return Picks(plain.positions, plain.tomograms, plain.scores, pd.DataFrame(columns))

@@ -10,11 +10,12 @@ from tomopicker.config import Settings
 from tomopicker.data.labels import NOWHERE
 from tomopicker.data.preprocess import WorkingVolume, preprocess, working_voxel_size
 from tomopicker.errors import UsageError
-from tomopicker.picking.count import Count
+from tomopicker.picking.calibration import Count
 from tomopicker.picking.peaks import suppress_near
 from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import Doubtful, Positions, Rejected, Sure, VoxelMask
+from tomopicker.wording import number_of
 from tomopicker.workflow.inputs import bright_clicks, check_diameter, check_voxel_size, doubtful_diameter
 from tomopicker.workflow.listen import Listener
 
@@ -82,9 +83,9 @@ def load_clicked(
         resampled = (
             "" if working.ratio == 1 else f", resampled from {tomogram.voxel_size:.4g} to {voxel_size:.4g} Å voxels"
         )
-        against = f", {len(others)} rejected picks" if len(others) else ""
+        against = f", {number_of(len(others), 'rejected pick')}" if len(others) else ""
         inside = "" if working.mask is None else f"; {inside_of(working, found=mask is None)}"
-        listener.say(f"{tomogram.name}: {len(mine)} clicks{against}{resampled}{inside}.")
+        listener.say(f"{tomogram.name}: {number_of(len(mine), 'click')}{against}{resampled}{inside}.")
         clicks, rejects = (working.from_angstrom(part.positions) for part in (mine, others))
         loaded.append(Clicked(tomogram.name, working, clicks, rejects))
     return loaded
@@ -124,7 +125,7 @@ def check_clash(tomogram: Tomogram, clicks: Positions, rejected: Rejected, diame
     worst = np.unravel_index(np.argmin(distances), distances.shape)
     if distances[worst] < diameter / 2:
         bad, click = (
-            "({:.0f}, {:.0f}, {:.0f})".format(*(place / tomogram.voxel_size))
+            "({:.0f}, {:.0f}, {:.0f})".format(*(place / tomogram.frame.voxel_size))
             for place in (rejected[worst[0]], clicks[worst[1]])
         )
         raise UsageError(
@@ -165,7 +166,7 @@ def warn_of_bright_clicks(clicked: Sequence[Clicked], radius: float, listener: L
 
 
 def hold_out(clicked: list[Clicked], settings: Settings, listener: Listener) -> tuple[list[Clicked], list[Clicked]]:
-    """Set some clicks aside at random, if there are 10 or more, to follow the training on."""
+    """Set some clicks aside at random, if there are 10 or more, to follow the training on; one a tomogram stays."""
     total = number_of_clicks(clicked)
     if total < 10:
         return clicked, []
@@ -173,9 +174,10 @@ def hold_out(clicked: list[Clicked], settings: Settings, listener: Listener) -> 
     kept, held = [], []
     for index, item in enumerate(clicked):
         order = np.random.default_rng([settings.seed, 11, index]).permutation(len(item.clicks))
-        out = round(share * len(order))
+        out = min(round(share * len(order)), len(order) - 1)
         kept.append(replace(item, clicks=item.clicks[order[out:]]))
         if out:
             held.append(replace(item, clicks=item.clicks[order[:out]]))
-    listener.say(f"{number_of_clicks(held)} of {total} clicks are held out to follow the training.")
+    if held:
+        listener.say(f"{number_of_clicks(held)} of {total} clicks are held out to follow the training.")
     return kept, held

@@ -1,23 +1,23 @@
 """From a model and a tomogram to picks: preprocess, score tile by tile, list the candidates, cut the list."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
 import numpy as np
+import torch
+from jaxtyping import Float32
 from scipy.special import logit
+from torch import nn
 
 from tomopicker.data.preprocess import WorkingVolume, preprocess
 from tomopicker.engine.checkpoint import Model
 from tomopicker.engine.precision import choose_device
-from tomopicker.picking.calibrate import FLOOR, Expectation, probabilities
-from tomopicker.picking.count import Count
-from tomopicker.picking.cut import Chosen, Cut
-from tomopicker.picking.fit_mixture import fit_mixture, lowest
-from tomopicker.picking.mixture import sobered
-from tomopicker.picking.noise_in import NoiseIn
+from tomopicker.picking.calibration import Calibration, Count, calibrate
+from tomopicker.picking.offset import FLOOR, probabilities
 from tomopicker.picking.peaks import Peaks
+from tomopicker.picking.selection import Chosen, Cut, Expectation
 from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import Volume, VoxelMask
@@ -25,7 +25,7 @@ from tomopicker.workflow.clicked import at_least
 from tomopicker.workflow.inputs import MODEL, check_voxel_size
 from tomopicker.workflow.listen import Listener, Silent
 from tomopicker.workflow.provenance import clicks_in
-from tomopicker.workflow.score import MOST, find_peaks, score, searched
+from tomopicker.workflow.score import MOST, as_it_scores, decoy_peaks, find_peaks, score_as, searched
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,13 @@ class Picked:
     logits : Volume
         What the network gave at every voxel of the working grid, (z, y, x).
     probability : callable
-        Makes probabilities of logits: by this tomogram's mixture, or by the model's offset.
+        Makes probabilities of logits: by this tomogram's calibration, or by the model's offset.
     working : WorkingVolume
         What was scored, and where its voxels lie.
     count : Count or None
-        Particles in the tomogram, with an interval; none where no mixture was fitted.
+        Particles in the tomogram, with an interval; none where scores were not calibrated.
+    absent : float or None
+        Probability that it holds no particle; likewise.
     """
 
     chosen: Chosen
@@ -54,6 +56,7 @@ class Picked:
     probability: Callable[[np.ndarray], np.ndarray]
     working: WorkingVolume
     count: Count | None
+    absent: float | None
 
     @property
     def picks(self) -> Picks:
@@ -73,7 +76,12 @@ class Picked:
     @property
     def scores(self) -> Volume:
         """Probability at every voxel of the working grid, (z, y, x); computed when asked for."""
-        return self.probability(self.logits).astype(np.float32)
+        return np.stack(list(self.score_sections()))
+
+    def score_sections(self) -> Iterator[Float32[np.ndarray, "y x"]]:
+        """Give the probabilities section by section: they are computed in float64."""
+        for section in self.logits:
+            yield self.probability(section).astype(np.float32)
 
 
 def pick(
@@ -121,46 +129,43 @@ def pick(
     asked = settings.preprocess.mask if mask is None else mask
     inside = None if isinstance(asked, str) and asked == "none" else asked
     working = preprocess(tomogram, model.voxel_size, settings.preprocess.clip_sd, inside)
-    logits = score(
-        model.network,
-        working,
-        settings,
-        choose_device(device),
+    chosen_device = choose_device(device)
+    fitted = as_it_scores(model.network, working, settings, chosen_device)
+    logits = score_as(
+        fitted, working.data, settings, chosen_device, working.mask,
         lambda done, total: listener.scored(tomogram.name, done, total),
-    )
+    )  # fmt: skip
     peaks = find_peaks(
         logits,
         settings,
         model.radius,
-        float(logit(FLOOR)) - model.offset if model.positives is None else lowest(model.positives),
+        float(logit(FLOOR)) - model.offset if model.particle_scores is None else float("-inf"),
         max_particles=MOST,
         min_distance=None if min_distance is None else min_distance / model.voxel_size,
         mask=working.mask,
     )
-    probability, count = _probabilities(peaks, model, working)
-    if count is not None:
-        count = at_least(count, clicks_in(model.provenance, tomogram))
+    calibration = None if model.particle_scores is None else _calibrated(peaks, fitted, model, working, chosen_device)
+    probability = partial(probabilities, offset=model.offset) if calibration is None else calibration.probability
+    count = None if calibration is None else at_least(calibration.count, clicks_in(model.provenance, tomogram))
     chances = probability(peaks.scores.astype(np.float64))
     likely = chances >= FLOOR
-    positions = working.to_angstrom(peaks.positions_voxels) + np.asarray(tomogram.origin)
-    positions -= np.asarray(model.displacement)
+    positions = working.to_angstrom(peaks.positions_voxels) - np.asarray(model.displacement)
     # A working voxel at the rim may reach half a voxel beyond the tomogram; a pick may not.
     last = (np.array(tomogram.frame.shape[::-1]) - 1) * tomogram.frame.voxel_size
     candidates = Picks.of(tomogram.name, np.clip(positions, 0, last)[likely], chances[likely])
-    particles = count.estimate if count else float(candidates.scores.sum())
+    particles = float(candidates.scores.sum()) if count is None else count.estimate
     chosen = (cut or Cut()).choose(candidates, particles, model.threshold)
-    return Picked(chosen, candidates, logits, probability, working, count)
+    absent = None if calibration is None else calibration.absent
+    return Picked(chosen, candidates, logits, probability, working, count, absent)
 
 
-def _probabilities(
-    peaks: Peaks, model: Model, working: WorkingVolume
-) -> tuple[Callable[[np.ndarray], np.ndarray], Count | None]:
-    """Say what makes probabilities of logits, and how many particles there are where a mixture tells."""
-    if model.positives is None:
-        return partial(probabilities, offset=model.offset), None
-    voxels = searched(working.data.shape, model.settings, model.radius, working.mask)
-    noise = None if model.noise is None else NoiseIn(model.noise, voxels)
-    usual = None if model.positives.density is None else model.positives.density * voxels
-    mixture, count = fit_mixture(peaks.scores.astype(np.float64), model.positives, noise=noise, usual=usual)
-    surest = model.positives.surest
-    return lambda logits: sobered(mixture.probability(logits), surest), count
+def _calibrated(
+    peaks: Peaks, fitted: nn.Module, model: Model, working: WorkingVolume, device: torch.device
+) -> Calibration:
+    """Calibrate a tomogram's peaks against those of its decoy."""
+    assert model.particle_scores is not None
+    decoys, decoy_voxels = decoy_peaks([fitted], working, model.settings, model.radius, device)
+    return calibrate(
+        peaks.scores.astype(np.float64), decoys, model.particle_scores,
+        voxels=searched(working.data.shape, model.settings, model.radius, working.mask), decoy_voxels=decoy_voxels,
+    )  # fmt: skip

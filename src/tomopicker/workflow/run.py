@@ -1,37 +1,34 @@
 """The parts of a training that share settings, device and checkpoints: labels, priors, networks, peaks and counts."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from torch import nn
 
 from tomopicker.config import Settings
 from tomopicker.data.labels import IGNORED, POSITIVE, ball_offsets, label_mask
-from tomopicker.data.noise import noise_like
 from tomopicker.data.patches import LabelledVolume
 from tomopicker.engine.state import History
 from tomopicker.engine.train import Report, fit
-from tomopicker.picking.calibrate import Ranking, click_scores, nearest_peaks, offset_for_count
-from tomopicker.picking.count import Count, count_particles
-from tomopicker.picking.expected_scores import Freedom, across_clicks, beside, elsewhere, positives_of
-from tomopicker.picking.fit_mixture import fit_mixture
-from tomopicker.picking.mixture import Mixture
-from tomopicker.picking.noise_in import NoiseIn, tells_from_noise
-from tomopicker.picking.peaks import Peaks
-from tomopicker.pu.noise import Noise, together
-from tomopicker.pu.positives import Positives
+from tomopicker.picking.calibration import Calibration, Count, calibrate
+from tomopicker.picking.crossfit import Ranking, count_particles
+from tomopicker.picking.offset import offset_for_count
+from tomopicker.picking.peaks import Peaks, click_scores, nearest_peaks
+from tomopicker.pu.particle_scores import ParticleScores, from_clicks
 from tomopicker.pu.prior import Priors, class_priors
 from tomopicker.types import Scores, Volume, VoxelMask
 from tomopicker.workflow.clicked import Clicked, at_least, number_of_clicks
 from tomopicker.workflow.listen import Listener
-from tomopicker.workflow.score import MOST, as_it_scores, find_peaks, score_as, searched
+from tomopicker.workflow.score import MOST, as_it_scores, decoy_peaks, find_peaks, mean_scores, searched
 
+BELIEVED = 0.25
+"""Particles found in decoys over those found, above which a network does not tell the two apart."""
 CANDIDATES = 20
 """Peaks looked at for each click, at least, when particles are counted by a cross-fit."""
 
@@ -44,18 +41,23 @@ class Seen:
     ----------
     peaks : Peaks
         Best first.
-    clicked : array, shape (peaks,)
-        Those that a person clicked.
+    clicked, rejected : array, shape (peaks,)
+        Those that a person clicked, and those that were rejected.
     missed : int
         Clicks without a peak.
-    noise : NoiseIn
-        What the networks find in noise of its power spectrum.
+    decoys : array, shape (n,)
+        Logits of the peaks of the tomogram's decoy.
+    voxels, decoy_voxels : float
+        Working voxels that were searched for peaks.
     """
 
     peaks: Peaks
     clicked: Bool[np.ndarray, " peaks"]
+    rejected: Bool[np.ndarray, " peaks"]
     missed: int
-    noise: NoiseIn
+    decoys: Float[np.ndarray, " decoys"]
+    voxels: float
+    decoy_voxels: float
 
     @property
     def scores(self) -> Scores:
@@ -73,6 +75,13 @@ class Run:
     checkpoint: Path | None
     resume: bool
     listener: Listener
+    warnings: list[str] = field(default_factory=list)
+    """What the model is to carry with it."""
+
+    def warn_of_model(self, text: str) -> None:
+        """Warn of something that whoever picks with the model must know too: it is kept in the model."""
+        self.listener.warn(text)
+        self.warnings.append(text)
 
     def labelled(self, item: Clicked) -> LabelledVolume:
         """Label the clicks of a tomogram, and what earlier rounds are sure of or doubt."""
@@ -81,7 +90,7 @@ class Run:
         labels = label_mask(
             data.shape, positions, self.radius, fraction, rejected=item.rejected, doubtful=item.doubtful, inside=mask
         )
-        return LabelledVolume(data, labels, positions, item.rejected, mask)
+        return LabelledVolume(data, labels, positions, item.rejected, mask, item.name)
 
     def priors(
         self, training: Sequence[LabelledVolume], particles: float | None, *, more_than_clicks: bool = False
@@ -130,25 +139,22 @@ class Run:
         return self._peaks(self._as_they_score(networks, item), item.working.data, item.working.mask, most)
 
     def seen(self, networks: Sequence[nn.Module], item: Clicked) -> Seen:
-        """Find the peaks of a training tomogram, and those of noise with its power spectrum."""
+        """Find the peaks of a training tomogram, and those of its decoy, by the mean scores of networks."""
         fitted, working = self._as_they_score(networks, item), item.working
-        nothing = noise_like(working.data, working.typical, self.settings.seed)
-        found = self._peaks(fitted, nothing, None, MOST)
-        noise = Noise(found.scores.astype(np.float64), searched(nothing.shape, self.settings, self.radius, None))
-        voxels = searched(working.data.shape, self.settings, self.radius, working.mask)
         peaks = self._peaks(fitted, working.data, working.mask, MOST)
         nearest = nearest_peaks(peaks, item.clicks, self.radius)
-        clicked = np.isin(np.arange(len(peaks)), nearest)
-        return Seen(peaks, clicked, int((nearest < 0).sum()), NoiseIn(noise, voxels))
+        rows = np.arange(len(peaks))
+        clicked = np.isin(rows, nearest)
+        rejected = np.isin(rows, nearest_peaks(peaks, item.rejected, self.radius)) & ~clicked
+        decoys, decoy_voxels = decoy_peaks(fitted, working, self.settings, self.radius, self.device)
+        voxels = searched(working.data.shape, self.settings, self.radius, working.mask)
+        return Seen(peaks, clicked, rejected, int((nearest < 0).sum()), decoys, voxels, decoy_voxels)
 
     def _as_they_score(self, networks: Sequence[nn.Module], item: Clicked) -> list[nn.Module]:
         return [as_it_scores(network, item.working, self.settings, self.device) for network in networks]
 
     def _peaks(self, fitted: Sequence[nn.Module], volume: Volume, mask: VoxelMask | None, most: int) -> Peaks:
-        scores = score_as(fitted[0], volume, self.settings, self.device, mask)
-        for network in fitted[1:]:
-            scores += score_as(network, volume, self.settings, self.device, mask)
-        scores /= len(fitted)
+        scores = mean_scores(fitted, volume, self.settings, self.device, mask)
         return find_peaks(scores, self.settings, self.radius, float("-inf"), max_particles=most, mask=mask)
 
     def by_count(
@@ -160,50 +166,34 @@ class Run:
         peaks = [self.peaks([network], item, _enough(item, particles / len(clicked))) for item in clicked]
         return offset_for_count(np.concatenate([found.scores for found in peaks]).astype(np.float64), particles), None
 
-    def by_clicks(self, network: nn.Module, clicked: Sequence[Clicked]) -> tuple[Positives, Count, Noise | None]:
-        """Learn where particles score, and count those of the training tomograms, starting from the clicks' scores.
-
-        What noise scores comes with it where the network does not tell particles from noise.
-        """
+    def by_clicks(self, network: nn.Module, clicked: Sequence[Clicked]) -> tuple[ParticleScores, Count]:
+        """Learn where particles score, and count those of the training tomograms."""
         found = [self.seen([network], item) for item in clicked]
-        expected, freedom = expected_of_clicks(found, clicked)
-        fits, noisy = self.mixtures(found, expected, freedom)
-        if noisy:
-            self.listener.warn(
+        fits = calibrations(found)
+        counted = at_least(_sum(fits), number_of_clicks(clicked))  # Some clicks may share a peak, or have none.
+        self.listener.say(f"About {counted} in the training tomograms.")
+        if hardly_told_from_noise(found, fits):
+            self.warn_of_model(
                 "the network hardly tells these particles from noise; probabilities, counts and what is expected of "
                 "the picks allow for it, but more clicks, or tomograms of more contrast, would help"
             )
-        missed = sum(each.missed for each in found)
-        counted = Count(
-            *(missed + sum(getattr(count, end) for _, count in fits) for end in ("estimate", "low", "high"))
-        )
-        counted = at_least(counted, number_of_clicks(clicked))
-        self.listener.say(f"About {counted} in the training tomograms.")
-        given = self.settings.expected_particles
-        # A wrong count forced on the mixture ruins every threshold, a right one moves it little (docs/experiments.md).
-        asked = self.settings.objective.kind
+        given, asked = self.settings.expected_particles, self.settings.objective.kind
         told = "the clicks are believed"
         if asked != "pn":
             told += f", but {asked} was trained with the class prior of the count given: leave it out and train again"
         if given is not None and not contradicted(given * len(clicked), counted, told, self.listener):
-            fits = _mixtures(found, expected, given, freedom, noisy=noisy)
-        density = (missed + sum(count.estimate for _, count in fits)) / sum(each.noise.voxels for each in found)
-        positives = elsewhere([mixture.particles for mixture, _ in fits], number_of_clicks(clicked), density)
-        noises = [mixture.noise_found or each.noise.noise for (mixture, _), each in zip(fits, found, strict=True)]
-        return positives, counted, together(noises) if noisy else None
-
-    def mixtures(
-        self, found: Sequence[Seen], expected: Positives, freedom: Freedom
-    ) -> tuple[list[tuple[Mixture, Count]], bool]:
-        """Fit a mixture to each training tomogram, and say whether with its noise: where scores do not tell it apart.
-
-        Where they do, most other peaks are look-alikes, and noise says too little of those.
-        """
-        fits = _mixtures(found, expected, None, freedom, noisy=False)
-        noises, clicked = [each.noise for each in found], [each.clicked for each in found]
-        if tells_from_noise([each.scores for each in found], fits, noises, clicked):
-            return fits, False
-        return _mixtures(found, expected, None, freedom, noisy=True), True
+            fits = calibrations(found, given)
+        voxels = sum(each.voxels for each in found)
+        return ParticleScores(
+            mean=float(np.mean([fit.particles.mean for fit in fits])),
+            sd=float(np.sqrt(np.mean([fit.particles.sd**2 for fit in fits]))),
+            mean_error=fits[0].particles.mean_error,
+            log_sd_error=fits[0].particles.log_sd_error,
+            missed=fits[0].particles.missed,
+            density=_sum(fits).estimate / voxels,
+            rejected=np.concatenate([each.scores[each.rejected] for each in found]),
+            voxels=voxels,
+        ), counted
 
     def count(self, clicked: Sequence[Clicked], networks: int = 2) -> Count:
         """Count particles: networks, each trained on half of the clicks, rank the peaks and the other half."""
@@ -227,28 +217,32 @@ class Run:
         return count_particles(rankings, least=number_of_clicks(clicked))
 
 
-def expected_of_clicks(found: Sequence[Seen], clicked: Sequence[Clicked]) -> tuple[Positives, Freedom]:
-    """Say where particles of the training tomograms are expected to score, from the clicks in all of them."""
-    scored = np.concatenate([each.scores[each.clicked] for each in found])
-    return positives_of(scored), across_clicks(number_of_clicks(clicked))
-
-
-def _mixtures(
-    found: Sequence[Seen], expected: Positives, given: float | None, freedom: Freedom, *, noisy: bool
-) -> list[tuple[Mixture, Count]]:
-    """Fit a mixture to each tomogram's peaks, with a count where it is given, with its noise or without."""
+def calibrations(found: Sequence[Seen], given: float | None = None) -> list[Calibration]:
+    """Calibrate the scores of training tomograms, with a number of particles in each where it is given."""
+    clicks = np.concatenate([each.scores[each.clicked] for each in found])
+    prior = from_clicks(clicks, sum(each.missed for each in found))
     return [
-        fit_mixture(
-            each.scores,
-            expected,
-            given,
-            freedom,
-            each.noise if noisy else None,
-            each.clicked,
-            beside(int(each.clicked.sum())),
+        calibrate(
+            each.scores[~each.rejected], each.decoys,
+            replace(prior, rejected=each.scores[each.rejected], voxels=each.voxels),
+            voxels=each.voxels, decoy_voxels=each.decoy_voxels, clicked=each.clicked[~each.rejected], given=given,
         )
         for each in found
-    ]
+    ]  # fmt: skip
+
+
+def hardly_told_from_noise(found: Sequence[Seen], fits: Sequence[Calibration]) -> bool:
+    """Say whether decoys hold more than `BELIEVED` of the particles that their tomograms do."""
+    claimed = sum(
+        float(fit.probability(each.decoys).sum()) * each.voxels / each.decoy_voxels
+        for each, fit in zip(found, fits, strict=True)
+    )
+    return claimed > BELIEVED * _sum(fits).estimate
+
+
+def _sum(fits: Sequence[Calibration]) -> Count:
+    """Particles in all tomograms, their intervals added end by end: what is wrong in one is wrong in all."""
+    return Count(*(sum(getattr(fit.count, end) for fit in fits) for end in ("estimate", "low", "high")))
 
 
 def _enough(item: Clicked, particles: float = 0.0) -> int:

@@ -9,30 +9,18 @@ from torch import nn
 
 from tomopicker.config import Settings
 from tomopicker.data.cubes import box_of
+from tomopicker.data.decoys import decoy_volume
 from tomopicker.data.preprocess import WorkingVolume
 from tomopicker.engine.batchnorm import adapted
 from tomopicker.engine.predict import Progress, score_volume
 from tomopicker.models.turned import HalfTurned
 from tomopicker.picking.peaks import Peaks, greedy_peaks, local_peaks
-from tomopicker.types import Volume, VoxelMask
+from tomopicker.types import Scores, Volume, VoxelMask
 
 MOST = 20_000
 """Peaks listed at most: a network that learnt nothing calls everything one."""
 BEYOND = 16
 """Working voxels around a mask that smoothing and fits of peaks may look at."""
-
-
-def score(
-    network: nn.Module,
-    working: WorkingVolume,
-    settings: Settings,
-    device: torch.device,
-    progress: Progress | None = None,
-) -> Volume:
-    """Give the score volume (logits) of a working volume; what its mask leaves out is not computed."""
-    return score_as(
-        as_it_scores(network, working, settings, device), working.data, settings, device, working.mask, progress
-    )
 
 
 def as_it_scores(network: nn.Module, working: WorkingVolume, settings: Settings, device: torch.device) -> nn.Module:
@@ -70,6 +58,45 @@ def searched(shape: Sequence[int], settings: Settings, radius: float, mask: Voxe
     """Give how many voxels of a volume are searched for peaks."""
     inside = _off_border(shape, settings.picking.border_fraction * radius, mask)
     return float(np.prod(shape) if inside is None else inside.sum())
+
+
+def mean_scores(
+    fitted: Sequence[nn.Module], volume: Volume, settings: Settings, device: torch.device, mask: VoxelMask | None = None
+) -> Volume:
+    """Give the mean score of networks that have a volume's statistics; two score volumes are held at most."""
+    scores = score_as(fitted[0], volume, settings, device, mask)
+    for network in fitted[1:]:
+        scores += score_as(network, volume, settings, device, mask)
+    scores /= len(fitted)
+    return scores
+
+
+def decoy_peaks(
+    fitted: Sequence[nn.Module], working: WorkingVolume, settings: Settings, radius: float, device: torch.device
+) -> tuple[Scores, float]:
+    """Score a decoy of a working volume.
+
+    Parameters
+    ----------
+    fitted : sequence of Module
+        With the statistics of the working volume; their scores are averaged.
+    working : WorkingVolume
+    settings : Settings
+    radius : float
+        The particle's, in working voxels.
+    device : torch.device
+
+    Returns
+    -------
+    scores : array, shape (n,)
+        Logits of the decoy's peaks.
+    voxels : float
+        That were searched for them.
+    """
+    decoy = decoy_volume(working.data, working.typical, settings.seed)
+    scores = mean_scores(fitted, decoy, settings, device)
+    found = find_peaks(scores, settings, radius, float("-inf"), max_particles=MOST)
+    return found.scores.astype(np.float64), searched(decoy.shape, settings, radius, None)
 
 
 def find_peaks(

@@ -7,7 +7,7 @@ round learns from is kept in a file beside its checkpoint, and a resumed run rea
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -17,11 +17,11 @@ from torch import nn
 
 from tomopicker.config import Settings
 from tomopicker.engine.checkpoint import CHECKPOINT, load_tensors, save_tensors
-from tomopicker.engine.state import not_this_run
+from tomopicker.engine.fingerprint import Fingerprint, check_same_run, tomogram_fingerprint
 from tomopicker.picking.peaks import Peaks
 from tomopicker.types import Doubtful, Positions, Rejected, Sure
 from tomopicker.workflow.clicked import Clicked
-from tomopicker.workflow.run import Run, expected_of_clicks
+from tomopicker.workflow.run import Run, calibrations
 
 Known: TypeAlias = Float64[np.ndarray, "known 3"]
 Chances: TypeAlias = Float64[np.ndarray, " peaks"]
@@ -49,13 +49,13 @@ def taught(run: Run, clicked: Sequence[Clicked], networks: Sequence[nn.Module], 
         If the file of an interrupted run is of another run.
     """
     kept = run.checkpoint and run.checkpoint.with_name(f"{run.checkpoint.name}.round{rounds + 1}.ckpt")
-    identity = _identity(run.settings, clicked)
+    fingerprint = _fingerprint(run.settings, clicked)
     if kept and run.resume and kept.exists():
-        found = _read(kept, identity, len(clicked))
+        found = _read(kept, fingerprint, len(clicked))
     else:
         found = _found(run, clicked, networks, rounds)
         if kept:
-            _write(kept, identity, found)
+            _write(kept, fingerprint, found)
     return [replace(item, sure=sure, doubtful=doubtful) for item, (sure, doubtful) in zip(clicked, found, strict=True)]
 
 
@@ -104,12 +104,11 @@ def _found(
 ) -> list[tuple[Sure, Doubtful]]:
     """Find the peaks of tomogram after tomogram, then judge those of all."""
     seen = [run.seen(networks, item) for item in clicked]
-    fits, _ = run.mixtures(seen, *expected_of_clicks(seen, clicked))
     growth = run.settings.training.growth**rounds - 1
     found = []
-    for item, each, (mixture, _) in zip(clicked, seen, fits, strict=True):
+    for item, each, fit in zip(clicked, seen, calibrations(seen), strict=True):
         most = round(len(item.clicks) * growth)
-        chances = mixture.probability(each.scores)
+        chances = fit.probability(each.scores)
         found.append(sure_and_doubtful(each.peaks, chances, item.clicks, item.rejected, run.radius, run.settings, most))
     return found
 
@@ -121,26 +120,31 @@ def _farther(positions: Positions, known: Known, distance: float) -> Bool[np.nda
     return np.asarray(nearest > distance)
 
 
-def _write(path: Path, identity: dict[str, Any], found: Sequence[tuple[Sure, Doubtful]]) -> None:
+def _write(path: Path, run: Fingerprint, found: Sequence[tuple[Sure, Doubtful]]) -> None:
     parts = {
         f"{kind}.{index}": torch.from_numpy(picks)
         for index, pair in enumerate(found)
         for kind, picks in zip(KINDS, pair, strict=True)
     }
-    save_tensors(path, CHECKPOINT, parts, {"run": identity})
+    save_tensors(path, CHECKPOINT, parts, {"run": run})
 
 
-def _read(path: Path, identity: dict[str, Any], tomograms: int) -> list[tuple[Sure, Doubtful]]:
+def _read(path: Path, run: Fingerprint, tomograms: int) -> list[tuple[Sure, Doubtful]]:
     parts, facts = load_tensors(path, CHECKPOINT)
-    if facts.get("run") != identity:
-        raise not_this_run(path)
+    check_same_run(path, facts.get("run"), run)
     sure, doubtful = ([parts[f"{kind}.{index}"].numpy() for index in range(tomograms)] for kind in KINDS)
     return list(zip(sure, doubtful, strict=True))
 
 
-def _identity(settings: Settings, clicked: Sequence[Clicked]) -> dict[str, Any]:
+def _fingerprint(settings: Settings, clicked: Sequence[Clicked]) -> Fingerprint:
     return {
         "settings": settings.model_dump(mode="json"),
-        "clicks": [np.round(item.clicks, 3).tolist() for item in clicked],
-        "rejected": [np.round(item.rejected, 3).tolist() for item in clicked],
+        "tomograms": [
+            tomogram_fingerprint(item.name, item.working.data)
+            | {
+                "clicks": np.round(item.clicks, 3).tolist(),
+                "rejected picks": np.round(item.rejected, 3).tolist(),
+            }
+            for item in clicked
+        ],
     }

@@ -10,7 +10,7 @@ from tomopicker.config import Settings
 from tomopicker.engine.checkpoint import Model
 from tomopicker.engine.precision import choose_device
 from tomopicker.errors import UsageError
-from tomopicker.picking.count import Count
+from tomopicker.picking.calibration import Count
 from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import VoxelMask
@@ -107,9 +107,9 @@ def train(
     particles, counted = _expected(settings, clicked, run)
     outcome = train_in_rounds(run, clicked, [run.labelled(item) for item in watched], particles)
     network = outcome.network
-    offset, threshold, positives, noise = 0.0, None, None, None
+    offset, threshold, particle_scores = 0.0, None, None
     if settings.inference.adapt:
-        positives, counted, noise = run.by_clicks(network, clicked)
+        particle_scores, counted = run.by_clicks(network, clicked)
         if particles is None or counted.contradicts(particles):
             particles = counted.estimate
     else:
@@ -127,7 +127,9 @@ def train(
         counted=counted,
     )
     displacement = network_displacement(run, network, clicked[0])
-    return Model(network, settings, voxel_size, offset, threshold, facts, positives, noise, displacement)
+    return Model(
+        network, settings, voxel_size, offset, threshold, facts, particle_scores, displacement, tuple(run.warnings)
+    )
 
 
 def counts_afterwards(settings: Settings) -> bool:

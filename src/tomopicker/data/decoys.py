@@ -1,4 +1,4 @@
-"""A volume that holds nothing: noise with the power spectrum of a tomogram's specimen."""
+"""Decoys: volumes that hold no particle, with the power spectrum of a tomogram's specimen and random phases."""
 
 import numpy as np
 
@@ -6,11 +6,11 @@ from tomopicker.data.cubes import box_of
 from tomopicker.types import Piece, Volume, VoxelMask
 
 LARGEST = (64, 160, 160)
-"""Edges (z, y, x) of the most that is taken: enough peaks to tell how noise scores, in a second or two."""
+"""Edges (z, y, x) of the most that is taken: enough peaks to estimate their scores' density, in a second or two."""
 
 
-def noise_like(volume: Volume, mask: VoxelMask | None = None, seed: int = 0) -> Piece:
-    """Make noise that looks like the middle of a specimen to anything that sees amplitudes alone.
+def decoy_volume(volume: Volume, mask: VoxelMask | None = None, seed: int = 0) -> Piece:
+    """Randomise the phases of the middle of a specimen.
 
     Its Fourier amplitudes are those of the specimen, missing wedge and contrast transfer included; its phases, which
     hold every shape, are random (Theiler et al., Physica D 58, 1992). What is found in it is no particle.

@@ -1,40 +1,79 @@
-"""How many particles there are, with an interval: the estimate of `calibrate`, bootstrapped over clicks and peaks."""
+"""How many particles the training tomograms hold, from networks that were each trained on half of the clicks.
+
+The scores of clicks a network was *not* trained on tell which share r(t) of all particles scores above t. With k(t)
+peaks above t in the tomogram, k(t) / r(t) is then at least the number of particles, and nearest to it where the peaks
+above t are nearly all particles: the least of them that the noise allows is the estimate (in the manner of best-bin
+estimation of a mixture proportion; Garg et al., NeurIPS 2021).
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 from scipy.stats import norm, t
 
-from tomopicker.picking.calibrate import Ranking, estimate_count
+from tomopicker.picking.calibration import LEVEL, Count
+from tomopicker.types import Scores
 
 RESAMPLES = 200
-LEVEL = 0.9
-FACTOR = 2.0
-"""A count that is off by less contradicts nobody."""
 
 
 @dataclass(frozen=True)
-class Count:
-    """A number of particles and where it lies with a probability of 90 %.
+class Ranking:
+    """Peaks of one network in the training tomograms, and how it scores clicks it did not train on.
 
     Parameters
     ----------
-    estimate, low, high : float
-        low ≤ estimate ≤ high.
+    peak_scores : array, shape (n,)
+        Of all candidate peaks.
+    click_scores : array, shape (m,)
+        Of the held-out clicks; -inf for one without a peak nearby.
     """
 
-    estimate: float
-    low: float
-    high: float
+    peak_scores: Scores
+    click_scores: Float[np.ndarray, " clicks"]
 
-    def __str__(self) -> str:
-        return f"{self.estimate:.0f} particles (90 % interval {self.low:.0f} to {self.high:.0f})"
+    def recall(self, thresholds: Scores) -> Scores:
+        """Share of particles scoring above each threshold, from a normal fit to the clicks that have a peak."""
+        found = self.click_scores[np.isfinite(self.click_scores)]
+        if not len(found):
+            return np.zeros_like(thresholds)
+        middle = float(np.mean(found))
+        spread = max(float(np.std(found, ddof=min(1, len(found) - 1))), 0.1 * max(1.0, abs(middle)))
+        share: Scores = norm.sf(thresholds, middle, spread) * len(found) / len(self.click_scores)
+        return share
 
-    def contradicts(self, given: float) -> bool:
-        """Say whether a given count is outside the interval and off by more than a factor of two."""
-        within = self.low <= given <= self.high
-        return not within and not self.estimate / FACTOR <= given <= self.estimate * FACTOR
+
+def estimate_count(rankings: Sequence[Ranking], *, least: int) -> float:
+    """Estimate how many particles the training tomograms hold.
+
+    Parameters
+    ----------
+    rankings : sequence of Ranking
+        One for each network of a cross-fit; their estimates are averaged in logarithm.
+    least : int
+        The clicks given: there are no fewer particles.
+
+    Returns
+    -------
+    float
+    """
+    estimates = []
+    for ranking in rankings:
+        thresholds = np.sort(ranking.peak_scores)[::-1]
+        recall = ranking.recall(thresholds)
+        usable = (recall >= 0.4) & (recall <= 0.95)
+        if not usable.any():
+            continue
+        above, share = np.arange(len(thresholds))[usable] + 0.5, recall[usable]
+        # One standard error of both counts: of the peaks, and of the clicks that the recall was fitted to.
+        error = np.sqrt(1 / above + (1 - share) / (share * len(ranking.click_scores)))
+        count = above / share
+        # The least alone would be biased low by its own noise: take all that it does not contradict.
+        agreeing = count <= np.min(count * (1 + error))
+        estimates.append(np.exp(np.average(np.log(count[agreeing]), weights=error[agreeing] ** -2)))
+    return max(float(least), float(np.exp(np.mean(np.log(estimates)))) if estimates else 0.0)
 
 
 def count_particles(rankings: Sequence[Ranking], *, least: int, seed: int = 0) -> Count:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tomopicker.data.noise import LARGEST, noise_like
+from tomopicker.data.decoys import LARGEST, decoy_volume
 
 
 def spheres(shape, seed=0):
@@ -18,14 +18,14 @@ def spheres(shape, seed=0):
 
 def test_amplitudes_stay_and_phases_do_not():
     volume = spheres((24, 30, 27))
-    noise = noise_like(volume)
+    noise = decoy_volume(volume)
     assert noise.shape == volume.shape
     assert noise.dtype == np.float32
     before, after = (np.abs(np.fft.rfftn(each.astype(float))) for each in (volume, noise))
     np.testing.assert_allclose(after, before, rtol=1e-3, atol=0.05)
     assert noise.mean() == pytest.approx(float(volume.mean()), abs=1e-4)
     assert noise.std() == pytest.approx(float(volume.std()), rel=1e-3)
-    alike = [np.corrcoef(noise_like(volume, seed=seed).ravel(), volume.ravel())[0, 1] for seed in range(20)]
+    alike = [np.corrcoef(decoy_volume(volume, seed=seed).ravel(), volume.ravel())[0, 1] for seed in range(20)]
     assert abs(np.mean(alike)) < 0.15  # 1 with its own phases
 
 
@@ -37,13 +37,13 @@ def test_what_sticks_out_is_gone():
 
     volume = spheres((32, 32, 32))
     assert skewness(volume) < -0.5
-    assert abs(skewness(noise_like(volume))) < 0.1
+    assert abs(skewness(decoy_volume(volume))) < 0.1
 
 
 def test_the_seed_decides():
     volume = spheres((16, 16, 16))
-    assert np.array_equal(noise_like(volume, seed=3), noise_like(volume, seed=3))
-    assert not np.allclose(noise_like(volume, seed=3), noise_like(volume, seed=4))
+    assert np.array_equal(decoy_volume(volume, seed=3), decoy_volume(volume, seed=3))
+    assert not np.allclose(decoy_volume(volume, seed=3), decoy_volume(volume, seed=4))
 
 
 def test_only_the_specimen_is_looked_at():
@@ -51,13 +51,13 @@ def test_only_the_specimen_is_looked_at():
     mask = np.zeros(volume.shape, dtype=bool)
     mask[10:22] = True
     volume[~mask] = 1e3
-    noise = noise_like(volume, mask)
+    noise = decoy_volume(volume, mask)
     assert noise.shape == (12, 20, 20)
     assert np.abs(noise).max() < 20
-    assert noise_like(volume, np.zeros_like(mask)).shape == volume.shape
+    assert decoy_volume(volume, np.zeros_like(mask)).shape == volume.shape
 
 
 def test_the_middle_of_a_large_specimen_is_enough():
     z, y, _ = LARGEST
     volume = np.random.default_rng(0).standard_normal((z + 9, y + 2, 31)).astype(np.float32)
-    assert noise_like(volume).shape == (z, y, 31)
+    assert decoy_volume(volume).shape == (z, y, 31)

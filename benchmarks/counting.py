@@ -1,0 +1,155 @@
+"""Counts, expected precision and F1 on realistic, empty and sparse tomograms that nobody trained or tuned on.
+
+    python benchmarks/realistic.py --layout LAYOUT.csv --maps MAPS --output benchmarks/data
+    python benchmarks/counting.py --data benchmarks/data --output counting.csv
+    python benchmarks/counting.py --output counting.csv --table
+
+Trains on TS_0001 of a realistic set from drawn clicks, picks its other tomograms and the empty and sparse ones of the
+same microscope, and appends a row for each to the table of results. Runs that are there are not made again. ``--table``
+prints means over seeds.
+"""
+
+import argparse
+import csv
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tomopicker import api
+from tomopicker.benchmark.clicks import draw_clicks
+from tomopicker.picks import Picks
+from tomopicker.tomogram import Tomogram
+
+DIAMETER = 300.0
+JITTER_VOXELS = 1.5
+TOLERANCE_VOXELS = 10
+COLUMNS = (
+    "microscope", "preset", "clicks", "seed", "set", "tomogram", "truth", "count", "low", "high", "absent", "picks",
+    "expected_precision", "precision", "f1", "best_f1",
+)  # fmt: skip
+RUN = ["microscope", "preset", "clicks", "seed"]
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run what is asked for and not there, or print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path("benchmarks/data"), help="folder that realistic.py wrote")
+    parser.add_argument("--output", type=Path, required=True, help="CSV file of results, to be made or gone on with")
+    parser.add_argument("--microscopes", nargs="+", default=["defocus", "vpp"])
+    parser.add_argument("--presets", nargs="+", default=["fast", "default"])
+    parser.add_argument("--clicks", nargs="+", type=int, default=[5, 20, 100])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--table", action="store_true", help="only print means over seeds")
+    asked = parser.parse_args(argv)
+    if not asked.table:
+        for seed in asked.seeds:
+            for clicks in asked.clicks:
+                for preset in asked.presets:
+                    for microscope in asked.microscopes:
+                        run(asked.data, asked.output, microscope, preset, clicks, seed)
+    print(table(pd.read_csv(asked.output)))
+
+
+def run(data: Path, output: Path, microscope: str, preset: str, clicks: int, seed: int) -> None:
+    """Train once, pick everything of one microscope, append the rows."""
+    if output.exists():
+        done = pd.read_csv(output)
+        if (done[RUN] == [microscope, preset, clicks, seed]).all(axis=1).any():
+            return
+    folder = data / f"realistic-{microscope}"
+    training = api.open_tomogram(folder / "TS_0001.mrc")
+    given = draw_clicks(truth_of(folder / "TS_0001.mrc", training), training.frame, clicks, seed, JITTER_VOXELS)
+    model = api.train([training], given, api.settings(particle_diameter=DIAMETER, preset=preset, seed=seed))
+    files = [
+        *sorted(folder.glob("*.mrc")),
+        *sorted((data / "empty").glob(f"{microscope}_*.mrc")),
+        *sorted((data / "rare").glob(f"{microscope}_*.mrc")),
+    ]
+    rows = [(microscope, preset, clicks, seed, *judged(file, model)) for file in files]
+    new = not output.exists()
+    with output.open("a", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        if new:
+            writer.writerow(COLUMNS)
+        writer.writerows(rows)
+    print(f"{microscope} {preset} {clicks} clicks, seed {seed}: {len(rows)} tomograms", flush=True)
+
+
+def truth_of(file: Path, tomogram: Tomogram) -> Picks:
+    """Read the targets of a simulated tomogram, which may be none."""
+    path = file.parent / "truth" / f"{file.stem}.csv"
+    if len(path.read_text(encoding="utf-8").splitlines()) < 2:
+        return Picks.of(tomogram.name, np.empty((0, 3)))
+    return api.read_picks(path, [tomogram])
+
+
+def judged(file: Path, model: Any) -> tuple[Any, ...]:
+    """Pick one tomogram; give what is said of it and what is true."""
+    tomogram = api.open_tomogram(file)
+    truth = truth_of(file, tomogram)
+    found = api.pick(tomogram, model)
+    tolerance = TOLERANCE_VOXELS * tomogram.voxel_size
+    own = best = precision = float("nan")
+    if len(truth) and len(found.candidates):
+        _, judged_picks = api.evaluate(found.picks, truth, tolerance=tolerance)
+        _, all_candidates = api.evaluate(found.candidates, truth, tolerance=tolerance)
+        own, precision, best = judged_picks.f1, judged_picks.precision, all_candidates.best_f1
+    elif len(found.picks):
+        precision = 0.0
+    count = found.count
+    return (
+        file.parent.name, file.stem, len(truth), round(count.estimate, 1), round(count.low, 1), round(count.high, 1),
+        round(found.absent or 0.0, 4), len(found.picks), round(found.expected.precision, 4), round(precision, 4),
+        round(own, 4), round(best, 4),
+    )  # fmt: skip
+
+
+def table(rows: pd.DataFrame) -> str:
+    """Give means over seeds as Markdown: a row for each microscope, preset, number of clicks and kind of tomogram."""
+    return "\n\n".join((_of_particles(rows[rows["truth"] > 20]), _of_few(rows[rows["truth"] <= 20])))
+
+
+def _of_particles(rows: pd.DataFrame) -> str:
+    lines = [
+        "| microscope | preset | clicks | tomogram | truth | counted (90 % interval, mean) | intervals that hold "
+        "| within 20 % | expected precision | precision | own F1 | best F1 |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for (microscope, preset, clicks, name), each in rows.groupby(["microscope", "preset", "clicks", "tomogram"]):
+        holds = ((each["low"] <= each["truth"]) & (each["truth"] <= each["high"])).sum()
+        near = ((each["count"] / each["truth"] - 1).abs() <= 0.2).sum()
+        lines.append(
+            f"| {microscope} | {preset} | {clicks} | {name} | {each['truth'].iloc[0]} | {each['count'].mean():.0f} "
+            f"({each['low'].mean():.0f} to {each['high'].mean():.0f}) | {holds} of {len(each)} | {near} of {len(each)} "
+            f"| {each['expected_precision'].mean():.2f} | {each['precision'].mean():.2f} "
+            f"| {_spread(each['f1'])} | {_spread(each['best_f1'])} |"
+        )
+    return "\n".join(lines)
+
+
+def _of_few(rows: pd.DataFrame) -> str:
+    lines = [
+        "| microscope | preset | clicks | truth | tomograms × seeds | picks, mean (most) "
+        "| at most 5 picks or expected precision 0.2 | intervals that hold the truth | counted, mean |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for (microscope, preset, clicks, truth), each in rows.groupby(["microscope", "preset", "clicks", "truth"]):
+        right = ((each["picks"] <= 5) | (each["expected_precision"] <= 0.2)).sum()
+        holds = ((each["low"] <= each["truth"]) & (each["truth"] <= each["high"])).sum()
+        lines.append(
+            f"| {microscope} | {preset} | {clicks} | {truth} | {len(each)} | {each['picks'].mean():.1f} "
+            f"({each['picks'].max()}) | {right} of {len(each)} | {holds} of {len(each)} | {each['count'].mean():.1f} |"
+        )
+    return "\n".join(lines)
+
+
+def _spread(values: Iterable[float]) -> str:
+    seen = np.array(list(values))
+    return f"{seen.mean():.3f}" + (f" ± {seen.std(ddof=1):.3f}" if len(seen) > 1 else "")
+
+
+if __name__ == "__main__":
+    main()

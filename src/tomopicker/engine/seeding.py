@@ -1,0 +1,35 @@
+"""Random numbers of torch for a block, without a trace in the generators of whoever calls."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Seed torch's generators of the CPU and of a device for a block; restore their states afterwards.
+
+    Parameters
+    ----------
+    seed : int
+    device : torch.device
+        Where random numbers are drawn besides the CPU.
+    """
+    generators = [torch.default_generator, *_generators_of(device)]
+    states = [generator.get_state() for generator in generators]
+    for generator in generators:
+        generator.manual_seed(seed)
+    try:
+        yield
+    finally:
+        for generator, state in zip(generators, states, strict=True):
+            generator.set_state(state)
+
+
+def _generators_of(device: torch.device) -> list[torch.Generator]:
+    if device.type == "cuda" and torch.cuda.is_initialized():  # As it is once a tensor lies there.
+        return [torch.cuda.default_generators[torch.cuda.current_device() if device.index is None else device.index]]
+    if device.type == "mps" and torch.backends.mps.is_available():
+        return [torch.mps._get_default_mps_generator()]
+    return []

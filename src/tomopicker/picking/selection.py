@@ -1,0 +1,156 @@
+"""Where the list of a tomogram's candidates is cut: what the user asked for, or the best expected F1."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool
+
+from tomopicker.picks import Picks
+from tomopicker.types import Scores
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What the probabilities of the candidates say of the picks, truth unseen.
+
+    Parameters
+    ----------
+    particles : float
+        Expected number of particles in the tomogram.
+    precision, recall, f1 : float
+        Expected of the picks.
+    """
+
+    particles: float
+    precision: float
+    recall: float
+    f1: float
+
+
+def expectation(probability: Scores, picked: Bool[np.ndarray, " n"], particles: float) -> Expectation:
+    """Say what to expect of the candidates that are picked.
+
+    Parameters
+    ----------
+    probability : array, shape (n,)
+        Of all candidates of a tomogram.
+    picked : array of bool, shape (n,)
+    particles : float
+        In the tomogram; at least the sum of the probabilities, for some may be no candidates.
+    """
+    found, count = float(probability[picked].sum()), int(picked.sum())
+    precision, recall = found / count if count else 0.0, found / particles if particles else 0.0
+    return Expectation(particles, precision, recall, 2 * found / (count + particles) if count + particles else 0.0)
+
+
+def threshold_for_f1(probability: Scores, particles: float) -> float:
+    """Give the threshold of the best expected F1: the k best hold Σ_k p of n particles, so F1 = 2·Σ_k p / (k + n).
+
+    Parameters
+    ----------
+    probability : array, shape (n,)
+        Of all candidate peaks of a tomogram, in any order.
+    particles : float
+        In the tomogram. If there are none, nothing is to be picked.
+    """
+    ordered = np.sort(probability)[::-1]
+    if not particles:
+        return 1.0
+    if not len(ordered):
+        return 0.5
+    kept = np.arange(1, len(ordered) + 1)
+    return threshold_for_count(ordered, float(kept[np.argmax(np.cumsum(ordered) / (kept + particles))]))
+
+
+def threshold_for_precision(probability: Scores, precision: float) -> float:
+    """Give the threshold that keeps the most candidates whose expected precision, their mean, is at least this."""
+    ordered = np.sort(probability)[::-1]
+    reached = np.flatnonzero(np.cumsum(ordered) / np.arange(1, len(ordered) + 1) >= precision)
+    return threshold_for_count(ordered, reached[-1] + 1.0) if len(reached) else 1.0
+
+
+def threshold_for_count(peak_scores: Scores, count: float) -> float:
+    """Give the threshold that keeps about `count` of the peaks: halfway between the last kept and the next."""
+    ordered = np.sort(peak_scores)[::-1].astype(np.float64)
+    if not len(ordered):
+        return 0.0
+    keep = int(np.clip(round(count), 1, len(ordered)))
+    # Just below the last where no other follows: halfway to the next would depend on where candidates end.
+    return (
+        float((ordered[keep - 1] + ordered[keep]) / 2)
+        if keep < len(ordered)
+        else float(np.nextafter(ordered[-1], -np.inf))
+    )
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What a cut keeps of a list of candidates.
+
+    Parameters
+    ----------
+    picks : Picks
+        Best first; their scores are probabilities.
+    threshold : float
+        That was used.
+    expected : Expectation
+        What the candidates' probabilities and the number of particles say of the picks.
+    """
+
+    picks: Picks
+    threshold: float
+    expected: Expectation
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What the user wants of the picks; nothing means the best expected F1.
+
+    Parameters
+    ----------
+    threshold : float, optional
+        Least probability.
+    precision : float, optional
+        Least expected precision, in place of a threshold.
+    max_particles : int, optional
+        The best so many at most, whatever else.
+    """
+
+    threshold: float | None = None
+    precision: float | None = None
+    max_particles: int | None = None
+
+    def apply(self, probability: Scores, particles: float, usual: float | None) -> tuple[Bool[np.ndarray, " n"], float]:
+        """Say which candidates are picked.
+
+        Parameters
+        ----------
+        probability : array, shape (n,)
+            Of the candidates, descending.
+        particles : float
+            In the tomogram.
+        usual : float or None
+            The threshold where the user asks for none; None: the one of the best expected F1.
+
+        Returns
+        -------
+        picked : array of bool, shape (n,)
+        threshold : float
+        """
+        if self.threshold is not None:
+            threshold = self.threshold
+        elif self.precision is not None:
+            threshold = threshold_for_precision(probability, self.precision)
+        elif usual is not None:
+            threshold = usual
+        else:
+            threshold = threshold_for_f1(probability, particles)
+        picked = probability > threshold
+        if self.max_particles is not None:
+            picked &= np.arange(len(probability)) < self.max_particles
+        return picked, threshold
+
+    def choose(self, candidates: Picks, particles: float, usual: float | None) -> Chosen:
+        """Keep the picks of a list of candidates, best first; `particles` and `usual` as in `apply`."""
+        picked, threshold = self.apply(candidates.scores, particles, usual)
+        return Chosen(candidates.select(picked), threshold, expectation(candidates.scores, picked, particles))

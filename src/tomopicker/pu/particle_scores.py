@@ -1,0 +1,74 @@
+"""Where particles score: the prior that clicks and training tomograms give to the calibration of a tomogram."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tomopicker.types import Scores
+
+USUAL_SD, USUAL_WEIGHT = 1.5, 5.0
+"""Standard deviation of particle scores before any click, and the number of clicks that it counts for."""
+OVERFIT = 8.0
+"""Clicks that were trained on score higher than other particles, by this over their number, give or take as much."""
+ACROSS, LOG_SD_ACROSS = 0.3, 0.1
+"""Standard deviations of the particles' mean score, and of the logarithm of their spread, between tomograms."""
+FEW_MISSED, MORE_CLICKS = 0.25, 5.0
+"""Prior of the share of clicks without a peak, as if so many of so many more clicks had none."""
+
+
+def _none() -> Scores:
+    return np.empty(0)
+
+
+@dataclass(frozen=True, eq=False)
+class ParticleScores:
+    """Where particles are expected to score, and how many of them there are.
+
+    Parameters
+    ----------
+    mean, sd : float
+        Of the logits of particles.
+    mean_error, log_sd_error : float
+        Standard deviations of the mean, and of the logarithm of `sd`.
+    missed : float
+        Share of the particles that have no peak: cut by the border, or merged with a neighbour.
+    density : float or None
+        Particles a working voxel that is searched, in the training tomograms; None before they are counted.
+    rejected : array, shape (n,)
+        Logits of rejected picks in the training tomograms: known background.
+    voxels : float
+        Working voxels that were searched for those.
+    """
+
+    mean: float
+    sd: float
+    mean_error: float
+    log_sd_error: float
+    missed: float = 0.0
+    density: float | None = None
+    rejected: Scores = field(default_factory=_none)
+    voxels: float = 1.0
+
+
+def from_clicks(click_scores: Scores, missed: int = 0) -> ParticleScores:
+    """Learn where particles score from clicks that the network was trained on.
+
+    Trained-on clicks score higher than other particles; the spread of few clicks is shrunk towards the usual one.
+
+    Parameters
+    ----------
+    click_scores : array, shape (n,)
+        Logits of the peaks at clicks, of any number.
+    missed : int
+        Clicks without a peak.
+    """
+    number = len(click_scores)
+    share = (missed + FEW_MISSED) / (number + missed + MORE_CLICKS)
+    if not number:
+        return ParticleScores(4.0, USUAL_SD, 4.0, 0.5, share)
+    mean = float(np.mean(click_scores))
+    squares = float(np.sum((click_scores - mean) ** 2))
+    sd = float(np.sqrt((squares + USUAL_WEIGHT * USUAL_SD**2) / (number + USUAL_WEIGHT)))
+    return ParticleScores(
+        mean - OVERFIT / number, sd, ACROSS + OVERFIT / number, LOG_SD_ACROSS + 1 / number, share
+    )  # fmt: skip

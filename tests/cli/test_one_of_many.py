@@ -1,0 +1,124 @@
+"""One tomogram of many with a name or a fate of its own: it is said early, and harms neither others nor other files."""
+
+import json
+import shutil
+import weakref
+
+import numpy as np
+import pytest
+import torch
+
+from tomopicker import api
+
+pytestmark = pytest.mark.xdist_group("cli")
+
+
+def copied(picked, folder):
+    """A folder of picks in two tomograms, to be tampered with."""
+    return shutil.copytree(picked, folder / "work" / "picks")
+
+
+def tree(folder):
+    """Every file below a folder, and what is in it."""
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    "name", ["../../victim", "/no/such/victim", "a/b", "a\\b", "..", "", "a\0b", "a\nb", "x" * 201, "picks"]
+)
+@pytest.mark.parametrize("command", ["threshold", "evaluate"])
+def test_a_name_in_the_record_never_becomes_another_folders_file(cli, world, picked, tmp_path, command, name):
+    folder = copied(picked, tmp_path)
+    record = json.loads((folder / "picks.json").read_text(encoding="utf-8"))
+    record["tomograms"] = {name: record["tomograms"]["TS_1"]}
+    (folder / "picks.json").write_text(json.dumps(record), encoding="utf-8")
+    (tmp_path / "victim.csv").write_text("precious", encoding="utf-8")
+    before = tree(tmp_path)
+    more = ["--truth", world.truth] if command == "evaluate" else []
+    result = cli(command, folder, *more)
+    assert (result.code, len(result.errors)) == (1, 1), result
+    assert str(folder / "picks.json") in result.err and "rename it" in result.err
+    assert tree(tmp_path) == before
+
+
+def test_a_folder_gets_no_file_beyond_it(cli, world, tmp_path):
+    """Names in a list of picks lose their folders before files are called after them."""
+    (tmp_path / "in.csv").write_text("tomogram,x,y,z\n../../TS_1,5,6,7\n/etc/TS_2,5,6,7\n", encoding="utf-8")
+    result = cli("convert", tmp_path / "in.csv", tmp_path / "a" / "b", "--to", "csv", "--voxel-size", "10")
+    assert result.code == 0, result.err
+    assert {path.name for path in (tmp_path / "a" / "b").iterdir()} == {"TS_1.csv", "TS_2.csv"}
+    (tmp_path / "in.csv").write_text("tomogram,x,y,z\nTS_1,5,6,7\nx/..,5,6,7\n", encoding="utf-8")
+    result = cli("convert", tmp_path / "in.csv", tmp_path / "c", "--to", "csv", "--voxel-size", "10")
+    assert (result.code, len(result.errors)) == (1, 1)
+    assert not (tmp_path / "c").exists()
+
+
+@pytest.mark.parametrize("name", ["TS 1", "TS#1", 'TS"1', "picks", "TS\\1"])
+def test_names_that_results_cannot_bear_are_refused_before_scoring(cli, world, tmp_path, monkeypatch, name):
+    """The bad one is said first; the others are picked."""
+    bad = tmp_path / f"{name}.mrc"
+    shutil.copy(world.tomogram("TS_1"), bad)
+    pick, scored = api.pick, []
+    monkeypatch.setattr(api, "pick", lambda tomogram, *a, **k: scored.append(tomogram.name) or pick(tomogram, *a, **k))
+    out = tmp_path / "out"
+    result = cli("pick", bad, "-m", world.model, "-o", out)
+    assert (result.code, len(result.errors), scored) == (1, 1, [])
+    assert str(bad) in result.err and "rename" in result.err and not out.exists()
+    if name == "TS 1":
+        result = cli("pick", world.tomogram("TS_2"), bad, "-m", world.model, "-o", out)
+        assert (result.code, scored) == (1, ["TS_2"])
+        assert (out / "TS_2.star").exists() and not list(out.rglob("TS 1*"))
+        assert "skipped" in cli("pick", world.tomogram("TS_2"), bad, "-m", world.model, "-o", out).out
+
+
+def test_names_are_checked_before_boxes_are_cut(cli, world, tmp_path):
+    shutil.copy(world.tomogram("TS_1"), tmp_path / "TS 1.mrc")
+    out = tmp_path / "boxes"
+    result = cli("export-subtomograms", world.clicks, tmp_path / "TS 1.mrc", "--box", 8, "-o", out)
+    assert (result.code, len(result.errors)) == (1, 1) and "TS 1" in result.err
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (MemoryError(), "out of memory"),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"), "out of memory"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes."), "out of memory"),
+        (ZeroDivisionError("division by zero"), "unexpected ZeroDivisionError: division by zero"),
+        (OSError(5, "Input/output error"), "Input/output error"),
+    ],
+)
+def test_one_that_fails_in_any_way_does_not_stop_the_others(cli, world, tmp_path, monkeypatch, error, words):
+    pick = api.pick
+
+    def failing(tomogram, *more, **flags):
+        if tomogram.name == "TS_1":
+            raise error
+        return pick(tomogram, *more, **flags)
+
+    monkeypatch.setattr(api, "pick", failing)
+    arguments = ("pick", world.tomogram("TS_1"), world.tomogram("TS_2"), "-m", world.model, "-o", tmp_path)
+    result = cli(*arguments)
+    assert (result.code, len(result.errors)) == (1, 1), result
+    assert words in result.err and str(world.tomogram("TS_1")) in result.err
+    entries = json.loads((tmp_path / "picks.json").read_text(encoding="utf-8"))["tomograms"]
+    assert entries["TS_2"]["status"] == "done"
+    assert entries["TS_1"]["status"] == "failed" and words in entries["TS_1"]["error"]
+    monkeypatch.undo()
+    assert cli(*arguments).code == 0
+
+
+def test_what_a_failed_tomogram_held_is_given_back(cli, world, tmp_path, monkeypatch):
+    """An error kept with its frames would keep their volumes, tomogram after tomogram."""
+    held = []
+
+    def failing(tomogram, *more, **flags):
+        assert not held or held[-1]() is None, "the last one's volume is still there"
+        volume = np.zeros(1000).view(np.ndarray)
+        held.append(weakref.ref(volume))
+        raise MemoryError
+
+    monkeypatch.setattr(api, "pick", failing)
+    assert cli("pick", world.tomograms, "-m", world.model, "-o", tmp_path / "out").code == 1
+    assert len(held) == 3
