@@ -14,7 +14,7 @@ from tomopicker.engine.pretrained import start_from
 from tomopicker.errors import TomoPickerError
 from tomopicker.pretraining.imaging import random_microscope
 from tomopicker.pretraining.molecules import STAMP, WIDEST, draw_stamps, random_molecule
-from tomopicker.pretraining.scenes import EDGE, TARGET_RADIUS, Scene, draw_scene, label
+from tomopicker.pretraining.scenes import EDGE, TARGET_RADIUS, Scene, any_turn, draw_scene, label
 from tomopicker.pretraining.train import Classifier, Recipe, blocks, pretrain, risk, save_pretrained
 
 
@@ -32,6 +32,15 @@ def test_a_molecule_is_centred_and_fits_its_stamp(stamps):
             assert density[0].max() < 1e-2
     assert (stamps.radii > 2).all()
     assert (stamps.radii <= WIDEST).all()
+
+
+def test_a_molecule_stays_where_its_label_is_however_it_is_turned(stamps):
+    rng = np.random.default_rng(0)
+    for kind in range(6):
+        for _ in range(8):
+            turned = any_turn(stamps, kind, rng)
+            assert len(turned) == STAMP
+            np.testing.assert_allclose(ndimage.center_of_mass(turned), STAMP // 2, atol=0.15)
 
 
 def test_turning_keeps_the_mass_and_changes_the_picture(stamps):

@@ -151,9 +151,7 @@ def test_narrowing(mini, tmp_path):
 
 def test_extending(mini, tmp_path):
     protocol = mini.protocol(tmp_path / "p.yaml")
-    wider = extended(protocol, external={"cryolo": tmp_path}, clicks=[7], seeds=[3])
-    assert wider.clicks == (5, 7)
-    assert wider.seeds == (0, 3)
+    wider = extended(protocol, external={"cryolo": tmp_path})
     assert [row.name for row in wider.rows] == ["dog", "cryolo"]
     with pytest.raises(UsageError, match="'dog' is there twice"):
         extended(protocol, external={"dog": tmp_path})
@@ -186,15 +184,29 @@ def test_a_data_set_is_simulated_where_it_is_not_there(mini, tmp_path, command):
     elsewhere = {"tomograms": "nowhere", "truth": "nowhere/{tomogram}.csv", "training": "TS_0001"}
     path = mini.write(tmp_path / "p.yaml", datasets={"easy": made, "far": elsewhere})
     arguments = [path, "--dataset", "easy", "--output", tmp_path / "out"]
-    code, out, err = command(*arguments)
+    code, out, err = command(*arguments, "--dry-run")
+    assert (code, err) == (0, "")
+    assert f"easy: 2 tomograms to be simulated in {tmp_path / 'made'}, 2 MB." in out
+    assert "1 of 1 runs are to be done" in out
+    code, _, err = command(*arguments)
+    assert code == 2
+    assert "2 tomograms of easy are not there; give --simulate to make them (2 MB)" in err
+    assert not (tmp_path / "made").exists() and not (tmp_path / "out").exists()
+    code, out, err = command(*arguments, "--simulate")
     assert (code, err) == (0, "")
     assert "TS_0002.mrc: simulated, 8 particles" in out
     tomogram = open_tomogram(tmp_path / "made" / "TS_0001.mrc")
     assert tomogram.shape == (40, 80, 96)
     before = (tmp_path / "made" / "TS_0001.mrc").stat().st_mtime_ns
+    code, out, _ = command(*arguments, "--dry-run")
+    assert (code, "done already" in out) == (0, True)
     code, out, _ = command(*arguments)
     assert code == 0
     assert "mrc: simulated" not in out
+    for flag, value in (("--clicks", 7), ("--seed", 3), ("--only", "template")):
+        for more in ((), ("--dry-run",)):
+            code, _, err = command(*arguments, flag, value, *more)
+            assert code == 2 and f"{flag} {value}: the protocol has" in err
     assert (tmp_path / "made" / "TS_0001.mrc").stat().st_mtime_ns == before
     mini.write(path, datasets={"easy": {**made, "simulate": {**made["simulate"], "seed": 5}}, "far": elsewhere})
     code, _, err = command(*arguments)

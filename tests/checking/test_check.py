@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from tests.checking.conftest import DIAMETER, SHAPE, VOXEL_SIZE
+from tomopicker.checking.centring import Offset
 from tomopicker.checking.check import check
-from tomopicker.checking.verdict import Status
+from tomopicker.checking.verdict import Status, centre
 from tomopicker.errors import TomoPickerError
 from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
@@ -33,7 +34,6 @@ PLANTED = {
     "factor 2": (lambda v: v * 2, "reading", "2 times too large"),
     "factor 1/2": (lambda v: v / 2, "reading", "2 times too small"),
     "Å for voxels": (lambda v: v * VOXEL_SIZE, "reading", "are Å"),
-    "half a voxel": (lambda v: v + 0.5, "centre", "-0."),
     "a voxel": (lambda v: v - 1, "centre", "convert --shift"),
     "four voxels in x": (lambda v: v + np.array([4, 0, 0]), "centre", "-4.0"),
     "nine voxels": (lambda v: v + np.array([9, 0, -6]), "centre", "-9.0"),
@@ -69,7 +69,7 @@ def test_clean_picks_pass(cases, noise):
         checked, findings = found(case, case.voxels + rng.normal(0, noise, case.voxels.shape))
         assert {finding.status for finding in checked.findings} == {Status.GOOD}
         assert checked.faults == 0
-        assert set(findings) == {"inside", "contrast", "reading", "centre", "duplicates"}
+        assert set(findings) == {"inside", "contrast", "reading", "diameter", "centre", "duplicates"}
 
 
 def test_clicks_pass_however_few(case):
@@ -78,11 +78,58 @@ def test_clicks_pass_however_few(case):
     assert findings["contrast"].status is Status.GOOD
 
 
+@pytest.mark.parametrize("n", [1, 2, 3, 5, 8])
+def test_a_few_picks_that_lie_on_nothing_do_not_pass(case, n):
+    for axis, letter in enumerate("xy"):
+        checked, findings = found(case, mirrored(axis)(case.voxels[n : 2 * n]))
+        assert checked.faults or checked.undecided
+        assert "ok" not in {findings["contrast"].status.value} or "BAD" in findings["reading"].status.name
+        if n >= 5:
+            assert f"{letter} count" in findings["reading"].says
+            assert findings["reading"].status is not Status.GOOD
+
+
+def test_one_click_is_too_few_to_tell_wherever_it_lies(case):
+    for voxels in (case.voxels[:1], case.voxels[:2], np.array([[20.0, 20.0, 40.0]])):
+        checked, findings = found(case, voxels)
+        assert checked.undecided and not checked.faults
+        assert "look at the picture" in findings["contrast"].remedy
+
+
+@pytest.mark.parametrize("n", [8, 40])
+@pytest.mark.parametrize(("factor", "words"), [(0.5, "twice as wide"), (2.0, "half as wide")])
+def test_a_radius_for_the_diameter_deserves_a_look(case, n, factor, words):
+    checked = check([case.tomogram], case.picks(case.voxels[:n]), factor * DIAMETER)
+    finding = next(each for each in checked.findings if each.test == "diameter")
+    assert finding.status is Status.DOUBTFUL
+    assert words in finding.says and f"{DIAMETER:g}" in finding.remedy
+    assert not {each.test for each in checked.findings if each.status is Status.BAD} - {"duplicates"}
+
+
 def test_the_shift_that_is_named_is_the_one_planted(case):
     _, findings = found(case, case.voxels + np.array([0.0, -1.5, 0.0]))
     x, y, z = (float(part) for part in findings["centre"].remedy.split("--shift=")[1].split()[0].split(","))
     assert (x, z) == (0, 0)
     assert abs(y - 1.5) < 0.3
+
+
+def test_an_offset_is_judged_by_the_diameter():
+    def status(voxels, diameter, error=0.05):
+        offset = Offset(np.asarray(voxels, dtype=np.float64), np.full(3, error))
+        return centre(offset, 10.0, 100, diameter=diameter, found=True, mended=False).status
+
+    assert status((0.4, 0.3, 0.1), 300.0) is Status.GOOD  # 5 Å of 300: as good as picks get.
+    assert status((0.4, 0.3, 0.1), 100.0) is Status.BAD
+    assert status((0.5, 0.5, 0.5), 300.0) is Status.DOUBTFUL  # Half a voxel, as two programs may differ.
+    assert status((1.0, -1.0, 1.0), 300.0) is Status.BAD
+    assert status((1.0, -1.0, 1.0), 300.0, error=1.0) is Status.GOOD  # Not significant.
+
+
+def test_half_a_voxel_deserves_a_look(case):
+    checked, findings = found(case, case.voxels + 0.5)
+    assert findings["centre"].status is Status.DOUBTFUL
+    assert "convert --shift=-0." in findings["centre"].remedy
+    assert not checked.faults
 
 
 def test_the_wrong_tomogram_is_found(cases):

@@ -232,7 +232,7 @@ def test_output_that_cannot_be_written(world, cli, tmp_path):
 
 
 def test_evaluate(world, cli, picked, tmp_path):
-    refused(cli("evaluate", tmp_path, "--truth", world.truth), "picks.json", 1)
+    refused(cli("evaluate", tmp_path, "--truth", world.truth), "no file of picks", 1)
     refused(cli("evaluate", picked, "--truth", tmp_path / "none.csv"), "no such file", 1)
     refused(cli("evaluate", picked, "--truth", tmp_path), "no file of picks in this folder", 1)
     (tmp_path / "other.csv").write_text("x,y,z\n1,2,3\n", encoding="utf-8")

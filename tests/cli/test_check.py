@@ -51,6 +51,26 @@ def test_bad_picks_exit_with_1_and_say_what_to_do(cli, folder, tmp_path, suffix)
     assert picture.stat().st_size > 1000
 
 
+def test_clicks_that_fit_far_better_otherwise_stop_a_training(cli, folder, tmp_path):
+    """And its dry run; `--no-check` is the way past."""
+    asked = ["train", folder / "TS_1.mrc", "--picks", folder / "swapped_TS_1.csv", "-d", DIAMETER, "-o", tmp_path / "m"]
+    for more in ((), ("--dry-run",)):
+        result = cli(*asked, *more)
+        assert (result.code, len(result.errors)) == (2, 1)
+        assert "x and y are swapped" in result.err and "--no-check" in result.err
+    past = cli(*asked, "--dry-run", "--no-check")
+    assert (past.code, past.err) == (0, "")
+
+
+def test_few_picks_are_not_called_right(cli, folder, tmp_path):
+    positions = np.loadtxt(folder / "TS_1.csv", delimiter=",", skiprows=1)[:2]
+    few = write_csv(tmp_path / "TS_1.csv", positions)
+    result = cli("check", few, folder / "TS_1.mrc", "-d", DIAMETER, "-o", tmp_path / "check.png")
+    assert result.code == 0
+    assert "No fault found" not in result.out
+    assert f"Cannot tell whether these picks are right (2 picks of 1 tomogram): look at {tmp_path}" in result.out
+
+
 def test_positions_outside_are_a_finding_and_no_error(cli, folder, tmp_path):
     far = write_csv(tmp_path / "TS_1.csv", np.array([[500.0, 10, 10], [40, 40, 30]]))
     result = cli("check", far, folder / "TS_1.mrc", "-d", DIAMETER, "-o", tmp_path / "check.png")

@@ -14,7 +14,7 @@ from tomopicker.tomogram import Tomogram
 @pytest.mark.parametrize(("particles", "warned"), [(540.0, True), (100.0, False), (3.0, False)])
 def test_far_more_than_in_training_is_said(capsys, particles, *, warned):
     tomogram = Tomogram("TS_2", np.zeros((10, 20, 30), np.float32), 10.0)
-    trained = {"shape_zyx": [10, 20, 30], "voxel_size_angstrom": 10.0, "inside_mask": 1.0}
+    trained = {"shape_zyx": [10, 20, 30], "voxel_size_angstrom": 10.0, "specimen_fraction": 1.0}
     model = SimpleNamespace(provenance={"particles": 60.0, "training": [trained]})
     picked = SimpleNamespace(working=SimpleNamespace(share=1.0), expected=SimpleNamespace(particles=particles))
     with Reporter() as reporter:

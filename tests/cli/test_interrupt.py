@@ -144,6 +144,8 @@ def test_a_run_killed_after_its_model_was_written_is_finished(world, cli, tmp_pa
     left.write_bytes(b"old")
     os.utime(left, ns=(1, 1))
     output.write_bytes(world.model.read_bytes())
+    plan = cli(*world.train_arguments(output, "--resume", "--dry-run"))
+    assert plan.code == 0 and left.exists()
     result = cli(*world.train_arguments(output, "--resume"))
     assert (result.code, result.err) == (0, "")
     assert "finished already" in result.out
@@ -230,7 +232,7 @@ def test_a_cut_killed_at_any_write_is_not_taken_for_done(world, picked, cli, tmp
         if write > 1:
             for more in ([], cut):
                 refused = cli(*arguments, *more, "-o", folder)
-                assert refused.code == 2 and "cut these anew with 'tomopicker threshold'" in refused.err
+                assert refused.code == 2 and "set another threshold for these with" in refused.err
         assert cli("threshold", folder, *cut).code == 0
         assert same_files(folder, whole)
         assert "done already" in cli(*arguments, *cut, "-o", folder).out

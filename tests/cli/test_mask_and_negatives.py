@@ -88,7 +88,7 @@ def test_training_in_a_mask(world, cli, hasty, tmp_path):
     result = train(cli, world, hasty, tmp_path / "m", "--mask", mask)
     assert result.code == 0, result.err
     assert "mask: 50 % of the volume" in result.out
-    assert load_model(tmp_path / "m").provenance["training"][0]["inside_mask"] == 0.5
+    assert load_model(tmp_path / "m").provenance["training"][0]["specimen_fraction"] == 0.5
 
 
 @pytest.mark.parametrize("way", ["auto", "none"])

@@ -56,15 +56,16 @@ def test_dry_runs(cli, tmp_path):
             stored.voxel_size = frame.voxel_size
             stored.data[0] = np.arange(frame.shape[2], dtype=np.int8)
         result = cli(
-            "train", tomogram, "--picks", path, "--particle-diameter", 12 * frame.voxel_size,
-            "--output", tmp_path / "m.model", "--dry-run",
+            "train", tomogram, "--picks", path, "--particle-diameter", 2.1 * frame.voxel_size,
+            "--output", tmp_path / "m.model", "--dry-run", "--no-check",
         )  # fmt: skip
         tomogram.unlink()
         if result.code:
             assert "lie outside" in result.err, (path, result.err)
             refused.add(path.name)
         else:
-            assert f"{np.count_nonzero(table.tomograms == name)} clicks" in " ".join(result.out.split()), path
+            said = f"{np.count_nonzero(table.tomograms == name)} clicks"  # Some files hold a position twice.
+            assert said in " ".join(result.out.split()) or f"of {said} are left out" in result.err, path
             run += 1
     assert refused == OUTSIDE
     assert run > 45

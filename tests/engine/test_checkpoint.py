@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
-from tomopicker.pu.noise import Noise
 
 from tomopicker.config import resolve
 from tomopicker.engine.checkpoint import (
@@ -23,6 +22,7 @@ from tomopicker.engine.checkpoint import (
     save_tensors,
 )
 from tomopicker.errors import TomoPickerError
+from tomopicker.pu.particle_scores import ParticleScores
 
 
 @pytest.fixture
@@ -32,8 +32,9 @@ def model():
     network = build_network(settings)
     network(torch.randn(2, 1, 8, 8, 8))  # running statistics of its own
     return Model(
-        network.eval(), settings, 13.48, -1.25, None, {"tomopicker": "0.1.0", "clicks": 20, "priors": [0.1, 1e-3]}
-    )
+        network.eval(), settings, 13.48, -1.25, None, {"tomopicker": "0.1.0", "clicks": 20, "priors": [0.1, 1e-3]},
+        displacement=(1.5, 0.0, -2.25),
+    )  # fmt: skip
 
 
 def refused(path, load=load_model):
@@ -54,6 +55,7 @@ def test_round_trip(tmp_path, model):
     assert all(torch.equal(state[name], again[name]) and state[name].dtype == again[name].dtype for name in state)
     assert back.settings == model.settings
     assert (back.voxel_size, back.offset, back.threshold) == (13.48, -1.25, None)
+    assert back.displacement == (1.5, 0.0, -2.25)
     assert back.provenance == model.provenance
     assert not back.network.training
     patches = torch.randn(1, 1, 8, 8, 8)
@@ -61,16 +63,17 @@ def test_round_trip(tmp_path, model):
     assert [p.name for p in tmp_path.iterdir()] == ["ribosome.model"]
 
 
-def test_noise_comes_back(tmp_path, model):
+def test_calibration_and_warnings_come_back(tmp_path, model):
     path = tmp_path / "m"
-    assert model.noise is None
-    noisy = replace(model, noise=Noise(np.array([3.25, -1.5, 1 / 3]), 1234.0))
-    save_model(path, noisy)
+    assert model.particle_scores is None
+    scores = ParticleScores(4.5, 1.25, 0.5, 0.1, 0.02, 1e-4, np.array([3.25, -1.5, 1 / 3]), 1234.0)
+    save_model(path, replace(model, particle_scores=scores, warnings=("doubtful",)))
     back = load_model(path)
-    assert (back.noise.scores == noisy.noise.scores).all()
-    assert back.noise.voxels == 1234.0
+    assert (back.displacement, back.warnings) == ((1.5, 0.0, -2.25), ("doubtful",))
+    assert {**vars(back.particle_scores), "rejected": None} == {**vars(scores), "rejected": None}
+    assert (back.particle_scores.rejected == scores.rejected).all()
     tensors, facts = load_tensors(path, MODEL)
-    save_tensors(path, MODEL, tensors, {**facts, "noise_voxels": None})
+    save_tensors(path, MODEL, tensors, {**facts, "particle_scores": None})
     assert "damaged" in refused(path)
 
 

@@ -253,9 +253,9 @@ def test_local_peaks_respect_the_mask():
 def test_a_plateau_is_one_peak_at_its_middle():
     score = np.zeros((11, 12, 13), dtype=np.float32)
     score[3:6, 4:7, 5:8] = 1  # a saturated ball
-    score[9, 10, 2:4] = 0.8  # between two voxels
+    score[8, 9, 2:4] = 0.8  # between two voxels
     peaks = local_peaks(score, min_distance=0, threshold=0.5, smoothing=0)
-    np.testing.assert_allclose(peaks.positions_voxels, [[6, 5, 4], [2.5, 10, 9]])
+    np.testing.assert_allclose(peaks.positions_voxels, [[6, 5, 4], [2.5, 9, 8]])
 
 
 def test_a_flat_volume_has_no_peak():

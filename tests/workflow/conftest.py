@@ -5,12 +5,16 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from tomopicker.config import Settings, resolve
+from tomopicker.data.preprocess import WorkingVolume
 from tomopicker.engine.checkpoint import Model
 from tomopicker.picks import Picks
 from tomopicker.simulate import simulate_tomogram
 from tomopicker.tomogram import Tomogram
+from tomopicker.types import Volume
+from tomopicker.workflow.score import as_it_scores, score_as
 from tomopicker.workflow.train import train
 
 VOXEL, DIAMETER = 13.48, 290.0
@@ -24,6 +28,13 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+def scored(network: nn.Module, working: WorkingVolume, settings: Settings) -> Volume:
+    """Score a working volume, on the CPU."""
+    device = torch.device("cpu")
+    fitted = as_it_scores(network, working, settings, device)
+    return score_as(fitted, working.data, settings, device, working.mask)
 
 
 def simulated(seed: int, particles: int) -> Pair:

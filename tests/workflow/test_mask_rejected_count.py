@@ -1,14 +1,11 @@
 """Masks, rejected picks and a contradicted count, through training and picking."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from tomopicker.picking.expected_scores import Freedom
-from tomopicker.picking.fit_mixture import fit_mixture
-from tomopicker.picking.mixture import Mixture
-from tomopicker.picking.noise_in import NoiseIn
-from tomopicker.pu.positives import Positives
 
 from tests.workflow.conftest import DIAMETER, VOXEL, Pair
 from tests.workflow.test_train_pick import Heard
@@ -16,10 +13,9 @@ from tomopicker import api
 from tomopicker.config import Settings
 from tomopicker.engine.checkpoint import Model
 from tomopicker.errors import UsageError
-from tomopicker.picking.calibration import Count
+from tomopicker.picking.calibration import Calibration, Count
 from tomopicker.picking.selection import Cut
 from tomopicker.tomogram import Tomogram
-from tomopicker.types import Scores
 from tomopicker.workflow import run as job
 
 
@@ -77,7 +73,7 @@ def test_training_leaves_out_what_lies_outside(thick: Pair, hasty: Settings) -> 
         chosen = settings.model_copy(update={"preprocess": settings.preprocess.model_copy(update={"mask": way})})
         made = api.train([tomogram], truth.select(np.arange(6)), chosen, device="cpu", listener=heard)
         priors[way] = made.provenance["priors"]["pi1"]
-        share = made.provenance["training"][0]["inside_mask"]
+        share = made.provenance["training"][0]["specimen_fraction"]
         assert (share < 0.5) == (way == "auto")
     assert priors["auto"] > 2 * priors["none"]
     assert any("lamella found" in line and "% of the volume" in line for line in heard.said)
@@ -90,7 +86,7 @@ def test_a_lamella_that_clicks_contradict_is_not_used(thick: Pair, hasty: Settin
     made = api.train([tomogram], moved, hasty, device="cpu", listener=heard)
     assert any("outside the lamella" in text and "--mask" in text for text in heard.warned)
     assert made.settings.preprocess.mask == "none"
-    assert made.provenance["training"][0]["inside_mask"] == 1
+    assert made.provenance["training"][0]["specimen_fraction"] == 1
 
 
 def test_given_masks_are_used(first: Pair, hasty: Settings) -> None:
@@ -98,7 +94,7 @@ def test_given_masks_are_used(first: Pair, hasty: Settings) -> None:
     mask = np.zeros(tomogram.shape, dtype=bool)
     mask[:, :, :64] = True
     made = api.train([tomogram], truth.select(np.arange(8)), hasty, masks={tomogram.name: mask}, device="cpu")
-    assert made.provenance["training"][0]["inside_mask"] == 0.5
+    assert made.provenance["training"][0]["specimen_fraction"] == 0.5
     with pytest.raises(UsageError, match="--mask has shape"):
         api.train([tomogram], truth, hasty, masks={tomogram.name: mask[1:]}, device="cpu")
     with pytest.raises(UsageError, match="0 everywhere"):
@@ -176,32 +172,22 @@ def test_a_count_that_the_clicks_contradict_is_said(
 
 
 @pytest.mark.parametrize(("given", "believed"), [(60.0, True), (500.0, False)])
-def test_a_contradicted_count_is_not_forced_on_the_mixture(
+def test_a_contradicted_count_is_not_forced_on_the_calibration(
     first: Pair, hasty: Settings, monkeypatch: pytest.MonkeyPatch, given: float, *, believed: bool
 ) -> None:
     tomogram, truth = first
-    forced = []
+    forced, usual = [], job.calibrations
 
-    def fitted(
-        scores: Scores,
-        expected: Positives,
-        count: float | None,
-        freedom: Freedom,
-        noise: NoiseIn | None,
-        clicked: np.ndarray,
-        usual: float,
-    ) -> tuple[Mixture, Count]:
+    def calibrations(found: Sequence[job.Seen], count: float | None = None) -> list[Calibration]:
         forced.append(count)
-        return fit_mixture(scores, expected, None, freedom)[0], Count(70.0, 55.0, 92.0)
+        return [replace(each, count=Count(70.0, 55.0, 92.0)) for each in usual(found)]
 
-    monkeypatch.setattr(job, "fit_mixture", fitted)
+    monkeypatch.setattr(job, "calibrations", calibrations)
     heard = Heard()
     settings = hasty.model_copy(update={"expected_particles": given})
     made = api.train([tomogram], truth.select(np.arange(10)), settings, device="cpu", listener=heard)
-    # Three steps tell nothing from noise, so mixtures are fitted once more with it.
-    assert forced == ([None, None, given] if believed else [None, None])
-    said = made.provenance["particles"]
-    assert said == given if believed else 70 <= said <= 75  # 70 at peaks, and clicks that have none.
+    assert forced == ([None, given] if believed else [None])
+    assert made.provenance["particles"] == (given if believed else 70)
     assert made.provenance["particles_estimated"] != believed
     assert any("the clicks are believed" in text for text in heard.warned) != believed
 

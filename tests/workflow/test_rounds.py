@@ -23,6 +23,7 @@ from tomopicker.picking.peaks import Peaks
 from tomopicker.picks import Picks
 from tomopicker.workflow import rounds
 from tomopicker.workflow import run as running
+from tomopicker.workflow import score as scoring
 from tomopicker.workflow import taught as teaching
 from tomopicker.workflow.clicked import Clicked
 from tomopicker.workflow.listen import Silent
@@ -198,7 +199,7 @@ def lesson(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Clicked]]:
     ) -> list[Clicked]:  # fmt: skip
         settings = resolve({"particle_diameter": 300.0, "training": {"growth": growth}})
         data = np.zeros((32, 64, 64), dtype=np.float32)
-        monkeypatch.setattr(running, "score_as", Scored(GRID, logits, data))
+        monkeypatch.setattr(scoring, "score_as", Scored(GRID, logits, data))
         monkeypatch.setattr(running, "as_it_scores", lambda network, *_: network)
         working = WorkingVolume(data, 27.0, 1.0, mask)
         run = Run(settings, 5.6, torch.device("cpu"), checkpoint, resume, Silent())

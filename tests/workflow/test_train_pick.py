@@ -6,9 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
-from tests.workflow.conftest import DIAMETER, VOXEL, Pair
+from tests.workflow.conftest import DIAMETER, VOXEL, Pair, scored
 from tomopicker import api
 from tomopicker.config import Settings, resolve
 from tomopicker.data.preprocess import WorkingVolume, preprocess
@@ -21,7 +20,6 @@ from tomopicker.tomogram import Tomogram
 from tomopicker.workflow.clicked import Clicked, hold_out
 from tomopicker.workflow.listen import Silent
 from tomopicker.workflow.provenance import training_density
-from tomopicker.workflow.score import score
 
 
 class Heard(Silent):
@@ -66,6 +64,31 @@ def test_coarser_copy_of_a_tomogram_gives_the_same_positions(model: Model, secon
     fine = api.pick(tomogram, model).picks.positions
     nearest = np.linalg.norm(fine[:, None] - coarse[None], axis=2).min(axis=1)
     assert np.mean(nearest < 2 * VOXEL) > 0.8
+
+
+def test_picks_are_moved_back_by_how_far_the_network_lies_off(model: Model, second: Pair) -> None:
+    tomogram, _ = second
+    assert any(model.displacement)  # Measured in training.
+    assert np.linalg.norm(model.displacement) < DIAMETER / 10
+    centred = api.pick(tomogram, replace(model, displacement=(0.0, 0.0, 0.0))).candidates.positions
+    moved = api.pick(tomogram, replace(model, displacement=(3.0, -2.0, 1.0))).candidates.positions
+    # Picks at the rim stay inside.
+    free = ((centred > VOXEL) & (centred < (np.array(tomogram.shape[::-1]) - 2) * VOXEL)).all(axis=1)
+    np.testing.assert_allclose((centred - moved)[free], np.tile([3.0, -2.0, 1.0], (free.sum(), 1)))
+
+
+def test_there_are_no_fewer_particles_than_clicks(model: Model, first: Pair, second: Pair, monkeypatch) -> None:
+    """In the tomogram that was clicked in, however little its scores tell; in no other of another name or shape."""
+    from tomopicker.picking.calibration import Count
+    from tomopicker.workflow import pick as module
+
+    calibrate = module.calibrate
+    monkeypatch.setattr(module, "calibrate", lambda *a, **k: replace(calibrate(*a, **k), count=Count(3.0, 0.0, 6.0)))
+    assert api.pick(first[0], model).count == Count(10.0, 10.0, 10.0)
+    assert api.pick(first[0], model).expected.particles >= 10
+    assert api.pick(second[0], model).count == Count(3.0, 0.0, 6.0)
+    cut = Tomogram(first[0].name, first[0].read()[:, :100], VOXEL)
+    assert api.pick(cut, model).count == Count(3.0, 0.0, 6.0)
 
 
 def test_least_distance_cap_and_mask_are_kept(model: Model, second: Pair) -> None:
@@ -184,7 +207,7 @@ def test_the_density_of_the_training_tomograms_by_hand():
     origin = {
         "particles": 60.0,
         "training": [
-            {"shape_zyx": [10, 20, 30], "voxel_size_angstrom": 2.0, "inside_mask": 0.5},
+            {"shape_zyx": [10, 20, 30], "voxel_size_angstrom": 2.0, "specimen_fraction": 0.5},
             {"shape_zyx": [10, 10, 10], "voxel_size_angstrom": 1.0},
         ],
     }
@@ -200,7 +223,7 @@ def test_half_turns_make_scores_that_turn_with_the_tomogram(model: Model, second
     for half_turns in (False, True):
         knobs = model.settings.inference.model_copy(update={"half_turns": half_turns, "adapt": False})
         settings = model.settings.model_copy(update={"inference": knobs})
-        one, other = (score(model.network, each, settings, torch.device("cpu")) for each in (working, turned))
+        one, other = (scored(model.network, each, settings) for each in (working, turned))
         unlike.append(float(np.abs(one - other[:, ::-1, ::-1]).mean()))
     assert unlike[1] < 0.2 * unlike[0]
 

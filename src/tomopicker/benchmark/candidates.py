@@ -23,6 +23,9 @@ from tomopicker.tomogram import Tomogram
 from tomopicker.types import Volume
 from tomopicker.workflow.score import find_peaks
 
+Scorer = Callable[[Volume, float, float], Volume]
+"""Makes scores of a working volume, the particle's radius in its voxels, and their size in Å."""
+
 MOST = 20_000
 """Candidates of a tomogram at most: several times what a cell holds, and the same for all methods."""
 
@@ -70,19 +73,29 @@ def scored_candidates(tomogram: Tomogram, method: Method, protocol: Protocol, op
     Picks
         Best first; in the lamella, spaced and kept off the border as the default preset does.
     """
-    settings = resolve({"particle_diameter": protocol.particle_diameter, "picking": {"smoothing_fraction": 0.0}})
-    scale = settings.preprocess.working_diameter
-    voxel_size = working_voxel_size(tomogram.voxel_size, protocol.particle_diameter, scale)
-    working = preprocess(tomogram, voxel_size, settings.preprocess.clip_sd, "auto")
-    radius = protocol.particle_diameter / 2 / voxel_size
-    scorers: dict[str, Callable[[], Volume]] = {
-        "dog": lambda: difference_of_gaussians(working.data, radius),
-        "ball": lambda: match_ball(working.data, radius),
+    scorers: dict[str, Scorer] = {
+        "dog": lambda volume, radius, _: difference_of_gaussians(volume, radius),
+        "ball": lambda volume, radius, _: match_ball(volume, radius),
     }
     if protocol.template is not None:
         template = protocol.template
-        scorers["template"] = lambda: match_template(working.data, voxel_size, radius, template, optics)
-    peaks = find_peaks(scorers[method.kind](), settings, radius, float("-inf"), max_particles=MOST, mask=working.mask)
+        scorers["template"] = lambda volume, radius, size: match_template(volume, size, radius, template, optics)
+    return _candidates(tomogram, protocol.particle_diameter, scorers[method.kind])
+
+
+def ball_candidates(tomogram: Tomogram, particle_diameter: float) -> Picks:
+    """Give the peaks of the likeness to a dark ball as wide as the particle (Å), as `scored_candidates` does."""
+    return _candidates(tomogram, particle_diameter, lambda volume, radius, _: match_ball(volume, radius))
+
+
+def _candidates(tomogram: Tomogram, particle_diameter: float, scorer: Scorer) -> Picks:
+    settings = resolve({"particle_diameter": particle_diameter, "picking": {"smoothing_fraction": 0.0}})
+    scale = settings.preprocess.working_diameter
+    voxel_size = working_voxel_size(tomogram.voxel_size, particle_diameter, scale)
+    working = preprocess(tomogram, voxel_size, settings.preprocess.clip_sd, "auto")
+    radius = particle_diameter / 2 / voxel_size
+    scores = scorer(working.data, radius, voxel_size)
+    peaks = find_peaks(scores, settings, radius, float("-inf"), max_particles=MOST, mask=working.mask)
     last = (np.array(tomogram.shape[::-1]) - 1) * tomogram.voxel_size
     positions = np.clip(working.to_angstrom(peaks.positions_voxels), 0, last)
     return Picks.of(tomogram.name, positions, peaks.scores.astype(np.float64))

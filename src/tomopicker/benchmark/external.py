@@ -7,8 +7,8 @@ import numpy as np
 from tomopicker import formats
 from tomopicker.benchmark.dataset import OpenDataSet
 from tomopicker.errors import UsageError
+from tomopicker.folder.find import files_of_picks
 from tomopicker.formats.names import files_of
-from tomopicker.formats.registry import FORMATS
 from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
 
@@ -29,8 +29,7 @@ def external_picks(folder: Path, data: OpenDataSet) -> dict[str, Picks]:
         If a tomogram has no file, or several, or one that cannot be read.
     """
     folder = folder / data.name if (folder / data.name).is_dir() else folder
-    suffixes = {suffix for entry in FORMATS if entry.kind == "picks" for suffix in entry.suffixes}
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in suffixes)
+    files = files_of_picks(folder, each=True)
     return {name: _read(_file_of(name, files, folder), tomogram) for name, tomogram in data.tomograms.items()}
 
 

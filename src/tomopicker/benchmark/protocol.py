@@ -205,10 +205,8 @@ def read_protocol(path: Path) -> Protocol:
     return make_protocol(content, str(path), path.absolute().parent)
 
 
-def extended(
-    protocol: Protocol, *, external: Mapping[str, Path], clicks: Sequence[int] = (), seeds: Sequence[int] = ()
-) -> Protocol:
-    """Add other programs' folders, numbers of clicks and seeds to a protocol.
+def extended(protocol: Protocol, *, external: Mapping[str, Path]) -> Protocol:
+    """Add other programs' folders to a protocol.
 
     Raises
     ------
@@ -218,8 +216,6 @@ def extended(
     content = protocol.model_dump()
     content["methods"] = list(protocol.methods)
     content["external"] |= external
-    content["clicks"] = sorted({*protocol.clicks, *clicks})
-    content["seeds"] = sorted({*protocol.seeds, *seeds})
     return make_protocol(content, "--external", Path())
 
 
@@ -247,7 +243,7 @@ def narrowed(
     for flag, (asked, there) in known.items():
         for each in asked:
             if each not in there:
-                raise UsageError(f"{flag} {each}: the protocol has {', '.join(map(str, there))}")
+                raise UsageError(f"{flag} {each}: the protocol has {', '.join(map(str, there))}; add it there")
     return protocol.model_copy(
         update={
             "methods": tuple(row for row in protocol.methods if not methods or row.name in methods),

@@ -96,8 +96,7 @@ class Bench:
     def _once(self, number: int, total: int, run: Run) -> Result:
         folder, asked = run_folder(self.output, run), self._asked(run)
         before = read_result(folder)
-        # Another program's files may have changed, and reading them again is quick.
-        if before is not None and before.status == "done" and before.asked == asked and run.method.folder is None:
+        if before is not None and self.is_done(run):
             self.listener.say(f"[{number}/{total}] {run.name}: done before")
             return before
         stale = before is not None and before.asked != asked
@@ -119,6 +118,13 @@ class Bench:
         result = Result.model_validate({**common, **outcome, "seconds": time.monotonic() - started})
         write_result(folder, result)
         return result
+
+    def is_done(self, run: Run) -> bool:
+        """Say whether a run's result is here, of the protocol and the data as they are."""
+        before = read_result(run_folder(self.output, run))
+        # Another program's files may have changed, and reading them again is quick.
+        its_own = run.method.folder is None
+        return its_own and before is not None and before.status == "done" and before.asked == self._asked(run)
 
     def _asked(self, run: Run) -> dict[str, Any]:
         """Give all that decides a run's outcome, as JSON holds it; not where files lie: they may be moved."""

@@ -1,6 +1,7 @@
 """Data sets that a protocol asks the simulator for: made once, so that one command reproduces a row from nothing."""
 
 import json
+import math
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,34 @@ from tomopicker.wording import number_of
 
 Step = Callable[[str, str, int, int], None]
 """Hears the tomogram's name, what is being done, and how much of how much is done."""
+
+
+def missing(data: DataSet) -> list[str]:
+    """Name the tomograms of a data set that the simulator is to make, as they are not there.
+
+    Raises
+    ------
+    UsageError
+        If one is there that was made with other settings.
+    """
+    asked = data.simulate
+    if asked is None:
+        return []
+    names = []
+    for number in range(asked.count):
+        name = f"TS_{number + 1:04d}"
+        # The file that is written last: with it, the tomogram is whole.
+        if (there := settings_file(data.tomograms[0], name)).exists():
+            _check_same(there, asked, asked.seed + number)
+        else:
+            names.append(name)
+    return names
+
+
+def megabytes(data: DataSet) -> float:
+    """Give the size of the missing tomograms on disk, in 10⁶ bytes."""
+    asked = data.simulate
+    return 0.0 if asked is None else len(missing(data)) * 4 * math.prod(asked.shape) / 1e6
 
 
 def simulate_missing(data: DataSet, say: Callable[[str], None], step: Step) -> None:
@@ -35,14 +64,10 @@ def simulate_missing(data: DataSet, say: Callable[[str], None], step: Step) -> N
     if asked is None:
         return
     folder = data.tomograms[0]
-    for number in range(asked.count):
-        name = f"TS_{number + 1:04d}"
-        # The file that is written last: with it, the tomogram is whole.
-        if (there := settings_file(folder, name)).exists():
-            _check_same(there, asked, asked.seed + number)
-            continue
+    for name in missing(data):
+        seed = asked.seed + int(name.removeprefix("TS_")) - 1
         made = simulate_tomogram(
-            asked.preset, asked.shape[::-1], asked.voxel_size, asked.seed + number, n_targets=asked.particles,
+            asked.preset, asked.shape[::-1], asked.voxel_size, seed, n_targets=asked.particles,
             progress=partial(step, name),
         )  # fmt: skip
         write_simulated(folder, name, made)

@@ -42,6 +42,11 @@ class Checked:
         """How many tests found a fault."""
         return sum(finding.status is Status.BAD for finding in self.findings)
 
+    @property
+    def undecided(self) -> bool:
+        """Whether nothing tells the picks from other places, and they are too few for that to be a fault."""
+        return any(finding.test == "contrast" and finding.status is Status.DOUBTFUL for finding in self.findings)
+
 
 def check(tomograms: Sequence[Tomogram], picks: Picks, diameter: float, seed: int = 0) -> Checked:
     """Test whether picks lie on particles.
@@ -90,18 +95,20 @@ def check(tomograms: Sequence[Tomogram], picks: Picks, diameter: float, seed: in
         verdict.inside(picks, frames),
         verdict.contrast(readings, explained),
         verdict.tomogram_names(readings, picks),
-        verdict.reading(mistake),
+        verdict.reading(mistake, readings),
+        verdict.diameter(readings, diameter),
         verdict.centre(
             offset,
             used[0].voxel_size,
             len(picks),
+            diameter=diameter,
             found=explained or verdict.is_dark(readings),
             mended=mistake is not None,
         ),
         verdict.duplicates(better, diameter),
     ]
     rng = np.random.default_rng(seed)
-    random = {name: elsewhere(positions, 1, rng) for name, positions in _by_name(picks).items()}
+    random = {name: elsewhere(positions, 1, rng, frames[name]) for name, positions in _by_name(picks).items()}
     means = {
         "of the picks as given": given.mean,
         **({"of the picks put right": mended.mean} if explained else {}),

@@ -10,6 +10,8 @@ from jaxtyping import Float32, Float64
 from scipy.ndimage import gaussian_filter, map_coordinates
 
 from tomopicker.data.preprocess import WorkingVolume, preprocess, working_voxel_size
+from tomopicker.data.subtomograms import binned
+from tomopicker.geometry import Frame
 from tomopicker.moments import moments_of
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import Positions, Scores, Volume
@@ -19,6 +21,10 @@ DIAMETER = 11.0
 INNER, OUTER = 0.5, 1.2
 """Standard deviations of the two Gaussians, in radii of the particle."""
 CLIP_SD = 4.0
+FEW = 10
+"""Positions below which their own coordinates are too few to make other places of."""
+PLACES = 200
+"""Places elsewhere, at least."""
 
 
 @dataclass(frozen=True)
@@ -61,35 +67,66 @@ class ContrastMap:
         return total
 
 
-def contrast_map(tomogram: Tomogram, diameter: float) -> ContrastMap:
-    """Filter a tomogram.
+def working_volume(tomogram: Tomogram, diameter: float) -> WorkingVolume:
+    """Make the volume that is filtered, read slab by slab; the diameter of the particle is in Å."""
+    return preprocess(tomogram, working_voxel_size(tomogram.voxel_size, diameter, DIAMETER), CLIP_SD)
+
+
+def contrast_map(working: WorkingVolume, diameter: float) -> ContrastMap:
+    """Filter a working volume.
 
     Parameters
     ----------
-    tomogram : Tomogram
-        Read slab by slab.
+    working : WorkingVolume
+        Left as it is.
     diameter : float
-        Of the particle, Å.
+        Of the particle, Å; of another one than the volume was made for, down to half of it, if that is asked.
     """
-    working = preprocess(tomogram, working_voxel_size(tomogram.voxel_size, diameter, DIAMETER), CLIP_SD)
     radius = diameter / 2 / working.voxel_size
     values = gaussian_filter(working.data, OUTER * radius)
     values -= gaussian_filter(working.data, INNER * radius)
     found = moments_of(values)
     values -= np.float32(found.mean)
-    values /= np.float32(found.sd)
+    values /= np.float32(max(found.sd, 1e-30))
     return ContrastMap(replace(working, data=values))
 
 
-def elsewhere(positions: Positions, copies: int, rng: np.random.Generator) -> Float64[np.ndarray, "m 3"]:
+def halved(working: WorkingVolume) -> WorkingVolume:
+    """Average cubes of 2 voxels a side; a volume too thin for that stays as it is."""
+    if min(working.data.shape) < 2:
+        return working
+    return replace(
+        working, data=binned(working.data, 2), voxel_size=2 * working.voxel_size, ratio=2 * working.ratio, mask=None
+    )
+
+
+def elsewhere(positions: Positions, copies: int, rng: np.random.Generator, frame: Frame) -> Float64[np.ndarray, "m 3"]:
     """Make positions that no particle need be at: x, y and z of different picks, so that each axis is filled alike.
 
-    Random places in the whole volume would compare the cell with the vacuum around it.
+    Random places in the whole volume would compare the cell with the vacuum around it. Fewer than `FEW` picks have too
+    few coordinates for that: a single one would be compared with itself. Their places lie anywhere in x and y, at the
+    depths of the picks.
+
+    Parameters
+    ----------
+    positions : Positions
+        (x, y, z) in Å.
+    copies : int
+        Places for each position, or more where positions are few.
+    rng : Generator
+    frame : Frame
+        Of the tomogram.
 
     Returns
     -------
     Positions
-        `copies` · n rows, (x, y, z) in Å.
+        (x, y, z) in Å.
     """
-    shuffled = [np.stack([rng.permutation(axis) for axis in positions.T], axis=1) for _ in range(copies)]
-    return np.concatenate(shuffled)
+    shuffled = np.stack([rng.permuted(np.tile(axis, (copies, 1)), axis=1) for axis in positions.T], axis=-1)
+    if len(positions) >= FEW:
+        return np.asarray(shuffled.reshape(-1, 3))
+    count = max(copies * len(positions), PLACES) if copies > 1 else len(positions)
+    last = (np.array(frame.shape[::-1]) - 1) * frame.voxel_size
+    places = rng.uniform(0, last, (count, 3))
+    places[:, 2] = np.resize(positions[:, 2], count)
+    return places

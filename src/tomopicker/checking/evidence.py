@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int
 
 from tomopicker.checking.centring import GROUPS, box_edge, refined
-from tomopicker.checking.contrast import ContrastMap, contrast_map, elsewhere
+from tomopicker.checking.contrast import ContrastMap, contrast_map, elsewhere, halved, working_volume
 from tomopicker.checking.mistakes import Mistake, mistakes
 from tomopicker.data.subtomograms import group_means
 from tomopicker.picks import Picks
@@ -43,6 +43,9 @@ class Readings:
         (x, y, z) in Å: where about the picks the mean contrast is highest.
     at_offset : float
         The mean contrast there.
+    narrower, own, wider : array, shape (n,)
+        Contrast at the positions given with filters for half the diameter, the diameter and twice the diameter, less
+        the mean at places elsewhere, in their standard deviations.
     """
 
     given: Scores
@@ -51,6 +54,9 @@ class Readings:
     swapped: Mapping[tuple[str, str], Float64[np.ndarray, "..."]]
     offset: Float64[np.ndarray, " 3"]
     at_offset: float
+    narrower: Scores
+    own: Scores
+    wider: Scores
 
     @property
     def usual(self) -> float:
@@ -70,6 +76,7 @@ class _Gathered:
     background: list[Scores] = field(default_factory=list)
     swapped: dict[tuple[str, str], Scores] = field(default_factory=dict)
     around: Float32[np.ndarray, "z y x"] | None = None
+    by_width: tuple[list[Scores], list[Scores], list[Scores]] = field(default_factory=lambda: ([], [], []))
 
 
 def read_otherwise(tomograms: Sequence[Tomogram], picks: Picks, diameter: float, rng: np.random.Generator) -> Readings:
@@ -90,9 +97,17 @@ def read_otherwise(tomograms: Sequence[Tomogram], picks: Picks, diameter: float,
     found = _Gathered(otherwise={mistake: [] for mistake in tried})
     working = 1.0
     for tomogram in tomograms:
-        contrast = contrast_map(tomogram, diameter)
+        volume = working_volume(tomogram, diameter)
+        contrast = contrast_map(volume, diameter)
         working = contrast.working.voxel_size
-        _measure(contrast, tomogram, picks, tried, diameter, rng, found)
+        background = _measure(contrast, tomogram, picks, tried, diameter, rng, found)
+        positions = picks.in_tomogram(tomogram.name).positions
+        if not len(positions):
+            continue
+        narrower, own, wider = found.by_width
+        own.append(_standing_out(contrast, positions, background))
+        narrower.append(_standing_out(contrast_map(volume, diameter / 2), positions, background))
+        wider.append(_standing_out(contrast_map(halved(volume), 2 * diameter), positions, background))
     assert found.around is not None, "a tomogram without picks was given"
     around = found.around / np.float32(len(picks))
     peak = np.array(np.unravel_index(around.argmax(), around.shape))
@@ -103,26 +118,37 @@ def read_otherwise(tomograms: Sequence[Tomogram], picks: Picks, diameter: float,
         found.swapped,
         ((refined(around, peak) - len(around) // 2) * working)[::-1].copy(),
         float(around.max()),
+        *(np.concatenate(parts) for parts in found.by_width),
     )
 
 
 def _measure(
     contrast: ContrastMap, tomogram: Tomogram, picks: Picks, tried: Sequence[Mistake], diameter: float,
     rng: np.random.Generator, found: _Gathered,
-) -> None:  # fmt: skip
+) -> Float64[np.ndarray, "m 3"]:  # fmt: skip
+    """Add what one tomogram shows; give the places elsewhere that its picks are compared with."""
     for name in picks.tomogram_names:
         if name != tomogram.name:
             found.swapped[name, tomogram.name] = contrast.at(picks.in_tomogram(name).positions)
     positions = picks.in_tomogram(tomogram.name).positions
     if not len(positions):
-        return
+        return positions
     found.given.append(contrast.at(positions))
     for mistake in tried:
         found.otherwise[mistake].append(contrast.at(mistake.mend(positions, tomogram.frame)))
-    found.background.append(contrast.at(elsewhere(positions, COPIES, rng)))
+    places = elsewhere(positions, COPIES, rng, tomogram.frame)
+    found.background.append(contrast.at(places))
     reach = round(SEARCH * diameter / contrast.working.voxel_size)
     total = contrast.around(positions, reach)
     found.around = total if found.around is None else found.around + total
+    return places
+
+
+def _standing_out(contrast: ContrastMap, positions: Positions, places: Float64[np.ndarray, "m 3"]) -> Scores:
+    """Give the contrast at positions as standard deviations of that at places elsewhere."""
+    usual = contrast.at(places)
+    standing: Scores = (contrast.at(positions) - usual.mean()) / max(float(usual.std()), 1e-30)
+    return standing
 
 
 @dataclass(frozen=True)

@@ -67,6 +67,12 @@ def command(
     tables: Annotated[
         bool, typer.Option("--tables", help="Run nothing: only make tables and figures of the results that are there.")
     ] = False,
+    simulate: Annotated[
+        bool, typer.Option("--simulate", help="Make the tomograms that the protocol simulates, where they are missing.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be simulated and run, and write nothing.")
+    ] = False,
     device: Device = None,
 ) -> None:
     """Parse, check all, run, report."""
@@ -77,17 +83,59 @@ def command(
     if output.exists() and not output.is_dir():
         raise UsageError(f"{output}: is a file; give --output a folder")
     check_writable(output)
-    asked = _read(protocol, empiar, external or [], clicks or [], seed or [])
+    asked = _read(protocol, empiar, external or [])
     if tables:
         _report(asked, output)
-    else:
-        _run(asked, output, only or [], dataset or [], clicks or [], seed or [], device)
+        return
+    from tomopicker.benchmark.protocol import narrowed
+
+    part = narrowed(asked, methods=only or [], datasets=dataset or [], clicks=clicks or [], seeds=seed or [])
+    if dry_run:
+        _say_plan(part, output, device)
+        return
+    _check_simulated(part, simulate)
+    _run(asked, part, output, device)
 
 
-def _read(
-    path: Path | None, empiar: Path | None, external: list[str], clicks: list[int], seeds: list[int]
-) -> "Protocol":
-    """Read the protocol, and add to it what the flags name beyond it."""
+def _say_plan(part: "Protocol", output: Path, device: str | None) -> None:
+    """Say what would be made and run; what is there is opened, so that what would be refused is refused."""
+    from tomopicker.benchmark.dataset import open_datasets
+    from tomopicker.benchmark.protocol import narrowed
+    from tomopicker.benchmark.runs import Bench, plan
+    from tomopicker.benchmark.simulated import megabytes, missing
+    from tomopicker.engine.precision import choose_device
+    from tomopicker.workflow.listen import Silent
+
+    choose_device(device)
+    there = [name for name, data in part.datasets.items() if not missing(data)]
+    bench = Bench(part, open_datasets(narrowed(part, datasets=there)) if there else {}, output, Silent(), device)
+    for name, data in part.datasets.items():
+        if lacking := missing(data):
+            folder = data.tomograms[0]
+            typer.echo(f"{name}: {len(lacking)} tomograms to be simulated in {folder}, {megabytes(data):.0f} MB.")
+    runs = plan(part)
+    done = {run.name for run in runs if run.dataset in there and bench.is_done(run)}
+    for run in runs:
+        typer.echo(f"{run.name}: {'done already' if run.name in done else 'to be run'}")
+    typer.echo(f"{len(runs) - len(done)} of {len(runs)} runs are to be done; nothing was written (dry run).")
+
+
+def _check_simulated(part: "Protocol", simulate: bool) -> None:
+    """Refuse to fill a disk unasked."""
+    from tomopicker.benchmark.simulated import megabytes, missing
+
+    lacking = {name: len(missing(data)) for name, data in part.datasets.items()}
+    if not simulate and any(lacking.values()):
+        size = sum(megabytes(data) for data in part.datasets.values())
+        named = ", ".join(name for name, count in lacking.items() if count)
+        raise UsageError(
+            f"{sum(lacking.values())} tomograms of {named} are not there; "
+            f"give --simulate to make them ({size:.0f} MB), --dry-run to see where"
+        )
+
+
+def _read(path: Path | None, empiar: Path | None, external: list[str]) -> "Protocol":
+    """Read the protocol, and add to it the folders of other programs."""
     from tomopicker.benchmark.empiar import empiar_10988
     from tomopicker.benchmark.protocol import extended, read_protocol
 
@@ -98,18 +146,11 @@ def _read(
         if not (name and equals and folder):
             raise UsageError(f"--external {each}: give NAME=DIR, such as deepetpicker=picks/deepetpicker")
         folders[name] = Path(folder).absolute()
-    return extended(protocol, external=folders, clicks=clicks, seeds=seeds)
+    return extended(protocol, external=folders)
 
 
-def _run(
-    protocol: "Protocol",
-    output: Path,
-    only: list[str],
-    datasets: list[str],
-    clicks: list[int],
-    seeds: list[int],
-    device: str | None,
-) -> None:
+def _run(protocol: "Protocol", part: "Protocol", output: Path, device: str | None) -> None:
+    """Run a part of a protocol, and report all of it that has results."""
     from tomopicker.benchmark.dataset import open_datasets
     from tomopicker.benchmark.protocol import narrowed, protocol_text
     from tomopicker.benchmark.runs import Bench, results_of
@@ -119,7 +160,6 @@ def _run(
     from tomopicker.files import write_text
     from tomopicker.report.benchmark import write_report
 
-    part = narrowed(protocol, methods=only, datasets=datasets, clicks=clicks, seeds=seeds)
     with Reporter() as reporter, interruptible(lambda: "repeat the command; what is done is kept"):
         for data in part.datasets.values():
             simulate_missing(data, reporter.say, reporter.step)

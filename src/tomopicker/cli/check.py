@@ -64,9 +64,12 @@ def command(
         shown = next(tomogram for tomogram in opened if tomogram.name == most)
         positions = found.in_tomogram(most).positions
         check_figure(shown, positions, checked.means, checked.mean_voxel_size, particle_diameter, output)
-        words = "These picks are not right" if checked.faults else "No fault found"
         of = f"{number_of(len(found), 'pick')} of {number_of(len(found.tomogram_names), 'tomogram')}"
-        reporter.say(f"{words} ({of}); see {output}.")
+        if checked.undecided and not checked.faults:
+            reporter.say(f"Cannot tell whether these picks are right ({of}): look at {output}.")
+        else:
+            words = "These picks are not right" if checked.faults else "No fault found"
+            reporter.say(f"{words} ({of}); see {output}.")
         if checked.faults:
             raise typer.Exit(1)
 

@@ -24,6 +24,7 @@ HELP = """Convert picks from one format to another.
 [bold]Examples[/bold]
 
   [cyan]tomopicker convert particles.star picks.csv --tomograms tomograms/[/cyan]
+  [cyan]tomopicker convert picks picks.star --to warp[/cyan]
   [cyan]tomopicker convert TS_0001.csv TS_0001.star --to warp --voxel-size 13.48[/cyan]
   [cyan]tomopicker convert TS_0001.csv TS_0001.star --voxel-size 13.48 --shape 960,928,500[/cyan]
   [cyan]tomopicker convert picks.star info/ --to eman2 --tomograms tomograms/ --bin-factor 4[/cyan]
@@ -46,6 +47,14 @@ def command(
             metavar="OUT", help="File to write; a folder (no suffix) gets one file a tomogram.", show_default=False
         ),
     ],
+    more: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[TOMOGRAM]...",
+            help="Tomograms, as after --tomograms.",
+            show_default=False,
+        ),
+    ] = None,
     from_name: Annotated[
         str | None,
         typer.Option("--from", metavar="FORMAT", help="Format of IN.  [dim]\\[default: told by content][/dim]"),
@@ -87,16 +96,18 @@ def command(
     """Parse, read, and write."""
     from tomopicker import formats
     from tomopicker.cli.convert_inputs import Known, read_all
-    from tomopicker.cli.inputs import Counted, pick_files
+    from tomopicker.cli.inputs import Counted
     from tomopicker.cli.progress import Reporter
     from tomopicker.cli.triples import shape_xyz, triple
+    from tomopicker.folder.find import files_of_picks, frames_of_folder
     from tomopicker.formats.registry import for_output
     from tomopicker.formats.stored import Stored
 
     counted = Counted(picks_unit, picks_pixel_size)
+    tomograms = [*(tomograms or []), *(more or [])]
     size = None if shape is None else shape_xyz(shape)
     by = (0.0, 0.0, 0.0) if shift is None else triple(shift, "--shift")
-    known = Known(tomograms or [], voxel_size, size, bin_factor, Stored(dataset, axes))
+    known = Known(tomograms, voxel_size, size, bin_factor, Stored(dataset, axes))
     in_folder = target.is_dir() or not target.suffix
     if in_folder and to_name is None:
         raise UsageError(f"{target}: a folder says no format; name one with --to")
@@ -104,12 +115,12 @@ def command(
     if not in_folder:
         _refuse_to_replace([target], overwrite)
     with Reporter() as reporter:
-        sources = [path for path in pick_files(source) if path == source or path.name != IMPORT_LIST]
-        picks, frames = read_all(sources, from_name, counted, by, known, entry, target, reporter)
+        known = replace(known, recorded=frames_of_folder(source))
+        picks, frames = read_all(files_of_picks(source), from_name, counted, by, known, entry, target, reporter)
         if in_folder:
             _write_folder(picks, frames, target, entry, overwrite)
         else:
-            projects = [path for path in tomograms or [] if path.suffix.lower() == ".star"]
+            projects = [path for path in tomograms if path.suffix.lower() == ".star"]
             _write_file(picks, frames, target, entry, projects, overwrite)
         if remark := formats.binning_remark(entry.name, frames, picks.tomogram_names):
             reporter.warn(f"{target}: {remark}")

@@ -1,7 +1,7 @@
 """What ``convert`` reads: picks from one file or several, and the geometry of their tomograms."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tomopicker import formats
@@ -31,6 +31,8 @@ class Known:
         Pixels of the tilt series in the width of a voxel.
     stored : Stored
         How the files of tomograms are read.
+    recorded : mapping of str to Frame
+        Geometry as the record of the folder of picks states it.
     """
 
     tomograms: Sequence[Path] = ()
@@ -38,6 +40,7 @@ class Known:
     shape_xyz: tuple[int, int, int] | None = None
     bin_factor: float | None = None
     stored: Stored = AS_FOUND
+    recorded: Mapping[str, Frame] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for flag, value in {"--voxel-size": self.voxel_size, "--bin-factor": self.bin_factor}.items():
@@ -87,6 +90,8 @@ def _frames(
     """Find the geometry of the tomograms, or say which flag gives what is missing."""
     if known.tomograms:
         return stated_frames(known.tomograms, known.voxel_size, reporter, known.stored)
+    if known.recorded and known.voxel_size is None and known.shape_xyz is None:
+        return dict(known.recorded)
     stated = {name: frame for table in tables for name, frame in table.frames.items()}
     if all(set(stated) >= set(table.tomograms.tolist()) for table in tables):
         return stated

@@ -14,10 +14,11 @@ HELP = """Judge picks against the truth: precision, recall, F1, and how good the
 [bold]Examples[/bold]
 
   [cyan]tomopicker evaluate picks --truth truth/ --exclude TS_0001[/cyan]
+  [cyan]tomopicker evaluate picks --truth truth/*.csv[/cyan]
   [cyan]tomopicker evaluate TS_0002.csv --truth TS_0002_truth.star --tomograms TS_0002.mrc --tolerance 135A[/cyan]
 
-PICKS is a file, or the folder that [cyan]tomopicker pick[/cyan] wrote. Truth in a folder is matched to tomograms by
-name.
+PICKS is a file or a folder, that of [cyan]tomopicker pick[/cyan] or any other. Truth in a folder is matched to
+tomograms by name.
 
 A warning says where picks are no nearer to the truth than anything would be: the truth of another tomogram, another
 unit, swapped axes.
@@ -26,14 +27,19 @@ A pick is right if it lies within the tolerance of a particle that no other pick
 [bold]one-to-one[/bold]. With [bold]paper[/bold] matching, as in the TomoPicker paper, several picks
 may share a particle.
 
-Columns marked [bold]oracle[/bold] choose where to cut the ranking by looking at the truth: they say how good the
-scores are, not how good the picks are. Leave out tomograms that were trained on ([cyan]--exclude[/cyan]): they
-flatter."""
+[bold]F1 at true N[/bold] (of the N best picks) and [bold]highest F1[/bold] (over all thresholds) choose the threshold
+by looking at the truth: they say how good the scores are, not how good the picks are. Leave out tomograms that were
+trained on ([cyan]--exclude[/cyan]): they flatter."""
 
 
 def command(
     picks: Annotated[
-        Path, typer.Argument(metavar="PICKS", help="File of picks, or the folder of 'pick'.", show_default=False)
+        list[Path],
+        typer.Argument(
+            metavar="PICKS",
+            help="File or folder of picks. Further names, as a shell lists them after --truth, are truth or tomograms.",
+            show_default=False,
+        ),
     ],
     truth: Annotated[
         list[Path],
@@ -67,7 +73,7 @@ def command(
     """Parse, read, match and print."""
     from tomopicker.cli.inputs import Counted
     from tomopicker.cli.judge import judge, unrelated, write_json
-    from tomopicker.cli.judged_inputs import gather
+    from tomopicker.cli.judged_inputs import gather, sorted_paths
     from tomopicker.cli.progress import Reporter
     from tomopicker.cli.tables import evaluation_table
     from tomopicker.formats.stored import AS_FOUND, Stored
@@ -79,9 +85,10 @@ def command(
     if stored != AS_FOUND and not tomograms:
         raise UsageError("--dataset and --axes say how files of tomograms are read; give --tomograms too")
     with Reporter() as reporter:
+        mine, known, volumes = sorted_paths(picks, truth, tomograms or [])
         found = gather(
-            picks, truth, reporter,
-            tomograms=tomograms or [], voxel_size=voxel_size, counted=Counted(picks_unit, picks_pixel_size),
+            mine, known, reporter,
+            tomograms=volumes, voxel_size=voxel_size, counted=Counted(picks_unit, picks_pixel_size),
             exclude=exclude or [], stored=stored,
         )  # fmt: skip
         if in_angstrom and not found.knows_voxel_size:

@@ -112,36 +112,10 @@ def split_by_kind(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
 
     A shell turns ``--picks clicks/*.csv`` into one option and then bare names: those are picks too.
     """
-    from tomopicker.formats.catalogue import FORMATS
-    from tomopicker.formats.em_volume import is_volume
+    from tomopicker.folder.find import is_picks_file
 
-    suffixes = {suffix for entry in FORMATS if entry.kind == "picks" for suffix in entry.suffixes}
-    picks = [
-        path
-        for path in paths
-        if path.suffix.lower() in suffixes
-        and not path.is_dir()
-        and not (path.suffix.lower() == ".em" and is_volume(path))
-    ]
+    picks = [path for path in paths if is_picks_file(path)]
     return [path for path in paths if path not in picks], picks
-
-
-def pick_files(path: Path) -> list[Path]:
-    """List the files of picks that a path means: itself, or those of a folder, by their suffix and sorted.
-
-    Raises
-    ------
-    TomoPickerError
-        If a folder has none.
-    """
-    if not path.is_dir():
-        return [path]
-    _, found = split_by_kind(sorted(file for file in path.iterdir() if not file.name.startswith(".")))
-    if not found:
-        raise TomoPickerError(
-            f"{path}: no file of picks in this folder; 'tomopicker formats picks' lists their suffixes"
-        )
-    return found
 
 
 def check_writable(folder: Path, flag: str = "--output") -> None:

@@ -8,11 +8,12 @@ import numpy as np
 
 from tomopicker import formats
 from tomopicker.cli.frames import check_known, frames_from_flags, named_tables, stated_frames
-from tomopicker.cli.inputs import AS_STATED, Counted, pick_files, read_picks
+from tomopicker.cli.inputs import AS_STATED, Counted, read_picks, split_by_kind
 from tomopicker.cli.progress import Reporter
-from tomopicker.errors import TomoPickerError, UsageError
+from tomopicker.errors import UsageError
+from tomopicker.folder.find import files_of_picks, frames_of_folder
+from tomopicker.folder.layout import MERGED
 from tomopicker.folder.one_tomogram import CANDIDATES
-from tomopicker.folder.record import MERGED, RECORD, read_record, recorded_frames
 from tomopicker.formats.names import files_of, listing, matches
 from tomopicker.formats.stored import AS_FOUND, Stored
 from tomopicker.geometry import Frame
@@ -61,27 +62,44 @@ def gather(
     TomoPickerError
         If a file is missing or odd, or nothing is left to judge.
     """
-    folder = picks if picks.is_dir() else picks.parent
-    file = picks / f"{MERGED}.csv" if picks.is_dir() else picks
-    if picks.is_dir() and not (picks / RECORD).exists():
-        raise TomoPickerError(f"{picks}: no {RECORD} in this folder; give the folder that 'tomopicker pick' wrote")
-    recorded = recorded_frames(read_record(folder / RECORD)) if (folder / RECORD).exists() else {}
+    mine_files = files_of_picks(picks)
+    recorded = frames_of_folder(picks if picks.is_dir() else picks.parent)
     if tomograms:
         frames = stated_frames(tomograms, voxel_size, reporter, stored)
     elif recorded:
-        frames = recorded if picks.is_dir() or file.stem == MERGED else _of_file(file, recorded)
+        frames = recorded if picks.is_dir() or picks.stem == MERGED else _of_file(picks, recorded)
     else:
         frames = {}
     knows = bool(frames) or voxel_size is not None
     if not frames:
-        frames = _unsized([file], truth, voxel_size)
-    mine = _read_or_none([file], frames, reporter, counted)
+        frames = _unsized(mine_files, truth, voxel_size)
+    mine = _read_or_none(mine_files, frames, reporter, counted)
     files = _truth_files(truth, list(frames))
     known = _read_or_none(files, frames, reporter, counted)
     listed = [picks / CANDIDATES / f"{name}.csv" for name in recorded] if picks.is_dir() else []
     whole = bool(listed) and all(file.exists() for file in listed)
     candidates = _read_or_none(listed, frames, reporter, counted) if whole else mine
     return _restrict(mine, candidates, known, frames, _excluded(exclude, list(frames)), knows, reporter)
+
+
+def sorted_paths(
+    given: Sequence[Path], truth: Sequence[Path], tomograms: Sequence[Path]
+) -> tuple[Path, list[Path], list[Path]]:
+    """Part the names of a command line into the picks, the truth and the tomograms.
+
+    A shell turns ``--truth truth/*.csv`` into one option and bare names, before or behind PICKS: the picks are the only
+    folder among the bare names, or else the first of them.
+    """
+    volumes, named = split_by_kind([path for path in given if not path.is_dir()])
+    folders = [path for path in given if path.is_dir()]
+    # What has no known suffix is taken as it was given: the error names it.
+    mine = folders[0] if len(folders) == 1 else given[0]
+    rest = [path for path in given if path != mine]
+    return (
+        mine,
+        [*truth, *(path for path in rest if path in named or path in folders)],
+        [*tomograms, *(path for path in rest if path in volumes)],
+    )
 
 
 def _read_or_none(files: Sequence[Path], frames: Mapping[str, Frame], reporter: Reporter, counted: Counted) -> Picks:
@@ -100,8 +118,8 @@ def _of_file(file: Path, recorded: dict[str, Frame]) -> dict[str, Frame]:
 
 def _unsized(files: Sequence[Path], truth: Sequence[Path], voxel_size: float | None) -> dict[str, Frame]:
     """Frames where only the flags say anything: files in voxels need no more."""
-    single = [path for path in truth if not path.is_dir()]
-    tables = [formats.read_table(path) for path in [*files, *single] if not formats.has_no_picks(path)]
+    known = [file for path in truth for file in files_of_picks(path)]
+    tables = [formats.read_table(path) for path in [*files, *known] if not formats.has_no_picks(path)]
     check_known(tables, voxel_size, None, has_shape_flag=False)
     mine = [table for table in tables if Path(table.source) in files] or tables
     return frames_from_flags(named_tables(mine), voxel_size, None)
@@ -114,7 +132,10 @@ def _truth_files(truth: Sequence[Path], names: list[str]) -> list[Path]:
         if not path.is_dir():
             files.append(path)
             continue
-        inside = pick_files(path)
+        inside = files_of_picks(path)
+        if frames_of_folder(path):
+            files += inside  # Its rows name their tomograms.
+            continue
         found = [file for name in names for file in _truth_of(name, inside, path)]
         if not found:
             raise UsageError(f"{path}: holds no file of picks named after {listing(names)}; give the files")

@@ -35,6 +35,15 @@ Invert = Annotated[
     bool,
     typer.Option("--invert", help="Protein is bright in the tomograms. Usually it is dark.", rich_help_panel=INPUT),
 ]
+PickInvert = Annotated[
+    bool | None,
+    typer.Option(
+        "--invert/--no-invert",
+        help="Protein is bright in the tomograms.  [dim]\\[default: as in training][/dim]",
+        rich_help_panel=INPUT,
+        show_default=False,
+    ),
+]
 Dataset = Annotated[
     str | None,
     typer.Option(

@@ -8,7 +8,7 @@ import typer
 
 from tomopicker.cli.cut import MaxParticles, TargetFdr, TargetPrecision, Threshold, the_cut
 from tomopicker.cli.masks import PickMask, masks_for
-from tomopicker.cli.options import Axes, Dataset, Device, Invert, VoxelSize
+from tomopicker.cli.options import Axes, Dataset, Device, PickInvert, VoxelSize
 from tomopicker.cli.pick_options import (
     Copick,
     CopickObject,
@@ -46,8 +46,8 @@ HELP = """Pick the particles in any number of tomograms with a trained model.
   picks.json                    the model, the settings, and how each tomogram went
 
 CSV is [cyan]tomogram,x,y,z,score[/cyan], in voxels, 0 at the centre of the first. The [bold]score[/bold] is the
-estimated probability that the pick is a particle. Left alone, each tomogram's list is cut where the expected F1 is
-best; [cyan]tomopicker threshold[/cyan] cuts it elsewhere afterwards, in seconds.
+estimated probability that the pick is a particle. Left alone, each tomogram gets the threshold of the
+best expected F1; [cyan]tomopicker threshold[/cyan] sets another one afterwards, in seconds.
 
 A tomogram that fails does not stop the others. The same command again skips what is done and tries the rest.
 Started several times at once, as by a job array, the jobs share the tomograms out among themselves."""
@@ -73,7 +73,7 @@ def command(
     voxel_size: VoxelSize = None,
     dataset: Dataset = None,
     axes: Axes = None,
-    invert: Invert = False,
+    invert: PickInvert = None,
     device: Device = None,
     overwrite: Overwrite = False,
 ) -> None:
@@ -108,6 +108,12 @@ def command(
         from tomopicker.engine.precision import choose_device
 
         loaded = api.load_model(model)
+        from tomopicker.workflow.provenance import trained_inverted
+
+        bright = trained_inverted(loaded.provenance)
+        if invert is None and bright:
+            reporter.say(f"{model}: was trained with --invert, so protein is taken to be bright (--no-invert: dark).")
+        invert = bright if invert is None else invert
         asked = PickSettings(
             cut, min_distance, star_format, save_scores, voxel_size, invert, device, dataset, axes, masks.way,
             pictures,

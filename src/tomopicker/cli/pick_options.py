@@ -39,7 +39,7 @@ SaveScores = Annotated[
     bool,
     typer.Option(
         "--save-scores",
-        help="Write TOMOGRAM_scores.mrc too: the score of every working voxel, float32.",
+        help="Write TOMOGRAM_scores.mrc too: the scores at the resolution the network works at, float32.",
         rich_help_panel=PICKING,
     ),
 ]

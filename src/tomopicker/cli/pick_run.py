@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 CROWDED, FEW = 4.0, 50
 """Times the training tomograms' density, and particles, above which a count is doubted."""
+POOR, INVERTED = 0.6, 5
+"""Expected precision and right picks of the inverted tomogram from which on one without picks must be inverted."""
 
 
 def pick_files(
@@ -152,11 +154,44 @@ def _pick_and_add(
         mask=asked.mask if mask is None else read_mask(mask), device=asked.device, listener=reporter,
     )  # fmt: skip
     reporter.end_bar()
+    if doubt := _looks_inverted(file, tomogram, model, picked, folder, reporter, mask):
+        if not len(picked.candidates):
+            raise TomoPickerError(doubt)
+        reporter.warn(doubt)
     folder.add(tomogram, picked, mask, started)
     _say_picked(file, tomogram, picked, time.monotonic() - started, reporter)
     if asked.pictures:
         draw(tomogram, picked.picks.positions, model.settings.particle_diameter, folder.path, reporter)
     _warn_if_crowded(file, tomogram, model, picked, reporter)
+
+
+def _looks_inverted(
+    file: Path, tomogram: "Tomogram", model: "Model", picked: "Picked", folder: "PickFolder", reporter: "Reporter",
+    mask: Path | None,
+) -> str | None:  # fmt: skip
+    """Say in a line that a tomogram without a pick has particles with its contrast inverted; else None."""
+    from dataclasses import replace
+
+    from tomopicker import api
+    from tomopicker.picking.selection import Cut
+
+    # With the usual threshold too: one that the user set high must not make the tomogram look empty.
+    usual = Cut().choose(picked.candidates, picked.expected.particles, model.threshold)
+    if len(picked.picks) or len(usual.picks):
+        return None
+    asked = folder.settings
+    other = api.pick(
+        replace(tomogram, inverted=not tomogram.inverted), model, min_distance=asked.min_distance,
+        mask=asked.mask if mask is None else read_mask(mask), device=asked.device, listener=reporter,
+    )  # fmt: skip
+    reporter.end_bar()
+    if other.expected.precision < POOR or other.expected.precision * len(other.picks) < INVERTED:
+        return None
+    flag, contrast = ("--no-invert", "dark") if tomogram.inverted else ("--invert", "bright")
+    return (
+        f"{file}: nothing in it looks like the particle, but {len(other.picks)} places do if protein is {contrast}; "
+        f"give {flag}"
+    )
 
 
 def draw(

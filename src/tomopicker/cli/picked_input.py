@@ -49,14 +49,15 @@ class PickedInput:
         TomoPickerError
             If a file is missing or odd, or a pick lies outside and `check_inside`.
         """
-        from tomopicker.cli.inputs import Counted, open_tomograms, pick_files, read_picks
+        from tomopicker.cli.inputs import Counted, open_tomograms, read_picks
+        from tomopicker.folder.find import files_of_picks
         from tomopicker.formats.stored import Stored
 
         stored = Stored(self.dataset, self.axes)
         opened = open_tomograms(self.tomograms, reporter, voxel_size=self.voxel_size, invert=self.invert, stored=stored)
         counted = Counted(self.picks_unit, self.picks_pixel_size)
         found = read_picks(
-            pick_files(self.picks), opened, reporter, counted,
+            files_of_picks(self.picks), opened, reporter, counted,
             format=self.from_name, ignore_unknown=True, check_inside=check_inside,
         )  # fmt: skip
         return opened, found

@@ -1,24 +1,74 @@
 """``train --dry-run``: what a training would do, and what it cannot know yet."""
 
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.table import Table
 
+from tomopicker.cli.inputs import Counted, unit_named
 from tomopicker.cli.progress import Reporter
 from tomopicker.config import Settings
 from tomopicker.data.labels import ball_offsets
-from tomopicker.data.preprocess import working_voxel_size
+from tomopicker.data.preprocess import check_mask
+from tomopicker.folder.find import files_of_picks
 from tomopicker.pu.prior import Priors, class_priors
 from tomopicker.wording import number_of
-from tomopicker.workflow.clicked import check_clash
-from tomopicker.workflow.inputs import check_diameter, check_voxel_size, doubtful_diameter
+from tomopicker.workflow.clicked import check_clash, common_voxel_size
+from tomopicker.workflow.inputs import check_voxel_size, doubtful_diameter
+from tomopicker.workflow.train import check_expected
 
 if TYPE_CHECKING:
     from tomopicker.picks import Picks
     from tomopicker.tomogram import Tomogram
+    from tomopicker.types import VoxelMask
+
+
+LOSSES = {
+    "pn": "positive-negative loss (pn)",
+    "pu": "non-negative positive-unlabelled loss (pu)",
+    "kl": "KL-regularised loss (kl)",
+    "distpu": "Dist-PU loss (distpu)",
+}
+
+
+def check_plan(
+    tomograms: "list[Tomogram]",
+    clicks: "Picks",
+    validation: "list[Tomogram]",
+    settings: Settings,
+    reporter: Reporter,
+    rejected: "Picks | None",
+    masks: "Mapping[str, VoxelMask]",
+    device: str | None,
+) -> None:
+    """Refuse what the training would refuse, before anything is computed; warn of a diameter that is hardly meant.
+
+    Raises
+    ------
+    TomoPickerError
+        One line that says what to change.
+    """
+    from tomopicker.engine.checkpoint import build_network
+    from tomopicker.engine.precision import choose_device
+    from tomopicker.engine.pretrained import start_from
+
+    choose_device(device)
+    voxel_size = common_voxel_size(tomograms, settings)
+    for tomogram in [*tomograms, *validation]:
+        check_voxel_size(tomogram, voxel_size, settings.particle_diameter)
+        if doubt := doubtful_diameter(settings.particle_diameter, tomogram):
+            reporter.warn(doubt)
+        if tomogram.name in masks:
+            check_mask(masks[tomogram.name], tomogram)
+    for tomogram in tomograms:
+        if rejected is not None:
+            mine, others = (part.in_tomogram(tomogram.name).positions for part in (clicks, rejected))
+            check_clash(tomogram, mine, others, settings.particle_diameter)
+    check_expected(settings, len(clicks), len(tomograms))
+    start_from(build_network(settings), settings.network)
 
 
 def print_plan(
@@ -29,28 +79,13 @@ def print_plan(
     settings: Settings,
     output: Path,
     reporter: Reporter,
-    rejected: "Picks | None" = None,
+    rejected: "Picks | None",
+    files: Sequence[Path],
+    counted: Counted,
+    from_name: str | None,
 ) -> None:
-    """Print the resolved plan of a training.
-
-    Raises
-    ------
-    TomoPickerError
-        If the training would refuse its input.
-    """
-    for tomogram in tomograms:
-        check_diameter(settings.particle_diameter, tomogram)
-    finest = min(tomogram.voxel_size for tomogram in tomograms)
-    voxel_size = working_voxel_size(finest, settings.particle_diameter, settings.preprocess.working_diameter)
-    for tomogram in [*tomograms, *validation]:
-        check_voxel_size(tomogram, voxel_size, settings.particle_diameter)
-        if doubt := doubtful_diameter(settings.particle_diameter, tomogram):
-            reporter.warn(doubt)
-    for tomogram in tomograms:
-        if rejected is not None:
-            mine, others = (part.in_tomogram(tomogram.name).positions for part in (clicks, rejected))
-            check_clash(tomogram, mine, others, settings.particle_diameter)
-
+    """Print the resolved plan of a training that `check_plan` let pass."""
+    voxel_size = common_voxel_size(tomograms, settings)
     table = Table.grid(padding=(0, 3))
     for tomogram in tomograms:
         negative = 0 if rejected is None else len(rejected.in_tomogram(tomogram.name))
@@ -58,18 +93,53 @@ def print_plan(
         table.add_row(
             "tomogram", f"{_described(tomogram)}, {number_of(len(clicks.in_tomogram(tomogram.name)), 'click')}{against}"
         )
+    for path in (file for each in files for file in files_of_picks(each)):
+        table.add_row("clicks", _how_read(path, tomograms, counted, from_name))
+    table.add_row("", f"in voxels: {_first(tomograms, clicks)}")
     for tomogram in validation:
         known = 0 if validation_picks is None else len(validation_picks.in_tomogram(tomogram.name))
         table.add_row("validation", f"{_described(tomogram)}, {number_of(known, 'pick')}")
     wide = settings.particle_diameter / voxel_size
     table.add_row("particle", f"{settings.particle_diameter:g} Å, {wide:.3g} voxels at {voxel_size:.4g} Å")
-    table.add_row("preset", f"{settings.preset}, objective {settings.objective.kind}, seed {settings.seed}")
+    table.add_row("preset", f"{settings.preset}, {LOSSES[settings.objective.kind]}, seed {settings.seed}")
     table.add_row("patches", f"{settings.patches.size}³ voxels, {settings.patches.batch} a step")
     table.add_row("network", _network(settings))
     table.add_row("length", _length(settings, len(clicks)))
-    table.add_row("class priors", _priors(tomograms, clicks, settings, voxel_size))
+    table.add_row("labels", _priors(tomograms, clicks, settings, voxel_size))
     table.add_row("model", f"{output} (not written: this is a dry run)")
     reporter.console.print(table, markup=False)
+
+
+def _how_read(path: Path, tomograms: "Sequence[Tomogram]", counted: Counted, from_name: str | None) -> str:
+    """Say as what a file of clicks is read: its format, the unit, and which tomogram it is taken for."""
+    from tomopicker import formats
+    from tomopicker.formats.names import contained, listing
+    from tomopicker.formats.registry import FORMATS, for_input, head_of, reader_of
+
+    module = for_input(from_name) if from_name else reader_of("picks", path, head_of(path))
+    reader = "" if module is None else module.__name__.rpartition(".")[2]
+    titles = [entry.title for entry in FORMATS if entry.kind == "picks" and entry.reader == reader]
+    shared = {"star_picks": "STAR", "delimited": "columns with or without a header"}
+    kind = titles[0] if len(titles) == 1 else shared.get(reader, "x y z without a header")
+    stated = formats.read_table(path, from_name)
+    unit = (unit_named(counted.unit) or stated.unit).value
+    if counted.pixel_size is not None:
+        unit = f"pixels of {counted.pixel_size:g} Å"
+    at_hand = [tomogram.name for tomogram in tomograms]
+    words = f"{path}: {kind}, in {unit}"
+    if not any(stated.tomograms.tolist()) and not contained(path.name, at_hand):
+        words += f"; neither it nor its name says of which tomogram, so taken for {listing(at_hand)}"
+    return words
+
+
+def _first(tomograms: "Sequence[Tomogram]", clicks: "Picks") -> str:
+    """Give the first two positions of each tomogram in its voxels."""
+    shown = []
+    for tomogram in tomograms:
+        voxels = clicks.in_tomogram(tomogram.name).positions[:2] / tomogram.voxel_size
+        places = ", ".join("({:.1f}, {:.1f}, {:.1f})".format(*row) for row in voxels)
+        shown.append(f"{tomogram.name} {places}{', …' if len(clicks.in_tomogram(tomogram.name)) > 2 else ''}")
+    return "; ".join(shown)
 
 
 def _described(tomogram: "Tomogram") -> str:
@@ -112,8 +182,6 @@ def _length(settings: Settings, clicks: int) -> str:
 def _priors(tomograms: "list[Tomogram]", clicks: "Picks", settings: Settings, voxel_size: float) -> str:
     """Say what training will say of them, as far as it is known: neither the lamella nor the count of particles is."""
     kind, given = settings.objective.kind, settings.expected_particles
-    if kind != "pn" and given is None and not settings.training.fold_steps:
-        return f"{kind} needs --expected-particles"
     ball = len(ball_offsets(max(1.0, settings.particle_diameter / 2 / voxel_size * settings.labels.target_fraction)))
     voxels = sum(float(np.prod(tomogram.shape)) * (tomogram.voxel_size / voxel_size) ** 3 for tomogram in tomograms)
     labelled = len(clicks) * ball / voxels

@@ -53,7 +53,7 @@ class Reporter:
     def trained(self, job: str, report: "Report") -> None:
         """Show how a training stands."""
         title = "training" if job == "train" else f"training ({job})"
-        self._show(title, report.step, report.steps, f"risk {report.risk:.4f}")
+        self._show(title, report.step, report.steps, f"loss {report.risk:.4f}")
 
     def scored(self, tomogram: str, done: int, total: int) -> None:
         """Show how many tiles of a tomogram are scored."""

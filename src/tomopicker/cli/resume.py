@@ -31,7 +31,7 @@ def discard_checkpoints(output: Path, reporter: "Reporter") -> None:
         path.unlink(missing_ok=True)
 
 
-def is_finished(output: Path, reporter: "Reporter", *, resume: bool, overwrite: bool) -> bool:
+def is_finished(output: Path, reporter: "Reporter", *, resume: bool, overwrite: bool, dry_run: bool = False) -> bool:
     """Say whether there is nothing left to do for a training that is to write `output`.
 
     Parameters
@@ -40,6 +40,8 @@ def is_finished(output: Path, reporter: "Reporter", *, resume: bool, overwrite: 
     reporter : Reporter
     resume, overwrite : bool
         As the user gave them.
+    dry_run : bool
+        Leave what lies there as it is.
 
     Raises
     ------
@@ -52,7 +54,8 @@ def is_finished(output: Path, reporter: "Reporter", *, resume: bool, overwrite: 
     if resume:
         if not output.exists() or _unfinished(output, left):
             return False
-        remove_checkpoints(output)  # Of a run that was stopped after its last act.
+        if not dry_run:
+            remove_checkpoints(output)  # Of a run that was stopped after its last act.
         reporter.say(f"{output}: finished already; there is nothing to resume.")
         return True
     if output.exists() and not overwrite:

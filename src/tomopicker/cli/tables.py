@@ -23,7 +23,7 @@ def evaluation_table(judged: "Judged") -> Table:
     )
     mean = _cells(judged.mean)
     columns = (
-        "picks", "truth", "TP", "FP", "FN", "pre-\ncision", "recall", "F1", "oracle:\nF1 at N", "oracle:\nbest F1",
+        "picks", "truth", "TP", "FP", "FN", "pre-\ncision", "recall", "F1", "F1 at\ntrue N", "highest\nF1",
         "AP", "error\n(vox)",
     )  # fmt: skip
     table.add_column("tomogram", footer=f"mean of {len(judged.tomograms)}", overflow="fold")

@@ -13,7 +13,7 @@ from tomopicker.wording import number_of
 if TYPE_CHECKING:
     from tomopicker.cli.progress import Reporter
 
-HELP = """Cut the lists of candidates that pick left in a folder elsewhere, without scoring again.
+HELP = """Set another threshold for the candidates that pick left in a folder, without scoring again.
 
 [bold]Examples[/bold]
 
@@ -35,8 +35,9 @@ def command(
 ) -> None:
     """Parse, cut, and say what is expected."""
     from tomopicker.cli.progress import Reporter
+    from tomopicker.folder.layout import RECORD
     from tomopicker.folder.one_tomogram import picture_of
-    from tomopicker.folder.record import RECORD, read_record
+    from tomopicker.folder.record import read_record
     from tomopicker.folder.recut import recut
 
     if not folder.is_dir():

@@ -14,6 +14,7 @@ from tomopicker.cli.options import (
     Axes,
     Dataset,
     Device,
+    FromFormat,
     Invert,
     PicksPixelSize,
     PicksUnit,
@@ -96,6 +97,7 @@ def command(
     dataset: Dataset = None,
     axes: Axes = None,
     invert: Invert = False,
+    from_name: FromFormat = None,
     picks_unit: PicksUnit = None,
     picks_pixel_size: PicksPixelSize = None,
     validation_tomogram: Annotated[
@@ -178,8 +180,22 @@ def command(
             rich_help_panel=MORE,
         ),
     ] = False,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check/--no-check",
+            help="Test beforehand whether the clicks lie on particles, as 'tomopicker check' does, and stop where they "
+            "cannot be right.",
+            rich_help_panel=MORE,
+        ),
+    ] = True,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be done and write nothing.", rich_help_panel=MORE)
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Say what would be done, refuse what would be refused, and write nothing.",
+            rich_help_panel=MORE,
+        ),
     ] = False,
 ) -> None:
     """Parse, open, and train."""
@@ -199,8 +215,9 @@ def command(
     if bool(validation_tomogram) != bool(validation_picks):
         raise UsageError("--validation-tomogram and --validation-picks go together; give both or neither")
     with Reporter() as reporter, interruptible(lambda: how_to_go_on(output)):
-        if not dry_run and is_finished(output, reporter, resume=resume, overwrite=overwrite):
+        if is_finished(output, reporter, resume=resume, overwrite=overwrite, dry_run=dry_run):
             return
+        check_writable(output.parent)
         volumes, clicks_files = _sorted_by_kind(tomograms, picks, [*(validation_picks or []), *(negatives or [])])
         from tomopicker.formats.stored import Stored
 
@@ -211,22 +228,39 @@ def command(
         )
         _check_apart(opened, watched)
         counted = Counted(picks_unit, picks_pixel_size)
-        clicks = read_picks(clicks_files, opened, reporter, counted, ignore_unknown=True)
-        rejected = read_picks(negatives, opened, reporter, counted, ignore_unknown=True) if negatives else None
-        masks = masks_of(mask, opened)
-        truth = read_picks(validation_picks or [], watched, reporter, counted) if watched else None
-        _check_clicked(opened, clicks)
-        if dry_run:
-            from tomopicker.cli.plan import print_plan
+        from tomopicker.folder.find import files_of_picks
 
-            print_plan(opened, clicks, watched, truth, settings, output, reporter, rejected)
+        def positions(paths: list[Path], of: "list[Tomogram]", *, ignore_unknown: bool) -> "Picks":
+            files = [file for path in paths for file in files_of_picks(path)]
+            return read_picks(files, of, reporter, counted, ignore_unknown=ignore_unknown, format=from_name)
+
+        clicks = positions(clicks_files, opened, ignore_unknown=True)
+        rejected = positions(negatives, opened, ignore_unknown=True) if negatives else None
+        masks = masks_of(mask, opened)
+        truth = positions(validation_picks or [], watched, ignore_unknown=False) if watched else None
+        _check_clicked(opened, clicks)
+        if truth is not None:
+            _check_clicked(watched, truth)
+        from tomopicker.cli.check_clicks import check_clicks
+        from tomopicker.cli.plan import check_plan, print_plan
+        from tomopicker.workflow.clicked import without_repeats
+
+        clicks = without_repeats(clicks, settings.particle_diameter, reporter)
+        check_plan(opened, clicks, watched, settings, reporter, rejected, masks, device)
+        if dry_run:
+            print_plan(
+                opened, clicks, watched, truth, settings, output, reporter, rejected, clicks_files, counted, from_name
+            )
+        doubts = check_clicks(opened, clicks, settings.particle_diameter, clicks_files, reporter) if check else []
+        if dry_run:
             return
-        check_writable(output.parent)
         train_and_save(
             opened, clicks, settings, output, reporter,
             rejected=rejected, masks=masks, files={"picks": clicks_files, "negatives": negatives or []},
             validation=watched, validation_picks=truth, device=device, resume=resume,
         )  # fmt: skip
+        for doubt in doubts:
+            reporter.say(f"Remember: {doubt}")
         reporter.say(f"\nNext: tomopicker pick TOMOGRAM... --model {output} --output picks")
 
 

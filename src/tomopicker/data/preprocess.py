@@ -104,11 +104,8 @@ def preprocess(
     TomoPickerError
         If the tomogram holds NaN or infinity, or is constant, or if the mask is of another shape or empty.
     """
-    if isinstance(mask, np.ndarray) and mask.shape not in {tomogram.frame.shape, tomogram.shape}:
-        raise UsageError(
-            f"--mask has shape {mask.shape} (z, y, x) but {tomogram.path or tomogram.name} {tomogram.frame.shape}; "
-            "give a mask made for this tomogram"
-        )
+    if isinstance(mask, np.ndarray):
+        check_mask(mask, tomogram)
     ratio = voxel_size / tomogram.voxel_size
     if abs(ratio - 1) < 1e-3:
         ratio = 1.0
@@ -122,6 +119,24 @@ def preprocess(
     np.clip(data, -clip_sd, clip_sd, out=data)
     _standardise(data, name, inside)
     return working
+
+
+def check_mask(mask: VoxelMask, tomogram: Tomogram) -> None:
+    """Refuse a mask of another shape than its tomogram's or its finest scale's, or without a True voxel.
+
+    Raises
+    ------
+    UsageError
+        One line that names the tomogram.
+    """
+    name = tomogram.path or tomogram.name
+    if mask.shape not in {tomogram.frame.shape, tomogram.shape}:
+        raise UsageError(
+            f"--mask has shape {mask.shape} (z, y, x) but {name} {tomogram.frame.shape}; "
+            "give a mask made for this tomogram"
+        )
+    if not mask.any():
+        raise UsageError(f"--mask for {name} is 0 everywhere; give one that is 1 where the specimen is")
 
 
 def _specimen(

@@ -50,6 +50,8 @@ class Model:
         Versions, inputs, priors and the course of the training.
     particle_scores : ParticleScores or None
         Where particles score; each tomogram is then calibrated by itself, in place of `offset`.
+    displacement : tuple of float
+        (x, y, z) in Å by which the network's peaks lie beside particles; picks are moved back by it.
     warnings : tuple of str
         What training found doubtful about the model, a line each; `pick` repeats them.
     """
@@ -61,6 +63,7 @@ class Model:
     threshold: float | None
     provenance: Mapping[str, Any]
     particle_scores: ParticleScores | None = None
+    displacement: tuple[float, float, float] = (0.0, 0.0, 0.0)
     warnings: tuple[str, ...] = ()
 
     @property
@@ -150,6 +153,7 @@ def save_model(path: Path, model: Model) -> None:
         "offset": model.offset,
         "threshold": model.threshold,
         "particle_scores": None if scores is None else {**asdict(scores), "rejected": None},
+        "displacement": list(model.displacement),
         "provenance": dict(model.provenance),
         "warnings": list(model.warnings),
     }
@@ -173,6 +177,7 @@ def load_model(path: Path) -> Model:
         network.load_state_dict(tensors)
         network.eval()
         threshold = None if facts["threshold"] is None else float(facts["threshold"])
+        x, y, z = map(float, facts["displacement"])
         return Model(
             network,
             settings,
@@ -181,6 +186,7 @@ def load_model(path: Path) -> Model:
             threshold,
             facts["provenance"],
             None if rejected is None else ParticleScores(**{**scores, "rejected": rejected.numpy()}),
+            (x, y, z),
             tuple(str(text) for text in facts["warnings"]),
         )
     except (ValueError, KeyError, TypeError, RuntimeError) as error:

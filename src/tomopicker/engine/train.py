@@ -152,7 +152,7 @@ def _advance(state: State, batch: Batch, settings: Settings, device: torch.devic
     value = float(risk.detach())
     if not math.isfinite(value):
         raise TomoPickerError(
-            f"the risk became {value} at step {state.step}; lower training.learning_rate or change --seed"
+            f"the loss became {value} at step {state.step}; lower training.learning_rate or change --seed"
         )
     state.optimizer.zero_grad(set_to_none=True)
     risk.backward()

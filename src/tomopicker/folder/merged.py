@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tomopicker import formats
 from tomopicker.errors import TomoPickerError
-from tomopicker.folder.record import IMPORT_LIST, MERGED
+from tomopicker.folder.layout import IMPORT_LIST, MERGED
 from tomopicker.geometry import Frame
 from tomopicker.picks import Picks
 

@@ -19,12 +19,12 @@ from tomopicker import formats
 from tomopicker.claims import claimed, holder, locked
 from tomopicker.engine.checkpoint import Model
 from tomopicker.errors import TomoPickerError, UsageError
+from tomopicker.folder.layout import RECORD
 from tomopicker.folder.merged import is_merged, merge
 from tomopicker.folder.one_tomogram import files_of, write_chosen
 from tomopicker.folder.record import (
     DONE,
     FAILED,
-    RECORD,
     check_name,
     difference,
     identity,
@@ -109,7 +109,7 @@ class PickFolder:
             return begun
         raise UsageError(
             f"{self.path}: holds picks made with {change}; give another --output, or --overwrite, "
-            "or cut these anew with 'tomopicker threshold'"
+            "or set another threshold for these with 'tomopicker threshold'"
         )
 
     @property
@@ -163,7 +163,7 @@ class PickFolder:
         formats.write_picks(picked.candidates, {name: frame}, candidates, "csv")
         entry = identity(tomogram, mask) | {
             "shape_zyx": list(frame.shape),
-            "inside_mask": round(picked.working.share, 4),
+            "specimen_fraction": round(picked.working.share, 4),
             "seconds": round(time.monotonic() - started, 2),
             "status": DONE,
             "finished": _now(),

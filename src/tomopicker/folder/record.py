@@ -9,14 +9,12 @@ from tomopicker import __version__
 from tomopicker.engine.checkpoint import Model
 from tomopicker.errors import TomoPickerError
 from tomopicker.files import write_text
+from tomopicker.folder.layout import IMPORT_LIST, MERGED
 from tomopicker.folder.settings import PickSettings
 from tomopicker.formats.names import check_file_name
 from tomopicker.geometry import Frame
 from tomopicker.tomogram import Tomogram
 
-RECORD = "picks.json"
-MERGED, IMPORT_LIST = "picks", "relion5_import"
-"""What the files of all tomograms together are called."""
 DONE, FAILED = "done", "failed"
 
 
@@ -59,6 +57,10 @@ def read_record(path: Path) -> dict[str, Any]:
     TomoPickerError
         If it is not one, or files cannot be called after a tomogram in it.
     """
+    if not path.exists():
+        raise TomoPickerError(
+            f"{path.parent}: no {path.name} in this folder, so no picks; give the folder that 'tomopicker pick' wrote"
+        )
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         if all(isinstance(record[key], dict) for key in ("model", "settings", "tomograms")):

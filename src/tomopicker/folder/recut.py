@@ -8,10 +8,11 @@ import numpy as np
 from tomopicker import formats
 from tomopicker.claims import locked
 from tomopicker.errors import TomoPickerError
+from tomopicker.folder.layout import RECORD
 from tomopicker.folder.merged import merge
 from tomopicker.folder.one_tomogram import files_of, write_chosen
 from tomopicker.folder.pick_folder import LOCK
-from tomopicker.folder.record import DONE, RECORD, picked_counts, read_record, recorded_frames, write_record
+from tomopicker.folder.record import DONE, picked_counts, read_record, recorded_frames, write_record
 from tomopicker.folder.settings import cut_words
 from tomopicker.geometry import Frame
 from tomopicker.picking.selection import Cut

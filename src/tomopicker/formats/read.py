@@ -14,6 +14,7 @@ from tomopicker.formats.registry import for_input, head_of, reader_of
 from tomopicker.geometry import Frame, PickTable, Unit, angstrom_to_voxels, locate, outside, shifted
 from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
+from tomopicker.types import Positions
 from tomopicker.wording import number_of
 
 
@@ -227,6 +228,13 @@ def _check_inside(table: PickTable, picks: Picks, frames: Mapping[str, Frame]) -
     unsized = table.unit is Unit.PIXEL and (table.pixel_size is None or bool(np.isnan(table.pixel_size).all()))
     if (table.unit is Unit.VOXEL or unsized) and np.count_nonzero(bad & ~bad_divided) * 2 > len(picks):
         hint = "they look like Å, where voxels are expected; give --picks-unit angstrom"
+        if (binning := _binning(voxels, picks, frames)) is not None:
+            size = next(iter(frames.values())).voxel_size
+            hint = (
+                f"where voxels are expected; they fit as pixels of volumes or images binned {binning} times less "
+                f"(--picks-pixel-size {size / binning:.5g}), and as Å (--picks-unit angstrom): 'tomopicker check' on "
+                "these picks finds out which"
+            )
         if unsized:
             hint = "the file states no pixel size; give --picks-pixel-size, or --picks-unit angstrom if they are Å"
         raise TomoPickerError(f"{table.source}: {n} lie outside their tomogram, {hint}")
@@ -236,3 +244,15 @@ def _check_inside(table: PickTable, picks: Picks, frames: Mapping[str, Frame]) -
     z, y, x = frames[picks.tomograms[first[0]]].shape
     where = f"outside '{picks.tomograms[first[0]]}' ({x} x {y} x {z} voxels)"
     raise TomoPickerError(f"{table.source}: {n} lie {where}: {rows_said}; {hint}")
+
+
+def _binning(voxels: Positions, picks: Picks, frames: Mapping[str, Frame]) -> int | None:
+    """Give the least usual binning by which all positions, taken for unbinned pixels, fit; None if they rather are Å.
+
+    Positions in Å reach as far as the tomogram's size in Å as a rule: over half of it in x or y.
+    """
+    shapes = np.array([frames[name].shape[::-1] for name in picks.tomograms], dtype=np.float64)
+    sizes = np.array([frames[name].voxel_size for name in picks.tomograms], dtype=np.float64)
+    if (voxels < 0).any() or ((voxels / (shapes * sizes[:, None]))[:, :2] > 0.5).any():
+        return None
+    return next((binning for binning in (2, 3, 4, 6, 8) if (voxels / binning <= shapes - 0.5).all()), None)

@@ -178,7 +178,11 @@ def _back_into(mask: VoxelMask | None, moved: Float64[np.ndarray, "n 3"], found:
 
 
 def _merge_plateaus(candidates: Candidates, mask: VoxelMask | None) -> Candidates:
-    """Make one candidate, at the centroid, of maxima that touch: they are equal, or one would exceed the other."""
+    """Make one candidate of maxima that touch: they are equal, or one would exceed the other.
+
+    It lies at the mean of their refined positions: the middle of what is flat. The centroid of the voxels would not do:
+    of the eight voxels around a peak halfway between them, rounding leaves any two or three equal.
+    """
     indices = candidates.indices
     pairs: Int64[np.ndarray, "pairs 2"] = (
         cKDTree(indices).query_pairs(1.8, output_type="ndarray") if len(indices) else np.empty((0, 2), int)
@@ -189,10 +193,9 @@ def _merge_plateaus(candidates: Candidates, mask: VoxelMask | None) -> Candidate
     graph = coo_array((np.ones(len(pairs), dtype=np.int8), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
     _, labels = connected_components(graph, directed=False)
     _, firsts, sizes = np.unique(labels, return_index=True, return_counts=True)
-    sums = np.stack([np.bincount(labels, weights=axis) for axis in indices.T], axis=1)
-    centroids = _back_into(mask, sums / sizes[:, None], indices[firsts])
+    sums = np.stack([np.bincount(labels, weights=axis) for axis in candidates.positions.T], axis=1)
     # Indices come in array order, so that a plateau's first member is the one that decides ties.
-    positions = np.where(sizes[:, None] > 1, centroids, candidates.positions[firsts])
+    positions = _back_into(mask, sums / sizes[:, None], indices[firsts])
     return Candidates(indices[firsts], positions, candidates.scores[firsts])
 
 

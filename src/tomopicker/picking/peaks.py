@@ -114,8 +114,8 @@ def local_peaks(
     """Pick the local maxima of the smoothed score, best first, no two nearer than `min_distance`: the default preset.
 
     1. Smooth with a Gaussian.
-    2. Take the voxels above the threshold that none of their 26 neighbours exceeds. A plateau counts once, at its
-       centroid; the inside of a flat region not at all.
+    2. Take the voxels above the threshold that none of their 26 neighbours exceeds. A plateau counts once, in its
+       middle; the inside of a flat region not at all.
     3. Move each to the top of the quadratic fitted by least squares to the 5³ voxels around it; to that of one parabola
        an axis where the fit has none within a voxel, as at the border.
     4. Go down the scores and drop whatever lies nearer than `min_distance` to one that was kept.
@@ -167,11 +167,11 @@ def local_peaks(
 
     candidates = local_maxima(score, smoothing, limit, mask)
     order = np.lexsort((*candidates.indices.T[::-1], -candidates.scores))
-    kept = order[_suppress(candidates.positions[order], min_distance, cap)]
+    kept = order[suppress_near(candidates.positions[order], min_distance, cap)]
     return Peaks(candidates.positions[kept][:, ::-1].copy(), candidates.scores[kept])
 
 
-def _suppress(positions: Float64[np.ndarray, "n 3"], min_distance: float, cap: int) -> Int64[np.ndarray, " kept"]:
+def suppress_near(positions: Float64[np.ndarray, "n 3"], min_distance: float, cap: int) -> Int64[np.ndarray, " kept"]:
     """Keep, in the order given, each position that is no nearer than `min_distance` to one kept before."""
     if len(positions) == 0:
         return np.empty(0, dtype=np.int64)

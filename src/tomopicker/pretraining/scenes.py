@@ -49,7 +49,7 @@ def draw_scene(stamps: Stamps, rng: np.random.Generator) -> Scene:
         taken |= _add_membrane(density, rng)
     places, kinds = _place(stamps, taken, rng)
     for place, kind in zip(places, kinds, strict=True):
-        _add(density, _any_turn(stamps, int(kind), rng) * np.float32(rng.uniform(0.85, 1.15)), place)
+        _add(density, any_turn(stamps, int(kind), rng) * np.float32(rng.uniform(0.85, 1.15)), place)
     _add_crowd(density, stamps, rng)
     return Scene(_imaged(density, rng), places, kinds)
 
@@ -92,13 +92,17 @@ def _place(
     return places[kept], kinds[kept]
 
 
-def _any_turn(stamps: Stamps, kind: int, rng: np.random.Generator) -> Stamp:
-    """Give a stamp of a molecule in one of its orientations and one of the 24 turns of a cube."""
-    stamp = stamps.densities[kind, rng.integers(stamps.densities.shape[1])]
+def any_turn(stamps: Stamps, kind: int, rng: np.random.Generator) -> Stamp:
+    """Give a stamp of a molecule in one of its orientations and one of the 24 turns of a cube.
+
+    The turns are about the molecule's centre, voxel 12. An array of 24 turned whole would turn about 11.5 and lay the
+    centre a voxel to one side.
+    """
+    stamp = stamps.densities[kind, rng.integers(stamps.densities.shape[1])][1:, 1:, 1:]
     up = int(rng.integers(6))
     stamp = np.rot90(stamp, up, (0, 1)) if up < 4 else np.rot90(stamp, 1 if up == 4 else 3, (0, 2))
     turned: Stamp = np.rot90(stamp, int(rng.integers(4)), (1, 2)).astype(np.float32)
-    return turned
+    return np.pad(turned, ((1, 0), (1, 0), (1, 0)))
 
 
 def _add(density: Volume, stamp: Stamp, place: np.ndarray) -> None:
@@ -109,7 +113,7 @@ def _add(density: Volume, stamp: Stamp, place: np.ndarray) -> None:
 def _add_crowd(density: Volume, stamps: Stamps, rng: np.random.Generator) -> None:
     """Add what is not labelled: molecules of half the size, specks, dense lumps."""
     for _ in range(int(rng.uniform(0, 250))):
-        whole = _any_turn(stamps, int(rng.integers(len(stamps.radii))), rng)
+        whole = any_turn(stamps, int(rng.integers(len(stamps.radii))), rng)
         half = STAMP // 2
         _add(density, whole.reshape(half, 2, half, 2, half, 2).mean(axis=(1, 3, 5)), rng.integers(0, EDGE, 3))
     specks = np.zeros_like(density)

@@ -239,7 +239,7 @@ class _Run:
         inside, outside, accuracy = risk(logits, labels)
         total = inside + outside
         if not math.isfinite(float(total.detach())):
-            raise TomoPickerError("pretraining: the risk is no longer finite; change --seed")
+            raise TomoPickerError("pretraining: the loss is no longer finite; change --seed")
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), CLIP_NORM)

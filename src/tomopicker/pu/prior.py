@@ -26,12 +26,13 @@ class Priors:
 
     def __str__(self) -> str:
         named = {
-            "π": (self.labelled, "the share of voxels that clicks label"),
-            "π'": (self.expected, "that all particles would"),
-            "π''": (self.unlabelled, "that particles nobody clicked would"),
+            "are labelled by clicks (π)": self.labelled,
+            "would be by all particles (π')": self.expected,
+            "by those nobody clicked (π'')": self.unlabelled,
         }
-        known = {name: pair for name, pair in named.items() if not math.isnan(pair[0])}
-        return ", ".join(f"{name} = {value:.3g} ({words})" for name, (value, words) in known.items())
+        known = {words: value for words, value in named.items() if not math.isnan(value)}
+        first, *others = (f"{100 * value:.3g} % {words}" for words, value in known.items())
+        return ", ".join([first.replace("%", "% of the voxels", 1), *others])
 
 
 def class_priors(

@@ -10,6 +10,8 @@ from tomopicker.config import Settings
 from tomopicker.data.labels import NOWHERE
 from tomopicker.data.preprocess import WorkingVolume, preprocess, working_voxel_size
 from tomopicker.errors import UsageError
+from tomopicker.picking.calibration import Count
+from tomopicker.picking.peaks import suppress_near
 from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import Doubtful, Positions, Rejected, Sure, VoxelMask
@@ -94,6 +96,21 @@ def inside_of(working: WorkingVolume, *, found: bool) -> str:
     return f"{'lamella found' if found else 'mask'}: {100 * working.share:.0f} % of the volume"
 
 
+def without_repeats(picks: Picks, diameter: float, listener: Listener) -> Picks:
+    """Leave out clicks nearer than half a diameter (Å) to an earlier one: two on a particle would count as two."""
+    apart = np.zeros(len(picks), dtype=bool)
+    for name in picks.tomogram_names:
+        rows = np.flatnonzero(picks.tomograms == name)
+        apart[rows[suppress_near(picks.positions[rows], diameter / 2, len(rows))]] = True
+    repeated = int((~apart).sum())
+    if repeated:
+        listener.warn(
+            f"{repeated} of {len(picks)} clicks are left out: each lies nearer than half the diameter "
+            f"({diameter / 2:g} Å) to an earlier one, on the same particle"
+        )
+    return picks.select(apart)
+
+
 def check_clash(tomogram: Tomogram, clicks: Positions, rejected: Rejected, diameter: float) -> None:
     """Refuse a rejected pick that is a click as well.
 
@@ -120,6 +137,11 @@ def check_clash(tomogram: Tomogram, clicks: Positions, rejected: Rejected, diame
 def number_of_clicks(clicked: Sequence[Clicked]) -> int:
     """Count the clicks in all of some tomograms."""
     return sum(len(item.clicks) for item in clicked)
+
+
+def at_least(count: Count, clicks: int) -> Count:
+    """Raise a count and both ends of its interval to the clicks in the same tomograms: these are particles."""
+    return Count(*(max(value, float(clicks)) for value in (count.estimate, count.low, count.high)))
 
 
 def clicks_outside(clicked: Sequence[Clicked]) -> tuple[int, int]:

@@ -21,8 +21,10 @@ from tomopicker.picking.selection import Chosen, Cut, Expectation
 from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import Volume, VoxelMask
-from tomopicker.workflow.inputs import check_voxel_size
+from tomopicker.workflow.clicked import at_least
+from tomopicker.workflow.inputs import MODEL, check_voxel_size
 from tomopicker.workflow.listen import Listener, Silent
+from tomopicker.workflow.provenance import clicks_in
 from tomopicker.workflow.score import MOST, as_it_scores, decoy_peaks, find_peaks, score_as, searched
 
 
@@ -123,7 +125,7 @@ def pick(
     """
     listener = listener or Silent()
     settings = model.settings
-    check_voxel_size(tomogram, model.voxel_size, settings.particle_diameter)
+    check_voxel_size(tomogram, model.voxel_size, settings.particle_diameter, MODEL)
     asked = settings.preprocess.mask if mask is None else mask
     inside = None if isinstance(asked, str) and asked == "none" else asked
     working = preprocess(tomogram, model.voxel_size, settings.preprocess.clip_sd, inside)
@@ -144,10 +146,10 @@ def pick(
     )
     calibration = None if model.particle_scores is None else _calibrated(peaks, fitted, model, working, chosen_device)
     probability = partial(probabilities, offset=model.offset) if calibration is None else calibration.probability
-    count = None if calibration is None else calibration.count
+    count = None if calibration is None else at_least(calibration.count, clicks_in(model.provenance, tomogram))
     chances = probability(peaks.scores.astype(np.float64))
     likely = chances >= FLOOR
-    positions = working.to_angstrom(peaks.positions_voxels)
+    positions = working.to_angstrom(peaks.positions_voxels) - np.asarray(model.displacement)
     # A working voxel at the rim may reach half a voxel beyond the tomogram; a pick may not.
     last = (np.array(tomogram.frame.shape[::-1]) - 1) * tomogram.frame.voxel_size
     candidates = Picks.of(tomogram.name, np.clip(positions, 0, last)[likely], chances[likely])

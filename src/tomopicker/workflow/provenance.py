@@ -38,9 +38,10 @@ def provenance(
             "file": str(tomogram.path) if tomogram.path else None,
             "shape_zyx": list(tomogram.shape),
             "voxel_size_angstrom": tomogram.voxel_size,
+            "inverted": tomogram.inverted,
             "clicks": int((picks.tomograms == tomogram.name).sum()),
             "rejected": 0 if rejected is None else int((rejected.tomograms == tomogram.name).sum()),
-            "inside_mask": (inside or {}).get(tomogram.name, 1.0),
+            "specimen_fraction": (inside or {}).get(tomogram.name, 1.0),
         }
 
     return {
@@ -58,11 +59,28 @@ def provenance(
     }
 
 
+def clicks_in(origin: Mapping[str, Any], tomogram: Tomogram) -> int:
+    """Give how many clicks a model was trained on in a tomogram: of its name, shape and voxel size (1 %)."""
+    return sum(
+        each.get("clicks", 0)
+        for each in origin.get("training", [])
+        if each["name"] == tomogram.name
+        and list(each["shape_zyx"]) == list(tomogram.shape)
+        and abs(each["voxel_size_angstrom"] / tomogram.voxel_size - 1) < 0.01
+    )
+
+
+def trained_inverted(origin: Mapping[str, Any]) -> bool:
+    """Say whether protein was bright in all files that a model was trained on, by its provenance."""
+    training = origin.get("training", [])
+    return bool(training) and all(each.get("inverted", False) for each in training)
+
+
 def training_density(origin: Mapping[str, Any]) -> float | None:
     """Give the particles per Å³ of specimen in the training tomograms, by a model's provenance; None: not counted."""
     particles, training = origin.get("particles"), origin.get("training", [])
     volume = sum(
-        float(np.prod(each["shape_zyx"])) * each["voxel_size_angstrom"] ** 3 * each.get("inside_mask", 1.0)
+        float(np.prod(each["shape_zyx"])) * each["voxel_size_angstrom"] ** 3 * each.get("specimen_fraction", 1.0)
         for each in training
     )
     return float(particles) / volume if particles and volume else None

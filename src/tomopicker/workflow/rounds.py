@@ -76,7 +76,7 @@ def train_in_rounds(
         priors = run.priors(training, particles, more_than_clicks=number > 0)
         if not number:
             of_clicks = priors
-        run.listener.say(_said(items, number + 1) if number else f"Class priors: {priors}.")
+        run.listener.say(_said(items, number + 1) if number else f"Labels: {priors}.")
         for member, length in enumerate(lengths):
             tell = partial(_tell, run.listener, sum(each or 0 for each in steps[: len(networks)]), steps)
             settings = _of_network(run.settings, number, member, length)

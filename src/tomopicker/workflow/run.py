@@ -23,7 +23,7 @@ from tomopicker.picking.peaks import Peaks, click_scores, nearest_peaks
 from tomopicker.pu.particle_scores import ParticleScores, from_clicks
 from tomopicker.pu.prior import Priors, class_priors
 from tomopicker.types import Scores, Volume, VoxelMask
-from tomopicker.workflow.clicked import Clicked, number_of_clicks
+from tomopicker.workflow.clicked import Clicked, at_least, number_of_clicks
 from tomopicker.workflow.listen import Listener
 from tomopicker.workflow.score import MOST, as_it_scores, decoy_peaks, find_peaks, mean_scores, searched
 
@@ -170,7 +170,7 @@ class Run:
         """Learn where particles score, and count those of the training tomograms."""
         found = [self.seen([network], item) for item in clicked]
         fits = calibrations(found)
-        counted = _sum(fits)
+        counted = at_least(_sum(fits), number_of_clicks(clicked))  # Some clicks may share a peak, or have none.
         self.listener.say(f"About {counted} in the training tomograms.")
         if hardly_told_from_noise(found, fits):
             self.warn_of_model(

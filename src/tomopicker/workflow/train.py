@@ -21,7 +21,9 @@ from tomopicker.workflow.clicked import (
     hold_out,
     load_clicked,
     warn_of_bright_clicks,
+    without_repeats,
 )
+from tomopicker.workflow.displacement import network_displacement
 from tomopicker.workflow.listen import Listener, Silent
 from tomopicker.workflow.provenance import provenance
 from tomopicker.workflow.rounds import train_in_rounds
@@ -81,6 +83,7 @@ def train(
     """
     listener = listener or Silent()
     chosen = choose_device(device)
+    picks = without_repeats(picks, settings.particle_diameter, listener)
     voxel_size = common_voxel_size(tomograms, settings)
     clicked = load_clicked(tomograms, picks, settings, voxel_size, listener, rejected=rejected, masks=masks)
     outside, clicks = clicks_outside(clicked)
@@ -123,7 +126,10 @@ def train(
         inside={item.name: round(item.working.share, 4) for item in clicked},
         counted=counted,
     )
-    return Model(network, settings, voxel_size, offset, threshold, facts, particle_scores, tuple(run.warnings))
+    displacement = network_displacement(run, network, clicked[0])
+    return Model(
+        network, settings, voxel_size, offset, threshold, facts, particle_scores, displacement, tuple(run.warnings)
+    )
 
 
 def counts_afterwards(settings: Settings) -> bool:
@@ -131,15 +137,32 @@ def counts_afterwards(settings: Settings) -> bool:
     return settings.objective.kind == "pn" and settings.inference.adapt
 
 
+def check_expected(settings: Settings, clicks: int, tomograms: int) -> None:
+    """Refuse an expected number of particles that is below the clicks, or missing where nothing estimates it.
+
+    Raises
+    ------
+    UsageError
+        One line that says what to give.
+    """
+    given = settings.expected_particles
+    if given is not None and given * tomograms < clicks:
+        raise UsageError(
+            f"--expected-particles {given:g} is less than the {clicks} clicks given; "
+            "raise it or leave it out to have it estimated"
+        )
+    if given is None and settings.objective.kind != "pn" and not settings.training.fold_steps:
+        raise UsageError(
+            f"--objective {settings.objective.kind} without cross-fitting needs --expected-particles, "
+            "about how many particles a training tomogram holds"
+        )
+
+
 def _expected(settings: Settings, clicked: Sequence[Clicked], run: Run) -> tuple[float | None, Count | None]:
     """Give the particles in all training tomograms together, as told, as counted, or unknown; and what was counted."""
+    check_expected(settings, sum(len(item.clicks) for item in clicked), len(clicked))
     if settings.expected_particles is not None:
-        given, clicks = settings.expected_particles * len(clicked), sum(len(item.clicks) for item in clicked)
-        if given < clicks:
-            raise UsageError(
-                f"--expected-particles {settings.expected_particles:g} is less than the {clicks} clicks given; "
-                "raise it or leave it out to have it estimated"
-            )
+        given = settings.expected_particles * len(clicked)
         return given, _checked(given, clicked, run)
     if counts_afterwards(settings):
         return None, None  # The balanced risk needs no count; it is read off the scores afterwards.
@@ -147,11 +170,6 @@ def _expected(settings: Settings, clicked: Sequence[Clicked], run: Run) -> tuple
         counted = run.count(clicked)
         run.listener.say(f"About {counted} in the training tomograms.")
         return counted.estimate, counted
-    if settings.objective.kind != "pn":
-        raise UsageError(
-            f"--objective {settings.objective.kind} without cross-fitting needs --expected-particles, "
-            "about how many particles a training tomogram holds"
-        )
     return None, None
 
 

@@ -1,0 +1,89 @@
+"""Before minutes are spent on them: do clicks lie on particles of the tomograms they are said to be of?"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tomopicker.checking.check import check
+from tomopicker.checking.verdict import Finding, Status
+from tomopicker.cli.progress import Reporter
+from tomopicker.errors import UsageError
+from tomopicker.picks import Picks
+from tomopicker.tomogram import Tomogram
+from tomopicker.wording import number_of
+
+STOPS = ("reading", "tomogram")
+"""Tests whose fault stops a training: another reading of the same numbers fits far better, so these must be wrong."""
+NEEDED = 5
+"""Clicks below which picks are poor, whatever they lie on."""
+
+
+def check_clicks(
+    tomograms: Sequence[Tomogram], clicks: Picks, diameter: float, files: Sequence[Path], reporter: Reporter
+) -> list[str]:
+    """Run the tests of ``tomopicker check`` on clicks that are to be trained on; warn of what is doubtful.
+
+    Parameters
+    ----------
+    tomograms : sequence of Tomogram
+    clicks : Picks
+        In Å, of these tomograms.
+    diameter : float
+        Of the particle, Å.
+    files : sequence of Path
+        Of the clicks, for the command that shows them.
+    reporter : Reporter
+
+    Returns
+    -------
+    list of str
+        The doubts, to be repeated when the training is done.
+
+    Raises
+    ------
+    UsageError
+        If another reading of the clicks, or another of the tomograms, fits far better.
+    """
+    doubts = []
+    if len(clicks) < NEEDED:
+        doubts.append(
+            f"{number_of(len(clicks), 'click')} {'shows' if len(clicks) == 1 else 'show'} too little of a particle: "
+            f"picks will be poor; click {NEEDED} or more"
+        )
+    for group in _of_one_voxel_size(tomograms):
+        findings = check(group, clicks, diameter).findings
+        named = ", ".join(str(path) for path in files)
+        for finding in findings:
+            if finding.status is Status.BAD and finding.test in STOPS:
+                raise UsageError(
+                    f"{named}: the clicks do not lie on particles: {_line(finding)} (--no-check trains on them as they "
+                    "are)"
+                )
+        # Too few to be centred is no news; repeated clicks are left out before.
+        doubts += [
+            _line(finding)
+            for finding in findings
+            if (finding.status is Status.BAD and finding.test != "duplicates")
+            or (finding.status is Status.DOUBTFUL and finding.test in {"contrast", "reading", "diameter"})
+        ]
+    if doubts:
+        shown = " ".join(str(tomogram.path or tomogram.name) for tomogram in tomograms)
+        picture = f"see them with: tomopicker check {files[0]} {shown} --particle-diameter {diameter:g}"
+        doubts = [f"the clicks: {doubt}" for doubt in doubts] + [picture]
+    for doubt in doubts:
+        reporter.warn(doubt)
+    return doubts
+
+
+def _line(finding: Finding) -> str:
+    return f"{finding.says}; {finding.remedy}" if finding.remedy else finding.says
+
+
+def _of_one_voxel_size(tomograms: Sequence[Tomogram]) -> list[list[Tomogram]]:
+    """Part tomograms into groups that `check` takes: voxels that differ by less than 1 %."""
+    groups: list[list[Tomogram]] = []
+    for tomogram in sorted(tomograms, key=lambda each: each.voxel_size):
+        if groups and tomogram.voxel_size <= 1.01 * groups[-1][0].voxel_size:
+            groups[-1].append(tomogram)
+        else:
+            groups.append([tomogram])
+    return groups
