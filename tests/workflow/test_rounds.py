@@ -247,10 +247,13 @@ def test_nothing_outside_the_mask_is_learnt_from(lesson: Callable[..., list[Clic
 
 
 def test_rejected_picks_are_never_learnt_from(lesson: Callable[..., list[Clicked]]) -> None:
-    """The network is as sure of them as of all others."""
-    (item,) = lesson([ALIKE], rejected=GRID[5:16])
+    """The network is as sure of them as of all others; many make the others doubtful, for they score alike."""
+    (item,) = lesson([ALIKE], rejected=GRID[5:6])
     assert len(item.sure)
-    assert among(item.sure, GRID[16:])
+    assert among(item.sure, GRID[6:])
+    (many,) = lesson([ALIKE], rejected=GRID[5:16])
+    assert len(many.sure) < len(item.sure)
+    assert not len(many.sure) or among(many.sure, GRID[16:])
 
 
 def test_growth_counts_from_the_clicks(lesson: Callable[..., list[Clicked]]) -> None:

@@ -38,6 +38,8 @@ LOWER, WIDER = 1.0, 1.2
 SHIFT_UP, SHIFT_DOWN = 0.15, 0.5
 """Prior standard deviations of the background's shift, in widths of the decoy. A decoy has the power of the particles
 too, which the background has not, so background may well score lower than the decoy and hardly higher."""
+BELOW = 0.1
+"""Particles' mean score lies no further below the decoy's median than this, in widths of the decoy, give or take."""
 LOG_STRETCH = 0.1
 """Prior standard deviation of the logarithm of the background's stretch."""
 SYSTEMATIC = 0.1
@@ -149,14 +151,15 @@ def calibrate(
     rng = np.random.default_rng(seed)
     fits = [(drawn, _fit(drawn, [best])) for drawn in (_drawn(task, rng) for _ in range(RESAMPLES))]
     others = rng.gamma(np.array([_number(*each) for each in fits]) + 1)  # of a Poisson mean, flat prior
-    others *= np.exp(SYSTEMATIC * rng.standard_normal(RESAMPLES))
+    others = np.minimum(others * np.exp(SYSTEMATIC * rng.standard_normal(RESAMPLES)), len(unknown))
     numbers = (found + others) / (1 - prior.missed)
     absent = 0.0 if expected is None else _absent(float(np.median(numbers)), expected, len(unknown))
     curve = (1 - absent) * np.mean([_posterior(*each) for each in fits], axis=0)
     particles = replace(
         prior, mean=float(mean), sd=float(np.exp(log_sd)), mean_error=ACROSS, log_sd_error=LOG_SD_ACROSS
     )
-    return Calibration(task.at, curve, _count(numbers, absent), absent, particles)
+    probable = float(np.interp(unknown, task.at, curve, left=0.0).sum())
+    return Calibration(task.at, curve, _count(numbers, absent, found + probable), absent, particles)
 
 
 @dataclass(frozen=True, eq=False)
@@ -244,7 +247,7 @@ def _fit(task: _Task, starts: Sequence[Parameters]) -> Parameters:
 
 def _cost(parameters: Parameters, task: _Task) -> tuple[float, Parameters]:
     """Negative log posterior and its gradient."""
-    _, _, log_sd, shift, _ = parameters
+    _, mean, log_sd, shift, _ = parameters
     sd, prior, background = float(np.exp(log_sd)), task.prior, task.background
     parts, weights, weights_by, (particle_by, alike_by, rest_by) = _parts(task, parameters)
     total = np.logaddexp.reduce(parts)
@@ -264,6 +267,9 @@ def _cost(parameters: Parameters, task: _Task) -> tuple[float, Parameters]:
     gradient[1:] += away / errors
     cost = float((away**2).sum() / 2 - task.counts @ total - np.log(weights[0]) / 2)  # Jeffreys' prior of the share
     gradient[0] -= weights_by[0] / weights[0] / 2
+    if mean < task.low:  # Particles score no lower than the middle of the decoy.
+        below = (mean - task.low) / (BELOW * background.sd)
+        cost, gradient[1] = cost + below**2 / 2, gradient[1] + below / (BELOW * background.sd)
     if task.given is not None:
         off = float(np.log(weights[0] * task.peaks / task.given)) / LOG_GIVEN
         cost, gradient[0] = cost + off**2 / 2, gradient[0] + off / LOG_GIVEN * weights_by[0] / weights[0]
@@ -346,12 +352,14 @@ def _absent(number: float, expected: float, peaks: int) -> float:
     return float(none / (none + some))
 
 
-def _count(numbers: Float64[np.ndarray, " resamples"], absent: float) -> Count:
-    """Quantiles of the bootstrapped numbers; 0 for the median and the lower one if none is likely, or not unlikely."""
+def _count(numbers: Float64[np.ndarray, " resamples"], absent: float, probable: float) -> Count:
+    """Quantiles of the bootstrapped numbers; 0 for the median and the lower one if none is likely, or not unlikely.
+
+    The number is no less than the sum of the peaks' probabilities, which leaves out those without a peak.
+    """
     low, estimate, high = np.quantile(numbers, [(1 - LEVEL) / 2, 0.5, (1 + LEVEL) / 2])
-    return Count(
-        0.0 if absent > 0.5 else float(estimate), 0.0 if absent > (1 - LEVEL) / 2 else float(low), float(high)
-    )  # fmt: skip
+    estimate = 0.0 if absent > 0.5 else max(float(estimate), probable)
+    return Count(estimate, 0.0 if absent > (1 - LEVEL) / 2 else min(float(low), estimate), max(float(high), estimate))
 
 
 def _too_few(prior: ParticleScores, found: float, others: float) -> Calibration:

@@ -27,8 +27,8 @@ from tomopicker.workflow.clicked import Clicked, at_least, number_of_clicks
 from tomopicker.workflow.listen import Listener
 from tomopicker.workflow.score import MOST, as_it_scores, decoy_peaks, find_peaks, mean_scores, searched
 
-BELIEVED = 0.25
-"""Particles found in decoys over those found, above which a network does not tell the two apart."""
+CERTAIN = 0.5
+"""Mean probability of probable peaks below which a network hardly tells particles from background."""
 CANDIDATES = 20
 """Peaks looked at for each click, at least, when particles are counted by a cross-fit."""
 
@@ -172,7 +172,7 @@ class Run:
         fits = calibrations(found)
         counted = at_least(_sum(fits), number_of_clicks(clicked))  # Some clicks may share a peak, or have none.
         self.listener.say(f"About {counted} in the training tomograms.")
-        if hardly_told_from_noise(found, fits):
+        if hardly_told_from_background(found, fits):
             self.warn_of_model(
                 "the network hardly tells these particles from noise; probabilities, counts and what is expected of "
                 "the picks allow for it, but more clicks, or tomograms of more contrast, would help"
@@ -231,13 +231,10 @@ def calibrations(found: Sequence[Seen], given: float | None = None) -> list[Cali
     ]  # fmt: skip
 
 
-def hardly_told_from_noise(found: Sequence[Seen], fits: Sequence[Calibration]) -> bool:
-    """Say whether decoys hold more than `BELIEVED` of the particles that their tomograms do."""
-    claimed = sum(
-        float(fit.probability(each.decoys).sum()) * each.voxels / each.decoy_voxels
-        for each, fit in zip(found, fits, strict=True)
-    )
-    return claimed > BELIEVED * _sum(fits).estimate
+def hardly_told_from_background(found: Sequence[Seen], fits: Sequence[Calibration]) -> bool:
+    """Say whether probable peaks are mostly uncertain: whether Σp²/Σp, their mean probability, is below `CERTAIN`."""
+    chances = np.concatenate([fit.probability(each.scores) for each, fit in zip(found, fits, strict=True)])
+    return float(np.square(chances).sum()) < CERTAIN * float(chances.sum())
 
 
 def _sum(fits: Sequence[Calibration]) -> Count:
