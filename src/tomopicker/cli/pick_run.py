@@ -218,6 +218,11 @@ def _say_picked(file: Path, tomogram: "Tomogram", picked: "Picked", seconds: flo
     )
     if not len(picked.candidates):
         reporter.warn(f"{file}: nothing in it looks like the particle, so there are no picks")
+    elif picked.count is not None and not picked.count.estimate:
+        reporter.warn(
+            f"{file}: holds none, or too few to tell from look-alikes (at most {picked.count.high:.0f}), so nothing is "
+            "picked; --threshold picks the candidates all the same"
+        )
     elif not len(picked.picks):
         surest = picked.candidates.scores.max()
         reporter.warn(f"{file}: no picks, for the surest candidate has a probability of {surest:.3g}; ask for less")

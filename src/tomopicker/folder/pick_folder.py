@@ -169,6 +169,7 @@ class PickFolder:
             "finished": _now(),
             "candidates": len(picked.candidates),
             "count": picked.count and asdict(picked.count),
+            "absent": picked.absent,
         }
         written = write_chosen(self.path, name, frame, picked.chosen, self.settings.star_format)
         self._enter({name: entry | written})
