@@ -10,16 +10,13 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
-import torch
 from scipy.spatial import cKDTree
 
 from tomopicker import api
-from tomopicker.data.preprocess import preprocess
-from tomopicker.picking.fit_mixture import fit_mixture
-from tomopicker.picking.mixture import sobered
 from tomopicker.pretraining.molecules import draw_stamps
 from tomopicker.pretraining.scenes import draw_scene
-from tomopicker.workflow.score import find_peaks, score, searched
+from tomopicker.workflow.pick import pick
+from tomopicker.workflow.score import find_peaks
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -50,16 +47,12 @@ def random_molecules() -> None:
 
 
 def two_hills(model_file: Path, tomogram_file: Path, truth_file: Path) -> None:
-    """Draw the peaks' scores of a tomogram, which of them are particles, and the mixture that does not know that."""
+    """Draw the peaks' scores of a tomogram, which of them are particles, and the probability that does not know that."""
     model, tomogram = api.load_model(model_file), api.open_tomogram(tomogram_file)
-    assert model.positives is not None, "a model of the default preset"
     truth = api.read_picks(truth_file, [tomogram])
-    working = preprocess(tomogram, model.voxel_size, model.settings.preprocess.clip_sd, "auto")
-    scores = score(model.network, working, model.settings, torch.device("cpu"))
-    peaks = find_peaks(scores, model.settings, model.radius, -np.inf, max_particles=20_000, mask=working.mask)
-    voxels = searched(working.data.shape, model.settings, model.radius, working.mask)
-    usual = (model.positives.density or 0) * voxels
-    mixture, count = fit_mixture(peaks.scores.astype(np.float64), model.positives, usual=usual)
+    found = pick(tomogram, model, device="cpu")
+    working = found.working
+    peaks = find_peaks(found.logits, model.settings, model.radius, -np.inf, max_particles=20_000, mask=working.mask)
     away, _ = cKDTree(truth.positions).query(working.to_angstrom(peaks.positions_voxels))
     right = away < model.settings.particle_diameter / 2
 
@@ -71,16 +64,11 @@ def two_hills(model_file: Path, tomogram_file: Path, truth_file: Path) -> None:
         [peaks.scores[~right], peaks.scores[right]], bins, stacked=True, color=[GREY, GREEN],
         label=["other peaks", "particles (by the truth)"],
     )  # fmt: skip
-    grid = np.linspace(mixture.low, bins[-1], 400)
-    inside = peaks.scores > mixture.low
-    height = inside.sum() * 0.5
-    particles, rest = (height * np.exp(part) for part in mixture.log_densities(grid))
-    left.plot(grid, particles, color=BLUE)
-    left.plot(grid, rest, color="black", lw=1)
+    grid = np.linspace(bins[0], bins[-1], 400)
     left.set_ylabel("peaks")
     left.legend(frameon=False)
-    left.set_title(f"fitted without the truth: {count}; there are {len(truth)}", fontsize=8, loc="left")
-    below.plot(grid, sobered(mixture.probability(grid), model.positives.surest), color=BLUE)
+    left.set_title(f"counted without the truth: {found.count}; there are {len(truth)}", fontsize=8, loc="left")
+    below.plot(grid, found.probability(grid), color=BLUE)
     below.set(xlabel="score (logit)", ylabel="probability", ylim=(0, 1.05))
     figure.savefig(IMAGES / "two_hills.png", dpi=200)
 

@@ -115,7 +115,7 @@ def test_csv_and_json_hold_every_figure(reported):
     assert {row["tomogram"] for row in rows} == {"TS_1", "TS_2", "TS_3", ALL, UNSEEN}
     theirs = [row for row in rows if row["method"] == "deepetpicker" and row["tomogram"] == UNSEEN]
     assert [float(row["f1"]) for row in theirs] == [1, 1, 1, 1]
-    assert "no file of picks is named after TS_1" in content["failed"]["easy/cryolo/as-given"]
+    assert "no file of picks" in content["failed"]["easy/cryolo/as-given"]
 
 
 def test_pages_show_tables_and_name_figures_that_are_there(reported):

@@ -352,7 +352,7 @@ def test_pictures_show_the_picks_there_are(world, cli, tmp_path):
     """Of each tomogram one; other picks make another picture, or none where the tomogram is gone."""
     tomograms = [shutil.copy(world.tomogram(name), tmp_path / f"{name}.mrc") for name in ("TS_1", "TS_2")]
     out = tmp_path / "out"
-    result = cli("pick", *tomograms, "-m", world.model, "-o", out, "--pictures", "--invert", "--threshold", "0")
+    result = cli("pick", *tomograms, "-m", world.model, "-o", out, "--pictures", "--threshold", "0")
     assert result.code == 0, result.err
     pictures = {path.name: path.read_bytes() for path in out.glob("*.png")}
     assert set(pictures) == {"TS_1.png", "TS_2.png"}

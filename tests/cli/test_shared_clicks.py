@@ -64,7 +64,7 @@ def test_dry_runs(cli, tmp_path):
             assert "lie outside" in result.err, (path, result.err)
             refused.add(path.name)
         else:
-            said = f"{np.count_nonzero(table.tomograms == name)} clicks"  # Some files hold a position twice.
+            said = f"{np.count_nonzero(table.tomograms == name)} click"  # Some files hold a position twice.
             assert said in " ".join(result.out.split()) or f"of {said} are left out" in result.err, path
             run += 1
     assert refused == OUTSIDE

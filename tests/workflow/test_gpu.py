@@ -11,6 +11,7 @@ from tests.pretend_gpu import pretend_gpu
 from tests.workflow.conftest import DIAMETER, VOXEL, Pair
 from tomopicker import api
 from tomopicker.config import Settings, resolve
+from tomopicker.engine import precision
 from tomopicker.engine.checkpoint import Model
 from tomopicker.picks import Picks
 from tomopicker.pretraining.train import Recipe, pretrain
@@ -25,6 +26,12 @@ SMALL: dict[str, Any] = {
     "expected_particles": 10.0,
 }
 STEPS: dict[str, Any] = {"steps": 4, "fold_steps": 2}
+
+
+@pytest.fixture(autouse=True)
+def _one_arithmetic(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stand-in computes in float32; a CPU that multiplies bfloat16 would differ from it by rounding."""
+    monkeypatch.setattr(precision, "_cpu_multiplies_bfloat16", lambda: False)
 
 
 @pytest.fixture(scope="module")
