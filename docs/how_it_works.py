@@ -47,7 +47,7 @@ def random_molecules() -> None:
 
 
 def two_hills(model_file: Path, tomogram_file: Path, truth_file: Path) -> None:
-    """Draw the peaks' scores of a tomogram, which of them are particles, and the probability that does not know that."""
+    """Draw the peaks' scores of a tomogram, which are particles, and the probability that does not know."""
     model, tomogram = api.load_model(model_file), api.open_tomogram(tomogram_file)
     truth = api.read_picks(truth_file, [tomogram])
     found = pick(tomogram, model, device="cpu")

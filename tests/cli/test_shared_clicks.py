@@ -65,7 +65,7 @@ def test_dry_runs(cli, tmp_path):
             refused.add(path.name)
         else:
             said = f"{np.count_nonzero(table.tomograms == name)} click"  # Some files hold a position twice.
-            assert said in " ".join(result.out.split()) or f"of {said} are left out" in result.err, path
+            assert said in " ".join(result.out.split()) or f"of {said}s are left out" in result.err, path
             run += 1
     assert refused == OUTSIDE
     assert run > 45

@@ -66,7 +66,7 @@ def test_whose_picks_these_are_must_be_clear(clicks):
 
 def test_unknown_tomograms_can_be_left_out(clicks):
     path = clicks("tomogram,x,y,z\nTS_01,1,2,3\nTS_09,999,2,3\n")
-    with pytest.warns(UserWarning, match="1 picks left out.*TS_09"):
+    with pytest.warns(UserWarning, match="1 pick left out.*TS_09"):
         assert len(read_picks(path, BOTH, ignore_unknown=True)) == 1
     alone = clicks("tomogram,x,y,z\nTS_09,1,2,3\n")
     with pytest.warns(UserWarning, match="TS_09"):
