@@ -72,7 +72,7 @@ def check_known(
     units = {table.unit for table in tables if len(table)}
     sources = {table.unit: table.source for table in tables}
     for_shape = also_shape
-    for unit in (Unit.CENTRED_ANGSTROM, Unit.MIDDLE_ANGSTROM):
+    for unit in (Unit.CENTRED_ANGSTROM, Unit.MIDDLE_ANGSTROM, Unit.FRACTION):
         if unit in units:
             for_shape = f"{sources[unit]}: counts {unit.value}"
     if for_shape and shape_xyz is None:

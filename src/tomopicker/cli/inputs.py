@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Counted:
     """What the flags say the coordinates of picks count; None: as their files say."""
 
-    unit: Literal["voxel", "angstrom"] | None = None
+    unit: Literal["voxel", "angstrom", "fraction"] | None = None
     pixel_size: float | None = None
 
     def __post_init__(self) -> None:
@@ -79,8 +79,9 @@ def read_picks(
     shift: tuple[float, float, float] = (0.0, 0.0, 0.0),
     check_inside: bool = True,
 ) -> "Picks":
-    """Read picks of the tomograms at hand; whatever is left out is said as a warning."""
+    """Read picks of the tomograms at hand; what was inferred or left out is printed."""
     from tomopicker import formats
+    from tomopicker.formats.read import Inferred
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -95,16 +96,19 @@ def read_picks(
             check_inside=check_inside,
         )
     for warning in caught:
-        if issubclass(warning.category, UserWarning):
+        if issubclass(warning.category, Inferred):
+            reporter.note(str(warning.message))
+        elif issubclass(warning.category, UserWarning):
             reporter.warn(str(warning.message))
     return picks
 
 
-def unit_named(name: Literal["voxel", "angstrom"] | None) -> "Unit | None":
+def unit_named(name: Literal["voxel", "angstrom", "fraction"] | None) -> "Unit | None":
     """Give the unit that ``--picks-unit`` names."""
     from tomopicker.geometry import Unit
 
-    return None if name is None else {"voxel": Unit.VOXEL, "angstrom": Unit.ANGSTROM}[name]
+    units = {"voxel": Unit.VOXEL, "angstrom": Unit.ANGSTROM, "fraction": Unit.FRACTION}
+    return None if name is None else units[name]
 
 
 def split_by_kind(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:

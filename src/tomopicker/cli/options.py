@@ -52,7 +52,7 @@ Axes = Annotated[
     ),
 ]
 PicksUnit = Annotated[
-    Literal["voxel", "angstrom"] | None,
+    Literal["voxel", "angstrom", "fraction"] | None,
     typer.Option(
         help="What the coordinates of picks count.  [dim]\\[default: as their files say; plain CSV: voxel][/dim]",
         rich_help_panel=INPUT,

@@ -207,7 +207,7 @@ def command(
         clicks = read_picks(clicks_files, opened, reporter, counted, ignore_unknown=True)
         rejected = read_picks(negatives, opened, reporter, counted, ignore_unknown=True) if negatives else None
         masks = masks_of(mask, opened)
-        truth = read_picks(validation_picks or [], watched, reporter, counted) if watched else None
+        truth = read_picks(validation_picks or [], watched, reporter, counted, ignore_unknown=True) if watched else None
         _check_clicked(opened, clicks)
         if dry_run:
             from tomopicker.cli.plan import print_plan

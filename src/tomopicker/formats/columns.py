@@ -154,6 +154,9 @@ def joined(tables: Sequence[PickTable], source: str) -> PickTable:
         pd.concat(extras, ignore_index=True),
         {name: frame for table in tables for name, frame in table.frames.items()},
         source,
+        notes=tuple(dict.fromkeys(note for table in tables for note in table.notes)),
+        inferred=next((table.inferred for table in tables if table.inferred), None),
+        doubt=next((table.doubt for table in tables if table.doubt), None),
     )
 
 

@@ -2,12 +2,15 @@
 
 Convention: with a header, ``tomogram,x,y,z,score``, voxels of that tomogram, 0 at the centre of the first; a header
 such as ``X [A]`` means Å. Without one, three columns are x, y, z; four only if they can mean one thing.
+A unit that is not stated is taken as voxels; only the tables of the CZII challenge (``experiment``, ``particle_type``)
+are known to be in Å.
 """
 
 import csv
 import io
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -80,7 +83,9 @@ def read_columns(path: Path, headers: Mapping[int, Sequence[str]]) -> PickTable:
             )
     if header is None:
         header = list(headers[width]) if width in headers else _guess_header(body, source)
-    return _as_table(header, body, rows, source)
+    table = _as_table(header, body, rows, source)
+    # The other formats of columns that are read here define their unit.
+    return table if not headers else replace(table, inferred=None)
 
 
 def write(picks: Picks, frames: Mapping[str, Frame], path: Path) -> None:
@@ -165,7 +170,8 @@ def _guess_header(body: list[list[str]], source: str) -> list[str]:
 
 
 def _as_table(header: list[str], body: list[list[str]], rows: list[str], source: str) -> PickTable:
-    by_axis, unit = _find_axes(header, source)
+    axes = _find_axes(header, source)
+    by_axis = axes.columns
     tomogram = _first_of(header, TOMOGRAM_COLUMNS)
     score = _first_of(header, SCORE_COLUMNS)
     columns: list[list[str]] = [list(column) for column in zip(*body, strict=True)] or [[] for _ in header]
@@ -175,17 +181,28 @@ def _as_table(header: list[str], body: list[list[str]], rows: list[str], source:
     extra = {name: natural(columns[i]) for i, name in enumerate(header) if i not in used}
     return PickTable(
         coordinates,
-        unit,
+        axes.unit,
         names([""] * len(body) if tomogram is None else columns[tomogram]),
         np.full(len(body), np.nan) if score is None else numbers(columns[score], "score", source, rows, blank=np.nan),
         extra=pd.DataFrame(extra, index=range(len(body))),
         source=source,
+        inferred=axes.inferred,
     )
 
 
-def _find_axes(header: list[str], source: str) -> tuple[dict[str, int], Unit]:
-    """Find the columns of x, y and z and their unit; those in voxels first if there are both."""
+@dataclass(frozen=True)
+class _Axes:
+    """The columns of x, y and z, their unit, and what was inferred of it, if anything."""
+
+    columns: dict[str, int]
+    unit: Unit
+    inferred: str | None = None
+
+
+def _find_axes(header: list[str], source: str) -> _Axes:
+    """Find the columns of x, y and z and their unit; those in voxels first if there are several."""
     found: dict[Unit, dict[str, int]] = {Unit.VOXEL: {}, Unit.ANGSTROM: {}}
+    is_stated = False
     for i, name in enumerate(header):
         label = name.strip().lower()
         stated = _UNIT.search(label)
@@ -198,10 +215,16 @@ def _find_axes(header: list[str], source: str) -> tuple[dict[str, int], Unit]:
             raise TomoPickerError(
                 f"{source}: column '{name}' is in '{word}'; give voxels or Å, as in 'x,y,z' or 'x [A]'"
             )
+        is_stated |= bool(word) or base in _NAPARI
         found[Unit.ANGSTROM if word in _ANGSTROM else Unit.VOXEL].setdefault(axis, i)
+    labels = [name.strip().lower() for name in header]
     for unit, axes in found.items():
+        if len(axes) == 3 and unit is Unit.VOXEL and not is_stated and {"experiment", "particle_type"} <= set(labels):
+            return _Axes(axes, Unit.ANGSTROM, "x, y, z are taken as Å, as the CZII challenge has them")
         if len(axes) == 3:
-            return axes, unit
+            # Our own header means voxels, as the documentation says.
+            clear = is_stated or unit is not Unit.VOXEL or labels[:4] == ["tomogram", "x", "y", "z"]
+            return _Axes(axes, unit, None if clear else "no unit is stated; x, y, z are taken as voxels")
     missing = " ".join(axis for axis in "xyz" if not any(axis in axes for axes in found.values()))
     listed = ", ".join(header[:12])
     raise TomoPickerError(

@@ -9,11 +9,16 @@ from pathlib import Path
 import numpy as np
 
 from tomopicker.errors import TomoPickerError
+from tomopicker.formats.inside import keep_inside, refuse_one_place
 from tomopicker.formats.names import cleaned, contained, listing, match_name, matches
 from tomopicker.formats.registry import for_input, head_of, reader_of
-from tomopicker.geometry import Frame, PickTable, Unit, angstrom_to_voxels, locate, outside, shifted
+from tomopicker.geometry import Frame, PickTable, Unit, locate, shifted
 from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
+
+
+class Inferred(UserWarning):
+    """What a file does not state and was inferred; for the user to see, and no fault of the file."""
 
 
 def read_table(path: Path | str, format: str | None = None) -> PickTable:
@@ -75,25 +80,26 @@ def read_picks(
     shift : tuple of float
         (x, y, z) in voxels, added to every position: for files that count from elsewhere than their format does.
     check_inside : bool
-        Refuse positions outside their tomogram.
+        Leave out the few positions that lie outside their tomogram, with a warning, and refuse many.
 
     Returns
     -------
     Picks
-        In Å, named as the tomograms are.
+        In Å, named as the tomograms are. What was inferred of a unit is a warning of the class `Inferred`.
 
     Raises
     ------
     TomoPickerError
         One line naming the file: whatever `read_table` refuses, a tomogram that is not at hand or may be several,
-        positions outside their tomogram, positions that look like Å where voxels are expected.
+        many positions outside their tomogram, a unit that contradicts itself or cannot be.
     """
     listed = [Path(paths)] if isinstance(paths, str | Path) else [Path(path) for path in paths]
     frames = dict(tomograms) if isinstance(tomograms, Mapping) else {each.name: each.frame for each in tomograms}
     projects = [path for path in listed if len(listed) > 1 and _is_project(path)]
     stated = {name: frame for path in projects for name, frame in _project_frames(path).items()}
-    parts: list[Picks] = []
+    read: list[tuple[PickTable, Picks]] = []
     named: dict[str, None] = {}
+    notes: dict[str, list[str]] = {}
     for path in listed:
         if path in projects:
             continue
@@ -101,11 +107,14 @@ def read_picks(
         table = replace(table, frames={**stated, **table.frames})
         named |= dict.fromkeys(table.tomograms.tolist())
         table = _resolve(table, list(frames), path, ignore_unknown)
+        _note_inferred(table, frames, notes)
         picks = shifted(locate(table, frames), frames, shift)
-        if check_inside:
-            _check_inside(table, picks, frames)
-        parts.append(picks)
-    picks = Picks.concatenate(parts)
+        if check_inside and unit is None and pixel_size is None:
+            refuse_one_place(table, picks, frames)
+        read.append((table, picks))
+    picks = Picks.concatenate(keep_inside(read, frames) if check_inside else [part for _, part in read])
+    for note, sources in notes.items():
+        warnings.warn(Inferred(f"{listing(sources, 3)}: {note}"), stacklevel=2)
     if not len(picks):
         what = f"no picks of the tomograms given ({listing(list(frames))}), but of {listing(list(named))}"
         raise TomoPickerError(f"{listing([str(path) for path in listed])}: {what}; give others")
@@ -150,9 +159,47 @@ def _project_frames(path: Path) -> dict[str, Frame]:
 
 
 def _with_unit(table: PickTable, unit: Unit | None, pixel_size: float | None) -> PickTable:
-    if pixel_size is not None and unit in {None, Unit.PIXEL} and table.unit in {Unit.VOXEL, Unit.PIXEL}:
-        return replace(table, unit=Unit.PIXEL, pixel_size=np.full(len(table), float(pixel_size)))
-    return table if unit is None else replace(table, unit=unit)
+    """Take the unit that the user gives, else that of the file, which must not be in doubt.
+
+    Raises
+    ------
+    TomoPickerError
+        If what the file states of its unit contradicts itself, or does not say it.
+    """
+    if pixel_size is not None and unit in {None, Unit.PIXEL} and table.unit in {Unit.VOXEL, Unit.PIXEL, Unit.FRACTION}:
+        sizes = np.full(len(table), float(pixel_size))
+        return replace(table, unit=Unit.PIXEL, pixel_size=sizes, inferred=None, doubt=None)
+    if pixel_size is not None and table.unit not in {Unit.VOXEL, Unit.PIXEL}:
+        table = replace(table, notes=(*table.notes, f"counts {table.unit.value}; --picks-pixel-size is not used"))
+    if unit is not None:
+        return replace(table, unit=unit, inferred=None, doubt=None)
+    if doubt := table.doubt or _looks_like_fractions(table):
+        raise TomoPickerError(f"{table.source}: {doubt}")
+    return table
+
+
+def _looks_like_fractions(table: PickTable) -> str | None:
+    """Doubt the unit of coordinates that all lie within one voxel, or one Å."""
+    at = table.coordinates
+    if table.unit not in {Unit.VOXEL, Unit.PIXEL, Unit.ANGSTROM} or len(np.unique(at, axis=0)) < 2:
+        return None
+    if not ((at >= 0) & (at <= 1)).all() or not (at % 1).any():
+        return None
+    return "all coordinates lie between 0 and 1, like fractions of the tomogram; give --picks-unit fraction (or voxel)"
+
+
+def _note_inferred(table: PickTable, frames: Mapping[str, Frame], notes: dict[str, list[str]]) -> None:
+    """Enter what was inferred of a file's unit, and what of it was not read."""
+    found = [*table.notes, *([table.inferred] if table.inferred else [])]
+    if table.unit is Unit.PIXEL and (table.pixel_size is None or bool(np.isnan(table.pixel_size).any())):
+        known = {name: table.frames.get(name, frames[name]) for name in dict.fromkeys(table.tomograms.tolist())}
+        unbinned = sorted({frame.unbinned_pixel_size for frame in known.values() if frame.unbinned_pixel_size})
+        sizes = unbinned or sorted({frame.voxel_size for frame in known.values()})
+        what = "pixels of the tilt series" if unbinned else "voxels of the tomogram"
+        listed = listing([f"{size:g}" for size in sizes], 3)
+        found.append(f"no pixel size is stated; coordinates are taken as {what}, {listed} Å")
+    for note in found:
+        notes.setdefault(note, []).append(table.source)
 
 
 def _resolve(table: PickTable, candidates: list[str], path: Path, ignore_unknown: bool) -> PickTable:
@@ -205,34 +252,3 @@ def _from_number(number: str, path: Path, candidates: list[str]) -> str:
         remedy = f"write a list {path.stem}.doc beside it, 'number name' in each line"
         raise TomoPickerError(f"{path}: which of {listing(candidates)} is tomogram {number} is not said; {remedy}")
     return found
-
-
-def _check_inside(table: PickTable, picks: Picks, frames: Mapping[str, Frame]) -> None:
-    """Refuse positions outside their tomogram, and say what they look like."""
-    voxels = np.array(picks.positions)
-    bad, bad_swapped, bad_divided = (np.zeros(len(picks), dtype=bool) for _ in range(3))
-    for name in picks.tomogram_names:
-        rows, frame = picks.tomograms == name, frames[name]
-        voxels[rows] = angstrom_to_voxels(picks.positions[rows], frame.voxel_size)
-        bad[rows] = outside(voxels[rows], frame.shape)
-        bad_swapped[rows] = outside(voxels[rows][:, ::-1], frame.shape)
-        divided = angstrom_to_voxels(voxels[rows], frame.voxel_size)
-        bad_divided[rows] = outside(divided, frame.shape) | (voxels[rows] < 0).any(axis=1)
-    if not bad.any():
-        return
-    n = f"{np.count_nonzero(bad)} of {len(picks)} positions"
-    if not bad_swapped.any():
-        hint = "they would all fit as z, y, x; give the columns as x, y, z"
-        raise TomoPickerError(f"{table.source}: {n} lie outside their tomogram, but {hint}")
-    unsized = table.unit is Unit.PIXEL and (table.pixel_size is None or bool(np.isnan(table.pixel_size).all()))
-    if (table.unit is Unit.VOXEL or unsized) and np.count_nonzero(bad & ~bad_divided) * 2 > len(picks):
-        hint = "they look like Å, where voxels are expected; give --picks-unit angstrom"
-        if unsized:
-            hint = "the file states no pixel size; give --picks-pixel-size, or --picks-unit angstrom if they are Å"
-        raise TomoPickerError(f"{table.source}: {n} lie outside their tomogram, {hint}")
-    hint = "check the unit, the voxel size and that these picks belong to this tomogram"
-    first = np.flatnonzero(bad)[:3]
-    rows_said = "; ".join(f"row {i + 1} ({', '.join(f'{value:.1f}' for value in voxels[i])})" for i in first)
-    z, y, x = frames[picks.tomograms[first[0]]].shape
-    where = f"outside '{picks.tomograms[first[0]]}' ({x} x {y} x {z} voxels)"
-    raise TomoPickerError(f"{table.source}: {n} lie {where}: {rows_said}; {hint}")

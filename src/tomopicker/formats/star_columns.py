@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 
 from tomopicker.formats.names import renamed
+from tomopicker.formats.pixel_sizes import PIXEL_SIZES
 from tomopicker.formats.star import safe_name
 from tomopicker.formats.star_picks import (
     CENTRED,
     ORIGIN_ANGSTROM,
     ORIGIN_PIXELS,
-    PIXEL_SIZES,
     PIXELS,
     PLAIN,
 )
