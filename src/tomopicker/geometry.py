@@ -121,6 +121,12 @@ class PickTable:
     def __len__(self) -> int:
         return len(self.coordinates)
 
+    @property
+    def is_unit_inferred(self) -> bool:
+        """Whether neither the file nor its format states what the coordinates count."""
+        unsized = self.pixel_size is None or bool(np.isnan(self.pixel_size).any())
+        return self.inferred is not None or (self.unit is Unit.PIXEL and unsized)
+
     def select(self, rows: np.ndarray) -> "PickTable":
         """Keep the rows where the mask is True, or those indexed."""
         index = np.arange(len(self))[rows]

@@ -181,5 +181,6 @@ def test_what_was_inferred_is_printed(cli, tomograms, tmp_path):
     (tmp_path / "TS_01.csv").write_text("3,4,5\n8,9,2\n20,4,5\n")
     result = cli("convert", tmp_path / "TS_01.csv", tmp_path / "out.star", "--tomograms", tomograms)
     assert result.code == 0, result.err
-    assert "tomopicker: note: " in result.err
-    assert "taken as voxels" in result.err
+    assert "Note: " in result.out
+    assert "taken as voxels" in result.out
+    assert result.err == ""

@@ -72,3 +72,13 @@ def test_picks_for_relion_4_say_so_too(world, cli, tmp_path):
 def test_one_is_not_several(world, cli, tmp_path):
     out = cli("convert", world.clicks, tmp_path / "a.csv", "--tomograms", world.tomogram("TS_1")).out
     assert out == f"{tmp_path / 'a.csv'}: 6 picks of 1 tomogram written as csv.\n"
+
+
+def test_clicks_that_all_lie_within_one_particle(world, cli, tmp_path):
+    picks = write_csv(tmp_path / "TS_1.csv", [[20, 20, 15], [22, 20, 15], [23, 24, 17]])
+    arguments = ["train", world.tomogram("TS_1"), "--picks", picks, "-d", DIAMETER, "-o", tmp_path / "m"]
+    for more in (["--dry-run"], []):
+        result = cli(*arguments, "--config", world.config, *more)
+        assert result.code == 2
+        assert "less than one particle" in result.errors[0]
+        assert "--picks-unit" in result.errors[0]

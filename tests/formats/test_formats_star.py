@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tomopicker.errors import TomoPickerError
-from tomopicker.formats import read_frames, read_picks, read_table, write_relion5_import_list
+from tomopicker.formats import read_frames, read_picks, read_table, write_picks, write_relion5_import_list
 from tomopicker.geometry import Frame, Unit
 
 FRAME = Frame((50, 60, 70), 10.0)
@@ -268,3 +268,39 @@ def test_syntax_that_other_programs_write(star):
     assert table.coordinates.tolist() == [[1, 2, 3], [4, 5, 6]]
     assert table.tomograms.tolist() == ["TS_01", "data_x.mrc"]
     assert table.extra["note"].tolist() == ["a b", ""]
+
+
+def test_names_of_images_and_origins_do_not_travel_on(star, tmp_path):
+    columns = f"{CENTRED} rlnOriginXAngst rlnOriginYAngst rlnOriginZAngst rlnImageName rlnCtfImage rlnRandomSubset"
+    path = star(loop("particles", columns, "TS_01 0 0 0 1 2 3 a.mrcs b.mrc 2", "TS_01 50 0 0 1 2 3 a.mrcs b.mrc 1"))
+    picks = read_picks(path, {"TS_01": FRAME})
+    for name, format in (("a.star", "relion5"), ("b.star", "warp"), ("c.csv", "csv")):
+        write_picks(picks, {"TS_01": FRAME}, tmp_path / name, format)
+        text = (tmp_path / name).read_text()
+        assert "rlnRandomSubset" in text
+        assert not any(stale in text for stale in ("rlnImageName", "rlnCtfImage", "rlnOrigin"))
+    text = tmp_path / "d.csv"
+    text.write_text("x,y,z,rlnImageName\n1,2,3,a.mrcs\n")
+    assert read_table(text).extra.shape[1] == 0
+
+
+def test_particles_of_an_m_species(star):
+    poses = " ".join(f"wrpCoordinate{axis}{i}" for i in (1, 2) for axis in "XYZ")
+    angles = " ".join(f"wrpAngle{angle}{i}" for i in (1, 2) for angle in ("Rot", "Tilt", "Psi"))
+    columns = f"{poses} {angles} wrpRandomSubset wrpSourceName"
+    row = "101.5 200 300 103 203 303 10 20 30 11 21 31 2 TS_01.tomostar"
+    for labels in (columns, columns.replace("X1", "X").replace("Y1", "Y").replace("Z1", "Z")):
+        picks = read_picks(star(loop("", labels, row)), {"TS_01": FRAME})
+        assert picks.positions.tolist() == [[101.5, 200, 300]]
+        assert picks.tomogram_names == ["TS_01"]
+        expected = {"rlnAngleRot": [10], "rlnAngleTilt": [20], "rlnAnglePsi": [30], "rlnRandomSubset": [2]}
+        assert picks.extra.to_dict("list") == expected
+
+
+def test_labels_of_the_first_pytom_match_pick(star):
+    columns = (
+        "ptmCoordinateX ptmCoordinateY ptmCoordinateZ ptmAngleRot ptmLCCmax ptmDetectorPixelSize ptmMicrographName"
+    )
+    table = read_table(star(loop("", columns, "1 2 3 45 0.5 13.5 0007")))
+    assert (table.tomograms.tolist(), table.scores.tolist(), table.pixel_size.tolist()) == (["0007"], [0.5], [13.5])
+    assert table.extra.to_dict("list") == {"rlnAngleRot": [45]}

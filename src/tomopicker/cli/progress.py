@@ -47,10 +47,10 @@ class Reporter:
             self._to_stderr(f"tomopicker: warning: {text}")
 
     def note(self, text: str) -> None:
-        """Print what was inferred to stderr, once."""
+        """Print what was inferred, once; it is no warning."""
         if text not in self._warned:
             self._warned.add(text)
-            self._to_stderr(f"tomopicker: note: {text}")
+            self.say(f"Note: {text}.")
 
     def failed(self, error: Exception) -> None:
         """Print the error of one of several inputs to stderr; the command goes on."""

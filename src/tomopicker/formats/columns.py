@@ -44,6 +44,8 @@ SCORE_COLUMNS = (
     "ccc",
     "cc",
 )
+IMAGES = {"rlnImageName", "rlnReconstructImageName", "rlnImageOriginalName", "rlnCtfImage"}
+"""Columns that name boxes cut at the old positions, and do not travel on."""
 
 
 def numbers(

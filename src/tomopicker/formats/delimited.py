@@ -19,6 +19,7 @@ import pandas as pd
 from tomopicker.errors import TomoPickerError
 from tomopicker.files import write_text
 from tomopicker.formats.columns import (
+    IMAGES,
     SCORE_COLUMNS,
     TOMOGRAM_COLUMNS,
     check_coordinates,
@@ -178,7 +179,7 @@ def _as_table(header: list[str], body: list[list[str]], rows: list[str], source:
     coordinates = np.stack([numbers(columns[by_axis[axis]], axis, source, rows) for axis in "xyz"], axis=1)
     check_coordinates(coordinates, source, rows)
     used = {*by_axis.values(), tomogram, score}
-    extra = {name: natural(columns[i]) for i, name in enumerate(header) if i not in used}
+    extra = {name: natural(columns[i]) for i, name in enumerate(header) if i not in used and name not in IMAGES}
     return PickTable(
         coordinates,
         axes.unit,

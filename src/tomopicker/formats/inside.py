@@ -57,15 +57,18 @@ def keep_inside(read: Sequence[tuple[PickTable, Picks]], frames: Mapping[str, Fr
 
 
 def refuse_one_place(table: PickTable, picks: Picks, frames: Mapping[str, Frame]) -> None:
-    """Refuse three positions or more that all lie in one place: the unit of the file is another.
+    """Refuse three positions or more that all lie in one place, where the unit was inferred: it is another.
 
     Raises
     ------
     TomoPickerError
         Naming the flags that give the unit.
     """
+    if not table.is_unit_inferred:
+        return
+    voxels = _voxels(picks, frames)
     for name in picks.tomogram_names:
-        places = np.unique(_voxels(picks, frames)[picks.tomograms == name], axis=0)
+        places = np.unique(voxels[picks.tomograms == name], axis=0)
         if len(places) >= 3 and np.ptp(places, axis=0).max() < SAME_PLACE:
             raise TomoPickerError(
                 f"{table.source}: all {len(places)} positions of '{name}' lie within {SAME_PLACE:g} voxels of one "

@@ -16,6 +16,9 @@ from tomopicker.geometry import Frame, PickTable, Unit, locate, shifted
 from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
 
+SCATTERED = 0.2
+"""Along each axis, of coordinates that all lie between 0 and 1."""
+
 
 class Inferred(UserWarning):
     """What a file does not state and was inferred; for the user to see, and no fault of the file."""
@@ -179,11 +182,13 @@ def _with_unit(table: PickTable, unit: Unit | None, pixel_size: float | None) ->
 
 
 def _looks_like_fractions(table: PickTable) -> str | None:
-    """Doubt the unit of coordinates that all lie within one voxel, or one Å."""
+    """Doubt the unit of coordinates that all lie within one voxel, or one Å; a stated one if they are scattered."""
     at = table.coordinates
     if table.unit not in {Unit.VOXEL, Unit.PIXEL, Unit.ANGSTROM} or len(np.unique(at, axis=0)) < 2:
         return None
     if not ((at >= 0) & (at <= 1)).all() or not (at % 1).any():
+        return None
+    if not table.is_unit_inferred and np.ptp(at, axis=0).min() < SCATTERED:
         return None
     return "all coordinates lie between 0 and 1, like fractions of the tomogram; give --picks-unit fraction (or voxel)"
 
@@ -191,7 +196,7 @@ def _looks_like_fractions(table: PickTable) -> str | None:
 def _note_inferred(table: PickTable, frames: Mapping[str, Frame], notes: dict[str, list[str]]) -> None:
     """Enter what was inferred of a file's unit, and what of it was not read."""
     found = [*table.notes, *([table.inferred] if table.inferred else [])]
-    if table.unit is Unit.PIXEL and (table.pixel_size is None or bool(np.isnan(table.pixel_size).any())):
+    if table.unit is Unit.PIXEL and table.is_unit_inferred:
         known = {name: table.frames.get(name, frames[name]) for name in dict.fromkeys(table.tomograms.tolist())}
         unbinned = sorted({frame.unbinned_pixel_size for frame in known.values() if frame.unbinned_pixel_size})
         sizes = unbinned or sorted({frame.voxel_size for frame in known.values()})

@@ -25,7 +25,7 @@ import pandas as pd
 from tomopicker.errors import TomoPickerError
 from tomopicker.formats import relion_project
 from tomopicker.formats.angles import SUBTOMOGRAM_ANGLES, checked, from_relion
-from tomopicker.formats.columns import SCORE_COLUMNS, check_coordinates, joined, names, numbers
+from tomopicker.formats.columns import IMAGES, SCORE_COLUMNS, check_coordinates, joined, names, numbers
 from tomopicker.formats.names import listing
 from tomopicker.formats.pixel_sizes import PIXEL_SIZES, state_pixel_sizes
 from tomopicker.formats.star import ends_in_a_line, read_blocks, recognises
@@ -42,8 +42,6 @@ NAMES = ("rlnTomoName", "rlnMicrographName", "wrpSourceName")
 SCORES = ("rlnautopickfigureofmerit", "rlnlccmax", *SCORE_COLUMNS)
 ORIGIN_ANGSTROM = [f"rlnOrigin{axis}Angst" for axis in "XYZ"]
 ORIGIN_PIXELS = [f"rlnOrigin{axis}" for axis in "XYZ"]
-IMAGES = {"rlnImageName", "rlnReconstructImageName", "rlnImageOriginalName", "rlnCtfImage"}
-"""Columns that name boxes cut at the old positions."""
 _SPECIES_POSE = re.compile(r"wrp(Coordinate[XYZ]|Angle(Rot|Tilt|Psi))\d*$")
 
 

@@ -10,6 +10,8 @@ from tomopicker.types import Positions
 BRIGHT_SD = 0.5
 SMALLEST, FEWEST_VOXELS = 50.0, 4.0
 """Å and voxels: a particle that is less wide is hardly seen in a tomogram, and its diameter is more likely in nm."""
+MOST_IN_ONE = 3
+"""As many clicks do not lie within one particle's diameter of each other."""
 
 
 def check_diameter(diameter: float, tomogram: Tomogram) -> None:
@@ -30,6 +32,25 @@ def check_diameter(diameter: float, tomogram: Tomogram) -> None:
         raise UsageError(
             f"--particle-diameter {diameter:g} Å is larger than {tomogram.path or tomogram.name} "
             f"({smallest:g} Å along its shortest axis); give the diameter in Å"
+        )
+
+
+def check_spread(tomogram: Tomogram, clicks: Positions, diameter: float) -> None:
+    """Refuse clicks, (x, y, z) in Å, that are several and all within one particle: they count something else.
+
+    Raises
+    ------
+    UsageError
+        Naming the flags that say what they count.
+    """
+    places = np.unique(clicks, axis=0)
+    if len(places) < MOST_IN_ONE:
+        return
+    width = float(np.linalg.norm(np.ptp(places, axis=0)))
+    if width < diameter:
+        raise UsageError(
+            f"{tomogram.path or tomogram.name}: all {len(places)} clicks lie within {width:.3g} Å, less than one "
+            f"particle of {diameter:g} Å; give --picks-unit or --picks-pixel-size if they count something else"
         )
 
 
