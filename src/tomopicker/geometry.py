@@ -99,8 +99,10 @@ class PickTable:
         The coordinates (x, y, z) that the file gives to the centre of the first voxel; with voxels and pixels only.
     notes : tuple of str
         What was not read, for the user to see.
+    is_unit_stated : bool
+        Whether the file or its format says what the coordinates count; plain columns are voxels by convention only.
     inferred : str, optional
-        What was inferred of the unit, where the file does not state it.
+        What was inferred of the unit, for the user to see.
     doubt : str, optional
         Why the unit cannot be inferred, or what is stated of it not believed, and which flag settles it.
     """
@@ -115,6 +117,7 @@ class PickTable:
     source: str = "picks"
     first_voxel: tuple[float, float, float] = (0.0, 0.0, 0.0)
     notes: tuple[str, ...] = ()
+    is_unit_stated: bool = True
     inferred: str | None = None
     doubt: str | None = None
 
@@ -125,7 +128,7 @@ class PickTable:
     def is_unit_inferred(self) -> bool:
         """Whether neither the file nor its format states what the coordinates count."""
         unsized = self.pixel_size is None or bool(np.isnan(self.pixel_size).any())
-        return self.inferred is not None or (self.unit is Unit.PIXEL and unsized)
+        return not self.is_unit_stated or (self.unit is Unit.PIXEL and unsized)
 
     def select(self, rows: np.ndarray) -> "PickTable":
         """Keep the rows where the mask is True, or those indexed."""

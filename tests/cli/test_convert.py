@@ -182,5 +182,5 @@ def test_what_was_inferred_is_printed(cli, tomograms, tmp_path):
     result = cli("convert", tmp_path / "TS_01.csv", tmp_path / "out.star", "--tomograms", tomograms)
     assert result.code == 0, result.err
     assert "Note: " in result.out
-    assert "taken as voxels" in result.out
+    assert "taken as x, y, z in voxels" in result.out
     assert result.err == ""

@@ -117,8 +117,9 @@ def test_coordinates_of_no_stated_size_are_said(write):
 
 
 def test_plain_text_is_said_to_be_voxels(write):
-    assert "taken as voxels" in noted(write("5,6,7\n", "a.csv"))[1][0]
-    assert "taken as voxels" in noted(write("x y z\n5 6 7\n", "a.txt"))[1][0]
+    assert "x, y, z in voxels" in noted(write("5,6,7\n", "a.csv"))[1][0]
+    assert noted(write("x y z\n5 6 7\n", "a.txt"))[1] == []  # By convention; they may still be doubted.
+    assert "--picks-unit" in refusal(write("x y z\n5 6 7\n5.5 6 7\n6 7 7\n", "a.txt"))
     assert noted(write("tomogram,x,y,z,score\nTS_01,5,6,7,1\n", "a.csv"))[1] == []
     assert noted(write("x [A],y [A],z [A]\n5,6,7\n", "a.csv"))[1] == []
     assert noted(write("5,6,7\n", "a.csv"), unit=Unit.VOXEL)[1] == []

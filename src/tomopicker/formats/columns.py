@@ -157,6 +157,7 @@ def joined(tables: Sequence[PickTable], source: str) -> PickTable:
         {name: frame for table in tables for name, frame in table.frames.items()},
         source,
         notes=tuple(dict.fromkeys(note for table in tables for note in table.notes)),
+        is_unit_stated=all(table.is_unit_stated for table in tables),
         inferred=next((table.inferred for table in tables if table.inferred), None),
         doubt=next((table.doubt for table in tables if table.doubt), None),
     )

@@ -85,8 +85,11 @@ def read_columns(path: Path, headers: Mapping[int, Sequence[str]]) -> PickTable:
     if header is None:
         header = list(headers[width]) if width in headers else _guess_header(body, source)
     table = _as_table(header, body, rows, source)
-    # The other formats of columns that are read here define their unit.
-    return table if not headers else replace(table, inferred=None)
+    if headers:
+        return replace(table, is_unit_stated=True)  # The other formats of columns that are read here define their unit.
+    if not first and not table.is_unit_stated:
+        return replace(table, inferred="no unit is stated; the columns are taken as x, y, z in voxels")
+    return table
 
 
 def write(picks: Picks, frames: Mapping[str, Frame], path: Path) -> None:
@@ -187,16 +190,18 @@ def _as_table(header: list[str], body: list[list[str]], rows: list[str], source:
         np.full(len(body), np.nan) if score is None else numbers(columns[score], "score", source, rows, blank=np.nan),
         extra=pd.DataFrame(extra, index=range(len(body))),
         source=source,
+        is_unit_stated=axes.is_stated,
         inferred=axes.inferred,
     )
 
 
 @dataclass(frozen=True)
 class _Axes:
-    """The columns of x, y and z, their unit, and what was inferred of it, if anything."""
+    """The columns of x, y and z, their unit, whether it is stated, and what was inferred of it, if anything."""
 
     columns: dict[str, int]
     unit: Unit
+    is_stated: bool
     inferred: str | None = None
 
 
@@ -221,11 +226,11 @@ def _find_axes(header: list[str], source: str) -> _Axes:
     labels = [name.strip().lower() for name in header]
     for unit, axes in found.items():
         if len(axes) == 3 and unit is Unit.VOXEL and not is_stated and {"experiment", "particle_type"} <= set(labels):
-            return _Axes(axes, Unit.ANGSTROM, "x, y, z are taken as Å, as the CZII challenge has them")
+            return _Axes(axes, Unit.ANGSTROM, False, "x, y, z are taken as Å, as the CZII challenge has them")
         if len(axes) == 3:
             # Our own header means voxels, as the documentation says.
             clear = is_stated or unit is not Unit.VOXEL or labels[:4] == ["tomogram", "x", "y", "z"]
-            return _Axes(axes, unit, None if clear else "no unit is stated; x, y, z are taken as voxels")
+            return _Axes(axes, unit, clear)
     missing = " ".join(axis for axis in "xyz" if not any(axis in axes for axes in found.values()))
     listed = ", ".join(header[:12])
     raise TomoPickerError(

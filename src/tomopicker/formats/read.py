@@ -171,11 +171,11 @@ def _with_unit(table: PickTable, unit: Unit | None, pixel_size: float | None) ->
     """
     if pixel_size is not None and unit in {None, Unit.PIXEL} and table.unit in {Unit.VOXEL, Unit.PIXEL, Unit.FRACTION}:
         sizes = np.full(len(table), float(pixel_size))
-        return replace(table, unit=Unit.PIXEL, pixel_size=sizes, inferred=None, doubt=None)
+        return replace(table, unit=Unit.PIXEL, pixel_size=sizes, is_unit_stated=True, inferred=None, doubt=None)
     if pixel_size is not None and table.unit not in {Unit.VOXEL, Unit.PIXEL}:
         table = replace(table, notes=(*table.notes, f"counts {table.unit.value}; --picks-pixel-size is not used"))
     if unit is not None:
-        return replace(table, unit=unit, inferred=None, doubt=None)
+        return replace(table, unit=unit, is_unit_stated=True, inferred=None, doubt=None)
     if doubt := table.doubt or _looks_like_fractions(table):
         raise TomoPickerError(f"{table.source}: {doubt}")
     return table

@@ -144,11 +144,11 @@ def _told_apart(table: PickTable, path: Path, *, has_optics: bool) -> PickTable:
     at = table.coordinates
     if all(name.lower().endswith(".tomostar") for name in called) and called and (at >= 0).all() and (at <= 1).all():
         inferred = "taken as fractions of the tomogram, as Warp's template matching writes them"
-        return replace(table, unit=Unit.FRACTION, pixel_size=None, inferred=inferred)
+        return replace(table, unit=Unit.FRACTION, pixel_size=None, is_unit_stated=False, inferred=inferred)
     stem, _, kind = path.stem.rpartition("_")
     if kind == "particles" and not has_optics and (path.parent.name == "annotations" or called <= {stem}):
         inferred = "taken as voxels of the binned tomogram, as RELION 5's picker writes its annotations"
-        return replace(table, unit=Unit.VOXEL, pixel_size=None, inferred=inferred)
+        return replace(table, unit=Unit.VOXEL, pixel_size=None, is_unit_stated=False, inferred=inferred)
     return table
 
 
