@@ -75,7 +75,7 @@ def test_one_is_not_several(world, cli, tmp_path):
 
 
 def test_clicks_that_all_lie_within_one_particle(world, cli, tmp_path):
-    picks = write_csv(tmp_path / "TS_1.csv", [[20, 20, 15], [22, 20, 15], [23, 24, 17]])
+    picks = write_csv(tmp_path / "TS_1.csv", [[20 + i, 20 + i // 2, 15] for i in range(6)])
     arguments = ["train", world.tomogram("TS_1"), "--picks", picks, "-d", DIAMETER, "-o", tmp_path / "m"]
     for more in (["--dry-run"], []):
         result = cli(*arguments, "--config", world.config, *more)

@@ -10,8 +10,8 @@ from tomopicker.types import Positions
 BRIGHT_SD = 0.5
 SMALLEST, FEWEST_VOXELS = 50.0, 4.0
 """Å and voxels: a particle that is less wide is hardly seen in a tomogram, and its diameter is more likely in nm."""
-FEWEST_CLICKS, MANY_CLICKS = 3, 5
-"""So few clicks do not all lie within half a particle's diameter, so many not within a whole one."""
+SEVERAL = 5
+"""Clicks: as many do not all lie within one particle."""
 
 
 def check_diameter(diameter: float, tomogram: Tomogram) -> None:
@@ -44,10 +44,10 @@ def check_spread(tomogram: Tomogram, clicks: Positions, diameter: float) -> None
         Naming the flags that say what they count.
     """
     places = np.unique(clicks, axis=0)
-    if len(places) < FEWEST_CLICKS:
+    if len(places) < SEVERAL:
         return
     width = float(np.linalg.norm(np.ptp(places, axis=0)))
-    if width < (diameter if len(places) >= MANY_CLICKS else diameter / 2):
+    if width < diameter:
         raise UsageError(
             f"{tomogram.path or tomogram.name}: all {len(places)} clicks lie within {width:.3g} Å, less than one "
             f"particle of {diameter:g} Å; give --picks-unit or --picks-pixel-size if they count something else"
