@@ -13,7 +13,7 @@ from tomopicker.data.labels import ball_offsets
 from tomopicker.data.preprocess import working_voxel_size
 from tomopicker.pu.prior import Priors, class_priors
 from tomopicker.workflow.clicked import check_clash
-from tomopicker.workflow.inputs import check_diameter, check_spread, check_voxel_size, doubtful_diameter
+from tomopicker.workflow.inputs import check_diameter, check_voxel_size, doubtful_diameter, doubtful_spread
 
 if TYPE_CHECKING:
     from tomopicker.picks import Picks
@@ -46,7 +46,8 @@ def print_plan(
         if doubt := doubtful_diameter(settings.particle_diameter, tomogram):
             reporter.warn(doubt)
     for tomogram in tomograms:
-        check_spread(tomogram, clicks.in_tomogram(tomogram.name).positions, settings.particle_diameter)
+        if doubt := doubtful_spread(tomogram, clicks.in_tomogram(tomogram.name).positions, settings.particle_diameter):
+            reporter.warn(doubt)
         if rejected is not None:
             mine, others = (part.in_tomogram(tomogram.name).positions for part in (clicks, rejected))
             check_clash(tomogram, mine, others, settings.particle_diameter)

@@ -35,23 +35,16 @@ def check_diameter(diameter: float, tomogram: Tomogram) -> None:
         )
 
 
-def check_spread(tomogram: Tomogram, clicks: Positions, diameter: float) -> None:
-    """Refuse clicks, (x, y, z) in Å, that are several and all within one particle: they count something else.
-
-    Raises
-    ------
-    UsageError
-        Naming the flags that say what they count.
-    """
+def doubtful_spread(tomogram: Tomogram, clicks: Positions, diameter: float) -> str | None:
+    """Say in a line that clicks, (x, y, z) in Å, are several and all within one particle; None if they are not."""
     places = np.unique(clicks, axis=0)
-    if len(places) < SEVERAL:
-        return
-    width = float(np.linalg.norm(np.ptp(places, axis=0)))
-    if width < diameter:
-        raise UsageError(
-            f"{tomogram.path or tomogram.name}: all {len(places)} clicks lie within {width:.3g} Å, less than one "
-            f"particle of {diameter:g} Å; give --picks-unit or --picks-pixel-size if they count something else"
-        )
+    width = float(np.linalg.norm(np.ptp(places, axis=0))) if len(places) else 0.0
+    if len(places) < SEVERAL or width >= diameter:
+        return None
+    return (
+        f"{tomogram.path or tomogram.name}: all {len(places)} clicks lie within {width:.3g} Å, less than one particle "
+        f"of {diameter:g} Å; they must count something else: give --picks-unit or --picks-pixel-size"
+    )
 
 
 def doubtful_diameter(diameter: float, tomogram: Tomogram) -> str | None:
