@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tomopicker.cli.options import Axes, Dataset, PicksPixelSize, PicksUnit, VoxelSize
+from tomopicker.cli.options import Axes, Classes, Dataset, PicksPixelSize, PicksUnit, VoxelSize
 from tomopicker.cli.words import number_of
 from tomopicker.errors import UsageError
 
@@ -82,6 +82,7 @@ def command(
     axes: Axes = None,
     picks_unit: PicksUnit = None,
     picks_pixel_size: PicksPixelSize = None,
+    classes: Classes = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it is there.")] = False,
 ) -> None:
     """Parse, read, and write."""
@@ -93,7 +94,7 @@ def command(
     from tomopicker.formats.registry import for_output
     from tomopicker.formats.stored import Stored
 
-    counted = Counted(picks_unit, picks_pixel_size)
+    counted = Counted(picks_unit, picks_pixel_size, tuple(classes or ()))
     size = None if shape is None else shape_xyz(shape)
     by = (0.0, 0.0, 0.0) if shift is None else triple(shift, "--shift")
     known = Known(tomograms or [], voxel_size, size, bin_factor, Stored(dataset, axes))

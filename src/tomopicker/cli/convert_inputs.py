@@ -70,7 +70,16 @@ def read_all(
     frames = frames if known.bin_factor is None else with_bin_factor(frames, known.bin_factor)
     here = _of_known(sources, tables, list(frames), reporter)
     parts = [
-        read_picks([path], frames, reporter, counted, ignore_unknown=True, format=from_name, shift=shift)
+        read_picks(
+            [path],
+            frames,
+            reporter,
+            counted,
+            ignore_unknown=True,
+            format=from_name,
+            shift=shift,
+            keeps_classes=True,
+        )
         for path in here
     ]
     _refuse_twice(here, [part.tomogram_names for part in parts])

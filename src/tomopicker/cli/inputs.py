@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Counted:
-    """What the flags say the coordinates of picks count; None: as their files say."""
+    """What the flags say the coordinates of picks count (None: as their files say), and which classes are meant."""
 
     unit: Literal["voxel", "angstrom", "fraction"] | None = None
     pixel_size: float | None = None
+    classes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.pixel_size is not None and not 0 < self.pixel_size < float("inf"):
@@ -78,9 +79,14 @@ def read_picks(
     format: str | None = None,
     shift: tuple[float, float, float] = (0.0, 0.0, 0.0),
     check_inside: bool = True,
+    keeps_classes: bool = False,
 ) -> "Picks":
-    """Read picks of the tomograms at hand; what was inferred or left out is printed."""
+    """Read picks of the tomograms at hand; what was inferred or left out is printed.
+
+    Several classes are a warning, unless what is done with them keeps them apart.
+    """
     from tomopicker import formats
+    from tomopicker.formats.classes import Mixed
     from tomopicker.formats.read import Inferred
 
     with warnings.catch_warnings(record=True) as caught:
@@ -94,9 +100,10 @@ def read_picks(
             format=format,
             shift=shift,
             check_inside=check_inside,
+            classes=counted.classes,
         )
     for warning in caught:
-        if issubclass(warning.category, Inferred):
+        if issubclass(warning.category, Inferred) or (keeps_classes and issubclass(warning.category, Mixed)):
             reporter.note(str(warning.message))
         elif issubclass(warning.category, UserWarning):
             reporter.warn(str(warning.message))

@@ -67,6 +67,16 @@ PicksPixelSize = Annotated[
         rich_help_panel=INPUT,
     ),
 ]
+Classes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--class",
+        metavar="NAME",
+        help="Take only the picks of this class, a name or a number; repeat it for several.  "
+        "[dim]\\[default: all][/dim]",
+        rich_help_panel=INPUT,
+    ),
+]
 Device = Annotated[
     str | None,
     typer.Option(

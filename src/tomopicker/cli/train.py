@@ -12,6 +12,7 @@ from tomopicker.cli.options import (
     INPUT,
     MORE,
     Axes,
+    Classes,
     Dataset,
     Device,
     Invert,
@@ -23,6 +24,7 @@ from tomopicker.cli.options import (
 from tomopicker.errors import UsageError
 
 if TYPE_CHECKING:
+    from tomopicker.cli.inputs import Counted
     from tomopicker.cli.progress import Reporter
     from tomopicker.config import Settings
     from tomopicker.engine.checkpoint import Model
@@ -97,6 +99,7 @@ def command(
     invert: Invert = False,
     picks_unit: PicksUnit = None,
     picks_pixel_size: PicksPixelSize = None,
+    classes: Classes = None,
     validation_tomogram: Annotated[
         list[Path] | None,
         typer.Option(
@@ -203,9 +206,9 @@ def command(
             validation_tomogram or [], reporter, voxel_size=voxel_size, invert=invert, stored=stored
         )
         _check_apart(opened, watched)
-        counted = Counted(picks_unit, picks_pixel_size)
+        counted = Counted(picks_unit, picks_pixel_size, tuple(classes or ()))
         clicks = read_picks(clicks_files, opened, reporter, counted, ignore_unknown=True)
-        rejected = read_picks(negatives, opened, reporter, counted, ignore_unknown=True) if negatives else None
+        rejected = _negatives(negatives or [], opened, reporter, counted)
         masks = masks_of(mask, opened)
         truth = read_picks(validation_picks or [], watched, reporter, counted, ignore_unknown=True) if watched else None
         _check_clicked(opened, clicks)
@@ -283,6 +286,18 @@ def _is_done(output: Path, *, resume: bool, overwrite: bool, reporter: "Reporter
     if output.exists() and not (overwrite or resume):
         raise UsageError(f"{output}: is there already; give --overwrite to replace it, or another --output")
     return False
+
+
+def _negatives(
+    files: list[Path], tomograms: "list[Tomogram]", reporter: "Reporter", counted: "Counted"
+) -> "Picks | None":
+    """Read what is no particle; the classes that are chosen are those of the particles."""
+    from tomopicker.cli.inputs import read_picks
+
+    if not files:
+        return None
+    any_class = replace(counted, classes=())
+    return read_picks(files, tomograms, reporter, any_class, ignore_unknown=True, keeps_classes=True)
 
 
 def _sorted_by_kind(tomograms: list[Path], picks: list[Path], others: list[Path]) -> tuple[list[Path], list[Path]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from tomopicker.errors import TomoPickerError
+from tomopicker.formats.classes import Mixed, choose_classes, mixture
 from tomopicker.formats.inside import keep_inside, refuse_one_place
 from tomopicker.formats.names import cleaned, contained, listing, match_name, matches
 from tomopicker.formats.registry import for_input, head_of, reader_of
@@ -63,6 +64,7 @@ def read_picks(
     format: str | None = None,
     shift: tuple[float, float, float] = (0.0, 0.0, 0.0),
     check_inside: bool = True,
+    classes: Sequence[str] = (),
 ) -> Picks:
     """Read picks and place them in their tomograms.
 
@@ -84,6 +86,10 @@ def read_picks(
         (x, y, z) in voxels, added to every position: for files that count from elsewhere than their format does.
     check_inside : bool
         Leave out the few positions that lie outside their tomogram, with a warning, and refuse many.
+
+    classes : sequence of str
+        Keep the picks of these classes (``--class``); of several classes without a choice, all are kept and a warning
+        says which there are.
 
     Returns
     -------
@@ -121,6 +127,11 @@ def read_picks(
     if not len(picks):
         what = f"no picks of the tomograms given ({listing(list(frames))}), but of {listing(list(named))}"
         raise TomoPickerError(f"{listing([str(path) for path in listed])}: {what}; give others")
+    source = listing([str(path) for path in listed], 3)
+    if classes:
+        return choose_classes(picks, classes, source)
+    if several := mixture(picks):
+        warnings.warn(Mixed(f"{source}: picks of several classes, {several}; --class chooses"), stacklevel=2)
     return picks
 
 
