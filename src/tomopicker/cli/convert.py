@@ -114,6 +114,8 @@ def command(
             _write_file(picks, frames, target, entry, projects, overwrite)
         if remark := formats.binning_remark(entry.name, frames, picks.tomogram_names):
             reporter.warn(f"{target}: {remark}")
+        if remark := formats.naming_remark(entry.name, picks.tomogram_names):
+            reporter.warn(f"{target}: {remark}")
         of = f"{number_of(len(picks), 'pick')} of {number_of(len(picks.tomogram_names), 'tomogram')}"
         reporter.say(f"{target}: {of} written as {entry.name}.")
 

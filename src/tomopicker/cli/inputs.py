@@ -125,6 +125,7 @@ def split_by_kind(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     """
     from tomopicker.formats.catalogue import FORMATS
     from tomopicker.formats.em_volume import is_volume
+    from tomopicker.formats.tomogram_lists import is_list
 
     suffixes = {suffix for entry in FORMATS if entry.kind == "picks" for suffix in entry.suffixes}
     picks = [
@@ -132,6 +133,7 @@ def split_by_kind(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
         for path in paths
         if path.suffix.lower() in suffixes
         and not path.is_dir()
+        and not is_list(path)
         and not (path.suffix.lower() == ".em" and is_volume(path))
     ]
     return [path for path in paths if path not in picks], picks

@@ -34,8 +34,13 @@ def pick_files(
     masks: dict[Path, Path] | None = None,
 ) -> int:
     """Pick in each tomogram that is not done; one that fails is said and left behind. Give how many failed."""
-    from tomopicker.formats import tomogram_name
+    from tomopicker.formats import naming_remark, tomogram_name
+    from tomopicker.formats.star import star_names
 
+    names = [tomogram_name(file) for file in files]
+    star_names(names)  # Before anything is scored: they have to stand in the files that are written.
+    if remark := naming_remark(folder.settings.star_format, names):
+        reporter.warn(remark)
     failures: dict[Path, Exception] = {}
     was_there = folder.path.exists()
     try:

@@ -104,7 +104,7 @@ def read_picks(
     """
     listed = [Path(paths)] if isinstance(paths, str | Path) else [Path(path) for path in paths]
     frames = dict(tomograms) if isinstance(tomograms, Mapping) else {each.name: each.frame for each in tomograms}
-    projects = [path for path in listed if len(listed) > 1 and _is_project(path)]
+    projects = [path for path in listed if len(listed) > 1 and is_project(path)]
     stated = {name: frame for path in projects for name, frame in _project_frames(path).items()}
     read: list[tuple[PickTable, Picks]] = []
     named: dict[str, None] = {}
@@ -154,7 +154,8 @@ def has_no_picks(path: Path | str) -> bool:
     return len(lines) == 1 and lines[0].startswith("tomogram,x,y,z")
 
 
-def _is_project(path: Path) -> bool:
+def is_project(path: Path) -> bool:
+    """Say whether a file is a tomograms.star of RELION, without particles."""
     from tomopicker.formats import relion_project, star, star_picks  # noqa: PLC0415  (starfile is slow to import)
 
     head = head_of(path)
@@ -245,7 +246,7 @@ def _resolve(table: PickTable, candidates: list[str], path: Path, ignore_unknown
 
 def _from_file_name(path: Path, candidates: list[str]) -> str:
     """Tell the tomogram of rows that name none: by the file's name, else the only one there is."""
-    found = contained(path.name, candidates)
+    found = contained(path.name, candidates) or contained(path.absolute().parent.name, candidates)
     if len(found) == 1:
         return found[0]
     if found:

@@ -5,7 +5,7 @@ the line: libraries pad such rows, and a position then stands in another column.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +16,7 @@ import starfile
 from tomopicker.errors import TomoPickerError
 from tomopicker.files import write_text
 from tomopicker.formats.columns import names
-from tomopicker.formats.names import listing
+from tomopicker.formats.names import listing, renamed
 from tomopicker.formats.textfile import read_text
 
 TEXT_COLUMNS = {
@@ -139,19 +139,34 @@ def write_blocks(blocks: Mapping[str, pd.DataFrame | dict[str, object]], path: P
     write_text(path, starfile.to_string(safe, float_format="%.10g", na_rep="nan"))
 
 
-def safe_name(name: str, path: Path) -> str:
-    """Refuse a tomogram's name that a STAR file cannot hold.
+def star_name(name: str) -> str:
+    """Call a tomogram as a STAR file can: without blanks, quotes and #."""
+    return _UNSAFE.sub("_", name)
+
+
+def star_names(names: Iterable[str], rule: Callable[[str], str] = str, where: str = "") -> dict[str, str]:
+    """Call tomograms by a rule, as a STAR file can.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Of the tomograms.
+    rule : callable
+        What a program calls them.
+    where : str
+        The file, for the message.
 
     Raises
     ------
     TomoPickerError
-        If the name is empty, or has blanks, quotes or a # in it.
+        If a name is empty, or two would become one.
     """
-    if not name or _UNSAFE.search(name):
-        raise TomoPickerError(
-            f"{path}: the tomogram name '{name}' cannot stand in a STAR file; rename it or use --format csv"
-        )
-    return name
+    called = renamed(names, lambda name: star_name(rule(name)))
+    for name, new in called.items():
+        if not new or _UNSAFE.search(new):
+            start = f"{where}: " if where else ""
+            raise TomoPickerError(f"{start}the tomogram name '{name}' cannot stand in a STAR file; rename the tomogram")
+    return called
 
 
 def _tables(text: str, path: Path) -> Iterator[_Table]:
