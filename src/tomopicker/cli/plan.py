@@ -1,6 +1,7 @@
 """``train --dry-run``: what a training would do, and what it cannot know yet."""
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from rich.table import Table
 from tomopicker.cli.progress import Reporter
 from tomopicker.config import Settings
 from tomopicker.data.labels import ball_offsets
-from tomopicker.data.preprocess import working_voxel_size
+from tomopicker.data.preprocess import check_mask, working_voxel_size
 from tomopicker.pu.prior import Priors, class_priors
 from tomopicker.workflow.clicked import check_clash
 from tomopicker.workflow.inputs import check_diameter, check_voxel_size, doubtful_diameter, doubtful_spread
@@ -18,6 +19,7 @@ from tomopicker.workflow.inputs import check_diameter, check_voxel_size, doubtfu
 if TYPE_CHECKING:
     from tomopicker.picks import Picks
     from tomopicker.tomogram import Tomogram
+    from tomopicker.types import VoxelMask
 
 
 def print_plan(
@@ -29,6 +31,7 @@ def print_plan(
     output: Path,
     reporter: Reporter,
     rejected: "Picks | None" = None,
+    masks: "Mapping[str, VoxelMask] | None" = None,
 ) -> None:
     """Print the resolved plan of a training.
 
@@ -38,6 +41,8 @@ def print_plan(
         If the training would refuse its input.
     """
     for tomogram in tomograms:
+        if masks and tomogram.name in masks:
+            check_mask(masks[tomogram.name], tomogram)
         check_diameter(settings.particle_diameter, tomogram)
     finest = min(tomogram.voxel_size for tomogram in tomograms)
     voxel_size = working_voxel_size(finest, settings.particle_diameter, settings.preprocess.working_diameter)

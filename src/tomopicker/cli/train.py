@@ -215,7 +215,7 @@ def command(
         if dry_run:
             from tomopicker.cli.plan import print_plan
 
-            print_plan(opened, clicks, watched, truth, settings, output, reporter, rejected)
+            print_plan(opened, clicks, watched, truth, settings, output, reporter, rejected, masks)
             return
         check_writable(output.parent)
         train_and_save(

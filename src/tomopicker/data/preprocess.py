@@ -70,6 +70,21 @@ def working_voxel_size(voxel_size: float, particle_diameter: float, working_diam
     return voxel_size * max(1, round(particle_diameter / working_diameter / voxel_size))
 
 
+def check_mask(mask: Bool[np.ndarray, "Z Y X"], tomogram: Tomogram) -> None:
+    """Refuse a mask, (z, y, x), that is not of the tomogram's shape.
+
+    Raises
+    ------
+    UsageError
+        With both shapes.
+    """
+    if mask.shape != tomogram.shape:
+        raise UsageError(
+            f"--mask has shape {mask.shape} (z, y, x) but {tomogram.path or tomogram.name} {tomogram.shape}; "
+            "give a mask made for this tomogram"
+        )
+
+
 def preprocess(
     tomogram: Tomogram, voxel_size: float, clip_sd: float, mask: VoxelMask | Literal["auto"] | None = None
 ) -> WorkingVolume:
@@ -95,11 +110,8 @@ def preprocess(
     TomoPickerError
         If the tomogram holds NaN or infinity, or is constant, or if the mask is of another shape or empty.
     """
-    if isinstance(mask, np.ndarray) and mask.shape != tomogram.shape:
-        raise UsageError(
-            f"--mask has shape {mask.shape} (z, y, x) but {tomogram.path or tomogram.name} {tomogram.shape}; "
-            "give a mask made for this tomogram"
-        )
+    if isinstance(mask, np.ndarray):
+        check_mask(mask, tomogram)
     ratio = voxel_size / tomogram.voxel_size
     if abs(ratio - 1) < 1e-3:
         ratio = 1.0

@@ -76,6 +76,8 @@ def read_columns(path: Path, headers: Mapping[int, Sequence[str]]) -> PickTable:
     body, rows = table[first:], rows[first:]
     if header:
         _find_axes(header, source)
+    header = header and _without_trailing(header, 3)
+    body = [_without_trailing(fields, len(header) if header else 3) for fields in body]
     width = len(header) if header else len(body[0])
     for fields, row in zip(body, rows, strict=True):
         if len(fields) != width:
@@ -148,6 +150,13 @@ def _fields(lines: Sequence[str], delimiter: str, source: str) -> list[list[str]
     return [[field.strip() for field in fields] for fields in rows]
 
 
+def _without_trailing(fields: list[str], width: int) -> list[str]:
+    """Take away empty fields beyond the columns: lines of spreadsheets end in a delimiter."""
+    while len(fields) > width and not fields[-1]:
+        fields = fields[:-1]
+    return fields
+
+
 def _find_header(table: list[list[str]], comments: list[str]) -> tuple[list[str] | None, int]:
     """Take a first row without any number for the header; else a comment that names x, y and z for each column."""
     if not any(_is_number(field) for field in table[0]):
@@ -170,7 +179,10 @@ def _guess_header(body: list[list[str]], source: str) -> list[str]:
         if len(last) == len(body) and all(-1 <= value <= 1 for value in last) and any(value % 1 for value in last):
             return ["x", "y", "z", "score"]
     found = f"{len(body[0])} columns and no header"
-    raise TomoPickerError(f"{source}: {found}; add a first line that names them (tomogram,x,y,z,score)")
+    hint = "add a first line that names them (tomogram,x,y,z,score)"
+    if all(_is_number(field) for fields in body for field in fields) and len(body[0]) in {4, 5}:
+        hint += ", or give --from imod-text if they are IMOD's model2point's"
+    raise TomoPickerError(f"{source}: {found}; {hint}")
 
 
 def _as_table(header: list[str], body: list[list[str]], rows: list[str], source: str) -> PickTable:

@@ -7,6 +7,7 @@ applied: positions count from the first voxel.
 import bz2
 import gzip
 import zlib
+from dataclasses import replace
 from math import isfinite, prod
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def open_volume(
             header, data, actual_bytes = _unpack(path, packing)
         else:
             actual_bytes = path.stat().st_size
-            header = parse_header(head, actual_bytes)
+            header = _as_stored(parse_header(head, actual_bytes), actual_bytes)
             _check_length(path, header, actual_bytes)
             data = np.memmap(path, header.dtype, "r", header.offset, header.shape)
     except HeaderError as error:
@@ -54,6 +55,11 @@ def open_volume(
     if actual_bytes > header.total_bytes:
         surplus = actual_bytes - header.total_bytes
         warnings.append(f"{path}: {surplus} bytes more than its header says; they are not read")
+    if header.absent_bytes:
+        warnings.append(
+            f"{path}: the extended header of {header.absent_bytes} bytes that its header states is not in the file; "
+            "voxels are read from where it would begin"
+        )
     if stored.places is not None:
         data = data.transpose(stored.places)
     elif header.axes != (0, 1, 2):
@@ -124,9 +130,20 @@ def _unpack(path: Path, packing: str) -> tuple[MrcHeader, np.ndarray, int]:
     except (EOFError, OSError, zlib.error, ValueError) as error:
         reason = "it ends too early" if isinstance(error, EOFError) else str(error)
         raise TomoPickerError(f"{path}: cannot be unpacked ({packing}: {reason}); copy it again") from error
+    header = _as_stored(header, len(content))
     _check_length(path, header, len(content))
     voxels = np.frombuffer(content, header.dtype, prod(header.shape), header.offset)
     return header, voxels.reshape(header.shape), len(content)
+
+
+def _as_stored(header: MrcHeader, actual_bytes: int) -> MrcHeader:
+    """Take the voxels to follow the header where exactly the extended header that it states is not in the file.
+
+    Programs that rewrite a volume and copy its header leave such files.
+    """
+    extended = header.offset - HEADER_BYTES
+    is_absent = header.has_mark and extended > 0 and actual_bytes == header.total_bytes - extended
+    return replace(header, offset=HEADER_BYTES, absent_bytes=extended) if is_absent else header
 
 
 def _check_length(path: Path, header: MrcHeader, actual_bytes: int) -> None:

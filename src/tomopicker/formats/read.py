@@ -19,6 +19,8 @@ from tomopicker.tomogram import Tomogram
 
 SCATTERED = 0.2
 """Along each axis, of coordinates that all lie between 0 and 1."""
+LEAST_EDGE = 16
+"""Voxels, of a tomogram in which several picks do not lie in one voxel."""
 
 
 class Inferred(UserWarning):
@@ -116,6 +118,8 @@ def read_picks(
         table = replace(table, frames={**stated, **table.frames})
         named |= dict.fromkeys(table.tomograms.tolist())
         table = _resolve(table, list(frames), path, ignore_unknown)
+        if unit is None and pixel_size is None:
+            _refuse_fractions(table, frames)
         _note_inferred(table, frames, notes)
         picks = shifted(locate(table, frames), frames, shift)
         if check_inside and unit is None and pixel_size is None:
@@ -188,21 +192,28 @@ def _with_unit(table: PickTable, unit: Unit | None, pixel_size: float | None) ->
         table = replace(table, notes=(*table.notes, f"counts {table.unit.value}; --picks-pixel-size is not used"))
     if unit is not None:
         return replace(table, unit=unit, is_unit_stated=True, inferred=None, doubt=None)
-    if doubt := table.doubt or _looks_like_fractions(table):
-        raise TomoPickerError(f"{table.source}: {doubt}")
+    if table.doubt:
+        raise TomoPickerError(f"{table.source}: {table.doubt}")
     return table
 
 
-def _looks_like_fractions(table: PickTable) -> str | None:
-    """Doubt the unit of coordinates that all lie within one voxel, or one Å; a stated one if they are scattered."""
+def _refuse_fractions(table: PickTable, frames: Mapping[str, Frame]) -> None:
+    """Refuse coordinates that all lie within one voxel, or one Å; where the unit is stated, only scattered ones.
+
+    Raises
+    ------
+    TomoPickerError
+        Naming the flag that gives the unit.
+    """
     at = table.coordinates
+    edges = [min(frames[name].shape) for name in dict.fromkeys(table.tomograms.tolist())]
     if table.unit not in {Unit.VOXEL, Unit.PIXEL, Unit.ANGSTROM} or len(np.unique(at, axis=0)) < 2:
-        return None
-    if not ((at >= 0) & (at <= 1)).all() or not (at % 1).any():
-        return None
-    if not table.is_unit_inferred and np.ptp(at, axis=0).min() < SCATTERED:
-        return None
-    return "all coordinates lie between 0 and 1, like fractions of the tomogram; give --picks-unit fraction (or voxel)"
+        return
+    if min(edges) < LEAST_EDGE or not ((at >= 0) & (at <= 1)).all() or not (at % 1).any():
+        return
+    if table.is_unit_inferred or np.ptp(at, axis=0).min() >= SCATTERED:
+        hint = "give --picks-unit fraction (or voxel, if they are right)"
+        raise TomoPickerError(f"{table.source}: all coordinates lie between 0 and 1, like fractions of a size; {hint}")
 
 
 def _note_inferred(table: PickTable, frames: Mapping[str, Frame], notes: dict[str, list[str]]) -> None:

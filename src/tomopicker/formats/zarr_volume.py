@@ -130,7 +130,9 @@ def _from_group(zarr: Any, root: Any, path: Path, stored: Stored, warnings: list
         image, dataset = _image_of(root, path, stored.dataset)
         return _from_group(zarr, root[image], path, replace(stored, dataset=dataset), warnings)
     if not scales:
-        return _Chosen(_array_of(zarr, root, path, stored.dataset), stored.places or (0, 1, 2))
+        array = _array_of(zarr, root, path, stored.dataset)
+        first = len(array.shape) - 3 if _is_volume(array) else 0
+        return _Chosen(array, [first + place for place in stored.places or (0, 1, 2)])
     axes = [str(axis["name"]).lower() if isinstance(axis, Mapping) else str(axis) for axis in scales[0]["axes"]]
     space = [i for i, name in enumerate(axes) if name in {"x", "y", "z"}]
     if len(space) != 3:
@@ -212,13 +214,18 @@ def _chosen(levels: Sequence[_Level], path: Path, stored: Stored, warnings: list
     return level
 
 
+def _is_volume(array: Sliceable) -> bool:
+    """Say whether an array has three axes, or more that are of length one before them."""
+    return len(array.shape) >= 3 and all(n == 1 for n in array.shape[:-3])
+
+
 def _array_of(zarr: Any, root: Any, path: Path, dataset: str | None) -> Sliceable:
     """Take the array named, or the only one, of a group that says nothing of scales."""
     found = {name: item for name, item in root.members(max_depth=None) if isinstance(item, zarr.Array)}
     if dataset is not None and dataset.strip("/") in found:
         array: Sliceable = found[dataset.strip("/")]
         return array
-    volumes = [name for name, item in found.items() if len(item.shape) == 3]
+    volumes = [name for name, item in found.items() if _is_volume(item)]
     if dataset is None and len(volumes) == 1:
         array = found[volumes[0]]
         return array
