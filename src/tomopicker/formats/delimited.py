@@ -86,12 +86,12 @@ def read_columns(path: Path, headers: Mapping[int, Sequence[str]]) -> PickTable:
             )
     if header is None:
         header = list(headers[width]) if width in headers else _guess_header(body, source)
-    table = _as_table(header, body, rows, source)
+    found = _as_table(header, body, rows, source)
     if headers:
-        return replace(table, is_unit_stated=True)  # The other formats of columns that are read here define their unit.
-    if not first and not table.is_unit_stated:
-        return replace(table, inferred="no unit is stated; the columns are taken as x, y, z in voxels")
-    return table
+        return replace(found, is_unit_stated=True)  # The other formats of columns that are read here define their unit.
+    if not first and not found.is_unit_stated:
+        return replace(found, inferred="no unit is stated; the columns are taken as x, y, z in voxels")
+    return found
 
 
 def write(picks: Picks, frames: Mapping[str, Frame], path: Path) -> None:

@@ -94,7 +94,7 @@ def _particles(blocks: Mapping[str, pd.DataFrame], path: Path) -> PickTable:
 
 def _as_relion(block: pd.DataFrame) -> pd.DataFrame:
     """Call columns of pytom-match-pick's first releases and of an M species as RELION does where they mean the same."""
-    new = {name: f"rln{name[3:]}" for name in block if name.startswith("ptm")}
+    new = {name: f"rln{name[3:]}" for name in map(str, block) if name.startswith("ptm")}
     if "wrpCoordinateX1" in block or "wrpSourceName" in block:
         for axis in "XYZ":
             if f"wrpCoordinate{axis}" in block and f"wrpCoordinate{axis}1" not in block:
@@ -122,7 +122,7 @@ def _of_block(
     coordinates = coordinates - _origins(block, columns, pixel_size, source, rows, doubt)
     check_coordinates(coordinates, source, rows)
     used = {*columns, *CENTRED, *PIXELS, *ORIGIN_ANGSTROM, *ORIGIN_PIXELS, *PIXEL_SIZES, *IMAGES, tomogram, score}
-    kept = [name for name in block if name not in used and not _SPECIES_POSE.match(name)]
+    kept = [name for name in block if name not in used and not _SPECIES_POSE.match(str(name))]
     units = {CENTRED[0]: Unit.CENTRED_ANGSTROM, PIXELS[0]: Unit.PIXEL, SPECIES[0]: Unit.ANGSTROM}
     return PickTable(
         coordinates,

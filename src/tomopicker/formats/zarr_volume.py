@@ -131,8 +131,8 @@ def _from_group(zarr: Any, root: Any, path: Path, stored: Stored, warnings: list
         return _from_group(zarr, root[image], path, replace(stored, dataset=dataset), warnings)
     if not scales:
         array = _array_of(zarr, root, path, stored.dataset)
-        first = len(array.shape) - 3 if _is_volume(array) else 0
-        return _Chosen(array, [first + place for place in stored.places or (0, 1, 2)])
+        before = len(array.shape) - 3 if _is_volume(array) else 0
+        return _Chosen(array, [before + place for place in stored.places or (0, 1, 2)])
     axes = [str(axis["name"]).lower() if isinstance(axis, Mapping) else str(axis) for axis in scales[0]["axes"]]
     space = [i for i, name in enumerate(axes) if name in {"x", "y", "z"}]
     if len(space) != 3:
