@@ -105,6 +105,8 @@ class PickTable:
         What was inferred of the unit, for the user to see.
     doubt : str, optional
         Why the unit cannot be inferred, or what is stated of it not believed, and which flag settles it.
+    kept : array of int, shape (n,), optional
+        Which rows of the file these are, from 0; all of them if left out.
     """
 
     coordinates: Positions
@@ -120,6 +122,7 @@ class PickTable:
     is_unit_stated: bool = True
     inferred: str | None = None
     doubt: str | None = None
+    kept: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.coordinates)
@@ -140,6 +143,7 @@ class PickTable:
             scores=self.scores[rows],
             pixel_size=None if self.pixel_size is None else self.pixel_size[rows],
             extra=self.extra.iloc[index].reset_index(drop=True) if self.extra.shape[1] else pd.DataFrame(),
+            kept=index if self.kept is None else self.kept[index],
         )
 
 

@@ -107,6 +107,14 @@ def test_few_positions_outside_are_left_out_and_named(clicks, n, bad):
     assert len(read_picks(path, BOTH, check_inside=False)) == n
 
 
+@pytest.mark.filterwarnings("ignore:.*picks left out")
+def test_rows_are_numbered_as_in_the_file(clicks):
+    rows = ["TS_09,1,2,3", *[f"TS_01,{i},2,3" for i in (10, 20, 30, 40)], "TS_01,99,2,3"]
+    path = clicks("tomogram,x,y,z\n" + "\n".join(rows) + "\n")
+    with pytest.warns(UserWarning, match=r"1 of 5 positions left out.*row 6 "):
+        assert len(read_picks(path, BOTH, ignore_unknown=True)) == 4
+
+
 def test_few_are_counted_over_all_files(clicks):
     paths = [clicks("1,2,3\n4,5,6\n30,20,10\n", "TS_01.csv"), clicks("10,20,-1\n", "TS_02.csv")]
     with pytest.warns(UserWarning, match=r"TS_02\.csv: 1 of 1 positions left out"):

@@ -48,7 +48,7 @@ def keep_inside(read: Sequence[tuple[PickTable, Picks]], frames: Mapping[str, Fr
             continue
         if not few:
             _refuse(table, picks, out, frames)
-        where = f"{_rows(picks, out, frames)} in voxels"
+        where = f"{_rows(table, picks, out, frames)} in voxels"
         warnings.warn(
             f"{table.source}: {out.sum()} of {len(picks)} positions left out, outside their tomogram: {where}",
             stacklevel=4,
@@ -90,10 +90,13 @@ def _outside(picks: Picks, frames: Mapping[str, Frame]) -> np.ndarray:
     return out
 
 
-def _rows(picks: Picks, out: np.ndarray, frames: Mapping[str, Frame]) -> str:
-    """Name the first of some rows, and where they are, in voxels."""
+def _rows(table: PickTable, picks: Picks, out: np.ndarray, frames: Mapping[str, Frame]) -> str:
+    """Name the first of some rows as they stand in the file, and where they are, in voxels."""
+    number = np.arange(len(picks)) if table.kept is None else table.kept
     voxels = _voxels(picks, frames)
-    listed = [f"row {i + 1} ({', '.join(f'{value:.1f}' for value in voxels[i])})" for i in np.flatnonzero(out)[:3]]
+    listed = [
+        f"row {number[i] + 1} ({', '.join(f'{value:.1f}' for value in voxels[i])})" for i in np.flatnonzero(out)[:3]
+    ]
     more = int(out.sum()) - len(listed)
     return "; ".join(listed) + (f" and {more} more" if more else "")
 
@@ -121,4 +124,4 @@ def _refuse(table: PickTable, picks: Picks, bad: np.ndarray, frames: Mapping[str
     name = picks.tomograms[np.flatnonzero(bad)[0]]
     z, y, x = frames[name].shape
     where = f"outside '{name}' ({x} x {y} x {z} voxels)"
-    raise TomoPickerError(f"{table.source}: {n} lie {where}: {_rows(picks, bad, frames)}; {hint}")
+    raise TomoPickerError(f"{table.source}: {n} lie {where}: {_rows(table, picks, bad, frames)}; {hint}")
