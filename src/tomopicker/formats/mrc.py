@@ -25,6 +25,8 @@ from tomopicker.types import AnyVolume
 
 TOLERANCE = 0.01
 _CHUNK = 1 << 24
+MOST_EXTENDED = 1 << 24
+"""Bytes: no program writes a longer extended header, so a header that states more is damaged."""
 
 
 def recognises(path: Path, head: bytes) -> bool:
@@ -142,7 +144,7 @@ def _as_stored(header: MrcHeader, actual_bytes: int) -> MrcHeader:
     Programs that rewrite a volume and copy its header leave such files.
     """
     extended = header.offset - HEADER_BYTES
-    is_absent = header.has_mark and extended > 0 and actual_bytes == header.total_bytes - extended
+    is_absent = header.has_mark and 0 < extended <= MOST_EXTENDED and actual_bytes == header.total_bytes - extended
     return replace(header, offset=HEADER_BYTES, absent_bytes=extended) if is_absent else header
 
 
