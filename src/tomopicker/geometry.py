@@ -10,6 +10,7 @@ Half-pixel choices, all tested on odd sizes:
   the (b - 1) / 2 pixels by which the centre of a voxel binned b times lies off the centre of its first pixel.
 - ``CENTRED_ANGSTROM`` is measured from size / 2 (a fraction for odd sizes), as RELION 5's C++ code has it.
 - ``MIDDLE_ANGSTROM`` is measured from the voxel size // 2 (whole, of the tomogram itself), as EMAN2's boxer has it.
+- ``FRACTION`` is a voxel divided by the size, as Warp's template matching has it.
 - A file that calls the centre of the first voxel something else than (0, 0, 0) says so in ``first_voxel``: MATLAB's
   tools count from 1, IMOD puts 0 at a voxel's corner in x and y.
 """
@@ -34,6 +35,7 @@ class Unit(Enum):
     ANGSTROM = "Å from the centre of the first voxel"
     CENTRED_ANGSTROM = "Å from the centre of the tomogram"
     MIDDLE_ANGSTROM = "Å from the middle voxel of the tomogram"
+    FRACTION = "fractions of the size of the tomogram"
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,16 @@ class PickTable:
         The file, for messages.
     first_voxel : tuple of float
         The coordinates (x, y, z) that the file gives to the centre of the first voxel; with voxels and pixels only.
+    notes : tuple of str
+        What was not read, for the user to see.
+    is_unit_stated : bool
+        Whether the file or its format says what the coordinates count; plain columns are voxels by convention only.
+    inferred : str, optional
+        What was inferred of the unit, for the user to see.
+    doubt : str, optional
+        Why the unit cannot be inferred, or what is stated of it not believed, and which flag settles it.
+    kept : array of int, shape (n,), optional
+        Which rows of the file these are, from 0; all of them if left out.
     """
 
     coordinates: Positions
@@ -106,9 +118,20 @@ class PickTable:
     frames: Mapping[str, Frame] = field(default_factory=dict)
     source: str = "picks"
     first_voxel: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    notes: tuple[str, ...] = ()
+    is_unit_stated: bool = True
+    inferred: str | None = None
+    doubt: str | None = None
+    kept: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.coordinates)
+
+    @property
+    def is_unit_inferred(self) -> bool:
+        """Whether neither the file nor its format states what the coordinates count."""
+        unsized = self.pixel_size is None or bool(np.isnan(self.pixel_size).any())
+        return not self.is_unit_stated or (self.unit is Unit.PIXEL and unsized)
 
     def select(self, rows: np.ndarray) -> "PickTable":
         """Keep the rows where the mask is True, or those indexed."""
@@ -120,6 +143,7 @@ class PickTable:
             scores=self.scores[rows],
             pixel_size=None if self.pixel_size is None else self.pixel_size[rows],
             extra=self.extra.iloc[index].reset_index(drop=True) if self.extra.shape[1] else pd.DataFrame(),
+            kept=index if self.kept is None else self.kept[index],
         )
 
 
@@ -171,6 +195,8 @@ def locate(table: PickTable, frames: Mapping[str, Frame]) -> Picks:
             positions[rows] += frame.centre
         elif table.unit is Unit.MIDDLE_ANGSTROM:
             positions[rows] += frames[name].middle
+        elif table.unit is Unit.FRACTION:
+            positions[rows] *= np.asarray(frames[name].shape[::-1]) * frames[name].voxel_size
     return Picks(positions, table.tomograms, table.scores, table.extra)
 
 
@@ -213,6 +239,8 @@ def express(
             coordinates[rows] -= frame.centre
         elif unit is Unit.MIDDLE_ANGSTROM:
             coordinates[rows] -= frame.middle
+        elif unit is Unit.FRACTION:
+            coordinates[rows] /= np.asarray(frame.shape[::-1]) * frame.voxel_size
     if unit in {Unit.VOXEL, Unit.PIXEL}:
         coordinates += np.asarray(first_voxel)
     return coordinates

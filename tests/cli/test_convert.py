@@ -156,3 +156,31 @@ def test_the_files_of_relion5s_list_have_the_same_columns(cli, tomograms, tmp_pa
         for file in sorted((tmp_path / "relion").glob("TS_*.star"))
     ]
     assert len(columns) == 2 and columns[0] == columns[1]
+
+
+def test_picks_of_tomograms_that_are_not_given_are_left_out(cli, clicks, tomograms, tmp_path):
+    result = cli("convert", clicks, tmp_path / "one.csv", "--tomograms", tomograms / "TS_02_13.48Apx.mrc")
+    assert result.code == 0, result.err
+    assert "2 picks left out, of tomograms that were not given: TS_01" in result.err
+    assert len(read_table(tmp_path / "one.csv")) == 1
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("TS_01", "TS_02"):
+        (folder / f"{name}.csv").write_text(f"tomogram,x,y,z\n{name},1,2,3\n")
+    result = cli("convert", folder, tmp_path / "two.csv", "--tomograms", tomograms / "TS_02_13.48Apx.mrc")
+    assert result.code == 0, result.err
+    assert "TS_01.csv: left out" in result.err
+    result = cli(
+        "convert", folder / "TS_01.csv", tmp_path / "none.csv", "--tomograms", tomograms / "TS_02_13.48Apx.mrc"
+    )
+    assert result.code == 1
+    assert "no picks of the tomograms given" in result.errors[0]
+
+
+def test_what_was_inferred_is_printed(cli, tomograms, tmp_path):
+    (tmp_path / "TS_01.csv").write_text("3,4,5\n8,9,2\n20,4,5\n")
+    result = cli("convert", tmp_path / "TS_01.csv", tmp_path / "out.star", "--tomograms", tomograms)
+    assert result.code == 0, result.err
+    assert "Note: " in result.out
+    assert "taken as x, y, z in voxels" in result.out
+    assert result.err == ""

@@ -196,3 +196,14 @@ def test_picks_for_relion_4_say_so_too(world, cli, tmp_path):
 def test_one_is_not_several(world, cli, tmp_path):
     out = cli("convert", world.clicks, tmp_path / "a.csv", "--tomograms", world.tomogram("TS_1")).out
     assert out == f"{tmp_path / 'a.csv'}: 6 picks of 1 tomogram written as csv.\n"
+
+
+def test_clicks_that_all_lie_within_one_particle(world, cli, tmp_path):
+    picks = write_csv(tmp_path / "TS_1.csv", [[20 + i, 20 + i // 2, 15] for i in range(6)])
+    arguments = ["train", world.tomogram("TS_1"), "--picks", picks, "-d", DIAMETER, "-o", tmp_path / "m"]
+    result = cli(*arguments, "--config", world.config, "--dry-run")
+    assert len(warnings(result)) == 1
+    assert "less than one particle" in result.err
+    assert "--picks-unit" in result.err
+    result = cli(*arguments, "--config", world.config, "--steps", 1, "--mask", "none")
+    assert "less than one particle" in result.err

@@ -1,12 +1,16 @@
 """Orientations: the published matrices of each tool, and nothing turned on the way from one to another."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from tomopicker.errors import TomoPickerError
 from tomopicker.formats import read_picks, write_picks
 from tomopicker.formats.angles import (
     ANGLES,
+    SUBTOMOGRAM_ANGLES,
     from_dynamo,
     from_relion,
     from_tom,
@@ -132,3 +136,29 @@ def test_angles_and_classes_survive_conversion(tmp_path, source, target):
     np.testing.assert_allclose((rotations.inv() * orientations(back)).magnitude(), 0, atol=1e-4)
     if "copick" not in {source.name, target.name}:  # One object a file: it has no classes.
         assert [int(value) for value in back["rlnClassNumber"]] == [1, 2, 3, 1, 2, 3]
+
+
+@pytest.mark.parametrize("target", ["relion3", "warp"])
+@pytest.mark.parametrize("with_particle", [True, False])
+def test_subtomogram_angles_are_composed_where_there_is_one_triple(tmp_path, target, with_particle):
+    n = 5
+    subtomogram, particle = some_angles(n), some_angles(2 * n)[n:]
+    extra = dict(zip(SUBTOMOGRAM_ANGLES, subtomogram.T, strict=True))
+    if with_particle:
+        extra |= dict(zip(ANGLES, particle.T, strict=True))
+    places = np.arange(3 * n, dtype=float).reshape(n, 3) * 10
+    picks = Picks(places, np.full(n, "TS_01", object), np.full(n, np.nan), pd.DataFrame(extra))
+    frames = {"TS_01": Frame((60, 60, 60), 10.0)}
+    write_picks(picks, frames, tmp_path / "picks.star", target)
+    back = read_picks(tmp_path / "picks.star", frames)
+    assert not set(SUBTOMOGRAM_ANGLES) & set(back.extra.columns)
+    whole = from_relion(subtomogram) * from_relion(particle) if with_particle else from_relion(subtomogram)
+    found = from_relion(back.extra[[*ANGLES]].to_numpy())
+    np.testing.assert_allclose(found.as_matrix(), whole.as_matrix(), atol=1e-7)
+    # RELION 5 has both, and keeps both.
+    write_picks(picks, frames, tmp_path / "five.star", "relion5")
+    kept = read_picks(tmp_path / "five.star", frames).extra
+    np.testing.assert_allclose(kept[[*SUBTOMOGRAM_ANGLES]].to_numpy(), subtomogram)
+    bad = pd.DataFrame(extra).assign(rlnTomoSubtomogramTilt="x")
+    with pytest.raises(TomoPickerError, match="rlnTomoSubtomogramTilt"):
+        write_picks(replace(picks, extra=bad), frames, tmp_path / "bad.star", target)

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tomopicker.errors import TomoPickerError
-from tomopicker.formats import FORMATS, read_picks, read_table, write_picks
+from tomopicker.formats import FORMATS, read_picks, read_table, volume_files, write_picks
 from tomopicker.geometry import Frame
 from tomopicker.picks import Picks
 
@@ -122,3 +122,26 @@ def test_promises_that_cannot_be_kept_cost_nothing(tmp_path, name):
     tracemalloc.stop()
     assert peak < 200e6
     assert taken < 20
+
+
+LISTS = {
+    ".star": b"data_global\nloop_\n_rlnTomoName\n_rlnTomoTiltSeriesPixelSize\n_rlnTomoSizeX\n_rlnTomoSizeY\n"
+    b"_rlnTomoSizeZ\n_rlnTomoReconstructedTomogram\nTS_01 2.5 40 40 40 a.mrc\n",
+    ".settings": b'<Settings><Param Name="ProcessingFolder" Value="x"/><Param Name="PixelSize" Value="1"/></Settings>',
+    ".csv": b"tomogram,file,voxel_size\nTS_01,a.mrc,10\nTS_02,b.mrc,\n",
+}
+
+
+@pytest.mark.parametrize("suffix", LISTS)
+@RELAXED
+@given(at=st.integers(0, 300), content=ANY, cut=st.booleans())
+def test_damaged_lists_of_tomograms(tmp_path, suffix, at, content, cut):
+    path = tmp_path / f"a{suffix}"
+    whole = bytearray(LISTS[suffix])
+    at %= len(whole)
+    whole[at : None if cut else at + len(content)] = content
+    path.write_bytes(whole)
+    try:
+        volume_files(path)
+    except TomoPickerError as error:
+        assert "\n" not in str(error), error

@@ -328,3 +328,20 @@ def test_volume_files(tmp_path):
 def test_tomogram_travels_to_another_process(tmp_path):
     tomogram = pickle.loads(pickle.dumps(open_tomogram(make(tmp_path / "a.mrc"))))
     np.testing.assert_array_equal(tomogram.read(), volume())
+
+
+@pytest.mark.parametrize("suffix", [".mrc", ".mrc.gz"])
+def test_an_extended_header_that_is_stated_and_absent(tmp_path, suffix):
+    voxels = np.arange(60, dtype=np.float32).reshape(3, 4, 5)
+    plain = tmp_path / "a.mrc"
+    write_mrc(plain, voxels, 10.0)
+    raw = bytearray(plain.read_bytes())
+    raw[92:96] = (2048).to_bytes(4, "little")
+    path = tmp_path / f"b{suffix}"
+    path.write_bytes(gzip.compress(bytes(raw)) if suffix.endswith("gz") else bytes(raw))
+    tomogram = open_tomogram(path)
+    np.testing.assert_array_equal(tomogram.read(), voxels)
+    assert "extended header of 2048 bytes" in tomogram.warnings[0]
+    path.write_bytes(gzip.compress(bytes(raw[:-4])) if suffix.endswith("gz") else bytes(raw[:-4]))
+    with pytest.raises(TomoPickerError, match="truncated"):
+        open_tomogram(path)

@@ -87,14 +87,38 @@ def test_angstrom_taken_for_voxels_is_noticed(clicks):
     assert "--picks-unit angstrom" in refusal(clicks("350,200,100\n500,400,300\n20,20,20\n", "TS_01.csv"), BOTH)
 
 
-def test_positions_outside_are_refused(clicks):
-    inside = "".join(f"{i},{i},{i}\n" for i in range(10))
-    message = refusal(clicks(inside + "10,60,10\n", "TS_01.csv"), BOTH)
-    assert "row 11 (10.0, 60.0, 10.0)" in message
+def test_many_positions_outside_are_refused(clicks):
+    inside = "".join(f"{i},{i},{i}\n" for i in range(9))
+    message = refusal(clicks(inside + "10,60,10\n11,61,10\n", "TS_01.csv"), BOTH)
+    assert "row 10 (10.0, 60.0, 10.0)" in message
     assert "70 x 60 x 50" in message
     assert "angstrom" not in message
     assert len(read_picks(clicks("-0.5,-0.4,0\n69.5,59.5,49.5\n", "TS_01.csv"), BOTH)) == 2
     assert "row 1" in refusal(clicks("-0.6,0,0\n", "TS_01.csv"), BOTH)
+    assert "row 2" in refusal(clicks("5,5,5\n10,60,10\n15,5,5\n", "TS_01.csv"), BOTH)
+
+
+@pytest.mark.parametrize(("n", "bad"), [(4, 1), (30, 1), (60, 3)])
+def test_few_positions_outside_are_left_out_and_named(clicks, n, bad):
+    rows = [f"{i % 50},{i % 40},{i % 30}" for i in range(n - bad)] + [f"{71 + i},5,6" for i in range(bad)]
+    path = clicks("\n".join(rows) + "\n", "TS_01.csv")
+    with pytest.warns(UserWarning, match=rf"{bad} of {n} positions left out.*row {n - bad + 1} \(71\.0, 5\.0, 6\.0\)"):
+        assert len(read_picks(path, BOTH)) == n - bad
+    assert len(read_picks(path, BOTH, check_inside=False)) == n
+
+
+@pytest.mark.filterwarnings("ignore:.*picks left out")
+def test_rows_are_numbered_as_in_the_file(clicks):
+    rows = ["TS_09,1,2,3", *[f"TS_01,{i},2,3" for i in (10, 20, 30, 40)], "TS_01,99,2,3"]
+    path = clicks("tomogram,x,y,z\n" + "\n".join(rows) + "\n")
+    with pytest.warns(UserWarning, match=r"1 of 5 positions left out.*row 6 "):
+        assert len(read_picks(path, BOTH, ignore_unknown=True)) == 4
+
+
+def test_few_are_counted_over_all_files(clicks):
+    paths = [clicks("1,2,3\n4,5,6\n30,20,10\n", "TS_01.csv"), clicks("10,20,-1\n", "TS_02.csv")]
+    with pytest.warns(UserWarning, match=r"TS_02\.csv: 1 of 1 positions left out"):
+        assert read_picks(paths, BOTH).tomogram_names == ["TS_01"]
 
 
 def test_swapped_axes_are_noticed(clicks):

@@ -147,9 +147,13 @@ def test_format_follows_the_suffix(tmp_path):
         write_picks(picks, frames, tmp_path / "a.csv", "word")
     with pytest.raises(TomoPickerError, match="'A'"):
         write_picks(picks, {}, tmp_path / "b.csv")
+    write_picks(Picks.of("a b", np.zeros((1, 3))), {"a b": frames["A"]}, tmp_path / "b.star")
+    assert read_table(tmp_path / "b.star").tomograms.tolist() == ["a_b"]
+    assert read_picks(tmp_path / "b.star", {"a b": frames["A"]}).tomogram_names == ["a b"]
+    alike = Picks.concatenate([Picks.of(name, np.zeros((1, 3))) for name in ("a b", "a_b")])
     with pytest.raises(TomoPickerError, match="rename"):
-        write_picks(Picks.of("a b", np.zeros((1, 3))), {"a b": frames["A"]}, tmp_path / "b.star")
-    assert not (tmp_path / "b.star").exists()
+        write_picks(alike, {"a b": frames["A"], "a_b": frames["A"]}, tmp_path / "c.star")
+    assert not (tmp_path / "c.star").exists()
     with pytest.raises(TomoPickerError, match="rename"):
         write_picks(Picks.of("#1", np.zeros((1, 3))), {"#1": frames["A"]}, tmp_path / "b.csv")
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tomopicker.errors import TomoPickerError
-from tomopicker.formats import read_frames, read_picks, read_table, write_relion5_import_list
+from tomopicker.formats import read_frames, read_picks, read_table, write_picks, write_relion5_import_list
 from tomopicker.geometry import Frame, Unit
 
 FRAME = Frame((50, 60, 70), 10.0)
@@ -201,3 +201,106 @@ def test_a_mended_file_is_read_anew(star):
 
 def test_star_content_under_another_suffix(star):
     assert len(read_table(star(loop("particles", CENTRED, "TS_01 0 0 0"), name="particles.txt"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (["TS_01 1 2 3", "TS_01 4 5", "TS_01 7 8 9"], "line 11 has 3 fields where its loop has 4 labels"),
+        (["TS_01 1 2 3", "TS_01 4 5 6 7", "TS_01 7 8 9"], "line 11 has 5 fields"),
+        (["TS_01 1 2 3", "TS_01 7"], "line 11 has 2 fields"),
+        (["TS_01 1 2 3", "TS_01 'a 2 3 4"], "line 11: a quotation mark is not closed"),
+    ],
+)
+def test_a_row_that_does_not_fit_its_labels_is_named(star, rows, said):
+    path = star(loop("particles", f"rlnTomoName {PIXELS}", *rows))
+    assert said in refusal(path)
+
+
+def test_a_last_line_without_an_end_is_said(star):
+    path = star(loop("", CENTRED, "TS_01 0 0 0", "TS_01 10 20 30").rstrip("\n"))
+    assert any("cut short" in note for note in read_table(path).notes)
+    assert read_table(star(loop("", CENTRED, "TS_01 0 0 0"))).notes == ()
+
+
+def test_one_block_a_tomogram_is_read_whole(star):
+    blocks = [loop(f"TS_0{i}", f"{PIXELS} rlnPixelSize", *[f"{i} 2 {j} 10" for j in range(i)]) for i in (1, 2, 3)]
+    table = read_table(star(*blocks, name="all.star"))
+    assert table.tomograms.tolist() == ["TS_01", "TS_02", "TS_02", "TS_03", "TS_03", "TS_03"]
+    unnamed = [loop("", f"rlnMicrographName {PIXELS}", f"TS_0{i} 1 2 3") for i in (1, 2)]
+    assert read_table(star(*unnamed)).tomograms.tolist() == ["TS_01", "TS_02"]
+    bad = loop("TS_04", f"{PIXELS} rlnPixelSize", "1 2 x 10")
+    assert "data_TS_04 row 1" in refusal(star(*blocks, bad))
+
+
+def test_the_block_of_particles_is_chosen_by_name_and_others_are_said(star):
+    other = loop("old_picks", f"rlnTomoName {PIXELS}", "TS_01 9 9 9", "TS_01 8 8 8")
+    table = read_table(star(other, loop("particles", CENTRED, "TS_01 1 2 3")))
+    assert table.coordinates.tolist() == [[1, 2, 3]]
+    assert table.notes == ("data_particles is read; not read: data_old_picks (2 rows)",)
+    assert "count differently" in refusal(star(other, loop("picks", CENTRED, "TS_01 1 2 3")))
+
+
+def test_a_second_loop_in_a_block_is_read(star):
+    first = (
+        "data_cryolo\n\nloop_\n_slice_index\n1\n2\n\nloop_\n_CoordinateX\n_CoordinateY\n_CoordinateZ\n_Width\n_Height\n"
+    )
+    path = star(first + "10 20 30 8 8\n40 50 60 8 8\n", name="boxes.cbox")
+    assert read_table(path).coordinates.tolist() == [[14, 24, 30], [44, 54, 60]]
+    columns = "CoordinateX CoordinateY CoordinateZ Width Height"
+    named = star(loop("seeds", columns, "1 2 3 4 4"), loop("cryolo", columns, "10 20 30 8 8"), name="two.cbox")
+    assert read_table(named).coordinates.tolist() == [[14, 24, 30]]
+    assert "data_seeds (1 rows)" in read_table(named).notes[0]
+    neither = star(loop("a", columns, "1 2 3 4 4"), loop("b", columns, "10 20 30 8 8"), name="three.cbox")
+    assert "data_a" in refusal(neither)
+
+
+def test_columns_of_one_name_must_agree(star):
+    path = star(loop("", f"{CENTRED} rlnClassNumber rlnClassNumber", "TS_01 0 0 0 1 2"))
+    assert "rlnClassNumber" in refusal(path)
+
+
+def test_syntax_that_other_programs_write(star):
+    text = "data_\r\n\r\nloop_ \r\n _rlnTomoName#1\r\n"
+    text += "".join(f"_rlnCenteredCoordinate{axis}Angst #{i} \r\n" for i, axis in enumerate("XYZ", 2))
+    path = star(text + "_note #5\r\nTS_01 1 2 3 'a b' # a remark\r\n\r\ndata_x.mrc 4 5 6 \"\"\r\n# end\r\n")
+    table = read_table(path)
+    assert table.coordinates.tolist() == [[1, 2, 3], [4, 5, 6]]
+    assert table.tomograms.tolist() == ["TS_01", "data_x.mrc"]
+    assert table.extra["note"].tolist() == ["a b", ""]
+
+
+def test_names_of_images_and_origins_do_not_travel_on(star, tmp_path):
+    columns = f"{CENTRED} rlnOriginXAngst rlnOriginYAngst rlnOriginZAngst rlnImageName rlnCtfImage rlnRandomSubset"
+    path = star(loop("particles", columns, "TS_01 0 0 0 1 2 3 a.mrcs b.mrc 2", "TS_01 50 0 0 1 2 3 a.mrcs b.mrc 1"))
+    picks = read_picks(path, {"TS_01": FRAME})
+    for name, format in (("a.star", "relion5"), ("b.star", "warp"), ("c.csv", "csv")):
+        write_picks(picks, {"TS_01": FRAME}, tmp_path / name, format)
+        text = (tmp_path / name).read_text()
+        assert "rlnRandomSubset" in text
+        assert not any(stale in text for stale in ("rlnImageName", "rlnCtfImage", "rlnOrigin"))
+    text = tmp_path / "d.csv"
+    text.write_text("x,y,z,rlnImageName\n1,2,3,a.mrcs\n")
+    assert read_table(text).extra.shape[1] == 0
+
+
+def test_particles_of_an_m_species(star):
+    poses = " ".join(f"wrpCoordinate{axis}{i}" for i in (1, 2) for axis in "XYZ")
+    angles = " ".join(f"wrpAngle{angle}{i}" for i in (1, 2) for angle in ("Rot", "Tilt", "Psi"))
+    columns = f"{poses} {angles} wrpRandomSubset wrpSourceName"
+    row = "101.5 200 300 103 203 303 10 20 30 11 21 31 2 TS_01.tomostar"
+    for labels in (columns, columns.replace("X1", "X").replace("Y1", "Y").replace("Z1", "Z")):
+        picks = read_picks(star(loop("", labels, row)), {"TS_01": FRAME})
+        assert picks.positions.tolist() == [[101.5, 200, 300]]
+        assert picks.tomogram_names == ["TS_01"]
+        expected = {"rlnAngleRot": [10], "rlnAngleTilt": [20], "rlnAnglePsi": [30], "rlnRandomSubset": [2]}
+        assert picks.extra.to_dict("list") == expected
+
+
+def test_labels_of_the_first_pytom_match_pick(star):
+    columns = (
+        "ptmCoordinateX ptmCoordinateY ptmCoordinateZ ptmAngleRot ptmLCCmax ptmDetectorPixelSize ptmMicrographName"
+    )
+    table = read_table(star(loop("", columns, "1 2 3 45 0.5 13.5 0007")))
+    assert (table.tomograms.tolist(), table.scores.tolist(), table.pixel_size.tolist()) == (["0007"], [0.5], [13.5])
+    assert table.extra.to_dict("list") == {"rlnAngleRot": [45]}

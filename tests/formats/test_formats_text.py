@@ -133,3 +133,19 @@ def test_missing_file_and_folder(tmp_path):
         read_table(tmp_path / "none.csv")
     with pytest.raises(TomoPickerError, match="folder"):
         read_table(tmp_path)
+
+
+def test_lines_that_end_in_a_delimiter(tmp_path):
+    path = tmp_path / "clicks.csv"
+    for text in ("1,2,3,\n4,5,6,\n", "x;y;z;\n1;2;3;\n4;5;6;\n", "x,y,z\n1,2,3,\n4,5,6,,\n"):
+        path.write_text(text)
+        assert read_table(path).coordinates.tolist() == [[1, 2, 3], [4, 5, 6]]
+        assert read_table(path).extra.shape[1] == 0
+
+
+def test_columns_of_imod_name_the_way(tmp_path):
+    path = tmp_path / "points.txt"
+    path.write_text("1 1 10.5 20.5 3\n1 2 30.5 40.5 5\n")
+    with pytest.raises(TomoPickerError, match="--from imod-text"):
+        read_table(path)
+    assert read_table(path, "imod-text").coordinates.tolist() == [[10.5, 20.5, 3], [30.5, 40.5, 5]]

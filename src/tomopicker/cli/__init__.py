@@ -1,11 +1,16 @@
 """The command line: each command parses, opens, calls `tomopicker.api`, and says what came of it."""
 
+import io
 import signal
 import sys
 
 
 def main() -> None:
     """Run the command that the arguments name, and exit as it says."""
+    for stream in (sys.stdout, sys.stderr):
+        # An ASCII terminal has no ×, and a file's name may hold bytes that no encoding has: neither is a failure.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     from tomopicker.cli.app import run
 
     # A scheduler that takes the machine back sends this: save as for Ctrl-C.

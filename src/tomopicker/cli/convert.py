@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tomopicker.cli.options import Axes, Dataset, PicksPixelSize, PicksUnit, VoxelSize
+from tomopicker.cli.options import Axes, Classes, Dataset, PicksPixelSize, PicksUnit, VoxelSize
 from tomopicker.errors import UsageError
 from tomopicker.wording import number_of
 
@@ -91,6 +91,7 @@ def command(
     axes: Axes = None,
     picks_unit: PicksUnit = None,
     picks_pixel_size: PicksPixelSize = None,
+    classes: Classes = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it is there.")] = False,
 ) -> None:
     """Parse, read, and write."""
@@ -103,7 +104,7 @@ def command(
     from tomopicker.formats.registry import for_output
     from tomopicker.formats.stored import Stored
 
-    counted = Counted(picks_unit, picks_pixel_size)
+    counted = Counted(picks_unit, picks_pixel_size, tuple(classes or ()))
     tomograms = [*(tomograms or []), *(more or [])]
     size = None if shape is None else shape_xyz(shape)
     by = (0.0, 0.0, 0.0) if shift is None else triple(shift, "--shift")
@@ -123,6 +124,8 @@ def command(
             projects = [path for path in tomograms if path.suffix.lower() == ".star"]
             _write_file(picks, frames, target, entry, projects, overwrite)
         if remark := formats.binning_remark(entry.name, frames, picks.tomogram_names):
+            reporter.warn(f"{target}: {remark}")
+        if remark := formats.naming_remark(entry.name, picks.tomogram_names):
             reporter.warn(f"{target}: {remark}")
         of = f"{number_of(len(picks), 'pick')} of {number_of(len(picks.tomogram_names), 'tomogram')}"
         reporter.say(f"{target}: {of} written as {entry.name}.")

@@ -10,6 +10,7 @@ from tomopicker.cli.inputs import Counted, read_picks, unit_named
 from tomopicker.cli.progress import Reporter
 from tomopicker.errors import UsageError
 from tomopicker.formats.catalogue import Format
+from tomopicker.formats.names import listing, matches
 from tomopicker.formats.stored import AS_FOUND, Stored
 from tomopicker.geometry import Frame, PickTable, Unit
 from tomopicker.picks import Picks
@@ -70,9 +71,35 @@ def read_all(
     tables = [_table(path, counted, from_name) for path in sources]
     frames = _frames(tables, known, entry, target, reporter)
     frames = frames if known.bin_factor is None else with_bin_factor(frames, known.bin_factor)
-    parts = [read_picks([path], frames, reporter, counted, format=from_name, shift=shift) for path in sources]
-    _refuse_twice(sources, [part.tomogram_names for part in parts])
+    here = _of_known(sources, tables, list(frames), reporter)
+    parts = [
+        read_picks(
+            [path],
+            frames,
+            reporter,
+            counted,
+            ignore_unknown=True,
+            format=from_name,
+            shift=shift,
+            keeps_classes=True,
+        )
+        for path in here
+    ]
+    _refuse_twice(here, [part.tomogram_names for part in parts])
     return Picks.concatenate(parts), frames
+
+
+def _of_known(
+    sources: Sequence[Path], tables: Sequence[PickTable], known: Sequence[str], reporter: Reporter
+) -> list[Path]:
+    """List the files that have picks of the tomograms at hand, all if none has; the others are named in a warning."""
+    theirs = {path: set(table.tomograms.tolist()) for path, table in zip(sources, tables, strict=True)}
+    here = [path for path, names in theirs.items() if any(not name or matches(name, known) for name in names)]
+    for path in sources:
+        if here and path not in here:
+            of = listing(sorted(theirs[path]))
+            reporter.warn(f"{path}: left out, it has picks of tomograms that were not given: {of}")
+    return here or list(sources)
 
 
 def _table(source: Path, counted: Counted, format_name: str | None) -> PickTable:

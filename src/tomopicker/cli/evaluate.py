@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from tomopicker.cli.options import INPUT, Axes, Dataset, PicksPixelSize, PicksUnit, VoxelSize
+from tomopicker.cli.options import INPUT, Axes, Classes, Dataset, PicksPixelSize, PicksUnit, VoxelSize
 from tomopicker.errors import UsageError
 
 HELP = """Judge picks against the truth: precision, recall, F1, and how good they could have been.
@@ -69,6 +69,7 @@ def command(
     axes: Axes = None,
     picks_unit: PicksUnit = None,
     picks_pixel_size: PicksPixelSize = None,
+    classes: Classes = None,
 ) -> None:
     """Parse, read, match and print."""
     from tomopicker.cli.inputs import Counted
@@ -88,7 +89,8 @@ def command(
         mine, known, volumes = sorted_paths(picks, truth, tomograms or [])
         found = gather(
             mine, known, reporter,
-            tomograms=volumes, voxel_size=voxel_size, counted=Counted(picks_unit, picks_pixel_size),
+            tomograms=volumes, voxel_size=voxel_size,
+            counted=Counted(picks_unit, picks_pixel_size, tuple(classes or ())),
             exclude=exclude or [], stored=stored,
         )  # fmt: skip
         if in_angstrom and not found.knows_voxel_size:

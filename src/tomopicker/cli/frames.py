@@ -1,5 +1,6 @@
 """What geometry positions refer to: from tomograms, a RELION project, the record of picks, or flags; never guessed."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from tomopicker.types import Shape
 UNKNOWN_SIZE: Shape = (10**9, 10**9, 10**9)
 """Of a tomogram whose size nothing asks for: no position lies outside."""
 
-
+_LAYER = re.compile(r"points( \[\d+\])?$", re.IGNORECASE)
 _SCALED = (Unit.CENTRED_ANGSTROM, Unit.MIDDLE_ANGSTROM, Unit.ANGSTROM, Unit.PIXEL)
 
 
@@ -72,7 +73,7 @@ def check_known(
     units = {table.unit for table in tables if len(table)}
     sources = {table.unit: table.source for table in tables}
     for_shape = also_shape
-    for unit in (Unit.CENTRED_ANGSTROM, Unit.MIDDLE_ANGSTROM):
+    for unit in (Unit.CENTRED_ANGSTROM, Unit.MIDDLE_ANGSTROM, Unit.FRACTION):
         if unit in units:
             for_shape = f"{sources[unit]}: counts {unit.value}"
     if for_shape and shape_xyz is None:
@@ -91,7 +92,13 @@ def named_tables(tables: Sequence[PickTable]) -> list[str]:
     names: dict[str, None] = {}
     for table in tables:
         for name in table.tomograms.tolist():
-            names.setdefault(name or Path(table.source.removesuffix("_info.json")).stem)
+            stem = Path(table.source.removesuffix("_info.json")).stem
+            if not name and _LAYER.match(stem):
+                raise UsageError(
+                    f"{table.source}: the tomogram of these picks is not said, and napari calls every layer so; "
+                    "give --tomograms, or name the file after the tomogram"
+                )
+            names.setdefault(name or stem)
     return list(names)
 
 

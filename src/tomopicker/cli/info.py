@@ -2,12 +2,13 @@
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tomopicker.cli.options import Axes, Dataset, Tomograms, VoxelSize
-from tomopicker.errors import TomoPickerError, failure_line
+from tomopicker.errors import TomoPickerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,34 +53,33 @@ def command(
     from tomopicker import formats
     from tomopicker.cli.inputs import open_one
     from tomopicker.cli.progress import Reporter
+    from tomopicker.formats.names import by_folder
     from tomopicker.formats.stored import Stored
 
     stored = Stored(dataset, axes)
     failed = 0
     with Reporter() as reporter:
         table = _table(header)
+        files: list[Path] = []
         for path in tomograms:
             try:
-                files = formats.volume_files(path)
+                files += formats.volume_files(path)
+            except TomoPickerError as error:
+                failed += 1
+                reporter.failed(error)
+        for file in by_folder(files):
+            try:
+                tomogram = open_one(file, reporter, voxel_size=voxel_size, stored=stored)
+                found = None if header else statistics(tomogram)
             except TomoPickerError as error:
                 failed += 1
                 reporter.failed(error)
                 continue
-            for file in files:
-                try:
-                    tomogram = open_one(file, reporter, voxel_size=voxel_size, stored=stored)
-                    found = None if header else statistics(tomogram)
-                except Exception as error:
-                    failed += 1
-                    reporter.failed(failure_line(error, file))
-                    continue
-                table.add_row(*_row(tomogram, found))
-                if found and found.not_finite:
-                    reporter.warn(
-                        f"{file}: {found.not_finite} voxels are NaN or infinite; 'train' and 'pick' refuse it"
-                    )
-                elif found and found.sd == 0:
-                    reporter.warn(f"{file}: all voxels are the same; 'train' and 'pick' refuse it")
+            table.add_row(*_row(tomogram, found))
+            if found and found.not_finite:
+                reporter.warn(f"{file}: {found.not_finite} voxels are NaN or infinite; 'train' and 'pick' refuse it")
+            elif found and found.sd == 0:
+                reporter.warn(f"{file}: all voxels are the same; 'train' and 'pick' refuse it")
         if table.row_count:
             reporter.console.print(table)
     if failed:

@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Counted:
-    """What the flags say the coordinates of picks count; None: as their files say."""
+    """What the flags say the coordinates of picks count (None: as their files say), and which classes are meant."""
 
-    unit: Literal["voxel", "angstrom"] | None = None
+    unit: Literal["voxel", "angstrom", "fraction"] | None = None
     pixel_size: float | None = None
+    classes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.pixel_size is not None and not 0 < self.pixel_size < float("inf"):
@@ -78,9 +79,15 @@ def read_picks(
     format: str | None = None,
     shift: tuple[float, float, float] = (0.0, 0.0, 0.0),
     check_inside: bool = True,
+    keeps_classes: bool = False,
 ) -> "Picks":
-    """Read picks of the tomograms at hand; whatever is left out is said as a warning."""
+    """Read picks of the tomograms at hand; what was inferred or left out is printed.
+
+    Several classes are a warning, unless what is done with them keeps them apart.
+    """
     from tomopicker import formats
+    from tomopicker.formats.classes import Mixed
+    from tomopicker.formats.read import Inferred
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -93,18 +100,22 @@ def read_picks(
             format=format,
             shift=shift,
             check_inside=check_inside,
+            classes=counted.classes,
         )
     for warning in caught:
-        if issubclass(warning.category, UserWarning):
+        if issubclass(warning.category, Inferred) or (keeps_classes and issubclass(warning.category, Mixed)):
+            reporter.note(str(warning.message))
+        elif issubclass(warning.category, UserWarning):
             reporter.warn(str(warning.message))
     return picks
 
 
-def unit_named(name: Literal["voxel", "angstrom"] | None) -> "Unit | None":
+def unit_named(name: Literal["voxel", "angstrom", "fraction"] | None) -> "Unit | None":
     """Give the unit that ``--picks-unit`` names."""
     from tomopicker.geometry import Unit
 
-    return None if name is None else {"voxel": Unit.VOXEL, "angstrom": Unit.ANGSTROM}[name]
+    units = {"voxel": Unit.VOXEL, "angstrom": Unit.ANGSTROM, "fraction": Unit.FRACTION}
+    return None if name is None else units[name]
 
 
 def split_by_kind(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
@@ -113,8 +124,9 @@ def split_by_kind(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     A shell turns ``--picks clicks/*.csv`` into one option and then bare names: those are picks too.
     """
     from tomopicker.folder.find import is_picks_file
+    from tomopicker.formats.tomogram_lists import is_list
 
-    picks = [path for path in paths if is_picks_file(path)]
+    picks = [path for path in paths if is_picks_file(path) and not is_list(path)]
     return [path for path in paths if path not in picks], picks
 
 

@@ -1,7 +1,7 @@
 """What ``evaluate`` compares: picks and truth in one unit, and the tomograms that are to be judged."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -73,12 +73,13 @@ def gather(
     knows = bool(frames) or voxel_size is not None
     if not frames:
         frames = _unsized(mine_files, truth, voxel_size)
-    mine = _read_or_none(mine_files, frames, reporter, counted)
+    of_any_class = replace(counted, classes=())
+    mine = _read_or_none(mine_files, frames, reporter, of_any_class)
     files = _truth_files(truth, list(frames))
     known = _read_or_none(files, frames, reporter, counted)
     listed = [picks / CANDIDATES / f"{name}.csv" for name in recorded] if picks.is_dir() else []
     whole = bool(listed) and all(file.exists() for file in listed)
-    candidates = _read_or_none(listed, frames, reporter, counted) if whole else mine
+    candidates = _read_or_none(listed, frames, reporter, of_any_class) if whole else mine
     return _restrict(mine, candidates, known, frames, _excluded(exclude, list(frames)), knows, reporter)
 
 

@@ -61,7 +61,7 @@ Axes = Annotated[
     ),
 ]
 PicksUnit = Annotated[
-    Literal["voxel", "angstrom"] | None,
+    Literal["voxel", "angstrom", "fraction"] | None,
     typer.Option(
         help="What the coordinates of picks count.  [dim]\\[default: as their files say; plain CSV: voxel][/dim]",
         rich_help_panel=INPUT,
@@ -73,6 +73,16 @@ PicksPixelSize = Annotated[
         metavar="Å",
         help="Size of the pixels that the coordinates of picks count.  [dim]\\[default: as their files say, else the "
         "tomogram's voxels][/dim]",
+        rich_help_panel=INPUT,
+    ),
+]
+Classes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--class",
+        metavar="NAME",
+        help="Take only the picks of this class, a name or a number; repeat it for several.  "
+        "[dim]\\[default: all][/dim]",
         rich_help_panel=INPUT,
     ),
 ]

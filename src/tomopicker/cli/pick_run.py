@@ -38,8 +38,11 @@ def pick_files(
     masks: dict[Path, Path] | None = None,
 ) -> int:
     """Pick in each tomogram that is not done; one that fails is said and left behind. Give how many failed."""
-    from tomopicker.formats import tomogram_name
+    from tomopicker.formats import naming_remark, tomogram_name
 
+    names = [tomogram_name(file) for file in files]
+    if remark := naming_remark(folder.settings.star_format, names):
+        reporter.warn(remark)
     failures: dict[Path, str] = {}
     was_there = folder.path.exists()
     try:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 from tomopicker.cli.options import (
     Axes,
+    Classes,
     Dataset,
     FromFormat,
     Invert,
@@ -40,6 +41,7 @@ class PickedInput:
     invert: Invert = False
     picks_unit: PicksUnit = None
     picks_pixel_size: PicksPixelSize = None
+    classes: Classes = None
 
     def read(self, reporter: "Reporter", *, check_inside: bool = True) -> "tuple[list[Tomogram], Picks]":
         """Open the tomograms and read the picks of them; those of others are left out with a warning.
@@ -55,7 +57,7 @@ class PickedInput:
 
         stored = Stored(self.dataset, self.axes)
         opened = open_tomograms(self.tomograms, reporter, voxel_size=self.voxel_size, invert=self.invert, stored=stored)
-        counted = Counted(self.picks_unit, self.picks_pixel_size)
+        counted = Counted(self.picks_unit, self.picks_pixel_size, tuple(self.classes or ()))
         found = read_picks(
             files_of_picks(self.picks), opened, reporter, counted,
             format=self.from_name, ignore_unknown=True, check_inside=check_inside,

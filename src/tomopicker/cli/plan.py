@@ -17,7 +17,7 @@ from tomopicker.folder.find import files_of_picks
 from tomopicker.pu.prior import Priors, class_priors
 from tomopicker.wording import number_of
 from tomopicker.workflow.clicked import check_clash, common_voxel_size
-from tomopicker.workflow.inputs import check_voxel_size, doubtful_diameter
+from tomopicker.workflow.inputs import check_voxel_size, doubtful_diameter, doubtful_spread
 from tomopicker.workflow.train import check_expected
 
 if TYPE_CHECKING:
@@ -64,6 +64,8 @@ def check_plan(
         if tomogram.name in masks:
             check_mask(masks[tomogram.name], tomogram)
     for tomogram in tomograms:
+        if doubt := doubtful_spread(tomogram, clicks.in_tomogram(tomogram.name).positions, settings.particle_diameter):
+            reporter.warn(doubt)
         if rejected is not None:
             mine, others = (part.in_tomogram(tomogram.name).positions for part in (clicks, rejected))
             check_clash(tomogram, mine, others, settings.particle_diameter)

@@ -46,6 +46,12 @@ class Reporter:
             self._warned.add(text)
             self._to_stderr(f"tomopicker: warning: {text}")
 
+    def note(self, text: str) -> None:
+        """Print what was inferred, once; it is no warning."""
+        if text not in self._warned:
+            self._warned.add(text)
+            self.say(f"Note: {text}.")
+
     def failed(self, error: Exception | str) -> None:
         """Print the error of one of several inputs to stderr; the command goes on."""
         self._to_stderr(f"tomopicker: error: {' '.join(str(error).split())}")

@@ -12,6 +12,7 @@ from tomopicker.cli.options import (
     INPUT,
     MORE,
     Axes,
+    Classes,
     Dataset,
     Device,
     FromFormat,
@@ -24,6 +25,7 @@ from tomopicker.cli.options import (
 from tomopicker.errors import UsageError
 
 if TYPE_CHECKING:
+    from tomopicker.cli.inputs import Counted
     from tomopicker.cli.progress import Reporter
     from tomopicker.config import Settings
     from tomopicker.engine.checkpoint import Model
@@ -100,6 +102,7 @@ def command(
     from_name: FromFormat = None,
     picks_unit: PicksUnit = None,
     picks_pixel_size: PicksPixelSize = None,
+    classes: Classes = None,
     validation_tomogram: Annotated[
         list[Path] | None,
         typer.Option(
@@ -227,17 +230,17 @@ def command(
             validation_tomogram or [], reporter, voxel_size=voxel_size, invert=invert, stored=stored
         )
         _check_apart(opened, watched)
-        counted = Counted(picks_unit, picks_pixel_size)
+        counted = Counted(picks_unit, picks_pixel_size, tuple(classes or ()))
         from tomopicker.folder.find import files_of_picks
 
-        def positions(paths: list[Path], of: "list[Tomogram]", *, ignore_unknown: bool) -> "Picks":
+        def positions(paths: list[Path], of: "list[Tomogram]") -> "Picks":
             files = [file for path in paths for file in files_of_picks(path)]
-            return read_picks(files, of, reporter, counted, ignore_unknown=ignore_unknown, format=from_name)
+            return read_picks(files, of, reporter, counted, ignore_unknown=True, format=from_name)
 
-        clicks = positions(clicks_files, opened, ignore_unknown=True)
-        rejected = positions(negatives, opened, ignore_unknown=True) if negatives else None
+        clicks = positions(clicks_files, opened)
+        rejected = _rejected(negatives or [], opened, reporter, counted, from_name)
         masks = masks_of(mask, opened)
-        truth = positions(validation_picks or [], watched, ignore_unknown=False) if watched else None
+        truth = positions(validation_picks or [], watched) if watched else None
         _check_clicked(opened, clicks)
         if truth is not None:
             _check_clicked(watched, truth)
@@ -298,6 +301,26 @@ def train_and_save(
     remove_checkpoints(output)
     reporter.say(f"Model: {output}, after {time.monotonic() - started:.0f} s.")
     return model
+
+
+def _rejected(
+    files: list[Path],
+    tomograms: "list[Tomogram]",
+    reporter: "Reporter",
+    counted: "Counted",
+    from_name: str | None,
+) -> "Picks | None":
+    """Read what is no particle; the classes that are chosen are those of the particles."""
+    from tomopicker.cli.inputs import read_picks
+    from tomopicker.folder.find import files_of_picks
+
+    if not files:
+        return None
+    any_class = replace(counted, classes=())
+    listed = [file for path in files for file in files_of_picks(path)]
+    return read_picks(
+        listed, tomograms, reporter, any_class, ignore_unknown=True, format=from_name, keeps_classes=True
+    )  # fmt: skip
 
 
 def _sorted_by_kind(tomograms: list[Path], picks: list[Path], others: list[Path]) -> tuple[list[Path], list[Path]]:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from tomopicker.formats.read import has_no_picks, read_picks, read_table
     from tomopicker.formats.relion_project import read_frames, write_optimisation_set, write_relion5_import_list
     from tomopicker.formats.volumes import open_tomogram, volume_files
-    from tomopicker.formats.write import binning_remark, check_names, files_in, write_picks
+    from tomopicker.formats.write import binning_remark, check_names, files_in, naming_remark, write_picks
 
 __all__ = [
     "FORMATS",
@@ -19,6 +19,7 @@ __all__ = [
     "files_in",
     "has_no_picks",
     "match_name",
+    "naming_remark",
     "open_tomogram",
     "read_frames",
     "read_picks",
@@ -39,6 +40,7 @@ _HOMES = {
     "files_in": "write",
     "has_no_picks": "read",
     "match_name": "names",
+    "naming_remark": "write",
     "open_tomogram": "volumes",
     "read_frames": "relion_project",
     "read_picks": "read",

@@ -98,6 +98,38 @@ def orientations(extra: pd.DataFrame) -> Rotation | None:
     return from_relion(subtomogram) * from_relion(particle)
 
 
+def in_one_triple(extra: pd.DataFrame, source: str) -> pd.DataFrame:
+    """Compose RELION's subtomogram angles and the particle's into the particle's alone.
+
+    For targets that have one triple only: RELION 3 and Warp ignore ``rlnTomoSubtomogram{Rot,Tilt,Psi}``, and particles
+    that were picked on a membrane would lose their orientation.
+
+    Parameters
+    ----------
+    extra : DataFrame
+        Columns that picks carry.
+    source : str
+        The file to be written, for the message.
+
+    Raises
+    ------
+    TomoPickerError
+        If one of the angles is no number.
+    """
+    if not set(SUBTOMOGRAM_ANGLES) <= set(extra.columns) or not len(extra):
+        return extra
+    rotations = orientations(extra)
+    stated = [name for name in (*SUBTOMOGRAM_ANGLES, *ANGLES) if name in extra]
+    if (
+        rotations is None
+        or _triple(extra, SUBTOMOGRAM_ANGLES) is None
+        or (set(ANGLES) <= set(extra.columns) and _triple(extra, ANGLES) is None)
+    ):
+        raise TomoPickerError(f"{source}: {', '.join(stated)} cannot be composed, one is no number; mend the picks")
+    kept = extra.drop(columns=list(SUBTOMOGRAM_ANGLES))
+    return kept.assign(**relion_columns(rotations))
+
+
 def _triple(extra: pd.DataFrame, columns: Sequence[str]) -> Positions | None:
     if not len(extra) or not set(columns) <= set(extra.columns):
         return None

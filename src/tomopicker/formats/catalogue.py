@@ -93,6 +93,8 @@ FORMATS: tuple[Format, ...] = (
         needs=("voxel size", "shape"), single=True, ending="_info.json"),
     Format("copick", "picks", (".json",), "copick picks of one run", "copick", "copick", "Å", FIRST, "score",
         "transformation_, 4 x 4", single=True),
+    Format("portal", "picks", (".ndjson",), "CryoET Data Portal, points and oriented points", "portal", None, "voxels",
+        FIRST, angles="xyz_rotation_matrix", single=True),
     Format("pytom", "picks", (".xml",), "PyTom particle list", "pytom_xml", "pytom_xml", "voxels", FIRST,
         "Score", "Rotation Z1, Z2, X"),
     Format("deepfinder", "picks", (".xml",), "DeepFinder object list", "deepfinder", "deepfinder", "voxels",

@@ -39,8 +39,7 @@ def read(path: Path) -> PickTable:
     """
     source = str(path)
     needed = [*POSITION, *SIZES[:2]]
-    blocks = star.read_blocks(path).values()
-    block = next((table for table in blocks if set(needed) <= set(table.columns)), None)
+    block, notes = star.choose_block(star.read_blocks(path), needed, "cryolo", source)
     if block is None:
         raise TomoPickerError(f"{source}: no block with the columns {', '.join(needed)}; give crYOLO's .cbox")
     rows = [f"row {i + 1}" for i in range(len(block))]
@@ -53,7 +52,13 @@ def read(path: Path) -> PickTable:
         scores = numbers(block["Confidence"].tolist(), "Confidence", source, rows, blank=np.nan)
     extra = block[[name for name in block if name not in {*POSITION, "Confidence"}]]
     return PickTable(
-        coordinates, Unit.VOXEL, names([""] * len(block)), scores, extra=extra.reset_index(drop=True), source=source
+        coordinates,
+        Unit.VOXEL,
+        names([""] * len(block)),
+        scores,
+        extra=extra.reset_index(drop=True),
+        source=source,
+        notes=notes,
     )
 
 

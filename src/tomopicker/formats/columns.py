@@ -44,6 +44,8 @@ SCORE_COLUMNS = (
     "ccc",
     "cc",
 )
+IMAGES = {"rlnImageName", "rlnReconstructImageName", "rlnImageOriginalName", "rlnCtfImage"}
+"""Columns that name boxes cut at the old positions, and do not travel on."""
 
 
 def numbers(
@@ -154,6 +156,10 @@ def joined(tables: Sequence[PickTable], source: str) -> PickTable:
         pd.concat(extras, ignore_index=True),
         {name: frame for table in tables for name, frame in table.frames.items()},
         source,
+        notes=tuple(dict.fromkeys(note for table in tables for note in table.notes)),
+        is_unit_stated=all(table.is_unit_stated for table in tables),
+        inferred=next((table.inferred for table in tables if table.inferred), None),
+        doubt=next((table.doubt for table in tables if table.doubt), None),
     )
 
 

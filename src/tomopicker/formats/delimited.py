@@ -2,12 +2,15 @@
 
 Convention: with a header, ``tomogram,x,y,z,score``, voxels of that tomogram, 0 at the centre of the first; a header
 such as ``X [A]`` means Å. Without one, three columns are x, y, z; four only if they can mean one thing.
+A unit that is not stated is taken as voxels; only the tables of the CZII challenge (``experiment``, ``particle_type``)
+are known to be in Å.
 """
 
 import csv
 import io
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +19,7 @@ import pandas as pd
 from tomopicker.errors import TomoPickerError
 from tomopicker.files import write_text
 from tomopicker.formats.columns import (
+    IMAGES,
     SCORE_COLUMNS,
     TOMOGRAM_COLUMNS,
     check_coordinates,
@@ -72,6 +76,8 @@ def read_columns(path: Path, headers: Mapping[int, Sequence[str]]) -> PickTable:
     body, rows = table[first:], rows[first:]
     if header:
         _find_axes(header, source)
+    header = header and _without_trailing(header, 3)
+    body = [_without_trailing(fields, len(header) if header else 3) for fields in body]
     width = len(header) if header else len(body[0])
     for fields, row in zip(body, rows, strict=True):
         if len(fields) != width:
@@ -80,7 +86,12 @@ def read_columns(path: Path, headers: Mapping[int, Sequence[str]]) -> PickTable:
             )
     if header is None:
         header = list(headers[width]) if width in headers else _guess_header(body, source)
-    return _as_table(header, body, rows, source)
+    found = _as_table(header, body, rows, source)
+    if headers:
+        return replace(found, is_unit_stated=True)  # The other formats of columns that are read here define their unit.
+    if not first and not found.is_unit_stated:
+        return replace(found, inferred="no unit is stated; the columns are taken as x, y, z in voxels")
+    return found
 
 
 def write(picks: Picks, frames: Mapping[str, Frame], path: Path) -> None:
@@ -139,6 +150,13 @@ def _fields(lines: Sequence[str], delimiter: str, source: str) -> list[list[str]
     return [[field.strip() for field in fields] for fields in rows]
 
 
+def _without_trailing(fields: list[str], width: int) -> list[str]:
+    """Take away empty fields beyond the columns: lines of spreadsheets end in a delimiter."""
+    while len(fields) > width and not fields[-1]:
+        fields = fields[:-1]
+    return fields
+
+
 def _find_header(table: list[list[str]], comments: list[str]) -> tuple[list[str] | None, int]:
     """Take a first row without any number for the header; else a comment that names x, y and z for each column."""
     if not any(_is_number(field) for field in table[0]):
@@ -161,31 +179,48 @@ def _guess_header(body: list[list[str]], source: str) -> list[str]:
         if len(last) == len(body) and all(-1 <= value <= 1 for value in last) and any(value % 1 for value in last):
             return ["x", "y", "z", "score"]
     found = f"{len(body[0])} columns and no header"
-    raise TomoPickerError(f"{source}: {found}; add a first line that names them (tomogram,x,y,z,score)")
+    hint = "add a first line that names them (tomogram,x,y,z,score)"
+    if all(_is_number(field) for fields in body for field in fields) and len(body[0]) in {4, 5}:
+        hint += ", or give --from imod-text if they are IMOD's model2point's"
+    raise TomoPickerError(f"{source}: {found}; {hint}")
 
 
 def _as_table(header: list[str], body: list[list[str]], rows: list[str], source: str) -> PickTable:
-    by_axis, unit = _find_axes(header, source)
+    axes = _find_axes(header, source)
+    by_axis = axes.columns
     tomogram = _first_of(header, TOMOGRAM_COLUMNS)
     score = _first_of(header, SCORE_COLUMNS)
     columns: list[list[str]] = [list(column) for column in zip(*body, strict=True)] or [[] for _ in header]
     coordinates = np.stack([numbers(columns[by_axis[axis]], axis, source, rows) for axis in "xyz"], axis=1)
     check_coordinates(coordinates, source, rows)
     used = {*by_axis.values(), tomogram, score}
-    extra = {name: natural(columns[i]) for i, name in enumerate(header) if i not in used}
+    extra = {name: natural(columns[i]) for i, name in enumerate(header) if i not in used and name not in IMAGES}
     return PickTable(
         coordinates,
-        unit,
+        axes.unit,
         names([""] * len(body) if tomogram is None else columns[tomogram]),
         np.full(len(body), np.nan) if score is None else numbers(columns[score], "score", source, rows, blank=np.nan),
         extra=pd.DataFrame(extra, index=range(len(body))),
         source=source,
+        is_unit_stated=axes.is_stated,
+        inferred=axes.inferred,
     )
 
 
-def _find_axes(header: list[str], source: str) -> tuple[dict[str, int], Unit]:
-    """Find the columns of x, y and z and their unit; those in voxels first if there are both."""
+@dataclass(frozen=True)
+class _Axes:
+    """The columns of x, y and z, their unit, whether it is stated, and what was inferred of it, if anything."""
+
+    columns: dict[str, int]
+    unit: Unit
+    is_stated: bool
+    inferred: str | None = None
+
+
+def _find_axes(header: list[str], source: str) -> _Axes:
+    """Find the columns of x, y and z and their unit; those in voxels first if there are several."""
     found: dict[Unit, dict[str, int]] = {Unit.VOXEL: {}, Unit.ANGSTROM: {}}
+    is_stated = False
     for i, name in enumerate(header):
         label = name.strip().lower()
         stated = _UNIT.search(label)
@@ -198,10 +233,16 @@ def _find_axes(header: list[str], source: str) -> tuple[dict[str, int], Unit]:
             raise TomoPickerError(
                 f"{source}: column '{name}' is in '{word}'; give voxels or Å, as in 'x,y,z' or 'x [A]'"
             )
+        is_stated |= bool(word) or base in _NAPARI
         found[Unit.ANGSTROM if word in _ANGSTROM else Unit.VOXEL].setdefault(axis, i)
+    labels = [name.strip().lower() for name in header]
     for unit, axes in found.items():
+        if len(axes) == 3 and unit is Unit.VOXEL and not is_stated and {"experiment", "particle_type"} <= set(labels):
+            return _Axes(axes, Unit.ANGSTROM, False, "x, y, z are taken as Å, as the CZII challenge has them")
         if len(axes) == 3:
-            return axes, unit
+            # Our own header means voxels, as the documentation says.
+            clear = is_stated or unit is not Unit.VOXEL or labels[:4] == ["tomogram", "x", "y", "z"]
+            return _Axes(axes, unit, clear)
     missing = " ".join(axis for axis in "xyz" if not any(axis in axes for axes in found.values()))
     listed = ", ".join(header[:12])
     raise TomoPickerError(

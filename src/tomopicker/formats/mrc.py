@@ -6,6 +6,7 @@ origin are said, not applied: positions count from the first voxel.
 
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 
@@ -29,6 +30,8 @@ DMIN, RMS = 76, 216
 """Where a header has the least value, followed by the greatest and the mean, and the standard deviation; bytes."""
 
 AnySection = Num[np.ndarray, "y x"]
+MOST_EXTENDED = 1 << 24
+"""Bytes: no program writes a longer extended header, so a header that states more is damaged."""
 
 
 def recognises(path: Path, head: bytes) -> bool:
@@ -56,6 +59,7 @@ def open_volume(
             raise
         raise damaged(path, packing, error) from error
     actual_bytes = unpacked_bytes(path, packing, header.total_bytes) if packing else path.stat().st_size
+    header = _as_stored(header, actual_bytes)
     _check_length(path, header, actual_bytes)
     data: Sliceable
     if packing:
@@ -68,6 +72,11 @@ def open_volume(
     if actual_bytes > header.total_bytes:
         surplus = actual_bytes - header.total_bytes
         warnings.append(f"{path}: {surplus} bytes more than its header says; they are not read")
+    if header.absent_bytes:
+        warnings.append(
+            f"{path}: the extended header of {header.absent_bytes} bytes that its header states is not in the file; "
+            "voxels are read from where it would begin"
+        )
     if stored.places is not None:
         data = Turned(data, stored.places, path)
     elif header.axes != (0, 1, 2):
@@ -168,6 +177,16 @@ def _packing(head: bytes) -> Packing | None:
     if head[208:211] == b"MAP":
         return None
     return "gzip" if head[:2] == b"\x1f\x8b" else "bzip2" if head[:3] == b"BZh" else None
+
+
+def _as_stored(header: MrcHeader, actual_bytes: int) -> MrcHeader:
+    """Take the voxels to follow the header where exactly the extended header that it states is not in the file.
+
+    Programs that rewrite a volume and copy its header leave such files.
+    """
+    extended = header.offset - HEADER_BYTES
+    is_absent = header.has_mark and 0 < extended <= MOST_EXTENDED and actual_bytes == header.total_bytes - extended
+    return replace(header, offset=HEADER_BYTES, absent_bytes=extended) if is_absent else header
 
 
 def _check_length(path: Path, header: MrcHeader, actual_bytes: int) -> None:

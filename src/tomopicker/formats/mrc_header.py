@@ -43,6 +43,8 @@ class MrcHeader:
         Several volumes (space group 401 and above); images (space group 0).
     start : tuple of float
         nstart and origin, six numbers, zero as a rule.
+    absent_bytes : int
+        Of an extended header that is stated and not in the file.
     """
 
     shape: tuple[int, int, int]
@@ -54,6 +56,7 @@ class MrcHeader:
     is_volume_stack: bool
     is_image_stack: bool
     start: tuple[float, ...]
+    absent_bytes: int = 0
 
     @property
     def total_bytes(self) -> int:

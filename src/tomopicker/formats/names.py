@@ -4,11 +4,13 @@ Tools add folders, prefixes and suffixes to one and the same name (``rec_TS_01.m
 ``TS_01.mrc.tomostar``); matching sees through those and never guesses between two.
 """
 
+import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from tomopicker.errors import TomoPickerError
+from tomopicker.geometry import Frame
 
 VOLUME_SUFFIXES = (".mrc", ".rec", ".map", ".st", ".mrcs")
 COMPRESSION_SUFFIXES = (".gz", ".bz2")
@@ -50,12 +52,63 @@ def check_file_name(name: str, source: Path | str) -> str:
     return name
 
 
+_RECONSTRUCTION = re.compile(r"^(?:rec_)?(.+?)(?:_vol|_full_rec|_rec)?$", re.IGNORECASE | re.DOTALL)
+
+
+class NamedFile(type(Path())):  # type: ignore[misc]
+    """The path of a volume whose tomogram is not called as the file is: a list, or the folder it lies in, names it.
+
+    Attributes
+    ----------
+    tomogram : str or None
+        The name; by the file's name if None.
+    frame : Frame or None
+        What a list states of its geometry; a shape of 0 where only the voxel size is stated.
+    """
+
+    tomogram: str | None = None
+    frame: Frame | None = None
+
+    def named(self, tomogram: str, frame: Frame | None = None) -> "NamedFile":
+        """Give it a name, and what is stated of its geometry."""
+        self.tomogram, self.frame = tomogram, frame
+        return self
+
+
+def by_folder(files: Sequence[Path]) -> list[Path]:
+    """Name files that are called alike after their folders (``TS_01/full_rec.mrc`` is ``TS_01``).
+
+    As many folders are taken as tell all of them apart; files that are one stay alike.
+    """
+    alike: dict[str, list[Path]] = {}
+    for file in files:
+        alike.setdefault(tomogram_name(file), []).append(file)
+    out: list[Path] = []
+    for file in files:
+        same = {other.absolute(): None for other in alike[tomogram_name(file)]}
+        if len({other.resolve() for other in same}) < 2 or isinstance(file, NamedFile):
+            out.append(file)
+            continue
+        for depth in range(1, 4):
+            called = {other: "_".join(other.parent.parts[-depth:]).strip("/") for other in same}
+            if len(set(called.values())) == len(same) and all(called.values()):
+                out.append(NamedFile(file).named(called[file.absolute()]))
+                break
+        else:
+            out.append(file)
+    return out
+
+
 def tomogram_name(path: Path) -> str:
-    """Name a tomogram after its file: ``TS_01.mrc.gz`` is ``TS_01``.
+    """Name a tomogram after its file: ``TS_01.mrc.gz`` is ``TS_01``; a `NamedFile` says its name.
+
+    Bytes of the file's name that are not UTF-8 are taken for Latin-1, as old file systems have them.
 
     In a copick project (``ExperimentRuns/TS_01/VoxelSpacing10.000/wbp.zarr``) the run is its name.
     """
-    name = path.name
+    if isinstance(path, NamedFile) and path.tomogram is not None:
+        return path.tomogram
+    name = readable(path.name)
     if path.parent.name.startswith("VoxelSpacing") and path.parent.parent.parent.name == "ExperimentRuns":
         return path.parent.parent.name
     while True:
@@ -63,6 +116,15 @@ def tomogram_name(path: Path) -> str:
         if not stem or f"{dot}{suffix}".lower() not in VOLUME_SUFFIXES + COMPRESSION_SUFFIXES + OTHER_SUFFIXES:
             return name
         name = stem
+
+
+def readable(name: str) -> str:
+    """Decode bytes of a file's name that are not UTF-8 as Latin-1, so that it can be printed and written."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(name).decode("latin-1")
+    return name
 
 
 def match_name(name: str, candidates: Iterable[str], source: str = "picks") -> str:
@@ -98,7 +160,8 @@ def matches(name: str, candidates: Sequence[str]) -> list[str]:
 
     A bare number, as motive lists have, means the names that end in it.
     """
-    for key in (str, cleaned, lambda text: cleaned(text).lower()):
+    # STAR files hold no blanks: 'Position 5' stands in them as 'Position_5'.
+    for key in (str, cleaned, lambda text: cleaned(text).lower(), lambda text: "_".join(cleaned(text).lower().split())):
         found = [candidate for candidate in candidates if key(candidate) == key(name)]
         if found:
             return found
@@ -142,8 +205,11 @@ def cleaned(name: str) -> str:
 
 
 def without_rec(name: str) -> str:
-    """Strip the prefix ``rec_`` that RELION 5 puts before the name of a tomogram when it names the tomogram's file."""
-    return name[4:] if name.lower().startswith("rec_") and len(name) > 4 else name
+    """Strip what programs add to the name of a tilt series when they name its reconstruction.
+
+    That is RELION 5's prefix ``rec_``, AreTomo's ``_Vol``, and IMOD's ``_rec`` and ``_full_rec``.
+    """
+    return _RECONSTRUCTION.sub(lambda found: found.group(1), name)
 
 
 def renamed(names: Iterable[str], rule: Callable[[str], str]) -> dict[str, str]:

@@ -9,13 +9,23 @@ from pathlib import Path
 import numpy as np
 
 from tomopicker.errors import TomoPickerError
+from tomopicker.formats.classes import Mixed, choose_classes, mixture
+from tomopicker.formats.inside import keep_inside, refuse_one_place
 from tomopicker.formats.names import cleaned, contained, listing, match_name, matches
 from tomopicker.formats.registry import for_input, head_of, reader_of
-from tomopicker.geometry import Frame, PickTable, Unit, angstrom_to_voxels, locate, outside, shifted
+from tomopicker.geometry import Frame, PickTable, Unit, locate, shifted
 from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
-from tomopicker.types import Positions
 from tomopicker.wording import number_of
+
+SCATTERED = 0.2
+"""Along each axis, of coordinates that all lie between 0 and 1."""
+LEAST_EDGE = 16
+"""Voxels, of a tomogram in which several picks do not lie in one voxel."""
+
+
+class Inferred(UserWarning):
+    """What a file does not state and was inferred; for the user to see, and no fault of the file."""
 
 
 def read_table(path: Path | str, format: str | None = None) -> PickTable:
@@ -57,6 +67,7 @@ def read_picks(
     format: str | None = None,
     shift: tuple[float, float, float] = (0.0, 0.0, 0.0),
     check_inside: bool = True,
+    classes: Sequence[str] = (),
 ) -> Picks:
     """Read picks and place them in their tomograms.
 
@@ -77,25 +88,30 @@ def read_picks(
     shift : tuple of float
         (x, y, z) in voxels, added to every position: for files that count from elsewhere than their format does.
     check_inside : bool
-        Refuse positions outside their tomogram.
+        Leave out the few positions that lie outside their tomogram, with a warning, and refuse many.
+
+    classes : sequence of str
+        Keep the picks of these classes (``--class``); of several classes without a choice, all are kept and a warning
+        says which there are.
 
     Returns
     -------
     Picks
-        In Å, named as the tomograms are.
+        In Å, named as the tomograms are. What was inferred of a unit is a warning of the class `Inferred`.
 
     Raises
     ------
     TomoPickerError
         One line naming the file: whatever `read_table` refuses, a tomogram that is not at hand or may be several,
-        positions outside their tomogram, positions that look like Å where voxels are expected.
+        many positions outside their tomogram, a unit that contradicts itself or cannot be.
     """
     listed = [Path(paths)] if isinstance(paths, str | Path) else [Path(path) for path in paths]
     frames = dict(tomograms) if isinstance(tomograms, Mapping) else {each.name: each.frame for each in tomograms}
-    projects = [path for path in listed if len(listed) > 1 and _is_project(path)]
+    projects = [path for path in listed if len(listed) > 1 and is_project(path)]
     stated = {name: frame for path in projects for name, frame in _project_frames(path).items()}
-    parts: list[Picks] = []
+    read: list[tuple[PickTable, Picks]] = []
     named: dict[str, None] = {}
+    notes: dict[str, list[str]] = {}
     for path in listed:
         if path in projects:
             continue
@@ -103,14 +119,24 @@ def read_picks(
         table = replace(table, frames={**stated, **table.frames})
         named |= dict.fromkeys(table.tomograms.tolist())
         table = _resolve(table, list(frames), path, ignore_unknown)
+        if unit is None and pixel_size is None:
+            _refuse_fractions(table, frames)
+        _note_inferred(table, frames, notes)
         picks = shifted(locate(table, frames), frames, shift)
-        if check_inside:
-            _check_inside(table, picks, frames)
-        parts.append(picks)
-    picks = Picks.concatenate(parts)
+        if check_inside and unit is None and pixel_size is None:
+            refuse_one_place(table, picks, frames)
+        read.append((table, picks))
+    picks = Picks.concatenate(keep_inside(read, frames) if check_inside else [part for _, part in read])
+    for note, sources in notes.items():
+        warnings.warn(Inferred(f"{listing(sources, 3)}: {note}"), stacklevel=2)
     if not len(picks):
         what = f"no picks of the tomograms given ({listing(list(frames))}), but of {listing(list(named))}"
         raise TomoPickerError(f"{listing([str(path) for path in listed])}: {what}; give others")
+    source = listing([str(path) for path in listed], 3)
+    if classes:
+        return choose_classes(picks, classes, source)
+    if several := mixture(picks):
+        warnings.warn(Mixed(f"{source}: picks of several classes, {several}; --class chooses"), stacklevel=2)
     return picks
 
 
@@ -133,7 +159,8 @@ def has_no_picks(path: Path | str) -> bool:
     return len(lines) == 1 and lines[0].startswith("tomogram,x,y,z")
 
 
-def _is_project(path: Path) -> bool:
+def is_project(path: Path) -> bool:
+    """Say whether a file is a tomograms.star of RELION, without particles."""
     from tomopicker.formats import relion_project, star, star_picks  # noqa: PLC0415  (starfile is slow to import)
 
     head = head_of(path)
@@ -152,9 +179,56 @@ def _project_frames(path: Path) -> dict[str, Frame]:
 
 
 def _with_unit(table: PickTable, unit: Unit | None, pixel_size: float | None) -> PickTable:
-    if pixel_size is not None and unit in {None, Unit.PIXEL} and table.unit in {Unit.VOXEL, Unit.PIXEL}:
-        return replace(table, unit=Unit.PIXEL, pixel_size=np.full(len(table), float(pixel_size)))
-    return table if unit is None else replace(table, unit=unit)
+    """Take the unit that the user gives, else that of the file, which must not be in doubt.
+
+    Raises
+    ------
+    TomoPickerError
+        If what the file states of its unit contradicts itself, or does not say it.
+    """
+    if pixel_size is not None and unit in {None, Unit.PIXEL} and table.unit in {Unit.VOXEL, Unit.PIXEL, Unit.FRACTION}:
+        sizes = np.full(len(table), float(pixel_size))
+        return replace(table, unit=Unit.PIXEL, pixel_size=sizes, is_unit_stated=True, inferred=None, doubt=None)
+    if pixel_size is not None and table.unit not in {Unit.VOXEL, Unit.PIXEL}:
+        table = replace(table, notes=(*table.notes, f"counts {table.unit.value}; --picks-pixel-size is not used"))
+    if unit is not None:
+        return replace(table, unit=unit, is_unit_stated=True, inferred=None, doubt=None)
+    if table.doubt:
+        raise TomoPickerError(f"{table.source}: {table.doubt}")
+    return table
+
+
+def _refuse_fractions(table: PickTable, frames: Mapping[str, Frame]) -> None:
+    """Refuse coordinates that all lie within one voxel, or one Å; where the unit is stated, only scattered ones.
+
+    Raises
+    ------
+    TomoPickerError
+        Naming the flag that gives the unit.
+    """
+    at = table.coordinates
+    edges = [min(frames[name].shape) for name in dict.fromkeys(table.tomograms.tolist())]
+    if table.unit not in {Unit.VOXEL, Unit.PIXEL, Unit.ANGSTROM} or len(np.unique(at, axis=0)) < 2:
+        return
+    if min(edges) < LEAST_EDGE or not ((at >= 0) & (at <= 1)).all() or not (at % 1).any():
+        return
+    if table.is_unit_inferred or np.ptp(at, axis=0).min() >= SCATTERED:
+        hint = "give --picks-unit fraction (or voxel, if they are right)"
+        raise TomoPickerError(f"{table.source}: all coordinates lie between 0 and 1, like fractions of a size; {hint}")
+
+
+def _note_inferred(table: PickTable, frames: Mapping[str, Frame], notes: dict[str, list[str]]) -> None:
+    """Enter what was inferred of a file's unit, and what of it was not read."""
+    found = [*table.notes, *([table.inferred] if table.inferred else [])]
+    if table.unit is Unit.PIXEL and table.is_unit_inferred:
+        known = {name: table.frames.get(name, frames[name]) for name in dict.fromkeys(table.tomograms.tolist())}
+        unbinned = sorted({frame.unbinned_pixel_size for frame in known.values() if frame.unbinned_pixel_size})
+        sizes = unbinned or sorted({frame.voxel_size for frame in known.values()})
+        what = "pixels of the tilt series" if unbinned else "voxels of the tomogram"
+        listed = listing([f"{size:g}" for size in sizes], 3)
+        found.append(f"no pixel size is stated; coordinates are taken as {what}, {listed} Å")
+    for note in found:
+        notes.setdefault(note, []).append(table.source)
 
 
 def _resolve(table: PickTable, candidates: list[str], path: Path, ignore_unknown: bool) -> PickTable:
@@ -183,7 +257,7 @@ def _resolve(table: PickTable, candidates: list[str], path: Path, ignore_unknown
 
 def _from_file_name(path: Path, candidates: list[str]) -> str:
     """Tell the tomogram of rows that name none: by the file's name, else the only one there is."""
-    found = contained(path.name, candidates)
+    found = contained(path.name, candidates) or contained(path.absolute().parent.name, candidates)
     if len(found) == 1:
         return found[0]
     if found:
@@ -206,53 +280,3 @@ def _from_number(number: str, path: Path, candidates: list[str]) -> str:
         remedy = f"write a list {path.stem}.doc beside it, 'number name' in each line"
         raise TomoPickerError(f"{path}: which of {listing(candidates)} is tomogram {number} is not said; {remedy}")
     return found
-
-
-def _check_inside(table: PickTable, picks: Picks, frames: Mapping[str, Frame]) -> None:
-    """Refuse positions outside their tomogram, and say what they look like."""
-    voxels = np.array(picks.positions)
-    bad, bad_swapped, bad_divided = (np.zeros(len(picks), dtype=bool) for _ in range(3))
-    for name in picks.tomogram_names:
-        rows, frame = picks.tomograms == name, frames[name]
-        voxels[rows] = angstrom_to_voxels(picks.positions[rows], frame.voxel_size)
-        bad[rows] = outside(voxels[rows], frame.shape)
-        bad_swapped[rows] = outside(voxels[rows][:, ::-1], frame.shape)
-        divided = angstrom_to_voxels(voxels[rows], frame.voxel_size)
-        bad_divided[rows] = outside(divided, frame.shape) | (voxels[rows] < 0).any(axis=1)
-    if not bad.any():
-        return
-    n = f"{np.count_nonzero(bad)} of {len(picks)} positions"
-    if not bad_swapped.any():
-        hint = "they would all fit as z, y, x; give the columns as x, y, z"
-        raise TomoPickerError(f"{table.source}: {n} lie outside their tomogram, but {hint}")
-    unsized = table.unit is Unit.PIXEL and (table.pixel_size is None or bool(np.isnan(table.pixel_size).all()))
-    if (table.unit is Unit.VOXEL or unsized) and np.count_nonzero(bad & ~bad_divided) * 2 > len(picks):
-        hint = "they look like Å, where voxels are expected; give --picks-unit angstrom"
-        if (binning := _binning(voxels, picks, frames)) is not None:
-            size = next(iter(frames.values())).voxel_size
-            hint = (
-                f"where voxels are expected; they fit as pixels of volumes or images binned {binning} times less "
-                f"(--picks-pixel-size {size / binning:.5g}), and as Å (--picks-unit angstrom): 'tomopicker check' on "
-                "these picks finds out which"
-            )
-        if unsized:
-            hint = "the file states no pixel size; give --picks-pixel-size, or --picks-unit angstrom if they are Å"
-        raise TomoPickerError(f"{table.source}: {n} lie outside their tomogram, {hint}")
-    hint = "check the unit, the voxel size and that these picks belong to this tomogram"
-    first = np.flatnonzero(bad)[:3]
-    rows_said = "; ".join(f"row {i + 1} ({', '.join(f'{value:.1f}' for value in voxels[i])})" for i in first)
-    z, y, x = frames[picks.tomograms[first[0]]].shape
-    where = f"outside '{picks.tomograms[first[0]]}' ({x} x {y} x {z} voxels)"
-    raise TomoPickerError(f"{table.source}: {n} lie {where}: {rows_said}; {hint}")
-
-
-def _binning(voxels: Positions, picks: Picks, frames: Mapping[str, Frame]) -> int | None:
-    """Give the least usual binning by which all positions, taken for unbinned pixels, fit; None if they rather are Å.
-
-    Positions in Å reach as far as the tomogram's size in Å as a rule: over half of it in x or y.
-    """
-    shapes = np.array([frames[name].shape[::-1] for name in picks.tomograms], dtype=np.float64)
-    sizes = np.array([frames[name].voxel_size for name in picks.tomograms], dtype=np.float64)
-    if (voxels < 0).any() or ((voxels / (shapes * sizes[:, None]))[:, :2] > 0.5).any():
-        return None
-    return next((binning for binning in (2, 3, 4, 6, 8) if (voxels / binning <= shapes - 0.5).all()), None)

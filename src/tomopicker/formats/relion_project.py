@@ -10,13 +10,14 @@ import pandas as pd
 
 from tomopicker.errors import TomoPickerError
 from tomopicker.formats.columns import names, numbers
-from tomopicker.formats.names import renamed, without_rec
-from tomopicker.formats.star import read_blocks, safe_name, write_blocks
+from tomopicker.formats.names import without_rec
+from tomopicker.formats.star import read_blocks, star_names, write_blocks
 from tomopicker.geometry import Frame
 
 SIZES = ["rlnTomoSizeX", "rlnTomoSizeY", "rlnTomoSizeZ"]
 PIXEL_SIZE = "rlnTomoTiltSeriesPixelSize"
 BINNING = "rlnTomoTomogramBinning"
+RECONSTRUCTED = ("rlnTomoReconstructedTomogram", "rlnTomoReconstructedTomogramDenoised")
 
 
 def is_tomogram_list(blocks: Mapping[str, pd.DataFrame]) -> bool:
@@ -61,6 +62,22 @@ def read_frames(path: Path | str) -> dict[str, Frame]:
         shape = round(size[2] / factor), round(size[1] / factor), round(size[0] / factor)
         frames[name] = Frame(shape, float(pixel[i]) * factor, size, float(pixel[i]))
     return frames
+
+
+def reconstructions(path: Path) -> dict[str, Path]:
+    """Find the file of each tomogram that a tomograms.star lists; empty if it names none.
+
+    Raises
+    ------
+    TomoPickerError
+        If a file it names is not there.
+    """
+    block = _tomogram_block(read_blocks(path))
+    column = next((name for name in RECONSTRUCTED if block is not None and name in block), None)
+    if block is None or column is None:
+        return {}
+    files = names(block[column].tolist())
+    return {name: _find(file, path) for name, file in zip(names(block["rlnTomoName"].tolist()), files, strict=True)}
 
 
 def optimisation_set(blocks: Mapping[str, pd.DataFrame], path: Path) -> tuple[Path, Path | None] | None:
@@ -116,9 +133,9 @@ def write_relion5_import_list(entries: Mapping[str, Path], path: Path) -> None:
     """
     path = Path(path)
     files = [_followed(file, path) for file in entries.values()]
-    called = renamed(entries, without_rec)
+    called = star_names(entries, without_rec, str(path))
     table = {
-        "rlnTomoName": pd.Series([safe_name(name, path) for name in called.values()], dtype=object),
+        "rlnTomoName": pd.Series(list(called.values()), dtype=object),
         "rlnTomoImportParticleFile": pd.Series(files, dtype=object),
     }
     write_blocks({"particles": pd.DataFrame(table)}, path)
@@ -140,9 +157,7 @@ def write_optimisation_set(particles: Path, tomograms: Path, path: Path) -> None
 def _followed(file: Path, path: Path) -> str:
     full = str(Path(file).absolute())
     if any(character.isspace() for character in full):
-        raise TomoPickerError(
-            f"{path}: RELION cannot follow '{file}', which has a blank in its path; choose another --output"
-        )
+        raise TomoPickerError(f"{path}: RELION cannot follow '{file}', which has a blank in its path; rename it")
     return full
 
 

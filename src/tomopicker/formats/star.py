@@ -1,8 +1,12 @@
-"""The STAR syntax, read and written through the starfile library; what the blocks mean is said elsewhere."""
+"""The STAR syntax: read line by line, strictly, and written by the starfile library; other modules give it meaning.
 
-import linecache
+One line is one row, as RELION has it. A row with fewer or more fields than its loop has labels is an error that names
+the line: libraries pad such rows, and a position then stands in another column.
+"""
+
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +16,14 @@ import starfile
 from tomopicker.errors import TomoPickerError
 from tomopicker.files import write_text
 from tomopicker.formats.columns import names
+from tomopicker.formats.names import listing, renamed
 from tomopicker.formats.textfile import read_text
 
-TEXT_COLUMNS = [
+TEXT_COLUMNS = {
     "rlnTomoName",
     "rlnMicrographName",
+    "ptmMicrographName",
+    "wrpSourceName",
     "rlnTomoParticleName",
     "rlnImageName",
     "rlnCtfImage",
@@ -24,11 +31,26 @@ TEXT_COLUMNS = [
     "rlnTomoParticlesFile",
     "rlnTomoTomogramsFile",
     "rlnTomoImportParticleFile",
-]
+    "rlnTomoReconstructedTomogram",
+}
 """Columns that stay text even if every value looks like a number: a tomogram may be called 0001."""
 
+_MISSING = {"nan", "NaN", "<NA>"}
 _START = re.compile(rb"\s*(#[^\n]*\n\s*)*data_\S*\s")
 _UNSAFE = re.compile(r"[\s\"'#]")
+_BLOCK = re.compile(r"data_(\S*)\s*(?:#.*)?$")
+_FIELD = re.compile(r"""'(.*?)'(?=\s|$)|"(.*?)"(?=\s|$)|(\S+)""")
+_QUOTE = re.compile(r"""(^|\s)['"#]""")
+
+
+@dataclass
+class _Table:
+    """A loop, or the keys and values that stand together in a block: one row."""
+
+    block: str
+    labels: list[str] = field(default_factory=list)
+    rows: list[list[str]] = field(default_factory=list)
+    is_loop: bool = False
 
 
 def recognises(path: Path, head: bytes) -> bool:
@@ -37,25 +59,78 @@ def recognises(path: Path, head: bytes) -> bool:
 
 
 def read_blocks(path: Path) -> dict[str, pd.DataFrame]:
-    """Read every block of a STAR file as a table; a list of keys and values becomes a table of one row.
+    """Read every loop of a STAR file as a table; a list of keys and values becomes a table of one row.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    dict of str to DataFrame
+        By the name of the block, in the order of the file. Of tables in blocks of one name, the second is called
+        ``name (2)``: none is lost.
 
     Raises
     ------
     TomoPickerError
-        If it cannot be read, is binary, or is no STAR file.
+        If it cannot be read, is binary, or is no STAR file; a line that does not fit its loop is named.
     """
-    read_text(path)
-    # starfile reads lines through this cache and leaves them there when it fails: a mended file would look unmended.
-    linecache.checkcache(str(path))
-    try:
-        blocks = starfile.read(path, always_dict=True, parse_as_string=TEXT_COLUMNS)
-        tables = {str(name): _as_frame(block) for name, block in blocks.items() if block is not None}
-    except Exception as error:  # starfile lets whatever pandas or shlex raise through
-        reason = " ".join(str(error).split())[:120]
-        raise TomoPickerError(f"{path}: cannot be read as STAR ({reason}); mend it or write it again") from error
+    tables: dict[str, pd.DataFrame] = {}
+    for table in _tables(read_text(path), path):
+        name, copies = table.block, 1
+        while name in tables:
+            copies += 1
+            name = f"{table.block} ({copies})"
+        tables[name] = _as_frame(table, path)
     if not tables:
         raise TomoPickerError(f"{path}: no data block in this STAR file; give another")
     return tables
+
+
+def blocks_with(blocks: Mapping[str, pd.DataFrame], columns: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """Keep the blocks that have columns; those without rows only if no other has them."""
+    found = {name: block for name, block in blocks.items() if set(columns) <= set(block.columns)}
+    return {name: block for name, block in found.items() if len(block)} or found
+
+
+def choose_block(
+    blocks: Mapping[str, pd.DataFrame], columns: Sequence[str], called: str, source: str
+) -> tuple[pd.DataFrame | None, tuple[str, ...]]:
+    """Find the block that has columns: the only one, or of several the one that is called so.
+
+    Returns
+    -------
+    block : DataFrame or None
+        None if no block has them.
+    notes : tuple of str
+        Which other blocks are not read.
+
+    Raises
+    ------
+    TomoPickerError
+        If several blocks have rows and none of them is called so.
+    """
+    found = blocks_with(blocks, columns)
+    if len(found) < 2:
+        return next(iter(found.values()), None), ()
+    if called not in found:
+        raise TomoPickerError(
+            f"{source}: {len(found)} of its blocks hold picks ({_named(found)}); write each to a file of its own"
+        )
+    return found[called], (f"data_{called} is read; not read: {_named(found, called)}",)
+
+
+def _named(blocks: Mapping[str, pd.DataFrame], without: str | None = None) -> str:
+    return listing([f"data_{name} ({len(block)} rows)" for name, block in blocks.items() if name != without], 4)
+
+
+def ends_in_a_line(path: Path) -> bool:
+    """Say whether the last line has its end; a file that was cut short mostly has not."""
+    with path.open("rb") as stream:
+        stream.seek(-1, 2)
+        return stream.read(1) in b"\n\r\0"
 
 
 def write_blocks(blocks: Mapping[str, pd.DataFrame | dict[str, object]], path: Path) -> None:
@@ -64,27 +139,121 @@ def write_blocks(blocks: Mapping[str, pd.DataFrame | dict[str, object]], path: P
     write_text(path, starfile.to_string(safe, float_format="%.10g", na_rep="nan"))
 
 
-def safe_name(name: str, path: Path | str) -> str:
-    """Refuse a tomogram's name that a STAR file cannot hold.
+def star_name(name: str) -> str:
+    """Call a tomogram as a STAR file can: without blanks, quotes and #."""
+    return _UNSAFE.sub("_", name)
+
+
+def star_names(names: Iterable[str], rule: Callable[[str], str] = str, where: str = "") -> dict[str, str]:
+    """Call tomograms by a rule, as a STAR file can.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Of the tomograms.
+    rule : callable
+        What a program calls them.
+    where : str
+        The file, for the message.
 
     Raises
     ------
     TomoPickerError
-        If the name is empty, or has blanks, quotes or a # in it.
+        If a name is empty, or two would become one.
     """
-    if not name or _UNSAFE.search(name):
-        raise TomoPickerError(
-            f"{path}: the tomogram name '{name}' cannot stand in a STAR file, which takes no blank, quote or #; rename "
-            "the tomogram (or convert to csv, which takes any)"
-        )
-    return name
+    called = renamed(names, lambda name: star_name(rule(name)))
+    for name, new in called.items():
+        if not new or _UNSAFE.search(new):
+            start = f"{where}: " if where else ""
+            raise TomoPickerError(f"{start}the tomogram name '{name}' cannot stand in a STAR file; rename the tomogram")
+    return called
 
 
-def _as_frame(block: pd.DataFrame | dict[str, object]) -> pd.DataFrame:
-    frame = block if isinstance(block, pd.DataFrame) else pd.DataFrame({key: [value] for key, value in block.items()})
-    frame = frame.reset_index(drop=True)
-    frame.columns = [str(column) for column in frame.columns]
-    return frame.loc[:, ~frame.columns.duplicated()]
+def _tables(text: str, path: Path) -> Iterator[_Table]:
+    """Go through the lines of a STAR file, and give its tables one after the other."""
+    table: _Table | None = None
+    in_labels = False
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    for number, raw in enumerate(lines, start=1):
+        line = raw.strip("\x1a \t\r\f\v")
+        if not line or line[0] == "#":
+            continue
+        if block := _BLOCK.match(line):
+            if table is not None and (table.labels or table.is_loop):
+                yield table
+            table, in_labels = _Table(block.group(1)), False
+        elif table is None:
+            raise _no_star(path, f"line {number} stands in no data block")
+        elif line.split()[0] == "loop_":
+            if table.labels:
+                yield table
+                table = _Table(table.block)
+            table.is_loop, in_labels = True, True
+        elif line[0] == "_" and (in_labels or not table.is_loop):
+            _read_label(table, line, number, path)
+        elif table.is_loop:
+            in_labels = False
+            fields = _fields(line, number, path)
+            if len(fields) != len(table.labels):
+                cut = " (the file may be cut short)" if len(fields) < len(table.labels) else ""
+                raise _no_star(
+                    path, f"line {number} has {len(fields)} fields where its loop has {len(table.labels)} labels{cut}"
+                )
+            table.rows.append(fields)
+        else:
+            raise _no_star(path, f"line {number} stands in no loop")
+    if table is not None and (table.labels or table.is_loop):
+        yield table
+
+
+def _read_label(table: _Table, line: str, number: int, path: Path) -> None:
+    """Read a label of a loop, or a label and its value."""
+    table.labels.append(re.split(r"[\s#]", line[1:], maxsplit=1)[0])
+    if table.is_loop:
+        return
+    fields = _fields(line, number, path)
+    if len(fields) != 2:
+        raise _no_star(path, f"line {number} is not a label and one value")
+    table.rows = [[*(table.rows[0] if table.rows else []), fields[1]]]
+
+
+def _fields(line: str, number: int, path: Path) -> list[str]:
+    """Split a line at its blanks; quoted fields are one, and # begins a comment."""
+    if _QUOTE.search(line) is None:
+        return line.split()
+    fields = []
+    for match in _FIELD.finditer(line):
+        single, double, bare = match.groups()
+        if bare is not None and bare[0] == "#":
+            break
+        if bare is not None and bare[0] in "'\"":
+            raise _no_star(path, f"line {number}: a quotation mark is not closed")
+        fields.append(next(text for text in (single, double, bare) if text is not None))
+    return fields
+
+
+def _no_star(path: Path, reason: str) -> TomoPickerError:
+    return TomoPickerError(f"{path}: cannot be read as STAR: {reason}; mend it or write it again")
+
+
+def _as_frame(table: _Table, path: Path) -> pd.DataFrame:
+    """Make columns of a table: numbers where every field is one, else text."""
+    fields = list(zip(*table.rows, strict=True)) or [()] * len(table.labels)
+    columns: dict[str, tuple[str, ...]] = {}
+    for label, values in zip(table.labels, fields, strict=True):
+        if columns.setdefault(label, values) != values:
+            raise TomoPickerError(f"{path}: two columns of data_{table.block} are called {label}; take one out")
+    return pd.DataFrame({label: _column(label, values) for label, values in columns.items()})
+
+
+def _column(label: str, values: Sequence[str]) -> pd.Series:
+    found = pd.Series([np.nan if value in _MISSING else value for value in values], dtype=object)
+    if label in TEXT_COLUMNS:
+        return found
+    try:
+        return pd.to_numeric(found)
+    except (ValueError, TypeError, OverflowError):
+        return found
 
 
 def _safe(frame: pd.DataFrame) -> pd.DataFrame:

@@ -6,13 +6,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tomopicker.formats.names import renamed
-from tomopicker.formats.star import safe_name
+from tomopicker.formats.pixel_sizes import PIXEL_SIZES
+from tomopicker.formats.star import star_names
 from tomopicker.formats.star_picks import (
     CENTRED,
     ORIGIN_ANGSTROM,
     ORIGIN_PIXELS,
-    PIXEL_SIZES,
     PIXELS,
     PLAIN,
 )
@@ -39,11 +38,9 @@ def particle_columns(
     these (stale coordinates, origins, pixel sizes, optics) are left out.
     """
     stale = {*CENTRED, *PIXELS, *PLAIN, *ORIGIN_ANGSTROM, *ORIGIN_PIXELS, *PIXEL_SIZES, SCORE, "rlnOpticsGroup"}
-    called = renamed(picks.tomogram_names, rule)
+    called = star_names(picks.tomogram_names, rule, str(path))
     columns: dict[str, object] = {
-        name_label: pd.Series(
-            [safe_name(called[name], path).removesuffix(suffix) + suffix for name in picks.tomograms], dtype=object
-        )
+        name_label: pd.Series([called[name].removesuffix(suffix) + suffix for name in picks.tomograms], dtype=object)
     }
     columns |= dict(zip(labels, coordinates.T, strict=True))
     if not len(picks) or not np.isnan(picks.scores).all():

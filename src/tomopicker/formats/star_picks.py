@@ -1,4 +1,4 @@
-"""Particles in STAR files: RELION 5, 4, 3.1 and 3.0, Warp, WarpTools and M, and napari-tomoslice.
+"""Particles in STAR files: RELION 5, 4, 3.1 and 3.0, Warp, WarpTools, M, pytom-match-pick and napari-tomoslice.
 
 What a coordinate counts follows from the columns (RELION's sources, Warp's documentation):
 
@@ -6,12 +6,17 @@ What a coordinate counts follows from the columns (RELION's sources, Warp's docu
 - ``rlnCoordinate?`` with ``rlnTomoName``: pixels of the tilt series (RELION 4); of ``rlnImagePixelSize`` if the name
   ends in ``.tomostar``, because WarpTools counts in the pixels it exports.
 - ``rlnCoordinate?`` with ``rlnMicrographName``: pixels of the size the file states, whatever the tomogram's voxel.
-- No stated pixel size: the tilt series' pixel where a project or ``--bin-factor`` states it, else the tomogram's voxel.
+- ``wrpCoordinate?1`` (the particles of an M species): Å from the first voxel. M's poses at later doses are not read.
+- No stated pixel size: the tilt series' pixel where a project or ``--bin-factor`` states it, else the tomogram's voxel;
+  but RELION 5's picker leaves voxels of the binned tomogram in ``annotations/<tomogram>_particles.star``, and Warp's
+  template matching fractions of the tomogram's size, all between 0 and 1.
 
 A particle lies at its coordinate minus its origin; RELION turns the origin by the subtomogram's angles first.
 """
 
+import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +25,11 @@ import pandas as pd
 from tomopicker.errors import TomoPickerError
 from tomopicker.formats import relion_project
 from tomopicker.formats.angles import SUBTOMOGRAM_ANGLES, checked, from_relion
-from tomopicker.formats.columns import SCORE_COLUMNS, check_coordinates, joined, names, numbers
-from tomopicker.formats.star import read_blocks, recognises
-from tomopicker.geometry import Frame, PickTable, Unit
+from tomopicker.formats.columns import IMAGES, SCORE_COLUMNS, check_coordinates, joined, names, numbers
+from tomopicker.formats.names import listing
+from tomopicker.formats.pixel_sizes import PIXEL_SIZES, state_pixel_sizes
+from tomopicker.formats.star import ends_in_a_line, read_blocks, recognises
+from tomopicker.geometry import PickTable, Unit
 from tomopicker.types import Positions, Scores
 
 __all__ = ["read", "recognises"]
@@ -30,17 +37,12 @@ __all__ = ["read", "recognises"]
 CENTRED = [f"rlnCenteredCoordinate{axis}Angst" for axis in "XYZ"]
 PIXELS = [f"rlnCoordinate{axis}" for axis in "XYZ"]
 PLAIN = ["x", "y", "z"]
+SPECIES = [f"wrpCoordinate{axis}1" for axis in "XYZ"]
+NAMES = ("rlnTomoName", "rlnMicrographName", "wrpSourceName")
 SCORES = ("rlnautopickfigureofmerit", "rlnlccmax", *SCORE_COLUMNS)
 ORIGIN_ANGSTROM = [f"rlnOrigin{axis}Angst" for axis in "XYZ"]
 ORIGIN_PIXELS = [f"rlnOrigin{axis}" for axis in "XYZ"]
-PIXEL_SIZES = [
-    "rlnTomoTiltSeriesPixelSize",
-    "rlnPixelSize",
-    "rlnDetectorPixelSize",
-    "rlnMagnification",
-    "rlnMicrographPixelSize",
-    "rlnImagePixelSize",
-]
+_SPECIES_POSE = re.compile(r"wrp(Coordinate[XYZ]|Angle(Rot|Tilt|Psi))\d*$")
 
 
 def read(path: Path) -> PickTable:
@@ -59,10 +61,10 @@ def _read(path: Path, follow: bool) -> PickTable:
     if follow and (target := relion_project.optimisation_set(blocks, path)):
         particles, tomograms = target
         frames = relion_project.read_frames(tomograms) if tomograms else {}
-        return _particles(read_blocks(particles), str(particles), frames)
+        return replace(_particles(read_blocks(particles), particles), frames=frames)
     if follow and (entries := relion_project.import_list(blocks, path)):
         return joined([_listed(name, file, path) for name, file in entries], str(path))
-    return _particles(blocks, str(path), {})
+    return _particles(blocks, path)
 
 
 def _listed(name: str, file: Path, source: Path) -> PickTable:
@@ -74,44 +76,110 @@ def _listed(name: str, file: Path, source: Path) -> PickTable:
     table = _read(file, follow=False) if recognises(file, head) else delimited.read(file)
     tomograms = np.empty(len(table), dtype=object)
     tomograms[:] = name
-    return PickTable(
-        table.coordinates, table.unit, tomograms, table.scores, table.pixel_size, table.extra, source=str(source)
-    )
+    return replace(table, tomograms=tomograms, source=str(source))
 
 
-def _particles(blocks: Mapping[str, pd.DataFrame], source: str, frames: Mapping[str, Frame]) -> PickTable:
-    block, columns = _find_particles(blocks, source)
-    rows = [f"row {i + 1}" for i in range(len(block))]
+def _particles(blocks: Mapping[str, pd.DataFrame], path: Path) -> PickTable:
+    blocks = {name: _as_relion(block) for name, block in blocks.items()}
+    columns, chosen, notes = _find_particles(blocks, str(path))
+    optics = blocks.get("optics", pd.DataFrame())
+    # Where there is one block a tomogram, it is called as the tomogram is.
+    called = {name: name if len(chosen) > 1 else "" for name in chosen}
+    tables = [_of_block(block, columns, optics, str(path), called[name]) for name, block in chosen.items()]
+    if not ends_in_a_line(path):
+        notes = (*notes, "its last line has no end, as in a file that was cut short; look at its last row")
+    table = joined(tables, str(path))
+    return _told_apart(replace(table, notes=(*notes, *table.notes)), path, has_optics="optics" in blocks)
+
+
+def _as_relion(block: pd.DataFrame) -> pd.DataFrame:
+    """Call columns of pytom-match-pick's first releases and of an M species as RELION does where they mean the same."""
+    new = {name: f"rln{name[3:]}" for name in map(str, block) if name.startswith("ptm")}
+    if "wrpCoordinateX1" in block or "wrpSourceName" in block:
+        for axis in "XYZ":
+            if f"wrpCoordinate{axis}" in block and f"wrpCoordinate{axis}1" not in block:
+                new[f"wrpCoordinate{axis}"] = f"wrpCoordinate{axis}1"
+        new |= {f"wrpAngle{angle}1": f"rlnAngle{angle}" for angle in ("Rot", "Tilt", "Psi")}
+        new["wrpRandomSubset"] = "rlnRandomSubset"
+    free = {old: name for old, name in new.items() if name not in block}
+    return block.rename(columns=free) if free else block
+
+
+def _of_block(
+    block: pd.DataFrame, columns: list[str], optics: pd.DataFrame, source: str, tomogram_of_block: str
+) -> PickTable:
+    prefix = f"data_{tomogram_of_block} " if tomogram_of_block else ""
+    rows = [f"{prefix}row {i + 1}" for i in range(len(block))]
     coordinates = _triple(block, columns, source, rows)
     check_coordinates(coordinates, source, rows)
-    tomogram = next((name for name in ("rlnTomoName", "rlnMicrographName") if name in block), None)
-    tomograms = names([""] * len(block) if tomogram is None else block[tomogram].tolist())
+    tomogram = next((name for name in NAMES if name in block), None)
+    tomograms = names([tomogram_of_block] * len(block) if tomogram is None else block[tomogram].tolist())
     score = next((str(name) for word in SCORES for name in block if str(name).lower() == word), None)
-    pixel_size = None
+    pixel_size, doubt = None, None
     if columns == PIXELS:
-        pixel_size = _pixel_sizes(block, blocks.get("optics", pd.DataFrame()), tomograms, source, rows)
-    coordinates = coordinates - _origins(block, columns == PIXELS, pixel_size, source, rows)
+        stated = state_pixel_sizes(block, optics, tomograms, source, rows)
+        pixel_size, doubt = stated.sizes, stated.doubt
+    coordinates = coordinates - _origins(block, columns, pixel_size, source, rows, doubt)
     check_coordinates(coordinates, source, rows)
-    used = {*columns, *CENTRED, *PIXELS, *ORIGIN_ANGSTROM, *ORIGIN_PIXELS, *PIXEL_SIZES, tomogram, score}
+    used = {*columns, *CENTRED, *PIXELS, *ORIGIN_ANGSTROM, *ORIGIN_PIXELS, *PIXEL_SIZES, *IMAGES, tomogram, score}
+    kept = [name for name in block if name not in used and not _SPECIES_POSE.match(str(name))]
+    units = {CENTRED[0]: Unit.CENTRED_ANGSTROM, PIXELS[0]: Unit.PIXEL, SPECIES[0]: Unit.ANGSTROM}
     return PickTable(
         coordinates,
-        Unit.CENTRED_ANGSTROM if columns == CENTRED else Unit.PIXEL if columns == PIXELS else Unit.VOXEL,
+        units.get(columns[0], Unit.VOXEL),
         tomograms,
         np.full(len(block), np.nan) if score is None else numbers(block[score].tolist(), score, source, rows, np.nan),
         pixel_size,
-        block[[name for name in block if name not in used]].reset_index(drop=True),
-        frames,
-        source,
+        block[kept].reset_index(drop=True),
+        source=source,
+        doubt=doubt,
     )
 
 
-def _find_particles(blocks: Mapping[str, pd.DataFrame], source: str) -> tuple[pd.DataFrame, list[str]]:
-    """Find the block with coordinates, `data_particles` first, and which columns those are, centred ones first."""
-    ordered = sorted(blocks.items(), key=lambda item: item[0] != "particles")
-    for columns in (CENTRED, PIXELS, PLAIN):
-        for _, block in ordered:
+def _told_apart(table: PickTable, path: Path, *, has_optics: bool) -> PickTable:
+    """Tell coordinates without a pixel size that count neither voxels of the tilt series nor the tomogram's."""
+    if table.unit is not Unit.PIXEL or table.pixel_size is None or not np.isnan(table.pixel_size).all() or table.doubt:
+        return table
+    called = {name for name in table.tomograms.tolist() if name}
+    at = table.coordinates
+    if all(name.lower().endswith(".tomostar") for name in called) and called and (at >= 0).all() and (at <= 1).all():
+        inferred = "taken as fractions of the tomogram, as Warp's template matching writes them"
+        return replace(table, unit=Unit.FRACTION, pixel_size=None, is_unit_stated=False, inferred=inferred)
+    stem, _, kind = path.stem.rpartition("_")
+    if kind == "particles" and not has_optics and (path.parent.name == "annotations" or called <= {stem}):
+        inferred = "taken as voxels of the binned tomogram, as RELION 5's picker writes its annotations"
+        return replace(table, unit=Unit.VOXEL, pixel_size=None, is_unit_stated=False, inferred=inferred)
+    return table
+
+
+def _find_particles(
+    blocks: Mapping[str, pd.DataFrame], source: str
+) -> tuple[list[str], dict[str, pd.DataFrame], tuple[str, ...]]:
+    """Find the columns of coordinates, the blocks to read, and what is not read.
+
+    That is ``data_particles`` if it has coordinates, else every block that has the same columns of them. Centred
+    columns come before the others.
+    """
+    kinds: dict[str, list[str]] = {}
+    for columns in (CENTRED, SPECIES, PIXELS, PLAIN):
+        for name, block in blocks.items():
             if set(columns) <= set(block.columns):
-                return block, columns
+                kinds.setdefault(name, columns)
+    if not kinds:
+        _refuse_without_particles(blocks, source)
+    kinds = {name: columns for name, columns in kinds.items() if len(blocks[name])} or dict([*kinds.items()][:1])
+    if "particles" in kinds:
+        others = [f"data_{name} ({len(blocks[name])} rows)" for name in kinds if name != "particles"]
+        notes = (f"data_particles is read; not read: {listing(others, 4)}",) if others else ()
+        return kinds["particles"], {"particles": blocks["particles"]}, notes
+    columns = next(iter(kinds.values()))
+    if any(other != columns for other in kinds.values()):
+        told = ", ".join(f"data_{name}: {found[0]}" for name, found in list(kinds.items())[:4])
+        raise TomoPickerError(f"{source}: its blocks count differently ({told}); write each to a file of its own")
+    return columns, {name: blocks[name] for name in kinds}, ()
+
+
+def _refuse_without_particles(blocks: Mapping[str, pd.DataFrame], source: str) -> None:
     if relion_project.is_tomogram_list(blocks):
         remedy = "give its particles.star or optimisation_set.star as well"
         raise TomoPickerError(f"{source}: it lists tomograms or tilt series, not particles; {remedy}")
@@ -123,52 +191,13 @@ def _triple(block: pd.DataFrame, columns: list[str], source: str, rows: list[str
     return np.stack([numbers(block[name].tolist(), name, source, rows) for name in columns], axis=1)
 
 
-def _pixel_sizes(
-    block: pd.DataFrame, optics: pd.DataFrame, tomograms: np.ndarray, source: str, rows: list[str]
-) -> Scores:
-    """State Å per pixel of each row, NaN where the file does not; the module says which column counts."""
-
-    def of_row(name: str) -> Scores | None:
-        return numbers(block[name].tolist(), name, source, rows) if name in block else None
-
-    def of_optics(name: str) -> Scores | None:
-        if name not in optics:
-            return None
-        sizes = numbers(optics[name].tolist(), name, source, [f"optics row {i + 1}" for i in range(len(optics))])
-        if "rlnOpticsGroup" not in block or "rlnOpticsGroup" not in optics:
-            return np.full(len(block), sizes[0]) if len(optics) == 1 else None
-        by_group = dict(zip(names(optics["rlnOpticsGroup"].tolist()), sizes, strict=True))
-        return np.array([by_group.get(group, np.nan) for group in names(block["rlnOpticsGroup"].tolist())], np.float64)
-
-    def of_detector() -> Scores | None:
-        size, magnification = of_row("rlnDetectorPixelSize"), of_row("rlnMagnification")
-        # Without a magnification, pytom-match-pick puts Å there; with one, RELION 3 puts µm.
-        return (
-            size
-            if size is None or magnification is None
-            else size * 1e4 / np.where(magnification, magnification, np.nan)
-        )
-
-    warp = np.array([name.lower().endswith(".tomostar") for name in tomograms], dtype=bool)
-    tilt_series = of_optics("rlnTomoTiltSeriesPixelSize"), of_row("rlnTomoTiltSeriesPixelSize")
-    exported = of_optics("rlnImagePixelSize"), of_row("rlnImagePixelSize")
-    original = of_row("rlnPixelSize"), of_detector(), of_optics("rlnMicrographPixelSize")
-    as_relion = _first_known([*tilt_series, *original, *exported], len(block))
-    as_warp = _first_known([*original[:2], *exported, *tilt_series], len(block))
-    sizes = np.where(warp, as_warp, as_relion)
-    return np.where(np.isfinite(sizes) & (sizes > 0), sizes, np.nan)
-
-
-def _first_known(columns: list[Scores | None], n: int) -> Scores:
-    out = np.full(n, np.nan)
-    for column in columns:
-        if column is not None:
-            out = np.where(np.isnan(out), column, out)
-    return out
-
-
 def _origins(
-    block: pd.DataFrame, in_pixels: bool, pixel_size: Scores | None, source: str, rows: list[str]
+    block: pd.DataFrame,
+    columns: list[str],
+    pixel_size: Scores | None,
+    source: str,
+    rows: list[str],
+    doubt: str | None,
 ) -> Positions:
     """State what to subtract, in the unit of the coordinates."""
     turn: Callable[[Positions], Positions] = np.asarray
@@ -177,15 +206,19 @@ def _origins(
         turn = from_relion(checked(angles, source, rows)).apply
     if set(ORIGIN_ANGSTROM) <= set(block.columns):
         shifts = turn(_triple(block, ORIGIN_ANGSTROM, source, rows))
-        if not in_pixels:
+        if columns in (CENTRED, SPECIES) or not shifts.any():
             return shifts
-        if not shifts.any():
-            return np.zeros_like(shifts)
         if pixel_size is None or np.isnan(pixel_size).any():
-            remedy = "add a column rlnPixelSize, or set the origins to 0"
+            remedy = doubt or "add a column rlnPixelSize, or set the origins to 0"
             raise TomoPickerError(f"{source}: origins in Å beside coordinates in pixels of no stated size; {remedy}")
         in_pixel: np.ndarray = shifts / pixel_size[:, None]
         return in_pixel
-    if in_pixels and set(ORIGIN_PIXELS) <= set(block.columns):
-        return turn(_triple(block, ORIGIN_PIXELS, source, rows))
+    if set(ORIGIN_PIXELS) <= set(block.columns):
+        shifts = _triple(block, ORIGIN_PIXELS, source, rows)
+        if columns == PIXELS:
+            return turn(shifts)
+        if shifts.any():
+            raise TomoPickerError(
+                f"{source}: origins in pixels beside coordinates in another unit; set rlnOriginX, Y and Z to 0"
+            )
     return np.zeros((len(block), 3))

@@ -40,7 +40,7 @@ def read(path: Path) -> PickTable:
     """
     source = str(path)
     needed = [*POSITION, "tomo_num"]
-    block = next((table for table in star.read_blocks(path).values() if set(needed) <= set(table.columns)), None)
+    block, notes = star.choose_block(star.read_blocks(path), needed, BLOCK, source)
     if block is None:
         raise TomoPickerError(f"{source}: no block with the columns {', '.join(needed)}; give another file")
     rows = [f"row {i + 1}" for i in range(len(block))]
@@ -66,6 +66,7 @@ def read(path: Path) -> PickTable:
         extra=pd.DataFrame(extra, index=range(len(block))),
         source=source,
         first_voxel=FIRST_VOXEL,
+        notes=notes,
     )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.formats.names import check_file_name, cleaned
 from tomopicker.formats.registry import for_output, module_of, named
+from tomopicker.formats.star import star_name
 from tomopicker.geometry import Frame
 from tomopicker.picks import Picks
 
@@ -58,10 +59,11 @@ def check_names(names: Iterable[str], format: str, source: Path | str) -> None:
     TomoPickerError
         One line that says which and why.
     """
+    names = list(names)
     for name in names:
         check_file_name(cleaned(name), source)
-        if ".star" in named(format).suffixes:
-            module_of("star").safe_name(name, source)
+    if ".star" in named(format).suffixes:
+        module_of("star").star_names(names, where=str(source))
 
 
 def files_in(folder: Path, tomograms: Sequence[str], format: str) -> dict[str, Path]:
@@ -80,6 +82,14 @@ def files_in(folder: Path, tomograms: Sequence[str], format: str) -> dict[str, P
     if len(set(files.values())) < len(files):
         raise UsageError(f"{folder}: two tomograms would share a file; rename one")
     return files
+
+
+def naming_remark(format: str, tomograms: Sequence[str]) -> str | None:
+    """Say which tomograms are called otherwise in a STAR file, which holds no blanks; None if none is."""
+    changed = [name for name in tomograms if star_name(name) != name]
+    if not changed or ".star" not in named(format).suffixes:
+        return None
+    return f"STAR files hold no blanks or quotes: '{changed[0]}' is called '{star_name(changed[0])}' in them"
 
 
 def binning_remark(format: str, frames: Mapping[str, Frame], tomograms: Sequence[str]) -> str | None:

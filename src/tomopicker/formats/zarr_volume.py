@@ -2,7 +2,8 @@
 
 The specification wants the space axes in the order z, y, x. Files are found whose axes are labelled x, y, z while
 their data lie as the specification wants (early ones of the CryoET Data Portal): the data are taken to lie so, and a
-warning says it. A scale without a unit is taken for Å, as the portal means it.
+warning says it. A scale without a unit is taken for Å, as the portal means it. In bioformats2raw's layout the images
+are numbered groups; the only one is the tomogram.
 """
 
 from collections.abc import Mapping, Sequence
@@ -123,9 +124,15 @@ def _between(level: _Level, finest: _Level, places: Sequence[int], averaged: flo
 def _from_group(zarr: Any, root: Any, path: Path, stored: Stored, warnings: list[str]) -> _Chosen:
     """Find the array, its axes, its scale, and the finest scale if that is another."""
     attributes = dict(root.attrs)
-    scales = attributes.get("ome", attributes).get("multiscales")
+    stated_by = attributes.get("ome", attributes)
+    scales = stated_by.get("multiscales")
+    if not scales and "bioformats2raw.layout" in stated_by:
+        image, dataset = _image_of(root, path, stored.dataset)
+        return _from_group(zarr, root[image], path, replace(stored, dataset=dataset), warnings)
     if not scales:
-        return _Chosen(_array_of(zarr, root, path, stored.dataset), stored.places or (0, 1, 2))
+        array = _array_of(zarr, root, path, stored.dataset)
+        before = len(array.shape) - 3 if _is_volume(array) else 0
+        return _Chosen(array, [before + place for place in stored.places or (0, 1, 2)])
     axes = [str(axis["name"]).lower() if isinstance(axis, Mapping) else str(axis) for axis in scales[0]["axes"]]
     space = [i for i, name in enumerate(axes) if name in {"x", "y", "z"}]
     if len(space) != 3:
@@ -138,6 +145,21 @@ def _from_group(zarr: Any, root: Any, path: Path, stored: Stored, warnings: list
     if stored.dataset is not None or level is first:
         return chosen
     return replace(chosen, finest=(first, root[first.name]))
+
+
+def _image_of(root: Any, path: Path, dataset: str | None) -> tuple[str, str | None]:
+    """Choose one of the images of bioformats2raw's layout, and what `dataset` names within it."""
+    images = sorted(
+        (name for name, item in root.groups() if "multiscales" in dict(item.attrs).get("ome", dict(item.attrs))),
+        key=lambda name: (len(name), name),
+    )
+    image, _, rest = (dataset or "").strip("/").partition("/")
+    if image in images:
+        return image, rest or None
+    if len(images) == 1 and dataset is None:
+        return images[0], None
+    listed = ", ".join(images[:8]) or "none"
+    raise TomoPickerError(f"{path}: which of its images ({listed}) is the tomogram is not said; give --dataset")
 
 
 def _places(
@@ -192,13 +214,18 @@ def _chosen(levels: Sequence[_Level], path: Path, stored: Stored, warnings: list
     return level
 
 
+def _is_volume(array: Sliceable) -> bool:
+    """Say whether an array has three axes, or more that are of length one before them."""
+    return len(array.shape) >= 3 and all(n == 1 for n in array.shape[:-3])
+
+
 def _array_of(zarr: Any, root: Any, path: Path, dataset: str | None) -> Sliceable:
     """Take the array named, or the only one, of a group that says nothing of scales."""
     found = {name: item for name, item in root.members(max_depth=None) if isinstance(item, zarr.Array)}
     if dataset is not None and dataset.strip("/") in found:
         array: Sliceable = found[dataset.strip("/")]
         return array
-    volumes = [name for name, item in found.items() if len(item.shape) == 3]
+    volumes = [name for name, item in found.items() if _is_volume(item)]
     if dataset is None and len(volumes) == 1:
         array = found[volumes[0]]
         return array

@@ -16,7 +16,13 @@ from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import Doubtful, Positions, Rejected, Sure, VoxelMask
 from tomopicker.wording import number_of
-from tomopicker.workflow.inputs import bright_clicks, check_diameter, check_voxel_size, doubtful_diameter
+from tomopicker.workflow.inputs import (
+    bright_clicks,
+    check_diameter,
+    check_voxel_size,
+    doubtful_diameter,
+    doubtful_spread,
+)
 from tomopicker.workflow.listen import Listener
 
 
@@ -76,6 +82,8 @@ def load_clicked(
                 f"{tomogram.path or tomogram.name}: none of the picks given lies in it; leave it out or add picks"
             )
         others = Picks.of(tomogram.name, np.empty((0, 3))) if rejected is None else rejected.in_tomogram(tomogram.name)
+        if doubt := doubtful_spread(tomogram, mine.positions, settings.particle_diameter):
+            listener.warn(doubt)
         check_clash(tomogram, mine.positions, others.positions, settings.particle_diameter)
         found: Literal["auto"] | None = "auto" if settings.preprocess.mask == "auto" else None
         mask = (masks or {}).get(tomogram.name)

@@ -12,6 +12,8 @@ FLAG, MODEL = "--particle-diameter", "the model's particle of"
 """Who states a particle diameter."""
 SMALLEST, FEWEST_VOXELS = 50.0, 4.0
 """Å and voxels: a particle that is less wide is hardly seen in a tomogram, and its diameter is more likely in nm."""
+SEVERAL = 5
+"""Clicks: as many do not all lie within one particle."""
 
 
 def check_diameter(diameter: float, tomogram: Tomogram, stated: str = FLAG) -> None:
@@ -43,6 +45,18 @@ def check_diameter(diameter: float, tomogram: Tomogram, stated: str = FLAG) -> N
         if _is_default(tomogram):
             raise UsageError(f"{what}, for its voxels are stated as 1 Å; give --voxel-size, that of the reconstruction")
         raise UsageError(f"{what}; " + (f"give the diameter in Å, {other}" if stated == FLAG else other))
+
+
+def doubtful_spread(tomogram: Tomogram, clicks: Positions, diameter: float) -> str | None:
+    """Say in a line that clicks, (x, y, z) in Å, are several and all within one particle; None if they are not."""
+    places = np.unique(clicks, axis=0)
+    width = float(np.linalg.norm(np.ptp(places, axis=0))) if len(places) else 0.0
+    if len(places) < SEVERAL or width >= diameter:
+        return None
+    return (
+        f"{tomogram.path or tomogram.name}: all {len(places)} clicks lie within {width:.3g} Å, less than one particle "
+        f"of {diameter:g} Å; they must count something else: give --picks-unit or --picks-pixel-size"
+    )
 
 
 def doubtful_diameter(diameter: float, tomogram: Tomogram) -> str | None:
