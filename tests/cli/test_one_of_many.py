@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from tomopicker import api
+from tomopicker import api, formats
 
 pytestmark = pytest.mark.xdist_group("cli")
 
@@ -53,7 +53,7 @@ def test_a_folder_gets_no_file_beyond_it(cli, world, tmp_path):
     assert not (tmp_path / "c").exists()
 
 
-@pytest.mark.parametrize("name", ["TS 1", "TS#1", 'TS"1', "picks", "TS\\1"])
+@pytest.mark.parametrize("name", ["picks", "TS\\1"])
 def test_names_that_results_cannot_bear_are_refused_before_scoring(cli, world, tmp_path, monkeypatch, name):
     """The bad one is said first; the others are picked."""
     bad = tmp_path / f"{name}.mrc"
@@ -64,19 +64,19 @@ def test_names_that_results_cannot_bear_are_refused_before_scoring(cli, world, t
     result = cli("pick", bad, "-m", world.model, "-o", out)
     assert (result.code, len(result.errors), scored) == (1, 1, [])
     assert str(bad) in result.err and "rename" in result.err and not out.exists()
-    if name == "TS 1":
+    if name == "picks":
         result = cli("pick", world.tomogram("TS_2"), bad, "-m", world.model, "-o", out)
         assert (result.code, scored) == (1, ["TS_2"])
-        assert (out / "TS_2.star").exists() and not list(out.rglob("TS 1*"))
+        assert (out / "TS_2.star").exists() and not list(out.rglob("picks/*"))
         assert "skipped" in cli("pick", world.tomogram("TS_2"), bad, "-m", world.model, "-o", out).out
 
 
-def test_names_are_checked_before_boxes_are_cut(cli, world, tmp_path):
+def test_boxes_are_listed_under_the_name_that_a_star_file_holds(cli, world, tmp_path):
     shutil.copy(world.tomogram("TS_1"), tmp_path / "TS 1.mrc")
     out = tmp_path / "boxes"
     result = cli("export-subtomograms", world.clicks, tmp_path / "TS 1.mrc", "--box", 8, "-o", out)
-    assert (result.code, len(result.errors)) == (1, 1) and "TS 1" in result.err
-    assert not out.exists()
+    assert result.code == 0, result.err
+    assert set(formats.read_table(out / "subtomograms.star").tomograms) == {"TS_1"}
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tomopicker.cli.options import Axes, Dataset, Tomograms, VoxelSize
-from tomopicker.errors import TomoPickerError
+from tomopicker.errors import TomoPickerError, failure_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,9 +71,9 @@ def command(
             try:
                 tomogram = open_one(file, reporter, voxel_size=voxel_size, stored=stored)
                 found = None if header else statistics(tomogram)
-            except TomoPickerError as error:
+            except Exception as error:
                 failed += 1
-                reporter.failed(error)
+                reporter.failed(failure_line(error, file))
                 continue
             table.add_row(*_row(tomogram, found))
             if found and found.not_finite:

@@ -38,15 +38,12 @@ def pick_files(
     masks: dict[Path, Path] | None = None,
 ) -> int:
     """Pick in each tomogram that is not done; one that fails is said and left behind. Give how many failed."""
-    from tomopicker.formats import naming_remark, tomogram_name
+    from tomopicker.formats import tomogram_name
 
-    names = [tomogram_name(file) for file in files]
-    if remark := naming_remark(folder.settings.star_format, names):
-        reporter.warn(remark)
     failures: dict[Path, str] = {}
     was_there = folder.path.exists()
+    named = _well_named(files, folder, reporter, failures)
     try:
-        named = _well_named(files, folder, reporter, failures)
         elsewhere = _pick_each(named, model, folder, reporter, masks or {}, failures)
         # Another job may have failed at a tomogram that it had claimed, or died.
         still = _pick_each(elsewhere, model, folder, reporter, masks or {}, failures)
@@ -69,7 +66,7 @@ def pick_files(
 
 def _well_named(files: list[Path], folder: "PickFolder", reporter: "Reporter", failures: dict[Path, str]) -> list[Path]:
     """Leave out tomograms whose names the results cannot bear, before any is scored; enter them as failed."""
-    from tomopicker.formats import tomogram_name
+    from tomopicker.formats import check_names, naming_remark, tomogram_name
 
     kept = []
     for file in files:
@@ -80,6 +77,10 @@ def _well_named(files: list[Path], folder: "PickFolder", reporter: "Reporter", f
             reporter.failed(error)
         else:
             kept.append(file)
+    names, star_format = [tomogram_name(file) for file in kept], folder.settings.star_format
+    check_names(names, star_format, folder.path)
+    if remark := naming_remark(star_format, names):
+        reporter.warn(remark)
     return kept
 
 

@@ -248,8 +248,8 @@ def command(
         from tomopicker.cli.plan import check_plan, print_plan
         from tomopicker.workflow.clicked import without_repeats
 
-        clicks = without_repeats(clicks, settings.particle_diameter, reporter)
         check_plan(opened, clicks, watched, settings, reporter, rejected, masks, device)
+        clicks = without_repeats(clicks, settings.particle_diameter, reporter)
         if dry_run:
             print_plan(
                 opened, clicks, watched, truth, settings, output, reporter, rejected, clicks_files, counted, from_name
