@@ -93,7 +93,7 @@ def build_scene(
 
     def clear_of_membranes(centre: np.ndarray, radius: float) -> bool:
         nearest = membranes.distance_at(centre)  # of all that there are by then
-        return nearest > _MEMBRANE_CLEARANCE_ANGSTROM + 0.8 * radius * voxel
+        return bool(nearest > _MEMBRANE_CLEARANCE_ANGSTROM + 0.8 * radius * voxel)
 
     packing = Packing(lamella, settings.border_voxels, clear_of_membranes, rng)
     target = molecules[settings.target]
