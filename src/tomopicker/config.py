@@ -195,7 +195,7 @@ class Settings(_Frozen):
     expected_particles: Positive | None = Field(
         default=None, description="particles in a training tomogram; null: estimated"
     )
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     preprocess: Preprocess
     labels: Labels

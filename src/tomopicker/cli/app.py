@@ -31,6 +31,7 @@ from tomopicker.wording import wrong_value
 INTERRUPTED = 130
 _OF_THE_MACHINE = {
     errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.EMFILE,
+    errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR,
 }  # fmt: skip
 
 HELP = """Find every copy of one particle in cryo-electron tomograms, from 5 to 100 clicks in one of them.
@@ -130,7 +131,7 @@ def _explain(error: Exception) -> tuple[str | None, int]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return "", 1
     if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
-        where = f"{error.filename}: " if error.filename else ""
+        where = f"{str(error.filename)[:200]}: " if error.filename else ""
         return f"error: {where}{error.strerror}", 1
     if is_out_of_memory(error):
         return "error: out of memory; close other programs, or use a machine (or --device) with more", 1

@@ -139,7 +139,7 @@ def command(
             rich_help_panel=MORE,
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the first tomogram; the next have the next.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the first tomogram; the next have the next.")] = 0,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Make tomograms again that are there.", rich_help_panel=MORE)
     ] = False,
