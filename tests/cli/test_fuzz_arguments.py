@@ -15,7 +15,6 @@ import traceback
 from pathlib import Path
 from typing import Literal, get_args, get_origin
 
-import pytest
 import typer
 
 import tomopicker

@@ -28,9 +28,7 @@ def command(
     output: Annotated[Path, typer.Argument(metavar="WEIGHTS", help="File to write.", show_default=False)],
     steps: Annotated[int, typer.Option(min=1, metavar="N", help="Training steps, a scene of 72³ voxels each.")] = 5000,
     kinds: Annotated[int, typer.Option(min=2, max=10_000, metavar="N", help="Random molecules to tell apart.")] = 150,
-    seed: Annotated[
-        int, typer.Option(min=0, max=2**32 - 1, help="Of the molecules, the scenes and the first weights.")
-    ] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of molecules, scenes and first weights.")] = 0,
     start: Annotated[
         str,
         typer.Option(metavar="FILE", help="Weights to go on from: scratch, shipped, or a file made by this command."),
