@@ -1,6 +1,6 @@
 """Where particles score: the prior that clicks and training tomograms give to the calibration of a tomogram."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -14,6 +14,10 @@ ACROSS, LOG_SD_ACROSS = 0.3, 0.1
 """Standard deviations of the particles' mean score, and of the logarithm of their spread, between tomograms."""
 FEW_MISSED, MORE_CLICKS = 0.25, 5.0
 """Prior of the share of clicks without a peak, as if so many of so many more clicks had none."""
+
+FEW_EXCESS, FEW_ERROR = 0.6, 0.2
+"""Clicks that a discriminant was made from score (n + 0.6) / n times as high as other particles, for n clicks, give or
+take 0.2 / √n. Measured on simulated ribosomes, phase plate and defocus: 1.6 for one click, 1.03 for twenty."""
 
 
 def _none() -> Scores:
@@ -72,3 +76,40 @@ def from_clicks(click_scores: Scores, missed: int = 0) -> ParticleScores:
     return ParticleScores(
         mean - OVERFIT / number, sd, ACROSS + OVERFIT / number, LOG_SD_ACROSS + 1 / number, share
     )  # fmt: skip
+
+
+def from_held_out(click_scores: Scores, missed: int = 0) -> ParticleScores:
+    """Learn where particles score from clicks that were each scored without having been learnt from.
+
+    Parameters
+    ----------
+    click_scores : array, shape (n,)
+        Logits of the peaks at clicks, of any number.
+    missed : int
+        Clicks without a peak.
+    """
+    fitted = from_clicks(click_scores, missed)
+    number = len(click_scores)
+    if not number:
+        return fitted
+    error = float(np.hypot(ACROSS, fitted.sd / np.sqrt(number)))
+    log_error = float(np.hypot(LOG_SD_ACROSS, 1 / np.sqrt(2 * (number + USUAL_WEIGHT))))
+    return replace(fitted, mean=float(np.mean(click_scores)), mean_error=error, log_sd_error=log_error)
+
+
+def from_few(click_scores: Scores, missed: int = 0) -> ParticleScores:
+    """Learn where particles score from the few clicks that a discriminant was made from.
+
+    Parameters
+    ----------
+    click_scores : array, shape (n,)
+        Logits of the peaks at clicks, of any number.
+    missed : int
+        Clicks without a peak.
+    """
+    number = len(click_scores)
+    fitted = from_held_out(click_scores * number / (number + FEW_EXCESS), missed)
+    if not number:
+        return fitted
+    error = FEW_ERROR * abs(fitted.mean) / np.sqrt(number)
+    return replace(fitted, mean_error=float(np.hypot(fitted.mean_error, error)))
