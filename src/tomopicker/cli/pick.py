@@ -19,6 +19,7 @@ from tomopicker.cli.pick_options import (
     OutputFolder,
     Overwrite,
     Pictures,
+    RetryFailed,
     SaveScores,
     SomeTomograms,
     StarFormat,
@@ -49,8 +50,7 @@ CSV is [cyan]tomogram,x,y,z,score[/cyan], in voxels, 0 at the centre of the firs
 estimated probability that the pick is a particle. Left alone, each tomogram gets the threshold of the
 best expected F1; [cyan]tomopicker threshold[/cyan] sets another one afterwards, in seconds.
 
-A tomogram that fails does not stop the others. The same command again skips what is done and tries the rest.
-Started several times at once, as by a job array, the jobs share the tomograms out among themselves."""
+A tomogram that fails does not stop the others. The same command again skips what is done and picks the rest."""
 
 
 def command(
@@ -76,6 +76,7 @@ def command(
     invert: PickInvert = None,
     device: Device = None,
     overwrite: Overwrite = False,
+    retry_failed: RetryFailed = False,
 ) -> None:
     """Parse, open, and pick."""
     from tomopicker.cli.inputs import check_writable
@@ -125,7 +126,9 @@ def command(
         )
         for doubt in loaded.warnings:
             reporter.warn(f"{model}: {doubt}")
-        failed = broken + pick_files(files, loaded, folder, reporter, masks=masks.files)
+        failed = broken + pick_files(
+            files, model, loaded, folder, reporter, masks=masks.files, retry_failed=retry_failed
+        )
         unwritten = 0 if target is None else target.write(folder, reporter, overwrite=overwrite)
         if failed:
             reporter.say(f"{failed} of {len(files) + broken} tomograms failed.")
