@@ -21,6 +21,7 @@ from tomopicker.cli import (
     pick,
     pretrain,
     simulate,
+    status,
     threshold,
     train,
 )
@@ -55,6 +56,7 @@ app = typer.Typer(
 COMMANDS = (
     train,
     pick,
+    status,
     threshold,
     check,
     evaluate,

@@ -1,9 +1,9 @@
-"""What ``pick`` prints while it runs: a line a tomogram, or a bar where workers pick; and the end."""
+"""The run of ``pick``: what is picked is printed as it comes, and what it came to at the end."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tomopicker.cluster.events import FINAL, Event
+from tomopicker.cli.run_printer import EventPrinter
 from tomopicker.wording import number_of
 
 if TYPE_CHECKING:
@@ -14,37 +14,6 @@ if TYPE_CHECKING:
     from tomopicker.cluster.settings import ClusterSettings
     from tomopicker.engine.checkpoint import Model
     from tomopicker.folder.pick_folder import PickFolder
-
-OF_THE_RUN = {"retried", "note", "workers"}
-
-
-class EventPrinter:
-    """Prints events.
-
-    Parameters
-    ----------
-    reporter : Reporter
-    with_bar : bool
-        A bar for all tomograms on a terminal, in place of a line for each that went well.
-    """
-
-    def __init__(self, reporter: "Reporter", *, with_bar: bool) -> None:
-        self._reporter = reporter
-        self._with_bar = with_bar and reporter.console.is_terminal
-
-    def __call__(self, event: Event) -> None:
-        """Print an event."""
-        if not self._with_bar and event.kind in FINAL:
-            self._reporter.end_bar()
-        if event.kind in {"failed", "left"}:
-            self._reporter.failed(event.line)
-        elif event.line and (event.kind in OF_THE_RUN or (event.kind in FINAL and not self._with_bar)):
-            self._reporter.say(event.line)
-        for warning in event.warnings:
-            self._reporter.warn(warning)
-        if self._with_bar and event.total:
-            there = number_of(event.workers, "worker")
-            self._reporter.step("picking", f"tomograms, {there}", event.finished, event.total)
 
 
 def pick_files(
