@@ -10,16 +10,22 @@
 >>> api.check([tomogram], clicks, diameter=300).faults                            # doctest: +SKIP
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from tomopicker.checking.check import Checked, check
 from tomopicker.checking.verdict import Finding, Status
+from tomopicker.cluster.events import Event, OnEvent, unheard
+from tomopicker.cluster.pick_many import ManyPicked, pick_into
+from tomopicker.cluster.settings import ClusterSettings, Engine
 from tomopicker.config import Settings, resolve
 from tomopicker.engine.checkpoint import Model, load_model, save_model
 from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.fewshot.features import Features
 from tomopicker.fewshot.suggestions import Suggestion
+from tomopicker.folder.pick_folder import PickFolder
+from tomopicker.folder.settings import PickSettings
 from tomopicker.formats import open_tomogram, read_picks, volume_files, write_mrc, write_picks
 from tomopicker.formats.stored import Stored
 from tomopicker.geometry import Frame
@@ -36,12 +42,15 @@ from tomopicker.workflow.train import train
 
 __all__ = [
     "Checked",
+    "ClusterSettings",
     "Cut",
     "Evaluation",
+    "Event",
     "Features",
     "Finding",
     "Frame",
     "Instant",
+    "ManyPicked",
     "MeanEvaluation",
     "Model",
     "Picked",
@@ -60,6 +69,7 @@ __all__ = [
     "load_model",
     "open_tomogram",
     "pick",
+    "pick_many",
     "read_picks",
     "save_model",
     "settings",
@@ -89,6 +99,76 @@ def settings(particle_diameter: float, preset: str = "default", **changes: Any) 
         If a setting does not exist or cannot have that value.
     """
     return resolve({"preset": preset, "particle_diameter": float(particle_diameter), **changes})
+
+
+def pick_many(
+    tomograms: Iterable[Path | str] | Path | str,
+    model: Path | str,
+    folder: Path | str,
+    *,
+    engine: Engine | ClusterSettings | None = None,
+    workers: int | None = None,
+    on_event: OnEvent = unheard,
+    cut: Cut | None = None,
+    star_format: str = "relion5",
+    voxel_size: float | None = None,
+    invert: bool = False,
+    device: str | None = None,
+    pictures: bool = True,
+    overwrite: bool = False,
+) -> ManyPicked:
+    """Pick in many tomograms, into a folder as ``tomopicker pick`` writes it; what is done there is skipped.
+
+    With an engine, a script must start under ``if __name__ == "__main__":``, as for `multiprocessing`.
+
+    Parameters
+    ----------
+    tomograms : path, or iterable of paths
+        Files, folders of them, or lists.
+    model : Path or str
+        The file that `train` and `save_model` made.
+    folder : Path or str
+        Where picks go.
+    engine : {"local", "slurm", "pbs", "lsf", "sge"} or ClusterSettings, optional
+        Who picks; one tomogram after another in this process if left out.
+    workers : int, optional
+        At most.
+    on_event : callable
+        Hears each `Event`, as it happens.
+    cut : Cut, optional
+        Where lists of candidates end.
+    star_format : {"relion5", "relion4", "relion3", "warp"}
+    voxel_size : float, optional
+        Å, where headers are wrong.
+    invert : bool
+        Whether protein is bright in the files.
+    device : str, optional
+        The best there is if left out.
+    pictures : bool
+        Whether to draw the picks of each.
+    overwrite : bool
+        Whether to pick again what is done.
+
+    Returns
+    -------
+    ManyPicked
+
+    Raises
+    ------
+    TomoPickerError
+        If it makes no sense to begin or to go on; a tomogram that fails is in what is returned.
+    """
+    file = Path(model)
+    loaded = load_model(file)
+    settings = PickSettings(
+        cut or Cut(), None, star_format, False, voxel_size, invert, device, pictures=pictures
+    )  # fmt: skip
+    results = PickFolder.open(Path(folder), file, loaded, settings, overwrite=overwrite)
+    if isinstance(engine, str):
+        engine = ClusterSettings(engine=engine)
+    if engine is not None and workers is not None:
+        engine = engine.model_copy(update={"workers": workers})
+    return pick_into(results, volume_files(tomograms), file, loaded, cluster=engine, on_event=on_event)
 
 
 def evaluate(

@@ -129,7 +129,9 @@ def test_the_contrast_of_training_is_remembered_and_the_other_one_seen(world, cl
     arguments = ["train", tmp_path / "TS_1.mrc", "--picks", world.clicks, "-d", DIAMETER, "--config", world.config]
     assert cli(*arguments, "--invert", "-o", tmp_path / "m", "--device", "cpu").code == 0
     tries = []
-    monkeypatch.setattr(api, "pick", lambda *a, pick=api.pick, **k: tries.append(a) or pick(*a, **k))
+    monkeypatch.setattr(
+        "tomopicker.cluster.pick_tomogram.pick", lambda *a, pick=api.pick, **k: tries.append(a) or pick(*a, **k)
+    )
     picked = cli("pick", tmp_path / "TS_2.mrc", "-m", tmp_path / "m", "-o", tmp_path / "out")
     assert picked.code == 0, picked.err
     assert len(tries) == 1  # What has picks is not tried the other way.

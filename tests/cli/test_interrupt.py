@@ -187,7 +187,7 @@ def test_picking_killed_at_any_write_loses_and_doubles_nothing(world, picked, cl
             kept[key] = pick(tomogram, model, cut=cut, **options)
         return kept[key]
 
-    monkeypatch.setattr(api, "pick", once)
+    monkeypatch.setattr("tomopicker.cluster.pick_tomogram.pick", once)
     arguments = ["pick", world.tomogram("TS_2"), "-m", world.model]
     for number, more in enumerate(([], ["--max-particles", "3"])):
         if number:
@@ -261,7 +261,7 @@ def test_finished_tomograms_stay(world, cli, tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return pick(tomogram, *arguments, **flags)
 
-    monkeypatch.setattr(api, "pick", stop_at_the_second)
+    monkeypatch.setattr("tomopicker.cluster.pick_tomogram.pick", stop_at_the_second)
     arguments = ["pick", world.tomogram("TS_1"), world.tomogram("TS_2"), "-m", world.model, "-o", tmp_path]
     stopped = cli(*arguments)
     assert stopped.code == 130

@@ -59,7 +59,10 @@ def test_names_that_results_cannot_bear_are_refused_before_scoring(cli, world, t
     bad = tmp_path / f"{name}.mrc"
     shutil.copy(world.tomogram("TS_1"), bad)
     pick, scored = api.pick, []
-    monkeypatch.setattr(api, "pick", lambda tomogram, *a, **k: scored.append(tomogram.name) or pick(tomogram, *a, **k))
+    monkeypatch.setattr(
+        "tomopicker.cluster.pick_tomogram.pick",
+        lambda tomogram, *a, **k: scored.append(tomogram.name) or pick(tomogram, *a, **k),
+    )
     out = tmp_path / "out"
     result = cli("pick", bad, "-m", world.model, "-o", out)
     assert (result.code, len(result.errors), scored) == (1, 1, [])
@@ -97,7 +100,7 @@ def test_one_that_fails_in_any_way_does_not_stop_the_others(cli, world, tmp_path
             raise error
         return pick(tomogram, *more, **flags)
 
-    monkeypatch.setattr(api, "pick", failing)
+    monkeypatch.setattr("tomopicker.cluster.pick_tomogram.pick", failing)
     arguments = ("pick", world.tomogram("TS_1"), world.tomogram("TS_2"), "-m", world.model, "-o", tmp_path)
     result = cli(*arguments)
     assert (result.code, len(result.errors)) == (1, 1), result
@@ -119,6 +122,6 @@ def test_what_a_failed_tomogram_held_is_given_back(cli, world, tmp_path, monkeyp
         held.append(weakref.ref(volume))
         raise MemoryError
 
-    monkeypatch.setattr(api, "pick", failing)
+    monkeypatch.setattr("tomopicker.cluster.pick_tomogram.pick", failing)
     assert cli("pick", world.tomograms, "-m", world.model, "-o", tmp_path / "out").code == 1
     assert len(held) == 3

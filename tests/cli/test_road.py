@@ -52,7 +52,7 @@ def test_what_picking_writes(world, picked):
     names = {path.name for path in picked.iterdir()}
     assert names == {
         "TS_1.star", "TS_1.csv", "TS_2.star", "TS_2.csv",
-        "picks.star", "picks.csv", "picks.json", "relion5_import.star", "candidates",
+        "picks.star", "picks.csv", "picks.json", "relion5_import.star", "candidates", "records", "run.json", "pick.log",
     }  # fmt: skip
     merged = rows(picked / "picks.csv")
     assert list(merged[0]) == ["tomogram", "x", "y", "z", "score"]

@@ -21,6 +21,7 @@ from tomopicker.cli import (
     pick,
     pretrain,
     simulate,
+    status,
     threshold,
     train,
 )
@@ -56,6 +57,7 @@ app = typer.Typer(
 COMMANDS = (
     train,
     pick,
+    status,
     threshold,
     check,
     evaluate,

@@ -117,7 +117,7 @@ def train_and_pick(output: Path, tomograms: "list[Tomogram]", clicks: Path, repo
     asked = PickSettings(Cut(), None, "relion5", False, None, False, None)
     folder = PickFolder.open(output / "picks", model_file, model, asked, overwrite=True)
     files = [tomogram.path for tomogram in tomograms if tomogram.path is not None]
-    if pick_files(files, model, folder, reporter):
+    if pick_files(files, model_file, model, folder, reporter):
         raise typer.Exit(1)
     return folder.path
 

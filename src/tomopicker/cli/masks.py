@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from tomopicker.tomogram import Tomogram
     from tomopicker.types import VoxelMask
 
-SLAB_BYTES = 32 * 2**20
 METAVAR = "auto|none|FILE"
 Way = Literal["auto", "none"]
 
@@ -53,22 +52,11 @@ def masks_for(asked: str | None, tomograms: Sequence[Path]) -> Masks:
 
 def masks_of(asked: str | None, tomograms: "Sequence[Tomogram]") -> "dict[str, VoxelMask]":
     """Read the masks that ``--mask`` gives opened tomograms, by the tomogram's name; none if it gives no file."""
+    from tomopicker.formats.masks import read_mask
+
     paths = [tomogram.path for tomogram in tomograms if tomogram.path]
     files = masks_for(asked, paths).files
     return {tomogram.name: read_mask(files[tomogram.path]) for tomogram in tomograms if tomogram.path in files}
-
-
-def read_mask(path: Path) -> "VoxelMask":
-    """Read a mask, slab by slab: True where the volume is not 0."""
-    import numpy as np
-
-    from tomopicker import formats
-
-    volume = formats.open_tomogram(path, voxel_size=1.0)  # Masks often state none, and none is needed.
-    mask = np.empty(volume.shape, dtype=bool)
-    for block in volume.blocks(SLAB_BYTES):
-        mask[block] = volume.part(*block) != 0
-    return mask
 
 
 def _files(mask: Path, tomograms: list[Path]) -> dict[Path, Path]:

@@ -6,6 +6,17 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from tomopicker.cli.cluster_options import (
+    Cluster,
+    DryRun,
+    Engine,
+    Job,
+    Scheduler,
+    Tls,
+    Walltime,
+    Workers,
+    cluster_from,
+)
 from tomopicker.cli.cut import MaxParticles, TargetFdr, TargetPrecision, Threshold, the_cut
 from tomopicker.cli.masks import PickMask, masks_for
 from tomopicker.cli.options import Axes, Dataset, Device, PickInvert, VoxelSize
@@ -19,6 +30,7 @@ from tomopicker.cli.pick_options import (
     OutputFolder,
     Overwrite,
     Pictures,
+    RetryFailed,
     SaveScores,
     SomeTomograms,
     StarFormat,
@@ -35,6 +47,8 @@ HELP = """Pick the particles in any number of tomograms with a trained model.
   [cyan]tomopicker pick tomograms/ --model ribosome.model --output picks[/cyan]
   [cyan]tomopicker pick --copick config.json --model ribosome.model --output picks[/cyan]
   [cyan]tomopicker pick TS_0*.mrc --model ribosome.model --output picks --star-format warp[/cyan]
+  [cyan]tomopicker pick tomograms/ --model ribosome.model --output picks --engine local[/cyan]
+  [cyan]tomopicker pick tomograms/ -m ribosome.model -o picks --engine slurm --workers 16 --job '--gpus=1'[/cyan]
 
 [bold]Written[/bold] to the folder:
 
@@ -49,8 +63,9 @@ CSV is [cyan]tomogram,x,y,z,score[/cyan], in voxels, 0 at the centre of the firs
 estimated probability that the pick is a particle. Left alone, each tomogram gets the threshold of the
 best expected F1; [cyan]tomopicker threshold[/cyan] sets another one afterwards, in seconds.
 
-A tomogram that fails does not stop the others. The same command again skips what is done and tries the rest.
-Started several times at once, as by a job array, the jobs share the tomograms out among themselves."""
+With a tomograms.star of RELION 5 as the list of tomograms, optimisation_set.star joins it to the picks.
+A tomogram that fails does not stop the others. The same command again skips what is done and picks the rest;
+[cyan]tomopicker status picks[/cyan] shows from any machine how a run stands."""
 
 
 def command(
@@ -76,6 +91,15 @@ def command(
     invert: PickInvert = None,
     device: Device = None,
     overwrite: Overwrite = False,
+    retry_failed: RetryFailed = False,
+    engine: Engine = None,
+    workers: Workers = None,
+    job: Job = None,
+    walltime: Walltime = None,
+    cluster: Cluster = None,
+    scheduler: Scheduler = None,
+    tls: Tls = None,
+    dry_run: DryRun = False,
 ) -> None:
     """Parse, open, and pick."""
     from tomopicker.cli.inputs import check_writable
@@ -87,6 +111,7 @@ def command(
 
     cut = the_cut(threshold, target_precision, target_fdr, max_particles)
     _check_distance(min_distance)
+    on = cluster_from(engine, workers, job, walltime, cluster, scheduler, tls)
     with (
         Reporter() as reporter,
         interruptible(lambda: "finished tomograms stay; repeat the command to go on with the others"),
@@ -116,7 +141,7 @@ def command(
         invert = bright if invert is None else invert
         asked = PickSettings(
             cut, min_distance, star_format, save_scores, voxel_size, invert, device, dataset, axes, masks.way,
-            pictures,
+            pictures, project_of(listed),
         )  # fmt: skip
         folder = PickFolder.open(output, model, loaded, asked, overwrite=overwrite)
         choose_device(device)
@@ -125,7 +150,14 @@ def command(
         )
         for doubt in loaded.warnings:
             reporter.warn(f"{model}: {doubt}")
-        failed = broken + pick_files(files, loaded, folder, reporter, masks=masks.files)
+        if dry_run:
+            from tomopicker.cli.pick_plan import print_pick_plan
+
+            print_pick_plan(files, folder, model, on, reporter, masks=masks.files)
+            return
+        failed = broken + pick_files(
+            files, model, loaded, folder, reporter, masks=masks.files, cluster=on, retry_failed=retry_failed
+        )
         unwritten = 0 if target is None else target.write(folder, reporter, overwrite=overwrite)
         if failed:
             reporter.say(f"{failed} of {len(files) + broken} tomograms failed.")
@@ -136,6 +168,12 @@ def command(
 def _check_distance(min_distance: float | None) -> None:
     if min_distance is not None and not 0 < min_distance < math.inf:
         raise UsageError(f"--min-distance {min_distance:g} cannot be; give a distance in Å")
+
+
+def project_of(listed: list[Path]) -> Path | None:
+    """Give the tomograms.star of RELION 5 that is the only list of tomograms given; None if there is none."""
+    projects = [path for path in listed if path.suffix.lower() == ".star"]
+    return projects[0].absolute() if len(projects) == 1 == len(listed) else None
 
 
 def _existing(paths: list[Path], reporter: "Reporter") -> tuple[list[Path], int]:

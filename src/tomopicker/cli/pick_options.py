@@ -75,3 +75,9 @@ CopickSession = Annotated[
     str, typer.Option(metavar="ID", help="Session of the picks; their user is tomopicker.", rich_help_panel=COPICK)
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Pick again what is done already.", rich_help_panel=MORE)]
+RetryFailed = Annotated[
+    bool,
+    typer.Option(
+        "--retry-failed", help="Try again what failed before, though the file is the same.", rich_help_panel=MORE
+    ),
+]

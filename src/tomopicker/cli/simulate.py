@@ -1,10 +1,12 @@
 """``tomopicker simulate``: tomograms with truth, made by physics."""
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from tomopicker.cli.cluster_options import Cluster, Engine, Job, Scheduler, Tls, Walltime, Workers, cluster_from
 from tomopicker.cli.options import MORE
 from tomopicker.errors import UsageError
 
@@ -143,13 +145,23 @@ def command(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Make tomograms again that are there.", rich_help_panel=MORE)
     ] = False,
+    engine: Engine = None,
+    workers: Workers = None,
+    job: Job = None,
+    walltime: Walltime = None,
+    cluster: Cluster = None,
+    scheduler: Scheduler = None,
+    tls: Tls = None,
 ) -> None:
     """Parse, simulate, write."""
     from tomopicker.cli.inputs import check_writable
     from tomopicker.cli.interrupt import interruptible
     from tomopicker.cli.progress import Reporter
+    from tomopicker.cli.run_printer import EventPrinter
     from tomopicker.cli.simulated_inputs import changes_from, parse_shape
-    from tomopicker.simulate.write import settings_file
+    from tomopicker.cluster.mapping import map_tomograms
+    from tomopicker.cluster.simulate_work import SimulateWork
+    from tomopicker.cluster.work import Item
 
     size = parse_shape(shape)
     if output.exists() and not output.is_dir():
@@ -159,6 +171,7 @@ def command(
     if positions is None and positions_offset is not None:
         raise UsageError("--positions-offset: says where in a file of --positions the tomogram lies; give that as well")
     check_writable(output)
+    on = cluster_from(engine, workers, job, walltime, cluster, scheduler, tls)
     changes = changes_from(
         settings or [],
         {
@@ -174,25 +187,15 @@ def command(
     )
     with Reporter() as reporter, interruptible(lambda: "repeat the command; tomograms that are whole are skipped"):
         layout = None if positions is None else _layout(positions, size, positions_offset, reporter)
-        for number in range(count):
-            name = f"TS_{number + 1:04d}"
-            if settings_file(output, name).exists() and not overwrite:
-                reporter.say(f"{output / name}.mrc: is there already; --overwrite makes it again")
-                continue
-            _make(
-                output,
-                name,
-                preset,
-                size,
-                voxel_size,
-                seed + number,
-                maps,
-                target,
-                particles,
-                layout,
-                changes,
-                reporter,
-            )
+        work = SimulateWork(
+            output, preset, size, voxel_size, maps, target, particles, layout, changes, overwrite,
+            **({"progress": reporter.step} if on is None else {}),
+        )  # fmt: skip
+        items = [Item(f"TS_{number + 1:04d}", math.prod(size), seed + number) for number in range(count)]
+        output.mkdir(parents=True, exist_ok=True)
+        printer = EventPrinter(reporter, with_bar=on is not None)
+        if map_tomograms(work, items, on, printer):
+            raise typer.Exit(1)
 
 
 def _layout(path: Path, shape: "Shape", offset: str | None, reporter: "Reporter") -> "Positions":
@@ -203,33 +206,3 @@ def _layout(path: Path, shape: "Shape", offset: str | None, reporter: "Reporter"
     if len(layout) < n_read:
         reporter.say(f"{path}: {len(layout)} of {n_read} positions lie inside; the others are left out.")
     return layout
-
-
-def _make(
-    output: Path,
-    name: str,
-    preset: Preset,
-    shape: "Shape",
-    voxel_size: float,
-    seed: int,
-    maps: Path | None,
-    target: str,
-    particles: int | None,
-    layout: "Positions | None",
-    changes: "dict[str, object]",
-    reporter: "Reporter",
-) -> None:
-    from tomopicker.simulate import simulate_tomogram
-    from tomopicker.simulate.write import write_simulated
-
-    made = simulate_tomogram(
-        preset, shape, voxel_size, seed, maps=maps, n_targets=particles, target=target, layout=layout,
-        changes=changes, progress=lambda what, done, total: reporter.step(name, what, done, total),
-    )  # fmt: skip
-    write_simulated(output, name, made)
-    reporter.end_bar()
-    wanted = made.settings.scene.n_targets
-    found = len(made.positions_voxels)
-    room = "" if found == wanted else f" (there was no room for {wanted - found} more)"
-    others = len(made.distractor_classes)
-    reporter.say(f"{output / name}.mrc: {found} × {made.settings.scene.target}{room} among {others} other molecules.")

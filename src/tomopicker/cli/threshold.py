@@ -68,7 +68,7 @@ def command(
 def _draw_again(folder: Path, name: str, record: "dict[str, Any]", reporter: "Reporter") -> None:
     """Draw a tomogram's picks once more, if its file is still there."""
     from tomopicker import formats
-    from tomopicker.cli.pick_run import draw
+    from tomopicker.cluster.pick_tomogram import draw
     from tomopicker.folder.one_tomogram import files_of, picture_of
     from tomopicker.formats.stored import Stored
     from tomopicker.picks import Picks
@@ -86,4 +86,4 @@ def _draw_again(folder: Path, name: str, record: "dict[str, Any]", reporter: "Re
     except (TomoPickerError, KeyError, TypeError) as error:
         reporter.warn(f"{picture_of(folder, name)}: removed, for it cannot be drawn again ({error})")
         return
-    draw(tomogram, picks.positions, record["model"]["settings"]["particle_diameter"], folder, reporter)
+    draw(tomogram, picks.positions, record["model"]["settings"]["particle_diameter"], folder, reporter.warn)

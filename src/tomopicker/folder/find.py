@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tomopicker.errors import TomoPickerError, UsageError
-from tomopicker.folder.layout import IMPORT_LIST, MERGED, RECORD
+from tomopicker.folder.layout import IMPORT_LIST, MERGED, OPTIMISATION_SET, RECORD
 from tomopicker.formats import has_no_picks, read_table
 from tomopicker.formats.catalogue import FORMATS
 from tomopicker.formats.em_volume import is_volume
@@ -46,7 +46,7 @@ def files_of_picks(path: Path, *, each: bool = False) -> list[Path]:
         return _recorded(path, each=each)
     if not _files(path) and (path / TRUTH).is_dir() and (path / SETTINGS).is_dir():
         path = path / TRUTH
-    found = _without_copies(file for file in _files(path) if file.stem != IMPORT_LIST)
+    found = _without_copies(file for file in _files(path) if file.stem not in {IMPORT_LIST, OPTIMISATION_SET})
     if not found:
         raise TomoPickerError(
             f"{path}: no file of picks in this folder; 'tomopicker formats picks' lists their suffixes"

@@ -1,13 +1,11 @@
-"""A folder of picks while jobs write to it: what is finished, and how a tomogram is added.
+"""A folder of picks while a run writes to it: what is finished, and how a tomogram is added.
 
-A folder belongs to one model and one set of settings, so that its merged files are never a mixture. Several jobs may
-write to it at once: each file is written whole, ``picks.json`` is read and written under a lock, and a tomogram is
-claimed by the job that picks it.
+A folder belongs to one model and one set of settings, so that its merged files are never a mixture. Several processes
+may add tomograms at once, each writing that tomogram's files and its record; one process, which began the run, merges.
 """
 
+import shutil
 import time
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,16 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from tomopicker import formats
-from tomopicker.claims import claimed, holder, locked
+from tomopicker import __version__, formats
 from tomopicker.engine.checkpoint import Model
 from tomopicker.errors import TomoPickerError, UsageError
-from tomopicker.folder.layout import RECORD
+from tomopicker.folder.layout import RECORD, RECORDS
 from tomopicker.folder.merged import is_merged, merge
 from tomopicker.folder.one_tomogram import files_of, write_chosen
 from tomopicker.folder.record import (
-    DONE,
-    FAILED,
     check_name,
     difference,
     identity,
@@ -35,11 +30,10 @@ from tomopicker.folder.record import (
     write_record,
 )
 from tomopicker.folder.settings import PickSettings
+from tomopicker.folder.tomogram_record import DONE, FAILED, read_entries, read_entry, remove_entry, write_entry
 from tomopicker.geometry import Frame
 from tomopicker.tomogram import Tomogram
 from tomopicker.workflow.pick import Picked
-
-LOCK = ".lock"
 
 
 def _now() -> str:
@@ -48,20 +42,20 @@ def _now() -> str:
 
 @dataclass(frozen=True)
 class PickFolder:
-    """A folder of picks, as one job sees it; what is finished is read from the folder each time.
+    """A folder of picks, as one run sees it; what is finished is read from the folder each time.
 
     Parameters
     ----------
     path : Path
-        The folder; made when the first tomogram is picked.
+        The folder; made when the run begins.
     settings : PickSettings
-        Of this job.
+        Of this run.
     job : dict
         The model and the settings, as the record states them.
     overwrite : bool
-        Whether to pick again what was done before this job began, and to replace what another job left.
+        Whether to pick again what was done before this run began, and to replace what another run left.
     opened : str
-        When this job began, in UTC.
+        When this run began, in UTC.
     """
 
     path: Path
@@ -74,12 +68,12 @@ class PickFolder:
     def open(
         cls, path: Path, model_file: Path, model: Model, settings: PickSettings, *, overwrite: bool
     ) -> "PickFolder":
-        """Open a folder for a job.
+        """Open a folder for a run.
 
         Raises
         ------
         UsageError
-            If it holds the picks of another job and `overwrite` is False.
+            If it holds the picks of another run and `overwrite` is False.
         """
         folder = cls(path, settings, job_of(model_file, model, settings), overwrite)
         folder.read()
@@ -91,7 +85,7 @@ class PickFolder:
         Raises
         ------
         TomoPickerError
-            If it is damaged, or of another job, and is not to be overwritten.
+            If it is damaged, or of another run, and is not to be overwritten.
         """
         file, begun = self.path / RECORD, self.job | {"tomograms": {}, "merged": False}
         if not file.exists():
@@ -111,6 +105,14 @@ class PickFolder:
             f"{self.path}: holds picks made with {change}; give another --output, or --overwrite, "
             "or set another threshold for these with 'tomopicker threshold'"
         )
+
+    def begin(self) -> None:
+        """Write a record without tomograms: until `merge`, those of the tomograms count. Others' are removed."""
+        record = self.read()
+        if not record["tomograms"]:
+            shutil.rmtree(self.path / RECORDS, ignore_errors=True)
+        (self.path / RECORDS).mkdir(parents=True, exist_ok=True)
+        write_record(self.path / RECORD, self.job, None)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -133,35 +135,37 @@ class PickFolder:
         check_name(name, source)
         formats.check_names([name], self.settings.star_format, source)
 
-    def is_done(self, tomogram: Tomogram, mask: Path | None) -> bool:
+    def is_done(self, name: str, file: Path, mask: Path | None) -> bool:
         """Say whether the picks of a tomogram, as its file is now, are here and whole.
 
-        With `overwrite`, only what was finished since this job began counts: by another one at work in this folder.
+        With `overwrite`, only what was finished since this run began counts: by a worker that died before it said so.
         """
-        entry = self.read()["tomograms"].get(tomogram.name, {})
-        same = all(entry.get(key) == value for key, value in identity(tomogram, mask).items())
-        files = [*files_of(self.path, tomogram.name), *self._scores_file(tomogram.name)]
-        return _is_valid(entry, self.opened if self.overwrite else "") and same and all(map(Path.exists, files))
+        entry = read_entry(self.path, name)
+        finished = entry.get("status") == DONE and str(entry.get("finished", "")) >= self._since
+        same = all(entry.get(key) == value for key, value in identity(file, mask, self.settings).items())
+        files = [*files_of(self.path, name), *self._scores_file(name)]
+        return finished and same and all(map(Path.exists, files))
 
-    def claimed(self, name: str) -> AbstractContextManager[bool]:
-        """Claim a tomogram for a block; it says False if another job picks it."""
-        return claimed(self._claim(name))
+    def failed_before(self, name: str, file: Path, mask: Path | None) -> str | None:
+        """Give why a tomogram failed, if it did for what is in its file, and the file has not changed since."""
+        entry = read_entry(self.path, name)
+        if entry.get("status") != FAILED or not entry.get("final") or entry.get("tomopicker") != __version__:
+            return None
+        same = all(entry.get(key) == value for key, value in identity(file, mask, self.settings).items())
+        return str(entry["error"]) if same and str(entry.get("finished", "")) >= self._since else None
 
-    def claimed_by(self, name: str) -> str | None:
-        """Say which process picks a tomogram, if one does."""
-        return holder(self._claim(name))
-
-    def add(self, tomogram: Tomogram, picked: Picked, mask: Path | None, started: float) -> None:
-        """Write the files of a tomogram, then the record that says it is done."""
+    def add(self, file: Path, tomogram: Tomogram, picked: Picked, mask: Path | None, started: float) -> dict[str, Any]:
+        """Write the files of a tomogram, then the record that says it is done; give the record."""
         name, frame = tomogram.name, tomogram.frame
-        self._withdraw(name)  # Refuses what another job has begun in the meantime, before a file of it is replaced.
-        for file in self._scores_file(name):
+        remove_entry(self.path, name)
+        for target in self._scores_file(name):
             shape, dtype = picked.logits.shape, np.dtype(np.float32)
-            formats.write_mrc_sections(file, shape, dtype, picked.score_sections(), picked.working.voxel_size)
+            formats.write_mrc_sections(target, shape, dtype, picked.score_sections(), picked.working.voxel_size)
         candidates = files_of(self.path, name)[2]
-        candidates.parent.mkdir(parents=True, exist_ok=True)
         formats.write_picks(picked.candidates, {name: frame}, candidates, "csv")
-        entry = identity(tomogram, mask) | {
+        written = write_chosen(self.path, name, frame, picked.chosen, self.settings.star_format)
+        entry = identity(file, mask, self.settings) | {
+            "voxel_size_angstrom": frame.voxel_size,
             "shape_zyx": list(frame.shape),
             "specimen_fraction": round(picked.working.share, 4),
             "seconds": round(time.monotonic() - started, 2),
@@ -170,55 +174,49 @@ class PickFolder:
             "candidates": len(picked.candidates),
             "count": picked.count and asdict(picked.count),
             "absent": picked.absent,
+            "score_median": round(float(np.median(picked.picks.scores)), 4) if len(picked.picks) else None,
+            **written,
         }
-        written = write_chosen(self.path, name, frame, picked.chosen, self.settings.star_format)
-        self._enter({name: entry | written})
+        write_entry(self.path, name, entry)
+        return entry
 
-    def note_failures(self, failures: Mapping[Path, str]) -> None:
-        """Record what failed, unless another job picked it meanwhile; nothing is written while nothing is done."""
-        known = self.read()["tomograms"]
-        if not failures or not picked_counts(self.read()):
-            return
-        entries = {
-            formats.tomogram_name(file): {
-                "path": str(file.absolute()), "status": FAILED, "error": error
-            }
-            for file, error in failures.items()
-        }  # fmt: skip
-        self._enter({name: entry for name, entry in entries.items() if not _is_valid(known.get(name, {}), self.opened)})
+    def add_failure(self, name: str, file: Path, mask: Path | None, error: str, *, final: bool) -> None:
+        """Record that a tomogram failed.
+
+        Parameters
+        ----------
+        name : str
+            Of the tomogram.
+        file, mask : Path
+        error : str
+            The line that says why.
+        final : bool
+            Whether it would fail again: it is not tried again until its file changes.
+        """
+        entry = identity(file, mask, self.settings) | {
+            "tomopicker": __version__,
+            "status": FAILED,
+            "error": error,
+            "final": final,
+            "finished": _now(),
+        }
+        write_entry(self.path, name, entry)
 
     def merge(self) -> str | None:
-        """Write the merged files, if anything was finished since they were; give what has to be said of it."""
-        with locked(self.path / LOCK):
-            record = self.read()
-            if record["merged"] and is_merged(self.path):
-                return None
-            remark = merge(self.path, recorded_frames(record), picked_counts(record), self.settings.star_format)
-            write_record(self.path / RECORD, record | {"merged": True})
+        """Write the merged files and the record of all tomograms; give what has to be said of them."""
+        record = self.read()
+        if record["merged"] and is_merged(self.path):
+            return None
+        counts, project = picked_counts(record), self.settings.project
+        remark = (
+            merge(self.path, recorded_frames(record), counts, self.settings.star_format, project) if counts else None
+        )
+        write_record(self.path / RECORD, self.job, read_entries(self.path))
         return remark
 
-    def _withdraw(self, name: str) -> None:
-        """Take a tomogram out of the record before its files are replaced: a job killed amid them has not done it."""
-        if not (self.path / RECORD).exists():
-            return
-        with locked(self.path / LOCK):
-            record = self.read()
-            if self.overwrite or name in record["tomograms"]:
-                others = {other: entry for other, entry in record["tomograms"].items() if other != name}
-                write_record(self.path / RECORD, record | {"tomograms": others, "merged": False})
-
-    def _enter(self, entries: Mapping[str, Any]) -> None:
-        with locked(self.path / LOCK):
-            record = self.read()
-            tomograms = record["tomograms"] | dict(entries)
-            write_record(self.path / RECORD, record | {"tomograms": tomograms, "merged": False})
-
-    def _claim(self, name: str) -> Path:
-        return self.path / f".{name}.claim"
+    @property
+    def _since(self) -> str:
+        return self.opened if self.overwrite else ""
 
     def _scores_file(self, name: str) -> list[Path]:
         return [self.path / f"{name}_scores.mrc"] if self.settings.save_scores else []
-
-
-def _is_valid(entry: Mapping[str, Any], since: str) -> bool:
-    return entry.get("status") == DONE and str(entry.get("finished", "")) >= since

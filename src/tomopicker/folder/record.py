@@ -1,21 +1,24 @@
-"""``picks.json``: the model and settings of a folder of picks, and how each tomogram went."""
+"""``picks.json``: the model and settings of a folder of picks, and how each tomogram went.
+
+It is written when a run begins, without tomograms, and when the run ends, with all of them; in between the records of
+the tomograms count. Only the process that merges writes it.
+"""
 
 import hashlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from tomopicker import __version__
 from tomopicker.engine.checkpoint import Model
 from tomopicker.errors import TomoPickerError
-from tomopicker.files import write_text
-from tomopicker.folder.layout import IMPORT_LIST, MERGED
+from tomopicker.files import atomic_path
+from tomopicker.folder.layout import IMPORT_LIST, MERGED, OPTIMISATION_SET
 from tomopicker.folder.settings import PickSettings
+from tomopicker.folder.tomogram_record import DONE, read_entries
 from tomopicker.formats.names import check_file_name
 from tomopicker.geometry import Frame
-from tomopicker.tomogram import Tomogram
-
-DONE, FAILED = "done", "failed"
 
 
 def job_of(model_file: Path, model: Model, settings: PickSettings) -> dict[str, Any]:
@@ -63,6 +66,8 @@ def read_record(path: Path) -> dict[str, Any]:
         )
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
+        if not record["merged"]:  # A run goes on, or was killed.
+            record["tomograms"] = dict(read_entries(path.parent))
         if all(isinstance(record[key], dict) for key in ("model", "settings", "tomograms")):
             for name in recorded_frames(record):
                 check_name(name, path)
@@ -74,16 +79,33 @@ def read_record(path: Path) -> dict[str, Any]:
 
 def check_name(name: str, source: Path) -> str:
     """Refuse the name of a tomogram whose files would lie elsewhere, or be called as the merged ones; give it back."""
-    if name in {MERGED, IMPORT_LIST}:
+    if name in {MERGED, IMPORT_LIST, OPTIMISATION_SET}:
         raise TomoPickerError(
             f"{source}: a tomogram called '{name}' cannot be picked: its files would hide the merged ones; rename it"
         )
     return check_file_name(name, source)
 
 
-def write_record(path: Path, record: dict[str, Any]) -> None:
-    """Write a ``picks.json``, whole or not at all."""
-    write_text(path, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+def write_record(path: Path, job: dict[str, Any], tomograms: Iterable[tuple[str, dict[str, Any]]] | None) -> None:
+    """Write a ``picks.json``, whole or not at all, one tomogram after another.
+
+    Parameters
+    ----------
+    path : Path
+    job : dict
+        The model and the settings; what it has of tomograms is left out.
+    tomograms : iterable of (str, dict), optional
+        The record of each, when they are merged; None while the records in the folder count.
+    """
+    head = {name: value for name, value in job.items() if name not in {"tomograms", "merged"}}
+    text = json.dumps(head | {"merged": tomograms is not None}, indent=1, ensure_ascii=False)
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as stream:
+        stream.write(text.removesuffix("\n}") + ',\n "tomograms": {')
+        before = "\n"
+        for name, entry in tomograms or ():
+            stream.write(f"{before}  {json.dumps(name, ensure_ascii=False)}: {json.dumps(entry, ensure_ascii=False)}")
+            before = ",\n"
+        stream.write("\n }\n}\n")
 
 
 def recorded_frames(record: dict[str, Any]) -> dict[str, Frame]:
@@ -95,16 +117,26 @@ def recorded_frames(record: dict[str, Any]) -> dict[str, Frame]:
     }
 
 
-def identity(tomogram: Tomogram, mask: Path | None) -> dict[str, Any]:
-    """Give what tells whether a tomogram is still the one that was picked in."""
-    stat = tomogram.path.stat() if tomogram.path else None
+def identity(path: Path, mask: Path | None, settings: PickSettings) -> dict[str, Any]:
+    """Give what tells whether a tomogram is still the one that was picked in, without opening it."""
+    listed = getattr(path, "frame", None)
+    return identity_of_file(path) | {
+        "voxel_size_given": settings.voxel_size or (listed.voxel_size if listed else None),
+        "inverted": settings.invert,
+        "mask": str(mask.absolute()) if mask else None,
+    }
+
+
+def identity_of_file(path: Path | None) -> dict[str, Any]:
+    """Give what tells whether a file is still the same one; no size or time if it is not there."""
+    try:
+        stat = path.stat() if path else None
+    except OSError:
+        stat = None
     return {
-        "path": str(tomogram.path.absolute()) if tomogram.path else None,
+        "path": str(path.absolute()) if path else None,
         "bytes": stat.st_size if stat else None,
         "modified": int(stat.st_mtime) if stat else None,
-        "voxel_size_angstrom": tomogram.frame.voxel_size,
-        "inverted": tomogram.inverted,
-        "mask": str(mask.absolute()) if mask else None,
     }
 
 

@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 
 from tomopicker import formats
-from tomopicker.claims import locked
 from tomopicker.errors import TomoPickerError
 from tomopicker.folder.layout import RECORD
 from tomopicker.folder.merged import merge
 from tomopicker.folder.one_tomogram import files_of, write_chosen
-from tomopicker.folder.pick_folder import LOCK
-from tomopicker.folder.record import DONE, picked_counts, read_record, recorded_frames, write_record
+from tomopicker.folder.record import picked_counts, read_record, recorded_frames, write_record
+from tomopicker.folder.running import marked
 from tomopicker.folder.settings import cut_words
+from tomopicker.folder.tomogram_record import DONE, write_entry
 from tomopicker.geometry import Frame
 from tomopicker.picking.selection import Cut
 from tomopicker.picks import Picks
@@ -45,24 +45,25 @@ def recut(path: Path, cut: Cut) -> tuple[dict[str, Any], str | None]:
     TomoPickerError
         If nothing in the folder was picked, or its candidates are damaged.
     """
-    read_record(path / RECORD)  # Another folder gets no lock file.
-    with locked(path / LOCK):
+    read_record(path / RECORD)  # Another folder gets no mark.
+    with marked(path):
         record = read_record(path / RECORD)
         frames = recorded_frames(record)
         if not frames:
             raise TomoPickerError(f"{path}: no tomogram in it is finished; run 'tomopicker pick' first")
         star_format = record["settings"]["star_format"]
         # Of a cut that was stopped, `pick` finds settings that are not its own, and asks for this to be run again.
-        write_record(path / RECORD, record | {"settings": record["settings"] | {UNFINISHED: True}, "merged": False})
+        write_record(path / RECORD, record | {"settings": record["settings"] | {UNFINISHED: True}}, None)
         for name, frame in frames.items():
             entry = record["tomograms"][name]
             candidates, particles = _candidates(path, name, frame, entry["candidates"]), entry["expected"]["particles"]
             chosen = cut.choose(candidates, particles, record["model"]["threshold"])
             record["tomograms"][name] = entry | write_chosen(path, name, frame, chosen, star_format)
+            write_entry(path, name, record["tomograms"][name])
         record["settings"] = {name: value for name, value in record["settings"].items() if name != UNFINISHED}
         record["settings"] |= cut_words(cut)
         remark = merge(path, frames, picked_counts(record), star_format)
-        write_record(path / RECORD, record | {"merged": True})
+        write_record(path / RECORD, record, sorted(record["tomograms"].items()))
     return {name: entry for name, entry in sorted(record["tomograms"].items()) if entry["status"] == DONE}, remark
 
 

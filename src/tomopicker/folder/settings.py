@@ -1,6 +1,7 @@
 """What was asked of a job of picking."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from tomopicker.picking.selection import Cut
@@ -8,7 +9,7 @@ from tomopicker.picking.selection import Cut
 
 @dataclass(frozen=True)
 class PickSettings:
-    """What was asked for."""
+    """What was asked for; `project` is the tomograms.star of RELION 5 that lists the tomograms, if one does."""
 
     cut: Cut
     min_distance: float | None
@@ -21,6 +22,7 @@ class PickSettings:
     axes: str | None = None
     mask: Literal["auto", "none"] | None = None
     pictures: bool = True
+    project: Path | None = None
 
     @property
     def deciding(self) -> dict[str, Any]:

@@ -1,0 +1,40 @@
+"""What is printed while many tomograms are done: a line each, or a bar where workers do them."""
+
+from typing import TYPE_CHECKING
+
+from tomopicker.cluster.events import FINAL, Event
+from tomopicker.wording import number_of
+
+if TYPE_CHECKING:
+    from tomopicker.cli.progress import Reporter
+
+OF_THE_RUN = {"retried", "note", "workers"}
+
+
+class EventPrinter:
+    """Prints events.
+
+    Parameters
+    ----------
+    reporter : Reporter
+    with_bar : bool
+        A bar for all tomograms on a terminal, in place of a line for each that went well.
+    """
+
+    def __init__(self, reporter: "Reporter", *, with_bar: bool) -> None:
+        self._reporter = reporter
+        self._with_bar = with_bar and reporter.console.is_terminal
+
+    def __call__(self, event: Event) -> None:
+        """Print an event."""
+        if not self._with_bar and event.kind in FINAL:
+            self._reporter.end_bar()
+        if event.kind in {"failed", "left"}:
+            self._reporter.failed(event.line)
+        elif event.line and (event.kind in OF_THE_RUN or (event.kind in FINAL and not self._with_bar)):
+            self._reporter.say(event.line)
+        for warning in event.warnings:
+            self._reporter.warn(warning)
+        if self._with_bar and event.total:
+            there = number_of(event.workers, "worker")
+            self._reporter.step("all", f"tomograms, {there}", event.finished, event.total)

@@ -1,0 +1,127 @@
+"""Workers as jobs of SLURM, PBS, LSF or SGE. The only module that knows dask-jobqueue."""
+
+import importlib
+import logging
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tomopicker.cluster.memory import GIGABYTE
+from tomopicker.cluster.settings import ClusterError, ClusterSettings
+from tomopicker.cluster.worker import THREADS
+
+if TYPE_CHECKING:
+    from distributed import Security
+
+LOGS = "jobs"
+NAME = "tomopicker"
+_CLASSES = {"slurm": "SLURMCluster", "pbs": "PBSCluster", "lsf": "LSFCluster", "sge": "SGECluster"}
+_PLACEHOLDER = "tls://ADDRESS-OF-THIS-MACHINE:PORT"
+
+
+@contextmanager
+def job_cluster(settings: ClusterSettings, memory: int, folder: Path, security: "Security") -> Iterator[Any]:
+    """Start a scheduler here for a block; jobs are asked for afterwards.
+
+    Raises
+    ------
+    ClusterError
+        If this machine has no address that jobs could reach.
+    """
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    try:
+        cluster = getattr(_dask_jobqueue(), _CLASSES[settings.engine])(
+            **_options(settings, memory, folder),
+            protocol="tls://",
+            security=security,
+            scheduler_options=_listening(settings),
+            silence_logs="critical",
+        )
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ClusterError(
+            f"--engine {settings.engine}: the scheduler does not start ({' '.join(str(error).split())}); "
+            "state how jobs reach this machine: interface or host, in the file of --cluster"
+        ) from error
+    try:
+        yield cluster
+    finally:
+        cluster.close(timeout=10)
+
+
+def job_script(settings: ClusterSettings, memory: int, folder: Path) -> str:
+    """Write the script of a job as it would be submitted, but for the address of the driver and the keys."""
+    kind = getattr(_dask_jobqueue(), _CLASSES[settings.engine]).job_cls
+    options = _options(settings, memory, folder)
+    options.pop("log_directory")  # It would be made.
+    return str(kind(_PLACEHOLDER, name=f"{NAME}-0", **options).job_script())
+
+
+def _dask_jobqueue() -> Any:
+    """Import it without the file that it would write to the user's home."""
+    import dask.config  # noqa: PLC0415  (of an extra)
+
+    usual = dask.config.PATH
+    with tempfile.TemporaryDirectory() as elsewhere:
+        dask.config.PATH = elsewhere
+        try:
+            return importlib.import_module("dask_jobqueue")
+        finally:
+            dask.config.PATH = usual
+
+
+def _options(settings: ClusterSettings, memory: int, folder: Path) -> dict[str, Any]:
+    threads = settings.cores or 1
+    asked = settings.memory_bytes or memory
+    gigabytes = max(1, -(-asked // GIGABYTE))
+    options: dict[str, Any] = {
+        "job_name": NAME,
+        "cores": 1,
+        "processes": 1,
+        "memory": f"{gigabytes}GiB",
+        "walltime": settings.walltime_for(settings.engine),
+        "job_extra_directives": list(settings.job),
+        "job_directives_skip": _skipped(settings),
+        "job_script_prologue": [
+            f"export {THREADS}={threads}",
+            "export DASK_DISTRIBUTED__WORKER__HTTP__ROUTES='[]'",
+            *settings.prologue,
+        ],
+        "log_directory": str((folder / LOGS).absolute()),
+        "local_directory": settings.scratch,
+        "python": settings.python or sys.executable,
+        "interface": settings.interface,
+        "death_timeout": 120,
+        "worker_extra_args": ["--memory-limit", "0", "--no-dashboard", "--dashboard-address", "127.0.0.1:0"],
+    }
+    own: dict[str, dict[str, Any]] = {
+        "slurm": {"job_cpu": threads},
+        "pbs": {"resource_spec": f"select=1:ncpus={threads}:mem={gigabytes}gb"},
+        "lsf": {"ncpus": threads, "mem": asked, "lsf_units": "mb"},
+        "sge": {"resource_spec": f"h_vmem={gigabytes}G"},
+    }
+    return options | own[settings.engine]
+
+
+def _skipped(settings: ClusterSettings) -> list[str]:
+    """List what is left out of a job's head: what the user says, and what the user's own lines say in its place."""
+    said = " ".join(settings.job)
+    replaced = {
+        "slurm": ("--mem", "--cpus-per-task"),
+        "pbs": ("-l select",),
+        "lsf": ("-M ", "-n "),
+        "sge": ("h_vmem",),
+    }[settings.engine]
+    without_walltime = {"slurm": "#SBATCH -t ", "pbs": "walltime=", "lsf": "#BSUB -W ", "sge": "h_rt="}
+    own = [] if settings.walltime else [without_walltime[settings.engine]]
+    return [*settings.skip, *(option for option in replaced if option in said), *own]
+
+
+def _listening(settings: ClusterSettings) -> dict[str, Any]:
+    """Say where the scheduler listens: at one address, not at all that this machine has."""
+    from distributed.utils import get_ip  # noqa: PLC0415
+
+    where = {"interface": settings.interface} if settings.interface else {"host": settings.host or get_ip()}
+    return where | {"dashboard": False, "dashboard_address": "127.0.0.1:0"}

@@ -1,0 +1,99 @@
+"""How a run stands, in files that any machine can read: a line for each tomogram, and one record of the whole."""
+
+import json
+import os
+import socket
+import time
+from collections import Counter
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from tomopicker.cluster.events import FINAL, Event
+from tomopicker.files import write_text
+from tomopicker.folder.layout import LOG, RUN
+
+EVERY_SECONDS = 2.0
+"""Between two writings of the record."""
+
+
+def _now() -> str:
+    return datetime.now().astimezone().isoformat(timespec="seconds")
+
+
+class Journal:
+    """Writes ``pick.log`` and ``run.json`` while a run goes on; use it as a context.
+
+    Parameters
+    ----------
+    folder : Path
+    total : int
+        Tomograms of the run.
+    how : str
+        Which engine and workers, in words.
+    """
+
+    def __init__(self, folder: Path, total: int, how: str) -> None:
+        self._folder, self._total, self._how = folder, total, how
+        self._counts: Counter[str] = Counter()
+        self._running: dict[str, dict[str, Any]] = {}
+        self._began, self._written = time.time(), 0.0
+        self._worked = 0.0
+        self._workers = 0
+        self._state = "running"
+        self.summary: Mapping[str, Any] = {}
+
+    def __enter__(self) -> "Journal":
+        # Lines of earlier runs stay: what became of a tomogram may stand there.
+        self._log = (self._folder / LOG).open("a", encoding="utf-8", buffering=1)
+        self._line(f"run of {self._total} tomograms, {self._how}, process {os.getpid()} on {socket.gethostname()}")
+        self._write()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        self._running.clear()
+        self._state = "finished" if kind is None else "stopped"
+        self._line(self._state if error is None else f"stopped: {' '.join(str(error).split()) or kind}")
+        self._log.close()
+        self._write()
+
+    def hear(self, event: Event) -> None:
+        """Write an event down."""
+        self._counts[event.kind] += 1
+        self._workers = event.workers
+        if event.kind == "started":
+            self._running[event.tomogram] = {"worker": event.worker, "since": time.time()}
+        elif event.tomogram:
+            self._running.pop(event.tomogram, None)
+        self._worked += event.seconds
+        if event.kind not in {"started", "workers"}:
+            where = f" [{event.worker}]" if event.worker else ""
+            self._line(f"{event.kind}: {event.line}{where}")
+            for warning in event.warnings:
+                self._line(f"warning: {warning}")
+        if time.time() - self._written > EVERY_SECONDS:
+            self._write()
+
+    def _line(self, text: str) -> None:
+        self._log.write(f"{_now()} {' '.join(text.split())}\n")
+
+    def _write(self) -> None:
+        self._written = time.time()
+        finished = sum(self._counts[kind] for kind in FINAL)
+        record: dict[str, Any] = {
+            "state": self._state,
+            "how": self._how,
+            "host": socket.gethostname(),
+            "process": os.getpid(),
+            "began": datetime.fromtimestamp(self._began, UTC).isoformat(timespec="seconds"),
+            "seconds": round(time.time() - self._began, 1),
+            "worked_seconds": round(self._worked, 1),
+            "total": self._total,
+            "finished": finished,
+            **{kind: self._counts[kind] for kind in (*FINAL, "retried")},
+            "workers": self._workers,
+            "running": self._running,
+            "summary": dict(self.summary),
+        }
+        write_text(self._folder / RUN, json.dumps(record, ensure_ascii=False) + "\n")

@@ -1,0 +1,119 @@
+"""Keys for TLS between driver, scheduler and workers: whoever holds them may run code, so only the owner reads them.
+
+``python -m tomopicker.cluster.keys DIR`` writes a set for a scheduler that a person starts.
+"""
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from tomopicker.errors import TomoPickerError, UsageError
+
+CA, CERTIFICATE, KEY = "ca.pem", "cert.pem", "key.pem"
+PREFIX = ".keys-"
+VALID, SKEW = timedelta(days=90), timedelta(days=1)
+"""How long a set lasts, and how far the clocks of two machines may differ."""
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Files of a set: the certificate is its own authority."""
+
+    folder: Path
+
+    @property
+    def files(self) -> tuple[Path, Path, Path]:
+        """The authority, the certificate and the key."""
+        return self.folder / CA, self.folder / CERTIFICATE, self.folder / KEY
+
+
+@contextmanager
+def temporary_keys(parent: Path) -> Iterator[Keys]:
+    """Write keys to a folder below `parent`, on a disk that workers see; they are gone after the block.
+
+    What a run that was killed left there goes too.
+    """
+    for left in parent.glob(f"{PREFIX}*"):
+        shutil.rmtree(left, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))  # For its owner alone.
+    try:
+        yield write_keys(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def write_keys(folder: Path) -> Keys:
+    """Write a new set of keys, each file for its owner alone.
+
+    Raises
+    ------
+    TomoPickerError
+        If they cannot be written.
+    """
+    certificate, key = _make()
+    keys = Keys(folder)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for file, content in zip(keys.files, (certificate, certificate, key), strict=True):
+            handle = os.open(file, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(content)
+    except OSError as error:
+        raise TomoPickerError(f"{folder}: keys cannot be written ({error.strerror}); choose another folder") from error
+    return keys
+
+
+def given_keys(folder: Path) -> Keys:
+    """Take the keys in a folder.
+
+    Raises
+    ------
+    UsageError
+        If one is missing, or others may read the key.
+    """
+    keys = Keys(folder)
+    missing = [file.name for file in keys.files if not file.is_file()]
+    if missing:
+        raise UsageError(
+            f"--tls {folder}: no {missing[0]} in it; 'python -m tomopicker.cluster.keys {folder}' writes all"
+        )
+    if keys.files[2].stat().st_mode & 0o077:
+        raise UsageError(f"{keys.files[2]}: others can read it; run 'chmod 600 {keys.files[2]}'")
+    return keys
+
+
+def _make() -> tuple[bytes, bytes]:
+    """Make a certificate and its key, as PEM."""
+    from cryptography import x509  # noqa: PLC0415  (of an extra)
+    from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric import rsa  # noqa: PLC0415
+    from cryptography.x509.oid import NameOID  # noqa: PLC0415
+
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "tomopicker")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - SKEW)
+        .not_valid_after(now + VALID)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    as_pem = serialization.Encoding.PEM
+    plain = serialization.NoEncryption()
+    return certificate.public_bytes(as_pem), key.private_bytes(as_pem, serialization.PrivateFormat.PKCS8, plain)
+
+
+if __name__ == "__main__":
+    with suppress(IndexError):
+        print(f"Keys: {write_keys(Path(sys.argv[1])).folder}")

@@ -1,0 +1,36 @@
+"""What a worker needs of memory, estimated before it starts; coefficients were measured, see docs/cluster.md."""
+
+import math
+from pathlib import Path
+
+from tomopicker.errors import TomoPickerError
+from tomopicker.folder.pick_folder import PickFolder
+from tomopicker.formats import open_tomogram
+from tomopicker.formats.stored import Stored
+
+BASE_BYTES = 900 * 2**20
+"""Python, torch and a model; a GPU's driver, pinned memory and matplotlib too."""
+BYTES_PER_WORKING_VOXEL = 60.0
+"""Working volume, scores, the decoy and its Fourier transform, smoothing for peaks."""
+BYTES_PER_VOXEL = 1.0
+"""Of the tomogram as stored: a mask."""
+SPARE = 1.25
+GIGABYTE = 2**30
+
+
+def memory_to_pick(largest: Path, folder: PickFolder) -> int:
+    """Estimate the bytes that picking takes, from the largest tomogram's header; the base alone if it has none."""
+    asked, working = folder.settings, float(folder.job["model"]["voxel_size_angstrom"])
+    try:
+        stored = Stored(asked.dataset, asked.axes, near=working)
+        tomogram = open_tomogram(largest, voxel_size=asked.voxel_size, stored=stored)
+    except (TomoPickerError, OSError):
+        return BASE_BYTES
+    voxels = math.prod(tomogram.shape)
+    at_work = voxels * (tomogram.voxel_size / working) ** 3
+    return round(SPARE * (BASE_BYTES + BYTES_PER_WORKING_VOXEL * at_work + BYTES_PER_VOXEL * voxels))
+
+
+def in_gigabytes(memory: int) -> str:
+    """Write a number of bytes for a person."""
+    return f"{memory / GIGABYTE:.1f} GB"

@@ -1,0 +1,171 @@
+"""Picking in many tomograms: what is done is skipped, the rest is picked by whatever is at hand, one process merges."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tomopicker.cluster.events import Event, OnEvent, unheard
+from tomopicker.cluster.journal import Journal
+from tomopicker.cluster.mapping import map_tomograms
+from tomopicker.cluster.pick_work import PickWork, item_of
+from tomopicker.cluster.summary import Summary, summarise
+from tomopicker.cluster.work import Item
+from tomopicker.engine.checkpoint import Model
+from tomopicker.errors import TomoPickerError
+from tomopicker.folder.layout import RECORDS
+from tomopicker.folder.pick_folder import PickFolder
+from tomopicker.folder.running import marked
+from tomopicker.folder.tomogram_record import read_entries
+from tomopicker.formats import check_names, naming_remark, tomogram_name
+from tomopicker.workflow.listen import Listener
+
+if TYPE_CHECKING:
+    from tomopicker.cluster.settings import ClusterSettings
+
+
+@dataclass(frozen=True)
+class ManyPicked:
+    """What came of a run.
+
+    Parameters
+    ----------
+    failures : dict of str to str
+        Why each tomogram that failed did.
+    counts : dict of str to int
+        Picks of every finished tomogram of the folder.
+    remark : str or None
+        What has to be said of the merged files.
+    summary : Summary or None
+        Of all tomograms in the folder; None if nothing was to be done.
+    """
+
+    failures: dict[str, str]
+    counts: dict[str, int]
+    remark: str | None
+    summary: Summary | None
+
+
+def pick_into(
+    folder: PickFolder,
+    files: Sequence[Path],
+    model_file: Path,
+    model: Model,
+    *,
+    masks: Mapping[Path, Path] | None = None,
+    cluster: "ClusterSettings | None" = None,
+    on_event: OnEvent = unheard,
+    listener: Listener | None = None,
+    retry_failed: bool = False,
+) -> ManyPicked:
+    """Pick in every tomogram that is not done; one that fails is told and left behind.
+
+    Parameters
+    ----------
+    folder : PickFolder
+        Where picks go.
+    files : sequence of Path
+        The tomograms.
+    model_file : Path
+        Where workers read the model.
+    model : Model
+        The same, at hand.
+    masks : mapping of Path to Path, optional
+        The file of each tomogram's mask.
+    cluster : ClusterSettings, optional
+        Which workers; one tomogram after another in this process if left out.
+    on_event : callable
+        Hears each `Event`.
+    listener : Listener, optional
+        Hears of the tiles of a tomogram, in one process.
+    retry_failed : bool
+        Whether to try again what failed before and has not changed since.
+
+    Raises
+    ------
+    TomoPickerError
+        If another run is at it, or it makes no sense to go on.
+    """
+    failures: dict[str, str] = {}
+    if remark := naming_remark(folder.settings.star_format, [tomogram_name(file) for file in files]):
+        on_event(Event("note", "", "", (remark,), total=len(files)))
+    todo: list[Item] = []
+    for file, mask in ((file, (masks or {}).get(file)) for file in files):
+        name = tomogram_name(file)
+        event = _settled(folder, file, name, mask, failures, retry_failed=retry_failed)
+        if event is None:
+            todo.append(item_of(file, name, mask))
+        else:
+            on_event(replace(event, total=len(files)))
+    named = [name for name in map(tomogram_name, files) if name not in failures]
+    check_names(named, folder.settings.star_format, folder.path)  # Together: two may become one in a STAR file.
+    if not todo and (not (folder.path / RECORDS).exists() or folder.read()["merged"]):
+        counts = folder.counts
+        return ManyPicked(failures, counts, folder.merge() if counts else None, None)
+    work = PickWork(folder, model_file.absolute(), model if cluster is None else None)
+    with _merged_after(folder, len(todo), cluster) as result:
+        failures |= map_tomograms(work, todo, cluster, _both(result.journal.hear, on_event), listener)
+    return ManyPicked(failures, result.counts, result.remark, result.summary)
+
+
+@dataclass
+class _Result:
+    journal: Journal
+    counts: dict[str, int]
+    remark: str | None = None
+    summary: Summary | None = None
+
+
+@contextmanager
+def _merged_after(folder: PickFolder, total: int, cluster: "ClusterSettings | None") -> Iterator[_Result]:
+    """Begin a run; at its end, also after a Ctrl-C, merge whatever is finished."""
+    was_there = folder.path.exists()
+    with marked(folder.path):
+        folder.begin()
+        how = "in one process" if cluster is None else cluster.words
+        with Journal(folder.path, total, how) as journal:
+            result = _Result(journal, {})
+            try:
+                yield result
+            finally:
+                result.remark = folder.merge()
+                result.counts = folder.counts
+                result.summary = summarise(read_entries(folder.path))
+                journal.summary = result.summary.record
+    if not was_there and not any((folder.path / RECORDS).iterdir()):
+        with suppress(OSError):
+            _remove(folder.path)
+
+
+def _remove(folder: Path) -> None:
+    for file in folder.iterdir():
+        if file.is_file():
+            file.unlink()
+    (folder / RECORDS).rmdir()
+    folder.rmdir()
+
+
+def _settled(
+    folder: PickFolder, file: Path, name: str, mask: Path | None, failures: dict[str, str], *, retry_failed: bool
+) -> Event | None:
+    """Tell what is known of a tomogram without opening it; None if it is to be picked."""
+    try:
+        folder.check_name(name, file)
+    except TomoPickerError as error:
+        failures[name] = str(error)
+        return Event("failed", name, str(error))
+    if folder.is_done(name, file, mask):
+        return Event("skipped", name, f"{name}: done already, skipped; --overwrite picks it again.")
+    if not retry_failed and (error_before := folder.failed_before(name, file, mask)):
+        failures[name] = error_before
+        return Event("failed", name, f"{error_before} (as before; --retry-failed tries it again)")
+    return None
+
+
+def _both(first: OnEvent, second: OnEvent) -> OnEvent:
+    def hear(event: Event) -> None:
+        first(event)
+        second(event)
+
+    return hear

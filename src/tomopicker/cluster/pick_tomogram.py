@@ -1,0 +1,150 @@
+"""Picking one of many tomograms: open it, pick, write its files and its record, draw it, and say what is odd."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tomopicker import formats
+from tomopicker.engine.checkpoint import Model
+from tomopicker.errors import TomoPickerError
+from tomopicker.folder.one_tomogram import picture_of
+from tomopicker.folder.pick_folder import PickFolder
+from tomopicker.formats.masks import read_mask
+from tomopicker.formats.stored import Stored
+from tomopicker.picking.selection import Cut
+from tomopicker.tomogram import Tomogram
+from tomopicker.types import Positions
+from tomopicker.wording import number_of
+from tomopicker.workflow.listen import Listener
+from tomopicker.workflow.pick import Picked, pick
+from tomopicker.workflow.provenance import training_density
+
+CROWDED, FEW = 4.0, 50
+"""Times the training tomograms' density, and particles, above which a count is doubted."""
+POOR, INVERTED = 0.6, 5
+"""Expected precision and right picks of the inverted tomogram from which on one without picks must be inverted."""
+Warn = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class TomogramFile:
+    """The file of a tomogram, what it is called, and the mask that belongs to it."""
+
+    path: Path
+    mask: Path | None = None
+
+
+def pick_tomogram(file: TomogramFile, model: Model, folder: PickFolder, listener: Listener) -> str:
+    """Pick one tomogram into a folder.
+
+    Parameters
+    ----------
+    file : TomogramFile
+    model : Model
+    folder : PickFolder
+        That has begun; its settings say how.
+    listener : Listener
+        Hears of tiles, and of what is odd.
+
+    Returns
+    -------
+    str
+        A line that says how many picks there are.
+
+    Raises
+    ------
+    TomoPickerError
+        If the tomogram cannot be used or its files cannot be written.
+    """
+    asked, started = folder.settings, time.monotonic()
+    stored = Stored(asked.dataset, asked.axes, near=model.voxel_size)
+    tomogram = formats.open_tomogram(file.path, voxel_size=asked.voxel_size, invert=asked.invert, stored=stored)
+    for warning in tomogram.warnings:
+        listener.warn(warning)
+    mask = asked.mask if file.mask is None else read_mask(file.mask)
+    picked = pick(
+        tomogram, model, cut=asked.cut, min_distance=asked.min_distance, mask=mask, device=asked.device,
+        listener=listener,
+    )  # fmt: skip
+    if doubt := _looks_inverted(file.path, tomogram, model, picked, folder, mask, listener):
+        if not len(picked.candidates):
+            raise TomoPickerError(doubt)
+        listener.warn(doubt)
+    folder.add(file.path, tomogram, picked, file.mask, started)
+    _warn_if_empty(file.path, picked, listener.warn)
+    if asked.pictures:
+        diameter = model.settings.particle_diameter
+        draw(tomogram, picked.picks.positions, diameter, folder.path, listener.warn)
+    _warn_if_crowded(file.path, tomogram, model, picked, listener.warn)
+    return _line(tomogram, picked, time.monotonic() - started)
+
+
+def draw(tomogram: Tomogram, positions: Positions, particle_diameter: float, folder: Path, warn: Warn) -> None:
+    """Draw the picks (Å) of a tomogram in a folder; the picks stand without it, so what goes wrong is a warning."""
+    from tomopicker.report.pick_figure import pick_figure  # noqa: PLC0415  (matplotlib is slow to import)
+
+    picture = picture_of(folder, tomogram.name)
+    try:
+        pick_figure(tomogram, positions, particle_diameter, picture)
+    except Exception as error:
+        warn(f"{picture}: not drawn ({' '.join(str(error).split()) or type(error).__name__})")
+
+
+def _looks_inverted(
+    file: Path, tomogram: Tomogram, model: Model, picked: Picked, folder: PickFolder, mask: object, listener: Listener
+) -> str | None:
+    """Say in a line that a tomogram without a pick has particles with its contrast inverted; else None."""
+    # With the usual threshold too: one that the user set high must not make the tomogram look empty.
+    usual = Cut().choose(picked.candidates, picked.expected.particles, model.threshold)
+    if len(picked.picks) or len(usual.picks):
+        return None
+    asked = folder.settings
+    other = pick(
+        replace(tomogram, inverted=not tomogram.inverted), model, min_distance=asked.min_distance,
+        mask=mask, device=asked.device, listener=listener,  # type: ignore[arg-type]
+    )  # fmt: skip
+    if other.expected.precision < POOR or other.expected.precision * len(other.picks) < INVERTED:
+        return None
+    flag, contrast = ("--no-invert", "dark") if tomogram.inverted else ("--invert", "bright")
+    return (
+        f"{file}: nothing in it looks like the particle, but {len(other.picks)} places do if protein is {contrast}; "
+        f"give {flag}"
+    )
+
+
+def _line(tomogram: Tomogram, picked: Picked, seconds: float) -> str:
+    expected = picked.expected
+    particles = picked.count or f"{expected.particles:.0f} particles"
+    share, picks = picked.working.share, number_of(len(picked.picks), "pick")
+    where = "" if share == 1 else f"in {100 * share:.0f} % of the volume, "
+    return (
+        f"{tomogram.name}: {picks} (threshold {picked.threshold:.3f}; about {particles}, "
+        f"expected precision {expected.precision:.2f}, recall {expected.recall:.2f}), {where}{seconds:.1f} s."
+    )
+
+
+def _warn_if_empty(file: Path, picked: Picked, warn: Warn) -> None:
+    if not len(picked.candidates):
+        warn(f"{file}: nothing in it looks like the particle, so there are no picks")
+    elif picked.count is not None and not picked.count.estimate:
+        warn(
+            f"{file}: holds none, or too few to tell from look-alikes (at most {picked.count.high:.0f}), so nothing is "
+            "picked; --threshold picks the candidates all the same"
+        )
+    elif not len(picked.picks):
+        surest = picked.candidates.scores.max()
+        warn(f"{file}: no picks, for the surest candidate has a probability of {surest:.3g}; ask for less")
+
+
+def _warn_if_crowded(file: Path, tomogram: Tomogram, model: Model, picked: Picked, warn: Warn) -> None:
+    """Say where there are far more particles than in the training tomograms: look-alikes may be among them."""
+    usual = training_density(model.provenance)
+    volume = math.prod(tomogram.shape) * tomogram.voxel_size**3 * picked.working.share
+    particles = picked.expected.particles
+    if usual and particles > max(CROWDED * usual * volume, FEW):
+        warn(
+            f"{file}: about {particles:.0f} particles, {particles / volume / usual:.1f} times as dense as in the "
+            "training tomograms; look at them (tomopicker check), and click more if they are wrong"
+        )

@@ -1,0 +1,172 @@
+"""What a lab says of its machines, in flags or once in a YAML file."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from tomopicker.errors import TomoPickerError, UsageError
+from tomopicker.wording import number_of, wrong_value
+
+Engine = Literal["local", "slurm", "pbs", "lsf", "sge", "scheduler"]
+QUEUES = ("slurm", "pbs", "lsf", "sge")
+_WALLTIME = re.compile(r"^(?:(\d+)-)?(\d{1,3}):([0-5]\d):([0-5]\d)$")
+_MEMORY = re.compile(r"^(\d+(?:\.\d+)?)\s*(MB|GB|TB|M|G|T)$", re.IGNORECASE)
+_FACTORS = {"M": 2**20, "G": 2**30, "T": 2**40}
+
+
+def _several(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+Lines = Annotated[tuple[str, ...], BeforeValidator(_several)]
+
+
+class ClusterSettings(BaseModel):
+    """Which workers do the work, and how they are started.
+
+    Parameters
+    ----------
+    engine : {"local", "slurm", "pbs", "lsf", "sge", "scheduler"}
+        Workers of this machine, jobs of a queueing system, or a Dask scheduler that runs already.
+    workers : int, optional
+        How many at most: one for each GPU of this machine, or as its cores and memory allow, if left out; of a queueing
+        system 4.
+    job : tuple of str
+        Lines for the head of each job, as the queueing system takes them: ``--gpus=1 -p gpu``.
+    walltime : str, optional
+        Of each job, ``HH:MM:SS`` or ``D-HH:MM:SS``; the queue's own if left out.
+    cores : int
+        Of each worker: its threads, and what a job asks for.
+    memory : str, optional
+        Of each job, such as ``24GB``; as the largest tomogram needs if left out.
+    interface : str, optional
+        Network interface that jobs reach this machine by, such as ``ib0``.
+    host : str, optional
+        Address that jobs reach this machine by, in place of an interface.
+    prologue : tuple of str
+        Lines of shell before the worker starts: ``module load cuda``.
+    skip : tuple of str
+        Lines of the job's head that hold one of these are left out, such as ``--mem``.
+    python : str, optional
+        That jobs start; the one that runs this if left out.
+    scratch : str
+        Folder on each machine's own disk, for the workers' small files.
+    scheduler : Path, optional
+        The scheduler's file, of the engine ``scheduler``.
+    tls : Path, optional
+        Folder with its ``ca.pem``, ``cert.pem`` and ``key.pem``.
+    wait_minutes : float
+        For a first worker, after which the run gives up; a queue may be long, so it is a day.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    engine: Engine = "local"
+    workers: Annotated[int, Field(ge=1)] | None = None
+    job: Lines = ()
+    walltime: str | None = None
+    cores: Annotated[int, Field(ge=1)] | None = None
+    memory: str | None = None
+    interface: str | None = None
+    host: str | None = None
+    prologue: Lines = ()
+    skip: Lines = ()
+    python: str | None = None
+    scratch: str = "/tmp"
+    scheduler: Path | None = None
+    tls: Path | None = None
+    wait_minutes: Annotated[float, Field(gt=0)] = 24 * 60
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> "ClusterSettings":
+        if self.walltime is not None and not _WALLTIME.match(self.walltime):
+            raise ValueError(f"walltime {self.walltime}: give HH:MM:SS or D-HH:MM:SS, such as 04:00:00")
+        if self.memory is not None and not _MEMORY.match(self.memory):
+            raise ValueError(f"memory {self.memory}: give a number and a unit, such as 24GB")
+        if (self.engine == "scheduler") != (self.scheduler is not None):
+            raise ValueError(
+                "a scheduler's file goes with engine scheduler, and with no other; give --scheduler FILE alone"
+            )
+        if self.scheduler is not None and self.tls is None:
+            raise ValueError("a scheduler is reached by TLS alone; give --tls DIR with ca.pem, cert.pem and key.pem")
+        queued = {"job": self.job, "walltime": self.walltime, "prologue": self.prologue, "skip": self.skip}
+        given = [name for name, value in queued.items() if value]
+        if given and self.engine not in QUEUES:
+            raise ValueError(f"{given[0]} is for jobs of a queueing system; give --engine {', '.join(QUEUES)} too")
+        return self
+
+    @property
+    def words(self) -> str:
+        """Say which workers these are."""
+        if self.engine == "scheduler":
+            return f"on the workers of {self.scheduler}"
+        kind = "on this machine" if self.engine == "local" else f"in jobs of {self.engine}"
+        return kind if self.workers is None else f"on {number_of(self.workers, 'worker')} {kind.replace('on ', 'of ')}"
+
+    @property
+    def memory_bytes(self) -> int | None:
+        """Of each job, if it is stated."""
+        found = None if self.memory is None else _MEMORY.match(self.memory)
+        return round(float(found[1]) * _FACTORS[found[2][0].upper()]) if found else None
+
+    def walltime_for(self, engine: Engine) -> str | None:
+        """Write the wall time as a queueing system takes it: LSF counts hours and minutes, only SLURM days."""
+        found = None if self.walltime is None else _WALLTIME.match(self.walltime)
+        if found is None or engine == "slurm":
+            return self.walltime
+        hours, minutes, seconds = 24 * int(found[1] or 0) + int(found[2]), int(found[3]), int(found[4])
+        if engine == "lsf":
+            minutes += seconds > 0
+            return f"{hours + minutes // 60:02d}:{minutes % 60:02d}"
+        return f"{hours:02d}:{minutes:02d}:{seconds:02d}"
+
+
+def read_cluster_settings(path: Path | None, flags: dict[str, Any]) -> ClusterSettings:
+    """Resolve a lab's file and flags; flags win.
+
+    Parameters
+    ----------
+    path : Path or None
+        A YAML file with the fields of `ClusterSettings`.
+    flags : dict
+        By the name of the field; None for a flag that was not given.
+
+    Raises
+    ------
+    UsageError
+        One line that names the file and the field.
+    """
+    stated: dict[str, Any] = {}
+    if path is not None:
+        try:
+            read = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise UsageError(f"{path}: cannot be read ({' '.join(str(error).split())}); mend it") from error
+        if not isinstance(read, dict):
+            raise UsageError(f"{path}: give one setting a line, such as 'engine: slurm'")
+        stated = read
+    given = {name: value for name, value in flags.items() if value is not None}
+    if given.get("scheduler") is not None and "engine" not in given:
+        given["engine"] = "scheduler"
+    try:
+        return ClusterSettings(**(stated | given))
+    except (ValidationError, TypeError) as error:
+        raise UsageError(f"{path or 'cluster settings'}: {_reason(error)}") from error
+
+
+def _reason(error: ValidationError | TypeError) -> str:
+    if not isinstance(error, ValidationError):
+        return " ".join(str(error).split())
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"][:1])
+    if first["type"] == "extra_forbidden":
+        return f"no setting is called '{where}'; there are {', '.join(ClusterSettings.model_fields)}"
+    message = wrong_value(first["type"], first["input"], first["msg"]).removeprefix("Value error, ")
+    return f"{where}: {message}" if where else message
+
+
+class ClusterError(TomoPickerError):
+    """The workers, not the tomograms, are what is wrong."""

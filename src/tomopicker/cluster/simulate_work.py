@@ -1,0 +1,84 @@
+"""Simulating as a job that is mapped over tomograms."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tomopicker.cluster.work import Item, Outcome
+from tomopicker.simulate import simulate_tomogram
+from tomopicker.simulate.write import settings_file, write_simulated
+from tomopicker.types import Positions, Shape
+from tomopicker.workflow.listen import Listener
+
+BASE_BYTES, BYTES_PER_VOXEL = 600 * 2**20, 40.0
+
+
+def unheard(name: str, what: str, done: int, total: int) -> None:
+    """Do nothing with it."""
+
+
+@dataclass(frozen=True)
+class SimulateWork:
+    """Simulate tomograms that differ in their seed.
+
+    Parameters
+    ----------
+    folder : Path
+    preset : str
+    shape : tuple of int
+        (z, y, x) in voxels.
+    voxel_size : float
+        Å.
+    maps : Path, optional
+        Density maps of the molecules.
+    target : str
+    particles : int, optional
+    layout : Positions, optional
+        Where the targets lie, in voxels.
+    changes : dict
+        Of the settings.
+    overwrite : bool
+        Whether to make again what is there.
+    progress : callable
+        Hears how a tomogram goes: its name, what is done, how much of it, and all; for one process.
+    """
+
+    folder: Path
+    preset: str
+    shape: Shape
+    voxel_size: float
+    maps: Path | None
+    target: str
+    particles: int | None
+    layout: Positions | None
+    changes: dict[str, Any]
+    overwrite: bool
+    progress: Callable[[str, str, int, int], None] = unheard
+
+    def prepare(self) -> None:
+        """Load nothing."""
+
+    def run(self, prepared: None, item: Item, listener: Listener) -> Outcome:
+        """Simulate one tomogram; the item's argument is its seed. What is wrong with the settings ends the run."""
+        file = self.folder / f"{item.name}.mrc"
+        if settings_file(self.folder, item.name).exists() and not self.overwrite:
+            return Outcome("skipped", f"{file}: is there already; --overwrite makes it again")
+        made = simulate_tomogram(
+            self.preset, self.shape, self.voxel_size, item.argument, maps=self.maps, n_targets=self.particles,
+            target=self.target, layout=self.layout, changes=self.changes,
+            progress=lambda what, done, total: self.progress(item.name, what, done, total),
+        )  # fmt: skip
+        write_simulated(self.folder, item.name, made)
+        wanted, found = made.settings.scene.n_targets, len(made.positions_voxels)
+        room = "" if found == wanted else f" (there was no room for {wanted - found} more)"
+        others = len(made.distractor_classes)
+        return Outcome("done", f"{file}: {found} × {made.settings.scene.target}{room} among {others} other molecules.")
+
+    def memory(self, items: Sequence[Item]) -> int:
+        """Estimate what a worker needs: all tomograms are of one size."""
+        return round(BASE_BYTES + BYTES_PER_VOXEL * math.prod(self.shape))
+
+    def give_up(self, item: Item, reason: str) -> None:
+        """Leave it: no file says that it is whole."""
