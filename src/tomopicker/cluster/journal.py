@@ -96,4 +96,4 @@ class Journal:
             "running": self._running,
             "summary": dict(self.summary),
         }
-        write_text(self._folder / RUN, json.dumps(record, ensure_ascii=False) + "\n")
+        write_text(self._folder / RUN, json.dumps(record) + "\n")

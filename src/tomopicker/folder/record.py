@@ -98,12 +98,12 @@ def write_record(path: Path, job: dict[str, Any], tomograms: Iterable[tuple[str,
         The record of each, when they are merged; None while the records in the folder count.
     """
     head = {name: value for name, value in job.items() if name not in {"tomograms", "merged"}}
-    text = json.dumps(head | {"merged": tomograms is not None}, indent=1, ensure_ascii=False)
+    text = json.dumps(head | {"merged": tomograms is not None}, indent=1)
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as stream:
         stream.write(text.removesuffix("\n}") + ',\n "tomograms": {')
         before = "\n"
         for name, entry in tomograms or ():
-            stream.write(f"{before}  {json.dumps(name, ensure_ascii=False)}: {json.dumps(entry, ensure_ascii=False)}")
+            stream.write(f"{before}  {json.dumps(name)}: {json.dumps(entry)}")
             before = ",\n"
         stream.write("\n }\n}\n")
 
