@@ -22,7 +22,7 @@ from tomopicker.engine.checkpoint import (
     save_tensors,
 )
 from tomopicker.errors import TomoPickerError
-from tomopicker.pu.particle_scores import ParticleScores
+from tomopicker.pu.particle_scores import ParticleScores, from_clicks
 
 
 @pytest.fixture
@@ -210,6 +210,16 @@ def test_missing_and_misshapen_weights(tmp_path, model):
     save_tensors(path, MODEL, {n: t for n, t in tensors.items() if n != "head.bias"}, facts)
     refused(path)
     save_tensors(path, MODEL, tensors | {"head.bias": torch.zeros(7)}, facts)
+    refused(path)
+
+
+@pytest.mark.parametrize("damage", [{"mean": "much"}, {"sd": [1]}, {"deviation": 1.0}, {"mean": None}])
+def test_particle_scores_that_are_no_numbers(tmp_path, model, damage):
+    path = tmp_path / "odd.model"
+    save_model(path, replace(model, particle_scores=from_clicks(np.array([3.0, 4.0]))))
+    assert load_model(path).particle_scores.mean == pytest.approx(from_clicks(np.array([3.0, 4.0])).mean)
+    tensors, facts = load_tensors(path, MODEL)
+    save_tensors(path, MODEL, tensors, {**facts, "particle_scores": {**facts["particle_scores"], **damage}})
     refused(path)
 
 

@@ -364,3 +364,22 @@ def test_a_missing_library_is_named_with_its_extra(tmp_path, monkeypatch):
 def test_axes_that_are_none(tmp_path):
     with pytest.raises(UsageError, match="--axes zzy"):
         Stored(axes="zzy")
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_images_in_bioformats2raw_layout(tmp_path, version):
+    """One numbered group an image; the only one is the tomogram, and of several one is named."""
+    path = tmp_path / "a.zarr"
+    layout = {"bioformats2raw.layout": 3}
+    root = zarr.open_group(str(path), mode="w", zarr_format=version)
+    root.attrs.update(layout if version == 2 else {"ome": {"version": "0.5", **layout}})
+    root.create_group("OME").attrs["series"] = ["0"]
+    write_zarr(path / "0", VOLUME, version=version)
+    tomogram = open_tomogram(path)
+    np.testing.assert_array_equal(tomogram.read(), VOLUME)
+    assert tomogram.voxel_size == pytest.approx(10)
+    assert tomogram.name == "a"
+    write_zarr(path / "1", VOLUME[::-1], version=version)
+    with pytest.raises(TomoPickerError, match=r"which of its images \(0, 1\).*--dataset"):
+        open_tomogram(path)
+    np.testing.assert_array_equal(open_tomogram(path, stored=Stored(dataset="1/0")).read(), VOLUME[::-1])

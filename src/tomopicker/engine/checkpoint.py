@@ -16,6 +16,7 @@ from tomopicker.errors import TomoPickerError
 from tomopicker.files import atomic_path
 from tomopicker.models.resunet import ResUNet
 from tomopicker.pu.particle_scores import ParticleScores
+from tomopicker.types import Scores
 
 MODEL, CHECKPOINT, PRETRAINED = "tomopicker-model", "tomopicker-checkpoint", "tomopicker-pretrained"
 FEATURES = "tomopicker-features"
@@ -187,9 +188,15 @@ def load_model(path: Path) -> Model:
             float(facts["offset"]),
             threshold,
             facts["provenance"],
-            None if rejected is None else ParticleScores(**{**scores, "rejected": rejected.numpy()}),
+            None if rejected is None else _particle_scores(scores, rejected.numpy()),
             (x, y, z),
             tuple(str(text) for text in facts["warnings"]),
         )
     except (ValueError, KeyError, TypeError, RuntimeError) as error:
         raise TomoPickerError(f"{path}: the model is damaged or of another version; train it again") from error
+
+
+def _particle_scores(stated: dict[str, Any], rejected: Scores) -> ParticleScores:
+    """Make numbers of what a file states; a density may be unknown."""
+    numbers = {name: float(value) for name, value in stated.items() if value is not None and name != "rejected"}
+    return ParticleScores(**numbers, rejected=rejected)
