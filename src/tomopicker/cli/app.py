@@ -21,6 +21,7 @@ from tomopicker.cli import (
     pick,
     pretrain,
     simulate,
+    suggest,
     threshold,
     train,
 )
@@ -55,6 +56,7 @@ app = typer.Typer(
 COMMANDS = (
     train,
     pick,
+    suggest,
     threshold,
     check,
     evaluate,
