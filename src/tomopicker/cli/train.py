@@ -114,7 +114,8 @@ def command(
         Literal["instant", "fast", "default", "best", "paper"] | None,
         typer.Option(
             help="default: at the particle's own scale, with nothing to tune; instant: no training at all, seconds; "
-            "fast: one round of training in place of three; best: four, and four times the picking; paper: the method as published.  "
+            "fast: one round of training in place of three; best: four, and four times the picking; paper: the method "
+            "as published.  "
             "[dim]\\[default: default][/dim]",
             rich_help_panel=METHOD,
         ),

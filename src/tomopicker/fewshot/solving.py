@@ -7,7 +7,7 @@ from tomopicker.config import Settings
 from tomopicker.data.preprocess import WorkingVolume
 from tomopicker.fewshot.discriminant import Statistics, discriminant, statistics_of
 from tomopicker.fewshot.extraction import feature_map
-from tomopicker.fewshot.feature_map import blocks_of
+from tomopicker.fewshot.feature_map import GridMask, blocks_of
 from tomopicker.models.discriminant import DiscriminantNetwork
 from tomopicker.types import VoxelMask
 
@@ -38,7 +38,7 @@ def sampled_statistics(
     return statistics_of(features, rows_inside(features.where, working.mask, features.stride))
 
 
-def rows_inside(where: VoxelMask, mask: VoxelMask | None, stride: int) -> np.ndarray | None:
+def rows_inside(where: GridMask, mask: VoxelMask | None, stride: int) -> np.ndarray | None:
     """Say which rows of a feature map lie in a mask; None: all."""
     if mask is None:
         return None
