@@ -22,6 +22,7 @@ from tomopicker.cli import (
     pretrain,
     simulate,
     status,
+    suggest,
     threshold,
     train,
 )
@@ -58,6 +59,7 @@ COMMANDS = (
     train,
     pick,
     status,
+    suggest,
     threshold,
     check,
     evaluate,

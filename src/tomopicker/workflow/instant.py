@@ -130,7 +130,10 @@ def given_in(listed: Sequence[Features], clicks: Picks, rejected: Picks | None, 
         mine = clicks.in_tomogram(item.name).positions
         others = np.empty((0, 3)) if rejected is None else rejected.in_tomogram(item.name).positions
         check_clash(item.name, item.frame, mine, others, diameter)
-        inside = [_inside(item, part, what, listener) for part, what in ((mine, "click"), (others, "rejected pick"))]
+        inside = [
+            inside_specimen(item, item.working.from_angstrom(part), what, listener)
+            for part, what in ((mine, "click"), (others, "rejected pick"))
+        ]
         given.append(Clicks(inside[0], inside[1], item.specimen.at(inside[0]), item.specimen.at(inside[1])))
     if not any(len(each.clicks) for each in given):
         raise UsageError(
@@ -207,9 +210,8 @@ def _picked(item: Found, calibration: Calibration) -> Picked:
     return picked_from(scored, calibration.probability, calibration, clicks=len(item.given.clicks), known=known)
 
 
-def _inside(item: Features, positions: Positions, what: str, listener: Listener) -> Positions:
-    """Give positions (Å) in working voxels, but for those outside the specimen, where there are no features."""
-    voxels = item.working.from_angstrom(positions)
+def inside_specimen(item: Features, voxels: Positions, what: str, listener: Listener) -> Positions:
+    """Leave out positions, in working voxels, outside the specimen, where there are no features."""
     if not len(voxels):
         return voxels
     covered = item.specimen.covers(voxels)
