@@ -42,8 +42,8 @@ def slurm(tmp_path_factory):
         subprocess.run([SCRIPT, "stop", folder], check=False, timeout=60)
 
 
-def jobs(state="all"):
-    """The numbers of the jobs in the queue."""
+def jobs(state="pending,running,completing"):
+    """The numbers of the jobs that have not ended."""
     command = ["squeue", "-h", "-o", "%i", "-t", state]
     return subprocess.run(command, check=True, text=True, capture_output=True).stdout.split()
 
