@@ -20,11 +20,12 @@ TEST_ENV := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=1
 VENV_HINT := apt-get install python3-venv
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check clean install
+.PHONY: help demo test test-slurm check clean install
 
 help:
 	@echo "make demo    simulate, click, train, pick and judge; results in ./$(DEMO)"
 	@echo "make test    lint, types and all tests"
+	@echo "make test-slurm  the tests on a SLURM of this machine alone (root, Debian's slurm-wlm)"
 	@echo "make check   lint and types only"
 	@echo "make install the program alone, as $(BIN)/tomopicker"
 	@echo "make clean   remove the environment, caches and ./$(DEMO)"
@@ -43,6 +44,10 @@ check: $(VENV)/.installed-dev
 
 test: check
 	$(TEST_ENV) $(BIN)/python -m pytest -n 2 --dist loadgroup
+
+# A SLURM of two nodes on this machine: for root on Debian with slurm-wlm; elsewhere it says why it is skipped.
+test-slurm: $(VENV)/.installed-dev
+	TOMOPICKER_TEST_SLURM=1 $(TEST_ENV) $(BIN)/python -m pytest -rs tests/slurm
 
 clean:
 	rm -rf $(VENV) $(DEMO) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

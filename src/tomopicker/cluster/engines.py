@@ -77,6 +77,7 @@ def started(settings: ClusterSettings, memory: int, tomograms: int, folder: Path
     """
     check_installed(settings)
     import dask  # noqa: PLC0415  (of an extra, and slow to import)
+    import distributed  # noqa: F401, PLC0415  (its defaults must be known before settings are put over them)
 
     queued = LOST if settings.engine in QUEUES else {}
     with dask.config.set(CONFIG | queued | {"temporary-directory": settings.scratch}), ExitStack() as stack:
@@ -146,8 +147,7 @@ def _queued(settings: ClusterSettings, memory: int, tomograms: int, folder: Path
 
     security = security_of(keys)
     wanted = min(settings.workers or 4, tomograms)
-    with job_cluster(settings, memory, folder, security) as cluster, _client(cluster, security) as client:
-        cluster.adapt(minimum_jobs=0, maximum_jobs=wanted, interval="1s", target_duration="1s", wait_count=10)
+    with job_cluster(settings, memory, folder, security, wanted) as cluster, _client(cluster, security) as client:
         yield Workers(client, wanted, f"up to {wanted} jobs of {settings.engine}")
 
 

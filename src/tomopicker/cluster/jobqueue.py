@@ -2,11 +2,16 @@
 
 import importlib
 import logging
+import shlex
+import signal
+import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from signal import SIGINT, SIGTERM
 from typing import TYPE_CHECKING, Any
 
 from tomopicker.cluster.memory import GIGABYTE
@@ -16,6 +21,7 @@ from tomopicker.cluster.worker import THREADS
 if TYPE_CHECKING:
     from distributed import Security
 
+CLOSE_SECONDS = 10
 LOGS = "jobs"
 NAME = "tomopicker"
 _CLASSES = {"slurm": "SLURMCluster", "pbs": "PBSCluster", "lsf": "LSFCluster", "sge": "SGECluster"}
@@ -23,8 +29,8 @@ _PLACEHOLDER = "tls://ADDRESS-OF-THIS-MACHINE:PORT"
 
 
 @contextmanager
-def job_cluster(settings: ClusterSettings, memory: int, folder: Path, security: "Security") -> Iterator[Any]:
-    """Start a scheduler here for a block; jobs are asked for afterwards.
+def job_cluster(settings: ClusterSettings, memory: int, folder: Path, security: "Security", jobs: int) -> Iterator[Any]:
+    """Start a scheduler here for a block; it asks for jobs, so many at most, as tomograms are in hand.
 
     Raises
     ------
@@ -45,10 +51,22 @@ def job_cluster(settings: ClusterSettings, memory: int, folder: Path, security: 
             f"--engine {settings.engine}: the scheduler does not start ({' '.join(str(error).split())}); "
             "state how jobs reach this machine: interface or host, in the file of --cluster"
         ) from error
+    adaptive = cluster.adapt(minimum_jobs=0, maximum_jobs=jobs, interval="1s", target_duration="1s", wait_count=10)
     try:
         yield cluster
     finally:
-        cluster.close(timeout=10)
+        adaptive.stop()
+        left = [str(job.job_id) for job in cluster.workers.values() if getattr(job, "job_id", None)]
+        with suppress(TimeoutError):
+            cluster.close(timeout=CLOSE_SECONDS)
+        _cancel(left, cluster.job_cls.cancel_command)
+
+
+def _cancel(jobs: list[str], command: str) -> None:
+    """Cancel jobs once more: one that began while the cluster was closed would wait in vain for its driver."""
+    if jobs:
+        with suppress(OSError, subprocess.TimeoutExpired):
+            subprocess.run([*shlex.split(command), *jobs], check=False, capture_output=True, timeout=CLOSE_SECONDS)
 
 
 def job_script(settings: ClusterSettings, memory: int, folder: Path) -> str:
@@ -60,16 +78,19 @@ def job_script(settings: ClusterSettings, memory: int, folder: Path) -> str:
 
 
 def _dask_jobqueue() -> Any:
-    """Import it without the file that it would write to the user's home."""
+    """Import it without the file that it would write to the user's home, and without its way of ending on a Ctrl-C."""
     import dask.config  # noqa: PLC0415  (of an extra)
 
-    usual = dask.config.PATH
+    usual, handlers = dask.config.PATH, {number: signal.getsignal(number) for number in (SIGINT, SIGTERM)}
     with tempfile.TemporaryDirectory() as elsewhere:
         dask.config.PATH = elsewhere
         try:
             return importlib.import_module("dask_jobqueue")
         finally:
             dask.config.PATH = usual
+            if threading.current_thread() is threading.main_thread():
+                for number, handler in handlers.items():  # None: not set from Python.
+                    signal.signal(number, handler or signal.SIG_DFL)
 
 
 def _options(settings: ClusterSettings, memory: int, folder: Path) -> dict[str, Any]:
@@ -93,7 +114,7 @@ def _options(settings: ClusterSettings, memory: int, folder: Path) -> dict[str, 
         "local_directory": settings.scratch,
         "python": settings.python or sys.executable,
         "interface": settings.interface,
-        "death_timeout": 120,
+        "death_timeout": 60,
         "worker_extra_args": ["--memory-limit", "0", "--no-dashboard", "--dashboard-address", "127.0.0.1:0"],
     }
     own: dict[str, dict[str, Any]] = {

@@ -8,7 +8,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -115,5 +115,6 @@ def _make() -> tuple[bytes, bytes]:
 
 
 if __name__ == "__main__":
-    with suppress(IndexError):
-        print(f"Keys: {write_keys(Path(sys.argv[1])).folder}")
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m tomopicker.cluster.keys DIR")
+    print(f"{write_keys(Path(sys.argv[1])).folder}: {CA}, {CERTIFICATE} and {KEY}, for {VALID.days} days.")

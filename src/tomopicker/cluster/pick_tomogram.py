@@ -2,9 +2,10 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from tomopicker import formats
 from tomopicker.engine.checkpoint import Model
@@ -77,7 +78,9 @@ def pick_tomogram(file: TomogramFile, model: Model, folder: PickFolder, listener
     if asked.pictures:
         diameter = model.settings.particle_diameter
         draw(tomogram, picked.picks.positions, diameter, folder.path, listener.warn)
-    _warn_if_crowded(file.path, tomogram, model, picked, listener.warn)
+    share, particles = picked.working.share, picked.expected.particles
+    if doubt := crowded(file.path, tomogram, model.provenance, share, particles):
+        listener.warn(doubt)
     return _line(tomogram, picked, time.monotonic() - started)
 
 
@@ -138,13 +141,27 @@ def _warn_if_empty(file: Path, picked: Picked, warn: Warn) -> None:
         warn(f"{file}: no picks, for the surest candidate has a probability of {surest:.3g}; ask for less")
 
 
-def _warn_if_crowded(file: Path, tomogram: Tomogram, model: Model, picked: Picked, warn: Warn) -> None:
-    """Say where there are far more particles than in the training tomograms: look-alikes may be among them."""
-    usual = training_density(model.provenance)
-    volume = math.prod(tomogram.shape) * tomogram.voxel_size**3 * picked.working.share
-    particles = picked.expected.particles
-    if usual and particles > max(CROWDED * usual * volume, FEW):
-        warn(
-            f"{file}: about {particles:.0f} particles, {particles / volume / usual:.1f} times as dense as in the "
-            "training tomograms; look at them (tomopicker check), and click more if they are wrong"
-        )
+def crowded(
+    file: Path, tomogram: Tomogram, provenance: Mapping[str, Any], share: float, particles: float
+) -> str | None:
+    """Say where there are far more particles than in the training tomograms, for look-alikes may be among them.
+
+    Parameters
+    ----------
+    file : Path
+    tomogram : Tomogram
+    provenance : dict
+        Of the model.
+    share : float
+        Of the volume that was looked at.
+    particles : float
+        That are expected.
+    """
+    usual = training_density(provenance)
+    volume = math.prod(tomogram.shape) * tomogram.voxel_size**3 * share
+    if not usual or particles <= max(CROWDED * usual * volume, FEW):
+        return None
+    return (
+        f"{file}: about {particles:.0f} particles, {particles / volume / usual:.1f} times as dense as in the "
+        "training tomograms; look at them (tomopicker check), and click more if they are wrong"
+    )
