@@ -21,6 +21,7 @@ from tomopicker.cli import (
     pick,
     pretrain,
     simulate,
+    studio,
     threshold,
     train,
 )
@@ -53,6 +54,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 COMMANDS = (
+    studio,
     train,
     pick,
     threshold,
