@@ -71,7 +71,7 @@ def test_undo_after_a_restart_and_a_torn_line(client, studio, balls_world):
     again = open_studio(balls_world, studio.project.folder)
     assert len(again.project.sheet("ball", "TS_1").points) == 2
     change = asyncio.run(again.project.undo())
-    assert [point.x for point in change.removed] == [PLACES[1][0]]
+    assert [point.x for point in change.change.removed] == [PLACES[1][0]]
     assert len(rows(csv(studio))) == 1
 
 

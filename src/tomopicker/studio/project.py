@@ -80,6 +80,14 @@ class Sheet:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
+@dataclass(frozen=True)
+class Done:
+    """What an act changed, and the version of the list right after it: these are consecutive, act after act."""
+
+    change: Change
+    version: int
+
+
 @dataclass
 class Project:
     """A project folder while the server runs. All methods are called from the event loop's thread."""
@@ -182,32 +190,33 @@ class Project:
         before = {key: sheet.version for key, sheet in self.sheets.items()}
         return [key for key, version in before.items() if self.sheet(*key).version != version]
 
-    async def act(self, change: Change) -> Change:
+    async def act(self, change: Change) -> Done:
         """Change points, log it and save it; give what really changed."""
         return await self._change(change, self.history.act)
 
-    async def undo(self) -> Change | None:
+    async def undo(self) -> Done | None:
         """Take the last act back; None if there is none."""
         return await self._step(self.history.undo)
 
-    async def redo(self) -> Change | None:
+    async def redo(self) -> Done | None:
         """Do the act last undone again; None if there is none."""
         return await self._step(self.history.redo)
 
-    async def _step(self, take: Callable[[], Change | None]) -> Change | None:
+    async def _step(self, take: Callable[[], Change | None]) -> Done | None:
         change = self._logged(take)
         return None if change is None else await self._change(change, None)
 
-    async def _change(self, change: Change, log: Callable[[Change], None] | None) -> Change:
+    async def _change(self, change: Change, log: Callable[[Change], None] | None) -> Done:
         sheet = self.sheet(change.kind, change.tomogram)
         points, done = apply(sheet.points, change)
         if done.is_empty:
-            return done
-        sheet.points, sheet.version = points, sheet.version + 1
+            return Done(done, sheet.version)
+        version = sheet.version + 1
+        sheet.points, sheet.version = points, version
         if log is not None:
             self._logged(lambda: log(done))
         await self.save((change.kind, change.tomogram))
-        return done
+        return Done(done, version)
 
     def _logged(self, write: Callable[[], Any]) -> Any:
         try:

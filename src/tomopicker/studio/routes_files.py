@@ -27,7 +27,7 @@ async def open_file(request: Request) -> JSONResponse:
     counts = {}
     for tomogram, new in found.items():
         done = await studio.project.act(Change(named, tomogram, new))
-        counts[tomogram] = len(done.added)
+        counts[tomogram] = len(done.change.added)
         changed(studio, done)
     return answer({"added": counts, "warnings": remarks})
 

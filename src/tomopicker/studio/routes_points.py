@@ -17,7 +17,8 @@ from tomopicker.studio.boxes import refined
 from tomopicker.studio.context import Studio, answer, body_of, finite, number, studio_of, word
 from tomopicker.studio.exchange import PROGRAMS
 from tomopicker.studio.instant import as_json
-from tomopicker.studio.points import Change, Point, Points, change_from_json, positions
+from tomopicker.studio.points import Point, Points, change_from_json, positions
+from tomopicker.studio.project import Done
 
 
 async def state(request: Request) -> JSONResponse:
@@ -91,7 +92,7 @@ async def redo(request: Request) -> JSONResponse:
     return changed(studio, await studio.project.redo())
 
 
-def changed(studio: Studio, change: Change | None) -> JSONResponse:
+def changed(studio: Studio, done: Done | None) -> JSONResponse:
     """Tell every page what changed, have picks computed anew, and answer with the same."""
     project = studio.project
     told: dict[str, Any] = {
@@ -99,10 +100,11 @@ def changed(studio: Studio, change: Change | None) -> JSONResponse:
         "undo": len(project.history.done),
         "redo": len(project.history.undone),
     }
-    if change is None:
+    if done is None:
         return answer(told | {"change": None})
-    version = project.sheet(change.kind, change.tomogram).version
-    told |= {"change": change.to_json(), "version": version}
+    told |= {"change": done.change.to_json(), "version": done.version}
+    if done.change.is_empty:
+        return answer(told)
     studio.events.send("points", **told)
     for kind in project.kinds:  # Clicks of one kind are negatives of the others.
         studio.work.clicked(kind)
