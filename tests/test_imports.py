@@ -22,6 +22,7 @@ LAYERS = [
     ["engine"],
     ["picking"],
     ["checking"],
+    ["fewshot"],
     ["workflow"],
     ["folder"],
     ["simulate"],

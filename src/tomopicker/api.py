@@ -18,6 +18,8 @@ from tomopicker.checking.verdict import Finding, Status
 from tomopicker.config import Settings, resolve
 from tomopicker.engine.checkpoint import Model, load_model, save_model
 from tomopicker.errors import TomoPickerError, UsageError
+from tomopicker.fewshot.features import Features
+from tomopicker.fewshot.suggestions import Suggestion
 from tomopicker.formats import open_tomogram, read_picks, volume_files, write_mrc, write_picks
 from tomopicker.formats.stored import Stored
 from tomopicker.geometry import Frame
@@ -26,15 +28,20 @@ from tomopicker.picking.evaluate import evaluate as _evaluate
 from tomopicker.picking.selection import Cut
 from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
+from tomopicker.workflow.features import features
+from tomopicker.workflow.instant import Instant, instant
 from tomopicker.workflow.pick import Picked, pick
+from tomopicker.workflow.suggest import suggest
 from tomopicker.workflow.train import train
 
 __all__ = [
     "Checked",
     "Cut",
     "Evaluation",
+    "Features",
     "Finding",
     "Frame",
+    "Instant",
     "MeanEvaluation",
     "Model",
     "Picked",
@@ -42,17 +49,21 @@ __all__ = [
     "Settings",
     "Status",
     "Stored",
+    "Suggestion",
     "TomoPickerError",
     "Tomogram",
     "UsageError",
     "check",
     "evaluate",
+    "features",
+    "instant",
     "load_model",
     "open_tomogram",
     "pick",
     "read_picks",
     "save_model",
     "settings",
+    "suggest",
     "train",
     "volume_files",
     "write_mrc",
@@ -67,7 +78,7 @@ def settings(particle_diameter: float, preset: str = "default", **changes: Any) 
     ----------
     particle_diameter : float
         Å.
-    preset : {"fast", "default", "best", "paper"}
+    preset : {"instant", "fast", "default", "best", "paper"}
         Where to start.
     changes
         Nested like `Settings`: ``training={"steps": 200}``.

@@ -19,7 +19,7 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 
 
-PresetName = Literal["fast", "default", "best", "paper"]
+PresetName = Literal["instant", "fast", "default", "best", "paper"]
 
 
 class _Frozen(BaseModel):
@@ -73,6 +73,10 @@ class Network(_Frozen):
     start: str = Field(
         min_length=1,
         description="weights to start from: shipped (learned on random molecules), scratch, or a file of 'pretrain'",
+    )
+    head: Literal["trained", "discriminant"] = Field(
+        description="last layer: learnt with the rest; or, in closed form from the features at the clicks, in each "
+        "tomogram, and nothing is trained"
     )
 
 
@@ -227,6 +231,8 @@ class Settings(_Frozen):
             raise ValueError(
                 "training.rounds must be 1 with training.hold_out: clicks held out would come back as confident picks"
             )
+        if self.network.head == "discriminant" and self.network.start == "scratch":
+            raise ValueError("network.head discriminant needs weights: network.start must not be scratch")
         if self.training.doubtful > self.training.confident:
             raise ValueError("training.doubtful must be no more than training.confident")
         if self.patches.sampling == "two-stream" and self.patches.batch < 2:

@@ -26,7 +26,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         },
         "network": {
             "block": "resunet", "channels": (32, 80, 160), "dropout": 0.0, "stride": 2,
-            "start": "shipped",
+            "start": "shipped", "head": "trained",
         },
         "objective": {
             "kind": "pn", "loss": "logistic", "balanced": True, "gamma": "none", "kl_weight": 1.0,
@@ -48,7 +48,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "patches": {"sampling": "blocks", "size": 24, "batch": 8, "augment": False, "turned": 0.0, "rejected": 0.05},
         "network": {
             "block": "resunet", "channels": (32, 64, 128, 256), "dropout": 0.0, "stride": 1,
-            "start": "scratch",
+            "start": "scratch", "head": "trained",
         },
         "objective": {
             "kind": "kl", "loss": "logistic", "balanced": False, "gamma": "none", "kl_weight": 1.0,
@@ -69,6 +69,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 CHANGES: dict[str, dict[str, Any]] = {
     "fast": {"training": {"rounds": 1}},
+    "instant": {"network": {"head": "discriminant"}, "training": {"rounds": 1}},
     "best": {"training": {"rounds": 4, "teachers": 1}, "inference": {"half_turns": True}},
 }
 """Presets that are the default one but for these settings."""

@@ -66,7 +66,7 @@ def check_plan(
     for tomogram in tomograms:
         if rejected is not None:
             mine, others = (part.in_tomogram(tomogram.name).positions for part in (clicks, rejected))
-            check_clash(tomogram, mine, others, settings.particle_diameter)
+            check_clash(str(tomogram.path), tomogram.frame, mine, others, settings.particle_diameter)
     check_expected(settings, len(clicks), len(tomograms))
     start_from(build_network(settings), settings.network)
 

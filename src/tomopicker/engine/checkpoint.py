@@ -18,10 +18,12 @@ from tomopicker.models.resunet import ResUNet
 from tomopicker.pu.particle_scores import ParticleScores
 
 MODEL, CHECKPOINT, PRETRAINED = "tomopicker-model", "tomopicker-checkpoint", "tomopicker-pretrained"
+FEATURES = "tomopicker-features"
 KINDS = {
     MODEL: ("model", "train"),
     CHECKPOINT: ("training checkpoint", "train"),
     PRETRAINED: ("weights to start from", "pretrain"),
+    FEATURES: ("features of a tomogram", "suggest"),
 }
 """What each kind of file is called, and the command that writes it."""
 VERSION = 1

@@ -12,6 +12,13 @@ SHIPPED, SCRATCH = "shipped", "scratch"
 SHIPPED_FILE = Path(__file__).parent.parent / "models" / "random_molecules.safetensors"
 
 
+def weights_file(knobs: Network) -> Path | None:
+    """Give the file of the weights that a network starts from; None: random weights."""
+    if knobs.start == SCRATCH:
+        return None
+    return SHIPPED_FILE if knobs.start == SHIPPED else Path(knobs.start)
+
+
 def start_from(network: nn.Module, knobs: Network) -> None:
     """Give a new network the weights that it starts from; the head stays new.
 
@@ -27,10 +34,9 @@ def start_from(network: nn.Module, knobs: Network) -> None:
     TomoPickerError
         If the file is not one that ``tomopicker pretrain`` wrote, or is of another network.
     """
-    start = knobs.start
-    if start == SCRATCH:
+    path = weights_file(knobs)
+    if path is None:
         return
-    path = SHIPPED_FILE if start == SHIPPED else Path(start)
     weights, _ = load_tensors(path, PRETRAINED)
     wanted = {name: value for name, value in network.state_dict().items() if not name.startswith("head.")}
     same = wanted.keys() == weights.keys() and all(wanted[name].shape == weights[name].shape for name in wanted)

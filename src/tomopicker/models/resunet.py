@@ -79,14 +79,22 @@ class ResUNet(nn.Module):
 
     def features(self, patches: Patches) -> Float[Tensor, "batch channels _ _ _"]:
         """Give what the head sees: the first level's channels, at 1/`stride` of the patches' resolution."""
+        return self.levels(patches)[-1]
+
+    def levels(self, patches: Patches) -> list[Float[Tensor, "batch _ _ _ _"]]:
+        """Give the output of the deepest level and of each decoder stage; the resolution doubles from one to the next.
+
+        The last has 1/`stride` of the patches' resolution.
+        """
         skips: list[Tensor] = []
         features: Tensor = self.stem(patches)
         for level, stage in enumerate(self.encoder):
             features = stage(self.pool(features) if level else features)
             skips.append(features)
+        outputs = [features]
         for up, stage, skip in zip(self.up, self.decoder, skips[-2::-1], strict=True):
-            features = stage(torch.cat([up(features), skip], dim=1))
-        return features
+            outputs.append(stage(torch.cat([up(outputs[-1]), skip], dim=1)))
+        return outputs
 
     @property
     def reach(self) -> int:

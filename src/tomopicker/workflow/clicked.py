@@ -10,6 +10,7 @@ from tomopicker.config import Settings
 from tomopicker.data.labels import NOWHERE
 from tomopicker.data.preprocess import WorkingVolume, preprocess, working_voxel_size
 from tomopicker.errors import UsageError
+from tomopicker.geometry import Frame
 from tomopicker.picking.calibration import Count
 from tomopicker.picking.peaks import suppress_near
 from tomopicker.picks import Picks
@@ -65,7 +66,7 @@ def load_clicked(
     masks: Mapping[str, VoxelMask] | None = None,
 ) -> list[Clicked]:
     """Preprocess tomograms that were clicked in; each must have clicks, not each rejected picks or a mask."""
-    loaded = []
+    loaded, diameter = [], settings.particle_diameter
     for tomogram in tomograms:
         check_voxel_size(tomogram, voxel_size, settings.particle_diameter)
         if doubt := doubtful_diameter(settings.particle_diameter, tomogram):
@@ -76,7 +77,7 @@ def load_clicked(
                 f"{tomogram.path or tomogram.name}: none of the picks given lies in it; leave it out or add picks"
             )
         others = Picks.of(tomogram.name, np.empty((0, 3))) if rejected is None else rejected.in_tomogram(tomogram.name)
-        check_clash(tomogram, mine.positions, others.positions, settings.particle_diameter)
+        check_clash(str(tomogram.path or tomogram.name), tomogram.frame, mine.positions, others.positions, diameter)
         found: Literal["auto"] | None = "auto" if settings.preprocess.mask == "auto" else None
         mask = (masks or {}).get(tomogram.name)
         working = preprocess(tomogram, voxel_size, settings.preprocess.clip_sd, found if mask is None else mask)
@@ -111,8 +112,8 @@ def without_repeats(picks: Picks, diameter: float, listener: Listener) -> Picks:
     return picks.select(apart)
 
 
-def check_clash(tomogram: Tomogram, clicks: Positions, rejected: Rejected, diameter: float) -> None:
-    """Refuse a rejected pick that is a click as well.
+def check_clash(file: str, frame: Frame, clicks: Positions, rejected: Rejected, diameter: float) -> None:
+    """Refuse a rejected pick that is a click as well; positions and diameter in Å, the file to be named.
 
     Raises
     ------
@@ -125,11 +126,11 @@ def check_clash(tomogram: Tomogram, clicks: Positions, rejected: Rejected, diame
     worst = np.unravel_index(np.argmin(distances), distances.shape)
     if distances[worst] < diameter / 2:
         bad, click = (
-            "({:.0f}, {:.0f}, {:.0f})".format(*(place / tomogram.frame.voxel_size))
+            "({:.0f}, {:.0f}, {:.0f})".format(*(place / frame.voxel_size))
             for place in (rejected[worst[0]], clicks[worst[1]])
         )
         raise UsageError(
-            f"{tomogram.path or tomogram.name}: the rejected pick at {bad} (voxels) is {distances[worst]:.0f} Å from "
+            f"{file}: the rejected pick at {bad} (voxels) is {distances[worst]:.0f} Å from "
             f"the click at {click}: one particle; take one of them out of --negatives or --picks"
         )
 

@@ -1,6 +1,6 @@
 """From a model and a tomogram to picks: preprocess, score tile by tile, list the candidates, cut the list."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -14,6 +14,7 @@ from torch import nn
 from tomopicker.data.preprocess import WorkingVolume, preprocess
 from tomopicker.engine.checkpoint import Model
 from tomopicker.engine.precision import choose_device
+from tomopicker.geometry import Frame
 from tomopicker.picking.calibration import Calibration, Count, calibrate
 from tomopicker.picking.offset import FLOOR, probabilities
 from tomopicker.picking.peaks import Peaks
@@ -145,18 +146,73 @@ def pick(
         mask=working.mask,
     )
     calibration = None if model.particle_scores is None else _calibrated(peaks, fitted, model, working, chosen_device)
-    probability = partial(probabilities, offset=model.offset) if calibration is None else calibration.probability
-    count = None if calibration is None else at_least(calibration.count, clicks_in(model.provenance, tomogram))
-    chances = probability(peaks.scores.astype(np.float64))
-    likely = chances >= FLOOR
-    positions = working.to_angstrom(peaks.positions_voxels) - np.asarray(model.displacement)
+    return picked_from(
+        Scored(tomogram.name, tomogram.frame, working, logits, peaks),
+        partial(probabilities, offset=model.offset) if calibration is None else calibration.probability,
+        calibration,
+        clicks=clicks_in(model.provenance, tomogram),
+        cut=cut,
+        usual=model.threshold,
+        displacement=model.displacement,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """A tomogram's scores and their peaks, best first."""
+
+    name: str
+    frame: Frame
+    working: WorkingVolume
+    logits: Volume
+    peaks: Peaks
+
+
+def picked_from(
+    scored: Scored,
+    probability: Callable[[np.ndarray], np.ndarray],
+    calibration: Calibration | None,
+    *,
+    clicks: int = 0,
+    known: Mapping[int, float] | None = None,
+    cut: Cut | None = None,
+    usual: float | None = None,
+    displacement: tuple[float, float, float] = (0.0, 0.0, 0.0),
+) -> Picked:
+    """Make candidates of peaks, and picks of candidates.
+
+    Parameters
+    ----------
+    scored : Scored
+    probability : callable
+        Makes probabilities of logits.
+    calibration : Calibration or None
+        Of the tomogram, for its count.
+    clicks : int
+        In the tomogram: it holds no fewer particles.
+    known : mapping of int to float, optional
+        Probabilities that are known otherwise than by score, by the peak's index.
+    cut, usual
+        As in `Cut.choose`.
+    displacement : tuple of float
+        (x, y, z) in Å by which peaks lie beside particles.
+    """
+    working, peaks, frame = scored.working, scored.peaks, scored.frame
+    count = None if calibration is None else at_least(calibration.count, clicks)
+    chances = np.asarray(probability(peaks.scores.astype(np.float64)))
+    order = np.arange(len(chances))
+    if known:
+        chances[list(known)] = list(known.values())
+        order = np.argsort(-chances, kind="stable")
+    order = order[chances[order] >= FLOOR]
+    positions = working.to_angstrom(peaks.positions_voxels) - np.asarray(displacement)
     # A working voxel at the rim may reach half a voxel beyond the tomogram; a pick may not.
-    last = (np.array(tomogram.frame.shape[::-1]) - 1) * tomogram.frame.voxel_size
-    candidates = Picks.of(tomogram.name, np.clip(positions, 0, last)[likely], chances[likely])
+    last = (np.array(frame.shape[::-1]) - 1) * frame.voxel_size
+    candidates = Picks.of(scored.name, np.clip(positions, 0, last)[order], chances[order])
     particles = float(candidates.scores.sum()) if count is None else count.estimate
-    chosen = (cut or Cut()).choose(candidates, particles, model.threshold)
+    chosen = (cut or Cut()).choose(candidates, particles, usual)
     absent = None if calibration is None else calibration.absent
-    return Picked(chosen, candidates, logits, probability, working, count, absent)
+    return Picked(chosen, candidates, scored.logits, probability, working, count, absent)
 
 
 def _calibrated(

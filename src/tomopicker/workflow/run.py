@@ -170,7 +170,7 @@ class Run:
         """Learn where particles score, and count those of the training tomograms."""
         found = [self.seen([network], item) for item in clicked]
         fits = calibrations(found)
-        counted = at_least(_sum(fits), number_of_clicks(clicked))  # Some clicks may share a peak, or have none.
+        counted = at_least(total_count(fits), number_of_clicks(clicked))  # Some clicks may share a peak, or have none.
         self.listener.say(f"About {counted} in the training tomograms.")
         if hardly_told_from_background(found, fits):
             self.warn_of_model(
@@ -183,17 +183,7 @@ class Run:
             told += f", but {asked} was trained with the class prior of the count given: leave it out and train again"
         if given is not None and not contradicted(given * len(clicked), counted, told, self.listener):
             fits = calibrations(found, given)
-        voxels = sum(each.voxels for each in found)
-        return ParticleScores(
-            mean=float(np.mean([fit.particles.mean for fit in fits])),
-            sd=float(np.sqrt(np.mean([fit.particles.sd**2 for fit in fits]))),
-            mean_error=fits[0].particles.mean_error,
-            log_sd_error=fits[0].particles.log_sd_error,
-            missed=fits[0].particles.missed,
-            density=_sum(fits).estimate / voxels,
-            rejected=np.concatenate([each.scores[each.rejected] for each in found]),
-            voxels=voxels,
-        ), counted
+        return particle_scores(found, fits), counted
 
     def count(self, clicked: Sequence[Clicked], networks: int = 2) -> Count:
         """Count particles: networks, each trained on half of the clicks, rank the peaks and the other half."""
@@ -217,10 +207,16 @@ class Run:
         return count_particles(rankings, least=number_of_clicks(clicked))
 
 
-def calibrations(found: Sequence[Seen], given: float | None = None) -> list[Calibration]:
-    """Calibrate the scores of training tomograms, with a number of particles in each where it is given."""
-    clicks = np.concatenate([each.scores[each.clicked] for each in found])
-    prior = from_clicks(clicks, sum(each.missed for each in found))
+def calibrations(
+    found: Sequence[Seen], given: float | None = None, prior: ParticleScores | None = None
+) -> list[Calibration]:
+    """Calibrate the scores of training tomograms, with a number of particles in each where it is given.
+
+    Without a prior of where particles score, it is that of clicks that were trained on.
+    """
+    if prior is None:
+        clicks = np.concatenate([each.scores[each.clicked] for each in found])
+        prior = from_clicks(clicks, sum(each.missed for each in found))
     return [
         calibrate(
             each.scores[~each.rejected], each.decoys,
@@ -231,13 +227,35 @@ def calibrations(found: Sequence[Seen], given: float | None = None) -> list[Cali
     ]  # fmt: skip
 
 
+def particle_scores(found: Sequence[Seen], fits: Sequence[Calibration]) -> ParticleScores:
+    """Say where particles score, and how dense they are, by the calibrations of training tomograms: a prior for others.
+
+    Parameters
+    ----------
+    found : sequence of Seen
+    fits : sequence of Calibration
+        Of the same tomograms.
+    """
+    voxels = sum(each.voxels for each in found)
+    return ParticleScores(
+        mean=float(np.mean([fit.particles.mean for fit in fits])),
+        sd=float(np.sqrt(np.mean([fit.particles.sd**2 for fit in fits]))),
+        mean_error=fits[0].particles.mean_error,
+        log_sd_error=fits[0].particles.log_sd_error,
+        missed=fits[0].particles.missed,
+        density=total_count(fits).estimate / voxels,
+        rejected=np.concatenate([each.scores[each.rejected] for each in found]),
+        voxels=voxels,
+    )
+
+
 def hardly_told_from_background(found: Sequence[Seen], fits: Sequence[Calibration]) -> bool:
     """Say whether probable peaks are mostly uncertain: whether Σp²/Σp, their mean probability, is below `CERTAIN`."""
     chances = np.concatenate([fit.probability(each.scores) for each, fit in zip(found, fits, strict=True)])
     return float(np.square(chances).sum()) < CERTAIN * float(chances.sum())
 
 
-def _sum(fits: Sequence[Calibration]) -> Count:
+def total_count(fits: Sequence[Calibration]) -> Count:
     """Particles in all tomograms, their intervals added end by end: what is wrong in one is wrong in all."""
     return Count(*(sum(getattr(fit.count, end) for fit in fits) for end in ("estimate", "low", "high")))
 

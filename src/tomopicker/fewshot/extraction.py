@@ -1,0 +1,92 @@
+"""Features of a volume from the last two levels of a network's decoder, tile by tile, in bounded memory."""
+
+from collections.abc import Callable
+from typing import cast
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from scipy.ndimage import binary_dilation
+from torch import Tensor
+from torch.nn import functional
+
+from tomopicker.engine.batchnorm import fused
+from tomopicker.engine.precision import arithmetic
+from tomopicker.engine.predict import read_padded, tiles
+from tomopicker.fewshot.feature_map import FeatureMap, blocks_of
+from tomopicker.models.resunet import ResUNet
+from tomopicker.types import Volume, VoxelMask
+
+MARGIN = 2
+"""Feature voxels around a mask that have features too: peaks at its rim are compared with their neighbours."""
+
+Progress = Callable[[int, int], None]
+
+
+def feature_map(
+    network: ResUNet,
+    volume: Volume,
+    *,
+    tile: int,
+    halo: int,
+    device: torch.device,
+    precision: str = "auto",
+    mask: VoxelMask | None = None,
+    progress: Progress | None = None,
+) -> FeatureMap:
+    """Compute the features of a volume: two levels side by side, the coarser one interpolated.
+
+    Parameters
+    ----------
+    network : ResUNet
+        With the statistics of the volume.
+    volume : Volume
+        Working volume, (z, y, x).
+    tile, halo : int
+        Edge of a tile, and the context around it that is computed and thrown away.
+    device : torch.device
+        Where to compute; the features are kept in the memory of the CPU.
+    precision : {"auto", "float32", "bfloat16"}
+        Arithmetic.
+    mask : VoxelMask, optional
+        Where the specimen is: features there and within `MARGIN`.
+    progress : callable, optional
+        Called with the tiles done and their number.
+    """
+    stride, divisor = network.stride, network.divisor
+    size = [-(-edge // divisor) * divisor // stride for edge in volume.shape]
+    grid = (size[0], size[1], size[2])
+    where = np.ones(grid, dtype=bool)
+    if mask is not None:
+        where = binary_dilation(blocks_of(mask, stride, grid), iterations=MARGIN)
+    jobs = [job for job in tiles(volume.shape, tile, halo, divisor) if where[_coarse(job[1], stride)].any()]
+    index = np.cumsum(where, dtype=np.int64).reshape(grid) - 1
+    prepared = cast(ResUNet, fused(network.eval()).to(device))
+    rows: Tensor | None = None
+    with torch.inference_mode(), arithmetic(precision, device):
+        for done, (region, target) in enumerate(jobs):
+            patch = torch.from_numpy(np.ascontiguousarray(read_padded(volume, region))).to(device)
+            features = two_levels(prepared, patch[None, None].contiguous(memory_format=torch.channels_last_3d))
+            core = _coarse(target, stride)
+            inside = where[core]
+            kept = tuple(slice(halo // stride, halo // stride + edge) for edge in inside.shape)
+            chosen = features[0][(slice(None), *kept)].half().cpu()[:, torch.from_numpy(inside)]
+            if rows is None:
+                rows = torch.empty((int(where.sum()), len(chosen)), dtype=torch.float16)
+            rows[torch.from_numpy(index[core][inside])] = chosen.T
+            if progress:
+                progress(done + 1, len(jobs))
+    z, y, x = volume.shape
+    return FeatureMap(torch.empty((0, 1)).half() if rows is None else rows, where, (z, y, x), stride)
+
+
+def two_levels(network: ResUNet, patches: Float[Tensor, "batch 1 z y x"]) -> Float[Tensor, "batch channels _ _ _"]:
+    """Give the last two levels' outputs side by side, the coarser one interpolated linearly to the finer's grid."""
+    coarse, fine = network.levels(patches)[-2:]
+    coarse = functional.interpolate(coarse.float(), scale_factor=2, mode="trilinear", align_corners=False)
+    return torch.cat([coarse, fine.float()], dim=1)
+
+
+def _coarse(region: tuple[slice, ...], stride: int) -> tuple[slice, ...]:
+    """Give the feature voxels of a region whose ends are multiples of the stride."""
+    return tuple(slice(part.start // stride, part.stop // stride) for part in region)

@@ -1,0 +1,121 @@
+"""The features of a tomogram: what does not depend on clicks, computed once."""
+
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import torch
+
+from tomopicker.config import Settings
+from tomopicker.data.decoys import decoy_volume
+from tomopicker.data.preprocess import WorkingVolume
+from tomopicker.engine.batchnorm import adapted
+from tomopicker.engine.checkpoint import build_network
+from tomopicker.engine.pretrained import start_from
+from tomopicker.fewshot.discriminant import Statistics, statistics_of
+from tomopicker.fewshot.extraction import Progress, feature_map
+from tomopicker.fewshot.feature_map import FeatureMap, blocks_of
+from tomopicker.geometry import Frame
+from tomopicker.models.resunet import ResUNet
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """Features of a tomogram and of its decoy, in the memory of the CPU.
+
+    Parameters
+    ----------
+    name : str
+        Of the tomogram.
+    frame : Frame
+        Its geometry.
+    settings : Settings
+        How it was preprocessed, and how peaks are found in its scores.
+    working : WorkingVolume
+        What the features are of.
+    specimen, decoy : FeatureMap
+        Half precision.
+    statistics : Statistics
+        Of the specimen's features.
+    """
+
+    name: str
+    frame: Frame
+    settings: Settings
+    working: WorkingVolume
+    specimen: FeatureMap
+    decoy: FeatureMap
+    statistics: Statistics
+
+    @property
+    def working_voxel_size(self) -> float:
+        """Å, of the working volume."""
+        return self.working.voxel_size
+
+    @property
+    def radius(self) -> float:
+        """The particle's radius in working voxels."""
+        return self.settings.particle_diameter / 2 / self.working.voxel_size
+
+
+def shipped_network(settings: Settings) -> ResUNet:
+    """Make the network that features are taken from, with the weights that the settings name."""
+    network = build_network(settings)
+    start_from(network, settings.network)
+    return network
+
+
+def features_of(
+    name: str,
+    frame: Frame,
+    working: WorkingVolume,
+    settings: Settings,
+    device: torch.device,
+    progress: Progress | None = None,
+) -> Features:
+    """Compute the features of a working volume and of its decoy.
+
+    Batch normalisation is measured in the specimen, as when it is picked with a trained network.
+
+    Parameters
+    ----------
+    name, frame
+        Of the tomogram.
+    working : WorkingVolume
+    settings : Settings
+        Of the network, its tiles and its arithmetic.
+    device : torch.device
+        Where to compute.
+    progress : callable, optional
+        Called with the tiles done and their number.
+    """
+    network = cast(
+        ResUNet,
+        adapted(
+            shipped_network(settings),
+            working.data,
+            settings.patches.size,
+            device,
+            settings.precision,
+            mask=working.typical,
+        ),
+    )
+    knobs = settings.inference
+    specimen = feature_map(
+        network, working.data, tile=knobs.tile, halo=knobs.halo, device=device, precision=settings.precision,
+        mask=working.mask, progress=progress,
+    )  # fmt: skip
+    decoy = feature_map(
+        network, decoy_volume(working.data, working.typical, settings.seed), tile=knobs.tile, halo=knobs.halo,
+        device=device, precision=settings.precision,
+    )  # fmt: skip
+    inside = None
+    if working.mask is not None:
+        blocks = blocks_of(working.mask, specimen.stride, _shape(specimen.where))
+        inside = blocks[specimen.where]
+    return Features(name, frame, settings, working, specimen, decoy, statistics_of(specimen, inside))
+
+
+def _shape(grid: np.ndarray) -> tuple[int, int, int]:
+    z, y, x = grid.shape
+    return z, y, x

@@ -1,0 +1,197 @@
+"""Where to click next: by what an answer would teach, and without any click by what there is."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64, Int64
+from scipy.cluster.vq import kmeans2
+
+from tomopicker.fewshot.discriminant import PRIOR_VARIANCE, Statistics
+from tomopicker.fewshot.feature_map import FeaturesAt
+
+LEAST_PROBABILITY = 0.02
+"""Nobody is asked about what is hardly a particle."""
+SPREAD = 2.0
+"""Particle diameters over which a place is near another one, and is less worth looking at."""
+UNDECIDED = (0.25, 0.75)
+"""Probabilities between which a candidate is called as likely a particle as not."""
+UNLIKE = 0.85
+"""Share of the variance of a candidate's score that clicks leave, from which it is called unlike them."""
+INFORMATION = 0.25
+"""p·(1 - p) at the boundary."""
+COMPONENTS, ITERATIONS = 12, 30
+
+Values = Float64[np.ndarray, " n"]
+Known = Float64[np.ndarray, "known channels"]
+KnownAt = Float64[np.ndarray, "known 3"]
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """A place to look at, and to click or to reject.
+
+    Parameters
+    ----------
+    position : tuple of float
+        (x, y, z) in Å, as positions of picks.
+    tomogram : str
+    score : float
+        In standard deviations of background; without clicks, how far the features are from background.
+    probability : float
+        Of a particle; NaN without clicks.
+    reason : str
+        Why it is worth looking at.
+    """
+
+    position: tuple[float, float, float]
+    tomogram: str
+    score: float
+    probability: float
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """Peaks of a tomogram that may be asked about.
+
+    Parameters
+    ----------
+    positions : array, shape (n, 3)
+        Å.
+    probability : array, shape (n,)
+    features : array, shape (n, channels)
+    known_positions, known_features
+        Of the clicks and rejected picks in it.
+    """
+
+    positions: Float64[np.ndarray, "n 3"]
+    probability: Values
+    features: FeaturesAt
+    known_positions: KnownAt
+    known_features: Known
+
+
+def most_informative(
+    candidates: Candidates, statistics: Statistics, diameter: float, count: int
+) -> tuple[Int64[np.ndarray, " chosen"], Values, Values]:
+    """Choose candidates one after the other, each by what its answer adds to those before it.
+
+    An answer to a candidate of probability p, whose score has variance v given what is known, changes the discriminant
+    by log(1 + p·(1 - p)·v) / 2 nats (logistic regression with a normal prior; MacKay, Neural Computation 4, 1992). So
+    what is near the boundary counts, and what is unlike anything known. Places near another one count less.
+
+    Parameters
+    ----------
+    candidates : Candidates
+    statistics : Statistics
+        Of the tomogram's specimen.
+    diameter : float
+        Of the particle, Å.
+    count : int
+
+    Returns
+    -------
+    chosen : array, shape (at most count,)
+        Indices, the most informative first.
+    gains : array, shape (at most count,)
+        Nats.
+    left : array, shape (at most count,)
+        Share of the variance of each one's score that was left when it was chosen: 1 of what is unlike all known.
+    """
+    allowed = candidates.probability >= LEAST_PROBABILITY
+    posterior = _Posterior(PRIOR_VARIANCE * statistics.inverse)
+    away, known = candidates.features - statistics.mean, candidates.known_features - statistics.mean
+    prior = posterior.variance(away)
+    near = np.ones(len(away))
+    for features, place in zip(known, candidates.known_positions, strict=True):
+        posterior = posterior.after(features)
+        near *= _far(candidates.positions, place, diameter)
+    doubt = candidates.probability * (1 - candidates.probability)
+    chosen, gains, shares = [], [], []
+    for _ in range(count):
+        variance = posterior.variance(away)
+        gain = np.where(allowed, np.log1p(doubt * variance) / 2 * near, 0.0)
+        best = int(np.argmax(gain)) if len(gain) else -1
+        if best < 0 or gain[best] <= 0:
+            break
+        chosen.append(best)
+        gains.append(float(gain[best]))
+        shares.append(float(variance[best] / max(prior[best], 1e-12)))
+        allowed[best] = False
+        posterior = posterior.after(away[best])
+        near = near * _far(candidates.positions, candidates.positions[best], diameter)
+    return np.array(chosen, dtype=np.int64), np.array(gains), np.array(shares)
+
+
+def reason_for(probability: float, left: float, tomogram_has_clicks: bool) -> str:
+    """Say in words why a candidate is worth looking at."""
+    low, high = UNDECIDED
+    if low <= probability <= high:
+        words = "as likely a particle as not"
+    else:
+        words = "probably a particle" if probability > high else "probably no particle, but scores nearly as one"
+    if left >= UNLIKE:
+        words += ", unlike what was clicked"
+    return words if tomogram_has_clicks else f"{words}, in a tomogram without clicks"
+
+
+def kinds_of_object(
+    features: FeaturesAt, statistics: Statistics, count: int, seed: int = 0
+) -> list[tuple[int, int, float]]:
+    """Group objects by their features, k-means on the whitened features' principal components.
+
+    Parameters
+    ----------
+    features : array, shape (n, channels)
+        Of objects.
+    statistics : Statistics
+        Of the specimen.
+    count : int
+        Groups at most.
+    seed : int
+        Of the first centres.
+
+    Returns
+    -------
+    list of (int, int, float)
+        Of each group, the largest first: the object nearest to its centre, how many there are, and how far it is from
+        background in standard deviations.
+    """
+    if not len(features):
+        return []
+    white = (features - statistics.mean) @ np.linalg.cholesky(statistics.inverse)
+    distance = np.linalg.norm(white, axis=1) / np.sqrt(white.shape[1])
+    middle = white - white.mean(axis=0)
+    _, _, axes = np.linalg.svd(middle, full_matrices=False)
+    projected = middle @ axes[:COMPONENTS].T
+    groups = min(count, len(features))
+    centres, labels = kmeans2(projected, groups, iter=ITERATIONS, minit="++", rng=np.random.default_rng(seed))
+    found = []
+    for label in range(groups):
+        members = np.flatnonzero(labels == label)
+        if len(members):
+            nearest = members[np.argmin(((projected[members] - centres[label]) ** 2).sum(axis=1))]
+            found.append((int(nearest), len(members), float(distance[nearest])))
+    return sorted(found, key=lambda each: -each[1])
+
+
+@dataclass(frozen=True, eq=False)
+class _Posterior:
+    """Covariance of a discriminant's weights, given what is known."""
+
+    covariance: Float64[np.ndarray, "channels channels"]
+
+    def variance(self, features: FeaturesAt) -> Values:
+        """Give the variance of the scores of features from the mean."""
+        return np.asarray(np.einsum("ij,ij->i", features @ self.covariance, features))
+
+    def after(self, features: Float64[np.ndarray, " channels"]) -> "_Posterior":
+        """Give what is left after an answer, of the information that one near the boundary has."""
+        moved = self.covariance @ features
+        return _Posterior(self.covariance - np.outer(moved, moved) / (1 / INFORMATION + features @ moved))
+
+
+def _far(positions: Float64[np.ndarray, "n 3"], place: Float64[np.ndarray, " 3"], diameter: float) -> Values:
+    """Give 0 at a place and nearly 1 beyond a few diameters."""
+    squares = ((positions - place) ** 2).sum(axis=1)
+    return np.asarray(1 - np.exp(-squares / (2 * (SPREAD * diameter) ** 2)))
