@@ -46,6 +46,10 @@ export class Model {
     this.asked = null;
     /** @type {AbortController | null} */
     this.streaming = null;
+    /** @type {unknown[]} */
+    this.picksOf = [];
+    /** @type {{place: Vector, probability: number}[]} */
+    this.kept = [];
   }
 
   /** @returns {import("./types").Kind | undefined} */
@@ -158,7 +162,18 @@ export class Model {
     return this.threshold ?? this.found?.threshold ?? 1;
   }
 
-  /** Picks above the threshold that no point lies on. @returns {{place: Vector, probability: number}[]} */
+  /** Picks above the threshold that no point lies on; computed anew when one of what they depend on has changed.
+   * @returns {{place: Vector, probability: number}[]} */
+  get shownPicks() {
+    const now = [this.found, this.sheets.get(this.kind), this.pending.length, this.cut, this.kind];
+    if (now.some((each, index) => each !== this.picksOf[index])) {
+      this.picksOf = now;
+      this.kept = this.picks();
+    }
+    return this.kept;
+  }
+
+  /** @returns {{place: Vector, probability: number}[]} */
   picks() {
     if (!this.found) return [];
     const known = this.points(this.kind).map(vectorOf);
@@ -204,7 +219,8 @@ export class Model {
   zoomBy(factor, about) {
     const zoom = clamp(this.zoom * factor, 0.002, 20);
     const ratio = this.zoom / zoom;
-    this.centre = [0, 1, 2].map((axis) => about[axis] + (this.centre[axis] - about[axis]) * ratio);
+    const centre = this.centre;
+    for (const axis of [0, 1, 2]) centre[axis] = about[axis] + (centre[axis] - about[axis]) * ratio;
     this.zoom = zoom;
     this.onChange();
   }
