@@ -3,16 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from jaxtyping import Float
 
 from tomopicker.errors import TomoPickerError
 from tomopicker.folder.layout import RECORD
-from tomopicker.folder.results import FolderResults, TomogramResult, read_results, unusual
 from tomopicker.picks import Picks
 from tomopicker.studio.points import Point, Points
+
+if TYPE_CHECKING:  # torch, behind it, would double the time that the server takes to start.
+    from tomopicker.folder.results import FolderResults, TomogramResult
 
 Order = Literal["doubt", "best", "worst", "tomogram"]
 ORDERS: tuple[Order, ...] = get_args(Order)
@@ -26,19 +28,21 @@ class Reviews:
     """Folders of picks of the project's kinds; read again when a job has written them."""
 
     folder: Path
-    _read: dict[str, tuple[int, FolderResults]] = field(default_factory=dict)
+    _read: "dict[str, tuple[int, FolderResults]]" = field(default_factory=dict)
 
     def path(self, kind: str) -> Path:
         """Say where the picks of a kind are."""
         return self.folder / kind
 
-    def results(self, kind: str) -> FolderResults | None:
+    def results(self, kind: str) -> "FolderResults | None":
         """Give the picks of a kind; None if nothing was picked yet."""
         record = self.path(kind) / RECORD
         try:
             written = record.stat().st_mtime_ns
         except OSError:
             return None
+        from tomopicker.folder.results import read_results  # noqa: PLC0415
+
         known = self._read.get(kind)
         if known is None or known[0] != written:
             try:
@@ -50,8 +54,10 @@ class Reviews:
         return self._read[kind][1]
 
 
-def rows(results: FolderResults, threshold: float | None) -> list[dict[str, Any]]:
+def rows(results: "FolderResults", threshold: float | None) -> list[dict[str, Any]]:
     """Say for each tomogram what a threshold gives; its own where none is stated."""
+    from tomopicker.folder.results import unusual  # noqa: PLC0415
+
     chosen = [each.chosen if threshold is None else each.at(threshold) for each in results.tomograms]
     medians = [float(np.median(each.picks.scores)) if len(each.picks) else float("nan") for each in chosen]
     far = unusual([len(each.picks) for each in chosen]) | unusual(medians)
@@ -73,7 +79,7 @@ def rows(results: FolderResults, threshold: float | None) -> list[dict[str, Any]
     ]
 
 
-def histogram(results: FolderResults) -> list[int]:
+def histogram(results: "FolderResults") -> list[int]:
     """Count the candidates of all tomograms by their probability, in `BINS` bins from 0 to 1."""
     scores = np.concatenate([each.candidates.scores for each in results.tomograms])
     counted: list[int] = np.histogram(scores, BINS, (0, 1))[0].tolist()
@@ -103,7 +109,7 @@ class Item:
     picked: bool
 
 
-def gallery(results: FolderResults, points: Mapping[str, Points], order: Order) -> list[Item]:
+def gallery(results: "FolderResults", points: Mapping[str, Points], order: Order) -> list[Item]:
     """List every candidate in an order: most doubtful first, best first, worst pick first, or by tomogram."""
     items = [item for result in results.tomograms for item in _items(result, points, results.diameter)]
     if order == "doubt":
@@ -139,7 +145,7 @@ def answers_near(positions: Float[np.ndarray, "n 3"], points: Points, within: fl
     return [points[i].label if d <= within else "" for d, i in zip(distance.tolist(), nearest.tolist(), strict=True)]
 
 
-def _items(result: TomogramResult, points: Mapping[str, Points], diameter: float) -> list[Item]:
+def _items(result: "TomogramResult", points: Mapping[str, Points], diameter: float) -> list[Item]:
     candidates = result.candidates
     answers = answers_near(candidates.positions, points.get(result.name, ()), NEAR * diameter)
     return [

@@ -1,20 +1,21 @@
 """Routes of jobs, and of going through what they picked."""
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from tomopicker.errors import UsageError
-from tomopicker.folder.recut import recut
-from tomopicker.folder.results import FolderResults
 from tomopicker.picking.selection import Cut
 from tomopicker.studio.context import Studio, answer, body_of, finite, number, studio_of, word
 from tomopicker.studio.point_files import csv_files
 from tomopicker.studio.points import positions
 from tomopicker.studio.review import ORDERS, gallery, histogram, rows
+
+if TYPE_CHECKING:
+    from tomopicker.folder.results import FolderResults
 
 PRESETS = ("fast", "default", "best")
 MOST_PAGE = 120
@@ -152,6 +153,8 @@ async def cut(request: Request) -> JSONResponse:
         raise UsageError("no job has picked this kind yet")
     stated = body.get("threshold")
     threshold = None if stated is None else min(1.0, max(0.0, finite(stated, "threshold")))
+    from tomopicker.folder.recut import recut  # noqa: PLC0415  (torch is slow to import)
+
     await asyncio.to_thread(recut, studio.reviews.path(named), Cut(threshold))
     studio.events.send("review", kind=named)
     return answer({"threshold": threshold})
@@ -180,7 +183,7 @@ async def gallery_page(request: Request) -> JSONResponse:
     return answer({"total": len(items), "answered": answered, "items": shown, "diameter": results.diameter})
 
 
-async def _finished(studio: Studio, named: str) -> FolderResults | None:
+async def _finished(studio: Studio, named: str) -> "FolderResults | None":
     if named not in studio.project.kinds:
         raise UsageError("there is no such kind in this project")
     return await asyncio.to_thread(studio.reviews.results, named)

@@ -82,6 +82,8 @@ export class App {
       layers.push({ places: placesOf(points, "particle"), colour: kind.colour, style: "particle" });
       if (kind.name === model.kind) layers.push({ places: placesOf(points, "negative"), colour: kind.colour, style: "negative" });
     }
+    const [xy, xz, yz] = this.views.map((view) => view.canvas.getBoundingClientRect());
+    model.sides = [xy.width, xy.height, Math.min(xz.height, yz.width)];
     for (const view of this.views) {
       view.isActive = view.plane === this.active;
       view.canvas.classList.toggle("active", view.isActive);
@@ -369,13 +371,7 @@ export class App {
     if (key === "ArrowDown") moved[v] -= step;
     if (key === "ArrowUp") moved[v] += step;
     model.cursor = model.inside(moved);
-    const canvas = find(this.active, HTMLElement).getBoundingClientRect();
-    // The crosshair pulls the picture along where it would leave the view.
-    for (const [axis, side] of /** @type {[number, number][]} */ ([[u, canvas.width], [v, canvas.height]])) {
-      const reach = (0.45 * side) / model.zoom;
-      const centre = Math.min(model.cursor[axis] + reach, Math.max(model.cursor[axis] - reach, model.centre[axis]));
-      model.centre = /** @type {Vector} */ (model.centre.map((value, each) => (each === axis ? centre : value)));
-    }
+    model.follow();
     this.redraw();
   }
 

@@ -27,6 +27,8 @@ export class Model {
     /** @type {Vector} */
     this.centre = [0, 0, 0];
     this.zoom = 0.1;
+    /** Pixels of the views along x, y and z. @type {Vector} */
+    this.sides = [600, 600, 200];
     this.slab = 0;
     this.low = 1;
     this.high = 99;
@@ -194,8 +196,16 @@ export class Model {
   /** Look at a place: the crosshair goes there, and views that do not show it are moved. @param {Vector} place */
   lookAt(place) {
     this.cursor = this.inside(place);
-    this.centre = [...this.cursor];
+    this.follow();
     this.onChange();
+  }
+
+  /** Move the views just so far that the crosshair is well within them. */
+  follow() {
+    for (const axis of [0, 1, 2]) {
+      const reach = (0.42 * this.sides[axis]) / this.zoom;
+      this.centre[axis] = clamp(this.centre[axis], this.cursor[axis] - reach, this.cursor[axis] + reach);
+    }
   }
 
   /** Move the section of a plane by some voxels. @param {Plane} plane @param {number} steps */

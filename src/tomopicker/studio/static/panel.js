@@ -133,7 +133,7 @@ export class Panel {
     }
     find("ask", HTMLButtonElement).hidden = Boolean(asked);
     if (!found) {
-      find("count", HTMLElement).textContent = "";
+      for (const id of ["count", "interval", "expected"]) find(id, HTMLElement).textContent = "";
       return;
     }
     const state = found.trouble ? found.trouble : found.features === "ready" ? "" : this.features || "features are being computed…";
@@ -143,13 +143,15 @@ export class Panel {
     find("cut-part", HTMLElement).hidden = !isThere;
     if (!isThere) {
       find("count", HTMLElement).textContent = found.features === "ready" && !found.trouble ? "Click a particle, and picks appear." : "";
-      find("expected", HTMLElement).textContent = "";
+      for (const id of ["interval", "expected"]) find(id, HTMLElement).textContent = "";
       return;
     }
     const probabilities = found.candidates.map((row) => row[3]);
     const now = expectation(probabilities, model.cut, found.particles);
-    const interval = found.count ? `, about ${fixed(found.count[0], 0)} particles (90 %: ${fixed(found.count[1], 0)} to ${fixed(found.count[2], 0)})` : "";
-    find("count", HTMLElement).textContent = `${now.count} picks${interval}`;
+    const { count } = found;
+    find("count", HTMLElement).textContent = now.count === 1 ? "1 pick" : `${now.count} picks`;
+    find("interval", HTMLElement).textContent = count
+      ? `of about ${fixed(count[0], 0)} particles (90 % interval ${fixed(count[1], 0)} to ${fixed(count[2], 0)})` : "";
     find("expected", HTMLElement).textContent = `expected: precision ${fixed(now.precision, 2)}, recall ${fixed(now.recall, 2)}`;
     find("cut", HTMLInputElement).value = String(Math.round(model.cut * 100));
     find("cut-value", HTMLElement).textContent = fixed(model.cut, 2);
