@@ -61,7 +61,19 @@ def pick_files(
     if counts:
         of = f"{number_of(sum(counts.values()), 'pick')} of {number_of(len(counts), 'tomogram')}"
         reporter.say(f"{of}: {folder.path / 'picks.star'}")
+        if folder.settings.pictures:
+            write_report(folder.path, reporter)
     return len(failures)
+
+
+def write_report(folder: Path, reporter: "Reporter") -> None:
+    """Write the page of a folder; the picks stand without it, so what goes wrong is a warning."""
+    from tomopicker.report import picks_report
+
+    try:
+        reporter.say(f"Report: {picks_report.write_report(folder)}")
+    except Exception as error:
+        reporter.warn(f"{folder / picks_report.REPORT}: not written ({' '.join(str(error).split())})")
 
 
 def _well_named(files: list[Path], folder: "PickFolder", reporter: "Reporter", failures: dict[Path, str]) -> list[Path]:

@@ -43,6 +43,8 @@ class TomogramResult:
     particles : float
         The same without an interval.
     inverted : bool
+    max_particles : int or None
+        A cap on the picks.
     """
 
     name: str
@@ -53,10 +55,11 @@ class TomogramResult:
     count: Count | None
     particles: float
     inverted: bool
+    max_particles: int | None = None
 
     def at(self, threshold: float) -> Chosen:
-        """Cut the candidates elsewhere."""
-        return Cut(threshold).choose(self.candidates, self.particles, None)
+        """Cut the candidates elsewhere; the cap holds all the same."""
+        return Cut(threshold, None, self.max_particles).choose(self.candidates, self.particles, None)
 
     @property
     def chosen(self) -> Chosen:
@@ -129,7 +132,7 @@ def read_results(folder: Path) -> FolderResults:
                 TomogramResult(
                     name, Path(path) if path else None, frame, best_first, float(entry["threshold"]),
                     Count(**count) if count else None, float(entry["expected"]["particles"]),
-                    bool(entry.get("inverted", False)),
+                    bool(entry.get("inverted", False)), record["settings"].get("max_particles"),
                 )
             )  # fmt: skip
     except (KeyError, TypeError, ValueError) as error:

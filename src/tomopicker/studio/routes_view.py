@@ -7,10 +7,10 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from tomopicker.errors import TomoPickerError, UsageError
-from tomopicker.studio.boxes import projections
+from tomopicker.report.particles import encoded, projections
 from tomopicker.studio.context import answer, number, studio_of, word
 from tomopicker.studio.points import positions
-from tomopicker.studio.slabs import PLANES, encoded, jpeg, mean_slab
+from tomopicker.studio.slabs import PLANES, jpeg, mean_slab
 
 DAY = {"cache-control": "private, max-age=86400"}
 """Of pictures whose address says all that they depend on."""

@@ -1,15 +1,14 @@
 """Sections of a tomogram as pictures: the mean of a slab, its grey values, and JPEG at native sampling."""
 
-import io
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
 from jaxtyping import Float32, UInt8
-from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from tomopicker.errors import UsageError
+from tomopicker.report.particles import encoded
 from tomopicker.tomogram import Tomogram
 
 Plane = Literal["xy", "xz", "yz"]
@@ -18,7 +17,6 @@ NORMAL = {"xy": 0, "xz": 1, "yz": 2}
 """Which array axis, of z, y, x, a plane is perpendicular to."""
 Slab = Float32[np.ndarray, "row column"]
 
-QUALITY = 88
 MOST_SECTIONS = 200
 SAMPLED = 200_000
 """Voxels that grey values are measured in."""
@@ -138,10 +136,3 @@ def jpeg(
     shown = gaussian_filter(np.nan_to_num(slab), low_pass / 4) if low_pass > 0 else slab
     picture = to_bytes(shown, low, high)
     return encoded(255 - picture if inverted else picture)
-
-
-def encoded(picture: UInt8[np.ndarray, "row column"]) -> bytes:
-    """Pack a picture as JPEG."""
-    stream = io.BytesIO()
-    Image.fromarray(picture).save(stream, "JPEG", quality=QUALITY)
-    return stream.getvalue()
