@@ -231,6 +231,8 @@ class Settings(_Frozen):
             raise ValueError(
                 "training.rounds must be 1 with training.hold_out: clicks held out would come back as confident picks"
             )
+        if self.network.head == "discriminant" and not self.inference.adapt:
+            raise ValueError("network.head discriminant is solved in each tomogram: inference.adapt must be true")
         if self.network.head == "discriminant" and self.network.start == "scratch":
             raise ValueError("network.head discriminant needs weights: network.start must not be scratch")
         if self.training.doubtful > self.training.confident:

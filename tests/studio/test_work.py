@@ -55,6 +55,21 @@ def test_clicks_in_another_tomogram_pick_here_too(client, balls_world):
     wait_for(lambda: picks_of(client, "TS_2")["candidates"])
 
 
+def test_a_short_list_is_picked_whole_from_one_click(client, balls_world):
+    """Nobody has opened the second tomogram."""
+    act(client, [tuple(balls_world.truth["TS_1"][0])])
+    wait_for(lambda: {row["source"] for row in client.get("/api/list", params=KIND).json()} == {"instant"})
+
+
+def test_features_of_tomograms_not_used_for_long_are_forgotten(studio, client, balls_world, monkeypatch):
+    monkeypatch.setattr("tomopicker.studio.instant.MOST_FEATURES", 1)
+    act(client, [tuple(balls_world.truth["TS_2"][0])], tomogram="TS_2")
+    wait_for(lambda: picks_of(client, "TS_2")["candidates"])
+    wait_for(lambda: list(studio.work.features) == [("TS_1", 100.0)])
+    opened(client, "TS_2")
+    wait_for(lambda: ("TS_2", 100.0) in studio.work.features and len(studio.work.features) == 1)
+
+
 def test_what_fails_is_said(client, engine, monkeypatch):
     def broken(*arguments):
         raise MemoryError
@@ -80,7 +95,8 @@ def test_events_tell_pages(studio, client, balls_world):
     opened(client)
     act(client, [tuple(balls_world.truth["TS_1"][0])])
     wait_for(lambda: {"features", "points", "picks"} <= {name for name, _ in told})
-    computing = [content for name, content in told if name == "features" and content["state"] == "computing"]
+    told = [content for name, content in told if name == "features" and content["tomogram"] == "TS_1"]
+    computing = [content for content in told if content["state"] == "computing"]
     assert [content["done"] for content in computing] == [1, 2, 3] and computing[0]["total"] == 3
 
 
@@ -102,7 +118,7 @@ def test_the_list_counts_and_notes(client, balls_world):
     client.post("/api/note", json={"tomogram": "TS_2", "note": "ice", "reviewed": True})
     rows = client.get("/api/list", params=KIND).json()
     assert [row["clicks"] for row in rows] == [0, 3]
-    assert (rows[1]["note"], rows[1]["reviewed"], rows[0]["picks"]) == ("ice", True, None)
+    assert (rows[1]["note"], rows[1]["reviewed"], rows[0]["note"]) == ("ice", True, "")
 
 
 def test_unusual_counts():

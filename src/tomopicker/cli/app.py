@@ -23,6 +23,7 @@ from tomopicker.cli import (
     report,
     simulate,
     studio,
+    suggest,
     threshold,
     train,
 )
@@ -58,6 +59,7 @@ COMMANDS = (
     studio,
     train,
     pick,
+    suggest,
     threshold,
     report,
     check,

@@ -51,7 +51,7 @@ def check_plan(
     TomoPickerError
         One line that says what to change.
     """
-    from tomopicker.engine.checkpoint import build_network
+    from tomopicker.engine.checkpoint import build_body
     from tomopicker.engine.precision import choose_device
     from tomopicker.engine.pretrained import start_from
 
@@ -68,7 +68,7 @@ def check_plan(
             mine, others = (part.in_tomogram(tomogram.name).positions for part in (clicks, rejected))
             check_clash(str(tomogram.path), tomogram.frame, mine, others, settings.particle_diameter)
     check_expected(settings, len(clicks), len(tomograms))
-    start_from(build_network(settings), settings.network)
+    start_from(build_body(settings), settings.network)
 
 
 def print_plan(
@@ -101,11 +101,15 @@ def print_plan(
         table.add_row("validation", f"{_described(tomogram)}, {number_of(known, 'pick')}")
     wide = settings.particle_diameter / voxel_size
     table.add_row("particle", f"{settings.particle_diameter:g} Å, {wide:.3g} voxels at {voxel_size:.4g} Å")
-    table.add_row("preset", f"{settings.preset}, {LOSSES[settings.objective.kind]}, seed {settings.seed}")
-    table.add_row("patches", f"{settings.patches.size}³ voxels, {settings.patches.batch} a step")
+    trained = settings.network.head == "trained"
+    loss = f", {LOSSES[settings.objective.kind]}" if trained else ""
+    table.add_row("preset", f"{settings.preset}{loss}, seed {settings.seed}")
+    if trained:
+        table.add_row("patches", f"{settings.patches.size}³ voxels, {settings.patches.batch} a step")
     table.add_row("network", _network(settings))
     table.add_row("length", _length(settings, len(clicks)))
-    table.add_row("labels", _priors(tomograms, clicks, settings, voxel_size))
+    if trained:
+        table.add_row("labels", _priors(tomograms, clicks, settings, voxel_size))
     table.add_row("model", f"{output} (not written: this is a dry run)")
     reporter.console.print(table, markup=False)
 
@@ -160,6 +164,8 @@ def _length(settings: Settings, clicks: int) -> str:
     from tomopicker.workflow.train import counts_afterwards
 
     knobs = settings.training
+    if settings.network.head == "discriminant":
+        return "none: a discriminant in closed form"
     steps = knobs.steps_for(clicks)
     last = f"{steps} steps" if steps is not None else f"{knobs.epochs} epochs"
     each = steps_of_rounds(settings, clicks)

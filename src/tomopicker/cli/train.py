@@ -111,10 +111,11 @@ def command(
         typer.Option(metavar="FILE", help="All particles that are known in it.", rich_help_panel=INPUT),
     ] = None,
     preset: Annotated[
-        Literal["fast", "default", "best", "paper"] | None,
+        Literal["instant", "fast", "default", "best", "paper"] | None,
         typer.Option(
-            help="default: at the particle's own scale, with nothing to tune; fast: one round of "
-            "training in place of three; best: four, and four times the picking; paper: the method as published.  "
+            help="default: at the particle's own scale, with nothing to tune; instant: no training at all, seconds; "
+            "fast: one round of training in place of three; best: four, and four times the picking; paper: the method "
+            "as published.  "
             "[dim]\\[default: default][/dim]",
             rich_help_panel=METHOD,
         ),
@@ -212,6 +213,8 @@ def command(
         objective__kind=objective, training__steps=steps, training__epochs=epochs,
         preprocess__mask=way,
     )  # fmt: skip
+    if settings.network.head == "discriminant":
+        _refuse_training(objective=objective, steps=steps, epochs=epochs, validation_tomogram=validation_tomogram)
     if bool(validation_tomogram) != bool(validation_picks):
         raise UsageError("--validation-tomogram and --validation-picks go together; give both or neither")
     with Reporter() as reporter, interruptible(lambda: how_to_go_on(output)):
@@ -311,6 +314,12 @@ def _sorted_by_kind(tomograms: list[Path], picks: list[Path], others: list[Path]
     if not volumes:
         raise UsageError("no tomogram is given; name the ones clicked in before --picks")
     return volumes, [*picks, *stray]
+
+
+def _refuse_training(**flags: object) -> None:
+    given = [name for name, value in flags.items() if value]
+    if given:
+        raise UsageError(f"--{given[0].replace('_', '-')}: nothing is trained with --preset instant; leave it out")
 
 
 def _check_apart(training: "list[Tomogram]", validation: "list[Tomogram]") -> None:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from tomopicker.config import Settings
 from tomopicker.errors import TomoPickerError
 from tomopicker.files import atomic_path
+from tomopicker.models.discriminant import DiscriminantNetwork
 from tomopicker.models.resunet import ResUNet
 from tomopicker.pu.particle_scores import ParticleScores
 
@@ -74,8 +75,14 @@ class Model:
         return self.settings.particle_diameter / 2 / self.voxel_size
 
 
-def build_network(settings: Settings) -> ResUNet:
-    """Make an untrained network from settings."""
+def build_network(settings: Settings) -> nn.Module:
+    """Make an untrained network from settings, with the head that they ask for."""
+    body = build_body(settings)
+    return DiscriminantNetwork(body) if settings.network.head == "discriminant" else body
+
+
+def build_body(settings: Settings) -> ResUNet:
+    """Make an untrained ResUNet from settings, with a head that is to be trained."""
     knobs = settings.network
     network = ResUNet(knobs.block, knobs.channels, knobs.dropout, knobs.stride)
     return network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload, no-any-return]

@@ -120,6 +120,7 @@ def _to_tensors(features: Features) -> dict[str, Tensor]:
         "working": torch.from_numpy(features.working.data),
         "mean": torch.from_numpy(features.statistics.mean),
         "covariance": torch.from_numpy(features.statistics.covariance),
+        "sample": torch.from_numpy(features.statistics.sample),
     }
     if features.working.mask is not None:
         tensors["mask"] = torch.from_numpy(features.working.mask)
@@ -139,7 +140,7 @@ def _from_tensors(
     for name in MAPS:
         z, y, x = facts["shapes"][name]
         maps.append(FeatureMap(tensors[f"{name}.rows"], tensors[f"{name}.where"].numpy(), (z, y, x), facts["stride"]))
-    statistics = Statistics(tensors["mean"].numpy(), tensors["covariance"].numpy())
+    statistics = Statistics(*(tensors[name].numpy() for name in ("mean", "covariance", "sample")))
     return Features(tomogram.name, tomogram.frame, settings, working, maps[0], maps[1], statistics)
 
 

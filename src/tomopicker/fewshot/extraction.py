@@ -13,7 +13,7 @@ from torch.nn import functional
 from tomopicker.engine.batchnorm import fused
 from tomopicker.engine.precision import arithmetic
 from tomopicker.engine.predict import read_padded, tiles
-from tomopicker.fewshot.feature_map import FeatureMap, blocks_of
+from tomopicker.fewshot.feature_map import FeatureMap, GridMask, blocks_of
 from tomopicker.models.resunet import ResUNet
 from tomopicker.types import Volume, VoxelMask
 
@@ -21,6 +21,7 @@ MARGIN = 2
 """Feature voxels around a mask that have features too: peaks at its rim are compared with their neighbours."""
 
 Progress = Callable[[int, int], None]
+Job = tuple[tuple[slice, ...], tuple[slice, ...]]
 
 
 def feature_map(
@@ -33,6 +34,7 @@ def feature_map(
     precision: str = "auto",
     mask: VoxelMask | None = None,
     progress: Progress | None = None,
+    most_rows: int | None = None,
 ) -> FeatureMap:
     """Compute the features of a volume: two levels side by side, the coarser one interpolated.
 
@@ -52,6 +54,8 @@ def feature_map(
         Where the specimen is: features there and within `MARGIN`.
     progress : callable, optional
         Called with the tiles done and their number.
+    most_rows : int, optional
+        Stop at the tile that reaches so many feature voxels, of tiles in a random order.
     """
     stride, divisor = network.stride, network.divisor
     size = [-(-edge // divisor) * divisor // stride for edge in volume.shape]
@@ -60,6 +64,8 @@ def feature_map(
     if mask is not None:
         where = binary_dilation(blocks_of(mask, stride, grid), iterations=MARGIN)
     jobs = [job for job in tiles(volume.shape, tile, halo, divisor) if where[_coarse(job[1], stride)].any()]
+    if most_rows is not None:
+        jobs, where = _drawn(jobs, where, stride, most_rows)
     index = np.cumsum(where, dtype=np.int64).reshape(grid) - 1
     prepared = cast(ResUNet, fused(network.eval()).to(device))
     rows: Tensor | None = None
@@ -85,6 +91,19 @@ def two_levels(network: ResUNet, patches: Float[Tensor, "batch 1 z y x"]) -> Flo
     coarse, fine = network.levels(patches)[-2:]
     coarse = functional.interpolate(coarse.float(), scale_factor=2, mode="trilinear", align_corners=False)
     return torch.cat([coarse, fine.float()], dim=1)
+
+
+def _drawn(jobs: list[Job], where: GridMask, stride: int, most_rows: int) -> tuple[list[Job], GridMask]:
+    """Draw tiles until they hold so many feature voxels; give them, and where their features are."""
+    chosen, kept, rows = [], np.zeros_like(where), 0
+    for index in np.random.default_rng(0).permutation(len(jobs)):
+        core = _coarse(jobs[index][1], stride)
+        kept[core] = where[core]
+        chosen.append(jobs[index])
+        rows += int(where[core].sum())
+        if rows >= most_rows:
+            break
+    return chosen, kept
 
 
 def _coarse(region: tuple[slice, ...], stride: int) -> tuple[slice, ...]:

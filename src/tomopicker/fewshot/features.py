@@ -3,18 +3,18 @@
 from dataclasses import dataclass
 from typing import cast
 
-import numpy as np
 import torch
 
 from tomopicker.config import Settings
 from tomopicker.data.decoys import decoy_volume
 from tomopicker.data.preprocess import WorkingVolume
 from tomopicker.engine.batchnorm import adapted
-from tomopicker.engine.checkpoint import build_network
+from tomopicker.engine.checkpoint import build_body
 from tomopicker.engine.pretrained import start_from
 from tomopicker.fewshot.discriminant import Statistics, statistics_of
 from tomopicker.fewshot.extraction import Progress, feature_map
-from tomopicker.fewshot.feature_map import FeatureMap, blocks_of
+from tomopicker.fewshot.feature_map import FeatureMap
+from tomopicker.fewshot.solving import rows_inside
 from tomopicker.geometry import Frame
 from tomopicker.models.resunet import ResUNet
 
@@ -60,7 +60,7 @@ class Features:
 
 def shipped_network(settings: Settings) -> ResUNet:
     """Make the network that features are taken from, with the weights that the settings name."""
-    network = build_network(settings)
+    network = build_body(settings)
     start_from(network, settings.network)
     return network
 
@@ -109,13 +109,5 @@ def features_of(
         network, decoy_volume(working.data, working.typical, settings.seed), tile=knobs.tile, halo=knobs.halo,
         device=device, precision=settings.precision,
     )  # fmt: skip
-    inside = None
-    if working.mask is not None:
-        blocks = blocks_of(working.mask, specimen.stride, _shape(specimen.where))
-        inside = blocks[specimen.where]
+    inside = rows_inside(specimen.where, working.mask, specimen.stride)
     return Features(name, frame, settings, working, specimen, decoy, statistics_of(specimen, inside))
-
-
-def _shape(grid: np.ndarray) -> tuple[int, int, int]:
-    z, y, x = grid.shape
-    return z, y, x

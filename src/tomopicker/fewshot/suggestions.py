@@ -36,7 +36,7 @@ class Suggestion:
         (x, y, z) in Å, as positions of picks.
     tomogram : str
     score : float
-        In standard deviations of background; without clicks, how far the features are from background.
+        Of the discriminant; without clicks, how far the features are from background.
     probability : float
         Of a particle; NaN without clicks.
     reason : str

@@ -57,6 +57,7 @@ class ResUNet(nn.Module):
         self.encoder = nn.ModuleList([stage(i, o) for i, o in zip([first, *widths], widths, strict=False)])
         self.pool = nn.MaxPool3d(2)
         upward = list(zip(widths[:0:-1], widths[-2::-1], strict=True))
+        self.level_channels = [widths[-1], *widths[-2::-1]]  # Of what `levels` gives.
         self.up = nn.ModuleList([nn.ConvTranspose3d(below, here, 2, stride=2) for below, here in upward])
         self.decoder = nn.ModuleList([stage(2 * here, here) for _, here in upward])
         self.head: nn.Module = (

@@ -25,6 +25,10 @@ from tomopicker.tomogram import Tomogram
 from tomopicker.types import Positions
 
 MOST_CANDIDATES = 50_000
+FEW = 6
+"""Tomograms of a list whose features are all computed, once the first particle is clicked."""
+MOST_FEATURES = 12
+"""Tomograms whose features are kept in memory."""
 Key = tuple[str, float]
 """A tomogram and a particle diameter (Å): what features are of."""
 
@@ -106,19 +110,45 @@ class Workbench:
     def want(self, tomogram: str, kind: str) -> None:
         """Ask for the features of a tomogram at a kind's scale, before all others."""
         key = tomogram, self.project.kinds[kind].diameter
-        if self.engine is None or key in self.features or key in self.failed or key == self._computing:
+        if self.engine is None or key in self.failed or key == self._computing:
+            return
+        if key in self.features:
+            self.features[key] = self.features.pop(key)  # The latest used goes last.
             return
         self._wanted = [key, *(other for other in self._wanted if other != key)]
-        if self._computing is None:
-            self._start(self._compute_features())
+        self._go_on()
 
     def clicked(self, kind: str) -> None:
         """Ask for new picks of a kind: its clicks have changed, or features have come."""
         if self.engine is None:
             return
         self._dirty.add(kind)
+        self._want_others(kind)
         if not self._picking:
             self._start(self._pick())
+
+    def _want_others(self, kind: str) -> None:
+        """Ask for the features of the other tomograms of a short list, after all that were asked for by name."""
+        names, diameter = self.listing.names, self.project.kinds[kind].diameter
+        clicked = {name for name, each in self.project.all_points(kind).items() if len(positions(each, "particle"))}
+        if not clicked or len(names) > FEW:
+            return
+        for key in ((name, diameter) for name in names):
+            if not (key in self.features or key in self.failed or key in self._wanted or key == self._computing):
+                self._wanted.append(key)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if self._wanted and self._computing is None:
+            self._computing = self._wanted[0]  # At once: the task itself begins a moment later.
+            self._start(self._compute_features())
+
+    def _forget_some(self) -> None:
+        """Let the features go that were not used for longest, of tomograms without clicks before others."""
+        clicked = {name for kind in self.project.kinds for name, each in self.project.all_points(kind).items() if each}
+        while len(self.features) > MOST_FEATURES:
+            *earlier, _ = self.features
+            del self.features[next((key for key in earlier if key[0] not in clicked), earlier[0])]
 
     def state(self, tomogram: str, kind: str) -> str:
         """Say in a word how the features of a tomogram stand: none, waiting, computing, ready or failed."""
@@ -173,6 +203,7 @@ class Workbench:
                 state, reason = "failed", failure_line(error, next(iter(self.listing.files[name].values())))
                 self.failed[key] = reason
             self._computing = None
+            self._forget_some()
             self.events.send("features", tomogram=name, state=state, reason=reason)
             for kind in self.project.kinds.values():
                 if kind.diameter == diameter:

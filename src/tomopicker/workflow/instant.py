@@ -13,7 +13,7 @@ from tomopicker.fewshot.smoothed import smoothed_at
 from tomopicker.picking.calibration import Calibration, calibrate
 from tomopicker.picking.peaks import Peaks, nearest_peaks
 from tomopicker.picks import Picks
-from tomopicker.pu.particle_scores import ParticleScores, from_held_out, from_single
+from tomopicker.pu.particle_scores import ParticleScores, from_few, from_held_out
 from tomopicker.types import Positions, Rejected, Scores, Volume
 from tomopicker.wording import number_of
 from tomopicker.workflow.clicked import check_clash, without_repeats
@@ -21,6 +21,9 @@ from tomopicker.workflow.listen import Listener, Silent
 from tomopicker.workflow.pick import Picked, Scored, picked_from
 from tomopicker.workflow.run import Seen, calibrations, particle_scores
 from tomopicker.workflow.score import MOST, find_peaks, searched
+
+ENOUGH = 5
+"""Clicks from which on each is scored without having been learnt from: the others make a discriminant about as good."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +42,7 @@ class Instant:
     particle_scores: ParticleScores
 
     def score_volume(self, name: str) -> Volume:
-        """Give the score at every working voxel of a tomogram, in standard deviations of background, (z, y, x)."""
+        """Give the score at every working voxel of a tomogram, (z, y, x); median 0 over the specimen."""
         if name not in self.picked:
             raise UsageError(f"there are no features of {name}; give those of {', '.join(self.picked)}, or compute its")
         return self.picked[name].logits
@@ -127,7 +130,10 @@ def given_in(listed: Sequence[Features], clicks: Picks, rejected: Picks | None, 
         mine = clicks.in_tomogram(item.name).positions
         others = np.empty((0, 3)) if rejected is None else rejected.in_tomogram(item.name).positions
         check_clash(item.name, item.frame, mine, others, diameter)
-        inside = [_inside(item, part, what, listener) for part, what in ((mine, "click"), (others, "rejected pick"))]
+        inside = [
+            inside_specimen(item, item.working.from_angstrom(part), what, listener)
+            for part, what in ((mine, "click"), (others, "rejected pick"))
+        ]
         given.append(Clicks(inside[0], inside[1], item.specimen.at(inside[0]), item.specimen.at(inside[1])))
     if not any(len(each.clicks) for each in given):
         raise UsageError(
@@ -149,12 +155,11 @@ def find(listed: Sequence[Features], given: Sequence[Clicks]) -> list[Found]:
 
 
 def click_prior(clicked: Sequence[Found]) -> ParticleScores:
-    """Say where particles score, by the clicks: from the scores of those that others were made from."""
-    held_out = np.concatenate([item.held_out for item in clicked])
+    """Say where particles score, by clicks that are left out in turn; too few are put right by what is usual."""
     missed = sum(item.seen.missed for item in clicked)
-    if len(held_out) == 1 and not missed:
-        return from_single(float(held_out[0]))
-    return from_held_out(held_out, missed)
+    if sum(len(item.given.clicks) for item in clicked) < ENOUGH:
+        return from_few(np.concatenate([item.seen.scores[item.seen.clicked] for item in clicked]), missed)
+    return from_held_out(np.concatenate([item.held_out for item in clicked]), missed)
 
 
 def _found(item: Features, given: Clicks, at_clicks: FeaturesAt, at_rejected: RejectedAt, start: int) -> Found:
@@ -205,9 +210,8 @@ def _picked(item: Found, calibration: Calibration) -> Picked:
     return picked_from(scored, calibration.probability, calibration, clicks=len(item.given.clicks), known=known)
 
 
-def _inside(item: Features, positions: Positions, what: str, listener: Listener) -> Positions:
-    """Give positions (Å) in working voxels, but for those outside the specimen, where there are no features."""
-    voxels = item.working.from_angstrom(positions)
+def inside_specimen(item: Features, voxels: Positions, what: str, listener: Listener) -> Positions:
+    """Leave out positions, in working voxels, outside the specimen, where there are no features."""
     if not len(voxels):
         return voxels
     covered = item.specimen.covers(voxels)

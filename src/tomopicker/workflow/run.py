@@ -168,9 +168,14 @@ class Run:
 
     def by_clicks(self, network: nn.Module, clicked: Sequence[Clicked]) -> tuple[ParticleScores, Count]:
         """Learn where particles score, and count those of the training tomograms."""
-        found = [self.seen([network], item) for item in clicked]
-        fits = calibrations(found)
-        counted = at_least(total_count(fits), number_of_clicks(clicked))  # Some clicks may share a peak, or have none.
+        return self.by_seen([self.seen([network], item) for item in clicked], number_of_clicks(clicked))
+
+    def by_seen(
+        self, found: Sequence[Seen], clicks: int, prior: ParticleScores | None = None
+    ) -> tuple[ParticleScores, Count]:
+        """Do so by what is seen in them; `prior` as in `calibrations`."""
+        fits = calibrations(found, prior=prior)
+        counted = at_least(total_count(fits), clicks)  # Some clicks may share a peak, or have none.
         self.listener.say(f"About {counted} in the training tomograms.")
         if hardly_told_from_background(found, fits):
             self.warn_of_model(
@@ -181,8 +186,8 @@ class Run:
         told = "the clicks are believed"
         if asked != "pn":
             told += f", but {asked} was trained with the class prior of the count given: leave it out and train again"
-        if given is not None and not contradicted(given * len(clicked), counted, told, self.listener):
-            fits = calibrations(found, given)
+        if given is not None and not contradicted(given * len(found), counted, told, self.listener):
+            fits = calibrations(found, given, prior)
         return particle_scores(found, fits), counted
 
     def count(self, clicked: Sequence[Clicked], networks: int = 2) -> Count:

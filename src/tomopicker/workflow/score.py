@@ -13,6 +13,8 @@ from tomopicker.data.decoys import decoy_volume
 from tomopicker.data.preprocess import WorkingVolume
 from tomopicker.engine.batchnorm import adapted
 from tomopicker.engine.predict import Progress, score_volume
+from tomopicker.fewshot.solving import solved
+from tomopicker.models.discriminant import DiscriminantNetwork
 from tomopicker.models.turned import HalfTurned
 from tomopicker.picking.peaks import Peaks, greedy_peaks, local_peaks
 from tomopicker.types import Scores, Volume, VoxelMask
@@ -30,6 +32,8 @@ def as_it_scores(network: nn.Module, working: WorkingVolume, settings: Settings,
         network = adapted(
             network, working.data, settings.patches.size, device, settings.precision, mask=working.typical
         )
+    if isinstance(network, DiscriminantNetwork):
+        network = solved(network, working, settings, device)
     return HalfTurned(network) if knobs.half_turns else network
 
 

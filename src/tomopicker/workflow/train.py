@@ -24,6 +24,7 @@ from tomopicker.workflow.clicked import (
     without_repeats,
 )
 from tomopicker.workflow.displacement import network_displacement
+from tomopicker.workflow.instant_model import instant_model
 from tomopicker.workflow.listen import Listener, Silent
 from tomopicker.workflow.provenance import provenance
 from tomopicker.workflow.rounds import train_in_rounds
@@ -104,6 +105,8 @@ def train(
         clicked, watched = hold_out(clicked, settings, listener)
 
     run = Run(settings, radius, chosen, checkpoint, resume, listener)
+    if settings.network.head == "discriminant":
+        return instant_model(run, tomograms, picks, clicked, rejected)
     particles, counted = _expected(settings, clicked, run)
     outcome = train_in_rounds(run, clicked, [run.labelled(item) for item in watched], particles)
     network = outcome.network

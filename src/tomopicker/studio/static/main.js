@@ -45,7 +45,6 @@ export class App {
       `tomopicker ${state.project}`,
       (told) => this.onSaved(told),
       (message) => {
-        this.model.pending = [];
         toast(message, "error");
         this.redraw();
       },

@@ -1,0 +1,158 @@
+"""``tomopicker suggest``: where to click next."""
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tomopicker.cli.masks import METAVAR
+from tomopicker.cli.options import (
+    INPUT,
+    MORE,
+    Axes,
+    Dataset,
+    Device,
+    FromFormat,
+    Invert,
+    PicksPixelSize,
+    PicksUnit,
+    Tomograms,
+    VoxelSize,
+)
+from tomopicker.errors import UsageError
+from tomopicker.wording import number_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tomopicker.fewshot.suggestions import Suggestion
+    from tomopicker.picks import Picks
+
+HELP = """Suggest where to click next: the places whose answers, particle or not, teach most.
+
+[bold]Examples[/bold]
+
+  [cyan]tomopicker suggest TS_0001.mrc --picks clicks.csv --particle-diameter 300 --output next.csv[/cyan]
+  [cyan]tomopicker suggest TS_0001.mrc --picks clicks.csv --rejected no.csv --particle-diameter 300 -o next.csv[/cyan]
+  [cyan]tomopicker suggest TS_0001.mrc --particle-diameter 300 --output start.csv[/cyan]
+
+One click is enough; without any, an example of each common kind of object of that size is given to start from. Look at
+the places in your viewer, add those on a particle to the clicks, and the others to the rejected picks. The file is
+CSV with a column [bold]reason[/bold], in voxels, and is read as clicks are.
+
+The first call computes the features of the tomogram, some seconds, and keeps them; the next ones take about one."""
+
+
+def command(
+    tomograms: Tomograms,
+    particle_diameter: Annotated[
+        float,
+        typer.Option("--particle-diameter", "-d", metavar="Å", help="Diameter of the particle.", show_default=False),
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="CSV file to write.", show_default=False)
+    ],
+    picks: Annotated[
+        list[Path] | None,
+        typer.Option("--picks", "-p", metavar="FILE", help="Clicks so far; repeat it.", rich_help_panel=INPUT),
+    ] = None,
+    rejected: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Picks that are no particles; repeat it.", rich_help_panel=INPUT),
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, metavar="N", help="How many suggestions at most.")] = 10,
+    mask: Annotated[
+        str | None,
+        typer.Option(
+            metavar=METAVAR,
+            help="Where the specimen is. auto: find the lamella; none: everywhere; or an MRC that is 1 in it, for "
+            "several tomograms a folder of masks named after them.  [dim]\\[default: auto][/dim]",
+            rich_help_panel=INPUT,
+        ),
+    ] = None,
+    voxel_size: VoxelSize = None,
+    dataset: Dataset = None,
+    axes: Axes = None,
+    invert: Invert = False,
+    from_name: FromFormat = None,
+    picks_unit: PicksUnit = None,
+    picks_pixel_size: PicksPixelSize = None,
+    cache: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Where features are kept.  [dim]\\[default: TOMOPICKER_CACHE, else the user's caches][/dim]",
+            rich_help_panel=MORE,
+        ),
+    ] = None,
+    device: Device = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the file if it is there.", rich_help_panel=MORE)
+    ] = False,
+) -> None:
+    """Parse, compute or look up features, and suggest."""
+    if output.suffix.lower() != ".csv":
+        raise UsageError(f"{output}: suggestions are written as CSV; give --output a name that ends in .csv")
+    if output.exists() and not overwrite:
+        raise UsageError(f"{output}: is there already; give --overwrite to replace it, or another name")
+    if rejected and not picks:
+        raise UsageError("--rejected alone does not say what a particle is; give --picks too")
+    from tomopicker import api
+    from tomopicker.cli.inputs import Counted, check_writable, open_tomograms, read_picks
+    from tomopicker.cli.masks import masks_of
+    from tomopicker.cli.progress import Reporter
+    from tomopicker.folder.find import files_of_picks
+    from tomopicker.formats.stored import Stored
+    from tomopicker.workflow.clicked import common_voxel_size
+
+    with Reporter() as reporter:
+        check_writable(output.parent)
+        opened = open_tomograms(tomograms, reporter, voxel_size=voxel_size, invert=invert, stored=Stored(dataset, axes))
+
+        def positions(paths: list[Path] | None) -> "Picks | None":
+            if not paths:
+                return None
+            files = [file for path in paths for file in files_of_picks(path)]
+            counted = Counted(picks_unit, picks_pixel_size)
+            return read_picks(files, opened, reporter, counted, ignore_unknown=True, format=from_name)
+
+        clicks, others, masks = positions(picks), positions(rejected), masks_of(mask, opened)
+        if clicks is not None and not len(clicks):
+            raise UsageError(f"{picks[0] if picks else ''}: holds no click in these tomograms")
+        common = common_voxel_size(opened, api.settings(particle_diameter, "instant"))
+        features = [
+            api.features(
+                tomogram, particle_diameter, cache=cache, device=device, voxel_size=common, listener=reporter,
+                mask=masks.get(tomogram.name, "none" if mask == "none" else "auto"),
+                progress=partial(reporter.scored, tomogram.name),
+            )
+            for tomogram in opened
+        ]  # fmt: skip
+        reporter.end_bar()
+        found = api.suggest(features, clicks, others, count, listener=reporter)
+        api.write_picks(_as_picks(found), {tomogram.name: tomogram.frame for tomogram in opened}, output, "csv")
+        for number, each in enumerate(found, 1):
+            reporter.say(f"{number:3d}  {each.tomogram}: {each.reason}{_chance(each)}")
+        reporter.say(f"{number_of(len(found), 'suggestion')}: {output}")
+
+
+def _as_picks(found: "Sequence[Suggestion]") -> "Picks":
+    import numpy as np
+    import pandas as pd
+
+    from tomopicker.picks import Picks
+
+    return Picks(
+        np.array([each.position for each in found], dtype=np.float64).reshape(-1, 3),
+        np.array([each.tomogram for each in found], dtype=object),
+        np.array([each.score for each in found], dtype=np.float64),
+        pd.DataFrame({
+            "probability": [round(each.probability, 3) for each in found],
+            "reason": [each.reason for each in found],
+        }),
+    )  # fmt: skip
+
+
+def _chance(each: "Suggestion") -> str:
+    return "" if each.probability != each.probability else f" (probability {each.probability:.2f})"

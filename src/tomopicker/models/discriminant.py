@@ -1,0 +1,71 @@
+"""A network whose last layer is a linear discriminant that is solved anew for every tomogram."""
+
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from tomopicker.models.resunet import Patches, ResUNet
+
+POINTS = ("clicks", "rejected")
+
+
+class DiscriminantNetwork(nn.Module):
+    """Scores voxels by a linear map of the decoder's last two levels.
+
+    The features at clicks and rejected picks are part of it, as buffers; the linear map is of one tomogram, and is set
+    by `solved` once that tomogram's statistics are known. It is not saved.
+
+    Parameters
+    ----------
+    body : ResUNet
+        Its head is dropped.
+    """
+
+    clicks: Float[Tensor, "clicks channels"]
+    rejected: Float[Tensor, "rejected channels"]
+    weights: Float[Tensor, " channels"]
+    bias: Float[Tensor, ""]
+
+    def __init__(self, body: ResUNet):
+        super().__init__()
+        self.body = body
+        self.body.head = nn.Identity()
+        self.divisor, self.stride, self.reach = body.divisor, body.stride, body.reach
+        channels = body.level_channels[-2] + body.level_channels[-1]
+        for name in POINTS:
+            self.register_buffer(name, torch.empty(0, channels, dtype=torch.float64))
+        self.register_buffer("weights", torch.zeros(channels), persistent=False)
+        self.register_buffer("bias", torch.zeros(()), persistent=False)
+
+    def forward(self, patches: Patches) -> Patches:
+        """Give a score for every voxel, shape (batch, 1, z, y, x); edges must be multiples of `divisor`."""
+        coarse, fine = self.body.levels(patches)[-2:]
+        split = coarse.shape[1]
+        # Interpolation is linear, so it may as well come after the sum over channels.
+        scores = _enlarged(_weighed(coarse, self.weights[:split]), 2) + _weighed(fine, self.weights[split:])
+        return _enlarged(scores, self.stride) + self.bias
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *others: Any) -> None:
+        """Take as many clicks and rejected picks as the file has."""
+        for name in POINTS:
+            found = state_dict.get(prefix + name)
+            here = getattr(self, name)
+            if found is not None and found.ndim == 2 and found.shape[1] == here.shape[1]:
+                setattr(self, name, here.new_empty(found.shape))
+        super()._load_from_state_dict(state_dict, prefix, *others)
+
+
+def _weighed(
+    features: Float[Tensor, "batch channels _ _ _"], weights: Float[Tensor, " channels"]
+) -> Float[Tensor, "batch 1 _ _ _"]:
+    return functional.conv3d(features.float(), weights[None, :, None, None, None].float())
+
+
+def _enlarged(scores: Float[Tensor, "batch 1 _ _ _"], factor: int) -> Float[Tensor, "batch 1 _ _ _"]:
+    scores = scores.float()
+    if factor == 1:
+        return scores
+    return functional.interpolate(scores, scale_factor=factor, mode="trilinear", align_corners=False)
