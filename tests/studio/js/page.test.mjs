@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { beforeEach, test } from "node:test";
 import { KEYS, meaning } from "../../../src/tomopicker/studio/static/keys.js";
 import { Model } from "../../../src/tomopicker/studio/static/model.js";
@@ -20,6 +21,11 @@ test("keys mean what the table says", () => {
   assert.equal(press("d", { altKey: true }), "");
   assert.equal(press("F2"), "page");
   assert.equal(press("ß"), "");
+});
+
+test("the table of keys in the documentation is this one", () => {
+  const page = readFileSync(new URL("../../../docs/studio.md", import.meta.url), "utf8");
+  for (const row of KEYS) assert.ok(page.includes(`| ${row.group} | ${row.shown} | ${row.does} |`), row.shown);
 });
 
 test("no key means two things", () => {
