@@ -251,3 +251,23 @@ def test_what_a_job_is_asked(client, studio, balls_world, monkeypatch):
     negatives = [arguments[i + 1] for i, part in enumerate(arguments) if part == "--negatives"]
     assert negatives == [str(folder / "rejected/ball/TS_1.csv"), str(folder / "clicks/ring/TS_1.csv")]
     assert arguments[arguments.index("--particle-diameter") + 1] == "100"
+
+
+def test_a_file_damaged_elsewhere_is_said_and_clicks_go_on(client, studio, balls_world):
+    """The other tomogram's file is none any more: this one's clicks are saved all the same."""
+    act(client, [tuple(balls_world.truth["TS_2"][0])], tomogram="TS_2")
+    (studio.project.folder / "clicks/ball/TS_2.csv").write_text("x,y\n1,2\n", encoding="utf-8")
+    assert act(client, [tuple(balls_world.truth["TS_1"][0])]).status_code == 200
+    assert (studio.project.folder / "clicks/ball/TS_1.csv").exists()
+    opened(client)
+    told = wait_for(lambda: (answer := picks_of(client))["trouble"] and answer)
+    assert "TS_2.csv" in told["trouble"]
+
+
+def test_a_fault_of_the_picker_is_a_line(client, engine, monkeypatch, balls_world):
+    monkeypatch.setattr(engine, "picks", lambda *arguments: 1 / 0)
+    opened(client)
+    wait_for(lambda: picks_of(client)["features"] == "ready")
+    act(client, [tuple(balls_world.truth["TS_1"][0])])
+    told = wait_for(lambda: (answer := picks_of(client))["trouble"] and answer)
+    assert "ZeroDivisionError" in told["trouble"]

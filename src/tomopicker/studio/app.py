@@ -100,7 +100,7 @@ async def _gone(request: Request, error: Exception) -> JSONResponse:
 async def _look_after(studio: Studio) -> None:
     """Write what waits, notice what others wrote, and tell pages how jobs stand."""
     trouble = studio.project.trouble
-    states: dict[str, tuple[str, str]] = {}
+    states: dict[str, tuple[str, int]] = {}
     while True:
         await asyncio.sleep(LOOK_SECONDS)
         project = studio.project
@@ -115,7 +115,7 @@ async def _look_after(studio: Studio) -> None:
                 studio.work.clicked(kind)
         except TomoPickerError as error:  # Half-written by an editor, perhaps: it is looked at again.
             studio.events.send("warning", text=str(error))
-        now = {job.folder.name: (job.state, job.log[-200:]) for job in studio.jobs.all()[:20]}
+        now = {job.folder.name: (job.state, job.log_size) for job in studio.jobs.all()[:20]}
         if now != states:
             ended = [name for name, (state, _) in now.items() if states.get(name, ("",))[0] == "running" != state]
             studio.events.send("jobs", ended=ended)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -130,8 +131,13 @@ class Workbench:
     def _want_others(self, kind: str) -> None:
         """Ask for the features of the other tomograms of a short list, after all that were asked for by name."""
         names, diameter = self.listing.names, self.project.kinds[kind].diameter
-        clicked = {name for name, each in self.project.all_points(kind).items() if len(positions(each, "particle"))}
-        if not clicked or len(names) > FEW:
+        if len(names) > FEW:
+            return
+        try:
+            every = self.project.all_points(kind)
+        except TomoPickerError:  # A file was damaged elsewhere, which is said where it is read.
+            return
+        if not any(len(positions(each, "particle")) for each in every.values()):
             return
         for key in ((name, diameter) for name in names):
             if not (key in self.features or key in self.failed or key in self._wanted or key == self._computing):
@@ -216,16 +222,16 @@ class Workbench:
         try:
             while self._dirty:
                 kind = self._dirty.pop()
-                chosen, clicks, rejected = self._material(kind)
                 try:
+                    chosen, clicks, rejected = self._material(kind)
                     found: Mapping[str, Found] = {}
                     if chosen and len(clicks):
                         found = await loop.run_in_executor(self._quick, self.engine.picks, chosen, clicks, rejected)
                     self.results[kind] = found
                     self.trouble.pop(kind, None)
-                except TomoPickerError as error:
+                except Exception as error:  # Whatever goes wrong with picks, clicks are saved and shown.
                     self.results[kind] = {}
-                    self.trouble[kind] = str(error)
+                    self.trouble[kind] = failure_line(error, Path(kind))
                 self.events.send("picks", kind=kind, tomograms=list(self.results[kind]), trouble=self.trouble.get(kind))
         finally:
             self._picking = False

@@ -66,6 +66,13 @@ class Job:
         except OSError:
             return ""
 
+    @property
+    def log_size(self) -> int:
+        """Bytes of what the command printed."""
+        with suppress(OSError):
+            return (self.folder / "log.txt").stat().st_size
+        return 0
+
     def to_json(self) -> dict[str, Any]:
         """Give what the page shows of it."""
         log = self.log
