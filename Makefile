@@ -18,15 +18,18 @@ INDEX := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 # Two workers on two cores: more threads in each would fight for them.
 TEST_ENV := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=1
 VENV_HINT := apt-get install python3-venv
+# The page of the studio is checked by TypeScript, which is installed beside the environment and ships with nothing.
+TYPESCRIPT := 5.9.3
+TSC := $(VENV)/js/node_modules/.bin/tsc
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slurm check clean install
+.PHONY: help demo test test-slurm check check-page clean install
 
 help:
 	@echo "make demo    simulate, click, train, pick and judge; results in ./$(DEMO)"
 	@echo "make test    lint, types and all tests"
 	@echo "make test-slurm  the tests on a SLURM of this machine alone (root, Debian's slurm-wlm)"
-	@echo "make check   lint and types only"
+	@echo "make check   lint and types only, of the studio's page too"
 	@echo "make install the program alone, as $(BIN)/tomopicker"
 	@echo "make clean   remove the environment, caches and ./$(DEMO)"
 	@echo "Variables: PYTHON=python3.12  TORCH_INDEX=https://download.pytorch.org/whl/cpu  DEMO=folder"
@@ -41,6 +44,13 @@ check: $(VENV)/.installed-dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	@$(MAKE) --no-print-directory check-page
+
+check-page: $(BIN)/python
+	@if [ "$$($(TSC) --version 2>/dev/null)" != "Version $(TYPESCRIPT)" ] && ! { command -v npm >/dev/null && \
+	    npm install --silent --no-audit --no-fund --prefix $(VENV)/js typescript@$(TYPESCRIPT); }; then \
+	    echo "make: the types of the studio's page are not checked: npm, or its registry, is not there"; \
+	else $(TSC) -p src/tomopicker/studio/static/jsconfig.json && echo "tsc: the studio's page has no faults"; fi
 
 test: check
 	$(TEST_ENV) $(BIN)/python -m pytest -n 2 --dist loadgroup
@@ -55,7 +65,7 @@ clean:
 
 # Stamps: installing happens once, and again when what is to be installed changes.
 $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(INDEX) -c constraints.txt -e .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(INDEX) -c constraints.txt -e ".[studio]"
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python

@@ -12,7 +12,8 @@ import tomopicker
 from tomopicker import __version__
 
 COMMANDS = [
-    "train", "pick", "threshold", "check", "evaluate", "export-subtomograms", "info", "convert", "formats", "simulate",
+    "studio", "train", "pick", "threshold", "report", "check", "evaluate", "export-subtomograms", "info", "convert",
+    "formats", "simulate",
     "benchmark", "demo",
 ]  # fmt: skip
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(tomopicker.__file__).parent.parent), "COLUMNS": "100"}

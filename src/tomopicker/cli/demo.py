@@ -30,6 +30,7 @@ NAMES = ("TS_demo_1", "TS_demo_2", "TS_demo_3")
 PRESET, SHAPE, VOXEL_SIZE, TARGETS = "vpp", (64, 192, 192), 13.48, 32
 DIAMETER, CLICKS, JITTER_VOXELS, SEED = 300.0, 10, 0.8, 5
 TOLERANCE_VOXELS = 10.0
+KIND = "ribosome"
 
 
 def command(
@@ -56,6 +57,8 @@ def command(
         picks = train_and_pick(output, tomograms, clicks, reporter)
         show(output, picks, reporter)
         reporter.say(f"Done in {time.monotonic() - started:.0f} s. Look at {output / 'picture.png'} and {picks}.")
+        project = prepare_studio(output, picks)
+        reporter.say(f"Click and review in a browser: tomopicker studio {output / 'tomograms'} --project {project}")
 
 
 def simulate(output: Path, reporter: "Reporter") -> "list[Tomogram]":
@@ -120,6 +123,28 @@ def train_and_pick(output: Path, tomograms: "list[Tomogram]", clicks: Path, repo
     if pick_files(files, model_file, model, folder, reporter):
         raise typer.Exit(1)
     return folder.path
+
+
+def prepare_studio(output: Path, picks: Path) -> Path:
+    """Lay the demo's clicks, model and picks out as a project of the studio; give its folder."""
+    import shutil
+
+    from tomopicker import formats
+    from tomopicker.studio.point_files import write_csv
+    from tomopicker.studio.points import Point
+    from tomopicker.studio.project import Project
+
+    folder = output / "studio"
+    first = formats.open_tomogram(output / "tomograms" / f"{NAMES[0]}.mrc")
+    clicks = formats.read_picks(output / f"clicks_{first.name}.csv", [first])
+    shutil.rmtree(folder, ignore_errors=True)  # Of an earlier demo in this folder.
+    Project.open(folder, lambda name: first.frame).add_kind(KIND, DIAMETER)
+    points = tuple(Point(x, y, z, origin="demo") for x, y, z in clicks.positions.round(3).tolist())
+    write_csv(folder, KIND, first.name, first.frame, points)
+    (folder / "models").mkdir()
+    shutil.copy(output / "ribosome.model", folder / "models" / f"{KIND}.model")
+    shutil.copytree(picks, folder / "picks" / KIND)
+    return folder
 
 
 def show(output: Path, picks: Path, reporter: "Reporter") -> None:

@@ -56,6 +56,7 @@ HELP = """Pick the particles in any number of tomograms with a trained model.
   TOMOGRAM.png                  the section that most of them lie near, a box around each
   picks.star, picks.csv         those of all tomograms finished so far
   relion5_import.star           for RELION 5: the list that its import job takes
+  report.html                   all of it on one page
   candidates/TOMOGRAM.csv       all candidates, down to a probability of 0.01
   picks.json                    the model, the settings, and how each tomogram went
 

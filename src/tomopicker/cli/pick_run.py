@@ -36,7 +36,19 @@ def pick_files(
     )  # fmt: skip
     reporter.end_bar()
     print_end(found, folder.path, reporter)
+    if found.counts and folder.settings.pictures:
+        write_report(folder.path, reporter)
     return len(found.failures)
+
+
+def write_report(folder: Path, reporter: "Reporter") -> None:
+    """Write the page of a folder; the picks stand without it, so what goes wrong is a warning."""
+    from tomopicker.report import picks_report
+
+    try:
+        reporter.say(f"Report: {picks_report.write_report(folder)}")
+    except Exception as error:
+        reporter.warn(f"{folder / picks_report.REPORT}: not written ({' '.join(str(error).split())})")
 
 
 def print_end(found: "ManyPicked", folder: Path, reporter: "Reporter") -> None:

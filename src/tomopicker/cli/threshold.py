@@ -60,9 +60,23 @@ def command(
         for name in entries:
             if picture_of(folder, name) in drawn:
                 _draw_again(folder, name, record, reporter)
+        _write_report_again(folder, reporter, pictures=pictures)
         total = sum(entry["picks"] for entry in entries.values())
         of = f"{number_of(total, 'pick')} of {number_of(len(entries), 'tomogram')}"
         reporter.say(f"{of}: {folder / 'picks.star'}")
+
+
+def _write_report_again(folder: Path, reporter: "Reporter", *, pictures: bool) -> None:
+    """Write the page of the new picks where there was one; without pictures, remove that of the old ones."""
+    from tomopicker.cli.pick_run import write_report
+    from tomopicker.report.picks_report import REPORT
+
+    if not (folder / REPORT).exists():
+        return
+    if pictures:
+        write_report(folder, reporter)
+    else:
+        (folder / REPORT).unlink()
 
 
 def _draw_again(folder: Path, name: str, record: "dict[str, Any]", reporter: "Reporter") -> None:

@@ -56,7 +56,10 @@ def recut(path: Path, cut: Cut) -> tuple[dict[str, Any], str | None]:
         write_record(path / RECORD, record | {"settings": record["settings"] | {UNFINISHED: True}}, None)
         for name, frame in frames.items():
             entry = record["tomograms"][name]
-            candidates, particles = _candidates(path, name, frame, entry["candidates"]), entry["expected"]["particles"]
+            candidates, particles = (
+                candidates_of(path, name, frame, entry["candidates"]),
+                entry["expected"]["particles"],
+            )
             chosen = cut.choose(candidates, particles, record["model"]["threshold"])
             record["tomograms"][name] = entry | write_chosen(path, name, frame, chosen, star_format)
             write_entry(path, name, record["tomograms"][name])
@@ -67,7 +70,8 @@ def recut(path: Path, cut: Cut) -> tuple[dict[str, Any], str | None]:
     return {name: entry for name, entry in sorted(record["tomograms"].items()) if entry["status"] == DONE}, remark
 
 
-def _candidates(path: Path, name: str, frame: Frame, count: int) -> Picks:
+def candidates_of(path: Path, name: str, frame: Frame, count: int) -> Picks:
+    """Read the candidates of a tomogram in a folder of picks; the record says how many there are."""
     if not count:
         return Picks.of(name, NOWHERE)
     try:

@@ -1,0 +1,43 @@
+"""``tomopicker report``: a folder of picks as one page."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tomopicker.errors import UsageError
+
+HELP = """Show what was picked on one page: counts, doubts, the mean, slices.
+
+[bold]Examples[/bold]
+
+  [cyan]tomopicker report picks[/cyan]
+  [cyan]tomopicker report picks --output ribosomes.html[/cyan]
+
+One HTML file without anything beside it: it opens from the disk, can be mailed, and prints.
+[cyan]tomopicker pick[/cyan] writes it at the end of a run. It shows counts of each tomogram with intervals and
+those that are unusual, scores and thresholds, expected precision and recall, the mean in three planes, distances of
+neighbours, the best picks, the most doubtful and the best of those left out, slices with picks, settings and
+versions."""
+
+
+def command(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Written by tomopicker pick.", show_default=False)],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="The page.  [dim]\\[default: report.html in DIR][/dim]"),
+    ] = None,
+) -> None:
+    """Read, draw, and write."""
+    from tomopicker.cli.inputs import check_writable
+    from tomopicker.cli.progress import Reporter
+
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: no such folder; give the one that 'tomopicker pick' wrote")
+    if output is not None and output.suffix.lower() not in {".html", ".htm"}:
+        raise UsageError(f"--output {output}: the report is a page; name it .html")
+    with Reporter() as reporter:
+        check_writable((output or folder / "x").parent)
+        from tomopicker.report.picks_report import write_report
+
+        reporter.say(f"Report: {write_report(folder, output)}")

@@ -1,0 +1,114 @@
+"""``tomopicker studio``: click, see and correct, in a browser."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tomopicker.cli.options import MORE, Axes, Dataset, Invert, VoxelSize
+from tomopicker.errors import TomoPickerError, UsageError
+
+HELP = """Click particles in a browser, see picks from the first click, train, review, and save for RELION.
+
+[bold]Examples[/bold]
+
+  [cyan]tomopicker studio tomograms/ --particle-diameter 300[/cyan]
+  [cyan]tomopicker studio TS_0001.mrc TS_0002.mrc --project ribosomes[/cyan]
+  [cyan]tomopicker studio Tomograms/job010/tomograms.star --beside denoised/[/cyan]
+
+A local web application: it listens on this machine alone, and prints the link to open and the ssh line that brings it
+to another machine. Nothing is fetched from the network. Press ? in the page for the keys.
+
+[bold]Written[/bold] to the project folder, after every act:
+
+  clicks/KIND/TOMOGRAM.csv, .star     the particles that were clicked; rejected/ holds what is none
+  models/, picks/KIND/, jobs/         what training and picking write
+  saved/KIND/PROGRAM/                 what was saved for RELION 5, Warp, Dynamo or IMOD
+  project.json, history.jsonl         kinds and notes; the log that undo goes through"""
+
+
+def command(
+    tomograms: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="TOMOGRAM",
+            help="Tomograms, folders of them, a RELION tomograms.star, or a copick configuration (.json).",
+            show_default=False,
+        ),
+    ],
+    project: Annotated[
+        Path, typer.Option("--project", "-p", metavar="DIR", help="Folder that everything is saved in.")
+    ] = Path("studio"),
+    particle_diameter: Annotated[
+        float | None,
+        typer.Option(
+            "--particle-diameter",
+            "-d",
+            metavar="Å",
+            help="Of the first kind of particle.  [dim]\\[default: asked for in the page][/dim]",
+        ),
+    ] = None,
+    kind: Annotated[str, typer.Option(metavar="NAME", help="Name of that kind.")] = "particle",
+    beside: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="PATH",
+            help="Other volumes of the same tomograms, such as denoised ones, to look at under the same clicks; "
+            "matched by name. Repeat it.",
+        ),
+    ] = None,
+    voxel_size: VoxelSize = None,
+    invert: Invert = False,
+    dataset: Dataset = None,
+    axes: Axes = None,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Port on this machine.  [dim]\\[default: last time's, else a free one][/dim]",
+            rich_help_panel=MORE,
+        ),
+    ] = None,
+    base_path: Annotated[
+        str,
+        typer.Option(
+            metavar="/PATH",
+            help="What a proxy puts before every address, as Open OnDemand does.",
+            show_default=False,
+            rich_help_panel=MORE,
+        ),
+    ] = "",
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Name of the proxy that the browser asks. Repeat it.", rich_help_panel=MORE),
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="cpu, cuda, cuda:1, mps.  [dim]\\[default: the best there is][/dim]",
+            rich_help_panel=MORE,
+        ),
+    ] = None,
+) -> None:
+    """Parse, list, and serve."""
+    try:
+        from tomopicker.studio.serve import Address, serve
+    except ImportError as error:
+        raise TomoPickerError(
+            f"the studio needs {error.name}; install it with: pip install 'tomopicker[studio]'"
+        ) from error
+    from tomopicker.cli.inputs import check_writable
+    from tomopicker.cli.progress import Reporter
+    from tomopicker.formats.stored import Stored
+    from tomopicker.studio.engine import InstantEngine
+    from tomopicker.studio.listing import Reading, list_tomograms
+
+    address = Address(port, base_path, tuple(allow_host or ()))
+    if particle_diameter is not None and not 1 <= particle_diameter <= 1e5:
+        raise UsageError(f"--particle-diameter {particle_diameter:g} cannot be; give it in Å")
+    check_writable(project, "--project")
+    with Reporter() as reporter:
+        listing = list_tomograms(tomograms, beside or (), Reading(voxel_size, invert, Stored(dataset, axes)))
+        first = None if particle_diameter is None else (kind, particle_diameter)
+        serve(listing, project, InstantEngine(device), address, reporter.say, first)

@@ -1,0 +1,1 @@
+"""The studio: a local web application in which a person clicks particles, sees picks and reviews them."""

@@ -1,0 +1,139 @@
+"""What the routes work on, gathered once, and the reading of what a request asks for."""
+
+import math
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from tomopicker.errors import UsageError
+from tomopicker.studio.boxes import Boxes
+from tomopicker.studio.brick import Brick
+from tomopicker.studio.events import Events
+from tomopicker.studio.instant import Engine, Workbench
+from tomopicker.studio.jobs import Jobs
+from tomopicker.studio.listing import Listing
+from tomopicker.studio.project import Project
+from tomopicker.studio.review import Reviews
+from tomopicker.studio.slabs import Grey, measure
+from tomopicker.tomogram import Tomogram
+
+MOST_BRICKS = 2
+Value = TypeVar("Value")
+
+
+@dataclass
+class Studio:
+    """The state of a running server."""
+
+    listing: Listing
+    project: Project
+    events: Events
+    work: Workbench
+    jobs: Jobs
+    reviews: Reviews
+    boxes: Boxes = field(default_factory=Boxes)
+    _greys: dict[tuple[str, str, int], Grey] = field(default_factory=dict)
+    _bricks: "OrderedDict[tuple[str, str], Brick]" = field(default_factory=OrderedDict)
+
+    @classmethod
+    def open(cls, listing: Listing, folder: Path, engine: Engine | None) -> "Studio":
+        """Open a project on the listed tomograms."""
+        project, events = Project.open(folder, listing.frame), Events()
+        work = Workbench(engine, listing, project, events)
+        return cls(listing, project, events, work, Jobs(folder / "jobs"), Reviews(folder / "picks"))
+
+    def grey(self, tomogram: Tomogram, volume: str, thickness: float) -> Grey:
+        """Measure the grey values of a volume for slabs of a thickness (Å), once."""
+        key = tomogram.name, volume, max(1, round(thickness / tomogram.voxel_size))
+        if key not in self._greys:
+            # Bytes mean the same whatever the thickness: what the first one was measured to be.
+            first = next((grey for other, grey in self._greys.items() if other[:2] == key[:2]), None)
+            self._greys[key] = measure(tomogram, thickness, (first.low, first.high) if first else None)
+        return self._greys[key]
+
+    def brick(self, tomogram: Tomogram, volume: str, thickness: float) -> Brick:
+        """Give the brick of a volume; the latest few are kept."""
+        key = tomogram.name, volume
+        if key not in self._bricks:
+            self._bricks[key] = Brick(tomogram, self.grey(tomogram, volume, thickness))
+        self._bricks.move_to_end(key)
+        while len(self._bricks) > MOST_BRICKS:
+            self._bricks.popitem(last=False)
+        return self._bricks[key]
+
+
+def studio_of(request: Request) -> Studio:
+    """Give the studio that a request is for."""
+    studio: Studio = request.app.state.studio
+    return studio
+
+
+def number(request: Request, name: str, default: float | None = None) -> float:
+    """Read a finite number from the query.
+
+    Raises
+    ------
+    UsageError
+        If it is none, or left out without a default.
+    """
+    text = request.query_params.get(name)
+    if text is None and default is not None:
+        return default
+    return finite(text, name)
+
+
+def finite(value: Any, name: str) -> float:
+    """Read a finite number.
+
+    Raises
+    ------
+    UsageError
+        If it is none.
+    """
+    try:
+        found = float(value)
+    except (TypeError, ValueError, OverflowError):
+        found = math.nan
+    if not math.isfinite(found):
+        raise UsageError(f"'{name}' must be a number")
+    return found
+
+
+def word(request: Request, name: str, known: tuple[str, ...] | None = None) -> str:
+    """Read a word from the query.
+
+    Raises
+    ------
+    UsageError
+        If it is left out, or none of those known.
+    """
+    text = request.query_params.get(name, "")
+    if not text or (known is not None and text not in known):
+        raise UsageError(f"'{name}' must be {'one of ' + ', '.join(known) if known else 'given'}")
+    return text
+
+
+async def body_of(request: Request) -> dict[str, Any]:
+    """Read a JSON object from the body.
+
+    Raises
+    ------
+    UsageError
+        If it is none.
+    """
+    try:
+        value = await request.json()
+    except (ValueError, RecursionError) as error:
+        raise UsageError("the request holds no JSON") from error
+    if not isinstance(value, dict):
+        raise UsageError("the request must be a JSON object")
+    return value
+
+
+def answer(content: Any) -> JSONResponse:
+    """Answer with JSON."""
+    return JSONResponse(content)

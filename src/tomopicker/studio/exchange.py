@@ -1,0 +1,140 @@
+"""Files of other programs: picks that are opened, and picks that are saved for them, as ``tomopicker convert`` does."""
+
+import tempfile
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from tomopicker import formats
+from tomopicker.errors import UsageError
+from tomopicker.geometry import Frame
+from tomopicker.picks import Picks
+from tomopicker.studio.points import Point, Points
+
+IMPORT_LIST = "relion5_import.star"
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program that picks are saved for.
+
+    Parameters
+    ----------
+    title : str
+    format : str
+        A name of `catalogue.FORMATS`.
+    suffix : str
+        Of one file with the picks of all tomograms; nothing: a file for each.
+    advice : str
+        What to do with them, in a line.
+    """
+
+    title: str
+    format: str
+    suffix: str
+    advice: str
+
+
+PROGRAMS: Mapping[str, Program] = {
+    "relion5": Program("RELION 5", "relion5", "", f"import {IMPORT_LIST} with 'Import coordinates'"),
+    "warp": Program("Warp and M", "warp", ".star", "give the file to 'WarpTools ts_export_particles --input_star'"),
+    "dynamo": Program("Dynamo", "dynamo", ".tbl", "the list of tomograms lies beside the table (.doc)"),
+    "imod": Program("IMOD", "imod", "", "open each model on its tomogram: 3dmod TOMOGRAM MODEL"),
+    "csv": Program("CSV", "csv", ".csv", "tomogram,x,y,z,score in voxels from 0"),
+}
+
+
+def read_upload(content: bytes, name: str, frames: Mapping[str, Frame]) -> tuple[dict[str, Points], list[str]]:
+    """Read a file of picks that a page sent.
+
+    Parameters
+    ----------
+    content : bytes
+    name : str
+        The file's own; only its last part counts, for formats and tomograms are told by it.
+    frames : mapping
+        The geometry of the listed tomograms.
+
+    Returns
+    -------
+    points : dict
+        By tomogram.
+    warnings : list of str
+
+    Raises
+    ------
+    TomoPickerError
+        If it cannot be read, or holds no picks of these tomograms.
+    """
+    plain = name.replace("\\", "/").rpartition("/")[2]
+    if not plain or plain.startswith(".") or any(ord(c) < 32 for c in plain) or len(plain.encode()) > 200:
+        raise UsageError("a file of picks needs a plain name; rename it")
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        path = Path(folder) / plain
+        path.write_bytes(content)
+        try:
+            picks = formats.read_picks(path, frames, ignore_unknown=True)
+        except Exception as error:
+            if folder in str(error):
+                raise type(error)(str(error).replace(f"{folder}/", "")) from error
+            raise
+    remarks = [str(w.message).replace(f"{folder}/", "") for w in caught if issubclass(w.category, UserWarning)]
+    points = {
+        tomogram: tuple(
+            Point(x, y, z, "particle", plain) for x, y, z in picks.in_tomogram(tomogram).positions.round(3).tolist()
+        )
+        for tomogram in picks.tomogram_names
+    }
+    return points, remarks
+
+
+def save_for(program: str, picks: Picks, frames: Mapping[str, Frame], folder: Path) -> tuple[list[Path], str]:
+    """Write picks for a program into a folder, in place of what it was given before.
+
+    Parameters
+    ----------
+    program : str
+        A key of `PROGRAMS`.
+    picks : Picks
+    frames : mapping
+        The geometry of their tomograms.
+    folder : Path
+
+    Returns
+    -------
+    files : list of Path
+        Those to open first, first.
+    advice : str
+
+    Raises
+    ------
+    UsageError
+        If the program is unknown, or there are no picks.
+    TomoPickerError
+        If a name cannot stand in its files, or the disk does not take them.
+    """
+    if program not in PROGRAMS:
+        raise UsageError(f"no program '{program[:40]}' is known here; use 'tomopicker convert'")
+    if not len(picks):
+        raise UsageError("there are no picks to save; click some, or pick first")
+    target = PROGRAMS[program]
+    names = picks.tomogram_names
+    if target.suffix:
+        file = folder / f"picks{target.suffix}"
+        formats.write_picks(picks, frames, file, target.format)
+        return [file], target.advice
+    if target.format == "relion5" and not np.isnan(picks.scores).all():
+        # RELION's importer wants the same columns in all files of its list.
+        picks = replace(picks, scores=np.nan_to_num(picks.scores))
+    files = formats.files_in(folder, names, target.format)
+    for name, file in files.items():
+        formats.write_picks(picks.in_tomogram(name), frames, file, target.format)
+    written = list(files.values())
+    if target.format == "relion5":
+        formats.write_relion5_import_list(files, folder / IMPORT_LIST)
+        written = [folder / IMPORT_LIST, *written]
+    return written, target.advice

@@ -1,0 +1,101 @@
+"""The log of acts in a project, a line each: what undo and redo go through, also after a restart.
+
+A line is ``{"act": n, "change": …}``, ``{"undo": n}`` or ``{"redo": n}``. It is appended and synced before a page is
+told that the act is done; a line that a crash cut short is left out when the log is read.
+"""
+
+import json
+import os
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tomopicker.errors import TomoPickerError
+from tomopicker.studio.points import Change, change_from_json
+
+DEEPEST = 5000
+"""Acts that can be taken back."""
+
+
+@dataclass
+class History:
+    """Acts that can be taken back, and those taken back.
+
+    Parameters
+    ----------
+    path : Path
+        The log.
+    done, undone : list of (int, Change)
+        With the number of each act; the last is the next to be undone, or redone.
+    """
+
+    path: Path
+    done: list[tuple[int, Change]] = field(default_factory=list)
+    undone: list[tuple[int, Change]] = field(default_factory=list)
+    latest: int = 0
+
+    @classmethod
+    def read(cls, path: Path) -> "History":
+        """Read a log, or begin one; what is damaged is left out."""
+        history = cls(path)
+        try:
+            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError:
+            lines = []
+        for line in lines:
+            with suppress(ValueError, TypeError, AttributeError, TomoPickerError, IndexError, KeyError):
+                history._take(json.loads(line))
+        return history
+
+    def act(self, change: Change) -> None:
+        """Log an act."""
+        self.latest += 1
+        self.done = [*self.done[-DEEPEST + 1 :], (self.latest, change)]
+        self.undone = []
+        self._append({"act": self.latest, "change": change.to_json()})
+
+    def undo(self) -> Change | None:
+        """Log that the last act is taken back; give the change that does it, None if there is no act."""
+        if not self.done:
+            return None
+        number, change = self.done.pop()
+        self.undone.append((number, change))
+        self._append({"undo": number})
+        return change.inverse
+
+    def redo(self) -> Change | None:
+        """Log that the act last undone is done again; give it, None if there is none."""
+        if not self.undone:
+            return None
+        number, change = self.undone.pop()
+        self.done.append((number, change))
+        self._append({"redo": number})
+        return change
+
+    def _take(self, line: dict[str, Any]) -> None:
+        if "act" in line:
+            change = change_from_json(line["change"])
+            self.latest = max(self.latest, int(line["act"]))
+            self.done, self.undone = [*self.done[-DEEPEST + 1 :], (int(line["act"]), change)], []
+        elif "undo" in line and self.done and self.done[-1][0] == line["undo"]:
+            self.undone.append(self.done.pop())
+        elif "redo" in line and self.undone and self.undone[-1][0] == line["redo"]:
+            self.done.append(self.undone.pop())
+
+    def _append(self, line: dict[str, Any]) -> None:
+        """Append a line and sync it.
+
+        Raises
+        ------
+        TomoPickerError
+            If the disk does not take it; the act itself stands.
+        """
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps(line, separators=(",", ":"), ensure_ascii=False) + "\n")
+                stream.flush()
+                os.fsync(stream.fileno())
+        except OSError as error:
+            raise TomoPickerError(f"{self.path}: cannot be written ({error.strerror}); free some space") from error

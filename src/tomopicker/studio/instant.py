@@ -1,0 +1,285 @@
+"""Picks from the first click: the one place where the studio asks for features, picks and suggestions.
+
+Features are computed in a thread of their own, one tomogram after the other, the one in view first; picks of all
+tomograms whose features are there follow every change of the clicks, always from the latest of them.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from tomopicker.errors import TomoPickerError, failure_line
+from tomopicker.picking.calibration import Count
+from tomopicker.picking.selection import Expectation
+from tomopicker.picks import Picks
+from tomopicker.studio.events import Events
+from tomopicker.studio.listing import Listing
+from tomopicker.studio.points import Points, positions
+from tomopicker.studio.project import Project
+from tomopicker.tomogram import Tomogram
+from tomopicker.types import Positions
+
+MOST_CANDIDATES = 50_000
+FEW = 6
+"""Tomograms of a list whose features are all computed, once the first particle is clicked."""
+MOST_FEATURES = 12
+"""Tomograms whose features are kept in memory."""
+Key = tuple[str, float]
+"""A tomogram and a particle diameter (Å): what features are of."""
+
+
+@runtime_checkable
+class Found(Protocol):
+    """What is read of the picks of one tomogram; `tomopicker.workflow.pick.Picked` has it all."""
+
+    @property
+    def candidates(self) -> Picks: ...
+    @property
+    def threshold(self) -> float: ...
+    @property
+    def expected(self) -> Expectation: ...
+    @property
+    def count(self) -> Count | None: ...
+
+
+@runtime_checkable
+class Suggested(Protocol):
+    """A place to be answered with yes or no."""
+
+    @property
+    def position(self) -> Any: ...
+    @property
+    def tomogram(self) -> str: ...
+    @property
+    def probability(self) -> float: ...
+    @property
+    def reason(self) -> str: ...
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """What computes features, picks and suggestions."""
+
+    def features(self, tomogram: Tomogram, particle_diameter: float, progress: Callable[[int, int], None]) -> object:
+        """Compute the features of a tomogram, which takes as long as a pass of the network."""
+
+    def picks(self, features: Sequence[Any], clicks: Picks, rejected: Picks | None) -> Mapping[str, Found]:
+        """Give the picks of each tomogram."""
+
+    def suggest(
+        self, features: Sequence[Any], clicks: Picks, rejected: Picks | None, count: int
+    ) -> Sequence[Suggested]:
+        """Give the next places to ask about, most useful first."""
+
+
+@dataclass
+class Workbench:
+    """Features and picks of a project while the server runs.
+
+    Parameters
+    ----------
+    engine : Engine or None
+        None where picks are not computed at all.
+    listing, project, events
+        What it works on and whom it tells.
+    """
+
+    engine: Engine | None
+    listing: Listing
+    project: Project
+    events: Events
+    features: dict[Key, Any] = field(default_factory=dict)
+    failed: dict[Key, str] = field(default_factory=dict)
+    results: dict[str, Mapping[str, Found]] = field(default_factory=dict)
+    trouble: dict[str, str] = field(default_factory=dict)
+    _wanted: list[Key] = field(default_factory=list)
+    _dirty: set[str] = field(default_factory=set)
+    _tasks: set["asyncio.Task[None]"] = field(default_factory=set)
+    _computing: Key | None = None
+    _picking: bool = False
+
+    def __post_init__(self) -> None:
+        self._slow = ThreadPoolExecutor(1, "features")
+        self._quick = ThreadPoolExecutor(1, "picks")
+
+    def want(self, tomogram: str, kind: str) -> None:
+        """Ask for the features of a tomogram at a kind's scale, before all others."""
+        key = tomogram, self.project.kinds[kind].diameter
+        if self.engine is None or key in self.failed or key == self._computing:
+            return
+        if key in self.features:
+            self.features[key] = self.features.pop(key)  # The latest used goes last.
+            return
+        self._wanted = [key, *(other for other in self._wanted if other != key)]
+        self._go_on()
+
+    def clicked(self, kind: str) -> None:
+        """Ask for new picks of a kind: its clicks have changed, or features have come."""
+        if self.engine is None:
+            return
+        self._dirty.add(kind)
+        self._want_others(kind)
+        if not self._picking:
+            self._start(self._pick())
+
+    def _want_others(self, kind: str) -> None:
+        """Ask for the features of the other tomograms of a short list, after all that were asked for by name."""
+        names, diameter = self.listing.names, self.project.kinds[kind].diameter
+        if len(names) > FEW:
+            return
+        try:
+            every = self.project.all_points(kind)
+        except TomoPickerError:  # A file was damaged elsewhere, which is said where it is read.
+            return
+        if not any(len(positions(each, "particle")) for each in every.values()):
+            return
+        for key in ((name, diameter) for name in names):
+            if not (key in self.features or key in self.failed or key in self._wanted or key == self._computing):
+                self._wanted.append(key)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if self._wanted and self._computing is None:
+            self._computing = self._wanted[0]  # At once: the task itself begins a moment later.
+            self._start(self._compute_features())
+
+    def _forget_some(self) -> None:
+        """Let the features go that were not used for longest, of tomograms without clicks before others."""
+        clicked = {name for kind in self.project.kinds for name, each in self.project.all_points(kind).items() if each}
+        while len(self.features) > MOST_FEATURES:
+            *earlier, _ = self.features
+            del self.features[next((key for key in earlier if key[0] not in clicked), earlier[0])]
+
+    def state(self, tomogram: str, kind: str) -> str:
+        """Say in a word how the features of a tomogram stand: none, waiting, computing, ready or failed."""
+        key = tomogram, self.project.kinds[kind].diameter
+        if self.engine is None:
+            return "none"
+        if key in self.features:
+            return "ready"
+        if key in self.failed:
+            return "failed"
+        return "computing" if key == self._computing else "waiting"
+
+    async def suggest(self, kind: str, count: int) -> Sequence[Suggested]:
+        """Give the places of a kind to ask about next; before the first click, examples of what there is."""
+        chosen, clicks, rejected = self._material(kind)
+        if self.engine is None or not chosen:
+            return []
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._quick, self.engine.suggest, chosen, clicks, rejected, count)
+
+    def close(self) -> None:
+        """Let the threads end."""
+        for task in self._tasks:
+            task.cancel()
+        self._slow.shutdown(wait=False, cancel_futures=True)
+        self._quick.shutdown(wait=False, cancel_futures=True)
+
+    def _start(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _compute_features(self) -> None:
+        assert self.engine is not None
+        loop = asyncio.get_running_loop()
+        while self._wanted:
+            key = self._computing = self._wanted.pop(0)
+            name, diameter = key
+
+            def told(done: int, total: int, name: str = name) -> None:
+                loop.call_soon_threadsafe(
+                    partial(self.events.send, "features", tomogram=name, state="computing", done=done, total=total)
+                )
+
+            state, reason = "ready", ""
+            try:
+                tomogram = self.listing.tomogram(name)
+                self.features[key] = await loop.run_in_executor(
+                    self._slow, self.engine.features, tomogram, diameter, told
+                )
+            except Exception as error:  # One tomogram's trouble must not end the others' picks.
+                state, reason = "failed", failure_line(error, next(iter(self.listing.files[name].values())))
+                self.failed[key] = reason
+            self._computing = None
+            self._forget_some()
+            self.events.send("features", tomogram=name, state=state, reason=reason)
+            for kind in self.project.kinds.values():
+                if kind.diameter == diameter:
+                    self.clicked(kind.name)
+
+    async def _pick(self) -> None:
+        assert self.engine is not None
+        self._picking = True
+        loop = asyncio.get_running_loop()
+        try:
+            while self._dirty:
+                kind = self._dirty.pop()
+                try:
+                    chosen, clicks, rejected = self._material(kind)
+                    found: Mapping[str, Found] = {}
+                    if chosen and len(clicks):
+                        found = await loop.run_in_executor(self._quick, self.engine.picks, chosen, clicks, rejected)
+                    self.results[kind] = found
+                    self.trouble.pop(kind, None)
+                except Exception as error:  # Whatever goes wrong with picks, clicks are saved and shown.
+                    self.results[kind] = {}
+                    self.trouble[kind] = failure_line(error, Path(kind))
+                self.events.send("picks", kind=kind, tomograms=list(self.results[kind]), trouble=self.trouble.get(kind))
+        finally:
+            self._picking = False
+
+    def _material(self, kind: str) -> tuple[list[Any], Picks, Picks | None]:
+        """Gather a kind's features, clicks and negatives; clicks of other kinds are negatives too."""
+        diameter = self.project.kinds[kind].diameter
+        chosen = {name: each for (name, wide), each in self.features.items() if wide == diameter}
+        points = self._listed(kind)
+        others = [self._listed(other) for other in self.project.kinds if other != kind]
+        clicks = Picks.concatenate(
+            Picks.of(name, positions(each, "particle"))
+            for name, each in points.items() if name in chosen and positions(each, "particle").size
+        )  # fmt: skip
+        rejected = [
+            Picks.of(name, rows)
+            for name in chosen
+            for rows in [
+                _stacked(
+                    [
+                        positions(points.get(name, ()), "negative"),
+                        *(positions(o.get(name, ()), "particle") for o in others),
+                    ]
+                )
+            ]
+            if len(rows)
+        ]
+        return list(chosen.values()), clicks, Picks.concatenate(rejected) if rejected else None
+
+    def _listed(self, kind: str) -> Mapping[str, Points]:
+        return self.project.all_points(kind)
+
+
+def as_json(found: Found | None) -> dict[str, Any]:
+    """Give the picks of one tomogram as the page wants them: numbers in rows, best first."""
+    if found is None:
+        return {"candidates": [], "threshold": 1.0, "count": None, "expected": None, "particles": 0.0}
+    candidates = found.candidates
+    rows = np.column_stack([candidates.positions, candidates.scores])[:MOST_CANDIDATES]
+    count, expected = found.count, found.expected
+    return {
+        "candidates": np.round(rows, 3).tolist(),
+        "threshold": found.threshold,
+        "count": None if count is None else [count.estimate, count.low, count.high],
+        "particles": expected.particles,
+        "expected": [expected.precision, expected.recall, expected.f1],
+    }
+
+
+def _stacked(parts: Sequence[Positions]) -> Positions:
+    return np.concatenate([part.reshape(-1, 3) for part in parts])

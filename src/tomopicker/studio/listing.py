@@ -1,0 +1,147 @@
+"""The tomograms that the studio was started with: the only volumes that it opens, each by its name alone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from tomopicker import formats
+from tomopicker.errors import TomoPickerError, UsageError
+from tomopicker.formats.copick_project import read_project
+from tomopicker.formats.names import check_file_name, listing, matches
+from tomopicker.formats.star import read_blocks
+from tomopicker.formats.stored import AS_FOUND, Stored
+from tomopicker.geometry import Frame
+from tomopicker.tomogram import Tomogram
+
+VOLUME_COLUMNS = ("rlnTomoReconstructedTomogramDenoised", "rlnTomoReconstructedTomogram")
+RAW = "raw"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How tomograms are read, where their files do not say it rightly.
+
+    Parameters
+    ----------
+    voxel_size : float, optional
+        Å.
+    inverted : bool
+        Whether protein is bright in them.
+    stored : Stored
+    """
+
+    voxel_size: float | None = None
+    inverted: bool = False
+    stored: Stored = AS_FOUND
+
+
+@dataclass
+class Listing:
+    """Names of tomograms, and the files of each: the first is clicked in, others are shown in its place.
+
+    Parameters
+    ----------
+    files : dict of str to dict of str to Path
+        By tomogram and by what the volume is called (``raw``, or the folder of a second one).
+    reading : Reading
+    """
+
+    files: dict[str, dict[str, Path]]
+    reading: Reading = field(default_factory=Reading)
+    _opened: dict[tuple[str, str], Tomogram] = field(default_factory=dict)
+
+    @property
+    def names(self) -> list[str]:
+        """The tomograms in the order given."""
+        return list(self.files)
+
+    def tomogram(self, name: str, volume: str | None = None) -> Tomogram:
+        """Open a tomogram, or one of its other volumes.
+
+        Raises
+        ------
+        UsageError
+            If it is not listed.
+        TomoPickerError
+            If its file cannot be used.
+        """
+        if name not in self.files:
+            raise UsageError(f"no tomogram '{name[:80]}' is listed; start the studio with its file")
+        called = volume or next(iter(self.files[name]))
+        if called not in self.files[name]:
+            raise UsageError(f"the tomogram '{name}' has no volume '{called[:80]}'; reload the page")
+        if (name, called) not in self._opened:
+            reading = self.reading
+            opened = formats.open_tomogram(
+                self.files[name][called], voxel_size=reading.voxel_size, invert=reading.inverted,
+                stored=reading.stored,
+            )  # fmt: skip
+            self._opened[name, called] = replace(opened, name=name)
+        return self._opened[name, called]
+
+    def frame(self, name: str) -> Frame:
+        """Give the geometry of a tomogram."""
+        return self.tomogram(name).frame
+
+
+def list_tomograms(paths: Sequence[Path], beside: Sequence[Path] = (), reading: Reading | None = None) -> Listing:
+    """List the tomograms that paths mean.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Volumes, folders of them, a RELION tomograms.star, or the configuration of a copick project.
+    beside : sequence of Path
+        Other volumes of the same tomograms (denoised ones), likewise; matched by name.
+    reading : Reading, optional
+
+    Raises
+    ------
+    TomoPickerError
+        If a path is missing, holds no tomogram, or a second volume belongs to none.
+    """
+    files = {formats.tomogram_name(path): {RAW: path} for path in _volumes(paths)}
+    for name, volumes in files.items():
+        check_file_name(name, volumes[RAW])
+    for place in beside:
+        for path in _volumes([place]):
+            meant = matches(formats.tomogram_name(path), list(files))
+            if len(meant) != 1:
+                raise TomoPickerError(
+                    f"{path}: is a volume of none of the tomograms ({listing(list(files))}); name it after one"
+                )
+            called = place.name if place.is_dir() or len(beside) > 1 else "other"
+            files[meant[0]][called] = path
+    return Listing(files, reading or Reading())
+
+
+def _volumes(paths: Sequence[Path]) -> list[Path]:
+    listed: list[Path] = []
+    for path in paths:
+        if path.suffix.lower() == ".star":
+            listed += _of_star(path)
+        elif path.suffix.lower() == ".json":
+            listed += read_project(path).tomograms()
+        else:
+            listed.append(path)
+    if not listed:
+        raise UsageError("no tomogram is given; name files, folders, a tomograms.star or a copick configuration")
+    return formats.volume_files(listed)
+
+
+def _of_star(path: Path) -> list[Path]:
+    """List the reconstructions that a tomograms.star names; its paths count from the RELION project's folder."""
+    for block in read_blocks(path).values():
+        column = next((name for name in VOLUME_COLUMNS if name in block), None)
+        if column is not None:
+            return [_found(str(name), path) for name in block[column].tolist()]
+    raise TomoPickerError(f"{path}: it names no reconstructed tomograms; give the one of a Reconstruct job, or files")
+
+
+def _found(name: str, beside: Path) -> Path:
+    folder = beside.absolute().parent
+    places = [base / name for base in (folder, *folder.parents)]
+    for place in [*places, Path(name)]:
+        if place.exists():
+            return place
+    raise TomoPickerError(f"{beside}: it names '{name}', which is not there; run in the project's folder")

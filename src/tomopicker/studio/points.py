@@ -1,0 +1,145 @@
+"""The points a person sets, and a change of them: the one unit of saving, of undoing and of what pages are sent."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from tomopicker.errors import UsageError
+from tomopicker.types import Positions
+
+Label = Literal["particle", "negative"]
+LABELS: tuple[Label, ...] = get_args(Label)
+SAME = 0.5
+"""Å within which two points are one: files round positions to a thousandth of a voxel."""
+MOST_POINTS = 100_000
+"""Of one change."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """A position with a label.
+
+    Parameters
+    ----------
+    x, y, z : float
+        Å from the centre of the first voxel.
+    label : "particle" or "negative"
+    origin : str
+        Where it comes from: ``click``, ``suggestion``, ``review``, or the name of a file that was opened.
+    """
+
+    x: float
+    y: float
+    z: float
+    label: Label = "particle"
+    origin: str = "click"
+
+    def is_at(self, other: "Point") -> bool:
+        """Say whether two points are one and the same place."""
+        return abs(self.x - other.x) < SAME and abs(self.y - other.y) < SAME and abs(self.z - other.z) < SAME
+
+
+Points = tuple[Point, ...]
+
+
+@dataclass(frozen=True)
+class Change:
+    """Points of one kind and one tomogram that came and went.
+
+    Parameters
+    ----------
+    kind, tomogram : str
+    added, removed : tuple of Point
+    """
+
+    kind: str
+    tomogram: str
+    added: Points = ()
+    removed: Points = ()
+
+    @property
+    def inverse(self) -> "Change":
+        """The change that takes this one back."""
+        return Change(self.kind, self.tomogram, self.removed, self.added)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing changes."""
+        return not self.added and not self.removed
+
+    def to_json(self) -> dict[str, Any]:
+        """Give it as the log and the page have it."""
+        return asdict(self)
+
+
+def apply(points: Points, change: Change) -> tuple[Points, Change]:
+    """Change points.
+
+    Parameters
+    ----------
+    points : tuple of Point
+    change : Change
+        What is removed need not be there, and what is added may be there already.
+
+    Returns
+    -------
+    points : tuple of Point
+    done : Change
+        What really came and went, so that its inverse gives `points` again.
+    """
+    kept, gone = [], []
+    removed, added = list(change.removed), list(change.added)
+    for point in points:
+        twin = next((other for other in removed if point.is_at(other)), None)
+        replaced = next((other for other in added if point.is_at(other)), None)
+        if replaced is not None and replaced.label == point.label and twin is None:
+            added.remove(replaced)  # It is there already.
+            kept.append(point)
+        elif twin is not None or replaced is not None:
+            gone.append(point)
+        else:
+            kept.append(point)
+    return (*kept, *added), Change(change.kind, change.tomogram, tuple(added), tuple(gone))
+
+
+def point_from_json(value: Any) -> Point:
+    """Make a point of what a page or the log holds.
+
+    Raises
+    ------
+    UsageError
+        If it is none.
+    """
+    try:
+        x, y, z = (float(value[axis]) for axis in "xyz")
+        label, origin = value.get("label", "particle"), str(value.get("origin", "click"))[:80]
+    except (TypeError, KeyError, ValueError, AttributeError, OverflowError) as error:
+        raise UsageError("a point needs numbers x, y and z; reload the page") from error
+    if label not in LABELS or not bool(np.isfinite([x, y, z]).all()):
+        raise UsageError("a point is a particle or a negative at a finite place; reload the page")
+    return Point(round(x, 3), round(y, 3), round(z, 3), label, origin)
+
+
+def change_from_json(value: Any) -> Change:
+    """Make a change of what a page or the log holds.
+
+    Raises
+    ------
+    UsageError
+        If it is none.
+    """
+    if not isinstance(value, dict):
+        raise UsageError("a change needs a kind, a tomogram and points; reload the page")
+    parts = [value.get("added", []), value.get("removed", [])]
+    if not all(isinstance(part, list) and len(part) <= MOST_POINTS for part in parts):
+        raise UsageError(f"a change has lists of at most {MOST_POINTS} points; reload the page")
+    added, removed = (tuple(point_from_json(item) for item in part) for part in parts)
+    return Change(str(value.get("kind", "")), str(value.get("tomogram", "")), added, removed)
+
+
+def positions(points: Iterable[Point], label: Label) -> Positions:
+    """Give the points of a label as rows of (x, y, z) in Å."""
+    rows = [(point.x, point.y, point.z) for point in points if point.label == label]
+    return np.asarray(rows, dtype=np.float64).reshape(-1, 3)

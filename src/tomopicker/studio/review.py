@@ -1,0 +1,169 @@
+"""Going through the picks of a finished job: what another threshold would give, and single picks by doubt."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+from jaxtyping import Float
+
+from tomopicker.errors import TomoPickerError
+from tomopicker.folder.layout import RECORD
+from tomopicker.picks import Picks
+from tomopicker.studio.points import Point, Points
+
+if TYPE_CHECKING:  # torch, behind it, would double the time that the server takes to start.
+    from tomopicker.folder.results import FolderResults, TomogramResult
+
+Order = Literal["doubt", "best", "worst", "tomogram"]
+ORDERS: tuple[Order, ...] = get_args(Order)
+NEAR = 0.3
+"""Particle diameters within which a pick and a point are one."""
+BINS = 40
+
+
+@dataclass
+class Reviews:
+    """Folders of picks of the project's kinds; read again when a job has written them."""
+
+    folder: Path
+    _read: "dict[str, tuple[int, FolderResults]]" = field(default_factory=dict)
+
+    def path(self, kind: str) -> Path:
+        """Say where the picks of a kind are."""
+        return self.folder / kind
+
+    def results(self, kind: str) -> "FolderResults | None":
+        """Give the picks of a kind; None if nothing was picked yet."""
+        record = self.path(kind) / RECORD
+        try:
+            written = record.stat().st_mtime_ns
+        except OSError:
+            return None
+        from tomopicker.folder.results import read_results  # noqa: PLC0415
+
+        known = self._read.get(kind)
+        if known is None or known[0] != written:
+            try:
+                self._read[kind] = written, read_results(self.path(kind))
+            except TomoPickerError:
+                if known is None:
+                    return None  # Of a job that has just begun.
+                return known[1]
+        return self._read[kind][1]
+
+
+def rows(results: "FolderResults", threshold: float | None) -> list[dict[str, Any]]:
+    """Say for each tomogram what a threshold gives; its own where none is stated."""
+    from tomopicker.folder.results import unusual  # noqa: PLC0415
+
+    chosen = [each.chosen if threshold is None else each.at(threshold) for each in results.tomograms]
+    medians = [float(np.median(each.picks.scores)) if len(each.picks) else float("nan") for each in chosen]
+    far = unusual([len(each.picks) for each in chosen]) | unusual(medians)
+    return [
+        {
+            "tomogram": result.name,
+            "picks": len(cut.picks),
+            "was": len(result.chosen.picks),
+            "candidates": len(result.candidates),
+            "threshold": cut.threshold,
+            "count": None if result.count is None else [result.count.estimate, result.count.low, result.count.high],
+            "precision": cut.expected.precision,
+            "recall": cut.expected.recall,
+            "f1": cut.expected.f1,
+            "median": None if np.isnan(median) else median,
+            "unusual": bool(strange),
+        }
+        for result, cut, median, strange in zip(results.tomograms, chosen, medians, far.tolist(), strict=True)
+    ]
+
+
+def histogram(results: "FolderResults") -> list[int]:
+    """Count the candidates of all tomograms by their probability, in `BINS` bins from 0 to 1."""
+    scores = np.concatenate([each.candidates.scores for each in results.tomograms])
+    counted: list[int] = np.histogram(scores, BINS, (0, 1))[0].tolist()
+    return counted
+
+
+@dataclass(frozen=True)
+class Item:
+    """A candidate in the gallery.
+
+    Parameters
+    ----------
+    tomogram : str
+    position : tuple of float
+        (x, y, z) in Å.
+    probability : float
+    answer : str
+        ``particle`` or ``negative`` if a point near it says so, else nothing.
+    picked : bool
+        Whether it is above its tomogram's threshold.
+    """
+
+    tomogram: str
+    position: tuple[float, float, float]
+    probability: float
+    answer: str
+    picked: bool
+
+
+def gallery(results: "FolderResults", points: Mapping[str, Points], order: Order) -> list[Item]:
+    """List every candidate in an order: most doubtful first, best first, worst pick first, or by tomogram."""
+    items = [item for result in results.tomograms for item in _items(result, points, results.diameter)]
+    if order == "doubt":
+        items.sort(key=lambda item: abs(item.probability - 0.5))
+    elif order == "best":
+        items.sort(key=lambda item: -item.probability)
+    elif order == "worst":
+        items = sorted((item for item in items if item.picked), key=lambda item: item.probability)
+    return items
+
+
+def final_picks(name: str, chosen: Picks, points: Points, diameter: float) -> Picks:
+    """Give the picks of a tomogram after review: without those rejected, with those accepted and clicked."""
+    answers = answers_near(chosen.positions, points, NEAR * diameter)
+    kept = chosen.select(np.array([answer != "negative" for answer in answers], dtype=bool))
+    particles = [point for point in points if point.label == "particle"]
+    new = [
+        point
+        for point, near in zip(particles, _nearest(_rows(particles), kept.positions), strict=True)
+        if near > NEAR * diameter
+    ]
+    added = Picks.of(name, _rows(new), np.ones(len(new)))
+    return Picks.concatenate([kept, added])
+
+
+def answers_near(positions: Float[np.ndarray, "n 3"], points: Points, within: float) -> list[str]:
+    """Give each position the label of the point nearest to it, or nothing where none is within so many Å."""
+    if not len(points) or not len(positions):
+        return [""] * len(positions)
+    from scipy.spatial import cKDTree  # noqa: PLC0415  (slow to import)
+
+    distance, nearest = (np.asarray(part) for part in cKDTree(_rows(points)).query(positions))
+    return [points[i].label if d <= within else "" for d, i in zip(distance.tolist(), nearest.tolist(), strict=True)]
+
+
+def _items(result: "TomogramResult", points: Mapping[str, Points], diameter: float) -> list[Item]:
+    candidates = result.candidates
+    answers = answers_near(candidates.positions, points.get(result.name, ()), NEAR * diameter)
+    return [
+        Item(result.name, (x, y, z), probability, answer, probability > result.threshold)
+        for (x, y, z), probability, answer in zip(
+            candidates.positions.round(3).tolist(), candidates.scores.tolist(), answers, strict=True
+        )
+    ]
+
+
+def _rows(points: Points | list[Point]) -> Float[np.ndarray, "n 3"]:
+    return np.asarray([(point.x, point.y, point.z) for point in points], dtype=np.float64).reshape(-1, 3)
+
+
+def _nearest(positions: Float[np.ndarray, "n 3"], others: Float[np.ndarray, "m 3"]) -> list[float]:
+    if not len(positions) or not len(others):
+        return [float("inf")] * len(positions)
+    from scipy.spatial import cKDTree  # noqa: PLC0415
+
+    found: list[float] = np.asarray(cKDTree(others).query(positions)[0]).tolist()
+    return found

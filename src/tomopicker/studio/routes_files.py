@@ -1,0 +1,108 @@
+"""Routes of files: those of other programs are opened and written; and the check of what was clicked."""
+
+import asyncio
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from tomopicker.errors import TomoPickerError, UsageError
+from tomopicker.picks import Picks
+from tomopicker.studio.context import Studio, answer, body_of, studio_of, word
+from tomopicker.studio.exchange import read_upload, save_for
+from tomopicker.studio.points import Change, positions
+from tomopicker.studio.review import final_picks
+from tomopicker.studio.routes_points import changed
+
+
+async def open_file(request: Request) -> JSONResponse:
+    """Read a file of another program, sent in the body, into points of a kind."""
+    studio = studio_of(request)
+    named, file = word(request, "kind"), word(request, "file")
+    if named not in studio.project.kinds:
+        raise UsageError("there is no such kind in this project")
+    content = await request.body()
+    frames = await asyncio.to_thread(lambda: {name: studio.listing.frame(name) for name in studio.listing.names})
+    found, remarks = await asyncio.to_thread(read_upload, content, file, frames)
+    counts = {}
+    for tomogram, new in found.items():
+        done = await studio.project.act(Change(named, tomogram, new))
+        counts[tomogram] = len(done.change.added)
+        changed(studio, done)
+    return answer({"added": counts, "warnings": remarks})
+
+
+async def save(request: Request) -> JSONResponse:
+    """Write points or picks for another program, into the project folder."""
+    studio = studio_of(request)
+    body = await body_of(request)
+    named, program, source = (str(body.get(name, "")) for name in ("kind", "program", "source"))
+    if named not in studio.project.kinds:
+        raise UsageError("there is no such kind in this project")
+    chosen = await asyncio.to_thread(_chosen, studio, named, source)
+    frames = {name: studio.listing.frame(name) for name in chosen.tomogram_names}
+    folder = studio.project.folder / "saved" / named / program
+    files, advice = await asyncio.to_thread(save_for, program, chosen, frames, folder)
+    return answer({"files": [str(file.absolute()) for file in files], "picks": len(chosen), "advice": advice})
+
+
+def _chosen(studio: Studio, named: str, source: str) -> Picks:
+    """Gather what is saved: clicks, instant picks with the clicks, or a finished job's picks after review."""
+    every = studio.project.all_points(named)
+    if source == "clicks":
+        return Picks.concatenate(
+            Picks.of(name, rows) for name, each in every.items() if len(rows := positions(each, "particle"))
+        )
+    diameter = studio.project.kinds[named].diameter
+    if source == "picked":
+        finished = studio.reviews.results(named)
+        if finished is None:
+            raise UsageError("no job has picked this kind yet; start one, or save the clicks")
+        listed = [each for each in finished.tomograms if each.name in studio.listing.files]
+        return Picks.concatenate(
+            final_picks(each.name, each.chosen.picks, every.get(each.name, ()), diameter) for each in listed
+        )
+    if source == "instant":
+        results = studio.work.results.get(named, {})
+        return Picks.concatenate(
+            final_picks(
+                name, found.candidates.select(found.candidates.scores > found.threshold), every.get(name, ()), diameter
+            )
+            for name, found in results.items()
+        )
+    raise UsageError("what to save is one of clicks, instant, picked")
+
+
+async def check(request: Request) -> JSONResponse:
+    """Test in words whether the clicks of a kind lie on particles."""
+    studio = studio_of(request)
+    named = word(request, "kind")
+    if named not in studio.project.kinds:
+        raise UsageError("there is no such kind in this project")
+    every = studio.project.all_points(named)
+    parts = {name: rows for name, each in every.items() if len(rows := positions(each, "particle"))}
+    if not parts:
+        return answer([])
+
+    def run() -> list[dict[str, str]]:
+        from tomopicker.checking.check import check as tested  # noqa: PLC0415  (slow to import)
+
+        opened = [studio.listing.tomogram(name) for name in parts]
+        picked = Picks.concatenate(Picks.of(name, rows) for name, rows in parts.items())
+        try:
+            found = tested(opened, picked, studio.project.kinds[named].diameter).findings
+        except TomoPickerError as error:
+            return [{"status": "look", "test": "check", "says": str(error), "remedy": ""}]
+        return [
+            {"status": each.status.value, "test": each.test, "says": each.says, "remedy": each.remedy or ""}
+            for each in found
+        ]
+
+    return answer(await asyncio.to_thread(run))
+
+
+ROUTES = [
+    Route("/api/open", open_file, methods=["POST"]),
+    Route("/api/save", save, methods=["POST"]),
+    Route("/api/check", check),
+]

@@ -1,0 +1,224 @@
+"""Routes of the project: points, undo and redo, kinds, notes, instant picks and suggestions."""
+
+import asyncio
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+from starlette.requests import Request
+from starlette.responses import JSONResponse, StreamingResponse
+from starlette.routing import Route
+
+from tomopicker import __version__
+from tomopicker.errors import UsageError
+from tomopicker.geometry import outside
+from tomopicker.studio.boxes import refined
+from tomopicker.studio.context import Studio, answer, body_of, finite, number, studio_of, word
+from tomopicker.studio.exchange import PROGRAMS
+from tomopicker.studio.instant import as_json
+from tomopicker.studio.points import Point, Points, change_from_json, positions
+from tomopicker.studio.project import Done
+
+
+async def state(request: Request) -> JSONResponse:
+    """Give all that a page needs to begin."""
+    return answer(_state(studio_of(request)))
+
+
+def _state(studio: Studio) -> dict[str, Any]:
+    project = studio.project
+    return {
+        "version": __version__,
+        "project": str(project.folder.absolute()),
+        "kinds": [asdict(kind) for kind in project.kinds.values()],
+        "tomograms": [{"name": name, "volumes": list(files)} for name, files in studio.listing.files.items()],
+        "programs": [{"name": name, "title": each.title} for name, each in PROGRAMS.items()],
+        "instant": studio.work.engine is not None,
+        "trouble": project.trouble,
+        "undo": len(project.history.done),
+        "redo": len(project.history.undone),
+    }
+
+
+async def events(request: Request) -> StreamingResponse:
+    """Stream what happens to a page."""
+    studio = studio_of(request)
+    first = {"name": "state", "trouble": studio.project.trouble}
+    headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+    return StreamingResponse(studio.events.stream(first), media_type="text/event-stream", headers=headers)
+
+
+async def points(request: Request) -> JSONResponse:
+    """Give the points of a kind in a tomogram."""
+    studio = studio_of(request)
+    kind, tomogram = word(request, "kind"), word(request, "tomogram")
+    studio.listing.frame(tomogram)
+    sheet = studio.project.sheet(kind, tomogram)
+    return answer({"version": sheet.version, "points": [asdict(point) for point in sheet.points]})
+
+
+async def act(request: Request) -> JSONResponse:
+    """Add and remove points; `refine` names the axis that the person could not see."""
+    studio = studio_of(request)
+    body = await body_of(request)
+    change = change_from_json(body)
+    frame = studio.listing.frame(change.tomogram)
+    if change.kind not in studio.project.kinds:
+        raise UsageError(f"there is no kind '{change.kind[:60]}' in this project; add it first")
+    axis = body.get("refine")
+    if axis in (0, 1, 2) and len(change.added) == 1:
+        diameter = studio.project.kinds[change.kind].diameter
+        point = change.added[0]
+        xyz = await asyncio.to_thread(
+            refined, studio.listing.tomogram(change.tomogram), (point.x, point.y, point.z), diameter, axis
+        )
+        change = replace(change, added=(Point(*xyz, point.label, point.origin),))
+    rows = np.asarray([(point.x, point.y, point.z) for point in change.added], dtype=np.float64).reshape(-1, 3)
+    if outside(rows / frame.voxel_size, frame.shape).any():
+        raise UsageError("a point lies outside the tomogram")
+    return changed(studio, await studio.project.act(change))
+
+
+async def undo(request: Request) -> JSONResponse:
+    """Take the last act back."""
+    studio = studio_of(request)
+    return changed(studio, await studio.project.undo())
+
+
+async def redo(request: Request) -> JSONResponse:
+    """Do the act last undone again."""
+    studio = studio_of(request)
+    return changed(studio, await studio.project.redo())
+
+
+def changed(studio: Studio, done: Done | None) -> JSONResponse:
+    """Tell every page what changed, have picks computed anew, and answer with the same."""
+    project = studio.project
+    told: dict[str, Any] = {
+        "trouble": project.trouble,
+        "undo": len(project.history.done),
+        "redo": len(project.history.undone),
+    }
+    if done is None:
+        return answer(told | {"change": None})
+    told |= {"change": done.change.to_json(), "version": done.version}
+    if done.change.is_empty:
+        return answer(told)
+    studio.events.send("points", **told)
+    for kind in project.kinds:  # Clicks of one kind are negatives of the others.
+        studio.work.clicked(kind)
+    return answer(told)
+
+
+async def kind(request: Request) -> JSONResponse:
+    """Add a kind of particle, or change its diameter or colour."""
+    studio = studio_of(request)
+    body = await body_of(request)
+    name, colour = str(body.get("name", "")).strip(), body.get("colour")
+    made = studio.project.add_kind(name, finite(body.get("diameter"), "diameter"), str(colour) if colour else None)
+    studio.events.send("kinds", kinds=[asdict(each) for each in studio.project.kinds.values()])
+    studio.work.clicked(made.name)
+    return answer(asdict(made))
+
+
+async def note(request: Request) -> JSONResponse:
+    """Set the note of a tomogram, or whether it was reviewed."""
+    studio = studio_of(request)
+    body = await body_of(request)
+    name = str(body.get("tomogram", ""))
+    if name not in studio.listing.files:
+        raise UsageError("there is no such tomogram in the list")
+    text, reviewed = body.get("note"), body.get("reviewed")
+    studio.project.describe(name, None if text is None else str(text), None if reviewed is None else bool(reviewed))
+    studio.events.send("notes", tomogram=name)
+    return answer({"tomogram": name})
+
+
+async def picks(request: Request) -> JSONResponse:
+    """Give the instant picks of a kind in a tomogram, with less probable candidates."""
+    studio = studio_of(request)
+    named, tomogram = word(request, "kind"), word(request, "tomogram")
+    if named not in studio.project.kinds:
+        raise UsageError("there is no such kind in this project")
+    studio.listing.frame(tomogram)
+    studio.work.want(tomogram, named)
+    found = studio.work.results.get(named, {}).get(tomogram)
+    trouble = studio.work.trouble.get(named) or studio.work.failed.get((tomogram, studio.project.kinds[named].diameter))
+    return answer(as_json(found) | {"features": studio.work.state(tomogram, named), "trouble": trouble})
+
+
+async def suggest(request: Request) -> JSONResponse:
+    """Give the next places to ask about."""
+    studio = studio_of(request)
+    named = word(request, "kind")
+    if named not in studio.project.kinds:
+        raise UsageError("there is no such kind in this project")
+    count = int(min(50, max(1, number(request, "count", 10))))
+    found = await studio.work.suggest(named, count)
+    return answer(
+        [
+            {
+                "tomogram": each.tomogram,
+                "position": [round(float(value), 3) for value in np.ravel(each.position)],
+                "probability": None if each.probability != each.probability else round(float(each.probability), 4),
+                "reason": str(each.reason),
+            }
+            for each in found
+        ]
+    )
+
+
+async def listed(request: Request) -> JSONResponse:
+    """Give a row for each tomogram: counts, medians, what is unusual, notes."""
+    studio = studio_of(request)
+    named = word(request, "kind")
+    if named not in studio.project.kinds:
+        raise UsageError("there is no such kind in this project")
+    from tomopicker.folder.results import unusual  # noqa: PLC0415  (torch is slow to import)
+
+    every = studio.project.all_points(named)
+    finished = await asyncio.to_thread(studio.reviews.results, named)
+    picked = {each.name: each.chosen for each in finished.tomograms} if finished else {}
+    instant = studio.work.results.get(named, {})
+    rows = [
+        _row(studio, name, every.get(name, ()), picked.get(name), instant.get(name)) for name in studio.listing.names
+    ]
+    nan = float("nan")
+    counts = unusual([nan if row["picks"] is None else row["picks"] for row in rows])
+    medians = unusual([nan if row["median"] is None else row["median"] for row in rows])
+    for row, by_count, by_median in zip(rows, counts.tolist(), medians.tolist(), strict=True):
+        row["unusual"] = [word for word, far in (("count", by_count), ("score", by_median)) if far]
+    return answer(rows)
+
+
+def _row(studio: Studio, name: str, mine: Points, picked: Any, instant: Any) -> dict[str, Any]:
+    source, scores = "", np.empty(0)
+    if picked is not None:
+        source, scores = "picked", picked.picks.scores
+    elif instant is not None:
+        source, scores = "instant", instant.candidates.scores[instant.candidates.scores > instant.threshold]
+    return {
+        "tomogram": name,
+        "clicks": len(positions(mine, "particle")),
+        "negatives": len(positions(mine, "negative")),
+        "picks": len(scores) if source else None,
+        "source": source,
+        "median": round(float(np.median(scores)), 4) if len(scores) else None,
+        "note": studio.project.notes.get(name, ""),
+        "reviewed": name in studio.project.reviewed,
+    }
+
+
+ROUTES = [
+    Route("/api/state", state),
+    Route("/api/events", events),
+    Route("/api/points", points),
+    Route("/api/act", act, methods=["POST"]),
+    Route("/api/undo", undo, methods=["POST"]),
+    Route("/api/redo", redo, methods=["POST"]),
+    Route("/api/kind", kind, methods=["POST"]),
+    Route("/api/note", note, methods=["POST"]),
+    Route("/api/picks", picks),
+    Route("/api/suggest", suggest),
+    Route("/api/list", listed),
+]

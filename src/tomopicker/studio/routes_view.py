@@ -1,0 +1,126 @@
+"""Routes that show volumes: geometry, sections, the brick, single particles and means."""
+
+import asyncio
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from tomopicker.errors import TomoPickerError, UsageError
+from tomopicker.report.particles import encoded, projections
+from tomopicker.studio.context import answer, number, studio_of, word
+from tomopicker.studio.points import positions
+from tomopicker.studio.slabs import PLANES, jpeg, mean_slab
+
+DAY = {"cache-control": "private, max-age=86400"}
+"""Of pictures whose address says all that they depend on."""
+
+
+async def tomogram(request: Request) -> JSONResponse:
+    """Describe a tomogram, or another volume of it: its geometry, grey values and brick; opens it for good."""
+    studio = studio_of(request)
+    name, volume = word(request, "name"), word(request, "volume")
+    kind = request.query_params.get("kind", "")
+    thickness = number(request, "slab")
+    opened = await asyncio.to_thread(studio.listing.tomogram, name, volume)
+    grey = await asyncio.to_thread(studio.grey, opened, volume, thickness)
+    brick = studio.brick(opened, volume, thickness)
+    if kind in studio.project.kinds:
+        studio.work.want(name, kind)
+    return answer(
+        {
+            "name": name,
+            "volume": volume,
+            "shape": list(opened.shape),
+            "voxelSize": opened.voxel_size,
+            "origin": list(opened.origin),
+            "size": [(n - 1) * opened.frame.voxel_size for n in opened.frame.shape[::-1]],
+            "quantiles": grey.quantiles,
+            "brick": {"factor": brick.factor, "shape": list(brick.shape), "order": brick.order},
+            "warnings": list(opened.warnings),
+            "features": studio.work.state(name, kind) if kind in studio.project.kinds else "none",
+        }
+    )
+
+
+async def section(request: Request) -> Response:
+    """Draw a slab as JPEG, at the sampling of the file."""
+    studio = studio_of(request)
+    plane, volume = word(request, "plane", PLANES), word(request, "volume")
+    position, thickness = number(request, "position"), number(request, "slab")
+    window = number(request, "low"), number(request, "high")
+    inverted, low_pass = number(request, "invert", 0.0) > 0, number(request, "lowpass", 0.0)
+    if not 0 <= low_pass <= 10_000 or not 0 < thickness <= 1e6:
+        raise UsageError("a slab and a low-pass filter are lengths in Å")
+
+    def draw() -> bytes:
+        opened = studio.listing.tomogram(word(request, "name"), volume)
+        slab = mean_slab(opened, plane, position, thickness)  # type: ignore[arg-type]
+        grey = studio.grey(opened, volume, thickness)
+        return jpeg(slab, grey, window, inverted=inverted, low_pass=low_pass / opened.voxel_size)
+
+    return Response(await asyncio.to_thread(draw), media_type="image/jpeg", headers=DAY)
+
+
+async def brick(request: Request) -> StreamingResponse:
+    """Stream the bytes of the binned volume, section by section in the order that `tomogram` states."""
+    studio = studio_of(request)
+    volume = word(request, "volume")
+    opened = await asyncio.to_thread(studio.listing.tomogram, word(request, "name"), volume)
+    made = await asyncio.to_thread(studio.brick, opened, volume, number(request, "slab"))
+    return StreamingResponse(made.stream(), media_type="application/octet-stream")
+
+
+async def thumb(request: Request) -> Response:
+    """Draw the three projections of a particle."""
+    studio = studio_of(request)
+    xyz = number(request, "x"), number(request, "y"), number(request, "z")
+    diameter = _diameter(request)
+
+    def draw() -> bytes:
+        box = studio.boxes.get(studio.listing.tomogram(word(request, "name")), xyz, diameter)
+        if box is None:
+            raise UsageError("this place is outside the tomogram")
+        return encoded(projections(box, inverted=number(request, "invert", 0.0) > 0))
+
+    return Response(await asyncio.to_thread(draw), media_type="image/jpeg", headers=DAY)
+
+
+async def mean(request: Request) -> Response:
+    """Draw the mean of a kind's clicked particles in three planes; the header ``x-particles`` says of how many."""
+    studio = studio_of(request)
+    kind = word(request, "kind", tuple(studio.project.kinds) or ("a kind of the project",))
+    diameter = studio.project.kinds[kind].diameter
+    points = studio.project.all_points(kind)
+
+    def draw() -> tuple[bytes, int]:
+        wanted = [
+            (studio.listing.tomogram(name), (x, y, z))
+            for name, each in points.items()
+            for x, y, z in positions(each, "particle").tolist()
+        ]
+        box, count = studio.boxes.mean(wanted, diameter)
+        if box is None:
+            return b"", 0
+        return encoded(projections(box, slab=0.12, inverted=number(request, "invert", 0.0) > 0)), count
+
+    drawn, count = await asyncio.to_thread(draw)
+    if not count:
+        return Response(status_code=204)
+    return Response(drawn, media_type="image/jpeg", headers={"x-particles": str(count)})
+
+
+def _diameter(request: Request) -> float:
+    diameter = number(request, "diameter")
+    if not 1 <= diameter <= 1e5:
+        raise TomoPickerError("a particle diameter is a length in Å")
+    return diameter
+
+
+ROUTES = [
+    Route("/api/tomogram", tomogram),
+    Route("/api/section", section),
+    Route("/api/brick", brick),
+    Route("/api/thumb", thumb),
+    Route("/api/mean", mean),
+]

@@ -1,0 +1,200 @@
+"""Routes of jobs, and of going through what they picked."""
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from tomopicker.errors import UsageError
+from tomopicker.picking.selection import Cut
+from tomopicker.studio.context import Studio, answer, body_of, finite, number, studio_of, word
+from tomopicker.studio.point_files import csv_files
+from tomopicker.studio.points import positions
+from tomopicker.studio.review import ORDERS, gallery, histogram, rows
+
+if TYPE_CHECKING:
+    from tomopicker.folder.results import FolderResults
+
+PRESETS = ("fast", "default", "best")
+MOST_PAGE = 120
+
+
+async def jobs(request: Request) -> JSONResponse:
+    """List the jobs, latest first."""
+    return answer([job.to_json() for job in studio_of(request).jobs.all()])
+
+
+async def log(request: Request) -> JSONResponse:
+    """Give the end of what a job printed."""
+    job = studio_of(request).jobs.get(word(request, "id"))
+    return answer({"log": job.log, **job.to_json()})
+
+
+async def start(request: Request) -> JSONResponse:
+    """Start training on the clicks of a kind, or picking with its model in all tomograms."""
+    studio = studio_of(request)
+    body = await body_of(request)
+    named, what = str(body.get("kind", "")), str(body.get("what", ""))
+    if named not in studio.project.kinds:
+        raise UsageError("there is no such kind in this project")
+    running = [job for job in studio.jobs.all() if job.state == "running" and job.asked["kind"] == named]
+    if running:
+        raise UsageError(f"'{running[0].asked['title']}' is running for this kind; stop it or wait")
+    if what == "train":
+        preset = str(body.get("preset", "fast"))
+        if preset not in PRESETS:
+            raise UsageError(f"the preset is one of {', '.join(PRESETS)}")
+        title, arguments = f"Train {named} ({preset})", _training(studio, named, preset)
+    elif what == "pick":
+        title, arguments = f"Pick {named} in all tomograms", _picking(studio, named)
+    else:
+        raise UsageError("a job is one of train, pick")
+    job = studio.jobs.start(title, named, arguments)
+    studio.events.send("jobs")
+    return answer(job.to_json())
+
+
+async def stop(request: Request) -> JSONResponse:
+    """Stop a job, as Ctrl-C does."""
+    studio = studio_of(request)
+    job = studio.jobs.get(str((await body_of(request)).get("id", "")))
+    await asyncio.to_thread(job.stop)
+    studio.events.send("jobs")
+    return answer(job.to_json())
+
+
+def _training(studio: Studio, named: str, preset: str) -> list[str]:
+    project, kind = studio.project, studio.project.kinds[named]
+    clicked = {name for name, each in project.all_points(named).items() if len(positions(each, "particle"))}
+    listed = [name for name in studio.listing.names if name in clicked]
+    if not listed:
+        raise UsageError(f"no {named} is clicked yet; click some, 5 or more")
+    files = [csv_files(project.folder.absolute(), named, name) for name in listed]
+    rejected = [each["negative"] for each in files if each["negative"].exists()]
+    for other in project.kinds:  # What was clicked as another kind is known not to be this one.
+        every = project.all_points(other) if other != named else {}
+        rejected += [
+            csv_files(project.folder.absolute(), other, name)["particle"]
+            for name in listed
+            if len(positions(every.get(name, ()), "particle"))
+        ]
+    arguments = ["train", *_volumes(studio, listed)]
+    for each in files:
+        arguments += ["--picks", str(each["particle"])]
+    for path in rejected:
+        if path.stat().st_size and len(path.read_text(encoding="utf-8").splitlines()) > 1:
+            arguments += ["--negatives", str(path)]
+    model = _model(studio, named)
+    model.parent.mkdir(parents=True, exist_ok=True)
+    arguments += [
+        "--particle-diameter",
+        f"{kind.diameter:g}",
+        "--preset",
+        preset,
+        "--output",
+        str(model),
+        "--overwrite",
+    ]
+    return [*arguments, *_reading(studio), *(["--invert"] if studio.listing.reading.inverted else [])]
+
+
+def _picking(studio: Studio, named: str) -> list[str]:
+    model = _model(studio, named)
+    if not model.exists():
+        raise UsageError(f"{named} is not trained yet; train it first")
+    output = studio.reviews.path(named).absolute()
+    arguments = ["pick", *_volumes(studio, studio.listing.names), "--model", str(model), "--output", str(output)]
+    return [*arguments, "--overwrite", *_reading(studio)]
+
+
+def _model(studio: Studio, named: str) -> Any:
+    return (studio.project.folder / "models" / f"{named}.model").absolute()
+
+
+def _volumes(studio: Studio, names: list[str]) -> list[str]:
+    """Give the files that were clicked in: the first volume of each tomogram."""
+    return [str(next(iter(studio.listing.files[name].values())).absolute()) for name in names]
+
+
+def _reading(studio: Studio) -> list[str]:
+    reading = studio.listing.reading
+    given = {
+        "--voxel-size": reading.voxel_size, "--dataset": reading.stored.dataset, "--axes": reading.stored.axes,
+    }  # fmt: skip
+    return [part for flag, value in given.items() if value is not None for part in (flag, str(value))]
+
+
+async def review(request: Request) -> JSONResponse:
+    """Say for every tomogram what a threshold gives, or what it has."""
+    studio = studio_of(request)
+    results = await _finished(studio, word(request, "kind"))
+    if results is None:
+        return answer(None)
+    stated = request.query_params.get("threshold")
+    threshold = None if not stated else min(1.0, max(0.0, finite(stated, "threshold")))
+    return answer(
+        {
+            "tomograms": await asyncio.to_thread(rows, results, threshold),
+            "histogram": histogram(results),
+            "failed": results.failed,
+            "folder": str(results.folder.absolute()),
+        }
+    )
+
+
+async def cut(request: Request) -> JSONResponse:
+    """Write the picks of a kind anew, cut at a threshold; without one, at each tomogram's best."""
+    studio = studio_of(request)
+    body = await body_of(request)
+    named = str(body.get("kind", ""))
+    if await _finished(studio, named) is None:
+        raise UsageError("no job has picked this kind yet")
+    stated = body.get("threshold")
+    threshold = None if stated is None else min(1.0, max(0.0, finite(stated, "threshold")))
+    from tomopicker.folder.recut import recut  # noqa: PLC0415  (torch is slow to import)
+
+    await asyncio.to_thread(recut, studio.reviews.path(named), Cut(threshold))
+    studio.events.send("review", kind=named)
+    return answer({"threshold": threshold})
+
+
+async def gallery_page(request: Request) -> JSONResponse:
+    """Give a page of the gallery."""
+    studio = studio_of(request)
+    named, order = word(request, "kind"), word(request, "order", ORDERS)
+    start, count = int(number(request, "start", 0)), int(number(request, "count", 60))
+    results = await _finished(studio, named)
+    if results is None:
+        return answer({"total": 0, "items": [], "diameter": 0})
+    points = studio.project.all_points(named)
+    items = await asyncio.to_thread(gallery, results, points, order)  # type: ignore[arg-type]
+    page = items[max(0, start) : max(0, start) + min(max(1, count), MOST_PAGE)]
+    listed = studio.listing.files
+    shown = [
+        {
+            "tomogram": item.tomogram, "position": list(item.position), "probability": round(item.probability, 4),
+            "answer": item.answer, "picked": item.picked, "listed": item.tomogram in listed,
+        }
+        for item in page
+    ]  # fmt: skip
+    answered = sum(bool(item.answer) for item in items)
+    return answer({"total": len(items), "answered": answered, "items": shown, "diameter": results.diameter})
+
+
+async def _finished(studio: Studio, named: str) -> "FolderResults | None":
+    if named not in studio.project.kinds:
+        raise UsageError("there is no such kind in this project")
+    return await asyncio.to_thread(studio.reviews.results, named)
+
+
+ROUTES = [
+    Route("/api/jobs", jobs),
+    Route("/api/log", log),
+    Route("/api/start", start, methods=["POST"]),
+    Route("/api/stop", stop, methods=["POST"]),
+    Route("/api/review", review),
+    Route("/api/cut", cut, methods=["POST"]),
+    Route("/api/gallery", gallery_page),
+]

@@ -1,0 +1,145 @@
+// Talking to the server: requests, what it sends by itself, and acts that survive a broken line.
+
+/** @typedef {import("./types").Told} Told */
+/** @typedef {{path: string, body: object}} Act */
+
+/** What the server refused, in its own words. */
+export class Refused extends Error {}
+
+/**
+ * @param {string} path @param {Record<string, string | number>} [query]
+ * @returns {string}
+ */
+export function address(path, query = {}) {
+  const text = new URLSearchParams(Object.entries(query).map(([name, value]) => [name, String(value)])).toString();
+  return `api/${path}${text ? `?${text}` : ""}`;
+}
+
+/** @param {Response} response @returns {Promise<any>} */
+async function read(response) {
+  if (response.ok) return response.json();
+  const text = await response.text();
+  let message = text;
+  try {
+    message = JSON.parse(text).error ?? text;
+  } catch {
+    // The guard answers in plain text.
+  }
+  throw new Refused(message || `the server answered ${response.status}`);
+}
+
+/**
+ * @param {string} path @param {Record<string, string | number>} [query] @param {AbortSignal} [signal]
+ * @returns {Promise<any>}
+ */
+export async function get(path, query, signal) {
+  return read(await fetch(address(path, query), { signal }));
+}
+
+/** @param {string} path @param {object} body @returns {Promise<any>} */
+export async function post(path, body) {
+  const headers = { "content-type": "application/json" };
+  return read(await fetch(address(path), { method: "POST", headers, body: JSON.stringify(body) }));
+}
+
+/** @param {Record<string, string>} query @param {File} file @returns {Promise<any>} */
+export async function upload(query, file) {
+  return read(await fetch(address("open", query), { method: "POST", body: file }));
+}
+
+/**
+ * Acts on their way to the server. They are kept in the browser's storage until the server has saved them, so that
+ * neither a reload nor a server that is gone for a while loses one.
+ */
+export class Outbox {
+  /**
+   * @param {string} name Of the storage @param {(told: Told) => void} onSaved
+   * @param {(message: string) => void} onRefused @param {(waiting: number, offline: boolean) => void} onWaiting
+   */
+  constructor(name, onSaved, onRefused, onWaiting) {
+    this.name = name;
+    this.onSaved = onSaved;
+    this.onRefused = onRefused;
+    this.onWaiting = onWaiting;
+    /** @type {Act[]} */
+    this.acts = [];
+    /** @type {Promise<void>[]} */
+    this.sending = [];
+    try {
+      const kept = JSON.parse(localStorage.getItem(name) ?? "[]");
+      for (const act of Array.isArray(kept) ? kept : []) this.send(act.path, act.body);
+    } catch {
+      // Storage is off, or holds something else: acts are kept in this page alone.
+    }
+  }
+
+  /** Send an act at once, beside those on their way. @param {string} path @param {object} body */
+  send(path, body) {
+    const act = { path, body };
+    this.acts.push(act);
+    this.keep(false);
+    const work = this.deliver(act);
+    this.sending.push(work);
+    void work.then(() => {
+      this.sending.splice(this.sending.indexOf(work), 1);
+    });
+    return work;
+  }
+
+  /** Send an act when all before it are saved: undo must not overtake a click. @param {string} path */
+  async sendAfter(path) {
+    await Promise.all(this.sending);
+    await this.send(path, {});
+  }
+
+  /** @param {Act} act */
+  async deliver(act) {
+    for (let wait = 250; ; wait = Math.min(4000, wait * 2)) {
+      try {
+        const told = await post(act.path, act.body);
+        this.forget(act);
+        this.onSaved(told);
+        return;
+      } catch (error) {
+        if (error instanceof Refused) {
+          this.forget(act);
+          this.onRefused(error.message);
+          return;
+        }
+        this.keep(true);
+        await new Promise((resolve) => setTimeout(resolve, wait));
+      }
+    }
+  }
+
+  /** @param {Act} act */
+  forget(act) {
+    this.acts.splice(this.acts.indexOf(act), 1);
+    this.keep(false);
+  }
+
+  /** @param {boolean} offline */
+  keep(offline) {
+    try {
+      // An undo that did not arrive is not repeated after a reload: nobody remembers what it was to undo.
+      localStorage.setItem(this.name, JSON.stringify(this.acts.filter((act) => act.path === "act")));
+    } catch {
+      // As above.
+    }
+    this.onWaiting(this.acts.length, offline);
+  }
+}
+
+/**
+ * Hear what the server sends by itself, over and over.
+ * @param {(event: any) => void} onEvent @param {(open: boolean) => void} onLine
+ */
+export function listen(onEvent, onLine) {
+  const source = new EventSource(address("events"));
+  source.onopen = () => onLine(true);
+  source.onerror = () => {
+    onLine(false);
+    if (source.readyState === EventSource.CLOSED) setTimeout(() => listen(onEvent, onLine), 2000);
+  };
+  source.onmessage = (message) => onEvent(JSON.parse(message.data));
+}

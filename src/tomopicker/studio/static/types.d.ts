@@ -1,0 +1,55 @@
+// The shapes of what the server sends, for the type checker alone.
+
+export type Plane = "xy" | "xz" | "yz";
+export type Vector = [number, number, number];
+export type Label = "particle" | "negative";
+
+export interface Point { x: number; y: number; z: number; label: Label; origin: string }
+export interface Sheet { version: number; points: Point[] }
+export interface Kind { name: string; diameter: number; colour: string }
+export interface Change { kind: string; tomogram: string; added: Point[]; removed: Point[] }
+export interface Told { change: Change | null; version: number; undo: number; redo: number; trouble: string | null }
+
+export interface State {
+  version: string; project: string; kinds: Kind[]; instant: boolean; trouble: string | null;
+  tomograms: { name: string; volumes: string[] }[];
+  programs: { name: string; title: string }[];
+  undo: number; redo: number;
+}
+
+export interface Tomogram {
+  name: string; volume: string;
+  shape: Vector;          // z, y, x in voxels
+  voxelSize: number;      // Å
+  origin: Vector;         // x, y, z in Å of the first voxel's centre
+  size: Vector;           // x, y, z in Å of the last voxel's centre
+  quantiles: number[];    // bytes, 0 to 100 %
+  brick: { factor: number; shape: Vector; order: number[] };
+  warnings: string[];
+  features: string;
+}
+
+export interface Slab { data: Float32Array; width: number; height: number }
+export interface Candidates {
+  candidates: [number, number, number, number][];
+  threshold: number; count: Vector | null; particles: number; expected: Vector | null;
+  features: string; trouble: string | null;
+}
+export interface Suggestion { tomogram: string; position: Vector; probability: number | null; reason: string }
+export interface Job {
+  id: string; title: string; kind: string; command: string; started: number; state: string; last: string;
+  progress: { title: string; done: number; total: number; words: string } | null;
+}
+export interface ListRow {
+  tomogram: string; clicks: number; negatives: number; picks: number | null; source: string; median: number | null;
+  note: string; reviewed: boolean; unusual: string[];
+}
+export interface ReviewRow {
+  tomogram: string; picks: number; was: number; candidates: number; threshold: number; count: Vector | null;
+  precision: number; recall: number; f1: number; median: number | null; unusual: boolean;
+}
+export interface Review { tomograms: ReviewRow[]; histogram: number[]; failed: Record<string, string>; folder: string }
+export interface Item {
+  tomogram: string; position: Vector; probability: number; answer: string; picked: boolean; listed: boolean;
+}
+export interface Finding { status: string; test: string; says: string; remedy: string }

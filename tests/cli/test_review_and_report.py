@@ -1,0 +1,117 @@
+"""Going through what pick left: other thresholds, the gallery, the report; on the command's own results."""
+
+import json
+import shutil
+
+import pytest
+from starlette.testclient import TestClient
+
+from tests.cli.conftest import DIAMETER
+from tests.studio.conftest import BASE, act
+from tomopicker.folder.results import read_results
+from tomopicker.report.picks_report import write_report
+from tomopicker.studio.access import Access
+from tomopicker.studio.app import create_app
+from tomopicker.studio.context import Studio
+from tomopicker.studio.listing import list_tomograms
+
+pytestmark = pytest.mark.xdist_group("cli")
+KIND = {"kind": "ball"}
+
+
+@pytest.fixture
+def reviewed(world, picked, tmp_path):
+    """A browser on a project with finished picks."""
+    folder = tmp_path / "project"
+    studio = Studio.open(list_tomograms([world.tomograms]), folder, None)
+    studio.project.add_kind("ball", DIAMETER)
+    (folder / "picks").mkdir()
+    (folder / "picks" / "ball").symlink_to(picked)
+    access = Access(secret="s" * 40)
+    with TestClient(create_app(studio, access), base_url=BASE, headers={"origin": BASE}) as opened:
+        opened.get(f"/?token={access.token}")
+        yield opened
+
+
+def test_another_threshold(reviewed, picked):
+    own = reviewed.get("/api/review", params=KIND).json()
+    assert [row["picks"] for row in own["tomograms"]] == [row["was"] for row in own["tomograms"]]
+    few = reviewed.get("/api/review", params=KIND | {"threshold": 0.999}).json()["tomograms"]
+    many = reviewed.get("/api/review", params=KIND | {"threshold": 0.02}).json()["tomograms"]
+    assert sum(row["picks"] for row in few) <= sum(row["picks"] for row in many)
+    assert many[0]["recall"] >= few[0]["recall"]
+    result = read_results(picked).tomograms[0]
+    assert many[0]["picks"] == int((result.candidates.scores > 0.02).sum())
+    assert sum(own["histogram"]) == sum(row["candidates"] for row in own["tomograms"])
+
+
+def test_the_gallery_is_sorted_by_doubt_and_remembers_answers(reviewed):
+    page = reviewed.get("/api/gallery", params=KIND | {"order": "doubt", "count": 500}).json()
+    doubt = [abs(item["probability"] - 0.5) for item in page["items"]]
+    assert doubt == sorted(doubt) and page["total"] == len(doubt)
+    halves = [
+        reviewed.get("/api/gallery", params=KIND | {"order": "doubt", "start": start, "count": 3}).json()["items"]
+        for start in (0, 3)
+    ]
+    assert halves[0] + halves[1] == page["items"][:6]
+    best = reviewed.get("/api/gallery", params=KIND | {"order": "best"}).json()["items"][0]
+    assert best["picked"] and best["listed"]
+    act(reviewed, [(*best["position"], "negative")], tomogram=best["tomogram"])
+    again = reviewed.get("/api/gallery", params=KIND | {"order": "best"}).json()
+    assert (again["items"][0]["answer"], again["answered"]) == ("negative", 1)
+    thumb = reviewed.get(
+        "/api/thumb",
+        params={"name": best["tomogram"], "diameter": 100, **dict(zip("xyz", best["position"], strict=True))},
+    )
+    assert thumb.content[:2] == b"\xff\xd8"
+
+
+def test_what_was_rejected_is_not_saved_and_what_was_clicked_is(reviewed):
+    before = reviewed.post("/api/save", json=KIND | {"program": "csv", "source": "picked"}).json()["picks"]
+    best = reviewed.get("/api/gallery", params=KIND | {"order": "best"}).json()["items"][0]
+    act(reviewed, [(*best["position"], "negative")], tomogram=best["tomogram"])
+    told = reviewed.post("/api/save", json=KIND | {"program": "csv", "source": "picked"}).json()
+    assert told["picks"] == before - 1
+    act(reviewed, [(5.0, 5.0, 5.0)], tomogram="TS_1")
+    assert reviewed.post("/api/save", json=KIND | {"program": "csv", "source": "picked"}).json()["picks"] == before
+
+
+def test_a_report_is_one_page(cli, picked, tmp_path):
+    target = tmp_path / "r.html"
+    result = cli("report", picked, "--output", target)
+    assert result.code == 0, result.err
+    text = target.read_text(encoding="utf-8")
+    results = read_results(picked)
+    for result in results.tomograms:
+        assert f"<td>{result.name}</td><td>{len(result.chosen.picks)}</td>" in text
+        assert f"{result.threshold:.3f}" in text
+    for part in ("Counts", "Scores", "Mean", "Nearest neighbours", "The most doubtful", "Slices", "Settings"):
+        assert f"<h2>{part}</h2>" in text
+    assert text.count("data:image/jpeg;base64,") > 8
+    assert "http://" not in text and "https://" not in text and "<script" not in text
+    assert len(text) < 3_000_000
+    assert cli("report", tmp_path).code == 1
+    assert cli("report", picked, "--output", tmp_path / "r.txt").code == 2
+
+
+def test_a_report_without_its_tomograms(picked, tmp_path):
+    """Names are escaped, and what is gone is said."""
+    folder = tmp_path / "<i>moved"
+    shutil.copytree(picked, folder)
+    record = json.loads((folder / "picks.json").read_text())
+    for entry in record["tomograms"].values():
+        entry["path"] = str(tmp_path / "nowhere.mrc")
+    (folder / "picks.json").write_text(json.dumps(record))
+    text = write_report(folder).read_text(encoding="utf-8")
+    assert "No pictures" in text and "<i>moved" not in text and "&lt;i&gt;moved" in text
+
+
+def test_pick_writes_the_report(cli, world, tmp_path):
+    picked = ["pick", world.tomogram("TS_1"), "-m", world.model, "-o", tmp_path / "out", "--pictures"]
+    result = cli(*picked)
+    assert result.code == 0 and (tmp_path / "out" / "report.html").exists()
+    before = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert cli("threshold", tmp_path / "out", "--threshold", "0.9").code == 0
+    assert (tmp_path / "out" / "report.html").read_text(encoding="utf-8") != before
+    assert cli("threshold", tmp_path / "out", "--no-pictures").code == 0
+    assert not (tmp_path / "out" / "report.html").exists()

@@ -1,0 +1,212 @@
+"""Every act is on the disk before it is answered; nothing is lost, and what others write is noticed."""
+
+import asyncio
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.cli.conftest import DIAMETER, VOXEL_SIZE
+from tests.studio.conftest import act, open_studio, wait_for
+from tomopicker import formats
+from tomopicker.errors import TomoPickerError
+from tomopicker.studio.point_files import write_csv
+from tomopicker.studio.points import Change, Point, apply
+
+PLACES = [(100.0, 120.0, 150.0), (200.0, 250.0, 150.0), (300.0, 100.0, 160.0)]
+
+
+def csv(studio, folder="clicks", name="TS_1"):
+    return studio.project.folder / folder / "ball" / f"{name}.csv"
+
+
+def rows(path):
+    return pd.read_csv(path)[["x", "y", "z"]].to_numpy() * VOXEL_SIZE
+
+
+def test_a_click_is_on_the_disk_when_it_is_answered(client, studio):
+    assert act(client, PLACES[:1]).status_code == 200
+    assert rows(csv(studio)) == pytest.approx(np.array([PLACES[0]]), abs=0.01)
+    act(client, [(*PLACES[1], "negative")])
+    assert rows(csv(studio, "rejected")) == pytest.approx(np.array([PLACES[1]]), abs=0.01)
+    assert len(rows(csv(studio))) == 1
+    star = csv(studio).with_suffix(".star")
+    wait_for(star.exists)
+    frames = {"TS_1": studio.listing.frame("TS_1")}
+    assert formats.read_picks(star, frames).positions == pytest.approx(np.array([PLACES[0]]), abs=0.02)
+
+
+def test_undo_and_redo_go_over_everything(client, studio):
+    act(client, PLACES[:1])
+    act(client, PLACES[1:2], tomogram="TS_2")
+    act(client, [(*PLACES[0], "negative")], PLACES[:1])  # N: a particle becomes a negative.
+    assert len(rows(csv(studio, "rejected"))) == 1 and len(rows(csv(studio))) == 0
+    told = client.post("/api/undo").json()
+    assert told["change"]["tomogram"] == "TS_1" and (told["undo"], told["redo"]) == (2, 1)
+    assert rows(csv(studio)) == pytest.approx(np.array([PLACES[0]]), abs=0.01)
+    assert len(rows(csv(studio, "rejected"))) == 0
+    assert client.post("/api/undo").json()["change"]["tomogram"] == "TS_2"
+    assert len(rows(csv(studio, name="TS_2"))) == 0
+    client.post("/api/undo")
+    assert client.post("/api/undo").json()["change"] is None
+    for _ in range(3):
+        client.post("/api/redo")
+    assert len(rows(csv(studio, "rejected"))) == 1 and len(rows(csv(studio, name="TS_2"))) == 1
+    assert client.post("/api/redo").json()["change"] is None
+
+
+def test_undo_after_a_restart_and_a_torn_line(client, studio, balls_world):
+    act(client, PLACES[:1])
+    act(client, PLACES[1:2])
+    log = studio.project.folder / "history.jsonl"
+    log.write_text(log.read_text() + '{"act": 3, "chan', encoding="utf-8")
+    again = open_studio(balls_world, studio.project.folder)
+    assert len(again.project.sheet("ball", "TS_1").points) == 2
+    change = asyncio.run(again.project.undo())
+    assert [point.x for point in change.change.removed] == [PLACES[1][0]]
+    assert len(rows(csv(studio))) == 1
+
+
+def test_an_edit_made_elsewhere_is_noticed(client, studio):
+    act(client, PLACES[:2])
+    frame = studio.listing.frame("TS_1")
+    write_csv(studio.project.folder, "ball", "TS_1", frame, tuple(Point(*place) for place in PLACES))
+    seen = client.get("/api/points", params={"kind": "ball", "tomogram": "TS_1"}).json()
+    assert len(seen["points"]) == 3
+    # A click on top of an edit that no page has seen yet keeps both.
+    write_csv(studio.project.folder, "ball", "TS_1", frame, (Point(*PLACES[2]),))
+    act(client, [(150, 150, 150)])
+    assert len(rows(csv(studio))) == 2
+
+
+def test_pages_are_told_of_an_edit_made_elsewhere(client, studio):
+    act(client, PLACES[:2])
+    told = []
+    studio.events.send = lambda name, **content: told.append((name, content))
+    write_csv(studio.project.folder, "ball", "TS_1", studio.listing.frame("TS_1"), (Point(*PLACES[2]),))
+    wait_for(lambda: ("reread", {"kind": "ball", "tomogram": "TS_1"}) in told)
+
+
+def test_a_full_disk_is_said_and_made_up_for(client, studio, monkeypatch):
+    act(client, PLACES[:1])
+    real = formats.write_picks
+
+    def full(picks, frames, path, format=None):
+        raise TomoPickerError(f"{path}: cannot be written ({os.strerror(errno.ENOSPC)})")
+
+    monkeypatch.setattr("tomopicker.formats.write_picks", full)
+    told = act(client, PLACES[1:2]).json()
+    assert "No space left" in told["trouble"]
+    assert len(rows(csv(studio))) == 1
+    points = client.get("/api/points", params={"kind": "ball", "tomogram": "TS_1"}).json()["points"]
+    assert len(points) == 2, "what is not saved yet stays on the page"
+    monkeypatch.setattr("tomopicker.formats.write_picks", real)
+    wait_for(lambda: len(rows(csv(studio))) == 2)
+    wait_for(lambda: client.get("/api/state").json()["trouble"] is None)
+
+
+def test_clicks_that_come_together_are_written_together(studio):
+    """Twenty clicks at once: all saved, in fewer writes than clicks."""
+    writes = []
+    real = formats.write_picks
+
+    async def click_all():
+        changes = [Change("ball", "TS_1", (Point(10.0 * i + 5, 100, 100),)) for i in range(20)]
+        await asyncio.gather(*(studio.project.act(change) for change in changes))
+
+    def counted(*arguments):
+        writes.append(1)
+        return real(*arguments)
+
+    formats_module = sys.modules["tomopicker.formats"]
+    formats_module.write_picks = counted
+    try:
+        asyncio.run(click_all())
+    finally:
+        del formats_module.write_picks
+    assert len(rows(csv(studio))) == 20
+    assert len(writes) < 20
+
+
+def test_kinds_and_notes_are_kept(client, studio, balls_world):
+    assert client.post("/api/kind", json={"name": "ring", "diameter": 150}).json()["colour"] != "#39d98a"
+    client.post("/api/note", json={"tomogram": "TS_2", "note": "cracked <b>ice</b>", "reviewed": True})
+    again = open_studio(balls_world, studio.project.folder).project
+    assert (again.kinds["ring"].diameter, again.notes["TS_2"]) == (150, "cracked <b>ice</b>")
+    assert again.reviewed == {"TS_2"}
+    assert client.post("/api/kind", json={"name": "a/b", "diameter": 150}).status_code == 422
+    assert client.post("/api/kind", json={"name": "x", "diameter": -1}).status_code == 400
+
+
+def test_a_damaged_project_is_one_line(studio, balls_world):
+    (studio.project.folder / "project.json").write_text("{", encoding="utf-8")
+    with pytest.raises(TomoPickerError, match="is damaged"):
+        open_studio(balls_world, studio.project.folder)
+
+
+POINT = st.builds(
+    Point, *(st.integers(0, 3).map(float) for _ in "xyz"), label=st.sampled_from(["particle", "negative"])
+)
+POINTS = st.lists(POINT, max_size=6).map(tuple)
+
+
+@settings(max_examples=200, deadline=None)
+@given(start=POINTS, added=POINTS, removed=POINTS)
+def test_the_inverse_takes_a_change_back(start, added, removed):
+    start, _ = apply((), Change("k", "t", start))
+    if len({(p.x, p.y, p.z) for p in added}) < len(added) or len({(p.x, p.y, p.z) for p in start}) < len(start):
+        return
+    after, done = apply(start, Change("k", "t", added, removed))
+    back, _ = apply(after, done.inverse)
+    assert set(back) == set(start)
+    again, _ = apply(back, done)
+    assert set(again) == set(after)
+
+
+def test_killed_in_the_middle_nothing_is_lost(balls_world, tmp_path):
+    """The real server, killed with SIGKILL right after an answer; the next one has all, and the same cookie is good."""
+    import httpx
+
+    def start():
+        command = [
+            sys.executable, "-m", "tomopicker.cli", "studio", str(balls_world.tomograms), "-p", str(tmp_path / "p"),
+            "-d", str(DIAMETER),
+        ]  # fmt: skip
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        lines = []
+        for line in process.stdout:
+            lines.append(line)
+            if "Open in a browser" in line:
+                return process, lines, line.split()[-1]
+        raise AssertionError(lines)
+
+    process, lines, link = start()
+    try:
+        base = link.partition("/?")[0]
+        assert any(f"ssh -N -L {base.rpartition(':')[2]}:127.0.0.1:" in line for line in lines)
+        browser = httpx.Client(base_url=base, headers={"origin": base}, follow_redirects=True)
+        assert browser.get(link).status_code == 200
+        body = {"kind": "particle", "tomogram": "TS_1", "added": [dict(zip("xyz", PLACES[0], strict=True))]}
+        assert browser.post("/api/act", json=body).status_code == 200
+        second = subprocess.run(process.args, capture_output=True, text=True, check=False)
+        assert second.returncode == 1 and "is open in process" in second.stderr
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process, _, _ = start()
+        assert len(browser.get("/api/points?kind=particle&tomogram=TS_1").json()["points"]) == 1
+        assert browser.post("/api/undo").json()["change"]["removed"]
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=20) == 0
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+    json.loads((tmp_path / "p" / "project.json").read_text())
