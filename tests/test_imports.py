@@ -105,7 +105,7 @@ def test_parts_that_must_not_know_each_other(path):
         "tomopicker.formats",
         "tomopicker.config",
         "tomopicker.picking.evaluate",
-        "tomopicker.data.patches",
+        "tomopicker.data.samplers",
         "tomopicker.benchmark.protocol",
         "tomopicker.benchmark.dataset",
         "tomopicker.benchmark.empiar",

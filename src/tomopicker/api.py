@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tomopicker.checking.check import Checked, check
-from tomopicker.checking.verdict import Finding, Status
+from tomopicker.checking.findings import Finding, Status
 from tomopicker.config import Settings, resolve
 from tomopicker.engine.checkpoint import Model, load_model, save_model
 from tomopicker.errors import TomoPickerError, UsageError

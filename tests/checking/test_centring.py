@@ -5,7 +5,7 @@ import pytest
 
 from tests.checking.conftest import DIAMETER, VOXEL_SIZE
 from tomopicker.checking.centring import GROUPS, box_edge, find_offset
-from tomopicker.checking.evidence import average
+from tomopicker.checking.measurements import average
 
 RADIUS = 6.0
 

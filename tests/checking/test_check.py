@@ -6,7 +6,7 @@ import pytest
 from tests.checking.conftest import DIAMETER, SHAPE, VOXEL_SIZE
 from tomopicker.checking.centring import Offset
 from tomopicker.checking.check import check
-from tomopicker.checking.verdict import Status, centre
+from tomopicker.checking.findings import Status, centre
 from tomopicker.errors import TomoPickerError
 from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram

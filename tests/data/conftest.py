@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tomopicker.data.labels import label_mask
-from tomopicker.data.patches import LabelledVolume
+from tomopicker.data.samplers import LabelledVolume
 
 
 @pytest.fixture

@@ -1,11 +1,11 @@
-"""Free turns: the transmission measured from a volume shows its missing wedge, and a turned patch has it in place."""
+"""Free rotations: the measured wedge amplitude shows a volume's missing wedge, and rotated patches have it in place."""
 
 import numpy as np
 import pytest
 
 from tomopicker.data.labels import label_mask
-from tomopicker.data.patches import LabelledVolume, TwoStreams
-from tomopicker.data.wedge import transmission, turned
+from tomopicker.data.samplers import BalancedPatchSampler, LabelledVolume
+from tomopicker.data.wedge import turned, wedge_amplitude
 
 SIZE = 16
 
@@ -16,7 +16,7 @@ def unit():
 
 
 def test_transmission_shows_the_wedge(wedge_noise):
-    passed = transmission(wedge_noise(48), SIZE)
+    passed = wedge_amplitude(wedge_noise(48), SIZE)
     assert passed.shape == (SIZE, SIZE, SIZE)
     assert passed.min() >= 0
     assert passed.max() <= 1
@@ -29,13 +29,13 @@ def test_transmission_shows_the_wedge(wedge_noise):
 
 def test_without_a_wedge_nearly_everything_passes():
     white = np.random.default_rng(0).standard_normal((48, 48, 48)).astype(np.float32)
-    assert transmission(white, SIZE).mean() > 0.9
+    assert wedge_amplitude(white, SIZE).mean() > 0.9
 
 
 def test_a_turned_patch_has_its_wedge_in_place(wedge_noise, power_in_wedge, unit):
     volume = wedge_noise(48)
     labels = np.zeros(volume.shape, np.int8)
-    passed = transmission(volume, SIZE)
+    passed = wedge_amplitude(volume, SIZE)
 
     def mean_power(filtered):
         corner = np.array([16, 16, 16])
@@ -76,12 +76,12 @@ def test_two_streams_turn_both_halves(turned_share, wedge_noise):
     volume = wedge_noise(40)
     clicks = np.array([[20.0, 20.0, 20.0]])
     item = LabelledVolume(volume, label_mask(volume.shape, clicks, 3.0), clicks)
-    streams = TwoStreams([item], SIZE, 4, 0, augmented=True, turned=turned_share)
-    plain = TwoStreams([item], SIZE, 4, 0, augmented=True)
+    streams = BalancedPatchSampler([item], SIZE, 4, 0, augmented=True, turned=turned_share)
+    plain = BalancedPatchSampler([item], SIZE, 4, 0, augmented=True)
     batches = [streams.batch(step) for step in range(6)]
     assert all(batch.positive[:2].any(axis=(1, 2, 3)).all() for batch in batches)
     assert not any(batch.unlabelled[:2].any() for batch in batches)
     same = [np.array_equal(batch.inputs, plain.batch(step).inputs) for step, batch in enumerate(batches)]
     assert all(same) if turned_share == 0 else not any(same)
-    again = TwoStreams([item], SIZE, 4, 0, augmented=True, turned=turned_share)
+    again = BalancedPatchSampler([item], SIZE, 4, 0, augmented=True, turned=turned_share)
     assert np.array_equal(again.batch(3).inputs, batches[3].inputs)

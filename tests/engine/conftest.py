@@ -7,7 +7,7 @@ import pytest
 
 from tomopicker.config import resolve
 from tomopicker.data.labels import label_mask
-from tomopicker.data.patches import LabelledVolume
+from tomopicker.data.samplers import LabelledVolume
 
 RADIUS, EDGE = 3.0, 32
 

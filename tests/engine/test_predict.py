@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from tomopicker.engine.batchnorm import fused
+from tomopicker.engine.batchnorm import fuse_conv_bn
 from tomopicker.engine.precision import uses_bfloat16
 from tomopicker.engine.predict import score_volume
 from tomopicker.models.resunet import ResUNet
@@ -50,7 +50,7 @@ def test_tiles_with_a_halo_are_one_pass(network, shape):
 def test_fused_networks_score_alike_and_normalise_no_more(network):
     volume = noise((16, 24, 16))
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    merged = fused(network)
+    merged = fuse_conv_bn(network)
     np.testing.assert_allclose(forward(merged, volume), forward(network, volume), atol=1e-5)
     followed = [row for row in merged.modules() if isinstance(row, nn.Sequential) and isinstance(row[0], nn.Conv3d)]
     assert followed

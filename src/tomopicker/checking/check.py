@@ -8,10 +8,10 @@ from jaxtyping import Float32
 
 from tomopicker.checking import verdict
 from tomopicker.checking.centring import Offset, find_offset
-from tomopicker.checking.contrast import elsewhere
-from tomopicker.checking.evidence import MeanBoxes, average, read_otherwise
-from tomopicker.checking.mistakes import Mistake
-from tomopicker.checking.verdict import Finding, Status
+from tomopicker.checking.contrast import shuffled_background
+from tomopicker.checking.findings import Finding, Status
+from tomopicker.checking.hypotheses import Hypothesis
+from tomopicker.checking.measurements import MeanBoxes, average, score_hypotheses
 from tomopicker.errors import TomoPickerError
 from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
@@ -81,7 +81,7 @@ def check(tomograms: Sequence[Tomogram], picks: Picks, diameter: float, seed: in
         )
     frames = {tomogram.name: tomogram.frame for tomogram in used}
     picks = Picks.concatenate([picks.in_tomogram(name) for name in frames])
-    readings = read_otherwise(used, picks, diameter, np.random.default_rng(seed))
+    readings = score_hypotheses(used, picks, diameter, np.random.default_rng(seed))
     mistake = verdict.best_mistake(readings)
     displaced = mistake is None and verdict.is_displaced(readings, diameter / 2)
     better = _mended(picks, used, mistake, readings.offset if displaced else np.zeros(3))
@@ -108,7 +108,7 @@ def check(tomograms: Sequence[Tomogram], picks: Picks, diameter: float, seed: in
         verdict.duplicates(better, diameter),
     ]
     rng = np.random.default_rng(seed)
-    random = {name: elsewhere(positions, 1, rng, frames[name]) for name, positions in _by_name(picks).items()}
+    random = {name: shuffled_background(positions, 1, rng, frames[name]) for name, positions in _by_name(picks).items()}
     means = {
         "of the picks as given": given.mean,
         **({"of the picks put right": mended.mean} if explained else {}),
@@ -121,7 +121,7 @@ def _by_name(picks: Picks) -> dict[str, Positions]:
     return {name: picks.in_tomogram(name).positions for name in picks.tomogram_names}
 
 
-def _mended(picks: Picks, tomograms: Sequence[Tomogram], mistake: Mistake | None, offset: np.ndarray) -> Picks:
+def _mended(picks: Picks, tomograms: Sequence[Tomogram], mistake: Hypothesis | None, offset: np.ndarray) -> Picks:
     positions = picks.positions + offset
     for tomogram in tomograms:
         rows = picks.tomograms == tomogram.name

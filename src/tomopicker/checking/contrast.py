@@ -100,7 +100,9 @@ def halved(working: WorkingVolume) -> WorkingVolume:
     )
 
 
-def elsewhere(positions: Positions, copies: int, rng: np.random.Generator, frame: Frame) -> Float64[np.ndarray, "m 3"]:
+def shuffled_background(
+    positions: Positions, copies: int, rng: np.random.Generator, frame: Frame
+) -> Float64[np.ndarray, "m 3"]:
     """Make positions that no particle need be at: x, y and z of different picks, so that each axis is filled alike.
 
     Random places in the whole volume would compare the cell with the vacuum around it. Fewer than `FEW` picks have too

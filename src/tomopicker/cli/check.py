@@ -12,7 +12,7 @@ from tomopicker.wording import number_of
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from tomopicker.checking.verdict import Finding
+    from tomopicker.checking.findings import Finding
 
 HELP = """Test whether picks lie on particles, before anything is built on them.
 

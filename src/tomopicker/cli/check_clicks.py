@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tomopicker.checking.check import check
-from tomopicker.checking.verdict import Finding, Status
+from tomopicker.checking.findings import Finding, Status
 from tomopicker.cli.progress import Reporter
 from tomopicker.errors import UsageError
 from tomopicker.picks import Picks

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tomopicker.data.cubes import box_of
+from tomopicker.data.crops import bounding_box
 from tomopicker.types import Piece, Volume, VoxelMask
 
 LARGEST = (64, 160, 160)
@@ -29,7 +29,7 @@ def decoy_volume(volume: Volume, mask: VoxelMask | None = None, seed: int = 0) -
     array, shape (z, y, x)
         Of the box around the mask, or of its middle where that is larger than `LARGEST`.
     """
-    box = box_of(mask) if mask is not None and mask.any() else tuple(slice(0, edge) for edge in volume.shape)
+    box = bounding_box(mask) if mask is not None and mask.any() else tuple(slice(0, edge) for edge in volume.shape)
     piece = volume[tuple(_middle(part, most) for part, most in zip(box, LARGEST, strict=True))]
     mean = float(piece.mean())
     amplitudes = np.abs(np.fft.rfftn(piece - mean))

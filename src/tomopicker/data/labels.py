@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tomopicker.types import Doubtful, Indices, LabelMask, Positions, Rejected, Shape, VoxelMask
+from tomopicker.types import Ambiguous, Indices, LabelMask, Negatives, Positions, Shape, VoxelMask
 
 POSITIVE, UNLABELLED, IGNORED, NEGATIVE = 1, 0, -1, 2
 
@@ -15,7 +15,7 @@ def ball_offsets(radius: float) -> Indices:
     return near
 
 
-NOWHERE: Rejected = np.empty((0, 3))
+NO_POSITIONS: Negatives = np.empty((0, 3))
 
 
 def label_mask(
@@ -24,8 +24,8 @@ def label_mask(
     radius: float,
     target_fraction: float = 1.0,
     *,
-    rejected: Rejected = NOWHERE,
-    doubtful: Doubtful = NOWHERE,
+    rejected: Negatives = NO_POSITIONS,
+    doubtful: Ambiguous = NO_POSITIONS,
     inside: VoxelMask | None = None,
 ) -> LabelMask:
     """Label the voxels around clicks.
@@ -40,10 +40,10 @@ def label_mask(
         The particle's, in working voxels.
     target_fraction : float
         Voxels nearer than this fraction of the radius are positive; those between it and the radius are ignored.
-    rejected : Rejected
+    rejected : Negatives
         (x, y, z) of what is known to be something else: balls as large as the positive ones are negative. Where both
         reach, the click counts.
-    doubtful : Doubtful
+    doubtful : Ambiguous
         (x, y, z) of what may be a particle or not: the balls of its radius around them are ignored, where nothing else
         is known.
     inside : VoxelMask, optional
@@ -57,15 +57,15 @@ def label_mask(
     mask = np.zeros(shape, dtype=np.int8)
     if inside is not None:
         mask[~inside] = IGNORED
-    paint(mask, doubtful, radius, IGNORED)
-    paint(mask, rejected, max(1.0, radius * target_fraction), NEGATIVE)
+    draw_spheres(mask, doubtful, radius, IGNORED)
+    draw_spheres(mask, rejected, max(1.0, radius * target_fraction), NEGATIVE)
     if target_fraction < 1:
-        paint(mask, positions, radius, IGNORED)
-    paint(mask, positions, max(1.0, radius * target_fraction), POSITIVE)
+        draw_spheres(mask, positions, radius, IGNORED)
+    draw_spheres(mask, positions, max(1.0, radius * target_fraction), POSITIVE)
     return mask
 
 
-def paint(mask: LabelMask, positions: Positions, radius: float, value: int) -> None:
+def draw_spheres(mask: LabelMask, positions: Positions, radius: float, value: int) -> None:
     """Set the voxels of balls around positions, (x, y, z) in voxels, in place."""
     offsets = ball_offsets(radius)
     for centre in np.round(positions[:, ::-1]).astype(int):

@@ -37,7 +37,7 @@ Places = Float64[np.ndarray, "columns 2"]
 
 
 @dataclass(frozen=True)
-class Specimen:
+class Lamella:
     """Where a tomogram's specimen is.
 
     Parameters
@@ -55,7 +55,7 @@ class Specimen:
     contrast: float = 0.0
 
 
-def find_specimen(volume: Volume, voxel_size: float) -> Specimen:
+def find_lamella(volume: Volume, voxel_size: float) -> Lamella:
     """Find the lamella in a tomogram, and leave out what holds no data.
 
     1. In columns along z, measure the variance between 30 and 90 Å at each section, in logarithm.
@@ -74,9 +74,9 @@ def find_specimen(volume: Volume, voxel_size: float) -> Specimen:
 
     Returns
     -------
-    Specimen
+    Lamella
     """
-    empty = without_data(volume)
+    empty = constant_regions(volume)
     places, profiles = _profiles(volume, voxel_size, empty)
     inside, contrast = _between_surfaces(places, profiles, volume.shape, voxel_size)
     if empty is not None:
@@ -85,12 +85,12 @@ def find_specimen(volume: Volume, voxel_size: float) -> Specimen:
         else:
             inside[empty] = False
     if inside is None:
-        return Specimen(None)
+        return Lamella(None)
     share = float(inside.mean())
-    return Specimen(None) if share > 1 - LEAST_OUTSIDE or not share else Specimen(inside, share, contrast)
+    return Lamella(None) if share > 1 - LEAST_OUTSIDE or not share else Lamella(inside, share, contrast)
 
 
-def without_data(volume: Volume) -> VoxelMask | None:
+def constant_regions(volume: Volume) -> VoxelMask | None:
     """Say where a volume is constant, as at the edges of a back-projection that no tilt reached; None: nowhere."""
     block = 3
     shape = [edge // block for edge in volume.shape]
@@ -151,7 +151,7 @@ def _between_surfaces(
     # Nearly every column has some specimen, so what exceeds many a column's greatest is gold or ice.
     values = np.minimum(values, np.quantile(values.max(axis=1), ORDINARY))
     limit = otsu(values.ravel())
-    runs = [best_run(profile - limit) for profile in values]
+    runs = [max_subarray(profile - limit) for profile in values]
     found = np.array([run is not None for run in runs])
     if not found.any():
         return None, 0.0
@@ -185,7 +185,7 @@ def otsu(values: Float64[np.ndarray, " n"]) -> float:
     return float((means[0][best] + means[1][best]) / 2)
 
 
-def best_run(excess: Profile) -> tuple[int, int] | None:
+def max_subarray(excess: Profile) -> tuple[int, int] | None:
     """Give the first and last index of the run of the largest sum; None where nothing is above 0."""
     total = best = 0.0
     start, found = 0, None

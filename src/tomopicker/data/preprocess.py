@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64
 from scipy.sparse import csr_array
 
-from tomopicker.data.lamella import find_specimen
+from tomopicker.data.lamella import find_lamella
 from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.moments import moments_of
 from tomopicker.tomogram import Tomogram
@@ -149,7 +149,7 @@ def _specimen(
     if mask is None:
         return None
     if isinstance(mask, str):
-        return find_specimen(working.data, voxel_size).mask
+        return find_lamella(working.data, voxel_size).mask
     finest = tomogram.frame
     of_finest = mask.shape == finest.shape
     size, first = (finest.voxel_size, 0.0) if of_finest else (tomogram.voxel_size, np.asarray(tomogram.origin))

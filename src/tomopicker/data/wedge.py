@@ -9,17 +9,17 @@ from jaxtyping import Float32, Int8
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from tomopicker.data.cubes import Cube, random_cubes
+from tomopicker.data.crops import Cube, random_crops
 from tomopicker.data.labels import IGNORED
 from tomopicker.types import LabelMask, Volume
 
-Transmission = Float32[np.ndarray, "size size size"]
+WedgeAmplitude = Float32[np.ndarray, "size size size"]
 CubeLabels = Int8[np.ndarray, "size size size"]
 
 SAMPLES = 200
 
 
-def transmission(volume: Volume, size: int, seed: int = 0) -> Transmission:
+def wedge_amplitude(volume: Volume, size: int, seed: int = 0) -> WedgeAmplitude:
     """Measure which spatial frequencies a tomogram transmits, from the power spectrum of windowed cubes.
 
     Parameters
@@ -40,17 +40,17 @@ def transmission(volume: Volume, size: int, seed: int = 0) -> Transmission:
     ramp = np.hanning(size + 2)[1:-1]
     window = ramp[:, None, None] * ramp[:, None] * ramp
     power = np.zeros((size, size, size))
-    for cube in random_cubes(volume, size, SAMPLES, seed):
+    for cube in random_crops(volume, size, SAMPLES, seed):
         power += np.abs(np.fft.fftn((cube - cube.mean()) * window)) ** 2
     frequency = np.fft.fftfreq(size) * size
     shell = np.sqrt(frequency[:, None, None] ** 2 + frequency[:, None] ** 2 + frequency**2).round().astype(int)
     usual = np.array([np.percentile(power[shell == index], 75) for index in range(shell.max() + 1)])
-    passed: Transmission = np.sqrt(np.minimum(power / np.maximum(usual[shell], 1e-30), 1)).astype(np.float32)
+    passed: WedgeAmplitude = np.sqrt(np.minimum(power / np.maximum(usual[shell], 1e-30), 1)).astype(np.float32)
     return passed
 
 
 def turned(
-    volume: Volume, labels: LabelMask, corner: np.ndarray, passed: Transmission, rng: np.random.Generator
+    volume: Volume, labels: LabelMask, corner: np.ndarray, passed: WedgeAmplitude, rng: np.random.Generator
 ) -> tuple[Cube, CubeLabels]:
     """Cut a cube turned freely about its centre, and impose the missing wedge again.
 
@@ -60,7 +60,7 @@ def turned(
         To cut from, (z, y, x).
     corner : array, shape (3,)
         First voxel of the cube, (z, y, x).
-    passed : Transmission
+    passed : WedgeAmplitude
         Of the volume; its edge is the cube's.
     rng : Generator
         Draws the rotation, uniform over all.

@@ -14,14 +14,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from tomopicker.data.cubes import padded, random_cubes
-from tomopicker.engine.precision import arithmetic
+from tomopicker.data.crops import pad_to, random_crops
+from tomopicker.engine.precision import autocast
 from tomopicker.types import Volume, VoxelMask
 
 ADAPT_BATCHES, ADAPT_BATCH = 8, 24
 
 
-def adapted(
+def adapt_batchnorm(
     network: nn.Module,
     volume: Volume,
     size: int,
@@ -49,11 +49,11 @@ def adapted(
         Where the specimen is: patches lie in it, at least in part.
     """
     fitted = copy.deepcopy(network).to(device)
-    refit_batchnorm(fitted, _anywhere(volume, size, mask), device, precision)
+    update_batchnorm(fitted, _anywhere(volume, size, mask), device, precision)
     return fitted
 
 
-def fused(network: nn.Module) -> nn.Module:
+def fuse_conv_bn(network: nn.Module) -> nn.Module:
     """Give a copy that scores alike, its convolutions scaled and shifted by the batch normalisation that follows them.
 
     Normalising is a multiplication and an addition a channel once the statistics are fixed; done to the weights, it
@@ -74,13 +74,13 @@ def fused(network: nn.Module) -> nn.Module:
 
 def _anywhere(volume: Volume, size: int, mask: VoxelMask | None) -> Iterator[Tensor]:
     edges = (size, size, size)
-    inside = None if mask is None else padded(mask, edges, 0)
-    cubes = random_cubes(padded(volume, edges, 0), size, ADAPT_BATCHES * ADAPT_BATCH, mask=inside)
+    inside = None if mask is None else pad_to(mask, edges, 0)
+    cubes = random_crops(pad_to(volume, edges, 0), size, ADAPT_BATCHES * ADAPT_BATCH, mask=inside)
     while batch := list(islice(cubes, ADAPT_BATCH)):
         yield torch.from_numpy(np.stack(batch)[:, None])
 
 
-def refit_batchnorm(network: nn.Module, batches: Iterable[Tensor], device: torch.device, precision: str) -> None:
+def update_batchnorm(network: nn.Module, batches: Iterable[Tensor], device: torch.device, precision: str) -> None:
     """Replace the running statistics by plain means over some batches, drawn as in training.
 
     Parameters
@@ -100,7 +100,7 @@ def refit_batchnorm(network: nn.Module, batches: Iterable[Tensor], device: torch
     network.train()
     for dropout in (layer for layer in network.modules() if isinstance(layer, nn.Dropout3d)):
         dropout.eval()
-    with torch.no_grad(), arithmetic(precision, device):
+    with torch.no_grad(), autocast(precision, device):
         for batch in batches:
             network(batch.to(device).contiguous(memory_format=torch.channels_last_3d))
     for layer, value in zip(layers, memory, strict=True):

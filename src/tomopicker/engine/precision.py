@@ -50,7 +50,7 @@ def uses_bfloat16(precision: str, device: torch.device) -> bool:
 
 
 @contextlib.contextmanager
-def arithmetic(precision: str, device: torch.device) -> Iterator[None]:
+def autocast(precision: str, device: torch.device) -> Iterator[None]:
     """Run a block in the arithmetic that `uses_bfloat16` chooses."""
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=uses_bfloat16(precision, device)):
         yield

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from tomopicker.data.cubes import box_of
-from tomopicker.engine.batchnorm import fused
-from tomopicker.engine.precision import arithmetic
+from tomopicker.data.crops import bounding_box
+from tomopicker.engine.batchnorm import fuse_conv_bn
+from tomopicker.engine.precision import autocast
 from tomopicker.types import Piece, Shape, Volume, VoxelMask
 
 Progress = Callable[[int, int], None]
@@ -92,11 +92,11 @@ def score_volume(
     Volume
         Logits, of the shape of `volume`.
     """
-    network = fused(network.eval()).to(device)
+    network = fuse_conv_bn(network.eval()).to(device)
     scores = np.full(volume.shape, -np.inf, dtype=np.float32)
     divisor = int(getattr(network, "divisor", 1))
     jobs = list(tiles(volume.shape, core, halo, divisor) if mask is None else _tiles_in(mask, core, halo, divisor))
-    with torch.inference_mode(), arithmetic(precision, device):
+    with torch.inference_mode(), autocast(precision, device):
         for done, (region, target) in enumerate(jobs):
             patch = torch.from_numpy(np.ascontiguousarray(read_padded(volume, region))).to(device)
             tile = network(patch[None, None].contiguous(memory_format=torch.channels_last_3d))[0, 0]
@@ -120,7 +120,7 @@ def _tiles_in(
     if not mask.any():
         return
     # Without a halo the blocks stay where they are in the whole volume.
-    box = box_of(mask, multiple=divisor if halo else core)
+    box = bounding_box(mask, multiple=divisor if halo else core)
     z, y, x = (part.stop - part.start for part in box)
     for tile in tiles((z, y, x), core, halo, divisor):
         read, target = (

@@ -12,7 +12,7 @@ SHIPPED, SCRATCH = "shipped", "scratch"
 SHIPPED_FILE = Path(__file__).parent.parent / "models" / "random_molecules.safetensors"
 
 
-def start_from(network: nn.Module, knobs: Network) -> None:
+def load_pretrained(network: nn.Module, knobs: Network) -> None:
     """Give a new network the weights that it starts from; the head stays new.
 
     Parameters

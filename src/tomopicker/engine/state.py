@@ -18,13 +18,13 @@ from tomopicker.engine.checkpoint import (
     schedule_facts,
 )
 from tomopicker.engine.fingerprint import Fingerprint, check_same_run
-from tomopicker.engine.pretrained import start_from
-from tomopicker.engine.risk import Risk
+from tomopicker.engine.loss import PULoss
+from tomopicker.engine.pretrained import load_pretrained
 from tomopicker.engine.seeding import seeded
 from tomopicker.pu.prior import Priors
 
 History = list[dict[str, float | int]]
-"""Risk and learning rate, and the validation's risk and accuracy, every few steps."""
+"""Loss and learning rate, and the validation's risk and accuracy, every few steps."""
 
 
 @dataclass
@@ -35,7 +35,7 @@ class State:
     averaged: nn.Module
     optimizer: torch.optim.Optimizer
     schedule: Any
-    risk: Risk
+    risk: PULoss
     step: int = 0
     risks: list[float] = field(default_factory=list)
     history: History = field(default_factory=list)
@@ -47,7 +47,7 @@ def start(settings: Settings, priors: Priors | None, total: int, device: torch.d
     with seeded(settings.seed, torch.device("cpu")):
         network: nn.Module = build_network(settings)
     network = network.to(device)
-    start_from(network, settings.network)
+    load_pretrained(network, settings.network)
     averaged = torch.optim.swa_utils.AveragedModel(
         network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(knobs.ema)
     )
@@ -62,7 +62,7 @@ def start(settings: Settings, priors: Priors | None, total: int, device: torch.d
         if knobs.schedule == "plateau"
         else torch.optim.lr_scheduler.OneCycleLR(optimizer, list(rates.values()), total_steps=total, pct_start=0.15)
     )
-    return State(network, averaged, optimizer, schedule, Risk(settings.objective, priors))
+    return State(network, averaged, optimizer, schedule, PULoss(settings.objective, priors))
 
 
 def save(state: State, path: Path, run: Fingerprint) -> None:
@@ -74,7 +74,7 @@ def save(state: State, path: Path, run: Fingerprint) -> None:
         "run": run,
         "groups": state.optimizer.state_dict()["param_groups"],
         "schedule": schedule_facts(state.schedule),
-        "remembered": state.risk.remembered,
+        "running_mean": state.risk.running_mean,
         "step": state.step,
         "risks": state.risks,
         "history": state.history,
@@ -96,5 +96,5 @@ def restore(state: State, path: Path, run: Fingerprint) -> None:
     state.averaged.load_state_dict({k[9:]: v for k, v in tensors.items() if k.startswith("averaged.")})
     restore_optimizer(state.optimizer, tensors, facts["groups"])
     state.schedule.load_state_dict(facts["schedule"])
-    state.risk = replace(state.risk, remembered=facts["remembered"])
+    state.risk = replace(state.risk, running_mean=facts["running_mean"])
     state.step, state.risks, state.history = facts["step"], facts["risks"], facts["history"]

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from tomopicker.config import Settings
-from tomopicker.data.patches import Batch, Blocks, LabelledVolume, TwoStreams
-from tomopicker.engine.batchnorm import refit_batchnorm
+from tomopicker.data.samplers import BalancedPatchSampler, Batch, GridPatchSampler, LabelledVolume
+from tomopicker.engine.batchnorm import update_batchnorm
 from tomopicker.engine.fingerprint import run_fingerprint
-from tomopicker.engine.interrupt import deferred_signals
-from tomopicker.engine.precision import arithmetic
+from tomopicker.engine.interrupt import defer_signals
+from tomopicker.engine.precision import autocast
 from tomopicker.engine.seeding import seeded
 from tomopicker.engine.state import History, State, restore, save, start
 from tomopicker.errors import TomoPickerError
@@ -84,7 +84,7 @@ def fit(
     """
     sampler = _sampler(training, settings)
     watched = _validation(validation, settings)
-    epoch = sampler.batches_per_epoch if isinstance(sampler, Blocks) else REPORT_EVERY
+    epoch = sampler.batches_per_epoch if isinstance(sampler, GridPatchSampler) else REPORT_EVERY
     clicks = sum(len(item.positions) for item in training)
     total = settings.training.steps_for(clicks) or epoch * (settings.training.epochs or 1)
     state = start(settings, priors, total, device)
@@ -92,7 +92,7 @@ def fit(
     if resume and checkpoint is not None and checkpoint.exists():
         restore(state, checkpoint, run)
     saved = time.monotonic()
-    with deferred_signals() as stop_requested:
+    with defer_signals() as stop_requested:
         try:
             while state.step < total:
                 state.risks.append(_advance(state, sampler.batch(state.step), settings, device))
@@ -115,11 +115,11 @@ def fit(
     return state.averaged.module, state.history  # type: ignore[return-value]
 
 
-def _sampler(data: Sequence[LabelledVolume], settings: Settings) -> Blocks | TwoStreams:
+def _sampler(data: Sequence[LabelledVolume], settings: Settings) -> GridPatchSampler | BalancedPatchSampler:
     knobs = settings.patches
     if knobs.sampling == "blocks":
-        return Blocks(data, knobs.size, knobs.batch, settings.seed)
-    return TwoStreams(
+        return GridPatchSampler(data, knobs.size, knobs.batch, settings.seed)
+    return BalancedPatchSampler(
         data,
         knobs.size,
         knobs.batch,
@@ -135,9 +135,9 @@ def _validation(data: Sequence[LabelledVolume], settings: Settings) -> list[Batc
         return []
     knobs = settings.patches
     if knobs.sampling == "blocks":
-        blocks = Blocks(data, knobs.size, knobs.batch, settings.seed, only_positive=True)
+        blocks = GridPatchSampler(data, knobs.size, knobs.batch, settings.seed, only_positive=True)
         return [blocks.batch(step) for step in range(blocks.batches_per_epoch)]
-    streams = TwoStreams(data, knobs.size, knobs.batch, settings.seed, augmented=False)
+    streams = BalancedPatchSampler(data, knobs.size, knobs.batch, settings.seed, augmented=False)
     return [streams.batch(step) for step in range(VALIDATION_BATCHES)]
 
 
@@ -145,7 +145,7 @@ def _advance(state: State, batch: Batch, settings: Settings, device: torch.devic
     """Take one step; give its risk."""
     state.network.train()
     # Seeded step by step, dropout draws the same after a resume.
-    with seeded(settings.seed + state.step, device), arithmetic(settings.precision, device):
+    with seeded(settings.seed + state.step, device), autocast(settings.precision, device):
         logits = state.network(_to(device, batch))[:, 0]
     kinds = (torch.from_numpy(which).to(device) for which in (batch.positive, batch.unlabelled, batch.negative))
     risk, state.risk = state.risk(logits, *kinds)
@@ -168,17 +168,19 @@ def _to(device: torch.device, batch: Batch) -> Tensor:
     return torch.from_numpy(batch.inputs).to(device).contiguous(memory_format=torch.channels_last_3d)
 
 
-def _refit(network: nn.Module, sampler: Blocks | TwoStreams, settings: Settings, device: torch.device) -> None:
+def _refit(
+    network: nn.Module, sampler: GridPatchSampler | BalancedPatchSampler, settings: Settings, device: torch.device
+) -> None:
     # Batches that no step of a usual run draws, so that a resumed run and an unbroken one agree.
     batches = (torch.from_numpy(sampler.batch(REFIT_OFFSET + i).inputs) for i in range(REFIT_BATCHES))
-    refit_batchnorm(network, batches, device, settings.precision)
+    update_batchnorm(network, batches, device, settings.precision)
 
 
 def _look(
     state: State,
     total: int,
     watched: list[Batch],
-    sampler: Blocks | TwoStreams,
+    sampler: GridPatchSampler | BalancedPatchSampler,
     settings: Settings,
     device: torch.device,
 ) -> Report:
@@ -199,11 +201,11 @@ def _look(
 def _validate(state: State, watched: list[Batch], settings: Settings, device: torch.device) -> tuple[float, float]:
     """Give the risk, and the share of voxels on the right side of 1/2 if the unlabelled are taken for background."""
     risks, right, voxels = [], 0, 0
-    with torch.inference_mode(), arithmetic(settings.precision, device):
+    with torch.inference_mode(), autocast(settings.precision, device):
         for batch in watched:
             logits = state.averaged(_to(device, batch))[:, 0].float().cpu()
             positive, unlabelled = torch.from_numpy(batch.positive), torch.from_numpy(batch.unlabelled)
-            risks.append(float(replace(state.risk, remembered=None)(logits, positive, unlabelled)[0]))
+            risks.append(float(replace(state.risk, running_mean=None)(logits, positive, unlabelled)[0]))
             right += int((logits[positive] > 0).sum()) + int((logits[unlabelled] <= 0).sum())
             voxels += int(positive.sum()) + int(unlabelled.sum())
     return sum(risks) / len(risks), right / voxels

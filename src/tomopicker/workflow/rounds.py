@@ -16,7 +16,7 @@ from string import ascii_lowercase
 from torch import nn
 
 from tomopicker.config import Settings
-from tomopicker.data.patches import LabelledVolume
+from tomopicker.data.samplers import LabelledVolume
 from tomopicker.engine.state import History
 from tomopicker.engine.train import Report
 from tomopicker.pu.prior import Priors

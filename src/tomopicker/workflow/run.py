@@ -13,7 +13,7 @@ from torch import nn
 
 from tomopicker.config import Settings
 from tomopicker.data.labels import IGNORED, POSITIVE, ball_offsets, label_mask
-from tomopicker.data.patches import LabelledVolume
+from tomopicker.data.samplers import LabelledVolume
 from tomopicker.engine.state import History
 from tomopicker.engine.train import Report, fit
 from tomopicker.picking.calibration import Calibration, Count, calibrate

@@ -8,12 +8,12 @@ import torch
 from torch import nn
 
 from tomopicker.config import Settings
-from tomopicker.data.cubes import box_of
+from tomopicker.data.crops import bounding_box
 from tomopicker.data.decoys import decoy_volume
 from tomopicker.data.preprocess import WorkingVolume
-from tomopicker.engine.batchnorm import adapted
+from tomopicker.engine.batchnorm import adapt_batchnorm
 from tomopicker.engine.predict import Progress, score_volume
-from tomopicker.models.turned import HalfTurned
+from tomopicker.models.tta import TestTimeAugmentation
 from tomopicker.picking.peaks import Peaks, greedy_peaks, local_peaks
 from tomopicker.types import Scores, Volume, VoxelMask
 
@@ -27,10 +27,10 @@ def as_it_scores(network: nn.Module, working: WorkingVolume, settings: Settings,
     """Give a network with the statistics of a working volume, and turned by half-turns, where the settings say so."""
     knobs = settings.inference
     if knobs.adapt:
-        network = adapted(
+        network = adapt_batchnorm(
             network, working.data, settings.patches.size, device, settings.precision, mask=working.typical
         )
-    return HalfTurned(network) if knobs.half_turns else network
+    return TestTimeAugmentation(network) if knobs.half_turns else network
 
 
 def score_as(
@@ -135,7 +135,7 @@ def find_peaks(
         # Only where the mask is: nothing is smoothed that no pick looks at.
         smoothing = knobs.smoothing_fraction * radius
         whole = tuple(slice(0, edge) for edge in scores.shape)
-        box = whole if given is None else box_of(given, margin=BEYOND + math.ceil(4 * smoothing))
+        box = whole if given is None else bounding_box(given, margin=BEYOND + math.ceil(4 * smoothing))
         found = local_peaks(
             scores[box],
             min_distance=distance,

@@ -10,13 +10,13 @@ from tomopicker.types import Volume, VoxelMask
 Cube = Float32[np.ndarray, "size size size"]
 
 
-def padded(array: np.ndarray, shape: Sequence[int], value: int) -> np.ndarray:
+def pad_to(array: np.ndarray, shape: Sequence[int], value: int) -> np.ndarray:
     """Pad an array behind to at least a shape; the array itself where it is large enough."""
     missing = [max(0, wanted - have) for have, wanted in zip(array.shape, shape, strict=True)]
     return np.pad(array, [(0, m) for m in missing], constant_values=value) if any(missing) else array
 
 
-def box_of(mask: VoxelMask, margin: int = 0, multiple: int = 1) -> tuple[slice, ...]:
+def bounding_box(mask: VoxelMask, margin: int = 0, multiple: int = 1) -> tuple[slice, ...]:
     """Give the smallest box that holds a mask, with a margin (voxels), starting at a multiple; within the volume."""
     box = []
     for axis, edge in enumerate(mask.shape):
@@ -31,7 +31,7 @@ TRIES = 1000
 """Places drawn before one outside a mask is taken."""
 
 
-def corner_inside(mask: VoxelMask, size: int, rng: np.random.Generator) -> np.ndarray:
+def sample_crop_corner(mask: VoxelMask, size: int, rng: np.random.Generator) -> np.ndarray:
     """Draw the first voxel (z, y, x) of a cube, as often as the share of the cube that lies inside a mask.
 
     Parameters
@@ -50,7 +50,7 @@ def corner_inside(mask: VoxelMask, size: int, rng: np.random.Generator) -> np.nd
     return corner
 
 
-def random_cubes(volume: Volume, size: int, count: int, seed: int = 0, mask: VoxelMask | None = None) -> Iterator[Cube]:
+def random_crops(volume: Volume, size: int, count: int, seed: int = 0, mask: VoxelMask | None = None) -> Iterator[Cube]:
     """Cut cubes anywhere in a volume, the same for the same seed.
 
     Parameters
@@ -68,7 +68,7 @@ def random_cubes(volume: Volume, size: int, count: int, seed: int = 0, mask: Vox
     """
     if mask is not None:
         rng = np.random.default_rng(seed)
-        for z, y, x in (corner_inside(mask, size, rng) for _ in range(count)):
+        for z, y, x in (sample_crop_corner(mask, size, rng) for _ in range(count)):
             yield volume[z : z + size, y : y + size, x : x + size]
         return
     room = np.array(volume.shape) - size + 1

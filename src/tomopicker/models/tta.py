@@ -5,11 +5,11 @@ from torch import nn
 
 from tomopicker.models.resunet import Patches
 
-ABOUT = ((3, 4), (2, 4), (2, 3))
+HALF_TURNS = ((3, 4), (2, 4), (2, 3))
 """Axes that are flipped by half a turn about z, y and x."""
 
 
-class HalfTurned(nn.Module):
+class TestTimeAugmentation(nn.Module):
     """Scores a volume as it lies and after half a turn about each axis, turned back, and gives the mean logit.
 
     Half-turns keep a molecule's hand and leave the missing wedge where it is, so each is as good a look as the first;
@@ -29,6 +29,6 @@ class HalfTurned(nn.Module):
     def forward(self, patches: Patches) -> Patches:
         """Give the mean logit of every voxel, shape (batch, 1, z, y, x)."""
         total: Patches = self.network(patches).float()  # Half precision would round the gain away.
-        for axes in ABOUT:
+        for axes in HALF_TURNS:
             total += torch.flip(self.network(torch.flip(patches, axes)).float(), axes)
-        return total / (1 + len(ABOUT))
+        return total / (1 + len(HALF_TURNS))

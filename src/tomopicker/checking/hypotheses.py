@@ -14,7 +14,7 @@ FACTORS = (2.0, 0.5, 3.0, 1 / 3, 4.0, 0.25, 8.0, 0.125)
 
 
 @dataclass(frozen=True)
-class Mistake:
+class Hypothesis:
     """A way to read positions otherwise.
 
     Parameters
@@ -32,7 +32,7 @@ class Mistake:
     mend: Callable[[Positions, Frame], Positions]
 
 
-def mistakes(voxel_size: float) -> list[Mistake]:
+def hypotheses(voxel_size: float) -> list[Hypothesis]:
     """List the readings that are tried: 47 of axes, 10 of scale, 2 of origin.
 
     Parameters
@@ -43,7 +43,7 @@ def mistakes(voxel_size: float) -> list[Mistake]:
     return [*_axes(), *_scales(voxel_size), *_origins()]
 
 
-def _axes() -> Iterator[Mistake]:
+def _axes() -> Iterator[Hypothesis]:
     """Every order of the axes with every choice of direction, but the one that changes nothing."""
     for order, flipped in product(permutations(range(3)), product((False, True), repeat=3)):
         if order == (0, 1, 2) and not any(flipped):
@@ -58,7 +58,7 @@ def _axes() -> Iterator[Mistake]:
         if any(flipped):
             ends = [AXES[i] for i in range(3) if flipped[i]]
             said.append(f"{' and '.join(ends)} {'counts' if len(ends) == 1 else 'count'} from the far end")
-        yield Mistake(
+        yield Hypothesis(
             ", ".join(said), "write the columns as x, y, z of this tomogram; was one of the two rotated or mirrored?",
             _AxisChange(order, flipped),
         )  # fmt: skip
@@ -76,14 +76,14 @@ class _AxisChange:
         return changed
 
 
-def _scales(voxel_size: float) -> Iterator[Mistake]:
+def _scales(voxel_size: float) -> Iterator[Hypothesis]:
     for factor in FACTORS:
         words = f"{1 / factor:g} times too large" if factor < 1 else f"{factor:g} times too small"
-        yield Mistake(
+        yield Hypothesis(
             f"the coordinates are {words}", f"give --picks-pixel-size {voxel_size * factor:.5g}", _Scaled(factor)
         )
-    yield Mistake("the coordinates are Å, taken for voxels", "give --picks-unit angstrom", _Scaled(1 / voxel_size))
-    yield Mistake("the coordinates are voxels, taken for Å", "give --picks-unit voxel", _Scaled(voxel_size))
+    yield Hypothesis("the coordinates are Å, taken for voxels", "give --picks-unit angstrom", _Scaled(1 / voxel_size))
+    yield Hypothesis("the coordinates are voxels, taken for Å", "give --picks-unit voxel", _Scaled(voxel_size))
 
 
 @dataclass(frozen=True)
@@ -94,13 +94,13 @@ class _Scaled:
         return positions * self.factor
 
 
-def _origins() -> Iterator[Mistake]:
-    yield Mistake(
+def _origins() -> Iterator[Hypothesis]:
+    yield Hypothesis(
         "they count from the tomogram's centre, not from its first voxel",
         "name the format with --from, or add half the tomogram's size to each",
         lambda positions, frame: positions + frame.centre,
     )
-    yield Mistake(
+    yield Hypothesis(
         "they count from the first voxel, and half the tomogram's size was added",
         "name the format with --from, or take half the tomogram's size off each",
         lambda positions, frame: positions - frame.centre,

@@ -10,11 +10,11 @@ import numpy as np
 from jaxtyping import Bool, Float32
 
 from tomopicker.data.augment import augment
-from tomopicker.data.cubes import corner_inside, padded
-from tomopicker.data.labels import IGNORED, NEGATIVE, NOWHERE, POSITIVE, UNLABELLED
-from tomopicker.data.wedge import transmission, turned
+from tomopicker.data.crops import pad_to, sample_crop_corner
+from tomopicker.data.labels import IGNORED, NEGATIVE, NO_POSITIONS, POSITIVE, UNLABELLED
+from tomopicker.data.wedge import turned, wedge_amplitude
 from tomopicker.errors import UsageError
-from tomopicker.types import LabelMask, Positions, Rejected, Volume, VoxelMask
+from tomopicker.types import LabelMask, Negatives, Positions, Volume, VoxelMask
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class LabelledVolume:
         Of the same shape.
     positions : Positions
         (x, y, z) in working voxels of the clicks, and of what is learnt from like them.
-    rejected : Rejected
+    rejected : Negatives
         Likewise of picks that are known to be something else.
     mask : VoxelMask, optional
         Where the specimen is; everywhere if left out.
@@ -40,7 +40,7 @@ class LabelledVolume:
     volume: Volume
     labels: LabelMask
     positions: Positions
-    rejected: Rejected = field(default_factory=lambda: NOWHERE)
+    rejected: Negatives = field(default_factory=lambda: NO_POSITIONS)
     mask: VoxelMask | None = None
     name: str = ""
 
@@ -55,7 +55,7 @@ class Batch:
     negative: Bool[np.ndarray, "batch z y x"]
 
 
-class Blocks:
+class GridPatchSampler:
     """Non-overlapping s³ blocks in a new random order every epoch (section 3.1).
 
     Volumes are padded with their mean (0) to whole blocks; the padding is ignored in the labels.
@@ -96,7 +96,7 @@ class Blocks:
     def _cut(self, array: np.ndarray, corner: tuple[int, int, int, int], beyond: int) -> np.ndarray:
         """Cut a block, padded where it reaches beyond the volume: a padded copy of the volume would be a second one."""
         _, z, y, x = corner
-        return padded(array[z : z + self.size, y : y + self.size, x : x + self.size], (self.size,) * 3, beyond)
+        return pad_to(array[z : z + self.size, y : y + self.size, x : x + self.size], (self.size,) * 3, beyond)
 
     def batch(self, step: int) -> Batch:
         """Give the batch of one step; steps count on through the epochs."""
@@ -108,7 +108,7 @@ class Blocks:
         return Batch(inputs[:, None], labels == POSITIVE, labels == UNLABELLED, labels == NEGATIVE)
 
 
-class TwoStreams:
+class BalancedPatchSampler:
     """Half of each batch around clicks, half anywhere in the specimen (DESIGN section 3).
 
     Positive voxels count in both halves, unlabelled ones only in the uniform half, so that their mean is over the
@@ -145,17 +145,17 @@ class TwoStreams:
     ):
         self.size, self.batch_size, self.seed, self.augmented = size, batch, seed, augmented
         edges = (size, size, size)
-        self.volumes = [(padded(d.volume, edges, 0), padded(d.labels, edges, IGNORED)) for d in data]
+        self.volumes = [(pad_to(d.volume, edges, 0), pad_to(d.labels, edges, IGNORED)) for d in data]
         self.clicks = [(index, click[::-1]) for index, d in enumerate(data) for click in d.positions]
         self.rejected = [(index, place[::-1]) for index, d in enumerate(data) for place in d.rejected]
         others = batch - batch // 2
         self.around_rejected = min(max(1, round(rejected * others)), others - 1) if self.rejected and rejected else 0
-        self.masks = [None if d.mask is None else padded(d.mask, edges, 0) for d in data]
+        self.masks = [None if d.mask is None else pad_to(d.mask, edges, 0) for d in data]
         inside = [d.volume.size if d.mask is None else int(d.mask.sum()) for d in data]
         voxels = np.array(inside, dtype=np.float64)
         self.share = voxels / voxels.sum()
         self.turned = turned if augmented else 0.0
-        self.passed = [transmission(volume, size) for volume, _ in self.volumes] if self.turned else []
+        self.passed = [wedge_amplitude(volume, size) for volume, _ in self.volumes] if self.turned else []
 
     def batch(self, step: int) -> Batch:
         """Give the batch of one step."""
@@ -200,5 +200,5 @@ class TwoStreams:
     def _anywhere(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         index = int(rng.choice(len(self.volumes), p=self.share))
         mask, room = self.masks[index], np.array(self.volumes[index][0].shape) - self.size
-        corner = rng.integers(0, room + 1) if mask is None else corner_inside(mask, self.size, rng)
+        corner = rng.integers(0, room + 1) if mask is None else sample_crop_corner(mask, self.size, rng)
         return self._cut(index, corner, rng)

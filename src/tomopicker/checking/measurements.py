@@ -10,8 +10,8 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int
 
 from tomopicker.checking.centring import GROUPS, box_edge, refined
-from tomopicker.checking.contrast import ContrastMap, contrast_map, elsewhere, halved, working_volume
-from tomopicker.checking.mistakes import Mistake, mistakes
+from tomopicker.checking.contrast import ContrastMap, contrast_map, halved, shuffled_background, working_volume
+from tomopicker.checking.hypotheses import Hypothesis, hypotheses
 from tomopicker.data.subtomograms import group_means
 from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
@@ -33,7 +33,7 @@ class Readings:
     ----------
     given : array, shape (n,)
         At the positions given.
-    otherwise : dict of Mistake to array, shape (n,)
+    otherwise : dict of Hypothesis to array, shape (n,)
         If this is what happened to them.
     background : array
         At places elsewhere.
@@ -49,7 +49,7 @@ class Readings:
     """
 
     given: Scores
-    otherwise: Mapping[Mistake, Scores]
+    otherwise: Mapping[Hypothesis, Scores]
     background: Float64[np.ndarray, " m"]
     swapped: Mapping[tuple[str, str], Float64[np.ndarray, "..."]]
     offset: Float64[np.ndarray, " 3"]
@@ -72,15 +72,17 @@ class Readings:
 @dataclass
 class _Gathered:
     given: list[Scores] = field(default_factory=list)
-    otherwise: dict[Mistake, list[Scores]] = field(default_factory=dict)
+    otherwise: dict[Hypothesis, list[Scores]] = field(default_factory=dict)
     background: list[Scores] = field(default_factory=list)
     swapped: dict[tuple[str, str], Scores] = field(default_factory=dict)
     around: Float32[np.ndarray, "z y x"] | None = None
     by_width: tuple[list[Scores], list[Scores], list[Scores]] = field(default_factory=lambda: ([], [], []))
 
 
-def read_otherwise(tomograms: Sequence[Tomogram], picks: Picks, diameter: float, rng: np.random.Generator) -> Readings:
-    """Measure the contrast at picks under every reading of `mistakes`.
+def score_hypotheses(
+    tomograms: Sequence[Tomogram], picks: Picks, diameter: float, rng: np.random.Generator
+) -> Readings:
+    """Measure the contrast at picks under every reading of `hypotheses`.
 
     Parameters
     ----------
@@ -93,7 +95,7 @@ def read_otherwise(tomograms: Sequence[Tomogram], picks: Picks, diameter: float,
     rng : Generator
         For the places elsewhere.
     """
-    tried = mistakes(tomograms[0].voxel_size)
+    tried = hypotheses(tomograms[0].voxel_size)
     found = _Gathered(otherwise={mistake: [] for mistake in tried})
     working = 1.0
     for tomogram in tomograms:
@@ -123,7 +125,7 @@ def read_otherwise(tomograms: Sequence[Tomogram], picks: Picks, diameter: float,
 
 
 def _measure(
-    contrast: ContrastMap, tomogram: Tomogram, picks: Picks, tried: Sequence[Mistake], diameter: float,
+    contrast: ContrastMap, tomogram: Tomogram, picks: Picks, tried: Sequence[Hypothesis], diameter: float,
     rng: np.random.Generator, found: _Gathered,
 ) -> Float64[np.ndarray, "m 3"]:  # fmt: skip
     """Add what one tomogram shows; give the places elsewhere that its picks are compared with."""
@@ -136,7 +138,7 @@ def _measure(
     found.given.append(contrast.at(positions))
     for mistake in tried:
         found.otherwise[mistake].append(contrast.at(mistake.mend(positions, tomogram.frame)))
-    places = elsewhere(positions, COPIES, rng, tomogram.frame)
+    places = shuffled_background(positions, COPIES, rng, tomogram.frame)
     found.background.append(contrast.at(places))
     reach = round(SEARCH * diameter / contrast.working.voxel_size)
     total = contrast.around(positions, reach)

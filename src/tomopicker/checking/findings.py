@@ -9,8 +9,8 @@ from scipy.spatial import cKDTree
 
 from tomopicker.checking.centring import REACH, Offset
 from tomopicker.checking.contrast import FEW
-from tomopicker.checking.evidence import Readings
-from tomopicker.checking.mistakes import Mistake
+from tomopicker.checking.hypotheses import Hypothesis
+from tomopicker.checking.measurements import Readings
 from tomopicker.geometry import Frame, angstrom_to_voxels, outside
 from tomopicker.picks import Picks
 
@@ -85,7 +85,7 @@ def inside(picks: Picks, frames: dict[str, Frame]) -> Finding:
     )  # fmt: skip
 
 
-def best_mistake(readings: Readings) -> Mistake | None:
+def best_mistake(readings: Readings) -> Hypothesis | None:
     """Give the reading that explains the picks, if one does far better than the positions as given."""
     best = max(readings.otherwise, key=lambda mistake: float(readings.otherwise[mistake].mean()))
     there = readings.otherwise[best]
@@ -95,7 +95,7 @@ def best_mistake(readings: Readings) -> Mistake | None:
     return best if stands_out and better else None
 
 
-def is_displaced(readings: Readings, radius: float) -> bool:
+def has_offset(readings: Readings, radius: float) -> bool:
     """Say whether the contrast lies at one place beside the picks, too far off for the fine search (radius in Å)."""
     far = float(np.linalg.norm(readings.offset)) > NEAR * REACH * radius
     # A cube about the picks has some thousand places to be best at, so more is asked for than of a reading.
@@ -142,7 +142,7 @@ def chance_of_more(at: Float64[np.ndarray, " n"], off: Float64[np.ndarray, " m"]
     return float(np.searchsorted(np.sort(off), at).mean() / len(off))
 
 
-def reading(mistake: Mistake | None, readings: Readings) -> Finding:
+def reading(mistake: Hypothesis | None, readings: Readings) -> Finding:
     """Does another reading of the coordinates fit better?"""
     if mistake is not None:
         return Finding("reading", Status.BAD, f"it fits far better if {mistake.says}", mistake.remedy)

@@ -7,12 +7,12 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from tomopicker import config
-from tomopicker.pu import objectives
+from tomopicker.pu import losses
 from tomopicker.pu.prior import Priors
 
 
 @dataclass(frozen=True)
-class Risk:
+class PULoss:
     """An objective with its priors and what it remembers of earlier batches.
 
     Parameters
@@ -21,13 +21,13 @@ class Risk:
         Kind and knobs.
     priors : Priors, optional
         Left out while they are not known: balanced PN of the cross-entropy, which needs none, then stands in.
-    remembered : float, optional
+    running_mean : float, optional
         Running mean of E_U[f] (KL, Dist-PU) or of the background risk (PU).
     """
 
     objective: config.Objective
     priors: Priors | None
-    remembered: float | None = None
+    running_mean: float | None = None
 
     def __call__(
         self,
@@ -35,7 +35,7 @@ class Risk:
         positive: Bool[Tensor, "batch z y x"],
         unlabelled: Bool[Tensor, "batch z y x"],
         negative: Bool[Tensor, "batch z y x"] | None = None,
-    ) -> tuple[Float[Tensor, ""], "Risk"]:
+    ) -> tuple[Float[Tensor, ""], "PULoss"]:
         """Give the risk of a batch, and the risk function to use for the next.
 
         Voxels known to be background cost w·c·γ·E_N[L(f, 0)] on top of the objective, with w the setting
@@ -43,37 +43,37 @@ class Risk:
         positive, whatever the prior.
         """
         p, u = logits[positive].float(), logits[unlabelled].float()
-        scale = objectives.gamma(self.objective.gamma, p.numel(), logits.numel(), len(logits))
+        scale = losses.gamma(self.objective.gamma, p.numel(), logits.numel(), len(logits))
         risk, following = self._of(p, u, scale)
         if risk is None:
             risk = logits.float().sum() * 0
         if negative is not None and self.objective.negative_weight and bool(negative.any()):
-            cost = objectives.negative_cost(logits[negative].float(), self._loss)
+            cost = losses.negative_cost(logits[negative].float(), self._loss)
             risk = risk + self.objective.negative_weight * self._positive_weight * scale * cost
         return risk, following
 
-    def _of(self, p: objectives.Logits, u: objectives.Logits, scale: float) -> tuple[Float[Tensor, ""] | None, "Risk"]:
+    def _of(self, p: losses.Logits, u: losses.Logits, scale: float) -> tuple[Float[Tensor, ""] | None, "PULoss"]:
         """The objective of eq. 1, 5 or 6, or Dist-PU; None where the batch says nothing."""
         knobs, loss = self.objective, self._loss
         if not u.numel():  # Nothing to say about the unlabelled, and no risk to weigh the positive against.
-            return (scale * objectives.positive_cost(p, loss) if p.numel() else None), self
+            return (scale * losses.positive_cost(p, loss) if p.numel() else None), self
         if self.priors is None or knobs.kind == "pn":
-            return objectives.pn_risk(p, u, self._positive_weight, scale, loss), self
+            return losses.pn_risk(p, u, self._positive_weight, scale, loss), self
         if knobs.kind == "pu":
             expected = self.priors.expected
-            seen = objectives.background_risk(p, u, expected, scale, loss) if p.numel() else None
-            mean = self.remembered if seen is None else self._remember(seen)
-            risk, _ = objectives.nnpu_risk(p, u, expected, scale, mean, loss)
-            return risk, replace(self, remembered=mean)
+            seen = losses.background_risk(p, u, expected, scale, loss) if p.numel() else None
+            mean = self.running_mean if seen is None else self._remember(seen)
+            risk, _ = losses.nnpu_risk(p, u, expected, scale, mean, loss)
+            return risk, replace(self, running_mean=mean)
         prior, mean = self.priors.unlabelled, self._remember(float(torch.sigmoid(u.detach()).mean()))
         if knobs.kind == "distpu":
-            risk = objectives.distpu_risk(p, u, prior, scale, knobs.entropy_weight, mean, balanced=knobs.balanced)
+            risk = losses.distpu_risk(p, u, prior, scale, knobs.entropy_weight, mean, balanced=knobs.balanced)
         else:
-            risk = objectives.kl_risk(p, u, prior, scale, knobs.kl_weight, knobs.kl_direction, mean, loss)
-        return risk, replace(self, remembered=mean)
+            risk = losses.kl_risk(p, u, prior, scale, knobs.kl_weight, knobs.kl_direction, mean, loss)
+        return risk, replace(self, running_mean=mean)
 
     def _remember(self, value: float) -> float:
-        return objectives.running_mean(self.remembered, value, self.objective.running_mean)
+        return losses.running_mean(self.running_mean, value, self.objective.running_mean)
 
     @property
     def _loss(self) -> str:
