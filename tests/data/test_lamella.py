@@ -53,7 +53,7 @@ def test_specimen_is_kept_and_the_outside_left_out(low, high, strength):
     assert found.mask is not None
     assert found.mask[inside].mean() > 0.98
     assert (~found.mask)[~inside].mean() > 0.8
-    assert found.share == pytest.approx(found.mask.mean())
+    assert found.fraction == pytest.approx(found.mask.mean())
 
 
 def test_scale_and_offset_do_not_matter():
@@ -66,7 +66,7 @@ def test_scale_and_offset_do_not_matter():
 def test_without_contrast_the_whole_volume_is_kept(fill):
     found = find_lamella(specimen(np.full(SHAPE, fill)), VOXEL)
     assert found.mask is None
-    assert found.share == 1
+    assert found.fraction == 1
 
 
 def test_unlike_halves_of_a_full_tomogram_are_both_kept():

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from tomopicker.data.crops import bounding_box, random_crops, sample_crop_corner
-from tomopicker.data.labels import label_mask
-from tomopicker.data.samplers import BalancedPatchSampler, GridPatchSampler, LabelledVolume
+from tomopicker.data.labels import LabelledVolume, label_mask
+from tomopicker.data.samplers import BalancedPatchSampler, GridPatchSampler
 
 SIZE, SHAPE = 8, (24, 24, 24)
 
@@ -124,7 +124,7 @@ def test_volumes_count_by_what_their_masks_hold(numbered):
     sampler = BalancedPatchSampler(
         [small, LabelledVolume(large.volume, large.labels, large.positions, mask=mask)], 8, 8, 0
     )
-    assert sampler.share.tolist() == [0.75, 0.25]
+    assert sampler.volume_weights.tolist() == [0.75, 0.25]
 
 
 def test_random_cubes_lie_in_a_mask():

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from tomopicker.data.labels import label_mask
-from tomopicker.data.samplers import BalancedPatchSampler, LabelledVolume
-from tomopicker.data.wedge import turned, wedge_amplitude
+from tomopicker.data.labels import LabelledVolume, label_mask
+from tomopicker.data.samplers import BalancedPatchSampler
+from tomopicker.data.wedge import random_rotate_with_wedge, wedge_amplitude
 
 SIZE = 16
 
@@ -39,7 +39,10 @@ def test_a_turned_patch_has_its_wedge_in_place(wedge_noise, power_in_wedge, unit
 
     def mean_power(filtered):
         corner = np.array([16, 16, 16])
-        cubes = [turned(volume, labels, corner, filtered, np.random.default_rng(seed))[0] for seed in range(12)]
+        cubes = [
+            random_rotate_with_wedge(volume, labels, corner, filtered, np.random.default_rng(seed))[0]
+            for seed in range(12)
+        ]
         return np.mean([power_in_wedge(cube) for cube in cubes])
 
     assert mean_power(passed) < 0.3 * mean_power(unit)
@@ -50,7 +53,7 @@ def test_labels_turn_with_the_volume(unit):
     labels = label_mask((40, 40, 40), np.array([[20.0, 20.0, 16.0]]), 4.0)
     volume = labels.astype(np.float32)
     for seed in range(8):
-        cube, cut = turned(volume, labels, np.array([12, 12, 12]), unit, np.random.default_rng(seed))
+        cube, cut = random_rotate_with_wedge(volume, labels, np.array([12, 12, 12]), unit, np.random.default_rng(seed))
         assert cut.dtype == np.int8
         centres = [np.argwhere(mask).mean(axis=0) for mask in (cube > 0.5, cut == 1)]
         assert np.allclose(*centres, atol=0.3)
@@ -64,7 +67,9 @@ def test_what_lies_outside_is_ignored(unit):
     """A cube in the corner of the volume, turned, has corners of its own outside."""
     labels = np.zeros((SIZE, SIZE, SIZE), np.int8)
     cuts = [
-        turned(labels.astype(np.float32), labels, np.zeros(3, int), unit, np.random.default_rng(seed))[1]
+        random_rotate_with_wedge(
+            labels.astype(np.float32), labels, np.zeros(3, int), unit, np.random.default_rng(seed)
+        )[1]
         for seed in range(8)
     ]
     assert all((cut == -1).any() for cut in cuts)

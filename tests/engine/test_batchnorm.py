@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from tomopicker.config import resolve
-from tomopicker.data.labels import label_mask
-from tomopicker.data.samplers import BalancedPatchSampler, GridPatchSampler, LabelledVolume
+from tomopicker.data.labels import LabelledVolume, label_mask
+from tomopicker.data.samplers import BalancedPatchSampler, GridPatchSampler
 from tomopicker.engine.batchnorm import adapt_batchnorm, update_batchnorm
 from tomopicker.engine.predict import score_volume
 from tomopicker.engine.train import fit

@@ -6,7 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tomopicker.engine.predict import read_padded, tiles
+from tomopicker.data.crops import read_padded
+from tomopicker.engine.predict import tiles
 
 edges = st.tuples(*[st.integers(1, 70)] * 3)
 

@@ -1,4 +1,4 @@
-"""Where the centre of the mean subtomogram lies, and how well that is known.
+"""Mean subtomograms, where the particle's centre lies in them, and how well that is known.
 
 The mean over many orientations looks the same when inverted through the particle's centre, and so do the missing wedge
 and the CTF that blur it. So the mean and its own inversion through a point agree best if that point is the centre: the
@@ -6,25 +6,54 @@ maximum of the mean convolved with itself lies at twice the offset. No template 
 picks gives the error.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Float32, Float64, Int
 from scipy.ndimage import gaussian_filter
 
+from tomopicker.data.subtomograms import group_means
+from tomopicker.picks import Picks
+from tomopicker.tomogram import Tomogram
 from tomopicker.types import Volume
 
 BAND = (0.18, 1.25)
-"""Standard deviations, in radii of the particle, of what is smoothed away and of what is taken off as background."""
+"""Standard deviations, in radii of the particle, of what is smoothed away and of what is subtracted as background."""
 WINDOW = (1.2, 1.95)
 """Radii of the particle between which the mean is faded out."""
 REACH = 0.4
 """Largest offset looked for, in radii of the particle; larger ones are found before."""
 BOX = 2.4
 """Half the edge of the boxes, in radii of the particle."""
-GROUPS, FEWEST = 24, 12
+MAX_RADIUS = 14.0
+"""Radius in voxels beyond which boxes are binned before they are averaged."""
+GROUPS, MIN_GROUPS = 24, 12
 """Of the jackknife, and below which its error cannot be trusted."""
 ROUNDS = 3
+
+
+@dataclass(frozen=True)
+class MeanBoxes:
+    """Boxes at picks, added up in groups.
+
+    Parameters
+    ----------
+    sums : array, shape (groups, z, y, x)
+    counts : array of int, shape (groups,)
+    voxel_size : float
+        Å, of the boxes; a multiple of the tomogram's where particles are many voxels wide.
+    """
+
+    sums: Float32[np.ndarray, "g z y x"]
+    counts: Int[np.ndarray, " g"]
+    voxel_size: float
+
+    @property
+    def mean(self) -> Float32[np.ndarray, "z y x"]:
+        """The mean subtomogram, (z, y, x)."""
+        average: Float32[np.ndarray, "z y x"] = self.sums.sum(axis=0) / np.float32(max(int(self.counts.sum()), 1))
+        return average
 
 
 @dataclass(frozen=True)
@@ -33,55 +62,56 @@ class Offset:
 
     Parameters
     ----------
-    voxels : array, shape (3,)
-        (x, y, z) in voxels.
+    angstrom : array, shape (3,)
+        (x, y, z) in Å.
     error : array, shape (3,)
-        Standard error of each.
+        Standard error of each, in Å.
     """
 
-    voxels: Float64[np.ndarray, " 3"]
+    angstrom: Float64[np.ndarray, " 3"]
     error: Float64[np.ndarray, " 3"]
 
     @property
     def significance(self) -> float:
         """The length of the offset in standard errors, over the length expected without one."""
-        ratio: float = float(np.sqrt(np.square(self.voxels / self.error).mean()))
-        return ratio
+        return float(np.sqrt(np.square(self.angstrom / self.error).mean()))
 
 
 def box_edge(radius: float) -> int:
-    """Give the odd edge (voxels) of the boxes that `find_offset` wants for a radius in voxels."""
+    """Give the odd edge (voxels) of the boxes that `find_offset` needs for a radius in voxels."""
     return 2 * int(np.ceil(BOX * radius)) + 1
 
 
-def find_offset(sums: Float32[np.ndarray, "g z y x"], counts: Int[np.ndarray, " g"], radius: float) -> Offset | None:
-    """Find the centre.
+def average(tomograms: Sequence[Tomogram], picks: Picks, diameter: float) -> MeanBoxes:
+    """Average the boxes at picks in tomograms of nearly one voxel size, for a particle's diameter in Å."""
+    voxel_size = tomograms[0].voxel_size
+    factor = int(np.ceil(diameter / 2 / voxel_size / MAX_RADIUS))
+    edge = box_edge(diameter / 2 / voxel_size / factor)
+    sums = np.zeros((GROUPS, edge, edge, edge), dtype=np.float32)
+    counts = np.zeros(GROUPS, dtype=np.int64)
+    for tomogram in tomograms:
+        positions = picks.in_tomogram(tomogram.name).positions
+        # Every n-th pick in one group: a group then holds picks of the whole file, whatever its order.
+        groups = (np.arange(len(positions)) + counts.sum()) % GROUPS
+        part, number = group_means(tomogram, positions, edge, groups, GROUPS, factor)
+        sums, counts = sums + part, counts + number
+    return MeanBoxes(sums, counts, voxel_size * factor)
 
-    Parameters
-    ----------
-    sums : array, shape (groups, z, y, x)
-        Boxes of `box_edge`, added up group by group.
-    counts : array of int, shape (groups,)
-        Boxes in each sum.
-    radius : float
-        Of the particle, in voxels.
 
-    Returns
-    -------
-    Offset or None
-        None with picks in too few groups.
-    """
-    filled = np.flatnonzero(counts)
-    if len(filled) < FEWEST:
+def find_offset(boxes: MeanBoxes, diameter: float) -> Offset | None:
+    """Find the particle's centre, for its diameter in Å; None with picks in too few groups."""
+    radius = diameter / 2 / boxes.voxel_size
+    filled = np.flatnonzero(boxes.counts)
+    if len(filled) < MIN_GROUPS:
         return None
-    total = sums.sum(axis=0)
+    total = boxes.sums.sum(axis=0)
     # The height of a mean does not move its centre: sums do as well.
     whole = _centre(total, radius)
-    without = np.stack([_centre(total - sums[g], radius) for g in filled])
+    without = np.stack([_centre(total - boxes.sums[g], radius) for g in filled])
     # Groups may differ in size by one: the plain delete-a-group formula holds well enough.
     n = len(filled)
     error = np.sqrt((n - 1) / n * np.square(without - without.mean(axis=0)).sum(axis=0))
-    return Offset(whole, np.maximum(error, 1e-6))
+    return Offset(whole * boxes.voxel_size, np.maximum(error, 1e-6) * boxes.voxel_size)
 
 
 def _centre(summed: Volume, radius: float) -> Float64[np.ndarray, " 3"]:
@@ -94,16 +124,16 @@ def _centre(summed: Volume, radius: float) -> Float64[np.ndarray, " 3"]:
     for _ in range(ROUNDS):
         # The window moves with the centre: one that stays would draw the answer to the middle of the box.
         distance = np.sqrt(np.square(grid - centre[:, None, None, None].astype(np.float32)).sum(axis=0)) / radius
-        seen = band * np.clip((WINDOW[1] - distance) / (WINDOW[1] - WINDOW[0]), 0, 1)
-        spectrum = np.fft.rfftn(np.fft.ifftshift(seen))
-        agreement = np.fft.fftshift(np.fft.irfftn(spectrum**2, s=seen.shape, axes=(0, 1, 2)))
+        windowed = band * np.clip((WINDOW[1] - distance) / (WINDOW[1] - WINDOW[0]), 0, 1)
+        spectrum = np.fft.rfftn(np.fft.ifftshift(windowed))
+        agreement = np.fft.fftshift(np.fft.irfftn(spectrum**2, s=windowed.shape, axes=(0, 1, 2)))
         peak = np.unravel_index(np.where(near, agreement, -np.inf).argmax(), agreement.shape)
-        centre = (refined(agreement, np.array(peak)) - middle) / 2
+        centre = (refine_peak(agreement, np.array(peak)) - middle) / 2
     return centre[::-1].copy()
 
 
-def refined(volume: Float[np.ndarray, "z y x"], peak: Int[np.ndarray, " 3"]) -> Float64[np.ndarray, " 3"]:
-    """Put a parabola through a maximum and its neighbours along each axis; (z, y, x)."""
+def refine_peak(volume: Float[np.ndarray, "z y x"], peak: Int[np.ndarray, " 3"]) -> Float64[np.ndarray, " 3"]:
+    """Move a maximum to the top of the parabola through it and its neighbours along each axis; (z, y, x)."""
     exact = peak.astype(np.float64)
     for axis in range(3):
         if 0 < peak[axis] < volume.shape[axis] - 1:

@@ -1,4 +1,4 @@
-"""The whole check: measure, judge, and where something explains what is wrong, go on with the positions put right."""
+"""The whole check: measure, judge, and where something explains what is wrong, go on with corrected positions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -6,29 +6,27 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float32
 
-from tomopicker.checking import verdict
-from tomopicker.checking.centring import Offset, find_offset
+from tomopicker.checking import findings
+from tomopicker.checking.centring import average, find_offset
 from tomopicker.checking.contrast import shuffled_background
 from tomopicker.checking.findings import Finding, Status
-from tomopicker.checking.hypotheses import Hypothesis
-from tomopicker.checking.measurements import MeanBoxes, average, score_hypotheses
+from tomopicker.checking.measurements import score_hypotheses
 from tomopicker.errors import TomoPickerError
 from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
-from tomopicker.types import Positions
 
 
 @dataclass(frozen=True)
 class Checked:
-    """What a check gave.
+    """The result of a check.
 
     Parameters
     ----------
     findings : list of Finding
         One a test.
     means : dict of str to array, (z, y, x)
-        Mean subtomograms, by what was averaged: the picks as given; and as put right if a fault explains them;
-        and as many places elsewhere.
+        Mean subtomograms, by what was averaged: the picks as given; as corrected, if that explains what is wrong; and
+        as many background places.
     mean_voxel_size : float
         Å, of the means.
     """
@@ -39,13 +37,13 @@ class Checked:
 
     @property
     def faults(self) -> int:
-        """How many tests found a fault."""
-        return sum(finding.status is Status.BAD for finding in self.findings)
+        """How many tests failed."""
+        return sum(finding.status is Status.FAIL for finding in self.findings)
 
     @property
     def undecided(self) -> bool:
-        """Whether nothing tells the picks from other places, and they are too few for that to be a fault."""
-        return any(finding.test == "contrast" and finding.status is Status.DOUBTFUL for finding in self.findings)
+        """Whether the picks cannot be told from background places, and are too few for that to be a failure."""
+        return any(finding.test == "contrast" and finding.status is Status.WARN for finding in self.findings)
 
 
 def check(tomograms: Sequence[Tomogram], picks: Picks, diameter: float, seed: int = 0) -> Checked:
@@ -60,7 +58,7 @@ def check(tomograms: Sequence[Tomogram], picks: Picks, diameter: float, seed: in
     diameter : float
         Of the particle, Å.
     seed : int
-        Of the places elsewhere that picks are compared with.
+        Of the background places that picks are compared with.
 
     Returns
     -------
@@ -80,58 +78,46 @@ def check(tomograms: Sequence[Tomogram], picks: Picks, diameter: float, seed: in
             f"the tomograms have voxels of {min(sizes):g} to {max(sizes):g} Å; check those of one size at a time"
         )
     frames = {tomogram.name: tomogram.frame for tomogram in used}
-    picks = Picks.concatenate([picks.in_tomogram(name) for name in frames])
-    readings = score_hypotheses(used, picks, diameter, np.random.default_rng(seed))
-    mistake = verdict.best_mistake(readings)
-    displaced = mistake is None and verdict.is_displaced(readings, diameter / 2)
-    better = _mended(picks, used, mistake, readings.offset if displaced else np.zeros(3))
-    given = average(used, _by_name(picks), diameter)
-    explained = mistake is not None or displaced
-    mended = average(used, _by_name(better), diameter) if explained else given
-    offset = _offset(mended, diameter, used[0].voxel_size)
-    if displaced and offset is not None:
-        offset = replace(offset, voxels=offset.voxels + readings.offset / used[0].voxel_size)
-    findings = [
-        verdict.inside(picks, frames),
-        verdict.contrast(readings, explained),
-        verdict.tomogram_names(readings, picks),
-        verdict.reading(mistake, readings),
-        verdict.diameter(readings, diameter),
-        verdict.centre(
+    parts = [picks.in_tomogram(name) for name in frames]
+    picks = Picks.concatenate(parts)
+    found = score_hypotheses(used, picks, diameter, np.random.default_rng(seed))
+
+    hypothesis = findings.best_hypothesis(found)
+    shift = found.offset if hypothesis is None and findings.has_offset(found, diameter / 2) else np.zeros(3)
+    corrected = replace(picks, positions=picks.positions + shift)
+    if hypothesis is not None:
+        moved = [hypothesis.transform(part.positions, frames[name]) for name, part in zip(frames, parts, strict=True)]
+        corrected = replace(picks, positions=np.concatenate(moved))
+    explained = hypothesis is not None or bool(shift.any())
+    given = average(used, picks, diameter)
+    centred = average(used, corrected, diameter) if explained else given
+    offset = find_offset(centred, diameter)
+    if offset is not None:
+        offset = replace(offset, angstrom=offset.angstrom + shift)
+
+    tests = [
+        findings.inside(picks, frames),
+        findings.contrast(found, explained),
+        findings.tomogram_names(found, picks),
+        findings.reading(hypothesis, found),
+        findings.diameter(found, diameter),
+        findings.centre(
             offset,
             used[0].voxel_size,
             len(picks),
             diameter=diameter,
-            found=explained or verdict.is_dark(readings),
-            mended=mistake is not None,
+            found=explained or findings.is_dark(found),
+            corrected=hypothesis is not None,
         ),
-        verdict.duplicates(better, diameter),
+        findings.duplicates(corrected, diameter),
     ]
     rng = np.random.default_rng(seed)
-    random = {name: shuffled_background(positions, 1, rng, frames[name]) for name, positions in _by_name(picks).items()}
-    means = {
-        "of the picks as given": given.mean,
-        **({"of the picks put right": mended.mean} if explained else {}),
-        "of places elsewhere": average(used, random, diameter).mean,
-    }
-    return Checked([finding for finding in findings if finding is not None], means, given.voxel_size)
-
-
-def _by_name(picks: Picks) -> dict[str, Positions]:
-    return {name: picks.in_tomogram(name).positions for name in picks.tomogram_names}
-
-
-def _mended(picks: Picks, tomograms: Sequence[Tomogram], mistake: Hypothesis | None, offset: np.ndarray) -> Picks:
-    positions = picks.positions + offset
-    for tomogram in tomograms:
-        rows = picks.tomograms == tomogram.name
-        if mistake is not None:
-            positions[rows] = mistake.mend(picks.positions[rows], tomogram.frame)
-    return replace(picks, positions=positions)
-
-
-def _offset(boxes: MeanBoxes, diameter: float, voxel_size: float) -> Offset | None:
-    """Find the centre of the mean in voxels of the tomogram."""
-    found = find_offset(boxes.sums, boxes.counts, diameter / 2 / boxes.voxel_size)
-    factor = boxes.voxel_size / voxel_size
-    return None if found is None else Offset(found.voxels * factor, found.error * factor)
+    background = Picks.concatenate(
+        Picks.of(name, shuffled_background(part.positions, 1, rng, frames[name]))
+        for name, part in zip(frames, parts, strict=True)
+    )
+    means = {"of the picks as given": given.mean}
+    if explained:
+        means["of the picks put right"] = centred.mean
+    means["of places elsewhere"] = average(used, background, diameter).mean
+    return Checked([test for test in tests if test is not None], means, given.voxel_size)

@@ -237,7 +237,7 @@ def _warn_if_crowded(file: Path, tomogram: "Tomogram", model: "Model", picked: "
     from tomopicker.workflow.provenance import training_density
 
     usual = training_density(model.provenance)
-    volume = math.prod(tomogram.shape) * tomogram.voxel_size**3 * picked.working.share
+    volume = math.prod(tomogram.shape) * tomogram.voxel_size**3 * picked.working.mask_fraction
     particles = picked.expected.particles
     if usual and particles > max(CROWDED * usual * volume, FEW):
         reporter.warn(
@@ -248,7 +248,7 @@ def _warn_if_crowded(file: Path, tomogram: "Tomogram", model: "Model", picked: "
 
 def _left(picked: "Picked") -> str:
     """Say how much of the volume was looked at, where it is not all."""
-    share = picked.working.share
+    share = picked.working.mask_fraction
     return "" if share == 1 else f"in {100 * share:.0f} % of the volume, "
 
 

@@ -1,4 +1,4 @@
-"""Cubes cut anywhere in a volume, volumes padded so that they hold one, and the box that holds a mask."""
+"""Crops of volumes: regions that may reach beyond the border, random crops within a mask, a mask's bounding box."""
 
 from collections.abc import Iterator, Sequence
 
@@ -7,13 +7,36 @@ from jaxtyping import Float32
 
 from tomopicker.types import Volume, VoxelMask
 
-Cube = Float32[np.ndarray, "size size size"]
+Crop = Float32[np.ndarray, "size size size"]
+
+MAX_TRIES = 1000
+"""Corners drawn before one outside a mask is taken."""
 
 
-def pad_to(array: np.ndarray, shape: Sequence[int], value: int) -> np.ndarray:
-    """Pad an array behind to at least a shape; the array itself where it is large enough."""
-    missing = [max(0, wanted - have) for have, wanted in zip(array.shape, shape, strict=True)]
-    return np.pad(array, [(0, m) for m in missing], constant_values=value) if any(missing) else array
+def read_padded(array: np.ndarray, region: Sequence[slice], fill: int = 0) -> np.ndarray:
+    """Read a region that may reach beyond the array, with `fill` there (0 is the mean of a working volume).
+
+    A mirrored volume would make whole particles of those that its border cuts.
+    """
+    inside = [slice(max(0, r.start), max(0, min(edge, r.stop))) for r, edge in zip(region, array.shape, strict=True)]
+    overlap = array[tuple(inside)]
+    if inside == list(region):
+        return overlap
+    padded = np.full([r.stop - r.start for r in region], fill, dtype=array.dtype)
+    if overlap.size:
+        shifts = zip(inside, region, strict=True)
+        padded[tuple(slice(i.start - r.start, i.stop - r.start) for i, r in shifts)] = overlap
+    return padded
+
+
+def pad_to(array: np.ndarray, shape: Sequence[int], fill: int) -> np.ndarray:
+    """Pad an array at the far ends to at least a shape; the array itself where it is large enough."""
+    return read_padded(array, [slice(0, max(pair)) for pair in zip(array.shape, shape, strict=True)], fill)
+
+
+def cube(corner: Sequence[int] | np.ndarray, size: int) -> tuple[slice, ...]:
+    """Give the region of a cube from its first voxel (z, y, x) and its edge."""
+    return tuple(slice(int(first), int(first) + size) for first in corner)
 
 
 def bounding_box(mask: VoxelMask, margin: int = 0, multiple: int = 1) -> tuple[slice, ...]:
@@ -27,50 +50,43 @@ def bounding_box(mask: VoxelMask, margin: int = 0, multiple: int = 1) -> tuple[s
     return tuple(box)
 
 
-TRIES = 1000
-"""Places drawn before one outside a mask is taken."""
-
-
 def sample_crop_corner(mask: VoxelMask, size: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw the first voxel (z, y, x) of a cube, as often as the share of the cube that lies inside a mask.
+    """Draw the first voxel (z, y, x) of a crop with a probability proportional to the crop's voxels within a mask.
 
     Parameters
     ----------
     mask : VoxelMask
         At least `size` along each axis.
     size : int
-        Edge of the cube.
+        Edge of the crop.
     rng : Generator
     """
     room = np.array(mask.shape) - size + 1
-    for _ in range(TRIES):
+    for _ in range(MAX_TRIES):
         corner = rng.integers(0, room)
         if mask[tuple(corner + rng.integers(0, size, 3))]:
             break
     return corner
 
 
-def random_crops(volume: Volume, size: int, count: int, seed: int = 0, mask: VoxelMask | None = None) -> Iterator[Cube]:
-    """Cut cubes anywhere in a volume, the same for the same seed.
+def random_crops(volume: Volume, size: int, count: int, seed: int = 0, mask: VoxelMask | None = None) -> Iterator[Crop]:
+    """Draw cubic crops of a volume, (z, y, x), at least `size` along each axis; the same for the same seed.
 
     Parameters
     ----------
     volume : Volume
-        (z, y, x), at least `size` along each axis.
     size : int
-        Edge of the cubes.
+        Edge of the crops.
     count : int
-        How many.
     seed : int
-        Of their places.
     mask : VoxelMask, optional
-        Of the volume: cubes lie in it, at least in part.
+        Of the volume: crops lie in it, at least in part.
     """
-    if mask is not None:
-        rng = np.random.default_rng(seed)
-        for z, y, x in (sample_crop_corner(mask, size, rng) for _ in range(count)):
-            yield volume[z : z + size, y : y + size, x : x + size]
-        return
-    room = np.array(volume.shape) - size + 1
-    for z, y, x in np.random.default_rng(seed).integers(0, room, (count, 3)):
-        yield volume[z : z + size, y : y + size, x : x + size]
+    rng = np.random.default_rng(seed)
+    corners = (
+        rng.integers(0, np.array(volume.shape) - size + 1, (count, 3))
+        if mask is None
+        else (sample_crop_corner(mask, size, rng) for _ in range(count))
+    )
+    for corner in corners:
+        yield volume[cube(corner, size)]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tomopicker.config import Settings
-from tomopicker.data.samplers import LabelledVolume
+from tomopicker.data.labels import LabelledVolume
 from tomopicker.errors import TomoPickerError
 from tomopicker.pu.prior import Priors
 from tomopicker.types import Volume

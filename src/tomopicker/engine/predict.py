@@ -1,20 +1,24 @@
 """Inference: score a working volume tile by tile, each with a halo of context, in bounded memory (section 3.4)."""
 
 from collections.abc import Callable, Iterator
+from itertools import product
 
 import numpy as np
 import torch
 from torch import nn
 
-from tomopicker.data.crops import bounding_box
+from tomopicker.data.crops import bounding_box, read_padded
 from tomopicker.engine.batchnorm import fuse_conv_bn
 from tomopicker.engine.precision import autocast
-from tomopicker.types import Piece, Shape, Volume, VoxelMask
+from tomopicker.types import Shape, Volume, VoxelMask
 
 Progress = Callable[[int, int], None]
+Region = tuple[slice, ...]
+Tile = tuple[Region, Region]
+"""What is read, core and halo, and the core."""
 
 
-def tiles(shape: Shape, core: int, halo: int, divisor: int) -> Iterator[tuple[tuple[slice, ...], tuple[slice, ...]]]:
+def tiles(shape: Shape, core: int, halo: int, divisor: int) -> Iterator[Tile]:
     """Cut a volume into cores that cover it once: as even as the divisor allows, or without a halo the paper's blocks.
 
     Parameters
@@ -33,28 +37,13 @@ def tiles(shape: Shape, core: int, halo: int, divisor: int) -> Iterator[tuple[tu
     read, core : tuple of slice
         The region to read, in coordinates that may reach beyond the volume, and the core.
     """
-    starts = []
+    cores = []
     for edge in shape:
         pieces = -(-edge // core)
         step = -(-edge // (pieces * divisor)) * divisor if halo else core
-        starts.append([(start, start + step) for start in range(0, edge, step)])
-    for z in starts[0]:
-        for y in starts[1]:
-            for x in starts[2]:
-                yield tuple(slice(a - halo, b + halo) for a, b in (z, y, x)), tuple(slice(a, b) for a, b in (z, y, x))
-
-
-def read_padded(volume: Volume, region: tuple[slice, ...]) -> Piece:
-    """Read a region that may reach beyond the volume: 0, the mean, there.
-
-    A mirrored volume would make whole particles of those that its border cuts.
-    """
-    inside = tuple(slice(max(0, r.start), min(edge, r.stop)) for r, edge in zip(region, volume.shape, strict=True))
-    missing = [(i.start - r.start, r.stop - i.stop) for r, i in zip(region, inside, strict=True)]
-    piece = volume[inside]
-    if not any(before or after for before, after in missing):
-        return piece
-    return np.pad(piece, missing)
+        cores.append([slice(start, start + step) for start in range(0, edge, step)])
+    for target in product(*cores):
+        yield tuple(slice(part.start - halo, part.stop + halo) for part in target), target
 
 
 def score_volume(
@@ -85,7 +74,7 @@ def score_volume(
     progress : callable, optional
         Called with the tiles done and their number.
     mask : VoxelMask, optional
-        Of the volume's shape. What lies in no tile with a True voxel is not computed, and gets the least of all scores.
+        Of the volume's shape. Tiles without a True voxel are not computed, and get the lowest score of the others.
 
     Returns
     -------
@@ -113,10 +102,8 @@ def score_volume(
     return scores
 
 
-def _tiles_in(
-    mask: VoxelMask, core: int, halo: int, divisor: int
-) -> Iterator[tuple[tuple[slice, ...], tuple[slice, ...]]]:
-    """Cut the box around a mask into tiles, and leave out those it does not reach into."""
+def _tiles_in(mask: VoxelMask, core: int, halo: int, divisor: int) -> Iterator[Tile]:
+    """Cut the box around a mask into tiles, and leave out those without a True voxel."""
     if not mask.any():
         return
     # Without a halo the blocks stay where they are in the whole volume.

@@ -163,7 +163,7 @@ class PickFolder:
         formats.write_picks(picked.candidates, {name: frame}, candidates, "csv")
         entry = identity(tomogram, mask) | {
             "shape_zyx": list(frame.shape),
-            "specimen_fraction": round(picked.working.share, 4),
+            "specimen_fraction": round(picked.working.mask_fraction, 4),
             "seconds": round(time.monotonic() - started, 2),
             "status": DONE,
             "finished": _now(),

@@ -101,7 +101,7 @@ def load_clicked(
 
 def inside_of(working: WorkingVolume, *, found: bool) -> str:
     """Say how much of a tomogram its mask leaves."""
-    return f"{'lamella found' if found else 'mask'}: {100 * working.share:.0f} % of the volume"
+    return f"{'lamella found' if found else 'mask'}: {100 * working.mask_fraction:.0f} % of the volume"
 
 
 def without_repeats(picks: Picks, diameter: float, listener: Listener) -> Picks:

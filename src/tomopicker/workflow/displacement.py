@@ -14,10 +14,10 @@ from jaxtyping import Float64
 from torch import Tensor, nn
 
 from tomopicker.config import Settings
+from tomopicker.data.crops import read_padded
 from tomopicker.data.preprocess import WorkingVolume
 from tomopicker.engine.batchnorm import fuse_conv_bn
 from tomopicker.engine.precision import autocast
-from tomopicker.engine.predict import read_padded
 from tomopicker.models.tta import HALF_TURNS
 from tomopicker.picking.peaks import local_peaks
 from tomopicker.types import Piece, Positions, Volume

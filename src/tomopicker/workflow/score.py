@@ -28,7 +28,7 @@ def as_it_scores(network: nn.Module, working: WorkingVolume, settings: Settings,
     knobs = settings.inference
     if knobs.adapt:
         network = adapt_batchnorm(
-            network, working.data, settings.patches.size, device, settings.precision, mask=working.typical
+            network, working.data, settings.patches.size, device, settings.precision, mask=working.statistics_mask
         )
     return TestTimeAugmentation(network) if knobs.half_turns else network
 
@@ -93,7 +93,7 @@ def decoy_peaks(
     voxels : float
         That were searched for them.
     """
-    decoy = decoy_volume(working.data, working.typical, settings.seed)
+    decoy = decoy_volume(working.data, working.statistics_mask, settings.seed)
     scores = mean_scores(fitted, decoy, settings, device)
     found = find_peaks(scores, settings, radius, float("-inf"), max_particles=MOST)
     return found.scores.astype(np.float64), searched(decoy.shape, settings, radius, None)

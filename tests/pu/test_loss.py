@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tomopicker.config import resolve
-from tomopicker.engine.loss import PULoss
+from tomopicker.pu.losses import PULoss
 from tomopicker.pu.prior import Priors
 
 PRIORS = Priors(0.01, 0.2, 0.1)
