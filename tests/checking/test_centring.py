@@ -5,6 +5,9 @@ import pytest
 
 from tests.checking.conftest import DIAMETER, VOXEL_SIZE
 from tomopicker.checking.centring import GROUPS, MeanBoxes, average, box_edge, find_offset
+from tomopicker.data.subtomograms import subtomograms
+from tomopicker.picks import Picks
+from tomopicker.tomogram import Tomogram
 
 RADIUS = 6.0
 
@@ -55,3 +58,14 @@ def test_particles_many_voxels_wide_are_binned_and_stay_centred(case):
     offset = find_offset(coarse, DIAMETER)
     assert offset is not None
     assert np.abs(offset.angstrom).max() < 0.4 * VOXEL_SIZE
+
+
+def test_groups_add_up_to_the_mean_of_standardised_boxes():
+    rng = np.random.default_rng(0)
+    tomogram = Tomogram("noise", rng.normal(size=(40, 40, 40)).astype(np.float32), VOXEL_SIZE)
+    picks = Picks.of("noise", rng.uniform(12, 28, (26, 3)) * VOXEL_SIZE)
+    boxes = average([tomogram], picks, 3 * VOXEL_SIZE)
+    cuts = [cut for _, cut in subtomograms(tomogram, picks.positions, box_edge(1.5))]
+    expected = np.mean([(cut - cut.mean()) / cut.std() for cut in cuts], axis=0)
+    assert sorted(boxes.counts) == [1] * (GROUPS - 2) + [2] * 2
+    np.testing.assert_allclose(boxes.mean, expected, atol=1e-5)

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Float32, Float64, Int
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter1d
 
-from tomopicker.data.subtomograms import group_means
+from tomopicker.data.subtomograms import subtomograms
 from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import Volume
@@ -83,18 +83,23 @@ def box_edge(radius: float) -> int:
 
 
 def average(tomograms: Sequence[Tomogram], picks: Picks, diameter: float) -> MeanBoxes:
-    """Average the boxes at picks in tomograms of nearly one voxel size, for a particle's diameter in Å."""
+    """Average the boxes at picks, each with mean 0 and standard deviation 1, for a particle's diameter in Å.
+
+    The tomograms have nearly one voxel size.
+    """
     voxel_size = tomograms[0].voxel_size
     factor = int(np.ceil(diameter / 2 / voxel_size / MAX_RADIUS))
     edge = box_edge(diameter / 2 / voxel_size / factor)
     sums = np.zeros((GROUPS, edge, edge, edge), dtype=np.float32)
     counts = np.zeros(GROUPS, dtype=np.int64)
     for tomogram in tomograms:
-        positions = picks.in_tomogram(tomogram.name).positions
-        # Every n-th pick in one group: a group then holds picks of the whole file, whatever its order.
-        groups = (np.arange(len(positions)) + counts.sum()) % GROUPS
-        part, number = group_means(tomogram, positions, edge, groups, GROUPS, factor)
-        sums, counts = sums + part, counts + number
+        first = counts.sum()
+        for row, box in subtomograms(tomogram, picks.in_tomogram(tomogram.name).positions, edge, factor):
+            if sd := float(box.std()):
+                # Every n-th pick in one group: a group then holds picks of the whole file, whatever its order.
+                group = (first + row) % GROUPS
+                sums[group] += (box - box.mean()) / np.float32(sd)
+                counts[group] += 1
     return MeanBoxes(sums, counts, voxel_size * factor)
 
 
@@ -116,7 +121,7 @@ def find_offset(boxes: MeanBoxes, diameter: float) -> Offset | None:
 
 def _centre(summed: Volume, radius: float) -> Float64[np.ndarray, " 3"]:
     """Give (x, y, z) of the centre of inversion, in voxels from the middle of the box."""
-    band = gaussian_filter(summed, BAND[0] * radius) - gaussian_filter(summed, BAND[1] * radius)
+    band = _smoothed(summed, BAND[0] * radius) - _smoothed(summed, BAND[1] * radius)
     middle = len(summed) // 2
     grid = np.indices(band.shape, dtype=np.float32) - middle
     near = np.square(grid).sum(axis=0) <= (2 * REACH * radius) ** 2
@@ -130,6 +135,14 @@ def _centre(summed: Volume, radius: float) -> Float64[np.ndarray, " 3"]:
         peak = np.unravel_index(np.where(near, agreement, -np.inf).argmax(), agreement.shape)
         centre = (refine_peak(agreement, np.array(peak)) - middle) / 2
     return centre[::-1].copy()
+
+
+def _smoothed(volume: Volume, sd: float) -> Volume:
+    """Filter a cube with a Gaussian as `gaussian_filter` does, by products with its matrix: for boxes, far faster."""
+    matrix = gaussian_filter1d(np.eye(len(volume), dtype=np.float32), sd, axis=0)
+    for _ in range(3):
+        volume = np.tensordot(matrix, volume, axes=(1, 2))  # Filters the last axis and puts it in front.
+    return volume
 
 
 def refine_peak(volume: Float[np.ndarray, "z y x"], peak: Int[np.ndarray, " 3"]) -> Float64[np.ndarray, " 3"]:

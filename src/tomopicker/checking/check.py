@@ -8,9 +8,8 @@ from jaxtyping import Float32
 
 from tomopicker.checking import findings
 from tomopicker.checking.centring import average, find_offset
-from tomopicker.checking.contrast import shuffled_background
 from tomopicker.checking.findings import Finding, Status
-from tomopicker.checking.measurements import score_hypotheses
+from tomopicker.checking.measurements import score_hypotheses, shuffled_background
 from tomopicker.errors import TomoPickerError
 from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
@@ -106,7 +105,7 @@ def check(tomograms: Sequence[Tomogram], picks: Picks, diameter: float, seed: in
             used[0].voxel_size,
             len(picks),
             diameter=diameter,
-            found=explained or findings.is_dark(found),
+            found=explained or found.z(found.given) >= findings.SEEN,
             corrected=hypothesis is not None,
         ),
         findings.duplicates(corrected, diameter),

@@ -8,9 +8,8 @@ from jaxtyping import Float64
 from scipy.spatial import cKDTree
 
 from tomopicker.checking.centring import REACH, Offset
-from tomopicker.checking.contrast import FEW_PICKS
 from tomopicker.checking.hypotheses import Hypothesis
-from tomopicker.checking.measurements import DIAMETER_FACTORS, Measurements
+from tomopicker.checking.measurements import FEW_PICKS, Measurements
 from tomopicker.geometry import Frame, angstrom_to_voxels, outside
 from tomopicker.picks import Picks
 
@@ -21,14 +20,14 @@ MIN_PICKS = 3
 """Picks below which what is seen at them proves nothing."""
 LIKELY, GAIN = 3.5, 2.5
 """Standard errors by which a hypothesis must stand out, and improve, to be named for a few picks that show nothing."""
-DIAMETER_RATIOS = {0.5: (1.8, "about half as wide"), 2.0: (0.6, "about twice as wide")}
+DIAMETER_RATIOS = {0.5: (1.8, "half"), 2.0: (0.6, "twice")}
 """Contrast for half, and for twice, the diameter over that for the diameter, from which on the diameter is doubted. Of
 four simulated molecules, alone and crowded, the second was below 0.4 and the first below 1.5 at the right diameter; the
 second 0.7 or more where the radius was given, the first 2.3 or more where the diameter was doubled."""
 MIN_SIZED = 5
 """Picks below which their size is not judged."""
-MIN_DARKER = 0.8
-"""Chance that a pick shows more contrast than a background place, below which many picks lie beside particles."""
+MIN_DARKER = 80
+"""Chance, in per cent, that a pick is darker than a background place, below which many picks lie beside particles."""
 OFFSET_SIGNIFICANCE = 2.5
 CENTRED, OFF_CENTRE = 0.02, 0.05
 """In diameters: an offset below the first harms nothing; one from the second on fails; between them, if it is
@@ -82,52 +81,42 @@ def inside(picks: Picks, frames: dict[str, Frame]) -> Finding:
 
 def best_hypothesis(found: Measurements, stands_out: float = SURE, gains: float = SURE) -> Hypothesis | None:
     """Give the hypothesis of the most contrast if it is above background, and gains, by so many standard errors."""
-    best = max(found.alternatives, key=lambda hypothesis: float(found.alternatives[hypothesis].mean()))
-    gain = found.alternatives[best] - found.given
+    best, there = max(found.alternatives.items(), key=lambda item: float(item[1].mean()))
+    gain = there - found.given
     error = max(float(gain.std()) / np.sqrt(len(gain)), found.error / 10)
-    likely = found.excess(found.alternatives[best]) > stands_out * found.error
-    return best if likely and float(gain.mean()) > gains * error else None
+    return best if found.z(there) > stands_out and float(gain.mean()) > gains * error else None
 
 
 def has_offset(found: Measurements, radius: float) -> bool:
     """Whether the contrast lies at one place beside the picks, too far off for the fine search (radius in Å)."""
     far = float(np.linalg.norm(found.offset)) > NEAR * REACH * radius
     # A cube about the picks has some thousand places to be best at, so more is asked for than of a hypothesis.
-    better = found.at_offset - float(found.given.mean()) > SURE * found.error
-    return far and better and found.excess(found.at_offset) > 1.5 * SURE * found.error
-
-
-def is_dark(found: Measurements) -> bool:
-    """Whether the positions given hold more than background, so that there is a centre to look for."""
-    return found.excess(found.given) >= SEEN * found.error
+    z = found.z(found.at_offset)
+    return far and z > 1.5 * SURE and z - found.z(found.given) > SURE
 
 
 def contrast(found: Measurements, explained: bool) -> Finding:
     """Is there anything at the positions? `explained`: whether a hypothesis or an offset says where instead."""
-    n, z = len(found.given), found.excess(found.given) / found.error
+    n, z = len(found.given), found.z(found.given)
     darker = 100 * auc(found.given, found.background)
     few = n < FEW_PICKS and not explained
     if z <= -SEEN:
-        status, message = Status.FAIL, f"the picks are bright ({100 - darker:.0f} of 100 brighter than elsewhere)"
-        fix = "give --invert if protein is bright in these tomograms"
-    elif few and n < MIN_PICKS:
-        status, message = (
-            Status.WARN,
-            f"{n} {'picks are' if n > 1 else 'pick is'} too few to tell from places elsewhere",
-        )
-        fix = f"look at the picture; {FEW_PICKS} picks or more can tell"
-    elif z < SEEN:
-        status, message = Status.FAIL, f"the places picked look like any others ({z:+.1f} standard errors)"
+        message = f"the picks are bright ({100 - darker:.0f} of 100 brighter than elsewhere)"
+        return Finding("contrast", Status.FAIL, message, "give --invert if protein is bright in these tomograms")
+    if few and n < MIN_PICKS:
+        message = f"{'1 pick is' if n == 1 else f'{n} picks are'} too few to tell from places elsewhere"
+        return Finding("contrast", Status.WARN, message, f"look at the picture; {FEW_PICKS} picks or more can tell")
+    if z < SEEN:
+        message = f"the places picked look like any others ({z:+.1f} standard errors)"
         fix = "see the lines below" if explained else "is it the right tomogram, and the right --particle-diameter?"
-        if few:
-            status, message = Status.WARN, f"{message}; {n} picks cannot tell whether they lie on particles"
-            fix = f"look at the picture: {fix}"
-    else:
-        message = f"a pick is darker than a place elsewhere in {darker:.0f} of 100 cases"
-        status, fix = Status.PASS, ""
-        if darker < 100 * MIN_DARKER:
-            status, fix = Status.WARN, "many may lie beside particles: look at the gallery"
-    return Finding("contrast", status, message, fix)
+        if not few:
+            return Finding("contrast", Status.FAIL, message, fix)
+        message += f"; {n} picks cannot tell whether they lie on particles"
+        return Finding("contrast", Status.WARN, message, f"look at the picture: {fix}")
+    message = f"a pick is darker than a place elsewhere in {darker:.0f} of 100 cases"
+    if darker < MIN_DARKER:
+        return Finding("contrast", Status.WARN, message, "many may lie beside particles: look at the gallery")
+    return Finding("contrast", Status.PASS, message)
 
 
 def auc(scores: Float64[np.ndarray, " n"], background: Float64[np.ndarray, " m"]) -> float:
@@ -140,8 +129,7 @@ def reading(hypothesis: Hypothesis | None, found: Measurements) -> Finding:
     if hypothesis is not None:
         return Finding("reading", Status.FAIL, f"it fits far better if {hypothesis.message}", hypothesis.fix)
     n = len(found.given)
-    likely = best_hypothesis(found, LIKELY, GAIN) if n < FEW_PICKS and not is_dark(found) else None
-    if likely is not None:
+    if n < FEW_PICKS and found.z(found.given) < SEEN and (likely := best_hypothesis(found, LIKELY, GAIN)):
         message = f"it may fit better if {likely.message}; {n} picks are too few to be sure"
         return Finding("reading", Status.WARN, message, likely.fix)
     return Finding("reading", Status.PASS, "no other order, direction, scale or origin of the axes fits better")
@@ -149,31 +137,29 @@ def reading(hypothesis: Hypothesis | None, found: Measurements) -> Finding:
 
 def diameter(found: Measurements, value: float) -> Finding | None:
     """Is the particle as wide as the diameter given (Å)? None with too few picks, or where nothing is seen at them."""
-    narrower, own, wider = (found.at_diameter[factor] for factor in DIAMETER_FACTORS)
+    own = found.at_diameter[1.0]
     if len(own) < MIN_SIZED:
         return None
-    for factor, (ratio, words) in DIAMETER_RATIOS.items():
-        other = narrower if factor < 1 else wider
+    for factor, (ratio, width) in DIAMETER_RATIOS.items():
+        other = found.at_diameter[factor]
         excess = other - ratio * own
         seen = float(other.mean()) > SEEN / np.sqrt(len(other))
         if seen and float(excess.mean()) > 2 * float(excess.std()) / np.sqrt(len(excess)):
             message = (
-                f"what is at the picks looks {words}: it stands out by {float(other.mean()):.1f} standard deviations "
-                f"at {factor * value:g} Å, by {float(own.mean()):.1f} at {value:g} Å"
+                f"what is at the picks looks about {width} as wide: it stands out by {float(other.mean()):.1f} "
+                f"standard deviations at {factor * value:g} Å, by {float(own.mean()):.1f} at {value:g} Å"
             )
             fix = f"--particle-diameter is the whole width in Å: is {factor * value:g} right?"
             return Finding("diameter", Status.WARN, message, fix)
-    if not is_dark(found):
-        return None
-    return Finding("diameter", Status.PASS, f"what is at the picks is about as wide as {value:g} Å")
+    passed = Finding("diameter", Status.PASS, f"what is at the picks is about as wide as {value:g} Å")
+    return passed if found.z(found.given) >= SEEN else None
 
 
 def tomogram_names(found: Measurements, picks: Picks) -> Finding | None:
     """Do the picks of one tomogram fit another? None with only one."""
-    for (name, other), contrast_there in found.cross.items():
-        own = max(found.excess(found.given[picks.tomograms == name]), 0.0)
-        error = found.error * float(np.sqrt(len(found.given) / len(contrast_there)))
-        if found.excess(contrast_there) - own > SURE * error:
+    for (name, other), there in found.cross.items():
+        own = max(found.z(found.given[picks.tomograms == name]), 0.0)
+        if found.z(there) - own > SURE * float(np.sqrt(len(found.given) / len(there))):
             fix = "correct the tomogram's name in the file of picks"
             return Finding("tomogram", Status.FAIL, f"the picks of {name} fit {other}", fix)
     passed = Finding("tomogram", Status.PASS, "no picks fit another of these tomograms better")

@@ -1,8 +1,7 @@
 """Common coordinate errors, each as a hypothesis with the transform that would correct it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from itertools import permutations, product
 
 import numpy as np
@@ -16,7 +15,7 @@ FACTORS = (2.0, 0.5, 3.0, 1 / 3, 4.0, 0.25, 8.0, 0.125)
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """A hypothesis of what is wrong with coordinates.
+    """A hypothesis of what is wrong with coordinates, and the transform that corrects them.
 
     Parameters
     ----------
@@ -24,13 +23,28 @@ class Hypothesis:
         What is wrong.
     fix : str
         What to do about it.
-    transform : callable
-        (positions, frame) to corrected positions; (x, y, z) in Å from the centre of the first voxel.
+    order : tuple of int
+        Which of the coordinates given is x, y and z.
+    flipped : tuple of bool
+        The axes of x, y, z that count from the far end.
+    factor : float
+        That the coordinates are multiplied with.
+    centres : int
+        How often the centre is added after that.
     """
 
     message: str
     fix: str
-    transform: Callable[[Positions, Frame], Positions]
+    order: tuple[int, ...] = (0, 1, 2)
+    flipped: tuple[bool, ...] = (False, False, False)
+    factor: float = 1.0
+    centres: int = 0
+
+    def transform(self, positions: Positions, frame: Frame) -> Positions:
+        """Correct positions, (x, y, z) in Å from the centre of the first voxel."""
+        moved = positions[:, self.order] * self.factor + self.centres * frame.centre
+        last = (np.array(frame.shape[::-1]) - 1) * frame.voxel_size
+        return np.asarray(np.where(self.flipped, last - moved, moved))
 
 
 def hypotheses(voxel_size: float) -> list[Hypothesis]:
@@ -58,37 +72,24 @@ def _axes() -> Iterator[Hypothesis]:
             ends = [axis for axis, flip in zip(AXES, flipped, strict=True) if flip]
             messages.append(f"{' and '.join(ends)} {'counts' if len(ends) == 1 else 'count'} from the far end")
         if messages:
-            yield Hypothesis(", ".join(messages), fix, partial(_change_axes, order=order, flipped=flipped))
-
-
-def _change_axes(positions: Positions, frame: Frame, order: tuple[int, ...], flipped: tuple[bool, ...]) -> Positions:
-    last = (np.array(frame.shape[::-1]) - 1) * frame.voxel_size
-    changed: Positions = np.where(flipped, last - positions[:, order], positions[:, order])
-    return changed
+            yield Hypothesis(", ".join(messages), fix, order, flipped)
 
 
 def _scales(voxel_size: float) -> Iterator[Hypothesis]:
     for factor in FACTORS:
         wrong = f"{1 / factor:g} times too large" if factor < 1 else f"{factor:g} times too small"
         fix = f"give --picks-pixel-size {voxel_size * factor:.5g}"
-        yield Hypothesis(f"the coordinates are {wrong}", fix, partial(_scale, factor=factor))
+        yield Hypothesis(f"the coordinates are {wrong}", fix, factor=factor)
     for unit, other, factor in (("Å", "voxels", 1 / voxel_size), ("voxels", "Å", voxel_size)):
         fix = f"give --picks-unit {'angstrom' if unit == 'Å' else 'voxel'}"
-        yield Hypothesis(f"the coordinates are {unit}, taken for {other}", fix, partial(_scale, factor=factor))
-
-
-def _scale(positions: Positions, frame: Frame, factor: float) -> Positions:
-    return positions * factor
+        yield Hypothesis(f"the coordinates are {unit}, taken for {other}", fix, factor=factor)
 
 
 def _origins() -> Iterator[Hypothesis]:
+    half, fix = "half the tomogram's size", "name the format with --from, or"
     yield Hypothesis(
-        "they count from the tomogram's centre, not from its first voxel",
-        "name the format with --from, or add half the tomogram's size to each",
-        lambda positions, frame: positions + frame.centre,
+        "they count from the tomogram's centre, not from its first voxel", f"{fix} add {half} to each", centres=1
     )
     yield Hypothesis(
-        "they count from the first voxel, and half the tomogram's size was added",
-        "name the format with --from, or take half the tomogram's size off each",
-        lambda positions, frame: positions - frame.centre,
+        f"they count from the first voxel, and {half} was added", f"{fix} take {half} off each", centres=-1
     )
