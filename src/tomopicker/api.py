@@ -13,9 +13,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tomopicker.checking.check import Checked, check
-from tomopicker.checking.findings import Finding, Status
 from tomopicker.config import Settings, resolve
+from tomopicker.diagnostics.check import Checked, check
+from tomopicker.diagnostics.findings import Finding, Status
 from tomopicker.engine.checkpoint import Model, load_model, save_model
 from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.formats import open_tomogram, read_picks, volume_files, write_mrc, write_picks

@@ -12,7 +12,7 @@ from tomopicker.pu.prior import Priors
 PRIORS = Priors(0.01, 0.2, 0.1)
 
 
-def objective(kind="pn", **knobs):
+def objective(kind="pn", **changes):
     settings = {
         "balanced": False,
         "gamma": "none",
@@ -21,7 +21,7 @@ def objective(kind="pn", **knobs):
         "running_mean": 0.0,
     }
     return resolve(
-        {"preset": "paper", "particle_diameter": 100.0, "objective": settings | {"kind": kind} | knobs}
+        {"preset": "paper", "particle_diameter": 100.0, "objective": settings | {"kind": kind} | changes}
     ).objective
 
 
@@ -118,7 +118,7 @@ def test_known_background_without_priors_or_weight_or_voxels():
         assert value(risk, logits, positive, unlabelled, which) == pytest.approx(balanced, rel=1e-5)
 
 
-def test_kl_knobs():
+def test_kl_weight_and_direction():
     parts = batch(P, U)
     reverse = 0.1 * math.log(0.1 / 0.25) + 0.9 * math.log(0.9 / 0.75)
     risk = PULoss(objective("kl", kl_weight=3.0, kl_direction="prior-model"), PRIORS)

@@ -12,7 +12,7 @@ from tomopicker.wording import number_of
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from tomopicker.checking.findings import Finding
+    from tomopicker.diagnostics.findings import Finding
 
 HELP = """Test whether picks lie on particles, before anything is built on them.
 
@@ -50,7 +50,7 @@ def command(
     with Reporter() as reporter:
         check_writable(output.parent)
         opened, found = given.read(reporter, check_inside=False)
-        from tomopicker.checking.check import check
+        from tomopicker.diagnostics.check import check
         from tomopicker.report.check_figure import check_figure
         from tomopicker.workflow.inputs import check_diameter, doubtful_diameter
 

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from tomopicker.checking.check import check
-from tomopicker.checking.findings import Finding, Status
 from tomopicker.cli.progress import Reporter
+from tomopicker.diagnostics.check import check
+from tomopicker.diagnostics.findings import Finding, Status
 from tomopicker.errors import UsageError
 from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram

@@ -10,7 +10,7 @@ from tomopicker.types import Volume, VoxelMask
 Crop = Float32[np.ndarray, "size size size"]
 
 MAX_TRIES = 1000
-"""Corners drawn before one outside a mask is taken."""
+"""Corners drawn before one outside a mask is accepted."""
 
 
 def read_padded(array: np.ndarray, region: Sequence[slice], fill: int = 0) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Decoys: volumes that hold no particle, with the power spectrum of a tomogram's specimen and random phases."""
+"""Decoys: volumes without particles, with the power spectrum of a tomogram's specimen and random phases."""
 
 import numpy as np
 
@@ -6,14 +6,14 @@ from tomopicker.data.crops import bounding_box
 from tomopicker.types import Piece, Volume, VoxelMask
 
 LARGEST = (64, 160, 160)
-"""Edges (z, y, x) of the most that is taken: enough peaks to estimate their scores' density, in a second or two."""
+"""Largest decoy, (z, y, x): enough peaks to estimate the density of their scores, in a second or two."""
 
 
 def decoy_volume(volume: Volume, mask: VoxelMask | None = None, seed: int = 0) -> Piece:
     """Randomise the phases of the middle of a specimen.
 
     Its Fourier amplitudes are those of the specimen, missing wedge and contrast transfer included; its phases, which
-    hold every shape, are random (Theiler et al., Physica D 58, 1992). What is found in it is no particle.
+    determine all shapes, are random (Theiler et al., Physica D 58, 1992). No peak in it is a particle.
 
     Parameters
     ----------

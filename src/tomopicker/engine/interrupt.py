@@ -1,4 +1,4 @@
-"""Signals that end a program, held back until a step is complete: a checkpoint then has a whole number of steps."""
+"""Deferred SIGINT and SIGTERM: a step is completed first, so a checkpoint has a whole number of steps."""
 
 import signal
 import threading

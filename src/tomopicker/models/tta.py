@@ -1,4 +1,4 @@
-"""A network's scores averaged over half-turns of what it sees."""
+"""Test-time augmentation: a network's scores averaged over half-turns of its input."""
 
 import torch
 from torch import nn
@@ -10,10 +10,10 @@ HALF_TURNS = ((3, 4), (2, 4), (2, 3))
 
 
 class TestTimeAugmentation(nn.Module):
-    """Scores a volume as it lies and after half a turn about each axis, turned back, and gives the mean logit.
+    """Gives the mean logit of a volume as it is and after half a turn about each axis, turned back.
 
-    Half-turns keep a molecule's hand and leave the missing wedge where it is, so each is as good a look as the first;
-    what the network makes of one of them by chance cancels. Four times the work.
+    Half-turns keep a molecule's hand and the missing wedge, so all four inputs are equally valid, and the network's
+    random errors average out. Four times the work.
 
     Parameters
     ----------

@@ -1,7 +1,16 @@
 """The losses of section 3.2 (PN, non-negative PU, KL) and Dist-PU, and the one that settings choose, for training.
 
-The functions take the flat logits of the positive and of the unlabelled voxels, so which voxels count is decided
-before. P may be empty: a batch without positive voxels leaves the positive terms out.
+All losses take the same parameters, so that only what they add is described with each:
+
+positive, unlabelled : Logits
+    Of the voxels of P and of U, flat: which voxels count is decided before. Without positive voxels, the positive terms
+    are left out.
+prior : float
+    The class prior.
+scale : float
+    γ, the scale of the positive terms; see `gamma`.
+loss : {"logistic", "sigmoid"}
+    The surrogate; see `positive_cost`.
 """
 
 import math
@@ -54,19 +63,7 @@ def negative_cost(logits: Logits, loss: str = "logistic") -> Scalar:
 
 
 def pn_risk(positive: Logits, unlabelled: Logits, prior: float, scale: float = 1.0, loss: str = "logistic") -> Scalar:
-    """Positive-negative risk, eq. 1: every unlabelled voxel counts as background.
-
-    Parameters
-    ----------
-    positive, unlabelled : Logits
-        Of the voxels of P and of U.
-    prior : float
-        π of eq. 2, or 1/2 for balanced terms.
-    scale : float
-        γ.
-    loss : {"logistic", "sigmoid"}
-        See `positive_cost`.
-    """
+    """Positive-negative risk, eq. 1: every unlabelled voxel counts as background; π of eq. 2, or 1/2 to balance."""
     risk = (1 - prior) * negative_cost(unlabelled, loss)
     if positive.numel():
         risk = risk + prior * scale * positive_cost(positive, loss)
@@ -88,16 +85,10 @@ def nnpu_risk(
 
     Parameters
     ----------
-    positive, unlabelled : Logits
-        Of the voxels of P and of U.
     prior : float
         π' of eq. 4.
-    scale : float
-        γ.
     background : float, optional
         The background risk to choose the branch by, such as a running mean; this batch's own if left out.
-    loss : {"logistic", "sigmoid"}
-        See `positive_cost`.
 
     Returns
     -------
@@ -148,12 +139,8 @@ def kl_risk(
 
     Parameters
     ----------
-    positive, unlabelled : Logits
-        Of the voxels of P and of U.
     prior : float
         π'' of eq. 8.
-    scale : float
-        γ.
     weight : float
         λ.
     direction : {"model-prior", "prior-model"}
@@ -189,12 +176,8 @@ def distpu_risk(
 
     Parameters
     ----------
-    positive, unlabelled : Logits
-        Of the voxels of P and of U.
     prior : float
         π, the share of positives among U.
-    scale : float
-        γ.
     entropy_weight : float
         μ.
     expectation : float, optional

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from tests.checking.conftest import DIAMETER, SHAPE, VOXEL_SIZE
-from tomopicker.checking.centring import Offset
-from tomopicker.checking.check import check
-from tomopicker.checking.findings import Status, centre
+from tests.diagnostics.conftest import DIAMETER, SHAPE, VOXEL_SIZE
+from tomopicker.diagnostics.centring import Offset
+from tomopicker.diagnostics.check import check
+from tomopicker.diagnostics.findings import Status, centre
 from tomopicker.errors import TomoPickerError
 from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram

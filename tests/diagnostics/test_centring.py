@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from tests.checking.conftest import DIAMETER, VOXEL_SIZE
-from tomopicker.checking.centring import GROUPS, MeanBoxes, average, box_edge, find_offset
+from tests.diagnostics.conftest import DIAMETER, VOXEL_SIZE
 from tomopicker.data.subtomograms import subtomograms
+from tomopicker.diagnostics.centring import GROUPS, MeanBoxes, average, box_edge, find_offset
 from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
 

@@ -12,11 +12,11 @@ import numpy as np
 from jaxtyping import Float32, Float64
 from scipy.ndimage import gaussian_filter, map_coordinates
 
-from tomopicker.checking.centring import refine_peak
-from tomopicker.checking.hypotheses import Hypothesis, hypotheses
 from tomopicker.data.crops import cube, read_padded
 from tomopicker.data.preprocess import WorkingVolume, preprocess, working_voxel_size
 from tomopicker.data.subtomograms import binned
+from tomopicker.diagnostics.centring import refine_peak
+from tomopicker.diagnostics.hypotheses import Hypothesis, hypotheses
 from tomopicker.geometry import Frame
 from tomopicker.moments import moments_of
 from tomopicker.picks import Picks
@@ -146,7 +146,7 @@ def contrast_map(working: WorkingVolume, diameter: float) -> WorkingVolume:
     working : WorkingVolume
         Left as it is.
     diameter : float
-        Of the particle, Å; of another one than the volume was made for, down to half of it, if that is asked.
+        Of the particle, Å; down to half of the one that the volume was made for.
     """
     radius = diameter / 2 / working.voxel_size
     values = gaussian_filter(working.data, OUTER * radius)

@@ -1,4 +1,4 @@
-"""Mean subtomograms, where the particle's centre lies in them, and how well that is known.
+"""Mean subtomograms, the offset of the particle's centre in them, and its standard error.
 
 The mean over many orientations looks the same when inverted through the particle's centre, and so do the missing wedge
 and the CTF that blur it. So the mean and its own inversion through a point agree best if that point is the centre: the

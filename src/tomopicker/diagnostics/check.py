@@ -1,4 +1,4 @@
-"""The whole check: measure, judge, and where something explains what is wrong, go on with corrected positions."""
+"""The whole check: measure, test hypotheses, and judge the rest with the positions corrected."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float32
 
-from tomopicker.checking import findings
-from tomopicker.checking.centring import average, find_offset
-from tomopicker.checking.findings import Finding, Status
-from tomopicker.checking.measurements import score_hypotheses, shuffled_background
+from tomopicker.diagnostics import findings
+from tomopicker.diagnostics.centring import average, find_offset
+from tomopicker.diagnostics.findings import Finding, Status
+from tomopicker.diagnostics.measurements import score_hypotheses, shuffled_background
 from tomopicker.errors import TomoPickerError
 from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram

@@ -7,9 +7,9 @@ import numpy as np
 from jaxtyping import Float64
 from scipy.spatial import cKDTree
 
-from tomopicker.checking.centring import REACH, Offset
-from tomopicker.checking.hypotheses import Hypothesis
-from tomopicker.checking.measurements import FEW_PICKS, Measurements
+from tomopicker.diagnostics.centring import REACH, Offset
+from tomopicker.diagnostics.hypotheses import Hypothesis
+from tomopicker.diagnostics.measurements import FEW_PICKS, Measurements
 from tomopicker.geometry import Frame, angstrom_to_voxels, outside
 from tomopicker.picks import Picks
 
