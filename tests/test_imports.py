@@ -21,7 +21,7 @@ LAYERS = [
     ["models"],
     ["engine"],
     ["picking"],
-    ["checking"],
+    ["diagnostics"],
     ["fewshot"],
     ["workflow"],
     ["folder"],
@@ -87,9 +87,9 @@ def test_imports_point_up_the_list(path):
 @pytest.mark.parametrize("path", FILES, ids=label)
 def test_parts_that_must_not_know_each_other(path):
     here, known = part_of(path), ours(path)
-    if here in {"pu", "picking", "checking", "data", "models", "engine"}:
+    if here in {"pu", "picking", "diagnostics", "data", "models", "engine"}:
         assert "formats" not in known, "only positions and arrays come here, no files"
-    if here in {"formats", "picking", "checking", "data", *VALUES}:
+    if here in {"formats", "picking", "diagnostics", "data", *VALUES}:
         assert not {name for name in imports(path) if name.split(".")[0] == "torch"}
     if here not in {"cli", "__main__"}:
         assert "cli" not in known
@@ -106,7 +106,7 @@ def test_parts_that_must_not_know_each_other(path):
         "tomopicker.formats",
         "tomopicker.config",
         "tomopicker.picking.evaluate",
-        "tomopicker.data.patches",
+        "tomopicker.data.samplers",
         "tomopicker.benchmark.protocol",
         "tomopicker.benchmark.dataset",
         "tomopicker.benchmark.empiar",

@@ -10,7 +10,7 @@ from scipy import ndimage
 from tomopicker.cli.app import run
 from tomopicker.config import resolve
 from tomopicker.engine.checkpoint import CHECKPOINT, PRETRAINED, build_network, load_tensors, save_tensors
-from tomopicker.engine.pretrained import start_from
+from tomopicker.engine.pretrained import load_pretrained
 from tomopicker.errors import TomoPickerError
 from tomopicker.pretraining.imaging import random_microscope
 from tomopicker.pretraining.molecules import STAMP, WIDEST, draw_stamps, random_molecule
@@ -174,7 +174,7 @@ def test_a_training_starts_from_the_weights_but_with_a_new_head(tmp_path):
     settings = resolve({"particle_diameter": 300.0, "network": {"start": str(path)}})
     network = build_network(settings)
     head = network.head.weight.clone()
-    start_from(network, settings.network)
+    load_pretrained(network, settings.network)
     for name, value in network.state_dict().items():
         if not name.startswith("head."):
             torch.testing.assert_close(value, weights[name].half().to(value.dtype))
@@ -187,10 +187,10 @@ def test_weights_of_another_network_are_refused(tmp_path):
     save_pretrained(path, weights, Recipe(steps=1, kinds=3))
     settings = resolve({"particle_diameter": 300.0, "network": {"start": str(path), "channels": (8, 16)}})
     with pytest.raises(TomoPickerError, match=r"start\.safetensors: weights of another network .* scratch"):
-        start_from(build_network(settings), settings.network)
+        load_pretrained(build_network(settings), settings.network)
     save_tensors(path, "tomopicker-model", {}, {})
     with pytest.raises(TomoPickerError, match="not a tomopicker weights to start from"):
-        start_from(build_network(settings), settings.network)
+        load_pretrained(build_network(settings), settings.network)
 
 
 def test_pretraining_goes_on_from_weights(tmp_path):
@@ -211,7 +211,7 @@ def test_the_shipped_weights_fit_the_default_preset():
     settings = resolve({"particle_diameter": 300.0})
     network = build_network(settings)
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    start_from(network, settings.network)
+    load_pretrained(network, settings.network)
     changed = [name for name, value in network.state_dict().items() if not torch.equal(value, before[name])]
     assert len(changed) > 30
     assert not any(name.startswith("head.") for name in changed)

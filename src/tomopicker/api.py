@@ -14,12 +14,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tomopicker.checking.check import Checked, check
-from tomopicker.checking.verdict import Finding, Status
 from tomopicker.cluster.events import Event, OnEvent, unheard
 from tomopicker.cluster.pick_many import ManyPicked, pick_into
 from tomopicker.cluster.settings import ClusterSettings, Engine
 from tomopicker.config import Settings, resolve
+from tomopicker.diagnostics.check import Checked, check
+from tomopicker.diagnostics.findings import Finding, Status
 from tomopicker.engine.checkpoint import Model, load_model, save_model
 from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.fewshot.features import Features

@@ -1,7 +1,7 @@
 """Mean and spread of more values than are held at a time."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,11 +59,4 @@ def moments(parts: Iterable[Num[np.ndarray, "..."]]) -> Moments:
 
 def moments_of(volume: Num[np.ndarray, "z y x"], mask: Bool[np.ndarray, "z y x"] | None = None) -> Moments:
     """Gather the moments of a volume's voxels, or of those where a mask is True, section by section."""
-    return moments(_sections(volume, mask))
-
-
-def _sections(
-    volume: Num[np.ndarray, "z y x"], mask: Bool[np.ndarray, "z y x"] | None
-) -> Iterator[Num[np.ndarray, "..."]]:
-    for index, section in enumerate(volume):
-        yield section if mask is None else section[mask[index]]
+    return moments(section if mask is None else section[mask[index]] for index, section in enumerate(volume))

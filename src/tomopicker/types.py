@@ -26,11 +26,11 @@ VoxelMask: TypeAlias = Bool[np.ndarray, "z y x"]
 Positions: TypeAlias = Float64[np.ndarray, "n 3"]
 """Rows of (x, y, z). The name of the argument says the unit."""
 
-Rejected: TypeAlias = Float64[np.ndarray, "m 3"]
+Negatives: TypeAlias = Float64[np.ndarray, "m 3"]
 """Like `Positions`, of another number: picks that are known to be something else."""
-Sure: TypeAlias = Float64[np.ndarray, "j 3"]
+PseudoPositives: TypeAlias = Float64[np.ndarray, "j 3"]
 """Likewise: picks that are almost surely particles."""
-Doubtful: TypeAlias = Float64[np.ndarray, "k 3"]
+Ambiguous: TypeAlias = Float64[np.ndarray, "k 3"]
 """Likewise: picks that may be particles or not."""
 
 Indices: TypeAlias = Int[np.ndarray, "n 3"]

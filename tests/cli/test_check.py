@@ -36,7 +36,7 @@ def test_good_picks_pass_and_are_drawn(cli, folder, tmp_path):
     result = cli("check", folder / "TS_1.csv", folder / "TS_1.mrc", "-d", DIAMETER, "-o", picture)
     assert (result.code, result.err) == (0, "")
     lines = result.out.splitlines()
-    assert [line.split()[:2] for line in lines[:3]] == [["ok", "inside"], ["ok", "contrast"], ["ok", "reading"]]
+    assert [line.split()[:2] for line in lines[:3]] == [["PASS", "inside"], ["PASS", "contrast"], ["PASS", "reading"]]
     assert lines[-1].startswith("No fault found")
     assert picture.read_bytes().startswith(b"\x89PNG")
 

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from tomopicker.data.labels import label_mask
-from tomopicker.data.patches import LabelledVolume
+from tomopicker.data.labels import LabelledVolume, label_mask
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from tomopicker.data.lamella import best_run, find_specimen, otsu, without_data
+from tomopicker.data.lamella import constant_regions, find_lamella, max_subarray, otsu
 from tomopicker.data.preprocess import preprocess
 from tomopicker.simulate.imaging import image_tomogram
 from tomopicker.simulate.molecules import builtin_names
@@ -49,31 +49,31 @@ BENT = (plane(SHAPE, 0.1, 0.1) ** 2) / 6
 @pytest.mark.parametrize("strength", [0.7, 3.0])
 def test_specimen_is_kept_and_the_outside_left_out(low, high, strength):
     inside = slab(SHAPE, low, high)
-    found = find_specimen(specimen(inside, strength=strength), VOXEL)
+    found = find_lamella(specimen(inside, strength=strength), VOXEL)
     assert found.mask is not None
     assert found.mask[inside].mean() > 0.98
     assert (~found.mask)[~inside].mean() > 0.8
-    assert found.share == pytest.approx(found.mask.mean())
+    assert found.fraction == pytest.approx(found.mask.mean())
 
 
 def test_scale_and_offset_do_not_matter():
     volume = specimen(slab(SHAPE, 26, 53))
-    first, second = find_specimen(volume, VOXEL), find_specimen(-7 * volume + 300, VOXEL)
+    first, second = find_lamella(volume, VOXEL), find_lamella(-7 * volume + 300, VOXEL)
     assert np.array_equal(first.mask, second.mask)
 
 
 @pytest.mark.parametrize("fill", [True, False], ids=["all specimen", "all noise"])
 def test_without_contrast_the_whole_volume_is_kept(fill):
-    found = find_specimen(specimen(np.full(SHAPE, fill)), VOXEL)
+    found = find_lamella(specimen(np.full(SHAPE, fill)), VOXEL)
     assert found.mask is None
-    assert found.share == 1
+    assert found.fraction == 1
 
 
 def test_unlike_halves_of_a_full_tomogram_are_both_kept():
     """An organelle beside cytosol differs in x, not along z."""
     volume = specimen(np.full(SHAPE, True), strength=3.0)
     volume[:, :, 60:] = specimen(np.full((80, 110, 60), True), strength=0.5)
-    assert find_specimen(volume, VOXEL).mask is None
+    assert find_lamella(volume, VOXEL).mask is None
 
 
 @pytest.mark.parametrize("count", [1, 5, 15, 60, 300])
@@ -86,7 +86,7 @@ def test_single_particles_in_ice_are_no_slab(count):
     points = np.zeros(SHAPE)
     points[z, y, x] = 1
     volume -= 3 * ndimage.binary_dilation(points, iterations=5)
-    found = find_specimen(volume.astype(np.float32), VOXEL)
+    found = find_lamella(volume.astype(np.float32), VOXEL)
     assert found.mask is None or found.mask[z, y, x].all()
 
 
@@ -94,14 +94,14 @@ def test_something_beyond_the_lamella_keeps_the_whole_volume():
     """An ice crystal or a gold bead above a lamella is no reason to take its columns for thicker, or to cut."""
     volume = specimen(slab(SHAPE, 26, 45))
     volume[60:72, 40:90, 40:90] *= 8
-    found = find_specimen(volume, VOXEL)
+    found = find_lamella(volume, VOXEL)
     assert found.mask is None or found.mask[26:46].mean() > 0.98
 
 
 def test_a_hole_does_not_move_the_surfaces():
     inside = slab(SHAPE, 26, 53).copy()
     inside[:, 20:60, 30:70] = False
-    found = find_specimen(specimen(inside), VOXEL)
+    found = find_lamella(specimen(inside), VOXEL)
     assert found.mask is not None
     assert found.mask[inside].mean() > 0.98
     assert (~found.mask)[~slab(SHAPE, 26, 53)].mean() > 0.8
@@ -109,14 +109,14 @@ def test_a_hole_does_not_move_the_surfaces():
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (2, 8, 8), (9, 5, 40), (24, 24, 24)])
 def test_any_shape_is_taken(shape):
-    found = find_specimen(specimen(np.full(shape, True)), VOXEL)
+    found = find_lamella(specimen(np.full(shape, True)), VOXEL)
     assert found.mask is None or found.mask.shape == shape
 
 
 def test_edges_without_data_are_left_out():
     volume = specimen(np.full(SHAPE, True))
     volume[:, :, :30] = 0.25
-    found = find_specimen(volume, VOXEL)
+    found = find_lamella(volume, VOXEL)
     assert found.mask is not None
     assert not found.mask[:, :, :27].any()
     assert found.mask[:, :, 33:].all()
@@ -126,7 +126,7 @@ def test_edges_without_data_beside_a_lamella():
     inside = slab(SHAPE, 26, 53)
     volume = specimen(inside)
     volume[:, :30] = volume.mean()
-    found = find_specimen(volume, VOXEL)
+    found = find_lamella(volume, VOXEL)
     assert found.mask is not None
     assert not found.mask[:, :27].any()
     assert found.mask[26:54, 33:].all()
@@ -135,7 +135,7 @@ def test_edges_without_data_beside_a_lamella():
 def test_a_flat_voxel_or_two_are_data():
     volume = specimen(np.full((30, 30, 30), True))
     volume[9:12, 9:12, 9:12] = 0
-    assert without_data(volume) is None
+    assert constant_regions(volume) is None
 
 
 def test_otsu_is_half_way_between_the_classes():
@@ -148,7 +148,7 @@ def test_otsu_is_half_way_between_the_classes():
     [([-1, 2, 3, -1], (1, 2)), ([-1, 2, -1, 3, -4, 1], (1, 3)), ([5], (0, 0)), ([-1, -2], None), ([1, -3, 2], (2, 2))],
 )
 def test_best_run(excess, run):
-    assert best_run(np.array(excess, dtype=np.float64)) == run
+    assert max_subarray(np.array(excess, dtype=np.float64)) == run
 
 
 def test_truth_of_a_simulated_tomogram_lies_inside():

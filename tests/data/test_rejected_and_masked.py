@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from tomopicker.data.cubes import box_of, corner_inside, random_cubes
-from tomopicker.data.labels import label_mask
-from tomopicker.data.patches import Blocks, LabelledVolume, TwoStreams
+from tomopicker.data.crops import bounding_box, random_crops, sample_crop_corner
+from tomopicker.data.labels import LabelledVolume, label_mask
+from tomopicker.data.samplers import BalancedPatchSampler, GridPatchSampler
 
 SIZE, SHAPE = 8, (24, 24, 24)
 
@@ -18,7 +18,7 @@ def labelled(clicks=((6, 6, 6),), rejected=((17, 17, 17),), mask=None, radius=3.
 
 
 def streams(item, batch=16, **knobs):
-    return TwoStreams([item], SIZE, batch, 0, augmented=False, **knobs)
+    return BalancedPatchSampler([item], SIZE, batch, 0, augmented=False, **knobs)
 
 
 def test_rejected_picks_are_balls_of_background():
@@ -76,7 +76,7 @@ def test_without_rejected_picks_nothing_changes():
 
 def test_blocks_hold_them_where_they_are():
     item = labelled()
-    blocks = Blocks([item], SIZE, 4, 0)
+    blocks = GridPatchSampler([item], SIZE, 4, 0)
     batches = [blocks.batch(step) for step in range(blocks.batches_per_epoch)]
     found = np.concatenate([batch.inputs[:, 0][batch.negative] for batch in batches])
     assert sorted(found) == sorted(item.volume[item.labels == 2])
@@ -110,7 +110,7 @@ def test_each_voxel_of_a_mask_is_drawn_alike():
     seen = np.zeros(40)
     rng = np.random.default_rng(0)
     for _ in range(4000):
-        start = corner_inside(mask, SIZE, rng)[0]
+        start = sample_crop_corner(mask, SIZE, rng)[0]
         seen[start : start + SIZE] += 1
     inside = seen[16:26]
     assert inside.min() / inside.max() > 0.6
@@ -121,24 +121,26 @@ def test_volumes_count_by_what_their_masks_hold(numbered):
     small, large = numbered((24, 24, 24), [(8, 8, 8)]), numbered((48, 24, 24), first=100_000)
     mask = np.zeros(large.volume.shape, dtype=bool)
     mask[:8] = True
-    sampler = TwoStreams([small, LabelledVolume(large.volume, large.labels, large.positions, mask=mask)], 8, 8, 0)
-    assert sampler.share.tolist() == [0.75, 0.25]
+    sampler = BalancedPatchSampler(
+        [small, LabelledVolume(large.volume, large.labels, large.positions, mask=mask)], 8, 8, 0
+    )
+    assert sampler.volume_weights.tolist() == [0.75, 0.25]
 
 
 def test_random_cubes_lie_in_a_mask():
     volume = np.arange(24**3, dtype=np.float32).reshape(SHAPE)
-    for cube in random_cubes(volume, SIZE, 50, mask=UPPER):
+    for cube in random_crops(volume, SIZE, 50, mask=UPPER):
         assert (cube >= 18 * 24 * 24).any()
 
 
 def test_nowhere_to_cut_takes_any_place():
-    assert (corner_inside(np.zeros(SHAPE, dtype=bool), SIZE, np.random.default_rng(0)) <= 16).all()
+    assert (sample_crop_corner(np.zeros(SHAPE, dtype=bool), SIZE, np.random.default_rng(0)) <= 16).all()
 
 
 def test_box_of():
     mask = np.zeros((10, 20, 30), dtype=bool)
-    assert box_of(mask) == (slice(0, 0),) * 3
+    assert bounding_box(mask) == (slice(0, 0),) * 3
     mask[4, 7:10, 29] = True
-    assert box_of(mask) == (slice(4, 5), slice(7, 10), slice(29, 30))
-    assert box_of(mask, margin=5) == (slice(0, 10), slice(2, 15), slice(24, 30))
-    assert box_of(mask, multiple=4) == (slice(4, 5), slice(4, 10), slice(28, 30))
+    assert bounding_box(mask) == (slice(4, 5), slice(7, 10), slice(29, 30))
+    assert bounding_box(mask, margin=5) == (slice(0, 10), slice(2, 15), slice(24, 30))
+    assert bounding_box(mask, multiple=4) == (slice(4, 5), slice(4, 10), slice(28, 30))

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from tomopicker.data.subtomograms import binned, group_means, subtomograms
+from tomopicker.data.subtomograms import binned, subtomograms
 from tomopicker.geometry import Frame
 from tomopicker.tomogram import Tomogram
 
@@ -59,16 +59,6 @@ def test_bright_protein_is_turned_dark():
     tomogram = Tomogram("bright", np.ones((20, 20, 20), dtype=np.float32), SIZE, inverted=True)
     ((_, cut),) = subtomograms(tomogram, np.array([[10.0, 10, 10]]) * SIZE, 5)
     assert np.all(cut == -1)
-
-
-def test_groups_add_up_to_all():
-    rng = np.random.default_rng(0)
-    tomogram = Tomogram("noise", rng.normal(size=(40, 40, 40)).astype(np.float32), SIZE)
-    positions = rng.uniform(12, 28, (10, 3)) * SIZE
-    one, count = group_means(tomogram, positions, 9, np.zeros(10, dtype=int), 1)
-    many, counts = group_means(tomogram, positions, 9, np.arange(10) % 3, 3)
-    assert count.tolist() == [10] and counts.tolist() == [4, 3, 3]
-    np.testing.assert_allclose(many.sum(axis=0), one[0], atol=1e-4)
 
 
 def test_binning_averages_cubes():

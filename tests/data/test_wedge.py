@@ -1,11 +1,11 @@
-"""Free turns: the transmission measured from a volume shows its missing wedge, and a turned patch has it in place."""
+"""Free rotations: the measured wedge amplitude shows a volume's missing wedge, and rotated patches have it in place."""
 
 import numpy as np
 import pytest
 
-from tomopicker.data.labels import label_mask
-from tomopicker.data.patches import LabelledVolume, TwoStreams
-from tomopicker.data.wedge import transmission, turned
+from tomopicker.data.labels import LabelledVolume, label_mask
+from tomopicker.data.samplers import BalancedPatchSampler
+from tomopicker.data.wedge import random_rotate_with_wedge, wedge_amplitude
 
 SIZE = 16
 
@@ -16,7 +16,7 @@ def unit():
 
 
 def test_transmission_shows_the_wedge(wedge_noise):
-    passed = transmission(wedge_noise(48), SIZE)
+    passed = wedge_amplitude(wedge_noise(48), SIZE)
     assert passed.shape == (SIZE, SIZE, SIZE)
     assert passed.min() >= 0
     assert passed.max() <= 1
@@ -29,17 +29,20 @@ def test_transmission_shows_the_wedge(wedge_noise):
 
 def test_without_a_wedge_nearly_everything_passes():
     white = np.random.default_rng(0).standard_normal((48, 48, 48)).astype(np.float32)
-    assert transmission(white, SIZE).mean() > 0.9
+    assert wedge_amplitude(white, SIZE).mean() > 0.9
 
 
 def test_a_turned_patch_has_its_wedge_in_place(wedge_noise, power_in_wedge, unit):
     volume = wedge_noise(48)
     labels = np.zeros(volume.shape, np.int8)
-    passed = transmission(volume, SIZE)
+    passed = wedge_amplitude(volume, SIZE)
 
     def mean_power(filtered):
         corner = np.array([16, 16, 16])
-        cubes = [turned(volume, labels, corner, filtered, np.random.default_rng(seed))[0] for seed in range(12)]
+        cubes = [
+            random_rotate_with_wedge(volume, labels, corner, filtered, np.random.default_rng(seed))[0]
+            for seed in range(12)
+        ]
         return np.mean([power_in_wedge(cube) for cube in cubes])
 
     assert mean_power(passed) < 0.3 * mean_power(unit)
@@ -50,7 +53,7 @@ def test_labels_turn_with_the_volume(unit):
     labels = label_mask((40, 40, 40), np.array([[20.0, 20.0, 16.0]]), 4.0)
     volume = labels.astype(np.float32)
     for seed in range(8):
-        cube, cut = turned(volume, labels, np.array([12, 12, 12]), unit, np.random.default_rng(seed))
+        cube, cut = random_rotate_with_wedge(volume, labels, np.array([12, 12, 12]), unit, np.random.default_rng(seed))
         assert cut.dtype == np.int8
         centres = [np.argwhere(mask).mean(axis=0) for mask in (cube > 0.5, cut == 1)]
         assert np.allclose(*centres, atol=0.3)
@@ -64,7 +67,9 @@ def test_what_lies_outside_is_ignored(unit):
     """A cube in the corner of the volume, turned, has corners of its own outside."""
     labels = np.zeros((SIZE, SIZE, SIZE), np.int8)
     cuts = [
-        turned(labels.astype(np.float32), labels, np.zeros(3, int), unit, np.random.default_rng(seed))[1]
+        random_rotate_with_wedge(
+            labels.astype(np.float32), labels, np.zeros(3, int), unit, np.random.default_rng(seed)
+        )[1]
         for seed in range(8)
     ]
     assert all((cut == -1).any() for cut in cuts)
@@ -76,12 +81,12 @@ def test_two_streams_turn_both_halves(turned_share, wedge_noise):
     volume = wedge_noise(40)
     clicks = np.array([[20.0, 20.0, 20.0]])
     item = LabelledVolume(volume, label_mask(volume.shape, clicks, 3.0), clicks)
-    streams = TwoStreams([item], SIZE, 4, 0, augmented=True, turned=turned_share)
-    plain = TwoStreams([item], SIZE, 4, 0, augmented=True)
+    streams = BalancedPatchSampler([item], SIZE, 4, 0, augmented=True, turned=turned_share)
+    plain = BalancedPatchSampler([item], SIZE, 4, 0, augmented=True)
     batches = [streams.batch(step) for step in range(6)]
     assert all(batch.positive[:2].any(axis=(1, 2, 3)).all() for batch in batches)
     assert not any(batch.unlabelled[:2].any() for batch in batches)
     same = [np.array_equal(batch.inputs, plain.batch(step).inputs) for step, batch in enumerate(batches)]
     assert all(same) if turned_share == 0 else not any(same)
-    again = TwoStreams([item], SIZE, 4, 0, augmented=True, turned=turned_share)
+    again = BalancedPatchSampler([item], SIZE, 4, 0, augmented=True, turned=turned_share)
     assert np.array_equal(again.batch(3).inputs, batches[3].inputs)

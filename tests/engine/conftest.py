@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from tomopicker.config import resolve
-from tomopicker.data.labels import label_mask
-from tomopicker.data.patches import LabelledVolume
+from tomopicker.data.labels import LabelledVolume, label_mask
 
 RADIUS, EDGE = 3.0, 32
 

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from tomopicker.config import resolve
-from tomopicker.data.labels import label_mask
-from tomopicker.data.patches import Blocks, LabelledVolume, TwoStreams
-from tomopicker.engine.batchnorm import adapted, refit_batchnorm
+from tomopicker.data.labels import LabelledVolume, label_mask
+from tomopicker.data.samplers import BalancedPatchSampler, GridPatchSampler
+from tomopicker.engine.batchnorm import adapt_batchnorm, update_batchnorm
 from tomopicker.engine.predict import score_volume
 from tomopicker.engine.train import fit
 from tomopicker.models.resunet import ResUNet
@@ -52,8 +52,8 @@ def settings_for(preset):
 def sampler_for(preset, item, settings):
     """What training sees."""
     if preset == "paper":
-        return Blocks([item], SIZE, 8, 0)
-    return TwoStreams([item], SIZE, 8, 0, augmented=True, turned=settings.patches.turned)
+        return GridPatchSampler([item], SIZE, 8, 0)
+    return BalancedPatchSampler([item], SIZE, 8, 0, augmented=True, turned=settings.patches.turned)
 
 
 @pytest.mark.parametrize("preset", ["default", "paper"])
@@ -85,7 +85,7 @@ def batches(count=4):
 def test_statistics_are_plain_means_over_the_batches():
     """Of the first layer, whose input does not depend on other statistics."""
     network = ResUNet(channels=(3, 4))
-    refit_batchnorm(network, batches(), CPU, "float32")
+    update_batchnorm(network, batches(), CPU, "float32")
     convolution, norm = network.encoder[0].first[0], network.encoder[0].first[1]
     with torch.no_grad():
         outputs = [convolution(batch) for batch in batches()]
@@ -102,7 +102,7 @@ def test_what_was_gathered_before_is_forgotten():
         for _ in range(5):
             other.train()(torch.full((2, 1, 8, 8, 8), 1e6))
     for each in (network, other):
-        refit_batchnorm(each, batches(), CPU, "float32")
+        update_batchnorm(each, batches(), CPU, "float32")
     for name, value in network.state_dict().items():
         torch.testing.assert_close(value, other.state_dict()[name], msg=name)
 
@@ -110,7 +110,7 @@ def test_what_was_gathered_before_is_forgotten():
 def test_weights_momentum_and_mode():
     network = ResUNet(channels=(3, 4), dropout=0.5)
     before = [p.detach().clone() for p in network.parameters()]
-    refit_batchnorm(network, batches(), CPU, "float32")
+    update_batchnorm(network, batches(), CPU, "float32")
     assert all(torch.equal(a, b) for a, b in zip(before, network.parameters(), strict=True))
     assert not any(module.training for module in network.modules())
     assert {m.momentum for m in network.modules() if isinstance(m, torch.nn.BatchNorm3d)} == {0.1}
@@ -118,10 +118,10 @@ def test_weights_momentum_and_mode():
 
 def test_dropout_is_off_meanwhile():
     network = ResUNet(channels=(3, 4), dropout=0.5)
-    refit_batchnorm(network, batches(), CPU, "float32")
+    update_batchnorm(network, batches(), CPU, "float32")
     first = {name: value.clone() for name, value in network.state_dict().items()}
     torch.manual_seed(99)
-    refit_batchnorm(network, batches(), CPU, "float32")
+    update_batchnorm(network, batches(), CPU, "float32")
     assert all(torch.equal(value, first[name]) for name, value in network.state_dict().items())
 
 
@@ -135,7 +135,7 @@ def test_adapted_to_a_volume_takes_up_its_gain():
     def score(used, what):
         return score_volume(used, what, core=24, halo=0, device=CPU, precision="float32")
 
-    own, others = (score(adapted(network, v, SIZE, CPU, "float32"), v) for v in (volume, other))
+    own, others = (score(adapt_batchnorm(network, v, SIZE, CPU, "float32"), v) for v in (volume, other))
     np.testing.assert_allclose(others, own, atol=0.01 * own.std())
     assert np.abs(score(network, volume) - score(network, other)).max() > own.std()
 
@@ -145,7 +145,7 @@ def test_adapting_leaves_the_network_alone_and_is_repeatable():
     network = ResUNet(channels=(3, 4)).eval()
     before = copy.deepcopy(network.state_dict())
     volume = np.random.default_rng(1).standard_normal((10, 30, 30)).astype(np.float32)  # thinner than a patch
-    first, second = (adapted(network, volume, SIZE, CPU, "float32").state_dict() for _ in range(2))
+    first, second = (adapt_batchnorm(network, volume, SIZE, CPU, "float32").state_dict() for _ in range(2))
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
     assert all(torch.equal(first[name], value) for name, value in second.items())
     assert any(not torch.equal(first[name], before[name]) for name in before)

@@ -6,7 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tomopicker.engine.predict import read_padded, tiles
+from tomopicker.data.crops import read_padded
+from tomopicker.engine.predict import tiles
 
 edges = st.tuples(*[st.integers(1, 70)] * 3)
 
@@ -51,6 +52,12 @@ def test_inside_nothing_is_padded():
 def test_outside_it_is_the_mean():
     piece = read_padded(VOLUME, (slice(0, 1), slice(0, 1), slice(-2, 5)))
     assert piece[0, 0].tolist() == [0, 0, 0, 1, 2, 3, 0]
+
+
+def test_a_region_beside_the_volume_is_all_fill():
+    for far in (slice(6, 9), slice(-5, -2)):
+        piece = read_padded(VOLUME, (slice(0, 1), slice(0, 1), far), fill=7)
+        assert piece.tolist() == [[[7, 7, 7]]]
 
 
 def test_more_halo_than_volume():

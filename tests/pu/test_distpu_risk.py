@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from tomopicker.pu.objectives import distpu_risk
+from tomopicker.pu.losses import distpu_risk
 
 POSITIVE, UNLABELLED = (0.8, 0.5), (0.1, 0.25, 0.4)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tomopicker.pu.objectives import gamma
+from tomopicker.pu.losses import gamma
 
 
 @pytest.mark.parametrize(("reading", "value"), [("none", 1), ("fraction", 89_000 / 110_592), ("literal", 11_125)])

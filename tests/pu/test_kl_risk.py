@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from tomopicker.pu.objectives import bernoulli_kl, kl_risk, running_mean
+from tomopicker.pu.losses import bernoulli_kl, kl_risk, running_mean
 
 POSITIVE, UNLABELLED, PRIOR = (0.8, 0.5), (0.1, 0.25, 0.4), 0.1
 P_PLUS = -(math.log(0.8) + math.log(0.5)) / 2

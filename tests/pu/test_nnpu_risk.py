@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from tomopicker.pu.objectives import background_risk, nnpu_risk
+from tomopicker.pu.losses import background_risk, nnpu_risk
 
 POSITIVE, UNLABELLED = (0.8, 0.5), (0.1, 0.25, 0.4)
 PRIOR = 0.2

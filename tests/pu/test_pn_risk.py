@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from tomopicker.pu.objectives import negative_cost, pn_risk, positive_cost
+from tomopicker.pu.losses import negative_cost, pn_risk, positive_cost
 
 POSITIVE, UNLABELLED = (0.8, 0.5), (0.1, 0.25, 0.4)
 AS_PARTICLE = -(math.log(0.8) + math.log(0.5)) / 2

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tomopicker.pu.objectives import background_risk, kl_risk, negative_cost, nnpu_risk, pn_risk, positive_cost
+from tomopicker.pu.losses import background_risk, kl_risk, negative_cost, nnpu_risk, pn_risk, positive_cost
 
 POSITIVE, UNLABELLED, PRIOR = (0.8, 0.5), (0.1, 0.25, 0.4), 0.2
 

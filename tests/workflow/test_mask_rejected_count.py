@@ -54,7 +54,7 @@ def test_what_lies_outside_the_lamella_is_neither_scored_nor_picked(model: Model
         heard.way = way
         found[way] = api.pick(tomogram, model, mask=way, listener=heard, cut=Cut(threshold=0.02))  # type: ignore[arg-type]
     assert found["none"].working.mask is None
-    assert 0.15 < found["auto"].working.share < 0.5
+    assert 0.15 < found["auto"].working.mask_fraction < 0.5
     assert tiles["auto"] < 0.6 * tiles["none"]
     z = found["auto"].picks.positions[:, 2] / VOXEL
     assert len(z) > 5

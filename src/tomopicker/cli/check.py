@@ -12,7 +12,7 @@ from tomopicker.wording import number_of
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from tomopicker.checking.verdict import Finding
+    from tomopicker.diagnostics.findings import Finding
 
 HELP = """Test whether picks lie on particles, before anything is built on them.
 
@@ -50,7 +50,7 @@ def command(
     with Reporter() as reporter:
         check_writable(output.parent)
         opened, found = given.read(reporter, check_inside=False)
-        from tomopicker.checking.check import check
+        from tomopicker.diagnostics.check import check
         from tomopicker.report.check_figure import check_figure
         from tomopicker.workflow.inputs import check_diameter, doubtful_diameter
 
@@ -79,14 +79,14 @@ def _table(findings: "list[Finding]") -> "Table":
     from rich.markup import escape
     from rich.table import Table
 
-    colours = {"ok": "green", "look": "yellow", "FAULT": "bold red"}
+    colours = {"PASS": "green", "WARN": "yellow", "FAIL": "bold red"}
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for finding in findings:
         word = finding.status.value
-        table.add_row(f"[{colours[word]}]{word}[/]", finding.test, escape(finding.says))
-        if finding.remedy:
-            table.add_row("", "", f"→ {escape(finding.remedy)}")
+        table.add_row(f"[{colours[word]}]{word}[/]", finding.test, escape(finding.message))
+        if finding.fix:
+            table.add_row("", "", f"→ {escape(finding.fix)}")
     return table

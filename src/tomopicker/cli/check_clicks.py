@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from tomopicker.checking.check import check
-from tomopicker.checking.verdict import Finding, Status
 from tomopicker.cli.progress import Reporter
+from tomopicker.diagnostics.check import check
+from tomopicker.diagnostics.findings import Finding, Status
 from tomopicker.errors import UsageError
 from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
@@ -53,7 +53,7 @@ def check_clicks(
         findings = check(group, clicks, diameter).findings
         named = ", ".join(str(path) for path in files)
         for finding in findings:
-            if finding.status is Status.BAD and finding.test in STOPS:
+            if finding.status is Status.FAIL and finding.test in STOPS:
                 raise UsageError(
                     f"{named}: the clicks do not lie on particles: {_line(finding)} (--no-check trains on them as they "
                     "are)"
@@ -62,8 +62,8 @@ def check_clicks(
         doubts += [
             _line(finding)
             for finding in findings
-            if (finding.status is Status.BAD and finding.test != "duplicates")
-            or (finding.status is Status.DOUBTFUL and finding.test in {"contrast", "reading", "diameter"})
+            if (finding.status is Status.FAIL and finding.test != "duplicates")
+            or (finding.status is Status.WARN and finding.test in {"contrast", "reading", "diameter"})
         ]
     if doubts:
         shown = " ".join(str(tomogram.path or tomogram.name) for tomogram in tomograms)
@@ -75,7 +75,7 @@ def check_clicks(
 
 
 def _line(finding: Finding) -> str:
-    return f"{finding.says}; {finding.remedy}" if finding.remedy else finding.says
+    return f"{finding.message}; {finding.fix}" if finding.fix else finding.message
 
 
 def _of_one_voxel_size(tomograms: Sequence[Tomogram]) -> list[list[Tomogram]]:

@@ -53,7 +53,7 @@ def check_plan(
     """
     from tomopicker.engine.checkpoint import build_body
     from tomopicker.engine.precision import choose_device
-    from tomopicker.engine.pretrained import start_from
+    from tomopicker.engine.pretrained import load_pretrained
 
     choose_device(device)
     voxel_size = common_voxel_size(tomograms, settings)
@@ -70,7 +70,7 @@ def check_plan(
             mine, others = (part.in_tomogram(tomogram.name).positions for part in (clicks, rejected))
             check_clash(str(tomogram.path), tomogram.frame, mine, others, settings.particle_diameter)
     check_expected(settings, len(clicks), len(tomograms))
-    start_from(build_body(settings), settings.network)
+    load_pretrained(build_body(settings), settings.network)
 
 
 def print_plan(

@@ -78,7 +78,7 @@ def pick_tomogram(file: TomogramFile, model: Model, folder: PickFolder, listener
     if asked.pictures:
         diameter = model.settings.particle_diameter
         draw(tomogram, picked.picks.positions, diameter, folder.path, listener.warn)
-    share, particles = picked.working.share, picked.expected.particles
+    share, particles = picked.working.mask_fraction, picked.expected.particles
     if doubt := crowded(file.path, tomogram, model.provenance, share, particles):
         listener.warn(doubt)
     return _line(tomogram, picked, time.monotonic() - started)
@@ -120,7 +120,7 @@ def _looks_inverted(
 def _line(tomogram: Tomogram, picked: Picked, seconds: float) -> str:
     expected = picked.expected
     particles = picked.count or f"{expected.particles:.0f} particles"
-    share, picks = picked.working.share, number_of(len(picked.picks), "pick")
+    share, picks = picked.working.mask_fraction, number_of(len(picked.picks), "pick")
     where = "" if share == 1 else f"in {100 * share:.0f} % of the volume, "
     return (
         f"{tomogram.name}: {picks} (threshold {picked.threshold:.3f}; about {particles}, "

@@ -1,19 +1,19 @@
-"""Decoys: volumes that hold no particle, with the power spectrum of a tomogram's specimen and random phases."""
+"""Decoys: volumes without particles, with the power spectrum of a tomogram's specimen and random phases."""
 
 import numpy as np
 
-from tomopicker.data.cubes import box_of
+from tomopicker.data.crops import bounding_box
 from tomopicker.types import Piece, Volume, VoxelMask
 
 LARGEST = (64, 160, 160)
-"""Edges (z, y, x) of the most that is taken: enough peaks to estimate their scores' density, in a second or two."""
+"""Largest decoy, (z, y, x): enough peaks to estimate the density of their scores, in a second or two."""
 
 
 def decoy_volume(volume: Volume, mask: VoxelMask | None = None, seed: int = 0) -> Piece:
     """Randomise the phases of the middle of a specimen.
 
     Its Fourier amplitudes are those of the specimen, missing wedge and contrast transfer included; its phases, which
-    hold every shape, are random (Theiler et al., Physica D 58, 1992). What is found in it is no particle.
+    determine all shapes, are random (Theiler et al., Physica D 58, 1992). No peak in it is a particle.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def decoy_volume(volume: Volume, mask: VoxelMask | None = None, seed: int = 0) -
     array, shape (z, y, x)
         Of the box around the mask, or of its middle where that is larger than `LARGEST`.
     """
-    box = box_of(mask) if mask is not None and mask.any() else tuple(slice(0, edge) for edge in volume.shape)
+    box = bounding_box(mask) if mask is not None and mask.any() else tuple(slice(0, edge) for edge in volume.shape)
     piece = volume[tuple(_middle(part, most) for part, most in zip(box, LARGEST, strict=True))]
     mean = float(piece.mean())
     amplitudes = np.abs(np.fft.rfftn(piece - mean))

@@ -1,21 +1,41 @@
-"""Balls and label masks (section 3.1): which voxels are positive, unlabelled, known background, or ignored."""
+"""Label masks (section 3.1): which voxels are positive, unlabelled, known background, or ignored."""
+
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from tomopicker.types import Doubtful, Indices, LabelMask, Positions, Rejected, Shape, VoxelMask
+from tomopicker.types import Ambiguous, Indices, LabelMask, Negatives, Positions, Shape, Volume, VoxelMask
 
 POSITIVE, UNLABELLED, IGNORED, NEGATIVE = 1, 0, -1, 2
+NO_POSITIONS: Negatives = np.empty((0, 3))
 
 
-def ball_offsets(radius: float) -> Indices:
-    """Give the (z, y, x) offsets of all voxels no further than `radius` voxels from the origin."""
-    reach = int(np.floor(radius))
-    grid = np.mgrid[-reach : reach + 1, -reach : reach + 1, -reach : reach + 1].reshape(3, -1).T
-    near: Indices = grid[(grid**2).sum(axis=1) <= radius**2]
-    return near
+@dataclass(frozen=True)
+class LabelledVolume:
+    """One tomogram to train on.
 
+    Parameters
+    ----------
+    volume : Volume
+        Working volume, (z, y, x).
+    labels : LabelMask
+        Of the same shape.
+    positions : Positions
+        (x, y, z) in working voxels of the clicks and pseudo-positives.
+    rejected : Negatives
+        Likewise of picks that are known to be something else.
+    mask : VoxelMask, optional
+        Where the specimen is; everywhere if left out.
+    name : str
+        Of the tomogram, for messages.
+    """
 
-NOWHERE: Rejected = np.empty((0, 3))
+    volume: Volume
+    labels: LabelMask
+    positions: Positions
+    rejected: Negatives = field(default_factory=lambda: NO_POSITIONS)
+    mask: VoxelMask | None = None
+    name: str = ""
 
 
 def label_mask(
@@ -24,8 +44,8 @@ def label_mask(
     radius: float,
     target_fraction: float = 1.0,
     *,
-    rejected: Rejected = NOWHERE,
-    doubtful: Doubtful = NOWHERE,
+    rejected: Negatives = NO_POSITIONS,
+    doubtful: Ambiguous = NO_POSITIONS,
     inside: VoxelMask | None = None,
 ) -> LabelMask:
     """Label the voxels around clicks.
@@ -40,12 +60,12 @@ def label_mask(
         The particle's, in working voxels.
     target_fraction : float
         Voxels nearer than this fraction of the radius are positive; those between it and the radius are ignored.
-    rejected : Rejected
-        (x, y, z) of what is known to be something else: balls as large as the positive ones are negative. Where both
-        reach, the click counts.
-    doubtful : Doubtful
-        (x, y, z) of what may be a particle or not: the balls of its radius around them are ignored, where nothing else
-        is known.
+    rejected : Negatives
+        (x, y, z) of what is known to be something else: balls as large as the positive ones are negative. Where the two
+        overlap, the click counts.
+    doubtful : Ambiguous
+        (x, y, z) of what may or may not be a particle: balls of its radius around them are ignored, unless labelled
+        otherwise.
     inside : VoxelMask, optional
         Of the working volume. Unlabelled voxels where it is False are ignored.
 
@@ -54,21 +74,30 @@ def label_mask(
     LabelMask
         1 positive, 0 unlabelled, -1 ignored, 2 negative.
     """
+    target_radius = max(1.0, radius * target_fraction)
     mask = np.zeros(shape, dtype=np.int8)
     if inside is not None:
         mask[~inside] = IGNORED
-    paint(mask, doubtful, radius, IGNORED)
-    paint(mask, rejected, max(1.0, radius * target_fraction), NEGATIVE)
+    draw_spheres(mask, doubtful, radius, IGNORED)
+    draw_spheres(mask, rejected, target_radius, NEGATIVE)
     if target_fraction < 1:
-        paint(mask, positions, radius, IGNORED)
-    paint(mask, positions, max(1.0, radius * target_fraction), POSITIVE)
+        draw_spheres(mask, positions, radius, IGNORED)
+    draw_spheres(mask, positions, target_radius, POSITIVE)
     return mask
 
 
-def paint(mask: LabelMask, positions: Positions, radius: float, value: int) -> None:
+def draw_spheres(mask: LabelMask, positions: Positions, radius: float, value: int) -> None:
     """Set the voxels of balls around positions, (x, y, z) in voxels, in place."""
     offsets = ball_offsets(radius)
     for centre in np.round(positions[:, ::-1]).astype(int):
         voxels = offsets + centre
         inside = np.all((voxels >= 0) & (voxels < mask.shape), axis=1)
         mask[tuple(voxels[inside].T)] = value
+
+
+def ball_offsets(radius: float) -> Indices:
+    """Give the (z, y, x) offsets of all voxels no further than `radius` voxels from the origin."""
+    reach = int(np.floor(radius))
+    grid = np.mgrid[-reach : reach + 1, -reach : reach + 1, -reach : reach + 1].reshape(3, -1).T
+    near: Indices = grid[(grid**2).sum(axis=1) <= radius**2]
+    return near

@@ -1,10 +1,10 @@
-"""Where the specimen is: a slab between two smooth, possibly tilted surfaces, found by its contrast at protein's scale.
+"""The lamella mask: a slab between two smooth, possibly tilted surfaces, found by its variance at protein's scale.
 
 Outside a lamella there is noise alone. Between 30 and 90 Å the specimen varies several times more strongly than the
 noise, so along z that variance has a step at each surface. It is measured in columns spread over x and y.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import product
 
@@ -20,47 +20,50 @@ COLUMN = 650.0
 """Å: width of a column."""
 MARGIN = 50.0
 """Å kept beyond each surface."""
-MOST_COLUMNS = 8
+MAX_COLUMNS = 8
 """Columns along each axis, at most."""
-LEAST_CONTRAST = 0.9
-"""Natural logarithm of the variance inside over that outside, below which no lamella is believed."""
-ORDINARY = 0.3
-"""Of the columns' greatest values, the quantile above which all are taken for equal."""
-MOST_BEYOND = 0.05
-"""Share of all that exceeds the threshold which may lie outside the surfaces: single particles in ice are no slab."""
-LEAST_OUTSIDE = 0.05
-"""Share of the tomogram, below which there is nothing worth leaving out."""
+MIN_CONTRAST = 0.9
+"""Natural logarithm of the variance inside over that outside, below which no lamella is accepted."""
+CAP_QUANTILE = 0.3
+"""Values are capped at this quantile of the columns' maxima."""
+MAX_EXCESS_OUTSIDE = 0.05
+"""Fraction of the excess over the threshold that may lie outside the surfaces: single particles in ice are no slab."""
+MIN_OUTSIDE = 0.05
+"""Fraction of the tomogram, below which there is nothing worth leaving out."""
 
 Profile = Float64[np.ndarray, " z"]
 Edges = Float64[np.ndarray, "columns 2"]
 Places = Float64[np.ndarray, "columns 2"]
+Points = Float64[np.ndarray, "points 2"]
+Surface = Callable[[Points], Float64[np.ndarray, " points"]]
+"""Gives z, in voxels, at points (y, x)."""
 
 
 @dataclass(frozen=True)
-class Specimen:
+class Lamella:
     """Where a tomogram's specimen is.
 
     Parameters
     ----------
     mask : VoxelMask or None
         True in it, (z, y, x); None where no surface was found: the whole volume.
-    share : float
+    fraction : float
         Of the volume that it fills.
     contrast : float
         Natural logarithm of the variance inside over that outside; 0 where nothing lies outside.
     """
 
     mask: VoxelMask | None
-    share: float = 1.0
+    fraction: float = 1.0
     contrast: float = 0.0
 
 
-def find_specimen(volume: Volume, voxel_size: float) -> Specimen:
+def find_lamella(volume: Volume, voxel_size: float) -> Lamella:
     """Find the lamella in a tomogram, and leave out what holds no data.
 
     1. In columns along z, measure the variance between 30 and 90 Å at each section, in logarithm.
-    2. Cut off what exceeds the greatest value of many columns, as gold and ice crystals do. Part all these values in
-       two (Otsu's threshold); in each column the lamella is the run of sections that exceeds it by most in sum.
+    2. Cap what exceeds the maxima of many columns, as gold and ice crystals do. Split all values in two (Otsu's
+       threshold); in each column the lamella is the run of sections with the largest summed excess over it.
     3. Fit a plane or a quadratic surface to the columns' upper ends, and one to the lower, robustly; add a margin.
     4. Where inside and outside then differ too little, or too much lies beyond the surfaces (scattered particles, ice
        crystals), there is no lamella to see, and all of the volume is kept.
@@ -74,9 +77,9 @@ def find_specimen(volume: Volume, voxel_size: float) -> Specimen:
 
     Returns
     -------
-    Specimen
+    Lamella
     """
-    empty = without_data(volume)
+    empty = constant_regions(volume)
     places, profiles = _profiles(volume, voxel_size, empty)
     inside, contrast = _between_surfaces(places, profiles, volume.shape, voxel_size)
     if empty is not None:
@@ -85,13 +88,13 @@ def find_specimen(volume: Volume, voxel_size: float) -> Specimen:
         else:
             inside[empty] = False
     if inside is None:
-        return Specimen(None)
-    share = float(inside.mean())
-    return Specimen(None) if share > 1 - LEAST_OUTSIDE or not share else Specimen(inside, share, contrast)
+        return Lamella(None)
+    fraction = float(inside.mean())
+    return Lamella(None) if fraction > 1 - MIN_OUTSIDE or not fraction else Lamella(inside, fraction, contrast)
 
 
-def without_data(volume: Volume) -> VoxelMask | None:
-    """Say where a volume is constant, as at the edges of a back-projection that no tilt reached; None: nowhere."""
+def constant_regions(volume: Volume) -> VoxelMask | None:
+    """Mask where a volume is constant, as at the edges of a back-projection that no tilt reached; None: nowhere."""
     block = 3
     shape = [edge // block for edge in volume.shape]
     if not all(shape):
@@ -136,7 +139,7 @@ def _profiles(volume: Volume, voxel_size: float, empty: VoxelMask | None) -> tup
 def _columns(edge: int, voxel_size: float) -> Iterator[tuple[float, slice]]:
     """Spread columns evenly along an axis; give their middles and their extents."""
     width = int(np.clip(round(COLUMN / voxel_size), 1, edge))
-    count = int(np.clip(edge // width, 1, MOST_COLUMNS))
+    count = int(np.clip(edge // width, 1, MAX_COLUMNS))
     for start in np.linspace(0, edge - width, count).round().astype(int).tolist():
         yield start + (width - 1) / 2, slice(start, start + width)
 
@@ -148,16 +151,16 @@ def _between_surfaces(
     if not profiles:
         return None, 0.0
     values = np.stack(profiles)
-    # Nearly every column has some specimen, so what exceeds many a column's greatest is gold or ice.
-    values = np.minimum(values, np.quantile(values.max(axis=1), ORDINARY))
+    # Nearly every column has some specimen, so what exceeds the maxima of many columns is gold or ice.
+    values = np.minimum(values, np.quantile(values.max(axis=1), CAP_QUANTILE))
     limit = otsu(values.ravel())
-    runs = [best_run(profile - limit) for profile in values]
+    runs = [max_subarray(profile - limit) for profile in values]
     found = np.array([run is not None for run in runs])
     if not found.any():
         return None, 0.0
     edges = np.array([run for run in runs if run is not None], dtype=np.float64)
     depth = shape[0]
-    surfaces = [_Surface(places[found], edges[:, side], shape) for side in (0, 1)]
+    surfaces = [_fit_surface(places[found], edges[:, side], shape) for side in (0, 1)]
     margin = MARGIN / voxel_size
     sections = np.arange(depth)[None]
     low, high = (surface(places)[:, None] for surface in surfaces)
@@ -167,13 +170,13 @@ def _between_surfaces(
         return None, 0.0
     contrast = float(np.median(values[inside]) - np.median(values[outside]))
     excess = np.maximum(values - limit, 0)
-    if contrast < LEAST_CONTRAST or excess[outside].sum() > MOST_BEYOND * excess.sum():
+    if contrast < MIN_CONTRAST or excess[outside].sum() > MAX_EXCESS_OUTSIDE * excess.sum():
         return None, contrast
     return _slab(surfaces, margin, shape), contrast
 
 
 def otsu(values: Float64[np.ndarray, " n"]) -> float:
-    """Give the threshold that parts values in two with the least variance within (Otsu, IEEE Trans. SMC 9, 1979)."""
+    """Give the threshold that splits values in two with the least variance within (Otsu, IEEE Trans. SMC 9, 1979)."""
     ordered = np.sort(values)
     if len(ordered) < 2:
         return float(ordered.mean())
@@ -185,7 +188,7 @@ def otsu(values: Float64[np.ndarray, " n"]) -> float:
     return float((means[0][best] + means[1][best]) / 2)
 
 
-def best_run(excess: Profile) -> tuple[int, int] | None:
+def max_subarray(excess: Profile) -> tuple[int, int] | None:
     """Give the first and last index of the run of the largest sum; None where nothing is above 0."""
     total = best = 0.0
     start, found = 0, None
@@ -198,36 +201,29 @@ def best_run(excess: Profile) -> tuple[int, int] | None:
     return found
 
 
-class _Surface:
-    """A smooth surface z(y, x) fitted to points, a few of which may be far off (soft L1 loss)."""
+def _fit_surface(places: Places, z: Float64[np.ndarray, " columns"], shape: tuple[int, ...]) -> Surface:
+    """Fit a smooth surface z(y, x) to points, a few of which may be far off (soft L1 loss)."""
+    terms = 6 if len(z) >= 12 else 3 if len(z) >= 4 else 1
+    powers = [(0, 0), (1, 0), (0, 1), (2, 0), (1, 1), (0, 2)][:terms]
 
-    def __init__(self, places: Places, z: Float64[np.ndarray, " columns"], shape: tuple[int, ...]):
-        self.scale = np.array(shape[1:], dtype=np.float64)
-        self.degree = 2 if len(z) >= 12 else 1 if len(z) >= 4 else 0
-        terms = self._terms(places)
-        start = np.zeros(terms.shape[1])
-        start[0] = float(np.median(z))
-
-        def residuals(weights: Profile) -> Float64[np.ndarray, " columns"]:
-            return np.asarray(terms @ weights - z)
-
-        self.weights = optimize.least_squares(residuals, start, loss="soft_l1", f_scale=1.5).x
-
-    def _terms(self, places: Places) -> Float64[np.ndarray, "columns terms"]:
-        y, x = (places / self.scale - 0.5).T
-        powers = [(0, 0), (1, 0), (0, 1), (2, 0), (1, 1), (0, 2)][: (1, 3, 6)[self.degree]]
+    def design_matrix(at: Points) -> Float64[np.ndarray, "points terms"]:
+        y, x = (at / np.array(shape[1:], dtype=np.float64) - 0.5).T
         return np.stack([y**a * x**b for a, b in powers], axis=1)
 
-    def __call__(self, places: Places) -> Float64[np.ndarray, " columns"]:
-        return np.asarray(self._terms(places) @ self.weights)
+    matrix = design_matrix(places)
+    start = np.zeros(terms)
+    start[0] = float(np.median(z))
+
+    def residuals(weights: Profile) -> Float64[np.ndarray, " columns"]:
+        return np.asarray(matrix @ weights - z)
+
+    weights = optimize.least_squares(residuals, start, loss="soft_l1", f_scale=1.5).x
+    return lambda at: np.asarray(design_matrix(at) @ weights)
 
 
-def _slab(surfaces: list[_Surface], margin: float, shape: tuple[int, ...]) -> Bool[np.ndarray, "z y x"]:
-    """Paint what lies between two surfaces, a margin added."""
-    mask = np.empty(shape, dtype=bool)
-    sections = np.arange(shape[0])[:, None]
-    for y in range(shape[1]):
-        row = np.stack([np.full(shape[2], y), np.arange(shape[2])], axis=1).astype(np.float64)
-        low, high = (surface(row) for surface in surfaces)
-        mask[:, y] = (sections >= low - margin) & (sections <= high + margin)
-    return mask
+def _slab(surfaces: list[Surface], margin: float, shape: tuple[int, ...]) -> Bool[np.ndarray, "z y x"]:
+    """Give the mask of what lies between two surfaces, a margin added."""
+    grid = np.indices(shape[1:], dtype=np.float64).reshape(2, -1).T
+    low, high = (surface(grid).reshape(shape[1:]) for surface in surfaces)
+    sections = np.arange(shape[0])[:, None, None]
+    return (sections >= low - margin) & (sections <= high + margin)

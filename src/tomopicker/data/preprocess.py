@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64
 from scipy.sparse import csr_array
 
-from tomopicker.data.lamella import find_specimen
+from tomopicker.data.lamella import find_lamella
 from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.moments import moments_of
 from tomopicker.tomogram import Tomogram
@@ -15,8 +15,8 @@ from tomopicker.types import Positions, Shape, Volume, VoxelMask
 
 SLAB_BYTES = 64 * 2**20
 Edges = Float64[np.ndarray, " 3"]
-STATISTICS_SHARE = 0.05
-"""A mask that holds less of a volume than this does not say what its grey values are."""
+MIN_STATISTICS_FRACTION = 0.05
+"""A mask of a smaller fraction of the volume is not used for its mean and standard deviation."""
 
 
 @dataclass(frozen=True)
@@ -44,14 +44,14 @@ class WorkingVolume:
     origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     @property
-    def share(self) -> float:
-        """Share of the volume that the mask holds."""
+    def mask_fraction(self) -> float:
+        """Fraction of the volume inside the mask."""
         return 1.0 if self.mask is None else float(self.mask.mean())
 
     @property
-    def typical(self) -> VoxelMask | None:
-        """Where the volume's statistics are measured: the mask, unless it is too small to say."""
-        return self.mask if self.share >= STATISTICS_SHARE else None
+    def statistics_mask(self) -> VoxelMask | None:
+        """Where the volume's statistics are measured: the mask, unless it is too small."""
+        return self.mask if self.mask_fraction >= MIN_STATISTICS_FRACTION else None
 
     def from_angstrom(self, positions: Positions) -> Positions:
         """Turn (x, y, z) in Å, as positions are stated, into working voxels."""
@@ -113,8 +113,8 @@ def preprocess(
     name = str(tomogram.path or tomogram.name)
     # Not `voxel_size`: where a rounding error of the header is let pass, positions still count the tomogram's voxels.
     working = WorkingVolume(data, tomogram.voxel_size * ratio, ratio, origin=tomogram.origin)
-    working = replace(working, mask=_specimen(working, tomogram, voxel_size, mask, name))
-    inside = working.typical
+    working = replace(working, mask=_working_mask(working, tomogram, voxel_size, mask, name))
+    inside = working.statistics_mask
     _standardise(data, name, inside)
     np.clip(data, -clip_sd, clip_sd, out=data)
     _standardise(data, name, inside)
@@ -139,7 +139,7 @@ def check_mask(mask: VoxelMask, tomogram: Tomogram) -> None:
         raise UsageError(f"--mask for {name} is 0 everywhere; give one that is 1 where the specimen is")
 
 
-def _specimen(
+def _working_mask(
     working: WorkingVolume,
     tomogram: Tomogram,
     voxel_size: float,
@@ -149,7 +149,7 @@ def _specimen(
     if mask is None:
         return None
     if isinstance(mask, str):
-        return find_specimen(working.data, voxel_size).mask
+        return find_lamella(working.data, voxel_size).mask
     finest = tomogram.frame
     of_finest = mask.shape == finest.shape
     size, first = (finest.voxel_size, 0.0) if of_finest else (tomogram.voxel_size, np.asarray(tomogram.origin))

@@ -1,4 +1,4 @@
-"""Boxes cut out around positions, and their sums: only the boxes are read, and one is held at a time."""
+"""Boxes cut out around positions: only the boxes are read, and one is held at a time."""
 
 from collections.abc import Iterator
 
@@ -34,44 +34,9 @@ def subtomograms(tomogram: Tomogram, positions: Positions, box: int, binning: in
     corners = tomogram.to_voxels(positions)[:, ::-1] - centre
     whole = np.floor(corners).astype(int)
     for row in np.argsort(whole[:, 0], kind="stable").tolist():
-        held = _held(tomogram, whole[row], box * binning + 1)
-        if held is not None:
-            yield row, binned(_between(held, corners[row] - whole[row]), binning)
-
-
-def group_means(
-    tomogram: Tomogram, positions: Positions, box: int, groups: Int[np.ndarray, " n"], n_groups: int, binning: int = 1
-) -> tuple[Float32[np.ndarray, "g z y x"], Int[np.ndarray, " g"]]:
-    """Add up the boxes of each group, every box brought to mean 0 and standard deviation 1 first.
-
-    Parameters
-    ----------
-    tomogram : Tomogram
-    positions : Positions
-        Å, n rows.
-    box : int
-        Edge in voxels, after binning.
-    groups : array of int, shape (n,)
-        The group of each position, from 0.
-    n_groups : int
-    binning : int
-        As of `subtomograms`.
-
-    Returns
-    -------
-    array, shape (n_groups, box, box, box)
-        Sums, not means, so that those of several tomograms add up.
-    array of int, shape (n_groups,)
-        Boxes in each sum.
-    """
-    sums = np.zeros((n_groups, box, box, box), dtype=np.float32)
-    counts = np.zeros(n_groups, dtype=np.int64)
-    for row, voxels in subtomograms(tomogram, positions, box, binning):
-        spread = float(voxels.std())
-        if spread > 0:
-            sums[groups[row]] += (voxels - voxels.mean()) / np.float32(spread)
-            counts[groups[row]] += 1
-    return sums, counts
+        read = _read_box(tomogram, whole[row], box * binning + 1)
+        if read is not None:
+            yield row, binned(_shift_subvoxel(read, corners[row] - whole[row]), binning)
 
 
 def binned(volume: Volume, factor: int) -> Float32[np.ndarray, "Z Y X"]:
@@ -90,7 +55,7 @@ def binned(volume: Volume, factor: int) -> Float32[np.ndarray, "Z Y X"]:
     return np.ascontiguousarray(mean / np.float32(factor**3))
 
 
-def _held(tomogram: Tomogram, corner: Int[np.ndarray, " 3"], edge: int) -> Volume | None:
+def _read_box(tomogram: Tomogram, corner: Int[np.ndarray, " 3"], edge: int) -> Volume | None:
     """Read the voxels (z, y, x) of a cube that lie inside, with their mean where there are none."""
     low = np.maximum(corner, 0)
     high = np.minimum(corner + edge, tomogram.shape)
@@ -104,7 +69,7 @@ def _held(tomogram: Tomogram, corner: Int[np.ndarray, " 3"], edge: int) -> Volum
     return cube
 
 
-def _between(
+def _shift_subvoxel(
     cube: Float32[np.ndarray, "e e e"], fraction: Float[np.ndarray, " 3"]
 ) -> Float32[np.ndarray, "e-1 e-1 e-1"]:
     """Shift a cube by a fraction of a voxel along each axis; it gets one voxel smaller."""

@@ -1,12 +1,12 @@
-"""Batch normalisation that fits the network, and the tomogram, it is used with.
+"""Batch normalisation for inference: statistics measured anew, adapted to a tomogram, fused into convolutions.
 
-Running means gathered during training belong to weights that have since moved, and blocks of vacuum can leave them far
-off; so the statistics are measured anew, for the final weights, before a network is used. Measured in each tomogram
-that is scored, they also take up what differs from the one trained on: defocus, thickness, noise.
+The running means of training lag behind the weights, and blocks of vacuum can leave them far off; so the statistics are
+measured again for the final weights. Measured in each tomogram that is scored, they also absorb its differences from
+the training tomogram: defocus, thickness, noise.
 """
 
 import copy
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import islice, pairwise
 
 import numpy as np
@@ -14,14 +14,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from tomopicker.data.cubes import padded, random_cubes
-from tomopicker.engine.precision import arithmetic
+from tomopicker.data.crops import pad_to, random_crops
+from tomopicker.engine.precision import autocast
 from tomopicker.types import Volume, VoxelMask
 
 ADAPT_BATCHES, ADAPT_BATCH = 8, 24
 
 
-def adapted(
+def adapt_batchnorm(
     network: nn.Module,
     volume: Volume,
     size: int,
@@ -29,7 +29,7 @@ def adapted(
     precision: str,
     mask: VoxelMask | None = None,
 ) -> nn.Module:
-    """Give a copy of a network whose batch normalisation has the statistics of one volume.
+    """Give a copy of a network with its batch normalisation statistics measured in one volume.
 
     Adaptive batch normalisation (Li et al., Pattern Recognition 80, 2018).
 
@@ -48,16 +48,19 @@ def adapted(
     mask : VoxelMask, optional
         Where the specimen is: patches lie in it, at least in part.
     """
-    fitted = copy.deepcopy(network).to(device)
-    refit_batchnorm(fitted, _anywhere(volume, size, mask), device, precision)
-    return fitted
+    edges = (size, size, size)
+    inside = None if mask is None else pad_to(mask, edges, 0)
+    crops = random_crops(pad_to(volume, edges, 0), size, ADAPT_BATCHES * ADAPT_BATCH, mask=inside)
+    batches = iter(lambda: list(islice(crops, ADAPT_BATCH)), [])
+    network = copy.deepcopy(network).to(device)
+    update_batchnorm(network, (torch.from_numpy(np.stack(b)[:, None]) for b in batches), device, precision)
+    return network
 
 
-def fused(network: nn.Module) -> nn.Module:
-    """Give a copy that scores alike, its convolutions scaled and shifted by the batch normalisation that follows them.
+def fuse_conv_bn(network: nn.Module) -> nn.Module:
+    """Give an equivalent copy with each batch normalisation folded into the weights of the convolution before it.
 
-    Normalising is a multiplication and an addition a channel once the statistics are fixed; done to the weights, it
-    costs nothing at a voxel.
+    With fixed statistics it scales and shifts channels; folded in, that costs nothing at a voxel.
 
     Parameters
     ----------
@@ -72,37 +75,24 @@ def fused(network: nn.Module) -> nn.Module:
     return copied
 
 
-def _anywhere(volume: Volume, size: int, mask: VoxelMask | None) -> Iterator[Tensor]:
-    edges = (size, size, size)
-    inside = None if mask is None else padded(mask, edges, 0)
-    cubes = random_cubes(padded(volume, edges, 0), size, ADAPT_BATCHES * ADAPT_BATCH, mask=inside)
-    while batch := list(islice(cubes, ADAPT_BATCH)):
-        yield torch.from_numpy(np.stack(batch)[:, None])
-
-
-def refit_batchnorm(network: nn.Module, batches: Iterable[Tensor], device: torch.device, precision: str) -> None:
-    """Replace the running statistics by plain means over some batches, drawn as in training.
+def update_batchnorm(network: nn.Module, batches: Iterable[Tensor], device: torch.device, precision: str) -> None:
+    """Replace the running statistics by plain means over some batches, dropout switched off.
 
     Parameters
     ----------
     network : Module
-        Its statistics change; its weights do not.
+        Its statistics change; its weights do not. In evaluation mode afterwards.
     batches : iterable of tensors, shape (batch, 1, z, y, x)
         At least one.
     device, precision
         As in training.
     """
-    layers = [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm3d)]
-    memory = [layer.momentum for layer in layers]
-    for layer in layers:
-        layer.reset_running_stats()
-        layer.momentum = None
-    network.train()
-    for dropout in (layer for layer in network.modules() if isinstance(layer, nn.Dropout3d)):
-        dropout.eval()
-    with torch.no_grad(), arithmetic(precision, device):
-        for batch in batches:
-            network(batch.to(device).contiguous(memory_format=torch.channels_last_3d))
-    for layer, value in zip(layers, memory, strict=True):
-        layer.momentum = value
+    inputs = (batch.to(device).contiguous(memory_format=torch.channels_last_3d) for batch in batches)
+    dropouts = [(layer, layer.p) for layer in network.modules() if isinstance(layer, nn.Dropout3d)]
+    for layer, _ in dropouts:
+        layer.p = 0.0  # `update_bn` puts all layers in training mode.
+    with autocast(precision, device):
+        torch.optim.swa_utils.update_bn(inputs, network)
+    for layer, probability in dropouts:
+        layer.p = probability
     network.eval()

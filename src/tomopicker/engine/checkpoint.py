@@ -27,7 +27,7 @@ KINDS = {
     PRETRAINED: ("weights to start from", "pretrain"),
     FEATURES: ("features of a tomogram", "suggest"),
 }
-"""What each kind of file is called, and the command that writes it."""
+"""The name of each kind of file, and the command that writes it."""
 VERSION = 1
 REJECTED = "calibration.rejected"
 """The tensor of a model file that is not the network's."""
@@ -53,11 +53,11 @@ class Model:
     provenance : mapping
         Versions, inputs, priors and the course of the training.
     particle_scores : ParticleScores or None
-        Where particles score; each tomogram is then calibrated by itself, in place of `offset`.
+        Prior of the particles' scores; each tomogram is then calibrated by itself, in place of `offset`.
     displacement : tuple of float
-        (x, y, z) in Å by which the network's peaks lie beside particles; picks are moved back by it.
+        (x, y, z) in Å of the network's peaks from the particles' centres; it is subtracted from picks.
     warnings : tuple of str
-        What training found doubtful about the model, a line each; `pick` repeats them.
+        Warnings of the training that concern the model, a line each; `pick` repeats them.
     """
 
     network: nn.Module
@@ -84,13 +84,13 @@ def build_network(settings: Settings) -> nn.Module:
 
 def build_body(settings: Settings) -> ResUNet:
     """Make an untrained ResUNet from settings, with a head that is to be trained."""
-    knobs = settings.network
-    network = ResUNet(knobs.block, knobs.channels, knobs.dropout, knobs.stride)
+    cfg = settings.network
+    network = ResUNet(cfg.block, cfg.channels, cfg.dropout, cfg.stride)
     return network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload, no-any-return]
 
 
 def save_tensors(path: Path, kind: str, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
-    """Write tensors with facts (anything JSON holds) beside them, whole or not at all."""
+    """Write tensors and facts (anything JSON holds) to one file, atomically."""
     metadata = {"format": kind, "version": str(VERSION), "facts": json.dumps(facts)}
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with atomic_path(path) as temporary:
@@ -129,7 +129,7 @@ def load_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, An
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Give what an optimiser remembers of each weight, as ``optimizer.INDEX.SLOT``."""
+    """Give an optimiser's state of each weight, as ``optimizer.INDEX.SLOT``."""
     slots = optimizer.state_dict()["state"]
     return {
         f"optimizer.{index}.{slot}": torch.as_tensor(value)
@@ -139,7 +139,7 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor], groups: list[Any]) -> None:
-    """Take up what `optimizer_tensors` gave, among other tensors, with these parameter groups."""
+    """Restore the state that `optimizer_tensors` gave, among other tensors, with these parameter groups."""
     slots: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         part, _, rest = name.partition(".")

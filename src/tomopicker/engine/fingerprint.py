@@ -1,4 +1,4 @@
-"""What a training run is made from, so that it is not resumed as another: settings, voxels, clicks."""
+"""Fingerprints of training runs, so that none is resumed as another: settings, voxels, clicks."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tomopicker.config import Settings
-from tomopicker.data.patches import LabelledVolume
+from tomopicker.data.labels import LabelledVolume
 from tomopicker.errors import TomoPickerError
 from tomopicker.pu.prior import Priors
 from tomopicker.types import Volume
@@ -17,7 +17,7 @@ PARTS, SAMPLES = 8, 512
 """Parts an axis is divided into, and voxels looked at."""
 TOLERANCE = 1e-3
 """Standard deviations. Resampling on another machine changes the last digits only; another tomogram, all of them."""
-MOST_NAMED = 3
+MAX_NAMED = 3
 
 Fingerprint = dict[str, Any]
 
@@ -74,9 +74,9 @@ def check_same_run(path: Path, before: Any, now: Fingerprint) -> None:
         raise TomoPickerError(f"{path}: does not say which run it belongs to; give --overwrite in place of --resume")
     found = list(_differences(before, now))
     if found:
-        more = f" and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
+        more = f" and {len(found) - MAX_NAMED} more" if len(found) > MAX_NAMED else ""
         raise TomoPickerError(
-            f"{path}: belongs to a run with {', '.join(found[:MOST_NAMED])}{more}; repeat what that run was given, "
+            f"{path}: belongs to a run with {', '.join(found[:MAX_NAMED])}{more}; repeat what that run was given, "
             "or give --overwrite in place of --resume to start anew"
         )
 
@@ -88,22 +88,22 @@ def changed_settings(before: Mapping[str, Any], now: Mapping[str, Any], prefix: 
         if isinstance(old, Mapping) and isinstance(new, Mapping):
             yield from changed_settings(old, new, f"{prefix}{name}.")
         elif old != new:
-            yield f"{prefix}{name} {_said(old)}, not {_said(new)}"
+            yield f"{prefix}{name} {'unset' if old is None else old}, not {'unset' if new is None else new}"
 
 
 def _differences(before: Fingerprint, now: Fingerprint) -> Iterator[str]:
     yield from changed_settings(before.get("settings", {}), now["settings"])
-    same = True
+    differing: list[str] = []
     for kind in ("tomogram", "validation tomogram"):
         old, new = before.get(f"{kind}s", []), now.get(f"{kind}s", [])
         if len(old) != len(new):
             yield f"{number_of(len(old), kind)}, not {len(new)}"
             return
-        for difference in (each for pair in zip(old, new, strict=True) for each in _of_tomogram(*pair)):
-            same = False
-            yield difference
-    if same and before.get("class priors") != now.get("class priors"):
-        yield f"class priors {_said(before.get('class priors'))}, not {_said(now.get('class priors'))}"
+        differing += (difference for pair in zip(old, new, strict=True) for difference in _of_tomogram(*pair))
+    yield from differing
+    if not differing:
+        priors = "class priors"
+        yield from changed_settings({priors: before.get(priors)}, {priors: now.get(priors)})
 
 
 def _of_tomogram(before: Fingerprint, now: Fingerprint) -> Iterator[str]:
@@ -112,12 +112,10 @@ def _of_tomogram(before: Fingerprint, now: Fingerprint) -> Iterator[str]:
         yield f"another size of {name}"
     elif not np.allclose(before["voxels"], now["voxels"], rtol=0, atol=TOLERANCE, equal_nan=True):
         yield f"other voxels in {name}"
-    for part in ("clicks", "rejected picks"):
-        if before.get(part) != now[part]:
-            yield f"other {part} in {name}"
-    if before.get("mask") != now.get("mask"):
-        yield f"another mask of {name}"
-
-
-def _said(value: Any) -> str:
-    return "unset" if value is None else str(value)
+    for part, words in {
+        "clicks": "other clicks in",
+        "rejected picks": "other rejected picks in",
+        "mask": "another mask of",
+    }.items():
+        if before.get(part) != now.get(part):
+            yield f"{words} {name}"

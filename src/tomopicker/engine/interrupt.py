@@ -1,4 +1,4 @@
-"""Signals that end a program, held back until a step is complete: a checkpoint then has a whole number of steps."""
+"""Deferred SIGINT and SIGTERM: a step is completed first, so a checkpoint has a whole number of steps."""
 
 import signal
 import threading
@@ -11,7 +11,7 @@ ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
-def deferred_signals() -> Iterator[Callable[[], bool]]:
+def defer_signals() -> Iterator[Callable[[], bool]]:
     """Hold SIGINT and SIGTERM back during a block, then deliver the first to whatever handled it before.
 
     However often they come, none interrupts the block. Signals that are ignored stay ignored (``nohup``). Outside the

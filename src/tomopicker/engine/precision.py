@@ -1,4 +1,4 @@
-"""Which device, and which arithmetic, a run uses: bfloat16 where the hardware multiplies it, float32 elsewhere."""
+"""The device of a run, and its precision: bfloat16 where the hardware multiplies it, float32 elsewhere."""
 
 import contextlib
 from collections.abc import Iterator
@@ -11,12 +11,12 @@ from tomopicker.errors import UsageError
 
 
 def choose_device(asked: str | None) -> torch.device:
-    """Give the device asked for, or the best there is.
+    """Give the device requested, or the best available.
 
     Raises
     ------
     UsageError
-        If the device asked for is not there.
+        If the device requested is not available.
     """
     if asked in {None, "auto"}:
         if torch.cuda.is_available():
@@ -41,7 +41,7 @@ def _cpu_multiplies_bfloat16() -> bool:
 
 
 def uses_bfloat16(precision: str, device: torch.device) -> bool:
-    """Say whether bfloat16 is used: always or never if asked for, by the hardware's word with ``auto``."""
+    """Whether bfloat16 is used: as stated, or with ``auto`` where the hardware multiplies it."""
     if precision != "auto":
         return precision == "bfloat16"
     if device.type == "cuda":
@@ -50,7 +50,7 @@ def uses_bfloat16(precision: str, device: torch.device) -> bool:
 
 
 @contextlib.contextmanager
-def arithmetic(precision: str, device: torch.device) -> Iterator[None]:
-    """Run a block in the arithmetic that `uses_bfloat16` chooses."""
+def autocast(precision: str, device: torch.device) -> Iterator[None]:
+    """Run a block with autocast to bfloat16 where `uses_bfloat16` chooses it."""
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=uses_bfloat16(precision, device)):
         yield

@@ -1,20 +1,24 @@
 """Inference: score a working volume tile by tile, each with a halo of context, in bounded memory (section 3.4)."""
 
 from collections.abc import Callable, Iterator
+from itertools import product
 
 import numpy as np
 import torch
 from torch import nn
 
-from tomopicker.data.cubes import box_of
-from tomopicker.engine.batchnorm import fused
-from tomopicker.engine.precision import arithmetic
-from tomopicker.types import Piece, Shape, Volume, VoxelMask
+from tomopicker.data.crops import bounding_box, read_padded
+from tomopicker.engine.batchnorm import fuse_conv_bn
+from tomopicker.engine.precision import autocast
+from tomopicker.types import Shape, Volume, VoxelMask
 
 Progress = Callable[[int, int], None]
+Region = tuple[slice, ...]
+Tile = tuple[Region, Region]
+"""What is read, core and halo, and the core."""
 
 
-def tiles(shape: Shape, core: int, halo: int, divisor: int) -> Iterator[tuple[tuple[slice, ...], tuple[slice, ...]]]:
+def tiles(shape: Shape, core: int, halo: int, divisor: int) -> Iterator[Tile]:
     """Cut a volume into cores that cover it once: as even as the divisor allows, or without a halo the paper's blocks.
 
     Parameters
@@ -33,28 +37,13 @@ def tiles(shape: Shape, core: int, halo: int, divisor: int) -> Iterator[tuple[tu
     read, core : tuple of slice
         The region to read, in coordinates that may reach beyond the volume, and the core.
     """
-    starts = []
+    cores = []
     for edge in shape:
         pieces = -(-edge // core)
         step = -(-edge // (pieces * divisor)) * divisor if halo else core
-        starts.append([(start, start + step) for start in range(0, edge, step)])
-    for z in starts[0]:
-        for y in starts[1]:
-            for x in starts[2]:
-                yield tuple(slice(a - halo, b + halo) for a, b in (z, y, x)), tuple(slice(a, b) for a, b in (z, y, x))
-
-
-def read_padded(volume: Volume, region: tuple[slice, ...]) -> Piece:
-    """Read a region that may reach beyond the volume: 0, the mean, there.
-
-    A mirrored volume would make whole particles of those that its border cuts.
-    """
-    inside = tuple(slice(max(0, r.start), min(edge, r.stop)) for r, edge in zip(region, volume.shape, strict=True))
-    missing = [(i.start - r.start, r.stop - i.stop) for r, i in zip(region, inside, strict=True)]
-    piece = volume[inside]
-    if not any(before or after for before, after in missing):
-        return piece
-    return np.pad(piece, missing)
+        cores.append([slice(start, start + step) for start in range(0, edge, step)])
+    for target in product(*cores):
+        yield tuple(slice(part.start - halo, part.stop + halo) for part in target), target
 
 
 def score_volume(
@@ -85,18 +74,18 @@ def score_volume(
     progress : callable, optional
         Called with the tiles done and their number.
     mask : VoxelMask, optional
-        Of the volume's shape. What lies in no tile with a True voxel is not computed, and gets the least of all scores.
+        Of the volume's shape. Tiles without a True voxel are not computed, and get the lowest score of the others.
 
     Returns
     -------
     Volume
         Logits, of the shape of `volume`.
     """
-    network = fused(network.eval()).to(device)
+    network = fuse_conv_bn(network.eval()).to(device)
     scores = np.full(volume.shape, -np.inf, dtype=np.float32)
     divisor = int(getattr(network, "divisor", 1))
     jobs = list(tiles(volume.shape, core, halo, divisor) if mask is None else _tiles_in(mask, core, halo, divisor))
-    with torch.inference_mode(), arithmetic(precision, device):
+    with torch.inference_mode(), autocast(precision, device):
         for done, (region, target) in enumerate(jobs):
             patch = torch.from_numpy(np.ascontiguousarray(read_padded(volume, region))).to(device)
             tile = network(patch[None, None].contiguous(memory_format=torch.channels_last_3d))[0, 0]
@@ -113,14 +102,12 @@ def score_volume(
     return scores
 
 
-def _tiles_in(
-    mask: VoxelMask, core: int, halo: int, divisor: int
-) -> Iterator[tuple[tuple[slice, ...], tuple[slice, ...]]]:
-    """Cut the box around a mask into tiles, and leave out those it does not reach into."""
+def _tiles_in(mask: VoxelMask, core: int, halo: int, divisor: int) -> Iterator[Tile]:
+    """Cut the box around a mask into tiles, and leave out those without a True voxel."""
     if not mask.any():
         return
     # Without a halo the blocks stay where they are in the whole volume.
-    box = box_of(mask, multiple=divisor if halo else core)
+    box = bounding_box(mask, multiple=divisor if halo else core)
     z, y, x = (part.stop - part.start for part in box)
     for tile in tiles((z, y, x), core, halo, divisor):
         read, target = (

@@ -1,4 +1,4 @@
-"""Weights to start from: those shipped with the program, learned on random molecules, or a file of the user's."""
+"""Weights to start from: those shipped with the program, pretrained on random molecules, or a file of the user's."""
 
 from pathlib import Path
 
@@ -12,21 +12,21 @@ SHIPPED, SCRATCH = "shipped", "scratch"
 SHIPPED_FILE = Path(__file__).parent.parent / "models" / "random_molecules.safetensors"
 
 
-def weights_file(knobs: Network) -> Path | None:
+def weights_file(cfg: Network) -> Path | None:
     """Give the file of the weights that a network starts from; None: random weights."""
-    if knobs.start == SCRATCH:
+    if cfg.start == SCRATCH:
         return None
-    return SHIPPED_FILE if knobs.start == SHIPPED else Path(knobs.start)
+    return SHIPPED_FILE if cfg.start == SHIPPED else Path(cfg.start)
 
 
-def start_from(network: nn.Module, knobs: Network) -> None:
+def load_pretrained(network: nn.Module, cfg: Network) -> None:
     """Give a new network the weights that it starts from; the head stays new.
 
     Parameters
     ----------
     network : Module
         As `build_network` makes it; its weights change.
-    knobs : Network
+    cfg : Network
         Its settings; `start` names the weights.
 
     Raises
@@ -34,7 +34,7 @@ def start_from(network: nn.Module, knobs: Network) -> None:
     TomoPickerError
         If the file is not one that ``tomopicker pretrain`` wrote, or is of another network.
     """
-    path = weights_file(knobs)
+    path = weights_file(cfg)
     if path is None:
         return
     weights, _ = load_tensors(path, PRETRAINED)
@@ -42,8 +42,8 @@ def start_from(network: nn.Module, knobs: Network) -> None:
     same = wanted.keys() == weights.keys() and all(wanted[name].shape == weights[name].shape for name in wanted)
     if not same:
         raise TomoPickerError(
-            f"{path}: weights of another network than {knobs.block}, channels {list(knobs.channels)}, "
-            f"stride {knobs.stride}; to train from random weights set network.start to scratch, "
+            f"{path}: weights of another network than {cfg.block}, channels {list(cfg.channels)}, "
+            f"stride {cfg.stride}; to train from random weights set network.start to scratch, "
             "or leave out --start of pretrain"
         )
     network.load_state_dict({name: value.to(wanted[name].dtype) for name, value in weights.items()}, strict=False)

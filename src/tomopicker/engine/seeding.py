@@ -1,4 +1,4 @@
-"""Random numbers of torch for a block, without a trace in the generators of whoever calls."""
+"""Seeded random numbers of torch for a block; the caller's generators are left as they were."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

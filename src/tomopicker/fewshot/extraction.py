@@ -10,9 +10,10 @@ from scipy.ndimage import binary_dilation
 from torch import Tensor
 from torch.nn import functional
 
-from tomopicker.engine.batchnorm import fused
-from tomopicker.engine.precision import arithmetic
-from tomopicker.engine.predict import read_padded, tiles
+from tomopicker.data.crops import read_padded
+from tomopicker.engine.batchnorm import fuse_conv_bn
+from tomopicker.engine.precision import autocast
+from tomopicker.engine.predict import tiles
 from tomopicker.fewshot.feature_map import FeatureMap, GridMask, blocks_of
 from tomopicker.models.resunet import ResUNet
 from tomopicker.types import Volume, VoxelMask
@@ -67,9 +68,9 @@ def feature_map(
     if most_rows is not None:
         jobs, where = _drawn(jobs, where, stride, most_rows)
     index = np.cumsum(where, dtype=np.int64).reshape(grid) - 1
-    prepared = cast(ResUNet, fused(network.eval()).to(device))
+    prepared = cast(ResUNet, fuse_conv_bn(network.eval()).to(device))
     rows: Tensor | None = None
-    with torch.inference_mode(), arithmetic(precision, device):
+    with torch.inference_mode(), autocast(precision, device):
         for done, (region, target) in enumerate(jobs):
             patch = torch.from_numpy(np.ascontiguousarray(read_padded(volume, region))).to(device)
             features = two_levels(prepared, patch[None, None].contiguous(memory_format=torch.channels_last_3d))

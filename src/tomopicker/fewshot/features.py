@@ -8,9 +8,9 @@ import torch
 from tomopicker.config import Settings
 from tomopicker.data.decoys import decoy_volume
 from tomopicker.data.preprocess import WorkingVolume
-from tomopicker.engine.batchnorm import adapted
+from tomopicker.engine.batchnorm import adapt_batchnorm
 from tomopicker.engine.checkpoint import build_body
-from tomopicker.engine.pretrained import start_from
+from tomopicker.engine.pretrained import load_pretrained
 from tomopicker.fewshot.discriminant import Statistics, statistics_of
 from tomopicker.fewshot.extraction import Progress, feature_map
 from tomopicker.fewshot.feature_map import FeatureMap
@@ -61,7 +61,7 @@ class Features:
 def shipped_network(settings: Settings) -> ResUNet:
     """Make the network that features are taken from, with the weights that the settings name."""
     network = build_body(settings)
-    start_from(network, settings.network)
+    load_pretrained(network, settings.network)
     return network
 
 
@@ -91,13 +91,13 @@ def features_of(
     """
     network = cast(
         ResUNet,
-        adapted(
+        adapt_batchnorm(
             shipped_network(settings),
             working.data,
             settings.patches.size,
             device,
             settings.precision,
-            mask=working.typical,
+            mask=working.statistics_mask,
         ),
     )
     knobs = settings.inference
@@ -106,7 +106,7 @@ def features_of(
         mask=working.mask, progress=progress,
     )  # fmt: skip
     decoy = feature_map(
-        network, decoy_volume(working.data, working.typical, settings.seed), tile=knobs.tile, halo=knobs.halo,
+        network, decoy_volume(working.data, working.statistics_mask, settings.seed), tile=knobs.tile, halo=knobs.halo,
         device=device, precision=settings.precision,
     )  # fmt: skip
     inside = rows_inside(specimen.where, working.mask, specimen.stride)

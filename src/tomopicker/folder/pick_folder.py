@@ -167,7 +167,7 @@ class PickFolder:
         entry = identity(file, mask, self.settings) | {
             "voxel_size_angstrom": frame.voxel_size,
             "shape_zyx": list(frame.shape),
-            "specimen_fraction": round(picked.working.share, 4),
+            "specimen_fraction": round(picked.working.mask_fraction, 4),
             "seconds": round(time.monotonic() - started, 2),
             "status": DONE,
             "finished": _now(),

@@ -24,9 +24,9 @@ from tomopicker.engine.checkpoint import (
     schedule_facts,
 )
 from tomopicker.engine.fingerprint import changed_settings
-from tomopicker.engine.interrupt import deferred_signals, ignore_signals
-from tomopicker.engine.precision import arithmetic
-from tomopicker.engine.pretrained import SCRATCH, start_from
+from tomopicker.engine.interrupt import defer_signals, ignore_signals
+from tomopicker.engine.precision import autocast
+from tomopicker.engine.pretrained import SCRATCH, load_pretrained
 from tomopicker.engine.seeding import seeded
 from tomopicker.errors import TomoPickerError
 from tomopicker.models.resunet import ResUNet
@@ -173,7 +173,7 @@ def pretrain(
     """
     with seeded(recipe.seed, torch.device("cpu")):
         network = Classifier(recipe.kinds)
-    start_from(network.trunk, Network.model_validate({**PRESETS["default"]["network"], "start": recipe.start}))
+    load_pretrained(network.trunk, Network.model_validate({**PRESETS["default"]["network"], "start": recipe.start}))
     network.to(device)
     optimizer = torch.optim.AdamW(network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -192,7 +192,7 @@ def pretrain(
     )
     recent: list[tuple[float, float, float]] = []
     saved, step = time.monotonic(), first
-    with deferred_signals() as stop_requested:
+    with defer_signals() as stop_requested:
         try:
             for inputs, labels in loader:
                 with seeded(recipe.seed + step, device):
@@ -234,7 +234,7 @@ class _Run:
 
     def advance(self, inputs: Tensor, labels: Tensor) -> tuple[float, float, float]:
         self.network.train()
-        with arithmetic("auto", inputs.device):
+        with autocast("auto", inputs.device):
             logits = self.network(inputs.contiguous(memory_format=torch.channels_last_3d))
         inside, outside, accuracy = risk(logits, labels)
         total = inside + outside

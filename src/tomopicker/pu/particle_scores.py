@@ -1,4 +1,4 @@
-"""Where particles score: the prior that clicks and training tomograms give to the calibration of a tomogram."""
+"""The prior of the particles' scores that clicks and training tomograms give to the calibration of a tomogram."""
 
 from dataclasses import dataclass, field, replace
 
@@ -26,7 +26,7 @@ def _none() -> Scores:
 
 @dataclass(frozen=True, eq=False)
 class ParticleScores:
-    """Where particles are expected to score, and how many of them there are.
+    """The expected distribution of particles' scores, and their density.
 
     Parameters
     ----------
@@ -55,9 +55,9 @@ class ParticleScores:
 
 
 def from_clicks(click_scores: Scores, missed: int = 0) -> ParticleScores:
-    """Learn where particles score from clicks that the network was trained on.
+    """Estimate the distribution of particles' scores from clicks that the network was trained on.
 
-    Trained-on clicks score higher than other particles; the spread of few clicks is shrunk towards the usual one.
+    Trained-on clicks score higher than other particles; the spread of few clicks is shrunk towards the prior's.
 
     Parameters
     ----------

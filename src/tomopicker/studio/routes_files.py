@@ -85,17 +85,16 @@ async def check(request: Request) -> JSONResponse:
         return answer([])
 
     def run() -> list[dict[str, str]]:
-        from tomopicker.checking.check import check as tested  # noqa: PLC0415  (slow to import)
+        from tomopicker.diagnostics.check import check as tested  # noqa: PLC0415  (slow to import)
 
         opened = [studio.listing.tomogram(name) for name in parts]
         picked = Picks.concatenate(Picks.of(name, rows) for name, rows in parts.items())
         try:
             found = tested(opened, picked, studio.project.kinds[named].diameter).findings
         except TomoPickerError as error:
-            return [{"status": "look", "test": "check", "says": str(error), "remedy": ""}]
+            return [{"status": "WARN", "test": "check", "message": str(error), "fix": ""}]
         return [
-            {"status": each.status.value, "test": each.test, "says": each.says, "remedy": each.remedy or ""}
-            for each in found
+            {"status": each.status.value, "test": each.test, "message": each.message, "fix": each.fix} for each in found
         ]
 
     return answer(await asyncio.to_thread(run))

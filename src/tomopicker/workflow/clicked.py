@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from tomopicker.config import Settings
-from tomopicker.data.labels import NOWHERE
+from tomopicker.data.labels import NO_POSITIONS
 from tomopicker.data.preprocess import WorkingVolume, preprocess, working_voxel_size
 from tomopicker.errors import UsageError
 from tomopicker.geometry import Frame
@@ -15,7 +15,7 @@ from tomopicker.picking.calibration import Count
 from tomopicker.picking.peaks import suppress_near
 from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
-from tomopicker.types import Doubtful, Positions, Rejected, Sure, VoxelMask
+from tomopicker.types import Ambiguous, Negatives, Positions, PseudoPositives, VoxelMask
 from tomopicker.wording import number_of
 from tomopicker.workflow.inputs import (
     bright_clicks,
@@ -37,20 +37,20 @@ class Clicked:
     working : WorkingVolume
     clicks : Positions
         (x, y, z) in working voxels, as all that follow.
-    rejected : Rejected
+    rejected : Negatives
         Picks that are something else.
-    sure : Sure
+    sure : PseudoPositives
         Confident picks of earlier rounds, learnt from like clicks.
-    doubtful : Doubtful
+    doubtful : Ambiguous
         Picks of earlier rounds that are taken neither for particles nor for background.
     """
 
     name: str
     working: WorkingVolume
     clicks: Positions
-    rejected: Rejected = field(default_factory=lambda: NOWHERE)
-    sure: Sure = field(default_factory=lambda: NOWHERE)
-    doubtful: Doubtful = field(default_factory=lambda: NOWHERE)
+    rejected: Negatives = field(default_factory=lambda: NO_POSITIONS)
+    sure: PseudoPositives = field(default_factory=lambda: NO_POSITIONS)
+    doubtful: Ambiguous = field(default_factory=lambda: NO_POSITIONS)
 
 
 def common_voxel_size(tomograms: Sequence[Tomogram], settings: Settings) -> float:
@@ -102,7 +102,7 @@ def load_clicked(
 
 def inside_of(working: WorkingVolume, *, found: bool) -> str:
     """Say how much of a tomogram its mask leaves."""
-    return f"{'lamella found' if found else 'mask'}: {100 * working.share:.0f} % of the volume"
+    return f"{'lamella found' if found else 'mask'}: {100 * working.mask_fraction:.0f} % of the volume"
 
 
 def without_repeats(picks: Picks, diameter: float, listener: Listener) -> Picks:
@@ -120,7 +120,7 @@ def without_repeats(picks: Picks, diameter: float, listener: Listener) -> Picks:
     return picks.select(apart)
 
 
-def check_clash(file: str, frame: Frame, clicks: Positions, rejected: Rejected, diameter: float) -> None:
+def check_clash(file: str, frame: Frame, clicks: Positions, rejected: Negatives, diameter: float) -> None:
     """Refuse a rejected pick that is a click as well; positions and diameter in Å, the file to be named.
 
     Raises

@@ -14,11 +14,11 @@ from jaxtyping import Float64
 from torch import Tensor, nn
 
 from tomopicker.config import Settings
+from tomopicker.data.crops import read_padded
 from tomopicker.data.preprocess import WorkingVolume
-from tomopicker.engine.batchnorm import fused
-from tomopicker.engine.precision import arithmetic
-from tomopicker.engine.predict import read_padded
-from tomopicker.models.turned import ABOUT
+from tomopicker.engine.batchnorm import fuse_conv_bn
+from tomopicker.engine.precision import autocast
+from tomopicker.models.tta import HALF_TURNS
 from tomopicker.picking.peaks import local_peaks
 from tomopicker.types import Piece, Positions, Volume
 from tomopicker.workflow.clicked import Clicked
@@ -77,7 +77,7 @@ def displacement(
     array, shape (3,)
         (x, y, z) in working voxels, to be subtracted from peaks; 0 with fewer than `FEWEST` of them.
     """
-    plain = fused(as_it_scores(network, working, settings, device).eval())
+    plain = fuse_conv_bn(as_it_scores(network, working, settings, device).eval())
     divisor = int(getattr(network, "divisor", 1))
     cut = [_patch_around(working.data, peak, divisor) for peak in peaks[:PLACES]]
     found = []
@@ -106,15 +106,15 @@ def _patch_around(volume: Volume, peak: Place, divisor: int) -> tuple[Place, Pie
 def _plain_and_turned(
     network: nn.Module, patches: Tensor, settings: Settings, device: torch.device
 ) -> tuple[Sequence[Volume], Sequence[Volume]]:
-    """Score patches as they lie, and averaged over the half-turns of `HalfTurned`."""
+    """Score patches as they lie, and averaged over the half-turns of `TestTimeAugmentation`."""
     layout = torch.channels_last_3d
-    with torch.inference_mode(), arithmetic(settings.precision, device):
+    with torch.inference_mode(), autocast(settings.precision, device):
         plain = network(patches.contiguous(memory_format=layout)).float()
         total = plain.clone()
-        for axes in ABOUT:
+        for axes in HALF_TURNS:
             flipped = torch.flip(patches, axes).contiguous(memory_format=layout)
             total += torch.flip(network(flipped).float(), axes)
-    each, mean = (list(scores[:, 0].cpu().numpy()) for scores in (plain, total / (1 + len(ABOUT))))
+    each, mean = (list(scores[:, 0].cpu().numpy()) for scores in (plain, total / (1 + len(HALF_TURNS))))
     return each, mean
 
 

@@ -14,7 +14,7 @@ from tomopicker.picking.calibration import Calibration, calibrate
 from tomopicker.picking.peaks import Peaks, nearest_peaks
 from tomopicker.picks import Picks
 from tomopicker.pu.particle_scores import ParticleScores, from_few, from_held_out
-from tomopicker.types import Positions, Rejected, Scores, Volume
+from tomopicker.types import Negatives, Positions, Scores, Volume
 from tomopicker.wording import number_of
 from tomopicker.workflow.clicked import check_clash, without_repeats
 from tomopicker.workflow.listen import Listener, Silent
@@ -53,7 +53,7 @@ class Clicks:
     """Clicks and rejected picks in a tomogram, in working voxels, and the features at them."""
 
     clicks: Positions
-    rejected: Rejected
+    rejected: Negatives
     at_clicks: FeaturesAt
     at_rejected: RejectedAt
 

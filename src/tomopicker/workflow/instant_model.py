@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from tomopicker.engine.checkpoint import Model, build_network
-from tomopicker.engine.pretrained import start_from
+from tomopicker.engine.pretrained import load_pretrained
 from tomopicker.errors import UsageError
 from tomopicker.fewshot.features import features_of
 from tomopicker.models.discriminant import DiscriminantNetwork
@@ -61,13 +61,13 @@ def instant_model(
     scores, counted = run.by_seen([item.seen for item in found], number_of_clicks(clicked), prior)
     network = build_network(settings)
     assert isinstance(network, DiscriminantNetwork)
-    start_from(network.body, settings.network)
+    load_pretrained(network.body, settings.network)
     for name in ("clicks", "rejected"):
         points = np.concatenate([getattr(each, f"at_{name}") for each in given])
         setattr(network, name, torch.from_numpy(points))
     facts = provenance(
         tomograms, picks, (), settings, None, counted.estimate, [], rejected=rejected,
-        inside={item.name: round(item.working.share, 4) for item in clicked}, counted=counted,
+        inside={item.name: round(item.working.mask_fraction, 4) for item in clicked}, counted=counted,
     )  # fmt: skip
     displacement = network_displacement(run, network, clicked[0])
     voxel_size = clicked[0].working.voxel_size

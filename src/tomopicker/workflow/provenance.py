@@ -10,7 +10,7 @@ import torch
 
 from tomopicker import __version__
 from tomopicker.config import Settings
-from tomopicker.engine.state import History
+from tomopicker.engine.train import History
 from tomopicker.picking.calibration import Count
 from tomopicker.picks import Picks
 from tomopicker.pu.prior import Priors

@@ -16,9 +16,8 @@ from string import ascii_lowercase
 from torch import nn
 
 from tomopicker.config import Settings
-from tomopicker.data.patches import LabelledVolume
-from tomopicker.engine.state import History
-from tomopicker.engine.train import Report
+from tomopicker.data.labels import LabelledVolume
+from tomopicker.engine.train import History, Report
 from tomopicker.pu.prior import Priors
 from tomopicker.workflow.clicked import Clicked, number_of_clicks
 from tomopicker.workflow.listen import Listener

@@ -12,10 +12,8 @@ from jaxtyping import Bool, Float
 from torch import nn
 
 from tomopicker.config import Settings
-from tomopicker.data.labels import IGNORED, POSITIVE, ball_offsets, label_mask
-from tomopicker.data.patches import LabelledVolume
-from tomopicker.engine.state import History
-from tomopicker.engine.train import Report, fit
+from tomopicker.data.labels import IGNORED, POSITIVE, LabelledVolume, ball_offsets, label_mask
+from tomopicker.engine.train import History, Report, fit
 from tomopicker.picking.calibration import Calibration, Count, calibrate
 from tomopicker.picking.crossfit import Ranking, count_particles
 from tomopicker.picking.offset import offset_for_count

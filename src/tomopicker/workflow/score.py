@@ -8,14 +8,14 @@ import torch
 from torch import nn
 
 from tomopicker.config import Settings
-from tomopicker.data.cubes import box_of
+from tomopicker.data.crops import bounding_box
 from tomopicker.data.decoys import decoy_volume
 from tomopicker.data.preprocess import WorkingVolume
-from tomopicker.engine.batchnorm import adapted
+from tomopicker.engine.batchnorm import adapt_batchnorm
 from tomopicker.engine.predict import Progress, score_volume
 from tomopicker.fewshot.solving import solved
 from tomopicker.models.discriminant import DiscriminantNetwork
-from tomopicker.models.turned import HalfTurned
+from tomopicker.models.tta import TestTimeAugmentation
 from tomopicker.picking.peaks import Peaks, greedy_peaks, local_peaks
 from tomopicker.types import Scores, Volume, VoxelMask
 
@@ -29,12 +29,12 @@ def as_it_scores(network: nn.Module, working: WorkingVolume, settings: Settings,
     """Give a network with the statistics of a working volume, and turned by half-turns, where the settings say so."""
     knobs = settings.inference
     if knobs.adapt:
-        network = adapted(
-            network, working.data, settings.patches.size, device, settings.precision, mask=working.typical
+        network = adapt_batchnorm(
+            network, working.data, settings.patches.size, device, settings.precision, mask=working.statistics_mask
         )
     if isinstance(network, DiscriminantNetwork):
         network = solved(network, working, settings, device)
-    return HalfTurned(network) if knobs.half_turns else network
+    return TestTimeAugmentation(network) if knobs.half_turns else network
 
 
 def score_as(
@@ -97,7 +97,7 @@ def decoy_peaks(
     voxels : float
         That were searched for them.
     """
-    decoy = decoy_volume(working.data, working.typical, settings.seed)
+    decoy = decoy_volume(working.data, working.statistics_mask, settings.seed)
     scores = mean_scores(fitted, decoy, settings, device)
     found = find_peaks(scores, settings, radius, float("-inf"), max_particles=MOST)
     return found.scores.astype(np.float64), searched(decoy.shape, settings, radius, None)
@@ -139,7 +139,7 @@ def find_peaks(
         # Only where the mask is: nothing is smoothed that no pick looks at.
         smoothing = knobs.smoothing_fraction * radius
         whole = tuple(slice(0, edge) for edge in scores.shape)
-        box = whole if given is None else box_of(given, margin=BEYOND + math.ceil(4 * smoothing))
+        box = whole if given is None else bounding_box(given, margin=BEYOND + math.ceil(4 * smoothing))
         found = local_peaks(
             scores[box],
             min_distance=distance,

@@ -19,7 +19,7 @@ from tomopicker.config import Settings
 from tomopicker.engine.checkpoint import CHECKPOINT, load_tensors, save_tensors
 from tomopicker.engine.fingerprint import Fingerprint, check_same_run, tomogram_fingerprint
 from tomopicker.picking.peaks import Peaks
-from tomopicker.types import Doubtful, Positions, Rejected, Sure
+from tomopicker.types import Ambiguous, Negatives, Positions, PseudoPositives
 from tomopicker.workflow.clicked import Clicked
 from tomopicker.workflow.run import Run, calibrations
 
@@ -63,11 +63,11 @@ def sure_and_doubtful(
     peaks: Peaks,
     probability: Chances,
     clicks: Positions,
-    rejected: Rejected,
+    rejected: Negatives,
     radius: float,
     settings: Settings,
     most: int,
-) -> tuple[Sure, Doubtful]:
+) -> tuple[PseudoPositives, Ambiguous]:
     """Choose what the next round learns from, and what it takes neither for a particle nor for background.
 
     Parameters
@@ -77,7 +77,7 @@ def sure_and_doubtful(
     probability : Chances
         Of each peak.
     clicks : Positions
-    rejected : Rejected
+    rejected : Negatives
         In the voxels of the peaks. Their balls and shells stay what they are: no sure pick's reaches into them.
     radius : float
         The particle's, in voxels.
@@ -87,8 +87,8 @@ def sure_and_doubtful(
 
     Returns
     -------
-    sure : Sure
-    doubtful : Doubtful
+    sure : PseudoPositives
+    doubtful : Ambiguous
     """
     knobs = settings.training
     apart = (1 + settings.labels.target_fraction) * radius + 1  # Balls are painted around the nearest voxels.
@@ -101,7 +101,7 @@ def sure_and_doubtful(
 
 def _found(
     run: Run, clicked: Sequence[Clicked], networks: Sequence[nn.Module], rounds: int
-) -> list[tuple[Sure, Doubtful]]:
+) -> list[tuple[PseudoPositives, Ambiguous]]:
     """Find the peaks of tomogram after tomogram, then judge those of all."""
     seen = [run.seen(networks, item) for item in clicked]
     growth = run.settings.training.growth**rounds - 1
@@ -120,7 +120,7 @@ def _farther(positions: Positions, known: Known, distance: float) -> Bool[np.nda
     return np.asarray(nearest > distance)
 
 
-def _write(path: Path, run: Fingerprint, found: Sequence[tuple[Sure, Doubtful]]) -> None:
+def _write(path: Path, run: Fingerprint, found: Sequence[tuple[PseudoPositives, Ambiguous]]) -> None:
     parts = {
         f"{kind}.{index}": torch.from_numpy(picks)
         for index, pair in enumerate(found)
@@ -129,7 +129,7 @@ def _write(path: Path, run: Fingerprint, found: Sequence[tuple[Sure, Doubtful]])
     save_tensors(path, CHECKPOINT, parts, {"run": run})
 
 
-def _read(path: Path, run: Fingerprint, tomograms: int) -> list[tuple[Sure, Doubtful]]:
+def _read(path: Path, run: Fingerprint, tomograms: int) -> list[tuple[PseudoPositives, Ambiguous]]:
     parts, facts = load_tensors(path, CHECKPOINT)
     check_same_run(path, facts.get("run"), run)
     sure, doubtful = ([parts[f"{kind}.{index}"].numpy() for index in range(tomograms)] for kind in KINDS)

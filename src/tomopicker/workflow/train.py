@@ -126,7 +126,7 @@ def train(
         particles,
         outcome.history,
         rejected=rejected,
-        inside={item.name: round(item.working.share, 4) for item in clicked},
+        inside={item.name: round(item.working.mask_fraction, 4) for item in clicked},
         counted=counted,
     )
     displacement = network_displacement(run, network, clicked[0])

@@ -321,9 +321,9 @@ export class Panel {
     }
     /** @type {import("./types").Finding[]} */
     const findings = await get("check", { kind });
-    const open = findings.filter((each) => each.status !== "ok");
-    const rows = open.map((each) => make("li", { class: each.status === "FAULT" ? "bad" : "doubt" }, `${each.test}: ${each.says}`,
-      ...(each.remedy ? [make("small", {}, each.remedy)] : [])));
+    const open = findings.filter((each) => each.status !== "PASS");
+    const rows = open.map((each) => make("li", { class: each.status === "FAIL" ? "bad" : "doubt" }, `${each.test}: ${each.message}`,
+      ...(each.fix ? [make("small", {}, each.fix)] : [])));
     fill(list, ...(rows.length ? rows : [make("li", { class: "good" }, `${findings.length} tests of the clicks: no fault found`)]));
   }
 

@@ -3,8 +3,8 @@
 import torch
 from torch import nn
 
+from tomopicker.models import tta
 from tomopicker.models.resunet import ResUNet
-from tomopicker.models.turned import HalfTurned
 
 
 class Slope(nn.Module):
@@ -24,12 +24,12 @@ def test_a_slope_is_averaged_out():
     """Of four half-turns two reverse each axis: index i and n - 1 - i, twice each, mean (n - 1)/2."""
     patches = torch.randn(2, 1, 3, 4, 5)
     for axis, edge in ((2, 3), (3, 4), (4, 5)):
-        torch.testing.assert_close(HalfTurned(Slope(axis))(patches), patches * (edge - 1) / 2)
+        torch.testing.assert_close(tta.TestTimeAugmentation(Slope(axis))(patches), patches * (edge - 1) / 2)
 
 
 def test_a_turned_volume_gets_turned_scores():
     torch.manual_seed(0)
-    network = HalfTurned(ResUNet("resunet", (4, 8), 0.0, 2).eval())
+    network = tta.TestTimeAugmentation(ResUNet("resunet", (4, 8), 0.0, 2).eval())
     assert network.divisor == 4
     patches = torch.randn(1, 1, 8, 12, 8)
     with torch.inference_mode():

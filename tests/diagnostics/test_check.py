@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from tests.checking.conftest import DIAMETER, SHAPE, VOXEL_SIZE
-from tomopicker.checking.centring import Offset
-from tomopicker.checking.check import check
-from tomopicker.checking.verdict import Status, centre
+from tests.diagnostics.conftest import DIAMETER, SHAPE, VOXEL_SIZE
+from tomopicker.diagnostics.centring import Offset
+from tomopicker.diagnostics.check import check
+from tomopicker.diagnostics.findings import Status, centre
 from tomopicker.errors import TomoPickerError
 from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
@@ -52,12 +52,12 @@ def found(case, voxels):
 def test_a_planted_fault_is_found_and_named(case, name):
     plant, test, words = PLANTED[name]
     checked, findings = found(case, plant(case.voxels))
-    assert findings[test].status is Status.BAD
-    assert words in f"{findings[test].says} {findings[test].remedy}"
-    assert findings[test].remedy
+    assert findings[test].status is Status.FAIL
+    assert words in f"{findings[test].message} {findings[test].fix}"
+    assert findings[test].fix
     # Nothing is blamed besides that would still be wrong after mending.
     assert not {"reading", "centre", "duplicates", "tomogram"} - {test} & {
-        other for other, finding in findings.items() if finding.status is Status.BAD
+        other for other, finding in findings.items() if finding.status is Status.FAIL
     }
     assert checked.faults >= 1
 
@@ -67,7 +67,7 @@ def test_clean_picks_pass(cases, noise):
     rng = np.random.default_rng(1)
     for case in cases:
         checked, findings = found(case, case.voxels + rng.normal(0, noise, case.voxels.shape))
-        assert {finding.status for finding in checked.findings} == {Status.GOOD}
+        assert {finding.status for finding in checked.findings} == {Status.PASS}
         assert checked.faults == 0
         assert set(findings) == {"inside", "contrast", "reading", "diameter", "centre", "duplicates"}
 
@@ -75,7 +75,7 @@ def test_clean_picks_pass(cases, noise):
 def test_clicks_pass_however_few(case):
     checked, findings = found(case, case.voxels[:5])
     assert checked.faults == 0
-    assert findings["contrast"].status is Status.GOOD
+    assert findings["contrast"].status is Status.PASS
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 5, 8])
@@ -83,17 +83,17 @@ def test_a_few_picks_that_lie_on_nothing_do_not_pass(case, n):
     for axis, letter in enumerate("xy"):
         checked, findings = found(case, mirrored(axis)(case.voxels[n : 2 * n]))
         assert checked.faults or checked.undecided
-        assert "ok" not in {findings["contrast"].status.value} or "BAD" in findings["reading"].status.name
+        assert Status.PASS is not findings["contrast"].status or findings["reading"].status is Status.FAIL
         if n >= 5:
-            assert f"{letter} count" in findings["reading"].says
-            assert findings["reading"].status is not Status.GOOD
+            assert f"{letter} count" in findings["reading"].message
+            assert findings["reading"].status is not Status.PASS
 
 
 def test_one_click_is_too_few_to_tell_wherever_it_lies(case):
     for voxels in (case.voxels[:1], case.voxels[:2], np.array([[20.0, 20.0, 40.0]])):
         checked, findings = found(case, voxels)
         assert checked.undecided and not checked.faults
-        assert "look at the picture" in findings["contrast"].remedy
+        assert "look at the picture" in findings["contrast"].fix
 
 
 @pytest.mark.parametrize("n", [8, 40])
@@ -101,44 +101,44 @@ def test_one_click_is_too_few_to_tell_wherever_it_lies(case):
 def test_a_radius_for_the_diameter_deserves_a_look(case, n, factor, words):
     checked = check([case.tomogram], case.picks(case.voxels[:n]), factor * DIAMETER)
     finding = next(each for each in checked.findings if each.test == "diameter")
-    assert finding.status is Status.DOUBTFUL
-    assert words in finding.says and f"{DIAMETER:g}" in finding.remedy
-    assert not {each.test for each in checked.findings if each.status is Status.BAD} - {"duplicates"}
+    assert finding.status is Status.WARN
+    assert words in finding.message and f"{DIAMETER:g}" in finding.fix
+    assert not {each.test for each in checked.findings if each.status is Status.FAIL} - {"duplicates"}
 
 
 def test_the_shift_that_is_named_is_the_one_planted(case):
     _, findings = found(case, case.voxels + np.array([0.0, -1.5, 0.0]))
-    x, y, z = (float(part) for part in findings["centre"].remedy.split("--shift=")[1].split()[0].split(","))
+    x, y, z = (float(part) for part in findings["centre"].fix.split("--shift=")[1].split()[0].split(","))
     assert (x, z) == (0, 0)
     assert abs(y - 1.5) < 0.3
 
 
 def test_an_offset_is_judged_by_the_diameter():
     def status(voxels, diameter, error=0.05):
-        offset = Offset(np.asarray(voxels, dtype=np.float64), np.full(3, error))
-        return centre(offset, 10.0, 100, diameter=diameter, found=True, mended=False).status
+        offset = Offset(10.0 * np.asarray(voxels, dtype=np.float64), np.full(3, 10.0 * error))
+        return centre(offset, 10.0, 100, diameter=diameter, found=True, corrected=False).status
 
-    assert status((0.4, 0.3, 0.1), 300.0) is Status.GOOD  # 5 Å of 300: as good as picks get.
-    assert status((0.4, 0.3, 0.1), 100.0) is Status.BAD
-    assert status((0.5, 0.5, 0.5), 300.0) is Status.DOUBTFUL  # Half a voxel, as two programs may differ.
-    assert status((1.0, -1.0, 1.0), 300.0) is Status.BAD
-    assert status((1.0, -1.0, 1.0), 300.0, error=1.0) is Status.GOOD  # Not significant.
+    assert status((0.4, 0.3, 0.1), 300.0) is Status.PASS  # 5 Å of 300: as good as picks get.
+    assert status((0.4, 0.3, 0.1), 100.0) is Status.FAIL
+    assert status((0.5, 0.5, 0.5), 300.0) is Status.WARN  # Half a voxel, as two programs may differ.
+    assert status((1.0, -1.0, 1.0), 300.0) is Status.FAIL
+    assert status((1.0, -1.0, 1.0), 300.0, error=1.0) is Status.PASS  # Not significant.
 
 
 def test_half_a_voxel_deserves_a_look(case):
     checked, findings = found(case, case.voxels + 0.5)
-    assert findings["centre"].status is Status.DOUBTFUL
-    assert "convert --shift=-0." in findings["centre"].remedy
+    assert findings["centre"].status is Status.WARN
+    assert "convert --shift=-0." in findings["centre"].fix
     assert not checked.faults
 
 
 def test_the_wrong_tomogram_is_found(cases):
     first, second = cases
     _, findings = found(first, second.voxels)
-    assert findings["contrast"].status is Status.BAD
-    assert "right tomogram" in findings["contrast"].remedy
-    assert findings["reading"].status is Status.GOOD
-    assert findings["centre"].status is Status.DOUBTFUL
+    assert findings["contrast"].status is Status.FAIL
+    assert "right tomogram" in findings["contrast"].fix
+    assert findings["reading"].status is Status.PASS
+    assert findings["centre"].status is Status.WARN
 
 
 def test_exchanged_names_are_found_where_both_tomograms_are_given(cases):
@@ -146,8 +146,8 @@ def test_exchanged_names_are_found_where_both_tomograms_are_given(cases):
     exchanged = Picks.concatenate([first.picks(second.voxels), second.picks(first.voxels)])
     checked = check([first.tomogram, second.tomogram], exchanged, DIAMETER)
     finding = next(each for each in checked.findings if each.test == "tomogram")
-    assert finding.status is Status.BAD
-    assert first.tomogram.name in finding.says and second.tomogram.name in finding.says
+    assert finding.status is Status.FAIL
+    assert first.tomogram.name in finding.message and second.tomogram.name in finding.message
     right = Picks.concatenate([second.picks(second.voxels), first.picks(first.voxels)])
     assert check([first.tomogram, second.tomogram], right, DIAMETER).faults == 0
 
@@ -156,7 +156,7 @@ def test_bright_protein_is_said(case):
     bright = Tomogram("TS_3", -case.tomogram.data, VOXEL_SIZE)
     checked = check([bright], case.picks(case.voxels), DIAMETER)
     finding = next(each for each in checked.findings if each.test == "contrast")
-    assert finding.status is Status.BAD and "--invert" in finding.remedy
+    assert finding.status is Status.FAIL and "--invert" in finding.fix
     inverted = Tomogram("TS_3", -case.tomogram.data, VOXEL_SIZE, inverted=True)
     assert check([inverted], case.picks(case.voxels), DIAMETER).faults == 0
 
@@ -165,7 +165,7 @@ def test_picks_half_of_which_lie_anywhere_are_doubtful(case):
     rng = np.random.default_rng(0)
     anywhere = rng.uniform(10, SIZE - 10, (2 * len(case.voxels), 3))
     _, findings = found(case, np.concatenate([case.voxels, anywhere]))
-    assert findings["contrast"].status is not Status.GOOD
+    assert findings["contrast"].status is not Status.PASS
 
 
 def test_tomograms_of_unlike_voxels_are_refused(cases):

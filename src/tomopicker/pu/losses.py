@@ -1,15 +1,28 @@
-"""The three objectives of section 3.2, and Dist-PU, on the logits of positive and of unlabelled voxels.
+"""The losses of section 3.2 (PN, non-negative PU, KL) and Dist-PU, and the one that settings choose, for training.
 
-Each takes two flat tensors, so that which voxels count is settled before: a shell may be ignored, the unlabelled ones
-may come from another stream of patches. A batch without positive voxels leaves the positive terms out.
+All losses take the same parameters, so that only what they add is described with each:
+
+positive, unlabelled : Logits
+    Of the voxels of P and of U, flat: which voxels count is decided before. Without positive voxels, the positive terms
+    are left out.
+prior : float
+    The class prior.
+scale : float
+    γ, the scale of the positive terms; see `gamma`.
+loss : {"logistic", "sigmoid"}
+    The surrogate; see `positive_cost`.
 """
 
 import math
+from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import softplus
+
+from tomopicker.config import Objective
+from tomopicker.pu.prior import Priors
 
 Logits = Float[Tensor, " _"]
 Scalar = Float[Tensor, ""]
@@ -50,19 +63,7 @@ def negative_cost(logits: Logits, loss: str = "logistic") -> Scalar:
 
 
 def pn_risk(positive: Logits, unlabelled: Logits, prior: float, scale: float = 1.0, loss: str = "logistic") -> Scalar:
-    """Positive-negative risk, eq. 1: every unlabelled voxel counts as background.
-
-    Parameters
-    ----------
-    positive, unlabelled : Logits
-        Of the voxels of P and of U; P may be empty.
-    prior : float
-        π of eq. 2, or 1/2 for balanced terms.
-    scale : float
-        γ.
-    loss : {"logistic", "sigmoid"}
-        See `positive_cost`.
-    """
+    """Positive-negative risk, eq. 1: every unlabelled voxel counts as background; π of eq. 2, or 1/2 to balance."""
     risk = (1 - prior) * negative_cost(unlabelled, loss)
     if positive.numel():
         risk = risk + prior * scale * positive_cost(positive, loss)
@@ -84,16 +85,10 @@ def nnpu_risk(
 
     Parameters
     ----------
-    positive, unlabelled : Logits
-        Of the voxels of P and of U; P may be empty.
     prior : float
         π' of eq. 4.
-    scale : float
-        γ.
     background : float, optional
         The background risk to choose the branch by, such as a running mean; this batch's own if left out.
-    loss : {"logistic", "sigmoid"}
-        See `positive_cost`.
 
     Returns
     -------
@@ -144,12 +139,8 @@ def kl_risk(
 
     Parameters
     ----------
-    positive, unlabelled : Logits
-        Of the voxels of P and of U; P may be empty.
     prior : float
         π'' of eq. 8.
-    scale : float
-        γ.
     weight : float
         λ.
     direction : {"model-prior", "prior-model"}
@@ -178,19 +169,15 @@ def distpu_risk(
     *,
     balanced: bool = False,
 ) -> Scalar:
-    """Dist-PU: the mean scores of P and of U are each held at what their labels' distribution says.
+    """Dist-PU: the mean scores of P and of U are each held at their expected values.
 
     2·π·|E_P[f] - 1| + |E_U[f] - π| + μ·E_U[H(f)], label distribution alignment with entropy minimisation (Zhao et al.,
     CVPR 2022; their warm-up and mixup are left out). H is the entropy in nat, which keeps all scores from sitting at π.
 
     Parameters
     ----------
-    positive, unlabelled : Logits
-        Of the voxels of P and of U; P may be empty.
     prior : float
         π, the share of positives among U.
-    scale : float
-        γ.
     entropy_weight : float
         μ.
     expectation : float, optional
@@ -208,11 +195,90 @@ def distpu_risk(
 
 
 def _mean_score(logits: Logits, expectation: float | None) -> Scalar:
-    """E[f], with the value that is expected of it where one is given; the gradient is this batch's."""
+    """E[f], with the value of `expectation` where one is given; the gradient is this batch's."""
     mean = torch.sigmoid(logits).mean()
     return mean if expectation is None else mean + (expectation - mean.detach())
 
 
-def running_mean(previous: float | None, value: float, memory: float) -> float:
-    """Mix a batch's value into its running mean; the first batch starts it."""
-    return value if previous is None or math.isnan(previous) else memory * previous + (1 - memory) * value
+def running_mean(previous: float | None, value: float, momentum: float) -> float:
+    """Update an exponential running mean with a batch's value; the first batch starts it."""
+    return value if previous is None or math.isnan(previous) else momentum * previous + (1 - momentum) * value
+
+
+@dataclass(frozen=True)
+class PULoss:
+    """The loss that the settings choose, with its class priors and its running mean over batches.
+
+    Parameters
+    ----------
+    cfg : Objective
+    priors : Priors, optional
+        Left out while they are unknown: balanced PN of the cross-entropy, which needs none, then stands in.
+    running_mean : float, optional
+        Of E_U[f] (KL, Dist-PU) or of the background risk (PU), over earlier batches.
+    """
+
+    cfg: Objective
+    priors: Priors | None
+    running_mean: float | None = None
+
+    def __call__(
+        self,
+        logits: Float[Tensor, "batch z y x"],
+        positive: Bool[Tensor, "batch z y x"],
+        unlabelled: Bool[Tensor, "batch z y x"],
+        negative: Bool[Tensor, "batch z y x"] | None = None,
+    ) -> tuple[Scalar, "PULoss"]:
+        """Give the loss of a batch, and the loss function for the next.
+
+        Voxels known to be background cost w·c·γ·E_N[L(f, 0)] on top of the chosen loss, with w the setting
+        `negative_weight` and c·γ the weight of the loss's own positive term: a negative weighs as a positive does,
+        whatever the prior.
+        """
+        p, u = logits[positive].float(), logits[unlabelled].float()
+        scale = gamma(self.cfg.gamma, p.numel(), logits.numel(), len(logits))
+        if u.numel():
+            loss, mean = self._chosen(p, u, scale)
+        else:  # Without unlabelled voxels only the positive term is left, if any.
+            mean, loss = self.running_mean, logits.float().sum() * 0
+            if p.numel():
+                loss = scale * positive_cost(p, self._surrogate)
+        if negative is not None and self.cfg.negative_weight and bool(negative.any()):
+            cost = negative_cost(logits[negative].float(), self._surrogate)
+            loss = loss + self.cfg.negative_weight * self._positive_weight * scale * cost
+        return loss, replace(self, running_mean=mean)
+
+    def _chosen(self, p: Logits, u: Logits, scale: float) -> tuple[Scalar, float | None]:
+        """Eq. 1, 5, 6 or Dist-PU, and the new running mean."""
+        cfg, mean = self.cfg, self.running_mean
+        if self.priors is None or cfg.kind == "pn":
+            return pn_risk(p, u, self._positive_weight, scale, self._surrogate), mean
+        if cfg.kind == "pu":
+            prior = self.priors.expected
+            if p.numel():
+                mean = running_mean(mean, background_risk(p, u, prior, scale, cfg.loss), cfg.running_mean)
+            return nnpu_risk(p, u, prior, scale, mean, cfg.loss)[0], mean
+        prior = self.priors.unlabelled
+        mean = running_mean(mean, float(torch.sigmoid(u.detach()).mean()), cfg.running_mean)
+        if cfg.kind == "distpu":
+            return distpu_risk(p, u, prior, scale, cfg.entropy_weight, mean, balanced=cfg.balanced), mean
+        return kl_risk(p, u, prior, scale, cfg.kl_weight, cfg.kl_direction, mean, cfg.loss), mean
+
+    @property
+    def _surrogate(self) -> str:
+        if self.priors is None:
+            return "logistic"
+        return "sigmoid" if self.cfg.kind == "distpu" else self.cfg.loss
+
+    @property
+    def _positive_weight(self) -> float:
+        """The weight of the loss's positive term, γ aside: π or 1/2, π', 1, 2·π'' or 1."""
+        kind, balanced = self.cfg.kind, self.cfg.balanced
+        if self.priors is None or (kind == "pn" and balanced):
+            return 0.5
+        return {
+            "pn": self.priors.labelled,
+            "pu": self.priors.expected,
+            "kl": 1.0,
+            "distpu": 1.0 if balanced else 2 * self.priors.unlabelled,
+        }[kind]

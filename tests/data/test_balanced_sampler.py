@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from tomopicker.data.patches import TwoStreams
+from tomopicker.data.samplers import BalancedPatchSampler
 
 SIZE = 8
 
@@ -15,7 +15,7 @@ def batches(streams, count):
 
 
 def test_unlabelled_only_in_the_uniform_half(numbered):
-    streams = TwoStreams([numbered((24, 24, 24), [(12, 12, 12)])], SIZE, 6, 0, augmented=False)
+    streams = BalancedPatchSampler([numbered((24, 24, 24), [(12, 12, 12)])], SIZE, 6, 0, augmented=False)
     for batch in batches(streams, 10):
         assert batch.inputs.shape == (6, 1, SIZE, SIZE, SIZE)
         assert not batch.unlabelled[:3].any()
@@ -24,7 +24,7 @@ def test_unlabelled_only_in_the_uniform_half(numbered):
 
 def test_positives_count_in_both_halves(numbered):
     item = numbered((12, 12, 12), [(6, 6, 6)])
-    streams = TwoStreams([item], SIZE, 4, 0, augmented=False)
+    streams = BalancedPatchSampler([item], SIZE, 4, 0, augmented=False)
     positive = set(item.volume[item.labels == 1])
     for batch in batches(streams, 10):
         for voxels, flags in zip(batch.inputs[:, 0], batch.positive, strict=True):
@@ -35,7 +35,7 @@ def test_the_shell_counts_as_nothing(numbered):
     item = numbered((12, 12, 12), [(6, 6, 6)])
     shell = set(item.volume[item.labels == -1])
     assert shell
-    for batch in batches(TwoStreams([item], SIZE, 4, 0, augmented=False), 10):
+    for batch in batches(BalancedPatchSampler([item], SIZE, 4, 0, augmented=False), 10):
         assert not shell & set(batch.inputs[:, 0][batch.unlabelled | batch.positive])
 
 
@@ -50,7 +50,7 @@ BORDERS = [p for p in itertools.product(*((0, e // 2, e - 1) for e in EDGES)) if
 def test_a_click_at_any_border_is_in_its_patch(numbered, click):
     item = numbered(EDGES[::-1], [click])
     x, y, z = np.round(click).astype(int)
-    for batch in batches(TwoStreams([item], SIZE, 2, 0, augmented=False), 8):
+    for batch in batches(BalancedPatchSampler([item], SIZE, 2, 0, augmented=False), 8):
         assert item.volume[z, y, x] in batch.inputs[0]
         assert batch.positive[0].any()
 
@@ -60,7 +60,7 @@ def test_the_whole_target_is_inside_and_its_place_varies(numbered, size):
     item = numbered((64, 64, 64), [(30, 31, 32)], radius=size / 4)
     target = set(item.volume[item.labels == 1])
     places = set()
-    for batch in batches(TwoStreams([item], size, 2, 0, augmented=False), 20):
+    for batch in batches(BalancedPatchSampler([item], size, 2, 0, augmented=False), 20):
         assert target <= set(batch.inputs[0, 0].ravel())
         places.add(float(batch.inputs[0, 0, 0, 0, 0]))
     assert len(places) > 10
@@ -70,7 +70,7 @@ def test_every_click_comes_up_equally_often(numbered):
     clicks = [(10, 10, 10), (30, 10, 10), (10, 30, 10), (10, 10, 30), (30, 30, 30)]
     item = numbered((40, 40, 40), clicks)
     centres = [item.volume[z, y, x] for x, y, z in clicks]
-    streams = TwoStreams([item], SIZE, 4, 0, augmented=False)
+    streams = BalancedPatchSampler([item], SIZE, 4, 0, augmented=False)
     seen = np.zeros(5)
     for batch in batches(streams, 50):
         seen += [sum(c in patch for patch in batch.inputs[:2]) for c in centres]
@@ -81,7 +81,7 @@ def test_every_click_comes_up_equally_often(numbered):
 def test_the_uniform_half_follows_the_volumes_sizes(numbered):
     small = numbered((16, 16, 16), [(8, 8, 8)], first=1)
     large = numbered((48, 16, 16), first=100_000)
-    streams = TwoStreams([small, large], SIZE, 8, 0, augmented=False)
+    streams = BalancedPatchSampler([small, large], SIZE, 8, 0, augmented=False)
     from_large = np.mean([batch.inputs[4:, 0, 0, 0, 0] >= 100_000 for batch in batches(streams, 100)])
     assert from_large == pytest.approx(0.75, abs=0.08)
 
@@ -89,14 +89,14 @@ def test_the_uniform_half_follows_the_volumes_sizes(numbered):
 def test_the_uniform_half_reaches_every_corner(numbered):
     item = numbered((10, 10, 10), [(5, 5, 5)])
     seen = set()
-    for batch in batches(TwoStreams([item], SIZE, 8, 0, augmented=False), 40):
+    for batch in batches(BalancedPatchSampler([item], SIZE, 8, 0, augmented=False), 40):
         seen |= set(batch.inputs[4:].ravel())
     assert seen == set(item.volume.ravel())
 
 
 def test_a_volume_smaller_than_the_patch_is_padded(numbered):
     item = numbered((6, 20, 5), [(2, 9, 3)])
-    for batch in batches(TwoStreams([item], SIZE, 4, 0, augmented=False), 10):
+    for batch in batches(BalancedPatchSampler([item], SIZE, 4, 0, augmented=False), 10):
         assert not (batch.positive | batch.unlabelled)[batch.inputs[:, 0] == 0].any()
         assert batch.positive[:2].any(axis=(1, 2, 3)).all()
         assert ((batch.inputs[:, 0] != 0).sum(axis=(1, 2, 3)) == 6 * 8 * 5).all()
@@ -105,7 +105,7 @@ def test_a_volume_smaller_than_the_patch_is_padded(numbered):
 @pytest.mark.parametrize("augmented", [False, True])
 def test_same_seed_and_step_same_batch(numbered, augmented):
     item = numbered((24, 24, 24), [(12, 12, 12), (5, 5, 5)])
-    streams, again, other = (TwoStreams([item], SIZE, 4, seed, augmented=augmented) for seed in (3, 3, 4))
+    streams, again, other = (BalancedPatchSampler([item], SIZE, 4, seed, augmented=augmented) for seed in (3, 3, 4))
     again.batch(2)  # what was drawn before changes nothing
     for step in (0, 1, 77):
         first, second = streams.batch(step), again.batch(step)
@@ -119,9 +119,11 @@ def test_same_seed_and_step_same_batch(numbered, augmented):
 def test_augmentation_leaves_the_volume_itself_alone(numbered):
     item = numbered((24, 24, 24), [(12, 12, 12)])
     before = item.volume.copy(), item.labels.copy()
-    streams = TwoStreams([item], SIZE, 4, 0, augmented=True)
+    streams = BalancedPatchSampler([item], SIZE, 4, 0, augmented=True)
     changed = [
-        not np.array_equal(streams.batch(s).inputs, TwoStreams([item], SIZE, 4, 0, augmented=False).batch(s).inputs)
+        not np.array_equal(
+            streams.batch(s).inputs, BalancedPatchSampler([item], SIZE, 4, 0, augmented=False).batch(s).inputs
+        )
         for s in range(3)
     ]
     assert all(changed)

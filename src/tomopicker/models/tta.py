@@ -1,19 +1,19 @@
-"""A network's scores averaged over half-turns of what it sees."""
+"""Test-time augmentation: a network's scores averaged over half-turns of its input."""
 
 import torch
 from torch import nn
 
 from tomopicker.models.resunet import Patches
 
-ABOUT = ((3, 4), (2, 4), (2, 3))
+HALF_TURNS = ((3, 4), (2, 4), (2, 3))
 """Axes that are flipped by half a turn about z, y and x."""
 
 
-class HalfTurned(nn.Module):
-    """Scores a volume as it lies and after half a turn about each axis, turned back, and gives the mean logit.
+class TestTimeAugmentation(nn.Module):
+    """Gives the mean logit of a volume as it is and after half a turn about each axis, turned back.
 
-    Half-turns keep a molecule's hand and leave the missing wedge where it is, so each is as good a look as the first;
-    what the network makes of one of them by chance cancels. Four times the work.
+    Half-turns keep a molecule's hand and the missing wedge, so all four inputs are equally valid, and the network's
+    random errors average out. Four times the work.
 
     Parameters
     ----------
@@ -29,6 +29,6 @@ class HalfTurned(nn.Module):
     def forward(self, patches: Patches) -> Patches:
         """Give the mean logit of every voxel, shape (batch, 1, z, y, x)."""
         total: Patches = self.network(patches).float()  # Half precision would round the gain away.
-        for axes in ABOUT:
+        for axes in HALF_TURNS:
             total += torch.flip(self.network(torch.flip(patches, axes)).float(), axes)
-        return total / (1 + len(ABOUT))
+        return total / (1 + len(HALF_TURNS))
