@@ -199,7 +199,7 @@ def draw(
 ) -> None:
     """Draw the picks (Å) of a tomogram in a folder; the picks stand without it, so what goes wrong is a warning."""
     from tomopicker.folder.one_tomogram import picture_of
-    from tomopicker.report.pick_figure import pick_figure
+    from tomopicker.report.figures import pick_figure
 
     picture = picture_of(folder, tomogram.name)
     try:
