@@ -6,6 +6,7 @@ import pytest
 
 from tomopicker.errors import TomoPickerError
 from tomopicker.simulate import ImagingSettings, SceneSettings, build_scene, builtin_molecule, image_tomogram
+from tomopicker.simulate.settings import one_line_errors
 
 VOXEL = 13.48
 BARE = SceneSettings(
@@ -119,15 +120,16 @@ def test_scenes_are_decided_by_their_seed():
     ("change", "word"),
     [
         ({"shape": (4, 64, 64)}, "shape"),
-        ({"voxel_size_angstrom": 0.0}, "voxel size"),
-        ({"thickness_angstrom": 1e5}, "lamella"),
-        ({"n_targets": -1}, "negative"),
+        ({"voxel_size_angstrom": 0.0}, "voxel_size"),
+        ({"thickness_angstrom": 1e5}, "at most 431.36, the volume's z"),
+        ({"n_targets": -1}, "n_targets -1"),
+        ({"distractors": (("p97", -1),)}, "distractors"),
         ({"crowd_fraction": 2.0}, "crowd"),
         ({"target": "virus"}, "virus"),
     ],
 )
 def test_scenes_that_make_no_sense_are_one_line(change, word):
     base = {"shape": (32, 64, 64), "voxel_size_angstrom": VOXEL, "thickness_angstrom": 300.0}
-    with pytest.raises(TomoPickerError, match=word) as caught:
+    with pytest.raises(TomoPickerError, match=word) as caught, one_line_errors("scene"):
         build_scene(SceneSettings(**(base | change)), seed=0)
     assert "\n" not in str(caught.value)

@@ -3,8 +3,8 @@
 import numpy as np
 from jaxtyping import Float64
 
-from tomopicker.simulate.imaging_settings import ImagingSettings
 from tomopicker.simulate.projection import TiltAngles
+from tomopicker.simulate.settings import ImagingSettings
 
 
 def tilt_angles(settings: ImagingSettings) -> TiltAngles:

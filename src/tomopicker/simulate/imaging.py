@@ -10,10 +10,10 @@ import numpy as np
 
 from tomopicker.errors import UsageError
 from tomopicker.simulate.dose import dose_before, fading, tilt_angles
-from tomopicker.simulate.imaging_settings import ImagingSettings
 from tomopicker.simulate.optics import Image, Spectrum, image_contrast
 from tomopicker.simulate.projection import Progress, TiltAngles, TiltImages, project, unheard
 from tomopicker.simulate.reconstruction import sirt, weighted_back_projection
+from tomopicker.simulate.settings import ImagingSettings
 from tomopicker.types import Shape, Volume
 
 _RADIAN_PER_ANGSTROM = 1.4e-3

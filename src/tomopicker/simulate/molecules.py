@@ -79,7 +79,7 @@ def builtin_molecule(name: str, voxel_size_angstrom: float) -> Molecule:
     UsageError
         If the name is unknown or the voxel size is not positive.
     """
-    _check_voxel_size(voxel_size_angstrom)
+    check_voxel_size(voxel_size_angstrom)
     if name not in shapes.SHAPES:
         raise UsageError(f"{name}: no such built-in molecule; choose one of {', '.join(builtin_names())}")
     draw, mass_mda, contrast = shapes.SHAPES[name]
@@ -116,7 +116,7 @@ def load_molecule(
     TomoPickerError
         If the file is not a usable three-dimensional map.
     """
-    _check_voxel_size(voxel_size_angstrom)
+    check_voxel_size(voxel_size_angstrom)
     raw, map_voxel = _read_map(Path(path))
     faces = np.concatenate([np.take(raw, side, axis=axis).ravel() for axis in range(3) for side in (0, -1)])
     density = np.clip(raw - np.median(faces), 0.0, None).astype(np.float32)
@@ -208,6 +208,7 @@ def _read_map(path: Path) -> tuple[Volume, float]:
     return data, voxel
 
 
-def _check_voxel_size(voxel_size_angstrom: float) -> None:
+def check_voxel_size(voxel_size_angstrom: float) -> None:
+    """Refuse voxel sizes outside 1 to 60 Å."""
     if not 1.0 <= voxel_size_angstrom <= 60.0:
         raise UsageError(f"voxel size {voxel_size_angstrom} Å: must be between 1 and 60 Å")

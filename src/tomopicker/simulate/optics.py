@@ -8,7 +8,7 @@ from scipy import fft
 
 from tomopicker.simulate.ctf import contrast_transfer, electron_wavelength_angstrom
 from tomopicker.simulate.dose import fading
-from tomopicker.simulate.imaging_settings import ImagingSettings
+from tomopicker.simulate.settings import ImagingSettings
 
 _EDGE_MARGIN = 24
 """Mirrored border of a tilt image in pixels, so that its optics do not wrap round."""

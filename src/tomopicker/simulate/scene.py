@@ -13,7 +13,7 @@ from tomopicker.simulate.molecules import Molecule, builtin_molecule
 from tomopicker.simulate.pasting import paste_all, paste_apart
 from tomopicker.simulate.placement import OtherPositions, OtherRotations, Packing, Rotations, random_rotations
 from tomopicker.simulate.projection import Progress, unheard
-from tomopicker.simulate.scene_settings import SceneSettings
+from tomopicker.simulate.settings import SceneSettings
 from tomopicker.simulate.surroundings import add_filaments, add_inclusions, add_surroundings
 from tomopicker.types import Positions, Volume
 

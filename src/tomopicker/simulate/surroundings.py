@@ -11,7 +11,7 @@ from tomopicker.simulate.lamella import Lamella
 from tomopicker.simulate.membranes import Membranes, membrane_density
 from tomopicker.simulate.placement import Packing
 from tomopicker.simulate.projection import Progress
-from tomopicker.simulate.scene_settings import SceneSettings
+from tomopicker.simulate.settings import SceneSettings
 from tomopicker.types import Volume
 
 _GRANULE_ANGSTROM = 110.0

@@ -7,9 +7,10 @@ from pathlib import Path
 from tomopicker.simulate.imaging import TiltSeries, reconstruct, take_tilt_series
 from tomopicker.simulate.molecules import Molecule, builtin_names, class_name, load_library
 from tomopicker.simulate.placement import OtherPositions, OtherRotations, Rotations
-from tomopicker.simulate.presets import SimulationSettings, resolve_preset
+from tomopicker.simulate.presets import resolve_preset
 from tomopicker.simulate.projection import Progress, unheard
 from tomopicker.simulate.scene import Truth, build_scene
+from tomopicker.simulate.settings import SimulationSettings
 from tomopicker.types import Positions, Shape, Volume
 
 
