@@ -9,7 +9,7 @@ from tomopicker.benchmark.baselines import ball_mask, difference_of_gaussians, m
 from tomopicker.benchmark.protocol import Optics, Template
 from tomopicker.benchmark.template import match_template, oriented, spread_rotations, transfer
 from tomopicker.simulate import builtin_molecule
-from tomopicker.simulate.ctf import electron_wavelength_angstrom
+from tomopicker.simulate.optics import electron_wavelength_angstrom
 
 VOXEL = 26.96
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from tomopicker.errors import TomoPickerError
-from tomopicker.simulate.ctf import contrast_transfer, electron_wavelength_angstrom
 from tomopicker.simulate.imaging import image_tomogram
+from tomopicker.simulate.optics import contrast_transfer, electron_wavelength_angstrom
 from tomopicker.simulate.settings import ImagingSettings, one_line_errors
 
 

@@ -9,8 +9,8 @@ from scipy.spatial.transform import Rotation
 
 from tomopicker.benchmark.baselines import Cube, ball_mask, normalised_correlation
 from tomopicker.benchmark.protocol import Optics, Template
-from tomopicker.simulate.ctf import contrast_transfer
 from tomopicker.simulate.molecules import Molecule, builtin_molecule, load_molecule
+from tomopicker.simulate.optics import contrast_transfer
 from tomopicker.simulate.resample import paste_rotated
 from tomopicker.types import Volume
 

@@ -7,9 +7,9 @@ import numpy as np
 from jaxtyping import Float64
 
 from tomopicker.simulate.lamella import Lamella
+from tomopicker.simulate.molecules import PROTEIN_DALTON_PER_CUBIC_ANGSTROM
 from tomopicker.types import Volume
 
-_PROTEIN_DALTON_PER_CUBIC_ANGSTROM = 0.81
 _TRIES = 60
 _STEP_ANGSTROM = 40.0
 """Between the points of a path."""
@@ -114,7 +114,7 @@ def add_filament(
     angle = np.deg2rad(filament.twist_degrees) * np.arange(len(at)) + rng.uniform(0, 2 * np.pi)
     radius = filament.subunit_radius_angstrom / voxel_size_angstrom
     middles = axis + radius * (np.cos(angle)[:, None] * sideways + np.sin(angle)[:, None] * upwards)
-    excess = filament.subunit_dalton / _PROTEIN_DALTON_PER_CUBIC_ANGSTROM / voxel_size_angstrom**3
+    excess = filament.subunit_dalton / PROTEIN_DALTON_PER_CUBIC_ANGSTROM / voxel_size_angstrom**3
     sigma = float(np.hypot(filament.subunit_sigma_angstrom / voxel_size_angstrom, 0.4))
     _add_gaussians(canvas, middles[:, ::-1], excess, sigma)
 

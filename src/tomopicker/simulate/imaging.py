@@ -9,9 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from tomopicker.errors import UsageError
-from tomopicker.simulate.dose import dose_before, fading, tilt_angles
-from tomopicker.simulate.optics import Image, Spectrum, image_contrast
-from tomopicker.simulate.projection import Progress, TiltAngles, TiltImages, project, unheard
+from tomopicker.simulate.optics import Image, Spectrum, dose_before, dose_filter, image_contrast, tilt_angles
+from tomopicker.simulate.projection import Progress, TiltAngles, TiltImages, no_progress, project
 from tomopicker.simulate.reconstruction import sirt, weighted_back_projection
 from tomopicker.simulate.settings import ImagingSettings
 from tomopicker.types import Shape, Volume
@@ -41,8 +40,8 @@ class TiltSeries:
     tilts_degrees: TiltAngles
 
 
-def image_tomogram(density: Volume, settings: ImagingSettings, seed: int, progress: Progress = unheard) -> Volume:
-    """Image a density over a tilt series and reconstruct it: `take_tilt_series` and `reconstruct`.
+def image_tomogram(density: Volume, settings: ImagingSettings, seed: int, progress: Progress = no_progress) -> Volume:
+    """Image a density over a tilt series and reconstruct it: `simulate_tilt_series` and `reconstruct`.
 
     Parameters
     ----------
@@ -52,7 +51,7 @@ def image_tomogram(density: Volume, settings: ImagingSettings, seed: int, progre
     seed : int
         Of the noise, the defocus jitter, the alignment errors and the camera.
     progress : callable, optional
-        Hears of each tilt.
+        Called for each tilt.
 
     Returns
     -------
@@ -65,11 +64,13 @@ def image_tomogram(density: Volume, settings: ImagingSettings, seed: int, progre
     UsageError
         If the density is not a volume of at least 8 voxels a side.
     """
-    series = take_tilt_series(density, settings, seed, progress)
+    series = simulate_tilt_series(density, settings, seed, progress)
     return reconstruct(series, settings, (density.shape[0], density.shape[1], density.shape[2]), progress)
 
 
-def take_tilt_series(density: Volume, settings: ImagingSettings, seed: int, progress: Progress = unheard) -> TiltSeries:
+def simulate_tilt_series(
+    density: Volume, settings: ImagingSettings, seed: int, progress: Progress = no_progress
+) -> TiltSeries:
     """Image a density at each tilt.
 
     Parameters
@@ -99,7 +100,9 @@ def take_tilt_series(density: Volume, settings: ImagingSettings, seed: int, prog
     return TiltSeries(images, tilts)
 
 
-def reconstruct(series: TiltSeries, settings: ImagingSettings, shape: Shape, progress: Progress = unheard) -> Volume:
+def reconstruct(
+    series: TiltSeries, settings: ImagingSettings, shape: Shape, progress: Progress = no_progress
+) -> Volume:
     """Reconstruct a volume of a shape (z, y, x) from a tilt series, as the settings say."""
     images = series.images
     if settings.dose_weighting or settings.tilt_weighting:
@@ -153,7 +156,7 @@ def _blurred(image: Image, fall_off: float) -> Image:
     """Let high frequencies fall along a cosine, in all directions alike."""
     spectrum = Spectrum.of(image)
     beyond = np.clip((2.0 * spectrum.frequency(1.0) - fall_off) / (_BINNING_END - fall_off), 0.0, 1.0)
-    return spectrum.image(0.5 * (1.0 + np.cos(np.pi * beyond)))
+    return spectrum.filtered(0.5 * (1.0 + np.cos(np.pi * beyond)))
 
 
 def _weighted(image: Image, settings: ImagingSettings, tilt: float, dose: float) -> Image:
@@ -161,4 +164,6 @@ def _weighted(image: Image, settings: ImagingSettings, tilt: float, dose: float)
     if not settings.dose_weighting:
         return image * weight
     spectrum = Spectrum.of(image)
-    return weight * spectrum.image(fading(spectrum.frequency(settings.voxel_size_angstrom), dose, settings.voltage_kv))
+    return weight * spectrum.filtered(
+        dose_filter(spectrum.frequency(settings.voxel_size_angstrom), dose, settings.voltage_kv)
+    )

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float32, Float64
 from scipy import ndimage
 
-from tomopicker.types import Positions, Shape, Volume
+from tomopicker.types import Shape, Volume
 
 _LEAFLET_OFFSET_ANGSTROM = 19.0
 """Half the distance between the two layers of head groups."""
@@ -170,12 +170,11 @@ def _meet(shape: Shape, voxel_size_angstrom: float, surfaces: tuple[Surface, ...
     return bool((near[0] & near[1]).any())
 
 
-def vesicles_at(centres: Positions, radii_angstrom: Sequence[float], voxel_size_angstrom: float) -> tuple[Surface, ...]:
-    """Round vesicles at centres (x, y, z) in voxels."""
-    return tuple(
-        Surface(np.asarray(centre[::-1]) * voxel_size_angstrom, np.full(3, radius))
-        for centre, radius in zip(centres, radii_angstrom, strict=True)
-    )
+def vesicles_at(
+    vesicles: Sequence[tuple[Float64[np.ndarray, "3"], float]], voxel_size_angstrom: float
+) -> tuple[Surface, ...]:
+    """Round vesicles, each by its centre (x, y, z) in voxels and its radius in Å."""
+    return tuple(Surface(centre[::-1] * voxel_size_angstrom, np.full(3, radius)) for centre, radius in vesicles)
 
 
 def membrane_density(distance_angstrom: Volume, voxel_size_angstrom: float) -> tuple[Volume, Volume]:

@@ -14,7 +14,7 @@ from tomopicker.simulate import shapes
 from tomopicker.simulate.resample import Cube, array_centre, reach, resample_centred
 from tomopicker.types import Volume
 
-_PROTEIN_DALTON_PER_CUBIC_ANGSTROM = 0.81
+PROTEIN_DALTON_PER_CUBIC_ANGSTROM = 0.81
 """1.35 g/cm³."""
 
 _KNOWN_MAPS: dict[str, tuple[str, float, float]] = {
@@ -183,14 +183,14 @@ def load_library(
 def excess_mass_mda(molecule: Molecule) -> float:
     """Mass in MDa of the protein that would give the molecule's contrast."""
     volume = float(molecule.density.sum(dtype=np.float64)) * molecule.voxel_size_angstrom**3
-    return volume * _PROTEIN_DALTON_PER_CUBIC_ANGSTROM / 1e6
+    return volume * PROTEIN_DALTON_PER_CUBIC_ANGSTROM / 1e6
 
 
 def _scale_to_mass(density: Cube, voxel_size_angstrom: float, mass_mda: float, contrast: float) -> Cube:
     if mass_mda <= 0.0 or contrast <= 0.0:
         raise UsageError(f"mass {mass_mda} MDa, contrast {contrast}: both must be positive")
     volume = float(density.sum(dtype=np.float64)) * voxel_size_angstrom**3
-    wanted = mass_mda * 1e6 * contrast / _PROTEIN_DALTON_PER_CUBIC_ANGSTROM
+    wanted = mass_mda * 1e6 * contrast / PROTEIN_DALTON_PER_CUBIC_ANGSTROM
     return (density * np.float32(wanted / volume)).astype(np.float32)
 
 

@@ -13,11 +13,11 @@ from scipy import sparse
 from tomopicker.types import Shape, Volume
 
 Progress = Callable[[str, int, int], None]
-"""Hears what is done, and how much of how much."""
+"""Called with the step, and how much of how much is done."""
 
 
-def unheard(what: str, done: int, total: int) -> None:
-    """Hear nothing."""
+def no_progress(what: str, done: int, total: int) -> None:
+    """Report nothing."""
 
 
 TiltAngles = Float64[np.ndarray, " tilt"]
@@ -35,7 +35,7 @@ def detector_width(shape: Shape) -> int:
     return int(np.ceil(np.hypot(shape[0], shape[2]))) + 2
 
 
-def project(density: Volume, tilts_degrees: TiltAngles, progress: Progress = unheard) -> TiltImages:
+def project(density: Volume, tilts_degrees: TiltAngles, progress: Progress = no_progress) -> TiltImages:
     """Line integrals of a volume, in voxels, for each tilt.
 
     Parameters
@@ -63,7 +63,7 @@ def project(density: Volume, tilts_degrees: TiltAngles, progress: Progress = unh
             for copy in _copies_seen(n_z, n_x, width, float(tilt)):
                 if copy % 2 and mirrored is None:
                     mirrored = planes.reshape(-1, n_x, planes.shape[1])[:, ::-1].reshape(planes.shape)
-                matrix = smearing(filled, n_z, n_x, width, float(tilt), shift=copy * n_x)
+                matrix = ray_matrix(filled, n_z, n_x, width, float(tilt), shift=copy * n_x)
                 seen = mirrored if copy % 2 and mirrored is not None else planes
                 images[index, slab] += (matrix.T @ seen).T
     return images
@@ -73,7 +73,7 @@ def back_project(
     images: TiltImages,
     tilts_degrees: TiltAngles,
     shape: Shape,
-    progress: Progress = unheard,
+    progress: Progress = no_progress,
     into: Volume | None = None,
 ) -> Volume:
     """Sum of the images smeared back along their rays: the adjoint of `project` inside the field of view.
@@ -100,7 +100,7 @@ def back_project(
         planes = np.zeros((n_z * n_x, slab.stop - slab.start), dtype=np.float32)
         for index, (image, tilt) in enumerate(zip(images, tilts_degrees, strict=True)):
             progress("back-projections", number * len(tilts_degrees) + index, len(slabs) * len(tilts_degrees))
-            matrix = smearing(slice(0, n_z), n_z, n_x, images.shape[2], float(tilt))
+            matrix = ray_matrix(slice(0, n_z), n_z, n_x, images.shape[2], float(tilt))
             planes += matrix @ np.ascontiguousarray(image[slab].T)
         volume[:, slab] += planes.reshape(n_z, n_x, -1).transpose(0, 2, 1)
     return volume
@@ -118,7 +118,7 @@ Planes = Float32[np.ndarray, "voxel row"]
 """A slab of y laid out for the product: one line a voxel of the plane (z, x)."""
 
 
-def smearing(
+def ray_matrix(
     sections: slice, n_z: int, n_x: int, width: int, tilt_degrees: float, shift: int = 0
 ) -> "sparse.csr_array[np.float32]":
     """Matrix that takes a row of a tilt image to a plane (z, x): two columns share in each voxel.

@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Float64
 from scipy import fft
 
-from tomopicker.simulate.projection import Progress, TiltAngles, TiltImages, back_project, project, unheard
+from tomopicker.simulate.projection import Progress, TiltAngles, TiltImages, back_project, no_progress, project
 from tomopicker.types import Shape, Volume
 
 
@@ -14,7 +14,7 @@ def weighted_back_projection(
     shape: Shape,
     fall_off: float,
     sirt_like_iterations: int = 0,
-    progress: Progress = unheard,
+    progress: Progress = no_progress,
 ) -> Volume:
     """Back-project ramp-filtered images.
 
@@ -44,7 +44,7 @@ def weighted_back_projection(
 
 
 def sirt(
-    images: TiltImages, tilts_degrees: TiltAngles, shape: Shape, iterations: int, progress: Progress = unheard
+    images: TiltImages, tilts_degrees: TiltAngles, shape: Shape, iterations: int, progress: Progress = no_progress
 ) -> Volume:
     """Simultaneous iterative reconstruction: the volume whose projections come ever closer to the images.
 
@@ -69,12 +69,12 @@ def sirt(
     volume = np.zeros(shape, dtype=np.float32)
     for number in range(iterations):
 
-        def heard(what: str, done: int, total: int, number: int = number) -> None:
+        def report(what: str, done: int, total: int, number: int = number) -> None:
             progress(f"{what} of SIRT", number * total + done, iterations * total)
 
-        residual = images - project(volume, tilts_degrees, heard) if number else images.copy()
+        residual = images - project(volume, tilts_degrees, report) if number else images.copy()
         residual /= (lengths * len(tilts_degrees)).astype(np.float32)
-        back_project(residual, tilts_degrees, shape, heard, into=volume)
+        back_project(residual, tilts_degrees, shape, report, into=volume)
     return volume
 
 
