@@ -94,19 +94,13 @@ def test_nothing_overlaps_and_all_lies_in_the_lamella():
         touching_fraction=0.3,
     )
     scene = build_scene(settings, seed=5)
-    assert (
-        len(scene.truth.distractor_classes)
-        == len(scene.truth.distractor_positions)
-        == len(scene.truth.distractor_orientations)
-    )
-    assert len(scene.truth.positions) > 10
-    radii = {name: builtin_molecule(name, VOXEL).radius_angstrom / VOXEL for name in {*scene.truth.distractor_classes}}
+    truth = scene.truth
+    assert len(truth.distractor_classes) == len(truth.distractor_positions) == len(truth.distractor_orientations)
+    assert len(truth.positions) > 10
+    radii = {name: builtin_molecule(name, VOXEL).radius_angstrom / VOXEL for name in {*truth.distractor_classes}}
     target = builtin_molecule("ribosome", VOXEL).radius_angstrom / VOXEL
-    placed = [(p, target) for p in scene.truth.positions]
-    placed += [
-        (p, radii[name])
-        for p, name in zip(scene.truth.distractor_positions, scene.truth.distractor_classes, strict=True)
-    ]
+    placed = [(p, target) for p in truth.positions]
+    placed += [(p, radii[name]) for p, name in zip(truth.distractor_positions, truth.distractor_classes, strict=True)]
     for (one, r), (two, s) in itertools.combinations(placed, 2):
         assert np.linalg.norm(one - two) >= 0.85 * (r + s) - 1e-6
     half = 300.0 / VOXEL

@@ -190,7 +190,7 @@ def test_a_close_pair_of_a_layout_interlocks():
     assert np.mean(chosen) < 0.7 * np.mean(by_chance)
 
 
-def test_neighbours_agree_with_looking_at_all():
+def test_a_sphere_is_clear_where_no_other_is_near():
     rng = np.random.default_rng(0)
     packing = SpherePacking(Lamella(20.0, 8.0, 0.0, 0.0, (40, 40, 40)), 0.0, lambda centre, radius: True, rng)
     centres, radii = rng.uniform(-20, 120, size=(300, 3)), rng.uniform(1, 15, size=300)

@@ -49,10 +49,7 @@ def add_gold_bead(canvas: Volume, centre: ZYXTuple, radius_voxels: float) -> Non
 
 
 def add_ice(canvas: Volume, centre: ZYXTuple, radius_voxels: float, lamella: Lamella, rng: np.random.Generator) -> None:
-    """Lay a lump of ice on a lamella: a few merged ellipsoids about a centre (z, y, x) in voxels, less what is inside.
-
-    The canvas (z, y, x) is changed in place.
-    """
+    """Add a lump of ice to the outside of a lamella in place: merged ellipsoids about a centre (z, y, x) in voxels."""
     part = _around(canvas, centre, 2.2 * radius_voxels)
     if part is None:
         return
@@ -65,7 +62,7 @@ def add_ice(canvas: Volume, centre: ZYXTuple, radius_voxels: float, lamella: Lam
 
 
 def _around(canvas: Volume, centre: ZYXTuple, reach: float) -> Region | None:
-    """The part of a canvas within `reach` of a centre; None if there is none."""
+    """The part of a canvas within `reach` of a centre; None if it is empty."""
     low = [max(int(c - np.ceil(reach)), 0) for c in centre]
     high = [min(int(c + np.ceil(reach)) + 1, n) for c, n in zip(centre, canvas.shape, strict=True)]
     if any(b <= a for a, b in zip(low, high, strict=True)):
@@ -84,16 +81,7 @@ def _soft_ellipsoid(part: Region, centre: ZYXTuple, axes: np.ndarray, softness: 
 
 @dataclass(frozen=True, eq=False)
 class Blobs:
-    """Gaussians of one width.
-
-    Attributes
-    ----------
-    where : (n,)
-        Flat indices of their voxels in ascending order.
-    masses : (n,)
-        Density that each adds to its voxel, before it is spread.
-    sigma_voxels : float
-    """
+    """Gaussians of one width: sorted flat voxel indices, and the integrated density of each."""
 
     where: Int[np.ndarray, " n"]
     masses: Float32[np.ndarray, " n"]
@@ -125,16 +113,7 @@ class Background:
 
 
 def draw_background(shape: Shape, voxel_size_angstrom: float, fraction: float, rng: np.random.Generator) -> Background:
-    """Draw masses and positions of small molecules.
-
-    Parameters
-    ----------
-    shape : Shape, (z, y, x)
-    voxel_size_angstrom : float
-    fraction : float
-        Of the volume that their protein fills.
-    rng : np.random.Generator
-    """
+    """Draw masses and positions of small molecules that fill a fraction of a volume of a shape (z, y, x)."""
     voxels = int(np.prod(shape))
     volume = float(voxels) * voxel_size_angstrom**3
     # 1.19: the mean over the median of a log-normal distribution, truncated at the largest mass.

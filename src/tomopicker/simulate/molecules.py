@@ -1,4 +1,4 @@
-"""Molecules as density volumes at the working voxel size: built in, read from one map, or from a folder of maps.
+"""Molecules as densities at the working voxel size: built in, or read from maps.
 
 A density of 1 is compact protein in excess of the solvent around it.
 """
@@ -39,15 +39,9 @@ _KNOWN_MAPS: dict[str, tuple[str, float, float]] = {
 
 @dataclass(frozen=True, eq=False)
 class Molecule:
-    """One kind of molecule at one voxel size.
+    """A class of molecule at one voxel size.
 
-    Attributes
-    ----------
-    name : str
-        The class name that a scene reports.
-    density : Cube, (n, n, n)
-        n odd, the centre of mass at the centre of the array, 1 = compact protein in excess of the solvent.
-    voxel_size_angstrom : float
+    `density` (n, n, n), n odd, has its centre of mass at the centre; 1 = compact protein in excess of the solvent.
     """
 
     name: str
@@ -68,16 +62,10 @@ def builtin_names() -> tuple[str, ...]:
 def builtin_molecule(name: str, voxel_size_angstrom: float) -> Molecule:
     """Draw a built-in molecule at a voxel size.
 
-    Parameters
-    ----------
-    name : str
-        One of `builtin_names()`.
-    voxel_size_angstrom : float
-
     Raises
     ------
     UsageError
-        If the name is unknown or the voxel size is not positive.
+        If the name is not in `builtin_names`, or the voxel size is out of range.
     """
     check_voxel_size(voxel_size_angstrom)
     if name not in shapes.SHAPES:
@@ -100,14 +88,14 @@ def load_molecule(
     Parameters
     ----------
     path : Path
-        The background is taken from the faces of the box and subtracted; what is left below zero is dropped.
+        The median of the box's faces is subtracted as background; negative values are set to zero.
     voxel_size_angstrom : float
-        The working voxel size; the map's own comes from its header.
+        The working voxel size; the map's own is read from its header.
     name : str, optional
-        Class name; the file's stem without it.
+        Class name; by default the file's stem.
     mass_mda : float, optional
-        Mass of what the map shows, to which its sum is scaled. Without it the mean over the voxels above a third of the
-        maximum (after resampling) becomes `contrast`.
+        Mass to which the sum is scaled. Without it the mean over the voxels above a third of the maximum (after
+        resampling) becomes `contrast`.
     contrast : float
         Contrast per mass relative to protein.
 
@@ -138,12 +126,12 @@ def builtin_library(voxel_size_angstrom: float) -> dict[str, Molecule]:
 
 
 def class_name(name: str) -> str:
-    """Give the class name of a molecule that is named by a PDB code known here; any other name is kept."""
+    """Class name of a molecule named by a known PDB code; any other name is kept."""
     return _known(name)[0]
 
 
 def _known(stem: str) -> tuple[str, float | None, float]:
-    """Give class name, mass and contrast for a map's stem: a PDB code in any case, or a name of the user's."""
+    """Class name, mass and contrast for a map's stem: a PDB code in any case, or a name of the user's."""
     codes = {code.lower(): entry for code, entry in _KNOWN_MAPS.items()}
     return codes.get(stem.lower(), (stem, None, 1.0))
 
@@ -153,15 +141,9 @@ def load_library(
 ) -> dict[str, Molecule]:
     """Read a folder of density maps (``*.mrc``, ``*.map``), by class name.
 
-    Parameters
-    ----------
-    folder : Path
-        Files named by a PDB code that is known here get its mass and class name; others their stem and unit contrast.
-    voxel_size_angstrom : float
-    smallest_mda : float
-        Lighter molecules are left out: unresolved, they belong to the scene's crowd.
-    target : str, optional
-        Class name of a molecule that is kept however light it is.
+    Maps named by a known PDB code get its mass and class name; others keep their stem, with unit contrast. Molecules
+    lighter than `smallest_mda` are left out, for unresolved they belong to the background; not so the class named
+    `target`.
 
     Raises
     ------

@@ -134,19 +134,9 @@ class Spectrum:
 def image_contrast(
     phase: Image, settings: ImagingSettings, tilt: float, dose: float, rng: np.random.Generator
 ) -> Image:
-    """Relative intensity minus 1 of one tilt image.
+    """Relative intensity minus 1 of one tilt image, from phase shifts in radians.
 
-    Parameters
-    ----------
-    phase : Image, (y, column)
-        Phase shifts in radians.
-    settings : ImagingSettings
-    tilt : float
-        In degrees.
-    dose : float
-        Electrons/Å² that the sample has had.
-    rng : np.random.Generator
-        Of the defocus jitter and the alignment error.
+    `dose` is what the sample has had, in electrons/Å²; `rng` draws the defocus jitter and the alignment error.
     """
     spectrum = Spectrum.of(phase)
     frequency = spectrum.frequency(settings.voxel_size_angstrom)

@@ -51,15 +51,8 @@ def random_rotations(n: int, rng: np.random.Generator) -> Rotations:
 class SpherePacking:
     """Spheres placed one after another between the faces of a lamella.
 
-    Parameters
-    ----------
-    lamella : Lamella
-        Centres stay a radius away from its faces, or in its middle where it is too thin.
-    border_voxels : float
-        Centres stay this far from the faces of the volume in x and y.
-    is_free : callable
-        (x, y, z), radius -> whether something other than a molecule (a membrane) leaves the place free.
-    rng : np.random.Generator
+    Centres stay a radius away from the faces (in the middle where it is too thin) and `border_voxels` from those of the
+    volume in x and y. `is_free` tests whether anything but a sphere (a membrane) leaves (x, y, z), radius free.
     """
 
     def __init__(
@@ -90,23 +83,10 @@ class SpherePacking:
         clustered_fraction: float = 0.0,
         cluster_size: int = 1,
     ) -> Positions:
-        """Place `n` spheres and return the centres of those that found room.
+        """Place `n` spheres and give the centres (x, y, z) of those that found room, in voxels.
 
-        Parameters
-        ----------
-        n : int
-        radius_voxels : float
-        touching_fraction : float
-            Share of the spheres placed right beside an earlier one of the same call.
-        clustered_fraction : float
-            Share of the spheres in strings, each right beside the one before, as ribosomes on one messenger.
-        cluster_size : int
-            Length of such a string.
-
-        Returns
-        -------
-        Positions, (m, 3)
-            (x, y, z) in voxels, m <= n.
+        A touching sphere goes right beside an earlier one of the same call; in a string of `cluster_size`, right beside
+        the one before, as ribosomes on one messenger.
         """
         placed: list[Point] = []
         clustered = int(clustered_fraction * n) if cluster_size > 1 else 0
@@ -172,18 +152,9 @@ def add_molecules(
     orientations: Rotations,
     progress: Callable[[], None] = lambda: None,
 ) -> None:
-    """Add molecules to a density (z, y, x) in place.
+    """Add molecules to a density (z, y, x) in place, at positions (x, y, z) in voxels.
 
-    Parameters
-    ----------
-    density : Volume, (z, y, x)
-    molecule : Molecule
-    positions : Positions, (n, 3)
-        (x, y, z) in voxels.
-    orientations : (n, 3, 3)
-        Rotate (x, y, z) of the molecule into (x, y, z) of the density.
-    progress : callable, optional
-        Called after each.
+    The orientations rotate (x, y, z) of the molecule into (x, y, z) of the density; `progress` is called after each.
     """
     coefficients = _coefficients(molecule)
     for position, rotation in zip(positions, orientations, strict=True):
@@ -198,18 +169,9 @@ def place_without_overlap(
     rng: np.random.Generator,
     progress: Callable[[], None] = lambda: None,
 ) -> Rotations:
-    """Add molecules at given positions in place; those of close pairs in the orientation that overlaps least.
+    """Add molecules at given positions as `add_molecules`, and give the orientations.
 
-    Parameters
-    ----------
-    density, molecule, positions, progress
-        As for `add_molecules`.
-    rng : np.random.Generator
-
-    Returns
-    -------
-    Rotations, (n, 3, 3)
-        The orientations chosen.
+    They are random, but in close pairs the one of several that overlaps least.
     """
     coefficients, body = _coefficients(molecule), _body(molecule)
     orientations = random_rotations(len(positions), rng)

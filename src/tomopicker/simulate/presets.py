@@ -70,7 +70,7 @@ def resolve_preset(
     voxel_size_angstrom : float
     seed : int
     molecule_names : tuple of str
-        What the scene can hold; everything but the target is a distractor.
+        All but the target are distractors.
     n_targets : int or None
         None for the density of the preset.
     target : str

@@ -71,13 +71,12 @@ def build_scene(
     target_positions: Positions | None = None,
     progress: Progress = no_progress,
 ) -> Scene:
-    """Fill a lamella.
+    """Fill a lamella; the same seed gives the same scene.
 
     Parameters
     ----------
     settings : SceneSettings
     seed : int
-        The same seed gives the same scene.
     library : mapping of str to Molecule, optional
         The molecules by name, at the settings' voxel size; the built-in ones without it.
     target_positions : Positions, optional

@@ -195,17 +195,9 @@ def setting_fields() -> dict[str, FieldInfo]:
 
 
 def parse_changes(changes: Mapping[str, object]) -> dict[str, dict[str, Any]]:
-    """Check names and values of changed settings.
+    """Check names and values of changed settings; give them by group, with the types of their fields.
 
-    Parameters
-    ----------
-    changes : mapping of str to object
-        ``group.setting`` to a value, or to its text; ``none`` for None.
-
-    Returns
-    -------
-    dict of str to dict
-        By group, the changed settings with the types of their fields.
+    `changes` maps ``group.setting`` to a value, or to its text; ``none`` is None.
 
     Raises
     ------

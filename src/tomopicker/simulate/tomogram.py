@@ -15,16 +15,7 @@ from tomopicker.types import Positions, Shape, Volume
 
 @dataclass(frozen=True, eq=False)
 class SimulatedTomogram:
-    """A synthetic tomogram with its truth.
-
-    Attributes
-    ----------
-    volume : Volume, (z, y, x)
-        Protein dark; relative image contrast per voxel.
-    truth : Truth
-        Positions and orientations of the targets and of the other molecules.
-    settings : SimulationSettings
-    """
+    """A synthetic tomogram (z, y, x), protein dark, with its truth and settings."""
 
     volume: Volume
     truth: Truth

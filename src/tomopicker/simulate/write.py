@@ -32,13 +32,7 @@ def settings_file(folder: Path, name: str) -> Path:
 def write_simulated(folder: Path, name: str, made: SimulatedTomogram) -> None:
     """Write ``NAME.mrc``, ``truth/NAME.csv`` and ``.star``, ``molecules/`` likewise, and ``settings/NAME.json``.
 
-    Parameters
-    ----------
-    folder : Path
-    name : str
-        Of the tomogram.
-    made : SimulatedTomogram
-        Its targets are the truth; ``molecules`` has the others as well. Both have orientation and class.
+    The truth is the targets; ``molecules`` has the others as well. Both have orientation and class.
     """
     scene = made.settings.scene
     voxel_size, frames = scene.voxel_size_angstrom, {name: Frame(scene.shape, scene.voxel_size_angstrom)}
