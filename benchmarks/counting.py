@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from tomopicker import api
-from tomopicker.benchmark.clicks import draw_clicks
+from tomopicker.benchmark.dataset import draw_clicks
 from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
 

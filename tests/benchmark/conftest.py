@@ -1,8 +1,10 @@
 """A miniature data set made by the simulator, in the layout of EMPIAR-10988 and as plain files; tests only read it."""
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
@@ -49,13 +51,11 @@ class Mini:
         return read_protocol(self.write(path, **changes))
 
 
-def simulated(folder, name, seed, ending=".csv", lists=None, suffix=".mrc"):
+def simulated(folder, name, seed):
     made = simulate_tomogram("easy", SHAPE, VOXEL, seed, n_targets=PARTICLES)
     folder.mkdir(parents=True, exist_ok=True)
-    (lists or folder).mkdir(parents=True, exist_ok=True)
-    write_mrc(folder / f"{name}{suffix}", made.volume, VOXEL)
-    rows = "\n".join(",".join(f"{value:.3f}" for value in row) for row in made.positions_voxels)
-    ((lists or folder) / f"{name}{ending}").write_text(rows + "\n")
+    write_mrc(folder / f"{name}.mrc", made.volume, VOXEL)
+    np.savetxt(folder / f"{name}.csv", made.positions_voxels, fmt="%.3f", delimiter=",")
 
 
 @pytest.fixture(scope="session")
@@ -67,14 +67,17 @@ def mini(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def empiar(tmp_path_factory):
+def empiar(mini, tmp_path_factory):
     """Both halves as the archive lays them out, with three tomograms each and TS_026."""
     folder = tmp_path_factory.mktemp("10988")
     halves = {"VPP": ("TS_0001", "TS_0002", "TS_0003"), "DEF": ("TS_026", "TS_029", "TS_030", "TS_034")}
     for half, names in halves.items():
-        tomograms, lists = folder / half / "tomograms", folder / half / "particle_lists"
-        for name in names:
-            simulated(tomograms, name, int(name[3:]), "_cyto_ribosomes.csv", lists, ".rec")
+        for place in ("tomograms", "particle_lists"):
+            (folder / half / place).mkdir(parents=True)
+        for number, name in enumerate(names):
+            source = mini.folder / "data" / f"TS_{number % 3 + 1}"
+            shutil.copy(source.with_suffix(".mrc"), folder / half / "tomograms" / f"{name}.rec")
+            shutil.copy(source.with_suffix(".csv"), folder / half / "particle_lists" / f"{name}_cyto_ribosomes.csv")
     (folder / "VPP" / "particle_lists" / "TS_0001_fas.csv").write_text("1,2,3\n")
     return folder
 

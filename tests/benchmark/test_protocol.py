@@ -6,7 +6,7 @@ import pytest
 
 from tomopicker.benchmark.dataset import open_datasets
 from tomopicker.benchmark.methods import BUILT_IN
-from tomopicker.benchmark.protocol import extended, narrowed, protocol_text, read_protocol
+from tomopicker.benchmark.protocol import add_external, filter_protocol, protocol_text, read_protocol
 from tomopicker.benchmark.runs import plan
 from tomopicker.cli.app import run
 from tomopicker.config import resolve
@@ -26,16 +26,16 @@ WRONG = {
     "unknown method": ({"methods": ["topaz"]}, "there is no method 'topaz'; use paper-pn"),
     "unknown setting": ({"methods": [{"name": "a", "settings": {"training": {"stepz": 3}}}]}, "training.stepz"),
     "a built-in name": ({"methods": [{"name": "dog"}]}, "'dog' is a built-in method"),
-    "one method twice": ({"methods": ["dog", "dog"]}, "'dog' is there twice"),
-    "an external one of the same name": ({"external": {"dog": "x"}}, "'dog' is there twice"),
+    "one method twice": ({"methods": ["dog", "dog"]}, "'dog' is listed twice"),
+    "an external one of the same name": ({"external": {"dog": "x"}}, "'dog' is listed twice"),
     "a threshold": ({"threshold": 0.5}, "threshold: Extra inputs"),
-    "one seed twice": ({"seeds": [1, 1]}, "is there twice"),
+    "one seed twice": ({"seeds": [1, 1]}, "duplicate value"),
     "no clicks": ({"clicks": []}, "clicks"),
     "a template without a map": ({"methods": ["template"]}, "the method template needs a map"),
     "a template of two things": ({"template": {"map": "a.mrc", "molecule": "ribosome"}}, "either a map or a molecule"),
     "truth of no tomogram": ({"dataset": {"truth": "truth.csv"}}, "must hold {tomogram}"),
     "a name that leaves its folder": ({"methods": [{"name": "../x"}]}, "name"),
-    "a folder for a network": ({"methods": [{"name": "a", "folder": "x"}]}, "a folder is what an external method has"),
+    "a folder for a network": ({"methods": [{"name": "a", "folder": "x"}]}, "an external method needs a folder"),
     "an unknown preset": ({"methods": [{"name": "a", "preset": "slow"}]}, "preset: Input should be"),
     "simulated files": (
         {"dataset": {"tomograms": ["a.mrc", "b.mrc"], "simulate": {"preset": "vpp", "count": 2}}},
@@ -119,7 +119,7 @@ def test_a_protocol_survives_being_written(mini, tmp_path):
     assert again.external["cryolo"].resolve() == tmp_path / "x"
     assert str(tmp_path) not in text, "data and results are moved together"
     data, before = open_datasets(again.model_copy(update={"external": {}}))["easy"], protocol.datasets["easy"]
-    assert Path(data.asked.truth).resolve() == Path(before.truth)
+    assert Path(data.spec.truth).resolve() == Path(before.truth)
     assert list(data.tomograms) == ["TS_1", "TS_2", "TS_3"]
 
 
@@ -143,18 +143,18 @@ def test_the_plan_is_methods_times_clicks_times_seeds(mini, tmp_path):
 
 def test_narrowing(mini, tmp_path):
     protocol = mini.protocol(tmp_path / "p.yaml", methods=["dog", "ball"], clicks=[5, 10], seeds=[0, 1])
-    part = narrowed(protocol, methods=["ball"], clicks=[10], seeds=[1])
+    part = filter_protocol(protocol, methods=["ball"], clicks=[10], seeds=[1])
     assert [each.name for each in plan(part)] == ["easy/ball/10-clicks_seed-1"]
     with pytest.raises(UsageError, match="--only template: the protocol has dog, ball"):
-        narrowed(protocol, methods=["template"])
+        filter_protocol(protocol, methods=["template"])
 
 
 def test_extending(mini, tmp_path):
     protocol = mini.protocol(tmp_path / "p.yaml")
-    wider = extended(protocol, external={"cryolo": tmp_path})
+    wider = add_external(protocol, {"cryolo": tmp_path})
     assert [row.name for row in wider.rows] == ["dog", "cryolo"]
-    with pytest.raises(UsageError, match="'dog' is there twice"):
-        extended(protocol, external={"dog": tmp_path})
+    with pytest.raises(UsageError, match="'dog' is listed twice"):
+        add_external(protocol, {"dog": tmp_path})
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_a_data_set_is_simulated_where_it_is_not_there(mini, tmp_path, command):
     mini.write(path, datasets={"easy": {**made, "simulate": {**made["simulate"], "seed": 5}}, "far": elsewhere})
     code, _, err = command(*arguments)
     assert code == 2
-    assert "TS_0001.json: tells of a tomogram made with other settings" in err
+    assert "TS_0001.json: the tomogram was simulated with other settings" in err
     mini.write(path, datasets={"easy": made, "far": elsewhere})
     # The same as `tomopicker simulate` makes from the same seed.
     assert run(["simulate", str(tmp_path / "by-hand"), "--preset", "easy", "--count", "1", "--seed", "4",

@@ -6,19 +6,21 @@ import re
 import statistics
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from tests.benchmark.conftest import TINY
+from tomopicker.benchmark import runs
+from tomopicker.benchmark.candidates import Predictions, ball_candidates
 from tomopicker.benchmark.dataset import open_datasets
-from tomopicker.benchmark.results import Judged, Result
-from tomopicker.benchmark.runs import Bench
-from tomopicker.benchmark.tables import ALL, UNSEEN, Spread, table_rows
+from tomopicker.benchmark.results import Expected, Result, TomogramResult
+from tomopicker.benchmark.tables import ALL, UNSEEN, metrics_table
 from tomopicker.picking.evaluate import evaluate, ranked_hits
-from tomopicker.report.benchmark import write_report
-from tomopicker.report.benchmark_page import Part, html_page, markdown_page
-from tomopicker.report.benchmark_tables import Table, paper_table, summary_table
-from tomopicker.report.colours import method_colours
-from tomopicker.report.curves import Ranked, precision_recall, score_histograms
+from tomopicker.picks import Picks
+from tomopicker.report import curves
+from tomopicker.report.benchmark import Section, html_page, markdown_page, write_report
+from tomopicker.report.curves import Ranked, method_colours, precision_recall, score_histograms
+from tomopicker.report.tables import Table, paper_table, summary_table
 
 
 def evaluation(right, wrong, missed):
@@ -33,52 +35,70 @@ def result(seed, **tomograms):
     return Result(
         dataset="vpp", method="dog", clicks=5, seed=seed, asked={}, status="done", versions={}, seconds=60.0 * seed,
         tomograms={
-            name: Judged(role=roles.get(name, "test"), evaluations=(evaluation(*counts),))
+            name: TomogramResult(role=roles.get(name, "test"), evaluations=(evaluation(*counts),))
             for name, counts in tomograms.items()
         },
     )  # fmt: skip
 
 
 @pytest.fixture
-def rows():
-    return table_rows([
+def metrics():
+    return metrics_table([
         result(1, TS_1=(10, 0, 0), TS_2=(5, 5, 5), TS_3=(4, 4, 4), TS_4=(6, 0, 2)),
         result(2, TS_1=(10, 0, 0), TS_2=(5, 5, 5), TS_3=(8, 0, 0), TS_4=(6, 2, 2)),
     ])  # fmt: skip
 
 
-def test_a_mean_of_the_unseen_leaves_out_training_and_validation(rows):
-    by_name = {row.tomogram: row for row in rows}
-    assert list(by_name) == ["TS_1", "TS_2", "TS_3", "TS_4", ALL, UNSEEN]
+def test_a_mean_of_the_unseen_leaves_out_training_and_validation(metrics):
+    by_name = metrics.set_index("tomogram")
+    assert list(by_name.index) == ["TS_1", "TS_2", "TS_3", "TS_4", ALL, UNSEEN]
     one, two = statistics.fmean([0.5, 12 / 14]), statistics.fmean([1.0, 0.75])
-    assert by_name[UNSEEN].figures["f1"].mean == pytest.approx((one + two) / 2)
-    assert by_name[UNSEEN].figures["f1"].sd == pytest.approx(abs(one - two) / 2**0.5)
+    assert by_name.loc[UNSEEN, "f1"] == pytest.approx((one + two) / 2)
+    assert by_name.loc[UNSEEN, "f1_sd"] == pytest.approx(abs(one - two) / 2**0.5)
     overall = [statistics.fmean([1, 0.5, 0.5, 12 / 14]), statistics.fmean([1, 0.5, 1, 0.75])]
-    assert by_name[ALL].figures["f1"].mean == pytest.approx(statistics.fmean(overall))
-    assert by_name["TS_3"].figures["tp"].sd == pytest.approx(8**0.5)
-    assert by_name["TS_3"].seeds == (1, 2)
-    assert by_name["TS_3"].seconds.mean == 90
+    assert by_name.loc[ALL, "f1"] == pytest.approx(statistics.fmean(overall))
+    assert by_name.loc["TS_3", "tp_sd"] == pytest.approx(8**0.5)
+    assert by_name.loc["TS_3", "seeds"] == "1 2"
+    assert by_name.loc["TS_3", "seconds"] == 90
 
 
-def test_one_seed_has_no_spread_and_a_missing_figure_no_mean():
-    assert Spread.of([0.5]) == Spread(0.5, None)
-    assert Spread.of([0.5, None]) == Spread(None, None)
+def test_one_seed_has_no_deviation_and_a_missing_figure_no_mean():
+    one = result(1, TS_1=(1, 0, 0), TS_3=(2, 0, 1))
+    row = metrics_table([one]).set_index("tomogram").loc["TS_3"]
+    assert row["recall"] == pytest.approx(2 / 3)
+    assert np.isnan(row["recall_sd"])
+    none_found = result(2, TS_1=(1, 0, 0), TS_3=(0, 0, 3))  # No position error without a match.
+    row = metrics_table([one, none_found]).set_index("tomogram").loc["TS_3"]
+    assert row["recall"] == pytest.approx(1 / 3)
+    assert row["recall_sd"] > 0
+    assert np.isnan(row["position_error_mean"]) and np.isnan(row["position_error_mean_sd"])
 
 
-def test_a_failed_run_counts_in_no_row(rows):
+def test_a_failed_run_counts_in_no_row():
     failed = Result(dataset="vpp", method="dog", clicks=5, seed=3, asked={}, status="failed", error="x", versions={})
     good = result(1, TS_1=(1, 0, 0), TS_3=(1, 0, 0))
-    assert table_rows([good, failed]) == table_rows([good])
+    assert metrics_table([good, failed]).equals(metrics_table([good]))
+    assert len(metrics_table([failed])) == 0
 
 
-def test_the_papers_table(rows):
-    table = paper_table(rows)
+def test_the_papers_table(metrics):
+    table = paper_table(metrics)
     assert table.header == ["Tomogram", "Method", "TP", "FP", "FN", "Precision", "Recall", "F1"]
     assert table.rows[0] == ["TS_1 (training)", "dog", "10 ± 0", "0 ± 0", "0 ± 0", *["1.00 ± 0.00"] * 3]
     assert [row[0] for row in table.rows] == [
         "TS_1 (training)", "TS_2 (validation)", "TS_3", "TS_4", ALL, UNSEEN,
     ]  # fmt: skip
     assert table.rows[-1][2:5] == ["-", "-", "-"]
+
+
+def quick_network(method, data, clicks, *_):
+    """In place of a training: the peaks of a ball, with probabilities."""
+    picks = {}
+    for name, tomogram in data.tomograms.items():
+        found = ball_candidates(tomogram, 300.0)
+        picks[name] = Picks(found.positions, found.tomograms, np.clip(found.scores, 0.01, 0.99))
+    expected = Expected(particles=10, low=8, high=12, precision=0.9, recall=0.8, f1=0.85)
+    return Predictions(picks, dict.fromkeys(picks, 0.3), dict.fromkeys(picks, expected)), {}
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +120,9 @@ def reported(mini, tmp_path_factory):
         def __getattr__(self, name):
             return lambda *arguments: None
 
-    Bench(protocol, opened, output, Silent(), "cpu").run_all()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runs, "train_and_pick", quick_network)
+        runs.Runner(protocol, opened, output, Silent(), "cpu").run_all()
     write_report(protocol, opened, output)
     return protocol, opened, output
 
@@ -161,23 +183,22 @@ def test_the_summary_has_each_tolerance_and_the_papers_match(reported):
     assert [cell.split(" ")[0] for cell in cells[5:9]] == [f"{wanted[key]:.3f}" for key in keys]
 
 
-def test_nothing_but_means_of_the_unseen_is_in_the_summary(rows):
-    paper = [row.__class__(**{**row.__dict__, "matching": "paper"}) for row in rows]
-    assert len(summary_table([*rows, *paper]).rows) == 1
+def test_nothing_but_means_of_the_unseen_is_in_the_summary(metrics):
+    assert len(summary_table(pd.concat([metrics, metrics.assign(matching="paper")])).rows) == 1
 
 
 def test_html_escapes_and_markdown_keeps_tables_whole():
-    parts = [Part("A <b>", ["1 < 2"], [("", Table(["x", "y"], [["<i>", "a|b"]], 1))])]
-    html = html_page("T", parts)
+    sections = [Section("A <b>", ["1 < 2"], [("", Table(["x", "y"], [["<i>", "a|b"]], 1))])]
+    html = html_page("T", sections)
     assert "<b>" not in html
     assert "&lt;i&gt;" in html
-    assert "a\\|b" in markdown_page("T", parts)
+    assert "a\\|b" in markdown_page("T", sections)
 
 
 def test_curves_go_through_the_operating_point(tmp_path, monkeypatch):
-    run = Ranked("dog", np.array([3.0, 1.0, 2.0]), np.array([True, True, False]), np.array([True, False, True]), 4)
+    run = Ranked("dog", 5, np.array([3.0, 1.0, 2.0]), np.array([True, True, False]), np.array([True, False, True]), 4)
     drawn = []
-    monkeypatch.setattr("tomopicker.report.curves.save", lambda figure, path: drawn.append(figure))
+    monkeypatch.setattr(curves, "save_figure", lambda figure, *_: drawn.append(figure))
     precision_recall([run], {"dog": "k"}, tmp_path / "a.png", "")
     curve, dot = drawn[0].axes[0].lines
     np.testing.assert_allclose(curve.get_xydata(), [[0.25, 1], [0.25, 0.5], [0.5, 2 / 3]])

@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 
 from tests.benchmark.conftest import TINY
-from tomopicker.benchmark.clicks import draw_clicks
-from tomopicker.benchmark.dataset import open_datasets
-from tomopicker.benchmark.results import RESULT, read_candidates, read_result
-from tomopicker.benchmark.runs import Bench, plan, run_folder
+from tomopicker.benchmark.candidates import read_candidates
+from tomopicker.benchmark.dataset import draw_clicks, open_datasets
+from tomopicker.benchmark.results import RESULT, read_result
+from tomopicker.benchmark.runs import Runner, plan
 from tomopicker.errors import TomoPickerError
 from tomopicker.formats import read_picks, write_picks
 from tomopicker.picking.evaluate import evaluate
 
 
-def bench(protocol, output, heard):
-    return Bench(protocol, open_datasets(protocol), output, heard, "cpu")
+def runner(protocol, output, heard):
+    return Runner(protocol, open_datasets(protocol), output, heard, "cpu")
 
 
 def test_clicks_are_nested_near_and_inside(mini, tmp_path):
@@ -35,10 +35,10 @@ def test_clicks_are_nested_near_and_inside(mini, tmp_path):
 
 def test_a_run_holds_what_it_was_and_what_it_found(mini, tmp_path, heard):
     protocol = mini.protocol(tmp_path / "p.yaml", dataset={"validation": "TS_3"})
-    at_work = bench(protocol, tmp_path, heard)
+    at_work = runner(protocol, tmp_path, heard)
     (result,) = at_work.run_all()
     (run,) = plan(protocol)
-    written = json.loads((run_folder(tmp_path, run) / RESULT).read_text())
+    written = json.loads((run.folder(tmp_path) / RESULT).read_text())
     assert written["status"] == "done"
     assert set(written["versions"]) == {"tomopicker", "torch", "numpy", "python", "machine"}
     assert {name: each["role"] for name, each in written["tomograms"].items()} == {
@@ -46,7 +46,7 @@ def test_a_run_holds_what_it_was_and_what_it_found(mini, tmp_path, heard):
     }  # fmt: skip
     # The figures are those of the candidates above the threshold, judged anew.
     data = at_work.datasets["easy"]
-    found = read_candidates(run_folder(tmp_path, run), data, "TS_2")
+    found = read_candidates(run.folder(tmp_path) / "TS_2.csv", data, "TS_2")
     chosen = found.positions[found.scores > result.thresholds["TS_2"]] / 13.48
     judged = {(each.tolerance, each.method): each for each in result.tomograms["TS_2"].evaluations}
     assert list(judged) == [(10, "one-to-one"), (8, "one-to-one"), (5, "one-to-one"), (10, "paper")]
@@ -70,8 +70,8 @@ def test_no_threshold_knows_a_test_tomograms_truth(mini, tmp_path, heard):
     other = mini.protocol(
         tmp_path / "q.yaml", methods=["dog", "ball", TINY], dataset={"truth": str(tmp_path / "{tomogram}.csv")}
     )
-    first = bench(own, tmp_path / "first", heard).run_all()
-    second = bench(other, tmp_path / "second", heard).run_all()
+    first = runner(own, tmp_path / "first", heard).run_all()
+    second = runner(other, tmp_path / "second", heard).run_all()
     for one, two in zip(first, second, strict=True):
         assert one.status == two.status == "done"
         assert one.thresholds == two.thresholds
@@ -81,13 +81,13 @@ def test_no_threshold_knows_a_test_tomograms_truth(mini, tmp_path, heard):
 
 def test_what_is_done_is_skipped_and_what_has_changed_is_not(mini, tmp_path, heard):
     protocol = mini.protocol(tmp_path / "p.yaml", seeds=[0, 1])
-    bench(protocol, tmp_path, heard).run_all()
-    files = [run_folder(tmp_path, run) / RESULT for run in plan(protocol)]
+    runner(protocol, tmp_path, heard).run_all()
+    files = [run.folder(tmp_path) / RESULT for run in plan(protocol)]
     before = [file.stat().st_mtime_ns for file in files]
-    bench(protocol, tmp_path, heard).run_all()
+    runner(protocol, tmp_path, heard).run_all()
     assert [file.stat().st_mtime_ns for file in files] == before
     assert sum("done before" in line for line in heard.lines) == 2
-    bench(mini.protocol(tmp_path / "q.yaml", seeds=[0, 1], jitter=0.5), tmp_path, heard).run_all()
+    runner(mini.protocol(tmp_path / "q.yaml", seeds=[0, 1], jitter=0.5), tmp_path, heard).run_all()
     assert all(file.stat().st_mtime_ns > time for file, time in zip(files, before, strict=True))
     assert sum("the protocol has changed" in line for line in heard.lines) == 2
 
@@ -98,12 +98,12 @@ def test_a_failure_is_recorded_passed_over_and_tried_again(mini, tmp_path, heard
     for name in ("TS_1", "TS_2"):
         (folder / f"{name}.csv").write_text((mini.folder / "data" / f"{name}.csv").read_text())
     protocol = mini.protocol(tmp_path / "p.yaml", methods=["dog"], external={"cryolo": str(folder)})
-    done, failed = bench(protocol, tmp_path, heard).run_all()
+    done, failed = runner(protocol, tmp_path, heard).run_all()
     assert (done.status, failed.status) == ("done", "failed")
     assert "no file of picks is named after TS_3" in failed.error
-    assert read_result(run_folder(tmp_path, plan(protocol)[1])) == failed
+    assert read_result(plan(protocol)[1].folder(tmp_path)) == failed
     (folder / "TS_3.csv").write_text("")
-    _, mended = bench(protocol, tmp_path, heard).run_all()
+    _, mended = runner(protocol, tmp_path, heard).run_all()
     assert mended.status == "done"
     assert mended.tomograms["TS_2"].evaluations[0].f1 == 1
     assert mended.tomograms["TS_3"].evaluations[0].recall == 0
@@ -122,7 +122,7 @@ def test_another_programs_picks_in_any_format(mini, tmp_path, heard, layout):
         scored = type(picks).of(name, picks.positions, np.linspace(1, 2, len(picks)))
         file = tmp_path / "theirs" / "easy" / f"{name}_picks.{suffix}"
         write_picks(scored, {name: tomogram.frame}, file, format=layout)
-    result = bench(protocol, tmp_path, heard).run_all()[1]
+    result = runner(protocol, tmp_path, heard).run_all()[1]
     assert result.error is None
     assert [each.evaluations[0].f1 for each in result.tomograms.values()] == [1, 1, 1]
     assert result.tomograms["TS_2"].evaluations[0].average_precision == 1
@@ -134,7 +134,7 @@ def test_the_ceiling_and_the_paper_are_told_how_many_the_training_tomogram_holds
         "training": {"epochs": 1}, "network": {"channels": [2, 4]}, "precision": "float32"}}  # fmt: skip
     ceiling = {**TINY, "name": "ceiling", "labelled": "all"}
     protocol = mini.protocol(tmp_path / "p.yaml", methods=[TINY, paper, ceiling], dataset={"validation": "TS_3"})
-    own, told, every = bench(protocol, tmp_path, heard).run_all()
+    own, told, every = runner(protocol, tmp_path, heard).run_all()
     particles = len(open_datasets(protocol)["easy"].truth["TS_1"])
     assert own.facts["settings"]["expected_particles"] is None
     assert told.facts["settings"]["expected_particles"] == particles

@@ -16,7 +16,7 @@ import yaml
 from tests.cli.conftest import TINY, VOXEL_SIZE
 from tomopicker import __version__, formats
 from tomopicker.engine.checkpoint import load_model, save_model
-from tomopicker.report import pick_figure
+from tomopicker.report import figures
 
 pytestmark = pytest.mark.xdist_group("cli")
 
@@ -372,7 +372,7 @@ def test_a_picture_that_cannot_be_drawn_costs_no_picks(world, cli, tmp_path, mon
     def failing(*given):
         raise ValueError("no font")
 
-    monkeypatch.setattr(pick_figure, "pick_figure", failing)
+    monkeypatch.setattr(figures, "pick_figure", failing)
     result = cli("pick", world.tomogram("TS_2"), "-m", world.model, "-o", tmp_path, "--pictures")
     assert result.code == 0 and "TS_2.png: not drawn (no font)" in result.err
     assert (tmp_path / "picks.star").exists()

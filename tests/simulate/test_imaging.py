@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from tomopicker.errors import TomoPickerError
-from tomopicker.simulate.ctf import contrast_transfer, electron_wavelength_angstrom
-from tomopicker.simulate.imaging import ImagingSettings, image_tomogram
+from tomopicker.simulate.imaging import image_tomogram
+from tomopicker.simulate.optics import contrast_transfer, electron_wavelength_angstrom
+from tomopicker.simulate.settings import ImagingSettings, one_line_errors
 
 
 def _white(shape, seed=0):
@@ -95,16 +96,18 @@ def test_the_seed_decides_the_noise_alone():
 @pytest.mark.parametrize(
     ("change", "word"),
     [
-        ({"voxel_size_angstrom": 0.0}, "voxel size"),
-        ({"tilt_range_degrees": 90.0}, "tilt range"),
-        ({"tilt_step_degrees": 0.0}, "tilt step"),
-        ({"dose_per_square_angstrom": -1.0}, "dose"),
-        ({"ramp_fall_off": 1.0}, "ramp"),
-        ({"defocus_um": float("nan")}, "defocus"),
+        ({"voxel_size_angstrom": 0.0}, "voxel_size_angstrom"),
+        ({"tilt_range_degrees": 90.0}, "tilt_range_degrees 90.0"),
+        ({"tilt_step_degrees": 0.0}, "tilt_step_degrees"),
+        ({"tilt_step_degrees": 70.0}, "tilt_step_degrees 70: must be at most the tilt range"),
+        ({"dose_per_square_angstrom": -1.0}, "dose_per_square_angstrom"),
+        ({"ramp_fall_off": 1.0}, "ramp_fall_off"),
+        ({"defocus_um": float("nan")}, "defocus_um nan"),
+        ({"tilt_scheme": "random"}, "tilt_scheme random: input should be 'dose-symmetric'"),
     ],
 )
 def test_settings_that_make_no_sense_are_one_line(change, word):
-    with pytest.raises(TomoPickerError, match=word) as caught:
+    with pytest.raises(TomoPickerError, match=f"imaging.{word}") as caught, one_line_errors("imaging"):
         ImagingSettings(**({"voxel_size_angstrom": 13.48} | change))
     assert "\n" not in str(caught.value)
 

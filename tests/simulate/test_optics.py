@@ -7,10 +7,16 @@ import pytest
 
 from tests.simulate.test_imaging import _flat_optics, _white
 from tomopicker.simulate import ImagingSettings, image_tomogram
-from tomopicker.simulate.ctf import contrast_transfer, electron_wavelength_angstrom
-from tomopicker.simulate.dose import critical_dose, dose_before, fading, tilt_angles
-from tomopicker.simulate.imaging import take_tilt_series
-from tomopicker.simulate.optics import image_contrast
+from tomopicker.simulate.imaging import simulate_tilt_series
+from tomopicker.simulate.optics import (
+    contrast_transfer,
+    critical_dose,
+    dose_before,
+    dose_filter,
+    electron_wavelength_angstrom,
+    image_contrast,
+    tilt_angles,
+)
 
 TILTS_OF_FIVE = {
     # -20, -10, 0, 10, 20 degrees: which exposure each of them is.
@@ -34,8 +40,8 @@ def test_detail_fades_as_published():
     # Grant and Grigorieff 2015: 0.24499 * 0.1^-1.6649 + 2.8141 = 0.24499 * 46.23 + 2.8141
     assert critical_dose(np.array([0.1]), 300.0)[0] == pytest.approx(14.14, abs=0.01)
     assert critical_dose(np.array([0.1]), 200.0)[0] == pytest.approx(0.8 * 14.14, abs=0.01)
-    assert fading(np.array([0.1]), 14.14, 300.0)[0] == pytest.approx(np.exp(-0.5), abs=1e-3)
-    assert fading(np.array([0.0, 0.01]), 50.0, 300.0).min() > 0.9
+    assert dose_filter(np.array([0.1]), 14.14, 300.0)[0] == pytest.approx(np.exp(-0.5), abs=1e-3)
+    assert dose_filter(np.array([0.0, 0.01]), 50.0, 300.0).min() > 0.9
 
 
 def test_damage_dims_detail_in_late_tilts_and_weighting_dims_their_noise():
@@ -51,7 +57,7 @@ def test_damage_dims_detail_in_late_tilts_and_weighting_dims_their_noise():
 
     first, _, last = dose_before(settings)
     assert (first, last) == (20.0, 100.0)
-    expected = fading(np.array([1 / 32.0]), 80.0, 300.0)[0]  # a period of 4 voxels of 8 Å
+    expected = dose_filter(np.array([1 / 32.0]), 80.0, 300.0)[0]  # a period of 4 voxels of 8 Å
     assert seen(last) / seen(first) == pytest.approx(expected, rel=0.03)
     assert seen(last, radiation_damage=False) == pytest.approx(seen(first, radiation_damage=False))
     nothing = np.zeros((8, 24, 96), np.float32)
@@ -89,13 +95,13 @@ def test_a_tilted_image_has_its_defocus_from_side_to_side():
 def test_hot_lines_and_gain_are_the_same_in_every_tilt():
     clean = _flat_optics(13.48, dose_per_square_angstrom=None)
     nothing = np.zeros((16, 40, 48), np.float32)
-    assert np.abs(take_tilt_series(nothing, clean, 0).images).max() < 1e-6
-    lines = take_tilt_series(nothing, replace(clean, hot_lines=3), 0).images
+    assert np.abs(simulate_tilt_series(nothing, clean, 0).images).max() < 1e-6
+    lines = simulate_tilt_series(nothing, replace(clean, hot_lines=3), 0).images
     np.testing.assert_array_equal(lines[0], lines[-1])
     rows = np.flatnonzero(np.abs(np.median(lines[0], axis=1)) > 0.1)
     columns = np.flatnonzero(np.abs(np.median(lines[0], axis=0)) > 0.1)
     assert 1 <= len(rows) + len(columns) <= 3
-    gain = take_tilt_series(nothing, replace(clean, gain_error=0.02), 0).images
+    gain = simulate_tilt_series(nothing, replace(clean, gain_error=0.02), 0).images
     assert gain[0].std() == pytest.approx(0.02, rel=0.05)
 
 
@@ -103,7 +109,7 @@ def test_camera_blur_is_alike_in_all_directions_and_tilt_weights_are_cosines():
     noise = _flat_optics(13.48, dose_per_square_angstrom=50.0, tilt_range_degrees=60.0, tilt_step_degrees=60.0)
     nothing = np.zeros((16, 96, 96), np.float32)
     sharp, blurred = (
-        take_tilt_series(nothing, replace(noise, binning_fall_off=at), 0).images[1, :96, 8:104] for at in (1.0, 0.5)
+        simulate_tilt_series(nothing, replace(noise, binning_fall_off=at), 0).images[1, :96, 8:104] for at in (1.0, 0.5)
     )
     ratio = np.abs(np.fft.fft2(blurred)) ** 2, np.abs(np.fft.fft2(sharp)) ** 2
     along_y = ratio[0][40:56, :8].mean() / ratio[1][40:56, :8].mean()

@@ -3,7 +3,7 @@ import pytest
 from scipy import ndimage
 
 from tomopicker.simulate import ImagingSettings, projection
-from tomopicker.simulate.dose import tilt_angles
+from tomopicker.simulate.optics import tilt_angles
 from tomopicker.simulate.projection import back_project, project
 from tomopicker.simulate.reconstruction import sirt, weighted_back_projection
 

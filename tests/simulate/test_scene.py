@@ -6,6 +6,7 @@ import pytest
 
 from tomopicker.errors import TomoPickerError
 from tomopicker.simulate import ImagingSettings, SceneSettings, build_scene, builtin_molecule, image_tomogram
+from tomopicker.simulate.settings import one_line_errors
 
 VOXEL = 13.48
 BARE = SceneSettings(
@@ -36,7 +37,7 @@ def _offsets(volume, positions, radius):
 @pytest.mark.parametrize(("target", "radius"), [("chaperonin", 7.0), ("proteasome_20s", 7.0), ("ribosome", 13.0)])
 def test_truth_lies_on_the_centres_of_mass_of_the_reconstructed_particles(target, radius):
     scene = build_scene(replace(BARE, target=target), seed=3)
-    assert len(scene.positions) == 6
+    assert len(scene.truth.positions) == 6
     settings = ImagingSettings(
         VOXEL,
         tilt_range_degrees=78.0,
@@ -47,20 +48,20 @@ def test_truth_lies_on_the_centres_of_mass_of_the_reconstructed_particles(target
         alignment_error_voxels=0.0,
     )
     volume = image_tomogram(scene.density, settings, seed=0)
-    offsets = _offsets(volume, scene.positions, radius)
+    offsets = _offsets(volume, scene.truth.positions, radius)
     assert np.abs(offsets.mean(axis=0)).max() < 0.25
     if target != "ribosome":  # the threshold moves the centre of an uneven molecule, not that of a symmetric one
         assert np.abs(offsets).max() < 0.25
     # Each mirrored volume, and one shifted by half a voxel, fails the same check.
     for axis in range(3):
-        assert np.abs(_offsets(np.flip(volume, axis), scene.positions, radius)).max() > 1.0
-        moved = scene.positions + 0.5 * np.eye(3)[axis]
+        assert np.abs(_offsets(np.flip(volume, axis), scene.truth.positions, radius)).max() > 1.0
+        moved = scene.truth.positions + 0.5 * np.eye(3)[axis]
         assert np.abs(_offsets(volume, moved, radius).mean(axis=0)).max() > 0.25
 
 
 def test_the_scene_itself_holds_the_targets_at_their_truth():
     scene = build_scene(BARE, seed=3)
-    assert np.abs(_offsets(-scene.density, scene.positions, radius=13.0)).max() < 0.2
+    assert np.abs(_offsets(-scene.density, scene.truth.positions, radius=13.0)).max() < 0.2
 
 
 def test_orientations_turn_the_molecule_into_what_lies_in_the_scene():
@@ -71,7 +72,7 @@ def test_orientations_turn_the_molecule_into_what_lies_in_the_scene():
     weights = molecule.density[tuple(own.T)]
     centred = (own - half)[:, ::-1]
     moments = np.einsum("n,ni,nj->ij", weights, centred, centred) / weights.sum()
-    for position, rotation in zip(scene.positions, scene.orientations, strict=True):
+    for position, rotation in zip(scene.truth.positions, scene.truth.orientations, strict=True):
         np.testing.assert_allclose(rotation @ rotation.T, np.eye(3), atol=1e-9)
         assert np.linalg.det(rotation) == pytest.approx(1.0)
         grid = np.argwhere(scene.density > 0.3 * molecule.density.max())
@@ -93,16 +94,17 @@ def test_nothing_overlaps_and_all_lies_in_the_lamella():
         touching_fraction=0.3,
     )
     scene = build_scene(settings, seed=5)
-    assert len(scene.distractor_classes) == len(scene.distractor_positions) == len(scene.distractor_orientations)
-    assert len(scene.positions) > 10
-    radii = {name: builtin_molecule(name, VOXEL).radius_angstrom / VOXEL for name in {*scene.distractor_classes}}
+    truth = scene.truth
+    assert len(truth.distractor_classes) == len(truth.distractor_positions) == len(truth.distractor_orientations)
+    assert len(truth.positions) > 10
+    radii = {name: builtin_molecule(name, VOXEL).radius_angstrom / VOXEL for name in {*truth.distractor_classes}}
     target = builtin_molecule("ribosome", VOXEL).radius_angstrom / VOXEL
-    placed = [(p, target) for p in scene.positions]
-    placed += [(p, radii[name]) for p, name in zip(scene.distractor_positions, scene.distractor_classes, strict=True)]
+    placed = [(p, target) for p in truth.positions]
+    placed += [(p, radii[name]) for p, name in zip(truth.distractor_positions, truth.distractor_classes, strict=True)]
     for (one, r), (two, s) in itertools.combinations(placed, 2):
         assert np.linalg.norm(one - two) >= 0.85 * (r + s) - 1e-6
     half = 300.0 / VOXEL
-    assert np.all(np.abs(scene.positions[:, 2] - 31.5) <= half)
+    assert np.all(np.abs(scene.truth.positions[:, 2] - 31.5) <= half)
     assert scene.density[:6].max() < 1e-4
     assert scene.density[-6:].max() < 1e-4
     assert 0.04 < scene.density[24:40].mean() < 0.4
@@ -111,23 +113,24 @@ def test_nothing_overlaps_and_all_lies_in_the_lamella():
 def test_scenes_are_decided_by_their_seed():
     first, again, other = (build_scene(BARE, seed) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first.density, again.density)
-    np.testing.assert_array_equal(first.positions, again.positions)
-    assert not np.array_equal(first.positions, other.positions)
+    np.testing.assert_array_equal(first.truth.positions, again.truth.positions)
+    assert not np.array_equal(first.truth.positions, other.truth.positions)
 
 
 @pytest.mark.parametrize(
     ("change", "word"),
     [
         ({"shape": (4, 64, 64)}, "shape"),
-        ({"voxel_size_angstrom": 0.0}, "voxel size"),
-        ({"thickness_angstrom": 1e5}, "lamella"),
-        ({"n_targets": -1}, "negative"),
+        ({"voxel_size_angstrom": 0.0}, "voxel_size"),
+        ({"thickness_angstrom": 1e5}, "at most 431.36, the volume's z"),
+        ({"n_targets": -1}, "n_targets -1"),
+        ({"distractors": (("p97", -1),)}, "distractors"),
         ({"crowd_fraction": 2.0}, "crowd"),
         ({"target": "virus"}, "virus"),
     ],
 )
 def test_scenes_that_make_no_sense_are_one_line(change, word):
     base = {"shape": (32, 64, 64), "voxel_size_angstrom": VOXEL, "thickness_angstrom": 300.0}
-    with pytest.raises(TomoPickerError, match=word) as caught:
+    with pytest.raises(TomoPickerError, match=word) as caught, one_line_errors("scene"):
         build_scene(SceneSettings(**(base | change)), seed=0)
     assert "\n" not in str(caught.value)

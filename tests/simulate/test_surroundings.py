@@ -8,13 +8,11 @@ from scipy.spatial import cKDTree
 
 from tests.simulate.test_scene import BARE, VOXEL
 from tomopicker.simulate import build_scene, builtin_molecule, image_tomogram
-from tomopicker.simulate.cytosol import draw_crowd
 from tomopicker.simulate.filaments import ACTIN, MICROTUBULE, add_filament
-from tomopicker.simulate.inclusions import GOLD_DENSITY, add_gold_bead, add_ice
+from tomopicker.simulate.inclusions import GOLD_DENSITY, add_gold_bead, add_ice, draw_background
 from tomopicker.simulate.lamella import ICE_DENSITY, Lamella
 from tomopicker.simulate.membranes import Membranes, Surface, draw_sheets, membrane_density, vesicles_at
-from tomopicker.simulate.pasting import paste_all
-from tomopicker.simulate.placement import Neighbours, random_rotations
+from tomopicker.simulate.placement import SpherePacking, add_molecules, random_rotations
 
 EMPTY = replace(BARE, n_targets=0, border_voxels=6.0)
 
@@ -29,9 +27,9 @@ def test_a_tilted_lamella_lies_along_its_plane_and_its_molecules_in_it():
         lamella_pitch_degrees=-6.0, n_targets=12, target="proteasome_20s",
     )  # fmt: skip
     scene = build_scene(settings, seed=1)
-    assert len(scene.positions) == 12
+    assert len(scene.truth.positions) == 12
     rise_x, rise_y = np.tan(np.deg2rad(15.0)), np.tan(np.deg2rad(-6.0))
-    x, y, z = scene.positions.T
+    x, y, z = scene.truth.positions.T
     middle = 47.5 + rise_x * (x - 63.5) + rise_y * (y - 49.5)
     assert np.abs(z - middle).max() < 400.0 / VOXEL / 2
     assert np.ptp(z) > 10
@@ -66,7 +64,7 @@ def test_metal_coats_one_face():
 
 def test_a_vesicle_is_a_sphere_with_two_leaflets():
     shape, centre = (60, 64, 68), np.array([[30.0, 34.0, 28.0]])
-    membranes = Membranes(shape, 8.0, vesicles_at(centre, [150.0], 8.0))
+    membranes = Membranes(shape, 8.0, vesicles_at([(centre[0], 150.0)], 8.0))
     z, y, x = np.indices(shape)
     away = np.sqrt((x - 30) ** 2 + (y - 34) ** 2 + (z - 28) ** 2) * 8.0
     distance = membranes.distance(whole(shape))
@@ -107,7 +105,7 @@ def test_sheets_do_not_cross_and_slabs_are_parts_of_the_whole():
 
 def test_the_crowd_has_its_fraction_and_slabs_are_parts_of_the_whole():
     shape = (40, 50, 60)
-    crowd = draw_crowd(shape, VOXEL, 0.12, np.random.default_rng(0))
+    crowd = draw_background(shape, VOXEL, 0.12, np.random.default_rng(0))
     density = crowd.density(slice(0, 40))
     assert density.mean() == pytest.approx(0.12, rel=0.1)
     parts = np.concatenate([crowd.density(slice(a, b)) for a, b in ((0, 3), (3, 21), (21, 40))])
@@ -135,9 +133,9 @@ def test_filaments_lie_in_the_lamella_and_molecules_keep_away():
     assert filaments[:8].max() == filaments[-8:].max() == 0.0
     assert filaments.sum() > 0
     full = build_scene(replace(settings, n_targets=25), seed=2)
-    assert len(full.positions) > 8
+    assert len(full.truth.positions) > 8
     thick = np.argwhere(filaments > 0.3)[:, ::-1]
-    nearest, _ = cKDTree(thick).query(full.positions)
+    nearest, _ = cKDTree(thick).query(full.truth.positions)
     assert nearest.min() > 0.7 * builtin_molecule("ribosome", VOXEL).radius_angstrom / VOXEL
 
 
@@ -163,8 +161,8 @@ def test_ice_settles_outside_the_lamella_only():
 
 def test_strings_of_targets_touch_one_after_the_other():
     base = replace(BARE, shape=(64, 200, 200), n_targets=15, target="proteasome_20s")
-    apart = build_scene(base, seed=4).positions
-    strings = build_scene(replace(base, clustered_fraction=1.0, cluster_size=5), seed=4).positions
+    apart = build_scene(base, seed=4).truth.positions
+    strings = build_scene(replace(base, clustered_fraction=1.0, cluster_size=5), seed=4).truth.positions
     radius = builtin_molecule("proteasome_20s", VOXEL).radius_angstrom / VOXEL
     assert len(strings) == 15
     steps = np.linalg.norm(np.diff(strings, axis=0), axis=1)
@@ -180,28 +178,28 @@ def test_a_close_pair_of_a_layout_interlocks():
     def overlap(turns):
         alone = np.zeros((2, *BARE.shape), np.float32)
         for canvas, place, turn in zip(alone, layout, turns, strict=False):
-            paste_all(canvas, target, place[None], turn[None])
+            add_molecules(canvas, target, place[None], turn[None])
         return float(alone.prod(axis=0).sum())
 
     chosen, by_chance = [], []
     for seed in range(4):
         scene = build_scene(replace(BARE, n_targets=3), seed, target_positions=layout)
-        np.testing.assert_array_equal(scene.positions, layout)
-        chosen.append(overlap(scene.orientations))
+        np.testing.assert_array_equal(scene.truth.positions, layout)
+        chosen.append(overlap(scene.truth.orientations))
         by_chance.append(overlap(random_rotations(2, np.random.default_rng(seed))))
     assert np.mean(chosen) < 0.7 * np.mean(by_chance)
 
 
-def test_neighbours_agree_with_looking_at_all():
+def test_a_sphere_is_clear_where_no_other_is_near():
     rng = np.random.default_rng(0)
-    known = Neighbours()
+    packing = SpherePacking(Lamella(20.0, 8.0, 0.0, 0.0, (40, 40, 40)), 0.0, lambda centre, radius: True, rng)
     centres, radii = rng.uniform(-20, 120, size=(300, 3)), rng.uniform(1, 15, size=300)
     for centre, radius in zip(centres, radii, strict=True):
-        known.add(centre, radius)
+        packing.occupy(centre[None], radius)
     answers = []
     for place in rng.uniform(-20, 120, size=(200, 3)):
         free = bool(np.all(np.linalg.norm(centres - place, axis=1) >= 0.85 * (radii + 4.0)))
-        assert known.clear(place, 4.0, 0.85) is free
+        assert packing.is_clear(place, 4.0) is free
         answers.append(free)
     assert 10 < sum(answers) < 190
 
@@ -217,6 +215,6 @@ def test_surroundings_do_not_move_the_truth():
         replace(CLEAN, reconstruction="sirt", sirt_iterations=12, tilt_range_degrees=60.0),
         replace(CLEAN, sirt_like_iterations=20, binning_fall_off=0.86, ramp_fall_off=0.99, tilt_weighting=1.8),
     ):
-        offsets = _offsets(image_tomogram(scene.density, imaging, 0), scene.positions, 7.0)
+        offsets = _offsets(image_tomogram(scene.density, imaging, 0), scene.truth.positions, 7.0)
         assert np.abs(offsets).max() < 0.25
         assert np.abs(offsets.mean(axis=0)).max() < 0.25

@@ -13,7 +13,7 @@ def test_every_preset_gives_a_volume_with_dark_targets_at_its_truth(preset):
     assert made.volume.shape == SHAPE
     assert made.volume.dtype == np.float32
     assert np.isfinite(made.volume).all()
-    assert made.positions_voxels.shape == (len(made.orientations), 3)
+    assert made.positions_voxels.shape == (len(made.truth.orientations), 3)
     assert 3 <= len(made.positions_voxels) <= 8
     dark = np.mean(
         [

@@ -35,8 +35,7 @@ def written(tmp_path_factory):
     settings = replace(BARE, target="chaperonin", distractors=(("proteasome_20s", 3),))
     scene = build_scene(settings, seed=3)
     made = SimulatedTomogram(
-        image_tomogram(scene.density, CLEAN, seed=0), scene.positions, scene.orientations, scene.distractor_positions,
-        scene.distractor_orientations, scene.distractor_classes, SimulationSettings("vpp", 3, settings, CLEAN),
+        image_tomogram(scene.density, CLEAN, seed=0), scene.truth, SimulationSettings("vpp", 3, settings, CLEAN),
     )  # fmt: skip
     write_simulated(folder, "TS_0001", made)
     return folder, made
@@ -77,9 +76,9 @@ def euler_angles2matrix(rot, tilt, psi):
 def test_orientations_are_relions(written, place, suffix):
     """By RELION's own matrix, and by the reader of picks, they take each molecule to how it lies in the tomogram."""
     folder, made = written
-    expected = made.orientations
+    expected = made.truth.orientations
     if place == "molecules":
-        expected = np.concatenate([expected, made.distractor_orientations])
+        expected = np.concatenate([expected, made.truth.distractor_orientations])
     picks = read_picks(folder / place / f"TS_0001.{suffix}", [open_tomogram(folder / "TS_0001.mrc")])
     matrices = [euler_angles2matrix(*angles) for angles in picks.extra[list(ANGLES)].to_numpy(np.float64)]
     np.testing.assert_allclose(matrices, expected, atol=1e-4)
@@ -97,13 +96,12 @@ def uneven(tmp_path_factory):
     density /= density.max()
     scene = build_scene(replace(BARE, target="arms", n_targets=4), 5, {"arms": Molecule("arms", density, VOXEL)})
     truth = SimulatedTomogram(
-        scene.density, scene.positions, scene.orientations, scene.distractor_positions, scene.distractor_orientations,
-        scene.distractor_classes, SimulationSettings("vpp", 5, replace(BARE, target="arms"), CLEAN),
+        scene.density, scene.truth, SimulationSettings("vpp", 5, replace(BARE, target="arms"), CLEAN),
     )  # fmt: skip
     write_simulated(folder, "TS_1", truth)
     angles = starfile.read(folder / "truth" / "TS_1.star")[list(ANGLES)].to_numpy()
     boxes = []
-    for x, y, z in scene.positions:
+    for x, y, z in scene.truth.positions:
         grid = np.mgrid[-14:15, -14:15, -14:15].astype(np.float64) + np.array([z, y, x])[:, None, None, None]
         boxes.append(ndimage.map_coordinates(scene.density, grid, order=3))
     return density, angles, boxes
@@ -142,7 +140,7 @@ def test_molecules_are_all_there_with_their_class(written):
     folder, made = written
     table = pd.read_csv(folder / "molecules" / "TS_0001.csv")
     assert table["class"].tolist() == ["chaperonin"] * 6 + list(made.distractor_classes)
-    expected = np.concatenate([made.positions_voxels, made.distractor_positions_voxels])
+    expected = np.concatenate([made.positions_voxels, made.truth.distractor_positions])
     np.testing.assert_allclose(table[["x", "y", "z"]], expected, atol=1e-3)
     settings = json.loads((folder / "settings" / "TS_0001.json").read_text())
     assert settings["imaging"]["tilt_range_degrees"] == 78.0
@@ -254,9 +252,9 @@ def test_any_setting_can_be_changed_by_name(capsys, tmp_path):
         (["--set", "scene.shape=2"], "is given by --shape"),
         (["--set", "scene.n_gold_beads=many"], "scene.n_gold_beads many"),
         (["--set", "imaging.defocus_um=3", "--defocus", "2"], "is given twice"),
-        (["--set", "imaging.gain_error=9"], "gain error 9.0: must be between"),
+        (["--set", "imaging.gain_error=9"], "imaging.gain_error 9: input should be less than or equal to 0.5"),
         (["--lamella-tilt", "80"], "lamella_tilt_degrees 80"),
-        (["--thickness", "9000"], "must be thinner"),
+        (["--thickness", "9000"], "thickness_angstrom 9000: must be at most 1509.76"),
         (["--shape", "72,64"], "three whole numbers"),
         (["--shape", "72,64,4"], "at least 16"),
         (["--target", "virus"], "virus: no such molecule"),

@@ -110,7 +110,7 @@ def test_the_mean_and_the_check(client, balls_world):
     assert mean.headers["x-particles"] == "6" and mean.content[:2] == b"\xff\xd8"
     findings = client.get("/api/check", params=KIND).json()
     assert {"contrast", "positions"} & {finding["test"] for finding in findings} or len(findings) > 3
-    assert not [finding for finding in findings if finding["status"] == "FAULT"]
+    assert not [finding for finding in findings if finding["status"] == "FAIL"]
 
 
 def test_the_list_counts_and_notes(client, balls_world):

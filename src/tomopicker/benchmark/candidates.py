@@ -1,62 +1,78 @@
-"""What a method finds: candidates with scores in every tomogram, and the threshold it would cut at by itself.
+"""Candidates of every method: scored peaks, a trained network's picks, another program's files; and its threshold.
 
-Candidates below the threshold are kept, for precision-recall curves; what counts are those above it.
+Candidates below the threshold are kept for precision-recall curves; those above it are the picks.
 """
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from tomopicker.benchmark.expected import Expected
-from tomopicker.benchmark.floor import difference_of_gaussians, match_ball
+from tomopicker import formats
+from tomopicker.benchmark.baselines import difference_of_gaussians, match_ball
+from tomopicker.benchmark.dataset import OpenDataSet
 from tomopicker.benchmark.methods import Method
 from tomopicker.benchmark.protocol import Optics, Protocol
+from tomopicker.benchmark.results import Expected
 from tomopicker.benchmark.template import match_template
 from tomopicker.config import resolve
 from tomopicker.data.preprocess import preprocess, working_voxel_size
+from tomopicker.engine.precision import choose_device
+from tomopicker.errors import UsageError
+from tomopicker.folder.find import files_of_picks
+from tomopicker.formats.names import files_of
 from tomopicker.picking.crossfit import Ranking, estimate_count
 from tomopicker.picking.peaks import Peaks, click_scores
 from tomopicker.picking.selection import threshold_for_count
 from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import Volume
+from tomopicker.workflow.listen import Listener
+from tomopicker.workflow.pick import pick
 from tomopicker.workflow.score import find_peaks
+from tomopicker.workflow.train import train
 
 Scorer = Callable[[Volume, float, float], Volume]
-"""Makes scores of a working volume, the particle's radius in its voxels, and their size in Å."""
+"""Scores a working volume, given the particle's radius in voxels and the voxel size in Å."""
 
-MOST = 20_000
-"""Candidates of a tomogram at most: several times what a cell holds, and the same for all methods."""
+MAX_CANDIDATES = 20_000
+"""Of a tomogram, for all methods alike."""
 
 
 @dataclass(frozen=True)
-class Found:
-    """What a method found.
+class Predictions:
+    """Output of one method on a data set.
 
     Parameters
     ----------
-    picks : mapping of str to Picks
+    candidates : mapping of str to Picks
         By tomogram; also below the threshold.
     thresholds : mapping of str to float
-        By tomogram: only scores above it are picks; where there is none, all are.
+        By tomogram: picks score above it; without one, every candidate is a pick.
     expected : mapping of str to Expected
-        By tomogram: what the method says of its picks; empty for one that says nothing.
+        By tomogram: the method's own estimate of its metrics; empty if it has none.
     """
 
-    picks: Mapping[str, Picks]
-    thresholds: Mapping[str, float]
+    candidates: Mapping[str, Picks]
+    thresholds: Mapping[str, float] = field(default_factory=dict)
     expected: Mapping[str, Expected] = field(default_factory=dict)
 
-    def chosen(self, tomogram: str) -> Picks:
-        """Keep the picks of a tomogram that the method stands by."""
-        mine = self.picks[tomogram]
-        # Without a threshold all count, also those of a program that gives no scores.
-        return mine.select(mine.scores > self.thresholds[tomogram]) if tomogram in self.thresholds else mine
+    def selected(self, tomogram: str) -> Picks:
+        """Give the picks of a tomogram."""
+        # Without a threshold all are picks, also those of a program that gives no scores.
+        return above_threshold(self.candidates[tomogram], self.thresholds.get(tomogram))
+
+
+def above_threshold(candidates: Picks, threshold: float | None) -> Picks:
+    """Keep candidates above a threshold; all of them without one."""
+    return candidates if threshold is None else candidates.select(candidates.scores > threshold)
 
 
 def scored_candidates(tomogram: Tomogram, method: Method, protocol: Protocol, optics: Optics) -> Picks:
-    """Score a tomogram with a method that is not trained, at the working scale, and give its peaks.
+    """Score a tomogram with an untrained method and give the peaks.
 
     Parameters
     ----------
@@ -64,61 +80,160 @@ def scored_candidates(tomogram: Tomogram, method: Method, protocol: Protocol, op
     method : Method
         ``dog``, ``ball`` or ``template``.
     protocol : Protocol
-        Says the particle's diameter and map.
+        Has the particle's diameter and map.
     optics : Optics
         For the template.
 
     Returns
     -------
     Picks
-        Best first; in the lamella, spaced and kept off the border as the default preset does.
+        Best first; inside the lamella, with the default preset's spacing and border.
     """
     scorers: dict[str, Scorer] = {
         "dog": lambda volume, radius, _: difference_of_gaussians(volume, radius),
         "ball": lambda volume, radius, _: match_ball(volume, radius),
     }
-    if protocol.template is not None:
-        template = protocol.template
+    if (template := protocol.template) is not None:
         scorers["template"] = lambda volume, radius, size: match_template(volume, size, radius, template, optics)
-    return _candidates(tomogram, protocol.particle_diameter, scorers[method.kind])
+    return _peaks(tomogram, protocol.particle_diameter, scorers[method.kind])
 
 
 def ball_candidates(tomogram: Tomogram, particle_diameter: float) -> Picks:
-    """Give the peaks of the likeness to a dark ball as wide as the particle (Å), as `scored_candidates` does."""
-    return _candidates(tomogram, particle_diameter, lambda volume, radius, _: match_ball(volume, radius))
+    """Give the peaks of the correlation with a dark ball as wide as the particle (Å); see `scored_candidates`."""
+    return _peaks(tomogram, particle_diameter, lambda volume, radius, _: match_ball(volume, radius))
 
 
-def _candidates(tomogram: Tomogram, particle_diameter: float, scorer: Scorer) -> Picks:
+def _peaks(tomogram: Tomogram, particle_diameter: float, scorer: Scorer) -> Picks:
     settings = resolve({"particle_diameter": particle_diameter, "picking": {"smoothing_fraction": 0.0}})
     scale = settings.preprocess.working_diameter
     voxel_size = working_voxel_size(tomogram.voxel_size, particle_diameter, scale)
     working = preprocess(tomogram, voxel_size, settings.preprocess.clip_sd, "auto")
     radius = particle_diameter / 2 / voxel_size
     scores = scorer(working.data, radius, voxel_size)
-    peaks = find_peaks(scores, settings, radius, float("-inf"), max_particles=MOST, mask=working.mask)
+    peaks = find_peaks(scores, settings, radius, float("-inf"), max_particles=MAX_CANDIDATES, mask=working.mask)
     last = (np.array(tomogram.shape[::-1]) - 1) * tomogram.voxel_size
     positions = np.clip(working.to_angstrom(peaks.positions_voxels), 0, last)
     return Picks.of(tomogram.name, positions, peaks.scores.astype(np.float64))
 
 
 def threshold_from_clicks(candidates: Picks, clicks: Picks, particle_radius: float) -> float:
-    """Set the threshold of a method that has none, from the clicks in the training tomogram alone.
+    """Estimate a threshold for an untrained method from the clicks in the training tomogram alone.
 
-    As the default preset counts particles: the clicks' own scores tell which share of all particles scores above a
-    value, the candidates how many places do; the threshold keeps as many candidates as there are particles then.
+    The clicks' scores sample the score distribution of particles; with the candidates' scores they give the number of
+    particles (`estimate_count`). The threshold keeps as many candidates.
 
     Parameters
     ----------
     candidates : Picks
         Of the training tomogram.
     clicks : Picks
-        In it; the method was not trained on them.
+        In it.
     particle_radius : float
         Å within which a candidate is the clicked particle.
     """
-    # The estimate takes scores for logits, a unit apart where they differ: correlations are brought to that scale.
+    # `estimate_count` expects logits, so correlations are scaled to unit standard deviation.
     scaled = (candidates.scores - np.median(candidates.scores)) / max(float(np.std(candidates.scores)), 1e-12)
     peaks = Peaks(candidates.positions, scaled.astype(np.float32))
-    # One unit of length serves as well as another for positions and tolerance.
     ranking = Ranking(scaled, click_scores(peaks, clicks.positions, particle_radius))
     return threshold_for_count(candidates.scores, estimate_count([ranking], least=len(clicks)))
+
+
+def train_and_pick(
+    method: Method,
+    data: OpenDataSet,
+    clicks: Picks,
+    validation_clicks: Picks | None,
+    particle_diameter: float,
+    seed: int,
+    device: str | None,
+    listener: Listener,
+) -> tuple[Predictions, dict[str, Any]]:
+    """Train a network on the clicks of the training tomogram and pick every tomogram of a data set.
+
+    A preset that does not estimate the count, as the paper's, gets that of the **training** tomogram, as in the paper;
+    so does a method with every particle labelled. Only presets whose learning rate follows a validation score use the
+    validation tomogram.
+
+    Parameters
+    ----------
+    method : Method
+        Of kind network.
+    data : OpenDataSet
+    clicks, validation_clicks : Picks
+        In the training and in the validation tomogram.
+    particle_diameter : float
+        Å.
+    seed : int
+        Of weights and batches.
+    device : str, optional
+    listener : Listener
+
+    Returns
+    -------
+    predictions : Predictions
+    facts : dict
+        Resolved settings, provenance, device and training time in seconds.
+    """
+    settings = resolve(
+        {"preset": method.preset, "particle_diameter": particle_diameter, "seed": seed, **method.settings}
+    )
+    needs_count = not settings.training.fold_steps or method.labelled == "all"
+    if needs_count and settings.expected_particles is None:
+        expected = float(len(data.truth[data.training.name]))
+        settings = settings.model_copy(update={"expected_particles": expected})
+    validation = data.validation if settings.training.schedule == "plateau" else None
+    started = time.monotonic()
+    model = train(
+        [data.training], clicks, settings,
+        validation_tomograms=() if validation is None else (validation,), validation_picks=validation_clicks,
+        device=device, listener=listener,
+    )  # fmt: skip
+    facts = {
+        "settings": settings.model_dump(mode="json"),
+        "training_seconds": time.monotonic() - started,
+        "device": str(choose_device(device)),
+        "origin": {key: value for key, value in model.provenance.items() if key != "history"},
+    }
+    picked = {name: pick(each, model, device=device, listener=listener) for name, each in data.tomograms.items()}
+    predictions = Predictions(
+        {name: each.candidates for name, each in picked.items()},
+        {name: each.threshold for name, each in picked.items()},
+        {name: Expected.from_picked(each) for name, each in picked.items()},
+    )
+    return predictions, facts
+
+
+def external_picks(folder: Path, data: OpenDataSet) -> dict[str, Picks]:
+    """Read another program's picks of every tomogram of a data set, without a threshold.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds a file named after each tomogram, in any format that `formats` reads, or a folder named after the data set
+        that does. An empty file, or a header alone, means no picks.
+    data : OpenDataSet
+
+    Raises
+    ------
+    TomoPickerError
+        If a tomogram has no file, several, or one that cannot be read.
+    """
+    folder = folder / data.name if (folder / data.name).is_dir() else folder
+    files = files_of_picks(folder, each=True)
+    picks = {}
+    for name in data.tomograms:
+        fits = files_of(name, files)
+        if not fits:
+            raise UsageError(f"{folder}: no file of picks is named after {name}; add one, empty if nothing was found")
+        if len(fits) > 1:
+            named = ", ".join(file.name for file in fits[:4])
+            raise UsageError(f"{folder}: the picks of {name} may be {named}; keep one")
+        picks[name] = read_candidates(fits[0], data, name)
+    return picks
+
+
+def read_candidates(path: Path, data: OpenDataSet, tomogram: str) -> Picks:
+    """Read the picks of one tomogram from a file that may hold none."""
+    if formats.has_no_picks(path):
+        return Picks.of(tomogram, np.empty((0, 3)))
+    return formats.read_picks(path, {tomogram: data.tomograms[tomogram].frame})

@@ -1,14 +1,17 @@
-"""A data set, opened: its tomograms, the role of each, and their truth; everything is checked before the first run."""
+"""Data sets opened: tomograms, their roles and truth, and clicks drawn from the truth."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from tomopicker import formats
-from tomopicker.benchmark.protocol import PLACE, DataSet, Protocol, Template
+from tomopicker.benchmark.protocol import NAME_FIELD, DataSet, Protocol, Template
 from tomopicker.errors import UsageError
 from tomopicker.formats.names import listing
+from tomopicker.geometry import Frame
 from tomopicker.picks import Picks
 from tomopicker.simulate import builtin_names
 from tomopicker.tomogram import Tomogram
@@ -23,93 +26,122 @@ class OpenDataSet:
     Parameters
     ----------
     name : str
-        As the protocol calls it.
-    asked : DataSet
-        What the protocol says of it.
+    spec : DataSet
+        Its entry in the protocol.
     tomograms : mapping of str to Tomogram
         The training tomogram first, then that of validation, then the test ones.
     truth : mapping of str to Picks
-        Of each.
+        By tomogram.
     """
 
     name: str
-    asked: DataSet
+    spec: DataSet
     tomograms: Mapping[str, Tomogram]
     truth: Mapping[str, Picks]
 
     def role(self, tomogram: str) -> Role:
-        """Say what a tomogram is for."""
-        if tomogram == self.asked.training:
+        """Give the role of a tomogram."""
+        if tomogram == self.spec.training:
             return "training"
-        return "validation" if tomogram == self.asked.validation else "test"
+        return "validation" if tomogram == self.spec.validation else "test"
 
     @property
     def training(self) -> Tomogram:
         """The tomogram that is clicked in."""
-        return self.tomograms[self.asked.training]
+        return self.tomograms[self.spec.training]
 
     @property
     def validation(self) -> Tomogram | None:
-        """The tomogram that training is followed on."""
-        return None if self.asked.validation is None else self.tomograms[self.asked.validation]
+        """The validation tomogram, if there is one."""
+        return None if self.spec.validation is None else self.tomograms[self.spec.validation]
+
+    @property
+    def unseen(self) -> list[str]:
+        """Names of the test tomograms."""
+        return [name for name in self.tomograms if self.role(name) == "test"]
 
 
 def open_datasets(protocol: Protocol) -> dict[str, OpenDataSet]:
-    """Open every data set of a protocol, headers and truth only.
+    """Open every data set of a protocol (headers and truth), before the first run.
 
     Raises
     ------
     TomoPickerError
-        One line: a tomogram or its truth is missing or cannot be read, or there are fewer particles than clicks.
+        One line: a tomogram, its truth, a map or a folder is missing or cannot be read, or there are fewer particles
+        than clicks.
     """
-    opened = {name: open_dataset(name, asked) for name, asked in protocol.datasets.items()}
+    opened = {name: _open(name, spec) for name, spec in protocol.datasets.items()}
     if protocol.template is not None:
-        check_template(protocol.template)
+        _check_template(protocol.template)
     for folder in protocol.external.values():
         if not folder.is_dir():
-            raise UsageError(f"{folder}: there is no such folder; mend --external, or external in the protocol")
+            raise UsageError(f"{folder}: there is no such folder; correct --external, or external in the protocol")
+    clicks = max(protocol.clicks)
     for data in opened.values():
-        for name in filter(None, (data.asked.training, data.asked.validation)):
-            there, asked = len(data.truth[name]), max(protocol.clicks)
-            if asked > there:
-                raise UsageError(f"{data.name}: {asked} clicks cannot be drawn from the {there} particles of {name}")
+        for name in filter(None, (data.spec.training, data.spec.validation)):
+            particles = len(data.truth[name])
+            if clicks > particles:
+                raise UsageError(
+                    f"{data.name}: {clicks} clicks cannot be drawn from the {particles} particles of {name}"
+                )
     return opened
 
 
-def check_template(template: Template) -> None:
-    """Refuse a map or a molecule that is not there.
+def _open(name: str, spec: DataSet) -> OpenDataSet:
+    files = {formats.tomogram_name(path): path for path in formats.volume_files(spec.tomograms)}
+    used = [each for each in (spec.training, spec.validation) if each]
+    for each in (*used, *(spec.test or ()), *spec.exclude):
+        if each not in files:
+            raise UsageError(f"datasets.{name}: there is no tomogram {each}, only {listing(list(files))}")
+    tests = spec.test or [each for each in files if each not in (*used, *spec.exclude)]
+    if not tests:
+        raise UsageError(f"datasets.{name}: no tomogram is left to test on; add one to {spec.tomograms[0]}")
+    tomograms = {
+        each: formats.open_tomogram(files[each], voxel_size=spec.voxel_size, invert=spec.invert)
+        for each in (*used, *tests)
+    }
+    return OpenDataSet(name, spec, tomograms, {each: _truth(spec, tomograms[each]) for each in tomograms})
 
-    Raises
-    ------
-    UsageError
-        One line that names it.
-    """
+
+def _truth(spec: DataSet, tomogram: Tomogram) -> Picks:
+    path = Path(spec.truth.replace(NAME_FIELD, tomogram.name))
+    if not path.is_file():
+        raise UsageError(f"{path}: the truth of {tomogram.name} is missing; add it, or exclude the tomogram")
+    return formats.read_picks(path, {tomogram.name: tomogram.frame})
+
+
+def _check_template(template: Template) -> None:
     if template.map is not None and not template.map.is_file():
-        raise UsageError(f"{template.map}: there is no such map; mend template.map in the protocol")
+        raise UsageError(f"{template.map}: there is no such map; correct template.map in the protocol")
     if template.molecule is not None and template.molecule not in builtin_names():
         known = ", ".join(builtin_names())
         raise UsageError(f"template.molecule {template.molecule}: there is no such molecule; use {known}")
 
 
-def open_dataset(name: str, asked: DataSet) -> OpenDataSet:
-    """Open one data set; see `open_datasets`."""
-    files = {formats.tomogram_name(path): path for path in formats.volume_files(asked.tomograms)}
-    wanted = [each for each in (asked.training, asked.validation) if each]
-    for each in (*wanted, *(asked.test or ()), *asked.exclude):
-        if each not in files:
-            raise UsageError(f"datasets.{name}: there is no tomogram {each}, only {listing(list(files))}")
-    tests = asked.test or [each for each in files if each not in (*wanted, *asked.exclude)]
-    if not tests:
-        raise UsageError(f"datasets.{name}: no tomogram is left to test on; add one to {asked.tomograms[0]}")
-    tomograms = {
-        each: formats.open_tomogram(files[each], voxel_size=asked.voxel_size, invert=asked.invert)
-        for each in (*wanted, *tests)
-    }
-    return OpenDataSet(name, asked, tomograms, {each: _truth(asked, tomograms[each]) for each in tomograms})
+def draw_clicks(truth: Picks, frame: Frame, count: int, seed: int, jitter_voxels: float) -> Picks:
+    """Draw clicks as a person makes them: some true positions of a tomogram, each a little off the centre.
 
+    Clicks of one seed are nested: the first five of twenty are those drawn for five, so that a learning curve compares
+    numbers of clicks and not positions.
 
-def _truth(asked: DataSet, tomogram: Tomogram) -> Picks:
-    path = Path(asked.truth.replace(PLACE, tomogram.name))
-    if not path.is_file():
-        raise UsageError(f"{path}: the truth of {tomogram.name} is missing; add it, or exclude the tomogram")
-    return formats.read_picks(path, {tomogram.name: tomogram.frame})
+    Parameters
+    ----------
+    truth : Picks
+        Of one tomogram, at least `count`.
+    frame : Frame
+        The tomogram's; clicks are clipped to it.
+    count : int
+    seed : int
+    jitter_voxels : float
+        Root mean square distance from the centre.
+
+    Returns
+    -------
+    Picks
+    """
+    rng = np.random.default_rng([seed, 20])
+    drawn = truth.select(rng.permutation(len(truth))[:count])
+    sd = jitter_voxels * frame.voxel_size / 3**0.5
+    last = (np.array(frame.shape[::-1]) - 1) * frame.voxel_size
+    positions = np.clip(drawn.positions + rng.normal(0, sd, drawn.positions.shape), 0, last)
+    return Picks(positions, drawn.tomograms, np.full(count, np.nan))

@@ -3,21 +3,21 @@
 from pathlib import Path
 from typing import Any
 
-from tomopicker.benchmark.protocol import PLACE, Protocol, make_protocol
+from tomopicker.benchmark.protocol import NAME_FIELD, Protocol, make_protocol
 from tomopicker.errors import UsageError
 
 VOXEL_SIZE = 13.48
-"""Å; stated here because the headers of the tomograms do not all say it."""
+"""Å; not all headers have it."""
 DIAMETER = 24 * VOXEL_SIZE
 """Å: the paper's radius of 12 voxels."""
 CLICKS, SEEDS = 100, (0, 1, 2)
 METHODS = ("paper-pn", "paper-pu", "paper-kl", "default-pn", "default-pu", "default-kl", "all-labelled", "dog", "ball")
 LISTS = ("particle_lists", "tomograms", ".")
-"""Where the lists of positions may be, below each half."""
+"""Folders of the particle lists, below each half."""
 
 _HALVES: dict[str, dict[str, Any]] = {
     "VPP": {"training": "TS_0001", "validation": "TS_0002"},
-    # Section 4.5: TS_026 "has a very different organization", so it is used for nothing.
+    # Section 4.5: TS_026 "has a very different organization"; it is left out.
     "DEF": {"training": "TS_029", "validation": "TS_030", "exclude": ["TS_026"]},
 }
 
@@ -33,7 +33,7 @@ def empiar_10988(folder: Path) -> Protocol:
     Raises
     ------
     UsageError
-        If the layout is another; one line says what is missing.
+        One line that names what is missing from the layout.
     """
     datasets = {half: _dataset(folder, half, roles) for half, roles in _HALVES.items()}
     content = {
@@ -58,7 +58,7 @@ def _dataset(folder: Path, half: str, roles: dict[str, Any]) -> dict[str, Any]:
     files = {path.stem: path for path in sorted(tomograms.iterdir()) if _is_volume(path)}
     return {
         "tomograms": [str(path.absolute()) for path in files.values()] or [str(tomograms.absolute())],
-        "truth": str((lists[0] / f"{PLACE}{ending}").absolute()),
+        "truth": str((lists[0] / f"{NAME_FIELD}{ending}").absolute()),
         "voxel_size": VOXEL_SIZE,
         **roles,
         "exclude": [name for name in roles.get("exclude", []) if name in files],
@@ -66,6 +66,6 @@ def _dataset(folder: Path, half: str, roles: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_volume(path: Path) -> bool:
-    """Say whether a file is a tomogram as the archive has them; labels and masks have other names."""
+    """Test whether a file is a tomogram by its name; labels and masks have others."""
     name, prefix = path.stem, "TS_"
     return path.suffix.lower() in {".rec", ".mrc"} and name.startswith(prefix) and name.removeprefix(prefix).isdigit()

@@ -1,4 +1,4 @@
-"""The methods that a protocol may name: networks of this program, baselines without training, and other programs."""
+"""The methods of a protocol: networks of this program, baselines without training, and other programs."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -8,11 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from tomopicker.config import PresetName, first_problem, resolve
 from tomopicker.errors import UsageError
 
-CHEAP_EPOCHS = 8
-"""Of the rows named after it: the paper's 20 epochs, 2.5 times cheaper."""
+SHORT_EPOCHS = 8
+"""Epochs of the ``paper-*-8-epochs`` methods, in place of the paper's 20."""
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-"""Also the name of a folder of results."""
+"""Names a folder of results as well."""
 
 
 class Method(BaseModel):
@@ -26,12 +26,12 @@ class Method(BaseModel):
 
     name: Name
     kind: Literal["network", "dog", "ball", "template", "external"] = Field(
-        default="network", description="a network is trained; dog, ball and template score; external reads files"
+        default="network", description="network is trained; dog, ball, template score; external reads files"
     )
     preset: PresetName = "default"
     settings: dict[str, Any] = Field(default={}, description="changes to the preset, nested like Settings")
     labelled: Literal["clicks", "all"] = Field(
-        default="clicks", description="all: every particle of the training tomogram, the ceiling for a network"
+        default="clicks", description="all: every particle of the training tomogram, an upper bound"
     )
     folder: Path | None = Field(default=None, description="external: where its files of picks are")
 
@@ -45,7 +45,7 @@ class Method(BaseModel):
         elif self.settings or self.labelled != "clicks" or self.preset != "default":
             raise ValueError(f"method {self.name}: only a network has a preset, settings or labels")
         if (self.kind == "external") != (self.folder is not None):
-            raise ValueError(f"method {self.name}: a folder is what an external method has, and no other")
+            raise ValueError(f"method {self.name}: an external method needs a folder, and no other takes one")
         return self
 
 
@@ -59,8 +59,8 @@ BUILT_IN: dict[str, Method] = {
         *(_network(f"paper-{kind}", "paper", objective={"kind": kind}) for kind in ("pn", "pu", "kl")),
         *(
             _network(
-                f"paper-{kind}-{CHEAP_EPOCHS}-epochs", "paper",
-                objective={"kind": kind}, training={"epochs": CHEAP_EPOCHS},
+                f"paper-{kind}-{SHORT_EPOCHS}-epochs", "paper",
+                objective={"kind": kind}, training={"epochs": SHORT_EPOCHS},
             )
             for kind in ("pn", "pu", "kl")
         ),
@@ -73,28 +73,28 @@ BUILT_IN: dict[str, Method] = {
         Method(name="template", kind="template"),
     )
 }  # fmt: skip
-"""By name. The default preset's own objective is one of these; its row is the program as it comes."""
+"""By name; one of the ``default-*`` is the default preset itself."""
 
 
-def method_of(asked: object) -> Method:
-    """Give the method that an entry of a protocol's list means.
+def parse_method(entry: object) -> Method:
+    """Parse an entry of a protocol's list of methods.
 
     Raises
     ------
     ValueError
         One line, for pydantic to pass on.
     """
-    if isinstance(asked, Method):
-        return asked
-    if isinstance(asked, str):
-        if asked not in BUILT_IN:
-            raise ValueError(f"there is no method '{asked}'; use {', '.join(BUILT_IN)}, or describe a network")
-        return BUILT_IN[asked]
-    if not isinstance(asked, dict):
+    if isinstance(entry, Method):
+        return entry
+    if isinstance(entry, str):
+        if entry not in BUILT_IN:
+            raise ValueError(f"there is no method '{entry}'; use {', '.join(BUILT_IN)}, or describe a network")
+        return BUILT_IN[entry]
+    if not isinstance(entry, dict):
         raise ValueError("a method is a name, or a mapping such as {name: short, settings: {training: {steps: 200}}}")
-    if asked.get("name") in BUILT_IN:
-        raise ValueError(f"'{asked['name']}' is a built-in method; give yours another name")
+    if entry.get("name") in BUILT_IN:
+        raise ValueError(f"'{entry['name']}' is a built-in method; give yours another name")
     try:
-        return Method.model_validate(asked)
+        return Method.model_validate(entry)
     except ValidationError as error:
         raise ValueError(first_problem(error)) from error

@@ -1,33 +1,33 @@
-"""The protocol of a benchmark: which methods, how many clicks, which seeds, on which tomograms; read from YAML.
+"""The protocol of a benchmark, read from YAML: methods × numbers of clicks × seeds, on which tomograms.
 
-What a test tomogram's truth could betray has no place here: there is no setting for a count or a threshold.
+It has no setting for a count or a threshold, which the truth of a test tomogram could leak into.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from tomopicker.benchmark.methods import BUILT_IN, Method, Name, method_of
+from tomopicker.benchmark.methods import BUILT_IN, Method, Name, parse_method
 from tomopicker.config import first_problem
 from tomopicker.errors import UsageError
 
-PLACE = "{tomogram}"
-"""Stands for a tomogram's name in the path of its truth."""
+NAME_FIELD = "{tomogram}"
+"""Placeholder for a tomogram's name in the path of its truth."""
 
 Positive = Annotated[float, Field(gt=0)]
 Edge = Annotated[int, Field(ge=16)]
 
 
-def _listed(value: object) -> object:
+def _as_list(value: object) -> object:
     return [value] if isinstance(value, str | int | float | Path) else value
 
 
-Paths = Annotated[tuple[Path, ...], BeforeValidator(_listed), Field(min_length=1)]
-Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+Paths = Annotated[tuple[Path, ...], BeforeValidator(_as_list), Field(min_length=1)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
 
 
 class _Frozen(BaseModel):
@@ -35,7 +35,7 @@ class _Frozen(BaseModel):
 
 
 class Optics(_Frozen):
-    """How a data set was imaged, for template matching: the template is filtered alike."""
+    """How a data set was imaged; the template is filtered alike."""
 
     tilt_range: Annotated[float, Field(gt=0, le=90)] = Field(
         default=60.0, description="largest tilt in degrees, to both sides, about y; 90: no missing wedge"
@@ -51,7 +51,7 @@ class Optics(_Frozen):
 
 
 class Template(_Frozen):
-    """What template matching looks for."""
+    """The particle that template matching searches for."""
 
     map: Path | None = Field(default=None, description="density map of the particle, MRC, protein positive")
     molecule: str | None = Field(default=None, description="in place of a map: a molecule of 'tomopicker simulate'")
@@ -65,7 +65,7 @@ class Template(_Frozen):
 
 
 class Simulated(_Frozen):
-    """What ``tomopicker simulate`` is to make where it is not there."""
+    """Tomograms for ``tomopicker simulate`` to make where they are missing."""
 
     preset: Literal["vpp", "defocus", "easy", "hard"]
     count: Annotated[int, Field(ge=2)] = Field(description="tomograms: TS_0001, TS_0002, …")
@@ -81,20 +81,22 @@ class DataSet(_Frozen):
     """Tomograms imaged alike, with truth."""
 
     tomograms: Paths = Field(description="files or folders")
-    truth: str = Field(description=f"path of the true positions; {PLACE} stands for the tomogram's name")
+    truth: str = Field(description=f"path of the true positions; {NAME_FIELD} stands for the tomogram's name")
     training: str = Field(description="the tomogram that is clicked in and trained on")
-    validation: str | None = Field(default=None, description="the one that the paper's learning rate follows")
-    test: Names | None = Field(default=None, description="those that count as unseen; null: all the others")
+    validation: str | None = Field(
+        default=None, description="for presets whose learning rate follows a validation score"
+    )
+    test: Names | None = Field(default=None, description="unseen tomograms; null: all the others")
     exclude: Names = Field(default=(), description="left out altogether")
     voxel_size: Positive | None = Field(default=None, description="Å; null: the headers'")
     invert: bool = Field(default=False, description="protein is bright in the files")
     optics: Optics = Optics()
-    simulate: Simulated | None = Field(default=None, description="make the tomograms first, where they are not there")
+    simulate: Simulated | None = Field(default=None, description="make missing tomograms first")
 
     @model_validator(mode="after")
     def _consistent(self) -> "DataSet":
-        if PLACE not in self.truth:
-            raise ValueError(f"truth '{self.truth}' must hold {PLACE}, where the tomogram's name goes")
+        if NAME_FIELD not in self.truth:
+            raise ValueError(f"truth '{self.truth}' must hold {NAME_FIELD}, in place of the tomogram's name")
         if self.simulate is not None and (len(self.tomograms) != 1 or self.tomograms[0].suffix):
             raise ValueError("simulate needs a folder to put its tomograms in; give one as tomograms")
         if self.validation == self.training:
@@ -113,14 +115,16 @@ class Protocol(_Frozen):
     name: str = "Benchmark"
     particle_diameter: Positive = Field(description="Å")
     tolerances: tuple[Positive, ...] = Field(
-        default=(10.0, 8.0, 5.0), min_length=1, description="voxels within which a pick is right; the first leads"
+        default=(10.0, 8.0, 5.0),
+        min_length=1,
+        description="voxels within which a pick is right; the first is the headline",
     )
     clicks: tuple[Annotated[int, Field(ge=1)], ...] = Field(min_length=1, description="in the training tomogram")
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1, description="of clicks and weights")
     jitter: Annotated[float, Field(ge=0)] = Field(
         default=1.5, description="voxels by which a click misses the centre (root mean square)"
     )
-    methods: tuple[Annotated[Method, BeforeValidator(method_of)], ...] = Field(
+    methods: tuple[Annotated[Method, BeforeValidator(parse_method)], ...] = Field(
         min_length=1, description="names of built-in methods, or networks described here"
     )
     template: Template | None = Field(default=None, description="for the method template")
@@ -131,7 +135,7 @@ class Protocol(_Frozen):
     @classmethod
     def _distinct(cls, values: tuple[float, ...]) -> tuple[float, ...]:
         if len(set(values)) < len(values):
-            raise ValueError(f"{', '.join(map(str, values))}: one is there twice")
+            raise ValueError(f"{', '.join(map(str, values))}: duplicate value")
         return values
 
     @model_validator(mode="after")
@@ -139,7 +143,7 @@ class Protocol(_Frozen):
         names = [method.name for method in self.rows]
         twice = [name for name in names if names.count(name) > 1]
         if twice:
-            raise ValueError(f"the method '{twice[0]}' is there twice; give one another name")
+            raise ValueError(f"the method '{twice[0]}' is listed twice; rename one")
         if self.template is None and any(method.kind == "template" for method in self.methods):
             raise ValueError("the method template needs a map: template: {map: ribosome.mrc}")
         return self
@@ -152,7 +156,7 @@ class Protocol(_Frozen):
 
 
 def make_protocol(content: dict[str, Any], source: str, folder: Path) -> Protocol:
-    """Check a protocol's content and make its paths absolute.
+    """Validate a protocol's content and make its paths absolute.
 
     Parameters
     ----------
@@ -166,23 +170,13 @@ def make_protocol(content: dict[str, Any], source: str, folder: Path) -> Protoco
     Raises
     ------
     UsageError
-        One line that names the source and the first thing that cannot be.
+        One line that names the source and the first invalid entry.
     """
     try:
         protocol = Protocol.model_validate(content)
     except ValidationError as error:
         raise UsageError(f"{source}: {first_problem(error)}") from error
-    datasets = {
-        name: data.model_copy(
-            update={"tomograms": tuple(folder / path for path in data.tomograms), "truth": str(folder / data.truth)}
-        )
-        for name, data in protocol.datasets.items()
-    }
-    template = protocol.template
-    if template is not None and template.map is not None:
-        template = template.model_copy(update={"map": folder / template.map})
-    external = {name: folder / path for name, path in protocol.external.items()}
-    return protocol.model_copy(update={"datasets": datasets, "template": template, "external": external})
+    return _map_paths(protocol, lambda path: folder / path)
 
 
 def read_protocol(path: Path) -> Protocol:
@@ -191,7 +185,7 @@ def read_protocol(path: Path) -> Protocol:
     Raises
     ------
     UsageError
-        One line that names the file: it cannot be read, is not YAML, or holds what cannot be.
+        One line that names the file: it cannot be read, is not YAML, or is not a valid protocol.
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -199,27 +193,26 @@ def read_protocol(path: Path) -> Protocol:
         reason = getattr(error, "strerror", None) or error
         raise UsageError(f"{path}: cannot be read ({reason}); give a protocol, see docs/benchmark.md") from error
     except (yaml.YAMLError, ValueError) as error:
-        raise UsageError(f"{path}: is not YAML ({str(error).splitlines()[0]}); mend it") from error
+        raise UsageError(f"{path}: is not YAML ({str(error).splitlines()[0]}); correct it") from error
     if not isinstance(content, dict):
-        raise UsageError(f"{path}: is no protocol; it must be a mapping, see docs/benchmark.md")
+        raise UsageError(f"{path}: is not a protocol; it must be a mapping, see docs/benchmark.md")
     return make_protocol(content, str(path), path.absolute().parent)
 
 
-def extended(protocol: Protocol, *, external: Mapping[str, Path]) -> Protocol:
-    """Add other programs' folders to a protocol.
+def add_external(protocol: Protocol, folders: Mapping[str, Path]) -> Protocol:
+    """Add folders of other programs' picks, by name, as methods.
 
     Raises
     ------
     UsageError
-        If the name of a program is already that of a method.
+        If a name is already that of a method.
     """
-    content = protocol.model_dump()
-    content["methods"] = list(protocol.methods)
-    content["external"] |= external
+    content = protocol.model_dump() | {"methods": list(protocol.methods)}
+    content["external"] |= folders
     return make_protocol(content, "--external", Path())
 
 
-def narrowed(
+def filter_protocol(
     protocol: Protocol,
     *,
     methods: Sequence[str] = (),
@@ -227,12 +220,12 @@ def narrowed(
     clicks: Sequence[int] = (),
     seeds: Sequence[int] = (),
 ) -> Protocol:
-    """Keep the named part of a protocol; all of it where nothing is named.
+    """Keep the named part of a protocol; an empty list keeps all.
 
     Raises
     ------
     UsageError
-        If something named is not there: a row that the protocol does not have cannot be compared with its others.
+        If the protocol does not have what is named.
     """
     known = {
         "--only": (methods, [row.name for row in protocol.rows]),
@@ -240,10 +233,10 @@ def narrowed(
         "--clicks": (clicks, protocol.clicks),
         "--seed": (seeds, protocol.seeds),
     }
-    for flag, (asked, there) in known.items():
-        for each in asked:
-            if each not in there:
-                raise UsageError(f"{flag} {each}: the protocol has {', '.join(map(str, there))}; add it there")
+    for flag, (wanted, available) in known.items():
+        for each in wanted:
+            if each not in available:
+                raise UsageError(f"{flag} {each}: the protocol has {', '.join(map(str, available))}; add it there")
     return protocol.model_copy(
         update={
             "methods": tuple(row for row in protocol.methods if not methods or row.name in methods),
@@ -256,8 +249,8 @@ def narrowed(
 
 
 def protocol_text(protocol: Protocol, folder: Path) -> str:
-    """Write a protocol as YAML that `read_protocol` reads from a folder: built-in methods by name."""
-    content = _from(folder, protocol).model_dump(mode="json", exclude_defaults=True)
+    """Write a protocol as YAML that `read_protocol` reads from a folder; built-in methods by name."""
+    content = _relative_to(folder, protocol).model_dump(mode="json", exclude_defaults=True)
     content["methods"] = [
         each.name if BUILT_IN.get(each.name) == each else each.model_dump(mode="json", exclude_defaults=True)
         for each in protocol.methods
@@ -266,28 +259,32 @@ def protocol_text(protocol: Protocol, folder: Path) -> str:
 
 
 def protocol_content(protocol: Protocol, folder: Path) -> dict[str, Any]:
-    """Give all of a protocol as JSON holds it, paths as `protocol_text` has them."""
-    return _from(folder, protocol).model_dump(mode="json")
+    """Give the whole protocol as JSON values, with paths as in `protocol_text`."""
+    return _relative_to(folder, protocol).model_dump(mode="json")
 
 
-def _from(folder: Path, protocol: Protocol) -> Protocol:
-    """Let paths start at a folder, so that data and results that lie in one tree can be moved together."""
-    here = folder.resolve()  # A link would lead its `..` elsewhere.
+def _relative_to(folder: Path, protocol: Protocol) -> Protocol:
+    """Make paths relative to a folder in the same tree, so that data and results can be moved together."""
+    base = folder.resolve()  # With a symbolic link `..` would lead elsewhere.
 
-    def start(path: Path) -> Path:
-        # With nothing but the root in common, the way there says less than where it is.
-        whole = path.parent.resolve() / path.name
-        together = path.is_absolute() and whole.anchor == here.anchor and whole.parts[1:2] == here.parts[1:2]
-        return Path(os.path.relpath(whole, here) if together else os.path.normpath(path))
+    def relative(path: Path) -> Path:
+        # An absolute path is clearer if only the root is in common.
+        target = path.parent.resolve() / path.name
+        shared = path.is_absolute() and target.anchor == base.anchor and target.parts[1:2] == base.parts[1:2]
+        return Path(os.path.relpath(target, base) if shared else os.path.normpath(path))
 
+    return _map_paths(protocol, relative)
+
+
+def _map_paths(protocol: Protocol, move: Callable[[Path], Path]) -> Protocol:
     template = protocol.template
     if template is not None and template.map is not None:
-        template = template.model_copy(update={"map": start(template.map)})
+        template = template.model_copy(update={"map": move(template.map)})
     datasets = {
         name: data.model_copy(
-            update={"tomograms": tuple(map(start, data.tomograms)), "truth": start(Path(data.truth)).as_posix()}
+            update={"tomograms": tuple(map(move, data.tomograms)), "truth": move(Path(data.truth)).as_posix()}
         )
         for name, data in protocol.datasets.items()
     }
-    external = {name: start(path) for name, path in protocol.external.items()}
+    external = {name: move(path) for name, path in protocol.external.items()}
     return protocol.model_copy(update={"template": template, "datasets": datasets, "external": external})

@@ -1,8 +1,8 @@
-"""One folder a run: `result.json` with settings, versions and figures, and the candidates of every tomogram as CSV."""
+"""The result of one run as a file, ``result.json``: settings, versions and metrics."""
 
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,19 +10,55 @@ import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from tomopicker import __version__, formats
-from tomopicker.benchmark.dataset import OpenDataSet, Role
-from tomopicker.benchmark.expected import Expected
+from tomopicker import __version__
+from tomopicker.benchmark.dataset import Role
 from tomopicker.errors import TomoPickerError
 from tomopicker.files import write_text
-from tomopicker.picking.evaluate import Evaluation
+from tomopicker.picking.evaluate import Evaluation, MatchMethod, evaluate
 from tomopicker.picks import Picks
+from tomopicker.workflow.pick import Picked
 
 RESULT = "result.json"
 
 
-class Judged(BaseModel):
-    """One tomogram of a run: what it was for, its figures of merit, and what the method expected of them, if any."""
+class Expected(BaseModel):
+    """A method's own estimates for one tomogram, made without its truth.
+
+    Parameters
+    ----------
+    particles : float
+        In the tomogram.
+    low, high : float or None
+        Ends of the 90 % interval of that number, if there is one.
+    precision, recall, f1 : float
+        Of the picks.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    particles: float
+    low: float | None
+    high: float | None
+    precision: float
+    recall: float
+    f1: float
+
+    @classmethod
+    def from_picked(cls, picked: Picked) -> "Expected":
+        """Take what `tomopicker pick` reports of a tomogram."""
+        expected, count = picked.expected, picked.count
+        return cls(
+            particles=expected.particles if count is None else count.estimate,
+            low=None if count is None else count.low,
+            high=None if count is None else count.high,
+            precision=expected.precision,
+            recall=expected.recall,
+            f1=expected.f1,
+        )
+
+
+class TomogramResult(BaseModel):
+    """One tomogram of a run: role, metrics at each tolerance and matching, and the method's own estimates, if any."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -32,27 +68,27 @@ class Judged(BaseModel):
 
 
 class Result(BaseModel):
-    """What became of one run.
+    """The outcome of one run.
 
     Parameters
     ----------
     dataset, method : str
-        As the protocol calls them.
+        Names in the protocol.
     clicks, seed : int or None
-        None where a method has none.
+        None where the method has none.
     asked : dict
-        All of the protocol that decides the outcome; another one makes the run stale.
+        The part of the protocol that determines the outcome; if it changes, the run is repeated.
     status : {"done", "failed"}
     error : str or None
-        What a failed run said.
-    threshold : float or None
-        The method's own; None if its picks are as they came.
+        Of a failed run.
+    thresholds : dict
+        The method's own, by tomogram; empty if every candidate is a pick.
     seconds : float
-        Training, picking and judging.
+        Training, picking and evaluation.
     facts : dict
-        What else the method tells of itself.
+        Details of the method: settings, provenance, device.
     versions : dict
-        Of the program and what it stands on.
+        Of this program and its main dependencies.
     tomograms : dict
         By name; empty after a failure.
     """
@@ -70,11 +106,11 @@ class Result(BaseModel):
     seconds: float = 0.0
     facts: dict[str, Any] = {}
     versions: dict[str, str]
-    tomograms: dict[str, Judged] = {}
+    tomograms: dict[str, TomogramResult] = {}
 
 
 def versions() -> dict[str, str]:
-    """Give the versions that a result was made with."""
+    """Give the versions that a result is made with."""
     return {
         "tomopicker": __version__,
         "torch": torch.__version__,
@@ -96,7 +132,7 @@ def read_result(folder: Path) -> Result | None:
     Raises
     ------
     TomoPickerError
-        If the file is there and is no result.
+        If the file exists and is not a result.
     """
     path = folder / RESULT
     if not path.exists():
@@ -107,15 +143,30 @@ def read_result(folder: Path) -> Result | None:
         raise TomoPickerError(f"{path}: is not a result of this version; remove it to have it made again") from error
 
 
-def write_candidates(folder: Path, picks: Mapping[str, Picks], data: OpenDataSet) -> None:
-    """Write the candidates of a run, a CSV a tomogram."""
-    for name, mine in picks.items():
-        formats.write_picks(mine, {name: data.tomograms[name].frame}, folder / f"{name}.csv")
+def evaluate_picks(
+    selected: Picks, candidates: Picks, truth: Picks, voxel_size: float, tolerances: Sequence[float]
+) -> tuple[Evaluation, ...]:
+    """Evaluate one tomogram, one-to-one within each tolerance, then with the paper's matching within the first.
 
-
-def read_candidates(folder: Path, data: OpenDataSet, tomogram: str) -> Picks:
-    """Read the candidates of one tomogram again."""
-    path = folder / f"{tomogram}.csv"
-    if formats.has_no_picks(path):
-        return Picks.of(tomogram, np.empty((0, 3)))
-    return formats.read_picks(path, {tomogram: data.tomograms[tomogram].frame})
+    Parameters
+    ----------
+    selected : Picks
+        Above the method's threshold: counts, precision, recall, F1 and position error are theirs.
+    candidates : Picks
+        All: F1 at N, best F1 and average precision are of their ranking; None if they have no scores.
+    truth : Picks
+        Of the same tomogram.
+    voxel_size : float
+        Å; tolerances and position errors are in voxels.
+    tolerances : sequence of float
+        Voxels.
+    """
+    ways: list[tuple[float, MatchMethod]] = [(tolerance, "one-to-one") for tolerance in tolerances]
+    scores = None if np.isnan(candidates.scores).any() else candidates.scores
+    true = truth.positions / voxel_size
+    return tuple(
+        evaluate(selected.positions / voxel_size, None, true, tolerance, matching).ranked_by(
+            evaluate(candidates.positions / voxel_size, scores, true, tolerance, matching)
+        )
+        for tolerance, matching in (*ways, (tolerances[0], "paper"))
+    )

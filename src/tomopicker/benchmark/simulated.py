@@ -1,4 +1,4 @@
-"""Data sets that a protocol asks the simulator for: made once, so that one command reproduces a row from nothing."""
+"""Data sets made by the simulator where a protocol asks for it, so that one command reproduces a row from nothing."""
 
 import json
 import math
@@ -13,75 +13,73 @@ from tomopicker.simulate.write import settings_file, write_simulated
 from tomopicker.wording import number_of
 
 Step = Callable[[str, str, int, int], None]
-"""Hears the tomogram's name, what is being done, and how much of how much is done."""
+"""Called with the tomogram's name, the step, and how much of how much is done."""
 
 
 def missing(data: DataSet) -> list[str]:
-    """Name the tomograms of a data set that the simulator is to make, as they are not there.
+    """List the simulated tomograms of a data set that are not on disk.
 
     Raises
     ------
     UsageError
-        If one is there that was made with other settings.
+        If one on disk was made with other settings.
     """
-    asked = data.simulate
-    if asked is None:
+    spec = data.simulate
+    if spec is None:
         return []
     names = []
-    for number in range(asked.count):
+    for number in range(spec.count):
         name = f"TS_{number + 1:04d}"
-        # The file that is written last: with it, the tomogram is whole.
-        if (there := settings_file(data.tomograms[0], name)).exists():
-            _check_same(there, asked, asked.seed + number)
+        # Written last: where it is, the tomogram is complete.
+        if (file := settings_file(data.tomograms[0], name)).exists():
+            _check_same(file, spec, spec.seed + number)
         else:
             names.append(name)
     return names
 
 
 def megabytes(data: DataSet) -> float:
-    """Give the size of the missing tomograms on disk, in 10⁶ bytes."""
-    asked = data.simulate
-    return 0.0 if asked is None else len(missing(data)) * 4 * math.prod(asked.shape) / 1e6
+    """Give the size on disk of the missing tomograms, in 10⁶ bytes."""
+    return 0.0 if data.simulate is None else len(missing(data)) * 4 * math.prod(data.simulate.shape) / 1e6
 
 
-def simulate_missing(data: DataSet, say: Callable[[str], None], step: Step) -> None:
-    """Make the tomograms of a data set that are not there, as ``tomopicker simulate`` does.
+def simulate_missing(data: DataSet, log: Callable[[str], None], step: Step) -> None:
+    """Make the missing tomograms of a data set as ``tomopicker simulate`` does.
 
     Parameters
     ----------
     data : DataSet
-        Nothing is done if it asks for none.
-    say : callable
-        Hears of each tomogram made.
+    log : callable
+        Called with a line for each tomogram made.
     step : Step
 
     Raises
     ------
     TomoPickerError
-        If the simulator cannot make them, or made others there before.
+        If the simulator fails, or one on disk was made with other settings.
     """
-    asked = data.simulate
-    if asked is None:
+    spec = data.simulate
+    if spec is None:
         return
     folder = data.tomograms[0]
     for name in missing(data):
-        seed = asked.seed + int(name.removeprefix("TS_")) - 1
+        seed = spec.seed + int(name.removeprefix("TS_")) - 1
         made = simulate_tomogram(
-            asked.preset, asked.shape[::-1], asked.voxel_size, seed, n_targets=asked.particles,
+            spec.preset, spec.shape[::-1], spec.voxel_size, seed, n_targets=spec.particles,
             progress=partial(step, name),
         )  # fmt: skip
         write_simulated(folder, name, made)
-        say(f"{(folder / name).resolve()}.mrc: simulated, {number_of(len(made.positions_voxels), 'particle')}.")
+        log(f"{(folder / name).resolve()}.mrc: simulated, {number_of(len(made.positions_voxels), 'particle')}.")
 
 
-def _check_same(path: Path, asked: Simulated, seed: int) -> None:
-    """Refuse tomograms of an earlier protocol: results of the two must not be mixed."""
+def _check_same(path: Path, spec: Simulated, seed: int) -> None:
+    """Refuse tomograms of another protocol: their results must not be mixed."""
     made = json.loads(path.read_text(encoding="utf-8"))
     scene = made["scene"]
-    there = made["preset"], made["seed"], tuple(scene["shape"]), scene["voxel_size_angstrom"], scene["n_targets"]
-    particles = scene["n_targets"] if asked.particles is None else asked.particles
-    if there != (asked.preset, seed, asked.shape[::-1], asked.voxel_size, particles):
+    found = made["preset"], made["seed"], tuple(scene["shape"]), scene["voxel_size_angstrom"], scene["n_targets"]
+    particles = scene["n_targets"] if spec.particles is None else spec.particles
+    if found != (spec.preset, seed, spec.shape[::-1], spec.voxel_size, particles):
         raise UsageError(
-            f"{path}: tells of a tomogram made with other settings than the protocol's; remove {path.parent.parent}, "
-            "or name another folder as tomograms"
+            f"{path}: the tomogram was simulated with other settings than the protocol's; "
+            f"remove {path.parent.parent}, or name another folder as tomograms"
         )

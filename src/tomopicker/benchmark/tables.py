@@ -1,164 +1,123 @@
-"""From results to the rows of the tables: mean and spread over seeds, tomogram by tomogram and over several.
+"""Results as data frames: metrics averaged over seeds, and the methods' own estimates compared with the truth."""
 
-And what methods expected of their picks, beside what came of it.
-"""
-
-import statistics
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any
 
-from tomopicker.benchmark.expected import Saying
-from tomopicker.benchmark.results import Judged, Result
-from tomopicker.picking.evaluate import Evaluation, mean_evaluation
+import pandas as pd
+
+from tomopicker.benchmark.results import Result
+from tomopicker.picking.evaluate import mean_evaluation
 
 ALL, UNSEEN = "Mean of all", "Mean of the unseen"
 """The paper's "Overall", and the mean over tomograms that were neither trained nor validated on."""
 
-FIGURES = (
+FIGURES = [
     "tp", "fp", "fn", "precision", "recall", "f1", "f1_at_truth_count", "best_f1", "average_precision",
-    "position_error_mean",
-)  # fmt: skip
+    "position_error_mean", "seconds",
+]  # fmt: skip
+METHOD = ["dataset", "method", "clicks"]
+"""What a row of the tables is; the runs of its seeds are averaged."""
+_ROW = ["dataset", "tomogram", "role", "method", "clicks", "seeds", "matching", "tolerance_voxels"]
+
+WITHIN = 0.15
+"""Relative error of a count that is called near the truth."""
 
 
-@dataclass(frozen=True)
-class Spread:
-    """A figure of merit over seeds.
-
-    Parameters
-    ----------
-    mean : float or None
-        None if any seed has none.
-    sd : float or None
-        Standard deviation of the sample; None for a single seed.
-    """
-
-    mean: float | None
-    sd: float | None
-
-    @classmethod
-    def of(cls, values: Iterable[float | None]) -> "Spread":
-        """Average over seeds."""
-        listed = list(values)
-        known = [value for value in listed if value is not None]
-        if not known or len(known) < len(listed):
-            return cls(None, None)
-        return cls(statistics.fmean(known), statistics.stdev(known) if len(known) > 1 else None)
-
-
-@dataclass(frozen=True)
-class Row:
-    """One method on one tomogram, or on average over several, from one number of clicks.
-
-    Parameters
-    ----------
-    dataset, method : str
-    clicks : int or None
-        None where the method has none.
-    tomogram : str
-        Its name, `ALL` or `UNSEEN`.
-    role : str
-        training, validation, test; mean.
-    seeds : tuple of int
-        Of the runs averaged; empty where the method has none.
-    tolerance : float
-        Voxels.
-    matching : str
-        one-to-one or paper.
-    figures : mapping of str to Spread
-        Those of `FIGURES`.
-    seconds : Spread
-        Of the whole run.
-    """
-
-    dataset: str
-    method: str
-    clicks: int | None
-    tomogram: str
-    role: str
-    seeds: tuple[int, ...]
-    tolerance: float
-    matching: str
-    figures: Mapping[str, Spread]
-    seconds: Spread
-
-    def flat(self) -> dict[str, Any]:
-        """Give the row as columns of a CSV have it."""
-        facts = {
-            "dataset": self.dataset, "tomogram": self.tomogram, "role": self.role, "method": self.method,
-            "clicks": self.clicks, "seeds": " ".join(map(str, self.seeds)), "matching": self.matching,
-            "tolerance_voxels": self.tolerance,
-        }  # fmt: skip
-        for name, spread in {**self.figures, "seconds": self.seconds}.items():
-            facts |= {name: spread.mean, f"{name}_sd": spread.sd}
-        return facts
-
-
-def table_rows(results: Iterable[Result]) -> list[Row]:
-    """Arrange finished runs as rows.
+def metrics_table(results: Iterable[Result]) -> pd.DataFrame:
+    """Average the metrics of finished runs over seeds.
 
     Parameters
     ----------
     results : iterable of Result
-        Failed ones are passed over.
+        Failed runs are left out.
 
     Returns
     -------
-    list of Row
-        For each data set, method and number of clicks, in the order they come: for each way of judging, every tomogram,
-        then `ALL`, then `UNSEEN`.
+    DataFrame
+        A row per data set, method, number of clicks, way of matching and tomogram, then `ALL` and `UNSEEN`. Columns:
+        dataset, tomogram, role ("mean" for means), method, clicks (missing where the method has none), seeds, matching,
+        tolerance_voxels; then each of `FIGURES` as mean and sample standard deviation (``_sd``) over seeds. A mean is
+        missing if any seed has no value, a deviation also with one seed.
     """
-    groups: dict[tuple[str, str, int | None], list[Result]] = {}
-    for result in results:
-        if result.status == "done":
-            groups.setdefault((result.dataset, result.method, result.clicks), []).append(result)
-    return [row for group in groups.values() for row in _rows(group)]
+    rows = [row for result in results if result.status == "done" for row in _rows(result)]
+    frame = pd.DataFrame(rows, columns=[*(each for each in _ROW if each != "seeds"), "seed", *FIGURES])
+    frame = frame.astype({"clicks": "Int64", "seed": "Int64"} | dict.fromkeys(FIGURES, float))
+    by_seed = frame.groupby([each for each in _ROW if each != "seeds"], sort=False, dropna=False)
+    complete = by_seed[FIGURES].count().eq(by_seed.size(), axis=0)
+    table = by_seed[FIGURES].mean().where(complete)
+    table = table.join(by_seed[FIGURES].std().where(complete).add_suffix("_sd"))
+    table["seeds"] = by_seed["seed"].agg(lambda seeds: " ".join(map(str, seeds.dropna())))
+    columns = [column for figure in FIGURES for column in (figure, f"{figure}_sd")]
+    return table.reset_index()[[*_ROW, *columns]]
 
 
-def sayings(results: Iterable[Result]) -> list[Saying]:
-    """Set what methods said of tomograms beside the truth: one for each finished run and tomogram that has some."""
-    return [
-        Saying(
-            dataset=result.dataset, method=result.method, clicks=result.clicks, seed=result.seed,
-            tomogram=name, role=judged.role,
-            particles=own.truth, expected_particles=said.particles, low=said.low, high=said.high,
-            precision=own.precision, recall=own.recall, f1=own.f1,
-            expected_precision=said.precision, expected_recall=said.recall, expected_f1=said.f1,
-        )
-        for result in results
-        for name, judged in result.tomograms.items()
-        if (said := judged.expected) is not None
-        for own in judged.evaluations[:1]
-    ]  # fmt: skip
+def _rows(result: Result) -> Iterable[dict[str, Any]]:
+    """Give a run's metrics: for each way of matching its tomograms, then their means."""
+    run = {"dataset": result.dataset, "method": result.method, "clicks": result.clicks, "seed": result.seed}
+    for index in range(len(next(iter(result.tomograms.values())).evaluations)):
+        single = {name: each.evaluations[index] for name, each in result.tomograms.items()}
+        unseen = {name: each for name, each in single.items() if result.tomograms[name].role == "test"}
+        for name, evaluation in {**single, ALL: mean_evaluation(single), UNSEEN: mean_evaluation(unseen)}.items():
+            role = result.tomograms[name].role if name in single else "mean"
+            figures = {"tolerance_voxels": evaluation.tolerance, "matching": evaluation.method, **vars(evaluation)}
+            yield {**figures, **run, "tomogram": name, "role": role, "seconds": result.seconds}
 
 
-def _rows(group: Sequence[Result]) -> list[Row]:
-    """Give the rows of the seeds of one method and number of clicks."""
+def count_predictions(results: Iterable[Result]) -> pd.DataFrame:
+    """Compare the methods' own estimates with the truth, at the first tolerance and one-to-one.
+
+    Returns
+    -------
+    DataFrame
+        A row per finished run and tomogram that has estimates. Columns: dataset, method, clicks, seed, tomogram, role,
+        particles; expected_particles with the interval low to high; precision, recall, f1; expected_precision,
+        expected_recall, expected_f1; near: the count is within 15 % of the truth; holds: the interval covers it
+        (missing without an interval).
+    """
     rows = []
-    for index in range(len(next(iter(group[0].tomograms.values())).evaluations)):
-        for name, judged in group[0].tomograms.items():
-            rows.append(_row(group, name, judged.role, [seed.tomograms[name].evaluations[index] for seed in group]))
-        for title, roles in ((ALL, ("training", "validation", "test")), (UNSEEN, ("test",))):
-            rows.append(_row(group, title, "mean", [_mean(seed.tomograms, index, roles) for seed in group]))
-    return rows
+    for result in results:
+        for name, each in result.tomograms.items():
+            if each.expected is not None:
+                true = each.evaluations[0]
+                own = {f"expected_{key}": value for key, value in each.expected.model_dump().items()}
+                rows.append({
+                    "dataset": result.dataset, "method": result.method, "clicks": result.clicks, "seed": result.seed,
+                    "tomogram": name, "role": each.role, "particles": true.truth, "precision": true.precision,
+                    "recall": true.recall, "f1": true.f1, **own,
+                })  # fmt: skip
+    expected = [f"expected_{each}" for each in ("precision", "recall", "f1")]
+    columns = [*METHOD, "seed", "tomogram", "role", "particles", "expected_particles", "expected_low", "expected_high",
+               "precision", "recall", "f1", *expected]  # fmt: skip
+    frame = pd.DataFrame(rows, columns=columns).rename(columns={"expected_low": "low", "expected_high": "high"})
+    frame = frame.astype({"clicks": "Int64", "seed": "Int64", "particles": int, "low": float, "high": float})
+    error = (frame["expected_particles"] - frame["particles"]).abs()
+    covered = frame["particles"].between(frame["low"], frame["high"]).astype("boolean")
+    return frame.assign(near=error <= WITHIN * frame["particles"], holds=covered.where(frame["low"].notna()))
 
 
-def _mean(tomograms: Mapping[str, Judged], index: int, roles: Sequence[str]) -> Evaluation:
-    chosen = {name: each.evaluations[index] for name, each in tomograms.items() if each.role in roles}
-    return mean_evaluation(chosen)
+def calibration_summary(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Average `count_predictions` over unseen tomograms and seeds.
 
-
-def _row(group: Sequence[Result], tomogram: str, role: str, evaluations: Sequence[Evaluation]) -> Row:
-    first = group[0]
-    return Row(
-        dataset=first.dataset,
-        method=first.method,
-        clicks=first.clicks,
-        tomogram=tomogram,
-        role=role,
-        seeds=tuple(result.seed for result in group if result.seed is not None),
-        tolerance=evaluations[0].tolerance,
-        matching=evaluations[0].method,
-        figures={name: Spread.of(getattr(each, name) for each in evaluations) for name in FIGURES},
-        seconds=Spread.of(result.seconds for result in group),
+    Returns
+    -------
+    DataFrame
+        A row per data set, method and number of clicks. Columns: sayings (tomograms × seeds); near, holds (shares);
+        count_bias, count_error (mean of the relative error of the count, and of its absolute value); precision_bias,
+        recall_bias, f1_bias (mean of expected less true), f1_error (mean absolute difference).
+    """
+    unseen = predictions[predictions["role"] == "test"]
+    off = (unseen["expected_particles"] - unseen["particles"]) / unseen["particles"].clip(lower=1)
+    bias = {f"{each}_bias": unseen[f"expected_{each}"] - unseen[each] for each in ("precision", "recall", "f1")}
+    errors = unseen[[*METHOD, "near", "holds"]].assign(
+        count_bias=off, count_error=off.abs(), **bias, f1_error=bias["f1_bias"].abs()
     )
+    groups = errors.groupby(METHOD, sort=False, dropna=False)
+    summary = groups.mean().astype(float)
+    summary.insert(0, "sayings", groups.size())
+    return summary.reset_index()
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Give a frame's rows as JSON values, None for what is missing."""
+    rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    return [{str(column): value for column, value in row.items()} for row in rows]

@@ -87,9 +87,9 @@ def command(
     if tables:
         _report(asked, output)
         return
-    from tomopicker.benchmark.protocol import narrowed
+    from tomopicker.benchmark.protocol import filter_protocol
 
-    part = narrowed(asked, methods=only or [], datasets=dataset or [], clicks=clicks or [], seeds=seed or [])
+    part = filter_protocol(asked, methods=only or [], datasets=dataset or [], clicks=clicks or [], seeds=seed or [])
     if dry_run:
         _say_plan(part, output, device)
         return
@@ -100,21 +100,22 @@ def command(
 def _say_plan(part: "Protocol", output: Path, device: str | None) -> None:
     """Say what would be made and run; what is there is opened, so that what would be refused is refused."""
     from tomopicker.benchmark.dataset import open_datasets
-    from tomopicker.benchmark.protocol import narrowed
-    from tomopicker.benchmark.runs import Bench, plan
+    from tomopicker.benchmark.protocol import filter_protocol
+    from tomopicker.benchmark.runs import Runner, plan
     from tomopicker.benchmark.simulated import megabytes, missing
     from tomopicker.engine.precision import choose_device
     from tomopicker.workflow.listen import Silent
 
     choose_device(device)
     there = [name for name, data in part.datasets.items() if not missing(data)]
-    bench = Bench(part, open_datasets(narrowed(part, datasets=there)) if there else {}, output, Silent(), device)
+    opened = open_datasets(filter_protocol(part, datasets=there)) if there else {}
+    runner = Runner(part, opened, output, Silent(), device)
     for name, data in part.datasets.items():
         if lacking := missing(data):
             folder = data.tomograms[0]
             typer.echo(f"{name}: {len(lacking)} tomograms to be simulated in {folder}, {megabytes(data):.0f} MB.")
     runs = plan(part)
-    done = {run.name for run in runs if run.dataset in there and bench.is_done(run)}
+    done = {run.name for run in runs if run.dataset in there and runner.is_done(run)}
     for run in runs:
         typer.echo(f"{run.name}: {'done already' if run.name in done else 'to be run'}")
     typer.echo(f"{len(runs) - len(done)} of {len(runs)} runs are to be done; nothing was written (dry run).")
@@ -137,7 +138,7 @@ def _check_simulated(part: "Protocol", simulate: bool) -> None:
 def _read(path: Path | None, empiar: Path | None, external: list[str]) -> "Protocol":
     """Read the protocol, and add to it the folders of other programs."""
     from tomopicker.benchmark.empiar import empiar_10988
-    from tomopicker.benchmark.protocol import extended, read_protocol
+    from tomopicker.benchmark.protocol import add_external, read_protocol
 
     protocol = read_protocol(path) if path is not None else empiar_10988(empiar or Path())
     folders = {}
@@ -146,14 +147,14 @@ def _read(path: Path | None, empiar: Path | None, external: list[str]) -> "Proto
         if not (name and equals and folder):
             raise UsageError(f"--external {each}: give NAME=DIR, such as deepetpicker=picks/deepetpicker")
         folders[name] = Path(folder).absolute()
-    return extended(protocol, external=folders)
+    return add_external(protocol, folders)
 
 
 def _run(protocol: "Protocol", part: "Protocol", output: Path, device: str | None) -> None:
     """Run a part of a protocol, and report all of it that has results."""
     from tomopicker.benchmark.dataset import open_datasets
-    from tomopicker.benchmark.protocol import narrowed, protocol_text
-    from tomopicker.benchmark.runs import Bench, results_of
+    from tomopicker.benchmark.protocol import filter_protocol, protocol_text
+    from tomopicker.benchmark.runs import Runner, results_of
     from tomopicker.benchmark.simulated import simulate_missing
     from tomopicker.cli.interrupt import interruptible
     from tomopicker.cli.progress import Reporter
@@ -166,11 +167,11 @@ def _run(protocol: "Protocol", part: "Protocol", output: Path, device: str | Non
         reporter.end_bar()
         # Besides what is run, what the tables are to show.
         shown = {*part.datasets, *(run.dataset for run, _ in results_of(protocol, output))}
-        opened = open_datasets(narrowed(protocol, datasets=sorted(shown)))
+        opened = open_datasets(filter_protocol(protocol, datasets=sorted(shown)))
         write_text(output / "protocol.yaml", protocol_text(protocol, output))
-        results = Bench(part, opened, output, reporter, device).run_all()
+        results = Runner(part, opened, output, reporter, device).run_all()
         reporter.end_bar()
-        page = write_report(narrowed(protocol, datasets=sorted(shown)), opened, output)
+        page = write_report(filter_protocol(protocol, datasets=sorted(shown)), opened, output)
         failed = sum(result.status == "failed" for result in results)
         reporter.say(f"{len(results) - failed} of {len(results)} runs are done. Tables and figures: {page}")
         if failed:
@@ -180,7 +181,7 @@ def _run(protocol: "Protocol", part: "Protocol", output: Path, device: str | Non
 
 def _report(protocol: "Protocol", output: Path) -> None:
     from tomopicker.benchmark.dataset import open_datasets
-    from tomopicker.benchmark.protocol import narrowed
+    from tomopicker.benchmark.protocol import filter_protocol
     from tomopicker.benchmark.runs import plan, results_of
     from tomopicker.report.benchmark import write_report
 
@@ -188,6 +189,6 @@ def _report(protocol: "Protocol", output: Path) -> None:
     done = sum(result.status == "done" for _, result in found)
     if not done:
         raise UsageError(f"{output}: holds no result of this protocol; leave out --tables to make some")
-    shown = narrowed(protocol, datasets=sorted({run.dataset for run, _ in found}))
+    shown = filter_protocol(protocol, datasets=sorted({run.dataset for run, _ in found}))
     page = write_report(shown, open_datasets(shown), output)
     typer.echo(f"{done} of {len(plan(protocol))} runs are done. Tables and figures: {page}")

@@ -86,7 +86,7 @@ def pick_tomogram(file: TomogramFile, model: Model, folder: PickFolder, listener
 
 def draw(tomogram: Tomogram, positions: Positions, particle_diameter: float, folder: Path, warn: Warn) -> None:
     """Draw the picks (Å) of a tomogram in a folder; the picks stand without it, so what goes wrong is a warning."""
-    from tomopicker.report.pick_figure import pick_figure  # noqa: PLC0415  (matplotlib is slow to import)
+    from tomopicker.report.figures import pick_figure  # noqa: PLC0415  (matplotlib is slow to import)
 
     picture = picture_of(folder, tomogram.name)
     try:

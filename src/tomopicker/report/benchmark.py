@@ -1,26 +1,109 @@
-"""Everything a benchmark shows, from the results that lie in its folder: Markdown, HTML, CSV, JSON and figures.
+"""The report of a benchmark from the results in its folder: Markdown, HTML, CSV, JSON and figures.
 
-Nothing is trained or picked here, so a report can be made again at any time, also of a half-finished benchmark.
+Nothing is trained or picked here, so a report can be made again at any time, also of an unfinished benchmark.
 """
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from tomopicker.benchmark.candidates import above_threshold, read_candidates
 from tomopicker.benchmark.dataset import OpenDataSet
-from tomopicker.benchmark.expected import trust
 from tomopicker.benchmark.protocol import Protocol, protocol_content
 from tomopicker.benchmark.results import Result, versions
 from tomopicker.benchmark.runs import Run, results_of
-from tomopicker.benchmark.tables import sayings, table_rows
+from tomopicker.benchmark.tables import calibration_summary, count_predictions, metrics_table, records
 from tomopicker.files import write_text
-from tomopicker.report.benchmark_page import Part, html_page, markdown_page
-from tomopicker.report.benchmark_pictures import Shown, pictures
-from tomopicker.report.benchmark_tables import Table, csv_table, paper_table, ranking_table, summary_table
-from tomopicker.report.expected_tables import saying_table, sayings_csv, trust_table
+from tomopicker.picking.evaluate import ranked_hits
+from tomopicker.report.curves import (
+    Ranked,
+    box_colour,
+    learning_curves,
+    method_colours,
+    precision_recall,
+    reliability,
+    score_histograms,
+)
+from tomopicker.report.figures import TRUTH_COLOUR, Layer, fullest_section, slice_figure
+from tomopicker.report.tables import (
+    Table,
+    calibration_table,
+    headline,
+    markdown_table,
+    paper_table,
+    predictions_table,
+    ranking_table,
+    summary_table,
+)
 
-PAGE = "benchmark"
-EXPECTATIONS = "expectations.csv"
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture file, its caption, and how many of its kind go side by side."""
+
+    file: str
+    caption: str
+    columns: int = 2
+
+
+@dataclass(frozen=True)
+class Section:
+    """A section of the page: paragraphs, then tables, each with a line above it, then pictures."""
+
+    title: str
+    paragraphs: Sequence[str] = ()
+    tables: Sequence[tuple[str, Table]] = ()
+    pictures: Sequence[Picture] = ()
+
+    @property
+    def rows(self) -> list[tuple[int, list[Picture]]]:
+        """Successive pictures with the same number of columns, and that number."""
+        return [(columns, list(alike)) for columns, alike in groupby(self.pictures, lambda picture: picture.columns)]
+
+
+@dataclass(frozen=True)
+class ReportContext:
+    """Results of one data set.
+
+    Parameters
+    ----------
+    protocol : Protocol
+    data : OpenDataSet
+    found : sequence of (Run, Result)
+        Those that are done.
+    metrics, predictions : DataFrame
+        See `metrics_table` and `count_predictions`.
+    output : Path
+        The folder that holds ``runs/``.
+    """
+
+    protocol: Protocol
+    data: OpenDataSet
+    found: Sequence[tuple[Run, Result]]
+    metrics: pd.DataFrame
+    predictions: pd.DataFrame
+    output: Path
+
+    @property
+    def colours(self) -> dict[str, str]:
+        """Of the methods that have results."""
+        methods = set(self.metrics["method"])
+        return {name: colour for name, colour in method_colours(self.protocol.rows).items() if name in methods}
+
+    @property
+    def most_clicks(self) -> int | None:
+        """The largest number of clicks that has results."""
+        return max((run.clicks for run, _ in self.found if run.clicks), default=None)
+
+    def figure(self, name: str) -> str:
+        """Give the path of a figure, relative to the page."""
+        return f"figures/{self.data.name}_{name}.png"
 
 
 def write_report(protocol: Protocol, datasets: Mapping[str, OpenDataSet], output: Path) -> Path:
@@ -29,7 +112,7 @@ def write_report(protocol: Protocol, datasets: Mapping[str, OpenDataSet], output
     Parameters
     ----------
     protocol : Protocol
-        Its runs are looked for; those that are not made yet are left out.
+        Runs without a result are left out.
     datasets : mapping of str to OpenDataSet
     output : Path
         The folder that holds ``runs/``.
@@ -40,40 +123,59 @@ def write_report(protocol: Protocol, datasets: Mapping[str, OpenDataSet], output
         The HTML page.
     """
     found = list(results_of(protocol, output))
-    rows, said = table_rows(result for _, result in found), sayings(result for _, result in found)
-    failed = [(run, result) for run, result in found if result.status == "failed"]
-    parts = [_protocol_part(protocol)]
+    results = [result for _, result in found]
+    metrics, predictions = metrics_table(results), count_predictions(results)
+    sections = [_protocol_section(protocol)]
     for name, data in datasets.items():
-        mine = [(run, result) for run, result in found if run.dataset == name and result.status == "done"]
-        if mine:
-            shown = Shown(
-                protocol, data, mine, [row for row in rows if row.dataset == name],
-                [each for each in said if each.dataset == name], output,
-            )  # fmt: skip
-            parts += [_dataset_part(shown), _tomograms_part(shown)]
+        done = [(run, result) for run, result in found if run.dataset == name and result.status == "done"]
+        if done:
+            own, predicted = (frame[frame["dataset"] == name] for frame in (metrics, predictions))
+            context = ReportContext(protocol, data, done, own, predicted, output)
+            sections += [_dataset_section(context), _tomograms_section(context)]
+    failed = {run.name: result.error or "" for run, result in found if result.status == "failed"}
     if failed:
-        parts.append(_failed_part(failed))
+        table = Table(["Run", "What it said"], [list(each) for each in failed.items()], left=2)
+        note = "These runs count in no table; they are tried again on the next call."
+        sections.append(Section("Failed", [note], [("", table)]))
     content = {
         "protocol": protocol_content(protocol, output),
         "versions": versions(),
-        "rows": [row.flat() for row in rows],
-        "counts_and_expectations": [each.flat() for each in trust(said)],
-        "expectations": [each.flat() for each in said],
-        "failed": {run.name: result.error for run, result in failed},
+        "rows": records(metrics),
+        "counts_and_expectations": records(calibration_summary(predictions)),
+        "expectations": records(predictions),
+        "failed": {run.name: result.error for run, result in found if result.status == "failed"},
     }
-    write_text(output / f"{PAGE}.json", json.dumps(content, indent=1, ensure_ascii=False) + "\n")
-    write_text(output / f"{PAGE}.csv", csv_table(rows))
-    write_text(output / EXPECTATIONS, sayings_csv(said))
-    write_text(output / f"{PAGE}.md", markdown_page(protocol.name, parts))
-    page = output / f"{PAGE}.html"
-    write_text(page, html_page(protocol.name, parts))
+    write_text(output / "benchmark.json", json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    write_text(output / "benchmark.csv", metrics.to_csv(index=False, lineterminator="\n"))
+    write_text(output / "expectations.csv", predictions.to_csv(index=False, lineterminator="\n"))
+    write_text(output / "benchmark.md", markdown_page(protocol.name, sections))
+    page = output / "benchmark.html"
+    write_text(page, html_page(protocol.name, sections))
     return page
 
 
-def _protocol_part(protocol: Protocol) -> Part:
+def markdown_page(title: str, sections: Sequence[Section]) -> str:
+    """Render a page as Markdown."""
+    blocks = [f"# {title}"]
+    for section in sections:
+        blocks += [f"## {section.title}", *section.paragraphs]
+        for caption, table in section.tables:
+            blocks += [caption, markdown_table(table.header, table.rows, table.left)]
+        blocks += [f"![{picture.caption}]({picture.file})" for picture in section.pictures]
+    return "\n\n".join(blocks) + "\n"
+
+
+def html_page(title: str, sections: Sequence[Section]) -> str:
+    """Render a page as HTML that needs nothing but its pictures."""
+    folder = Path(__file__).with_name("templates")
+    environment = Environment(loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined)
+    return environment.get_template("benchmark.html").render(title=title, sections=sections)
+
+
+def _protocol_section(protocol: Protocol) -> Section:
     clicks = ", ".join(map(str, protocol.clicks))
     seeds, first = len(protocol.seeds), protocol.tolerances[0]
-    words = [
+    paragraphs = [
         f"Clicks: {clicks}, drawn from the true positions of the training tomogram and moved by {protocol.jitter:g} "
         f"voxels (root mean square); {seeds} seed{'s' * (seeds > 1)} of clicks and weights. "
         "Each method picks at the threshold that it set by itself, without a look at any other tomogram's truth.",
@@ -81,47 +183,117 @@ def _protocol_part(protocol: Protocol) -> Part:
         "table says otherwise. Columns marked oracle choose their cut-off by the truth: they judge the ranking, not "
         "the picks. Figures are mean ± standard deviation over seeds.",
     ]
-    return Part("Protocol", words)
+    return Section("Protocol", paragraphs)
 
 
-def _dataset_part(shown: Shown) -> Part:
-    """Give what is read first: means over unseen tomograms, and the pictures."""
-    data = shown.data
-    validated = f", validated on {data.asked.validation}" if data.asked.validation else ""
-    unseen = [name for name in data.tomograms if data.role(name) == "test"]
-    many = f"The {len(unseen)} unseen tomograms hold" if len(unseen) > 1 else "The unseen tomogram holds"
-    particles = sum(len(data.truth[name]) for name in unseen)
-    words = [f"Trained on {data.asked.training}{validated}. {many} {particles} particles."]
+def _dataset_section(context: ReportContext) -> Section:
+    """Give means over the unseen tomograms, and the pictures."""
+    data, summary = context.data, calibration_summary(context.predictions)
+    validated = f", validated on {data.spec.validation}" if data.spec.validation else ""
+    several = len(data.unseen) > 1
+    hold = f"The {len(data.unseen)} unseen tomograms hold" if several else "The unseen tomogram holds"
+    particles = sum(len(data.truth[name]) for name in data.unseen)
     tables = [
         ("Picks at each method's own threshold, mean of the unseen tomograms (tolerance in voxels).",
-         summary_table(shown.rows)),
-        ("Ranking of the candidates, mean of the unseen tomograms.", ranking_table(shown.rows)),
+         summary_table(context.metrics)),
+        ("Ranking of the candidates, mean of the unseen tomograms.", ranking_table(context.metrics)),
     ]  # fmt: skip
-    trusted = trust(shown.said)
-    if trusted:
+    if len(summary):
         tables.append((
             "Counts and expectations: what each method said of the unseen tomograms without their truth. Biases are "
             "expected less true; errors are the same without sign.",
-            trust_table(trusted),
+            calibration_table(summary),
         ))  # fmt: skip
-    return Part(data.name, words, tables, pictures(shown))
+    paragraph = f"Trained on {data.spec.training}{validated}. {hold} {particles} particles."
+    return Section(data.name, [paragraph], tables, _pictures(context))
 
 
-def _tomograms_part(shown: Shown) -> Part:
-    """Give what is looked up: every tomogram."""
-    leading = shown.leading
+def _tomograms_section(context: ReportContext) -> Section:
+    """Give the metrics of every tomogram."""
+    rows = headline(context.metrics)
     tables = []
-    for clicks in shown.protocol.clicks:
-        chosen = [row for row in leading if row.clicks in {clicks, None}]
-        if any(row.clicks == clicks for row in chosen):
+    for clicks in context.protocol.clicks:
+        if (rows["clicks"] == clicks).any():
+            chosen = rows[rows["clicks"].isna() | (rows["clicks"] == clicks).fillna(False)]
             tables.append((f"{clicks} clicks: tomogram by tomogram.", paper_table(chosen)))
-    if not any(row.clicks for row in leading):
-        tables.append(("Tomogram by tomogram.", paper_table(leading)))
-    if shown.said:
-        tables.append(("Counts and expectations, tomogram by tomogram.", saying_table(shown.said)))
-    return Part(f"{shown.data.name}, tomogram by tomogram", [], tables)
+    if not rows["clicks"].notna().any():
+        tables.append(("Tomogram by tomogram.", paper_table(rows)))
+    if len(context.predictions):
+        tables.append(("Counts and expectations, tomogram by tomogram.", predictions_table(context.predictions)))
+    return Section(f"{context.data.name}, tomogram by tomogram", [], tables)
 
 
-def _failed_part(failed: Sequence[tuple[Run, Result]]) -> Part:
-    table = Table(["Run", "What it said"], [[run.name, result.error or ""] for run, result in failed], left=2)
-    return Part("Failed", ["These runs count in no table; they are tried again on the next call."], [("", table)])
+def _pictures(context: ReportContext) -> list[Picture]:
+    """Draw the figures of a data set; those of one number of clicks are of the largest."""
+    most, name, output = context.most_clicks, context.data.name, context.output
+    ranked = [(run, each) for run, result in context.found if (each := _ranked(context, run, result)) is not None]
+    leading = [each for run, each in ranked if run.clicks in {most, None}]
+    probable = [each for run, each in ranked if run.method.kind == "network"]
+    title = f"{name}, unseen tomograms{'' if most is None else f', {most} clicks'}"
+    pictures = []
+    if len({run.clicks for run, _ in context.found if run.clicks}) > 1:
+        file = context.figure("learning")
+        learning_curves(headline(context.metrics), context.colours, output / file, f"{name}: F1 and clicks")
+        pictures.append(Picture(file, "F1 against clicks; bars are standard deviations over seeds."))
+    if leading:
+        file = context.figure("precision-recall")
+        precision_recall(leading, context.colours, output / file, title)
+        pictures.append(Picture(file, "Precision against recall, a line a seed; dots are the methods' own thresholds."))
+    if probable:
+        file = context.figure("reliability")
+        unseen = context.predictions[context.predictions["role"] == "test"]
+        reliability(probable, unseen, output / file, f"{name}, unseen tomograms, all seeds")
+        caption = (
+            "Reliability. Lines: share of the candidates that are particles, by their probability, with 90% intervals. "
+            "Diamonds: true against expected precision of the picks, one a tomogram and seed. The band is ± 0.05."
+        )
+        pictures.append(Picture(file, caption, columns=1))
+    if leading:
+        file = context.figure("scores")
+        one_seed = list({each.method: each for each in reversed(leading)}.values())[::-1]
+        score_histograms(one_seed, output / file, title)
+        caption = "Scores of candidates that are particles and that are not (one seed)."
+        pictures.append(Picture(file, caption, columns=1))
+    return pictures + _slices(context)
+
+
+def _ranked(context: ReportContext, run: Run, result: Result) -> Ranked | None:
+    """Pool a run's candidates over the unseen tomograms; None if they have no scores."""
+    data, tolerance = context.data, context.protocol.tolerances[0]
+    scores, correct, selected, truth = [], [], [], 0
+    for name in data.unseen:
+        voxel_size, true = data.tomograms[name].voxel_size, data.truth[name].positions
+        picks = read_candidates(run.folder(context.output) / f"{name}.csv", data, name)
+        if not len(picks) or np.isnan(picks.scores).any():
+            return None
+        scores.append(picks.scores)
+        correct.append(ranked_hits(picks.positions / voxel_size, picks.scores, true / voxel_size, tolerance))
+        selected.append(picks.scores > result.thresholds.get(name, float("-inf")))
+        truth += len(true)
+    return Ranked(
+        run.method.name, run.clicks, np.concatenate(scores), np.concatenate(correct), np.concatenate(selected), truth
+    )
+
+
+def _slices(context: ReportContext) -> list[Picture]:
+    """Draw the fullest section of the first unseen tomogram for each method (first seed), its picks over the truth."""
+    data, diameter = context.data, context.protocol.particle_diameter
+    name = data.unseen[0]
+    tomogram, truth = data.tomograms[name], data.truth[name]
+    z = fullest_section(tomogram, truth.positions, diameter)
+    leading = [(run, result) for run, result in context.found if run.clicks in {context.most_clicks, None}]
+    first_seed = {run.method.name: (run, result) for run, result in reversed(leading)}
+    pictures = []
+    for method, (run, result) in reversed(first_seed.items()):
+        candidates = read_candidates(run.folder(context.output) / f"{name}.csv", data, name)
+        picks = above_threshold(candidates, result.thresholds.get(name))
+        layers = [
+            Layer("truth", truth.positions, TRUTH_COLOUR),
+            Layer(method, picks.positions, box_colour(run.method, context.colours)),
+        ]
+        file = context.figure(f"{name}_{method}")
+        slice_figure(tomogram, z, layers, diameter, context.output / file)
+        clicks = "" if run.clicks is None else f", {run.clicks} clicks"
+        caption = f"{method}{clicks}: its picks over the truth (blue), where they lie within a radius of the section."
+        pictures.append(Picture(file, caption, columns=3))
+    return pictures

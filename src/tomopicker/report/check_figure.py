@@ -1,4 +1,4 @@
-"""The picture of a check: a section with a circle around each pick, the mean in three planes, and single picks."""
+"""The picture of `tomopicker check`: a section with a circle around each pick, the means, and single picks."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,9 +11,7 @@ from matplotlib.figure import Figure, FigureBase, SubFigure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from tomopicker.data.subtomograms import subtomograms
-from tomopicker.errors import UsageError
-from tomopicker.files import atomic_path
-from tomopicker.report.figures import DPI, PICK_COLOUR, SUFFIXES, draw_scale_bar, fullest_section, section
+from tomopicker.report.figures import PICK_COLOUR, draw_scale_bar, fullest_section, save_figure, section
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import Positions, Volume
 
@@ -45,7 +43,7 @@ def check_figure(
     positions : Positions
         The picks in it, (x, y, z) in Å.
     means : mapping of str to array, (z, y, x)
-        Mean subtomograms of one size, by what they are of.
+        Mean subtomograms of one size, by name.
     mean_voxel_size : float
         Å, of the means.
     particle_diameter : float
@@ -64,7 +62,7 @@ def check_figure(
     _draw_section(left, tomogram, positions, particle_diameter)
     _draw_means(right, means, mean_voxel_size, particle_diameter)
     _draw_gallery(bottom, tomogram, positions, particle_diameter)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def mean_figure(means: Mapping[str, Float32[np.ndarray, "z y x"]], voxel_size: float, path: Path) -> None:
@@ -77,21 +75,12 @@ def mean_figure(means: Mapping[str, Float32[np.ndarray, "z y x"]], voxel_size: f
     """
     figure = _figure(0.3 + len(means) * WIDTH / 3)
     _draw_means(figure, means, voxel_size, None)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _figure(height: float) -> Figure:
     layout = ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.03)
     return Figure(figsize=(WIDTH, height), facecolor="white", layout=layout)
-
-
-def _save(figure: Figure, path: Path) -> None:
-    suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise UsageError(f"{path}: a picture is written as {', '.join(SUFFIXES)}; choose one of these suffixes")
-    undated: dict[str, dict[str, str | None]] = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, format=suffix[1:], dpi=DPI, metadata=undated.get(suffix))
 
 
 def _draw_section(place: SubFigure, tomogram: Tomogram, positions: Positions, diameter: float) -> None:

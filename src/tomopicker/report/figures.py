@@ -1,6 +1,6 @@
 """The paper's figures 2 to 4: one section of a tomogram with a box around each particle, truth blue, picks green.
 
-Figures are composed without pyplot and without rcParams, so that a script that plots as well is left alone.
+Figures do not use pyplot or change rcParams, and so leave a script's own plots alone.
 """
 
 import math
@@ -30,6 +30,8 @@ __all__ = [
     "compose_slice",
     "draw_scale_bar",
     "fullest_section",
+    "pick_figure",
+    "save_figure",
     "section",
     "slice_figure",
 ]
@@ -43,9 +45,9 @@ PERCENTILES = (1.0, 99.0)
 SUFFIXES = (".png", ".svg", ".pdf")
 DPI = 200
 SECTION_REACH = 10
-"""Sections on either side that count in `best_section` if nothing is said."""
+"""Default of `best_section`."""
 LINE, WIDER = 1.1, 1.0
-"""Points: width of the top layer's lines, and what each layer below has more, so that it shows where boxes coincide."""
+"""Points: width of the top layer's lines, and what each layer below adds, so that it shows where boxes coincide."""
 AVERAGED_FRACTION = 0.25
 """Share of the particle's diameter over which sections are averaged."""
 
@@ -59,7 +61,7 @@ Depths = Float64[np.ndarray, " n"]
 
 @dataclass(frozen=True)
 class Layer:
-    """Positions that are drawn alike.
+    """Positions drawn in one colour.
 
     Parameters
     ----------
@@ -68,7 +70,7 @@ class Layer:
     positions : Positions
         (x, y, z) in Å from the centre of the first voxel.
     colour : str
-        Any that matplotlib knows.
+        Any matplotlib colour.
     """
 
     name: str
@@ -101,15 +103,23 @@ def slice_figure(
     UsageError
         If the suffix is another, or the tomogram has no such section.
     """
-    path = Path(path)
+    save_figure(compose_slice(tomogram, z, layers, particle_diameter, title), path)
+
+
+def save_figure(figure: Figure, path: Path, dpi: int = DPI) -> None:
+    """Write a figure whole or not at all; equal input gives equal files.
+
+    Raises
+    ------
+    UsageError
+        If the suffix is not ``.png``, ``.svg`` or ``.pdf``.
+    """
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise UsageError(f"{path}: a picture is written as {', '.join(SUFFIXES)}; choose one of these suffixes")
-    figure = compose_slice(tomogram, z, layers, particle_diameter, title)
-    # Without a date, equal input gives equal files.
     undated: dict[str, dict[str, str | None]] = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
     with atomic_path(path) as temporary:
-        figure.savefig(temporary, format=suffix[1:], dpi=DPI, metadata=undated.get(suffix))
+        figure.savefig(temporary, format=suffix[1:], dpi=dpi, metadata=undated.get(suffix))
 
 
 def compose_slice(
@@ -136,14 +146,9 @@ def compose_slice(
         for index, layer in enumerate(layers)
     ]
     draw_scale_bar(axes, width, tomogram.voxel_size)
-    figure.text(
-        0.5,
-        1 - (MARGIN + TITLE_HEIGHT / 2) / figure.get_figheight(),
-        f"{tomogram.name}, section z = {z}" if title is None else title,
-        ha="center",
-        va="center",
-        fontsize=9,
-    )
+    middle = 1 - (MARGIN + TITLE_HEIGHT / 2) / figure.get_figheight()
+    title = f"{tomogram.name}, section z = {z}" if title is None else title
+    figure.text(0.5, middle, title, ha="center", va="center", fontsize=9)
     _draw_legend(figure, layers, counts)
     return figure
 
@@ -158,8 +163,7 @@ def best_section(depths: Depths, n_sections: int, reach: float = SECTION_REACH) 
     n_sections : int
         Of the tomogram.
     reach : float
-        Voxels; particles no farther from a section count there. Those that `slice_figure` draws lie within their
-        radius.
+        Voxels; particles no farther from a section count. `slice_figure` draws those within their radius.
 
     Returns
     -------
@@ -173,13 +177,13 @@ def best_section(depths: Depths, n_sections: int, reach: float = SECTION_REACH) 
 
 
 def fullest_section(tomogram: Tomogram, positions: Positions, particle_diameter: float) -> int:
-    """Give the section of a tomogram that `slice_figure` draws most of some positions (Å) in; see `best_section`."""
+    """Give the section in which `slice_figure` draws most of some positions (Å); see `best_section`."""
     depths = tomogram.to_voxels(positions)[:, 2]
     return best_section(depths, tomogram.shape[0], particle_diameter / 2 / tomogram.voxel_size)
 
 
 def _canvas(width: int, height: int) -> tuple[Figure, Axes]:
-    """Make a figure that the image fills from edge to edge, with a line above and a line below it."""
+    """Make a figure filled by the image, with a line of text above and one below it."""
     inches = min(max(width * INCHES_PER_VOXEL, NARROWEST), WIDEST)
     image = (inches - 2 * MARGIN) * height / width
     total = image + 2 * MARGIN + TITLE_HEIGHT + LEGEND_HEIGHT
@@ -205,12 +209,9 @@ def _draw_boxes(axes: Axes, layer: Layer, tomogram: Tomogram, z: int, particle_d
     centres = voxels[np.abs(voxels[:, 2] - z) <= half][:, :2]
     corners = np.array([(-half, -half), (half, -half), (half, half), (-half, half)])
     boxes = PolyCollection(
-        list(centres[:, None] + corners[None]),
-        label=layer.name,
-        facecolors="none",
-        edgecolors=layer.colour,
+        list(centres[:, None] + corners[None]), label=layer.name, facecolors="none", edgecolors=layer.colour,
         linewidths=line,
-    )
+    )  # fmt: skip
     axes.add_collection(boxes, autolim=False)
     return len(centres)
 
@@ -236,17 +237,10 @@ def draw_scale_bar(axes: Axes, width: int, voxel_size: float, *, small: bool = F
     bar = Rectangle((left, bottom), length, thickness, facecolor="white", edgecolor="black", linewidth=0.8, zorder=5)
     bar.set_gid("scale-bar")
     axes.add_patch(bar)
-    label = axes.text(
-        left,  # Not its middle: the number may be wider than the bar.
-        bottom + 1.6 * thickness,
-        f"{nanometres:g} nm",
-        color="white",
-        fontsize=6.5 if small else 8.5,
-        fontweight="bold",
-        ha="left",
-        va="bottom",
-        zorder=5,
-    )
+    label = axes.text(  # Aligned to the left: the number may be wider than the bar.
+        left, bottom + 1.6 * thickness, f"{nanometres:g} nm", color="white", fontsize=6.5 if small else 8.5,
+        fontweight="bold", ha="left", va="bottom", zorder=5,
+    )  # fmt: skip
     label.set_path_effects([Stroke(linewidth=2, foreground="black"), Normal()])
 
 
@@ -257,7 +251,7 @@ def _round_length(most: float) -> float:
 
 
 def _draw_legend(figure: Figure, layers: Sequence[Layer], counts: Sequence[int]) -> None:
-    """Name the layers below the image, with the number of boxes drawn."""
+    """Draw the layers' names and numbers of boxes below the image."""
     if not layers:
         return
     squares = [
@@ -266,14 +260,35 @@ def _draw_legend(figure: Figure, layers: Sequence[Layer], counts: Sequence[int])
         for layer in layers
     ]  # fmt: skip
     figure.legend(
-        squares,
-        [f"{layer.name} ({count})" for layer, count in zip(layers, counts, strict=True)],
-        loc="center",
-        bbox_to_anchor=(0.5, (MARGIN + LEGEND_HEIGHT / 2) / figure.get_figheight()),
-        ncols=len(layers),
-        frameon=False,
-        fontsize=9,
-        borderpad=0,
-        handletextpad=0.3,
-        columnspacing=2.0,
-    )
+        squares, [f"{layer.name} ({count})" for layer, count in zip(layers, counts, strict=True)], loc="center",
+        bbox_to_anchor=(0.5, (MARGIN + LEGEND_HEIGHT / 2) / figure.get_figheight()), ncols=len(layers), frameon=False,
+        fontsize=9, borderpad=0, handletextpad=0.3, columnspacing=2.0,
+    )  # fmt: skip
+
+
+def pick_figure(tomogram: Tomogram, positions: Positions, particle_diameter: float, path: Path) -> None:
+    """Write the section of a tomogram near which most picks lie; without picks, the middle one.
+
+    Parameters
+    ----------
+    tomogram : Tomogram
+        Only a few sections are read.
+    positions : Positions
+        The picks in it, (x, y, z) in Å.
+    particle_diameter : float
+        Å: the edge of the boxes. Picks within half of it from the section are drawn.
+    path : Path
+        As for `slice_figure`.
+
+    Raises
+    ------
+    TomoPickerError
+        If it cannot be written, or the sections cannot be read.
+    """
+    z = fullest_section(tomogram, positions, particle_diameter)
+    distance = np.abs(tomogram.to_voxels(positions)[:, 2] - z) * tomogram.voxel_size
+    near = int((distance <= particle_diameter / 2).sum())
+    count = f"{near} of {len(positions)} picks within {particle_diameter / 20:.3g} nm"
+    scale = f" (voxels of {tomogram.voxel_size:g} Å)" if tomogram.finest is not None else ""
+    layers = [Layer("picks", positions, PICK_COLOUR)]
+    slice_figure(tomogram, z, layers, particle_diameter, path, f"{tomogram.name}, section z = {z}{scale}: {count}")

@@ -1,75 +1,23 @@
-"""The paper's tables 1 and 2: a row a tomogram and method, then the overall, the plain mean over tomograms."""
+"""Tables as text cells: in Markdown, and those of a benchmark's report."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from tomopicker.picking.evaluate import Evaluation, mean_evaluation
+import pandas as pd
 
-__all__ = ["OVERALL", "EvaluationRow", "evaluation_rows", "evaluation_table", "markdown_table"]
+from tomopicker.benchmark.tables import ALL, UNSEEN, WITHIN
 
-OVERALL = "Overall"
+DASH = "-"
 
 
 @dataclass(frozen=True)
-class EvaluationRow:
-    """One row of the table; the counts are None in the overall, as in the paper."""
+class Table:
+    """Cells with a header; the first `left` columns are names, aligned to the left."""
 
-    tomogram: str
-    method: str
-    tp: int | None
-    fp: int | None
-    fn: int | None
-    precision: float
-    recall: float
-    f1: float
-
-
-def evaluation_rows(evaluations: Mapping[str, Mapping[str, Evaluation]]) -> list[EvaluationRow]:
-    """Arrange evaluations as the paper's tables 1 and 2.
-
-    Parameters
-    ----------
-    evaluations : mapping of str to mapping of str to Evaluation
-        By method, then by tomogram. A method may lack a tomogram; its overall is then over those it has.
-
-    Returns
-    -------
-    list of EvaluationRow
-        Tomogram by tomogram, the methods of each in the order given; then the overall of each method.
-    """
-    names = list(dict.fromkeys(name for results in evaluations.values() for name in results))
-    rows = [
-        _row(name, method, results[name])
-        for name in names
-        for method, results in evaluations.items()
-        if name in results
-    ]
-    for method, results in evaluations.items():
-        if results:
-            mean = mean_evaluation(results)
-            rows.append(EvaluationRow(OVERALL, method, None, None, None, mean.precision, mean.recall, mean.f1))
-    return rows
-
-
-def evaluation_table(rows: Sequence[EvaluationRow], digits: int = 2) -> str:
-    """Write rows as a Markdown table; a tomogram is named in the first of its rows.
-
-    Parameters
-    ----------
-    rows : sequence of EvaluationRow
-        From `evaluation_rows`.
-    digits : int
-        Decimals of precision, recall and F1; the paper gives two.
-    """
-    header = ["Tomogram", "Method", "TP", "FP", "FN", "Precision", "Recall", "F1"]
-    cells = []
-    previous = None
-    for row in rows:
-        counts = ["-" if count is None else str(count) for count in (row.tp, row.fp, row.fn)]
-        ratios = [f"{ratio:.{digits}f}" for ratio in (row.precision, row.recall, row.f1)]
-        cells.append(["" if row.tomogram == previous else row.tomogram, row.method, *counts, *ratios])
-        previous = row.tomogram
-    return markdown_table(header, cells, left=2)
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    left: int = 1
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
@@ -82,7 +30,7 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], left: i
     rows : sequence of sequence of str
         As many cells each as the header.
     left : int
-        So many first columns are aligned to the left, the others to the right.
+        Number of first columns aligned to the left; the others are aligned to the right.
 
     Returns
     -------
@@ -91,6 +39,7 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], left: i
     """
     table = [[cell.replace("|", "\\|").replace("\n", " ") for cell in row] for row in (header, *rows)]
     widths = [max(3, *(len(cell) for cell in column)) for column in zip(*table, strict=True)]
+    rule = ["-" * width if index < left else "-" * (width - 1) + ":" for index, width in enumerate(widths)]
 
     def line(cells: Sequence[str]) -> str:
         padded = [
@@ -99,9 +48,133 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], left: i
         ]
         return f"| {' | '.join(padded)} |"
 
-    rule = ["-" * width if index < left else "-" * (width - 1) + ":" for index, width in enumerate(widths)]
-    return "\n".join([line(table[0]), line(rule), *(line(row) for row in table[1:])])
+    return "\n".join(line(cells) for cells in (table[0], rule, *table[1:]))
 
 
-def _row(name: str, method: str, result: Evaluation) -> EvaluationRow:
-    return EvaluationRow(name, method, result.tp, result.fp, result.fn, result.precision, result.recall, result.f1)
+def headline(metrics: pd.DataFrame) -> pd.DataFrame:
+    """Keep the rows of the first tolerance, matched one-to-one."""
+    first = metrics["tolerance_voxels"].iloc[:1]
+    return metrics[metrics["tolerance_voxels"].isin(first) & (metrics["matching"] == "one-to-one")]
+
+
+def summary_table(metrics: pd.DataFrame) -> Table:
+    """Lay out means over the unseen tomograms of one data set, each method at its own threshold.
+
+    Parameters
+    ----------
+    metrics : DataFrame
+        From `metrics_table`; a row of the table is a method and number of clicks.
+    """
+    unseen = metrics[metrics["tomogram"] == UNSEEN]
+    first, *others = unseen["tolerance_voxels"].unique()
+    header = [
+        "Method", "Clicks", "Seeds", "Precision", "Recall", *(f"F1 ({each:g})" for each in (first, *others)),
+        "F1, paper's match", "Off centre (voxels)", "Minutes a run",
+    ]  # fmt: skip
+    cells = []
+    for _, group in unseen.groupby(["method", "clicks"], sort=False, dropna=False):
+        ways = {(row["tolerance_voxels"], row["matching"]): row for row in group.to_dict("records")}
+        row = ways[first, "one-to-one"]
+        cells.append([
+            *_method(row),
+            *(_figure(row, name) for name in ("precision", "recall", "f1")),
+            *(_figure(ways[each, "one-to-one"], "f1") for each in others),
+            _figure(ways[first, "paper"], "f1"),
+            _figure(row, "position_error_mean", 2),
+            DASH if pd.isna(row["seconds"]) else f"{row['seconds'] / 60:.1f}",
+        ])  # fmt: skip
+    return Table(header, cells)
+
+
+def ranking_table(metrics: pd.DataFrame) -> Table:
+    """Lay out the metrics of one data set's rankings, which need no threshold: means over the unseen tomograms."""
+    figures = ("f1_at_truth_count", "best_f1", "average_precision", "f1")
+    header = ["Method", "Clicks", "Seeds", "F1 at N (oracle)", "Best F1 (oracle)", "Average precision", "F1 as picked"]
+    rows = headline(metrics[metrics["tomogram"] == UNSEEN]).to_dict("records")
+    return Table(header, [[*_method(row), *(_figure(row, name) for name in figures)] for row in rows])
+
+
+def paper_table(metrics: pd.DataFrame) -> Table:
+    """Lay out metrics as the paper's tables 1 and 2: a row per tomogram and method, then the two means.
+
+    Parameters
+    ----------
+    metrics : DataFrame
+        Of one data set, number of clicks, tolerance and matching.
+    """
+    header = ["Tomogram", "Method", "TP", "FP", "FN", "Precision", "Recall", "F1"]
+    names = [name for name in metrics["tomogram"].unique() if name not in {ALL, UNSEEN}]
+    cells = []
+    for name in (*names, ALL, UNSEEN):
+        for index, row in enumerate(metrics[metrics["tomogram"] == name].to_dict("records")):
+            counts = [DASH if row["role"] == "mean" else _figure(row, each, 0) for each in ("tp", "fp", "fn")]
+            ratios = [_figure(row, each, 2) for each in ("precision", "recall", "f1")]
+            cells.append([_tomogram(row) if index == 0 else "", row["method"], *counts, *ratios])
+    return Table(header, cells, left=2)
+
+
+def calibration_table(summary: pd.DataFrame) -> Table:
+    """Lay out `calibration_summary` of one data set: a row per method and number of clicks."""
+    header = [
+        "Method", "Clicks", "Tomograms × seeds", f"Counts within {WITHIN:.0%}", "90% intervals that hold",
+        "Count error", "Count bias", "Precision bias", "Recall bias", "F1 bias", "F1 error",
+    ]  # fmt: skip
+    cells = [
+        [
+            row["method"],
+            _clicks(row),
+            str(row["sayings"]),
+            f"{row['near']:.0%}",
+            DASH if pd.isna(row["holds"]) else f"{row['holds']:.0%}",
+            f"{row['count_error']:.0%}",
+            f"{row['count_bias']:+.0%}",
+            *(f"{row[f'{each}_bias']:+.3f}" for each in ("precision", "recall", "f1")),
+            f"{row['f1_error']:.3f}",
+        ]
+        for row in summary.to_dict("records")
+    ]
+    return Table(header, cells)
+
+
+def predictions_table(predictions: pd.DataFrame) -> Table:
+    """Lay out `count_predictions` of one data set tomogram by tomogram, averaged over seeds."""
+    header = [
+        "Tomogram", "Method", "Clicks", "Particles", "Counted", "90% interval", "Holds", "Precision", "expected",
+        "Recall", "expected", "F1", "expected",
+    ]  # fmt: skip
+    figures = [name for each in ("precision", "recall", "f1") for name in (each, f"expected_{each}")]
+    cells = []
+    for _, tomogram in predictions.groupby("tomogram", sort=False):
+        for index, (_, seeds) in enumerate(tomogram.groupby(["method", "clicks"], sort=False, dropna=False)):
+            row, ends, covered = seeds.iloc[0], seeds[["low", "high"]].dropna().mean(), seeds["holds"].dropna()
+            cells.append([
+                _tomogram(row) if index == 0 else "", row["method"], _clicks(row), str(row["particles"]),
+                _mean_sd(seeds["expected_particles"].mean(), seeds["expected_particles"].std(), 0),
+                f"{ends['low']:.0f} to {ends['high']:.0f}" if len(covered) else DASH,
+                f"{covered.sum()} of {len(covered)}" if len(covered) else DASH,
+                *(_mean_sd(seeds[each].mean(), seeds[each].std(), 2) for each in figures),
+            ])  # fmt: skip
+    return Table(header, cells, left=2)
+
+
+def _method(row: Any) -> list[str]:
+    return [row["method"], _clicks(row), str(len(row["seeds"].split())) if row["seeds"] else DASH]
+
+
+def _clicks(row: Any) -> str:
+    return DASH if pd.isna(row["clicks"]) else str(row["clicks"])
+
+
+def _tomogram(row: Any) -> str:
+    return f"{row['tomogram']} ({row['role']})" if row["role"] in {"training", "validation"} else str(row["tomogram"])
+
+
+def _figure(row: Any, name: str, digits: int = 3) -> str:
+    return _mean_sd(row[name], row[f"{name}_sd"], digits)
+
+
+def _mean_sd(mean: float, sd: float, digits: int) -> str:
+    """Write mean ± standard deviation over seeds."""
+    if pd.isna(mean):
+        return DASH
+    return f"{mean:.{digits}f}" + ("" if pd.isna(sd) else f" ± {sd:.{digits}f}")

@@ -1,7 +1,6 @@
 """Synthetic tomograms with truth, by physics: molecules in a lamella, a tilt series, reconstruction."""
 
 from tomopicker.simulate.imaging import image_tomogram
-from tomopicker.simulate.imaging_settings import ImagingSettings
 from tomopicker.simulate.molecules import (
     Molecule,
     builtin_library,
@@ -10,9 +9,8 @@ from tomopicker.simulate.molecules import (
     load_library,
     load_molecule,
 )
-from tomopicker.simulate.presets import SimulationSettings
 from tomopicker.simulate.scene import Scene, build_scene
-from tomopicker.simulate.scene_settings import SceneSettings
+from tomopicker.simulate.settings import ImagingSettings, SceneSettings, SimulationSettings
 from tomopicker.simulate.tomogram import SimulatedTomogram, simulate_tomogram
 
 __all__ = [

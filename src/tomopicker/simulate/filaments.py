@@ -1,4 +1,4 @@
-"""Filaments of the cytoskeleton, subunit by subunit: F-actin and microtubules."""
+"""Cytoskeletal filaments, subunit by subunit: F-actin and microtubules."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,9 +7,9 @@ import numpy as np
 from jaxtyping import Float64
 
 from tomopicker.simulate.lamella import Lamella
+from tomopicker.simulate.molecules import PROTEIN_DALTON_PER_CUBIC_ANGSTROM
 from tomopicker.types import Volume
 
-_PROTEIN_DALTON_PER_CUBIC_ANGSTROM = 0.81
 _TRIES = 60
 _STEP_ANGSTROM = 40.0
 """Between the points of a path."""
@@ -20,16 +20,16 @@ Path = Float64[np.ndarray, "point 3"]
 
 @dataclass(frozen=True)
 class Filament:
-    """What a filament is built of.
+    """A helix of Gaussian subunits.
 
     Attributes
     ----------
     radius_angstrom : float
-        Nothing else is nearer to its axis.
+        Distance from the axis that is kept free.
     persistence_angstrom : float
         Length over which it keeps its direction.
     subunit_dalton, subunit_sigma_angstrom, subunit_radius_angstrom : float
-        A subunit is a Gaussian; the last is the distance of its middle from the axis.
+        Mass, width and distance from the axis of a subunit.
     rise_angstrom, twist_degrees : float
         From one subunit to the next along the helix.
     """
@@ -55,21 +55,9 @@ def draw_path(
     is_free: Callable[[np.ndarray, float], bool],
     rng: np.random.Generator,
 ) -> Path | None:
-    """Draw an axis through the lamella, from end to end of the field of view.
+    """Draw an axis through the lamella, from end to end of the field of view; None if there is no room.
 
-    Parameters
-    ----------
-    filament : Filament
-    lamella : Lamella
-    voxel_size_angstrom : float
-    is_free : callable
-        (x, y, z) and radius, both in voxels -> whether a ball there meets nothing.
-    rng : np.random.Generator
-
-    Returns
-    -------
-    Path or None
-        None if no place was found for it.
+    `is_free` tests whether a ball at (x, y, z) of a radius, both in voxels, meets nothing.
     """
     _, n_y, n_x = lamella.shape
     radius = filament.radius_angstrom / voxel_size_angstrom
@@ -114,7 +102,7 @@ def add_filament(
     angle = np.deg2rad(filament.twist_degrees) * np.arange(len(at)) + rng.uniform(0, 2 * np.pi)
     radius = filament.subunit_radius_angstrom / voxel_size_angstrom
     middles = axis + radius * (np.cos(angle)[:, None] * sideways + np.sin(angle)[:, None] * upwards)
-    excess = filament.subunit_dalton / _PROTEIN_DALTON_PER_CUBIC_ANGSTROM / voxel_size_angstrom**3
+    excess = filament.subunit_dalton / PROTEIN_DALTON_PER_CUBIC_ANGSTROM / voxel_size_angstrom**3
     sigma = float(np.hypot(filament.subunit_sigma_angstrom / voxel_size_angstrom, 0.4))
     _add_gaussians(canvas, middles[:, ::-1], excess, sigma)
 

@@ -1,7 +1,7 @@
 """From a density to a tomogram: a tilt series about y through the microscope's optics and noise, and reconstruction.
 
-Weak-phase imaging; a tilted image has the defocus of the sample's middle plane in each of its columns. The wave's
-propagation inside the sample does not matter at the voxel sizes of picking.
+Weak-phase imaging; each column of a tilted image has the defocus of the sample's middle plane. Propagation of the wave
+inside the sample is neglected: it does not matter at the voxel sizes of picking.
 """
 
 from dataclasses import dataclass
@@ -9,11 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from tomopicker.errors import UsageError
-from tomopicker.simulate.dose import dose_before, fading, tilt_angles
-from tomopicker.simulate.imaging_settings import ImagingSettings
-from tomopicker.simulate.optics import Image, Spectrum, image_contrast
-from tomopicker.simulate.projection import Progress, TiltAngles, TiltImages, project, unheard
+from tomopicker.simulate.optics import Image, Spectrum, dose_before, dose_filter, image_contrast, tilt_angles
+from tomopicker.simulate.projection import Progress, TiltAngles, TiltImages, no_progress, project
 from tomopicker.simulate.reconstruction import sirt, weighted_back_projection
+from tomopicker.simulate.settings import ImagingSettings
 from tomopicker.types import Shape, Volume
 
 _RADIAN_PER_ANGSTROM = 1.4e-3
@@ -27,22 +26,14 @@ _BINNING_END = 1.25
 
 @dataclass(frozen=True, eq=False)
 class TiltSeries:
-    """Aligned tilt images.
-
-    Attributes
-    ----------
-    images : TiltImages, (tilt, y, column)
-        Relative intensity less its mean: protein is dark.
-    tilts_degrees : (tilt,)
-        Ascending.
-    """
+    """Aligned tilt images: relative intensity less its mean (protein dark), and ascending tilts in degrees."""
 
     images: TiltImages
     tilts_degrees: TiltAngles
 
 
-def image_tomogram(density: Volume, settings: ImagingSettings, seed: int, progress: Progress = unheard) -> Volume:
-    """Image a density over a tilt series and reconstruct it: `take_tilt_series` and `reconstruct`.
+def image_tomogram(density: Volume, settings: ImagingSettings, seed: int, progress: Progress = no_progress) -> Volume:
+    """Image a density over a tilt series and reconstruct it: `simulate_tilt_series` and `reconstruct`.
 
     Parameters
     ----------
@@ -52,38 +43,26 @@ def image_tomogram(density: Volume, settings: ImagingSettings, seed: int, progre
     seed : int
         Of the noise, the defocus jitter, the alignment errors and the camera.
     progress : callable, optional
-        Hears of each tilt.
 
     Returns
     -------
     Volume, (z, y, x)
-        Relative image contrast per voxel, protein dark, with a mean near zero. The tilt axis is y, so the missing wedge
-        surrounds z.
+        Relative image contrast per voxel, protein dark, mean near zero. The tilt axis is y: the missing wedge surrounds
+        z.
 
     Raises
     ------
     UsageError
         If the density is not a volume of at least 8 voxels a side.
     """
-    series = take_tilt_series(density, settings, seed, progress)
+    series = simulate_tilt_series(density, settings, seed, progress)
     return reconstruct(series, settings, (density.shape[0], density.shape[1], density.shape[2]), progress)
 
 
-def take_tilt_series(density: Volume, settings: ImagingSettings, seed: int, progress: Progress = unheard) -> TiltSeries:
-    """Image a density at each tilt.
-
-    Parameters
-    ----------
-    density : Volume, (z, y, x)
-    settings : ImagingSettings
-    seed : int
-    progress : callable, optional
-
-    Raises
-    ------
-    UsageError
-        If the density is not a volume of at least 8 voxels a side.
-    """
+def simulate_tilt_series(
+    density: Volume, settings: ImagingSettings, seed: int, progress: Progress = no_progress
+) -> TiltSeries:
+    """Image a density at each tilt; parameters and errors as for `image_tomogram`."""
     if density.ndim != 3 or min(density.shape) < 8:
         raise UsageError(f"density of shape {density.shape}: a volume (z, y, x) of at least 8 voxels a side is needed")
     rng = np.random.default_rng(seed)
@@ -99,8 +78,10 @@ def take_tilt_series(density: Volume, settings: ImagingSettings, seed: int, prog
     return TiltSeries(images, tilts)
 
 
-def reconstruct(series: TiltSeries, settings: ImagingSettings, shape: Shape, progress: Progress = unheard) -> Volume:
-    """Reconstruct a volume of a shape (z, y, x) from a tilt series, as the settings say."""
+def reconstruct(
+    series: TiltSeries, settings: ImagingSettings, shape: Shape, progress: Progress = no_progress
+) -> Volume:
+    """Reconstruct a volume of a shape (z, y, x) from a tilt series."""
     images = series.images
     if settings.dose_weighting or settings.tilt_weighting:
         images = np.empty_like(series.images)
@@ -116,7 +97,7 @@ def reconstruct(series: TiltSeries, settings: ImagingSettings, shape: Shape, pro
 
 
 def _gain(shape: tuple[int, ...], settings: ImagingSettings, rng: np.random.Generator) -> Image | None:
-    """What each pixel of the camera counts too much, the same at every tilt; None for a perfect camera."""
+    """Relative gain error of each pixel of the camera, the same at every tilt; None for a perfect camera."""
     if not (settings.gain_error or settings.hot_lines):
         return None
     gain = settings.gain_error * rng.normal(size=shape)
@@ -136,8 +117,8 @@ def _count_electrons(
     gain: Image | None,
     rng: np.random.Generator,
 ) -> Image:
-    """Contrast as the detector measures it: each pixel's electrons are counted, fewer at high tilts."""
-    # The mean contrast is the lamella's own and no detail; the normalisation of a real tilt series takes it away.
+    """Contrast with the shot noise of the detector; fewer electrons pass at high tilts."""
+    # The mean contrast is that of the whole lamella; normalisation of a real tilt series removes it.
     intensity = np.clip(1.0 + contrast - contrast.mean(), 0.0, None)
     if gain is not None:
         intensity *= 1.0 + gain
@@ -150,10 +131,10 @@ def _count_electrons(
 
 
 def _blurred(image: Image, fall_off: float) -> Image:
-    """Let high frequencies fall along a cosine, in all directions alike."""
+    """Attenuate high frequencies isotropically, by a cosine."""
     spectrum = Spectrum.of(image)
     beyond = np.clip((2.0 * spectrum.frequency(1.0) - fall_off) / (_BINNING_END - fall_off), 0.0, 1.0)
-    return spectrum.image(0.5 * (1.0 + np.cos(np.pi * beyond)))
+    return spectrum.filtered(0.5 * (1.0 + np.cos(np.pi * beyond)))
 
 
 def _weighted(image: Image, settings: ImagingSettings, tilt: float, dose: float) -> Image:
@@ -161,4 +142,6 @@ def _weighted(image: Image, settings: ImagingSettings, tilt: float, dose: float)
     if not settings.dose_weighting:
         return image * weight
     spectrum = Spectrum.of(image)
-    return weight * spectrum.image(fading(spectrum.frequency(settings.voxel_size_angstrom), dose, settings.voltage_kv))
+    return weight * spectrum.filtered(
+        dose_filter(spectrum.frequency(settings.voxel_size_angstrom), dose, settings.voltage_kv)
+    )

@@ -1,4 +1,4 @@
-"""The lamella as a body: two faces, plane and parallel unless it is tilted or its milling left curtains."""
+"""The lamella as a body: two parallel plane faces, unless tilted or uneven from milling."""
 
 from dataclasses import dataclass
 
@@ -23,18 +23,18 @@ Face = Float32[np.ndarray, "y x"]
 
 @dataclass(frozen=True, eq=False)
 class Lamella:
-    """Where a lamella begins and ends along z.
+    """Extent of a lamella along z.
 
     Attributes
     ----------
     middle_voxels, half_voxels : float
         z of its middle at the centre of the field, and half its thickness.
     slope_y, slope_x : float
-        How much z of the middle rises a voxel along y and x.
+        Rise of the middle in z per voxel along y and x.
     shape : Shape
         Of the volume, (z, y, x).
     furrows : tuple of Face, or None
-        What the milling took away from the lower and the upper face; negative where it left a ridge.
+        Depth removed from the lower and the upper face by milling, in voxels; negative for ridges.
     """
 
     middle_voxels: float
@@ -50,17 +50,17 @@ class Lamella:
         return self.middle_voxels + self.slope_y * (y - (n_y - 1) / 2) + self.slope_x * (x - (n_x - 1) / 2)
 
     def inside(self, region: Region) -> Volume:
-        """1 inside, 0 in vacuum, with a soft voxel between, in a region (z, y, x)."""
+        """1 inside, 0 in vacuum, with an edge one voxel wide, in a region (z, y, x)."""
         return self._between(region, *(self.furrows or (None, None)))
 
     def ridges(self, region: Region) -> Volume | None:
-        """Ice, in excess of a lamella with plane faces, that curtains add; None without curtains."""
+        """Ice that curtaining adds to a lamella with plane faces; None without curtains."""
         if self.furrows is None:
             return None
         return np.asarray(np.float32(ICE_DENSITY) * (self.inside(region) - self._between(region, None, None)))
 
     def coating(self, region: Region, grain: Face) -> Volume:
-        """A layer of grains, one voxel thick or two, on the upper face in a region (z, y, x)."""
+        """A layer of grains, about a voxel thick, on the upper face in a region (z, y, x)."""
         z, y, x = (np.arange(part.start, part.stop, dtype=np.float32) for part in region)
         face = np.asarray(self.middle(y[:, None], x[None, :]) + self.half_voxels, dtype=np.float32)
         if self.furrows is not None:
@@ -69,7 +69,7 @@ class Lamella:
         return np.asarray(grain[region[1:]] * layer, dtype=np.float32)
 
     def filled(self) -> slice:
-        """The z in which there is any of it."""
+        """The sections that the lamella reaches."""
         _, n_y, n_x = self.shape
         corners = [float(self.middle(y, x)) for y in (0, n_y - 1) for x in (0, n_x - 1)]
         deepest = max((float(-face.min()) for face in self.furrows or ()), default=0.0)
@@ -89,20 +89,9 @@ class Lamella:
 def furrow_faces(
     shape: Shape, voxel_size_angstrom: float, depth_angstrom: float, rng: np.random.Generator
 ) -> tuple[Face, Face]:
-    """Draw what curtaining takes from both faces: furrows along one direction, the ion beam's.
+    """Draw the curtains of both faces, lower and upper, in voxels: furrows along the ion beam.
 
-    Parameters
-    ----------
-    shape : Shape, (z, y, x)
-    voxel_size_angstrom : float
-    depth_angstrom : float
-        Standard deviation.
-    rng : np.random.Generator
-
-    Returns
-    -------
-    tuple of Face
-        Lower and upper, in voxels.
+    `depth_angstrom` is their standard deviation.
     """
     _, n_y, n_x = shape
     direction = np.deg2rad(rng.uniform(-15.0, 15.0))  # Lamellae are put into the microscope with the beam near y or x.

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float32, Float64
 from scipy import ndimage
 
-from tomopicker.types import Positions, Shape, Volume
+from tomopicker.types import Shape, Volume
 
 _LEAFLET_OFFSET_ANGSTROM = 19.0
 """Half the distance between the two layers of head groups."""
@@ -35,16 +35,16 @@ Waves = Float32[np.ndarray, "coarse_z coarse_y coarse_x"]
 
 @dataclass(frozen=True, eq=False)
 class Surface:
-    """One closed surface, an ellipsoid with waves.
+    """A closed surface: an ellipsoid with waves.
 
     Attributes
     ----------
     middle, axes : (3,)
-        (z, y, x) and semi-axes in Å.
+        Centre and semi-axes (z, y, x) in Å.
     lumen_angstrom : float
-        Above zero: two membranes, this far apart.
+        Above zero: two membranes this far apart.
     waves : Waves or None
-        How far in Å the surface is moved, on a coarse grid (z, y, x) over the whole volume.
+        Displacement of the surface in Å, on a coarse grid (z, y, x) over the whole volume.
     """
 
     middle: ZYX
@@ -62,12 +62,9 @@ class Membranes:
     surfaces: tuple[Surface, ...]
 
     def distance(self, region: tuple[slice, slice, slice]) -> Volume:
-        """Distance in Å to the middle of the nearest membrane, in a region (z, y, x) by starts and stops in voxels.
+        """Unsigned distance in Å to the middle of the nearest membrane, to first order, in a region (z, y, x).
 
-        Returns
-        -------
-        Volume, (z, y, x)
-            Unsigned, right to first order; infinity where no membrane is near.
+        Infinity where no membrane is near.
         """
         nearest = np.full([part.stop - part.start for part in region], np.inf, dtype=np.float32)
         for surface in self.surfaces:
@@ -84,7 +81,7 @@ class Membranes:
         return float(self.distance((slice(z, z + 1), slice(y, y + 1), slice(x, x + 1)))[0, 0, 0])
 
     def _overlap(self, surface: Surface, region: tuple[slice, slice, slice]) -> tuple[slice, slice, slice] | None:
-        """The part of a region in which a surface can matter; a sheet with waves matters everywhere."""
+        """The part of a region that a surface can reach; the whole for a sheet with waves."""
         if surface.waves is not None:
             return region
         reach = (surface.axes + surface.lumen_angstrom / 2 + _CLEAR_ANGSTROM) / self.voxel_size_angstrom
@@ -124,21 +121,10 @@ class Membranes:
 def draw_sheets(
     shape: Shape, voxel_size_angstrom: float, n: int, paired: float, rng: np.random.Generator
 ) -> tuple[Surface, ...]:
-    """Draw closed, wavy surfaces that are as high as the volume, most of them higher: sheets that stand in it.
+    """Draw n closed, wavy surfaces, most of them higher than the volume, so that they stand in it as sheets.
 
-    Parameters
-    ----------
-    shape : Shape, (z, y, x)
-    voxel_size_angstrom : float
-    n : int
-    paired : float
-        Share of them with two membranes, as around a cisterna or a nucleus.
-    rng : np.random.Generator
-
-    Returns
-    -------
-    tuple of Surface
-        None meets another; fewer than `n` where there is no room.
+    A share `paired` of them has two membranes, as around a cisterna or a nucleus. None meets another; there are fewer
+    where there is no room.
     """
     surfaces: tuple[Surface, ...] = ()
     for _ in range(n):
@@ -162,7 +148,7 @@ def _draw_sheet(shape: Shape, voxel_size_angstrom: float, paired: float, rng: np
 
 
 def _meet(shape: Shape, voxel_size_angstrom: float, surfaces: tuple[Surface, ...], other: Surface) -> bool:
-    """Tell whether a surface comes near any of several, halfway up the volume."""
+    """Test whether a surface comes near any of several, halfway up the volume."""
     middle = (slice(shape[0] // 2, shape[0] // 2 + 1), slice(0, shape[1]), slice(0, shape[2]))
     near = [
         Membranes(shape, voxel_size_angstrom, some).distance(middle) < _APART_ANGSTROM for some in (surfaces, (other,))
@@ -170,23 +156,18 @@ def _meet(shape: Shape, voxel_size_angstrom: float, surfaces: tuple[Surface, ...
     return bool((near[0] & near[1]).any())
 
 
-def vesicles_at(centres: Positions, radii_angstrom: Sequence[float], voxel_size_angstrom: float) -> tuple[Surface, ...]:
-    """Round vesicles at centres (x, y, z) in voxels."""
-    return tuple(
-        Surface(np.asarray(centre[::-1]) * voxel_size_angstrom, np.full(3, radius))
-        for centre, radius in zip(centres, radii_angstrom, strict=True)
-    )
+def vesicles_at(
+    vesicles: Sequence[tuple[Float64[np.ndarray, "3"], float]], voxel_size_angstrom: float
+) -> tuple[Surface, ...]:
+    """Round vesicles, each by its centre (x, y, z) in voxels and its radius in Å."""
+    return tuple(Surface(centre[::-1] * voxel_size_angstrom, np.full(3, radius)) for centre, radius in vesicles)
 
 
 def membrane_density(distance_angstrom: Volume, voxel_size_angstrom: float) -> tuple[Volume, Volume]:
     """Density of a membrane at a distance from its middle, blurred to the voxel size, and the room beside it.
 
-    Returns
-    -------
-    density : Volume, (z, y, x)
-        In excess of the solvent: two layers of head groups, and less than nothing between them.
-    room : Volume, (z, y, x)
-        0 in the membrane, 1 away from it.
+    The density, in excess of the solvent, has two layers of head groups and is negative between them; the room is 0 in
+    the membrane and 1 away from it.
     """
     density, room = np.zeros_like(distance_angstrom), np.ones_like(distance_angstrom)
     near = distance_angstrom < _HALF_WIDTH_ANGSTROM + 3.0 * voxel_size_angstrom

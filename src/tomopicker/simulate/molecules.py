@@ -1,4 +1,4 @@
-"""Molecules as density volumes at the working voxel size: built in, read from one map, or from a folder of maps.
+"""Molecules as densities at the working voxel size: built in, or read from maps.
 
 A density of 1 is compact protein in excess of the solvent around it.
 """
@@ -14,7 +14,7 @@ from tomopicker.simulate import shapes
 from tomopicker.simulate.resample import Cube, array_centre, reach, resample_centred
 from tomopicker.types import Volume
 
-_PROTEIN_DALTON_PER_CUBIC_ANGSTROM = 0.81
+PROTEIN_DALTON_PER_CUBIC_ANGSTROM = 0.81
 """1.35 g/cm³."""
 
 _KNOWN_MAPS: dict[str, tuple[str, float, float]] = {
@@ -39,15 +39,9 @@ _KNOWN_MAPS: dict[str, tuple[str, float, float]] = {
 
 @dataclass(frozen=True, eq=False)
 class Molecule:
-    """One kind of molecule at one voxel size.
+    """A class of molecule at one voxel size.
 
-    Attributes
-    ----------
-    name : str
-        The class name that a scene reports.
-    density : Cube, (n, n, n)
-        n odd, the centre of mass at the centre of the array, 1 = compact protein in excess of the solvent.
-    voxel_size_angstrom : float
+    `density` (n, n, n), n odd, has its centre of mass at the centre; 1 = compact protein in excess of the solvent.
     """
 
     name: str
@@ -68,18 +62,12 @@ def builtin_names() -> tuple[str, ...]:
 def builtin_molecule(name: str, voxel_size_angstrom: float) -> Molecule:
     """Draw a built-in molecule at a voxel size.
 
-    Parameters
-    ----------
-    name : str
-        One of `builtin_names()`.
-    voxel_size_angstrom : float
-
     Raises
     ------
     UsageError
-        If the name is unknown or the voxel size is not positive.
+        If the name is not in `builtin_names`, or the voxel size is out of range.
     """
-    _check_voxel_size(voxel_size_angstrom)
+    check_voxel_size(voxel_size_angstrom)
     if name not in shapes.SHAPES:
         raise UsageError(f"{name}: no such built-in molecule; choose one of {', '.join(builtin_names())}")
     draw, mass_mda, contrast = shapes.SHAPES[name]
@@ -100,14 +88,14 @@ def load_molecule(
     Parameters
     ----------
     path : Path
-        The background is taken from the faces of the box and subtracted; what is left below zero is dropped.
+        The median of the box's faces is subtracted as background; negative values are set to zero.
     voxel_size_angstrom : float
-        The working voxel size; the map's own comes from its header.
+        The working voxel size; the map's own is read from its header.
     name : str, optional
-        Class name; the file's stem without it.
+        Class name; by default the file's stem.
     mass_mda : float, optional
-        Mass of what the map shows, to which its sum is scaled. Without it the mean over the voxels above a third of the
-        maximum (after resampling) becomes `contrast`.
+        Mass to which the sum is scaled. Without it the mean over the voxels above a third of the maximum (after
+        resampling) becomes `contrast`.
     contrast : float
         Contrast per mass relative to protein.
 
@@ -116,7 +104,7 @@ def load_molecule(
     TomoPickerError
         If the file is not a usable three-dimensional map.
     """
-    _check_voxel_size(voxel_size_angstrom)
+    check_voxel_size(voxel_size_angstrom)
     raw, map_voxel = _read_map(Path(path))
     faces = np.concatenate([np.take(raw, side, axis=axis).ravel() for axis in range(3) for side in (0, -1)])
     density = np.clip(raw - np.median(faces), 0.0, None).astype(np.float32)
@@ -138,12 +126,12 @@ def builtin_library(voxel_size_angstrom: float) -> dict[str, Molecule]:
 
 
 def class_name(name: str) -> str:
-    """Give the class name of a molecule that is named by a PDB code known here; any other name is kept."""
+    """Class name of a molecule named by a known PDB code; any other name is kept."""
     return _known(name)[0]
 
 
 def _known(stem: str) -> tuple[str, float | None, float]:
-    """Give class name, mass and contrast for a map's stem: a PDB code in any case, or a name of the user's."""
+    """Class name, mass and contrast for a map's stem: a PDB code in any case, or a name of the user's."""
     codes = {code.lower(): entry for code, entry in _KNOWN_MAPS.items()}
     return codes.get(stem.lower(), (stem, None, 1.0))
 
@@ -153,15 +141,9 @@ def load_library(
 ) -> dict[str, Molecule]:
     """Read a folder of density maps (``*.mrc``, ``*.map``), by class name.
 
-    Parameters
-    ----------
-    folder : Path
-        Files named by a PDB code that is known here get its mass and class name; others their stem and unit contrast.
-    voxel_size_angstrom : float
-    smallest_mda : float
-        Lighter molecules are left out: unresolved, they belong to the scene's crowd.
-    target : str, optional
-        Class name of a molecule that is kept however light it is.
+    Maps named by a known PDB code get its mass and class name; others keep their stem, with unit contrast. Molecules
+    lighter than `smallest_mda` are left out, for unresolved they belong to the background; not so the class named
+    `target`.
 
     Raises
     ------
@@ -183,14 +165,14 @@ def load_library(
 def excess_mass_mda(molecule: Molecule) -> float:
     """Mass in MDa of the protein that would give the molecule's contrast."""
     volume = float(molecule.density.sum(dtype=np.float64)) * molecule.voxel_size_angstrom**3
-    return volume * _PROTEIN_DALTON_PER_CUBIC_ANGSTROM / 1e6
+    return volume * PROTEIN_DALTON_PER_CUBIC_ANGSTROM / 1e6
 
 
 def _scale_to_mass(density: Cube, voxel_size_angstrom: float, mass_mda: float, contrast: float) -> Cube:
     if mass_mda <= 0.0 or contrast <= 0.0:
         raise UsageError(f"mass {mass_mda} MDa, contrast {contrast}: both must be positive")
     volume = float(density.sum(dtype=np.float64)) * voxel_size_angstrom**3
-    wanted = mass_mda * 1e6 * contrast / _PROTEIN_DALTON_PER_CUBIC_ANGSTROM
+    wanted = mass_mda * 1e6 * contrast / PROTEIN_DALTON_PER_CUBIC_ANGSTROM
     return (density * np.float32(wanted / volume)).astype(np.float32)
 
 
@@ -208,6 +190,7 @@ def _read_map(path: Path) -> tuple[Volume, float]:
     return data, voxel
 
 
-def _check_voxel_size(voxel_size_angstrom: float) -> None:
+def check_voxel_size(voxel_size_angstrom: float) -> None:
+    """Refuse voxel sizes outside 1 to 60 Å."""
     if not 1.0 <= voxel_size_angstrom <= 60.0:
         raise UsageError(f"voxel size {voxel_size_angstrom} Å: must be between 1 and 60 Å")

@@ -1,53 +1,58 @@
-"""Random places and orientations for molecules: no two overlap, a few touch, none crosses a membrane."""
+"""Random positions and orientations for molecules, and the molecules added to a density there.
+
+No two overlap, a few touch, none crosses a membrane.
+"""
 
 from collections.abc import Callable
-from itertools import product
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float32, Float64
+from scipy import ndimage
+from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
 from tomopicker.simulate.lamella import Lamella
-from tomopicker.types import Positions
+from tomopicker.simulate.molecules import Molecule
+from tomopicker.simulate.resample import Cube, paste_rotated
+from tomopicker.types import Positions, Volume
 
 Rotations = Float64[np.ndarray, "n 3 3"]
-"""Matrices that turn (x, y, z) of the molecule into (x, y, z) of the tomogram."""
-
-OtherPositions = Float64[np.ndarray, "m 3"]
-"""Like `Positions`, of another number of molecules."""
-
-OtherRotations = Float64[np.ndarray, "m 3 3"]
-"""Like `Rotations`, of another number of molecules."""
+"""Matrices that rotate (x, y, z) of the molecule into (x, y, z) of the tomogram."""
 
 Point = Float64[np.ndarray, "3"]
 """(x, y, z) in voxels."""
 
+Body = tuple[Float64[np.ndarray, "point 3"], Float32[np.ndarray, " point"]]
+"""Points of a molecule, (x, y, z) in voxels from its centre, and their densities."""
+
 _TRIES = 300
-"""Random places tried for one molecule before it is given up: the lamella is full."""
+"""Random positions tried for one molecule before it is left out."""
 
 _TOUCHING_DISTANCE = 0.85
-"""Of the sum of two radii, for a pair that touches: bounding radii of uneven molecules may interlock this far."""
+"""Of a touching pair, in sums of two bounding radii: uneven molecules may interlock this far."""
+
+_CLOSE = 1.6
+"""Distance, in bounding radii, below which a pair of a given layout may overlap."""
+
+_ORIENTATIONS_TRIED = 24
+"""For a molecule of a close pair."""
+
+_BODY_POINTS = 1500
+"""Of a molecule, for the estimate of an overlap."""
 
 
 def random_rotations(n: int, rng: np.random.Generator) -> Rotations:
-    """Matrices drawn uniformly over all orientations."""
+    """Draw rotation matrices uniformly over all orientations."""
     if n == 0:
         return np.zeros((0, 3, 3))
     return np.asarray(Rotation.random(n, random_state=rng).as_matrix(), dtype=np.float64)
 
 
-class Packing:
+class SpherePacking:
     """Spheres placed one after another between the faces of a lamella.
 
-    Parameters
-    ----------
-    lamella : Lamella
-        Centres stay a radius away from its faces, or in its middle where it is too thin.
-    border_voxels : float
-        Centres stay this far from the faces of the volume in x and y.
-    is_free : callable
-        (x, y, z), radius -> whether something other than a molecule (a membrane) leaves the place free.
-    rng : np.random.Generator
+    Centres stay a radius away from the faces (in the middle where it is too thin) and `border_voxels` from those of the
+    volume in x and y. `is_free` tests whether anything but a sphere (a membrane) leaves (x, y, z), radius free.
     """
 
     def __init__(
@@ -68,7 +73,7 @@ class Packing:
         self._last_section = n_z - 1
         self._is_free = is_free
         self._rng = rng
-        self._taken = Neighbours()
+        self._centres, self._radii = np.zeros((0, 3)), np.zeros(0)
 
     def place(
         self,
@@ -78,23 +83,10 @@ class Packing:
         clustered_fraction: float = 0.0,
         cluster_size: int = 1,
     ) -> Positions:
-        """Place `n` spheres and return the centres of those that found room.
+        """Place `n` spheres and give the centres (x, y, z) of those that found room, in voxels.
 
-        Parameters
-        ----------
-        n : int
-        radius_voxels : float
-        touching_fraction : float
-            Share of the spheres that go right beside an earlier one of the same call.
-        clustered_fraction : float
-            Share of the spheres that come in strings, each right beside the one before, as ribosomes on one messenger.
-        cluster_size : int
-            Length of such a string.
-
-        Returns
-        -------
-        Positions, (m, 3)
-            (x, y, z) in voxels, m <= n.
+        A touching sphere goes right beside an earlier one of the same call; in a string of `cluster_size`, right beside
+        the one before, as ribosomes on one messenger.
         """
         placed: list[Point] = []
         clustered = int(clustered_fraction * n) if cluster_size > 1 else 0
@@ -108,18 +100,20 @@ class Packing:
                     centre = self._anywhere(radius_voxels)
                 if self._fits(centre, radius_voxels):
                     placed.append(centre)
-                    self._taken.add(centre, radius_voxels)
+                    self.occupy(centre[None], radius_voxels)
                     break
         return np.asarray(placed, dtype=np.float64).reshape(-1, 3)
 
     def occupy(self, centres: Positions, radius_voxels: float) -> None:
-        """Take places, (x, y, z) in voxels, that are given: whatever is placed later keeps away from them."""
-        for centre in centres:
-            self._taken.add(centre, radius_voxels)
+        """Add spheres at given centres, (x, y, z) in voxels."""
+        self._centres = np.concatenate([self._centres, centres])
+        self._radii = np.concatenate([self._radii, np.full(len(centres), radius_voxels)])
 
     def is_clear(self, centre: Point, radius: float) -> bool:
-        """Tell whether a sphere meets neither another nor what `is_free` knows."""
-        return self._taken.clear(centre, radius, _TOUCHING_DISTANCE) and self._is_free(centre, radius)
+        """Test whether a sphere meets neither another nor what `is_free` knows."""
+        x, y, z = (self._centres - centre).T
+        overlaps = x**2 + y**2 + z**2 < (_TOUCHING_DISTANCE * (radius + self._radii)) ** 2
+        return not overlaps.any() and self._is_free(centre, radius)
 
     def _anywhere(self, radius: float) -> Point:
         clear = np.array([0.0, 0.0, radius])
@@ -147,35 +141,67 @@ class Packing:
         return 0.0 <= centre[2] <= self._last_section and self.is_clear(centre, radius)
 
     def _tilt(self, centre: Point) -> float:
-        """How far in z a tilted lamella's middle is from that of a level one."""
+        """Height in z of a tilted lamella's middle above that of a level one."""
         return float(self._lamella.middle(centre[1], centre[0])) - self._middle
 
 
-class Neighbours:
-    """Spheres in a coarse grid of cells, so that asking about one place looks at the few that are near."""
+def add_molecules(
+    density: Volume,
+    molecule: Molecule,
+    positions: Positions,
+    orientations: Rotations,
+    progress: Callable[[], None] = lambda: None,
+) -> None:
+    """Add molecules to a density (z, y, x) in place, at positions (x, y, z) in voxels.
 
-    def __init__(self, cell_voxels: float = 16.0) -> None:
-        self._cell = cell_voxels
-        self._cells: dict[tuple[int, int, int], list[tuple[float, float, float, float]]] = {}
-        self._largest = 0.0
+    The orientations rotate (x, y, z) of the molecule into (x, y, z) of the density; `progress` is called after each.
+    """
+    coefficients = _coefficients(molecule)
+    for position, rotation in zip(positions, orientations, strict=True):
+        paste_rotated(density, coefficients, position[::-1], rotation[::-1, ::-1])
+        progress()
 
-    def add(self, centre: Point, radius: float) -> None:
-        """Put in a sphere at (x, y, z)."""
-        x, y, z = (float(c) for c in centre)
-        key = (int(x // self._cell), int(y // self._cell), int(z // self._cell))
-        self._cells.setdefault(key, []).append((x, y, z, radius))
-        self._largest = max(self._largest, radius)
 
-    def clear(self, centre: Point, radius: float, share: float) -> bool:
-        """Tell whether every sphere is at least `share` of the sum of the two radii away."""
-        x, y, z = (float(c) for c in centre)
-        reach = share * (radius + self._largest)
-        near_x, near_y, near_z = (
-            range(int((c - reach) // self._cell), int((c + reach) // self._cell) + 1) for c in (x, y, z)
-        )
-        for key in product(near_x, near_y, near_z):
-            for other_x, other_y, other_z, other in self._cells.get(key, ()):
-                squared = (x - other_x) ** 2 + (y - other_y) ** 2 + (z - other_z) ** 2
-                if squared < (share * (radius + other)) ** 2:
-                    return False
-        return True
+def place_without_overlap(
+    density: Volume,
+    molecule: Molecule,
+    positions: Positions,
+    rng: np.random.Generator,
+    progress: Callable[[], None] = lambda: None,
+) -> Rotations:
+    """Add molecules at given positions as `add_molecules`, and give the orientations.
+
+    They are random, but in close pairs the one of several that overlaps least.
+    """
+    coefficients, body = _coefficients(molecule), _body(molecule)
+    orientations = random_rotations(len(positions), rng)
+    width = _CLOSE * molecule.radius_angstrom / molecule.voxel_size_angstrom
+    close = {i for pair in cKDTree(positions).query_pairs(width) for i in pair}
+    for number, position in enumerate(positions):
+        if number in close:
+            tried = np.concatenate([orientations[number][None], random_rotations(_ORIENTATIONS_TRIED - 1, rng)])
+            overlaps = [_overlap(density, body, position, rotation) for rotation in tried]
+            orientations[number] = tried[int(np.argmin(overlaps))]
+        paste_rotated(density, coefficients, position[::-1], orientations[number][::-1, ::-1])
+        progress()
+    return orientations
+
+
+def _body(molecule: Molecule) -> Body:
+    inside = np.argwhere(molecule.density > 0.2 * molecule.density.max())
+    chosen = inside[:: max(1, len(inside) // _BODY_POINTS)]
+    return (chosen - molecule.density.shape[0] // 2)[:, ::-1].astype(np.float64), molecule.density[tuple(chosen.T)]
+
+
+def _overlap(density: Volume, body: Body, position: Point, rotation: Float64[np.ndarray, "3 3"]) -> float:
+    """Density already present where a rotated body lies, weighted by the body's own."""
+    points, weights = body
+    voxels = np.rint(position + points @ rotation.T).astype(int)[:, ::-1]
+    inside = np.all((voxels >= 0) & (voxels < density.shape), axis=1)
+    return float(weights[inside] @ density[tuple(voxels[inside].T)])
+
+
+def _coefficients(molecule: Molecule) -> Cube:
+    return np.asarray(
+        ndimage.spline_filter(molecule.density, order=3, output=np.float32, mode="mirror"), dtype=np.float32
+    )

@@ -1,15 +1,19 @@
 """The kinds of synthetic tomogram: phase plate, defocus, an easy one for quick tests, and a hard one."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from tomopicker.errors import UsageError
-from tomopicker.simulate.changes import parse_changes
-from tomopicker.simulate.imaging_settings import ImagingSettings
-from tomopicker.simulate.scene_settings import SceneSettings
+from tomopicker.simulate.molecules import check_voxel_size
+from tomopicker.simulate.settings import (
+    ImagingSettings,
+    SceneSettings,
+    SimulationSettings,
+    one_line_errors,
+    parse_changes,
+)
 from tomopicker.types import Positions, Shape
 
 PRESETS = ("vpp", "defocus", "easy", "hard")
@@ -43,16 +47,6 @@ _LAYOUT_MARGIN_ANGSTROM = 160.0
 """From the outermost centres of a given layout to the lamella's faces: a ribosome's radius and a little."""
 
 
-@dataclass(frozen=True)
-class SimulationSettings:
-    """Everything a synthetic tomogram was made with, resolved."""
-
-    preset: str
-    seed: int
-    scene: SceneSettings
-    imaging: ImagingSettings
-
-
 def resolve_preset(
     preset: str,
     shape: Shape,
@@ -65,7 +59,7 @@ def resolve_preset(
     layout: Positions | None = None,
     changes: Mapping[str, object] | None = None,
 ) -> SimulationSettings:
-    """Turn a preset's name into settings, with what varies between tomograms drawn from the seed.
+    """Resolve a preset's name to settings; what varies between tomograms is drawn from the seed.
 
     Parameters
     ----------
@@ -76,19 +70,19 @@ def resolve_preset(
     voxel_size_angstrom : float
     seed : int
     molecule_names : tuple of str
-        What the scene can hold; everything but the target is a distractor.
+        All but the target are distractors.
     n_targets : int or None
         None for the density of the preset.
     target : str
     layout : Positions, optional
         Given positions of the targets, (x, y, z) in voxels: the lamella is laid around them.
     changes : mapping of str to object, optional
-        What is to be other than in the preset, by name: ``scene.n_gold_beads``, ``imaging.defocus_um``.
+        Settings that differ from the preset, by name: ``scene.n_gold_beads``, ``imaging.defocus_um``.
 
     Raises
     ------
     UsageError
-        If the preset or a setting is unknown, or a value cannot be.
+        If the preset or a setting is unknown, or a value is invalid.
     """
     if preset not in PRESETS:
         raise UsageError(f"{preset}: no such preset; choose one of {', '.join(PRESETS)}")
@@ -96,9 +90,8 @@ def resolve_preset(
         raise UsageError(f"{target}: no such molecule; choose one of {', '.join(molecule_names)}")
     if len(shape) != 3 or min(shape) < 16:
         raise UsageError(f"shape {shape}: (z, y, x) of at least 16 voxels a side is needed")
-    if not 1.0 <= voxel_size_angstrom <= 60.0:
-        raise UsageError(f"voxel size {voxel_size_angstrom} Å: must be between 1 and 60 Å")
-    asked = parse_changes(changes or {}, {"scene": SceneSettings, "imaging": ImagingSettings})
+    check_voxel_size(voxel_size_angstrom)
+    changed = parse_changes(changes or {})
     rng = np.random.default_rng([seed, 1])
     easy, hard = preset == "easy", preset == "hard"
     depth = shape[0] * voxel_size_angstrom
@@ -108,7 +101,7 @@ def resolve_preset(
         lowest, highest = float(layout[:, 2].min()), float(layout[:, 2].max())
         middle = (lowest + highest) / 2
         thickness = min(depth, (highest - lowest) * voxel_size_angstrom + 2 * _LAYOUT_MARGIN_ANGSTROM)
-    thickness = asked["scene"].get("thickness_angstrom", thickness)
+    thickness = changed["scene"].get("thickness_angstrom", thickness)
     area = shape[1] * shape[2] * voxel_size_angstrom**2
     typical = max(3, round(_TARGETS_PER_CUBIC_MICROMETRE * thickness * area * 1e-12 * rng.uniform(0.8, 1.2)))
     others = {name: _DISTRACTOR_SHARES.get(name, _OTHER_SHARE) for name in molecule_names if name != target}
@@ -123,16 +116,15 @@ def resolve_preset(
         **({"n_membranes": 0, "n_lumps": 0} if easy else _surroundings(hard, area, rng)),
     }
     imaging = _imaging(preset, rng) | ({} if easy else _processing(shape[0], voxel_size_angstrom, thickness))
-    return SimulationSettings(
-        preset,
-        seed,
-        SceneSettings(shape, voxel_size_angstrom, target=target, **(scene | asked["scene"])),
-        ImagingSettings(voxel_size_angstrom, **(imaging | asked["imaging"])),
-    )
+    with one_line_errors("scene"):
+        scene_settings = SceneSettings(shape, voxel_size_angstrom, target=target, **(scene | changed["scene"]))
+    with one_line_errors("imaging"):
+        imaging_settings = ImagingSettings(voxel_size_angstrom, **(imaging | changed["imaging"]))
+    return SimulationSettings(preset, seed, scene_settings, imaging_settings)
 
 
 def _surroundings(hard: bool, area_square_angstrom: float, rng: np.random.Generator) -> dict[str, Any]:
-    """What is in a lamella besides molecules: things of a size of their own are as many as the field is large."""
+    """Draw what a lamella holds besides molecules; objects of a fixed size scale in number with the field."""
     fields = max(area_square_angstrom / _FIELD_SQUARE_ANGSTROM, 0.25)
     return {
         "n_membranes": int(rng.integers(1, 4)),
@@ -172,7 +164,7 @@ def _imaging(preset: str, rng: np.random.Generator) -> dict[str, Any]:
 
 
 def _processing(depth_voxels: int, voxel_size_angstrom: float, thickness_angstrom: float) -> dict[str, Any]:
-    """What was found by comparison with TS_034 of EMPIAR-10988 (benchmarks/calibration.py)."""
+    """Calibrated against TS_034 of EMPIAR-10988 (benchmarks/calibration.py)."""
     flat_from = min(voxel_size_angstrom / _FLAT_BELOW_ANGSTROM, 0.5)
     return {
         "amplitude_contrast": 0.1,

@@ -1,7 +1,7 @@
 """Line integrals of a volume along tilted rays, and their adjoint; the tilt axis is y.
 
-Every plane (z, x) goes through the same sparse matrix, so one product serves many of y at once. The volume is worked
-through in slabs of y: what is laid out anew for the product is one slab, never the volume.
+Every plane (z, x) goes through the same sparse matrix, so one product serves many y at once. The volume is processed in
+slabs of y, so that only one slab is copied for the product.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,11 +13,11 @@ from scipy import sparse
 from tomopicker.types import Shape, Volume
 
 Progress = Callable[[str, int, int], None]
-"""Hears what is done, and how much of how much."""
+"""Called with the step, and how much of how much is done."""
 
 
-def unheard(what: str, done: int, total: int) -> None:
-    """Hear nothing."""
+def no_progress(what: str, done: int, total: int) -> None:
+    """Report nothing."""
 
 
 TiltAngles = Float64[np.ndarray, " tilt"]
@@ -35,20 +35,11 @@ def detector_width(shape: Shape) -> int:
     return int(np.ceil(np.hypot(shape[0], shape[2]))) + 2
 
 
-def project(density: Volume, tilts_degrees: TiltAngles, progress: Progress = unheard) -> TiltImages:
+def project(density: Volume, tilts_degrees: TiltAngles, progress: Progress = no_progress) -> TiltImages:
     """Line integrals of a volume, in voxels, for each tilt.
 
-    Parameters
-    ----------
-    density : Volume, (z, y, x)
-        It goes on beyond its faces in x, mirrored: a lamella does not end at the field of view.
-    tilts_degrees : (tilt,)
-        Rotation about y; a voxel at (z, x) from the centre lands on column x cos + z sin from the centre.
-    progress : callable, optional
-
-    Returns
-    -------
-    TiltImages, (tilt, y, column)
+    A voxel at (z, x) from the centre lands on column x cos θ + z sin θ from the centre. The volume is continued beyond
+    its faces in x by mirroring: a lamella does not end at the field of view.
     """
     n_z, n_y, n_x = density.shape
     width = detector_width((n_z, n_y, n_x))
@@ -63,7 +54,7 @@ def project(density: Volume, tilts_degrees: TiltAngles, progress: Progress = unh
             for copy in _copies_seen(n_z, n_x, width, float(tilt)):
                 if copy % 2 and mirrored is None:
                     mirrored = planes.reshape(-1, n_x, planes.shape[1])[:, ::-1].reshape(planes.shape)
-                matrix = smearing(filled, n_z, n_x, width, float(tilt), shift=copy * n_x)
+                matrix = ray_matrix(filled, n_z, n_x, width, float(tilt), shift=copy * n_x)
                 seen = mirrored if copy % 2 and mirrored is not None else planes
                 images[index, slab] += (matrix.T @ seen).T
     return images
@@ -73,25 +64,12 @@ def back_project(
     images: TiltImages,
     tilts_degrees: TiltAngles,
     shape: Shape,
-    progress: Progress = unheard,
+    progress: Progress = no_progress,
     into: Volume | None = None,
 ) -> Volume:
     """Sum of the images smeared back along their rays: the adjoint of `project` inside the field of view.
 
-    Parameters
-    ----------
-    images : TiltImages, (tilt, y, column)
-        Ramp-filtered with `ramp_filter` for a weighted back-projection.
-    tilts_degrees : (tilt,)
-    shape : Shape
-        (z, y, x) of the result.
-    progress : callable, optional
-    into : Volume, optional
-        (z, y, x), to which the sum is added in place; a new volume without it.
-
-    Returns
-    -------
-    Volume, (z, y, x)
+    The images are ramp-filtered for a weighted back-projection. With `into` (z, y, x) the sum is added to it in place.
     """
     n_z, n_y, n_x = shape
     volume = np.zeros(shape, dtype=np.float32) if into is None else into
@@ -100,14 +78,14 @@ def back_project(
         planes = np.zeros((n_z * n_x, slab.stop - slab.start), dtype=np.float32)
         for index, (image, tilt) in enumerate(zip(images, tilts_degrees, strict=True)):
             progress("back-projections", number * len(tilts_degrees) + index, len(slabs) * len(tilts_degrees))
-            matrix = smearing(slice(0, n_z), n_z, n_x, images.shape[2], float(tilt))
+            matrix = ray_matrix(slice(0, n_z), n_z, n_x, images.shape[2], float(tilt))
             planes += matrix @ np.ascontiguousarray(image[slab].T)
         volume[:, slab] += planes.reshape(n_z, n_x, -1).transpose(0, 2, 1)
     return volume
 
 
 def slabs_of_y(n_y: int, voxels_per_row: int) -> Iterator[slice]:
-    """Cut y into slabs of equal size, none of which takes more than its share of memory."""
+    """Cut y into slabs of equal size and limited memory."""
     rows = max(1, min(n_y, _SLAB_BYTES // (4 * max(voxels_per_row, 1))))
     rows = int(np.ceil(n_y / np.ceil(n_y / rows)))
     for start in range(0, n_y, rows):
@@ -118,24 +96,13 @@ Planes = Float32[np.ndarray, "voxel row"]
 """A slab of y laid out for the product: one line a voxel of the plane (z, x)."""
 
 
-def smearing(
+def ray_matrix(
     sections: slice, n_z: int, n_x: int, width: int, tilt_degrees: float, shift: int = 0
 ) -> "sparse.csr_array[np.float32]":
-    """Matrix that takes a row of a tilt image to a plane (z, x): two columns share in each voxel.
+    """Matrix (voxel, column) that takes a row of a tilt image to a plane (z, x) by linear interpolation.
 
-    Parameters
-    ----------
-    sections : slice
-        The z that are wanted.
-    n_z, n_x, width : int
-        Of the volume and of the tilt image.
-    tilt_degrees : float
-    shift : int
-        Added to each voxel's x.
-
-    Returns
-    -------
-    sparse.csr_array, (voxel, column)
+    For some sections of a volume of `n_z` by `n_x` voxels, whose x is shifted by `shift`, and an image of `width`
+    columns.
     """
     angle = np.deg2rad(tilt_degrees)
     x = (np.arange(n_x) + shift - (n_x - 1) / 2)[None, :] * np.cos(angle)
@@ -153,7 +120,7 @@ def smearing(
 
 
 def _copies_seen(n_z: int, n_x: int, width: int, tilt_degrees: float) -> range:
-    """Which copies of the volume side by side along x a tilt image sees; 0 is the volume, odd ones are mirrored."""
+    """Copies of the volume along x that a tilt image sees; 0 is the volume, odd ones are mirrored."""
     angle = np.deg2rad(tilt_degrees)
     reach = (width / 2 + n_z / 2 * abs(np.sin(angle))) / np.cos(angle) + 1
     side = max(int(np.ceil((reach - n_x / 2) / n_x)), 0)
@@ -161,6 +128,6 @@ def _copies_seen(n_z: int, n_x: int, width: int, tilt_degrees: float) -> range:
 
 
 def _filled_sections(density: Volume) -> slice:
-    """From the first to the last z with anything in it: vacuum casts no shadow."""
+    """From the first to the last z with anything in it."""
     filled = np.flatnonzero([section.any() for section in density])
     return slice(int(filled[0]), int(filled[-1]) + 1) if len(filled) else slice(0, 1)

@@ -1,10 +1,10 @@
-"""From a tilt series back to a volume: weighted back-projection, or SIRT."""
+"""From a tilt series to a volume: weighted back-projection, or SIRT."""
 
 import numpy as np
 from jaxtyping import Float64
 from scipy import fft
 
-from tomopicker.simulate.projection import Progress, TiltAngles, TiltImages, back_project, project, unheard
+from tomopicker.simulate.projection import Progress, TiltAngles, TiltImages, back_project, no_progress, project
 from tomopicker.types import Shape, Volume
 
 
@@ -14,26 +14,12 @@ def weighted_back_projection(
     shape: Shape,
     fall_off: float,
     sirt_like_iterations: int = 0,
-    progress: Progress = unheard,
+    progress: Progress = no_progress,
 ) -> Volume:
-    """Back-project ramp-filtered images.
+    """Back-project ramp-filtered images to a volume of a shape (z, y, x).
 
-    Parameters
-    ----------
-    images : TiltImages, (tilt, y, column)
-    tilts_degrees : (tilt,)
-    shape : Shape
-        (z, y, x) of the result.
-    fall_off : float
-        As for `ramp_filter`.
-    sirt_like_iterations : int
-        Above 0: filtered so that the result resembles as many rounds of `sirt`, at the cost of one.
-    progress : callable, optional
-
-    Returns
-    -------
-    Volume, (z, y, x)
-        Scaled by the mean angle between tilts, so that dense tilts over 180 degrees give the density back.
+    Scaled by the mean angle between tilts, so that dense tilts over 180° give the density back. `fall_off` is that of
+    `ramp_filter`. With `sirt_like_iterations` above 0 the filter makes the result resemble as many rounds of `sirt`.
     """
     flattening = None
     if sirt_like_iterations:
@@ -44,57 +30,33 @@ def weighted_back_projection(
 
 
 def sirt(
-    images: TiltImages, tilts_degrees: TiltAngles, shape: Shape, iterations: int, progress: Progress = unheard
+    images: TiltImages, tilts_degrees: TiltAngles, shape: Shape, iterations: int, progress: Progress = no_progress
 ) -> Volume:
-    """Simultaneous iterative reconstruction: the volume whose projections come ever closer to the images.
+    """Simultaneous iterative reconstruction of a volume of a shape (z, y, x).
 
-    Each round back-projects what the images and the volume's projections differ by, each ray divided by its length and
-    each voxel by the number of rays through it (Gilbert 1972, in the normalised form of Gregor and Benson 2008).
-    Few rounds are smooth, many are sharp and noisy.
-
-    Parameters
-    ----------
-    images : TiltImages, (tilt, y, column)
-    tilts_degrees : (tilt,)
-    shape : Shape
-        (z, y, x) of the result.
-    iterations : int
-    progress : callable, optional
-
-    Returns
-    -------
-    Volume, (z, y, x)
+    Each round back-projects the difference between the images and the volume's projections, each ray divided by its
+    length and each voxel by the number of rays through it (Gilbert 1972, normalised as in Gregor and Benson 2008). Few
+    rounds are smooth, many are sharp and noisy.
     """
     lengths = shape[0] / np.cos(np.deg2rad(tilts_degrees))[:, None, None]
     volume = np.zeros(shape, dtype=np.float32)
     for number in range(iterations):
 
-        def heard(what: str, done: int, total: int, number: int = number) -> None:
+        def report(what: str, done: int, total: int, number: int = number) -> None:
             progress(f"{what} of SIRT", number * total + done, iterations * total)
 
-        residual = images - project(volume, tilts_degrees, heard) if number else images.copy()
+        residual = images - project(volume, tilts_degrees, report) if number else images.copy()
         residual /= (lengths * len(tilts_degrees)).astype(np.float32)
-        back_project(residual, tilts_degrees, shape, heard, into=volume)
+        back_project(residual, tilts_degrees, shape, report, into=volume)
     return volume
 
 
 def ramp_filter(
     images: TiltImages, fall_off: float, also: Float64[np.ndarray, " frequency"] | None = None
 ) -> TiltImages:
-    """Weight the columns' frequencies by |k|, with a smooth end.
+    """Weight the columns' frequencies by |k|, falling as a cosine from `fall_off` (of Nyquist) to zero at Nyquist.
 
-    Parameters
-    ----------
-    images : TiltImages, (tilt, y, column)
-    fall_off : float
-        Fraction of the Nyquist frequency at which a cosine begins to take the ramp down to zero at Nyquist; a ramp that
-        ends abruptly rings, one that falls from zero blurs.
-    also : (frequency,), optional
-        A further weight for each of `ramp_frequencies`.
-
-    Returns
-    -------
-    TiltImages, (tilt, y, column)
+    An abrupt end rings, a fall from zero blurs. `also` is a further weight for each of `ramp_frequencies`.
     """
     width = images.shape[2]
     frequency, margin, length = ramp_frequencies(width)
@@ -109,7 +71,7 @@ def ramp_filter(
 
 
 def ramp_frequencies(width: int) -> tuple[Float64[np.ndarray, " frequency"], int, int]:
-    """Frequencies of padded rows of `width` columns in cycles a voxel, the margin on the left, and the whole length."""
+    """Frequencies of padded rows of `width` columns in cycles a voxel, left margin and padded length."""
     margin = min(64, width - 1)
     length = fft.next_fast_len(width + 2 * margin, real=True)
     return np.fft.rfftfreq(length), margin, length
@@ -118,9 +80,9 @@ def ramp_frequencies(width: int) -> tuple[Float64[np.ndarray, " frequency"], int
 def _sirt_response(
     width: int, tilts_degrees: TiltAngles, depth_voxels: int, iterations: int
 ) -> Float64[np.ndarray, " frequency"]:
-    """Share of each frequency that some rounds of SIRT give back: 1 - (1 - e)^n.
+    """Share of each frequency that rounds of SIRT recover: 1 - (1 - e)^n.
 
-    e = 1 / (k · depth · angle) is what one round gives, as central sections through the angle thin out with k.
+    e = 1 / (k · depth · angle) is that of one round, as central sections through the angle thin out with k.
     """
     frequency, _, _ = ramp_frequencies(width)
     angle = np.deg2rad(max(float(np.ptp(tilts_degrees)), 1.0))

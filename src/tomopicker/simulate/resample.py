@@ -1,6 +1,6 @@
-"""Moving densities between grids without losing their centre: centres of mass, anti-aliased resampling, placement.
+"""Resampling, rotation and placement of densities with sub-voxel centres.
 
-Arrays and positions are both in (z, y, x) here; only the scene turns positions into (x, y, z).
+Arrays and points are (z, y, x) here; only the scene uses (x, y, z).
 """
 
 import numpy as np
@@ -25,36 +25,16 @@ def array_centre(shape: tuple[int, ...]) -> ZYX:
 
 
 def centre_of_mass(density: Volume) -> ZYX:
-    """Centre of mass of the positive part of a density.
-
-    Parameters
-    ----------
-    density : Volume, (z, y, x)
-
-    Returns
-    -------
-    ZYX
-        (z, y, x) in voxels from the centre of the first voxel.
-    """
+    """Centre of mass of the positive part of a density, (z, y, x) in voxels from the first voxel's centre."""
     weights = np.clip(density, 0.0, None).astype(np.float64)
     return np.asarray(ndimage.center_of_mass(weights), dtype=np.float64)
 
 
 def resample_centred(density: Volume, ratio: float) -> Cube:
-    """Resample a density to voxels `ratio` times as wide, its centre of mass exactly in the middle of the new array.
+    """Resample a density to voxels `ratio` times as wide, with its centre of mass exactly in the middle.
 
-    Parameters
-    ----------
-    density : Volume, (z, y, x)
-        Background zero, protein positive.
-    ratio : float
-        New voxel size over the old one; above 1 the density is blurred first so that nothing is aliased.
-
-    Returns
-    -------
-    Cube, (n, n, n)
-        A cube of odd width that holds the density in any orientation. Its values are densities: the sum times the
-        voxel volume is conserved.
+    The background is zero, protein positive. Above a ratio of 1 the density is blurred first, against aliasing. The
+    cube is wide enough for any orientation. Values are densities: the sum times the voxel volume is conserved.
     """
     source = np.clip(density, 0.0, None).astype(np.float32)
     if ratio > 1.0:
@@ -76,47 +56,33 @@ def resample_centred(density: Volume, ratio: float) -> Cube:
 
 
 def reach(density: Volume, centre: ZYX, fraction: float = 0.02) -> float:
-    """Radius in voxels around `centre` beyond which no density is above `fraction` of the maximum."""
+    """Largest distance in voxels from `centre` of a density above `fraction` of the maximum."""
     kept = np.argwhere(density > fraction * density.max())
     return float(np.sqrt(((kept - centre) ** 2).sum(axis=1).max()))
 
 
-Region = tuple[slice, slice, slice]
-"""Part of a volume, (z, y, x)."""
-
-
-def rotated_piece(
-    coefficients: Cube, shape: tuple[int, ...], centre: ZYX, rotation: Float64[np.ndarray, "3 3"]
-) -> tuple[Volume, Region]:
-    """Turn a molecule and lay it at a sub-voxel place of a canvas; what falls outside is cut off.
+def paste_rotated(canvas: Volume, coefficients: Cube, centre: ZYX, rotation: Float64[np.ndarray, "3 3"]) -> None:
+    """Rotate a molecule and add it to a canvas (z, y, x) at a sub-voxel position; parts outside are cut off.
 
     Parameters
     ----------
+    canvas : Volume, (z, y, x)
     coefficients : Cube, (n, n, n)
-        Cubic spline coefficients of the molecule (`scipy.ndimage.spline_filter`), its centre at the array's centre.
-    shape : tuple of int
-        Of the canvas, (z, y, x).
+        Cubic spline coefficients of the molecule (`scipy.ndimage.spline_filter`), centred in the array.
     centre : ZYX
         (z, y, x) in voxels of the canvas.
     rotation : (3, 3)
-        Turns a vector (z, y, x) of the molecule into one of the canvas.
-
-    Returns
-    -------
-    piece : Volume, (z, y, x)
-        Empty where the molecule lies outside.
-    region : tuple of slices
-        Where it belongs.
+        Rotates a vector (z, y, x) of the molecule into one of the canvas.
     """
     half = coefficients.shape[0] // 2
     start = np.floor(centre).astype(int) - half
     stop = start + 2 * half + 2
-    low = np.clip(start, 0, shape)
-    high = np.maximum(np.clip(stop, 0, shape), low)
+    low = np.clip(start, 0, canvas.shape)
+    high = np.maximum(np.clip(stop, 0, canvas.shape), low)
     region = (slice(low[0], high[0]), slice(low[1], high[1]), slice(low[2], high[2]))
     size = tuple(int(n) for n in high - low)
     if min(size) == 0:
-        return np.zeros(size, dtype=np.float32), region
+        return
     # Only voxels of the ball that holds the molecule: the corners of its cube, half of it, are empty.
     lines = np.ix_(*(np.arange(a, b) - c for a, b, c in zip(low, high, centre, strict=True)))
     inside = np.nonzero(lines[0] ** 2 + lines[1] ** 2 + lines[2] ** 2 <= (half + 0.5) ** 2)
@@ -124,10 +90,4 @@ def rotated_piece(
     there = rotation.T @ away + array_centre(coefficients.shape)[:, None]
     piece = np.zeros(size, dtype=np.float32)
     piece[inside] = np.clip(ndimage.map_coordinates(coefficients, there, order=3, prefilter=False), 0.0, None)
-    return piece, region
-
-
-def paste_rotated(canvas: Volume, coefficients: Cube, centre: ZYX, rotation: Float64[np.ndarray, "3 3"]) -> None:
-    """Add `rotated_piece` to a canvas (z, y, x) in place."""
-    piece, region = rotated_piece(coefficients, canvas.shape, centre, rotation)
     canvas[region] += piece

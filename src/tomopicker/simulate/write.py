@@ -1,9 +1,10 @@
-"""A synthetic tomogram as files: the volume, the truth of its targets, all its molecules, and what it was made with.
+"""A synthetic tomogram as files: the volume, the truth of its targets, all its molecules, and its settings.
 
 Orientations are those of `tomopicker.formats.angles`: RELION's rot, tilt and psi in degrees.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -24,28 +25,22 @@ CLASS = "class"
 
 
 def settings_file(folder: Path, name: str) -> Path:
-    """Give the place of the file that is written last: where it is, the tomogram is whole."""
+    """Give the path of the file that is written last: if it exists, the tomogram is complete."""
     return folder / "settings" / f"{name}.json"
 
 
 def write_simulated(folder: Path, name: str, made: SimulatedTomogram) -> None:
     """Write ``NAME.mrc``, ``truth/NAME.csv`` and ``.star``, ``molecules/`` likewise, and ``settings/NAME.json``.
 
-    Parameters
-    ----------
-    folder : Path
-    name : str
-        Of the tomogram.
-    made : SimulatedTomogram
-        Its targets are the truth; ``molecules`` has the others as well. Both have orientation and class.
+    The truth is the targets; ``molecules`` has the others as well. Both have orientation and class.
     """
     scene = made.settings.scene
     voxel_size, frames = scene.voxel_size_angstrom, {name: Frame(scene.shape, scene.voxel_size_angstrom)}
-    target = _picks(
-        name, made.positions_voxels, made.orientations, [scene.target] * len(made.positions_voxels), voxel_size
-    )
+    truth = made.truth
+    classes = [scene.target] * len(truth.positions)
+    target = _picks(name, truth.positions, truth.orientations, classes, voxel_size)
     others = _picks(
-        name, made.distractor_positions_voxels, made.distractor_orientations, made.distractor_classes, voxel_size
+        name, truth.distractor_positions, truth.distractor_orientations, truth.distractor_classes, voxel_size
     )
     formats.write_mrc(folder / f"{name}.mrc", made.volume, voxel_size)
     for place, picks in (("truth", target), ("molecules", Picks.concatenate([target, others]))):
@@ -56,7 +51,7 @@ def write_simulated(folder: Path, name: str, made: SimulatedTomogram) -> None:
 
 
 def _picks(
-    name: str, positions: Positions, orientations: Rotations, classes: tuple[str, ...] | list[str], voxel_size: float
+    name: str, positions: Positions, orientations: Rotations, classes: Sequence[str], voxel_size: float
 ) -> Picks:
     plain = Picks.of(name, voxels_to_angstrom(positions, voxel_size))
     columns: dict[str, object] = {CLASS: np.array(classes, dtype=object)}

@@ -5,13 +5,11 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from tomopicker.benchmark.correlation import ball_mask, normalised_correlation
-from tomopicker.benchmark.floor import difference_of_gaussians, match_ball
+from tomopicker.benchmark.baselines import ball_mask, difference_of_gaussians, match_ball, normalised_correlation
 from tomopicker.benchmark.protocol import Optics, Template
-from tomopicker.benchmark.rotations import spread_rotations
-from tomopicker.benchmark.template import match_template, oriented, transfer
+from tomopicker.benchmark.template import match_template, oriented, spread_rotations, transfer
 from tomopicker.simulate import builtin_molecule
-from tomopicker.simulate.ctf import electron_wavelength_angstrom
+from tomopicker.simulate.optics import electron_wavelength_angstrom
 
 VOXEL = 26.96
 
@@ -128,7 +126,7 @@ def ball(radius, shape=(40, 40, 40), centre=(20, 18, 22)):
 
 
 @pytest.mark.parametrize("score", [difference_of_gaussians, match_ball])
-def test_the_floor_finds_a_dark_ball_of_its_size(score):
+def test_a_baseline_finds_a_dark_ball_of_its_size(score):
     volume = ball(6) + 0.05 * noise((40, 40, 40))
     found = score(volume - volume.mean(), 6)
     assert np.abs(np.array(np.unravel_index(found.argmax(), found.shape)) - (20, 18, 22)).max() <= 1

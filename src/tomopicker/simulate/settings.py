@@ -1,0 +1,236 @@
+"""Settings of a simulation, each with its limits and meaning, and their change by name.
+
+docs/simulation.py writes the table of settings in docs/commands/simulate.md from these descriptions.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+from pydantic.fields import FieldInfo
+
+from tomopicker.errors import UsageError
+from tomopicker.wording import wrong_value
+
+TiltScheme = Literal["dose-symmetric", "bidirectional", "continuous"]
+"""Order of the tilts: outwards from zero by turns; from zero to one end, then to the other; from end to end."""
+
+Edge = Annotated[int, Field(ge=16)]
+Count = Annotated[int, Field(ge=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+VoxelSize = Annotated[float, Field(ge=1, le=60)]
+
+ARGUMENTS = {
+    "scene.shape": "--shape",
+    "scene.voxel_size_angstrom": "--voxel-size",
+    "scene.target": "--target",
+    "scene.n_targets": "--particles",
+    "scene.distractors": "--maps",
+    "scene.middle_voxels": "--positions",
+    "imaging.voxel_size_angstrom": "--voxel-size",
+}
+"""Settings that follow from an argument of their own."""
+
+
+@dataclass(frozen=True)
+class SceneSettings:
+    """What a lamella holds."""
+
+    shape: tuple[Edge, Edge, Edge]
+    voxel_size_angstrom: VoxelSize
+    thickness_angstrom: Annotated[float, Field(gt=0, description="Of the lamella; vacuum above and below.")]
+    target: str = Field("ribosome", description="Name of the molecule whose places are the truth.")
+    n_targets: Count = Field(20, description="How many of it.")
+    distractors: tuple[tuple[str, Count], ...] = Field((), description="Names and counts of the other molecules.")
+    touching_fraction: Fraction = Field(0.1, description="Share of the targets placed right beside another one.")
+    clustered_fraction: Fraction = Field(
+        0.0,
+        description="Share of the targets that come in strings, each right beside the one before, as on one messenger.",
+    )
+    cluster_size: int = Field(5, ge=1, le=1000, description="Targets in such a string.")
+    crowd_fraction: float = Field(
+        0.12, ge=0, le=0.6, description="Of the lamella's volume that unresolved small molecules fill."
+    )
+    n_membranes: Count = Field(
+        2, description="Wide, wavy sheets that stand in the lamella; fewer where they would cross."
+    )
+    paired_membranes: Fraction = Field(
+        0.0, description="Share of the sheets that are two membranes, as around a cisterna or a nucleus."
+    )
+    n_vesicles: Count = Field(0, description="Round, of 300 to 700 Å.")
+    n_microtubules: Count = Field(0, description="Across the field, as far as there is room.")
+    n_actin_filaments: Count = Field(0, description="The same.")
+    n_lumps: Count = Field(1, description="Dense granules without a shape of their own, of up to 220 Å.")
+    n_gold_beads: Count = Field(0, description="Anywhere in the lamella.")
+    gold_diameter_angstrom: float = Field(100.0, ge=10, le=1000, description="Of a gold bead.")
+    n_ice_lumps: Count = Field(0, description="Ice that settled on the lamella's faces, of 300 to 900 Å.")
+    border_voxels: float = Field(6.0, ge=0, description="Centres stay this far from the faces in x and y.")
+    middle_voxels: float | None = Field(
+        None, description="z of the lamella's middle at the centre of the field; None: the volume's."
+    )
+    lamella_tilt_degrees: float = Field(
+        0.0, ge=-45, le=45,
+        description="How far the lamella is turned out of the volume's xy plane about y, the tilt axis.",
+    )  # fmt: skip
+    lamella_pitch_degrees: float = Field(0.0, ge=-45, le=45, description="The same about x.")
+    curtaining_angstrom: float = Field(
+        0.0, ge=0,
+        description="Standard deviation of the depth of the furrows that milling left on both faces; 0 for plane "
+        "faces.",
+    )  # fmt: skip
+    coating_density: float = Field(
+        0.0, ge=0, le=20,
+        description="Of the grains of metal sputtered on one face against charging, in units of protein; 0 for none.",
+    )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        limits = {
+            "thickness_angstrom": (self.shape[0] * self.voxel_size_angstrom, "the volume's z"),
+            "border_voxels": (min(self.shape) / 2, "half the volume's shortest edge"),
+            "curtaining_angstrom": (self.thickness_angstrom / 4, "a quarter of the thickness"),
+        }
+        for name, (limit, meaning) in limits.items():
+            if getattr(self, name) > limit:
+                raise UsageError(f"scene.{name} {getattr(self, name):g}: must be at most {limit:g}, {meaning}")
+
+
+@dataclass(frozen=True)
+class ImagingSettings:
+    """How a density is imaged and reconstructed."""
+
+    voxel_size_angstrom: VoxelSize
+    tilt_range_degrees: float = Field(
+        60.0, ge=1, le=80, description="Tilts from minus to plus the range; the tilt axis is y."
+    )
+    tilt_step_degrees: float = Field(3.0, ge=0.1, description="Between two tilts.")
+    tilt_scheme: TiltScheme = Field(
+        "dose-symmetric",
+        description="Order of the tilts, dose-symmetric, bidirectional or continuous: later ones have had more dose.",
+    )
+    defocus_um: float = Field(3.5, ge=-5, le=20, description="At the tilt axis, underfocus positive.")
+    defocus_jitter_um: float = Field(
+        0.1, ge=0, le=5, description="Standard deviation of the defocus from tilt to tilt."
+    )
+    defocus_gradient: bool = Field(
+        True, description="A tilted image is farther from focus on one side of the axis than on the other."
+    )
+    phase_shift_degrees: float = Field(0.0, ge=-180, le=180, description="Of a Volta phase plate; 0 without.")
+    voltage_kv: float = Field(300.0, ge=60, le=1000, description="Of the electrons.")
+    spherical_aberration_mm: float = Field(2.7, ge=0, le=10, description="Of the objective lens.")
+    amplitude_contrast: Fraction = Field(0.07, description="Share of the contrast that does not come from phase.")
+    b_factor_square_angstrom: float = Field(800.0, ge=0, le=1e5, description="Envelope exp(-B k² / 4).")
+    dose_per_square_angstrom: Annotated[float, Field(ge=1e-3, le=1e6)] | None = Field(
+        100.0, description="Electrons over the whole tilt series; none for no noise and no damage."
+    )
+    radiation_damage: bool = Field(True, description="Detail fades with the dose.")
+    dose_weighting: bool = Field(
+        False, description="Each tilt image is weighted by what its dose has left of each frequency."
+    )
+    tilt_weighting: float = Field(
+        0.0, ge=0, le=10,
+        description="Each tilt image is weighted by the cosine of its tilt to this power; 0 for equal weights.",
+    )  # fmt: skip
+    detective_quantum_efficiency: float = Field(
+        0.5, ge=1e-4, le=1,
+        description="Share of those electrons that count; the rest is lost to the detector and to inelastic "
+        "scattering.",
+    )  # fmt: skip
+    path_attenuation: float = Field(
+        0.35, ge=0, le=10,
+        description="Lamella thickness over the mean free path: a tilt keeps exp(-that / cos tilt) of its electrons.",
+    )  # fmt: skip
+    gain_error: float = Field(
+        0.0, ge=0, le=0.5, description="Standard deviation of a pixel's wrong gain, the same in every tilt image."
+    )
+    hot_lines: int = Field(
+        0, ge=0, le=1000, description="Rows or columns of the camera that count a fifth too much or too little."
+    )
+    binning_fall_off: Fraction = Field(
+        1.0, description="Where the blur of camera and binning begins, as a fraction of Nyquist; 1 for none."
+    )
+    alignment_error_voxels: float = Field(
+        0.3, ge=0, le=20, description="Standard deviation of the shift of each tilt image, along each of its axes."
+    )
+    reconstruction: Literal["wbp", "sirt"] = Field(
+        "wbp", description="wbp, weighted back-projection, or sirt, simultaneous iterative reconstruction."
+    )
+    ramp_fall_off: float = Field(
+        0.2, ge=0, le=0.99,
+        description="Where the ramp filter of a weighted back-projection begins to fall, as a fraction of Nyquist.",
+    )  # fmt: skip
+    sirt_like_iterations: int = Field(
+        0, ge=0, le=10000,
+        description="Above 0: the ramp filter of a weighted back-projection is flattened to what as many rounds of "
+        "SIRT would give.",
+    )  # fmt: skip
+    sirt_iterations: int = Field(15, ge=1, le=1000, description="Rounds of a SIRT reconstruction.")
+
+    def __post_init__(self) -> None:
+        if self.tilt_step_degrees > self.tilt_range_degrees:
+            raise UsageError(
+                f"imaging.tilt_step_degrees {self.tilt_step_degrees:g}: must be at most the tilt range "
+                f"({self.tilt_range_degrees:g}°)"
+            )
+
+
+GROUPS: dict[str, type] = {"scene": SceneSettings, "imaging": ImagingSettings}
+
+
+@dataclass(frozen=True)
+class SimulationSettings:
+    """Everything a synthetic tomogram was made with, resolved."""
+
+    preset: str
+    seed: int
+    scene: SceneSettings
+    imaging: ImagingSettings
+
+
+def setting_fields() -> dict[str, FieldInfo]:
+    """Give the settings that can be changed by name, ``group.setting``."""
+    fields = {f"{group}.{name}": info for group, kind in GROUPS.items() for name, info in _fields(kind).items()}
+    return {name: info for name, info in fields.items() if name not in ARGUMENTS}
+
+
+def parse_changes(changes: Mapping[str, object]) -> dict[str, dict[str, Any]]:
+    """Check names and values of changed settings; give them by group, with the types of their fields.
+
+    `changes` maps ``group.setting`` to a value, or to its text; ``none`` is None.
+
+    Raises
+    ------
+    UsageError
+        If a name is unknown or a value is invalid.
+    """
+    parsed: dict[str, dict[str, Any]] = {group: {} for group in GROUPS}
+    known = setting_fields()
+    for name, value in changes.items():
+        if name in ARGUMENTS:
+            raise UsageError(f"{name}: is given by {ARGUMENTS[name]}")
+        if name not in known:
+            raise UsageError(f"{name}: no such setting; there are {', '.join(known)}")
+        group, _, setting = name.partition(".")
+        plain = None if isinstance(value, str) and value.lower() == "none" else value
+        with one_line_errors(name):
+            field: Any = Annotated[(known[name].annotation, Field(), *known[name].metadata)]
+            parsed[group][setting] = TypeAdapter(field).validate_python(plain)
+    return parsed
+
+
+@contextmanager
+def one_line_errors(name: str) -> Iterator[None]:
+    """Turn pydantic's error about a setting, or a group of settings, into a `UsageError` of one line."""
+    try:
+        yield
+    except ValidationError as error:
+        first = error.errors()[0]
+        setting = ".".join([name, *map(str, first["loc"])])
+        problem = wrong_value(first["type"], first["input"], first["msg"].lower())
+        raise UsageError(f"{setting} {first['input']}: {problem}") from error
+
+
+def _fields(kind: Any) -> dict[str, FieldInfo]:
+    fields: dict[str, FieldInfo] = kind.__pydantic_fields__
+    return fields
