@@ -19,7 +19,7 @@ from tomopicker.config import Settings, resolve
 from tomopicker.engine.checkpoint import Model, load_model, save_model
 from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.formats import open_tomogram, read_picks, volume_files, write_mrc, write_picks
-from tomopicker.formats.stored import Stored
+from tomopicker.formats.volumes.arrays import ReadOptions
 from tomopicker.geometry import Frame
 from tomopicker.picking.evaluate import Evaluation, MatchMethod, MeanEvaluation, mean_evaluation
 from tomopicker.picking.evaluate import evaluate as _evaluate
@@ -39,9 +39,9 @@ __all__ = [
     "Model",
     "Picked",
     "Picks",
+    "ReadOptions",
     "Settings",
     "Status",
-    "Stored",
     "TomoPickerError",
     "Tomogram",
     "UsageError",

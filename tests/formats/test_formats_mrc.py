@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from tomopicker.errors import TomoPickerError
-from tomopicker.formats import open_tomogram, packed, tomogram_name, volume_files, write_mrc
+from tomopicker.formats import open_tomogram, tomogram_name, volume_files, write_mrc
+from tomopicker.formats.volumes import packed
 
 SHAPE = (5, 6, 7)
 

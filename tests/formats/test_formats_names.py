@@ -6,7 +6,7 @@ import pytest
 
 from tomopicker.errors import TomoPickerError
 from tomopicker.formats import match_name
-from tomopicker.formats.names import check_file_name, contained, files_of, renamed, without_rec
+from tomopicker.formats.tomogram_names import check_file_name, contained, files_of, rename_unique, without_rec
 
 
 @pytest.mark.parametrize(
@@ -81,8 +81,8 @@ def test_a_bare_number_means_the_name_that_ends_in_it():
 
 
 def test_names_are_not_shortened_into_one():
-    assert renamed(["rec_A", "B"], without_rec) == {"rec_A": "A", "B": "B"}
-    assert renamed(["rec_A", "A"], without_rec) == {"rec_A": "rec_A", "A": "A"}
+    assert rename_unique(["rec_A", "B"], without_rec) == {"rec_A": "A", "B": "B"}
+    assert rename_unique(["rec_A", "A"], without_rec) == {"rec_A": "rec_A", "A": "A"}
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from tomopicker.formats import (
     write_picks,
 )
 from tomopicker.formats.angles import from_relion
-from tomopicker.formats.names import matches
+from tomopicker.formats.tomogram_names import matches
 from tomopicker.geometry import Frame, Unit
 from tomopicker.picks import Picks
 

@@ -8,7 +8,7 @@ from typing import Literal
 from tomopicker import formats
 from tomopicker.benchmark.protocol import PLACE, DataSet, Protocol, Template
 from tomopicker.errors import UsageError
-from tomopicker.formats.names import listing
+from tomopicker.formats.tomogram_names import join_names
 from tomopicker.picks import Picks
 from tomopicker.simulate import builtin_names
 from tomopicker.tomogram import Tomogram
@@ -97,7 +97,7 @@ def open_dataset(name: str, asked: DataSet) -> OpenDataSet:
     wanted = [each for each in (asked.training, asked.validation) if each]
     for each in (*wanted, *(asked.test or ()), *asked.exclude):
         if each not in files:
-            raise UsageError(f"datasets.{name}: there is no tomogram {each}, only {listing(list(files))}")
+            raise UsageError(f"datasets.{name}: there is no tomogram {each}, only {join_names(list(files))}")
     tests = asked.test or [each for each in files if each not in (*wanted, *asked.exclude)]
     if not tests:
         raise UsageError(f"datasets.{name}: no tomogram is left to test on; add one to {asked.tomograms[0]}")

@@ -8,7 +8,7 @@ from tomopicker import formats
 from tomopicker.benchmark.dataset import OpenDataSet
 from tomopicker.errors import UsageError
 from tomopicker.folder.find import files_of_picks
-from tomopicker.formats.names import files_of
+from tomopicker.formats.tomogram_names import files_of
 from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
 

@@ -11,7 +11,7 @@ from tomopicker.checking.centring import REACH, Offset
 from tomopicker.checking.contrast import FEW
 from tomopicker.checking.evidence import Readings
 from tomopicker.checking.mistakes import Mistake
-from tomopicker.geometry import Frame, angstrom_to_voxels, outside
+from tomopicker.geometry import Frame, angstrom_to_voxels, is_outside
 from tomopicker.picks import Picks
 
 SEEN, SURE = 3.0, 5.0
@@ -75,7 +75,7 @@ def inside(picks: Picks, frames: dict[str, Frame]) -> Finding:
     for name in picks.tomogram_names:
         rows = picks.tomograms == name
         voxels = angstrom_to_voxels(picks.positions[rows], frames[name].voxel_size)
-        out[rows] = outside(voxels, frames[name].shape)
+        out[rows] = is_outside(voxels, frames[name].shape)
     n = int(out.sum())
     if not n:
         return Finding("inside", Status.GOOD, f"all {len(picks)} positions lie in their tomogram")

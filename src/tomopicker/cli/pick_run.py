@@ -122,12 +122,12 @@ def _pick_file(file: Path, model: "Model", folder: "PickFolder", reporter: "Repo
     """Pick in a tomogram that is not done; say False if another job is at it."""
     from tomopicker.cli.inputs import open_one
     from tomopicker.formats import tomogram_name
-    from tomopicker.formats.stored import Stored
+    from tomopicker.formats.volumes.arrays import ReadOptions
 
     asked = folder.settings
     if folder.claimed_by(tomogram_name(file)):
         return False
-    stored = Stored(asked.dataset, asked.axes, near=model.voxel_size)
+    stored = ReadOptions(asked.dataset, asked.axes, target_voxel_size=model.voxel_size)
     tomogram = open_one(file, reporter, voxel_size=asked.voxel_size, invert=asked.invert, stored=stored)
     if _is_done(tomogram, mask, folder, reporter):
         return True

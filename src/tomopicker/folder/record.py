@@ -11,7 +11,7 @@ from tomopicker.errors import TomoPickerError
 from tomopicker.files import write_text
 from tomopicker.folder.layout import IMPORT_LIST, MERGED
 from tomopicker.folder.settings import PickSettings
-from tomopicker.formats.names import check_file_name
+from tomopicker.formats.tomogram_names import check_file_name
 from tomopicker.geometry import Frame
 from tomopicker.tomogram import Tomogram
 

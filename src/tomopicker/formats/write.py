@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from tomopicker.errors import TomoPickerError, UsageError
-from tomopicker.formats.names import check_file_name, cleaned
-from tomopicker.formats.registry import for_output, module_of, named
-from tomopicker.formats.star import star_name
+from tomopicker.formats.particles.star import star_name, star_names
+from tomopicker.formats.registry import for_output, function, named
+from tomopicker.formats.tomogram_names import check_file_name, cleaned
 from tomopicker.geometry import Frame
 from tomopicker.picks import Picks
 
@@ -23,7 +23,7 @@ def write_picks(picks: Picks, frames: Mapping[str, Frame], path: Path | str, for
     path : Path
         The file.
     format : str, optional
-        A name of `catalogue.FORMATS`; by the suffix if left out (RELION 5 for .star).
+        A name of `registry.FORMATS`; by the suffix if left out (RELION 5 for .star).
 
     Raises
     ------
@@ -40,7 +40,7 @@ def write_picks(picks: Picks, frames: Mapping[str, Frame], path: Path | str, for
     missing = [name for name in picks.tomogram_names if name not in frames]
     if missing:
         raise TomoPickerError(f"{path}: the size and voxel size of tomogram '{missing[0]}' are needed; give its file")
-    module_of(str(entry.writer)).write(picks, frames, path)
+    function(entry.writer)(picks, frames, path)
 
 
 def check_names(names: Iterable[str], format: str, source: Path | str) -> None:
@@ -50,7 +50,7 @@ def check_names(names: Iterable[str], format: str, source: Path | str) -> None:
     ----------
     names : iterable of str
     format : str
-        A name of `catalogue.FORMATS`.
+        A name of `registry.FORMATS`.
     source : Path or str
         Where the names come from, for the message.
 
@@ -63,7 +63,7 @@ def check_names(names: Iterable[str], format: str, source: Path | str) -> None:
     for name in names:
         check_file_name(cleaned(name), source)
     if ".star" in named(format).suffixes:
-        module_of("star").star_names(names, where=str(source))
+        star_names(names, where=str(source))
 
 
 def files_in(folder: Path, tomograms: Sequence[str], format: str) -> dict[str, Path]:
@@ -98,7 +98,7 @@ def binning_remark(format: str, frames: Mapping[str, Frame], tomograms: Sequence
     Parameters
     ----------
     format : str
-        A name of `catalogue.FORMATS`; only that of RELION 4 counts pixels of the tilt series and states none to others.
+        A name of `registry.FORMATS`; only that of RELION 4 counts pixels of the tilt series and states none to others.
     frames : mapping of str to Frame
         The geometry of each tomogram.
     tomograms : sequence of str

@@ -1,0 +1,144 @@
+"""The voxels of a gzip or bzip2 file, unpacked as they are asked for: never more of them are held than one answer has.
+
+Reading forwards unpacks a file once. Reading backwards begins again, but for what overlaps the last answer, so boxes in
+the order of z cost one pass. One file in the process keeps its stream and its last answer; the others begin again.
+"""
+
+import bz2
+import gzip
+import zlib
+from io import BufferedIOBase
+from math import prod
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from tomopicker.errors import TomoPickerError
+from tomopicker.types import AnyVolume, Shape
+
+Packing = Literal["gzip", "bzip2"]
+CHUNK = 1 << 22
+
+
+def unpacked(path: Path, packing: Packing) -> BufferedIOBase:
+    """Open a packed file for reading what is in it."""
+    return gzip.GzipFile(path) if packing == "gzip" else bz2.BZ2File(path)
+
+
+def unpacked_bytes(path: Path, packing: Packing, wanted: int) -> int:
+    """Count the bytes in a packed file; more than `wanted` are not counted further.
+
+    gzip ends with the number, of its last part alone: if that is `wanted`, there is but one.
+
+    Raises
+    ------
+    TomoPickerError
+        If it cannot be unpacked.
+    """
+    with path.open("rb") as stream:
+        stream.seek(-4, 2)
+        if packing == "gzip" and int.from_bytes(stream.read(4), "little") == wanted % 2**32:
+            return wanted
+    count = 0
+    try:
+        with unpacked(path, packing) as stream:
+            while count <= wanted and (part := stream.read(min(CHUNK, wanted + 1 - count))):
+                count += len(part)
+    except (EOFError, OSError, zlib.error, ValueError) as error:
+        raise damaged(path, packing, error) from error
+    return count
+
+
+def damaged(path: Path, packing: Packing, error: Exception) -> TomoPickerError:
+    """Make the error that says why a file cannot be unpacked."""
+    reason = "it ends too early" if isinstance(error, EOFError) else str(error)
+    return TomoPickerError(f"{path}: cannot be unpacked ({packing}: {reason}); copy it again")
+
+
+class PackedSections:
+    """Sections of a volume in a packed file, (z, y, x) as stored.
+
+    Parameters
+    ----------
+    path : Path
+    packing : {"gzip", "bzip2"}
+    dtype : dtype
+    offset : int
+        Of the first voxel in what is unpacked, bytes.
+    shape : Shape
+        (z, y, x).
+    whole : bool
+        Whether nothing follows the last voxel.
+    """
+
+    _reading: ClassVar["PackedSections | None"] = None
+    """The only one in the process that has its file open, and holds its last answer."""
+
+    def __init__(self, path: Path, packing: Packing, dtype: np.dtype, offset: int, shape: Shape, whole: bool) -> None:
+        self.dtype, self.shape = dtype, shape
+        self._path, self._packing, self._offset, self._whole = path, packing, offset, whole
+        self._stream: BufferedIOBase | None = None
+        self._held = np.empty((0, *shape[1:]), dtype)
+        self._first = 0
+        """The section that `_held` begins with."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        state = self._path, self._packing, self.dtype, self._offset, self.shape, self._whole
+        return PackedSections, state
+
+    def __getitem__(self, key: slice | tuple[slice, slice, slice]) -> AnyVolume:
+        z, y, x = key if isinstance(key, tuple) else (key, slice(None), slice(None))
+        rows = range(*z.indices(self.shape[0]))
+        start, stop = (min(rows), max(rows) + 1) if rows else (0, 0)
+        try:
+            sections = self._sections(start, stop)
+        except (EOFError, OSError, zlib.error, ValueError) as error:
+            self._close()
+            raise damaged(self._path, self._packing, error) from error
+        part: AnyVolume = (sections if rows.step == 1 else sections[[row - start for row in rows]])[:, y, x]
+        return part
+
+    def _sections(self, start: int, stop: int) -> AnyVolume:
+        """Read sections, but for those of the last answer."""
+        if start < self._first or stop > self._first + len(self._held):
+            held = self._held[start - self._first :] if start >= self._first else self._held[:0]
+            sections = np.empty((stop - start, *self.shape[1:]), self.dtype)
+            sections[: len(held)] = held
+            stream = self._at_section(start + len(held))
+            _fill(stream, sections[len(held) :])
+            # Beyond the last voxel stands a checksum of all, which is compared when it is reached.
+            if stop == self.shape[0] and self._whole and stream.read(1):
+                raise OSError("it has more bytes than it says")
+            self._held, self._first = sections, start
+        return self._held[start - self._first : stop - self._first]
+
+    def _at_section(self, section: int) -> BufferedIOBase:
+        """Have the stream where a section begins; to go backwards, it begins again."""
+        other = PackedSections._reading
+        if other is not None and other is not self:
+            other._close()
+        if self._stream is None:
+            self._stream = unpacked(self._path, self._packing)
+            PackedSections._reading = self
+        position = self._offset + section * prod(self.shape[1:]) * self.dtype.itemsize
+        if self._stream.seek(position) < position:
+            raise EOFError
+        return self._stream
+
+    def _close(self) -> None:
+        if self._stream is not None:
+            self._stream.close()
+        self._stream, self._held, self._first = None, self._held[:0].copy(), 0
+        if PackedSections._reading is self:
+            PackedSections._reading = None
+
+
+def _fill(stream: BufferedIOBase, sections: AnyVolume) -> None:
+    room = sections.reshape(-1).view(np.uint8).data
+    done = 0
+    while done < len(room):
+        count = stream.readinto(room[done : done + CHUNK])
+        if not count:
+            raise EOFError
+        done += count
