@@ -20,11 +20,12 @@ TEST_ENV := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=1
 VENV_HINT := apt-get install python3-venv
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check clean install
+.PHONY: help demo test fuzz check clean install
 
 help:
 	@echo "make demo    simulate, click, train, pick and judge; results in ./$(DEMO)"
 	@echo "make test    lint, types and all tests"
+	@echo "make fuzz    read random and damaged files of every format, for an hour or so"
 	@echo "make check   lint and types only"
 	@echo "make install the program alone, as $(BIN)/tomopicker"
 	@echo "make clean   remove the environment, caches and ./$(DEMO)"
@@ -43,6 +44,9 @@ check: $(VENV)/.installed-dev
 
 test: check
 	$(TEST_ENV) $(BIN)/python -m pytest -n 2 --dist loadgroup
+
+fuzz: $(VENV)/.installed-dev
+	$(TEST_ENV) $(BIN)/python -m pytest -n 2 -m hypothesis --hypothesis-profile=fuzz tests/formats
 
 clean:
 	rm -rf $(VENV) $(DEMO) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

@@ -79,7 +79,8 @@ def _voxel_sizes(picks: Picks, frames: Mapping[str, Frame]) -> np.ndarray:
 
 
 def _voxels(picks: Picks, frames: Mapping[str, Frame]) -> np.ndarray:
-    return picks.positions / _voxel_sizes(picks, frames)
+    voxels: np.ndarray = picks.positions / _voxel_sizes(picks, frames)
+    return voxels
 
 
 def _outside(picks: Picks, frames: Mapping[str, Frame], voxels: np.ndarray | None = None) -> np.ndarray:

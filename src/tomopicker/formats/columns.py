@@ -174,10 +174,7 @@ def column_or_default(extra: pd.DataFrame, name: str, n: int, default: float = 0
 def joined(tables: Sequence[PickTable], source: str) -> PickTable:
     """Join tables of one unit, file after file.
 
-    Raises
-    ------
-    TomoPickerError
-        If their units differ, or there is none.
+    Raises `TomoPickerError` if their units differ, or there is none.
     """
     if not tables:
         raise TomoPickerError(f"{source}: it lists no file of picks; give one that does")

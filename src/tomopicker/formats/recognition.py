@@ -15,6 +15,8 @@ from tomopicker.formats.tomogram_names import COMPRESSION_SUFFIXES, VOLUME_SUFFI
 Rule = Callable[[Path, bytes], bool]
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 EM_HEADER_BYTES = 512
+EM_TYPES = {1: "i1", 2: "i2", 4: "i4", 5: "f4", 9: "f8"}
+"""Types of real numbers by byte 3 of an EM file's header (tom_emread's documentation)."""
 _ZARR_MARKS = (".zgroup", ".zarray", ".zattrs", "zarr.json")
 _PICKLE = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 _STAR_START = re.compile(rb"\s*(#[^\n]*\n\s*)*data_\S*\s")

@@ -4,7 +4,7 @@ A new format is one row here and its functions, which are named by module and im
 
 - a reader of picks, ``read(path) -> PickTable``;
 - a writer of picks, ``write(picks, frames, path)``;
-- a reader of volumes, ``open_volume(path, voxel_size=…, invert=…, options=…) -> Tomogram``.
+- a reader of volumes, ``open_…(path, voxel_size=…, invert=…, options=…) -> Tomogram``.
 
 The order of the rows is the one in which formats are tried: what is told by its content stands before what is told by
 its suffix, and plain text, which takes anything, last.
@@ -79,16 +79,16 @@ class Format:
 # fmt: off
 FORMATS: tuple[Format, ...] = (
     Format("mrc", "volume", (".mrc", ".rec", ".map", ".st", ".mrcs"), "MRC 2014, IMOD and older; gzip or bzip2",
-        rules.is_mrc, "volumes.mrc.open_volume", "volumes.mrc_write.write_mrc", "Å in the header"),
+        rules.is_mrc, "volumes.mrc.open_mrc", "volumes.mrc_write.write_mrc", "Å in the header"),
     Format("zarr", "volume", (".zarr",), "OME-Zarr 0.4 and 0.5, Zarr arrays; local folders",
-        rules.is_zarr, "volumes.zarr.open_volume", None, "as the axes say; Å if they do not"),
+        rules.is_zarr, "volumes.zarr.open_zarr", None, "as the axes say; Å if they do not"),
     Format("hdf5", "volume", (".hdf", ".h5", ".hdf5"), "HDF5: EMAN2's, and others with --dataset",
-        starts_with(b"\x89HDF\r\n\x1a\n"), "volumes.hdf5.open_volume", None,
+        starts_with(b"\x89HDF\r\n\x1a\n"), "volumes.stacks.open_hdf5", None,
         "Å in EMAN.apix_x, µm in element_size_um"),
     Format("tiff", "volume", (".tif", ".tiff"), "TIFF stacks, a page a section",
-        starts_with(b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), "volumes.tiff.open_volume", None, "as ImageJ or OME say"),
+        starts_with(b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), "volumes.stacks.open_tiff", None, "as ImageJ or OME say"),
     Format("em", "volume", (".em",), "EM volume",
-        has_suffix(".em"), "volumes.em.open_volume", None, "not in the file: give --voxel-size"),
+        has_suffix(".em"), "volumes.stacks.open_em", None, "not in the file: give --voxel-size"),
     Format("stopgap", "picks", (".star",), "STOPGAP motive list",
         rules.is_stopgap, "particles.star_lists.read_stopgap", "particles.star_lists.write_stopgap",
         "voxels", ONE, "score", "phi, psi, the"),
@@ -237,10 +237,7 @@ def function(name: str | None) -> Callable[..., Any]:
 def head_of(path: Path) -> bytes:
     """Read a file's first bytes.
 
-    Raises
-    ------
-    TomoPickerError
-        If it is missing, a folder, empty or unreadable.
+    Raises `TomoPickerError` if it is missing, a folder, empty or unreadable.
     """
     try:
         if path.is_dir():

@@ -45,10 +45,7 @@ def content_lines(path: Path) -> list[tuple[str, str]]:
 def read_xml(path: Path) -> ElementTree.Element:
     """Read a file's root element, without entities: those can grow a small file to fill the memory.
 
-    Raises
-    ------
-    TomoPickerError
-        If it is no XML, or declares a document type.
+    Raises `TomoPickerError` if it is no XML, or declares a document type.
     """
     text = _XML_DECLARATION.sub("", read_text(path))
     if _DOCUMENT_TYPE.search(text):

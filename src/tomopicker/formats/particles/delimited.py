@@ -42,10 +42,8 @@ def read(path: Path) -> PickTable:
 def read_columns(path: Path, headers: Mapping[int, Sequence[str]]) -> PickTable:
     """Read text columns, a file without a header named by its number of columns, as `headers` says.
 
-    Raises
-    ------
-    TomoPickerError
-        Missing or ambiguous columns (those found are listed), a field that is no number (its line is named), no rows.
+    Raises `TomoPickerError`: missing or ambiguous columns (those found are listed), a field that is no number (its line
+    is named), no rows.
     """
     source = str(path)
     numbered, comments = _content_lines(read_text(path))

@@ -30,10 +30,8 @@ _DEFAULTS = {1: 1.0, 2: 1.0, 12: 1.0, 13: -60.0, 14: 60.0, 15: -60.0, 16: 60.0}
 def read(path: Path) -> PickTable:
     """Read a table; the tomograms' names from ``<stem>.doc``, or the only ``.doc`` beside it, if there is one.
 
-    Raises
-    ------
-    TomoPickerError
-        If a line has fewer than 26 columns or another number of them, or one that is needed is no number.
+    Raises `TomoPickerError` if a line has fewer than 26 columns or another number of them, or one that is needed is no
+    number.
     """
     table = [(label, line.split()) for label, line in content_lines(path)]
     rows = Rows(path, [label for label, _ in table])

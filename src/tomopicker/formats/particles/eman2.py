@@ -29,10 +29,7 @@ _OTHERWISE = "not an EMAN2 info file; give info/<tomogram>_info.json"
 def read(path: Path) -> PickTable:
     """Read the boxes.
 
-    Raises
-    ------
-    TomoPickerError
-        If it is no JSON, has no boxes, or one is no row of numbers.
+    Raises `TomoPickerError` if it is no JSON, has no boxes, or one is no row of numbers.
     """
     info = read_json(path, _OTHERWISE)
     boxes = info.get("boxes_3d")
@@ -55,10 +52,7 @@ def read(path: Path) -> PickTable:
 def write(picks: Picks, frames: Mapping[str, Frame], path: Path) -> None:
     """Write the boxes, and leave whatever else a file of this name holds (tilt angles, alignments) as it is.
 
-    Raises
-    ------
-    TomoPickerError
-        If there is a file of this name that is no JSON.
+    Raises `TomoPickerError` if there is a file of this name that is no JSON.
     """
     info = read_json(path, _OTHERWISE) if path.is_file() and path.stat().st_size else {}
     frame = next((frames[name] for name in picks.tomogram_names), None)

@@ -32,10 +32,7 @@ _COLOURS = ((0.0, 1.0, 0.0), (0.0, 1.0, 1.0), (1.0, 0.0, 1.0), (1.0, 1.0, 0.0), 
 def read(path: Path) -> PickTable:
     """Read all points; object and contour (from 1) become columns, and the object the class if there are several.
 
-    Raises
-    ------
-    TomoPickerError
-        If it is cut short or has no points.
+    Raises `TomoPickerError` if it is cut short or has no points.
     """
     found = [(number, contour, points) for number, contour, points in _contours(read_bytes(path), path) if len(points)]
     coordinates = np.concatenate([points for _, _, points in found] or [np.empty((0, 3))])

@@ -16,9 +16,8 @@ from tomopicker.files import atomic_path, write_text
 from tomopicker.formats.angles import CLASS, angles_or_zeros, columns_if_any, from_tom, to_tom
 from tomopicker.formats.columns import Rows, column_or_default
 from tomopicker.formats.particles import tomogram_index
-from tomopicker.formats.recognition import EM_HEADER_BYTES, em_byte_order, em_size
+from tomopicker.formats.recognition import EM_HEADER_BYTES, EM_TYPES, em_byte_order, em_size
 from tomopicker.formats.text import content_lines, read_bytes
-from tomopicker.formats.volumes.em import EM_TYPES
 from tomopicker.geometry import Frame, PickTable, Unit, to_file_units
 from tomopicker.picks import Picks
 
@@ -33,10 +32,7 @@ _PARTICLE = 3
 def read_em(path: Path) -> PickTable:
     """Read a motive list from an EM file: a header of 512 bytes and a 20 × n × 1 volume.
 
-    Raises
-    ------
-    TomoPickerError
-        If it is no EM file, or no 20 rows wide: a volume, or a list of angles.
+    Raises `TomoPickerError` if it is no EM file, or no 20 rows wide: a volume, or a list of angles.
     """
     content = read_bytes(path)
     if len(content) < EM_HEADER_BYTES or content[3] not in EM_TYPES:

@@ -50,10 +50,8 @@ _SPECIES_POSE = re.compile(r"wrp(Coordinate[XYZ]|Angle(Rot|Tilt|Psi))\d*$")
 def read(path: Path) -> PickTable:
     """Read particles from a STAR file, or from the files that an optimisation set or an import list names.
 
-    Raises
-    ------
-    TomoPickerError
-        If it holds no particles (the blocks and columns found are listed), or bad ones (the row is named).
+    Raises `TomoPickerError` if it holds no particles (the blocks and columns found are listed), or bad ones (the row is
+    named).
     """
     return _read(path, follow=True)
 

@@ -39,10 +39,7 @@ def numbered(names: Sequence[str], path: Path) -> dict[str, int]:
 
     The number at the end of each name is used if they all have one and no two the same, else they are counted from 1.
 
-    Raises
-    ------
-    TomoPickerError
-        If a name cannot stand in the list.
+    Raises `TomoPickerError` if a name cannot stand in the list.
     """
     stated = [re.search(r"(\d{1,6})$", cleaned(name)) for name in names]
     own = [int(match.group(1)) for match in stated if match]

@@ -76,10 +76,7 @@ class CopickProject:
     def object_named(self, name: str | None) -> str:
         """Check the name of a particle, or take the only one.
 
-        Raises
-        ------
-        UsageError
-            If it is none of the project, or there are several and none is named.
+        Raises `UsageError` if it is none of the project, or there are several and none is named.
         """
         if name in self.objects and name is not None:
             return name
@@ -112,10 +109,7 @@ def read_project(path: Path) -> CopickProject:
 def check_name(text: str, flag: str) -> str:
     """Refuse a user or session that a file of picks cannot be named after.
 
-    Raises
-    ------
-    UsageError
-        If it holds an underscore, a blank or a slash.
+    Raises `UsageError` if it holds an underscore, a blank or a slash.
     """
     if not text or _NOT_IN_A_NAME.search(text):
         raise UsageError(f"{flag} {text}: a copick name has no blank, slash or underscore; give another")

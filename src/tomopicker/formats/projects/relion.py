@@ -80,10 +80,7 @@ def read_frames(path: Path | str) -> dict[str, Frame]:
 def reconstructions(path: Path) -> dict[str, Path]:
     """Find the file of each tomogram that a tomograms.star lists; empty if it names none.
 
-    Raises
-    ------
-    TomoPickerError
-        If a file it names is not there.
+    Raises `TomoPickerError` if a file it names is not there.
     """
     block = _tomogram_block(read_blocks(path))
     column = next((name for name in RECONSTRUCTED if block is not None and name in block), None)
@@ -98,10 +95,7 @@ def reconstructions(path: Path) -> dict[str, Path]:
 def optimisation_set(blocks: Mapping[str, pd.DataFrame], path: Path) -> tuple[Path, Path | None] | None:
     """Find the files that an optimisation set names: particles, and tomograms if it names any; None if it is none.
 
-    Raises
-    ------
-    TomoPickerError
-        If the particles it names are not there.
+    Raises `TomoPickerError` if the particles it names are not there.
     """
     block = next((table for table in blocks.values() if "rlnTomoParticlesFile" in table and len(table)), None)
     if block is None:
@@ -114,10 +108,7 @@ def optimisation_set(blocks: Mapping[str, pd.DataFrame], path: Path) -> tuple[Pa
 def import_list(blocks: Mapping[str, pd.DataFrame], path: Path) -> list[tuple[str, Path]] | None:
     """List the tomograms and files of a RELION 5 import list; None if it is none.
 
-    Raises
-    ------
-    TomoPickerError
-        If a file it names is not there.
+    Raises `TomoPickerError` if a file it names is not there.
     """
     column = "rlnTomoImportParticleFile"
     block = next((table for table in blocks.values() if {"rlnTomoName", column} <= set(table.columns)), None)

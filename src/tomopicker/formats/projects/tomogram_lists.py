@@ -45,10 +45,7 @@ def is_list(path: Path) -> bool:
 def files_of_list(path: Path) -> list[NamedFile]:
     """List the tomograms of a list, as it names them.
 
-    Raises
-    ------
-    TomoPickerError
-        If it names no files, or one that is not there.
+    Raises `TomoPickerError` if it names no files, or one that is not there.
     """
     if path.is_dir() or path.suffix.lower() == ".settings":
         return _of_warp(path)

@@ -195,10 +195,7 @@ def check_volume(path: Path, shape: Sequence[int], dtype: Any) -> None:
 def resolve_voxel_size(path: Path, stated: Sequence[float] | None, given: float | None, warnings: list[str]) -> float:
     """Take the user's voxel size (Å), else the file's if it is one of cubes; add a warning if they differ.
 
-    Raises
-    ------
-    TomoPickerError
-        If there is none, or voxels are not cubes.
+    Raises `TomoPickerError` if there is none, or voxels are not cubes.
     """
     known = stated is not None and all(isfinite(size) and size > 0 for size in stated)
     if given is not None:

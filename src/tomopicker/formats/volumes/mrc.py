@@ -28,7 +28,7 @@ MAX_EXTENDED_BYTES = 1 << 24
 """No program writes a longer extended header, so a header that states more is damaged."""
 
 
-def open_volume(
+def open_mrc(
     path: Path, *, voxel_size: float | None = None, invert: bool = False, options: ReadOptions = DEFAULT_OPTIONS
 ) -> Tomogram:
     """Open an MRC file without reading its voxels; see `tomopicker.formats.open_tomogram`."""

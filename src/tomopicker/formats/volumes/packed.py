@@ -31,10 +31,7 @@ def unpacked_bytes(path: Path, packing: Packing, wanted: int) -> int:
 
     gzip ends with the number, of its last part alone: if that is `wanted`, there is but one.
 
-    Raises
-    ------
-    TomoPickerError
-        If it cannot be unpacked.
+    Raises `TomoPickerError` if it cannot be unpacked.
     """
     with path.open("rb") as stream:
         stream.seek(-4, 2)

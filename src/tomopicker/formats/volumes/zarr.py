@@ -34,7 +34,7 @@ ANGSTROM = {
 }  # fmt: skip
 
 
-def open_volume(
+def open_zarr(
     path: Path, *, voxel_size: float | None = None, invert: bool = False, options: ReadOptions = DEFAULT_OPTIONS
 ) -> Tomogram:
     """Open a Zarr folder; of several scales, the one that the options ask for."""
