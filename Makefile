@@ -25,7 +25,7 @@ VENV_HINT := apt-get install python3-venv
 help:
 	@echo "make demo    simulate, click, train, pick and judge; results in ./$(DEMO)"
 	@echo "make test    lint, types and all tests"
-	@echo "make fuzz    read random and damaged files of every format, for an hour or so"
+	@echo "make fuzz    read random and damaged files of every format, for some ten minutes"
 	@echo "make check   lint and types only"
 	@echo "make install the program alone, as $(BIN)/tomopicker"
 	@echo "make clean   remove the environment, caches and ./$(DEMO)"
