@@ -12,7 +12,7 @@ Half-pixel choices, all tested on odd sizes:
 - ``CENTER_VOXEL_ANGSTROM`` is measured from the voxel size // 2 (whole, of the tomogram itself), as EMAN2's boxer has
   it.
 - ``FRACTION`` is a voxel divided by the size, as Warp's template matching has it.
-- A file that calls the centre of the first voxel something else than (0, 0, 0) says so in ``index_origin``: MATLAB's
+- A file that calls the centre of the first voxel something else than (0, 0, 0) has it in ``index_origin``: MATLAB's
   tools count from 1, IMOD puts 0 at a voxel's corner in x and y.
 """
 
@@ -88,7 +88,7 @@ class PickTable:
     scores : array of float, shape (n,)
         NaN where the file has none.
     pixel_size : array of float, shape (n,), optional
-        Å per pixel, with `Unit.PIXEL`; NaN where the file does not say: the pixel of the tilt series is then meant
+        Å per pixel, with `Unit.PIXEL`; NaN where the file states none: the pixel of the tilt series is then meant
         where the frame knows it, else the tomogram's voxel.
     extra : DataFrame
         Every other column of the file, n rows.
@@ -101,11 +101,11 @@ class PickTable:
     notes : tuple of str
         What was not read, for the user to see.
     is_unit_stated : bool
-        Whether the file or its format says what the coordinates count; plain columns are voxels by convention only.
+        Whether the file or its format states what the coordinates count; plain columns are voxels by convention only.
     inferred : str, optional
         What was inferred of the unit, for the user to see.
     doubt : str, optional
-        Why the unit cannot be inferred, or what is stated of it not believed, and which flag settles it.
+        Why the unit is ambiguous or contradictory, and the option that gives it.
     kept : array of int, shape (n,), optional
         Which rows of the file these are, from 0; all of them if left out.
     """
@@ -159,7 +159,7 @@ def angstrom_to_voxels(angstrom: Positions, voxel_size: float) -> Positions:
 
 
 def from_file_units(table: PickTable, frames: Mapping[str, Frame]) -> Picks:
-    """Turn what a file says into positions in Å.
+    """Turn coordinates as a file states them into positions in Å.
 
     Parameters
     ----------
@@ -256,7 +256,7 @@ def shifted(picks: Picks, frames: Mapping[str, Frame], voxels: tuple[float, floa
 
 
 def is_outside(voxels: Positions, shape: Shape) -> np.ndarray:
-    """Say which positions, (x, y, z) in voxels, lie outside a volume of shape (z, y, x); half a voxel of rim is in."""
+    """Find positions, (x, y, z) in voxels, outside a volume of shape (z, y, x); half a voxel of rim is in."""
     upper = np.asarray(shape[::-1], dtype=np.float64) - 0.5
     beyond: np.ndarray = np.any((voxels < -0.5) | (voxels > upper), axis=1)
     return beyond

@@ -171,7 +171,7 @@ def column_or_default(extra: pd.DataFrame, name: str, n: int, default: float = 0
     return np.where(np.isfinite(values), values, default)
 
 
-def joined(tables: Sequence[PickTable], source: str) -> PickTable:
+def join_tables(tables: Sequence[PickTable], source: str) -> PickTable:
     """Join tables of one unit, file after file.
 
     Raises `TomoPickerError` if their units differ, or there is none.

@@ -30,14 +30,14 @@ class Inferred(UserWarning):
 
 
 def read_table(path: Path | str, format: str | None = None) -> PickTable:
-    """Read positions as a file states them, its format told by its content and suffix unless it is named.
+    """Read positions as a file states them, its format recognised by content and suffix unless it is named.
 
     Parameters
     ----------
     path : Path
         Any format of `registry.FORMATS`.
     format : str, optional
-        Its name; what is told by content (the kinds of STAR, say) stays told by content.
+        Its name; variants (the kinds of STAR, say) are still recognised by content.
 
     Returns
     -------
@@ -79,20 +79,20 @@ def read_picks(
     tomograms : sequence of Tomogram, or mapping of str to Frame
         The tomograms at hand.
     unit : Unit, optional
-        What the coordinates count, if the files do not say it rightly (``--picks-unit``).
+        What the coordinates count, if the files state it wrongly or not at all (``--picks-unit``).
     pixel_size : float, optional
         Å per pixel of the coordinates, where a file counts pixels or voxels (``--picks-pixel-size``).
     ignore_unknown : bool
         Leave out picks of tomograms that were not given, with a warning, instead of failing.
     format : str, optional
-        The format of the files; told by their content if left out.
+        The format of the files; recognised by their content if left out.
     shift : tuple of float
         (x, y, z) in voxels, added to every position: for files that count from elsewhere than their format does.
     check_inside : bool
         Leave out the few positions that lie outside their tomogram, with a warning, and refuse many.
     classes : sequence of str
         Keep the picks of these classes (``--class``); of several classes without a choice, all are kept and a warning
-        says which there are.
+        lists them.
 
     Returns
     -------
@@ -141,9 +141,9 @@ def read_picks(
 
 
 def has_no_picks(path: Path | str) -> bool:
-    """Say whether a file is empty, or what `write_picks` makes of no picks: a header, no rows.
+    """Whether a file is empty, or what `write_picks` makes of no picks: a header, no rows.
 
-    A file that cannot be read is not; `read_picks` says what is wrong with it.
+    False for a file that cannot be read; `read_picks` raises the error.
     """
     path = Path(path)
     try:
@@ -204,7 +204,7 @@ def _note_inferred(table: PickTable, frames: Mapping[str, Frame], notes: dict[st
 
 
 def _resolve(table: PickTable, candidates: list[str], path: Path, ignore_unknown: bool) -> PickTable:
-    """Name the rows, and the frames the file states, as the tomograms at hand are named."""
+    """Rename the rows, and the frames the file states, to the names of the tomograms at hand."""
     meant: dict[str, str | None] = {}
     for name in dict.fromkeys(table.tomograms.tolist()):
         if not name:
@@ -228,7 +228,7 @@ def _resolve(table: PickTable, candidates: list[str], path: Path, ignore_unknown
 
 
 def _from_file_name(path: Path, candidates: list[str]) -> str:
-    """Tell the tomogram of rows that name none: by the file's name, else the only one there is."""
+    """Find the tomogram of rows that name none: by the file's name, else the only one there is."""
     found = contained(path.name, candidates) or contained(path.absolute().parent.name, candidates)
     if len(found) == 1:
         return found[0]
@@ -243,7 +243,7 @@ def _from_file_name(path: Path, candidates: list[str]) -> str:
 
 
 def _from_number(number: str, path: Path, candidates: list[str]) -> str:
-    """Tell the one tomogram a file numbers: by the file's name or the only one there is, unless numbered itself."""
+    """Find the one tomogram a file numbers: by the file's name or the only one there is, unless numbered itself."""
     try:
         found = _from_file_name(path, candidates)
     except TomoPickerError:

@@ -1,4 +1,4 @@
-"""Telling the format of a file from its name and its first bytes.
+"""Recognising the format of a file from its name and its first bytes.
 
 Rules of the registry, which has the order in which they are tried. A rule takes the path and the head of the file and
 reads nothing else, so that choosing a reader imports none.
@@ -25,17 +25,17 @@ _SHREC_ROW = re.compile(rb"\s*[A-Za-z0-9]*[A-Za-z][A-Za-z0-9]*(?:[ \t]+-?\d+(?:\
 
 
 def has_suffix(*suffixes: str) -> Rule:
-    """Tell a format whose content is mere numbers, by its suffix in any case of letters."""
+    """Recognise a format whose content is mere numbers, by its suffix in any case of letters."""
     return lambda path, head: path.suffix.lower() in suffixes
 
 
 def starts_with(*marks: bytes) -> Rule:
-    """Tell a format by its first bytes."""
+    """Recognise a format by its first bytes."""
     return lambda path, head: head.startswith(marks)
 
 
 def has_root(*tags: bytes) -> Rule:
-    """Tell XML by its first element."""
+    """Recognise XML by its first element."""
 
     def rule(path: Path, head: bytes) -> bool:
         found = re.search(rb"<\s*([A-Za-z_][\w.-]*)", re.sub(rb"<!--.*?-->", b"", head, flags=re.DOTALL))
@@ -45,7 +45,7 @@ def has_root(*tags: bytes) -> Rule:
 
 
 def any_of(*rules: Rule) -> Rule:
-    """Tell a format by any of several rules."""
+    """Recognise a format by any of several rules."""
     return lambda path, head: any(rule(path, head) for rule in rules)
 
 
@@ -60,7 +60,7 @@ def is_text(path: Path, head: bytes) -> bool:
 
 
 def is_mrc(path: Path, head: bytes) -> bool:
-    """Tell MRC by its mark, or by its suffix before those of compression."""
+    """Recognise MRC by its mark, or by its suffix before those of compression."""
     return head[208:211] == b"MAP" or volume_suffix(path) in VOLUME_SUFFIXES
 
 
@@ -71,12 +71,12 @@ def volume_suffix(path: Path) -> str:
 
 
 def is_zarr(path: Path, head: bytes = b"") -> bool:
-    """Tell a Zarr folder by what is in it."""
+    """Recognise a Zarr folder by what is in it."""
     return path.is_dir() and any((path / mark).is_file() for mark in _ZARR_MARKS)
 
 
 def is_em_volume(path: Path) -> bool:
-    """Tell an EM file that holds a volume from a motive list or a list of angles."""
+    """Recognise an EM file that holds a volume from a motive list or a list of angles."""
     try:
         with path.open("rb") as stream:
             head = stream.read(EM_HEADER_BYTES)
@@ -97,22 +97,22 @@ def em_byte_order(head: bytes) -> str:
 
 
 def is_star(path: Path, head: bytes) -> bool:
-    """Tell STAR by its suffix, or by a data block after nothing but comments."""
+    """Recognise STAR by its suffix, or by a data block after nothing but comments."""
     return path.suffix.lower() == ".star" or _STAR_START.match(head.removeprefix(b"\xef\xbb\xbf")) is not None
 
 
 def is_stopgap(path: Path, head: bytes) -> bool:
-    """Tell STOPGAP's lists by their columns."""
+    """Recognise STOPGAP's lists by their columns."""
     return b"_orig_x" in head and is_star(path, head)
 
 
 def is_cbox(path: Path, head: bytes) -> bool:
-    """Tell CBOX by its suffix, or by the line that states its version."""
+    """Recognise CBOX by its suffix, or by the line that states its version."""
     return path.suffix.lower() == ".cbox" or (b"_cbox_format_version" in head and is_star(path, head))
 
 
 def is_motl_csv(path: Path, head: bytes) -> bool:
-    """Tell a motive list by a first line of 20 numbers."""
+    """Recognise a motive list by a first line of 20 numbers."""
     fields = head.partition(b"\n")[0].split(b",")
     try:
         return len(fields) == 20 and all(math.isfinite(float(field)) for field in fields)
@@ -121,40 +121,40 @@ def is_motl_csv(path: Path, head: bytes) -> bool:
 
 
 def is_eman2(path: Path, head: bytes) -> bool:
-    """Tell EMAN2's info files by their name or their key."""
+    """Recognise EMAN2's info files by their name or their key."""
     return path.suffix.lower() == ".json" and (path.name.endswith("_info.json") or b"boxes_3d" in head)
 
 
 def is_copick(path: Path, head: bytes) -> bool:
-    """Tell copick's picks by their key."""
+    """Recognise copick's picks by their key."""
     return path.suffix.lower() == ".json" and b'"pickable_object_name"' in head
 
 
 def is_portal(path: Path, head: bytes) -> bool:
-    """Tell annotations of the portal by their suffix, or by an object with a location in the first line."""
+    """Recognise annotations of the portal by their suffix, or by an object with a location in the first line."""
     return path.suffix.lower() == ".ndjson" or (head.lstrip()[:1] == b"{" and b'"location"' in head.split(b"\n")[0])
 
 
 def is_amira(path: Path, head: bytes) -> bool:
-    """Tell Amira's files by their first line."""
+    """Recognise Amira's files by their first line."""
     return _AMIRA_START.match(head.lstrip()) is not None
 
 
 def is_pickle(path: Path, head: bytes) -> bool:
-    """Tell a Python pickle by its suffix or its first bytes."""
+    """Recognise a Python pickle by its suffix or its first bytes."""
     return path.suffix.lower() in {".tloc", ".pkl", ".pickle"} or head.startswith(_PICKLE)
 
 
 def is_pytom_text(path: Path, head: bytes) -> bool:
-    """Tell coordinates of PyTom's picker by their comment."""
+    """Recognise coordinates of PyTom's picker by their comment."""
     return head.lstrip().startswith(b"#") and b"TOMONAME" in head[:4096]
 
 
 def is_shrec(path: Path, head: bytes) -> bool:
-    """Tell SHREC's lists by their first line: a word and six numbers."""
+    """Recognise SHREC's lists by their first line: a word and six numbers."""
     return path.suffix.lower() == ".txt" and _SHREC_ROW.match(head) is not None
 
 
 def is_coords(path: Path, head: bytes) -> bool:
-    """Tell lists of coordinates by their suffix: a label before x cannot be told from x by its value."""
+    """Recognise lists of coordinates by their suffix: a label before x looks like x by its value."""
     return path.suffix.lower() == ".coords" and is_text(path, head)

@@ -6,8 +6,8 @@ A new format is one row here and its functions, which are named by module and im
 - a writer of picks, ``write(picks, frames, path)``;
 - a reader of volumes, ``open_…(path, voxel_size=…, invert=…, options=…) -> Tomogram``.
 
-The order of the rows is the one in which formats are tried: what is told by its content stands before what is told by
-its suffix, and plain text, which takes anything, last.
+The order of the rows is the one in which formats are tried: formats with a mark in their content stand before those
+known by suffix, and plain text, which takes anything, last.
 """
 
 from collections.abc import Callable
@@ -54,7 +54,7 @@ class Format:
     single : bool
         Whether a file holds the picks of one tomogram, which it may not even name.
     refused : bool
-        Whether the reader is there only to say what to give instead.
+        Whether the reader only refuses the file and names an alternative.
     ending : str
         What follows the tomogram's name where the tool expects more than a suffix.
     """
@@ -187,7 +187,7 @@ def named(name: str) -> Format:
 
 
 def for_output(path: Path, name: str | None = None) -> Format:
-    """Choose the format to write picks in: the one named, else the one its suffix says (RELION 5 for .star).
+    """Choose the format to write picks in: the one named, else that of the suffix (RELION 5 for .star).
 
     Raises
     ------

@@ -17,7 +17,7 @@ _DOCUMENT_TYPE = re.compile(r"<!\s*(DOCTYPE|ENTITY)", re.IGNORECASE)
 
 
 def read_bytes(path: Path) -> bytes:
-    """Read a file; a `TomoPickerError` says why it cannot be read."""
+    """Read a file; raises `TomoPickerError` if it cannot be read."""
     try:
         return path.read_bytes()
     except (OSError, ValueError) as error:
@@ -25,7 +25,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 def read_text(path: Path) -> str:
-    """Read a text file; a `TomoPickerError` says that it cannot be read, or is binary."""
+    """Read a text file; raises `TomoPickerError` if it cannot be read, or is binary."""
     raw = read_bytes(path)
     try:
         text = raw.decode("utf-16" if raw[:2] in UTF16_MARKS else "utf-8-sig")
@@ -63,7 +63,7 @@ def read_json(path: Path, otherwise: str) -> dict[str, Any]:
     ----------
     path : Path
     otherwise : str
-        What to say of JSON that is no object, and what to give instead.
+        The message for JSON that is no object.
 
     Raises
     ------

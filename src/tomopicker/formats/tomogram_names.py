@@ -89,7 +89,7 @@ def by_folder(files: Sequence[Path]) -> list[Path]:
 
 
 def tomogram_name(path: Path) -> str:
-    """Name a tomogram after its file: ``TS_01.mrc.gz`` is ``TS_01``; a `NamedFile` says its name.
+    """Name a tomogram after its file: ``TS_01.mrc.gz`` is ``TS_01``; a `NamedFile` has a name of its own.
 
     Bytes of the file's name that are not UTF-8 are taken for Latin-1, as old file systems have them.
 

@@ -57,7 +57,7 @@ def check_names(names: Iterable[str], format: str, source: Path | str) -> None:
     Raises
     ------
     TomoPickerError
-        One line that says which and why.
+        One line with the name and the reason.
     """
     names = list(names)
     for name in names:
@@ -67,7 +67,7 @@ def check_names(names: Iterable[str], format: str, source: Path | str) -> None:
 
 
 def files_in(folder: Path, tomograms: Sequence[str], format: str) -> dict[str, Path]:
-    """Say which file of a folder would hold each tomogram's picks.
+    """Give the file of a folder that would hold each tomogram's picks.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def files_in(folder: Path, tomograms: Sequence[str], format: str) -> dict[str, P
 
 
 def naming_remark(format: str, tomograms: Sequence[str]) -> str | None:
-    """Say which tomograms are called otherwise in a STAR file, which holds no blanks; None if none is."""
+    """Describe which tomograms are renamed in a STAR file, which holds no blanks; None if none is."""
     changed = [name for name in tomograms if star_name(name) != name]
     if not changed or ".star" not in named(format).suffixes:
         return None
@@ -93,7 +93,7 @@ def naming_remark(format: str, tomograms: Sequence[str]) -> str | None:
 
 
 def binning_remark(format: str, frames: Mapping[str, Frame], tomograms: Sequence[str]) -> str | None:
-    """Say what the pixels are that RELION 4 is given, where nothing says how the tomograms are binned.
+    """Describe the pixels written for RELION 4, where the binning of the tomograms is not known.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ def binning_remark(format: str, frames: Mapping[str, Frame], tomograms: Sequence
     Returns
     -------
     str or None
-        A line, or None if there is nothing to be said.
+        A line, or None if the binning is known.
     """
     sizes = sorted({frames[name].voxel_size for name in tomograms if frames[name].unbinned_pixel_size is None})
     if format != "relion4" or not sizes:

@@ -28,7 +28,7 @@ _HOLD_POSITIONS = (
 def read(path: Path) -> PickTable:
     """Read the positions.
 
-    Raises `TomoPickerError` if it is binary, holds no positions, or not as many as it says.
+    Raises `TomoPickerError` if it is binary, holds no positions, or not as many as it states.
     """
     source = str(path)
     with path.open("rb") as stream:

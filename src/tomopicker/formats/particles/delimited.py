@@ -40,7 +40,7 @@ def read(path: Path) -> PickTable:
 
 
 def read_columns(path: Path, headers: Mapping[int, Sequence[str]]) -> PickTable:
-    """Read text columns, a file without a header named by its number of columns, as `headers` says.
+    """Read text columns, a file without a header named by its number of columns as in `headers`.
 
     Raises `TomoPickerError`: missing or ambiguous columns (those found are listed), a field that is no number (its line
     is named), no rows.
@@ -81,8 +81,8 @@ def write(picks: Picks, frames: Mapping[str, Frame], path: Path) -> None:
     columns: dict[str, object] = {"tomogram": picks.tomograms}
     voxels = to_file_units(picks, frames, Unit.VOXEL)
     for axis, column in zip("xyz", voxels.T, strict=True):
-        columns[axis] = fixed(column)
-    columns["score"] = score_text(picks.scores, missing="")
+        columns[axis] = format_fixed(column)
+    columns["score"] = format_scores(picks.scores, missing="")
     taken = {"tomogram", "x", "y", "z", "score"}
     for name in picks.extra.columns:
         if str(name).lower() not in taken:
@@ -92,12 +92,12 @@ def write(picks: Picks, frames: Mapping[str, Frame], path: Path) -> None:
     write_text(path, text.getvalue())
 
 
-def fixed(values: np.ndarray) -> list[str]:
+def format_fixed(values: np.ndarray) -> list[str]:
     """Write coordinates with `DECIMALS`."""
     return [f"{value:.{DECIMALS}f}" for value in values]
 
 
-def score_text(scores: np.ndarray, missing: str) -> list[str]:
+def format_scores(scores: np.ndarray, missing: str) -> list[str]:
     """Write scores with 7 digits, and a word for those that are missing."""
     return [missing if np.isnan(score) else f"{score:.7g}" for score in scores]
 
@@ -226,7 +226,7 @@ def _find_axes(header: list[str], source: str) -> _Axes:
         if len(axes) == 3 and unit is Unit.VOXEL and not is_stated and {"experiment", "particle_type"} <= set(labels):
             return _Axes(axes, Unit.ANGSTROM, False, "x, y, z are taken as Å, as the CZII challenge has them")
         if len(axes) == 3:
-            # Our own header means voxels, as the documentation says.
+            # Our own header means voxels, as documented.
             clear = is_stated or unit is not Unit.VOXEL or labels[:4] == ["tomogram", "x", "y", "z"]
             return _Axes(axes, unit, clear)
     missing = " ".join(axis for axis in "xyz" if not any(axis in axes for axes in found.values()))

@@ -1,7 +1,7 @@
-"""Dynamo tables: 26 columns or more without a header, and the list that says which number is which tomogram.
+"""Dynamo tables: 26 columns or more without a header, and the list of its tomograms by number.
 
 A particle lies at columns 24-26 plus its shift, 4-6, in voxels of the tomogram it was picked in. The centre of the
-first voxel is taken as (1, 1, 1), as in all of MATLAB; Dynamo's pages do not say.
+first voxel is taken as (1, 1, 1), as in all of MATLAB; Dynamo's documentation does not state it.
 """
 
 from collections.abc import Mapping
@@ -51,7 +51,7 @@ def read(path: Path) -> PickTable:
     extra[CLASS] = values[:, CLASS_AT]
     # Column 28 may hold complex numbers, so the others stay as they are written.
     extra |= {_column(i): list(columns[i]) for i in range(width) if i not in _USED}
-    tomograms = tomogram_index.named(values[:, TOMOGRAM], path)
+    tomograms = tomogram_index.name_tomograms(values[:, TOMOGRAM], path)
     return rows.table(coordinates, Unit.VOXEL, tomograms, values[:, SCORE], extra, index_origin=INDEX_ORIGIN)
 
 
@@ -67,7 +67,7 @@ def write(picks: Picks, frames: Mapping[str, Frame], path: Path) -> None:
     for number in stated:
         if number <= table.shape[1] and number - 1 not in _USED:
             table[:, number - 1] = ["".join(str(v).split()) or "0" for v in picks.extra[_column(number - 1)]]
-    index = tomogram_index.numbered(picks.tomogram_names, path) if n else {}
+    index = tomogram_index.number_tomograms(picks.tomogram_names, path) if n else {}
     rotations = orientations(picks.extra)
     _fill(table, POSITION, to_file_units(picks, frames, Unit.VOXEL, index_origin=INDEX_ORIGIN))
     if rotations is not None:

@@ -80,14 +80,14 @@ def _as_table(motl: np.ndarray, path: Path, rows: Rows) -> PickTable:
     extra = columns_if_any(rows.check_angles(motl[:, PHI_THETA_PSI]), from_tom)
     extra[CLASS] = motl[:, CLASS_AT]
     extra |= {f"motl_{i + 1}": motl[:, i] for i in _OTHERS}
-    tomograms = tomogram_index.named(motl[:, TOMOGRAM], path)
+    tomograms = tomogram_index.name_tomograms(motl[:, TOMOGRAM], path)
     return rows.table(coordinates, Unit.VOXEL, tomograms, motl[:, SCORE].copy(), extra, index_origin=INDEX_ORIGIN)
 
 
 def _as_motl(picks: Picks, frames: Mapping[str, Frame], path: Path) -> np.ndarray:
     """Lay picks out as n rows of 20 numbers, shifts 0, clicks with the score 0; write ``<stem>.doc`` beside `path`."""
     n = len(picks)
-    index = tomogram_index.numbered(picks.tomogram_names, path) if n else {}
+    index = tomogram_index.number_tomograms(picks.tomogram_names, path) if n else {}
     motl = np.zeros((n, WIDTH))
     motl[:, _PARTICLE] = np.arange(1, n + 1)
     for i in _OTHERS:

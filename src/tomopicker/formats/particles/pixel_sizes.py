@@ -1,8 +1,8 @@
 """The size of the pixels that coordinates of a STAR file count, and whether what the file states of it agrees.
 
 A file may state it in half a dozen columns, of the row or of its optics group. Which one counts follows from the tool
-that wrote the file (see `relion_read`). Columns that mean the same and differ contradict each other: nothing then says
-which is right, and the user has to.
+that wrote the file (see `relion_read`). Columns that mean the same and differ contradict each other: the user then
+has to give the size.
 """
 
 from collections.abc import Sequence
@@ -28,22 +28,22 @@ REMEDY = "give --picks-pixel-size"
 
 
 @dataclass(frozen=True)
-class Stated:
-    """What a file states of its pixels.
+class PixelSizes:
+    """The pixel sizes that a file states.
 
     Parameters
     ----------
     sizes : array of float, shape (n,)
         Å per pixel of each row, NaN where nothing is stated.
     doubt : str, optional
-        Why that cannot be believed, and what settles it.
+        Why that is ambiguous or contradictory, and the option that gives it.
     """
 
     sizes: Scores
     doubt: str | None = None
 
 
-def state_pixel_sizes(block: pd.DataFrame, optics: pd.DataFrame, tomograms: np.ndarray, rows: Rows) -> Stated:
+def find_pixel_sizes(block: pd.DataFrame, optics: pd.DataFrame, tomograms: np.ndarray, rows: Rows) -> PixelSizes:
     """Find Å per pixel of each row of a block of particles.
 
     Parameters
@@ -88,7 +88,7 @@ def state_pixel_sizes(block: pd.DataFrame, optics: pd.DataFrame, tomograms: np.n
     if not warp.any():
         alike.append([tilt_series, "rlnPixelSize"])
     doubt = groups.doubt() or _contradiction(stated, alike, rows.labels) or _unstated(sizes, rows.labels)
-    return Stated(sizes, doubt)
+    return PixelSizes(sizes, doubt)
 
 
 class _Optics:
@@ -115,7 +115,7 @@ class _Optics:
         return np.array([by_group.get(group, np.nan) for group in self._of_rows], np.float64)
 
     def doubt(self) -> str | None:
-        """Say why a row's group is not known."""
+        """Explain why a row's group is not known; None if it is."""
         if self._of_rows is None:
             several = [name for name in PIXEL_SIZES if name in self._optics and self._optics[name].nunique() > 1]
             which = f"its {len(self._optics)} optics groups differ in {join_names(several)}, and no row names its group"

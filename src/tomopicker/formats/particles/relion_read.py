@@ -24,9 +24,9 @@ import pandas as pd
 
 from tomopicker.errors import TomoPickerError
 from tomopicker.formats.angles import SUBTOMOGRAM_ANGLES, from_relion
-from tomopicker.formats.columns import IMAGES, SCORE_COLUMNS, Rows, joined, to_strings
+from tomopicker.formats.columns import IMAGES, SCORE_COLUMNS, Rows, join_tables, to_strings
 from tomopicker.formats.particles import delimited
-from tomopicker.formats.particles.pixel_sizes import PIXEL_SIZES, state_pixel_sizes
+from tomopicker.formats.particles.pixel_sizes import PIXEL_SIZES, find_pixel_sizes
 from tomopicker.formats.particles.star import ends_in_a_line, read_blocks
 from tomopicker.formats.projects import relion
 from tomopicker.formats.recognition import is_star
@@ -63,12 +63,12 @@ def _read(path: Path, follow: bool) -> PickTable:
         frames = relion.read_frames(tomograms) if tomograms else {}
         return replace(_particles(read_blocks(particles), particles), frames=frames)
     if follow and (entries := relion.import_list(blocks, path)):
-        return joined([_listed(name, file, path) for name, file in entries], str(path))
+        return join_tables([_listed(name, file, path) for name, file in entries], str(path))
     return _particles(blocks, path)
 
 
 def _listed(name: str, file: Path, source: Path) -> PickTable:
-    """Read one file of an import list; the list says which tomogram it belongs to, as RELION has it."""
+    """Read one file of an import list; its tomogram is the one in the list, as in RELION."""
     table = _read(file, follow=False) if is_star(file, head_of(file)) else delimited.read(file)
     return replace(table, tomograms=np.full(len(table), name, dtype=object), source=str(source))
 
@@ -82,7 +82,7 @@ def _particles(blocks: Mapping[str, pd.DataFrame], path: Path) -> PickTable:
     tables = [_of_block(block, columns, optics, str(path), called[name]) for name, block in chosen.items()]
     if not ends_in_a_line(path):
         notes = (*notes, "its last line has no end, as in a file that was cut short; look at its last row")
-    table = joined(tables, str(path))
+    table = join_tables(tables, str(path))
     return _infer_unit(replace(table, notes=(*notes, *table.notes)), path, has_optics="optics" in blocks)
 
 
@@ -110,7 +110,7 @@ def _of_block(
     score = next((str(name) for word in SCORES for name in block if str(name).lower() == word), None)
     pixel_size, doubt = None, None
     if columns == PIXELS:
-        stated = state_pixel_sizes(block, optics, tomograms, rows)
+        stated = find_pixel_sizes(block, optics, tomograms, rows)
         pixel_size, doubt = stated.sizes, stated.doubt
     coordinates = coordinates - _origins(block, columns, pixel_size, rows, doubt)
     used = {*columns, *CENTRED, *PIXELS, *ORIGIN_ANGSTROM, *ORIGIN_PIXELS, *PIXEL_SIZES, *IMAGES, tomogram, score}

@@ -41,8 +41,8 @@ def write_relion4(picks: Picks, frames: Mapping[str, Frame], path: Path) -> None
     """Write ``data_optics``, a group a pixel size, and ``data_particles`` with ``rlnTomoName`` and ``rlnCoordinate?``.
 
     Positions are pixels of the tilt series, 0 at the centre of the first: the frame's unbinned ones. Where only the
-    tomogram's voxel is known, that is the pixel, and the optics block says so; RELION 4 itself reads coordinates as
-    unbinned pixels whatever the block says, so a project whose tomograms are binned needs frames from its own files.
+    tomogram's voxel is known, that is the pixel, and the optics block states it; RELION 4 itself reads coordinates as
+    unbinned pixels whatever the block states, so a project whose tomograms are binned needs frames from its own files.
     """
     used = {name: frames[name] for name in picks.tomogram_names} or dict(frames)
     pixel = {name: frame.unbinned_pixel_size or frame.voxel_size for name, frame in used.items()}

@@ -104,7 +104,7 @@ def _named(blocks: Mapping[str, pd.DataFrame], without: str | None = None) -> st
 
 
 def ends_in_a_line(path: Path) -> bool:
-    """Say whether the last line has its end; a file that was cut short mostly has not."""
+    """Whether the last line ends in a newline; in a truncated file it rarely does."""
     with path.open("rb") as stream:
         stream.seek(-1, 2)
         return stream.read(1) in b"\n\r\0"

@@ -19,7 +19,7 @@ BOX_SIZE = 32.0
 """Voxels, of a box whose size is not known: crYOLO shows boxes, and trains on their size."""
 MOTIVE_LIST = "stopgap_motivelist"
 ORIGIN = (1.0, 1.0, 1.0)
-"""The centre of the first voxel, taken as in TOM: STOPGAP is MATLAB and a child of TOM; its pages do not say."""
+"""The centre of the first voxel, taken as in TOM, which STOPGAP derives from; its documentation does not state it."""
 POSITION, SHIFT = ["orig_x", "orig_y", "orig_z"], ["x_shift", "y_shift", "z_shift"]
 PHI_THETA_PSI = ["phi", "the", "psi"]
 _KEPT = ["motl_idx", "object", "subtomo_num", "halfset"]
@@ -91,7 +91,7 @@ def read_stopgap(path: Path) -> PickTable:
         extra[CLASS] = column("class")
     used = {*POSITION, *SHIFT, *PHI_THETA_PSI, "class", "score", "tomo_num"}
     extra |= {str(name): block[name].to_numpy() for name in block if name not in used}
-    tomograms = tomogram_index.named(column("tomo_num"), path)
+    tomograms = tomogram_index.name_tomograms(column("tomo_num"), path)
     scores = column("score") if "score" in block else None
     return rows.table(coordinates, Unit.VOXEL, tomograms, scores, extra, index_origin=ORIGIN, notes=notes)
 
@@ -99,7 +99,7 @@ def read_stopgap(path: Path) -> PickTable:
 def write_stopgap(picks: Picks, frames: Mapping[str, Frame], path: Path) -> None:
     """Write a motive list with shifts of 0, and ``<stem>.doc`` beside it; clicks have the score 0."""
     n = len(picks)
-    index = tomogram_index.numbered(picks.tomogram_names, path) if n else {}
+    index = tomogram_index.number_tomograms(picks.tomogram_names, path) if n else {}
     counted = np.arange(1, n + 1)
     kept: dict[str, object] = {"motl_idx": counted, "object": np.ones(n, int), "subtomo_num": counted}
     kept["halfset"] = pd.Series(["A" if i % 2 else "B" for i in counted], dtype=object)

@@ -18,7 +18,7 @@ from tomopicker.errors import TomoPickerError
 from tomopicker.files import write_text
 from tomopicker.formats.angles import CLASS
 from tomopicker.formats.columns import column_or_default, to_strings
-from tomopicker.formats.particles.delimited import fixed, read_columns, score_text
+from tomopicker.formats.particles.delimited import format_fixed, format_scores, read_columns
 from tomopicker.formats.particles.imod import INDEX_ORIGIN as IMOD_ORIGIN
 from tomopicker.formats.text import content_lines, read_text
 from tomopicker.geometry import Frame, PickTable, Unit, to_file_units
@@ -60,7 +60,7 @@ def read_shrec(path: Path) -> PickTable:
 def read_imod(path: Path) -> PickTable:
     """Read what ``model2point`` writes: ``[[object] contour] x y z`` in a model's coordinates.
 
-    They are half a voxel more in x and y than plain lists, from which nothing tells them, so the format must be named.
+    They are half a voxel more in x and y than plain lists, which look the same, so the format must be named.
     """
     return replace(read_coords(path), index_origin=IMOD_ORIGIN)
 
@@ -76,7 +76,7 @@ def write_coords(
 ) -> None:
     """Write x, y and z alone: RELION's import takes columns after the third for angles."""
     points = to_file_units(picks, frames, Unit.VOXEL, index_origin=index_origin)
-    write_text(path, "".join(" ".join(fixed(point)) + "\n" for point in points))
+    write_text(path, "".join(" ".join(format_fixed(point)) + "\n" for point in points))
 
 
 def write_imod(picks: Picks, frames: Mapping[str, Frame], path: Path) -> None:
@@ -88,7 +88,7 @@ def write_deepetpicker(picks: Picks, frames: Mapping[str, Frame], path: Path) ->
     """Write class (1 if none is known), x, y and z between tabs."""
     classes = column_or_default(picks.extra, CLASS, len(picks), default=1.0)
     points = to_file_units(picks, frames, Unit.VOXEL)
-    lines = ["\t".join([f"{label:.0f}", *fixed(point)]) for label, point in zip(classes, points, strict=True)]
+    lines = ["\t".join([f"{label:.0f}", *format_fixed(point)]) for label, point in zip(classes, points, strict=True)]
     write_text(path, "".join(f"{line}\n" for line in lines))
 
 
@@ -96,9 +96,9 @@ def write_napari(picks: Picks, frames: Mapping[str, Frame], path: Path) -> None:
     """Write napari's points: ``index``, z, y, x and the score; in voxels, as its CSV leaves out a layer's scale."""
     points = to_file_units(picks, frames, Unit.VOXEL)[:, ::-1]
     columns: dict[str, object] = {"index": np.arange(len(picks), dtype=np.int64)}
-    columns |= {f"axis-{i}": fixed(values) for i, values in enumerate(points.T)}
+    columns |= {f"axis-{i}": format_fixed(values) for i, values in enumerate(points.T)}
     if not np.isnan(picks.scores).all():
-        columns["score"] = score_text(picks.scores, missing="")
+        columns["score"] = format_scores(picks.scores, missing="")
     _write_table(columns, path, ",")
 
 
@@ -109,9 +109,9 @@ def write_topaz(picks: Picks, frames: Mapping[str, Frame], path: Path) -> None:
     """
     columns: dict[str, object] = {"image_name": [" ".join(str(name).split()) for name in picks.tomograms]}
     for axis, values in zip("xyz", to_file_units(picks, frames, Unit.VOXEL).T, strict=True):
-        columns[f"{axis}_coord"] = fixed(values)
+        columns[f"{axis}_coord"] = format_fixed(values)
     if not np.isnan(picks.scores).all():
-        columns["score"] = score_text(picks.scores, missing="nan")
+        columns["score"] = format_scores(picks.scores, missing="nan")
     _write_table(columns, path, "\t")
 
 

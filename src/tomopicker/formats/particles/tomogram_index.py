@@ -1,6 +1,6 @@
-"""Tomograms by number: the list ``<stem>.doc`` that says which number is which tomogram, one ``number name`` a line.
+"""Tomograms by number: the list ``<stem>.doc``, one ``number name`` a line.
 
-Dynamo calls it a table map; motive lists and STOPGAP have numbers but no such list, so theirs is written alike.
+Dynamo calls it a table map; motive lists and STOPGAP have numbers but no such list, and get one here.
 """
 
 import re
@@ -18,7 +18,7 @@ SUFFIX = ".doc"
 _LINE = re.compile(r"\s*(\d{1,9})\s+(\S.*?)\s*$")
 
 
-def named(numbers: np.ndarray, path: Path) -> np.ndarray:
+def name_tomograms(numbers: np.ndarray, path: Path) -> np.ndarray:
     """Name the tomograms that a file of picks numbers: by the list beside it, else by the number itself.
 
     Parameters
@@ -34,7 +34,7 @@ def named(numbers: np.ndarray, path: Path) -> np.ndarray:
     return out
 
 
-def numbered(names: Sequence[str], path: Path) -> dict[str, int]:
+def number_tomograms(names: Sequence[str], path: Path) -> dict[str, int]:
     """Number tomograms, and write the list beside a file of picks.
 
     The number at the end of each name is used if they all have one and no two the same, else they are counted from 1.

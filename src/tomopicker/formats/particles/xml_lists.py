@@ -27,7 +27,7 @@ def read_pytom(path: Path) -> PickTable:
     """Read a PyTom list: ``PickPosition`` in voxels of the tomogram ``Origin``, ``Rotation``, ``Score``, ``Class``.
 
     A particle lies at its position plus its ``Shift``. 0 is the centre of the first voxel: PyTom indexes arrays.
-    ``Binning`` says how the picked tomogram was binned; the positions are its voxels, so it is carried along and not
+    ``Binning`` is that of the picked tomogram; the positions are its voxels, so it is carried along and not
     applied. A `TomoPickerError` names a position or an angle that is no number.
     """
     particles = list(read_xml(path).iter("Particle"))
@@ -90,13 +90,13 @@ def read_deepfinder(path: Path) -> PickTable:
     extra = {CLASS: infer_numeric([one.get("class_label", "1") for one in objects])}
     present = [name for name in _DEEPFINDER_KEPT if any(name in one.attrib for one in objects)]
     extra |= {name: infer_numeric([one.get(name, "") for one in objects]) for name in present}
-    return rows.table(coordinates, Unit.VOXEL, tomogram_index.named(index, path), extra=extra)
+    return rows.table(coordinates, Unit.VOXEL, tomogram_index.name_tomograms(index, path), extra=extra)
 
 
 def write_deepfinder(picks: Picks, frames: Mapping[str, Frame], path: Path) -> None:
     """Write an object list, and ``<stem>.doc`` beside it."""
     n = len(picks)
-    index = tomogram_index.numbered(picks.tomogram_names, path) if n else {}
+    index = tomogram_index.number_tomograms(picks.tomogram_names, path) if n else {}
     classes = column_or_default(picks.extra, CLASS, n, default=1.0)
     kept = {name: column_or_default(picks.extra, name, n) for name in _DEEPFINDER_KEPT if name in picks.extra}
     root = ET.Element("objlist")

@@ -20,7 +20,7 @@ _NOT_IN_A_NAME = re.compile(r"[_\s/\\]")
 
 @dataclass(frozen=True)
 class CopickProject:
-    """What a configuration says.
+    """A project's configuration.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ class CopickProject:
         return [file for files in found.values() for file in files.values()]
 
     def picks_file(self, run: str, user: str, session: str, name: str) -> Path:
-        """Say where a run's picks belong, in the overlay."""
+        """Give the file of a run's picks, in the overlay."""
         return self.roots[-1] / RUNS / run / "Picks" / f"{user}_{session}_{name}.json"
 
     def object_named(self, name: str | None) -> str:

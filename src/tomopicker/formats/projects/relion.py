@@ -23,12 +23,12 @@ RECONSTRUCTED = ("rlnTomoReconstructedTomogram", "rlnTomoReconstructedTomogramDe
 
 
 def is_tomogram_list(blocks: Mapping[str, pd.DataFrame]) -> bool:
-    """Say whether these are the blocks of a tomograms.star or a tilt_series.star."""
+    """Whether these are the blocks of a tomograms.star or a tilt_series.star."""
     return _tomogram_block(blocks) is not None
 
 
 def is_project(path: Path) -> bool:
-    """Say whether a file is a tomograms.star of RELION, without particles."""
+    """Whether a file is a tomograms.star of RELION, without particles."""
     head = head_of(path)
     if b"rlnTomoSizeX" not in head or not is_star(path, head):
         return False

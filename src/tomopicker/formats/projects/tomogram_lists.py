@@ -8,10 +8,9 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from xml.etree import ElementTree
 
 from tomopicker.errors import TomoPickerError
-from tomopicker.formats.text import read_text
+from tomopicker.formats.text import read_text, read_xml
 from tomopicker.formats.tomogram_names import NamedFile, cleaned
 from tomopicker.geometry import Frame
 
@@ -26,7 +25,7 @@ class _Table:
 
 
 def is_list(path: Path) -> bool:
-    """Say whether a file lists tomograms, or a folder is that of a Warp project."""
+    """Whether a file lists tomograms, or a folder is that of a Warp project."""
     if path.is_dir():
         return _warp_folder(path) is not None
     suffix = path.suffix.lower()
@@ -91,14 +90,7 @@ def _of_warp(path: Path) -> list[NamedFile]:
 
 def _warp_settings(path: Path) -> dict[str, str]:
     """Read the parameters of a Warp project, the last of each name."""
-    text = re.sub(r"<\?xml[^>]*\?>", "", read_text(path))
-    if "<!DOCTYPE" in text or "<!ENTITY" in text:
-        raise TomoPickerError(f"{path}: not the settings of a Warp project; give another")
-    try:
-        root = ElementTree.fromstring(text)
-    except ElementTree.ParseError as error:
-        raise TomoPickerError(f"{path}: cannot be read as XML ({str(error)[:80]}); give a Warp .settings") from error
-    return {item.get("Name", ""): item.get("Value", "") for item in root.iter("Param")}
+    return {item.get("Name", ""): item.get("Value", "") for item in read_xml(path).iter("Param")}
 
 
 def _settings_beside(folder: Path) -> Path | None:

@@ -13,7 +13,7 @@ import numpy as np
 from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.formats.tomogram_names import tomogram_name
 from tomopicker.tomogram import Tomogram
-from tomopicker.types import AnyVolume, Shape
+from tomopicker.types import RawVolume, Shape
 
 TOLERANCE = 0.01
 """Relative difference of two voxel sizes that are taken for one."""
@@ -81,9 +81,9 @@ class Mapped:
         self.dtype, self.shape = np.dtype(dtype), shape
         self._path, self._offset = path, offset
 
-    def __getitem__(self, key: Any) -> AnyVolume:
+    def __getitem__(self, key: Any) -> RawVolume:
         try:
-            part: AnyVolume = np.memmap(self._path, self.dtype, "r", self._offset, self.shape)[key]
+            part: RawVolume = np.memmap(self._path, self.dtype, "r", self._offset, self.shape)[key]
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise TomoPickerError(f"{self._path}: cannot be read any more ({reason}); is it still there?") from error
@@ -125,7 +125,7 @@ class ReorderedAxes:
         kind: np.dtype = np.dtype(self._data.dtype)
         return kind
 
-    def __getitem__(self, key: slice | tuple[slice, slice, slice]) -> AnyVolume:
+    def __getitem__(self, key: slice | tuple[slice, slice, slice]) -> RawVolume:
         wanted = key if isinstance(key, tuple) else (key, slice(None), slice(None))
         stored: list[slice | int] = [0] * len(self._data.shape)
         for place, part in zip(self._places, wanted, strict=True):
@@ -133,7 +133,7 @@ class ReorderedAxes:
         # What is read has the three axes in stored order.
         order = np.argsort(np.argsort(self._places))
         with errors_named(self._path, "damaged: {}; copy it again"):
-            read: AnyVolume = np.asarray(self._data[tuple(stored)]).transpose(order)
+            read: RawVolume = np.asarray(self._data[tuple(stored)]).transpose(order)
         return read
 
 
@@ -146,7 +146,7 @@ def errors_named(path: Path, message: str) -> Iterator[None]:
     path : Path
         The file.
     message : str
-        What is wrong and what to do, with ``{}`` for what the library says.
+        What is wrong and what to do, with ``{}`` for the library's message.
     """
     try:
         yield
@@ -184,7 +184,7 @@ def as_tomogram(
 
 
 def check_volume(path: Path, shape: Sequence[int], dtype: Any) -> None:
-    """Refuse what is no volume of real numbers, with a `TomoPickerError` that says what it is."""
+    """Refuse what is no volume of real numbers, with a `TomoPickerError` that names what it is."""
     size = " x ".join(str(n) for n in reversed(shape))
     if min(shape) < 2:
         raise TomoPickerError(f"{path}: it holds {size} numbers, not a tomogram; give the reconstruction")

@@ -1,7 +1,7 @@
 """MRC volumes: opened lazily through a memory map, written whole or not at all.
 
 Arrays are (z, y, x). A compressed file cannot be mapped and is unpacked as far as it is read. nstart and
-origin are said, not applied: positions count from the first voxel.
+origin become a warning and are not applied: positions count from the first voxel.
 """
 
 import zlib
@@ -20,8 +20,14 @@ from tomopicker.formats.volumes.arrays import (
     differs,
     edge_of_cube,
 )
-from tomopicker.formats.volumes.mrc_header import HEADER_BYTES, HeaderError, MrcHeader, parse_header
-from tomopicker.formats.volumes.packed import PackedSections, Packing, damaged, unpacked, unpacked_bytes
+from tomopicker.formats.volumes.compressed import (
+    CompressedSections,
+    Compression,
+    damaged,
+    open_compressed,
+    uncompressed_size,
+)
+from tomopicker.formats.volumes.mrc_header import HEADER_BYTES, MrcHeader, parse_header
 from tomopicker.tomogram import Tomogram
 
 MAX_EXTENDED_BYTES = 1 << 24
@@ -32,27 +38,12 @@ def open_mrc(
     path: Path, *, voxel_size: float | None = None, invert: bool = False, options: ReadOptions = DEFAULT_OPTIONS
 ) -> Tomogram:
     """Open an MRC file without reading its voxels; see `tomopicker.formats.open_tomogram`."""
-    with path.open("rb") as stream:
-        head = stream.read(HEADER_BYTES)
-    packing = _packing(head)
-    try:
-        if packing:
-            with unpacked(path, packing) as opened:
-                head = opened.read(HEADER_BYTES)
-        header = parse_header(head, None if packing else path.stat().st_size)
-    except HeaderError as error:
-        raise TomoPickerError(f"{path}: {error}") from error
-    except (EOFError, OSError, zlib.error, ValueError) as error:
-        if packing is None:
-            raise
-        raise damaged(path, packing, error) from error
-    actual_bytes = unpacked_bytes(path, packing, header.total_bytes) if packing else path.stat().st_size
-    header = _as_stored(header, actual_bytes)
+    compression, header, actual_bytes = _read_header(path)
     _check_length(path, header, actual_bytes)
     data: Sliceable
-    if packing:
+    if compression:
         whole = actual_bytes == header.total_bytes
-        data = PackedSections(path, packing, header.dtype, header.offset, header.shape, whole)
+        data = CompressedSections(path, compression, header.dtype, header.offset, header.shape, whole)
     else:
         data = Mapped(path, header.dtype, header.offset, header.shape)
     _check_kind(path, header)
@@ -77,7 +68,25 @@ def open_mrc(
     return Tomogram(tomogram_name(path), data, size, path, invert, tuple(warnings))
 
 
-def _packing(head: bytes) -> Packing | None:
+def _read_header(path: Path) -> tuple[Compression | None, MrcHeader, int]:
+    """Read the compression, the header, and how many bytes the uncompressed file has or at least has."""
+    file_bytes = path.stat().st_size
+    with path.open("rb") as stream:
+        head = stream.read(HEADER_BYTES)
+    compression = _compression(head)
+    if compression is None:
+        return None, _as_stored(parse_header(path, head, file_bytes), file_bytes), file_bytes
+    try:
+        with open_compressed(path, compression) as opened:
+            head = opened.read(HEADER_BYTES)
+    except (EOFError, OSError, zlib.error, ValueError) as error:
+        raise damaged(path, compression, error) from error
+    header = parse_header(path, head)
+    actual_bytes = uncompressed_size(path, compression, header.total_bytes)
+    return compression, _as_stored(header, actual_bytes), actual_bytes
+
+
+def _compression(head: bytes) -> Compression | None:
     """Tell compressed content by its first bytes, whatever the name (nx may look like a magic number: MAP decides)."""
     if head[208:211] == b"MAP":
         return None

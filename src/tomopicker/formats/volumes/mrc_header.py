@@ -6,10 +6,13 @@ mrcfile; the decisions are ours, because mrcfile either refuses old IMOD files o
 
 from dataclasses import dataclass
 from math import isfinite, prod
+from pathlib import Path
 
 import mrcfile.dtypes
 import mrcfile.utils
 import numpy as np
+
+from tomopicker.errors import TomoPickerError
 
 HEADER_BYTES = 1024
 IMOD_STAMP = 1146047817
@@ -17,13 +20,9 @@ IMOD_SIGNED_BYTES = 1
 _NOT_REAL = {3: "complex integers", 4: "complex numbers (a Fourier transform)", 101: "4-bit integers"}
 
 
-class HeaderError(Exception):
-    """What is wrong with a header, in words that follow a file's name."""
-
-
 @dataclass(frozen=True)
 class MrcHeader:
-    """What the first 1024 bytes say.
+    """The first 1024 bytes, interpreted.
 
     Parameters
     ----------
@@ -34,7 +33,7 @@ class MrcHeader:
     offset : int
         Bytes before the first voxel.
     voxel_sizes : tuple of float
-        Å along x, y and z; 0 where the header does not say.
+        Å along x, y and z; 0 where the header states none.
     axes : tuple of int
         How the stored axes are transposed to (z, y, x).
     has_mark : bool
@@ -64,44 +63,48 @@ class MrcHeader:
         return self.offset + prod(self.shape) * self.dtype.itemsize
 
 
-def parse_header(raw: bytes, file_bytes: int | None = None) -> MrcHeader:
-    """Understand a header.
+def parse_header(path: Path, raw: bytes, file_bytes: int | None = None) -> MrcHeader:
+    """Interpret a header.
 
     Parameters
     ----------
+    path : Path
+        The file, for messages.
     raw : bytes
         The first 1024 bytes.
     file_bytes : int, optional
-        The length of the file, which helps to tell the byte order of a file without a machine stamp.
+        The length of the file, evidence for the byte order of a file without a machine stamp.
 
     Raises
     ------
-    HeaderError
+    TomoPickerError
         If it is no MRC header, or of voxels that are not real numbers.
     """
     if len(raw) < HEADER_BYTES:
-        raise HeaderError(f"it is not an MRC file ({len(raw)} bytes, a header alone has {HEADER_BYTES})")
+        raise TomoPickerError(f"{path}: it is not an MRC file ({len(raw)} bytes, a header alone has {HEADER_BYTES})")
     header = _in_byte_order(raw, file_bytes)
     has_mark = raw[208:211] == b"MAP"
     shape = (int(header["nz"]), int(header["ny"]), int(header["nx"]))
     mode = int(header["mode"])
     if mode in _NOT_REAL and min(shape) > 0:
-        raise HeaderError(
-            f"it holds {_NOT_REAL[mode]} (mode {mode}), not a tomogram; convert it with 'newstack -mode 2'"
+        raise TomoPickerError(
+            f"{path}: it holds {_NOT_REAL[mode]} (mode {mode}), not a tomogram; convert it with 'newstack -mode 2'"
         )
     if not _known(mode) or min(shape) < 0 or int(header["nsymbt"]) < 0:
         why = (
             f"its header says mode {mode} and size {shape[::-1]}" if has_mark else "no MAP mark, and no sensible header"
         )
-        raise HeaderError(f"it is not an MRC file, or a damaged one ({why})")
+        raise TomoPickerError(f"{path}: it is not an MRC file, or a damaged one ({why})")
     if min(shape) == 0:
-        raise HeaderError(f"its header says a size of zero, {_by(shape[::-1])} voxels; write it again")
+        raise TomoPickerError(
+            f"{path}: its header says a size of zero, {' x '.join(map(str, shape[::-1]))} voxels; write it again"
+        )
     return MrcHeader(
         shape=shape,
         dtype=_stored_dtype(header, mode),
         offset=HEADER_BYTES + int(header["nsymbt"]),
         voxel_sizes=_voxel_sizes(header),
-        axes=_axes(header),
+        axes=_axes(header, path),
         has_mark=has_mark,
         is_volume_stack=bool(401 <= int(header["ispg"]) <= 630),
         is_image_stack=int(header["ispg"]) == 0,
@@ -134,7 +137,7 @@ def _known(mode: int) -> bool:
 
 
 def _stored_dtype(header: np.void, mode: int) -> np.dtype:
-    """Take bytes for unsigned where IMOD's flags say so, or where the stated maximum could not be otherwise."""
+    """Take bytes for unsigned where IMOD's flags state it, or where the stated maximum could not be otherwise."""
     if mode == 0:
         raw = header.tobytes()
         order = "<" if header.dtype["nx"].str.startswith("<") else ">"
@@ -157,16 +160,12 @@ def _voxel_sizes(header: np.void) -> tuple[float, float, float]:
     return sizes[0], sizes[1], sizes[2]
 
 
-def _axes(header: np.void) -> tuple[int, int, int]:
+def _axes(header: np.void, path: Path) -> tuple[int, int, int]:
     stored = [int(header[f"map{axis}"]) for axis in "src"]
     if stored == [0, 0, 0]:
         return 0, 1, 2
     if sorted(stored) != [1, 2, 3]:
-        raise HeaderError(
-            f"its header orders the axes {stored[::-1]} (mapc, mapr, maps), which is none; write it again"
+        raise TomoPickerError(
+            f"{path}: its header orders the axes {stored[::-1]} (mapc, mapr, maps), which is none; write it again"
         )
     return stored.index(3), stored.index(2), stored.index(1)
-
-
-def _by(size: tuple[int, ...]) -> str:
-    return " x ".join(str(n) for n in size)

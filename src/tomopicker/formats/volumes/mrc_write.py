@@ -12,7 +12,7 @@ import tomopicker
 from tomopicker.files import atomic_path
 from tomopicker.formats.volumes.mrc_header import HEADER_BYTES
 from tomopicker.moments import moments, moments_of
-from tomopicker.types import AnyVolume
+from tomopicker.types import RawVolume
 
 DMIN, RMS = 76, 216
 """Where a header has the least value, followed by the greatest and the mean, and the standard deviation; bytes."""
@@ -20,13 +20,13 @@ DMIN, RMS = 76, 216
 AnySection = Num[np.ndarray, "y x"]
 
 
-def write_mrc(path: Path, volume: AnyVolume, voxel_size: float) -> None:
+def write_mrc(path: Path, volume: RawVolume, voxel_size: float) -> None:
     """Write a volume as MRC2014, whole or not at all; ``.gz`` and ``.bz2`` are packed.
 
     Parameters
     ----------
     path : Path
-    volume : AnyVolume
+    volume : RawVolume
         float32, float16 or int8, kept as they are; (z, y, x).
     voxel_size : float
         Å.
@@ -67,7 +67,7 @@ def write_mrc_sections(
     dtype : dtype
         float32, float16 or int8.
     sections : iterable of array, (y, x)
-        As many as `shape` says, of this type.
+        As many as `shape` has, of this type.
     voxel_size : float
         Å.
     """

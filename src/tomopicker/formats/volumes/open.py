@@ -31,12 +31,12 @@ def open_tomogram(
     invert : bool
         True if protein is bright in the file.
     options : ReadOptions
-        Which of several arrays or scales, and the order of axes, where the file does not say it rightly.
+        Which of several arrays or scales, and the order of axes, where the file states them wrongly or not at all.
 
     Returns
     -------
     Tomogram
-        Named after the file without those suffixes; its `warnings` say what is doubtful.
+        Named after the file without those suffixes; its `warnings` list what is doubtful.
 
     Raises
     ------
@@ -63,7 +63,7 @@ def volume_files(paths: Iterable[Path | str] | Path | str) -> list[Path]:
     """List the volumes that paths mean: files as given, folders as the sorted volumes in them (not deeper).
 
     A Zarr folder is a volume. Of another folder, the MRC files are meant, and other formats if it has none. A list of
-    tomograms (`tomogram_lists`) stands for those it names. Files that are called alike are named after their folders.
+    tomograms (`tomogram_lists`) stands for those it names. Files of one name are named after their folders.
 
     Raises
     ------

@@ -29,7 +29,7 @@ def open_hdf5(
 ) -> Tomogram:
     """Open a data set of an HDF5 file: EMAN2's only image (``/MDF/images/0/image``), or any other with ``--dataset``.
 
-    Numbers are read when asked for. A data set has its axes in the order z, y, x unless ``--axes`` says otherwise; the
+    Numbers are read when asked for. A data set has its axes in the order z, y, x unless ``--axes`` is given; the
     attribute ``element_size_um``, which Fiji and ilastik write, gives a voxel size in that order.
     """
     h5py = import_optional("h5py", "hdf5", path)
@@ -97,7 +97,7 @@ def open_tiff(
 
 
 def _tiff_voxel_sizes(file: Any) -> list[float] | None:
-    """Read Å from OME or ImageJ metadata; None where neither says."""
+    """Read Å from OME or ImageJ metadata; None where neither states it."""
     if file.is_ome and file.ome_metadata:
         pixels = ElementTree.fromstring(file.ome_metadata).find(".//{*}Pixels")
         if pixels is None or "PhysicalSizeX" not in pixels.attrib:

@@ -1,8 +1,8 @@
 """OME-Zarr 0.4 and 0.5, and plain Zarr arrays, in local folders; chunks are read when asked for.
 
 The specification wants the space axes in the order z, y, x. Files are found whose axes are labelled x, y, z while
-their data lie as the specification wants (early ones of the CryoET Data Portal): the data are taken to lie so, and a
-warning says it. A scale without a unit is taken for Å, as the portal means it. In bioformats2raw's layout the images
+their data lie as the specification wants (early ones of the CryoET Data Portal): the data are taken to lie so, with a
+warning. A scale without a unit is taken for Å, as the portal means it. In bioformats2raw's layout the images
 are numbered groups; the only one is the tomogram.
 """
 
@@ -76,14 +76,14 @@ def _tomogram(chosen: "_Chosen", path: Path, voxel_size: float | None, invert: b
 
 @dataclass(frozen=True)
 class _Level:
-    """A scale: voxel size of its axes of space in Å, and where its first voxel is, along all axes; None if not said."""
+    """A scale: voxel size along its axes of space in Å, and the place of its first voxel along all axes, if stated."""
 
     name: str
     sizes: tuple[float, ...]
     translation: tuple[float, ...] | None
 
     def offset(self, places: Sequence[int]) -> tuple[float, float, float]:
-        """Give (x, y, z) in Å of the centre of its first voxel, 0 where nothing is said."""
+        """Give (x, y, z) in Å of the centre of its first voxel, 0 where none is stated."""
         if self.translation is None:
             return (0.0, 0.0, 0.0)
         z, y, x = (self.translation[place] for place in places)
@@ -92,7 +92,7 @@ class _Level:
 
 @dataclass(frozen=True)
 class _Chosen:
-    """An array, which of its axes are z, y, x, and what is said of it; the finest scale if it is a coarser one."""
+    """An array, which of its axes are z, y, x, and its scale; the finest scale if it is a coarser one."""
 
     array: Sliceable
     places: Sequence[int]
@@ -103,7 +103,7 @@ class _Chosen:
 def _between(level: _Level, finest: _Level, places: Sequence[int], averaged: float) -> tuple[float, float, float]:
     """Give (x, y, z) in Å from the first voxel of the finest scale to that of a coarser one.
 
-    Where no translation is said, scales are taken to be averages: the edges of their first voxels coincide, not their
+    Where no translation is stated, scales are taken to be averages: the edges of their first voxels coincide, not their
     centres. The specification has no default; this is what ome-zarr-py has written of its own scales since it does.
     """
     if level.translation is None and finest.translation is None:
@@ -156,7 +156,7 @@ def _image_of(root: Any, path: Path, dataset: str | None) -> tuple[str, str | No
 def _places(
     axes: Sequence[str], space: Sequence[int], path: Path, options: ReadOptions, warnings: list[str]
 ) -> Sequence[int]:
-    """Say which stored axis is z, which y, which x."""
+    """Find which stored axis is z, which y, which x."""
     if options.places is not None:
         return [space[place] for place in options.places]
     if [axes[i] for i in space] == ["x", "y", "z"]:
@@ -206,12 +206,12 @@ def _chosen(levels: Sequence[_Level], path: Path, options: ReadOptions, warnings
 
 
 def _is_volume(array: Sliceable) -> bool:
-    """Say whether an array has three axes, or more that are of length one before them."""
+    """Whether an array has three axes, or more that are of length one before them."""
     return len(array.shape) >= 3 and all(n == 1 for n in array.shape[:-3])
 
 
 def _array_of(zarr: Any, root: Any, path: Path, dataset: str | None) -> Sliceable:
-    """Take the array named, or the only one, of a group that says nothing of scales."""
+    """Take the array named, or the only one, of a group without scales."""
     found = {name: item for name, item in root.members(max_depth=None) if isinstance(item, zarr.Array)}
     if dataset is not None and dataset.strip("/") in found:
         array: Sliceable = found[dataset.strip("/")]
