@@ -23,12 +23,13 @@ TYPESCRIPT := 5.9.3
 TSC := $(VENV)/js/node_modules/.bin/tsc
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slurm check check-page clean install
+.PHONY: help demo test test-slurm fuzz check check-page clean install
 
 help:
 	@echo "make demo    simulate, click, train, pick and judge; results in ./$(DEMO)"
 	@echo "make test    lint, types and all tests"
 	@echo "make test-slurm  the tests on a SLURM of this machine alone (root, Debian's slurm-wlm)"
+	@echo "make fuzz    read random and damaged files of every format, and type random arguments, for some ten minutes"
 	@echo "make check   lint and types only, of the studio's page too"
 	@echo "make install the program alone, as $(BIN)/tomopicker"
 	@echo "make clean   remove the environment, caches and ./$(DEMO)"
@@ -58,6 +59,11 @@ test: check
 # A SLURM of two nodes on this machine: for root on Debian with slurm-wlm; elsewhere it says why it is skipped.
 test-slurm: $(VENV)/.installed-dev
 	TOMOPICKER_TEST_SLURM=1 $(TEST_ENV) $(BIN)/python -m pytest -rs tests/slurm
+
+fuzz: $(VENV)/.installed-dev
+	$(TEST_ENV) $(BIN)/python -m pytest -n 2 -m hypothesis --hypothesis-profile=fuzz tests/formats
+	TOMOPICKER_FUZZ_SECONDS=600 $(TEST_ENV) $(BIN)/python -m pytest tests/cli/test_fuzz_arguments.py
+	TOMOPICKER_FULL_DISK_MOMENTS=20 $(TEST_ENV) $(BIN)/python -m pytest -rs tests/cli/test_full_disk.py
 
 clean:
 	rm -rf $(VENV) $(DEMO) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 from scipy.spatial import cKDTree
+from tomopicker.benchmark.clicks import draw_clicks
 
 from tomopicker import api
-from tomopicker.benchmark.clicks import draw_clicks
 from tomopicker.picking.evaluate import evaluate
 from tomopicker.picks import Picks
 

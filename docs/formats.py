@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tomopicker.cli.formats import access
-from tomopicker.formats.catalogue import FORMATS
+from tomopicker.formats.registry import FORMATS
 from tomopicker.report.tables import markdown_table
 
 PAGE = Path(__file__).with_name("formats.md")

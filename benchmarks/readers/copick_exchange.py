@@ -17,8 +17,8 @@ import zarr
 
 from tomopicker import formats
 from tomopicker.formats.angles import orientations
-from tomopicker.formats.copick_project import read_project
-from tomopicker.formats.stored import Stored
+from tomopicker.formats.projects.copick import read_project
+from tomopicker.formats.volumes.arrays import ReadOptions
 from tomopicker.geometry import Frame
 
 
@@ -40,7 +40,7 @@ def of_copick(folder: Path) -> None:
     print(f"  tomogram: {opened.name}, {opened.shape} voxels of {opened.voxel_size:g} Å;", end=" ")
     print(f"voxels differ by {far(opened.read(), written['volume'])}")
     for near in (20, 40):
-        coarse = formats.open_tomogram(tomogram, stored=Stored(near=near))
+        coarse = formats.open_tomogram(tomogram, options=ReadOptions(target_voxel_size=near))
         print(f"  scale of {coarse.voxel_size:g} Å: {coarse.shape}, first voxel at {coarse.origin[0]:g} Å")
     source = project.picks_file("TS_1", "copick", "1", "ribosome")
     picks = formats.read_picks(source, [opened])

@@ -27,7 +27,7 @@ from tomopicker.fewshot.suggestions import Suggestion
 from tomopicker.folder.pick_folder import PickFolder
 from tomopicker.folder.settings import PickSettings
 from tomopicker.formats import open_tomogram, read_picks, volume_files, write_mrc, write_picks
-from tomopicker.formats.stored import Stored
+from tomopicker.formats.volumes.arrays import ReadOptions
 from tomopicker.geometry import Frame
 from tomopicker.picking.evaluate import Evaluation, MatchMethod, MeanEvaluation, mean_evaluation
 from tomopicker.picking.evaluate import evaluate as _evaluate
@@ -55,9 +55,9 @@ __all__ = [
     "Model",
     "Picked",
     "Picks",
+    "ReadOptions",
     "Settings",
     "Status",
-    "Stored",
     "Suggestion",
     "TomoPickerError",
     "Tomogram",

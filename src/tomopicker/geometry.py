@@ -1,7 +1,7 @@
 """Frames and units: the one place where a position changes its unit or its origin.
 
 Inside the program a position is (x, y, z) in Å from the centre of a tomogram's first voxel. Files state positions in
-other units; `PickTable` is what a file says, `locate` makes it a position, `express` makes a position what a file says.
+other units: `PickTable` holds them as they are stated, `from_file_units` and `to_file_units` convert them.
 
 Half-pixel choices, all tested on odd sizes:
 
@@ -9,9 +9,10 @@ Half-pixel choices, all tested on odd sizes:
 - ``PIXEL`` of size p and voxels of size v share that zero, so voxel = pixel · p / v. RELION scales so too and ignores
   the (b - 1) / 2 pixels by which the centre of a voxel binned b times lies off the centre of its first pixel.
 - ``CENTRED_ANGSTROM`` is measured from size / 2 (a fraction for odd sizes), as RELION 5's C++ code has it.
-- ``MIDDLE_ANGSTROM`` is measured from the voxel size // 2 (whole, of the tomogram itself), as EMAN2's boxer has it.
+- ``CENTER_VOXEL_ANGSTROM`` is measured from the voxel size // 2 (whole, of the tomogram itself), as EMAN2's boxer has
+  it.
 - ``FRACTION`` is a voxel divided by the size, as Warp's template matching has it.
-- A file that calls the centre of the first voxel something else than (0, 0, 0) says so in ``first_voxel``: MATLAB's
+- A file that calls the centre of the first voxel something else than (0, 0, 0) has it in ``index_origin``: MATLAB's
   tools count from 1, IMOD puts 0 at a voxel's corner in x and y.
 """
 
@@ -34,7 +35,7 @@ class Unit(Enum):
     PIXEL = "pixels of a stated size"
     ANGSTROM = "Å from the centre of the first voxel"
     CENTRED_ANGSTROM = "Å from the centre of the tomogram"
-    MIDDLE_ANGSTROM = "Å from the middle voxel of the tomogram"
+    CENTER_VOXEL_ANGSTROM = "Å from the middle voxel of the tomogram"
     FRACTION = "fractions of the size of the tomogram"
 
 
@@ -87,7 +88,7 @@ class PickTable:
     scores : array of float, shape (n,)
         NaN where the file has none.
     pixel_size : array of float, shape (n,), optional
-        Å per pixel, with `Unit.PIXEL`; NaN where the file does not say: the pixel of the tilt series is then meant
+        Å per pixel, with `Unit.PIXEL`; NaN where the file states none: the pixel of the tilt series is then meant
         where the frame knows it, else the tomogram's voxel.
     extra : DataFrame
         Every other column of the file, n rows.
@@ -95,16 +96,16 @@ class PickTable:
         Frames that the file itself states, by tomogram name (a RELION 5 project does).
     source : str
         The file, for messages.
-    first_voxel : tuple of float
+    index_origin : tuple of float
         The coordinates (x, y, z) that the file gives to the centre of the first voxel; with voxels and pixels only.
     notes : tuple of str
         What was not read, for the user to see.
     is_unit_stated : bool
-        Whether the file or its format says what the coordinates count; plain columns are voxels by convention only.
+        Whether the file or its format states what the coordinates count; plain columns are voxels by convention only.
     inferred : str, optional
         What was inferred of the unit, for the user to see.
     doubt : str, optional
-        Why the unit cannot be inferred, or what is stated of it not believed, and which flag settles it.
+        Why the unit is ambiguous or contradictory, and the option that gives it.
     kept : array of int, shape (n,), optional
         Which rows of the file these are, from 0; all of them if left out.
     """
@@ -117,7 +118,7 @@ class PickTable:
     extra: pd.DataFrame = field(default_factory=pd.DataFrame)
     frames: Mapping[str, Frame] = field(default_factory=dict)
     source: str = "picks"
-    first_voxel: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    index_origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
     notes: tuple[str, ...] = ()
     is_unit_stated: bool = True
     inferred: str | None = None
@@ -157,8 +158,8 @@ def angstrom_to_voxels(angstrom: Positions, voxel_size: float) -> Positions:
     return np.asarray(angstrom, dtype=np.float64) / voxel_size
 
 
-def locate(table: PickTable, frames: Mapping[str, Frame]) -> Picks:
-    """Turn what a file says into positions in Å.
+def from_file_units(table: PickTable, frames: Mapping[str, Frame]) -> Picks:
+    """Turn coordinates as a file states them into positions in Å.
 
     Parameters
     ----------
@@ -179,7 +180,7 @@ def locate(table: PickTable, frames: Mapping[str, Frame]) -> Picks:
     """
     positions = np.array(table.coordinates, dtype=np.float64)
     if table.unit in {Unit.VOXEL, Unit.PIXEL}:
-        positions -= np.asarray(table.first_voxel)
+        positions -= np.asarray(table.index_origin)
     for name in dict.fromkeys(table.tomograms.tolist()):
         if name not in frames:
             raise TomoPickerError(f"{table.source}: the size of tomogram '{name}' is needed; give its file")
@@ -193,21 +194,21 @@ def locate(table: PickTable, frames: Mapping[str, Frame]) -> Picks:
             positions[rows] *= np.where(np.isnan(sizes[rows]), pixel, sizes[rows])[:, None]
         elif table.unit is Unit.CENTRED_ANGSTROM:
             positions[rows] += frame.centre
-        elif table.unit is Unit.MIDDLE_ANGSTROM:
+        elif table.unit is Unit.CENTER_VOXEL_ANGSTROM:
             positions[rows] += frames[name].middle
         elif table.unit is Unit.FRACTION:
             positions[rows] *= np.asarray(frames[name].shape[::-1]) * frames[name].voxel_size
     return Picks(positions, table.tomograms, table.scores, table.extra)
 
 
-def express(
+def to_file_units(
     picks: Picks,
     frames: Mapping[str, Frame],
     unit: Unit,
     pixel_size: float | None = None,
-    first_voxel: tuple[float, float, float] = (0.0, 0.0, 0.0),
+    index_origin: tuple[float, float, float] = (0.0, 0.0, 0.0),
 ) -> Positions:
-    """Turn positions in Å into the coordinates a file states; the inverse of `locate`.
+    """Turn positions in Å into the coordinates a file states; the inverse of `from_file_units`.
 
     Parameters
     ----------
@@ -219,7 +220,7 @@ def express(
         What the coordinates are to count.
     pixel_size : float, optional
         Å per pixel for `Unit.PIXEL`; the tomogram's unbinned pixel, or its voxel, if left out.
-    first_voxel : tuple of float
+    index_origin : tuple of float
         What the file calls the centre of the first voxel, (x, y, z); with voxels and pixels only.
 
     Returns
@@ -237,12 +238,12 @@ def express(
             coordinates[rows] /= pixel_size or frame.unbinned_pixel_size or frame.voxel_size
         elif unit is Unit.CENTRED_ANGSTROM:
             coordinates[rows] -= frame.centre
-        elif unit is Unit.MIDDLE_ANGSTROM:
+        elif unit is Unit.CENTER_VOXEL_ANGSTROM:
             coordinates[rows] -= frame.middle
         elif unit is Unit.FRACTION:
             coordinates[rows] /= np.asarray(frame.shape[::-1]) * frame.voxel_size
     if unit in {Unit.VOXEL, Unit.PIXEL}:
-        coordinates += np.asarray(first_voxel)
+        coordinates += np.asarray(index_origin)
     return coordinates
 
 
@@ -254,8 +255,8 @@ def shifted(picks: Picks, frames: Mapping[str, Frame], voxels: tuple[float, floa
     return replace(picks, positions=picks.positions + size[:, None] * np.asarray(voxels))
 
 
-def outside(voxels: Positions, shape: Shape) -> np.ndarray:
-    """Say which positions, (x, y, z) in voxels, lie outside a volume of shape (z, y, x); half a voxel of rim is in."""
+def is_outside(voxels: Positions, shape: Shape) -> np.ndarray:
+    """Find positions, (x, y, z) in voxels, outside a volume of shape (z, y, x); half a voxel of rim is in."""
     upper = np.asarray(shape[::-1], dtype=np.float64) - 0.5
     beyond: np.ndarray = np.any((voxels < -0.5) | (voxels > upper), axis=1)
     return beyond

@@ -13,21 +13,21 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from tomopicker.geometry import Frame
-from tomopicker.types import AnyVolume, Piece, Positions, Shape, Volume
+from tomopicker.types import Piece, Positions, RawVolume, Shape, Volume
 
 
 @runtime_checkable
 class LazyArray(Protocol):
     """What a tomogram's data must offer: a shape, a type, and slabs or boxes on demand (a memory map does).
 
-    Where boxes are packed, `chunks` says their edges, (z, y, x).
+    `chunks`, where there are any, are the edges (z, y, x) of boxes that are compressed as a whole.
     """
 
     @property
     def shape(self) -> tuple[int, ...]: ...
     @property
     def dtype(self) -> np.dtype: ...
-    def __getitem__(self, key: slice | tuple[slice, slice, slice]) -> AnyVolume: ...
+    def __getitem__(self, key: slice | tuple[slice, slice, slice]) -> RawVolume: ...
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Tomogram:
     inverted : bool
         True if protein is bright in the file: `slab` then changes the sign, so that protein is dark everywhere else.
     warnings : tuple of str
-        What its header says that the user should know.
+        Doubtful entries of its header, for the user.
     finest : Frame, optional
         Of the finest of several scales, where `data` is a coarser one: what positions in files refer to.
     origin : tuple of float
@@ -114,6 +114,6 @@ class Tomogram:
         """Read the whole volume as float32, protein dark."""
         return self.slab(0, self.shape[0])
 
-    def _dark(self, stored: AnyVolume) -> Volume:
+    def _dark(self, stored: RawVolume) -> Volume:
         voxels = np.array(stored, dtype=np.float32)
         return np.negative(voxels, out=voxels) if self.inverted else voxels

@@ -14,7 +14,7 @@ Volume: TypeAlias = Float32[np.ndarray, "z y x"]
 Piece: TypeAlias = Float32[np.ndarray, "_ _ _"]
 """A part of a volume, (z, y, x), of edges of its own."""
 
-AnyVolume: TypeAlias = Num[np.ndarray, "z y x"]
+RawVolume: TypeAlias = Num[np.ndarray, "z y x"]
 """A volume as its file stores it: any real type."""
 
 LabelMask: TypeAlias = Int8[np.ndarray, "z y x"]

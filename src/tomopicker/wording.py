@@ -9,7 +9,7 @@ def number_of(count: int, noun: str, plural: str | None = None) -> str:
 
 
 def wrong_value(kind: str, value: object, message: str) -> str:
-    """Say what is wrong with a value that pydantic refuses.
+    """Describe what is wrong with a value that pydantic refuses.
 
     Parameters
     ----------

@@ -8,8 +8,8 @@ import pytest
 
 from tomopicker.errors import TomoPickerError
 from tomopicker.formats import read_table
-from tomopicker.formats.names import cleaned
-from tomopicker.geometry import Frame, PickTable, Unit, locate
+from tomopicker.formats.tomogram_names import cleaned
+from tomopicker.geometry import Frame, PickTable, Unit, from_file_units
 
 SHARED = Path(__file__).parents[3] / "shared" / "formats"
 NO_POSITIONS = {"mrc", "mrc_generated", "hdf", "em_volume", "omezarr"}
@@ -37,11 +37,11 @@ def frame_of(table: PickTable, name: str) -> Frame:
     if name in table.frames:
         return table.frames[name]
     rows = table.select(table.tomograms == name)
-    if table.unit in {Unit.CENTRED_ANGSTROM, Unit.MIDDLE_ANGSTROM}:
+    if table.unit in {Unit.CENTRED_ANGSTROM, Unit.CENTER_VOXEL_ANGSTROM}:
         reach = 2 * np.abs(rows.coordinates).max(axis=0) / 15 + MARGIN
         return Frame(tuple(int(n) for n in reach[::-1]), 15.0)
     voxel_size = 10.0 if table.unit is Unit.VOXEL or table.pixel_size is None else 15.0
-    last = locate(rows, {name: Frame((200_000,) * 3, voxel_size)}).positions.max(axis=0) / voxel_size
+    last = from_file_units(rows, {name: Frame((200_000,) * 3, voxel_size)}).positions.max(axis=0) / voxel_size
     return Frame(tuple(max(MARGIN, int(n + MARGIN)) for n in last[::-1]), voxel_size)
 
 

@@ -20,7 +20,7 @@ from tomopicker.formats.angles import (
     to_relion,
     to_tom,
 )
-from tomopicker.formats.catalogue import FORMATS
+from tomopicker.formats.registry import FORMATS
 from tomopicker.geometry import Frame
 from tomopicker.picks import Picks
 

@@ -10,7 +10,7 @@ import pytest
 from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.formats import read_picks, read_table, tomogram_name, write_picks
 from tomopicker.formats.angles import from_relion
-from tomopicker.formats.copick_project import check_name, read_project
+from tomopicker.formats.projects.copick import check_name, read_project
 from tomopicker.geometry import Frame, Unit
 from tomopicker.picks import Picks
 

@@ -16,7 +16,11 @@ from tomopicker.formats.angles import from_dynamo, from_relion, from_tom, relion
 from tomopicker.geometry import Frame
 from tomopicker.picks import Picks
 
-RELAXED = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+RELAXED = settings(
+    max_examples=settings.default.max_examples // 10,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 ANGLES = np.array([[10.0, 20, 30], [-100, 60, 170], [5, 90, -45]])
 
 

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from tomopicker.errors import TomoPickerError
-from tomopicker.formats import open_tomogram, packed, tomogram_name, volume_files, write_mrc
+from tomopicker.formats import open_tomogram, tomogram_name, volume_files, write_mrc
+from tomopicker.formats.volumes import compressed
 
 SHAPE = (5, 6, 7)
 
@@ -112,7 +113,9 @@ def test_packed_sections_are_unpacked_once_and_not_kept(tmp_path, monkeypatch):
     for path in names:
         write_mrc(path, np.zeros((64, 128, 128), np.float32), 10.0)
     started = []
-    monkeypatch.setattr(packed, "unpacked", lambda *given, do=packed.unpacked: started.append(1) or do(*given))
+    monkeypatch.setattr(
+        compressed, "open_compressed", lambda *given, do=compressed.open_compressed: started.append(1) or do(*given)
+    )
     tracemalloc.start()
     opened = [open_tomogram(path) for path in names]
     started.clear()

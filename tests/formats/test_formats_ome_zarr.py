@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tomopicker.formats import open_tomogram
-from tomopicker.formats.stored import Stored
+from tomopicker.formats.volumes.arrays import ReadOptions
 
 pytest.importorskip("ome_zarr", reason="ome-zarr-py is not installed: pip install ome-zarr")
 
@@ -46,7 +46,7 @@ def test_what_it_writes(tmp_path, form, method):
     path = write(tmp_path / "TS_1.zarr", form, scale_factors=CUBES, method=method)
     (image,) = [node for node in Reader(parse_url(path))() if "coordinateTransformations" in node.metadata]
     for level, near in enumerate((10, 20, 40)):
-        tomogram = open_tomogram(path, stored=Stored(near=near))
+        tomogram = open_tomogram(path, options=ReadOptions(target_voxel_size=near))
         np.testing.assert_array_equal(tomogram.read(), np.asarray(image.data[level]))
         assert tomogram.voxel_size == SIZE * 2**level
         assert (tomogram.frame.shape, tomogram.frame.voxel_size) == ((32, 48, 40), SIZE)
@@ -60,5 +60,5 @@ def test_what_it_writes(tmp_path, form, method):
 def test_scales_that_are_no_cubes_are_left_alone(tmp_path):
     """What it writes unless told otherwise: every scale with all sections."""
     path = write(tmp_path / "TS_1.zarr", FormatV05(), scale_factors=[2, 4])
-    tomogram = open_tomogram(path, stored=Stored(near=40))
+    tomogram = open_tomogram(path, options=ReadOptions(target_voxel_size=40))
     assert (tomogram.shape, tomogram.voxel_size, tomogram.origin) == ((32, 48, 40), SIZE, (0, 0, 0))

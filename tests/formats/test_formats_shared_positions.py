@@ -124,10 +124,10 @@ FILES = {
 
 @pytest.mark.parametrize("name", FILES)
 def test_positions_of_the_manifest(name):
-    rows, first_voxel, tomogram, *positions = FILES[name]
+    rows, index_origin, tomogram, *positions = FILES[name]
     table = read_table(SHARED / name)
     assert rows is None or len(table) == rows
-    assert table.first_voxel == first_voxel
+    assert table.index_origin == index_origin
     if tomogram is not None and not name.startswith("dynamo"):
         assert table.tomograms[0] == tomogram
     for i, expected in enumerate(positions):
@@ -196,7 +196,7 @@ def test_refined_particles_less_their_origins():
 
 def test_eman2_boxes_in_voxels():
     path = SHARED / "eman2_json/generated__eman_info_new_centered.json"
-    assert read_table(path).unit is Unit.MIDDLE_ANGSTROM
+    assert read_table(path).unit is Unit.CENTER_VOXEL_ANGSTROM
     picks = read_picks(path, {"any": Frame((100, 200, 200), 13.6)})
     np.testing.assert_allclose(picks.positions[:2] / 13.6, [[85, 108, 46], [125, 99, 52]])
     assert picks.scores.tolist() == [0, 0, 1.25]

@@ -14,7 +14,7 @@ import zarr
 
 from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.formats import open_tomogram, tomogram_name, volume_files
-from tomopicker.formats.stored import Stored
+from tomopicker.formats.volumes.arrays import ReadOptions
 
 SHARED = Path(__file__).parents[3] / "shared" / "formats"
 VOLUME = np.arange(6 * 5 * 4, dtype=np.float32).reshape(6, 5, 4)  # value = x + 4 y + 20 z
@@ -106,7 +106,9 @@ def test_omezarr_units(tmp_path, unit, factor):
 )
 def test_the_scale_nearest_to_what_is_wanted(tmp_path, near, level, origin):
     volume = np.arange(8 * 16 * 8, dtype=np.float32).reshape(8, 16, 8)
-    tomogram = open_tomogram(write_zarr(tmp_path / "a.zarr", volume, levels=3), stored=Stored(near=near))
+    tomogram = open_tomogram(
+        write_zarr(tmp_path / "a.zarr", volume, levels=3), options=ReadOptions(target_voxel_size=near)
+    )
     assert tomogram.voxel_size == 10.0 * 2**level
     assert tomogram.shape == (8 >> level, 16 >> level, 8 >> level)
     assert tomogram.frame.shape == (8, 16, 8) and tomogram.frame.voxel_size == 10.0
@@ -122,11 +124,11 @@ def test_translations_say_where_a_scale_lies(tmp_path, axes, lead, unit):
     moved = [(100.0, -40.0, 7.0), (100.0, -35.0, 12.0)]
     path = write_zarr(tmp_path / "a.zarr", volume, levels=2, moved=moved, axes=axes, lead=lead, unit=unit)
     by = 10 if unit == "nanometer" else 1
-    tomogram = open_tomogram(path, stored=Stored(near=20 * by))
+    tomogram = open_tomogram(path, options=ReadOptions(target_voxel_size=20 * by))
     assert tomogram.origin == pytest.approx((0, 5 * by, 5 * by))
     assert (tomogram.voxel_size, tomogram.frame.voxel_size) == (20 * by, 10 * by)
     assert f"move it by {100 * by}, {-40 * by}, {7 * by} Å in x, y, z" in " ".join(tomogram.warnings)
-    alone = open_tomogram(path, stored=Stored(dataset="1"))
+    alone = open_tomogram(path, options=ReadOptions(dataset="1"))
     assert alone.origin == (0, 0, 0) and f"{100 * by}, {-35 * by}, {12 * by} Å" in " ".join(alone.warnings)
 
 
@@ -144,9 +146,9 @@ def test_scales_that_are_no_cubes_are_not_chosen(tmp_path):
     axes = [{"name": axis, "type": "space", "unit": "angstrom"} for axis in "zyx"]
     group.attrs["ome"] = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": datasets}]}
     for near, shape in ((10, (4, 8, 8)), (19, (4, 8, 8)), (20, (2, 4, 4))):
-        assert open_tomogram(tmp_path / "a.zarr", stored=Stored(near=near)).shape == shape
+        assert open_tomogram(tmp_path / "a.zarr", options=ReadOptions(target_voxel_size=near)).shape == shape
     with pytest.raises(TomoPickerError, match="not cubes"):
-        open_tomogram(tmp_path / "a.zarr", stored=Stored(dataset="1"))
+        open_tomogram(tmp_path / "a.zarr", options=ReadOptions(dataset="1"))
 
 
 def test_a_transformation_of_all_scales_comes_last(tmp_path):
@@ -157,7 +159,7 @@ def test_a_transformation_of_all_scales_comes_last(tmp_path):
         {"type": "scale", "scale": [2, 2, 2]}, {"type": "translation", "translation": [3, 0, 0]}
     ]  # fmt: skip
     attributes.attrs["ome"] = ome
-    tomogram = open_tomogram(path, stored=Stored(near=40))
+    tomogram = open_tomogram(path, options=ReadOptions(target_voxel_size=40))
     assert (tomogram.voxel_size, tomogram.frame.voxel_size, tomogram.origin) == (40, 20, (10, 10, 10))
     assert "move it by 0, 0, 3 Å" in " ".join(tomogram.warnings)
 
@@ -165,24 +167,24 @@ def test_a_transformation_of_all_scales_comes_last(tmp_path):
 def test_a_scale_that_is_named_is_the_tomogram(tmp_path):
     volume = np.arange(8**3, dtype=np.float32).reshape(8, 8, 8)
     path = write_zarr(tmp_path / "a.zarr", volume, levels=2)
-    tomogram = open_tomogram(path, stored=Stored(dataset="1"))
+    tomogram = open_tomogram(path, options=ReadOptions(dataset="1"))
     assert tomogram.frame.shape == (4, 4, 4) and tomogram.origin == (0, 0, 0)
     with pytest.raises(TomoPickerError, match="no scale '7', but 0, 1"):
-        open_tomogram(path, stored=Stored(dataset="7"))
+        open_tomogram(path, options=ReadOptions(dataset="7"))
 
 
 def test_plain_zarr(tmp_path):
     zarr.create_array(str(tmp_path / "plain.zarr"), data=VOLUME)
     with pytest.raises(TomoPickerError, match="--voxel-size"):
         open_tomogram(tmp_path / "plain.zarr")
-    tomogram = open_tomogram(tmp_path / "plain.zarr", voxel_size=8, stored=Stored(axes="xyz"))
+    tomogram = open_tomogram(tmp_path / "plain.zarr", voxel_size=8, options=ReadOptions(axes="xyz"))
     np.testing.assert_array_equal(tomogram.read(), VOLUME.transpose(2, 1, 0))
     group = zarr.open_group(str(tmp_path / "two.zarr"), mode="w")
     for name in ("a", "b"):
         group.create_array(name, data=VOLUME)
     with pytest.raises(TomoPickerError, match=r"a, b.*--dataset"):
         open_tomogram(tmp_path / "two.zarr", voxel_size=8)
-    assert open_tomogram(tmp_path / "two.zarr", voxel_size=8, stored=Stored(dataset="b")).shape == VOLUME.shape
+    assert open_tomogram(tmp_path / "two.zarr", voxel_size=8, options=ReadOptions(dataset="b")).shape == VOLUME.shape
 
 
 def test_zarr_reads_only_the_chunks_asked_for(tmp_path):
@@ -209,7 +211,7 @@ def test_zarr_says_its_chunks(tmp_path, axes, lead):
     scale = [{"type": "scale", "scale": [1.0] * (3 + lead)}]
     levels = [{"path": "v", "coordinateTransformations": scale}]
     group.attrs["ome"] = {"version": "0.5", "multiscales": [{"axes": named, "datasets": levels}]}
-    tomogram = open_tomogram(tmp_path / "a.zarr", stored=Stored(axes=axes))
+    tomogram = open_tomogram(tmp_path / "a.zarr", options=ReadOptions(axes=axes))
     assert tomogram.data.chunks == (3, 5, 2)
     read = np.zeros_like(VOLUME)
     for block in tomogram.blocks(3 * 5 * 2 * 4):
@@ -275,11 +277,11 @@ def test_hdf_of_eman_and_others(tmp_path):
         file["t/raw"].attrs["element_size_um"] = [0.001] * 3
     with pytest.raises(TomoPickerError, match=r"t/labels, t/raw.*--dataset"):
         open_tomogram(tmp_path / "b.h5")
-    named = open_tomogram(tmp_path / "b.h5", stored=Stored(dataset="t/raw", axes="xyz"))
+    named = open_tomogram(tmp_path / "b.h5", options=ReadOptions(dataset="t/raw", axes="xyz"))
     assert named.voxel_size == 10
     np.testing.assert_array_equal(named.read(), VOLUME.transpose(2, 1, 0))
     with pytest.raises(TomoPickerError, match="no data set 'c'"):
-        open_tomogram(tmp_path / "b.h5", stored=Stored(dataset="c"))
+        open_tomogram(tmp_path / "b.h5", options=ReadOptions(dataset="c"))
 
 
 @pytest.mark.parametrize("compression", [None, "zlib"])
@@ -363,7 +365,7 @@ def test_a_missing_library_is_named_with_its_extra(tmp_path, monkeypatch):
 
 def test_axes_that_are_none(tmp_path):
     with pytest.raises(UsageError, match="--axes zzy"):
-        Stored(axes="zzy")
+        ReadOptions(axes="zzy")
 
 
 @pytest.mark.parametrize("version", [2, 3])
@@ -382,4 +384,4 @@ def test_images_in_bioformats2raw_layout(tmp_path, version):
     write_zarr(path / "1", VOLUME[::-1], version=version)
     with pytest.raises(TomoPickerError, match=r"which of its images \(0, 1\).*--dataset"):
         open_tomogram(path)
-    np.testing.assert_array_equal(open_tomogram(path, stored=Stored(dataset="1/0")).read(), VOLUME[::-1])
+    np.testing.assert_array_equal(open_tomogram(path, options=ReadOptions(dataset="1/0")).read(), VOLUME[::-1])

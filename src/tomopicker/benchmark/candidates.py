@@ -23,7 +23,7 @@ from tomopicker.data.preprocess import preprocess, working_voxel_size
 from tomopicker.engine.precision import choose_device
 from tomopicker.errors import UsageError
 from tomopicker.folder.find import files_of_picks
-from tomopicker.formats.names import files_of
+from tomopicker.formats.tomogram_names import files_of
 from tomopicker.picking.crossfit import Ranking, estimate_count
 from tomopicker.picking.peaks import Peaks, click_scores
 from tomopicker.picking.selection import threshold_for_count

@@ -10,7 +10,7 @@ import numpy as np
 from tomopicker import formats
 from tomopicker.benchmark.protocol import NAME_FIELD, DataSet, Protocol, Template
 from tomopicker.errors import UsageError
-from tomopicker.formats.names import listing
+from tomopicker.formats.tomogram_names import join_names
 from tomopicker.geometry import Frame
 from tomopicker.picks import Picks
 from tomopicker.simulate import builtin_names
@@ -92,7 +92,7 @@ def _open(name: str, spec: DataSet) -> OpenDataSet:
     used = [each for each in (spec.training, spec.validation) if each]
     for each in (*used, *(spec.test or ()), *spec.exclude):
         if each not in files:
-            raise UsageError(f"datasets.{name}: there is no tomogram {each}, only {listing(list(files))}")
+            raise UsageError(f"datasets.{name}: there is no tomogram {each}, only {join_names(list(files))}")
     tests = spec.test or [each for each in files if each not in (*used, *spec.exclude)]
     if not tests:
         raise UsageError(f"datasets.{name}: no tomogram is left to test on; add one to {spec.tomograms[0]}")

@@ -13,7 +13,7 @@ from tomopicker.wording import number_of
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from tomopicker.formats.catalogue import Format
+    from tomopicker.formats.registry import Format
     from tomopicker.geometry import Frame
     from tomopicker.picks import Picks
 
@@ -102,13 +102,13 @@ def command(
     from tomopicker.cli.triples import shape_xyz, triple
     from tomopicker.folder.find import files_of_picks, frames_of_folder
     from tomopicker.formats.registry import for_output
-    from tomopicker.formats.stored import Stored
+    from tomopicker.formats.volumes.arrays import ReadOptions
 
     counted = Counted(picks_unit, picks_pixel_size, tuple(classes or ()))
     tomograms = [*(tomograms or []), *(more or [])]
     size = None if shape is None else shape_xyz(shape)
     by = (0.0, 0.0, 0.0) if shift is None else triple(shift, "--shift")
-    known = Known(tomograms, voxel_size, size, bin_factor, Stored(dataset, axes))
+    known = Known(tomograms, voxel_size, size, bin_factor, ReadOptions(dataset, axes))
     in_folder = target.is_dir() or not target.suffix
     if in_folder and to_name is None:
         raise UsageError(f"{target}: a folder says no format; name one with --to")

@@ -9,9 +9,9 @@ from tomopicker.cli.frames import check_known, frames_from_flags, named_tables, 
 from tomopicker.cli.inputs import Counted, read_picks, unit_named
 from tomopicker.cli.progress import Reporter
 from tomopicker.errors import UsageError
-from tomopicker.formats.catalogue import Format
-from tomopicker.formats.names import listing, matches
-from tomopicker.formats.stored import AS_FOUND, Stored
+from tomopicker.formats.registry import Format
+from tomopicker.formats.tomogram_names import join_names, matches
+from tomopicker.formats.volumes.arrays import DEFAULT_OPTIONS, ReadOptions
 from tomopicker.geometry import Frame, PickTable, Unit
 from tomopicker.picks import Picks
 
@@ -30,7 +30,7 @@ class Known:
         Voxels.
     bin_factor : float, optional
         Pixels of the tilt series in the width of a voxel.
-    stored : Stored
+    stored : ReadOptions
         How the files of tomograms are read.
     recorded : mapping of str to Frame
         Geometry as the record of the folder of picks states it.
@@ -40,14 +40,14 @@ class Known:
     voxel_size: float | None = None
     shape_xyz: tuple[int, int, int] | None = None
     bin_factor: float | None = None
-    stored: Stored = AS_FOUND
+    stored: ReadOptions = DEFAULT_OPTIONS
     recorded: Mapping[str, Frame] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for flag, value in {"--voxel-size": self.voxel_size, "--bin-factor": self.bin_factor}.items():
             if value is not None and not 0 < value < float("inf"):
                 raise UsageError(f"{flag} {value:g} cannot be; give a positive number")
-        if self.stored != AS_FOUND and not self.tomograms:
+        if self.stored != DEFAULT_OPTIONS and not self.tomograms:
             raise UsageError("--dataset and --axes say how files of tomograms are read; give --tomograms too")
 
 
@@ -97,7 +97,7 @@ def _of_known(
     here = [path for path, names in theirs.items() if any(not name or matches(name, known) for name in names)]
     for path in sources:
         if here and path not in here:
-            of = listing(sorted(theirs[path]))
+            of = join_names(sorted(theirs[path]))
             reporter.warn(f"{path}: left out, it has picks of tomograms that were not given: {of}")
     return here or list(sources)
 

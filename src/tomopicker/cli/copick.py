@@ -9,8 +9,8 @@ from tomopicker import formats
 from tomopicker.cli.progress import Reporter
 from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.folder.pick_folder import PickFolder
-from tomopicker.formats.copick import USER
-from tomopicker.formats.copick_project import RUNS, CopickProject, check_name, read_project
+from tomopicker.formats.particles.copick import USER
+from tomopicker.formats.projects.copick import RUNS, CopickProject, check_name, read_project
 from tomopicker.picks import Picks
 
 

@@ -77,13 +77,13 @@ def command(
     from tomopicker.cli.judged_inputs import gather, sorted_paths
     from tomopicker.cli.progress import Reporter
     from tomopicker.cli.tables import evaluation_table
-    from tomopicker.formats.stored import AS_FOUND, Stored
+    from tomopicker.formats.volumes.arrays import DEFAULT_OPTIONS, ReadOptions
 
     length, in_angstrom = parse_tolerance(tolerance)
     if voxel_size is not None and not 0 < voxel_size < float("inf"):
         raise UsageError(f"--voxel-size {voxel_size:g} cannot be; give it in Å")
-    stored = Stored(dataset, axes)
-    if stored != AS_FOUND and not tomograms:
+    stored = ReadOptions(dataset, axes)
+    if stored != DEFAULT_OPTIONS and not tomograms:
         raise UsageError("--dataset and --axes say how files of tomograms are read; give --tomograms too")
     with Reporter() as reporter:
         mine, known, volumes = sorted_paths(picks, truth, tomograms or [])

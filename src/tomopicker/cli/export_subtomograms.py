@@ -82,7 +82,7 @@ def write(tomograms: "list[Tomogram]", picks: "Picks", box: int, binning: int, o
 
     from tomopicker import formats
     from tomopicker.data.subtomograms import subtomograms
-    from tomopicker.formats.mrc_stack import mrc_stack
+    from tomopicker.formats.volumes.mrc_write import mrc_stack
     from tomopicker.report.check_figure import mean_figure
 
     size = tomograms[0].voxel_size * binning

@@ -1,4 +1,4 @@
-"""``tomopicker formats``: the table of file formats, as `tomopicker.formats.catalogue` has it."""
+"""``tomopicker formats``: the table of file formats, as `tomopicker.formats.registry` has it."""
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -7,7 +7,7 @@ import typer
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from tomopicker.formats.catalogue import Format
+    from tomopicker.formats.registry import Format
 
 HELP = """List the file formats that are read and written.
 
@@ -30,7 +30,7 @@ def command(
     """Print a paragraph a format."""
     from rich.console import Console
 
-    from tomopicker.formats.catalogue import FORMATS
+    from tomopicker.formats.registry import FORMATS
 
     chosen = [entry for entry in FORMATS if kind is None or entry.kind == kind]
     Console().print(_listed(sorted(chosen, key=lambda entry: (entry.kind != "volume", entry.name))))

@@ -9,7 +9,7 @@ from tomopicker.cli.inputs import open_tomograms
 from tomopicker.cli.progress import Reporter
 from tomopicker.errors import UsageError
 from tomopicker.formats import read_frames
-from tomopicker.formats.stored import AS_FOUND, Stored
+from tomopicker.formats.volumes.arrays import DEFAULT_OPTIONS, ReadOptions
 from tomopicker.geometry import Frame, PickTable, Unit
 from tomopicker.types import Shape
 
@@ -17,11 +17,11 @@ UNKNOWN_SIZE: Shape = (10**9, 10**9, 10**9)
 """Of a tomogram whose size nothing asks for: no position lies outside."""
 
 _LAYER = re.compile(r"points( \[\d+\])?$", re.IGNORECASE)
-_SCALED = (Unit.CENTRED_ANGSTROM, Unit.MIDDLE_ANGSTROM, Unit.ANGSTROM, Unit.PIXEL)
+_SCALED = (Unit.CENTRED_ANGSTROM, Unit.CENTER_VOXEL_ANGSTROM, Unit.ANGSTROM, Unit.PIXEL)
 
 
 def stated_frames(
-    tomograms: Sequence[Path], voxel_size: float | None, reporter: Reporter, stored: Stored = AS_FOUND
+    tomograms: Sequence[Path], voxel_size: float | None, reporter: Reporter, stored: ReadOptions = DEFAULT_OPTIONS
 ) -> dict[str, Frame]:
     """Read the frames of tomograms, folders of them, or a RELION 5 tomograms.star."""
     projects = [path for path in tomograms if path.suffix.lower() == ".star"]
@@ -73,7 +73,7 @@ def check_known(
     units = {table.unit for table in tables if len(table)}
     sources = {table.unit: table.source for table in tables}
     for_shape = also_shape
-    for unit in (Unit.CENTRED_ANGSTROM, Unit.MIDDLE_ANGSTROM, Unit.FRACTION):
+    for unit in (Unit.CENTRED_ANGSTROM, Unit.CENTER_VOXEL_ANGSTROM, Unit.FRACTION):
         if unit in units:
             for_shape = f"{sources[unit]}: counts {unit.value}"
     if for_shape and shape_xyz is None:

@@ -53,10 +53,10 @@ def command(
     from tomopicker import formats
     from tomopicker.cli.inputs import open_one
     from tomopicker.cli.progress import Reporter
-    from tomopicker.formats.names import by_folder
-    from tomopicker.formats.stored import Stored
+    from tomopicker.formats.tomogram_names import by_folder
+    from tomopicker.formats.volumes.arrays import ReadOptions
 
-    stored = Stored(dataset, axes)
+    stored = ReadOptions(dataset, axes)
     failed = 0
     with Reporter() as reporter:
         table = _table(header)

@@ -12,7 +12,7 @@ from tomopicker.errors import TomoPickerError, UsageError
 
 if TYPE_CHECKING:
     from tomopicker.cli.progress import Reporter
-    from tomopicker.formats.stored import Stored
+    from tomopicker.formats.volumes.arrays import ReadOptions
     from tomopicker.geometry import Frame, Unit
     from tomopicker.picks import Picks
     from tomopicker.tomogram import Tomogram
@@ -40,7 +40,7 @@ def open_tomograms(
     *,
     voxel_size: float | None = None,
     invert: bool = False,
-    stored: "Stored | None" = None,
+    stored: "ReadOptions | None" = None,
 ) -> "list[Tomogram]":
     """Open every tomogram that paths mean, and say what their headers leave doubtful."""
     from tomopicker import formats
@@ -57,13 +57,13 @@ def open_one(
     *,
     voxel_size: float | None = None,
     invert: bool = False,
-    stored: "Stored | None" = None,
+    stored: "ReadOptions | None" = None,
 ) -> "Tomogram":
     """Open one tomogram, and say what its header leaves doubtful."""
     from tomopicker import formats
-    from tomopicker.formats.stored import AS_FOUND
+    from tomopicker.formats.volumes.arrays import DEFAULT_OPTIONS
 
-    tomogram = formats.open_tomogram(path, voxel_size=voxel_size, invert=invert, stored=stored or AS_FOUND)
+    tomogram = formats.open_tomogram(path, voxel_size=voxel_size, invert=invert, options=stored or DEFAULT_OPTIONS)
     for warning in tomogram.warnings:
         reporter.warn(warning)
     return tomogram
@@ -124,7 +124,7 @@ def split_by_kind(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     A shell turns ``--picks clicks/*.csv`` into one option and then bare names: those are picks too.
     """
     from tomopicker.folder.find import is_picks_file
-    from tomopicker.formats.tomogram_lists import is_list
+    from tomopicker.formats.projects.tomogram_lists import is_list
 
     picks = [path for path in paths if is_picks_file(path) and not is_list(path)]
     return [path for path in paths if path not in picks], picks

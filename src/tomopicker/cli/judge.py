@@ -11,7 +11,7 @@ import numpy as np
 
 from tomopicker import api
 from tomopicker.files import write_text
-from tomopicker.formats.names import listing
+from tomopicker.formats.tomogram_names import join_names
 from tomopicker.picking.evaluate import Evaluation, MatchMethod, MeanEvaluation, mean_evaluation
 
 if TYPE_CHECKING:
@@ -89,8 +89,8 @@ def unrelated(found: "Compared", judged: Judged) -> str | None:
     if not said:
         return None
     return (
-        f"no more picks lie near true positions than by chance would: {listing(said)}; check that both are of the same "
-        "tomogram, in the same unit, with the same order of the axes"
+        f"no more picks lie near true positions than by chance would: {join_names(said)}; check that both are of the "
+        "same tomogram, in the same unit, with the same order of the axes"
     )
 
 

@@ -14,8 +14,8 @@ from tomopicker.errors import UsageError
 from tomopicker.folder.find import files_of_picks, frames_of_folder
 from tomopicker.folder.layout import MERGED
 from tomopicker.folder.one_tomogram import CANDIDATES
-from tomopicker.formats.names import files_of, listing, matches
-from tomopicker.formats.stored import AS_FOUND, Stored
+from tomopicker.formats.tomogram_names import files_of, join_names, matches
+from tomopicker.formats.volumes.arrays import DEFAULT_OPTIONS, ReadOptions
 from tomopicker.geometry import Frame
 from tomopicker.picks import Picks
 
@@ -53,7 +53,7 @@ def gather(
     voxel_size: float | None = None,
     counted: Counted = AS_STATED,
     exclude: Sequence[str] = (),
-    stored: Stored = AS_FOUND,
+    stored: ReadOptions = DEFAULT_OPTIONS,
 ) -> Compared:
     """Read picks and truth, and leave out what cannot or shall not be judged.
 
@@ -139,7 +139,7 @@ def _truth_files(truth: Sequence[Path], names: list[str]) -> list[Path]:
             continue
         found = [file for name in names for file in _truth_of(name, inside, path)]
         if not found:
-            raise UsageError(f"{path}: holds no file of picks named after {listing(names)}; give the files")
+            raise UsageError(f"{path}: holds no file of picks named after {join_names(names)}; give the files")
         files += dict.fromkeys(found)
     return files
 
@@ -157,7 +157,7 @@ def _excluded(exclude: Sequence[str], names: list[str]) -> set[str]:
     for name in exclude:
         found = matches(name, names)
         if not found:
-            raise UsageError(f"--exclude {name}: no tomogram is called so; there are {listing(names)}")
+            raise UsageError(f"--exclude {name}: no tomogram is called so; there are {join_names(names)}")
         left_out |= set(found)
     return left_out
 
@@ -175,7 +175,7 @@ def _restrict(
     judged = [name for name in frames if name in set(truth.tomogram_names) - left_out]
     without = [name for name in picks.tomogram_names if name not in truth.tomogram_names and name not in left_out]
     if without:
-        reporter.warn(f"no truth is given for {listing(without)}; not judged")
+        reporter.warn(f"no truth is given for {join_names(without)}; not judged")
     if not judged:
         raise UsageError("nothing is left to judge: no tomogram has truth; check --truth and --exclude")
 

@@ -61,7 +61,7 @@ def masks_of(asked: str | None, tomograms: "Sequence[Tomogram]") -> "dict[str, V
 
 def _files(mask: Path, tomograms: list[Path]) -> dict[Path, Path]:
     from tomopicker import formats
-    from tomopicker.formats.names import files_of
+    from tomopicker.formats.tomogram_names import files_of
 
     if not mask.is_dir():
         if len(tomograms) > 1:

@@ -53,9 +53,9 @@ class PickedInput:
         """
         from tomopicker.cli.inputs import Counted, open_tomograms, read_picks
         from tomopicker.folder.find import files_of_picks
-        from tomopicker.formats.stored import Stored
+        from tomopicker.formats.volumes.arrays import ReadOptions
 
-        stored = Stored(self.dataset, self.axes)
+        stored = ReadOptions(self.dataset, self.axes)
         opened = open_tomograms(self.tomograms, reporter, voxel_size=self.voxel_size, invert=self.invert, stored=stored)
         counted = Counted(self.picks_unit, self.picks_pixel_size, tuple(self.classes or ()))
         found = read_picks(

@@ -119,13 +119,13 @@ def print_plan(
 def _how_read(path: Path, tomograms: "Sequence[Tomogram]", counted: Counted, from_name: str | None) -> str:
     """Say as what a file of clicks is read: its format, the unit, and which tomogram it is taken for."""
     from tomopicker import formats
-    from tomopicker.formats.names import contained, listing
-    from tomopicker.formats.registry import FORMATS, for_input, head_of, reader_of
+    from tomopicker.formats.registry import FORMATS, for_input, head_of, recognised
+    from tomopicker.formats.tomogram_names import contained, join_names
 
-    module = for_input(from_name) if from_name else reader_of("picks", path, head_of(path))
-    reader = "" if module is None else module.__name__.rpartition(".")[2]
+    found = for_input(from_name) if from_name else recognised("picks", path, head_of(path))
+    reader = "" if found is None else str(found.reader)
     titles = [entry.title for entry in FORMATS if entry.kind == "picks" and entry.reader == reader]
-    shared = {"star_picks": "STAR", "delimited": "columns with or without a header"}
+    shared = {"particles.relion_read.read": "STAR", "particles.delimited.read": "columns with or without a header"}
     kind = titles[0] if len(titles) == 1 else shared.get(reader, "x y z without a header")
     stated = formats.read_table(path, from_name)
     unit = (unit_named(counted.unit) or stated.unit).value
@@ -134,7 +134,7 @@ def _how_read(path: Path, tomograms: "Sequence[Tomogram]", counted: Counted, fro
     at_hand = [tomogram.name for tomogram in tomograms]
     words = f"{path}: {kind}, in {unit}"
     if not any(stated.tomograms.tolist()) and not contained(path.name, at_hand):
-        words += f"; neither it nor its name says of which tomogram, so taken for {listing(at_hand)}"
+        words += f"; neither it nor its name says of which tomogram, so taken for {join_names(at_hand)}"
     return words
 
 

@@ -67,13 +67,13 @@ def read_layout(path: Path, shape: "Shape", offset: str | None) -> tuple["Positi
         If the file does not count voxels, the offset cannot be read, or no position lies in the volume.
     """
     from tomopicker import formats
-    from tomopicker.geometry import Unit, outside
+    from tomopicker.geometry import Unit, is_outside
 
     table = formats.read_table(path)
     if table.unit is not Unit.VOXEL:
         raise UsageError(f"{path}: counts {table.unit.value}; give a text file of x,y,z in voxels")
     moved: Positions = table.coordinates - _corner(table.coordinates, shape, offset)
-    inside: Positions = moved[~outside(moved, shape)]
+    inside: Positions = moved[~is_outside(moved, shape)]
     if not len(inside):
         low, high = (",".join(f"{c:.0f}" for c in edge) for edge in (moved.min(axis=0), moved.max(axis=0)))
         raise UsageError(

@@ -100,7 +100,7 @@ def command(
         ) from error
     from tomopicker.cli.inputs import check_writable
     from tomopicker.cli.progress import Reporter
-    from tomopicker.formats.stored import Stored
+    from tomopicker.formats.volumes.arrays import ReadOptions
     from tomopicker.studio.engine import InstantEngine
     from tomopicker.studio.listing import Reading, list_tomograms
 
@@ -109,6 +109,6 @@ def command(
         raise UsageError(f"--particle-diameter {particle_diameter:g} cannot be; give it in Å")
     check_writable(project, "--project")
     with Reporter() as reporter:
-        listing = list_tomograms(tomograms, beside or (), Reading(voxel_size, invert, Stored(dataset, axes)))
+        listing = list_tomograms(tomograms, beside or (), Reading(voxel_size, invert, ReadOptions(dataset, axes)))
         first = None if particle_diameter is None else (kind, particle_diameter)
         serve(listing, project, InstantEngine(device), address, reporter.say, first)

@@ -103,12 +103,14 @@ def command(
     from tomopicker.cli.masks import masks_of
     from tomopicker.cli.progress import Reporter
     from tomopicker.folder.find import files_of_picks
-    from tomopicker.formats.stored import Stored
+    from tomopicker.formats.volumes.arrays import ReadOptions
     from tomopicker.workflow.clicked import common_voxel_size
 
     with Reporter() as reporter:
         check_writable(output.parent)
-        opened = open_tomograms(tomograms, reporter, voxel_size=voxel_size, invert=invert, stored=Stored(dataset, axes))
+        opened = open_tomograms(
+            tomograms, reporter, voxel_size=voxel_size, invert=invert, stored=ReadOptions(dataset, axes)
+        )
 
         def positions(paths: list[Path] | None) -> "Picks | None":
             if not paths:

@@ -84,14 +84,14 @@ def _draw_again(folder: Path, name: str, record: "dict[str, Any]", reporter: "Re
     from tomopicker import formats
     from tomopicker.cluster.pick_tomogram import draw
     from tomopicker.folder.one_tomogram import files_of, picture_of
-    from tomopicker.formats.stored import Stored
+    from tomopicker.formats.volumes.arrays import ReadOptions
     from tomopicker.picks import Picks
 
     entry, asked = record["tomograms"][name], record["settings"]
-    stored = Stored(asked.get("dataset"), asked.get("axes"))
+    stored = ReadOptions(asked.get("dataset"), asked.get("axes"))
     try:
         tomogram = formats.open_tomogram(
-            entry["path"], voxel_size=entry["voxel_size_angstrom"], invert=entry["inverted"], stored=stored
+            entry["path"], voxel_size=entry["voxel_size_angstrom"], invert=entry["inverted"], options=stored
         )
         if tomogram.name != name or list(tomogram.shape) != entry["shape_zyx"]:
             raise TomoPickerError(f"{entry['path']}: is another tomogram now")

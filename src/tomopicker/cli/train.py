@@ -225,9 +225,9 @@ def command(
             return
         check_writable(output.parent)
         volumes, clicks_files = _sorted_by_kind(tomograms, picks, [*(validation_picks or []), *(negatives or [])])
-        from tomopicker.formats.stored import Stored
+        from tomopicker.formats.volumes.arrays import ReadOptions
 
-        stored = Stored(dataset, axes)
+        stored = ReadOptions(dataset, axes)
         opened = open_tomograms(volumes, reporter, voxel_size=voxel_size, invert=invert, stored=stored)
         watched = open_tomograms(
             validation_tomogram or [], reporter, voxel_size=voxel_size, invert=invert, stored=stored

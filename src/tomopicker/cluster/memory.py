@@ -6,7 +6,7 @@ from pathlib import Path
 from tomopicker.errors import TomoPickerError
 from tomopicker.folder.pick_folder import PickFolder
 from tomopicker.formats import open_tomogram
-from tomopicker.formats.stored import Stored
+from tomopicker.formats.volumes.arrays import ReadOptions
 
 BASE_BYTES = 900 * 2**20
 """Python, torch and a model; a GPU's driver, pinned memory and matplotlib too."""
@@ -22,8 +22,8 @@ def memory_to_pick(largest: Path, folder: PickFolder) -> int:
     """Estimate the bytes that picking takes, from the largest tomogram's header; the base alone if it has none."""
     asked, working = folder.settings, float(folder.job["model"]["voxel_size_angstrom"])
     try:
-        stored = Stored(asked.dataset, asked.axes, near=working)
-        tomogram = open_tomogram(largest, voxel_size=asked.voxel_size, stored=stored)
+        stored = ReadOptions(asked.dataset, asked.axes, target_voxel_size=working)
+        tomogram = open_tomogram(largest, voxel_size=asked.voxel_size, options=stored)
     except (TomoPickerError, OSError):
         return BASE_BYTES
     voxels = math.prod(tomogram.shape)

@@ -13,7 +13,7 @@ from tomopicker.errors import TomoPickerError
 from tomopicker.folder.one_tomogram import picture_of
 from tomopicker.folder.pick_folder import PickFolder
 from tomopicker.formats.masks import read_mask
-from tomopicker.formats.stored import Stored
+from tomopicker.formats.volumes.arrays import ReadOptions
 from tomopicker.picking.selection import Cut
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import Positions
@@ -60,8 +60,8 @@ def pick_tomogram(file: TomogramFile, model: Model, folder: PickFolder, listener
         If the tomogram cannot be used or its files cannot be written.
     """
     asked, started = folder.settings, time.monotonic()
-    stored = Stored(asked.dataset, asked.axes, near=model.voxel_size)
-    tomogram = formats.open_tomogram(file.path, voxel_size=asked.voxel_size, invert=asked.invert, stored=stored)
+    stored = ReadOptions(asked.dataset, asked.axes, target_voxel_size=model.voxel_size)
+    tomogram = formats.open_tomogram(file.path, voxel_size=asked.voxel_size, invert=asked.invert, options=stored)
     for warning in tomogram.warnings:
         listener.warn(warning)
     mask = asked.mask if file.mask is None else read_mask(file.mask)

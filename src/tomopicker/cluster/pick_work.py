@@ -13,7 +13,7 @@ from tomopicker.cluster.work import Item, Outcome, is_disk_full, is_of_the_machi
 from tomopicker.engine.checkpoint import Model, load_model
 from tomopicker.errors import TomoPickerError, failure_line
 from tomopicker.folder.pick_folder import PickFolder
-from tomopicker.formats.names import NamedFile
+from tomopicker.formats.tomogram_names import NamedFile
 from tomopicker.geometry import Frame
 from tomopicker.workflow.listen import Listener
 from tomopicker.workflow.noted import Noted

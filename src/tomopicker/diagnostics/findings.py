@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 from tomopicker.diagnostics.centring import REACH, Offset
 from tomopicker.diagnostics.hypotheses import Hypothesis
 from tomopicker.diagnostics.measurements import FEW_PICKS, Measurements
-from tomopicker.geometry import Frame, angstrom_to_voxels, outside
+from tomopicker.geometry import Frame, angstrom_to_voxels, is_outside
 from tomopicker.picks import Picks
 
 SEEN, SURE = 3.0, 5.0
@@ -72,7 +72,7 @@ def inside(picks: Picks, frames: dict[str, Frame]) -> Finding:
     n = 0
     for name in picks.tomogram_names:
         voxels = angstrom_to_voxels(picks.in_tomogram(name).positions, frames[name].voxel_size)
-        n += int(outside(voxels, frames[name].shape).sum())
+        n += int(is_outside(voxels, frames[name].shape).sum())
     if not n:
         return Finding("inside", Status.PASS, f"all {len(picks)} positions lie in their tomogram")
     message = f"{n} of {len(picks)} positions lie outside their tomogram"

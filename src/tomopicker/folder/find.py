@@ -6,9 +6,9 @@ from pathlib import Path
 from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.folder.layout import IMPORT_LIST, MERGED, OPTIMISATION_SET, RECORD
 from tomopicker.formats import has_no_picks, read_table
-from tomopicker.formats.catalogue import FORMATS
-from tomopicker.formats.em_volume import is_volume
-from tomopicker.formats.names import listing
+from tomopicker.formats.recognition import is_em_volume
+from tomopicker.formats.registry import FORMATS
+from tomopicker.formats.tomogram_names import join_names
 from tomopicker.geometry import Frame
 
 TRUTH, SETTINGS = "truth", "settings"
@@ -19,7 +19,7 @@ def is_picks_file(path: Path) -> bool:
     """Say whether a path is named as a file of picks; EM files hold either picks or a volume, and are looked into."""
     suffixes = {suffix for entry in FORMATS if entry.kind == "picks" for suffix in entry.suffixes}
     suffix = path.suffix.lower()
-    return suffix in suffixes and not path.is_dir() and not (suffix == ".em" and is_volume(path))
+    return suffix in suffixes and not path.is_dir() and not (suffix == ".em" and is_em_volume(path))
 
 
 def files_of_picks(path: Path, *, each: bool = False) -> list[Path]:
@@ -90,7 +90,7 @@ def _without_copies(files: Iterable[Path]) -> list[Path]:
             counts = {0 if has_no_picks(file) else len(read_table(file)) for file in same}
             if len(counts) > 1:
                 raise UsageError(
-                    f"{same[0].parent}: {listing([file.name for file in same])} hold different numbers of picks; "
+                    f"{same[0].parent}: {join_names([file.name for file in same])} hold different numbers of picks; "
                     "give one of them, or keep one"
                 )
         kept.append(same[0])

@@ -17,7 +17,7 @@ from tomopicker.files import atomic_path
 from tomopicker.folder.layout import IMPORT_LIST, MERGED, OPTIMISATION_SET
 from tomopicker.folder.settings import PickSettings
 from tomopicker.folder.tomogram_record import DONE, read_entries
-from tomopicker.formats.names import check_file_name
+from tomopicker.formats.tomogram_names import check_file_name
 from tomopicker.geometry import Frame
 
 

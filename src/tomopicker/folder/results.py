@@ -14,7 +14,7 @@ from tomopicker.folder.layout import RECORD
 from tomopicker.folder.record import read_record, recorded_frames
 from tomopicker.folder.recut import candidates_of
 from tomopicker.folder.tomogram_record import DONE, FAILED
-from tomopicker.formats.stored import Stored
+from tomopicker.formats.volumes.arrays import ReadOptions
 from tomopicker.geometry import Frame
 from tomopicker.picking.calibration import Count
 from tomopicker.picking.selection import Chosen, Cut
@@ -106,7 +106,7 @@ class FolderResults:
             raise TomoPickerError(f"{self.folder}: the file of '{result.name}' is not recorded; pick it again")
         tomogram = formats.open_tomogram(
             result.path, voxel_size=result.frame.voxel_size, invert=result.inverted,
-            stored=Stored(asked.get("dataset"), asked.get("axes")),
+            options=ReadOptions(asked.get("dataset"), asked.get("axes")),
         )  # fmt: skip
         if tuple(tomogram.frame.shape) != tuple(result.frame.shape):
             raise TomoPickerError(f"{result.path}: is another tomogram now; pick it again")

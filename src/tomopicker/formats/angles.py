@@ -1,12 +1,20 @@
-"""Orientations: each tool's Euler angles turned into RELION's, the ones that travel with picks, and back.
+"""Orientations: the Euler angles of each program turned into RELION's, which travel with picks, and back.
 
 Inside the program an orientation stands in the columns ``rlnAngleRot``, ``rlnAngleTilt`` and ``rlnAnglePsi`` of
-`Picks.extra`, in degrees. What they mean is a rotation that takes the reference to the particle as it lies in the
-tomogram; every function here goes through that rotation, as a `scipy.spatial.transform.Rotation` of n elements.
+`Picks.extra`, in degrees. It is a rotation that takes the reference to the particle as it lies in the tomogram; every
+function here goes through that rotation, as a `scipy.spatial.transform.Rotation` of n elements.
+
+- RELION, (rot, tilt, psi): its matrix A (Euler_angles2matrix, src/euler.cpp) is the inverse of the intrinsic rotations
+  about z, y and z, and maps the reference onto the particle (ParticleSet::getMatrix4x4: "from particle space to
+  tomogram space").
+- Dynamo, (tdrot, tilt, narot): its matrix (dynamo_euler2matrix) is Rz(narot) · Rx(tilt) · Rz(tdrot) and takes the
+  particle to the reference, so it is inverted; dynamo2m's conversion to Warp does the same.
+- TOM, AV3, STOPGAP and PyTom, (phi, theta, psi): the reference is rotated about z by phi, about x by theta and about z
+  by psi, all in the fixed frame (tom_rotate; PyTom calls the three Z1, X and Z2).
 """
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -23,44 +31,32 @@ CLASS = "rlnClassNumber"
 
 
 def from_relion(angles: Positions) -> Rotation:
-    """Rotate by rot, tilt, psi.
-
-    RELION's matrix A (Euler_angles2matrix, src/euler.cpp) is the inverse of the intrinsic turns about z, y and z,
-    and maps the reference onto the particle (ParticleSet::getMatrix4x4: "from particle space to tomogram space").
-    """
+    """Make rotations of rot, tilt and psi."""
     return Rotation.from_euler("ZYZ", angles, degrees=True).inv()
 
 
 def to_relion(rotations: Rotation) -> Positions:
-    """Give rot, tilt and psi; the inverse of `from_relion`."""
+    """Give rot, tilt and psi."""
     return _euler(rotations.inv(), "ZYZ")
 
 
 def from_dynamo(angles: Positions) -> Rotation:
-    """Rotate by tdrot, tilt, narot.
-
-    Dynamo's matrix (dynamo_euler2matrix) is Rz(narot) · Rx(tilt) · Rz(tdrot) and takes the particle to the reference,
-    so it is inverted; dynamo2m's conversion to Warp says the same.
-    """
+    """Make rotations of tdrot, tilt and narot."""
     return Rotation.from_euler("zxz", angles, degrees=True).inv()
 
 
 def to_dynamo(rotations: Rotation) -> Positions:
-    """Give tdrot, tilt and narot; the inverse of `from_dynamo`."""
+    """Give tdrot, tilt and narot."""
     return _euler(rotations.inv(), "zxz")
 
 
 def from_tom(angles: Positions) -> Rotation:
-    """Rotate by phi, theta, psi in this order.
-
-    TOM, AV3, STOPGAP and PyTom turn the reference about z by phi, about x by theta and about z by psi, all in the
-    fixed frame (tom_rotate; PyTom calls the three Z1, X and Z2).
-    """
+    """Make rotations of phi, theta and psi, in this order."""
     return Rotation.from_euler("zxz", angles, degrees=True)
 
 
 def to_tom(rotations: Rotation) -> Positions:
-    """Give phi, theta and psi, in this order; the inverse of `from_tom`."""
+    """Give phi, theta and psi, in this order."""
     return _euler(rotations, "zxz")
 
 
@@ -69,18 +65,9 @@ def relion_columns(rotations: Rotation) -> dict[str, np.ndarray]:
     return dict(zip(ANGLES, to_relion(rotations).T, strict=True))
 
 
-def checked(angles: Positions, source: str, rows: Sequence[str]) -> Positions:
-    """Refuse angles that are NaN or infinite.
-
-    Raises
-    ------
-    TomoPickerError
-        Naming the file and the row.
-    """
-    bad = np.flatnonzero(~np.isfinite(angles).all(axis=1))
-    if len(bad):
-        raise TomoPickerError(f"{source}: {rows[bad[0]]}: an angle is not finite; mend the file")
-    return angles
+def columns_if_any(angles: Positions, convention: Callable[[Positions], Rotation]) -> dict[str, np.ndarray]:
+    """Lay finite angles of a program out as RELION's columns; none if all are 0, which means that none is known."""
+    return relion_columns(convention(angles)) if angles.any() else {}
 
 
 def orientations(extra: pd.DataFrame) -> Rotation | None:
@@ -90,12 +77,15 @@ def orientations(extra: pd.DataFrame) -> Rotation | None:
     (ParticleSet::getMatrix3x3).
     """
     particle, subtomogram = _triple(extra, ANGLES), _triple(extra, SUBTOMOGRAM_ANGLES)
-    if particle is None and subtomogram is None:
-        return None
-    if subtomogram is None or particle is None:
-        alone = particle if particle is not None else subtomogram
-        return from_relion(np.asarray(alone))
-    return from_relion(subtomogram) * from_relion(particle)
+    if particle is None:
+        return None if subtomogram is None else from_relion(subtomogram)
+    return from_relion(particle) if subtomogram is None else from_relion(subtomogram) * from_relion(particle)
+
+
+def angles_or_zeros(extra: pd.DataFrame, n: int, convention: Callable[[Rotation], Positions]) -> Positions:
+    """Give the angles of n picks in the convention of a program; zeros where they carry none."""
+    rotations = orientations(extra)
+    return np.zeros((n, 3)) if rotations is None else convention(rotations)
 
 
 def in_one_triple(extra: pd.DataFrame, source: str) -> pd.DataFrame:
@@ -119,12 +109,9 @@ def in_one_triple(extra: pd.DataFrame, source: str) -> pd.DataFrame:
     if not set(SUBTOMOGRAM_ANGLES) <= set(extra.columns) or not len(extra):
         return extra
     rotations = orientations(extra)
-    stated = [name for name in (*SUBTOMOGRAM_ANGLES, *ANGLES) if name in extra]
-    if (
-        rotations is None
-        or _triple(extra, SUBTOMOGRAM_ANGLES) is None
-        or (set(ANGLES) <= set(extra.columns) and _triple(extra, ANGLES) is None)
-    ):
+    is_particle_lost = set(ANGLES) <= set(extra.columns) and _triple(extra, ANGLES) is None
+    if rotations is None or is_particle_lost or _triple(extra, SUBTOMOGRAM_ANGLES) is None:
+        stated = [name for name in (*SUBTOMOGRAM_ANGLES, *ANGLES) if name in extra]
         raise TomoPickerError(f"{source}: {', '.join(stated)} cannot be composed, one is no number; mend the picks")
     kept = extra.drop(columns=list(SUBTOMOGRAM_ANGLES))
     return kept.assign(**relion_columns(rotations))
@@ -139,7 +126,7 @@ def _triple(extra: pd.DataFrame, columns: Sequence[str]) -> Positions | None:
 
 def _euler(rotations: Rotation, axes: Literal["ZYZ", "zxz"]) -> Positions:
     with warnings.catch_warnings():
-        # With tilt 0 only the sum of the other two is defined; scipy says so, and gives it to one of them.
+        # With tilt 0 only the sum of the other two is defined; scipy warns, and gives it to one of them.
         warnings.simplefilter("ignore", UserWarning)
         angles = np.asarray(rotations.as_euler(axes, degrees=True), dtype=np.float64).reshape(-1, 3)
     return angles + 0.0

@@ -11,7 +11,7 @@ import pandas as pd
 
 from tomopicker.errors import UsageError
 from tomopicker.formats.angles import CLASS
-from tomopicker.formats.names import listing
+from tomopicker.formats.tomogram_names import join_names
 from tomopicker.picks import Picks
 
 COLUMNS = (
@@ -46,22 +46,22 @@ def choose_classes(picks: Picks, chosen: Sequence[str], source: str) -> Picks:
         raise UsageError(f"--class {chosen[0]}: {source} states no classes of particles; leave the flag out")
     wanted = {name.strip().lower() for name in chosen}
     keep = np.array([name.lower() in wanted for name in classes], dtype=bool)
-    strangers = wanted - {name.lower() for name in classes[keep]}
-    if strangers:
-        raise UsageError(f"--class {min(strangers)}: {source} has no such class, but {describe(classes)}")
+    unknown = wanted - {name.lower() for name in classes[keep]}
+    if unknown:
+        raise UsageError(f"--class {min(unknown)}: {source} has no such class, but {count_classes(classes)}")
     return picks.select(keep)
 
 
 def mixture(picks: Picks) -> str | None:
-    """Say which classes picks are of, if these are several."""
+    """List the classes of picks, if these are several."""
     classes = classes_of(picks)
-    return None if classes is None or len(set(classes)) < 2 else describe(classes)
+    return None if classes is None or len(set(classes)) < 2 else count_classes(classes)
 
 
-def describe(classes: np.ndarray) -> str:
+def count_classes(classes: np.ndarray) -> str:
     """List classes and how many picks each has, as in ``1 (40), 3 (12)``."""
     counts = Counter(classes.tolist())
-    return listing([f"{name or 'none'} ({count})" for name, count in sorted(counts.items())])
+    return join_names([f"{name or 'none'} ({count})" for name, count in sorted(counts.items())])
 
 
 def classes_of(picks: Picks) -> np.ndarray | None:

@@ -1,111 +1,143 @@
-"""Columns of text turned into numbers, names and the value `PickTable`; shared by every text format."""
+"""Columns of text turned into numbers, strings and the value `PickTable`; shared by every format of picks."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from tomopicker.errors import TomoPickerError
-from tomopicker.geometry import PickTable
+from tomopicker.geometry import PickTable, Unit
 from tomopicker.types import Positions, Scores
 
 TOMOGRAM_COLUMNS = (
-    "tomogram",
-    "tomo",
-    "tomogram_name",
-    "tomo_name",
-    "tomoname",
-    "rlntomoname",
-    "rlnmicrographname",
-    "micrograph",
-    "micrograph_name",
-    "micrographname",
-    "image_name",
-    "filename",
-    "tilt_series",
-    "tiltseries",
-    "series",
-    "run",
-    "run_name",
-    "experiment",
-    "ts",
-)
+    "tomogram", "tomo", "tomogram_name", "tomo_name", "tomoname", "rlntomoname", "rlnmicrographname", "micrograph",
+    "micrograph_name", "micrographname", "image_name", "filename", "tilt_series", "tiltseries", "series", "run",
+    "run_name", "experiment", "ts",
+)  # fmt: skip
 SCORE_COLUMNS = (
-    "score",
-    "scores",
-    "rlnautopickfigureofmerit",
-    "confidence",
-    "probability",
-    "prob",
-    "rlnlccmax",
-    "lccmax",
-    "figure_of_merit",
-    "fom",
-    "ccc",
-    "cc",
-)
+    "score", "scores", "rlnautopickfigureofmerit", "confidence", "probability", "prob", "rlnlccmax", "lccmax",
+    "figure_of_merit", "fom", "ccc", "cc",
+)  # fmt: skip
 IMAGES = {"rlnImageName", "rlnReconstructImageName", "rlnImageOriginalName", "rlnCtfImage"}
-"""Columns that name boxes cut at the old positions, and do not travel on."""
+"""Columns that name subtomograms extracted at the old positions, and do not travel on."""
 
 
-def numbers(
-    values: Sequence[object], column: str, source: str, rows: Sequence[str], blank: float | None = None
-) -> Scores:
-    """Turn a column into float64.
+class Rows:
+    """The rows of a file of picks: turn their fields into numbers, and name the file and the row that has none.
 
     Parameters
     ----------
-    values : sequence
-        Strings or numbers.
-    column, source : str
-        For messages.
-    rows : sequence of str
+    source : Path or str
+        The file.
+    labels : sequence of str
         What to call each row in a message (``line 7``).
-    blank : float, optional
-        What an empty field means; an error if left out.
-
-    Raises
-    ------
-    TomoPickerError
-        Naming the first row that is not a number.
     """
-    try:
-        whole = np.asarray(values, dtype=np.float64)
-        if whole.ndim == 1:
-            return whole
-    except (TypeError, ValueError, OverflowError):
-        pass
-    out = np.empty(len(values), dtype=np.float64)
-    for i, value in enumerate(values):
-        text = str(value).strip()
+
+    def __init__(self, source: Path | str, labels: Sequence[str]) -> None:
+        self.source, self.labels = str(source), labels
+
+    @classmethod
+    def counted(cls, source: Path | str, noun: str, n: int) -> "Rows":
+        """Call rows by a noun and their number, from 1."""
+        return cls(source, [f"{noun} {i + 1}" for i in range(n)])
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def numbers(self, values: Sequence[object], column: str, blank: float | None = None) -> Scores:
+        """Turn a column of strings or numbers into float64.
+
+        Parameters
+        ----------
+        values : sequence
+            One a row.
+        column : str
+            Its name, for the message.
+        blank : float, optional
+            What an empty field means; an error if left out.
+
+        Raises
+        ------
+        TomoPickerError
+            Naming the first row that is not a number.
+        """
         try:
-            out[i] = blank if blank is not None and text in {"", "<NA>", "None"} else float(text)
-        except ValueError as error:
-            message = f"{source}: {rows[i]}: {column} is {text[:40]!r}, not a number; mend the file"
-            raise TomoPickerError(message) from error
-    return out
+            whole = np.asarray(values, dtype=np.float64)
+            if whole.ndim == 1:
+                return whole
+        except (TypeError, ValueError, OverflowError):
+            pass
+        out = np.empty(len(values), dtype=np.float64)
+        for i, value in enumerate(values):
+            text = str(value).strip()
+            try:
+                out[i] = blank if blank is not None and text in {"", "<NA>", "None"} else float(text)
+            except ValueError as error:
+                message = f"{self.source}: {self.labels[i]}: {column} is {text[:40]!r}, not a number; mend the file"
+                raise TomoPickerError(message) from error
+        return out
 
+    def stack(self, columns: Mapping[str, Sequence[object]]) -> np.ndarray:
+        """Turn columns, by name, into an array of shape (n, number of columns); see `numbers`."""
+        return np.stack([self.numbers(values, name) for name, values in columns.items()], axis=1)
 
-def check_coordinates(coordinates: Positions, source: str, rows: Sequence[str]) -> None:
-    """Refuse an empty table, and coordinates that are NaN or infinite.
+    def check_coordinates(self, coordinates: Positions) -> None:
+        """Refuse an empty table, and coordinates that are NaN or infinite, with a `TomoPickerError`."""
+        if not len(coordinates):
+            raise TomoPickerError(f"{self.source}: no picks in this file; give one with at least one position")
+        bad = np.flatnonzero(~np.isfinite(coordinates).all(axis=1))
+        if len(bad):
+            x, y, z = coordinates[bad[0]]
+            where = f"position ({x:g}, {y:g}, {z:g}) is not finite"
+            raise TomoPickerError(f"{self.source}: {self.labels[bad[0]]}: {where}; remove such rows")
 
-    Raises
-    ------
-    TomoPickerError
-        Naming the file, and the first bad row.
-    """
-    if not len(coordinates):
-        raise TomoPickerError(f"{source}: no picks in this file; give one with at least one position")
-    bad = np.flatnonzero(~np.isfinite(coordinates).all(axis=1))
-    if len(bad):
-        x, y, z = coordinates[bad[0]]
-        raise TomoPickerError(
-            f"{source}: {rows[bad[0]]}: position ({x:g}, {y:g}, {z:g}) is not finite; remove such rows"
+    def check_angles(self, angles: Positions) -> Positions:
+        """Refuse angles that are NaN or infinite, with a `TomoPickerError`; give back the others."""
+        bad = np.flatnonzero(~np.isfinite(angles).all(axis=1))
+        if len(bad):
+            raise TomoPickerError(f"{self.source}: {self.labels[bad[0]]}: an angle is not finite; mend the file")
+        return angles
+
+    def table(
+        self,
+        coordinates: Positions,
+        unit: Unit,
+        tomograms: Sequence[object] | np.ndarray | None = None,
+        scores: Scores | None = None,
+        extra: Mapping[str, Any] | pd.DataFrame | None = None,
+        **more: Any,
+    ) -> PickTable:
+        """Make a table of checked coordinates; no tomograms or scores where the file has none.
+
+        Parameters
+        ----------
+        coordinates, unit, tomograms, scores, extra, **more
+            As `PickTable` has them; `extra` may be columns by name.
+
+        Raises
+        ------
+        TomoPickerError
+            If there are no rows, or a coordinate is not finite.
+        """
+        self.check_coordinates(coordinates)
+        n = len(coordinates)
+        if not isinstance(extra, pd.DataFrame):
+            extra = pd.DataFrame(dict(extra or {}), index=range(n))
+        return PickTable(
+            coordinates,
+            unit,
+            to_strings([""] * n if tomograms is None else list(tomograms)),
+            np.full(n, np.nan) if scores is None else scores,
+            extra=extra,
+            source=self.source,
+            **more,
         )
 
 
-def names(values: Sequence[object]) -> np.ndarray:
-    """Turn a column into an array of str objects, blanks stripped; '0001' stays '0001'."""
+def to_strings(values: Sequence[object]) -> np.ndarray:
+    """Turn a column into an array of str objects, blanks stripped; '0001' stays '0001', missing values become ''."""
     out = np.empty(len(values), dtype=object)
     out[:] = [
         "" if value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value)) else str(value).strip()
@@ -114,7 +146,7 @@ def names(values: Sequence[object]) -> np.ndarray:
     return out
 
 
-def natural(values: Sequence[str]) -> pd.Series:
+def infer_numeric(values: Sequence[str]) -> pd.Series:
     """Turn a column of text into numbers if that loses nothing ('0001' does), else leave it text."""
     text = [value.strip() for value in values]
     try:
@@ -131,13 +163,18 @@ def natural(values: Sequence[str]) -> pd.Series:
     return pd.Series(text, dtype=object)
 
 
-def joined(tables: Sequence[PickTable], source: str) -> PickTable:
+def column_or_default(extra: pd.DataFrame, name: str, n: int, default: float = 0.0) -> Scores:
+    """Take a column of numbers that came with n picks; the default where there is none, or a value is no number."""
+    if name not in extra:
+        return np.full(n, default)
+    values = pd.to_numeric(extra[name], errors="coerce").to_numpy(np.float64)
+    return np.where(np.isfinite(values), values, default)
+
+
+def join_tables(tables: Sequence[PickTable], source: str) -> PickTable:
     """Join tables of one unit, file after file.
 
-    Raises
-    ------
-    TomoPickerError
-        If their units differ, or there is none.
+    Raises `TomoPickerError` if their units differ, or there is none.
     """
     if not tables:
         raise TomoPickerError(f"{source}: it lists no file of picks; give one that does")
@@ -161,11 +198,3 @@ def joined(tables: Sequence[PickTable], source: str) -> PickTable:
         inferred=next((table.inferred for table in tables if table.inferred), None),
         doubt=next((table.doubt for table in tables if table.doubt), None),
     )
-
-
-def carried(extra: pd.DataFrame, name: str, n: int, default: float = 0.0) -> Scores:
-    """Take a column of numbers that came with n picks; the default where there is none, or a value is no number."""
-    if name not in extra:
-        return np.full(n, default)
-    values = pd.to_numeric(extra[name], errors="coerce").to_numpy(np.float64)
-    return np.where(np.isfinite(values), values, default)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tomopicker.formats.volumes import open_tomogram
+from tomopicker.formats.volumes.open import open_tomogram
 from tomopicker.types import VoxelMask
 
 SLAB_BYTES = 32 * 2**20

@@ -9,34 +9,35 @@ from pathlib import Path
 import numpy as np
 
 from tomopicker.errors import TomoPickerError
+from tomopicker.formats.bounds import keep_inside, refuse_one_place
 from tomopicker.formats.classes import Mixed, choose_classes, mixture
-from tomopicker.formats.inside import keep_inside, refuse_one_place
-from tomopicker.formats.names import cleaned, contained, listing, match_name, matches
-from tomopicker.formats.registry import for_input, head_of, reader_of
-from tomopicker.geometry import Frame, PickTable, Unit, locate, shifted
+from tomopicker.formats.projects.relion import is_project, read_frames
+from tomopicker.formats.registry import for_input, function, head_of, recognised
+from tomopicker.formats.tomogram_names import cleaned, contained, join_names, match_name, matches
+from tomopicker.geometry import Frame, PickTable, Unit, from_file_units, shifted
 from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
 from tomopicker.wording import number_of
 
-SCATTERED = 0.2
-"""Along each axis, of coordinates that all lie between 0 and 1."""
-LEAST_EDGE = 16
-"""Voxels, of a tomogram in which several picks do not lie in one voxel."""
+MIN_FRACTION_RANGE = 0.2
+"""Least range along each axis of coordinates between 0 and 1 that are taken for fractions."""
+MIN_EDGE = 16
+"""Voxels: least edge of a tomogram in which several picks do not lie in one voxel."""
 
 
 class Inferred(UserWarning):
-    """What a file does not state and was inferred; for the user to see, and no fault of the file."""
+    """What a file does not state and was inferred, for the user to see."""
 
 
 def read_table(path: Path | str, format: str | None = None) -> PickTable:
-    """Read positions as a file states them, its format told by its content and suffix unless it is named.
+    """Read positions as a file states them, its format recognised by content and suffix unless it is named.
 
     Parameters
     ----------
     path : Path
-        Any format of `catalogue.FORMATS`.
+        Any format of `registry.FORMATS`.
     format : str, optional
-        Its name; what is told by content (the kinds of STAR, say) stays told by content.
+        Its name; variants (the kinds of STAR, say) are still recognised by content.
 
     Returns
     -------
@@ -50,10 +51,10 @@ def read_table(path: Path | str, format: str | None = None) -> PickTable:
     """
     path = Path(path)
     head = head_of(path)
-    module = reader_of("picks", path, head) if format is None else for_input(format)
-    if module is None:
+    entry = recognised("picks", path, head) if format is None else for_input(format)
+    if entry is None:
         raise TomoPickerError(f"{path}: it is not a text file; give a STAR file or text columns (x,y,z)")
-    table: PickTable = module.read(path)
+    table: PickTable = function(entry.reader)(path)
     return table
 
 
@@ -78,21 +79,20 @@ def read_picks(
     tomograms : sequence of Tomogram, or mapping of str to Frame
         The tomograms at hand.
     unit : Unit, optional
-        What the coordinates count, if the files do not say it rightly (``--picks-unit``).
+        What the coordinates count, if the files state it wrongly or not at all (``--picks-unit``).
     pixel_size : float, optional
         Å per pixel of the coordinates, where a file counts pixels or voxels (``--picks-pixel-size``).
     ignore_unknown : bool
         Leave out picks of tomograms that were not given, with a warning, instead of failing.
     format : str, optional
-        The format of the files; told by their content if left out.
+        The format of the files; recognised by their content if left out.
     shift : tuple of float
         (x, y, z) in voxels, added to every position: for files that count from elsewhere than their format does.
     check_inside : bool
         Leave out the few positions that lie outside their tomogram, with a warning, and refuse many.
-
     classes : sequence of str
         Keep the picks of these classes (``--class``); of several classes without a choice, all are kept and a warning
-        says which there are.
+        lists them.
 
     Returns
     -------
@@ -108,7 +108,7 @@ def read_picks(
     listed = [Path(paths)] if isinstance(paths, str | Path) else [Path(path) for path in paths]
     frames = dict(tomograms) if isinstance(tomograms, Mapping) else {each.name: each.frame for each in tomograms}
     projects = [path for path in listed if len(listed) > 1 and is_project(path)]
-    stated = {name: frame for path in projects for name, frame in _project_frames(path).items()}
+    stated = {name: frame for path in projects for name, frame in read_frames(path).items()}
     read: list[tuple[PickTable, Picks]] = []
     named: dict[str, None] = {}
     notes: dict[str, list[str]] = {}
@@ -122,17 +122,17 @@ def read_picks(
         if unit is None and pixel_size is None:
             _refuse_fractions(table, frames)
         _note_inferred(table, frames, notes)
-        picks = shifted(locate(table, frames), frames, shift)
+        picks = shifted(from_file_units(table, frames), frames, shift)
         if check_inside and unit is None and pixel_size is None:
             refuse_one_place(table, picks, frames)
         read.append((table, picks))
     picks = Picks.concatenate(keep_inside(read, frames) if check_inside else [part for _, part in read])
     for note, sources in notes.items():
-        warnings.warn(Inferred(f"{listing(sources, 3)}: {note}"), stacklevel=2)
+        warnings.warn(Inferred(f"{join_names(sources, 3)}: {note}"), stacklevel=2)
     if not len(picks):
-        what = f"no picks of the tomograms given ({listing(list(frames))}), but of {listing(list(named))}"
-        raise TomoPickerError(f"{listing([str(path) for path in listed])}: {what}; give others")
-    source = listing([str(path) for path in listed], 3)
+        what = f"no picks of the tomograms given ({join_names(list(frames))}), but of {join_names(list(named))}"
+        raise TomoPickerError(f"{join_names([str(path) for path in listed])}: {what}; give others")
+    source = join_names([str(path) for path in listed], 3)
     if classes:
         return choose_classes(picks, classes, source)
     if several := mixture(picks):
@@ -141,9 +141,9 @@ def read_picks(
 
 
 def has_no_picks(path: Path | str) -> bool:
-    """Say whether a file is empty, or what `write_picks` makes of no picks: a header, no rows.
+    """Whether a file is empty, or what `write_picks` makes of no picks: a header, no rows.
 
-    A file that cannot be read is not; `read_picks` says what is wrong with it.
+    False for a file that cannot be read; `read_picks` raises the error.
     """
     path = Path(path)
     try:
@@ -159,33 +159,8 @@ def has_no_picks(path: Path | str) -> bool:
     return len(lines) == 1 and lines[0].startswith("tomogram,x,y,z")
 
 
-def is_project(path: Path) -> bool:
-    """Say whether a file is a tomograms.star of RELION, without particles."""
-    from tomopicker.formats import relion_project, star, star_picks  # noqa: PLC0415  (starfile is slow to import)
-
-    head = head_of(path)
-    if b"rlnTomoSizeX" not in head or not star.recognises(path, head):
-        return False
-    blocks = star.read_blocks(path)
-    coordinates = (star_picks.CENTRED, star_picks.PIXELS)
-    has_picks = any(set(columns) <= set(block.columns) for block in blocks.values() for columns in coordinates)
-    return relion_project.is_tomogram_list(blocks) and not has_picks
-
-
-def _project_frames(path: Path) -> dict[str, Frame]:
-    from tomopicker.formats.relion_project import read_frames  # noqa: PLC0415
-
-    return read_frames(path)
-
-
 def _with_unit(table: PickTable, unit: Unit | None, pixel_size: float | None) -> PickTable:
-    """Take the unit that the user gives, else that of the file, which must not be in doubt.
-
-    Raises
-    ------
-    TomoPickerError
-        If what the file states of its unit contradicts itself, or does not say it.
-    """
+    """Take the unit that the user gives, else that of the file; a `TomoPickerError` if that is in doubt."""
     if pixel_size is not None and unit in {None, Unit.PIXEL} and table.unit in {Unit.VOXEL, Unit.PIXEL, Unit.FRACTION}:
         sizes = np.full(len(table), float(pixel_size))
         return replace(table, unit=Unit.PIXEL, pixel_size=sizes, is_unit_stated=True, inferred=None, doubt=None)
@@ -201,38 +176,35 @@ def _with_unit(table: PickTable, unit: Unit | None, pixel_size: float | None) ->
 def _refuse_fractions(table: PickTable, frames: Mapping[str, Frame]) -> None:
     """Refuse coordinates that all lie within one voxel, or one Å; where the unit is stated, only scattered ones.
 
-    Raises
-    ------
-    TomoPickerError
-        Naming the flag that gives the unit.
+    A `TomoPickerError` names the flag that gives the unit.
     """
     at = table.coordinates
     edges = [min(frames[name].shape) for name in dict.fromkeys(table.tomograms.tolist())]
     if table.unit not in {Unit.VOXEL, Unit.PIXEL, Unit.ANGSTROM} or len(np.unique(at, axis=0)) < 2:
         return
-    if min(edges) < LEAST_EDGE or not ((at >= 0) & (at <= 1)).all() or not (at % 1).any():
+    if min(edges) < MIN_EDGE or not ((at >= 0) & (at <= 1)).all() or not (at % 1).any():
         return
-    if table.is_unit_inferred or np.ptp(at, axis=0).min() >= SCATTERED:
+    if table.is_unit_inferred or np.ptp(at, axis=0).min() >= MIN_FRACTION_RANGE:
         hint = "give --picks-unit fraction (or voxel, if they are right)"
         raise TomoPickerError(f"{table.source}: all coordinates lie between 0 and 1, like fractions of a size; {hint}")
 
 
 def _note_inferred(table: PickTable, frames: Mapping[str, Frame], notes: dict[str, list[str]]) -> None:
-    """Enter what was inferred of a file's unit, and what of it was not read."""
+    """Collect what was inferred of a file's unit, and what of it was not read, by note the files."""
     found = [*table.notes, *([table.inferred] if table.inferred else [])]
     if table.unit is Unit.PIXEL and table.is_unit_inferred:
         known = {name: table.frames.get(name, frames[name]) for name in dict.fromkeys(table.tomograms.tolist())}
         unbinned = sorted({frame.unbinned_pixel_size for frame in known.values() if frame.unbinned_pixel_size})
         sizes = unbinned or sorted({frame.voxel_size for frame in known.values()})
         what = "pixels of the tilt series" if unbinned else "voxels of the tomogram"
-        listed = listing([f"{size:g}" for size in sizes], 3)
+        listed = join_names([f"{size:g}" for size in sizes], 3)
         found.append(f"no pixel size is stated; coordinates are taken as {what}, {listed} Å")
     for note in found:
         notes.setdefault(note, []).append(table.source)
 
 
 def _resolve(table: PickTable, candidates: list[str], path: Path, ignore_unknown: bool) -> PickTable:
-    """Name the rows, and the frames the file states, as the tomograms at hand are named."""
+    """Rename the rows, and the frames the file states, to the names of the tomograms at hand."""
     meant: dict[str, str | None] = {}
     for name in dict.fromkeys(table.tomograms.tolist()):
         if not name:
@@ -247,7 +219,7 @@ def _resolve(table: PickTable, candidates: list[str], path: Path, ignore_unknown
     resolved[:] = [meant[name] for name in table.tomograms]
     known = np.array([name is not None for name in resolved], dtype=bool)
     if not known.all():
-        dropped = listing([name for name, target in meant.items() if target is None])
+        dropped = join_names([name for name, target in meant.items() if target is None])
         left_out = number_of(int(np.count_nonzero(~known)), "pick")
         message = f"{table.source}: {left_out} left out, of tomograms that were not given: {dropped}"
         warnings.warn(message, stacklevel=3)
@@ -256,27 +228,27 @@ def _resolve(table: PickTable, candidates: list[str], path: Path, ignore_unknown
 
 
 def _from_file_name(path: Path, candidates: list[str]) -> str:
-    """Tell the tomogram of rows that name none: by the file's name, else the only one there is."""
+    """Find the tomogram of rows that name none: by the file's name, else the only one there is."""
     found = contained(path.name, candidates) or contained(path.absolute().parent.name, candidates)
     if len(found) == 1:
         return found[0]
     if found:
         raise TomoPickerError(
-            f"{path}: its name may mean any of the tomograms {listing(found)}; add a column 'tomogram'"
+            f"{path}: its name may mean any of the tomograms {join_names(found)}; add a column 'tomogram'"
         )
     if len(candidates) == 1:
         return candidates[0]
     remedy = "add a column 'tomogram', or name the file after its tomogram"
-    raise TomoPickerError(f"{path}: which tomogram these picks are of is not said ({listing(candidates)}); {remedy}")
+    raise TomoPickerError(f"{path}: which tomogram these picks are of is not said ({join_names(candidates)}); {remedy}")
 
 
 def _from_number(number: str, path: Path, candidates: list[str]) -> str:
-    """Tell the one tomogram a file numbers: by the file's name or the only one there is, unless numbered itself."""
+    """Find the one tomogram a file numbers: by the file's name or the only one there is, unless numbered itself."""
     try:
         found = _from_file_name(path, candidates)
     except TomoPickerError:
         found = ""
     if not found or re.search(r"\d", cleaned(found)):
         remedy = f"write a list {path.stem}.doc beside it, 'number name' in each line"
-        raise TomoPickerError(f"{path}: which of {listing(candidates)} is tomogram {number} is not said; {remedy}")
+        raise TomoPickerError(f"{path}: which of {join_names(candidates)} is tomogram {number} is not said; {remedy}")
     return found

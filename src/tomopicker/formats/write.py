@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from tomopicker.errors import TomoPickerError, UsageError
-from tomopicker.formats.names import check_file_name, cleaned
-from tomopicker.formats.registry import for_output, module_of, named
-from tomopicker.formats.star import star_name
+from tomopicker.formats.particles.star import star_name, star_names
+from tomopicker.formats.registry import for_output, function, named
+from tomopicker.formats.tomogram_names import check_file_name, cleaned
 from tomopicker.geometry import Frame
 from tomopicker.picks import Picks
 
@@ -23,7 +23,7 @@ def write_picks(picks: Picks, frames: Mapping[str, Frame], path: Path | str, for
     path : Path
         The file.
     format : str, optional
-        A name of `catalogue.FORMATS`; by the suffix if left out (RELION 5 for .star).
+        A name of `registry.FORMATS`; by the suffix if left out (RELION 5 for .star).
 
     Raises
     ------
@@ -40,7 +40,7 @@ def write_picks(picks: Picks, frames: Mapping[str, Frame], path: Path | str, for
     missing = [name for name in picks.tomogram_names if name not in frames]
     if missing:
         raise TomoPickerError(f"{path}: the size and voxel size of tomogram '{missing[0]}' are needed; give its file")
-    module_of(str(entry.writer)).write(picks, frames, path)
+    function(entry.writer)(picks, frames, path)
 
 
 def check_names(names: Iterable[str], format: str, source: Path | str) -> None:
@@ -50,24 +50,24 @@ def check_names(names: Iterable[str], format: str, source: Path | str) -> None:
     ----------
     names : iterable of str
     format : str
-        A name of `catalogue.FORMATS`.
+        A name of `registry.FORMATS`.
     source : Path or str
         Where the names come from, for the message.
 
     Raises
     ------
     TomoPickerError
-        One line that says which and why.
+        One line with the name and the reason.
     """
     names = list(names)
     for name in names:
         check_file_name(cleaned(name), source)
     if ".star" in named(format).suffixes:
-        module_of("star").star_names(names, where=str(source))
+        star_names(names, where=str(source))
 
 
 def files_in(folder: Path, tomograms: Sequence[str], format: str) -> dict[str, Path]:
-    """Say which file of a folder would hold each tomogram's picks.
+    """Give the file of a folder that would hold each tomogram's picks.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def files_in(folder: Path, tomograms: Sequence[str], format: str) -> dict[str, P
 
 
 def naming_remark(format: str, tomograms: Sequence[str]) -> str | None:
-    """Say which tomograms are called otherwise in a STAR file, which holds no blanks; None if none is."""
+    """Describe which tomograms are renamed in a STAR file, which holds no blanks; None if none is."""
     changed = [name for name in tomograms if star_name(name) != name]
     if not changed or ".star" not in named(format).suffixes:
         return None
@@ -93,12 +93,12 @@ def naming_remark(format: str, tomograms: Sequence[str]) -> str | None:
 
 
 def binning_remark(format: str, frames: Mapping[str, Frame], tomograms: Sequence[str]) -> str | None:
-    """Say what the pixels are that RELION 4 is given, where nothing says how the tomograms are binned.
+    """Describe the pixels written for RELION 4, where the binning of the tomograms is not known.
 
     Parameters
     ----------
     format : str
-        A name of `catalogue.FORMATS`; only that of RELION 4 counts pixels of the tilt series and states none to others.
+        A name of `registry.FORMATS`; only that of RELION 4 counts pixels of the tilt series and states none to others.
     frames : mapping of str to Frame
         The geometry of each tomogram.
     tomograms : sequence of str
@@ -107,7 +107,7 @@ def binning_remark(format: str, frames: Mapping[str, Frame], tomograms: Sequence
     Returns
     -------
     str or None
-        A line, or None if there is nothing to be said.
+        A line, or None if the binning is known.
     """
     sizes = sorted({frames[name].voxel_size for name in tomograms if frames[name].unbinned_pixel_size is None})
     if format != "relion4" or not sizes:

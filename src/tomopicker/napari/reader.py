@@ -9,9 +9,9 @@ import numpy as np
 
 from tomopicker import formats
 from tomopicker.errors import TomoPickerError
-from tomopicker.formats import em_volume, zarr_volume
-from tomopicker.formats.names import COMPRESSION_SUFFIXES, contained, matches
-from tomopicker.formats.registry import head_of, reader_of
+from tomopicker.formats.recognition import is_em_volume, is_zarr
+from tomopicker.formats.registry import head_of, recognised
+from tomopicker.formats.tomogram_names import COMPRESSION_SUFFIXES, contained, matches
 from tomopicker.geometry import Frame, Unit, angstrom_to_voxels
 from tomopicker.napari.layers import LayerImage, metadata, open_frames
 from tomopicker.picks import Picks
@@ -51,18 +51,18 @@ def read(path: str | Sequence[str]) -> list[LayerData]:
 
 def _is_volume(path: Path) -> bool:
     if path.is_dir():
-        return zarr_volume.recognises(path, b"")
+        return is_zarr(path)
     if path.suffix.lower() == ".em":
-        return em_volume.is_volume(path)
+        return is_em_volume(path)
     try:
-        return reader_of("volume", path, head_of(path)) is not None
+        return recognised("volume", path, head_of(path)) is not None
     except TomoPickerError:
         return False
 
 
 def _is_picks(path: Path) -> bool:
     try:
-        return path.is_file() and reader_of("picks", path, head_of(path)) is not None
+        return path.is_file() and recognised("picks", path, head_of(path)) is not None
     except TomoPickerError:
         return False
 

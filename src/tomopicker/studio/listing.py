@@ -6,10 +6,10 @@ from pathlib import Path
 
 from tomopicker import formats
 from tomopicker.errors import TomoPickerError, UsageError
-from tomopicker.formats.copick_project import read_project
-from tomopicker.formats.names import check_file_name, listing, matches
-from tomopicker.formats.star import read_blocks
-from tomopicker.formats.stored import AS_FOUND, Stored
+from tomopicker.formats.particles.star import read_blocks
+from tomopicker.formats.projects.copick import read_project
+from tomopicker.formats.tomogram_names import check_file_name, join_names, matches
+from tomopicker.formats.volumes.arrays import DEFAULT_OPTIONS, ReadOptions
 from tomopicker.geometry import Frame
 from tomopicker.tomogram import Tomogram
 
@@ -27,12 +27,12 @@ class Reading:
         Å.
     inverted : bool
         Whether protein is bright in them.
-    stored : Stored
+    stored : ReadOptions
     """
 
     voxel_size: float | None = None
     inverted: bool = False
-    stored: Stored = AS_FOUND
+    stored: ReadOptions = DEFAULT_OPTIONS
 
 
 @dataclass
@@ -74,7 +74,7 @@ class Listing:
             reading = self.reading
             opened = formats.open_tomogram(
                 self.files[name][called], voxel_size=reading.voxel_size, invert=reading.inverted,
-                stored=reading.stored,
+                options=reading.stored,
             )  # fmt: skip
             self._opened[name, called] = replace(opened, name=name)
         return self._opened[name, called]
@@ -108,7 +108,7 @@ def list_tomograms(paths: Sequence[Path], beside: Sequence[Path] = (), reading: 
             meant = matches(formats.tomogram_name(path), list(files))
             if len(meant) != 1:
                 raise TomoPickerError(
-                    f"{path}: is a volume of none of the tomograms ({listing(list(files))}); name it after one"
+                    f"{path}: is a volume of none of the tomograms ({join_names(list(files))}); name it after one"
                 )
             called = place.name if place.is_dir() or len(beside) > 1 else "other"
             files[meant[0]][called] = path

@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from tomopicker import __version__
 from tomopicker.errors import UsageError
-from tomopicker.geometry import outside
+from tomopicker.geometry import is_outside
 from tomopicker.studio.boxes import refined
 from tomopicker.studio.context import Studio, answer, body_of, finite, number, studio_of, word
 from tomopicker.studio.exchange import PROGRAMS
@@ -74,7 +74,7 @@ async def act(request: Request) -> JSONResponse:
         )
         change = replace(change, added=(Point(*xyz, point.label, point.origin),))
     rows = np.asarray([(point.x, point.y, point.z) for point in change.added], dtype=np.float64).reshape(-1, 3)
-    if outside(rows / frame.voxel_size, frame.shape).any():
+    if is_outside(rows / frame.voxel_size, frame.shape).any():
         raise UsageError("a point lies outside the tomogram")
     return changed(studio, await studio.project.act(change))
 

@@ -1,0 +1,1 @@
+"""Project files of other programs: tomograms, their sizes, and where picks belong."""
