@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, fields
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 from typer.main import get_command
@@ -81,7 +81,7 @@ def settings() -> str:
             values_said = f"*default {_value(value)}, paper {_value(PRESETS['paper'][section][name])}*"
             lines.append(item(f"`{section}.{name}`", f"{meaning}; {values_said}"))
     lines.append("\n**Other presets** are `default` with these changes:\n")
-    for preset in PRESETS.keys() - {"default", "paper"}:
+    for preset in sorted(PRESETS.keys() - {"default", "paper"}):
         changes = [
             f"`{section}.{name}` {_value(value)}"
             for section, values in PRESETS[preset].items()
@@ -89,19 +89,19 @@ def settings() -> str:
             if value != PRESETS["default"][section][name]
         ]
         lines.append(item(f"`{preset}`", ", ".join(changes)))
-    return "\n".join([*lines[:-2], *sorted(lines[-2:])]).strip("\n")
+    return "\n".join(lines).strip("\n")
 
 
 def formats() -> str:
     """Lay out the formats of picks in two tables: what a file is, and how it counts."""
     picks = [entry for entry in sorted(FORMATS, key=lambda entry: entry.name) if entry.kind == "picks"]
-    first, second = ["Name", "Files", "Content", "", "Tomograms"], ["Name", "Unit", "Zero", "Score", "Angles"]
+    first, second = ["Name", "Files", "Content", "", "Tomograms", "Score"], ["Name", "Unit", "Zero", "Angles"]
     files = [
         [f"`{entry.name}`", " ".join(f"`{suffix}`" for suffix in entry.suffixes), entry.title.replace("<", "&lt;"),
-         access(entry), "one" if entry.single else "any"]
+         access(entry), "one" if entry.single else "any", entry.score]
         for entry in picks
     ]  # fmt: skip
-    counts = [[f"`{entry.name}`", entry.unit, entry.origin, entry.score, entry.angles] for entry in picks]
+    counts = [[f"`{entry.name}`", entry.unit, entry.origin, entry.angles] for entry in picks]
     return f"{_table(first, files)}\n\n{_table(second, counts)}"
 
 
@@ -129,8 +129,7 @@ def options(command: str) -> str:
             head = f"`{metavar or parameter.name.upper()}`"
             meaning = parameter.help or ""
         else:
-            choices = getattr(parameter.type, "choices", None)
-            value = "" if parameter.is_flag else f" {metavar or '|'.join(map(str, choices or ['VALUE']))}"
+            value = "" if parameter.is_flag else f" {metavar or _values(parameter.type_descriptor.annotation)}"
             flags = sorted(parameter.opts, key=len, reverse=True)
             head = ", ".join(f"`{flag}{value}`" for flag in flags[:1]) + "".join(f", `{flag}`" for flag in flags[1:])
             head += "".join(f", `{flag}`" for flag in parameter.secondary_opts)
@@ -141,6 +140,13 @@ def options(command: str) -> str:
                 meaning += f" [default: {_value(parameter.default)}]"
         lines.append(item(head, _plain(meaning)))
     return "\n".join(lines)
+
+
+def _values(annotation: Any) -> str:
+    """Write what an option without a metavar takes: one of several words, or a number."""
+    if get_origin(annotation) is Literal:
+        return "|".join(map(str, get_args(annotation)))
+    return {int: "N", float: "X"}.get(annotation, "TEXT")
 
 
 def _shows_default(default: object, meaning: str) -> bool:
@@ -202,7 +208,7 @@ def _is_error(thing: object) -> bool:
 
 def _entry(name: str, thing: Any) -> Iterator[str]:
     if not isinstance(thing, type):
-        yield f"```python\n{_signature(f'api.{name}', thing)}\n```\n"
+        yield f"```\n{_signature(f'api.{name}', thing)}\n```\n"
     yield from _markdown(inspect.getdoc(thing) or "")
     if isinstance(thing, type) and issubclass(thing, Enum):
         yield ", ".join(f"`{member.name}`" for member in thing) + "\n"
@@ -256,7 +262,8 @@ def _markdown(docstring: str) -> Iterator[str]:
             if head:
                 name, _, kind = head.partition(" : ")
                 typed = f" ({kind})" if kind else ""
-                yield item(f"`{name}`{_rst(typed)}", _rst(" ".join(text).strip()))
+                described = " ".join(text).strip()
+                yield item(f"`{name}`{_rst(typed)}", _rst(described)) if described else f"- `{name}`{_rst(typed)}"
             head, text = line, []
         yield ""
 
