@@ -7,8 +7,9 @@ from types import ModuleType
 from urllib.parse import unquote
 
 import pytest
+from typer.main import get_command
 
-from tomopicker.cli.app import COMMANDS
+from tomopicker.cli.app import COMMANDS, app
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -109,9 +110,40 @@ def test_every_page_is_in_an_index():
 
 def test_every_command_has_its_page():
     names = {command.__name__.rpartition(".")[2].replace("_", "-") for command in COMMANDS}
-    assert names == {path.stem for path in (DOCS / "commands").glob("*.md")}
-    for name in names:
-        assert f"<!-- generated: options {name} -->" in text_of(DOCS / "commands" / f"{name}.md")
+    assert {path.stem for path in (DOCS / "commands").glob("*.md")} <= names
+    everything = "\n".join(map(text_of, PAGES))
+    assert not [name for name in sorted(names) if f"<!-- generated: options {name} -->" not in everything]
+
+
+def written_commands(page: str) -> list[str]:
+    """Give what a page writes after `tomopicker`, in blocks of code and within sentences."""
+    blocks = "\n".join(re.findall(r"^ *```\w*\n(.*?)^ *```", page, re.MULTILINE | re.DOTALL))
+    lines = re.sub(r"\\\n\s*", " ", blocks).splitlines()
+    inline = [" ".join(text.split()) for text in re.findall(r"`(tomopicker [^`]*)`", page)]
+    return [
+        line.strip().removeprefix("$ ")[11:] for line in [*lines, *inline] if re.match(r"\s*(\$ )?tomopicker ", line)
+    ]
+
+
+@pytest.mark.parametrize("path", PAGES, ids=named)
+def test_commands_and_options_that_are_written_exist(path):
+    known = get_command(app).commands  # type: ignore[attr-defined]
+    wrong = []
+    for line in written_commands(text_of(path)):
+        name, *words = line.partition("#")[0].split()
+        if name in ("COMMAND", "--help"):
+            continue
+        flags = {word.partition("=")[0] for word in words if word.startswith("--")} - {"--help"}
+        options = [*known[name].params] if name in known else []
+        if name not in known or flags - {flag for option in options for flag in [*option.opts, *option.secondary_opts]}:
+            wrong.append(line)
+    assert not wrong
+
+
+def test_commands_are_written():
+    """What makes the test above able to fail."""
+    found = written_commands(text_of(DOCS / "clicking.md")) + written_commands(text_of(ROOT / "README.md"))
+    assert len(found) > 10 and any(line.startswith("train data/TS_0001.mrc --picks ") for line in found)
 
 
 def test_every_picture_is_shown():
