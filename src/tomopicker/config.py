@@ -27,7 +27,7 @@ class _Frozen(BaseModel):
 
 
 class Preprocess(_Frozen):
-    """From tomogram to working volume (section 3.1, and DESIGN's own scale)."""
+    """From tomogram to working volume (section 3.1), at the particle's own scale."""
 
     clip_sd: Positive = Field(description="clip values further from the mean than this many standard deviations")
     working_diameter: Positive | None = Field(

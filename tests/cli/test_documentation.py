@@ -1,14 +1,16 @@
 """What the documentation tells people to type works as it stands there, on small simulated data."""
 
 import re
+import runpy
 import shlex
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
-from tests.cli.conftest import DIAMETER, SHAPE, VOXEL_SIZE
+from tests.cli.conftest import DIAMETER, SHAPE, TINY, VOXEL_SIZE
 from tomopicker import formats
 
 pytestmark = pytest.mark.xdist_group("cli")
@@ -50,7 +52,7 @@ def project(world, picked, tmp_path, monkeypatch):
     return tmp_path
 
 
-RECIPES = commands("docs/formats.md")
+RECIPES = commands("docs/export.md")
 
 
 def test_every_recipe_has_its_command():
@@ -86,24 +88,46 @@ def test_relion5_without_the_import(cli, project):
     assert formats.read_table(project / "particles_optimisation_set.star").coordinates.shape[1] == 3
 
 
-def test_python_in_the_readme(world, tmp_path, monkeypatch):
-    """As it stands there, but for fewer steps, smaller particles and other names."""
-    (block,) = blocks("README.md", "python")
-    for before, after in {
-        "TS_0001.mrc": "TS_1.mrc",
-        "TS_0002.mrc": "TS_2.mrc",
-        "clicks_TS_0001_20.csv": "clicks_TS_1.csv",
-        "truth/TS_0002.csv": "TS_2_truth.csv",
-        "seed=1": 'seed=1, training={"steps": 2}',
-        "particle_diameter=300": f"particle_diameter={DIAMETER}",
-        "diameter=300": f"diameter={DIAMETER}",
-    }.items():
-        assert before in block
-        block = block.replace(before, after)
-    for name in NAMES:
-        shutil.copy(world.tomogram(name), tmp_path)
-    shutil.copy(world.clicks, tmp_path)
-    shutil.copy(world.truth / "TS_2.csv", tmp_path / "TS_2_truth.csv")
-    monkeypatch.chdir(tmp_path)
-    exec(compile(block, "README.md", "exec"), {"__name__": "readme"})
+def test_example_from_python(world, tmp_path, capsys):
+    """examples/from_python.py, which docs/python.md shows, with few steps and small particles."""
+    (tmp_path / "truth").mkdir()
+    for number in (1, 2):
+        shutil.copy(world.tomogram(f"TS_{number}"), tmp_path / f"TS_000{number}.mrc")
+    shutil.copy(world.clicks, tmp_path / "clicks_TS_0001.csv")
+    shutil.copy(world.truth / "TS_2.csv", tmp_path / "truth" / "TS_0002.csv")
+    module = runpy.run_path(str(ROOT / "examples" / "from_python.py"), run_name="example")
+    f1 = module["main"](tmp_path, DIAMETER, **(TINY | {"training": {"steps": 2}}))
+    said = capsys.readouterr().out
+    assert 0 <= f1 <= 1 and "inside" in said and said.splitlines()[-1].endswith(f"F1 {f1:.2f}")
     assert (tmp_path / "ribosome.model").exists() and (tmp_path / "TS_0002.star").exists()
+
+
+def shape(text):
+    """What a command printed, numbers and blanks masked.
+
+    Left out are the lines that follow the training, and the share of specimen, which is not printed where it is all.
+    """
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("training: ")]
+    lines = [re.sub(r", in [\d.]+ % of the volume|; lamella found: [\d.]+ % of the volume", "", line) for line in lines]
+    return [" ".join(re.sub(r"[\d.]+|[─–]+", "#", line).split()) for line in lines]
+
+
+def test_quick_start(cli, tmp_path, monkeypatch):
+    """The commands of examples/quick_start.sh print what the README shows, but for numbers: trained for two steps."""
+    commands = re.split(r"(?<!\\)\n", (ROOT / "examples" / "quick_start.sh").read_text(encoding="utf-8").strip())
+    outputs = (ROOT / "examples" / "quick_start.txt").read_text(encoding="utf-8").split("$\n")[1:]
+    commands = [command.removeprefix("tomopicker ") for command in commands if command.startswith("tomopicker ")]
+    assert len(commands) == len(outputs) == 4
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "short.yaml").write_text(yaml.safe_dump(TINY | {"training": {"steps": 2}}), encoding="utf-8")
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    for command, shown in zip(commands, outputs, strict=True):
+        arguments = shlex.split(command.replace("200,200,80 --particles 30", "192,160,52 --particles 8"))
+        if arguments[0] == "train":
+            arguments += ["--config", "short.yaml", "--no-check"]
+        if arguments[0] == "pick":
+            # Two steps teach nothing: without a threshold there would be no picks to tell of.
+            arguments += ["--threshold", "0.0"]
+        result = cli(*arguments)
+        assert result.code == 0, result.err
+        assert shape(result.out) == shape(shown), command

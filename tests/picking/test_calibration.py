@@ -78,7 +78,7 @@ def test_off_the_model_intervals_hold_and_precision_is_as_expected(background, p
         picked = probability > threshold_for_f1(probability, found.count.estimate)
         if picked.any():
             differences.append(float(probability[picked].mean() - true[picked].mean()))
-    # A log-normal tail that is stretched as well is the hardest: docs/counting.md has all cells, of more draws.
+    # A log-normal tail that is stretched as well is the hardest: docs/research/counting.md has more draws.
     assert np.sum(held) >= (3 if background == "log-normal" else 4), "intervals"
     if differences:
         assert np.mean(differences) < (0.15 if particles >= 30 else 0.5)

@@ -1,7 +1,4 @@
-"""Write the table in docs/formats.md from the registry, and draw docs/images/frames.svg; a test holds the table.
-
-Run it after a change of the registry: ``python docs/formats.py``.
-"""
+"""Draw docs/images/frames.svg, what each format calls the centres of five voxels: ``python docs/frames.py``."""
 
 from pathlib import Path
 
@@ -9,35 +6,9 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tomopicker.cli.formats import access
-from tomopicker.formats.registry import FORMATS
-from tomopicker.report.tables import markdown_table
-
-PAGE = Path(__file__).with_name("formats.md")
 PICTURE = Path(__file__).with_name("images") / "frames.svg"
-START, END = "<!-- formats: written by docs/formats.py -->\n", "<!-- /formats -->"
 SIZE, LEFT, STEP = 5, -0.75, 0.62
 BLUE, ORANGE, GREY = "#1f5fa8", "#c8591a", "#8a8a8a"
-
-
-def table() -> str:
-    """Lay out every format of picks."""
-    rows = []
-    for entry in sorted(FORMATS, key=lambda entry: entry.name):
-        if entry.kind == "picks":
-            files = " ".join(f"`{suffix}`" for suffix in entry.suffixes)
-            one = "one" if entry.single else "any"
-            holds = entry.title.replace("<", "&lt;")
-            rows.append([f"`{entry.name}`", files, holds, access(entry), one, entry.unit, entry.origin, entry.score,
-                         entry.angles])  # fmt: skip
-    columns = ["Name", "Files", "Holds", "", "Tomograms", "Unit", "Zero", "Score", "Angles"]
-    return markdown_table(columns, rows, left=len(columns))
-
-
-def renewed(page: str) -> str:
-    """Give the page with the table of now."""
-    before, _, rest = page.partition(START)
-    return f"{before}{START}{table()}\n{END}{rest.partition(END)[2]}"
 
 
 def draw(path: Path) -> None:
@@ -94,5 +65,4 @@ def _box(axes: Axes, y: float) -> None:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(renewed(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
     draw(PICTURE)
