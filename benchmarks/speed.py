@@ -357,7 +357,7 @@ def run_on_crop(options: argparse.Namespace, preset: str, rounds: int) -> tuple[
     inside = clicks.positions - first[::-1] * whole.voxel_size
     kept = ((inside >= 0) & (inside <= (edges[::-1] - 1) * whole.voxel_size)).all(axis=1)
     length = {"epochs": rounds} if preset == "paper" else {"steps": 1 if rounds == 1 else 25 * (rounds - 1)}
-    training: dict[str, Any] = {"fold_steps": 0, "hold_out": 0.0, "rounds": 1, **length}
+    training: dict[str, Any] = {"fold_steps": 0, "validation_fraction": 0.0, "rounds": 1, **length}
     share = voxels(crop.shape) / voxels(whole.shape)
     expected = max(kept.sum() + 1.0, options.expected_particles * share)
     settings = api.settings(options.particle_diameter, preset, training=training, expected_particles=float(expected))

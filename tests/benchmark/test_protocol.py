@@ -165,7 +165,7 @@ def test_built_in_networks_are_what_their_names_say(method):
     if method.name != "all-labelled":
         preset, _, kind = method.name.partition("-")
         assert settings.preset == preset
-        assert settings.objective.kind == (kind.split("-")[0] or settings.objective.kind)
+        assert settings.objective.loss == (kind.split("-")[0] or settings.objective.loss)
     expected = 20 if settings.preset == "paper" else None
     assert settings.training.epochs == (8 if method.name.endswith("8-epochs") else expected)
 

@@ -42,9 +42,9 @@ def test_training_says_what_it_learnt_and_leaves_one_file(world, cli, tmp_path):
 def test_flags_win_over_the_settings_file(world, cli, tmp_path):
     from tomopicker.api import load_model
 
-    assert cli(*world.train_arguments(tmp_path / "m", "--steps", "3", "--seed", "9", "--objective", "pn")).code == 0
+    assert cli(*world.train_arguments(tmp_path / "m", "--steps", "3", "--seed", "9", "--loss", "pn")).code == 0
     settings = load_model(tmp_path / "m").settings
-    assert (settings.training.steps, settings.seed, settings.objective.kind) == (3, 9, "pn")
+    assert (settings.training.steps, settings.seed, settings.objective.loss) == (3, 9, "pn")
     assert settings.network.channels == (8, 12)
 
 
@@ -277,7 +277,8 @@ def test_dry_run_writes_nothing(world, cli, tmp_path):
 def test_three_rounds(world, cli, tmp_path):
     """Said beforehand, kept in the model's history, and no checkpoint is left."""
     config = copy.deepcopy(TINY)
-    config["training"] |= {"steps": 4, "rounds": 3, "rounds_from": 6, "last_round": 1.5}
+    config["training"] |= {"steps": 4}
+    config["self_training"] = {"rounds": 3, "min_clicks": 6, "final_steps_factor": 1.5}
     (tmp_path / "three.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     asked = world.train_arguments(tmp_path / "m" / "m.model", "--config", tmp_path / "three.yaml")
     plan = cli(*asked, "--dry-run")

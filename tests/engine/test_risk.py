@@ -18,10 +18,10 @@ def objective(kind="pn", **knobs):
         "gamma": "none",
         "kl_weight": 1.0,
         "kl_direction": "model-prior",
-        "running_mean": 0.0,
+        "prior_momentum": 0.0,
     }
     return resolve(
-        {"preset": "paper", "particle_diameter": 100.0, "objective": settings | {"kind": kind} | knobs}
+        {"preset": "paper", "particle_diameter": 100.0, "objective": settings | {"loss": kind} | knobs}
     ).objective
 
 
@@ -61,7 +61,7 @@ def test_dist_pu_takes_the_share_among_the_unlabelled():
         assert value(risk, *batch(P, U)) == pytest.approx(0.22 + weight * entropy, rel=1e-5)
     balanced = Risk(objective("distpu", entropy_weight=0.0, balanced=True), PRIORS)
     assert value(balanced, *batch(P, U)) == pytest.approx(0.35 + 0.15, rel=1e-5)
-    _, second = Risk(objective("distpu", entropy_weight=0.0, running_mean=0.9), PRIORS)(*batch((), U))
+    _, second = Risk(objective("distpu", entropy_weight=0.0, prior_momentum=0.9), PRIORS)(*batch((), U))
     risk, third = second(*batch((), (0.5,)))
     assert third.remembered == pytest.approx(0.275)
     assert float(risk.detach()) == pytest.approx(0.175, rel=1e-4)
@@ -70,11 +70,13 @@ def test_dist_pu_takes_the_share_among_the_unlabelled():
 def test_sigmoid_loss():
     """The costs are 0.35 and 0.65 over P, 0.25 over U; the running background risk is of the same loss."""
     parts = batch(P, U)
-    assert value(Risk(objective("pn", loss="sigmoid"), PRIORS), *parts) == pytest.approx(0.0035 + 0.2475, rel=1e-5)
-    risk, after = Risk(objective("pu", loss="sigmoid"), PRIORS)(*parts)
+    assert value(Risk(objective("pn", surrogate="sigmoid"), PRIORS), *parts) == pytest.approx(0.0035 + 0.2475, rel=1e-5)
+    risk, after = Risk(objective("pu", surrogate="sigmoid"), PRIORS)(*parts)
     assert float(risk.detach()) == pytest.approx(0.19, rel=1e-5)
     assert after.remembered == pytest.approx(0.25 - 0.2 * 0.65, rel=1e-5)
-    assert value(Risk(objective("kl", loss="sigmoid"), PRIORS), *parts) == pytest.approx(0.35 + DIVERGENCE, rel=1e-5)
+    assert value(Risk(objective("kl", surrogate="sigmoid"), PRIORS), *parts) == pytest.approx(
+        0.35 + DIVERGENCE, rel=1e-5
+    )
 
 
 NEGATIVE = (0.3, 0.6)
@@ -84,13 +86,13 @@ N_MINUS = -(math.log(0.7) + math.log(0.4)) / 2
 @pytest.mark.parametrize(
     ("knobs", "positive_weight", "cost"),
     [
-        ({"kind": "pn"}, 0.01, N_MINUS),
-        ({"kind": "pn", "balanced": True}, 0.5, N_MINUS),
-        ({"kind": "pu"}, 0.2, N_MINUS),
-        ({"kind": "pu", "loss": "sigmoid"}, 0.2, 0.45),
-        ({"kind": "kl"}, 1.0, N_MINUS),
-        ({"kind": "distpu"}, 0.2, 0.45),
-        ({"kind": "distpu", "balanced": True}, 1.0, 0.45),
+        ({"loss": "pn"}, 0.01, N_MINUS),
+        ({"loss": "pn", "balanced": True}, 0.5, N_MINUS),
+        ({"loss": "pu"}, 0.2, N_MINUS),
+        ({"loss": "pu", "surrogate": "sigmoid"}, 0.2, 0.45),
+        ({"loss": "kl"}, 1.0, N_MINUS),
+        ({"loss": "distpu"}, 0.2, 0.45),
+        ({"loss": "distpu", "balanced": True}, 1.0, 0.45),
     ],
 )
 def test_known_background_weighs_as_the_positives_do(knobs, positive_weight, cost):
@@ -174,7 +176,7 @@ def test_batches_of_whole_particles_raise_the_scores(kind):
 
 @pytest.mark.parametrize("kind", ["kl", "pu", "distpu"])
 def test_batches_of_whole_particles_leave_the_running_mean(kind):
-    _, after = Risk(objective(kind, running_mean=0.9), PRIORS, remembered=0.15)(*batch(P, ()))
+    _, after = Risk(objective(kind, prior_momentum=0.9), PRIORS, remembered=0.15)(*batch(P, ()))
     assert after.remembered == pytest.approx(0.15)
 
 
@@ -190,7 +192,7 @@ def test_batches_of_ignored_voxels_can_be_stepped_on(kind):
 
 def test_running_mean_of_the_expectation():
     """0.25, then 0.9·0.25 + 0.1·0.5: the divergence is taken there, not at this batch's 0.5."""
-    first = Risk(objective("kl", running_mean=0.9), PRIORS)
+    first = Risk(objective("kl", prior_momentum=0.9), PRIORS)
     _, second = first(*batch((), U))
     assert first.remembered is None
     assert second.remembered == pytest.approx(0.25)
@@ -207,20 +209,20 @@ def test_running_background_risk_chooses_the_branch():
     usual = 0.2 * (-math.log(0.99) + math.log(0.01)) - math.log(0.9)
     alone, _ = Risk(objective("pu"), PRIORS)(*odd)
     assert float(alone.detach()) == pytest.approx(-background, rel=1e-4)
-    risk, after = Risk(objective("pu", running_mean=0.9), PRIORS, remembered=0.3)(*odd)
+    risk, after = Risk(objective("pu", prior_momentum=0.9), PRIORS, remembered=0.3)(*odd)
     assert float(risk.detach()) == pytest.approx(usual, rel=1e-4)
     assert after.remembered == pytest.approx(0.27 + 0.1 * background, rel=1e-4)
-    turned, _ = Risk(objective("pu", running_mean=0.9), PRIORS, remembered=0.01)(*odd)
+    turned, _ = Risk(objective("pu", prior_momentum=0.9), PRIORS, remembered=0.01)(*odd)
     assert float(turned.detach()) == pytest.approx(-background, rel=1e-4)
 
 
 def test_batches_without_positives_leave_the_background_risk():
-    _, after = Risk(objective("pu", running_mean=0.9), PRIORS, remembered=0.3)(*batch((), U))
+    _, after = Risk(objective("pu", prior_momentum=0.9), PRIORS, remembered=0.3)(*batch((), U))
     assert after.remembered == 0.3
 
 
 def test_without_memory_each_batch_stands_alone():
-    _, after = Risk(objective("kl", running_mean=0.0), PRIORS, remembered=0.9)(*batch((), U))
+    _, after = Risk(objective("kl", prior_momentum=0.0), PRIORS, remembered=0.9)(*batch((), U))
     assert after.remembered == pytest.approx(0.25)
 
 

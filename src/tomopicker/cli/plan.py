@@ -103,7 +103,7 @@ def print_plan(
         table.add_row("validation", f"{_described(tomogram)}, {number_of(known, 'pick')}")
     wide = settings.particle_diameter / voxel_size
     table.add_row("particle", f"{settings.particle_diameter:g} Å, {wide:.3g} voxels at {voxel_size:.4g} Å")
-    table.add_row("preset", f"{settings.preset}, {LOSSES[settings.objective.kind]}, seed {settings.seed}")
+    table.add_row("preset", f"{settings.preset}, {LOSSES[settings.objective.loss]}, seed {settings.seed}")
     table.add_row("patches", f"{settings.patches.size}³ voxels, {settings.patches.batch} a step")
     table.add_row("network", _network(settings))
     table.add_row("length", _length(settings, len(clicks)))
@@ -177,14 +177,14 @@ def _length(settings: Settings, clicks: int) -> str:
         return last
     if settings.expected_particles is None:
         return f"twice {knobs.fold_steps} steps to count particles, then {last}"
-    checked = not settings.inference.adapt and clicks > 1
+    checked = not settings.inference.adabn and clicks > 1
     return f"{knobs.fold_steps} steps to check the count given, then {last}" if checked else last
 
 
 def _priors(tomograms: "list[Tomogram]", clicks: "Picks", settings: Settings, voxel_size: float) -> str:
     """Say what training will say of them, as far as it is known: neither the lamella nor the count of particles is."""
-    kind, given = settings.objective.kind, settings.expected_particles
-    ball = len(ball_offsets(max(1.0, settings.particle_diameter / 2 / voxel_size * settings.labels.target_fraction)))
+    kind, given = settings.objective.loss, settings.expected_particles
+    ball = len(ball_offsets(max(1.0, settings.particle_diameter / 2 / voxel_size * settings.labels.radius_fraction)))
     voxels = sum(float(np.prod(tomogram.shape)) * (tomogram.voxel_size / voxel_size) ** 3 for tomogram in tomograms)
     labelled = len(clicks) * ball / voxels
     if given is None:

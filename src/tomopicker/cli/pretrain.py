@@ -15,9 +15,9 @@ The program brings such weights along. Make your own to go on for longer.
 
   [cyan]tomopicker pretrain start.safetensors[/cyan]
   [cyan]tomopicker pretrain start.safetensors --steps 20000 --kinds 400 --device cuda --workers 8[/cyan]
-  [cyan]tomopicker pretrain start.safetensors --start shipped --seed 1[/cyan]
+  [cyan]tomopicker pretrain start.safetensors --pretrained shipped --seed 1[/cyan]
 
-then, in a settings file for [cyan]tomopicker train --config[/cyan]:  network: {start: start.safetensors}
+then, in a settings file for [cyan]tomopicker train --config[/cyan]:  network: {pretrained: start.safetensors}
 
 Nothing is read: molecules that exist nowhere are drawn (lumps, lobes, shells, barrels, rings), put among membranes and
 a crowd, imaged at a random defocus behind a random missing wedge, and named by the network. About half a second a step
@@ -29,10 +29,9 @@ def command(
     steps: Annotated[int, typer.Option(min=1, metavar="N", help="Training steps, a scene of 72³ voxels each.")] = 5000,
     kinds: Annotated[int, typer.Option(min=2, metavar="N", help="Random molecules to tell apart.")] = 150,
     seed: Annotated[int, typer.Option(min=0, help="Of the molecules, the scenes and the first weights.")] = 0,
-    start: Annotated[
-        str,
-        typer.Option(metavar="FILE", help="Weights to go on from: scratch, shipped, or a file made by this command."),
-    ] = "scratch",
+    pretrained: Annotated[
+        str, typer.Option(metavar="FILE", help="Initial weights: none, shipped, or a file made by this command.")
+    ] = "none",
     device: Annotated[
         str | None, typer.Option(help="cpu, cuda, mps.  [dim]\\[default: the best there is][/dim]")
     ] = None,
@@ -62,7 +61,7 @@ def command(
 
         if not resume:
             discard_checkpoints(output, reporter)
-        recipe = Recipe(steps=steps, kinds=kinds, seed=seed, start=start)
+        recipe = Recipe(steps=steps, kinds=kinds, seed=seed, pretrained=pretrained)
         checkpoint = output.with_name(f"{output.name}.ckpt")
         weights = pretrain(
             recipe, device=choose_device(device), workers=workers, checkpoint=checkpoint, resume=resume,

@@ -8,7 +8,7 @@ from tomopicker.config import Network
 from tomopicker.engine.checkpoint import PRETRAINED, load_tensors
 from tomopicker.errors import TomoPickerError
 
-SHIPPED, SCRATCH = "shipped", "scratch"
+SHIPPED, SCRATCH = "shipped", "none"
 SHIPPED_FILE = Path(__file__).parent.parent / "models" / "random_molecules.safetensors"
 
 
@@ -20,14 +20,14 @@ def start_from(network: nn.Module, knobs: Network) -> None:
     network : Module
         As `build_network` makes it; its weights change.
     knobs : Network
-        Its settings; `start` names the weights.
+        Its settings; `pretrained` names the weights.
 
     Raises
     ------
     TomoPickerError
         If the file is not one that ``tomopicker pretrain`` wrote, or is of another network.
     """
-    start = knobs.start
+    start = knobs.pretrained
     if start == SCRATCH:
         return
     path = SHIPPED_FILE if start == SHIPPED else Path(start)
@@ -37,7 +37,7 @@ def start_from(network: nn.Module, knobs: Network) -> None:
     if not same:
         raise TomoPickerError(
             f"{path}: weights of another network than {knobs.block}, channels {list(knobs.channels)}, "
-            f"stride {knobs.stride}; to train from random weights set network.start to scratch, "
-            "or leave out --start of pretrain"
+            f"stride {knobs.stride}; to train from random weights set network.pretrained to none, "
+            "or leave out --pretrained of pretrain"
         )
     network.load_state_dict({name: value.to(wanted[name].dtype) for name, value in weights.items()}, strict=False)

@@ -57,34 +57,34 @@ class Risk:
         knobs, loss = self.objective, self._loss
         if not u.numel():  # Nothing to say about the unlabelled, and no risk to weigh the positive against.
             return (scale * objectives.positive_cost(p, loss) if p.numel() else None), self
-        if self.priors is None or knobs.kind == "pn":
+        if self.priors is None or knobs.loss == "pn":
             return objectives.pn_risk(p, u, self._positive_weight, scale, loss), self
-        if knobs.kind == "pu":
+        if knobs.loss == "pu":
             expected = self.priors.expected
             seen = objectives.background_risk(p, u, expected, scale, loss) if p.numel() else None
             mean = self.remembered if seen is None else self._remember(seen)
             risk, _ = objectives.nnpu_risk(p, u, expected, scale, mean, loss)
             return risk, replace(self, remembered=mean)
         prior, mean = self.priors.unlabelled, self._remember(float(torch.sigmoid(u.detach()).mean()))
-        if knobs.kind == "distpu":
+        if knobs.loss == "distpu":
             risk = objectives.distpu_risk(p, u, prior, scale, knobs.entropy_weight, mean, balanced=knobs.balanced)
         else:
             risk = objectives.kl_risk(p, u, prior, scale, knobs.kl_weight, knobs.kl_direction, mean, loss)
         return risk, replace(self, remembered=mean)
 
     def _remember(self, value: float) -> float:
-        return objectives.running_mean(self.remembered, value, self.objective.running_mean)
+        return objectives.running_mean(self.remembered, value, self.objective.prior_momentum)
 
     @property
     def _loss(self) -> str:
         if self.priors is None:
             return "logistic"
-        return "sigmoid" if self.objective.kind == "distpu" else self.objective.loss
+        return "sigmoid" if self.objective.loss == "distpu" else self.objective.surrogate
 
     @property
     def _positive_weight(self) -> float:
         """What the objective's positive term weighs, γ aside: π or 1/2, π', 1, 2·π'' or 1."""
-        kind, balanced = self.objective.kind, self.objective.balanced
+        kind, balanced = self.objective.loss, self.objective.balanced
         if self.priors is None or (kind == "pn" and balanced):
             return 0.5
         return {

@@ -51,7 +51,7 @@ def start(settings: Settings, priors: Priors | None, total: int, device: torch.d
     averaged = torch.optim.swa_utils.AveragedModel(
         network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(knobs.ema)
     )
-    rates = {False: knobs.learning_rate, True: knobs.learning_rate * knobs.head_rate}
+    rates = {False: knobs.learning_rate, True: knobs.learning_rate * knobs.head_lr_factor}
     groups: list[dict[str, Any]] = [
         {"params": [p for name, p in network.named_parameters() if name.startswith("head.") == head], "lr": rate}
         for head, rate in rates.items()

@@ -125,8 +125,8 @@ def _sampler(data: Sequence[LabelledVolume], settings: Settings) -> Blocks | Two
         knobs.batch,
         settings.seed,
         augmented=knobs.augment,
-        turned=knobs.turned,
-        rejected=knobs.rejected,
+        turned=knobs.rotation_prob,
+        rejected=knobs.negative_fraction,
     )
 
 
