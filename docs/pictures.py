@@ -4,7 +4,7 @@
     python docs/pictures.py lamella TOMOGRAM TRUTH TOMOGRAM TRUTH
 
 TRUTH and PICKS are files of positions. The lamellae of the page are TS_0001 of ``tomopicker simulate --preset vpp`` and
-that of ``tomopicker simulate tilted --preset defocus --count 1 --thickness 700 --lamella-tilt 8 --shape 224,224,160``.
+that of ``tomopicker simulate --output tilted --preset defocus --thickness 700 --lamella-tilt 8 --shape 224,224,160``.
 """
 
 import sys

@@ -219,15 +219,28 @@ def test_the_shipped_weights_fit_the_default_preset():
 
 def test_the_command(tmp_path, capsys):
     path = tmp_path / "w.safetensors"
-    assert run(["pretrain", str(path), "--steps", "1", "--kinds", "2", "--workers", "0", "--device", "cpu"]) == 0
+    assert (
+        run(["pretrain", "--output", str(path), "--steps", "1", "--classes", "2", "--workers", "0", "--device", "cpu"])
+        == 0
+    )
     tensors, facts = load_tensors(path, PRETRAINED)
     assert facts["recipe"]["kinds"] == 2
     assert tensors
     assert not list(tmp_path.glob("*.ckpt"))
-    more = ["pretrain", str(tmp_path / "more.safetensors"), "--steps", "1", "--kinds", "2", "--workers", "0"]
+    more = [
+        "pretrain",
+        "--output",
+        str(tmp_path / "more.safetensors"),
+        "--steps",
+        "1",
+        "--classes",
+        "2",
+        "--workers",
+        "0",
+    ]
     assert run([*more, "--device", "cpu", "--pretrained", str(path)]) == 0
     assert load_tensors(tmp_path / "more.safetensors", PRETRAINED)[1]["recipe"]["pretrained"] == str(path)
     assert run([*more, "--overwrite", "--pretrained", str(tmp_path / "none")]) == 1
     capsys.readouterr()
-    assert run(["pretrain", str(path), "--steps", "1"]) == 2
+    assert run(["pretrain", "--output", str(path), "--steps", "1"]) == 2
     assert "--overwrite" in capsys.readouterr().err

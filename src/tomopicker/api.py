@@ -18,11 +18,11 @@ from tomopicker.checking.verdict import Finding, Status
 from tomopicker.config import Settings, resolve
 from tomopicker.engine.checkpoint import Model, load_model, save_model
 from tomopicker.errors import TomoPickerError, UsageError
+from tomopicker.folder.judge import evaluate_picks
 from tomopicker.formats import open_tomogram, read_picks, volume_files, write_mrc, write_picks
 from tomopicker.formats.stored import Stored
 from tomopicker.geometry import Frame
 from tomopicker.picking.evaluate import Evaluation, MatchMethod, MeanEvaluation, mean_evaluation
-from tomopicker.picking.evaluate import evaluate as _evaluate
 from tomopicker.picking.selection import Cut
 from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
@@ -111,7 +111,5 @@ def evaluate(
         raise UsageError(f"no truth is given for {', '.join(strangers[:8])}; leave these picks out or add their truth")
     evaluations = {}
     for name in truth.tomogram_names:
-        mine = picks.in_tomogram(name)
-        scores = None if len(mine) == 0 or bool((mine.scores != mine.scores).any()) else mine.scores
-        evaluations[name] = _evaluate(mine.positions, scores, truth.in_tomogram(name).positions, tolerance, matching)
+        evaluations[name] = evaluate_picks(picks.in_tomogram(name), truth.in_tomogram(name), tolerance, matching)
     return evaluations, mean_evaluation(evaluations)

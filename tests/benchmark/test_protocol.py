@@ -145,7 +145,7 @@ def test_narrowing(mini, tmp_path):
     protocol = mini.protocol(tmp_path / "p.yaml", methods=["dog", "ball"], clicks=[5, 10], seeds=[0, 1])
     part = narrowed(protocol, methods=["ball"], clicks=[10], seeds=[1])
     assert [each.name for each in plan(part)] == ["easy/ball/10-clicks_seed-1"]
-    with pytest.raises(UsageError, match="--only template: the protocol has dog, ball"):
+    with pytest.raises(UsageError, match="--method template: the protocol has dog, ball"):
         narrowed(protocol, methods=["template"])
 
 
@@ -203,7 +203,7 @@ def test_a_data_set_is_simulated_where_it_is_not_there(mini, tmp_path, command):
     code, out, _ = command(*arguments)
     assert code == 0
     assert "mrc: simulated" not in out
-    for flag, value in (("--clicks", 7), ("--seed", 3), ("--only", "template")):
+    for flag, value in (("--clicks", 7), ("--seed", 3), ("--method", "template")):
         for more in ((), ("--dry-run",)):
             code, _, err = command(*arguments, flag, value, *more)
             assert code == 2 and f"{flag} {value}: the protocol has" in err
@@ -214,7 +214,7 @@ def test_a_data_set_is_simulated_where_it_is_not_there(mini, tmp_path, command):
     assert "TS_0001.json: tells of a tomogram made with other settings" in err
     mini.write(path, datasets={"easy": made, "far": elsewhere})
     # The same as `tomopicker simulate` makes from the same seed.
-    assert run(["simulate", str(tmp_path / "by-hand"), "--preset", "easy", "--count", "1", "--seed", "4",
+    assert run(["simulate", "--output", str(tmp_path / "by-hand"), "--preset", "easy", "--count", "1", "--seed", "4",
                 "--shape", "96,80,40", "--particles", "8"]) == 0  # fmt: skip
     assert (tmp_path / "by-hand" / "TS_0001.mrc").read_bytes()[1024:] == (
         tmp_path / "made" / "TS_0001.mrc"

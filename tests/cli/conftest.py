@@ -72,7 +72,7 @@ class World:
 def call(arguments, capsys=None):
     """Run a command as a shell would; without pictures, which take as long as the rest, unless they are asked for."""
     given = [str(argument) for argument in arguments]
-    if given[:1] == ["pick"] and not {"--pictures", "--help"} & set(given):
+    if given[:1] == ["pick"] and len(given) > 1 and not {"--pictures", "--help"} & set(given):
         given.append("--no-pictures")
     code = run(given)
     if capsys is None:

@@ -86,7 +86,7 @@ def test_a_bare_command_shows_its_help_and_no_empty_error(cli, command):
         return
     result = cli(*([command] if command else []))
     assert result.code == 2
-    assert "Usage" in result.out if not result.err else "Missing" in result.err
+    assert "Usage" in result.out and not result.err
 
 
 NUMBERS = [
@@ -106,8 +106,8 @@ def test_what_is_no_number_is_said_plainly(cli, tmp_path, text, words):
     for arguments in (
         [*files, "--particle-diameter", text],
         [*files, "--config", config],
-        ["simulate", tmp_path / "out", "--voxel-size", text],
-        ["simulate", tmp_path / "out", "--set", f"imaging.defocus_um={text}"],
+        ["simulate", "--output", tmp_path / "out", "--voxel-size", text],
+        ["simulate", "--output", tmp_path / "out", "--set", f"imaging.defocus_um={text}"],
     ):
         result = cli(*arguments)
         assert (result.code, len(result.errors)) == (2, 1)

@@ -169,7 +169,7 @@ def test_overwrite_removes_the_checkpoints_of_this_model_alone(world, cli, tmp_p
 def test_pretraining_does_not_drop_a_checkpoint_either(cli, tmp_path):
     left = tmp_path / "w.safetensors.ckpt"
     left.write_bytes(b"old")
-    arguments = ["pretrain", tmp_path / "w.safetensors", "--steps", "1", "--kinds", "2", "--workers", "0"]
+    arguments = ["pretrain", "--output", tmp_path / "w.safetensors", "--steps", "1", "--classes", "2", "--workers", "0"]
     refused = cli(*arguments)
     assert (refused.code, len(refused.errors)) == (2, 1)
     assert left.read_bytes() == b"old"

@@ -235,7 +235,7 @@ def narrowed(
         If something named is not there: a row that the protocol does not have cannot be compared with its others.
     """
     known = {
-        "--only": (methods, [row.name for row in protocol.rows]),
+        "--method": (methods, [row.name for row in protocol.rows]),
         "--dataset": (datasets, list(protocol.datasets)),
         "--clicks": (clicks, protocol.clicks),
         "--seed": (seeds, protocol.seeds),

@@ -24,7 +24,7 @@ from tomopicker.cli import (
     threshold,
     train,
 )
-from tomopicker.cli.helptext import help_text
+from tomopicker.cli.options import help_text, with_groups
 from tomopicker.errors import TomoPickerError, is_out_of_memory
 from tomopicker.wording import wrong_value
 
@@ -72,7 +72,7 @@ for command in COMMANDS:
         name=command.__name__.rpartition(".")[2].replace("_", "-"),
         help=help_text(command.HELP),
         no_args_is_help=command not in (demo, formats),
-    )(command.command)
+    )(with_groups(command.command))
 
 
 def _print_version(wanted: bool) -> bool:

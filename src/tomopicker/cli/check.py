@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tomopicker.cli.picked_input import PickedInput, takes_picks
+from tomopicker.cli.options import ParticleDiameter, PickedInput, check_positive, option
 from tomopicker.errors import UsageError
 from tomopicker.wording import number_of
 
@@ -29,22 +29,18 @@ One line a test says what was found and what to do; the picture shows the mean o
 The exit code is 1 if there is a fault."""
 
 
-@takes_picks
 def command(
     given: PickedInput,
-    particle_diameter: Annotated[
-        float, typer.Option("--particle-diameter", "-d", metavar="Å", help="Of the particle.", show_default=False)
-    ],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE", help="The picture: .png, .svg or .pdf.")
-    ] = Path("check.png"),
+    particle_diameter: ParticleDiameter,
+    output: Annotated[Path, option("The picture: .png, .svg or .pdf.", "--output", "-o", unit="FILE")] = Path(
+        "check.png"
+    ),
 ) -> None:
     """Parse, open, test, print and draw."""
-    from tomopicker.cli.inputs import check_writable
     from tomopicker.cli.progress import Reporter
+    from tomopicker.files import check_writable
 
-    if not 0 < particle_diameter < float("inf"):
-        raise UsageError(f"--particle-diameter {particle_diameter:g} cannot be; give it in Å")
+    check_positive("--particle-diameter", particle_diameter)
     if output.suffix.lower() not in {".png", ".svg", ".pdf"}:
         raise UsageError(f"--output {output}: a picture is .png, .svg or .pdf; choose one of these suffixes")
     with Reporter() as reporter:

@@ -1,13 +1,17 @@
-"""``tomopicker evaluate``: picks against the truth."""
+"""``tomopicker evaluate``: picks against ground truth."""
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import typer
-
-from tomopicker.cli.options import INPUT, Axes, Classes, Dataset, PicksPixelSize, PicksUnit, VoxelSize
+from tomopicker.cli.options import CoordinateOptions, TomogramList, TomogramOptions, argument, option
 from tomopicker.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from tomopicker.folder.judge import Judged
+    from tomopicker.picking.evaluate import Evaluation
 
 HELP = """Judge picks against the truth: precision, recall, F1, and how good they could have been.
 
@@ -35,64 +39,38 @@ trained on ([cyan]--exclude[/cyan]): they flatter."""
 def command(
     picks: Annotated[
         list[Path],
-        typer.Argument(
-            metavar="PICKS",
-            help="File or folder of picks. Further names, as a shell lists them after --truth, are truth or tomograms.",
-            show_default=False,
+        argument(
+            "File or folder of picks. Further names, as a shell lists them after --truth, are truth or tomograms.",
+            "PICKS",
         ),
     ],
-    truth: Annotated[
-        list[Path],
-        typer.Option(metavar="PATH", help="True positions: a file or a folder. May be repeated.", show_default=False),
-    ],
+    truth: Annotated[list[Path], option("True positions: a file or a folder; may be repeated.", unit="PATH")],
+    reading: TomogramOptions,
+    coordinates: CoordinateOptions,
     tolerance: Annotated[
-        str, typer.Option(metavar="T", help="Largest distance of a match: voxels (10 or 10vox) or Å (135A).")
+        str, option("Largest distance of a match: voxels (10 or 10vox) or Å (135A).", unit="T")
     ] = "10",
-    matching: Annotated[
-        Literal["one-to-one", "paper"], typer.Option(help="How picks and particles are paired.")
-    ] = "one-to-one",
-    exclude: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="A tomogram to leave out. May be repeated.")
-    ] = None,
-    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures as JSON.")] = None,
-    tomograms: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="PATH",
-            help="The tomograms, a folder of them, or a RELION 5 tomograms.star.  [dim]\\[default: as "
-            "picks.json beside the picks says][/dim]",
-            rich_help_panel=INPUT,
-        ),
-    ] = None,
-    voxel_size: VoxelSize = None,
-    dataset: Dataset = None,
-    axes: Axes = None,
-    picks_unit: PicksUnit = None,
-    picks_pixel_size: PicksPixelSize = None,
-    classes: Classes = None,
+    matching: Annotated[Literal["one-to-one", "paper"], option("How picks and particles are paired.")] = "one-to-one",
+    exclude: Annotated[list[str] | None, option("A tomogram to leave out; may be repeated.", unit="NAME")] = None,
+    json_file: Annotated[Path | None, option("Write the metrics as JSON.", "--json", unit="FILE")] = None,
+    tomograms: TomogramList = None,
 ) -> None:
     """Parse, read, match and print."""
-    from tomopicker.cli.inputs import Counted
-    from tomopicker.cli.judge import judge, unrelated, write_json
-    from tomopicker.cli.judged_inputs import gather, sorted_paths
     from tomopicker.cli.progress import Reporter
-    from tomopicker.cli.tables import evaluation_table
-    from tomopicker.formats.stored import AS_FOUND, Stored
+    from tomopicker.folder.compare import gather, sorted_paths
+    from tomopicker.folder.judge import judge, unrelated, write_json
+    from tomopicker.formats.stored import AS_FOUND
 
     length, in_angstrom = parse_tolerance(tolerance)
-    if voxel_size is not None and not 0 < voxel_size < float("inf"):
-        raise UsageError(f"--voxel-size {voxel_size:g} cannot be; give it in Å")
-    stored = Stored(dataset, axes)
-    if stored != AS_FOUND and not tomograms:
+    if reading.stored != AS_FOUND and not tomograms:
         raise UsageError("--dataset and --axes say how files of tomograms are read; give --tomograms too")
     with Reporter() as reporter:
         mine, known, volumes = sorted_paths(picks, truth, tomograms or [])
-        found = gather(
-            mine, known, reporter,
-            tomograms=volumes, voxel_size=voxel_size,
-            counted=Counted(picks_unit, picks_pixel_size, tuple(classes or ())),
-            exclude=exclude or [], stored=stored,
-        )  # fmt: skip
+        with reporter.showing_warnings():
+            found = gather(
+                mine, known, tomograms=volumes, voxel_size=reading.voxel_size, units=coordinates.units,
+                format=coordinates.from_format, exclude=exclude or [], stored=reading.stored,
+            )  # fmt: skip
         if in_angstrom and not found.knows_voxel_size:
             raise UsageError(f"--tolerance {tolerance}: is in Å, and the voxel size is not known; give --voxel-size")
         judged = judge(found, length, in_angstrom=in_angstrom, matching=matching)
@@ -119,3 +97,38 @@ def parse_tolerance(text: str) -> tuple[float, bool]:
     if read is None or not 0 < length < float("inf"):
         raise UsageError(f"--tolerance {text}: give voxels such as 10 or 10vox, or Å such as 135A")
     return length, read.group(2).startswith(("a", "å"))
+
+
+def evaluation_table(judged: "Judged") -> "Table":
+    """Lay out a row for each tomogram, and their mean."""
+    from rich import box
+    from rich.table import Table
+
+    unit = "Å" if judged.unit == "angstrom" else "voxels"
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+        title=f"{judged.matching} matching within {judged.tolerance:g} {unit}",
+        title_justify="left",
+        show_footer=len(judged.tomograms) > 1,
+    )
+    mean = _cells(judged.mean)
+    columns = (
+        "picks", "truth", "TP", "FP", "FN", "pre-\ncision", "recall", "F1", "F1 at\ntrue N", "highest\nF1",
+        "AP", "error\n(vox)",
+    )  # fmt: skip
+    table.add_column("tomogram", footer=f"mean of {len(judged.tomograms)}", overflow="fold")
+    for column, footer in zip(columns, mean, strict=True):
+        table.add_column(column, justify="right", no_wrap=True, footer=footer, style="bold" if column == "F1" else "")
+    for name, row in judged.tomograms.items():
+        table.add_row(name, *_cells(row))
+    return table
+
+
+def _cells(row: "Evaluation") -> list[str]:
+    counts = [str(value) for value in (row.picks, row.truth, row.tp, row.fp, row.fn)]
+    ratios = (row.precision, row.recall, row.f1, row.f1_at_truth_count, row.best_f1, row.average_precision)
+    shown = ["–" if value is None else f"{value:.3f}" for value in ratios]
+    error = row.position_error_mean
+    return [*counts, *shown, "–" if error is None else f"{error:.2f}"]

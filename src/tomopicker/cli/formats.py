@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import typer
+from tomopicker.cli.options import argument
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -24,7 +24,7 @@ each."""
 def command(
     kind: Annotated[
         Literal["volume", "picks"] | None,
-        typer.Argument(metavar="[volume|picks]", help="Tomograms or picks alone.", show_default=False),
+        argument("Tomograms or picks alone.", "[volume|picks]"),
     ] = None,
 ) -> None:
     """Print a paragraph a format."""

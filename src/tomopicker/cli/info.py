@@ -1,22 +1,17 @@
 """``tomopicker info``: what is in a tomogram file."""
 
-import math
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tomopicker.cli.options import Axes, Dataset, Tomograms, VoxelSize
+from tomopicker.cli.options import TomogramOptions, Tomograms, switch
 from tomopicker.errors import TomoPickerError, failure_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    import numpy as np
-    from jaxtyping import Num
     from rich.table import Table
 
+    from tomopicker.data.statistics import Statistics
     from tomopicker.tomogram import Tomogram
 
 HELP = """Show shape, voxel size, type and statistics of tomograms, and what is odd about their headers.
@@ -28,35 +23,19 @@ HELP = """Show shape, voxel size, type and statistics of tomograms, and what is 
 Shapes are x × y × z. Voxels are read section by section, so that the largest tomogram fits in little memory;
 [cyan]--header[/cyan] reads none at all."""
 
-SLAB_BYTES = 32 * 2**20
-
-
-@dataclass(frozen=True)
-class Statistics:
-    """Of the finite voxels of a tomogram."""
-
-    least: float
-    mean: float
-    most: float
-    sd: float
-    not_finite: int
-
 
 def command(
     tomograms: Tomograms,
-    header: Annotated[bool, typer.Option("--header", help="Only what the header says; fast.")] = False,
-    voxel_size: VoxelSize = None,
-    dataset: Dataset = None,
-    axes: Axes = None,
+    reading: TomogramOptions,
+    header: Annotated[bool, switch("Only what the header states; fast.", "--header")] = False,
 ) -> None:
     """Open, and print a table."""
     from tomopicker import formats
     from tomopicker.cli.inputs import open_one
     from tomopicker.cli.progress import Reporter
+    from tomopicker.data.statistics import statistics
     from tomopicker.formats.names import by_folder
-    from tomopicker.formats.stored import Stored
 
-    stored = Stored(dataset, axes)
     failed = 0
     with Reporter() as reporter:
         table = _table(header)
@@ -69,7 +48,7 @@ def command(
                 reporter.failed(error)
         for file in by_folder(files):
             try:
-                tomogram = open_one(file, reporter, voxel_size=voxel_size, stored=stored)
+                tomogram = open_one(file, reporter, voxel_size=reading.voxel_size, stored=reading.stored)
                 found = None if header else statistics(tomogram)
             except Exception as error:
                 failed += 1
@@ -86,35 +65,6 @@ def command(
         raise typer.Exit(1)
 
 
-def statistics(tomogram: "Tomogram") -> Statistics:
-    """Work out the statistics of the finite voxels, slab by slab.
-
-    Parameters
-    ----------
-    tomogram : Tomogram
-        Of any size.
-    """
-    import numpy as np
-
-    from tomopicker.moments import moments
-
-    least, most = math.inf, -math.inf
-
-    def parts() -> "Iterator[Num[np.ndarray, '...']]":
-        nonlocal least, most
-        for block in tomogram.blocks(SLAB_BYTES):
-            voxels = tomogram.part(*block)
-            finite = voxels[np.isfinite(voxels)]
-            if finite.size:
-                least, most = min(least, float(finite.min())), max(most, float(finite.max()))
-                yield finite
-
-    found = moments(parts())
-    if not found.count:
-        least = most = math.nan
-    return Statistics(least, found.mean, most, found.sd, math.prod(tomogram.shape) - found.count)
-
-
 def _table(header_only: bool) -> "Table":
     from rich import box
     from rich.table import Table
@@ -129,7 +79,7 @@ def _table(header_only: bool) -> "Table":
     return table
 
 
-def _row(tomogram: "Tomogram", found: Statistics | None) -> list[str]:
+def _row(tomogram: "Tomogram", found: "Statistics | None") -> list[str]:
     from rich.markup import escape
 
     z, y, x = tomogram.shape

@@ -10,8 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tomopicker.cli.masks import read_mask
 from tomopicker.errors import TomoPickerError, failure_line
+from tomopicker.formats.masks import read_mask
 from tomopicker.wording import number_of
 
 if TYPE_CHECKING:

@@ -1,11 +1,9 @@
-"""``tomopicker pretrain``: weights to start every training from, learned on random molecules."""
+"""``tomopicker pretrain``: initial weights for every training, learned on random molecules."""
 
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
-from tomopicker.cli.options import MORE
+from tomopicker.cli.options import Device, Overwrite, Resume, Seed, option
 
 HELP = """Make weights to start from, by learning to tell random molecules apart. You do not need this.
 
@@ -13,9 +11,9 @@ The program brings such weights along. Make your own to go on for longer.
 
 [bold]Examples[/bold]
 
-  [cyan]tomopicker pretrain start.safetensors[/cyan]
-  [cyan]tomopicker pretrain start.safetensors --steps 20000 --kinds 400 --device cuda --workers 8[/cyan]
-  [cyan]tomopicker pretrain start.safetensors --pretrained shipped --seed 1[/cyan]
+  [cyan]tomopicker pretrain --output start.safetensors[/cyan]
+  [cyan]tomopicker pretrain --output start.safetensors --steps 20000 --classes 400 --device cuda --workers 8[/cyan]
+  [cyan]tomopicker pretrain --output start.safetensors --pretrained shipped --seed 1[/cyan]
 
 then, in a settings file for [cyan]tomopicker train --config[/cyan]:  network: {pretrained: start.safetensors}
 
@@ -25,32 +23,23 @@ on a CPU core."""
 
 
 def command(
-    output: Annotated[Path, typer.Argument(metavar="WEIGHTS", help="File to write.", show_default=False)],
-    steps: Annotated[int, typer.Option(min=1, metavar="N", help="Training steps, a scene of 72³ voxels each.")] = 5000,
-    kinds: Annotated[int, typer.Option(min=2, metavar="N", help="Random molecules to tell apart.")] = 150,
-    seed: Annotated[int, typer.Option(min=0, help="Of the molecules, the scenes and the first weights.")] = 0,
+    output: Annotated[Path, option("File of weights to write.", "--output", "-o", unit="WEIGHTS")],
+    steps: Annotated[int, option("Training steps, a scene of 72³ voxels each.", unit="N", min=1)] = 5000,
+    classes: Annotated[int, option("Random molecules to tell apart.", unit="N", min=2)] = 150,
     pretrained: Annotated[
-        str, typer.Option(metavar="FILE", help="Initial weights: none, shipped, or a file made by this command.")
+        str, option("Initial weights: none, shipped, or a file made by this command.", unit="FILE")
     ] = "none",
-    device: Annotated[
-        str | None, typer.Option(help="cpu, cuda, mps.  [dim]\\[default: the best there is][/dim]")
-    ] = None,
-    workers: Annotated[int, typer.Option(min=0, metavar="N", help="Processes that draw scenes.")] = 1,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
-    overwrite: Annotated[
-        bool,
-        typer.Option(
-            "--overwrite",
-            help="Replace the file, or start anew where an interrupted run left a checkpoint.",
-            rich_help_panel=MORE,
-        ),
-    ] = False,
+    workers: Annotated[int, option("Processes that draw scenes.", unit="N", min=0)] = 1,
+    seed: Seed = 0,
+    device: Device = None,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Parse, pretrain, write."""
-    from tomopicker.cli.inputs import check_writable
     from tomopicker.cli.interrupt import interruptible
     from tomopicker.cli.progress import Reporter
-    from tomopicker.cli.resume import discard_checkpoints, how_to_go_on, is_finished, remove_checkpoints
+    from tomopicker.files import check_writable
+    from tomopicker.workflow.resume import discard_checkpoints, how_to_go_on, is_finished, remove_checkpoints
 
     with Reporter() as reporter, interruptible(lambda: how_to_go_on(output)):
         if is_finished(output, reporter, resume=resume, overwrite=overwrite):
@@ -61,7 +50,7 @@ def command(
 
         if not resume:
             discard_checkpoints(output, reporter)
-        recipe = Recipe(steps=steps, kinds=kinds, seed=seed, pretrained=pretrained)
+        recipe = Recipe(steps=steps, kinds=classes, seed=seed, pretrained=pretrained)
         checkpoint = output.with_name(f"{output.name}.ckpt")
         weights = pretrain(
             recipe, device=choose_device(device), workers=workers, checkpoint=checkpoint, resume=resume,

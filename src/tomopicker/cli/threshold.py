@@ -3,10 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
-from tomopicker.cli.cut import MaxParticles, TargetFdr, TargetPrecision, Threshold, the_cut
-from tomopicker.cli.pick_options import Pictures
+from tomopicker.cli.options import Pictures, SelectionOptions, argument
 from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.wording import number_of
 
@@ -26,11 +23,8 @@ where the tomograms are still there. Candidates are listed down to a probability
 
 
 def command(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Written by tomopicker pick.", show_default=False)],
-    threshold: Threshold = None,
-    target_precision: TargetPrecision = None,
-    target_fdr: TargetFdr = None,
-    max_particles: MaxParticles = None,
+    folder: Annotated[Path, argument("Written by tomopicker pick.", "DIR")],
+    selection: SelectionOptions,
     pictures: Pictures = True,
 ) -> None:
     """Parse, cut, and say what is expected."""
@@ -42,7 +36,7 @@ def command(
 
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder; give the one that 'tomopicker pick' wrote")
-    cut = the_cut(threshold, target_precision, target_fdr, max_particles)
+    cut = selection.cut()
     with Reporter() as reporter:
         drawn = [path for path in folder.glob("*.png") if pictures]
         entries, remark = recut(folder, cut)

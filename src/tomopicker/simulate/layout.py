@@ -1,47 +1,18 @@
-"""What `simulate` is asked for, read and checked: the shape, settings by name, a layout of positions."""
+"""A layout: positions from a file at which the targets of a scene are placed."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import numpy as np
+
+from tomopicker import formats
 from tomopicker.errors import UsageError
+from tomopicker.geometry import Unit, outside
+from tomopicker.types import Positions, Shape
 
-if TYPE_CHECKING:
-    from tomopicker.types import Positions, Shape
-
-SMALLEST, CENTRED = 16, "centre"
-
-
-def parse_shape(text: str) -> "Shape":
-    """Read X,Y,Z as the shape (z, y, x).
-
-    Raises
-    ------
-    UsageError
-        If it is not three whole numbers, or one is too small to hold a lamella.
-    """
-    try:
-        x, y, z = (int(part) for part in text.split(","))
-    except ValueError as error:
-        raise UsageError(f"--shape {text}: give three whole numbers of voxels, X,Y,Z, such as 320,320,112") from error
-    if min(x, y, z) < SMALLEST:
-        raise UsageError(f"--shape {text}: each size must be at least {SMALLEST} voxels")
-    return z, y, x
+CENTRED = "centre"
 
 
-def changes_from(texts: list[str], flags: "dict[str, object]") -> "dict[str, object]":
-    """Join what --set says and what flags of their own say."""
-    changes = {name: value for name, value in flags.items() if value is not None}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise UsageError(f"--set {text}: give NAME=VALUE, such as scene.n_gold_beads=10")
-        if name in changes:
-            raise UsageError(f"--set {text}: is given twice")
-        changes[name] = value
-    return changes
-
-
-def read_layout(path: Path, shape: "Shape", offset: str | None) -> tuple["Positions", int]:
+def read_layout(path: Path, shape: Shape, offset: str | None) -> tuple[Positions, int]:
     """Read positions and keep those that lie in the volume.
 
     Parameters
@@ -66,9 +37,6 @@ def read_layout(path: Path, shape: "Shape", offset: str | None) -> tuple["Positi
     UsageError
         If the file does not count voxels, the offset cannot be read, or no position lies in the volume.
     """
-    from tomopicker import formats
-    from tomopicker.geometry import Unit, outside
-
     table = formats.read_table(path)
     if table.unit is not Unit.VOXEL:
         raise UsageError(f"{path}: counts {table.unit.value}; give a text file of x,y,z in voxels")
@@ -83,10 +51,8 @@ def read_layout(path: Path, shape: "Shape", offset: str | None) -> tuple["Positi
     return inside, len(table)
 
 
-def _corner(positions: "Positions", shape: "Shape", offset: str | None) -> "Positions":
+def _corner(positions: Positions, shape: Shape, offset: str | None) -> Positions:
     """Give the volume's corner in the layout, (1, 3) as (x, y, z) in voxels."""
-    import numpy as np
-
     if offset is None:
         return np.zeros((1, 3))
     if offset == CENTRED:
