@@ -2,16 +2,10 @@
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from tomopicker.cli.options import CoordinateOptions, TomogramList, TomogramOptions, argument, option
 from tomopicker.errors import UsageError
-
-if TYPE_CHECKING:
-    from rich.table import Table
-
-    from tomopicker.folder.judge import Judged
-    from tomopicker.picking.evaluate import Evaluation
 
 HELP = """Judge picks against the truth: precision, recall, F1, and how good they could have been.
 
@@ -60,6 +54,7 @@ def command(
     from tomopicker.folder.compare import gather, sorted_paths
     from tomopicker.folder.judge import judge, unrelated, write_json
     from tomopicker.formats.stored import AS_FOUND
+    from tomopicker.report.evaluation_table import evaluation_table
 
     length, in_angstrom = parse_tolerance(tolerance)
     if reading.stored != AS_FOUND and not tomograms:
@@ -97,38 +92,3 @@ def parse_tolerance(text: str) -> tuple[float, bool]:
     if read is None or not 0 < length < float("inf"):
         raise UsageError(f"--tolerance {text}: give voxels such as 10 or 10vox, or Å such as 135A")
     return length, read.group(2).startswith(("a", "å"))
-
-
-def evaluation_table(judged: "Judged") -> "Table":
-    """Lay out a row for each tomogram, and their mean."""
-    from rich import box
-    from rich.table import Table
-
-    unit = "Å" if judged.unit == "angstrom" else "voxels"
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-        title=f"{judged.matching} matching within {judged.tolerance:g} {unit}",
-        title_justify="left",
-        show_footer=len(judged.tomograms) > 1,
-    )
-    mean = _cells(judged.mean)
-    columns = (
-        "picks", "truth", "TP", "FP", "FN", "pre-\ncision", "recall", "F1", "F1 at\ntrue N", "highest\nF1",
-        "AP", "error\n(vox)",
-    )  # fmt: skip
-    table.add_column("tomogram", footer=f"mean of {len(judged.tomograms)}", overflow="fold")
-    for column, footer in zip(columns, mean, strict=True):
-        table.add_column(column, justify="right", no_wrap=True, footer=footer, style="bold" if column == "F1" else "")
-    for name, row in judged.tomograms.items():
-        table.add_row(name, *_cells(row))
-    return table
-
-
-def _cells(row: "Evaluation") -> list[str]:
-    counts = [str(value) for value in (row.picks, row.truth, row.tp, row.fp, row.fn)]
-    ratios = (row.precision, row.recall, row.f1, row.f1_at_truth_count, row.best_f1, row.average_precision)
-    shown = ["–" if value is None else f"{value:.3f}" for value in ratios]
-    error = row.position_error_mean
-    return [*counts, *shown, "–" if error is None else f"{error:.2f}"]

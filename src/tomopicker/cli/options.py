@@ -69,20 +69,20 @@ def help_text(text: str) -> str:
 
 
 class OptionGroup:
-    """Options that a command takes together."""
+    """Options that a command, or another group, takes together."""
 
 
 def with_groups(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options of each `OptionGroup` among its parameters, in the place of the group."""
     parameters = inspect.signature(command).parameters
     groups = {
-        name: each.annotation
+        name: with_groups(each.annotation)
         for name, each in parameters.items()
         if isinstance(each.annotation, type) and issubclass(each.annotation, OptionGroup)
     }
     members = {name: inspect.signature(group).parameters for name, group in groups.items()}
 
-    @wraps(command)
+    @wraps(command, updated=())
     def called(**given: Any) -> Any:
         for name, group in groups.items():
             given[name] = group(**{member: given.pop(member) for member in members[name]})
@@ -257,14 +257,9 @@ class PickedInput(OptionGroup):
 
     picks: PicksFile
     tomograms: Tomograms
-    from_format: FromFormat = None
-    voxel_size: VoxelSize = None
-    dataset: Dataset = None
-    axes: Axes = None
+    coordinates: CoordinateOptions
+    reading: TomogramOptions
     invert: Invert = False
-    picks_unit: PicksUnit = None
-    picks_pixel_size: PicksPixelSize = None
-    classes: Classes = None
 
     def read(self, reporter: "Reporter", *, check_inside: bool = True) -> "tuple[list[Tomogram], Picks]":
         """Open the tomograms and read their picks; picks of other tomograms are left out with a warning.
@@ -276,13 +271,11 @@ class PickedInput(OptionGroup):
         """
         from tomopicker.folder.find import files_of_picks
 
-        tomograms = TomogramOptions(self.voxel_size, self.dataset, self.axes)
-        opened = tomograms.open(self.tomograms, reporter, invert=self.invert)
-        units = CoordinateOptions(self.from_format, self.picks_unit, self.picks_pixel_size, self.classes).units
+        opened = self.reading.open(self.tomograms, reporter, invert=self.invert)
         with reporter.showing_warnings():
-            found = units.read(
-                files_of_picks(self.picks), opened, format=self.from_format, ignore_unknown=True,
-                check_inside=check_inside,
+            found = self.coordinates.units.read(
+                files_of_picks(self.picks), opened,
+                format=self.coordinates.from_format, ignore_unknown=True, check_inside=check_inside,
             )  # fmt: skip
         return opened, found
 

@@ -2,7 +2,7 @@
 
 import inspect
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Optional
 
 import yaml
 
@@ -28,12 +28,12 @@ def _flags() -> dict[str, tuple[str, inspect.Parameter]]:
             paper = PRESETS["paper"].get(group, {}).get(name) if group else None
             default = flag.default or str(field.default)
             names = [f"--{name.replace('_', '-')}", *([flag.short] if flag.short else [])]
-            unit = str(extra["unit"]) or ("N" if flag.type in {int, float} else None)  # type: ignore[index]
+            unit = str(extra["unit"]) or ("N" if flag.type in {int, float} else None)
             declared = option(
                 str(field.description), *names, unit=unit, default=default + (f"; paper: {paper}" if paper else ""),
                 panel=flag.panel,
             )  # fmt: skip
-            kind = Annotated[flag.type | None, declared]
+            kind: Any = Annotated[Optional[flag.type], declared]  # noqa: UP045  (a variable, not a type)
             found[name] = path, inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
     return found
 

@@ -1,14 +1,11 @@
 """``tomopicker threshold``: other picks from the same scores."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 from tomopicker.cli.options import Pictures, SelectionOptions, argument
-from tomopicker.errors import TomoPickerError, UsageError
+from tomopicker.errors import UsageError
 from tomopicker.wording import number_of
-
-if TYPE_CHECKING:
-    from tomopicker.cli.progress import Reporter
 
 HELP = """Set another threshold for the candidates that pick left in a folder, without scoring again.
 
@@ -33,6 +30,7 @@ def command(
     from tomopicker.folder.one_tomogram import picture_of
     from tomopicker.folder.record import read_record
     from tomopicker.folder.recut import recut
+    from tomopicker.report.pick_figure import draw_again
 
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder; give the one that 'tomopicker pick' wrote")
@@ -52,32 +50,8 @@ def command(
                 reporter.warn(f"{name}: no candidate is as sure as that, so there are no picks; ask for less")
         record = read_record(folder / RECORD)
         for name in entries:
-            if picture_of(folder, name) in drawn:
-                _draw_again(folder, name, record, reporter)
+            if picture_of(folder, name) in drawn and (problem := draw_again(folder, name, record)):
+                reporter.warn(problem)
         total = sum(entry["picks"] for entry in entries.values())
         of = f"{number_of(total, 'pick')} of {number_of(len(entries), 'tomogram')}"
         reporter.say(f"{of}: {folder / 'picks.star'}")
-
-
-def _draw_again(folder: Path, name: str, record: "dict[str, Any]", reporter: "Reporter") -> None:
-    """Draw a tomogram's picks once more, if its file is still there."""
-    from tomopicker import formats
-    from tomopicker.cli.pick_run import draw
-    from tomopicker.folder.one_tomogram import files_of, picture_of
-    from tomopicker.formats.stored import Stored
-    from tomopicker.picks import Picks
-
-    entry, asked = record["tomograms"][name], record["settings"]
-    stored = Stored(asked.get("dataset"), asked.get("axes"))
-    try:
-        tomogram = formats.open_tomogram(
-            entry["path"], voxel_size=entry["voxel_size_angstrom"], invert=entry["inverted"], stored=stored
-        )
-        if tomogram.name != name or list(tomogram.shape) != entry["shape_zyx"]:
-            raise TomoPickerError(f"{entry['path']}: is another tomogram now")
-        csv = files_of(folder, name)[1]
-        picks = formats.read_picks(csv, [tomogram]) if entry["picks"] else Picks.concatenate([])
-    except (TomoPickerError, KeyError, TypeError) as error:
-        reporter.warn(f"{picture_of(folder, name)}: removed, for it cannot be drawn again ({error})")
-        return
-    draw(tomogram, picks.positions, record["model"]["settings"]["particle_diameter"], folder, reporter)

@@ -1,7 +1,7 @@
 """``tomopicker train``: from clicks to a model file."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from tomopicker.cli.options import (
     INPUT,
@@ -118,7 +118,7 @@ def command(
         masks = masks_of(mask, opened)
         with reporter.showing_warnings():
             truth = units.read(truth_files, watched, **options) if watched else None
-        inputs = {"rejected": rejected, "validation_tomograms": watched, "validation_picks": truth}
+        inputs: dict[str, Any] = {"rejected": rejected, "validation_tomograms": watched, "validation_picks": truth}
         check_training(opened, clicks, settings, masks=masks, device=device, listener=reporter, **inputs)
         from tomopicker.workflow.clicked import without_repeats
 
