@@ -9,9 +9,9 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tomopicker.cli.formats import access
 from tomopicker.formats.catalogue import FORMATS
 from tomopicker.report.tables import markdown_table
+from tomopicker.report.terminal import access
 
 PAGE = Path(__file__).with_name("formats.md")
 PICTURE = Path(__file__).with_name("images") / "frames.svg"

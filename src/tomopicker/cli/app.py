@@ -1,6 +1,5 @@
 """The list of commands, and what becomes of what escapes them: one line and an exit code, or a bug's traceback."""
 
-import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -25,13 +24,10 @@ from tomopicker.cli import (
     train,
 )
 from tomopicker.cli.options import help_text, with_groups
-from tomopicker.errors import TomoPickerError, is_out_of_memory
+from tomopicker.errors import TomoPickerError, machine_failure
 from tomopicker.wording import wrong_value
 
 INTERRUPTED = 130
-_OF_THE_MACHINE = {
-    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.EMFILE,
-}  # fmt: skip
 
 HELP = """Find every copy of one particle in cryo-electron tomograms, from 5 to 100 clicks in one of them.
 
@@ -129,11 +125,8 @@ def _explain(error: Exception) -> tuple[str | None, int]:
         # Whoever read the output has gone; Python must not try to flush it again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return "", 1
-    if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
-        where = f"{error.filename}: " if error.filename else ""
-        return f"error: {where}{error.strerror}", 1
-    if is_out_of_memory(error):
-        return "error: out of memory; close other programs, or use a machine (or --device) with more", 1
+    if failure := machine_failure(error):
+        return f"error: {failure}", 1
     if callable(message := getattr(error, "format_message", None)):  # typer's own: a wrong option or value
         context, said = getattr(error, "ctx", None), " ".join(str(message()).split())
         hint = f" (see '{context.command_path} --help')" if context is not None else ""

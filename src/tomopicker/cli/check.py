@@ -1,18 +1,13 @@
 """``tomopicker check``: do these picks lie on particles of these tomograms?"""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from tomopicker.cli.options import ParticleDiameter, PickedInput, check_positive, option
 from tomopicker.errors import UsageError
 from tomopicker.wording import number_of
-
-if TYPE_CHECKING:
-    from rich.table import Table
-
-    from tomopicker.checking.verdict import Finding
 
 HELP = """Test whether picks lie on particles, before anything is built on them.
 
@@ -48,6 +43,7 @@ def command(
         opened, found = given.read(reporter, check_inside=False)
         from tomopicker.checking.check import check
         from tomopicker.report.check_figure import check_figure
+        from tomopicker.report.terminal import findings_table
         from tomopicker.workflow.inputs import check_diameter, doubtful_diameter
 
         for tomogram in opened:
@@ -55,7 +51,7 @@ def command(
             if doubt := doubtful_diameter(particle_diameter, tomogram):
                 reporter.warn(doubt)
         checked = check(opened, found, particle_diameter)
-        reporter.console.print(_table(checked.findings))
+        reporter.console.print(findings_table(checked.findings))
         most = max(found.tomogram_names, key=lambda name: len(found.in_tomogram(name)))
         shown = next(tomogram for tomogram in opened if tomogram.name == most)
         positions = found.in_tomogram(most).positions
@@ -68,21 +64,3 @@ def command(
             reporter.say(f"{words} ({of}); see {output}.")
         if checked.faults:
             raise typer.Exit(1)
-
-
-def _table(findings: "list[Finding]") -> "Table":
-    """Lay out a line a test, and what to do below it."""
-    from rich.markup import escape
-    from rich.table import Table
-
-    colours = {"ok": "green", "look": "yellow", "FAULT": "bold red"}
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    for finding in findings:
-        word = finding.status.value
-        table.add_row(f"[{colours[word]}]{word}[/]", finding.test, escape(finding.says))
-        if finding.remedy:
-            table.add_row("", "", f"→ {escape(finding.remedy)}")
-    return table

@@ -54,7 +54,7 @@ def command(
     from tomopicker.folder.compare import gather, sorted_paths
     from tomopicker.folder.judge import judge, unrelated, write_json
     from tomopicker.formats.stored import AS_FOUND
-    from tomopicker.report.evaluation_table import evaluation_table
+    from tomopicker.report.terminal import evaluation_table
 
     length, in_angstrom = parse_tolerance(tolerance)
     if reading.stored != AS_FOUND and not tomograms:

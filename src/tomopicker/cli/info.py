@@ -1,18 +1,12 @@
 """``tomopicker info``: what is in a tomogram file."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from tomopicker.cli.options import TomogramOptions, Tomograms, switch
 from tomopicker.errors import TomoPickerError, failure_line
-
-if TYPE_CHECKING:
-    from rich.table import Table
-
-    from tomopicker.data.statistics import Statistics
-    from tomopicker.tomogram import Tomogram
 
 HELP = """Show shape, voxel size, type and statistics of tomograms, and what is odd about their headers.
 
@@ -35,10 +29,11 @@ def command(
     from tomopicker.cli.progress import Reporter
     from tomopicker.data.statistics import statistics
     from tomopicker.formats.names import by_folder
+    from tomopicker.report.terminal import volume_row, volumes_table
 
     failed = 0
     with Reporter() as reporter:
-        table = _table(header)
+        table = volumes_table(header)
         files: list[Path] = []
         for path in tomograms:
             try:
@@ -54,7 +49,7 @@ def command(
                 failed += 1
                 reporter.failed(failure_line(error, file))
                 continue
-            table.add_row(*_row(tomogram, found))
+            table.add_row(*volume_row(tomogram, found))
             if found and found.not_finite:
                 reporter.warn(f"{file}: {found.not_finite} voxels are NaN or infinite; 'train' and 'pick' refuse it")
             elif found and found.sd == 0:
@@ -63,29 +58,3 @@ def command(
             reporter.console.print(table)
     if failed:
         raise typer.Exit(1)
-
-
-def _table(header_only: bool) -> "Table":
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("tomogram", overflow="fold")
-    for name in ("voxels (x × y × z)", "voxel size", "size (Å)", "type"):
-        table.add_column(name, justify="right")
-    if not header_only:
-        for name in ("min", "mean", "max", "sd"):
-            table.add_column(name, justify="right")
-    return table
-
-
-def _row(tomogram: "Tomogram", found: "Statistics | None") -> list[str]:
-    from rich.markup import escape
-
-    z, y, x = tomogram.shape
-    size = " × ".join(f"{edge * tomogram.voxel_size:.0f}" for edge in (x, y, z))
-    kind = f"{tomogram.data.dtype.name}{' (big-endian)' if tomogram.data.dtype.byteorder == '>' else ''}"
-    row = [escape(tomogram.name), f"{x} × {y} × {z}", f"{tomogram.voxel_size:g} Å", size, kind]
-    if found is not None:
-        row += [f"{value:.4g}" for value in (found.least, found.mean, found.most, found.sd)]
-    return row

@@ -146,7 +146,9 @@ TomogramList = Annotated[
 ]  # fmt: skip
 PicksFile = Annotated[Path, argument("File of picks, or a folder.", "PICKS")]
 OutputFolder = Annotated[Path, option("Folder to write to.", "--output", "-o", unit="DIR")]
-ParticleDiameter = Annotated[float, option("Diameter of the particle.", "--particle-diameter", "-d", unit="Å")]
+ParticleDiameter = Annotated[
+    float, option("Diameter of the particle.", "--particle-diameter", "-d", unit="Å", panel=INPUT)
+]
 VoxelSize = Annotated[
     float | None, option("Voxel size of the tomograms.", unit="Å", default="as in their headers", panel=INPUT)
 ]
@@ -219,6 +221,7 @@ class TomogramOptions(OptionGroup):
 
     def __post_init__(self) -> None:
         check_positive("--voxel-size", self.voxel_size)
+        _ = self.stored  # Refuses axes that are none.
 
     @property
     def stored(self) -> "Stored":
