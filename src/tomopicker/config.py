@@ -150,7 +150,8 @@ class Training(_Frozen):
 
     steps: Count | Literal["by-clicks"] | None = setting(
         "by-clicks",
-        "Optimiser steps of each network. by-clicks: 25.5·√clicks, 40 to 280; null: epochs are counted.",
+        "Optimiser steps of each network; more in the last of several rounds. by-clicks: 25.5·√clicks, 40 to 280; "
+        "null: epochs are counted.",
         flag=Flag(int, default="by the number of clicks, 57 for 5, 114 for 20"),
     )
     epochs: Count | None = setting(

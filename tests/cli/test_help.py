@@ -10,6 +10,7 @@ import pytest
 
 import tomopicker
 from tomopicker import __version__
+from tomopicker.config import Objective, Settings, Training
 
 COMMANDS = [
     "train", "pick", "threshold", "check", "evaluate", "export-subtomograms", "info", "convert", "formats", "simulate",
@@ -51,6 +52,39 @@ def test_each_command_starts_with_an_example(cli, command):
     assert 0 < text.index("Example") < text.index(f"  tomopicker {command} ") < text.index("Options")
     assert "[bold]" not in text
     assert "\\[" not in text
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_examples_fit_a_terminal_of_100_columns(cli, command, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    lines = [line for line in cli(command, "--help").out.splitlines() if line.startswith("   tomopicker ")]
+    assert lines and max(len(line.rstrip()) for line in lines) <= 99
+
+
+def test_every_option_of_a_setting_is_offered_with_its_help(cli, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "400")
+    lines = cli("train", "--help").out.splitlines()
+    for name, model in {"": Settings, "objective": Objective, "training": Training}.items():
+        for key, field in model.model_fields.items():
+            if (flag := field.json_schema_extra and field.json_schema_extra["flag"]) is not None and flag:
+                (line,) = [line for line in lines if f" --{key.replace('_', '-')} " in line]
+                assert field.description in line, (name, key)
+
+
+def test_any_setting_on_the_command_line(cli, world, tmp_path):
+    """It wins over the file, loses to no flag, and is refused by name."""
+    arguments = world.train_arguments(tmp_path / "m", "--dry-run", "--no-check")
+    plan = cli(*arguments, "--set", "training.steps=7", "--set", "patches.size=32")
+    assert plan.code == 0, plan.err
+    assert "7 steps" in plan.out and "32³" in plan.out
+    for more, words in (
+        (["--set", "training.stepz=7"], "training.stepz"),
+        (["--set", "training.steps"], "NAME=VALUE"),
+        (["--set", "training.steps=7", "--steps", "8"], "given twice"),
+        (["--set", "training.steps=[1"], "not a value"),
+    ):
+        result = cli(*arguments, *more)
+        assert (result.code, len(result.errors)) == (2, 1) and words in result.err
 
 
 def test_flags_with_a_length_say_its_unit(cli, monkeypatch):

@@ -13,7 +13,7 @@ HELP = """Judge picks against the truth: precision, recall, F1, and how good the
 
   [cyan]tomopicker evaluate picks --truth truth/ --exclude TS_0001[/cyan]
   [cyan]tomopicker evaluate picks --truth truth/*.csv[/cyan]
-  [cyan]tomopicker evaluate TS_0002.csv --truth TS_0002_truth.star --tomograms TS_0002.mrc --tolerance 135A[/cyan]
+  [cyan]tomopicker evaluate TS_2.csv --truth truth_TS_2.star --tomograms TS_2.mrc --tolerance 135A[/cyan]
 
 PICKS is a file or a folder, that of [cyan]tomopicker pick[/cyan] or any other. Truth in a folder is matched to
 tomograms by name.

@@ -205,7 +205,8 @@ Pictures = Annotated[
 Seed = Annotated[int, option("Seed of everything random.", unit="N", min=0)]
 Device = Annotated[str | None, option("cpu, cuda, cuda:1, mps.", unit="NAME", default="the best available", panel=MORE)]
 Resume = Annotated[bool, switch("Continue from the checkpoints of an interrupted run.", "--resume", MORE)]
-Overwrite = Annotated[bool, switch("Replace existing output, or discard an interrupted run.", "--overwrite", MORE)]
+Overwrite = Annotated[bool, switch("Replace existing output.", "--overwrite", MORE)]
+StartAnew = Annotated[bool, switch("Replace existing output, or discard an interrupted run.", "--overwrite", MORE)]
 DryRun = Annotated[
     bool, switch("Print what would be done, refuse what would be refused, write nothing.", "--dry-run", MORE)
 ]

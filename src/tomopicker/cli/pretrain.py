@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from tomopicker.cli.options import Device, Overwrite, Resume, Seed, option
+from tomopicker.cli.options import Device, Resume, Seed, StartAnew, option
 
 HELP = """Make weights to start from, by learning to tell random molecules apart. You do not need this.
 
@@ -33,7 +33,7 @@ def command(
     seed: Seed = 0,
     device: Device = None,
     resume: Resume = False,
-    overwrite: Overwrite = False,
+    overwrite: StartAnew = False,
 ) -> None:
     """Parse, pretrain, write."""
     from tomopicker.cli.interrupt import interruptible

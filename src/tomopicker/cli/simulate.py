@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from tomopicker.cli.options import MORE, OutputFolder, Overwrite, Seed, option, size_in_voxels
+from tomopicker.cli.options import MORE, OutputFolder, Overwrite, option, size_in_voxels
 from tomopicker.cli.settings import split_changes
 from tomopicker.errors import UsageError
 
@@ -18,7 +18,7 @@ HELP = """Make tomograms with known particles: molecules in a lamella, imaged as
   [cyan]tomopicker simulate --output vpp --preset vpp --count 3[/cyan]
   [cyan]tomopicker simulate --output hard --preset hard --maps maps --shape 480,464,200[/cyan]
   [cyan]tomopicker simulate --output ts037 --positions TS_037.csv --shape 960,928,500 --preset defocus[/cyan]
-  [cyan]tomopicker simulate --output piece --positions TS_037.csv --positions-offset centre --shape 320,320,240[/cyan]
+  [cyan]tomopicker simulate -o piece --positions TS_37.csv --positions-offset centre --shape 320,320,240[/cyan]
   [cyan]tomopicker simulate --output sirt --reconstruction sirt --set scene.n_gold_beads=20[/cyan]
 
 Writes, in the folder: TS_0001.mrc and so on; [bold]truth/[/bold] with the target's positions, orientations and class
@@ -111,7 +111,7 @@ def command(
             panel=MORE,
         ),
     ] = None,
-    seed: Seed = 0,
+    seed: Annotated[int, option("Seed of the first tomogram; the next ones have the next.", unit="N", min=0)] = 0,
     overwrite: Overwrite = False,
 ) -> None:
     """Parse, simulate, write."""

@@ -11,8 +11,8 @@ from tomopicker.cli.options import (
     DryRun,
     Invert,
     Mask,
-    Overwrite,
     Resume,
+    StartAnew,
     TomogramOptions,
     Tomograms,
     option,
@@ -72,7 +72,7 @@ def command(
     ] = None,
     device: Device = None,
     resume: Resume = False,
-    overwrite: Overwrite = False,
+    overwrite: StartAnew = False,
     check: Annotated[
         bool,
         option(
