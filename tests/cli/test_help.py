@@ -67,7 +67,7 @@ def test_every_option_of_a_setting_is_offered_with_its_help(cli, monkeypatch):
     for name, model in {"": Settings, "objective": Objective, "training": Training}.items():
         for key, field in model.model_fields.items():
             if (flag := field.json_schema_extra and field.json_schema_extra["flag"]) is not None and flag:
-                (line,) = [line for line in lines if f" --{key.replace('_', '-')} " in line]
+                (line,) = [line for line in lines if line.lstrip("│* ").startswith(f"--{key.replace('_', '-')} ")]
                 assert field.description in line, (name, key)
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float64
 
 from tomopicker import formats
 from tomopicker.errors import UsageError
@@ -51,14 +52,14 @@ def read_layout(path: Path, shape: Shape, offset: str | None) -> tuple[Positions
     return inside, len(table)
 
 
-def _corner(positions: Positions, shape: Shape, offset: str | None) -> Positions:
-    """Give the volume's corner in the layout, (1, 3) as (x, y, z) in voxels."""
+def _corner(positions: Positions, shape: Shape, offset: str | None) -> Float64[np.ndarray, " 3"]:
+    """Give the volume's corner in the layout, (x, y, z) in voxels."""
     if offset is None:
-        return np.zeros((1, 3))
+        return np.zeros(3)
     if offset == CENTRED:
         middle = (positions.min(axis=0) + positions.max(axis=0)) / 2
         # Whole voxels, so that the layout's own places between voxels are kept.
-        corner: Positions = np.rint(middle - (np.array(shape[::-1]) - 1) / 2)[None]
+        corner: Float64[np.ndarray, " 3"] = np.rint(middle - (np.array(shape[::-1]) - 1) / 2)
         return corner
     try:
         x, y, z = (float(part) for part in offset.split(","))
@@ -66,4 +67,4 @@ def _corner(positions: Positions, shape: Shape, offset: str | None) -> Positions
         raise UsageError(
             f"--positions-offset {offset}: give X,Y,Z in voxels, such as 200,150,100, or {CENTRED}"
         ) from error
-    return np.array([[x, y, z]])
+    return np.array([x, y, z])
