@@ -16,6 +16,7 @@ from typing import Any
 from tomopicker.checking.check import Checked, check
 from tomopicker.checking.verdict import Finding, Status
 from tomopicker.config import Settings, resolve
+from tomopicker.data.statistics import Statistics, statistics
 from tomopicker.engine.checkpoint import Model, load_model, save_model
 from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.folder.judge import evaluate_picks
@@ -28,6 +29,7 @@ from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
 from tomopicker.workflow.pick import Picked, pick
 from tomopicker.workflow.train import train
+from tomopicker.workflow.train_to_file import train_to_file
 
 __all__ = [
     "Checked",
@@ -40,6 +42,7 @@ __all__ = [
     "Picked",
     "Picks",
     "Settings",
+    "Statistics",
     "Status",
     "Stored",
     "TomoPickerError",
@@ -53,7 +56,9 @@ __all__ = [
     "read_picks",
     "save_model",
     "settings",
+    "statistics",
     "train",
+    "train_to_file",
     "volume_files",
     "write_mrc",
     "write_picks",

@@ -64,7 +64,8 @@ class Preprocess(_Frozen):
         12.0, "The tomogram is resampled to this particle diameter; null: not resampled.", unit="voxels"
     )
     mask: Literal["auto", "none"] = setting(
-        "auto", "auto: the lamella is detected, and everything outside it is ignored; none: the whole volume is used."
+        "auto",
+        "auto: the lamella is detected, and everything outside it is ignored; none: the whole volume. --mask takes a file too.",
     )
 
 

@@ -1,4 +1,4 @@
-"""The list of commands, and what becomes of what escapes them: one line and an exit code, or a bug's traceback."""
+"""The list of commands, and the handling of their errors: one line and an exit code, or a bug's traceback."""
 
 import os
 import sys
@@ -36,9 +36,9 @@ HELP = """Find every copy of one particle in cryo-electron tomograms, from 5 to 
   [cyan]tomopicker train TS_0001.mrc --picks clicks.star --particle-diameter 300 --output ribosome.model[/cyan]
   [cyan]tomopicker pick tomograms/ --model ribosome.model --output picks[/cyan]
 
-RELION 5 imports picks/relion5_import.star; [cyan]tomopicker pick --help[/cyan] says how RELION 3 and 4, Warp and M do.
+RELION 5 imports picks/relion5_import.star; see [cyan]tomopicker pick --help[/cyan] for RELION 3 and 4, Warp and M.
 
-Nothing at hand yet? [cyan]tomopicker demo[/cyan] makes tomograms and shows the whole road in a few minutes."""
+No data at hand? [cyan]tomopicker demo[/cyan] simulates tomograms and runs every step in a few minutes."""
 
 app = typer.Typer(
     name="tomopicker",
@@ -135,7 +135,7 @@ def _explain(error: Exception) -> tuple[str | None, int]:
 
 
 def _plain(error: Exception, said: str) -> str:
-    """Say plainly what typer says of a value that is no number."""
+    """Reword typer's message about a value that is not a number."""
     reasons = getattr(error.__cause__, "errors", None)
     if not callable(reasons):
         return said

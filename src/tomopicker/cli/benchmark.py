@@ -25,8 +25,8 @@ HELP = """Measure pickers: methods × numbers of clicks × seeds on tomograms wi
 The last runs the experiment of the TomoPicker paper on the data as downloaded. docs/benchmark.md explains the
 protocol's file, the methods and the tables.
 
-Each run is written when it is done. Stop at any time and repeat the command: what is done is skipped, what has failed
-is tried again. Tables and figures are made of all results in the folder."""
+Each run is written when it is done. Stop at any time and repeat the command: finished runs are skipped, failed ones
+repeated. Tables and figures show all results in the folder."""
 
 
 def command(

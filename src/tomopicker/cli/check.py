@@ -20,8 +20,8 @@ Are positions inside the tomogram? Is there more contrast at them than elsewhere
 the axes, another scale or another origin fit better? Do picks fit another of the tomograms? Is their mean centred, to
 a fraction of a voxel? Do two lie on one particle?
 
-One line a test says what was found and what to do; the picture shows the mean of the picks, single ones, and a section.
-The exit code is 1 if there is a fault."""
+Each test prints its result and what to do; the picture shows the mean of the picks, single ones, and a section. The
+exit code is 1 if a test fails."""
 
 
 def command(

@@ -28,12 +28,12 @@ HELP = """Convert picks from one format to another.
   [cyan]tomopicker convert TS_0001.csv TS_0001.star --voxel-size 13.48 --shape 960,928,500[/cyan]
   [cyan]tomopicker convert picks.star info/ --to eman2 --tomograms tomograms/ --binning 4[/cyan]
 
-The format of IN is told from what is in it, or named by [cyan]--from[/cyan]; that of OUT from its suffix, or by
+The format of IN is recognised by its content or named by [cyan]--from[/cyan], that of OUT by its suffix or
 [cyan]--to[/cyan]; [cyan]tomopicker formats picks[/cyan] lists them. IN and OUT may be folders: one file a tomogram.
 RELION 5 gets its import list in a folder, and an optimisation set beside a file if a tomograms.star was given.
 
-Columns that are not known come along where there is room. Sizes are never guessed: if the units need the tomogram's
-voxel size or shape and nothing states it, the error says which flag does."""
+Unknown columns are kept where the format allows. Sizes are never guessed: if the units need the voxel size or shape of
+a tomogram and nothing states it, the error names the flag that does."""
 
 
 def command(

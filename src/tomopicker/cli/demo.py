@@ -11,16 +11,16 @@ from tomopicker.errors import UsageError
 if TYPE_CHECKING:
     from tomopicker.cli.progress import Reporter
 
-HELP = """Make three small tomograms, click, train, pick and judge: the whole road in one to three minutes.
+HELP = """Simulate three small tomograms, then click, train, pick and evaluate, in one to three minutes.
 
 [bold]Example[/bold]
 
   [cyan]tomopicker demo --output demo[/cyan]
 
 Simulates ribosomes among look-alikes in three tomograms (phase plate), trains from 10 clicks in the first with the
-preset [bold]fast[/bold], picks in all, and judges the picks in the two that were not trained on; so are those of a ball
-as template, for comparison. Everything is left in the folder to look at: tomograms, truth,
-clicks, model, picks as STAR and CSV, and a picture of a section with truth and picks."""
+preset [bold]fast[/bold], picks in all, and evaluates the picks in the two others, with those of a ball as template for
+comparison. The folder keeps everything: tomograms, truth, clicks, model, picks as STAR and CSV, and a picture of a
+section with truth and picks."""
 
 
 def command(

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from tomopicker.cli.options import CoordinateOptions, TomogramList, TomogramOptions, argument, option
 from tomopicker.errors import UsageError
 
-HELP = """Judge picks against the truth: precision, recall, F1, and how good they could have been.
+HELP = """Evaluate picks against ground truth: precision, recall, F1, average precision, position error.
 
 [bold]Examples[/bold]
 
@@ -15,19 +15,19 @@ HELP = """Judge picks against the truth: precision, recall, F1, and how good the
   [cyan]tomopicker evaluate picks --truth truth/*.csv[/cyan]
   [cyan]tomopicker evaluate TS_2.csv --truth truth_TS_2.star --tomograms TS_2.mrc --tolerance 135A[/cyan]
 
-PICKS is a file or a folder, that of [cyan]tomopicker pick[/cyan] or any other. Truth in a folder is matched to
-tomograms by name.
+PICKS is a file or a folder, written by [cyan]tomopicker pick[/cyan] or not. Truth in a folder is matched to tomograms
+by name.
 
-A warning says where picks are no nearer to the truth than anything would be: the truth of another tomogram, another
-unit, swapped axes.
+A warning names tomograms whose picks match no better than by chance: the truth of another tomogram, another unit,
+swapped axes.
 
 A pick is right if it lies within the tolerance of a particle that no other pick has taken:
 [bold]one-to-one[/bold]. With [bold]paper[/bold] matching, as in the TomoPicker paper, several picks
 may share a particle.
 
 [bold]F1 at true N[/bold] (of the N best picks) and [bold]highest F1[/bold] (over all thresholds) choose the threshold
-by looking at the truth: they say how good the scores are, not how good the picks are. Leave out tomograms that were
-trained on ([cyan]--exclude[/cyan]): they flatter."""
+from the truth: they measure the scores, not the picks. Exclude training tomograms ([cyan]--exclude[/cyan]): they are
+optimistic."""
 
 
 def command(

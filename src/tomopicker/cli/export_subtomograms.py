@@ -6,7 +6,7 @@ from tomopicker.cli.options import OutputFolder, Overwrite, PickedInput, option
 from tomopicker.errors import UsageError
 from tomopicker.wording import number_of
 
-HELP = """Cut out the boxes around picks: one MRC stack, a STAR file, and their mean.
+HELP = """Extract boxes around picks: an MRC stack, a STAR file, and their mean.
 
 [bold]Examples[/bold]
 
@@ -16,11 +16,11 @@ HELP = """Cut out the boxes around picks: one MRC stack, a STAR file, and their 
 [bold]Written[/bold] to the folder:
 
   subtomograms.mrcs   every box, float32, in the order of the picks
-  subtomograms.star   the picks, rlnImageName saying which box is whose
+  subtomograms.star   the picks, rlnImageName names the box of each
   mean.mrc, mean.png  their mean, and its three central planes
 
-For a quick look, not for averaging: the tomogram is not CTF-corrected anew, nor the boxes turned. The position is the
-centre of voxel [bold]box // 2[/bold]. Protein is dark, as in the tomogram."""
+For a quick look, not for averaging: boxes are neither CTF-corrected nor rotated. The position is the centre of voxel
+[bold]box // 2[/bold]. Protein is dark, as in the tomogram."""
 
 
 def command(

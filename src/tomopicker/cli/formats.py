@@ -11,9 +11,8 @@ HELP = """List the file formats that are read and written.
   [cyan]tomopicker formats[/cyan]
   [cyan]tomopicker formats picks[/cyan]
 
-The first column is the word that [cyan]convert --from[/cyan] and [cyan]--to[/cyan] take. Units are turned into each
-other; angles and classes are carried where both sides have them. r: read, w: written. docs/formats.md says more of
-each."""
+The first column is the word that [cyan]convert --from[/cyan] and [cyan]--to[/cyan] take. Units are converted;
+angles and classes are kept where both formats have them. r: read, w: written. See docs/formats.md."""
 
 
 def command(

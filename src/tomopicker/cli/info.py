@@ -8,7 +8,7 @@ import typer
 from tomopicker.cli.options import TomogramOptions, Tomograms, switch
 from tomopicker.errors import TomoPickerError, failure_line
 
-HELP = """Show shape, voxel size, type and statistics of tomograms, and what is odd about their headers.
+HELP = """Show shape, voxel size, type and statistics of tomograms, and doubtful headers.
 
 [bold]Example[/bold]
 

@@ -5,9 +5,7 @@ from typing import Annotated
 
 from tomopicker.cli.options import Device, Resume, Seed, StartAnew, option
 
-HELP = """Make weights to start from, by learning to tell random molecules apart. You do not need this.
-
-The program brings such weights along. Make your own to go on for longer.
+HELP = """Pretrain initial weights on random molecules. Not needed: the program ships with such weights.
 
 [bold]Examples[/bold]
 
@@ -17,9 +15,9 @@ The program brings such weights along. Make your own to go on for longer.
 
 then, in a settings file for [cyan]tomopicker train --config[/cyan]:  network: {pretrained: start.safetensors}
 
-Nothing is read: molecules that exist nowhere are drawn (lumps, lobes, shells, barrels, rings), put among membranes and
-a crowd, imaged at a random defocus behind a random missing wedge, and named by the network. About half a second a step
-on a CPU core."""
+Nothing is read: molecules that exist nowhere are drawn (lumps, lobes, shells, barrels, rings), placed among membranes
+and a crowd, imaged at a random defocus with a random missing wedge, and classified by the network. About half a second
+per step on a CPU core."""
 
 
 def command(

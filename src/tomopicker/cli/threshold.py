@@ -7,16 +7,16 @@ from tomopicker.cli.options import Pictures, SelectionOptions, argument
 from tomopicker.errors import UsageError
 from tomopicker.wording import number_of
 
-HELP = """Set another threshold for the candidates that pick left in a folder, without scoring again.
+HELP = """Apply another threshold to the results of pick, without scoring again.
 
 [bold]Examples[/bold]
 
-  [cyan]tomopicker threshold picks --target-precision 0.9[/cyan]   fewer, surer picks
+  [cyan]tomopicker threshold picks --target-precision 0.9[/cyan]   fewer, more certain picks
   [cyan]tomopicker threshold picks --threshold 0.2[/cyan]          everything with a probability above 0.2
   [cyan]tomopicker threshold picks[/cyan]                          back to the best expected F1
 
-The STAR and CSV files of every tomogram, the merged ones and [cyan]picks.json[/cyan] are written anew, and the pictures
-where the tomograms are still there. Candidates are listed down to a probability of 0.01."""
+The STAR and CSV files of every tomogram, the merged ones and [cyan]picks.json[/cyan] are rewritten, and the pictures if
+the tomograms still exist. Candidates are kept down to a probability of 0.01."""
 
 
 def command(

@@ -20,7 +20,7 @@ from tomopicker.cli.options import (
 from tomopicker.cli.settings import SettingsOptions
 from tomopicker.errors import UsageError
 
-HELP = """Learn a particle from clicks in one or a few tomograms.
+HELP = """Train a model to pick a particle, from clicks in one or a few tomograms.
 
 [bold]Examples[/bold]
 
