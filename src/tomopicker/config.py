@@ -65,7 +65,7 @@ class Preprocess(_Frozen):
     )
     mask: Literal["auto", "none"] = setting(
         "auto",
-        "auto: the lamella is detected, and everything outside it is ignored; none: the whole volume. --mask takes a file too.",
+        "auto: the lamella is detected, the rest ignored; none: the whole volume. --mask takes a file too.",
     )
 
 
