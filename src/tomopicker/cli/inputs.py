@@ -1,12 +1,14 @@
-"""Opening tomograms for a command: what is doubtful about their headers is printed."""
+"""Opening tomograms and reading picks for a command: doubtful headers and inferred units are printed."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tomopicker.cli.progress import Reporter
+    from tomopicker.formats.coordinate_units import CoordinateUnits
     from tomopicker.formats.stored import Stored
+    from tomopicker.picks import Picks
     from tomopicker.tomogram import Tomogram
 
 
@@ -43,3 +45,23 @@ def open_one(
     for warning in tomogram.warnings:
         reporter.warn(warning)
     return tomogram
+
+
+def read_picks(
+    paths: Sequence[Path],
+    tomograms: "Sequence[Tomogram]",
+    reporter: "Reporter",
+    units: "CoordinateUnits | None" = None,
+    *,
+    keeps_classes: bool = False,
+    **options: Any,
+) -> "Picks":
+    """Read the picks of tomograms; those of other tomograms are left out with a warning.
+
+    Several classes are a warning, unless the command keeps them apart. The options are those of `formats.read_picks`.
+    """
+    from tomopicker.formats.classes import Mixed
+    from tomopicker.formats.coordinate_units import AS_STATED
+
+    with reporter.showing_warnings(*([Mixed] if keeps_classes else [])):
+        return (units or AS_STATED).read(paths, tomograms, ignore_unknown=True, **options)

@@ -273,14 +273,14 @@ class PickedInput(OptionGroup):
         TomoPickerError
             If a file is missing or invalid, or a pick lies outside and `check_inside`.
         """
+        from tomopicker.cli.inputs import read_picks
         from tomopicker.folder.find import files_of_picks
 
         opened = self.reading.open(self.tomograms, reporter, invert=self.invert)
-        with reporter.showing_warnings():
-            found = self.coordinates.units.read(
-                files_of_picks(self.picks), opened,
-                format=self.coordinates.from_format, ignore_unknown=True, check_inside=check_inside,
-            )  # fmt: skip
+        found = read_picks(
+            files_of_picks(self.picks), opened, reporter, self.coordinates.units,
+            format=self.coordinates.from_format, check_inside=check_inside,
+        )  # fmt: skip
         return opened, found
 
 

@@ -84,6 +84,7 @@ def command(
     dry_run: DryRun = False,
 ) -> None:
     """Parse, open, and train."""
+    from tomopicker.cli.inputs import read_picks
     from tomopicker.cli.interrupt import interruptible
     from tomopicker.cli.progress import Reporter
     from tomopicker.files import check_writable
@@ -101,32 +102,29 @@ def command(
         volumes, clicks_files = _sorted_by_kind(tomograms, picks, [*(validation_picks or []), *(negatives or [])])
         opened = reading.open(volumes, reporter, invert=invert)
         watched = reading.open(validation_tomogram or [], reporter, invert=invert)
-        from tomopicker.formats.classes import Mixed
         from tomopicker.formats.masks import masks_of
         from tomopicker.workflow.dry_run import check_distinct, check_training, training_plan
 
         check_distinct(opened, watched)
-        units, options = coordinates.units, {"ignore_unknown": True, "format": coordinates.from_format}
+        units, named = coordinates.units, coordinates.from_format
         files, negative_files, truth_files = (
             [file for path in paths or [] for file in files_of_picks(path)]
             for paths in (clicks_files, negatives, validation_picks)
         )
-        with reporter.showing_warnings():
-            clicks = units.read(files, opened, **options)
-        with reporter.showing_warnings(Mixed):  # The classes that are chosen are those of the particles.
-            rejected = units.of_any_class.read(negative_files, opened, **options) if negative_files else None
+        clicks, rejected, truth = read_picks(files, opened, reporter, units, format=named), None, None
+        if negative_files:  # The classes that are chosen are those of the particles.
+            any_class = units.of_any_class
+            rejected = read_picks(negative_files, opened, reporter, any_class, keeps_classes=True, format=named)
         masks = masks_of(mask, opened)
-        with reporter.showing_warnings():
-            truth = units.read(truth_files, watched, **options) if watched else None
+        if watched:
+            truth = read_picks(truth_files, watched, reporter, units, format=named)
         inputs: dict[str, Any] = {"rejected": rejected, "validation_tomograms": watched, "validation_picks": truth}
         check_training(opened, clicks, settings, masks=masks, device=device, listener=reporter, **inputs)
         from tomopicker.workflow.clicked import without_repeats
 
         clicks = without_repeats(clicks, settings.particle_diameter, reporter)
         if dry_run:
-            plan = training_plan(
-                opened, clicks, settings, files=files, units=units, format=coordinates.from_format, **inputs
-            )
+            plan = training_plan(opened, clicks, settings, files=files, units=units, format=named, **inputs)
             reporter.table([*plan, ("model", f"{output} (not written: this is a dry run)")])
         from tomopicker.checking.clicks import check_clicks
 
