@@ -237,7 +237,7 @@ def lamella(options: argparse.Namespace) -> dict[str, Any]:
 
 def greedy_full(options: argparse.Namespace) -> dict[str, Any]:
     """Pick greedily in a score volume of full size."""
-    from tomopicker.picking.peaks import greedy_peaks
+    from tomopicker.picking.method import greedy_peaks
 
     scores = score_field(options.full_shape)
     start = time.perf_counter()
@@ -249,7 +249,7 @@ def greedy_small(options: argparse.Namespace) -> dict[str, Any]:
     """Pick greedily in a smaller volume, and see that the literal loop gives the same."""
     import numpy as np
 
-    from tomopicker.picking.peaks import greedy_peaks
+    from tomopicker.picking.method import greedy_peaks
 
     scores = score_field(options.small_shape)
     start = time.perf_counter()
@@ -357,7 +357,7 @@ def run_on_crop(options: argparse.Namespace, preset: str, rounds: int) -> tuple[
     inside = clicks.positions - first[::-1] * whole.voxel_size
     kept = ((inside >= 0) & (inside <= (edges[::-1] - 1) * whole.voxel_size)).all(axis=1)
     length = {"epochs": rounds} if preset == "paper" else {"steps": 1 if rounds == 1 else 25 * (rounds - 1)}
-    training: dict[str, Any] = {"fold_steps": 0, "hold_out": 0.0, "rounds": 1, **length}
+    training: dict[str, Any] = {"fold_steps": 0, "validation_fraction": 0.0, "rounds": 1, **length}
     share = voxels(crop.shape) / voxels(whole.shape)
     expected = max(kept.sum() + 1.0, options.expected_particles * share)
     settings = api.settings(options.particle_diameter, preset, training=training, expected_particles=float(expected))

@@ -2,18 +2,18 @@
 
 A page holds generated text between ``<!-- generated: KIND [NAME] -->`` and ``<!-- /generated -->``:
 
-``settings``          every setting with its meaning, and its value in each preset
 ``formats``           the formats of picks
 ``simulation``        the settings of the simulator
 ``options COMMAND``   arguments and options of a command
 ``file PATH``         a file of the repository as a block of code
 ``console NAME``      the commands of examples/NAME.sh, each with what it printed (examples/NAME.txt)
 
-``docs/reference/api.md`` is generated whole.
+``docs/reference/api.md`` and ``docs/reference/settings.md`` are generated whole.
 """
 
 import inspect
 import re
+import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
@@ -26,11 +26,12 @@ from typer.main import get_command
 
 from tomopicker import api
 from tomopicker.cli.app import app
-from tomopicker.cli.formats import access
-from tomopicker.config import Settings
 from tomopicker.formats.registry import FORMATS
-from tomopicker.presets import PRESETS
+from tomopicker.report.terminal import access
 from tomopicker.simulate.settings import setting_fields
+
+sys.path.insert(0, str(Path(__file__).parent))
+import settings_page
 
 ROOT = Path(__file__).parents[1]
 API_PAGE = ROOT / "docs" / "reference" / "api.md"
@@ -50,12 +51,12 @@ def pages() -> dict[Path, str]:
         text = path.read_text(encoding="utf-8")
         if BLOCK.search(text):
             found[path] = BLOCK.sub(lambda match: f"{match[1]}{_block(match[2], match[3])}\n{match[4]}", text)
-    return found | {API_PAGE: api_page()}
+    return found | {API_PAGE: api_page(), settings_page.PAGE: settings_page.page()}
 
 
 def _block(kind: str, name: str) -> str:
     blocks: dict[str, Callable[..., str]] = {
-        "settings": settings, "formats": formats, "simulation": simulation, "options": options, "file": code,
+        "formats": formats, "simulation": simulation, "options": options, "file": code,
         "console": console,
     }  # fmt: skip
     return blocks[kind](*([name] if name else []))
@@ -66,29 +67,6 @@ def item(head: str, text: str) -> str:
     return textwrap.fill(
         f"- {head}: {text}", WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
     )
-
-
-def settings() -> str:
-    """List every setting with its meaning and its values, then what the other presets change."""
-    lines = []
-    for section, values in PRESETS["default"].items():
-        model = Settings.model_fields[section].annotation
-        assert isinstance(model, type) and issubclass(model, BaseModel)
-        lines += [f"\n**{section}.** {_first_sentence(model.__doc__)}\n"]
-        for name, value in values.items():
-            meaning = model.model_fields[name].description or ""
-            values_said = f"*default {_value(value)}, paper {_value(PRESETS['paper'][section][name])}*"
-            lines.append(item(f"`{section}.{name}`", f"{meaning}; {values_said}"))
-    lines.append("\n**Other presets** are `default` with these changes:\n")
-    for preset in sorted(PRESETS.keys() - {"default", "paper"}):
-        changes = [
-            f"`{section}.{name}` {_value(value)}"
-            for section, values in PRESETS[preset].items()
-            for name, value in values.items()
-            if value != PRESETS["default"][section][name]
-        ]
-        lines.append(item(f"`{preset}`", ", ".join(changes)))
-    return "\n".join(lines).strip("\n")
 
 
 def formats() -> str:

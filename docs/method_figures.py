@@ -54,7 +54,7 @@ def labels(model: api.Model, tomogram: api.Tomogram, clicks: api.Picks) -> None:
     working = preprocess(tomogram, model.voxel_size, model.settings.preprocess.clip_sd, "auto")
     centres = working.from_angstrom(clicks.positions)
     mask = label_mask(
-        working.data.shape, centres, model.radius, model.settings.labels.target_fraction, inside=working.mask
+        working.data.shape, centres, model.radius, model.settings.labels.radius_fraction, inside=working.mask
     )
     z = int(np.argmax((mask == 1).sum(axis=(1, 2))))
     figure, (left, right) = plt.subplots(1, 2, figsize=(5.6, 2.9), layout="constrained")

@@ -15,7 +15,7 @@ def main(folder: Path, particle_diameter: float = 300, **changes: Any) -> float:
     tomogram = api.open_tomogram(folder / "TS_0001.mrc")  # a Tomogram; voxels are read when needed
     clicks = api.read_picks(folder / "clicks_TS_0001.csv", [tomogram])  # Picks, in Å
     for finding in api.check([tomogram], clicks, diameter=particle_diameter).findings:
-        print(finding.status.value, finding.test, finding.says)
+        print(finding.status.value, finding.test, finding.message)
 
     settings = api.settings(particle_diameter, preset="fast", seed=1, **changes)  # frozen Settings
     model = api.train([tomogram], clicks, settings)

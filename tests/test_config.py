@@ -24,16 +24,16 @@ def test_the_papers_numbers():
     """Sections 3.1 to 3.4 and 4.3."""
     paper = resolve({"preset": "paper", **DIAMETER})
     assert (paper.preprocess.clip_sd, paper.preprocess.working_diameter) == (3, None)
-    assert paper.labels.target_fraction == 1
+    assert paper.labels.radius_fraction == 1
     assert (paper.patches.sampling, paper.patches.batch, paper.patches.augment) == ("blocks", 8, False)
     assert (paper.network.block, paper.network.channels, paper.network.dropout) == ("resunet", (32, 64, 128, 256), 0)
     assert (paper.training.steps, paper.training.epochs) == (None, 20)
     assert (paper.training.learning_rate, paper.training.schedule) == (2e-3, "plateau")
     assert (paper.training.weight_decay, paper.training.ema) == (0, 0)  # Adam, its last weights
     assert (paper.objective.kl_direction, paper.objective.prior_denominator) == ("model-prior", "all")
-    assert (paper.objective.balanced, paper.objective.running_mean) == (False, 0)
+    assert (paper.objective.balanced, paper.objective.prior_momentum) == (False, 0)
     assert (paper.inference.tile, paper.inference.halo) == (paper.patches.size, 0)
-    assert (paper.picking.peaks, paper.picking.min_distance_fraction, paper.picking.smoothing_fraction) == (
+    assert (paper.picking.method, paper.picking.min_distance_fraction, paper.picking.smoothing_fraction) == (
         "greedy", 1, 0,
     )  # fmt: skip
 
@@ -45,12 +45,12 @@ def test_the_presets_are_complete_and_the_default_is_the_default():
 
 
 @pytest.mark.parametrize(
-    ("name", "rounds", "teachers", "half_turns"),
+    ("name", "rounds", "ensemble_size", "tta"),
     [("fast", 1, 2, False), ("default", 3, 2, False), ("best", 4, 1, True)],
 )
-def test_fast_and_best_are_the_default_but_for_rounds_and_turns(name, rounds, teachers, half_turns):
-    training = {"rounds": rounds, "teachers": teachers}
-    changed = resolve(DIAMETER | {"training": training, "inference": {"half_turns": half_turns}})
+def test_fast_and_best_are_the_default_but_for_rounds_and_turns(name, rounds, ensemble_size, tta):
+    again = {"rounds": rounds, "ensemble_size": ensemble_size}
+    changed = resolve(DIAMETER | {"self_training": again, "inference": {"tta": tta}})
     assert resolve({"preset": name, **DIAMETER}) == changed.model_copy(update={"preset": name})
 
 
@@ -68,7 +68,7 @@ def test_asked_wins_over_config_wins_over_preset():
     config = {"seed": 1, "patches": {"batch": 4, "size": 32}}
     settings = resolve(DIAMETER | {"patches": {"batch": 6}}, config)
     assert (settings.seed, settings.patches.batch, settings.patches.size) == (1, 6, 32)
-    assert settings.patches.augment == PRESETS["default"]["patches"]["augment"]
+    assert settings.patches.augment == resolve(DIAMETER).patches.augment
 
 
 def test_either_may_name_the_preset():
@@ -98,8 +98,8 @@ def test_an_unknown_preset():
         ({"network": {"block": "transformer"}}, "network.block"),
         ({"patches": {"batch": 0}}, "patches.batch"),
         ({"patches": {"size": "large"}}, "patches.size"),
-        ({"objective": {"kind": "topaz"}}, "objective.kind"),
-        ({"labels": {"target_fraction": 1.5}}, "labels.target_fraction"),
+        ({"objective": {"loss": "topaz"}}, "objective.loss"),
+        ({"labels": {"radius_fraction": 1.5}}, "labels.radius_fraction"),
         ({"training": 7}, "training"),
         ({"training": None}, "training"),
         ({"network": {"channels": (8,)}}, "network.channels"),

@@ -171,7 +171,7 @@ def test_a_training_starts_from_the_weights_but_with_a_new_head(tmp_path):
     weights = Classifier(3).weights()
     path = tmp_path / "start.safetensors"
     save_pretrained(path, weights, recipe)
-    settings = resolve({"particle_diameter": 300.0, "network": {"start": str(path)}})
+    settings = resolve({"particle_diameter": 300.0, "network": {"pretrained": str(path)}})
     network = build_network(settings)
     head = network.head.weight.clone()
     load_pretrained(network, settings.network)
@@ -198,7 +198,7 @@ def test_pretraining_goes_on_from_weights(tmp_path):
     recipe = Recipe(steps=1, kinds=2, turns=1, learning_rate=1e-6)
     first = pretrain(recipe, device=torch.device("cpu"))
     save_pretrained(path, first, recipe)
-    onward = Recipe(steps=1, kinds=3, turns=1, seed=5, learning_rate=1e-6, start=str(path))
+    onward = Recipe(steps=1, kinds=3, turns=1, seed=5, learning_rate=1e-6, pretrained=str(path))
     device = torch.device("cpu")
     weights = {name: value for name, value in pretrain(onward, device=device).items() if name.endswith(".weight")}
     for name, value in weights.items():
@@ -219,15 +219,28 @@ def test_the_shipped_weights_fit_the_default_preset():
 
 def test_the_command(tmp_path, capsys):
     path = tmp_path / "w.safetensors"
-    assert run(["pretrain", str(path), "--steps", "1", "--kinds", "2", "--workers", "0", "--device", "cpu"]) == 0
+    assert (
+        run(["pretrain", "--output", str(path), "--steps", "1", "--classes", "2", "--workers", "0", "--device", "cpu"])
+        == 0
+    )
     tensors, facts = load_tensors(path, PRETRAINED)
     assert facts["recipe"]["kinds"] == 2
     assert tensors
     assert not list(tmp_path.glob("*.ckpt"))
-    more = ["pretrain", str(tmp_path / "more.safetensors"), "--steps", "1", "--kinds", "2", "--workers", "0"]
-    assert run([*more, "--device", "cpu", "--start", str(path)]) == 0
-    assert load_tensors(tmp_path / "more.safetensors", PRETRAINED)[1]["recipe"]["start"] == str(path)
-    assert run([*more, "--overwrite", "--start", str(tmp_path / "none")]) == 1
+    more = [
+        "pretrain",
+        "--output",
+        str(tmp_path / "more.safetensors"),
+        "--steps",
+        "1",
+        "--classes",
+        "2",
+        "--workers",
+        "0",
+    ]
+    assert run([*more, "--device", "cpu", "--pretrained", str(path)]) == 0
+    assert load_tensors(tmp_path / "more.safetensors", PRETRAINED)[1]["recipe"]["pretrained"] == str(path)
+    assert run([*more, "--overwrite", "--pretrained", str(tmp_path / "none")]) == 1
     capsys.readouterr()
-    assert run(["pretrain", str(path), "--steps", "1"]) == 2
+    assert run(["pretrain", "--output", str(path), "--steps", "1"]) == 2
     assert "--overwrite" in capsys.readouterr().err

@@ -18,19 +18,20 @@ from tomopicker.cluster.events import Event, OnEvent, unheard
 from tomopicker.cluster.pick_many import ManyPicked, pick_into
 from tomopicker.cluster.settings import ClusterSettings, Engine
 from tomopicker.config import Settings, resolve
+from tomopicker.data.statistics import Statistics, statistics
 from tomopicker.diagnostics.check import Checked, check
 from tomopicker.diagnostics.findings import Finding, Status
 from tomopicker.engine.checkpoint import Model, load_model, save_model
 from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.fewshot.features import Features
 from tomopicker.fewshot.suggestions import Suggestion
+from tomopicker.folder.judge import evaluate_picks
 from tomopicker.folder.pick_folder import PickFolder
 from tomopicker.folder.settings import PickSettings
 from tomopicker.formats import open_tomogram, read_picks, volume_files, write_mrc, write_picks
 from tomopicker.formats.volumes.arrays import ReadOptions
 from tomopicker.geometry import Frame
 from tomopicker.picking.evaluate import Evaluation, MatchMethod, MeanEvaluation, mean_evaluation
-from tomopicker.picking.evaluate import evaluate as _evaluate
 from tomopicker.picking.selection import Cut
 from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
@@ -39,6 +40,7 @@ from tomopicker.workflow.instant import Instant, instant
 from tomopicker.workflow.pick import Picked, pick
 from tomopicker.workflow.suggest import suggest
 from tomopicker.workflow.train import train
+from tomopicker.workflow.train_to_file import train_to_file
 
 __all__ = [
     "Checked",
@@ -57,6 +59,7 @@ __all__ = [
     "Picks",
     "ReadOptions",
     "Settings",
+    "Statistics",
     "Status",
     "Suggestion",
     "TomoPickerError",
@@ -73,8 +76,10 @@ __all__ = [
     "read_picks",
     "save_model",
     "settings",
+    "statistics",
     "suggest",
     "train",
+    "train_to_file",
     "volume_files",
     "write_mrc",
     "write_picks",
@@ -202,7 +207,5 @@ def evaluate(
         raise UsageError(f"no truth is given for {', '.join(strangers[:8])}; leave these picks out or add their truth")
     evaluations = {}
     for name in truth.tomogram_names:
-        mine = picks.in_tomogram(name)
-        scores = None if len(mine) == 0 or bool((mine.scores != mine.scores).any()) else mine.scores
-        evaluations[name] = _evaluate(mine.positions, scores, truth.in_tomogram(name).positions, tolerance, matching)
+        evaluations[name] = evaluate_picks(picks.in_tomogram(name), truth.in_tomogram(name), tolerance, matching)
     return evaluations, mean_evaluation(evaluations)

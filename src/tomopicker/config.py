@@ -1,12 +1,15 @@
-"""Settings: frozen, validated, and resolved before anything runs; presets give the numbers.
+"""Settings: frozen, validated, and resolved before anything runs.
 
-`resolve` merges, in this order, a preset, a settings file and what the user asked for on the command line.
+Each setting is declared once, here, with its type, unit, meaning and default. The declarations serve the command line
+(those with a flag), the settings file, `tomopicker.api.settings` and docs/reference/settings.md. `resolve` merges, in
+this order, a preset, a settings file and what was given on the command line.
 """
 
+import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import numpy as np
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -15,11 +18,38 @@ from tomopicker.presets import PRESETS, merged
 from tomopicker.wording import wrong_value
 
 Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+BelowOne = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
-
-
 PresetName = Literal["instant", "fast", "default", "best", "paper"]
+
+
+@dataclass(frozen=True)
+class Flag:
+    """The command-line option of a setting.
+
+    Parameters
+    ----------
+    type : type
+        What the command line accepts; the setting itself may also be null, or a word.
+    panel : str
+        Of the help.
+    default : str
+        The default in words, where the value says little.
+    short : str, optional
+        Such as ``-d``.
+    """
+
+    type: Any
+    panel: str = "Method"
+    default: str = ""
+    short: str = ""
+
+
+def setting(default: Any, description: str, *, unit: str = "", flag: Flag | None = None, **limits: Any) -> Any:
+    """Declare a setting; ``...`` as default makes it required."""
+    return Field(default, description=description, json_schema_extra={"unit": unit, "flag": flag}, **limits)  # type: ignore[dict-item]
 
 
 class _Frozen(BaseModel):
@@ -29,186 +59,217 @@ class _Frozen(BaseModel):
 class Preprocess(_Frozen):
     """From tomogram to working volume (section 3.1), at the particle's own scale."""
 
-    clip_sd: Positive = Field(description="clip values further from the mean than this many standard deviations")
-    working_diameter: Positive | None = Field(
-        description="resample so that a particle is this many voxels wide; null: do not"
+    clip_sd: Positive = setting(4.0, "Voxels are clipped at this distance from the mean.", unit="sd")
+    working_diameter: Positive | None = setting(
+        12.0, "The tomogram is resampled to this particle diameter; null: not resampled.", unit="voxels"
     )
-    mask: Literal["auto", "none"] = Field(
-        description="auto: find the lamella, and leave out what lies outside it; none: take all of the volume"
+    mask: Literal["auto", "none"] = setting(
+        "auto",
+        "auto: the lamella is detected, the rest ignored; none: the whole volume. --mask takes a file too.",
     )
 
 
 class Labels(_Frozen):
-    """Balls around clicks (section 3.1)."""
+    """Label masks around clicks (section 3.1)."""
 
-    target_fraction: Annotated[float, Field(gt=0, le=1)] = Field(
-        description="radius of the positive ball, as a fraction of the particle's; the shell around it is ignored"
-    )
+    radius_fraction: Annotated[float, Field(gt=0, le=1)] = setting(
+        0.5, "Radius of the positive ball; the shell between it and the particle's surface is ignored.",
+        unit="particle radii",
+    )  # fmt: skip
 
 
 class Patches(_Frozen):
-    """What one training step sees."""
+    """Sampling of the network's input."""
 
-    sampling: Literal["blocks", "two-stream"] = Field(
-        description="blocks: every non-overlapping block once an epoch; two-stream: half around clicks, half uniform"
+    sampling: Literal["blocks", "balanced"] = setting(
+        "balanced", "blocks: every non-overlapping block once an epoch; balanced: half around clicks, half uniform."
     )
-    size: Annotated[int, Field(ge=8)] = Field(description="edge in working voxels")
-    batch: Count = Field(description="patches a step")
-    augment: bool = Field(description="flips, quarter turns about z, gain, offset and noise")
-    turned: Fraction = Field(description="two-stream: share of patches turned freely, the missing wedge imposed again")
-    rejected: Fraction = Field(
-        description="two-stream: share of patches not around clicks that are cut around --negatives, if given"
+    size: Annotated[int, Field(ge=8)] = setting(24, "Edge of a patch.", unit="working voxels")
+    batch: Count = setting(24, "Patches per step.")
+    augment: bool = setting(True, "Random flips, quarter turns about z, gain, offset and noise.")
+    rotation_prob: Fraction = setting(
+        0.5, "balanced: probability of a free rotation of a patch, with the missing wedge imposed again."
+    )
+    negative_fraction: Fraction = setting(
+        0.05, "balanced: fraction of the patches not around clicks that is cut around --negatives, if given."
     )
 
 
 class Network(_Frozen):
     """The voxel classifier (section 3.3)."""
 
-    block: Literal["resunet", "unet", "multires"] = Field(
-        description="two convolutions, with or without residual; or MultiRes"
+    block: Literal["resunet", "unet", "multires"] = setting(
+        "resunet", "Two convolutions with (resunet) or without (unet) a residual connection, or MultiRes."
     )
-    channels: tuple[Count, ...] = Field(min_length=2, description="channels of each level")
-    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(description="probability, after every block")
-    stride: Literal[1, 2] = Field(description="2: the first convolution halves the resolution, the last doubles it")
-    start: str = Field(
+    channels: tuple[Count, ...] = setting((32, 80, 160), "Channels of each level.", min_length=2)
+    dropout: BelowOne = setting(0.0, "Probability of dropout after every block.")
+    stride: Literal[1, 2] = setting(
+        2, "2: the first convolution halves the resolution and the last doubles it; 1: full resolution."
+    )
+    pretrained: str = setting(
+        "shipped", "Initial weights: shipped (of random molecules), none, or a file by 'tomopicker pretrain'.",
         min_length=1,
-        description="weights to start from: shipped (learned on random molecules), scratch, or a file of 'pretrain'",
-    )
-    head: Literal["trained", "discriminant"] = Field(
-        description="last layer: learnt with the rest; or, in closed form from the features at the clicks, in each "
-        "tomogram, and nothing is trained"
+    )  # fmt: skip
+    head: Literal["trained", "discriminant"] = setting(
+        "trained",
+        "Last layer: trained with the rest, or a discriminant in closed form from the features at the clicks, solved "
+        "in each tomogram; then nothing is trained.",
     )
 
 
 class Objective(_Frozen):
-    """The risk that is minimised (section 3.2)."""
+    """The objective that training minimises (section 3.2)."""
 
-    kind: Literal["kl", "pu", "pn", "distpu"] = Field(
-        description="KL-regularised, non-negative PU, positive-negative, or Dist-PU"
+    loss: Literal["kl", "pu", "pn", "distpu"] = setting(
+        "pn",
+        "pn: positive-negative; pu: non-negative positive-unlabelled; kl: KL-regularised; distpu: Dist-PU.",
+        flag=Flag(Literal["kl", "pu", "pn", "distpu"]),
     )
-    loss: Literal["logistic", "sigmoid"] = Field(
-        description="PN, PU, KL: cost of a voxel, the cross-entropy of eq. 3, or 1 - f and f; Dist-PU's is the latter"
+    surrogate: Literal["logistic", "sigmoid"] = setting(
+        "logistic",
+        "pn, pu, kl: loss of a voxel, the cross-entropy of eq. 3, or 1 - f and f; distpu always uses the latter.",
     )
-    balanced: bool = Field(description="PN, Dist-PU: weigh positive and unlabelled terms alike instead of by the prior")
-    gamma: Literal["none", "fraction", "literal"] = Field(
-        description="scale of the positive terms: 1; 10·|P|/voxels of the batch; 10·|P|/patches of the batch"
+    balanced: bool = setting(
+        True, "pn, distpu: positive and unlabelled terms weigh the same, not according to the prior."
     )
-    kl_weight: Positive = Field(description="λ of eq. 6")
-    kl_direction: Literal["model-prior", "prior-model"] = Field(
-        description="KL(E[f] ‖ π'') as in eq. 6, or KL(π'' ‖ E[f])"
+    gamma: Literal["none", "fraction", "literal"] = setting(
+        "none", "Scale of the positive terms: 1; 10·|P|/voxels of the batch; 10·|P|/patches of the batch."
     )
-    entropy_weight: Annotated[float, Field(ge=0)] = Field(description="Dist-PU: weight of the scores' entropy")
-    negative_weight: Annotated[float, Field(ge=0)] = Field(
-        description="weight of rejected picks (--negatives), as a share of what the positive term weighs"
+    kl_weight: Positive = setting(1.0, "λ of eq. 6.")
+    kl_direction: Literal["model-prior", "prior-model"] = setting(
+        "prior-model", "KL(E[f] ‖ π'') as in eq. 6, or KL(π'' ‖ E[f])."
     )
-    prior_denominator: Literal["all", "unlabelled"] = Field(description="π'' divides by |P ∪ U| as in eq. 8, or by |U|")
-    running_mean: Annotated[float, Field(ge=0, lt=1)] = Field(
-        description="memory of the mean over unlabelled voxels; 0: this batch"
+    entropy_weight: NotNegative = setting(0.01, "distpu: weight of the entropy of the scores.")
+    negative_weight: NotNegative = setting(
+        0.1, "Weight of --negatives, as a fraction of the weight of the positive term."
+    )
+    prior_denominator: Literal["all", "unlabelled"] = setting(
+        "unlabelled", "π'' divides by |P ∪ U| as in eq. 8, or by |U|."
+    )
+    prior_momentum: BelowOne = setting(
+        0.9, "Momentum of the running mean of the scores of unlabelled voxels; 0: this batch only."
     )
 
 
 class Training(_Frozen):
-    """The loop (section 3.3)."""
+    """The training loop (section 3.3)."""
 
-    steps: Count | Literal["by-clicks"] | None = Field(
-        description="optimiser steps; by-clicks: 25.5 times the root of their number, 40 to 280; null: count epochs"
+    steps: Count | Literal["by-clicks"] | None = setting(
+        "by-clicks",
+        "Optimiser steps of each network; more in the last of several rounds. by-clicks: 25.5·√clicks, 40 to 280; "
+        "null: epochs are counted.",
+        flag=Flag(int, default="by the number of clicks, 57 for 5, 114 for 20"),
     )
-    epochs: Count | None = Field(description="passes over the blocks; null: count steps")
-    rounds: Count = Field(
-        description="trainings in turn; each also learns from the confident picks, in the tomograms clicked "
-        "in, of the networks before it, and the last network is kept; 1: from the clicks alone"
+    epochs: Count | None = setting(
+        None, "Passes over the training tomograms, instead of steps.", flag=Flag(int, default="none, steps are counted")
     )
-    teachers: Annotated[int, Field(ge=1, le=26)] = Field(
-        description="networks trained in each of several rounds but the last; what is confident is told by the mean of "
-        "their scores and those of earlier rounds"
+    learning_rate: Positive = setting(3e-3, "Of Adam.")
+    head_lr_factor: Positive = setting(3.0, "Learning rate of the head, relative to that of the pretrained layers.")
+    schedule: Literal["plateau", "one-cycle"] = setting(
+        "one-cycle", "plateau: halved after 5 epochs without improvement; one-cycle: warm-up, then decay."
     )
-    rounds_from: Count = Field(
-        description="clicks it takes for more than one round: fewer teach a network too little to be taught by"
+    weight_decay: NotNegative = setting(1e-4, "Decoupled weight decay.")
+    ema: BelowOne = setting(0.98, "Decay of the moving average of the weights; 0: no averaging.")
+    validation_fraction: BelowOne = setting(
+        0.0, "Fraction of 10 or more clicks kept for validation where there is no validation tomogram."
     )
-    last_round: Positive = Field(
-        description="steps of the last of several rounds over those of each before it; epochs are alike in all"
-    )
-    growth: Annotated[float, Field(gt=1)] = Field(
-        description="clicks and confident picks together are at most so many times as many in each round as before"
-    )
-    confident: Fraction = Field(description="least calibrated probability of a pick that the next round learns from")
-    doubtful: Fraction = Field(
-        description="the next round takes no pick of at least this probability for background; it ignores it"
-    )
-    learning_rate: Positive = Field(description="Adam's")
-    head_rate: Positive = Field(
-        description="the head's learning rate over the rest's: a new head has more to learn than pretrained weights"
-    )
-    schedule: Literal["plateau", "one-cycle"] = Field(
-        description="halve after 5 epochs without improvement; or warm up, then decay"
-    )
-    weight_decay: Annotated[float, Field(ge=0)] = Field(description="decoupled weight decay")
-    ema: Annotated[float, Field(ge=0, lt=1)] = Field(description="decay of the moving average of the weights; 0: none")
-    hold_out: Annotated[float, Field(ge=0, lt=1)] = Field(
-        description="share of 10 or more clicks held out to follow the training without a validation tomogram"
-    )
-    fold_steps: Annotated[int, Field(ge=0)] = Field(
-        description="pu, kl, distpu: steps of each of two networks on half of the clicks, that count; 0: none"
+    fold_steps: Annotated[int, Field(ge=0)] = setting(
+        60, "pu, kl, distpu: steps of each of the two networks of the cross-fit that counts particles; 0: none."
     )
 
     def steps_for(self, clicks: int) -> int | None:
-        """Give the steps of a training on so many clicks; none if epochs are counted.
+        """Give the steps of a training on so many clicks; None if epochs are counted.
 
-        Few clicks are learnt by heart soon, and what was learnt beforehand is then forgotten.
+        Few clicks are soon overfitted, and the pretrained features are then forgotten.
         """
         if self.steps != "by-clicks":
             return self.steps
-        return int(np.clip(round(25.5 * np.sqrt(clicks)), 40, 280))
+        return min(max(round(25.5 * math.sqrt(clicks)), 40), 280)
+
+
+class SelfTraining(_Frozen):
+    """Self-training: further rounds learn from confident picks in the training tomograms."""
+
+    rounds: Count = setting(3, "Rounds of training; 1: clicks are the only labels.")
+    ensemble_size: Annotated[int, Field(ge=1, le=26)] = setting(
+        2,
+        "Networks in each round but the last; their mean scores, and those of earlier rounds, give the pseudo-labels.",
+    )
+    min_clicks: Count = setting(10, "Minimum number of clicks for self-training.")
+    final_steps_factor: Positive = setting(
+        1.6, "Steps of the last of several rounds, relative to the rounds before; epochs are the same in all."
+    )
+    max_label_growth: Annotated[float, Field(gt=1)] = setting(
+        2.0, "Largest factor by which clicks and pseudo-labels together may grow per round."
+    )
+    positive_threshold: Fraction = setting(0.9, "Picks of at least this probability become pseudo-labels.")
+    ignore_threshold: Fraction = setting(
+        0.2, "Picks of at least this probability are ignored, not taken as background."
+    )
 
     def rounds_for(self, clicks: int) -> int:
         """Give the rounds of a training on so many clicks."""
-        return self.rounds if clicks >= self.rounds_from else 1
+        return self.rounds if clicks >= self.min_clicks else 1
 
 
 class Inference(_Frozen):
     """From working volume to score volume (section 3.4)."""
 
-    tile: Annotated[int, Field(ge=8)] = Field(description="edge of a tile's core in working voxels")
-    halo: Annotated[int, Field(ge=0)] = Field(description="context around the core, computed and thrown away")
-    half_turns: bool = Field(description="average the scores over half-turns about x, y and z: four times the work")
-    adapt: bool = Field(description="measure batch normalisation's statistics in each tomogram that is scored")
+    tile: Annotated[int, Field(ge=8)] = setting(192, "Edge of a tile without its halo.", unit="working voxels")
+    halo: Annotated[int, Field(ge=0)] = setting(
+        8, "Context around a tile, computed and discarded.", unit="working voxels"
+    )
+    tta: bool = setting(False, "Test-time augmentation: mean over half-turns about x, y and z, four times the work.")
+    adabn: bool = setting(True, "Batch normalisation uses the statistics of each tomogram that is scored.")
 
 
 class Picking(_Frozen):
     """From score volume to picks (section 3.4)."""
 
-    peaks: Literal["greedy", "local"] = Field(
-        description="the paper's greedy loop; or local maxima with sub-voxel centres"
+    method: Literal["greedy", "local"] = setting(
+        "local", "greedy: the paper's greedy loop; local: local maxima with sub-voxel centres."
     )
-    min_distance_fraction: Positive = Field(
-        description="least distance of two picks, as a fraction of the particle's radius"
+    min_distance_fraction: Positive = setting(1.4, "Least distance between two picks.", unit="particle radii")
+    border_fraction: NotNegative = setting(
+        0.4, "No picks closer to the border of the volume than this.", unit="particle radii"
     )
-    border_fraction: Annotated[float, Field(ge=0)] = Field(
-        description="no picks nearer to the volume's border than this fraction of the radius: the particle is cut there"
-    )
-    smoothing_fraction: Annotated[float, Field(ge=0)] = Field(
-        description="sd of the Gaussian over the scores, likewise"
+    smoothing_fraction: NotNegative = setting(
+        0.2, "Standard deviation of the Gaussian that smooths the scores.", unit="particle radii"
     )
 
 
 class Settings(_Frozen):
     """Everything that decides what a training run computes, and how its scores become picks."""
 
-    preset: PresetName
-    particle_diameter: Positive = Field(description="Å")
-    expected_particles: Positive | None = Field(
-        default=None, description="particles in a training tomogram; null: estimated"
+    preset: PresetName = setting(
+        "default",
+        "default: works at the particle's own scale, nothing to tune; instant: no training at all, seconds; fast: one "
+        "round of training instead of three; best: four rounds, and four times the picking time; paper: the method as "
+        "published.",
+        flag=Flag(PresetName),
     )
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    preprocess: Preprocess
-    labels: Labels
-    patches: Patches
-    network: Network
-    objective: Objective
-    training: Training
-    inference: Inference
-    picking: Picking
+    particle_diameter: Positive = setting(
+        ..., "Diameter of the particle.", unit="Å",
+        flag=Flag(float, "Input", "none, required here or in --config", "-d"),
+    )  # fmt: skip
+    expected_particles: Positive | None = setting(
+        None,
+        "Approximate number of particles in a training tomogram, clicked or not; a prior that clicks can contradict.",
+        flag=Flag(float, default="estimated; paper: required for kl and pu"),
+    )
+    seed: Annotated[int, Field(ge=0)] = setting(0, "Seed of everything random.", flag=Flag(int))
+    precision: Literal["auto", "float32", "bfloat16"] = setting(
+        "auto", "Arithmetic of the network; auto: bfloat16 where the processor has it."
+    )
+    preprocess: Preprocess = Preprocess()
+    labels: Labels = Labels()
+    patches: Patches = Patches()
+    network: Network = Network()
+    objective: Objective = Objective()
+    training: Training = Training()
+    self_training: SelfTraining = SelfTraining()
+    inference: Inference = Inference()
+    picking: Picking = Picking()
 
     @model_validator(mode="after")
     def _consistent(self) -> "Settings":
@@ -225,19 +286,20 @@ class Settings(_Frozen):
                 )
         if (self.training.steps is None) == (self.training.epochs is None):
             raise ValueError("training needs either steps or epochs")
-        if self.training.rounds > 1 and not self.inference.adapt:
-            raise ValueError("training.rounds must be 1 without inference.adapt: confident picks need probabilities")
-        if self.training.rounds > 1 and self.training.hold_out:
+        if self.self_training.rounds > 1 and not self.inference.adabn:
+            raise ValueError("self_training.rounds must be 1 without inference.adabn: pseudo-labels need probabilities")
+        if self.self_training.rounds > 1 and self.training.validation_fraction:
             raise ValueError(
-                "training.rounds must be 1 with training.hold_out: clicks held out would come back as confident picks"
+                "self_training.rounds must be 1 with training.validation_fraction: validation clicks would return as "
+                "pseudo-labels"
             )
-        if self.network.head == "discriminant" and not self.inference.adapt:
-            raise ValueError("network.head discriminant is solved in each tomogram: inference.adapt must be true")
-        if self.network.head == "discriminant" and self.network.start == "scratch":
-            raise ValueError("network.head discriminant needs weights: network.start must not be scratch")
-        if self.training.doubtful > self.training.confident:
-            raise ValueError("training.doubtful must be no more than training.confident")
-        if self.patches.sampling == "two-stream" and self.patches.batch < 2:
+        if self.network.head == "discriminant" and not self.inference.adabn:
+            raise ValueError("network.head discriminant is solved in each tomogram: inference.adabn must be true")
+        if self.network.head == "discriminant" and self.network.pretrained == "none":
+            raise ValueError("network.head discriminant needs weights: network.pretrained must not be none")
+        if self.self_training.ignore_threshold > self.self_training.positive_threshold:
+            raise ValueError("self_training.ignore_threshold must be no more than self_training.positive_threshold")
+        if self.patches.sampling == "balanced" and self.patches.batch < 2:
             raise ValueError("patches.batch must be at least 2: one patch around a click, one anywhere")
         return self
 
@@ -273,12 +335,12 @@ def resolve(asked: dict[str, Any], config: dict[str, Any] | None = None) -> Sett
     asked : dict
         Nested like `Settings`; wins over `config`, which wins over the preset that either names.
     config : dict, optional
-        What a settings file holds.
+        Content of a settings file.
 
     Raises
     ------
     UsageError
-        One line that names the first setting that cannot be.
+        One line that names the first invalid setting.
     """
     config = config or {}
     preset = asked.get("preset") or config.get("preset") or "default"
@@ -291,7 +353,7 @@ def resolve(asked: dict[str, Any], config: dict[str, Any] | None = None) -> Sett
 
 
 def first_problem(error: ValidationError) -> str:
-    """Say what pydantic found first, in one line: where, and what."""
+    """Describe the first problem that pydantic found in one line: where, and what."""
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"])
     said = wrong_value(first["type"], first["input"], first["msg"].removeprefix("Value error, "))

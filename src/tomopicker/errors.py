@@ -4,8 +4,14 @@ Anything else that escapes a command is a bug and keeps its traceback, but for w
 others must not wait for it to be mended.
 """
 
+import errno
 import traceback
 from pathlib import Path
+
+MACHINE_ERRORS = {
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.EMFILE,
+}  # fmt: skip
+"""Errors of the machine, which are no bugs: a full disk, a forbidden file."""
 
 
 class TomoPickerError(Exception):
@@ -28,6 +34,15 @@ def is_out_of_memory(error: Exception) -> bool:
         or type(error).__name__ == "OutOfMemoryError"
         or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
     )
+
+
+def machine_failure(error: Exception) -> str | None:
+    """Describe in a line a failure of the machine: disk, permissions, memory; None for any other error."""
+    if isinstance(error, OSError) and error.errno in MACHINE_ERRORS:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    if is_out_of_memory(error):
+        return "out of memory; close other programs, or use a machine (or --device) with more"
+    return None
 
 
 def failure_line(error: Exception, file: Path) -> str:

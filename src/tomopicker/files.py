@@ -65,3 +65,25 @@ def write_text(path: Path, text: str) -> None:
     """Write a text file whole or not at all; bytes of a path that are not UTF-8 are escaped as JSON reads them."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+def check_writable(folder: Path, flag: str = "--output") -> None:
+    """Make sure, before hours are spent, that files can be written in a folder, which need not be there yet.
+
+    Raises
+    ------
+    TomoPickerError
+        If they cannot.
+    """
+    nearest = folder.absolute()
+    while not nearest.exists() and nearest != nearest.parent:
+        nearest = nearest.parent
+    try:
+        if not nearest.is_dir():
+            raise NotADirectoryError(20, "it is a file, not a folder")
+        if not os.access(nearest, os.W_OK | os.X_OK):
+            raise PermissionError(13, "permission denied")
+        with tempfile.TemporaryFile(dir=nearest):
+            pass
+    except OSError as error:
+        raise TomoPickerError(f"{nearest}: cannot be written in ({error.strerror}); choose another {flag}") from error

@@ -18,9 +18,10 @@ VOXEL, SHAPE, PARTICLES = 13.48, (40, 96, 96), 12
 TINY = {
     "name": "tiny",
     "settings": {
-        "patches": {"batch": 4, "turned": 0.0},
-        "network": {"channels": [4, 8], "start": "scratch"},
-        "training": {"steps": 12, "fold_steps": 4, "rounds": 1},
+        "patches": {"batch": 4, "rotation_prob": 0.0},
+        "network": {"channels": [4, 8], "pretrained": "none"},
+        "training": {"steps": 12, "fold_steps": 4},
+        "self_training": {"rounds": 1},
         "precision": "float32",
     },
 }

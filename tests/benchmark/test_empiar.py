@@ -27,7 +27,7 @@ def test_the_protocol_is_the_papers(empiar):
 
 def test_the_command_runs_it(empiar, tmp_path, command):
     """A hundred clicks are more than the miniature holds, and that is said before anything runs."""
-    arguments = ["--empiar-10988", empiar, "--output", tmp_path / "out", "--only", "dog", "--seed", 0]
+    arguments = ["--empiar-10988", empiar, "--output", tmp_path / "out", "--method", "dog", "--seed", 0]
     code, _, err = command(*arguments)
     assert code == 2
     assert "100 clicks cannot be drawn from" in err
@@ -35,7 +35,7 @@ def test_the_command_runs_it(empiar, tmp_path, command):
 
 def test_it_judges_both_halves(empiar, tmp_path, command, monkeypatch):
     monkeypatch.setattr("tomopicker.benchmark.empiar.CLICKS", 6)
-    arguments = ["--empiar-10988", empiar, "--output", tmp_path / "out", "--only", "dog", "--seed", 0]
+    arguments = ["--empiar-10988", empiar, "--output", tmp_path / "out", "--method", "dog", "--seed", 0]
     code, out, err = command(*arguments)
     assert (code, err) == (0, "")
     assert "2 of 2 runs are done" in out
@@ -50,13 +50,13 @@ def test_it_judges_both_halves(empiar, tmp_path, command, monkeypatch):
 
 def test_tables_alone(mini, tmp_path, command):
     path, output = mini.write(tmp_path / "p.yaml", clicks=[5, 8]), tmp_path / "out"
-    code, _, err = command(path, "--output", output, "--tables")
+    code, _, err = command(path, "--output", output, "--report-only")
     assert code == 2
     assert "holds no result of this protocol" in err
     assert command(path, "--output", output, "--clicks", 5)[0] == 0
     page = output / "benchmark.html"
     page.unlink()
-    code, out, _ = command(path, "--output", output, "--tables")
+    code, out, _ = command(path, "--output", output, "--report-only")
     assert code == 0
     assert "1 of 2 runs are done" in out
     assert page.exists()

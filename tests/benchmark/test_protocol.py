@@ -165,7 +165,7 @@ def test_built_in_networks_are_what_their_names_say(method):
     if method.name != "all-labelled":
         preset, _, kind = method.name.partition("-")
         assert settings.preset == preset
-        assert settings.objective.kind == (kind.split("-")[0] or settings.objective.kind)
+        assert settings.objective.loss == (kind.split("-")[0] or settings.objective.loss)
     expected = 20 if settings.preset == "paper" else None
     assert settings.training.epochs == (8 if method.name.endswith("8-epochs") else expected)
 
@@ -203,7 +203,7 @@ def test_a_data_set_is_simulated_where_it_is_not_there(mini, tmp_path, command):
     code, out, _ = command(*arguments)
     assert code == 0
     assert "mrc: simulated" not in out
-    for flag, value in (("--clicks", 7), ("--seed", 3), ("--only", "template")):
+    for flag, value in (("--clicks", 7), ("--seed", 3), ("--method", "template")):
         for more in ((), ("--dry-run",)):
             code, _, err = command(*arguments, flag, value, *more)
             assert code == 2 and f"{flag} {value}: the protocol has" in err
@@ -214,7 +214,7 @@ def test_a_data_set_is_simulated_where_it_is_not_there(mini, tmp_path, command):
     assert "TS_0001.json: the tomogram was simulated with other settings" in err
     mini.write(path, datasets={"easy": made, "far": elsewhere})
     # The same as `tomopicker simulate` makes from the same seed.
-    assert run(["simulate", str(tmp_path / "by-hand"), "--preset", "easy", "--count", "1", "--seed", "4",
+    assert run(["simulate", "--output", str(tmp_path / "by-hand"), "--preset", "easy", "--count", "1", "--seed", "4",
                 "--shape", "96,80,40", "--particles", "8"]) == 0  # fmt: skip
     assert (tmp_path / "by-hand" / "TS_0001.mrc").read_bytes()[1024:] == (
         tmp_path / "made" / "TS_0001.mrc"

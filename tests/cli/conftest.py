@@ -13,9 +13,10 @@ from tomopicker.formats import write_mrc
 VOXEL_SIZE, SHAPE, DIAMETER = 10.0, (32, 56, 48), 100.0
 
 TINY = {
-    "patches": {"size": 16, "batch": 4, "augment": False, "turned": 0.0},
-    "network": {"channels": [8, 12], "start": "scratch"},
-    "training": {"steps": 40, "fold_steps": 15, "rounds": 1},
+    "patches": {"size": 16, "batch": 4, "augment": False, "rotation_prob": 0.0},
+    "network": {"channels": [8, 12], "pretrained": "none"},
+    "training": {"steps": 40, "fold_steps": 15},
+    "self_training": {"rounds": 1},
     "inference": {"tile": 32, "halo": 4},
     "precision": "float32",
 }
@@ -71,7 +72,7 @@ class World:
 def call(arguments, capsys=None):
     """Run a command as a shell would; without pictures, which take as long as the rest, unless they are asked for."""
     given = [str(argument) for argument in arguments]
-    if given[:1] == ["pick"] and not {"--pictures", "--help"} & set(given):
+    if given[:1] == ["pick"] and len(given) > 1 and not {"--pictures", "--help"} & set(given):
         given.append("--no-pictures")
     code = run(given)
     if capsys is None:

@@ -29,7 +29,7 @@ def clicks(tmp_path):
 @pytest.mark.parametrize("entry", WRITTEN, ids=lambda entry: entry.name)
 def test_there_and_back_through_folders(cli, clicks, tomograms, tmp_path, entry):
     there, back = tmp_path / "there", tmp_path / "back.csv"
-    flags = ["--tomograms", tomograms, "--bin-factor", 4]
+    flags = ["--tomograms", tomograms, "--binning", 4]
     result = cli("convert", clicks, there, "--to", entry.name, *flags)
     assert result.code == 0, result.err
     assert len(list(there.glob(f"TS_*{entry.suffixes[0]}"))) == 2
@@ -67,7 +67,7 @@ def test_one_file_for_several_tomograms_is_refused_where_it_holds_one(cli, click
         (["--from", "word", "--to", "csv"], "choose from"),
         ([], "--to"),
         (["--to", "csv", "--shift", "1,2"], "--shift"),
-        (["--to", "csv", "--bin-factor", "0"], "--bin-factor"),
+        (["--to", "csv", "--binning", "0"], "--binning"),
     ],
 )
 def test_what_is_missing_is_named(cli, clicks, tmp_path, flags, missing):
@@ -86,7 +86,7 @@ def test_formats_in_voxels_need_no_sizes(cli, tmp_path):
 
 def test_unbinned_pixels_by_the_bin_factor(cli, clicks, tomograms, tmp_path):
     star = tmp_path / "out.star"
-    flags = ["--tomograms", tomograms, "--bin-factor", 4]
+    flags = ["--tomograms", tomograms, "--binning", 4]
     assert cli("convert", clicks, star, "--to", "relion4", *flags).code == 0
     np.testing.assert_allclose(read_table(star).coordinates[0], (13, 18, 23), atol=1e-4)
     star.write_text("data_\nloop_\n_rlnTomoName\n_rlnCoordinateX\n_rlnCoordinateY\n_rlnCoordinateZ\nTS_01 13 18 23\n")

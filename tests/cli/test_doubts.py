@@ -181,12 +181,12 @@ def test_a_few_right_picks_are_no_chance(cli, tmp_path):
 
 def test_what_the_pixels_of_relion_4_are(world, cli, tmp_path):
     there = ["convert", world.clicks, tmp_path / "a.star", "--to", "relion4", "--overwrite"]
-    silent = cli(*there, "--tomograms", world.tomogram("TS_1"), "--bin-factor", 2)
+    silent = cli(*there, "--tomograms", world.tomogram("TS_1"), "--binning", 2)
     assert silent.err == ""
     result = cli(*there, "--tomograms", world.tomogram("TS_1"))
     assert result.code == 0
     assert len(warnings(result)) == 1
-    assert "pixels of 10 Å" in result.err and "--bin-factor" in result.err
+    assert "pixels of 10 Å" in result.err and "--binning" in result.err
 
 
 def test_picks_for_relion_4_say_so_too(world, cli, tmp_path):

@@ -31,7 +31,7 @@ def test_boxes_mean_and_list(cli, world, tmp_path):
 
 
 def test_binning_and_several_tomograms(cli, world, tmp_path):
-    arguments = ["export-subtomograms", world.truth, world.tomograms, "--box", 8, "--bin", 2, "-o", tmp_path]
+    arguments = ["export-subtomograms", world.truth, world.tomograms, "--box", 8, "--binning", 2, "-o", tmp_path]
     assert cli(*arguments).code == 0
     with mrcfile.open(tmp_path / "subtomograms.mrcs") as file:
         assert file.data.shape == (24, 8, 8, 8)
@@ -43,7 +43,7 @@ def test_binning_and_several_tomograms(cli, world, tmp_path):
 
 
 def test_wrong_usage(cli, world, tmp_path):
-    for more in (("--box", "1"), ("--box", "8", "--bin", "0")):
+    for more in (("--box", "1"), ("--box", "8", "--binning", "0")):
         result = cli("export-subtomograms", world.clicks, world.tomogram("TS_1"), *more, "-o", tmp_path / "new")
         assert result.code == 2 and len(result.err.splitlines()) == 1
     assert not (tmp_path / "new").exists()

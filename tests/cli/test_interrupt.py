@@ -33,7 +33,8 @@ def wait_for(condition):
 def test_training_resumes(world, cli, tmp_path):
     """A scheduler's SIGTERM first, then an impatient Ctrl-C, of real processes."""
     config = {**yaml.safe_load(world.config.read_text(encoding="utf-8")), "expected_particles": 8}
-    config["training"] = {"steps": 20000, "fold_steps": 0, "rounds": 1}
+    config["training"] = {"steps": 20000, "fold_steps": 0}
+    config["self_training"] = {"rounds": 1}
     (tmp_path / "long.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     output = tmp_path / "out" / "m.model"
     arguments = world.train_arguments(output, "--config", tmp_path / "long.yaml")
@@ -168,7 +169,7 @@ def test_overwrite_removes_the_checkpoints_of_this_model_alone(world, cli, tmp_p
 def test_pretraining_does_not_drop_a_checkpoint_either(cli, tmp_path):
     left = tmp_path / "w.safetensors.ckpt"
     left.write_bytes(b"old")
-    arguments = ["pretrain", tmp_path / "w.safetensors", "--steps", "1", "--kinds", "2", "--workers", "0"]
+    arguments = ["pretrain", "--output", tmp_path / "w.safetensors", "--steps", "1", "--classes", "2", "--workers", "0"]
     refused = cli(*arguments)
     assert (refused.code, len(refused.errors)) == (2, 1)
     assert left.read_bytes() == b"old"

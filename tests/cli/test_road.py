@@ -42,9 +42,9 @@ def test_training_says_what_it_learnt_and_leaves_one_file(world, cli, tmp_path):
 def test_flags_win_over_the_settings_file(world, cli, tmp_path):
     from tomopicker.api import load_model
 
-    assert cli(*world.train_arguments(tmp_path / "m", "--steps", "3", "--seed", "9", "--objective", "pn")).code == 0
+    assert cli(*world.train_arguments(tmp_path / "m", "--steps", "3", "--seed", "9", "--loss", "pn")).code == 0
     settings = load_model(tmp_path / "m").settings
-    assert (settings.training.steps, settings.seed, settings.objective.kind) == (3, 9, "pn")
+    assert (settings.training.steps, settings.seed, settings.objective.loss) == (3, 9, "pn")
     assert settings.network.channels == (8, 12)
 
 
@@ -213,27 +213,27 @@ def test_info(world, cli, tmp_path):
 
 
 def test_info_goes_on_after_whatever_one_file_does(world, cli, monkeypatch):
-    from tomopicker.cli import info
+    from tomopicker.data import statistics as module
 
-    found = info.statistics
+    found = module.statistics
 
     def failing(tomogram):
         if tomogram.name == "TS_1":
             raise MemoryError
         return found(tomogram)
 
-    monkeypatch.setattr(info, "statistics", failing)
+    monkeypatch.setattr(module, "statistics", failing)
     result = cli("info", world.tomograms)
     assert (result.code, len(result.errors)) == (1, 1) and "TS_1.mrc: out of memory" in result.err
     assert "TS_2" in result.out and "TS_3" in result.out
 
 
 def test_statistics_are_those_of_all_voxels(world, monkeypatch):
-    from tomopicker.cli import info
+    from tomopicker.data import statistics as module
 
-    monkeypatch.setattr(info, "SLAB_BYTES", 60000)
+    monkeypatch.setattr(module, "SLAB_BYTES", 60000)
     tomogram = formats.open_tomogram(world.tomogram("TS_1"))
-    found, all_of_it = info.statistics(tomogram), tomogram.read().astype(np.float64)
+    found, all_of_it = module.statistics(tomogram), tomogram.read().astype(np.float64)
     assert (found.least, found.most, found.not_finite) == (all_of_it.min(), all_of_it.max(), 0)
     assert (found.mean, found.sd) == pytest.approx((all_of_it.mean(), all_of_it.std()))
 
@@ -242,7 +242,7 @@ def test_convert_there_and_back(world, cli, picked, tmp_path):
     table = formats.read_table(picked / "picks.csv")
     for name in ("relion5", "relion4", "relion3", "warp"):
         star, back = tmp_path / f"{name}.star", tmp_path / f"{name}.csv"
-        assert cli("convert", picked / "picks.csv", star, "--format", name, "--tomograms", world.tomograms).code == 0
+        assert cli("convert", picked / "picks.csv", star, "--to", name, "--tomograms", world.tomograms).code == 0
         assert cli("convert", star, back, "--tomograms", world.tomograms).code == 0
         again = formats.read_table(back)
         assert np.allclose(again.coordinates, table.coordinates, atol=2e-3)
@@ -253,7 +253,7 @@ def test_convert_there_and_back(world, cli, picked, tmp_path):
 def test_convert_refuses_to_guess(world, cli, picked, tmp_path):
     source = picked / "TS_1.csv"
     for flags, wanted in [
-        ([], "--shape"), (["--shape", "48,56,32"], "--voxel-size"), (["--format", "warp"], "--voxel-size"),
+        ([], "--shape"), (["--shape", "48,56,32"], "--voxel-size"), (["--to", "warp"], "--voxel-size"),
     ]:  # fmt: skip
         result = cli("convert", source, tmp_path / "o.star", *flags)
         assert (result.code, len(result.errors)) == (2, 1)
@@ -277,7 +277,8 @@ def test_dry_run_writes_nothing(world, cli, tmp_path):
 def test_three_rounds(world, cli, tmp_path):
     """Said beforehand, kept in the model's history, and no checkpoint is left."""
     config = copy.deepcopy(TINY)
-    config["training"] |= {"steps": 4, "rounds": 3, "rounds_from": 6, "last_round": 1.5}
+    config["training"] |= {"steps": 4}
+    config["self_training"] = {"rounds": 3, "min_clicks": 6, "final_steps_factor": 1.5}
     (tmp_path / "three.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     asked = world.train_arguments(tmp_path / "m" / "m.model", "--config", tmp_path / "three.yaml")
     plan = cli(*asked, "--dry-run")

@@ -1,4 +1,4 @@
-"""Rejected picks as known background, and masks: what is sampled where, and what counts."""
+"""Negatives picks as known background, and masks: what is sampled where, and what counts."""
 
 import numpy as np
 import pytest

@@ -28,8 +28,8 @@ def run(request, balls, small_settings):
     steps, patches = (50, {"size": 8, "batch": 4}) if request.param == "default" else (4, {})
 
     def make(seed=0, validation=False, preset=request.param, changes=None, **options):
-        parts = {"network": {"channels": (2, 4), "dropout": 0.2, "start": "scratch"}, "patches": patches}
-        parts |= {"objective": {"kind": "kl", "running_mean": 0.9}} | (changes or {})
+        parts = {"network": {"channels": (2, 4), "dropout": 0.2, "pretrained": "none"}, "patches": patches}
+        parts |= {"objective": {"loss": "kl", "prior_momentum": 0.9}} | (changes or {})
         settings = small_settings(preset, steps, seed, **parts)
         watched = [balls(seed=1).labelled] if validation else []
         return fit([balls().labelled], watched, settings, PRIORS, device=CPU, **options)
@@ -169,9 +169,9 @@ def test_an_ignored_signal_stays_ignored(run, unbroken):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"objective": {"kind": "pn"}}, "objective.kind kl, not pn"),
+        ({"objective": {"loss": "pn"}}, "objective.loss kl, not pn"),
         ({"training": {"learning_rate": 0.5}}, "not 0.5"),
-        ({"labels": {"target_fraction": 0.9}}, "labels.target_fraction"),
+        ({"labels": {"radius_fraction": 0.9}}, "labels.radius_fraction"),
     ],
 )
 def test_resume_with_other_settings_is_refused(run, tmp_path, changes, words):
@@ -274,7 +274,7 @@ def test_a_plateau_halves_the_rate(balls, small_settings):
     """Nothing changes at a rate of 1e-7, so no epoch improves on the first; five such and the rate is halved."""
     rate = 1e-7
     settings = small_settings(
-        "paper", 9, network={"channels": (2, 4), "start": "scratch"}, training={"learning_rate": rate}
+        "paper", 9, network={"channels": (2, 4), "pretrained": "none"}, training={"learning_rate": rate}
     )
     data = balls().labelled
     _, history = fit([data], [balls(seed=1).labelled], settings, PRIORS, device=CPU)

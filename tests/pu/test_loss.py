@@ -18,7 +18,7 @@ def objective(kind="pn", **changes):
         "gamma": "none",
         "kl_weight": 1.0,
         "kl_direction": "model-prior",
-        "running_mean": 0.0,
+        "prior_momentum": 0.0,
     }
     return resolve(
         {"preset": "paper", "particle_diameter": 100.0, "objective": settings | {"kind": kind} | changes}
@@ -84,13 +84,13 @@ N_MINUS = -(math.log(0.7) + math.log(0.4)) / 2
 @pytest.mark.parametrize(
     ("knobs", "positive_weight", "cost"),
     [
-        ({"kind": "pn"}, 0.01, N_MINUS),
-        ({"kind": "pn", "balanced": True}, 0.5, N_MINUS),
-        ({"kind": "pu"}, 0.2, N_MINUS),
-        ({"kind": "pu", "loss": "sigmoid"}, 0.2, 0.45),
-        ({"kind": "kl"}, 1.0, N_MINUS),
-        ({"kind": "distpu"}, 0.2, 0.45),
-        ({"kind": "distpu", "balanced": True}, 1.0, 0.45),
+        ({"loss": "pn"}, 0.01, N_MINUS),
+        ({"loss": "pn", "balanced": True}, 0.5, N_MINUS),
+        ({"loss": "pu"}, 0.2, N_MINUS),
+        ({"loss": "pu", "surrogate": "sigmoid"}, 0.2, 0.45),
+        ({"loss": "kl"}, 1.0, N_MINUS),
+        ({"loss": "distpu"}, 0.2, 0.45),
+        ({"loss": "distpu", "balanced": True}, 1.0, 0.45),
     ],
 )
 def test_known_background_weighs_as_the_positives_do(knobs, positive_weight, cost):

@@ -15,10 +15,10 @@ from scipy.spatial import cKDTree
 
 from tests.simulate.test_scene import BARE, VOXEL, _offsets
 from tomopicker.cli.app import run
-from tomopicker.cli.simulated_inputs import read_layout
 from tomopicker.formats import open_tomogram, read_picks, write_mrc
 from tomopicker.formats.angles import ANGLES, orientations
 from tomopicker.simulate import ImagingSettings, SimulatedTomogram, SimulationSettings, build_scene, image_tomogram
+from tomopicker.simulate.layout import read_layout
 from tomopicker.simulate.molecules import Molecule
 from tomopicker.simulate.write import write_simulated
 
@@ -151,7 +151,7 @@ SMALL = ["--shape", "72,64,40", "--particles", "3", "--preset", "easy"]
 
 
 def simulate(capsys, *arguments):
-    code = run(["simulate", *map(str, arguments)])
+    code = run(["simulate", "--output", *map(str, arguments)])
     said = capsys.readouterr()
     return code, said.out, said.err
 

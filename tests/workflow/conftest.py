@@ -58,9 +58,10 @@ def quick() -> Settings:
     return resolve(
         {
             "particle_diameter": DIAMETER,
-            "network": {"channels": (8, 16), "start": "scratch"},
+            "network": {"channels": (8, 16), "pretrained": "none"},
             "patches": {"batch": 10},
-            "training": {"steps": 60, "fold_steps": 30, "rounds": 1},
+            "training": {"steps": 60, "fold_steps": 30},
+            "self_training": {"rounds": 1},
         }
     )
 

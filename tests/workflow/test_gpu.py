@@ -21,7 +21,7 @@ from tomopicker.workflow.listen import Silent
 
 SMALL: dict[str, Any] = {
     "particle_diameter": DIAMETER,
-    "network": {"channels": (4, 8), "start": "scratch"},
+    "network": {"channels": (4, 8), "pretrained": "none"},
     "patches": {"batch": 4},
     "expected_particles": 10.0,
 }
@@ -72,13 +72,13 @@ def test_the_pretended_gpu_is_as_strict_as_one() -> None:
 @pytest.mark.parametrize(
     ("device", "parts"),
     [
-        ("cuda", {"training": {**STEPS, "rounds": 2, "rounds_from": 5, "teachers": 2}}),
-        ("cuda", {"preset": "best", "training": {**STEPS, "rounds": 1}}),
-        ("cuda", {"training": {**STEPS, "rounds": 1}, "objective": {"kind": "kl"}}),
-        ("cuda", {"training": {**STEPS, "rounds": 1}, "objective": {"kind": "pu"}}),
-        ("cuda", {"training": {**STEPS, "rounds": 1}, "objective": {"kind": "distpu"}}),
+        ("cuda", {"training": STEPS, "self_training": {"rounds": 2, "min_clicks": 5, "ensemble_size": 2}}),
+        ("cuda", {"preset": "best", "training": STEPS, "self_training": {"rounds": 1}}),
+        ("cuda", {"training": STEPS, "self_training": {"rounds": 1}, "objective": {"loss": "kl"}}),
+        ("cuda", {"training": STEPS, "self_training": {"rounds": 1}, "objective": {"loss": "pu"}}),
+        ("cuda", {"training": STEPS, "self_training": {"rounds": 1}, "objective": {"loss": "distpu"}}),
         ("cuda", {"preset": "paper", "training": {"epochs": 1}}),
-        ("mps", {"training": {**STEPS, "rounds": 1}}),
+        ("mps", {"training": STEPS, "self_training": {"rounds": 1}}),
     ],
     ids=["rounds", "best", "kl", "pu", "distpu", "paper", "mps"],
 )
@@ -104,7 +104,7 @@ def test_the_best_device_is_taken_where_none_is_named(pair: Pair, monkeypatch: p
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: False)
     with pretend_gpu() as gpu:
-        model = trained(pair, None, resolve({**SMALL, "training": {**STEPS, "rounds": 1}}))
+        model = trained(pair, None, resolve({**SMALL, "training": STEPS, "self_training": {"rounds": 1}}))
         assert where(model) == {"cuda"}
         done = gpu.operations
         api.pick(pair[0], model)
@@ -117,7 +117,7 @@ class Stopping(Silent):
 
 
 def test_a_training_stopped_on_a_gpu_is_resumed(pair: Pair, tmp_path: Path) -> None:
-    settings = resolve({**SMALL, "training": {**STEPS, "rounds": 1, "steps": 30}})
+    settings = resolve({**SMALL, "training": {**STEPS, "steps": 30}, "self_training": {"rounds": 1}})
     checkpoint = tmp_path / "run"
     with pretend_gpu():
         with pytest.raises(KeyboardInterrupt):

@@ -128,7 +128,7 @@ def test_rejected_picks_score_lower(first: Pair, second: Pair, quick: Settings) 
         settings = settings.model_copy(
             update={
                 "objective": quick.objective.model_copy(update={"negative_weight": 0.5}),
-                "patches": quick.patches.model_copy(update={"rejected": 0.25}),
+                "patches": quick.patches.model_copy(update={"negative_fraction": 0.25}),
             }
         )
         made = api.train([tomogram], clicks, settings, rejected=rejected, device="cpu")
@@ -159,7 +159,7 @@ def test_a_count_that_the_clicks_contradict_is_said(
     tomogram, truth = first
     monkeypatch.setattr(job, "count_particles", lambda rankings, least: Count(70.0, 55.0, 92.0))
     heard = Heard()
-    unadapted = hasty.inference.model_copy(update={"adapt": False})  # counts by a cross-fit, not from its scores
+    unadapted = hasty.inference.model_copy(update={"adabn": False})  # counts by a cross-fit, not from its scores
     settings = hasty.model_copy(update={"expected_particles": given, "inference": unadapted})
     made = api.train([tomogram], truth.select(np.arange(10)), settings, device="cpu", listener=heard)
     said = [text for text in heard.warned if "--expected-particles" in text]

@@ -38,9 +38,10 @@ def clicks(first: Pair) -> Picks:
     return truth.select(np.random.default_rng(0).permutation(len(truth))[:10])
 
 
-def in_rounds(settings: Settings, rounds: int, **training: float) -> Settings:
-    changed = settings.training.model_copy(update={"rounds": rounds, **training})
-    return settings.model_copy(update={"training": changed})
+def in_rounds(settings: Settings, rounds: int, steps: int | None = None, **changes: float) -> Settings:
+    training = settings.training if steps is None else settings.training.model_copy(update={"steps": steps})
+    changed = settings.self_training.model_copy(update={"rounds": rounds, **changes})
+    return settings.model_copy(update={"training": training, "self_training": changed})
 
 
 def weights(network: nn.Module) -> Tensor:
@@ -71,7 +72,7 @@ def test_what_is_sure_and_what_is_doubted() -> None:
 @pytest.mark.parametrize("away", [1.0, 3.5, 5.4, 5.6, 6.9, 7.1])
 def test_what_a_person_said_stays(fraction: float, away: float) -> None:
     """However near a confident peak lies to a click and to a rejected pick, their labels are as without it."""
-    settings = resolve({"particle_diameter": DIAMETER, "labels": {"target_fraction": fraction}})
+    settings = resolve({"particle_diameter": DIAMETER, "labels": {"radius_fraction": fraction}})
     click, rejected = np.array([[20.0, 20, 20]]), np.array([[40.0, 20, 20]])
     peaks = Peaks(np.array([[20 + away, 20, 20], [40 - away, 20, 20]]), np.array([9.0, 8.0], dtype=np.float32))
     sure, doubtful = sure_and_doubtful(peaks, np.array([0.99, 0.98]), click, rejected, 3.0, settings, most=9)
@@ -87,20 +88,23 @@ def test_what_a_person_said_stays(fraction: float, away: float) -> None:
 @pytest.mark.parametrize(
     ("preset", "clicks", "changes", "steps"),
     [
-        ("default", 20, {"last_round": 1.5, "rounds": 3}, [[114, 114], [114, 114], [171]]),
+        ("default", 20, {"final_steps_factor": 1.5, "rounds": 3}, [[114, 114], [114, 114], [171]]),
         ("default", 9, {}, [[76]]),
-        ("default", 9, {"rounds_from": 9, "rounds": 2, "last_round": 1.0, "teachers": 3}, [[76, 76, 76], [76]]),
+        (
+            "default", 9, {"min_clicks": 9, "rounds": 2, "final_steps_factor": 1.0, "ensemble_size": 3},
+            [[76, 76, 76], [76]],
+        ),
         ("fast", 20, {}, [[114]]),
-        ("default", 20, {"rounds": 2, "steps": 10, "last_round": 2.0, "teachers": 1}, [[10], [20]]),
-        ("default", 20, {"rounds": 2, "steps": 10, "last_round": 0.01}, [[10, 10], [1]]),
-        ("default", 20, {"rounds": 3, "steps": None, "epochs": 2}, [[None, None], [None, None], [None]]),
+        ("default", 20, {"rounds": 2, "steps": 10, "final_steps_factor": 2.0, "ensemble_size": 1}, [[10], [20]]),
+        ("default", 20, {"rounds": 2, "steps": 10, "final_steps_factor": 0.01}, [[10, 10], [1]]),
+        ("default", 20, {"rounds": 3, "epochs": 2}, [[None, None], [None, None], [None]]),
         ("paper", 20, {}, [[None]]),
     ],
-)
-def test_steps_of_rounds(
-    preset: str, clicks: int, changes: dict[str, float | None], steps: list[list[int | None]]
-) -> None:
-    settings = resolve({"preset": preset, "particle_diameter": DIAMETER, "training": changes})
+)  # fmt: skip
+def test_steps_of_rounds(preset: str, clicks: int, changes: dict[str, float], steps: list[list[int | None]]) -> None:
+    training = {name: value for name, value in changes.items() if name in {"steps", "epochs"}}
+    again = {name: value for name, value in changes.items() if name not in training}
+    settings = resolve({"preset": preset, "particle_diameter": DIAMETER, "training": training, "self_training": again})
     assert steps_of_rounds(settings, clicks) == steps
 
 
@@ -111,7 +115,7 @@ def heard() -> Heard:
 
 @pytest.fixture(scope="module")
 def taught(first: Pair, clicks: Picks, quick: Settings, heard: Heard) -> Model:
-    return api.train([first[0]], clicks, in_rounds(quick, 2, growth=100.0), device="cpu", listener=heard)
+    return api.train([first[0]], clicks, in_rounds(quick, 2, max_label_growth=100.0), device="cpu", listener=heard)
 
 
 def test_the_second_round_learns_from_more_than_the_clicks(taught: Model, heard: Heard) -> None:
@@ -141,7 +145,7 @@ def test_particles_nobody_clicked_score_higher_for_it(taught: Model, model: Mode
 def test_growth_caps_what_is_learnt_from(first: Pair, clicks: Picks, quick: Settings) -> None:
     """Ten clicks that may become eleven: one confident pick is learnt from, the others are only doubted."""
     heard = Heard()
-    api.train([first[0]], clicks, in_rounds(quick, 2, growth=1.1, steps=40), device="cpu", listener=heard)
+    api.train([first[0]], clicks, in_rounds(quick, 2, max_label_growth=1.1, steps=40), device="cpu", listener=heard)
     said = next(line for line in heard.said if line.startswith("Round 2"))
     sure, doubtful = map(int, re.findall(r"(\d+) (?:confident|doubtful)", said))
     assert sure == 1
@@ -153,7 +157,7 @@ def test_nothing_is_learnt_from_a_validation_tomogram(
 ) -> None:
     """Followed on a tomogram full of particles, the weights end where they end without it."""
     watched = api.train(
-        [first[0]], clicks, in_rounds(quick, 2, growth=100.0), device="cpu",
+        [first[0]], clicks, in_rounds(quick, 2, max_label_growth=100.0), device="cpu",
         validation_tomograms=[second[0]], validation_picks=second[1],
     )  # fmt: skip
     assert any("validation_risk" in line for line in watched.provenance["history"])
@@ -197,7 +201,7 @@ def lesson(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Clicked]]:
         resume: bool = False, clicks: np.ndarray = GRID[:5], rejected: np.ndarray = NOBODY, growth: float = 10.0,
         rounds: int | None = None,
     ) -> list[Clicked]:  # fmt: skip
-        settings = resolve({"particle_diameter": 300.0, "training": {"growth": growth}})
+        settings = resolve({"particle_diameter": 300.0, "self_training": {"max_label_growth": growth}})
         data = np.zeros((32, 64, 64), dtype=np.float32)
         monkeypatch.setattr(scoring, "score_as", Scored(GRID, logits, data))
         monkeypatch.setattr(running, "as_it_scores", lambda network, *_: network)
@@ -285,7 +289,7 @@ def test_an_interrupted_second_round_ends_where_it_would_have(
             if report.step > 135:  # Two teachers have had 60 steps each.
                 raise KeyboardInterrupt
 
-    settings, checkpoint = in_rounds(quick, 2, growth=100.0), tmp_path / "model"
+    settings, checkpoint = in_rounds(quick, 2, max_label_growth=100.0), tmp_path / "model"
     with pytest.raises(KeyboardInterrupt):
         api.train([first[0]], clicks, settings, device="cpu", checkpoint=checkpoint, listener=Impatient())
     assert sorted(path.name for path in tmp_path.iterdir()) == [
@@ -306,15 +310,15 @@ def test_rounds_differ_by_their_seeds(
         return fit(run, job, training, validation, priors, settings, report)
 
     monkeypatch.setattr(rounds.Run, "fit", noting)
-    api.train([first[0]], clicks, in_rounds(quick, 2, steps=4, growth=100.0), device="cpu")
+    api.train([first[0]], clicks, in_rounds(quick, 2, steps=4, max_label_growth=100.0), device="cpu")
     assert seeds == [("train", quick.seed), ("train_b", quick.seed + BESIDE), ("train2", quick.seed + APART)]
 
 
 @pytest.mark.parametrize("kind", ["kl", "pu", "distpu"])
 def test_a_class_prior_does_not_stop_a_later_round(kind: str, first: Pair, clicks: Picks, quick: Settings) -> None:
     """The count given is that of the clicks and a few: more are labelled by the second round."""
-    changed = in_rounds(quick, 2, growth=100.0, steps=40, confident=0.3)
-    objective = changed.objective.model_copy(update={"kind": kind})
+    changed = in_rounds(quick, 2, max_label_growth=100.0, steps=40, positive_threshold=0.3)
+    objective = changed.objective.model_copy(update={"loss": kind})
     settings = changed.model_copy(update={"objective": objective, "expected_particles": 11.0})
     model = api.train([first[0]], clicks, settings, device="cpu")
     assert {line["round"] for line in model.provenance["history"]} == {1, 2}
@@ -323,10 +327,16 @@ def test_a_class_prior_does_not_stop_a_later_round(kind: str, first: Pair, click
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"training": {"rounds": 2}, "inference": {"adapt": False}}, "training.rounds must be 1 without"),
-        ({"training": {"hold_out": 0.2}}, "training.rounds must be 1 with training.hold_out"),
-        ({"training": {"confident": 0.1}}, "training.doubtful must be no more than training.confident"),
-        ({"training": {"growth": 1.0}}, "training.growth"),
+        ({"self_training": {"rounds": 2}, "inference": {"adabn": False}}, "self_training.rounds must be 1 without"),
+        (
+            {"training": {"validation_fraction": 0.2}},
+            "self_training.rounds must be 1 with training.validation_fraction",
+        ),
+        (
+            {"self_training": {"positive_threshold": 0.1}},
+            "self_training.ignore_threshold must be no more than self_training.positive_threshold",
+        ),
+        ({"self_training": {"max_label_growth": 1.0}}, "self_training.max_label_growth"),
     ],
 )
 def test_rounds_that_cannot_be_are_refused(changes: dict[str, dict[str, float]], words: str) -> None:

@@ -221,7 +221,7 @@ def test_half_turns_make_scores_that_turn_with_the_tomogram(model: Model, second
     turned = replace(working, data=np.ascontiguousarray(working.data[:, ::-1, ::-1]))
     unlike = []
     for half_turns in (False, True):
-        knobs = model.settings.inference.model_copy(update={"half_turns": half_turns, "adapt": False})
+        knobs = model.settings.inference.model_copy(update={"tta": half_turns, "adabn": False})
         settings = model.settings.model_copy(update={"inference": knobs})
         one, other = (scored(model.network, each, settings) for each in (working, turned))
         unlike.append(float(np.abs(one - other[:, ::-1, ::-1]).mean()))
@@ -255,7 +255,7 @@ def test_clicks_held_out_leave_one_to_train_on(quick: Settings, share: float, cl
     parts = np.split(places, np.cumsum(clicks)[:-1])
     working = WorkingVolume(np.zeros((10, 10, 10), dtype=np.float32), 10.0, 1.0)
     items = [Clicked(f"TS_{number}", working, part) for number, part in enumerate(parts)]
-    settings = quick.model_copy(update={"training": quick.training.model_copy(update={"hold_out": share})})
+    settings = quick.model_copy(update={"training": quick.training.model_copy(update={"validation_fraction": share})})
     heard = Heard()
     kept, held = hold_out(items, settings, heard)
     assert [item.name for item in kept] == [item.name for item in items]

@@ -56,16 +56,16 @@ def _network(name: str, preset: PresetName, **settings: Any) -> Method:
 BUILT_IN: dict[str, Method] = {
     method.name: method
     for method in (
-        *(_network(f"paper-{kind}", "paper", objective={"kind": kind}) for kind in ("pn", "pu", "kl")),
+        *(_network(f"paper-{kind}", "paper", objective={"loss": kind}) for kind in ("pn", "pu", "kl")),
         *(
             _network(
                 f"paper-{kind}-{SHORT_EPOCHS}-epochs", "paper",
-                objective={"kind": kind}, training={"epochs": SHORT_EPOCHS},
+                objective={"loss": kind}, training={"epochs": SHORT_EPOCHS},
             )
             for kind in ("pn", "pu", "kl")
         ),
-        *(_network(f"default-{kind}", "default", objective={"kind": kind}) for kind in ("pn", "pu", "kl", "distpu")),
-        _network("default-pu-sigmoid", "default", objective={"kind": "pu", "loss": "sigmoid"}),
+        *(_network(f"default-{kind}", "default", objective={"loss": kind}) for kind in ("pn", "pu", "kl", "distpu")),
+        _network("default-pu-sigmoid", "default", objective={"loss": "pu", "surrogate": "sigmoid"}),
         *(_network(preset, preset) for preset in get_args(PresetName) if preset not in {"default", "paper"}),
         Method(name="all-labelled", labelled="all"),
         Method(name="dog", kind="dog"),

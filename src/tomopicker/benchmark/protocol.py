@@ -228,7 +228,7 @@ def filter_protocol(
         If the protocol does not have what is named.
     """
     known = {
-        "--only": (methods, [row.name for row in protocol.rows]),
+        "--method": (methods, [row.name for row in protocol.rows]),
         "--dataset": (datasets, list(protocol.datasets)),
         "--clicks": (clicks, protocol.clicks),
         "--seed": (seeds, protocol.seeds),

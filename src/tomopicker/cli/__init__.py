@@ -1,4 +1,4 @@
-"""The command line: each command parses, opens, calls `tomopicker.api`, and says what came of it."""
+"""The command line: each command parses, opens its input, calls the package that does the work, and prints."""
 
 import io
 import os
@@ -7,7 +7,7 @@ import sys
 
 
 def main() -> None:
-    """Run the command that the arguments name, and exit as it says."""
+    """Run the command that the arguments name, and exit with its code."""
     for stream in (sys.stdout, sys.stderr):
         # An ASCII terminal has no ×, and a file's name may hold bytes that no encoding has: neither is a failure.
         if isinstance(stream, io.TextIOWrapper):

@@ -1,6 +1,5 @@
-"""The list of commands, and what becomes of what escapes them: one line and an exit code, or a bug's traceback."""
+"""The list of commands, and the handling of their errors: one line and an exit code, or a bug's traceback."""
 
-import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -29,15 +28,11 @@ from tomopicker.cli import (
     threshold,
     train,
 )
-from tomopicker.cli.helptext import help_text
-from tomopicker.errors import TomoPickerError, is_out_of_memory
+from tomopicker.cli.options import help_text, with_groups
+from tomopicker.errors import TomoPickerError, machine_failure
 from tomopicker.wording import wrong_value
 
 INTERRUPTED = 130
-_OF_THE_MACHINE = {
-    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.EMFILE,
-    errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR,
-}  # fmt: skip
 
 HELP = """Find every copy of one particle in cryo-electron tomograms, from 5 to 100 clicks in one of them.
 
@@ -46,9 +41,9 @@ HELP = """Find every copy of one particle in cryo-electron tomograms, from 5 to 
   [cyan]tomopicker train TS_0001.mrc --picks clicks.star --particle-diameter 300 --output ribosome.model[/cyan]
   [cyan]tomopicker pick tomograms/ --model ribosome.model --output picks[/cyan]
 
-RELION 5 imports picks/relion5_import.star; [cyan]tomopicker pick --help[/cyan] says how RELION 3 and 4, Warp and M do.
+RELION 5 imports picks/relion5_import.star; see [cyan]tomopicker pick --help[/cyan] for RELION 3 and 4, Warp and M.
 
-Nothing at hand yet? [cyan]tomopicker demo[/cyan] makes tomograms and shows the whole road in a few minutes."""
+No data at hand? [cyan]tomopicker demo[/cyan] simulates tomograms and runs every step in a few minutes."""
 
 app = typer.Typer(
     name="tomopicker",
@@ -83,7 +78,7 @@ for command in COMMANDS:
         name=command.__name__.rpartition(".")[2].replace("_", "-"),
         help=help_text(command.HELP),
         no_args_is_help=command not in (demo, formats),
-    )(command.command)
+    )(with_groups(command.command))
 
 
 def _print_version(wanted: bool) -> bool:
@@ -140,11 +135,8 @@ def _explain(error: Exception) -> tuple[str | None, int]:
         # Whoever read the output has gone; Python must not try to flush it again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return "", 1
-    if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
-        where = f"{str(error.filename)[:200]}: " if error.filename else ""
-        return f"error: {where}{error.strerror}", 1
-    if is_out_of_memory(error):
-        return "error: out of memory; close other programs, or use a machine (or --device) with more", 1
+    if failure := machine_failure(error):
+        return f"error: {failure}", 1
     if callable(message := getattr(error, "format_message", None)):  # typer's own: a wrong option or value
         context, said = getattr(error, "ctx", None), " ".join(str(message()).split())
         hint = f" (see '{context.command_path} --help')" if context is not None else ""
@@ -153,7 +145,7 @@ def _explain(error: Exception) -> tuple[str | None, int]:
 
 
 def _plain(error: Exception, said: str) -> str:
-    """Say plainly what typer says of a value that is no number."""
+    """Reword typer's message about a value that is not a number."""
     reasons = getattr(error.__cause__, "errors", None)
     if not callable(reasons):
         return said

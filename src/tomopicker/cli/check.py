@@ -1,18 +1,13 @@
 """``tomopicker check``: do these picks lie on particles of these tomograms?"""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from tomopicker.cli.picked_input import PickedInput, takes_picks
+from tomopicker.cli.options import ParticleDiameter, PickedInput, check_positive, option
 from tomopicker.errors import UsageError
 from tomopicker.wording import number_of
-
-if TYPE_CHECKING:
-    from rich.table import Table
-
-    from tomopicker.diagnostics.findings import Finding
 
 HELP = """Test whether picks lie on particles, before anything is built on them.
 
@@ -25,26 +20,22 @@ Are positions inside the tomogram? Is there more contrast at them than elsewhere
 the axes, another scale or another origin fit better? Do picks fit another of the tomograms? Is their mean centred, to
 a fraction of a voxel? Do two lie on one particle?
 
-One line a test says what was found and what to do; the picture shows the mean of the picks, single ones, and a section.
-The exit code is 1 if there is a fault."""
+Each test prints its result and what to do; the picture shows the mean of the picks, single ones, and a section. The
+exit code is 1 if a test fails."""
 
 
-@takes_picks
 def command(
     given: PickedInput,
-    particle_diameter: Annotated[
-        float, typer.Option("--particle-diameter", "-d", metavar="Å", help="Of the particle.", show_default=False)
-    ],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE", help="The picture: .png, .svg or .pdf.")
-    ] = Path("check.png"),
+    particle_diameter: ParticleDiameter,
+    output: Annotated[Path, option("The picture: .png, .svg or .pdf.", "--output", "-o", unit="FILE")] = Path(
+        "check.png"
+    ),
 ) -> None:
     """Parse, open, test, print and draw."""
-    from tomopicker.cli.inputs import check_writable
     from tomopicker.cli.progress import Reporter
+    from tomopicker.files import check_writable
 
-    if not 0 < particle_diameter < float("inf"):
-        raise UsageError(f"--particle-diameter {particle_diameter:g} cannot be; give it in Å")
+    check_positive("--particle-diameter", particle_diameter)
     if output.suffix.lower() not in {".png", ".svg", ".pdf"}:
         raise UsageError(f"--output {output}: a picture is .png, .svg or .pdf; choose one of these suffixes")
     with Reporter() as reporter:
@@ -52,6 +43,7 @@ def command(
         opened, found = given.read(reporter, check_inside=False)
         from tomopicker.diagnostics.check import check
         from tomopicker.report.check_figure import check_figure
+        from tomopicker.report.terminal import findings_table
         from tomopicker.workflow.inputs import check_diameter, doubtful_diameter
 
         for tomogram in opened:
@@ -59,7 +51,7 @@ def command(
             if doubt := doubtful_diameter(particle_diameter, tomogram):
                 reporter.warn(doubt)
         checked = check(opened, found, particle_diameter)
-        reporter.console.print(_table(checked.findings))
+        reporter.console.print(findings_table(checked.findings))
         most = max(found.tomogram_names, key=lambda name: len(found.in_tomogram(name)))
         shown = next(tomogram for tomogram in opened if tomogram.name == most)
         positions = found.in_tomogram(most).positions
@@ -72,21 +64,3 @@ def command(
             reporter.say(f"{words} ({of}); see {output}.")
         if checked.faults:
             raise typer.Exit(1)
-
-
-def _table(findings: "list[Finding]") -> "Table":
-    """Lay out a line a test, and what to do below it."""
-    from rich.markup import escape
-    from rich.table import Table
-
-    colours = {"PASS": "green", "WARN": "yellow", "FAIL": "bold red"}
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    for finding in findings:
-        word = finding.status.value
-        table.add_row(f"[{colours[word]}]{word}[/]", finding.test, escape(finding.message))
-        if finding.fix:
-            table.add_row("", "", f"→ {escape(finding.fix)}")
-    return table

@@ -1,98 +1,71 @@
-"""``tomopicker evaluate``: picks against the truth."""
+"""``tomopicker evaluate``: picks against ground truth."""
 
 import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-import typer
-
-from tomopicker.cli.options import INPUT, Axes, Classes, Dataset, PicksPixelSize, PicksUnit, VoxelSize
+from tomopicker.cli.options import CoordinateOptions, TomogramList, TomogramOptions, argument, option
 from tomopicker.errors import UsageError
 
-HELP = """Judge picks against the truth: precision, recall, F1, and how good they could have been.
+HELP = """Evaluate picks against ground truth: precision, recall, F1, average precision, position error.
 
 [bold]Examples[/bold]
 
   [cyan]tomopicker evaluate picks --truth truth/ --exclude TS_0001[/cyan]
   [cyan]tomopicker evaluate picks --truth truth/*.csv[/cyan]
-  [cyan]tomopicker evaluate TS_0002.csv --truth TS_0002_truth.star --tomograms TS_0002.mrc --tolerance 135A[/cyan]
+  [cyan]tomopicker evaluate TS_2.csv --truth truth_TS_2.star --tomograms TS_2.mrc --tolerance 135A[/cyan]
 
-PICKS is a file or a folder, that of [cyan]tomopicker pick[/cyan] or any other. Truth in a folder is matched to
-tomograms by name.
+PICKS is a file or a folder, written by [cyan]tomopicker pick[/cyan] or not. Truth in a folder is matched to tomograms
+by name.
 
-A warning says where picks are no nearer to the truth than anything would be: the truth of another tomogram, another
-unit, swapped axes.
+A warning names tomograms whose picks match no better than by chance: the truth of another tomogram, another unit,
+swapped axes.
 
 A pick is right if it lies within the tolerance of a particle that no other pick has taken:
 [bold]one-to-one[/bold]. With [bold]paper[/bold] matching, as in the TomoPicker paper, several picks
 may share a particle.
 
 [bold]F1 at true N[/bold] (of the N best picks) and [bold]highest F1[/bold] (over all thresholds) choose the threshold
-by looking at the truth: they say how good the scores are, not how good the picks are. Leave out tomograms that were
-trained on ([cyan]--exclude[/cyan]): they flatter."""
+from the truth: they measure the scores, not the picks. Exclude training tomograms ([cyan]--exclude[/cyan]): they are
+optimistic."""
 
 
 def command(
     picks: Annotated[
         list[Path],
-        typer.Argument(
-            metavar="PICKS",
-            help="File or folder of picks. Further names, as a shell lists them after --truth, are truth or tomograms.",
-            show_default=False,
+        argument(
+            "File or folder of picks. Further names, as a shell lists them after --truth, are truth or tomograms.",
+            "PICKS",
         ),
     ],
-    truth: Annotated[
-        list[Path],
-        typer.Option(metavar="PATH", help="True positions: a file or a folder. May be repeated.", show_default=False),
-    ],
+    truth: Annotated[list[Path], option("True positions: a file or a folder; may be repeated.", unit="PATH")],
+    reading: TomogramOptions,
+    coordinates: CoordinateOptions,
     tolerance: Annotated[
-        str, typer.Option(metavar="T", help="Largest distance of a match: voxels (10 or 10vox) or Å (135A).")
+        str, option("Largest distance of a match: voxels (10 or 10vox) or Å (135A).", unit="T")
     ] = "10",
-    matching: Annotated[
-        Literal["one-to-one", "paper"], typer.Option(help="How picks and particles are paired.")
-    ] = "one-to-one",
-    exclude: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="A tomogram to leave out. May be repeated.")
-    ] = None,
-    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures as JSON.")] = None,
-    tomograms: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="PATH",
-            help="The tomograms, a folder of them, or a RELION 5 tomograms.star.  [dim]\\[default: as "
-            "picks.json beside the picks says][/dim]",
-            rich_help_panel=INPUT,
-        ),
-    ] = None,
-    voxel_size: VoxelSize = None,
-    dataset: Dataset = None,
-    axes: Axes = None,
-    picks_unit: PicksUnit = None,
-    picks_pixel_size: PicksPixelSize = None,
-    classes: Classes = None,
+    matching: Annotated[Literal["one-to-one", "paper"], option("How picks and particles are paired.")] = "one-to-one",
+    exclude: Annotated[list[str] | None, option("A tomogram to leave out; may be repeated.", unit="NAME")] = None,
+    json_file: Annotated[Path | None, option("Write the metrics as JSON.", "--json", unit="FILE")] = None,
+    tomograms: TomogramList = None,
 ) -> None:
     """Parse, read, match and print."""
-    from tomopicker.cli.inputs import Counted
-    from tomopicker.cli.judge import judge, unrelated, write_json
-    from tomopicker.cli.judged_inputs import gather, sorted_paths
     from tomopicker.cli.progress import Reporter
-    from tomopicker.cli.tables import evaluation_table
-    from tomopicker.formats.volumes.arrays import DEFAULT_OPTIONS, ReadOptions
+    from tomopicker.folder.compare import gather, sorted_paths
+    from tomopicker.folder.judge import judge, unrelated, write_json
+    from tomopicker.formats.volumes.arrays import DEFAULT_OPTIONS
+    from tomopicker.report.terminal import evaluation_table
 
     length, in_angstrom = parse_tolerance(tolerance)
-    if voxel_size is not None and not 0 < voxel_size < float("inf"):
-        raise UsageError(f"--voxel-size {voxel_size:g} cannot be; give it in Å")
-    stored = ReadOptions(dataset, axes)
-    if stored != DEFAULT_OPTIONS and not tomograms:
+    if reading.stored != DEFAULT_OPTIONS and not tomograms:
         raise UsageError("--dataset and --axes say how files of tomograms are read; give --tomograms too")
     with Reporter() as reporter:
         mine, known, volumes = sorted_paths(picks, truth, tomograms or [])
-        found = gather(
-            mine, known, reporter,
-            tomograms=volumes, voxel_size=voxel_size,
-            counted=Counted(picks_unit, picks_pixel_size, tuple(classes or ())),
-            exclude=exclude or [], stored=stored,
-        )  # fmt: skip
+        with reporter.showing_warnings():
+            found = gather(
+                mine, known, tomograms=volumes, voxel_size=reading.voxel_size, units=coordinates.units,
+                format=coordinates.from_format, exclude=exclude or [], stored=reading.stored,
+            )  # fmt: skip
         if in_angstrom and not found.knows_voxel_size:
             raise UsageError(f"--tolerance {tolerance}: is in Å, and the voxel size is not known; give --voxel-size")
         judged = judge(found, length, in_angstrom=in_angstrom, matching=matching)

@@ -1,4 +1,4 @@
-"""Ctrl-C: what the user may do next, in one line."""
+"""Ctrl-C: one line that tells how to continue."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ class Interrupted(TomoPickerError):
 
 @contextmanager
 def interruptible(advice: Callable[[], str]) -> Iterator[None]:
-    """Turn a Ctrl-C in the block into one line that says how to go on.
+    """Turn a Ctrl-C in the block into one line that tells how to continue.
 
     Parameters
     ----------

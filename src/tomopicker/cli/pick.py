@@ -1,44 +1,34 @@
 """``tomopicker pick``: from a model and tomograms to picks in STAR and CSV."""
 
-import math
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from tomopicker.cli.cluster_options import (
-    Cluster,
+from tomopicker.cli.cluster_options import EngineOptions
+from tomopicker.cli.options import (
+    INPUT,
+    MORE,
+    PICKING,
+    Device,
     DryRun,
-    Engine,
-    Job,
-    Scheduler,
-    Tls,
-    Walltime,
-    Workers,
-    cluster_from,
-)
-from tomopicker.cli.cut import MaxParticles, TargetFdr, TargetPrecision, Threshold, the_cut
-from tomopicker.cli.masks import PickMask, masks_for
-from tomopicker.cli.options import Axes, Dataset, Device, PickInvert, VoxelSize
-from tomopicker.cli.pick_options import (
-    Copick,
-    CopickObject,
-    CopickSession,
-    CopickTomogram,
-    MinDistance,
-    ModelFile,
     OutputFolder,
     Overwrite,
+    PickMask,
     Pictures,
-    RetryFailed,
-    SaveScores,
+    SelectionOptions,
     SomeTomograms,
-    StarFormat,
+    TomogramOptions,
+    check_positive,
+    option,
+    switch,
 )
 from tomopicker.errors import TomoPickerError, UsageError
 
 if TYPE_CHECKING:
     from tomopicker.cli.progress import Reporter
+
+COPICK = "copick"
 
 HELP = """Pick the particles in any number of tomograms with a trained model.
 
@@ -70,56 +60,71 @@ A tomogram that fails does not stop the others. The same command again skips wha
 
 
 def command(
-    model: ModelFile,
+    model: Annotated[Path, option("From tomopicker train.", "--model", "-m", unit="MODEL")],
     output: OutputFolder,
+    selection: SelectionOptions,
+    reading: TomogramOptions,
+    engine: EngineOptions,
     tomograms: SomeTomograms = None,
-    threshold: Threshold = None,
-    target_precision: TargetPrecision = None,
-    target_fdr: TargetFdr = None,
-    max_particles: MaxParticles = None,
-    min_distance: MinDistance = None,
+    min_distance: Annotated[
+        float | None,
+        option(
+            "Least distance between two picks.", unit="Å", default="0.7 particle diameters; paper: 0.5", panel=PICKING
+        ),
+    ] = None,
     mask: PickMask = None,
-    star_format: StarFormat = "relion5",
-    save_scores: SaveScores = False,
+    star_format: Annotated[
+        Literal["relion5", "relion4", "relion3", "warp"],
+        option("Whose STAR files to write; warp is for Warp and M.", panel=PICKING),
+    ] = "relion5",
+    save_scores: Annotated[
+        bool,
+        switch("Write TOMOGRAM_scores.mrc too: float32, at the network's resolution.", "--save-scores", PICKING),
+    ] = False,
     pictures: Pictures = True,
-    copick: Copick = None,
-    copick_tomogram: CopickTomogram = None,
-    copick_object: CopickObject = None,
-    copick_session: CopickSession = "1",
-    voxel_size: VoxelSize = None,
-    dataset: Dataset = None,
-    axes: Axes = None,
-    invert: PickInvert = None,
+    copick: Annotated[
+        Path | None,
+        option("Configuration of a copick project, to pick in and to write to.", unit="CONFIG", panel=COPICK),
+    ] = None,
+    copick_tomogram: Annotated[
+        str | None, option("Which tomogram of each run, such as wbp@10.", unit="TYPE[@Å]", panel=COPICK)
+    ] = None,
+    copick_object: Annotated[
+        str | None,
+        option("The particle as the project names it.", unit="NAME", default="the only one", panel=COPICK),
+    ] = None,
+    copick_session: Annotated[
+        str, option("Session of the picks; their user is tomopicker.", unit="ID", panel=COPICK)
+    ] = "1",
+    invert: Annotated[
+        bool | None,
+        option("Protein is bright in the tomograms.", "--invert/--no-invert", default="as in training", panel=INPUT),
+    ] = None,
     device: Device = None,
     overwrite: Overwrite = False,
-    retry_failed: RetryFailed = False,
-    engine: Engine = None,
-    workers: Workers = None,
-    job: Job = None,
-    walltime: Walltime = None,
-    cluster: Cluster = None,
-    scheduler: Scheduler = None,
-    tls: Tls = None,
+    retry_failed: Annotated[
+        bool, switch("Try again what failed before, though the file is the same.", "--retry-failed", MORE)
+    ] = False,
     dry_run: DryRun = False,
 ) -> None:
     """Parse, open, and pick."""
-    from tomopicker.cli.inputs import check_writable
     from tomopicker.cli.interrupt import interruptible
     from tomopicker.cli.pick_run import pick_files
     from tomopicker.cli.progress import Reporter
+    from tomopicker.files import check_writable
     from tomopicker.folder.pick_folder import PickFolder
     from tomopicker.folder.settings import PickSettings
 
-    cut = the_cut(threshold, target_precision, target_fdr, max_particles)
-    _check_distance(min_distance)
-    on = cluster_from(engine, workers, job, walltime, cluster, scheduler, tls)
+    cut = selection.cut()
+    check_positive("--min-distance", min_distance)
+    on = engine.settings()
     with (
         Reporter() as reporter,
         interruptible(lambda: "finished tomograms stay; repeat the command to go on with the others"),
     ):
         target = None
         if copick is not None:
-            from tomopicker.cli.copick import CopickTarget
+            from tomopicker.folder.copick import CopickTarget
 
             target = CopickTarget.open(copick, copick_tomogram, copick_object, copick_session)
         elif copick_tomogram or copick_object:
@@ -128,6 +133,8 @@ def command(
         if not listed:
             raise UsageError("no tomogram is given; name files or folders, or --copick CONFIG")
         files, broken = _existing(listed, reporter)
+        from tomopicker.formats.masks import masks_for
+
         masks = masks_for(mask, files)
         check_writable(output)
         from tomopicker import api
@@ -141,8 +148,8 @@ def command(
             reporter.say(f"{model}: was trained with --invert, so protein is taken to be bright (--no-invert: dark).")
         invert = bright if invert is None else invert
         asked = PickSettings(
-            cut, min_distance, star_format, save_scores, voxel_size, invert, device, dataset, axes, masks.way,
-            pictures, project_of(listed),
+            cut, min_distance, star_format, save_scores, reading.voxel_size, invert, device, reading.dataset,
+            reading.axes, masks.mode, pictures, project_of(listed),
         )  # fmt: skip
         folder = PickFolder.open(output, model, loaded, asked, overwrite=overwrite)
         choose_device(device)
@@ -159,16 +166,13 @@ def command(
         failed = broken + pick_files(
             files, model, loaded, folder, reporter, masks=masks.files, cluster=on, retry_failed=retry_failed
         )
-        unwritten = 0 if target is None else target.write(folder, reporter, overwrite=overwrite)
+        unwritten = [] if target is None else target.write(folder, reporter, overwrite=overwrite)
+        for error in unwritten:
+            reporter.failed(error)
         if failed:
             reporter.say(f"{failed} of {len(files) + broken} tomograms failed.")
         if failed or unwritten:
             raise typer.Exit(1)
-
-
-def _check_distance(min_distance: float | None) -> None:
-    if min_distance is not None and not 0 < min_distance < math.inf:
-        raise UsageError(f"--min-distance {min_distance:g} cannot be; give a distance in Å")
 
 
 def project_of(listed: list[Path]) -> Path | None:

@@ -1,12 +1,16 @@
-"""What a job tells: a bar on a terminal, elsewhere a plain line now and then. Warnings go to stderr, once."""
+"""Progress and messages: a bar on a terminal, elsewhere a plain line now and then. Warnings go to stderr, once."""
 
 import sys
 import time
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
 
 if TYPE_CHECKING:
     from tomopicker.engine.train import Report
@@ -52,9 +56,30 @@ class Reporter:
             self._warned.add(text)
             self.say(f"Note: {text}.")
 
+    def table(self, rows: Iterable[tuple[str, str]]) -> None:
+        """Print rows of a name and a description."""
+        table = Table.grid(padding=(0, 3))
+        for row in rows:
+            table.add_row(*row)
+        self.console.print(table, markup=False)
+
     def failed(self, error: Exception | str) -> None:
         """Print the error of one of several inputs to stderr; the command goes on."""
         self._to_stderr(f"tomopicker: error: {' '.join(str(error).split())}")
+
+    @contextmanager
+    def showing_warnings(self, *notes: type[Warning]) -> Iterator[None]:
+        """Print what the block warns of: what was inferred, and the categories `notes`, as notes."""
+        from tomopicker.formats.read import Inferred
+
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            yield
+        for warning in caught:
+            if issubclass(warning.category, (Inferred, *notes)):
+                self.note(str(warning.message))
+            elif issubclass(warning.category, UserWarning):
+                self.warn(str(warning.message))
 
     def trained(self, job: str, report: "Report") -> None:
         """Show how a training stands."""

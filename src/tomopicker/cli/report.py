@@ -29,8 +29,8 @@ def command(
     ] = None,
 ) -> None:
     """Read, draw, and write."""
-    from tomopicker.cli.inputs import check_writable
     from tomopicker.cli.progress import Reporter
+    from tomopicker.files import check_writable
 
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder; give the one that 'tomopicker pick' wrote")

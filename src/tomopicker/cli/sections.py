@@ -40,8 +40,9 @@ def command(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace pictures that exist.")] = False,
 ) -> None:
     """Parse, open, draw."""
-    from tomopicker.cli.inputs import check_writable, open_tomograms, read_picks
+    from tomopicker.cli.inputs import open_tomograms, read_picks
     from tomopicker.cli.progress import Reporter
+    from tomopicker.files import check_writable
     from tomopicker.formats.volumes.arrays import ReadOptions
     from tomopicker.report.sections import section_figure, sections_every
 
@@ -49,8 +50,10 @@ def command(
         raise UsageError(f"--every {every:g} cannot be; give a distance in Å, such as 100")
     with Reporter() as reporter:
         check_writable(output)
-        opened = open_tomograms(tomograms, reporter, voxel_size=voxel_size, invert=invert, stored=ReadOptions(dataset, axes))
-        marked = None if picks is None else read_picks([picks], opened, reporter, ignore_unknown=True)
+        opened = open_tomograms(
+            tomograms, reporter, voxel_size=voxel_size, invert=invert, stored=ReadOptions(dataset, axes)
+        )
+        marked = None if picks is None else read_picks([picks], opened, reporter)
         planned = [(tomogram, z) for tomogram in opened for z in sections_every(tomogram, every)]
         files = [output / f"{tomogram.name}_z{z:04d}.png" for tomogram, z in planned]
         for file in files:

@@ -98,8 +98,8 @@ def command(
         raise TomoPickerError(
             f"the studio needs {error.name}; install it with: pip install 'tomopicker[studio]'"
         ) from error
-    from tomopicker.cli.inputs import check_writable
     from tomopicker.cli.progress import Reporter
+    from tomopicker.files import check_writable
     from tomopicker.formats.volumes.arrays import ReadOptions
     from tomopicker.studio.engine import InstantEngine
     from tomopicker.studio.listing import Reading, list_tomograms

@@ -4,21 +4,18 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
-from tomopicker.cli.masks import METAVAR
 from tomopicker.cli.options import (
     INPUT,
     MORE,
-    Axes,
-    Dataset,
+    CoordinateOptions,
     Device,
-    FromFormat,
     Invert,
-    PicksPixelSize,
-    PicksUnit,
+    Mask,
+    Overwrite,
+    ParticleDiameter,
+    TomogramOptions,
     Tomograms,
-    VoxelSize,
+    option,
 )
 from tomopicker.errors import UsageError
 from tomopicker.wording import number_of
@@ -41,55 +38,30 @@ One click is enough; without any, an example of each common kind of object of th
 the places in your viewer, add those on a particle to the clicks, and the others to the rejected picks. The file is
 CSV with a column [bold]reason[/bold], in voxels, and is read as clicks are.
 
-The first call computes the features of the tomogram, some seconds, and keeps them; the next ones take about one."""
+The first call computes the features of the tomogram, some seconds, and keeps them; the next ones read them."""
 
 
 def command(
     tomograms: Tomograms,
-    particle_diameter: Annotated[
-        float,
-        typer.Option("--particle-diameter", "-d", metavar="Å", help="Diameter of the particle.", show_default=False),
-    ],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE", help="CSV file to write.", show_default=False)
-    ],
+    particle_diameter: ParticleDiameter,
+    output: Annotated[Path, option("CSV file to write.", "--output", "-o", unit="FILE")],
+    reading: TomogramOptions,
+    coordinates: CoordinateOptions,
     picks: Annotated[
-        list[Path] | None,
-        typer.Option("--picks", "-p", metavar="FILE", help="Clicks so far; repeat it.", rich_help_panel=INPUT),
+        list[Path] | None, option("Clicks so far; repeat it.", "--picks", "-p", unit="FILE", panel=INPUT)
     ] = None,
     rejected: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="FILE", help="Picks that are no particles; repeat it.", rich_help_panel=INPUT),
+        list[Path] | None, option("Picks that are no particles; repeat it.", unit="FILE", panel=INPUT)
     ] = None,
-    count: Annotated[int, typer.Option(min=1, metavar="N", help="How many suggestions at most.")] = 10,
-    mask: Annotated[
-        str | None,
-        typer.Option(
-            metavar=METAVAR,
-            help="Where the specimen is. auto: find the lamella; none: everywhere; or an MRC that is 1 in it, for "
-            "several tomograms a folder of masks named after them.  [dim]\\[default: auto][/dim]",
-            rich_help_panel=INPUT,
-        ),
-    ] = None,
-    voxel_size: VoxelSize = None,
-    dataset: Dataset = None,
-    axes: Axes = None,
+    count: Annotated[int, option("How many suggestions at most.", unit="N", min=1)] = 10,
+    mask: Mask = None,
     invert: Invert = False,
-    from_name: FromFormat = None,
-    picks_unit: PicksUnit = None,
-    picks_pixel_size: PicksPixelSize = None,
     cache: Annotated[
         Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Where features are kept.  [dim]\\[default: TOMOPICKER_CACHE, else the user's caches][/dim]",
-            rich_help_panel=MORE,
-        ),
+        option("Where features are kept.", unit="DIR", default="TOMOPICKER_CACHE, else the user's caches", panel=MORE),
     ] = None,
     device: Device = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the file if it is there.", rich_help_panel=MORE)
-    ] = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Parse, compute or look up features, and suggest."""
     if output.suffix.lower() != ".csv":
@@ -99,25 +71,22 @@ def command(
     if rejected and not picks:
         raise UsageError("--rejected alone does not say what a particle is; give --picks too")
     from tomopicker import api
-    from tomopicker.cli.inputs import Counted, check_writable, open_tomograms, read_picks
-    from tomopicker.cli.masks import masks_of
+    from tomopicker.cli.inputs import read_picks
     from tomopicker.cli.progress import Reporter
+    from tomopicker.files import check_writable
     from tomopicker.folder.find import files_of_picks
-    from tomopicker.formats.volumes.arrays import ReadOptions
+    from tomopicker.formats.masks import masks_of
     from tomopicker.workflow.clicked import common_voxel_size
 
     with Reporter() as reporter:
         check_writable(output.parent)
-        opened = open_tomograms(
-            tomograms, reporter, voxel_size=voxel_size, invert=invert, stored=ReadOptions(dataset, axes)
-        )
+        opened = reading.open(tomograms, reporter, invert=invert)
 
         def positions(paths: list[Path] | None) -> "Picks | None":
             if not paths:
                 return None
             files = [file for path in paths for file in files_of_picks(path)]
-            counted = Counted(picks_unit, picks_pixel_size)
-            return read_picks(files, opened, reporter, counted, ignore_unknown=True, format=from_name)
+            return read_picks(files, opened, reporter, coordinates.units, format=coordinates.from_format)
 
         clicks, others, masks = positions(picks), positions(rejected), masks_of(mask, opened)
         if clicks is not None and not len(clicks):

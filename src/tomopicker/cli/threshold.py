@@ -1,36 +1,30 @@
 """``tomopicker threshold``: other picks from the same scores."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
-import typer
-
-from tomopicker.cli.cut import MaxParticles, TargetFdr, TargetPrecision, Threshold, the_cut
-from tomopicker.cli.pick_options import Pictures
-from tomopicker.errors import TomoPickerError, UsageError
+from tomopicker.cli.options import Pictures, SelectionOptions, argument
+from tomopicker.errors import UsageError
 from tomopicker.wording import number_of
 
 if TYPE_CHECKING:
     from tomopicker.cli.progress import Reporter
 
-HELP = """Set another threshold for the candidates that pick left in a folder, without scoring again.
+HELP = """Apply another threshold to the results of pick, without scoring again.
 
 [bold]Examples[/bold]
 
-  [cyan]tomopicker threshold picks --target-precision 0.9[/cyan]   fewer, surer picks
+  [cyan]tomopicker threshold picks --target-precision 0.9[/cyan]   fewer, more certain picks
   [cyan]tomopicker threshold picks --threshold 0.2[/cyan]          everything with a probability above 0.2
   [cyan]tomopicker threshold picks[/cyan]                          back to the best expected F1
 
-The STAR and CSV files of every tomogram, the merged ones and [cyan]picks.json[/cyan] are written anew, and the pictures
-where the tomograms are still there. Candidates are listed down to a probability of 0.01."""
+The STAR and CSV files of every tomogram, the merged ones and [cyan]picks.json[/cyan] are rewritten, and the pictures if
+the tomograms still exist. Candidates are kept down to a probability of 0.01."""
 
 
 def command(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Written by tomopicker pick.", show_default=False)],
-    threshold: Threshold = None,
-    target_precision: TargetPrecision = None,
-    target_fdr: TargetFdr = None,
-    max_particles: MaxParticles = None,
+    folder: Annotated[Path, argument("Written by tomopicker pick.", "DIR")],
+    selection: SelectionOptions,
     pictures: Pictures = True,
 ) -> None:
     """Parse, cut, and say what is expected."""
@@ -39,10 +33,11 @@ def command(
     from tomopicker.folder.one_tomogram import picture_of
     from tomopicker.folder.record import read_record
     from tomopicker.folder.recut import recut
+    from tomopicker.report.pick_figure import draw_again
 
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder; give the one that 'tomopicker pick' wrote")
-    cut = the_cut(threshold, target_precision, target_fdr, max_particles)
+    cut = selection.cut()
     with Reporter() as reporter:
         drawn = [path for path in folder.glob("*.png") if pictures]
         entries, remark = recut(folder, cut)
@@ -58,8 +53,8 @@ def command(
                 reporter.warn(f"{name}: no candidate is as sure as that, so there are no picks; ask for less")
         record = read_record(folder / RECORD)
         for name in entries:
-            if picture_of(folder, name) in drawn:
-                _draw_again(folder, name, record, reporter)
+            if picture_of(folder, name) in drawn and (problem := draw_again(folder, name, record)):
+                reporter.warn(problem)
         _write_report_again(folder, reporter, pictures=pictures)
         total = sum(entry["picks"] for entry in entries.values())
         of = f"{number_of(total, 'pick')} of {number_of(len(entries), 'tomogram')}"
@@ -77,27 +72,3 @@ def _write_report_again(folder: Path, reporter: "Reporter", *, pictures: bool) -
         write_report(folder, reporter)
     else:
         (folder / REPORT).unlink()
-
-
-def _draw_again(folder: Path, name: str, record: "dict[str, Any]", reporter: "Reporter") -> None:
-    """Draw a tomogram's picks once more, if its file is still there."""
-    from tomopicker import formats
-    from tomopicker.cluster.pick_tomogram import draw
-    from tomopicker.folder.one_tomogram import files_of, picture_of
-    from tomopicker.formats.volumes.arrays import ReadOptions
-    from tomopicker.picks import Picks
-
-    entry, asked = record["tomograms"][name], record["settings"]
-    stored = ReadOptions(asked.get("dataset"), asked.get("axes"))
-    try:
-        tomogram = formats.open_tomogram(
-            entry["path"], voxel_size=entry["voxel_size_angstrom"], invert=entry["inverted"], options=stored
-        )
-        if tomogram.name != name or list(tomogram.shape) != entry["shape_zyx"]:
-            raise TomoPickerError(f"{entry['path']}: is another tomogram now")
-        csv = files_of(folder, name)[1]
-        picks = formats.read_picks(csv, [tomogram]) if entry["picks"] else Picks.concatenate([])
-    except (TomoPickerError, KeyError, TypeError) as error:
-        reporter.warn(f"{picture_of(folder, name)}: removed, for it cannot be drawn again ({error})")
-        return
-    draw(tomogram, picks.positions, record["model"]["settings"]["particle_diameter"], folder, reporter.warn)

@@ -188,7 +188,7 @@ def training_sampler(data: Sequence[LabelledVolume], cfg: Patches, seed: int) ->
     if cfg.sampling == "blocks":
         return GridPatchSampler(data, cfg.size, cfg.batch, seed)
     return BalancedPatchSampler(
-        data, cfg.size, cfg.batch, seed, augmented=cfg.augment, turned=cfg.turned, rejected=cfg.rejected
+        data, cfg.size, cfg.batch, seed, augmented=cfg.augment, turned=cfg.rotation_prob, rejected=cfg.negative_fraction
     )
 
 

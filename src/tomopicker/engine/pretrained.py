@@ -8,15 +8,15 @@ from tomopicker.config import Network
 from tomopicker.engine.checkpoint import PRETRAINED, load_tensors
 from tomopicker.errors import TomoPickerError
 
-SHIPPED, SCRATCH = "shipped", "scratch"
+SHIPPED, SCRATCH = "shipped", "none"
 SHIPPED_FILE = Path(__file__).parent.parent / "models" / "random_molecules.safetensors"
 
 
 def weights_file(cfg: Network) -> Path | None:
     """Give the file of the weights that a network starts from; None: random weights."""
-    if cfg.start == SCRATCH:
+    if cfg.pretrained == SCRATCH:
         return None
-    return SHIPPED_FILE if cfg.start == SHIPPED else Path(cfg.start)
+    return SHIPPED_FILE if cfg.pretrained == SHIPPED else Path(cfg.pretrained)
 
 
 def load_pretrained(network: nn.Module, cfg: Network) -> None:
@@ -27,7 +27,7 @@ def load_pretrained(network: nn.Module, cfg: Network) -> None:
     network : Module
         As `build_network` makes it; its weights change.
     cfg : Network
-        Its settings; `start` names the weights.
+        Its settings; `pretrained` names the weights.
 
     Raises
     ------
@@ -43,7 +43,7 @@ def load_pretrained(network: nn.Module, cfg: Network) -> None:
     if not same:
         raise TomoPickerError(
             f"{path}: weights of another network than {cfg.block}, channels {list(cfg.channels)}, "
-            f"stride {cfg.stride}; to train from random weights set network.start to scratch, "
-            "or leave out --start of pretrain"
+            f"stride {cfg.stride}; to train from random weights set network.pretrained to none, "
+            "or leave out --pretrained of pretrain"
         )
     network.load_state_dict({name: value.to(wanted[name].dtype) for name, value in weights.items()}, strict=False)

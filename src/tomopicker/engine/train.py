@@ -153,7 +153,7 @@ def start(settings: Settings, priors: Priors | None, total: int, device: torch.d
     network = network.to(device)
     load_pretrained(network, settings.network)
     averaged = swa_utils.AveragedModel(network, multi_avg_fn=swa_utils.get_ema_multi_avg_fn(cfg.ema))
-    rates = {False: cfg.learning_rate, True: cfg.learning_rate * cfg.head_rate}
+    rates = {False: cfg.learning_rate, True: cfg.learning_rate * cfg.head_lr_factor}
     groups: list[dict[str, Any]] = [
         {"params": [p for name, p in network.named_parameters() if name.startswith("head.") == head], "lr": rate}
         for head, rate in rates.items()

@@ -1,11 +1,12 @@
 """Which files of a folder hold its picks, whoever wrote it; every command that takes a folder of picks asks here."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.folder.layout import IMPORT_LIST, MERGED, OPTIMISATION_SET, RECORD
 from tomopicker.formats import has_no_picks, read_table
+from tomopicker.formats.projects.tomogram_lists import is_list
 from tomopicker.formats.recognition import is_em_volume
 from tomopicker.formats.registry import FORMATS
 from tomopicker.formats.tomogram_names import join_names
@@ -20,6 +21,15 @@ def is_picks_file(path: Path) -> bool:
     suffixes = {suffix for entry in FORMATS if entry.kind == "picks" for suffix in entry.suffixes}
     suffix = path.suffix.lower()
     return suffix in suffixes and not path.is_dir() and not (suffix == ".em" and is_em_volume(path))
+
+
+def split_by_kind(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """Separate tomograms (first) from files of picks (second), by their suffix and content.
+
+    A shell turns ``--picks clicks/*.csv`` into one option and then bare names: those are picks too.
+    """
+    picks = [path for path in paths if is_picks_file(path) and not is_list(path)]
+    return [path for path in paths if path not in picks], picks
 
 
 def files_of_picks(path: Path, *, each: bool = False) -> list[Path]:

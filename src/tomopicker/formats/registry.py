@@ -198,11 +198,11 @@ def for_output(path: Path, name: str | None = None) -> Format:
         suffix = path.suffix.lower()
         fits = [entry for entry in FORMATS if entry.kind == "picks" and entry.writer and suffix in entry.suffixes]
         if not fits:
-            raise UsageError(f"{path}: '{path.suffix}' says no format of picks; name one with --format")
+            raise UsageError(f"{path}: '{path.suffix}' says no format of picks; name one with --to")
         return named(BY_SUFFIX[suffix]) if suffix in BY_SUFFIX else fits[0]
     entry = named(name)
     if entry.kind != "picks" or entry.writer is None:
-        raise UsageError(f"{path}: picks cannot be written as '{name}'; choose another --format")
+        raise UsageError(f"{path}: picks cannot be written as '{name}'; choose another --to")
     return entry
 
 

@@ -115,5 +115,5 @@ def binning_remark(format: str, frames: Mapping[str, Frame], tomograms: Sequence
     counted = " and ".join(f"{size:g}" for size in sizes)
     return (
         f"the coordinates count pixels of {counted} Å, the voxels of the tomograms, and RELION 4 takes them for pixels "
-        "of the tilt series; if the tomograms are binned, give 'tomopicker convert --to relion4' the --bin-factor"
+        "of the tilt series; if the tomograms are binned, give 'tomopicker convert --to relion4' the --binning"
     )

@@ -30,7 +30,6 @@ from tomopicker.engine.pretrained import SCRATCH, load_pretrained
 from tomopicker.engine.seeding import seeded
 from tomopicker.errors import TomoPickerError
 from tomopicker.models.resunet import ResUNet
-from tomopicker.presets import PRESETS
 from tomopicker.pretraining.molecules import Stamps, draw_stamps
 from tomopicker.pretraining.scenes import EDGE, draw_scene, label
 
@@ -57,8 +56,8 @@ class Recipe:
         Of the molecules, the scenes and the first weights.
     learning_rate, weight_decay : float
         AdamW's, the rate with a one-cycle schedule.
-    start : str
-        Weights that an earlier pretraining made and this one goes on from: ``scratch``, ``shipped`` or a file.
+    pretrained : str
+        Initial weights, of an earlier pretraining: ``none``, ``shipped`` or a file.
     """
 
     steps: int = 5000
@@ -67,7 +66,7 @@ class Recipe:
     seed: int = 0
     learning_rate: float = 3e-3
     weight_decay: float = 1e-3
-    start: str = SCRATCH
+    pretrained: str = SCRATCH
 
 
 @dataclass(frozen=True)
@@ -112,9 +111,9 @@ class Classifier(nn.Module):
 
     def __init__(self, kinds: int):
         super().__init__()
-        knobs = PRESETS["default"]["network"]
-        self.trunk = ResUNet(knobs["block"], knobs["channels"], knobs["dropout"], knobs["stride"])
-        self.head = nn.Conv3d(knobs["channels"][0], kinds + 1, 1)
+        knobs = Network()
+        self.trunk = ResUNet(knobs.block, knobs.channels, knobs.dropout, knobs.stride)
+        self.head = nn.Conv3d(knobs.channels[0], kinds + 1, 1)
         self.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
 
     def forward(self, patches: Float[Tensor, "n 1 z y x"]) -> Float[Tensor, "n classes _ _ _"]:
@@ -173,7 +172,7 @@ def pretrain(
     """
     with seeded(recipe.seed, torch.device("cpu")):
         network = Classifier(recipe.kinds)
-    load_pretrained(network.trunk, Network.model_validate({**PRESETS["default"]["network"], "start": recipe.start}))
+    load_pretrained(network.trunk, Network(pretrained=recipe.pretrained))
     network.to(device)
     optimizer = torch.optim.AdamW(network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -221,8 +220,8 @@ def save_pretrained(path: Path, weights: dict[str, Tensor], recipe: Recipe) -> N
 
 
 def _described() -> dict[str, object]:
-    knobs = PRESETS["default"]["network"]
-    return {"block": knobs["block"], "channels": list(knobs["channels"]), "stride": knobs["stride"]}
+    knobs = Network()
+    return {"block": knobs.block, "channels": list(knobs.channels), "stride": knobs.stride}
 
 
 @dataclass(frozen=True)

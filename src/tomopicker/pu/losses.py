@@ -251,29 +251,29 @@ class PULoss:
     def _chosen(self, p: Logits, u: Logits, scale: float) -> tuple[Scalar, float | None]:
         """Eq. 1, 5, 6 or Dist-PU, and the new running mean."""
         cfg, mean = self.cfg, self.running_mean
-        if self.priors is None or cfg.kind == "pn":
+        if self.priors is None or cfg.loss == "pn":
             return pn_risk(p, u, self._positive_weight, scale, self._surrogate), mean
-        if cfg.kind == "pu":
+        if cfg.loss == "pu":
             prior = self.priors.expected
             if p.numel():
-                mean = running_mean(mean, background_risk(p, u, prior, scale, cfg.loss), cfg.running_mean)
-            return nnpu_risk(p, u, prior, scale, mean, cfg.loss)[0], mean
+                mean = running_mean(mean, background_risk(p, u, prior, scale, cfg.surrogate), cfg.prior_momentum)
+            return nnpu_risk(p, u, prior, scale, mean, cfg.surrogate)[0], mean
         prior = self.priors.unlabelled
-        mean = running_mean(mean, float(torch.sigmoid(u.detach()).mean()), cfg.running_mean)
-        if cfg.kind == "distpu":
+        mean = running_mean(mean, float(torch.sigmoid(u.detach()).mean()), cfg.prior_momentum)
+        if cfg.loss == "distpu":
             return distpu_risk(p, u, prior, scale, cfg.entropy_weight, mean, balanced=cfg.balanced), mean
-        return kl_risk(p, u, prior, scale, cfg.kl_weight, cfg.kl_direction, mean, cfg.loss), mean
+        return kl_risk(p, u, prior, scale, cfg.kl_weight, cfg.kl_direction, mean, cfg.surrogate), mean
 
     @property
     def _surrogate(self) -> str:
         if self.priors is None:
             return "logistic"
-        return "sigmoid" if self.cfg.kind == "distpu" else self.cfg.loss
+        return "sigmoid" if self.cfg.loss == "distpu" else self.cfg.surrogate
 
     @property
     def _positive_weight(self) -> float:
         """The weight of the loss's positive term, γ aside: π or 1/2, π', 1, 2·π'' or 1."""
-        kind, balanced = self.cfg.kind, self.cfg.balanced
+        kind, balanced = self.cfg.loss, self.cfg.balanced
         if self.priors is None or (kind == "pn" and balanced):
             return 0.5
         return {

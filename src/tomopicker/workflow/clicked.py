@@ -179,7 +179,7 @@ def hold_out(clicked: list[Clicked], settings: Settings, listener: Listener) -> 
     total = number_of_clicks(clicked)
     if total < 10:
         return clicked, []
-    share = settings.training.hold_out
+    share = settings.training.validation_fraction
     kept, held = [], []
     for index, item in enumerate(clicked):
         order = np.random.default_rng([settings.seed, 11, index]).permutation(len(item.clicks))

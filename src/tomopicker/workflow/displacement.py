@@ -41,7 +41,7 @@ def network_displacement(run: Run, network: nn.Module, item: Clicked) -> tuple[f
 
     It is 0 where scores are averaged over half-turns anyway, and where picks are whole voxels.
     """
-    if run.settings.inference.half_turns or run.settings.picking.peaks != "local":
+    if run.settings.inference.tta or run.settings.picking.method != "local":
         return 0.0, 0.0, 0.0
     peaks = run.peaks([network], item, PLACES).positions_voxels
     x, y, z = displacement(network, item.working, peaks, run.radius, run.settings, run.device)

@@ -52,7 +52,7 @@ class Outcome:
 def train_in_rounds(
     run: Run, clicked: Sequence[Clicked], validation: Sequence[LabelledVolume], particles: float | None
 ) -> Outcome:
-    """Train `training.rounds` rounds of networks, `training.teachers` in each but the last, which is of one.
+    """Train `self_training.rounds` rounds of networks, `self_training.ensemble_size` in all but the last.
 
     Parameters
     ----------
@@ -87,10 +87,10 @@ def train_in_rounds(
 
 def steps_of_rounds(settings: Settings, clicks: int) -> Sequence[Sequence[int | None]]:
     """Give the optimiser steps of each network, round by round; none where epochs are counted."""
-    knobs = settings.training
-    each, rounds = knobs.steps_for(clicks), knobs.rounds_for(clicks)
-    last = each if each is None or rounds == 1 else max(1, round(each * knobs.last_round))
-    return [[each] * knobs.teachers] * (rounds - 1) + [[last]]
+    knobs = settings.self_training
+    each, rounds = settings.training.steps_for(clicks), knobs.rounds_for(clicks)
+    last = each if each is None or rounds == 1 else max(1, round(each * knobs.final_steps_factor))
+    return [[each] * knobs.ensemble_size] * (rounds - 1) + [[last]]
 
 
 def _job(number: int, member: int) -> str:

@@ -83,7 +83,7 @@ class Run:
 
     def labelled(self, item: Clicked) -> LabelledVolume:
         """Label the clicks of a tomogram, and what earlier rounds are sure of or doubt."""
-        data, fraction = item.working.data, self.settings.labels.target_fraction
+        data, fraction = item.working.data, self.settings.labels.radius_fraction
         mask, positions = item.working.mask, np.concatenate([item.clicks, item.sure])
         labels = label_mask(
             data.shape, positions, self.radius, fraction, rejected=item.rejected, doubtful=item.doubtful, inside=mask
@@ -100,9 +100,9 @@ class Run:
         """
         positive = sum(int((item.labels == POSITIVE).sum()) for item in training)
         everything = sum(int((item.labels != IGNORED).sum()) for item in training)
-        ball = len(ball_offsets(max(1.0, self.radius * self.settings.labels.target_fraction)))
+        ball = len(ball_offsets(max(1.0, self.radius * self.settings.labels.radius_fraction)))
         knobs = self.settings.objective
-        if knobs.kind == "pn":
+        if knobs.loss == "pn":
             expected = float("nan") if particles is None else particles * ball / everything
             return Priors(positive / everything, expected, expected - positive / everything)
         if particles is None:
@@ -180,7 +180,7 @@ class Run:
                 "the network hardly tells these particles from noise; probabilities, counts and what is expected of "
                 "the picks allow for it, but more clicks, or tomograms of more contrast, would help"
             )
-        given, asked = self.settings.expected_particles, self.settings.objective.kind
+        given, asked = self.settings.expected_particles, self.settings.objective.loss
         told = "the clicks are believed"
         if asked != "pn":
             told += f", but {asked} was trained with the class prior of the count given: leave it out and train again"

@@ -28,13 +28,13 @@ BEYOND = 16
 def as_it_scores(network: nn.Module, working: WorkingVolume, settings: Settings, device: torch.device) -> nn.Module:
     """Give a network with the statistics of a working volume, and turned by half-turns, where the settings say so."""
     knobs = settings.inference
-    if knobs.adapt:
+    if knobs.adabn:
         network = adapt_batchnorm(
             network, working.data, settings.patches.size, device, settings.precision, mask=working.statistics_mask
         )
     if isinstance(network, DiscriminantNetwork):
         network = solved(network, working, settings, device)
-    return TestTimeAugmentation(network) if knobs.half_turns else network
+    return TestTimeAugmentation(network) if knobs.tta else network
 
 
 def score_as(
@@ -135,7 +135,7 @@ def find_peaks(
     knobs = settings.picking
     given, mask = mask, _off_border(scores.shape, knobs.border_fraction * radius, mask)
     distance = knobs.min_distance_fraction * radius if min_distance is None else min_distance
-    if knobs.peaks == "local":
+    if knobs.method == "local":
         # Only where the mask is: nothing is smoothed that no pick looks at.
         smoothing = knobs.smoothing_fraction * radius
         whole = tuple(slice(0, edge) for edge in scores.shape)

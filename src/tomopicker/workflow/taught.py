@@ -90,12 +90,12 @@ def sure_and_doubtful(
     sure : PseudoPositives
     doubtful : Ambiguous
     """
-    knobs = settings.training
-    apart = (1 + settings.labels.target_fraction) * radius + 1  # Balls are painted around the nearest voxels.
+    knobs = settings.self_training
+    apart = (1 + settings.labels.radius_fraction) * radius + 1  # Balls are painted around the nearest voxels.
     known = np.concatenate([clicks, rejected])
-    sure = _farther(peaks.positions_voxels, known, apart) & (probability >= knobs.confident)
+    sure = _farther(peaks.positions_voxels, known, apart) & (probability >= knobs.positive_threshold)
     sure &= np.cumsum(sure) <= most
-    doubtful = _farther(peaks.positions_voxels, clicks, radius) & (probability >= knobs.doubtful) & ~sure
+    doubtful = _farther(peaks.positions_voxels, clicks, radius) & (probability >= knobs.ignore_threshold) & ~sure
     return peaks.positions_voxels[sure], peaks.positions_voxels[doubtful]
 
 
@@ -104,7 +104,7 @@ def _found(
 ) -> list[tuple[PseudoPositives, Ambiguous]]:
     """Find the peaks of tomogram after tomogram, then judge those of all."""
     seen = [run.seen(networks, item) for item in clicked]
-    growth = run.settings.training.growth**rounds - 1
+    growth = run.settings.self_training.max_label_growth**rounds - 1
     found = []
     for item, each, fit in zip(clicked, seen, calibrations(seen), strict=True):
         most = round(len(item.clicks) * growth)

@@ -101,7 +101,7 @@ def train(
     watched = load_clicked(validation_tomograms, validation_picks, settings, voxel_size, listener)
     radius = settings.particle_diameter / 2 / voxel_size
     warn_of_bright_clicks(clicked, radius, listener)
-    if settings.training.hold_out and not watched:
+    if settings.training.validation_fraction and not watched:
         clicked, watched = hold_out(clicked, settings, listener)
 
     run = Run(settings, radius, chosen, checkpoint, resume, listener)
@@ -111,7 +111,7 @@ def train(
     outcome = train_in_rounds(run, clicked, [run.labelled(item) for item in watched], particles)
     network = outcome.network
     offset, threshold, particle_scores = 0.0, None, None
-    if settings.inference.adapt:
+    if settings.inference.adabn:
         particle_scores, counted = run.by_clicks(network, clicked)
         if particles is None or counted.contradicts(particles):
             particles = counted.estimate
@@ -137,7 +137,7 @@ def train(
 
 def counts_afterwards(settings: Settings) -> bool:
     """Say whether particles are counted by the scores of the trained network, before which no count is needed."""
-    return settings.objective.kind == "pn" and settings.inference.adapt
+    return settings.objective.loss == "pn" and settings.inference.adabn
 
 
 def check_expected(settings: Settings, clicks: int, tomograms: int) -> None:
@@ -154,9 +154,9 @@ def check_expected(settings: Settings, clicks: int, tomograms: int) -> None:
             f"--expected-particles {given:g} is less than the {clicks} clicks given; "
             "raise it or leave it out to have it estimated"
         )
-    if given is None and settings.objective.kind != "pn" and not settings.training.fold_steps:
+    if given is None and settings.objective.loss != "pn" and not settings.training.fold_steps:
         raise UsageError(
-            f"--objective {settings.objective.kind} without cross-fitting needs --expected-particles, "
+            f"--loss {settings.objective.loss} without cross-fitting needs --expected-particles, "
             "about how many particles a training tomogram holds"
         )
 
@@ -181,7 +181,7 @@ def _checked(given: float, clicked: Sequence[Clicked], run: Run) -> Count | None
 
     The network trained on all clicks could count for nothing, but it scores them far above other particles.
     """
-    counts_later = run.settings.inference.adapt
+    counts_later = run.settings.inference.adabn
     if counts_later or not run.settings.training.fold_steps or sum(len(item.clicks) for item in clicked) < 2:
         return None
     counted = run.count(clicked, networks=1)

@@ -7,7 +7,7 @@ What a coordinate counts follows from the columns (RELION's sources, Warp's docu
   ends in ``.tomostar``, because WarpTools counts in the pixels it exports.
 - ``rlnCoordinate?`` with ``rlnMicrographName``: pixels of the size the file states, whatever the tomogram's voxel.
 - ``wrpCoordinate?1`` (the particles of an M species): Å from the first voxel. M's poses at later doses are not read.
-- No stated pixel size: the tilt series' pixel where a project or ``--bin-factor`` states it, else the tomogram's voxel;
+- No stated pixel size: the tilt series' pixel where a project or ``--binning`` states it, else the tomogram's voxel;
   but RELION 5's picker leaves voxels of the binned tomogram in ``annotations/<tomogram>_particles.star``, and Warp's
   template matching fractions of the tomogram's size, all between 0 and 1.
 

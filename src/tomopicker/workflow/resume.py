@@ -1,4 +1,4 @@
-"""What lies beside the file that a training writes: the checkpoints of an interrupted run, and what becomes of them."""
+"""The checkpoints of an interrupted training, which lie beside its output file: resumed, discarded or removed."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tomopicker.errors import UsageError
 
 if TYPE_CHECKING:
-    from tomopicker.cli.progress import Reporter
+    from tomopicker.workflow.listen import Listener
 
 
 def checkpoints(output: Path) -> list[Path]:
@@ -24,20 +24,20 @@ def remove_checkpoints(output: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def discard_checkpoints(output: Path, reporter: "Reporter") -> None:
+def discard_checkpoints(output: Path, listener: "Listener") -> None:
     """Remove the checkpoints of an interrupted run that is not resumed, and say so."""
     for path in checkpoints(output):
-        reporter.warn(f"{path}: from an interrupted run, removed; --resume would have gone on from it")
+        listener.warn(f"{path}: from an interrupted run, removed; --resume would have gone on from it")
         path.unlink(missing_ok=True)
 
 
-def is_finished(output: Path, reporter: "Reporter", *, resume: bool, overwrite: bool, dry_run: bool = False) -> bool:
+def is_finished(output: Path, listener: "Listener", *, resume: bool, overwrite: bool, dry_run: bool = False) -> bool:
     """Say whether there is nothing left to do for a training that is to write `output`.
 
     Parameters
     ----------
     output : Path
-    reporter : Reporter
+    listener : Listener
     resume, overwrite : bool
         As the user gave them.
     dry_run : bool
@@ -56,7 +56,7 @@ def is_finished(output: Path, reporter: "Reporter", *, resume: bool, overwrite: 
             return False
         if not dry_run:
             remove_checkpoints(output)  # Of a run that was stopped after its last act.
-        reporter.say(f"{output}: finished already; there is nothing to resume.")
+        listener.say(f"{output}: finished already; there is nothing to resume.")
         return True
     if output.exists() and not overwrite:
         raise UsageError(f"{output}: is there already; give --overwrite to replace it, or another name")

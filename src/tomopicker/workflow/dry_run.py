@@ -1,30 +1,31 @@
-"""``train --dry-run``: what a training would do, and what it cannot know yet."""
+"""Checks before training, and the plan that ``train --dry-run`` prints."""
 
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
-from rich.table import Table
 
-from tomopicker.cli.inputs import Counted, unit_named
-from tomopicker.cli.progress import Reporter
 from tomopicker.config import Settings
 from tomopicker.data.labels import ball_offsets
 from tomopicker.data.preprocess import check_mask
-from tomopicker.folder.find import files_of_picks
+from tomopicker.engine.checkpoint import build_body
+from tomopicker.engine.precision import choose_device
+from tomopicker.engine.pretrained import load_pretrained
+from tomopicker.errors import UsageError
+from tomopicker.formats.coordinate_units import CoordinateUnits
+from tomopicker.formats.registry import FORMATS, for_input, head_of, recognised
+from tomopicker.formats.tomogram_names import contained, join_names
+from tomopicker.picks import Picks
 from tomopicker.pu.prior import Priors, class_priors
+from tomopicker.tomogram import Tomogram
+from tomopicker.types import VoxelMask
 from tomopicker.wording import number_of
 from tomopicker.workflow.clicked import check_clash, common_voxel_size
 from tomopicker.workflow.inputs import check_voxel_size, doubtful_diameter, doubtful_spread
-from tomopicker.workflow.train import check_expected
-
-if TYPE_CHECKING:
-    from tomopicker.picks import Picks
-    from tomopicker.tomogram import Tomogram
-    from tomopicker.types import VoxelMask
-
+from tomopicker.workflow.listen import Listener
+from tomopicker.workflow.rounds import steps_of_rounds
+from tomopicker.workflow.train import check_expected, counts_afterwards
 
 LOSSES = {
     "pn": "positive-negative loss (pn)",
@@ -34,38 +35,44 @@ LOSSES = {
 }
 
 
-def check_plan(
-    tomograms: "list[Tomogram]",
-    clicks: "Picks",
-    validation: "list[Tomogram]",
+def check_training(
+    tomograms: Sequence[Tomogram],
+    clicks: Picks,
     settings: Settings,
-    reporter: Reporter,
-    rejected: "Picks | None",
-    masks: "Mapping[str, VoxelMask]",
+    *,
+    rejected: Picks | None,
+    masks: Mapping[str, VoxelMask],
+    validation_tomograms: Sequence[Tomogram],
+    validation_picks: Picks | None,
     device: str | None,
+    listener: Listener,
 ) -> None:
-    """Refuse what the training would refuse, before anything is computed; warn of a diameter that is hardly meant.
+    """Refuse what the training would refuse, before anything is computed; warn of an unlikely diameter.
+
+    Parameters
+    ----------
+    tomograms, clicks, settings, rejected, masks, validation_tomograms, validation_picks, device, listener
+        As `train` takes them.
 
     Raises
     ------
     TomoPickerError
         One line that says what to change.
     """
-    from tomopicker.engine.checkpoint import build_body
-    from tomopicker.engine.precision import choose_device
-    from tomopicker.engine.pretrained import load_pretrained
-
+    _check_picked(tomograms, clicks)
+    if validation_picks is not None:
+        _check_picked(validation_tomograms, validation_picks)
     choose_device(device)
     voxel_size = common_voxel_size(tomograms, settings)
-    for tomogram in [*tomograms, *validation]:
+    for tomogram in [*tomograms, *validation_tomograms]:
         check_voxel_size(tomogram, voxel_size, settings.particle_diameter)
         if doubt := doubtful_diameter(settings.particle_diameter, tomogram):
-            reporter.warn(doubt)
+            listener.warn(doubt)
         if tomogram.name in masks:
             check_mask(masks[tomogram.name], tomogram)
     for tomogram in tomograms:
         if doubt := doubtful_spread(tomogram, clicks.in_tomogram(tomogram.name).positions, settings.particle_diameter):
-            reporter.warn(doubt)
+            listener.warn(doubt)
         if rejected is not None:
             mine, others = (part.in_tomogram(tomogram.name).positions for part in (clicks, rejected))
             check_clash(str(tomogram.path), tomogram.frame, mine, others, settings.particle_diameter)
@@ -73,64 +80,88 @@ def check_plan(
     load_pretrained(build_body(settings), settings.network)
 
 
-def print_plan(
-    tomograms: "list[Tomogram]",
-    clicks: "Picks",
-    validation: "list[Tomogram]",
-    validation_picks: "Picks | None",
+def check_distinct(training: Sequence[Tomogram], validation: Sequence[Tomogram]) -> None:
+    """Refuse to validate on a training tomogram.
+
+    Raises
+    ------
+    UsageError
+        Naming the tomogram.
+    """
+    both = {item.name for item in training} & {item.name for item in validation}
+    if both:
+        raise UsageError(f"--validation-tomogram {min(both)}: is trained on as well; leave it out of one of them")
+
+
+def _check_picked(tomograms: Sequence[Tomogram], picks: Picks) -> None:
+    for tomogram in tomograms:
+        if not len(picks.in_tomogram(tomogram.name)):
+            raise UsageError(f"{tomogram.path}: none of the picks given lies in it; leave it out or add picks")
+
+
+def training_plan(
+    tomograms: Sequence[Tomogram],
+    clicks: Picks,
     settings: Settings,
-    output: Path,
-    reporter: Reporter,
-    rejected: "Picks | None",
+    *,
+    rejected: Picks | None,
+    validation_tomograms: Sequence[Tomogram],
+    validation_picks: Picks | None,
     files: Sequence[Path],
-    counted: Counted,
-    from_name: str | None,
-) -> None:
-    """Print the resolved plan of a training that `check_plan` let pass."""
+    units: CoordinateUnits,
+    format: str | None,
+) -> list[tuple[str, str]]:
+    """Describe a training that `check_training` accepts.
+
+    Parameters
+    ----------
+    tomograms, clicks, settings, rejected, validation_tomograms, validation_picks
+        As `train` takes them.
+    files : sequence of Path
+        Of the clicks.
+    units, format
+        As the files were read.
+
+    Returns
+    -------
+    list of (str, str)
+        Name and description of each part.
+    """
     voxel_size = common_voxel_size(tomograms, settings)
-    table = Table.grid(padding=(0, 3))
+    rows = []
     for tomogram in tomograms:
         negative = 0 if rejected is None else len(rejected.in_tomogram(tomogram.name))
         against = f", {number_of(negative, 'rejected pick')}" if negative else ""
-        table.add_row(
-            "tomogram", f"{_described(tomogram)}, {number_of(len(clicks.in_tomogram(tomogram.name)), 'click')}{against}"
-        )
-    for path in (file for each in files for file in files_of_picks(each)):
-        table.add_row("clicks", _how_read(path, tomograms, counted, from_name))
-    table.add_row("", f"in voxels: {_first(tomograms, clicks)}")
-    for tomogram in validation:
+        clicked = number_of(len(clicks.in_tomogram(tomogram.name)), "click")
+        rows.append(("tomogram", f"{_described(tomogram)}, {clicked}{against}"))
+    rows += [("clicks", _how_read(path, tomograms, units, format)) for path in files]
+    rows.append(("", f"in voxels: {_first(tomograms, clicks)}"))
+    for tomogram in validation_tomograms:
         known = 0 if validation_picks is None else len(validation_picks.in_tomogram(tomogram.name))
-        table.add_row("validation", f"{_described(tomogram)}, {number_of(known, 'pick')}")
+        rows.append(("validation", f"{_described(tomogram)}, {number_of(known, 'pick')}"))
     wide = settings.particle_diameter / voxel_size
-    table.add_row("particle", f"{settings.particle_diameter:g} Å, {wide:.3g} voxels at {voxel_size:.4g} Å")
     trained = settings.network.head == "trained"
-    loss = f", {LOSSES[settings.objective.kind]}" if trained else ""
-    table.add_row("preset", f"{settings.preset}{loss}, seed {settings.seed}")
-    if trained:
-        table.add_row("patches", f"{settings.patches.size}³ voxels, {settings.patches.batch} a step")
-    table.add_row("network", _network(settings))
-    table.add_row("length", _length(settings, len(clicks)))
-    if trained:
-        table.add_row("labels", _priors(tomograms, clicks, settings, voxel_size))
-    table.add_row("model", f"{output} (not written: this is a dry run)")
-    reporter.console.print(table, markup=False)
+    loss = f", {LOSSES[settings.objective.loss]}" if trained else ""
+    return [
+        *rows,
+        ("particle", f"{settings.particle_diameter:g} Å, {wide:.3g} voxels at {voxel_size:.4g} Å"),
+        ("preset", f"{settings.preset}{loss}, seed {settings.seed}"),
+        *([("patches", f"{settings.patches.size}³ voxels, {settings.patches.batch} a step")] if trained else []),
+        ("network", _network(settings)),
+        ("length", _length(settings, len(clicks))),
+        *([("labels", _priors(tomograms, clicks, settings, voxel_size))] if trained else []),
+    ]
 
 
-def _how_read(path: Path, tomograms: "Sequence[Tomogram]", counted: Counted, from_name: str | None) -> str:
-    """Say as what a file of clicks is read: its format, the unit, and which tomogram it is taken for."""
-    from tomopicker import formats
-    from tomopicker.formats.registry import FORMATS, for_input, head_of, recognised
-    from tomopicker.formats.tomogram_names import contained, join_names
-
-    found = for_input(from_name) if from_name else recognised("picks", path, head_of(path))
+def _how_read(path: Path, tomograms: Sequence[Tomogram], units: CoordinateUnits, format: str | None) -> str:
+    """Say how a file of clicks is read: its format, the unit, and which tomogram it is assigned to."""
+    found = for_input(format) if format else recognised("picks", path, head_of(path))
     reader = "" if found is None else str(found.reader)
     titles = [entry.title for entry in FORMATS if entry.kind == "picks" and entry.reader == reader]
     shared = {"particles.relion_read.read": "STAR", "particles.delimited.read": "columns with or without a header"}
     kind = titles[0] if len(titles) == 1 else shared.get(reader, "x y z without a header")
-    stated = formats.read_table(path, from_name)
-    unit = (unit_named(counted.unit) or stated.unit).value
-    if counted.pixel_size is not None:
-        unit = f"pixels of {counted.pixel_size:g} Å"
+    stated = units.read_table(path, format)
+    unit = stated.unit.value if units.pixel_size is None else f"pixels of {units.pixel_size:g} Å"
     at_hand = [tomogram.name for tomogram in tomograms]
     words = f"{path}: {kind}, in {unit}"
     if not any(stated.tomograms.tolist()) and not contained(path.name, at_hand):
@@ -138,7 +169,7 @@ def _how_read(path: Path, tomograms: "Sequence[Tomogram]", counted: Counted, fro
     return words
 
 
-def _first(tomograms: "Sequence[Tomogram]", clicks: "Picks") -> str:
+def _first(tomograms: Sequence[Tomogram], clicks: Picks) -> str:
     """Give the first two positions of each tomogram in its voxels."""
     shown = []
     for tomogram in tomograms:
@@ -148,23 +179,18 @@ def _first(tomograms: "Sequence[Tomogram]", clicks: "Picks") -> str:
     return "; ".join(shown)
 
 
-def _described(tomogram: "Tomogram") -> str:
+def _described(tomogram: Tomogram) -> str:
     z, y, x = tomogram.shape
     return f"{tomogram.path}, {x} × {y} × {z} voxels of {tomogram.voxel_size:g} Å"
 
 
 def _network(settings: Settings) -> str:
-    from tomopicker.engine.checkpoint import build_network
-
-    weights = sum(parameter.numel() for parameter in build_network(settings).parameters())
+    weights = sum(parameter.numel() for parameter in build_body(settings).parameters())
     channels = "-".join(map(str, settings.network.channels))
     return f"{settings.network.block} {channels}, {weights / 1e6:.2f} million weights"
 
 
 def _length(settings: Settings, clicks: int) -> str:
-    from tomopicker.workflow.rounds import steps_of_rounds
-    from tomopicker.workflow.train import counts_afterwards
-
     knobs = settings.training
     if settings.network.head == "discriminant":
         return "none: a discriminant in closed form"
@@ -183,14 +209,14 @@ def _length(settings: Settings, clicks: int) -> str:
         return last
     if settings.expected_particles is None:
         return f"twice {knobs.fold_steps} steps to count particles, then {last}"
-    checked = not settings.inference.adapt and clicks > 1
+    checked = not settings.inference.adabn and clicks > 1
     return f"{knobs.fold_steps} steps to check the count given, then {last}" if checked else last
 
 
-def _priors(tomograms: "list[Tomogram]", clicks: "Picks", settings: Settings, voxel_size: float) -> str:
+def _priors(tomograms: Sequence[Tomogram], clicks: Picks, settings: Settings, voxel_size: float) -> str:
     """Say what training will say of them, as far as it is known: neither the lamella nor the count of particles is."""
-    kind, given = settings.objective.kind, settings.expected_particles
-    ball = len(ball_offsets(max(1.0, settings.particle_diameter / 2 / voxel_size * settings.labels.target_fraction)))
+    kind, given = settings.objective.loss, settings.expected_particles
+    ball = len(ball_offsets(max(1.0, settings.particle_diameter / 2 / voxel_size * settings.labels.radius_fraction)))
     voxels = sum(float(np.prod(tomogram.shape)) * (tomogram.voxel_size / voxel_size) ** 3 for tomogram in tomograms)
     labelled = len(clicks) * ball / voxels
     if given is None:

@@ -1,19 +1,19 @@
-"""What ``evaluate`` compares: picks and truth in one unit, and the tomograms that are to be judged."""
+"""What an evaluation compares: picks and ground truth in one unit, and the tomograms to evaluate."""
 
+import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from tomopicker import formats
-from tomopicker.cli.frames import check_known, frames_from_flags, named_tables, stated_frames
-from tomopicker.cli.inputs import AS_STATED, Counted, read_picks, split_by_kind
-from tomopicker.cli.progress import Reporter
 from tomopicker.errors import UsageError
-from tomopicker.folder.find import files_of_picks, frames_of_folder
+from tomopicker.folder.find import files_of_picks, frames_of_folder, split_by_kind
 from tomopicker.folder.layout import MERGED
 from tomopicker.folder.one_tomogram import CANDIDATES
+from tomopicker.formats.coordinate_units import AS_STATED, CoordinateUnits
+from tomopicker.formats.frames import check_known, frames_from_flags, named_tables, stated_frames
 from tomopicker.formats.tomogram_names import files_of, join_names, matches
 from tomopicker.formats.volumes.arrays import DEFAULT_OPTIONS, ReadOptions
 from tomopicker.geometry import Frame
@@ -47,40 +47,58 @@ class Compared:
 def gather(
     picks: Path,
     truth: Sequence[Path],
-    reporter: Reporter,
     *,
     tomograms: Sequence[Path] = (),
     voxel_size: float | None = None,
-    counted: Counted = AS_STATED,
+    units: CoordinateUnits = AS_STATED,
+    format: str | None = None,
     exclude: Sequence[str] = (),
     stored: ReadOptions = DEFAULT_OPTIONS,
 ) -> Compared:
-    """Read picks and truth, and leave out what cannot or shall not be judged.
+    """Read picks and truth, and leave out tomograms that have no truth or are excluded.
+
+    Parameters
+    ----------
+    picks : Path
+        A file, or a folder of ``tomopicker pick`` or any other.
+    truth : sequence of Path
+        Files and folders; files of a folder are matched to tomograms by name.
+    tomograms : sequence of Path
+        The tomograms, for sizes and names; without them, the record beside the picks or `voxel_size`.
+    voxel_size : float, optional
+        Å.
+    units : CoordinateUnits
+        Of the coordinates; its classes are those of the truth.
+    format : str, optional
+        Of the files of picks; recognised by content if left out.
+    exclude : sequence of str
+        Names of tomograms to leave out.
+    stored : ReadOptions
+        How tomograms are read.
 
     Raises
     ------
     TomoPickerError
-        If a file is missing or odd, or nothing is left to judge.
+        If a file is missing or invalid, or no tomogram is left.
     """
     mine_files = files_of_picks(picks)
     recorded = frames_of_folder(picks if picks.is_dir() else picks.parent)
     if tomograms:
-        frames = stated_frames(tomograms, voxel_size, reporter, stored)
+        frames = stated_frames(tomograms, voxel_size, stored)
     elif recorded:
         frames = recorded if picks.is_dir() or picks.stem == MERGED else _of_file(picks, recorded)
     else:
         frames = {}
     knows = bool(frames) or voxel_size is not None
     if not frames:
-        frames = _unsized(mine_files, truth, voxel_size)
-    of_any_class = replace(counted, classes=())
-    mine = _read_or_none(mine_files, frames, reporter, of_any_class)
+        frames = _unsized(mine_files, truth, voxel_size, format)
+    mine = _read_or_none(mine_files, frames, units.of_any_class, format)
     files = _truth_files(truth, list(frames))
-    known = _read_or_none(files, frames, reporter, counted)
+    known = _read_or_none(files, frames, units)
     listed = [picks / CANDIDATES / f"{name}.csv" for name in recorded] if picks.is_dir() else []
     whole = bool(listed) and all(file.exists() for file in listed)
-    candidates = _read_or_none(listed, frames, reporter, of_any_class) if whole else mine
-    return _restrict(mine, candidates, known, frames, _excluded(exclude, list(frames)), knows, reporter)
+    candidates = _read_or_none(listed, frames, units.of_any_class) if whole else mine
+    return _restrict(mine, candidates, known, frames, _excluded(exclude, list(frames)), knows)
 
 
 def sorted_paths(
@@ -103,12 +121,14 @@ def sorted_paths(
     )
 
 
-def _read_or_none(files: Sequence[Path], frames: Mapping[str, Frame], reporter: Reporter, counted: Counted) -> Picks:
+def _read_or_none(
+    files: Sequence[Path], frames: Mapping[str, Frame], units: CoordinateUnits, format: str | None = None
+) -> Picks:
     """Read picks; files with a header and no rows hold none, which is a result and no error."""
     filled = [file for file in files if not formats.has_no_picks(file)]
     if not filled:
         return Picks.concatenate([])
-    return read_picks(filled, frames, reporter, counted, ignore_unknown=True)
+    return units.read(filled, frames, ignore_unknown=True, format=format)
 
 
 def _of_file(file: Path, recorded: dict[str, Frame]) -> dict[str, Frame]:
@@ -117,10 +137,13 @@ def _of_file(file: Path, recorded: dict[str, Frame]) -> dict[str, Frame]:
     return {name: recorded[name] for name in named} if len(named) == 1 else recorded
 
 
-def _unsized(files: Sequence[Path], truth: Sequence[Path], voxel_size: float | None) -> dict[str, Frame]:
+def _unsized(
+    files: Sequence[Path], truth: Sequence[Path], voxel_size: float | None, format: str | None
+) -> dict[str, Frame]:
     """Frames where only the flags say anything: files in voxels need no more."""
     known = [file for path in truth for file in files_of_picks(path)]
-    tables = [formats.read_table(path) for path in [*files, *known] if not formats.has_no_picks(path)]
+    tables = [formats.read_table(path, format) for path in files if not formats.has_no_picks(path)]
+    tables += [formats.read_table(path) for path in known if not formats.has_no_picks(path)]
     check_known(tables, voxel_size, None, has_shape_flag=False)
     mine = [table for table in tables if Path(table.source) in files] or tables
     return frames_from_flags(named_tables(mine), voxel_size, None)
@@ -169,13 +192,12 @@ def _restrict(
     frames: Mapping[str, Frame],
     left_out: set[str],
     knows: bool,
-    reporter: Reporter,
 ) -> Compared:
     """Keep the tomograms that have truth; say which of the picks' have none."""
     judged = [name for name in frames if name in set(truth.tomogram_names) - left_out]
     without = [name for name in picks.tomogram_names if name not in truth.tomogram_names and name not in left_out]
     if without:
-        reporter.warn(f"no truth is given for {join_names(without)}; not judged")
+        warnings.warn(f"no truth is given for {join_names(without)}; not judged", stacklevel=3)
     if not judged:
         raise UsageError("nothing is left to judge: no tomogram has truth; check --truth and --exclude")
 

@@ -1,15 +1,15 @@
-"""What geometry positions refer to: from tomograms, a RELION project, the record of picks, or flags; never guessed."""
+"""The geometry that positions refer to: of tomograms, of a RELION project, or as the user states it; never guessed."""
 
 import re
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tomopicker.cli.inputs import open_tomograms
-from tomopicker.cli.progress import Reporter
 from tomopicker.errors import UsageError
-from tomopicker.formats import read_frames
+from tomopicker.formats.projects.relion import read_frames
 from tomopicker.formats.volumes.arrays import DEFAULT_OPTIONS, ReadOptions
+from tomopicker.formats.volumes.open import open_tomogram, volume_files
 from tomopicker.geometry import Frame, PickTable, Unit
 from tomopicker.types import Shape
 
@@ -21,32 +21,31 @@ _SCALED = (Unit.CENTRED_ANGSTROM, Unit.CENTER_VOXEL_ANGSTROM, Unit.ANGSTROM, Uni
 
 
 def stated_frames(
-    tomograms: Sequence[Path], voxel_size: float | None, reporter: Reporter, stored: ReadOptions = DEFAULT_OPTIONS
+    tomograms: Sequence[Path], voxel_size: float | None, stored: ReadOptions = DEFAULT_OPTIONS
 ) -> dict[str, Frame]:
-    """Read the frames of tomograms, folders of them, or a RELION 5 tomograms.star."""
+    """Read the frames of tomograms, folders of them, or a RELION 5 tomograms.star; doubtful headers are warnings."""
     projects = [path for path in tomograms if path.suffix.lower() == ".star"]
     volumes = [path for path in tomograms if path not in projects]
     frames: dict[str, Frame] = {}
     for path in projects:
         frames |= read_frames(path)
-    if volumes:
-        opened = open_tomograms(volumes, reporter, voxel_size=voxel_size, stored=stored)
-        frames |= {tomogram.name: tomogram.frame for tomogram in opened}
+    for path in volume_files(volumes) if volumes else ():
+        tomogram = open_tomogram(path, voxel_size=voxel_size, options=stored)
+        frames[tomogram.name] = tomogram.frame
+        for text in tomogram.warnings:
+            warnings.warn(text, stacklevel=2)
     return frames
 
 
-def frames_from_flags(
-    names: Iterable[str], voxel_size: float | None, shape_xyz: tuple[int, int, int] | None
-) -> dict[str, Frame]:
+def frames_from_flags(names: Iterable[str], voxel_size: float | None, shape: Shape | None) -> dict[str, Frame]:
     """Give every tomogram the voxel size and shape of the flags; 1 Å and no bounds stand for what was not given."""
-    shape = UNKNOWN_SIZE if shape_xyz is None else (shape_xyz[2], shape_xyz[1], shape_xyz[0])
-    return {name: Frame(shape, voxel_size or 1.0) for name in names}
+    return {name: Frame(shape or UNKNOWN_SIZE, voxel_size or 1.0) for name in names}
 
 
 def check_known(
     tables: Sequence[PickTable],
     voxel_size: float | None,
-    shape_xyz: tuple[int, int, int] | None,
+    shape: Shape | None,
     *,
     also_voxel_size: str | None = None,
     also_shape: str | None = None,
@@ -58,7 +57,7 @@ def check_known(
     ----------
     tables : sequence of PickTable
         What the files state.
-    voxel_size, shape_xyz : optional
+    voxel_size, shape : optional
         From the flags.
     also_voxel_size, also_shape : str, optional
         Something else that needs them, in words.
@@ -76,7 +75,7 @@ def check_known(
     for unit in (Unit.CENTRED_ANGSTROM, Unit.CENTER_VOXEL_ANGSTROM, Unit.FRACTION):
         if unit in units:
             for_shape = f"{sources[unit]}: counts {unit.value}"
-    if for_shape and shape_xyz is None:
+    if for_shape and shape is None:
         flags = "--tomograms (its files or tomograms.star)" + (", or --shape X,Y,Z" if has_shape_flag else "")
         raise UsageError(f"{for_shape}, whose size is not known; give {flags}")
     scaled = next((unit for unit in _SCALED if unit in units), None)
@@ -102,7 +101,7 @@ def named_tables(tables: Sequence[PickTable]) -> list[str]:
     return list(names)
 
 
-def with_bin_factor(frames: Mapping[str, Frame], factor: float) -> dict[str, Frame]:
+def with_binning(frames: Mapping[str, Frame], factor: float) -> dict[str, Frame]:
     """Say that the tomograms are binned so many times from their tilt series.
 
     Raises
@@ -114,7 +113,7 @@ def with_bin_factor(frames: Mapping[str, Frame], factor: float) -> dict[str, Fra
     for name, frame in frames.items():
         stated = frame.voxel_size / frame.unbinned_pixel_size if frame.unbinned_pixel_size else factor
         if abs(stated / factor - 1) > 0.01:
-            raise UsageError(f"--bin-factor {factor:g}: '{name}' is binned {stated:g} times; leave the flag out")
+            raise UsageError(f"--binning {factor:g}: '{name}' is binned {stated:g} times; leave the flag out")
         x, y, z = (n * factor for n in frame.shape[::-1])
         known = frame.unbinned_pixel_size is not None
         binned[name] = (

@@ -1,4 +1,4 @@
-"""``pick --copick``: the tomograms of a copick project, and the picks written back into it."""
+"""The tomograms of a copick project, and picks written back into it."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 
 from tomopicker import formats
-from tomopicker.cli.progress import Reporter
 from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.folder.pick_folder import PickFolder
 from tomopicker.formats.particles.copick import USER
 from tomopicker.formats.projects.copick import RUNS, CopickProject, check_name, read_project
 from tomopicker.picks import Picks
+from tomopicker.workflow.listen import Listener
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,22 @@ class CopickTarget:
             check_name(session, "--copick-session"),
         )
 
-    def write(self, folder: PickFolder, reporter: Reporter, *, overwrite: bool) -> int:
-        """Write the picks of every run that is finished in the folder; others' of the same name stay unless asked.
+    def write(self, folder: PickFolder, listener: Listener, *, overwrite: bool) -> list[TomoPickerError]:
+        """Write the picks of every run that is finished in the folder; different picks of the same name are kept.
 
-        Give how many runs failed: one does not stop the others.
+        Parameters
+        ----------
+        folder : PickFolder
+        listener : Listener
+        overwrite : bool
+            Replace different picks too.
+
+        Returns
+        -------
+        list of TomoPickerError
+            Of the runs that failed; one does not stop the others.
         """
-        written = failed = 0
+        written, failed = 0, []
         runs = {formats.tomogram_name(path) for path in self.tomograms}
         known = folder.frames
         for name, count in folder.counts.items():
@@ -74,17 +84,16 @@ class CopickTarget:
                     and not overwrite
                     and not _same(formats.read_picks(file, frames, check_inside=False), picks)
                 ):
-                    reporter.warn(
+                    listener.warn(
                         f"{file}: holds other picks, and stays; give --overwrite, or another --copick-session"
                     )
                     continue
                 formats.write_picks(picks, frames, file, "copick")
                 written += 1
             except TomoPickerError as error:
-                failed += 1
-                reporter.failed(error)
+                failed.append(error)
         called = f"{USER}_{self.session}_{self.name}.json"
-        reporter.say(f"{self.project.roots[-1] / RUNS}: picks of {written} runs, {called}.")
+        listener.say(f"{self.project.roots[-1] / RUNS}: picks of {written} runs, {called}.")
         return failed
 
     def file(self, run: str) -> Path:

@@ -1,22 +1,18 @@
-"""Figures of merit of every tomogram in voxels, their mean, and both as JSON."""
+"""Evaluation of picks against ground truth: metrics of every tomogram, their mean, and both as JSON."""
 
 import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tomopicker import api
 from tomopicker.files import write_text
+from tomopicker.folder.compare import Compared
 from tomopicker.formats.tomogram_names import join_names
-from tomopicker.picking.evaluate import Evaluation, MatchMethod, MeanEvaluation, mean_evaluation
-
-if TYPE_CHECKING:
-    from tomopicker.cli.judged_inputs import Compared
-
+from tomopicker.picking.evaluate import Evaluation, MatchMethod, MeanEvaluation, evaluate, mean_evaluation
+from tomopicker.picks import Picks
 
 DENSE = 0.5
 """Probability of a match by chance above which matches prove nothing."""
@@ -33,7 +29,7 @@ class Judged:
     matching: MatchMethod
 
 
-def judge(found: "Compared", tolerance: float, *, in_angstrom: bool, matching: MatchMethod) -> Judged:
+def judge(found: Compared, tolerance: float, *, in_angstrom: bool, matching: MatchMethod) -> Judged:
     """Evaluate each tomogram, and average.
 
     Parameters
@@ -51,8 +47,8 @@ def judge(found: "Compared", tolerance: float, *, in_angstrom: bool, matching: M
     for name, frame in found.frames.items():
         length = tolerance if in_angstrom else tolerance * frame.voxel_size
         mine, truth = found.picks.in_tomogram(name), found.truth.in_tomogram(name)
-        row = api.evaluate(mine, truth, length, matching)[0][name]
-        row = row.ranked_by(api.evaluate(found.candidates.in_tomogram(name), truth, length, matching)[0][name])
+        row = evaluate_picks(mine, truth, length, matching)
+        row = row.ranked_by(evaluate_picks(found.candidates.in_tomogram(name), truth, length, matching))
         # What stands in the table is the same for all tomograms: the tolerance as asked, errors in voxels.
         rows[name] = replace(
             row,
@@ -61,6 +57,12 @@ def judge(found: "Compared", tolerance: float, *, in_angstrom: bool, matching: M
             position_error_median=_divided(row.position_error_median, frame.voxel_size),
         )
     return Judged(rows, mean_evaluation(rows), tolerance, "angstrom" if in_angstrom else "voxel", matching)
+
+
+def evaluate_picks(picks: Picks, truth: Picks, tolerance: float, matching: MatchMethod) -> Evaluation:
+    """Evaluate the picks of one tomogram; the tolerance is in the unit of the positions."""
+    scored = len(picks) and not np.isnan(picks.scores).any()
+    return evaluate(picks.positions, picks.scores if scored else None, truth.positions, tolerance, matching)
 
 
 def write_json(path: Path, judged: Judged) -> None:
@@ -76,7 +78,7 @@ def write_json(path: Path, judged: Judged) -> None:
     write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
-def unrelated(found: "Compared", judged: Judged) -> str | None:
+def unrelated(found: Compared, judged: Judged) -> str | None:
     """Say in a line where picks are no nearer to the truth than they would be by chance; None if nowhere.
 
     Chance is as many picks thrown at random into the box that holds picks and truth: each hits one of n balls of the
@@ -94,7 +96,7 @@ def unrelated(found: "Compared", judged: Judged) -> str | None:
     )
 
 
-def _by_chance(found: "Compared", name: str, judged: Judged) -> float:
+def _by_chance(found: Compared, name: str, judged: Judged) -> float:
     """Give the number of matches that would not surprise; below 0 where the truth is too dense to tell."""
     picks, truth = (part.in_tomogram(name).positions for part in (found.picks, found.truth))
     tolerance = judged.tolerance * (1.0 if judged.unit == "angstrom" else found.frames[name].voxel_size)

@@ -1,9 +1,8 @@
-"""Before minutes are spent on them: do clicks lie on particles of the tomograms they are said to be of?"""
+"""The check of clicks before training: do they lie on particles of these tomograms?"""
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from tomopicker.cli.progress import Reporter
 from tomopicker.diagnostics.check import check
 from tomopicker.diagnostics.findings import Finding, Status
 from tomopicker.errors import UsageError
@@ -17,10 +16,8 @@ NEEDED = 5
 """Clicks below which picks are poor, whatever they lie on."""
 
 
-def check_clicks(
-    tomograms: Sequence[Tomogram], clicks: Picks, diameter: float, files: Sequence[Path], reporter: Reporter
-) -> list[str]:
-    """Run the tests of ``tomopicker check`` on clicks that are to be trained on; warn of what is doubtful.
+def check_clicks(tomograms: Sequence[Tomogram], clicks: Picks, diameter: float, files: Sequence[Path]) -> list[str]:
+    """Run the tests of ``tomopicker check`` on clicks that are to be trained on.
 
     Parameters
     ----------
@@ -31,12 +28,11 @@ def check_clicks(
         Of the particle, Å.
     files : sequence of Path
         Of the clicks, for the command that shows them.
-    reporter : Reporter
 
     Returns
     -------
     list of str
-        The doubts, to be repeated when the training is done.
+        Doubts, a line each.
 
     Raises
     ------
@@ -69,8 +65,6 @@ def check_clicks(
         shown = " ".join(str(tomogram.path or tomogram.name) for tomogram in tomograms)
         picture = f"see them with: tomopicker check {files[0]} {shown} --particle-diameter {diameter:g}"
         doubts = [f"the clicks: {doubt}" for doubt in doubts] + [picture]
-    for doubt in doubts:
-        reporter.warn(doubt)
     return doubts
 
 
