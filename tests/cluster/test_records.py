@@ -38,6 +38,8 @@ def test_tomograms_unlike_the_rest_are_named_with_the_reason():
     assert "a median score of 0.30 where the median is 0.80" in why["poor"]
     assert "specimen in 5% of the volume where the median is 60%" in why["thin"]
     assert summarise(list(usual.items())[:4]).outliers == []
+    two_sorts = {f"TS_{i}": entry(100, 0.9 if i % 5 < 3 else 0.5) for i in range(40)}
+    assert summarise(two_sorts.items()).outliers == []
 
 
 def test_status_while_it_runs_afterwards_and_after_a_death(tmp_path):

@@ -14,7 +14,7 @@ from pathlib import Path
 from signal import SIGINT, SIGTERM
 from typing import TYPE_CHECKING, Any
 
-from tomopicker.cluster.memory import GIGABYTE
+from tomopicker.cluster.memory import CUDA_BYTES, GIGABYTE
 from tomopicker.cluster.settings import ClusterError, ClusterSettings
 from tomopicker.cluster.worker import THREADS
 
@@ -95,7 +95,8 @@ def _dask_jobqueue() -> Any:
 
 def _options(settings: ClusterSettings, memory: int, folder: Path) -> dict[str, Any]:
     threads = settings.cores or 1
-    asked = settings.memory_bytes or memory
+    on_gpu = "gpu" in " ".join(settings.job).lower()
+    asked = settings.memory_bytes or memory + (CUDA_BYTES if on_gpu else 0)
     gigabytes = max(1, -(-asked // GIGABYTE))
     options: dict[str, Any] = {
         "job_name": NAME,

@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass
 
-from tomopicker.cluster.memory import GIGABYTE, in_gigabytes
+from tomopicker.cluster.memory import CUDA_BYTES, GIGABYTE, in_gigabytes
 from tomopicker.cluster.worker import THREADS
 from tomopicker.errors import UsageError
 from tomopicker.wording import number_of
@@ -47,6 +47,7 @@ def share_out(workers: int | None, cores: int | None, memory: int, tomograms: in
         If more workers are asked for than memory allows.
     """
     gpus, all_cores, free = _gpus(), _cores(), _free_memory()
+    memory += CUDA_BYTES if gpus else 0
     fitting = max(1, int(SPARED * free // memory)) if free else all_cores
     if workers is not None and workers > fitting:
         raise UsageError(

@@ -111,7 +111,9 @@ def _outliers(names: list[str], table: np.ndarray) -> list[Outlier]:
         if known.sum() < FEWEST:
             continue
         middle = float(np.median(values[known]))
-        spread = max(1.4826 * float(np.median(np.abs(values[known] - middle))), floor)
+        low, high = np.quantile(values[known], [0.25, 0.75])
+        # Both: where tomograms are of two sorts, neither sort is unlike the rest.
+        spread = max(1.4826 * float(np.median(np.abs(values[known] - middle))), float(high - low) / 1.349, floor)
         distance = np.abs(np.where(known, values, middle) - middle) / spread
         usual = float(np.median(shown[known]))
         for i in np.flatnonzero(distance > LIMIT).tolist():
