@@ -248,7 +248,6 @@ def greedy_full(options: argparse.Namespace) -> dict[str, Any]:
 def greedy_small(options: argparse.Namespace) -> dict[str, Any]:
     """Pick greedily in a smaller volume, and see that the literal loop gives the same."""
     import numpy as np
-
     from tomopicker.picking.method import greedy_peaks
 
     scores = score_field(options.small_shape)

@@ -1,1 +1,1 @@
-"""Do picks lie on particles? Tests of positions against their tomograms: positions and volumes in, a verdict out."""
+"""Do picks lie on particles? Tests of positions against their tomograms: positions and volumes in, findings out."""
