@@ -13,7 +13,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from tomopicker import api
-from tomopicker.pretraining.molecules import draw_stamps
+from tomopicker.pretraining.molecules import draw_library
 from tomopicker.pretraining.scenes import draw_scene
 from tomopicker.workflow.pick import pick
 from tomopicker.workflow.score import find_peaks
@@ -28,20 +28,22 @@ plt.rcParams.update({"font.size": 8, "axes.spines.top": False, "axes.spines.righ
 
 def random_molecules() -> None:
     """Draw twelve of the random molecules, and sections of three scenes that hold them."""
-    stamps = draw_stamps(12, 3, seed=5)
+    library = draw_library(12, 3, seed=5)
     figure = plt.figure(figsize=(7.2, 3.0), layout="constrained")
     above, below = figure.subfigures(2, 1, height_ratios=[1, 3])
     above.suptitle("Molecules that exist nowhere (projections)", x=0.01, ha="left", fontsize=8)
-    for axis, kind in zip(above.subplots(1, 12), stamps.densities, strict=True):
-        axis.imshow(-kind[0].astype(float).sum(axis=0), cmap="gray")
+    for axis, rotated in zip(above.subplots(1, 12), library.densities, strict=True):
+        axis.imshow(-rotated[0].astype(float).sum(axis=0), cmap="gray")
         axis.axis("off")
     below.suptitle("Scenes that the network learns from (xy sections)", x=0.01, ha="left", fontsize=8)
     rng = np.random.default_rng(8)
     for axis in below.subplots(1, 4):
-        scene = draw_scene(stamps, rng)
+        scene = draw_scene(library, rng)
         axis.imshow(scene.volume[36], cmap="gray", vmin=-3, vmax=3)
-        here = np.abs(scene.places[:, 0] - 36) <= 3
-        axis.scatter(scene.places[here, 2], scene.places[here, 1], s=60, facecolors="none", edgecolors=BLUE, lw=0.8)
+        here = np.abs(scene.positions[:, 0] - 36) <= 3
+        axis.scatter(
+            scene.positions[here, 2], scene.positions[here, 1], s=60, facecolors="none", edgecolors=BLUE, lw=0.8
+        )
         axis.axis("off")
     figure.savefig(IMAGES / "random_molecules.png", dpi=200, bbox_inches="tight")
 
