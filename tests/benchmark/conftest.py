@@ -20,7 +20,7 @@ TINY = {
     "settings": {
         "patches": {"batch": 4, "turned": 0.0},
         "network": {"channels": [4, 8], "start": "scratch"},
-        "training": {"steps": 12, "fold_steps": 4, "rounds": 1},
+        "training": {"steps": 6, "fold_steps": 2, "rounds": 1},
         "precision": "float32",
     },
 }

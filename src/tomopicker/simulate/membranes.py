@@ -35,16 +35,10 @@ Waves = Float32[np.ndarray, "coarse_z coarse_y coarse_x"]
 
 @dataclass(frozen=True, eq=False)
 class Surface:
-    """A closed surface: an ellipsoid with waves.
+    """A closed surface: an ellipsoid with waves; centre and semi-axes (z, y, x) in Å.
 
-    Attributes
-    ----------
-    middle, axes : (3,)
-        Centre and semi-axes (z, y, x) in Å.
-    lumen_angstrom : float
-        Above zero: two membranes this far apart.
-    waves : Waves or None
-        Displacement of the surface in Å, on a coarse grid (z, y, x) over the whole volume.
+    With a lumen above zero there are two membranes this far apart (Å). The waves are the displacement of the surface in
+    Å, on a coarse grid (z, y, x) over the whole volume.
     """
 
     middle: ZYX
