@@ -1,4 +1,4 @@
-"""Data sets made by the simulator where a protocol asks for it, so that one command reproduces a row from nothing."""
+"""Data sets of a protocol made by the simulator, so that one command reproduces a row from nothing."""
 
 import json
 import math

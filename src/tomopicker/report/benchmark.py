@@ -95,7 +95,7 @@ def write_report(protocol: Protocol, datasets: Mapping[str, OpenDataSet], output
             sections += [_dataset_section(context), _tomograms_section(context)]
     failed = {run.name: result.error or "" for run, result in found if result.status == "failed"}
     if failed:
-        table = Table(["Run", "What it said"], [list(each) for each in failed.items()], left=2)
+        table = Table(["Run", "Error"], [list(each) for each in failed.items()], left=2)
         note = "These runs count in no table; they are tried again on the next call."
         sections.append(Section("Failed", [note], [("", table)]))
     content = {
@@ -139,9 +139,9 @@ def _protocol_section(protocol: Protocol) -> Section:
     paragraphs = [
         f"Clicks: {clicks}, drawn from the true positions of the training tomogram and moved by {protocol.jitter:g} "
         f"voxels (root mean square); {seeds} seed{'s' * (seeds > 1)} of clicks and weights. "
-        "Each method picks at the threshold that it set by itself, without a look at any other tomogram's truth.",
+        "Each method picks at the threshold that it set by itself, without the truth of any other tomogram.",
         f"A pick is right if it lies within {first:g} voxels of a particle that no other pick has taken, unless a "
-        "table says otherwise. Columns marked oracle choose their cut-off by the truth: they judge the ranking, not "
+        "table says otherwise. Columns marked oracle choose their cut-off by the truth: they measure the ranking, not "
         "the picks. Figures are mean ± standard deviation over seeds.",
     ]
     return Section("Protocol", paragraphs)
@@ -161,7 +161,7 @@ def _dataset_section(context: ReportContext) -> Section:
     ]  # fmt: skip
     if len(summary):
         captioned.append((
-            "Counts and expectations: what each method said of the unseen tomograms without their truth. Biases are "
+            "Counts and expectations: each method's estimates for the unseen tomograms, made without truth. Biases are "
             "expected less true; errors are the same without sign.",
             tables.calibration_table(summary),
         ))  # fmt: skip

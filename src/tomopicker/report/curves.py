@@ -98,7 +98,7 @@ def learning_curves(metrics: pd.DataFrame, colours: Mapping[str, str], path: Pat
         axes.set_xticks(numbers, [str(number) for number in numbers])
         axes.minorticks_off()
         axes.set_xlim(numbers[0] / 1.25, numbers[-1] * 1.25)
-    # From the tenth below the lowest bar, so that methods close to each other can be told apart.
+    # The axis begins at the tenth below the lowest bar, which separates methods close to each other.
     ends = (unseen["f1"] - unseen["f1_sd"].fillna(0.0)).dropna()
     bottom = max(0.0, math.floor(10 * min(ends, default=0.0)) / 10)
     axes.set(xlabel="Clicks in the training tomogram", ylabel="F1, mean of the unseen tomograms", ylim=(bottom, 1.02))

@@ -72,7 +72,7 @@ def slice_figure(
 
 
 def save_figure(figure: Figure, path: Path, dpi: int = DPI) -> None:
-    """Write a figure whole or not at all, as the suffix says; equal input gives equal files.
+    """Write a figure whole or not at all, in the format of its suffix; equal input gives equal files.
 
     Raises
     ------

@@ -177,7 +177,7 @@ def _read_map(path: Path) -> tuple[Volume, float]:
     if data is None or data.ndim != 3 or min(data.shape) < 4:
         raise TomoPickerError(f"{path}: not a three-dimensional density map")
     if not voxel > 0.0:
-        raise TomoPickerError(f"{path}: its header says no voxel size")
+        raise TomoPickerError(f"{path}: its header has no voxel size")
     return data, voxel
 
 

@@ -65,7 +65,7 @@ def build_scene(
 ) -> Scene:
     """Fill a lamella; the same seed gives the same scene.
 
-    There are fewer molecules than asked for where the lamella is full. The library has the molecules by name at the
+    A full lamella has fewer molecules than the settings. The library has the molecules by name at the
     settings' voxel size; without it they are the built-in ones. Target positions, (x, y, z) in voxels, are a layout to
     keep, close pairs included, in place of random positions; close molecules get orientations that interlock.
 
