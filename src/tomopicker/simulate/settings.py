@@ -162,8 +162,8 @@ class ImagingSettings:
     )  # fmt: skip
     sirt_like_iterations: int = Field(
         0, ge=0, le=10000,
-        description="Above 0: the ramp filter of a weighted back-projection is flattened to the response of as many rounds "
-        "of SIRT.",
+        description="Above 0: the ramp filter of a weighted back-projection is flattened to the response of as many "
+        "rounds of SIRT.",
     )  # fmt: skip
     sirt_iterations: int = Field(15, ge=1, le=1000, description="Rounds of a SIRT reconstruction.")
 
