@@ -10,10 +10,11 @@ import pandas as pd
 import pytest
 
 from tests.benchmark.conftest import TINY
-from tomopicker.benchmark import runs
+from tomopicker.benchmark import candidates
 from tomopicker.benchmark.candidates import Predictions, ball_candidates
 from tomopicker.benchmark.dataset import open_datasets
 from tomopicker.benchmark.results import Expected, Result, TomogramResult
+from tomopicker.benchmark.runs import Runner
 from tomopicker.benchmark.tables import ALL, UNSEEN, metrics_table
 from tomopicker.picking.evaluate import evaluate, ranked_hits
 from tomopicker.picks import Picks
@@ -121,8 +122,8 @@ def reported(mini, tmp_path_factory):
             return lambda *arguments: None
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runs, "train_and_pick", quick_network)
-        runs.Runner(protocol, opened, output, Silent(), "cpu").run_all()
+        patch.setattr(candidates, "train_and_pick", quick_network)
+        Runner(protocol, opened, output, Silent(), "cpu").run_all()
     write_report(protocol, opened, output)
     return protocol, opened, output
 

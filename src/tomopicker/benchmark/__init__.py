@@ -1,4 +1,4 @@
-"""Pickers measured alike: a protocol, methods, runs that can be resumed, and the figures of merit of DESIGN section 7.
+"""Benchmark of pickers: a protocol, methods, resumable runs, and their metrics as data frames.
 
-Nothing here draws or lays out: `tomopicker.report` turns what `tables` gives into pages and pictures.
+Pages and pictures are made by `tomopicker.report`.
 """

@@ -47,24 +47,11 @@ def ball_mask(radius: float) -> Ball:
 
 
 def normalised_correlation(volume: Volume, templates: Iterable[Cube], mask: Ball) -> Volume:
-    """Give the highest normalised cross-correlation of each voxel's neighbourhood with any of the templates.
+    """Highest normalised cross-correlation of each voxel's neighbourhood with any of the templates, -1 to 1.
 
     For a template t, scaled to mean 0 and Σt² = 1 over the N voxels of the mask, and a volume v: Σ t·v / (√N·σ), with σ
-    the standard deviation of v in the mask around the voxel.
-
-    Parameters
-    ----------
-    volume : Volume
-        (z, y, x) with mean 0, padded with zeros.
-    templates : iterable of Cube
-        As wide as the mask, all centred alike.
-    mask : Ball
-        A ball serves all orientations.
-
-    Returns
-    -------
-    Volume
-        (z, y, x), -1 to 1.
+    the standard deviation of v in the mask around the voxel. The volume (z, y, x) has mean 0 and is padded with zeros;
+    the mask is a ball, to serve all orientations, and the templates are as wide and centred alike.
     """
     half = mask.shape[0] // 2
     shape = [fft.next_fast_len(edge + 2 * half, real=True) for edge in volume.shape]

@@ -44,16 +44,10 @@ MAX_CANDIDATES = 20_000
 
 @dataclass(frozen=True)
 class Predictions:
-    """Output of one method on a data set.
+    """Output of one method on a data set, by tomogram.
 
-    Parameters
-    ----------
-    candidates : mapping of str to Picks
-        By tomogram; also below the threshold.
-    thresholds : mapping of str to float
-        By tomogram: picks score above it; without one, every candidate is a pick.
-    expected : mapping of str to Expected
-        By tomogram: the method's own estimate of its metrics; empty if it has none.
+    Candidates lie also below the threshold; picks score above it. Without a threshold every candidate is a pick, also
+    those of a program that gives no scores. `expected` holds the method's own estimates of its metrics, if it has any.
     """
 
     candidates: Mapping[str, Picks]
@@ -72,22 +66,9 @@ def above_threshold(candidates: Picks, threshold: float | None) -> Picks:
 
 
 def scored_candidates(tomogram: Tomogram, method: Method, protocol: Protocol, optics: Optics) -> Picks:
-    """Score a tomogram with an untrained method and give the peaks.
+    """Score a tomogram with an untrained method (``dog``, ``ball`` or ``template``) and give the peaks, best first.
 
-    Parameters
-    ----------
-    tomogram : Tomogram
-    method : Method
-        ``dog``, ``ball`` or ``template``.
-    protocol : Protocol
-        Has the particle's diameter and map.
-    optics : Optics
-        For the template.
-
-    Returns
-    -------
-    Picks
-        Best first; inside the lamella, with the default preset's spacing and border.
+    They lie inside the lamella, with the default preset's spacing and border.
     """
     scorers: dict[str, Scorer] = {
         "dog": lambda volume, radius, _: difference_of_gaussians(volume, radius),
@@ -120,16 +101,8 @@ def threshold_from_clicks(candidates: Picks, clicks: Picks, particle_radius: flo
     """Estimate a threshold for an untrained method from the clicks in the training tomogram alone.
 
     The clicks' scores sample the score distribution of particles; with the candidates' scores they give the number of
-    particles (`estimate_count`). The threshold keeps as many candidates.
-
-    Parameters
-    ----------
-    candidates : Picks
-        Of the training tomogram.
-    clicks : Picks
-        In it.
-    particle_radius : float
-        Å within which a candidate is the clicked particle.
+    particles (`estimate_count`). The threshold keeps as many candidates. A candidate within `particle_radius` (Å) of a
+    click is the clicked particle.
     """
     # `estimate_count` expects logits, so correlations are scaled to unit standard deviation.
     scaled = (candidates.scores - np.median(candidates.scores)) / max(float(np.std(candidates.scores)), 1e-12)
@@ -153,20 +126,6 @@ def train_and_pick(
     A preset that does not estimate the count, as the paper's, gets that of the **training** tomogram, as in the paper;
     so does a method with every particle labelled. Only presets whose learning rate follows a validation score use the
     validation tomogram.
-
-    Parameters
-    ----------
-    method : Method
-        Of kind network.
-    data : OpenDataSet
-    clicks, validation_clicks : Picks
-        In the training and in the validation tomogram.
-    particle_diameter : float
-        Å.
-    seed : int
-        Of weights and batches.
-    device : str, optional
-    listener : Listener
 
     Returns
     -------
@@ -206,12 +165,8 @@ def train_and_pick(
 def external_picks(folder: Path, data: OpenDataSet) -> dict[str, Picks]:
     """Read another program's picks of every tomogram of a data set, without a threshold.
 
-    Parameters
-    ----------
-    folder : Path
-        Holds a file named after each tomogram, in any format that `formats` reads, or a folder named after the data set
-        that does. An empty file, or a header alone, means no picks.
-    data : OpenDataSet
+    The folder, or one in it named after the data set, holds a file named after each tomogram, in any format that
+    `formats` reads. An empty file, or a header alone, means no picks.
 
     Raises
     ------

@@ -21,18 +21,7 @@ Role = Literal["training", "validation", "test"]
 
 @dataclass(frozen=True)
 class OpenDataSet:
-    """Tomograms with truth.
-
-    Parameters
-    ----------
-    name : str
-    spec : DataSet
-        Its entry in the protocol.
-    tomograms : mapping of str to Tomogram
-        The training tomogram first, then that of validation, then the test ones.
-    truth : mapping of str to Picks
-        By tomogram.
-    """
+    """A data set of a protocol (`spec`): its tomograms with truth, the training one first, then validation, test."""
 
     name: str
     spec: DataSet
@@ -67,8 +56,7 @@ def open_datasets(protocol: Protocol) -> dict[str, OpenDataSet]:
     Raises
     ------
     TomoPickerError
-        One line: a tomogram, its truth, a map or a folder is missing or cannot be read, or there are fewer particles
-        than clicks.
+        One line: something is missing or cannot be read, or there are fewer particles than clicks.
     """
     opened = {name: _open(name, spec) for name, spec in protocol.datasets.items()}
     if protocol.template is not None:
@@ -119,25 +107,11 @@ def _check_template(template: Template) -> None:
 
 
 def draw_clicks(truth: Picks, frame: Frame, count: int, seed: int, jitter_voxels: float) -> Picks:
-    """Draw clicks as a person makes them: some true positions of a tomogram, each a little off the centre.
+    """Draw clicks as a person makes them: true positions of one tomogram, each a little off the centre.
 
     Clicks of one seed are nested: the first five of twenty are those drawn for five, so that a learning curve compares
-    numbers of clicks and not positions.
-
-    Parameters
-    ----------
-    truth : Picks
-        Of one tomogram, at least `count`.
-    frame : Frame
-        The tomogram's; clicks are clipped to it.
-    count : int
-    seed : int
-    jitter_voxels : float
-        Root mean square distance from the centre.
-
-    Returns
-    -------
-    Picks
+    numbers of clicks and not positions. `jitter_voxels` is the root mean square distance from the centre; clicks are
+    clipped to the frame.
     """
     rng = np.random.default_rng([seed, 20])
     drawn = truth.select(rng.permutation(len(truth))[:count])

@@ -25,15 +25,8 @@ _HALVES: dict[str, dict[str, Any]] = {
 def empiar_10988(folder: Path) -> Protocol:
     """Make the protocol for a downloaded EMPIAR-10988: 100 clicks, three seeds, both halves.
 
-    Parameters
-    ----------
-    folder : Path
-        Holds ``VPP`` and ``DEF``, each with ``tomograms`` and its ``TS_*_cyto_ribosomes.csv``.
-
-    Raises
-    ------
-    UsageError
-        One line that names what is missing from the layout.
+    The folder holds ``VPP`` and ``DEF``, each with ``tomograms`` and its ``TS_*_cyto_ribosomes.csv``; `UsageError`
+    names what is missing from this layout.
     """
     datasets = {half: _dataset(folder, half, roles) for half, roles in _HALVES.items()}
     content = {

@@ -77,13 +77,7 @@ BUILT_IN: dict[str, Method] = {
 
 
 def parse_method(entry: object) -> Method:
-    """Parse an entry of a protocol's list of methods.
-
-    Raises
-    ------
-    ValueError
-        One line, for pydantic to pass on.
-    """
+    """Parse an entry of a protocol's list of methods; `ValueError` of one line for pydantic to pass on."""
     if isinstance(entry, Method):
         return entry
     if isinstance(entry, str):

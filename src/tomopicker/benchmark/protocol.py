@@ -156,21 +156,9 @@ class Protocol(_Frozen):
 
 
 def make_protocol(content: dict[str, Any], source: str, folder: Path) -> Protocol:
-    """Validate a protocol's content and make its paths absolute.
+    """Validate a protocol's content, nested like `Protocol`, and make its paths absolute from a folder.
 
-    Parameters
-    ----------
-    content : dict
-        Nested like `Protocol`.
-    source : str
-        For the message.
-    folder : Path
-        Where relative paths start.
-
-    Raises
-    ------
-    UsageError
-        One line that names the source and the first invalid entry.
+    Raises `UsageError`: one line that names the source and the first invalid entry.
     """
     try:
         protocol = Protocol.model_validate(content)
@@ -182,10 +170,7 @@ def make_protocol(content: dict[str, Any], source: str, folder: Path) -> Protoco
 def read_protocol(path: Path) -> Protocol:
     """Read a protocol from YAML; paths in it are relative to its folder.
 
-    Raises
-    ------
-    UsageError
-        One line that names the file: it cannot be read, is not YAML, or is not a valid protocol.
+    Raises `UsageError`: one line that names the file, which cannot be read, is not YAML, or is not a valid protocol.
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -200,13 +185,7 @@ def read_protocol(path: Path) -> Protocol:
 
 
 def add_external(protocol: Protocol, folders: Mapping[str, Path]) -> Protocol:
-    """Add folders of other programs' picks, by name, as methods.
-
-    Raises
-    ------
-    UsageError
-        If a name is already that of a method.
-    """
+    """Add folders of other programs' picks, by name; `UsageError` if a name is already that of a method."""
     content = protocol.model_dump() | {"methods": list(protocol.methods)}
     content["external"] |= folders
     return make_protocol(content, "--external", Path())
@@ -222,10 +201,7 @@ def filter_protocol(
 ) -> Protocol:
     """Keep the named part of a protocol; an empty list keeps all.
 
-    Raises
-    ------
-    UsageError
-        If the protocol does not have what is named.
+    Raises `UsageError` if the protocol does not have what is named.
     """
     known = {
         "--method": (methods, [row.name for row in protocol.rows]),

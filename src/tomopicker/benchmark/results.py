@@ -24,14 +24,7 @@ RESULT = "result.json"
 class Expected(BaseModel):
     """A method's own estimates for one tomogram, made without its truth.
 
-    Parameters
-    ----------
-    particles : float
-        In the tomogram.
-    low, high : float or None
-        Ends of the 90 % interval of that number, if there is one.
-    precision, recall, f1 : float
-        Of the picks.
+    Number of particles with the ends of its 90 % interval (None without one); precision, recall and F1 of the picks.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -78,17 +71,12 @@ class Result(BaseModel):
         None where the method has none.
     asked : dict
         The part of the protocol that determines the outcome; if it changes, the run is repeated.
-    status : {"done", "failed"}
-    error : str or None
-        Of a failed run.
     thresholds : dict
         The method's own, by tomogram; empty if every candidate is a pick.
     seconds : float
         Training, picking and evaluation.
     facts : dict
         Details of the method: settings, provenance, device.
-    versions : dict
-        Of this program and its main dependencies.
     tomograms : dict
         By name; empty after a failure.
     """
@@ -127,13 +115,7 @@ def write_result(folder: Path, result: Result) -> None:
 
 
 def read_result(folder: Path) -> Result | None:
-    """Read a run's result; None if there is none yet.
-
-    Raises
-    ------
-    TomoPickerError
-        If the file exists and is not a result.
-    """
+    """Read a run's result; None if there is none yet, `TomoPickerError` if the file is not a result."""
     path = folder / RESULT
     if not path.exists():
         return None
@@ -148,18 +130,9 @@ def evaluate_picks(
 ) -> tuple[Evaluation, ...]:
     """Evaluate one tomogram, one-to-one within each tolerance, then with the paper's matching within the first.
 
-    Parameters
-    ----------
-    selected : Picks
-        Above the method's threshold: counts, precision, recall, F1 and position error are theirs.
-    candidates : Picks
-        All: F1 at N, best F1 and average precision are of their ranking; None if they have no scores.
-    truth : Picks
-        Of the same tomogram.
-    voxel_size : float
-        Å; tolerances and position errors are in voxels.
-    tolerances : sequence of float
-        Voxels.
+    Counts, precision, recall, F1 and position error are of the selected picks; F1 at N, best F1 and average precision
+    are of the ranking of all candidates, None without scores. Tolerances and position errors are in voxels,
+    `voxel_size` in Å.
     """
     ways: list[tuple[float, MatchMethod]] = [(tolerance, "one-to-one") for tolerance in tolerances]
     scores = None if np.isnan(candidates.scores).any() else candidates.scores

@@ -8,24 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from tomopicker import formats
-from tomopicker.benchmark.candidates import (
-    Predictions,
-    external_picks,
-    scored_candidates,
-    threshold_from_clicks,
-    train_and_pick,
-)
+from tomopicker.benchmark import candidates
+from tomopicker.benchmark.candidates import Predictions
 from tomopicker.benchmark.dataset import OpenDataSet, draw_clicks
 from tomopicker.benchmark.methods import Method
 from tomopicker.benchmark.protocol import Protocol
-from tomopicker.benchmark.results import (
-    Result,
-    TomogramResult,
-    evaluate_picks,
-    read_result,
-    versions,
-    write_result,
-)
+from tomopicker.benchmark.results import Result, TomogramResult, evaluate_picks, read_result, versions, write_result
 from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
 from tomopicker.wording import number_of
@@ -74,19 +62,9 @@ def results_of(protocol: Protocol, output: Path) -> Iterator[tuple[Run, Result]]
 
 @dataclass
 class Runner:
-    """Runs a protocol.
+    """Runs a protocol on its opened data sets, with results below a folder and a line to the listener for each run.
 
-    Parameters
-    ----------
-    protocol : Protocol
-    datasets : mapping of str to OpenDataSet
-        From `open_datasets`.
-    output : Path
-        Folder of the results.
-    listener : Listener
-        Gets a line for each run.
-    device : str, optional
-        Of the networks; the best available without it.
+    Networks run on `device`, by default the best available.
     """
 
     protocol: Protocol
@@ -159,14 +137,16 @@ class Runner:
     def _predict(self, run: Run) -> tuple[Predictions, dict[str, Any]]:
         data, method, diameter = self.datasets[run.dataset], run.method, self.protocol.particle_diameter
         if method.folder is not None:
-            return Predictions(external_picks(method.folder, data)), {}
+            return Predictions(candidates.external_picks(method.folder, data)), {}
         clicks = self._clicks(run, data.training)
         if method.kind == "network":
             validation = None if data.validation is None else self._clicks(run, data.validation)
-            return train_and_pick(method, data, clicks, validation, diameter, run.seed or 0, self.device, self.listener)
-        candidates = self._scored(run, data)
-        threshold = threshold_from_clicks(candidates[data.training.name], clicks, diameter / 2)
-        return Predictions(candidates, dict.fromkeys(candidates, threshold)), {}
+            return candidates.train_and_pick(
+                method, data, clicks, validation, diameter, run.seed or 0, self.device, self.listener
+            )
+        scored = self._scored(run, data)
+        threshold = candidates.threshold_from_clicks(scored[data.training.name], clicks, diameter / 2)
+        return Predictions(scored, dict.fromkeys(scored, threshold)), {}
 
     def _clicks(self, run: Run, tomogram: Tomogram) -> Picks:
         truth = self.datasets[run.dataset].truth[tomogram.name]
@@ -179,7 +159,7 @@ class Runner:
         if self._cache[0] != key:
             found = {}
             for name, tomogram in data.tomograms.items():
-                found[name] = scored_candidates(tomogram, run.method, self.protocol, data.spec.optics)
+                found[name] = candidates.scored_candidates(tomogram, run.method, self.protocol, data.spec.optics)
                 self.listener.say(f"{name}: scored, {number_of(len(found[name]), 'candidate')}.")
             self._cache = key, found
         return self._cache[1]

@@ -1,4 +1,4 @@
-"""Data sets made by the simulator where a protocol asks for it, so that one command reproduces a row from nothing."""
+"""Data sets of a protocol made by the simulator, so that one command reproduces a row from nothing."""
 
 import json
 import math
@@ -19,10 +19,7 @@ Step = Callable[[str, str, int, int], None]
 def missing(data: DataSet) -> list[str]:
     """List the simulated tomograms of a data set that are not on disk.
 
-    Raises
-    ------
-    UsageError
-        If one on disk was made with other settings.
+    Raises `UsageError` if one on disk was made with other settings.
     """
     spec = data.simulate
     if spec is None:
@@ -44,19 +41,9 @@ def megabytes(data: DataSet) -> float:
 
 
 def simulate_missing(data: DataSet, log: Callable[[str], None], step: Step) -> None:
-    """Make the missing tomograms of a data set as ``tomopicker simulate`` does.
+    """Make the missing tomograms of a data set as ``tomopicker simulate`` does, with a line of log for each.
 
-    Parameters
-    ----------
-    data : DataSet
-    log : callable
-        Called with a line for each tomogram made.
-    step : Step
-
-    Raises
-    ------
-    TomoPickerError
-        If the simulator fails, or one on disk was made with other settings.
+    Raises `TomoPickerError` if the simulator fails, or one on disk was made with other settings.
     """
     spec = data.simulate
     if spec is None:

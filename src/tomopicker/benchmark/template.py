@@ -20,25 +20,10 @@ _PSI = 1.533751168755204288118041
 
 
 def match_template(volume: Volume, voxel_size: float, radius: float, template: Template, optics: Optics) -> Volume:
-    """Score every voxel by its correlation with the map in the best orientation.
+    """Score every voxel by its normalised cross-correlation with the map in the best orientation, -1 to 1.
 
-    Parameters
-    ----------
-    volume : Volume
-        Working volume, (z, y, x), protein dark, mean 0.
-    voxel_size : float
-        Å.
-    radius : float
-        Of the particle and of the ball compared, in voxels.
-    template : Template
-        Map and number of orientations.
-    optics : Optics
-        Missing wedge and contrast transfer.
-
-    Returns
-    -------
-    Volume
-        Normalised cross-correlation, -1 to 1.
+    The working volume (z, y, x) has dark protein and mean 0, voxels of `voxel_size` in Å; `radius`, in voxels, is that
+    of the particle and of the ball compared.
     """
     if template.map is not None:
         molecule = load_molecule(template.map, voxel_size)
@@ -66,21 +51,10 @@ def oriented(molecule: Molecule, width: int, orientations: int, optics: Optics) 
 
 
 def transfer(box: int, voxel_size: float, optics: Optics) -> np.ndarray:
-    """Give the transfer function of a tilt series about y.
+    """Transfer function of a tilt series about y, for a cube in the order of `scipy.fft.rfftn`.
 
-    Parameters
-    ----------
-    box : int
-        Edge of a cube in voxels.
-    voxel_size : float
-        Å.
-    optics : Optics
-
-    Returns
-    -------
-    array, shape (box, box, box // 2 + 1)
-        In the order of `scipy.fft.rfftn`: 0 where |k_z| > |k_x|·tan(tilt range); elsewhere the contrast transfer
-        function at |k|, or -1 (protein is dark) without a defocus.
+    0 where |k_z| > |k_x|·tan(tilt range); elsewhere the contrast transfer function at |k|, or -1 (protein is dark)
+    without a defocus. Edge of the cube in voxels, voxel size in Å.
     """
     k = fft.fftfreq(box, voxel_size)
     k_z, k_y, k_x = k[:, None, None], k[:, None], fft.rfftfreq(box, voxel_size)

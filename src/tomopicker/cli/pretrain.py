@@ -48,12 +48,12 @@ def command(
 
         if not resume:
             discard_checkpoints(output, reporter)
-        recipe = Recipe(steps=steps, kinds=classes, seed=seed, pretrained=pretrained)
+        recipe = Recipe(steps=steps, classes=classes, seed=seed, pretrained=pretrained)
         checkpoint = output.with_name(f"{output.name}.ckpt")
         weights = pretrain(
             recipe, device=choose_device(device), workers=workers, checkpoint=checkpoint, resume=resume,
             report=lambda at: reporter.step(
-                "pretraining", f"{100 * at.accuracy:.0f} % of molecules' voxels named rightly", at.step, at.steps
+                "pretraining", f"{100 * at.accuracy:.0f} % accuracy in molecules", at.step, at.steps
             ),
         )  # fmt: skip
         save_pretrained(output, weights, recipe)

@@ -1,1 +1,1 @@
-"""What a network learns before it sees a click: to tell random molecules apart in random tomograms."""
+"""Pretraining of a network on random molecules in random tomograms."""

@@ -1,4 +1,4 @@
-"""What a tilt series does to a scene, drawn at random and applied to the whole volume at once in Fourier space."""
+"""The imaging of a scene by a tilt series, drawn at random and applied to the whole volume at once in Fourier space."""
 
 from dataclasses import dataclass
 
@@ -21,47 +21,30 @@ TILT_DEGREES = (45.0, 65.0)
 
 
 @dataclass(frozen=True)
-class Microscope:
-    """How one tomogram is imaged.
-
-    Parameters
-    ----------
-    contrast : Spectrum
-        Contrast transfer and envelope over the half spectrum of `scipy.fft.rfftn`.
-    wedge : Spectrum
-        1 where the tilt series measured, 0 in the missing wedge.
-    """
+class ImagingModel:
+    """Contrast transfer with envelope, and missing wedge (1 where measured), over the half spectrum of `rfftn`."""
 
     contrast: Spectrum
     wedge: Spectrum
 
     def image(self, scene: Volume) -> Volume:
-        """Give a scene, dense positive, as it is seen: dense dark, without noise."""
+        """Image a scene, dense positive: dense dark, without noise."""
         return fft.irfftn(fft.rfftn(scene) * self.contrast * self.wedge, s=scene.shape)
 
     def noise(self, shape: tuple[int, ...], falloff: float, rng: np.random.Generator) -> Volume:
-        """Give noise as it passes through the same reconstruction, of unit deviation.
+        """Draw noise of unit deviation that passes through the same reconstruction.
 
-        Parameters
-        ----------
-        shape : tuple of int
-        falloff : float
-            Cycles per voxel at which its amplitude has fallen to 1/e.
-        rng : Generator
+        `falloff`, in cycles per voxel, is where its amplitude has fallen to 1/e.
         """
         spectrum = fft.rfftn(rng.standard_normal(shape, dtype=np.float32)) * self.wedge
         noise = fft.irfftn(spectrum * np.exp(-((_frequency(shape) / np.float32(falloff)) ** 2)), s=shape)
         return noise / noise.std()  # type: ignore[no-any-return]
 
 
-def random_microscope(edge: int, rng: np.random.Generator) -> Microscope:
-    """Draw voxel size, defocus or phase plate, envelope, range of tilts and direction of the tilt axis.
+def draw_imaging(edge: int, rng: np.random.Generator) -> ImagingModel:
+    """Draw voxel size, defocus or phase plate, envelope, tilt range and direction of the tilt axis.
 
-    Parameters
-    ----------
-    edge : int
-        Of the cubic scene, in working voxels.
-    rng : Generator
+    The scene is a cube with an edge in working voxels.
     """
     voxel_size = np.exp(rng.uniform(*np.log(VOXEL_ANGSTROM)))
     frequency = _frequency((edge, edge, edge)) / voxel_size
@@ -83,7 +66,7 @@ def random_microscope(edge: int, rng: np.random.Generator) -> Microscope:
         axis=0,
     )
     envelope = np.exp(-rng.uniform(*ENVELOPE_ANGSTROM2) * frequency**2)
-    return Microscope((contrast * envelope).astype(np.float32), _random_wedge(edge, rng))
+    return ImagingModel((contrast * envelope).astype(np.float32), _random_wedge(edge, rng))
 
 
 def _random_wedge(edge: int, rng: np.random.Generator) -> Spectrum:

@@ -1,7 +1,7 @@
-"""Random molecules that exist nowhere: lumps, lobes, shells, barrels and rings, drawn at a particle's working scale.
+"""Random molecules unlike any real one: lumps, lobes, shells, barrels and rings at a particle's working scale.
 
-A network that has learned to tell hundreds of them apart, in any orientation and behind any missing wedge, has learned
-what 20 clicks cannot teach, and knows no real molecule: nothing that it finds later was a template.
+A network that has learned to tell hundreds of them apart, in any orientation and behind any missing wedge, knows no
+real molecule: nothing that it finds later was a template.
 """
 
 from collections.abc import Callable
@@ -14,8 +14,8 @@ from scipy.spatial.transform import Rotation
 
 from tomopicker.types import Volume
 
-STAMP = 24
-"""Edge of a stamp in working voxels; the widest molecule has `WIDEST`."""
+BOX = 24
+"""Edge of a box in working voxels; the widest molecule has `WIDEST`."""
 NARROWEST, WIDEST = 6.0, 15.0
 FINE = 2
 """Voxels of the drawing grid along a working voxel."""
@@ -28,19 +28,19 @@ Field = Float64[np.ndarray, "z y x"]
 
 
 @dataclass(frozen=True)
-class Stamps:
-    """Molecules turned and drawn on the working grid, ready to be put into a scene.
+class MoleculeLibrary:
+    """Rotated molecules on the working grid, ready to be put into a scene.
 
     Parameters
     ----------
-    densities : array, shape (kinds, turns, 24, 24, 24), float16
+    densities : array, shape (classes, orientations, 24, 24, 24), float16
         Positive, centred on voxel 12.
-    radii : array, shape (kinds,)
+    radii : array, shape (classes,)
         In working voxels: of the ball around the centre that holds 0.97 of the density.
     """
 
-    densities: Float16[np.ndarray, "kinds turns 24 24 24"]
-    radii: Float64[np.ndarray, " kinds"]
+    densities: Float16[np.ndarray, "classes orientations 24 24 24"]
+    radii: Float64[np.ndarray, " classes"]
 
 
 @dataclass(frozen=True)
@@ -60,27 +60,20 @@ class _Canvas:
         return np.asarray(np.sqrt(sum(((grid - middle) / axis) ** 2 for grid, middle, axis in parts)))
 
 
-def draw_stamps(kinds: int, turns: int, seed: int) -> Stamps:
-    """Draw a library of random molecules.
+def draw_library(classes: int, orientations: int, seed: int) -> MoleculeLibrary:
+    """Draw a library of random molecules, the same for the same seed.
 
-    Parameters
-    ----------
-    kinds : int
-        Molecules.
-    turns : int
-        Random orientations of each; the 24 turns of a cube multiply them later.
-    seed : int
-        The same seed draws the same molecules.
+    Each has so many random orientations; the 24 rotations of a cube multiply them later.
     """
     rng = np.random.default_rng(seed)
-    densities = np.zeros((kinds, turns, STAMP, STAMP, STAMP), np.float16)
-    radii = np.zeros(kinds)
-    for kind in range(kinds):
+    densities = np.zeros((classes, orientations, BOX, BOX, BOX), np.float16)
+    radii = np.zeros(classes)
+    for class_index in range(classes):
         density = random_molecule(rng)
-        for turn in range(turns):
-            densities[kind, turn] = _turned(density, Rotation.from_quat(rng.standard_normal(4)))
-        radii[kind] = _radius(densities[kind].astype(np.float64).mean(axis=0))
-    return Stamps(densities, radii)
+        for orientation in range(orientations):
+            densities[class_index, orientation] = _rotated(density, Rotation.from_quat(rng.standard_normal(4)))
+        radii[class_index] = _radius(densities[class_index].astype(np.float64).mean(axis=0))
+    return MoleculeLibrary(densities, radii)
 
 
 def random_molecule(rng: np.random.Generator) -> Volume:
@@ -160,19 +153,19 @@ def _ring(canvas: _Canvas) -> Field:
 
 
 SHAPES: tuple[Callable[[_Canvas], Field], ...] = (_lump, _lump, _lump, _lobes, _lobes, _shell, _barrel, _ring)
-"""Each gives the depth below the surface, in fine voxels; drawn alike, so lumps and lobes come more often."""
+"""Each gives the depth below the surface, in fine voxels; lumps and lobes are drawn more often."""
 
 
-def _turned(density: Volume, rotation: Rotation) -> Float32[np.ndarray, "24 24 24"]:
-    """Turn a molecule about its middle and draw it on the working grid, its middle on voxel 12."""
+def _rotated(density: Volume, rotation: Rotation) -> Float32[np.ndarray, "24 24 24"]:
+    """Rotate a molecule about its centre and draw it on the working grid, its centre on voxel 12."""
     matrix, middle = rotation.as_matrix(), np.full(3, (GRID - 1) / 2)
-    centre = np.full(3, STAMP // 2 * FINE + (FINE - 1) / 2)
-    fine = ndimage.affine_transform(density, matrix, middle - matrix @ centre, (STAMP * FINE,) * 3, order=1)
-    return np.asarray(fine.reshape(STAMP, FINE, STAMP, FINE, STAMP, FINE).mean(axis=(1, 3, 5)))
+    centre = np.full(3, BOX // 2 * FINE + (FINE - 1) / 2)
+    fine = ndimage.affine_transform(density, matrix, middle - matrix @ centre, (BOX * FINE,) * 3, order=1)
+    return np.asarray(fine.reshape(BOX, FINE, BOX, FINE, BOX, FINE).mean(axis=(1, 3, 5)))
 
 
 def _radius(mean: Float64[np.ndarray, "24 24 24"]) -> float:
-    axis = np.arange(STAMP) - STAMP // 2
+    axis = np.arange(BOX) - BOX // 2
     distance = np.sqrt(axis[:, None, None] ** 2 + axis[:, None] ** 2 + axis**2).ravel()
     order = np.argsort(distance)
     enclosed = np.cumsum(mean.ravel()[order]) / mean.sum()

@@ -1,4 +1,4 @@
-"""Random little tomograms at working scale, with the kind of molecule at every place: endless data to learn from."""
+"""Random little tomograms at working scale, with the class of molecule at every position."""
 
 from dataclasses import dataclass
 
@@ -7,16 +7,16 @@ from jaxtyping import Float32, Int64
 from scipy import ndimage
 
 from tomopicker.data.labels import IGNORED
-from tomopicker.pretraining.imaging import random_microscope
-from tomopicker.pretraining.molecules import STAMP, Stamps
+from tomopicker.pretraining.imaging import draw_imaging
+from tomopicker.pretraining.molecules import BOX, MoleculeLibrary
 from tomopicker.types import Volume
 
-Stamp = Float32[np.ndarray, "edge edge edge"]
+Box = Float32[np.ndarray, "edge edge edge"]
 
 EDGE = 72
-"""Of a scene, in working voxels; it repeats itself at its faces, so that molecules wrap around."""
+"""Of a scene, in working voxels; periodic, so that molecules wrap around."""
 TRIED = (60, 260)
-"""How many molecules are tried to be placed; about half find room."""
+"""Number of molecules tried; about half find room."""
 TARGET_RADIUS = 3.0
 """Of the ball that carries a molecule's label, in working voxels."""
 CLIP_SD = 4.0
@@ -24,45 +24,40 @@ CLIP_SD = 4.0
 
 @dataclass(frozen=True)
 class Scene:
-    """A little tomogram with truth.
+    """A little tomogram with truth: (z, y, x), standardised, molecules dark.
 
-    Parameters
-    ----------
-    volume : Volume
-        (z, y, x), standardised, molecules dark.
-    places : array, shape (n, 3)
-        Voxels of their centres, (z, y, x).
-    kinds : array, shape (n,)
-        Which molecule, counted from 0.
+    Positions are the voxels (z, y, x) of their centres, classes count from 0.
     """
 
     volume: Volume
-    places: Int64[np.ndarray, "n 3"]
-    kinds: Int64[np.ndarray, " n"]
+    positions: Int64[np.ndarray, "n 3"]
+    classes: Int64[np.ndarray, " n"]
 
 
-def draw_scene(stamps: Stamps, rng: np.random.Generator) -> Scene:
-    """Draw a scene: membranes, molecules that do not overlap, a small crowd, dense lumps; imaged, with noise."""
+def draw_scene(library: MoleculeLibrary, rng: np.random.Generator) -> Scene:
+    """Draw a scene of membranes, molecules that do not overlap and unlabelled background; imaged, with noise."""
     density = np.zeros((EDGE, EDGE, EDGE), np.float32)
     taken = np.zeros(density.shape, bool)
     for _ in range(rng.poisson(0.8)):
         taken |= _add_membrane(density, rng)
-    places, kinds = _place(stamps, taken, rng)
-    for place, kind in zip(places, kinds, strict=True):
-        _add(density, any_turn(stamps, int(kind), rng) * np.float32(rng.uniform(0.85, 1.15)), place)
-    _add_crowd(density, stamps, rng)
-    return Scene(_imaged(density, rng), places, kinds)
+    positions, classes = _place_molecules(library, taken, rng)
+    for position, class_index in zip(positions, classes, strict=True):
+        _add(
+            density, random_orientation(library, int(class_index), rng) * np.float32(rng.uniform(0.85, 1.15)), position
+        )
+    _add_background(density, library, rng)
+    return Scene(_imaged(density, rng), positions, classes)
 
 
 def label(scene: Scene) -> Int64[np.ndarray, "z y x"]:
-    """Label a scene at half its resolution: 0 background, 1 + kind in a ball about a centre, -1 in the shell around."""
+    """Label a scene at half resolution: 0 background, 1 + class in a ball about a centre, -1 in the shell around."""
     half = EDGE // 2
     labels = np.zeros((half, half, half), np.int64)
     reach = np.arange(-int(TARGET_RADIUS) - 1, int(TARGET_RADIUS) + 2)
-    middles = (scene.places + 0.5) / 2 - 0.5
+    middles = (scene.positions + 0.5) / 2 - 0.5
     for radius, values in (
-        (TARGET_RADIUS, np.full(len(scene.kinds), IGNORED)),
-        (TARGET_RADIUS / 2, scene.kinds + 1),
+        (TARGET_RADIUS, np.full(len(scene.classes), IGNORED)),
+        (TARGET_RADIUS / 2, scene.classes + 1),
     ):
         for middle, value in zip(middles, values, strict=True):
             near = np.round(middle).astype(int)[:, None] + reach
@@ -73,48 +68,47 @@ def label(scene: Scene) -> Int64[np.ndarray, "z y x"]:
     return labels
 
 
-def _place(
-    stamps: Stamps, taken: np.ndarray, rng: np.random.Generator
+def _place_molecules(
+    library: MoleculeLibrary, taken: np.ndarray, rng: np.random.Generator
 ) -> tuple[Int64[np.ndarray, "n 3"], Int64[np.ndarray, " n"]]:
-    """Throw molecules in, one after the other, and keep those that touch nothing."""
+    """Try random positions one after the other, and keep molecules that touch nothing."""
     tried = int(rng.uniform(*TRIED))
-    places, kinds = rng.integers(0, EDGE, (tried, 3)), rng.integers(0, len(stamps.radii), tried)
+    positions, classes = rng.integers(0, EDGE, (tried, 3)), rng.integers(0, len(library.radii), tried)
     closeness = rng.uniform(0.75, 1.15)  # Of two spheres: below 1 they may overlap, as molecules that are not round do.
     kept: list[int] = []
     for index in range(tried):
-        if taken[tuple(places[index])]:
+        if taken[tuple(positions[index])]:
             continue
-        away = np.abs(places[kept] - places[index])
+        away = np.abs(positions[kept] - positions[index])
         away = np.minimum(away, EDGE - away)
-        least = closeness * (stamps.radii[kinds[kept]] + stamps.radii[kinds[index]])
+        least = closeness * (library.radii[classes[kept]] + library.radii[classes[index]])
         if not (np.sqrt((away**2).sum(axis=1)) < least).any():
             kept.append(index)
-    return places[kept], kinds[kept]
+    return positions[kept], classes[kept]
 
 
-def any_turn(stamps: Stamps, kind: int, rng: np.random.Generator) -> Stamp:
-    """Give a stamp of a molecule in one of its orientations and one of the 24 turns of a cube.
+def random_orientation(library: MoleculeLibrary, class_index: int, rng: np.random.Generator) -> Box:
+    """Give a molecule in one of its orientations and one of the 24 rotations of a cube.
 
-    The turns are about the molecule's centre, voxel 12. An array of 24 turned whole would turn about 11.5 and lay the
-    centre a voxel to one side.
+    The rotation is about the molecule's centre, voxel 12: a cube of 24 rotated whole, about 11.5, would shift it.
     """
-    stamp = stamps.densities[kind, rng.integers(stamps.densities.shape[1])][1:, 1:, 1:]
+    box = library.densities[class_index, rng.integers(library.densities.shape[1])][1:, 1:, 1:]
     up = int(rng.integers(6))
-    stamp = np.rot90(stamp, up, (0, 1)) if up < 4 else np.rot90(stamp, 1 if up == 4 else 3, (0, 2))
-    turned: Stamp = np.rot90(stamp, int(rng.integers(4)), (1, 2)).astype(np.float32)
-    return np.pad(turned, ((1, 0), (1, 0), (1, 0)))
+    box = np.rot90(box, up, (0, 1)) if up < 4 else np.rot90(box, 1 if up == 4 else 3, (0, 2))
+    rotated: Box = np.rot90(box, int(rng.integers(4)), (1, 2)).astype(np.float32)
+    return np.pad(rotated, ((1, 0), (1, 0), (1, 0)))
 
 
-def _add(density: Volume, stamp: Stamp, place: np.ndarray) -> None:
-    steps = np.arange(len(stamp)) - len(stamp) // 2
-    density[np.ix_(*((middle + steps) % EDGE for middle in place))] += stamp
+def _add(density: Volume, box: Box, position: np.ndarray) -> None:
+    steps = np.arange(len(box)) - len(box) // 2
+    density[np.ix_(*((middle + steps) % EDGE for middle in position))] += box
 
 
-def _add_crowd(density: Volume, stamps: Stamps, rng: np.random.Generator) -> None:
+def _add_background(density: Volume, library: MoleculeLibrary, rng: np.random.Generator) -> None:
     """Add what is not labelled: molecules of half the size, specks, dense lumps."""
     for _ in range(int(rng.uniform(0, 250))):
-        whole = any_turn(stamps, int(rng.integers(len(stamps.radii))), rng)
-        half = STAMP // 2
+        whole = random_orientation(library, int(rng.integers(len(library.radii))), rng)
+        half = BOX // 2
         _add(density, whole.reshape(half, 2, half, 2, half, 2).mean(axis=(1, 3, 5)), rng.integers(0, EDGE, 3))
     specks = np.zeros_like(density)
     where = rng.integers(0, EDGE, (3, int(rng.uniform(0, 0.01 * EDGE**3))))
@@ -146,10 +140,10 @@ def _add_membrane(density: Volume, rng: np.random.Generator) -> np.ndarray:
 
 def _imaged(density: Volume, rng: np.random.Generator) -> Float32[np.ndarray, "z y x"]:
     """Image a density, add the noise of the electrons and of an unresolved cytosol, standardise as tomograms are."""
-    microscope = random_microscope(EDGE, rng)
-    signal = microscope.image(density)
-    electrons = microscope.noise(density.shape, np.exp(rng.uniform(np.log(0.2), np.log(2.0))), rng)
-    cytosol = microscope.image(microscope.noise(density.shape, rng.uniform(0.14, 0.42), rng))
+    imaging = draw_imaging(EDGE, rng)
+    signal = imaging.image(density)
+    electrons = imaging.noise(density.shape, np.exp(rng.uniform(np.log(0.2), np.log(2.0))), rng)
+    cytosol = imaging.image(imaging.noise(density.shape, rng.uniform(0.14, 0.42), rng))
     cytosol /= max(float(cytosol.std()), 1e-6)
     volume = signal / signal.std() + np.exp(rng.uniform(np.log(0.2), np.log(2.2))) * electrons
     volume += rng.uniform(0, 0.5) * cytosol

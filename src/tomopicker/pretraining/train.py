@@ -1,4 +1,4 @@
-"""Learning to tell random molecules apart: one scene a step, whose patches share a microscope as a tomogram's do."""
+"""Training of a classifier of random molecules: one scene a step, whose patches share their imaging."""
 
 import math
 import time
@@ -30,7 +30,7 @@ from tomopicker.engine.pretrained import SCRATCH, load_pretrained
 from tomopicker.engine.seeding import seeded
 from tomopicker.errors import TomoPickerError
 from tomopicker.models.resunet import ResUNet
-from tomopicker.pretraining.molecules import Stamps, draw_stamps
+from tomopicker.pretraining.molecules import MoleculeLibrary, draw_library
 from tomopicker.pretraining.scenes import EDGE, draw_scene, label
 
 PATCH = 24
@@ -44,25 +44,25 @@ Labels = Int64[np.ndarray, "n half_z half_y half_x"]
 
 @dataclass(frozen=True)
 class Recipe:
-    """What decides the weights.
+    """Settings that determine the weights.
 
     Parameters
     ----------
     steps : int
         Optimiser steps, a scene of 72³ working voxels each.
-    kinds, turns : int
+    classes, orientations : int
         Random molecules, and stored orientations of each.
     seed : int
         Of the molecules, the scenes and the first weights.
     learning_rate, weight_decay : float
-        AdamW's, the rate with a one-cycle schedule.
+        Of AdamW, the rate with a one-cycle schedule.
     pretrained : str
         Initial weights, of an earlier pretraining: ``none``, ``shipped`` or a file.
     """
 
     steps: int = 5000
-    kinds: int = 150
-    turns: int = 32
+    classes: int = 150
+    orientations: int = 32
     seed: int = 0
     learning_rate: float = 3e-3
     weight_decay: float = 1e-3
@@ -71,7 +71,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Progress:
-    """How it stands: the cross-entropy in molecules and outside, and the share of their voxels named rightly."""
+    """Cross-entropy inside molecules and outside, and the accuracy inside, over the last steps."""
 
     step: int
     steps: int
@@ -81,25 +81,25 @@ class Progress:
 
 
 class _Scenes(Dataset[tuple[Patches, Labels]]):
-    """Scene number i, cut into patches; the same for the same seed and i, whoever draws it."""
+    """Scene number i, cut into patches; the same for the same seed and i."""
 
-    def __init__(self, stamps: Stamps, recipe: Recipe):
-        self.stamps, self.recipe = stamps, recipe
+    def __init__(self, library: MoleculeLibrary, recipe: Recipe):
+        self.library, self.recipe = library, recipe
 
     def __len__(self) -> int:
         return self.recipe.steps
 
     def __getitem__(self, index: int) -> tuple[Patches, Labels]:
         rng = np.random.default_rng([self.recipe.seed, index])
-        scene = draw_scene(self.stamps, rng)
-        # Scenes repeat themselves, so where they are cut is free; even, for labels have half the resolution.
+        scene = draw_scene(self.library, rng)
+        # Scenes are periodic, so the cut is free; even, for labels have half the resolution.
         shift = 2 * rng.integers(0, EDGE // 2, 3)
         volume = np.roll(scene.volume, shift, (0, 1, 2))
         labels = np.roll(label(scene), shift // 2, (0, 1, 2))
-        return blocks(volume, PATCH)[:, None], blocks(labels, PATCH // 2)
+        return cut_cubes(volume, PATCH)[:, None], cut_cubes(labels, PATCH // 2)
 
 
-def blocks(array: np.ndarray, size: int) -> np.ndarray:
+def cut_cubes(array: np.ndarray, size: int) -> np.ndarray:
     """Cut a cube into cubes of an edge that divides its own: shape (n, size, size, size)."""
     count = len(array) // size
     cut = array.reshape(count, size, count, size, count, size).transpose(0, 2, 4, 1, 3, 5)
@@ -107,13 +107,13 @@ def blocks(array: np.ndarray, size: int) -> np.ndarray:
 
 
 class Classifier(nn.Module):
-    """The default preset's network under another head: a class for each molecule, and background, at half scale."""
+    """The default preset's network with another head: a class per molecule, and background, at half scale."""
 
-    def __init__(self, kinds: int):
+    def __init__(self, classes: int):
         super().__init__()
-        knobs = Network()
-        self.trunk = ResUNet(knobs.block, knobs.channels, knobs.dropout, knobs.stride)
-        self.head = nn.Conv3d(knobs.channels[0], kinds + 1, 1)
+        cfg = Network()
+        self.trunk = ResUNet(cfg.block, cfg.channels, cfg.dropout, cfg.stride)
+        self.head = nn.Conv3d(cfg.channels[0], classes + 1, 1)
         self.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
 
     def forward(self, patches: Float[Tensor, "n 1 z y x"]) -> Float[Tensor, "n classes _ _ _"]:
@@ -121,18 +121,14 @@ class Classifier(nn.Module):
         return self.head(self.trunk.features(patches))  # type: ignore[no-any-return]
 
     def weights(self) -> dict[str, Tensor]:
-        """Give what a picker starts from: the trunk without its own head."""
+        """Give the weights without the head."""
         return {name: value for name, value in self.trunk.state_dict().items() if not name.startswith("head.")}
 
 
-def risk(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Give the mean cross-entropy over molecules' voxels, that over background, and the accuracy in molecules.
+def loss_terms(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean cross-entropy over molecules' voxels, that over background, and the accuracy in molecules.
 
-    Parameters
-    ----------
-    logits : tensor, shape (n, kinds + 1, z, y, x)
-    labels : tensor, shape (n, z, y, x)
-        -1 counts as nothing.
+    Logits (n, classes + 1, z, y, x), labels (n, z, y, x); labels of -1 are ignored.
     """
     flat, truth = logits.float().movedim(1, -1).flatten(0, -2), labels.flatten()
     inside, outside = truth > 0, truth == 0
@@ -157,21 +153,21 @@ def pretrain(
     recipe : Recipe
     device : torch.device
     workers : int
-        Processes that draw scenes beside the one that trains.
+        Processes that draw scenes.
     checkpoint : Path, optional
-        Written every minute, and when SIGINT or SIGTERM interrupts the run, which they do between steps.
+        Written every minute, and when SIGINT or SIGTERM interrupts the run between steps.
     resume : bool
-        Go on from it.
+        Continue from the checkpoint.
     report : callable, optional
-        Hears how it stands every few steps.
+        Called every few steps.
 
     Raises
     ------
     TomoPickerError
-        If the checkpoint is of another recipe, the start of another network, or the risk is no longer finite.
+        If the checkpoint is of another recipe, the start of another network, or the loss is no longer finite.
     """
     with seeded(recipe.seed, torch.device("cpu")):
-        network = Classifier(recipe.kinds)
+        network = Classifier(recipe.classes)
     load_pretrained(network.trunk, Network(pretrained=recipe.pretrained))
     network.to(device)
     optimizer = torch.optim.AdamW(network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
@@ -180,7 +176,7 @@ def pretrain(
     )
     run = _Run(recipe, network, optimizer, schedule)
     first = run.restore(checkpoint) if resume and checkpoint is not None and checkpoint.exists() else 0
-    scenes = _Scenes(draw_stamps(recipe.kinds, recipe.turns, recipe.seed), recipe)
+    scenes = _Scenes(draw_library(recipe.classes, recipe.orientations, recipe.seed), recipe)
     loader = DataLoader(
         scenes,
         batch_size=None,
@@ -205,7 +201,7 @@ def pretrain(
                     saved = time.monotonic()
                 if stop_requested():
                     raise KeyboardInterrupt
-        except KeyboardInterrupt:  # Asked for above or by `report`, never in the middle of a step.
+        except KeyboardInterrupt:  # Raised above or by `report`, never within a step.
             if checkpoint is not None:
                 run.save(checkpoint, step)
             raise
@@ -215,13 +211,13 @@ def pretrain(
 def save_pretrained(path: Path, weights: dict[str, Tensor], recipe: Recipe) -> None:
     """Write weights, in half precision, with what made them."""
     small = {name: value.half() if value.is_floating_point() else value for name, value in weights.items()}
-    facts = {"network": _described(), "recipe": asdict(recipe), "tomopicker": __version__}
+    facts = {"network": _network_facts(), "recipe": asdict(recipe), "tomopicker": __version__}
     save_tensors(path, PRETRAINED, small, facts)
 
 
-def _described() -> dict[str, object]:
-    knobs = Network()
-    return {"block": knobs.block, "channels": list(knobs.channels), "stride": knobs.stride}
+def _network_facts() -> dict[str, object]:
+    cfg = Network()
+    return {"block": cfg.block, "channels": list(cfg.channels), "stride": cfg.stride}
 
 
 @dataclass(frozen=True)
@@ -235,7 +231,7 @@ class _Run:
         self.network.train()
         with autocast("auto", inputs.device):
             logits = self.network(inputs.contiguous(memory_format=torch.channels_last_3d))
-        inside, outside, accuracy = risk(logits, labels)
+        inside, outside, accuracy = loss_terms(logits, labels)
         total = inside + outside
         if not math.isfinite(float(total.detach())):
             raise TomoPickerError("pretraining: the loss is no longer finite; change --seed")
@@ -263,7 +259,7 @@ class _Run:
         if changes := list(changed_settings(facts.get("recipe", {}), asdict(self.recipe))):
             raise TomoPickerError(
                 f"{path}: belongs to a run with {', '.join(changes)}; repeat its options, "
-                "or give --overwrite in place of --resume to start anew"
+                "or give --overwrite in position of --resume to start anew"
             )
         self.network.load_state_dict({k.removeprefix("network."): v for k, v in tensors.items() if k[0] == "n"})
         restore_optimizer(self.optimizer, tensors, facts["groups"])

@@ -1,1 +1,1 @@
-"""What a person looks at: the paper's figures and tables, from picks and their evaluation."""
+"""Figures, tables and pages from picks and their evaluation."""

@@ -21,26 +21,9 @@ from tomopicker.benchmark.runs import Run, results_of
 from tomopicker.benchmark.tables import calibration_summary, count_predictions, metrics_table, records
 from tomopicker.files import write_text
 from tomopicker.picking.evaluate import ranked_hits
-from tomopicker.report.curves import (
-    Ranked,
-    box_colour,
-    learning_curves,
-    method_colours,
-    precision_recall,
-    reliability,
-    score_histograms,
-)
+from tomopicker.report import curves, tables
 from tomopicker.report.figures import TRUTH_COLOUR, Layer, fullest_section, slice_figure
-from tomopicker.report.tables import (
-    Table,
-    calibration_table,
-    headline,
-    markdown_table,
-    paper_table,
-    predictions_table,
-    ranking_table,
-    summary_table,
-)
+from tomopicker.report.tables import Table, headline, markdown_table
 
 
 @dataclass(frozen=True)
@@ -54,7 +37,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Section:
-    """A section of the page: paragraphs, then tables, each with a line above it, then pictures."""
+    """A section of the page: paragraphs, then captioned, each with a line above it, then pictures."""
 
     title: str
     paragraphs: Sequence[str] = ()
@@ -69,19 +52,7 @@ class Section:
 
 @dataclass(frozen=True)
 class ReportContext:
-    """Results of one data set.
-
-    Parameters
-    ----------
-    protocol : Protocol
-    data : OpenDataSet
-    found : sequence of (Run, Result)
-        Those that are done.
-    metrics, predictions : DataFrame
-        See `metrics_table` and `count_predictions`.
-    output : Path
-        The folder that holds ``runs/``.
-    """
+    """Finished runs of one data set, their `metrics_table` and `count_predictions`, and the folder of ``runs/``."""
 
     protocol: Protocol
     data: OpenDataSet
@@ -94,7 +65,7 @@ class ReportContext:
     def colours(self) -> dict[str, str]:
         """Of the methods that have results."""
         methods = set(self.metrics["method"])
-        return {name: colour for name, colour in method_colours(self.protocol.rows).items() if name in methods}
+        return {name: colour for name, colour in curves.method_colours(self.protocol.rows).items() if name in methods}
 
     @property
     def most_clicks(self) -> int | None:
@@ -109,18 +80,8 @@ class ReportContext:
 def write_report(protocol: Protocol, datasets: Mapping[str, OpenDataSet], output: Path) -> Path:
     """Write ``benchmark.md``, ``.html``, ``.csv``, ``.json``, ``expectations.csv`` and ``figures/`` from results.
 
-    Parameters
-    ----------
-    protocol : Protocol
-        Runs without a result are left out.
-    datasets : mapping of str to OpenDataSet
-    output : Path
-        The folder that holds ``runs/``.
-
-    Returns
-    -------
-    Path
-        The HTML page.
+    They lie in ``runs/`` below the output folder; runs without a result are left out. Returns the path of the HTML
+    page.
     """
     found = list(results_of(protocol, output))
     results = [result for _, result in found]
@@ -134,7 +95,7 @@ def write_report(protocol: Protocol, datasets: Mapping[str, OpenDataSet], output
             sections += [_dataset_section(context), _tomograms_section(context)]
     failed = {run.name: result.error or "" for run, result in found if result.status == "failed"}
     if failed:
-        table = Table(["Run", "What it said"], [list(each) for each in failed.items()], left=2)
+        table = Table(["Run", "Error"], [list(each) for each in failed.items()], left=2)
         note = "These runs count in no table; they are tried again on the next call."
         sections.append(Section("Failed", [note], [("", table)]))
     content = {
@@ -178,9 +139,9 @@ def _protocol_section(protocol: Protocol) -> Section:
     paragraphs = [
         f"Clicks: {clicks}, drawn from the true positions of the training tomogram and moved by {protocol.jitter:g} "
         f"voxels (root mean square); {seeds} seed{'s' * (seeds > 1)} of clicks and weights. "
-        "Each method picks at the threshold that it set by itself, without a look at any other tomogram's truth.",
+        "Each method picks at the threshold that it set by itself, without the truth of any other tomogram.",
         f"A pick is right if it lies within {first:g} voxels of a particle that no other pick has taken, unless a "
-        "table says otherwise. Columns marked oracle choose their cut-off by the truth: they judge the ranking, not "
+        "table says otherwise. Columns marked oracle choose their cut-off by the truth: they measure the ranking, not "
         "the picks. Figures are mean ± standard deviation over seeds.",
     ]
     return Section("Protocol", paragraphs)
@@ -193,34 +154,36 @@ def _dataset_section(context: ReportContext) -> Section:
     several = len(data.unseen) > 1
     hold = f"The {len(data.unseen)} unseen tomograms hold" if several else "The unseen tomogram holds"
     particles = sum(len(data.truth[name]) for name in data.unseen)
-    tables = [
+    captioned = [
         ("Picks at each method's own threshold, mean of the unseen tomograms (tolerance in voxels).",
-         summary_table(context.metrics)),
-        ("Ranking of the candidates, mean of the unseen tomograms.", ranking_table(context.metrics)),
+         tables.summary_table(context.metrics)),
+        ("Ranking of the candidates, mean of the unseen tomograms.", tables.ranking_table(context.metrics)),
     ]  # fmt: skip
     if len(summary):
-        tables.append((
-            "Counts and expectations: what each method said of the unseen tomograms without their truth. Biases are "
+        captioned.append((
+            "Counts and expectations: each method's estimates for the unseen tomograms, made without truth. Biases are "
             "expected less true; errors are the same without sign.",
-            calibration_table(summary),
+            tables.calibration_table(summary),
         ))  # fmt: skip
     paragraph = f"Trained on {data.spec.training}{validated}. {hold} {particles} particles."
-    return Section(data.name, [paragraph], tables, _pictures(context))
+    return Section(data.name, [paragraph], captioned, _pictures(context))
 
 
 def _tomograms_section(context: ReportContext) -> Section:
     """Give the metrics of every tomogram."""
     rows = headline(context.metrics)
-    tables = []
+    captioned = []
     for clicks in context.protocol.clicks:
         if (rows["clicks"] == clicks).any():
             chosen = rows[rows["clicks"].isna() | (rows["clicks"] == clicks).fillna(False)]
-            tables.append((f"{clicks} clicks: tomogram by tomogram.", paper_table(chosen)))
+            captioned.append((f"{clicks} clicks: tomogram by tomogram.", tables.paper_table(chosen)))
     if not rows["clicks"].notna().any():
-        tables.append(("Tomogram by tomogram.", paper_table(rows)))
+        captioned.append(("Tomogram by tomogram.", tables.paper_table(rows)))
     if len(context.predictions):
-        tables.append(("Counts and expectations, tomogram by tomogram.", predictions_table(context.predictions)))
-    return Section(f"{context.data.name}, tomogram by tomogram", [], tables)
+        captioned.append(
+            ("Counts and expectations, tomogram by tomogram.", tables.predictions_table(context.predictions))
+        )
+    return Section(f"{context.data.name}, tomogram by tomogram", [], captioned)
 
 
 def _pictures(context: ReportContext) -> list[Picture]:
@@ -233,16 +196,16 @@ def _pictures(context: ReportContext) -> list[Picture]:
     pictures = []
     if len({run.clicks for run, _ in context.found if run.clicks}) > 1:
         file = context.figure("learning")
-        learning_curves(headline(context.metrics), context.colours, output / file, f"{name}: F1 and clicks")
+        curves.learning_curves(headline(context.metrics), context.colours, output / file, f"{name}: F1 and clicks")
         pictures.append(Picture(file, "F1 against clicks; bars are standard deviations over seeds."))
     if leading:
         file = context.figure("precision-recall")
-        precision_recall(leading, context.colours, output / file, title)
+        curves.precision_recall(leading, context.colours, output / file, title)
         pictures.append(Picture(file, "Precision against recall, a line a seed; dots are the methods' own thresholds."))
     if probable:
         file = context.figure("reliability")
         unseen = context.predictions[context.predictions["role"] == "test"]
-        reliability(probable, unseen, output / file, f"{name}, unseen tomograms, all seeds")
+        curves.reliability(probable, unseen, output / file, f"{name}, unseen tomograms, all seeds")
         caption = (
             "Reliability. Lines: share of the candidates that are particles, by their probability, with 90% intervals. "
             "Diamonds: true against expected precision of the picks, one a tomogram and seed. The band is ± 0.05."
@@ -251,13 +214,13 @@ def _pictures(context: ReportContext) -> list[Picture]:
     if leading:
         file = context.figure("scores")
         one_seed = list({each.method: each for each in reversed(leading)}.values())[::-1]
-        score_histograms(one_seed, output / file, title)
+        curves.score_histograms(one_seed, output / file, title)
         caption = "Scores of candidates that are particles and that are not (one seed)."
         pictures.append(Picture(file, caption, columns=1))
     return pictures + _slices(context)
 
 
-def _ranked(context: ReportContext, run: Run, result: Result) -> Ranked | None:
+def _ranked(context: ReportContext, run: Run, result: Result) -> curves.Ranked | None:
     """Pool a run's candidates over the unseen tomograms; None if they have no scores."""
     data, tolerance = context.data, context.protocol.tolerances[0]
     scores, correct, selected, truth = [], [], [], 0
@@ -270,7 +233,7 @@ def _ranked(context: ReportContext, run: Run, result: Result) -> Ranked | None:
         correct.append(ranked_hits(picks.positions / voxel_size, picks.scores, true / voxel_size, tolerance))
         selected.append(picks.scores > result.thresholds.get(name, float("-inf")))
         truth += len(true)
-    return Ranked(
+    return curves.Ranked(
         run.method.name, run.clicks, np.concatenate(scores), np.concatenate(correct), np.concatenate(selected), truth
     )
 
@@ -289,7 +252,7 @@ def _slices(context: ReportContext) -> list[Picture]:
         picks = above_threshold(candidates, result.thresholds.get(name))
         layers = [
             Layer("truth", truth.positions, TRUTH_COLOUR),
-            Layer(method, picks.positions, box_colour(run.method, context.colours)),
+            Layer(method, picks.positions, curves.box_colour(run.method, context.colours)),
         ]
         file = context.figure(f"{name}_{method}")
         slice_figure(tomogram, z, layers, diameter, context.output / file)

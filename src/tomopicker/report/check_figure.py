@@ -1,7 +1,8 @@
 """The picture of `tomopicker check`: a section with a circle around each pick, the means, and single picks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
@@ -9,13 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.collections import EllipseCollection
 from matplotlib.figure import Figure, FigureBase, SubFigure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from numpy.typing import ArrayLike
 
 from tomopicker.data.subtomograms import subtomograms
-from tomopicker.report.figures import PICK_COLOUR, draw_scale_bar, fullest_section, save_figure, section
+from tomopicker.report.figures import PICK_COLOUR, draw_grey, draw_scale_bar, fullest_section, save_figure, section
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import Positions, Volume
-
-__all__ = ["check_figure", "mean_figure"]
 
 WIDTH, HEIGHT = 7.2, 5.6
 COLUMNS, ROWS = 9, 2
@@ -34,27 +34,10 @@ def check_figure(
     particle_diameter: float,
     path: Path,
 ) -> None:
-    """Write the picture.
+    """Write the picture: a section and a gallery of the tomogram's picks, (x, y, z) in Å, and mean subtomograms.
 
-    Parameters
-    ----------
-    tomogram : Tomogram
-        Of the section and the gallery.
-    positions : Positions
-        The picks in it, (x, y, z) in Å.
-    means : mapping of str to array, (z, y, x)
-        Mean subtomograms of one size, by name.
-    mean_voxel_size : float
-        Å, of the means.
-    particle_diameter : float
-        Å.
-    path : Path
-        ``.png``, ``.svg`` or ``.pdf``; written whole or not at all.
-
-    Raises
-    ------
-    UsageError
-        If the suffix is another.
+    The means (z, y, x), by name, have one size and voxels of `mean_voxel_size`; this and the diameter are in Å. The
+    path is as for `save_figure`.
     """
     figure = _figure(HEIGHT)
     top, bottom = figure.subfigures(2, 1, squeeze=False, height_ratios=(3.3, 1.9)).flat
@@ -66,13 +49,7 @@ def check_figure(
 
 
 def mean_figure(means: Mapping[str, Float32[np.ndarray, "z y x"]], voxel_size: float, path: Path) -> None:
-    """Write a picture of the central planes of mean subtomograms alone; as `check_figure`, without a particle's size.
-
-    Raises
-    ------
-    UsageError
-        If the suffix is another than those of `check_figure`.
-    """
+    """Write the central planes of mean subtomograms alone, as in `check_figure`, without the particle's size."""
     figure = _figure(0.3 + len(means) * WIDTH / 3)
     _draw_means(figure, means, voxel_size, None)
     save_figure(figure, path)
@@ -87,16 +64,14 @@ def _draw_section(place: SubFigure, tomogram: Tomogram, positions: Positions, di
     """Draw the section that most picks lie near, a circle where each pick's ball is cut."""
     axes = place.subplots()
     z = fullest_section(tomogram, positions, diameter)
-    _show(axes, section(tomogram, z, diameter), (1.0, 99.0))
+    grey = section(tomogram, z, diameter)
+    draw_grey(axes, grey, np.percentile(grey, (1.0, 99.0)).tolist())
+    for spine in axes.spines.values():
+        spine.set_visible(False)
     voxels = tomogram.to_voxels(positions)
     radius, above = diameter / 2 / tomogram.voxel_size, voxels[:, 2] - z
     cut = np.abs(above) < radius
-    width = 2 * np.sqrt(radius**2 - np.square(above[cut]))
-    circles = EllipseCollection(
-        width, width, np.zeros_like(width), units="xy", offsets=voxels[cut, :2], offset_transform=axes.transData,
-        facecolors="none", edgecolors=PICK_COLOUR, linewidths=1.1,
-    )  # fmt: skip
-    axes.add_collection(circles, autolim=False)
+    _circles(axes, voxels[cut, :2], 2 * np.sqrt(radius**2 - np.square(above[cut])), linewidths=1.1)
     height, width_voxels = tomogram.shape[1:]
     axes.set(xlim=(-0.5, width_voxels - 0.5), ylim=(-0.5, height - 0.5))
     draw_scale_bar(axes, width_voxels, tomogram.voxel_size)
@@ -117,26 +92,23 @@ def _draw_means(
     for row, (words, mean) in zip(grid, means.items(), strict=True):
         inner = mean[(slice(middle - reach, middle + reach + 1),) * 3]
         for axes, (across, up, cut) in zip(row, PLANES, strict=True):
-            plane = inner.take(reach, axis=cut)
             # The yz plane lies with y across: its rows are z already.
-            axes.imshow(plane, cmap="gray", vmin=limits[0], vmax=limits[1], origin="lower", interpolation="bicubic")
-            if radius is None:
-                axes.plot([reach], [reach], "+", color=PICK_COLOUR, markersize=7, markeredgewidth=0.8)
-            else:
-                _circle(axes, reach, radius)
-            axes.set(xticks=[], yticks=[])
+            draw_grey(axes, inner.take(reach, axis=cut), limits)
+            if radius is not None:
+                _circles(axes, [(reach, reach)], [2 * radius], linewidths=0.8, linestyles="dashed")
+            size = 7 if radius is None else 5
+            axes.plot([reach], [reach], "+", color=PICK_COLOUR, markersize=size, markeredgewidth=0.8)
             axes.set_xlabel(f"{across}{up}", fontsize=8, labelpad=2)
         row[1].set_title(f"mean {words}", fontsize=8)
     draw_scale_bar(grid[-1, 0], 2 * reach + 1, voxel_size, small=len(means) > 1)
 
 
-def _circle(axes: Axes, middle: float, radius: float) -> None:
-    ring = EllipseCollection(
-        [2 * radius], [2 * radius], [0], units="xy", offsets=[(middle, middle)], offset_transform=axes.transData,
-        facecolors="none", edgecolors=PICK_COLOUR, linewidths=0.8, linestyles="dashed",
+def _circles(axes: Axes, centres: ArrayLike, diameters: ArrayLike, **style: Any) -> None:
+    circles = EllipseCollection(
+        diameters, diameters, np.zeros_like(diameters), units="xy", offsets=centres, offset_transform=axes.transData,
+        facecolors="none", edgecolors=PICK_COLOUR, **style,
     )  # fmt: skip
-    axes.add_collection(ring, autolim=False)
-    axes.plot([middle], [middle], "+", color=PICK_COLOUR, markersize=5, markeredgewidth=0.8)
+    axes.add_collection(circles, autolim=False)
 
 
 def _draw_gallery(place: SubFigure, tomogram: Tomogram, positions: Positions, diameter: float) -> None:
@@ -150,7 +122,7 @@ def _draw_gallery(place: SubFigure, tomogram: Tomogram, positions: Positions, di
     for axes in grid.flat:
         axes.axis("off")
     for axes, picture in zip(grid.flat, pictures, strict=False):
-        axes.imshow(picture, cmap="gray", vmin=spread[0], vmax=spread[1], origin="lower", interpolation="bicubic")
+        draw_grey(axes, picture, spread)
     place.suptitle(f"single picks, xy, {len(pictures)} of {len(positions)}", fontsize=8)
 
 
@@ -159,11 +131,3 @@ def _thick(box: Volume, radius: float) -> Float32[np.ndarray, "y x"]:
     middle, reach = len(box) // 2, int(radius / 4)
     picture: Float32[np.ndarray, "y x"] = box[middle - reach : middle + reach + 1].mean(axis=0)
     return picture
-
-
-def _show(axes: Axes, picture: Float32[np.ndarray, "y x"], percentiles: Sequence[float]) -> None:
-    low, high = np.percentile(picture, percentiles).tolist()
-    axes.imshow(picture, cmap="gray", vmin=low, vmax=high, origin="lower", interpolation="bicubic")
-    axes.set(xticks=[], yticks=[])
-    for spine in axes.spines.values():
-        spine.set_visible(False)

@@ -49,17 +49,8 @@ _ON_GREY = {"dog": "#ff6ad5", "ball": "#c59bff", "template": "#ff9a3c"}
 class Ranked:
     """The candidates of one run in all unseen tomograms together.
 
-    Parameters
-    ----------
-    method : str
-    clicks : int or None
-    scores : array, shape (n,)
-    correct : array of bool, shape (n,)
-        Whether each matches a particle that no better one has taken.
-    selected : array of bool, shape (n,)
-        Whether each is above the method's own threshold for its tomogram.
-    truth : int
-        Number of particles.
+    Scores; whether each is correct (matches a particle that no better one has taken) and selected (above the method's
+    own threshold for its tomogram); and the number of particles.
     """
 
     method: str
@@ -87,14 +78,7 @@ def box_colour(method: Method, colours: Mapping[str, str]) -> str:
 def learning_curves(metrics: pd.DataFrame, colours: Mapping[str, str], path: Path, title: str) -> None:
     """Draw F1 over unseen tomograms against the number of clicks; methods without clicks are horizontal lines.
 
-    Parameters
-    ----------
-    metrics : DataFrame
-        From `metrics_table`, of one data set, tolerance and matching.
-    colours : mapping of str to str
-        By method.
-    path : Path
-    title : str
+    The metrics, from `metrics_table`, are of one data set, tolerance and matching.
     """
     figure, axes = _single(title)
     unseen = metrics[metrics["tomogram"] == UNSEEN]
@@ -114,7 +98,7 @@ def learning_curves(metrics: pd.DataFrame, colours: Mapping[str, str], path: Pat
         axes.set_xticks(numbers, [str(number) for number in numbers])
         axes.minorticks_off()
         axes.set_xlim(numbers[0] / 1.25, numbers[-1] * 1.25)
-    # From the tenth below the lowest bar, so that methods close to each other can be told apart.
+    # The axis begins at the tenth below the lowest bar, which separates methods close to each other.
     ends = (unseen["f1"] - unseen["f1_sd"].fillna(0.0)).dropna()
     bottom = max(0.0, math.floor(10 * min(ends, default=0.0)) / 10)
     axes.set(xlabel="Clicks in the training tomogram", ylabel="F1, mean of the unseen tomograms", ylim=(bottom, 1.02))
@@ -169,14 +153,8 @@ def score_histograms(ranked: Sequence[Ranked], path: Path, title: str) -> None:
 def reliability(ranked: Sequence[Ranked], predictions: pd.DataFrame, path: Path, title: str) -> None:
     """Draw expected against true precision, a panel per method: of candidates by probability, and of tomograms' picks.
 
-    Parameters
-    ----------
-    ranked : sequence of Ranked
-        Runs whose scores are probabilities; those of one method and number of clicks are pooled.
-    predictions : DataFrame
-        From `count_predictions`, of the unseen tomograms: a point each.
-    path : Path
-    title : str
+    The runs' scores are probabilities; those of one method and number of clicks are pooled. Each row of the
+    predictions, from `count_predictions` for unseen tomograms, is a point.
     """
     pooled: dict[str, dict[int | None, list[Ranked]]] = {}
     for run in ranked:

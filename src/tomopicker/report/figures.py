@@ -22,20 +22,6 @@ from tomopicker.files import atomic_path
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import Positions
 
-__all__ = [
-    "PICK_COLOUR",
-    "TRUTH_COLOUR",
-    "Layer",
-    "best_section",
-    "compose_slice",
-    "draw_scale_bar",
-    "fullest_section",
-    "pick_figure",
-    "save_figure",
-    "section",
-    "slice_figure",
-]
-
 TRUTH_COLOUR = "#2f7bff"
 """Blue, as the paper's ground truth."""
 PICK_COLOUR = "#35d04a"
@@ -61,17 +47,7 @@ Depths = Float64[np.ndarray, " n"]
 
 @dataclass(frozen=True)
 class Layer:
-    """Positions drawn in one colour.
-
-    Parameters
-    ----------
-    name : str
-        For the legend.
-    positions : Positions
-        (x, y, z) in Å from the centre of the first voxel.
-    colour : str
-        Any matplotlib colour.
-    """
+    """Positions (x, y, z), in Å from the centre of the first voxel, drawn in one colour, with a name for the legend."""
 
     name: str
     positions: Positions
@@ -81,22 +57,11 @@ class Layer:
 def slice_figure(
     tomogram: Tomogram, z: int, layers: Sequence[Layer], particle_diameter: float, path: Path, title: str | None = None
 ) -> None:
-    """Write the picture of one xy section with boxes around the particles it cuts (figures 2 to 4).
+    """Write one xy section, from 0, with boxes around the particles it cuts (figures 2 to 4).
 
-    Parameters
-    ----------
-    tomogram : Tomogram
-        Only the sections around `z` are read.
-    z : int
-        The section, from 0.
-    layers : sequence of Layer
-        Drawn in this order, the last on top.
-    particle_diameter : float
-        Å, the edge of the boxes. A particle is drawn if it lies within its radius of the section.
-    path : Path
-        ``.png``, ``.svg`` or ``.pdf``; written whole or not at all.
-    title : str, optional
-        Tomogram and section if left out.
+    Only the sections around `z` are read. Layers are drawn in order, the last on top. The boxes' edge is the particle's
+    diameter in Å; a particle is drawn if it lies within its radius of the section. The title is by default tomogram and
+    section. The path ends in ``.png``, ``.svg`` or ``.pdf`` and is written whole or not at all.
 
     Raises
     ------
@@ -107,7 +72,7 @@ def slice_figure(
 
 
 def save_figure(figure: Figure, path: Path, dpi: int = DPI) -> None:
-    """Write a figure whole or not at all; equal input gives equal files.
+    """Write a figure whole or not at all, in the format of its suffix; equal input gives equal files.
 
     Raises
     ------
@@ -127,20 +92,16 @@ def compose_slice(
 ) -> Figure:
     """Compose the picture that `slice_figure` writes.
 
-    Returns
-    -------
-    Figure
-        One axes, in voxels: x to the right, y upwards as in 3dmod, the first voxel's centre at 0. The boxes of each
-        layer are one `PolyCollection`, labelled with the layer's name.
+    One axes, in voxels: x to the right, y upwards as in 3dmod, the first voxel's centre at 0. The boxes of each layer
+    are one `PolyCollection`, labelled with the layer's name.
     """
     sections, height, width = tomogram.shape
     if not 0 <= z < sections:
         raise UsageError(f"{tomogram.path or tomogram.name}: has sections 0 to {sections - 1}, not {z}")
     figure, axes = _canvas(width, height)
     grey = section(tomogram, z, particle_diameter)
-    low, high = np.percentile(grey, PERCENTILES)
-    axes.imshow(grey, cmap="gray", vmin=float(low), vmax=float(high), origin="lower", interpolation="bicubic")
-    axes.set(xlim=(-0.5, width - 0.5), ylim=(-0.5, height - 0.5), xticks=[], yticks=[])
+    draw_grey(axes, grey, np.percentile(grey, PERCENTILES).tolist())
+    axes.set(xlim=(-0.5, width - 0.5), ylim=(-0.5, height - 0.5))
     counts = [
         _draw_boxes(axes, layer, tomogram, z, particle_diameter, LINE + WIDER * (len(layers) - 1 - index))
         for index, layer in enumerate(layers)
@@ -154,21 +115,9 @@ def compose_slice(
 
 
 def best_section(depths: Depths, n_sections: int, reach: float = SECTION_REACH) -> int:
-    """Give the section that most particles are drawn in; of equals, the one nearest to the middle.
+    """Give the section, from 0, near which most particles lie; of equals, and without any, the middlemost.
 
-    Parameters
-    ----------
-    depths : array, shape (n,)
-        Of particles, in voxels from the centre of the first section.
-    n_sections : int
-        Of the tomogram.
-    reach : float
-        Voxels; particles no farther from a section count. `slice_figure` draws those within their radius.
-
-    Returns
-    -------
-    int
-        From 0; the middle one without particles.
+    Depths are in voxels from the first section; particles within `reach` voxels of a section count.
     """
     candidates = np.arange(n_sections)
     counts = (np.abs(depths[None, :] - candidates[:, None]) <= reach).sum(axis=1)
@@ -216,19 +165,17 @@ def _draw_boxes(axes: Axes, layer: Layer, tomogram: Tomogram, z: int, particle_d
     return len(centres)
 
 
+def draw_grey(axes: Axes, picture: Section, limits: Sequence[float]) -> None:
+    """Draw a picture in grey between two values, y upwards, without ticks."""
+    axes.imshow(picture, cmap="gray", vmin=limits[0], vmax=limits[1], origin="lower", interpolation="bicubic")
+    axes.set(xticks=[], yticks=[])
+
+
 def draw_scale_bar(axes: Axes, width: int, voxel_size: float, *, small: bool = False) -> None:
     """Draw a white bar of a round number of nm, outlined so that it shows on any grey.
 
-    Parameters
-    ----------
-    axes : Axes
-        In voxels, the first voxel's centre at 0.
-    width : int
-        Of the picture, in voxels.
-    voxel_size : float
-        Å.
-    small : bool
-        For a picture of less than two inches: a longer bar, and a smaller number above it.
+    The axes are in voxels, the picture `width` voxels wide, the voxel size in Å. For a picture of less than two inches
+    (`small`) the bar is longer and its number smaller.
     """
     nanometres = _round_length((SMALL_BAR_SHARE if small else BAR_SHARE) * width * voxel_size / 10)
     length = nanometres * 10 / voxel_size
@@ -269,21 +216,8 @@ def _draw_legend(figure: Figure, layers: Sequence[Layer], counts: Sequence[int])
 def pick_figure(tomogram: Tomogram, positions: Positions, particle_diameter: float, path: Path) -> None:
     """Write the section of a tomogram near which most picks lie; without picks, the middle one.
 
-    Parameters
-    ----------
-    tomogram : Tomogram
-        Only a few sections are read.
-    positions : Positions
-        The picks in it, (x, y, z) in Å.
-    particle_diameter : float
-        Å: the edge of the boxes. Picks within half of it from the section are drawn.
-    path : Path
-        As for `slice_figure`.
-
-    Raises
-    ------
-    TomoPickerError
-        If it cannot be written, or the sections cannot be read.
+    The picks are (x, y, z) in Å, and the diameter, in Å, the edge of their boxes; those within half of it from the
+    section are drawn. Path and errors are as for `slice_figure`.
     """
     z = fullest_section(tomogram, positions, particle_diameter)
     distance = np.abs(tomogram.to_voxels(positions)[:, 2] - z) * tomogram.voxel_size

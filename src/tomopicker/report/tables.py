@@ -21,21 +21,9 @@ class Table:
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
-    """Write a Markdown table that is also readable as text.
+    """Write a Markdown table that is also readable as text, without a newline at the end.
 
-    Parameters
-    ----------
-    header : sequence of str
-        Column names.
-    rows : sequence of sequence of str
-        As many cells each as the header.
-    left : int
-        Number of first columns aligned to the left; the others are aligned to the right.
-
-    Returns
-    -------
-    str
-        Without a newline at the end.
+    The first `left` columns are aligned to the left, the others to the right.
     """
     table = [[cell.replace("|", "\\|").replace("\n", " ") for cell in row] for row in (header, *rows)]
     widths = [max(3, *(len(cell) for cell in column)) for column in zip(*table, strict=True)]
@@ -58,13 +46,7 @@ def headline(metrics: pd.DataFrame) -> pd.DataFrame:
 
 
 def summary_table(metrics: pd.DataFrame) -> Table:
-    """Lay out means over the unseen tomograms of one data set, each method at its own threshold.
-
-    Parameters
-    ----------
-    metrics : DataFrame
-        From `metrics_table`; a row of the table is a method and number of clicks.
-    """
+    """Lay out means over the unseen tomograms of one data set, each method at its own threshold."""
     unseen = metrics[metrics["tomogram"] == UNSEEN]
     first, *others = unseen["tolerance_voxels"].unique()
     header = [
@@ -97,10 +79,7 @@ def ranking_table(metrics: pd.DataFrame) -> Table:
 def paper_table(metrics: pd.DataFrame) -> Table:
     """Lay out metrics as the paper's tables 1 and 2: a row per tomogram and method, then the two means.
 
-    Parameters
-    ----------
-    metrics : DataFrame
-        Of one data set, number of clicks, tolerance and matching.
+    The metrics are of one data set, number of clicks, tolerance and matching.
     """
     header = ["Tomogram", "Method", "TP", "FP", "FN", "Precision", "Recall", "F1"]
     names = [name for name in metrics["tomogram"].unique() if name not in {ALL, UNSEEN}]

@@ -22,16 +22,8 @@ Path = Float64[np.ndarray, "point 3"]
 class Filament:
     """A helix of Gaussian subunits.
 
-    Attributes
-    ----------
-    radius_angstrom : float
-        Distance from the axis that is kept free.
-    persistence_angstrom : float
-        Length over which it keeps its direction.
-    subunit_dalton, subunit_sigma_angstrom, subunit_radius_angstrom : float
-        Mass, width and distance from the axis of a subunit.
-    rise_angstrom, twist_degrees : float
-        From one subunit to the next along the helix.
+    Nothing else comes nearer to its axis than `radius_angstrom`; it keeps its direction over the persistence length. A
+    subunit has a mass, a width and a distance from the axis; rise and twist are from one to the next along the helix.
     """
 
     radius_angstrom: float

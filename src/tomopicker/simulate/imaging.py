@@ -35,20 +35,9 @@ class TiltSeries:
 def image_tomogram(density: Volume, settings: ImagingSettings, seed: int, progress: Progress = no_progress) -> Volume:
     """Image a density over a tilt series and reconstruct it: `simulate_tilt_series` and `reconstruct`.
 
-    Parameters
-    ----------
-    density : Volume, (z, y, x)
-        1 = compact protein in excess of the solvent.
-    settings : ImagingSettings
-    seed : int
-        Of the noise, the defocus jitter, the alignment errors and the camera.
-    progress : callable, optional
-
-    Returns
-    -------
-    Volume, (z, y, x)
-        Relative image contrast per voxel, protein dark, mean near zero. The tilt axis is y: the missing wedge surrounds
-        z.
+    The density (z, y, x) is 1 for compact protein in excess of the solvent. The volume (z, y, x) is relative image
+    contrast per voxel, protein dark, mean near zero; the tilt axis is y, so the missing wedge surrounds z. The seed is
+    that of noise, defocus jitter, alignment errors and camera.
 
     Raises
     ------
@@ -110,12 +99,7 @@ def _gain(shape: tuple[int, ...], settings: ImagingSettings, rng: np.random.Gene
 
 
 def _count_electrons(
-    contrast: Image,
-    settings: ImagingSettings,
-    tilt: float,
-    n_tilts: int,
-    gain: Image | None,
-    rng: np.random.Generator,
+    contrast: Image, settings: ImagingSettings, tilt: float, n_tilts: int, gain: Image | None, rng: np.random.Generator
 ) -> Image:
     """Contrast with the shot noise of the detector; fewer electrons pass at high tilts."""
     # The mean contrast is that of the whole lamella; normalisation of a real tilt series removes it.

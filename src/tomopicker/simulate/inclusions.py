@@ -96,7 +96,7 @@ class Background:
     groups: tuple[Blobs, ...]
 
     def density(self, sections: slice) -> Volume:
-        """Density of some sections (z, y, x); its mean over the volume is close to the fraction asked for."""
+        """Density of some sections (z, y, x); its mean over the volume is close to the given fraction."""
         n_z, n_y, n_x = self.shape
         total = np.zeros((sections.stop - sections.start, n_y, n_x), dtype=np.float32)
         for blobs in self.groups:

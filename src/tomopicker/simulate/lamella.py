@@ -23,18 +23,10 @@ Face = Float32[np.ndarray, "y x"]
 
 @dataclass(frozen=True, eq=False)
 class Lamella:
-    """Extent of a lamella along z.
+    """Extent of a lamella along z, in a volume of a shape (z, y, x), in voxels.
 
-    Attributes
-    ----------
-    middle_voxels, half_voxels : float
-        z of its middle at the centre of the field, and half its thickness.
-    slope_y, slope_x : float
-        Rise of the middle in z per voxel along y and x.
-    shape : Shape
-        Of the volume, (z, y, x).
-    furrows : tuple of Face, or None
-        Depth removed from the lower and the upper face by milling, in voxels; negative for ridges.
+    z of its middle at the centre of the field and half its thickness; slopes are the rise of the middle in z per voxel
+    along y and x; furrows are the depth removed from the lower and the upper face by milling, negative for ridges.
     """
 
     middle_voxels: float

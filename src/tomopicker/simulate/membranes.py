@@ -16,7 +16,7 @@ _LEAFLET_SIGMA_ANGSTROM = 7.0
 _LEAFLET_DENSITY = 0.7
 _TAILS_SIGMA_ANGSTROM = 9.0
 _TAILS_DENSITY = -0.3
-"""Fatty chains scatter less than the solvent beside them."""
+"""Fatty chains scatter less than the solvent."""
 _HALF_WIDTH_ANGSTROM = 30.0
 """Nothing of the cytosol is nearer to a membrane's middle."""
 _CLEAR_ANGSTROM = 90.0
@@ -24,7 +24,7 @@ _CLEAR_ANGSTROM = 90.0
 _LUMEN_ANGSTROM = (110.0, 260.0)
 """Width of the space between the two membranes of a pair."""
 _APART_ANGSTROM = 120.0
-"""Each of two sheets keeps this much of the cytosol beside it for itself."""
+"""Smallest distance of two sheets, each."""
 _TRIES = 20
 _WAVE_ANGSTROM = 50.0
 _WAVE_LENGTH_ANGSTROM = 600.0
@@ -35,16 +35,10 @@ Waves = Float32[np.ndarray, "coarse_z coarse_y coarse_x"]
 
 @dataclass(frozen=True, eq=False)
 class Surface:
-    """A closed surface: an ellipsoid with waves.
+    """A closed surface: an ellipsoid with waves; centre and semi-axes (z, y, x) in Å.
 
-    Attributes
-    ----------
-    middle, axes : (3,)
-        Centre and semi-axes (z, y, x) in Å.
-    lumen_angstrom : float
-        Above zero: two membranes this far apart.
-    waves : Waves or None
-        Displacement of the surface in Å, on a coarse grid (z, y, x) over the whole volume.
+    With a lumen above zero there are two membranes this far apart (Å). The waves are the displacement of the surface in
+    Å, on a coarse grid (z, y, x) over the whole volume.
     """
 
     middle: ZYX

@@ -85,19 +85,10 @@ def load_molecule(
 ) -> Molecule:
     """Read a density map (MRC, protein positive) of any voxel size and scale as a molecule.
 
-    Parameters
-    ----------
-    path : Path
-        The median of the box's faces is subtracted as background; negative values are set to zero.
-    voxel_size_angstrom : float
-        The working voxel size; the map's own is read from its header.
-    name : str, optional
-        Class name; by default the file's stem.
-    mass_mda : float, optional
-        Mass to which the sum is scaled. Without it the mean over the voxels above a third of the maximum (after
-        resampling) becomes `contrast`.
-    contrast : float
-        Contrast per mass relative to protein.
+    The median of the box's faces is subtracted as background; negative values are set to zero. The sum is scaled to
+    `mass_mda` times `contrast`, the contrast per mass relative to protein; without a mass the mean over the voxels
+    above a third of the maximum (after resampling) becomes `contrast`. The name is by default the file's stem; the
+    map's voxel size is read from its header.
 
     Raises
     ------
@@ -186,7 +177,7 @@ def _read_map(path: Path) -> tuple[Volume, float]:
     if data is None or data.ndim != 3 or min(data.shape) < 4:
         raise TomoPickerError(f"{path}: not a three-dimensional density map")
     if not voxel > 0.0:
-        raise TomoPickerError(f"{path}: its header says no voxel size")
+        raise TomoPickerError(f"{path}: its header has no voxel size")
     return data, voxel
 
 

@@ -73,22 +73,10 @@ def contrast_transfer(
     spherical_aberration_mm: float,
     amplitude_contrast: float,
 ) -> Frequency:
-    """Contrast transfer function of a weak phase object.
+    """Contrast transfer function of a weak phase object: -sin(π λ Δf k² - π/2 Cs λ³ k⁴ + φ + asin A).
 
-    Parameters
-    ----------
-    frequency : (...)
-        In 1/Å.
-    defocus_um : float
-        Underfocus positive.
-    phase_shift_degrees : float
-        Of the phase plate; 0 without one.
-    voltage_kv, spherical_aberration_mm, amplitude_contrast : float
-
-    Returns
-    -------
-    (...)
-        -sin(π λ Δf k² - π/2 Cs λ³ k⁴ + φ + asin A): negative near k = 0, so protein is dark.
+    Negative near k = 0, so protein is dark. The frequency k is in 1/Å, underfocus positive, the phase shift φ that of
+    the phase plate (0 without one).
     """
     wavelength = electron_wavelength_angstrom(voltage_kv)
     squared = frequency**2

@@ -56,11 +56,7 @@ class SpherePacking:
     """
 
     def __init__(
-        self,
-        lamella: Lamella,
-        border_voxels: float,
-        is_free: Callable[[Point, float], bool],
-        rng: np.random.Generator,
+        self, lamella: Lamella, border_voxels: float, is_free: Callable[[Point, float], bool], rng: np.random.Generator
     ) -> None:
         n_z, n_y, n_x = lamella.shape
         half = lamella.half_voxels

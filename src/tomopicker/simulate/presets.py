@@ -61,23 +61,8 @@ def resolve_preset(
 ) -> SimulationSettings:
     """Resolve a preset's name to settings; what varies between tomograms is drawn from the seed.
 
-    Parameters
-    ----------
-    preset : str
-        One of `PRESETS`.
-    shape : Shape
-        (z, y, x) in voxels.
-    voxel_size_angstrom : float
-    seed : int
-    molecule_names : tuple of str
-        All but the target are distractors.
-    n_targets : int or None
-        None for the density of the preset.
-    target : str
-    layout : Positions, optional
-        Given positions of the targets, (x, y, z) in voxels: the lamella is laid around them.
-    changes : mapping of str to object, optional
-        Settings that differ from the preset, by name: ``scene.n_gold_beads``, ``imaging.defocus_um``.
+    Arguments are those of `simulate_tomogram`; of the molecules that the scene can hold, all but the target are
+    distractors. With a layout of the targets the lamella is laid around it.
 
     Raises
     ------

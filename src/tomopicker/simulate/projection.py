@@ -27,7 +27,7 @@ TiltImages = Float32[np.ndarray, "tilt row column"]
 """A tilt series: one image a tilt, its rows the y of the volume."""
 
 _SLAB_BYTES = 128 * 2**20
-"""Of one slab of y laid out for the product: large enough that making the matrices anew costs little beside it."""
+"""Of one slab of y: large enough that making the matrices for each slab costs little."""
 
 
 def detector_width(shape: Shape) -> int:

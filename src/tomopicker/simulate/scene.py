@@ -35,18 +35,10 @@ _SLAB_VOXELS = 2**24
 
 @dataclass(frozen=True, eq=False)
 class Truth:
-    """Positions and orientations of the molecules of a scene.
+    """Positions and orientations of the molecules of a scene, targets and distractors.
 
-    Attributes
-    ----------
-    positions : Positions, (n, 3)
-        Centres of mass of the targets, (x, y, z) in voxels from the centre of the first one.
-    orientations : (n, 3, 3)
-        Rotate (x, y, z) of the molecule into (x, y, z) of the scene.
-    distractor_positions, distractor_orientations
-        The same of all other molecules.
-    distractor_classes : tuple of str
-        Their names, row by row.
+    Positions are centres of mass, (x, y, z) in voxels from the centre of the first one; orientations rotate (x, y, z)
+    of the molecule into (x, y, z) of the scene; classes are names, row by row.
     """
 
     positions: Positions
@@ -73,21 +65,9 @@ def build_scene(
 ) -> Scene:
     """Fill a lamella; the same seed gives the same scene.
 
-    Parameters
-    ----------
-    settings : SceneSettings
-    seed : int
-    library : mapping of str to Molecule, optional
-        The molecules by name, at the settings' voxel size; the built-in ones without it.
-    target_positions : Positions, optional
-        (x, y, z) in voxels: a layout to keep, close pairs included, in place of `n_targets` random positions. Close
-        molecules get orientations that interlock.
-    progress : callable, optional
-
-    Returns
-    -------
-    Scene
-        With fewer molecules than asked for where the lamella is full.
+    A full lamella has fewer molecules than the settings. The library has the molecules by name at the
+    settings' voxel size; without it they are the built-in ones. Target positions, (x, y, z) in voxels, are a layout to
+    keep, close pairs included, in place of random positions; close molecules get orientations that interlock.
 
     Raises
     ------

@@ -41,8 +41,8 @@ class SceneSettings:
     shape: tuple[Edge, Edge, Edge]
     voxel_size_angstrom: VoxelSize
     thickness_angstrom: Annotated[float, Field(gt=0, description="Of the lamella; vacuum above and below.")]
-    target: str = Field("ribosome", description="Name of the molecule whose places are the truth.")
-    n_targets: Count = Field(20, description="How many of it.")
+    target: str = Field("ribosome", description="Name of the molecule to be picked.")
+    n_targets: Count = Field(20, description="Number of targets.")
     distractors: tuple[tuple[str, Count], ...] = Field((), description="Names and counts of the other molecules.")
     touching_fraction: Fraction = Field(0.1, description="Share of the targets placed right beside another one.")
     clustered_fraction: Fraction = Field(
@@ -66,13 +66,13 @@ class SceneSettings:
     n_gold_beads: Count = Field(0, description="Anywhere in the lamella.")
     gold_diameter_angstrom: float = Field(100.0, ge=10, le=1000, description="Of a gold bead.")
     n_ice_lumps: Count = Field(0, description="Ice that settled on the lamella's faces, of 300 to 900 Å.")
-    border_voxels: float = Field(6.0, ge=0, description="Centres stay this far from the faces in x and y.")
+    border_voxels: float = Field(6.0, ge=0, description="Distance of centres from the faces in x and y.")
     middle_voxels: float | None = Field(
         None, description="z of the lamella's middle at the centre of the field; None: the volume's."
     )
     lamella_tilt_degrees: float = Field(
         0.0, ge=-45, le=45,
-        description="How far the lamella is turned out of the volume's xy plane about y, the tilt axis.",
+        description="Rotation of the lamella out of the volume's xy plane about y, the tilt axis.",
     )  # fmt: skip
     lamella_pitch_degrees: float = Field(0.0, ge=-45, le=45, description="The same about x.")
     curtaining_angstrom: float = Field(
@@ -113,9 +113,7 @@ class ImagingSettings:
     defocus_jitter_um: float = Field(
         0.1, ge=0, le=5, description="Standard deviation of the defocus from tilt to tilt."
     )
-    defocus_gradient: bool = Field(
-        True, description="A tilted image is farther from focus on one side of the axis than on the other."
-    )
+    defocus_gradient: bool = Field(True, description="The defocus of a tilted image varies across the tilt axis.")
     phase_shift_degrees: float = Field(0.0, ge=-180, le=180, description="Of a Volta phase plate; 0 without.")
     voltage_kv: float = Field(300.0, ge=60, le=1000, description="Of the electrons.")
     spherical_aberration_mm: float = Field(2.7, ge=0, le=10, description="Of the objective lens.")
@@ -134,7 +132,7 @@ class ImagingSettings:
     )  # fmt: skip
     detective_quantum_efficiency: float = Field(
         0.5, ge=1e-4, le=1,
-        description="Share of those electrons that count; the rest is lost to the detector and to inelastic "
+        description="Share of those electrons that are detected; the rest is lost to the detector and to inelastic "
         "scattering.",
     )  # fmt: skip
     path_attenuation: float = Field(
@@ -148,7 +146,8 @@ class ImagingSettings:
         0, ge=0, le=1000, description="Rows or columns of the camera that count a fifth too much or too little."
     )
     binning_fall_off: Fraction = Field(
-        1.0, description="Where the blur of camera and binning begins, as a fraction of Nyquist; 1 for none."
+        1.0,
+        description="Frequency at which the blur of camera and binning begins, as a fraction of Nyquist; 1 for none.",
     )
     alignment_error_voxels: float = Field(
         0.3, ge=0, le=20, description="Standard deviation of the shift of each tilt image, along each of its axes."
@@ -158,12 +157,13 @@ class ImagingSettings:
     )
     ramp_fall_off: float = Field(
         0.2, ge=0, le=0.99,
-        description="Where the ramp filter of a weighted back-projection begins to fall, as a fraction of Nyquist.",
+        description="Frequency at which the ramp filter of a weighted back-projection begins to fall, as a fraction of "
+        "Nyquist.",
     )  # fmt: skip
     sirt_like_iterations: int = Field(
         0, ge=0, le=10000,
-        description="Above 0: the ramp filter of a weighted back-projection is flattened to what as many rounds of "
-        "SIRT would give.",
+        description="Above 0: the ramp filter of a weighted back-projection is flattened to the response of as many "
+        "rounds of SIRT.",
     )  # fmt: skip
     sirt_iterations: int = Field(15, ge=1, le=1000, description="Rounds of a SIRT reconstruction.")
 

@@ -1,6 +1,6 @@
 """Procedural densities of large complexes on a fine grid, from ellipsoids, cylinders and smooth noise.
 
-They are caricatures with the right size, symmetry and cavities: enough to be told apart, or confused, in a tomogram.
+Size, symmetry and cavities are right: enough to be distinguished, or confused, in a tomogram.
 """
 
 from collections.abc import Callable
@@ -93,7 +93,7 @@ def double_ring() -> Volume:
 
 
 def blob(seed: int, radius_angstrom: float) -> Volume:
-    """A few merged lumps about `radius_angstrom` around a centre: an unnamed complex of the crowd."""
+    """A few merged lumps about `radius_angstrom` around a centre: an unnamed complex of the cytosol."""
     rng = np.random.default_rng(seed)
     z, y, x = _grid(5.0 * radius_angstrom)
     lumps = []
