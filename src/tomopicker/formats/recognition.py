@@ -10,9 +10,10 @@ import struct
 from collections.abc import Callable
 from pathlib import Path
 
-from tomopicker.formats.tomogram_names import COMPRESSION_SUFFIXES, VOLUME_SUFFIXES
-
 Rule = Callable[[Path, bytes], bool]
+VOLUME_SUFFIXES = (".mrc", ".rec", ".map", ".st", ".mrcs")
+"""Of MRC files; those of image stacks and tilt series are among them."""
+COMPRESSION_SUFFIXES = (".gz", ".bz2")
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 EM_HEADER_BYTES = 512
 EM_TYPES = {1: "i1", 2: "i2", 4: "i4", 5: "f4", 9: "f8"}

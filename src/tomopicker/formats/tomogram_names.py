@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from tomopicker.errors import TomoPickerError
+from tomopicker.formats.recognition import COMPRESSION_SUFFIXES, VOLUME_SUFFIXES
 from tomopicker.geometry import Frame
 
-VOLUME_SUFFIXES = (".mrc", ".rec", ".map", ".st", ".mrcs")
-COMPRESSION_SUFFIXES = (".gz", ".bz2")
 OTHER_SUFFIXES = (".zarr", ".ome", ".hdf", ".h5", ".hdf5", ".tif", ".tiff", ".em")
 LONGEST_NAME = 200
 """Bytes: a file system takes 255, and suffixes and a mark of the job are added."""

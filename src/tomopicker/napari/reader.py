@@ -9,9 +9,9 @@ import numpy as np
 
 from tomopicker import formats
 from tomopicker.errors import TomoPickerError
-from tomopicker.formats.recognition import is_em_volume, is_zarr
+from tomopicker.formats.recognition import COMPRESSION_SUFFIXES, is_em_volume, is_zarr
 from tomopicker.formats.registry import head_of, recognised
-from tomopicker.formats.tomogram_names import COMPRESSION_SUFFIXES, contained, matches
+from tomopicker.formats.tomogram_names import contained, matches
 from tomopicker.geometry import Frame, Unit, angstrom_to_voxels
 from tomopicker.napari.layers import LayerImage, metadata, open_frames
 from tomopicker.picks import Picks

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from tomopicker.errors import TomoPickerError
 from tomopicker.formats.projects.tomogram_lists import files_of_list, is_list
-from tomopicker.formats.recognition import is_em_volume, is_zarr, volume_suffix
+from tomopicker.formats.recognition import VOLUME_SUFFIXES, is_em_volume, is_zarr, volume_suffix
 from tomopicker.formats.registry import FORMATS, function, head_of, named, recognised
-from tomopicker.formats.tomogram_names import VOLUME_SUFFIXES, NamedFile, by_folder, tomogram_name
+from tomopicker.formats.tomogram_names import NamedFile, by_folder, tomogram_name
 from tomopicker.formats.volumes.arrays import DEFAULT_OPTIONS, ReadOptions
 from tomopicker.tomogram import Tomogram
 
