@@ -1,12 +1,11 @@
 """Settings: the published numbers, what wins over what, and what is refused by name."""
 
 from pathlib import Path
-from typing import get_args, get_type_hints
+from typing import get_args
 
 import pytest
 
-from tomopicker.cli import train
-from tomopicker.config import PresetName, read_settings_file, resolve
+from tomopicker.config import Objective, PresetName, Settings, Training, read_settings_file, resolve
 from tomopicker.errors import UsageError
 from tomopicker.presets import PRESETS
 
@@ -55,8 +54,17 @@ def test_fast_and_best_are_the_default_but_for_rounds_and_turns(name, rounds, en
 
 
 def test_what_is_offered_is_what_there_is():
-    offered = get_args(get_type_hints(train.command)["preset"])[0]
-    assert set(get_args(offered)) == set(get_args(PresetName)) == set(PRESETS)
+    """Every word that the command line offers for a setting is accepted."""
+    assert set(get_args(PresetName)) == set(PRESETS)
+    words = 0
+    for name, model in {"": Settings, "objective": Objective, "training": Training}.items():
+        for key, field in model.model_fields.items():
+            flag = (field.json_schema_extra or {}).get("flag")
+            for word in get_args(flag.type) if flag else ():
+                words += 1
+                settings = resolve(DIAMETER | ({name: {key: word}} if name else {key: word}))
+                assert getattr(getattr(settings, name) if name else settings, key) == word
+    assert words == 8
 
 
 @pytest.mark.parametrize(("clicks", "steps"), [(1, 40), (5, 57), (20, 114), (100, 255), (1000, 280)])
