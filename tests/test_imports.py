@@ -111,6 +111,7 @@ def test_parts_that_must_not_know_each_other(path):
         "tomopicker.benchmark.dataset",
         "tomopicker.benchmark.empiar",
         "tomopicker.simulate",
+        "tomopicker.studio.serve",
     ],
 )
 def test_light_imports_leave_torch_alone(module):

@@ -1,5 +1,6 @@
 """Two small tomograms with dark balls, a project, and an engine that finds the balls at once."""
 
+import json
 import time
 from dataclasses import dataclass, field
 
@@ -8,7 +9,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from tests.cli.conftest import DIAMETER, VOXEL_SIZE, balls
-from tomopicker.formats import write_mrc
+from tomopicker.formats import open_tomogram, write_mrc, write_picks
 from tomopicker.picking.calibration import Count
 from tomopicker.picking.selection import Expectation
 from tomopicker.picks import Picks
@@ -132,7 +133,7 @@ def act(client, added=(), removed=(), tomogram="TS_1", kind="ball", **more):
     return client.post("/api/act", json=body)
 
 
-def wait_for(condition, seconds=10.0):
+def wait_for(condition, seconds=20.0):
     """Wait until something holds; give what it gave."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -140,3 +141,25 @@ def wait_for(condition, seconds=10.0):
             return found
         time.sleep(0.02)
     raise AssertionError("it did not come about")
+
+
+def write_pick_folder(world, folder):
+    """Write what a job of picking leaves: in each tomogram, the balls with probabilities from 0.95 down to 0.3."""
+    candidates = folder / "candidates"
+    entries = {}
+    for name, places in world.truth.items():
+        scores = np.linspace(0.95, 0.3, len(places))
+        tomogram = open_tomogram(world.file(name))
+        write_picks(Picks.of(name, places, scores), {name: tomogram.frame}, candidates / f"{name}.csv", "csv")
+        entries[name] = {
+            "status": "done", "path": str(world.file(name)), "shape_zyx": list(tomogram.shape), "inverted": False,
+            "voxel_size_angstrom": VOXEL_SIZE, "candidates": len(places), "picks": int((scores > 0.5).sum()),
+            "threshold": 0.5, "expected": {"particles": 8.0, "precision": 0.7, "recall": 0.5, "f1": 0.6},
+            "count": {"estimate": 8.0, "low": 6.0, "high": 10.0}, "absent": 0.0,
+        }  # fmt: skip
+    model = {
+        "file": "balls.model", "sha256": "0", "voxel_size_angstrom": VOXEL_SIZE, "offset": 0.0, "threshold": None,
+        "warnings": [], "settings": {"particle_diameter": DIAMETER},
+    }  # fmt: skip
+    record = {"model": model, "settings": {"star_format": "relion5"}, "tomograms": entries, "merged": False}
+    (folder / "picks.json").write_text(json.dumps(record), encoding="utf-8")

@@ -1,6 +1,8 @@
 """The studio as a person uses it, in Debian's Chromium: from the first click to the STAR file."""
 
+import json
 import socket
+import sys
 import threading
 import time
 from pathlib import Path
@@ -10,7 +12,7 @@ import pytest
 import uvicorn
 
 from tests.cli.conftest import DIAMETER, VOXEL_SIZE
-from tests.studio.conftest import FakeEngine, open_studio, wait_for
+from tests.studio.conftest import FakeEngine, open_studio, wait_for, write_pick_folder
 from tomopicker import formats
 from tomopicker.studio.access import Access
 from tomopicker.studio.app import create_app
@@ -323,8 +325,8 @@ def test_keyboard_alone(browser, server, balls_world):
     person.page.wait_for_selector("#list-rows tr")
     assert "1 particles of ball clicked" in person.page.inner_text("#list-total")
     keys.press("F1")
-    for _ in range(60):
-        keys.press("Tab")
+    for _ in range(12):  # From the end of the page backwards.
+        keys.press("Shift+Tab")
         if person.page.evaluate("() => document.activeElement?.id") == "save":
             break
     keys.press("Enter")
@@ -375,3 +377,59 @@ def test_twenty_clicks_a_second(person, server):
     assert len(server.rows()) == 40
     assert time.monotonic() - started < 12
     person.until("studio.model.points('ball').length === 40 && studio.model.pending.length === 0")
+
+
+def test_review_by_threshold_and_by_key(person, server, balls_world):
+    """What is rejected is the next training's negative, and is not saved; a threshold is written to the files."""
+    write_pick_folder(balls_world, server.folder / "picks" / "ball")
+    page = person.page
+    page.keyboard.press("F2")
+    page.wait_for_selector("#gallery .card img")
+    assert page.locator("#gallery .card").count() == 16
+    assert "10 picks of 2 tomograms" in page.inner_text("#review-total")
+    doubt = [abs(float(text) - 0.5) for text in page.locator("#gallery figcaption b").all_inner_texts()]
+    assert doubt == sorted(doubt)
+    page.keyboard.press("n")
+    page.keyboard.press("y")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("n")
+    person.saved()
+    rejected = sum(len(server.rows("rejected", name=name)) for name in balls_world.truth)
+    accepted = sum(len(server.rows(name=name)) for name in balls_world.truth)
+    assert (rejected, accepted) == (2, 1)
+    assert page.locator("#gallery .card.negative").count() == 2
+    page.keyboard.press("Control+z")
+    person.saved()
+    assert sum(len(server.rows("rejected", name=name)) for name in balls_world.truth) == 1
+    person.until("document.querySelectorAll('#gallery .card.negative').length === 1")
+    page.locator("#review-cut").fill("80")
+    person.until("document.getElementById('review-total').textContent.startsWith('4 picks')")
+    page.click("#review-apply")
+    picks = server.folder / "picks" / "ball"
+    wait_for((picks / "picks.csv").exists)
+    record = wait_for(lambda: (now := json.loads((picks / "picks.json").read_text()))["merged"] and now)
+    assert [entry["picks"] for entry in record["tomograms"].values()] == [2, 2]
+    page.wait_for_selector("#review-rows tr")
+    page.locator("#gallery .card").first.dblclick()
+    person.until("!document.getElementById('page-pick').hidden")
+
+
+def test_a_job_is_followed_and_survives_the_server(person, server, balls_world, monkeypatch):
+    code = "import time; [print(f'training: {i} of 20, loss 0.1') or time.sleep(0.2) for i in range(20)]"
+    monkeypatch.setattr("tomopicker.studio.jobs.COMMAND", (sys.executable, "-u", "-c", code))
+    person.scroll_to(balls_world.truth["TS_1"][0][2])
+    person.click(balls_world.truth["TS_1"][0])
+    person.saved()
+    page = person.page
+    page.keyboard.press("F4")
+    page.click("#train")
+    page.wait_for_selector("#jobs li.running")
+    person.until("/training: [1-9]/.test(document.getElementById('log').textContent)")
+    server.stop()
+    time.sleep(0.5)
+    server.start()
+    page.wait_for_selector("#jobs li.done", timeout=20_000)
+    assert "--particle-diameter 100" in page.inner_text("#log")
+    page.click("#train")
+    page.click("#jobs li.running button:has-text('Stop')")
+    page.wait_for_selector("#jobs li.stopped")

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pandas as pd
@@ -155,7 +156,7 @@ def test_a_damaged_project_is_one_line(studio, balls_world):
 POINT = st.builds(
     Point, *(st.integers(0, 3).map(float) for _ in "xyz"), label=st.sampled_from(["particle", "negative"])
 )
-POINTS = st.lists(POINT, max_size=6).map(tuple)
+POINTS = st.lists(POINT, max_size=14).map(tuple)
 
 
 @settings(max_examples=200, deadline=None)
@@ -169,6 +170,19 @@ def test_the_inverse_takes_a_change_back(start, added, removed):
     assert set(back) == set(start)
     again, _ = apply(back, done)
     assert set(again) == set(after)
+
+
+def test_a_file_of_many_points_is_undone_in_a_moment(client, studio):
+    """Opened as a file, as one act a tomogram."""
+    places = np.random.default_rng(0).uniform(0, 300, (10_000, 3)).round(2)
+    lines = "\n".join(f"{x},{y},{z}" for x, y, z in places / VOXEL_SIZE)
+    content = f"x,y,z\n{lines}\n".encode()
+    told = client.post("/api/open", params={"kind": "ball", "file": "TS_1.csv"}, content=content).json()
+    assert told["added"]["TS_1"] > 9_900
+    started = time.monotonic()
+    assert len(client.post("/api/undo").json()["change"]["removed"]) == told["added"]["TS_1"]
+    assert len(rows(csv(studio))) == 0
+    assert time.monotonic() - started < 6
 
 
 def test_killed_in_the_middle_nothing_is_lost(balls_world, tmp_path):

@@ -12,7 +12,7 @@ import pytest
 from tests.cli.conftest import VOXEL_SIZE
 from tests.studio.conftest import act, wait_for
 from tomopicker import formats
-from tomopicker.folder.results import unusual
+from tomopicker.folder.unusual import unusual
 from tomopicker.picks import Picks
 from tomopicker.studio import jobs as jobs_module
 from tomopicker.studio.exchange import PROGRAMS

@@ -1,12 +1,11 @@
-"""What a folder of picks says, read back: of each tomogram its candidates, what was picked, and what is unusual."""
+"""What a folder of picks says, read back: of each tomogram its candidates, and what was picked."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float
 
 from tomopicker import formats
 from tomopicker.errors import TomoPickerError
@@ -20,9 +19,6 @@ from tomopicker.picking.calibration import Count
 from tomopicker.picking.selection import Chosen, Cut
 from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
-
-OUTLIER = 3.5
-"""Robust standard deviations from the median beyond which a tomogram is called unusual (Iglewicz and Hoaglin)."""
 
 
 @dataclass(frozen=True)
@@ -143,22 +139,3 @@ def read_results(folder: Path) -> FolderResults:
     others = {name: entry for name, entry in record["tomograms"].items() if entry["status"] == FAILED}
     assert all(record["tomograms"][each.name]["status"] == DONE for each in found)
     return FolderResults(folder, record, tuple(found), {name: str(e.get("error", "")) for name, e in others.items()})
-
-
-def unusual(values: Sequence[float]) -> Bool[np.ndarray, " n"]:
-    """Say which of several values lie far from their median, by the median absolute deviation; none of fewer than 4.
-
-    Parameters
-    ----------
-    values : sequence of float
-        Counts, or medians of scores; NaN is never unusual.
-    """
-    given: Float[np.ndarray, " n"] = np.asarray(values, dtype=np.float64)
-    known = given[np.isfinite(given)]
-    if len(known) < 4:
-        return np.zeros(len(given), dtype=np.bool_)
-    middle = float(np.median(known))
-    # Counts scatter by their root even where every tomogram is alike.
-    spread = max(float(np.median(np.abs(known - middle))) / 0.6745, np.sqrt(abs(middle)) if middle > 1 else 0.02)
-    far: Bool[np.ndarray, " n"] = np.isfinite(given) & (np.abs(given - middle) > OUTLIER * spread)
-    return far

@@ -15,7 +15,8 @@ from scipy.spatial import cKDTree
 from tomopicker import __version__
 from tomopicker.errors import TomoPickerError
 from tomopicker.files import write_text
-from tomopicker.folder.results import FolderResults, TomogramResult, read_results, unusual
+from tomopicker.folder.results import FolderResults, TomogramResult, read_results
+from tomopicker.folder.unusual import unusual
 from tomopicker.picking.selection import Chosen
 from tomopicker.report.charts import FIRST, SECOND, THIRD, Interval, Line, bars, curves, intervals
 from tomopicker.report.figures import fullest_section

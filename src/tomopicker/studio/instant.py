@@ -23,7 +23,6 @@ from tomopicker.studio.listing import Listing
 from tomopicker.studio.points import Points, positions
 from tomopicker.studio.project import Project
 from tomopicker.tomogram import Tomogram
-from tomopicker.types import Positions
 
 MOST_CANDIDATES = 50_000
 FEW = 6
@@ -281,5 +280,6 @@ def as_json(found: Found | None) -> dict[str, Any]:
     }
 
 
-def _stacked(parts: Sequence[Positions]) -> Positions:
+def _stacked(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """Put rows of positions, of any number each, below each other."""
     return np.concatenate([part.reshape(-1, 3) for part in parts])

@@ -13,6 +13,8 @@ Label = Literal["particle", "negative"]
 LABELS: tuple[Label, ...] = get_args(Label)
 SAME = 0.5
 """Å within which two points are one: files round positions to a thousandth of a voxel."""
+FEW = 8
+"""Points that are compared one by one with all others."""
 MOST_POINTS = 100_000
 """Of one change."""
 
@@ -90,18 +92,30 @@ def apply(points: Points, change: Change) -> tuple[Points, Change]:
         What really came and went, so that its inverse gives `points` again.
     """
     kept, gone = [], []
-    removed, added = list(change.removed), list(change.added)
-    for point in points:
-        twin = next((other for other in removed if point.is_at(other)), None)
-        replaced = next((other for other in added if point.is_at(other)), None)
-        if replaced is not None and replaced.label == point.label and twin is None:
-            added.remove(replaced)  # It is there already.
+    there: set[int] = set()
+    twins, replacements = _places_in(points, change.removed), _places_in(points, change.added)
+    for point, twin, new in zip(points, twins, replacements, strict=True):
+        if new >= 0 and twin < 0 and change.added[new].label == point.label:
+            there.add(new)
             kept.append(point)
-        elif twin is not None or replaced is not None:
+        elif twin >= 0 or new >= 0:
             gone.append(point)
         else:
             kept.append(point)
-    return (*kept, *added), Change(change.kind, change.tomogram, tuple(added), tuple(gone))
+    added = tuple(point for index, point in enumerate(change.added) if index not in there)
+    return (*kept, *added), Change(change.kind, change.tomogram, added, tuple(gone))
+
+
+def _places_in(points: Points, others: Points) -> list[int]:
+    """Give for each point the index of the one of others that is at its place, -1 where none is."""
+    if len(others) <= FEW:
+        return [next((i for i, other in enumerate(others) if point.is_at(other)), -1) for point in points]
+    from scipy.spatial import cKDTree  # noqa: PLC0415  (slow to import, and hardly ever needed)
+
+    tree = cKDTree([(other.x, other.y, other.z) for other in others])
+    rows = np.asarray([(point.x, point.y, point.z) for point in points], dtype=np.float64).reshape(-1, 3)
+    found = np.asarray(tree.query(rows, p=np.inf, distance_upper_bound=SAME)[1], dtype=np.int64)
+    return [index if index < len(others) else -1 for index in found.tolist()]
 
 
 def point_from_json(value: Any) -> Point:

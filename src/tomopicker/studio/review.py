@@ -10,6 +10,7 @@ from jaxtyping import Float
 
 from tomopicker.errors import TomoPickerError
 from tomopicker.folder.layout import RECORD
+from tomopicker.folder.unusual import unusual
 from tomopicker.picks import Picks
 from tomopicker.studio.points import Point, Points
 
@@ -56,8 +57,6 @@ class Reviews:
 
 def rows(results: "FolderResults", threshold: float | None) -> list[dict[str, Any]]:
     """Say for each tomogram what a threshold gives; its own where none is stated."""
-    from tomopicker.folder.results import unusual  # noqa: PLC0415
-
     chosen = [each.chosen if threshold is None else each.at(threshold) for each in results.tomograms]
     medians = [float(np.median(each.picks.scores)) if len(each.picks) else float("nan") for each in chosen]
     far = unusual([len(each.picks) for each in chosen]) | unusual(medians)

@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from tomopicker import __version__
 from tomopicker.errors import UsageError
+from tomopicker.folder.unusual import unusual
 from tomopicker.geometry import is_outside
 from tomopicker.studio.boxes import refined
 from tomopicker.studio.context import Studio, answer, body_of, finite, number, studio_of, word
@@ -174,8 +175,6 @@ async def listed(request: Request) -> JSONResponse:
     named = word(request, "kind")
     if named not in studio.project.kinds:
         raise UsageError("there is no such kind in this project")
-    from tomopicker.folder.results import unusual  # noqa: PLC0415  (torch is slow to import)
-
     every = studio.project.all_points(named)
     finished = await asyncio.to_thread(studio.reviews.results, named)
     picked = {each.name: each.chosen for each in finished.tomograms} if finished else {}

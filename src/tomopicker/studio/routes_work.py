@@ -153,9 +153,13 @@ async def cut(request: Request) -> JSONResponse:
         raise UsageError("no job has picked this kind yet")
     stated = body.get("threshold")
     threshold = None if stated is None else min(1.0, max(0.0, finite(stated, "threshold")))
-    from tomopicker.folder.recut import recut  # noqa: PLC0415  (torch is slow to import)
 
-    await asyncio.to_thread(recut, studio.reviews.path(named), Cut(threshold))
+    def write() -> None:
+        from tomopicker.folder.recut import recut  # noqa: PLC0415  (torch is slow to import)
+
+        recut(studio.reviews.path(named), Cut(threshold))
+
+    await asyncio.to_thread(write)
     studio.events.send("review", kind=named)
     return answer({"threshold": threshold})
 

@@ -403,7 +403,7 @@ export class App {
     this.model.state.redo = told.redo;
     this.panel.showTrouble(told.trouble);
     this.panel.pointsChanged();
-    this.review.pointsChanged();
+    this.review.pointsChanged(told.change);
   }
 
   /** @param {boolean} open */

@@ -1,6 +1,7 @@
 // Review: another threshold, what it gives on every tomogram, and single picks by doubt.
 
 import { fill, find, fixed, make } from "./dom.js";
+import { distance, vectorOf } from "./geometry.js";
 import { address, get, post } from "./server.js";
 
 /** @typedef {import("./types").Item} Item */
@@ -45,9 +46,20 @@ export class ReviewPage {
     if (this.app.page === "review") await this.open();
   }
 
-  /** Answers that other pages gave are marked. */
-  pointsChanged() {
-    if (this.app.page === "review") find("answered", HTMLElement).textContent = this.progress();
+  /** Mark what was answered elsewhere, or taken back. @param {import("./types").Change | null} change */
+  pointsChanged(change) {
+    if (!change || change.kind !== this.kind || this.app.page !== "review") return;
+    const cards = find("gallery", HTMLElement).children;
+    const within = 0.3 * this.diameter;
+    this.items.forEach((item, index) => {
+      if (item.tomogram !== change.tomogram) return;
+      const isHere = (/** @type {import("./types").Point} */ point) => distance(vectorOf(point), item.position) <= within;
+      const added = change.added.find(isHere);
+      if (!added && !change.removed.some(isHere)) return;
+      item.answer = added?.label ?? "";
+      cards[index].className = `card ${item.answer}${index === this.at ? " selected" : ""}`;
+    });
+    find("answered", HTMLElement).textContent = this.progress();
   }
 
   progress() {
