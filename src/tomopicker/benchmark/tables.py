@@ -92,9 +92,7 @@ def count_predictions(results: Iterable[Result]) -> pd.DataFrame:
     frame = frame.astype({"clicks": "Int64", "seed": "Int64", "particles": int, "low": float, "high": float})
     error = (frame["expected_particles"] - frame["particles"]).abs()
     covered = frame["particles"].between(frame["low"], frame["high"]).astype("boolean")
-    return frame.assign(
-        target_voxel_size=error <= WITHIN * frame["particles"], holds=covered.where(frame["low"].notna())
-    )
+    return frame.assign(near=error <= WITHIN * frame["particles"], holds=covered.where(frame["low"].notna()))
 
 
 def calibration_summary(predictions: pd.DataFrame) -> pd.DataFrame:

@@ -33,7 +33,7 @@ def command(
     from tomopicker.folder.one_tomogram import picture_of
     from tomopicker.folder.record import read_record
     from tomopicker.folder.recut import recut
-    from tomopicker.report.figures import draw_again
+    from tomopicker.report.pick_figure import draw_again
 
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder; give the one that 'tomopicker pick' wrote")
