@@ -27,7 +27,7 @@ def main(folder: Path, particle_diameter: float = 300, **changes: Any) -> float:
 
     truth = api.read_picks(folder / "truth" / "TS_0002.csv", [other])
     _, mean = api.evaluate(found.picks, truth, tolerance=10 * other.voxel_size)
-    print(f"{len(found.picks)} picks, about {found.count} particles, F1 {mean.f1:.2f}")
+    print(f"{len(found.picks)} picks, about {found.count}, F1 {mean.f1:.2f}")
     return mean.f1
 
 

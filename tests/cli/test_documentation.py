@@ -97,8 +97,11 @@ def test_example_from_python(world, tmp_path, capsys):
     shutil.copy(world.truth / "TS_2.csv", tmp_path / "truth" / "TS_0002.csv")
     module = runpy.run_path(str(ROOT / "examples" / "from_python.py"), run_name="example")
     f1 = module["main"](tmp_path, DIAMETER, **(TINY | {"training": {"steps": 2}}))
-    said = capsys.readouterr().out
-    assert 0 <= f1 <= 1 and "inside" in said and said.splitlines()[-1].endswith(f"F1 {f1:.2f}")
+    said = capsys.readouterr().out.splitlines()
+    shown = (ROOT / "examples" / "from_python.txt").read_text(encoding="utf-8").splitlines()
+    assert 0 <= f1 <= 1 and said[-1].endswith(f"F1 {f1:.2f}")
+    assert shape(said[-1]) == shape(shown[-1])
+    assert {line.split()[1] for line in said[:-1]} <= {line.split()[1] for line in shown[:-1]}
     assert (tmp_path / "ribosome.model").exists() and (tmp_path / "TS_0002.star").exists()
 
 
