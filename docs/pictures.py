@@ -5,7 +5,7 @@
 
 TRUTH and PICKS are files of positions; those of pick.png are data/truth/TS_0002.csv and picks/TS_0002.star of the quick
 start (docs/record.py). The lamellae of the page are TS_0001 of ``tomopicker simulate --preset vpp`` and
-that of ``tomopicker simulate tilted --preset defocus --count 1 --thickness 700 --lamella-tilt 8 --shape 224,224,160``.
+that of ``tomopicker simulate --output tilted --preset defocus --count 1 --thickness 700 --lamella-tilt 8 --shape 224,224,160``.
 """
 
 import sys

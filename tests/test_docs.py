@@ -59,7 +59,7 @@ def test_generated_text_is_current(generated):
 def test_what_is_generated(generated):
     """What makes the test above able to fail."""
     assert "### train\n" in generated[DOCS / "reference" / "api.md"]
-    assert "- `training.steps`: " in generated[DOCS / "reference" / "settings.md"]
+    assert "**`training.steps`**: " in generated[DOCS / "reference" / "settings.md"]
     assert "| `relion5` | Å | " in generated[DOCS / "formats.md"]
     assert generated[DOCS / "commands" / "simulate.md"].count("- `scene.") > 15
     assert "$ tomopicker train " in generated[ROOT / "README.md"]
