@@ -61,7 +61,7 @@ test-slurm: $(VENV)/.installed-dev
 	TOMOPICKER_TEST_SLURM=1 $(TEST_ENV) $(BIN)/python -m pytest -rs tests/slurm
 
 fuzz: $(VENV)/.installed-dev
-	$(TEST_ENV) $(BIN)/python -m pytest -n 2 -m hypothesis --hypothesis-profile=fuzz tests/formats
+	$(TEST_ENV) $(BIN)/python -m pytest -n 2 -m hypothesis --hypothesis-profile=fuzz tests/io
 	TOMOPICKER_FUZZ_SECONDS=600 $(TEST_ENV) $(BIN)/python -m pytest tests/cli/test_fuzz_arguments.py
 	TOMOPICKER_FULL_DISK_MOMENTS=20 $(TEST_ENV) $(BIN)/python -m pytest -rs tests/cli/test_full_disk.py
 

@@ -76,7 +76,7 @@ def step_seconds() -> float:
     import torch  # noqa: PLC0415  (the parent needs none)
 
     from tomopicker.api import settings  # noqa: PLC0415
-    from tomopicker.engine.checkpoint import build_network  # noqa: PLC0415
+    from tomopicker.training.checkpoint import build_network  # noqa: PLC0415
 
     chosen = settings(300.0, "fast")
     network = build_network(chosen).to(memory_format=torch.channels_last_3d)

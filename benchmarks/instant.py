@@ -17,7 +17,7 @@ from scipy.spatial import cKDTree
 from tomopicker.benchmark.clicks import draw_clicks
 
 from tomopicker import api
-from tomopicker.picking.evaluate import evaluate
+from tomopicker.evaluation.metrics import evaluate
 from tomopicker.picks import Picks
 
 JITTER_VOXELS, TOLERANCE_VOXELS, AT_A_TIME = 1.5, 10, 5

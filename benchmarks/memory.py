@@ -83,7 +83,7 @@ def pick(row: str, file: str, *shape: str) -> dict[str, Any]:
     """Pick a file as a preset does, and save its scores; or write the file."""
     import numpy as np
 
-    from tomopicker import api, formats
+    from tomopicker import api, io
 
     path, start = Path(file), time.perf_counter()
     if row == "write":
@@ -97,7 +97,7 @@ def pick(row: str, file: str, *shape: str) -> dict[str, Any]:
         voxel_size *= max(1, round(diameter / settings.preprocess.working_diameter / VOXEL_SIZE))
     picked = api.pick(tomogram, stand_in(settings, voxel_size))
     scores = path.with_suffix(".scores.mrc")
-    formats.write_mrc_sections(
+    io.write_mrc_sections(
         scores, picked.logits.shape, np.dtype(np.float32), picked.score_sections(), picked.working.voxel_size
     )
     scores.unlink()
@@ -132,7 +132,7 @@ def write(path: Path, shape: list[int]) -> None:
     """Write a tomogram of noise, twice as strong in the middle third of the sections, section by section."""
     import numpy as np
 
-    from tomopicker import formats
+    from tomopicker import io
 
     rng = np.random.default_rng(0)
     kind = np.dtype(np.int8 if path.name.startswith("int8") else np.float32)
@@ -160,7 +160,7 @@ def write(path: Path, shape: list[int]) -> None:
                 held.clear()
         return
     plain = path.with_suffix("") if path.suffix == ".gz" else path
-    formats.write_mrc_sections(plain, shape, kind, sections(), VOXEL_SIZE)
+    io.write_mrc_sections(plain, shape, kind, sections(), VOXEL_SIZE)
     if plain != path:
         import gzip
         import shutil

@@ -21,8 +21,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tomopicker.simulate import simulate_tomogram
-from tomopicker.simulate.write import settings_file, write_simulated
+from tomopicker.simulation import simulate_tomogram
+from tomopicker.simulation.write import settings_file, write_simulated
 
 TARGET = "4v7r.mrc"
 SHAPE = (300, 480, 480)

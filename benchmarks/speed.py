@@ -131,7 +131,7 @@ def simulate(options: argparse.Namespace) -> dict[str, Any]:
     import numpy as np
 
     from tomopicker import api
-    from tomopicker.simulate import simulate_tomogram
+    from tomopicker.simulation import simulate_tomogram
 
     start = time.perf_counter()
     made = simulate_tomogram("vpp", tuple(options.shape), 13.48, seed=1)
@@ -218,7 +218,7 @@ def lamella(options: argparse.Namespace) -> dict[str, Any]:
     import numpy as np
 
     from tomopicker import api
-    from tomopicker.data.preprocess import preprocess
+    from tomopicker.preprocessing.preprocess import preprocess
 
     start = time.perf_counter()
     tomogram = api.open_tomogram(options.tomogram)
@@ -462,7 +462,7 @@ def machine(options: argparse.Namespace) -> str:
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Write a Markdown table."""
-    from tomopicker.report.tables import markdown_table
+    from tomopicker.benchmark.page_tables import markdown_table
 
     return markdown_table(header, rows)
 

@@ -26,9 +26,9 @@ from typer.main import get_command
 
 from tomopicker import api
 from tomopicker.cli.app import app
-from tomopicker.formats.registry import FORMATS
-from tomopicker.report.terminal import access
-from tomopicker.simulate.settings import setting_fields
+from tomopicker.io.registry import FORMATS
+from tomopicker.output.terminal import access
+from tomopicker.simulation.settings import setting_fields
 
 sys.path.insert(0, str(Path(__file__).parent))
 import settings_page

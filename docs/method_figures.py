@@ -13,13 +13,13 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from tomopicker import api
-from tomopicker.data.decoys import decoy_volume
-from tomopicker.data.labels import label_mask
-from tomopicker.data.preprocess import preprocess
-from tomopicker.engine.precision import choose_device
+from tomopicker.models.precision import choose_device
+from tomopicker.pipeline.scoring import as_it_scores, decoy_peaks, find_peaks
+from tomopicker.preprocessing.decoys import decoy_volume
+from tomopicker.preprocessing.preprocess import preprocess
 from tomopicker.pretraining.molecules import draw_stamps
 from tomopicker.pretraining.scenes import draw_scene
-from tomopicker.workflow.score import as_it_scores, decoy_peaks, find_peaks
+from tomopicker.training.labels import label_mask
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt

@@ -5,7 +5,7 @@
 
 TRUTH and PICKS are files of positions; those of pick.png are data/truth/TS_0002.csv and picks/TS_0002.star of the quick
 start (docs/record.py). The lamellae of the page are TS_0001 of ``tomopicker simulate --preset vpp`` and
-that of ``tomopicker simulate --output tilted --preset defocus --count 1 --thickness 700 --lamella-tilt 8 --shape 224,224,160``.
+that of ``tomopicker simulate --output tilted --preset defocus --thickness 700 --lamella-tilt 8 --shape 224,224,160``.
 """
 
 import sys
@@ -16,8 +16,8 @@ from matplotlib.collections import EllipseCollection
 from matplotlib.figure import Figure
 
 from tomopicker import api
-from tomopicker.data.preprocess import preprocess
-from tomopicker.report.figures import PICK_COLOUR, TRUTH_COLOUR, Layer, best_section, fullest_section, slice_figure
+from tomopicker.output.figures import PICK_COLOUR, TRUTH_COLOUR, Layer, best_section, fullest_section, slice_figure
+from tomopicker.preprocessing.preprocess import preprocess
 
 IMAGES = Path(__file__).with_name("images")
 DIAMETER, WORKING, CLIP_SD = 300.0, 26.96, 3.0

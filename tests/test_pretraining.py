@@ -9,13 +9,13 @@ from scipy import ndimage
 
 from tomopicker.cli.app import run
 from tomopicker.config import resolve
-from tomopicker.engine.checkpoint import CHECKPOINT, PRETRAINED, build_network, load_tensors, save_tensors
-from tomopicker.engine.pretrained import load_pretrained
 from tomopicker.errors import TomoPickerError
 from tomopicker.pretraining.imaging import draw_imaging
 from tomopicker.pretraining.molecules import BOX, WIDEST, draw_library, random_molecule
 from tomopicker.pretraining.scenes import EDGE, TARGET_RADIUS, Scene, draw_scene, label, random_orientation
 from tomopicker.pretraining.train import Classifier, Recipe, cut_cubes, loss_terms, pretrain, save_pretrained
+from tomopicker.training.checkpoint import CHECKPOINT, PRETRAINED, build_network, load_tensors, save_tensors
+from tomopicker.training.pretrained import load_pretrained
 
 
 @pytest.fixture(scope="module")

@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 import zarr
 
-from tomopicker import formats
-from tomopicker.formats.angles import orientations
-from tomopicker.formats.projects.copick import read_project
-from tomopicker.formats.volumes.arrays import ReadOptions
+from tomopicker import io
 from tomopicker.geometry import Frame
+from tomopicker.io.angles import orientations
+from tomopicker.io.projects.copick import read_project
+from tomopicker.io.volumes.arrays import ReadOptions
 
 
 def with_copick(python: str, what: str, folder: Path) -> str:
@@ -36,14 +36,14 @@ def of_copick(folder: Path) -> None:
     written = np.load(folder / "written.npz")
     project = read_project(folder / "config.json")
     (tomogram,) = project.tomograms()
-    opened = formats.open_tomogram(tomogram)
+    opened = io.open_tomogram(tomogram)
     print(f"  tomogram: {opened.name}, {opened.shape} voxels of {opened.voxel_size:g} Å;", end=" ")
     print(f"voxels differ by {far(opened.read(), written['volume'])}")
     for near in (20, 40):
-        coarse = formats.open_tomogram(tomogram, options=ReadOptions(target_voxel_size=near))
+        coarse = io.open_tomogram(tomogram, options=ReadOptions(target_voxel_size=near))
         print(f"  scale of {coarse.voxel_size:g} Å: {coarse.shape}, first voxel at {coarse.origin[0]:g} Å")
     source = project.picks_file("TS_1", "copick", "1", "ribosome")
-    picks = formats.read_picks(source, [opened])
+    picks = io.read_picks(source, [opened])
     print(
         f"  positions differ by {far(picks.positions, written['positions'] + written['matrices'][:, :3, 3])} Å;",
         end=" ",
@@ -52,9 +52,7 @@ def of_copick(folder: Path) -> None:
     assert turned is not None
     print(f"rotations by {far(turned.as_matrix(), written['matrices'][:, :3, :3])};", end=" ")
     print(f"scores by {far(picks.scores, written['scores'])}")
-    formats.write_picks(
-        picks, {"TS_1": opened.frame}, project.picks_file("TS_1", "tomopicker", "1", "ribosome"), "copick"
-    )
+    io.write_picks(picks, {"TS_1": opened.frame}, project.picks_file("TS_1", "tomopicker", "1", "ribosome"), "copick")
 
 
 def compare_read(folder: Path) -> None:
@@ -84,12 +82,12 @@ def of_ours(folder: Path, source: Path) -> None:
         {"version": "0.4", "axes": axes, "datasets": [{"path": "0", "coordinateTransformations": scale}]}
     ]
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    picks = formats.read_picks(
+    picks = io.read_picks(
         source / "project" / "ExperimentRuns" / "TS_1" / "Picks" / "copick_1_ribosome.json",
         {"TS_1": Frame(written["volume"].shape, 10.0)},
     )
     file = read_project(folder / "config.json").picks_file("TS_1", "tomopicker", "1", "ribosome")
-    formats.write_picks(picks, {"TS_1": Frame(written["volume"].shape, 10.0)}, file, "copick")
+    io.write_picks(picks, {"TS_1": Frame(written["volume"].shape, 10.0)}, file, "copick")
     (folder / "written.npz").write_bytes((source / "written.npz").read_bytes())
 
 

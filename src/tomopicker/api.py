@@ -18,29 +18,29 @@ from tomopicker.cluster.events import Event, OnEvent, unheard
 from tomopicker.cluster.pick_many import ManyPicked, pick_into
 from tomopicker.cluster.settings import ClusterSettings, Engine
 from tomopicker.config import Settings, resolve
-from tomopicker.data.statistics import Statistics, statistics
 from tomopicker.diagnostics.check import Checked, check
 from tomopicker.diagnostics.findings import Finding, Status
-from tomopicker.engine.checkpoint import Model, load_model, save_model
 from tomopicker.errors import TomoPickerError, UsageError
+from tomopicker.evaluation.metrics import Evaluation, MatchMethod, MeanEvaluation, mean_evaluation
 from tomopicker.fewshot.features import Features
 from tomopicker.fewshot.suggestions import Suggestion
-from tomopicker.folder.judge import evaluate_picks
-from tomopicker.folder.pick_folder import PickFolder
-from tomopicker.folder.settings import PickSettings
-from tomopicker.formats import open_tomogram, read_picks, volume_files, write_mrc, write_picks
-from tomopicker.formats.volumes.arrays import ReadOptions
 from tomopicker.geometry import Frame
-from tomopicker.picking.evaluate import Evaluation, MatchMethod, MeanEvaluation, mean_evaluation
+from tomopicker.io import open_tomogram, read_picks, volume_files, write_mrc, write_picks
+from tomopicker.io.volumes.arrays import ReadOptions
+from tomopicker.output.judge import evaluate_picks
+from tomopicker.output.pick_folder import PickFolder
+from tomopicker.output.settings import PickSettings
 from tomopicker.picking.selection import Cut
 from tomopicker.picks import Picks
+from tomopicker.pipeline.features import features
+from tomopicker.pipeline.instant import Instant, instant
+from tomopicker.pipeline.pick import Picked, pick
+from tomopicker.pipeline.suggest import suggest
+from tomopicker.pipeline.train import train
+from tomopicker.pipeline.train_to_file import train_to_file
+from tomopicker.preprocessing.statistics import Statistics, statistics
 from tomopicker.tomogram import Tomogram
-from tomopicker.workflow.features import features
-from tomopicker.workflow.instant import Instant, instant
-from tomopicker.workflow.pick import Picked, pick
-from tomopicker.workflow.suggest import suggest
-from tomopicker.workflow.train import train
-from tomopicker.workflow.train_to_file import train_to_file
+from tomopicker.training.checkpoint import Model, load_model, save_model
 
 __all__ = [
     "Checked",
@@ -188,7 +188,7 @@ def evaluate(
     tolerance : float
         Å within which a pick and a particle are the same.
     matching : {"one-to-one", "paper"}
-        See `tomopicker.picking.evaluate`.
+        See `tomopicker.evaluation.metrics`.
 
     Returns
     -------

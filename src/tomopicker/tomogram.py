@@ -1,6 +1,6 @@
 """The `Tomogram` value: a lazily read volume, its voxel size and its name.
 
-Opening one belongs to `tomopicker.formats`; nothing here knows a file.
+Opening one belongs to `tomopicker.io`; nothing here knows a file.
 """
 
 import math

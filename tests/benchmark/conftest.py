@@ -10,8 +10,8 @@ import yaml
 
 from tomopicker.benchmark.protocol import read_protocol
 from tomopicker.cli.app import run
-from tomopicker.formats import write_mrc
-from tomopicker.simulate import simulate_tomogram
+from tomopicker.io import write_mrc
+from tomopicker.simulation import simulate_tomogram
 
 VOXEL, SHAPE, PARTICLES = 13.48, (40, 96, 96), 12
 

@@ -8,16 +8,16 @@ import pytest
 from scipy.stats import binom
 
 from tests.benchmark.conftest import TINY
+from tomopicker.benchmark import curves
 from tomopicker.benchmark.candidates import read_candidates
+from tomopicker.benchmark.curves import Ranked, reliability, reliability_bins
 from tomopicker.benchmark.dataset import open_datasets
+from tomopicker.benchmark.page import write_report
+from tomopicker.benchmark.page_tables import calibration_table, predictions_table
 from tomopicker.benchmark.results import Expected, Result, TomogramResult, read_result
 from tomopicker.benchmark.runs import Runner, plan
 from tomopicker.benchmark.tables import calibration_summary, count_predictions
-from tomopicker.picking.evaluate import evaluate
-from tomopicker.report import curves
-from tomopicker.report.benchmark import write_report
-from tomopicker.report.curves import Ranked, reliability, reliability_bins
-from tomopicker.report.tables import calibration_table, predictions_table
+from tomopicker.evaluation.metrics import evaluate
 
 COUNTED = {
     "particles": 100, "expected": 110.0, "low": 90.0, "high": 130.0, "expected_precision": 0.8, "expected_recall": 0.9,

@@ -11,7 +11,7 @@ from tomopicker.benchmark.runs import plan
 from tomopicker.cli.app import run
 from tomopicker.config import resolve
 from tomopicker.errors import TomoPickerError, UsageError
-from tomopicker.formats import open_tomogram
+from tomopicker.io import open_tomogram
 from tomopicker.presets import PRESETS
 
 WRONG = {

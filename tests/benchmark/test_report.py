@@ -10,18 +10,17 @@ import pandas as pd
 import pytest
 
 from tests.benchmark.conftest import TINY
-from tomopicker.benchmark import candidates
+from tomopicker.benchmark import candidates, curves
 from tomopicker.benchmark.candidates import Predictions, ball_candidates
+from tomopicker.benchmark.curves import Ranked, method_colours, precision_recall, score_histograms
 from tomopicker.benchmark.dataset import open_datasets
+from tomopicker.benchmark.page import Section, html_page, markdown_page, write_report
+from tomopicker.benchmark.page_tables import Table, paper_table, summary_table
 from tomopicker.benchmark.results import Expected, Result, TomogramResult
 from tomopicker.benchmark.runs import Runner
 from tomopicker.benchmark.tables import ALL, UNSEEN, metrics_table
-from tomopicker.picking.evaluate import evaluate, ranked_hits
+from tomopicker.evaluation.metrics import evaluate, ranked_hits
 from tomopicker.picks import Picks
-from tomopicker.report import curves
-from tomopicker.report.benchmark import Section, html_page, markdown_page, write_report
-from tomopicker.report.curves import Ranked, method_colours, precision_recall, score_histograms
-from tomopicker.report.tables import Table, paper_table, summary_table
 
 
 def evaluation(right, wrong, missed):

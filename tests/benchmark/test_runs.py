@@ -11,8 +11,8 @@ from tomopicker.benchmark.dataset import draw_clicks, open_datasets
 from tomopicker.benchmark.results import RESULT, read_result
 from tomopicker.benchmark.runs import Runner, plan
 from tomopicker.errors import TomoPickerError
-from tomopicker.formats import read_picks, write_picks
-from tomopicker.picking.evaluate import evaluate
+from tomopicker.evaluation.metrics import evaluate
+from tomopicker.io import read_picks, write_picks
 
 
 def runner(protocol, output, heard):

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from tomopicker.cli.app import run
-from tomopicker.formats import write_mrc
+from tomopicker.io import write_mrc
 
 VOXEL_SIZE, SHAPE, DIAMETER = 10.0, (32, 56, 48), 100.0
 

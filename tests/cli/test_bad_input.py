@@ -12,7 +12,7 @@ from safetensors.numpy import load_file, save_file
 
 import tomopicker
 from tests.cli.conftest import VOXEL_SIZE, balls, write_csv
-from tomopicker.formats import write_mrc
+from tomopicker.io import write_mrc
 
 pytestmark = pytest.mark.xdist_group("cli")
 

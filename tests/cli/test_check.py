@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.cli.conftest import DIAMETER, SHAPE, VOXEL_SIZE, write_csv
-from tomopicker.formats import write_mrc
+from tomopicker.io import write_mrc
 
 N = 24
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from tests.cli.conftest import DIAMETER
-from tomopicker.formats import read_picks, read_table
-from tomopicker.formats.classes import Mixed
 from tomopicker.geometry import Frame
+from tomopicker.io import read_picks, read_table
+from tomopicker.io.classes import Mixed
 
 FRAMES = {"TS_1": Frame((32, 56, 48), 10.0)}
 

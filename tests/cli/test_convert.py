@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from tomopicker.formats import FORMATS, read_table, write_mrc
+from tomopicker.io import FORMATS, read_table, write_mrc
 
 WRITTEN = [entry for entry in FORMATS if entry.kind == "picks" and entry.writer]
 POINTS = [("TS_01", 3.25, 4.5, 5.75, 0.5), ("TS_01", 8.0, 9.0, 2.0, 0.25), ("TS_02", 1.0, 2.0, 3.0, 1.0)]

@@ -8,13 +8,13 @@ import pytest
 import zarr
 
 from tests.cli.conftest import VOXEL_SIZE
-from tomopicker import formats
+from tomopicker import io
 
 
 @pytest.fixture
 def config(world, tmp_path):
     """A project with one run, whose tomogram is TS_2's."""
-    volume = formats.open_tomogram(world.tomogram("TS_2")).read()
+    volume = io.open_tomogram(world.tomogram("TS_2")).read()
     path = tmp_path / "project" / "ExperimentRuns" / "TS_2" / f"VoxelSpacing{VOXEL_SIZE:.3f}" / "wbp.zarr"
     group = zarr.open_group(str(path), mode="w", zarr_format=2)
     group.create_array("0", data=volume)
@@ -34,8 +34,8 @@ def test_picks_go_back_into_the_project(cli, world, picked, config, tmp_path):
     result = cli(*arguments)
     assert result.code == 0 and "picks of 1 runs, tomopicker_1_ball.json" in result.out
     written = tmp_path / "project" / "ExperimentRuns" / "TS_2" / "Picks" / "tomopicker_1_ball.json"
-    frames = {"TS_2": formats.open_tomogram(world.tomogram("TS_2")).frame}
-    new, old = formats.read_picks(written, frames), formats.read_picks(picked / "TS_2.csv", frames)
+    frames = {"TS_2": io.open_tomogram(world.tomogram("TS_2")).frame}
+    new, old = io.read_picks(written, frames), io.read_picks(picked / "TS_2.csv", frames)
     np.testing.assert_allclose(new.positions, old.positions, atol=0.05)
     # A second run leaves what it finds: its own as it is, another's with a warning.
     assert cli(*arguments).err == ""
@@ -49,9 +49,9 @@ def test_picks_go_back_into_the_project(cli, world, picked, config, tmp_path):
 
 def test_picks_of_a_project_can_be_trained_on(cli, world, config, tmp_path):
     tomogram = next((tmp_path / "project").glob("ExperimentRuns/TS_2/*/wbp.zarr"))
-    frames = {"TS_2": formats.open_tomogram(tomogram).frame}
+    frames = {"TS_2": io.open_tomogram(tomogram).frame}
     file = tomogram.parents[1] / "Picks" / "me_1_ball.json"
-    formats.write_picks(formats.read_picks(world.truth / "TS_2.csv", frames), frames, file, "copick")
+    io.write_picks(io.read_picks(world.truth / "TS_2.csv", frames), frames, file, "copick")
     result = cli(
         "train", tomogram, "--picks", file, "--particle-diameter", 100, "--config", world.config,
         "--output", tmp_path / "m.model", "--dry-run",

@@ -5,8 +5,8 @@ import re
 import pytest
 
 from tests.cli.conftest import TINY
+from tomopicker.benchmark import demo
 from tomopicker.presets import PRESETS
-from tomopicker.report import demo
 
 pytestmark = pytest.mark.xdist_group("cli")
 

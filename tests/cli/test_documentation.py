@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tests.cli.conftest import DIAMETER, SHAPE, TINY, VOXEL_SIZE
-from tomopicker import formats
+from tomopicker import io
 
 pytestmark = pytest.mark.xdist_group("cli")
 ROOT = Path(__file__).parents[2]
@@ -66,15 +66,15 @@ def test_recipes_from_picks_to_subtomograms(cli, project, line):
     result = cli(*shlex.split(line))
     assert result.code == 0, result.err
     assert result.err == ""
-    frames = {name: formats.open_tomogram(project / "tomograms" / f"{name}.mrc").frame for name in NAMES}
+    frames = {name: io.open_tomogram(project / "tomograms" / f"{name}.mrc").frame for name in NAMES}
     made = project / shlex.split(line)[2]
     if made.name == "relion":
-        frames = formats.read_frames(project / "Tomograms" / "job010" / "tomograms.star")
+        frames = io.read_frames(project / "Tomograms" / "job010" / "tomograms.star")
         files = [made / "relion5_import.star"]
     else:
         files = [made] if made.is_file() else sorted(made.iterdir())
     assert len(files) == (2 if made.is_dir() and made.name != "relion" else 1)
-    back, meant = formats.read_picks(files, frames), formats.read_picks(project / "picks" / "picks.csv", frames)
+    back, meant = io.read_picks(files, frames), io.read_picks(project / "picks" / "picks.csv", frames)
     for name in NAMES:
         np.testing.assert_allclose(
             back.in_tomogram(name).positions, meant.in_tomogram(name).positions, atol=1e-2 * VOXEL_SIZE
@@ -85,7 +85,7 @@ def test_relion5_without_the_import(cli, project):
     """The other way that the recipe names: particles and their optimisation set."""
     star = "Tomograms/job010/tomograms.star"
     assert cli("convert", "picks/picks.csv", "particles.star", "--tomograms", star).code == 0
-    assert formats.read_table(project / "particles_optimisation_set.star").coordinates.shape[1] == 3
+    assert io.read_table(project / "particles_optimisation_set.star").coordinates.shape[1] == 3
 
 
 def test_example_from_python(world, tmp_path, capsys):

@@ -71,7 +71,7 @@ def test_a_dry_run_says_how_clicks_are_read(world, cli, tmp_path):
 
 
 def test_a_dry_run_refuses_what_the_run_refuses(world, cli, tmp_path):
-    from tomopicker.formats import write_mrc
+    from tomopicker.io import write_mrc
 
     (tmp_path / "m").write_text("a model", encoding="utf-8")
     wrong, empty = tmp_path / "wrong.mrc", tmp_path / "empty.mrc"
@@ -105,7 +105,7 @@ def test_clicks_of_unbinned_pixels_are_not_called_angstrom(world, cli, tmp_path,
 
 
 def test_a_header_without_a_voxel_size_is_not_blamed_on_the_diameter(world, cli, tmp_path):
-    from tomopicker.formats import write_mrc
+    from tomopicker.io import write_mrc
 
     write_mrc(tmp_path / "TS_1.mrc", balls(1)[0], 1.0)
     picked = cli("pick", tmp_path / "TS_1.mrc", "-m", world.model, "-o", tmp_path / "out")
@@ -120,7 +120,7 @@ def test_a_header_without_a_voxel_size_is_not_blamed_on_the_diameter(world, cli,
 
 def test_the_contrast_of_training_is_remembered_and_the_other_one_seen(world, cli, tmp_path, monkeypatch):
     from tomopicker import api
-    from tomopicker.formats import write_mrc
+    from tomopicker.io import write_mrc
 
     for number in (1, 2):
         write_mrc(tmp_path / f"TS_{number}.mrc", -balls(number)[0], VOXEL_SIZE)

@@ -5,7 +5,7 @@ import numpy as np
 import starfile
 
 from tests.cli.conftest import VOXEL_SIZE
-from tomopicker import formats
+from tomopicker import io
 
 
 def test_boxes_mean_and_list(cli, world, tmp_path):
@@ -17,11 +17,11 @@ def test_boxes_mean_and_list(cli, world, tmp_path):
         assert file.is_volume_stack()
     assert stack.shape == (8, 12, 12, 12) and size == VOXEL_SIZE
     # Each box is darkest where the particle is: at its middle.
-    tomogram = formats.open_tomogram(world.tomogram("TS_2"))
-    truth = formats.read_picks(world.truth / "TS_2.csv", [tomogram])
+    tomogram = io.open_tomogram(world.tomogram("TS_2"))
+    truth = io.read_picks(world.truth / "TS_2.csv", [tomogram])
     listed = starfile.read(out / "subtomograms.star")
     assert listed["rlnImageName"].tolist()[0] == "000001@subtomograms.mrcs"
-    again = formats.read_picks(out / "subtomograms.star", [tomogram])
+    again = io.read_picks(out / "subtomograms.star", [tomogram])
     np.testing.assert_allclose(again.positions, truth.positions, atol=1e-3)
     for box in stack:
         assert box[5:8, 5:8, 5:8].mean() < box.mean() - 0.5

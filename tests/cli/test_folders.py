@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.cli.conftest import DIAMETER, SHAPE, VOXEL_SIZE
-from tomopicker import formats
+from tomopicker import io
 from tomopicker.picks import Picks
 
 pytestmark = pytest.mark.xdist_group("cli")
@@ -19,10 +19,10 @@ def simulated(world, tmp_path_factory):
     (folder / "settings").mkdir()
     for name in ("TS_1", "TS_2"):
         shutil.copy(world.tomogram(name), folder)
-        frames = {name: formats.open_tomogram(world.tomogram(name)).frame}
-        truth = formats.read_picks(world.truth / f"{name}.csv", frames)
+        frames = {name: io.open_tomogram(world.tomogram(name)).frame}
+        truth = io.read_picks(world.truth / f"{name}.csv", frames)
         for suffix in (".csv", ".star"):
-            formats.write_picks(truth, frames, folder / "truth" / f"{name}{suffix}")
+            io.write_picks(truth, frames, folder / "truth" / f"{name}{suffix}")
         (folder / "settings" / f"{name}.json").write_text("{}", encoding="utf-8")
     return folder
 
@@ -78,7 +78,7 @@ def test_another_programs_picks_may_be_a_folder_of_ours(picked, simulated, world
     from tomopicker.benchmark.dataset import OpenDataSet
     from tomopicker.benchmark.protocol import DataSet
 
-    tomograms = {name: formats.open_tomogram(world.tomogram(name)) for name in ("TS_1", "TS_2")}
+    tomograms = {name: io.open_tomogram(world.tomogram(name)) for name in ("TS_1", "TS_2")}
     asked = DataSet(tomograms=[world.tomograms], truth=str(world.truth / "{tomogram}.csv"), training="TS_1")
     for folder in (picked, simulated):
         found = external_picks(folder, OpenDataSet("balls", asked, tomograms, {}))
@@ -86,10 +86,10 @@ def test_another_programs_picks_may_be_a_folder_of_ours(picked, simulated, world
 
 
 def test_two_lists_of_one_name_that_differ_are_not_chosen_between(cli, world, tmp_path):
-    frames = {"TS_1": formats.open_tomogram(world.tomogram("TS_1")).frame}
+    frames = {"TS_1": io.open_tomogram(world.tomogram("TS_1")).frame}
     for suffix, n in ((".csv", 3), (".star", 4)):
         positions = np.tile(np.array(SHAPE[::-1]) / 2 * VOXEL_SIZE, (n, 1)) + np.arange(n)[:, None]
-        formats.write_picks(Picks.of("TS_1", positions), frames, tmp_path / f"TS_1{suffix}")
+        io.write_picks(Picks.of("TS_1", positions), frames, tmp_path / f"TS_1{suffix}")
     result = cli("check", tmp_path, world.tomogram("TS_1"), "-d", DIAMETER, "-o", tmp_path / "check.png")
     assert result.code == 2 and len(result.errors) == 1
     assert "TS_1.csv" in result.err and "TS_1.star" in result.err and "different numbers" in result.err

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tomopicker.formats.registry import FORMATS
+from tomopicker.io.registry import FORMATS
 
 
 @pytest.mark.parametrize("width", ["60", "80", "200"])

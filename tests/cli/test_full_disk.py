@@ -10,7 +10,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from tomopicker.folder.record import read_record
+from tomopicker.output.record import read_record
 
 MOMENTS = int(os.environ.get("TOMOPICKER_FULL_DISK_MOMENTS", "5"))
 PLACE = 1 << 20

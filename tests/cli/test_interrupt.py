@@ -18,7 +18,7 @@ pytestmark = pytest.mark.xdist_group("cli")
 
 def start(arguments):
     environment = {**os.environ, "PYTHONPATH": str(Path(tomopicker.__file__).parent.parent), "OMP_NUM_THREADS": "1"}
-    often = "import tomopicker.engine.train as t; t.SAVE_SECONDS = 0.2; from tomopicker.cli import main; main()"
+    often = "import tomopicker.training.loop as t; t.SAVE_SECONDS = 0.2; from tomopicker.cli import main; main()"
     command = [sys.executable, "-c", often, *map(str, arguments)]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -125,7 +125,7 @@ def kill_at(monkeypatch, write):
 
 def test_a_training_killed_at_any_write_resumes_exactly(world, cli, tmp_path, monkeypatch):
     """Also at the checkpoint that is written now and then, and at the model itself."""
-    from tomopicker.engine import train as loop
+    from tomopicker.training import loop
 
     monkeypatch.setattr(loop, "SAVE_SECONDS", 0)
     output = tmp_path / "m.model"

@@ -7,7 +7,7 @@ import pytest
 import zarr
 
 from tests.cli.conftest import SHAPE, VOXEL_SIZE, write_csv
-from tomopicker import formats
+from tomopicker import io
 from tomopicker.api import load_model
 
 pytestmark = pytest.mark.xdist_group("cli")
@@ -30,7 +30,7 @@ def train(cli, world, hasty, output, *more):
 def half_mask(path):
     mask = np.zeros(SHAPE, dtype=np.int8)
     mask[:, :, :24] = 1
-    formats.write_mrc(path, mask, 1.0)
+    io.write_mrc(path, mask, 1.0)
     return path
 
 
@@ -38,12 +38,12 @@ def test_negatives_are_read_said_and_recorded(world, cli, hasty, tmp_path):
     """In RELION's STAR as well as in CSV; they lie far from the clicks."""
     from tomopicker.picks import Picks
 
-    tomogram = formats.open_tomogram(world.tomogram("TS_1"))
-    clicks = formats.read_picks(world.clicks, [tomogram]).positions / VOXEL_SIZE
+    tomogram = io.open_tomogram(world.tomogram("TS_1"))
+    clicks = io.read_picks(world.clicks, [tomogram]).positions / VOXEL_SIZE
     grid = np.stack(np.meshgrid([5.0, 24.0, 42.0], [5.0, 28.0, 50.0], [4.0, 16.0, 27.0]), -1).reshape(-1, 3)
     far = grid[np.linalg.norm(grid[:, None] - clicks[None], axis=2).min(axis=1) > 8]
     star = tmp_path / "rejected.star"
-    formats.write_picks(Picks.of("TS_1", far[:3] * VOXEL_SIZE), {"TS_1": tomogram.frame}, star, "relion5")
+    io.write_picks(Picks.of("TS_1", far[:3] * VOXEL_SIZE), {"TS_1": tomogram.frame}, star, "relion5")
     csv = write_csv(tmp_path / "rejected_TS_1.csv", far[3:5])
     result = train(cli, world, hasty, tmp_path / "m", "--negatives", star, "--negatives", csv)
     assert result.code == 0, result.err
@@ -122,7 +122,7 @@ def test_picking_says_how_much_it_looked_at_and_records_the_way(world, cli, tmp_
 
 def test_a_mask_of_the_finest_scale_picks_in_the_scale_near_the_model(world, cli, tmp_path):
     """OME-Zarr: training reads the finest scale, picking the one near the model; one mask serves both."""
-    volume = formats.open_tomogram(world.tomogram("TS_2")).read()
+    volume = io.open_tomogram(world.tomogram("TS_2")).read()
     group = zarr.open_group(str(tmp_path / "TS_2.zarr"), mode="w", zarr_format=2)
     group.create_array("0", data=volume.repeat(2, 0).repeat(2, 1).repeat(2, 2), chunks=(24, 24, 24))
     group.create_array("1", data=volume, chunks=(24, 24, 24))
@@ -133,8 +133,8 @@ def test_a_mask_of_the_finest_scale_picks_in_the_scale_near_the_model(world, cli
     axes = [{"name": axis, "type": "space", "unit": "angstrom"} for axis in "zyx"]
     group.attrs["multiscales"] = [{"version": "0.4", "axes": axes, "datasets": levels}]
     small = half_mask(tmp_path / "small.mrc")
-    mask = formats.open_tomogram(small, voxel_size=1.0).read().astype(np.int8).repeat(2, 0).repeat(2, 1).repeat(2, 2)
-    formats.write_mrc(tmp_path / "large.mrc", mask, 1.0)
+    mask = io.open_tomogram(small, voxel_size=1.0).read().astype(np.int8).repeat(2, 0).repeat(2, 1).repeat(2, 2)
+    io.write_mrc(tmp_path / "large.mrc", mask, 1.0)
     plain = cli("pick", world.tomogram("TS_2"), "--mask", small, "-m", world.model, "-o", tmp_path / "plain")
     assert plain.code == 0, plain.err
     zarred = cli(
@@ -142,8 +142,8 @@ def test_a_mask_of_the_finest_scale_picks_in_the_scale_near_the_model(world, cli
     )
     assert zarred.code == 0, zarred.err
     assert "'1' is used" in zarred.err
-    one = formats.read_picks(tmp_path / "plain" / "TS_2.csv", [formats.open_tomogram(world.tomogram("TS_2"))])
-    other = formats.read_picks(tmp_path / "z" / "TS_2.csv", [formats.open_tomogram(tmp_path / "TS_2.zarr")])
+    one = io.read_picks(tmp_path / "plain" / "TS_2.csv", [io.open_tomogram(world.tomogram("TS_2"))])
+    other = io.read_picks(tmp_path / "z" / "TS_2.csv", [io.open_tomogram(tmp_path / "TS_2.zarr")])
     assert len(one) > 2
     # The finest scale's first voxel begins where the coarser one's does, so its centre lies half a fine voxel earlier.
     np.testing.assert_allclose(other.positions, one.positions + VOXEL_SIZE / 4, atol=0.01)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.cli.conftest import DIAMETER, SHAPE, VOXEL_SIZE
-from tomopicker.formats import read_table, write_mrc
+from tomopicker.io import read_table, write_mrc
 
 
 def test_blanks_and_bytes_that_are_not_utf8(world, cli, tmp_path):

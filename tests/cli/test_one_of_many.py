@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from tomopicker import api, formats
+from tomopicker import api, io
 
 pytestmark = pytest.mark.xdist_group("cli")
 
@@ -79,7 +79,7 @@ def test_boxes_are_listed_under_the_name_that_a_star_file_holds(cli, world, tmp_
     out = tmp_path / "boxes"
     result = cli("export-subtomograms", world.clicks, tmp_path / "TS 1.mrc", "--box", 8, "-o", out)
     assert result.code == 0, result.err
-    assert set(formats.read_table(out / "subtomograms.star").tomograms) == {"TS_1"}
+    assert set(io.read_table(out / "subtomograms.star").tomograms) == {"TS_1"}
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from starlette.testclient import TestClient
 
 from tests.cli.conftest import DIAMETER
 from tests.studio.conftest import BASE, act
-from tomopicker.folder.results import read_results
-from tomopicker.report.picks_report import write_report
+from tomopicker.output.picks_report import write_report
+from tomopicker.output.results import read_results
 from tomopicker.studio.access import Access
 from tomopicker.studio.app import create_app
 from tomopicker.studio.context import Studio

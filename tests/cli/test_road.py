@@ -14,9 +14,9 @@ import pytest
 import yaml
 
 from tests.cli.conftest import TINY, VOXEL_SIZE
-from tomopicker import __version__, formats
-from tomopicker.engine.checkpoint import load_model, save_model
-from tomopicker.report import figures
+from tomopicker import __version__, io
+from tomopicker.output import figures
+from tomopicker.training.checkpoint import load_model, save_model
 
 pytestmark = pytest.mark.xdist_group("cli")
 
@@ -57,8 +57,8 @@ def test_what_picking_writes(world, picked):
     merged = rows(picked / "picks.csv")
     assert list(merged[0]) == ["tomogram", "x", "y", "z", "score"]
     assert merged == rows(picked / "TS_1.csv") + rows(picked / "TS_2.csv")
-    frames = {name: formats.open_tomogram(world.tomogram(name)).frame for name in ("TS_1", "TS_2")}
-    star = formats.read_picks(picked / "picks.star", frames)
+    frames = {name: io.open_tomogram(world.tomogram(name)).frame for name in ("TS_1", "TS_2")}
+    star = io.read_picks(picked / "picks.star", frames)
     assert len(star) == len(merged)
     assert np.allclose(star.positions[0] / VOXEL_SIZE, [float(merged[0][axis]) for axis in "xyz"], atol=1e-3)
 
@@ -141,7 +141,7 @@ def test_no_picks_are_empty_files_with_a_warning(world, cli, tmp_path):
 def test_mask_scores_and_caps(world, cli, tmp_path):
     mask = np.zeros((32, 56, 48), dtype=np.int8)
     mask[:, :, 24:] = 1
-    formats.write_mrc(tmp_path / "masks" / "TS_1_mask.mrc", mask, 1.0)
+    io.write_mrc(tmp_path / "masks" / "TS_1_mask.mrc", mask, 1.0)
     arguments = ["--threshold", "0", "--max-particles", "3", "--min-distance", "150", "--save-scores"]
     masked = ["--mask", tmp_path / "masks", "--star-format", "warp"]
     result = cli("pick", world.tomogram("TS_1"), "-m", world.model, "-o", tmp_path / "out", *arguments, *masked)
@@ -202,7 +202,7 @@ def test_picks_without_truth_are_left_out_with_a_note(world, cli, picked):
 def test_info(world, cli, tmp_path):
     volume, _ = np.full((16, 18, 20), 2.0, dtype=np.float32), None
     volume[3, 4, 5] = np.nan
-    formats.write_mrc(tmp_path / "odd.mrc", volume, 4.0)
+    io.write_mrc(tmp_path / "odd.mrc", volume, 4.0)
     (tmp_path / "bad.mrc").write_bytes(b"x" * 3000)
     result = cli("info", world.tomograms, tmp_path / "odd.mrc", tmp_path / "bad.mrc")
     assert result.code == 1
@@ -213,7 +213,7 @@ def test_info(world, cli, tmp_path):
 
 
 def test_info_goes_on_after_whatever_one_file_does(world, cli, monkeypatch):
-    from tomopicker.data import statistics as module
+    from tomopicker.preprocessing import statistics as module
 
     found = module.statistics
 
@@ -229,22 +229,22 @@ def test_info_goes_on_after_whatever_one_file_does(world, cli, monkeypatch):
 
 
 def test_statistics_are_those_of_all_voxels(world, monkeypatch):
-    from tomopicker.data import statistics as module
+    from tomopicker.preprocessing import statistics as module
 
     monkeypatch.setattr(module, "SLAB_BYTES", 60000)
-    tomogram = formats.open_tomogram(world.tomogram("TS_1"))
+    tomogram = io.open_tomogram(world.tomogram("TS_1"))
     found, all_of_it = module.statistics(tomogram), tomogram.read().astype(np.float64)
     assert (found.least, found.most, found.not_finite) == (all_of_it.min(), all_of_it.max(), 0)
     assert (found.mean, found.sd) == pytest.approx((all_of_it.mean(), all_of_it.std()))
 
 
 def test_convert_there_and_back(world, cli, picked, tmp_path):
-    table = formats.read_table(picked / "picks.csv")
+    table = io.read_table(picked / "picks.csv")
     for name in ("relion5", "relion4", "relion3", "warp"):
         star, back = tmp_path / f"{name}.star", tmp_path / f"{name}.csv"
         assert cli("convert", picked / "picks.csv", star, "--to", name, "--tomograms", world.tomograms).code == 0
         assert cli("convert", star, back, "--tomograms", world.tomograms).code == 0
-        again = formats.read_table(back)
+        again = io.read_table(back)
         assert np.allclose(again.coordinates, table.coordinates, atol=2e-3)
         assert np.allclose(again.scores, table.scores, rtol=1e-5)
         assert again.tomograms.tolist() == table.tomograms.tolist()

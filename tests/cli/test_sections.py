@@ -5,8 +5,8 @@ import pytest
 from matplotlib.image import imread
 
 from tests.cli.conftest import SHAPE, VOXEL_SIZE
-from tomopicker.formats import open_tomogram, write_mrc
-from tomopicker.report.sections import compose_section, section_figure, sections_every
+from tomopicker.io import open_tomogram, write_mrc
+from tomopicker.output.sections import compose_section, section_figure, sections_every
 
 
 def test_a_dark_spot_lies_at_the_ticks_of_its_voxel(tmp_path):

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from tomopicker.errors import TomoPickerError
-from tomopicker.formats import read_table
-from tomopicker.formats.tomogram_names import cleaned
 from tomopicker.geometry import Frame, PickTable, Unit, from_file_units
+from tomopicker.io import read_table
+from tomopicker.io.tomogram_names import cleaned
 
 SHARED = Path(__file__).parents[3] / "shared" / "formats"
 NO_POSITIONS = {"mrc", "mrc_generated", "hdf", "em_volume", "omezarr"}
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.xdist_group("cli")
 
 
 def files():
-    """Those that hold positions; what is refused, and why, is tested in tests/formats."""
+    """Those that hold positions; what is refused, and why, is tested in tests/io."""
     found = [path for path in sorted(SHARED.glob("*/**/*")) if path.is_file()] if SHARED.is_dir() else []
     for path in found:
         if path.relative_to(SHARED).parts[0] in NO_POSITIONS:

@@ -7,7 +7,7 @@ import numpy as np
 import zarr
 
 from tests.cli.conftest import VOXEL_SIZE
-from tomopicker import formats
+from tomopicker import io
 
 
 def as_zarr(path, volume, levels):
@@ -25,25 +25,25 @@ def as_zarr(path, volume, levels):
 
 
 def test_info_lists_a_zarr_folder(cli, world, tmp_path):
-    as_zarr(tmp_path / "TS_2.zarr", formats.open_tomogram(world.tomogram("TS_2")).read(), 2)
+    as_zarr(tmp_path / "TS_2.zarr", io.open_tomogram(world.tomogram("TS_2")).read(), 2)
     result = cli("info", tmp_path, "--header")
     assert result.code == 0 and "96 × 112 × 64" in result.out and "5 Å" in result.out
 
 
 def test_a_coarser_scale_is_picked_in_and_positions_count_from_the_finest(cli, world, picked, tmp_path):
-    as_zarr(tmp_path / "TS_2.zarr", formats.open_tomogram(world.tomogram("TS_2")).read(), 2)
+    as_zarr(tmp_path / "TS_2.zarr", io.open_tomogram(world.tomogram("TS_2")).read(), 2)
     result = cli("pick", tmp_path / "TS_2.zarr", "-m", world.model, "-o", tmp_path / "out", "--device", "cpu")
     assert result.code == 0
     assert "'1' is used, of 10 Å" in result.err
-    tomogram = formats.open_tomogram(tmp_path / "TS_2.zarr")
+    tomogram = io.open_tomogram(tmp_path / "TS_2.zarr")
     assert tomogram.voxel_size == VOXEL_SIZE / 2
-    new = formats.read_picks(tmp_path / "out" / "TS_2.csv", [tomogram]).positions
-    old = formats.read_picks(picked / "TS_2.csv", [formats.open_tomogram(world.tomogram("TS_2"))]).positions
+    new = io.read_picks(tmp_path / "out" / "TS_2.csv", [tomogram]).positions
+    old = io.read_picks(picked / "TS_2.csv", [io.open_tomogram(world.tomogram("TS_2"))]).positions
     # Half a voxel of the coarse scale lies between the first voxels' centres: a quarter of 10 Å.
     assert len(new) == len(old) > 0
     np.testing.assert_allclose(new, old + VOXEL_SIZE / 4, atol=0.2)
     # The merged files are read back in the same frame.
-    merged = formats.read_picks(tmp_path / "out" / "picks.csv", [tomogram]).positions
+    merged = io.read_picks(tmp_path / "out" / "picks.csv", [tomogram]).positions
     np.testing.assert_allclose(merged, new, atol=1e-2)
 
 
@@ -61,7 +61,7 @@ def test_axes_and_dataset_are_flags(cli, world, tmp_path):
 
 def test_evaluate_and_convert_take_them_too(cli, world, tmp_path):
     """Of an HDF5 file with two arrays, stored x first: 56 voxels along y hold what 48 would not."""
-    volume = formats.open_tomogram(world.tomogram("TS_2")).read()
+    volume = io.open_tomogram(world.tomogram("TS_2")).read()
     tomogram = tmp_path / "TS_2.h5"
     with h5py.File(tomogram, "w") as file:
         file["raw"], file["other"] = volume.transpose(2, 1, 0), volume[:4, :4, :4]
@@ -80,5 +80,5 @@ def test_evaluate_and_convert_take_them_too(cli, world, tmp_path):
     assert json.loads((tmp_path / "j.json").read_text())["mean"]["f1"] == 1
     by_file = cli("convert", truth, tmp_path / "p.star", "--tomograms", world.tomogram("TS_2"))
     assert by_file.code == 0
-    with_flags, without = (formats.read_table(tmp_path / name) for name in ("o.star", "p.star"))
+    with_flags, without = (io.read_table(tmp_path / name) for name in ("o.star", "p.star"))
     np.testing.assert_allclose(with_flags.coordinates, without.coordinates, atol=1e-3)

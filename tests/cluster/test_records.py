@@ -12,11 +12,11 @@ from tomopicker.cluster.journal import Journal
 from tomopicker.cluster.status import status_lines
 from tomopicker.cluster.summary import summarise
 from tomopicker.errors import TomoPickerError
-from tomopicker.folder.merged import merge
-from tomopicker.folder.running import marked
-from tomopicker.folder.tomogram_record import write_entry
-from tomopicker.formats import read_picks, write_picks
 from tomopicker.geometry import Frame
+from tomopicker.io import read_picks, write_picks
+from tomopicker.output.merged import merge
+from tomopicker.output.running import marked
+from tomopicker.output.tomogram_record import write_entry
 from tomopicker.picks import Picks
 
 FRAME = Frame((40, 60, 50), 10.0)

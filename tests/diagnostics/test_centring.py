@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from tests.diagnostics.conftest import DIAMETER, VOXEL_SIZE
-from tomopicker.data.subtomograms import subtomograms
 from tomopicker.diagnostics.centring import GROUPS, MeanBoxes, average, box_edge, find_offset
 from tomopicker.picks import Picks
+from tomopicker.preprocessing.subtomograms import subtomograms
 from tomopicker.tomogram import Tomogram
 
 RADIUS = 6.0

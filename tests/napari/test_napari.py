@@ -9,7 +9,7 @@ import pytest
 from npe2 import PluginManifest
 
 import tomopicker
-from tomopicker import formats
+from tomopicker import io
 from tomopicker.errors import TomoPickerError
 from tomopicker.geometry import Frame
 from tomopicker.napari.layers import LayerImage
@@ -27,12 +27,12 @@ POSITIONS = np.array([[1.0, 2, 3], [10, 9, 8]]) * SIZE
 @pytest.fixture
 def tomogram(tmp_path):
     volume = np.random.default_rng(0).normal(size=SHAPE).astype(np.float32)
-    formats.write_mrc(tmp_path / "TS_1.mrc", volume, SIZE)
+    io.write_mrc(tmp_path / "TS_1.mrc", volume, SIZE)
     return tmp_path / "TS_1.mrc"
 
 
 def picks_file(path, format=None):
-    formats.write_picks(Picks.of("TS_1", POSITIONS, np.array([1.0, 2])), FRAMES, path, format)
+    io.write_picks(Picks.of("TS_1", POSITIONS, np.array([1.0, 2])), FRAMES, path, format)
     return path
 
 
@@ -50,13 +50,13 @@ def test_the_manifest_is_valid_and_its_commands_exist():
         assert callable(getattr(__import__(module, fromlist=[name]), name))
     manifest.validate_imports()
     writer = manifest.contributions.writers[0]
-    known = {suffix for entry in formats.FORMATS if entry.writer for suffix in entry.suffixes}
+    known = {suffix for entry in io.FORMATS if entry.writer for suffix in entry.suffixes}
     assert set(writer.filename_extensions) <= known
 
 
 def test_a_tomogram_opens_lazily(tomogram):
     ((image, shown, kind),) = read(tomogram)
-    whole = formats.open_tomogram(tomogram).read()
+    whole = io.open_tomogram(tomogram).read()
     assert (kind, shown["name"], image.shape, image.ndim) == ("image", "TS_1", SHAPE, 3)
     assert shown["metadata"]["tomopicker"] == {"tomogram": "TS_1", "voxel_size": SIZE, "shape": list(SHAPE)}
     for key in (3, -1, (2, slice(1, 4)), (slice(None), 5, 6), (..., 2), slice(0, 2), (1, 2, 3)):
@@ -108,13 +108,13 @@ def test_points_are_saved_where_they_were_clicked(tomogram, tmp_path):
     data = POSITIONS[:, ::-1] / SIZE
     attributes = {"metadata": shown["metadata"], "features": {"score": [0.5, 1.5]}, "scale": [1, 1, 1]}
     assert write_points(str(tmp_path / "clicks.star"), data, attributes) == [str(tmp_path / "clicks.star")]
-    back = formats.read_picks(tmp_path / "clicks.star", FRAMES)
+    back = io.read_picks(tmp_path / "clicks.star", FRAMES)
     np.testing.assert_allclose(back.positions, POSITIONS, atol=1e-4)
     assert back.scores.tolist() == [0.5, 1.5]
     # A layer that is scaled and moved is saved where it is seen.
     moved = {"metadata": shown["metadata"], "scale": [2, 2, 2], "translate": [1, 0, 0]}
     write_points(str(tmp_path / "moved.star"), (data - [1, 0, 0]) / 2, moved)
-    np.testing.assert_allclose(formats.read_picks(tmp_path / "moved.star", FRAMES).positions, POSITIONS, atol=1e-4)
+    np.testing.assert_allclose(io.read_picks(tmp_path / "moved.star", FRAMES).positions, POSITIONS, atol=1e-4)
 
 
 def test_new_points_are_of_the_only_tomogram_that_is_open(tomogram, tmp_path, monkeypatch):
@@ -122,7 +122,7 @@ def test_new_points_are_of_the_only_tomogram_that_is_open(tomogram, tmp_path, mo
     viewer = SimpleNamespace(layers=layers)
     monkeypatch.setitem(sys.modules, "napari", SimpleNamespace(current_viewer=lambda: viewer))
     write_points(str(tmp_path / "new.star"), POSITIONS[:, ::-1] / SIZE, {"metadata": {}})
-    assert formats.read_picks(tmp_path / "new.star", FRAMES).tomograms.tolist() == ["TS_1"] * 2
+    assert io.read_picks(tmp_path / "new.star", FRAMES).tomograms.tolist() == ["TS_1"] * 2
     viewer.layers = []
     with pytest.raises(TomoPickerError, match="no tomogram was opened"):
         write_points(str(tmp_path / "none.star"), POSITIONS, {})

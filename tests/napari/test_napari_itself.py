@@ -12,7 +12,7 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from tomopicker import formats
+from tomopicker import io
 from tomopicker.geometry import Frame
 from tomopicker.picks import Picks
 
@@ -63,11 +63,11 @@ def opened(tmp_path_factory):
     folder = tmp_path_factory.mktemp("napari")
     volume = np.random.default_rng(0).normal(size=SHAPE).astype(np.float32)
     frames = {"TS_1": Frame(SHAPE, SIZE)}
-    formats.write_mrc(folder / "TS_1.mrc", volume, SIZE)
+    io.write_mrc(folder / "TS_1.mrc", volume, SIZE)
     picks = Picks.of("TS_1", POSITIONS, np.array([0.9, 0.8, 0.7]))
     # STAR files of RELION 5 need the tomogram: one that is open, or lies beside them.
-    formats.write_picks(picks, frames, folder / "elsewhere" / "picks.star")
-    formats.write_picks(picks, frames, folder / "TS_1.star")
+    io.write_picks(picks, frames, folder / "elsewhere" / "picks.star")
+    io.write_picks(picks, frames, folder / "TS_1.star")
     arguments = [folder / name for name in ("TS_1.mrc", "elsewhere/picks.star", "saved.star", "TS_1.star")]
     done = subprocess.run(
         [sys.executable, "-c", IN_NAPARI, *map(str, arguments)],
@@ -97,9 +97,9 @@ def test_picks_alone_open_where_the_tomogram_is_beside_them(opened):
 def test_points_are_saved_as_star(opened):
     folder, _, frames, result = opened
     assert result["written"] == [str(folder / "saved.star"), str(folder / "clicks.star")]
-    back = formats.read_picks(folder / "saved.star", frames)
+    back = io.read_picks(folder / "saved.star", frames)
     clicked = np.array([[6.0, 5.0, 4.0]]) * SIZE
     np.testing.assert_allclose(back.positions, np.concatenate([POSITIONS, clicked]), atol=1e-3)
     assert "rlnCenteredCoordinateXAngst" in (folder / "saved.star").read_text(encoding="utf-8")
-    new = formats.read_picks(folder / "clicks.star", frames)
+    new = io.read_picks(folder / "clicks.star", frames)
     np.testing.assert_allclose(new.positions, np.array([[3.0, 2, 1]]) * SIZE, atol=1e-3)

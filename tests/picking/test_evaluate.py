@@ -11,7 +11,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
 from tomopicker.errors import TomoPickerError
-from tomopicker.picking.evaluate import (
+from tomopicker.evaluation.metrics import (
     average_precision,
     evaluate,
     match,

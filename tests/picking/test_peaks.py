@@ -8,7 +8,8 @@ from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 
 from tomopicker.errors import TomoPickerError
-from tomopicker.picking import blanking, maxima
+from tomopicker.picking import greedy as blanking
+from tomopicker.picking import local_maxima as maxima
 from tomopicker.picking.peaks import MISSED, Peaks, click_scores, greedy_peaks, local_peaks, nearest_peaks
 
 SHAPES = st.tuples(st.integers(1, 9), st.integers(1, 9), st.integers(1, 9))

@@ -9,7 +9,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from tests.cli.conftest import DIAMETER, VOXEL_SIZE, balls
-from tomopicker.formats import open_tomogram, write_mrc, write_picks
+from tomopicker.io import open_tomogram, write_mrc, write_picks
 from tomopicker.picking.calibration import Count
 from tomopicker.picking.selection import Expectation
 from tomopicker.picks import Picks

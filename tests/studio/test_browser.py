@@ -13,7 +13,7 @@ import uvicorn
 
 from tests.cli.conftest import DIAMETER, VOXEL_SIZE
 from tests.studio.conftest import FakeEngine, open_studio, wait_for, write_pick_folder
-from tomopicker import formats
+from tomopicker import io
 from tomopicker.studio.access import Access
 from tomopicker.studio.app import create_app
 from tomopicker.studio.point_files import write_csv
@@ -60,9 +60,9 @@ class Server:
 
     def rows(self, folder="clicks", kind="ball", name="TS_1"):
         path = self.folder / folder / kind / f"{name}.csv"
-        if not path.exists() or formats.has_no_picks(path):
+        if not path.exists() or io.has_no_picks(path):
             return np.empty((0, 3))
-        return formats.read_picks(path, {name: self.studio.listing.frame(name)}).positions
+        return io.read_picks(path, {name: self.studio.listing.frame(name)}).positions
 
 
 class Person:
@@ -160,7 +160,7 @@ def test_from_the_first_click_to_the_star_file(browser, balls_world, tmp_path):
         star = Path(page.inner_text("#saved-files code"))
         assert star.name == "relion5_import.star"
         frames = {name: server.studio.listing.frame(name) for name in ("TS_1", "TS_2")}
-        np.testing.assert_allclose(formats.read_picks(star, frames).positions, rows, atol=0.05)
+        np.testing.assert_allclose(io.read_picks(star, frames).positions, rows, atol=0.05)
         assert person.errors == []
     finally:
         context.close()

@@ -6,7 +6,7 @@ import pytest
 
 from tests.cli.conftest import VOXEL_SIZE
 from tomopicker.errors import TomoPickerError, UsageError
-from tomopicker.formats import write_mrc
+from tomopicker.io import write_mrc
 from tomopicker.studio.listing import Reading, list_tomograms
 
 NAMES = ["TS_1", "TS_2"]

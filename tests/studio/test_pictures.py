@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tests.cli.conftest import DIAMETER, VOXEL_SIZE
-from tomopicker.report.particles import cut_box, projections
+from tomopicker.output.particles import cut_box, projections
 from tomopicker.studio.boxes import Boxes, refined
 from tomopicker.studio.brick import Brick, bin_factor
 from tomopicker.studio.slabs import jpeg, mean_slab, measure, sections, to_bytes

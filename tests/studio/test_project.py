@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from tests.cli.conftest import DIAMETER, VOXEL_SIZE
 from tests.studio.conftest import act, open_studio, wait_for
-from tomopicker import formats
+from tomopicker import io
 from tomopicker.errors import TomoPickerError
 from tomopicker.studio.point_files import write_csv
 from tomopicker.studio.points import Change, Point, apply
@@ -42,7 +42,7 @@ def test_a_click_is_on_the_disk_when_it_is_answered(client, studio):
     star = csv(studio).with_suffix(".star")
     wait_for(star.exists)
     frames = {"TS_1": studio.listing.frame("TS_1")}
-    assert formats.read_picks(star, frames).positions == pytest.approx(np.array([PLACES[0]]), abs=0.02)
+    assert io.read_picks(star, frames).positions == pytest.approx(np.array([PLACES[0]]), abs=0.02)
 
 
 def test_undo_and_redo_go_over_everything(client, studio):
@@ -98,18 +98,18 @@ def test_pages_are_told_of_an_edit_made_elsewhere(client, studio):
 
 def test_a_full_disk_is_said_and_made_up_for(client, studio, monkeypatch):
     act(client, PLACES[:1])
-    real = formats.write_picks
+    real = io.write_picks
 
     def full(picks, frames, path, format=None):
         raise TomoPickerError(f"{path}: cannot be written ({os.strerror(errno.ENOSPC)})")
 
-    monkeypatch.setattr("tomopicker.formats.write_picks", full)
+    monkeypatch.setattr("tomopicker.io.write_picks", full)
     told = act(client, PLACES[1:2]).json()
     assert "No space left" in told["trouble"]
     assert len(rows(csv(studio))) == 1
     points = client.get("/api/points", params={"kind": "ball", "tomogram": "TS_1"}).json()["points"]
     assert len(points) == 2, "what is not saved yet stays on the page"
-    monkeypatch.setattr("tomopicker.formats.write_picks", real)
+    monkeypatch.setattr("tomopicker.io.write_picks", real)
     wait_for(lambda: len(rows(csv(studio))) == 2)
     wait_for(lambda: client.get("/api/state").json()["trouble"] is None)
 
@@ -117,7 +117,7 @@ def test_a_full_disk_is_said_and_made_up_for(client, studio, monkeypatch):
 def test_clicks_that_come_together_are_written_together(studio):
     """Twenty clicks at once: all saved, in fewer writes than clicks."""
     writes = []
-    real = formats.write_picks
+    real = io.write_picks
 
     async def click_all():
         changes = [Change("ball", "TS_1", (Point(10.0 * i + 5, 100, 100),)) for i in range(20)]
@@ -127,7 +127,7 @@ def test_clicks_that_come_together_are_written_together(studio):
         writes.append(1)
         return real(*arguments)
 
-    formats_module = sys.modules["tomopicker.formats"]
+    formats_module = sys.modules["tomopicker.io"]
     formats_module.write_picks = counted
     try:
         asyncio.run(click_all())

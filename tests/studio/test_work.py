@@ -11,8 +11,8 @@ import pytest
 
 from tests.cli.conftest import VOXEL_SIZE
 from tests.studio.conftest import act, wait_for
-from tomopicker import formats
-from tomopicker.folder.unusual import unusual
+from tomopicker import io
+from tomopicker.output.unusual import unusual
 from tomopicker.picks import Picks
 from tomopicker.studio import jobs as jobs_module
 from tomopicker.studio.exchange import PROGRAMS
@@ -141,18 +141,18 @@ def test_saved_files_give_the_clicks_again(client, studio, balls_world, program)
     frames = {name: studio.listing.frame(name) for name in places}
     listed = [file for file in told["files"] if PROGRAMS[program].suffix or "import" not in file]
     assert all(str(studio.project.folder) in file for file in told["files"])
-    back = Picks.concatenate(formats.read_picks(file, frames) for file in listed)
+    back = Picks.concatenate(io.read_picks(file, frames) for file in listed)
     for name, rows in places.items():
         np.testing.assert_allclose(back.in_tomogram(name).positions, rows, atol=0.1)
     if program == "relion5":
-        assert formats.read_picks(told["files"][0], frames).tomogram_names == list(places)
+        assert io.read_picks(told["files"][0], frames).tomogram_names == list(places)
 
 
 def test_a_file_of_another_program_is_opened(client, studio, balls_world, tmp_path):
     frames = {name: studio.listing.frame(name) for name in ("TS_1", "TS_2")}
     picks = Picks.concatenate(Picks.of(name, balls_world.truth[name][:4]) for name in frames)
     path = tmp_path / "their picks.star"
-    formats.write_picks(picks, frames, path, "warp")
+    io.write_picks(picks, frames, path, "warp")
     told = client.post("/api/open", params=KIND | {"file": "../../their picks.star"}, content=path.read_bytes()).json()
     assert told["added"] == {"TS_1": 4, "TS_2": 4}
     points = client.get("/api/points", params=KIND | {"tomogram": "TS_2"}).json()["points"]

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tomopicker import formats
+from tomopicker import io
 from tomopicker.benchmark.baselines import difference_of_gaussians, match_ball
 from tomopicker.benchmark.dataset import OpenDataSet
 from tomopicker.benchmark.methods import Method
@@ -19,21 +19,21 @@ from tomopicker.benchmark.protocol import Optics, Protocol
 from tomopicker.benchmark.results import Expected
 from tomopicker.benchmark.template import match_template
 from tomopicker.config import resolve
-from tomopicker.data.preprocess import preprocess, working_voxel_size
-from tomopicker.engine.precision import choose_device
 from tomopicker.errors import UsageError
-from tomopicker.folder.find import files_of_picks
-from tomopicker.formats.tomogram_names import files_of
+from tomopicker.io.tomogram_names import files_of
+from tomopicker.models.precision import choose_device
+from tomopicker.output.find import files_of_picks
 from tomopicker.picking.crossfit import Ranking, estimate_count
 from tomopicker.picking.peaks import Peaks, click_scores
 from tomopicker.picking.selection import threshold_for_count
 from tomopicker.picks import Picks
+from tomopicker.pipeline.callbacks import Listener
+from tomopicker.pipeline.pick import pick
+from tomopicker.pipeline.scoring import find_peaks
+from tomopicker.pipeline.train import train
+from tomopicker.preprocessing.preprocess import preprocess, working_voxel_size
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import Volume
-from tomopicker.workflow.listen import Listener
-from tomopicker.workflow.pick import pick
-from tomopicker.workflow.score import find_peaks
-from tomopicker.workflow.train import train
 
 Scorer = Callable[[Volume, float, float], Volume]
 """Scores a working volume, given the particle's radius in voxels and the voxel size in Å."""
@@ -189,6 +189,6 @@ def external_picks(folder: Path, data: OpenDataSet) -> dict[str, Picks]:
 
 def read_candidates(path: Path, data: OpenDataSet, tomogram: str) -> Picks:
     """Read the picks of one tomogram from a file that may hold none."""
-    if formats.has_no_picks(path):
+    if io.has_no_picks(path):
         return Picks.of(tomogram, np.empty((0, 3)))
-    return formats.read_picks(path, {tomogram: data.tomograms[tomogram].frame})
+    return io.read_picks(path, {tomogram: data.tomograms[tomogram].frame})

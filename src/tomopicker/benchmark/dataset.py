@@ -7,13 +7,13 @@ from typing import Literal
 
 import numpy as np
 
-from tomopicker import formats
+from tomopicker import io
 from tomopicker.benchmark.protocol import NAME_FIELD, DataSet, Protocol, Template
 from tomopicker.errors import UsageError
-from tomopicker.formats.tomogram_names import join_names
 from tomopicker.geometry import Frame
+from tomopicker.io.tomogram_names import join_names
 from tomopicker.picks import Picks
-from tomopicker.simulate import builtin_names
+from tomopicker.simulation import builtin_names
 from tomopicker.tomogram import Tomogram
 
 Role = Literal["training", "validation", "test"]
@@ -76,7 +76,7 @@ def open_datasets(protocol: Protocol) -> dict[str, OpenDataSet]:
 
 
 def _open(name: str, spec: DataSet) -> OpenDataSet:
-    files = {formats.tomogram_name(path): path for path in formats.volume_files(spec.tomograms)}
+    files = {io.tomogram_name(path): path for path in io.volume_files(spec.tomograms)}
     used = [each for each in (spec.training, spec.validation) if each]
     for each in (*used, *(spec.test or ()), *spec.exclude):
         if each not in files:
@@ -85,8 +85,7 @@ def _open(name: str, spec: DataSet) -> OpenDataSet:
     if not tests:
         raise UsageError(f"datasets.{name}: no tomogram is left to test on; add one to {spec.tomograms[0]}")
     tomograms = {
-        each: formats.open_tomogram(files[each], voxel_size=spec.voxel_size, invert=spec.invert)
-        for each in (*used, *tests)
+        each: io.open_tomogram(files[each], voxel_size=spec.voxel_size, invert=spec.invert) for each in (*used, *tests)
     }
     return OpenDataSet(name, spec, tomograms, {each: _truth(spec, tomograms[each]) for each in tomograms})
 
@@ -95,7 +94,7 @@ def _truth(spec: DataSet, tomogram: Tomogram) -> Picks:
     path = Path(spec.truth.replace(NAME_FIELD, tomogram.name))
     if not path.is_file():
         raise UsageError(f"{path}: the truth of {tomogram.name} is missing; add it, or exclude the tomogram")
-    return formats.read_picks(path, {tomogram.name: tomogram.frame})
+    return io.read_picks(path, {tomogram.name: tomogram.frame})
 
 
 def _check_template(template: Template) -> None:

@@ -13,10 +13,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from tomopicker import __version__
 from tomopicker.benchmark.dataset import Role
 from tomopicker.errors import TomoPickerError
+from tomopicker.evaluation.metrics import Evaluation, MatchMethod, evaluate
 from tomopicker.files import write_text
-from tomopicker.picking.evaluate import Evaluation, MatchMethod, evaluate
 from tomopicker.picks import Picks
-from tomopicker.workflow.pick import Picked
+from tomopicker.pipeline.pick import Picked
 
 RESULT = "result.json"
 

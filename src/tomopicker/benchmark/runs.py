@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tomopicker import formats
+from tomopicker import io
 from tomopicker.benchmark import candidates
 from tomopicker.benchmark.candidates import Predictions
 from tomopicker.benchmark.dataset import OpenDataSet, draw_clicks
@@ -15,9 +15,9 @@ from tomopicker.benchmark.methods import Method
 from tomopicker.benchmark.protocol import Protocol
 from tomopicker.benchmark.results import Result, TomogramResult, evaluate_picks, read_result, versions, write_result
 from tomopicker.picks import Picks
+from tomopicker.pipeline.callbacks import Listener
 from tomopicker.tomogram import Tomogram
 from tomopicker.wording import number_of
-from tomopicker.workflow.listen import Listener
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class Runner:
                 "tomograms": self._evaluate(run, predictions),
             }  # fmt: skip
             for name, tomogram in self.datasets[run.dataset].tomograms.items():
-                formats.write_picks(predictions.candidates[name], {name: tomogram.frame}, folder / f"{name}.csv")
+                io.write_picks(predictions.candidates[name], {name: tomogram.frame}, folder / f"{name}.csv")
         except Exception as error:
             # A failure is recorded and must not stop the other runs.
             message = " ".join(f"{type(error).__name__}: {error}".split())

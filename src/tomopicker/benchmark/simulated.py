@@ -8,8 +8,8 @@ from pathlib import Path
 
 from tomopicker.benchmark.protocol import DataSet, Simulated
 from tomopicker.errors import UsageError
-from tomopicker.simulate import simulate_tomogram
-from tomopicker.simulate.write import settings_file, write_simulated
+from tomopicker.simulation import simulate_tomogram
+from tomopicker.simulation.write import settings_file, write_simulated
 from tomopicker.wording import number_of
 
 Step = Callable[[str, str, int, int], None]

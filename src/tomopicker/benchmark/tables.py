@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from tomopicker.benchmark.results import Result
-from tomopicker.picking.evaluate import mean_evaluation
+from tomopicker.evaluation.metrics import mean_evaluation
 
 ALL, UNSEEN = "Mean of all", "Mean of the unseen"
 """The paper's "Overall", and the mean over tomograms that were neither trained nor validated on."""

@@ -9,9 +9,9 @@ from scipy.spatial.transform import Rotation
 
 from tomopicker.benchmark.baselines import Cube, ball_mask, normalised_correlation
 from tomopicker.benchmark.protocol import Optics, Template
-from tomopicker.simulate.molecules import Molecule, builtin_molecule, load_molecule
-from tomopicker.simulate.optics import contrast_transfer
-from tomopicker.simulate.resample import paste_rotated
+from tomopicker.simulation.molecules import Molecule, builtin_molecule, load_molecule
+from tomopicker.simulation.optics import contrast_transfer
+from tomopicker.simulation.resample import paste_rotated
 from tomopicker.types import Volume
 
 _PHI = 2**0.5

@@ -74,8 +74,8 @@ def command(
         raise UsageError(f"{output}: is a file; give --output a folder")
     check_writable(output)
     asked = _read(protocol, empiar, external or [])
+    from tomopicker.benchmark import campaign as benchmark_run
     from tomopicker.benchmark.protocol import filter_protocol
-    from tomopicker.report import benchmark_run
 
     if only_report:
         done, total, page = benchmark_run.report_only(asked, output)
@@ -91,9 +91,9 @@ def command(
 
 
 def _run(protocol: "Protocol", part: "Protocol", output: Path, device: str | None) -> None:
+    from tomopicker.benchmark.campaign import run_protocol
     from tomopicker.cli.interrupt import interruptible
     from tomopicker.cli.progress import Reporter
-    from tomopicker.report.benchmark_run import run_protocol
 
     with Reporter() as reporter, interruptible(lambda: "repeat the command; what is done is kept"):
         results, page = run_protocol(protocol, part, output, reporter, reporter.step, device)

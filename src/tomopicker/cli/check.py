@@ -42,9 +42,9 @@ def command(
         check_writable(output.parent)
         opened, found = given.read(reporter, check_inside=False)
         from tomopicker.diagnostics.check import check
-        from tomopicker.report.check_figure import check_figure
-        from tomopicker.report.terminal import findings_table
-        from tomopicker.workflow.inputs import check_diameter, doubtful_diameter
+        from tomopicker.output.check_figure import check_figure
+        from tomopicker.output.terminal import findings_table
+        from tomopicker.pipeline.input_checks import check_diameter, doubtful_diameter
 
         for tomogram in opened:
             check_diameter(particle_diameter, tomogram)

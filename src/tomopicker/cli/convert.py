@@ -57,10 +57,10 @@ def command(
 ) -> None:
     """Parse, read, and write."""
     from tomopicker.cli.progress import Reporter
-    from tomopicker.folder.find import files_of_picks, frames_of_folder
-    from tomopicker.formats.classes import Mixed
-    from tomopicker.formats.convert import TomogramGeometry, is_folder, read_all, refuse_to_replace, write_all
-    from tomopicker.formats.registry import for_output
+    from tomopicker.io.classes import Mixed
+    from tomopicker.io.convert import TomogramGeometry, is_folder, read_all, refuse_to_replace, write_all
+    from tomopicker.io.registry import for_output
+    from tomopicker.output.find import files_of_picks, frames_of_folder
 
     size = None if shape is None else size_in_voxels(shape)
     by = (0.0, 0.0, 0.0) if shift is None else three_numbers(shift, "--shift")

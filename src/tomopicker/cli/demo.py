@@ -28,10 +28,10 @@ def command(
     overwrite: Overwrite = False,
 ) -> None:
     """Run the demonstration."""
+    from tomopicker.benchmark import demo
     from tomopicker.cli.interrupt import interruptible
     from tomopicker.cli.progress import Reporter
     from tomopicker.files import check_writable
-    from tomopicker.report import demo
     from tomopicker.studio.demo import prepare_demo
 
     if output.exists() and not output.is_dir():

@@ -51,10 +51,10 @@ def command(
 ) -> None:
     """Parse, read, match and print."""
     from tomopicker.cli.progress import Reporter
-    from tomopicker.folder.compare import gather, sorted_paths
-    from tomopicker.folder.judge import judge, unrelated, write_json
-    from tomopicker.formats.volumes.arrays import DEFAULT_OPTIONS
-    from tomopicker.report.terminal import evaluation_table
+    from tomopicker.io.volumes.arrays import DEFAULT_OPTIONS
+    from tomopicker.output.compare import gather, sorted_paths
+    from tomopicker.output.judge import judge, unrelated, write_json
+    from tomopicker.output.terminal import evaluation_table
 
     length, in_angstrom = parse_tolerance(tolerance)
     if reading.stored != DEFAULT_OPTIONS and not tomograms:

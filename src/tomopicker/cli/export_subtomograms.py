@@ -33,7 +33,7 @@ def command(
     """Parse, open, cut and write."""
     from tomopicker.cli.progress import Reporter
     from tomopicker.files import check_writable
-    from tomopicker.report.subtomograms import LIST, MEAN, PICTURE, STACK, export_subtomograms
+    from tomopicker.output.subtomograms import LIST, MEAN, PICTURE, STACK, export_subtomograms
 
     if not 2 <= box <= 1024:
         raise UsageError(f"--box {box} cannot be; give 2 to 1024 voxels")

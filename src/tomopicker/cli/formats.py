@@ -1,4 +1,4 @@
-"""``tomopicker formats``: the table of file formats, as `tomopicker.formats.registry` has it."""
+"""``tomopicker formats``: the table of file formats, as `tomopicker.io.registry` has it."""
 
 from typing import Annotated, Literal
 
@@ -24,8 +24,8 @@ def command(
     """Print a paragraph a format."""
     from rich.console import Console
 
-    from tomopicker.formats.registry import FORMATS
-    from tomopicker.report.terminal import formats_table
+    from tomopicker.io.registry import FORMATS
+    from tomopicker.output.terminal import formats_table
 
     chosen = [entry for entry in FORMATS if kind is None or entry.kind == kind]
     Console().print(formats_table(sorted(chosen, key=lambda entry: (entry.kind != "volume", entry.name))))

@@ -24,12 +24,12 @@ def command(
     header: Annotated[bool, switch("Only what the header states; fast.", "--header")] = False,
 ) -> None:
     """Open, and print a table."""
-    from tomopicker import formats
+    from tomopicker import io
     from tomopicker.cli.inputs import open_one
     from tomopicker.cli.progress import Reporter
-    from tomopicker.data.statistics import statistics
-    from tomopicker.formats.tomogram_names import by_folder
-    from tomopicker.report.terminal import volume_row, volumes_table
+    from tomopicker.io.tomogram_names import by_folder
+    from tomopicker.output.terminal import volume_row, volumes_table
+    from tomopicker.preprocessing.statistics import statistics
 
     failed = 0
     with Reporter() as reporter:
@@ -37,7 +37,7 @@ def command(
         files: list[Path] = []
         for path in tomograms:
             try:
-                files += formats.volume_files(path)
+                files += io.volume_files(path)
             except TomoPickerError as error:
                 failed += 1
                 reporter.failed(error)

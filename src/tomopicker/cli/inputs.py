@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tomopicker.cli.progress import Reporter
-    from tomopicker.formats.coordinate_units import CoordinateUnits
-    from tomopicker.formats.volumes.arrays import ReadOptions
+    from tomopicker.io.coordinate_units import CoordinateUnits
+    from tomopicker.io.volumes.arrays import ReadOptions
     from tomopicker.picks import Picks
     from tomopicker.tomogram import Tomogram
 
@@ -21,11 +21,10 @@ def open_tomograms(
     stored: "ReadOptions | None" = None,
 ) -> "list[Tomogram]":
     """Open every tomogram that paths mean."""
-    from tomopicker import formats
+    from tomopicker import io
 
     return [
-        open_one(path, reporter, voxel_size=voxel_size, invert=invert, stored=stored)
-        for path in formats.volume_files(paths)
+        open_one(path, reporter, voxel_size=voxel_size, invert=invert, stored=stored) for path in io.volume_files(paths)
     ]
 
 
@@ -38,10 +37,10 @@ def open_one(
     stored: "ReadOptions | None" = None,
 ) -> "Tomogram":
     """Open one tomogram."""
-    from tomopicker import formats
-    from tomopicker.formats.volumes.arrays import DEFAULT_OPTIONS
+    from tomopicker import io
+    from tomopicker.io.volumes.arrays import DEFAULT_OPTIONS
 
-    tomogram = formats.open_tomogram(path, voxel_size=voxel_size, invert=invert, options=stored or DEFAULT_OPTIONS)
+    tomogram = io.open_tomogram(path, voxel_size=voxel_size, invert=invert, options=stored or DEFAULT_OPTIONS)
     for warning in tomogram.warnings:
         reporter.warn(warning)
     return tomogram
@@ -58,10 +57,10 @@ def read_picks(
 ) -> "Picks":
     """Read the picks of tomograms; those of other tomograms are left out with a warning.
 
-    Several classes are a warning, unless the command keeps them apart. The options are those of `formats.read_picks`.
+    Several classes are a warning, unless the command keeps them apart. The options are those of `io.read_picks`.
     """
-    from tomopicker.formats.classes import Mixed
-    from tomopicker.formats.coordinate_units import AS_STATED
+    from tomopicker.io.classes import Mixed
+    from tomopicker.io.coordinate_units import AS_STATED
 
     with reporter.showing_warnings(*([Mixed] if keeps_classes else [])):
         return (units or AS_STATED).read(paths, tomograms, ignore_unknown=True, **options)

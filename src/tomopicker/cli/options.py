@@ -18,8 +18,8 @@ from tomopicker.errors import UsageError
 
 if TYPE_CHECKING:
     from tomopicker.cli.progress import Reporter
-    from tomopicker.formats.coordinate_units import CoordinateUnits
-    from tomopicker.formats.volumes.arrays import ReadOptions
+    from tomopicker.io.coordinate_units import CoordinateUnits
+    from tomopicker.io.volumes.arrays import ReadOptions
     from tomopicker.picking.selection import Cut
     from tomopicker.picks import Picks
     from tomopicker.tomogram import Tomogram
@@ -227,7 +227,7 @@ class TomogramOptions(OptionGroup):
     @property
     def stored(self) -> "ReadOptions":
         """Array and axes."""
-        from tomopicker.formats.volumes.arrays import ReadOptions
+        from tomopicker.io.volumes.arrays import ReadOptions
 
         return ReadOptions(self.dataset, self.axes)
 
@@ -250,7 +250,7 @@ class CoordinateOptions(OptionGroup):
     @property
     def units(self) -> "CoordinateUnits":
         """As the readers take them."""
-        from tomopicker.formats.coordinate_units import CoordinateUnits
+        from tomopicker.io.coordinate_units import CoordinateUnits
 
         return CoordinateUnits(self.picks_unit, self.picks_pixel_size, tuple(self.classes or ()))
 
@@ -274,7 +274,7 @@ class PickedInput(OptionGroup):
             If a file is missing or invalid, or a pick lies outside and `check_inside`.
         """
         from tomopicker.cli.inputs import read_picks
-        from tomopicker.folder.find import files_of_picks
+        from tomopicker.output.find import files_of_picks
 
         opened = self.reading.open(self.tomograms, reporter, invert=self.invert)
         found = read_picks(

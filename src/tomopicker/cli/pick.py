@@ -112,8 +112,8 @@ def command(
     from tomopicker.cli.pick_run import pick_files
     from tomopicker.cli.progress import Reporter
     from tomopicker.files import check_writable
-    from tomopicker.folder.pick_folder import PickFolder
-    from tomopicker.folder.settings import PickSettings
+    from tomopicker.output.pick_folder import PickFolder
+    from tomopicker.output.settings import PickSettings
 
     cut = selection.cut()
     check_positive("--min-distance", min_distance)
@@ -124,7 +124,7 @@ def command(
     ):
         target = None
         if copick is not None:
-            from tomopicker.folder.copick import CopickTarget
+            from tomopicker.output.copick import CopickTarget
 
             target = CopickTarget.open(copick, copick_tomogram, copick_object, copick_session)
         elif copick_tomogram or copick_object:
@@ -133,15 +133,15 @@ def command(
         if not listed:
             raise UsageError("no tomogram is given; name files or folders, or --copick CONFIG")
         files, broken = _existing(listed, reporter)
-        from tomopicker.formats.masks import masks_for
+        from tomopicker.io.masks import masks_for
 
         masks = masks_for(mask, files)
         check_writable(output)
         from tomopicker import api
-        from tomopicker.engine.precision import choose_device
+        from tomopicker.models.precision import choose_device
 
         loaded = api.load_model(model)
-        from tomopicker.workflow.provenance import trained_inverted
+        from tomopicker.pipeline.provenance import trained_inverted
 
         bright = trained_inverted(loaded.provenance)
         if invert is None and bright:
@@ -183,16 +183,16 @@ def project_of(listed: list[Path]) -> Path | None:
 
 def _existing(paths: list[Path], reporter: "Reporter") -> tuple[list[Path], int]:
     """List the tomograms that are there; say which are not, and count them."""
-    from tomopicker import formats
+    from tomopicker import io
 
     found: list[Path] = []
     missing = 0
     for path in paths:
         try:
-            found += formats.volume_files(path)
+            found += io.volume_files(path)
         except TomoPickerError as error:
             missing += 1
             reporter.failed(error)
     if not found:
         raise typer.Exit(1)
-    return formats.volume_files(found), missing
+    return io.volume_files(found), missing

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from tomopicker.cluster.memory import in_gigabytes
 from tomopicker.cluster.pick_work import PickWork, item_of
 from tomopicker.cluster.settings import QUEUES
-from tomopicker.formats import tomogram_name
+from tomopicker.io import tomogram_name
 from tomopicker.wording import number_of
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from tomopicker.cli.progress import Reporter
     from tomopicker.cluster.settings import ClusterSettings
-    from tomopicker.folder.pick_folder import PickFolder
+    from tomopicker.output.pick_folder import PickFolder
 
 
 def print_pick_plan(

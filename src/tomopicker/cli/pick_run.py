@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from tomopicker.cli.progress import Reporter
     from tomopicker.cluster.pick_many import ManyPicked
     from tomopicker.cluster.settings import ClusterSettings
-    from tomopicker.engine.checkpoint import Model
-    from tomopicker.folder.pick_folder import PickFolder
+    from tomopicker.output.pick_folder import PickFolder
+    from tomopicker.training.checkpoint import Model
 
 
 def pick_files(
@@ -43,7 +43,7 @@ def pick_files(
 
 def write_report(folder: Path, reporter: "Reporter") -> None:
     """Write the page of a folder; the picks stand without it, so what goes wrong is a warning."""
-    from tomopicker.report import picks_report
+    from tomopicker.output import picks_report
 
     try:
         reporter.say(f"Report: {picks_report.write_report(folder)}")

@@ -37,13 +37,13 @@ def command(
     from tomopicker.cli.interrupt import interruptible
     from tomopicker.cli.progress import Reporter
     from tomopicker.files import check_writable
-    from tomopicker.workflow.resume import discard_checkpoints, how_to_go_on, is_finished, remove_checkpoints
+    from tomopicker.pipeline.resume import discard_checkpoints, how_to_go_on, is_finished, remove_checkpoints
 
     with Reporter() as reporter, interruptible(lambda: how_to_go_on(output)):
         if is_finished(output, reporter, resume=resume, overwrite=overwrite):
             return
         check_writable(output.parent)
-        from tomopicker.engine.precision import choose_device
+        from tomopicker.models.precision import choose_device
         from tomopicker.pretraining.train import Recipe, pretrain, save_pretrained
 
         if not resume:

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from tomopicker.engine.train import Report
+    from tomopicker.training.loop import Report
 
 PLAIN_SECONDS = 15.0
 """Between two lines of one job in a log."""
@@ -21,7 +21,7 @@ LOG_WIDTH = 120
 
 
 class Reporter:
-    """A `tomopicker.workflow.listen.Listener` that prints; use it as a context."""
+    """A `tomopicker.pipeline.callbacks.Listener` that prints; use it as a context."""
 
     def __init__(self) -> None:
         self.console = Console(highlight=False, soft_wrap=True)
@@ -70,7 +70,7 @@ class Reporter:
     @contextmanager
     def showing_warnings(self, *notes: type[Warning]) -> Iterator[None]:
         """Print what the block warns of: what was inferred, and the categories `notes`, as notes."""
-        from tomopicker.formats.read import Inferred
+        from tomopicker.io.read import Inferred
 
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")

@@ -38,6 +38,6 @@ def command(
         raise UsageError(f"--output {output}: the report is a page; name it .html")
     with Reporter() as reporter:
         check_writable((output or folder / "x").parent)
-        from tomopicker.report.picks_report import write_report
+        from tomopicker.output.picks_report import write_report
 
         reporter.say(f"Report: {write_report(folder, output)}")

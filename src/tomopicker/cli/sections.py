@@ -43,8 +43,8 @@ def command(
     from tomopicker.cli.inputs import open_tomograms, read_picks
     from tomopicker.cli.progress import Reporter
     from tomopicker.files import check_writable
-    from tomopicker.formats.volumes.arrays import ReadOptions
-    from tomopicker.report.sections import section_figure, sections_every
+    from tomopicker.io.volumes.arrays import ReadOptions
+    from tomopicker.output.sections import section_figure, sections_every
 
     if not (math.isfinite(every) and every > 0):
         raise UsageError(f"--every {every:g} cannot be; give a distance in Å, such as 100")

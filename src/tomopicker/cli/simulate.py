@@ -164,7 +164,7 @@ def command(
 
 def _layout(path: Path, shape: "Shape", offset: str | None, reporter: "Reporter") -> "Positions":
     """Read positions, and print how many are left out."""
-    from tomopicker.simulate.layout import read_layout
+    from tomopicker.simulation.layout import read_layout
 
     layout, n_read = read_layout(path, shape, offset)
     if len(layout) < n_read:

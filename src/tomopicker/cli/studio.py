@@ -100,7 +100,7 @@ def command(
         ) from error
     from tomopicker.cli.progress import Reporter
     from tomopicker.files import check_writable
-    from tomopicker.formats.volumes.arrays import ReadOptions
+    from tomopicker.io.volumes.arrays import ReadOptions
     from tomopicker.studio.engine import InstantEngine
     from tomopicker.studio.listing import Reading, list_tomograms
 

@@ -74,9 +74,9 @@ def command(
     from tomopicker.cli.inputs import read_picks
     from tomopicker.cli.progress import Reporter
     from tomopicker.files import check_writable
-    from tomopicker.folder.find import files_of_picks
-    from tomopicker.formats.masks import masks_of
-    from tomopicker.workflow.clicked import common_voxel_size
+    from tomopicker.io.masks import masks_of
+    from tomopicker.output.find import files_of_picks
+    from tomopicker.pipeline.training_data import common_voxel_size
 
     with Reporter() as reporter:
         check_writable(output.parent)

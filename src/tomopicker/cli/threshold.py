@@ -29,11 +29,11 @@ def command(
 ) -> None:
     """Parse, cut, and say what is expected."""
     from tomopicker.cli.progress import Reporter
-    from tomopicker.folder.layout import RECORD
-    from tomopicker.folder.one_tomogram import picture_of
-    from tomopicker.folder.record import read_record
-    from tomopicker.folder.recut import recut
-    from tomopicker.report.pick_figure import draw_again
+    from tomopicker.output.layout import RECORD
+    from tomopicker.output.one_tomogram import picture_of
+    from tomopicker.output.pick_figure import draw_again
+    from tomopicker.output.record import read_record
+    from tomopicker.output.reselect import recut
 
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder; give the one that 'tomopicker pick' wrote")
@@ -64,7 +64,7 @@ def command(
 def _write_report_again(folder: Path, reporter: "Reporter", *, pictures: bool) -> None:
     """Write the page of the new picks where there was one; without pictures, remove that of the old ones."""
     from tomopicker.cli.pick_run import write_report
-    from tomopicker.report.picks_report import REPORT
+    from tomopicker.output.picks_report import REPORT
 
     if not (folder / REPORT).exists():
         return

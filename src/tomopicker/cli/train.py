@@ -88,7 +88,7 @@ def command(
     from tomopicker.cli.interrupt import interruptible
     from tomopicker.cli.progress import Reporter
     from tomopicker.files import check_writable
-    from tomopicker.workflow.resume import how_to_go_on, is_finished
+    from tomopicker.pipeline.resume import how_to_go_on, is_finished
 
     settings = given.resolve(preprocess__mask=mask if mask in {"auto", "none"} else None)
     if settings.network.head == "discriminant":
@@ -99,13 +99,13 @@ def command(
         if is_finished(output, reporter, resume=resume, overwrite=overwrite, dry_run=dry_run):
             return
         check_writable(output.parent)
-        from tomopicker.folder.find import files_of_picks
+        from tomopicker.output.find import files_of_picks
 
         volumes, clicks_files = _sorted_by_kind(tomograms, picks, [*(validation_picks or []), *(negatives or [])])
         opened = reading.open(volumes, reporter, invert=invert)
         watched = reading.open(validation_tomogram or [], reporter, invert=invert)
-        from tomopicker.formats.masks import masks_of
-        from tomopicker.workflow.dry_run import check_distinct, check_training, training_plan
+        from tomopicker.io.masks import masks_of
+        from tomopicker.pipeline.dry_run import check_distinct, check_training, training_plan
 
         check_distinct(opened, watched)
         units, named = coordinates.units, coordinates.from_format
@@ -122,7 +122,7 @@ def command(
             truth = read_picks(truth_files, watched, reporter, units, format=named)
         inputs: dict[str, Any] = {"rejected": rejected, "validation_tomograms": watched, "validation_picks": truth}
         check_training(opened, clicks, settings, masks=masks, device=device, listener=reporter, **inputs)
-        from tomopicker.workflow.clicked import without_repeats
+        from tomopicker.pipeline.training_data import without_repeats
 
         clicks = without_repeats(clicks, settings.particle_diameter, reporter)
         if dry_run:
@@ -135,7 +135,7 @@ def command(
             reporter.warn(doubt)
         if dry_run:
             return
-        from tomopicker.workflow.train_to_file import train_to_file
+        from tomopicker.pipeline.train_to_file import train_to_file
 
         train_to_file(
             opened, clicks, settings, output, masks=masks, device=device, resume=resume, listener=reporter,
@@ -147,7 +147,7 @@ def command(
 
 
 def _sorted_by_kind(tomograms: list[Path], picks: list[Path], others: list[Path]) -> tuple[list[Path], list[Path]]:
-    from tomopicker.folder.find import split_by_kind
+    from tomopicker.output.find import split_by_kind
 
     volumes, stray = split_by_kind(tomograms)
     if stray and others:

@@ -12,7 +12,7 @@ from typing import Any
 
 from tomopicker.cluster.events import FINAL, Event
 from tomopicker.files import write_text
-from tomopicker.folder.layout import LOG, RUN
+from tomopicker.output.layout import LOG, RUN
 
 EVERY_SECONDS = 2.0
 """Between two writings of the record."""

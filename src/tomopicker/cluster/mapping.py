@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tomopicker.cluster.events import Event, OnEvent, unheard
 from tomopicker.cluster.work import Item, Outcome, Work, is_disk_full
 from tomopicker.errors import TomoPickerError
-from tomopicker.workflow.listen import Listener, Silent
+from tomopicker.pipeline.callbacks import Listener, Silent
 
 if TYPE_CHECKING:
     from tomopicker.cluster.settings import ClusterSettings

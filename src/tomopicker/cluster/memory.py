@@ -8,9 +8,9 @@ import math
 from pathlib import Path
 
 from tomopicker.errors import TomoPickerError
-from tomopicker.folder.pick_folder import PickFolder
-from tomopicker.formats import open_tomogram
-from tomopicker.formats.volumes.arrays import ReadOptions
+from tomopicker.io import open_tomogram
+from tomopicker.io.volumes.arrays import ReadOptions
+from tomopicker.output.pick_folder import PickFolder
 
 BASE_BYTES = 700 * 2**20
 """Python, torch, a model and the tiles in work."""

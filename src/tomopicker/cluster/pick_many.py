@@ -12,14 +12,14 @@ from tomopicker.cluster.mapping import map_tomograms
 from tomopicker.cluster.pick_work import PickWork, item_of
 from tomopicker.cluster.summary import Summary, summarise
 from tomopicker.cluster.work import Item
-from tomopicker.engine.checkpoint import Model
 from tomopicker.errors import TomoPickerError
-from tomopicker.folder.layout import RECORDS
-from tomopicker.folder.pick_folder import PickFolder
-from tomopicker.folder.running import marked
-from tomopicker.folder.tomogram_record import read_entries
-from tomopicker.formats import check_names, naming_remark, tomogram_name
-from tomopicker.workflow.listen import Listener
+from tomopicker.io import check_names, naming_remark, tomogram_name
+from tomopicker.output.layout import RECORDS
+from tomopicker.output.pick_folder import PickFolder
+from tomopicker.output.running import marked
+from tomopicker.output.tomogram_record import read_entries
+from tomopicker.pipeline.callbacks import Listener
+from tomopicker.training.checkpoint import Model
 
 if TYPE_CHECKING:
     from tomopicker.cluster.settings import ClusterSettings

@@ -7,20 +7,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tomopicker import formats
-from tomopicker.engine.checkpoint import Model
+from tomopicker import io
 from tomopicker.errors import TomoPickerError
-from tomopicker.folder.one_tomogram import picture_of
-from tomopicker.folder.pick_folder import PickFolder
-from tomopicker.formats.masks import read_mask
-from tomopicker.formats.volumes.arrays import ReadOptions
+from tomopicker.io.masks import read_mask
+from tomopicker.io.volumes.arrays import ReadOptions
+from tomopicker.output.one_tomogram import picture_of
+from tomopicker.output.pick_folder import PickFolder
 from tomopicker.picking.selection import Cut
+from tomopicker.pipeline.callbacks import Listener
+from tomopicker.pipeline.pick import Picked, pick
+from tomopicker.pipeline.provenance import training_density
 from tomopicker.tomogram import Tomogram
+from tomopicker.training.checkpoint import Model
 from tomopicker.types import Positions
 from tomopicker.wording import number_of
-from tomopicker.workflow.listen import Listener
-from tomopicker.workflow.pick import Picked, pick
-from tomopicker.workflow.provenance import training_density
 
 CROWDED, FEW = 4.0, 50
 """Times the training tomograms' density, and particles, above which a count is doubted."""
@@ -61,7 +61,7 @@ def pick_tomogram(file: TomogramFile, model: Model, folder: PickFolder, listener
     """
     asked, started = folder.settings, time.monotonic()
     stored = ReadOptions(asked.dataset, asked.axes, target_voxel_size=model.voxel_size)
-    tomogram = formats.open_tomogram(file.path, voxel_size=asked.voxel_size, invert=asked.invert, options=stored)
+    tomogram = io.open_tomogram(file.path, voxel_size=asked.voxel_size, invert=asked.invert, options=stored)
     for warning in tomogram.warnings:
         listener.warn(warning)
     mask = asked.mask if file.mask is None else read_mask(file.mask)
@@ -86,7 +86,7 @@ def pick_tomogram(file: TomogramFile, model: Model, folder: PickFolder, listener
 
 def draw(tomogram: Tomogram, positions: Positions, particle_diameter: float, folder: Path, warn: Warn) -> None:
     """Draw the picks (Å) of a tomogram in a folder; the picks stand without it, so what goes wrong is a warning."""
-    from tomopicker.report.figures import pick_figure  # noqa: PLC0415  (matplotlib is slow to import)
+    from tomopicker.output.figures import pick_figure  # noqa: PLC0415  (matplotlib is slow to import)
 
     picture = picture_of(folder, tomogram.name)
     try:

@@ -10,13 +10,13 @@ import torch
 from tomopicker.cluster.memory import memory_to_pick
 from tomopicker.cluster.pick_tomogram import TomogramFile, pick_tomogram
 from tomopicker.cluster.work import Item, Outcome, is_disk_full, is_of_the_machine
-from tomopicker.engine.checkpoint import Model, load_model
 from tomopicker.errors import TomoPickerError, failure_line
-from tomopicker.folder.pick_folder import PickFolder
-from tomopicker.formats.tomogram_names import NamedFile
 from tomopicker.geometry import Frame
-from tomopicker.workflow.listen import Listener
-from tomopicker.workflow.noted import Noted
+from tomopicker.io.tomogram_names import NamedFile
+from tomopicker.output.pick_folder import PickFolder
+from tomopicker.pipeline.callbacks import Listener
+from tomopicker.pipeline.noted import Noted
+from tomopicker.training.checkpoint import Model, load_model
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from tomopicker.cluster.work import Item, Outcome
-from tomopicker.simulate import simulate_tomogram
-from tomopicker.simulate.write import settings_file, write_simulated
+from tomopicker.pipeline.callbacks import Listener
+from tomopicker.simulation import simulate_tomogram
+from tomopicker.simulation.write import settings_file, write_simulated
 from tomopicker.types import Positions, Shape
-from tomopicker.workflow.listen import Listener
 
 BASE_BYTES, BYTES_PER_VOXEL = 600 * 2**20, 40.0
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from tomopicker.cluster.summary import lines_of
 from tomopicker.errors import TomoPickerError, UsageError
-from tomopicker.folder.layout import RECORD, RUN
-from tomopicker.folder.running import holder
-from tomopicker.folder.tomogram_record import FAILED, read_entries
+from tomopicker.output.layout import RECORD, RUN
+from tomopicker.output.running import holder
+from tomopicker.output.tomogram_record import FAILED, read_entries
 from tomopicker.wording import number_of
 
 SHOWN = 20

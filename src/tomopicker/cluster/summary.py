@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tomopicker.folder.tomogram_record import DONE, FAILED
+from tomopicker.output.tomogram_record import DONE, FAILED
 from tomopicker.wording import number_of
 
 FEWEST = 6

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
-from tomopicker.workflow.listen import Listener
+from tomopicker.pipeline.callbacks import Listener
 
 Status = Literal["done", "skipped", "failed"]
 _MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.EMFILE}

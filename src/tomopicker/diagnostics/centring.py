@@ -13,8 +13,8 @@ import numpy as np
 from jaxtyping import Float, Float32, Float64, Int
 from scipy.ndimage import gaussian_filter1d
 
-from tomopicker.data.subtomograms import subtomograms
 from tomopicker.picks import Picks
+from tomopicker.preprocessing.subtomograms import subtomograms
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import Volume
 

@@ -12,14 +12,14 @@ import numpy as np
 from jaxtyping import Float32, Float64
 from scipy.ndimage import gaussian_filter, map_coordinates
 
-from tomopicker.data.crops import cube, read_padded
-from tomopicker.data.preprocess import WorkingVolume, preprocess, working_voxel_size
-from tomopicker.data.subtomograms import binned
 from tomopicker.diagnostics.centring import refine_peak
 from tomopicker.diagnostics.hypotheses import Hypothesis, hypotheses
 from tomopicker.geometry import Frame
 from tomopicker.moments import moments_of
 from tomopicker.picks import Picks
+from tomopicker.preprocessing.crops import cube, read_padded
+from tomopicker.preprocessing.preprocess import WorkingVolume, preprocess, working_voxel_size
+from tomopicker.preprocessing.subtomograms import binned
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import Positions, Scores, Volume
 

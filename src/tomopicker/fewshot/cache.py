@@ -19,14 +19,14 @@ from torch import Tensor
 
 from tomopicker import __version__
 from tomopicker.config import Settings
-from tomopicker.data.preprocess import WorkingVolume
-from tomopicker.engine.checkpoint import FEATURES, load_tensors, save_tensors
-from tomopicker.engine.pretrained import weights_file
 from tomopicker.errors import TomoPickerError
 from tomopicker.fewshot.discriminant import Statistics
 from tomopicker.fewshot.feature_map import FeatureMap
 from tomopicker.fewshot.features import Features
+from tomopicker.preprocessing.preprocess import WorkingVolume
 from tomopicker.tomogram import Tomogram
+from tomopicker.training.checkpoint import FEATURES, load_tensors, save_tensors
+from tomopicker.training.pretrained import weights_file
 from tomopicker.types import VoxelMask
 
 SUFFIX = ".features"

@@ -10,12 +10,12 @@ from scipy.ndimage import binary_dilation
 from torch import Tensor
 from torch.nn import functional
 
-from tomopicker.data.crops import read_padded
-from tomopicker.engine.batchnorm import fuse_conv_bn
-from tomopicker.engine.precision import autocast
-from tomopicker.engine.predict import tiles
 from tomopicker.fewshot.feature_map import FeatureMap, GridMask, blocks_of
+from tomopicker.inference.tiles import tiles
+from tomopicker.models.precision import autocast
 from tomopicker.models.resunet import ResUNet
+from tomopicker.preprocessing.crops import read_padded
+from tomopicker.training.batchnorm import fuse_conv_bn
 from tomopicker.types import Volume, VoxelMask
 
 MARGIN = 2

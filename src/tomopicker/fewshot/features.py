@@ -6,17 +6,17 @@ from typing import cast
 import torch
 
 from tomopicker.config import Settings
-from tomopicker.data.decoys import decoy_volume
-from tomopicker.data.preprocess import WorkingVolume
-from tomopicker.engine.batchnorm import adapt_batchnorm
-from tomopicker.engine.checkpoint import build_body
-from tomopicker.engine.pretrained import load_pretrained
 from tomopicker.fewshot.discriminant import Statistics, statistics_of
 from tomopicker.fewshot.extraction import Progress, feature_map
 from tomopicker.fewshot.feature_map import FeatureMap
 from tomopicker.fewshot.solving import rows_inside
 from tomopicker.geometry import Frame
 from tomopicker.models.resunet import ResUNet
+from tomopicker.preprocessing.decoys import decoy_volume
+from tomopicker.preprocessing.preprocess import WorkingVolume
+from tomopicker.training.batchnorm import adapt_batchnorm
+from tomopicker.training.checkpoint import build_body
+from tomopicker.training.pretrained import load_pretrained
 
 
 @dataclass(frozen=True, eq=False)

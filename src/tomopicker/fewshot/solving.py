@@ -4,11 +4,11 @@ import numpy as np
 import torch
 
 from tomopicker.config import Settings
-from tomopicker.data.preprocess import WorkingVolume
 from tomopicker.fewshot.discriminant import Statistics, discriminant, statistics_of
 from tomopicker.fewshot.extraction import feature_map
 from tomopicker.fewshot.feature_map import GridMask, blocks_of
 from tomopicker.models.discriminant import DiscriminantNetwork
+from tomopicker.preprocessing.preprocess import WorkingVolume
 from tomopicker.types import VoxelMask
 
 ROWS = 2**16

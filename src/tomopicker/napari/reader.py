@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from tomopicker import formats
+from tomopicker import io
 from tomopicker.errors import TomoPickerError
-from tomopicker.formats.recognition import COMPRESSION_SUFFIXES, is_em_volume, is_zarr
-from tomopicker.formats.registry import head_of, recognised
-from tomopicker.formats.tomogram_names import contained, matches
 from tomopicker.geometry import Frame, Unit, angstrom_to_voxels
+from tomopicker.io.recognition import COMPRESSION_SUFFIXES, is_em_volume, is_zarr
+from tomopicker.io.registry import head_of, recognised
+from tomopicker.io.tomogram_names import contained, matches
 from tomopicker.napari.layers import LayerImage, metadata, open_frames
 from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
@@ -40,7 +40,7 @@ def read(path: str | Sequence[str]) -> list[LayerData]:
         One line naming the file, as from the commands.
     """
     paths = [Path(path)] if isinstance(path, str) else [Path(each) for each in path]
-    tomograms = [formats.open_tomogram(each) for each in paths if _is_volume(each)]
+    tomograms = [io.open_tomogram(each) for each in paths if _is_volume(each)]
     frames = open_frames() | {tomogram.name: tomogram.frame for tomogram in tomograms}
     layers = [_image(tomogram) for tomogram in tomograms]
     for each in paths:
@@ -88,7 +88,7 @@ def _at_hand(tomogram: Tomogram) -> Tomogram:
 
 def _points(path: Path, known: dict[str, Frame]) -> list[LayerData]:
     """Make a layer of each tomogram's picks."""
-    table = formats.read_table(path)
+    table = io.read_table(path)
     names = [name for name in dict.fromkeys(table.tomograms.tolist()) if name]
     fits = [name for name in names if matches(name, list(known))]
     frames = known if fits or (known and not names) else _beside(path, names or [path.stem])
@@ -98,21 +98,21 @@ def _points(path: Path, known: dict[str, Frame]) -> list[LayerData]:
             raise TomoPickerError(f"{path}: counts {table.unit.value}; open its tomogram ({words}) first, or with it")
         # Voxels are voxels: nothing is to be known of the tomogram.
         frames = {name: Frame((10**9,) * 3, 1.0) for name in names or [path.stem]}
-        picks = formats.read_picks(path, frames)
+        picks = io.read_picks(path, frames)
         return [_layer(path, picks, name, frames[name], known=False) for name in picks.tomogram_names]
-    picks = formats.read_picks(path, frames, ignore_unknown=True, check_inside=False)
+    picks = io.read_picks(path, frames, ignore_unknown=True, check_inside=False)
     return [_layer(path, picks, name, frames[name], known=True) for name in picks.tomogram_names]
 
 
 def _beside(path: Path, names: Sequence[str]) -> dict[str, Frame]:
     """Find the tomograms that picks name in the folder of their file."""
     try:
-        files = formats.volume_files(path.absolute().parent)
+        files = io.volume_files(path.absolute().parent)
     except TomoPickerError:
         return {}
-    candidates = {formats.tomogram_name(file): file for file in files}
+    candidates = {io.tomogram_name(file): file for file in files}
     wanted = [name for text in names for name in matches(text, list(candidates)) or contained(text, list(candidates))]
-    return {name: formats.open_tomogram(candidates[name]).frame for name in dict.fromkeys(wanted)}
+    return {name: io.open_tomogram(candidates[name]).frame for name in dict.fromkeys(wanted)}
 
 
 def _layer(path: Path, picks: Picks, name: str, frame: Frame, *, known: bool) -> LayerData:

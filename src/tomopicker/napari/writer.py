@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tomopicker import formats
+from tomopicker import io
 from tomopicker.errors import TomoPickerError
 from tomopicker.geometry import Frame, voxels_to_angstrom
 from tomopicker.napari.layers import open_frames, stated_frame
@@ -43,7 +43,7 @@ def write_points(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     scale, shift = (np.asarray(attributes.get(key, default)) for key, default in (("scale", 1.0), ("translate", 0.0)))
     voxels = (points * scale + shift)[:, ::-1]
     picks = Picks.of(name, voxels_to_angstrom(voxels, frame.voxel_size), _scores(attributes, len(points)))
-    formats.write_picks(picks, {name: frame}, Path(path))
+    io.write_picks(picks, {name: frame}, Path(path))
     return [path]
 
 

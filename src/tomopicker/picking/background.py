@@ -1,6 +1,6 @@
 """The density of background scores: smoothed peaks of a decoy and known background, with no shape assumed.
 
-A decoy is a volume with the specimen's power spectrum and random phases (`tomopicker.data.decoys`): it holds no
+A decoy is a volume with the specimen's power spectrum and random phases (`preprocessing.decoys`): it holds no
 particle, so its peaks score as background does. This is the target-decoy approach of proteomics (Elias and Gygi, Nature
 Methods 4, 2007).
 """

@@ -11,8 +11,8 @@ from jaxtyping import Bool, Float32, Float64, Int, Int64
 from scipy.spatial import cKDTree
 
 from tomopicker.errors import TomoPickerError
-from tomopicker.picking.blanking import BlankableVolume
-from tomopicker.picking.maxima import local_maxima
+from tomopicker.picking.greedy import BlankableVolume
+from tomopicker.picking.local_maxima import local_maxima
 from tomopicker.types import Number, Positions, Scores, Volume, VoxelMask
 
 MISSED = float("-inf")

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float32
 from scipy import fft
 
-from tomopicker.simulate.optics import contrast_transfer
+from tomopicker.simulation.optics import contrast_transfer
 from tomopicker.types import Volume
 
 Spectrum = Float32[np.ndarray, "z y half_x"]

@@ -6,9 +6,9 @@ import numpy as np
 from jaxtyping import Float32, Int64
 from scipy import ndimage
 
-from tomopicker.data.labels import IGNORED
 from tomopicker.pretraining.imaging import draw_imaging
 from tomopicker.pretraining.molecules import BOX, MoleculeLibrary
+from tomopicker.training.labels import IGNORED
 from tomopicker.types import Volume
 
 Box = Float32[np.ndarray, "edge edge edge"]

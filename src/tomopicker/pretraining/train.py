@@ -14,7 +14,12 @@ from torch.utils.data import DataLoader, Dataset
 
 from tomopicker import __version__
 from tomopicker.config import Network
-from tomopicker.engine.checkpoint import (
+from tomopicker.errors import TomoPickerError
+from tomopicker.models.precision import autocast
+from tomopicker.models.resunet import ResUNet
+from tomopicker.pretraining.molecules import MoleculeLibrary, draw_library
+from tomopicker.pretraining.scenes import EDGE, draw_scene, label
+from tomopicker.training.checkpoint import (
     CHECKPOINT,
     PRETRAINED,
     load_tensors,
@@ -23,15 +28,10 @@ from tomopicker.engine.checkpoint import (
     save_tensors,
     schedule_facts,
 )
-from tomopicker.engine.fingerprint import changed_settings
-from tomopicker.engine.interrupt import defer_signals, ignore_signals
-from tomopicker.engine.precision import autocast
-from tomopicker.engine.pretrained import SCRATCH, load_pretrained
-from tomopicker.engine.seeding import seeded
-from tomopicker.errors import TomoPickerError
-from tomopicker.models.resunet import ResUNet
-from tomopicker.pretraining.molecules import MoleculeLibrary, draw_library
-from tomopicker.pretraining.scenes import EDGE, draw_scene, label
+from tomopicker.training.fingerprint import changed_settings
+from tomopicker.training.interrupt import defer_signals, ignore_signals
+from tomopicker.training.pretrained import SCRATCH, load_pretrained
+from tomopicker.training.seeding import seeded
 
 PATCH = 24
 REPORT_EVERY = 25

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-from tomopicker.data.subtomograms import subtomograms
-from tomopicker.report.particles import cut_box
+from tomopicker.output.particles import cut_box
+from tomopicker.preprocessing.subtomograms import subtomograms
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import Volume
 

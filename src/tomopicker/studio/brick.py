@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import UInt8
 
-from tomopicker.data.subtomograms import binned
+from tomopicker.preprocessing.subtomograms import binned
 from tomopicker.studio.slabs import Grey, to_bytes
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import Shape

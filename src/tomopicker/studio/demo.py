@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from tomopicker import formats
+from tomopicker import io
 from tomopicker.studio.point_files import write_csv
 from tomopicker.studio.points import Point
 from tomopicker.studio.project import Project
@@ -17,7 +17,7 @@ def prepare_demo(output: Path, clicks: Path, first: Tomogram) -> Path:
     folder = output / "studio"
     shutil.rmtree(folder, ignore_errors=True)  # Of an earlier demo in this folder.
     Project.open(folder, lambda name: first.frame).add_kind(KIND, DIAMETER)
-    found = formats.read_picks(clicks, [first])
+    found = io.read_picks(clicks, [first])
     points = tuple(Point(x, y, z, origin="demo") for x, y, z in found.positions.round(3).tolist())
     write_csv(folder, KIND, first.name, first.frame, points)
     (folder / "models").mkdir()

@@ -23,13 +23,13 @@ class InstantEngine:
 
     def features(self, tomogram: Tomogram, particle_diameter: float, progress: Callable[[int, int], None]) -> object:
         """Compute the features of a tomogram."""
-        from tomopicker.workflow.features import features  # noqa: PLC0415
+        from tomopicker.pipeline.features import features  # noqa: PLC0415
 
         return features(tomogram, particle_diameter, device=self.device or "auto", progress=progress)
 
     def picks(self, features: Sequence[Any], clicks: Picks, rejected: Picks | None) -> Mapping[str, Found]:
         """Give the picks of each tomogram."""
-        from tomopicker.workflow.instant import instant  # noqa: PLC0415
+        from tomopicker.pipeline.instant import instant  # noqa: PLC0415
 
         return instant(features, clicks, rejected).picked
 
@@ -37,6 +37,6 @@ class InstantEngine:
         self, features: Sequence[Any], clicks: Picks, rejected: Picks | None, count: int
     ) -> Sequence[Suggested]:
         """Give the next places to ask about."""
-        from tomopicker.workflow.suggest import suggest  # noqa: PLC0415
+        from tomopicker.pipeline.suggest import suggest  # noqa: PLC0415
 
         return suggest(features, clicks, rejected, count)

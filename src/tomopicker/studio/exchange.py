@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tomopicker import formats
+from tomopicker import io
 from tomopicker.errors import UsageError
 from tomopicker.geometry import Frame
 from tomopicker.picks import Picks
@@ -77,7 +77,7 @@ def read_upload(content: bytes, name: str, frames: Mapping[str, Frame]) -> tuple
         path = Path(folder) / plain
         path.write_bytes(content)
         try:
-            picks = formats.read_picks(path, frames, ignore_unknown=True)
+            picks = io.read_picks(path, frames, ignore_unknown=True)
         except Exception as error:
             if folder in str(error):
                 raise type(error)(str(error).replace(f"{folder}/", "")) from error
@@ -125,16 +125,16 @@ def save_for(program: str, picks: Picks, frames: Mapping[str, Frame], folder: Pa
     names = picks.tomogram_names
     if target.suffix:
         file = folder / f"picks{target.suffix}"
-        formats.write_picks(picks, frames, file, target.format)
+        io.write_picks(picks, frames, file, target.format)
         return [file], target.advice
     if target.format == "relion5" and not np.isnan(picks.scores).all():
         # RELION's importer wants the same columns in all files of its list.
         picks = replace(picks, scores=np.nan_to_num(picks.scores))
-    files = formats.files_in(folder, names, target.format)
+    files = io.files_in(folder, names, target.format)
     for name, file in files.items():
-        formats.write_picks(picks.in_tomogram(name), frames, file, target.format)
+        io.write_picks(picks.in_tomogram(name), frames, file, target.format)
     written = list(files.values())
     if target.format == "relion5":
-        formats.write_relion5_import_list(files, folder / IMPORT_LIST)
+        io.write_relion5_import_list(files, folder / IMPORT_LIST)
         written = [folder / IMPORT_LIST, *written]
     return written, target.advice

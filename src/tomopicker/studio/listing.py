@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tomopicker import formats
+from tomopicker import io
 from tomopicker.errors import TomoPickerError, UsageError
-from tomopicker.formats.particles.star import read_blocks
-from tomopicker.formats.projects.copick import read_project
-from tomopicker.formats.tomogram_names import check_file_name, join_names, matches
-from tomopicker.formats.volumes.arrays import DEFAULT_OPTIONS, ReadOptions
 from tomopicker.geometry import Frame
+from tomopicker.io.particles.star import read_blocks
+from tomopicker.io.projects.copick import read_project
+from tomopicker.io.tomogram_names import check_file_name, join_names, matches
+from tomopicker.io.volumes.arrays import DEFAULT_OPTIONS, ReadOptions
 from tomopicker.tomogram import Tomogram
 
 VOLUME_COLUMNS = ("rlnTomoReconstructedTomogramDenoised", "rlnTomoReconstructedTomogram")
@@ -72,7 +72,7 @@ class Listing:
             raise UsageError(f"the tomogram '{name}' has no volume '{called[:80]}'; reload the page")
         if (name, called) not in self._opened:
             reading = self.reading
-            opened = formats.open_tomogram(
+            opened = io.open_tomogram(
                 self.files[name][called], voxel_size=reading.voxel_size, invert=reading.inverted,
                 options=reading.stored,
             )  # fmt: skip
@@ -100,12 +100,12 @@ def list_tomograms(paths: Sequence[Path], beside: Sequence[Path] = (), reading: 
     TomoPickerError
         If a path is missing, holds no tomogram, or a second volume belongs to none.
     """
-    files = {formats.tomogram_name(path): {RAW: path} for path in _volumes(paths)}
+    files = {io.tomogram_name(path): {RAW: path} for path in _volumes(paths)}
     for name, volumes in files.items():
         check_file_name(name, volumes[RAW])
     for place in beside:
         for path in _volumes([place]):
-            meant = matches(formats.tomogram_name(path), list(files))
+            meant = matches(io.tomogram_name(path), list(files))
             if len(meant) != 1:
                 raise TomoPickerError(
                     f"{path}: is a volume of none of the tomograms ({join_names(list(files))}); name it after one"
@@ -126,7 +126,7 @@ def _volumes(paths: Sequence[Path]) -> list[Path]:
             listed.append(path)
     if not listed:
         raise UsageError("no tomogram is given; name files, folders, a tomograms.star or a copick configuration")
-    return formats.volume_files(listed)
+    return io.volume_files(listed)
 
 
 def _of_star(path: Path) -> list[Path]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from tomopicker import formats
+from tomopicker import io
 from tomopicker.geometry import Frame
 from tomopicker.picks import Picks
 from tomopicker.studio.points import Label, Point, Points, positions
@@ -41,8 +41,8 @@ def read_points(folder: Path, kind: str, tomogram: str, frame: Frame) -> Points:
     """
     found: list[Point] = []
     for label, path in csv_files(folder, kind, tomogram).items():
-        if path.exists() and not formats.has_no_picks(path):
-            picks = formats.read_picks(path, {tomogram: frame})
+        if path.exists() and not io.has_no_picks(path):
+            picks = io.read_picks(path, {tomogram: frame})
             origins = picks.extra["origin"].astype(str).tolist() if "origin" in picks.extra else ["file"] * len(picks)
             for (x, y, z), origin in zip(picks.positions.round(3).tolist(), origins, strict=True):
                 found.append(Point(x, y, z, label, origin))
@@ -60,7 +60,7 @@ def write_csv(folder: Path, kind: str, tomogram: str, frame: Frame, points: Poin
     for label, path in csv_files(folder, kind, tomogram).items():
         picks = as_picks(points, label, tomogram)
         if len(picks) or path.exists():
-            formats.write_picks(picks, {tomogram: frame}, path, "csv")
+            io.write_picks(picks, {tomogram: frame}, path, "csv")
 
 
 def write_star(folder: Path, kind: str, tomogram: str, frame: Frame, points: Points) -> None:
@@ -69,7 +69,7 @@ def write_star(folder: Path, kind: str, tomogram: str, frame: Frame, points: Poi
         picks = as_picks(points, label, tomogram)
         star = path.with_suffix(".star")
         if len(picks) or star.exists():
-            formats.write_picks(Picks.of(tomogram, picks.positions), {tomogram: frame}, star, STAR)
+            io.write_picks(Picks.of(tomogram, picks.positions), {tomogram: frame}, star, STAR)
 
 
 def as_picks(points: Points, label: Label, tomogram: str) -> Picks:

@@ -14,8 +14,8 @@ from typing import Any
 
 from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.files import write_text
-from tomopicker.formats.tomogram_names import check_file_name
 from tomopicker.geometry import Frame
+from tomopicker.io.tomogram_names import check_file_name
 from tomopicker.studio.history import History
 from tomopicker.studio.point_files import Signature, read_points, signature, write_csv, write_star
 from tomopicker.studio.points import Change, Points, apply

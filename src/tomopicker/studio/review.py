@@ -9,13 +9,13 @@ import numpy as np
 from jaxtyping import Float
 
 from tomopicker.errors import TomoPickerError
-from tomopicker.folder.layout import RECORD
-from tomopicker.folder.unusual import unusual
+from tomopicker.output.layout import RECORD
+from tomopicker.output.unusual import unusual
 from tomopicker.picks import Picks
 from tomopicker.studio.points import Point, Points
 
 if TYPE_CHECKING:  # torch, behind it, would double the time that the server takes to start.
-    from tomopicker.folder.results import FolderResults, TomogramResult
+    from tomopicker.output.results import FolderResults, TomogramResult
 
 Order = Literal["doubt", "best", "worst", "tomogram"]
 ORDERS: tuple[Order, ...] = get_args(Order)
@@ -42,7 +42,7 @@ class Reviews:
             written = record.stat().st_mtime_ns
         except OSError:
             return None
-        from tomopicker.folder.results import read_results  # noqa: PLC0415
+        from tomopicker.output.results import read_results  # noqa: PLC0415
 
         known = self._read.get(kind)
         if known is None or known[0] != written:

@@ -11,8 +11,8 @@ from starlette.routing import Route
 
 from tomopicker import __version__
 from tomopicker.errors import UsageError
-from tomopicker.folder.unusual import unusual
 from tomopicker.geometry import is_outside
+from tomopicker.output.unusual import unusual
 from tomopicker.studio.boxes import refined
 from tomopicker.studio.context import Studio, answer, body_of, finite, number, studio_of, word
 from tomopicker.studio.exchange import PROGRAMS

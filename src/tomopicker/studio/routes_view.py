@@ -7,7 +7,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from tomopicker.errors import TomoPickerError, UsageError
-from tomopicker.report.particles import encoded, projections
+from tomopicker.output.particles import encoded, projections
 from tomopicker.studio.context import answer, number, studio_of, word
 from tomopicker.studio.points import positions
 from tomopicker.studio.slabs import PLANES, jpeg, mean_slab

@@ -15,7 +15,7 @@ from tomopicker.studio.points import positions
 from tomopicker.studio.review import ORDERS, gallery, histogram, rows
 
 if TYPE_CHECKING:
-    from tomopicker.folder.results import FolderResults
+    from tomopicker.output.results import FolderResults
 
 PRESETS = ("fast", "default", "best")
 MOST_PAGE = 120
@@ -155,7 +155,7 @@ async def cut(request: Request) -> JSONResponse:
     threshold = None if stated is None else min(1.0, max(0.0, finite(stated, "threshold")))
 
     def write() -> None:
-        from tomopicker.folder.recut import recut  # noqa: PLC0415  (torch is slow to import)
+        from tomopicker.output.reselect import recut  # noqa: PLC0415  (torch is slow to import)
 
         recut(studio.reviews.path(named), Cut(threshold))
 

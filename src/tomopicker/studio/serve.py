@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 
 from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.files import write_text
-from tomopicker.folder.running import holder, marked
+from tomopicker.output.running import holder, marked
 from tomopicker.studio.access import LOOPBACK, Access, stored_secret
 from tomopicker.studio.app import create_app
 from tomopicker.studio.context import Studio

@@ -8,7 +8,7 @@ from jaxtyping import Float32, UInt8
 from scipy.ndimage import gaussian_filter
 
 from tomopicker.errors import UsageError
-from tomopicker.report.particles import encoded
+from tomopicker.output.particles import encoded
 from tomopicker.tomogram import Tomogram
 
 Plane = Literal["xy", "xz", "yz"]

@@ -1,0 +1,110 @@
+"""A benchmark from protocol to report: simulate what is missing, run, write tables and figures."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from tomopicker.benchmark.dataset import open_datasets
+from tomopicker.benchmark.page import write_report
+from tomopicker.benchmark.protocol import Protocol, filter_protocol, protocol_text
+from tomopicker.benchmark.results import Result
+from tomopicker.benchmark.runs import Runner, plan, results_of
+from tomopicker.benchmark.simulated import megabytes, missing, simulate_missing
+from tomopicker.errors import UsageError
+from tomopicker.files import write_text
+from tomopicker.models.precision import choose_device
+from tomopicker.pipeline.callbacks import Listener, Silent
+
+
+def run_protocol(
+    protocol: Protocol,
+    part: Protocol,
+    output: Path,
+    listener: Listener,
+    progress: Callable[[str, str, int, int], None],
+    device: str | None = None,
+) -> tuple[list[Result], Path]:
+    """Run a part of a protocol, and report all of the protocol that has results.
+
+    Parameters
+    ----------
+    protocol, part : Protocol
+    output : Path
+        Folder of results, new or of an earlier run.
+    listener : Listener
+    progress : callable
+        Gets tomogram, activity, done and total of a simulation.
+    device : str, optional
+        For training and scoring.
+
+    Returns
+    -------
+    results : list of Result
+        Of the part, failures included.
+    page : Path
+        The HTML report.
+    """
+    for data in part.datasets.values():
+        simulate_missing(data, listener.say, progress)
+    # Besides what is run, what the tables are to show.
+    shown = sorted({*part.datasets, *(run.dataset for run, _ in results_of(protocol, output))})
+    opened = open_datasets(filter_protocol(protocol, datasets=shown))
+    write_text(output / "protocol.yaml", protocol_text(protocol, output))
+    results = Runner(part, opened, output, listener, device).run_all()
+    return results, write_report(filter_protocol(protocol, datasets=shown), opened, output)
+
+
+def report_only(protocol: Protocol, output: Path) -> tuple[int, int, Path]:
+    """Write tables and figures of the results that exist.
+
+    Returns
+    -------
+    done, total : int
+        Runs of the protocol.
+    page : Path
+
+    Raises
+    ------
+    UsageError
+        If there are no results.
+    """
+    found = list(results_of(protocol, output))
+    done = sum(result.status == "done" for _, result in found)
+    if not done:
+        raise UsageError(f"{output}: holds no result of this protocol; leave out --report-only to make some")
+    shown = filter_protocol(protocol, datasets=sorted({run.dataset for run, _ in found}))
+    return done, len(plan(protocol)), write_report(shown, open_datasets(shown), output)
+
+
+def dry_run(part: Protocol, output: Path, device: str | None) -> list[str]:
+    """Describe what would be simulated and run; existing inputs are opened, so that invalid ones are refused."""
+    choose_device(device)
+    lines = []
+    there = [name for name, data in part.datasets.items() if not missing(data)]
+    opened = open_datasets(filter_protocol(part, datasets=there)) if there else {}
+    runner = Runner(part, opened, output, Silent(), device)
+    for name, data in part.datasets.items():
+        if lacking := missing(data):
+            folder = data.tomograms[0]
+            lines.append(f"{name}: {len(lacking)} tomograms to be simulated in {folder}, {megabytes(data):.0f} MB.")
+    runs = plan(part)
+    done = {run.name for run in runs if run.dataset in there and runner.is_done(run)}
+    lines += [f"{run.name}: {'done already' if run.name in done else 'to be run'}" for run in runs]
+    return [*lines, f"{len(runs) - len(done)} of {len(runs)} runs are to be done; nothing was written (dry run)."]
+
+
+def check_simulated(part: Protocol) -> None:
+    """Refuse to fill a disk unasked.
+
+    Raises
+    ------
+    UsageError
+        If tomograms that the protocol simulates are missing.
+    """
+    lacking = {name: len(missing(data)) for name, data in part.datasets.items()}
+    if any(lacking.values()):
+        size = sum(megabytes(data) for data in part.datasets.values())
+        named = ", ".join(name for name, count in lacking.items() if count)
+        raise UsageError(
+            f"{sum(lacking.values())} tomograms of {named} are not there; "
+            f"give --simulate to make them ({size:.0f} MB), --dry-run to see where"
+        )

@@ -1,0 +1,69 @@
+"""The demonstration project: simulated tomograms, clicks, and a baseline and a picture to compare the picks with."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from tomopicker import io
+from tomopicker.benchmark.candidates import ball_candidates, threshold_from_clicks
+from tomopicker.geometry import voxels_to_angstrom
+from tomopicker.output.compare import gather
+from tomopicker.output.figures import PICK_COLOUR, TRUTH_COLOUR, Layer, fullest_section, slice_figure
+from tomopicker.output.judge import judge
+from tomopicker.picks import Picks
+from tomopicker.pipeline.callbacks import Listener
+from tomopicker.simulation import simulate_tomogram
+from tomopicker.tomogram import Tomogram
+
+NAMES = ("TS_demo_1", "TS_demo_2", "TS_demo_3")
+PRESET, SHAPE, VOXEL_SIZE, TARGETS = "vpp", (64, 192, 192), 13.48, 32
+DIAMETER, CLICKS, JITTER_VOXELS, SEED = 300.0, 10, 0.8, 5
+TOLERANCE_VOXELS = 10.0
+
+
+def simulate(output: Path, listener: Listener) -> list[Tomogram]:
+    """Make the tomograms and their truth, and write both."""
+    made = []
+    for number, name in enumerate(NAMES, start=1):
+        simulated = simulate_tomogram(PRESET, SHAPE, VOXEL_SIZE, SEED + number, n_targets=TARGETS)
+        file = output / "tomograms" / f"{name}.mrc"
+        io.write_mrc(file, simulated.volume, VOXEL_SIZE)
+        tomogram = io.open_tomogram(file)
+        truth = Picks.of(name, voxels_to_angstrom(simulated.positions_voxels, VOXEL_SIZE))
+        io.write_picks(truth, {name: tomogram.frame}, output / "truth" / f"{name}.csv")
+        z, y, x = SHAPE
+        others = len(simulated.distractor_classes)
+        listener.say(f"{file}: {x} × {y} × {z} voxels, {len(truth)} ribosomes among {others} other molecules.")
+        made.append(tomogram)
+    return made
+
+
+def click(output: Path, first: Tomogram, listener: Listener) -> Path:
+    """Write clicks on some of the first tomogram's particles, off their centres by a normal error."""
+    truth = io.read_picks(output / "truth" / f"{first.name}.csv", [first])
+    rng = np.random.default_rng(SEED)
+    chosen = truth.positions[rng.permutation(len(truth))[:CLICKS]]
+    moved = chosen + rng.normal(0, JITTER_VOXELS * VOXEL_SIZE, chosen.shape)
+    last = (np.array(first.shape[::-1]) - 1) * VOXEL_SIZE
+    file = output / f"clicks_{first.name}.csv"
+    io.write_picks(Picks.of(first.name, np.clip(moved, 0, last)), {first.name: first.frame}, file)
+    listener.say(f"{file}: {len(chosen)} clicks.")
+    return file
+
+
+def compare(output: Path, folder: Path, tomograms: list[Tomogram], clicks: Path, listener: Listener) -> None:
+    """Evaluate a ball as template, whose threshold the same clicks give, and draw a section of an unseen tomogram."""
+    first, second, *others = tomograms
+    found = gather(folder, [output / "truth"], exclude=[first.name])
+    threshold = threshold_from_clicks(ball_candidates(first, DIAMETER), io.read_picks(clicks, [first]), DIAMETER / 2)
+    every = Picks.concatenate([ball_candidates(tomogram, DIAMETER) for tomogram in (second, *others)])
+    ball = replace(found, picks=every.select(every.scores > threshold), candidates=every)
+    mean = judge(ball, TOLERANCE_VOXELS, in_angstrom=False, matching="one-to-one").mean
+    listener.say(
+        f"\nA ball of the particle's size as template, with a threshold from the same {CLICKS} clicks: precision "
+        f"{mean.precision:.3f}, recall {mean.recall:.3f}, F1 {mean.f1:.3f}."
+    )
+    truth, picks = (part.in_tomogram(second.name).positions for part in (found.truth, found.picks))
+    layers = [Layer("truth", truth, TRUTH_COLOUR), Layer("picks", picks, PICK_COLOUR)]
+    slice_figure(second, fullest_section(second, truth, DIAMETER), layers, DIAMETER, output / "picture.png")

@@ -1,1 +1,0 @@
-"""Arrays in, arrays out: preprocessing, label masks, patches and augmentation."""

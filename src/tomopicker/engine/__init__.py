@@ -1,1 +1,0 @@
-"""The two loops, training and inference, and the model file between them."""

@@ -1,0 +1,1 @@
+"""Picks against truth: matching and figures of merit."""

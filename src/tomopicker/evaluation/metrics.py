@@ -1,0 +1,356 @@
+"""Picks against the truth: the figures of merit of section 4.2, and what detection benchmarks add.
+
+Positions and tolerance share one unit, voxels or Å; nothing here asks which.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Int64
+
+from tomopicker.errors import TomoPickerError
+from tomopicker.evaluation.matching import (
+    Match,
+    MatchMethod,
+    NearPairs,
+    TruthPositions,
+    counts_by_rank,
+    match,
+    match_pairs,
+    near_pairs,
+    precision_recall_f1,
+)
+from tomopicker.types import Number, Positions, Scores
+
+__all__ = [
+    "DEFAULT_TOLERANCE_VOXELS",
+    "Evaluation",
+    "Match",
+    "MatchMethod",
+    "MeanEvaluation",
+    "average_precision",
+    "evaluate",
+    "match",
+    "mean_evaluation",
+    "precision_recall_f1",
+    "ranked_hits",
+]
+
+DEFAULT_TOLERANCE_VOXELS = 10
+"""The paper's tolerance (section 4.2), in voxels of 13.48 Å."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The figures of merit of the picks of one tomogram.
+
+    `f1_at_truth_count`, `best_f1`, `best_f1_threshold` and `average_precision` need scores and are None without. The
+    first three are **oracles**: they look at the truth to choose where to cut, so they measure the ranking, not the
+    picks.
+
+    Attributes
+    ----------
+    method : "one-to-one" or "paper"
+        Of all counts but those behind `average_precision`, which is one-to-one.
+    tolerance : float
+        Unit of the positions.
+    picks, truth : int
+        How many there are.
+    tp, fp, fn, precision, recall, f1
+        Of the picks as given: at the threshold the program chose by itself (section 4.2).
+    f1_at_truth_count : float or None
+        F1 of the N best-scoring picks, N the number of particles (of all picks, if they are fewer).
+    best_f1 : float or None
+        The highest F1 of any cut-off that keeps at least one pick.
+    best_f1_threshold : float or None
+        Keeping scores strictly above it gives `best_f1`; the highest such cut-off. None if no cut-off finds anything.
+    average_precision : float or None
+        See `average_precision`.
+    position_error_mean, position_error_median : float or None
+        Of the distances of the matched pairs, in the unit of the positions; None without a pair.
+    """
+
+    method: MatchMethod
+    tolerance: float
+    picks: int
+    truth: int
+    tp: int
+    fp: int
+    fn: int
+    precision: float
+    recall: float
+    f1: float
+    f1_at_truth_count: float | None
+    best_f1: float | None
+    best_f1_threshold: float | None
+    average_precision: float | None
+    position_error_mean: float | None
+    position_error_median: float | None
+
+    def to_dict(self) -> dict[str, str | int | float | None]:
+        """Give the fields by name, as JSON takes them."""
+        return asdict(self)
+
+    def ranked_by(self, candidates: "Evaluation") -> "Evaluation":
+        """Take what judges the ranking from the evaluation of all candidates, also those that were not picked."""
+        return replace(
+            self,
+            f1_at_truth_count=candidates.f1_at_truth_count,
+            best_f1=candidates.best_f1,
+            best_f1_threshold=candidates.best_f1_threshold,
+            average_precision=candidates.average_precision,
+        )
+
+
+@dataclass(frozen=True)
+class MeanEvaluation(Evaluation):
+    """The mean over tomograms, as the paper's "Overall": ratios are averaged, counts are added up."""
+
+    tomograms: int
+
+
+def evaluate(
+    picks_xyz: Positions,
+    scores: Scores | None,
+    truth_xyz: TruthPositions,
+    tolerance: Number,
+    method: MatchMethod = "one-to-one",
+) -> Evaluation:
+    """Judge the picks of one tomogram (section 4.2, and what detection benchmarks add).
+
+    Parameters
+    ----------
+    picks_xyz, truth_xyz : Positions
+        (n, 3) and (m, 3), rows of (x, y, z) in one unit.
+    scores : (n,) float, optional
+        The higher the surer. If they are missing, or any is NaN, whatever ranks the picks is None.
+    tolerance : number
+        Largest distance of a match, in the unit of the positions.
+    method : "one-to-one" or "paper"
+        See `match`.
+
+    Returns
+    -------
+    Evaluation
+        All figures are numbers or None, never NaN, also without picks or particles (see `precision_recall_f1`).
+
+    Raises
+    ------
+    TomoPickerError
+        As `match`, or if there is not one score a pick.
+    """
+    if scores is not None and len(scores) != len(picks_xyz):
+        raise TomoPickerError(f"{len(picks_xyz)} picks cannot have {len(scores)} scores: give one score a pick")
+    near = near_pairs(picks_xyz, truth_xyz, tolerance)
+    matched = match_pairs(near, method)
+    precision, recall, f1 = precision_recall_f1(matched.tp, matched.fp, matched.fn)
+    ranked = _Ranked(None, None, None, None)
+    if scores is not None and not np.isnan(scores).any():
+        ranked = _ranked(near, picks_xyz, scores, method)
+    found = matched.tp > 0
+    return Evaluation(
+        method=method,
+        tolerance=float(tolerance),
+        picks=near.pick_count,
+        truth=near.truth_count,
+        tp=matched.tp,
+        fp=matched.fp,
+        fn=matched.fn,
+        precision=precision,
+        recall=recall,
+        f1=f1,
+        f1_at_truth_count=ranked.f1_at_truth_count,
+        best_f1=ranked.best_f1,
+        best_f1_threshold=ranked.best_f1_threshold,
+        average_precision=ranked.average_precision,
+        position_error_mean=float(np.mean(matched.distances)) if found else None,
+        position_error_median=float(np.median(matched.distances)) if found else None,
+    )
+
+
+def average_precision(picks_xyz: Positions, scores: Scores, truth_xyz: TruthPositions, tolerance: Number) -> float:
+    """Give the area under the precision-recall curve of the ranked picks, as detection benchmarks do.
+
+    From the highest score down, each pick takes the nearest particle that is still free within the tolerance (a true
+    positive) or else is a false one. The area is Σ (R_k − R_{k−1})·P_k over the distinct scores k, with P_k and R_k the
+    precision and recall of all picks that score k or more: a sum of steps, without interpolation. Picks of equal score
+    enter together, and take their particles in the order of their x, y and z. Without particles it is 1 if there
+    are no picks either, else 0.
+
+    Parameters
+    ----------
+    picks_xyz, truth_xyz : Positions
+        (n, 3) and (m, 3), rows of (x, y, z) in one unit.
+    scores : (n,) float
+        Without NaN.
+    tolerance : number
+        In the unit of the positions.
+
+    Returns
+    -------
+    float
+        0 to 1.
+    """
+    return _average_precision(near_pairs(picks_xyz, truth_xyz, tolerance), _ranking(picks_xyz, scores), scores)
+
+
+def mean_evaluation(evaluations: Mapping[str, Evaluation]) -> MeanEvaluation:
+    """Average over tomograms, as the paper's "Overall" rows: each tomogram weighs the same.
+
+    Counts are sums. Precision, recall, F1, F1 at N, best F1 and average precision are plain means; one that is None for
+    any tomogram is None, for a mean over another set of tomograms would not compare. Position errors are means over the
+    tomograms with a match. Thresholds have no mean: None.
+
+    Parameters
+    ----------
+    evaluations : mapping of str to Evaluation
+        By tomogram, all with one method and one tolerance.
+
+    Returns
+    -------
+    MeanEvaluation
+        With the number of tomograms.
+
+    Raises
+    ------
+    TomoPickerError
+        If there is no evaluation, or they differ in method or tolerance.
+    """
+    rows = list(evaluations.values())
+    if not rows:
+        raise TomoPickerError("there is no evaluation to average: no tomogram has both picks and truth")
+    for name, row in evaluations.items():
+        if (row.method, row.tolerance) != (rows[0].method, rows[0].tolerance):
+            raise TomoPickerError(
+                f"{name}: matched {row.method} within {row.tolerance}, other tomograms {rows[0].method} within"
+                f" {rows[0].tolerance}; evaluate all alike"
+            )
+    return MeanEvaluation(
+        method=rows[0].method,
+        tolerance=rows[0].tolerance,
+        picks=sum(row.picks for row in rows),
+        truth=sum(row.truth for row in rows),
+        tp=sum(row.tp for row in rows),
+        fp=sum(row.fp for row in rows),
+        fn=sum(row.fn for row in rows),
+        precision=_mean([row.precision for row in rows]),
+        recall=_mean([row.recall for row in rows]),
+        f1=_mean([row.f1 for row in rows]),
+        f1_at_truth_count=_mean_if_all([row.f1_at_truth_count for row in rows]),
+        best_f1=_mean_if_all([row.best_f1 for row in rows]),
+        best_f1_threshold=None,
+        average_precision=_mean_if_all([row.average_precision for row in rows]),
+        position_error_mean=_mean_of_known([row.position_error_mean for row in rows]),
+        position_error_median=_mean_of_known([row.position_error_median for row in rows]),
+        tomograms=len(rows),
+    )
+
+
+class _Ranked(NamedTuple):
+    """What needs a ranking of the picks."""
+
+    f1_at_truth_count: float | None
+    best_f1: float | None
+    best_f1_threshold: float | None
+    average_precision: float | None
+
+
+def _ranked(near: NearPairs, picks_xyz: Positions, scores: Scores, method: MatchMethod) -> _Ranked:
+    """Work out the figures that need scores, from the counts of the k best picks for each k."""
+    order = _ranking(picks_xyz, scores)
+    found, missed = counts_by_rank(near, order, method)
+    f1s = [
+        precision_recall_f1(int(tp), rank - int(tp), int(fn))[2]
+        for rank, (tp, fn) in enumerate(zip(found, missed, strict=True))
+    ]
+    at_truth_count = f1s[min(near.truth_count, near.pick_count)]
+    precision_area = _average_precision(near, order, scores)
+    if near.pick_count == 0:
+        return _Ranked(at_truth_count, f1s[0], None, precision_area)
+    ends = _cut_offs(scores[order])
+    best = max(ends, key=lambda end: f1s[end])  # the first, so the highest, of equals
+    threshold = _threshold_below(scores[order], int(best)) if found[best] else None
+    return _Ranked(at_truth_count, f1s[best], threshold, precision_area)
+
+
+def _ranking(picks_xyz: Positions, scores: Scores) -> Int64[np.ndarray, " n"]:
+    """Order the picks by descending score, equal ones by x, y and z: the order they come in must not matter."""
+    return np.lexsort((*picks_xyz.T[::-1], -scores))
+
+
+def _cut_offs(ranked_scores: Scores) -> Int64[np.ndarray, " cuts"]:
+    """Give how many picks each distinct score keeps."""
+    count = len(ranked_scores)
+    return np.append(np.flatnonzero(ranked_scores[:-1] != ranked_scores[1:]) + 1, [count][:count])
+
+
+def _threshold_below(ranked_scores: Scores, kept: int) -> float:
+    """Give the highest score that is dropped: strictly above it, as picking compares, are exactly the kept ones."""
+    if kept < len(ranked_scores):
+        return float(ranked_scores[kept])
+    lowest = ranked_scores[-1]
+    return float(np.nextafter(lowest, np.array(-np.inf, dtype=lowest.dtype)))
+
+
+def ranked_hits(
+    picks_xyz: Positions, scores: Scores, truth_xyz: TruthPositions, tolerance: Number
+) -> Bool[np.ndarray, " n"]:
+    """Say of each pick whether it is right, when the better-scoring take their particles first.
+
+    Parameters
+    ----------
+    picks_xyz, truth_xyz : Positions
+        (n, 3) and (m, 3), rows of (x, y, z) in one unit.
+    scores : (n,) float
+        Without NaN.
+    tolerance : number
+        In the unit of the positions.
+
+    Returns
+    -------
+    (n,) bool
+        In the order of the picks; what `average_precision` and its curve are made of.
+    """
+    return _hits(near_pairs(picks_xyz, truth_xyz, tolerance), _ranking(picks_xyz, scores))
+
+
+def _hits(near: NearPairs, order: Int64[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
+    """Let the picks, in an order, each take the nearest particle that is still free."""
+    starts = np.searchsorted(near.picks, np.arange(near.pick_count + 1))
+    free = np.ones(near.truth_count, dtype=np.bool_)
+    right = np.zeros(near.pick_count, dtype=np.bool_)
+    for pick in order:
+        for particle in near.truth[starts[pick] : starts[pick + 1]]:
+            if free[particle]:
+                free[particle] = False
+                right[pick] = True
+                break
+    return right
+
+
+def _average_precision(near: NearPairs, order: Int64[np.ndarray, " n"], scores: Scores) -> float:
+    """See `average_precision`."""
+    if near.truth_count == 0 or near.pick_count == 0:
+        return float(near.truth_count == near.pick_count)
+    ends = _cut_offs(scores[order])
+    found = _hits(near, order)[order].cumsum()[ends - 1]
+    return float((np.diff(found, prepend=0) / near.truth_count * (found / ends)).sum())
+
+
+def _mean(values: Sequence[float]) -> float:
+    """Give the plain mean."""
+    return float(np.mean(values))
+
+
+def _mean_if_all(values: Sequence[float | None]) -> float | None:
+    """Give the mean, or None if one is missing."""
+    known = [value for value in values if value is not None]
+    return _mean(known) if len(known) == len(values) else None
+
+
+def _mean_of_known(values: Sequence[float | None]) -> float | None:
+    """Give the mean of those that are not missing."""
+    known = [value for value in values if value is not None]
+    return _mean(known) if known else None

@@ -1,1 +1,0 @@
-"""Picks: one reader and one writer a format, named in `tomopicker.formats.registry`."""

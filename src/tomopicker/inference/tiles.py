@@ -1,0 +1,118 @@
+"""Inference: score a working volume tile by tile, each with a halo of context, in bounded memory (section 3.4)."""
+
+from collections.abc import Callable, Iterator
+from itertools import product
+
+import numpy as np
+import torch
+from torch import nn
+
+from tomopicker.models.precision import autocast
+from tomopicker.preprocessing.crops import bounding_box, read_padded
+from tomopicker.training.batchnorm import fuse_conv_bn
+from tomopicker.types import Shape, Volume, VoxelMask
+
+Progress = Callable[[int, int], None]
+Region = tuple[slice, ...]
+Tile = tuple[Region, Region]
+"""What is read, core and halo, and the core."""
+
+
+def tiles(shape: Shape, core: int, halo: int, divisor: int) -> Iterator[Tile]:
+    """Cut a volume into cores that cover it once: as even as the divisor allows, or without a halo the paper's blocks.
+
+    Parameters
+    ----------
+    shape : Shape
+        (z, y, x).
+    core : int
+        Largest edge of a core.
+    halo : int
+        Voxels of context on each side.
+    divisor : int
+        Cores start and end at multiples of it, so that every tile pools the same voxels together.
+
+    Yields
+    ------
+    read, core : tuple of slice
+        The region to read, in coordinates that may reach beyond the volume, and the core.
+    """
+    cores = []
+    for edge in shape:
+        pieces = -(-edge // core)
+        step = -(-edge // (pieces * divisor)) * divisor if halo else core
+        cores.append([slice(start, start + step) for start in range(0, edge, step)])
+    for target in product(*cores):
+        yield tuple(slice(part.start - halo, part.stop + halo) for part in target), target
+
+
+def score_volume(
+    network: nn.Module,
+    volume: Volume,
+    *,
+    core: int,
+    halo: int,
+    device: torch.device,
+    precision: str = "auto",
+    progress: Progress | None = None,
+    mask: VoxelMask | None = None,
+) -> Volume:
+    """Score every voxel of a working volume, or those of the tiles that reach into a mask.
+
+    Parameters
+    ----------
+    network : Module
+        On any device; in evaluation mode afterwards.
+    volume : Volume
+        Working volume, (z, y, x).
+    core, halo : int
+        Edge of a tile's core, and the context around it; a halo of 0 is the paper's non-overlapping inference.
+    device : torch.device
+        Where to compute.
+    precision : {"auto", "float32", "bfloat16"}
+        Arithmetic.
+    progress : callable, optional
+        Called with the tiles done and their number.
+    mask : VoxelMask, optional
+        Of the volume's shape. Tiles without a True voxel are not computed, and get the lowest score of the others.
+
+    Returns
+    -------
+    Volume
+        Logits, of the shape of `volume`.
+    """
+    network = fuse_conv_bn(network.eval()).to(device)
+    scores = np.full(volume.shape, -np.inf, dtype=np.float32)
+    divisor = int(getattr(network, "divisor", 1))
+    jobs = list(tiles(volume.shape, core, halo, divisor) if mask is None else _tiles_in(mask, core, halo, divisor))
+    with torch.inference_mode(), autocast(precision, device):
+        for done, (region, target) in enumerate(jobs):
+            patch = torch.from_numpy(np.ascontiguousarray(read_padded(volume, region))).to(device)
+            tile = network(patch[None, None].contiguous(memory_format=torch.channels_last_3d))[0, 0]
+            kept = tuple(
+                slice(halo, halo + min(t.stop, edge) - t.start) for t, edge in zip(target, volume.shape, strict=True)
+            )
+            scores[target] = tile[kept].float().cpu().numpy()
+            if progress:
+                progress(done + 1, len(jobs))
+    if mask is not None:
+        # Not -inf: smoothing would carry it in.
+        lowest = min((float(scores[target].min()) for _, target in jobs), default=0.0)
+        np.maximum(scores, np.float32(lowest), out=scores)
+    return scores
+
+
+def _tiles_in(mask: VoxelMask, core: int, halo: int, divisor: int) -> Iterator[Tile]:
+    """Cut the box around a mask into tiles, and leave out those without a True voxel."""
+    if not mask.any():
+        return
+    # Without a halo the blocks stay where they are in the whole volume.
+    box = bounding_box(mask, multiple=divisor if halo else core)
+    z, y, x = (part.stop - part.start for part in box)
+    for tile in tiles((z, y, x), core, halo, divisor):
+        read, target = (
+            tuple(slice(part.start + at.start, part.stop + at.start) for part, at in zip(region, box, strict=True))
+            for region in tile
+        )
+        if mask[target].any():
+            yield read, target

@@ -1,0 +1,81 @@
+"""Classes of picks: which a file holds, and the choice of some of them.
+
+RELION numbers classes, the CZII challenge and others name the kind of particle; both stand in a column of the picks.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from tomopicker.errors import UsageError
+from tomopicker.io.angles import CLASS
+from tomopicker.io.tomogram_names import join_names
+from tomopicker.picks import Picks
+
+COLUMNS = (
+    CLASS, "kind", "class", "class_name", "class_id", "class_number", "particle_type", "object_name", "label",
+)  # fmt: skip
+"""Names of the column, the first that is there counts; in any case of letters."""
+
+
+class Mixed(UserWarning):
+    """Picks of several classes were read, and none was chosen."""
+
+
+def choose_classes(picks: Picks, chosen: Sequence[str], source: str) -> Picks:
+    """Keep the picks of some classes.
+
+    Parameters
+    ----------
+    picks : Picks
+        Of any classes.
+    chosen : sequence of str
+        Names or numbers of classes.
+    source : str
+        The files, for messages.
+
+    Raises
+    ------
+    UsageError
+        If the picks have no classes, or none of one that is chosen.
+    """
+    classes = classes_of(picks)
+    if classes is None:
+        raise UsageError(f"--class {chosen[0]}: {source} states no classes of particles; leave the flag out")
+    wanted = {name.strip().lower() for name in chosen}
+    keep = np.array([name.lower() in wanted for name in classes], dtype=bool)
+    unknown = wanted - {name.lower() for name in classes[keep]}
+    if unknown:
+        raise UsageError(f"--class {min(unknown)}: {source} has no such class, but {count_classes(classes)}")
+    return picks.select(keep)
+
+
+def mixture(picks: Picks) -> str | None:
+    """List the classes of picks, if these are several."""
+    classes = classes_of(picks)
+    return None if classes is None or len(set(classes)) < 2 else count_classes(classes)
+
+
+def count_classes(classes: np.ndarray) -> str:
+    """List classes and how many picks each has, as in ``1 (40), 3 (12)``."""
+    counts = Counter(classes.tolist())
+    return join_names([f"{name or 'none'} ({count})" for name, count in sorted(counts.items())])
+
+
+def classes_of(picks: Picks) -> np.ndarray | None:
+    """Name the class of each pick, empty where none is stated; None if picks state no classes."""
+    by_label = {str(name).lower(): name for name in reversed(list(picks.extra.columns))}
+    column = next((by_label[name.lower()] for name in COLUMNS if name.lower() in by_label), None)
+    if column is None:
+        return None
+    out = np.empty(len(picks), dtype=object)
+    out[:] = [_name(value) for value in picks.extra[column].tolist()]
+    return out
+
+
+def _name(value: object) -> str:
+    if value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value)):
+        return ""
+    return f"{value:g}" if isinstance(value, float) else str(value).strip()

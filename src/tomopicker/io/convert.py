@@ -1,0 +1,207 @@
+"""Conversion of picks: files of any format in, the geometry that source and target need, files of one format out."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from tomopicker.errors import UsageError
+from tomopicker.geometry import Frame, PickTable
+from tomopicker.io.coordinate_units import CoordinateUnits
+from tomopicker.io.frames import check_known, frames_from_flags, named_tables, stated_frames, with_binning
+from tomopicker.io.projects.relion import write_optimisation_set, write_relion5_import_list
+from tomopicker.io.registry import Format
+from tomopicker.io.tomogram_names import join_names, matches
+from tomopicker.io.volumes.arrays import DEFAULT_OPTIONS, ReadOptions
+from tomopicker.io.write import binning_remark, files_in, naming_remark, write_picks
+from tomopicker.picks import Picks
+from tomopicker.types import Shape
+
+IMPORT_LIST = "relion5_import.star"
+
+
+@dataclass(frozen=True)
+class TomogramGeometry:
+    """What the user states of the tomograms.
+
+    Parameters
+    ----------
+    tomograms : sequence of Path
+        Their files, folders of them, or a tomograms.star.
+    voxel_size : float, optional
+        Å.
+    shape : Shape, optional
+        (z, y, x) in voxels.
+    binning : float, optional
+        Pixels of the tilt series in the width of a voxel.
+    stored : ReadOptions
+        How the files of tomograms are read.
+    recorded : mapping of str to Frame
+        Geometry as the record of the folder of picks states it.
+    """
+
+    tomograms: Sequence[Path] = ()
+    voxel_size: float | None = None
+    shape: Shape | None = None
+    binning: float | None = None
+    stored: ReadOptions = DEFAULT_OPTIONS
+    recorded: Mapping[str, Frame] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for flag, value in {"--voxel-size": self.voxel_size, "--binning": self.binning}.items():
+            if value is not None and not 0 < value < float("inf"):
+                raise UsageError(f"{flag} {value:g} cannot be; give a positive number")
+        if self.stored != DEFAULT_OPTIONS and not self.tomograms:
+            raise UsageError("--dataset and --axes say how files of tomograms are read; give --tomograms too")
+
+
+def read_all(
+    sources: Sequence[Path],
+    geometry: TomogramGeometry,
+    entry: Format,
+    target: Path,
+    *,
+    format: str | None = None,
+    units: CoordinateUnits,
+    shift: tuple[float, float, float] = (0.0, 0.0, 0.0),
+) -> tuple[Picks, dict[str, Frame]]:
+    """Read picks to be written to `target` in the format `entry`, and the frames of their tomograms.
+
+    Parameters
+    ----------
+    sources : sequence of Path
+        Files of picks.
+    geometry : TomogramGeometry
+    entry : Format
+        Of the target.
+    target : Path
+        For messages.
+    format : str, optional
+        Of the sources; recognised by content if left out.
+    units : CoordinateUnits
+    shift : tuple of float
+        (x, y, z) in voxels, added to every position.
+
+    Raises
+    ------
+    TomoPickerError
+        If a size that either format needs is not known, or two files hold picks of one tomogram.
+    """
+    tables = [units.read_table(path, format) for path in sources]
+    frames = _frames(tables, geometry, entry, target)
+    frames = frames if geometry.binning is None else with_binning(frames, geometry.binning)
+    here = _of_known(sources, tables, list(frames))
+    parts = [units.read([path], frames, ignore_unknown=True, format=format, shift=shift) for path in here]
+    _refuse_twice(here, [part.tomogram_names for part in parts])
+    return Picks.concatenate(parts), frames
+
+
+def write_all(
+    picks: Picks, frames: Mapping[str, Frame], target: Path, entry: Format, geometry: TomogramGeometry, overwrite: bool
+) -> list[str]:
+    """Write picks to a file, or to a folder (a target without suffix) with one file a tomogram.
+
+    RELION 5 gets its import list in a folder, and an optimisation set beside a file if one tomograms.star was given.
+
+    Returns
+    -------
+    list of str
+        What the target format cannot express, a line each.
+
+    Raises
+    ------
+    TomoPickerError
+        If a file cannot be written, or exists and `overwrite` is False.
+    """
+    if is_folder(target):
+        _write_folder(picks, frames, target, entry, overwrite)
+    else:
+        projects = [path for path in geometry.tomograms if path.suffix.lower() == ".star"]
+        _write_file(picks, frames, target, entry, projects, overwrite)
+    names = picks.tomogram_names
+    remarks = (binning_remark(entry.name, frames, names), naming_remark(entry.name, names))
+    return [f"{target}: {remark}" for remark in remarks if remark]
+
+
+def is_folder(target: Path) -> bool:
+    """Tell whether a target is to be a folder of files."""
+    return target.is_dir() or not target.suffix
+
+
+def refuse_to_replace(files: Sequence[Path], overwrite: bool) -> None:
+    """Refuse to replace files unasked.
+
+    Raises
+    ------
+    UsageError
+        Naming the first that exists.
+    """
+    for file in files:
+        if file.exists() and not overwrite:
+            raise UsageError(f"{file}: is there already; give --overwrite to replace it, or another name")
+
+
+def _write_folder(picks: Picks, frames: Mapping[str, Frame], target: Path, entry: Format, overwrite: bool) -> None:
+    if entry.name == "relion5" and not np.isnan(picks.scores).all():
+        # RELION's importer wants the same columns in all files of its list: one without scores gets zeros.
+        picks = replace(picks, scores=np.nan_to_num(picks.scores))
+    files = files_in(target, picks.tomogram_names, entry.name)
+    import_list = [target / IMPORT_LIST] if entry.name == "relion5" else []
+    refuse_to_replace([*files.values(), *import_list], overwrite)
+    for name, file in files.items():
+        write_picks(picks.in_tomogram(name), frames, file, entry.name)
+    for path in import_list:
+        write_relion5_import_list(files, path)
+
+
+def _write_file(
+    picks: Picks, frames: Mapping[str, Frame], target: Path, entry: Format, projects: Sequence[Path], overwrite: bool
+) -> None:
+    both = target.with_name(f"{target.stem}_optimisation_set.star")
+    with_set = entry.name == "relion5" and len(projects) == 1
+    refuse_to_replace([target, *([both] if with_set else [])], overwrite)
+    write_picks(picks, frames, target, entry.name)
+    if with_set:
+        write_optimisation_set(target, projects[0], both)
+
+
+def _of_known(sources: Sequence[Path], tables: Sequence[PickTable], known: Sequence[str]) -> list[Path]:
+    """List the files that have picks of the tomograms at hand, all if none has; the others are named in a warning."""
+    theirs = {path: set(table.tomograms.tolist()) for path, table in zip(sources, tables, strict=True)}
+    here = [path for path, names in theirs.items() if any(not name or matches(name, known) for name in names)]
+    for path in sources:
+        if here and path not in here:
+            of = join_names(sorted(theirs[path]))
+            warnings.warn(f"{path}: left out, it has picks of tomograms that were not given: {of}", stacklevel=3)
+    return here or list(sources)
+
+
+def _frames(tables: Sequence[PickTable], known: TomogramGeometry, entry: Format, target: Path) -> dict[str, Frame]:
+    """Find the geometry of the tomograms, or say which flag gives what is missing."""
+    if known.tomograms:
+        return stated_frames(known.tomograms, known.voxel_size, known.stored)
+    if known.recorded and known.voxel_size is None and known.shape is None:
+        return dict(known.recorded)
+    stated = {name: frame for table in tables for name, frame in table.frames.items()}
+    if all(set(stated) >= set(table.tomograms.tolist()) for table in tables):
+        return stated
+    needs = {what: f"{target}: {entry.name} counts {entry.unit} from the {entry.origin}" for what in entry.needs}
+    check_known(
+        tables, known.voxel_size, known.shape,
+        also_voxel_size=needs.get("voxel size"), also_shape=needs.get("shape"),
+    )  # fmt: skip
+    return frames_from_flags(named_tables(tables), known.voxel_size, known.shape)
+
+
+def _refuse_twice(sources: Sequence[Path], tomograms: Sequence[Sequence[str]]) -> None:
+    """Refuse a folder that holds picks of a tomogram in two files: they would be counted twice."""
+    seen: dict[str, Path] = {}
+    for source, names in zip(sources, tomograms, strict=True):
+        for name in names:
+            if name in seen:
+                raise UsageError(
+                    f"{source}: {seen[name].name} beside it has picks of '{name}' too; give one file as IN"
+                )
+            seen[name] = source

@@ -1,0 +1,73 @@
+"""``--mask``: detect the lamella, use the whole volume, or read mask files, one a tomogram."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from tomopicker.errors import TomoPickerError, UsageError
+from tomopicker.io.tomogram_names import files_of, tomogram_name
+from tomopicker.io.volumes.open import open_tomogram, volume_files
+from tomopicker.tomogram import Tomogram
+from tomopicker.types import VoxelMask
+
+SLAB_BYTES = 32 * 2**20
+Mode = Literal["auto", "none"]
+
+
+@dataclass(frozen=True)
+class Masks:
+    """Of tomograms: the mode of detection, or the file of each tomogram; neither: as the settings have it."""
+
+    mode: Mode | None = None
+    files: dict[Path, Path] = field(default_factory=dict)
+
+
+def masks_for(asked: str | None, tomograms: Sequence[Path]) -> Masks:
+    """Interpret ``--mask``.
+
+    Raises
+    ------
+    TomoPickerError
+        If it is no file, or a tomogram has no mask, or several.
+    """
+    if asked is None:
+        return Masks()
+    modes: dict[str, Mode] = {"auto": "auto", "none": "none"}
+    return Masks(mode=modes[asked]) if asked in modes else Masks(files=_files(Path(asked), list(tomograms)))
+
+
+def masks_of(asked: str | None, tomograms: Sequence[Tomogram]) -> dict[str, VoxelMask]:
+    """Read the masks of opened tomograms, by the tomogram's name; empty if ``--mask`` names no file."""
+    paths = [tomogram.path for tomogram in tomograms if tomogram.path]
+    files = masks_for(asked, paths).files
+    return {tomogram.name: read_mask(files[tomogram.path]) for tomogram in tomograms if tomogram.path in files}
+
+
+def read_mask(path: Path) -> VoxelMask:
+    """Read a mask, slab by slab: True where the volume is not 0."""
+    volume = open_tomogram(path, voxel_size=1.0)  # Masks often state none, and none is needed.
+    mask = np.empty(volume.shape, dtype=bool)
+    for block in volume.blocks(SLAB_BYTES):
+        mask[block] = volume.part(*block) != 0
+    return mask
+
+
+def _files(mask: Path, tomograms: list[Path]) -> dict[Path, Path]:
+    if not mask.is_dir():
+        if len(tomograms) > 1:
+            raise UsageError(f"--mask {mask}: is one file for {len(tomograms)} tomograms; give a folder of masks")
+        try:
+            return {tomograms[0]: volume_files(mask)[0]}
+        except TomoPickerError as error:
+            raise TomoPickerError(f"--mask {error} (or --mask auto, or none)") from error
+    inside, chosen = volume_files(mask), {}
+    for tomogram in tomograms:
+        fits = files_of(tomogram_name(tomogram), inside)
+        if len(fits) != 1:
+            what = f"has several masks ({', '.join(fit.name for fit in fits[:4])})" if fits else "has no mask"
+            raise UsageError(f"--mask {mask}: {tomogram.name} {what} in it; each tomogram needs one named after it")
+        chosen[tomogram] = fits[0]
+    return chosen

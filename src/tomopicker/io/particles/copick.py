@@ -1,0 +1,162 @@
+"""Picks of copick (JSON) and of the CryoET Data Portal (a JSON object a line), with rotations as matrices.
+
+copick's ``<user>_<session>_<object>.json`` holds Å from the centre of the first voxel, one run a file. The centre of a
+particle is its location plus the last column of its matrix, as copick's documentation has it; the matrix takes the
+object to the tomogram, and counts unless ``trust_orientation`` is false. The run stands in the file or in its path. The
+library itself is not used: it requires zarr below 3.
+
+The portal's ``.ndjson`` holds voxels, 0 at the centre of the first, and nothing that names the tomogram;
+``xyz_rotation_matrix`` takes the reference to the particle.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.spatial.transform import Rotation
+
+from tomopicker.errors import TomoPickerError
+from tomopicker.files import write_text
+from tomopicker.geometry import Frame, PickTable, Unit
+from tomopicker.io.angles import orientations, relion_columns
+from tomopicker.io.columns import Rows
+from tomopicker.io.text import content_lines, parse_json, read_json
+from tomopicker.picks import Picks
+
+USER, SESSION, OBJECT = "tomopicker", "1", "particle"
+"""What a file is called that is not named ``<user>_<session>_<object>.json``."""
+NOT_COPICK = "not a file of copick; give its configuration or picks"
+MATRIX = "xyz_rotation_matrix"
+
+
+def read(path: Path) -> PickTable:
+    """Read the points of a run; a `TomoPickerError` if it is no JSON, has no points, or one is no number."""
+    content = read_json(path, NOT_COPICK)
+    points = content.get("points")
+    if not isinstance(points, list) or not all(isinstance(point, dict) for point in points):
+        raise TomoPickerError(f"{path}: no list 'points' in it; give a file of copick picks")
+    if content.get("unit", "angstrom") != "angstrom":
+        raise TomoPickerError(f"{path}: its unit is {str(content['unit'])[:40]!r}, not angstrom; mend the file")
+    rows = Rows.counted(path, "point", len(points))
+    if not all(_has_location(point) for point in points):
+        raise TomoPickerError(f"{path}: a point has no location x, y, z; mend the file")
+    locations = _locations(points, rows)
+    matrices = np.tile(np.eye(4), (len(points), 1, 1))
+    for i, point in enumerate(points):
+        if (stated := point.get("transformation_")) is not None:
+            refusal = f"{path}: point {i + 1}: its transformation_ is no 4 x 4 rotation; mend the file"
+            matrices[i] = _rotation_matrix(stated, 4, refusal)
+    coordinates = locations + matrices[:, :3, 3]
+    rows.check_coordinates(coordinates)
+    extra: dict[str, np.ndarray] = {}
+    if content.get("trust_orientation", True) and any(point.get("transformation_") for point in points):
+        extra = relion_columns(Rotation.from_matrix(matrices[:, :3, :3]))
+        rows.check_angles(np.stack(list(extra.values()), axis=1))
+    scores = rows.numbers([point.get("score", 1.0) for point in points], "score", blank=np.nan)
+    if any(point.get("instance_id") for point in points):
+        extra["instance_id"] = rows.numbers([point.get("instance_id") for point in points], "instance_id", blank=0)
+    run = str(content.get("run_name") or _run_of(path))
+    return rows.table(coordinates, Unit.ANGSTROM, [run] * len(points), scores, extra)
+
+
+def read_portal(path: Path) -> PickTable:
+    """Read points and oriented points of the portal; a `TomoPickerError` names the line that is no point."""
+    lines = content_lines(path)
+    rows = Rows(path, [label for label, _ in lines])
+    points = [_portal_point(line, f"{path}: {label}") for label, line in lines]
+    coordinates = _locations(points, rows)
+    rows.check_coordinates(coordinates)
+    extra: dict[str, np.ndarray] = {}
+    stated = [MATRIX in point for point in points]
+    if all(stated):
+        matrices = [
+            _rotation_matrix(point[MATRIX], 3, f"{path}: {row}: its {MATRIX} is no rotation; mend the file")
+            for point, row in zip(points, rows.labels, strict=True)
+        ]
+        extra = relion_columns(Rotation.from_matrix(np.stack(matrices)))
+    elif any(stated):
+        row = rows.labels[stated.index(False)]
+        raise TomoPickerError(f"{path}: {row} has no {MATRIX}, where others have; mend the file")
+    if any("instance_id" in point for point in points):
+        extra["instance_id"] = rows.numbers([point.get("instance_id") for point in points], "instance_id", blank=0)
+    return rows.table(coordinates, Unit.VOXEL, extra=extra)
+
+
+def write(picks: Picks, frames: Mapping[str, Frame], path: Path) -> None:
+    """Write the points of one run for copick; user, session and object as the file is called."""
+    parts = path.stem.split("_", 2)
+    user, session, name = parts if len(parts) == 3 and all(parts) else (USER, SESSION, path.stem or OBJECT)
+    rotations = orientations(picks.extra)
+    matrices = np.tile(np.eye(4), (len(picks), 1, 1))
+    if rotations is not None:
+        matrices[:, :3, :3] = rotations.as_matrix()
+    run = next(iter(picks.tomogram_names), None)
+    points = [
+        {
+            "location": dict(zip("xyz", position, strict=True)),
+            "transformation_": matrix,
+            "instance_id": instance,
+            "score": None if np.isnan(score) else score,
+        }
+        for position, matrix, score, instance in zip(
+            picks.positions.tolist(), matrices.tolist(), picks.scores.tolist(), _instances(picks), strict=True
+        )
+    ]
+    content = {
+        "pickable_object_name": name,
+        "user_id": user,
+        "session_id": session,
+        "run_name": run,
+        "voxel_spacing": frames[run].voxel_size if run is not None else None,
+        "unit": "angstrom",
+        "points": points,
+        "trust_orientation": rotations is not None,
+    }
+    write_text(path, json.dumps(content, indent=1) + "\n")
+
+
+def _has_location(point: object) -> bool:
+    place = point.get("location") if isinstance(point, dict) else None
+    return isinstance(place, dict) and {"x", "y", "z"} <= place.keys()
+
+
+def _locations(points: list[dict[str, Any]], rows: Rows) -> np.ndarray:
+    return rows.stack({axis: [point["location"][axis] for point in points] for axis in "xyz"})
+
+
+def _portal_point(line: str, where: str) -> dict[str, Any]:
+    try:
+        point = parse_json(line)
+    except (ValueError, RecursionError) as error:
+        raise TomoPickerError(f"{where} is not a JSON object ({str(error)[:60]}); mend it") from error
+    if not _has_location(point):
+        raise TomoPickerError(f"{where} has no location x, y, z; give a file of points, not of a segmentation")
+    return dict(point)
+
+
+def _rotation_matrix(stated: object, size: int, refusal: str) -> np.ndarray:
+    """Check a rotation of 3 x 3 numbers, or the homogeneous one of 4 x 4 that starts with it."""
+    try:
+        matrix = np.asarray(stated, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        matrix = np.empty(0)
+    if matrix.shape != (size, size) or not np.isfinite(matrix).all() or abs(np.linalg.det(matrix[:3, :3]) - 1) > 0.01:
+        raise TomoPickerError(refusal)
+    return matrix
+
+
+def _run_of(path: Path) -> str:
+    """Take the run from ``ExperimentRuns/<run>/Picks/<file>``; empty if the file does not lie so."""
+    folder = path.absolute().parent
+    return folder.parent.name if folder.name == "Picks" else ""
+
+
+def _instances(picks: Picks) -> list[int]:
+    """Give the numbers of objects that picks came with; 0, copick's "none", where there are none."""
+    if "instance_id" not in picks.extra:
+        return [0] * len(picks)
+    known = pd.to_numeric(picks.extra["instance_id"], errors="coerce").fillna(0)
+    return [int(number) for number in known.clip(-(2**31), 2**31)]

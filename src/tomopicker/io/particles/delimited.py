@@ -1,0 +1,249 @@
+"""Text columns: CSV and its relatives, with a header or without.
+
+Convention: with a header, ``tomogram,x,y,z,score``, voxels of that tomogram, 0 at the centre of the first; a header
+such as ``X [A]`` means Å. Without one, three columns are x, y, z; four only if they can mean one thing.
+A unit that is not stated is taken as voxels; only the tables of the CZII challenge (``experiment``, ``particle_type``)
+are known to be in Å.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from tomopicker.errors import TomoPickerError
+from tomopicker.files import write_text
+from tomopicker.geometry import Frame, PickTable, Unit, to_file_units
+from tomopicker.io.columns import IMAGES, SCORE_COLUMNS, TOMOGRAM_COLUMNS, Rows, infer_numeric
+from tomopicker.io.text import read_text
+from tomopicker.picks import Picks
+
+DECIMALS = 4
+"""Of a voxel: a tenth of the thousandth that a round trip must keep."""
+_UNIT = re.compile(r"[\s_]*(?:\[([^\]]*)\]|\(([^)]*)\)|_(angstroms?|angst|ang|å|nm|px|pix|pixels?|vox|voxels?))\s*$")
+_ANGSTROM = {"a", "å", "ang", "angst", "angstrom", "angstroms", "ångström", "ångstrom"}
+_VOXEL = {"", "px", "pix", "pixel", "pixels", "vox", "voxel", "voxels"}
+_AXIS = re.compile(
+    r"^(?:(?:(?:rln)?coordinate|coord|position|pos|cent(?:er|re))[_ ]?)?([xyz])(?:[_ ]?(?:coordinate|coord|pos))?$"
+)
+_NAPARI = {"axis-0": "z", "axis-1": "y", "axis-2": "x"}
+
+
+def read(path: Path) -> PickTable:
+    """Read positions from text columns; see `read_columns`."""
+    return read_columns(path, {})
+
+
+def read_columns(path: Path, headers: Mapping[int, Sequence[str]]) -> PickTable:
+    """Read text columns, a file without a header named by its number of columns as in `headers`.
+
+    Raises `TomoPickerError`: missing or ambiguous columns (those found are listed), a field that is no number (its line
+    is named), no rows.
+    """
+    source = str(path)
+    numbered, comments = _content_lines(read_text(path))
+    if not numbered:
+        raise TomoPickerError(f"{source}: no picks in this file; give one with at least one position")
+    table = _split([line for _, line in numbered], source)
+    rows = [f"line {number}" for number, _ in numbered]
+    header, first = _find_header(table, comments)
+    body, rows = table[first:], rows[first:]
+    if header:
+        _find_axes(header, source)
+    header = header and _drop_trailing(header, 3)
+    body = [_drop_trailing(fields, len(header) if header else 3) for fields in body]
+    width = len(header) if header else len(body[0])
+    for fields, row in zip(body, rows, strict=True):
+        if len(fields) != width:
+            raise TomoPickerError(
+                f"{source}: {row} has {len(fields)} columns where {width} are expected; mend the file"
+            )
+    if header is None:
+        header = list(headers[width]) if width in headers else _guess_header(body, source)
+    found = _as_table(header, body, Rows(source, rows))
+    if headers:
+        return replace(found, is_unit_stated=True)  # The other formats of columns that are read here define their unit.
+    if not first and not found.is_unit_stated:
+        return replace(found, inferred="no unit is stated; the columns are taken as x, y, z in voxels")
+    return found
+
+
+def write(picks: Picks, frames: Mapping[str, Frame], path: Path) -> None:
+    """Write ``tomogram,x,y,z,score`` and the other columns, in voxels, 0 at the centre of the first."""
+    comments = [name for name in picks.tomogram_names if name.startswith("#")]
+    if comments:
+        raise TomoPickerError(f"{path}: the tomogram name '{comments[0]}' would read as a comment; rename the tomogram")
+    columns: dict[str, object] = {"tomogram": picks.tomograms}
+    voxels = to_file_units(picks, frames, Unit.VOXEL)
+    for axis, column in zip("xyz", voxels.T, strict=True):
+        columns[axis] = format_fixed(column)
+    columns["score"] = format_scores(picks.scores, missing="")
+    taken = {"tomogram", "x", "y", "z", "score"}
+    for name in picks.extra.columns:
+        if str(name).lower() not in taken:
+            columns[str(name)] = [" ".join(v.split()) if isinstance(v, str) else v for v in picks.extra[name].tolist()]
+    text = io.StringIO()
+    pd.DataFrame(columns).to_csv(text, index=False, float_format="%.10g", lineterminator="\n")
+    write_text(path, text.getvalue())
+
+
+def format_fixed(values: np.ndarray) -> list[str]:
+    """Write coordinates with `DECIMALS`."""
+    return [f"{value:.{DECIMALS}f}" for value in values]
+
+
+def format_scores(scores: np.ndarray, missing: str) -> list[str]:
+    """Write scores with 7 digits, and a word for those that are missing."""
+    return [missing if np.isnan(score) else f"{score:.7g}" for score in scores]
+
+
+def _content_lines(text: str) -> tuple[list[tuple[int, str]], list[str]]:
+    """Number the lines that are neither blank nor comments; give the comments before the first of them separately."""
+    content: list[tuple[int, str]] = []
+    comments: list[str] = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        stripped = line.strip()
+        if stripped.startswith("#"):
+            if not content:
+                comments.append(stripped.lstrip("# \t"))
+        elif stripped:
+            content.append((number, line.rstrip()))
+    return content, comments
+
+
+def _split(lines: Sequence[str], source: str) -> list[list[str]]:
+    """Split lines at the delimiter that gives the first of them all the same number of fields, three or more."""
+    sample = lines[:20]
+    for delimiter in "|;\t,":
+        counts = {len(fields) for fields in _fields(sample, delimiter, source)}
+        if len(counts) == 1 and counts.pop() >= 3:
+            return _fields(lines, delimiter, source)
+    for delimiter in "|;\t,":
+        if delimiter in sample[0]:
+            return _fields(lines, delimiter, source)
+    return _fields([" ".join(line.split()) for line in lines], " ", source)
+
+
+def _fields(lines: Sequence[str], delimiter: str, source: str) -> list[list[str]]:
+    try:
+        rows = list(csv.reader(lines, delimiter=delimiter, skipinitialspace=True))
+    except csv.Error as error:
+        raise TomoPickerError(f"{source}: cannot be split into columns ({error}); mend the file") from error
+    if len(rows) != len(lines):
+        raise TomoPickerError(f"{source}: a quotation mark is not closed; mend the file")
+    return [[field.strip() for field in fields] for fields in rows]
+
+
+def _drop_trailing(fields: list[str], width: int) -> list[str]:
+    """Drop empty fields beyond the columns: lines of spreadsheets end in a delimiter."""
+    while len(fields) > width and not fields[-1]:
+        fields = fields[:-1]
+    return fields
+
+
+def _find_header(table: list[list[str]], comments: list[str]) -> tuple[list[str] | None, int]:
+    """Take a first row without any number for the header; else a comment that names x, y and z for each column."""
+    if not any(_is_number(field) for field in table[0]):
+        return table[0], 1
+    if comments:
+        named = re.split(r"[\s,;|]+", comments[-1].strip())
+        if len(named) == len(table[0]) and {"x", "y", "z"} <= {name.lower() for name in named}:
+            return named, 0
+    return None, 0
+
+
+def _guess_header(body: list[list[str]], source: str) -> list[str]:
+    """Name the columns of a file without a header, if they can mean one thing only."""
+    if len(body[0]) == 3:
+        return ["x", "y", "z"]
+    if len(body[0]) == 4:
+        if not any(_is_number(fields[0]) for fields in body):
+            return ["tomogram", "x", "y", "z"]
+        last = [float(fields[3]) for fields in body if _is_number(fields[3])]
+        if len(last) == len(body) and all(-1 <= value <= 1 for value in last) and any(value % 1 for value in last):
+            return ["x", "y", "z", "score"]
+    found = f"{len(body[0])} columns and no header"
+    hint = "add a first line that names them (tomogram,x,y,z,score)"
+    if all(_is_number(field) for fields in body for field in fields) and len(body[0]) in {4, 5}:
+        hint += ", or give --from imod-text if they are IMOD's model2point's"
+    raise TomoPickerError(f"{source}: {found}; {hint}")
+
+
+def _as_table(header: list[str], body: list[list[str]], rows: Rows) -> PickTable:
+    axes = _find_axes(header, rows.source)
+    tomogram = _first_of(header, TOMOGRAM_COLUMNS)
+    score = _first_of(header, SCORE_COLUMNS)
+    columns: list[list[str]] = [list(column) for column in zip(*body, strict=True)] or [[] for _ in header]
+    coordinates = rows.stack({axis: columns[axes.columns[axis]] for axis in "xyz"})
+    rows.check_coordinates(coordinates)
+    used = {*axes.columns.values(), tomogram, score}
+    return rows.table(
+        coordinates,
+        axes.unit,
+        None if tomogram is None else columns[tomogram],
+        None if score is None else rows.numbers(columns[score], "score", blank=np.nan),
+        {name: infer_numeric(columns[i]) for i, name in enumerate(header) if i not in used and name not in IMAGES},
+        is_unit_stated=axes.is_stated,
+        inferred=axes.inferred,
+    )
+
+
+@dataclass(frozen=True)
+class _Axes:
+    """The columns of x, y and z, their unit, whether it is stated, and what was inferred of it, if anything."""
+
+    columns: dict[str, int]
+    unit: Unit
+    is_stated: bool
+    inferred: str | None = None
+
+
+def _find_axes(header: list[str], source: str) -> _Axes:
+    """Find the columns of x, y and z and their unit; those in voxels first if there are several."""
+    found: dict[Unit, dict[str, int]] = {Unit.VOXEL: {}, Unit.ANGSTROM: {}}
+    is_stated = False
+    for i, name in enumerate(header):
+        label = name.strip().lower()
+        stated = _UNIT.search(label)
+        word = next((group for group in stated.groups() if group is not None), "").strip() if stated else ""
+        base = _UNIT.sub("", label)
+        axis = _NAPARI.get(base) or (match.group(1) if (match := _AXIS.match(base)) else None)
+        if axis is None:
+            continue
+        if word not in _ANGSTROM | _VOXEL:
+            raise TomoPickerError(
+                f"{source}: column '{name}' is in '{word}'; give voxels or Å, as in 'x,y,z' or 'x [A]'"
+            )
+        is_stated |= bool(word) or base in _NAPARI
+        found[Unit.ANGSTROM if word in _ANGSTROM else Unit.VOXEL].setdefault(axis, i)
+    labels = [name.strip().lower() for name in header]
+    for unit, axes in found.items():
+        if len(axes) == 3 and unit is Unit.VOXEL and not is_stated and {"experiment", "particle_type"} <= set(labels):
+            return _Axes(axes, Unit.ANGSTROM, False, "x, y, z are taken as Å, as the CZII challenge has them")
+        if len(axes) == 3:
+            # Our own header means voxels, as documented.
+            clear = is_stated or unit is not Unit.VOXEL or labels[:4] == ["tomogram", "x", "y", "z"]
+            return _Axes(axes, unit, clear)
+    missing = " ".join(axis for axis in "xyz" if not any(axis in axes for axes in found.values()))
+    listed = ", ".join(header[:12])
+    raise TomoPickerError(
+        f"{source}: no column for {missing or 'x, y and z in one unit'}; found {listed}; name them x, y, z"
+    )
+
+
+def _first_of(header: list[str], known: Sequence[str]) -> int | None:
+    labels = [name.strip().lower().replace(" ", "_") for name in header]
+    return next((labels.index(word) for word in known if word in labels), None)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,211 @@
+"""Particles in STAR files: RELION 5, 4, 3.1 and 3.0, Warp, WarpTools, M, pytom-match-pick and napari-tomoslice.
+
+What a coordinate counts follows from the columns (RELION's sources, Warp's documentation):
+
+- ``rlnCenteredCoordinate?Angst``: Å from the tomogram's centre, size / 2 (RELION 5).
+- ``rlnCoordinate?`` with ``rlnTomoName``: pixels of the tilt series (RELION 4); of ``rlnImagePixelSize`` if the name
+  ends in ``.tomostar``, because WarpTools counts in the pixels it exports.
+- ``rlnCoordinate?`` with ``rlnMicrographName``: pixels of the size the file states, whatever the tomogram's voxel.
+- ``wrpCoordinate?1`` (the particles of an M species): Å from the first voxel. M's poses at later doses are not read.
+- No stated pixel size: the tilt series' pixel where a project or ``--binning`` states it, else the tomogram's voxel;
+  but RELION 5's picker leaves voxels of the binned tomogram in ``annotations/<tomogram>_particles.star``, and Warp's
+  template matching fractions of the tomogram's size, all between 0 and 1.
+
+A particle lies at its coordinate minus its origin; RELION turns the origin by the subtomogram's angles first.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from tomopicker.errors import TomoPickerError
+from tomopicker.geometry import PickTable, Unit
+from tomopicker.io.angles import SUBTOMOGRAM_ANGLES, from_relion
+from tomopicker.io.columns import IMAGES, SCORE_COLUMNS, Rows, join_tables, to_strings
+from tomopicker.io.particles import delimited
+from tomopicker.io.particles.pixel_sizes import PIXEL_SIZES, find_pixel_sizes
+from tomopicker.io.particles.star import ends_in_a_line, read_blocks
+from tomopicker.io.projects import relion
+from tomopicker.io.recognition import is_star
+from tomopicker.io.registry import head_of
+from tomopicker.io.tomogram_names import join_names
+from tomopicker.types import Positions, Scores
+
+CENTRED = [f"rlnCenteredCoordinate{axis}Angst" for axis in "XYZ"]
+PIXELS = [f"rlnCoordinate{axis}" for axis in "XYZ"]
+PLAIN = ["x", "y", "z"]
+SPECIES = [f"wrpCoordinate{axis}1" for axis in "XYZ"]
+NAMES = ("rlnTomoName", "rlnMicrographName", "wrpSourceName")
+SCORES = ("rlnautopickfigureofmerit", "rlnlccmax", *SCORE_COLUMNS)
+ORIGIN_ANGSTROM = [f"rlnOrigin{axis}Angst" for axis in "XYZ"]
+ORIGIN_PIXELS = [f"rlnOrigin{axis}" for axis in "XYZ"]
+_UNITS = {CENTRED[0]: Unit.CENTRED_ANGSTROM, PIXELS[0]: Unit.PIXEL, SPECIES[0]: Unit.ANGSTROM}
+_SPECIES_POSE = re.compile(r"wrp(Coordinate[XYZ]|Angle(Rot|Tilt|Psi))\d*$")
+
+
+def read(path: Path) -> PickTable:
+    """Read particles from a STAR file, or from the files that an optimisation set or an import list names.
+
+    Raises `TomoPickerError` if it holds no particles (the blocks and columns found are listed), or bad ones (the row is
+    named).
+    """
+    return _read(path, follow=True)
+
+
+def _read(path: Path, follow: bool) -> PickTable:
+    blocks = read_blocks(path)
+    if follow and (target := relion.optimisation_set(blocks, path)):
+        particles, tomograms = target
+        frames = relion.read_frames(tomograms) if tomograms else {}
+        return replace(_particles(read_blocks(particles), particles), frames=frames)
+    if follow and (entries := relion.import_list(blocks, path)):
+        return join_tables([_listed(name, file, path) for name, file in entries], str(path))
+    return _particles(blocks, path)
+
+
+def _listed(name: str, file: Path, source: Path) -> PickTable:
+    """Read one file of an import list; its tomogram is the one in the list, as in RELION."""
+    table = _read(file, follow=False) if is_star(file, head_of(file)) else delimited.read(file)
+    return replace(table, tomograms=np.full(len(table), name, dtype=object), source=str(source))
+
+
+def _particles(blocks: Mapping[str, pd.DataFrame], path: Path) -> PickTable:
+    blocks = {name: _as_relion(block) for name, block in blocks.items()}
+    columns, chosen, notes = _find_particles(blocks, str(path))
+    optics = blocks.get("optics", pd.DataFrame())
+    # Where there is one block a tomogram, it is called as the tomogram is.
+    called = {name: name if len(chosen) > 1 else "" for name in chosen}
+    tables = [_of_block(block, columns, optics, str(path), called[name]) for name, block in chosen.items()]
+    if not ends_in_a_line(path):
+        notes = (*notes, "its last line has no end, as in a file that was cut short; look at its last row")
+    table = join_tables(tables, str(path))
+    return _infer_unit(replace(table, notes=(*notes, *table.notes)), path, has_optics="optics" in blocks)
+
+
+def _as_relion(block: pd.DataFrame) -> pd.DataFrame:
+    """Call columns of pytom-match-pick's first releases and of an M species as RELION does where they mean the same."""
+    new = {name: f"rln{name[3:]}" for name in map(str, block) if name.startswith("ptm")}
+    if "wrpCoordinateX1" in block or "wrpSourceName" in block:
+        for axis in "XYZ":
+            if f"wrpCoordinate{axis}" in block and f"wrpCoordinate{axis}1" not in block:
+                new[f"wrpCoordinate{axis}"] = f"wrpCoordinate{axis}1"
+        new |= {f"wrpAngle{angle}1": f"rlnAngle{angle}" for angle in ("Rot", "Tilt", "Psi")}
+        new["wrpRandomSubset"] = "rlnRandomSubset"
+    free = {old: name for old, name in new.items() if name not in block}
+    return block.rename(columns=free) if free else block
+
+
+def _of_block(
+    block: pd.DataFrame, columns: list[str], optics: pd.DataFrame, source: str, tomogram_of_block: str
+) -> PickTable:
+    rows = Rows.counted(source, f"data_{tomogram_of_block} row" if tomogram_of_block else "row", len(block))
+    coordinates = _columns(block, columns, rows)
+    rows.check_coordinates(coordinates)
+    tomogram = next((name for name in NAMES if name in block), None)
+    tomograms = to_strings([tomogram_of_block] * len(block) if tomogram is None else block[tomogram].tolist())
+    score = next((str(name) for word in SCORES for name in block if str(name).lower() == word), None)
+    pixel_size, doubt = None, None
+    if columns == PIXELS:
+        stated = find_pixel_sizes(block, optics, tomograms, rows)
+        pixel_size, doubt = stated.sizes, stated.doubt
+    coordinates = coordinates - _origins(block, columns, pixel_size, rows, doubt)
+    used = {*columns, *CENTRED, *PIXELS, *ORIGIN_ANGSTROM, *ORIGIN_PIXELS, *PIXEL_SIZES, *IMAGES, tomogram, score}
+    kept = [name for name in block if name not in used and not _SPECIES_POSE.match(str(name))]
+    rows.check_coordinates(coordinates)
+    return rows.table(
+        coordinates,
+        _UNITS.get(columns[0], Unit.VOXEL),
+        tomograms,
+        None if score is None else rows.numbers(block[score].tolist(), score, blank=np.nan),
+        block[kept].reset_index(drop=True),
+        pixel_size=pixel_size,
+        doubt=doubt,
+    )
+
+
+def _infer_unit(table: PickTable, path: Path, *, has_optics: bool) -> PickTable:
+    """Find files without a pixel size that count fractions (Warp) or voxels of the binned tomogram (RELION 5)."""
+    if table.unit is not Unit.PIXEL or table.pixel_size is None or not np.isnan(table.pixel_size).all() or table.doubt:
+        return table
+    called = {name for name in table.tomograms.tolist() if name}
+    at = table.coordinates
+    if all(name.lower().endswith(".tomostar") for name in called) and called and (at >= 0).all() and (at <= 1).all():
+        inferred = "taken as fractions of the tomogram, as Warp's template matching writes them"
+        return replace(table, unit=Unit.FRACTION, pixel_size=None, is_unit_stated=False, inferred=inferred)
+    stem, _, kind = path.stem.rpartition("_")
+    if kind == "particles" and not has_optics and (path.parent.name == "annotations" or called <= {stem}):
+        inferred = "taken as voxels of the binned tomogram, as RELION 5's picker writes its annotations"
+        return replace(table, unit=Unit.VOXEL, pixel_size=None, is_unit_stated=False, inferred=inferred)
+    return table
+
+
+def _find_particles(
+    blocks: Mapping[str, pd.DataFrame], source: str
+) -> tuple[list[str], dict[str, pd.DataFrame], tuple[str, ...]]:
+    """Find the columns of coordinates, the blocks to read, and what is not read.
+
+    That is ``data_particles`` if it has coordinates, else every block that has the same columns of them. Centred
+    columns come before the others.
+    """
+    kinds: dict[str, list[str]] = {}
+    for columns in (CENTRED, SPECIES, PIXELS, PLAIN):
+        for name, block in blocks.items():
+            if set(columns) <= set(block.columns):
+                kinds.setdefault(name, columns)
+    if not kinds:
+        _refuse_without_particles(blocks, source)
+    kinds = {name: columns for name, columns in kinds.items() if len(blocks[name])} or dict([*kinds.items()][:1])
+    if "particles" in kinds:
+        others = [f"data_{name} ({len(blocks[name])} rows)" for name in kinds if name != "particles"]
+        notes = (f"data_particles is read; not read: {join_names(others, 4)}",) if others else ()
+        return kinds["particles"], {"particles": blocks["particles"]}, notes
+    columns = next(iter(kinds.values()))
+    if any(other != columns for other in kinds.values()):
+        told = ", ".join(f"data_{name}: {found[0]}" for name, found in list(kinds.items())[:4])
+        raise TomoPickerError(f"{source}: its blocks count differently ({told}); write each to a file of its own")
+    return columns, {name: blocks[name] for name in kinds}, ()
+
+
+def _refuse_without_particles(blocks: Mapping[str, pd.DataFrame], source: str) -> None:
+    if relion.is_tomogram_list(blocks):
+        remedy = "give its particles.star or optimisation_set.star as well"
+        raise TomoPickerError(f"{source}: it lists tomograms or tilt series, not particles; {remedy}")
+    found = "; ".join(f"data_{name}: {', '.join(block.columns[:8])}" for name, block in list(blocks.items())[:4])
+    raise TomoPickerError(f"{source}: no columns rlnCoordinateX, Y and Z (or centred ones); found {found}")
+
+
+def _columns(block: pd.DataFrame, names: Sequence[str], rows: Rows) -> Positions:
+    return rows.stack({name: block[name].tolist() for name in names})
+
+
+def _origins(
+    block: pd.DataFrame, columns: list[str], pixel_size: Scores | None, rows: Rows, doubt: str | None
+) -> Positions:
+    """Give what to subtract, in the unit of the coordinates."""
+    rotate: Callable[[Positions], Positions] = np.asarray
+    if set(SUBTOMOGRAM_ANGLES) <= set(block.columns):
+        rotate = from_relion(rows.check_angles(_columns(block, SUBTOMOGRAM_ANGLES, rows))).apply
+    if set(ORIGIN_ANGSTROM) <= set(block.columns):
+        shifts = rotate(_columns(block, ORIGIN_ANGSTROM, rows))
+        if columns in (CENTRED, SPECIES) or not shifts.any():
+            return shifts
+        if pixel_size is None or np.isnan(pixel_size).any():
+            remedy = doubt or "add a column rlnPixelSize, or set the origins to 0"
+            raise TomoPickerError(
+                f"{rows.source}: origins in Å beside coordinates in pixels of no stated size; {remedy}"
+            )
+        in_pixel: np.ndarray = shifts / pixel_size[:, None]
+        return in_pixel
+    if set(ORIGIN_PIXELS) <= set(block.columns):
+        shifts = _columns(block, ORIGIN_PIXELS, rows)
+        if columns == PIXELS:
+            return rotate(shifts)
+        if shifts.any():
+            raise TomoPickerError(
+                f"{rows.source}: origins in pixels beside coordinates in another unit; set rlnOriginX, Y and Z to 0"
+            )
+    return np.zeros((len(block), 3))

@@ -1,0 +1,126 @@
+"""A copick project on this machine: its configuration, the tomograms of its runs, and where picks belong.
+
+``<root>/ExperimentRuns/<run>/VoxelSpacing10.000/<type>.zarr`` and ``…/<run>/Picks/<user>_<session>_<object>.json``, in
+the static root and in the overlay, which alone is written to.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from tomopicker.errors import TomoPickerError, UsageError
+from tomopicker.io.particles.copick import NOT_COPICK
+from tomopicker.io.text import read_json
+from tomopicker.io.tomogram_names import check_file_name
+
+RUNS = "ExperimentRuns"
+_SPACING = re.compile(r"VoxelSpacing(\d+(?:\.\d+)?)$")
+_NOT_IN_A_NAME = re.compile(r"[_\s/\\]")
+
+
+@dataclass(frozen=True)
+class CopickProject:
+    """A project's configuration.
+
+    Parameters
+    ----------
+    path : Path
+        The configuration.
+    roots : tuple of Path
+        Static root, if any, then overlay.
+    objects : tuple of str
+        Names of the particles among the pickable objects.
+    """
+
+    path: Path
+    roots: tuple[Path, ...]
+    objects: tuple[str, ...]
+
+    def tomograms(self, kind: str | None = None, spacing: float | None = None) -> list[Path]:
+        """List one tomogram of each run that has one.
+
+        Parameters
+        ----------
+        kind : str, optional
+            Its type, such as ``wbp``; needed where a run has several.
+        spacing : float, optional
+            Å, likewise.
+
+        Raises
+        ------
+        TomoPickerError
+            If there are none, or a run has several that fit; they are listed.
+        """
+        found: dict[str, dict[str, Path]] = {}
+        for folder in (place for root in self.roots for place in sorted(root.glob(f"{RUNS}/*/VoxelSpacing*"))):
+            size = _SPACING.match(folder.name)
+            if size is None or (spacing is not None and abs(float(size.group(1)) - spacing) > 0.005):
+                continue
+            for file in sorted(folder.glob("*.zarr")):
+                # Features lie beside the tomogram they are of.
+                if not file.stem.endswith("_features") and kind in {None, file.stem}:
+                    found.setdefault(folder.parent.name, {})[f"{file.stem}@{size.group(1)}"] = file
+        for run, files in found.items():
+            if len(files) > 1:
+                raise TomoPickerError(
+                    f"{self.path}: the run {run} has the tomograms {', '.join(files)}; choose with --copick-tomogram"
+                )
+        if not found:
+            raise TomoPickerError(f"{self.path}: no tomogram in its runs; check its roots, and --copick-tomogram")
+        return [file for files in found.values() for file in files.values()]
+
+    def picks_file(self, run: str, user: str, session: str, name: str) -> Path:
+        """Give the file of a run's picks, in the overlay."""
+        return self.roots[-1] / RUNS / run / "Picks" / f"{user}_{session}_{name}.json"
+
+    def object_named(self, name: str | None) -> str:
+        """Check the name of a particle, or take the only one.
+
+        Raises `UsageError` if it is none of the project, or there are several and none is named.
+        """
+        if name in self.objects and name is not None:
+            return name
+        if name is None and len(self.objects) == 1:
+            return self.objects[0]
+        what = "which particle to write is not said" if name is None else f"it has no particle '{name}'"
+        raise UsageError(f"{self.path}: {what}; give --copick-object one of {', '.join(self.objects) or 'its objects'}")
+
+
+def read_project(path: Path) -> CopickProject:
+    """Read a configuration.
+
+    Raises
+    ------
+    TomoPickerError
+        If it is none, lies elsewhere than in local folders, or has a particle that no file can be named after.
+    """
+    content = read_json(path, NOT_COPICK)
+    overlay, static = content.get("overlay_root"), content.get("static_root")
+    if not isinstance(overlay, str) or not overlay:
+        raise TomoPickerError(f"{path}: it names no overlay_root; give the configuration of a copick project")
+    roots = [_local(root, path) for root in (static, overlay) if isinstance(root, str) and root]
+    objects = content.get("pickable_objects")
+    listed = [item for item in objects if isinstance(item, dict)] if isinstance(objects, list) else []
+    named = (str(item.get("name")) for item in listed if item.get("is_particle"))
+    particles = tuple(check_file_name(name, path) for name in named)
+    return CopickProject(path, tuple(dict.fromkeys(roots)), particles)
+
+
+def check_name(text: str, flag: str) -> str:
+    """Refuse a user or session that a file of picks cannot be named after.
+
+    Raises `UsageError` if it holds an underscore, a blank or a slash.
+    """
+    if not text or _NOT_IN_A_NAME.search(text):
+        raise UsageError(f"{flag} {text}: a copick name has no blank, slash or underscore; give another")
+    return text
+
+
+def _local(root: str, path: Path) -> Path:
+    scheme, mark, rest = root.partition("://")
+    if mark and scheme not in {"local", "file"}:
+        raise TomoPickerError(f"{path}: its root {root} is not on this machine; copy the project and give a local root")
+    place = Path(rest if mark else root).expanduser()
+    beside = path.absolute().parent / place
+    # copick counts from the current folder; a project that was moved as a whole is found beside its configuration.
+    return place if place.is_absolute() or (place.exists() and not beside.exists()) else beside

@@ -1,0 +1,146 @@
+"""Lists of tomograms, given in place of the tomograms: names, files and voxel sizes come from them.
+
+- RELION 5's ``tomograms.star``: ``rlnTomoReconstructedTomogram``, relative to the project.
+- A Warp project: its ``.settings``, or the folder it processes in, with ``reconstruction/<series>_10.00Apx.mrc``.
+- A table with the columns ``tomogram`` and ``file``, perhaps ``voxel_size`` (Å): for names that nothing else maps.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from tomopicker.errors import TomoPickerError
+from tomopicker.geometry import Frame
+from tomopicker.io.text import read_text, read_xml
+from tomopicker.io.tomogram_names import NamedFile, cleaned
+
+_TABLES = (".csv", ".tsv", ".txt")
+_APIX = re.compile(r"_(\d+(?:\.\d+)?)Apx$")
+
+
+@dataclass(frozen=True)
+class _Table:
+    header: list[str]
+    rows: list[list[str]]
+
+
+def is_list(path: Path) -> bool:
+    """Whether a file lists tomograms, or a folder is that of a Warp project."""
+    if path.is_dir():
+        return _warp_folder(path) is not None
+    suffix = path.suffix.lower()
+    if not path.is_file():
+        return False
+    if suffix == ".star":
+        from tomopicker.io.projects.relion import is_project  # noqa: PLC0415  (pandas is slow to import)
+
+        try:
+            return is_project(path)
+        except TomoPickerError:
+            return False
+    return suffix == ".settings" or (suffix in _TABLES and _table(path) is not None)
+
+
+def files_of_list(path: Path) -> list[NamedFile]:
+    """List the tomograms of a list, as it names them.
+
+    Raises `TomoPickerError` if it names no files, or one that is not there.
+    """
+    if path.is_dir() or path.suffix.lower() == ".settings":
+        return _of_warp(path)
+    return _of_relion(path) if path.suffix.lower() == ".star" else _of_table(path)
+
+
+def _of_relion(path: Path) -> list[NamedFile]:
+    from tomopicker.io.projects import relion  # noqa: PLC0415
+
+    frames = relion.read_frames(path)
+    files = relion.reconstructions(path)
+    if not files:
+        raise TomoPickerError(
+            f"{path}: it names no reconstructions (rlnTomoReconstructedTomogram); give the tomograms themselves"
+        )
+    return [NamedFile(file).named(name, frames[name]) for name, file in files.items()]
+
+
+def _of_warp(path: Path) -> list[NamedFile]:
+    settings = path if path.is_file() else _settings_beside(path)
+    stated = _warp_settings(settings) if settings else {}
+    folder = _warp_folder(path) if path.is_dir() else path.parent / stated.get("ProcessingFolder", path.stem)
+    inside = sorted((folder / "reconstruction").glob("*.mrc")) if folder else []
+    if not inside:
+        raise TomoPickerError(f"{path}: no reconstruction in {folder}/reconstruction; run 'WarpTools ts_reconstruct'")
+    try:
+        pixel = float(stated["PixelSize"])
+        size = tuple(float(stated[f"Dimensions{axis}"]) for axis in "XYZ")
+    except (KeyError, ValueError):
+        pixel, size = 0.0, ()
+    named = []
+    for file in inside:
+        voxel = _APIX.search(file.stem)
+        frame = None
+        if voxel and float(voxel.group(1)) > 0:
+            edge = float(voxel.group(1))
+            x, y, z = size if pixel > 0 and len(size) == 3 and min(size) > 0 else (0.0, 0.0, 0.0)
+            shape = round(z * pixel / edge), round(y * pixel / edge), round(x * pixel / edge)
+            frame = Frame(shape, edge, (x, y, z), pixel) if x else Frame((0, 0, 0), edge)
+        named.append(NamedFile(file).named(cleaned(file.stem), frame))
+    return named
+
+
+def _warp_settings(path: Path) -> dict[str, str]:
+    """Read the parameters of a Warp project, the last of each name."""
+    return {item.get("Name", ""): item.get("Value", "") for item in read_xml(path).iter("Param")}
+
+
+def _settings_beside(folder: Path) -> Path | None:
+    found = [*folder.glob("*.settings"), *folder.parent.glob(f"{folder.name}.settings")]
+    tilt_series = [path for path in found if "tilt" in path.stem.lower()] or found
+    return tilt_series[0] if len(tilt_series) == 1 else None
+
+
+def _warp_folder(folder: Path) -> Path | None:
+    """Find the folder with Warp's reconstructions: this one, or the one that settings in it name."""
+    if any((folder / "reconstruction").glob("*Apx.mrc")):
+        return folder
+    settings = _settings_beside(folder)
+    if settings is None or settings.parent != folder:
+        return None
+    try:
+        named = folder / _warp_settings(settings).get("ProcessingFolder", settings.stem)
+    except TomoPickerError:
+        return None
+    return named if any((named / "reconstruction").glob("*Apx.mrc")) else None
+
+
+def _of_table(path: Path) -> list[NamedFile]:
+    table = _table(path)
+    if table is None:
+        raise TomoPickerError(f"{path}: no columns 'tomogram' and 'file'; name them in its first line")
+    at = {label: table.header.index(label) for label in ("tomogram", "file", "voxel_size") if label in table.header}
+    named = []
+    for number, fields in enumerate(table.rows, start=2):
+        if len(fields) != len(table.header) or not fields[at["tomogram"]] or not fields[at["file"]]:
+            raise TomoPickerError(f"{path}: line {number} does not give a tomogram and its file; mend it")
+        file = path.parent / fields[at["file"]]
+        frame = None
+        if "voxel_size" in at and fields[at["voxel_size"]]:
+            try:
+                frame = Frame((0, 0, 0), float(fields[at["voxel_size"]]))
+            except ValueError as error:
+                raise TomoPickerError(f"{path}: line {number}: its voxel size is no number; mend it") from error
+        named.append(NamedFile(file).named(fields[at["tomogram"]], frame))
+    return named
+
+
+def _table(path: Path) -> _Table | None:
+    """Read a table of tomograms and files; None if it is another text."""
+    try:
+        lines = [line for line in read_text(path).splitlines() if line.strip() and not line.startswith("#")]
+    except TomoPickerError:
+        return None
+    delimiter = next((mark for mark in "\t;," if lines and mark in lines[0]), None)
+    rows = [[field.strip().strip('"') for field in line.split(delimiter)] for line in lines]
+    if not rows or not {"tomogram", "file"} <= (header := {field.lower() for field in rows[0]}) or "x" in header:
+        return None
+    return _Table([field.lower() for field in rows[0]], rows[1:])

@@ -1,0 +1,253 @@
+"""The registry of file formats: what each holds, how it is recognised, who reads and writes it, in which units.
+
+A new format is one row here and its functions, which are named by module and imported when first used:
+
+- a reader of picks, ``read(path) -> PickTable``;
+- a writer of picks, ``write(picks, frames, path)``;
+- a reader of volumes, ``open_…(path, voxel_size=…, invert=…, options=…) -> Tomogram``.
+
+The order of the rows is the one in which formats are tried: formats with a mark in their content stand before those
+known by suffix, and plain text, which takes anything, last.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Literal
+
+from tomopicker.errors import TomoPickerError, UsageError
+from tomopicker.io import recognition as rules
+from tomopicker.io.recognition import Rule, any_of, has_root, has_suffix, starts_with
+
+HEAD_BYTES = 65536
+FIRST = "centre of the first voxel"
+ONE = "centre of the first voxel is 1, 1, 1"
+RELION_ANGLES = "rlnAngleRot, Tilt, Psi"
+FOM = "rlnAutopickFigureOfMerit"
+STAR, TEXT, LISTS = "particles.relion_read.read", "particles.delimited.read", "particles.text_lists"
+
+
+@dataclass(frozen=True)
+class Format:
+    """One row of the registry.
+
+    Parameters
+    ----------
+    name : str
+        The word a user gives (``--to relion5``).
+    kind : "volume" or "picks"
+        What it holds.
+    suffixes : tuple of str
+        Lower case, with the dot; the first is the one written.
+    title : str
+        What it is, for the list of formats.
+    recognise : callable
+        Whether a file, of this path and these first bytes, is of this format.
+    reader, writer : str, optional
+        Functions of this package, as ``module.function``; None where it is not read or not written.
+    unit, origin, score, angles : str
+        The unit of its coordinates, where they start, and where score and angles stand, in words.
+    needs : tuple of "voxel size" or "shape"
+        What of a tomogram must be known to write it.
+    single : bool
+        Whether a file holds the picks of one tomogram, which it may not even name.
+    refused : bool
+        Whether the reader only refuses the file and names an alternative.
+    ending : str
+        What follows the tomogram's name where the tool expects more than a suffix.
+    """
+
+    name: str
+    kind: Literal["volume", "picks"]
+    suffixes: tuple[str, ...]
+    title: str
+    recognise: Rule
+    reader: str | None
+    writer: str | None
+    unit: str
+    origin: str = FIRST
+    score: str = "none"
+    angles: str = "none"
+    needs: tuple[Literal["voxel size", "shape"], ...] = ()
+    single: bool = False
+    refused: bool = False
+    ending: str = ""
+
+
+# fmt: off
+FORMATS: tuple[Format, ...] = (
+    Format("mrc", "volume", (".mrc", ".rec", ".map", ".st", ".mrcs"), "MRC 2014, IMOD and older; gzip or bzip2",
+        rules.is_mrc, "volumes.mrc.open_mrc", "volumes.mrc_write.write_mrc", "Å in the header"),
+    Format("zarr", "volume", (".zarr",), "OME-Zarr 0.4 and 0.5, Zarr arrays; local folders",
+        rules.is_zarr, "volumes.zarr.open_zarr", None, "as the axes say; Å if they do not"),
+    Format("hdf5", "volume", (".hdf", ".h5", ".hdf5"), "HDF5: EMAN2's, and others with --dataset",
+        starts_with(b"\x89HDF\r\n\x1a\n"), "volumes.stacks.open_hdf5", None,
+        "Å in EMAN.apix_x, µm in element_size_um"),
+    Format("tiff", "volume", (".tif", ".tiff"), "TIFF stacks, a page a section",
+        starts_with(b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), "volumes.stacks.open_tiff", None, "as ImageJ or OME say"),
+    Format("em", "volume", (".em",), "EM volume",
+        has_suffix(".em"), "volumes.stacks.open_em", None, "not in the file: give --voxel-size"),
+    Format("stopgap", "picks", (".star",), "STOPGAP motive list",
+        rules.is_stopgap, "particles.star_lists.read_stopgap", "particles.star_lists.write_stopgap",
+        "voxels", ONE, "score", "phi, psi, the"),
+    Format("cbox", "picks", (".cbox",), "crYOLO boxes, 3D",
+        rules.is_cbox, "particles.star_lists.read_cbox", "particles.star_lists.write_cbox",
+        "voxels", "x, y: corner of the box; z: its centre", "Confidence", single=True),
+    Format("relion5", "picks", (".star",), "RELION 5 particles, optimisation set, import list",
+        rules.is_star, STAR, "particles.relion_write.write_relion5",
+        "Å", "centre of the tomogram, size / 2", FOM, RELION_ANGLES, ("voxel size", "shape")),
+    Format("relion4", "picks", (".star",), "RELION 4 particles",
+        rules.is_star, STAR, "particles.relion_write.write_relion4",
+        "pixels of the tilt series", FIRST, FOM, RELION_ANGLES, ("voxel size",)),
+    Format("relion3", "picks", (".star",), "RELION 3 particles, one block",
+        rules.is_star, STAR, "particles.relion_write.write_relion3",
+        "pixels of rlnPixelSize", FIRST, FOM, RELION_ANGLES, ("voxel size",)),
+    Format("warp", "picks", (".star",), "Warp and M particles, <series>.tomostar",
+        rules.is_star, STAR, "particles.relion_write.write_warp",
+        "pixels of rlnPixelSize", FIRST, FOM, RELION_ANGLES, ("voxel size",)),
+    Format("imod", "picks", (".mod",), "IMOD model",
+        starts_with(b"IMOD"), "particles.imod.read", "particles.imod.write",
+        "voxels", "x, y: corner of the first voxel; z: its centre", single=True),
+    Format("dynamo", "picks", (".tbl",), "Dynamo table, and <stem>.doc with its tomograms",
+        has_suffix(".tbl"), "particles.dynamo.read", "particles.dynamo.write",
+        "voxels", ONE, "column 10", "columns 7-9, tdrot, tilt, narot"),
+    Format("motl", "picks", (".em",), "EM motive list, and <stem>.doc with its tomograms",
+        has_suffix(".em"), "particles.motl.read_em", "particles.motl.write_em",
+        "voxels", ONE, "row 1", "rows 17-19, phi, psi, theta"),
+    Format("motl-csv", "picks", (".csv",), "motive list as 20 columns of text",
+        rules.is_motl_csv, "particles.motl.read_csv", "particles.motl.write_csv",
+        "voxels", ONE, "column 1", "columns 17-19, phi, psi, theta"),
+    Format("eman2", "picks", (".json",), "EMAN2 info/<tomogram>_info.json",
+        rules.is_eman2, "particles.eman2.read", "particles.eman2.write",
+        "unbinned pixels", "middle voxel of the tomogram, size // 2", "fifth of a box",
+        needs=("voxel size", "shape"), single=True, ending="_info.json"),
+    Format("copick", "picks", (".json",), "copick picks of one run",
+        rules.is_copick, "particles.copick.read", "particles.copick.write",
+        "Å", FIRST, "score", "transformation_, 4 x 4", single=True),
+    Format("portal", "picks", (".ndjson",), "CryoET Data Portal, points and oriented points",
+        rules.is_portal, "particles.copick.read_portal", None,
+        "voxels", FIRST, angles="xyz_rotation_matrix", single=True),
+    Format("pytom", "picks", (".xml",), "PyTom particle list",
+        has_root(b"ParticleList"), "particles.xml_lists.read_pytom", "particles.xml_lists.write_pytom",
+        "voxels", FIRST, "Score", "Rotation Z1, Z2, X"),
+    Format("deepfinder", "picks", (".xml",), "DeepFinder object list",
+        has_root(b"objlist"), "particles.xml_lists.read_deepfinder", "particles.xml_lists.write_deepfinder",
+        "voxels", FIRST, angles="kept as they are"),
+    Format("amira", "picks", (".am", ".landmarkascii"), "Amira landmarks; points of its spatial graphs",
+        rules.is_amira, "particles.amira.read", "particles.amira.write",
+        "Å", FIRST, needs=("voxel size",), single=True),
+    Format("cmm", "picks", (".cmm",), "Chimera and ChimeraX markers",
+        any_of(has_suffix(".cmm"), has_root(b"marker_set", b"marker_sets")),
+        "particles.xml_lists.read_markers", "particles.xml_lists.write_markers",
+        "Å", FIRST, needs=("voxel size",), single=True),
+    Format("tloc", "picks", (".tloc",), "TomoTwin pickle: refused, with what to give instead",
+        rules.is_pickle, f"{LISTS}.refuse_pickle", None, "voxels", refused=True),
+    Format("box", "picks", (".box",), "crYOLO EMAN_3D boxes, x y z",
+        has_suffix(".box"), f"{LISTS}.read_box", f"{LISTS}.write_coords", "voxels", FIRST, single=True),
+    Format("pytom-txt", "picks", (".txt",), "PyTom picker, text",
+        rules.is_pytom_text, f"{LISTS}.read_pytom", None, "voxels", single=True),
+    Format("shrec", "picks", (".txt",), "SHREC particle locations",
+        rules.is_shrec, f"{LISTS}.read_shrec", None, "voxels", angles="kept as they are", single=True),
+    Format("coords", "picks", (".coords",), "x y z without a header: TomoTwin, RELION import",
+        rules.is_coords, f"{LISTS}.read_coords", f"{LISTS}.write_coords", "voxels", FIRST, single=True),
+    Format("deepetpicker", "picks", (".coords",), "DeepETPicker, class x y z",
+        rules.is_coords, f"{LISTS}.read_coords", f"{LISTS}.write_deepetpicker", "voxels", FIRST, single=True),
+    Format("imod-text", "picks", (".txt",), "IMOD model2point, point2model; never guessed",
+        rules.never, f"{LISTS}.read_imod", f"{LISTS}.write_imod",
+        "voxels", "x, y: corner of the first voxel; z: its centre", single=True),
+    Format("napari", "picks", (".csv",), "napari points, axis-0 axis-1 axis-2 = z y x",
+        rules.is_text, TEXT, f"{LISTS}.write_napari", "voxels", FIRST, "column score", single=True),
+    Format("topaz", "picks", (".txt",), "Topaz in 3D, MiLoPYP: image_name, x_coord, y_coord, z_coord",
+        rules.is_text, TEXT, f"{LISTS}.write_topaz", "voxels", FIRST, "column score"),
+    Format("csv", "picks", (".csv", ".txt", ".tsv"), "text columns, with or without a header",
+        rules.is_text, TEXT, "particles.delimited.write",
+        "voxels, or Å where the header says so", FIRST, "column score", RELION_ANGLES),
+)
+# fmt: on
+
+BY_SUFFIX = {".star": "relion5", ".csv": "csv", ".txt": "csv", ".coords": "coords", ".xml": "pytom"}
+"""What is written under a suffix that several formats share, unless one is named."""
+
+
+def named(name: str) -> Format:
+    """Find a format by the word a user gave.
+
+    Raises
+    ------
+    UsageError
+        If there is none; the message lists those that can be written.
+    """
+    for entry in FORMATS:
+        if entry.name == name.lower():
+            return entry
+    known = ", ".join(entry.name for entry in FORMATS if entry.writer and entry.kind == "picks")
+    raise UsageError(f"no format is called '{name}'; choose from {known}")
+
+
+def for_output(path: Path, name: str | None = None) -> Format:
+    """Choose the format to write picks in: the one named, else that of the suffix (RELION 5 for .star).
+
+    Raises
+    ------
+    UsageError
+        If the format is unknown, holds no picks or cannot be written.
+    """
+    if name is None:
+        suffix = path.suffix.lower()
+        fits = [entry for entry in FORMATS if entry.kind == "picks" and entry.writer and suffix in entry.suffixes]
+        if not fits:
+            raise UsageError(f"{path}: '{path.suffix}' says no format of picks; name one with --to")
+        return named(BY_SUFFIX[suffix]) if suffix in BY_SUFFIX else fits[0]
+    entry = named(name)
+    if entry.kind != "picks" or entry.writer is None:
+        raise UsageError(f"{path}: picks cannot be written as '{name}'; choose another --to")
+    return entry
+
+
+def for_input(name: str) -> Format:
+    """Find the format of picks that a user named.
+
+    Raises
+    ------
+    UsageError
+        If there is none, or it is not read as picks.
+    """
+    entry = named(name)
+    if entry.kind != "picks" or entry.reader is None:
+        raise UsageError(f"picks cannot be read as '{name}'; choose another --from, or leave it out")
+    return entry
+
+
+def recognised(kind: Literal["volume", "picks"], path: Path, head: bytes) -> Format | None:
+    """Find the first format that a file may be of, by its name and its first bytes; None if there is none."""
+    fits = (entry for entry in FORMATS if entry.kind == kind and entry.reader and entry.recognise(path, head))
+    return next(fits, None)
+
+
+@cache
+def function(name: str | None) -> Callable[..., Any]:
+    """Import a reader or a writer, ``module.function`` of this package."""
+    module, _, function = str(name).rpartition(".")
+    found: Callable[..., Any] = getattr(import_module(f"tomopicker.io.{module}"), function)
+    return found
+
+
+def head_of(path: Path) -> bytes:
+    """Read a file's first bytes.
+
+    Raises `TomoPickerError` if it is missing, a folder, empty or unreadable.
+    """
+    try:
+        if path.is_dir():
+            raise TomoPickerError(f"{path}: it is a folder; give the file in it")
+        with path.open("rb") as stream:
+            head = stream.read(HEAD_BYTES)
+    except FileNotFoundError as error:
+        raise TomoPickerError(f"{path}: no such file; check the path") from error
+    except (OSError, ValueError) as error:
+        raise TomoPickerError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
+    if not head:
+        raise TomoPickerError(f"{path}: the file is empty; give another")
+    return head

@@ -1,0 +1,236 @@
+"""Arrays that read what they are asked for, and what every reader of volumes needs: options, voxel size, checks."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from math import isfinite
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from tomopicker.errors import TomoPickerError, UsageError
+from tomopicker.io.tomogram_names import tomogram_name
+from tomopicker.tomogram import Tomogram
+from tomopicker.types import RawVolume, Shape
+
+TOLERANCE = 0.01
+"""Relative difference of two voxel sizes that are taken for one."""
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How to read a volume, where a user or a model knows better than the file.
+
+    Parameters
+    ----------
+    dataset : str, optional
+        Which array of a file with several (``--dataset``).
+    axes : str, optional
+        The order of the stored axes, slowest first, such as ``xyz`` (``--axes``).
+    target_voxel_size : float, optional
+        Å: of several scales, the coarsest that is no coarser than this is used; the finest if left out.
+    """
+
+    dataset: str | None = None
+    axes: str | None = None
+    target_voxel_size: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.axes is not None and sorted(self.axes.lower()) != ["x", "y", "z"]:
+            raise UsageError(f"--axes {self.axes}: give the letters x, y and z in the order stored, such as zyx")
+
+    @property
+    def places(self) -> tuple[int, int, int] | None:
+        """Which of three stored axes is z, which y, which x; None if not given."""
+        if self.axes is None:
+            return None
+        z, y, x = (self.axes.lower().index(letter) for letter in "zyx")
+        return z, y, x
+
+
+DEFAULT_OPTIONS = ReadOptions()
+
+
+@runtime_checkable
+class Sliceable(Protocol):
+    """An array of any number of axes that reads what it is asked for: of h5py, zarr, or a memory map."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def dtype(self) -> Any: ...
+    def __getitem__(self, key: Any) -> Any: ...
+
+
+class Mapped:
+    """Voxels of a file as they lie in it, mapped anew for each reading: no more of the file stays in memory.
+
+    Parameters
+    ----------
+    path : Path
+    dtype : dtype
+    offset : int
+        Of the first voxel, bytes.
+    shape : Shape
+        As stored.
+    """
+
+    def __init__(self, path: Path, dtype: np.dtype, offset: int, shape: Shape) -> None:
+        self.dtype, self.shape = np.dtype(dtype), shape
+        self._path, self._offset = path, offset
+
+    def __getitem__(self, key: Any) -> RawVolume:
+        try:
+            part: RawVolume = np.memmap(self._path, self.dtype, "r", self._offset, self.shape)[key]
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise TomoPickerError(f"{self._path}: cannot be read any more ({reason}); is it still there?") from error
+        return part
+
+
+class ReorderedAxes:
+    """A stored array seen as (z, y, x); further axes, of length one, are left out.
+
+    Parameters
+    ----------
+    data : Sliceable
+        As stored.
+    places : sequence of int
+        Which stored axis is z, which y, which x.
+    path : Path
+        The file, for messages.
+    """
+
+    def __init__(self, data: Sliceable, places: Sequence[int], path: Path) -> None:
+        self._data, self._places, self._path = data, tuple(places), path
+
+    @property
+    def shape(self) -> Shape:
+        z, y, x = (int(self._data.shape[place]) for place in self._places)
+        return z, y, x
+
+    @property
+    def chunks(self) -> Shape | None:
+        """Edges (z, y, x) of the boxes that are compressed as a whole; None if nothing is."""
+        stored = getattr(self._data, "chunks", None)
+        if not stored:
+            return None
+        z, y, x = (int(stored[place]) for place in self._places)
+        return z, y, x
+
+    @property
+    def dtype(self) -> np.dtype:
+        kind: np.dtype = np.dtype(self._data.dtype)
+        return kind
+
+    def __getitem__(self, key: slice | tuple[slice, slice, slice]) -> RawVolume:
+        wanted = key if isinstance(key, tuple) else (key, slice(None), slice(None))
+        stored: list[slice | int] = [0] * len(self._data.shape)
+        for place, part in zip(self._places, wanted, strict=True):
+            stored[place] = part
+        # What is read has the three axes in stored order.
+        order = np.argsort(np.argsort(self._places))
+        with errors_named(self._path, "damaged: {}; copy it again"):
+            read: RawVolume = np.asarray(self._data[tuple(stored)]).transpose(order)
+        return read
+
+
+@contextmanager
+def errors_named(path: Path, message: str) -> Iterator[None]:
+    """Turn the errors of a library, each of which has its own and lets others through, into one line.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    message : str
+        What is wrong and what to do, with ``{}`` for the library's message.
+    """
+    try:
+        yield
+    except (MemoryError, TomoPickerError):
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())[:120]
+        raise TomoPickerError(f"{path}: {message.format(reason)}") from error
+
+
+def as_tomogram(
+    path: Path,
+    data: Sliceable,
+    options: ReadOptions,
+    stated: Sequence[float] | None,
+    voxel_size: float | None,
+    invert: bool,
+) -> Tomogram:
+    """Make a tomogram of an array of three axes, stored in the order z, y, x unless the options say otherwise.
+
+    Parameters
+    ----------
+    path, data, options
+        The file, its voxels and how to read them.
+    stated, voxel_size
+        Å, as the file and the user have it; see `resolve_voxel_size`.
+    invert : bool
+        True if protein is bright in the file.
+    """
+    volume = ReorderedAxes(data, options.places or (0, 1, 2), path)
+    check_volume(path, volume.shape, volume.dtype)
+    warnings: list[str] = []
+    size = resolve_voxel_size(path, stated, voxel_size, warnings)
+    return Tomogram(tomogram_name(path), volume, size, path, invert, tuple(warnings))
+
+
+def check_volume(path: Path, shape: Sequence[int], dtype: Any) -> None:
+    """Refuse what is no volume of real numbers, with a `TomoPickerError` that names what it is."""
+    size = " x ".join(str(n) for n in reversed(shape))
+    if min(shape) < 2:
+        raise TomoPickerError(f"{path}: it holds {size} numbers, not a tomogram; give the reconstruction")
+    if np.dtype(dtype).kind not in "iufb":
+        raise TomoPickerError(f"{path}: it holds numbers of type {dtype}, not real ones; convert it to float32")
+
+
+def resolve_voxel_size(path: Path, stated: Sequence[float] | None, given: float | None, warnings: list[str]) -> float:
+    """Take the user's voxel size (Å), else the file's if it is one of cubes; add a warning if they differ.
+
+    Raises `TomoPickerError` if there is none, or voxels are not cubes.
+    """
+    known = stated is not None and all(isfinite(size) and size > 0 for size in stated)
+    if given is not None:
+        check_given(path, given)
+        if stated is not None and known and differs(stated, given):
+            warnings.append(f"{path}: it says a voxel size of {stated[0]:g} Å; --voxel-size {given:g} is used")
+        return float(given)
+    if stated is None or not known:
+        raise TomoPickerError(f"{path}: it states no voxel size; give --voxel-size in Å")
+    return edge_of_cube(path, stated, "that")
+
+
+def check_given(path: Path, voxel_size: float) -> None:
+    """Refuse a voxel size of the user that is not positive, with a `TomoPickerError`."""
+    if not (isfinite(voxel_size) and voxel_size > 0):
+        raise TomoPickerError(f"{path}: a voxel size of {voxel_size:g} Å cannot be; give --voxel-size in Å")
+
+
+def differs(stated: Sequence[float], given: float) -> bool:
+    """Whether the user's voxel size is another than the file's."""
+    return any(abs(size - given) > TOLERANCE * given for size in stated)
+
+
+def edge_of_cube(path: Path, stated: Sequence[float], what: str) -> float:
+    """Give the edge of voxels that are cubes, to 7 digits; a `TomoPickerError` if they are not, and `what` is wrong."""
+    if max(stated) - min(stated) > TOLERANCE * min(stated):
+        text = " x ".join(f"{size:g}" for size in stated)
+        raise TomoPickerError(f"{path}: its voxels are not cubes ({text} Å); give --voxel-size in Å if {what} is wrong")
+    return float(f"{sum(stated) / len(stated):.7g}")
+
+
+def import_optional(module: str, extra: str, path: Path) -> Any:
+    """Import a library that only some formats need; a `TomoPickerError` names what to install."""
+    try:
+        return import_module(module)
+    except ImportError as error:
+        remedy = f"install it with: pip install 'tomopicker[{extra}]'"
+        raise TomoPickerError(f"{path}: the Python package {module} is needed to read it; {remedy}") from error

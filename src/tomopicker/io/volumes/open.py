@@ -1,0 +1,106 @@
+"""Opening a tomogram of any format, and listing the volumes in folders."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from tomopicker.errors import TomoPickerError
+from tomopicker.io.projects.tomogram_lists import files_of_list, is_list
+from tomopicker.io.recognition import VOLUME_SUFFIXES, is_em_volume, is_zarr, volume_suffix
+from tomopicker.io.registry import FORMATS, function, head_of, named, recognised
+from tomopicker.io.tomogram_names import NamedFile, by_folder, tomogram_name
+from tomopicker.io.volumes.arrays import DEFAULT_OPTIONS, ReadOptions
+from tomopicker.tomogram import Tomogram
+
+_SUFFIXES = [suffix for entry in FORMATS if entry.kind == "volume" for suffix in entry.suffixes]
+_NOT_TOMOGRAMS = (".st", ".mrcs")
+"""Suffixes of tilt series and image stacks: opened if named, not collected from a folder."""
+
+
+def open_tomogram(
+    path: Path | str, *, voxel_size: float | None = None, invert: bool = False, options: ReadOptions = DEFAULT_OPTIONS
+) -> Tomogram:
+    """Open a tomogram; voxels are read when asked for, slab by slab.
+
+    Parameters
+    ----------
+    path : Path
+        MRC (``.mrc``, ``.rec``, ``.map``, ``.st``, also with ``.gz`` or ``.bz2``), HDF5, TIFF or EM; a Zarr folder.
+    voxel_size : float, optional
+        Å; overrules the header.
+    invert : bool
+        True if protein is bright in the file.
+    options : ReadOptions
+        Which of several arrays or scales, and the order of axes, where the file states them wrongly or not at all.
+
+    Returns
+    -------
+    Tomogram
+        Named after the file without those suffixes; its `warnings` list what is doubtful.
+
+    Raises
+    ------
+    TomoPickerError
+        One line naming the file: missing, truncated, not a volume, or without a usable voxel size.
+    """
+    path = path if isinstance(path, Path) else Path(path)
+    stated = path.frame if isinstance(path, NamedFile) else None
+    if voxel_size is None and stated is not None:
+        voxel_size = stated.voxel_size
+    entry = named("zarr") if is_zarr(path) else recognised("volume", path, head_of(path))
+    if entry is None:
+        known = " ".join(_SUFFIXES)
+        raise TomoPickerError(f"{path}: not a tomogram of a known format ({known}); convert it to MRC")
+    opener = function(entry.reader)
+    tomogram: Tomogram = opener(path, voxel_size=voxel_size, invert=invert, options=options)
+    if stated is None or stated.unbinned_pixel_size is None or tomogram.finest is not None:
+        return tomogram
+    frame = replace(stated, shape=tomogram.shape, voxel_size=tomogram.voxel_size)
+    return replace(tomogram, finest=frame)
+
+
+def volume_files(paths: Iterable[Path | str] | Path | str) -> list[Path]:
+    """List the volumes that paths mean: files as given, folders as the sorted volumes in them (not deeper).
+
+    A Zarr folder is a volume. Of another folder, the MRC files are meant, and other formats if it has none. A list of
+    tomograms (`tomogram_lists`) stands for those it names. Files of one name are named after their folders.
+
+    Raises
+    ------
+    TomoPickerError
+        If a path is missing, a folder holds no volume, or two files would be tomograms of one name.
+    """
+    listed: list[Path] = []
+    for given in [paths] if isinstance(paths, str | Path) else paths:
+        path = given if isinstance(given, Path) else Path(given)
+        if not is_zarr(path) and is_list(path):
+            listed += files_of_list(path)
+        elif path.is_dir() and not is_zarr(path):
+            inside = _in_folder(path)
+            if not inside:
+                raise TomoPickerError(f"{path}: no tomograms in this folder; give files or another folder")
+            listed += inside
+        elif isinstance(path, NamedFile) or path.exists():
+            listed.append(path)
+        else:
+            raise TomoPickerError(f"{path}: no such file or folder; check the path")
+    by_name: dict[str, Path] = {}
+    for path in by_folder(list(dict.fromkeys(listed))):
+        other = by_name.setdefault(tomogram_name(path), path)
+        if other.resolve() != path.resolve():
+            raise TomoPickerError(f"{path}: the tomogram '{tomogram_name(path)}' is also in {other}; give one of them")
+    return list(by_name.values())
+
+
+def _in_folder(folder: Path) -> list[Path]:
+    """List a folder's tomograms: of MRC, else of any other format; no tilt series, image stacks or motive lists."""
+    entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    as_mrc = [entry for entry in entries if volume_suffix(entry) in set(VOLUME_SUFFIXES).difference(_NOT_TOMOGRAMS)]
+    return as_mrc or [entry for entry in entries if is_zarr(entry) or _is_other(entry)]
+
+
+def _is_other(path: Path) -> bool:
+    suffix = volume_suffix(path)
+    if suffix == ".em":
+        return is_em_volume(path)
+    return suffix in set(_SUFFIXES).difference(VOLUME_SUFFIXES) and path.is_file()

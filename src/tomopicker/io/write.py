@@ -1,0 +1,119 @@
+"""Writing picks in any format of the registry."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from tomopicker.errors import TomoPickerError, UsageError
+from tomopicker.geometry import Frame
+from tomopicker.io.particles.star import star_name, star_names
+from tomopicker.io.registry import for_output, function, named
+from tomopicker.io.tomogram_names import check_file_name, cleaned
+from tomopicker.picks import Picks
+
+
+def write_picks(picks: Picks, frames: Mapping[str, Frame], path: Path | str, format: str | None = None) -> None:
+    """Write picks, whole or not at all; no picks make a file with its header and no rows.
+
+    Parameters
+    ----------
+    picks : Picks
+        Positions in Å; columns of `extra` are written after the known ones.
+    frames : mapping of str to Frame
+        The geometry of each tomogram named in the picks.
+    path : Path
+        The file.
+    format : str, optional
+        A name of `registry.FORMATS`; by the suffix if left out (RELION 5 for .star).
+
+    Raises
+    ------
+    UsageError
+        If the format is unknown.
+    TomoPickerError
+        If a tomogram's frame is missing, the file cannot be written, or holds one tomogram and there are several.
+    """
+    path = Path(path)
+    entry = for_output(path, format)
+    if entry.single and len(picks.tomogram_names) > 1:
+        several = f"{entry.name} holds one tomogram a file, and these are picks of {len(picks.tomogram_names)}"
+        raise UsageError(f"{path}: {several}; give a folder, where one file a tomogram is written")
+    missing = [name for name in picks.tomogram_names if name not in frames]
+    if missing:
+        raise TomoPickerError(f"{path}: the size and voxel size of tomogram '{missing[0]}' are needed; give its file")
+    function(entry.writer)(picks, frames, path)
+
+
+def check_names(names: Iterable[str], format: str, source: Path | str) -> None:
+    """Refuse names of tomograms that files of a format cannot hold or be called after, before work is done for them.
+
+    Parameters
+    ----------
+    names : iterable of str
+    format : str
+        A name of `registry.FORMATS`.
+    source : Path or str
+        Where the names come from, for the message.
+
+    Raises
+    ------
+    TomoPickerError
+        One line with the name and the reason.
+    """
+    names = list(names)
+    for name in names:
+        check_file_name(cleaned(name), source)
+    if ".star" in named(format).suffixes:
+        star_names(names, where=str(source))
+
+
+def files_in(folder: Path, tomograms: Sequence[str], format: str) -> dict[str, Path]:
+    """Give the file of a folder that would hold each tomogram's picks.
+
+    Raises
+    ------
+    UsageError
+        If the format is unknown, or two tomograms would share a file.
+    TomoPickerError
+        If files cannot be called after a tomogram, or this format cannot hold its name.
+    """
+    entry = named(format)
+    check_names(tomograms, format, folder)
+    files = {name: folder / f"{cleaned(name)}{entry.ending or entry.suffixes[0]}" for name in tomograms}
+    if len(set(files.values())) < len(files):
+        raise UsageError(f"{folder}: two tomograms would share a file; rename one")
+    return files
+
+
+def naming_remark(format: str, tomograms: Sequence[str]) -> str | None:
+    """Describe which tomograms are renamed in a STAR file, which holds no blanks; None if none is."""
+    changed = [name for name in tomograms if star_name(name) != name]
+    if not changed or ".star" not in named(format).suffixes:
+        return None
+    return f"STAR files hold no blanks or quotes: '{changed[0]}' is called '{star_name(changed[0])}' in them"
+
+
+def binning_remark(format: str, frames: Mapping[str, Frame], tomograms: Sequence[str]) -> str | None:
+    """Describe the pixels written for RELION 4, where the binning of the tomograms is not known.
+
+    Parameters
+    ----------
+    format : str
+        A name of `registry.FORMATS`; only that of RELION 4 counts pixels of the tilt series and states none to others.
+    frames : mapping of str to Frame
+        The geometry of each tomogram.
+    tomograms : sequence of str
+        Those written.
+
+    Returns
+    -------
+    str or None
+        A line, or None if the binning is known.
+    """
+    sizes = sorted({frames[name].voxel_size for name in tomograms if frames[name].unbinned_pixel_size is None})
+    if format != "relion4" or not sizes:
+        return None
+    counted = " and ".join(f"{size:g}" for size in sizes)
+    return (
+        f"the coordinates count pixels of {counted} Å, the voxels of the tomograms, and RELION 4 takes them for pixels "
+        "of the tilt series; if the tomograms are binned, give 'tomopicker convert --to relion4' the --binning"
+    )

@@ -1,0 +1,1 @@
+"""The results folder, its record, figures and the HTML report."""

@@ -1,0 +1,107 @@
+"""Which files of a folder hold its picks, whoever wrote it; every command that takes a folder of picks asks here."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from tomopicker.errors import TomoPickerError, UsageError
+from tomopicker.geometry import Frame
+from tomopicker.io import has_no_picks, read_table
+from tomopicker.io.projects.tomogram_lists import is_list
+from tomopicker.io.recognition import is_em_volume
+from tomopicker.io.registry import FORMATS
+from tomopicker.io.tomogram_names import join_names
+from tomopicker.output.layout import IMPORT_LIST, MERGED, OPTIMISATION_SET, RECORD
+
+TRUTH, SETTINGS = "truth", "settings"
+"""Folders that ``tomopicker simulate`` writes beside its tomograms."""
+
+
+def is_picks_file(path: Path) -> bool:
+    """Say whether a path is named as a file of picks; EM files hold either picks or a volume, and are looked into."""
+    suffixes = {suffix for entry in FORMATS if entry.kind == "picks" for suffix in entry.suffixes}
+    suffix = path.suffix.lower()
+    return suffix in suffixes and not path.is_dir() and not (suffix == ".em" and is_em_volume(path))
+
+
+def split_by_kind(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """Separate tomograms (first) from files of picks (second), by their suffix and content.
+
+    A shell turns ``--picks clicks/*.csv`` into one option and then bare names: those are picks too.
+    """
+    picks = [path for path in paths if is_picks_file(path) and not is_list(path)]
+    return [path for path in paths if path not in picks], picks
+
+
+def files_of_picks(path: Path, *, each: bool = False) -> list[Path]:
+    """List the files of picks that a path means: itself, or those of a folder, none of them twice.
+
+    Of a folder that ``tomopicker pick`` wrote these are its own picks, not the record, the import list or the copies in
+    another format; of one that ``tomopicker simulate`` wrote, the truth. Elsewhere files of one name but for the suffix
+    are one list in two formats, of which the first is taken, CSV before others.
+
+    Parameters
+    ----------
+    path : Path
+    each : bool
+        Of a folder that ``pick`` wrote, the file of each tomogram instead of the merged one; it may hold no picks.
+
+    Raises
+    ------
+    TomoPickerError
+        If a folder holds no file of picks, or two of one name that hold different numbers of picks.
+    """
+    if not path.is_dir():
+        return [path]
+    if (path / RECORD).exists():
+        return _recorded(path, each=each)
+    if not _files(path) and (path / TRUTH).is_dir() and (path / SETTINGS).is_dir():
+        path = path / TRUTH
+    found = _without_copies(file for file in _files(path) if file.stem not in {IMPORT_LIST, OPTIMISATION_SET})
+    if not found:
+        raise TomoPickerError(
+            f"{path}: no file of picks in this folder; 'tomopicker formats picks' lists their suffixes"
+        )
+    return found
+
+
+def frames_of_folder(path: Path) -> dict[str, Frame]:
+    """Give the geometry of the tomograms that a folder was picked in, as its record states it; empty without one."""
+    if not path.is_dir() or not (path / RECORD).exists():
+        return {}
+    from tomopicker.output.record import read_record, recorded_frames  # noqa: PLC0415  (torch is slow to import)
+
+    return recorded_frames(read_record(path / RECORD))
+
+
+def _recorded(path: Path, *, each: bool) -> list[Path]:
+    merged, names = path / f"{MERGED}.csv", list(frames_of_folder(path))
+    if merged.exists() and not each:
+        return [merged]
+    if not names:
+        raise TomoPickerError(f"{path}: no tomogram in it is finished; run 'tomopicker pick' first")
+    files = [path / f"{name}.csv" for name in names]
+    filled = [file for file in files if not has_no_picks(file)]
+    return files if each or not filled else filled
+
+
+def _files(path: Path) -> list[Path]:
+    return sorted(file for file in path.iterdir() if not file.name.startswith(".") and is_picks_file(file))
+
+
+def _without_copies(files: Iterable[Path]) -> list[Path]:
+    """Keep one of the files that differ in their suffix alone, CSV if it is among them."""
+    by_stem: dict[str, list[Path]] = {}
+    for file in files:
+        by_stem.setdefault(file.stem, []).append(file)
+    kept = []
+    for same in by_stem.values():
+        same.sort(key=lambda file: file.suffix.lower() != ".csv")
+        if len(same) > 1:
+            counts = {0 if has_no_picks(file) else len(read_table(file)) for file in same}
+            if len(counts) > 1:
+                raise UsageError(
+                    f"{same[0].parent}: {join_names([file.name for file in same])} hold different numbers of picks; "
+                    "give one of them, or keep one"
+                )
+        kept.append(same[0])
+    return kept

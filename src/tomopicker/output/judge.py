@@ -1,0 +1,110 @@
+"""Evaluation of picks against ground truth: metrics of every tomogram, their mean, and both as JSON."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from tomopicker.evaluation.metrics import Evaluation, MatchMethod, MeanEvaluation, evaluate, mean_evaluation
+from tomopicker.files import write_text
+from tomopicker.io.tomogram_names import join_names
+from tomopicker.output.compare import Compared
+from tomopicker.picks import Picks
+
+DENSE = 0.5
+"""Probability of a match by chance above which matches prove nothing."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Evaluations; position errors and tolerance are in voxels, each tomogram's own."""
+
+    tomograms: Mapping[str, Evaluation]
+    mean: MeanEvaluation
+    tolerance: float
+    unit: str
+    matching: MatchMethod
+
+
+def judge(found: Compared, tolerance: float, *, in_angstrom: bool, matching: MatchMethod) -> Judged:
+    """Evaluate each tomogram, and average.
+
+    Parameters
+    ----------
+    found : Compared
+        Picks and truth.
+    tolerance : float
+        In Å, or in voxels of each tomogram.
+    in_angstrom : bool
+        Which of the two.
+    matching : {"one-to-one", "paper"}
+        See `tomopicker.evaluation.metrics`.
+    """
+    rows = {}
+    for name, frame in found.frames.items():
+        length = tolerance if in_angstrom else tolerance * frame.voxel_size
+        mine, truth = found.picks.in_tomogram(name), found.truth.in_tomogram(name)
+        row = evaluate_picks(mine, truth, length, matching)
+        row = row.ranked_by(evaluate_picks(found.candidates.in_tomogram(name), truth, length, matching))
+        # What stands in the table is the same for all tomograms: the tolerance as asked, errors in voxels.
+        rows[name] = replace(
+            row,
+            tolerance=tolerance,
+            position_error_mean=_divided(row.position_error_mean, frame.voxel_size),
+            position_error_median=_divided(row.position_error_median, frame.voxel_size),
+        )
+    return Judged(rows, mean_evaluation(rows), tolerance, "angstrom" if in_angstrom else "voxel", matching)
+
+
+def evaluate_picks(picks: Picks, truth: Picks, tolerance: float, matching: MatchMethod) -> Evaluation:
+    """Evaluate the picks of one tomogram; the tolerance is in the unit of the positions."""
+    scored = len(picks) and not np.isnan(picks.scores).any()
+    return evaluate(picks.positions, picks.scores if scored else None, truth.positions, tolerance, matching)
+
+
+def write_json(path: Path, judged: Judged) -> None:
+    """Write the figures; ``tolerance_unit`` is ``voxel`` or ``angstrom``, position errors are in voxels."""
+    content = {
+        "matching": judged.matching,
+        "tolerance": judged.tolerance,
+        "tolerance_unit": judged.unit,
+        "oracles": ["f1_at_truth_count", "best_f1", "best_f1_threshold"],
+        "tomograms": {name: row.to_dict() for name, row in judged.tomograms.items()},
+        "mean": judged.mean.to_dict(),
+    }
+    write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+def unrelated(found: Compared, judged: Judged) -> str | None:
+    """Say in a line where picks are no nearer to the truth than they would be by chance; None if nowhere.
+
+    Chance is as many picks thrown at random into the box that holds picks and truth: each hits one of n balls of the
+    tolerance with the probability 1 - exp(-n ball / box), and twice the root of the number to expect is allowed above.
+    """
+    said = []
+    for name, row in judged.tomograms.items():
+        if row.tp < min(row.picks, row.truth) and row.tp <= _by_chance(found, name, judged):
+            said.append(f"{name} ({row.tp} of {row.picks})")
+    if not said:
+        return None
+    return (
+        f"no more picks lie near true positions than by chance would: {join_names(said)}; check that both are of the "
+        "same tomogram, in the same unit, with the same order of the axes"
+    )
+
+
+def _by_chance(found: Compared, name: str, judged: Judged) -> float:
+    """Give the number of matches that would not surprise; below 0 where the truth is too dense to tell."""
+    picks, truth = (part.in_tomogram(name).positions for part in (found.picks, found.truth))
+    tolerance = judged.tolerance * (1.0 if judged.unit == "angstrom" else found.frames[name].voxel_size)
+    box = np.maximum(np.ptp(np.concatenate([picks, truth]), axis=0), 2 * tolerance).prod()
+    hit = -np.expm1(-len(truth) * 4 / 3 * np.pi * tolerance**3 / box)
+    expected = len(picks) * float(hit)
+    return expected + 2 * math.sqrt(expected) if hit < DENSE else -1.0
+
+
+def _divided(value: float | None, voxel_size: float) -> float | None:
+    return None if value is None else value / voxel_size

@@ -1,0 +1,121 @@
+"""The merged files of a folder of picks: those of every finished tomogram together, written in a stream.
+
+Rows are copied as they stand in the files of the tomograms, one file after another, so that neither time nor memory
+grows with what the tomograms hold. Files that do not go together as they are (other columns, several optics groups, two
+tomograms that would get one name) are read and written as one list instead.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from tomopicker import io
+from tomopicker.errors import TomoPickerError
+from tomopicker.files import atomic_path
+from tomopicker.geometry import Frame
+from tomopicker.output.layout import IMPORT_LIST, MERGED, OPTIMISATION_SET
+from tomopicker.picks import Picks
+
+_LABEL = re.compile(r"^_\S+", re.MULTILINE)
+
+
+def is_merged(folder: Path) -> bool:
+    """Say whether the merged files are there."""
+    return all((folder / f"{MERGED}{suffix}").exists() for suffix in (".csv", ".star"))
+
+
+def merge(
+    folder: Path,
+    frames: Mapping[str, Frame],
+    counts: Mapping[str, int],
+    star_format: str,
+    project: Path | None = None,
+) -> str | None:
+    """Write the merged files from those of each tomogram.
+
+    Parameters
+    ----------
+    folder : Path
+        With a CSV and a STAR file for each tomogram.
+    frames, counts : mapping
+        Of each finished tomogram: its geometry, and how many picks it has.
+    star_format : str
+        Whose STAR files are written.
+    project : Path, optional
+        The tomograms.star of RELION 5 that the tomograms came from: with the picks, it makes an optimisation set.
+
+    Returns
+    -------
+    str or None
+        Why there is no import list for RELION 5, if one is due and cannot be written; what RELION 4's pixels are.
+    """
+    with_picks = [name for name, count in counts.items() if count and (folder / f"{name}.csv").exists()]
+    csv, star = folder / f"{MERGED}.csv", folder / f"{MERGED}.star"
+    streamed = bool(with_picks)
+    for target, suffix in ((csv, ".csv"), (star, ".star")):
+        streamed = streamed and _stream([folder / f"{name}{suffix}" for name in with_picks], target)
+    if not streamed:
+        parts = [io.read_picks(folder / f"{name}.csv", {name: frames[name]}) for name in with_picks]
+        picks = Picks.concatenate(parts)
+        io.write_picks(picks, frames, csv, "csv")
+        io.write_picks(picks, frames, star, star_format)
+    if star_format == "relion5":
+        listed = {name: folder / f"{name}.star" for name, count in counts.items() if count}
+        try:
+            io.write_relion5_import_list(listed, folder / f"{IMPORT_LIST}.star")
+            if project is not None and with_picks:
+                io.write_optimisation_set(star, project, folder / f"{OPTIMISATION_SET}.star")
+        except TomoPickerError as error:
+            return str(error)
+    remark = io.binning_remark(star_format, frames, with_picks)
+    return remark and f"{star}: {remark}"
+
+
+def _stream(files: Iterable[Path], target: Path) -> bool:
+    """Write the rows of all files after the head of the first; say False, and write nothing, if they do not fit."""
+    first: str | None = None
+    names: set[str] = set()
+    try:
+        with atomic_path(target) as temporary, temporary.open("w", encoding="utf-8") as stream:
+            for head, rows, name in map(_split, files):
+                if first is None:
+                    first = head
+                    stream.write(head)
+                elif _without_comments(head) != _without_comments(first) or name in names:
+                    raise _Unlike
+                names.add(name)
+                stream.writelines(rows)
+            if target.suffix == ".star":
+                stream.write("\n")
+    except _Unlike:
+        return False
+    return True
+
+
+class _Unlike(Exception):
+    """Files that cannot be joined by copying their rows."""
+
+
+def _split(file: Path) -> tuple[str, Iterator[str], str]:
+    """Part a file's text into its head and the lines of its last table; give the tomogram's name in the first, too."""
+    try:
+        text = file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise TomoPickerError(
+            f"{file}: cannot be read ({error.strerror}); 'tomopicker pick' writes it again"
+        ) from error
+    if file.suffix == ".csv":
+        start = text.index("\n") + 1
+        column = 0
+    else:
+        labels = list(_LABEL.finditer(text, text.rindex("\nloop_")))
+        start = text.index("\n", labels[-1].end()) + 1
+        named = [i for i, label in enumerate(labels) if label[0] in {"_rlnTomoName", "_rlnMicrographName"}]
+        column = named[0]
+    rows = text[start:].splitlines(keepends=True)
+    name = re.split(r"[,\t ]+", rows[0].strip(), maxsplit=column + 1)[column] if rows else ""
+    return text[:start], (row for row in rows if row.strip()), name
+
+
+def _without_comments(head: str) -> str:
+    return "\n".join(line for line in head.splitlines() if not line.startswith("#"))

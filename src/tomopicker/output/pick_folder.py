@@ -1,0 +1,222 @@
+"""A folder of picks while a run writes to it: what is finished, and how a tomogram is added.
+
+A folder belongs to one model and one set of settings, so that its merged files are never a mixture. Several processes
+may add tomograms at once, each writing that tomogram's files and its record; one process, which began the run, merges.
+"""
+
+import shutil
+import time
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tomopicker import __version__, io
+from tomopicker.errors import TomoPickerError, UsageError
+from tomopicker.geometry import Frame
+from tomopicker.output.layout import RECORD, RECORDS
+from tomopicker.output.merged import is_merged, merge
+from tomopicker.output.one_tomogram import files_of, write_chosen
+from tomopicker.output.record import (
+    check_name,
+    difference,
+    identity,
+    job_of,
+    picked_counts,
+    read_record,
+    recorded_frames,
+    write_record,
+)
+from tomopicker.output.settings import PickSettings
+from tomopicker.output.tomogram_record import DONE, FAILED, read_entries, read_entry, remove_entry, write_entry
+from tomopicker.pipeline.pick import Picked
+from tomopicker.tomogram import Tomogram
+from tomopicker.training.checkpoint import Model
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+@dataclass(frozen=True)
+class PickFolder:
+    """A folder of picks, as one run sees it; what is finished is read from the folder each time.
+
+    Parameters
+    ----------
+    path : Path
+        The folder; made when the run begins.
+    settings : PickSettings
+        Of this run.
+    job : dict
+        The model and the settings, as the record states them.
+    overwrite : bool
+        Whether to pick again what was done before this run began, and to replace what another run left.
+    opened : str
+        When this run began, in UTC.
+    """
+
+    path: Path
+    settings: PickSettings
+    job: dict[str, Any]
+    overwrite: bool
+    opened: str = field(default_factory=_now)
+
+    @classmethod
+    def open(
+        cls, path: Path, model_file: Path, model: Model, settings: PickSettings, *, overwrite: bool
+    ) -> "PickFolder":
+        """Open a folder for a run.
+
+        Raises
+        ------
+        UsageError
+            If it holds the picks of another run and `overwrite` is False.
+        """
+        folder = cls(path, settings, job_of(model_file, model, settings), overwrite)
+        folder.read()
+        return folder
+
+    def read(self) -> dict[str, Any]:
+        """Read the record, or begin one.
+
+        Raises
+        ------
+        TomoPickerError
+            If it is damaged, or of another run, and is not to be overwritten.
+        """
+        file, begun = self.path / RECORD, self.job | {"tomograms": {}, "merged": False}
+        if not file.exists():
+            return begun
+        try:
+            record = read_record(file)
+        except TomoPickerError:
+            if self.overwrite:
+                return begun
+            raise
+        change = difference(record, self.job)
+        if change is None:
+            return record | self.job
+        if self.overwrite:
+            return begun
+        raise UsageError(
+            f"{self.path}: holds picks made with {change}; give another --output, or --overwrite, "
+            "or set another threshold for these with 'tomopicker threshold'"
+        )
+
+    def begin(self) -> None:
+        """Write a record without tomograms: until `merge`, those of the tomograms count. Others' are removed."""
+        record = self.read()
+        if not record["tomograms"]:
+            shutil.rmtree(self.path / RECORDS, ignore_errors=True)
+        (self.path / RECORDS).mkdir(parents=True, exist_ok=True)
+        write_record(self.path / RECORD, self.job, None)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Picks of each finished tomogram, by name, sorted."""
+        return picked_counts(self.read())
+
+    @property
+    def frames(self) -> dict[str, Frame]:
+        """The frame of each finished tomogram."""
+        return recorded_frames(self.read())
+
+    def check_name(self, name: str, source: Path) -> None:
+        """Refuse a tomogram whose name its files could not have or hold, before it is picked.
+
+        Raises
+        ------
+        TomoPickerError
+            One line that names `source`, the tomogram's file.
+        """
+        check_name(name, source)
+        io.check_names([name], self.settings.star_format, source)
+
+    def is_done(self, name: str, file: Path, mask: Path | None) -> bool:
+        """Say whether the picks of a tomogram, as its file is now, are here and whole.
+
+        With `overwrite`, only what was finished since this run began counts: by a worker that died before it said so.
+        """
+        entry = read_entry(self.path, name)
+        finished = entry.get("status") == DONE and str(entry.get("finished", "")) >= self._since
+        same = all(entry.get(key) == value for key, value in identity(file, mask, self.settings).items())
+        files = [*files_of(self.path, name), *self._scores_file(name)]
+        return finished and same and all(map(Path.exists, files))
+
+    def failed_before(self, name: str, file: Path, mask: Path | None) -> str | None:
+        """Give why a tomogram failed, if it did for what is in its file, and the file has not changed since."""
+        entry = read_entry(self.path, name)
+        if entry.get("status") != FAILED or not entry.get("final") or entry.get("tomopicker") != __version__:
+            return None
+        same = all(entry.get(key) == value for key, value in identity(file, mask, self.settings).items())
+        return str(entry["error"]) if same and str(entry.get("finished", "")) >= self._since else None
+
+    def add(self, file: Path, tomogram: Tomogram, picked: Picked, mask: Path | None, started: float) -> dict[str, Any]:
+        """Write the files of a tomogram, then the record that says it is done; give the record."""
+        name, frame = tomogram.name, tomogram.frame
+        remove_entry(self.path, name)
+        for target in self._scores_file(name):
+            shape, dtype = picked.logits.shape, np.dtype(np.float32)
+            io.write_mrc_sections(target, shape, dtype, picked.score_sections(), picked.working.voxel_size)
+        candidates = files_of(self.path, name)[2]
+        io.write_picks(picked.candidates, {name: frame}, candidates, "csv")
+        written = write_chosen(self.path, name, frame, picked.chosen, self.settings.star_format)
+        entry = identity(file, mask, self.settings) | {
+            "voxel_size_angstrom": frame.voxel_size,
+            "shape_zyx": list(frame.shape),
+            "specimen_fraction": round(picked.working.mask_fraction, 4),
+            "seconds": round(time.monotonic() - started, 2),
+            "status": DONE,
+            "finished": _now(),
+            "candidates": len(picked.candidates),
+            "count": picked.count and asdict(picked.count),
+            "absent": picked.absent,
+            "score_median": round(float(np.median(picked.picks.scores)), 4) if len(picked.picks) else None,
+            **written,
+        }
+        write_entry(self.path, name, entry)
+        return entry
+
+    def add_failure(self, name: str, file: Path, mask: Path | None, error: str, *, final: bool) -> None:
+        """Record that a tomogram failed.
+
+        Parameters
+        ----------
+        name : str
+            Of the tomogram.
+        file, mask : Path
+        error : str
+            The line that says why.
+        final : bool
+            Whether it would fail again: it is not tried again until its file changes.
+        """
+        entry = identity(file, mask, self.settings) | {
+            "tomopicker": __version__,
+            "status": FAILED,
+            "error": error,
+            "final": final,
+            "finished": _now(),
+        }
+        write_entry(self.path, name, entry)
+
+    def merge(self) -> str | None:
+        """Write the merged files and the record of all tomograms; give what has to be said of them."""
+        record = self.read()
+        if record["merged"] and is_merged(self.path):
+            return None
+        counts, project = picked_counts(record), self.settings.project
+        remark = (
+            merge(self.path, recorded_frames(record), counts, self.settings.star_format, project) if counts else None
+        )
+        write_record(self.path / RECORD, self.job, read_entries(self.path))
+        return remark
+
+    @property
+    def _since(self) -> str:
+        return self.opened if self.overwrite else ""
+
+    def _scores_file(self, name: str) -> list[Path]:
+        return [self.path / f"{name}_scores.mrc"] if self.settings.save_scores else []

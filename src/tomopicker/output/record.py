@@ -1,0 +1,146 @@
+"""``picks.json``: the model and settings of a folder of picks, and how each tomogram went.
+
+It is written when a run begins, without tomograms, and when the run ends, with all of them; in between the records of
+the tomograms count. Only the process that merges writes it.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from tomopicker import __version__
+from tomopicker.errors import TomoPickerError
+from tomopicker.files import atomic_path
+from tomopicker.geometry import Frame
+from tomopicker.io.tomogram_names import check_file_name
+from tomopicker.output.layout import IMPORT_LIST, MERGED, OPTIMISATION_SET
+from tomopicker.output.settings import PickSettings
+from tomopicker.output.tomogram_record import DONE, read_entries
+from tomopicker.training.checkpoint import Model
+
+
+def job_of(model_file: Path, model: Model, settings: PickSettings) -> dict[str, Any]:
+    """Say what a folder belongs to: one model, and the settings that decide its picks."""
+    with model_file.open("rb") as stream:
+        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+    return {
+        "tomopicker": __version__,
+        "model": {
+            "file": str(model_file.absolute()),
+            "sha256": sha256,
+            "voxel_size_angstrom": model.voxel_size,
+            "offset": model.offset,
+            "threshold": model.threshold,
+            "warnings": list(model.warnings),
+            "settings": model.settings.model_dump(mode="json"),
+        },
+        "settings": settings.deciding,
+    }
+
+
+def difference(before: dict[str, Any], now: dict[str, Any]) -> str | None:
+    """Say in words how the job that a record is of differs from this one; None if it does not."""
+    if before["model"].get("sha256") != now["model"]["sha256"]:
+        return f"another model ({before['model'].get('file')})"
+    for name in dict.fromkeys([*now["settings"], *before["settings"]]):
+        old, new = before["settings"].get(name), now["settings"].get(name)
+        if old != new:
+            words = name.replace("_", "-")
+            return f"{words} {'unset' if old is None else old}, not {'unset' if new is None else new}"
+    return None
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """Read a ``picks.json``.
+
+    Raises
+    ------
+    TomoPickerError
+        If it is not one, or files cannot be called after a tomogram in it.
+    """
+    if not path.exists():
+        raise TomoPickerError(
+            f"{path.parent}: no {path.name} in this folder, so no picks; give the folder that 'tomopicker pick' wrote"
+        )
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if not record["merged"]:  # A run goes on, or was killed.
+            record["tomograms"] = dict(read_entries(path.parent))
+        if all(isinstance(record[key], dict) for key in ("model", "settings", "tomograms")):
+            for name in recorded_frames(record):
+                check_name(name, path)
+            return dict(record)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise TomoPickerError(f"{path}: is damaged; remove it, or give --overwrite to 'tomopicker pick'") from error
+    raise TomoPickerError(f"{path}: is not the record of 'tomopicker pick'; remove it, or choose another folder")
+
+
+def check_name(name: str, source: Path) -> str:
+    """Refuse the name of a tomogram whose files would lie elsewhere, or be called as the merged ones; give it back."""
+    if name in {MERGED, IMPORT_LIST, OPTIMISATION_SET}:
+        raise TomoPickerError(
+            f"{source}: a tomogram called '{name}' cannot be picked: its files would hide the merged ones; rename it"
+        )
+    return check_file_name(name, source)
+
+
+def write_record(path: Path, job: dict[str, Any], tomograms: Iterable[tuple[str, dict[str, Any]]] | None) -> None:
+    """Write a ``picks.json``, whole or not at all, one tomogram after another.
+
+    Parameters
+    ----------
+    path : Path
+    job : dict
+        The model and the settings; what it has of tomograms is left out.
+    tomograms : iterable of (str, dict), optional
+        The record of each, when they are merged; None while the records in the folder count.
+    """
+    head = {name: value for name, value in job.items() if name not in {"tomograms", "merged"}}
+    text = json.dumps(head | {"merged": tomograms is not None}, indent=1)
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as stream:
+        stream.write(text.removesuffix("\n}") + ',\n "tomograms": {')
+        before = "\n"
+        for name, entry in tomograms or ():
+            stream.write(f"{before}  {json.dumps(name)}: {json.dumps(entry)}")
+            before = ",\n"
+        stream.write("\n }\n}\n")
+
+
+def recorded_frames(record: dict[str, Any]) -> dict[str, Frame]:
+    """Give the frame of each tomogram that a record calls done."""
+    done = {name: entry for name, entry in record["tomograms"].items() if entry["status"] == DONE}
+    return {
+        name: Frame(tuple(map(int, entry["shape_zyx"])), float(entry["voxel_size_angstrom"]))  # type: ignore[arg-type]
+        for name, entry in done.items()
+    }
+
+
+def identity(path: Path, mask: Path | None, settings: PickSettings) -> dict[str, Any]:
+    """Give what tells whether a tomogram is still the one that was picked in, without opening it."""
+    listed = getattr(path, "frame", None)
+    return identity_of_file(path) | {
+        "voxel_size_given": settings.voxel_size or (listed.voxel_size if listed else None),
+        "inverted": settings.invert,
+        "mask": str(mask.absolute()) if mask else None,
+    }
+
+
+def identity_of_file(path: Path | None) -> dict[str, Any]:
+    """Give what tells whether a file is still the same one; no size or time if it is not there."""
+    try:
+        stat = path.stat() if path else None
+    except OSError:
+        stat = None
+    return {
+        "path": str(path.absolute()) if path else None,
+        "bytes": stat.st_size if stat else None,
+        "modified": int(stat.st_mtime) if stat else None,
+    }
+
+
+def picked_counts(record: dict[str, Any]) -> dict[str, int]:
+    """Give the number of picks of each tomogram that a record calls done, sorted by name."""
+    entries = sorted(record["tomograms"].items())
+    return {name: entry["picks"] for name, entry in entries if entry["status"] == DONE}

@@ -1,0 +1,80 @@
+"""Cutting the lists of candidates of a finished folder elsewhere, without scoring again."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tomopicker import io
+from tomopicker.errors import TomoPickerError
+from tomopicker.geometry import Frame
+from tomopicker.output.layout import RECORD
+from tomopicker.output.merged import merge
+from tomopicker.output.one_tomogram import files_of, write_chosen
+from tomopicker.output.record import picked_counts, read_record, recorded_frames, write_record
+from tomopicker.output.running import marked
+from tomopicker.output.settings import cut_words
+from tomopicker.output.tomogram_record import DONE, write_entry
+from tomopicker.picking.selection import Cut
+from tomopicker.picks import Picks
+
+NOWHERE = np.empty((0, 3))
+UNFINISHED = "unfinished_cut"
+"""The setting of a folder whose picks are being replaced."""
+
+
+def recut(path: Path, cut: Cut) -> tuple[dict[str, Any], str | None]:
+    """Cut the candidates of every finished tomogram anew, and write picks, merged files and record.
+
+    Parameters
+    ----------
+    path : Path
+        A folder that ``tomopicker pick`` wrote.
+    cut : Cut
+        Where lists end; the usual cut restores the files as they were.
+
+    Returns
+    -------
+    entries : dict
+        What the record says of each finished tomogram.
+    remark : str or None
+        As of `merge`.
+
+    Raises
+    ------
+    TomoPickerError
+        If nothing in the folder was picked, or its candidates are damaged.
+    """
+    read_record(path / RECORD)  # Another folder gets no mark.
+    with marked(path):
+        record = read_record(path / RECORD)
+        frames = recorded_frames(record)
+        if not frames:
+            raise TomoPickerError(f"{path}: no tomogram in it is finished; run 'tomopicker pick' first")
+        star_format = record["settings"]["star_format"]
+        # Of a cut that was stopped, `pick` finds settings that are not its own, and asks for this to be run again.
+        write_record(path / RECORD, record | {"settings": record["settings"] | {UNFINISHED: True}}, None)
+        for name, frame in frames.items():
+            entry = record["tomograms"][name]
+            candidates, particles = (
+                candidates_of(path, name, frame, entry["candidates"]),
+                entry["expected"]["particles"],
+            )
+            chosen = cut.choose(candidates, particles, record["model"]["threshold"])
+            record["tomograms"][name] = entry | write_chosen(path, name, frame, chosen, star_format)
+            write_entry(path, name, record["tomograms"][name])
+        record["settings"] = {name: value for name, value in record["settings"].items() if name != UNFINISHED}
+        record["settings"] |= cut_words(cut)
+        remark = merge(path, frames, picked_counts(record), star_format)
+        write_record(path / RECORD, record, sorted(record["tomograms"].items()))
+    return {name: entry for name, entry in sorted(record["tomograms"].items()) if entry["status"] == DONE}, remark
+
+
+def candidates_of(path: Path, name: str, frame: Frame, count: int) -> Picks:
+    """Read the candidates of a tomogram in a folder of picks; the record says how many there are."""
+    if not count:
+        return Picks.of(name, NOWHERE)
+    try:
+        return io.read_picks(files_of(path, name)[2], {name: frame})
+    except TomoPickerError as error:
+        raise TomoPickerError(f"{error}; 'tomopicker pick --overwrite' writes it again") from error

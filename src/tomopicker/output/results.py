@@ -1,0 +1,141 @@
+"""What a folder of picks says, read back: of each tomogram its candidates, and what was picked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tomopicker import io
+from tomopicker.errors import TomoPickerError
+from tomopicker.geometry import Frame
+from tomopicker.io.volumes.arrays import ReadOptions
+from tomopicker.output.layout import RECORD
+from tomopicker.output.record import read_record, recorded_frames
+from tomopicker.output.reselect import candidates_of
+from tomopicker.output.tomogram_record import DONE, FAILED
+from tomopicker.picking.calibration import Count
+from tomopicker.picking.selection import Chosen, Cut
+from tomopicker.picks import Picks
+from tomopicker.tomogram import Tomogram
+
+
+@dataclass(frozen=True)
+class TomogramResult:
+    """One tomogram of a folder of picks.
+
+    Parameters
+    ----------
+    name : str
+    path : Path or None
+        Its file, as the record states it.
+    frame : Frame
+    candidates : Picks
+        Best first; scores are probabilities.
+    threshold : float
+        Of the picks.
+    count : Count or None
+        Particles, where scores were calibrated.
+    particles : float
+        The same without an interval.
+    inverted : bool
+    max_particles : int or None
+        A cap on the picks.
+    """
+
+    name: str
+    path: Path | None
+    frame: Frame
+    candidates: Picks
+    threshold: float
+    count: Count | None
+    particles: float
+    inverted: bool
+    max_particles: int | None = None
+
+    def at(self, threshold: float) -> Chosen:
+        """Cut the candidates elsewhere; the cap holds all the same."""
+        return Cut(threshold, None, self.max_particles).choose(self.candidates, self.particles, None)
+
+    @property
+    def chosen(self) -> Chosen:
+        """The picks, with what is expected of them."""
+        return self.at(self.threshold)
+
+
+@dataclass(frozen=True)
+class FolderResults:
+    """A folder of picks.
+
+    Parameters
+    ----------
+    folder : Path
+    record : dict
+        What ``picks.json`` holds.
+    tomograms : tuple of TomogramResult
+        Those finished, by name.
+    failed : mapping of str to str
+        The others, and why.
+    """
+
+    folder: Path
+    record: Mapping[str, Any]
+    tomograms: tuple[TomogramResult, ...]
+    failed: Mapping[str, str]
+
+    @property
+    def diameter(self) -> float:
+        """Of the particle, Å."""
+        return float(self.record["model"]["settings"]["particle_diameter"])
+
+    def open(self, result: TomogramResult) -> Tomogram:
+        """Open the file of a tomogram, as it was picked in.
+
+        Raises
+        ------
+        TomoPickerError
+            If it is gone, or another tomogram now.
+        """
+        asked = self.record["settings"]
+        if result.path is None:
+            raise TomoPickerError(f"{self.folder}: the file of '{result.name}' is not recorded; pick it again")
+        tomogram = io.open_tomogram(
+            result.path, voxel_size=result.frame.voxel_size, invert=result.inverted,
+            options=ReadOptions(asked.get("dataset"), asked.get("axes")),
+        )  # fmt: skip
+        if tuple(tomogram.frame.shape) != tuple(result.frame.shape):
+            raise TomoPickerError(f"{result.path}: is another tomogram now; pick it again")
+        return tomogram
+
+
+def read_results(folder: Path) -> FolderResults:
+    """Read a folder that ``tomopicker pick`` wrote.
+
+    Raises
+    ------
+    TomoPickerError
+        If it is none, nothing in it is finished, or its candidates are damaged.
+    """
+    record = read_record(folder / RECORD)
+    found = []
+    try:
+        for name, frame in sorted(recorded_frames(record).items()):
+            entry = record["tomograms"][name]
+            candidates = candidates_of(folder, name, frame, entry["candidates"])
+            best_first = candidates.select(np.argsort(-candidates.scores, kind="stable"))
+            count, path = entry.get("count"), entry.get("path")
+            found.append(
+                TomogramResult(
+                    name, Path(path) if path else None, frame, best_first, float(entry["threshold"]),
+                    Count(**count) if count else None, float(entry["expected"]["particles"]),
+                    bool(entry.get("inverted", False)), record["settings"].get("max_particles"),
+                )
+            )  # fmt: skip
+    except (KeyError, TypeError, ValueError) as error:
+        raise TomoPickerError(f"{folder / RECORD}: is damaged; give --overwrite to 'tomopicker pick'") from error
+    if not found:
+        raise TomoPickerError(f"{folder}: no tomogram in it is finished; run 'tomopicker pick' first")
+    others = {name: entry for name, entry in record["tomograms"].items() if entry["status"] == FAILED}
+    assert all(record["tomograms"][each.name]["status"] == DONE for each in found)
+    return FolderResults(folder, record, tuple(found), {name: str(e.get("error", "")) for name, e in others.items()})

@@ -1,0 +1,126 @@
+"""Sections of a tomogram with axes in voxels, from which positions can be read off by eye."""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.collections import EllipseCollection
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, MultipleLocator
+
+from tomopicker.errors import TomoPickerError
+from tomopicker.files import atomic_path
+from tomopicker.output.figures import PERCENTILES, PICK_COLOUR, draw_scale_bar
+from tomopicker.tomogram import Tomogram
+from tomopicker.types import Positions
+
+__all__ = ["compose_section", "section_figure", "sections_every"]
+
+DPI = 100
+LARGEST, FINEST = 1600, 4
+"""Pixels: the longer edge of the image should not exceed the first, nor the edge of a voxel the second."""
+LEFT, RIGHT, TOP, BOTTOM = 0.75, 0.25, 0.4, 0.65
+"""Inches around the image."""
+GRID_COLOUR = "#ffd54a"
+
+
+def sections_every(tomogram: Tomogram, distance: float) -> list[int]:
+    """Choose sections at equal distances, the first half a distance from the bottom.
+
+    Parameters
+    ----------
+    tomogram : Tomogram
+        Its shape and voxel size are used.
+    distance : float
+        Å along z, greater than 0; rounded to whole sections, at least one.
+
+    Returns
+    -------
+    list of int
+        Indices along z from 0; at least one.
+    """
+    sections = tomogram.shape[0]
+    step = min(sections, max(1, round(distance / tomogram.voxel_size)))
+    return list(range((step - 1) // 2, sections, step))
+
+
+def section_figure(
+    tomogram: Tomogram, z: int, thickness: float, path: Path, positions: Positions | None = None
+) -> None:
+    """Write a PNG of one xy section with ticks and a grid in voxels.
+
+    Parameters
+    ----------
+    tomogram : Tomogram
+        Only the averaged sections are read.
+    z : int
+        The section, from 0.
+    thickness : float
+        Å along z that are averaged around the section.
+    path : Path
+        A ``.png``; written whole or not at all.
+    positions : Positions, optional
+        (x, y, z) in Å from the centre of the first voxel. Those within half the thickness of the section are marked.
+
+    Raises
+    ------
+    TomoPickerError
+        If the section holds no finite voxel.
+    """
+    figure = compose_section(tomogram, z, thickness, positions)
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=DPI)
+
+
+def compose_section(tomogram: Tomogram, z: int, thickness: float, positions: Positions | None = None) -> Figure:
+    """Compose the picture that `section_figure` writes.
+
+    Returns
+    -------
+    Figure
+        One axes in voxels: x to the right, y upwards, 0 at the centre of the first voxel.
+    """
+    sections, height, width = tomogram.shape
+    reach = max(0, (round(thickness / tomogram.voxel_size) - 1) // 2)
+    first, last = max(0, z - reach), min(sections - 1, z + reach)
+    grey = tomogram.slab(first, last + 1).mean(axis=0)
+    finite = grey[np.isfinite(grey)]
+    if not finite.size:
+        raise TomoPickerError(f"{tomogram.path or tomogram.name}: section {z} holds no finite voxel; repair the file")
+    low, high = np.percentile(finite, PERCENTILES).tolist()
+
+    scale = min(FINEST, LARGEST / max(width, height))
+    across, up = width * scale / DPI, height * scale / DPI
+    size = (across + LEFT + RIGHT, up + TOP + BOTTOM)
+    figure = Figure(figsize=size, facecolor="white")
+    axes = figure.add_axes((LEFT / size[0], BOTTOM / size[1], across / size[0], up / size[1]))
+    axes.imshow(grey, cmap="gray", vmin=low, vmax=high, origin="lower", interpolation="nearest", aspect="auto")
+    axes.set(xlim=(-0.5, width - 0.5), ylim=(-0.5, height - 0.5), xlabel="x (voxels)", ylabel="y (voxels)")
+    major = _tick_step(max(width, height), scale)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MultipleLocator(major))
+        axis.set_minor_locator(MultipleLocator(major / 5))
+        axis.set_tick_params(labelsize=8)
+    axes.grid(color=GRID_COLOUR, alpha=0.5, linewidth=0.6)
+    if positions is not None:
+        voxels = tomogram.to_voxels(positions)
+        near = voxels[np.abs(voxels[:, 2] - z) * tomogram.voxel_size <= thickness / 2, :2]
+        edge = np.full(len(near), thickness / tomogram.voxel_size)
+        marks = EllipseCollection(
+            edge, edge, np.zeros_like(edge), units="xy", offsets=near, offset_transform=axes.transData,
+            facecolors="none", edgecolors=PICK_COLOUR, linewidths=1.2,
+        )  # fmt: skip
+        axes.add_collection(marks, autolim=False)
+        axes.plot(*near.T, "+", color=PICK_COLOUR, markersize=5, markeredgewidth=0.9)
+    draw_scale_bar(axes, width, tomogram.voxel_size)
+    averaged = f"sections {first} to {last} averaged" if last > first else "one section"
+    figure.text(
+        0.5, 1 - TOP / 2 / size[1], f"{tomogram.name}   z = {z}   ({averaged}; voxels of {tomogram.voxel_size:g} Å)",
+        ha="center", va="center", fontsize=9,
+    )  # fmt: skip
+    return figure
+
+
+def _tick_step(edge: int, scale: float) -> int:
+    """Choose a round number of voxels, so that labels stand about 80 pixels apart."""
+    ticks = MaxNLocator(nbins=max(2, int(edge * scale / 80)), integer=True, steps=[1, 2, 5, 10]).tick_values(0, edge)
+    return max(1, round(float(ticks[1] - ticks[0])))

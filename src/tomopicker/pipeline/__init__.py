@@ -1,0 +1,1 @@
+"""What happens in order: training with its rounds, picking, instant picks."""

@@ -1,0 +1,231 @@
+"""Checks before training, and the plan that ``train --dry-run`` prints."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tomopicker.config import Settings
+from tomopicker.errors import UsageError
+from tomopicker.io.coordinate_units import CoordinateUnits
+from tomopicker.io.registry import FORMATS, for_input, head_of, recognised
+from tomopicker.io.tomogram_names import contained, join_names
+from tomopicker.models.precision import choose_device
+from tomopicker.picks import Picks
+from tomopicker.pipeline.callbacks import Listener
+from tomopicker.pipeline.input_checks import check_voxel_size, doubtful_diameter, doubtful_spread
+from tomopicker.pipeline.self_training import steps_of_rounds
+from tomopicker.pipeline.train import check_expected, counts_afterwards
+from tomopicker.pipeline.training_data import check_clash, common_voxel_size
+from tomopicker.preprocessing.preprocess import check_mask
+from tomopicker.pu.prior import Priors, class_priors
+from tomopicker.tomogram import Tomogram
+from tomopicker.training.checkpoint import build_body
+from tomopicker.training.labels import ball_offsets
+from tomopicker.training.pretrained import load_pretrained
+from tomopicker.types import VoxelMask
+from tomopicker.wording import number_of
+
+LOSSES = {
+    "pn": "positive-negative loss (pn)",
+    "pu": "non-negative positive-unlabelled loss (pu)",
+    "kl": "KL-regularised loss (kl)",
+    "distpu": "Dist-PU loss (distpu)",
+}
+
+
+def check_training(
+    tomograms: Sequence[Tomogram],
+    clicks: Picks,
+    settings: Settings,
+    *,
+    rejected: Picks | None,
+    masks: Mapping[str, VoxelMask],
+    validation_tomograms: Sequence[Tomogram],
+    validation_picks: Picks | None,
+    device: str | None,
+    listener: Listener,
+) -> None:
+    """Refuse what the training would refuse, before anything is computed; warn of an unlikely diameter.
+
+    Parameters
+    ----------
+    tomograms, clicks, settings, rejected, masks, validation_tomograms, validation_picks, device, listener
+        As `train` takes them.
+
+    Raises
+    ------
+    TomoPickerError
+        One line that says what to change.
+    """
+    _check_picked(tomograms, clicks)
+    if validation_picks is not None:
+        _check_picked(validation_tomograms, validation_picks)
+    choose_device(device)
+    voxel_size = common_voxel_size(tomograms, settings)
+    for tomogram in [*tomograms, *validation_tomograms]:
+        check_voxel_size(tomogram, voxel_size, settings.particle_diameter)
+        if doubt := doubtful_diameter(settings.particle_diameter, tomogram):
+            listener.warn(doubt)
+        if tomogram.name in masks:
+            check_mask(masks[tomogram.name], tomogram)
+    for tomogram in tomograms:
+        if doubt := doubtful_spread(tomogram, clicks.in_tomogram(tomogram.name).positions, settings.particle_diameter):
+            listener.warn(doubt)
+        if rejected is not None:
+            mine, others = (part.in_tomogram(tomogram.name).positions for part in (clicks, rejected))
+            check_clash(str(tomogram.path), tomogram.frame, mine, others, settings.particle_diameter)
+    check_expected(settings, len(clicks), len(tomograms))
+    load_pretrained(build_body(settings), settings.network)
+
+
+def check_distinct(training: Sequence[Tomogram], validation: Sequence[Tomogram]) -> None:
+    """Refuse to validate on a training tomogram.
+
+    Raises
+    ------
+    UsageError
+        Naming the tomogram.
+    """
+    both = {item.name for item in training} & {item.name for item in validation}
+    if both:
+        raise UsageError(f"--validation-tomogram {min(both)}: is trained on as well; leave it out of one of them")
+
+
+def _check_picked(tomograms: Sequence[Tomogram], picks: Picks) -> None:
+    for tomogram in tomograms:
+        if not len(picks.in_tomogram(tomogram.name)):
+            raise UsageError(f"{tomogram.path}: none of the picks given lies in it; leave it out or add picks")
+
+
+def training_plan(
+    tomograms: Sequence[Tomogram],
+    clicks: Picks,
+    settings: Settings,
+    *,
+    rejected: Picks | None,
+    validation_tomograms: Sequence[Tomogram],
+    validation_picks: Picks | None,
+    files: Sequence[Path],
+    units: CoordinateUnits,
+    format: str | None,
+) -> list[tuple[str, str]]:
+    """Describe a training that `check_training` accepts.
+
+    Parameters
+    ----------
+    tomograms, clicks, settings, rejected, validation_tomograms, validation_picks
+        As `train` takes them.
+    files : sequence of Path
+        Of the clicks.
+    units, format
+        As the files were read.
+
+    Returns
+    -------
+    list of (str, str)
+        Name and description of each part.
+    """
+    voxel_size = common_voxel_size(tomograms, settings)
+    rows = []
+    for tomogram in tomograms:
+        negative = 0 if rejected is None else len(rejected.in_tomogram(tomogram.name))
+        against = f", {number_of(negative, 'rejected pick')}" if negative else ""
+        clicked = number_of(len(clicks.in_tomogram(tomogram.name)), "click")
+        rows.append(("tomogram", f"{_described(tomogram)}, {clicked}{against}"))
+    rows += [("clicks", _how_read(path, tomograms, units, format)) for path in files]
+    rows.append(("", f"in voxels: {_first(tomograms, clicks)}"))
+    for tomogram in validation_tomograms:
+        known = 0 if validation_picks is None else len(validation_picks.in_tomogram(tomogram.name))
+        rows.append(("validation", f"{_described(tomogram)}, {number_of(known, 'pick')}"))
+    wide = settings.particle_diameter / voxel_size
+    trained = settings.network.head == "trained"
+    loss = f", {LOSSES[settings.objective.loss]}" if trained else ""
+    return [
+        *rows,
+        ("particle", f"{settings.particle_diameter:g} Å, {wide:.3g} voxels at {voxel_size:.4g} Å"),
+        ("preset", f"{settings.preset}{loss}, seed {settings.seed}"),
+        *([("patches", f"{settings.patches.size}³ voxels, {settings.patches.batch} a step")] if trained else []),
+        ("network", _network(settings)),
+        ("length", _length(settings, len(clicks))),
+        *([("labels", _priors(tomograms, clicks, settings, voxel_size))] if trained else []),
+    ]
+
+
+def _how_read(path: Path, tomograms: Sequence[Tomogram], units: CoordinateUnits, format: str | None) -> str:
+    """Say how a file of clicks is read: its format, the unit, and which tomogram it is assigned to."""
+    found = for_input(format) if format else recognised("picks", path, head_of(path))
+    reader = "" if found is None else str(found.reader)
+    titles = [entry.title for entry in FORMATS if entry.kind == "picks" and entry.reader == reader]
+    shared = {"particles.relion_read.read": "STAR", "particles.delimited.read": "columns with or without a header"}
+    kind = titles[0] if len(titles) == 1 else shared.get(reader, "x y z without a header")
+    stated = units.read_table(path, format)
+    unit = stated.unit.value if units.pixel_size is None else f"pixels of {units.pixel_size:g} Å"
+    at_hand = [tomogram.name for tomogram in tomograms]
+    words = f"{path}: {kind}, in {unit}"
+    if not any(stated.tomograms.tolist()) and not contained(path.name, at_hand):
+        words += f"; neither it nor its name says of which tomogram, so taken for {join_names(at_hand)}"
+    return words
+
+
+def _first(tomograms: Sequence[Tomogram], clicks: Picks) -> str:
+    """Give the first two positions of each tomogram in its voxels."""
+    shown = []
+    for tomogram in tomograms:
+        voxels = clicks.in_tomogram(tomogram.name).positions[:2] / tomogram.voxel_size
+        places = ", ".join("({:.1f}, {:.1f}, {:.1f})".format(*row) for row in voxels)
+        shown.append(f"{tomogram.name} {places}{', …' if len(clicks.in_tomogram(tomogram.name)) > 2 else ''}")
+    return "; ".join(shown)
+
+
+def _described(tomogram: Tomogram) -> str:
+    z, y, x = tomogram.shape
+    return f"{tomogram.path}, {x} × {y} × {z} voxels of {tomogram.voxel_size:g} Å"
+
+
+def _network(settings: Settings) -> str:
+    weights = sum(parameter.numel() for parameter in build_body(settings).parameters())
+    channels = "-".join(map(str, settings.network.channels))
+    return f"{settings.network.block} {channels}, {weights / 1e6:.2f} million weights"
+
+
+def _length(settings: Settings, clicks: int) -> str:
+    knobs = settings.training
+    if settings.network.head == "discriminant":
+        return "none: a discriminant in closed form"
+    steps = knobs.steps_for(clicks)
+    last = f"{steps} steps" if steps is not None else f"{knobs.epochs} epochs"
+    each = steps_of_rounds(settings, clicks)
+    if len(each) > 1:
+        lengths = " + ".join(f"{len(one)} × {one[0]}" if len(one) > 1 else f"{one[0]}" for one in each)
+        networks = sum(map(len, each))
+        last = (
+            f"{len(each)} rounds of {lengths} steps"
+            if steps
+            else f"{networks} networks in {len(each)} rounds, {last} each"
+        )
+    if counts_afterwards(settings) or not knobs.fold_steps:
+        return last
+    if settings.expected_particles is None:
+        return f"twice {knobs.fold_steps} steps to count particles, then {last}"
+    checked = not settings.inference.adabn and clicks > 1
+    return f"{knobs.fold_steps} steps to check the count given, then {last}" if checked else last
+
+
+def _priors(tomograms: Sequence[Tomogram], clicks: Picks, settings: Settings, voxel_size: float) -> str:
+    """Say what training will say of them, as far as it is known: neither the lamella nor the count of particles is."""
+    kind, given = settings.objective.loss, settings.expected_particles
+    ball = len(ball_offsets(max(1.0, settings.particle_diameter / 2 / voxel_size * settings.labels.radius_fraction)))
+    voxels = sum(float(np.prod(tomogram.shape)) * (tomogram.voxel_size / voxel_size) ** 3 for tomogram in tomograms)
+    labelled = len(clicks) * ball / voxels
+    if given is None:
+        only = Priors(labelled, math.nan, math.nan)
+        return f"about {only}" + ("" if kind == "pn" else "; the others once the particles are counted")
+    if kind == "pn":
+        expected = given * len(tomograms) * ball / voxels
+        return f"about {Priors(labelled, expected, expected - labelled)}"
+    priors = class_priors(
+        len(clicks) * ball, round(voxels), ball, given * len(tomograms), settings.objective.prior_denominator
+    )
+    return f"about {priors}"

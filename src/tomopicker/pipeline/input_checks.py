@@ -1,0 +1,106 @@
+"""What is checked before hours are spent: the diameter fits the volumes, clicks are there and look like particles."""
+
+import numpy as np
+
+from tomopicker.errors import TomoPickerError, UsageError
+from tomopicker.preprocessing.preprocess import WorkingVolume
+from tomopicker.tomogram import Tomogram
+from tomopicker.types import Positions
+
+BRIGHT_SD = 0.5
+FLAG, MODEL = "--particle-diameter", "the model's particle of"
+"""Who states a particle diameter."""
+SMALLEST, FEWEST_VOXELS = 50.0, 4.0
+"""Å and voxels: a particle that is less wide is hardly seen in a tomogram, and its diameter is more likely in nm."""
+SEVERAL = 5
+"""Clicks: as many do not all lie within one particle."""
+
+
+def check_diameter(diameter: float, tomogram: Tomogram, stated: str = FLAG) -> None:
+    """Refuse a particle diameter (Å) below 2 voxels or larger than the tomogram.
+
+    Parameters
+    ----------
+    diameter : float
+    tomogram : Tomogram
+    stated : str
+        Who states the diameter: the flag, or a model, whose diameter cannot be changed.
+
+    Raises
+    ------
+    UsageError
+        One line with both in Å, and what is likely wrong: the voxel size of a header that was never filled in, or else
+        the diameter.
+    """
+    file = tomogram.path or tomogram.name
+    other = "or --voxel-size if its header is wrong" if stated == FLAG else "give --voxel-size if its header is wrong"
+    if diameter < 2 * tomogram.voxel_size:
+        remedy = f"give it in Å, {other}" if stated == FLAG else f"{other}, or reconstruct it with finer voxels"
+        raise UsageError(
+            f"{stated} {diameter:g} Å is less than 2 voxels of {file} ({tomogram.voxel_size:g} Å); {remedy}"
+        )
+    smallest = min(tomogram.shape) * tomogram.voxel_size
+    if diameter > smallest:
+        what = f"{stated} {diameter:g} Å is larger than {file} ({smallest:g} Å along its shortest axis)"
+        if _is_default(tomogram):
+            raise UsageError(f"{what}, for its voxels are stated as 1 Å; give --voxel-size, that of the reconstruction")
+        raise UsageError(f"{what}; " + (f"give the diameter in Å, {other}" if stated == FLAG else other))
+
+
+def doubtful_spread(tomogram: Tomogram, clicks: Positions, diameter: float) -> str | None:
+    """Say in a line that clicks, (x, y, z) in Å, are several and all within one particle; None if they are not."""
+    places = np.unique(clicks, axis=0)
+    width = float(np.linalg.norm(np.ptp(places, axis=0))) if len(places) else 0.0
+    if len(places) < SEVERAL or width >= diameter:
+        return None
+    return (
+        f"{tomogram.path or tomogram.name}: all {len(places)} clicks lie within {width:.3g} Å, less than one particle "
+        f"of {diameter:g} Å; they must count something else: give --picks-unit or --picks-pixel-size"
+    )
+
+
+def doubtful_diameter(diameter: float, tomogram: Tomogram) -> str | None:
+    """Say in a line why a particle diameter, Å, that can be is hardly what was meant; None if it may well be."""
+    voxels = diameter / tomogram.voxel_size
+    file = tomogram.path or tomogram.name
+    if voxels < FEWEST_VOXELS:
+        return (
+            f"--particle-diameter {diameter:g} Å is {voxels:.2g} voxels of {file}, too few to see a particle in; it is "
+            f"in Å, so give {10 * diameter:g} if you meant {diameter:g} nm"
+        )
+    if diameter >= SMALLEST:
+        return None
+    words = f"--particle-diameter {diameter:g} Å is less than particles that are seen in tomograms"
+    if _is_default(tomogram):
+        return f"{words}; the voxels of {file} are stated as 1 Å, so give --voxel-size if that is no measured size"
+    return f"{words}; it is in Å, so give {10 * diameter:g} if you meant {diameter:g} nm"
+
+
+def _is_default(tomogram: Tomogram) -> bool:
+    """Say whether the voxel size is 1 Å, as programs write that know none."""
+    return abs(tomogram.voxel_size - 1) < 1e-3
+
+
+def check_voxel_size(tomogram: Tomogram, working_voxel_size: float, diameter: float, stated: str = FLAG) -> None:
+    """Refuse a tomogram so coarse that the particle is less than 2 of its voxels wide; `stated` as `check_diameter`."""
+    check_diameter(diameter, tomogram, stated)
+    if tomogram.voxel_size > 2.5 * working_voxel_size:
+        raise TomoPickerError(
+            f"{tomogram.path or tomogram.name}: voxels of {tomogram.voxel_size:g} Å are too coarse for a model that "
+            f"works at {working_voxel_size:.4g} Å; reconstruct it with finer voxels or train on coarser ones"
+        )
+
+
+def bright_clicks(volume: WorkingVolume, clicks: Positions, radius: float) -> bool:
+    """Say whether the clicked voxels, (x, y, z) in working voxels, are brighter than their surroundings on average."""
+    reach = max(1, round(radius / 2))
+    inner, outer = [], []
+    for z, y, x in np.round(clicks[:, ::-1]).astype(int).tolist():
+        inner.append(_mean_around(volume, z, y, x, reach))
+        outer.append(_mean_around(volume, z, y, x, 4 * reach))
+    return float(np.mean(inner)) - float(np.mean(outer)) > BRIGHT_SD
+
+
+def _mean_around(volume: WorkingVolume, z: int, y: int, x: int, reach: int) -> float:
+    box = tuple(slice(max(0, c - reach), max(1, c + reach + 1)) for c in (z, y, x))
+    return float(volume.data[box].mean())

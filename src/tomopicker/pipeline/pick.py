@@ -1,0 +1,227 @@
+"""From a model and a tomogram to picks: preprocess, score tile by tile, list the candidates, cut the list."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+from scipy.special import logit
+from torch import nn
+
+from tomopicker.geometry import Frame
+from tomopicker.models.precision import choose_device
+from tomopicker.picking.calibration import Calibration, Count, calibrate
+from tomopicker.picking.offset import FLOOR, probabilities
+from tomopicker.picking.peaks import Peaks
+from tomopicker.picking.selection import Chosen, Cut, Expectation
+from tomopicker.picks import Picks
+from tomopicker.pipeline.callbacks import Listener, Silent
+from tomopicker.pipeline.input_checks import MODEL, check_voxel_size
+from tomopicker.pipeline.provenance import clicks_in
+from tomopicker.pipeline.scoring import MOST, as_it_scores, decoy_peaks, find_peaks, score_as, searched
+from tomopicker.pipeline.training_data import at_least
+from tomopicker.preprocessing.preprocess import WorkingVolume, preprocess
+from tomopicker.tomogram import Tomogram
+from tomopicker.training.checkpoint import Model
+from tomopicker.types import Volume, VoxelMask
+
+
+@dataclass(frozen=True)
+class Picked:
+    """What picking one tomogram gave.
+
+    Parameters
+    ----------
+    chosen : Chosen
+        The picks, the threshold and what is expected of them; each is a property too.
+    candidates : Picks
+        The picks and less probable ones, down to the floor, to cut elsewhere without scoring again.
+    logits : Volume
+        What the network gave at every voxel of the working grid, (z, y, x).
+    probability : callable
+        Makes probabilities of logits: by this tomogram's calibration, or by the model's offset.
+    working : WorkingVolume
+        What was scored, and where its voxels lie.
+    count : Count or None
+        Particles in the tomogram, with an interval; none where scores were not calibrated.
+    absent : float or None
+        Probability that it holds no particle; likewise.
+    """
+
+    chosen: Chosen
+    candidates: Picks
+    logits: Volume
+    probability: Callable[[np.ndarray], np.ndarray]
+    working: WorkingVolume
+    count: Count | None
+    absent: float | None
+
+    @property
+    def picks(self) -> Picks:
+        """Best first; their scores are probabilities."""
+        return self.chosen.picks
+
+    @property
+    def threshold(self) -> float:
+        """Least probability of a pick."""
+        return self.chosen.threshold
+
+    @property
+    def expected(self) -> Expectation:
+        """What the candidates' probabilities say of the picks."""
+        return self.chosen.expected
+
+    @property
+    def scores(self) -> Volume:
+        """Probability at every voxel of the working grid, (z, y, x); computed when asked for."""
+        return np.stack(list(self.score_sections()))
+
+    def score_sections(self) -> Iterator[Float32[np.ndarray, "y x"]]:
+        """Give the probabilities section by section: they are computed in float64."""
+        for section in self.logits:
+            yield self.probability(section).astype(np.float32)
+
+
+def pick(
+    tomogram: Tomogram,
+    model: Model,
+    *,
+    cut: Cut | None = None,
+    min_distance: float | None = None,
+    mask: VoxelMask | Literal["auto", "none"] | None = None,
+    device: str | None = None,
+    listener: Listener | None = None,
+) -> Picked:
+    """Pick the particles of one tomogram.
+
+    Parameters
+    ----------
+    tomogram : Tomogram
+        Of any voxel size; resampled to the model's.
+    model : Model
+        From `train` or `load_model`.
+    cut : Cut, optional
+        Where the list of candidates ends; at the best expected F1 if left out, or the model's own threshold.
+    min_distance : float, optional
+        Å between two picks; from the particle diameter if left out.
+    mask : VoxelMask or {"auto", "none"}, optional
+        Where the specimen is, of the tomogram's shape: picks only where it is True, and statistics are those inside.
+        ``auto`` finds the lamella, ``none`` takes all of the volume; as in training if left out.
+    device : str, optional
+        ``cpu``, ``cuda``, ``mps``, wherever the model was trained; the best there is if left out.
+    listener : Listener, optional
+        Hears of the tiles done.
+
+    Returns
+    -------
+    Picked
+
+    Raises
+    ------
+    TomoPickerError
+        If the tomogram cannot be used: NaN, constant, too coarse, or a mask of another shape.
+    """
+    listener = listener or Silent()
+    settings = model.settings
+    check_voxel_size(tomogram, model.voxel_size, settings.particle_diameter, MODEL)
+    asked = settings.preprocess.mask if mask is None else mask
+    inside = None if isinstance(asked, str) and asked == "none" else asked
+    working = preprocess(tomogram, model.voxel_size, settings.preprocess.clip_sd, inside)
+    chosen_device = choose_device(device)
+    fitted = as_it_scores(model.network, working, settings, chosen_device)
+    logits = score_as(
+        fitted, working.data, settings, chosen_device, working.mask,
+        lambda done, total: listener.scored(tomogram.name, done, total),
+    )  # fmt: skip
+    peaks = find_peaks(
+        logits,
+        settings,
+        model.radius,
+        float(logit(FLOOR)) - model.offset if model.particle_scores is None else float("-inf"),
+        max_particles=MOST,
+        min_distance=None if min_distance is None else min_distance / model.voxel_size,
+        mask=working.mask,
+    )
+    calibration = None if model.particle_scores is None else _calibrated(peaks, fitted, model, working, chosen_device)
+    return picked_from(
+        Scored(tomogram.name, tomogram.frame, working, logits, peaks),
+        partial(probabilities, offset=model.offset) if calibration is None else calibration.probability,
+        calibration,
+        clicks=clicks_in(model.provenance, tomogram),
+        cut=cut,
+        usual=model.threshold,
+        displacement=model.displacement,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """A tomogram's scores and their peaks, best first."""
+
+    name: str
+    frame: Frame
+    working: WorkingVolume
+    logits: Volume
+    peaks: Peaks
+
+
+def picked_from(
+    scored: Scored,
+    probability: Callable[[np.ndarray], np.ndarray],
+    calibration: Calibration | None,
+    *,
+    clicks: int = 0,
+    known: Mapping[int, float] | None = None,
+    cut: Cut | None = None,
+    usual: float | None = None,
+    displacement: tuple[float, float, float] = (0.0, 0.0, 0.0),
+) -> Picked:
+    """Make candidates of peaks, and picks of candidates.
+
+    Parameters
+    ----------
+    scored : Scored
+    probability : callable
+        Makes probabilities of logits.
+    calibration : Calibration or None
+        Of the tomogram, for its count.
+    clicks : int
+        In the tomogram: it holds no fewer particles.
+    known : mapping of int to float, optional
+        Probabilities that are known otherwise than by score, by the peak's index.
+    cut, usual
+        As in `Cut.choose`.
+    displacement : tuple of float
+        (x, y, z) in Å by which peaks lie beside particles.
+    """
+    working, peaks, frame = scored.working, scored.peaks, scored.frame
+    count = None if calibration is None else at_least(calibration.count, clicks)
+    chances = np.asarray(probability(peaks.scores.astype(np.float64)))
+    order = np.arange(len(chances))
+    if known:
+        chances[list(known)] = list(known.values())
+        order = np.argsort(-chances, kind="stable")
+    order = order[chances[order] >= FLOOR]
+    positions = working.to_angstrom(peaks.positions_voxels) - np.asarray(displacement)
+    # A working voxel at the rim may reach half a voxel beyond the tomogram; a pick may not.
+    last = (np.array(frame.shape[::-1]) - 1) * frame.voxel_size
+    candidates = Picks.of(scored.name, np.clip(positions, 0, last)[order], chances[order])
+    particles = float(candidates.scores.sum()) if count is None else count.estimate
+    chosen = (cut or Cut()).choose(candidates, particles, usual)
+    absent = None if calibration is None else calibration.absent
+    return Picked(chosen, candidates, scored.logits, probability, working, count, absent)
+
+
+def _calibrated(
+    peaks: Peaks, fitted: nn.Module, model: Model, working: WorkingVolume, device: torch.device
+) -> Calibration:
+    """Calibrate a tomogram's peaks against those of its decoy."""
+    assert model.particle_scores is not None
+    decoys, decoy_voxels = decoy_peaks([fitted], working, model.settings, model.radius, device)
+    return calibrate(
+        peaks.scores.astype(np.float64), decoys, model.particle_scores,
+        voxels=searched(working.data.shape, model.settings, model.radius, working.mask), decoy_voxels=decoy_voxels,
+    )  # fmt: skip

@@ -1,0 +1,86 @@
+"""Where a model came from: versions, inputs, priors and the course of the training."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import torch
+
+from tomopicker import __version__
+from tomopicker.config import Settings
+from tomopicker.picking.calibration import Count
+from tomopicker.picks import Picks
+from tomopicker.pu.prior import Priors
+from tomopicker.tomogram import Tomogram
+from tomopicker.training.loop import History
+
+
+def provenance(
+    tomograms: Sequence[Tomogram],
+    picks: Picks,
+    validation: Sequence[Tomogram],
+    settings: Settings,
+    priors: Priors | None,
+    particles: float | None,
+    history: History,
+    *,
+    rejected: Picks | None = None,
+    inside: Mapping[str, float] | None = None,
+    counted: Count | None = None,
+) -> dict[str, Any]:
+    """Give what a model file says of its origin, as JSON holds it."""
+
+    def describe(tomogram: Tomogram) -> dict[str, Any]:
+        return {
+            "name": tomogram.name,
+            "file": str(tomogram.path) if tomogram.path else None,
+            "shape_zyx": list(tomogram.shape),
+            "voxel_size_angstrom": tomogram.voxel_size,
+            "inverted": tomogram.inverted,
+            "clicks": int((picks.tomograms == tomogram.name).sum()),
+            "rejected": 0 if rejected is None else int((rejected.tomograms == tomogram.name).sum()),
+            "specimen_fraction": (inside or {}).get(tomogram.name, 1.0),
+        }
+
+    return {
+        "tomopicker": __version__,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "python": sys.version.split()[0],
+        "training": [describe(tomogram) for tomogram in tomograms],
+        "validation": [tomogram.name for tomogram in validation],
+        "particles": particles,
+        "particles_counted": None if counted is None else {k: round(v, 1) for k, v in asdict(counted).items()},
+        "particles_estimated": counted is not None and particles == counted.estimate,
+        "priors": None if priors is None else {"pi": priors.labelled, "pi1": priors.expected, "pi2": priors.unlabelled},
+        "history": history,
+    }
+
+
+def clicks_in(origin: Mapping[str, Any], tomogram: Tomogram) -> int:
+    """Give how many clicks a model was trained on in a tomogram: of its name, shape and voxel size (1 %)."""
+    return sum(
+        each.get("clicks", 0)
+        for each in origin.get("training", [])
+        if each["name"] == tomogram.name
+        and list(each["shape_zyx"]) == list(tomogram.shape)
+        and abs(each["voxel_size_angstrom"] / tomogram.voxel_size - 1) < 0.01
+    )
+
+
+def trained_inverted(origin: Mapping[str, Any]) -> bool:
+    """Say whether protein was bright in all files that a model was trained on, by its provenance."""
+    training = origin.get("training", [])
+    return bool(training) and all(each.get("inverted", False) for each in training)
+
+
+def training_density(origin: Mapping[str, Any]) -> float | None:
+    """Give the particles per Å³ of specimen in the training tomograms, by a model's provenance; None: not counted."""
+    particles, training = origin.get("particles"), origin.get("training", [])
+    volume = sum(
+        float(np.prod(each["shape_zyx"])) * each["voxel_size_angstrom"] ** 3 * each.get("specimen_fraction", 1.0)
+        for each in training
+    )
+    return float(particles) / volume if particles and volume else None

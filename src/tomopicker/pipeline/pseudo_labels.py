@@ -1,0 +1,150 @@
+"""What a round's networks teach the next: their confident and their doubtful picks in the tomograms clicked in.
+
+Scores of another number of threads, or of another machine, differ in the last digits, and peaks with them. So what a
+round learns from is kept in a file beside its checkpoint, and a resumed run reads it back.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float64
+from scipy.spatial import cKDTree
+from torch import nn
+
+from tomopicker.config import Settings
+from tomopicker.picking.peaks import Peaks
+from tomopicker.pipeline.trainer import Run, calibrations
+from tomopicker.pipeline.training_data import Clicked
+from tomopicker.training.checkpoint import CHECKPOINT, load_tensors, save_tensors
+from tomopicker.training.fingerprint import Fingerprint, check_same_run, tomogram_fingerprint
+from tomopicker.types import Ambiguous, Negatives, Positions, PseudoPositives
+
+Known: TypeAlias = Float64[np.ndarray, "known 3"]
+Chances: TypeAlias = Float64[np.ndarray, " peaks"]
+
+KINDS = ("sure", "doubtful")
+
+
+def taught(run: Run, clicked: Sequence[Clicked], networks: Sequence[nn.Module], rounds: int) -> list[Clicked]:
+    """Add to tomograms what the mean scores of some networks are sure of, and what they doubt.
+
+    Parameters
+    ----------
+    run : Run
+        Where it has checkpoints, the picks are kept there; a resumed run takes them from there.
+    clicked : sequence of Clicked
+        As the user clicked.
+    networks : sequence of Module
+        Of all rounds so far.
+    rounds : int
+        That there were so far.
+
+    Raises
+    ------
+    TomoPickerError
+        If the file of an interrupted run is of another run.
+    """
+    kept = run.checkpoint and run.checkpoint.with_name(f"{run.checkpoint.name}.round{rounds + 1}.ckpt")
+    fingerprint = _fingerprint(run.settings, clicked)
+    if kept and run.resume and kept.exists():
+        found = _read(kept, fingerprint, len(clicked))
+    else:
+        found = _found(run, clicked, networks, rounds)
+        if kept:
+            _write(kept, fingerprint, found)
+    return [replace(item, sure=sure, doubtful=doubtful) for item, (sure, doubtful) in zip(clicked, found, strict=True)]
+
+
+def sure_and_doubtful(
+    peaks: Peaks,
+    probability: Chances,
+    clicks: Positions,
+    rejected: Negatives,
+    radius: float,
+    settings: Settings,
+    most: int,
+) -> tuple[PseudoPositives, Ambiguous]:
+    """Choose what the next round learns from, and what it takes neither for a particle nor for background.
+
+    Parameters
+    ----------
+    peaks : Peaks
+        Best first.
+    probability : Chances
+        Of each peak.
+    clicks : Positions
+    rejected : Negatives
+        In the voxels of the peaks. Their balls and shells stay what they are: no sure pick's reaches into them.
+    radius : float
+        The particle's, in voxels.
+    settings : Settings
+    most : int
+        Of the sure ones.
+
+    Returns
+    -------
+    sure : PseudoPositives
+    doubtful : Ambiguous
+    """
+    knobs = settings.self_training
+    apart = (1 + settings.labels.radius_fraction) * radius + 1  # Balls are painted around the nearest voxels.
+    known = np.concatenate([clicks, rejected])
+    sure = _farther(peaks.positions_voxels, known, apart) & (probability >= knobs.positive_threshold)
+    sure &= np.cumsum(sure) <= most
+    doubtful = _farther(peaks.positions_voxels, clicks, radius) & (probability >= knobs.ignore_threshold) & ~sure
+    return peaks.positions_voxels[sure], peaks.positions_voxels[doubtful]
+
+
+def _found(
+    run: Run, clicked: Sequence[Clicked], networks: Sequence[nn.Module], rounds: int
+) -> list[tuple[PseudoPositives, Ambiguous]]:
+    """Find the peaks of tomogram after tomogram, then judge those of all."""
+    seen = [run.seen(networks, item) for item in clicked]
+    growth = run.settings.self_training.max_label_growth**rounds - 1
+    found = []
+    for item, each, fit in zip(clicked, seen, calibrations(seen), strict=True):
+        most = round(len(item.clicks) * growth)
+        chances = fit.probability(each.scores)
+        found.append(sure_and_doubtful(each.peaks, chances, item.clicks, item.rejected, run.radius, run.settings, most))
+    return found
+
+
+def _farther(positions: Positions, known: Known, distance: float) -> Bool[np.ndarray, " n"]:
+    if not len(known) or not len(positions):
+        return np.ones(len(positions), dtype=bool)
+    nearest, _ = cKDTree(known).query(positions)
+    return np.asarray(nearest > distance)
+
+
+def _write(path: Path, run: Fingerprint, found: Sequence[tuple[PseudoPositives, Ambiguous]]) -> None:
+    parts = {
+        f"{kind}.{index}": torch.from_numpy(picks)
+        for index, pair in enumerate(found)
+        for kind, picks in zip(KINDS, pair, strict=True)
+    }
+    save_tensors(path, CHECKPOINT, parts, {"run": run})
+
+
+def _read(path: Path, run: Fingerprint, tomograms: int) -> list[tuple[PseudoPositives, Ambiguous]]:
+    parts, facts = load_tensors(path, CHECKPOINT)
+    check_same_run(path, facts.get("run"), run)
+    sure, doubtful = ([parts[f"{kind}.{index}"].numpy() for index in range(tomograms)] for kind in KINDS)
+    return list(zip(sure, doubtful, strict=True))
+
+
+def _fingerprint(settings: Settings, clicked: Sequence[Clicked]) -> Fingerprint:
+    return {
+        "settings": settings.model_dump(mode="json"),
+        "tomograms": [
+            tomogram_fingerprint(item.name, item.working.data)
+            | {
+                "clicks": np.round(item.clicks, 3).tolist(),
+                "rejected picks": np.round(item.rejected, 3).tolist(),
+            }
+            for item in clicked
+        ],
+    }

@@ -1,0 +1,168 @@
+"""Scores and peaks of a working volume, as a model's settings have it; both jobs use it."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import nn
+
+from tomopicker.config import Settings
+from tomopicker.fewshot.solving import solved
+from tomopicker.inference.tiles import Progress, score_volume
+from tomopicker.models.discriminant import DiscriminantNetwork
+from tomopicker.models.tta import TestTimeAugmentation
+from tomopicker.picking.peaks import Peaks, greedy_peaks, local_peaks
+from tomopicker.preprocessing.crops import bounding_box
+from tomopicker.preprocessing.decoys import decoy_volume
+from tomopicker.preprocessing.preprocess import WorkingVolume
+from tomopicker.training.batchnorm import adapt_batchnorm
+from tomopicker.types import Scores, Volume, VoxelMask
+
+MOST = 20_000
+"""Peaks listed at most: a network that learnt nothing calls everything one."""
+BEYOND = 16
+"""Working voxels around a mask that smoothing and fits of peaks may look at."""
+
+
+def as_it_scores(network: nn.Module, working: WorkingVolume, settings: Settings, device: torch.device) -> nn.Module:
+    """Give a network with the statistics of a working volume, and turned by half-turns, where the settings say so."""
+    knobs = settings.inference
+    if knobs.adabn:
+        network = adapt_batchnorm(
+            network, working.data, settings.patches.size, device, settings.precision, mask=working.statistics_mask
+        )
+    if isinstance(network, DiscriminantNetwork):
+        network = solved(network, working, settings, device)
+    return TestTimeAugmentation(network) if knobs.tta else network
+
+
+def score_as(
+    network: nn.Module,
+    volume: Volume,
+    settings: Settings,
+    device: torch.device,
+    mask: VoxelMask | None = None,
+    progress: Progress | None = None,
+) -> Volume:
+    """Score a volume with a network that has its statistics already."""
+    return score_volume(
+        network,
+        volume,
+        core=settings.inference.tile,
+        halo=settings.inference.halo,
+        device=device,
+        precision=settings.precision,
+        progress=progress,
+        mask=mask,
+    )
+
+
+def searched(shape: Sequence[int], settings: Settings, radius: float, mask: VoxelMask | None) -> float:
+    """Give how many voxels of a volume are searched for peaks."""
+    inside = _off_border(shape, settings.picking.border_fraction * radius, mask)
+    return float(np.prod(shape) if inside is None else inside.sum())
+
+
+def mean_scores(
+    fitted: Sequence[nn.Module], volume: Volume, settings: Settings, device: torch.device, mask: VoxelMask | None = None
+) -> Volume:
+    """Give the mean score of networks that have a volume's statistics; two score volumes are held at most."""
+    scores = score_as(fitted[0], volume, settings, device, mask)
+    for network in fitted[1:]:
+        scores += score_as(network, volume, settings, device, mask)
+    scores /= len(fitted)
+    return scores
+
+
+def decoy_peaks(
+    fitted: Sequence[nn.Module], working: WorkingVolume, settings: Settings, radius: float, device: torch.device
+) -> tuple[Scores, float]:
+    """Score a decoy of a working volume.
+
+    Parameters
+    ----------
+    fitted : sequence of Module
+        With the statistics of the working volume; their scores are averaged.
+    working : WorkingVolume
+    settings : Settings
+    radius : float
+        The particle's, in working voxels.
+    device : torch.device
+
+    Returns
+    -------
+    scores : array, shape (n,)
+        Logits of the decoy's peaks.
+    voxels : float
+        That were searched for them.
+    """
+    decoy = decoy_volume(working.data, working.statistics_mask, settings.seed)
+    scores = mean_scores(fitted, decoy, settings, device)
+    found = find_peaks(scores, settings, radius, float("-inf"), max_particles=MOST)
+    return found.scores.astype(np.float64), searched(decoy.shape, settings, radius, None)
+
+
+def find_peaks(
+    scores: Volume,
+    settings: Settings,
+    radius: float,
+    threshold: float,
+    *,
+    min_distance: float | None = None,
+    max_particles: int | None = None,
+    mask: VoxelMask | None = None,
+) -> Peaks:
+    """Pick the peaks of a score volume.
+
+    Parameters
+    ----------
+    scores : Volume
+        (z, y, x).
+    settings : Settings
+        Say whether by the paper's greedy loop or by local maxima.
+    radius : float
+        The particle's, in working voxels.
+    threshold : float
+        Only scores above it.
+    min_distance : float, optional
+        Working voxels; the settings' fraction of the radius if left out.
+    max_particles : int, optional
+        Cap.
+    mask : VoxelMask, optional
+        Picks only where it is True.
+    """
+    knobs = settings.picking
+    given, mask = mask, _off_border(scores.shape, knobs.border_fraction * radius, mask)
+    distance = knobs.min_distance_fraction * radius if min_distance is None else min_distance
+    if knobs.method == "local":
+        # Only where the mask is: nothing is smoothed that no pick looks at.
+        smoothing = knobs.smoothing_fraction * radius
+        whole = tuple(slice(0, edge) for edge in scores.shape)
+        box = whole if given is None else bounding_box(given, margin=BEYOND + math.ceil(4 * smoothing))
+        found = local_peaks(
+            scores[box],
+            min_distance=distance,
+            threshold=threshold,
+            smoothing=smoothing,
+            max_particles=max_particles,
+            mask=None if mask is None else mask[box],
+        )
+        start = np.array([part.start for part in box[::-1]], dtype=np.float64)
+        return Peaks(found.positions_voxels + start, found.scores)
+    if mask is not None:
+        scores = scores.copy()
+        scores[~mask] = float("-inf")
+    return greedy_peaks(scores, distance, max_particles=max_particles, threshold=threshold)
+
+
+def _off_border(shape: Sequence[int], margin: float, mask: VoxelMask | None) -> VoxelMask | None:
+    """Take a margin (voxels) along the volume's border out of a mask."""
+    if margin <= 0:
+        return mask
+    inside = np.zeros(shape, dtype=bool)
+    # Thin volumes keep their middle.
+    widths = [min(math.ceil(margin), (edge - 1) // 2) for edge in shape]
+    box = tuple(slice(width, edge - width) for width, edge in zip(widths, shape, strict=True))
+    inside[box] = True if mask is None else mask[box]
+    return inside

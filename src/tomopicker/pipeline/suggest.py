@@ -1,0 +1,120 @@
+"""Where to click next, in tomograms whose features are there."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from tomopicker.errors import UsageError
+from tomopicker.fewshot.features import Features
+from tomopicker.fewshot.smoothed import smoothed_at
+from tomopicker.fewshot.suggestions import Candidates, Suggestion, kinds_of_object, most_informative, reason_for
+from tomopicker.picks import Picks
+from tomopicker.pipeline.callbacks import Listener, Silent
+from tomopicker.pipeline.instant import Found, find_and_calibrate
+from tomopicker.pipeline.scoring import find_peaks
+
+OBJECTS = 400
+"""Objects looked at in a tomogram, those furthest from background, where nothing is clicked."""
+KINDS = 6
+"""Kinds of object looked for at least, however few examples are asked for."""
+
+
+def suggest(
+    features: Features | Sequence[Features],
+    clicks: Picks | None = None,
+    rejected: Picks | None = None,
+    count: int = 10,
+    *,
+    listener: Listener | None = None,
+) -> list[Suggestion]:
+    """Suggest where to click next.
+
+    With clicks: the peaks whose answers, particle or not, teach most, each given those before it. Without: an example
+    of each of the commonest kinds of object of about the particle's size, to start from.
+
+    Parameters
+    ----------
+    features : Features or sequence of Features
+    clicks, rejected : Picks, optional
+        Of these tomograms.
+    count : int
+        At most.
+    listener : Listener, optional
+        Is told what is left out.
+
+    Returns
+    -------
+    list of Suggestion
+        The first to look at first.
+
+    Raises
+    ------
+    UsageError
+        If clicks and features do not fit together.
+    """
+    listed = [features] if isinstance(features, Features) else list(features)
+    if count < 1:
+        raise UsageError(f"--count must be 1 or more, not {count}")
+    if not listed:
+        raise UsageError("no features are given; compute those of a tomogram")
+    if clicks is None or not len(clicks):
+        if rejected is not None and len(rejected):
+            raise UsageError("rejected picks alone do not say what a particle is; click one")
+        examples = [each for item in listed for each in _examples(item, max(count, KINDS))]
+        return [each for _, each in sorted(examples, key=lambda pair: -pair[0])[:count]]
+    return _informative(listed, clicks, rejected, count, listener or Silent())
+
+
+def _informative(
+    listed: Sequence[Features], clicks: Picks, rejected: Picks | None, count: int, listener: Listener
+) -> list[Suggestion]:
+    found, fits, _ = find_and_calibrate(listed, clicks, rejected, listener)
+    ranked = []
+    for item, fit in zip(found, fits, strict=True):
+        features, peaks = item.features, item.seen.peaks
+        open_to = np.flatnonzero(~item.seen.clicked & ~item.seen.rejected)
+        chances = fit.probability(item.seen.scores)
+        candidates = _candidates(item, open_to, chances)
+        chosen, gains, left = most_informative(
+            candidates, features.statistics, features.settings.particle_diameter, count
+        )
+        for index, gain, share in zip(chosen, gains, left, strict=True):
+            x, y, z = candidates.positions[index].tolist()
+            chance = float(candidates.probability[index])
+            reason = reason_for(chance, float(share), len(item.given.clicks) > 0)
+            score = float(peaks.scores[open_to[index]])
+            ranked.append((float(gain), Suggestion((x, y, z), features.name, score, chance, reason)))
+    return [each for _, each in sorted(ranked, key=lambda pair: -pair[0])[:count]]
+
+
+def _candidates(item: Found, rows: np.ndarray, chances: np.ndarray) -> Candidates:
+    features, given = item.features, item.given
+    voxels = item.seen.peaks.positions_voxels[rows]
+    known = np.concatenate([given.clicks, given.rejected])
+    return Candidates(
+        features.working.to_angstrom(voxels),
+        chances[rows],
+        features.specimen.at(voxels),
+        features.working.to_angstrom(known),
+        np.concatenate([given.at_clicks, given.at_rejected]),
+    )
+
+
+def _examples(item: Features, count: int) -> list[tuple[int, Suggestion]]:
+    """Give an example of each kind of object in a tomogram, with how many there are."""
+    white = torch.from_numpy(np.linalg.cholesky(item.statistics.inverse).astype(np.float32))
+    mean = torch.from_numpy(item.statistics.mean.astype(np.float32))
+    distances = [((part - mean) @ white).square().mean(dim=1).sqrt() for part in item.specimen.parts()]
+    if not distances:
+        return []
+    volume = item.specimen.volume_of(torch.cat(distances))
+    peaks = find_peaks(volume, item.settings, item.radius, float("-inf"), max_particles=OBJECTS, mask=item.working.mask)
+    smoothing = item.settings.picking.smoothing_fraction * item.radius
+    at = smoothed_at(item.specimen, peaks.positions_voxels, smoothing)
+    found = []
+    for row, number, distance in kinds_of_object(at, item.statistics, count, item.settings.seed):
+        x, y, z = item.working.to_angstrom(peaks.positions_voxels[row : row + 1])[0].tolist()
+        reason = f"an example of a kind of object that {item.name} holds about {number} of"
+        found.append((number, Suggestion((x, y, z), item.name, distance, float("nan"), reason)))
+    return found

@@ -1,0 +1,288 @@
+"""The parts of a training that share settings, device and checkpoints: labels, priors, networks, peaks and counts."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import nn
+
+from tomopicker.config import Settings
+from tomopicker.picking.calibration import Calibration, Count, calibrate
+from tomopicker.picking.crossfit import Ranking, count_particles
+from tomopicker.picking.offset import offset_for_count
+from tomopicker.picking.peaks import Peaks, click_scores, nearest_peaks
+from tomopicker.pipeline.callbacks import Listener
+from tomopicker.pipeline.scoring import MOST, as_it_scores, decoy_peaks, find_peaks, mean_scores, searched
+from tomopicker.pipeline.training_data import Clicked, at_least, number_of_clicks
+from tomopicker.pu.particle_scores import ParticleScores, from_clicks
+from tomopicker.pu.prior import Priors, class_priors
+from tomopicker.training.labels import IGNORED, POSITIVE, LabelledVolume, ball_offsets, label_mask
+from tomopicker.training.loop import History, Report, fit
+from tomopicker.types import Scores, Volume, VoxelMask
+
+CERTAIN = 0.5
+"""Mean probability of probable peaks below which a network hardly tells particles from background."""
+CANDIDATES = 20
+"""Peaks looked at for each click, at least, when particles are counted by a cross-fit."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What networks see in a training tomogram.
+
+    Parameters
+    ----------
+    peaks : Peaks
+        Best first.
+    clicked, rejected : array, shape (peaks,)
+        Those that a person clicked, and those that were rejected.
+    missed : int
+        Clicks without a peak.
+    decoys : array, shape (n,)
+        Logits of the peaks of the tomogram's decoy.
+    voxels, decoy_voxels : float
+        Working voxels that were searched for peaks.
+    """
+
+    peaks: Peaks
+    clicked: Bool[np.ndarray, " peaks"]
+    rejected: Bool[np.ndarray, " peaks"]
+    missed: int
+    decoys: Float[np.ndarray, " decoys"]
+    voxels: float
+    decoy_voxels: float
+
+    @property
+    def scores(self) -> Scores:
+        """The peaks' logits."""
+        return self.peaks.scores.astype(np.float64)
+
+
+@dataclass(frozen=True)
+class Run:
+    """The parts of one training run that share settings, device and checkpoints."""
+
+    settings: Settings
+    radius: float
+    device: torch.device
+    checkpoint: Path | None
+    resume: bool
+    listener: Listener
+    warnings: list[str] = field(default_factory=list)
+    """What the model is to carry with it."""
+
+    def warn_of_model(self, text: str) -> None:
+        """Warn of something that whoever picks with the model must know too: it is kept in the model."""
+        self.listener.warn(text)
+        self.warnings.append(text)
+
+    def labelled(self, item: Clicked) -> LabelledVolume:
+        """Label the clicks of a tomogram, and what earlier rounds are sure of or doubt."""
+        data, fraction = item.working.data, self.settings.labels.radius_fraction
+        mask, positions = item.working.mask, np.concatenate([item.clicks, item.sure])
+        labels = label_mask(
+            data.shape, positions, self.radius, fraction, rejected=item.rejected, doubtful=item.doubtful, inside=mask
+        )
+        return LabelledVolume(data, labels, positions, item.rejected, mask, item.name)
+
+    def priors(
+        self, training: Sequence[LabelledVolume], particles: float | None, *, more_than_clicks: bool = False
+    ) -> Priors | None:
+        """Class priors of the labelled volumes; none if no count is known.
+
+        A count below the clicks is an error of the user's; below what the program itself has labelled it is not, and
+        is raised.
+        """
+        positive = sum(int((item.labels == POSITIVE).sum()) for item in training)
+        everything = sum(int((item.labels != IGNORED).sum()) for item in training)
+        ball = len(ball_offsets(max(1.0, self.radius * self.settings.labels.radius_fraction)))
+        knobs = self.settings.objective
+        if knobs.loss == "pn":
+            expected = float("nan") if particles is None else particles * ball / everything
+            return Priors(positive / everything, expected, expected - positive / everything)
+        if particles is None:
+            return None
+        if more_than_clicks or self.settings.expected_particles is None:
+            particles = max(particles, 1.1 * positive / ball)
+        return class_priors(positive, everything, ball, particles, knobs.prior_denominator)
+
+    def fit(
+        self,
+        job: str,
+        training: Sequence[LabelledVolume],
+        validation: Sequence[LabelledVolume],
+        priors: Priors | None,
+        settings: Settings,
+        report: Callable[[Report], None] | None = None,
+    ) -> tuple[nn.Module, History]:
+        """Train, with checkpoints of the job's own, and tell the listener, or whom it is to be told instead."""
+        return fit(
+            training,
+            validation,
+            settings,
+            priors,
+            device=self.device,
+            checkpoint=self.checkpoint and self.checkpoint.with_name(f"{self.checkpoint.name}.{job}.ckpt"),
+            resume=self.resume,
+            report=report or partial(self.listener.trained, job),
+        )
+
+    def peaks(self, networks: Sequence[nn.Module], item: Clicked, most: int) -> Peaks:
+        """Give the best peaks of a training tomogram, by the mean scores of networks; two volumes are held at most."""
+        return self._peaks(self._as_they_score(networks, item), item.working.data, item.working.mask, most)
+
+    def seen(self, networks: Sequence[nn.Module], item: Clicked) -> Seen:
+        """Find the peaks of a training tomogram, and those of its decoy, by the mean scores of networks."""
+        fitted, working = self._as_they_score(networks, item), item.working
+        peaks = self._peaks(fitted, working.data, working.mask, MOST)
+        nearest = nearest_peaks(peaks, item.clicks, self.radius)
+        rows = np.arange(len(peaks))
+        clicked = np.isin(rows, nearest)
+        rejected = np.isin(rows, nearest_peaks(peaks, item.rejected, self.radius)) & ~clicked
+        decoys, decoy_voxels = decoy_peaks(fitted, working, self.settings, self.radius, self.device)
+        voxels = searched(working.data.shape, self.settings, self.radius, working.mask)
+        return Seen(peaks, clicked, rejected, int((nearest < 0).sum()), decoys, voxels, decoy_voxels)
+
+    def _as_they_score(self, networks: Sequence[nn.Module], item: Clicked) -> list[nn.Module]:
+        return [as_it_scores(network, item.working, self.settings, self.device) for network in networks]
+
+    def _peaks(self, fitted: Sequence[nn.Module], volume: Volume, mask: VoxelMask | None, most: int) -> Peaks:
+        scores = mean_scores(fitted, volume, self.settings, self.device, mask)
+        return find_peaks(scores, self.settings, self.radius, float("-inf"), max_particles=most, mask=mask)
+
+    def by_count(
+        self, network: nn.Module, clicked: Sequence[Clicked], particles: float | None
+    ) -> tuple[float, float | None]:
+        """Give the offset that makes scores probabilities; without a count, the network's own output and even odds."""
+        if not particles:
+            return 0.0, 0.5
+        peaks = [self.peaks([network], item, _enough(item, particles / len(clicked))) for item in clicked]
+        return offset_for_count(np.concatenate([found.scores for found in peaks]).astype(np.float64), particles), None
+
+    def by_clicks(self, network: nn.Module, clicked: Sequence[Clicked]) -> tuple[ParticleScores, Count]:
+        """Learn where particles score, and count those of the training tomograms."""
+        return self.by_seen([self.seen([network], item) for item in clicked], number_of_clicks(clicked))
+
+    def by_seen(
+        self, found: Sequence[Seen], clicks: int, prior: ParticleScores | None = None
+    ) -> tuple[ParticleScores, Count]:
+        """Do so by what is seen in them; `prior` as in `calibrations`."""
+        fits = calibrations(found, prior=prior)
+        counted = at_least(total_count(fits), clicks)  # Some clicks may share a peak, or have none.
+        self.listener.say(f"About {counted} in the training tomograms.")
+        if hardly_told_from_background(found, fits):
+            self.warn_of_model(
+                "the network hardly tells these particles from noise; probabilities, counts and what is expected of "
+                "the picks allow for it, but more clicks, or tomograms of more contrast, would help"
+            )
+        given, asked = self.settings.expected_particles, self.settings.objective.loss
+        told = "the clicks are believed"
+        if asked != "pn":
+            told += f", but {asked} was trained with the class prior of the count given: leave it out and train again"
+        if given is not None and not contradicted(given * len(found), counted, told, self.listener):
+            fits = calibrations(found, given, prior)
+        return particle_scores(found, fits), counted
+
+    def count(self, clicked: Sequence[Clicked], networks: int = 2) -> Count:
+        """Count particles: networks, each trained on half of the clicks, rank the peaks and the other half."""
+        seed, knobs = self.settings.seed, self.settings.training
+        brief = knobs.model_copy(update={"steps": knobs.fold_steps})
+        rankings = []
+        for number, chosen in enumerate(_folds([len(item.clicks) for item in clicked], seed)[:networks]):
+            training = [
+                self.labelled(replace(item, clicks=item.clicks[rows]))
+                for item, rows in zip(clicked, chosen, strict=True)
+            ]
+            settings = self.settings.model_copy(update={"training": brief, "seed": seed + 101 + number})
+            network, _ = self.fit(f"count{number + 1}", training, [], None, settings)
+            peaks = [self.peaks([network], item, _enough(item)) for item in clicked]
+            held_out = [
+                click_scores(found, item.clicks[~rows], self.radius)
+                for found, item, rows in zip(peaks, clicked, chosen, strict=True)
+            ]
+            ranked = np.concatenate([found.scores for found in peaks]).astype(np.float64)
+            rankings.append(Ranking(ranked, np.concatenate(held_out)))
+        return count_particles(rankings, least=number_of_clicks(clicked))
+
+
+def calibrations(
+    found: Sequence[Seen], given: float | None = None, prior: ParticleScores | None = None
+) -> list[Calibration]:
+    """Calibrate the scores of training tomograms, with a number of particles in each where it is given.
+
+    Without a prior of where particles score, it is that of clicks that were trained on.
+    """
+    if prior is None:
+        clicks = np.concatenate([each.scores[each.clicked] for each in found])
+        prior = from_clicks(clicks, sum(each.missed for each in found))
+    return [
+        calibrate(
+            each.scores[~each.rejected], each.decoys,
+            replace(prior, rejected=each.scores[each.rejected], voxels=each.voxels),
+            voxels=each.voxels, decoy_voxels=each.decoy_voxels, clicked=each.clicked[~each.rejected], given=given,
+        )
+        for each in found
+    ]  # fmt: skip
+
+
+def particle_scores(found: Sequence[Seen], fits: Sequence[Calibration]) -> ParticleScores:
+    """Say where particles score, and how dense they are, by the calibrations of training tomograms: a prior for others.
+
+    Parameters
+    ----------
+    found : sequence of Seen
+    fits : sequence of Calibration
+        Of the same tomograms.
+    """
+    voxels = sum(each.voxels for each in found)
+    return ParticleScores(
+        mean=float(np.mean([fit.particles.mean for fit in fits])),
+        sd=float(np.sqrt(np.mean([fit.particles.sd**2 for fit in fits]))),
+        mean_error=fits[0].particles.mean_error,
+        log_sd_error=fits[0].particles.log_sd_error,
+        missed=fits[0].particles.missed,
+        density=total_count(fits).estimate / voxels,
+        rejected=np.concatenate([each.scores[each.rejected] for each in found]),
+        voxels=voxels,
+    )
+
+
+def hardly_told_from_background(found: Sequence[Seen], fits: Sequence[Calibration]) -> bool:
+    """Say whether probable peaks are mostly uncertain: whether Σp²/Σp, their mean probability, is below `CERTAIN`."""
+    chances = np.concatenate([fit.probability(each.scores) for each, fit in zip(found, fits, strict=True)])
+    return float(np.square(chances).sum()) < CERTAIN * float(chances.sum())
+
+
+def total_count(fits: Sequence[Calibration]) -> Count:
+    """Particles in all tomograms, their intervals added end by end: what is wrong in one is wrong in all."""
+    return Count(*(sum(getattr(fit.count, end) for fit in fits) for end in ("estimate", "low", "high")))
+
+
+def _enough(item: Clicked, particles: float = 0.0) -> int:
+    """Say how many of the best peaks are enough to find so many particles of a tomogram, or to count them."""
+    return int(max(CANDIDATES * len(item.clicks), 3 * particles, 400))
+
+
+def _folds(counts: Sequence[int], seed: int) -> list[list[np.ndarray]]:
+    """Split the clicks in two at random: for each fold and tomogram, the rows trained on."""
+    total = sum(counts)
+    first = np.zeros(total, dtype=bool)
+    first[np.random.default_rng([seed, 7]).permutation(total)[: (total + 1) // 2]] = True
+    starts = np.cumsum([0, *counts])
+    return [[side[start:stop] for start, stop in pairwise(starts)] for side in (first, ~first if total > 1 else first)]
+
+
+def contradicted(given: float, counted: Count, consequence: str, listener: Listener) -> bool:
+    """Tell whether what was counted contradicts the count given; if so, say it, and what follows."""
+    unlike = counted.contradicts(given)
+    if unlike:
+        listener.warn(
+            f"--expected-particles says {given:g} in the training tomograms, the clicks say about {counted}; "
+            f"{consequence}"
+        )
+    return unlike

@@ -1,0 +1,1 @@
+"""From a tomogram to the working volume: resampling, standardising, the lamella, decoys."""

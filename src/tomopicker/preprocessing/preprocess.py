@@ -1,0 +1,243 @@
+"""From tomogram to working volume: resample to the particle's scale, standardise, clip, standardise (section 3.1)."""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Bool, Float32, Float64
+from scipy.sparse import csr_array
+
+from tomopicker.errors import TomoPickerError, UsageError
+from tomopicker.moments import moments_of
+from tomopicker.preprocessing.lamella import find_lamella
+from tomopicker.tomogram import Tomogram
+from tomopicker.types import Positions, Shape, Volume, VoxelMask
+
+SLAB_BYTES = 64 * 2**20
+Edges = Float64[np.ndarray, " 3"]
+MIN_STATISTICS_FRACTION = 0.05
+"""A mask of a smaller fraction of the volume is not used for its mean and standard deviation."""
+
+
+@dataclass(frozen=True)
+class WorkingVolume:
+    """A preprocessed volume and how its voxels lie in the tomogram.
+
+    Parameters
+    ----------
+    data : Volume
+        (z, y, x), mean 0, standard deviation 1, both in the mask.
+    voxel_size : float
+        Å, of the working voxels.
+    ratio : float
+        Working voxel size over the tomogram's. Their first voxels share an edge, not a centre.
+    mask : VoxelMask, optional
+        Where the specimen is; everywhere if left out.
+    origin : tuple of float
+        (x, y, z) in Å of the tomogram's first voxel: 0 unless a coarser scale stands for the finest.
+    """
+
+    data: Volume
+    voxel_size: float
+    ratio: float
+    mask: VoxelMask | None = None
+    origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+    @property
+    def mask_fraction(self) -> float:
+        """Fraction of the volume inside the mask."""
+        return 1.0 if self.mask is None else float(self.mask.mean())
+
+    @property
+    def statistics_mask(self) -> VoxelMask | None:
+        """Where the volume's statistics are measured: the mask, unless it is too small."""
+        return self.mask if self.mask_fraction >= MIN_STATISTICS_FRACTION else None
+
+    def from_angstrom(self, positions: Positions) -> Positions:
+        """Turn (x, y, z) in Å, as positions are stated, into working voxels."""
+        native = self.voxel_size / self.ratio
+        moved: Positions = np.asarray(positions, dtype=np.float64) - np.asarray(self.origin)
+        return (moved / native + 0.5) / self.ratio - 0.5
+
+    def to_angstrom(self, voxels: Positions) -> Positions:
+        """Turn (x, y, z) in working voxels into Å, as positions are stated."""
+        native = self.voxel_size / self.ratio
+        moved: Positions = ((np.asarray(voxels, dtype=np.float64) + 0.5) * self.ratio - 0.5) * native
+        placed: Positions = moved + np.asarray(self.origin)
+        return placed
+
+
+def working_voxel_size(voxel_size: float, particle_diameter: float, working_diameter: float | None) -> float:
+    """Choose the working voxel size for a training tomogram, in Å.
+
+    A whole multiple of the tomogram's voxel, so that a particle is nearly `working_diameter` voxels wide; never finer
+    than the tomogram.
+    """
+    if working_diameter is None:
+        return voxel_size
+    return voxel_size * max(1, round(particle_diameter / working_diameter / voxel_size))
+
+
+def preprocess(
+    tomogram: Tomogram, voxel_size: float, clip_sd: float, mask: VoxelMask | Literal["auto"] | None = None
+) -> WorkingVolume:
+    """Make the working volume of a tomogram, reading it slab by slab.
+
+    Parameters
+    ----------
+    tomogram : Tomogram
+        Of any voxel size.
+    voxel_size : float
+        Å, of the working volume.
+    clip_sd : float
+        Values further than this many standard deviations from the mean are clipped.
+    mask : VoxelMask or "auto", optional
+        Where the specimen is, of the tomogram's shape or its finest scale's; ``auto`` finds it. Mean and standard
+        deviation are those inside.
+
+    Returns
+    -------
+    WorkingVolume
+
+    Raises
+    ------
+    TomoPickerError
+        If the tomogram holds NaN or infinity, or is constant, or if the mask is of another shape or empty.
+    """
+    if isinstance(mask, np.ndarray):
+        check_mask(mask, tomogram)
+    ratio = voxel_size / tomogram.voxel_size
+    if abs(ratio - 1) < 1e-3:
+        ratio = 1.0
+    data = _resample(tomogram, ratio)
+    name = str(tomogram.path or tomogram.name)
+    # Not `voxel_size`: where a rounding error of the header is let pass, positions still count the tomogram's voxels.
+    working = WorkingVolume(data, tomogram.voxel_size * ratio, ratio, origin=tomogram.origin)
+    working = replace(working, mask=_working_mask(working, tomogram, voxel_size, mask, name))
+    inside = working.statistics_mask
+    _standardise(data, name, inside)
+    np.clip(data, -clip_sd, clip_sd, out=data)
+    _standardise(data, name, inside)
+    return working
+
+
+def check_mask(mask: VoxelMask, tomogram: Tomogram) -> None:
+    """Refuse a mask of another shape than its tomogram's or its finest scale's, or without a True voxel.
+
+    Raises
+    ------
+    UsageError
+        One line that names the tomogram.
+    """
+    name = tomogram.path or tomogram.name
+    if mask.shape not in {tomogram.frame.shape, tomogram.shape}:
+        raise UsageError(
+            f"--mask has shape {mask.shape} (z, y, x) but {name} {tomogram.frame.shape}; "
+            "give a mask made for this tomogram"
+        )
+    if not mask.any():
+        raise UsageError(f"--mask for {name} is 0 everywhere; give one that is 1 where the specimen is")
+
+
+def _working_mask(
+    working: WorkingVolume,
+    tomogram: Tomogram,
+    voxel_size: float,
+    mask: Bool[np.ndarray, "Z Y X"] | Literal["auto"] | None,
+    name: str,
+) -> VoxelMask | None:
+    if mask is None:
+        return None
+    if isinstance(mask, str):
+        return find_lamella(working.data, voxel_size).mask
+    finest = tomogram.frame
+    of_finest = mask.shape == finest.shape
+    size, first = (finest.voxel_size, 0.0) if of_finest else (tomogram.voxel_size, np.asarray(tomogram.origin))
+    corners = np.array([[0.0] * 3, working.data.shape[::-1]]) - 0.5
+    low, high = (working.to_angstrom(corners) - first)[:, ::-1] / size + 0.5
+    given = resampled_mask(mask, working.data.shape, low, high)
+    if not given.any():
+        raise UsageError(f"--mask for {name} is 0 everywhere; give one that is 1 where the specimen is")
+    return given
+
+
+def _standardise(data: Volume, name: str, inside: VoxelMask | None) -> None:
+    found = moments_of(data, inside)
+    if not found.sd > 1e-6 * max(abs(found.mean), 1e-30):
+        raise TomoPickerError(f"{name}: all voxels are the same; give a reconstruction, not an empty volume")
+    data -= np.float32(found.mean)
+    data /= np.float32(found.sd)
+
+
+def _resample(tomogram: Tomogram, ratio: float) -> Volume:
+    along = [resampling_matrix(edge, ratio) for edge in tomogram.shape]
+    resampled = np.zeros([len(weights) for weights in along], dtype=np.float32)
+    # A block of a coarser tomogram grows on its way.
+    for block in tomogram.blocks(int(SLAB_BYTES * min(1.0, ratio) ** 3)):
+        voxels = tomogram.part(*block)
+        if not np.isfinite(voxels.min()) or not np.isfinite(voxels.max()):
+            raise TomoPickerError(
+                f"{tomogram.path or tomogram.name}: holds NaN or infinity near section {block[0].start}; "
+                "reconstruct it again or replace these voxels by the mean"
+            )
+        if ratio == 1:
+            resampled[block] = voxels
+            continue
+        to = tuple(_reached(weights[:, part]) for weights, part in zip(along, block, strict=True))
+        along_z, along_y, along_x = (weights[rows, part] for weights, rows, part in zip(along, to, block, strict=True))
+        sparse_y = csr_array(along_y)  # A few weights a row are not 0.
+        # Along z first: a block is thin, so that this costs next to nothing, and leaves fewer sections for the others.
+        sections = np.tensordot(along_z, voxels, axes=1)
+        resampled[to] += np.stack([sparse_y @ section for section in sections]) @ along_x.T
+    return resampled
+
+
+def _reached(weights: Float32[np.ndarray, "new old"]) -> slice:
+    """Give the rows, which lie together, that are not all 0; none where a block lies between two new voxels."""
+    rows = np.flatnonzero(weights.any(axis=1))
+    return slice(int(rows[0]), int(rows[-1]) + 1) if len(rows) else slice(0, 0)
+
+
+def resampling_matrix(edge: int, ratio: float) -> np.ndarray:
+    """Weights of anti-aliased linear resampling along one axis.
+
+    Parameters
+    ----------
+    edge : int
+        Voxels along the axis.
+    ratio : float
+        New voxel size over old. The outer edges of the first voxels coincide.
+
+    Returns
+    -------
+    array, shape (new edge, edge), float32
+        Rows sum to 1.
+    """
+    new_edge = max(1, round(edge / ratio))
+    centres = (np.arange(new_edge) + 0.5) * ratio - 0.5
+    width = max(1.0, ratio)
+    weights = np.maximum(0, 1 - np.abs(np.arange(edge)[None, :] - centres[:, None]) / width)
+    empty = ~weights.any(axis=1)
+    weights[empty, np.clip(np.round(centres[empty]).astype(int), 0, edge - 1)] = 1
+    normalised: np.ndarray = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    return normalised
+
+
+def resampled_mask(mask: VoxelMask, shape: Shape, low: Edges, high: Edges) -> Bool[np.ndarray, "Z Y X"]:
+    """Give a mask of a tomogram on the grid of its working volume: the value at each working voxel's centre.
+
+    Parameters
+    ----------
+    mask : VoxelMask
+        (z, y, x).
+    shape : Shape
+        Of the working volume.
+    low, high : array, shape (3,)
+        Where the working volume's outer edges lie, (z, y, x) in voxels of the mask from its own outer edge.
+    """
+    nearest = []
+    for new, old, first, last in zip(shape, mask.shape, low, high, strict=True):
+        centres = first + (np.arange(new) + 0.5) * (last - first) / new
+        # A centre between two voxels belongs to the farther one, whatever the rounding.
+        nearest.append(np.clip(np.floor(centres + 1e-6).astype(int), 0, old - 1))
+    return mask[np.ix_(*nearest)]

@@ -1,1 +1,0 @@
-"""Figures, tables and pages from picks and their evaluation."""

@@ -1,0 +1,187 @@
+"""Molecules as densities at the working voxel size: built in, or read from maps.
+
+A density of 1 is compact protein in excess of the solvent around it.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import mrcfile
+import numpy as np
+
+from tomopicker.errors import TomoPickerError, UsageError
+from tomopicker.simulation import shapes
+from tomopicker.simulation.resample import Cube, array_centre, reach, resample_centred
+from tomopicker.types import Volume
+
+PROTEIN_DALTON_PER_CUBIC_ANGSTROM = 0.81
+"""1.35 g/cm³."""
+
+_KNOWN_MAPS: dict[str, tuple[str, float, float]] = {
+    "4v7r": ("ribosome", 2.65, 1.25),
+    "4v4r_50S": ("large_subunit", 1.4, 1.25),
+    "2uv8": ("fatty_acid_synthase", 2.6, 1.0),
+    "4cr2": ("proteasome_26s", 1.25, 1.0),
+    "3j9i": ("proteasome_20s", 0.7, 1.0),
+    "3cf3": ("p97", 0.27, 1.0),
+    "1qvr": ("clpb", 0.28, 1.0),
+    "1bxn": ("rubisco", 0.28, 1.0),
+    "1u6g": ("cand1", 0.24, 1.0),
+    "3d2f": ("hsp110", 0.23, 1.0),
+    "2cg9": ("hsp90", 0.18, 1.0),
+    "3gl1": ("hsp70_domain", 0.085, 1.0),
+    "3h84": ("get3", 0.08, 1.0),
+    "1s3x": ("hsp70_atpase", 0.04, 1.0),
+    "3qm1": ("esterase", 0.03, 1.0),
+}
+"""PDB code of a map's file name -> class name, mass in MDa of the part that its model holds, contrast per mass."""
+
+
+@dataclass(frozen=True, eq=False)
+class Molecule:
+    """A class of molecule at one voxel size.
+
+    `density` (n, n, n), n odd, has its centre of mass at the centre; 1 = compact protein in excess of the solvent.
+    """
+
+    name: str
+    density: Cube
+    voxel_size_angstrom: float
+
+    @property
+    def radius_angstrom(self) -> float:
+        """Distance from the centre to the farthest voxel above a tenth of the maximum."""
+        return reach(self.density, array_centre(self.density.shape), fraction=0.1) * self.voxel_size_angstrom
+
+
+def builtin_names() -> tuple[str, ...]:
+    """Names of the built-in molecules, the target first."""
+    return tuple(shapes.SHAPES)
+
+
+def builtin_molecule(name: str, voxel_size_angstrom: float) -> Molecule:
+    """Draw a built-in molecule at a voxel size.
+
+    Raises
+    ------
+    UsageError
+        If the name is not in `builtin_names`, or the voxel size is out of range.
+    """
+    check_voxel_size(voxel_size_angstrom)
+    if name not in shapes.SHAPES:
+        raise UsageError(f"{name}: no such built-in molecule; choose one of {', '.join(builtin_names())}")
+    draw, mass_mda, contrast = shapes.SHAPES[name]
+    coarse = resample_centred(draw(), voxel_size_angstrom / shapes.FINE_VOXEL_ANGSTROM)
+    return Molecule(name, _scale_to_mass(coarse, voxel_size_angstrom, mass_mda, contrast), voxel_size_angstrom)
+
+
+def load_molecule(
+    path: Path,
+    voxel_size_angstrom: float,
+    *,
+    name: str | None = None,
+    mass_mda: float | None = None,
+    contrast: float = 1.0,
+) -> Molecule:
+    """Read a density map (MRC, protein positive) of any voxel size and scale as a molecule.
+
+    The median of the box's faces is subtracted as background; negative values are set to zero. The sum is scaled to
+    `mass_mda` times `contrast`, the contrast per mass relative to protein; without a mass the mean over the voxels
+    above a third of the maximum (after resampling) becomes `contrast`. The name is by default the file's stem; the
+    map's voxel size is read from its header.
+
+    Raises
+    ------
+    TomoPickerError
+        If the file is not a usable three-dimensional map.
+    """
+    check_voxel_size(voxel_size_angstrom)
+    raw, map_voxel = _read_map(Path(path))
+    faces = np.concatenate([np.take(raw, side, axis=axis).ravel() for axis in range(3) for side in (0, -1)])
+    density = np.clip(raw - np.median(faces), 0.0, None).astype(np.float32)
+    # Ripples of a map's filter would stretch its radius and pull its centre; the shape is what stands above them.
+    density[density < 0.01 * density.max()] = 0.0
+    if not density.any():
+        raise TomoPickerError(f"{path}: no density above its background; is it a map with protein positive?")
+    coarse = resample_centred(density, voxel_size_angstrom / map_voxel)
+    if mass_mda is None:
+        scaled = (coarse * np.float32(contrast / coarse[coarse > coarse.max() / 3.0].mean())).astype(np.float32)
+    else:
+        scaled = _scale_to_mass(coarse, voxel_size_angstrom, mass_mda, contrast)
+    return Molecule(name or Path(path).stem, scaled, voxel_size_angstrom)
+
+
+def builtin_library(voxel_size_angstrom: float) -> dict[str, Molecule]:
+    """Every built-in molecule at a voxel size, by name."""
+    return {name: builtin_molecule(name, voxel_size_angstrom) for name in builtin_names()}
+
+
+def class_name(name: str) -> str:
+    """Class name of a molecule named by a known PDB code; any other name is kept."""
+    return _known(name)[0]
+
+
+def _known(stem: str) -> tuple[str, float | None, float]:
+    """Class name, mass and contrast for a map's stem: a PDB code in any case, or a name of the user's."""
+    codes = {code.lower(): entry for code, entry in _KNOWN_MAPS.items()}
+    return codes.get(stem.lower(), (stem, None, 1.0))
+
+
+def load_library(
+    folder: Path, voxel_size_angstrom: float, smallest_mda: float = 0.15, target: str | None = None
+) -> dict[str, Molecule]:
+    """Read a folder of density maps (``*.mrc``, ``*.map``), by class name.
+
+    Maps named by a known PDB code get its mass and class name; others keep their stem, with unit contrast. Molecules
+    lighter than `smallest_mda` are left out, for unresolved they belong to the background; not so the class named
+    `target`.
+
+    Raises
+    ------
+    TomoPickerError
+        If the folder holds no map.
+    """
+    paths = sorted(path for path in Path(folder).glob("*") if path.suffix.lower() in {".mrc", ".map"})
+    if not paths:
+        raise TomoPickerError(f"{folder}: no density maps (*.mrc, *.map) in this folder; name another --maps")
+    library: dict[str, Molecule] = {}
+    for path in paths:
+        name, mass_mda, contrast = _known(path.stem)
+        molecule = load_molecule(path, voxel_size_angstrom, name=name, mass_mda=mass_mda, contrast=contrast)
+        if name == target or excess_mass_mda(molecule) >= smallest_mda:
+            library[name] = molecule
+    return library
+
+
+def excess_mass_mda(molecule: Molecule) -> float:
+    """Mass in MDa of the protein that would give the molecule's contrast."""
+    volume = float(molecule.density.sum(dtype=np.float64)) * molecule.voxel_size_angstrom**3
+    return volume * PROTEIN_DALTON_PER_CUBIC_ANGSTROM / 1e6
+
+
+def _scale_to_mass(density: Cube, voxel_size_angstrom: float, mass_mda: float, contrast: float) -> Cube:
+    if mass_mda <= 0.0 or contrast <= 0.0:
+        raise UsageError(f"mass {mass_mda} MDa, contrast {contrast}: both must be positive")
+    volume = float(density.sum(dtype=np.float64)) * voxel_size_angstrom**3
+    wanted = mass_mda * 1e6 * contrast / PROTEIN_DALTON_PER_CUBIC_ANGSTROM
+    return (density * np.float32(wanted / volume)).astype(np.float32)
+
+
+def _read_map(path: Path) -> tuple[Volume, float]:
+    try:
+        with mrcfile.open(path, permissive=True) as file:
+            data = None if file.data is None else np.array(file.data, dtype=np.float32)
+            voxel = float(file.voxel_size.x)
+    except (OSError, ValueError) as error:
+        raise TomoPickerError(f"{path}: not a readable density map ({error})") from error
+    if data is None or data.ndim != 3 or min(data.shape) < 4:
+        raise TomoPickerError(f"{path}: not a three-dimensional density map")
+    if not voxel > 0.0:
+        raise TomoPickerError(f"{path}: its header has no voxel size")
+    return data, voxel
+
+
+def check_voxel_size(voxel_size_angstrom: float) -> None:
+    """Refuse voxel sizes outside 1 to 60 Å."""
+    if not 1.0 <= voxel_size_angstrom <= 60.0:
+        raise UsageError(f"voxel size {voxel_size_angstrom} Å: must be between 1 and 60 Å")

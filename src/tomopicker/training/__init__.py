@@ -1,0 +1,1 @@
+"""From clicks to a network: labels, samplers, augmentation, the loop, checkpoints."""

@@ -1,0 +1,49 @@
+"""Weights to start from: those shipped with the program, pretrained on random molecules, or a file of the user's."""
+
+from pathlib import Path
+
+from torch import nn
+
+from tomopicker.config import Network
+from tomopicker.errors import TomoPickerError
+from tomopicker.training.checkpoint import PRETRAINED, load_tensors
+
+SHIPPED, SCRATCH = "shipped", "none"
+SHIPPED_FILE = Path(__file__).parent.parent / "models" / "random_molecules.safetensors"
+
+
+def weights_file(cfg: Network) -> Path | None:
+    """Give the file of the weights that a network starts from; None: random weights."""
+    if cfg.pretrained == SCRATCH:
+        return None
+    return SHIPPED_FILE if cfg.pretrained == SHIPPED else Path(cfg.pretrained)
+
+
+def load_pretrained(network: nn.Module, cfg: Network) -> None:
+    """Give a new network the weights that it starts from; the head stays new.
+
+    Parameters
+    ----------
+    network : Module
+        As `build_network` makes it; its weights change.
+    cfg : Network
+        Its settings; `pretrained` names the weights.
+
+    Raises
+    ------
+    TomoPickerError
+        If the file is not one that ``tomopicker pretrain`` wrote, or is of another network.
+    """
+    path = weights_file(cfg)
+    if path is None:
+        return
+    weights, _ = load_tensors(path, PRETRAINED)
+    wanted = {name: value for name, value in network.state_dict().items() if not name.startswith("head.")}
+    same = wanted.keys() == weights.keys() and all(wanted[name].shape == weights[name].shape for name in wanted)
+    if not same:
+        raise TomoPickerError(
+            f"{path}: weights of another network than {cfg.block}, channels {list(cfg.channels)}, "
+            f"stride {cfg.stride}; to train from random weights set network.pretrained to none, "
+            "or leave out --pretrained of pretrain"
+        )
+    network.load_state_dict({name: value.to(wanted[name].dtype) for name, value in weights.items()}, strict=False)

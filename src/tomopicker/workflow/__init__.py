@@ -1,1 +1,0 @@
-"""The two jobs, whole: from clicks to a model, and from a model to picks."""

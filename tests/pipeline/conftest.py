@@ -1,0 +1,73 @@
+"""Two small, easy tomograms and a picker trained on the first in seconds."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from tomopicker.config import Settings, resolve
+from tomopicker.picks import Picks
+from tomopicker.pipeline.scoring import as_it_scores, score_as
+from tomopicker.pipeline.train import train
+from tomopicker.preprocessing.preprocess import WorkingVolume
+from tomopicker.simulation import simulate_tomogram
+from tomopicker.tomogram import Tomogram
+from tomopicker.training.checkpoint import Model
+from tomopicker.types import Volume
+
+VOXEL, DIAMETER = 13.48, 290.0
+
+Pair = tuple[Tomogram, Picks]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def scored(network: nn.Module, working: WorkingVolume, settings: Settings) -> Volume:
+    """Score a working volume, on the CPU."""
+    device = torch.device("cpu")
+    fitted = as_it_scores(network, working, settings, device)
+    return score_as(fitted, working.data, settings, device, working.mask)
+
+
+def simulated(seed: int, particles: int) -> Pair:
+    made = simulate_tomogram("easy", (48, 128, 128), VOXEL, seed, n_targets=particles)
+    name = f"TS_{seed}"
+    return Tomogram(name, made.volume, VOXEL), Picks.of(name, made.positions_voxels * VOXEL)
+
+
+@pytest.fixture(scope="session")
+def first() -> Pair:
+    return simulated(1, 24)
+
+
+@pytest.fixture(scope="session")
+def second() -> Pair:
+    return simulated(2, 18)
+
+
+@pytest.fixture(scope="session")
+def quick() -> Settings:
+    return resolve(
+        {
+            "particle_diameter": DIAMETER,
+            "network": {"channels": (8, 16), "pretrained": "none"},
+            "patches": {"batch": 10},
+            "training": {"steps": 60, "fold_steps": 30},
+            "self_training": {"rounds": 1},
+        }
+    )
+
+
+@pytest.fixture(scope="session")
+def model(first: Pair, quick: Settings) -> Model:
+    tomogram, truth = first
+    clicks = truth.select(np.random.default_rng(0).permutation(len(truth))[:10])
+    return train([tomogram], clicks, quick, device="cpu")

@@ -1,0 +1,203 @@
+"""Masks, rejected picks and a contradicted count, through training and picking."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.pipeline.conftest import DIAMETER, VOXEL, Pair
+from tests.pipeline.test_train_pick import Heard
+from tomopicker import api
+from tomopicker.config import Settings
+from tomopicker.errors import UsageError
+from tomopicker.picking.calibration import Calibration, Count
+from tomopicker.picking.selection import Cut
+from tomopicker.pipeline import trainer as job
+from tomopicker.tomogram import Tomogram
+from tomopicker.training.checkpoint import Model
+
+
+@pytest.fixture(scope="module")
+def hasty(quick: Settings) -> Settings:
+    return quick.model_copy(update={"training": quick.training.model_copy(update={"steps": 3, "fold_steps": 2})})
+
+
+@pytest.fixture(scope="module")
+def thick(second: Pair) -> Pair:
+    """The second tomogram between noise, three times as thick: 48 sections of noise, 48 of it, 48 of noise."""
+    tomogram, truth = second
+    data = tomogram.read()
+    # The simulated lamella ends before the volume does: what is left of its rims is what noise looks like here.
+    rim = data[[0, 1, -2, -1]]
+    noise = np.random.default_rng(0).normal(rim.mean(), rim.std(), (2, *data.shape)).astype(np.float32)
+    whole = Tomogram("thick", np.concatenate([noise[0], data, noise[1]]), VOXEL)
+    return whole, api.Picks.of("thick", truth.positions + np.array([0, 0, 48 * VOXEL]))
+
+
+def test_what_lies_outside_the_lamella_is_neither_scored_nor_picked(model: Model, thick: Pair) -> None:
+    tomogram, truth = thick
+    tiles: dict[str, int] = {}
+
+    class Counting(Heard):
+        def scored(self, tomogram: str, done: int, total: int) -> None:
+            tiles[self.way] = total
+
+        way = ""
+
+    found: dict[str, Any] = {}
+    small = model.settings.inference.model_copy(update={"tile": 16})
+    model = type(model)(**{**vars(model), "settings": model.settings.model_copy(update={"inference": small})})
+    for way in ("auto", "none"):
+        heard = Counting()
+        heard.way = way
+        found[way] = api.pick(tomogram, model, mask=way, listener=heard, cut=Cut(threshold=0.02))  # type: ignore[arg-type]
+    assert found["none"].working.mask is None
+    assert 0.15 < found["auto"].working.mask_fraction < 0.5
+    assert tiles["auto"] < 0.6 * tiles["none"]
+    z = found["auto"].picks.positions[:, 2] / VOXEL
+    assert len(z) > 5
+    assert ((z > 44) & (z < 100)).all()
+    by_way = {way: api.evaluate(found[way].picks, truth, 10 * VOXEL)[1] for way in found}
+    assert by_way["auto"].recall >= by_way["none"].recall - 0.06
+    assert found["auto"].working.data[found["auto"].working.mask].std() == pytest.approx(1, abs=0.01)
+
+
+def test_training_leaves_out_what_lies_outside(thick: Pair, hasty: Settings) -> None:
+    """The prior counts the voxels of the lamella alone: a third of the volume makes it three times as high."""
+    tomogram, truth = thick
+    settings = hasty.model_copy(update={"expected_particles": 20.0})
+    heard, priors = Heard(), {}
+    for way in ("auto", "none"):
+        chosen = settings.model_copy(update={"preprocess": settings.preprocess.model_copy(update={"mask": way})})
+        made = api.train([tomogram], truth.select(np.arange(6)), chosen, device="cpu", listener=heard)
+        priors[way] = made.provenance["priors"]["pi1"]
+        share = made.provenance["training"][0]["specimen_fraction"]
+        assert (share < 0.5) == (way == "auto")
+    assert priors["auto"] > 2 * priors["none"]
+    assert any("lamella found" in line and "% of the volume" in line for line in heard.said)
+
+
+def test_a_lamella_that_clicks_contradict_is_not_used(thick: Pair, hasty: Settings) -> None:
+    tomogram, truth = thick
+    moved = api.Picks.of("thick", truth.positions[:8] - np.array([0, 0, 45 * VOXEL]))
+    heard = Heard()
+    made = api.train([tomogram], moved, hasty, device="cpu", listener=heard)
+    assert any("outside the lamella" in text and "--mask" in text for text in heard.warned)
+    assert made.settings.preprocess.mask == "none"
+    assert made.provenance["training"][0]["specimen_fraction"] == 1
+
+
+def test_given_masks_are_used(first: Pair, hasty: Settings) -> None:
+    tomogram, truth = first
+    mask = np.zeros(tomogram.shape, dtype=bool)
+    mask[:, :, :64] = True
+    made = api.train([tomogram], truth.select(np.arange(8)), hasty, masks={tomogram.name: mask}, device="cpu")
+    assert made.provenance["training"][0]["specimen_fraction"] == 0.5
+    with pytest.raises(UsageError, match="--mask has shape"):
+        api.train([tomogram], truth, hasty, masks={tomogram.name: mask[1:]}, device="cpu")
+    with pytest.raises(UsageError, match="0 everywhere"):
+        api.train([tomogram], truth, hasty, masks={tomogram.name: np.zeros_like(mask)}, device="cpu")
+
+
+def test_rejected_picks_reach_the_training(first: Pair, hasty: Settings) -> None:
+    tomogram, truth = first
+    clicks, others = truth.select(np.arange(8)), truth.select(np.arange(12, 15))
+    heard = Heard()
+    with_them = api.train([tomogram], clicks, hasty, rejected=others, device="cpu", listener=heard)
+    without = api.train([tomogram], clicks, hasty, device="cpu")
+    assert any("8 clicks, 3 rejected picks" in line for line in heard.said)
+    assert with_them.provenance["training"][0]["rejected"] == 3
+    assert any(
+        bool((a != b).any())
+        for a, b in zip(with_them.network.state_dict().values(), without.network.state_dict().values(), strict=True)
+    )
+
+
+def test_rejected_picks_score_lower(first: Pair, second: Pair, quick: Settings) -> None:
+    """Half of the particles are called something else: the network comes to doubt them."""
+    tomogram, truth = first
+    order = np.random.default_rng(0).permutation(len(truth))
+    clicks, others = truth.select(order[:8]), truth.select(order[8:])
+    logits = []
+    for rejected in (None, others):
+        settings = quick.model_copy(update={"expected_particles": 24.0})
+        short = quick.training.model_copy(update={"steps": 30, "fold_steps": 0})
+        settings = settings.model_copy(update={"training": short})
+        settings = settings.model_copy(
+            update={
+                "objective": quick.objective.model_copy(update={"negative_weight": 0.5}),
+                "patches": quick.patches.model_copy(update={"negative_fraction": 0.25}),
+            }
+        )
+        made = api.train([tomogram], clicks, settings, rejected=rejected, device="cpu")
+        found = api.pick(tomogram, made, cut=Cut(threshold=0.0))
+        z, y, x = np.round(found.working.from_angstrom(others.positions)[:, ::-1]).astype(int).T
+        logits.append(float(np.mean(found.logits[z, y, x])))
+    assert logits[1] < logits[0] - 1
+
+
+@pytest.mark.parametrize(("distance", "clash"), [(DIAMETER / 2 - 1, True), (DIAMETER / 2 + 1, False)])
+def test_a_rejected_pick_on_a_click_is_refused(first: Pair, hasty: Settings, distance: float, *, clash: bool) -> None:
+    tomogram, truth = first
+    clicks = truth.select(np.arange(6))
+    near = api.Picks.of(tomogram.name, clicks.positions[2:3] + np.array([0, distance, 0]))
+    if not clash:
+        api.train([tomogram], clicks, hasty, rejected=near, device="cpu")
+        return
+    with pytest.raises(UsageError, match="--negatives") as refused:
+        api.train([tomogram], clicks, hasty, rejected=near, device="cpu")
+    assert "\n" not in str(refused.value)
+    assert f"{distance:.0f} Å" in str(refused.value)
+
+
+@pytest.mark.parametrize(("given", "warned"), [(60.0, False), (500.0, True), (25.0, True)])
+def test_a_count_that_the_clicks_contradict_is_said(
+    first: Pair, hasty: Settings, monkeypatch: pytest.MonkeyPatch, given: float, *, warned: bool
+) -> None:
+    tomogram, truth = first
+    monkeypatch.setattr(job, "count_particles", lambda rankings, least: Count(70.0, 55.0, 92.0))
+    heard = Heard()
+    unadapted = hasty.inference.model_copy(update={"adabn": False})  # counts by a cross-fit, not from its scores
+    settings = hasty.model_copy(update={"expected_particles": given, "inference": unadapted})
+    made = api.train([tomogram], truth.select(np.arange(10)), settings, device="cpu", listener=heard)
+    said = [text for text in heard.warned if "--expected-particles" in text]
+    assert bool(said) == warned
+    if warned:
+        assert f"{given:g}" in said[0] and "70 particles (90 % interval 55 to 92)" in said[0]
+    assert made.provenance["particles"] == given
+    assert made.provenance["particles_counted"] == {"estimate": 70.0, "low": 55.0, "high": 92.0}
+    assert heard.jobs == {"count1", "train"}
+
+
+@pytest.mark.parametrize(("given", "believed"), [(60.0, True), (500.0, False)])
+def test_a_contradicted_count_is_not_forced_on_the_calibration(
+    first: Pair, hasty: Settings, monkeypatch: pytest.MonkeyPatch, given: float, *, believed: bool
+) -> None:
+    tomogram, truth = first
+    forced, usual = [], job.calibrations
+
+    def calibrations(found: Sequence[job.Seen], count: float | None = None) -> list[Calibration]:
+        forced.append(count)
+        return [replace(each, count=Count(70.0, 55.0, 92.0)) for each in usual(found)]
+
+    monkeypatch.setattr(job, "calibrations", calibrations)
+    heard = Heard()
+    settings = hasty.model_copy(update={"expected_particles": given})
+    made = api.train([tomogram], truth.select(np.arange(10)), settings, device="cpu", listener=heard)
+    assert forced == ([None, given] if believed else [None])
+    assert made.provenance["particles"] == (given if believed else 70)
+    assert made.provenance["particles_estimated"] != believed
+    assert any("the clicks are believed" in text for text in heard.warned) != believed
+
+
+def test_the_interval_is_said_and_kept(first: Pair, hasty: Settings) -> None:
+    tomogram, truth = first
+    heard = Heard()
+    made = api.train([tomogram], truth.select(np.arange(10)), hasty, device="cpu", listener=heard)
+    counted = made.provenance["particles_counted"]
+    assert (
+        counted["low"] <= made.provenance["particles"] + 0.05 and made.provenance["particles"] - 0.05 <= counted["high"]
+    )
+    assert any("90 % interval" in line for line in heard.said)
