@@ -18,7 +18,8 @@ LONGEST, README_LINES = 120, 130
 LINK = re.compile(r"(?<!\\)\[[^\]]*\]\(([^)\s]+)\)")
 CODE = re.compile(r"```.*?```|`[^`]*`|\$[^$]*\$", re.DOTALL)
 CODE_PATH = re.compile(
-    r"`((?:cli|config|data|engine|folder|formats|geometry|models|picking|presets|pretraining|pu|report|simulate|workflow)"
+    r"`((?:api|benchmark|cli|cluster|config|diagnostics|evaluation|fewshot|geometry|inference|io|models|output|picking|"
+    r"pipeline|preprocessing|presets|pretraining|pu|simulation|studio|training)"
     r"(?:/[\w/]+\.py|\.py|/))`"
 )
 
