@@ -35,7 +35,8 @@ from tomopicker.picking.selection import Cut
 from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
 from tomopicker.workflow.features import features
-from tomopicker.workflow.instant import Instant, instant
+from tomopicker.workflow.instant import Instant
+from tomopicker.workflow.kinds.instant import instant
 from tomopicker.workflow.pick import Picked, pick
 from tomopicker.workflow.suggest import suggest
 from tomopicker.workflow.train import train
