@@ -37,9 +37,10 @@ from tomopicker.tomogram import Tomogram
 from tomopicker.workflow.features import features
 from tomopicker.workflow.instant import Instant
 from tomopicker.workflow.kinds.instant import instant
-from tomopicker.workflow.pick import Picked, pick
+from tomopicker.workflow.kinds.pick import pick
+from tomopicker.workflow.kinds.train import train
+from tomopicker.workflow.pick import Picked
 from tomopicker.workflow.suggest import suggest
-from tomopicker.workflow.train import train
 
 __all__ = [
     "Checked",

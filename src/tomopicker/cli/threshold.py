@@ -36,7 +36,7 @@ def command(
     """Parse, cut, and say what is expected."""
     from tomopicker.cli.progress import Reporter
     from tomopicker.folder.layout import RECORD
-    from tomopicker.folder.one_tomogram import picture_of
+    from tomopicker.folder.one_tomogram import file_of_kind, picture_of
     from tomopicker.folder.record import read_record
     from tomopicker.folder.recut import recut
 
@@ -54,26 +54,36 @@ def command(
                 f"{name}: {entry['picks']} of {entry['candidates']} candidates (threshold {entry['threshold']:.3f}; "
                 f"expected precision {expected['precision']:.2f}, recall {expected['recall']:.2f})."
             )
+            for kind, own in entry.get("kinds", {}).items():
+                expected = own["expected"]
+                reporter.say(
+                    f"  {kind}: {own['picks']} of {own['candidates']} candidates (threshold {own['threshold']:.3f}; "
+                    f"expected precision {expected['precision']:.2f}, recall {expected['recall']:.2f})."
+                )
             if not entry["picks"]:
                 reporter.warn(f"{name}: no candidate is as sure as that, so there are no picks; ask for less")
         record = read_record(folder / RECORD)
         for name in entries:
-            if picture_of(folder, name) in drawn:
-                _draw_again(folder, name, record, reporter)
+            for kind in record["model"].get("kinds", {"": None}):
+                if picture_of(folder, file_of_kind(name, kind)) in drawn:
+                    _draw_again(folder, name, kind, record, reporter)
         total = sum(entry["picks"] for entry in entries.values())
         of = f"{number_of(total, 'pick')} of {number_of(len(entries), 'tomogram')}"
         reporter.say(f"{of}: {folder / 'picks.star'}")
 
 
-def _draw_again(folder: Path, name: str, record: "dict[str, Any]", reporter: "Reporter") -> None:
+def _draw_again(folder: Path, name: str, kind: str, record: "dict[str, Any]", reporter: "Reporter") -> None:
     """Draw a tomogram's picks once more, if its file is still there."""
     from tomopicker import formats
     from tomopicker.cluster.pick_tomogram import draw
-    from tomopicker.folder.one_tomogram import files_of, picture_of
+    from tomopicker.folder.one_tomogram import file_of_kind, files_of, picture_of
     from tomopicker.formats.stored import Stored
     from tomopicker.picks import Picks
 
-    entry, asked = record["tomograms"][name], record["settings"]
+    entry, asked, model = record["tomograms"][name], record["settings"], record["model"]
+    called, diameter = file_of_kind(name, kind), model["settings"]["particle_diameter"]
+    if kind:
+        entry, diameter = entry | entry["kinds"][kind], model["kinds"][kind]["particle_diameter"]
     stored = Stored(asked.get("dataset"), asked.get("axes"))
     try:
         tomogram = formats.open_tomogram(
@@ -81,9 +91,9 @@ def _draw_again(folder: Path, name: str, record: "dict[str, Any]", reporter: "Re
         )
         if tomogram.name != name or list(tomogram.shape) != entry["shape_zyx"]:
             raise TomoPickerError(f"{entry['path']}: is another tomogram now")
-        csv = files_of(folder, name)[1]
+        csv = files_of(folder, called)[1]
         picks = formats.read_picks(csv, [tomogram]) if entry["picks"] else Picks.concatenate([])
     except (TomoPickerError, KeyError, TypeError) as error:
-        reporter.warn(f"{picture_of(folder, name)}: removed, for it cannot be drawn again ({error})")
+        reporter.warn(f"{picture_of(folder, called)}: removed, for it cannot be drawn again ({error})")
         return
-    draw(tomogram, picks.positions, record["model"]["settings"]["particle_diameter"], folder, reporter.warn)
+    draw(tomogram, picks.positions, diameter, picture_of(folder, called), reporter.warn)

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -43,8 +44,14 @@ HELP = """Learn a particle from clicks in one or a few tomograms.
   [cyan]tomopicker train TS_0001.mrc TS_0002.mrc --picks clicks/*.csv --particle-diameter 300 \\
       --preset paper --expected-particles 500 --output paper.model[/cyan]
 
-Click the centres of 5 to 100 particles, all of one kind; the others need not be marked. Clicks are matched to
+  [cyan]tomopicker train TS_0001.mrc --picks ribosome=a.star --picks fas=b.star --particle-diameter ribosome=300 \\
+      --particle-diameter fas=270 --output both.model[/cyan]
+
+Click the centres of 5 to 100 particles; the others need not be marked. Clicks are matched to
 tomograms by name: by the column that names one, else by the name of the file.
+
+[bold]Several kinds[/bold] of particle, named before the files or in a column [bold]kind[/bold], make one model; clicks
+of each are known negatives of the others, so that look-alikes are told apart.
 
 The model is one file that holds all that [cyan]tomopicker pick[/cyan] needs. While training runs, checkpoints lie
 beside it (MODEL.*.ckpt): after Ctrl-C, a scheduler's SIGTERM or a power cut repeat the command with
@@ -61,7 +68,7 @@ def command(
         typer.Option(
             "--picks",
             "-p",
-            metavar="FILE",
+            metavar="[KIND=]FILE",
             help="Clicks: STAR, CSV, text with x, y, z, or another format that 'tomopicker formats' lists. Repeat "
             "it, or list several files.",
             rich_help_panel=INPUT,
@@ -71,8 +78,9 @@ def command(
     negatives: Annotated[
         list[Path] | None,
         typer.Option(
-            metavar="FILE",
-            help="What looks like the particle and is not: picks that were rejected. Read as --picks are; repeat it.",
+            metavar="[KIND=]FILE",
+            help="What looks like the particle and is not: picks that were rejected. Read as --picks are; repeat it. "
+            "Of several kinds, for all that it does not name.",
             rich_help_panel=INPUT,
         ),
     ] = None,
@@ -86,12 +94,12 @@ def command(
         ),
     ] = None,
     particle_diameter: Annotated[
-        float | None,
+        list[str] | None,
         typer.Option(
             "--particle-diameter",
             "-d",
-            metavar="Å",
-            help="Diameter of the particle. Needed, here or in --config.",
+            metavar="[KIND=]Å",
+            help="Diameter of the particle. Needed, here or in --config. Repeat it for several kinds.",
             rich_help_panel=INPUT,
         ),
     ] = None,
@@ -203,16 +211,19 @@ def command(
     ] = False,
 ) -> None:
     """Parse, open, and train."""
-    from tomopicker.cli.inputs import Counted, check_writable, open_tomograms, read_picks
+    from tomopicker.cli.inputs import Counted, check_writable, open_tomograms
     from tomopicker.cli.interrupt import interruptible
+    from tomopicker.cli.kinds import lengths_by_kind
     from tomopicker.cli.masks import masks_of
     from tomopicker.cli.progress import Reporter
     from tomopicker.cli.resume import how_to_go_on, is_finished
     from tomopicker.cli.settings import settings_from
 
     way = mask if mask in {"auto", "none"} else None
+    usual, diameters = lengths_by_kind(particle_diameter or [])
+    any_diameter = next(iter(diameters.values()), None) if usual is None else usual
     settings = settings_from(
-        config, preset=preset, particle_diameter=particle_diameter, expected_particles=expected_particles, seed=seed,
+        config, preset=preset, particle_diameter=any_diameter, expected_particles=expected_particles, seed=seed,
         objective__kind=objective, training__steps=steps, training__epochs=epochs,
         preprocess__mask=way,
     )  # fmt: skip
@@ -234,36 +245,30 @@ def command(
         )
         _check_apart(opened, watched)
         counted = Counted(picks_unit, picks_pixel_size, tuple(classes or ()))
-        from tomopicker.folder.find import files_of_picks
+        from tomopicker.cli.kinds import files_by_kind
+        from tomopicker.cli.train_kinds import Planned, plan_kinds, read_kinds
 
-        def positions(paths: list[Path], of: "list[Tomogram]") -> "Picks":
-            files = [file for path in paths for file in files_of_picks(path)]
-            return read_picks(files, of, reporter, counted, ignore_unknown=True, format=from_name)
-
-        clicks = positions(clicks_files, opened)
+        positions = partial(
+            read_kinds, reporter=reporter, counted=counted, format=from_name, class_numbers=bool(diameters)
+        )
+        by_kind = files_by_kind(clicks_files)
+        clicks_files = [file for files in by_kind.values() for file in files]
+        clicks = positions(by_kind, opened)
         rejected = _rejected(negatives or [], opened, reporter, counted, from_name)
         masks = masks_of(mask, opened)
-        truth = positions(validation_picks or [], watched) if watched else None
+        truth = positions(files_by_kind(validation_picks or []), watched) if watched else None
         _check_clicked(opened, clicks)
         if truth is not None:
             _check_clicked(watched, truth)
-        from tomopicker.cli.check_clicks import check_clicks
-        from tomopicker.cli.plan import check_plan, print_plan
-        from tomopicker.workflow.clicked import without_repeats
-
-        check_plan(opened, clicks, watched, settings, reporter, rejected, masks, device)
-        clicks = without_repeats(clicks, settings.particle_diameter, reporter)
-        if dry_run:
-            print_plan(
-                opened, clicks, watched, truth, settings, output, reporter, rejected, clicks_files, counted, from_name
-            )
-        doubts = check_clicks(opened, clicks, settings.particle_diameter, clicks_files, reporter) if check else []
+        planned = Planned(opened, clicks, watched, truth, settings, diameters, usual, rejected, masks, device)
+        clicks, doubts = plan_kinds(planned, by_kind, output, reporter, counted, from_name, check=check, print=dry_run)
         if dry_run:
             return
         train_and_save(
             opened, clicks, settings, output, reporter,
-            rejected=rejected, masks=masks, files={"picks": clicks_files, "negatives": negatives or []},
-            validation=watched, validation_picks=truth, device=device, resume=resume,
+            particle_diameters=diameters, rejected=rejected, masks=masks,
+            files={"picks": clicks_files, "negatives": negatives or []}, validation=watched, validation_picks=truth,
+            device=device, resume=resume,
         )  # fmt: skip
         for doubt in doubts:
             reporter.say(f"Remember: {doubt}")
@@ -277,6 +282,7 @@ def train_and_save(
     output: Path,
     reporter: "Reporter",
     *,
+    particle_diameters: "dict[str, float] | None" = None,
     rejected: "Picks | None" = None,
     masks: "dict[str, VoxelMask] | None" = None,
     files: dict[str, list[Path]] | None = None,
@@ -293,13 +299,17 @@ def train_and_save(
     if not resume:
         discard_checkpoints(output, reporter)
     model = api.train(
-        tomograms, clicks, settings, rejected=rejected, masks=masks,
+        tomograms, clicks, settings, particle_diameters=particle_diameters, rejected=rejected, masks=masks,
         validation_tomograms=validation or (), validation_picks=validation_picks, device=device,
         checkpoint=output, resume=resume, listener=reporter,
     )  # fmt: skip
     reporter.end_bar()
     named = {name: [str(path.absolute()) for path in paths] for name, paths in (files or {}).items()}
-    model = replace(model, provenance={**model.provenance, "files": named})
+    model = replace(
+        model,
+        provenance={**model.provenance, "files": named},
+        others=tuple(replace(each, provenance={**each.provenance, "files": named}) for each in model.others),
+    )
     api.save_model(output, model)
     remove_checkpoints(output)
     reporter.say(f"Model: {output}, after {time.monotonic() - started:.0f} s.")
@@ -315,15 +325,20 @@ def _rejected(
 ) -> "Picks | None":
     """Read what is no particle; the classes that are chosen are those of the particles."""
     from tomopicker.cli.inputs import read_picks
+    from tomopicker.cli.kinds import files_by_kind, read_by_kind
     from tomopicker.folder.find import files_of_picks
 
     if not files:
         return None
     any_class = replace(counted, classes=())
-    listed = [file for path in files for file in files_of_picks(path)]
-    return read_picks(
-        listed, tomograms, reporter, any_class, ignore_unknown=True, format=from_name, keeps_classes=True
-    )  # fmt: skip
+
+    def read(paths: list[Path]) -> "Picks":
+        listed = [file for path in paths for file in files_of_picks(path)]
+        return read_picks(
+            listed, tomograms, reporter, any_class, ignore_unknown=True, format=from_name, keeps_classes=True
+        )  # fmt: skip
+
+    return read_by_kind(files_by_kind(files), read)
 
 
 def _sorted_by_kind(tomograms: list[Path], picks: list[Path], others: list[Path]) -> tuple[list[Path], list[Path]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from tomopicker import formats
 from tomopicker.engine.checkpoint import Model
 from tomopicker.errors import TomoPickerError
-from tomopicker.folder.one_tomogram import picture_of
+from tomopicker.folder.one_tomogram import file_of_kind, picture_of
 from tomopicker.folder.pick_folder import PickFolder
 from tomopicker.formats.masks import read_mask
 from tomopicker.formats.stored import Stored
@@ -17,8 +17,9 @@ from tomopicker.picking.selection import Cut
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import Positions
 from tomopicker.wording import number_of
+from tomopicker.workflow.kinds.pick import pick
 from tomopicker.workflow.listen import Listener
-from tomopicker.workflow.pick import Picked, pick
+from tomopicker.workflow.pick import Picked
 from tomopicker.workflow.provenance import training_density
 
 CROWDED, FEW = 4.0, 50
@@ -74,18 +75,19 @@ def pick_tomogram(file: TomogramFile, model: Model, folder: PickFolder, listener
         listener.warn(doubt)
     folder.add(file.path, tomogram, picked, file.mask, started)
     _warn_if_empty(file.path, picked, listener.warn)
-    if asked.pictures:
-        diameter = model.settings.particle_diameter
-        draw(tomogram, picked.picks.positions, diameter, folder.path, listener.warn)
-    _warn_if_crowded(file.path, tomogram, model, picked, listener.warn)
+    for kind, each in model.kinds.items():
+        of_kind = picked.kinds.get(kind, picked)
+        if asked.pictures:
+            picture = picture_of(folder.path, file_of_kind(tomogram.name, kind if picked.kinds else ""))
+            draw(tomogram, of_kind.picks.positions, each.settings.particle_diameter, picture, listener.warn)
+        _warn_if_crowded(file.path, tomogram, each, of_kind, listener.warn)
     return _line(tomogram, picked, time.monotonic() - started)
 
 
-def draw(tomogram: Tomogram, positions: Positions, particle_diameter: float, folder: Path, warn: Warn) -> None:
-    """Draw the picks (Å) of a tomogram in a folder; the picks stand without it, so what goes wrong is a warning."""
+def draw(tomogram: Tomogram, positions: Positions, particle_diameter: float, picture: Path, warn: Warn) -> None:
+    """Draw the picks (Å) of a tomogram in a file; the picks stand without it, so what goes wrong is a warning."""
     from tomopicker.report.pick_figure import pick_figure  # noqa: PLC0415  (matplotlib is slow to import)
 
-    picture = picture_of(folder, tomogram.name)
     try:
         pick_figure(tomogram, positions, particle_diameter, picture)
     except Exception as error:
@@ -120,9 +122,15 @@ def _line(tomogram: Tomogram, picked: Picked, seconds: float) -> str:
     share, picks = picked.working.share, number_of(len(picked.picks), "pick")
     where = "" if share == 1 else f"in {100 * share:.0f} % of the volume, "
     return (
-        f"{tomogram.name}: {picks} (threshold {picked.threshold:.3f}; about {particles}, "
+        f"{tomogram.name}: {picks} ({_of_kinds(picked)}threshold {picked.threshold:.3f}; about {particles}, "
         f"expected precision {expected.precision:.2f}, recall {expected.recall:.2f}), {where}{seconds:.1f} s."
     )
+
+
+def _of_kinds(picked: Picked) -> str:
+    """Say how many picks are of each kind, and of how many particles; empty without kinds."""
+    stated = [f"{len(each.picks)} {kind} of about {each.expected.particles:.0f}" for kind, each in picked.kinds.items()]
+    return f"{', '.join(stated)}; " if stated else ""
 
 
 def _warn_if_empty(file: Path, picked: Picked, warn: Warn) -> None:

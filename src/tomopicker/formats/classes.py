@@ -89,7 +89,6 @@ def classes_of(picks: Picks) -> np.ndarray | None:
     return out
 
 
-
 def _column(picks: Picks) -> str | None:
     """Give the name of the column of classes, as it is spelled."""
     by_label = {str(name).lower(): str(name) for name in reversed(list(picks.extra.columns))}

@@ -49,7 +49,9 @@ def diameters_of(kinds: Sequence[str], stated: Mapping[str, float], otherwise: f
     """
     for name in stated:
         if name not in kinds:
-            raise UsageError(f"--particle-diameter {name}=…: there are no clicks of that kind, but of {_listed(kinds)}")
+            raise UsageError(
+                f"--particle-diameter {name}=…: there are no clicks of that kind, but of {_listed(kinds) or 'none'}"
+            )
     missing = [kind for kind in kinds if kind not in stated]
     if missing and otherwise is None:
         raise UsageError(f"how large is {_listed(missing)}? give --particle-diameter {missing[0]}=Å")
