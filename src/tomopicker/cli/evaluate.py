@@ -27,6 +27,9 @@ A pick is right if it lies within the tolerance of a particle that no other pick
 [bold]one-to-one[/bold]. With [bold]paper[/bold] matching, as in the TomoPicker paper, several picks
 may share a particle.
 
+If picks and truth both state [bold]kinds[/bold] of particle, each kind is judged by itself, and a table counts the
+particles of each kind by what they were picked as.
+
 [bold]F1 at true N[/bold] (of the N best picks) and [bold]highest F1[/bold] (over all thresholds) choose the threshold
 by looking at the truth: they say how good the scores are, not how good the picks are. Leave out tomograms that were
 trained on ([cyan]--exclude[/cyan]): they flatter."""
@@ -73,7 +76,8 @@ def command(
 ) -> None:
     """Parse, read, match and print."""
     from tomopicker.cli.inputs import Counted
-    from tomopicker.cli.judge import judge, unrelated, write_json
+    from tomopicker.cli.judge import content_of, judge, unrelated, write_json
+    from tomopicker.cli.judge_kinds import confusion_table, have_kinds, judge_kinds
     from tomopicker.cli.judged_inputs import gather, sorted_paths
     from tomopicker.cli.progress import Reporter
     from tomopicker.cli.tables import evaluation_table
@@ -95,12 +99,20 @@ def command(
         )  # fmt: skip
         if in_angstrom and not found.knows_voxel_size:
             raise UsageError(f"--tolerance {tolerance}: is in Å, and the voxel size is not known; give --voxel-size")
-        judged = judge(found, length, in_angstrom=in_angstrom, matching=matching)
-        reporter.console.print(evaluation_table(judged))
-        if doubt := unrelated(found, judged):
-            reporter.warn(doubt)
+        if have_kinds(found):
+            of_kinds = judge_kinds(found, length, in_angstrom=in_angstrom, matching=matching, reporter=reporter)
+            for kind, each in of_kinds.kinds.items():
+                reporter.console.print(evaluation_table(each, kind))
+            reporter.console.print(confusion_table(of_kinds.confusion))
+            content = of_kinds.to_dict()
+        else:
+            judged = judge(found, length, in_angstrom=in_angstrom, matching=matching)
+            reporter.console.print(evaluation_table(judged))
+            if doubt := unrelated(found, judged):
+                reporter.warn(doubt)
+            content = content_of(judged)
         if json_file is not None:
-            write_json(json_file, judged)
+            write_json(json_file, content)
 
 
 def parse_tolerance(text: str) -> tuple[float, bool]:

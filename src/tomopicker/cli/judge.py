@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tomopicker import api
 from tomopicker.files import write_text
 from tomopicker.formats.names import listing
-from tomopicker.picking.evaluate import Evaluation, MatchMethod, MeanEvaluation, mean_evaluation
+from tomopicker.picking.evaluate import Evaluation, MatchMethod, MeanEvaluation, evaluate, mean_evaluation
+from tomopicker.picks import Picks
 
 if TYPE_CHECKING:
     from tomopicker.cli.judged_inputs import Compared
@@ -51,8 +51,8 @@ def judge(found: "Compared", tolerance: float, *, in_angstrom: bool, matching: M
     for name, frame in found.frames.items():
         length = tolerance if in_angstrom else tolerance * frame.voxel_size
         mine, truth = found.picks.in_tomogram(name), found.truth.in_tomogram(name)
-        row = api.evaluate(mine, truth, length, matching)[0][name]
-        row = row.ranked_by(api.evaluate(found.candidates.in_tomogram(name), truth, length, matching)[0][name])
+        row = _evaluated(mine, truth, length, matching)
+        row = row.ranked_by(_evaluated(found.candidates.in_tomogram(name), truth, length, matching))
         # What stands in the table is the same for all tomograms: the tolerance as asked, errors in voxels.
         rows[name] = replace(
             row,
@@ -63,9 +63,20 @@ def judge(found: "Compared", tolerance: float, *, in_angstrom: bool, matching: M
     return Judged(rows, mean_evaluation(rows), tolerance, "angstrom" if in_angstrom else "voxel", matching)
 
 
-def write_json(path: Path, judged: Judged) -> None:
-    """Write the figures; ``tolerance_unit`` is ``voxel`` or ``angstrom``, position errors are in voxels."""
-    content = {
+def _evaluated(picks: Picks, truth: Picks, tolerance: float, matching: MatchMethod) -> Evaluation:
+    """Evaluate one tomogram, in which there may be no picks, or of one of several kinds no truth."""
+    scores = None if not len(picks) or np.isnan(picks.scores).any() else picks.scores
+    return evaluate(picks.positions, scores, truth.positions, tolerance, matching)
+
+
+def write_json(path: Path, content: Mapping[str, object]) -> None:
+    """Write figures."""
+    write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+def content_of(judged: Judged) -> dict[str, object]:
+    """Give the figures as JSON: ``tolerance_unit`` is ``voxel`` or ``angstrom``, position errors are in voxels."""
+    return {
         "matching": judged.matching,
         "tolerance": judged.tolerance,
         "tolerance_unit": judged.unit,
@@ -73,7 +84,6 @@ def write_json(path: Path, judged: Judged) -> None:
         "tomograms": {name: row.to_dict() for name, row in judged.tomograms.items()},
         "mean": judged.mean.to_dict(),
     }
-    write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
 def unrelated(found: "Compared", judged: Judged) -> str | None:

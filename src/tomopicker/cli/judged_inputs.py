@@ -76,7 +76,7 @@ def gather(
     of_any_class = replace(counted, classes=())
     mine = _read_or_none(mine_files, frames, reporter, of_any_class)
     files = _truth_files(truth, list(frames))
-    known = _read_or_none(files, frames, reporter, counted)
+    known = _read_or_none(files, frames, reporter, counted, keeps_classes=bool(mine.kind_names))
     listed = [picks / CANDIDATES / f"{name}.csv" for name in recorded] if picks.is_dir() else []
     whole = bool(listed) and all(file.exists() for file in listed)
     candidates = _read_or_none(listed, frames, reporter, of_any_class) if whole else mine
@@ -103,12 +103,19 @@ def sorted_paths(
     )
 
 
-def _read_or_none(files: Sequence[Path], frames: Mapping[str, Frame], reporter: Reporter, counted: Counted) -> Picks:
+def _read_or_none(
+    files: Sequence[Path],
+    frames: Mapping[str, Frame],
+    reporter: Reporter,
+    counted: Counted,
+    *,
+    keeps_classes: bool = False,
+) -> Picks:
     """Read picks; files with a header and no rows hold none, which is a result and no error."""
     filled = [file for file in files if not formats.has_no_picks(file)]
     if not filled:
         return Picks.concatenate([])
-    return read_picks(filled, frames, reporter, counted, ignore_unknown=True)
+    return read_picks(filled, frames, reporter, counted, ignore_unknown=True, keeps_classes=keeps_classes)
 
 
 def _of_file(file: Path, recorded: dict[str, Frame]) -> dict[str, Frame]:

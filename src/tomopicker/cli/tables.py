@@ -10,14 +10,14 @@ if TYPE_CHECKING:
     from tomopicker.picking.evaluate import Evaluation
 
 
-def evaluation_table(judged: "Judged") -> Table:
-    """Lay out a row a tomogram, and their mean."""
+def evaluation_table(judged: "Judged", kind: str = "") -> Table:
+    """Lay out a row a tomogram, and their mean; of a kind of particle if it is named."""
     unit = "Å" if judged.unit == "angstrom" else "voxels"
     table = Table(
         box=box.SIMPLE_HEAD,
         pad_edge=False,
         padding=(0, 1, 0, 0),
-        title=f"{judged.matching} matching within {judged.tolerance:g} {unit}",
+        title=f"{f'{kind}: ' if kind else ''}{judged.matching} matching within {judged.tolerance:g} {unit}",
         title_justify="left",
         show_footer=len(judged.tomograms) > 1,
     )
