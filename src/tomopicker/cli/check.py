@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from tomopicker.checking.verdict import Finding
+    from tomopicker.cli.progress import Reporter
+    from tomopicker.picks import Picks
+    from tomopicker.tomogram import Tomogram
 
 HELP = """Test whether picks lie on particles, before anything is built on them.
 
@@ -25,6 +28,7 @@ Are positions inside the tomogram? Is there more contrast at them than elsewhere
 the axes, another scale or another origin fit better? Do picks fit another of the tomograms? Is their mean centred, to
 a fraction of a voxel? Do two lie on one particle?
 
+Picks of several kinds, named in a column [bold]kind[/bold], are tested kind by kind, each with a picture of its own.
 One line a test says what was found and what to do; the picture shows the mean of the picks, single ones, and a section.
 The exit code is 1 if there is a fault."""
 
@@ -33,7 +37,14 @@ The exit code is 1 if there is a fault."""
 def command(
     given: PickedInput,
     particle_diameter: Annotated[
-        float, typer.Option("--particle-diameter", "-d", metavar="Å", help="Of the particle.", show_default=False)
+        list[str],
+        typer.Option(
+            "--particle-diameter",
+            "-d",
+            metavar="[KIND=]Å",
+            help="Of the particle. Repeat it for several kinds.",
+            show_default=False,
+        ),
     ],
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FILE", help="The picture: .png, .svg or .pdf.")
@@ -41,37 +52,55 @@ def command(
 ) -> None:
     """Parse, open, test, print and draw."""
     from tomopicker.cli.inputs import check_writable
+    from tomopicker.cli.kinds import lengths_by_kind
     from tomopicker.cli.progress import Reporter
 
-    if not 0 < particle_diameter < float("inf"):
-        raise UsageError(f"--particle-diameter {particle_diameter:g} cannot be; give it in Å")
+    usual, diameters = lengths_by_kind(particle_diameter)
     if output.suffix.lower() not in {".png", ".svg", ".pdf"}:
         raise UsageError(f"--output {output}: a picture is .png, .svg or .pdf; choose one of these suffixes")
     with Reporter() as reporter:
         check_writable(output.parent)
-        opened, found = given.read(reporter, check_inside=False)
-        from tomopicker.checking.check import check
-        from tomopicker.report.check_figure import check_figure
-        from tomopicker.workflow.inputs import check_diameter, doubtful_diameter
+        opened, found = given.read(reporter, check_inside=False, keeps_classes=bool(diameters))
+        from tomopicker.formats.classes import with_kinds
+        from tomopicker.workflow.kinds.clicks import diameters_of, several_kinds
 
-        for tomogram in opened:
-            check_diameter(particle_diameter, tomogram)
-            if doubt := doubtful_diameter(particle_diameter, tomogram):
-                reporter.warn(doubt)
-        checked = check(opened, found, particle_diameter)
-        reporter.console.print(_table(checked.findings))
-        most = max(found.tomogram_names, key=lambda name: len(found.in_tomogram(name)))
-        shown = next(tomogram for tomogram in opened if tomogram.name == most)
-        positions = found.in_tomogram(most).positions
-        check_figure(shown, positions, checked.means, checked.mean_voxel_size, particle_diameter, output)
-        of = f"{number_of(len(found), 'pick')} of {number_of(len(found.tomogram_names), 'tomogram')}"
-        if checked.undecided and not checked.faults:
-            reporter.say(f"Cannot tell whether these picks are right ({of}): look at {output}.")
-        else:
-            words = "These picks are not right" if checked.faults else "No fault found"
-            reporter.say(f"{words} ({of}); see {output}.")
-        if checked.faults:
+        found = with_kinds(found, class_numbers=bool(diameters))
+        kinds = several_kinds(found)
+        sizes = diameters_of(kinds or [(found.kind_names or [""])[0]], diameters, usual)
+        faults = 0
+        for kind, size in sizes.items():
+            if kinds:
+                reporter.say(f"{kind}, {size:g} Å:")
+            mine = found.of_kind(kind) if kinds else found
+            picture = output.with_name(f"{output.stem}.{kind}{output.suffix}") if kinds else output
+            faults += _check(opened, mine, size, picture, reporter)
+        if faults:
             raise typer.Exit(1)
+
+
+def _check(tomograms: "list[Tomogram]", found: "Picks", diameter: float, output: Path, reporter: "Reporter") -> int:
+    """Test the picks of one kind, print and draw; give the number of faults."""
+    from tomopicker.checking.check import check
+    from tomopicker.report.check_figure import check_figure
+    from tomopicker.workflow.inputs import check_diameter, doubtful_diameter
+
+    for tomogram in tomograms:
+        check_diameter(diameter, tomogram)
+        if doubt := doubtful_diameter(diameter, tomogram):
+            reporter.warn(doubt)
+    checked = check(tomograms, found, diameter)
+    reporter.console.print(_table(checked.findings))
+    most = max(found.tomogram_names, key=lambda name: len(found.in_tomogram(name)))
+    shown = next(tomogram for tomogram in tomograms if tomogram.name == most)
+    positions = found.in_tomogram(most).positions
+    check_figure(shown, positions, checked.means, checked.mean_voxel_size, diameter, output)
+    of = f"{number_of(len(found), 'pick')} of {number_of(len(found.tomogram_names), 'tomogram')}"
+    if checked.undecided and not checked.faults:
+        reporter.say(f"Cannot tell whether these picks are right ({of}): look at {output}.")
+    else:
+        words = "These picks are not right" if checked.faults else "No fault found"
+        reporter.say(f"{words} ({of}); see {output}.")
+    return checked.faults
 
 
 def _table(findings: "list[Finding]") -> "Table":

@@ -64,7 +64,7 @@ def judge_kinds(
     known = [kind for kind in kinds if kind in truth.kind_names]
     if not known:
         raise UsageError(
-            f"picks are of {listing(kinds)}, the truth of {listing(truth.kind_names)}: no kind is in both; call them alike"
+            f"picks are of {listing(kinds)}, the truth of {listing(truth.kind_names)}: none is in both; call them alike"
         )
     if len(known) < len(kinds):
         reporter.warn(f"no truth is of {listing([kind for kind in kinds if kind not in known])}; judged are the others")
@@ -94,8 +94,8 @@ def judge_kinds(
 def confusion_table(table: Confusion) -> Table:
     """Lay out particles by row, what they were picked as by column."""
     shown = Table(
-        box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), title="particles (rows) and what they were picked as",
-        title_justify="left",
+        box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), title_justify="left",
+        title="particles (rows) and what they were picked as",
     )  # fmt: skip
     shown.add_column("", overflow="fold")
     for kind in table.picked:

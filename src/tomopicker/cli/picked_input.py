@@ -43,7 +43,9 @@ class PickedInput:
     picks_pixel_size: PicksPixelSize = None
     classes: Classes = None
 
-    def read(self, reporter: "Reporter", *, check_inside: bool = True) -> "tuple[list[Tomogram], Picks]":
+    def read(
+        self, reporter: "Reporter", *, check_inside: bool = True, keeps_classes: bool = False
+    ) -> "tuple[list[Tomogram], Picks]":
         """Open the tomograms and read the picks of them; those of others are left out with a warning.
 
         Raises
@@ -60,7 +62,7 @@ class PickedInput:
         counted = Counted(self.picks_unit, self.picks_pixel_size, tuple(self.classes or ()))
         found = read_picks(
             files_of_picks(self.picks), opened, reporter, counted,
-            format=self.from_name, ignore_unknown=True, check_inside=check_inside,
+            format=self.from_name, ignore_unknown=True, check_inside=check_inside, keeps_classes=keeps_classes,
         )  # fmt: skip
         return opened, found
 
