@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from tomopicker.errors import UsageError
-from tomopicker.fewshot.features import features_of
+from tomopicker.fewshot.features import Features, features_of
 from tomopicker.models.discriminant import DiscriminantNetwork
 from tomopicker.picks import Picks
 from tomopicker.pipeline.displacement import network_displacement
@@ -26,6 +26,7 @@ def instant_model(
     picks: Picks,
     clicked: Sequence[Clicked],
     rejected: Picks | None,
+    known: dict[str, Features],
 ) -> Model:
     """Make a model of the features at clicks; each tomogram that it picks has a discriminant of its own.
 
@@ -39,6 +40,8 @@ def instant_model(
     clicked : sequence of Clicked
         The same tomograms and clicks, preprocessed.
     rejected : Picks, optional
+    known : dict of str to Features
+        Features that are computed already, by tomogram, working voxel size and mask; others are added.
 
     Raises
     ------
@@ -47,9 +50,12 @@ def instant_model(
     """
     settings, listed, given = run.settings, [], []
     for tomogram, item in zip(tomograms, clicked, strict=True):
-        features = features_of(
-            item.name, tomogram.frame, item.working, settings, run.device, partial(run.listener.scored, item.name)
-        )
+        key = f"{item.name} {item.working.voxel_size} {settings.preprocess.mask}"
+        if key not in known:
+            known[key] = features_of(
+                item.name, tomogram.frame, item.working, settings, run.device, partial(run.listener.scored, item.name)
+            )
+        features = known[key].of_diameter(settings.particle_diameter)
         clicks = inside_specimen(features, item.clicks, "click", run.listener)
         others = inside_specimen(features, item.rejected, "rejected pick", run.listener)
         listed.append(features)
