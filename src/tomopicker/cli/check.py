@@ -53,8 +53,7 @@ def command(
         from tomopicker.io.classes import with_kinds
         from tomopicker.pipeline.kinds.clicks import diameters_of, several_kinds
 
-        if diameters:  # Who names a kind may mean a class.
-            found = with_kinds(found, class_numbers=True)
+        found = with_kinds(found, class_numbers=bool(diameters))  # Who names a kind may mean a number.
         kinds = several_kinds(found)
         faults = 0
         for kind, diameter in diameters_of(kinds or [(found.kind_names or [""])[0]], diameters, common).items():

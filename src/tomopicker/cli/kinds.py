@@ -100,7 +100,8 @@ def read_by_kind(
     reporter: "Reporter",
     units: "CoordinateUnits",
     keeps_classes: bool = False,
-    classes_are_kinds: bool = False,
+    takes_classes: bool = True,
+    class_numbers: bool = False,
     format: str | None = None,
 ) -> "Picks":
     """Read picks whose kind stands before their file or in a column.
@@ -111,8 +112,8 @@ def read_by_kind(
         Files and folders.
     tomograms, reporter, units, keeps_classes, format
         As for `tomopicker.cli.inputs.read_picks`.
-    classes_are_kinds : bool
-        Whether classes, such as RELION's, count as kinds where no column ``kind`` states them.
+    takes_classes, class_numbers : bool
+        Whether classes count as kinds where no column ``kind`` states these, and RELION's class numbers, too.
     """
     from tomopicker.cli.inputs import read_picks
     from tomopicker.io.classes import with_kinds
@@ -123,12 +124,12 @@ def read_by_kind(
     for kind, paths in files.items():
         inside = [file for path in paths for file in files_of_picks(path)]
         found = read_picks(
-            inside, tomograms, reporter, units, keeps_classes=keeps_classes or classes_are_kinds, format=format
+            inside, tomograms, reporter, units, keeps_classes=keeps_classes or class_numbers, format=format
         )
         if kind:
             found = found.with_kind(kind)
-        elif classes_are_kinds:
-            found = with_kinds(found, class_numbers=True)
+        elif takes_classes:
+            found = with_kinds(found, class_numbers=class_numbers)
         parts.append(found)
     return parts[0] if len(parts) == 1 else Picks.concatenate(parts)
 

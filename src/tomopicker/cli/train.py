@@ -29,7 +29,7 @@ HELP = """Train a model to pick a particle, from clicks in one or a few tomogram
   [cyan]tomopicker train TS_0001.mrc TS_0002.mrc --picks clicks/*.csv --particle-diameter 300 \\
       --preset paper --expected-particles 500 --output paper.model[/cyan]
   [cyan]tomopicker train TS_0001.mrc --picks ribosome=a.star --picks fas=b.star --particle-diameter ribosome=300 \\
-      --particle-diameter fas=270 --output both.model[/cyan]
+      --particle-diameter ribosome=300 --particle-diameter fas=270 --output both.model[/cyan]
 
 Click the centres of 5 to 100 particles; the others need not be marked. Clicks are matched to tomograms by name: by
 the column that names one, else by the name of the file.
@@ -120,11 +120,12 @@ def command(
         files, negative_files, truth_files = (
             files_by_kind(paths or []) for paths in (clicks_files, negatives, validation_picks)
         )
-        read = partial(read_by_kind, reporter=reporter, format=named, classes_are_kinds=bool(given.diameters))
+        read = partial(read_by_kind, reporter=reporter, format=named, class_numbers=bool(given.diameters))
         clicks = read(files, opened, units=units)
         diameters = given.diameters_of(clicks.kind_names)
         # The classes that are chosen are those of the particles.
-        rejected = read(negative_files, opened, units=units.of_any_class, keeps_classes=True) if negatives else None
+        any_class = {"units": units.of_any_class, "keeps_classes": True, "takes_classes": False}
+        rejected = read(negative_files, opened, **any_class) if negatives else None
         masks = masks_of(mask, opened)
         truth = read(truth_files, watched, units=units) if watched else None
         inputs: dict[str, Any] = {
