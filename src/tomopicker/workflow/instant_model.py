@@ -62,8 +62,8 @@ def instant_model(
         given.append(Clicks(clicks, others, features.specimen.at(clicks), features.specimen.at(others)))
     if not any(len(each.clicks) for each in given):
         raise UsageError("no click lies in the lamella that was found; give --mask none, or a better mask")
-    found = find(listed, given)
-    prior = click_prior([item for item in found if len(item.given.clicks)])
+    found = [item for item in find(listed, given) if len(item.given.clicks)]
+    prior = click_prior(found)
     scores, counted = run.by_seen([item.seen for item in found], number_of_clicks(clicked), prior)
     network = build_network(settings)
     assert isinstance(network, DiscriminantNetwork)

@@ -90,17 +90,18 @@ def train(
         {kind: each.particle_diameter for kind, each in of_kinds.items()},
         {tomogram.name: tomogram.frame for tomogram in tomograms},
     )
-    known: dict[str, Features] = {}
+    features: dict[str, Features] = {}
     models = []
     for kind, own in of_kinds.items():
-        clicks = picks.of_kind(kind)
+        clicks, negatives = picks.of_kind(kind), known_negatives(kind, picks, rejected, own.particle_diameter)
+        # Without training, a tomogram in which only other kinds were clicked says something, too.
+        known_of = clicks if own.network.head == "trained" else Picks.concatenate([clicks, negatives])
         watched, truth = _of_kind(kind, validation_tomograms, validation_picks)
         model = one_kind.train(
-            with_picks(tomograms, clicks), clicks, own,
-            rejected=known_negatives(kind, picks, rejected, own.particle_diameter), masks=masks,
+            with_picks(tomograms, known_of), clicks, own, rejected=negatives, masks=masks,
             validation_tomograms=watched, validation_picks=truth, device=device,
             checkpoint=checkpoint and checkpoint.with_name(f"{checkpoint.name}.kind-{kind}"), resume=resume,
-            listener=Prefixed(listener or Silent(), kind), features=known,
+            listener=Prefixed(listener or Silent(), kind), features=features,
         )  # fmt: skip
         models.append(replace(model, kind=kind))
     return replace(models[0], others=tuple(models[1:]))
