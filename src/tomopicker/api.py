@@ -38,9 +38,9 @@ from tomopicker.workflow.features import features
 from tomopicker.workflow.instant import Instant
 from tomopicker.workflow.kinds.instant import instant
 from tomopicker.workflow.kinds.pick import pick
+from tomopicker.workflow.kinds.suggest import suggest
 from tomopicker.workflow.kinds.train import train
 from tomopicker.workflow.pick import Picked
-from tomopicker.workflow.suggest import suggest
 
 __all__ = [
     "Checked",

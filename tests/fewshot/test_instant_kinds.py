@@ -149,3 +149,25 @@ def test_its_file_holds_all_kinds_and_shared_weights_once(model, tmp_path):
         assert again.particle_scores.mean == each.particle_scores.mean
         np.testing.assert_array_equal(again.particle_scores.rejected, each.particle_scores.rejected)
     assert not torch.equal(back.network.clicks, back.others[0].network.clicks)
+
+
+def test_suggestions_take_turns(features, clicks):
+    found = api.suggest(features, clicks, count=6, particle_diameters=DIAMETERS)
+    assert len(found) == 6
+    assert [each.reason.partition(":")[0] for each in found[:2]] == ["ribosome", "fas"]
+    places = np.array([each.position for each in found])
+    away = np.linalg.norm(places[:, None] - np.concatenate([places, clicks.positions])[None], axis=2)
+    assert away[away > 0].min() >= 135
+
+
+def test_clicks_of_another_kind_count_in_a_tomogram_of_their_own(both, clicks):
+    """A model knows the other kind from a tomogram in which nothing else was clicked."""
+    tomogram = both[0]
+    other = replace(tomogram, name="TS_2")
+    moved = clicks.of_kind("fas")
+    moved = Picks(moved.positions, np.full(len(moved), "TS_2", dtype=object), moved.scores, moved.extra)
+    given = Picks.concatenate([clicks.of_kind("ribosome"), moved])
+    settings = api.settings(DIAMETER, "instant")
+    model = api.train([tomogram, other], given, settings, particle_diameters={"fas": 270.0}, device="cpu")
+    assert [each.network.rejected.shape[0] for each in model.kinds.values()] == [6, 6]
+    assert [each.network.clicks.shape[0] for each in model.kinds.values()] == [6, 6]
