@@ -36,9 +36,9 @@ from tomopicker.pipeline.features import features
 from tomopicker.pipeline.instant import Instant
 from tomopicker.pipeline.kinds.instant import instant
 from tomopicker.pipeline.kinds.pick import pick
+from tomopicker.pipeline.kinds.suggest import suggest
 from tomopicker.pipeline.kinds.train import train
 from tomopicker.pipeline.pick import Picked
-from tomopicker.pipeline.suggest import suggest
 from tomopicker.pipeline.train_to_file import train_to_file
 from tomopicker.preprocessing.statistics import Statistics, statistics
 from tomopicker.tomogram import Tomogram

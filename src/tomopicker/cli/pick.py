@@ -145,6 +145,11 @@ def command(
         from tomopicker.models.precision import choose_device
 
         loaded = api.load_model(model)
+        if target is not None and loaded.others:
+            raise UsageError(
+                f"--copick writes one kind of particle, and {model} picks {', '.join(loaded.kinds)}; leave it out, and "
+                "convert picks.KIND.star of each ('tomopicker convert --to copick')"
+            )
         from tomopicker.pipeline.provenance import trained_inverted
 
         bright = trained_inverted(loaded.provenance)

@@ -124,7 +124,7 @@ def command(
         clicks = read(files, opened, units=units)
         diameters = given.diameters_of(clicks.kind_names)
         # The classes that are chosen are those of the particles.
-        any_class = {"units": units.of_any_class, "keeps_classes": True, "takes_classes": False}
+        any_class: dict[str, Any] = {"units": units.of_any_class, "keeps_classes": True, "takes_classes": False}
         rejected = read(negative_files, opened, **any_class) if negatives else None
         masks = masks_of(mask, opened)
         truth = read(truth_files, watched, units=units) if watched else None

@@ -11,7 +11,7 @@ from tomopicker.io.coordinate_units import CoordinateUnits
 from tomopicker.output.find import files_of_picks
 from tomopicker.picks import Picks
 from tomopicker.pipeline.dry_run import check_training, training_plan
-from tomopicker.pipeline.kinds.train import KindInput
+from tomopicker.pipeline.kinds.train import KindInput, with_picks
 from tomopicker.pipeline.training_data import without_repeats
 from tomopicker.types import VoxelMask
 from tomopicker.wording import number_of
@@ -72,17 +72,14 @@ def check_kinds(
             "rejected": part.rejected, "validation_tomograms": part.validation_tomograms,
             "validation_picks": part.validation_picks,
         }  # fmt: skip
-        check_training(
-            part.tomograms, part.clicks, part.settings, masks=masks, device=device, listener=reporter, **inputs
-        )
+        clicked = with_picks(part.tomograms, part.clicks) if part.kind else part.tomograms
+        check_training(clicked, part.clicks, part.settings, masks=masks, device=device, listener=reporter, **inputs)
         clicks = without_repeats(part.clicks, diameter, reporter)
         if dry_run:
             read = [file for path in own for file in files_of_picks(path)]
-            plan = training_plan(
-                part.tomograms, clicks, part.settings, files=read, units=units, format=format, **inputs
-            )
+            plan = training_plan(clicked, clicks, part.settings, files=read, units=units, format=format, **inputs)
             reporter.table([*plan, ("model", f"{output} (not written: this is a dry run)")])
-        doubts += check_clicks(part.tomograms, clicks, diameter, own) if check else []
+        doubts += check_clicks(clicked, clicks, diameter, own) if check else []
         kept.append(clicks)
     for doubt in doubts:
         reporter.warn(doubt)

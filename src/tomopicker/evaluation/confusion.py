@@ -4,10 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Float64, Int64
 
 from tomopicker.evaluation.matching import match
 from tomopicker.types import Positions
+
+OfKind = Float64[np.ndarray, "_ 3"]
+"""Positions of one of several kinds, each of which has another number."""
 
 MISSED, NOTHING = "(not picked)", "(no particle)"
 """The last column, and the last row."""
@@ -44,7 +47,7 @@ class Confusion:
 
 
 def confusion(
-    picks: Mapping[str, Positions], truth: Mapping[str, Positions], tolerance: float, kinds: Sequence[str] = ()
+    picks: Mapping[str, OfKind], truth: Mapping[str, OfKind], tolerance: float, kinds: Sequence[str] = ()
 ) -> Confusion:
     """Match picks and particles of any kinds, one-to-one, and count the pairs by kind.
 
@@ -84,7 +87,7 @@ def confusion(
 
 
 def _left(
-    positions: Mapping[str, Positions], free: Mapping[str, np.ndarray], order: Sequence[str]
+    positions: Mapping[str, OfKind], free: Mapping[str, np.ndarray], order: Sequence[str]
 ) -> tuple[Int64[np.ndarray, " left"], Positions]:
     """Join what is not matched yet; give the index of each one's kind, too."""
     parts = [positions[kind][free[kind]] for kind in positions]

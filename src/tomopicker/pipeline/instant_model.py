@@ -62,8 +62,8 @@ def instant_model(
         given.append(Clicks(clicks, others, features.specimen.at(clicks), features.specimen.at(others)))
     if not any(len(each.clicks) for each in given):
         raise UsageError("no click lies in the lamella that was found; give --mask none, or a better mask")
-    found = find(listed, given)
-    prior = click_prior([item for item in found if len(item.given.clicks)])
+    found = [item for item in find(listed, given) if len(item.given.clicks)]
+    prior = click_prior(found)
     scores, counted = run.by_seen([item.seen for item in found], number_of_clicks(clicked), prior)
     network = build_network(settings)
     assert isinstance(network, DiscriminantNetwork)
@@ -75,6 +75,7 @@ def instant_model(
         tomograms, picks, (), settings, None, counted.estimate, [], rejected=rejected,
         inside={item.name: round(item.working.mask_fraction, 4) for item in clicked}, counted=counted,
     )  # fmt: skip
-    displacement = network_displacement(run, network, clicked[0])
+    first = next(item for item in clicked if len(item.clicks))
+    displacement = network_displacement(run, network, first)
     voxel_size = clicked[0].working.voxel_size
     return Model(network.eval(), settings, voxel_size, 0.0, None, facts, scores, displacement, tuple(run.warnings))

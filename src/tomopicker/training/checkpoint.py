@@ -192,7 +192,8 @@ def load_model(path: Path) -> Model:
         for index, stated in enumerate(facts["others"]):
             start = f"{OTHERS}.{index}."
             own = {name.removeprefix(start): tensors[name] for name in tensors if name.startswith(start)}
-            others.append(_model_of({**first, **own}, stated))
+            shared = {name: first[name] for name in first if name != REJECTED or stated["particle_scores"] is not None}
+            others.append(_model_of({**shared, **own}, stated))
         return replace(_model_of(first, facts), others=tuple(others))
     except (ValueError, KeyError, TypeError, RuntimeError) as error:
         raise TomoPickerError(f"{path}: the model is damaged or of another version; train it again") from error
@@ -225,6 +226,8 @@ def _model_of(tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> Model:
     network = build_network(settings)
     weights, scores = dict(tensors), facts["particle_scores"]
     rejected = weights.pop(REJECTED, None)
+    if (rejected is None) != (scores is None):
+        raise ValueError("half of where particles score is missing")
     network.load_state_dict(weights)
     network.eval()
     threshold = None if facts["threshold"] is None else float(facts["threshold"])
@@ -236,7 +239,7 @@ def _model_of(tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> Model:
         float(facts["offset"]),
         threshold,
         facts["provenance"],
-        None if rejected is None or scores is None else _particle_scores(scores, rejected.numpy()),
+        None if rejected is None else _particle_scores(scores, rejected.numpy()),
         (x, y, z),
         tuple(str(text) for text in facts["warnings"]),
         str(facts["kind"]),

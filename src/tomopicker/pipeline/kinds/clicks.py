@@ -49,8 +49,9 @@ def diameters_of(kinds: Sequence[str], stated: Mapping[str, float], otherwise: f
     """
     for name in stated:
         if name not in kinds:
+            known = _listed([kind for kind in kinds if kind]) or "no kind that is named"
             raise UsageError(
-                f"--particle-diameter {name}=…: there are no clicks of that kind, but of {_listed(kinds) or 'none'}"
+                f"--particle-diameter {name}={stated[name]:g}: is of no kind clicked; clicks are of {known}"
             )
     missing = [kind for kind in kinds if kind not in stated]
     if missing and otherwise is None:

@@ -96,8 +96,10 @@ def split_kinds(
     for kind, own in of_kinds.items():
         clicks = picks.of_kind(kind)
         negatives = known_negatives(kind, picks, rejected, own.particle_diameter)
+        # Without training, a tomogram in which only other kinds were clicked tells something, too.
+        known = clicks if own.network.head == "trained" else Picks.concatenate([clicks, negatives])
         watched, truth = _of_kind(kind, validation_tomograms, validation_picks)
-        found.append(KindInput(kind, with_picks(tomograms, clicks), clicks, own, negatives, watched, truth))
+        found.append(KindInput(kind, with_picks(tomograms, known), clicks, own, negatives, watched, truth))
     return found
 
 
@@ -147,7 +149,7 @@ def train(
         tomograms, picks, settings, particle_diameters=particle_diameters, rejected=rejected,
         validation_tomograms=validation_tomograms, validation_picks=validation_picks,
     )  # fmt: skip
-    known: dict[str, Features] = {}
+    features: dict[str, Features] = {}
     models = []
     for part in parts:
         several = bool(part.kind)
@@ -155,7 +157,7 @@ def train(
             part.tomograms, part.clicks, part.settings, rejected=part.rejected, masks=masks,
             validation_tomograms=part.validation_tomograms, validation_picks=part.validation_picks, device=device,
             checkpoint=checkpoint and checkpoint_of_kind(checkpoint, part.kind), resume=resume,
-            listener=Prefixed(listener or Silent(), part.kind) if several else listener, features=known,
+            listener=Prefixed(listener or Silent(), part.kind) if several else listener, features=features,
         )  # fmt: skip
         models.append(replace(model, kind=part.kind))
     return replace(models[0], others=tuple(models[1:]))
