@@ -52,17 +52,17 @@ ParticleDiameters = Annotated[list[Diameter], diameter_option()]
 
 
 def diameters_by_kind(given: Sequence[Diameter]) -> tuple[float | None, dict[str, float]]:
-    """Part the diameter of all kinds, if it is given, from those of single kinds, in Å.
+    """Part the diameter of all kinds, if it is given (the last one counts), from those of single kinds, in Å.
 
     Raises
     ------
     UsageError
-        If one is given twice.
+        If that of a kind is given twice.
     """
     found: dict[str, float] = {}
     for kind, length in given:
-        if kind in found:
-            raise UsageError(f"{FLAG}: {f'that of {kind}' if kind else 'it'} is given twice; give it once")
+        if kind and kind in found:
+            raise UsageError(f"{FLAG}: that of {kind} is given twice; give it once")
         found[kind] = length
     return found.pop("", None), found
 

@@ -28,7 +28,7 @@ HELP = """Train a model to pick a particle, from clicks in one or a few tomogram
   [cyan]tomopicker train TS_0001.mrc --picks clicks.star --particle-diameter 300 --output ribosome.model[/cyan]
   [cyan]tomopicker train TS_0001.mrc TS_0002.mrc --picks clicks/*.csv --particle-diameter 300 \\
       --preset paper --expected-particles 500 --output paper.model[/cyan]
-  [cyan]tomopicker train TS_0001.mrc --picks ribosome=a.star --picks fas=b.star --particle-diameter ribosome=300 \\
+  [cyan]tomopicker train TS_0001.mrc --picks ribosome=a.star --picks fas=b.star \\
       --particle-diameter ribosome=300 --particle-diameter fas=270 --output both.model[/cyan]
 
 Click the centres of 5 to 100 particles; the others need not be marked. Clicks are matched to tomograms by name: by
