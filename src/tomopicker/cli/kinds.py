@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tomopicker.errors import UsageError
+from tomopicker.wording import wrong_value
 
 if TYPE_CHECKING:
     from tomopicker.picks import Picks
@@ -46,8 +47,8 @@ def lengths_by_kind(texts: Sequence[str], flag: str = "--particle-diameter") -> 
         kind, sign, number = text.rpartition("=")
         try:
             length = float(number)
-        except ValueError:
-            length = 0.0
+        except ValueError as error:
+            raise UsageError(f"{flag}: {wrong_value('float_parsing', number, '')}") from error
         if not 0 < length < float("inf") or (sign and not kind):
             raise UsageError(f"{flag} {text} cannot be; give Å, such as 300, or of one kind, such as ribosome=300")
         if kind in found:
