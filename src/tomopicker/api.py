@@ -33,10 +33,12 @@ from tomopicker.output.settings import PickSettings
 from tomopicker.picking.selection import Cut
 from tomopicker.picks import Picks
 from tomopicker.pipeline.features import features
-from tomopicker.pipeline.instant import Instant, instant
-from tomopicker.pipeline.pick import Picked, pick
-from tomopicker.pipeline.suggest import suggest
-from tomopicker.pipeline.train import train
+from tomopicker.pipeline.instant import Instant
+from tomopicker.pipeline.kinds.instant import instant
+from tomopicker.pipeline.kinds.pick import pick
+from tomopicker.pipeline.kinds.suggest import suggest
+from tomopicker.pipeline.kinds.train import train
+from tomopicker.pipeline.pick import Picked
 from tomopicker.pipeline.train_to_file import train_to_file
 from tomopicker.preprocessing.statistics import Statistics, statistics
 from tomopicker.tomogram import Tomogram

@@ -8,6 +8,9 @@ import pandas as pd
 
 from tomopicker.types import Positions, Scores
 
+KIND = "kind"
+"""Column of `Picks.extra` that names the kind of particle of each pick."""
+
 
 @dataclass(frozen=True)
 class Picks:
@@ -22,7 +25,7 @@ class Picks:
     scores : array of float, shape (n,)
         NaN for a click.
     extra : DataFrame
-        n rows of other columns, kept as they came; may have no columns.
+        n rows of other columns, kept as they came; may have no columns. The column ``kind`` names kinds of particle.
     """
 
     positions: Positions
@@ -69,6 +72,29 @@ class Picks:
         """Names of the tomograms, in the order of their first pick."""
         return list(dict.fromkeys(self.tomograms.tolist()))
 
+    @property
+    def kinds(self) -> np.ndarray:
+        """The kind of particle of each pick, str; empty where none is stated."""
+        named = np.full(len(self), "", dtype=object)
+        if KIND in self.extra:
+            named[:] = [class_name(value) for value in self.extra[KIND].tolist()]
+        return named
+
+    @property
+    def kind_names(self) -> list[str]:
+        """Names of the kinds, in the order of their first pick."""
+        return [name for name in dict.fromkeys(self.kinds.tolist()) if name]
+
+    def of_kind(self, name: str) -> "Picks":
+        """Keep the picks of one kind."""
+        return self.select(self.kinds == name)
+
+    def with_kind(self, names: str | np.ndarray) -> "Picks":
+        """State the kind of every pick: one name, or one of each; empty for none."""
+        column = np.full(len(self), names, dtype=object) if isinstance(names, str) else names
+        extra = self.extra if self.extra.shape[1] else pd.DataFrame(index=range(len(self)))
+        return Picks(self.positions, self.tomograms, self.scores, extra.assign(**{KIND: column}))
+
     def select(self, rows: np.ndarray) -> "Picks":
         """Keep the rows where the mask is True, or those indexed."""
         index = np.arange(len(self))[rows]
@@ -78,3 +104,10 @@ class Picks:
     def in_tomogram(self, name: str) -> "Picks":
         """Keep the picks of one tomogram."""
         return self.select(self.tomograms == name)
+
+
+def class_name(value: object) -> str:
+    """Write the value of a column of classes as a name: 3 for 3.0, empty for a missing one."""
+    if value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value)):
+        return ""
+    return f"{value:g}" if isinstance(value, float) else str(value).strip()

@@ -92,7 +92,7 @@ def test_flags_with_a_length_say_its_unit(cli, monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
     lines = cli("train", "--help").out.splitlines()
     for flag in ("--particle-diameter", "--voxel-size", "--picks-pixel-size"):
-        assert any(flag in line and " Å " in line for line in lines)
+        assert any(flag in line and "Å " in line for line in lines)
 
 
 def test_version(cli):

@@ -123,11 +123,20 @@ def test_anything_that_differs_is_computed_anew(tiny, tmp_path, counted, change)
         "voxel": lambda: compute(replace(tiny, data=data), tmp_path),
         "voxel size": lambda: compute(replace(tiny, voxel_size=14.0), tmp_path),
         "inverted": lambda: compute(replace(tiny, inverted=True), tmp_path),
-        "diameter": lambda: compute(tiny, tmp_path, 292.0),
+        "diameter": lambda: compute(tiny, tmp_path, 200.0),
         "mask": lambda: api.features(tiny, DIAMETER, cache=tmp_path, device="cpu", mask=mask),
     }
     changed[change]()
     assert len(counted) == 2
+
+
+def test_kinds_of_one_working_voxel_size_share_features(tiny, tmp_path, counted):
+    """A diameter decides the working voxel size, a whole multiple of the tomogram's, and nothing else of features."""
+    first, second = compute(tiny, tmp_path), compute(tiny, tmp_path, 270.0)
+    assert len(counted) == 1
+    assert first.working_voxel_size == second.working_voxel_size
+    assert (first.settings.particle_diameter, second.settings.particle_diameter) == (DIAMETER, 270.0)
+    assert second.radius == pytest.approx(270 / 2 / second.working_voxel_size)
 
 
 @pytest.mark.parametrize("damage", ["flipped", "cut", "empty", "other", "swapped"])
@@ -168,7 +177,7 @@ def test_files_not_used_for_longest_give_way(tiny, tmp_path, monkeypatch, quick)
     (old,) = tmp_path.iterdir()
     os.utime(old, (1, 1))
     monkeypatch.setattr(kept, "MOST_BYTES", 1.5 * old.stat().st_size)
-    compute(tiny, tmp_path, 292.0)
+    compute(replace(tiny, data=tiny.data[::-1].copy()), tmp_path)
     assert len(list(tmp_path.iterdir())) == 1
     assert not old.exists()
 

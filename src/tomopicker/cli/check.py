@@ -1,13 +1,19 @@
 """``tomopicker check``: do these picks lie on particles of these tomograms?"""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tomopicker.cli.options import ParticleDiameter, PickedInput, check_positive, option
+from tomopicker.cli.kinds import ParticleDiameters, diameters_by_kind
+from tomopicker.cli.options import PickedInput, check_positive, option
 from tomopicker.errors import UsageError
 from tomopicker.wording import number_of
+
+if TYPE_CHECKING:
+    from tomopicker.cli.progress import Reporter
+    from tomopicker.picks import Picks
+    from tomopicker.tomogram import Tomogram
 
 HELP = """Test whether picks lie on particles, before anything is built on them.
 
@@ -20,13 +26,15 @@ Are positions inside the tomogram? Is there more contrast at them than elsewhere
 the axes, another scale or another origin fit better? Do picks fit another of the tomograms? Is their mean centred, to
 a fraction of a voxel? Do two lie on one particle?
 
+Picks of several kinds, named in a column [bold]kind[/bold], are tested kind by kind, each with a picture of its own.
+
 Each test prints its result and what to do; the picture shows the mean of the picks, single ones, and a section. The
 exit code is 1 if a test fails."""
 
 
 def command(
     given: PickedInput,
-    particle_diameter: ParticleDiameter,
+    particle_diameter: ParticleDiameters,
     output: Annotated[Path, option("The picture: .png, .svg or .pdf.", "--output", "-o", unit="FILE")] = Path(
         "check.png"
     ),
@@ -35,32 +43,50 @@ def command(
     from tomopicker.cli.progress import Reporter
     from tomopicker.files import check_writable
 
-    check_positive("--particle-diameter", particle_diameter)
+    common, diameters = diameters_by_kind(particle_diameter)
+    check_positive("--particle-diameter", common)
     if output.suffix.lower() not in {".png", ".svg", ".pdf"}:
         raise UsageError(f"--output {output}: a picture is .png, .svg or .pdf; choose one of these suffixes")
     with Reporter() as reporter:
         check_writable(output.parent)
-        opened, found = given.read(reporter, check_inside=False)
-        from tomopicker.diagnostics.check import check
-        from tomopicker.output.check_figure import check_figure
-        from tomopicker.output.terminal import findings_table
-        from tomopicker.pipeline.input_checks import check_diameter, doubtful_diameter
+        opened, found = given.read(reporter, check_inside=False, keeps_classes=bool(diameters))
+        from tomopicker.io.classes import with_kinds
+        from tomopicker.pipeline.kinds.clicks import diameters_of, several_kinds
 
-        for tomogram in opened:
-            check_diameter(particle_diameter, tomogram)
-            if doubt := doubtful_diameter(particle_diameter, tomogram):
-                reporter.warn(doubt)
-        checked = check(opened, found, particle_diameter)
-        reporter.console.print(findings_table(checked.findings))
-        most = max(found.tomogram_names, key=lambda name: len(found.in_tomogram(name)))
-        shown = next(tomogram for tomogram in opened if tomogram.name == most)
-        positions = found.in_tomogram(most).positions
-        check_figure(shown, positions, checked.means, checked.mean_voxel_size, particle_diameter, output)
-        of = f"{number_of(len(found), 'pick')} of {number_of(len(found.tomogram_names), 'tomogram')}"
-        if checked.undecided and not checked.faults:
-            reporter.say(f"Cannot tell whether these picks are right ({of}): look at {output}.")
-        else:
-            words = "These picks are not right" if checked.faults else "No fault found"
-            reporter.say(f"{words} ({of}); see {output}.")
-        if checked.faults:
+        found = with_kinds(found, class_numbers=bool(diameters))  # Who names a kind may mean a number.
+        kinds = several_kinds(found)
+        faults = 0
+        for kind, diameter in diameters_of(kinds or [(found.kind_names or [""])[0]], diameters, common).items():
+            if kinds:
+                reporter.say(f"{kind}, {diameter:g} Å:")
+            mine = found.of_kind(kind) if kinds else found
+            picture = output.with_name(f"{output.stem}.{kind}{output.suffix}") if kinds else output
+            faults += _check(opened, mine, diameter, picture, reporter)
+        if faults:
             raise typer.Exit(1)
+
+
+def _check(tomograms: "list[Tomogram]", found: "Picks", diameter: float, output: Path, reporter: "Reporter") -> int:
+    """Test the picks of one kind, print and draw; give the number of faults."""
+    from tomopicker.diagnostics.check import check
+    from tomopicker.output.check_figure import check_figure
+    from tomopicker.output.terminal import findings_table
+    from tomopicker.pipeline.input_checks import check_diameter, doubtful_diameter
+
+    for tomogram in tomograms:
+        check_diameter(diameter, tomogram)
+        if doubt := doubtful_diameter(diameter, tomogram):
+            reporter.warn(doubt)
+    checked = check(tomograms, found, diameter)
+    reporter.console.print(findings_table(checked.findings))
+    most = max(found.tomogram_names, key=lambda name: len(found.in_tomogram(name)))
+    shown = next(tomogram for tomogram in tomograms if tomogram.name == most)
+    positions = found.in_tomogram(most).positions
+    check_figure(shown, positions, checked.means, checked.mean_voxel_size, diameter, output)
+    of = f"{number_of(len(found), 'pick')} of {number_of(len(found.tomogram_names), 'tomogram')}"
+    if checked.undecided and not checked.faults:
+        reporter.say(f"Cannot tell whether these picks are right ({of}): look at {output}.")
+    else:
+        words = "These picks are not right" if checked.faults else "No fault found"
+        reporter.say(f"{words} ({of}); see {output}.")
+    return checked.faults

@@ -25,6 +25,9 @@ A pick is right if it lies within the tolerance of a particle that no other pick
 [bold]one-to-one[/bold]. With [bold]paper[/bold] matching, as in the TomoPicker paper, several picks
 may share a particle.
 
+If picks and truth both state [bold]kinds[/bold] of particle, each kind is judged by itself, and a table counts the
+particles of each kind by what they were picked as.
+
 [bold]F1 at true N[/bold] (of the N best picks) and [bold]highest F1[/bold] (over all thresholds) choose the threshold
 from the truth: they measure the scores, not the picks. Exclude training tomograms ([cyan]--exclude[/cyan]): they are
 optimistic."""
@@ -53,8 +56,9 @@ def command(
     from tomopicker.cli.progress import Reporter
     from tomopicker.io.volumes.arrays import DEFAULT_OPTIONS
     from tomopicker.output.compare import gather, sorted_paths
-    from tomopicker.output.judge import judge, unrelated, write_json
-    from tomopicker.output.terminal import evaluation_table
+    from tomopicker.output.judge import content_of, judge, unrelated, write_json
+    from tomopicker.output.judge_kinds import have_kinds, judge_kinds
+    from tomopicker.output.terminal import confusion_table, evaluation_table
 
     length, in_angstrom = parse_tolerance(tolerance)
     if reading.stored != DEFAULT_OPTIONS and not tomograms:
@@ -68,12 +72,21 @@ def command(
             )  # fmt: skip
         if in_angstrom and not found.knows_voxel_size:
             raise UsageError(f"--tolerance {tolerance}: is in Å, and the voxel size is not known; give --voxel-size")
-        judged = judge(found, length, in_angstrom=in_angstrom, matching=matching)
-        reporter.console.print(evaluation_table(judged))
-        if doubt := unrelated(found, judged):
-            reporter.warn(doubt)
+        if have_kinds(found):
+            with reporter.showing_warnings():
+                of_kinds = judge_kinds(found, length, in_angstrom=in_angstrom, matching=matching)
+            for kind, each in of_kinds.kinds.items():
+                reporter.console.print(evaluation_table(each, kind))
+            reporter.console.print(confusion_table(of_kinds.confusion))
+            content = of_kinds.to_dict()
+        else:
+            judged = judge(found, length, in_angstrom=in_angstrom, matching=matching)
+            reporter.console.print(evaluation_table(judged))
+            if doubt := unrelated(found, judged):
+                reporter.warn(doubt)
+            content = content_of(judged)
         if json_file is not None:
-            write_json(json_file, judged)
+            write_json(json_file, content)
 
 
 def parse_tolerance(text: str) -> tuple[float, bool]:

@@ -265,7 +265,9 @@ class PickedInput(OptionGroup):
     reading: TomogramOptions
     invert: Invert = False
 
-    def read(self, reporter: "Reporter", *, check_inside: bool = True) -> "tuple[list[Tomogram], Picks]":
+    def read(
+        self, reporter: "Reporter", *, check_inside: bool = True, keeps_classes: bool = False
+    ) -> "tuple[list[Tomogram], Picks]":
         """Open the tomograms and read their picks; picks of other tomograms are left out with a warning.
 
         Raises
@@ -279,7 +281,7 @@ class PickedInput(OptionGroup):
         opened = self.reading.open(self.tomograms, reporter, invert=self.invert)
         found = read_picks(
             files_of_picks(self.picks), opened, reporter, self.coordinates.units,
-            format=self.coordinates.from_format, check_inside=check_inside,
+            format=self.coordinates.from_format, check_inside=check_inside, keeps_classes=keeps_classes,
         )  # fmt: skip
         return opened, found
 

@@ -50,6 +50,10 @@ HELP = """Pick the particles in any number of tomograms with a trained model.
   candidates/TOMOGRAM.csv       all candidates, down to a probability of 0.01
   picks.json                    the model, the settings, and how each tomogram went
 
+With a model of several kinds these files hold all of them, named in a column [bold]kind[/bold] and in STAR numbered in
+[bold]rlnClassNumber[/bold]; TOMOGRAM.KIND.star, picks.KIND.star and so on hold one each. A place is of one kind, the
+most probable there.
+
 CSV is [cyan]tomogram,x,y,z,score[/cyan], in voxels, 0 at the centre of the first. The [bold]score[/bold] is the
 estimated probability that the pick is a particle. Left alone, each tomogram gets the threshold of the
 best expected F1; [cyan]tomopicker threshold[/cyan] sets another one afterwards, in seconds.
@@ -141,6 +145,11 @@ def command(
         from tomopicker.models.precision import choose_device
 
         loaded = api.load_model(model)
+        if target is not None and loaded.others:
+            raise UsageError(
+                f"--copick writes one kind of particle, and {model} picks {', '.join(loaded.kinds)}; leave it out, and "
+                "convert picks.KIND.star of each ('tomopicker convert --to copick')"
+            )
         from tomopicker.pipeline.provenance import trained_inverted
 
         bright = trained_inverted(loaded.provenance)
@@ -153,11 +162,13 @@ def command(
         )  # fmt: skip
         folder = PickFolder.open(output, model, loaded, asked, overwrite=overwrite)
         choose_device(device)
-        reporter.say(
-            f"{model}: particles of {loaded.settings.particle_diameter:g} Å, voxels of {loaded.voxel_size:.4g} Å."
-        )
-        for doubt in loaded.warnings:
-            reporter.warn(f"{model}: {doubt}")
+        for kind, each in loaded.kinds.items():
+            called = f"{model}: {kind}" if loaded.others else f"{model}"
+            reporter.say(
+                f"{called}: particles of {each.settings.particle_diameter:g} Å, voxels of {each.voxel_size:.4g} Å."
+            )
+            for doubt in each.warnings:
+                reporter.warn(f"{called}: {doubt}")
         if dry_run:
             from tomopicker.cli.pick_plan import print_pick_plan
 

@@ -6,12 +6,15 @@ from typing import Annotated, Any, Optional
 
 import yaml
 
+from tomopicker.cli.kinds import Diameter, diameter_option, diameters_by_kind
 from tomopicker.cli.options import OptionGroup, option
 from tomopicker.config import Flag, Settings, read_settings_file, resolve
 from tomopicker.errors import UsageError
 from tomopicker.presets import PRESETS
 
 METHOD = "Method"
+DIAMETER = "particle_diameter"
+"""The setting that may differ from kind to kind of particle."""
 
 
 def _flags() -> dict[str, tuple[str, inspect.Parameter]]:
@@ -34,6 +37,8 @@ def _flags() -> dict[str, tuple[str, inspect.Parameter]]:
                 panel=flag.panel,
             )  # fmt: skip
             kind: Any = Annotated[Optional[flag.type], declared]  # noqa: UP045  (a variable, not a type)
+            if path == DIAMETER:
+                kind = Annotated[list[Diameter] | None, diameter_option(default)]
             found[name] = path, inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
     return found
 
@@ -56,7 +61,7 @@ SET = Annotated[
 
 
 class SettingsOptions(OptionGroup):
-    """What the command line gives of the settings; None for an option that was not given."""
+    """What the command line gives of the settings, and the diameters of single kinds of particle."""
 
     __signature__ = inspect.Signature(
         [
@@ -68,6 +73,7 @@ class SettingsOptions(OptionGroup):
 
     def __init__(self, *, config: Path | None = None, changes: list[str] | None = None, **flags: Any) -> None:
         self.config = config
+        flags[DIAMETER], self.diameters = diameters_by_kind(flags[DIAMETER] or [])
         self.given = {FLAGS[name][0]: value for name, value in flags.items() if value is not None}
         for name, text in split_changes(changes or [], "training.learning_rate=0.001", self.given).items():
             try:
@@ -91,10 +97,33 @@ class SettingsOptions(OptionGroup):
             for group in groups:
                 place = place.setdefault(group, {})
             place[last] = value
-        stated = {} if self.config is None else read_settings_file(self.config)
-        if "particle_diameter" not in asked and "particle_diameter" not in stated:
-            raise UsageError("how large is the particle? give --particle-diameter in Å")
-        return resolve(asked, stated)
+        if self.common_diameter is None:
+            if not self.diameters:
+                raise UsageError("how large is the particle? give --particle-diameter in Å")
+            asked[DIAMETER] = next(iter(self.diameters.values()))
+        return resolve(asked, self._stated())
+
+    @property
+    def common_diameter(self) -> Any:
+        """Of all kinds of particle without one of their own, in Å, unchecked; None if only single kinds have one."""
+        return self.given.get(DIAMETER, self._stated().get(DIAMETER))
+
+    def diameters_of(self, kinds: list[str]) -> dict[str, float]:
+        """Give the diameters of single kinds, in Å; all those clicked must have one if there is no common diameter.
+
+        Raises
+        ------
+        UsageError
+            If a kind has none.
+        """
+        from tomopicker.pipeline.kinds.clicks import diameters_of
+
+        if self.diameters and self.common_diameter is None:
+            diameters_of(kinds, self.diameters, None)
+        return self.diameters
+
+    def _stated(self) -> dict[str, Any]:
+        return {} if self.config is None else read_settings_file(self.config)
 
 
 def split_changes(texts: list[str], example: str, taken: dict[str, Any]) -> dict[str, str]:

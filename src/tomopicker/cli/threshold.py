@@ -30,7 +30,7 @@ def command(
     """Parse, cut, and say what is expected."""
     from tomopicker.cli.progress import Reporter
     from tomopicker.output.layout import RECORD
-    from tomopicker.output.one_tomogram import picture_of
+    from tomopicker.output.one_tomogram import file_of_kind, picture_of
     from tomopicker.output.pick_figure import draw_again
     from tomopicker.output.record import read_record
     from tomopicker.output.reselect import recut
@@ -49,12 +49,20 @@ def command(
                 f"{name}: {entry['picks']} of {entry['candidates']} candidates (threshold {entry['threshold']:.3f}; "
                 f"expected precision {expected['precision']:.2f}, recall {expected['recall']:.2f})."
             )
+            for kind, own in entry.get("kinds", {}).items():
+                expected = own["expected"]
+                reporter.say(
+                    f"  {kind}: {own['picks']} of {own['candidates']} candidates (threshold {own['threshold']:.3f}; "
+                    f"expected precision {expected['precision']:.2f}, recall {expected['recall']:.2f})."
+                )
             if not entry["picks"]:
                 reporter.warn(f"{name}: no candidate is as sure as that, so there are no picks; ask for less")
         record = read_record(folder / RECORD)
         for name in entries:
-            if picture_of(folder, name) in drawn and (problem := draw_again(folder, name, record)):
-                reporter.warn(problem)
+            for kind in record["model"].get("kinds", {"": None}):
+                was_drawn = picture_of(folder, file_of_kind(name, kind)) in drawn
+                if was_drawn and (problem := draw_again(folder, name, record, kind)):
+                    reporter.warn(problem)
         _write_report_again(folder, reporter, pictures=pictures)
         total = sum(entry["picks"] for entry in entries.values())
         of = f"{number_of(total, 'pick')} of {number_of(len(entries), 'tomogram')}"

@@ -1,5 +1,6 @@
 """``tomopicker train``: from clicks to a model file."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,9 +28,14 @@ HELP = """Train a model to pick a particle, from clicks in one or a few tomogram
   [cyan]tomopicker train TS_0001.mrc --picks clicks.star --particle-diameter 300 --output ribosome.model[/cyan]
   [cyan]tomopicker train TS_0001.mrc TS_0002.mrc --picks clicks/*.csv --particle-diameter 300 \\
       --preset paper --expected-particles 500 --output paper.model[/cyan]
+  [cyan]tomopicker train TS_0001.mrc --picks ribosome=a.star --picks fas=b.star \\
+      --particle-diameter ribosome=300 --particle-diameter fas=270 --output both.model[/cyan]
 
-Click the centres of 5 to 100 particles, all of one kind; the others need not be marked. Clicks are matched to
-tomograms by name: by the column that names one, else by the name of the file.
+Click the centres of 5 to 100 particles; the others need not be marked. Clicks are matched to tomograms by name: by
+the column that names one, else by the name of the file.
+
+[bold]Several kinds[/bold] of particle, named before the files or in a column [bold]kind[/bold], make one model. The
+clicks of each kind are known negatives of the others, so that look-alikes are told apart.
 
 The model is one file that holds all that [cyan]tomopicker pick[/cyan] needs. While training runs, checkpoints lie
 beside it (MODEL.*.ckpt): after Ctrl-C, a scheduler's SIGTERM or a power cut repeat the command with
@@ -46,7 +52,7 @@ def command(
             "list several files.",
             "--picks",
             "-p",
-            unit="FILE",
+            unit="[KIND=]FILE",
             panel=INPUT,
         ),
     ],
@@ -56,8 +62,9 @@ def command(
     negatives: Annotated[
         list[Path] | None,
         option(
-            "Negatives picks: what looks like the particle and is not. Read as --picks are; repeat it.",
-            unit="FILE",
+            "Negatives picks: what looks like the particle and is not. Read as --picks are; repeat it. One that names "
+            "a kind is a negative of that kind.",
+            unit="[KIND=]FILE",
             panel=INPUT,
         ),
     ] = None,
@@ -68,7 +75,7 @@ def command(
         option("A tomogram to validate the training on; never trained on.", unit="FILE", panel=INPUT),
     ] = None,
     validation_picks: Annotated[
-        list[Path] | None, option("All particles that are known in it.", unit="FILE", panel=INPUT)
+        list[Path] | None, option("All particles that are known in it.", unit="[KIND=]FILE", panel=INPUT)
     ] = None,
     device: Device = None,
     resume: Resume = False,
@@ -84,8 +91,8 @@ def command(
     dry_run: DryRun = False,
 ) -> None:
     """Parse, open, and train."""
-    from tomopicker.cli.inputs import read_picks
     from tomopicker.cli.interrupt import interruptible
+    from tomopicker.cli.kinds import files_by_kind, listed, read_by_kind
     from tomopicker.cli.progress import Reporter
     from tomopicker.files import check_writable
     from tomopicker.pipeline.resume import how_to_go_on, is_finished
@@ -99,47 +106,41 @@ def command(
         if is_finished(output, reporter, resume=resume, overwrite=overwrite, dry_run=dry_run):
             return
         check_writable(output.parent)
-        from tomopicker.output.find import files_of_picks
-
         volumes, clicks_files = _sorted_by_kind(tomograms, picks, [*(validation_picks or []), *(negatives or [])])
         opened = reading.open(volumes, reporter, invert=invert)
         watched = reading.open(validation_tomogram or [], reporter, invert=invert)
+        from tomopicker.cli.train_plan import check_kinds
         from tomopicker.io.masks import masks_of
-        from tomopicker.pipeline.dry_run import check_distinct, check_training, training_plan
+        from tomopicker.pipeline.dry_run import check_distinct
+        from tomopicker.pipeline.kinds.train import split_kinds
+        from tomopicker.pipeline.train_to_file import train_to_file
 
         check_distinct(opened, watched)
         units, named = coordinates.units, coordinates.from_format
         files, negative_files, truth_files = (
-            [file for path in paths or [] for file in files_of_picks(path)]
-            for paths in (clicks_files, negatives, validation_picks)
+            files_by_kind(paths or []) for paths in (clicks_files, negatives, validation_picks)
         )
-        clicks, rejected, truth = read_picks(files, opened, reporter, units, format=named), None, None
-        if negative_files:  # The classes that are chosen are those of the particles.
-            any_class = units.of_any_class
-            rejected = read_picks(negative_files, opened, reporter, any_class, keeps_classes=True, format=named)
+        read = partial(read_by_kind, reporter=reporter, format=named, class_numbers=bool(given.diameters))
+        clicks = read(files, opened, units=units)
+        diameters = given.diameters_of(clicks.kind_names)
+        # The classes that are chosen are those of the particles.
+        any_class: dict[str, Any] = {"units": units.of_any_class, "keeps_classes": True, "takes_classes": False}
+        rejected = read(negative_files, opened, **any_class) if negatives else None
         masks = masks_of(mask, opened)
-        if watched:
-            truth = read_picks(truth_files, watched, reporter, units, format=named)
-        inputs: dict[str, Any] = {"rejected": rejected, "validation_tomograms": watched, "validation_picks": truth}
-        check_training(opened, clicks, settings, masks=masks, device=device, listener=reporter, **inputs)
-        from tomopicker.pipeline.training_data import without_repeats
-
-        clicks = without_repeats(clicks, settings.particle_diameter, reporter)
-        if dry_run:
-            plan = training_plan(opened, clicks, settings, files=files, units=units, format=named, **inputs)
-            reporter.table([*plan, ("model", f"{output} (not written: this is a dry run)")])
-        from tomopicker.diagnostics.clicks import check_clicks
-
-        doubts = check_clicks(opened, clicks, settings.particle_diameter, clicks_files) if check else []
-        for doubt in doubts:
-            reporter.warn(doubt)
+        truth = read(truth_files, watched, units=units) if watched else None
+        inputs: dict[str, Any] = {
+            "particle_diameters": diameters, "rejected": rejected, "validation_tomograms": watched,
+            "validation_picks": truth,
+        }  # fmt: skip
+        clicks, doubts = check_kinds(
+            split_kinds(opened, clicks, settings, **inputs), files, output, reporter, units=units, format=named,
+            masks=masks, device=device, check=check, dry_run=dry_run,
+        )  # fmt: skip
         if dry_run:
             return
-        from tomopicker.pipeline.train_to_file import train_to_file
-
         train_to_file(
             opened, clicks, settings, output, masks=masks, device=device, resume=resume, listener=reporter,
-            files={"picks": clicks_files, "negatives": negatives or []}, **inputs,
+            files={"picks": listed(files), "negatives": listed(negative_files)}, **inputs,
         )  # fmt: skip
         for doubt in doubts:
             reporter.say(f"Remember: {doubt}")

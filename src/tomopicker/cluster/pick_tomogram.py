@@ -11,11 +11,12 @@ from tomopicker import io
 from tomopicker.errors import TomoPickerError
 from tomopicker.io.masks import read_mask
 from tomopicker.io.volumes.arrays import ReadOptions
-from tomopicker.output.one_tomogram import picture_of
+from tomopicker.output.one_tomogram import file_of_kind, picture_of
 from tomopicker.output.pick_folder import PickFolder
 from tomopicker.picking.selection import Cut
 from tomopicker.pipeline.callbacks import Listener
-from tomopicker.pipeline.pick import Picked, pick
+from tomopicker.pipeline.kinds.pick import pick
+from tomopicker.pipeline.pick import Picked
 from tomopicker.pipeline.provenance import training_density
 from tomopicker.tomogram import Tomogram
 from tomopicker.training.checkpoint import Model
@@ -75,20 +76,21 @@ def pick_tomogram(file: TomogramFile, model: Model, folder: PickFolder, listener
         listener.warn(doubt)
     folder.add(file.path, tomogram, picked, file.mask, started)
     _warn_if_empty(file.path, picked, listener.warn)
-    if asked.pictures:
-        diameter = model.settings.particle_diameter
-        draw(tomogram, picked.picks.positions, diameter, folder.path, listener.warn)
-    share, particles = picked.working.mask_fraction, picked.expected.particles
-    if doubt := crowded(file.path, tomogram, model.provenance, share, particles):
-        listener.warn(doubt)
+    for kind, each in model.kinds.items():
+        of_kind = picked.kinds.get(kind, picked)
+        if asked.pictures:
+            picture = picture_of(folder.path, file_of_kind(tomogram.name, kind if picked.kinds else ""))
+            draw(tomogram, of_kind.picks.positions, each.settings.particle_diameter, picture, listener.warn)
+        share, particles = of_kind.working.mask_fraction, of_kind.expected.particles
+        if doubt := crowded(file.path, tomogram, each.provenance, share, particles):
+            listener.warn(doubt)
     return _line(tomogram, picked, time.monotonic() - started)
 
 
-def draw(tomogram: Tomogram, positions: Positions, particle_diameter: float, folder: Path, warn: Warn) -> None:
-    """Draw the picks (Å) of a tomogram in a folder; the picks stand without it, so what goes wrong is a warning."""
+def draw(tomogram: Tomogram, positions: Positions, particle_diameter: float, picture: Path, warn: Warn) -> None:
+    """Draw the picks (Å) of a tomogram in a file; the picks stand without it, so what goes wrong is a warning."""
     from tomopicker.output.figures import pick_figure  # noqa: PLC0415  (matplotlib is slow to import)
 
-    picture = picture_of(folder, tomogram.name)
     try:
         pick_figure(tomogram, positions, particle_diameter, picture)
     except Exception as error:
@@ -123,9 +125,15 @@ def _line(tomogram: Tomogram, picked: Picked, seconds: float) -> str:
     share, picks = picked.working.mask_fraction, number_of(len(picked.picks), "pick")
     where = "" if share == 1 else f"in {100 * share:.0f} % of the volume, "
     return (
-        f"{tomogram.name}: {picks} (threshold {picked.threshold:.3f}; about {particles}, "
+        f"{tomogram.name}: {picks} ({_of_kinds(picked)}threshold {picked.threshold:.3f}; about {particles}, "
         f"expected precision {expected.precision:.2f}, recall {expected.recall:.2f}), {where}{seconds:.1f} s."
     )
+
+
+def _of_kinds(picked: Picked) -> str:
+    """Say how many picks are of each kind, and of how many particles; empty without kinds."""
+    stated = [f"{len(each.picks)} {kind} of about {each.expected.particles:.0f}" for kind, each in picked.kinds.items()]
+    return f"{', '.join(stated)}; " if stated else ""
 
 
 def _warn_if_empty(file: Path, picked: Picked, warn: Warn) -> None:

@@ -1,4 +1,4 @@
-"""Features on disk: a file for each tomogram, diameter and network, found again by what is in them, not by name.
+"""Features on disk: a file for each tomogram, working voxel size and network, found by content, not by name.
 
 A file is used only if it was made from the very voxels, settings, weights and version at hand, and if its own bytes
 have the digest that was written with them; any other is computed anew. Files are safetensors, written to a temporary
@@ -62,9 +62,7 @@ def fingerprint(
         Arithmetic of the features.
     """
     digest = hashlib.blake2b(digest_size=20)
-    chosen = settings.model_dump(
-        mode="json", include={"particle_diameter", "preprocess", "network", "inference", "patches", "seed"}
-    )
+    chosen = settings.model_dump(mode="json", include={"preprocess", "network", "inference", "patches", "seed"})
     facts = {
         "version": __version__, "settings": chosen, "working": voxel_size, "precision": precision,
         "weights": _file_digest(weights_file(settings.network)), "shape": list(tomogram.shape),

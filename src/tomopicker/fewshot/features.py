@@ -1,6 +1,6 @@
 """The features of a tomogram: what does not depend on clicks, computed once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
@@ -46,6 +46,11 @@ class Features:
     specimen: FeatureMap
     decoy: FeatureMap
     statistics: Statistics
+
+    def of_diameter(self, diameter: float) -> "Features":
+        """Give the same features, to be searched for particles of another diameter (Å)."""
+        settings = self.settings.model_copy(update={"particle_diameter": float(diameter)})
+        return replace(self, settings=settings)
 
     @property
     def working_voxel_size(self) -> float:

@@ -7,15 +7,14 @@ from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 
 from tomopicker.errors import UsageError
 from tomopicker.io.angles import CLASS
 from tomopicker.io.tomogram_names import join_names
-from tomopicker.picks import Picks
+from tomopicker.picks import KIND, Picks, class_name
 
 COLUMNS = (
-    CLASS, "kind", "class", "class_name", "class_id", "class_number", "particle_type", "object_name", "label",
+    KIND, CLASS, "class", "class_name", "class_id", "class_number", "particle_type", "object_name", "label",
 )  # fmt: skip
 """Names of the column, the first that is there counts; in any case of letters."""
 
@@ -52,9 +51,25 @@ def choose_classes(picks: Picks, chosen: Sequence[str], source: str) -> Picks:
     return picks.select(keep)
 
 
+def with_kinds(picks: Picks, *, class_numbers: bool = False) -> Picks:
+    """Take classes for kinds of particle, where the picks have no column ``kind`` yet.
+
+    Parameters
+    ----------
+    picks : Picks
+    class_numbers : bool
+        Whether RELION's class numbers count: they may be conformations of one particle as well as particles.
+    """
+    if KIND in picks.extra:
+        return picks
+    column = _column(picks)
+    classes = None if column is None or (column == CLASS and not class_numbers) else classes_of(picks)
+    return picks if classes is None else picks.with_kind(classes)
+
+
 def mixture(picks: Picks) -> str | None:
-    """List the classes of picks, if these are several."""
-    classes = classes_of(picks)
+    """List the classes of picks, if these are several; the column ``kind`` states kinds, which are no mixture."""
+    classes = None if KIND in picks.extra else classes_of(picks)
     return None if classes is None or len(set(classes)) < 2 else count_classes(classes)
 
 
@@ -66,16 +81,15 @@ def count_classes(classes: np.ndarray) -> str:
 
 def classes_of(picks: Picks) -> np.ndarray | None:
     """Name the class of each pick, empty where none is stated; None if picks state no classes."""
-    by_label = {str(name).lower(): name for name in reversed(list(picks.extra.columns))}
-    column = next((by_label[name.lower()] for name in COLUMNS if name.lower() in by_label), None)
+    column = _column(picks)
     if column is None:
         return None
     out = np.empty(len(picks), dtype=object)
-    out[:] = [_name(value) for value in picks.extra[column].tolist()]
+    out[:] = [class_name(value) for value in picks.extra[column].tolist()]
     return out
 
 
-def _name(value: object) -> str:
-    if value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value)):
-        return ""
-    return f"{value:g}" if isinstance(value, float) else str(value).strip()
+def _column(picks: Picks) -> str | None:
+    """Give the name of the column of classes, as it is spelled."""
+    by_label = {str(name).lower(): str(name) for name in reversed(list(picks.extra.columns))}
+    return next((by_label[name.lower()] for name in COLUMNS if name.lower() in by_label), None)

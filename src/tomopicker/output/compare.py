@@ -10,6 +10,7 @@ import numpy as np
 from tomopicker import io
 from tomopicker.errors import UsageError
 from tomopicker.geometry import Frame
+from tomopicker.io.classes import Mixed
 from tomopicker.io.coordinate_units import AS_STATED, CoordinateUnits
 from tomopicker.io.frames import check_known, frames_from_flags, named_tables, stated_frames
 from tomopicker.io.tomogram_names import files_of, join_names, matches
@@ -94,7 +95,7 @@ def gather(
         frames = _unsized(mine_files, truth, voxel_size, format)
     mine = _read_or_none(mine_files, frames, units.of_any_class, format)
     files = _truth_files(truth, list(frames))
-    known = _read_or_none(files, frames, units)
+    known = _read_or_none(files, frames, units, keeps_classes=bool(mine.kind_names))
     listed = [picks / CANDIDATES / f"{name}.csv" for name in recorded] if picks.is_dir() else []
     whole = bool(listed) and all(file.exists() for file in listed)
     candidates = _read_or_none(listed, frames, units.of_any_class) if whole else mine
@@ -122,13 +123,21 @@ def sorted_paths(
 
 
 def _read_or_none(
-    files: Sequence[Path], frames: Mapping[str, Frame], units: CoordinateUnits, format: str | None = None
+    files: Sequence[Path],
+    frames: Mapping[str, Frame],
+    units: CoordinateUnits,
+    format: str | None = None,
+    *,
+    keeps_classes: bool = False,
 ) -> Picks:
     """Read picks; files with a header and no rows hold none, which is a result and no error."""
     filled = [file for file in files if not io.has_no_picks(file)]
     if not filled:
         return Picks.concatenate([])
-    return units.read(filled, frames, ignore_unknown=True, format=format)
+    with warnings.catch_warnings():
+        if keeps_classes:
+            warnings.simplefilter("ignore", Mixed)
+        return units.read(filled, frames, ignore_unknown=True, format=format)
 
 
 def _of_file(file: Path, recorded: dict[str, Frame]) -> dict[str, Frame]:

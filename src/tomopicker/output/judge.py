@@ -65,9 +65,14 @@ def evaluate_picks(picks: Picks, truth: Picks, tolerance: float, matching: Match
     return evaluate(picks.positions, picks.scores if scored else None, truth.positions, tolerance, matching)
 
 
-def write_json(path: Path, judged: Judged) -> None:
-    """Write the figures; ``tolerance_unit`` is ``voxel`` or ``angstrom``, position errors are in voxels."""
-    content = {
+def write_json(path: Path, content: Mapping[str, object]) -> None:
+    """Write figures."""
+    write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+def content_of(judged: Judged) -> dict[str, object]:
+    """Give the figures as JSON: ``tolerance_unit`` is ``voxel`` or ``angstrom``, position errors are in voxels."""
+    return {
         "matching": judged.matching,
         "tolerance": judged.tolerance,
         "tolerance_unit": judged.unit,
@@ -75,7 +80,6 @@ def write_json(path: Path, judged: Judged) -> None:
         "tomograms": {name: row.to_dict() for name, row in judged.tomograms.items()},
         "mean": judged.mean.to_dict(),
     }
-    write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
 def unrelated(found: Compared, judged: Judged) -> str | None:

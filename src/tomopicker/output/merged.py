@@ -14,6 +14,7 @@ from tomopicker.errors import TomoPickerError
 from tomopicker.files import atomic_path
 from tomopicker.geometry import Frame
 from tomopicker.output.layout import IMPORT_LIST, MERGED, OPTIMISATION_SET
+from tomopicker.output.one_tomogram import file_of_kind, numbered
 from tomopicker.picks import Picks
 
 _LABEL = re.compile(r"^_\S+", re.MULTILINE)
@@ -30,6 +31,7 @@ def merge(
     counts: Mapping[str, int],
     star_format: str,
     project: Path | None = None,
+    kinds: Mapping[str, Mapping[str, int]] | None = None,
 ) -> str | None:
     """Write the merged files from those of each tomogram.
 
@@ -43,28 +45,49 @@ def merge(
         Whose STAR files are written.
     project : Path, optional
         The tomograms.star of RELION 5 that the tomograms came from: with the picks, it makes an optimisation set.
+    kinds : mapping of str to mapping, optional
+        Of several kinds: how many picks of each a tomogram has. Merged files of each are written, too.
 
     Returns
     -------
     str or None
         Why there is no import list for RELION 5, if one is due and cannot be written; what RELION 4's pixels are.
     """
-    with_picks = [name for name, count in counts.items() if count and (folder / f"{name}.csv").exists()]
-    csv, star = folder / f"{MERGED}.csv", folder / f"{MERGED}.star"
+    numbers = {kind: number for number, kind in enumerate(kinds or {}, 1)}
+    remarks = [
+        _merge_one(folder, frames, each, star_format, project, kind, numbers)
+        for kind, each in {"": counts, **(kinds or {})}.items()
+    ]
+    return remarks[0]
+
+
+def _merge_one(
+    folder: Path,
+    frames: Mapping[str, Frame],
+    counts: Mapping[str, int],
+    star_format: str,
+    project: Path | None,
+    kind: str,
+    numbers: Mapping[str, int],
+) -> str | None:
+    """Write the merged files of one kind, or with an empty name those of all."""
+    called = {name: file_of_kind(name, kind) for name in counts}
+    with_picks = [name for name, count in counts.items() if count and (folder / f"{called[name]}.csv").exists()]
+    csv, star = (folder / f"{file_of_kind(MERGED, kind)}{suffix}" for suffix in (".csv", ".star"))
     streamed = bool(with_picks)
     for target, suffix in ((csv, ".csv"), (star, ".star")):
-        streamed = streamed and _stream([folder / f"{name}{suffix}" for name in with_picks], target)
+        streamed = streamed and _stream([folder / f"{called[name]}{suffix}" for name in with_picks], target)
     if not streamed:
-        parts = [io.read_picks(folder / f"{name}.csv", {name: frames[name]}) for name in with_picks]
+        parts = [io.read_picks(folder / f"{called[name]}.csv", {name: frames[name]}) for name in with_picks]
         picks = Picks.concatenate(parts)
         io.write_picks(picks, frames, csv, "csv")
-        io.write_picks(picks, frames, star, star_format)
+        io.write_picks(numbered(picks, numbers), frames, star, star_format)
     if star_format == "relion5":
-        listed = {name: folder / f"{name}.star" for name, count in counts.items() if count}
+        listed = {name: folder / f"{called[name]}.star" for name, count in counts.items() if count}
         try:
-            io.write_relion5_import_list(listed, folder / f"{IMPORT_LIST}.star")
+            io.write_relion5_import_list(listed, folder / f"{file_of_kind(IMPORT_LIST, kind)}.star")
             if project is not None and with_picks:
-                io.write_optimisation_set(star, project, folder / f"{OPTIMISATION_SET}.star")
+                io.write_optimisation_set(star, project, folder / f"{file_of_kind(OPTIMISATION_SET, kind)}.star")
         except TomoPickerError as error:
             return str(error)
     remark = io.binning_remark(star_format, frames, with_picks)

@@ -1,13 +1,18 @@
 """The files of one tomogram in a folder of picks, and what the record says of its picks."""
 
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tomopicker import io
 from tomopicker.geometry import Frame
+from tomopicker.io.angles import CLASS
 from tomopicker.picking.selection import Chosen
+from tomopicker.picks import Picks
 
 CANDIDATES = "candidates"
 
@@ -22,13 +27,46 @@ def picture_of(folder: Path, name: str) -> Path:
     return folder / f"{name}.png"
 
 
-def write_chosen(folder: Path, name: str, frame: Frame, chosen: Chosen, star_format: str) -> dict[str, Any]:
-    """Write the picks of a tomogram; give what the record says of them. A picture of other picks goes."""
-    star, csv, _ = files_of(folder, name)
-    with suppress(OSError):
-        picture_of(folder, name).unlink(missing_ok=True)
-    io.write_picks(chosen.picks, {name: frame}, csv, "csv")
-    io.write_picks(chosen.picks, {name: frame}, star, star_format)
+def file_of_kind(name: str, kind: str) -> str:
+    """Call the files of one kind of several: a tomogram's, or the merged ones."""
+    return f"{name}.{kind}" if kind else name
+
+
+def write_chosen(
+    folder: Path,
+    name: str,
+    frame: Frame,
+    chosen: Chosen,
+    star_format: str,
+    kinds: Mapping[str, Chosen] | None = None,
+) -> dict[str, Any]:
+    """Write the picks of a tomogram; give what the record says of them. Pictures of other picks go.
+
+    Of several kinds, those of each are written too, to files with the kind in their names; STAR files number the kinds
+    from 1, in ``rlnClassNumber``, and name them.
+    """
+    numbers = {kind: number for number, kind in enumerate(kinds or {}, 1)}
+    stated = {}
+    for kind, each in {"": chosen, **(kinds or {})}.items():
+        star, csv, _ = files_of(folder, file_of_kind(name, kind))
+        with suppress(OSError):
+            picture_of(folder, file_of_kind(name, kind)).unlink(missing_ok=True)
+        io.write_picks(each.picks, {name: frame}, csv, "csv")
+        io.write_picks(numbered(each.picks, numbers), {name: frame}, star, star_format)
+        stated[kind] = _stated(each)
+    total = stated.pop("")
+    return total | {"kinds": stated} if stated else total
+
+
+def numbered(picks: Picks, numbers: Mapping[str, int]) -> Picks:
+    """Number the kinds as RELION does its classes; without kinds, leave picks as they are."""
+    if not numbers:
+        return picks
+    column = np.array([numbers[kind] for kind in picks.kinds.tolist()], dtype=np.int64)
+    return replace(picks, extra=picks.with_kind(picks.kinds).extra.assign(**{CLASS: column}))
+
+
+def _stated(chosen: Chosen) -> dict[str, Any]:
     return {
         "threshold": chosen.threshold,
         "picks": len(chosen.picks),

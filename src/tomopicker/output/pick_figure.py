@@ -8,11 +8,11 @@ from tomopicker import io
 from tomopicker.errors import TomoPickerError
 from tomopicker.io.volumes.arrays import ReadOptions
 from tomopicker.output.figures import pick_figure
-from tomopicker.output.one_tomogram import files_of, picture_of
+from tomopicker.output.one_tomogram import file_of_kind, files_of, picture_of
 from tomopicker.picks import Picks
 
 
-def draw_again(folder: Path, name: str, record: Mapping[str, Any]) -> str | None:
+def draw_again(folder: Path, name: str, record: Mapping[str, Any], kind: str = "") -> str | None:
     """Draw a tomogram's picks of a results folder once more, if its file is still there.
 
     Parameters
@@ -23,13 +23,19 @@ def draw_again(folder: Path, name: str, record: Mapping[str, Any]) -> str | None
         Of the tomogram.
     record : mapping
         Content of the folder's ``picks.json``.
+    kind : str
+        Of particle, where the model picks several.
 
     Returns
     -------
     str or None
         In a line, why it could not be drawn.
     """
-    entry, asked, picture = record["tomograms"][name], record["settings"], picture_of(folder, name)
+    called = file_of_kind(name, kind)
+    entry, asked, picture = record["tomograms"][name], record["settings"], picture_of(folder, called)
+    diameter = (record["model"]["kinds"][kind] if kind else record["model"]["settings"])["particle_diameter"]
+    if kind:
+        entry = entry | entry["kinds"][kind]
     options = ReadOptions(asked.get("dataset"), asked.get("axes"))
     try:
         tomogram = io.open_tomogram(
@@ -37,12 +43,12 @@ def draw_again(folder: Path, name: str, record: Mapping[str, Any]) -> str | None
         )
         if tomogram.name != name or list(tomogram.shape) != entry["shape_zyx"]:
             raise TomoPickerError(f"{entry['path']}: is another tomogram now")
-        csv = files_of(folder, name)[1]
+        csv = files_of(folder, called)[1]
         picks = io.read_picks(csv, [tomogram]) if entry["picks"] else Picks.concatenate([])
     except (TomoPickerError, KeyError, TypeError) as error:
         return f"{picture}: removed, for it cannot be drawn again ({error})"
     try:
-        pick_figure(tomogram, picks.positions, record["model"]["settings"]["particle_diameter"], picture)
+        pick_figure(tomogram, picks.positions, diameter, picture)
     except Exception as error:  # The picks stand without it.
         return f"{picture}: not drawn ({' '.join(str(error).split()) or type(error).__name__})"
     return None

@@ -18,12 +18,13 @@ from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.geometry import Frame
 from tomopicker.output.layout import RECORD, RECORDS
 from tomopicker.output.merged import is_merged, merge
-from tomopicker.output.one_tomogram import files_of, write_chosen
+from tomopicker.output.one_tomogram import file_of_kind, files_of, write_chosen
 from tomopicker.output.record import (
     check_name,
     difference,
     identity,
     job_of,
+    kind_counts,
     picked_counts,
     read_record,
     recorded_frames,
@@ -34,6 +35,15 @@ from tomopicker.output.tomogram_record import DONE, FAILED, read_entries, read_e
 from tomopicker.pipeline.pick import Picked
 from tomopicker.tomogram import Tomogram
 from tomopicker.training.checkpoint import Model
+
+
+def _counted(picked: Picked) -> dict[str, Any]:
+    """Say what the record says of a list of candidates, wherever it is cut."""
+    return {
+        "candidates": len(picked.candidates),
+        "count": picked.count and asdict(picked.count),
+        "absent": picked.absent,
+    }
 
 
 def _now() -> str:
@@ -133,6 +143,11 @@ class PickFolder:
             One line that names `source`, the tomogram's file.
         """
         check_name(name, source)
+        for kind in self.kinds:
+            if name.endswith(file_of_kind("", kind)):
+                raise TomoPickerError(
+                    f"{source}: files of a tomogram called '{name}' would hide those of {kind} in another; rename it"
+                )
         io.check_names([name], self.settings.star_format, source)
 
     def is_done(self, name: str, file: Path, mask: Path | None) -> bool:
@@ -143,7 +158,10 @@ class PickFolder:
         entry = read_entry(self.path, name)
         finished = entry.get("status") == DONE and str(entry.get("finished", "")) >= self._since
         same = all(entry.get(key) == value for key, value in identity(file, mask, self.settings).items())
-        files = [*files_of(self.path, name), *self._scores_file(name)]
+        files = [*files_of(self.path, name)]
+        for kind in self.kinds or [""]:
+            called = file_of_kind(name, kind)
+            files += [*files_of(self.path, called)[:2], *self._scores_file(called)]
         return finished and same and all(map(Path.exists, files))
 
     def failed_before(self, name: str, file: Path, mask: Path | None) -> str | None:
@@ -158,12 +176,16 @@ class PickFolder:
         """Write the files of a tomogram, then the record that says it is done; give the record."""
         name, frame = tomogram.name, tomogram.frame
         remove_entry(self.path, name)
-        for target in self._scores_file(name):
-            shape, dtype = picked.logits.shape, np.dtype(np.float32)
-            io.write_mrc_sections(target, shape, dtype, picked.score_sections(), picked.working.voxel_size)
+        for kind, each in (picked.kinds or {"": picked}).items():
+            for target in self._scores_file(file_of_kind(name, kind)):
+                shape, dtype = each.logits.shape, np.dtype(np.float32)
+                io.write_mrc_sections(target, shape, dtype, each.score_sections(), each.working.voxel_size)
         candidates = files_of(self.path, name)[2]
         io.write_picks(picked.candidates, {name: frame}, candidates, "csv")
-        written = write_chosen(self.path, name, frame, picked.chosen, self.settings.star_format)
+        kinds = {kind: each.chosen for kind, each in picked.kinds.items()}
+        written = write_chosen(self.path, name, frame, picked.chosen, self.settings.star_format, kinds)
+        for kind, each in picked.kinds.items():
+            written["kinds"][kind] |= _counted(each)
         entry = identity(file, mask, self.settings) | {
             "voxel_size_angstrom": frame.voxel_size,
             "shape_zyx": list(frame.shape),
@@ -171,9 +193,7 @@ class PickFolder:
             "seconds": round(time.monotonic() - started, 2),
             "status": DONE,
             "finished": _now(),
-            "candidates": len(picked.candidates),
-            "count": picked.count and asdict(picked.count),
-            "absent": picked.absent,
+            **_counted(picked),
             "score_median": round(float(np.median(picked.picks.scores)), 4) if len(picked.picks) else None,
             **written,
         }
@@ -208,11 +228,15 @@ class PickFolder:
         if record["merged"] and is_merged(self.path):
             return None
         counts, project = picked_counts(record), self.settings.project
-        remark = (
-            merge(self.path, recorded_frames(record), counts, self.settings.star_format, project) if counts else None
-        )
+        frames, kinds = recorded_frames(record), kind_counts(record)
+        remark = merge(self.path, frames, counts, self.settings.star_format, project, kinds) if counts else None
         write_record(self.path / RECORD, self.job, read_entries(self.path))
         return remark
+
+    @property
+    def kinds(self) -> list[str]:
+        """The kinds of particle that the model picks, if they are several."""
+        return list(self.job["model"].get("kinds", {}))
 
     @property
     def _since(self) -> str:

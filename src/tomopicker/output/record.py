@@ -25,6 +25,16 @@ def job_of(model_file: Path, model: Model, settings: PickSettings) -> dict[str, 
     """Say what a folder belongs to: one model, and the settings that decide its picks."""
     with model_file.open("rb") as stream:
         sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+    kinds = {
+        kind: {
+            "particle_diameter": each.settings.particle_diameter,
+            "voxel_size_angstrom": each.voxel_size,
+            "offset": each.offset,
+            "threshold": each.threshold,
+        }
+        for kind, each in model.kinds.items()
+        if model.others
+    }
     return {
         "tomopicker": __version__,
         "model": {
@@ -35,6 +45,7 @@ def job_of(model_file: Path, model: Model, settings: PickSettings) -> dict[str, 
             "threshold": model.threshold,
             "warnings": list(model.warnings),
             "settings": model.settings.model_dump(mode="json"),
+            **({"kinds": kinds} if kinds else {}),
         },
         "settings": settings.deciding,
     }
@@ -144,3 +155,12 @@ def picked_counts(record: dict[str, Any]) -> dict[str, int]:
     """Give the number of picks of each tomogram that a record calls done, sorted by name."""
     entries = sorted(record["tomograms"].items())
     return {name: entry["picks"] for name, entry in entries if entry["status"] == DONE}
+
+
+def kind_counts(record: dict[str, Any]) -> dict[str, dict[str, int]]:
+    """Give the number of picks of each kind in each tomogram that is done; empty where there are not several kinds."""
+    entries = sorted(record["tomograms"].items())
+    return {
+        kind: {name: entry["kinds"][kind]["picks"] for name, entry in entries if entry["status"] == DONE}
+        for kind in record["model"].get("kinds", {})
+    }

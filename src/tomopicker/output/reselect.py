@@ -11,12 +11,13 @@ from tomopicker.geometry import Frame
 from tomopicker.output.layout import RECORD
 from tomopicker.output.merged import merge
 from tomopicker.output.one_tomogram import files_of, write_chosen
-from tomopicker.output.record import picked_counts, read_record, recorded_frames, write_record
+from tomopicker.output.record import kind_counts, picked_counts, read_record, recorded_frames, write_record
 from tomopicker.output.running import marked
 from tomopicker.output.settings import cut_words
 from tomopicker.output.tomogram_record import DONE, write_entry
-from tomopicker.picking.selection import Cut
+from tomopicker.picking.selection import Chosen, Cut
 from tomopicker.picks import Picks
+from tomopicker.pipeline.kinds.joined import together
 
 NOWHERE = np.empty((0, 3))
 UNFINISHED = "unfinished_cut"
@@ -56,18 +57,35 @@ def recut(path: Path, cut: Cut) -> tuple[dict[str, Any], str | None]:
         write_record(path / RECORD, record | {"settings": record["settings"] | {UNFINISHED: True}}, None)
         for name, frame in frames.items():
             entry = record["tomograms"][name]
-            candidates, particles = (
-                candidates_of(path, name, frame, entry["candidates"]),
-                entry["expected"]["particles"],
+            candidates = candidates_of(path, name, frame, entry["candidates"])
+            kinds = _by_kind(candidates, cut, entry, record["model"].get("kinds", {}))
+            chosen = (
+                together(list(kinds.values()))
+                if kinds
+                else cut.choose(candidates, entry["expected"]["particles"], record["model"]["threshold"])
             )
-            chosen = cut.choose(candidates, particles, record["model"]["threshold"])
-            record["tomograms"][name] = entry | write_chosen(path, name, frame, chosen, star_format)
+            written = write_chosen(path, name, frame, chosen, star_format, kinds)
+            for kind in kinds:
+                written["kinds"][kind] = entry["kinds"][kind] | written["kinds"][kind]
+            record["tomograms"][name] = entry | written
             write_entry(path, name, record["tomograms"][name])
         record["settings"] = {name: value for name, value in record["settings"].items() if name != UNFINISHED}
         record["settings"] |= cut_words(cut)
-        remark = merge(path, frames, picked_counts(record), star_format)
+        remark = merge(path, frames, picked_counts(record), star_format, kinds=kind_counts(record))
         write_record(path / RECORD, record, sorted(record["tomograms"].items()))
     return {name: entry for name, entry in sorted(record["tomograms"].items()) if entry["status"] == DONE}, remark
+
+
+def _by_kind(
+    candidates: Picks, cut: Cut, entry: dict[str, Any], models: dict[str, dict[str, Any]]
+) -> dict[str, Chosen]:
+    """Cut the candidates of each kind, with the number of particles that the record states for it."""
+    return {
+        kind: cut.choose(
+            candidates.of_kind(kind), entry["kinds"][kind]["expected"]["particles"], model["threshold"]
+        )
+        for kind, model in models.items()
+    }  # fmt: skip
 
 
 def candidates_of(path: Path, name: str, frame: Frame, count: int) -> Picks:

@@ -9,6 +9,7 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from tomopicker.diagnostics.findings import Finding
+    from tomopicker.evaluation.confusion import Confusion
     from tomopicker.evaluation.metrics import Evaluation
     from tomopicker.io.registry import Format
     from tomopicker.output.judge import Judged
@@ -16,14 +17,14 @@ if TYPE_CHECKING:
     from tomopicker.tomogram import Tomogram
 
 
-def evaluation_table(judged: "Judged") -> Table:
-    """Lay out a row for each tomogram, and their mean."""
+def evaluation_table(judged: "Judged", kind: str = "") -> Table:
+    """Lay out a row for each tomogram, and their mean; of a kind of particle if it is named."""
     unit = "Å" if judged.unit == "angstrom" else "voxels"
     table = Table(
         box=box.SIMPLE_HEAD,
         pad_edge=False,
         padding=(0, 1, 0, 0),
-        title=f"{judged.matching} matching within {judged.tolerance:g} {unit}",
+        title=f"{f'{kind}: ' if kind else ''}{judged.matching} matching within {judged.tolerance:g} {unit}",
         title_justify="left",
         show_footer=len(judged.tomograms) > 1,
     )
@@ -46,6 +47,24 @@ def _cells(row: "Evaluation") -> list[str]:
     shown = ["–" if value is None else f"{value:.3f}" for value in ratios]
     error = row.position_error_mean
     return [*counts, *shown, "–" if error is None else f"{error:.2f}"]
+
+
+def confusion_table(table: "Confusion") -> Table:
+    """Lay out particles by row, what they were picked as by column."""
+    shown = Table(
+        box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), title_justify="left",
+        title="particles (rows) and what they were picked as",
+    )  # fmt: skip
+    shown.add_column("", overflow="fold")
+    for kind in table.picked:
+        shown.add_column(kind, justify="right", overflow="fold")
+    for kind, row in zip(table.truth, table.counts.tolist(), strict=True):
+        cells = [
+            f"[bold]{count}[/bold]" if name == kind else str(count)
+            for name, count in zip(table.picked, row, strict=True)
+        ]
+        shown.add_row(kind, *cells)
+    return shown
 
 
 def findings_table(findings: "Sequence[Finding]") -> Table:

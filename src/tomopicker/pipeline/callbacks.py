@@ -29,3 +29,33 @@ class Silent:
     def warn(self, text: str) -> None: ...
     def trained(self, job: str, report: Report) -> None: ...
     def scored(self, tomogram: str, done: int, total: int) -> None: ...
+
+
+class Prefixed:
+    """Passes everything on to another listener, lines with a name before them.
+
+    Parameters
+    ----------
+    other : Listener
+    name : str
+        Of a kind of particle.
+    """
+
+    def __init__(self, other: Listener, name: str) -> None:
+        self._other, self._name = other, name
+
+    def say(self, text: str) -> None:
+        """Pass a line on."""
+        self._other.say(f"{self._name}: {text}")
+
+    def warn(self, text: str) -> None:
+        """Pass a warning on."""
+        self._other.warn(f"{self._name}: {text}")
+
+    def trained(self, job: str, report: Report) -> None:
+        """Pass it on."""
+        self._other.trained(f"{self._name} {job}", report)
+
+    def scored(self, tomogram: str, done: int, total: int) -> None:
+        """Pass it on."""
+        self._other.scored(f"{tomogram} {self._name}", done, total)

@@ -14,7 +14,7 @@ from tomopicker.io.tomogram_names import contained, join_names
 from tomopicker.models.precision import choose_device
 from tomopicker.picks import Picks
 from tomopicker.pipeline.callbacks import Listener
-from tomopicker.pipeline.input_checks import check_voxel_size, doubtful_diameter, doubtful_spread
+from tomopicker.pipeline.input_checks import check_picked, check_voxel_size, doubtful_diameter, doubtful_spread
 from tomopicker.pipeline.self_training import steps_of_rounds
 from tomopicker.pipeline.train import check_expected, counts_afterwards
 from tomopicker.pipeline.training_data import check_clash, common_voxel_size
@@ -59,9 +59,9 @@ def check_training(
     TomoPickerError
         One line that says what to change.
     """
-    _check_picked(tomograms, clicks)
+    check_picked(tomograms, clicks)
     if validation_picks is not None:
-        _check_picked(validation_tomograms, validation_picks)
+        check_picked(validation_tomograms, validation_picks)
     choose_device(device)
     voxel_size = common_voxel_size(tomograms, settings)
     for tomogram in [*tomograms, *validation_tomograms]:
@@ -91,12 +91,6 @@ def check_distinct(training: Sequence[Tomogram], validation: Sequence[Tomogram])
     both = {item.name for item in training} & {item.name for item in validation}
     if both:
         raise UsageError(f"--validation-tomogram {min(both)}: is trained on as well; leave it out of one of them")
-
-
-def _check_picked(tomograms: Sequence[Tomogram], picks: Picks) -> None:
-    for tomogram in tomograms:
-        if not len(picks.in_tomogram(tomogram.name)):
-            raise UsageError(f"{tomogram.path}: none of the picks given lies in it; leave it out or add picks")
 
 
 def training_plan(

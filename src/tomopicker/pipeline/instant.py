@@ -1,7 +1,7 @@
 """Instant picks: from the features of tomograms and a few clicks to picks, without training."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -35,14 +35,22 @@ class Instant:
     picked : mapping of str to Picked
         By tomogram, in the order of the features.
     particle_scores : ParticleScores
-        Where particles score, and how dense they are: the prior for tomograms without clicks.
+        Where particles score, and how dense they are: the prior for tomograms without clicks. Of the first kind.
+    kinds : mapping of str to Instant
+        The same for each kind, where several were clicked; `picked` is then of all.
     """
 
     picked: Mapping[str, Picked]
     particle_scores: ParticleScores
+    kinds: Mapping[str, "Instant"] = field(default_factory=dict)
 
     def score_volume(self, name: str) -> Volume:
-        """Give the score at every working voxel of a tomogram, (z, y, x); median 0 over the specimen."""
+        """Give the score at every working voxel of a tomogram, (z, y, x); median 0 over the specimen.
+
+        Each kind has its own: ``kinds["ribosome"].score_volume(name)``.
+        """
+        if self.kinds:
+            raise UsageError(f"each kind has scores of its own; take those of {' or '.join(self.kinds)}")
         if name not in self.picked:
             raise UsageError(f"there are no features of {name}; give those of {', '.join(self.picked)}, or compute its")
         return self.picked[name].logits

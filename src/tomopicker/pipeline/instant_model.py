@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from tomopicker.errors import UsageError
-from tomopicker.fewshot.features import features_of
+from tomopicker.fewshot.features import Features, features_of
 from tomopicker.models.discriminant import DiscriminantNetwork
 from tomopicker.picks import Picks
 from tomopicker.pipeline.displacement import network_displacement
@@ -26,6 +26,7 @@ def instant_model(
     picks: Picks,
     clicked: Sequence[Clicked],
     rejected: Picks | None,
+    known: dict[str, Features],
 ) -> Model:
     """Make a model of the features at clicks; each tomogram that it picks has a discriminant of its own.
 
@@ -39,6 +40,8 @@ def instant_model(
     clicked : sequence of Clicked
         The same tomograms and clicks, preprocessed.
     rejected : Picks, optional
+    known : dict of str to Features
+        Features that are computed already, by tomogram, working voxel size and mask; others are added.
 
     Raises
     ------
@@ -47,17 +50,20 @@ def instant_model(
     """
     settings, listed, given = run.settings, [], []
     for tomogram, item in zip(tomograms, clicked, strict=True):
-        features = features_of(
-            item.name, tomogram.frame, item.working, settings, run.device, partial(run.listener.scored, item.name)
-        )
+        key = f"{item.name} {item.working.voxel_size} {settings.preprocess.mask}"
+        if key not in known:
+            known[key] = features_of(
+                item.name, tomogram.frame, item.working, settings, run.device, partial(run.listener.scored, item.name)
+            )
+        features = known[key].of_diameter(settings.particle_diameter)
         clicks = inside_specimen(features, item.clicks, "click", run.listener)
         others = inside_specimen(features, item.rejected, "rejected pick", run.listener)
         listed.append(features)
         given.append(Clicks(clicks, others, features.specimen.at(clicks), features.specimen.at(others)))
     if not any(len(each.clicks) for each in given):
         raise UsageError("no click lies in the lamella that was found; give --mask none, or a better mask")
-    found = find(listed, given)
-    prior = click_prior([item for item in found if len(item.given.clicks)])
+    found = [item for item in find(listed, given) if len(item.given.clicks)]
+    prior = click_prior(found)
     scores, counted = run.by_seen([item.seen for item in found], number_of_clicks(clicked), prior)
     network = build_network(settings)
     assert isinstance(network, DiscriminantNetwork)
@@ -69,6 +75,7 @@ def instant_model(
         tomograms, picks, (), settings, None, counted.estimate, [], rejected=rejected,
         inside={item.name: round(item.working.mask_fraction, 4) for item in clicked}, counted=counted,
     )  # fmt: skip
-    displacement = network_displacement(run, network, clicked[0])
+    first = next(item for item in clicked if len(item.clicks))
+    displacement = network_displacement(run, network, first)
     voxel_size = clicked[0].working.voxel_size
     return Model(network.eval(), settings, voxel_size, 0.0, None, facts, scores, displacement, tuple(run.warnings))

@@ -1,7 +1,7 @@
 """From a model and a tomogram to picks: preprocess, score tile by tile, list the candidates, cut the list."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
 
@@ -49,6 +49,8 @@ class Picked:
         Particles in the tomogram, with an interval; none where scores were not calibrated.
     absent : float or None
         Probability that it holds no particle; likewise.
+    kinds : mapping of str to Picked
+        Each kind by itself, where there are several; picks and candidates are then those of all, best first.
     """
 
     chosen: Chosen
@@ -58,6 +60,7 @@ class Picked:
     working: WorkingVolume
     count: Count | None
     absent: float | None
+    kinds: Mapping[str, "Picked"] = field(default_factory=dict)
 
     @property
     def picks(self) -> Picks:

@@ -10,11 +10,16 @@ if TYPE_CHECKING:
     from tomopicker.pipeline.callbacks import Listener
 
 
+def checkpoint_of_kind(output: Path, kind: str) -> Path:
+    """Give the prefix of the checkpoints of one kind of particle; with an empty name, of the only one."""
+    return output.with_name(f"{output.name}.kind-{kind}") if kind else output
+
+
 def checkpoints(output: Path) -> list[Path]:
-    """List the checkpoints that belong to an output file: ``OUTPUT.JOB.ckpt`` or ``OUTPUT.ckpt`` beside it."""
+    """List the checkpoints of an output file: ``OUTPUT.JOB.ckpt``, of several kinds ``OUTPUT.kind-KIND.JOB.ckpt``."""
     if not output.parent.is_dir():
         return []
-    ours = re.compile(rf"{re.escape(output.name)}(\.\w+)?\.ckpt")  # Not those of OUTPUT.v2.
+    ours = re.compile(rf"{re.escape(output.name)}(\.kind-.+)?(\.\w+)?\.ckpt")  # Not those of OUTPUT.v2.
     return sorted(path for path in output.parent.iterdir() if ours.fullmatch(path.name))
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tomopicker.config import Settings
 from tomopicker.errors import UsageError
+from tomopicker.fewshot.features import Features
 from tomopicker.models.precision import choose_device
 from tomopicker.picking.calibration import Count
 from tomopicker.picks import Picks
@@ -47,8 +48,9 @@ def train(
     checkpoint: Path | None = None,
     resume: bool = False,
     listener: Listener | None = None,
+    features: dict[str, Features] | None = None,
 ) -> Model:
-    """Train a picker from clicks.
+    """Train a picker from clicks of one kind; `tomopicker.pipeline.kinds.train` takes several.
 
     Parameters
     ----------
@@ -72,6 +74,8 @@ def train(
         Go on from them.
     listener : Listener, optional
         Hears what is done.
+    features : dict of str to Features, optional
+        Without training: features that are known, as `instant_model` keeps them; those computed are added.
 
     Returns
     -------
@@ -106,7 +110,7 @@ def train(
 
     run = Run(settings, radius, chosen, checkpoint, resume, listener)
     if settings.network.head == "discriminant":
-        return instant_model(run, tomograms, picks, clicked, rejected)
+        return instant_model(run, tomograms, picks, clicked, rejected, {} if features is None else features)
     particles, counted = _expected(settings, clicked, run)
     outcome = train_in_rounds(run, clicked, [run.labelled(item) for item in watched], particles)
     network = outcome.network

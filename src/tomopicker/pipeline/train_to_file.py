@@ -9,8 +9,8 @@ from typing import Any
 from tomopicker.config import Settings
 from tomopicker.picks import Picks
 from tomopicker.pipeline.callbacks import Listener, Silent
+from tomopicker.pipeline.kinds.train import train
 from tomopicker.pipeline.resume import discard_checkpoints, remove_checkpoints
-from tomopicker.pipeline.train import train
 from tomopicker.tomogram import Tomogram
 from tomopicker.training.checkpoint import Model, save_model
 
@@ -52,7 +52,11 @@ def train_to_file(
         discard_checkpoints(output, listener)
     model = train(tomograms, clicks, settings, checkpoint=output, resume=resume, listener=listener, **options)
     named = {name: [str(path.absolute()) for path in paths] for name, paths in (files or {}).items()}
-    model = replace(model, provenance={**model.provenance, "files": named})
+    model = replace(
+        model,
+        provenance={**model.provenance, "files": named},
+        others=tuple(replace(each, provenance={**each.provenance, "files": named}) for each in model.others),
+    )
     save_model(output, model)
     remove_checkpoints(output)
     listener.say(f"Model: {output}, after {time.monotonic() - started:.0f} s.")

@@ -71,18 +71,22 @@ def load_clicked(
     rejected: Picks | None = None,
     masks: Mapping[str, VoxelMask] | None = None,
 ) -> list[Clicked]:
-    """Preprocess tomograms that were clicked in; each must have clicks, not each rejected picks or a mask."""
+    """Preprocess tomograms that were clicked in; each must have clicks, not each rejected picks or a mask.
+
+    Without training, rejected picks alone are something to know of a tomogram, too.
+    """
     loaded, diameter = [], settings.particle_diameter
+    trains = settings.network.head == "trained"
     for tomogram in tomograms:
         check_voxel_size(tomogram, voxel_size, settings.particle_diameter)
         if doubt := doubtful_diameter(settings.particle_diameter, tomogram):
             listener.warn(doubt)
         mine = picks.in_tomogram(tomogram.name) if picks is not None else Picks.of(tomogram.name, np.empty((0, 3)))
-        if not len(mine):
+        others = Picks.of(tomogram.name, np.empty((0, 3))) if rejected is None else rejected.in_tomogram(tomogram.name)
+        if not len(mine) and (trains or not len(others)):
             raise UsageError(
                 f"{tomogram.path or tomogram.name}: none of the picks given lies in it; leave it out or add picks"
             )
-        others = Picks.of(tomogram.name, np.empty((0, 3))) if rejected is None else rejected.in_tomogram(tomogram.name)
         if doubt := doubtful_spread(tomogram, mine.positions, settings.particle_diameter):
             listener.warn(doubt)
         check_clash(str(tomogram.path or tomogram.name), tomogram.frame, mine.positions, others.positions, diameter)
@@ -168,7 +172,7 @@ def clicks_outside(clicked: Sequence[Clicked]) -> tuple[int, int]:
 def warn_of_bright_clicks(clicked: Sequence[Clicked], radius: float, listener: Listener) -> None:
     """Warn where particles look bright: the program takes protein for dark."""
     for item in clicked:
-        if bright_clicks(item.working, item.clicks, radius):
+        if len(item.clicks) and bright_clicks(item.working, item.clicks, radius):
             listener.warn(
                 f"{item.name}: the clicks are brighter than their surroundings; if protein is bright use --invert"
             )

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,8 @@ KINDS = {
 VERSION = 1
 REJECTED = "calibration.rejected"
 """The tensor of a model file that is not the network's."""
+OTHERS = "others"
+"""Before the names of tensors of the second kind and those after it, with their number."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,10 @@ class Model:
         (x, y, z) in Å of the network's peaks from the particles' centres; it is subtracted from picks.
     warnings : tuple of str
         Warnings of the training that concern the model, a line each; `pick` repeats them.
+    kind : str
+        What it picks, where clicks named it; empty otherwise.
+    others : tuple of Model
+        Of the other kinds in the same file, if there are several.
     """
 
     network: nn.Module
@@ -69,6 +75,13 @@ class Model:
     particle_scores: ParticleScores | None = None
     displacement: tuple[float, float, float] = (0.0, 0.0, 0.0)
     warnings: tuple[str, ...] = ()
+    kind: str = ""
+    others: tuple["Model", ...] = ()
+
+    @property
+    def kinds(self) -> dict[str, "Model"]:
+        """The model of each kind, by name; of one kind, itself."""
+        return {each.kind: each for each in (replace(self, others=()), *self.others)}
 
     @property
     def radius(self) -> float:
@@ -155,20 +168,13 @@ def schedule_facts(schedule: torch.optim.lr_scheduler.LRScheduler) -> dict[str, 
 
 
 def save_model(path: Path, model: Model) -> None:
-    """Write a model file."""
-    scores = model.particle_scores
-    facts = {
-        "settings": model.settings.model_dump(mode="json"),
-        "voxel_size": model.voxel_size,
-        "offset": model.offset,
-        "threshold": model.threshold,
-        "particle_scores": None if scores is None else {**asdict(scores), "rejected": None},
-        "displacement": list(model.displacement),
-        "provenance": dict(model.provenance),
-        "warnings": list(model.warnings),
-    }
-    rejected = {} if scores is None else {REJECTED: torch.from_numpy(scores.rejected)}
-    save_tensors(path, MODEL, {**model.network.state_dict(), **rejected}, facts)
+    """Write a model file; of several kinds, tensors that equal the first kind's are stored once."""
+    tensors = _tensors_of(model)
+    facts = _facts_of(model) | {"others": [_facts_of(other) for other in model.others]}
+    for index, other in enumerate(model.others):
+        own = {name: tensor for name, tensor in _tensors_of(other).items() if not _equals(tensor, tensors.get(name))}
+        tensors |= {f"{OTHERS}.{index}.{name}": tensor for name, tensor in own.items()}
+    save_tensors(path, MODEL, tensors, facts)
 
 
 def load_model(path: Path) -> Model:
@@ -181,26 +187,67 @@ def load_model(path: Path) -> Model:
     """
     tensors, facts = load_tensors(path, MODEL)
     try:
-        settings = Settings.model_validate(facts["settings"])
-        network = build_network(settings)
-        rejected, scores = tensors.pop(REJECTED, None), facts["particle_scores"]
-        network.load_state_dict(tensors)
-        network.eval()
-        threshold = None if facts["threshold"] is None else float(facts["threshold"])
-        x, y, z = map(float, facts["displacement"])
-        return Model(
-            network,
-            settings,
-            float(facts["voxel_size"]),
-            float(facts["offset"]),
-            threshold,
-            facts["provenance"],
-            None if rejected is None else _particle_scores(scores, rejected.numpy()),
-            (x, y, z),
-            tuple(str(text) for text in facts["warnings"]),
-        )
+        first = {name: tensor for name, tensor in tensors.items() if not name.startswith(f"{OTHERS}.")}
+        others = []
+        for index, stated in enumerate(facts["others"]):
+            start = f"{OTHERS}.{index}."
+            own = {name.removeprefix(start): tensors[name] for name in tensors if name.startswith(start)}
+            shared = {name: first[name] for name in first if name != REJECTED or stated["particle_scores"] is not None}
+            others.append(_model_of({**shared, **own}, stated))
+        return replace(_model_of(first, facts), others=tuple(others))
     except (ValueError, KeyError, TypeError, RuntimeError) as error:
         raise TomoPickerError(f"{path}: the model is damaged or of another version; train it again") from error
+
+
+def _tensors_of(model: Model) -> dict[str, Tensor]:
+    scores = model.particle_scores
+    rejected = {} if scores is None else {REJECTED: torch.from_numpy(scores.rejected)}
+    return {**model.network.state_dict(), **rejected}
+
+
+def _facts_of(model: Model) -> dict[str, Any]:
+    scores = model.particle_scores
+    return {
+        "settings": model.settings.model_dump(mode="json"),
+        "voxel_size": model.voxel_size,
+        "offset": model.offset,
+        "threshold": model.threshold,
+        "particle_scores": None if scores is None else {**asdict(scores), "rejected": None},
+        "displacement": list(model.displacement),
+        "provenance": dict(model.provenance),
+        "warnings": list(model.warnings),
+        "kind": model.kind,
+    }
+
+
+def _model_of(tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> Model:
+    """Make the model of one kind from its tensors, and the first kind's where it has none, and its facts."""
+    settings = Settings.model_validate(facts["settings"])
+    network = build_network(settings)
+    weights, scores = dict(tensors), facts["particle_scores"]
+    rejected = weights.pop(REJECTED, None)
+    if (rejected is None) != (scores is None):
+        raise ValueError("half of where particles score is missing")
+    network.load_state_dict(weights)
+    network.eval()
+    threshold = None if facts["threshold"] is None else float(facts["threshold"])
+    x, y, z = map(float, facts["displacement"])
+    return Model(
+        network,
+        settings,
+        float(facts["voxel_size"]),
+        float(facts["offset"]),
+        threshold,
+        facts["provenance"],
+        None if rejected is None else _particle_scores(scores, rejected.numpy()),
+        (x, y, z),
+        tuple(str(text) for text in facts["warnings"]),
+        str(facts["kind"]),
+    )
+
+
+def _equals(tensor: Tensor, other: Tensor | None) -> bool:
+    return other is not None and tensor.shape == other.shape and torch.equal(tensor, other.to(tensor.device))
 
 
 def _particle_scores(stated: dict[str, Any], rejected: Scores) -> ParticleScores:

@@ -1,0 +1,86 @@
+"""What ``train`` refuses, doubts and prints before the training, for each kind of particle."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tomopicker.cli.kinds import FilesByKind, listed
+from tomopicker.cli.progress import Reporter
+from tomopicker.diagnostics.clicks import check_clicks
+from tomopicker.io.coordinate_units import CoordinateUnits
+from tomopicker.output.find import files_of_picks
+from tomopicker.picks import Picks
+from tomopicker.pipeline.dry_run import check_training, training_plan
+from tomopicker.pipeline.kinds.train import KindInput, with_picks
+from tomopicker.pipeline.training_data import without_repeats
+from tomopicker.types import VoxelMask
+from tomopicker.wording import number_of
+
+
+def check_kinds(
+    parts: Sequence[KindInput],
+    files: FilesByKind,
+    output: Path,
+    reporter: Reporter,
+    *,
+    units: CoordinateUnits,
+    format: str | None,
+    masks: Mapping[str, VoxelMask],
+    device: str | None,
+    check: bool,
+    dry_run: bool,
+) -> tuple[Picks, list[str]]:
+    """Refuse what the training would refuse, and test the clicks.
+
+    Parameters
+    ----------
+    parts : sequence of KindInput
+        Of each kind.
+    files : mapping of str to sequence of Path
+        Of the clicks, by the kind that is named before them.
+    output : Path
+        The model file.
+    reporter : Reporter
+    units, format
+        As the files were read.
+    masks, device
+        As `train` takes them.
+    check : bool
+        Whether to test that clicks lie on particles.
+    dry_run : bool
+        Whether to print the plan.
+
+    Returns
+    -------
+    clicks : Picks
+        Without repeated ones.
+    doubts : list of str
+        As of `check_clicks`.
+
+    Raises
+    ------
+    TomoPickerError
+        One line that says what to change.
+    """
+    every = listed(files)
+    kept, doubts = [], []
+    for part in parts:
+        diameter, own = part.settings.particle_diameter, files.get(part.kind, every) if part.kind else every
+        if part.kind:
+            reporter.say(f"{part.kind}: {number_of(len(part.clicks), 'click')}, a particle of {diameter:g} Å.")
+        inputs: dict[str, Any] = {
+            "rejected": part.rejected, "validation_tomograms": part.validation_tomograms,
+            "validation_picks": part.validation_picks,
+        }  # fmt: skip
+        clicked = with_picks(part.tomograms, part.clicks) if part.kind else part.tomograms
+        check_training(clicked, part.clicks, part.settings, masks=masks, device=device, listener=reporter, **inputs)
+        clicks = without_repeats(part.clicks, diameter, reporter)
+        if dry_run:
+            read = [file for path in own for file in files_of_picks(path)]
+            plan = training_plan(clicked, clicks, part.settings, files=read, units=units, format=format, **inputs)
+            reporter.table([*plan, ("model", f"{output} (not written: this is a dry run)")])
+        doubts += check_clicks(clicked, clicks, diameter, own) if check else []
+        kept.append(clicks)
+    for doubt in doubts:
+        reporter.warn(doubt)
+    return Picks.concatenate(kept) if len(kept) > 1 else kept[0], doubts

@@ -1,0 +1,119 @@
+"""What clicks of several kinds say of each: its clicks, its known negatives, its diameter."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from tomopicker.errors import UsageError
+from tomopicker.geometry import Frame
+from tomopicker.picks import Picks
+from tomopicker.wording import number_of
+
+_UNUSABLE = re.compile(r"[\s/\\=,'\"#]")
+"""Characters that a name cannot have: it is part of file names, of STAR and CSV, and of flags."""
+
+
+def several_kinds(clicks: Picks) -> list[str]:
+    """Name the kinds of clicks, in the order of their first click; empty if there are not several.
+
+    Raises
+    ------
+    UsageError
+        If some clicks state no kind, or the name of one cannot be part of file names.
+    """
+    kinds = clicks.kind_names
+    if len(kinds) < 2:
+        return []
+    if without := int((clicks.kinds == "").sum()):
+        raise UsageError(f"{number_of(without, 'click')} of {len(clicks)} state no kind of particle; give each one")
+    for kind in kinds:
+        check_kind(kind)
+    return kinds
+
+
+def check_kind(kind: str) -> str:
+    """Refuse a name that files and flags cannot have; give it back."""
+    if not kind or _UNUSABLE.search(kind) or kind.startswith((".", "-")):
+        raise UsageError(f"'{kind}' cannot name a kind of particle; use letters, digits, - and _, such as 'ribosome'")
+    return kind
+
+
+def diameters_of(kinds: Sequence[str], stated: Mapping[str, float], otherwise: float | None) -> dict[str, float]:
+    """Give the diameter of each kind, in Å: its own, or the one for all others.
+
+    Raises
+    ------
+    UsageError
+        If a kind has none, or a diameter is of a kind that has no clicks.
+    """
+    for name in stated:
+        if name not in kinds:
+            known = _listed([kind for kind in kinds if kind]) or "no kind that is named"
+            raise UsageError(
+                f"--particle-diameter {name}={stated[name]:g}: is of no kind clicked; clicks are of {known}"
+            )
+    missing = [kind for kind in kinds if kind not in stated]
+    if missing and otherwise is None:
+        raise UsageError(f"how large is {_listed(missing)}? give --particle-diameter {missing[0]}=Å")
+    return {kind: float(stated.get(kind, otherwise or 0.0)) for kind in kinds}
+
+
+def known_negatives(kind: str, clicks: Picks, rejected: Picks | None, diameter: float) -> Picks:
+    """Give what is known to be no particle of a kind: clicks of other kinds, and rejected picks.
+
+    A rejected pick that names one of the kinds says nothing of the others. Clicks of other kinds nearer than half the
+    diameter to one of this kind are left out: two small particles at the rim of a large one would spoil its labels.
+
+    Parameters
+    ----------
+    kind : str
+    clicks : Picks
+        Of all kinds.
+    rejected : Picks, optional
+    diameter : float
+        Of the kind, Å.
+    """
+    mine, others = clicks.of_kind(kind), clicks.select(clicks.kinds != kind)
+    near = np.zeros(len(others), dtype=bool)
+    for name in mine.tomogram_names:
+        rows = np.flatnonzero(others.tomograms == name)
+        away = others.positions[rows, None] - mine.in_tomogram(name).positions[None]
+        near[rows] = (np.linalg.norm(away, axis=2) < diameter / 2).any(axis=1)
+    parts = [others.select(~near)]
+    if rejected is not None and len(rejected):
+        elsewhere = [name for name in clicks.kind_names if name != kind]
+        parts.append(rejected.select(~np.isin(rejected.kinds.astype(str), elsewhere)))
+    return Picks.concatenate(Picks(each.positions, each.tomograms, each.scores) for each in parts)
+
+
+def check_apart(clicks: Picks, diameters: Mapping[str, float], frames: Mapping[str, Frame]) -> None:
+    """Refuse clicks of two kinds on one particle: nearer than half the smaller diameter.
+
+    Raises
+    ------
+    UsageError
+        One line that names the nearest such pair.
+    """
+    for name in clicks.tomogram_names:
+        here = clicks.in_tomogram(name)
+        reach = np.array([diameters[kind] / 2 for kind in here.kinds.tolist()])
+        distances = np.linalg.norm(here.positions[:, None] - here.positions[None], axis=2)
+        unlike = here.kinds[:, None] != here.kinds[None]
+        excess = np.where(unlike, distances - np.minimum(reach[:, None], reach[None]), np.inf)
+        first, second = np.unravel_index(int(np.argmin(excess)), excess.shape)
+        if excess[first, second] >= 0:
+            continue
+        places = here.positions[[first, second]] / frames[name].voxel_size
+        one, other = (
+            f"{here.kinds[row]} at ({x:.0f}, {y:.0f}, {z:.0f})"
+            for row, (x, y, z) in zip((first, second), places, strict=True)
+        )
+        raise UsageError(
+            f"{name}: the click on {one} and that on {other} (voxels) are {distances[first, second]:.0f} Å apart: one "
+            "particle is of one kind; take one of them out"
+        )
+
+
+def _listed(kinds: Sequence[str]) -> str:
+    return ", ".join(kinds)
