@@ -145,7 +145,7 @@ def test_narrowing(mini, tmp_path):
     protocol = mini.protocol(tmp_path / "p.yaml", methods=["dog", "ball"], clicks=[5, 10], seeds=[0, 1])
     part = filter_protocol(protocol, methods=["ball"], clicks=[10], seeds=[1])
     assert [each.name for each in plan(part)] == ["easy/ball/10-clicks_seed-1"]
-    with pytest.raises(UsageError, match="--only template: the protocol has dog, ball"):
+    with pytest.raises(UsageError, match="--method template: the protocol has dog, ball"):
         filter_protocol(protocol, methods=["template"])
 
 

@@ -73,8 +73,7 @@ def test_a_record_states_the_sizes_that_a_conversion_needs(cli, picked, tmp_path
 
 
 def test_another_programs_picks_may_be_a_folder_of_ours(picked, simulated, world):
-    from tomopicker.benchmark.external import external_picks
-
+    from tomopicker.benchmark.candidates import external_picks
     from tomopicker.benchmark.dataset import OpenDataSet
     from tomopicker.benchmark.protocol import DataSet
 

@@ -35,9 +35,9 @@ def test_the_same_results_as_in_one_process(mini, command, cluster, tmp_path):  
     alone, many = tmp_path / "alone", tmp_path / "many"
     on_workers = ["--scheduler", cluster.scheduler, "--tls", cluster.tls]
     code, _, err = command(path, "--output", alone, "--device", "cpu")
-    assert code == 1 and "easy/cryolo/as-given failed: UsageError" in err
+    assert code == 1 and "easy/cryolo/as-given failed: TomoPickerError" in err
     code, out, err = command(path, "--output", many, "--device", "cpu", *on_workers)
-    assert code == 1 and err.count("easy/cryolo/as-given failed: UsageError") == 1
+    assert code == 1 and err.count("easy/cryolo/as-given failed: TomoPickerError") == 1
     assert "4 of 5 runs are done." in out
     runs = plan(protocol)
     for run in runs:

@@ -72,15 +72,17 @@ def test_a_dry_run_prints_the_script_and_writes_nothing(world, cli, tomograms, t
 
 def test_simulating_on_workers(cli, cluster, tmp_path):  # noqa: F811
     arguments = ["--count", 2, "--shape", "32,32,16", "--voxel-size", 40, "--particles", 1, "--preset", "easy"]
-    alone = cli("simulate", "-o", tmp_path / "alone", *arguments)
-    many = cli("simulate", "-o", tmp_path / "many", *arguments, "--scheduler", cluster.scheduler, "--tls", cluster.tls)
+    alone = cli("simulate", "--output", tmp_path / "alone", *arguments)
+    many = cli(
+        "simulate", "--output", tmp_path / "many", *arguments, "--scheduler", cluster.scheduler, "--tls", cluster.tls
+    )
     assert (alone.code, many.code) == (0, 0), many
     for name in ("TS_0001.mrc", "TS_0002.mrc"):
         assert api.open_tomogram(tmp_path / "many" / name).data[:].tolist() == (
             api.open_tomogram(tmp_path / "alone" / name).data[:].tolist()
         )
     bad = cli(
-        "simulate", "-o", tmp_path / "bad", *arguments, "--target", "unicorn", "--scheduler", cluster.scheduler,
+        "simulate", "--output", tmp_path / "bad", *arguments, "--target", "unicorn", "--scheduler", cluster.scheduler,
         "--tls", cluster.tls,
     )  # fmt: skip
     assert bad.code != 0 and bad.errors[0].count("unicorn: no such molecule") == 1

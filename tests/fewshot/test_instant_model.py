@@ -62,7 +62,7 @@ def test_the_network_is_linear_in_the_levels():
     torch.testing.assert_close(network(patches), total + 0.5, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("flag", [["--steps", "20"], ["--objective", "kl"], ["--epochs", "3"]])
+@pytest.mark.parametrize("flag", [["--steps", "20"], ["--loss", "kl"], ["--epochs", "3"]])
 def test_options_of_training_are_refused(tmp_path, capsys, flag):
     arguments = ["train", "a.mrc", "--picks", "b.csv", "-d", "300", "--preset", "instant", "-o", str(tmp_path / "m")]
     assert run([*arguments, *flag]) == 2
@@ -70,10 +70,10 @@ def test_options_of_training_are_refused(tmp_path, capsys, flag):
 
 
 def test_random_weights_are_refused():
-    with pytest.raises(UsageError, match="must not be scratch"):
-        api.settings(DIAMETER, "instant", network={"start": "scratch"})
-    with pytest.raises(UsageError, match=r"inference\.adapt must be true"):
-        api.settings(DIAMETER, "instant", inference={"adapt": False})
+    with pytest.raises(UsageError, match="must not be none"):
+        api.settings(DIAMETER, "instant", network={"pretrained": "none"})
+    with pytest.raises(UsageError, match=r"inference\.adabn must be true"):
+        api.settings(DIAMETER, "instant", inference={"adabn": False})
 
 
 def test_the_command_suggests_places_that_are_read_as_clicks(tmp_path, first, cache, capsys):

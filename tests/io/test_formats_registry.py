@@ -193,7 +193,7 @@ def test_format_follows_the_suffix(tmp_path):
     assert "rlnCenteredCoordinateXAngst" in (tmp_path / "a.star").read_text()
     write_picks(picks, frames, tmp_path / "a.csv")
     assert (tmp_path / "a.csv").read_text() == "tomogram,x,y,z,score\nA,0.0000,0.0000,0.0000,\n"
-    with pytest.raises(UsageError, match="--format"):
+    with pytest.raises(UsageError, match="--to"):
         write_picks(picks, frames, tmp_path / "a.xyz")
     with pytest.raises(UsageError, match="relion5"):
         write_picks(picks, frames, tmp_path / "a.csv", "word")

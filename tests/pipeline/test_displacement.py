@@ -74,7 +74,7 @@ def test_a_blob_comes_back_from_any_grid_and_place(ratio, odd, off, turned):
     centre = np.full(3, edge // 2) + np.asarray(off)
     tomogram = Tomogram("t", dark_blobs((edge, edge + 1, edge + 2), [centre], 3 * ratio), VOXEL)
     working = preprocess(tomogram, VOXEL * ratio, 10.0)
-    knobs = settings_of(12 * VOXEL * ratio, half_turns=turned)
+    knobs = settings_of(12 * VOXEL * ratio, tta=turned)
     peaks = find_peaks(scored(AtHalfResolution(), working, knobs), knobs, 6.0, 0.0, max_particles=1)
     assert working.to_angstrom(peaks.positions_voxels)[0] / VOXEL == pytest.approx(centre, abs=0.04 * max(ratio, 1))
 

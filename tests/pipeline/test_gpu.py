@@ -130,7 +130,7 @@ def test_a_training_stopped_on_a_gpu_is_resumed(pair: Pair, tmp_path: Path) -> N
 
 
 def test_pretraining_on_a_gpu() -> None:
-    recipe = Recipe(steps=2, kinds=3, turns=1, seed=1)
+    recipe = Recipe(steps=2, classes=3, orientations=1, seed=1)
     with pretend_gpu():
         there = pretrain(recipe, device=torch.device("cuda"))
     here = pretrain(recipe, device=torch.device("cpu"))

@@ -178,7 +178,7 @@ def test_a_contradicted_count_is_not_forced_on_the_calibration(
     tomogram, truth = first
     forced, usual = [], job.calibrations
 
-    def calibrations(found: Sequence[job.Seen], count: float | None = None) -> list[Calibration]:
+    def calibrations(found: Sequence[job.Seen], count: float | None = None, prior: None = None) -> list[Calibration]:
         forced.append(count)
         return [replace(each, count=Count(70.0, 55.0, 92.0)) for each in usual(found)]
 

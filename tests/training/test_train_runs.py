@@ -285,7 +285,7 @@ def test_a_plateau_halves_the_rate(balls, small_settings):
 
 
 def test_one_cycle_warms_up_and_decays(balls, small_settings):
-    patches, network = {"size": 8, "batch": 2}, {"channels": (2, 4), "start": "scratch"}
+    patches, network = {"size": 8, "batch": 2}, {"channels": (2, 4), "pretrained": "none"}
     settings = small_settings(steps=50, patches=patches, network=network)
     _, history = fit([balls().labelled], [], settings, PRIORS, device=CPU)
     assert settings.training.learning_rate > history[0]["learning_rate"] > 10 * history[-1]["learning_rate"] > 0
