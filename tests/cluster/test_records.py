@@ -10,12 +10,12 @@ import pytest
 from tomopicker.cluster.events import Event
 from tomopicker.cluster.journal import Journal
 from tomopicker.cluster.status import status_lines
-from tomopicker.cluster.summary import summarise
 from tomopicker.errors import TomoPickerError
 from tomopicker.geometry import Frame
 from tomopicker.io import read_picks, write_picks
 from tomopicker.output.merged import merge
 from tomopicker.output.running import marked
+from tomopicker.output.summary import summarise
 from tomopicker.output.tomogram_record import write_entry
 from tomopicker.picks import Picks
 

@@ -10,13 +10,13 @@ from tomopicker.cluster.events import Event, OnEvent, both, unheard
 from tomopicker.cluster.journal import Journal
 from tomopicker.cluster.mapping import map_tomograms
 from tomopicker.cluster.pick_work import PickWork, item_of
-from tomopicker.cluster.summary import Summary, summarise
 from tomopicker.cluster.work import Item
 from tomopicker.errors import TomoPickerError
 from tomopicker.io import check_names, naming_remark, tomogram_name
 from tomopicker.output.layout import RECORDS
 from tomopicker.output.pick_folder import PickFolder
 from tomopicker.output.running import marked
+from tomopicker.output.summary import Summary, summarise
 from tomopicker.output.tomogram_record import read_entries
 from tomopicker.pipeline.callbacks import Listener
 from tomopicker.training.checkpoint import Model

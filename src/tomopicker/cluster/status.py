@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from tomopicker.cluster.summary import lines_of
 from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.output.layout import LOG, RECORD, RUN
 from tomopicker.output.running import holder
+from tomopicker.output.summary import lines_of
 from tomopicker.output.tomogram_record import FAILED, read_entries
 from tomopicker.wording import number_of
 
