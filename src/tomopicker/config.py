@@ -190,7 +190,12 @@ class Training(_Frozen):
 class SelfTraining(_Frozen):
     """Self-training: further rounds learn from confident picks in the training tomograms."""
 
-    rounds: Count = setting(3, "Rounds of training; 1: clicks are the only labels.")
+    first_teacher: Literal["networks", "discriminant"] = setting(
+        "networks",
+        "First pseudo-labels, from: networks, the first round, trained on clicks alone; discriminant, instant picks, "
+        "so that the first round has pseudo-labels too.",
+    )
+    rounds: Count = setting(3, "Rounds of training; with 1 and networks as first teacher, clicks are the only labels.")
     ensemble_size: Annotated[int, Field(ge=1, le=26)] = setting(
         2,
         "Networks in each round but the last; their mean scores, and those of earlier rounds, give the pseudo-labels.",

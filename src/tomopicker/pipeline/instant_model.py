@@ -8,10 +8,11 @@ import torch
 
 from tomopicker.errors import UsageError
 from tomopicker.fewshot.features import features_of
+from tomopicker.geometry import Frame
 from tomopicker.models.discriminant import DiscriminantNetwork
 from tomopicker.picks import Picks
 from tomopicker.pipeline.displacement import network_displacement
-from tomopicker.pipeline.instant import Clicks, click_prior, find, inside_specimen
+from tomopicker.pipeline.instant import Clicks, Found, click_prior, find, inside_specimen
 from tomopicker.pipeline.provenance import provenance
 from tomopicker.pipeline.trainer import Run
 from tomopicker.pipeline.training_data import Clicked, number_of_clicks
@@ -45,25 +46,15 @@ def instant_model(
     UsageError
         If no click lies in the specimen.
     """
-    settings, listed, given = run.settings, [], []
-    for tomogram, item in zip(tomograms, clicked, strict=True):
-        features = features_of(
-            item.name, tomogram.frame, item.working, settings, run.device, partial(run.listener.scored, item.name)
-        )
-        clicks = inside_specimen(features, item.clicks, "click", run.listener)
-        others = inside_specimen(features, item.rejected, "rejected pick", run.listener)
-        listed.append(features)
-        given.append(Clicks(clicks, others, features.specimen.at(clicks), features.specimen.at(others)))
-    if not any(len(each.clicks) for each in given):
-        raise UsageError("no click lies in the lamella that was found; give --mask none, or a better mask")
-    found = find(listed, given)
+    settings = run.settings
+    found = found_in_training(run, clicked, [tomogram.frame for tomogram in tomograms])
     prior = click_prior([item for item in found if len(item.given.clicks)])
     scores, counted = run.by_seen([item.seen for item in found], number_of_clicks(clicked), prior)
     network = build_network(settings)
     assert isinstance(network, DiscriminantNetwork)
     load_pretrained(network.body, settings.network)
     for name in ("clicks", "rejected"):
-        points = np.concatenate([getattr(each, f"at_{name}") for each in given])
+        points = np.concatenate([getattr(each.given, f"at_{name}") for each in found])
         setattr(network, name, torch.from_numpy(points))
     facts = provenance(
         tomograms, picks, (), settings, None, counted.estimate, [], rejected=rejected,
@@ -72,3 +63,32 @@ def instant_model(
     displacement = network_displacement(run, network, clicked[0])
     voxel_size = clicked[0].working.voxel_size
     return Model(network.eval(), settings, voxel_size, 0.0, None, facts, scores, displacement, tuple(run.warnings))
+
+
+def found_in_training(run: Run, clicked: Sequence[Clicked], frames: Sequence[Frame]) -> list[Found]:
+    """Find what the discriminant of all clicks finds in each training tomogram.
+
+    Parameters
+    ----------
+    run : Run
+    clicked : sequence of Clicked
+    frames : sequence of Frame
+        Of the same tomograms.
+
+    Raises
+    ------
+    UsageError
+        If no click lies in the specimen.
+    """
+    listed, given = [], []
+    for frame, item in zip(frames, clicked, strict=True):
+        features = features_of(
+            item.name, frame, item.working, run.settings, run.device, partial(run.listener.scored, item.name)
+        )
+        clicks = inside_specimen(features, item.clicks, "click", run.listener)
+        others = inside_specimen(features, item.rejected, "rejected pick", run.listener)
+        listed.append(features)
+        given.append(Clicks(clicks, others, features.specimen.at(clicks), features.specimen.at(others)))
+    if not any(len(each.clicks) for each in given):
+        raise UsageError("no click lies in the lamella that was found; give --mask none, or a better mask")
+    return find(listed, given)

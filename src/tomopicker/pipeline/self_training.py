@@ -16,8 +16,9 @@ from string import ascii_lowercase
 from torch import nn
 
 from tomopicker.config import Settings
+from tomopicker.geometry import Frame
 from tomopicker.pipeline.callbacks import Listener
-from tomopicker.pipeline.pseudo_labels import taught
+from tomopicker.pipeline.pseudo_labels import label_by_discriminant, taught
 from tomopicker.pipeline.trainer import Run
 from tomopicker.pipeline.training_data import Clicked, number_of_clicks
 from tomopicker.pu.prior import Priors
@@ -50,7 +51,11 @@ class Outcome:
 
 
 def train_in_rounds(
-    run: Run, clicked: Sequence[Clicked], validation: Sequence[LabelledVolume], particles: float | None
+    run: Run,
+    clicked: Sequence[Clicked],
+    frames: Sequence[Frame],
+    validation: Sequence[LabelledVolume],
+    particles: float | None,
 ) -> Outcome:
     """Train `self_training.rounds` rounds of networks, `self_training.ensemble_size` in all but the last.
 
@@ -59,6 +64,8 @@ def train_in_rounds(
     run : Run
     clicked : sequence of Clicked
         The tomograms to learn from.
+    frames : sequence of Frame
+        Of the same tomograms.
     validation : sequence of LabelledVolume
         To follow the training; never learnt from.
     particles : float or None
@@ -69,13 +76,20 @@ def train_in_rounds(
     history: History = []
     networks: list[nn.Module] = []
     of_clicks: Priors | None = None
+    by_discriminant = run.settings.self_training.first_teacher == "discriminant"
     for number, lengths in enumerate(rounds):
-        items = taught(run, clicked, networks, number) if number else clicked
+        if number:
+            items = taught(run, clicked, networks, number)
+        else:
+            items = label_by_discriminant(run, clicked, frames) if by_discriminant else clicked
         training = [run.labelled(item) for item in items]
-        priors = run.priors(training, particles, more_than_clicks=number > 0)
+        priors = run.priors(training, particles, more_than_clicks=number > 0 or by_discriminant)
         if not number:
             of_clicks = priors
-        run.listener.say(_said(items, number + 1) if number else f"Labels: {priors}.")
+        if not number:
+            run.listener.say(f"Labels: {priors}.")
+        if number or by_discriminant:
+            run.listener.say(_said(items, number + 1))
         for member, length in enumerate(lengths):
             tell = partial(_tell, run.listener, sum(each or 0 for each in steps[: len(networks)]), steps)
             settings = _of_network(run.settings, number, member, length)
