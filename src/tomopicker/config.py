@@ -195,6 +195,9 @@ class SelfTraining(_Frozen):
         "First pseudo-labels, from: networks, the first round, trained on clicks alone; discriminant, instant picks, "
         "so that the first round has pseudo-labels too.",
     )
+    first_labels: Annotated[int, Field(ge=0)] = setting(
+        20, "discriminant: pseudo-labels allowed per training tomogram, where growth would allow fewer."
+    )
     rounds: Count = setting(3, "Rounds of training; with 1 and networks as first teacher, clicks are the only labels.")
     ensemble_size: Annotated[int, Field(ge=1, le=26)] = setting(
         2,
@@ -306,6 +309,25 @@ class Settings(_Frozen):
             raise ValueError("self_training.ignore_threshold must be no more than self_training.positive_threshold")
         if self.patches.sampling == "balanced" and self.patches.batch < 2:
             raise ValueError("patches.batch must be at least 2: one patch around a click, one anywhere")
+        return self
+
+    @model_validator(mode="after")
+    def _discriminant_can_teach(self) -> "Settings":
+        if self.self_training.first_teacher == "discriminant":
+            if self.network.pretrained == "none":
+                raise ValueError(
+                    "self_training.first_teacher discriminant needs weights: network.pretrained must not be none, or "
+                    "self_training.first_teacher be networks"
+                )
+            if not self.inference.adabn:
+                raise ValueError(
+                    "self_training.first_teacher discriminant is solved in each tomogram: inference.adabn must be true"
+                )
+            if self.training.validation_fraction:
+                raise ValueError(
+                    "self_training.first_teacher must be networks with training.validation_fraction: validation "
+                    "clicks would return as pseudo-labels"
+                )
         return self
 
 

@@ -146,10 +146,11 @@ def _found_by_discriminant(run: Run, clicked: Sequence[Clicked], frames: Sequenc
 def _chosen(
     run: Run, clicked: Sequence[Clicked], seen: Sequence[Seen], fits: Sequence[Calibration], growths: int
 ) -> list[Pair]:
-    growth = run.settings.self_training.max_label_growth**growths - 1
-    found = []
+    knobs, found = run.settings.self_training, []
+    growth = knobs.max_label_growth**growths - 1
+    least = knobs.first_labels if knobs.first_teacher == "discriminant" else 0
     for item, each, fit in zip(clicked, seen, fits, strict=True):
-        most = round(len(item.clicks) * growth)
+        most = max(round(len(item.clicks) * growth), least)
         chances = fit.probability(each.scores)
         found.append(sure_and_doubtful(each.peaks, chances, item.clicks, item.rejected, run.radius, run.settings, most))
     return found
