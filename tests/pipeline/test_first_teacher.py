@@ -225,11 +225,31 @@ def test_a_first_teacher_that_cannot_be_is_refused(changes: dict[str, dict[str, 
         resolve({"particle_diameter": DIAMETER, **asked})
 
 
-def test_a_click_outside_the_specimen_teaches_nothing(first: Pair) -> None:
-    """All clicks in the vacuum: there is nothing to make a discriminant from."""
+def test_clicks_outside_the_specimen_are_trained_on_alone(first: Pair, trained_on: list[LabelledVolume]) -> None:
+    """There is nothing to make a discriminant from, as far as a mask that the user gives is right."""
     tomogram = first[0]
     mask = np.zeros(tomogram.shape, dtype=bool)
     mask[: tomogram.shape[0] // 2] = True
     corner = Picks.of(tomogram.name, np.array([[60 * VOXEL, 60 * VOXEL, 44 * VOXEL]]))
-    with pytest.raises(UsageError, match="no click lies in the lamella"):
+    with pytest.raises(Enough):
         api.train([tomogram], corner, with_teacher("discriminant"), masks={tomogram.name: mask}, device="cpu")
+    (volume,) = trained_on
+    assert len(volume.positions) == 1
+    assert (volume.labels[:8] != IGNORED).all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "clicks", "taught"),
+    [
+        ({}, 9, True),
+        ({}, 10, False),
+        ({"self_training": {"min_clicks": 11}}, 10, True),
+        ({"self_training": {"first_teacher": "discriminant"}}, 100, True),
+        ({"self_training": {"first_teacher": "networks"}}, 1, False),
+        ({"network": {"pretrained": "none"}}, 1, False),
+        ({"preset": "paper"}, 1, False),
+        ({"preset": "fast"}, 1, True),
+    ],
+)
+def test_when_the_discriminant_teaches(changes: dict[str, Any], clicks: int, *, taught: bool) -> None:
+    assert resolve({"particle_diameter": DIAMETER, **changes}).starts_from_discriminant(clicks) is taught

@@ -90,6 +90,9 @@ def test_what_a_person_said_stays(fraction: float, away: float) -> None:
     [
         ("default", 20, {"final_steps_factor": 1.5, "rounds": 3}, [[114, 114], [114, 114], [171]]),
         ("default", 9, {}, [[76]]),
+        ("default", 1, {}, [[57]]),
+        ("default", 1, {"first_teacher": "networks"}, [[40]]),
+        ("default", 20, {"first_teacher": "discriminant", "rounds": 2, "ensemble_size": 1}, [[71], [114]]),
         (
             "default", 9, {"min_clicks": 9, "rounds": 2, "final_steps_factor": 1.0, "ensemble_size": 3},
             [[76, 76, 76], [76]],

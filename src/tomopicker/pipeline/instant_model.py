@@ -11,6 +11,7 @@ from tomopicker.fewshot.features import features_of
 from tomopicker.geometry import Frame
 from tomopicker.models.discriminant import DiscriminantNetwork
 from tomopicker.picks import Picks
+from tomopicker.pipeline.callbacks import Listener
 from tomopicker.pipeline.displacement import network_displacement
 from tomopicker.pipeline.instant import Clicks, Found, click_prior, find, inside_specimen
 from tomopicker.pipeline.provenance import provenance
@@ -47,7 +48,9 @@ def instant_model(
         If no click lies in the specimen.
     """
     settings = run.settings
-    found = found_in_training(run, clicked, [tomogram.frame for tomogram in tomograms])
+    found = found_in_training(run, clicked, [tomogram.frame for tomogram in tomograms], run.listener)
+    if not found:
+        raise UsageError("no click lies in the lamella that was found; give --mask none, or a better mask")
     prior = click_prior([item for item in found if len(item.given.clicks)])
     scores, counted = run.by_seen([item.seen for item in found], number_of_clicks(clicked), prior)
     network = build_network(settings)
@@ -65,7 +68,7 @@ def instant_model(
     return Model(network.eval(), settings, voxel_size, 0.0, None, facts, scores, displacement, tuple(run.warnings))
 
 
-def found_in_training(run: Run, clicked: Sequence[Clicked], frames: Sequence[Frame]) -> list[Found]:
+def found_in_training(run: Run, clicked: Sequence[Clicked], frames: Sequence[Frame], listener: Listener) -> list[Found]:
     """Find what the discriminant of all clicks finds in each training tomogram.
 
     Parameters
@@ -74,21 +77,21 @@ def found_in_training(run: Run, clicked: Sequence[Clicked], frames: Sequence[Fra
     clicked : sequence of Clicked
     frames : sequence of Frame
         Of the same tomograms.
+    listener : Listener
+        Is warned of clicks outside the specimen, which are left out.
 
-    Raises
-    ------
-    UsageError
-        If no click lies in the specimen.
+    Returns
+    -------
+    list of Found
+        Of each tomogram; empty if no click at all lies in the specimen.
     """
     listed, given = [], []
     for frame, item in zip(frames, clicked, strict=True):
         features = features_of(
             item.name, frame, item.working, run.settings, run.device, partial(run.listener.scored, item.name)
         )
-        clicks = inside_specimen(features, item.clicks, "click", run.listener)
-        others = inside_specimen(features, item.rejected, "rejected pick", run.listener)
+        clicks = inside_specimen(features, item.clicks, "click", listener)
+        others = inside_specimen(features, item.rejected, "rejected pick", listener)
         listed.append(features)
         given.append(Clicks(clicks, others, features.specimen.at(clicks), features.specimen.at(others)))
-    if not any(len(each.clicks) for each in given):
-        raise UsageError("no click lies in the lamella that was found; give --mask none, or a better mask")
-    return find(listed, given)
+    return find(listed, given) if any(len(each.clicks) for each in given) else []

@@ -19,12 +19,14 @@ from tomopicker.config import Settings
 from tomopicker.geometry import Frame
 from tomopicker.picking.calibration import Calibration
 from tomopicker.picking.peaks import Peaks
+from tomopicker.pipeline.callbacks import Silent
 from tomopicker.pipeline.instant import click_prior
 from tomopicker.pipeline.instant_model import found_in_training
 from tomopicker.pipeline.trainer import Run, Seen, calibrations
-from tomopicker.pipeline.training_data import Clicked
+from tomopicker.pipeline.training_data import Clicked, number_of_clicks
 from tomopicker.training.checkpoint import CHECKPOINT, load_tensors, save_tensors
 from tomopicker.training.fingerprint import Fingerprint, check_same_run, tomogram_fingerprint
+from tomopicker.training.labels import NO_POSITIONS
 from tomopicker.types import Ambiguous, Negatives, Positions, PseudoPositives
 
 Known: TypeAlias = Float64[np.ndarray, "known 3"]
@@ -71,7 +73,7 @@ def label_by_discriminant(run: Run, clicked: Sequence[Clicked], frames: Sequence
     Raises
     ------
     TomoPickerError
-        If no click lies in the specimen, or the file of an interrupted run is of another run.
+        If the file of an interrupted run is of another run.
     """
     return _labelled(run, clicked, 0, lambda: _found_by_discriminant(run, clicked, frames))
 
@@ -132,12 +134,14 @@ def _labelled(run: Run, clicked: Sequence[Clicked], rounds: int, find: Callable[
 def _found(run: Run, clicked: Sequence[Clicked], networks: Sequence[nn.Module], rounds: int) -> list[Pair]:
     """Find the peaks of tomogram after tomogram, then judge those of all."""
     seen = [run.seen(networks, item) for item in clicked]
-    labelled_before = run.settings.self_training.first_teacher == "discriminant"
+    labelled_before = run.settings.starts_from_discriminant(number_of_clicks(clicked))
     return _chosen(run, clicked, seen, calibrations(seen), rounds + labelled_before)
 
 
 def _found_by_discriminant(run: Run, clicked: Sequence[Clicked], frames: Sequence[Frame]) -> list[Pair]:
-    found = found_in_training(run, clicked, frames)
+    found = found_in_training(run, clicked, frames, Silent())  # Training has warned of clicks outside the specimen.
+    if not found:
+        return [(NO_POSITIONS, NO_POSITIONS)] * len(clicked)
     seen = [item.seen for item in found]
     prior = click_prior([item for item in found if len(item.given.clicks)])
     return _chosen(run, clicked, seen, calibrations(seen, prior=prior), 1)
@@ -148,7 +152,7 @@ def _chosen(
 ) -> list[Pair]:
     knobs, found = run.settings.self_training, []
     growth = knobs.max_label_growth**growths - 1
-    least = knobs.first_labels if knobs.first_teacher == "discriminant" else 0
+    least = knobs.first_labels if run.settings.starts_from_discriminant(number_of_clicks(clicked)) else 0
     for item, each, fit in zip(clicked, seen, fits, strict=True):
         most = max(round(len(item.clicks) * growth), least)
         chances = fit.probability(each.scores)

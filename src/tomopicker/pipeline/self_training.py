@@ -30,6 +30,9 @@ APART = 1000
 BESIDE = 333
 """Between the seeds of two networks of a round, likewise."""
 
+FEWEST = 5
+"""Clicks whose steps are the least with pseudo-labels of the discriminant: there are many more labels than clicks."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -76,7 +79,7 @@ def train_in_rounds(
     history: History = []
     networks: list[nn.Module] = []
     of_clicks: Priors | None = None
-    by_discriminant = run.settings.self_training.first_teacher == "discriminant"
+    by_discriminant = run.settings.starts_from_discriminant(number_of_clicks(clicked))
     for number, lengths in enumerate(rounds):
         if number:
             items = taught(run, clicked, networks, number)
@@ -102,8 +105,13 @@ def train_in_rounds(
 def steps_of_rounds(settings: Settings, clicks: int) -> Sequence[Sequence[int | None]]:
     """Give the optimiser steps of each network, round by round; none where epochs are counted."""
     knobs = settings.self_training
-    each, rounds = settings.training.steps_for(clicks), knobs.rounds_for(clicks)
-    last = each if each is None or rounds == 1 else max(1, round(each * knobs.final_steps_factor))
+    rounds = knobs.rounds_for(clicks)
+    if settings.starts_from_discriminant(clicks):
+        last = settings.training.steps_for(max(clicks, FEWEST))
+        each = last if last is None else max(1, round(last / knobs.final_steps_factor))
+    else:
+        each = settings.training.steps_for(clicks)
+        last = each if each is None or rounds == 1 else max(1, round(each * knobs.final_steps_factor))
     return [[each] * knobs.ensemble_size] * (rounds - 1) + [[last]]
 
 
