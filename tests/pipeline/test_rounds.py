@@ -204,7 +204,8 @@ def lesson(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Clicked]]:
         resume: bool = False, clicks: np.ndarray = GRID[:5], rejected: np.ndarray = NOBODY, growth: float = 10.0,
         rounds: int | None = None,
     ) -> list[Clicked]:  # fmt: skip
-        settings = resolve({"particle_diameter": 300.0, "self_training": {"max_label_growth": growth}})
+        again = {"max_label_growth": growth, "first_teacher": "networks"}
+        settings = resolve({"particle_diameter": 300.0, "self_training": again})
         data = np.zeros((32, 64, 64), dtype=np.float32)
         monkeypatch.setattr(scoring, "score_as", Scored(GRID, logits, data))
         monkeypatch.setattr(running, "as_it_scores", lambda network, *_: network)

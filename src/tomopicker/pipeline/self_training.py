@@ -1,7 +1,7 @@
 """Training in rounds: each network also learns from what those before it are sure of in the tomograms clicked in.
 
 Clicks show a few particles in a few orientations, and every particle that was not clicked is taken for background. The
-first networks' confident picks in the same tomograms show the rest; what they doubt is left out of the background.
+first networks' confident picks in the same tomograms, or those of the discriminant, show the rest; what they doubt is left out of the background.
 Two networks that differ by their seeds seldom err alike, so picks are judged by the mean of their scores.
 Tomograms that nobody clicked in, those to follow the training on among them, teach nothing (self-training of a
 picker; cf. Xie et al., CVPR 2020, whose students, too, are no smaller than their teachers).
@@ -45,7 +45,7 @@ class Outcome:
     history : History
         Of all rounds, one after the other.
     priors : Priors or None
-        Of the clicks alone.
+        Of the first round: of the clicks, and of what the discriminant is sure of where it is the first teacher.
     """
 
     network: nn.Module
@@ -81,6 +81,7 @@ def train_in_rounds(
     of_clicks: Priors | None = None
     by_discriminant = run.settings.starts_from_discriminant(number_of_clicks(clicked))
     for number, lengths in enumerate(rounds):
+        items: Sequence[Clicked]
         if number:
             items = taught(run, clicked, networks, number)
         else:
@@ -89,7 +90,6 @@ def train_in_rounds(
         priors = run.priors(training, particles, more_than_clicks=number > 0 or by_discriminant)
         if not number:
             of_clicks = priors
-        if not number:
             run.listener.say(f"Labels: {priors}.")
         if number or by_discriminant:
             run.listener.say(_said(items, number + 1))
