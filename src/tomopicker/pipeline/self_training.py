@@ -1,7 +1,8 @@
 """Training in rounds: each network also learns from what those before it are sure of in the tomograms clicked in.
 
 Clicks show a few particles in a few orientations, and every particle that was not clicked is taken for background. The
-first networks' confident picks in the same tomograms, or those of the discriminant, show the rest; what they doubt is left out of the background.
+first networks' confident picks in the same tomograms, or those of the discriminant, show the rest; what they doubt is
+left out of the background.
 Two networks that differ by their seeds seldom err alike, so picks are judged by the mean of their scores.
 Tomograms that nobody clicked in, those to follow the training on among them, teach nothing (self-training of a
 picker; cf. Xie et al., CVPR 2020, whose students, too, are no smaller than their teachers).
