@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int64
+from jaxtyping import Float, Float32, Float64, Int64
 from scipy import ndimage
 
 from tomopicker.pretraining.imaging import draw_imaging
@@ -177,7 +177,7 @@ def _imaged(density: Volume, rng: np.random.Generator) -> Float32[np.ndarray, "z
     return standardised(volume)
 
 
-def standardised(volume: Volume) -> Volume:
+def standardised(volume: Float[np.ndarray, "z y x"]) -> Volume:
     """Standardise, clip at 4 standard deviations, standardise: as tomograms are."""
     volume = np.clip((volume - volume.mean()) / volume.std(), -CLIP_SD, CLIP_SD)
     return ((volume - volume.mean()) / volume.std()).astype(np.float32)  # type: ignore[no-any-return]

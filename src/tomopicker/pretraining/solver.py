@@ -15,7 +15,8 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tomopicker.fewshot.discriminant import QUARTILES, SHRINKAGE
+from tomopicker.fewshot.discriminant import QUARTILES
+from tomopicker.models.discriminant import SHRINKAGE
 
 FIRST_SCALE, FIRST_BIAS = 1.5, -6.0
 """Of the logit of a score: about those that fit the shipped weights."""
