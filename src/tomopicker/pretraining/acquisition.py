@@ -16,7 +16,7 @@ from tomopicker.pretraining.imaging import (
 )
 from tomopicker.pretraining.restoration import restored
 from tomopicker.pretraining.scenes import standardised
-from tomopicker.simulation.optics import dose_filter
+from tomopicker.simulation.optics import critical_dose
 from tomopicker.types import Volume
 
 VOXEL_ANGSTROM = (7.0, 34.0)
@@ -72,8 +72,9 @@ def draw_microscope(
     measured = (tilt > -low) & (tilt < high)
     held = np.clip(tilt, -low, high)
     before = dose * _share_before(held, low, high, str(rng.choice(["symmetric", "continuous"])))
-    frequency = frequency_modulus((edge, edge, edge)) / voxel_size
-    contrast = draw_contrast(edge, voxel_size, rng) * dose_filter(frequency, before, VOLTAGE_KV)
+    frequency = frequency_modulus((edge, edge, edge)).astype(np.float64) / voxel_size
+    damage = np.exp(-0.5 * before / critical_dose(frequency, VOLTAGE_KV))
+    contrast = draw_contrast(edge, voxel_size, rng) * damage
     rounds = 0 if rng.random() < 0.5 else int(rng.integers(*SIRT_ROUNDS))
     response = 1.0 if not rounds else sirt_response(from_axis, thickness / voxel_size * (low + high), rounds)
     # Back-projection weighs an image's noise by its ramp and sections thin out, so noise has power in proportion to it.

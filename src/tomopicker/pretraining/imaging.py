@@ -69,7 +69,7 @@ def draw_contrast(edge: int, voxel_size: float, rng: np.random.Generator) -> Spe
 
     The scene is a cube with an edge in voxels of a size in Å.
     """
-    frequency = frequency_modulus((edge, edge, edge)) / voxel_size
+    frequency = frequency_modulus((edge, edge, edge)).astype(np.float64) / voxel_size
     plate = rng.random() < 0.5
     defocus = rng.uniform(*(PLATE_DEFOCUS_UM if plate else DEFOCUS_UM))
     shift = rng.uniform(*PLATE_SHIFT_DEGREES) if plate else 0.0
