@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from scipy.spatial import cKDTree
-from tomopicker.benchmark.clicks import draw_clicks
+from tomopicker.benchmark.dataset import draw_clicks
 
 from tomopicker import api
 from tomopicker.config import resolve

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
-from tomopicker.benchmark.clicks import draw_clicks
+from tomopicker.benchmark.dataset import draw_clicks
 
 from tomopicker import api
 
