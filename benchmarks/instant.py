@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 from scipy.spatial import cKDTree
-from tomopicker.benchmark.dataset import draw_clicks
 
 from tomopicker import api
+from tomopicker.benchmark.dataset import draw_clicks
 from tomopicker.config import resolve
 from tomopicker.evaluation.metrics import evaluate
 from tomopicker.picks import Picks

@@ -29,7 +29,8 @@ per step on a CPU core.
 With [cyan]--episodes[/cyan] the network learns what instant picks need: from 1 to 20 clicks on one kind of molecule in
 a scene, with look-alikes beside it, to find the others there and in a second scene of another tilt range, dose,
 thickness, defocus and reconstruction. It starts from the shipped weights. F1 with 1, 5 and 20 clicks on validation
-scenes of other molecules is printed, and OUTPUT has the weights of the best so far. About two seconds per step."""
+scenes of other molecules is printed, and OUTPUT has the weights of the best so far. One to two seconds per
+step on a CPU core."""
 
 
 def command(
