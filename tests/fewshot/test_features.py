@@ -14,11 +14,11 @@ from tomopicker.fewshot import cache as kept
 from tomopicker.fewshot.extraction import feature_map, two_levels
 from tomopicker.fewshot.feature_map import FeatureMap
 from tomopicker.fewshot.features import features_of
-from tomopicker.inference import batchnorm
 from tomopicker.models.resunet import ResUNet
 from tomopicker.pipeline import features as module
 from tomopicker.pipeline.callbacks import Silent
 from tomopicker.tomogram import Tomogram
+from tomopicker.training import batchnorm
 
 CPU = torch.device("cpu")
 
