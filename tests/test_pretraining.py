@@ -194,8 +194,8 @@ def test_weights_of_another_network_are_refused(tmp_path):
     weights = Classifier(3).weights()
     path = tmp_path / "start.safetensors"
     save_pretrained(path, weights, asdict(Recipe(steps=1, classes=3)))
-    settings = resolve({"particle_diameter": 300.0, "network": {"start": str(path), "channels": (8, 16)}})
-    with pytest.raises(TomoPickerError, match=r"start\.safetensors: weights of another network .* scratch"):
+    settings = resolve({"particle_diameter": 300.0, "network": {"pretrained": str(path), "channels": (8, 16)}})
+    with pytest.raises(TomoPickerError, match=r"start\.safetensors: weights of another network .* to none"):
         load_pretrained(build_network(settings), settings.network)
     save_tensors(path, "tomopicker-model", {}, {})
     with pytest.raises(TomoPickerError, match="not a tomopicker weights to start from"):

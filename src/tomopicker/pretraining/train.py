@@ -1,6 +1,6 @@
 """Training of a classifier of random molecules: one scene a step, whose patches share their imaging."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -165,7 +165,7 @@ def pretrain(
     run = Run(asdict(recipe), network, optimizer, schedule)
     first = run.restore(checkpoint)[0] if resume and checkpoint is not None and checkpoint.exists() else 0
     scenes = _Scenes(draw_library(recipe.classes, recipe.orientations, recipe.seed), recipe)
-    loader = DataLoader(
+    loader: DataLoader[Any] = DataLoader(
         scenes,
         batch_size=None,
         sampler=range(first, recipe.steps),
@@ -175,7 +175,7 @@ def pretrain(
     )
     recent: list[tuple[float, float, float]] = []
 
-    def take(batch: tuple[Tensor, Tensor], step: int) -> bool:
+    def take(batch: Sequence[Tensor], step: int) -> bool:
         network.train()
         inputs, labels = (each.to(device) for each in batch)
         with autocast("auto", device):
