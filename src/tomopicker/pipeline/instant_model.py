@@ -19,7 +19,7 @@ from tomopicker.pipeline.trainer import Run
 from tomopicker.pipeline.training_data import Clicked, number_of_clicks
 from tomopicker.tomogram import Tomogram
 from tomopicker.training.checkpoint import Model, build_network
-from tomopicker.training.pretrained import load_pretrained
+from tomopicker.training.pretrained import learnt_shrinkage, load_pretrained
 
 
 def instant_model(
@@ -59,6 +59,7 @@ def instant_model(
     network = build_network(settings)
     assert isinstance(network, DiscriminantNetwork)
     load_pretrained(network.body, settings.network)
+    network.shrinkage.fill_(learnt_shrinkage(settings.network))
     for name in ("clicks", "rejected"):
         points = np.concatenate([getattr(each.given, f"at_{name}") for each in found])
         setattr(network, name, torch.from_numpy(points))
