@@ -53,7 +53,7 @@ class Prefixed:
         """Pass a warning on."""
         self._other.warn(f"{self._name}: {text}")
 
-    def trained(self, job: str, report: Report) -> None:
+    def trained(self, job: str, report: "Report") -> None:
         """Pass it on."""
         self._other.trained(f"{self._name} {job}", report)
 
