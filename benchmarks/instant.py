@@ -14,9 +14,10 @@ from pathlib import Path
 
 import numpy as np
 from scipy.spatial import cKDTree
-from tomopicker.benchmark.clicks import draw_clicks
 
 from tomopicker import api
+from tomopicker.benchmark.dataset import draw_clicks
+from tomopicker.config import resolve
 from tomopicker.evaluation.metrics import evaluate
 from tomopicker.picks import Picks
 
@@ -30,12 +31,16 @@ def main() -> None:
     parser.add_argument("--clicks", type=int, nargs="+", default=[1, 2, 5, 20])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3])
     parser.add_argument("--answers", type=int, default=0)
+    parser.add_argument("--pretrained", default="shipped", help="weights of the features: shipped, or a file")
     asked = parser.parse_args()
+    settings = resolve(
+        {"preset": "instant", "particle_diameter": asked.diameter, "network": {"pretrained": asked.pretrained}}
+    )
     tomograms = [api.open_tomogram(path) for path in sorted(asked.data.glob("*.mrc"))]
     truths = [api.read_picks([asked.data / f"{each.name}.csv"], [each]) for each in tomograms]
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
-        features = [api.features(each, asked.diameter, cache=Path(folder)) for each in tomograms]
+        features = [api.features(each, asked.diameter, cache=Path(folder), settings=settings) for each in tomograms]
         seconds = (time.perf_counter() - started) / len(features)
         print(f"features: {seconds:.1f} s a tomogram, decoy and cache included")
         print("clicks  best F1  own F1   AP     count/truth  seconds")

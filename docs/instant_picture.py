@@ -10,9 +10,9 @@ from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
-from tomopicker.benchmark.clicks import draw_clicks
 
 from tomopicker import api
+from tomopicker.benchmark.dataset import draw_clicks
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt

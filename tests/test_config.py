@@ -64,7 +64,7 @@ def test_what_is_offered_is_what_there_is():
                 words += 1
                 settings = resolve(DIAMETER | ({name: {key: word}} if name else {key: word}))
                 assert getattr(getattr(settings, name) if name else settings, key) == word
-    assert words == 8
+    assert words == 9
 
 
 @pytest.mark.parametrize(("clicks", "steps"), [(1, 40), (5, 57), (20, 114), (100, 255), (1000, 280)])

@@ -113,6 +113,8 @@ def test_parts_that_must_not_know_each_other(path):
         "tomopicker.benchmark.empiar",
         "tomopicker.simulation",
         "tomopicker.studio.serve",
+        "tomopicker.cluster.mapping",
+        "tomopicker.cluster.worker",
     ],
 )
 def test_light_imports_leave_torch_alone(module):

@@ -1,6 +1,7 @@
 """Random molecules, scenes and the training that names them."""
 
 import signal
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -178,7 +179,7 @@ def test_a_training_starts_from_the_weights_but_with_a_new_head(tmp_path):
     recipe = Recipe(steps=1, classes=3, orientations=1)
     weights = Classifier(3).weights()
     path = tmp_path / "start.safetensors"
-    save_pretrained(path, weights, recipe)
+    save_pretrained(path, weights, asdict(recipe))
     settings = resolve({"particle_diameter": 300.0, "network": {"pretrained": str(path)}})
     network = build_network(settings)
     head = network.head.weight.clone()
@@ -192,9 +193,9 @@ def test_a_training_starts_from_the_weights_but_with_a_new_head(tmp_path):
 def test_weights_of_another_network_are_refused(tmp_path):
     weights = Classifier(3).weights()
     path = tmp_path / "start.safetensors"
-    save_pretrained(path, weights, Recipe(steps=1, classes=3))
+    save_pretrained(path, weights, asdict(Recipe(steps=1, classes=3)))
     settings = resolve({"particle_diameter": 300.0, "network": {"pretrained": str(path), "channels": (8, 16)}})
-    with pytest.raises(TomoPickerError, match=r"start\.safetensors: weights of another network .* none"):
+    with pytest.raises(TomoPickerError, match=r"start\.safetensors: weights of another network .* to none"):
         load_pretrained(build_network(settings), settings.network)
     save_tensors(path, "tomopicker-model", {}, {})
     with pytest.raises(TomoPickerError, match="not a tomopicker weights to start from"):
@@ -206,7 +207,7 @@ def test_pretraining_goes_on_from_weights(tmp_path):
     path = tmp_path / "first.safetensors"
     recipe = Recipe(steps=1, classes=2, orientations=1, learning_rate=1e-6)
     first = pretrain(recipe, device=torch.device("cpu"))
-    save_pretrained(path, first, recipe)
+    save_pretrained(path, first, asdict(recipe))
     onward = Recipe(steps=1, classes=3, orientations=1, seed=5, learning_rate=1e-6, pretrained=str(path))
     device = torch.device("cpu")
     weights = {name: value for name, value in pretrain(onward, device=device).items() if name.endswith(".weight")}

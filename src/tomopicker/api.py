@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from tomopicker.cluster import features_many as _features
 from tomopicker.cluster.events import Event, OnEvent, unheard
 from tomopicker.cluster.pick_many import ManyPicked, pick_into
 from tomopicker.cluster.settings import ClusterSettings, Engine
@@ -70,6 +71,7 @@ __all__ = [
     "check",
     "evaluate",
     "features",
+    "features_many",
     "instant",
     "load_model",
     "open_tomogram",
@@ -171,11 +173,49 @@ def pick_many(
         cut or Cut(), None, star_format, False, voxel_size, invert, device, pictures=pictures
     )  # fmt: skip
     results = PickFolder.open(Path(folder), file, loaded, settings, overwrite=overwrite)
-    if isinstance(engine, str):
-        engine = ClusterSettings(engine=engine)
-    if engine is not None and workers is not None:
-        engine = engine.model_copy(update={"workers": workers})
-    return pick_into(results, volume_files(tomograms), file, loaded, cluster=engine, on_event=on_event)
+    cluster = _cluster(engine, workers)
+    return pick_into(results, volume_files(tomograms), file, loaded, cluster=cluster, on_event=on_event)
+
+
+def features_many(
+    tomograms: Iterable[Path | str] | Path | str,
+    particle_diameter: float,
+    *,
+    engine: Engine | ClusterSettings | None = None,
+    workers: int | None = None,
+    **how: Any,
+) -> dict[str, str]:
+    """Compute the features of many tomograms into the folder in which `features` looks them up.
+
+    Parameters
+    ----------
+    tomograms : path, or iterable of paths
+        Files, folders of them, or lists.
+    particle_diameter : float
+        Å.
+    engine, workers
+        As of `pick_many`.
+    how
+        ``cache``, ``on_event``, ``device``, ``voxel_size``, ``invert``, ``options``, ``mask``, ``masks``, as of
+        `tomopicker.cluster.features_many.features_many`.
+
+    Returns
+    -------
+    dict of str to str
+        Why each tomogram that failed did, by name.
+
+    Raises
+    ------
+    TomoPickerError
+        If a header cannot be read, or it makes no sense to go on.
+    """
+    cluster = _cluster(engine, workers)
+    return _features.features_many(volume_files(tomograms), particle_diameter, cluster=cluster, **how)
+
+
+def _cluster(engine: Engine | ClusterSettings | None, workers: int | None) -> ClusterSettings | None:
+    settings = ClusterSettings(engine=engine) if isinstance(engine, str) else engine
+    return settings if settings is None or workers is None else settings.model_copy(update={"workers": workers})
 
 
 def evaluate(

@@ -156,8 +156,8 @@ class Training(_Frozen):
 
     steps: Count | Literal["by-clicks"] | None = setting(
         "by-clicks",
-        "Optimiser steps of each network; more in the last of several rounds. by-clicks: 25.5·√clicks, 40 to 280; "
-        "null: epochs are counted.",
+        "Optimiser steps of each network, but for self_training.final_steps_factor. by-clicks: 25.5·√clicks, 40 to "
+        "280, at least 57 if the discriminant is first teacher; null: epochs are counted.",
         flag=Flag(int, default="by the number of clicks, 57 for 5, 114 for 20"),
     )
     epochs: Count | None = setting(
@@ -190,14 +190,25 @@ class Training(_Frozen):
 class SelfTraining(_Frozen):
     """Self-training: further rounds learn from confident picks in the training tomograms."""
 
-    rounds: Count = setting(3, "Rounds of training; 1: clicks are the only labels.")
+    first_teacher: Literal["by-clicks", "discriminant", "networks"] = setting(
+        "by-clicks",
+        "Source of the first pseudo-labels. discriminant: instant picks, so that the first round has pseudo-labels "
+        "too; networks: a round trained on clicks alone; by-clicks: the discriminant below min_clicks where the "
+        "network starts from pretrained weights, else networks.",
+    )
+    first_labels: Annotated[int, Field(ge=0)] = setting(
+        20, "discriminant: pseudo-labels allowed per training tomogram, where growth would allow fewer."
+    )
+    rounds: Count = setting(3, "Rounds of training from min_clicks on, one below; 1: no network labels for another.")
     ensemble_size: Annotated[int, Field(ge=1, le=26)] = setting(
         2,
         "Networks in each round but the last; their mean scores, and those of earlier rounds, give the pseudo-labels.",
     )
-    min_clicks: Count = setting(10, "Minimum number of clicks for self-training.")
+    min_clicks: Count = setting(10, "Minimum number of clicks for several rounds.")
     final_steps_factor: Positive = setting(
-        1.6, "Steps of the last of several rounds, relative to the rounds before; epochs are the same in all."
+        1.6,
+        "Steps of the last of several rounds, relative to the others; these are shortened if the discriminant is "
+        "first teacher, else the last is lengthened. Epochs are the same in all.",
     )
     max_label_growth: Annotated[float, Field(gt=1)] = setting(
         2.0, "Largest factor by which clicks and pseudo-labels together may grow per round."
@@ -301,6 +312,33 @@ class Settings(_Frozen):
             raise ValueError("self_training.ignore_threshold must be no more than self_training.positive_threshold")
         if self.patches.sampling == "balanced" and self.patches.batch < 2:
             raise ValueError("patches.batch must be at least 2: one patch around a click, one anywhere")
+        return self
+
+    def starts_from_discriminant(self, clicks: int) -> bool:
+        """Whether instant picks are the first pseudo-labels of a training on so many clicks."""
+        cfg = self.self_training
+        if cfg.first_teacher == "by-clicks":
+            possible = self.network.pretrained != "none" and self.inference.adabn
+            return possible and not self.training.validation_fraction and clicks < cfg.min_clicks
+        return cfg.first_teacher == "discriminant"
+
+    @model_validator(mode="after")
+    def _discriminant_can_teach(self) -> "Settings":
+        if self.self_training.first_teacher == "discriminant":
+            if self.network.pretrained == "none":
+                raise ValueError(
+                    "self_training.first_teacher discriminant needs weights: network.pretrained must not be none, or "
+                    "self_training.first_teacher be networks"
+                )
+            if not self.inference.adabn:
+                raise ValueError(
+                    "self_training.first_teacher discriminant is solved in each tomogram: inference.adabn must be true"
+                )
+            if self.training.validation_fraction:
+                raise ValueError(
+                    "self_training.first_teacher must be networks with training.validation_fraction: validation "
+                    "clicks would return as pseudo-labels"
+                )
         return self
 
 

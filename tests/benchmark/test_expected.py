@@ -15,8 +15,9 @@ from tomopicker.benchmark.dataset import open_datasets
 from tomopicker.benchmark.page import write_report
 from tomopicker.benchmark.page_tables import calibration_table, predictions_table
 from tomopicker.benchmark.results import Expected, Result, TomogramResult, read_result
-from tomopicker.benchmark.runs import Runner, plan
+from tomopicker.benchmark.runs import plan
 from tomopicker.benchmark.tables import calibration_summary, count_predictions
+from tomopicker.cluster.benchmark_many import run_all
 from tomopicker.evaluation.metrics import evaluate
 
 COUNTED = {
@@ -96,7 +97,7 @@ def test_tables_show_the_same():
 def test_a_network_has_expectations_and_an_untrained_method_has_none(mini, tmp_path, heard):
     protocol = mini.protocol(tmp_path / "p.yaml", methods=["dog", TINY])
     opened = open_datasets(protocol)
-    untrained, network = Runner(protocol, opened, tmp_path, heard, "cpu").run_all()
+    untrained, network = run_all(protocol, opened, tmp_path, device="cpu", listener=heard)
     assert all(each.expected is None for each in untrained.tomograms.values())
     run = plan(protocol)[1]
     assert read_result(run.folder(tmp_path)).tomograms == network.tomograms

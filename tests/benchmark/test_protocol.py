@@ -194,7 +194,7 @@ def test_a_data_set_is_simulated_where_it_is_not_there(mini, tmp_path, command):
     assert not (tmp_path / "made").exists() and not (tmp_path / "out").exists()
     code, out, err = command(*arguments, "--simulate")
     assert (code, err) == (0, "")
-    assert "TS_0002.mrc: simulated, 8 particles" in out
+    assert "TS_0002.mrc: 8 × ribosome" in out
     tomogram = open_tomogram(tmp_path / "made" / "TS_0001.mrc")
     assert tomogram.shape == (40, 80, 96)
     before = (tmp_path / "made" / "TS_0001.mrc").stat().st_mtime_ns
@@ -202,7 +202,7 @@ def test_a_data_set_is_simulated_where_it_is_not_there(mini, tmp_path, command):
     assert (code, "done already" in out) == (0, True)
     code, out, _ = command(*arguments)
     assert code == 0
-    assert "mrc: simulated" not in out
+    assert "mrc: 8 × ribosome" not in out
     for flag, value in (("--clicks", 7), ("--seed", 3), ("--method", "template")):
         for more in ((), ("--dry-run",)):
             code, _, err = command(*arguments, flag, value, *more)

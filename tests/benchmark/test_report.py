@@ -17,8 +17,8 @@ from tomopicker.benchmark.dataset import open_datasets
 from tomopicker.benchmark.page import Section, html_page, markdown_page, write_report
 from tomopicker.benchmark.page_tables import Table, paper_table, summary_table
 from tomopicker.benchmark.results import Expected, Result, TomogramResult
-from tomopicker.benchmark.runs import Runner
 from tomopicker.benchmark.tables import ALL, UNSEEN, metrics_table
+from tomopicker.cluster.benchmark_many import run_all
 from tomopicker.evaluation.metrics import evaluate, ranked_hits
 from tomopicker.picks import Picks
 
@@ -116,13 +116,9 @@ def reported(mini, tmp_path_factory):
     )  # fmt: skip
     opened = open_datasets(protocol)
 
-    class Silent:
-        def __getattr__(self, name):
-            return lambda *arguments: None
-
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(candidates, "train_and_pick", quick_network)
-        Runner(protocol, opened, output, Silent(), "cpu").run_all()
+        run_all(protocol, opened, output, device="cpu")
     write_report(protocol, opened, output)
     return protocol, opened, output
 

@@ -9,14 +9,18 @@ from tests.benchmark.conftest import TINY
 from tomopicker.benchmark.candidates import read_candidates
 from tomopicker.benchmark.dataset import draw_clicks, open_datasets
 from tomopicker.benchmark.results import RESULT, read_result
-from tomopicker.benchmark.runs import Runner, plan
+from tomopicker.benchmark.runs import plan
+from tomopicker.cluster.benchmark_many import run_all
 from tomopicker.errors import TomoPickerError
 from tomopicker.evaluation.metrics import evaluate
 from tomopicker.io import read_picks, write_picks
 
 
-def runner(protocol, output, heard):
-    return Runner(protocol, open_datasets(protocol), output, heard, "cpu")
+def run_here(protocol, output, heard):
+    """Do all runs in this process; what is printed is heard."""
+    return run_all(
+        protocol, open_datasets(protocol), output, device="cpu", listener=heard, on_event=lambda e: heard.say(e.line)
+    )
 
 
 def test_clicks_are_nested_near_and_inside(mini, tmp_path):
@@ -35,8 +39,7 @@ def test_clicks_are_nested_near_and_inside(mini, tmp_path):
 
 def test_a_run_holds_what_it_was_and_what_it_found(mini, tmp_path, heard):
     protocol = mini.protocol(tmp_path / "p.yaml", dataset={"validation": "TS_3"})
-    at_work = runner(protocol, tmp_path, heard)
-    (result,) = at_work.run_all()
+    (result,) = run_here(protocol, tmp_path, heard)
     (run,) = plan(protocol)
     written = json.loads((run.folder(tmp_path) / RESULT).read_text())
     assert written["status"] == "done"
@@ -45,7 +48,7 @@ def test_a_run_holds_what_it_was_and_what_it_found(mini, tmp_path, heard):
         "TS_1": "training", "TS_2": "test", "TS_3": "validation",
     }  # fmt: skip
     # The figures are those of the candidates above the threshold, judged anew.
-    data = at_work.datasets["easy"]
+    data = open_datasets(protocol)["easy"]
     found = read_candidates(run.folder(tmp_path) / "TS_2.csv", data, "TS_2")
     chosen = found.positions[found.scores > result.thresholds["TS_2"]] / 13.48
     judged = {(each.tolerance, each.method): each for each in result.tomograms["TS_2"].evaluations}
@@ -71,8 +74,8 @@ def test_no_threshold_knows_a_test_tomograms_truth(mini, tmp_path, heard):
         tmp_path / "q.yaml", methods=["dog", "ball", TINY],
         dataset={"truth": str(tmp_path / "{tomogram}.csv"), "exclude": ["TS_3"]},
     )  # fmt: skip
-    first = runner(own, tmp_path / "first", heard).run_all()
-    second = runner(other, tmp_path / "second", heard).run_all()
+    first = run_here(own, tmp_path / "first", heard)
+    second = run_here(other, tmp_path / "second", heard)
     for one, two in zip(first, second, strict=True):
         assert one.status == two.status == "done"
         assert one.thresholds == two.thresholds
@@ -82,13 +85,13 @@ def test_no_threshold_knows_a_test_tomograms_truth(mini, tmp_path, heard):
 
 def test_what_is_done_is_skipped_and_what_has_changed_is_not(mini, tmp_path, heard):
     protocol = mini.protocol(tmp_path / "p.yaml", seeds=[0, 1])
-    runner(protocol, tmp_path, heard).run_all()
+    run_here(protocol, tmp_path, heard)
     files = [run.folder(tmp_path) / RESULT for run in plan(protocol)]
     before = [file.stat().st_mtime_ns for file in files]
-    runner(protocol, tmp_path, heard).run_all()
+    run_here(protocol, tmp_path, heard)
     assert [file.stat().st_mtime_ns for file in files] == before
     assert sum("done before" in line for line in heard.lines) == 2
-    runner(mini.protocol(tmp_path / "q.yaml", seeds=[0, 1], jitter=0.5), tmp_path, heard).run_all()
+    run_here(mini.protocol(tmp_path / "q.yaml", seeds=[0, 1], jitter=0.5), tmp_path, heard)
     assert all(file.stat().st_mtime_ns > time for file, time in zip(files, before, strict=True))
     assert sum("the protocol has changed" in line for line in heard.lines) == 2
 
@@ -99,12 +102,12 @@ def test_a_failure_is_recorded_passed_over_and_tried_again(mini, tmp_path, heard
     for name in ("TS_1", "TS_2"):
         (folder / f"{name}.csv").write_text((mini.folder / "data" / f"{name}.csv").read_text())
     protocol = mini.protocol(tmp_path / "p.yaml", methods=["dog"], external={"cryolo": str(folder)})
-    done, failed = runner(protocol, tmp_path, heard).run_all()
+    done, failed = run_here(protocol, tmp_path, heard)
     assert (done.status, failed.status) == ("done", "failed")
     assert "no file of picks is named after TS_3" in failed.error
     assert read_result(plan(protocol)[1].folder(tmp_path)) == failed
     (folder / "TS_3.csv").write_text("")
-    _, mended = runner(protocol, tmp_path, heard).run_all()
+    _, mended = run_here(protocol, tmp_path, heard)
     assert mended.status == "done"
     assert mended.tomograms["TS_2"].evaluations[0].f1 == 1
     assert mended.tomograms["TS_3"].evaluations[0].recall == 0
@@ -123,7 +126,7 @@ def test_another_programs_picks_in_any_format(mini, tmp_path, heard, layout):
         scored = type(picks).of(name, picks.positions, np.linspace(1, 2, len(picks)))
         file = tmp_path / "theirs" / "easy" / f"{name}_picks.{suffix}"
         write_picks(scored, {name: tomogram.frame}, file, format=layout)
-    result = runner(protocol, tmp_path, heard).run_all()[1]
+    result = run_here(protocol, tmp_path, heard)[1]
     assert result.error is None
     assert [each.evaluations[0].f1 for each in result.tomograms.values()] == [1, 1, 1]
     assert result.tomograms["TS_2"].evaluations[0].average_precision == 1
@@ -135,7 +138,7 @@ def test_the_ceiling_and_the_paper_are_told_how_many_the_training_tomogram_holds
         "training": {"epochs": 1}, "network": {"channels": [2, 4]}, "precision": "float32"}}  # fmt: skip
     ceiling = {**TINY, "name": "ceiling", "labelled": "all"}
     protocol = mini.protocol(tmp_path / "p.yaml", methods=[TINY, paper, ceiling], dataset={"validation": "TS_3"})
-    own, told, every = runner(protocol, tmp_path, heard).run_all()
+    own, told, every = run_here(protocol, tmp_path, heard)
     particles = len(open_datasets(protocol)["easy"].truth["TS_1"])
     assert own.facts["settings"]["expected_particles"] is None
     assert told.facts["settings"]["expected_particles"] == particles

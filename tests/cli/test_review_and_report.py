@@ -106,6 +106,23 @@ def test_a_report_without_its_tomograms(picked, tmp_path):
     assert "No pictures" in text and "<i>moved" not in text and "&lt;i&gt;moved" in text
 
 
+def test_the_report_names_tomograms_unlike_the_rest_with_the_reason(picked, tmp_path):
+    """As the end of a run does; of the picks as they are cut now."""
+    folder = tmp_path / "many"
+    shutil.copytree(picked, folder)
+    record = json.loads((folder / "picks.json").read_text())
+    entry = record["tomograms"]["TS_1"]
+    record["tomograms"] = {f"A_{i}": entry for i in range(6)} | {"odd": entry | {"candidates": 0}}
+    for name in record["tomograms"]:
+        text = (picked / "candidates" / "TS_1.csv").read_text().replace("TS_1", name)
+        (folder / "candidates" / f"{name}.csv").write_text(text)
+    (folder / "picks.json").write_text(json.dumps(record))
+    text = write_report(folder).read_text(encoding="utf-8")
+    assert "<h2>Summary</h2>" in text and f"Median tomogram: {entry['picks']} picks" in text
+    assert f"odd: 0 picks where the median is {entry['picks']}" in text.replace("<p>  ", "<p>")
+    assert text.count('<tr class="unusual">') == 1
+
+
 def test_pick_writes_the_report(cli, world, tmp_path):
     picked = ["pick", world.tomogram("TS_1"), "-m", world.model, "-o", tmp_path / "out", "--pictures"]
     result = cli(*picked)

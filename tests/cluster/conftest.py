@@ -12,8 +12,12 @@ from tomopicker.cluster.settings import ClusterSettings
 def cluster(tmp_path_factory):
     """Settings that reach the workers."""
     pytest.importorskip("distributed")
+    import dask
+
     folder = tmp_path_factory.mktemp("cluster")
     with contextlib.ExitStack() as stack:
+        # A worker that is killed is back in a fraction of a second, for dask is imported already where it is forked.
+        stack.enter_context(dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}))
         workers = stack.enter_context(started(ClusterSettings(engine="local", workers=2), 1000, 2, folder))
         workers.client.write_scheduler_file(str(folder / "scheduler.json"))
         keys = next(folder.glob(".keys-*"))

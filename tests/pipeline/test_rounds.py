@@ -90,6 +90,9 @@ def test_what_a_person_said_stays(fraction: float, away: float) -> None:
     [
         ("default", 20, {"final_steps_factor": 1.5, "rounds": 3}, [[114, 114], [114, 114], [171]]),
         ("default", 9, {}, [[76]]),
+        ("default", 1, {}, [[57]]),
+        ("default", 1, {"first_teacher": "networks"}, [[40]]),
+        ("default", 20, {"first_teacher": "discriminant", "rounds": 2, "ensemble_size": 1}, [[71], [114]]),
         (
             "default", 9, {"min_clicks": 9, "rounds": 2, "final_steps_factor": 1.0, "ensemble_size": 3},
             [[76, 76, 76], [76]],
@@ -201,7 +204,8 @@ def lesson(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Clicked]]:
         resume: bool = False, clicks: np.ndarray = GRID[:5], rejected: np.ndarray = NOBODY, growth: float = 10.0,
         rounds: int | None = None,
     ) -> list[Clicked]:  # fmt: skip
-        settings = resolve({"particle_diameter": 300.0, "self_training": {"max_label_growth": growth}})
+        again = {"max_label_growth": growth, "first_teacher": "networks"}
+        settings = resolve({"particle_diameter": 300.0, "self_training": again})
         data = np.zeros((32, 64, 64), dtype=np.float32)
         monkeypatch.setattr(scoring, "score_as", Scored(GRID, logits, data))
         monkeypatch.setattr(running, "as_it_scores", lambda network, *_: network)

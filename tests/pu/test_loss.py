@@ -21,7 +21,7 @@ def objective(kind="pn", **changes):
         "prior_momentum": 0.0,
     }
     return resolve(
-        {"preset": "paper", "particle_diameter": 100.0, "objective": settings | {"kind": kind} | changes}
+        {"preset": "paper", "particle_diameter": 100.0, "objective": settings | {"loss": kind} | changes}
     ).objective
 
 
@@ -61,7 +61,7 @@ def test_dist_pu_takes_the_share_among_the_unlabelled():
         assert value(risk, *batch(P, U)) == pytest.approx(0.22 + weight * entropy, rel=1e-5)
     balanced = PULoss(objective("distpu", entropy_weight=0.0, balanced=True), PRIORS)
     assert value(balanced, *batch(P, U)) == pytest.approx(0.35 + 0.15, rel=1e-5)
-    _, second = PULoss(objective("distpu", entropy_weight=0.0, running_mean=0.9), PRIORS)(*batch((), U))
+    _, second = PULoss(objective("distpu", entropy_weight=0.0, prior_momentum=0.9), PRIORS)(*batch((), U))
     risk, third = second(*batch((), (0.5,)))
     assert third.running_mean == pytest.approx(0.275)
     assert float(risk.detach()) == pytest.approx(0.175, rel=1e-4)
@@ -70,11 +70,15 @@ def test_dist_pu_takes_the_share_among_the_unlabelled():
 def test_sigmoid_loss():
     """The costs are 0.35 and 0.65 over P, 0.25 over U; the running background risk is of the same loss."""
     parts = batch(P, U)
-    assert value(PULoss(objective("pn", loss="sigmoid"), PRIORS), *parts) == pytest.approx(0.0035 + 0.2475, rel=1e-5)
-    risk, after = PULoss(objective("pu", loss="sigmoid"), PRIORS)(*parts)
+    assert value(PULoss(objective("pn", surrogate="sigmoid"), PRIORS), *parts) == pytest.approx(
+        0.0035 + 0.2475, rel=1e-5
+    )
+    risk, after = PULoss(objective("pu", surrogate="sigmoid"), PRIORS)(*parts)
     assert float(risk.detach()) == pytest.approx(0.19, rel=1e-5)
     assert after.running_mean == pytest.approx(0.25 - 0.2 * 0.65, rel=1e-5)
-    assert value(PULoss(objective("kl", loss="sigmoid"), PRIORS), *parts) == pytest.approx(0.35 + DIVERGENCE, rel=1e-5)
+    assert value(PULoss(objective("kl", surrogate="sigmoid"), PRIORS), *parts) == pytest.approx(
+        0.35 + DIVERGENCE, rel=1e-5
+    )
 
 
 NEGATIVE = (0.3, 0.6)
@@ -174,7 +178,7 @@ def test_batches_of_whole_particles_raise_the_scores(kind):
 
 @pytest.mark.parametrize("kind", ["kl", "pu", "distpu"])
 def test_batches_of_whole_particles_leave_the_running_mean(kind):
-    _, after = PULoss(objective(kind, running_mean=0.9), PRIORS, running_mean=0.15)(*batch(P, ()))
+    _, after = PULoss(objective(kind, prior_momentum=0.9), PRIORS, running_mean=0.15)(*batch(P, ()))
     assert after.running_mean == pytest.approx(0.15)
 
 
@@ -190,7 +194,7 @@ def test_batches_of_ignored_voxels_can_be_stepped_on(kind):
 
 def test_running_mean_of_the_expectation():
     """0.25, then 0.9·0.25 + 0.1·0.5: the divergence is taken there, not at this batch's 0.5."""
-    first = PULoss(objective("kl", running_mean=0.9), PRIORS)
+    first = PULoss(objective("kl", prior_momentum=0.9), PRIORS)
     _, second = first(*batch((), U))
     assert first.running_mean is None
     assert second.running_mean == pytest.approx(0.25)
@@ -207,20 +211,20 @@ def test_running_background_risk_chooses_the_branch():
     usual = 0.2 * (-math.log(0.99) + math.log(0.01)) - math.log(0.9)
     alone, _ = PULoss(objective("pu"), PRIORS)(*odd)
     assert float(alone.detach()) == pytest.approx(-background, rel=1e-4)
-    risk, after = PULoss(objective("pu", running_mean=0.9), PRIORS, running_mean=0.3)(*odd)
+    risk, after = PULoss(objective("pu", prior_momentum=0.9), PRIORS, running_mean=0.3)(*odd)
     assert float(risk.detach()) == pytest.approx(usual, rel=1e-4)
     assert after.running_mean == pytest.approx(0.27 + 0.1 * background, rel=1e-4)
-    turned, _ = PULoss(objective("pu", running_mean=0.9), PRIORS, running_mean=0.01)(*odd)
+    turned, _ = PULoss(objective("pu", prior_momentum=0.9), PRIORS, running_mean=0.01)(*odd)
     assert float(turned.detach()) == pytest.approx(-background, rel=1e-4)
 
 
 def test_batches_without_positives_leave_the_background_risk():
-    _, after = PULoss(objective("pu", running_mean=0.9), PRIORS, running_mean=0.3)(*batch((), U))
+    _, after = PULoss(objective("pu", prior_momentum=0.9), PRIORS, running_mean=0.3)(*batch((), U))
     assert after.running_mean == 0.3
 
 
 def test_without_memory_each_batch_stands_alone():
-    _, after = PULoss(objective("kl", running_mean=0.0), PRIORS, running_mean=0.9)(*batch((), U))
+    _, after = PULoss(objective("kl", prior_momentum=0.0), PRIORS, running_mean=0.9)(*batch((), U))
     assert after.running_mean == pytest.approx(0.25)
 
 

@@ -16,7 +16,7 @@ from tomopicker.output.unusual import unusual
 from tomopicker.picks import Picks
 from tomopicker.studio import jobs as jobs_module
 from tomopicker.studio.exchange import PROGRAMS
-from tomopicker.studio.jobs import Jobs
+from tomopicker.studio.jobs import Jobs, engine_arguments
 
 KIND = {"kind": "ball"}
 
@@ -271,3 +271,16 @@ def test_a_fault_of_the_picker_is_a_line(client, engine, monkeypatch, balls_worl
     act(client, [tuple(balls_world.truth["TS_1"][0])])
     told = wait_for(lambda: (answer := picks_of(client))["trouble"] and answer)
     assert "ZeroDivisionError" in told["trouble"]
+
+
+def test_who_picks_is_as_the_project_says_or_each_of_several_gpus(tmp_path, monkeypatch):
+    import torch
+
+    assert engine_arguments(tmp_path) == ([] if torch.cuda.device_count() < 2 else ["--engine", "local"])
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    monkeypatch.setattr("tomopicker.studio.jobs.find_spec", lambda name: True)
+    assert engine_arguments(tmp_path) == ["--engine", "local"]
+    monkeypatch.setattr("tomopicker.studio.jobs.find_spec", lambda name: None)
+    assert engine_arguments(tmp_path) == [], "without dask it is one process"
+    (tmp_path / "cluster.yaml").write_text("engine: slurm\n", encoding="utf-8")
+    assert engine_arguments(tmp_path) == ["--cluster", str(tmp_path / "cluster.yaml")]

@@ -30,7 +30,7 @@ def test_area_under_curve():
 def test_learns(balls, small_settings, preset, kind):
     """Half of the balls are clicked; those of another volume must be found."""
     seen, unseen = balls(clicked=4), balls(seed=1)
-    objective, steps = {"kind": kind, "balanced": True}, {"default": 40, "paper": 24}[preset]
+    objective, steps = {"loss": kind, "balanced": True}, {"default": 40, "paper": 24}[preset]
     settings = small_settings(preset, steps, objective=objective, training={"learning_rate": 0.01})
     labels = seen.labelled.labels
     priors = class_priors(int((labels == 1).sum()), labels.size, 123, 8.0)

@@ -1,56 +1,14 @@
-"""A benchmark from protocol to report: simulate what is missing, run, write tables and figures."""
+"""A benchmark before and after its runs: what would be done, what is missing, and the report of what is there."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 from tomopicker.benchmark.dataset import open_datasets
 from tomopicker.benchmark.page import write_report
-from tomopicker.benchmark.protocol import Protocol, filter_protocol, protocol_text
-from tomopicker.benchmark.results import Result
+from tomopicker.benchmark.protocol import Protocol, filter_protocol
 from tomopicker.benchmark.runs import Runner, plan, results_of
-from tomopicker.benchmark.simulated import megabytes, missing, simulate_missing
+from tomopicker.benchmark.simulated import megabytes, missing
 from tomopicker.errors import UsageError
-from tomopicker.files import write_text
 from tomopicker.models.precision import choose_device
-from tomopicker.pipeline.callbacks import Listener, Silent
-
-
-def run_protocol(
-    protocol: Protocol,
-    part: Protocol,
-    output: Path,
-    listener: Listener,
-    progress: Callable[[str, str, int, int], None],
-    device: str | None = None,
-) -> tuple[list[Result], Path]:
-    """Run a part of a protocol, and report all of the protocol that has results.
-
-    Parameters
-    ----------
-    protocol, part : Protocol
-    output : Path
-        Folder of results, new or of an earlier run.
-    listener : Listener
-    progress : callable
-        Gets tomogram, activity, done and total of a simulation.
-    device : str, optional
-        For training and scoring.
-
-    Returns
-    -------
-    results : list of Result
-        Of the part, failures included.
-    page : Path
-        The HTML report.
-    """
-    for data in part.datasets.values():
-        simulate_missing(data, listener.say, progress)
-    # Besides what is run, what the tables are to show.
-    shown = sorted({*part.datasets, *(run.dataset for run, _ in results_of(protocol, output))})
-    opened = open_datasets(filter_protocol(protocol, datasets=shown))
-    write_text(output / "protocol.yaml", protocol_text(protocol, output))
-    results = Runner(part, opened, output, listener, device).run_all()
-    return results, write_report(filter_protocol(protocol, datasets=shown), opened, output)
 
 
 def report_only(protocol: Protocol, output: Path) -> tuple[int, int, Path]:
@@ -81,7 +39,7 @@ def dry_run(part: Protocol, output: Path, device: str | None) -> list[str]:
     lines = []
     there = [name for name, data in part.datasets.items() if not missing(data)]
     opened = open_datasets(filter_protocol(part, datasets=there)) if there else {}
-    runner = Runner(part, opened, output, Silent(), device)
+    runner = Runner(part, opened, output, device)
     for name, data in part.datasets.items():
         if lacking := missing(data):
             folder = data.tomograms[0]

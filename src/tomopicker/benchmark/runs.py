@@ -1,8 +1,8 @@
-"""The runs of a protocol, one after another: done once, skipped when done, recorded and passed over when they fail."""
+"""The runs of a protocol: what determines each, its predictions and its result on disk."""
 
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -60,9 +60,18 @@ def results_of(protocol: Protocol, output: Path) -> Iterator[tuple[Run, Result]]
             yield run, result
 
 
+def tasks(runs: Sequence[Run]) -> list[list[Run]]:
+    """Group runs that share candidates: those of an untrained method on one data set; every other stands alone."""
+    grouped: dict[tuple[str, ...], list[Run]] = {}
+    for run in runs:
+        alone = run.method.kind in {"network", "external"}
+        grouped.setdefault((run.name,) if alone else (run.dataset, run.method.name), []).append(run)
+    return list(grouped.values())
+
+
 @dataclass
 class Runner:
-    """Runs a protocol on its opened data sets, with results below a folder and a line to the listener for each run.
+    """Does runs of a protocol on its opened data sets, with results below a folder.
 
     Networks run on `device`, by default the best available.
     """
@@ -70,15 +79,9 @@ class Runner:
     protocol: Protocol
     datasets: Mapping[str, OpenDataSet]
     output: Path
-    listener: Listener
     device: str | None = None
     _cache: tuple[tuple[str, str], dict[str, Picks]] = field(default=(("", ""), {}), init=False)
     """Candidates of the last untrained method: they depend on neither clicks nor seed."""
-
-    def run_all(self) -> list[Result]:
-        """Do every run that is not done; give all results, failures included."""
-        runs = plan(self.protocol)
-        return [self._run(f"[{number}/{len(runs)}] {run.name}", run) for number, run in enumerate(runs, start=1)]
 
     def is_done(self, run: Run) -> bool:
         """Test whether a run has a result for the protocol and the data as they are."""
@@ -88,33 +91,38 @@ class Runner:
             return False
         return before.status == "done" and before.asked == self._inputs(run)
 
-    def _run(self, title: str, run: Run) -> Result:
-        folder, inputs = run.folder(self.output), self._inputs(run)
-        before = read_result(folder)
-        if before is not None and self.is_done(run):
-            self.listener.say(f"{title}: done before")
-            return before
-        changed = before is not None and before.asked != inputs
-        self.listener.say(f"{title}{': again, the protocol has changed' if changed else ''}")
+    def has_changed(self, run: Run) -> bool:
+        """Test whether a run has a result, but for another protocol or other data."""
+        before = read_result(run.folder(self.output))
+        return before is not None and before.asked != self._inputs(run)
+
+    def run(self, run: Run, listener: Listener) -> Result:
+        """Do a run, and write its candidates and its result."""
         started = time.monotonic()
-        try:
-            predictions, facts = self._predict(run)
-            outcome: dict[str, Any] = {
-                "status": "done", "thresholds": dict(predictions.thresholds), "facts": facts,
-                "tomograms": self._evaluate(run, predictions),
-            }  # fmt: skip
-            for name, tomogram in self.datasets[run.dataset].tomograms.items():
-                io.write_picks(predictions.candidates[name], {name: tomogram.frame}, folder / f"{name}.csv")
-        except Exception as error:
-            # A failure is recorded and must not stop the other runs.
-            message = " ".join(f"{type(error).__name__}: {error}".split())
-            outcome = {"status": "failed", "error": message, "facts": {"traceback": traceback.format_exc()}}
-            self.listener.warn(f"{run.name} failed: {message}")
+        predictions, facts = self._predict(run, listener)
+        evaluated = self._evaluate(run, predictions)
+        for name, tomogram in self.datasets[run.dataset].tomograms.items():
+            path = run.folder(self.output) / f"{name}.csv"
+            io.write_picks(predictions.candidates[name], {name: tomogram.frame}, path)
+        return self._write(
+            run, started, status="done", thresholds=dict(predictions.thresholds), facts=facts, tomograms=evaluated
+        )
+
+    def record_failure(self, run: Run, error: BaseException | str, started: float | None = None) -> Result:
+        """Write the result of a run that failed, which began at `started` (monotonic seconds)."""
+        if isinstance(error, str):
+            return self._write(run, started, status="failed", error=error)
+        message = " ".join(f"{type(error).__name__}: {error}".split())
+        facts = {"traceback": "".join(traceback.format_exception(error))}
+        return self._write(run, started, status="failed", error=message, facts=facts)
+
+    def _write(self, run: Run, started: float | None, **outcome: Any) -> Result:
+        seconds = 0.0 if started is None else time.monotonic() - started
         result = Result(
-            dataset=run.dataset, method=run.method.name, clicks=run.clicks, seed=run.seed, asked=inputs,
-            versions=versions(), seconds=time.monotonic() - started, **outcome,
+            dataset=run.dataset, method=run.method.name, clicks=run.clicks, seed=run.seed, asked=self._inputs(run),
+            versions=versions(), seconds=seconds, **outcome,
         )  # fmt: skip
-        write_result(folder, result)
+        write_result(run.folder(self.output), result)
         return result
 
     def _inputs(self, run: Run) -> dict[str, Any]:
@@ -134,7 +142,7 @@ class Runner:
             inputs["template"] = template.model_dump(mode="json") | {"map": template.map and template.map.name}
         return inputs
 
-    def _predict(self, run: Run) -> tuple[Predictions, dict[str, Any]]:
+    def _predict(self, run: Run, listener: Listener) -> tuple[Predictions, dict[str, Any]]:
         data, method, diameter = self.datasets[run.dataset], run.method, self.protocol.particle_diameter
         if method.folder is not None:
             return Predictions(candidates.external_picks(method.folder, data)), {}
@@ -142,9 +150,9 @@ class Runner:
         if method.kind == "network":
             validation = None if data.validation is None else self._clicks(run, data.validation)
             return candidates.train_and_pick(
-                method, data, clicks, validation, diameter, run.seed or 0, self.device, self.listener
+                method, data, clicks, validation, diameter, run.seed or 0, self.device, listener
             )
-        scored = self._scored(run, data)
+        scored = self._scored(run, data, listener)
         threshold = candidates.threshold_from_clicks(scored[data.training.name], clicks, diameter / 2)
         return Predictions(scored, dict.fromkeys(scored, threshold)), {}
 
@@ -154,13 +162,13 @@ class Runner:
             return truth
         return draw_clicks(truth, tomogram.frame, run.clicks or len(truth), run.seed or 0, self.protocol.jitter)
 
-    def _scored(self, run: Run, data: OpenDataSet) -> dict[str, Picks]:
+    def _scored(self, run: Run, data: OpenDataSet, listener: Listener) -> dict[str, Picks]:
         key = (run.dataset, run.method.name)
         if self._cache[0] != key:
             found = {}
             for name, tomogram in data.tomograms.items():
                 found[name] = candidates.scored_candidates(tomogram, run.method, self.protocol, data.spec.optics)
-                self.listener.say(f"{name}: scored, {number_of(len(found[name]), 'candidate')}.")
+                listener.say(f"{name}: scored, {number_of(len(found[name]), 'candidate')}.")
             self._cache = key, found
         return self._cache[1]
 

@@ -1,62 +1,36 @@
-"""Data sets of a protocol made by the simulator, so that one command reproduces a row from nothing."""
+"""Data sets of a protocol that the simulator makes: which of their tomograms are not there yet."""
 
 import json
 import math
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 from tomopicker.benchmark.protocol import DataSet, Simulated
 from tomopicker.errors import UsageError
-from tomopicker.simulation import simulate_tomogram
-from tomopicker.simulation.write import settings_file, write_simulated
-from tomopicker.wording import number_of
-
-Step = Callable[[str, str, int, int], None]
-"""Called with the tomogram's name, the step, and how much of how much is done."""
+from tomopicker.simulation.write import settings_file
 
 
-def missing(data: DataSet) -> list[str]:
-    """List the simulated tomograms of a data set that are not on disk.
+def missing(data: DataSet) -> dict[str, int]:
+    """Give the simulated tomograms of a data set that are not on disk, each with its seed.
 
     Raises `UsageError` if one on disk was made with other settings.
     """
     spec = data.simulate
     if spec is None:
-        return []
-    names = []
+        return {}
+    names = {}
     for number in range(spec.count):
         name = f"TS_{number + 1:04d}"
         # Written last: where it is, the tomogram is complete.
         if (file := settings_file(data.tomograms[0], name)).exists():
             _check_same(file, spec, spec.seed + number)
         else:
-            names.append(name)
+            names[name] = spec.seed + number
     return names
 
 
 def megabytes(data: DataSet) -> float:
     """Give the size on disk of the missing tomograms, in 10⁶ bytes."""
     return 0.0 if data.simulate is None else len(missing(data)) * 4 * math.prod(data.simulate.shape) / 1e6
-
-
-def simulate_missing(data: DataSet, log: Callable[[str], None], step: Step) -> None:
-    """Make the missing tomograms of a data set as ``tomopicker simulate`` does, with a line of log for each.
-
-    Raises `TomoPickerError` if the simulator fails, or one on disk was made with other settings.
-    """
-    spec = data.simulate
-    if spec is None:
-        return
-    folder = data.tomograms[0]
-    for name in missing(data):
-        seed = spec.seed + int(name.removeprefix("TS_")) - 1
-        made = simulate_tomogram(
-            spec.preset, spec.shape[::-1], spec.voxel_size, seed, n_targets=spec.particles,
-            progress=partial(step, name),
-        )  # fmt: skip
-        write_simulated(folder, name, made)
-        log(f"{(folder / name).resolve()}.mrc: simulated, {number_of(len(made.positions_voxels), 'particle')}.")
 
 
 def _check_same(path: Path, spec: Simulated, seed: int) -> None:

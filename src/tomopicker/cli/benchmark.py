@@ -5,11 +5,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tomopicker.cli.cluster_options import EngineOptions
 from tomopicker.cli.options import Device, DryRun, argument, option, switch
 from tomopicker.errors import UsageError
 
 if TYPE_CHECKING:
     from tomopicker.benchmark.protocol import Protocol
+    from tomopicker.cluster.settings import ClusterSettings
 
 CHOICE = "Part of the protocol"
 
@@ -20,16 +22,19 @@ HELP = """Measure pickers: methods × numbers of clicks × seeds on tomograms wi
   [cyan]tomopicker benchmark protocol.yaml --output results[/cyan]
   [cyan]tomopicker benchmark protocol.yaml --method default-pn --clicks 20 --seed 0 --output results[/cyan]
   [cyan]tomopicker benchmark protocol.yaml --external deepetpicker=picks/deepetpicker --output results[/cyan]
+  [cyan]tomopicker benchmark protocol.yaml --output results --engine local --workers 4[/cyan]
   [cyan]tomopicker benchmark --empiar-10988 10988/ --output results[/cyan]
 
 The last runs the experiment of the TomoPicker paper on the data as downloaded. docs/benchmark.md explains the
 protocol's file, the methods and the tables.
 
 Each run is written when it is done. Stop at any time and repeat the command: finished runs are skipped, failed ones
-repeated. Tables and figures show all results in the folder."""
+repeated. Tables and figures show all results in the folder. With [bold]--engine[/bold] runs go side by side, and
+[cyan]tomopicker status results[/cyan] shows from any machine how far they are; the results are the same."""
 
 
 def command(
+    engine: EngineOptions,
     protocol: Annotated[Path | None, argument("What to run, on what.", "[PROTOCOL.yaml]")] = None,
     output: Annotated[
         Path, option("Folder of results, new or of an earlier run.", "--output", "-o", unit="DIR")
@@ -73,6 +78,7 @@ def command(
     if output.exists() and not output.is_dir():
         raise UsageError(f"{output}: is a file; give --output a folder")
     check_writable(output)
+    on = engine.settings()
     asked = _read(protocol, empiar, external or [])
     from tomopicker.benchmark import campaign as benchmark_run
     from tomopicker.benchmark.protocol import filter_protocol
@@ -84,25 +90,51 @@ def command(
     part = filter_protocol(asked, methods=method or [], datasets=dataset or [], clicks=clicks or [], seeds=seed or [])
     if dry_run:
         typer.echo("\n".join(benchmark_run.dry_run(part, output, device)))
+        if on is not None:
+            _print_jobs(part, output, on)
         return
     if not simulate:
         benchmark_run.check_simulated(part)
-    _run(asked, part, output, device)
+    _run(asked, part, output, device, on)
 
 
-def _run(protocol: "Protocol", part: "Protocol", output: Path, device: str | None) -> None:
-    from tomopicker.benchmark.campaign import run_protocol
+def _run(
+    protocol: "Protocol", part: "Protocol", output: Path, device: str | None, on: "ClusterSettings | None"
+) -> None:
     from tomopicker.cli.interrupt import interruptible
     from tomopicker.cli.progress import Reporter
+    from tomopicker.cli.run_printer import EventPrinter
+    from tomopicker.cluster.benchmark_many import run_protocol
 
     with Reporter() as reporter, interruptible(lambda: "repeat the command; what is done is kept"):
-        results, page = run_protocol(protocol, part, output, reporter, reporter.step, device)
+        results, page = run_protocol(
+            protocol, part, output, device=device, cluster=on, listener=reporter, on_step=reporter.step,
+            on_event=EventPrinter(reporter, with_bar=on is not None, noun="task"),
+        )  # fmt: skip
         reporter.end_bar()
         failed = sum(result.status == "failed" for result in results)
         reporter.say(f"{len(results) - failed} of {len(results)} runs are done. Tables and figures: {page}")
         if failed:
             reporter.say(f"{failed} failed; {page} lists them, and repeating the command tries them again.")
             raise typer.Exit(1)
+
+
+def _print_jobs(part: "Protocol", output: Path, on: "ClusterSettings") -> None:
+    """Print who would do the runs, and the script of a job, where all tomograms are there."""
+    from tomopicker.benchmark.dataset import open_datasets
+    from tomopicker.benchmark.runs import plan
+    from tomopicker.benchmark.simulated import missing
+    from tomopicker.cli.pick_plan import print_jobs
+    from tomopicker.cli.progress import Reporter
+    from tomopicker.cluster.benchmark_work import BenchmarkWork, items_of
+
+    with Reporter() as reporter:
+        if any(missing(data) for data in part.datasets.values()):
+            reporter.say(f"They would be done {on.words}, after the tomograms are simulated there.")
+            return
+        items = items_of(plan(part), open_datasets(part))
+        reporter.say(f"They would be done {on.words}.")
+        print_jobs(on, BenchmarkWork(part, output).memory(items), len(items), output, reporter)
 
 
 def _read(path: Path | None, empiar: Path | None, external: list[str]) -> "Protocol":

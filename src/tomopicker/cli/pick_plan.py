@@ -41,11 +41,16 @@ def print_pick_plan(
     memory = PickWork(folder, model_file).memory(todo)
     largest = max(todo, key=lambda item: item.size)
     reporter.say(f"The largest, {largest.name}, needs about {in_gigabytes(memory)} of memory.")
-    if cluster is not None and cluster.engine in QUEUES:
-        from tomopicker.cluster.jobqueue import job_script
+    if cluster is not None:
+        print_jobs(cluster, memory, len(todo), folder.path, reporter)
 
-        jobs = min(cluster.workers or 4, len(todo))
-        reporter.say(
-            f"Up to {number_of(jobs, 'job')} of {cluster.engine} like this one, with keys of the run besides:\n"
-        )
-        reporter.say(job_script(cluster, memory, folder.path).rstrip())
+
+def print_jobs(cluster: "ClusterSettings", memory: int, count: int, folder: Path, reporter: "Reporter") -> None:
+    """Print the script of a job, if workers are jobs; each needs so many bytes, and there are `count` things to do."""
+    if cluster.engine not in QUEUES:
+        return
+    from tomopicker.cluster.jobqueue import job_script
+
+    jobs = min(cluster.workers or 4, count)
+    reporter.say(f"Up to {number_of(jobs, 'job')} of {cluster.engine} like this one, with keys of the run besides:\n")
+    reporter.say(job_script(cluster, memory, folder).rstrip())

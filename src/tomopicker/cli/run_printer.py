@@ -18,11 +18,13 @@ class EventPrinter:
     ----------
     reporter : Reporter
     with_bar : bool
-        A bar for all tomograms on a terminal, in place of a line for each that went well.
+        How far all is: a bar on a terminal, in place of a line for each that went well; in a log a line now and then.
+    noun : str
+        What is done many times.
     """
 
-    def __init__(self, reporter: "Reporter", *, with_bar: bool) -> None:
-        self._reporter = reporter
+    def __init__(self, reporter: "Reporter", *, with_bar: bool, noun: str = "tomogram") -> None:
+        self._reporter, self._noun, self._counts = reporter, noun, with_bar
         self._with_bar = with_bar and reporter.console.is_terminal
 
     def __call__(self, event: Event) -> None:
@@ -35,6 +37,6 @@ class EventPrinter:
             self._reporter.say(event.line)
         for warning in event.warnings:
             self._reporter.warn(warning)
-        if self._with_bar and event.total:
+        if self._counts and event.total:
             there = number_of(event.workers, "worker")
-            self._reporter.step("all", f"tomograms, {there}", event.finished, event.total)
+            self._reporter.step("all", f"{self._noun}s, {there}", event.finished, event.total)

@@ -4,6 +4,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import typer
+
+from tomopicker.cli.cluster_options import EngineOptions
 from tomopicker.cli.options import (
     INPUT,
     MORE,
@@ -33,12 +36,14 @@ HELP = """Suggest where to click next: the places whose answers, particle or not
   [cyan]tomopicker suggest TS_0001.mrc --picks clicks.csv --particle-diameter 300 --output next.csv[/cyan]
   [cyan]tomopicker suggest TS_0001.mrc --picks clicks.csv --rejected no.csv --particle-diameter 300 -o next.csv[/cyan]
   [cyan]tomopicker suggest TS_0001.mrc --particle-diameter 300 --output start.csv[/cyan]
+  [cyan]tomopicker suggest tomograms/ --picks clicks.csv --particle-diameter 300 -o next.csv --engine local[/cyan]
 
 One click is enough; without any, an example of each common kind of object of that size is given to start from. Look at
 the places in your viewer, add those on a particle to the clicks, and the others to the rejected picks. The file is
 CSV with a column [bold]reason[/bold], in voxels, and is read as clicks are.
 
-The first call computes the features of the tomogram, some seconds, and keeps them; the next ones read them."""
+The first call computes the features of the tomogram, some seconds, and keeps them; the next ones read them. With
+[bold]--engine[/bold] workers compute those of several tomograms side by side."""
 
 
 def command(
@@ -47,6 +52,7 @@ def command(
     output: Annotated[Path, option("CSV file to write.", "--output", "-o", unit="FILE")],
     reading: TomogramOptions,
     coordinates: CoordinateOptions,
+    engine: EngineOptions,
     picks: Annotated[
         list[Path] | None, option("Clicks so far; repeat it.", "--picks", "-p", unit="FILE", panel=INPUT)
     ] = None,
@@ -70,6 +76,7 @@ def command(
         raise UsageError(f"{output}: is there already; give --overwrite to replace it, or another name")
     if rejected and not picks:
         raise UsageError("--rejected alone does not say what a particle is; give --picks too")
+    on = engine.settings()
     from tomopicker import api
     from tomopicker.cli.inputs import read_picks
     from tomopicker.cli.progress import Reporter
@@ -91,6 +98,19 @@ def command(
         clicks, others, masks = positions(picks), positions(rejected), masks_of(mask, opened)
         if clicks is not None and not len(clicks):
             raise UsageError(f"{picks[0] if picks else ''}: holds no click in these tomograms")
+        if on is not None:
+            from tomopicker.cli.run_printer import EventPrinter
+            from tomopicker.io.masks import masks_for
+
+            files = [tomogram.path for tomogram in opened if tomogram.path]
+            asked = masks_for(mask, files)
+            failures = api.features_many(
+                files, particle_diameter, engine=on, cache=cache, device=device, voxel_size=reading.voxel_size,
+                invert=invert, options=reading.stored, mask=asked.mode or "auto", masks=asked.files,
+                on_event=EventPrinter(reporter, with_bar=True),
+            )  # fmt: skip
+            if failures:
+                raise typer.Exit(1)
         common = common_voxel_size(opened, api.settings(particle_diameter, "instant"))
         features = [
             api.features(

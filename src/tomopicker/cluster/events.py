@@ -49,3 +49,13 @@ OnEvent = Callable[[Event], None]
 
 def unheard(event: Event) -> None:
     """Do nothing with an event."""
+
+
+def both(first: OnEvent, second: OnEvent) -> OnEvent:
+    """Let two hear each event."""
+
+    def hear(event: Event) -> None:
+        first(event)
+        second(event)
+
+    return hear

@@ -7,15 +7,19 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from tomopicker.cluster.events import FINAL, Event
 from tomopicker.files import write_text
 from tomopicker.output.layout import LOG, RUN
+from tomopicker.wording import number_of
 
 EVERY_SECONDS = 2.0
 """Between two writings of the record."""
+NAMED = 20
+"""Failures that the record names; the log has them all."""
 
 
 def _now() -> str:
@@ -29,13 +33,19 @@ class Journal:
     ----------
     folder : Path
     total : int
-        Tomograms of the run.
+        Of the run.
     how : str
         Which engine and workers, in words.
+    noun : str
+        What is done many times.
+    log : str
+        Name of the log.
     """
 
-    def __init__(self, folder: Path, total: int, how: str) -> None:
-        self._folder, self._total, self._how = folder, total, how
+    def __init__(self, folder: Path, total: int, how: str, noun: str = "tomogram", log: str = LOG) -> None:
+        self._folder, self._total, self._how, self._noun = folder, total, how, noun
+        self._file = folder / log
+        self._failures: dict[str, str] = {}
         self._counts: Counter[str] = Counter()
         self._running: dict[str, dict[str, Any]] = {}
         self._began, self._written = time.time(), 0.0
@@ -46,8 +56,10 @@ class Journal:
 
     def __enter__(self) -> "Journal":
         # Lines of earlier runs stay: what became of a tomogram may stand there.
-        self._log = (self._folder / LOG).open("a", encoding="utf-8", buffering=1)
-        self._line(f"run of {self._total} tomograms, {self._how}, process {os.getpid()} on {socket.gethostname()}")
+        self._log = self._file.open("a", encoding="utf-8", buffering=1)
+        self._line(
+            f"run of {number_of(self._total, self._noun)}, {self._how}, process {os.getpid()} on {socket.gethostname()}"
+        )
         self._write()
         return self
 
@@ -67,6 +79,8 @@ class Journal:
         elif event.tomogram:
             self._running.pop(event.tomogram, None)
         self._worked += event.seconds
+        if event.kind in {"failed", "left"}:
+            self._failures[event.tomogram] = event.line
         if event.kind not in {"started", "workers"}:
             where = f" [{event.worker}]" if event.worker else ""
             self._line(f"{event.kind}: {event.line}{where}")
@@ -89,11 +103,14 @@ class Journal:
             "began": datetime.fromtimestamp(self._began, UTC).isoformat(timespec="seconds"),
             "seconds": round(time.time() - self._began, 1),
             "worked_seconds": round(self._worked, 1),
+            "noun": self._noun,
+            "log": self._file.name,
             "total": self._total,
             "finished": finished,
             **{kind: self._counts[kind] for kind in (*FINAL, "retried")},
             "workers": self._workers,
             "running": self._running,
+            "failures": dict(islice(self._failures.items(), NAMED)),
             "summary": dict(self.summary),
         }
         write_text(self._folder / RUN, json.dumps(record) + "\n")

@@ -33,8 +33,12 @@ def memory_to_pick(largest: Path, folder: PickFolder) -> int:
     except (TomoPickerError, OSError):
         return BASE_BYTES
     voxels = math.prod(tomogram.shape)
-    at_work = voxels * (tomogram.voxel_size / working) ** 3
-    return round(SPARE * (BASE_BYTES + BYTES_PER_WORKING_VOXEL * at_work + BYTES_PER_VOXEL * voxels))
+    return bytes_for(voxels, voxels * (tomogram.voxel_size / working) ** 3)
+
+
+def bytes_for(voxels: float, working_voxels: float, more: float = 0.0) -> int:
+    """Estimate the bytes for a tomogram of so many voxels, worked at in so many, and for something more."""
+    return round(SPARE * (BASE_BYTES + more + BYTES_PER_WORKING_VOXEL * working_voxels + BYTES_PER_VOXEL * voxels))
 
 
 def in_gigabytes(memory: int) -> str:

@@ -6,17 +6,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tomopicker.cluster.events import Event, OnEvent, unheard
+from tomopicker.cluster.events import Event, OnEvent, both, unheard
 from tomopicker.cluster.journal import Journal
 from tomopicker.cluster.mapping import map_tomograms
 from tomopicker.cluster.pick_work import PickWork, item_of
-from tomopicker.cluster.summary import Summary, summarise
 from tomopicker.cluster.work import Item
 from tomopicker.errors import TomoPickerError
 from tomopicker.io import check_names, naming_remark, tomogram_name
 from tomopicker.output.layout import RECORDS
 from tomopicker.output.pick_folder import PickFolder
 from tomopicker.output.running import marked
+from tomopicker.output.summary import Summary, summarise
 from tomopicker.output.tomogram_record import read_entries
 from tomopicker.pipeline.callbacks import Listener
 from tomopicker.training.checkpoint import Model
@@ -105,7 +105,7 @@ def pick_into(
         return ManyPicked(failures, counts, folder.merge() if counts else None, None)
     work = PickWork(folder, model_file.absolute(), model if cluster is None else None)
     with _merged_after(folder, len(todo), cluster) as result:
-        failures |= map_tomograms(work, todo, cluster, _both(result.journal.hear, on_event), listener)
+        failures |= map_tomograms(work, todo, cluster, both(result.journal.hear, on_event), listener)
     return ManyPicked(failures, result.counts, result.remark, result.summary)
 
 
@@ -161,11 +161,3 @@ def _settled(
         failures[name] = error_before
         return Event("failed", name, f"{error_before} (as before; --retry-failed tries it again)")
     return None
-
-
-def _both(first: OnEvent, second: OnEvent) -> OnEvent:
-    def hear(event: Event) -> None:
-        first(event)
-        second(event)
-
-    return hear

@@ -15,7 +15,11 @@ from tomopicker.types import Positions, Shape
 BASE_BYTES, BYTES_PER_VOXEL = 600 * 2**20, 40.0
 
 
-def unheard(name: str, what: str, done: int, total: int) -> None:
+OnStep = Callable[[str, str, int, int], None]
+"""Hears how a tomogram goes: its name, what is done, how much of it, and all."""
+
+
+def no_step(name: str, what: str, done: int, total: int) -> None:
     """Do nothing with it."""
 
 
@@ -42,7 +46,7 @@ class SimulateWork:
     overwrite : bool
         Whether to make again what is there.
     progress : callable
-        Hears how a tomogram goes: its name, what is done, how much of it, and all; for one process.
+        Hears how a tomogram goes, in one process.
     """
 
     folder: Path
@@ -55,7 +59,7 @@ class SimulateWork:
     layout: Positions | None
     changes: dict[str, Any]
     overwrite: bool
-    progress: Callable[[str, str, int, int], None] = unheard
+    progress: OnStep = no_step
 
     def prepare(self) -> None:
         """Load nothing."""

@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from tomopicker.cluster.summary import lines_of
 from tomopicker.errors import TomoPickerError, UsageError
-from tomopicker.output.layout import RECORD, RUN
+from tomopicker.output.layout import LOG, RECORD, RUN
 from tomopicker.output.running import holder
+from tomopicker.output.summary import lines_of
 from tomopicker.output.tomogram_record import FAILED, read_entries
 from tomopicker.wording import number_of
 
@@ -48,14 +48,16 @@ def status_lines(folder: Path) -> list[str]:
     """
     run = read_run(folder)
     who = holder(folder)
-    failures = {name: str(entry["error"]) for name, entry in read_entries(folder) if entry.get("status") == FAILED}
+    picks = {name: str(entry["error"]) for name, entry in read_entries(folder) if entry.get("status") == FAILED}
+    failures = picks or run.get("failures", {})
     lines = [_state(run, who), _numbers(run)]
     if who and run["state"] == "running":
         lines += _expected(run) + _at_work(run["running"])
     if failures:
-        lines.append(f"Failed, in this run or before: {len(failures)}")
+        count = len(picks) or run["failed"] + run["left"]
+        lines.append(f"Failed, in this run or before: {count}" if picks else f"Failed: {count}")
         lines += [f"  {error}" for error in list(failures.values())[:SHOWN]]
-        lines += [f"  and {len(failures) - SHOWN} more, in {folder / 'pick.log'}"] if len(failures) > SHOWN else []
+        lines += [f"  and {count - SHOWN} more, in {folder / run.get('log', LOG)}"] if count > SHOWN else []
     return [*lines, *lines_of(run.get("summary", {}))]
 
 
@@ -77,7 +79,7 @@ def _numbers(run: Mapping[str, Any]) -> str:
     bad, good = run["failed"] + run["left"], run["done"] + run["skipped"]
     again = f", {run['retried']} run again after a worker failed" if run["retried"] else ""
     return (
-        f"{run['finished']} of {number_of(run['total'], 'tomogram')}: {good} done, {bad} failed, "
+        f"{run['finished']} of {number_of(run['total'], run.get('noun', 'tomogram'))}: {good} done, {bad} failed, "
         f"{len(run['running'])} running{again}."
     )
 

@@ -7,6 +7,7 @@ import os
 import pickle
 import platform
 import socket
+import sys
 import time
 from functools import cache
 from typing import Any
@@ -86,9 +87,8 @@ def _run(work: bytes, item: bytes) -> dict[str, Any]:
 @cache
 def _prepared(work: bytes) -> tuple[Any, Any]:
     """Unpack the work and load what it needs, once in each process."""
-    import torch  # noqa: PLC0415
-
-    if (threads := os.environ.get(THREADS, "")).isdigit():
-        torch.set_num_threads(max(1, int(threads)))
     job = pickle.loads(work)
+    # A torch that is imported later reads the variable by itself.
+    if (torch := sys.modules.get("torch")) and (threads := os.environ.get(THREADS, "")).isdigit():
+        torch.set_num_threads(max(1, int(threads)))
     return job, job.prepare()

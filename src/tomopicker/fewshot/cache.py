@@ -106,7 +106,7 @@ def save(folder: Path, key: str, features: Features) -> None:
     working = features.working
     facts = {
         "fingerprint": key, "digest": _digest(tensors), "voxel_size": working.voxel_size, "ratio": working.ratio,
-        "origin": list(working.origin), "stride": features.specimen.stride,
+        "origin": list(working.origin), "stride": features.specimen.stride, "shrinkage": features.statistics.shrinkage,
         "shapes": {name: list(getattr(features, name).shape) for name in MAPS},
     }  # fmt: skip
     save_tensors(path, FEATURES, tensors, facts)
@@ -138,7 +138,8 @@ def _from_tensors(
     for name in MAPS:
         z, y, x = facts["shapes"][name]
         maps.append(FeatureMap(tensors[f"{name}.rows"], tensors[f"{name}.where"].numpy(), (z, y, x), facts["stride"]))
-    statistics = Statistics(*(tensors[name].numpy() for name in ("mean", "covariance", "sample")))
+    mean, covariance, sample = (tensors[name].numpy() for name in ("mean", "covariance", "sample"))
+    statistics = Statistics(mean, covariance, sample, float(facts["shrinkage"]))
     return Features(tomogram.name, tomogram.frame, settings, working, maps[0], maps[1], statistics)
 
 

@@ -1,10 +1,11 @@
 """A linear discriminant from a few clicks, in closed form, and its refit where picks were rejected.
 
 A tomogram's specimen is nearly all background, so the mean μ and covariance Σ of its features are those of background.
-With m the mean feature of the clicks, Fisher's discriminant is w = (Σ + 0.03·tr(Σ)/C·1)⁻¹ (m - μ), C the channels. It
-is shifted and scaled by the quartiles of the specimen's scores, to units in which particles' peaks spread as logits
-of trained networks do: by 1.3 to 1.7 on simulated ribosomes. Mean and standard deviation would not do:
-particles raise both, so that look-alikes in a tomogram without particles would score as particles do elsewhere.
+With m the mean feature of the clicks, Fisher's discriminant is w = (Σ + λ·tr(Σ)/C·1)⁻¹ (m - μ), C the channels and λ
+0.03, or what was learnt with the features. It is shifted and scaled by the quartiles of the specimen's scores, to units
+in which particles' peaks spread as logits of trained networks do: by 1.3 to 1.7 on simulated ribosomes. Mean and
+standard deviation would not do: particles raise both, so that look-alikes in a tomogram without particles would score
+as particles do elsewhere.
 
 Negatives picks are known negatives. Logistic regression on clicks and rejected picks, with a normal prior about the
 closed form whose covariance is that of the closed form, moves it no further than they demand: w = w₀ + τ²·A·Σᵢ αᵢ fᵢ,
@@ -21,9 +22,8 @@ from jaxtyping import Bool, Float64
 from scipy.special import expit
 
 from tomopicker.fewshot.feature_map import FeatureMap, FeaturesAt, Weights
+from tomopicker.models.discriminant import SHRINKAGE
 
-SHRINKAGE = 0.03
-"""Of the covariance towards a multiple of the identity."""
 PRIOR_VARIANCE = 0.03
 """τ²: how far rejected picks may move the closed form."""
 MIDDLE = 0.5
@@ -51,17 +51,20 @@ class Statistics:
     covariance : array, shape (channels, channels)
     sample : array, shape (sample, channels)
         Features of voxels drawn at random.
+    shrinkage : float
+        λ, of the covariance towards a multiple of the identity.
     """
 
     mean: Weights
     covariance: Matrix
     sample: Float64[np.ndarray, "sample channels"]
+    shrinkage: float = SHRINKAGE
 
     @cached_property
     def inverse(self) -> Matrix:
-        """(Σ + 0.03·tr(Σ)/C·1)⁻¹."""
+        """(Σ + λ·tr(Σ)/C·1)⁻¹."""
         channels = len(self.mean)
-        ridge = max(SHRINKAGE * float(np.trace(self.covariance)) / channels, 1e-12)
+        ridge = max(self.shrinkage * float(np.trace(self.covariance)) / channels, 1e-12)
         return np.asarray(np.linalg.inv(self.covariance + ridge * np.eye(channels)))
 
 
@@ -83,7 +86,9 @@ class Discriminant:
         return np.asarray(features @ self.weights + self.bias)
 
 
-def statistics_of(features: FeatureMap, inside: Bool[np.ndarray, " rows"] | None = None) -> Statistics:
+def statistics_of(
+    features: FeatureMap, inside: Bool[np.ndarray, " rows"] | None = None, shrinkage: float = SHRINKAGE
+) -> Statistics:
     """Measure mean and covariance of some rows' features.
 
     Parameters
@@ -91,6 +96,8 @@ def statistics_of(features: FeatureMap, inside: Bool[np.ndarray, " rows"] | None
     features : FeatureMap
     inside : array, shape (rows,), optional
         The rows to take; all if left out.
+    shrinkage : float
+        Of the discriminant.
     """
     channels = features.rows.shape[1]
     total, outer, count, start = np.zeros(channels), np.zeros((channels, channels)), 0, 0
@@ -106,12 +113,12 @@ def statistics_of(features: FeatureMap, inside: Bool[np.ndarray, " rows"] | None
         away = values - values.new_tensor(pivot)
         total, outer, count = total + away.sum(dim=0).numpy(), outer + (away.T @ away).numpy(), count + len(away)
     if pivot is None:
-        return Statistics(np.zeros(channels), np.zeros((channels, channels)), np.zeros((1, channels)))
+        return Statistics(np.zeros(channels), np.zeros((channels, channels)), np.zeros((1, channels)), shrinkage)
     mean = np.asarray(total / count)
     rows = np.arange(start) if inside is None else np.flatnonzero(inside)
     drawn = np.sort(np.random.default_rng(0).choice(rows, min(SAMPLE, len(rows)), replace=False))
     sample = features.rows[torch.from_numpy(drawn)].double().numpy()
-    return Statistics(pivot + mean, np.asarray(outer / count - np.outer(mean, mean)), sample)
+    return Statistics(pivot + mean, np.asarray(outer / count - np.outer(mean, mean)), sample, shrinkage)
 
 
 def discriminant(statistics: Statistics, clicks: FeaturesAt, rejected: RejectedAt) -> Discriminant:

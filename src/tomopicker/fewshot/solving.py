@@ -35,7 +35,7 @@ def sampled_statistics(
         network.body, working.data, tile=TILE, halo=settings.inference.halo, device=device,
         precision=settings.precision, mask=working.mask, most_rows=ROWS,
     )  # fmt: skip
-    return statistics_of(features, rows_inside(features.where, working.mask, features.stride))
+    return statistics_of(features, rows_inside(features.where, working.mask, features.stride), float(network.shrinkage))
 
 
 def rows_inside(where: GridMask, mask: VoxelMask | None, stride: int) -> np.ndarray | None:

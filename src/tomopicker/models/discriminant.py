@@ -10,13 +10,15 @@ from torch.nn import functional
 from tomopicker.models.resunet import Patches, ResUNet
 
 POINTS = ("clicks", "rejected")
+SHRINKAGE = 0.03
+"""Of the covariance of features towards a multiple of the identity, for weights that were trained without one."""
 
 
 class DiscriminantNetwork(nn.Module):
     """Scores voxels by a linear map of the decoder's last two levels.
 
-    The features at clicks and rejected picks are part of it, as buffers; the linear map is of one tomogram, and is set
-    by `solved` once that tomogram's statistics are known. It is not saved.
+    The features at clicks and rejected picks are part of it, and the shrinkage, as buffers; the linear map is of one
+    tomogram, and is set by `solved` once that tomogram's statistics are known. It is not saved.
 
     Parameters
     ----------
@@ -26,6 +28,7 @@ class DiscriminantNetwork(nn.Module):
 
     clicks: Float[Tensor, "clicks channels"]
     rejected: Float[Tensor, "rejected channels"]
+    shrinkage: Float[Tensor, ""]
     weights: Float[Tensor, " channels"]
     bias: Float[Tensor, ""]
 
@@ -37,6 +40,7 @@ class DiscriminantNetwork(nn.Module):
         channels = body.level_channels[-2] + body.level_channels[-1]
         for name in POINTS:
             self.register_buffer(name, torch.empty(0, channels, dtype=torch.float64))
+        self.register_buffer("shrinkage", torch.tensor(SHRINKAGE, dtype=torch.float64))
         self.register_buffer("weights", torch.zeros(channels), persistent=False)
         self.register_buffer("bias", torch.zeros(()), persistent=False)
 

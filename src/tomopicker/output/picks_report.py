@@ -19,7 +19,7 @@ from tomopicker.output.charts import FIRST, SECOND, THIRD, Interval, Line, bars,
 from tomopicker.output.figures import fullest_section
 from tomopicker.output.particles import as_address, cut_box, projections, stretched
 from tomopicker.output.results import FolderResults, TomogramResult, read_results
-from tomopicker.output.unusual import unusual
+from tomopicker.output.summary import Summary, summarise
 from tomopicker.picking.selection import Chosen
 from tomopicker.tomogram import Tomogram
 
@@ -93,7 +93,8 @@ def write_report(folder: Path, path: Path | None = None) -> Path:
 
 def _content(results: FolderResults) -> dict[str, Any]:
     chosen = {each.name: each.chosen for each in results.tomograms}
-    rows = _rows(results, chosen)
+    summary = _summary(results, chosen)
+    rows = _rows(results, chosen, summary)
     places = _places(results, chosen)
     opened, gone = _open(results)
     picks = sum(row["picks"] for row in rows)
@@ -108,6 +109,7 @@ def _content(results: FolderResults) -> dict[str, Any]:
         "written": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "version": __version__,
         "rows": rows,
+        "summary": summary.lines if len(rows) > 1 else [],
         "failed": dict(results.failed),
         "gone": gone,
         "picks": picks,
@@ -134,13 +136,21 @@ def _content(results: FolderResults) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _rows(results: FolderResults, chosen: dict[str, Chosen]) -> list[dict[str, Any]]:
-    medians = [float(np.median(cut.picks.scores)) if len(cut.picks) else math.nan for cut in chosen.values()]
-    by_count, by_score = unusual([len(cut.picks) for cut in chosen.values()]), unusual(medians)
+def _summary(results: FolderResults, chosen: dict[str, Chosen]) -> Summary:
+    """Say what the end of a run says, of the picks as they are cut now."""
+    recorded = results.record["tomograms"]
+    now = {
+        name: {"picks": len(cut.picks), "score_median": float(np.median(cut.picks.scores)) if len(cut.picks) else None}
+        for name, cut in chosen.items()
+    }
+    return summarise((name, entry | now.get(name, {})) for name, entry in recorded.items())
+
+
+def _rows(results: FolderResults, chosen: dict[str, Chosen], summary: Summary) -> list[dict[str, Any]]:
+    why = {each.tomogram: each.why for each in summary.outliers}
     rows = []
-    for result, median, count, score in zip(results.tomograms, medians, by_count, by_score, strict=True):
+    for result in results.tomograms:
         cut = chosen[result.name]
-        strange = [word for word, far in (("count", count), ("scores", score)) if far]
         rows.append(
             {
                 "name": result.name,
@@ -150,8 +160,8 @@ def _rows(results: FolderResults, chosen: dict[str, Chosen]) -> list[dict[str, A
                 "precision": cut.expected.precision,
                 "recall": cut.expected.recall,
                 "f1": cut.expected.f1,
-                "median": None if math.isnan(median) else median,
-                "unusual": ", ".join(strange),
+                "median": float(np.median(cut.picks.scores)) if len(cut.picks) else None,
+                "unusual": why.get(result.name, ""),
             }
         )
     return rows

@@ -1,8 +1,9 @@
 """Who hears how a job goes: the commands print it, a script may not care."""
 
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from tomopicker.training.loop import Report
+if TYPE_CHECKING:
+    from tomopicker.training.loop import Report  # A worker that trains nothing starts without torch.
 
 
 @runtime_checkable
@@ -15,7 +16,7 @@ class Listener(Protocol):
     def warn(self, text: str) -> None:
         """Hear something the user should look at."""
 
-    def trained(self, job: str, report: Report) -> None:
+    def trained(self, job: str, report: "Report") -> None:
         """Hear how a training stands."""
 
     def scored(self, tomogram: str, done: int, total: int) -> None:
@@ -27,7 +28,7 @@ class Silent:
 
     def say(self, text: str) -> None: ...
     def warn(self, text: str) -> None: ...
-    def trained(self, job: str, report: Report) -> None: ...
+    def trained(self, job: str, report: "Report") -> None: ...
     def scored(self, tomogram: str, done: int, total: int) -> None: ...
 
 
@@ -52,7 +53,7 @@ class Prefixed:
         """Pass a warning on."""
         self._other.warn(f"{self._name}: {text}")
 
-    def trained(self, job: str, report: Report) -> None:
+    def trained(self, job: str, report: "Report") -> None:
         """Pass it on."""
         self._other.trained(f"{self._name} {job}", report)
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from jaxtyping import Float64
 
 from tomopicker.errors import UsageError
 from tomopicker.fewshot.discriminant import Discriminant, RejectedAt, discriminant, held_out_shift
@@ -218,7 +219,9 @@ def _picked(item: Found, calibration: Calibration) -> Picked:
     return picked_from(scored, calibration.probability, calibration, clicks=len(item.given.clicks), known=known)
 
 
-def inside_specimen(item: Features, voxels: Positions, what: str, listener: Listener) -> Positions:
+def inside_specimen(
+    item: Features, voxels: Positions, what: str, listener: Listener
+) -> Float64[np.ndarray, "inside 3"]:
     """Leave out positions, in working voxels, outside the specimen, where there are no features."""
     if not len(voxels):
         return voxels
@@ -228,8 +231,7 @@ def inside_specimen(item: Features, voxels: Positions, what: str, listener: List
             f"{item.name}: {number_of(int((~covered).sum()), what)} outside the lamella that was found "
             "are left out; features of all of the volume (mask none) include them"
         )
-    kept: Positions = voxels[covered]
-    return kept
+    return np.asarray(voxels[covered])
 
 
 def _check(listed: Sequence[Features], clicks: Picks, rejected: Picks | None) -> None:

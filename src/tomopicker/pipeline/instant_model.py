@@ -8,16 +8,18 @@ import torch
 
 from tomopicker.errors import UsageError
 from tomopicker.fewshot.features import Features, features_of
+from tomopicker.geometry import Frame
 from tomopicker.models.discriminant import DiscriminantNetwork
 from tomopicker.picks import Picks
+from tomopicker.pipeline.callbacks import Listener
 from tomopicker.pipeline.displacement import network_displacement
-from tomopicker.pipeline.instant import Clicks, click_prior, find, inside_specimen
+from tomopicker.pipeline.instant import Clicks, Found, click_prior, find, inside_specimen
 from tomopicker.pipeline.provenance import provenance
 from tomopicker.pipeline.trainer import Run
 from tomopicker.pipeline.training_data import Clicked, number_of_clicks
 from tomopicker.tomogram import Tomogram
 from tomopicker.training.checkpoint import Model, build_network
-from tomopicker.training.pretrained import load_pretrained
+from tomopicker.training.pretrained import learnt_shrinkage, load_pretrained
 
 
 def instant_model(
@@ -48,28 +50,18 @@ def instant_model(
     UsageError
         If no click lies in the specimen.
     """
-    settings, listed, given = run.settings, [], []
-    for tomogram, item in zip(tomograms, clicked, strict=True):
-        key = f"{item.name} {item.working.voxel_size} {settings.preprocess.mask}"
-        if key not in known:
-            known[key] = features_of(
-                item.name, tomogram.frame, item.working, settings, run.device, partial(run.listener.scored, item.name)
-            )
-        features = known[key].of_diameter(settings.particle_diameter)
-        clicks = inside_specimen(features, item.clicks, "click", run.listener)
-        others = inside_specimen(features, item.rejected, "rejected pick", run.listener)
-        listed.append(features)
-        given.append(Clicks(clicks, others, features.specimen.at(clicks), features.specimen.at(others)))
-    if not any(len(each.clicks) for each in given):
+    settings, frames = run.settings, [tomogram.frame for tomogram in tomograms]
+    found = [item for item in found_in_training(run, clicked, frames, run.listener, known) if len(item.given.clicks)]
+    if not found:
         raise UsageError("no click lies in the lamella that was found; give --mask none, or a better mask")
-    found = [item for item in find(listed, given) if len(item.given.clicks)]
     prior = click_prior(found)
     scores, counted = run.by_seen([item.seen for item in found], number_of_clicks(clicked), prior)
     network = build_network(settings)
     assert isinstance(network, DiscriminantNetwork)
     load_pretrained(network.body, settings.network)
+    network.shrinkage.fill_(learnt_shrinkage(settings.network))
     for name in ("clicks", "rejected"):
-        points = np.concatenate([getattr(each, f"at_{name}") for each in given])
+        points = np.concatenate([getattr(each.given, f"at_{name}") for each in found])
         setattr(network, name, torch.from_numpy(points))
     facts = provenance(
         tomograms, picks, (), settings, None, counted.estimate, [], rejected=rejected,
@@ -79,3 +71,44 @@ def instant_model(
     displacement = network_displacement(run, network, first)
     voxel_size = clicked[0].working.voxel_size
     return Model(network.eval(), settings, voxel_size, 0.0, None, facts, scores, displacement, tuple(run.warnings))
+
+
+def found_in_training(
+    run: Run,
+    clicked: Sequence[Clicked],
+    frames: Sequence[Frame],
+    listener: Listener,
+    known: dict[str, Features] | None = None,
+) -> list[Found]:
+    """Find what the discriminant of all clicks finds in each training tomogram.
+
+    Parameters
+    ----------
+    run : Run
+    clicked : sequence of Clicked
+    frames : sequence of Frame
+        Of the same tomograms.
+    listener : Listener
+        Is warned of clicks outside the specimen, which are left out.
+    known : dict of str to Features, optional
+        Features that other kinds of particle have computed, and what is computed here.
+
+    Returns
+    -------
+    list of Found
+        Of each tomogram; empty if no click at all lies in the specimen.
+    """
+    listed, given, settings = [], [], run.settings
+    known = {} if known is None else known
+    for frame, item in zip(frames, clicked, strict=True):
+        key = f"{item.name} {item.working.voxel_size} {settings.preprocess.mask}"
+        if key not in known:
+            known[key] = features_of(
+                item.name, frame, item.working, settings, run.device, partial(run.listener.scored, item.name)
+            )
+        features = known[key].of_diameter(settings.particle_diameter)
+        clicks = inside_specimen(features, item.clicks, "click", listener)
+        others = inside_specimen(features, item.rejected, "rejected pick", listener)
+        listed.append(features)
+        given.append(Clicks(clicks, others, features.specimen.at(clicks), features.specimen.at(others)))
+    return find(listed, given) if any(len(each.clicks) for each in given) else []

@@ -1,10 +1,10 @@
-"""What a round's networks teach the next: their confident and their doubtful picks in the tomograms clicked in.
+"""Pseudo-labels: confident picks of the discriminant or of earlier networks, and ambiguous ones, in training tomograms.
 
 Scores of another number of threads, or of another machine, differ in the last digits, and peaks with them. So what a
 round learns from is kept in a file beside its checkpoint, and a resumed run reads it back.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
@@ -16,15 +16,22 @@ from scipy.spatial import cKDTree
 from torch import nn
 
 from tomopicker.config import Settings
+from tomopicker.geometry import Frame
+from tomopicker.picking.calibration import Calibration
 from tomopicker.picking.peaks import Peaks
-from tomopicker.pipeline.trainer import Run, calibrations
-from tomopicker.pipeline.training_data import Clicked
+from tomopicker.pipeline.callbacks import Silent
+from tomopicker.pipeline.instant import click_prior
+from tomopicker.pipeline.instant_model import found_in_training
+from tomopicker.pipeline.trainer import Run, Seen, calibrations
+from tomopicker.pipeline.training_data import Clicked, number_of_clicks
 from tomopicker.training.checkpoint import CHECKPOINT, load_tensors, save_tensors
 from tomopicker.training.fingerprint import Fingerprint, check_same_run, tomogram_fingerprint
+from tomopicker.training.labels import NO_POSITIONS
 from tomopicker.types import Ambiguous, Negatives, Positions, PseudoPositives
 
 Known: TypeAlias = Float64[np.ndarray, "known 3"]
 Chances: TypeAlias = Float64[np.ndarray, " peaks"]
+Pair: TypeAlias = tuple[PseudoPositives, Ambiguous]
 
 KINDS = ("sure", "doubtful")
 
@@ -48,15 +55,27 @@ def taught(run: Run, clicked: Sequence[Clicked], networks: Sequence[nn.Module], 
     TomoPickerError
         If the file of an interrupted run is of another run.
     """
-    kept = run.checkpoint and run.checkpoint.with_name(f"{run.checkpoint.name}.round{rounds + 1}.ckpt")
-    fingerprint = _fingerprint(run.settings, clicked)
-    if kept and run.resume and kept.exists():
-        found = _read(kept, fingerprint, len(clicked))
-    else:
-        found = _found(run, clicked, networks, rounds)
-        if kept:
-            _write(kept, fingerprint, found)
-    return [replace(item, sure=sure, doubtful=doubtful) for item, (sure, doubtful) in zip(clicked, found, strict=True)]
+    return _labelled(run, clicked, rounds, lambda: _found(run, clicked, networks, rounds))
+
+
+def label_by_discriminant(run: Run, clicked: Sequence[Clicked], frames: Sequence[Frame]) -> list[Clicked]:
+    """Add to tomograms the confident and the ambiguous instant picks; nothing is trained for that.
+
+    Parameters
+    ----------
+    run : Run
+        Where it has checkpoints, the picks are kept there; a resumed run takes them from there.
+    clicked : sequence of Clicked
+        As the user clicked.
+    frames : sequence of Frame
+        Of the same tomograms.
+
+    Raises
+    ------
+    TomoPickerError
+        If the file of an interrupted run is of another run.
+    """
+    return _labelled(run, clicked, 0, lambda: _found_by_discriminant(run, clicked, frames))
 
 
 def sure_and_doubtful(
@@ -99,15 +118,43 @@ def sure_and_doubtful(
     return peaks.positions_voxels[sure], peaks.positions_voxels[doubtful]
 
 
-def _found(
-    run: Run, clicked: Sequence[Clicked], networks: Sequence[nn.Module], rounds: int
-) -> list[tuple[PseudoPositives, Ambiguous]]:
+def _labelled(run: Run, clicked: Sequence[Clicked], rounds: int, find: Callable[[], list[Pair]]) -> list[Clicked]:
+    """Add what is found, or what the file of an interrupted run holds, to tomograms."""
+    kept = run.checkpoint and run.checkpoint.with_name(f"{run.checkpoint.name}.round{rounds + 1}.ckpt")
+    fingerprint = _fingerprint(run.settings, clicked)
+    if kept and run.resume and kept.exists():
+        found = _read(kept, fingerprint, len(clicked))
+    else:
+        found = find()
+        if kept:
+            _write(kept, fingerprint, found)
+    return [replace(item, sure=sure, doubtful=doubtful) for item, (sure, doubtful) in zip(clicked, found, strict=True)]
+
+
+def _found(run: Run, clicked: Sequence[Clicked], networks: Sequence[nn.Module], rounds: int) -> list[Pair]:
     """Find the peaks of tomogram after tomogram, then judge those of all."""
     seen = [run.seen(networks, item) for item in clicked]
-    growth = run.settings.self_training.max_label_growth**rounds - 1
-    found = []
-    for item, each, fit in zip(clicked, seen, calibrations(seen), strict=True):
-        most = round(len(item.clicks) * growth)
+    labelled_before = run.settings.starts_from_discriminant(number_of_clicks(clicked))
+    return _chosen(run, clicked, seen, calibrations(seen), rounds + labelled_before)
+
+
+def _found_by_discriminant(run: Run, clicked: Sequence[Clicked], frames: Sequence[Frame]) -> list[Pair]:
+    found = found_in_training(run, clicked, frames, Silent())  # Training has warned of clicks outside the specimen.
+    if not found:
+        return [(NO_POSITIONS, NO_POSITIONS)] * len(clicked)
+    seen = [item.seen for item in found]
+    prior = click_prior([item for item in found if len(item.given.clicks)])
+    return _chosen(run, clicked, seen, calibrations(seen, prior=prior), 1)
+
+
+def _chosen(
+    run: Run, clicked: Sequence[Clicked], seen: Sequence[Seen], fits: Sequence[Calibration], growths: int
+) -> list[Pair]:
+    knobs, found = run.settings.self_training, []
+    growth = knobs.max_label_growth**growths - 1
+    least = knobs.first_labels if run.settings.starts_from_discriminant(number_of_clicks(clicked)) else 0
+    for item, each, fit in zip(clicked, seen, fits, strict=True):
+        most = max(round(len(item.clicks) * growth), least)
         chances = fit.probability(each.scores)
         found.append(sure_and_doubtful(each.peaks, chances, item.clicks, item.rejected, run.radius, run.settings, most))
     return found
@@ -120,7 +167,7 @@ def _farther(positions: Positions, known: Known, distance: float) -> Bool[np.nda
     return np.asarray(nearest > distance)
 
 
-def _write(path: Path, run: Fingerprint, found: Sequence[tuple[PseudoPositives, Ambiguous]]) -> None:
+def _write(path: Path, run: Fingerprint, found: Sequence[Pair]) -> None:
     parts = {
         f"{kind}.{index}": torch.from_numpy(picks)
         for index, pair in enumerate(found)
@@ -129,7 +176,7 @@ def _write(path: Path, run: Fingerprint, found: Sequence[tuple[PseudoPositives, 
     save_tensors(path, CHECKPOINT, parts, {"run": run})
 
 
-def _read(path: Path, run: Fingerprint, tomograms: int) -> list[tuple[PseudoPositives, Ambiguous]]:
+def _read(path: Path, run: Fingerprint, tomograms: int) -> list[Pair]:
     parts, facts = load_tensors(path, CHECKPOINT)
     check_same_run(path, facts.get("run"), run)
     sure, doubtful = ([parts[f"{kind}.{index}"].numpy() for index in range(tomograms)] for kind in KINDS)

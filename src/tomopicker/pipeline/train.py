@@ -112,7 +112,8 @@ def train(
     if settings.network.head == "discriminant":
         return instant_model(run, tomograms, picks, clicked, rejected, {} if features is None else features)
     particles, counted = _expected(settings, clicked, run)
-    outcome = train_in_rounds(run, clicked, [run.labelled(item) for item in watched], particles)
+    frames = [tomogram.frame for tomogram in tomograms]
+    outcome = train_in_rounds(run, clicked, frames, [run.labelled(item) for item in watched], particles)
     network = outcome.network
     offset, threshold, particle_scores = 0.0, None, None
     if settings.inference.adabn:

@@ -4,7 +4,7 @@ A network that has learned to tell hundreds of them apart, in any orientation an
 real molecule: nothing that it finds later was a template.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,10 +66,16 @@ def draw_library(classes: int, orientations: int, seed: int) -> MoleculeLibrary:
     Each has so many random orientations; the 24 rotations of a cube multiply them later.
     """
     rng = np.random.default_rng(seed)
+    return library_of((random_molecule(rng) for _ in range(classes)), classes, orientations, rng)
+
+
+def library_of(
+    molecules: Iterable[Volume], classes: int, orientations: int, rng: np.random.Generator
+) -> MoleculeLibrary:
+    """Rotate so many molecules of the fine grid at random and draw them on the working grid."""
     densities = np.zeros((classes, orientations, BOX, BOX, BOX), np.float16)
     radii = np.zeros(classes)
-    for class_index in range(classes):
-        density = random_molecule(rng)
+    for class_index, density in enumerate(molecules):
         for orientation in range(orientations):
             densities[class_index, orientation] = _rotated(density, Rotation.from_quat(rng.standard_normal(4)))
         radii[class_index] = _radius(densities[class_index].astype(np.float64).mean(axis=0))
@@ -81,9 +87,13 @@ def random_molecule(rng: np.random.Generator) -> Volume:
     while True:
         density = _draw(rng)
         if density.sum() > SMALLEST_SUM:
-            middle = (GRID - 1) / 2
-            shift = middle - np.array(ndimage.center_of_mass(density))
-            return ndimage.shift(density, shift, order=1).astype(np.float32)
+            return centred(density)
+
+
+def centred(density: Field) -> Volume:
+    """Move the centre of mass to the middle of the fine grid."""
+    shift = (GRID - 1) / 2 - np.array(ndimage.center_of_mass(density))
+    return ndimage.shift(density, shift, order=1).astype(np.float32)
 
 
 def _draw(rng: np.random.Generator) -> Field:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Float, Float32, Float64, Int64
 from scipy import ndimage
 
 from tomopicker.pretraining.imaging import draw_imaging
@@ -39,13 +39,11 @@ def draw_scene(library: MoleculeLibrary, rng: np.random.Generator) -> Scene:
     density = np.zeros((EDGE, EDGE, EDGE), np.float32)
     taken = np.zeros(density.shape, bool)
     for _ in range(rng.poisson(0.8)):
-        taken |= _add_membrane(density, rng)
-    positions, classes = _place_molecules(library, taken, rng)
+        taken |= add_membrane(density, rng)
+    positions, classes = place_molecules(library.radii, np.arange(len(library.radii)), None, taken, rng)
     for position, class_index in zip(positions, classes, strict=True):
-        _add(
-            density, random_orientation(library, int(class_index), rng) * np.float32(rng.uniform(0.85, 1.15)), position
-        )
-    _add_background(density, library, rng)
+        add(density, random_orientation(library, int(class_index), rng) * np.float32(rng.uniform(0.85, 1.15)), position)
+    add_background(density, library, rng)
     return Scene(_imaged(density, rng), positions, classes)
 
 
@@ -53,27 +51,55 @@ def label(scene: Scene) -> Int64[np.ndarray, "z y x"]:
     """Label a scene at half resolution: 0 background, 1 + class in a ball about a centre, -1 in the shell around."""
     half = EDGE // 2
     labels = np.zeros((half, half, half), np.int64)
-    reach = np.arange(-int(TARGET_RADIUS) - 1, int(TARGET_RADIUS) + 2)
-    middles = (scene.positions + 0.5) / 2 - 0.5
-    for radius, values in (
-        (TARGET_RADIUS, np.full(len(scene.classes), IGNORED)),
-        (TARGET_RADIUS / 2, scene.classes + 1),
-    ):
-        for middle, value in zip(middles, values, strict=True):
-            near = np.round(middle).astype(int)[:, None] + reach
-            z, y, x = (near - middle[:, None]) ** 2
-            ball = z[:, None, None] + y[:, None] + x <= radius**2
-            box = np.ix_(*(near % half))
-            labels[box] = np.where(ball, value, labels[box])
+    draw_balls(labels, scene.positions, TARGET_RADIUS, np.full(len(scene.classes), IGNORED))
+    draw_balls(labels, scene.positions, TARGET_RADIUS / 2, scene.classes + 1)
     return labels
 
 
-def _place_molecules(
-    library: MoleculeLibrary, taken: np.ndarray, rng: np.random.Generator
+def draw_balls(
+    labels: Int64[np.ndarray, "z y x"],
+    positions: Int64[np.ndarray, "n 3"],
+    radius: float,
+    values: Int64[np.ndarray, " n"],
+) -> None:
+    """Write values into balls about positions of a periodic scene, in place.
+
+    Labels have half the scene's resolution; the radius is in their voxels.
+    """
+    reach = np.arange(-int(radius) - 1, int(radius) + 2)
+    for middle, value in zip((positions + 0.5) / 2 - 0.5, values, strict=True):
+        near = np.round(middle).astype(int)[:, None] + reach
+        z, y, x = (near - middle[:, None]) ** 2
+        ball = z[:, None, None] + y[:, None] + x <= radius**2
+        box = np.ix_(*(near % len(labels)))
+        labels[box] = np.where(ball, value, labels[box])
+
+
+def place_molecules(
+    radii: Float64[np.ndarray, " all"],
+    kinds: Int64[np.ndarray, " kinds"],
+    shares: Float64[np.ndarray, " kinds"] | None,
+    taken: np.ndarray,
+    rng: np.random.Generator,
 ) -> tuple[Int64[np.ndarray, "n 3"], Int64[np.ndarray, " n"]]:
-    """Try random positions one after the other, and keep molecules that touch nothing."""
+    """Try random positions one after the other, and keep molecules that touch nothing.
+
+    Parameters
+    ----------
+    radii : array, shape (all,)
+        Of every molecule of a library, in working voxels.
+    kinds : array, shape (kinds,)
+        The molecules that are tried.
+    shares : array, shape (kinds,), optional
+        How often each is tried, of 1; all alike if left out.
+    taken : array of bool
+        Voxels where no centre may lie.
+    rng : numpy Generator
+    """
     tried = int(rng.uniform(*TRIED))
-    positions, classes = rng.integers(0, EDGE, (tried, 3)), rng.integers(0, len(library.radii), tried)
+    positions = rng.integers(0, EDGE, (tried, 3))
+    chosen = rng.integers(0, len(kinds), tried) if shares is None else rng.choice(len(kinds), tried, p=shares)
+    classes = kinds[chosen]
     closeness = rng.uniform(0.75, 1.15)  # Of two spheres: below 1 they may overlap, as molecules that are not round do.
     kept: list[int] = []
     for index in range(tried):
@@ -81,7 +107,7 @@ def _place_molecules(
             continue
         away = np.abs(positions[kept] - positions[index])
         away = np.minimum(away, EDGE - away)
-        least = closeness * (library.radii[classes[kept]] + library.radii[classes[index]])
+        least = closeness * (radii[classes[kept]] + radii[classes[index]])
         if not (np.sqrt((away**2).sum(axis=1)) < least).any():
             kept.append(index)
     return positions[kept], classes[kept]
@@ -99,17 +125,18 @@ def random_orientation(library: MoleculeLibrary, class_index: int, rng: np.rando
     return np.pad(rotated, ((1, 0), (1, 0), (1, 0)))
 
 
-def _add(density: Volume, box: Box, position: np.ndarray) -> None:
+def add(density: Volume, box: Box, position: np.ndarray) -> None:
+    """Add a molecule to a periodic density, its centre on a voxel (z, y, x)."""
     steps = np.arange(len(box)) - len(box) // 2
     density[np.ix_(*((middle + steps) % EDGE for middle in position))] += box
 
 
-def _add_background(density: Volume, library: MoleculeLibrary, rng: np.random.Generator) -> None:
+def add_background(density: Volume, library: MoleculeLibrary, rng: np.random.Generator) -> None:
     """Add what is not labelled: molecules of half the size, specks, dense lumps."""
     for _ in range(int(rng.uniform(0, 250))):
         whole = random_orientation(library, int(rng.integers(len(library.radii))), rng)
         half = BOX // 2
-        _add(density, whole.reshape(half, 2, half, 2, half, 2).mean(axis=(1, 3, 5)), rng.integers(0, EDGE, 3))
+        add(density, whole.reshape(half, 2, half, 2, half, 2).mean(axis=(1, 3, 5)), rng.integers(0, EDGE, 3))
     specks = np.zeros_like(density)
     where = rng.integers(0, EDGE, (3, int(rng.uniform(0, 0.01 * EDGE**3))))
     specks[tuple(where)] = rng.uniform(0.2, 1, where.shape[1])
@@ -121,7 +148,7 @@ def _add_background(density: Volume, library: MoleculeLibrary, rng: np.random.Ge
         density += np.float32(rng.uniform(1, 3)) * z[:, None, None] * y[:, None] * x
 
 
-def _add_membrane(density: Volume, rng: np.random.Generator) -> np.ndarray:
+def add_membrane(density: Volume, rng: np.random.Generator) -> np.ndarray:
     """Add a sheet or a vesicle of two leaflets; give the voxels next to it."""
     grid = np.arange(EDGE, dtype=np.float32)
     centre = rng.uniform(0, EDGE, 3)
@@ -147,5 +174,10 @@ def _imaged(density: Volume, rng: np.random.Generator) -> Float32[np.ndarray, "z
     cytosol /= max(float(cytosol.std()), 1e-6)
     volume = signal / signal.std() + np.exp(rng.uniform(np.log(0.2), np.log(2.2))) * electrons
     volume += rng.uniform(0, 0.5) * cytosol
+    return standardised(volume)
+
+
+def standardised(volume: Float[np.ndarray, "z y x"]) -> Volume:
+    """Standardise, clip at 4 standard deviations, standardise: as tomograms are."""
     volume = np.clip((volume - volume.mean()) / volume.std(), -CLIP_SD, CLIP_SD)
     return ((volume - volume.mean()) / volume.std()).astype(np.float32)  # type: ignore[no-any-return]

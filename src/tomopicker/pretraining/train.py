@@ -1,10 +1,9 @@
 """Training of a classifier of random molecules: one scene a step, whose patches share their imaging."""
 
-import math
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,29 +13,18 @@ from torch.utils.data import DataLoader, Dataset
 
 from tomopicker import __version__
 from tomopicker.config import Network
-from tomopicker.errors import TomoPickerError
 from tomopicker.models.precision import autocast
 from tomopicker.models.resunet import ResUNet
 from tomopicker.pretraining.molecules import MoleculeLibrary, draw_library
+from tomopicker.pretraining.run import Run, take_steps
 from tomopicker.pretraining.scenes import EDGE, draw_scene, label
-from tomopicker.training.checkpoint import (
-    CHECKPOINT,
-    PRETRAINED,
-    load_tensors,
-    optimizer_tensors,
-    restore_optimizer,
-    save_tensors,
-    schedule_facts,
-)
-from tomopicker.training.fingerprint import changed_settings
-from tomopicker.training.interrupt import defer_signals, ignore_signals
+from tomopicker.training.checkpoint import PRETRAINED, save_tensors
+from tomopicker.training.interrupt import ignore_signals
 from tomopicker.training.pretrained import SCRATCH, load_pretrained
 from tomopicker.training.seeding import seeded
 
 PATCH = 24
 REPORT_EVERY = 25
-SAVE_SECONDS = 60
-CLIP_NORM = 5.0
 
 Patches = Float32[np.ndarray, "n 1 z y x"]
 Labels = Int64[np.ndarray, "n half_z half_y half_x"]
@@ -174,10 +162,10 @@ def pretrain(
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, recipe.learning_rate, total_steps=recipe.steps, pct_start=0.1
     )
-    run = _Run(recipe, network, optimizer, schedule)
-    first = run.restore(checkpoint) if resume and checkpoint is not None and checkpoint.exists() else 0
+    run = Run(asdict(recipe), network, optimizer, schedule)
+    first = run.restore(checkpoint)[0] if resume and checkpoint is not None and checkpoint.exists() else 0
     scenes = _Scenes(draw_library(recipe.classes, recipe.orientations, recipe.seed), recipe)
-    loader = DataLoader(
+    loader: DataLoader[Any] = DataLoader(
         scenes,
         batch_size=None,
         sampler=range(first, recipe.steps),
@@ -186,82 +174,37 @@ def pretrain(
         generator=torch.Generator(),
     )
     recent: list[tuple[float, float, float]] = []
-    saved, step = time.monotonic(), first
-    with defer_signals() as stop_requested:
-        try:
-            for inputs, labels in loader:
-                with seeded(recipe.seed + step, device):
-                    recent.append(run.advance(inputs.to(device), labels.to(device)))
-                step += 1
-                if report and (step % REPORT_EVERY == 0 or step == recipe.steps):
-                    report(Progress(step, recipe.steps, *np.mean(recent, axis=0)))
-                    recent.clear()
-                if checkpoint is not None and time.monotonic() - saved > SAVE_SECONDS:
-                    run.save(checkpoint, step)
-                    saved = time.monotonic()
-                if stop_requested():
-                    raise KeyboardInterrupt
-        except KeyboardInterrupt:  # Raised above or by `report`, never within a step.
-            if checkpoint is not None:
-                run.save(checkpoint, step)
-            raise
+
+    def take(batch: Sequence[Tensor], step: int) -> bool:
+        network.train()
+        inputs, labels = (each.to(device) for each in batch)
+        with autocast("auto", device):
+            logits = network(inputs.contiguous(memory_format=torch.channels_last_3d))
+        inside, outside, accuracy = loss_terms(logits, labels)
+        run.descend(inside + outside)
+        recent.append((float(inside.detach()), float(outside.detach()), float(accuracy)))
+        if report and (step % REPORT_EVERY == 0 or step == recipe.steps):
+            report(Progress(step, recipe.steps, *np.mean(recent, axis=0)))
+            recent.clear()
+        return False
+
+    def save(step: int) -> None:
+        if checkpoint is not None:
+            run.save(checkpoint, step)
+
+    take_steps(loader, take, save, first=first, seed=recipe.seed, device=device)
     return network.weights()
 
 
-def save_pretrained(path: Path, weights: dict[str, Tensor], recipe: Recipe) -> None:
-    """Write weights, in half precision, with what made them."""
+def save_pretrained(
+    path: Path, weights: dict[str, Tensor], recipe: Mapping[str, Any], facts: Mapping[str, Any] | None = None
+) -> None:
+    """Write weights, in half precision, with what made them, and other facts about them."""
     small = {name: value.half() if value.is_floating_point() else value for name, value in weights.items()}
-    facts = {"network": _network_facts(), "recipe": asdict(recipe), "tomopicker": __version__}
-    save_tensors(path, PRETRAINED, small, facts)
+    stated = {"network": _network_facts(), "recipe": dict(recipe), "tomopicker": __version__}
+    save_tensors(path, PRETRAINED, small, stated | dict(facts or {}))
 
 
 def _network_facts() -> dict[str, object]:
     cfg = Network()
     return {"block": cfg.block, "channels": list(cfg.channels), "stride": cfg.stride}
-
-
-@dataclass(frozen=True)
-class _Run:
-    recipe: Recipe
-    network: nn.Module
-    optimizer: torch.optim.Optimizer
-    schedule: torch.optim.lr_scheduler.LRScheduler
-
-    def advance(self, inputs: Tensor, labels: Tensor) -> tuple[float, float, float]:
-        self.network.train()
-        with autocast("auto", inputs.device):
-            logits = self.network(inputs.contiguous(memory_format=torch.channels_last_3d))
-        inside, outside, accuracy = loss_terms(logits, labels)
-        total = inside + outside
-        if not math.isfinite(float(total.detach())):
-            raise TomoPickerError("pretraining: the loss is no longer finite; change --seed")
-        self.optimizer.zero_grad(set_to_none=True)
-        total.backward()
-        nn.utils.clip_grad_norm_(self.network.parameters(), CLIP_NORM)
-        self.optimizer.step()
-        self.schedule.step()
-        return float(inside.detach()), float(outside.detach()), float(accuracy)
-
-    def save(self, path: Path, step: int) -> None:
-        tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
-        tensors |= optimizer_tensors(self.optimizer)
-        facts = {
-            "recipe": asdict(self.recipe),
-            "step": step,
-            "groups": self.optimizer.state_dict()["param_groups"],
-            "schedule": schedule_facts(self.schedule),
-        }
-        save_tensors(path, CHECKPOINT, tensors, facts)
-
-    def restore(self, path: Path) -> int:
-        """Take up a checkpoint; give its step."""
-        tensors, facts = load_tensors(path, CHECKPOINT)
-        if changes := list(changed_settings(facts.get("recipe", {}), asdict(self.recipe))):
-            raise TomoPickerError(
-                f"{path}: belongs to a run with {', '.join(changes)}; repeat its options, "
-                "or give --overwrite in position of --resume to start anew"
-            )
-        self.network.load_state_dict({k.removeprefix("network."): v for k, v in tensors.items() if k[0] == "n"})
-        restore_optimizer(self.optimizer, tensors, facts["groups"])
-        self.schedule.load_state_dict(facts["schedule"])
-        return int(facts["step"])

@@ -16,6 +16,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ _ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{4}$")
 _PROGRESS = re.compile(r"^(.{1,200}): (\d+) of (\d+)(?:, (.*))?$")
 LOG_BYTES = 64 * 1024
 """Of a log that a page is shown: its end."""
+CLUSTER = "cluster.yaml"
+"""In a project: who does its jobs."""
 COMMAND = (sys.executable, "-m", "tomopicker.cli")
 _RUN = (
     'trap "" HUP; trap : INT TERM; "$@" >log.txt 2>&1 </dev/null; echo $? >exit_code.part; mv exit_code.part exit_code'
@@ -165,6 +168,24 @@ class Jobs:
             with suppress(UsageError):
                 found.append(self.get(path.parent.name))
         return found
+
+
+def engine_arguments(project: Path) -> list[str]:
+    """Give the arguments that name who picks: as the project's file says, else a worker for each of several GPUs.
+
+    Parameters
+    ----------
+    project : Path
+        Folder that may hold a ``cluster.yaml``, as ``tomopicker pick --cluster`` takes it.
+    """
+    stated = project.absolute() / CLUSTER
+    if stated.exists():
+        return ["--cluster", str(stated)]
+    if not all(find_spec(name) for name in ("distributed", "cryptography")):
+        return []
+    import torch  # noqa: PLC0415  (slow to import)
+
+    return ["--engine", "local"] if torch.cuda.device_count() > 1 else []
 
 
 def _started(process: int) -> str:

@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from tomopicker.errors import TomoPickerError
 from tomopicker.output.layout import RECORD
-from tomopicker.output.unusual import unusual
+from tomopicker.output.unusual import SCORE, unusual
 from tomopicker.picks import Picks
 from tomopicker.studio.points import Point, Points
 
@@ -59,7 +59,7 @@ def rows(results: "FolderResults", threshold: float | None) -> list[dict[str, An
     """Say for each tomogram what a threshold gives; its own where none is stated."""
     chosen = [each.chosen if threshold is None else each.at(threshold) for each in results.tomograms]
     medians = [float(np.median(each.picks.scores)) if len(each.picks) else float("nan") for each in chosen]
-    far = unusual([len(each.picks) for each in chosen]) | unusual(medians)
+    far = unusual([len(each.picks) for each in chosen]) | unusual(medians, SCORE)
     return [
         {
             "tomogram": result.name,

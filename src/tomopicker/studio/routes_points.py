@@ -12,7 +12,7 @@ from starlette.routing import Route
 from tomopicker import __version__
 from tomopicker.errors import UsageError
 from tomopicker.geometry import is_outside
-from tomopicker.output.unusual import unusual
+from tomopicker.output.unusual import SCORE, unusual
 from tomopicker.studio.boxes import refined
 from tomopicker.studio.context import Studio, answer, body_of, finite, number, studio_of, word
 from tomopicker.studio.exchange import PROGRAMS
@@ -184,7 +184,7 @@ async def listed(request: Request) -> JSONResponse:
     ]
     nan = float("nan")
     counts = unusual([nan if row["picks"] is None else row["picks"] for row in rows])
-    medians = unusual([nan if row["median"] is None else row["median"] for row in rows])
+    medians = unusual([nan if row["median"] is None else row["median"] for row in rows], SCORE)
     for row, by_count, by_median in zip(rows, counts.tolist(), medians.tolist(), strict=True):
         row["unusual"] = [word for word, far in (("count", by_count), ("score", by_median)) if far]
     return answer(rows)

@@ -10,6 +10,7 @@ from starlette.routing import Route
 from tomopicker.errors import UsageError
 from tomopicker.picking.selection import Cut
 from tomopicker.studio.context import Studio, answer, body_of, finite, number, studio_of, word
+from tomopicker.studio.jobs import engine_arguments
 from tomopicker.studio.point_files import csv_files
 from tomopicker.studio.points import positions
 from tomopicker.studio.review import ORDERS, gallery, histogram, rows
@@ -49,6 +50,7 @@ async def start(request: Request) -> JSONResponse:
         title, arguments = f"Train {named} ({preset})", _training(studio, named, preset)
     elif what == "pick":
         title, arguments = f"Pick {named} in all tomograms", _picking(studio, named)
+        arguments += await asyncio.to_thread(engine_arguments, studio.project.folder)
     else:
         raise UsageError("a job is one of train, pick")
     job = studio.jobs.start(title, named, arguments)

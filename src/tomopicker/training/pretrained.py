@@ -6,6 +6,7 @@ from torch import nn
 
 from tomopicker.config import Network
 from tomopicker.errors import TomoPickerError
+from tomopicker.models.discriminant import SHRINKAGE
 from tomopicker.training.checkpoint import PRETRAINED, load_tensors
 
 SHIPPED, SCRATCH = "shipped", "none"
@@ -17,6 +18,19 @@ def weights_file(cfg: Network) -> Path | None:
     if cfg.pretrained == SCRATCH:
         return None
     return SHIPPED_FILE if cfg.pretrained == SHIPPED else Path(cfg.pretrained)
+
+
+def learnt_shrinkage(cfg: Network) -> float:
+    """Give the shrinkage of the discriminant that a network's initial weights were trained with, else the usual one.
+
+    Raises
+    ------
+    TomoPickerError
+        If the file is not one that ``tomopicker pretrain`` wrote.
+    """
+    path = weights_file(cfg)
+    facts = {} if path is None else load_tensors(path, PRETRAINED)[1]
+    return float(facts.get("shrinkage", SHRINKAGE))
 
 
 def load_pretrained(network: nn.Module, cfg: Network) -> None:

@@ -1,18 +1,16 @@
 """What a folder of picks holds, in a few lines: counts, medians, and the tomograms that are unlike the rest."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from tomopicker.output.tomogram_record import DONE, FAILED
+from tomopicker.output.unusual import COUNT, SCORE, SPECIMEN, reasons
 from tomopicker.wording import number_of
 
-FEWEST = 6
-"""Tomograms from which one can be unlike the rest."""
-LIMIT = 4.0
-"""Robust standard deviations from the median."""
 SHOWN = 10
 
 
@@ -92,31 +90,10 @@ def summarise(records: Iterable[tuple[str, Mapping[str, Any]]]) -> Summary:
         for key, column in zip(("picks", "score", "specimen", "seconds"), table.T, strict=True)
         if np.isfinite(column).any()
     }
-    return Summary(len(names), failed, int(table[:, 0].sum()), medians, _outliers(names, table))
+    return Summary(len(names), failed, int(table[:, 0].sum()), medians, outliers(names, table[:, :3]))
 
 
-def _outliers(names: list[str], table: np.ndarray) -> list[Outlier]:
-    if len(names) < FEWEST:
-        return []
-    # Counts scatter as their square root does; a share of the volume and a score have a floor below which no one looks.
-    looked_at = (
-        (np.sqrt(table[:, 0]), 0.5, "{0:.0f} picks where the median is {1:.0f}", table[:, 0]),
-        (table[:, 1], 0.03, "a median score of {0:.2f} where the median is {1:.2f}", table[:, 1]),
-        (table[:, 2], 0.03, "specimen in {0:.0%} of the volume where the median is {1:.0%}", table[:, 2]),
-    )
-    why: dict[int, list[str]] = {}
-    far: dict[int, float] = {}
-    for values, floor, words, shown in looked_at:
-        known = np.isfinite(values)
-        if known.sum() < FEWEST:
-            continue
-        middle = float(np.median(values[known]))
-        low, high = np.quantile(values[known], [0.25, 0.75])
-        # Both: where tomograms are of two sorts, neither sort is unlike the rest.
-        spread = max(1.4826 * float(np.median(np.abs(values[known] - middle))), float(high - low) / 1.349, floor)
-        distance = np.abs(np.where(known, values, middle) - middle) / spread
-        usual = float(np.median(shown[known]))
-        for i in np.flatnonzero(distance > LIMIT).tolist():
-            why.setdefault(i, []).append(words.format(float(shown[i]), usual))
-            far[i] = max(far.get(i, 0.0), float(distance[i]))
-    return [Outlier(names[i], "; ".join(why[i])) for i in sorted(why, key=lambda i: -far[i])]
+def outliers(names: Sequence[str], table: Float[np.ndarray, "n 3"]) -> list[Outlier]:
+    """Name the tomograms that are unlike the rest by picks, score or specimen fraction, the most unlike first."""
+    found = reasons(zip((COUNT, SCORE, SPECIMEN), table.T, strict=True))
+    return [Outlier(names[i], "; ".join(why)) for i, why in found.items()]

@@ -1,0 +1,164 @@
+"""Features of many tomograms, computed where there are workers and kept where `features` looks them up."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from tomopicker.cluster.events import OnEvent, unheard
+from tomopicker.cluster.mapping import map_tomograms
+from tomopicker.cluster.memory import bytes_for
+from tomopicker.cluster.pick_work import item_of
+from tomopicker.cluster.work import Item, Outcome, is_disk_full, is_of_the_machine
+from tomopicker.config import Settings, resolve
+from tomopicker.errors import failure_line
+from tomopicker.fewshot.cache import default_folder
+from tomopicker.io import open_tomogram, tomogram_name
+from tomopicker.io.masks import read_mask
+from tomopicker.io.volumes.arrays import ReadOptions
+from tomopicker.models.precision import choose_device, uses_bfloat16
+from tomopicker.pipeline.callbacks import Listener
+from tomopicker.pipeline.features import features
+from tomopicker.pipeline.noted import Noted
+from tomopicker.pipeline.training_data import common_voxel_size
+from tomopicker.tomogram import Tomogram
+
+if TYPE_CHECKING:
+    from tomopicker.cluster.settings import ClusterSettings
+
+FEATURE_BYTES = 60.0
+"""Of a working voxel: 112 channels of half precision in an eighth of the voxels, of the specimen and its decoy."""
+
+
+@dataclass(frozen=True)
+class FeaturesWork:
+    """Compute and keep the features of each tomogram.
+
+    Parameters
+    ----------
+    folder : Path
+        Where they are kept.
+    settings : Settings
+        With the arithmetic stated, so that all machines give what is looked up here.
+    working : float
+        Å, of the working volumes.
+    voxel_size : float, optional
+        Å, in place of the headers'.
+    invert : bool
+    options : ReadOptions
+    mask : {"auto", "none"}
+        For tomograms without a file of their own.
+    device : str, optional
+    """
+
+    folder: Path
+    settings: Settings
+    working: float
+    voxel_size: float | None
+    invert: bool
+    options: ReadOptions
+    mask: Literal["auto", "none"]
+    device: str | None
+
+    def prepare(self) -> None:
+        """Load nothing: the network is loaded only for a tomogram whose features are not there."""
+
+    def run(self, prepared: None, item: Item, listener: Listener) -> Outcome:
+        """Compute the features of a tomogram, unless they are kept already."""
+        noted, file = Noted(listener), item.argument.file
+        try:
+            tomogram = self.open(file.path)
+            features(
+                tomogram, self.settings.particle_diameter, cache=self.folder, device=self.device,
+                voxel_size=self.working, settings=self.settings, listener=noted,
+                mask=self.mask if file.mask is None else read_mask(file.mask),
+                progress=lambda done, total: listener.scored(item.name, done, total),
+            )  # fmt: skip
+        except Exception as error:  # Whatever one tomogram does, the others are done.
+            if is_disk_full(error):
+                raise
+            line = failure_line(error, file.path)
+            return Outcome("failed", line, noted.warnings, elsewhere=is_of_the_machine(error))
+        return Outcome("done", f"{item.name}: features are there.", noted.warnings)
+
+    def open(self, path: Path) -> Tomogram:
+        """Open a tomogram, as the caller does."""
+        return open_tomogram(path, voxel_size=self.voxel_size, invert=self.invert, options=self.options)
+
+    def memory(self, items: Sequence[Item]) -> int:
+        """Estimate what a worker needs, from the largest tomogram."""
+        tomogram = self.open(max(items, key=lambda item: item.size).argument.file.path)
+        voxels = math.prod(tomogram.shape)
+        at_work = voxels * (tomogram.voxel_size / self.working) ** 3
+        return bytes_for(voxels, at_work, FEATURE_BYTES * at_work)
+
+    def give_up(self, item: Item, reason: str) -> None:
+        """Leave it: what is not kept is computed when it is asked for."""
+
+
+def features_many(
+    files: Sequence[Path],
+    particle_diameter: float,
+    *,
+    cache: Path | None = None,
+    cluster: "ClusterSettings | None" = None,
+    on_event: OnEvent = unheard,
+    listener: Listener | None = None,
+    device: str | None = None,
+    voxel_size: float | None = None,
+    invert: bool = False,
+    options: ReadOptions | None = None,
+    mask: Literal["auto", "none"] = "auto",
+    masks: Mapping[Path, Path] | None = None,
+) -> dict[str, str]:
+    """Compute the features of many tomograms into the folder in which `features` looks them up.
+
+    Parameters
+    ----------
+    files : sequence of Path
+        The tomograms, of different names. Their working voxel size is common, by the finest of them.
+    particle_diameter : float
+        Å.
+    cache : Path, optional
+        Folder where features are kept, which all workers see; the user's, as of `features`, if left out.
+    cluster : ClusterSettings, optional
+        Which workers; one tomogram after another in this process if left out.
+    on_event : callable
+        Hears each `Event`.
+    listener : Listener, optional
+        Hears of the tiles of a tomogram, in one process.
+    device : str, optional
+        The best each worker has if left out.
+    voxel_size : float, optional
+        Å, where headers are wrong.
+    invert : bool
+        Whether protein is bright in the files.
+    options : ReadOptions, optional
+        Which array of a file, and its axes.
+    mask : {"auto", "none"}
+        Find the lamella, or take all of the volume, of tomograms without a mask.
+    masks : mapping of Path to Path, optional
+        The file of each tomogram's mask.
+
+    Returns
+    -------
+    dict of str to str
+        Why each tomogram that failed did, by name.
+
+    Raises
+    ------
+    TomoPickerError
+        If a header cannot be read, or it makes no sense to go on.
+    """
+    settings = resolve({"preset": "instant", "particle_diameter": float(particle_diameter)})
+    # What is looked up here must not depend on what a worker's processor can do.
+    exact = "bfloat16" if uses_bfloat16(settings.precision, choose_device(device)) else "float32"
+    settings = settings.model_copy(update={"precision": exact})
+    stored, folder = options or ReadOptions(), (cache or default_folder()).absolute()
+    headers = [open_tomogram(file, voxel_size=voxel_size, invert=invert, options=stored) for file in files]
+    working = common_voxel_size(headers, settings)
+    folder.mkdir(parents=True, exist_ok=True)
+    work = FeaturesWork(folder, settings, working, voxel_size, invert, stored, mask, device)
+    items = [item_of(file, tomogram_name(file), (masks or {}).get(file)) for file in files]
+    return map_tomograms(work, items, cluster, on_event, listener)

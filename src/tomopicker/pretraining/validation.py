@@ -1,0 +1,141 @@
+"""The figure that few-shot pretraining is for: F1 of peaks from 1, 5 and 20 clicks, under another microscope.
+
+Scenes, molecules and clicks are drawn once from a seed of their own, of molecules that no training scene has.
+"""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from tomopicker.evaluation.metrics import evaluate
+from tomopicker.fewshot.extraction import two_levels
+from tomopicker.models.precision import autocast
+from tomopicker.models.resunet import ResUNet
+from tomopicker.picking.peaks import local_peaks
+from tomopicker.pretraining.episodes import Neighbours, draw_cast_scene, draw_clicked, episode_of
+from tomopicker.pretraining.look_alikes import Families, draw_cast
+from tomopicker.pretraining.scenes import Scene
+from tomopicker.pretraining.solver import Solver
+from tomopicker.types import Positions, Volume
+
+CLICKS = (1, 5, 20)
+SHARE = 0.5
+"""Of the molecules tried, those of the one target: twenty to click, and more to find."""
+RADIUS = 6.0
+"""Of a particle, in working voxels."""
+MIN_DISTANCE, SMOOTHING = 1.4 * RADIUS, 0.2 * RADIUS
+"""Of peaks, as the settings have them."""
+TOLERANCE = 5.0
+"""Working voxels between a pick and the centre it finds."""
+
+Features = Float[Tensor, "rows channels"]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Clicks on a target in one scene, to be found in another.
+
+    Parameters
+    ----------
+    scenes : tuple of two Scene
+        The one that is clicked in, and the one that is judged.
+    at_clicks : tuple of Neighbours
+        One of each number of `CLICKS`, the fewer being the first of the more.
+    truth : array, shape (copies, 3)
+        (x, y, z) in voxels of the second scene.
+    """
+
+    scenes: tuple[Scene, Scene]
+    at_clicks: tuple[Neighbours, ...]
+    truth: Positions
+
+
+@dataclass(frozen=True)
+class FewShotF1:
+    """Mean best F1 over trials, by number of clicks.
+
+    Parameters
+    ----------
+    by_clicks : tuple of float
+        In the order of `CLICKS`.
+    """
+
+    by_clicks: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        """Of all numbers of clicks: what is maximised."""
+        return float(np.mean(self.by_clicks))
+
+    def __str__(self) -> str:
+        numbers = ", ".join(f"{value:.3f}" for value in self.by_clicks)
+        return f"F1 with {', '.join(map(str, CLICKS))} clicks {numbers}"
+
+
+def draw_trials(families: Families, count: int, seed: int) -> list[Trial]:
+    """Draw trials, each of one target that has the copies for the most clicks; the same for the same seed."""
+    trials: list[Trial] = []
+    rng = np.random.default_rng(seed)
+    while len(trials) < count:
+        cast = draw_cast(families, 1, SHARE, rng)
+        target = int(cast.targets[0])
+        scenes = draw_cast_scene(families, cast, rng), draw_cast_scene(families, cast, rng)
+        clicked = draw_clicked(scenes[0], target, CLICKS[-1], rng)
+        truth = scenes[1].positions[scenes[1].classes == target]
+        if len(clicked) < CLICKS[-1] or not len(truth):
+            continue
+        at_clicks = tuple(episode_of(scenes, target, clicked[:most], rng).at_clicks for most in CLICKS)
+        trials.append(Trial(scenes, at_clicks, truth[:, ::-1].astype(np.float64)))
+    return trials
+
+
+def few_shot_f1(network: ResUNet, solver: Solver, trials: Sequence[Trial], device: torch.device) -> FewShotF1:
+    """Measure the best F1 of each trial's peaks; the network is left as it is.
+
+    Batch normalisation is that of the scene, as it is of the tomogram in use.
+    """
+    measured = copy.deepcopy(network).train()
+    rows = []
+    with torch.no_grad():
+        for trial in trials:
+            here, there = (scene_features(measured, scene.volume, device) for scene in trial.scenes)
+            rows.append(
+                [best_f1(score_volume(solver.scores(there, at(here, each))), trial.truth) for each in trial.at_clicks]
+            )
+    return FewShotF1(tuple(np.mean(rows, axis=0).tolist()))
+
+
+def scene_features(network: ResUNet, volume: Volume, device: torch.device) -> Features:
+    """Give the features of a scene, a row each feature voxel, with batch normalisation as the network is set to."""
+    patch = torch.from_numpy(volume)[None, None].to(device).contiguous(memory_format=torch.channels_last_3d)
+    with autocast("auto", device):
+        features = two_levels(network, patch)
+    return features[0].float().flatten(1).T
+
+
+def at(features: Features, near: Neighbours) -> Float[Tensor, " channels"]:
+    """Give the mean feature at clicks."""
+    rows, weights = (torch.from_numpy(each).to(features.device) for each in (near.rows, near.weights))
+    return weights.to(features.dtype) @ features[rows]
+
+
+def score_volume(scores: Float[Tensor, " rows"]) -> Volume:
+    """Interpolate the scores of a cubic scene to its own resolution, as `FeatureMap.volume_of` does."""
+    half = round(len(scores) ** (1 / 3))
+    grid = scores.float().reshape(1, 1, half, half, half)
+    volume: Volume = (
+        functional.interpolate(grid, scale_factor=2, mode="trilinear", align_corners=False)[0, 0].cpu().numpy()
+    )
+    return volume
+
+
+def best_f1(scores: Volume, truth: Positions) -> float:
+    """Give the best F1 of the peaks of a score volume, matched one to one; truth is (x, y, z) in voxels."""
+    peaks = local_peaks(scores, min_distance=MIN_DISTANCE, threshold=float("-inf"), smoothing=SMOOTHING)
+    return float(evaluate(peaks.positions_voxels, peaks.scores, truth, TOLERANCE).best_f1 or 0.0)

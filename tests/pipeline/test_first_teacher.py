@@ -1,0 +1,255 @@
+"""The discriminant as the first teacher: instant picks are the pseudo-labels of the first trained round."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tests.pipeline.conftest import DIAMETER, VOXEL, Pair
+from tests.pipeline.test_rounds import weights
+from tests.pipeline.test_train_pick import Heard
+from tomopicker import api
+from tomopicker.config import Settings, resolve
+from tomopicker.errors import TomoPickerError, UsageError
+from tomopicker.picks import Picks
+from tomopicker.pipeline import instant_model, pseudo_labels
+from tomopicker.pipeline.callbacks import Silent
+from tomopicker.pipeline.instant import find_and_calibrate
+from tomopicker.pipeline.pseudo_labels import label_by_discriminant
+from tomopicker.pipeline.self_training import train_in_rounds
+from tomopicker.pipeline.trainer import Run
+from tomopicker.pipeline.training_data import Clicked, common_voxel_size, load_clicked
+from tomopicker.training.labels import IGNORED, NEGATIVE, POSITIVE, LabelledVolume
+from tomopicker.training.loop import Report
+
+CPU = torch.device("cpu")
+
+
+def with_teacher(teacher: str, rounds: int = 1, **changes: Any) -> Settings:
+    return resolve(
+        {
+            "particle_diameter": DIAMETER,
+            "patches": {"batch": 4},
+            "training": {"steps": 6},
+            "self_training": {"first_teacher": teacher, "rounds": rounds, "ensemble_size": 1, "first_labels": 0}
+            | changes,
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def clicks(first: Pair) -> Picks:
+    _, truth = first
+    return truth.select(np.arange(8))
+
+
+@pytest.fixture(scope="module")
+def features(first: Pair, tmp_path_factory: pytest.TempPathFactory) -> api.Features:
+    return api.features(
+        first[0], DIAMETER, cache=tmp_path_factory.mktemp("cache"), settings=with_teacher("discriminant"), device="cpu"
+    )
+
+
+@pytest.fixture
+def quick_features(features: api.Features, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Features that do not depend on what a test changes are computed once."""
+    monkeypatch.setattr(instant_model, "features_of", lambda *_: features)
+
+
+class Enough(Exception):
+    """What was to be seen has been seen."""
+
+
+@pytest.fixture
+def trained_on(monkeypatch: pytest.MonkeyPatch) -> list[LabelledVolume]:
+    """What the first network is trained on."""
+    seen: list[LabelledVolume] = []
+
+    def noting(run: Run, job: str, training: list[LabelledVolume], *others: object) -> None:
+        seen.extend(training)
+        raise Enough
+
+    monkeypatch.setattr(Run, "fit", noting)
+    return seen
+
+
+def loaded(first: Pair, clicks: Picks, settings: Settings) -> list[Clicked]:
+    return load_clicked([first[0]], clicks, settings, common_voxel_size([first[0]], settings), Silent())
+
+
+def labelled(
+    first: Pair, clicks: Picks, checkpoint: Path | None = None, *, resume: bool = False, **changes: Any
+) -> Clicked:
+    settings = with_teacher("discriminant", **changes)
+    clicked = loaded(first, clicks, settings)
+    run = Run(settings, DIAMETER / 2 / clicked[0].working.voxel_size, CPU, checkpoint, resume, Silent())
+    (item,) = label_by_discriminant(run, clicked, [first[0].frame])
+    return item
+
+
+@pytest.mark.usefixtures("quick_features")
+def test_pseudo_labels_are_the_instant_picks(first: Pair, clicks: Picks, features: api.Features) -> None:
+    """All peaks that instant picking gives p >= 0.9 are positive, those down to 0.2 ambiguous; clicks are neither."""
+    item = labelled(first, clicks, max_label_growth=100.0)
+    (found,), (fit,), _ = find_and_calibrate([features], clicks, None, Silent())
+    chances = fit.probability(found.seen.scores)
+    places = found.seen.peaks.positions_voxels
+    new = np.linalg.norm(places[:, None] - item.clicks[None], axis=2).min(axis=1) > features.radius
+    assert len(item.sure) >= 4
+    assert rows(item.sure) <= rows(places[new & (chances >= 0.9)])
+    assert rows(item.sure) | rows(item.doubtful) == rows(places[new & (chances >= 0.2)])
+    assert np.array_equal(item.clicks, loaded(first, clicks, with_teacher("discriminant"))[0].clicks)
+
+
+@pytest.mark.usefixtures("quick_features")
+def test_pseudo_labels_are_particles(first: Pair, clicks: Picks) -> None:
+    item = labelled(first, clicks, max_label_growth=100.0)
+    positions = item.working.to_angstrom(item.sure)
+    distance = np.linalg.norm(positions[:, None] - first[1].positions[None], axis=2).min(axis=1)
+    assert (distance < DIAMETER / 2).mean() >= 0.9
+
+
+@pytest.mark.usefixtures("quick_features")
+def test_growth_caps_the_first_labels(first: Pair, clicks: Picks) -> None:
+    """Eight clicks may become ten; what more the discriminant is sure of is ambiguous, not background."""
+    few, many = (labelled(first, clicks, max_label_growth=growth) for growth in (1.25, 100.0))
+    assert len(few.sure) == 2
+    assert rows(few.sure) <= rows(many.sure)
+    assert rows(few.sure) | rows(few.doubtful) == rows(many.sure) | rows(many.doubtful)
+
+
+@pytest.mark.usefixtures("quick_features")
+def test_few_clicks_gain_more_than_growth_allows(first: Pair, clicks: Picks) -> None:
+    few = labelled(first, clicks, max_label_growth=1.25, first_labels=5)
+    assert len(few.sure) == 5
+    more = labelled(first, clicks, max_label_growth=1.75, first_labels=1)
+    assert len(more.sure) == 6
+
+
+def rows(positions: np.ndarray) -> set[tuple[float, ...]]:
+    return set(map(tuple, np.round(positions, 6).tolist()))
+
+
+@pytest.mark.usefixtures("quick_features")
+def test_the_first_network_is_trained_on_them(first: Pair, clicks: Picks, trained_on: list[LabelledVolume]) -> None:
+    heard = Heard()
+    with pytest.raises(Enough):
+        api.train([first[0]], clicks, with_teacher("discriminant", max_label_growth=1.5), device="cpu", listener=heard)
+    item = labelled(first, clicks, max_label_growth=1.5)
+    assert len(item.sure) == 4
+    (volume,) = trained_on
+    assert rows(volume.positions) == rows(np.concatenate([item.clicks, item.sure]))
+    centres = [tuple(np.round(place[::-1]).astype(int)) for place in (*item.sure, *item.doubtful)]
+    kinds = [int(volume.labels[place]) for place in centres]
+    assert kinds == [POSITIVE] * len(item.sure) + [IGNORED] * len(item.doubtful)
+    assert f"Round 1: {len(item.sure)} confident picks" in " ".join(heard.said)
+
+
+def test_networks_as_first_teacher_see_clicks_alone(
+    first: Pair, clicks: Picks, trained_on: list[LabelledVolume]
+) -> None:
+    with pytest.raises(Enough):
+        api.train([first[0]], clicks, with_teacher("networks"), device="cpu")
+    (volume,) = trained_on
+    assert len(volume.positions) == len(clicks)
+
+
+@pytest.mark.usefixtures("quick_features")
+def test_rejected_picks_are_not_labelled(first: Pair, clicks: Picks) -> None:
+    """Where the discriminant is sure of a place that a person rejected, the place stays negative."""
+    sure = labelled(first, clicks, max_label_growth=100.0)
+    wrong = Picks.of(first[0].name, sure.working.to_angstrom(sure.sure[:1]))
+    settings = with_teacher("discriminant", max_label_growth=100.0)
+    clicked = load_clicked(
+        [first[0]], clicks, settings, common_voxel_size([first[0]], settings), Silent(), rejected=wrong
+    )
+    run = Run(settings, DIAMETER / 2 / clicked[0].working.voxel_size, CPU, None, False, Silent())
+    (item,) = label_by_discriminant(run, clicked, [first[0].frame])
+    assert not rows(item.sure) & rows(sure.sure[:1])
+    assert run.labelled(item).labels[tuple(np.round(item.rejected[0, ::-1]).astype(int))] == NEGATIVE
+
+
+@pytest.mark.usefixtures("quick_features")
+def test_resumed_labels_are_read_not_computed(
+    first: Pair, clicks: Picks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = labelled(first, clicks, tmp_path / "m.model")
+    assert [path.name for path in tmp_path.iterdir()] == ["m.model.round1.ckpt"]
+
+    def never(*_: object) -> Any:
+        raise AssertionError("computed again")
+
+    monkeypatch.setattr(pseudo_labels, "found_in_training", never)
+    after = labelled(first, clicks, tmp_path / "m.model", resume=True)
+    assert np.array_equal(after.sure, before.sure)
+    assert np.array_equal(after.doubtful, before.doubtful)
+    with pytest.raises(TomoPickerError, match=r"round1\.ckpt: belongs to a run with other clicks in TS_1;"):
+        labelled(first, clicks.select(np.arange(7)), tmp_path / "m.model", resume=True)
+
+
+@pytest.mark.usefixtures("quick_features")
+def test_an_interrupted_training_ends_where_it_would_have(first: Pair, clicks: Picks, tmp_path: Path) -> None:
+    class Impatient(Heard):
+        def trained(self, job: str, report: Report) -> None:
+            raise KeyboardInterrupt
+
+    settings = with_teacher("discriminant")
+    clicked, frames = loaded(first, clicks, settings), [first[0].frame]
+    whole = Run(settings, DIAMETER / 2 / clicked[0].working.voxel_size, CPU, None, False, Silent())
+    unbroken = train_in_rounds(whole, clicked, frames, [], None).network
+    broken = replace(whole, checkpoint=tmp_path / "model", listener=Impatient())
+    with pytest.raises(KeyboardInterrupt):
+        train_in_rounds(broken, clicked, frames, [], None)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.round1.ckpt", "model.train.ckpt"]
+    resumed = train_in_rounds(replace(broken, resume=True, listener=Silent()), clicked, frames, [], None).network
+    torch.testing.assert_close(weights(resumed), weights(unbroken), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"network": {"pretrained": "none"}}, "self_training.first_teacher discriminant needs weights"),
+        (
+            {"inference": {"adabn": False}, "self_training": {"rounds": 1}},
+            "self_training.first_teacher discriminant is solved in each tomogram",
+        ),
+        ({"training": {"validation_fraction": 0.2}, "self_training": {"rounds": 1}}, "pseudo-labels"),
+    ],
+)
+def test_a_first_teacher_that_cannot_be_is_refused(changes: dict[str, dict[str, Any]], words: str) -> None:
+    asked = changes | {"self_training": changes.get("self_training", {}) | {"first_teacher": "discriminant"}}
+    with pytest.raises(UsageError, match=words):
+        resolve({"particle_diameter": DIAMETER, **asked})
+
+
+def test_clicks_outside_the_specimen_are_trained_on_alone(first: Pair, trained_on: list[LabelledVolume]) -> None:
+    """There is nothing to make a discriminant from, as far as a mask that the user gives is right."""
+    tomogram = first[0]
+    mask = np.zeros(tomogram.shape, dtype=bool)
+    mask[: tomogram.shape[0] // 2] = True
+    corner = Picks.of(tomogram.name, np.array([[60 * VOXEL, 60 * VOXEL, 44 * VOXEL]]))
+    with pytest.raises(Enough):
+        api.train([tomogram], corner, with_teacher("discriminant"), masks={tomogram.name: mask}, device="cpu")
+    (volume,) = trained_on
+    assert len(volume.positions) == 1
+    assert (volume.labels[:8] != IGNORED).all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "clicks", "taught"),
+    [
+        ({}, 9, True),
+        ({}, 10, False),
+        ({"self_training": {"min_clicks": 11}}, 10, True),
+        ({"self_training": {"first_teacher": "discriminant"}}, 100, True),
+        ({"self_training": {"first_teacher": "networks"}}, 1, False),
+        ({"network": {"pretrained": "none"}}, 1, False),
+        ({"preset": "paper"}, 1, False),
+        ({"preset": "fast"}, 1, True),
+    ],
+)
+def test_when_the_discriminant_teaches(changes: dict[str, Any], clicks: int, *, taught: bool) -> None:
+    assert resolve({"particle_diameter": DIAMETER, **changes}).starts_from_discriminant(clicks) is taught
