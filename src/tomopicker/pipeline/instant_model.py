@@ -51,7 +51,8 @@ def instant_model(
         If no click lies in the specimen.
     """
     settings, frames = run.settings, [tomogram.frame for tomogram in tomograms]
-    found = [item for item in found_in_training(run, clicked, frames, run.listener, known) if len(item.given.clicks)]
+    every = found_in_training(run, clicked, frames, run.listener, known)
+    found = [item for item in every if len(item.given.clicks)]
     if not found:
         raise UsageError("no click lies in the lamella that was found; give --mask none, or a better mask")
     prior = click_prior(found)
@@ -61,7 +62,7 @@ def instant_model(
     load_pretrained(network.body, settings.network)
     network.shrinkage.fill_(learnt_shrinkage(settings.network))
     for name in ("clicks", "rejected"):
-        points = np.concatenate([getattr(each.given, f"at_{name}") for each in found])
+        points = np.concatenate([getattr(each.given, f"at_{name}") for each in every])
         setattr(network, name, torch.from_numpy(points))
     facts = provenance(
         tomograms, picks, (), settings, None, counted.estimate, [], rejected=rejected,
