@@ -10,6 +10,7 @@ import starfile
 from tests.cli.conftest import DIAMETER, call, write_csv
 from tomopicker.api import load_model
 from tomopicker.io import read_table
+from tomopicker.output.results import read_results
 
 
 @pytest.fixture(scope="module")
@@ -150,3 +151,48 @@ def test_positions_are_those_of_the_records(kinds):
         )
         unlike = mine.kind.to_numpy()[:, None] != mine.kind.to_numpy()[None]
         assert not unlike.any() or away[unlike].min() >= 4.5, "half the smaller diameter, in voxels of 10 Å"
+
+
+def test_one_kind_that_is_named_gives_the_plain_model(kinds, world, tmp_path):
+    """A name before the file and the diameter changes nothing else."""
+    arguments = [
+        "train",
+        world.tomogram("TS_1"),
+        "--config",
+        world.config,
+        "--steps",
+        2,
+        "--device",
+        "cpu",
+        "--no-check",
+    ]
+    clicks = kinds / "a.csv"
+    assert call([*arguments, "--picks", clicks, "-d", DIAMETER, "-o", tmp_path / "plain.model"]) == 0
+    assert call([*arguments, "--picks", f"big={clicks}", "-d", f"big={DIAMETER}", "-o", tmp_path / "named.model"]) == 0
+    plain, named = (load_model(tmp_path / name) for name in ("plain.model", "named.model"))
+    assert not named.others and named.settings == plain.settings
+    assert named.particle_scores == plain.particle_scores or named.particle_scores.mean == plain.particle_scores.mean
+    weights = plain.network.state_dict()
+    assert weights.keys() == named.network.state_dict().keys()
+    assert all((weights[name] == tensor).all() for name, tensor in named.network.state_dict().items())
+
+
+def test_kinds_in_closed_form(kinds, world, cli, tmp_path):
+    """With the preset without training: a model of both, and files of each."""
+    trained = cli(
+        "train", world.tomogram("TS_1"), "--picks", f"big={kinds / 'a.csv'}", "--picks", f"small={kinds / 'b.csv'}",
+        "-d", DIAMETER, "--preset", "instant", "--mask", "none", "-o", tmp_path / "m", "--device", "cpu", "--no-check",
+    )  # fmt: skip
+    assert trained.code == 0, trained.err
+    model = load_model(tmp_path / "m")
+    assert [len(each.network.clicks) for each in model.kinds.values()] == [3, 3]
+    assert [len(each.network.rejected) for each in model.kinds.values()] == [3, 3]
+    picked = cli("pick", world.tomogram("TS_1"), "-m", tmp_path / "m", "-o", tmp_path / "picks", "--pictures")
+    assert picked.code == 0, picked.err
+    every = table(tmp_path / "picks" / "TS_1.csv")
+    for kind in ("big", "small"):
+        mine = table(tmp_path / "picks" / f"TS_1.{kind}.csv")
+        assert len(mine) == (every.kind == kind).sum() and (mine.kind == kind).all()
+        assert (tmp_path / "picks" / f"TS_1.{kind}.png").exists()
+    (result,) = read_results(tmp_path / "picks").tomograms
+    assert len(result.chosen.picks) == len(every), "the report shows what was picked, kind by kind"

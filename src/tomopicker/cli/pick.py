@@ -38,7 +38,7 @@ HELP = """Pick the particles in any number of tomograms with a trained model.
   [cyan]tomopicker pick --copick config.json --model ribosome.model --output picks[/cyan]
   [cyan]tomopicker pick TS_0*.mrc --model ribosome.model --output picks --star-format warp[/cyan]
   [cyan]tomopicker pick tomograms/ --model ribosome.model --output picks --engine local[/cyan]
-  [cyan]tomopicker pick tomograms/ -m ribosome.model -o picks --engine slurm --workers 9 --job '--gpus=1'[/cyan]
+  [cyan]tomopicker pick TS_*.mrc -m ribosome.model -o picks --engine slurm --workers 9 --job '--gpus=1'[/cyan]
 
 [bold]Written[/bold] to the folder:
 

@@ -1,7 +1,7 @@
 """What a folder of picks says, read back: of each tomogram its candidates, and what was picked."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from tomopicker.output.tomogram_record import DONE, FAILED
 from tomopicker.picking.calibration import Count
 from tomopicker.picking.selection import Chosen, Cut
 from tomopicker.picks import Picks
+from tomopicker.pipeline.kinds.joined import together
 from tomopicker.tomogram import Tomogram
 
 
@@ -42,6 +43,8 @@ class TomogramResult:
     inverted : bool
     max_particles : int or None
         A cap on the picks.
+    kinds : mapping of str to (float, float)
+        Threshold and particles of each kind, where the model picks several.
     """
 
     name: str
@@ -53,15 +56,24 @@ class TomogramResult:
     particles: float
     inverted: bool
     max_particles: int | None = None
+    kinds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     def at(self, threshold: float) -> Chosen:
-        """Cut the candidates elsewhere; the cap holds all the same."""
+        """Cut the candidates elsewhere, those of each kind by themselves; the cap holds all the same."""
+        if self.kinds:
+            return together([self._of_kind(kind, threshold) for kind in self.kinds])
         return Cut(threshold, None, self.max_particles).choose(self.candidates, self.particles, None)
 
     @property
     def chosen(self) -> Chosen:
         """The picks, with what is expected of them."""
+        if self.kinds:
+            return together([self._of_kind(kind, threshold) for kind, (threshold, _) in self.kinds.items()])
         return self.at(self.threshold)
+
+    def _of_kind(self, kind: str, threshold: float) -> Chosen:
+        cut = Cut(threshold, None, self.max_particles)
+        return cut.choose(self.candidates.of_kind(kind), self.kinds[kind][1], None)
 
 
 @dataclass(frozen=True)
@@ -130,6 +142,10 @@ def read_results(folder: Path) -> FolderResults:
                     name, Path(path) if path else None, frame, best_first, float(entry["threshold"]),
                     Count(**count) if count else None, float(entry["expected"]["particles"]),
                     bool(entry.get("inverted", False)), record["settings"].get("max_particles"),
+                    {
+                        kind: (float(own["threshold"]), float(own["expected"]["particles"]))
+                        for kind, own in entry.get("kinds", {}).items()
+                    },
                 )
             )  # fmt: skip
     except (KeyError, TypeError, ValueError) as error:
