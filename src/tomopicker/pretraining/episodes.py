@@ -153,7 +153,7 @@ def neighbours(clicks: Clicks, half: int) -> Neighbours:
     """
     centres = (clicks + 0.5) / 2 - 0.5
     grid = np.stack(np.meshgrid(*[np.arange(half)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
-    near = cKDTree(grid).query_ball_point(centres, 1.0)
-    rows = np.concatenate([np.sort(found) for found in near]).astype(np.int64)
+    near = [np.sort(found).astype(np.int64) for found in cKDTree(grid).query_ball_point(centres, 1.0)]
+    rows = np.concatenate(near)
     weights = np.concatenate([np.full(len(found), 1 / (len(found) * len(near)), np.float32) for found in near])
     return Neighbours(rows, weights)
