@@ -140,9 +140,8 @@ def _from_tensors(
     for name in MAPS:
         z, y, x = facts["shapes"][name]
         maps.append(FeatureMap(tensors[f"{name}.rows"], tensors[f"{name}.where"].numpy(), (z, y, x), facts["stride"]))
-    statistics = Statistics(
-        *(tensors[name].numpy() for name in ("mean", "covariance", "sample")), shrinkage=facts["shrinkage"]
-    )
+    mean, covariance, sample = (tensors[name].numpy() for name in ("mean", "covariance", "sample"))
+    statistics = Statistics(mean, covariance, sample, facts["shrinkage"])
     return Features(tomogram.name, tomogram.frame, settings, working, maps[0], maps[1], statistics)
 
 
