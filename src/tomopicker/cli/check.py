@@ -53,7 +53,7 @@ def command(
         from tomopicker.io.classes import with_kinds
         from tomopicker.pipeline.kinds.clicks import diameters_of, several_kinds
 
-        found = with_kinds(found, class_numbers=bool(diameters))  # Who names a kind may mean a number.
+        found = with_kinds(found, class_numbers=True) if diameters else found  # Classes are kinds where they are named.
         kinds = several_kinds(found)
         faults = 0
         for kind, diameter in diameters_of(kinds or [(found.kind_names or [""])[0]], diameters, common).items():

@@ -129,7 +129,7 @@ def read_by_kind(
         if kind:
             found = found.with_kind(kind)
         elif takes_classes:
-            found = with_kinds(found, class_numbers=class_numbers)
+            found = with_kinds(found, class_numbers=True) if class_numbers else found
         parts.append(found)
     return parts[0] if len(parts) == 1 else Picks.concatenate(parts)
 
