@@ -102,6 +102,7 @@ class Project:
 
     def __post_init__(self) -> None:
         self.history = History.read(self.folder / LOG)
+        self._reread: set[Key] = set()  # Lists that others wrote, until pages are told.
 
     @classmethod
     def open(cls, folder: Path, frame_of: FrameOf) -> "Project":
@@ -182,13 +183,18 @@ class Project:
         if sheet is None or (sheet.signature != now and sheet.saved == sheet.version and not sheet.lock.locked()):
             points = read_points(self.folder, kind, tomogram, self.frame_of(tomogram))
             version = 0 if sheet is None else sheet.version + 1
+            if sheet is not None:
+                self._reread.add(key)
             self.sheets[key] = sheet = Sheet(points, now, version, version, version)
         return sheet
 
     def changed_elsewhere(self) -> list[Key]:
         """Read again what other programs wrote; say which lists these are."""
-        before = {key: sheet.version for key, sheet in self.sheets.items()}
-        return [key for key, version in before.items() if self.sheet(*key).version != version]
+        for key in list(self.sheets):
+            self.sheet(*key)
+        found = sorted(self._reread)  # By whichever request came first, too.
+        self._reread.clear()
+        return found
 
     async def act(self, change: Change) -> Done:
         """Change points, log it and save it; give what really changed."""
