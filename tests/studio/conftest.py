@@ -161,5 +161,5 @@ def write_pick_folder(world, folder):
         "file": "balls.model", "sha256": "0", "voxel_size_angstrom": VOXEL_SIZE, "offset": 0.0, "threshold": None,
         "warnings": [], "settings": {"particle_diameter": DIAMETER},
     }  # fmt: skip
-    record = {"model": model, "settings": {"star_format": "relion5"}, "tomograms": entries, "merged": False}
+    record = {"model": model, "settings": {"star_format": "relion5"}, "tomograms": entries, "merged": True}
     (folder / "picks.json").write_text(json.dumps(record), encoding="utf-8")
