@@ -1,11 +1,15 @@
 """Two workers on this machine that all tests share, reached as a scheduler that somebody else started."""
 
 import contextlib
+from importlib.util import find_spec
 
 import pytest
 
 from tomopicker.cluster.engines import started
 from tomopicker.cluster.settings import ClusterSettings
+
+needs_jobqueue = pytest.mark.skipif(find_spec("dask_jobqueue") is None, reason="dask-jobqueue is not installed")
+"""Without importing it, which writes to the user's home and changes what a Ctrl-C does; the product undoes both."""
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from tests.cli.conftest import cli, world  # noqa: F401
+from tests.cluster.conftest import needs_jobqueue
 from tomopicker import api
 
 pytestmark = pytest.mark.xdist_group("cluster")
@@ -56,8 +57,8 @@ def test_from_python(world, tomograms, cluster, tmp_path):  # noqa: F811
     assert json.loads((tmp_path / "picks" / "run.json").read_text())["summary"]["picks"] == found.summary.picks
 
 
+@needs_jobqueue
 def test_a_dry_run_prints_the_script_and_writes_nothing(world, cli, tomograms, tmp_path):  # noqa: F811
-    pytest.importorskip("dask_jobqueue")
     (tmp_path / "lab.yaml").write_text("engine: slurm\nworkers: 16\njob: -p gpu\n", encoding="utf-8")
     result = cli(
         "pick", tomograms, "-m", world.model, "-o", tmp_path / "out", "--cluster", tmp_path / "lab.yaml",

@@ -1,7 +1,10 @@
 """What a lab says of its machines, and the job scripts that come of it."""
 
+import signal
+
 import pytest
 
+from tests.cluster.conftest import needs_jobqueue
 from tomopicker.cluster.keys import given_keys, temporary_keys
 from tomopicker.cluster.machine import share_out
 from tomopicker.cluster.settings import ClusterSettings, read_cluster_settings
@@ -42,6 +45,7 @@ def test_a_bad_file_is_one_line(tmp_path, text, words):
     assert str(file) in str(error.value) and words in str(error.value) and "\n" not in str(error.value)
 
 
+@needs_jobqueue
 @pytest.mark.parametrize(
     ("engine", "lines"),
     [
@@ -55,9 +59,9 @@ def test_a_bad_file_is_one_line(tmp_path, text, words):
     ],
 )
 def test_the_script_of_a_job(tmp_path, engine, lines, monkeypatch):
-    pytest.importorskip("dask_jobqueue")
     from tomopicker.cluster.jobqueue import job_script
 
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     monkeypatch.setenv("HOME", str(tmp_path))
     settings = ClusterSettings(
         engine=engine, job="--gpus=1 -p gpu", walltime="1-04:30:10", cores=4, prologue="module load cuda"
@@ -69,10 +73,11 @@ def test_the_script_of_a_job(tmp_path, engine, lines, monkeypatch):
     assert "--nthreads 1" in worker and "--dashboard-address 127.0.0.1:0" in worker
     assert "export OMP_NUM_THREADS=4" in script
     assert not list(tmp_path.iterdir()), "nothing is written, at home neither"
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
 
 
+@needs_jobqueue
 def test_what_the_user_says_replaces_what_is_asked_for(tmp_path):
-    pytest.importorskip("dask_jobqueue")
     from tomopicker.cluster.jobqueue import job_script
 
     pbs = ClusterSettings(engine="pbs", job="-l select=1:ncpus=8:ngpus=1:mem=40gb")
