@@ -52,4 +52,4 @@ export interface Review { tomograms: ReviewRow[]; histogram: number[]; failed: R
 export interface Item {
   tomogram: string; position: Vector; probability: number; answer: string; picked: boolean; listed: boolean;
 }
-export interface Finding { status: string; test: string; says: string; remedy: string }
+export interface Finding { status: string; test: string; message: string; fix: string }
