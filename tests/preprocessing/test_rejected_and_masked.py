@@ -1,4 +1,4 @@
-"""Negatives picks as known background, and masks: what is sampled where, and what counts."""
+"""Rejected picks as known background, and masks: what is sampled where, and what counts."""
 
 import numpy as np
 import pytest

@@ -62,7 +62,7 @@ def command(
     negatives: Annotated[
         list[Path] | None,
         option(
-            "Negatives picks: what looks like the particle and is not. Read as --picks are; repeat it. One that names "
+            "Rejected picks: what looks like the particle and is not. Read as --picks are; repeat it. One that names "
             "a kind is a negative of that kind.",
             unit="[KIND=]FILE",
             panel=INPUT,

@@ -7,7 +7,7 @@ in which particles' peaks spread as logits of trained networks do: by 1.3 to 1.7
 standard deviation would not do: particles raise both, so that look-alikes in a tomogram without particles would score
 as particles do elsewhere.
 
-Negatives picks are known negatives. Logistic regression on clicks and rejected picks, with a normal prior about the
+Rejected picks are known negatives. Logistic regression on clicks and rejected picks, with a normal prior about the
 closed form whose covariance is that of the closed form, moves it no further than they demand: w = w₀ + τ²·A·Σᵢ αᵢ fᵢ,
 A the inverse above. It is solved by Newton's method in as many unknowns as there are clicks and rejected picks.
 """
