@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
+from tomopicker.cli.options import argument, option
 from tomopicker.errors import UsageError
 
 HELP = """Show what was picked on one page: counts, doubts, the mean, slices.
@@ -22,10 +21,9 @@ versions."""
 
 
 def command(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Written by tomopicker pick.", show_default=False)],
+    folder: Annotated[Path, argument("Written by tomopicker pick.", "DIR")],
     output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="The page.  [dim]\\[default: report.html in DIR][/dim]"),
+        Path | None, option("The page.", "--output", "-o", unit="FILE", default="report.html in DIR")
     ] = None,
 ) -> None:
     """Read, draw, and write."""

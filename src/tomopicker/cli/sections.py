@@ -4,9 +4,7 @@ import math
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
-from tomopicker.cli.options import Axes, Dataset, Invert, Tomograms, VoxelSize
+from tomopicker.cli.options import Invert, OutputFolder, Overwrite, TomogramOptions, Tomograms, option
 from tomopicker.errors import UsageError
 from tomopicker.wording import number_of
 
@@ -23,36 +21,24 @@ y, z of a CSV do: voxels, 0 at the centre of the first voxel. x points right, y 
 
 def command(
     tomograms: Tomograms,
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="DIR", help="Folder to write to.", show_default=False)
-    ],
-    every: Annotated[
-        float, typer.Option(metavar="Å", help="Distance of two sections along z; as much is averaged in each.")
-    ] = 100.0,
-    picks: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Clicks or picks to mark, in any format that is read.", show_default=False),
-    ] = None,
-    voxel_size: VoxelSize = None,
+    output: OutputFolder,
+    reading: TomogramOptions,
+    every: Annotated[float, option("Distance of two sections along z; as much is averaged in each.", unit="Å")] = 100.0,
+    picks: Annotated[Path | None, option("Clicks or picks to mark, in any format that is read.", unit="FILE")] = None,
     invert: Invert = False,
-    dataset: Dataset = None,
-    axes: Axes = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace pictures that exist.")] = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Parse, open, draw."""
-    from tomopicker.cli.inputs import open_tomograms, read_picks
+    from tomopicker.cli.inputs import read_picks
     from tomopicker.cli.progress import Reporter
     from tomopicker.files import check_writable
-    from tomopicker.io.volumes.arrays import ReadOptions
     from tomopicker.output.sections import section_figure, sections_every
 
     if not (math.isfinite(every) and every > 0):
         raise UsageError(f"--every {every:g} cannot be; give a distance in Å, such as 100")
     with Reporter() as reporter:
         check_writable(output)
-        opened = open_tomograms(
-            tomograms, reporter, voxel_size=voxel_size, invert=invert, stored=ReadOptions(dataset, axes)
-        )
+        opened = reading.open(tomograms, reporter, invert=invert)
         marked = None if picks is None else read_picks([picks], opened, reporter)
         planned = [(tomogram, z) for tomogram in opened for z in sections_every(tomogram, every)]
         files = [output / f"{tomogram.name}_z{z:04d}.png" for tomogram, z in planned]

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from tomopicker.cli.options import argument
 
 HELP = """Show how a run of pick stands: done, running, failed and why, and when it should end.
 
@@ -14,9 +14,7 @@ HELP = """Show how a run of pick stands: done, running, failed and why, and when
 One line for each tomogram is in the folder's [cyan]pick.log[/cyan]."""
 
 
-def command(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="That tomopicker pick writes to.", show_default=False)],
-) -> None:
+def command(folder: Annotated[Path, argument("That tomopicker pick writes to.", "DIR")]) -> None:
     """Read and print."""
     from tomopicker.cli.progress import Reporter
     from tomopicker.cluster.status import status_lines

@@ -3,9 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
-from tomopicker.cli.options import MORE, Axes, Dataset, Invert, VoxelSize
+from tomopicker.cli.options import MORE, Device, Invert, TomogramOptions, argument, option
 from tomopicker.errors import TomoPickerError, UsageError
 
 HELP = """Click particles in a browser, see picks from the first click, train, review, and save for RELION.
@@ -30,66 +28,44 @@ to another machine. Nothing is fetched from the network. Press ? in the page for
 def command(
     tomograms: Annotated[
         list[Path],
-        typer.Argument(
-            metavar="TOMOGRAM",
-            help="Tomograms, folders of them, a RELION tomograms.star, or a copick configuration (.json).",
-            show_default=False,
-        ),
+        argument("Tomograms, folders of them, a RELION tomograms.star, or a copick configuration (.json).", "TOMOGRAM"),
     ],
-    project: Annotated[
-        Path, typer.Option("--project", "-p", metavar="DIR", help="Folder that everything is saved in.")
-    ] = Path("studio"),
+    reading: TomogramOptions,
+    project: Annotated[Path, option("Folder that everything is saved in.", "--project", "-p", unit="DIR")] = Path(
+        "studio"
+    ),
     particle_diameter: Annotated[
         float | None,
-        typer.Option(
-            "--particle-diameter",
-            "-d",
-            metavar="Å",
-            help="Of the first kind of particle.  [dim]\\[default: asked for in the page][/dim]",
+        option(
+            "Of the first kind of particle.", "--particle-diameter", "-d", unit="Å", default="asked for in the page"
         ),
     ] = None,
-    kind: Annotated[str, typer.Option(metavar="NAME", help="Name of that kind.")] = "particle",
+    kind: Annotated[str, option("Name of that kind.", unit="NAME")] = "particle",
     beside: Annotated[
         list[Path] | None,
-        typer.Option(
-            metavar="PATH",
-            help="Other volumes of the same tomograms, such as denoised ones, to look at under the same clicks; "
-            "matched by name. Repeat it.",
+        option(
+            "Other volumes of the same tomograms, such as denoised ones, to look at under the same clicks; matched by "
+            "name. Repeat it.",
+            unit="PATH",
         ),
     ] = None,
-    voxel_size: VoxelSize = None,
     invert: Invert = False,
-    dataset: Dataset = None,
-    axes: Axes = None,
     port: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            help="Port on this machine.  [dim]\\[default: last time's, else a free one][/dim]",
-            rich_help_panel=MORE,
-        ),
+        int | None, option("Port on this machine.", unit="N", default="last time's, else a free one", panel=MORE)
     ] = None,
     base_path: Annotated[
         str,
-        typer.Option(
-            metavar="/PATH",
-            help="What a proxy puts before every address, as Open OnDemand does.",
+        option(
+            "What a proxy puts before every address, as Open OnDemand does.",
+            unit="/PATH",
+            panel=MORE,
             show_default=False,
-            rich_help_panel=MORE,
         ),
     ] = "",
     allow_host: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="Name of the proxy that the browser asks. Repeat it.", rich_help_panel=MORE),
+        list[str] | None, option("Name of the proxy that the browser asks. Repeat it.", unit="NAME", panel=MORE)
     ] = None,
-    device: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="cpu, cuda, cuda:1, mps.  [dim]\\[default: the best there is][/dim]",
-            rich_help_panel=MORE,
-        ),
-    ] = None,
+    device: Device = None,
 ) -> None:
     """Parse, list, and serve."""
     try:
@@ -100,7 +76,6 @@ def command(
         ) from error
     from tomopicker.cli.progress import Reporter
     from tomopicker.files import check_writable
-    from tomopicker.io.volumes.arrays import ReadOptions
     from tomopicker.studio.engine import InstantEngine
     from tomopicker.studio.listing import Reading, list_tomograms
 
@@ -109,6 +84,6 @@ def command(
         raise UsageError(f"--particle-diameter {particle_diameter:g} cannot be; give it in Å")
     check_writable(project, "--project")
     with Reporter() as reporter:
-        listing = list_tomograms(tomograms, beside or (), Reading(voxel_size, invert, ReadOptions(dataset, axes)))
+        listing = list_tomograms(tomograms, beside or (), Reading(reading.voxel_size, invert, reading.stored))
         first = None if particle_diameter is None else (kind, particle_diameter)
         serve(listing, project, InstantEngine(device), address, reporter.say, first)
