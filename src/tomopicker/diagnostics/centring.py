@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Float64, Int
 from scipy.ndimage import gaussian_filter1d
 
+from tomopicker.picking.local_maxima import parabola_tops
 from tomopicker.picks import Picks
 from tomopicker.preprocessing.subtomograms import subtomograms
 from tomopicker.tomogram import Tomogram
@@ -147,12 +148,4 @@ def _smoothed(volume: Volume, sd: float) -> Volume:
 
 def refine_peak(volume: Float[np.ndarray, "z y x"], peak: Int[np.ndarray, " 3"]) -> Float64[np.ndarray, " 3"]:
     """Move a maximum to the top of the parabola through it and its neighbours along each axis; (z, y, x)."""
-    exact = peak.astype(np.float64)
-    for axis in range(3):
-        if 0 < peak[axis] < volume.shape[axis] - 1:
-            step = np.eye(3, dtype=int)[axis]
-            before, here, after = (float(volume[tuple(peak + k * step)]) for k in (-1, 0, 1))
-            bend = before - 2 * here + after
-            if bend < 0:
-                exact[axis] += np.clip((before - after) / (2 * bend), -0.5, 0.5)
-    return exact
+    return np.asarray(peak + np.clip(parabola_tops(volume, peak[None])[0], -0.5, 0.5))

@@ -139,7 +139,7 @@ def _refine(smooth: Volume, found: Indices) -> Float64[np.ndarray, "n 3"]:
     thick = min(smooth.shape) > 2 * _FIT_HALF
     for part in _parts(len(found)):
         voxels = found[part]
-        moved = voxels + _parabola_tops(smooth, voxels)
+        moved = voxels + parabola_tops(smooth, voxels)
         if thick:
             centres = np.clip(voxels, _FIT_HALF, last - _FIT_HALF)
             tops = centres + _tops(_values(smooth, centres, _WINDOW).astype(np.float64) @ _FIT.T)
@@ -150,12 +150,15 @@ def _refine(smooth: Volume, found: Indices) -> Float64[np.ndarray, "n 3"]:
     return positions
 
 
-def _parabola_tops(smooth: Volume, voxels: Indices) -> Float64[np.ndarray, "n 3"]:
-    """Give the offset to the top of the parabola through three voxels along each axis: within ±0.5, 0 at the border."""
-    values = _values(smooth, voxels, _CROSS).astype(np.float64)
+def parabola_tops(volume: Float[np.ndarray, "z y x"], voxels: Indices) -> Float64[np.ndarray, "n 3"]:
+    """Give the offset to the top of the parabola through three voxels along each axis.
+
+    It is within ±0.5 at a maximum, and 0 at the border and where the parabola has no top.
+    """
+    values = _values(volume, voxels, _CROSS).astype(np.float64)
     middle, below, above = values[:, :1], values[:, 1::2], values[:, 2::2]
     curvature = 2 * middle - below - above
-    inside = (voxels > 0) & (voxels < np.array(smooth.shape) - 1) & (curvature > 0)
+    inside = (voxels > 0) & (voxels < np.array(volume.shape) - 1) & (curvature > 0)
     return np.divide(above - below, 2 * curvature, out=np.zeros(curvature.shape), where=inside)
 
 
@@ -205,8 +208,10 @@ def _parts(count: int) -> Iterator[slice]:
         yield slice(start, start + 16384)
 
 
-def _values(volume: Volume, centres: Indices, window: Int64[np.ndarray, "m 3"]) -> Float32[np.ndarray, "n m"]:
+def _values(
+    volume: Float[np.ndarray, "z y x"], centres: Indices, window: Int64[np.ndarray, "m 3"]
+) -> Float[np.ndarray, "n m"]:
     """Look up the window around each centre; what lies outside repeats the border."""
     places = np.clip(centres[:, None] + window, 0, np.array(volume.shape) - 1)
-    values: Float32[np.ndarray, "n m"] = volume[places[..., 0], places[..., 1], places[..., 2]]
+    values: Float[np.ndarray, "n m"] = volume[places[..., 0], places[..., 1], places[..., 2]]
     return values
