@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 
 from tests.cli.conftest import DIAMETER, SHAPE, TINY, VOXEL_SIZE
 from tomopicker import io
@@ -122,15 +121,14 @@ def test_quick_start(cli, tmp_path, monkeypatch):
     commands = [command.removeprefix("tomopicker ") for command in commands if command.startswith("tomopicker ")]
     assert len(commands) == len(outputs) == 4
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "short.yaml").write_text(yaml.safe_dump(TINY | {"training": {"steps": 2}}), encoding="utf-8")
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     for command, shown in zip(commands, outputs, strict=True):
         arguments = shlex.split(command.replace("200,200,80 --particles 30", "192,160,52 --particles 8"))
         if arguments[0] == "train":
-            arguments += ["--config", "short.yaml", "--no-check"]
+            arguments += ["--steps", "2", "--no-check"]
         if arguments[0] == "pick":
             # Two steps teach nothing: without a threshold there would be no picks to tell of.
-            arguments += ["--threshold", "0.0"]
+            arguments += ["--threshold", "0.0", "--pictures"]
         result = cli(*arguments)
         assert result.code == 0, result.err
         assert shape(result.out) == shape(shown), command
