@@ -45,7 +45,10 @@ def test_twenty_workers_killed_at_random(tmp_path, cluster):
     assert counts.keys() | failures.keys() == many.keys(), "none is lost"
     retried = [event.tomogram for event in killer.events if event.kind == "retried"]
     assert retried, "some were at work"
-    assert {name for name, count in counts.items() if count > 1} <= set(retried) | failures.keys()
+    for name in (name for name, count in counts.items() if count > 1):
+        # Also one whose worker died between its end and its message: the driver cannot know, and no event tells.
+        tried_by = {int(pid) for pid in (tmp_path / f"{name}.tried").read_text().split()}
+        assert tried_by & killer.struck, f"{name}: done again though none of its workers was killed"
     assert sum(counts.values()) <= TOMOGRAMS + KILLS
     for name, reason in failures.items():
         assert f"{DEATHS} workers failed at it" in reason and retried.count(name) == DEATHS - 1
