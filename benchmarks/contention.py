@@ -81,7 +81,8 @@ def step_seconds() -> float:
     chosen = settings(300.0, "fast")
     network = build_network(chosen).to(memory_format=torch.channels_last_3d)
     optimizer = torch.optim.Adam(network.parameters())
-    patches = torch.randn(4, 1, 24, 24, 24).contiguous(memory_format=torch.channels_last_3d)
+    shape = (chosen.patches.batch, 1, *3 * (chosen.patches.size,))
+    patches = torch.randn(shape).contiguous(memory_format=torch.channels_last_3d)
     seconds = []
     for _ in range(STEPS + 1):
         started = time.perf_counter()

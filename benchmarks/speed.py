@@ -71,6 +71,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--small-picks", type=int, default=100, help="of the literal loop (%(default)d)")
     parser.add_argument("--steps", type=int, help="training steps of the default preset, for a quick try")
     parser.add_argument("--fold-steps", type=int, help="steps of its cross-fitting, likewise")
+    parser.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default="auto",
+                        help="of features; older processors: ONEDNN_MAX_CPU_ISA, ATEN_CPU_CAPABILITY")  # fmt: skip
     parser.add_argument("--scratch", type=Path, help="folder for temporary files (about 1 GiB at full size)")
     parser.add_argument("--child", choices=list(ROWS), help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
@@ -200,6 +202,46 @@ def pick_file(path: Path, options: argparse.Namespace) -> dict[str, Any]:
         "rate": voxels(tomogram.shape) / seconds,
         "note": f"{len(found.picks)} picks, {size(tomogram.shape)}",
     }
+
+
+def features(made: str | None) -> Callable[[argparse.Namespace], dict[str, Any]]:
+    """Make a row: compute the features of instant picks, with the decoy's and their file, in float32 if so asked."""
+
+    def work(options: argparse.Namespace) -> dict[str, Any]:
+        from tomopicker import api
+
+        path = options.tomogram if made is None else options.folder / f"{made}.mrc"
+        if not path.exists():
+            in_child(made or "simulate", options)
+        settings = api.settings(300.0, "instant", precision=options.precision)
+        start = time.perf_counter()
+        tomogram = api.open_tomogram(path)
+        with tempfile.TemporaryDirectory(dir=options.folder) as cache:
+            api.features(tomogram, 300.0, cache=Path(cache), settings=settings)
+            seconds = time.perf_counter() - start
+        note = f"{options.precision}, {size(tomogram.shape)}"
+        return {"seconds": seconds, "rate": voxels(tomogram.shape) / seconds, "note": note}
+
+    return work
+
+
+def instant_click(options: argparse.Namespace) -> dict[str, Any]:
+    """Time a click: discriminant, score volumes, peaks, calibration and count; its features are in memory."""
+    import numpy as np
+
+    from tomopicker import api
+
+    tomogram = api.open_tomogram(options.tomogram)
+    clicks = api.read_picks(options.clicks, [tomogram])
+    ready = api.features(tomogram, 300.0, settings=api.settings(300.0, "instant", precision=options.precision))
+    took = []
+    for count in range(1, 7):
+        start = time.perf_counter()
+        found = api.instant(ready, clicks.select(np.arange(count)))
+        took.append(time.perf_counter() - start)
+    picks = sum(len(picked.picks) for picked in found.picked.values())
+    note = f"{options.precision}, {picks} picks, {size(tomogram.shape)}"
+    return {"seconds": float(np.median(took[1:])), "note": note}
 
 
 def tile(options: argparse.Namespace) -> dict[str, Any]:
@@ -477,6 +519,9 @@ ROWS = {
     "calibrate": Row("Calibrate a tomogram's peaks", calibrate_scores, "0.5 s"),
     "pick-lamella": Row("Pick a full-size int8 tomogram, a third specimen", pick_large("lamella"), "45 s, 3 GB"),
     "pick-full": Row("Pick a full-size int8 tomogram, all specimen", pick_large("tile")),
+    "features": Row("Features for instant picks", features(None), "5 s"),
+    "features-lamella": Row("Features, full size, a third specimen", features("lamella"), "40 s, 3 GB"),
+    "instant": Row("Picks after a click, features at hand", instant_click, "1 s"),
     "greedy-full": Row("Greedy picking, full size", greedy_full, "seconds"),
     "greedy-small": Row("Greedy picking, smaller", greedy_small),
     "greedy-literal": Row("Literal arg-max loop, same volume", greedy_literal),
