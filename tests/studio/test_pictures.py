@@ -55,13 +55,13 @@ def test_grey_values_and_jpeg():
     grey = measure(lazy, 50)
     window = grey.quantiles[1], grey.quantiles[99]
     slab = mean_slab(lazy, "xy", 100, 50)
-    drawn = np.asarray(Image.open(io.BytesIO(jpeg(slab, grey, window)))).astype(float)
+    drawn = np.asarray(Image.open(io.BytesIO(jpeg(slab, grey, window, 10)))).astype(float)
     assert drawn.shape == (64, 64)
     assert np.corrcoef(drawn.ravel(), slab.ravel())[0, 1] > 0.97
     assert 0.002 < (drawn <= 4).mean() < 0.05 and 0.002 < (drawn >= 251).mean() < 0.05
-    inverted = np.asarray(Image.open(io.BytesIO(jpeg(slab, grey, window, inverted=True)))).astype(float)
+    inverted = np.asarray(Image.open(io.BytesIO(jpeg(slab, grey, window, 10, inverted=True)))).astype(float)
     assert np.corrcoef(inverted.ravel(), drawn.ravel())[0, 1] < -0.97
-    filtered = np.asarray(Image.open(io.BytesIO(jpeg(slab, grey, window, low_pass=12)))).astype(float)
+    filtered = np.asarray(Image.open(io.BytesIO(jpeg(slab, grey, window, 10, low_pass=120)))).astype(float)
     assert filtered.std() < 0.6 * drawn.std()
 
 

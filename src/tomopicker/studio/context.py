@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse
 from tomopicker.errors import UsageError
 from tomopicker.studio.boxes import Boxes
 from tomopicker.studio.brick import Brick
+from tomopicker.studio.deconvolution import Deconvolution
 from tomopicker.studio.events import Events
 from tomopicker.studio.instant import Engine, Workbench
 from tomopicker.studio.jobs import Jobs
@@ -22,6 +23,7 @@ from tomopicker.studio.slabs import Grey, measure
 from tomopicker.tomogram import Tomogram
 
 MOST_BRICKS = 2
+MOST_GREYS = 1000
 Value = TypeVar("Value")
 
 
@@ -36,7 +38,8 @@ class Studio:
     jobs: Jobs
     reviews: Reviews
     boxes: Boxes = field(default_factory=Boxes)
-    _greys: dict[tuple[str, str, int], Grey] = field(default_factory=dict)
+    _greys: dict[tuple[str, str, int, Deconvolution | None], Grey] = field(default_factory=dict)
+    _bytes: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
     _bricks: "OrderedDict[tuple[str, str], Brick]" = field(default_factory=OrderedDict)
 
     @classmethod
@@ -46,14 +49,20 @@ class Studio:
         work = Workbench(engine, listing, project, events)
         return cls(listing, project, events, work, Jobs(folder / "jobs"), Reviews(folder / "picks"))
 
-    def grey(self, tomogram: Tomogram, volume: str, thickness: float) -> Grey:
-        """Measure the grey values of a volume for slabs of a thickness (Å), once."""
-        key = tomogram.name, volume, max(1, round(thickness / tomogram.voxel_size))
-        if key not in self._greys:
-            # Bytes mean the same whatever the thickness: what the first one was measured to be.
-            first = next((grey for other, grey in self._greys.items() if other[:2] == key[:2]), None)
-            self._greys[key] = measure(tomogram, thickness, (first.low, first.high) if first else None)
-        return self._greys[key]
+    def grey(
+        self, tomogram: Tomogram, volume: str, thickness: float, deconvolution: Deconvolution | None = None
+    ) -> Grey:
+        """Measure the grey values of a volume for slabs of a thickness (Å), once; the latest settings are kept."""
+        key = tomogram.name, volume, max(1, round(thickness / tomogram.voxel_size)), deconvolution
+        grey = self._greys.get(key)
+        if grey is None:
+            # Bytes mean the same whatever the thickness and the filter: what the first was measured to be.
+            grey = measure(tomogram, thickness, self._bytes.get(key[:2]), deconvolution)
+            self._bytes.setdefault(key[:2], (grey.low, grey.high))
+            self._greys[key] = grey
+            if len(self._greys) > MOST_GREYS:
+                self._greys.pop(next(iter(self._greys)), None)
+        return grey
 
     def brick(self, tomogram: Tomogram, volume: str, thickness: float) -> Brick:
         """Give the brick of a volume; the latest few are kept."""

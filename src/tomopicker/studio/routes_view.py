@@ -1,6 +1,7 @@
 """Routes that show volumes: geometry, sections, the brick, single particles and means."""
 
 import asyncio
+from dataclasses import asdict
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -9,6 +10,7 @@ from starlette.routing import Route
 from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.output.particles import encoded, projections
 from tomopicker.studio.context import answer, number, studio_of, word
+from tomopicker.studio.deconvolution import Deconvolution
 from tomopicker.studio.points import positions
 from tomopicker.studio.slabs import PLANES, jpeg, mean_slab
 
@@ -21,9 +23,9 @@ async def tomogram(request: Request) -> JSONResponse:
     studio = studio_of(request)
     name, volume = word(request, "name"), word(request, "volume")
     kind = request.query_params.get("kind", "")
-    thickness = number(request, "slab")
+    thickness, deconvolution = number(request, "slab"), _deconvolution(request)
     opened = await asyncio.to_thread(studio.listing.tomogram, name, volume)
-    grey = await asyncio.to_thread(studio.grey, opened, volume, thickness)
+    grey = await asyncio.to_thread(studio.grey, opened, volume, thickness, deconvolution)
     brick = studio.brick(opened, volume, thickness)
     if kind in studio.project.kinds:
         studio.work.want(name, kind)
@@ -36,6 +38,7 @@ async def tomogram(request: Request) -> JSONResponse:
             "origin": list(opened.origin),
             "size": [(n - 1) * opened.frame.voxel_size for n in opened.frame.shape[::-1]],
             "quantiles": grey.quantiles,
+            "deconvolution": None if deconvolution is None else asdict(deconvolution),
             "brick": {"factor": brick.factor, "shape": list(brick.shape), "order": brick.order},
             "warnings": list(opened.warnings),
             "features": studio.work.state(name, kind) if kind in studio.project.kinds else "none",
@@ -50,6 +53,7 @@ async def section(request: Request) -> Response:
     position, thickness = number(request, "position"), number(request, "slab")
     window = number(request, "low"), number(request, "high")
     inverted, low_pass = number(request, "invert", 0.0) > 0, number(request, "lowpass", 0.0)
+    deconvolution = _deconvolution(request)
     if not 0 <= low_pass <= 10_000 or not 0 < thickness <= 1e6:
         raise UsageError("a slab and a low-pass filter are lengths in Å")
 
@@ -57,7 +61,9 @@ async def section(request: Request) -> Response:
         opened = studio.listing.tomogram(word(request, "name"), volume)
         slab = mean_slab(opened, plane, position, thickness)  # type: ignore[arg-type]
         grey = studio.grey(opened, volume, thickness)
-        return jpeg(slab, grey, window, inverted=inverted, low_pass=low_pass / opened.voxel_size)
+        return jpeg(
+            slab, grey, window, opened.voxel_size, inverted=inverted, low_pass=low_pass, deconvolution=deconvolution
+        )
 
     return Response(await asyncio.to_thread(draw), media_type="image/jpeg", headers=DAY)
 
@@ -108,6 +114,11 @@ async def mean(request: Request) -> Response:
     if not count:
         return Response(status_code=204)
     return Response(drawn, media_type="image/jpeg", headers={"x-particles": str(count)})
+
+
+def _deconvolution(request: Request) -> Deconvolution | None:
+    text = request.query_params.get("deconvolve", "")
+    return Deconvolution.parse(text) if text else None
 
 
 def _diameter(request: Request) -> float:

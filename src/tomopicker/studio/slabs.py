@@ -9,6 +9,7 @@ from scipy.ndimage import gaussian_filter
 
 from tomopicker.errors import UsageError
 from tomopicker.output.particles import encoded
+from tomopicker.studio.deconvolution import Deconvolution
 from tomopicker.tomogram import Tomogram
 
 Plane = Literal["xy", "xz", "yz"]
@@ -33,7 +34,7 @@ class Grey:
     low, high : float
         Grey values of the bytes 0 and 255.
     quantiles : tuple of float
-        Of the slab in the middle, in bytes: 101 values, from 0 to 100 %.
+        Of the slab in the middle, in bytes: 101 values, from 0 to 100 %. After deconvolution they are about 0.
     """
 
     low: float
@@ -73,7 +74,12 @@ def mean_slab(tomogram: Tomogram, plane: Plane, position: float, thickness: floa
     return np.ascontiguousarray(mean.T) if plane == "yz" else mean
 
 
-def measure(tomogram: Tomogram, thickness: float, within: tuple[float, float] | None = None) -> Grey:
+def measure(
+    tomogram: Tomogram,
+    thickness: float,
+    within: tuple[float, float] | None = None,
+    deconvolution: Deconvolution | None = None,
+) -> Grey:
     """Measure grey values in the middle slab, which is the first that anybody sees.
 
     Parameters
@@ -83,6 +89,8 @@ def measure(tomogram: Tomogram, thickness: float, within: tuple[float, float] | 
         Å.
     within : tuple of float, optional
         Grey values of the bytes 0 and 255; measured if left out.
+    deconvolution : Deconvolution, optional
+        What is applied to slabs before they are shown.
     """
     middle = tomogram.origin[2] + (tomogram.shape[0] - 1) / 2 * tomogram.voxel_size
     chosen = sections(tomogram, "xy", middle, thickness)
@@ -92,10 +100,22 @@ def measure(tomogram: Tomogram, thickness: float, within: tuple[float, float] | 
     first, last = np.quantile(voxels, (0.001, 0.999)) if len(voxels) else (0.0, 1.0)
     width = float(last - first) or 1.0
     low, high = within or (float(first) - BEYOND * width, float(last) + BEYOND * width)
-    mean = slab.mean(axis=0, dtype=np.float32)
+    scale = 255 / (high - low)
+    mean = (slab.mean(axis=0, dtype=np.float32) - low) * np.float32(scale)
+    if deconvolution is not None:
+        mean = deconvolution.apply(_finite(mean), tomogram.voxel_size)
     shown = mean[np.isfinite(mean)] if np.isfinite(mean).any() else np.zeros(1, dtype=np.float32)
-    quantiles = (np.quantile(shown, np.linspace(0, 1, 101)) - low) * 255 / (high - low)
+    quantiles = np.quantile(shown, np.linspace(0, 1, 101))
     return Grey(low, high, tuple(np.round(quantiles, 3).tolist()))
+
+
+def _finite(slab: Slab) -> Slab:
+    """Put the mean of a slab where it has no number."""
+    there = np.isfinite(slab)
+    if there.all():
+        return slab
+    filled: Slab = np.where(there, slab, slab[there].mean() if there.any() else 0).astype(np.float32)
+    return filled
 
 
 def to_bytes(values: Float32[np.ndarray, "..."], low: float, high: float) -> UInt8[np.ndarray, "..."]:
@@ -108,7 +128,14 @@ def to_bytes(values: Float32[np.ndarray, "..."], low: float, high: float) -> UIn
 
 
 def jpeg(
-    slab: Slab, grey: Grey, window: tuple[float, float], *, inverted: bool = False, low_pass: float = 0.0
+    slab: Slab,
+    grey: Grey,
+    window: tuple[float, float],
+    voxel_size: float,
+    *,
+    inverted: bool = False,
+    low_pass: float = 0.0,
+    deconvolution: Deconvolution | None = None,
 ) -> bytes:
     """Draw a slab.
 
@@ -119,20 +146,28 @@ def jpeg(
         What the bytes of the window mean.
     window : tuple of float
         Bytes that are black and white; fractions are meant, for means of slabs have a narrow range.
+    voxel_size : float
+        Å.
     inverted : bool
         White for black.
     low_pass : float
-        Pixels: the resolution below which nothing is shown, for the eye alone; 0 for no filter.
+        Å: the resolution below which nothing is shown, for the eye alone; 0 for no filter.
+    deconvolution : Deconvolution, optional
+        Likewise for the eye alone, and applied first.
 
     Raises
     ------
     UsageError
         If the window is empty.
     """
-    low, high = (grey.low + value / grey.scale for value in window)
+    low, high = window
     if not high > low:
         raise UsageError("the darkest grey must be below the brightest; reset the contrast")
-    # A Gaussian of sigma r / 4 halves the amplitude at about a period of r.
-    shown = gaussian_filter(np.nan_to_num(slab), low_pass / 4) if low_pass > 0 else slab
+    shown = (_finite(slab) - np.float32(grey.low)) * np.float32(grey.scale)
+    if deconvolution is not None:
+        shown = deconvolution.apply(shown, voxel_size)
+    if low_pass > 0:
+        # A Gaussian of sigma r / 4 halves the amplitude at about a period of r.
+        shown = gaussian_filter(shown, low_pass / 4 / voxel_size)
     picture = to_bytes(shown, low, high)
     return encoded(255 - picture if inverted else picture)

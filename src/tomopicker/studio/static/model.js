@@ -34,6 +34,8 @@ export class Model {
     this.high = 99;
     this.inverted = false;
     this.lowPass = 0;
+    /** Asked for; what is shown is what the tomogram's grey values were measured after. @type {import("./types").Deconvolution | null} */
+    this.deconvolution = null;
     this.showPoints = true;
     this.showPicks = true;
     /** A threshold that the person chose; null: each tomogram's own. @type {number | null} */
@@ -73,7 +75,9 @@ export class Model {
     const listed = this.state.tomograms.find((each) => each.name === name);
     const wanted = volume ?? (this.tomogram?.name === name ? this.tomogram.volume : listed?.volumes[0]) ?? "raw";
     /** @type {import("./types").Tomogram} */
-    const opened = await get("tomogram", { name, volume: wanted, slab: this.thickness, kind: this.kind });
+    const opened = await get("tomogram", {
+      name, volume: wanted, slab: this.thickness, kind: this.kind, deconvolve: asText(this.deconvolution),
+    });
     const isOther = this.tomogram?.name !== name;
     const isOtherVolume = isOther || this.tomogram?.volume !== wanted;
     this.tomogram = opened;
@@ -91,7 +95,7 @@ export class Model {
     return isOther;
   }
 
-  /** Measure grey values anew, for slabs of another thickness. */
+  /** Measure grey values anew, for slabs of another thickness or another filter. */
   async remeasure() {
     if (this.tomogram) await this.open(this.tomogram.name, this.tomogram.volume);
   }
@@ -234,6 +238,11 @@ export class Model {
     this.zoom = zoom;
     this.onChange();
   }
+}
+
+/** A filter as an address has it. @param {import("./types").Deconvolution | null} filter */
+export function asText(filter) {
+  return filter ? [filter.defocus, filter.voltage, filter.phase, filter.strength, filter.falloff].join(",") : "";
 }
 
 /** @param {Point} a @param {Point} b */

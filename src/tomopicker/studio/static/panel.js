@@ -8,6 +8,7 @@ import { Refused, address, get, post, upload } from "./server.js";
 
 /** Milliseconds after the last click before the mean and the check are computed anew. */
 const QUIET = 700;
+const DECONVOLUTION = /** @type {const} */ (["defocus", "voltage", "phase", "strength", "falloff"]);
 
 export class Panel {
   /** @param {import("./main.js").App} app */
@@ -51,6 +52,7 @@ export class Panel {
       this.model.lowPass = Math.min(10000, Math.max(0, Number(filter.value) || 0));
       this.app.redraw();
     });
+    for (const id of DECONVOLUTION) find(id, HTMLInputElement).addEventListener("change", () => this.deconvolve());
     find("kind-form", HTMLFormElement).addEventListener("submit", (event) => {
       event.preventDefault();
       void this.addKind();
@@ -103,8 +105,12 @@ export class Panel {
     find("low", HTMLInputElement).value = String(model.low);
     find("high", HTMLInputElement).value = String(model.high);
     find("contrast", HTMLElement).textContent = `${model.low}–${model.high} %`;
-    find("filtered", HTMLElement).hidden = !(model.lowPass > 0);
-    find("filtered", HTMLElement).textContent = `display only: low-pass ${model.lowPass} Å`;
+    const filters = [
+      ...(model.lowPass > 0 ? [`low-pass ${model.lowPass} Å`] : []),
+      ...(tomogram.deconvolution ? [`deconvolved, defocus ${tomogram.deconvolution.defocus} µm`] : []),
+    ];
+    find("filtered", HTMLElement).hidden = filters.length === 0;
+    find("filtered", HTMLElement).textContent = `display only: ${filters.join("; ")}`;
     find("undo", HTMLButtonElement).disabled = model.state.undo === 0;
     find("redo", HTMLButtonElement).disabled = model.state.redo === 0;
     const points = model.points(model.kind);
@@ -207,6 +213,21 @@ export class Panel {
     this.model.inverted = !this.model.inverted;
     find("invert", HTMLInputElement).checked = this.model.inverted;
     this.app.redraw();
+  }
+
+  /** Filter what is shown; a defocus of 0 or none is no filter. */
+  deconvolve() {
+    const values = DECONVOLUTION.map((id) => {
+      const input = find(id, HTMLInputElement);
+      const value = Math.min(Number(input.max), Math.max(Number(input.min), Number(input.value) || 0));
+      if (input.value) input.value = String(value);
+      return value;
+    });
+    const [defocus, voltage, phase, strength, falloff] = values;
+    const isOn = find("defocus", HTMLInputElement).value !== "" && (defocus > 0 || phase > 0);
+    find("deconvolution", HTMLElement).hidden = find("defocus", HTMLInputElement).value === "";
+    this.model.deconvolution = isOn ? { defocus, voltage, phase, strength, falloff } : null;
+    void this.model.remeasure().catch((error) => this.app.fail(error));
   }
 
   nextVolume() {

@@ -23,12 +23,15 @@ export interface Tomogram {
   voxelSize: number;      // Å
   origin: Vector;         // x, y, z in Å of the first voxel's centre
   size: Vector;           // x, y, z in Å of the last voxel's centre
-  quantiles: number[];    // bytes, 0 to 100 %
+  quantiles: number[];    // bytes, 0 to 100 %; after deconvolution about 0
+  deconvolution: Deconvolution | null;  // what the quantiles are after
   brick: { factor: number; shape: Vector; order: number[] };
   warnings: string[];
   features: string;
 }
 
+/** µm, kV, degrees of a phase plate, and the signal-to-noise ratio's strength and falloff. */
+export interface Deconvolution { defocus: number; voltage: number; phase: number; strength: number; falloff: number }
 export interface Slab { data: Float32Array; width: number; height: number }
 export interface Candidates {
   candidates: [number, number, number, number][];

@@ -1,6 +1,8 @@
 // One plane on a canvas: the picture of its slab, circles, crosshair and scale bar, and what a pointer does to it.
 
 import { AXES, circleRadius, scaleBar, toScreen, toTomogram, vectorOf } from "./geometry.js";
+import { deconvolved } from "./deconvolution.js";
+import { asText } from "./model.js";
 import { blurred, paint, windowOf } from "./picture.js";
 import { address } from "./server.js";
 
@@ -175,7 +177,8 @@ export class View {
     const { w } = AXES[plane];
     const window = windowOf(tomogram.quantiles, model.low, model.high);
     const section = Math.round((model.cursor[w] - tomogram.origin[w]) / tomogram.voxelSize);
-    const look = [tomogram.name, tomogram.volume, section, model.thickness, ...window, model.inverted, model.lowPass];
+    const filter = `${model.lowPass} ${asText(tomogram.deconvolution)}`;
+    const look = [tomogram.name, tomogram.volume, section, model.thickness, ...window, model.inverted, filter];
     const key = look.join(" ");
     if (this.picture?.key === key) return;
     const [start, stop] = brick.range(2 - w, section, model.thickness / tomogram.voxelSize);
@@ -200,7 +203,9 @@ export class View {
     const { tomogram, brick } = model;
     if (!tomogram || !brick) return;
     const voxel = brick.factor * tomogram.voxelSize;
-    const slab = blurred(brick.slab(plane, start, stop), model.lowPass / 4 / voxel);
+    const mean = brick.slab(plane, start, stop);
+    const sharp = tomogram.deconvolution ? deconvolved(mean, tomogram.deconvolution, voxel) : mean;
+    const slab = blurred(sharp, model.lowPass / 4 / voxel);
     scratch.width = slab.width;
     scratch.height = slab.height;
     const context = scratch.getContext("2d");
@@ -233,6 +238,7 @@ export class View {
       name: tomogram.name, volume: tomogram.volume, plane, slab: model.thickness,
       position: (section * tomogram.voxelSize + tomogram.origin[w]).toFixed(3),
       low: window[0].toFixed(2), high: window[1].toFixed(2), invert: Number(model.inverted), lowpass: model.lowPass,
+      deconvolve: asText(tomogram.deconvolution),
     };
     try {
       const response = await fetch(address("section", query), { signal: control.signal });
