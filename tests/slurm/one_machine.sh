@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # A SLURM of two nodes on this machine alone, for tests: start DIR, or stop DIR. Needs root and Debian's slurm-wlm.
-# `start` prints the SLURM_CONF to use. The nodes have CPUS processors each, whatever the machine has.
+# `start` prints the SLURM_CONF to use. The nodes have CPUS processors each, whatever the machine has; ports are PORT
+# and those after it.
 set -euo pipefail
 D=$2
 CPUS=${CPUS:-2}
+PORT=${PORT:-16837}
 case $1 in
 start)
     H=$(hostname -s)
@@ -13,7 +15,7 @@ start)
     cat >"$D/slurm.conf" <<C
 ClusterName=test
 SlurmctldHost=$H(127.0.0.1)
-SlurmctldPort=16837
+SlurmctldPort=$PORT
 SlurmUser=root
 AuthInfo=socket=$D/munge.socket
 StateSaveLocation=$D/state
@@ -31,7 +33,7 @@ GresTypes=gpu
 ReturnToService=2
 SlurmdTimeout=20
 KillWait=5
-NodeName=n[1-2] NodeHostname=$H NodeAddr=127.0.0.1 Port=[16839-16840] CPUs=$CPUS RealMemory=4000 Gres=gpu:2
+NodeName=n[1-2] NodeHostname=$H NodeAddr=127.0.0.1 Port=[$((PORT + 2))-$((PORT + 3))] CPUs=$CPUS RealMemory=4000 Gres=gpu:2
 PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 C
     echo 'NodeName=n[1-2] Name=gpu File=/dev/tty[0-1]' >"$D/gres.conf"
