@@ -193,6 +193,29 @@ def test_clicks_picks_negatives_and_undo(person, server, balls_world):
     assert len(server.rows()) == 1
 
 
+def test_a_kind_and_a_note_are_undone(person, server):
+    page = person.page
+    page.click("#kind-add summary")
+    page.fill("#kind-name", "ring")
+    page.fill("#kind-diameter", "80")
+    page.press("#kind-diameter", "Enter")
+    person.until("studio.model.kind === 'ring'")
+    page.keyboard.press("F3")
+    note = page.locator("#list-rows input[type=text]").first
+    note.fill("thick")
+    note.press("Enter")
+    person.until("studio.model.state.undo === 2")
+    note.blur()
+    page.keyboard.press("Control+z")
+    person.until("document.querySelector('#list-rows input[type=text]').value === ''")
+    page.keyboard.press("Control+z")
+    person.until("studio.model.kind === 'ball' && studio.model.state.redo === 2")
+    assert page.locator("#kinds li").count() == 1
+    page.keyboard.press("Control+Shift+Z")
+    person.until("document.querySelectorAll('#kinds li').length === 2")
+    assert set(server.studio.project.kinds) == {"ball", "ring"}
+
+
 def test_a_click_on_a_pick_confirms_it_where_it_is(person, server, balls_world):
     truth = balls_world.truth["TS_1"]
     person.scroll_to(truth[0][2])
@@ -333,6 +356,40 @@ def test_keyboard_alone(browser, server, balls_world):
     person.page.wait_for_selector("#saved-files code")
     assert person.errors == []
     context.close()
+
+
+def test_deconvolution_is_shown_and_labelled(person):
+    """It changes the picture, not the contrast, and goes again."""
+    page = person.page
+    page.keyboard.press("h")
+
+    def shown():
+        return np.array(
+            page.evaluate(
+                """() => {
+                    const { canvas, context } = studio.views[0];
+                    const side = Math.floor(Math.min(canvas.width, canvas.height) / 3);
+                    const [x, y] = [(canvas.width - side) / 2, (canvas.height - side) / 2];
+                    return Array.from(context.getImageData(x, y, side, side).data.filter((_, i) => i % 4 === 0));
+                }"""
+            ),
+            dtype=float,
+        )
+
+    def likeness():
+        return np.corrcoef(shown(), plain)[0, 1]
+
+    wait_for(lambda: shown().std() > 10, 60)
+    plain = shown()
+    page.fill("#defocus", "4")
+    page.press("#defocus", "Enter")
+    person.until("document.getElementById('filtered').textContent === 'display only: deconvolved, defocus 4 µm'")
+    wait_for(lambda: likeness() < 0.95, 60)
+    assert 0.4 < shown().std() / plain.std() < 2.5
+    page.fill("#defocus", "")
+    page.press("#defocus", "Enter")
+    person.until("document.getElementById('filtered').hidden")
+    wait_for(lambda: likeness() > 0.98, 60)
 
 
 def test_the_picture_is_the_volume(person, server, balls_world):

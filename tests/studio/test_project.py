@@ -64,6 +64,53 @@ def test_undo_and_redo_go_over_everything(client, studio):
     assert client.post("/api/redo").json()["change"] is None
 
 
+def test_kinds_and_notes_are_undone_in_their_turn(client, studio, balls_world):
+    """Clicks, a new kind, a diameter, a note and a mark: one undo each, also after a restart; no step for nothing."""
+    act(client, PLACES[:1])
+    client.post("/api/kind", json={"name": "ring", "diameter": 80})
+    act(client, PLACES[1:2], kind="ring")
+    client.post("/api/kind", json={"name": "ring", "diameter": 120, "colour": "#ff0000"})
+    client.post("/api/note", json={"tomogram": "TS_1", "note": "thick"})
+    client.post("/api/note", json={"tomogram": "TS_1", "reviewed": True})
+    client.post("/api/note", json={"tomogram": "TS_1", "note": "thick"})
+    again = open_studio(balls_world, studio.project.folder).project
+
+    def undo():
+        return asyncio.run(again.undo())
+
+    assert len(again.history.done) == 6
+    undo()
+    assert (again.notes["TS_1"], again.reviewed) == ("thick", set())
+    undo()
+    assert again.notes["TS_1"] == ""
+    undo()
+    assert (again.kinds["ring"].diameter, again.kinds["ring"].colour) != (120, "#ff0000")
+    assert again.kinds["ring"].diameter == 80
+    undo()
+    assert again.sheet("ring", "TS_1").points == ()
+    assert undo().of == "kind" and set(again.kinds) == {"ball"}
+    assert again.changed_elsewhere() == [], "lists of a kind that went are not looked for"
+    assert open_studio(balls_world, studio.project.folder).project.kinds.keys() == {"ball"}
+    for _ in range(5):
+        asyncio.run(again.redo())
+    assert again.kinds["ring"].diameter == 120 and again.reviewed == {"TS_1"} and again.notes["TS_1"] == "thick"
+    assert len(again.sheet("ring", "TS_1").points) == 1
+
+
+def test_pages_are_told_of_an_undone_kind_and_note(client, studio):
+    told = []
+    client.post("/api/kind", json={"name": "ring", "diameter": 80})
+    client.post("/api/note", json={"tomogram": "TS_1", "note": "thick"})
+    studio.events.send = lambda name, **content: told.append((name, content))
+    answered = client.post("/api/undo").json()
+    assert (answered["change"], answered["edited"], answered["undo"]) == (None, "note TS_1", 1)
+    assert client.post("/api/undo").json()["edited"] == "kind ring"
+    of = {name: content for name, content in told if name in {"kinds", "notes"}}
+    assert of["notes"]["note"] == "" and [kind["name"] for kind in of["kinds"]["kinds"]] == ["ball"]
+    assert act(client, PLACES[:1], kind="ring").status_code == 400
+    assert "edited" not in client.post("/api/undo").json()
+
+
 def test_undo_after_a_restart_and_a_torn_line(client, studio, balls_world):
     act(client, PLACES[:1])
     act(client, PLACES[1:2])

@@ -1,6 +1,7 @@
 """The log of acts in a project, a line each: what undo and redo go through, also after a restart.
 
-A line is ``{"act": n, "change": …}``, ``{"undo": n}`` or ``{"redo": n}``. It is appended and synced before a page is
+A line is ``{"act": n, "change": …}`` of points, ``{"act": n, "edit": …}`` of a kind or note, ``{"undo": n}`` or
+``{"redo": n}``. It is appended and synced before a page is
 told that the act is done; a line that a crash cut short is left out when the log is read.
 """
 
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tomopicker.errors import TomoPickerError
-from tomopicker.studio.points import Change, change_from_json
+from tomopicker.studio.edits import Act, act_from_json, act_to_json
 
 DEEPEST = 5000
 """Acts that can be taken back."""
@@ -26,13 +27,13 @@ class History:
     ----------
     path : Path
         The log.
-    done, undone : list of (int, Change)
+    done, undone : list of (int, Act)
         With the number of each act; the last is the next to be undone, or redone.
     """
 
     path: Path
-    done: list[tuple[int, Change]] = field(default_factory=list)
-    undone: list[tuple[int, Change]] = field(default_factory=list)
+    done: list[tuple[int, Act]] = field(default_factory=list)
+    undone: list[tuple[int, Act]] = field(default_factory=list)
     latest: int = 0
 
     @classmethod
@@ -48,36 +49,36 @@ class History:
                 history._take(json.loads(line))
         return history
 
-    def act(self, change: Change) -> None:
+    def act(self, act: Act) -> None:
         """Log an act."""
         self.latest += 1
-        self.done = [*self.done[-DEEPEST + 1 :], (self.latest, change)]
+        self.done = [*self.done[-DEEPEST + 1 :], (self.latest, act)]
         self.undone = []
-        self._append({"act": self.latest, "change": change.to_json()})
+        self._append({"act": self.latest, **act_to_json(act)})
 
-    def undo(self) -> Change | None:
-        """Log that the last act is taken back; give the change that does it, None if there is no act."""
+    def undo(self) -> Act | None:
+        """Log that the last act is taken back; give the act that does it, None if there is none."""
         if not self.done:
             return None
-        number, change = self.done.pop()
-        self.undone.append((number, change))
+        number, act = self.done.pop()
+        self.undone.append((number, act))
         self._append({"undo": number})
-        return change.inverse
+        return act.inverse
 
-    def redo(self) -> Change | None:
+    def redo(self) -> Act | None:
         """Log that the act last undone is done again; give it, None if there is none."""
         if not self.undone:
             return None
-        number, change = self.undone.pop()
-        self.done.append((number, change))
+        number, act = self.undone.pop()
+        self.done.append((number, act))
         self._append({"redo": number})
-        return change
+        return act
 
     def _take(self, line: dict[str, Any]) -> None:
         if "act" in line:
-            change = change_from_json(line["change"])
+            act = act_from_json(line)
             self.latest = max(self.latest, int(line["act"]))
-            self.done, self.undone = [*self.done[-DEEPEST + 1 :], (int(line["act"]), change)], []
+            self.done, self.undone = [*self.done[-DEEPEST + 1 :], (int(line["act"]), act)], []
         elif "undo" in line and self.done and self.done[-1][0] == line["undo"]:
             self.undone.append(self.done.pop())
         elif "redo" in line and self.undone and self.undone[-1][0] == line["redo"]:

@@ -221,6 +221,8 @@ class Workbench:
         try:
             while self._dirty:
                 kind = self._dirty.pop()
+                if kind not in self.project.kinds:
+                    continue
                 try:
                     chosen, clicks, rejected = self._material(kind)
                     found: Mapping[str, Found] = {}

@@ -16,6 +16,7 @@ from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.files import write_text
 from tomopicker.geometry import Frame
 from tomopicker.io.tomogram_names import check_file_name
+from tomopicker.studio.edits import Act, Edit, Settings
 from tomopicker.studio.history import History
 from tomopicker.studio.point_files import Signature, read_points, signature, write_csv, write_star
 from tomopicker.studio.points import Change, Points, apply
@@ -157,12 +158,41 @@ class Project:
         self.save_settings()
         return kind
 
+    def edit_kind(self, name: str, diameter: float, colour: str | None = None) -> Kind:
+        """Add or change a kind as an act that can be undone; the arguments and errors are those of `add_kind`."""
+        before = self.kinds.get(name)
+        kind = self.add_kind(name, diameter, colour)
+        self._log_edit(Edit("kind", name, None if before is None else asdict(before), asdict(kind)))
+        return kind
+
     def describe(self, tomogram: str, note: str | None, reviewed: bool | None) -> None:
-        """Set the note of a tomogram, or whether it was reviewed."""
-        if note is not None:
-            self.notes[tomogram] = note[:LONGEST_NOTE]
-        if reviewed is not None:
-            (self.reviewed.add if reviewed else self.reviewed.discard)(tomogram)
+        """Set the note of a tomogram, or whether it was reviewed; this can be undone."""
+        before = self._described(tomogram)
+        after = {
+            "note": before["note"] if note is None else note[:LONGEST_NOTE],
+            "reviewed": before["reviewed"] if reviewed is None else reviewed,
+        }
+        edit = Edit("note", tomogram, before, after)
+        self._apply(edit)
+        self._log_edit(edit)
+
+    def _described(self, tomogram: str) -> Settings:
+        return {"note": self.notes.get(tomogram, ""), "reviewed": tomogram in self.reviewed}
+
+    def _log_edit(self, edit: Edit) -> None:
+        if not edit.is_empty:
+            self._logged(lambda: self.history.act(edit))
+
+    def _apply(self, edit: Edit) -> None:
+        """Make settings what they are after an edit, and write them."""
+        if edit.of == "note":
+            after = edit.after or {}
+            self.notes[edit.name] = str(after.get("note", ""))
+            (self.reviewed.add if after.get("reviewed") else self.reviewed.discard)(edit.name)
+        elif edit.after is None:
+            self.kinds.pop(edit.name, None)  # The files of its points stay.
+        else:
+            self.kinds[edit.name] = Kind(**edit.after)
         self.save_settings()
 
     def sheet(self, kind: str, tomogram: str) -> Sheet:
@@ -191,7 +221,8 @@ class Project:
     def changed_elsewhere(self) -> list[Key]:
         """Read again what other programs wrote; say which lists these are."""
         for key in list(self.sheets):
-            self.sheet(*key)
+            if key[0] in self.kinds:  # Not if its addition was undone.
+                self.sheet(*key)
         found = sorted(self._reread)  # By whichever request came first, too.
         self._reread.clear()
         return found
@@ -200,17 +231,22 @@ class Project:
         """Change points, log it and save it; give what really changed."""
         return await self._change(change, self.history.act)
 
-    async def undo(self) -> Done | None:
+    async def undo(self) -> Done | Edit | None:
         """Take the last act back; None if there is none."""
         return await self._step(self.history.undo)
 
-    async def redo(self) -> Done | None:
+    async def redo(self) -> Done | Edit | None:
         """Do the act last undone again; None if there is none."""
         return await self._step(self.history.redo)
 
-    async def _step(self, take: Callable[[], Change | None]) -> Done | None:
-        change = self._logged(take)
-        return None if change is None else await self._change(change, None)
+    async def _step(self, take: Callable[[], Act | None]) -> Done | Edit | None:
+        act = self._logged(take)
+        if act is None:
+            return None
+        if isinstance(act, Edit):
+            self._apply(act)
+            return act
+        return await self._change(act, None)
 
     async def _change(self, change: Change, log: Callable[[Change], None] | None) -> Done:
         sheet = self.sheet(change.kind, change.tomogram)

@@ -15,6 +15,7 @@ from tomopicker.geometry import is_outside
 from tomopicker.output.unusual import SCORE, unusual
 from tomopicker.studio.boxes import refined
 from tomopicker.studio.context import Studio, answer, body_of, finite, number, studio_of, word
+from tomopicker.studio.edits import Edit
 from tomopicker.studio.exchange import PROGRAMS
 from tomopicker.studio.instant import as_json
 from tomopicker.studio.points import Point, Points, change_from_json, positions
@@ -35,10 +36,7 @@ def _state(studio: Studio) -> dict[str, Any]:
         "tomograms": [{"name": name, "volumes": list(files)} for name, files in studio.listing.files.items()],
         "programs": [{"name": name, "title": each.title} for name, each in PROGRAMS.items()],
         "instant": studio.work.engine is not None,
-        "trouble": project.trouble,
-        "undo": len(project.history.done),
-        "redo": len(project.history.undone),
-    }
+    } | _standing(studio)
 
 
 async def events(request: Request) -> StreamingResponse:
@@ -83,32 +81,52 @@ async def act(request: Request) -> JSONResponse:
 async def undo(request: Request) -> JSONResponse:
     """Take the last act back."""
     studio = studio_of(request)
-    return changed(studio, await studio.project.undo())
+    return _stepped(studio, await studio.project.undo())
 
 
 async def redo(request: Request) -> JSONResponse:
     """Do the act last undone again."""
     studio = studio_of(request)
-    return changed(studio, await studio.project.redo())
+    return _stepped(studio, await studio.project.redo())
 
 
-def changed(studio: Studio, done: Done | None) -> JSONResponse:
+def changed(studio: Studio, done: Done) -> JSONResponse:
     """Tell every page what changed, have picks computed anew, and answer with the same."""
-    project = studio.project
-    told: dict[str, Any] = {
-        "trouble": project.trouble,
-        "undo": len(project.history.done),
-        "redo": len(project.history.undone),
-    }
-    if done is None:
-        return answer(told | {"change": None})
-    told |= {"change": done.change.to_json(), "version": done.version}
+    told = _standing(studio) | {"change": done.change.to_json(), "version": done.version}
     if done.change.is_empty:
         return answer(told)
     studio.events.send("points", **told)
-    for kind in project.kinds:  # Clicks of one kind are negatives of the others.
+    for kind in studio.project.kinds:  # Clicks of one kind are negatives of the others.
         studio.work.clicked(kind)
     return answer(told)
+
+
+def _stepped(studio: Studio, done: Done | Edit | None) -> JSONResponse:
+    """Tell what was undone or done again."""
+    if isinstance(done, Done):
+        return changed(studio, done)
+    if isinstance(done, Edit):
+        _edited(studio, done.of, done.name)
+        return answer(_standing(studio) | {"change": None, "edited": f"{done.of} {done.name}"})
+    return answer(_standing(studio) | {"change": None})
+
+
+def _standing(studio: Studio) -> dict[str, Any]:
+    """Give what every answer to an act has: how many can be undone and done again, and what could not be saved."""
+    project = studio.project
+    return {"trouble": project.trouble, "undo": len(project.history.done), "redo": len(project.history.undone)}
+
+
+def _edited(studio: Studio, of: str, name: str) -> None:
+    """Tell every page of an edited kind or note."""
+    project, standing = studio.project, _standing(studio)
+    if of == "note":
+        described = {"note": project.notes.get(name, ""), "reviewed": name in project.reviewed}
+        studio.events.send("notes", tomogram=name, **described, **standing)
+        return
+    studio.events.send("kinds", kinds=[asdict(each) for each in project.kinds.values()], **standing)
+    for kind in project.kinds:
+        studio.work.clicked(kind)
 
 
 async def kind(request: Request) -> JSONResponse:
@@ -116,9 +134,8 @@ async def kind(request: Request) -> JSONResponse:
     studio = studio_of(request)
     body = await body_of(request)
     name, colour = str(body.get("name", "")).strip(), body.get("colour")
-    made = studio.project.add_kind(name, finite(body.get("diameter"), "diameter"), str(colour) if colour else None)
-    studio.events.send("kinds", kinds=[asdict(each) for each in studio.project.kinds.values()])
-    studio.work.clicked(made.name)
+    made = studio.project.edit_kind(name, finite(body.get("diameter"), "diameter"), str(colour) if colour else None)
+    _edited(studio, "kind", made.name)
     return answer(asdict(made))
 
 
@@ -131,7 +148,7 @@ async def note(request: Request) -> JSONResponse:
         raise UsageError("there is no such tomogram in the list")
     text, reviewed = body.get("note"), body.get("reviewed")
     studio.project.describe(name, None if text is None else str(text), None if reviewed is None else bool(reviewed))
-    studio.events.send("notes", tomogram=name)
+    _edited(studio, "note", name)
     return answer({"tomogram": name})
 
 

@@ -393,17 +393,23 @@ export class App {
       toast(`Changed in ${told.change.tomogram}.`);
     }
     this.lastRedo = told.redo;
-    if (told.change === null) toast("There is nothing more to undo or redo.");
+    if (told.change === null) toast(told.edited ? `Changed: ${told.edited}.` : "There is nothing more to undo or redo.");
   }
 
   /** @param {import("./types").Told} told */
   onChange(told) {
     this.model.take(told);
-    this.model.state.undo = told.undo;
-    this.model.state.redo = told.redo;
-    this.panel.showTrouble(told.trouble);
+    this.showStanding(told);
     this.panel.pointsChanged();
     this.review.pointsChanged(told.change);
+  }
+
+  /** @param {import("./types").Standing} standing */
+  showStanding(standing) {
+    this.model.state.undo = standing.undo;
+    this.model.state.redo = standing.redo;
+    this.panel.showTrouble(standing.trouble);
+    this.redraw();
   }
 
   /** @param {boolean} open */
@@ -446,6 +452,11 @@ export class App {
     if (event.name === "kinds") {
       model.state.kinds = event.kinds;
       this.panel.kindsChanged();
+      this.showStanding(event);
+    }
+    if (event.name === "notes") {
+      this.showStanding(event);
+      void this.tomograms.noted(event);
     }
     if (event.name === "jobs") void this.jobs.changed(event.ended ?? []);
     if (event.name === "review") void this.review.changed();

@@ -247,7 +247,15 @@ export class Panel {
 
   kindsChanged() {
     const { model } = this;
-    if (!model.chosen && model.state.kinds.length) model.kind = model.state.kinds[0].name;
+    if (!model.chosen) {
+      model.kind = model.state.kinds[0]?.name ?? "";
+      model.found = null;
+      model.asked = null;
+      void model.fetchPicks().catch((error) => this.app.fail(error));
+    }
+    for (const { name } of model.state.kinds.filter((kind) => !model.sheets.has(kind.name))) {
+      void model.fetchPoints(name).catch((error) => this.app.fail(error)); // A kind that another page added, or that came back.
+    }
     const rows = model.state.kinds.map((kind, index) => {
       const colour = make("input", { type: "color", value: kind.colour, title: `colour of ${kind.name}`, "aria-label": `colour of ${kind.name}` });
       colour.addEventListener("change", () => void this.setKind(kind.name, kind.diameter, colour.value));

@@ -57,6 +57,15 @@ export class TomogramsPage {
     }
   }
 
+  /** A note was changed, here, elsewhere or by undo; somebody who is writing is not disturbed.
+   * @param {{tomogram: string, note: string, reviewed: boolean}} event */
+  async noted({ tomogram, note, reviewed }) {
+    const row = this.rows.find((each) => each.tomogram === tomogram);
+    const isKnown = row?.note === note && row.reviewed === reviewed;
+    const isWriting = document.activeElement?.matches("#list-rows input[type=text]");
+    if (this.app.page === "tomograms" && !isKnown && !isWriting) await this.open();
+  }
+
   /** @param {Column} column */
   sortBy(column) {
     this.upwards = this.column === column ? !this.upwards : column === "tomogram";

@@ -8,7 +8,8 @@ export interface Point { x: number; y: number; z: number; label: Label; origin: 
 export interface Sheet { version: number; points: Point[] }
 export interface Kind { name: string; diameter: number; colour: string }
 export interface Change { kind: string; tomogram: string; added: Point[]; removed: Point[] }
-export interface Told { change: Change | null; version: number; undo: number; redo: number; trouble: string | null }
+export interface Standing { undo: number; redo: number; trouble: string | null }
+export interface Told extends Standing { change: Change | null; version: number; edited?: string }
 
 export interface State {
   version: string; project: string; kinds: Kind[]; instant: boolean; trouble: string | null;
