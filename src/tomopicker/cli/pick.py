@@ -96,7 +96,7 @@ def command(
     copick_object: Annotated[
         list[str] | None,
         option(
-            "The particle as the project names it; of several kinds KIND=NAME, may be repeated.",
+            "The particle as the project names it; of several kinds as in fas=synthase, may be repeated.",
             unit="NAME",
             default="the only one, or that of the kind's name",
             panel=COPICK,
