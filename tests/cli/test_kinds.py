@@ -63,6 +63,23 @@ def test_files_of_all_kinds_and_of_each(kinds):
     assert len(table(picks / "candidates" / "TS_1.csv")) == entry["candidates"]
 
 
+def test_the_report_shows_each_kind_at_its_own_size(kinds, cli, tmp_path):
+    result = cli("report", kinds / "picks", "-o", tmp_path / "r.html")
+    assert result.code == 0, result.err
+    text = (tmp_path / "r.html").read_text(encoding="utf-8")
+    (first, *_) = found = read_results(kinds / "picks").tomograms
+    for each in found:
+        for kind, cut in each.chosen_kinds.items():
+            assert f"<td>{each.name}</td><td>{kind}</td><td>{len(cut.picks)}</td>" in text
+            assert f"{each.kinds[kind].threshold:.3f}" in text and each.kinds[kind].count is not None
+    assert f"<div><b>{len(found)}</b>tomogram" in text
+    assert f"big {DIAMETER:g} Å, small {0.9 * DIAMETER:g} Å" in text
+    for kind, colour in (("big", "#39d98a"), ("small", "#ffb020")):
+        assert f"{kind}: central sections" in text and f"{kind}: nearest of the same kind" in text
+        assert f'stroke="{colour}"' in text
+    assert int((first.candidates.scores > first.thresholds).sum()) == len(first.chosen.picks)
+
+
 def test_another_threshold_and_back(kinds, world):
     picks = kinds / "picks"
     before = {file.name: file.read_bytes() for file in picks.glob("*.csv")}

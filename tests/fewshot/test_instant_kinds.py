@@ -1,5 +1,6 @@
 """Several kinds from a few clicks: each as it would be by itself with the others' clicks rejected, no place twice."""
 
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,8 @@ from tests.fewshot.test_instant import f1
 from tomopicker import api
 from tomopicker.errors import UsageError
 from tomopicker.picks import Picks
+from tomopicker.pipeline.callbacks import Silent
+from tomopicker.pipeline.kinds.pick import sharing
 from tomopicker.simulation import simulate_tomogram
 from tomopicker.tomogram import Tomogram
 
@@ -171,3 +174,33 @@ def test_clicks_of_another_kind_count_in_a_tomogram_of_their_own(both, clicks):
     model = api.train([tomogram, other], given, settings, particle_diameters={"fas": 270.0}, device="cpu")
     assert [each.network.rejected.shape[0] for each in model.kinds.values()] == [6, 6]
     assert [each.network.clicks.shape[0] for each in model.kinds.values()] == [6, 6]
+
+
+def test_a_model_of_both_scores_the_features_once(model, both):
+    """As many tiles as one kind has, and the picks of each are those of its own model, less what the other claims."""
+    tiles: dict[str, set[int]] = {}
+
+    class Counting(Silent):
+        def scored(self, tomogram, done, total):
+            tiles.setdefault(tomogram, set()).add(done)
+
+    together = api.pick(both[0], model, device="cpu", listener=Counting())
+    done = tiles.pop("TS_1")
+    assert not tiles
+    for kind, own in model.kinds.items():
+        alone = api.pick(both[0], own, device="cpu", listener=Counting())
+        assert tiles.pop("TS_1") == done
+        np.testing.assert_allclose(together.kinds[kind].logits, alone.logits, atol=1e-4)
+        places = {tuple(place) for place in alone.candidates.positions.round(1)}
+        mine = {tuple(place) for place in together.kinds[kind].candidates.positions.round(1)}
+        assert mine and len(mine - places) <= 0.02 * len(mine)
+
+
+def test_only_discriminants_of_one_network_share_a_pass(model):
+    first, second = model.kinds.values()
+    coarser = replace(second, voxel_size=2 * second.voxel_size)
+    other = replace(second, network=deepcopy(second.network))
+    next(other.network.body.parameters()).data.add_(1.0)
+    trained = replace(second, network=second.network.body)
+    for unlike in (coarser, other, trained):
+        assert [list(group) for group in sharing({"a": first, "b": unlike, "c": second})] == [["a", "c"], ["b"]]

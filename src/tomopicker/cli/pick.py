@@ -94,8 +94,13 @@ def command(
         str | None, option("Which tomogram of each run, such as wbp@10.", unit="TYPE[@Å]", panel=COPICK)
     ] = None,
     copick_object: Annotated[
-        str | None,
-        option("The particle as the project names it.", unit="NAME", default="the only one", panel=COPICK),
+        list[str] | None,
+        option(
+            "The particle as the project names it; of several kinds as in fas=synthase, may be repeated.",
+            unit="NAME",
+            default="the only one, or that of the kind's name",
+            panel=COPICK,
+        ),
     ] = None,
     copick_session: Annotated[
         str, option("Session of the picks; their user is tomopicker.", unit="ID", panel=COPICK)
@@ -130,7 +135,7 @@ def command(
         if copick is not None:
             from tomopicker.output.copick import CopickTarget
 
-            target = CopickTarget.open(copick, copick_tomogram, copick_object, copick_session)
+            target = CopickTarget.open(copick, copick_tomogram, copick_session)
         elif copick_tomogram or copick_object:
             raise UsageError("--copick-tomogram and --copick-object need --copick CONFIG; give it too")
         listed = [*(tomograms or []), *(target.tomograms if target else [])]
@@ -145,11 +150,8 @@ def command(
         from tomopicker.models.precision import choose_device
 
         loaded = api.load_model(model)
-        if target is not None and loaded.others:
-            raise UsageError(
-                f"--copick writes one kind of particle, and {model} picks {', '.join(loaded.kinds)}; leave it out, and "
-                "convert picks.KIND.star of each ('tomopicker convert --to copick')"
-            )
+        if target is not None:
+            target = target.with_objects(list(loaded.kinds) if loaded.others else [], copick_object or [])
         from tomopicker.pipeline.provenance import trained_inverted
 
         bright = trained_inverted(loaded.provenance)

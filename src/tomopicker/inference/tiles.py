@@ -5,6 +5,7 @@ from itertools import product
 
 import numpy as np
 import torch
+from jaxtyping import Float32
 from torch import nn
 
 from tomopicker.models.precision import autocast
@@ -16,6 +17,7 @@ Progress = Callable[[int, int], None]
 Region = tuple[slice, ...]
 Tile = tuple[Region, Region]
 """What is read, core and halo, and the core."""
+Volumes = Float32[np.ndarray, "heads z y x"]
 
 
 def tiles(shape: Shape, core: int, halo: int, divisor: int) -> Iterator[Tile]:
@@ -57,12 +59,37 @@ def score_volume(
     progress: Progress | None = None,
     mask: VoxelMask | None = None,
 ) -> Volume:
+    """Score every voxel of a working volume with a network of one output; parameters are those of `score_volumes`.
+
+    Returns
+    -------
+    Volume
+        Logits, of the shape of `volume`.
+    """
+    found: Volume = score_volumes(
+        network, volume, core=core, halo=halo, device=device, precision=precision, progress=progress, mask=mask
+    )[0]
+    return found
+
+
+def score_volumes(
+    network: nn.Module,
+    volume: Volume,
+    *,
+    core: int,
+    halo: int,
+    device: torch.device,
+    precision: str = "auto",
+    progress: Progress | None = None,
+    mask: VoxelMask | None = None,
+) -> Volumes:
     """Score every voxel of a working volume, or those of the tiles that reach into a mask.
 
     Parameters
     ----------
     network : Module
-        On any device; in evaluation mode afterwards.
+        On any device; in evaluation mode afterwards. Its attribute ``heads`` is the number of its outputs, 1 if it has
+        none.
     volume : Volume
         Working volume, (z, y, x).
     core, halo : int
@@ -78,27 +105,28 @@ def score_volume(
 
     Returns
     -------
-    Volume
-        Logits, of the shape of `volume`.
+    array, shape (heads, z, y, x), float32
+        Logits; each head's are contiguous.
     """
     network = fuse_conv_bn(network.eval()).to(device)
-    scores = np.full(volume.shape, -np.inf, dtype=np.float32)
+    scores = np.full((int(getattr(network, "heads", 1)), *volume.shape), -np.inf, dtype=np.float32)
     divisor = int(getattr(network, "divisor", 1))
     jobs = list(tiles(volume.shape, core, halo, divisor) if mask is None else _tiles_in(mask, core, halo, divisor))
     with torch.inference_mode(), autocast(precision, device):
         for done, (region, target) in enumerate(jobs):
             patch = torch.from_numpy(np.ascontiguousarray(read_padded(volume, region))).to(device)
-            tile = network(patch[None, None].contiguous(memory_format=torch.channels_last_3d))[0, 0]
+            tile = network(patch[None, None].contiguous(memory_format=torch.channels_last_3d))[0]
             kept = tuple(
                 slice(halo, halo + min(t.stop, edge) - t.start) for t, edge in zip(target, volume.shape, strict=True)
             )
-            scores[target] = tile[kept].float().cpu().numpy()
+            scores[(slice(None), *target)] = tile[(slice(None), *kept)].float().cpu().numpy()
             if progress:
                 progress(done + 1, len(jobs))
     if mask is not None:
-        # Not -inf: smoothing would carry it in.
-        lowest = min((float(scores[target].min()) for _, target in jobs), default=0.0)
-        np.maximum(scores, np.float32(lowest), out=scores)
+        for each in scores:
+            # Not -inf: smoothing would carry it in.
+            lowest = min((float(each[target].min()) for _, target in jobs), default=0.0)
+            np.maximum(each, np.float32(lowest), out=each)
     return scores
 
 

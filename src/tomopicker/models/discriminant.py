@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from tomopicker.models.resunet import Patches, ResUNet
 
+Scores = Float[Tensor, "batch heads _ _ _"]
 POINTS = ("clicks", "rejected")
 SHRINKAGE = 0.03
 """Of the covariance of features towards a multiple of the identity, for weights that were trained without one."""
@@ -46,11 +47,7 @@ class DiscriminantNetwork(nn.Module):
 
     def forward(self, patches: Patches) -> Patches:
         """Give a score for every voxel, shape (batch, 1, z, y, x); edges must be multiples of `divisor`."""
-        coarse, fine = self.body.levels(patches)[-2:]
-        split = coarse.shape[1]
-        # Interpolation is linear, so it may as well come after the sum over channels.
-        scores = _enlarged(_weighed(coarse, self.weights[:split]), 2) + _weighed(fine, self.weights[split:])
-        return _enlarged(scores, self.stride) + self.bias
+        return _scores(self.body, patches, self.weights[None]) + self.bias
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *others: Any) -> None:
         """Take as many clicks and rejected picks as the file has."""
@@ -62,13 +59,45 @@ class DiscriminantNetwork(nn.Module):
         super()._load_from_state_dict(state_dict, prefix, *others)
 
 
-def _weighed(
-    features: Float[Tensor, "batch channels _ _ _"], weights: Float[Tensor, " channels"]
-) -> Float[Tensor, "batch 1 _ _ _"]:
-    return functional.conv3d(features.float(), weights[None, :, None, None, None].float())
+class JointDiscriminants(nn.Module):
+    """Scores voxels by several linear maps of the same features, a channel each: the kinds of one tomogram.
+
+    Parameters
+    ----------
+    body : ResUNet
+        Of a `DiscriminantNetwork`: without a head.
+    weights : Tensor, shape (heads, channels)
+    bias : Tensor, shape (heads,)
+    """
+
+    weights: Float[Tensor, "heads channels"]
+    bias: Float[Tensor, " heads"]
+
+    def __init__(self, body: ResUNet, weights: Float[Tensor, "heads channels"], bias: Float[Tensor, " heads"]):
+        super().__init__()
+        self.body, self.heads = body, len(weights)
+        self.divisor, self.stride, self.reach = body.divisor, body.stride, body.reach
+        self.register_buffer("weights", weights)
+        self.register_buffer("bias", bias)
+
+    def forward(self, patches: Patches) -> Scores:
+        """Give the scores of every voxel, shape (batch, heads, z, y, x); edges must be multiples of `divisor`."""
+        return _scores(self.body, patches, self.weights) + self.bias[:, None, None, None]
 
 
-def _enlarged(scores: Float[Tensor, "batch 1 _ _ _"], factor: int) -> Float[Tensor, "batch 1 _ _ _"]:
+def _scores(body: ResUNet, patches: Patches, weights: Float[Tensor, "heads channels"]) -> Scores:
+    coarse, fine = body.levels(patches)[-2:]
+    split = coarse.shape[1]
+    # Interpolation is linear, so it may as well come after the sum over channels.
+    scores = _enlarged(_weighed(coarse, weights[:, :split]), 2) + _weighed(fine, weights[:, split:])
+    return _enlarged(scores, body.stride)
+
+
+def _weighed(features: Float[Tensor, "batch channels _ _ _"], weights: Float[Tensor, "heads channels"]) -> Scores:
+    return functional.conv3d(features.float(), weights[:, :, None, None, None].float())
+
+
+def _enlarged(scores: Scores, factor: int) -> Scores:
     scores = scores.float()
     if factor == 1:
         return scores

@@ -25,6 +25,7 @@ class TestTimeAugmentation(nn.Module):
         super().__init__()
         self.network = network
         self.divisor = int(getattr(network, "divisor", 1))
+        self.heads = int(getattr(network, "heads", 1))
 
     def forward(self, patches: Patches) -> Patches:
         """Give the mean logit of every voxel, shape (batch, 1, z, y, x)."""

@@ -1,15 +1,19 @@
-"""The tomograms of a copick project, and picks written back into it."""
+"""The tomograms of a copick project, and picks written back into it, each kind to the file of its object."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from tomopicker import io
 from tomopicker.errors import TomoPickerError, UsageError
+from tomopicker.geometry import Frame
 from tomopicker.io.particles.copick import USER
 from tomopicker.io.projects.copick import RUNS, CopickProject, check_name, read_project
+from tomopicker.output.one_tomogram import file_of_kind
 from tomopicker.output.pick_folder import PickFolder
+from tomopicker.output.record import kind_counts, picked_counts, recorded_frames
 from tomopicker.picks import Picks
 from tomopicker.pipeline.callbacks import Listener
 
@@ -23,24 +27,24 @@ class CopickTarget:
     project : CopickProject
     tomograms : list of Path
         One a run.
-    name : str
-        The particle.
     session : str
+    objects : mapping of str to str
+        The project's name of each kind of particle that is picked; of one kind, under the empty name.
     """
 
     project: CopickProject
     tomograms: list[Path]
-    name: str
     session: str
+    objects: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def open(cls, config: Path, tomogram: str | None, name: str | None, session: str) -> "CopickTarget":
+    def open(cls, config: Path, tomogram: str | None, session: str) -> "CopickTarget":
         """Read a project and find one tomogram a run.
 
         Raises
         ------
         TomoPickerError
-            If the project, a tomogram or the particle is not there, or not the only one.
+            If the project or a tomogram is not there, or not the only one.
         """
         project = read_project(config)
         kind, _, size = (tomogram or "").partition("@")
@@ -51,9 +55,46 @@ class CopickTarget:
         return cls(
             project,
             project.tomograms(kind or None, spacing),
-            project.object_named(name),
             check_name(session, "--copick-session"),
         )
+
+    def with_objects(self, kinds: Sequence[str], stated: Sequence[str]) -> "CopickTarget":
+        """Say which object of the project each kind of particle is.
+
+        Parameters
+        ----------
+        kinds : sequence of str
+            That are picked, if they are several; each is the object of its name unless it is stated otherwise.
+        stated : sequence of str
+            The object; of several kinds, ``KIND=OBJECT`` each.
+
+        Raises
+        ------
+        UsageError
+            If the project has no such object, or two kinds are the same one, or what is stated is of no kind.
+        """
+        if not kinds:
+            if len(stated) > 1 or any("=" in each for each in stated):
+                raise UsageError("--copick-object: the model picks one kind of particle; give the name of one object")
+            return replace(self, objects={"": self.project.object_named(stated[0] if stated else None)})
+        objects = {kind: kind for kind in kinds}
+        for each in stated:
+            kind, mark, name = each.partition("=")
+            if not mark or kind not in objects:
+                raise UsageError(
+                    f"--copick-object {each}: the model picks {', '.join(kinds)}; give KIND=OBJECT, once for each kind "
+                    "that the project calls otherwise"
+                )
+            objects[kind] = name
+        for kind, name in objects.items():
+            if name not in self.project.objects:
+                raise UsageError(
+                    f"{self.project.path}: it has no particle '{name}'; give --copick-object {kind}=OBJECT, one of "
+                    f"{', '.join(self.project.objects) or 'its objects'}"
+                )
+        if len(set(objects.values())) < len(objects):
+            raise UsageError(f"--copick-object: two kinds are one object ({', '.join(objects.values())}); give others")
+        return replace(self, objects=objects)
 
     def write(self, folder: PickFolder, listener: Listener, *, overwrite: bool) -> list[TomoPickerError]:
         """Write the picks of every run that is finished in the folder; different picks of the same name are kept.
@@ -70,35 +111,36 @@ class CopickTarget:
         list of TomoPickerError
             Of the runs that failed; one does not stop the others.
         """
-        written, failed = 0, []
-        runs = {io.tomogram_name(path) for path in self.tomograms}
-        known = folder.frames
-        for name, count in folder.counts.items():
-            if name not in runs or not count:
-                continue
-            frames, file = {name: known[name]}, self.file(name)
-            try:
-                picks = io.read_picks(folder.path / f"{name}.csv", frames)
-                if (
-                    file.exists()
-                    and not overwrite
-                    and not _same(io.read_picks(file, frames, check_inside=False), picks)
-                ):
-                    listener.warn(
-                        f"{file}: holds other picks, and stays; give --overwrite, or another --copick-session"
-                    )
-                    continue
-                io.write_picks(picks, frames, file, "copick")
-                written += 1
-            except TomoPickerError as error:
-                failed.append(error)
-        called = f"{USER}_{self.session}_{self.name}.json"
-        listener.say(f"{self.project.roots[-1] / RUNS}: picks of {written} runs, {called}.")
+        written, failed, record = 0, list[TomoPickerError](), folder.read()
+        runs, known = {io.tomogram_name(path) for path in self.tomograms}, recorded_frames(record)
+        counts = kind_counts(record) or {"": picked_counts(record)}
+        for kind, name in self.objects.items():
+            for run in (run for run, count in counts[kind].items() if run in runs and count):
+                picked = folder.path / f"{file_of_kind(run, kind)}.csv"
+                try:
+                    written += self._write_run(picked, run, known[run], name, listener, overwrite=overwrite)
+                except TomoPickerError as error:
+                    failed.append(error)
+        called = ", ".join(f"{USER}_{self.session}_{name}.json" for name in self.objects.values())
+        where = f"{written} runs" if len(self.objects) == 1 else f"{len(self.objects)} kinds, {written} files"
+        listener.say(f"{self.project.roots[-1] / RUNS}: picks of {where}, {called}.")
         return failed
 
-    def file(self, run: str) -> Path:
-        """Say which file a run's picks go to."""
-        return self.project.picks_file(run, USER, self.session, self.name)
+    def _write_run(
+        self, picked: Path, run: str, frame: Frame, name: str, listener: Listener, *, overwrite: bool
+    ) -> bool:
+        """Write the picks of one kind in a run; give whether they are there now."""
+        frames, file = {run: frame}, self.file(run, name)
+        picks = io.read_picks(picked, frames)
+        if file.exists() and not overwrite and not _same(io.read_picks(file, frames, check_inside=False), picks):
+            listener.warn(f"{file}: holds other picks, and stays; give --overwrite, or another --copick-session")
+            return False
+        io.write_picks(picks, frames, file, "copick")
+        return True
+
+    def file(self, run: str, name: str) -> Path:
+        """Say which file a run's picks of an object go to."""
+        return self.project.picks_file(run, USER, self.session, name)
 
 
 def _same(some: Picks, others: Picks) -> bool:

@@ -1,9 +1,6 @@
 """The report of a folder of picks: one HTML file that opens from the disk and prints."""
 
 import datetime
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,50 +13,24 @@ from tomopicker import __version__
 from tomopicker.errors import TomoPickerError
 from tomopicker.files import write_text
 from tomopicker.output.charts import FIRST, SECOND, THIRD, Interval, Line, bars, curves, intervals
-from tomopicker.output.figures import fullest_section
-from tomopicker.output.particles import as_address, cut_box, projections, stretched
-from tomopicker.output.results import FolderResults, TomogramResult, read_results
+from tomopicker.output.report_pictures import (
+    SLICES,
+    Places,
+    colours_of,
+    evenly,
+    gallery_of,
+    mean_of,
+    slices_of,
+)
+from tomopicker.output.results import FolderResults, read_results
 from tomopicker.output.summary import Summary, summarise
+from tomopicker.picking.calibration import Count
 from tomopicker.picking.selection import Chosen
 from tomopicker.tomogram import Tomogram
 
 REPORT = "report.html"
 TEMPLATE = "picks_report.html"
-SHOWN, DOUBTFUL, MEAN_OF, SLICES = 12, 18, 150, 8
-"""Picks of a kind in the gallery, doubtful ones, picks in the mean, and tomograms with a slice."""
-SLICE_PIXELS = 560
 BINS = 40
-
-
-@dataclass(frozen=True)
-class Card:
-    """A picture of a particle."""
-
-    picture: str
-    probability: float
-    tomogram: str
-
-
-@dataclass(frozen=True)
-class Slice:
-    """A section with circles."""
-
-    picture: str
-    name: str
-    caption: str
-    width: int
-    height: int
-    circles: list[tuple[float, float, float]]
-
-
-@dataclass(frozen=True)
-class Places:
-    """Candidates of all tomograms as columns."""
-
-    tomogram: np.ndarray
-    positions: np.ndarray
-    probability: np.ndarray
-    picked: np.ndarray
 
 
 def write_report(folder: Path, path: Path | None = None) -> Path:
@@ -95,41 +66,40 @@ def _content(results: FolderResults) -> dict[str, Any]:
     chosen = {each.name: each.chosen for each in results.tomograms}
     summary = _summary(results, chosen)
     rows = _rows(results, chosen, summary)
-    places = _places(results, chosen)
+    places = _places(results)
     opened, gone = _open(results)
     picks = sum(row["picks"] for row in rows)
     right = sum(cut.expected.precision * len(cut.picks) for cut in chosen.values())
     particles = sum(each.particles for each in results.tomograms)
     thresholds = [each.threshold for each in results.tomograms]
     middle = float(np.median(thresholds))
-    gallery = _gallery(places, opened, results.diameter)
-    mean, count = _mean(places, opened, results.diameter)
+    diameters = results.diameters
     return {
         "title": results.folder.absolute().name,
         "written": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "version": __version__,
         "rows": rows,
-        "summary": summary.lines if len(rows) > 1 else [],
+        "tomograms": len(results.tomograms),
+        "summary": summary.lines if len(results.tomograms) > 1 else [],
         "failed": dict(results.failed),
         "gone": gone,
         "picks": picks,
         "particles": particles,
         "precision": right / picks if picks else None,
         "recall": min(1.0, right / particles) if particles else None,
-        "diameter": results.diameter,
+        "kinds": [(kind, f"{diameters[kind]:g}", colour) for kind, colour in colours_of(diameters).items()],
         "counts_chart": intervals(
-            [Interval(r["name"], r["picks"], r["count"], r["unusual"] != "") for r in rows]
+            [Interval(f"{r['name']} {r['kind']}".strip(), r["picks"], r["count"], r["unusual"] != "") for r in rows]
         ),
         "scores_chart": bars(
             np.histogram(places.probability, BINS, (0, 1))[0].tolist(), np.linspace(0, 1, BINS + 1).tolist(),
             "probability of the candidates", middle,
         ),
         "curves_chart": _expected_curves(results, middle),
-        "distances_chart": _distances(places, results.diameter),
-        "mean": mean,
-        "mean_of": count,
-        "gallery": gallery,
-        "slices": _slices(results, chosen, opened),
+        "distances": [(kind, _distances(places, kind, size)) for kind, size in diameters.items()],
+        "means": [mean for kind, size in diameters.items() if (mean := mean_of(places, opened, kind, size))],
+        "gallery": gallery_of(places, opened, diameters),
+        "slices": slices_of(results, opened),
         "settings": _settings(results),
         "warnings": list(results.record["model"].get("warnings", [])),
         "histograms": _histograms(results),
@@ -150,31 +120,40 @@ def _rows(results: FolderResults, chosen: dict[str, Chosen], summary: Summary) -
     why = {each.tomogram: each.why for each in summary.outliers}
     rows = []
     for result in results.tomograms:
-        cut = chosen[result.name]
-        rows.append(
-            {
-                "name": result.name,
-                "picks": len(cut.picks),
-                "count": result.count and (result.count.estimate, result.count.low, result.count.high),
-                "threshold": result.threshold,
-                "precision": cut.expected.precision,
-                "recall": cut.expected.recall,
-                "f1": cut.expected.f1,
-                "median": float(np.median(cut.picks.scores)) if len(cut.picks) else None,
-                "unusual": why.get(result.name, ""),
-            }
-        )
+        unusual = why.get(result.name, "")
+        if not result.kinds:
+            rows.append(_row(result.name, "", chosen[result.name], result.count, result.threshold, unusual))
+        for kind, cut in result.chosen_kinds.items():
+            own = result.kinds[kind]
+            rows.append(_row(result.name, kind, cut, own.count, own.threshold, unusual))
     return rows
 
 
-def _places(results: FolderResults, chosen: dict[str, Chosen]) -> Places:
+def _row(name: str, kind: str, cut: Chosen, count: Count | None, threshold: float, unusual: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "kind": kind,
+        "picks": len(cut.picks),
+        "count": count and (count.estimate, count.low, count.high),
+        "threshold": threshold,
+        "precision": cut.expected.precision,
+        "recall": cut.expected.recall,
+        "f1": cut.expected.f1,
+        "median": float(np.median(cut.picks.scores)) if len(cut.picks) else None,
+        "unusual": unusual,
+    }
+
+
+def _places(results: FolderResults) -> Places:
     parts = [each.candidates for each in results.tomograms]
-    picked = [each.candidates.scores > chosen[each.name].threshold for each in results.tomograms]
+    picked = [each.candidates.scores > each.thresholds for each in results.tomograms]
+    several = bool(results.tomograms[0].kinds)
     return Places(
         np.concatenate([part.tomograms for part in parts]),
         np.concatenate([part.positions for part in parts]),
         np.concatenate([part.scores for part in parts]),
         np.concatenate(picked),
+        np.concatenate([part.kinds.astype(str) if several else np.full(len(part), "") for part in parts]),
     )
 
 
@@ -187,47 +166,6 @@ def _open(results: FolderResults) -> tuple[dict[str, Tomogram], list[str]]:
         except TomoPickerError as error:
             gone.append(str(error))
     return opened, gone
-
-
-def _gallery(places: Places, opened: dict[str, Tomogram], diameter: float) -> list[tuple[str, list[Card]]]:
-    """Draw the best picks, the most doubtful candidates, and the most probable ones that were left out."""
-    p, picked = places.probability, places.picked
-    there = np.array([name in opened for name in places.tomogram], dtype=bool)
-    best = [int(i) for i in np.argsort(-p, kind="stable") if picked[i] and there[i]][:SHOWN]
-    doubtful = [int(i) for i in np.argsort(np.abs(p - 0.5), kind="stable") if there[i]][:DOUBTFUL]
-    left_out = [int(i) for i in np.argsort(-p, kind="stable") if not picked[i] and there[i]][:SHOWN]
-    groups = [
-        ("The most probable", best),
-        ("The most doubtful", doubtful),
-        ("The most probable of those left out", left_out),
-    ]
-    return [(title, _cards(rows, places, opened, diameter)) for title, rows in groups if rows]
-
-
-def _cards(rows: Sequence[int], places: Places, opened: dict[str, Tomogram], diameter: float) -> list[Card]:
-    cards = []
-    for row in rows:
-        name = str(places.tomogram[row])
-        box = cut_box(opened[name], places.positions[row : row + 1], diameter)
-        if box is not None:
-            cards.append(Card(as_address(projections(box)), float(places.probability[row]), name))
-    return cards
-
-
-def _mean(places: Places, opened: dict[str, Tomogram], diameter: float) -> tuple[str | None, int]:
-    """Average the most probable picks."""
-    order = [
-        i for i in np.argsort(-places.probability, kind="stable") if places.picked[i] and places.tomogram[i] in opened
-    ]
-    boxes = [
-        box
-        for i in order[:MEAN_OF]
-        if (box := cut_box(opened[str(places.tomogram[i])], places.positions[i : i + 1], diameter)) is not None
-    ]
-    same = [box for box in boxes if box.shape == boxes[0].shape]
-    if not same:
-        return None, 0
-    return as_address(projections(np.stack(same).mean(axis=0, dtype=np.float32), slab=0.12)), len(same)
 
 
 def _expected_curves(results: FolderResults, mark: float) -> Markup:
@@ -248,11 +186,11 @@ def _expected_curves(results: FolderResults, mark: float) -> Markup:
     return curves(lines, "threshold of the probability", mark)
 
 
-def _distances(places: Places, diameter: float) -> Markup:
-    """Draw how far each pick's nearest neighbour is, up to six diameters."""
+def _distances(places: Places, kind: str, diameter: float) -> Markup:
+    """Draw how far each pick's nearest neighbour of its kind is, up to six diameters."""
     found: list[float] = []
     for name in dict.fromkeys(places.tomogram.tolist()):
-        rows = places.positions[(places.tomogram == name) & places.picked]
+        rows = places.positions[(places.tomogram == name) & (places.kinds == kind) & places.picked]
         if len(rows) > 1:
             found += np.asarray(cKDTree(rows).query(rows, k=2)[0])[:, 1].tolist()
     edges = np.linspace(0, 6 * diameter, BINS + 1)
@@ -272,39 +210,8 @@ def _histograms(results: FolderResults) -> list[tuple[str, Markup]]:
                 np.linspace(0, 1, BINS // 2 + 1).tolist(), "probability", each.threshold,
             ),
         )
-        for each in _evenly(results.tomograms, SLICES)
+        for each in evenly(results.tomograms, SLICES)
     ]  # fmt: skip
-
-
-def _slices(results: FolderResults, chosen: dict[str, Chosen], opened: dict[str, Tomogram]) -> list[Slice]:
-    there = [each for each in results.tomograms if each.name in opened]
-    return [_slice(opened[each.name], chosen[each.name], results.diameter) for each in _evenly(there, SLICES)]
-
-
-def _slice(tomogram: Tomogram, cut: Chosen, diameter: float) -> Slice:
-    """Draw the slab that most picks lie in, y upwards."""
-    positions = cut.picks.positions
-    z = fullest_section(tomogram, positions, diameter)
-    half = max(0, round(diameter / 4 / tomogram.voxel_size))
-    slab = tomogram.slab(max(0, z - half), min(tomogram.shape[0], z + half + 1)).mean(axis=0, dtype=np.float32)
-    factor = max(1, -(-max(slab.shape) // SLICE_PIXELS))
-    height, width = (edge // factor for edge in slab.shape)
-    small = slab[: height * factor, : width * factor].reshape(height, factor, width, factor).mean(axis=(1, 3))
-    circles = []
-    for x, y, depth in tomogram.to_voxels(positions).tolist():
-        square = (diameter / 2 / tomogram.voxel_size) ** 2 - (depth - z) ** 2
-        if square > 0:
-            circles.append(((x + 0.5) / factor, height - (y + 0.5) / factor, math.sqrt(square) / factor))
-    shown = stretched(np.ascontiguousarray(small[::-1]))
-    caption = f"section {z + 1} of {tomogram.shape[0]}, {len(circles)} of {len(positions)} picks cut by it"
-    return Slice(as_address(shown), tomogram.name, caption, width, height, circles)
-
-
-def _evenly(items: Sequence[TomogramResult], count: int) -> list[TomogramResult]:
-    """Take so many of a list, spread over it."""
-    if len(items) <= count:
-        return list(items)
-    return [items[int(i)] for i in np.linspace(0, len(items) - 1, count).round()]
 
 
 def _settings(results: FolderResults) -> list[tuple[str, str]]:
@@ -312,7 +219,7 @@ def _settings(results: FolderResults) -> list[tuple[str, str]]:
     rows = [
         ("model", str(model.get("file"))), ("model, SHA-256", str(model.get("sha256"))),
         ("picked with", f"TomoPicker {results.record.get('tomopicker', '?')}"),
-        ("particle diameter", f"{results.diameter:g} Å"),
+        ("particle diameter", ", ".join(f"{kind} {size:g} Å".strip() for kind, size in results.diameters.items())),
         ("working voxel size", f"{model['voxel_size_angstrom']:.4g} Å"),
         ("preset", str(model["settings"].get("preset", "–"))),
     ]  # fmt: skip

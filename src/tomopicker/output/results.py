@@ -20,6 +20,16 @@ from tomopicker.picking.selection import Chosen, Cut
 from tomopicker.picks import Picks
 from tomopicker.pipeline.kinds.joined import together
 from tomopicker.tomogram import Tomogram
+from tomopicker.types import Scores
+
+
+@dataclass(frozen=True)
+class KindResult:
+    """One of several kinds in a tomogram: its threshold, its particles, and those with an interval if calibrated."""
+
+    threshold: float
+    particles: float
+    count: Count | None
 
 
 @dataclass(frozen=True)
@@ -43,8 +53,8 @@ class TomogramResult:
     inverted : bool
     max_particles : int or None
         A cap on the picks.
-    kinds : mapping of str to (float, float)
-        Threshold and particles of each kind, where the model picks several.
+    kinds : mapping of str to KindResult
+        Where the model picks several.
     """
 
     name: str
@@ -56,7 +66,7 @@ class TomogramResult:
     particles: float
     inverted: bool
     max_particles: int | None = None
-    kinds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    kinds: Mapping[str, KindResult] = field(default_factory=dict)
 
     def at(self, threshold: float) -> Chosen:
         """Cut the candidates elsewhere, those of each kind by themselves; the cap holds all the same."""
@@ -68,12 +78,24 @@ class TomogramResult:
     def chosen(self) -> Chosen:
         """The picks, with what is expected of them."""
         if self.kinds:
-            return together([self._of_kind(kind, threshold) for kind, (threshold, _) in self.kinds.items()])
+            return together(list(self.chosen_kinds.values()))
         return self.at(self.threshold)
+
+    @property
+    def chosen_kinds(self) -> dict[str, Chosen]:
+        """The picks of each kind, where there are several."""
+        return {kind: self._of_kind(kind, own.threshold) for kind, own in self.kinds.items()}
+
+    @property
+    def thresholds(self) -> Scores:
+        """The threshold that holds for each candidate: its kind's."""
+        if not self.kinds:
+            return np.full(len(self.candidates), self.threshold)
+        return np.array([self.kinds[kind].threshold for kind in self.candidates.kinds.tolist()], dtype=np.float64)
 
     def _of_kind(self, kind: str, threshold: float) -> Chosen:
         cut = Cut(threshold, None, self.max_particles)
-        return cut.choose(self.candidates.of_kind(kind), self.kinds[kind][1], None)
+        return cut.choose(self.candidates.of_kind(kind), self.kinds[kind].particles, None)
 
 
 @dataclass(frozen=True)
@@ -98,8 +120,14 @@ class FolderResults:
 
     @property
     def diameter(self) -> float:
-        """Of the particle, Å."""
+        """Of the particle, of the first of several kinds, Å."""
         return float(self.record["model"]["settings"]["particle_diameter"])
+
+    @property
+    def diameters(self) -> dict[str, float]:
+        """Of each kind, Å; of one kind that is not named, under the empty name."""
+        kinds = self.record["model"].get("kinds", {})
+        return {kind: float(own["particle_diameter"]) for kind, own in kinds.items()} or {"": self.diameter}
 
     def open(self, result: TomogramResult) -> Tomogram:
         """Open the file of a tomogram, as it was picked in.
@@ -142,10 +170,7 @@ def read_results(folder: Path) -> FolderResults:
                     name, Path(path) if path else None, frame, best_first, float(entry["threshold"]),
                     Count(**count) if count else None, float(entry["expected"]["particles"]),
                     bool(entry.get("inverted", False)), record["settings"].get("max_particles"),
-                    {
-                        kind: (float(own["threshold"]), float(own["expected"]["particles"]))
-                        for kind, own in entry.get("kinds", {}).items()
-                    },
+                    {kind: _of_kind(own) for kind, own in entry.get("kinds", {}).items()},
                 )
             )  # fmt: skip
     except (KeyError, TypeError, ValueError) as error:
@@ -155,3 +180,8 @@ def read_results(folder: Path) -> FolderResults:
     others = {name: entry for name, entry in record["tomograms"].items() if entry["status"] == FAILED}
     assert all(record["tomograms"][each.name]["status"] == DONE for each in found)
     return FolderResults(folder, record, tuple(found), {name: str(e.get("error", "")) for name, e in others.items()})
+
+
+def _of_kind(own: Mapping[str, Any]) -> KindResult:
+    count = own.get("count")
+    return KindResult(float(own["threshold"]), float(own["expected"]["particles"]), Count(**count) if count else None)

@@ -1,15 +1,13 @@
 """From a model and a tomogram to picks: preprocess, score tile by tile, list the candidates, cut the list."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
 
 import numpy as np
-import torch
 from jaxtyping import Float32
 from scipy.special import logit
-from torch import nn
 
 from tomopicker.geometry import Frame
 from tomopicker.models.precision import choose_device
@@ -21,7 +19,15 @@ from tomopicker.picks import Picks
 from tomopicker.pipeline.callbacks import Listener, Silent
 from tomopicker.pipeline.input_checks import MODEL, check_voxel_size
 from tomopicker.pipeline.provenance import clicks_in
-from tomopicker.pipeline.scoring import MOST, as_it_scores, decoy_peaks, find_peaks, score_as, searched
+from tomopicker.pipeline.scoring import (
+    MOST,
+    as_they_score,
+    decoy_of,
+    find_peaks,
+    peaks_of_decoy,
+    score_all_as,
+    searched,
+)
 from tomopicker.pipeline.training_data import at_least
 from tomopicker.preprocessing.preprocess import WorkingVolume, preprocess
 from tomopicker.tomogram import Tomogram
@@ -127,36 +133,92 @@ def pick(
     TomoPickerError
         If the tomogram cannot be used: NaN, constant, too coarse, or a mask of another shape.
     """
+    (only,) = pick_alike(
+        tomogram, [model], cut=cut, min_distance=min_distance, mask=mask, device=device, listener=listener
+    )
+    return only
+
+
+def pick_alike(
+    tomogram: Tomogram,
+    models: Sequence[Model],
+    *,
+    cut: Cut | None = None,
+    min_distance: float | None = None,
+    mask: VoxelMask | Literal["auto", "none"] | None = None,
+    device: str | None = None,
+    listener: Listener | None = None,
+    working: WorkingVolume | None = None,
+) -> list[Picked]:
+    """Pick one tomogram with one model, or with several that share their features, which are computed once.
+
+    Parameters
+    ----------
+    tomogram : Tomogram
+    models : sequence of Model
+        One; or discriminants of one network, at one voxel size and with the same settings but for the diameter.
+    cut, min_distance, mask, device, listener
+        As for `pick`.
+    working : WorkingVolume, optional
+        What `working_volume` made for one of the models; made here if left out.
+
+    Returns
+    -------
+    list of Picked
+        Of each model.
+
+    Raises
+    ------
+    TomoPickerError
+        As `pick`.
+    """
     listener = listener or Silent()
-    settings = model.settings
-    check_voxel_size(tomogram, model.voxel_size, settings.particle_diameter, MODEL)
-    asked = settings.preprocess.mask if mask is None else mask
-    inside = None if isinstance(asked, str) and asked == "none" else asked
-    working = preprocess(tomogram, model.voxel_size, settings.preprocess.clip_sd, inside)
+    first, settings = models[0], models[0].settings
+    for model in models:
+        check_voxel_size(tomogram, model.voxel_size, model.settings.particle_diameter, MODEL)
+    if working is None:
+        working = working_volume(tomogram, first, mask)
     chosen_device = choose_device(device)
-    fitted = as_it_scores(model.network, working, settings, chosen_device)
-    logits = score_as(
+    fitted = as_they_score([model.network for model in models], working, settings, chosen_device)
+    volumes = score_all_as(
         fitted, working.data, settings, chosen_device, working.mask,
         lambda done, total: listener.scored(tomogram.name, done, total),
     )  # fmt: skip
-    peaks = find_peaks(
-        logits,
-        settings,
-        model.radius,
-        float(logit(FLOOR)) - model.offset if model.particle_scores is None else float("-inf"),
-        max_particles=MOST,
-        min_distance=None if min_distance is None else min_distance / model.voxel_size,
-        mask=working.mask,
-    )
-    calibration = None if model.particle_scores is None else _calibrated(peaks, fitted, model, working, chosen_device)
-    return picked_from(
-        Scored(tomogram.name, tomogram.frame, working, logits, peaks),
-        partial(probabilities, offset=model.offset) if calibration is None else calibration.probability,
-        calibration,
-        clicks=clicks_in(model.provenance, tomogram),
-        cut=cut,
-        usual=model.threshold,
-        displacement=model.displacement,
+    calibrated = [model.particle_scores is not None for model in models]
+    decoys = score_all_as(fitted, decoy_of(working, settings), settings, chosen_device) if any(calibrated) else None
+    distance = None if min_distance is None else min_distance / first.voxel_size
+    found = []
+    for index, model in enumerate(models):
+        logits = volumes[index]
+        floor = float(logit(FLOOR)) - model.offset if model.particle_scores is None else float("-inf")
+        peaks = find_peaks(
+            logits, model.settings, model.radius, floor, max_particles=MOST, min_distance=distance, mask=working.mask
+        )
+        calibration = None
+        if decoys is not None and calibrated[index]:
+            calibration = _calibrated(peaks, decoys[index], model, working)
+        found.append(
+            picked_from(
+                Scored(tomogram.name, tomogram.frame, working, logits, peaks),
+                partial(probabilities, offset=model.offset) if calibration is None else calibration.probability,
+                calibration,
+                clicks=clicks_in(model.provenance, tomogram),
+                cut=cut,
+                usual=model.threshold,
+                displacement=model.displacement,
+            )
+        )
+    return found
+
+
+def working_volume(
+    tomogram: Tomogram, model: Model, mask: VoxelMask | Literal["auto", "none"] | None = None
+) -> WorkingVolume:
+    """Make what a model scores of a tomogram; parameters and errors are those of `pick`."""
+    knobs = model.settings.preprocess
+    asked = knobs.mask if mask is None else mask
+    return preprocess(
+        tomogram, model.voxel_size, knobs.clip_sd, None if isinstance(asked, str) and asked == "none" else asked
     )
 
 
@@ -218,12 +280,10 @@ def picked_from(
     return Picked(chosen, candidates, scored.logits, probability, working, count, absent)
 
 
-def _calibrated(
-    peaks: Peaks, fitted: nn.Module, model: Model, working: WorkingVolume, device: torch.device
-) -> Calibration:
+def _calibrated(peaks: Peaks, decoy_scores: Volume, model: Model, working: WorkingVolume) -> Calibration:
     """Calibrate a tomogram's peaks against those of its decoy."""
     assert model.particle_scores is not None
-    decoys, decoy_voxels = decoy_peaks([fitted], working, model.settings, model.radius, device)
+    decoys, decoy_voxels = peaks_of_decoy(decoy_scores, model.settings, model.radius)
     return calibrate(
         peaks.scores.astype(np.float64), decoys, model.particle_scores,
         voxels=searched(working.data.shape, model.settings, model.radius, working.mask), decoy_voxels=decoy_voxels,

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from tomopicker.config import Settings
-from tomopicker.fewshot.solving import solved
-from tomopicker.inference.tiles import Progress, score_volume
+from tomopicker.fewshot.solving import solved, solved_together
+from tomopicker.inference.tiles import Progress, Volumes, score_volumes
 from tomopicker.models.discriminant import DiscriminantNetwork
 from tomopicker.models.tta import TestTimeAugmentation
 from tomopicker.picking.peaks import Peaks, greedy_peaks, local_peaks
@@ -27,14 +27,32 @@ BEYOND = 16
 
 def as_it_scores(network: nn.Module, working: WorkingVolume, settings: Settings, device: torch.device) -> nn.Module:
     """Give a network with the statistics of a working volume, and turned by half-turns, where the settings say so."""
-    knobs = settings.inference
-    if knobs.adabn:
-        network = adapt_batchnorm(
-            network, working.data, settings.patches.size, device, settings.precision, mask=working.statistics_mask
-        )
+    network = _adapted(network, working, settings, device)
     if isinstance(network, DiscriminantNetwork):
         network = solved(network, working, settings, device)
-    return TestTimeAugmentation(network) if knobs.tta else network
+    return TestTimeAugmentation(network) if settings.inference.tta else network
+
+
+def as_they_score(
+    networks: Sequence[nn.Module], working: WorkingVolume, settings: Settings, device: torch.device
+) -> nn.Module:
+    """Give discriminants that share their features as one network with an output for each; one network as it scores."""
+    if len(networks) == 1:
+        return as_it_scores(networks[0], working, settings, device)
+    first, others = _adapted(networks[0], working, settings, device), networks[1:]
+    lines = [each for each in others if isinstance(each, DiscriminantNetwork)]
+    if not isinstance(first, DiscriminantNetwork) or len(lines) < len(others):
+        raise TypeError("only discriminants share their features")
+    joint = solved_together(first, lines, working, settings, device)
+    return TestTimeAugmentation(joint) if settings.inference.tta else joint
+
+
+def _adapted(network: nn.Module, working: WorkingVolume, settings: Settings, device: torch.device) -> nn.Module:
+    if not settings.inference.adabn:
+        return network
+    return adapt_batchnorm(
+        network, working.data, settings.patches.size, device, settings.precision, mask=working.statistics_mask
+    )
 
 
 def score_as(
@@ -46,16 +64,24 @@ def score_as(
     progress: Progress | None = None,
 ) -> Volume:
     """Score a volume with a network that has its statistics already."""
-    return score_volume(
-        network,
-        volume,
-        core=settings.inference.tile,
-        halo=settings.inference.halo,
-        device=device,
-        precision=settings.precision,
-        progress=progress,
-        mask=mask,
-    )
+    scores: Volume = score_all_as(network, volume, settings, device, mask, progress)[0]
+    return scores
+
+
+def score_all_as(
+    network: nn.Module,
+    volume: Volume,
+    settings: Settings,
+    device: torch.device,
+    mask: VoxelMask | None = None,
+    progress: Progress | None = None,
+) -> Volumes:
+    """Score a volume with all outputs of a network that has its statistics already, (outputs, z, y, x)."""
+    knobs = settings.inference
+    return score_volumes(
+        network, volume, core=knobs.tile, halo=knobs.halo, device=device, precision=settings.precision,
+        progress=progress, mask=mask,
+    )  # fmt: skip
 
 
 def searched(shape: Sequence[int], settings: Settings, radius: float, mask: VoxelMask | None) -> float:
@@ -97,10 +123,19 @@ def decoy_peaks(
     voxels : float
         That were searched for them.
     """
-    decoy = decoy_volume(working.data, working.statistics_mask, settings.seed)
-    scores = mean_scores(fitted, decoy, settings, device)
+    scores = mean_scores(fitted, decoy_of(working, settings), settings, device)
+    return peaks_of_decoy(scores, settings, radius)
+
+
+def decoy_of(working: WorkingVolume, settings: Settings) -> Volume:
+    """Make the decoy of a working volume."""
+    return decoy_volume(working.data, working.statistics_mask, settings.seed)
+
+
+def peaks_of_decoy(scores: Volume, settings: Settings, radius: float) -> tuple[Scores, float]:
+    """Give the scores of a decoy's peaks, and the voxels that were searched for them."""
     found = find_peaks(scores, settings, radius, float("-inf"), max_particles=MOST)
-    return found.scores.astype(np.float64), searched(decoy.shape, settings, radius, None)
+    return found.scores.astype(np.float64), searched(scores.shape, settings, radius, None)
 
 
 def find_peaks(

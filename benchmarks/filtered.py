@@ -1,0 +1,162 @@
+"""Tomograms as labs look at them, low-passed, deconvolved, denoised: F1 trained and picked on the same, and across.
+
+    python benchmarks/filtered.py --data FOLDER --make VERSIONS --defocus 3.5 --phase-shift 0
+    python benchmarks/filtered.py --data FOLDER --versions VERSIONS --trained-on raw wiener --picked-on raw wiener \\
+        --runs instant:1 instant:5 fast:20 --seeds 0 1 2
+
+FOLDER holds tomograms with their truth beside them, TS_0001.csv, or in truth/. The first command writes
+VERSIONS/wiener/TS_0001.mrc and so on. The second clicks in the first tomogram, each click off by 1.5 voxels, and judges
+the others; a row is of one preset and number of clicks, one version that it is trained on and one that it picks. raw
+is FOLDER itself; raw+wiener trains on both versions of the clicked tomogram. Means over draws and tomograms;
+held is how often the true number lies in the interval of the count.
+"""
+
+import argparse
+import gc
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from scipy import fft, ndimage
+
+from tomopicker import api
+from tomopicker.benchmark.dataset import draw_clicks
+from tomopicker.evaluation.metrics import evaluate
+from tomopicker.picks import Picks
+from tomopicker.pretraining.restoration import non_local_means
+from tomopicker.simulation.optics import contrast_transfer
+
+JITTER_VOXELS, TOLERANCE_VOXELS = 1.5, 10
+GAUSSIAN_SD = 1.0
+"""Voxels."""
+STRENGTH, FALLOFF, HIGHPASS = 1.0, 1.0, 0.02
+"""Of the deconvolution: Warp's and IsoNet's usual ones; the high-pass is a fraction of the Nyquist frequency."""
+NOISE_OF_ALL = 0.75
+"""Standard deviation of the noise, in that of the volume, that non-local means removes."""
+RAW, BOTH = "raw", "+"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--make", type=Path, metavar="VERSIONS")
+    parser.add_argument("--defocus", type=float, default=3.5, help="µm")
+    parser.add_argument("--phase-shift", type=float, default=0.0, help="degrees")
+    parser.add_argument("--voltage", type=float, default=300.0, help="kV")
+    parser.add_argument("--versions", type=Path)
+    parser.add_argument("--trained-on", nargs="+", default=[RAW])
+    parser.add_argument("--picked-on", nargs="+", default=["same"], help="'same': what each is trained on")
+    parser.add_argument("--runs", nargs="+", default=["instant:1", "instant:5", "instant:20"], metavar="PRESET:CLICKS")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--diameter", type=float, default=300.0)
+    parser.add_argument("--cache", type=Path, default=Path("features"))
+    asked = parser.parse_args()
+    if asked.make:
+        return make(asked)
+    print(f"{'preset':8s} clicks  {'trained on':14s} {'picked on':14s} best F1  own F1  count/truth  held", flush=True)
+    for run in asked.runs:
+        preset, clicks = run.split(":")
+        for version in asked.trained_on:
+            on = [version.split(BOTH)[0] if each == "same" else each for each in asked.picked_on]
+            found: dict[str, list[list[float]]] = {each: [] for each in on}
+            for seed in asked.seeds:
+                for each, rows in judged(asked, preset, int(clicks), seed, version, on).items():
+                    found[each] += rows
+                gc.collect()
+            for each, rows in found.items():
+                best, own, ratio, held = np.mean(rows, axis=0)
+                start = f"{preset:8s} {clicks:>6s}  {version:14s} {each:14s}"
+                print(f"{start} {best:7.3f}  {own:6.3f}  {ratio:11.2f}  {held:4.2f}", flush=True)
+
+
+def make(asked) -> None:
+    """Write all versions of all tomograms."""
+    for path in sorted(asked.data.glob("*.mrc")):
+        tomogram = api.open_tomogram(path)
+        raw = tomogram.slab(0, tomogram.shape[0]).astype(np.float32)
+        raw = (raw - raw.mean()) / raw.std()
+        optics = {"defocus_um": asked.defocus, "phase_shift_degrees": asked.phase_shift, "voltage_kv": asked.voltage}
+        for name, filtered in FILTERS.items():
+            target = asked.make / name / path.name
+            if not target.exists():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                api.write_mrc(target, filtered(raw, tomogram.voxel_size, optics), tomogram.voxel_size)
+                print(target, flush=True)
+
+
+def deconvolved(volume, voxel_size, optics):
+    """Divide by the contrast transfer c as Warp does: c / (c² + 1 / SNR).
+
+    SNR(k) = 10^(3·strength)·exp(-100·falloff·q / voxel size)·(1 - cos(π·min(1, q / highpass))), q the frequency over
+    the Nyquist frequency (Tegunov and Cramer, Nature Methods 16, 2019; IsoNet uses the same). Dense stays dark.
+    """
+    padded = np.pad(volume, [(16, 16)] * 3, mode="reflect")
+    axes = [fft.fftfreq(edge) for edge in padded.shape[:2]] + [fft.rfftfreq(padded.shape[2])]
+    k = np.sqrt(sum(each**2 for each in np.meshgrid(*axes, indexing="ij", sparse=True))).astype(np.float32)
+    lows = 1 - np.cos(np.pi * np.minimum(1, k / (HIGHPASS * 0.5)))
+    ratio = 10 ** (3 * STRENGTH) * np.exp(-100 * FALLOFF / voxel_size * np.minimum(k / 0.5, 1)) * lows
+    contrast = -contrast_transfer(k / voxel_size, **optics, spherical_aberration_mm=2.7, amplitude_contrast=0.07)
+    transfer = contrast / (contrast**2 + 1 / np.maximum(ratio, 1e-12))
+    filtered = fft.irfftn(fft.rfftn(padded) * transfer.astype(np.float32), s=padded.shape)
+    return filtered[16:-16, 16:-16, 16:-16].astype(np.float32)
+
+
+FILTERS: dict[str, Callable[..., np.ndarray]] = {
+    "gaussian": lambda volume, *_: ndimage.gaussian_filter(volume, GAUSSIAN_SD),
+    "wiener": deconvolved,
+    "nlm": lambda volume, *_: non_local_means(volume, NOISE_OF_ALL),
+}
+
+
+def judged(asked, preset: str, clicks: int, seed: int, version: str, on: Sequence[str]) -> dict[str, list[list[float]]]:
+    """Click in the first tomogram of a version, or of several, and judge picks in the others."""
+    names = [path.stem for path in sorted(asked.data.glob("*.mrc"))]
+    learnt = [opened(asked, each, names[0]) for each in version.split(BOTH)]
+    if len(learnt) > 1:
+        learnt = [replace(each, name=f"{each.name}_{number}") for number, each in enumerate(learnt)]
+    truth = truth_of(asked, names[0], learnt[0].frame)
+    drawn = draw_clicks(truth, learnt[0].frame, clicks, seed, JITTER_VOXELS)
+    given = Picks.concatenate(Picks.of(each.name, drawn.positions) for each in learnt)
+    judge = {each: [opened(asked, each, name) for name in names[1:]] for each in on}
+    if preset == "instant":
+        first = [features(asked, each) for each in learnt]
+
+        def picked(tomograms):
+            return api.instant([*first, *(features(asked, each) for each in tomograms)], given).picked
+    else:
+        model = api.train(learnt, given, api.settings(asked.diameter, preset, seed=seed))
+
+        def picked(tomograms):
+            return {each.name: api.pick(each, model) for each in tomograms}
+
+    rows: dict[str, list[list[float]]] = {}
+    for each, tomograms in judge.items():
+        found = picked(tomograms)
+        rows[each] = [row(found[item.name], truth_of(asked, item.name, item.frame), item) for item in tomograms]
+    return rows
+
+
+def opened(asked, version: str, name: str):
+    return api.open_tomogram((asked.data if version == RAW else asked.versions / version) / f"{name}.mrc")
+
+
+def features(asked, tomogram):
+    return api.features(tomogram, asked.diameter, cache=asked.cache)
+
+
+def truth_of(asked, name: str, frame) -> Picks:
+    beside = asked.data / f"{name}.csv"
+    return api.read_picks([beside if beside.exists() else asked.data / "truth" / f"{name}.csv"], {name: frame})
+
+
+def row(picked, truth, tomogram) -> list[float]:
+    tolerance = TOLERANCE_VOXELS * tomogram.voxel_size
+    one = evaluate(picked.picks.positions, picked.picks.scores, truth.positions, tolerance)
+    every = evaluate(picked.candidates.positions, picked.candidates.scores, truth.positions, tolerance)
+    count = picked.count
+    return [every.best_f1, one.f1, count.estimate / len(truth), float(count.low <= len(truth) <= count.high)]
+
+
+if __name__ == "__main__":
+    main()

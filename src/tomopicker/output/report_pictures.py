@@ -1,0 +1,158 @@
+"""The pictures in the report of a folder of picks: single particles, means, and sections with circles."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import cycle
+
+import numpy as np
+
+from tomopicker.output.figures import fullest_section
+from tomopicker.output.particles import as_address, cut_box, projections, stretched
+from tomopicker.output.results import FolderResults, TomogramResult
+from tomopicker.tomogram import Tomogram
+
+SHOWN, DOUBTFUL, MEAN_OF, SLICES = 12, 18, 150, 8
+"""Picks of a kind in the gallery, doubtful ones, picks in the mean, and tomograms with a slice."""
+SLICE_PIXELS = 560
+KIND_COLOURS = ("#39d98a", "#ffb020", "#5aa9ff", "#ff6b9a", "#c58bff", "#4fd8e0")
+"""Of the circles."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """A picture of a particle."""
+
+    picture: str
+    probability: float
+    tomogram: str
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A picture of the mean of a kind's most probable picks."""
+
+    kind: str
+    picture: str
+    count: int
+
+
+@dataclass(frozen=True)
+class Circle:
+    """Where a section cuts a particle, in the picture's pixels."""
+
+    x: float
+    y: float
+    radius: float
+    colour: str
+
+
+@dataclass(frozen=True)
+class Slice:
+    """A section with circles."""
+
+    picture: str
+    name: str
+    caption: str
+    width: int
+    height: int
+    circles: list[Circle]
+
+
+@dataclass(frozen=True)
+class Places:
+    """Candidates of all tomograms as columns."""
+
+    tomogram: np.ndarray
+    positions: np.ndarray
+    probability: np.ndarray
+    picked: np.ndarray
+    kinds: np.ndarray
+    """Empty names where there are not several."""
+
+
+def gallery_of(
+    places: Places, opened: dict[str, Tomogram], diameters: Mapping[str, float]
+) -> list[tuple[str, list[Card]]]:
+    """Draw the best picks, the most doubtful candidates, and the most probable ones that were left out."""
+    p, picked = places.probability, places.picked
+    there = np.array([name in opened for name in places.tomogram], dtype=bool)
+    best = [int(i) for i in np.argsort(-p, kind="stable") if picked[i] and there[i]][:SHOWN]
+    doubtful = [int(i) for i in np.argsort(np.abs(p - 0.5), kind="stable") if there[i]][:DOUBTFUL]
+    left_out = [int(i) for i in np.argsort(-p, kind="stable") if not picked[i] and there[i]][:SHOWN]
+    groups = [
+        ("The most probable", best),
+        ("The most doubtful", doubtful),
+        ("The most probable of those left out", left_out),
+    ]
+    return [(title, _cards(rows, places, opened, diameters)) for title, rows in groups if rows]
+
+
+def _cards(
+    rows: Sequence[int], places: Places, opened: dict[str, Tomogram], diameters: Mapping[str, float]
+) -> list[Card]:
+    cards = []
+    for row in rows:
+        name, kind = str(places.tomogram[row]), str(places.kinds[row])
+        box = cut_box(opened[name], places.positions[row : row + 1], diameters[kind])
+        if box is not None:
+            called = f"{name}, {kind}" if kind else name
+            cards.append(Card(as_address(projections(box)), float(places.probability[row]), called))
+    return cards
+
+
+def mean_of(places: Places, opened: dict[str, Tomogram], kind: str, diameter: float) -> Mean | None:
+    """Average the most probable picks of a kind; None without any."""
+    mine = places.picked & (places.kinds == kind)
+    order = [i for i in np.argsort(-places.probability, kind="stable") if mine[i] and places.tomogram[i] in opened]
+    boxes = [
+        box
+        for i in order[:MEAN_OF]
+        if (box := cut_box(opened[str(places.tomogram[i])], places.positions[i : i + 1], diameter)) is not None
+    ]
+    same = [box for box in boxes if box.shape == boxes[0].shape]
+    if not same:
+        return None
+    picture = projections(np.stack(same).mean(axis=0, dtype=np.float32), slab=0.12)
+    return Mean(kind, as_address(picture), len(same))
+
+
+def slices_of(results: FolderResults, opened: dict[str, Tomogram]) -> list[Slice]:
+    """Draw a section of each of some tomograms, with the picks that it cuts."""
+    there = [each for each in results.tomograms if each.name in opened]
+    return [_slice(opened[each.name], each, results.diameters) for each in evenly(there, SLICES)]
+
+
+def _slice(tomogram: Tomogram, result: TomogramResult, diameters: Mapping[str, float]) -> Slice:
+    """Draw the slab that most picks lie in, y upwards; each kind's circles are its own size and colour."""
+    kinds = {kind: cut.picks.positions for kind, cut in result.chosen_kinds.items()}
+    kinds = kinds or {"": result.chosen.picks.positions}
+    positions, smallest = np.concatenate(list(kinds.values())), min(diameters.values())
+    z = fullest_section(tomogram, positions, smallest)
+    half = max(0, round(smallest / 4 / tomogram.voxel_size))
+    slab = tomogram.slab(max(0, z - half), min(tomogram.shape[0], z + half + 1)).mean(axis=0, dtype=np.float32)
+    factor = max(1, -(-max(slab.shape) // SLICE_PIXELS))
+    height, width = (edge // factor for edge in slab.shape)
+    small = slab[: height * factor, : width * factor].reshape(height, factor, width, factor).mean(axis=(1, 3))
+    circles, colours = [], colours_of(diameters)
+    for kind, places in kinds.items():
+        for x, y, depth in tomogram.to_voxels(places).tolist():
+            square = (diameters[kind] / 2 / tomogram.voxel_size) ** 2 - (depth - z) ** 2
+            if square > 0:
+                radius = math.sqrt(square) / factor
+                circles.append(Circle((x + 0.5) / factor, height - (y + 0.5) / factor, radius, colours[kind]))
+    shown = stretched(np.ascontiguousarray(small[::-1]))
+    caption = f"section {z + 1} of {tomogram.shape[0]}, {len(circles)} of {len(positions)} picks cut by it"
+    return Slice(as_address(shown), tomogram.name, caption, width, height, circles)
+
+
+def colours_of(kinds: Iterable[str]) -> dict[str, str]:
+    """Give a colour for each kind, from the first on again after the last."""
+    return dict(zip(kinds, cycle(KIND_COLOURS), strict=False))
+
+
+def evenly(items: Sequence[TomogramResult], count: int) -> list[TomogramResult]:
+    """Take so many of a list, spread over it."""
+    if len(items) <= count:
+        return list(items)
+    return [items[int(i)] for i in np.linspace(0, len(items) - 1, count).round()]
