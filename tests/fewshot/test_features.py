@@ -54,8 +54,8 @@ def test_features_are_where_the_mask_is_and_the_same_as_without(network):
     volume = np.random.default_rng(1).standard_normal((16, 32, 32)).astype(np.float32)
     mask = np.zeros(volume.shape, bool)
     mask[4:12, 8:16, 8:24] = True
-    whole = feature_map(network, volume, tile=16, halo=8, device=CPU, precision="float32")
-    part = feature_map(network, volume, tile=16, halo=8, device=CPU, precision="float32", mask=mask)
+    whole = feature_map(network, volume, tile=16, halo=24, device=CPU, precision="float32")
+    part = feature_map(network, volume, tile=16, halo=24, device=CPU, precision="float32", mask=mask)
     assert 8 * 4 * 4 <= part.where.sum() < 0.6 * whole.where.sum()
     assert part.where[2:6, 4:8, 4:12].all()
     torch.testing.assert_close(part.rows, whole.rows[torch.from_numpy(part.where[whole.where])])

@@ -101,16 +101,15 @@ def statistics_of(
     """
     channels = features.rows.shape[1]
     total, outer, count, start = np.zeros(channels), np.zeros((channels, channels)), 0, 0
-    pivot: Weights | None = None
+    pivot: np.ndarray | None = None
     for part in features.parts():
         chosen = part if inside is None else part[inside[start : start + len(part)]]
         start += len(part)
-        values = chosen.double()
-        if not len(values):
+        if not len(chosen):
             continue
         if pivot is None:
-            pivot = values.mean(dim=0).numpy()  # Sums about a value near the mean do not cancel.
-        away = values - values.new_tensor(pivot)
+            pivot = chosen.mean(dim=0).numpy()  # Sums about a value near the mean do not cancel, also in float32.
+        away = chosen - torch.from_numpy(pivot)
         total, outer, count = total + away.sum(dim=0).numpy(), outer + (away.T @ away).numpy(), count + len(away)
     if pivot is None:
         return Statistics(np.zeros(channels), np.zeros((channels, channels)), np.zeros((1, channels)), shrinkage)

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from tomopicker.fewshot.feature_map import FeatureMap, GridMask, blocks_of
-from tomopicker.inference.tiles import tiles
+from tomopicker.inference.tiles import Tile, tiles_in
 from tomopicker.models.precision import autocast
 from tomopicker.models.resunet import ResUNet
 from tomopicker.preprocessing.crops import read_padded
@@ -22,7 +22,6 @@ MARGIN = 2
 """Feature voxels around a mask that have features too: peaks at its rim are compared with their neighbours."""
 
 Progress = Callable[[int, int], None]
-Job = tuple[tuple[slice, ...], tuple[slice, ...]]
 
 
 def feature_map(
@@ -64,17 +63,17 @@ def feature_map(
     where = np.ones(grid, dtype=bool)
     if mask is not None:
         where = binary_dilation(blocks_of(mask, stride, grid), iterations=MARGIN)
-    jobs = [job for job in tiles(volume.shape, tile, halo, divisor) if where[_coarse(job[1], stride)].any()]
+    jobs = list(tiles_in(where, tile // stride, halo // stride, divisor // stride))
     if most_rows is not None:
-        jobs, where = _drawn(jobs, where, stride, most_rows)
+        jobs, where = _drawn(jobs, where, most_rows)
     index = np.cumsum(where, dtype=np.int64).reshape(grid) - 1
     prepared = cast(ResUNet, fuse_conv_bn(network.eval()).to(device))
     rows: Tensor | None = None
     with torch.inference_mode(), autocast(precision, device):
-        for done, (region, target) in enumerate(jobs):
-            patch = torch.from_numpy(np.ascontiguousarray(read_padded(volume, region))).to(device)
+        for done, (region, core) in enumerate(jobs):
+            read = tuple(slice(part.start * stride, part.stop * stride) for part in region)
+            patch = torch.from_numpy(np.ascontiguousarray(read_padded(volume, read))).to(device)
             features = two_levels(prepared, patch[None, None].contiguous(memory_format=torch.channels_last_3d))
-            core = _coarse(target, stride)
             inside = where[core]
             kept = tuple(slice(halo // stride, halo // stride + edge) for edge in inside.shape)
             chosen = features[0][(slice(None), *kept)].half().cpu()[:, torch.from_numpy(inside)]
@@ -94,19 +93,14 @@ def two_levels(network: ResUNet, patches: Float[Tensor, "batch 1 z y x"]) -> Flo
     return torch.cat([coarse, fine.float()], dim=1)
 
 
-def _drawn(jobs: list[Job], where: GridMask, stride: int, most_rows: int) -> tuple[list[Job], GridMask]:
+def _drawn(jobs: list[Tile], where: GridMask, most_rows: int) -> tuple[list[Tile], GridMask]:
     """Draw tiles until they hold so many feature voxels; give them, and where their features are."""
     chosen, kept, rows = [], np.zeros_like(where), 0
     for index in np.random.default_rng(0).permutation(len(jobs)):
-        core = _coarse(jobs[index][1], stride)
+        core = jobs[index][1]
         kept[core] = where[core]
         chosen.append(jobs[index])
         rows += int(where[core].sum())
         if rows >= most_rows:
             break
     return chosen, kept
-
-
-def _coarse(region: tuple[slice, ...], stride: int) -> tuple[slice, ...]:
-    """Give the feature voxels of a region whose ends are multiples of the stride."""
-    return tuple(slice(part.start // stride, part.stop // stride) for part in region)

@@ -111,7 +111,7 @@ def score_volumes(
     network = fuse_conv_bn(network.eval()).to(device)
     scores = np.full((int(getattr(network, "heads", 1)), *volume.shape), -np.inf, dtype=np.float32)
     divisor = int(getattr(network, "divisor", 1))
-    jobs = list(tiles(volume.shape, core, halo, divisor) if mask is None else _tiles_in(mask, core, halo, divisor))
+    jobs = list(tiles(volume.shape, core, halo, divisor) if mask is None else tiles_in(mask, core, halo, divisor))
     with torch.inference_mode(), autocast(precision, device):
         for done, (region, target) in enumerate(jobs):
             patch = torch.from_numpy(np.ascontiguousarray(read_padded(volume, region))).to(device)
@@ -130,8 +130,8 @@ def score_volumes(
     return scores
 
 
-def _tiles_in(mask: VoxelMask, core: int, halo: int, divisor: int) -> Iterator[Tile]:
-    """Cut the box around a mask into tiles, and leave out those without a True voxel."""
+def tiles_in(mask: VoxelMask, core: int, halo: int, divisor: int) -> Iterator[Tile]:
+    """Cut the box around a mask into tiles, and leave out those without a True voxel; the rest as in `tiles`."""
     if not mask.any():
         return
     # Without a halo the blocks stay where they are in the whole volume.
