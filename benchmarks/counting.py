@@ -5,12 +5,13 @@
     python benchmarks/counting.py --output counting.csv --table
 
 Trains on TS_0001 of a realistic set from drawn clicks, picks its other tomograms and the empty and sparse ones of the
-same microscope, and appends a row for each to the table of results. Runs that are there are not made again. ``--table``
-prints means over seeds.
+same microscope, and appends a row for each to the table of results. Runs that are there are not made again; with
+``--models`` trained models are kept too, to pick again with. ``--table`` prints means over seeds.
 """
 
 import argparse
 import csv
+import itertools
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from tomopicker import api
 from tomopicker.benchmark.dataset import draw_clicks
 from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
+from tomopicker.training.checkpoint import Model
 
 DIAMETER = 300.0
 JITTER_VOXELS = 1.5
@@ -42,27 +44,46 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--presets", nargs="+", default=["fast", "default"])
     parser.add_argument("--clicks", nargs="+", type=int, default=[5, 20, 100])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--models", type=Path, help="folder to keep trained models in, or to take them from")
+    parser.add_argument("--train-only", action="store_true", help="train what --models lacks, pick nothing")
     parser.add_argument("--table", action="store_true", help="only print means over seeds")
     asked = parser.parse_args(argv)
-    if not asked.table:
-        for seed in asked.seeds:
-            for clicks in asked.clicks:
-                for preset in asked.presets:
-                    for microscope in asked.microscopes:
-                        run(asked.data, asked.output, microscope, preset, clicks, seed)
-    print(table(pd.read_csv(asked.output)))
+    if asked.train_only and asked.models is None:
+        parser.error("--train-only needs --models")
+    runs = itertools.product(asked.seeds, asked.clicks, asked.presets, asked.microscopes)
+    for seed, clicks, preset, microscope in () if asked.table else runs:
+        if asked.train_only:
+            trained(asked.data, asked.models, microscope, preset, clicks, seed)
+        else:
+            run(asked.data, asked.output, asked.models, microscope, preset, clicks, seed)
+    if not asked.train_only:
+        print(table(pd.read_csv(asked.output)))
 
 
-def run(data: Path, output: Path, microscope: str, preset: str, clicks: int, seed: int) -> None:
+def trained(data: Path, models: Path | None, microscope: str, preset: str, clicks: int, seed: int) -> Model:
+    """Train on the first tomogram of a realistic set, or load the model that is kept."""
+    kept = models and models / f"{microscope}-{preset}-{clicks}-{seed}.model"
+    if kept and kept.exists():
+        return api.load_model(kept)
+    file = data / f"realistic-{microscope}" / "TS_0001.mrc"
+    training = api.open_tomogram(file)
+    given = draw_clicks(truth_of(file, training), training.frame, clicks, seed, JITTER_VOXELS)
+    model = api.train([training], given, api.settings(particle_diameter=DIAMETER, preset=preset, seed=seed))
+    if kept:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        api.save_model(kept, model)
+        print(f"{kept}: trained", flush=True)
+    return model
+
+
+def run(data: Path, output: Path, models: Path | None, microscope: str, preset: str, clicks: int, seed: int) -> None:
     """Train once, pick everything of one microscope, append the rows."""
     if output.exists():
         done = pd.read_csv(output)
         if (done[RUN] == [microscope, preset, clicks, seed]).all(axis=1).any():
             return
+    model = trained(data, models, microscope, preset, clicks, seed)
     folder = data / f"realistic-{microscope}"
-    training = api.open_tomogram(folder / "TS_0001.mrc")
-    given = draw_clicks(truth_of(folder / "TS_0001.mrc", training), training.frame, clicks, seed, JITTER_VOXELS)
-    model = api.train([training], given, api.settings(particle_diameter=DIAMETER, preset=preset, seed=seed))
     files = [
         *sorted(folder.glob("*.mrc")),
         *sorted((data / "empty").glob(f"{microscope}_*.mrc")),
@@ -86,7 +107,7 @@ def truth_of(file: Path, tomogram: Tomogram) -> Picks:
     return api.read_picks(path, [tomogram])
 
 
-def judged(file: Path, model: Any) -> tuple[Any, ...]:
+def judged(file: Path, model: Model) -> tuple[Any, ...]:
     """Pick one tomogram; give what is said of it and what is true."""
     tomogram = api.open_tomogram(file)
     truth = truth_of(file, tomogram)

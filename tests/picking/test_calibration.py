@@ -169,6 +169,24 @@ def test_any_scores_give_probabilities_that_never_fall(peaks, decoys, mean, sd):
     assert 0 <= found.absent <= 1
 
 
+def test_intervals_widen_where_the_training_count_was_uncertain_and_particles_are_sparser():
+    """Estimate and probabilities stay: only the interval knows of errors that all tomograms share."""
+    scores, _, decoys = scores_of("normal", 100, 5)
+    plain, unsure, sparser = (
+        calibrated(scores, decoys, replace(PARTICLES, density=expected / VOXELS, log_density_error=error))
+        for expected, error in ((100, 0.0), (100, 0.5), (250, 0.0))
+    )
+    assert unsure.count.estimate == plain.count.estimate
+    assert np.array_equal(unsure.probabilities, plain.probabilities)
+    assert unsure.count.log_error == pytest.approx(np.hypot(plain.count.log_error, 0.5), rel=0.15)
+    assert plain.count.log_error < sparser.count.log_error < unsure.count.log_error
+
+
+def test_the_error_of_a_count_is_that_of_its_interval():
+    assert Count(100, 100 * np.exp(-1.645 * 0.3), 100 * np.exp(1.645 * 0.3)).log_error == pytest.approx(0.3, rel=1e-3)
+    assert Count(0, 0, 0.5).log_error == 0
+
+
 def test_rejected_picks_are_background():
     """Look-alikes among the particles' scores: where they were rejected in training, fewer are counted elsewhere."""
     rng = np.random.default_rng(3)

@@ -66,7 +66,7 @@ def test_round_trip(tmp_path, model):
 def test_calibration_and_warnings_come_back(tmp_path, model):
     path = tmp_path / "m"
     assert model.particle_scores is None
-    scores = ParticleScores(4.5, 1.25, 0.5, 0.1, 0.02, 1e-4, np.array([3.25, -1.5, 1 / 3]), 1234.0)
+    scores = ParticleScores(4.5, 1.25, 0.5, 0.1, 0.02, 1e-4, np.array([3.25, -1.5, 1 / 3]), 1234.0, 0.25)
     save_model(path, replace(model, particle_scores=scores, warnings=("doubtful",)))
     back = load_model(path)
     assert (back.displacement, back.warnings) == ((1.5, 0.0, -2.25), ("doubtful",))

@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float, Float64
 from scipy.optimize import isotonic_regression, minimize
-from scipy.special import expit, log_ndtr, logit
+from scipy.special import expit, log_ndtr, logit, ndtri
 
 from tomopicker.picking.background import Background, DecoyScores
 from tomopicker.pu.particle_scores import ACROSS, LOG_SD_ACROSS, ParticleScores
@@ -44,6 +44,11 @@ LOG_STRETCH = 0.1
 """Prior standard deviation of the logarithm of the background's stretch."""
 SYSTEMATIC = 0.1
 """Relative error of a count that the mixture's form brings, however many the peaks."""
+UNLIKE = 0.1
+"""Error of a count in other tomograms than those trained on, over the geometric mean of the count and of what the
+training tomograms' density leads to expect: where particles are sparser, background and look-alikes matter more."""
+DRAWS = 25
+"""Errors drawn for each resample of the bootstrap."""
 LOG_GIVEN = 0.2
 """Standard deviation of the logarithm of a number of particles that the user gives."""
 LEVEL = 0.9
@@ -54,6 +59,7 @@ BINS, RESAMPLES = 120, 40
 Parameters = Float64[np.ndarray, "5"]
 Weights = Float64[np.ndarray, "3"]
 Bins = Float64[np.ndarray, " bins"]
+Numbers = Float64[np.ndarray, " _"]
 
 
 @dataclass(frozen=True)
@@ -72,6 +78,11 @@ class Count:
 
     def __str__(self) -> str:
         return f"{self.estimate:.0f} particles (90 % interval {self.low:.0f} to {self.high:.0f})"
+
+    @property
+    def log_error(self) -> float:
+        """Standard deviation of the logarithm of the number, by the width of the interval."""
+        return float(np.log(max(self.high, 1.0) / max(self.low, 1.0)) / (2 * ndtri((1 + LEVEL) / 2)))
 
     def contradicts(self, given: float) -> bool:
         """Say whether a given count is outside the interval and off by more than a factor of two."""
@@ -154,12 +165,13 @@ def calibrate(
     others = np.minimum(others * np.exp(SYSTEMATIC * rng.standard_normal(RESAMPLES)), len(unknown))
     numbers = (found + others) / (1 - prior.missed)
     absent = 0.0 if expected is None else _absent(float(np.median(numbers)), expected, len(unknown))
+    ends = numbers if expected is None else _in_others(numbers, expected, prior.log_density_error, rng)
     curve = (1 - absent) * np.mean([_posterior(*each) for each in fits], axis=0)
     particles = replace(
         prior, mean=float(mean), sd=float(np.exp(log_sd)), mean_error=ACROSS, log_sd_error=LOG_SD_ACROSS
     )
     probable = float(np.interp(unknown, task.at, curve, left=0.0).sum())
-    return Calibration(task.at, curve, _count(numbers, absent, found + probable), absent, particles)
+    return Calibration(task.at, curve, _count(numbers, ends, absent, found + probable), absent, particles)
 
 
 @dataclass(frozen=True, eq=False)
@@ -352,13 +364,26 @@ def _absent(number: float, expected: float, peaks: int) -> float:
     return float(none / (none + some))
 
 
-def _count(numbers: Float64[np.ndarray, " resamples"], absent: float, probable: float) -> Count:
-    """Quantiles of the bootstrapped numbers; 0 for the median and the lower one if none is likely, or not unlikely.
+def _in_others(numbers: Numbers, expected: float, log_density_error: float, rng: np.random.Generator) -> Numbers:
+    """Spread numbers of particles by what is wrong in other tomograms than those trained on.
 
+    An error of the count in the training tomograms recurs in others, in proportion: the same network and the same prior
+    brought it about. What sets tomograms apart adds `UNLIKE`.
+    """
+    each = np.repeat(numbers, DRAWS)
+    again, apart = rng.standard_normal((2, len(each)))
+    apart *= UNLIKE * np.sqrt(each * np.maximum(each, expected))
+    return np.asarray(np.maximum(each * np.exp(log_density_error * again) + apart, 0.0))
+
+
+def _count(numbers: Numbers, ends: Numbers, absent: float, probable: float) -> Count:
+    """Median of the bootstrapped numbers, and the interval's ends.
+
+    Median and lower end are 0 if it is likely, or not unlikely, that there are none.
     The number is no less than the sum of the peaks' probabilities, which leaves out those without a peak.
     """
-    low, estimate, high = np.quantile(numbers, [(1 - LEVEL) / 2, 0.5, (1 + LEVEL) / 2])
-    estimate = 0.0 if absent > 0.5 else max(float(estimate), probable)
+    low, high = np.quantile(ends, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    estimate = 0.0 if absent > 0.5 else max(float(np.median(numbers)), probable)
     return Count(estimate, 0.0 if absent > (1 - LEVEL) / 2 else min(float(low), estimate), max(float(high), estimate))
 
 

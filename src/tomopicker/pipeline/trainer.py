@@ -239,14 +239,15 @@ def particle_scores(found: Sequence[Seen], fits: Sequence[Calibration]) -> Parti
     fits : sequence of Calibration
         Of the same tomograms.
     """
-    voxels = sum(each.voxels for each in found)
+    voxels, counted = sum(each.voxels for each in found), total_count(fits)
     return ParticleScores(
         mean=float(np.mean([fit.particles.mean for fit in fits])),
         sd=float(np.sqrt(np.mean([fit.particles.sd**2 for fit in fits]))),
         mean_error=fits[0].particles.mean_error,
         log_sd_error=fits[0].particles.log_sd_error,
         missed=fits[0].particles.missed,
-        density=total_count(fits).estimate / voxels,
+        density=counted.estimate / voxels,
+        log_density_error=counted.log_error,
         rejected=np.concatenate([each.scores[each.rejected] for each in found]),
         voxels=voxels,
     )

@@ -42,6 +42,8 @@ class ParticleScores:
         Logits of rejected picks in the training tomograms: known background.
     voxels : float
         Working voxels that were searched for those.
+    log_density_error : float
+        Standard deviation of the logarithm of `density`.
     """
 
     mean: float
@@ -52,6 +54,7 @@ class ParticleScores:
     density: float | None = None
     rejected: Scores = field(default_factory=_none)
     voxels: float = 1.0
+    log_density_error: float = 0.0
 
 
 def from_clicks(click_scores: Scores, missed: int = 0) -> ParticleScores:
