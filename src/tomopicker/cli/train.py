@@ -111,8 +111,8 @@ def command(
         watched = reading.open(validation_tomogram or [], reporter, invert=invert)
         from tomopicker.cli.train_plan import check_kinds
         from tomopicker.io.masks import masks_of
-        from tomopicker.pipeline.dry_run import check_distinct
         from tomopicker.picks import Picks
+        from tomopicker.pipeline.dry_run import check_distinct
         from tomopicker.pipeline.kinds.train import leave_out_unclicked, split_kinds
         from tomopicker.pipeline.train_to_file import train_to_file
 
