@@ -1,8 +1,9 @@
-"""Peak memory of picking against what it should be: working volume, score volume, masks, and a constant.
+"""Peak memory of picking and training against what it should be: working volume, scores, labels, masks, a constant.
 
-Each row picks one file in a fresh Python (``resource.getrusage``, imports included) and saves its scores; the same of a
-file of a few voxels, which is what libraries, tiles and slabs take, is subtracted. A network that blurs stands in for
-a trained one: its tiles take the same memory whatever the tomogram is, and ``speed.py`` measures them.
+Each row picks one file in a fresh Python (``resource.getrusage``, imports included) and saves its scores, or trains on
+it; the same of a file of a few voxels, which is what libraries, tiles and slabs take, is subtracted. A network that
+blurs stands in for a trained one, and a narrow one is trained for a few steps: tiles and patches take the same memory
+whatever the tomogram is, and ``speed.py`` measures them.
 """
 
 # ruff: noqa: PLC0415  (the parent must stay small, for its size counts in its children's peak: work imports for itself)
@@ -18,9 +19,17 @@ from pathlib import Path
 from typing import Any
 
 VOXEL_SIZE = 13.48
-PRESETS = {"paper": ("paper", 300.0), "small": ("default", 120.0), "default": ("default", 300.0)}
+PRESETS = {
+    "paper": ("paper", 300.0), "small": ("default", 120.0), "default": ("default", 300.0),
+    "train": ("default", 120.0), "train-discriminant": ("default", 120.0),
+}  # fmt: skip
 """Preset and particle diameter in Å: the paper's works on the tomogram's own voxels, and so does any on a small one."""
-FILES = ("int8.mrc", "float32.mrc", "float32.mrc.gz", "float32.zarr")
+FILES = ("int8.mrc", "float32.mrc", "float32.mrc.gz", "float32.zarr", "int8.zarr", "float16.zarr")
+NARROW = {
+    "patches": {"size": 32, "batch": 2}, "network": {"channels": (4, 8, 8), "pretrained": "none"},
+    "training": {"steps": 4}, "self_training": {"first_teacher": "networks", "rounds": 2},
+}  # fmt: skip
+"""Settings of the row ``train``: two rounds, of which the first has two networks, so that their mean scores label."""
 SLACK = 0.25
 """GiB that a row may exceed what it should take."""
 
@@ -29,7 +38,7 @@ def main() -> None:
     """Measure every row and print the table; fail if one takes more than it should."""
     options = parse()
     if options.child:
-        print(json.dumps(pick(*options.child)), flush=True)
+        print(json.dumps(work(*options.child)), flush=True)
         return
     lines, excess = [], []
     with tempfile.TemporaryDirectory(dir=options.scratch, prefix="tomopicker-memory-") as scratch:
@@ -40,7 +49,7 @@ def main() -> None:
             for row in options.rows:
                 base, found = in_child(row, tiny, (0, 0, 0)), in_child(row, full, options.shape)
                 took = (found["memory"] - base["memory"]) / 2**30
-                least = found["working"] * (4 + 4 + found["masks"]) / 2**30
+                least = found["working"] * found["bytes"] / 2**30
                 if took > least + SLACK:
                     excess.append(f"{row} {name}")
                 lines.append(
@@ -51,7 +60,7 @@ def main() -> None:
             full.unlink() if full.is_file() else None
     size = " × ".join(map(str, options.shape[::-1]))
     print(f"Tomograms of {size} voxels.\n")
-    print("| Row | File | Working voxels | Volume, scores, masks | Taken beside the constant | Constant | Time |")
+    print("| Row | File | Working voxels | Expected | Taken beside the constant | Constant | Time |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
     print("\n".join(lines))
     if excess:
@@ -79,16 +88,24 @@ def in_child(row: str, path: Path, shape: tuple[int, ...]) -> dict[str, Any]:
     return result
 
 
-def pick(row: str, file: str, *shape: str) -> dict[str, Any]:
-    """Pick a file as a preset does, and save its scores; or write the file."""
-    import numpy as np
-
-    from tomopicker import api, io
-
+def work(row: str, file: str, *shape: str) -> dict[str, Any]:
+    """Pick or train on a file as a preset does, or write the file; give what it took."""
     path, start = Path(file), time.perf_counter()
     if row == "write":
         write(path, [int(edge) for edge in shape])
         return {}
+    found = train(row, path) if row.startswith("train") else pick(row, path)
+    unit = 1 if sys.platform == "darwin" else 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return {"memory": peak, "seconds": time.perf_counter() - start} | found
+
+
+def pick(row: str, path: Path) -> dict[str, Any]:
+    """Pick a file as a preset does, and save its scores; give working voxels and the bytes that each may take."""
+    import numpy as np
+
+    from tomopicker import api, io
+
     preset, diameter = PRESETS[row]
     settings = api.settings(diameter, preset)
     tomogram = api.open_tomogram(path)
@@ -101,15 +118,27 @@ def pick(row: str, file: str, *shape: str) -> dict[str, Any]:
         scores, picked.logits.shape, np.dtype(np.float32), picked.score_sections(), picked.working.voxel_size
     )
     scores.unlink()
-    unit = 1 if sys.platform == "darwin" else 1024
     # The mask, that mask without the border, and while they are made one more of them.
     masks = 3 if picked.working.mask is not None else 1
-    return {
-        "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit,
-        "working": picked.logits.size,
-        "masks": masks,
-        "seconds": time.perf_counter() - start,
-    }
+    return {"working": picked.logits.size, "bytes": 4 + 4 + masks}
+
+
+def train(row: str, path: Path) -> dict[str, Any]:
+    """Train as a preset does, from so few clicks that the discriminant teaches or with narrow networks."""
+    import numpy as np
+
+    from tomopicker import api
+
+    preset, diameter = PRESETS[row]
+    settings = api.settings(diameter, preset, **(NARROW if row == "train" else {"training": {"steps": 2}}))
+    tomogram = api.open_tomogram(path)
+    z, y, x = tomogram.shape
+    along = np.linspace(0.25, 0.75, 10 if row == "train" else 5)
+    clicks = np.stack([along * x, along[::-1] * y, np.full(len(along), z / 2)], axis=1) * tomogram.voxel_size
+    model = api.train([tomogram], api.Picks.of(tomogram.name, clicks), settings, device="cpu")
+    edges = [max(1, round(edge * tomogram.voxel_size / model.voxel_size)) for edge in tomogram.shape]
+    # Labels and the scores of two networks; masks as in picking.
+    return {"working": int(np.prod(edges)), "bytes": 4 + 1 + 4 + 4 + 3}
 
 
 def stand_in(settings: Any, voxel_size: float) -> Any:
@@ -135,7 +164,7 @@ def write(path: Path, shape: list[int]) -> None:
     from tomopicker import io
 
     rng = np.random.default_rng(0)
-    kind = np.dtype(np.int8 if path.name.startswith("int8") else np.float32)
+    kind = np.dtype(path.name.partition(".")[0])
 
     def sections() -> Any:
         for z in range(shape[0]):

@@ -11,7 +11,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 import tomopicker
-from tests.cli.conftest import VOXEL_SIZE, balls, write_csv
+from tests.cli.conftest import DIAMETER, VOXEL_SIZE, balls, write_csv
 from tomopicker.io import write_mrc
 
 pytestmark = pytest.mark.xdist_group("cli")
@@ -154,9 +154,29 @@ def test_wrong_usage_of_train(world, cli, tmp_path, case):
     assert not (tmp_path / "m.model").exists()
 
 
-def test_a_tomogram_without_clicks(world, cli, tmp_path):
-    arguments = world.train_arguments(tmp_path / "m.model")
-    refused(cli(arguments[0], world.tomogram("TS_2"), *arguments[1:], "--picks", world.clicks), "none of the picks", 2)
+def test_tomograms_without_clicks_are_named_and_left_out(world, cli, tmp_path):
+    arguments = world.train_arguments(tmp_path / "m.model", "--dry-run", "--mask", world.tomograms)
+    result = cli(arguments[0], world.tomogram("TS_3"), *arguments[1:], world.tomogram("TS_2"))
+    assert result.code == 0, result.err
+    assert "not trained on, for want of clicks: TS_3, TS_2 (2 of 3 tomograms)" in result.err
+    assert result.out.count("48 × 56 × 32 voxels") == 1
+
+
+def test_a_project_is_trained_on_where_it_was_clicked(world, cli, tmp_path):
+    """RELION's list of all tomograms, given to say which there are, and what centred positions count from."""
+    labels = ["Name", "SizeX", "SizeY", "SizeZ", "TiltSeriesPixelSize", "TomogramBinning", "ReconstructedTomogram"]
+    header = "\n".join(f"_rlnTomo{label} #{column}" for column, label in enumerate(labels, 1))
+    rows = [f"TS_{number} 96 112 64 5.0 2 {world.tomogram(f'TS_{number}')}" for number in (1, 2, 3)]
+    project = tmp_path / "tomograms.star"
+    project.write_text(f"data_global\n\nloop_\n{header}\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    particles = tmp_path / "particles.star"
+    assert cli("convert", world.clicks, particles, "--tomograms", project).code == 0
+    more = ["-d", DIAMETER, "--config", world.config, "--dry-run", "-o", tmp_path / "m.model"]
+    for tomogram, given in ((project, [particles]), (world.tomogram("TS_1"), [particles, "--picks", project])):
+        result = cli("train", tomogram, "--picks", *given, *more)
+        assert result.code == 0, result.err
+        assert result.out.count("6 clicks") == 1
+        assert ("for want of clicks: TS_2, TS_3" in result.err) == (tomogram == project)
 
 
 def test_unknown_settings_in_the_file(world, cli, tmp_path):

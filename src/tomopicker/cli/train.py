@@ -111,8 +111,9 @@ def command(
         watched = reading.open(validation_tomogram or [], reporter, invert=invert)
         from tomopicker.cli.train_plan import check_kinds
         from tomopicker.io.masks import masks_of
+        from tomopicker.picks import Picks
         from tomopicker.pipeline.dry_run import check_distinct
-        from tomopicker.pipeline.kinds.train import split_kinds
+        from tomopicker.pipeline.kinds.train import leave_out_unclicked, split_kinds
         from tomopicker.pipeline.train_to_file import train_to_file
 
         check_distinct(opened, watched)
@@ -126,6 +127,9 @@ def command(
         # The classes that are chosen are those of the particles.
         any_class: dict[str, Any] = {"units": units.of_any_class, "keeps_classes": True, "takes_classes": False}
         rejected = read(negative_files, opened, **any_class) if negatives else None
+        # Without training, rejected picks alone are something to know of a tomogram, too.
+        known = [rejected] if rejected is not None and settings.network.head == "discriminant" else []
+        opened = leave_out_unclicked(opened, Picks.concatenate([clicks, *known]), reporter)
         masks = masks_of(mask, opened)
         truth = read(truth_files, watched, units=units) if watched else None
         inputs: dict[str, Any] = {

@@ -9,6 +9,7 @@ import numpy as np
 from tomopicker.config import Settings
 from tomopicker.errors import UsageError
 from tomopicker.io.coordinate_units import CoordinateUnits
+from tomopicker.io.projects.relion import is_project
 from tomopicker.io.registry import FORMATS, for_input, head_of, recognised
 from tomopicker.io.tomogram_names import contained, join_names
 from tomopicker.models.precision import choose_device
@@ -149,6 +150,8 @@ def training_plan(
 
 def _how_read(path: Path, tomograms: Sequence[Tomogram], units: CoordinateUnits, format: str | None) -> str:
     """Say how a file of clicks is read: its format, the unit, and which tomogram it is assigned to."""
+    if is_project(path):
+        return f"{path}: the sizes of tomograms, from whose centres clicks are counted"
     found = for_input(format) if format else recognised("picks", path, head_of(path))
     reader = "" if found is None else str(found.reader)
     titles = [entry.title for entry in FORMATS if entry.kind == "picks" and entry.reader == reader]

@@ -7,6 +7,7 @@ from pathlib import Path
 from tomopicker.config import Settings
 from tomopicker.errors import UsageError
 from tomopicker.fewshot.features import Features
+from tomopicker.io.tomogram_names import join_names
 from tomopicker.picks import Picks
 from tomopicker.pipeline import train as one_kind
 from tomopicker.pipeline.callbacks import Listener, Prefixed, Silent
@@ -16,6 +17,7 @@ from tomopicker.pipeline.resume import checkpoint_of_kind
 from tomopicker.tomogram import Tomogram
 from tomopicker.training.checkpoint import Model
 from tomopicker.types import VoxelMask
+from tomopicker.wording import number_of
 
 
 def settings_of_kinds(
@@ -167,6 +169,25 @@ def with_picks(tomograms: Sequence[Tomogram], picks: Picks) -> list[Tomogram]:
     """Keep the tomograms that some picks lie in."""
     names = set(picks.tomogram_names)
     return [tomogram for tomogram in tomograms if tomogram.name in names]
+
+
+def leave_out_unclicked(tomograms: Sequence[Tomogram], picks: Picks, listener: Listener) -> list[Tomogram]:
+    """Keep the tomograms that some picks lie in, and name the others, as of a project of which a few were clicked in.
+
+    Raises
+    ------
+    UsageError
+        If no pick lies in any.
+    """
+    kept = with_picks(tomograms, picks)
+    if not kept:
+        check_picked(tomograms, picks)
+    known = {tomogram.name for tomogram in kept}
+    left_out = [tomogram.name for tomogram in tomograms if tomogram.name not in known]
+    if left_out:
+        share = f"{len(left_out)} of {number_of(len(tomograms), 'tomogram')}"
+        listener.warn(f"not trained on, for want of clicks: {join_names(left_out)} ({share})")
+    return kept
 
 
 def _of_kind(kind: str, tomograms: Sequence[Tomogram], picks: Picks | None) -> tuple[list[Tomogram], Picks | None]:
