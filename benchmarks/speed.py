@@ -70,7 +70,6 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--picks", type=int, default=3000, help="of greedy picking at full size (%(default)d)")
     parser.add_argument("--small-picks", type=int, default=100, help="of the literal loop (%(default)d)")
     parser.add_argument("--steps", type=int, help="training steps of the default preset, for a quick try")
-    parser.add_argument("--fold-steps", type=int, help="steps of its cross-fitting, likewise")
     parser.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default="auto",
                         help="of features; older processors: ONEDNN_MAX_CPU_ISA, ATEN_CPU_CAPABILITY")  # fmt: skip
     parser.add_argument("--scratch", type=Path, help="folder for temporary files (about 1 GiB at full size)")
@@ -398,10 +397,13 @@ def run_on_crop(options: argparse.Namespace, preset: str, rounds: int) -> tuple[
     inside = clicks.positions - first[::-1] * whole.voxel_size
     kept = ((inside >= 0) & (inside <= (edges[::-1] - 1) * whole.voxel_size)).all(axis=1)
     length = {"epochs": rounds} if preset == "paper" else {"steps": 1 if rounds == 1 else 25 * (rounds - 1)}
-    training: dict[str, Any] = {"fold_steps": 0, "validation_fraction": 0.0, "rounds": 1, **length}
+    training: dict[str, Any] = {"validation_fraction": 0.0, **length}
     share = voxels(crop.shape) / voxels(whole.shape)
     expected = max(kept.sum() + 1.0, options.expected_particles * share)
-    settings = api.settings(options.particle_diameter, preset, training=training, expected_particles=float(expected))
+    settings = api.settings(
+        options.particle_diameter, preset, training=training, self_training={"rounds": 1},
+        expected_particles=float(expected),
+    )  # fmt: skip
     clock = Clock()
     model = api.train([crop], api.Picks.of("crop", inside[kept]), settings, listener=clock)
     events = [(step, at) for job, step, at in clock.trained_at if job == clock.trained_at[-1][0]]
@@ -412,9 +414,8 @@ def preset_settings(options: argparse.Namespace, preset: str) -> Any:
     """Give a preset, shortened if asked."""
     from tomopicker import api
 
-    asked = {"steps": options.steps, "fold_steps": options.fold_steps}
-    training = {key: value for key, value in asked.items() if value is not None}
-    return api.settings(options.particle_diameter, preset, **({"training": training} if training else {}))
+    shortened = {} if options.steps is None else {"training": {"steps": options.steps}}
+    return api.settings(options.particle_diameter, preset, **shortened)
 
 
 def score_field(shape: Sequence[int]) -> Any:

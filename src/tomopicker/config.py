@@ -173,9 +173,6 @@ class Training(_Frozen):
     validation_fraction: BelowOne = setting(
         0.0, "Fraction of 10 or more clicks kept for validation where there is no validation tomogram."
     )
-    fold_steps: Annotated[int, Field(ge=0)] = setting(
-        60, "pu, kl, distpu: steps of each of the two networks of the cross-fit that counts particles; 0: none."
-    )
 
     def steps_for(self, clicks: int) -> int | None:
         """Give the steps of a training on so many clicks; None if epochs are counted.
@@ -266,7 +263,7 @@ class Settings(_Frozen):
     expected_particles: Positive | None = setting(
         None,
         "Approximate number of particles in a training tomogram, clicked or not; a prior that clicks can contradict.",
-        flag=Flag(float, default="estimated; paper: required for kl and pu"),
+        flag=Flag(float, default="estimated; kl, pu, distpu: by a first network with the PN loss"),
     )
     seed: Annotated[int, Field(ge=0)] = setting(0, "Seed of everything random.", flag=Flag(int))
     precision: Literal["auto", "float32", "bfloat16"] = setting(

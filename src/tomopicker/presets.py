@@ -32,7 +32,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         },
         "training": {
             "steps": None, "epochs": 20, "learning_rate": 2e-3, "head_lr_factor": 1.0, "schedule": "plateau",
-            "weight_decay": 0.0, "ema": 0.0, "validation_fraction": 0.2, "fold_steps": 0,
+            "weight_decay": 0.0, "ema": 0.0, "validation_fraction": 0.2,
         },
         "self_training": {"rounds": 1, "ensemble_size": 1},
         "inference": {"tile": 24, "halo": 0, "adabn": False},

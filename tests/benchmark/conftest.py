@@ -20,7 +20,7 @@ TINY = {
     "settings": {
         "patches": {"batch": 4, "rotation_prob": 0.0},
         "network": {"channels": [4, 8], "pretrained": "none"},
-        "training": {"steps": 6, "fold_steps": 2},
+        "training": {"steps": 6},
         "self_training": {"rounds": 1},
         "precision": "float32",
     },

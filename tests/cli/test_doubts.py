@@ -83,10 +83,9 @@ def test_a_dry_run_refuses_what_the_run_refuses(world, cli, tmp_path):
         ("n", ("--mask", wrong), "--mask has shape (8, 8, 8)"),
         ("n", ("--mask", empty), "0 everywhere"),
         ("n", ("--expected-particles", 2), "less than the 6 clicks"),
-        ("n", ("--preset", "paper"), "needs --expected-particles"),
         ("n", ("--device", "abacus"), "--device"),
     ):
-        config = [] if "paper" in more else ["--config", world.config]
+        config = ["--config", world.config]
         arguments = ["train", world.tomogram("TS_1"), "--picks", world.clicks, "-d", DIAMETER, *config, *more]
         plan, real = (cli(*arguments, "-o", tmp_path / output, *flag) for flag in (("--dry-run",), ()))
         assert plan.code == real.code != 0

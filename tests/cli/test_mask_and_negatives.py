@@ -15,16 +15,8 @@ pytestmark = pytest.mark.xdist_group("cli")
 QUICK = ("--steps", "2", "--expected-particles", "8")
 
 
-@pytest.fixture(scope="module")
-def hasty(world):
-    """The world's settings without the cross-fit that would check the count."""
-    path = world.folder / "hasty.yaml"
-    path.write_text(world.config.read_text(encoding="utf-8").replace("fold_steps: 15", "fold_steps: 0"), "utf-8")
-    return path
-
-
-def train(cli, world, hasty, output, *more):
-    return cli(*world.train_arguments(output, *QUICK, "--config", hasty, *more))
+def train(cli, world, output, *more):
+    return cli(*world.train_arguments(output, *QUICK, *more))
 
 
 def half_mask(path):
@@ -34,7 +26,7 @@ def half_mask(path):
     return path
 
 
-def test_negatives_are_read_said_and_recorded(world, cli, hasty, tmp_path):
+def test_negatives_are_read_said_and_recorded(world, cli, tmp_path):
     """In RELION's STAR as well as in CSV; they lie far from the clicks."""
     from tomopicker.picks import Picks
 
@@ -45,7 +37,7 @@ def test_negatives_are_read_said_and_recorded(world, cli, hasty, tmp_path):
     star = tmp_path / "rejected.star"
     io.write_picks(Picks.of("TS_1", far[:3] * VOXEL_SIZE), {"TS_1": tomogram.frame}, star, "relion5")
     csv = write_csv(tmp_path / "rejected_TS_1.csv", far[3:5])
-    result = train(cli, world, hasty, tmp_path / "m", "--negatives", star, "--negatives", csv)
+    result = train(cli, world, tmp_path / "m", "--negatives", star, "--negatives", csv)
     assert result.code == 0, result.err
     assert "6 clicks, 5 rejected picks" in result.out
     provenance = load_model(tmp_path / "m").provenance
@@ -56,8 +48,8 @@ def test_negatives_are_read_said_and_recorded(world, cli, hasty, tmp_path):
 
 
 @pytest.mark.parametrize("more", [(), ("--dry-run",)])
-def test_a_click_that_is_rejected_too_is_named(world, cli, hasty, tmp_path, more):
-    result = train(cli, world, hasty, tmp_path / "m", "--negatives", world.clicks, *more)
+def test_a_click_that_is_rejected_too_is_named(world, cli, tmp_path, more):
+    result = train(cli, world, tmp_path / "m", "--negatives", world.clicks, *more)
     assert result.code == 2
     assert len(result.errors) == 1
     for words in ("--negatives", "0 Å from the click", "TS_1.mrc"):
@@ -66,40 +58,40 @@ def test_a_click_that_is_rejected_too_is_named(world, cli, hasty, tmp_path, more
 
 
 @pytest.mark.parametrize("content", [None, "a,b,c\n1,2\n"])
-def test_negatives_that_cannot_be_read(world, cli, hasty, tmp_path, content):
+def test_negatives_that_cannot_be_read(world, cli, tmp_path, content):
     path = tmp_path / "bad.csv"
     if content is not None:
         path.write_text(content, encoding="utf-8")
-    result = train(cli, world, hasty, tmp_path / "m", "--negatives", path)
+    result = train(cli, world, tmp_path / "m", "--negatives", path)
     assert result.code in {1, 2}
     assert len(result.errors) == 1
     assert "bad.csv" in result.errors[0]
 
 
-def test_which_flag_a_bare_file_belongs_to_is_asked(world, cli, hasty, tmp_path):
+def test_which_flag_a_bare_file_belongs_to_is_asked(world, cli, tmp_path):
     csv = write_csv(tmp_path / "rejected_TS_1.csv", np.array([[5.0, 5.0, 5.0]]))
-    result = train(cli, world, hasty, tmp_path / "m", "--negatives", csv, csv)
+    result = train(cli, world, tmp_path / "m", "--negatives", csv, csv)
     assert result.code == 2
     assert "repeat the flag" in result.errors[0]
 
 
-def test_training_in_a_mask(world, cli, hasty, tmp_path):
+def test_training_in_a_mask(world, cli, tmp_path):
     mask = half_mask(tmp_path / "mask.mrc")
-    result = train(cli, world, hasty, tmp_path / "m", "--mask", mask)
+    result = train(cli, world, tmp_path / "m", "--mask", mask)
     assert result.code == 0, result.err
     assert "mask: 50 % of the volume" in result.out
     assert load_model(tmp_path / "m").provenance["training"][0]["specimen_fraction"] == 0.5
 
 
 @pytest.mark.parametrize("way", ["auto", "none"])
-def test_training_keeps_the_way_for_picking(world, cli, hasty, tmp_path, way):
-    assert train(cli, world, hasty, tmp_path / "m", "--mask", way).code == 0
+def test_training_keeps_the_way_for_picking(world, cli, tmp_path, way):
+    assert train(cli, world, tmp_path / "m", "--mask", way).code == 0
     assert load_model(tmp_path / "m").settings.preprocess.mask == way
 
 
-def test_a_mask_that_is_not_there_names_the_other_ways(world, cli, hasty, tmp_path):
+def test_a_mask_that_is_not_there_names_the_other_ways(world, cli, tmp_path):
     for result in (
-        train(cli, world, hasty, tmp_path / "m", "--mask", "atuo"),
+        train(cli, world, tmp_path / "m", "--mask", "atuo"),
         cli("pick", world.tomogram("TS_1"), "-m", world.model, "-o", tmp_path / "out", "--mask", "atuo"),
     ):
         assert result.code in {1, 2}

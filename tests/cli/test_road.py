@@ -313,16 +313,18 @@ def test_several_files_of_clicks_as_a_shell_lists_them(world, cli, tmp_path):
     assert result.out.count("8 clicks") == 2
 
 
-def test_the_paper_preset(world, cli, tmp_path):
+@pytest.mark.parametrize("count", [("--expected-particles", "12"), ()])
+def test_the_paper_preset(world, cli, tmp_path, count):
     config = tmp_path / "small.yaml"
     config.write_text("network: {channels: [4, 8]}\npatches: {size: 16}\ninference: {tile: 16}\n", encoding="utf-8")
     result = cli(
         "train", world.tomogram("TS_1"), "--picks", world.truth / "TS_1.csv", "-d", "100",
-        "-o", tmp_path / "paper.model", "--preset", "paper", "--epochs", "2", "--expected-particles", "12",
+        "-o", tmp_path / "paper.model", "--preset", "paper", "--epochs", "2", *count,
         "--config", config,
         "--validation-tomogram", world.tomogram("TS_2"), "--validation-picks", world.truth / "TS_2.csv",
     )  # fmt: skip
     assert result.code == 0, result.err
+    assert ("A first network, with the PN loss, counts about" in result.out) == (not count)
     picks = tmp_path / "picks"
     result = cli("pick", world.tomogram("TS_3"), "-m", tmp_path / "paper.model", "-o", picks, "--threshold", "0.01")
     assert result.code == 0, result.err

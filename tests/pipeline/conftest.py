@@ -60,7 +60,7 @@ def quick() -> Settings:
             "particle_diameter": DIAMETER,
             "network": {"channels": (8, 16), "pretrained": "none"},
             "patches": {"batch": 10},
-            "training": {"steps": 60, "fold_steps": 30},
+            "training": {"steps": 60},
             "self_training": {"rounds": 1},
         }
     )

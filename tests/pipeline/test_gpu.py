@@ -25,7 +25,7 @@ SMALL: dict[str, Any] = {
     "patches": {"batch": 4},
     "expected_particles": 10.0,
 }
-STEPS: dict[str, Any] = {"steps": 4, "fold_steps": 2}
+STEPS: dict[str, Any] = {"steps": 4}
 
 
 @pytest.fixture(autouse=True)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from tests.pipeline.conftest import DIAMETER, VOXEL, Pair
 from tests.pipeline.test_train_pick import Heard
@@ -14,14 +15,17 @@ from tomopicker.config import Settings
 from tomopicker.errors import UsageError
 from tomopicker.picking.calibration import Calibration, Count
 from tomopicker.picking.selection import Cut
+from tomopicker.pipeline import self_training
 from tomopicker.pipeline import trainer as job
+from tomopicker.pipeline.training_data import load_clicked
 from tomopicker.tomogram import Tomogram
 from tomopicker.training.checkpoint import Model
+from tomopicker.training.labels import IGNORED, ball_offsets
 
 
 @pytest.fixture(scope="module")
 def hasty(quick: Settings) -> Settings:
-    return quick.model_copy(update={"training": quick.training.model_copy(update={"steps": 3, "fold_steps": 2})})
+    return quick.model_copy(update={"training": quick.training.model_copy(update={"steps": 3})})
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +127,7 @@ def test_rejected_picks_score_lower(first: Pair, second: Pair, quick: Settings) 
     logits = []
     for rejected in (None, others):
         settings = quick.model_copy(update={"expected_particles": 24.0})
-        short = quick.training.model_copy(update={"steps": 30, "fold_steps": 0})
+        short = quick.training.model_copy(update={"steps": 30})
         settings = settings.model_copy(update={"training": short})
         settings = settings.model_copy(
             update={
@@ -152,23 +156,66 @@ def test_a_rejected_pick_on_a_click_is_refused(first: Pair, hasty: Settings, dis
     assert f"{distance:.0f} Å" in str(refused.value)
 
 
-@pytest.mark.parametrize(("given", "warned"), [(60.0, False), (500.0, True), (25.0, True)])
-def test_a_count_that_the_clicks_contradict_is_said(
-    first: Pair, hasty: Settings, monkeypatch: pytest.MonkeyPatch, given: float, *, warned: bool
+def with_loss(settings: Settings, loss: str, *, adabn: bool = True) -> Settings:
+    return settings.model_copy(
+        update={
+            "objective": settings.objective.model_copy(update={"loss": loss}),
+            "inference": settings.inference.model_copy(update={"adabn": adabn}),
+        }
+    )
+
+
+@pytest.mark.parametrize(("loss", "adabn"), [("kl", True), ("pu", False)])
+def test_a_loss_with_a_class_prior_gets_the_count_of_a_first_network(
+    first: Pair, hasty: Settings, monkeypatch: pytest.MonkeyPatch, loss: str, *, adabn: bool
+) -> None:
+    """It learns by balanced PN, whatever the loss; its count becomes the class prior, and the listener gets a line."""
+    tomogram, truth = first
+    losses: dict[str, tuple[str, bool, float]] = {}
+    fit = job.Run.fit
+
+    def noting(run: job.Run, name: str, train: Any, watch: Any, priors: Any, settings: Settings, *more: Any) -> Any:
+        ball = len(ball_offsets(run.radius * settings.labels.radius_fraction))
+        voxels = sum(int((item.labels != IGNORED).sum()) for item in train)
+        losses[name] = settings.objective.loss, settings.objective.balanced, priors.expected * voxels / ball
+        return fit(run, name, train, watch, priors, settings, *more)
+
+    monkeypatch.setattr(job.Run, "fit", noting)
+    monkeypatch.setattr(self_training, "total_count", lambda fits: Count(70.0, 55.0, 92.0))
+    heard = Heard()
+    settings = with_loss(hasty, loss, adabn=adabn)
+    made = api.train([tomogram], truth.select(np.arange(10)), settings, device="cpu", listener=heard)
+    assert heard.jobs == {"count", "train"}
+    assert losses["count"][:2] == ("pn", True)
+    assert (losses["train"][0], losses["train"][2]) == (loss, pytest.approx(70))
+    [line] = [text for text in heard.said if "first network" in text]
+    assert "70 particles (90 % interval 55 to 92)" in line and "--expected-particles" in line
+    assert made.provenance["particles_estimated"]
+    if not adabn:  # Otherwise the trained network counts again.
+        assert made.provenance["particles_counted"] == {"estimate": 70.0, "low": 55.0, "high": 92.0}
+
+
+@pytest.mark.parametrize(("loss", "given"), [("kl", 24.0), ("pn", None), ("pn", 24.0)])
+def test_no_network_counts_where_no_count_is_needed_or_one_is_stated(
+    first: Pair, hasty: Settings, loss: str, given: float | None
 ) -> None:
     tomogram, truth = first
-    monkeypatch.setattr(job, "count_particles", lambda rankings, least: Count(70.0, 55.0, 92.0))
     heard = Heard()
-    unadapted = hasty.inference.model_copy(update={"adabn": False})  # counts by a cross-fit, not from its scores
-    settings = hasty.model_copy(update={"expected_particles": given, "inference": unadapted})
-    made = api.train([tomogram], truth.select(np.arange(10)), settings, device="cpu", listener=heard)
-    said = [text for text in heard.warned if "--expected-particles" in text]
-    assert bool(said) == warned
-    if warned:
-        assert f"{given:g}" in said[0] and "70 particles (90 % interval 55 to 92)" in said[0]
-    assert made.provenance["particles"] == given
-    assert made.provenance["particles_counted"] == {"estimate": 70.0, "low": 55.0, "high": 92.0}
-    assert heard.jobs == {"count1", "train"}
+    settings = with_loss(hasty, loss).model_copy(update={"expected_particles": given})
+    api.train([tomogram], truth.select(np.arange(6)), settings, device="cpu", listener=heard)
+    assert heard.jobs == {"train"}
+    assert not any("first network" in text for text in heard.said)
+
+
+def test_the_first_network_counts_particles(first: Pair, quick: Settings) -> None:
+    tomogram, truth = first
+    heard, settings = Heard(), with_loss(quick, "kl")
+    clicks = truth.select(np.random.default_rng(0).permutation(len(truth))[:10])
+    clicked = load_clicked([tomogram], clicks, settings, 2 * VOXEL, heard)
+    run = job.Run(settings, DIAMETER / 2 / (2 * VOXEL), torch.device("cpu"), None, False, heard)
+    counted = self_training.count_by_first_network(run, clicked, [])
+    assert 12 < counted.estimate < 48  # of 24
+    assert counted.low <= 24 <= counted.high
 
 
 @pytest.mark.parametrize(("given", "believed"), [(60.0, True), (500.0, False)])

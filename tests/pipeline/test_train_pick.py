@@ -134,7 +134,7 @@ def test_model_says_where_it_came_from(model: Model) -> None:
 
 
 def test_same_seed_gives_the_same_model(first: Pair, quick: Settings) -> None:
-    short = quick.model_copy(update={"training": quick.training.model_copy(update={"steps": 3, "fold_steps": 2})})
+    short = quick.model_copy(update={"training": quick.training.model_copy(update={"steps": 3})})
     tomogram, truth = first
     models = [api.train([tomogram], truth.select(np.arange(6)), short, device="cpu") for _ in range(2)]
     assert models[0].offset == models[1].offset
@@ -144,15 +144,9 @@ def test_same_seed_gives_the_same_model(first: Pair, quick: Settings) -> None:
     )
 
 
-def test_paper_preset_needs_the_count_it_is_published_with(first: Pair) -> None:
-    paper = resolve({"preset": "paper", "particle_diameter": DIAMETER})
-    with pytest.raises(UsageError, match="--expected-particles"):
-        api.train([first[0]], first[1].select(np.arange(10)), paper, device="cpu")
-
-
 def test_bright_particles_are_warned_of(first: Pair, quick: Settings) -> None:
     tomogram, truth = first
-    short = quick.training.model_copy(update={"steps": 1, "fold_steps": 0})
+    short = quick.training.model_copy(update={"steps": 1})
     settings = quick.model_copy(update={"training": short, "expected_particles": 24.0})
     dark, bright = Heard(), Heard()
     api.train([tomogram], truth, settings, device="cpu", listener=dark)

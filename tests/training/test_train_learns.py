@@ -39,12 +39,3 @@ def test_learns(balls, small_settings, preset, kind):
     scores = score_volume(network, volume, core=16, halo=8, device=CPU, precision="float32")
     assert area_under_curve(-volume, unseen.everywhere) < 0.999  # not given away by the voxels alone
     assert area_under_curve(scores, unseen.everywhere) > 0.95
-
-
-def test_without_priors(balls, small_settings):
-    """The prior is unknown while it is being estimated: balanced PN stands in."""
-    settings = small_settings(steps=40, training={"learning_rate": 0.01})
-    network, history = fit([balls().labelled], [], settings, None, device=CPU)
-    scores = score_volume(network, balls(seed=1).labelled.volume, core=16, halo=8, device=CPU, precision="float32")
-    assert area_under_curve(scores, balls(seed=1).everywhere) > 0.95
-    assert all(np.isfinite(line["risk"]) for line in history)

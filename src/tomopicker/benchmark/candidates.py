@@ -13,6 +13,7 @@ import numpy as np
 
 from tomopicker import io
 from tomopicker.benchmark.baselines import difference_of_gaussians, match_ball
+from tomopicker.benchmark.click_recall import count_from_clicks
 from tomopicker.benchmark.dataset import OpenDataSet
 from tomopicker.benchmark.methods import Method
 from tomopicker.benchmark.protocol import Optics, Protocol
@@ -23,7 +24,6 @@ from tomopicker.errors import UsageError
 from tomopicker.io.tomogram_names import files_of
 from tomopicker.models.precision import choose_device
 from tomopicker.output.find import files_of_picks
-from tomopicker.picking.crossfit import Ranking, estimate_count
 from tomopicker.picking.peaks import Peaks, click_scores
 from tomopicker.picking.selection import threshold_for_count
 from tomopicker.picks import Picks
@@ -101,14 +101,14 @@ def threshold_from_clicks(candidates: Picks, clicks: Picks, particle_radius: flo
     """Estimate a threshold for an untrained method from the clicks in the training tomogram alone.
 
     The clicks' scores sample the score distribution of particles; with the candidates' scores they give the number of
-    particles (`estimate_count`). The threshold keeps as many candidates. A candidate within `particle_radius` (Å) of a
-    click is the clicked particle.
+    particles (`count_from_clicks`). The threshold keeps as many candidates. A candidate within `particle_radius` (Å)
+    of a click is the clicked particle.
     """
-    # `estimate_count` expects logits, so correlations are scaled to unit standard deviation.
+    # Correlations are scaled to unit standard deviation.
     scaled = (candidates.scores - np.median(candidates.scores)) / max(float(np.std(candidates.scores)), 1e-12)
     peaks = Peaks(candidates.positions, scaled.astype(np.float32))
-    ranking = Ranking(scaled, click_scores(peaks, clicks.positions, particle_radius))
-    return threshold_for_count(candidates.scores, estimate_count([ranking], least=len(clicks)))
+    count = count_from_clicks(scaled, click_scores(peaks, clicks.positions, particle_radius))
+    return threshold_for_count(candidates.scores, count)
 
 
 def train_and_pick(
@@ -123,8 +123,8 @@ def train_and_pick(
 ) -> tuple[Predictions, dict[str, Any]]:
     """Train a network on the clicks of the training tomogram and pick every tomogram of a data set.
 
-    A preset that does not estimate the count, as the paper's, gets that of the **training** tomogram, as in the paper;
-    so does a method with every particle labelled. Only presets whose learning rate follows a validation score use the
+    The paper's preset gets the count of the **training** tomogram, as in the paper; so does a method with every
+    particle labelled. Only presets whose learning rate follows a validation score use the
     validation tomogram.
 
     Returns
@@ -136,8 +136,8 @@ def train_and_pick(
     settings = resolve(
         {"preset": method.preset, "particle_diameter": particle_diameter, "seed": seed, **method.settings}
     )
-    needs_count = not settings.training.fold_steps or method.labelled == "all"
-    if needs_count and settings.expected_particles is None:
+    states_count = settings.preset == "paper" or method.labelled == "all"
+    if states_count and settings.expected_particles is None:
         expected = float(len(data.truth[data.training.name]))
         settings = settings.model_copy(update={"expected_particles": expected})
     validation = data.validation if settings.training.schedule == "plateau" else None

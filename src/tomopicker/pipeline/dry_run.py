@@ -17,7 +17,7 @@ from tomopicker.picks import Picks
 from tomopicker.pipeline.callbacks import Listener
 from tomopicker.pipeline.input_checks import check_picked, check_voxel_size, doubtful_diameter, doubtful_spread
 from tomopicker.pipeline.self_training import steps_of_rounds
-from tomopicker.pipeline.train import check_expected, counts_afterwards
+from tomopicker.pipeline.train import check_expected, needs_first_count
 from tomopicker.pipeline.training_data import check_clash, common_voxel_size
 from tomopicker.preprocessing.preprocess import check_mask
 from tomopicker.pu.prior import Priors, class_priors
@@ -202,12 +202,10 @@ def _length(settings: Settings, clicks: int) -> str:
             if steps
             else f"{networks} networks in {len(each)} rounds, {last} each"
         )
-    if counts_afterwards(settings) or not knobs.fold_steps:
+    if not needs_first_count(settings):
         return last
-    if settings.expected_particles is None:
-        return f"twice {knobs.fold_steps} steps to count particles, then {last}"
-    checked = not settings.inference.adabn and clicks > 1
-    return f"{knobs.fold_steps} steps to check the count given, then {last}" if checked else last
+    first = f"{knobs.epochs} epochs" if each[0][0] is None else f"{each[0][0]} steps"
+    return f"{first} of a first network that counts the particles, then {last}"
 
 
 def _priors(tomograms: Sequence[Tomogram], clicks: Picks, settings: Settings, voxel_size: float) -> str:

@@ -18,10 +18,11 @@ from torch import nn
 
 from tomopicker.config import Settings
 from tomopicker.geometry import Frame
+from tomopicker.picking.calibration import Count
 from tomopicker.pipeline.callbacks import Listener
 from tomopicker.pipeline.pseudo_labels import label_by_discriminant, taught
-from tomopicker.pipeline.trainer import Run
-from tomopicker.pipeline.training_data import Clicked, number_of_clicks
+from tomopicker.pipeline.trainer import Run, calibrations, total_count
+from tomopicker.pipeline.training_data import Clicked, at_least, number_of_clicks
 from tomopicker.pu.prior import Priors
 from tomopicker.training.labels import LabelledVolume
 from tomopicker.training.loop import History, Report
@@ -30,6 +31,8 @@ APART = 1000
 """Between the seeds of two rounds, so that trainings with seeds 0, 1, 2 share none."""
 BESIDE = 333
 """Between the seeds of two networks of a round, likewise."""
+COUNTING_SEED = 101
+"""Between the seeds of a training and of the network that counts for it, likewise."""
 
 FEWEST = 5
 """Clicks whose steps are the least with pseudo-labels of the discriminant: there are many more labels than clicks."""
@@ -54,10 +57,56 @@ class Outcome:
     priors: Priors | None
 
 
+def first_labels(run: Run, clicked: Sequence[Clicked], frames: Sequence[Frame]) -> Sequence[Clicked]:
+    """Add instant picks to the clicks where the settings take the first pseudo-labels from them.
+
+    Parameters
+    ----------
+    run : Run
+    clicked : sequence of Clicked
+    frames : sequence of Frame
+        Of the same tomograms.
+    """
+    if run.settings.starts_from_discriminant(number_of_clicks(clicked)):
+        return label_by_discriminant(run, clicked, frames)
+    return clicked
+
+
+def count_by_first_network(run: Run, labelled: Sequence[Clicked], validation: Sequence[LabelledVolume]) -> Count:
+    """Count the particles of the training tomograms with a network of the balanced PN loss, which needs no count.
+
+    Parameters
+    ----------
+    run : Run
+    labelled : sequence of Clicked
+        The training tomograms, with the labels of the first round.
+    validation : sequence of LabelledVolume
+        To follow the training; never learnt from.
+    """
+    settings, clicks = run.settings, number_of_clicks(labelled)
+    length = steps_of_rounds(settings, clicks)[0][0]
+    update = {
+        "seed": settings.seed + COUNTING_SEED,
+        "objective": settings.objective.model_copy(update={"loss": "pn", "balanced": True}),
+        "training": settings.training if length is None else settings.training.model_copy(update={"steps": length}),
+    }
+    balanced_pn = replace(run, settings=settings.model_copy(update=update))
+    training = [run.labelled(item) for item in labelled]
+    network, _ = balanced_pn.fit(
+        "count", training, validation, balanced_pn.priors(training, None), balanced_pn.settings
+    )
+    counted = at_least(total_count(calibrations([run.seen([network], item) for item in labelled])), clicks)
+    run.listener.say(
+        f"A first network, with the PN loss, counts about {counted} in the training tomograms; "
+        "--expected-particles saves that training."
+    )
+    return counted
+
+
 def train_in_rounds(
     run: Run,
     clicked: Sequence[Clicked],
-    frames: Sequence[Frame],
+    first: Sequence[Clicked],
     validation: Sequence[LabelledVolume],
     particles: float | None,
 ) -> Outcome:
@@ -68,12 +117,12 @@ def train_in_rounds(
     run : Run
     clicked : sequence of Clicked
         The tomograms to learn from.
-    frames : sequence of Frame
-        Of the same tomograms.
+    first : sequence of Clicked
+        The same tomograms with the labels of the first round, as `first_labels` gives them.
     validation : sequence of LabelledVolume
         To follow the training; never learnt from.
     particles : float or None
-        In all tomograms clicked in together, for objectives with a class prior.
+        In all tomograms clicked in together; None for a loss without a class prior.
     """
     rounds = steps_of_rounds(run.settings, number_of_clicks(clicked))
     steps = list(chain(*rounds))
@@ -82,11 +131,7 @@ def train_in_rounds(
     of_clicks: Priors | None = None
     by_discriminant = run.settings.starts_from_discriminant(number_of_clicks(clicked))
     for number, lengths in enumerate(rounds):
-        items: Sequence[Clicked]
-        if number:
-            items = taught(run, clicked, networks, number)
-        else:
-            items = label_by_discriminant(run, clicked, frames) if by_discriminant else clicked
+        items = taught(run, clicked, networks, number) if number else first
         training = [run.labelled(item) for item in items]
         priors = run.priors(training, particles, more_than_clicks=number > 0 or by_discriminant)
         if not number:

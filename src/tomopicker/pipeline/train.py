@@ -1,6 +1,6 @@
-"""From clicks to a model: preprocess, count the particles by a cross-fit, train in rounds, make scores probabilities.
+"""From clicks to a model: preprocess, label, train in rounds, make scores probabilities.
 
-With the paper preset only the middle is done: one network on the clicks, with the count the user gives.
+A loss with a class prior needs the number of particles: as stated, or counted by a first network with the PN loss.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,20 +10,19 @@ from tomopicker.config import Settings
 from tomopicker.errors import UsageError
 from tomopicker.fewshot.features import Features
 from tomopicker.models.precision import choose_device
-from tomopicker.picking.calibration import Count
 from tomopicker.picks import Picks
 from tomopicker.pipeline.callbacks import Listener, Silent
 from tomopicker.pipeline.displacement import network_displacement
 from tomopicker.pipeline.instant_model import instant_model
 from tomopicker.pipeline.provenance import provenance
-from tomopicker.pipeline.self_training import train_in_rounds
-from tomopicker.pipeline.trainer import Run, contradicted
+from tomopicker.pipeline.self_training import count_by_first_network, first_labels, train_in_rounds
+from tomopicker.pipeline.trainer import Run
 from tomopicker.pipeline.training_data import (
-    Clicked,
     clicks_outside,
     common_voxel_size,
     hold_out,
     load_clicked,
+    number_of_clicks,
     warn_of_bright_clicks,
     without_repeats,
 )
@@ -111,14 +110,21 @@ def train(
     run = Run(settings, radius, chosen, checkpoint, resume, listener)
     if settings.network.head == "discriminant":
         return instant_model(run, tomograms, picks, clicked, rejected, {} if features is None else features)
-    particles, counted = _expected(settings, clicked, run)
-    frames = [tomogram.frame for tomogram in tomograms]
-    outcome = train_in_rounds(run, clicked, frames, [run.labelled(item) for item in watched], particles)
+    check_expected(settings, number_of_clicks(clicked), len(clicked))
+    validation = [run.labelled(item) for item in watched]
+    first = first_labels(run, clicked, [tomogram.frame for tomogram in tomograms])
+    stated, counted = settings.expected_particles, None
+    if needs_first_count(settings):
+        counted = count_by_first_network(run, first, validation)
+        particles: float | None = counted.estimate
+    else:
+        particles = None if stated is None else stated * len(clicked)
+    outcome = train_in_rounds(run, clicked, first, validation, particles)
     network = outcome.network
     offset, threshold, particle_scores = 0.0, None, None
     if settings.inference.adabn:
         particle_scores, counted = run.by_clicks(network, clicked)
-        if particles is None or counted.contradicts(particles):
+        if stated is None or particles is None or counted.contradicts(particles):
             particles = counted.estimate
     else:
         offset, threshold = run.by_count(network, clicked, particles)
@@ -140,13 +146,13 @@ def train(
     )
 
 
-def counts_afterwards(settings: Settings) -> bool:
-    """Say whether particles are counted by the scores of the trained network, before which no count is needed."""
-    return settings.objective.loss == "pn" and settings.inference.adabn
+def needs_first_count(settings: Settings) -> bool:
+    """Whether a first network has to count the particles: the loss has a class prior, and no count is stated."""
+    return settings.objective.loss != "pn" and settings.expected_particles is None
 
 
 def check_expected(settings: Settings, clicks: int, tomograms: int) -> None:
-    """Refuse an expected number of particles that is below the clicks, or missing where nothing estimates it.
+    """Refuse an expected number of particles that is below the clicks.
 
     Raises
     ------
@@ -159,36 +165,3 @@ def check_expected(settings: Settings, clicks: int, tomograms: int) -> None:
             f"--expected-particles {given:g} is less than the {clicks} clicks given; "
             "raise it or leave it out to have it estimated"
         )
-    if given is None and settings.objective.loss != "pn" and not settings.training.fold_steps:
-        raise UsageError(
-            f"--loss {settings.objective.loss} without cross-fitting needs --expected-particles, "
-            "about how many particles a training tomogram holds"
-        )
-
-
-def _expected(settings: Settings, clicked: Sequence[Clicked], run: Run) -> tuple[float | None, Count | None]:
-    """Give the particles in all training tomograms together, as told, as counted, or unknown; and what was counted."""
-    check_expected(settings, sum(len(item.clicks) for item in clicked), len(clicked))
-    if settings.expected_particles is not None:
-        given = settings.expected_particles * len(clicked)
-        return given, _checked(given, clicked, run)
-    if counts_afterwards(settings):
-        return None, None  # The balanced risk needs no count; it is read off the scores afterwards.
-    if settings.training.fold_steps:
-        counted = run.count(clicked)
-        run.listener.say(f"About {counted} in the training tomograms.")
-        return counted.estimate, counted
-    return None, None
-
-
-def _checked(given: float, clicked: Sequence[Clicked], run: Run) -> Count | None:
-    """Count with one network, half as dear as an estimate that is used, and say where the count given is far off.
-
-    The network trained on all clicks could count for nothing, but it scores them far above other particles.
-    """
-    counts_later = run.settings.inference.adabn
-    if counts_later or not run.settings.training.fold_steps or sum(len(item.clicks) for item in clicked) < 2:
-        return None
-    counted = run.count(clicked, networks=1)
-    contradicted(given, counted, f"{given:g} is used, leave it out to use the estimate", run.listener)
-    return counted

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +12,8 @@ from torch import nn
 
 from tomopicker.config import Settings
 from tomopicker.picking.calibration import Calibration, Count, calibrate
-from tomopicker.picking.crossfit import Ranking, count_particles
 from tomopicker.picking.offset import offset_for_count
-from tomopicker.picking.peaks import Peaks, click_scores, nearest_peaks
+from tomopicker.picking.peaks import Peaks, nearest_peaks
 from tomopicker.pipeline.callbacks import Listener
 from tomopicker.pipeline.scoring import MOST, as_it_scores, decoy_peaks, find_peaks, mean_scores, searched
 from tomopicker.pipeline.training_data import Clicked, at_least, number_of_clicks
@@ -28,7 +26,7 @@ from tomopicker.types import Scores, Volume, VoxelMask
 CERTAIN = 0.5
 """Mean probability of probable peaks below which a network hardly tells particles from background."""
 CANDIDATES = 20
-"""Peaks looked at for each click, at least, when particles are counted by a cross-fit."""
+"""Peaks per click, at least, that the offset of a known count is fitted to."""
 
 
 @dataclass(frozen=True)
@@ -92,8 +90,8 @@ class Run:
 
     def priors(
         self, training: Sequence[LabelledVolume], particles: float | None, *, more_than_clicks: bool = False
-    ) -> Priors | None:
-        """Class priors of the labelled volumes; none if no count is known.
+    ) -> Priors:
+        """Class priors of the labelled volumes; without a count, as for PN, those that it decides are NaN.
 
         A count below the clicks is an error of the user's; below what the program itself has labelled it is not, and
         is raised.
@@ -102,11 +100,9 @@ class Run:
         everything = sum(int((item.labels != IGNORED).sum()) for item in training)
         ball = len(ball_offsets(max(1.0, self.radius * self.settings.labels.radius_fraction)))
         knobs = self.settings.objective
-        if knobs.loss == "pn":
+        if knobs.loss == "pn" or particles is None:
             expected = float("nan") if particles is None else particles * ball / everything
             return Priors(positive / everything, expected, expected - positive / everything)
-        if particles is None:
-            return None
         if more_than_clicks or self.settings.expected_particles is None:
             particles = max(particles, 1.1 * positive / ball)
         return class_priors(positive, everything, ball, particles, knobs.prior_denominator)
@@ -116,7 +112,7 @@ class Run:
         job: str,
         training: Sequence[LabelledVolume],
         validation: Sequence[LabelledVolume],
-        priors: Priors | None,
+        priors: Priors,
         settings: Settings,
         report: Callable[[Report], None] | None = None,
     ) -> tuple[nn.Module, History]:
@@ -188,27 +184,6 @@ class Run:
             fits = calibrations(found, given, prior)
         return particle_scores(found, fits), counted
 
-    def count(self, clicked: Sequence[Clicked], networks: int = 2) -> Count:
-        """Count particles: networks, each trained on half of the clicks, rank the peaks and the other half."""
-        seed, knobs = self.settings.seed, self.settings.training
-        brief = knobs.model_copy(update={"steps": knobs.fold_steps})
-        rankings = []
-        for number, chosen in enumerate(_folds([len(item.clicks) for item in clicked], seed)[:networks]):
-            training = [
-                self.labelled(replace(item, clicks=item.clicks[rows]))
-                for item, rows in zip(clicked, chosen, strict=True)
-            ]
-            settings = self.settings.model_copy(update={"training": brief, "seed": seed + 101 + number})
-            network, _ = self.fit(f"count{number + 1}", training, [], None, settings)
-            peaks = [self.peaks([network], item, _enough(item)) for item in clicked]
-            held_out = [
-                click_scores(found, item.clicks[~rows], self.radius)
-                for found, item, rows in zip(peaks, clicked, chosen, strict=True)
-            ]
-            ranked = np.concatenate([found.scores for found in peaks]).astype(np.float64)
-            rankings.append(Ranking(ranked, np.concatenate(held_out)))
-        return count_particles(rankings, least=number_of_clicks(clicked))
-
 
 def calibrations(
     found: Sequence[Seen], given: float | None = None, prior: ParticleScores | None = None
@@ -264,18 +239,9 @@ def total_count(fits: Sequence[Calibration]) -> Count:
     return Count(*(sum(getattr(fit.count, end) for fit in fits) for end in ("estimate", "low", "high")))
 
 
-def _enough(item: Clicked, particles: float = 0.0) -> int:
-    """Say how many of the best peaks are enough to find so many particles of a tomogram, or to count them."""
+def _enough(item: Clicked, particles: float) -> int:
+    """Give how many of the best peaks are enough to contain so many particles of a tomogram."""
     return int(max(CANDIDATES * len(item.clicks), 3 * particles, 400))
-
-
-def _folds(counts: Sequence[int], seed: int) -> list[list[np.ndarray]]:
-    """Split the clicks in two at random: for each fold and tomogram, the rows trained on."""
-    total = sum(counts)
-    first = np.zeros(total, dtype=bool)
-    first[np.random.default_rng([seed, 7]).permutation(total)[: (total + 1) // 2]] = True
-    starts = np.cumsum([0, *counts])
-    return [[side[start:stop] for start, stop in pairwise(starts)] for side in (first, ~first if total > 1 else first)]
 
 
 def contradicted(given: float, counted: Count, consequence: str, listener: Listener) -> bool:

@@ -212,14 +212,14 @@ class PULoss:
     Parameters
     ----------
     cfg : Objective
-    priors : Priors, optional
-        Left out while they are unknown: balanced PN of the cross-entropy, which needs none, then stands in.
+    priors : Priors
+        Those that the loss does not use may be NaN.
     running_mean : float, optional
         Of E_U[f] (KL, Dist-PU) or of the background risk (PU), over earlier batches.
     """
 
     cfg: Objective
-    priors: Priors | None
+    priors: Priors
     running_mean: float | None = None
 
     def __call__(
@@ -251,7 +251,7 @@ class PULoss:
     def _chosen(self, p: Logits, u: Logits, scale: float) -> tuple[Scalar, float | None]:
         """Eq. 1, 5, 6 or Dist-PU, and the new running mean."""
         cfg, mean = self.cfg, self.running_mean
-        if self.priors is None or cfg.loss == "pn":
+        if cfg.loss == "pn":
             return pn_risk(p, u, self._positive_weight, scale, self._surrogate), mean
         if cfg.loss == "pu":
             prior = self.priors.expected
@@ -266,15 +266,13 @@ class PULoss:
 
     @property
     def _surrogate(self) -> str:
-        if self.priors is None:
-            return "logistic"
         return "sigmoid" if self.cfg.loss == "distpu" else self.cfg.surrogate
 
     @property
     def _positive_weight(self) -> float:
         """The weight of the loss's positive term, γ aside: π or 1/2, π', 1, 2·π'' or 1."""
         kind, balanced = self.cfg.loss, self.cfg.balanced
-        if self.priors is None or (kind == "pn" and balanced):
+        if kind == "pn" and balanced:
             return 0.5
         return {
             "pn": self.priors.labelled,

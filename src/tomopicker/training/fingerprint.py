@@ -26,7 +26,7 @@ def run_fingerprint(
     training: Sequence[LabelledVolume],
     validation: Sequence[LabelledVolume],
     settings: Settings,
-    priors: Priors | None,
+    priors: Priors,
     total: int,
 ) -> Fingerprint:
     """Describe a training run by everything that decides its outcome; the result can be written as JSON."""
@@ -35,7 +35,7 @@ def run_fingerprint(
         "tomograms": [_labelled_fingerprint(item) for item in training],
         "validation tomograms": [_labelled_fingerprint(item) for item in validation],
         "steps": total,
-        "class priors": None if priors is None else repr(priors),
+        "class priors": repr(priors),
     }
 
 

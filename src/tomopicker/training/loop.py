@@ -75,7 +75,7 @@ def fit(
     training: Sequence[LabelledVolume],
     validation: Sequence[LabelledVolume],
     settings: Settings,
-    priors: Priors | None,
+    priors: Priors,
     *,
     device: torch.device,
     checkpoint: Path | None = None,
@@ -90,8 +90,8 @@ def fit(
         Validation may be empty: the learning rate then follows the training loss.
     settings : Settings
         Resolved.
-    priors : Priors or None
-        Class priors; without them balanced PN is minimised whatever the objective.
+    priors : Priors
+        Class priors, as the loss of the settings needs them.
     device : torch.device
         Where to train.
     checkpoint : Path, optional
@@ -145,7 +145,7 @@ def fit(
     return state.averaged.module, state.history
 
 
-def start(settings: Settings, priors: Priors | None, total: int, device: torch.device) -> TrainState:
+def start(settings: Settings, priors: Priors, total: int, device: torch.device) -> TrainState:
     """Make the network, the moving average of its weights, the optimiser and the schedule of the learning rate."""
     cfg = settings.training
     with seeded(settings.seed, torch.device("cpu")):
