@@ -33,6 +33,7 @@ COLUMNS = (
     "expected_precision", "precision", "f1", "best_f1",
 )  # fmt: skip
 RUN = ["microscope", "preset", "clicks", "seed"]
+SETS = ("realistic", "empty", "rare")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -44,6 +45,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--presets", nargs="+", default=["fast", "default"])
     parser.add_argument("--clicks", nargs="+", type=int, default=[5, 20, 100])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=SETS, help="which tomograms to pick")
     parser.add_argument("--models", type=Path, help="folder to keep trained models in, or to take them from")
     parser.add_argument("--train-only", action="store_true", help="train what --models lacks, pick nothing")
     parser.add_argument("--table", action="store_true", help="only print means over seeds")
@@ -55,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         if asked.train_only:
             trained(asked.data, asked.models, microscope, preset, clicks, seed)
         else:
-            run(asked.data, asked.output, asked.models, microscope, preset, clicks, seed)
+            run(asked.data, asked.output, asked.models, asked.sets, microscope, preset, clicks, seed)
     if not asked.train_only:
         print(table(pd.read_csv(asked.output)))
 
@@ -76,27 +78,39 @@ def trained(data: Path, models: Path | None, microscope: str, preset: str, click
     return model
 
 
-def run(data: Path, output: Path, models: Path | None, microscope: str, preset: str, clicks: int, seed: int) -> None:
-    """Train once, pick everything of one microscope, append the rows."""
+def run(
+    data: Path,
+    output: Path,
+    models: Path | None,
+    sets: Sequence[str],
+    microscope: str,
+    preset: str,
+    clicks: int,
+    seed: int,
+) -> None:
+    """Train once, pick the tomograms of one microscope in sets that are not in the table yet, append the rows."""
+    there: set[str] = set()
     if output.exists():
-        done = pd.read_csv(output)
-        if (done[RUN] == [microscope, preset, clicks, seed]).all(axis=1).any():
-            return
+        rows = pd.read_csv(output)
+        there = set(rows["set"][(rows[RUN] == [microscope, preset, clicks, seed]).all(axis=1)])
+    folders = {
+        "realistic": (f"realistic-{microscope}", "*.mrc"),
+        "empty": ("empty", f"{microscope}_*.mrc"),
+        "rare": ("rare", f"{microscope}_*.mrc"),
+    }
+    wanted = [folders[each] for each in sets if folders[each][0] not in there]
+    files = [file for folder, pattern in wanted for file in sorted((data / folder).glob(pattern))]
+    if not files:
+        return
     model = trained(data, models, microscope, preset, clicks, seed)
-    folder = data / f"realistic-{microscope}"
-    files = [
-        *sorted(folder.glob("*.mrc")),
-        *sorted((data / "empty").glob(f"{microscope}_*.mrc")),
-        *sorted((data / "rare").glob(f"{microscope}_*.mrc")),
-    ]
-    rows = [(microscope, preset, clicks, seed, *judged(file, model)) for file in files]
+    made = [(microscope, preset, clicks, seed, *judged(file, model)) for file in files]
     new = not output.exists()
     with output.open("a", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
         if new:
             writer.writerow(COLUMNS)
-        writer.writerows(rows)
-    print(f"{microscope} {preset} {clicks} clicks, seed {seed}: {len(rows)} tomograms", flush=True)
+        writer.writerows(made)
+    print(f"{microscope} {preset} {clicks} clicks, seed {seed}: {len(made)} tomograms", flush=True)
 
 
 def truth_of(file: Path, tomogram: Tomogram) -> Picks:
