@@ -1,5 +1,6 @@
 """Array types are checked at run time in every test: a volume with swapped axes fails where it enters."""
 
+import pytest
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
@@ -8,3 +9,11 @@ import tests.typechecker  # noqa: F401  The hook looks for it by name.
 install_import_hook("tomopicker", "tests.typechecker.checked")
 settings.register_profile("fuzz", max_examples=5000, deadline=None)
 """For ``make fuzz``: budgets are fractions of the profile's."""
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_waiting_for_the_disk():
+    """Nothing here loses power; tests of what is on the disk when put the real thing back."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("tomopicker.files._sync", lambda _: None)
+        yield

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from tomopicker import files
 from tomopicker.errors import TomoPickerError
-from tomopicker.files import atomic_path, write_text
+from tomopicker.files import atomic_path, make_durable, write_text
+
+SYNC = files._sync
 
 
 def refused(path, write=lambda path: write_text(path, "new")):
@@ -140,3 +143,35 @@ def test_long_names(tmp_path, length):
 
 def test_a_name_too_long(tmp_path):
     refused(tmp_path / ("a" * 300))
+
+
+def test_what_is_durable_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    path, synced = tmp_path / "a.model", []
+
+    def fsync(handle):
+        synced.append((Path(f"/proc/self/fd/{handle}").resolve(), path.read_text()))
+
+    monkeypatch.setattr(files, "_sync", SYNC)
+    monkeypatch.setattr(os, "fsync", fsync)
+    path.write_text("old")
+    write_text(path, "new")
+    assert not synced
+    write_text(path, "newer", durable=True)
+    (written, before), (folder, after) = synced
+    assert written.parent == folder == tmp_path
+    assert (before, after) == ("new", "newer")
+
+
+def test_a_disk_that_is_full_only_when_asked(tmp_path, monkeypatch):
+    """Network file systems take what they cannot keep, and fail when it is to be on the disk."""
+
+    def full(_):
+        raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+
+    monkeypatch.setattr(files, "_sync", SYNC)
+    path = tmp_path / "a.star"
+    path.write_text("old")
+    monkeypatch.setattr(os, "fsync", full)
+    assert "quota" in refused(path, lambda path: write_text(path, "new", durable=True))
+    assert path.read_text() == "old" and len(list(tmp_path.iterdir())) == 1
+    assert "quota" in refused(path, lambda path: make_durable([path]))

@@ -1,5 +1,7 @@
 """Picks of several classes: which there are is said, and one can be chosen."""
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -47,6 +49,20 @@ def test_other_commands_choose_too(world, cli, mixed, tmp_path):
     picture = tmp_path / "check.png"
     checked = cli("check", mixed, world.tomogram("TS_1"), "-d", DIAMETER, "--class", 3, "--class", 7, "-o", picture)
     assert "6 picks" in checked.out
+
+
+def test_classes_that_are_kinds_or_of_no_concern_are_no_warning(world, cli, mixed, tmp_path):
+    """``--class chooses`` is a remedy where picks are taken for one kind of particle, and nowhere else."""
+    more = ["--picks", mixed, "-d", f"3={DIAMETER}", "-d", f"7={DIAMETER}", "--config", world.config, "--dry-run"]
+    result = cli("train", world.tomogram("TS_1"), *more, "-o", tmp_path / "m")
+    assert result.code == 0, result.err
+    assert "3: 4 clicks" in result.out and "7: 2 clicks" in result.out
+    drawn = cli("sections", world.tomogram("TS_1"), "--picks", mixed, "--every", 300, "-o", tmp_path / "sections")
+    assert drawn.code == 0, drawn.err
+    assert "--class" not in result.err + drawn.err
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(read_picks(mixed, FRAMES, keep_classes=True)) == 6
 
 
 @pytest.mark.parametrize("column", ["particle_type", "Kind", "class_id", "object_name"])

@@ -110,11 +110,13 @@ def _run(arguments, capsys):
         signal.signal(signal.SIGALRM, before)
 
 
-def test_whatever_is_typed(world, picked, tmp_path, capsys, monkeypatch):
+def test_whatever_is_typed(world, picked, tmp_path, capsys, monkeypatch, request):
     for module in pkgutil.walk_packages(tomopicker.__path__, "tomopicker."):
         if module.name.endswith("__main__"):
             continue
         importlib.import_module(module.name)  # An import that is interrupted leaves half a module to the next run.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # A shell's background job ignores it.
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     rng = random.Random(SEED)
     source, place = tmp_path / "source", tmp_path / "place"
     source.mkdir()

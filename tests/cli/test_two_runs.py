@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -82,6 +83,39 @@ def test_half_written_files_are_written_again(world, cli, picked, tmp_path):
     again = cli(*arguments)
     assert "skipped" not in again.out
     assert (out / "picks.csv").read_bytes() == (picked / "picks.csv").read_bytes()
+
+
+def test_what_is_called_done_is_on_the_disk(world, cli, tmp_path, monkeypatch):
+    """After a power cut no record may say that a tomogram is done whose files are empty."""
+    out, synced = tmp_path / "out", []
+    monkeypatch.setattr("tomopicker.files._sync", lambda path: synced.append(path.relative_to(tmp_path)))
+    replace = Path.replace
+
+    def renamed(source, target):
+        if Path(target).parent.name == "records":
+            name = Path(target).stem
+            files = [f"out/{name}.csv", f"out/{name}.star", f"out/candidates/{name}.csv"]
+            assert {*map(Path, files)} <= {*synced}
+            assert source.relative_to(tmp_path) in synced
+        return replace(source, target)
+
+    monkeypatch.setattr(Path, "replace", renamed)
+    assert cli("pick", world.tomogram("TS_1"), world.tomogram("TS_2"), "-m", world.model, "-o", out).code == 0
+    assert {Path("out/picks.csv"), Path("out/picks.star"), Path("out/records")} <= {*synced}
+    synced[:] = [path for path in synced if path.parent.name == "candidates"]  # Which stay as they are.
+    assert cli("threshold", out, "--threshold", "0.6").code == 0
+    assert {Path("out/TS_1.csv"), Path("out/TS_2.star"), Path("out/picks.csv")} <= {*synced}
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".star"])
+def test_a_list_that_was_emptied_is_named(world, cli, picked, tmp_path, suffix):
+    out = tmp_path / "out"
+    shutil.copytree(picked, out)
+    (out / f"TS_2{suffix}").write_bytes(b"")
+    (out / "picks.csv").unlink()
+    result = cli("pick", world.tomogram("TS_1"), world.tomogram("TS_2"), "-m", world.model, "-o", out)
+    assert result.code == 1
+    assert f"TS_2{suffix}: is damaged" in result.errors[0] and "--overwrite" in result.errors[0]
 
 
 def test_merged_files_stay_where_nothing_was_done(world, cli, tmp_path):

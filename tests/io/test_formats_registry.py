@@ -131,13 +131,13 @@ def test_other_columns_survive(tmp_path, entry):
     frames = {"A": Frame((20, 21, 22), 7.5)}
     path = tmp_path / f"picks{entry.suffixes[0]}"
     write_picks(picks, frames, path, entry.name)
-    back = read_picks(path, frames).extra
+    back = read_picks(path, frames, keep_classes=True).extra
     assert back["rlnClassNumber"].tolist() == [1, 2]
     assert back["rlnAngleRot"].tolist() == [0.25, -1e-7]
     assert back["note"].tolist() == (["a", "b c"] if entry.name == "csv" else ["a", "b_c"])
     assert [str(value) for value in back["rlnTomoParticleName"]] == ["1", "2"]
     again = tmp_path / f"again{entry.suffixes[0]}"
-    write_picks(read_picks(path, frames), frames, again, entry.name)
+    write_picks(read_picks(path, frames, keep_classes=True), frames, again, entry.name)
     assert again.read_text().splitlines()[1:] == path.read_text().splitlines()[1:]
 
 
@@ -238,3 +238,15 @@ def test_tomograms_are_called_what_the_program_calls_them(tmp_path, name, format
     write_picks(Picks.of(name, np.zeros((1, 3))), frames, tmp_path / "a.star", format)
     assert read_table(tmp_path / "a.star").tomograms.tolist() == [called]
     assert read_picks(tmp_path / "a.star", frames).tomogram_names == [name]
+
+
+@pytest.mark.parametrize("suffix", [".tbl", ".em"])
+@pytest.mark.parametrize(("names", "numbers"), [(("A_D000", "A_D001"), (1, 2)), (("TS_7", "TS_3"), (7, 3))])
+def test_tomograms_are_numbered_from_1(tmp_path, suffix, names, numbers):
+    """By the number that a name ends in, unless one is 0, which means none to other programs."""
+    frames = {name: Frame((40, 64, 64), 10.0) for name in names}
+    picks = Picks.concatenate([Picks.of(name, np.array([[10.0, 20, 30]])) for name in names])
+    write_picks(picks, frames, tmp_path / f"p{suffix}")
+    listed = (tmp_path / "p.doc").read_text().split("\n")
+    assert listed == [*(f"{number} {name}" for number, name in zip(numbers, names, strict=True)), ""]
+    assert read_picks(tmp_path / f"p{suffix}", frames).tomogram_names == list(names)

@@ -272,13 +272,15 @@ def test_syntax_that_other_programs_write(star):
 
 def test_names_of_images_and_origins_do_not_travel_on(star, tmp_path):
     columns = f"{CENTRED} rlnOriginXAngst rlnOriginYAngst rlnOriginZAngst rlnImageName rlnCtfImage rlnRandomSubset"
-    path = star(loop("particles", columns, "TS_01 0 0 0 1 2 3 a.mrcs b.mrc 2", "TS_01 50 0 0 1 2 3 a.mrcs b.mrc 1"))
+    columns += " rlnCtfMaxResolution"
+    rows = "TS_01 0 0 0 1 2 3 a.mrcs b.mrc 2 7", "TS_01 50 0 0 1 2 3 a.mrcs b.mrc 1 7"
+    path = star(loop("particles", columns, *rows))
     picks = read_picks(path, {"TS_01": FRAME})
     for name, format in (("a.star", "relion5"), ("b.star", "warp"), ("c.csv", "csv")):
         write_picks(picks, {"TS_01": FRAME}, tmp_path / name, format)
         text = (tmp_path / name).read_text()
         assert "rlnRandomSubset" in text
-        assert not any(stale in text for stale in ("rlnImageName", "rlnCtfImage", "rlnOrigin"))
+        assert not any(stale in text for stale in ("rlnImageName", "rlnCtf", "rlnOrigin"))
     text = tmp_path / "d.csv"
     text.write_text("x,y,z,rlnImageName\n1,2,3,a.mrcs\n")
     assert read_table(text).extra.shape[1] == 0

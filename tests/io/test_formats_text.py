@@ -140,10 +140,27 @@ def test_missing_file_and_folder(tmp_path):
 
 def test_lines_that_end_in_a_delimiter(tmp_path):
     path = tmp_path / "clicks.csv"
-    for text in ("1,2,3,\n4,5,6,\n", "x;y;z;\n1;2;3;\n4;5;6;\n", "x,y,z\n1,2,3,\n4,5,6,,\n"):
+    for text in ("1,2,3,\n4,5,6,\n", "x;y;z;\n1;2;3;\n4;5;6;\n", "x,y,z\n1,2,3,\n4,5,6,,\n", "1 2 3\t\n4 5 6 \t\n"):
         path.write_text(text)
         assert read_table(path).coordinates.tolist() == [[1, 2, 3], [4, 5, 6]]
         assert read_table(path).extra.shape[1] == 0
+
+
+def test_decimal_commas_of_spreadsheets(tmp_path):
+    path = tmp_path / "clicks.csv"
+    for text in (
+        "x;y;z\n-1,5;1.020,25;8,0\n50;12,25;12\n", '"-1,5","1020,25","8"\n"50","12,25","12"\n',
+        "tomogram\tz\ty\tx\tscore\nTS.1\t8,0\t1.020,25\t-1,5\t0,5\nTS.1\t12\t12,25\t50\t\n",
+    ):  # fmt: skip
+        path.write_text(text)
+        table = read_table(path)
+        assert table.coordinates.tolist() == [[-1.5, 1020.25, 8], [50, 12.25, 12]]
+        assert any("decimal commas" in note for note in table.notes)
+    assert table.scores[0] == 0.5
+    for text in ("x;y;z\n1,5;2;3\n1.020;2;3\n", "x;y;z;score\n1,5;2;3;0.5\n"):
+        path.write_text(text)
+        with pytest.raises(TomoPickerError, match="write points in all"):
+            read_table(path)
 
 
 def test_columns_of_imod_name_the_way(tmp_path):

@@ -79,7 +79,8 @@ def test_orientations_are_relions(written, place, suffix):
     expected = made.truth.orientations
     if place == "molecules":
         expected = np.concatenate([expected, made.truth.distractor_orientations])
-    picks = read_picks(folder / place / f"TS_0001.{suffix}", [open_tomogram(folder / "TS_0001.mrc")])
+    tomogram = open_tomogram(folder / "TS_0001.mrc")
+    picks = read_picks(folder / place / f"TS_0001.{suffix}", [tomogram], keep_classes=True)
     matrices = [euler_angles2matrix(*angles) for angles in picks.extra[list(ANGLES)].to_numpy(np.float64)]
     np.testing.assert_allclose(matrices, expected, atol=1e-4)
     np.testing.assert_allclose(orientations(picks.extra).as_matrix(), expected, atol=1e-4)

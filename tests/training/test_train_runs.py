@@ -307,3 +307,11 @@ def test_a_risk_that_is_no_number_is_one_line(balls, small_settings):
     with pytest.raises(TomoPickerError, match=r"learning_rate.*--seed") as refused:
         fit([broken], [], small_settings(steps=3), PRIORS, device=CPU)
     assert "\n" not in str(refused.value)
+
+
+def test_weights_that_the_last_step_broke_are_no_result(balls, small_settings):
+    """The loss of a step is that before it."""
+    settings = small_settings(steps=1, training={"learning_rate": 1e37}, network={"channels": (2, 4)})
+    with pytest.raises(TomoPickerError, match=r"weights.*learning_rate") as refused:
+        fit([balls().labelled], [], settings, PRIORS, device=CPU)
+    assert "\n" not in str(refused.value)

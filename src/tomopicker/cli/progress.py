@@ -70,6 +70,7 @@ class Reporter:
     @contextmanager
     def showing_warnings(self, *notes: type[Warning]) -> Iterator[None]:
         """Print what the block warns of: what was inferred, and the categories `notes`, as notes."""
+        from tomopicker.io.classes import Mixed
         from tomopicker.io.read import Inferred
 
         with warnings.catch_warnings(record=True) as caught:
@@ -78,6 +79,8 @@ class Reporter:
         for warning in caught:
             if issubclass(warning.category, (Inferred, *notes)):
                 self.note(str(warning.message))
+            elif issubclass(warning.category, Mixed):
+                self.warn(f"{warning.message}; --class chooses")
             elif issubclass(warning.category, UserWarning):
                 self.warn(str(warning.message))
 

@@ -39,7 +39,7 @@ def command(
     with Reporter() as reporter:
         check_writable(output)
         opened = reading.open(tomograms, reporter, invert=invert)
-        marked = None if picks is None else read_picks([picks], opened, reporter)
+        marked = None if picks is None else read_picks([picks], opened, reporter, keeps_classes=True)
         planned = [(tomogram, z) for tomogram in opened for z in sections_every(tomogram, every)]
         files = [output / f"{tomogram.name}_z{z:04d}.png" for tomogram, z in planned]
         for file in files:

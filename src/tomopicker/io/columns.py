@@ -20,8 +20,8 @@ SCORE_COLUMNS = (
     "score", "scores", "rlnautopickfigureofmerit", "confidence", "probability", "prob", "rlnlccmax", "lccmax",
     "figure_of_merit", "fom", "ccc", "cc",
 )  # fmt: skip
-IMAGES = {"rlnImageName", "rlnReconstructImageName", "rlnImageOriginalName", "rlnCtfImage"}
-"""Columns that name subtomograms extracted at the old positions, and do not travel on."""
+IMAGES = {"rlnImageName", "rlnReconstructImageName", "rlnImageOriginalName", "rlnCtfImage", "rlnCtfMaxResolution"}
+"""Columns of the subtomograms that were extracted at the old positions and of their CTF; they do not travel on."""
 
 
 class Rows:

@@ -69,6 +69,7 @@ def read_picks(
     shift: tuple[float, float, float] = (0.0, 0.0, 0.0),
     check_inside: bool = True,
     classes: Sequence[str] = (),
+    keep_classes: bool = False,
 ) -> Picks:
     """Read picks and place them in their tomograms.
 
@@ -91,8 +92,10 @@ def read_picks(
     check_inside : bool
         Leave out the few positions that lie outside their tomogram, with a warning, and refuse many.
     classes : sequence of str
-        Keep the picks of these classes (``--class``); of several classes without a choice, all are kept and a warning
-        lists them.
+        Keep the picks of these classes (``--class``); of several classes without a choice, all are kept and a
+        warning lists them.
+    keep_classes : bool
+        Whether several classes are as they should be; nothing warns of them.
 
     Returns
     -------
@@ -135,8 +138,8 @@ def read_picks(
     source = join_names([str(path) for path in listed], 3)
     if classes:
         return choose_classes(picks, classes, source)
-    if several := mixture(picks):
-        warnings.warn(Mixed(f"{source}: picks of several classes, {several}; --class chooses"), stacklevel=2)
+    if not keep_classes and (several := mixture(picks)):
+        warnings.warn(Mixed(f"{source}: picks of several classes, {several}"), stacklevel=2)
     return picks
 
 

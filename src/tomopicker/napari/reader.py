@@ -98,9 +98,9 @@ def _points(path: Path, known: dict[str, Frame]) -> list[LayerData]:
             raise TomoPickerError(f"{path}: counts {table.unit.value}; open its tomogram ({words}) first, or with it")
         # Voxels are voxels: nothing is to be known of the tomogram.
         frames = {name: Frame((10**9,) * 3, 1.0) for name in names or [path.stem]}
-        picks = io.read_picks(path, frames)
+        picks = io.read_picks(path, frames, keep_classes=True)
         return [_layer(path, picks, name, frames[name], known=False) for name in picks.tomogram_names]
-    picks = io.read_picks(path, frames, ignore_unknown=True, check_inside=False)
+    picks = io.read_picks(path, frames, ignore_unknown=True, check_inside=False, keep_classes=True)
     return [_layer(path, picks, name, frames[name], known=True) for name in picks.tomogram_names]
 
 

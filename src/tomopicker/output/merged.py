@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tomopicker import io
 from tomopicker.errors import TomoPickerError
-from tomopicker.files import atomic_path
+from tomopicker.files import atomic_path, make_durable
 from tomopicker.geometry import Frame
 from tomopicker.output.layout import IMPORT_LIST, MERGED, OPTIMISATION_SET
 from tomopicker.output.one_tomogram import file_of_kind, numbered
@@ -82,6 +82,7 @@ def _merge_one(
         picks = Picks.concatenate(parts)
         io.write_picks(picks, frames, csv, "csv")
         io.write_picks(numbered(picks, numbers), frames, star, star_format)
+    make_durable([csv, star])
     if star_format == "relion5":
         listed = {name: folder / f"{called[name]}.star" for name, count in counts.items() if count}
         try:
@@ -123,18 +124,21 @@ def _split(file: Path) -> tuple[str, Iterator[str], str]:
     """Part a file's text into its head and the lines of its last table; give the tomogram's name in the first, too."""
     try:
         text = file.read_text(encoding="utf-8")
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise TomoPickerError(
-            f"{file}: cannot be read ({error.strerror}); 'tomopicker pick' writes it again"
+            f"{file}: cannot be read ({getattr(error, 'strerror', 'it is no text')}); 'tomopicker pick' writes it again"
         ) from error
-    if file.suffix == ".csv":
-        start = text.index("\n") + 1
-        column = 0
-    else:
-        labels = list(_LABEL.finditer(text, text.rindex("\nloop_")))
-        start = text.index("\n", labels[-1].end()) + 1
-        named = [i for i, label in enumerate(labels) if label[0] in {"_rlnTomoName", "_rlnMicrographName"}]
-        column = named[0]
+    try:
+        if file.suffix == ".csv":
+            start = text.index("\n") + 1
+            column = 0
+        else:
+            labels = list(_LABEL.finditer(text, text.rindex("\nloop_")))
+            start = text.index("\n", labels[-1].end()) + 1
+            named = [i for i, label in enumerate(labels) if label[0] in {"_rlnTomoName", "_rlnMicrographName"}]
+            column = named[0]
+    except (ValueError, IndexError) as error:
+        raise TomoPickerError(f"{file}: is damaged; 'tomopicker pick --overwrite' writes it again") from error
     rows = text[start:].splitlines(keepends=True)
     name = re.split(r"[,\t ]+", rows[0].strip(), maxsplit=column + 1)[column] if rows else ""
     return text[:start], (row for row in rows if row.strip()), name

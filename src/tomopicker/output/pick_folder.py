@@ -15,6 +15,7 @@ import numpy as np
 
 from tomopicker import __version__, io
 from tomopicker.errors import TomoPickerError, UsageError
+from tomopicker.files import make_durable
 from tomopicker.geometry import Frame
 from tomopicker.output.layout import RECORD, RECORDS
 from tomopicker.output.merged import is_merged, merge
@@ -158,11 +159,7 @@ class PickFolder:
         entry = read_entry(self.path, name)
         finished = entry.get("status") == DONE and str(entry.get("finished", "")) >= self._since
         same = all(entry.get(key) == value for key, value in identity(file, mask, self.settings).items())
-        files = [*files_of(self.path, name)]
-        for kind in self.kinds or [""]:
-            called = file_of_kind(name, kind)
-            files += [*files_of(self.path, called)[:2], *self._scores_file(called)]
-        return finished and same and all(map(Path.exists, files))
+        return finished and same and all(map(Path.exists, self._files(name)))
 
     def failed_before(self, name: str, file: Path, mask: Path | None) -> str | None:
         """Give why a tomogram failed, if it did for what is in its file, and the file has not changed since."""
@@ -197,6 +194,7 @@ class PickFolder:
             "score_median": round(float(np.median(picked.picks.scores)), 4) if len(picked.picks) else None,
             **written,
         }
+        make_durable(self._files(name))
         write_entry(self.path, name, entry)
         return entry
 
@@ -241,6 +239,13 @@ class PickFolder:
     @property
     def _since(self) -> str:
         return self.opened if self.overwrite else ""
+
+    def _files(self, name: str) -> list[Path]:
+        files = [*files_of(self.path, name)]
+        for kind in self.kinds or [""]:
+            called = file_of_kind(name, kind)
+            files += [*files_of(self.path, called)[:2], *self._scores_file(called)]
+        return list(dict.fromkeys(files))
 
     def _scores_file(self, name: str) -> list[Path]:
         return [self.path / f"{name}_scores.mrc"] if self.settings.save_scores else []

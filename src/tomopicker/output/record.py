@@ -110,7 +110,7 @@ def write_record(path: Path, job: dict[str, Any], tomograms: Iterable[tuple[str,
     """
     head = {name: value for name, value in job.items() if name not in {"tomograms", "merged"}}
     text = json.dumps(head | {"merged": tomograms is not None}, indent=1)
-    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as stream:
+    with atomic_path(path, durable=True) as temporary, temporary.open("w", encoding="utf-8") as stream:
         stream.write(text.removesuffix("\n}") + ',\n "tomograms": {')
         before = "\n"
         for name, entry in tomograms or ():

@@ -7,10 +7,11 @@ import numpy as np
 
 from tomopicker import io
 from tomopicker.errors import TomoPickerError
+from tomopicker.files import make_durable
 from tomopicker.geometry import Frame
 from tomopicker.output.layout import RECORD
 from tomopicker.output.merged import merge
-from tomopicker.output.one_tomogram import files_of, write_chosen
+from tomopicker.output.one_tomogram import file_of_kind, files_of, write_chosen
 from tomopicker.output.record import kind_counts, picked_counts, read_record, recorded_frames, write_record
 from tomopicker.output.running import marked
 from tomopicker.output.settings import cut_words
@@ -68,6 +69,7 @@ def recut(path: Path, cut: Cut) -> tuple[dict[str, Any], str | None]:
             for kind in kinds:
                 written["kinds"][kind] = entry["kinds"][kind] | written["kinds"][kind]
             record["tomograms"][name] = entry | written
+            make_durable(file for kind in ["", *kinds] for file in files_of(path, file_of_kind(name, kind))[:2])
             write_entry(path, name, record["tomograms"][name])
         record["settings"] = {name: value for name, value in record["settings"].items() if name != UNFINISHED}
         record["settings"] |= cut_words(cut)

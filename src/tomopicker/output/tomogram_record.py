@@ -28,7 +28,7 @@ def read_entry(folder: Path, name: str) -> dict[str, Any]:
 
 def write_entry(folder: Path, name: str, entry: dict[str, Any]) -> None:
     """Write the record of a tomogram, whole or not at all."""
-    write_text(record_of(folder, name), json.dumps(entry) + "\n")
+    write_text(record_of(folder, name), json.dumps(entry) + "\n", durable=True)
 
 
 def remove_entry(folder: Path, name: str) -> None:

@@ -106,7 +106,7 @@ def save_tensors(path: Path, kind: str, tensors: Mapping[str, Tensor], facts: Ma
     """Write tensors and facts (anything JSON holds) to one file, atomically."""
     metadata = {"format": kind, "version": str(VERSION), "facts": json.dumps(facts)}
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    with atomic_path(path) as temporary:
+    with atomic_path(path, durable=True) as temporary:
         try:
             save_file(plain, temporary, metadata)
         except SafetensorError as error:

@@ -110,7 +110,7 @@ def fit(
     Raises
     ------
     TomoPickerError
-        If the loss is no longer finite, or the checkpoint is of another run.
+        If the loss or the weights are no longer finite, or the checkpoint is of another run.
     """
     sampler = training_sampler(training, settings.patches, settings.seed)
     validated = validation_batches(validation, settings.patches, settings.seed)
@@ -142,6 +142,8 @@ def fit(
         if checkpoint is not None:
             save(state, checkpoint, run)
     _update_batchnorm(state.averaged, sampler, settings, device)
+    # The last step's loss was finite, but its gradient may not have been, nor the batch normalisation since.
+    _refuse_not_finite(state.averaged.module)
     return state.averaged.module, state.history
 
 
@@ -188,6 +190,14 @@ def train_step(state: TrainState, batch: Batch, settings: Settings, device: torc
     state.averaged.update_parameters(state.network)
     state.step += 1
     return value
+
+
+def _refuse_not_finite(network: nn.Module) -> None:
+    if not all(bool(torch.isfinite(value).all()) for value in network.state_dict().values()):
+        raise TomoPickerError(
+            "the network's weights are no longer finite; lower training.learning_rate, change --seed, or set "
+            "precision to float32"
+        )
 
 
 def validate_and_log(

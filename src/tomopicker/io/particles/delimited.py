@@ -31,6 +31,8 @@ _VOXEL = {"", "px", "pix", "pixel", "pixels", "vox", "voxel", "voxels"}
 _AXIS = re.compile(
     r"^(?:(?:(?:rln)?coordinate|coord|position|pos|cent(?:er|re))[_ ]?)?([xyz])(?:[_ ]?(?:coordinate|coord|pos))?$"
 )
+_DECIMAL_COMMA = re.compile(r"[+-]?(?:\d+|\d{1,3}(?:\.\d{3})+),\d+", re.ASCII)
+"""Points may part thousands."""
 _NAPARI = {"axis-0": "z", "axis-1": "y", "axis-2": "x"}
 
 
@@ -51,6 +53,7 @@ def read_columns(path: Path, headers: Mapping[int, Sequence[str]]) -> PickTable:
         raise TomoPickerError(f"{source}: no picks in this file; give one with at least one position")
     table = _split([line for _, line in numbered], source)
     rows = [f"line {number}" for number, _ in numbered]
+    table, has_decimal_commas = _with_decimal_points(table, Rows(source, rows))
     header, first = _find_header(table, comments)
     body, rows = table[first:], rows[first:]
     if header:
@@ -66,6 +69,8 @@ def read_columns(path: Path, headers: Mapping[int, Sequence[str]]) -> PickTable:
     if header is None:
         header = list(headers[width]) if width in headers else _guess_header(body, source)
     found = _as_table(header, body, Rows(source, rows))
+    if has_decimal_commas:
+        found = replace(found, notes=(*found.notes, "numbers are read with decimal commas, as in 10,5"))
     if headers:
         return replace(found, is_unit_stated=True)  # The other formats of columns that are read here define their unit.
     if not first and not found.is_unit_stated:
@@ -112,7 +117,8 @@ def _content_lines(text: str) -> tuple[list[tuple[int, str]], list[str]]:
             if not content:
                 comments.append(stripped.lstrip("# \t"))
         elif stripped:
-            content.append((number, line.rstrip()))
+            # A tab at the end may stand before an empty field.
+            content.append((number, line.rstrip(" " if "\t" in stripped else None)))
     return content, comments
 
 
@@ -137,6 +143,24 @@ def _fields(lines: Sequence[str], delimiter: str, source: str) -> list[list[str]
     if len(rows) != len(lines):
         raise TomoPickerError(f"{source}: a quotation mark is not closed; mend the file")
     return [[field.strip() for field in fields] for fields in rows]
+
+
+def _with_decimal_points(table: list[list[str]], rows: Rows) -> tuple[list[list[str]], bool]:
+    """Write decimal commas, as spreadsheets of many countries have them, as points; say whether there are any.
+
+    Raises `TomoPickerError` if other numbers have points, which may part thousands.
+    """
+    if not any(_DECIMAL_COMMA.fullmatch(field) for fields in table for field in fields):
+        return table, False
+    for fields, row in zip(table, rows.labels, strict=True):
+        if doubtful := next((field for field in fields if "." in field and _is_number(field)), None):
+            raise TomoPickerError(
+                f"{rows.source}: {row} has '{doubtful}', and others decimal commas; write points in all"
+            )
+    return [
+        [field.replace(".", "").replace(",", ".") if _DECIMAL_COMMA.fullmatch(field) else field for field in fields]
+        for fields in table
+    ], True
 
 
 def _drop_trailing(fields: list[str], width: int) -> list[str]:

@@ -37,13 +37,14 @@ def name_tomograms(numbers: np.ndarray, path: Path) -> np.ndarray:
 def number_tomograms(names: Sequence[str], path: Path) -> dict[str, int]:
     """Number tomograms, and write the list beside a file of picks.
 
-    The number at the end of each name is used if they all have one and no two the same, else they are counted from 1.
+    The number at the end of each name is used if they all have one, none 0 and no two the same, else they are counted
+    from 1.
 
     Raises `TomoPickerError` if a name cannot stand in the list.
     """
     stated = [re.search(r"(\d{1,6})$", cleaned(name)) for name in names]
     own = [int(match.group(1)) for match in stated if match]
-    distinct = len(own) == len(names) and len(set(own)) == len(own)
+    distinct = len(own) == len(names) and len(set(own)) == len(own) and 0 not in own
     numbers = dict(zip(names, own if distinct else range(1, len(names) + 1), strict=True))
     for name in names:
         if not name or name != " ".join(name.split()):
