@@ -1,15 +1,19 @@
-"""Run an example and keep what it prints, for the pages to show: ``python docs/record.py quick_start FOLDER``
+"""Run an example and keep what it prints, for the pages to show: ``python docs/record.py NAME FOLDER``
 
 Runs the commands of examples/NAME.sh one after another in FOLDER, which is made, and writes their output to
-examples/NAME.txt, a line ``$`` before that of each. FOLDER keeps what docs/method_figures.py and docs/pictures.py draw.
+examples/NAME.txt, a line ``$`` before that of each; ``python docs/generate.py`` then puts it into the pages.
+
+``quick_start``   README.md; FOLDER keeps what docs/method_figures.py and docs/pictures.py draw; a minute
+``commands``      docs/commands/check.md, train.md, pick.md and threshold.md; two minutes with bfloat16, else five
 """
 
-import re
-import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+import generate
 
 ROOT = Path(__file__).parents[1]
 
@@ -17,14 +21,13 @@ ROOT = Path(__file__).parents[1]
 def record(name: str, folder: Path) -> None:
     """Run the commands, and write what they printed; the first that fails ends it."""
     shutil.copytree(ROOT / "examples", folder / "examples")
-    script = (ROOT / "examples" / f"{name}.sh").read_text(encoding="utf-8")
+    program = f'tomopicker() {{ {sys.executable} -m tomopicker.cli "$@"; }}\n'
     output = []
-    for line in re.sub(r"\\\n", " ", script).splitlines():
-        if line.startswith("tomopicker "):
-            command = [sys.executable, "-m", "tomopicker.cli", *shlex.split(line)[1:]]
-            done = subprocess.run(command, cwd=folder, check=True, stdout=subprocess.PIPE, text=True, encoding="utf-8")
-            lines = [printed.rstrip() for printed in done.stdout.strip("\n").splitlines()]
-            output += ["$", *lines]
+    for command in generate.example_commands(ROOT / "examples" / f"{name}.sh"):
+        done = subprocess.run(
+            ["bash", "-c", program + command], cwd=folder, check=True, stdout=subprocess.PIPE, encoding="utf-8"
+        )  # fmt: skip
+        output += ["$", *(line.rstrip() for line in done.stdout.strip("\n").splitlines())]
     (ROOT / "examples" / f"{name}.txt").write_text("\n".join(output) + "\n", encoding="utf-8")
 
 

@@ -17,7 +17,7 @@ from tomopicker.models.discriminant import DiscriminantNetwork
 from tomopicker.models.resunet import ResUNet
 from tomopicker.pretraining import validation
 from tomopicker.pretraining.acquisition import draw_microscope, draw_volume, noise_factor, sirt_response
-from tomopicker.pretraining.course import Course
+from tomopicker.pretraining.curve import TrainingCurve
 from tomopicker.pretraining.episodes import MARGIN, OFF_VOXELS, draw_episodes, episode_of, labels_of, neighbours
 from tomopicker.pretraining.episodic import EpisodeRecipe, FewShotNetwork, pretrain_episodes
 from tomopicker.pretraining.look_alikes import PART, draw_cast, draw_families, sub_complex
@@ -236,17 +236,17 @@ def test_trials_have_the_clicks_and_something_to_find(families):
 
 def test_the_weights_of_the_best_point_are_kept():
     kept, points = [], []
-    course = Course(kept.append, lambda point, best: points.append((point.step, best)))
+    curve = TrainingCurve(kept.append, lambda point, best: points.append((point.step, best)))
     for step, value in enumerate((0.5, 0.7, 0.7, 0.6)):
-        course.losses.append(float(step))
-        course.add(step, FewShotF1((value, value)), 0.03 * (step + 1), {"w": torch.tensor(float(step))})
+        curve.losses.append(float(step))
+        curve.add(step, FewShotF1((value, value)), 0.03 * (step + 1), {"w": torch.tensor(float(step))})
     assert points == [(0, True), (1, True), (2, False), (3, False)]
     assert [float(each.weights["w"]) for each in kept] == [0, 1]
-    learnt = course.learnt()
-    assert (learnt.best.step, learnt.best.shrinkage, len(learnt.curve)) == (1, 0.06, 4)
-    again = Course()
-    again.restore(*course.state())
-    assert again.learnt() == learnt
+    best = curve.result()
+    assert (best.point.step, best.point.shrinkage, len(best.curve)) == (1, 0.06, 4)
+    again = TrainingCurve()
+    again.restore(*curve.state())
+    assert again.result() == best
 
 
 @pytest.mark.usefixtures("small")

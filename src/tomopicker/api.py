@@ -28,7 +28,7 @@ from tomopicker.fewshot.suggestions import Suggestion
 from tomopicker.geometry import Frame
 from tomopicker.io import open_tomogram, read_picks, volume_files, write_mrc, write_picks
 from tomopicker.io.volumes.arrays import ReadOptions
-from tomopicker.output.judge import evaluate_picks
+from tomopicker.output.evaluate import evaluate_picks
 from tomopicker.output.pick_folder import PickFolder
 from tomopicker.output.settings import PickSettings
 from tomopicker.picking.selection import Cut
@@ -226,7 +226,7 @@ def evaluate(
     Parameters
     ----------
     picks, truth : Picks
-        Positions in Å. Every tomogram of the truth is judged, also one without picks.
+        Positions in Å. Every tomogram of the truth is evaluated, also one without picks.
     tolerance : float
         Å within which a pick and a particle are the same.
     matching : {"one-to-one", "paper"}

@@ -61,9 +61,9 @@ FOUR = [
 
 def test_the_summary_is_an_average_over_unseen_tomograms_and_seeds():
     (found,) = calibration_summary(count_predictions(FOUR)).to_dict("records")
-    assert found["sayings"] == 3
-    assert found["near"] == pytest.approx(2 / 3), "110 and 115 of 100 are within 15 %, 150 of 200 is not"
-    assert found["holds"] == pytest.approx(2 / 3), "an end counts as inside"
+    assert found["predictions"] == 3
+    assert found["within_15_percent"] == pytest.approx(2 / 3), "110 and 115 of 100 are within 15 %, 150 of 200 is not"
+    assert found["covered"] == pytest.approx(2 / 3), "an end counts as inside"
     assert found["count_bias"] == pytest.approx((0.1 - 0.25 + 0.15) / 3)
     assert found["count_error"] == pytest.approx((0.1 + 0.25 + 0.15) / 3)
     assert found["precision_bias"] == pytest.approx(0.8 - PRECISION)
@@ -77,8 +77,8 @@ def test_each_method_and_number_of_clicks_has_its_own_row():
     summary = calibration_summary(count_predictions([result({"TS_2": {}}), *others]))
     assert summary["clicks"].tolist() == [5, 20, 5]
     assert summary["method"].tolist() == ["default-pn", "default-pn", "paper-pn"]
-    assert summary["holds"].tolist()[:2] == [1.0, 1.0]
-    assert np.isnan(summary["holds"].iloc[2])
+    assert summary["covered"].tolist()[:2] == [1.0, 1.0]
+    assert np.isnan(summary["covered"].iloc[2])
 
 
 def test_tables_show_the_same():
@@ -89,7 +89,7 @@ def test_tables_show_the_same():
     by_tomogram = predictions_table(predictions).rows
     assert [line[0] for line in by_tomogram] == ["TS_2", "TS_3", "TS_1 (training)"]
     assert by_tomogram[0][3:7] == ["100", "112 ± 4", "95 to 130", "2 of 2"]
-    assert predictions["holds"].tolist() == [True, False, True, False]
+    assert predictions["covered"].tolist() == [True, False, True, False]
     without = count_predictions([result({"TS_2": {"low": None, "high": None}})])
     assert predictions_table(without).rows[0][5:7] == ["-", "-"]
 

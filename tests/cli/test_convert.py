@@ -46,7 +46,7 @@ def test_a_folder_that_holds_a_tomogram_twice_is_refused(cli, tmp_path):
         (tmp_path / "in" / name).write_text("tomogram,x,y,z\nTS_01,1,2,3\n")
     result = cli("convert", tmp_path / "in", tmp_path / "out.csv")
     assert (result.code, len(result.errors)) == (2, 1)
-    assert "TS_01.csv beside it has picks of 'TS_01' too" in result.errors[0]
+    assert "TS_01.csv in the same folder has picks of 'TS_01' too" in result.errors[0]
 
 
 def test_one_file_for_several_tomograms_is_refused_where_it_holds_one(cli, clicks, tomograms, tmp_path):

@@ -99,6 +99,6 @@ def test_the_format_of_clicks_can_be_named(cli, world, tmp_path):
     clicks.write_text("1 24 28 16\n1 30 20 10\n", encoding="utf-8")
     arguments = ["train", world.tomogram("TS_1"), "--picks", clicks, "-d", DIAMETER, "-o", tmp_path / "m", "--dry-run"]
     result = cli(*arguments, "--no-check", "--from", "nothing")
-    assert result.code == 2 and "no format is called" in result.err
+    assert result.code == 2 and "no format is named" in result.err
     result = cli(*arguments, "--no-check", "--from", "deepetpicker")
     assert result.code == 0 and "TS_1 (24.0, 28.0, 16.0)" in result.out, result.err

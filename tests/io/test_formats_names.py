@@ -91,7 +91,7 @@ def test_a_bare_number_means_the_name_that_ends_in_it():
     assert match_name("7", ["TS_07", "7"]) == "7"
     with pytest.raises(TomoPickerError, match="may mean any"):
         match_name("7", ["TS_07", "Position_7"])
-    with pytest.raises(TomoPickerError, match="no tomogram is called '70'"):
+    with pytest.raises(TomoPickerError, match="no tomogram is named '70'"):
         match_name("70", ["TS_07", "TS_7"])
 
 

@@ -212,7 +212,7 @@ def test_dynamo_names_tomograms_by_the_list_beside_it(tmp_path):
     table = read_table(tmp_path / "t.tbl")
     assert table.tomograms[0] == "tomo_ts01.mrc_15.00Apx.mrc"
     frames = {f"ts{number:02d}": Frame((2000, 2000, 2000), 15.0) for number in range(1, 9)}
-    with pytest.raises(Exception, match="no tomogram is called"):
+    with pytest.raises(Exception, match="no tomogram is named"):
         read_picks(tmp_path / "t.tbl", frames)
 
 

@@ -9,8 +9,8 @@ from tomopicker import io
 from tomopicker.benchmark.candidates import ball_candidates, threshold_from_clicks
 from tomopicker.geometry import voxels_to_angstrom
 from tomopicker.output.compare import gather
+from tomopicker.output.evaluate import evaluate_compared
 from tomopicker.output.figures import PICK_COLOUR, TRUTH_COLOUR, Layer, fullest_section, slice_figure
-from tomopicker.output.judge import judge
 from tomopicker.picks import Picks
 from tomopicker.pipeline.callbacks import Listener
 from tomopicker.simulation import simulate_tomogram
@@ -59,7 +59,7 @@ def compare(output: Path, folder: Path, tomograms: list[Tomogram], clicks: Path,
     threshold = threshold_from_clicks(ball_candidates(first, DIAMETER), io.read_picks(clicks, [first]), DIAMETER / 2)
     every = Picks.concatenate([ball_candidates(tomogram, DIAMETER) for tomogram in (second, *others)])
     ball = replace(found, picks=every.select(every.scores > threshold), candidates=every)
-    mean = judge(ball, TOLERANCE_VOXELS, in_angstrom=False, matching="one-to-one").mean
+    mean = evaluate_compared(ball, TOLERANCE_VOXELS, in_angstrom=False, matching="one-to-one").mean
     listener.say(
         f"\nA ball of the particle's size as template, with a threshold from the same {CLICKS} clicks: precision "
         f"{mean.precision:.3f}, recall {mean.recall:.3f}, F1 {mean.f1:.3f}."

@@ -140,10 +140,10 @@ def _protocol_section(protocol: Protocol) -> Section:
     paragraphs = [
         f"Clicks: {clicks}, drawn from the true positions of the training tomogram and moved by {protocol.jitter:g} "
         f"voxels (root mean square); {seeds} seed{'s' * (seeds > 1)} of clicks and weights. "
-        "Each method picks at the threshold that it set by itself, without the truth of any other tomogram.",
+        "Each method picks at its own threshold, set without the truth of any other tomogram.",
         f"A pick is right if it lies within {first:g} voxels of a particle that no other pick has taken, unless a "
-        "table says otherwise. Columns marked oracle choose their cut-off by the truth: they measure the ranking, not "
-        "the picks. Figures are mean ± standard deviation over seeds.",
+        "table states otherwise. Columns marked oracle choose their cut-off by the truth: they measure the ranking, "
+        "not the picks. Figures are mean ± standard deviation over seeds.",
     ]
     return Section("Protocol", paragraphs)
 

@@ -95,16 +95,16 @@ def paper_table(metrics: pd.DataFrame) -> Table:
 def calibration_table(summary: pd.DataFrame) -> Table:
     """Lay out `calibration_summary` of one data set: a row per method and number of clicks."""
     header = [
-        "Method", "Clicks", "Tomograms × seeds", f"Counts within {WITHIN:.0%}", "90% intervals that hold",
+        "Method", "Clicks", "Tomograms × seeds", f"Counts within {WITHIN:.0%}", "90% intervals that cover the truth",
         "Count error", "Count bias", "Precision bias", "Recall bias", "F1 bias", "F1 error",
     ]  # fmt: skip
     cells = [
         [
             row["method"],
             _clicks(row),
-            str(row["sayings"]),
-            f"{row['near']:.0%}",
-            DASH if pd.isna(row["holds"]) else f"{row['holds']:.0%}",
+            str(row["predictions"]),
+            f"{row['within_15_percent']:.0%}",
+            DASH if pd.isna(row["covered"]) else f"{row['covered']:.0%}",
             f"{row['count_error']:.0%}",
             f"{row['count_bias']:+.0%}",
             *(f"{row[f'{each}_bias']:+.3f}" for each in ("precision", "recall", "f1")),
@@ -118,14 +118,14 @@ def calibration_table(summary: pd.DataFrame) -> Table:
 def predictions_table(predictions: pd.DataFrame) -> Table:
     """Lay out `count_predictions` of one data set tomogram by tomogram, averaged over seeds."""
     header = [
-        "Tomogram", "Method", "Clicks", "Particles", "Counted", "90% interval", "Holds", "Precision", "expected",
+        "Tomogram", "Method", "Clicks", "Particles", "Counted", "90% interval", "Covers", "Precision", "expected",
         "Recall", "expected", "F1", "expected",
     ]  # fmt: skip
     figures = [name for each in ("precision", "recall", "f1") for name in (each, f"expected_{each}")]
     cells = []
     for _, tomogram in predictions.groupby("tomogram", sort=False):
         for index, (_, seeds) in enumerate(tomogram.groupby(["method", "clicks"], sort=False, dropna=False)):
-            row, ends, covered = seeds.iloc[0], seeds[["low", "high"]].dropna().mean(), seeds["holds"].dropna()
+            row, ends, covered = seeds.iloc[0], seeds[["low", "high"]].dropna().mean(), seeds["covered"].dropna()
             cells.append([
                 _tomogram(row) if index == 0 else "", row["method"], _clicks(row), str(row["particles"]),
                 _mean_sd(seeds["expected_particles"].mean(), seeds["expected_particles"].std(), 0),

@@ -241,7 +241,7 @@ def protocol_content(protocol: Protocol, folder: Path) -> dict[str, Any]:
 
 def _relative_to(folder: Path, protocol: Protocol) -> Protocol:
     """Make paths relative to a folder in the same tree, so that data and results can be moved together."""
-    base = folder.resolve()  # With a symbolic link `..` would lead elsewhere.
+    base = folder.resolve()  # With a symbolic link `..` would lead to another folder.
 
     def relative(path: Path) -> Path:
         # An absolute path is clearer if only the root is in common.

@@ -20,7 +20,7 @@ METHOD = ["dataset", "method", "clicks"]
 _ROW = ["dataset", "tomogram", "role", "method", "clicks", "seeds", "matching", "tolerance_voxels"]
 
 WITHIN = 0.15
-"""Relative error of a count that is called near the truth."""
+"""Relative error of a count that is counted as close."""
 
 
 def metrics_table(results: Iterable[Result]) -> pd.DataFrame:
@@ -71,8 +71,8 @@ def count_predictions(results: Iterable[Result]) -> pd.DataFrame:
     DataFrame
         A row per finished run and tomogram that has estimates. Columns: dataset, method, clicks, seed, tomogram, role,
         particles; expected_particles with the interval low to high; precision, recall, f1; expected_precision,
-        expected_recall, expected_f1; near: the count is within 15 % of the truth; holds: the interval covers it
-        (missing without an interval).
+        expected_recall, expected_f1; within_15_percent: the count is that close to the truth; covered: the interval
+        holds it (missing without an interval).
     """
     rows = []
     for result in results:
@@ -92,7 +92,9 @@ def count_predictions(results: Iterable[Result]) -> pd.DataFrame:
     frame = frame.astype({"clicks": "Int64", "seed": "Int64", "particles": int, "low": float, "high": float})
     error = (frame["expected_particles"] - frame["particles"]).abs()
     covered = frame["particles"].between(frame["low"], frame["high"]).astype("boolean")
-    return frame.assign(near=error <= WITHIN * frame["particles"], holds=covered.where(frame["low"].notna()))
+    return frame.assign(
+        within_15_percent=error <= WITHIN * frame["particles"], covered=covered.where(frame["low"].notna())
+    )
 
 
 def calibration_summary(predictions: pd.DataFrame) -> pd.DataFrame:
@@ -101,19 +103,19 @@ def calibration_summary(predictions: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        A row per data set, method and number of clicks. Columns: sayings (tomograms × seeds); near, holds (shares);
-        count_bias, count_error (mean of the relative error of the count, and of its absolute value); precision_bias,
-        recall_bias, f1_bias (mean of expected less true), f1_error (mean absolute difference).
+        A row per data set, method and number of clicks. Columns: predictions (tomograms × seeds); within_15_percent,
+        covered (fractions); count_bias, count_error (mean of the relative error of the count, and of its absolute
+        value); precision_bias, recall_bias, f1_bias (mean of expected less true), f1_error (mean absolute difference).
     """
     unseen = predictions[predictions["role"] == "test"]
     off = (unseen["expected_particles"] - unseen["particles"]) / unseen["particles"].clip(lower=1)
     bias = {f"{each}_bias": unseen[f"expected_{each}"] - unseen[each] for each in ("precision", "recall", "f1")}
-    errors = unseen[[*METHOD, "near", "holds"]].assign(
+    errors = unseen[[*METHOD, "within_15_percent", "covered"]].assign(
         count_bias=off, count_error=off.abs(), **bias, f1_error=bias["f1_bias"].abs()
     )
     groups = errors.groupby(METHOD, sort=False, dropna=False)
     summary = groups.mean().astype(float)
-    summary.insert(0, "sayings", groups.size())
+    summary.insert(0, "predictions", groups.size())
     return summary.reset_index()
 
 

@@ -132,22 +132,22 @@ def _explain(error: Exception) -> tuple[str | None, int]:
         text = " ".join(str(error).split())
         return text if error.exit_code == INTERRUPTED else f"error: {text}", error.exit_code
     if isinstance(error, BrokenPipeError):
-        # Whoever read the output has gone; Python must not try to flush it again at exit.
+        # The reader of the output has exited; Python must not flush it again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return "", 1
     if failure := machine_failure(error):
         return f"error: {failure}", 1
     if callable(message := getattr(error, "format_message", None)):  # typer's own: a wrong option or value
-        context, said = getattr(error, "ctx", None), " ".join(str(message()).split())
+        context, text = getattr(error, "ctx", None), " ".join(str(message()).split())
         hint = f" (see '{context.command_path} --help')" if context is not None else ""
-        return f"error: {_plain(error, said)}{hint}" if said else "", 2  # Nothing is said where help was shown.
+        return f"error: {_plain(error, text)}{hint}" if text else "", 2  # No line where help was shown.
     return None, 1
 
 
-def _plain(error: Exception, said: str) -> str:
+def _plain(error: Exception, text: str) -> str:
     """Reword typer's message about a value that is not a number."""
     reasons = getattr(error.__cause__, "errors", None)
     if not callable(reasons):
-        return said
+        return text
     first = reasons()[0]
-    return said.replace(first["msg"], wrong_value(first["type"], first["input"], first["msg"]))
+    return text.replace(first["msg"], wrong_value(first["type"], first["input"], first["msg"]))

@@ -79,15 +79,15 @@ def command(
         raise UsageError(f"{output}: is a file; give --output a folder")
     check_writable(output)
     on = engine.settings()
-    asked = _read(protocol, empiar, external or [])
+    whole = _read(protocol, empiar, external or [])
     from tomopicker.benchmark import campaign as benchmark_run
     from tomopicker.benchmark.protocol import filter_protocol
 
     if only_report:
-        done, total, page = benchmark_run.report_only(asked, output)
+        done, total, page = benchmark_run.report_only(whole, output)
         typer.echo(f"{done} of {total} runs are done. Tables and figures: {page}")
         return
-    part = filter_protocol(asked, methods=method or [], datasets=dataset or [], clicks=clicks or [], seeds=seed or [])
+    part = filter_protocol(whole, methods=method or [], datasets=dataset or [], clicks=clicks or [], seeds=seed or [])
     if dry_run:
         typer.echo("\n".join(benchmark_run.dry_run(part, output, device)))
         if on is not None:
@@ -95,7 +95,7 @@ def command(
         return
     if not simulate:
         benchmark_run.check_simulated(part)
-    _run(asked, part, output, device, on)
+    _run(whole, part, output, device, on)
 
 
 def _run(

@@ -15,20 +15,20 @@ if TYPE_CHECKING:
     from tomopicker.picks import Picks
     from tomopicker.tomogram import Tomogram
 
-HELP = """Test whether picks lie on particles, before anything is built on them.
+HELP = """Test whether picks lie on particles, before you train or average with them.
 
 [bold]Examples[/bold]
 
   [cyan]tomopicker check particles.star TS_0001.mrc --particle-diameter 300[/cyan]
   [cyan]tomopicker check picks/picks.star tomograms/ --particle-diameter 300 --output check.pdf[/cyan]
 
-Are positions inside the tomogram? Is there more contrast at them than elsewhere? Would another order or direction of
-the axes, another scale or another origin fit better? Do picks fit another of the tomograms? Is their mean centred, to
-a fraction of a voxel? Do two lie on one particle?
+Are positions inside the tomogram? Is there more contrast at picks than at random places? Would another order or
+direction of the axes, another scale or another origin fit better? Do picks fit another of the tomograms? Is their mean
+centred, to a fraction of a voxel? Do two picks lie on one particle?
 
 Picks of several kinds, named in a column [bold]kind[/bold], are tested kind by kind, each with a picture of its own.
 
-Each test prints its result and what to do; the picture shows the mean of the picks, single ones, and a section. The
+Each test prints its result and the remedy; the picture shows the mean of the picks, single ones, and a section. The
 exit code is 1 if a test fails."""
 
 
@@ -46,14 +46,14 @@ def command(
     common, diameters = diameters_by_kind(particle_diameter)
     check_positive("--particle-diameter", common)
     if output.suffix.lower() not in {".png", ".svg", ".pdf"}:
-        raise UsageError(f"--output {output}: a picture is .png, .svg or .pdf; choose one of these suffixes")
+        raise UsageError(f"--output {output}: the picture is .png, .svg or .pdf; choose one of these suffixes")
     with Reporter() as reporter:
         check_writable(output.parent)
         opened, found = given.read(reporter, check_inside=False, keeps_classes=bool(diameters))
         from tomopicker.io.classes import with_kinds
         from tomopicker.pipeline.kinds.clicks import diameters_of, several_kinds
 
-        found = with_kinds(found, class_numbers=True) if diameters else found  # Classes are kinds where they are named.
+        found = with_kinds(found, class_numbers=True) if diameters else found  # Named classes count as kinds.
         kinds = several_kinds(found)
         faults = 0
         for kind, diameter in diameters_of(kinds or [(found.kind_names or [""])[0]], diameters, common).items():
@@ -85,7 +85,7 @@ def _check(tomograms: "list[Tomogram]", found: "Picks", diameter: float, output:
     check_figure(shown, positions, checked.means, checked.mean_voxel_size, diameter, output)
     of = f"{number_of(len(found), 'pick')} of {number_of(len(found.tomogram_names), 'tomogram')}"
     if checked.undecided and not checked.faults:
-        reporter.say(f"Cannot tell whether these picks are right ({of}): look at {output}.")
+        reporter.say(f"These tests cannot decide whether the picks are right ({of}): look at {output}.")
     else:
         words = "These picks are not right" if checked.faults else "No fault found"
         reporter.say(f"{words} ({of}); see {output}.")

@@ -1,4 +1,4 @@
-"""The options that name the workers, shared by every command that does many tomograms."""
+"""Options for parallel work, shared by every command on many tomograms."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,18 +14,18 @@ CLUSTER = "Many machines"
 
 @dataclass(frozen=True)
 class EngineOptions(OptionGroup):
-    """Who does the work."""
+    """Where the work is done."""
 
     engine: Annotated[
         Literal["local", "slurm", "pbs", "lsf", "sge"] | None,
         option(
-            "Who does the work: workers of this machine, one for each GPU or as its cores allow, or jobs of a queueing "
-            "system.",
+            "Where the work is done: by workers on this machine, one for each GPU or as its cores allow, or by jobs of "
+            "a queueing system.",
             default="this process alone",
             panel=CLUSTER,
         ),
     ] = None
-    workers: Annotated[int | None, option("Workers, or jobs, at most.", unit="N", panel=CLUSTER, min=1)] = None
+    workers: Annotated[int | None, option("Maximum number of workers or jobs.", unit="N", panel=CLUSTER, min=1)] = None
     job: Annotated[
         list[str] | None,
         option(
@@ -36,10 +36,10 @@ class EngineOptions(OptionGroup):
     ] = None
     walltime: Annotated[str | None, option("Of each job.", unit="[D-]HH:MM:SS", panel=CLUSTER)] = None
     cluster: Annotated[
-        Path | None, option("YAML file that states all this for your machines, once.", unit="FILE", panel=CLUSTER)
+        Path | None, option("YAML file with these settings for your machines.", unit="FILE", panel=CLUSTER)
     ] = None
     scheduler: Annotated[
-        Path | None, option("File of a Dask scheduler that runs already.", unit="FILE", panel=CLUSTER)
+        Path | None, option("Scheduler file of a running Dask scheduler.", unit="FILE", panel=CLUSTER)
     ] = None
     tls: Annotated[Path | None, option("Its ca.pem, cert.pem and key.pem.", unit="DIR", panel=CLUSTER)] = None
 
@@ -49,7 +49,7 @@ class EngineOptions(OptionGroup):
         Raises
         ------
         UsageError
-            If they cannot be, or what they take is not installed.
+            If they are invalid, or a package that they need is not installed.
         """
         flags = {
             "engine": self.engine, "workers": self.workers, "job": tuple(self.job) if self.job else None,

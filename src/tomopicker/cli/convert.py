@@ -30,7 +30,7 @@ HELP = """Convert picks from one format to another.
 
 The format of IN is recognised by its content or named by [cyan]--from[/cyan], that of OUT by its suffix or
 [cyan]--to[/cyan]; [cyan]tomopicker formats picks[/cyan] lists them. IN and OUT may be folders: one file a tomogram.
-RELION 5 gets its import list in a folder, and an optimisation set beside a file if a tomograms.star was given.
+RELION 5 gets its import list in a folder, and an optimisation set next to a file if a tomograms.star was given.
 
 Unknown columns are kept where the format allows. Sizes are never guessed: if the units need the voxel size or shape of
 a tomogram and nothing states it, the error names the flag that does."""
@@ -47,11 +47,11 @@ def command(
     ] = None,
     tomograms: TomogramList = None,
     shape: Annotated[
-        str | None, option("Size of the tomograms in voxels, if they are not at hand.", unit="X,Y,Z")
+        str | None, option("Size of the tomograms in voxels, if their files are not available.", unit="X,Y,Z")
     ] = None,
     binning: Binning = None,
     shift: Annotated[
-        str | None, option("Voxels added to every position, where IN counts from elsewhere.", unit="X,Y,Z")
+        str | None, option("Voxels added to every position, where IN has another origin.", unit="X,Y,Z")
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:
@@ -68,7 +68,7 @@ def command(
         [*(tomograms or []), *(more or [])], reading.voxel_size, size, binning, reading.stored, frames_of_folder(source)
     )
     if is_folder(target) and to_format is None:
-        raise UsageError(f"{target}: a folder says no format; name one with --to")
+        raise UsageError(f"{target}: a folder implies no format; name one with --to")
     entry = for_output(target, to_format)
     if not is_folder(target):
         refuse_to_replace([target], overwrite)

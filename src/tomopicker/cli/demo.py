@@ -1,4 +1,4 @@
-"""``tomopicker demo``: the commands of a project, run on tomograms made on the spot."""
+"""``tomopicker demo``: the commands of a project, run on simulated tomograms."""
 
 import shlex
 import time
@@ -19,7 +19,7 @@ HELP = """Simulate three small tomograms, then click, train, pick and evaluate, 
 
 Simulates ribosomes among look-alikes in three tomograms (phase plate), trains from 10 clicks in the first with the
 preset [bold]fast[/bold], picks in all, and evaluates the picks in the two others, with those of a ball as template for
-comparison. The folder keeps everything: tomograms, truth, clicks, model, picks as STAR and CSV, and a picture of a
+comparison. The folder holds everything: tomograms, truth, clicks, model, picks as STAR and CSV, and a picture of a
 section with truth and picks."""
 
 
@@ -37,7 +37,7 @@ def command(
     if output.exists() and not output.is_dir():
         raise UsageError(f"{output}: is a file; give --output a folder")
     if output.is_dir() and any(output.iterdir()) and not overwrite:
-        raise UsageError(f"{output}: is there already; give --overwrite to use it again, or another --output")
+        raise UsageError(f"{output}: exists already; give --overwrite to use it again, or another --output")
     check_writable(output)
     started = time.monotonic()
     with Reporter() as reporter, interruptible(lambda: "run the demo again with --overwrite"):

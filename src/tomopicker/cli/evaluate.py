@@ -25,8 +25,8 @@ A pick is right if it lies within the tolerance of a particle that no other pick
 [bold]one-to-one[/bold]. With [bold]paper[/bold] matching, as in the TomoPicker paper, several picks
 may share a particle.
 
-If picks and truth both state [bold]kinds[/bold] of particle, each kind is judged by itself, and a table counts the
-particles of each kind by what they were picked as.
+If picks and truth both state [bold]kinds[/bold] of particle, each kind is evaluated separately, and a confusion table
+counts the particles of each kind by the kind they were picked as.
 
 [bold]F1 at true N[/bold] (of the N best picks) and [bold]highest F1[/bold] (over all thresholds) choose the threshold
 from the truth: they measure the scores, not the picks. Exclude training tomograms ([cyan]--exclude[/cyan]): they are
@@ -56,13 +56,13 @@ def command(
     from tomopicker.cli.progress import Reporter
     from tomopicker.io.volumes.arrays import DEFAULT_OPTIONS
     from tomopicker.output.compare import gather, sorted_paths
-    from tomopicker.output.judge import content_of, judge, unrelated, write_json
-    from tomopicker.output.judge_kinds import have_kinds, judge_kinds
+    from tomopicker.output.evaluate import chance_warning, evaluate_compared, to_json, write_json
+    from tomopicker.output.evaluate_kinds import evaluate_kinds, have_kinds
     from tomopicker.output.terminal import confusion_table, evaluation_table
 
     length, in_angstrom = parse_tolerance(tolerance)
     if reading.stored != DEFAULT_OPTIONS and not tomograms:
-        raise UsageError("--dataset and --axes say how files of tomograms are read; give --tomograms too")
+        raise UsageError("--dataset and --axes apply to files of tomograms; give --tomograms too")
     with Reporter() as reporter:
         mine, known, volumes = sorted_paths(picks, truth, tomograms or [])
         with reporter.showing_warnings():
@@ -74,17 +74,17 @@ def command(
             raise UsageError(f"--tolerance {tolerance}: is in Å, and the voxel size is not known; give --voxel-size")
         if have_kinds(found):
             with reporter.showing_warnings():
-                of_kinds = judge_kinds(found, length, in_angstrom=in_angstrom, matching=matching)
+                of_kinds = evaluate_kinds(found, length, in_angstrom=in_angstrom, matching=matching)
             for kind, each in of_kinds.kinds.items():
                 reporter.console.print(evaluation_table(each, kind))
             reporter.console.print(confusion_table(of_kinds.confusion))
             content = of_kinds.to_dict()
         else:
-            judged = judge(found, length, in_angstrom=in_angstrom, matching=matching)
-            reporter.console.print(evaluation_table(judged))
-            if doubt := unrelated(found, judged):
+            evaluations = evaluate_compared(found, length, in_angstrom=in_angstrom, matching=matching)
+            reporter.console.print(evaluation_table(evaluations))
+            if doubt := chance_warning(found, evaluations):
                 reporter.warn(doubt)
-            content = content_of(judged)
+            content = to_json(evaluations)
         if json_file is not None:
             write_json(json_file, content)
 

@@ -36,12 +36,12 @@ def command(
     from tomopicker.output.subtomograms import LIST, MEAN, PICTURE, STACK, export_subtomograms
 
     if not 2 <= box <= 1024:
-        raise UsageError(f"--box {box} cannot be; give 2 to 1024 voxels")
+        raise UsageError(f"--box {box} is invalid; give 2 to 1024 voxels")
     if not 1 <= binning <= 64:
-        raise UsageError(f"--binning {binning} cannot be; give 1 to 64")
+        raise UsageError(f"--binning {binning} is invalid; give 1 to 64")
     for name in (STACK, LIST, MEAN, PICTURE):
         if (output / name).exists() and not overwrite:
-            raise UsageError(f"{output / name}: is there already; give --overwrite to replace it, or another --output")
+            raise UsageError(f"{output / name}: exists already; give --overwrite to replace it, or another --output")
     with Reporter() as reporter:
         check_writable(output)
         opened, found = given.read(reporter)

@@ -8,14 +8,14 @@ import typer
 from tomopicker.cli.options import TomogramOptions, Tomograms, switch
 from tomopicker.errors import TomoPickerError, failure_line
 
-HELP = """Show shape, voxel size, type and statistics of tomograms, and doubtful headers.
+HELP = """Show shape, voxel size, type and statistics of tomograms, and suspicious headers.
 
 [bold]Example[/bold]
 
   [cyan]tomopicker info tomograms/ TS_99.rec[/cyan]
 
-Shapes are x × y × z. Voxels are read section by section, so that the largest tomogram fits in little memory;
-[cyan]--header[/cyan] reads none at all."""
+Shapes are x × y × z. Voxels are read section by section, so that large tomograms need little memory; with
+[cyan]--header[/cyan] none are read."""
 
 
 def command(

@@ -1,4 +1,4 @@
-"""Opening tomograms and reading picks for a command: doubtful headers and inferred units are printed."""
+"""Opening tomograms and reading picks for a command: suspicious headers and inferred units are printed."""
 
 from collections.abc import Sequence
 from pathlib import Path

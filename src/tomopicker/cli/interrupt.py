@@ -1,4 +1,4 @@
-"""Ctrl-C: one line that tells how to continue."""
+"""Ctrl-C ends a command with one line: how to continue."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,19 +7,19 @@ from tomopicker.errors import TomoPickerError
 
 
 class Interrupted(TomoPickerError):
-    """The user stopped the command; exit code as shells have it."""
+    """The user stopped the command; exit code as in shells."""
 
     exit_code = 130
 
 
 @contextmanager
 def interruptible(advice: Callable[[], str]) -> Iterator[None]:
-    """Turn a Ctrl-C in the block into one line that tells how to continue.
+    """End a block that is interrupted by Ctrl-C with one line: how to continue.
 
     Parameters
     ----------
     advice : callable
-        Gives the line when it is needed.
+        Returns that line.
     """
     try:
         yield

@@ -38,7 +38,7 @@ def read_diameter(text: str) -> Diameter:
     if sign:
         _check_kind(kind)
         if not 0 < length < float("inf"):
-            raise UsageError(f"{FLAG} {text} cannot be; give a positive number")
+            raise UsageError(f"{FLAG} {text} is invalid; give a positive number")
     return Diameter(kind, length)
 
 
@@ -52,7 +52,7 @@ ParticleDiameters = Annotated[list[Diameter], diameter_option()]
 
 
 def diameters_by_kind(given: Sequence[Diameter]) -> tuple[float | None, dict[str, float]]:
-    """Part the diameter of all kinds, if it is given (the last one counts), from those of single kinds, in Å.
+    """Separate the common diameter, if given (the last one counts), from those of single kinds, in Å.
 
     Raises
     ------
@@ -62,13 +62,13 @@ def diameters_by_kind(given: Sequence[Diameter]) -> tuple[float | None, dict[str
     found: dict[str, float] = {}
     for kind, length in given:
         if kind and kind in found:
-            raise UsageError(f"{FLAG}: that of {kind} is given twice; give it once")
+            raise UsageError(f"{FLAG}: the diameter of {kind} is given twice; give it once")
         found[kind] = length
     return found.pop("", None), found
 
 
 def files_by_kind(paths: Sequence[Path]) -> dict[str, list[Path]]:
-    """Part files by kind, ``KIND=FILE``.
+    """Group files by kind, ``KIND=FILE``.
 
     Raises
     ------
@@ -104,7 +104,7 @@ def read_by_kind(
     class_numbers: bool = False,
     format: str | None = None,
 ) -> "Picks":
-    """Read picks whose kind stands before their file or in a column.
+    """Read picks whose kind is named before their file or in a column.
 
     Parameters
     ----------

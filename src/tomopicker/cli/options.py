@@ -42,7 +42,7 @@ def option(
     unit : str, optional
         Unit of a number, or a word for the value.
     default : str
-        The default in words, where the value itself says little.
+        The default in words, where the value is not self-explanatory.
     panel : str, optional
         Of the help.
     """
@@ -132,7 +132,7 @@ def size_in_voxels(text: str, least: int = 1) -> tuple[int, int, int]:
 def check_positive(flag: str, value: float | None) -> None:
     """Refuse a number that is not positive and finite."""
     if value is not None and not 0 < value < float("inf"):
-        raise UsageError(f"{flag} {value:g} cannot be; give a positive number")
+        raise UsageError(f"{flag} {value:g} is invalid; give a positive number")
 
 
 Tomograms = Annotated[list[Path], argument(f"Tomograms, or folders of them: {VOLUMES}", "TOMOGRAM")]
@@ -141,7 +141,7 @@ TomogramList = Annotated[
     list[Path] | None,
     option(
         "The tomograms, a folder of them, or a RELION 5 tomograms.star: for sizes and names.", unit="PATH",
-        default="as picks.json beside the picks says", panel=INPUT,
+        default="as in picks.json next to the picks", panel=INPUT,
     ),
 ]  # fmt: skip
 PicksFile = Annotated[Path, argument("File of picks, or a folder.", "PICKS")]
@@ -222,7 +222,7 @@ class TomogramOptions(OptionGroup):
 
     def __post_init__(self) -> None:
         check_positive("--voxel-size", self.voxel_size)
-        _ = self.stored  # Refuses axes that are none.
+        _ = self.stored  # Refuses invalid axes.
 
     @property
     def stored(self) -> "ReadOptions":
@@ -232,7 +232,7 @@ class TomogramOptions(OptionGroup):
         return ReadOptions(self.dataset, self.axes)
 
     def open(self, paths: list[Path], reporter: "Reporter", *, invert: bool = False) -> "list[Tomogram]":
-        """Open every tomogram that paths mean, and print what is doubtful about their headers."""
+        """Open the tomograms at paths, files or folders; suspicious headers are printed."""
         from tomopicker.cli.inputs import open_tomograms
 
         return open_tomograms(paths, reporter, voxel_size=self.voxel_size, invert=invert, stored=self.stored)
@@ -240,7 +240,7 @@ class TomogramOptions(OptionGroup):
 
 @dataclass(frozen=True)
 class CoordinateOptions(OptionGroup):
-    """What the coordinates of picks count, and which classes are read."""
+    """Unit and format of picks, and which classes are read."""
 
     from_format: FromFormat = None
     picks_unit: PicksUnit = None
@@ -249,7 +249,7 @@ class CoordinateOptions(OptionGroup):
 
     @property
     def units(self) -> "CoordinateUnits":
-        """As the readers take them."""
+        """For the readers."""
         from tomopicker.io.coordinate_units import CoordinateUnits
 
         return CoordinateUnits(self.picks_unit, self.picks_pixel_size, tuple(self.classes or ()))
@@ -324,10 +324,10 @@ class SelectionOptions(OptionGroup):
         given = {name: value for name, value in shares.items() if value is not None}
         for name, value in given.items():
             if not 0 <= value <= 1:
-                raise UsageError(f"{name} {value:g} cannot be; give a probability between 0 and 1")
+                raise UsageError(f"{name} {value:g} is invalid; give a probability between 0 and 1")
         if len(given) > 1:
-            raise UsageError(f"{' and '.join(given)} say the same thing twice; give one of them")
+            raise UsageError(f"{' and '.join(given)} exclude each other; give one of them")
         if self.max_particles is not None and self.max_particles < 1:
-            raise UsageError(f"--max-particles {self.max_particles} cannot be; give 1 or more, or leave it out")
+            raise UsageError(f"--max-particles {self.max_particles} is invalid; give 1 or more, or leave it out")
         precision = self.target_precision if self.target_fdr is None else 1 - self.target_fdr
         return Cut(self.threshold, precision, self.max_particles)

@@ -43,24 +43,24 @@ HELP = """Pick the particles in any number of tomograms with a trained model.
 [bold]Written[/bold] to the folder:
 
   TOMOGRAM.star, TOMOGRAM.csv   the picks of each tomogram
-  TOMOGRAM.png                  the section that most of them lie near, a box around each
+  TOMOGRAM.png                  the section with most of them, a box around each
   picks.star, picks.csv         those of all tomograms finished so far
-  relion5_import.star           for RELION 5: the list that its import job takes
-  report.html                   all of it on one page
+  relion5_import.star           the list for RELION 5's import job
+  report.html                   the results on one page
   candidates/TOMOGRAM.csv       all candidates, down to a probability of 0.01
-  picks.json                    the model, the settings, and how each tomogram went
+  picks.json                    the model, the settings, and the outcome of each tomogram
 
 With a model of several kinds these files hold all of them, named in a column [bold]kind[/bold] and in STAR numbered in
-[bold]rlnClassNumber[/bold]; TOMOGRAM.KIND.star, picks.KIND.star and so on hold one each. A place is of one kind, the
-most probable there.
+[bold]rlnClassNumber[/bold]; TOMOGRAM.KIND.star, picks.KIND.star and so on hold one each. Each position gets one kind,
+the most probable.
 
-CSV is [cyan]tomogram,x,y,z,score[/cyan], in voxels, 0 at the centre of the first. The [bold]score[/bold] is the
-estimated probability that the pick is a particle. Left alone, each tomogram gets the threshold of the
-best expected F1; [cyan]tomopicker threshold[/cyan] sets another one afterwards, in seconds.
+CSV is [cyan]tomogram,x,y,z,score[/cyan], in voxels; 0 is the centre of the first voxel. The [bold]score[/bold] is the
+estimated probability that the pick is a particle. By default each tomogram gets the threshold of the highest expected
+F1; [cyan]tomopicker threshold[/cyan] sets another one afterwards, in seconds.
 
 With a tomograms.star of RELION 5 as the list of tomograms, optimisation_set.star joins it to the picks.
 A tomogram that fails does not stop the others. The same command again skips what is done and picks the rest;
-[cyan]tomopicker status picks[/cyan] shows from any machine how a run stands."""
+[cyan]tomopicker status picks[/cyan] shows the progress of a run from any machine."""
 
 
 def command(
@@ -88,7 +88,11 @@ def command(
     pictures: Pictures = True,
     copick: Annotated[
         Path | None,
-        option("Configuration of a copick project, to pick in and to write to.", unit="CONFIG", panel=COPICK),
+        option(
+            "Configuration of a copick project, to pick from and write to.",
+            unit="CONFIG",
+            panel=COPICK,
+        ),
     ] = None,
     copick_tomogram: Annotated[
         str | None, option("Which tomogram of each run, such as wbp@10.", unit="TYPE[@Å]", panel=COPICK)
@@ -112,7 +116,8 @@ def command(
     device: Device = None,
     overwrite: Overwrite = False,
     retry_failed: Annotated[
-        bool, switch("Try again what failed before, though the file is the same.", "--retry-failed", MORE)
+        bool,
+        switch("Pick unchanged tomograms again that failed before.", "--retry-failed", MORE),
     ] = False,
     dry_run: DryRun = False,
 ) -> None:
@@ -158,11 +163,11 @@ def command(
         if invert is None and bright:
             reporter.say(f"{model}: was trained with --invert, so protein is taken to be bright (--no-invert: dark).")
         invert = bright if invert is None else invert
-        asked = PickSettings(
+        pick_settings = PickSettings(
             cut, min_distance, star_format, save_scores, reading.voxel_size, invert, device, reading.dataset,
             reading.axes, masks.mode, pictures, project_of(listed),
         )  # fmt: skip
-        folder = PickFolder.open(output, model, loaded, asked, overwrite=overwrite)
+        folder = PickFolder.open(output, model, loaded, pick_settings, overwrite=overwrite)
         choose_device(device)
         for kind, each in loaded.kinds.items():
             called = f"{model}: {kind}" if loaded.others else f"{model}"
@@ -195,7 +200,7 @@ def project_of(listed: list[Path]) -> Path | None:
 
 
 def _existing(paths: list[Path], reporter: "Reporter") -> tuple[list[Path], int]:
-    """List the tomograms that are there; say which are not, and count them."""
+    """List the tomograms that exist, and count those that do not; each is printed."""
     from tomopicker import io
 
     found: list[Path] = []

@@ -1,4 +1,4 @@
-"""``pick --dry-run``: which tomograms would be picked, by whom, and the script of a job."""
+"""``pick --dry-run``: which tomograms would be picked, where, and the script of a job."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,7 +26,7 @@ def print_pick_plan(
     *,
     masks: "Mapping[Path, Path]",
 ) -> None:
-    """Print what a run would do."""
+    """Print the plan of a run."""
     todo = [
         item_of(file, tomogram_name(file), masks.get(file))
         for file in files
@@ -46,7 +46,7 @@ def print_pick_plan(
 
 
 def print_jobs(cluster: "ClusterSettings", memory: int, count: int, folder: Path, reporter: "Reporter") -> None:
-    """Print the script of a job, if workers are jobs; each needs so many bytes, and there are `count` things to do."""
+    """Print the script of a job, if workers are jobs; `memory` in bytes a job, `count` tomograms to do."""
     if cluster.engine not in QUEUES:
         return
     from tomopicker.cluster.jobqueue import job_script

@@ -1,4 +1,4 @@
-"""The run of ``pick``: what is picked is printed as it comes, and what it came to at the end."""
+"""The run of ``pick``, with a line for each tomogram and a summary at the end."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,7 +27,7 @@ def pick_files(
     cluster: "ClusterSettings | None" = None,
     retry_failed: bool = False,
 ) -> int:
-    """Pick in each tomogram that is not done, print how it goes, and give how many failed."""
+    """Pick each unfinished tomogram, print the progress, and return the number of failures."""
     from tomopicker.cluster.pick_many import pick_into
 
     found = pick_into(
@@ -42,7 +42,7 @@ def pick_files(
 
 
 def write_report(folder: Path, reporter: "Reporter") -> None:
-    """Write the page of a folder; the picks stand without it, so what goes wrong is a warning."""
+    """Write the report of a folder; a failure is a warning, as the picks do not depend on it."""
     from tomopicker.output import picks_report
 
     try:
@@ -52,7 +52,7 @@ def write_report(folder: Path, reporter: "Reporter") -> None:
 
 
 def print_end(found: "ManyPicked", folder: Path, reporter: "Reporter") -> None:
-    """Print what a run came to."""
+    """Print the summary of a run."""
     if found.remark:
         reporter.warn(found.remark)
     if not found.counts:

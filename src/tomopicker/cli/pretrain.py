@@ -22,12 +22,12 @@ HELP = """Pretrain initial weights on random molecules. Not needed: the program 
 
 then, in a settings file for [cyan]tomopicker train --config[/cyan]:  network: {pretrained: start.safetensors}
 
-Nothing is read: molecules that exist nowhere are drawn (lumps, lobes, shells, barrels, rings), placed among membranes
-and a crowd, imaged at a random defocus with a random missing wedge, and classified by the network. About half a second
+No data are needed: random molecules (lumps, lobes, shells, barrels, rings) are placed among membranes and a crowded
+background, imaged at a random defocus with a random missing wedge, and classified by the network. About half a second
 per step on a CPU core.
 
 With [cyan]--episodes[/cyan] the network learns what instant picks need: from 1 to 20 clicks on one kind of molecule in
-a scene, with look-alikes beside it, to find the others there and in a second scene of another tilt range, dose,
+a scene with look-alikes, to find the others there and in a second scene of another tilt range, dose,
 thickness, defocus and reconstruction. It starts from the shipped weights. F1 with 1, 5 and 20 clicks on validation
 scenes of other molecules is printed, and OUTPUT has the weights of the best so far. One to two seconds per
 step on a CPU core."""
@@ -83,7 +83,7 @@ def command(
 
 @dataclass(frozen=True)
 class Job:
-    """What both kinds of pretraining are given."""
+    """Arguments that both kinds of pretraining share."""
 
     output: Path
     device: "torch.device"
@@ -111,7 +111,7 @@ def _as_classifier(job: Job, steps: int, classes: int, seed: int, pretrained: st
 
 
 def _in_episodes(job: Job, steps: int, classes: int, seed: int, pretrained: str, validate_every: int) -> None:
-    from tomopicker.pretraining.course import Course, Learnt, Measured
+    from tomopicker.pretraining.curve import BestWeights, CurvePoint, TrainingCurve
     from tomopicker.pretraining.episodic import EpisodeRecipe, pretrain_episodes
     from tomopicker.pretraining.train import save_pretrained
 
@@ -119,21 +119,21 @@ def _in_episodes(job: Job, steps: int, classes: int, seed: int, pretrained: str,
         steps=steps, molecules=classes, seed=seed, pretrained=pretrained, validate_every=validate_every
     )
 
-    def keep(learnt: Learnt) -> None:
-        curve = [asdict(point) for point in learnt.curve]
+    def keep(best: BestWeights) -> None:
+        curve = [asdict(point) for point in best.curve]
         save_pretrained(
-            job.output, learnt.weights, {"episodes": True} | asdict(recipe),
-            {"shrinkage": learnt.best.shrinkage, "step": learnt.best.step, "validation": curve},
+            job.output, best.weights, {"episodes": True} | asdict(recipe),
+            {"shrinkage": best.point.shrinkage, "step": best.point.step, "validation": curve},
         )  # fmt: skip
 
-    def show(point: Measured, is_best: bool) -> None:
+    def show(point: CurvePoint, is_best: bool) -> None:
         loss = "" if point.loss is None else f"; loss {point.loss:.3f}, shrinkage {point.shrinkage:.4f}"
         job.reporter.say(f"step {point.step}: {point.f1}{loss}{' (best)' if is_best else ''}")
 
-    learnt = pretrain_episodes(
+    best = pretrain_episodes(
         recipe, device=job.device, workers=job.workers, checkpoint=job.checkpoint, resume=job.resume,
         report=lambda step, loss: job.reporter.step("pretraining", f"loss {loss:.3f}", step, steps),
-        course=Course(keep, show),
+        curve=TrainingCurve(keep, show),
     )  # fmt: skip
-    keep(learnt)
-    job.reporter.say(f"Best at step {learnt.best.step}: {learnt.best.f1}.")
+    keep(best)
+    job.reporter.say(f"Best at step {best.point.step}: {best.point.f1}.")

@@ -1,4 +1,4 @@
-"""Progress and messages: a bar on a terminal, elsewhere a plain line now and then. Warnings go to stderr, once."""
+"""Progress and messages: a bar on a terminal, otherwise a plain line every 15 s. Warnings go to stderr, once each."""
 
 import sys
 import time
@@ -26,7 +26,7 @@ class Reporter:
     def __init__(self) -> None:
         self.console = Console(highlight=False, soft_wrap=True)
         if not self.console.is_terminal:
-            self.console.width = max(self.console.width, LOG_WIDTH)  # A log must not cut tables short.
+            self.console.width = max(self.console.width, LOG_WIDTH)  # Tables in a log are not truncated.
         self._warned: set[str] = set()
         self._progress: Progress | None = None
         self._task: tuple[str, TaskID] | None = None
@@ -51,7 +51,7 @@ class Reporter:
             self._to_stderr(f"tomopicker: warning: {text}")
 
     def note(self, text: str) -> None:
-        """Print what was inferred, once; it is no warning."""
+        """Print an inferred value, once; not a warning."""
         if text not in self._warned:
             self._warned.add(text)
             self.say(f"Note: {text}.")
@@ -69,7 +69,7 @@ class Reporter:
 
     @contextmanager
     def showing_warnings(self, *notes: type[Warning]) -> Iterator[None]:
-        """Print what the block warns of: what was inferred, and the categories `notes`, as notes."""
+        """Print the warnings of a block; inferred values, and the categories `notes`, as notes."""
         from tomopicker.io.classes import Mixed
         from tomopicker.io.read import Inferred
 
@@ -85,7 +85,7 @@ class Reporter:
                 self.warn(str(warning.message))
 
     def trained(self, job: str, report: "Report") -> None:
-        """Show how a training stands."""
+        """Show the progress of a training."""
         title = "training" if job == "train" else f"training ({job})"
         self._show(title, report.step, report.steps, f"loss {report.risk:.4f}")
 
@@ -94,18 +94,18 @@ class Reporter:
         self._show(tomogram, done, total, "tiles")
 
     def step(self, title: str, what: str, done: int, total: int) -> None:
-        """Show how far any other work is."""
+        """Show the progress of any other work."""
         self._show(title, done, total, what)
 
     def end_bar(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         if self._progress is not None:
             self._progress.stop()
             self._progress, self._task = None, None
 
     def _to_stderr(self, line: str) -> None:
         if sys.stderr.isatty() and self._progress is not None:
-            self.console.print(line, markup=False)  # A bar is on the same screen: the line goes above it.
+            self.console.print(line, markup=False)  # The bar is on the same screen: print above it.
         else:
             print(line, file=sys.stderr, flush=True)
 

@@ -6,18 +6,18 @@ from typing import Annotated
 from tomopicker.cli.options import argument, option
 from tomopicker.errors import UsageError
 
-HELP = """Show what was picked on one page: counts, doubts, the mean, slices.
+HELP = """Summarise a folder of picks on one page: counts, outliers, the mean, slices.
 
 [bold]Examples[/bold]
 
   [cyan]tomopicker report picks[/cyan]
   [cyan]tomopicker report picks --output ribosomes.html[/cyan]
 
-One HTML file without anything beside it: it opens from the disk, can be mailed, and prints.
+One self-contained HTML file, to open from the disk, mail or print.
 [cyan]tomopicker pick[/cyan] writes it at the end of a run. It shows counts of each tomogram with intervals and
 those that are unusual, scores and thresholds, expected precision and recall, the mean in three planes, distances of
-neighbours, the best picks, the most doubtful and the best of those left out, slices with picks, settings and
-versions."""
+neighbours, the best picks, the most uncertain candidates and the best of those left out, slices with picks, settings
+and versions."""
 
 
 def command(

@@ -1,4 +1,4 @@
-"""What is printed while many tomograms are done: a line each, or a bar where workers do them."""
+"""Progress of many tomograms: a line each, or a bar where several workers pick."""
 
 from typing import TYPE_CHECKING
 
@@ -12,15 +12,15 @@ OF_THE_RUN = {"retried", "note", "workers"}
 
 
 class EventPrinter:
-    """Prints events.
+    """Print events of a run.
 
     Parameters
     ----------
     reporter : Reporter
     with_bar : bool
-        How far all is: a bar on a terminal, in place of a line for each that went well; in a log a line now and then.
+        Show overall progress: on a terminal a bar instead of a line for each tomogram, in a log a line every 15 s.
     noun : str
-        What is done many times.
+        What is counted.
     """
 
     def __init__(self, reporter: "Reporter", *, with_bar: bool, noun: str = "tomogram") -> None:

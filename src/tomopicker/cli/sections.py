@@ -1,4 +1,4 @@
-"""``tomopicker sections``: pictures of sections with axes in voxels, to click with nothing but a terminal."""
+"""``tomopicker sections``: pictures of sections with axes in voxels, to pick by eye without a display."""
 
 import math
 from pathlib import Path
@@ -10,13 +10,14 @@ from tomopicker.wording import number_of
 
 HELP = """Write sections of tomograms as PNG files, with ticks and a grid in voxels.
 
-[bold]Example[/bold]: look at TS_0001 without a display, read off ten particles, and see where they lie
+[bold]Example[/bold]: look at TS_0001 without a display, read off ten particles, and mark them
 
   [cyan]tomopicker sections TS_0001.mrc --output sections[/cyan]
   [cyan]tomopicker sections TS_0001.mrc --output marked --picks clicks.csv[/cyan]
 
-Copy the folder to your own machine, or open it in the file view of Jupyter or VS Code. Ticks count as the columns x,
-y, z of a CSV do: voxels, 0 at the centre of the first voxel. x points right, y up; z is in the title and the name."""
+Copy the folder to your own machine, or open it in the file view of Jupyter or VS Code. Ticks are in
+voxels, as the columns x, y, z of a CSV; 0 is the centre of the first voxel. x points right, y up; z is in the title
+and the file name."""
 
 
 def command(
@@ -35,7 +36,7 @@ def command(
     from tomopicker.output.sections import section_figure, sections_every
 
     if not (math.isfinite(every) and every > 0):
-        raise UsageError(f"--every {every:g} cannot be; give a distance in Å, such as 100")
+        raise UsageError(f"--every {every:g} is invalid; give a distance in Å, such as 100")
     with Reporter() as reporter:
         check_writable(output)
         opened = reading.open(tomograms, reporter, invert=invert)

@@ -89,24 +89,24 @@ class SettingsOptions(OptionGroup):
         UsageError
             One line that names the first invalid setting.
         """
-        asked: dict[str, Any] = {}
+        nested: dict[str, Any] = {}
         others = {name.replace("__", "."): value for name, value in more.items() if value is not None}
         for name, value in (self.given | others).items():
             *groups, last = name.split(".")
-            place = asked
+            place = nested
             for group in groups:
                 place = place.setdefault(group, {})
             place[last] = value
         if self.common_diameter is None:
             if not self.diameters:
                 raise UsageError("how large is the particle? give --particle-diameter in Å")
-            asked[DIAMETER] = next(iter(self.diameters.values()))
-        return resolve(asked, self._stated())
+            nested[DIAMETER] = next(iter(self.diameters.values()))
+        return resolve(nested, self._from_file())
 
     @property
     def common_diameter(self) -> Any:
         """Of all kinds of particle without one of their own, in Å, unchecked; None if only single kinds have one."""
-        return self.given.get(DIAMETER, self._stated().get(DIAMETER))
+        return self.given.get(DIAMETER, self._from_file().get(DIAMETER))
 
     def diameters_of(self, kinds: list[str]) -> dict[str, float]:
         """Give the diameters of single kinds, in Å; all those clicked must have one if there is no common diameter.
@@ -122,7 +122,7 @@ class SettingsOptions(OptionGroup):
             diameters_of(kinds, self.diameters, None)
         return self.diameters
 
-    def _stated(self) -> dict[str, Any]:
+    def _from_file(self) -> dict[str, Any]:
         return {} if self.config is None else read_settings_file(self.config)
 
 

@@ -35,11 +35,11 @@ docs/commands/simulate.md explains each.
 
 Presets: [bold]vpp[/bold], a phase plate near focus; [bold]defocus[/bold], 2.5-4.5 µm without one; [bold]easy[/bold],
 more dose and little besides the target; [bold]hard[/bold], half the dose, more look-alikes, a denser cytosol. The same
-seed gives the same tomogram; a tomogram that is there already is skipped."""
+seed gives the same tomogram; an existing tomogram is skipped."""
 
 SAMPLE, IMAGING = "Sample", "Imaging"
 SMALLEST = 16
-"""Voxels, along each axis, that hold a lamella."""
+"""Voxels along each axis: the smallest volume that a lamella fits in."""
 
 
 def command(
@@ -132,9 +132,9 @@ def command(
     if output.exists() and not output.is_dir():
         raise UsageError(f"{output}: is a file; give a folder")
     if positions is not None and particles is not None:
-        raise UsageError("--particles and --positions: the file says how many there are; give one of them")
+        raise UsageError("--particles and --positions: the file sets the number of particles; give one of them")
     if positions is None and positions_offset is not None:
-        raise UsageError("--positions-offset: says where in a file of --positions the tomogram lies; give that as well")
+        raise UsageError("--positions-offset: locates the tomogram in a file of --positions; give that as well")
     check_writable(output)
     on = engine.settings()
     flags: dict[str, Any] = {

@@ -1,20 +1,20 @@
-"""``tomopicker status``: how a run of many tomograms stands, from any machine."""
+"""``tomopicker status``: the progress of a run of many tomograms, from any machine."""
 
 from pathlib import Path
 from typing import Annotated
 
 from tomopicker.cli.options import argument
 
-HELP = """Show how a run of pick stands: done, running, failed and why, and when it should end.
+HELP = """Show the progress of a run of pick: done, running, failed and why, and the estimated end.
 
 [bold]Example[/bold]
 
   [cyan]tomopicker status picks[/cyan]   while it runs and afterwards, from any machine that sees the folder
 
-One line for each tomogram is in the folder's [cyan]pick.log[/cyan]."""
+The folder's [cyan]pick.log[/cyan] has a line for each tomogram."""
 
 
-def command(folder: Annotated[Path, argument("That tomopicker pick writes to.", "DIR")]) -> None:
+def command(folder: Annotated[Path, argument("Output folder of tomopicker pick.", "DIR")]) -> None:
     """Read and print."""
     from tomopicker.cli.progress import Reporter
     from tomopicker.cluster.status import status_lines

@@ -14,15 +14,15 @@ HELP = """Click particles in a browser, see picks from the first click, train, r
   [cyan]tomopicker studio TS_0001.mrc TS_0002.mrc --project ribosomes[/cyan]
   [cyan]tomopicker studio Tomograms/job010/tomograms.star --beside denoised/[/cyan]
 
-A local web application: it listens on this machine alone, and prints the link to open and the ssh line that brings it
-to another machine. Nothing is fetched from the network. Press ? in the page for the keys.
+A local web application, reachable from this machine only. It prints the link to open and the ssh command that forwards
+it to another machine. Nothing is fetched from the network. Press ? in the page for the keys.
 
-[bold]Written[/bold] to the project folder, after every act:
+[bold]Written[/bold] to the project folder, after every action:
 
-  clicks/KIND/TOMOGRAM.csv, .star     the particles that were clicked; rejected/ holds what is none
+  clicks/KIND/TOMOGRAM.csv, .star     clicked particles; rejected/ holds the rejected places
   models/, picks/KIND/, jobs/         what training and picking write
   saved/KIND/PROGRAM/                 what was saved for RELION 5, Warp, Dynamo or IMOD
-  project.json, history.jsonl         kinds and notes; the log that undo goes through"""
+  project.json, history.jsonl         kinds and notes; the log behind undo"""
 
 
 def command(
@@ -31,14 +31,12 @@ def command(
         argument("Tomograms, folders of them, a RELION tomograms.star, or a copick configuration (.json).", "TOMOGRAM"),
     ],
     reading: TomogramOptions,
-    project: Annotated[Path, option("Folder that everything is saved in.", "--project", "-p", unit="DIR")] = Path(
-        "studio"
-    ),
+    project: Annotated[
+        Path, option("Project folder, where everything is saved.", "--project", "-p", unit="DIR")
+    ] = Path("studio"),
     particle_diameter: Annotated[
         float | None,
-        option(
-            "Of the first kind of particle.", "--particle-diameter", "-d", unit="Å", default="asked for in the page"
-        ),
+        option("Of the first kind of particle.", "--particle-diameter", "-d", unit="Å", default="entered in the page"),
     ] = None,
     kind: Annotated[str, option("Name of that kind.", unit="NAME")] = "particle",
     beside: Annotated[
@@ -56,14 +54,14 @@ def command(
     base_path: Annotated[
         str,
         option(
-            "What a proxy puts before every address, as Open OnDemand does.",
+            "Path prefix of a proxy, as of Open OnDemand.",
             unit="/PATH",
             panel=MORE,
             show_default=False,
         ),
     ] = "",
     allow_host: Annotated[
-        list[str] | None, option("Name of the proxy that the browser asks. Repeat it.", unit="NAME", panel=MORE)
+        list[str] | None, option("Host name of a proxy between browser and studio. Repeat it.", unit="NAME", panel=MORE)
     ] = None,
     device: Device = None,
 ) -> None:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tomopicker.fewshot.suggestions import Suggestion
     from tomopicker.picks import Picks
 
-HELP = """Suggest where to click next: the places whose answers, particle or not, teach most.
+HELP = """Suggest where to click next: the most informative places to label, particle or not.
 
 [bold]Examples[/bold]
 
@@ -42,8 +42,8 @@ One click is enough; without any, an example of each common kind of object of th
 the places in your viewer, add those on a particle to the clicks, and the others to the rejected picks. The file is
 CSV with a column [bold]reason[/bold], in voxels, and is read as clicks are.
 
-The first call computes the features of the tomogram, some seconds, and keeps them; the next ones read them. With
-[bold]--engine[/bold] workers compute those of several tomograms side by side."""
+The first call computes the features of the tomogram, in some seconds, and caches them for the next. With
+[bold]--engine[/bold] workers compute those of several tomograms in parallel."""
 
 
 def command(
@@ -57,14 +57,19 @@ def command(
         list[Path] | None, option("Clicks so far; repeat it.", "--picks", "-p", unit="FILE", panel=INPUT)
     ] = None,
     rejected: Annotated[
-        list[Path] | None, option("Picks that are no particles; repeat it.", unit="FILE", panel=INPUT)
+        list[Path] | None, option("Rejected picks, which are not particles; repeat it.", unit="FILE", panel=INPUT)
     ] = None,
-    count: Annotated[int, option("How many suggestions at most.", unit="N", min=1)] = 10,
+    count: Annotated[int, option("Maximum number of suggestions.", unit="N", min=1)] = 10,
     mask: Mask = None,
     invert: Invert = False,
     cache: Annotated[
         Path | None,
-        option("Where features are kept.", unit="DIR", default="TOMOPICKER_CACHE, else the user's caches", panel=MORE),
+        option(
+            "Folder where features are cached.",
+            unit="DIR",
+            default="TOMOPICKER_CACHE, else the user's cache",
+            panel=MORE,
+        ),
     ] = None,
     device: Device = None,
     overwrite: Overwrite = False,
@@ -73,9 +78,9 @@ def command(
     if output.suffix.lower() != ".csv":
         raise UsageError(f"{output}: suggestions are written as CSV; give --output a name that ends in .csv")
     if output.exists() and not overwrite:
-        raise UsageError(f"{output}: is there already; give --overwrite to replace it, or another name")
+        raise UsageError(f"{output}: exists already; give --overwrite to replace it, or another name")
     if rejected and not picks:
-        raise UsageError("--rejected alone does not say what a particle is; give --picks too")
+        raise UsageError("--rejected alone does not define the particle; give --picks too")
     on = engine.settings()
     from tomopicker import api
     from tomopicker.cli.inputs import read_picks
@@ -103,10 +108,10 @@ def command(
             from tomopicker.io.masks import masks_for
 
             files = [tomogram.path for tomogram in opened if tomogram.path]
-            asked = masks_for(mask, files)
+            given_masks = masks_for(mask, files)
             failures = api.features_many(
                 files, particle_diameter, engine=on, cache=cache, device=device, voxel_size=reading.voxel_size,
-                invert=invert, options=reading.stored, mask=asked.mode or "auto", masks=asked.files,
+                invert=invert, options=reading.stored, mask=given_masks.mode or "auto", masks=given_masks.files,
                 on_event=EventPrinter(reporter, with_bar=True),
             )  # fmt: skip
             if failures:

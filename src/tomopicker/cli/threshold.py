@@ -27,20 +27,20 @@ def command(
     selection: SelectionOptions,
     pictures: Pictures = True,
 ) -> None:
-    """Parse, cut, and say what is expected."""
+    """Parse, select again, and print the expected metrics."""
     from tomopicker.cli.progress import Reporter
     from tomopicker.output.layout import RECORD
     from tomopicker.output.one_tomogram import file_of_kind, picture_of
     from tomopicker.output.pick_figure import draw_again
     from tomopicker.output.record import read_record
-    from tomopicker.output.reselect import recut
+    from tomopicker.output.reselect import reselect
 
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder; give the one that 'tomopicker pick' wrote")
     cut = selection.cut()
     with Reporter() as reporter:
         drawn = [path for path in folder.glob("*.png") if pictures]
-        entries, remark = recut(folder, cut)
+        entries, remark = reselect(folder, cut)
         if remark:
             reporter.warn(remark)
         for name, entry in entries.items():
@@ -56,7 +56,7 @@ def command(
                     f"expected precision {expected['precision']:.2f}, recall {expected['recall']:.2f})."
                 )
             if not entry["picks"]:
-                reporter.warn(f"{name}: no candidate is as sure as that, so there are no picks; ask for less")
+                reporter.warn(f"{name}: no candidate passes this threshold, so there are no picks; choose a lower one")
         record = read_record(folder / RECORD)
         for name in entries:
             for kind in record["model"].get("kinds", {"": None}):

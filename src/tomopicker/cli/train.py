@@ -31,15 +31,14 @@ HELP = """Train a model to pick a particle, from clicks in one or a few tomogram
   [cyan]tomopicker train TS_0001.mrc --picks ribosome=a.star --picks fas=b.star \\
       --particle-diameter ribosome=300 --particle-diameter fas=270 --output both.model[/cyan]
 
-Click the centres of 5 to 100 particles; the others need not be marked. Clicks are matched to tomograms by name: by
-the column that names one, else by the name of the file.
+Click the centres of 5 to 100 particles; the others need not be marked. Clicks are matched to tomograms by the name in
+their tomogram column, else by the name of their file.
 
 [bold]Several kinds[/bold] of particle, named before the files or in a column [bold]kind[/bold], make one model. The
-clicks of each kind are known negatives of the others, so that look-alikes are told apart.
+clicks of each kind are known negatives of the others, so that the model separates look-alikes.
 
-The model is one file that holds all that [cyan]tomopicker pick[/cyan] needs. While training runs, checkpoints lie
-beside it (MODEL.*.ckpt): after Ctrl-C, a scheduler's SIGTERM or a power cut repeat the command with
-[cyan]--resume[/cyan]."""
+The model is one file with all that [cyan]tomopicker pick[/cyan] needs. During training, checkpoints are written next to
+it (MODEL.*.ckpt): after Ctrl-C, a scheduler's SIGTERM or a power cut, repeat the command with [cyan]--resume[/cyan]."""
 
 
 def command(
@@ -62,8 +61,8 @@ def command(
     negatives: Annotated[
         list[Path] | None,
         option(
-            "Rejected picks: what looks like the particle and is not. Read as --picks are; repeat it. One that names "
-            "a kind is a negative of that kind.",
+            "Rejected picks: places that look like the particle and are not. Same formats as --picks; repeat it. Those "
+            "of a named kind are negatives of that kind.",
             unit="[KIND=]FILE",
             panel=INPUT,
         ),
@@ -83,7 +82,7 @@ def command(
     check: Annotated[
         bool,
         option(
-            "Test beforehand whether the clicks lie on particles, as 'tomopicker check' does, and stop if they cannot.",
+            "First test whether the clicks lie on particles, as 'tomopicker check' does, and stop if they do not.",
             "--check/--no-check",
             panel=MORE,
         ),
@@ -124,7 +123,7 @@ def command(
         read = partial(read_by_kind, reporter=reporter, format=named, class_numbers=bool(given.diameters))
         clicks = read(files, opened, units=units)
         diameters = given.diameters_of(clicks.kind_names)
-        # The classes that are chosen are those of the particles.
+        # --class selects among the clicks only.
         any_class: dict[str, Any] = {"units": units.of_any_class, "keeps_classes": True, "takes_classes": False}
         rejected = read(negative_files, opened, **any_class) if negatives else None
         # Without training, rejected picks alone are something to know of a tomogram, too.
@@ -166,11 +165,11 @@ def _sorted_by_kind(tomograms: list[Path], picks: list[Path], others: list[Path]
 
 def _refuse_training(given: SettingsOptions, validation_tomogram: list[Path] | None) -> None:
     """Refuse options of a training where nothing is trained."""
-    asked = [
+    unused = [
         name.partition(".")[2]
         for name in ("objective.loss", "training.steps", "training.epochs")
         if name in given.given
     ]
-    asked += ["validation-tomogram"] if validation_tomogram else []
-    if asked:
-        raise UsageError(f"--{asked[0]}: nothing is trained with --preset instant; leave it out")
+    unused += ["validation-tomogram"] if validation_tomogram else []
+    if unused:
+        raise UsageError(f"--{unused[0]}: nothing is trained with --preset instant; leave it out")

@@ -1,4 +1,4 @@
-"""What ``train`` refuses, doubts and prints before the training, for each kind of particle."""
+"""Input checks and the dry-run plan of ``train``, for each kind of particle."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -30,7 +30,7 @@ def check_kinds(
     check: bool,
     dry_run: bool,
 ) -> tuple[Picks, list[str]]:
-    """Refuse what the training would refuse, and test the clicks.
+    """Check the input as training does, and test that clicks lie on particles.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def check_kinds(
     Raises
     ------
     TomoPickerError
-        One line that says what to change.
+        One line with the remedy.
     """
     every = listed(files)
     kept, doubts = [], []

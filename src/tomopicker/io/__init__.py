@@ -1,4 +1,4 @@
-"""Files in and out: the only place that knows a layout.
+"""File formats: the only package that knows the layout of a file.
 
 `registry` lists the formats; `volumes` opens and writes tomograms, `particles` reads and writes picks, `projects` reads
 the lists and folders of RELION, Warp and copick.
@@ -36,7 +36,7 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> object:
-    """Import a function when it is asked for: mrcfile, pandas and starfile are slow to load."""
+    """Import a function on first use: mrcfile, pandas and starfile are slow to load."""
     for module, names in _MODULES.items():
         if name in names:
             return getattr(import_module(f"{__name__}.{module}"), name)

@@ -112,7 +112,7 @@ def in_one_triple(extra: pd.DataFrame, source: str) -> pd.DataFrame:
     is_particle_lost = set(ANGLES) <= set(extra.columns) and _triple(extra, ANGLES) is None
     if rotations is None or is_particle_lost or _triple(extra, SUBTOMOGRAM_ANGLES) is None:
         stated = [name for name in (*SUBTOMOGRAM_ANGLES, *ANGLES) if name in extra]
-        raise TomoPickerError(f"{source}: {', '.join(stated)} cannot be composed, one is no number; mend the picks")
+        raise TomoPickerError(f"{source}: {', '.join(stated)} cannot be composed, one is no number; correct the picks")
     kept = extra.drop(columns=list(SUBTOMOGRAM_ANGLES))
     return kept.assign(**relion_columns(rotations))
 

@@ -38,7 +38,7 @@ def keep_inside(read: Sequence[tuple[PickTable, Picks]], frames: Mapping[str, Fr
     Raises
     ------
     TomoPickerError
-        If many lie outside; the message says what they look like.
+        If many lie outside; the message names the likely mistake.
     """
     outside = [_outside(picks, frames) for _, picks in read]
     total, left_out = sum(map(len, outside)), sum(int(out.sum()) for out in outside)

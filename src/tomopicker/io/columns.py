@@ -75,7 +75,7 @@ class Rows:
             try:
                 out[i] = blank if blank is not None and text in {"", "<NA>", "None"} else float(text)
             except ValueError as error:
-                message = f"{self.source}: {self.labels[i]}: {column} is {text[:40]!r}, not a number; mend the file"
+                message = f"{self.source}: {self.labels[i]}: {column} is {text[:40]!r}, not a number; correct the file"
                 raise TomoPickerError(message) from error
         return out
 
@@ -97,7 +97,7 @@ class Rows:
         """Refuse angles that are NaN or infinite, with a `TomoPickerError`; give back the others."""
         bad = np.flatnonzero(~np.isfinite(angles).all(axis=1))
         if len(bad):
-            raise TomoPickerError(f"{self.source}: {self.labels[bad[0]]}: an angle is not finite; mend the file")
+            raise TomoPickerError(f"{self.source}: {self.labels[bad[0]]}: an angle is not finite; correct the file")
         return angles
 
     def table(

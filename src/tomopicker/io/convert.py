@@ -24,7 +24,7 @@ IMPORT_LIST = "relion5_import.star"
 
 @dataclass(frozen=True)
 class TomogramGeometry:
-    """What the user states of the tomograms.
+    """Geometry of the tomograms, as the user states it.
 
     Parameters
     ----------
@@ -52,9 +52,9 @@ class TomogramGeometry:
     def __post_init__(self) -> None:
         for flag, value in {"--voxel-size": self.voxel_size, "--binning": self.binning}.items():
             if value is not None and not 0 < value < float("inf"):
-                raise UsageError(f"{flag} {value:g} cannot be; give a positive number")
+                raise UsageError(f"{flag} {value:g} is invalid; give a positive number")
         if self.stored != DEFAULT_OPTIONS and not self.tomograms:
-            raise UsageError("--dataset and --axes say how files of tomograms are read; give --tomograms too")
+            raise UsageError("--dataset and --axes apply to files of tomograms; give --tomograms too")
 
 
 def read_all(
@@ -103,7 +103,7 @@ def write_all(
 ) -> list[str]:
     """Write picks to a file, or to a folder (a target without suffix) with one file a tomogram.
 
-    RELION 5 gets its import list in a folder, and an optimisation set beside a file if one tomograms.star was given.
+    RELION 5 gets its import list in a folder, and an optimisation set next to a file if one tomograms.star was given.
 
     Returns
     -------
@@ -126,12 +126,12 @@ def write_all(
 
 
 def is_folder(target: Path) -> bool:
-    """Tell whether a target is to be a folder of files."""
+    """Whether a target is a folder of files."""
     return target.is_dir() or not target.suffix
 
 
 def refuse_to_replace(files: Sequence[Path], overwrite: bool) -> None:
-    """Refuse to replace files unasked.
+    """Refuse to replace existing files without ``--overwrite``.
 
     Raises
     ------
@@ -140,7 +140,7 @@ def refuse_to_replace(files: Sequence[Path], overwrite: bool) -> None:
     """
     for file in files:
         if file.exists() and not overwrite:
-            raise UsageError(f"{file}: is there already; give --overwrite to replace it, or another name")
+            raise UsageError(f"{file}: exists already; give --overwrite to replace it, or another name")
 
 
 def _write_folder(picks: Picks, frames: Mapping[str, Frame], target: Path, entry: Format, overwrite: bool) -> None:
@@ -179,7 +179,7 @@ def _of_known(sources: Sequence[Path], tables: Sequence[PickTable], known: Seque
 
 
 def _frames(tables: Sequence[PickTable], known: TomogramGeometry, entry: Format, target: Path) -> dict[str, Frame]:
-    """Find the geometry of the tomograms, or say which flag gives what is missing."""
+    """Find the geometry of the tomograms; an error names the flag for what is missing."""
     if known.tomograms:
         return stated_frames(known.tomograms, known.voxel_size, known.stored)
     if known.recorded and known.voxel_size is None and known.shape is None:
@@ -202,6 +202,6 @@ def _refuse_twice(sources: Sequence[Path], tomograms: Sequence[Sequence[str]]) -
         for name in names:
             if name in seen:
                 raise UsageError(
-                    f"{source}: {seen[name].name} beside it has picks of '{name}' too; give one file as IN"
+                    f"{source}: {seen[name].name} in the same folder has picks of '{name}' too; give one file as IN"
                 )
             seen[name] = source

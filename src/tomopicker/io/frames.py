@@ -14,7 +14,7 @@ from tomopicker.io.volumes.open import open_tomogram, volume_files
 from tomopicker.types import Shape
 
 UNKNOWN_SIZE: Shape = (10**9, 10**9, 10**9)
-"""Of a tomogram whose size nothing asks for: no position lies outside."""
+"""Of a tomogram whose size is not needed: no position lies outside."""
 
 _LAYER = re.compile(r"points( \[\d+\])?$", re.IGNORECASE)
 _SCALED = (Unit.CENTRED_ANGSTROM, Unit.CENTER_VOXEL_ANGSTROM, Unit.ANGSTROM, Unit.PIXEL)
@@ -23,7 +23,7 @@ _SCALED = (Unit.CENTRED_ANGSTROM, Unit.CENTER_VOXEL_ANGSTROM, Unit.ANGSTROM, Uni
 def stated_frames(
     tomograms: Sequence[Path], voxel_size: float | None, stored: ReadOptions = DEFAULT_OPTIONS
 ) -> dict[str, Frame]:
-    """Read the frames of tomograms, folders of them, or a RELION 5 tomograms.star; doubtful headers are warnings."""
+    """Read the frames of tomograms, folders of them, or a RELION 5 tomograms.star; suspicious headers are warnings."""
     projects = [path for path in tomograms if path.suffix.lower() == ".star"]
     volumes = [path for path in tomograms if path not in projects]
     frames: dict[str, Frame] = {}
@@ -94,7 +94,7 @@ def named_tables(tables: Sequence[PickTable]) -> list[str]:
             stem = Path(table.source.removesuffix("_info.json")).stem
             if not name and _LAYER.match(stem):
                 raise UsageError(
-                    f"{table.source}: the tomogram of these picks is not said, and napari calls every layer so; "
+                    f"{table.source}: the tomogram of these picks is not stated, and this is napari's default name; "
                     "give --tomograms, or name the file after the tomogram"
                 )
             names.setdefault(name or stem)
@@ -102,7 +102,7 @@ def named_tables(tables: Sequence[PickTable]) -> list[str]:
 
 
 def with_binning(frames: Mapping[str, Frame], factor: float) -> dict[str, Frame]:
-    """Say that the tomograms are binned so many times from their tilt series.
+    """State the binning of the tomograms relative to their tilt series.
 
     Raises
     ------

@@ -19,30 +19,30 @@ Mode = Literal["auto", "none"]
 
 @dataclass(frozen=True)
 class Masks:
-    """Of tomograms: the mode of detection, or the file of each tomogram; neither: as the settings have it."""
+    """Of tomograms: the mode of detection, or the file of each tomogram; neither: as in the settings."""
 
     mode: Mode | None = None
     files: dict[Path, Path] = field(default_factory=dict)
 
 
-def masks_for(asked: str | None, tomograms: Sequence[Path]) -> Masks:
+def masks_for(option: str | None, tomograms: Sequence[Path]) -> Masks:
     """Interpret ``--mask``.
 
     Raises
     ------
     TomoPickerError
-        If it is no file, or a tomogram has no mask, or several.
+        If the file is missing, or a tomogram has no mask or several.
     """
-    if asked is None:
+    if option is None:
         return Masks()
     modes: dict[str, Mode] = {"auto": "auto", "none": "none"}
-    return Masks(mode=modes[asked]) if asked in modes else Masks(files=_files(Path(asked), list(tomograms)))
+    return Masks(mode=modes[option]) if option in modes else Masks(files=_files(Path(option), list(tomograms)))
 
 
-def masks_of(asked: str | None, tomograms: Sequence[Tomogram]) -> dict[str, VoxelMask]:
+def masks_of(option: str | None, tomograms: Sequence[Tomogram]) -> dict[str, VoxelMask]:
     """Read the masks of opened tomograms, by the tomogram's name; empty if ``--mask`` names no file."""
     paths = [tomogram.path for tomogram in tomograms if tomogram.path]
-    files = masks_for(asked, paths).files
+    files = masks_for(option, paths).files
     return {tomogram.name: read_mask(files[tomogram.path]) for tomogram in tomograms if tomogram.path in files}
 
 

@@ -1,4 +1,4 @@
-"""Reading picks of any format, and finding out which tomogram each belongs to and whether it lies in it."""
+"""Reading picks of any format, and matching them to their tomograms."""
 
 import re
 import warnings
@@ -26,7 +26,7 @@ MIN_EDGE = 16
 
 
 class Inferred(UserWarning):
-    """What a file does not state and was inferred, for the user to see."""
+    """A value that a file does not state and that was inferred; shown to the user."""
 
 
 def read_table(path: Path | str, format: str | None = None) -> PickTable:
@@ -37,7 +37,7 @@ def read_table(path: Path | str, format: str | None = None) -> PickTable:
     path : Path
         Any format of `registry.FORMATS`.
     format : str, optional
-        Its name; variants (the kinds of STAR, say) are still recognised by content.
+        Its name; variants, such as the kinds of STAR, are still recognised by content.
 
     Returns
     -------
@@ -88,7 +88,7 @@ def read_picks(
     format : str, optional
         The format of the files; recognised by their content if left out.
     shift : tuple of float
-        (x, y, z) in voxels, added to every position: for files that count from elsewhere than their format does.
+        (x, y, z) in voxels, added to every position: for files whose origin differs from that of their format.
     check_inside : bool
         Leave out the few positions that lie outside their tomogram, with a warning, and refuse many.
     classes : sequence of str
@@ -242,7 +242,7 @@ def _from_file_name(path: Path, candidates: list[str]) -> str:
     if len(candidates) == 1:
         return candidates[0]
     remedy = "add a column 'tomogram', or name the file after its tomogram"
-    raise TomoPickerError(f"{path}: which tomogram these picks are of is not said ({join_names(candidates)}); {remedy}")
+    raise TomoPickerError(f"{path}: the tomogram of these picks is not stated ({join_names(candidates)}); {remedy}")
 
 
 def _from_number(number: str, path: Path, candidates: list[str]) -> str:
@@ -252,6 +252,6 @@ def _from_number(number: str, path: Path, candidates: list[str]) -> str:
     except TomoPickerError:
         found = ""
     if not found or re.search(r"\d", cleaned(found)):
-        remedy = f"write a list {path.stem}.doc beside it, 'number name' in each line"
-        raise TomoPickerError(f"{path}: which of {join_names(candidates)} is tomogram {number} is not said; {remedy}")
+        remedy = f"write a list {path.stem}.doc next to it, 'number name' in each line"
+        raise TomoPickerError(f"{path}: which of {join_names(candidates)} is tomogram {number} is not stated; {remedy}")
     return found

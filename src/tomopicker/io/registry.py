@@ -36,7 +36,7 @@ class Format:
     Parameters
     ----------
     name : str
-        The word a user gives (``--to relion5``).
+        Its name on the command line (``--to relion5``).
     kind : "volume" or "picks"
         What it holds.
     suffixes : tuple of str
@@ -81,12 +81,13 @@ FORMATS: tuple[Format, ...] = (
     Format("mrc", "volume", (".mrc", ".rec", ".map", ".st", ".mrcs"), "MRC 2014, IMOD and older; gzip or bzip2",
         rules.is_mrc, "volumes.mrc.open_mrc", "volumes.mrc_write.write_mrc", "Å in the header"),
     Format("zarr", "volume", (".zarr",), "OME-Zarr 0.4 and 0.5, Zarr arrays; local folders",
-        rules.is_zarr, "volumes.zarr.open_zarr", None, "as the axes say; Å if they do not"),
+        rules.is_zarr, "volumes.zarr.open_zarr", None, "as its axes state; else Å"),
     Format("hdf5", "volume", (".hdf", ".h5", ".hdf5"), "HDF5: EMAN2's, and others with --dataset",
         starts_with(b"\x89HDF\r\n\x1a\n"), "volumes.stacks.open_hdf5", None,
         "Å in EMAN.apix_x, µm in element_size_um"),
     Format("tiff", "volume", (".tif", ".tiff"), "TIFF stacks, a page a section",
-        starts_with(b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), "volumes.stacks.open_tiff", None, "as ImageJ or OME say"),
+        starts_with(b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), "volumes.stacks.open_tiff", None,
+        "in ImageJ or OME metadata"),
     Format("em", "volume", (".em",), "EM volume",
         has_suffix(".em"), "volumes.stacks.open_em", None, "not in the file: give --voxel-size"),
     Format("stopgap", "picks", (".star",), "STOPGAP motive list",
@@ -163,7 +164,7 @@ FORMATS: tuple[Format, ...] = (
         rules.is_text, TEXT, f"{LISTS}.write_topaz", "voxels", FIRST, "column score"),
     Format("csv", "picks", (".csv", ".txt", ".tsv"), "text columns, with or without a header",
         rules.is_text, TEXT, "particles.delimited.write",
-        "voxels, or Å where the header says so", FIRST, "column score", RELION_ANGLES),
+        "voxels, or Å if the header states it", FIRST, "column score", RELION_ANGLES),
 )
 # fmt: on
 
@@ -183,7 +184,7 @@ def named(name: str) -> Format:
         if entry.name == name.lower():
             return entry
     known = ", ".join(entry.name for entry in FORMATS if entry.writer and entry.kind == "picks")
-    raise UsageError(f"no format is called '{name}'; choose from {known}")
+    raise UsageError(f"no format is named '{name}'; choose from {known}")
 
 
 def for_output(path: Path, name: str | None = None) -> Format:
@@ -198,7 +199,7 @@ def for_output(path: Path, name: str | None = None) -> Format:
         suffix = path.suffix.lower()
         fits = [entry for entry in FORMATS if entry.kind == "picks" and entry.writer and suffix in entry.suffixes]
         if not fits:
-            raise UsageError(f"{path}: '{path.suffix}' says no format of picks; name one with --to")
+            raise UsageError(f"{path}: '{path.suffix}' is not a suffix of picks; name a format with --to")
         return named(BY_SUFFIX[suffix]) if suffix in BY_SUFFIX else fits[0]
     entry = named(name)
     if entry.kind != "picks" or entry.writer is None:

@@ -53,7 +53,7 @@ def read_xml(path: Path) -> ElementTree.Element:
     try:
         return ElementTree.fromstring(text)
     except (ElementTree.ParseError, ValueError, RecursionError) as error:
-        raise TomoPickerError(f"{path}: cannot be read as XML ({str(error)[:80]}); mend it") from error
+        raise TomoPickerError(f"{path}: cannot be read as XML ({str(error)[:80]}); correct it") from error
 
 
 def read_json(path: Path, otherwise: str) -> dict[str, Any]:
@@ -73,7 +73,7 @@ def read_json(path: Path, otherwise: str) -> dict[str, Any]:
     try:
         content = parse_json(read_text(path))
     except (ValueError, RecursionError) as error:
-        raise TomoPickerError(f"{path}: cannot be read as JSON ({str(error)[:80]}); mend it") from error
+        raise TomoPickerError(f"{path}: cannot be read as JSON ({str(error)[:80]}); correct it") from error
     if not isinstance(content, dict):
         raise TomoPickerError(f"{path}: {otherwise}")
     return content

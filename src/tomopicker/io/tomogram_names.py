@@ -1,7 +1,7 @@
-"""Names of tomograms: how a file is called, and which tomogram a name in a list of picks means.
+"""Names of tomograms: from files, and matched with the names in lists of picks.
 
 Tools add folders, prefixes and suffixes to one and the same name (``rec_TS_01.mrc``, ``TS_01_13.48Apx.mrc``,
-``TS_01.mrc.tomostar``); matching sees through those and never guesses between two.
+``TS_01.mrc.tomostar``); matching ignores those and never guesses between two.
 """
 
 import os
@@ -44,7 +44,7 @@ def check_file_name(name: str, source: Path | str) -> str:
 
 
 class NamedFile(type(Path())):  # type: ignore[misc]
-    """The path of a volume whose tomogram is not called as the file is: a list, or the folder it lies in, names it.
+    """The path of a volume whose tomogram is named by a list or by its folder, not by the file.
 
     Attributes
     ----------
@@ -140,7 +140,7 @@ def match_name(name: str, candidates: Iterable[str], source: str = "picks") -> s
         raise TomoPickerError(
             f"{source}: '{name}' may mean any of the tomograms {join_names(found)}; rename them or the picks"
         )
-    raise TomoPickerError(f"{source}: no tomogram is called '{name}'; those given are {join_names(listed)}")
+    raise TomoPickerError(f"{source}: no tomogram is named '{name}'; those given are {join_names(listed)}")
 
 
 def matches(name: str, candidates: Sequence[str]) -> list[str]:
@@ -162,7 +162,7 @@ def matches(name: str, candidates: Sequence[str]) -> list[str]:
 def contained(text: str, candidates: Sequence[str]) -> list[str]:
     """List the candidates whose name stands in a text as a word: ``TS_01`` in ``clicks_TS_01_20``, not in ``TS_010``.
 
-    The longest is meant where it holds the others; all are listed where others stand beside it.
+    The longest is meant where it holds the others; all are listed where others occur as well.
     """
     found = {name: cleaned(name).lower() for name in candidates if _stands_in(cleaned(name).lower(), text.lower())}
     longest = max(found.values(), key=len, default="")

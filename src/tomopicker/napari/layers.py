@@ -17,7 +17,7 @@ KEY = "tomopicker"
 
 
 class LayerImage:
-    """A tomogram as the array that napari wants: any index of numbers and slices, read when asked for."""
+    """A tomogram as the array that napari wants: any index of numbers and slices, read on indexing."""
 
     ndim = 3
 
@@ -29,13 +29,13 @@ class LayerImage:
         return self.shape[0]
 
     def __getitem__(self, key: Any) -> Any:
-        asked = list(key) if isinstance(key, tuple) else [key]
-        if Ellipsis in asked:
-            place = asked.index(Ellipsis)
-            asked[place : place + 1] = [slice(None)] * (4 - len(asked))
-        asked += [slice(None)] * (3 - len(asked))
+        index = list(key) if isinstance(key, tuple) else [key]
+        if Ellipsis in index:
+            place = index.index(Ellipsis)
+            index[place : place + 1] = [slice(None)] * (4 - len(index))
+        index += [slice(None)] * (3 - len(index))
         # A number is read as a slice of one, and its axis dropped.
-        starts = [part if isinstance(part, slice) else int(part) % n for part, n in zip(asked, self.shape, strict=True)]
+        starts = [part if isinstance(part, slice) else int(part) % n for part, n in zip(index, self.shape, strict=True)]
         z, y, x = (part if isinstance(part, slice) else slice(part, part + 1) for part in starts)
         kept = tuple(slice(None) if isinstance(part, slice) else 0 for part in starts)
         return np.asarray(self._data[z, y, x])[kept]

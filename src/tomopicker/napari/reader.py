@@ -23,7 +23,7 @@ COLOUR = "#35d04a"
 
 
 def get_reader(path: str | Sequence[str]) -> Reader | None:
-    """Say whether paths can be read, and by what; None leaves them to others."""
+    """Return the reader of paths, or None to leave them to other plugins."""
     paths = [Path(path)] if isinstance(path, str) else [Path(each) for each in path]
     return read if paths and all(_is_volume(each) or _is_picks(each) for each in paths) else None
 
@@ -31,8 +31,8 @@ def get_reader(path: str | Sequence[str]) -> Reader | None:
 def read(path: str | Sequence[str]) -> list[LayerData]:
     """Read tomograms and picks.
 
-    Picks are placed in the tomograms given with them, those open in napari, or those beside their file; coordinates in
-    voxels need none.
+    Picks are placed in the tomograms given with them, those open in napari, or those in the folder of their file;
+    coordinates in voxels need none.
 
     Raises
     ------
@@ -72,13 +72,13 @@ def _image(tomogram: Tomogram) -> LayerData:
     low, high = np.percentile(middle, (0.5, 99.5)).tolist()
     more: dict[str, Any] = {"contrast_limits": (low, high)} if high > low else {}
     return (
-        LayerImage(_at_hand(tomogram)),
+        LayerImage(_unpacked(tomogram)),
         {"name": tomogram.name, "metadata": metadata(tomogram.name, tomogram.frame), **more},
         "image",
     )
 
 
-def _at_hand(tomogram: Tomogram) -> Tomogram:
+def _unpacked(tomogram: Tomogram) -> Tomogram:
     """Unpack a compressed tomogram as a whole: a viewer goes back and forth in it."""
     path = tomogram.path
     if path is None or path.suffix.lower() not in COMPRESSION_SUFFIXES:
@@ -91,12 +91,12 @@ def _points(path: Path, known: dict[str, Frame]) -> list[LayerData]:
     table = io.read_table(path)
     names = [name for name in dict.fromkeys(table.tomograms.tolist()) if name]
     fits = [name for name in names if matches(name, list(known))]
-    frames = known if fits or (known and not names) else _beside(path, names or [path.stem])
+    frames = known if fits or (known and not names) else _in_same_folder(path, names or [path.stem])
     if not frames:
         if table.unit is not Unit.VOXEL:
             words = ", ".join(names[:4]) or path.stem
             raise TomoPickerError(f"{path}: counts {table.unit.value}; open its tomogram ({words}) first, or with it")
-        # Voxels are voxels: nothing is to be known of the tomogram.
+        # Coordinates in voxels need no geometry of the tomogram.
         frames = {name: Frame((10**9,) * 3, 1.0) for name in names or [path.stem]}
         picks = io.read_picks(path, frames, keep_classes=True)
         return [_layer(path, picks, name, frames[name], known=False) for name in picks.tomogram_names]
@@ -104,7 +104,7 @@ def _points(path: Path, known: dict[str, Frame]) -> list[LayerData]:
     return [_layer(path, picks, name, frames[name], known=True) for name in picks.tomogram_names]
 
 
-def _beside(path: Path, names: Sequence[str]) -> dict[str, Frame]:
+def _in_same_folder(path: Path, names: Sequence[str]) -> dict[str, Frame]:
     """Find the tomograms that picks name in the folder of their file."""
     try:
         files = io.volume_files(path.absolute().parent)

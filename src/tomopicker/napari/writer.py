@@ -1,4 +1,4 @@
-"""napari's writer: a layer of points becomes a file of picks, in the format that its suffix says."""
+"""napari's writer: a layer of points becomes a file of picks, in the format of its suffix."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -34,7 +34,7 @@ def write_points(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     Raises
     ------
     TomoPickerError
-        If the points are not three-dimensional, or which tomogram they are of is not known.
+        If the points are not three-dimensional, or their tomogram is not known.
     """
     points = np.asarray(data, dtype=np.float64)
     if points.ndim != 2 or points.shape[1] != 3:
@@ -56,7 +56,7 @@ def _tomogram(path: str, metadata: Mapping[str, Any] | None) -> tuple[str, Frame
         return next(iter(frames.items()))
     many = f"{len(frames)} tomograms are open" if frames else "no tomogram was opened with TomoPicker's reader"
     remedy = "open just the one that was clicked in, and save again"
-    raise TomoPickerError(f"{path}: which tomogram the points are of is not known ({many}); {remedy}")
+    raise TomoPickerError(f"{path}: the tomogram of these points is not known ({many}); {remedy}")
 
 
 def _scores(attributes: Mapping[str, Any], n: int) -> np.ndarray | None:

@@ -30,10 +30,10 @@ class Compared:
     picks, truth : Picks
         In Å; in voxels where no voxel size is known.
     candidates : Picks
-        The picks and what was not probable enough, for the figures that judge the ranking; the picks where only they
+        The picks and what was not probable enough, for the metrics of the ranking; the picks where only they
         are known.
     frames : mapping of str to Frame
-        Of each tomogram judged.
+        Of each tomogram evaluated.
     knows_voxel_size : bool
         False if positions are in voxels.
     """
@@ -65,7 +65,7 @@ def gather(
     truth : sequence of Path
         Files and folders; files of a folder are matched to tomograms by name.
     tomograms : sequence of Path
-        The tomograms, for sizes and names; without them, the record beside the picks or `voxel_size`.
+        The tomograms, for sizes and names; without them, the record next to the picks or `voxel_size`.
     voxel_size : float, optional
         Å.
     units : CoordinateUnits
@@ -105,7 +105,7 @@ def gather(
 def sorted_paths(
     given: Sequence[Path], truth: Sequence[Path], tomograms: Sequence[Path]
 ) -> tuple[Path, list[Path], list[Path]]:
-    """Part the names of a command line into the picks, the truth and the tomograms.
+    """Sort the names of a command line into the picks, the truth and the tomograms.
 
     A shell turns ``--truth truth/*.csv`` into one option and bare names, before or behind PICKS: the picks are the only
     folder among the bare names, or else the first of them.
@@ -149,7 +149,7 @@ def _of_file(file: Path, recorded: dict[str, Frame]) -> dict[str, Frame]:
 def _unsized(
     files: Sequence[Path], truth: Sequence[Path], voxel_size: float | None, format: str | None
 ) -> dict[str, Frame]:
-    """Frames where only the flags say anything: files in voxels need no more."""
+    """Frames from the flags alone: files in voxels need no more."""
     known = [file for path in truth for file in files_of_picks(path)]
     tables = [io.read_table(path, format) for path in files if not io.has_no_picks(path)]
     tables += [io.read_table(path) for path in known if not io.has_no_picks(path)]
@@ -189,7 +189,7 @@ def _excluded(exclude: Sequence[str], names: list[str]) -> set[str]:
     for name in exclude:
         found = matches(name, names)
         if not found:
-            raise UsageError(f"--exclude {name}: no tomogram is called so; there are {join_names(names)}")
+            raise UsageError(f"--exclude {name}: no tomogram has this name; there are {join_names(names)}")
         left_out |= set(found)
     return left_out
 
@@ -202,15 +202,15 @@ def _restrict(
     left_out: set[str],
     knows: bool,
 ) -> Compared:
-    """Keep the tomograms that have truth; say which of the picks' have none."""
-    judged = [name for name in frames if name in set(truth.tomogram_names) - left_out]
+    """Keep the tomograms that have truth; warn of picked ones that have none."""
+    evaluated = [name for name in frames if name in set(truth.tomogram_names) - left_out]
     without = [name for name in picks.tomogram_names if name not in truth.tomogram_names and name not in left_out]
     if without:
-        warnings.warn(f"no truth is given for {join_names(without)}; not judged", stacklevel=3)
-    if not judged:
-        raise UsageError("nothing is left to judge: no tomogram has truth; check --truth and --exclude")
+        warnings.warn(f"no truth is given for {join_names(without)}; not evaluated", stacklevel=3)
+    if not evaluated:
+        raise UsageError("nothing to evaluate: no tomogram has truth; check --truth and --exclude")
 
     def kept(part: Picks) -> Picks:
-        return part.select(np.array([name in judged for name in part.tomograms.tolist()], dtype=bool))
+        return part.select(np.array([name in evaluated for name in part.tomograms.tolist()], dtype=bool))
 
-    return Compared(kept(picks), kept(candidates), kept(truth), {name: frames[name] for name in judged}, knows)
+    return Compared(kept(picks), kept(candidates), kept(truth), {name: frames[name] for name in evaluated}, knows)

@@ -139,7 +139,7 @@ class CopickTarget:
         return True
 
     def file(self, run: str, name: str) -> Path:
-        """Say which file a run's picks of an object go to."""
+        """Return the file of a run's picks of an object."""
         return self.project.picks_file(run, USER, self.session, name)
 
 

@@ -1,4 +1,4 @@
-"""Which files of a folder hold its picks, whoever wrote it; every command that takes a folder of picks asks here."""
+"""Which files of a folder hold its picks, for every command that takes a folder of picks."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -13,11 +13,11 @@ from tomopicker.io.tomogram_names import join_names
 from tomopicker.output.layout import IMPORT_LIST, MERGED, OPTIMISATION_SET, RECORD
 
 TRUTH, SETTINGS = "truth", "settings"
-"""Folders that ``tomopicker simulate`` writes beside its tomograms."""
+"""Folders that ``tomopicker simulate`` writes next to its tomograms."""
 
 
 def is_picks_file(path: Path) -> bool:
-    """Say whether a path is named as a file of picks; EM files hold either picks or a volume, and are looked into."""
+    """Whether a path has a suffix of picks; EM files hold either picks or a volume, and are opened."""
     suffixes = {suffix for entry in FORMATS if entry.kind == "picks" for suffix in entry.suffixes}
     suffix = path.suffix.lower()
     return suffix in suffixes and not path.is_dir() and not (suffix == ".em" and is_em_volume(path))

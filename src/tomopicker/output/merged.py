@@ -21,7 +21,7 @@ _LABEL = re.compile(r"^_\S+", re.MULTILINE)
 
 
 def is_merged(folder: Path) -> bool:
-    """Say whether the merged files are there."""
+    """Whether the merged files exist."""
     return all((folder / f"{MERGED}{suffix}").exists() for suffix in (".csv", ".star"))
 
 
@@ -96,7 +96,7 @@ def _merge_one(
 
 
 def _stream(files: Iterable[Path], target: Path) -> bool:
-    """Write the rows of all files after the head of the first; say False, and write nothing, if they do not fit."""
+    """Write the rows of all files after the head of the first; return False, and write nothing, if they do not fit."""
     first: str | None = None
     names: set[str] = set()
     try:
@@ -121,7 +121,7 @@ class _Unlike(Exception):
 
 
 def _split(file: Path) -> tuple[str, Iterator[str], str]:
-    """Part a file's text into its head and the lines of its last table; give the tomogram's name in the first, too."""
+    """Split a file's text into its head and the lines of its last table; give the tomogram's name in the first, too."""
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -1,4 +1,4 @@
-"""The files of one tomogram in a folder of picks, and what the record says of its picks."""
+"""The files of one tomogram in a folder of picks, and the facts of its picks for the record."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -40,7 +40,7 @@ def write_chosen(
     star_format: str,
     kinds: Mapping[str, Chosen] | None = None,
 ) -> dict[str, Any]:
-    """Write the picks of a tomogram; give what the record says of them. Pictures of other picks go.
+    """Write the picks of a tomogram; return their facts for the record. Pictures of earlier picks are removed.
 
     Of several kinds, those of each are written too, to files with the kind in their names; STAR files number the kinds
     from 1, in ``rlnClassNumber``, and name them.

@@ -38,7 +38,7 @@ def cut_box(tomogram: Tomogram, position: Positions, diameter: float) -> Volume 
 
 
 def projections(box: Volume, *, slab: float = 1.0, inverted: bool = False) -> Picture:
-    """Draw a box's projections along z, y and x beside each other.
+    """Draw a box's projections along z, y and x side by side.
 
     Parameters
     ----------

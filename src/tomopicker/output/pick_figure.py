@@ -1,4 +1,4 @@
-"""Drawing the picks of a results folder once more, after another threshold."""
+"""Drawing the picks of a results folder again, after another threshold."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,14 +29,14 @@ def draw_again(folder: Path, name: str, record: Mapping[str, Any], kind: str = "
     Returns
     -------
     str or None
-        In a line, why it could not be drawn.
+        The reason, one line, if it could not be drawn.
     """
     called = file_of_kind(name, kind)
-    entry, asked, picture = record["tomograms"][name], record["settings"], picture_of(folder, called)
+    entry, settings, picture = record["tomograms"][name], record["settings"], picture_of(folder, called)
     diameter = (record["model"]["kinds"][kind] if kind else record["model"]["settings"])["particle_diameter"]
     if kind:
         entry = entry | entry["kinds"][kind]
-    options = ReadOptions(asked.get("dataset"), asked.get("axes"))
+    options = ReadOptions(settings.get("dataset"), settings.get("axes"))
     try:
         tomogram = io.open_tomogram(
             entry["path"], voxel_size=entry["voxel_size_angstrom"], invert=entry["inverted"], options=options
@@ -46,9 +46,9 @@ def draw_again(folder: Path, name: str, record: Mapping[str, Any], kind: str = "
         csv = files_of(folder, called)[1]
         picks = io.read_picks(csv, [tomogram]) if entry["picks"] else Picks.concatenate([])
     except (TomoPickerError, KeyError, TypeError) as error:
-        return f"{picture}: removed, for it cannot be drawn again ({error})"
+        return f"{picture}: removed, as it cannot be drawn again ({error})"
     try:
         pick_figure(tomogram, picks.positions, diameter, picture)
-    except Exception as error:  # The picks stand without it.
+    except Exception as error:  # The picks do not depend on it.
         return f"{picture}: not drawn ({' '.join(str(error).split()) or type(error).__name__})"
     return None

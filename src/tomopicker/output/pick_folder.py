@@ -1,4 +1,4 @@
-"""A folder of picks while a run writes to it: what is finished, and how a tomogram is added.
+"""A folder of picks during a run: which tomograms are finished, and adding one.
 
 A folder belongs to one model and one set of settings, so that its merged files are never a mixture. Several processes
 may add tomograms at once, each writing that tomogram's files and its record; one process, which began the run, merges.
@@ -38,8 +38,8 @@ from tomopicker.tomogram import Tomogram
 from tomopicker.training.checkpoint import Model
 
 
-def _counted(picked: Picked) -> dict[str, Any]:
-    """Say what the record says of a list of candidates, wherever it is cut."""
+def _count_facts(picked: Picked) -> dict[str, Any]:
+    """Facts of a list of candidates for the record, independent of the selection."""
     return {
         "candidates": len(picked.candidates),
         "count": picked.count and asdict(picked.count),
@@ -152,9 +152,9 @@ class PickFolder:
         io.check_names([name], self.settings.star_format, source)
 
     def is_done(self, name: str, file: Path, mask: Path | None) -> bool:
-        """Say whether the picks of a tomogram, as its file is now, are here and whole.
+        """Whether the picks of a tomogram, as its file is now, are complete.
 
-        With `overwrite`, only what was finished since this run began counts: by a worker that died before it said so.
+        With `overwrite`, only tomograms finished since this run began count, such as by a worker that died afterwards.
         """
         entry = read_entry(self.path, name)
         finished = entry.get("status") == DONE and str(entry.get("finished", "")) >= self._since
@@ -170,7 +170,7 @@ class PickFolder:
         return str(entry["error"]) if same and str(entry.get("finished", "")) >= self._since else None
 
     def add(self, file: Path, tomogram: Tomogram, picked: Picked, mask: Path | None, started: float) -> dict[str, Any]:
-        """Write the files of a tomogram, then the record that says it is done; give the record."""
+        """Write the files of a tomogram, then its record as done; return the record."""
         name, frame = tomogram.name, tomogram.frame
         remove_entry(self.path, name)
         for kind, each in (picked.kinds or {"": picked}).items():
@@ -182,7 +182,7 @@ class PickFolder:
         kinds = {kind: each.chosen for kind, each in picked.kinds.items()}
         written = write_chosen(self.path, name, frame, picked.chosen, self.settings.star_format, kinds)
         for kind, each in picked.kinds.items():
-            written["kinds"][kind] |= _counted(each)
+            written["kinds"][kind] |= _count_facts(each)
         entry = identity(file, mask, self.settings) | {
             "voxel_size_angstrom": frame.voxel_size,
             "shape_zyx": list(frame.shape),
@@ -190,7 +190,7 @@ class PickFolder:
             "seconds": round(time.monotonic() - started, 2),
             "status": DONE,
             "finished": _now(),
-            **_counted(picked),
+            **_count_facts(picked),
             "score_median": round(float(np.median(picked.picks.scores)), 4) if len(picked.picks) else None,
             **written,
         }
@@ -207,7 +207,7 @@ class PickFolder:
             Of the tomogram.
         file, mask : Path
         error : str
-            The line that says why.
+            The reason, one line.
         final : bool
             Whether it would fail again: it is not tried again until its file changes.
         """
@@ -221,7 +221,7 @@ class PickFolder:
         write_entry(self.path, name, entry)
 
     def merge(self) -> str | None:
-        """Write the merged files and the record of all tomograms; give what has to be said of them."""
+        """Write the merged files and the record of all tomograms; return a remark on them, if any."""
         record = self.read()
         if record["merged"] and is_merged(self.path):
             return None

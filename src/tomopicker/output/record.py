@@ -1,4 +1,4 @@
-"""``picks.json``: the model and settings of a folder of picks, and how each tomogram went.
+"""``picks.json``: the model and settings of a folder of picks, and the outcome of each tomogram.
 
 It is written when a run begins, without tomograms, and when the run ends, with all of them; in between the records of
 the tomograms count. Only the process that merges writes it.
@@ -22,7 +22,7 @@ from tomopicker.training.checkpoint import Model
 
 
 def job_of(model_file: Path, model: Model, settings: PickSettings) -> dict[str, Any]:
-    """Say what a folder belongs to: one model, and the settings that decide its picks."""
+    """Describe what a folder belongs to: one model, and the settings that decide its picks."""
     with model_file.open("rb") as stream:
         sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
     kinds = {
@@ -52,7 +52,7 @@ def job_of(model_file: Path, model: Model, settings: PickSettings) -> dict[str, 
 
 
 def difference(before: dict[str, Any], now: dict[str, Any]) -> str | None:
-    """Say in words how the job that a record is of differs from this one; None if it does not."""
+    """Describe how the job of a record differs from this one; None if it does not."""
     if before["model"].get("sha256") != now["model"]["sha256"]:
         return f"another model ({before['model'].get('file')})"
     for name in dict.fromkeys([*now["settings"], *before["settings"]]):
@@ -77,7 +77,7 @@ def read_record(path: Path) -> dict[str, Any]:
         )
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        if not record["merged"]:  # A run goes on, or was killed.
+        if not record["merged"]:  # A run in progress, or killed.
             record["tomograms"] = dict(read_entries(path.parent))
         if all(isinstance(record[key], dict) for key in ("model", "settings", "tomograms")):
             for name in recorded_frames(record):
@@ -89,7 +89,7 @@ def read_record(path: Path) -> dict[str, Any]:
 
 
 def check_name(name: str, source: Path) -> str:
-    """Refuse the name of a tomogram whose files would lie elsewhere, or be called as the merged ones; give it back."""
+    """Refuse the name of a tomogram whose files would lie in another folder or overwrite the merged ones; return it."""
     if name in {MERGED, IMPORT_LIST, OPTIMISATION_SET}:
         raise TomoPickerError(
             f"{source}: a tomogram called '{name}' cannot be picked: its files would hide the merged ones; rename it"
@@ -129,7 +129,7 @@ def recorded_frames(record: dict[str, Any]) -> dict[str, Frame]:
 
 
 def identity(path: Path, mask: Path | None, settings: PickSettings) -> dict[str, Any]:
-    """Give what tells whether a tomogram is still the one that was picked in, without opening it."""
+    """Give facts that identify the picked tomogram, without opening it."""
     listed = getattr(path, "frame", None)
     return identity_of_file(path) | {
         "voxel_size_given": settings.voxel_size or (listed.voxel_size if listed else None),
@@ -139,7 +139,7 @@ def identity(path: Path, mask: Path | None, settings: PickSettings) -> dict[str,
 
 
 def identity_of_file(path: Path | None) -> dict[str, Any]:
-    """Give what tells whether a file is still the same one; no size or time if it is not there."""
+    """Give path, size and time of a file; no size or time if it is missing."""
     try:
         stat = path.stat() if path else None
     except OSError:

@@ -1,4 +1,4 @@
-"""Cutting the lists of candidates of a finished folder elsewhere, without scoring again."""
+"""Other picks from the candidates of a finished folder, without scoring again."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from tomopicker.output.merged import merge
 from tomopicker.output.one_tomogram import file_of_kind, files_of, write_chosen
 from tomopicker.output.record import kind_counts, picked_counts, read_record, recorded_frames, write_record
 from tomopicker.output.running import marked
-from tomopicker.output.settings import cut_words
+from tomopicker.output.settings import selection_facts
 from tomopicker.output.tomogram_record import DONE, write_entry
 from tomopicker.picking.selection import Chosen, Cut
 from tomopicker.picks import Picks
@@ -25,20 +25,20 @@ UNFINISHED = "unfinished_cut"
 """The setting of a folder whose picks are being replaced."""
 
 
-def recut(path: Path, cut: Cut) -> tuple[dict[str, Any], str | None]:
-    """Cut the candidates of every finished tomogram anew, and write picks, merged files and record.
+def reselect(path: Path, cut: Cut) -> tuple[dict[str, Any], str | None]:
+    """Select among the candidates of every finished tomogram again, and write picks, merged files and record.
 
     Parameters
     ----------
     path : Path
         A folder that ``tomopicker pick`` wrote.
     cut : Cut
-        Where lists end; the usual cut restores the files as they were.
+        The selection; the default restores the files of `pick`.
 
     Returns
     -------
     entries : dict
-        What the record says of each finished tomogram.
+        The record of each finished tomogram.
     remark : str or None
         As of `merge`.
 
@@ -47,14 +47,14 @@ def recut(path: Path, cut: Cut) -> tuple[dict[str, Any], str | None]:
     TomoPickerError
         If nothing in the folder was picked, or its candidates are damaged.
     """
-    read_record(path / RECORD)  # Another folder gets no mark.
+    read_record(path / RECORD)  # No mark in a folder without a record.
     with marked(path):
         record = read_record(path / RECORD)
         frames = recorded_frames(record)
         if not frames:
             raise TomoPickerError(f"{path}: no tomogram in it is finished; run 'tomopicker pick' first")
         star_format = record["settings"]["star_format"]
-        # Of a cut that was stopped, `pick` finds settings that are not its own, and asks for this to be run again.
+        # If this is interrupted, `pick` finds other settings than its own, and its error names this command.
         write_record(path / RECORD, record | {"settings": record["settings"] | {UNFINISHED: True}}, None)
         for name, frame in frames.items():
             entry = record["tomograms"][name]
@@ -72,7 +72,7 @@ def recut(path: Path, cut: Cut) -> tuple[dict[str, Any], str | None]:
             make_durable(file for kind in ["", *kinds] for file in files_of(path, file_of_kind(name, kind))[:2])
             write_entry(path, name, record["tomograms"][name])
         record["settings"] = {name: value for name, value in record["settings"].items() if name != UNFINISHED}
-        record["settings"] |= cut_words(cut)
+        record["settings"] |= selection_facts(cut)
         remark = merge(path, frames, picked_counts(record), star_format, kinds=kind_counts(record))
         write_record(path / RECORD, record, sorted(record["tomograms"].items()))
     return {name: entry for name, entry in sorted(record["tomograms"].items()) if entry["status"] == DONE}, remark
@@ -81,7 +81,7 @@ def recut(path: Path, cut: Cut) -> tuple[dict[str, Any], str | None]:
 def _by_kind(
     candidates: Picks, cut: Cut, entry: dict[str, Any], models: dict[str, dict[str, Any]]
 ) -> dict[str, Chosen]:
-    """Cut the candidates of each kind, with the number of particles that the record states for it."""
+    """Select among the candidates of each kind, with the number of particles in the record."""
     return {
         kind: cut.choose(
             candidates.of_kind(kind), entry["kinds"][kind]["expected"]["particles"], model["threshold"]
@@ -91,7 +91,7 @@ def _by_kind(
 
 
 def candidates_of(path: Path, name: str, frame: Frame, count: int) -> Picks:
-    """Read the candidates of a tomogram in a folder of picks; the record says how many there are."""
+    """Read the candidates of a tomogram in a folder of picks; `count` is their number in the record."""
     if not count:
         return Picks.of(name, NOWHERE)
     try:

@@ -1,4 +1,4 @@
-"""What a folder of picks says, read back: of each tomogram its candidates, and what was picked."""
+"""A folder of picks, read back: the candidates and the picks of each tomogram."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -69,7 +69,7 @@ class TomogramResult:
     kinds: Mapping[str, KindResult] = field(default_factory=dict)
 
     def at(self, threshold: float) -> Chosen:
-        """Cut the candidates elsewhere, those of each kind by themselves; the cap holds all the same."""
+        """Select at another threshold, each kind separately; the cap on picks still applies."""
         if self.kinds:
             return together([self._of_kind(kind, threshold) for kind in self.kinds])
         return Cut(threshold, None, self.max_particles).choose(self.candidates, self.particles, None)
@@ -137,12 +137,12 @@ class FolderResults:
         TomoPickerError
             If it is gone, or another tomogram now.
         """
-        asked = self.record["settings"]
+        settings = self.record["settings"]
         if result.path is None:
             raise TomoPickerError(f"{self.folder}: the file of '{result.name}' is not recorded; pick it again")
         tomogram = io.open_tomogram(
             result.path, voxel_size=result.frame.voxel_size, invert=result.inverted,
-            options=ReadOptions(asked.get("dataset"), asked.get("axes")),
+            options=ReadOptions(settings.get("dataset"), settings.get("axes")),
         )  # fmt: skip
         if tuple(tomogram.frame.shape) != tuple(result.frame.shape):
             raise TomoPickerError(f"{result.path}: is another tomogram now; pick it again")

@@ -1,8 +1,8 @@
-"""The mark that a run writes to a folder: a second one says so instead of doing the work twice.
+"""The lock file of a running job: a second run on the folder is refused instead of doing the work twice.
 
-It names the process and is touched now and then. A run that died on this machine is noticed at once, one on another
-machine when its mark has not been touched for a few minutes. Nothing depends on it but the time of the machines: files
-are written whole, so that two runs at once would only pick everything twice.
+It holds the process and is touched every 20 s. It is stale if the process is gone (on this machine) or if it was not
+touched for 3 minutes (elsewhere). Correctness does not depend on it: files are written whole, so that two runs at once
+would only pick everything twice.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ def marked(folder: Path) -> Iterator[None]:
     Raises
     ------
     TomoPickerError
-        If another process is at it, or the folder cannot be written.
+        If another process holds it, or the folder cannot be written.
     """
     mark = folder / RUNNING
     _take(mark)
@@ -44,7 +44,7 @@ def marked(folder: Path) -> Iterator[None]:
 
 
 def holder(folder: Path) -> str | None:
-    """Say which process is writing to a folder, in words; None if none is, or it has died."""
+    """Describe the process that is writing to a folder; None if there is none, or it has died."""
     mark = folder / RUNNING
     try:
         host, pid, machine, *_ = [*mark.read_text(encoding="utf-8", errors="replace").split(), "?", "?", "?"]
@@ -76,14 +76,14 @@ def _take(mark: Path) -> None:
 
 
 def _touch_until(ended: threading.Event, mark: Path) -> None:
-    """Touch the mark now and then. A server that does not answer for a while has not taken it away."""
+    """Touch the lock file every 20 s; an unreachable file server is no error."""
     while not ended.wait(TOUCH_SECONDS):
         with suppress(OSError):
             os.utime(mark)
 
 
 def _machine() -> str:
-    """Name this machine since it was started, and this container: process numbers repeat elsewhere."""
+    """Name this machine since it was started, and this container: process numbers repeat on other machines."""
     known = [socket.gethostname()]
     with suppress(OSError):
         known.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip())

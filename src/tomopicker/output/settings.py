@@ -1,4 +1,4 @@
-"""What was asked of a job of picking."""
+"""Settings of a run of pick."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,7 @@ from tomopicker.picking.selection import Cut
 
 @dataclass(frozen=True)
 class PickSettings:
-    """What was asked for; `project` is the tomograms.star of RELION 5 that lists the tomograms, if one does."""
+    """Settings of a run; `project` is the tomograms.star of RELION 5 that lists the tomograms, if one does."""
 
     cut: Cut
     min_distance: float | None
@@ -26,15 +26,15 @@ class PickSettings:
 
     @property
     def deciding(self) -> dict[str, Any]:
-        """What decides the picks of every tomogram, as the record states it."""
-        asked = (("dataset", self.dataset), ("axes", self.axes), ("mask", self.mask))
-        return cut_words(self.cut) | {
+        """The settings that decide the picks, as the record states them."""
+        given = (("dataset", self.dataset), ("axes", self.axes), ("mask", self.mask))
+        return selection_facts(self.cut) | {
             "min_distance_angstrom": self.min_distance,
             "star_format": self.star_format,
-            **{name: value for name, value in asked if value},
+            **{name: value for name, value in given if value},
         }
 
 
-def cut_words(cut: Cut) -> dict[str, Any]:
-    """Say where lists of candidates are cut, as the record states it."""
+def selection_facts(cut: Cut) -> dict[str, Any]:
+    """Give the selection, as the record states it."""
     return {"threshold": cut.threshold, "target_precision": cut.precision, "max_particles": cut.max_particles}

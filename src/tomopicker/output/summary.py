@@ -1,4 +1,4 @@
-"""What a folder of picks holds, in a few lines: counts, medians, and the tomograms that are unlike the rest."""
+"""Summary of a folder of picks: counts, medians, and outlying tomograms."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -24,7 +24,7 @@ class Outlier:
 
 @dataclass(frozen=True)
 class Summary:
-    """What the records of a folder say together.
+    """Summary of the records of a folder.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class Summary:
 
 
 def lines_of(record: Mapping[str, Any]) -> list[str]:
-    """Say what the record of a `Summary` says."""
+    """Give the lines of a recorded `Summary`."""
     if not record or not record["done"]:
         return []
     stated = {"picks": "{:g} picks", "score": "score {:.2f}", "specimen": "{:.0%} of the volume", "seconds": "{:.1f} s"}
@@ -69,7 +69,7 @@ def lines_of(record: Mapping[str, Any]) -> list[str]:
 
 
 def summarise(records: Iterable[tuple[str, Mapping[str, Any]]]) -> Summary:
-    """Read the records of a folder once, and say what they say together."""
+    """Read the records of a folder once, and summarise them."""
     names, rows, failed = [], [], 0
     for name, entry in records:
         if entry.get("status") == DONE:

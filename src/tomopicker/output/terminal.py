@@ -12,31 +12,31 @@ if TYPE_CHECKING:
     from tomopicker.evaluation.confusion import Confusion
     from tomopicker.evaluation.metrics import Evaluation
     from tomopicker.io.registry import Format
-    from tomopicker.output.judge import Judged
+    from tomopicker.output.evaluate import Evaluations
     from tomopicker.preprocessing.statistics import Statistics
     from tomopicker.tomogram import Tomogram
 
 
-def evaluation_table(judged: "Judged", kind: str = "") -> Table:
+def evaluation_table(evaluations: "Evaluations", kind: str = "") -> Table:
     """Lay out a row for each tomogram, and their mean; of a kind of particle if it is named."""
-    unit = "Å" if judged.unit == "angstrom" else "voxels"
+    unit = "Å" if evaluations.unit == "angstrom" else "voxels"
     table = Table(
         box=box.SIMPLE_HEAD,
         pad_edge=False,
         padding=(0, 1, 0, 0),
-        title=f"{f'{kind}: ' if kind else ''}{judged.matching} matching within {judged.tolerance:g} {unit}",
+        title=f"{f'{kind}: ' if kind else ''}{evaluations.matching} matching within {evaluations.tolerance:g} {unit}",
         title_justify="left",
-        show_footer=len(judged.tomograms) > 1,
+        show_footer=len(evaluations.tomograms) > 1,
     )
-    mean = _cells(judged.mean)
+    mean = _cells(evaluations.mean)
     columns = (
         "picks", "truth", "TP", "FP", "FN", "pre-\ncision", "recall", "F1", "F1 at\ntrue N", "highest\nF1",
         "AP", "error\n(vox)",
     )  # fmt: skip
-    table.add_column("tomogram", footer=f"mean of {len(judged.tomograms)}", overflow="fold")
+    table.add_column("tomogram", footer=f"mean of {len(evaluations.tomograms)}", overflow="fold")
     for column, footer in zip(columns, mean, strict=True):
         table.add_column(column, justify="right", no_wrap=True, footer=footer, style="bold" if column == "F1" else "")
-    for name, row in judged.tomograms.items():
+    for name, row in evaluations.tomograms.items():
         table.add_row(name, *_cells(row))
     return table
 
@@ -115,11 +115,11 @@ def formats_table(entries: "Sequence[Format]") -> Table:
         facts = {"unit": entry.unit, "zero": entry.origin, "score": entry.score, "angles": entry.angles}
         if entry.kind == "volume":
             facts = {"voxel size": entry.unit}
-        said = "; ".join(f"{name}: {value}" for name, value in facts.items() if value != "none")
-        table.add_row(entry.name, access(entry), f"{entry.title} ({' '.join(entry.suffixes)})\n[dim]{said}[/dim]")
+        described = "; ".join(f"{name}: {value}" for name, value in facts.items() if value != "none")
+        table.add_row(entry.name, access(entry), f"{entry.title} ({' '.join(entry.suffixes)})\n[dim]{described}[/dim]")
     return table
 
 
 def access(entry: "Format") -> str:
-    """Say in two letters whether a format is read and written."""
+    """Two letters: whether a format is read and written."""
     return ("r" if entry.reader and not entry.refused else "-") + ("w" if entry.writer else "-")

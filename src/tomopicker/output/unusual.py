@@ -19,7 +19,7 @@ class Measure:
     Parameters
     ----------
     words : str
-        That say what it is, and what the median is: ``{0}`` and ``{1}``.
+        Format string for its value and the median: ``{0}`` and ``{1}``.
     floor : float
         Standard deviation that is usual even where every tomogram is alike.
     is_count : bool
@@ -37,7 +37,7 @@ SPECIMEN = Measure("specimen in {0:.0%} of the volume where the median is {1:.0%
 
 
 def unusual(values: Sequence[float], measure: Measure = COUNT) -> Bool[np.ndarray, " n"]:
-    """Say which of several values lie far from their median; none where there are fewer than `FEWEST`.
+    """Flag the values far from their median; none where there are fewer than `FEWEST`.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def unusual(values: Sequence[float], measure: Measure = COUNT) -> Bool[np.ndarra
 
 
 def reasons(columns: Iterable[tuple[Measure, Float[np.ndarray, " n"]]]) -> dict[int, list[str]]:
-    """Say why tomograms are unusual, by their place in the columns, the most unlike first."""
+    """Give the reasons why tomograms are unusual, by their row, the most unusual first."""
     why: dict[int, list[str]] = {}
     furthest: dict[int, float] = {}
     for measure, values in columns:

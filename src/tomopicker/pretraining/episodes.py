@@ -30,7 +30,7 @@ MOST_TARGETS = 3
 OFF_VOXELS = 1.5
 """Distance of a click from the centre is at most about this, in working voxels."""
 MARGIN = 6
-"""Nobody clicks a molecule that is cut by the border: voxels between a clicked centre and the faces."""
+"""Voxels between a clicked centre and the faces: molecules cut by the border are not clicked."""
 SHARE = (0.3, 0.6)
 """Of the molecules tried, those that are targets."""
 
@@ -56,7 +56,7 @@ class Neighbours:
 
 @dataclass(frozen=True)
 class Episode:
-    """One target, and what is to be said about it in both scenes.
+    """One target, its clicks and its labels in both scenes.
 
     Parameters
     ----------

@@ -2,7 +2,7 @@
 
 Each step draws two scenes under two microscopes; the features of each, batch normalisation being that of the scene as
 it is of the tomogram in use, are solved for every target's clicks in closed form (`pretraining.solver`), and the loss
-is judged on copies that were not clicked, in both.
+is computed on copies that were not clicked, in both.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from tomopicker.config import Network
 from tomopicker.models.resunet import ResUNet
-from tomopicker.pretraining.course import Course, Learnt
+from tomopicker.pretraining.curve import BestWeights, TrainingCurve
 from tomopicker.pretraining.episodes import Episodes, draw_episodes
 from tomopicker.pretraining.look_alikes import Families, draw_families
 from tomopicker.pretraining.run import Run, take_steps
@@ -78,7 +78,7 @@ class FewShotNetwork(nn.Module):
         self.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
 
     def loss(self, drawn: Episodes, device: torch.device) -> Tensor:
-        """Give the mean loss of the episodes of two scenes, each judged in both."""
+        """Give the mean loss of the episodes of two scenes, each scored in both."""
         here, there = (scene_features(self.trunk, scene.volume, device) for scene in drawn.scenes)
         terms = []
         for episode in drawn.episodes:
@@ -110,8 +110,8 @@ def pretrain_episodes(
     checkpoint: Path | None = None,
     resume: bool = False,
     report: Callable[[int, float], None] | None = None,
-    course: Course | None = None,
-) -> Learnt:
+    curve: TrainingCurve | None = None,
+) -> BestWeights:
     """Train features for picking from a few clicks, and give those of the best few-shot F1.
 
     Parameters
@@ -126,8 +126,8 @@ def pretrain_episodes(
         Continue from the checkpoint.
     report : callable, optional
         Called after each step with the steps done and the loss.
-    course : Course, optional
-        Is told each point of the validation curve, the first one before the first step.
+    curve : TrainingCurve, optional
+        Called with each point of the validation curve, the first one before the first step.
 
     Raises
     ------
@@ -147,18 +147,18 @@ def pretrain_episodes(
     )
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rates, total_steps=recipe.steps, pct_start=0.1)
     run = Run({"episodes": True} | asdict(recipe), network, optimizer, schedule)
-    course = course or Course()
+    curve = curve or TrainingCurve()
     unseen = draw_families(VALIDATION_FAMILIES, recipe.orientations, recipe.seed + VALIDATION_SEED)
     trials = draw_trials(unseen, recipe.trials, recipe.seed + VALIDATION_SEED)
 
     def measure(step: int) -> None:
         f1 = few_shot_f1(network.trunk, network.solver, trials, device)
-        course.add(step, f1, float(network.solver.shrinkage.detach()), network.trunk.state_dict())
+        curve.add(step, f1, float(network.solver.shrinkage.detach()), network.trunk.state_dict())
 
     def take(drawn: Episodes, step: int) -> bool:
         network.train()
         loss = run.descend(network.loss(drawn, device))
-        course.losses.append(loss)
+        curve.losses.append(loss)
         due = step % recipe.validate_every == 0 or step == recipe.steps
         if due:
             measure(step)
@@ -168,12 +168,12 @@ def pretrain_episodes(
 
     def save(step: int) -> None:
         if checkpoint is not None:
-            run.save(checkpoint, step, *course.state())
+            run.save(checkpoint, step, *curve.state())
 
     first = 0
     if resume and checkpoint is not None and checkpoint.exists():
         first, tensors, facts = run.restore(checkpoint)
-        course.restore(tensors, facts)
+        curve.restore(tensors, facts)
     else:
         measure(0)
     loader = DataLoader(
@@ -185,4 +185,4 @@ def pretrain_episodes(
         generator=torch.Generator(),
     )
     take_steps(loader, take, save, first=first, seed=recipe.seed, device=device)
-    return course.learnt()
+    return curve.result()

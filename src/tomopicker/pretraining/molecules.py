@@ -1,6 +1,6 @@
 """Random molecules unlike any real one: lumps, lobes, shells, barrels and rings at a particle's working scale.
 
-A network that has learned to tell hundreds of them apart, in any orientation and behind any missing wedge, knows no
+A network that has learned to distinguish hundreds of them, in any orientation and behind any missing wedge, knows no
 real molecule: nothing that it finds later was a template.
 """
 

@@ -1,4 +1,4 @@
-"""What every pretraining is made of: steps with a one-cycle schedule, checkpoints between them, an exact resume."""
+"""Parts that every pretraining shares: steps with a one-cycle schedule, checkpoints between them, an exact resume."""
 
 import math
 import time
@@ -50,7 +50,7 @@ class Run:
     schedule: torch.optim.lr_scheduler.LRScheduler
 
     def descend(self, loss: Tensor) -> float:
-        """Take a step down the gradient; give the loss.
+        """Take an optimiser step; return the loss.
 
         Raises
         ------
@@ -119,7 +119,7 @@ def take_steps(
     batches : iterable
         Those from step `first` on.
     take : callable
-        Takes a step, given the batch and the number of steps with it; says whether to save at once.
+        Takes a step, given the batch and the number of steps including it; returns whether to save at once.
     save : callable
         Saves, given the number of steps taken.
     first, seed : int

@@ -1,4 +1,4 @@
-"""The closed-form discriminant of `fewshot.discriminant`, differentiable, with a learnt shrinkage, and its loss.
+"""The closed-form discriminant of `fewshot.discriminant`, differentiable, with a learned shrinkage, and its loss.
 
 With μ and Σ the mean and covariance of a scene's features, m the mean feature at the clicks and C the channels,
 
@@ -6,7 +6,7 @@ With μ and Σ the mean and covariance of a scene's features, m the mean feature
 
 the scale such that the quartiles of the scene's scores lie 0.6 apart. w is also, up to a factor, the ridge regression
 of a label that is 1 at the clicks: a solver in closed form inside the loss, as in R2-D2 (Bertinetto, Henriques, Torr
-and Vedaldi, ICLR 2019), where λ is learnt with the features. Gradients pass through m, μ, Σ, the solution and the
+and Vedaldi, ICLR 2019), where λ is learned with the features. Gradients pass through m, μ, Σ, the solution and the
 quartiles.
 """
 
@@ -26,7 +26,7 @@ Channels = Float[Tensor, " channels"]
 
 
 class Solver(nn.Module):
-    """Scores scenes by the discriminant of clicks; its parameters are learnt with the features.
+    """Scores scenes by the discriminant of clicks; its parameters are learned with the features.
 
     The shrinkage λ and the scale of the logits are kept as logarithms.
     """

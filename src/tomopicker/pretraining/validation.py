@@ -44,7 +44,7 @@ class Trial:
     Parameters
     ----------
     scenes : tuple of two Scene
-        The one that is clicked in, and the one that is judged.
+        The one that is clicked in, and the one that is evaluated.
     at_clicks : tuple of Neighbours
         One of each number of `CLICKS`, the fewer being the first of the more.
     truth : array, shape (copies, 3)

@@ -158,7 +158,7 @@ def vesicles_at(
 
 
 def membrane_density(distance_angstrom: Volume, voxel_size_angstrom: float) -> tuple[Volume, Volume]:
-    """Density of a membrane at a distance from its middle, blurred to the voxel size, and the room beside it.
+    """Density of a membrane at a distance from its middle, blurred to the voxel size, and the free space outside it.
 
     The density, in excess of the solvent, has two layers of head groups and is negative between them; the room is 0 in
     the membrane and 1 away from it.

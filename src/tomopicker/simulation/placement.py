@@ -81,8 +81,8 @@ class SpherePacking:
     ) -> Positions:
         """Place `n` spheres and give the centres (x, y, z) of those that found room, in voxels.
 
-        A touching sphere goes right beside an earlier one of the same call; in a string of `cluster_size`, right beside
-        the one before, as ribosomes on one messenger.
+        A touching sphere is placed in contact with an earlier one of the same call; in a string of `cluster_size`, with
+        the one before, as in a polysome.
         """
         placed: list[Point] = []
         clustered = int(clustered_fraction * n) if cluster_size > 1 else 0
@@ -91,7 +91,7 @@ class SpherePacking:
             touches = bool(placed) and (in_string or self._rng.random() < touching_fraction)
             for _ in range(_TRIES):
                 if touches:
-                    centre = self._beside(placed[-1:] if in_string else placed, radius_voxels)
+                    centre = self._touching(placed[-1:] if in_string else placed, radius_voxels)
                 else:
                     centre = self._anywhere(radius_voxels)
                 if self._fits(centre, radius_voxels):
@@ -106,7 +106,7 @@ class SpherePacking:
         self._radii = np.concatenate([self._radii, np.full(len(centres), radius_voxels)])
 
     def is_clear(self, centre: Point, radius: float) -> bool:
-        """Test whether a sphere meets neither another nor what `is_free` knows."""
+        """Test whether a sphere overlaps no other and `is_free` accepts it."""
         x, y, z = (self._centres - centre).T
         overlaps = x**2 + y**2 + z**2 < (_TOUCHING_DISTANCE * (radius + self._radii)) ** 2
         return not overlaps.any() and self._is_free(centre, radius)
@@ -120,7 +120,7 @@ class SpherePacking:
         centre[2] += self._tilt(centre)
         return np.asarray(centre)
 
-    def _beside(self, placed: list[Point], radius: float) -> Point:
+    def _touching(self, placed: list[Point], radius: float) -> Point:
         direction = self._rng.normal(size=3)
         direction /= np.linalg.norm(direction)
         distance = 2.0 * radius * self._rng.uniform(_TOUCHING_DISTANCE, 1.0)

@@ -93,7 +93,7 @@ def build_scene(
     if target_positions is not None:
         packing.occupy(target_positions, radii[target])
     density = np.zeros(settings.shape, dtype=np.float32)
-    # What needs the most room comes first; then the targets; then the rest by falling size.
+    # The largest first, then the targets, then the rest by falling size.
     vesicles = [
         (centre, float(radius))
         for radius in np.sort(rng.uniform(*_VESICLE_ANGSTROM, size=settings.n_vesicles))[::-1]
@@ -214,10 +214,10 @@ def _add_surroundings(
         room *= lamella.inside(region)
         if membranes.surfaces:
             # Nothing crosses a molecule: one of a given layout may lie where a membrane would.
-            membrane, beside = membrane_density(membranes.distance(region), settings.voxel_size_angstrom)
+            membrane, outside = membrane_density(membranes.distance(region), settings.voxel_size_angstrom)
             membrane *= room
             density[sections] += membrane
-            room *= beside
+            room *= outside
         if settings.crowd_fraction:
             small = background.density(sections)
             np.minimum(small, 1.0, out=small)  # Overlapping Gaussians are no denser than protein.

@@ -1,6 +1,6 @@
 """Settings of a simulation, each with its limits and meaning, and their change by name.
 
-docs/simulation.py writes the table of settings in docs/commands/simulate.md from these descriptions.
+docs/generate.py writes the table of settings in docs/commands/simulate.md from these descriptions.
 """
 
 from collections.abc import Iterator, Mapping
@@ -44,10 +44,10 @@ class SceneSettings:
     target: str = Field("ribosome", description="Name of the molecule to be picked.")
     n_targets: Count = Field(20, description="Number of targets.")
     distractors: tuple[tuple[str, Count], ...] = Field((), description="Names and counts of the other molecules.")
-    touching_fraction: Fraction = Field(0.1, description="Share of the targets placed right beside another one.")
+    touching_fraction: Fraction = Field(0.1, description="Fraction of the targets placed in contact with another one.")
     clustered_fraction: Fraction = Field(
         0.0,
-        description="Share of the targets that come in strings, each right beside the one before, as on one messenger.",
+        description="Fraction of the targets in strings, each in contact with the one before, as polysomes.",
     )
     cluster_size: int = Field(5, ge=1, le=1000, description="Targets in such a string.")
     crowd_fraction: float = Field(

@@ -30,7 +30,7 @@ def settings_file(folder: Path, name: str) -> Path:
 
 
 def write_simulated(folder: Path, name: str, made: SimulatedTomogram) -> None:
-    """Write ``NAME.mrc``, ``truth/NAME.csv`` and ``.star``, ``molecules/`` likewise, and ``settings/NAME.json``.
+    """Write ``NAME.mrc``, ``truth/NAME.csv`` and ``.star``, the same in ``molecules/``, and ``settings/NAME.json``.
 
     The truth is the targets; ``molecules`` has the others as well. Both have orientation and class.
     """

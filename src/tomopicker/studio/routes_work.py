@@ -157,9 +157,9 @@ async def cut(request: Request) -> JSONResponse:
     threshold = None if stated is None else min(1.0, max(0.0, finite(stated, "threshold")))
 
     def write() -> None:
-        from tomopicker.output.reselect import recut  # noqa: PLC0415  (torch is slow to import)
+        from tomopicker.output.reselect import reselect  # noqa: PLC0415  (torch is slow to import)
 
-        recut(studio.reviews.path(named), Cut(threshold))
+        reselect(studio.reviews.path(named), Cut(threshold))
 
     await asyncio.to_thread(write)
     studio.events.send("review", kind=named)

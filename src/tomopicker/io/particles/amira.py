@@ -41,10 +41,12 @@ def read(path: Path) -> PickTable:
         raise TomoPickerError(f"{source}: it has neither landmarks nor points of a graph; give another file of Amira")
     lines = _section(text, declared[found])
     if any(len(fields) != 3 for fields in lines):
-        raise TomoPickerError(f"{source}: section {declared[found]} has not three numbers in each line; mend the file")
+        raise TomoPickerError(
+            f"{source}: section {declared[found]} has not three numbers in each line; correct the file"
+        )
     counts = dict(_COUNT.findall(text))
     if int(counts.get(found[0], len(lines))) != len(lines):
-        raise TomoPickerError(f"{source}: it says {counts[found[0]]} {found[0]} and has {len(lines)}; copy it again")
+        raise TomoPickerError(f"{source}: it states {counts[found[0]]} {found[0]} and has {len(lines)}; copy it again")
     rows = Rows.counted(path, "point", len(lines))
     return rows.table(
         rows.stack({axis: [fields[i] for fields in lines] for i, axis in enumerate("xyz")}), Unit.ANGSTROM

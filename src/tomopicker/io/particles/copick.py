@@ -39,15 +39,15 @@ def read(path: Path) -> PickTable:
     if not isinstance(points, list) or not all(isinstance(point, dict) for point in points):
         raise TomoPickerError(f"{path}: no list 'points' in it; give a file of copick picks")
     if content.get("unit", "angstrom") != "angstrom":
-        raise TomoPickerError(f"{path}: its unit is {str(content['unit'])[:40]!r}, not angstrom; mend the file")
+        raise TomoPickerError(f"{path}: its unit is {str(content['unit'])[:40]!r}, not angstrom; correct the file")
     rows = Rows.counted(path, "point", len(points))
     if not all(_has_location(point) for point in points):
-        raise TomoPickerError(f"{path}: a point has no location x, y, z; mend the file")
+        raise TomoPickerError(f"{path}: a point has no location x, y, z; correct the file")
     locations = _locations(points, rows)
     matrices = np.tile(np.eye(4), (len(points), 1, 1))
     for i, point in enumerate(points):
         if (stated := point.get("transformation_")) is not None:
-            refusal = f"{path}: point {i + 1}: its transformation_ is no 4 x 4 rotation; mend the file"
+            refusal = f"{path}: point {i + 1}: its transformation_ is no 4 x 4 rotation; correct the file"
             matrices[i] = _rotation_matrix(stated, 4, refusal)
     coordinates = locations + matrices[:, :3, 3]
     rows.check_coordinates(coordinates)
@@ -73,13 +73,13 @@ def read_portal(path: Path) -> PickTable:
     stated = [MATRIX in point for point in points]
     if all(stated):
         matrices = [
-            _rotation_matrix(point[MATRIX], 3, f"{path}: {row}: its {MATRIX} is no rotation; mend the file")
+            _rotation_matrix(point[MATRIX], 3, f"{path}: {row}: its {MATRIX} is no rotation; correct the file")
             for point, row in zip(points, rows.labels, strict=True)
         ]
         extra = relion_columns(Rotation.from_matrix(np.stack(matrices)))
     elif any(stated):
         row = rows.labels[stated.index(False)]
-        raise TomoPickerError(f"{path}: {row} has no {MATRIX}, where others have; mend the file")
+        raise TomoPickerError(f"{path}: {row} has no {MATRIX}, where others have; correct the file")
     if any("instance_id" in point for point in points):
         extra["instance_id"] = rows.numbers([point.get("instance_id") for point in points], "instance_id", blank=0)
     return rows.table(coordinates, Unit.VOXEL, extra=extra)
@@ -131,7 +131,7 @@ def _portal_point(line: str, where: str) -> dict[str, Any]:
     try:
         point = parse_json(line)
     except (ValueError, RecursionError) as error:
-        raise TomoPickerError(f"{where} is not a JSON object ({str(error)[:60]}); mend it") from error
+        raise TomoPickerError(f"{where} is not a JSON object ({str(error)[:60]}); correct it") from error
     if not _has_location(point):
         raise TomoPickerError(f"{where} has no location x, y, z; give a file of points, not of a segmentation")
     return dict(point)

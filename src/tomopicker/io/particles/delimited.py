@@ -64,7 +64,7 @@ def read_columns(path: Path, headers: Mapping[int, Sequence[str]]) -> PickTable:
     for fields, row in zip(body, rows, strict=True):
         if len(fields) != width:
             raise TomoPickerError(
-                f"{source}: {row} has {len(fields)} columns where {width} are expected; mend the file"
+                f"{source}: {row} has {len(fields)} columns where {width} are expected; correct the file"
             )
     if header is None:
         header = list(headers[width]) if width in headers else _guess_header(body, source)
@@ -139,9 +139,9 @@ def _fields(lines: Sequence[str], delimiter: str, source: str) -> list[list[str]
     try:
         rows = list(csv.reader(lines, delimiter=delimiter, skipinitialspace=True))
     except csv.Error as error:
-        raise TomoPickerError(f"{source}: cannot be split into columns ({error}); mend the file") from error
+        raise TomoPickerError(f"{source}: cannot be split into columns ({error}); correct the file") from error
     if len(rows) != len(lines):
-        raise TomoPickerError(f"{source}: a quotation mark is not closed; mend the file")
+        raise TomoPickerError(f"{source}: a quotation mark is not closed; correct the file")
     return [[field.strip() for field in fields] for fields in rows]
 
 

@@ -24,11 +24,11 @@ MIN_COLUMNS, MAX_COLUMNS = 26, 1000
 SHIFT, ANGLES, SCORE, TOMOGRAM, CLASS_AT, POSITION = slice(3, 6), slice(6, 9), 9, 19, 21, slice(23, 26)
 _USED = [*range(3, 10), TOMOGRAM, CLASS_AT, *range(23, 26)]
 _DEFAULTS = {1: 1.0, 2: 1.0, 12: 1.0, 13: -60.0, 14: 60.0, 15: -60.0, 16: 60.0}
-"""By index: to be aligned, averaged, and a wedge of ±60° (column 13 says which kind), as Dynamo fills new tables."""
+"""By index: to be aligned, averaged, and a wedge of ±60° (column 13: its type), as Dynamo fills new tables."""
 
 
 def read(path: Path) -> PickTable:
-    """Read a table; the tomograms' names from ``<stem>.doc``, or the only ``.doc`` beside it, if there is one.
+    """Read a table; the tomograms' names from ``<stem>.doc``, or the only ``.doc`` in its folder, if there is one.
 
     Raises `TomoPickerError` if a line has fewer than 26 columns or another number of them, or one that is needed is no
     number.
@@ -40,7 +40,7 @@ def read(path: Path) -> PickTable:
         if not MIN_COLUMNS <= len(fields) <= MAX_COLUMNS or len(fields) != width:
             expected = min(max(width, MIN_COLUMNS), MAX_COLUMNS)
             raise TomoPickerError(
-                f"{path}: {row} has {len(fields)} columns where {expected} are expected; mend the file"
+                f"{path}: {row} has {len(fields)} columns where {expected} are expected; correct the file"
             )
     columns = list(zip(*(fields for _, fields in table), strict=True)) or [()] * MIN_COLUMNS
     values = np.zeros((len(rows), MIN_COLUMNS))
@@ -56,7 +56,7 @@ def read(path: Path) -> PickTable:
 
 
 def write(picks: Picks, frames: Mapping[str, Frame], path: Path) -> None:
-    """Write a table with shifts of 0, and ``<stem>.doc`` beside it; clicks have the score 0."""
+    """Write a table with shifts of 0, and ``<stem>.doc`` next to it; clicks have the score 0."""
     n = len(picks)
     known = (str(name).removeprefix("dynamo_") for name in picks.extra.columns if str(name).startswith("dynamo_"))
     stated = [int(number) for number in known if number.isdigit()]

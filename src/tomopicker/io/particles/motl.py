@@ -54,13 +54,13 @@ def read_csv(path: Path) -> PickTable:
     table = [line.split(",") for _, line in lines]
     for fields, row in zip(table, rows.labels, strict=True):
         if len(fields) != WIDTH:
-            raise TomoPickerError(f"{path}: {row} has {len(fields)} columns, a motive list 20; mend the file")
+            raise TomoPickerError(f"{path}: {row} has {len(fields)} columns, a motive list 20; correct the file")
     columns = zip(*table, strict=True) if table else [()] * WIDTH
     return _as_table(rows.stack({f"column {i + 1}": column for i, column in enumerate(columns)}), path, rows)
 
 
 def write_em(picks: Picks, frames: Mapping[str, Frame], path: Path) -> None:
-    """Write a motive list of 32-bit floats, and ``<stem>.doc`` beside it."""
+    """Write a motive list of 32-bit floats, and ``<stem>.doc`` next to it."""
     motl = _as_motl(picks, frames, path)
     header = struct.pack("<4B3i", 6, 0, 0, 5, WIDTH, len(motl), 1).ljust(EM_HEADER_BYTES, b"\0")
     with atomic_path(path) as temporary:
@@ -68,7 +68,7 @@ def write_em(picks: Picks, frames: Mapping[str, Frame], path: Path) -> None:
 
 
 def write_csv(picks: Picks, frames: Mapping[str, Frame], path: Path) -> None:
-    """Write a motive list as text, and ``<stem>.doc`` beside it."""
+    """Write a motive list as text, and ``<stem>.doc`` next to it."""
     motl = _as_motl(picks, frames, path)
     write_text(path, "".join(",".join(f"{value:.9g}" for value in row) + "\n" for row in motl))
 
@@ -85,7 +85,7 @@ def _as_table(motl: np.ndarray, path: Path, rows: Rows) -> PickTable:
 
 
 def _as_motl(picks: Picks, frames: Mapping[str, Frame], path: Path) -> np.ndarray:
-    """Lay picks out as n rows of 20 numbers, shifts 0, clicks with the score 0; write ``<stem>.doc`` beside `path`."""
+    """Lay picks out as n rows of 20 numbers, shifts 0, clicks with the score 0; write ``<stem>.doc`` next to `path`."""
     n = len(picks)
     index = tomogram_index.number_tomograms(picks.tomogram_names, path) if n else {}
     motl = np.zeros((n, WIDTH))

@@ -146,7 +146,7 @@ def _contradiction(stated: dict[str, Scores], alike: Sequence[Sequence[str]], ro
                 differ = np.flatnonzero(np.abs(sizes - others) > TOLERANCE * np.minimum(sizes, others))
                 if len(differ):
                     row = differ[0]
-                    both = f"{name} says {sizes[row]:g} Å, {other} {others[row]:g} Å"
+                    both = f"{name} states {sizes[row]:g} Å, {other} {others[row]:g} Å"
                     return f"{rows[row]} states two sizes of its pixels ({both}); {REMEDY}"
     return None
 

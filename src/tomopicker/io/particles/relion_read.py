@@ -165,8 +165,8 @@ def _find_particles(
         return kinds["particles"], {"particles": blocks["particles"]}, notes
     columns = next(iter(kinds.values()))
     if any(other != columns for other in kinds.values()):
-        told = ", ".join(f"data_{name}: {found[0]}" for name, found in list(kinds.items())[:4])
-        raise TomoPickerError(f"{source}: its blocks count differently ({told}); write each to a file of its own")
+        listed = ", ".join(f"data_{name}: {found[0]}" for name, found in list(kinds.items())[:4])
+        raise TomoPickerError(f"{source}: its blocks count differently ({listed}); write each to a file of its own")
     return columns, {name: blocks[name] for name in kinds}, ()
 
 
@@ -195,9 +195,7 @@ def _origins(
             return shifts
         if pixel_size is None or np.isnan(pixel_size).any():
             remedy = doubt or "add a column rlnPixelSize, or set the origins to 0"
-            raise TomoPickerError(
-                f"{rows.source}: origins in Å beside coordinates in pixels of no stated size; {remedy}"
-            )
+            raise TomoPickerError(f"{rows.source}: origins in Å with coordinates in pixels of unknown size; {remedy}")
         in_pixel: np.ndarray = shifts / pixel_size[:, None]
         return in_pixel
     if set(ORIGIN_PIXELS) <= set(block.columns):
@@ -206,6 +204,6 @@ def _origins(
             return rotate(shifts)
         if shifts.any():
             raise TomoPickerError(
-                f"{rows.source}: origins in pixels beside coordinates in another unit; set rlnOriginX, Y and Z to 0"
+                f"{rows.source}: origins in pixels with coordinates in another unit; set rlnOriginX, Y and Z to 0"
             )
     return np.zeros((len(block), 3))

@@ -212,7 +212,7 @@ def _fields(line: str, number: int, path: Path) -> list[str]:
 
 
 def _no_star(path: Path, reason: str) -> TomoPickerError:
-    return TomoPickerError(f"{path}: cannot be read as STAR: {reason}; mend it or write it again")
+    return TomoPickerError(f"{path}: cannot be read as STAR: {reason}; correct it or write it again")
 
 
 def _as_frame(table: _Table, path: Path) -> pd.DataFrame:

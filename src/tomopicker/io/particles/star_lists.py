@@ -97,7 +97,7 @@ def read_stopgap(path: Path) -> PickTable:
 
 
 def write_stopgap(picks: Picks, frames: Mapping[str, Frame], path: Path) -> None:
-    """Write a motive list with shifts of 0, and ``<stem>.doc`` beside it; clicks have the score 0."""
+    """Write a motive list with shifts of 0, and ``<stem>.doc`` next to it; clicks have the score 0."""
     n = len(picks)
     index = tomogram_index.number_tomograms(picks.tomogram_names, path) if n else {}
     counted = np.arange(1, n + 1)

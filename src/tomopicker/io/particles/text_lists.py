@@ -67,7 +67,7 @@ def read_imod(path: Path) -> PickTable:
 
 def refuse_pickle(path: Path) -> NoReturn:
     """Refuse TomoTwin's ``.tloc``, a Python pickle that can run any code when it is loaded."""
-    remedy = "give the .coords or .cbox that tomotwin_pick.py wrote beside it"
+    remedy = "give the .coords or .cbox that tomotwin_pick.py wrote with it"
     raise TomoPickerError(f"{path}: it is a Python pickle, which may run code when it is read; {remedy}")
 
 

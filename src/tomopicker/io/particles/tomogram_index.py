@@ -19,14 +19,14 @@ _LINE = re.compile(r"\s*(\d{1,9})\s+(\S.*?)\s*$")
 
 
 def name_tomograms(numbers: np.ndarray, path: Path) -> np.ndarray:
-    """Name the tomograms that a file of picks numbers: by the list beside it, else by the number itself.
+    """Name the tomograms that a file of picks numbers: by the list next to it, else by the number itself.
 
     Parameters
     ----------
     numbers : array of float, shape (n,)
         As the file states them.
     path : Path
-        The file; ``<stem>.doc`` beside it is looked at, else the only ``.doc`` in its folder.
+        The file; ``<stem>.doc`` in its folder is read, else the only ``.doc`` in its folder.
     """
     known = _read_list(path)
     out = np.empty(len(numbers), dtype=object)
@@ -35,7 +35,7 @@ def name_tomograms(numbers: np.ndarray, path: Path) -> np.ndarray:
 
 
 def number_tomograms(names: Sequence[str], path: Path) -> dict[str, int]:
-    """Number tomograms, and write the list beside a file of picks.
+    """Number tomograms, and write the list next to a file of picks.
 
     The number at the end of each name is used if they all have one, none 0 and no two the same, else they are counted
     from 1.
@@ -53,25 +53,25 @@ def number_tomograms(names: Sequence[str], path: Path) -> dict[str, int]:
             )
     target = path.with_suffix(SUFFIX)
     if target.exists():
-        _read_list(path)  # What is there and is no such list belongs to somebody: this refuses it.
+        _read_list(path)  # An existing file that is not such a list is not overwritten: this raises.
     write_text(target, "".join(f"{number} {name}\n" for name, number in numbers.items()))
     return numbers
 
 
 def _read_list(path: Path) -> dict[float, str]:
-    beside = path.with_suffix(SUFFIX)
-    found = [beside] if beside.is_file() else sorted(path.parent.glob(f"*{SUFFIX}"))
+    own = path.with_suffix(SUFFIX)
+    found = [own] if own.is_file() else sorted(path.parent.glob(f"*{SUFFIX}"))
     if len(found) != 1 or not found[0].is_file():
         return {}
     try:
         lines = [line for line in read_text(found[0]).splitlines() if line.strip()]
     except TomoPickerError:
-        if found[0] == beside:
+        if found[0] == own:
             raise
         return {}
     matched = [_LINE.match(line) for line in lines]
     if all(matched):
         return {float(match.group(1)): match.group(2) for match in matched if match}
-    if found[0] == beside:
-        raise TomoPickerError(f"{beside}: not a list of tomograms; write 'number name' in each line, or remove it")
+    if found[0] == own:
+        raise TomoPickerError(f"{own}: not a list of tomograms; write 'number name' in each line, or remove it")
     return {}

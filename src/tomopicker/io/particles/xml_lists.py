@@ -94,7 +94,7 @@ def read_deepfinder(path: Path) -> PickTable:
 
 
 def write_deepfinder(picks: Picks, frames: Mapping[str, Frame], path: Path) -> None:
-    """Write an object list, and ``<stem>.doc`` beside it."""
+    """Write an object list, and ``<stem>.doc`` next to it."""
     n = len(picks)
     index = tomogram_index.number_tomograms(picks.tomogram_names, path) if n else {}
     classes = column_or_default(picks.extra, CLASS, n, default=1.0)

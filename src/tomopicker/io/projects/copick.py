@@ -44,7 +44,7 @@ class CopickProject:
         kind : str, optional
             Its type, such as ``wbp``; needed where a run has several.
         spacing : float, optional
-            Å, likewise.
+            Å; needed where a run has several.
 
         Raises
         ------
@@ -57,7 +57,7 @@ class CopickProject:
             if size is None or (spacing is not None and abs(float(size.group(1)) - spacing) > 0.005):
                 continue
             for file in sorted(folder.glob("*.zarr")):
-                # Features lie beside the tomogram they are of.
+                # Features are stored next to their tomogram.
                 if not file.stem.endswith("_features") and kind in {None, file.stem}:
                     found.setdefault(folder.parent.name, {})[f"{file.stem}@{size.group(1)}"] = file
         for run, files in found.items():
@@ -82,7 +82,7 @@ class CopickProject:
             return name
         if name is None and len(self.objects) == 1:
             return self.objects[0]
-        what = "which particle to write is not said" if name is None else f"it has no particle '{name}'"
+        what = "the particle to write is not stated" if name is None else f"it has no particle '{name}'"
         raise UsageError(f"{self.path}: {what}; give --copick-object one of {', '.join(self.objects) or 'its objects'}")
 
 
@@ -92,7 +92,7 @@ def read_project(path: Path) -> CopickProject:
     Raises
     ------
     TomoPickerError
-        If it is none, lies elsewhere than in local folders, or has a particle that no file can be named after.
+        If it is invalid, its folders are not local, or a particle's name cannot be part of a file name.
     """
     content = read_json(path, NOT_COPICK)
     overlay, static = content.get("overlay_root"), content.get("static_root")
@@ -121,6 +121,6 @@ def _local(root: str, path: Path) -> Path:
     if mark and scheme not in {"local", "file"}:
         raise TomoPickerError(f"{path}: its root {root} is not on this machine; copy the project and give a local root")
     place = Path(rest if mark else root).expanduser()
-    beside = path.absolute().parent / place
-    # copick counts from the current folder; a project that was moved as a whole is found beside its configuration.
-    return place if place.is_absolute() or (place.exists() and not beside.exists()) else beside
+    moved = path.absolute().parent / place
+    # copick counts from the current folder; a project that was moved as a whole is found next to its configuration.
+    return place if place.is_absolute() or (place.exists() and not moved.exists()) else moved

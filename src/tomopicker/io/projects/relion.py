@@ -69,7 +69,7 @@ def read_frames(path: Path | str) -> dict[str, Frame]:
         size = float(x[i]), float(y[i]), float(z[i])
         if not (min(size) > 0 and pixel[i] > 0 and max(*size, pixel[i]) < 1e9):
             raise TomoPickerError(
-                f"{source}: {rows.labels[i]}: a size or pixel size of '{name}' is not positive; mend the file"
+                f"{source}: {rows.labels[i]}: a size or pixel size of '{name}' is not positive; correct the file"
             )
         factor = float(binning[i]) if 0 < binning[i] < 1e6 else 1.0
         shape = round(size[2] / factor), round(size[1] / factor), round(size[0] / factor)
@@ -165,9 +165,9 @@ def _tomogram_block(blocks: Mapping[str, pd.DataFrame]) -> pd.DataFrame | None:
     return next((block for block in blocks.values() if needed <= set(block.columns)), None)
 
 
-def _find(name: str, beside: Path) -> Path:
-    """Find a file relative to a list's folder, any folder above it, the current one, or by its bare name beside it."""
-    folder = beside.absolute().parent
+def _find(name: str, source: Path) -> Path:
+    """Find a file relative to a list's folder, any folder above it or the current one, or by its bare name."""
+    folder = source.absolute().parent
     for candidate in [*(base / name for base in (folder, *folder.parents)), Path(name), folder / Path(name).name]:
         try:
             if candidate.is_file():
@@ -175,5 +175,5 @@ def _find(name: str, beside: Path) -> Path:
         except (OSError, ValueError):
             break
     raise TomoPickerError(
-        f"{beside}: it names '{name}', which is not there; run in the project's folder or mend the path"
+        f"{source}: it names '{name}', which is not there; run in the project's folder or correct the path"
     )

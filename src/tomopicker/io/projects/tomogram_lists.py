@@ -64,7 +64,7 @@ def _of_relion(path: Path) -> list[NamedFile]:
 
 
 def _of_warp(path: Path) -> list[NamedFile]:
-    settings = path if path.is_file() else _settings_beside(path)
+    settings = path if path.is_file() else _settings_of(path)
     stated = _warp_settings(settings) if settings else {}
     folder = _warp_folder(path) if path.is_dir() else path.parent / stated.get("ProcessingFolder", path.stem)
     inside = sorted((folder / "reconstruction").glob("*.mrc")) if folder else []
@@ -93,7 +93,7 @@ def _warp_settings(path: Path) -> dict[str, str]:
     return {item.get("Name", ""): item.get("Value", "") for item in read_xml(path).iter("Param")}
 
 
-def _settings_beside(folder: Path) -> Path | None:
+def _settings_of(folder: Path) -> Path | None:
     found = [*folder.glob("*.settings"), *folder.parent.glob(f"{folder.name}.settings")]
     tilt_series = [path for path in found if "tilt" in path.stem.lower()] or found
     return tilt_series[0] if len(tilt_series) == 1 else None
@@ -103,7 +103,7 @@ def _warp_folder(folder: Path) -> Path | None:
     """Find the folder with Warp's reconstructions: this one, or the one that settings in it name."""
     if any((folder / "reconstruction").glob("*Apx.mrc")):
         return folder
-    settings = _settings_beside(folder)
+    settings = _settings_of(folder)
     if settings is None or settings.parent != folder:
         return None
     try:
@@ -121,14 +121,14 @@ def _of_table(path: Path) -> list[NamedFile]:
     named = []
     for number, fields in enumerate(table.rows, start=2):
         if len(fields) != len(table.header) or not fields[at["tomogram"]] or not fields[at["file"]]:
-            raise TomoPickerError(f"{path}: line {number} does not give a tomogram and its file; mend it")
+            raise TomoPickerError(f"{path}: line {number} does not give a tomogram and its file; correct it")
         file = path.parent / fields[at["file"]]
         frame = None
         if "voxel_size" in at and fields[at["voxel_size"]]:
             try:
                 frame = Frame((0, 0, 0), float(fields[at["voxel_size"]]))
             except ValueError as error:
-                raise TomoPickerError(f"{path}: line {number}: its voxel size is no number; mend it") from error
+                raise TomoPickerError(f"{path}: line {number}: its voxel size is no number; correct it") from error
         named.append(NamedFile(file).named(fields[at["tomogram"]], frame))
     return named
 

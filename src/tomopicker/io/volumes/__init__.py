@@ -1,1 +1,1 @@
-"""Tomograms: one reader a format, named in `tomopicker.io.registry`; arrays that read what they are asked for."""
+"""Tomograms: one reader a format, named in `tomopicker.io.registry`; lazily read arrays."""

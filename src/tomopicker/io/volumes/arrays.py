@@ -1,4 +1,4 @@
-"""Arrays that read what they are asked for, and what every reader of volumes needs: options, voxel size, checks."""
+"""Lazily read arrays, and what every reader of volumes needs: options, voxel size, checks."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,7 +21,7 @@ TOLERANCE = 0.01
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """How to read a volume, where a user or a model knows better than the file.
+    """How to read a volume, where the user or the model overrules the file.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ DEFAULT_OPTIONS = ReadOptions()
 
 @runtime_checkable
 class Sliceable(Protocol):
-    """An array of any number of axes that reads what it is asked for: of h5py, zarr, or a memory map."""
+    """An array of any number of axes that is read on indexing: of h5py, zarr, or a memory map."""
 
     @property
     def shape(self) -> tuple[int, ...]: ...
@@ -65,7 +65,7 @@ class Sliceable(Protocol):
 
 
 class Mapped:
-    """Voxels of a file as they lie in it, mapped anew for each reading: no more of the file stays in memory.
+    """Voxels of a file, memory-mapped anew for each read, so that no more of the file stays in memory.
 
     Parameters
     ----------
@@ -139,7 +139,7 @@ class ReorderedAxes:
 
 @contextmanager
 def errors_named(path: Path, message: str) -> Iterator[None]:
-    """Turn the errors of a library, each of which has its own and lets others through, into one line.
+    """Turn any error of a library into one line.
 
     Parameters
     ----------
@@ -184,7 +184,7 @@ def as_tomogram(
 
 
 def check_volume(path: Path, shape: Sequence[int], dtype: Any) -> None:
-    """Refuse what is no volume of real numbers, with a `TomoPickerError` that names what it is."""
+    """Refuse data that are not a volume of real numbers; the `TomoPickerError` describes them."""
     size = " x ".join(str(n) for n in reversed(shape))
     if min(shape) < 2:
         raise TomoPickerError(f"{path}: it holds {size} numbers, not a tomogram; give the reconstruction")
@@ -201,7 +201,7 @@ def resolve_voxel_size(path: Path, stated: Sequence[float] | None, given: float 
     if given is not None:
         check_given(path, given)
         if stated is not None and known and differs(stated, given):
-            warnings.append(f"{path}: it says a voxel size of {stated[0]:g} Å; --voxel-size {given:g} is used")
+            warnings.append(f"{path}: it states a voxel size of {stated[0]:g} Å; --voxel-size {given:g} is used")
         return float(given)
     if stated is None or not known:
         raise TomoPickerError(f"{path}: it states no voxel size; give --voxel-size in Å")
@@ -211,11 +211,11 @@ def resolve_voxel_size(path: Path, stated: Sequence[float] | None, given: float 
 def check_given(path: Path, voxel_size: float) -> None:
     """Refuse a voxel size of the user that is not positive, with a `TomoPickerError`."""
     if not (isfinite(voxel_size) and voxel_size > 0):
-        raise TomoPickerError(f"{path}: a voxel size of {voxel_size:g} Å cannot be; give --voxel-size in Å")
+        raise TomoPickerError(f"{path}: a voxel size of {voxel_size:g} Å is invalid; give --voxel-size in Å")
 
 
 def differs(stated: Sequence[float], given: float) -> bool:
-    """Whether the user's voxel size is another than the file's."""
+    """Whether the user's voxel size differs from the file's."""
     return any(abs(size - given) > TOLERANCE * given for size in stated)
 
 

@@ -1,7 +1,7 @@
-"""The voxels of a gzip or bzip2 file, unpacked as they are asked for: never more of them are held than one answer has.
+"""The voxels of a gzip or bzip2 file, decompressed on indexing; only the last block read is held in memory.
 
-Reading forwards unpacks a file once. Reading backwards begins again, but for what overlaps the last answer, so boxes in
-the order of z cost one pass. One file in the process keeps its stream and its last answer; the others begin again.
+Reading forwards decompresses a file once. Reading backwards starts again, except for what overlaps the last block, so
+boxes sorted by z cost one pass. One file of the process keeps its stream and its last block; others start again.
 """
 
 import bz2
@@ -108,7 +108,7 @@ class CompressedSections:
             _fill(stream, sections[len(held) :])
             # Beyond the last voxel stands a checksum of all, which is compared when it is reached.
             if stop == self.shape[0] and self._whole and stream.read(1):
-                raise OSError("it has more bytes than it says")
+                raise OSError("it has more bytes than its header states")
             self._held, self._first = sections, start
         return self._held[start - self._first : stop - self._first]
 

@@ -50,7 +50,7 @@ def open_mrc(
     warnings = []
     if actual_bytes > header.total_bytes:
         surplus = actual_bytes - header.total_bytes
-        warnings.append(f"{path}: {surplus} bytes more than its header says; they are not read")
+        warnings.append(f"{path}: {surplus} bytes more than its header states; they are not read")
     if header.absent_bytes:
         warnings.append(
             f"{path}: the extended header of {header.absent_bytes} bytes that its header states is not in the file; "
@@ -60,7 +60,7 @@ def open_mrc(
         data = ReorderedAxes(data, options.places, path)
     elif header.axes != (0, 1, 2):
         data = ReorderedAxes(data, header.axes, path)
-        warnings.append(f"{path}: its axes are stored in another order than x, y, z; they are turned to it")
+        warnings.append(f"{path}: its axes are stored in another order than x, y, z; they are reordered")
     size = _resolve_voxel_size(path, header, voxel_size, warnings)
     if any(header.start):
         where = ", ".join(f"{value:g}" for value in header.start)
@@ -87,7 +87,7 @@ def _read_header(path: Path) -> tuple[Compression | None, MrcHeader, int]:
 
 
 def _compression(head: bytes) -> Compression | None:
-    """Tell compressed content by its first bytes, whatever the name (nx may look like a magic number: MAP decides)."""
+    """Recognise compression by the first bytes, whatever the name (nx may look like a magic number: MAP decides)."""
     if head[208:211] == b"MAP":
         return None
     return "gzip" if head[:2] == b"\x1f\x8b" else "bzip2" if head[:3] == b"BZh" else None
@@ -110,7 +110,7 @@ def _check_length(path: Path, header: MrcHeader, actual_bytes: int) -> None:
         raise TomoPickerError(f"{path}: it is not an MRC file, or a truncated one ({reason}); copy or write it again")
     if actual_bytes < needed:
         raise TomoPickerError(
-            f"{path}: truncated: its header says {needed} bytes, the file has {actual_bytes}; copy it again"
+            f"{path}: truncated: its header states {needed} bytes, the file has {actual_bytes}; copy it again"
         )
 
 
@@ -130,20 +130,20 @@ def _check_kind(path: Path, header: MrcHeader) -> None:
 
 
 def _resolve_voxel_size(path: Path, header: MrcHeader, given: float | None, warnings: list[str]) -> float:
-    """Take the user's value (Å), else the header's if it is positive and of cubes; 1 Å is doubtful."""
+    """Take the user's value (Å), else the header's if it is positive and of cubes; 1 Å is suspicious."""
     stated = header.voxel_sizes
     text = " x ".join(f"{size:g}" for size in stated)
     is_one = stated == (1.0, 1.0, 1.0)
     if given is not None:
         check_given(path, given)
         if min(stated) > 0 and differs(stated, given) and not is_one:
-            warnings.append(f"{path}: its header says a voxel size of {text} Å; --voxel-size {given:g} is used")
+            warnings.append(f"{path}: its header states a voxel size of {text} Å; --voxel-size {given:g} is used")
         return float(given)
     if min(stated) <= 0:
         raise TomoPickerError(f"{path}: its header has no voxel size ({text} Å); give --voxel-size in Å")
     size = edge_of_cube(path, stated, "its header")
     if is_one:
         warnings.append(
-            f"{path}: its header says a voxel size of exactly 1 Å, which often means unknown; see --voxel-size"
+            f"{path}: its header states a voxel size of exactly 1 Å, which often means unknown; see --voxel-size"
         )
     return size

@@ -92,12 +92,14 @@ def parse_header(path: Path, raw: bytes, file_bytes: int | None = None) -> MrcHe
         )
     if not _known(mode) or min(shape) < 0 or int(header["nsymbt"]) < 0:
         why = (
-            f"its header says mode {mode} and size {shape[::-1]}" if has_mark else "no MAP mark, and no sensible header"
+            f"its header states mode {mode} and size {shape[::-1]}"
+            if has_mark
+            else "no MAP mark, and no sensible header"
         )
         raise TomoPickerError(f"{path}: it is not an MRC file, or a damaged one ({why})")
     if min(shape) == 0:
         raise TomoPickerError(
-            f"{path}: its header says a size of zero, {' x '.join(map(str, shape[::-1]))} voxels; write it again"
+            f"{path}: its header states a size of zero, {' x '.join(map(str, shape[::-1]))} voxels; write it again"
         )
     return MrcHeader(
         shape=shape,
@@ -122,7 +124,7 @@ def _in_byte_order(raw: bytes, file_bytes: int | None) -> np.void:
 
 
 def _plausibility(header: np.void, file_bytes: int | None) -> int:
-    """Count what speaks for a byte order; the first of two equals wins."""
+    """Score the evidence for a byte order; of equal scores the first wins."""
     mode, shape = int(header["mode"]), [int(header[key]) for key in ("nx", "ny", "nz")]
     if not _known(mode) and mode not in _NOT_REAL:
         return 0
@@ -166,6 +168,6 @@ def _axes(header: np.void, path: Path) -> tuple[int, int, int]:
         return 0, 1, 2
     if sorted(stored) != [1, 2, 3]:
         raise TomoPickerError(
-            f"{path}: its header orders the axes {stored[::-1]} (mapc, mapr, maps), which is none; write it again"
+            f"{path}: its header orders the axes {stored[::-1]} (mapc, mapr, maps), which is invalid; write it again"
         )
     return stored.index(3), stored.index(2), stored.index(1)

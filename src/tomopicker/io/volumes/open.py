@@ -20,7 +20,7 @@ _NOT_TOMOGRAMS = (".st", ".mrcs")
 def open_tomogram(
     path: Path | str, *, voxel_size: float | None = None, invert: bool = False, options: ReadOptions = DEFAULT_OPTIONS
 ) -> Tomogram:
-    """Open a tomogram; voxels are read when asked for, slab by slab.
+    """Open a tomogram; voxels are read on indexing, slab by slab.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def open_tomogram(
     Returns
     -------
     Tomogram
-        Named after the file without those suffixes; its `warnings` list what is doubtful.
+        Named after the file without those suffixes; its `warnings` list suspicious headers.
 
     Raises
     ------

@@ -29,12 +29,12 @@ def open_hdf5(
 ) -> Tomogram:
     """Open a data set of an HDF5 file: EMAN2's only image (``/MDF/images/0/image``), or any other with ``--dataset``.
 
-    Numbers are read when asked for. A data set has its axes in the order z, y, x unless ``--axes`` is given; the
+    Data are read on indexing. A data set has its axes in the order z, y, x unless ``--axes`` is given; the
     attribute ``element_size_um``, which Fiji and ilastik write, gives a voxel size in that order.
     """
     h5py = import_optional("h5py", "hdf5", path)
     with errors_named(path, "cannot be read as HDF5 ({}); copy it again"):
-        # Nothing is written, and many network disks refuse the lock that HDF5 would ask for.
+        # Nothing is written, and many network disks refuse HDF5's lock.
         file = h5py.File(path, "r", locking=False)
         data = _dataset(h5py, file, path, options.dataset)
     if data.ndim != 3:
@@ -119,7 +119,7 @@ def _tiff_voxel_sizes(file: Any) -> list[float] | None:
 
 
 class Pages:
-    """The pages of a TIFF file as an array that reads those it is asked for."""
+    """The pages of a TIFF file as an array that reads pages on indexing."""
 
     def __init__(self, file: Any, shape: tuple[int, int, int], dtype: np.dtype) -> None:
         self._file, self.shape, self.dtype = file, shape, dtype
@@ -146,6 +146,6 @@ def open_em(
     x, y, z = em_size(head)
     dtype = np.dtype(em_byte_order(head) + EM_TYPES[head[3]])
     if min(x, y, z) < 1 or path.stat().st_size < EM_HEADER_BYTES + x * y * z * dtype.itemsize:
-        raise TomoPickerError(f"{path}: truncated: its header says {x} x {y} x {z} voxels; copy it again")
+        raise TomoPickerError(f"{path}: truncated: its header states {x} x {y} x {z} voxels; copy it again")
     check_volume(path, (z, y, x), dtype)
     return as_tomogram(path, Mapped(path, dtype, EM_HEADER_BYTES, (z, y, x)), options, None, voxel_size, invert)

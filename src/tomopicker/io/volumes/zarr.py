@@ -1,4 +1,4 @@
-"""OME-Zarr 0.4 and 0.5, and plain Zarr arrays, in local folders; chunks are read when asked for.
+"""OME-Zarr 0.4 and 0.5, and plain Zarr arrays, in local folders; chunks are read on indexing.
 
 The specification wants the space axes in the order z, y, x. Files are found whose axes are labelled x, y, z while
 their data lie as the specification wants (early ones of the CryoET Data Portal): the data are taken to lie so, with a
@@ -37,7 +37,7 @@ ANGSTROM = {
 def open_zarr(
     path: Path, *, voxel_size: float | None = None, invert: bool = False, options: ReadOptions = DEFAULT_OPTIONS
 ) -> Tomogram:
-    """Open a Zarr folder; of several scales, the one that the options ask for."""
+    """Open a Zarr folder; of several scales, the one that the options select."""
     zarr = import_optional("zarr", "zarr", path)
     if voxel_size is not None:
         # It is that of the finest scale; the file's own are not trusted.
@@ -64,8 +64,8 @@ def _tomogram(chosen: "_Chosen", path: Path, voxel_size: float | None, invert: b
     finest, finest_array = chosen.finest or (level, array)
     where = finest.offset(places) if finest else (0.0, 0.0, 0.0)
     if any(where):
-        said = ", ".join(f"{value:g}" for value in where)
-        warnings.append(f"{path}: its metadata move it by {said} Å in x, y, z (translation); that is not applied")
+        moved = ", ".join(f"{value:g}" for value in where)
+        warnings.append(f"{path}: its metadata move it by {moved} Å in x, y, z (translation); that is not applied")
     if level is None or finest is None or finest is level:
         return Tomogram(tomogram_name(path), data, size, path, invert, tuple(warnings))
     fine = resolve_voxel_size(path, finest.sizes, None, warnings)
@@ -150,7 +150,7 @@ def _image_of(root: Any, path: Path, dataset: str | None) -> tuple[str, str | No
     if len(images) == 1 and dataset is None:
         return images[0], None
     listed = ", ".join(images[:8]) or "none"
-    raise TomoPickerError(f"{path}: which of its images ({listed}) is the tomogram is not said; give --dataset")
+    raise TomoPickerError(f"{path}: which of its images ({listed}) is the tomogram is not stated; give --dataset")
 
 
 def _places(
@@ -187,7 +187,7 @@ def _level(entry: Mapping[str, Any], scale: Mapping[str, Any], axes: Sequence[st
 
 
 def _chosen(levels: Sequence[_Level], path: Path, options: ReadOptions, warnings: list[str]) -> _Level:
-    """Choose a level: the one named, else the coarsest of cubes no coarser than what is asked for, else the finest."""
+    """Choose a level: the one named, else the coarsest of cubes no coarser than requested, else the finest."""
     names = ", ".join(level.name for level in levels)
     if options.dataset is not None:
         named = [level for level in levels if level.name.strip("/") == options.dataset.strip("/")]
@@ -221,4 +221,4 @@ def _array_of(zarr: Any, root: Any, path: Path, dataset: str | None) -> Sliceabl
         array = found[volumes[0]]
         return array
     listed = ", ".join(sorted(found)[:8]) or "none"
-    raise TomoPickerError(f"{path}: which of its arrays ({listed}) is the tomogram is not said; give --dataset")
+    raise TomoPickerError(f"{path}: which of its arrays ({listed}) is the tomogram is not stated; give --dataset")

@@ -19,7 +19,7 @@ DENSE = 0.5
 
 
 @dataclass(frozen=True)
-class Judged:
+class Evaluations:
     """Evaluations; position errors and tolerance are in voxels, each tomogram's own."""
 
     tomograms: Mapping[str, Evaluation]
@@ -29,7 +29,7 @@ class Judged:
     matching: MatchMethod
 
 
-def judge(found: Compared, tolerance: float, *, in_angstrom: bool, matching: MatchMethod) -> Judged:
+def evaluate_compared(found: Compared, tolerance: float, *, in_angstrom: bool, matching: MatchMethod) -> Evaluations:
     """Evaluate each tomogram, and average.
 
     Parameters
@@ -49,14 +49,14 @@ def judge(found: Compared, tolerance: float, *, in_angstrom: bool, matching: Mat
         mine, truth = found.picks.in_tomogram(name), found.truth.in_tomogram(name)
         row = evaluate_picks(mine, truth, length, matching)
         row = row.ranked_by(evaluate_picks(found.candidates.in_tomogram(name), truth, length, matching))
-        # What stands in the table is the same for all tomograms: the tolerance as asked, errors in voxels.
+        # The table has one unit for all tomograms: the tolerance as given, errors in voxels.
         rows[name] = replace(
             row,
             tolerance=tolerance,
             position_error_mean=_divided(row.position_error_mean, frame.voxel_size),
             position_error_median=_divided(row.position_error_median, frame.voxel_size),
         )
-    return Judged(rows, mean_evaluation(rows), tolerance, "angstrom" if in_angstrom else "voxel", matching)
+    return Evaluations(rows, mean_evaluation(rows), tolerance, "angstrom" if in_angstrom else "voxel", matching)
 
 
 def evaluate_picks(picks: Picks, truth: Picks, tolerance: float, matching: MatchMethod) -> Evaluation:
@@ -70,40 +70,40 @@ def write_json(path: Path, content: Mapping[str, object]) -> None:
     write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
-def content_of(judged: Judged) -> dict[str, object]:
+def to_json(evaluations: Evaluations) -> dict[str, object]:
     """Give the figures as JSON: ``tolerance_unit`` is ``voxel`` or ``angstrom``, position errors are in voxels."""
     return {
-        "matching": judged.matching,
-        "tolerance": judged.tolerance,
-        "tolerance_unit": judged.unit,
+        "matching": evaluations.matching,
+        "tolerance": evaluations.tolerance,
+        "tolerance_unit": evaluations.unit,
         "oracles": ["f1_at_truth_count", "best_f1", "best_f1_threshold"],
-        "tomograms": {name: row.to_dict() for name, row in judged.tomograms.items()},
-        "mean": judged.mean.to_dict(),
+        "tomograms": {name: row.to_dict() for name, row in evaluations.tomograms.items()},
+        "mean": evaluations.mean.to_dict(),
     }
 
 
-def unrelated(found: Compared, judged: Judged) -> str | None:
-    """Say in a line where picks are no nearer to the truth than they would be by chance; None if nowhere.
+def chance_warning(found: Compared, evaluations: Evaluations) -> str | None:
+    """Name the tomograms whose picks match the truth no better than by chance; None if there are none.
 
-    Chance is as many picks thrown at random into the box that holds picks and truth: each hits one of n balls of the
-    tolerance with the probability 1 - exp(-n ball / box), and twice the root of the number to expect is allowed above.
+    By chance, a pick placed at random in the bounding box of picks and truth lies in one of n balls of the tolerance
+    with probability 1 - exp(-n ball / box); up to two standard deviations more than expected count as chance.
     """
-    said = []
-    for name, row in judged.tomograms.items():
-        if row.tp < min(row.picks, row.truth) and row.tp <= _by_chance(found, name, judged):
-            said.append(f"{name} ({row.tp} of {row.picks})")
-    if not said:
+    named = []
+    for name, row in evaluations.tomograms.items():
+        if row.tp < min(row.picks, row.truth) and row.tp <= _by_chance(found, name, evaluations):
+            named.append(f"{name} ({row.tp} of {row.picks})")
+    if not named:
         return None
     return (
-        f"no more picks lie near true positions than by chance would: {join_names(said)}; check that both are of the "
+        f"no more picks match true positions than by chance: {join_names(named)}; check that both are of the "
         "same tomogram, in the same unit, with the same order of the axes"
     )
 
 
-def _by_chance(found: Compared, name: str, judged: Judged) -> float:
-    """Give the number of matches that would not surprise; below 0 where the truth is too dense to tell."""
+def _by_chance(found: Compared, name: str, evaluations: Evaluations) -> float:
+    """Largest number of matches consistent with chance; below 0 where the truth is too dense to decide."""
     picks, truth = (part.in_tomogram(name).positions for part in (found.picks, found.truth))
-    tolerance = judged.tolerance * (1.0 if judged.unit == "angstrom" else found.frames[name].voxel_size)
+    tolerance = evaluations.tolerance * (1.0 if evaluations.unit == "angstrom" else found.frames[name].voxel_size)
     box = np.maximum(np.ptp(np.concatenate([picks, truth]), axis=0), 2 * tolerance).prod()
     hit = -np.expm1(-len(truth) * 4 / 3 * np.pi * tolerance**3 / box)
     expected = len(picks) * float(hit)

@@ -1,4 +1,4 @@
-"""The course of a pretraining in episodes: its validation curve, and the weights of the best point."""
+"""The validation curve of a pretraining in episodes, and the weights of its best point."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -15,7 +15,7 @@ Weights = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
-class Measured:
+class CurvePoint:
     """A point of the validation curve.
 
     Parameters
@@ -25,7 +25,7 @@ class Measured:
     loss : float or None
         Mean over the steps since the point before; None before the first step.
     shrinkage : float
-        λ, as learnt so far.
+        λ, as learned so far.
     """
 
     step: int
@@ -35,25 +35,26 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Learnt:
+class BestWeights:
     """Weights without a head, of the best few-shot F1 so far.
 
     Parameters
     ----------
     weights : mapping of str to Tensor
-    best : Measured
-    curve : tuple of Measured
+    point : CurvePoint
+        At which the weights were measured.
+    curve : tuple of CurvePoint
         The points up to now.
     """
 
     weights: Weights
-    best: Measured
-    curve: tuple[Measured, ...]
+    point: CurvePoint
+    curve: tuple[CurvePoint, ...]
 
 
 @dataclass
-class Course:
-    """The curve so far; each point is measured by a function of the caller's.
+class TrainingCurve:
+    """The curve so far; the caller measures its points.
 
     Parameters
     ----------
@@ -63,16 +64,16 @@ class Course:
         Called with each point, and whether it is the best so far.
     """
 
-    keep: Callable[[Learnt], None] | None = None
-    report: Callable[[Measured, bool], None] | None = None
+    keep: Callable[[BestWeights], None] | None = None
+    report: Callable[[CurvePoint, bool], None] | None = None
     losses: list[float] = field(default_factory=list)
-    curve: list[Measured] = field(default_factory=list)
-    best: Measured | None = None
+    curve: list[CurvePoint] = field(default_factory=list)
+    best: CurvePoint | None = None
     weights: Weights = field(default_factory=dict)
 
     def add(self, step: int, f1: FewShotF1, shrinkage: float, weights: Mapping[str, Tensor]) -> None:
         """Add a point after a step, and keep a copy of its weights if it is the best; of equals, the first."""
-        point = Measured(step, f1, float(np.mean(self.losses)) if self.losses else None, shrinkage)
+        point = CurvePoint(step, f1, float(np.mean(self.losses)) if self.losses else None, shrinkage)
         self.losses.clear()
         self.curve.append(point)
         is_best = self.best is None or f1.mean > self.best.f1.mean
@@ -82,12 +83,12 @@ class Course:
         if self.report:
             self.report(point, is_best)
         if is_best and self.keep:
-            self.keep(self.learnt())
+            self.keep(self.result())
 
-    def learnt(self) -> Learnt:
+    def result(self) -> BestWeights:
         """Give the best weights so far."""
         assert self.best is not None
-        return Learnt(self.weights, self.best, tuple(self.curve))
+        return BestWeights(self.weights, self.best, tuple(self.curve))
 
     def state(self) -> tuple[Weights, dict[str, Any]]:
         """Give tensors and facts for a checkpoint."""
@@ -96,9 +97,9 @@ class Course:
         return {f"{BEST}{name}": value for name, value in self.weights.items()}, facts
 
     def restore(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
-        """Take up what `state` gave, found among other tensors and facts."""
+        """Restore from the tensors and facts of `state`."""
         self.curve = [
-            Measured(each["step"], FewShotF1(tuple(each["f1"]["by_clicks"])), each["loss"], each["shrinkage"])
+            CurvePoint(each["step"], FewShotF1(tuple(each["f1"]["by_clicks"])), each["loss"], each["shrinkage"])
             for each in facts["curve"]
         ]
         self.best = None if facts["best"] is None else self.curve[facts["best"]]

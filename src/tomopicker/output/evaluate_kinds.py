@@ -13,14 +13,14 @@ from tomopicker.evaluation.metrics import MatchMethod
 from tomopicker.io.classes import with_kinds
 from tomopicker.io.tomogram_names import join_names
 from tomopicker.output.compare import Compared
-from tomopicker.output.judge import Judged, content_of, judge
+from tomopicker.output.evaluate import Evaluations, evaluate_compared, to_json
 
 
 @dataclass(frozen=True)
-class JudgedKinds:
+class KindEvaluations:
     """Evaluations of each kind, and the confusion table of each tomogram."""
 
-    kinds: Mapping[str, Judged]
+    kinds: Mapping[str, Evaluations]
     confusions: Mapping[str, Confusion]
 
     @property
@@ -31,7 +31,7 @@ class JudgedKinds:
     def to_dict(self) -> dict[str, Any]:
         """Give the figures as JSON takes them: `kinds`, each as without kinds, and `confusion`, truth by picks."""
         return {
-            "kinds": {kind: content_of(judged) for kind, judged in self.kinds.items()},
+            "kinds": {kind: to_json(evaluations) for kind, evaluations in self.kinds.items()},
             "confusion": {
                 "all": self.confusion.to_dict(),
                 "tomograms": {name: each.to_dict() for name, each in self.confusions.items()},
@@ -40,12 +40,12 @@ class JudgedKinds:
 
 
 def have_kinds(found: Compared) -> bool:
-    """Say whether picks and truth both state kinds."""
+    """Whether picks and truth both state kinds."""
     return bool(found.candidates.kind_names and with_kinds(found.truth).kind_names)
 
 
-def judge_kinds(found: Compared, tolerance: float, *, in_angstrom: bool, matching: MatchMethod) -> JudgedKinds:
-    """Evaluate each kind by itself, in each tomogram, and all together; parameters as of `judge`.
+def evaluate_kinds(found: Compared, tolerance: float, *, in_angstrom: bool, matching: MatchMethod) -> KindEvaluations:
+    """Evaluate each kind separately, in each tomogram, and all together; parameters as of `evaluate_compared`.
 
     Raises
     ------
@@ -57,14 +57,14 @@ def judge_kinds(found: Compared, tolerance: float, *, in_angstrom: bool, matchin
     known = [kind for kind in kinds if kind in truth.kind_names]
     if not known:
         raise UsageError(
-            f"picks are of {join_names(kinds)}, the truth of {join_names(truth.kind_names)}: none is in both; call "
-            "them alike"
+            f"picks are of {join_names(kinds)}, the truth of {join_names(truth.kind_names)}: none is in both; give "
+            "them the same names"
         )
     if len(known) < len(kinds):
         without = join_names([kind for kind in kinds if kind not in known])
-        warnings.warn(f"no truth is of {without}; judged are the others", stacklevel=2)
-    judged = {
-        kind: judge(
+        warnings.warn(f"no truth is of {without}; only the others are evaluated", stacklevel=2)
+    evaluations = {
+        kind: evaluate_compared(
             replace(
                 found, picks=picks.of_kind(kind), candidates=candidates.of_kind(kind), truth=truth.of_kind(kind)
             ),
@@ -83,4 +83,4 @@ def judge_kinds(found: Compared, tolerance: float, *, in_angstrom: bool, matchin
             {kind: true.of_kind(kind).positions for kind in every},
             length,
         )
-    return JudgedKinds(judged, confusions)
+    return KindEvaluations(evaluations, confusions)
