@@ -16,12 +16,12 @@ from tomopicker.config import Settings, resolve
 from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.picks import Picks
 from tomopicker.pipeline import instant_model, pseudo_labels
-from tomopicker.pipeline.callbacks import Silent
+from tomopicker.pipeline.callbacks import NullCallback
 from tomopicker.pipeline.instant import find_and_calibrate
-from tomopicker.pipeline.pseudo_labels import label_by_discriminant
-from tomopicker.pipeline.self_training import train_in_rounds
+from tomopicker.pipeline.pseudo_labels import pseudo_label_by_discriminant
+from tomopicker.pipeline.self_training import self_train
 from tomopicker.pipeline.trainer import Run
-from tomopicker.pipeline.training_data import Clicked, common_voxel_size, load_clicked
+from tomopicker.pipeline.training_data import TrainingTomogram, common_voxel_size, load_training_tomograms
 from tomopicker.training.labels import IGNORED, NEGATIVE, POSITIVE, LabelledVolume
 from tomopicker.training.loop import Report
 
@@ -76,17 +76,19 @@ def trained_on(monkeypatch: pytest.MonkeyPatch) -> list[LabelledVolume]:
     return seen
 
 
-def loaded(first: Pair, clicks: Picks, settings: Settings) -> list[Clicked]:
-    return load_clicked([first[0]], clicks, settings, common_voxel_size([first[0]], settings), Silent())
+def loaded(first: Pair, clicks: Picks, settings: Settings) -> list[TrainingTomogram]:
+    return load_training_tomograms(
+        [first[0]], clicks, settings, common_voxel_size([first[0]], settings), NullCallback()
+    )
 
 
 def labelled(
     first: Pair, clicks: Picks, checkpoint: Path | None = None, *, resume: bool = False, **changes: Any
-) -> Clicked:
+) -> TrainingTomogram:
     settings = with_teacher("discriminant", **changes)
     clicked = loaded(first, clicks, settings)
-    run = Run(settings, DIAMETER / 2 / clicked[0].working.voxel_size, CPU, checkpoint, resume, Silent())
-    (item,) = label_by_discriminant(run, clicked, [first[0].frame])
+    run = Run(settings, DIAMETER / 2 / clicked[0].working.voxel_size, CPU, checkpoint, resume, NullCallback())
+    (item,) = pseudo_label_by_discriminant(run, clicked, [first[0].frame])
     return item
 
 
@@ -94,7 +96,7 @@ def labelled(
 def test_pseudo_labels_are_the_instant_picks(first: Pair, clicks: Picks, features: api.Features) -> None:
     """All peaks that instant picking gives p >= 0.9 are positive, those down to 0.2 ambiguous; clicks are neither."""
     item = labelled(first, clicks, max_label_growth=100.0)
-    (found,), (fit,), _ = find_and_calibrate([features], clicks, None, Silent())
+    (found,), (fit,), _ = find_and_calibrate([features], clicks, None, NullCallback())
     chances = fit.probability(found.seen.scores)
     places = found.seen.peaks.positions_voxels
     new = np.linalg.norm(places[:, None] - item.clicks[None], axis=2).min(axis=1) > features.radius
@@ -137,7 +139,7 @@ def rows(positions: np.ndarray) -> set[tuple[float, ...]]:
 def test_the_first_network_is_trained_on_them(first: Pair, clicks: Picks, trained_on: list[LabelledVolume]) -> None:
     heard = Heard()
     with pytest.raises(Enough):
-        api.train([first[0]], clicks, with_teacher("discriminant", max_label_growth=1.5), device="cpu", listener=heard)
+        api.train([first[0]], clicks, with_teacher("discriminant", max_label_growth=1.5), device="cpu", callback=heard)
     item = labelled(first, clicks, max_label_growth=1.5)
     assert len(item.sure) == 4
     (volume,) = trained_on
@@ -163,11 +165,11 @@ def test_rejected_picks_are_not_labelled(first: Pair, clicks: Picks) -> None:
     sure = labelled(first, clicks, max_label_growth=100.0)
     wrong = Picks.of(first[0].name, sure.working.to_angstrom(sure.sure[:1]))
     settings = with_teacher("discriminant", max_label_growth=100.0)
-    clicked = load_clicked(
-        [first[0]], clicks, settings, common_voxel_size([first[0]], settings), Silent(), rejected=wrong
+    clicked = load_training_tomograms(
+        [first[0]], clicks, settings, common_voxel_size([first[0]], settings), NullCallback(), rejected=wrong
     )
-    run = Run(settings, DIAMETER / 2 / clicked[0].working.voxel_size, CPU, None, False, Silent())
-    (item,) = label_by_discriminant(run, clicked, [first[0].frame])
+    run = Run(settings, DIAMETER / 2 / clicked[0].working.voxel_size, CPU, None, False, NullCallback())
+    (item,) = pseudo_label_by_discriminant(run, clicked, [first[0].frame])
     assert not rows(item.sure) & rows(sure.sure[:1])
     assert run.labelled(item).labels[tuple(np.round(item.rejected[0, ::-1]).astype(int))] == NEGATIVE
 
@@ -193,18 +195,18 @@ def test_resumed_labels_are_read_not_computed(
 @pytest.mark.usefixtures("quick_features")
 def test_an_interrupted_training_ends_where_it_would_have(first: Pair, clicks: Picks, tmp_path: Path) -> None:
     class Impatient(Heard):
-        def trained(self, job: str, report: Report) -> None:
+        def on_train(self, job: str, report: Report) -> None:
             raise KeyboardInterrupt
 
     settings = with_teacher("discriminant")
     clicked, frames = loaded(first, clicks, settings), [first[0].frame]
-    whole = Run(settings, DIAMETER / 2 / clicked[0].working.voxel_size, CPU, None, False, Silent())
-    unbroken = train_in_rounds(whole, clicked, frames, [], None).network
-    broken = replace(whole, checkpoint=tmp_path / "model", listener=Impatient())
+    whole = Run(settings, DIAMETER / 2 / clicked[0].working.voxel_size, CPU, None, False, NullCallback())
+    unbroken = self_train(whole, clicked, frames, [], None).network
+    broken = replace(whole, checkpoint=tmp_path / "model", callback=Impatient())
     with pytest.raises(KeyboardInterrupt):
-        train_in_rounds(broken, clicked, frames, [], None)
+        self_train(broken, clicked, frames, [], None)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.round1.ckpt", "model.train.ckpt"]
-    resumed = train_in_rounds(replace(broken, resume=True, listener=Silent()), clicked, frames, [], None).network
+    resumed = self_train(replace(broken, resume=True, callback=NullCallback()), clicked, frames, [], None).network
     torch.testing.assert_close(weights(resumed), weights(unbroken), rtol=0, atol=0)
 
 
@@ -239,7 +241,7 @@ def test_clicks_outside_the_specimen_are_trained_on_alone(first: Pair, trained_o
 
 
 @pytest.mark.parametrize(
-    ("changes", "clicks", "taught"),
+    ("changes", "clicks", "self_trained"),
     [
         ({}, 9, True),
         ({}, 10, False),
@@ -251,5 +253,5 @@ def test_clicks_outside_the_specimen_are_trained_on_alone(first: Pair, trained_o
         ({"preset": "fast"}, 1, True),
     ],
 )
-def test_when_the_discriminant_teaches(changes: dict[str, Any], clicks: int, *, taught: bool) -> None:
-    assert resolve({"particle_diameter": DIAMETER, **changes}).starts_from_discriminant(clicks) is taught
+def test_when_the_discriminant_teaches(changes: dict[str, Any], clicks: int, *, self_trained: bool) -> None:
+    assert resolve({"particle_diameter": DIAMETER, **changes}).starts_from_discriminant(clicks) is self_trained

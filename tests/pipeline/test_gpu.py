@@ -13,7 +13,7 @@ from tomopicker import api
 from tomopicker.config import Settings, resolve
 from tomopicker.models import precision
 from tomopicker.picks import Picks
-from tomopicker.pipeline.callbacks import Silent
+from tomopicker.pipeline.callbacks import NullCallback
 from tomopicker.pretraining.train import Recipe, pretrain
 from tomopicker.simulation import simulate_tomogram
 from tomopicker.tomogram import Tomogram
@@ -111,8 +111,8 @@ def test_the_best_device_is_taken_where_none_is_named(pair: Pair, monkeypatch: p
         assert gpu.operations > done
 
 
-class Stopping(Silent):
-    def trained(self, job: str, report: Any) -> None:
+class Stopping(NullCallback):
+    def on_train(self, job: str, report: Any) -> None:
         raise KeyboardInterrupt
 
 
@@ -121,7 +121,7 @@ def test_a_training_stopped_on_a_gpu_is_resumed(pair: Pair, tmp_path: Path) -> N
     checkpoint = tmp_path / "run"
     with pretend_gpu():
         with pytest.raises(KeyboardInterrupt):
-            trained(pair, "cuda", settings, checkpoint=checkpoint, listener=Stopping())
+            trained(pair, "cuda", settings, checkpoint=checkpoint, callback=Stopping())
         assert list(tmp_path.iterdir())
         resumed = trained(pair, "cuda", settings, checkpoint=checkpoint, resume=True)
         whole = trained(pair, "cuda", settings)

@@ -21,4 +21,4 @@ def command(folder: Annotated[Path, argument("That tomopicker pick writes to.", 
 
     with Reporter() as reporter:
         for line in status_lines(folder):
-            reporter.say(line)
+            reporter.log(line)

@@ -17,9 +17,9 @@ from tomopicker.config import Settings
 from tomopicker.models.precision import autocast
 from tomopicker.models.tta import HALF_TURNS
 from tomopicker.picking.peaks import local_peaks
-from tomopicker.pipeline.scoring import as_it_scores
+from tomopicker.pipeline.scoring import prepare_network
 from tomopicker.pipeline.trainer import Run
-from tomopicker.pipeline.training_data import Clicked
+from tomopicker.pipeline.training_data import TrainingTomogram
 from tomopicker.preprocessing.crops import read_padded
 from tomopicker.preprocessing.preprocess import WorkingVolume
 from tomopicker.training.batchnorm import fuse_conv_bn
@@ -36,7 +36,7 @@ BATCH = 8
 Place = Float64[np.ndarray, " 3"]
 
 
-def network_displacement(run: Run, network: nn.Module, item: Clicked) -> tuple[float, float, float]:
+def network_displacement(run: Run, network: nn.Module, item: TrainingTomogram) -> tuple[float, float, float]:
     """Give the displacement of a trained network's peaks, (x, y, z) in Å.
 
     It is 0 where scores are averaged over half-turns anyway, and where picks are whole voxels.
@@ -77,7 +77,7 @@ def displacement(
     array, shape (3,)
         (x, y, z) in working voxels, to be subtracted from peaks; 0 with fewer than `FEWEST` of them.
     """
-    plain = fuse_conv_bn(as_it_scores(network, working, settings, device).eval())
+    plain = fuse_conv_bn(prepare_network(network, working, settings, device).eval())
     divisor = int(getattr(network, "divisor", 1))
     cut = [_patch_around(working.data, peak, divisor) for peak in peaks[:PLACES]]
     found = []

@@ -14,8 +14,8 @@ from tomopicker.io.registry import FORMATS, for_input, head_of, recognised
 from tomopicker.io.tomogram_names import contained, join_names
 from tomopicker.models.precision import choose_device
 from tomopicker.picks import Picks
-from tomopicker.pipeline.callbacks import Listener
-from tomopicker.pipeline.input_checks import check_picked, check_voxel_size, doubtful_diameter, doubtful_spread
+from tomopicker.pipeline.callbacks import Callback
+from tomopicker.pipeline.input_checks import check_picked, check_voxel_size, diameter_warning, spread_warning
 from tomopicker.pipeline.self_training import steps_of_rounds
 from tomopicker.pipeline.train import check_expected, needs_first_count
 from tomopicker.pipeline.training_data import check_clash, common_voxel_size
@@ -46,13 +46,13 @@ def check_training(
     validation_tomograms: Sequence[Tomogram],
     validation_picks: Picks | None,
     device: str | None,
-    listener: Listener,
+    callback: Callback,
 ) -> None:
     """Refuse what the training would refuse, before anything is computed; warn of an unlikely diameter.
 
     Parameters
     ----------
-    tomograms, clicks, settings, rejected, masks, validation_tomograms, validation_picks, device, listener
+    tomograms, clicks, settings, rejected, masks, validation_tomograms, validation_picks, device, callback
         As `train` takes them.
 
     Raises
@@ -67,13 +67,13 @@ def check_training(
     voxel_size = common_voxel_size(tomograms, settings)
     for tomogram in [*tomograms, *validation_tomograms]:
         check_voxel_size(tomogram, voxel_size, settings.particle_diameter)
-        if doubt := doubtful_diameter(settings.particle_diameter, tomogram):
-            listener.warn(doubt)
+        if doubt := diameter_warning(settings.particle_diameter, tomogram):
+            callback.warn(doubt)
         if tomogram.name in masks:
             check_mask(masks[tomogram.name], tomogram)
     for tomogram in tomograms:
-        if doubt := doubtful_spread(tomogram, clicks.in_tomogram(tomogram.name).positions, settings.particle_diameter):
-            listener.warn(doubt)
+        if doubt := spread_warning(tomogram, clicks.in_tomogram(tomogram.name).positions, settings.particle_diameter):
+            callback.warn(doubt)
         if rejected is not None:
             mine, others = (part.in_tomogram(tomogram.name).positions for part in (clicks, rejected))
             check_clash(str(tomogram.path), tomogram.frame, mine, others, settings.particle_diameter)
@@ -188,11 +188,11 @@ def _network(settings: Settings) -> str:
 
 
 def _length(settings: Settings, clicks: int) -> str:
-    knobs = settings.training
+    cfg = settings.training
     if settings.network.head == "discriminant":
         return "none: a discriminant in closed form"
-    steps = knobs.steps_for(clicks)
-    last = f"{steps} steps" if steps is not None else f"{knobs.epochs} epochs"
+    steps = cfg.steps_for(clicks)
+    last = f"{steps} steps" if steps is not None else f"{cfg.epochs} epochs"
     each = steps_of_rounds(settings, clicks)
     if len(each) > 1:
         lengths = " + ".join(f"{len(one)} × {one[0]}" if len(one) > 1 else f"{one[0]}" for one in each)
@@ -204,7 +204,7 @@ def _length(settings: Settings, clicks: int) -> str:
         )
     if not needs_first_count(settings):
         return last
-    first = f"{knobs.epochs} epochs" if each[0][0] is None else f"{each[0][0]} steps"
+    first = f"{cfg.epochs} epochs" if each[0][0] is None else f"{each[0][0]} steps"
     return f"{first} of a first network that counts the particles, then {last}"
 
 

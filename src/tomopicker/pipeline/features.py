@@ -9,7 +9,7 @@ from tomopicker.fewshot import cache as kept
 from tomopicker.fewshot.extraction import Progress
 from tomopicker.fewshot.features import Features, features_of
 from tomopicker.models.precision import choose_device, uses_bfloat16
-from tomopicker.pipeline.callbacks import Listener, Silent
+from tomopicker.pipeline.callbacks import Callback, NullCallback
 from tomopicker.pipeline.input_checks import check_voxel_size
 from tomopicker.preprocessing.preprocess import preprocess, working_voxel_size
 from tomopicker.tomogram import Tomogram
@@ -26,7 +26,7 @@ def features(
     mask: VoxelMask | Literal["auto", "none"] = "auto",
     voxel_size: float | None = None,
     settings: Settings | None = None,
-    listener: Listener | None = None,
+    callback: Callback | None = None,
 ) -> Features:
     """Compute the features of a tomogram, on which picks from clicks cost less than a second.
 
@@ -47,8 +47,8 @@ def features(
         Å, of the working volume; by the particle's diameter if left out. Features that are used together need the same.
     settings : Settings, optional
         Those of the preset ``instant`` if left out; their particle diameter gives way to the one given.
-    listener : Listener, optional
-        Is told if features cannot be kept.
+    callback : Callback, optional
+        Receives a warning if features cannot be kept.
 
     Returns
     -------
@@ -59,7 +59,7 @@ def features(
     TomoPickerError
         If the tomogram cannot be used: NaN, constant, too coarse, or a mask of another shape.
     """
-    listener = listener or Silent()
+    callback = callback or NullCallback()
     if settings is None:
         settings = resolve({"preset": "instant", "particle_diameter": float(particle_diameter)})
     elif settings.particle_diameter != particle_diameter:
@@ -81,5 +81,5 @@ def features(
     try:
         kept.save(folder, key, computed)
     except TomoPickerError as error:
-        listener.warn(f"features of {tomogram.name} are not kept: {error}")
+        callback.warn(f"features of {tomogram.name} are not kept: {error}")
     return computed

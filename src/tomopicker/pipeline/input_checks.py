@@ -50,7 +50,7 @@ def check_diameter(diameter: float, tomogram: Tomogram, stated: str = FLAG) -> N
         raise UsageError(f"{what}; " + (f"give the diameter in Å, {other}" if stated == FLAG else other))
 
 
-def doubtful_spread(tomogram: Tomogram, clicks: Positions, diameter: float) -> str | None:
+def spread_warning(tomogram: Tomogram, clicks: Positions, diameter: float) -> str | None:
     """Say in a line that clicks, (x, y, z) in Å, are several and all within one particle; None if they are not."""
     places = np.unique(clicks, axis=0)
     width = float(np.linalg.norm(np.ptp(places, axis=0))) if len(places) else 0.0
@@ -62,7 +62,7 @@ def doubtful_spread(tomogram: Tomogram, clicks: Positions, diameter: float) -> s
     )
 
 
-def doubtful_diameter(diameter: float, tomogram: Tomogram) -> str | None:
+def diameter_warning(diameter: float, tomogram: Tomogram) -> str | None:
     """Say in a line why a particle diameter, Å, that can be is hardly what was meant; None if it may well be."""
     voxels = diameter / tomogram.voxel_size
     file = tomogram.path or tomogram.name

@@ -14,10 +14,10 @@ from tomopicker.fewshot.smoothed import smoothed_at
 from tomopicker.picking.calibration import Calibration, calibrate
 from tomopicker.picking.peaks import Peaks, nearest_peaks
 from tomopicker.picks import Picks
-from tomopicker.pipeline.callbacks import Listener, Silent
+from tomopicker.pipeline.callbacks import Callback, NullCallback
 from tomopicker.pipeline.pick import Picked, Scored, picked_from
-from tomopicker.pipeline.scoring import MOST, find_peaks, searched
-from tomopicker.pipeline.trainer import Seen, calibrations, particle_scores
+from tomopicker.pipeline.scoring import MAX_PEAKS, find_peaks, searched
+from tomopicker.pipeline.trainer import PeakSummary, calibrations, particle_scores
 from tomopicker.pipeline.training_data import check_clash, without_repeats
 from tomopicker.pu.particle_scores import ParticleScores, from_few, from_held_out
 from tomopicker.types import Negatives, Positions, Scores, Volume
@@ -74,7 +74,7 @@ class Found:
     features: Features
     given: Clicks
     logits: Volume
-    seen: Seen
+    seen: PeakSummary
     held_out: Scores
     """Of each click with a peak, its score without having been learnt from."""
 
@@ -84,7 +84,7 @@ def instant(
     clicks: Picks,
     rejected: Picks | None = None,
     *,
-    listener: Listener | None = None,
+    callback: Callback | None = None,
 ) -> Instant:
     """Pick from a few clicks, without training.
 
@@ -96,8 +96,8 @@ def instant(
         Centres of particles, at least one.
     rejected : Picks, optional
         What looks like the particle and is not.
-    listener : Listener, optional
-        Is told what is left out.
+    callback : Callback, optional
+        Receives warnings of what is left out.
 
     Raises
     ------
@@ -105,16 +105,16 @@ def instant(
         If there is no click where there are features, or one is a rejected pick as well.
     """
     listed = [features] if isinstance(features, Features) else list(features)
-    found, fits, transferred = find_and_calibrate(listed, clicks, rejected, listener or Silent())
+    found, fits, transferred = find_and_calibrate(listed, clicks, rejected, callback or NullCallback())
     picked = {item.features.name: _picked(item, fit) for item, fit in zip(found, fits, strict=True)}
     return Instant(picked, transferred)
 
 
 def find_and_calibrate(
-    listed: Sequence[Features], clicks: Picks, rejected: Picks | None, listener: Listener
+    listed: Sequence[Features], clicks: Picks, rejected: Picks | None, callback: Callback
 ) -> tuple[list[Found], list[Calibration], ParticleScores]:
     """Find the peaks of tomograms and calibrate their scores; the last is the prior for tomograms without clicks."""
-    found = find(listed, given_in(listed, clicks, rejected, listener))
+    found = find(listed, given_in(listed, clicks, rejected, callback))
     clicked = [item for item in found if len(item.given.clicks)]
     fits = calibrations([item.seen for item in clicked], prior=click_prior(clicked))
     transferred = particle_scores([item.seen for item in clicked], fits)
@@ -123,7 +123,7 @@ def find_and_calibrate(
     return found, each, transferred
 
 
-def given_in(listed: Sequence[Features], clicks: Picks, rejected: Picks | None, listener: Listener) -> list[Clicks]:
+def given_in(listed: Sequence[Features], clicks: Picks, rejected: Picks | None, callback: Callback) -> list[Clicks]:
     """Look up the features at clicks and rejected picks, tomogram by tomogram; check that all fit together.
 
     Raises
@@ -133,14 +133,14 @@ def given_in(listed: Sequence[Features], clicks: Picks, rejected: Picks | None, 
     """
     _check(listed, clicks, rejected)
     diameter = listed[0].settings.particle_diameter
-    clicks = without_repeats(clicks, diameter, listener)
+    clicks = without_repeats(clicks, diameter, callback)
     given = []
     for item in listed:
         mine = clicks.in_tomogram(item.name).positions
         others = np.empty((0, 3)) if rejected is None else rejected.in_tomogram(item.name).positions
         check_clash(item.name, item.frame, mine, others, diameter)
         inside = [
-            inside_specimen(item, item.working.from_angstrom(part), what, listener)
+            inside_specimen(item, item.working.from_angstrom(part), what, callback)
             for part, what in ((mine, "click"), (others, "rejected pick"))
         ]
         given.append(Clicks(inside[0], inside[1], item.specimen.at(inside[0]), item.specimen.at(inside[1])))
@@ -181,7 +181,7 @@ def _found(item: Features, given: Clicks, at_clicks: FeaturesAt, at_rejected: Re
     rejected = np.isin(rows, nearest_peaks(peaks, given.rejected, item.radius)) & ~clicked
     decoys, decoy_voxels = _decoy_peaks(item, line)
     voxels = searched(item.working.data.shape, item.settings, item.radius, item.working.mask)
-    seen = Seen(peaks, clicked, rejected, int((~has_peak).sum()), decoys, voxels, decoy_voxels)
+    seen = PeakSummary(peaks, clicked, rejected, int((~has_peak).sum()), decoys, voxels, decoy_voxels)
     own = peaks.scores[nearest[has_peak]].astype(np.float64)
     if len(at_clicks) > 1 and len(own):
         smoothing = item.settings.picking.smoothing_fraction * item.radius
@@ -193,17 +193,19 @@ def _found(item: Features, given: Clicks, at_clicks: FeaturesAt, at_rejected: Re
 
 
 def _peaks(item: Features, logits: Volume) -> Peaks:
-    return find_peaks(logits, item.settings, item.radius, float("-inf"), max_particles=MOST, mask=item.working.mask)
+    return find_peaks(
+        logits, item.settings, item.radius, float("-inf"), max_particles=MAX_PEAKS, mask=item.working.mask
+    )
 
 
 def _decoy_peaks(item: Features, line: Discriminant) -> tuple[Scores, float]:
     """Score the decoy; give its peaks' scores and the voxels that were searched for them."""
     logits = item.decoy.scores(line.weights, line.bias)
-    peaks = find_peaks(logits, item.settings, item.radius, float("-inf"), max_particles=MOST)
+    peaks = find_peaks(logits, item.settings, item.radius, float("-inf"), max_particles=MAX_PEAKS)
     return peaks.scores.astype(np.float64), searched(logits.shape, item.settings, item.radius, None)
 
 
-def _calibrated(seen: Seen, prior: ParticleScores) -> Calibration:
+def _calibrated(seen: PeakSummary, prior: ParticleScores) -> Calibration:
     """Calibrate a tomogram without clicks; what was rejected in it is background for certain."""
     return calibrate(
         seen.scores[~seen.rejected], seen.decoys, prior, voxels=seen.voxels, decoy_voxels=seen.decoy_voxels
@@ -220,14 +222,14 @@ def _picked(item: Found, calibration: Calibration) -> Picked:
 
 
 def inside_specimen(
-    item: Features, voxels: Positions, what: str, listener: Listener
+    item: Features, voxels: Positions, what: str, callback: Callback
 ) -> Float64[np.ndarray, "inside 3"]:
     """Leave out positions, in working voxels, outside the specimen, where there are no features."""
     if not len(voxels):
         return voxels
     covered = item.specimen.covers(voxels)
     if not covered.all():
-        listener.warn(
+        callback.warn(
             f"{item.name}: {number_of(int((~covered).sum()), what)} outside the lamella that was found "
             "are left out; features of all of the volume (mask none) include them"
         )

@@ -11,12 +11,12 @@ from tomopicker.fewshot.features import Features, features_of
 from tomopicker.geometry import Frame
 from tomopicker.models.discriminant import DiscriminantNetwork
 from tomopicker.picks import Picks
-from tomopicker.pipeline.callbacks import Listener
+from tomopicker.pipeline.callbacks import Callback
 from tomopicker.pipeline.displacement import network_displacement
 from tomopicker.pipeline.instant import Clicks, Found, click_prior, find, inside_specimen
 from tomopicker.pipeline.provenance import provenance
 from tomopicker.pipeline.trainer import Run
-from tomopicker.pipeline.training_data import Clicked, number_of_clicks
+from tomopicker.pipeline.training_data import TrainingTomogram, number_of_clicks
 from tomopicker.tomogram import Tomogram
 from tomopicker.training.checkpoint import Model, build_network
 from tomopicker.training.pretrained import learnt_shrinkage, load_pretrained
@@ -26,7 +26,7 @@ def instant_model(
     run: Run,
     tomograms: Sequence[Tomogram],
     picks: Picks,
-    clicked: Sequence[Clicked],
+    clicked: Sequence[TrainingTomogram],
     rejected: Picks | None,
     known: dict[str, Features],
 ) -> Model:
@@ -39,7 +39,7 @@ def instant_model(
         Those clicked in.
     picks : Picks
         The clicks.
-    clicked : sequence of Clicked
+    clicked : sequence of TrainingTomogram
         The same tomograms and clicks, preprocessed.
     rejected : Picks, optional
     known : dict of str to Features
@@ -51,7 +51,7 @@ def instant_model(
         If no click lies in the specimen.
     """
     settings, frames = run.settings, [tomogram.frame for tomogram in tomograms]
-    every = found_in_training(run, clicked, frames, run.listener, known)
+    every = found_in_training(run, clicked, frames, run.callback, known)
     found = [item for item in every if len(item.given.clicks)]
     if not found:
         raise UsageError("no click lies in the lamella that was found; give --mask none, or a better mask")
@@ -76,9 +76,9 @@ def instant_model(
 
 def found_in_training(
     run: Run,
-    clicked: Sequence[Clicked],
+    clicked: Sequence[TrainingTomogram],
     frames: Sequence[Frame],
-    listener: Listener,
+    callback: Callback,
     known: dict[str, Features] | None = None,
 ) -> list[Found]:
     """Find what the discriminant of all clicks finds in each training tomogram.
@@ -86,11 +86,11 @@ def found_in_training(
     Parameters
     ----------
     run : Run
-    clicked : sequence of Clicked
+    clicked : sequence of TrainingTomogram
     frames : sequence of Frame
         Of the same tomograms.
-    listener : Listener
-        Is warned of clicks outside the specimen, which are left out.
+    callback : Callback
+        Receives warnings of clicks outside the specimen, which are left out.
     known : dict of str to Features, optional
         Features that other kinds of particle have computed, and what is computed here.
 
@@ -105,11 +105,11 @@ def found_in_training(
         key = f"{item.name} {item.working.voxel_size} {settings.preprocess.mask}"
         if key not in known:
             known[key] = features_of(
-                item.name, frame, item.working, settings, run.device, partial(run.listener.scored, item.name)
+                item.name, frame, item.working, settings, run.device, partial(run.callback.on_score, item.name)
             )
         features = known[key].of_diameter(settings.particle_diameter)
-        clicks = inside_specimen(features, item.clicks, "click", listener)
-        others = inside_specimen(features, item.rejected, "rejected pick", listener)
+        clicks = inside_specimen(features, item.clicks, "click", callback)
+        others = inside_specimen(features, item.rejected, "rejected pick", callback)
         listed.append(features)
         given.append(Clicks(clicks, others, features.specimen.at(clicks), features.specimen.at(others)))
     return find(listed, given) if any(len(each.clicks) for each in given) else []

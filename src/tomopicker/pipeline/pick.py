@@ -16,11 +16,11 @@ from tomopicker.picking.offset import FLOOR, probabilities
 from tomopicker.picking.peaks import Peaks
 from tomopicker.picking.selection import Chosen, Cut, Expectation
 from tomopicker.picks import Picks
-from tomopicker.pipeline.callbacks import Listener, Silent
+from tomopicker.pipeline.callbacks import Callback, NullCallback
 from tomopicker.pipeline.input_checks import MODEL, check_voxel_size
 from tomopicker.pipeline.provenance import clicks_in
 from tomopicker.pipeline.scoring import (
-    MOST,
+    MAX_PEAKS,
     as_they_score,
     decoy_of,
     find_peaks,
@@ -102,7 +102,7 @@ def pick(
     min_distance: float | None = None,
     mask: VoxelMask | Literal["auto", "none"] | None = None,
     device: str | None = None,
-    listener: Listener | None = None,
+    callback: Callback | None = None,
 ) -> Picked:
     """Pick the particles of one tomogram.
 
@@ -121,8 +121,8 @@ def pick(
         ``auto`` finds the lamella, ``none`` takes all of the volume; as in training if left out.
     device : str, optional
         ``cpu``, ``cuda``, ``mps``, wherever the model was trained; the best there is if left out.
-    listener : Listener, optional
-        Hears of the tiles done.
+    callback : Callback, optional
+        Receives the tiles done.
 
     Returns
     -------
@@ -134,7 +134,7 @@ def pick(
         If the tomogram cannot be used: NaN, constant, too coarse, or a mask of another shape.
     """
     (only,) = pick_alike(
-        tomogram, [model], cut=cut, min_distance=min_distance, mask=mask, device=device, listener=listener
+        tomogram, [model], cut=cut, min_distance=min_distance, mask=mask, device=device, callback=callback
     )
     return only
 
@@ -147,7 +147,7 @@ def pick_alike(
     min_distance: float | None = None,
     mask: VoxelMask | Literal["auto", "none"] | None = None,
     device: str | None = None,
-    listener: Listener | None = None,
+    callback: Callback | None = None,
     working: WorkingVolume | None = None,
 ) -> list[Picked]:
     """Pick one tomogram with one model, or with several that share their features, which are computed once.
@@ -157,7 +157,7 @@ def pick_alike(
     tomogram : Tomogram
     models : sequence of Model
         One; or discriminants of one network, at one voxel size and with the same settings but for the diameter.
-    cut, min_distance, mask, device, listener
+    cut, min_distance, mask, device, callback
         As for `pick`.
     working : WorkingVolume, optional
         What `working_volume` made for one of the models; made here if left out.
@@ -172,7 +172,7 @@ def pick_alike(
     TomoPickerError
         As `pick`.
     """
-    listener = listener or Silent()
+    callback = callback or NullCallback()
     first, settings = models[0], models[0].settings
     for model in models:
         check_voxel_size(tomogram, model.voxel_size, model.settings.particle_diameter, MODEL)
@@ -182,7 +182,7 @@ def pick_alike(
     fitted = as_they_score([model.network for model in models], working, settings, chosen_device)
     volumes = score_all_as(
         fitted, working.data, settings, chosen_device, working.mask,
-        lambda done, total: listener.scored(tomogram.name, done, total),
+        lambda done, total: callback.on_score(tomogram.name, done, total),
     )  # fmt: skip
     calibrated = [model.particle_scores is not None for model in models]
     decoys = score_all_as(fitted, decoy_of(working, settings), settings, chosen_device) if any(calibrated) else None
@@ -192,7 +192,13 @@ def pick_alike(
         logits = volumes[index]
         floor = float(logit(FLOOR)) - model.offset if model.particle_scores is None else float("-inf")
         peaks = find_peaks(
-            logits, model.settings, model.radius, floor, max_particles=MOST, min_distance=distance, mask=working.mask
+            logits,
+            model.settings,
+            model.radius,
+            floor,
+            max_particles=MAX_PEAKS,
+            min_distance=distance,
+            mask=working.mask,
         )
         calibration = None
         if decoys is not None and calibrated[index]:
@@ -215,10 +221,10 @@ def working_volume(
     tomogram: Tomogram, model: Model, mask: VoxelMask | Literal["auto", "none"] | None = None
 ) -> WorkingVolume:
     """Make what a model scores of a tomogram; parameters and errors are those of `pick`."""
-    knobs = model.settings.preprocess
-    asked = knobs.mask if mask is None else mask
+    cfg = model.settings.preprocess
+    asked = cfg.mask if mask is None else mask
     return preprocess(
-        tomogram, model.voxel_size, knobs.clip_sd, None if isinstance(asked, str) and asked == "none" else asked
+        tomogram, model.voxel_size, cfg.clip_sd, None if isinstance(asked, str) and asked == "none" else asked
     )
 
 

@@ -19,11 +19,11 @@ from tomopicker.config import Settings
 from tomopicker.geometry import Frame
 from tomopicker.picking.calibration import Calibration
 from tomopicker.picking.peaks import Peaks
-from tomopicker.pipeline.callbacks import Silent
+from tomopicker.pipeline.callbacks import NullCallback
 from tomopicker.pipeline.instant import click_prior
 from tomopicker.pipeline.instant_model import found_in_training
-from tomopicker.pipeline.trainer import Run, Seen, calibrations
-from tomopicker.pipeline.training_data import Clicked, number_of_clicks
+from tomopicker.pipeline.trainer import PeakSummary, Run, calibrations
+from tomopicker.pipeline.training_data import TrainingTomogram, number_of_clicks
 from tomopicker.training.checkpoint import CHECKPOINT, load_tensors, save_tensors
 from tomopicker.training.fingerprint import Fingerprint, check_same_run, tomogram_fingerprint
 from tomopicker.training.labels import NO_POSITIONS
@@ -36,14 +36,16 @@ Pair: TypeAlias = tuple[PseudoPositives, Ambiguous]
 KINDS = ("sure", "doubtful")
 
 
-def taught(run: Run, clicked: Sequence[Clicked], networks: Sequence[nn.Module], rounds: int) -> list[Clicked]:
+def pseudo_label(
+    run: Run, clicked: Sequence[TrainingTomogram], networks: Sequence[nn.Module], rounds: int
+) -> list[TrainingTomogram]:
     """Add to tomograms what the mean scores of some networks are sure of, and what they doubt.
 
     Parameters
     ----------
     run : Run
         Where it has checkpoints, the picks are kept there; a resumed run takes them from there.
-    clicked : sequence of Clicked
+    clicked : sequence of TrainingTomogram
         As the user clicked.
     networks : sequence of Module
         Of all rounds so far.
@@ -58,14 +60,16 @@ def taught(run: Run, clicked: Sequence[Clicked], networks: Sequence[nn.Module], 
     return _labelled(run, clicked, rounds, lambda: _found(run, clicked, networks, rounds))
 
 
-def label_by_discriminant(run: Run, clicked: Sequence[Clicked], frames: Sequence[Frame]) -> list[Clicked]:
+def pseudo_label_by_discriminant(
+    run: Run, clicked: Sequence[TrainingTomogram], frames: Sequence[Frame]
+) -> list[TrainingTomogram]:
     """Add to tomograms the confident and the ambiguous instant picks; nothing is trained for that.
 
     Parameters
     ----------
     run : Run
         Where it has checkpoints, the picks are kept there; a resumed run takes them from there.
-    clicked : sequence of Clicked
+    clicked : sequence of TrainingTomogram
         As the user clicked.
     frames : sequence of Frame
         Of the same tomograms.
@@ -78,7 +82,7 @@ def label_by_discriminant(run: Run, clicked: Sequence[Clicked], frames: Sequence
     return _labelled(run, clicked, 0, lambda: _found_by_discriminant(run, clicked, frames))
 
 
-def sure_and_doubtful(
+def select_pseudo_labels(
     peaks: Peaks,
     probability: Chances,
     clicks: Positions,
@@ -109,16 +113,18 @@ def sure_and_doubtful(
     sure : PseudoPositives
     doubtful : Ambiguous
     """
-    knobs = settings.self_training
+    cfg = settings.self_training
     apart = (1 + settings.labels.radius_fraction) * radius + 1  # Balls are painted around the nearest voxels.
     known = np.concatenate([clicks, rejected])
-    sure = _farther(peaks.positions_voxels, known, apart) & (probability >= knobs.positive_threshold)
+    sure = _farther(peaks.positions_voxels, known, apart) & (probability >= cfg.positive_threshold)
     sure &= np.cumsum(sure) <= most
-    doubtful = _farther(peaks.positions_voxels, clicks, radius) & (probability >= knobs.ignore_threshold) & ~sure
+    doubtful = _farther(peaks.positions_voxels, clicks, radius) & (probability >= cfg.ignore_threshold) & ~sure
     return peaks.positions_voxels[sure], peaks.positions_voxels[doubtful]
 
 
-def _labelled(run: Run, clicked: Sequence[Clicked], rounds: int, find: Callable[[], list[Pair]]) -> list[Clicked]:
+def _labelled(
+    run: Run, clicked: Sequence[TrainingTomogram], rounds: int, find: Callable[[], list[Pair]]
+) -> list[TrainingTomogram]:
     """Add what is found, or what the file of an interrupted run holds, to tomograms."""
     kept = run.checkpoint and run.checkpoint.with_name(f"{run.checkpoint.name}.round{rounds + 1}.ckpt")
     fingerprint = _fingerprint(run.settings, clicked)
@@ -131,15 +137,17 @@ def _labelled(run: Run, clicked: Sequence[Clicked], rounds: int, find: Callable[
     return [replace(item, sure=sure, doubtful=doubtful) for item, (sure, doubtful) in zip(clicked, found, strict=True)]
 
 
-def _found(run: Run, clicked: Sequence[Clicked], networks: Sequence[nn.Module], rounds: int) -> list[Pair]:
+def _found(run: Run, clicked: Sequence[TrainingTomogram], networks: Sequence[nn.Module], rounds: int) -> list[Pair]:
     """Find the peaks of tomogram after tomogram, then judge those of all."""
     seen = [run.seen(networks, item) for item in clicked]
     labelled_before = run.settings.starts_from_discriminant(number_of_clicks(clicked))
     return _chosen(run, clicked, seen, calibrations(seen), rounds + labelled_before)
 
 
-def _found_by_discriminant(run: Run, clicked: Sequence[Clicked], frames: Sequence[Frame]) -> list[Pair]:
-    found = found_in_training(run, clicked, frames, Silent())  # Training has warned of clicks outside the specimen.
+def _found_by_discriminant(run: Run, clicked: Sequence[TrainingTomogram], frames: Sequence[Frame]) -> list[Pair]:
+    found = found_in_training(
+        run, clicked, frames, NullCallback()
+    )  # Training has warned of clicks outside the specimen.
     if not found:
         return [(NO_POSITIONS, NO_POSITIONS)] * len(clicked)
     seen = [item.seen for item in found]
@@ -148,15 +156,21 @@ def _found_by_discriminant(run: Run, clicked: Sequence[Clicked], frames: Sequenc
 
 
 def _chosen(
-    run: Run, clicked: Sequence[Clicked], seen: Sequence[Seen], fits: Sequence[Calibration], growths: int
+    run: Run,
+    clicked: Sequence[TrainingTomogram],
+    seen: Sequence[PeakSummary],
+    fits: Sequence[Calibration],
+    growths: int,
 ) -> list[Pair]:
-    knobs, found = run.settings.self_training, []
-    growth = knobs.max_label_growth**growths - 1
-    least = knobs.first_labels if run.settings.starts_from_discriminant(number_of_clicks(clicked)) else 0
+    cfg, found = run.settings.self_training, []
+    growth = cfg.max_label_growth**growths - 1
+    least = cfg.first_labels if run.settings.starts_from_discriminant(number_of_clicks(clicked)) else 0
     for item, each, fit in zip(clicked, seen, fits, strict=True):
         most = max(round(len(item.clicks) * growth), least)
         chances = fit.probability(each.scores)
-        found.append(sure_and_doubtful(each.peaks, chances, item.clicks, item.rejected, run.radius, run.settings, most))
+        found.append(
+            select_pseudo_labels(each.peaks, chances, item.clicks, item.rejected, run.radius, run.settings, most)
+        )
     return found
 
 
@@ -183,7 +197,7 @@ def _read(path: Path, run: Fingerprint, tomograms: int) -> list[Pair]:
     return list(zip(sure, doubtful, strict=True))
 
 
-def _fingerprint(settings: Settings, clicked: Sequence[Clicked]) -> Fingerprint:
+def _fingerprint(settings: Settings, clicked: Sequence[TrainingTomogram]) -> Fingerprint:
     return {
         "settings": settings.model_dump(mode="json"),
         "tomograms": [

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tomopicker.errors import UsageError
 
 if TYPE_CHECKING:
-    from tomopicker.pipeline.callbacks import Listener
+    from tomopicker.pipeline.callbacks import Callback
 
 
 def checkpoint_of_kind(output: Path, kind: str) -> Path:
@@ -29,20 +29,20 @@ def remove_checkpoints(output: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def discard_checkpoints(output: Path, listener: "Listener") -> None:
+def discard_checkpoints(output: Path, callback: "Callback") -> None:
     """Remove the checkpoints of an interrupted run that is not resumed, and say so."""
     for path in checkpoints(output):
-        listener.warn(f"{path}: from an interrupted run, removed; --resume would have gone on from it")
+        callback.warn(f"{path}: from an interrupted run, removed; --resume would have gone on from it")
         path.unlink(missing_ok=True)
 
 
-def is_finished(output: Path, listener: "Listener", *, resume: bool, overwrite: bool, dry_run: bool = False) -> bool:
+def is_finished(output: Path, callback: "Callback", *, resume: bool, overwrite: bool, dry_run: bool = False) -> bool:
     """Say whether there is nothing left to do for a training that is to write `output`.
 
     Parameters
     ----------
     output : Path
-    listener : Listener
+    callback : Callback
     resume, overwrite : bool
         As the user gave them.
     dry_run : bool
@@ -61,7 +61,7 @@ def is_finished(output: Path, listener: "Listener", *, resume: bool, overwrite: 
             return False
         if not dry_run:
             remove_checkpoints(output)  # Of a run that was stopped after its last act.
-        listener.say(f"{output}: finished already; there is nothing to resume.")
+        callback.log(f"{output}: finished already; there is nothing to resume.")
         return True
     if output.exists() and not overwrite:
         raise UsageError(f"{output}: is there already; give --overwrite to replace it, or another name")

@@ -19,13 +19,13 @@ from tomopicker.preprocessing.preprocess import WorkingVolume
 from tomopicker.training.batchnorm import adapt_batchnorm
 from tomopicker.types import Scores, Volume, VoxelMask
 
-MOST = 20_000
+MAX_PEAKS = 20_000
 """Peaks listed at most: a network that learnt nothing calls everything one."""
-BEYOND = 16
+MASK_MARGIN = 16
 """Working voxels around a mask that smoothing and fits of peaks may look at."""
 
 
-def as_it_scores(network: nn.Module, working: WorkingVolume, settings: Settings, device: torch.device) -> nn.Module:
+def prepare_network(network: nn.Module, working: WorkingVolume, settings: Settings, device: torch.device) -> nn.Module:
     """Give a network with the statistics of a working volume, and turned by half-turns, where the settings say so."""
     network = _adapted(network, working, settings, device)
     if isinstance(network, DiscriminantNetwork):
@@ -38,7 +38,7 @@ def as_they_score(
 ) -> nn.Module:
     """Give discriminants that share their features as one network with an output for each; one network as it scores."""
     if len(networks) == 1:
-        return as_it_scores(networks[0], working, settings, device)
+        return prepare_network(networks[0], working, settings, device)
     first, others = _adapted(networks[0], working, settings, device), networks[1:]
     lines = [each for each in others if isinstance(each, DiscriminantNetwork)]
     if not isinstance(first, DiscriminantNetwork) or len(lines) < len(others):
@@ -55,7 +55,7 @@ def _adapted(network: nn.Module, working: WorkingVolume, settings: Settings, dev
     )
 
 
-def score_as(
+def score_working_volume(
     network: nn.Module,
     volume: Volume,
     settings: Settings,
@@ -77,16 +77,16 @@ def score_all_as(
     progress: Progress | None = None,
 ) -> Volumes:
     """Score a volume with all outputs of a network that has its statistics already, (outputs, z, y, x)."""
-    knobs = settings.inference
+    cfg = settings.inference
     return score_volumes(
-        network, volume, core=knobs.tile, halo=knobs.halo, device=device, precision=settings.precision,
+        network, volume, core=cfg.tile, halo=cfg.halo, device=device, precision=settings.precision,
         progress=progress, mask=mask,
     )  # fmt: skip
 
 
 def searched(shape: Sequence[int], settings: Settings, radius: float, mask: VoxelMask | None) -> float:
     """Give how many voxels of a volume are searched for peaks."""
-    inside = _off_border(shape, settings.picking.border_fraction * radius, mask)
+    inside = exclude_border(shape, settings.picking.border_fraction * radius, mask)
     return float(np.prod(shape) if inside is None else inside.sum())
 
 
@@ -94,9 +94,9 @@ def mean_scores(
     fitted: Sequence[nn.Module], volume: Volume, settings: Settings, device: torch.device, mask: VoxelMask | None = None
 ) -> Volume:
     """Give the mean score of networks that have a volume's statistics; two score volumes are held at most."""
-    scores = score_as(fitted[0], volume, settings, device, mask)
+    scores = score_working_volume(fitted[0], volume, settings, device, mask)
     for network in fitted[1:]:
-        scores += score_as(network, volume, settings, device, mask)
+        scores += score_working_volume(network, volume, settings, device, mask)
     scores /= len(fitted)
     return scores
 
@@ -134,7 +134,7 @@ def decoy_of(working: WorkingVolume, settings: Settings) -> Volume:
 
 def peaks_of_decoy(scores: Volume, settings: Settings, radius: float) -> tuple[Scores, float]:
     """Give the scores of a decoy's peaks, and the voxels that were searched for them."""
-    found = find_peaks(scores, settings, radius, float("-inf"), max_particles=MOST)
+    found = find_peaks(scores, settings, radius, float("-inf"), max_particles=MAX_PEAKS)
     return found.scores.astype(np.float64), searched(scores.shape, settings, radius, None)
 
 
@@ -167,14 +167,14 @@ def find_peaks(
     mask : VoxelMask, optional
         Picks only where it is True.
     """
-    knobs = settings.picking
-    given, mask = mask, _off_border(scores.shape, knobs.border_fraction * radius, mask)
-    distance = knobs.min_distance_fraction * radius if min_distance is None else min_distance
-    if knobs.method == "local":
+    cfg = settings.picking
+    given, mask = mask, exclude_border(scores.shape, cfg.border_fraction * radius, mask)
+    distance = cfg.min_distance_fraction * radius if min_distance is None else min_distance
+    if cfg.method == "local":
         # Only where the mask is: nothing is smoothed that no pick looks at.
-        smoothing = knobs.smoothing_fraction * radius
+        smoothing = cfg.smoothing_fraction * radius
         whole = tuple(slice(0, edge) for edge in scores.shape)
-        box = whole if given is None else bounding_box(given, margin=BEYOND + math.ceil(4 * smoothing))
+        box = whole if given is None else bounding_box(given, margin=MASK_MARGIN + math.ceil(4 * smoothing))
         found = local_peaks(
             scores[box],
             min_distance=distance,
@@ -191,7 +191,7 @@ def find_peaks(
     return greedy_peaks(scores, distance, max_particles=max_particles, threshold=threshold)
 
 
-def _off_border(shape: Sequence[int], margin: float, mask: VoxelMask | None) -> VoxelMask | None:
+def exclude_border(shape: Sequence[int], margin: float, mask: VoxelMask | None) -> VoxelMask | None:
     """Take a margin (voxels) along the volume's border out of a mask."""
     if margin <= 0:
         return mask

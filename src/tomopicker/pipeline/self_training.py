@@ -19,17 +19,17 @@ from torch import nn
 from tomopicker.config import Settings
 from tomopicker.geometry import Frame
 from tomopicker.picking.calibration import Count
-from tomopicker.pipeline.callbacks import Listener
-from tomopicker.pipeline.pseudo_labels import label_by_discriminant, taught
+from tomopicker.pipeline.callbacks import Callback
+from tomopicker.pipeline.pseudo_labels import pseudo_label, pseudo_label_by_discriminant
 from tomopicker.pipeline.trainer import Run, calibrations, total_count
-from tomopicker.pipeline.training_data import Clicked, at_least, number_of_clicks
+from tomopicker.pipeline.training_data import TrainingTomogram, at_least, number_of_clicks
 from tomopicker.pu.prior import Priors
 from tomopicker.training.labels import LabelledVolume
 from tomopicker.training.loop import History, Report
 
-APART = 1000
+ROUND_SEED_STEP = 1000
 """Between the seeds of two rounds, so that trainings with seeds 0, 1, 2 share none."""
-BESIDE = 333
+MEMBER_SEED_STEP = 333
 """Between the seeds of two networks of a round, likewise."""
 COUNTING_SEED = 101
 """Between the seeds of a training and of the network that counts for it, likewise."""
@@ -39,7 +39,7 @@ FEWEST = 5
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TrainResult:
     """What the rounds gave.
 
     Parameters
@@ -57,28 +57,30 @@ class Outcome:
     priors: Priors | None
 
 
-def first_labels(run: Run, clicked: Sequence[Clicked], frames: Sequence[Frame]) -> Sequence[Clicked]:
+def first_labels(run: Run, clicked: Sequence[TrainingTomogram], frames: Sequence[Frame]) -> Sequence[TrainingTomogram]:
     """Add instant picks to the clicks where the settings take the first pseudo-labels from them.
 
     Parameters
     ----------
     run : Run
-    clicked : sequence of Clicked
+    clicked : sequence of TrainingTomogram
     frames : sequence of Frame
         Of the same tomograms.
     """
     if run.settings.starts_from_discriminant(number_of_clicks(clicked)):
-        return label_by_discriminant(run, clicked, frames)
+        return pseudo_label_by_discriminant(run, clicked, frames)
     return clicked
 
 
-def count_by_first_network(run: Run, labelled: Sequence[Clicked], validation: Sequence[LabelledVolume]) -> Count:
+def count_by_first_network(
+    run: Run, labelled: Sequence[TrainingTomogram], validation: Sequence[LabelledVolume]
+) -> Count:
     """Count the particles of the training tomograms with a network of the balanced PN loss, which needs no count.
 
     Parameters
     ----------
     run : Run
-    labelled : sequence of Clicked
+    labelled : sequence of TrainingTomogram
         The training tomograms, with the labels of the first round.
     validation : sequence of LabelledVolume
         To follow the training; never learnt from.
@@ -96,28 +98,28 @@ def count_by_first_network(run: Run, labelled: Sequence[Clicked], validation: Se
         "count", training, validation, balanced_pn.priors(training, None), balanced_pn.settings
     )
     counted = at_least(total_count(calibrations([run.seen([network], item) for item in labelled])), clicks)
-    run.listener.say(
+    run.callback.log(
         f"A first network, with the PN loss, counts about {counted} in the training tomograms; "
         "--expected-particles saves that training."
     )
     return counted
 
 
-def train_in_rounds(
+def self_train(
     run: Run,
-    clicked: Sequence[Clicked],
-    first: Sequence[Clicked],
+    clicked: Sequence[TrainingTomogram],
+    first: Sequence[TrainingTomogram],
     validation: Sequence[LabelledVolume],
     particles: float | None,
-) -> Outcome:
+) -> TrainResult:
     """Train `self_training.rounds` rounds of networks, `self_training.ensemble_size` in all but the last.
 
     Parameters
     ----------
     run : Run
-    clicked : sequence of Clicked
+    clicked : sequence of TrainingTomogram
         The tomograms to learn from.
-    first : sequence of Clicked
+    first : sequence of TrainingTomogram
         The same tomograms with the labels of the first round, as `first_labels` gives them.
     validation : sequence of LabelledVolume
         To follow the training; never learnt from.
@@ -131,34 +133,34 @@ def train_in_rounds(
     of_clicks: Priors | None = None
     by_discriminant = run.settings.starts_from_discriminant(number_of_clicks(clicked))
     for number, lengths in enumerate(rounds):
-        items = taught(run, clicked, networks, number) if number else first
+        items = pseudo_label(run, clicked, networks, number) if number else first
         training = [run.labelled(item) for item in items]
         priors = run.priors(training, particles, more_than_clicks=number > 0 or by_discriminant)
         if not number:
             of_clicks = priors
-            run.listener.say(f"Labels: {priors}.")
+            run.callback.log(f"Labels: {priors}.")
         if number or by_discriminant:
-            run.listener.say(_said(items, number + 1))
+            run.callback.log(_said(items, number + 1))
         for member, length in enumerate(lengths):
-            tell = partial(_tell, run.listener, sum(each or 0 for each in steps[: len(networks)]), steps)
+            tell = partial(_report, run.callback, sum(each or 0 for each in steps[: len(networks)]), steps)
             settings = _of_network(run.settings, number, member, length)
             network, lines = run.fit(_job(number, member), training, validation, priors, settings, tell)
             history += [{**line, "round": number + 1} for line in lines]
             networks.append(network)
-    return Outcome(networks[-1], history, of_clicks)
+    return TrainResult(networks[-1], history, of_clicks)
 
 
 def steps_of_rounds(settings: Settings, clicks: int) -> Sequence[Sequence[int | None]]:
     """Give the optimiser steps of each network, round by round; none where epochs are counted."""
-    knobs = settings.self_training
-    rounds = knobs.rounds_for(clicks)
+    cfg = settings.self_training
+    rounds = cfg.rounds_for(clicks)
     if settings.starts_from_discriminant(clicks):
         last = settings.training.steps_for(max(clicks, FEWEST))
-        each = last if last is None else max(1, round(last / knobs.final_steps_factor))
+        each = last if last is None else max(1, round(last / cfg.final_steps_factor))
     else:
         each = settings.training.steps_for(clicks)
-        last = each if each is None or rounds == 1 else max(1, round(each * knobs.final_steps_factor))
-    return [[each] * knobs.ensemble_size] * (rounds - 1) + [[last]]
+        last = each if each is None or rounds == 1 else max(1, round(each * cfg.final_steps_factor))
+    return [[each] * cfg.ensemble_size] * (rounds - 1) + [[last]]
 
 
 def _job(number: int, member: int) -> str:
@@ -169,16 +171,16 @@ def _job(number: int, member: int) -> str:
 def _of_network(settings: Settings, number: int, member: int, steps: int | None) -> Settings:
     length = {} if steps is None else {"steps": steps}
     training = settings.training.model_copy(update=length)
-    seed = settings.seed + APART * number + BESIDE * member
+    seed = settings.seed + ROUND_SEED_STEP * number + MEMBER_SEED_STEP * member
     return settings.model_copy(update={"seed": seed, "training": training})
 
 
-def _tell(listener: Listener, done: int, steps: Sequence[int | None], line: Report) -> None:
+def _report(callback: Callback, done: int, steps: Sequence[int | None], line: Report) -> None:
     """Tell how a round stands, its steps counted on from the rounds before."""
     known = [each for each in steps if each is not None]
-    listener.trained("train", replace(line, step=line.step + done, steps=sum(known)) if known else line)
+    callback.on_train("train", replace(line, step=line.step + done, steps=sum(known)) if known else line)
 
 
-def _said(items: Sequence[Clicked], number: int) -> str:
+def _said(items: Sequence[TrainingTomogram], number: int) -> str:
     sure, doubtful = (sum(len(getattr(item, kind)) for item in items) for kind in ("sure", "doubtful"))
     return f"Round {number}: {sure} confident picks are learnt from as well, {doubtful} doubtful ones left out."

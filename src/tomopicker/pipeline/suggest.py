@@ -10,7 +10,7 @@ from tomopicker.fewshot.features import Features
 from tomopicker.fewshot.smoothed import smoothed_at
 from tomopicker.fewshot.suggestions import Candidates, Suggestion, kinds_of_object, most_informative, reason_for
 from tomopicker.picks import Picks
-from tomopicker.pipeline.callbacks import Listener, Silent
+from tomopicker.pipeline.callbacks import Callback, NullCallback
 from tomopicker.pipeline.instant import Found, find_and_calibrate
 from tomopicker.pipeline.scoring import find_peaks
 
@@ -26,7 +26,7 @@ def suggest(
     rejected: Picks | None = None,
     count: int = 10,
     *,
-    listener: Listener | None = None,
+    callback: Callback | None = None,
 ) -> list[Suggestion]:
     """Suggest where to click next.
 
@@ -40,8 +40,8 @@ def suggest(
         Of these tomograms.
     count : int
         At most.
-    listener : Listener, optional
-        Is told what is left out.
+    callback : Callback, optional
+        Receives warnings of what is left out.
 
     Returns
     -------
@@ -63,13 +63,13 @@ def suggest(
             raise UsageError("rejected picks alone do not say what a particle is; click one")
         examples = [each for item in listed for each in _examples(item, max(count, KINDS))]
         return [each for _, each in sorted(examples, key=lambda pair: -pair[0])[:count]]
-    return _informative(listed, clicks, rejected, count, listener or Silent())
+    return _informative(listed, clicks, rejected, count, callback or NullCallback())
 
 
 def _informative(
-    listed: Sequence[Features], clicks: Picks, rejected: Picks | None, count: int, listener: Listener
+    listed: Sequence[Features], clicks: Picks, rejected: Picks | None, count: int, callback: Callback
 ) -> list[Suggestion]:
-    found, fits, _ = find_and_calibrate(listed, clicks, rejected, listener)
+    found, fits, _ = find_and_calibrate(listed, clicks, rejected, callback)
     ranked = []
     for item, fit in zip(found, fits, strict=True):
         features, peaks = item.features, item.seen.peaks

@@ -11,26 +11,26 @@ from tomopicker.errors import UsageError
 from tomopicker.fewshot.features import Features
 from tomopicker.models.precision import choose_device
 from tomopicker.picks import Picks
-from tomopicker.pipeline.callbacks import Listener, Silent
+from tomopicker.pipeline.callbacks import Callback, NullCallback
 from tomopicker.pipeline.displacement import network_displacement
 from tomopicker.pipeline.instant_model import instant_model
 from tomopicker.pipeline.provenance import provenance
-from tomopicker.pipeline.self_training import count_by_first_network, first_labels, train_in_rounds
+from tomopicker.pipeline.self_training import count_by_first_network, first_labels, self_train
 from tomopicker.pipeline.trainer import Run
 from tomopicker.pipeline.training_data import (
     clicks_outside,
     common_voxel_size,
     hold_out,
-    load_clicked,
+    load_training_tomograms,
     number_of_clicks,
-    warn_of_bright_clicks,
+    warn_bright_clicks,
     without_repeats,
 )
 from tomopicker.tomogram import Tomogram
 from tomopicker.training.checkpoint import Model
 from tomopicker.types import VoxelMask
 
-MISLAID = 0.05
+MAX_CLICKS_OUTSIDE = 0.05
 """Share of the clicks that may lie outside the lamella that was found, before it is not believed."""
 
 
@@ -46,7 +46,7 @@ def train(
     device: str | None = None,
     checkpoint: Path | None = None,
     resume: bool = False,
-    listener: Listener | None = None,
+    callback: Callback | None = None,
     features: dict[str, Features] | None = None,
 ) -> Model:
     """Train a picker from clicks of one kind; `tomopicker.pipeline.kinds.train` takes several.
@@ -71,8 +71,8 @@ def train(
         Prefix of the checkpoint files.
     resume : bool
         Go on from them.
-    listener : Listener, optional
-        Hears what is done.
+    callback : Callback, optional
+        Receives progress and warnings.
     features : dict of str to Features, optional
         Without training: features that are known, as `instant_model` keeps them; those computed are added.
 
@@ -85,29 +85,29 @@ def train(
     TomoPickerError
         If the input cannot be trained on; one line says what to change.
     """
-    listener = listener or Silent()
+    callback = callback or NullCallback()
     chosen = choose_device(device)
-    picks = without_repeats(picks, settings.particle_diameter, listener)
+    picks = without_repeats(picks, settings.particle_diameter, callback)
     voxel_size = common_voxel_size(tomograms, settings)
-    clicked = load_clicked(tomograms, picks, settings, voxel_size, listener, rejected=rejected, masks=masks)
+    clicked = load_training_tomograms(tomograms, picks, settings, voxel_size, callback, rejected=rejected, masks=masks)
     outside, clicks = clicks_outside(clicked)
-    if outside > MISLAID * clicks and not masks:
-        listener.warn(
+    if outside > MAX_CLICKS_OUTSIDE * clicks and not masks:
+        callback.warn(
             f"{outside} of {clicks} clicks lie outside the lamella that was found, so it is not used; "
             "--mask none says so beforehand, --mask FILE gives a better one"
         )
         unmasked = settings.preprocess.model_copy(update={"mask": "none"})
         settings = settings.model_copy(update={"preprocess": unmasked})
-        clicked = load_clicked(tomograms, picks, settings, voxel_size, listener, rejected=rejected)
+        clicked = load_training_tomograms(tomograms, picks, settings, voxel_size, callback, rejected=rejected)
     elif outside:
-        listener.warn(f"{outside} of {clicks} clicks lie outside the mask; they are learnt from, but not picked there")
-    watched = load_clicked(validation_tomograms, validation_picks, settings, voxel_size, listener)
+        callback.warn(f"{outside} of {clicks} clicks lie outside the mask; they are learnt from, but not picked there")
+    watched = load_training_tomograms(validation_tomograms, validation_picks, settings, voxel_size, callback)
     radius = settings.particle_diameter / 2 / voxel_size
-    warn_of_bright_clicks(clicked, radius, listener)
+    warn_bright_clicks(clicked, radius, callback)
     if settings.training.validation_fraction and not watched:
-        clicked, watched = hold_out(clicked, settings, listener)
+        clicked, watched = hold_out(clicked, settings, callback)
 
-    run = Run(settings, radius, chosen, checkpoint, resume, listener)
+    run = Run(settings, radius, chosen, checkpoint, resume, callback)
     if settings.network.head == "discriminant":
         return instant_model(run, tomograms, picks, clicked, rejected, {} if features is None else features)
     check_expected(settings, number_of_clicks(clicked), len(clicked))
@@ -119,7 +119,7 @@ def train(
         particles: float | None = counted.estimate
     else:
         particles = None if stated is None else stated * len(clicked)
-    outcome = train_in_rounds(run, clicked, first, validation, particles)
+    outcome = self_train(run, clicked, first, validation, particles)
     network = outcome.network
     offset, threshold, particle_scores = 0.0, None, None
     if settings.inference.adabn:

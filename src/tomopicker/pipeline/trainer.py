@@ -14,9 +14,9 @@ from tomopicker.config import Settings
 from tomopicker.picking.calibration import Calibration, Count, calibrate
 from tomopicker.picking.offset import offset_for_count
 from tomopicker.picking.peaks import Peaks, nearest_peaks
-from tomopicker.pipeline.callbacks import Listener
-from tomopicker.pipeline.scoring import MOST, as_it_scores, decoy_peaks, find_peaks, mean_scores, searched
-from tomopicker.pipeline.training_data import Clicked, at_least, number_of_clicks
+from tomopicker.pipeline.callbacks import Callback
+from tomopicker.pipeline.scoring import MAX_PEAKS, decoy_peaks, find_peaks, mean_scores, prepare_network, searched
+from tomopicker.pipeline.training_data import TrainingTomogram, at_least, number_of_clicks
 from tomopicker.pu.particle_scores import ParticleScores, from_clicks
 from tomopicker.pu.prior import Priors, class_priors
 from tomopicker.training.labels import IGNORED, POSITIVE, LabelledVolume, ball_offsets, label_mask
@@ -30,7 +30,7 @@ CANDIDATES = 20
 
 
 @dataclass(frozen=True)
-class Seen:
+class PeakSummary:
     """What networks see in a training tomogram.
 
     Parameters
@@ -70,16 +70,16 @@ class Run:
     device: torch.device
     checkpoint: Path | None
     resume: bool
-    listener: Listener
+    callback: Callback
     warnings: list[str] = field(default_factory=list)
     """What the model is to carry with it."""
 
-    def warn_of_model(self, text: str) -> None:
+    def warn_in_model(self, text: str) -> None:
         """Warn of something that whoever picks with the model must know too: it is kept in the model."""
-        self.listener.warn(text)
+        self.callback.warn(text)
         self.warnings.append(text)
 
-    def labelled(self, item: Clicked) -> LabelledVolume:
+    def labelled(self, item: TrainingTomogram) -> LabelledVolume:
         """Label the clicks of a tomogram, and what earlier rounds are sure of or doubt."""
         data, fraction = item.working.data, self.settings.labels.radius_fraction
         mask, positions = item.working.mask, np.concatenate([item.clicks, item.sure])
@@ -99,13 +99,13 @@ class Run:
         positive = sum(int((item.labels == POSITIVE).sum()) for item in training)
         everything = sum(int((item.labels != IGNORED).sum()) for item in training)
         ball = len(ball_offsets(max(1.0, self.radius * self.settings.labels.radius_fraction)))
-        knobs = self.settings.objective
-        if knobs.loss == "pn" or particles is None:
+        cfg = self.settings.objective
+        if cfg.loss == "pn" or particles is None:
             expected = float("nan") if particles is None else particles * ball / everything
             return Priors(positive / everything, expected, expected - positive / everything)
         if more_than_clicks or self.settings.expected_particles is None:
             particles = max(particles, 1.1 * positive / ball)
-        return class_priors(positive, everything, ball, particles, knobs.prior_denominator)
+        return class_priors(positive, everything, ball, particles, cfg.prior_denominator)
 
     def fit(
         self,
@@ -116,7 +116,7 @@ class Run:
         settings: Settings,
         report: Callable[[Report], None] | None = None,
     ) -> tuple[nn.Module, History]:
-        """Train, with checkpoints of the job's own, and tell the listener, or whom it is to be told instead."""
+        """Train, with checkpoints of the job's own, and tell the callback, or whom it is to be told instead."""
         return fit(
             training,
             validation,
@@ -125,34 +125,34 @@ class Run:
             device=self.device,
             checkpoint=self.checkpoint and self.checkpoint.with_name(f"{self.checkpoint.name}.{job}.ckpt"),
             resume=self.resume,
-            report=report or partial(self.listener.trained, job),
+            report=report or partial(self.callback.on_train, job),
         )
 
-    def peaks(self, networks: Sequence[nn.Module], item: Clicked, most: int) -> Peaks:
+    def peaks(self, networks: Sequence[nn.Module], item: TrainingTomogram, most: int) -> Peaks:
         """Give the best peaks of a training tomogram, by the mean scores of networks; two volumes are held at most."""
         return self._peaks(self._as_they_score(networks, item), item.working.data, item.working.mask, most)
 
-    def seen(self, networks: Sequence[nn.Module], item: Clicked) -> Seen:
+    def seen(self, networks: Sequence[nn.Module], item: TrainingTomogram) -> PeakSummary:
         """Find the peaks of a training tomogram, and those of its decoy, by the mean scores of networks."""
         fitted, working = self._as_they_score(networks, item), item.working
-        peaks = self._peaks(fitted, working.data, working.mask, MOST)
+        peaks = self._peaks(fitted, working.data, working.mask, MAX_PEAKS)
         nearest = nearest_peaks(peaks, item.clicks, self.radius)
         rows = np.arange(len(peaks))
         clicked = np.isin(rows, nearest)
         rejected = np.isin(rows, nearest_peaks(peaks, item.rejected, self.radius)) & ~clicked
         decoys, decoy_voxels = decoy_peaks(fitted, working, self.settings, self.radius, self.device)
         voxels = searched(working.data.shape, self.settings, self.radius, working.mask)
-        return Seen(peaks, clicked, rejected, int((nearest < 0).sum()), decoys, voxels, decoy_voxels)
+        return PeakSummary(peaks, clicked, rejected, int((nearest < 0).sum()), decoys, voxels, decoy_voxels)
 
-    def _as_they_score(self, networks: Sequence[nn.Module], item: Clicked) -> list[nn.Module]:
-        return [as_it_scores(network, item.working, self.settings, self.device) for network in networks]
+    def _as_they_score(self, networks: Sequence[nn.Module], item: TrainingTomogram) -> list[nn.Module]:
+        return [prepare_network(network, item.working, self.settings, self.device) for network in networks]
 
     def _peaks(self, fitted: Sequence[nn.Module], volume: Volume, mask: VoxelMask | None, most: int) -> Peaks:
         scores = mean_scores(fitted, volume, self.settings, self.device, mask)
         return find_peaks(scores, self.settings, self.radius, float("-inf"), max_particles=most, mask=mask)
 
     def by_count(
-        self, network: nn.Module, clicked: Sequence[Clicked], particles: float | None
+        self, network: nn.Module, clicked: Sequence[TrainingTomogram], particles: float | None
     ) -> tuple[float, float | None]:
         """Give the offset that makes scores probabilities; without a count, the network's own output and even odds."""
         if not particles:
@@ -160,19 +160,19 @@ class Run:
         peaks = [self.peaks([network], item, _enough(item, particles / len(clicked))) for item in clicked]
         return offset_for_count(np.concatenate([found.scores for found in peaks]).astype(np.float64), particles), None
 
-    def by_clicks(self, network: nn.Module, clicked: Sequence[Clicked]) -> tuple[ParticleScores, Count]:
+    def by_clicks(self, network: nn.Module, clicked: Sequence[TrainingTomogram]) -> tuple[ParticleScores, Count]:
         """Learn where particles score, and count those of the training tomograms."""
         return self.by_seen([self.seen([network], item) for item in clicked], number_of_clicks(clicked))
 
     def by_seen(
-        self, found: Sequence[Seen], clicks: int, prior: ParticleScores | None = None
+        self, found: Sequence[PeakSummary], clicks: int, prior: ParticleScores | None = None
     ) -> tuple[ParticleScores, Count]:
         """Do so by what is seen in them; `prior` as in `calibrations`."""
         fits = calibrations(found, prior=prior)
         counted = at_least(total_count(fits), clicks)  # Some clicks may share a peak, or have none.
-        self.listener.say(f"About {counted} in the training tomograms.")
-        if hardly_told_from_background(found, fits):
-            self.warn_of_model(
+        self.callback.log(f"About {counted} in the training tomograms.")
+        if poorly_separated(found, fits):
+            self.warn_in_model(
                 "the network hardly tells these particles from noise; probabilities, counts and what is expected of "
                 "the picks allow for it, but more clicks, or tomograms of more contrast, would help"
             )
@@ -180,13 +180,13 @@ class Run:
         told = "the clicks are believed"
         if asked != "pn":
             told += f", but {asked} was trained with the class prior of the count given: leave it out and train again"
-        if given is not None and not contradicted(given * len(found), counted, told, self.listener):
+        if given is not None and not contradicted(given * len(found), counted, told, self.callback):
             fits = calibrations(found, given, prior)
         return particle_scores(found, fits), counted
 
 
 def calibrations(
-    found: Sequence[Seen], given: float | None = None, prior: ParticleScores | None = None
+    found: Sequence[PeakSummary], given: float | None = None, prior: ParticleScores | None = None
 ) -> list[Calibration]:
     """Calibrate the scores of training tomograms, with a number of particles in each where it is given.
 
@@ -205,12 +205,12 @@ def calibrations(
     ]  # fmt: skip
 
 
-def particle_scores(found: Sequence[Seen], fits: Sequence[Calibration]) -> ParticleScores:
+def particle_scores(found: Sequence[PeakSummary], fits: Sequence[Calibration]) -> ParticleScores:
     """Say where particles score, and how dense they are, by the calibrations of training tomograms: a prior for others.
 
     Parameters
     ----------
-    found : sequence of Seen
+    found : sequence of PeakSummary
     fits : sequence of Calibration
         Of the same tomograms.
     """
@@ -228,7 +228,7 @@ def particle_scores(found: Sequence[Seen], fits: Sequence[Calibration]) -> Parti
     )
 
 
-def hardly_told_from_background(found: Sequence[Seen], fits: Sequence[Calibration]) -> bool:
+def poorly_separated(found: Sequence[PeakSummary], fits: Sequence[Calibration]) -> bool:
     """Say whether probable peaks are mostly uncertain: whether Σp²/Σp, their mean probability, is below `CERTAIN`."""
     chances = np.concatenate([fit.probability(each.scores) for each, fit in zip(found, fits, strict=True)])
     return float(np.square(chances).sum()) < CERTAIN * float(chances.sum())
@@ -239,16 +239,16 @@ def total_count(fits: Sequence[Calibration]) -> Count:
     return Count(*(sum(getattr(fit.count, end) for fit in fits) for end in ("estimate", "low", "high")))
 
 
-def _enough(item: Clicked, particles: float) -> int:
+def _enough(item: TrainingTomogram, particles: float) -> int:
     """Give how many of the best peaks are enough to contain so many particles of a tomogram."""
     return int(max(CANDIDATES * len(item.clicks), 3 * particles, 400))
 
 
-def contradicted(given: float, counted: Count, consequence: str, listener: Listener) -> bool:
+def contradicted(given: float, counted: Count, consequence: str, callback: Callback) -> bool:
     """Tell whether what was counted contradicts the count given; if so, say it, and what follows."""
     unlike = counted.contradicts(given)
     if unlike:
-        listener.warn(
+        callback.warn(
             f"--expected-particles says {given:g} in the training tomograms, the clicks say about {counted}; "
             f"{consequence}"
         )

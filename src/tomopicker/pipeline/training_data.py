@@ -12,13 +12,13 @@ from tomopicker.geometry import Frame
 from tomopicker.picking.calibration import Count
 from tomopicker.picking.peaks import suppress_near
 from tomopicker.picks import Picks
-from tomopicker.pipeline.callbacks import Listener
+from tomopicker.pipeline.callbacks import Callback
 from tomopicker.pipeline.input_checks import (
     bright_clicks,
     check_diameter,
     check_voxel_size,
-    doubtful_diameter,
-    doubtful_spread,
+    diameter_warning,
+    spread_warning,
 )
 from tomopicker.preprocessing.preprocess import WorkingVolume, preprocess, working_voxel_size
 from tomopicker.tomogram import Tomogram
@@ -28,7 +28,7 @@ from tomopicker.wording import number_of
 
 
 @dataclass(frozen=True)
-class Clicked:
+class TrainingTomogram:
     """A training tomogram, and what is known of it.
 
     Parameters
@@ -61,16 +61,16 @@ def common_voxel_size(tomograms: Sequence[Tomogram], settings: Settings) -> floa
     return working_voxel_size(finest, settings.particle_diameter, settings.preprocess.working_diameter)
 
 
-def load_clicked(
+def load_training_tomograms(
     tomograms: Sequence[Tomogram],
     picks: Picks | None,
     settings: Settings,
     voxel_size: float,
-    listener: Listener,
+    callback: Callback,
     *,
     rejected: Picks | None = None,
     masks: Mapping[str, VoxelMask] | None = None,
-) -> list[Clicked]:
+) -> list[TrainingTomogram]:
     """Preprocess tomograms that were clicked in; each must have clicks, not each rejected picks or a mask.
 
     Without training, rejected picks alone are something to know of a tomogram, too.
@@ -79,16 +79,16 @@ def load_clicked(
     trains = settings.network.head == "trained"
     for tomogram in tomograms:
         check_voxel_size(tomogram, voxel_size, settings.particle_diameter)
-        if doubt := doubtful_diameter(settings.particle_diameter, tomogram):
-            listener.warn(doubt)
+        if doubt := diameter_warning(settings.particle_diameter, tomogram):
+            callback.warn(doubt)
         mine = picks.in_tomogram(tomogram.name) if picks is not None else Picks.of(tomogram.name, np.empty((0, 3)))
         others = Picks.of(tomogram.name, np.empty((0, 3))) if rejected is None else rejected.in_tomogram(tomogram.name)
         if not len(mine) and (trains or not len(others)):
             raise UsageError(
                 f"{tomogram.path or tomogram.name}: none of the picks given lies in it; leave it out or add picks"
             )
-        if doubt := doubtful_spread(tomogram, mine.positions, settings.particle_diameter):
-            listener.warn(doubt)
+        if doubt := spread_warning(tomogram, mine.positions, settings.particle_diameter):
+            callback.warn(doubt)
         check_clash(str(tomogram.path or tomogram.name), tomogram.frame, mine.positions, others.positions, diameter)
         found: Literal["auto"] | None = "auto" if settings.preprocess.mask == "auto" else None
         mask = (masks or {}).get(tomogram.name)
@@ -98,9 +98,9 @@ def load_clicked(
         )
         against = f", {number_of(len(others), 'rejected pick')}" if len(others) else ""
         inside = "" if working.mask is None else f"; {inside_of(working, found=mask is None)}"
-        listener.say(f"{tomogram.name}: {number_of(len(mine), 'click')}{against}{resampled}{inside}.")
+        callback.log(f"{tomogram.name}: {number_of(len(mine), 'click')}{against}{resampled}{inside}.")
         clicks, rejects = (working.from_angstrom(part.positions) for part in (mine, others))
-        loaded.append(Clicked(tomogram.name, working, clicks, rejects))
+        loaded.append(TrainingTomogram(tomogram.name, working, clicks, rejects))
     return loaded
 
 
@@ -109,7 +109,7 @@ def inside_of(working: WorkingVolume, *, found: bool) -> str:
     return f"{'lamella found' if found else 'mask'}: {100 * working.mask_fraction:.0f} % of the volume"
 
 
-def without_repeats(picks: Picks, diameter: float, listener: Listener) -> Picks:
+def without_repeats(picks: Picks, diameter: float, callback: Callback) -> Picks:
     """Leave out clicks nearer than half a diameter (Å) to an earlier one: two on a particle would count as two."""
     apart = np.zeros(len(picks), dtype=bool)
     for name in picks.tomogram_names:
@@ -117,7 +117,7 @@ def without_repeats(picks: Picks, diameter: float, listener: Listener) -> Picks:
         apart[rows[suppress_near(picks.positions[rows], diameter / 2, len(rows))]] = True
     repeated = int((~apart).sum())
     if repeated:
-        listener.warn(
+        callback.warn(
             f"{repeated} of {len(picks)} clicks are left out: each lies nearer than half the diameter "
             f"({diameter / 2:g} Å) to an earlier one, on the same particle"
         )
@@ -147,7 +147,7 @@ def check_clash(file: str, frame: Frame, clicks: Positions, rejected: Negatives,
         )
 
 
-def number_of_clicks(clicked: Sequence[Clicked]) -> int:
+def number_of_clicks(clicked: Sequence[TrainingTomogram]) -> int:
     """Count the clicks in all of some tomograms."""
     return sum(len(item.clicks) for item in clicked)
 
@@ -157,7 +157,7 @@ def at_least(count: Count, clicks: int) -> Count:
     return Count(*(max(value, float(clicks)) for value in (count.estimate, count.low, count.high)))
 
 
-def clicks_outside(clicked: Sequence[Clicked]) -> tuple[int, int]:
+def clicks_outside(clicked: Sequence[TrainingTomogram]) -> tuple[int, int]:
     """Count the clicks that lie outside the masks, and all."""
     outside = total = 0
     for item in clicked:
@@ -169,16 +169,18 @@ def clicks_outside(clicked: Sequence[Clicked]) -> tuple[int, int]:
     return outside, total
 
 
-def warn_of_bright_clicks(clicked: Sequence[Clicked], radius: float, listener: Listener) -> None:
+def warn_bright_clicks(clicked: Sequence[TrainingTomogram], radius: float, callback: Callback) -> None:
     """Warn where particles look bright: the program takes protein for dark."""
     for item in clicked:
         if len(item.clicks) and bright_clicks(item.working, item.clicks, radius):
-            listener.warn(
+            callback.warn(
                 f"{item.name}: the clicks are brighter than their surroundings; if protein is bright use --invert"
             )
 
 
-def hold_out(clicked: list[Clicked], settings: Settings, listener: Listener) -> tuple[list[Clicked], list[Clicked]]:
+def hold_out(
+    clicked: list[TrainingTomogram], settings: Settings, callback: Callback
+) -> tuple[list[TrainingTomogram], list[TrainingTomogram]]:
     """Set some clicks aside at random, if there are 10 or more, to follow the training on; one a tomogram stays."""
     total = number_of_clicks(clicked)
     if total < 10:
@@ -192,5 +194,5 @@ def hold_out(clicked: list[Clicked], settings: Settings, listener: Listener) -> 
         if out:
             held.append(replace(item, clicks=item.clicks[order[:out]]))
     if held:
-        listener.say(f"{number_of_clicks(held)} of {total} clicks are held out to follow the training.")
+        callback.log(f"{number_of_clicks(held)} of {total} clicks are held out to follow the training.")
     return kept, held
