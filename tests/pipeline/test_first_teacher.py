@@ -97,19 +97,19 @@ def test_pseudo_labels_are_the_instant_picks(first: Pair, clicks: Picks, feature
     """All peaks that instant picking gives p >= 0.9 are positive, those down to 0.2 ambiguous; clicks are neither."""
     item = labelled(first, clicks, max_label_growth=100.0)
     (found,), (fit,), _ = find_and_calibrate([features], clicks, None, NullCallback())
-    chances = fit.probability(found.seen.scores)
-    places = found.seen.peaks.positions_voxels
+    chances = fit.probability(found.summary.scores)
+    places = found.summary.peaks.positions_voxels
     new = np.linalg.norm(places[:, None] - item.clicks[None], axis=2).min(axis=1) > features.radius
-    assert len(item.sure) >= 4
-    assert rows(item.sure) <= rows(places[new & (chances >= 0.9)])
-    assert rows(item.sure) | rows(item.doubtful) == rows(places[new & (chances >= 0.2)])
+    assert len(item.pseudo_positives) >= 4
+    assert rows(item.pseudo_positives) <= rows(places[new & (chances >= 0.9)])
+    assert rows(item.pseudo_positives) | rows(item.ambiguous) == rows(places[new & (chances >= 0.2)])
     assert np.array_equal(item.clicks, loaded(first, clicks, with_teacher("discriminant"))[0].clicks)
 
 
 @pytest.mark.usefixtures("quick_features")
 def test_pseudo_labels_are_particles(first: Pair, clicks: Picks) -> None:
     item = labelled(first, clicks, max_label_growth=100.0)
-    positions = item.working.to_angstrom(item.sure)
+    positions = item.working.to_angstrom(item.pseudo_positives)
     distance = np.linalg.norm(positions[:, None] - first[1].positions[None], axis=2).min(axis=1)
     assert (distance < DIAMETER / 2).mean() >= 0.9
 
@@ -118,17 +118,17 @@ def test_pseudo_labels_are_particles(first: Pair, clicks: Picks) -> None:
 def test_growth_caps_the_first_labels(first: Pair, clicks: Picks) -> None:
     """Eight clicks may become ten; what more the discriminant is sure of is ambiguous, not background."""
     few, many = (labelled(first, clicks, max_label_growth=growth) for growth in (1.25, 100.0))
-    assert len(few.sure) == 2
-    assert rows(few.sure) <= rows(many.sure)
-    assert rows(few.sure) | rows(few.doubtful) == rows(many.sure) | rows(many.doubtful)
+    assert len(few.pseudo_positives) == 2
+    assert rows(few.pseudo_positives) <= rows(many.pseudo_positives)
+    assert rows(few.pseudo_positives) | rows(few.ambiguous) == rows(many.pseudo_positives) | rows(many.ambiguous)
 
 
 @pytest.mark.usefixtures("quick_features")
 def test_few_clicks_gain_more_than_growth_allows(first: Pair, clicks: Picks) -> None:
     few = labelled(first, clicks, max_label_growth=1.25, first_labels=5)
-    assert len(few.sure) == 5
+    assert len(few.pseudo_positives) == 5
     more = labelled(first, clicks, max_label_growth=1.75, first_labels=1)
-    assert len(more.sure) == 6
+    assert len(more.pseudo_positives) == 6
 
 
 def rows(positions: np.ndarray) -> set[tuple[float, ...]]:
@@ -141,13 +141,13 @@ def test_the_first_network_is_trained_on_them(first: Pair, clicks: Picks, traine
     with pytest.raises(Enough):
         api.train([first[0]], clicks, with_teacher("discriminant", max_label_growth=1.5), device="cpu", callback=heard)
     item = labelled(first, clicks, max_label_growth=1.5)
-    assert len(item.sure) == 4
+    assert len(item.pseudo_positives) == 4
     (volume,) = trained_on
-    assert rows(volume.positions) == rows(np.concatenate([item.clicks, item.sure]))
-    centres = [tuple(np.round(place[::-1]).astype(int)) for place in (*item.sure, *item.doubtful)]
+    assert rows(volume.positions) == rows(np.concatenate([item.clicks, item.pseudo_positives]))
+    centres = [tuple(np.round(place[::-1]).astype(int)) for place in (*item.pseudo_positives, *item.ambiguous)]
     kinds = [int(volume.labels[place]) for place in centres]
-    assert kinds == [POSITIVE] * len(item.sure) + [IGNORED] * len(item.doubtful)
-    assert f"Round 1: {len(item.sure)} confident picks" in " ".join(heard.said)
+    assert kinds == [POSITIVE] * len(item.pseudo_positives) + [IGNORED] * len(item.ambiguous)
+    assert f"Round 1: {len(item.pseudo_positives)} pseudo-labels" in " ".join(heard.said)
 
 
 def test_networks_as_first_teacher_see_clicks_alone(
@@ -162,15 +162,15 @@ def test_networks_as_first_teacher_see_clicks_alone(
 @pytest.mark.usefixtures("quick_features")
 def test_rejected_picks_are_not_labelled(first: Pair, clicks: Picks) -> None:
     """Where the discriminant is sure of a place that a person rejected, the place stays negative."""
-    sure = labelled(first, clicks, max_label_growth=100.0)
-    wrong = Picks.of(first[0].name, sure.working.to_angstrom(sure.sure[:1]))
+    pseudo_positives = labelled(first, clicks, max_label_growth=100.0)
+    wrong = Picks.of(first[0].name, pseudo_positives.working.to_angstrom(pseudo_positives.pseudo_positives[:1]))
     settings = with_teacher("discriminant", max_label_growth=100.0)
     clicked = load_training_tomograms(
         [first[0]], clicks, settings, common_voxel_size([first[0]], settings), NullCallback(), rejected=wrong
     )
     run = Run(settings, DIAMETER / 2 / clicked[0].working.voxel_size, CPU, None, False, NullCallback())
     (item,) = pseudo_label_by_discriminant(run, clicked, [first[0].frame])
-    assert not rows(item.sure) & rows(sure.sure[:1])
+    assert not rows(item.pseudo_positives) & rows(pseudo_positives.pseudo_positives[:1])
     assert run.labelled(item).labels[tuple(np.round(item.rejected[0, ::-1]).astype(int))] == NEGATIVE
 
 
@@ -184,10 +184,10 @@ def test_resumed_labels_are_read_not_computed(
     def never(*_: object) -> Any:
         raise AssertionError("computed again")
 
-    monkeypatch.setattr(pseudo_labels, "found_in_training", never)
+    monkeypatch.setattr(pseudo_labels, "peaks_in_training", never)
     after = labelled(first, clicks, tmp_path / "m.model", resume=True)
-    assert np.array_equal(after.sure, before.sure)
-    assert np.array_equal(after.doubtful, before.doubtful)
+    assert np.array_equal(after.pseudo_positives, before.pseudo_positives)
+    assert np.array_equal(after.ambiguous, before.ambiguous)
     with pytest.raises(TomoPickerError, match=r"round1\.ckpt: belongs to a run with other clicks in TS_1;"):
         labelled(first, clicks.select(np.arange(7)), tmp_path / "m.model", resume=True)
 

@@ -88,8 +88,8 @@ def test_trained_on_a_gpu_a_model_picks_there_and_elsewhere(
     """The model file knows no device: read again, it lies on the CPU until it picks."""
     file = tmp_path / "any.model"
     with pretend_gpu(device) as gpu:
-        watched = {"validation_tomograms": [pair[0]], "validation_picks": pair[1]}
-        made = trained(pair, device, resolve({**SMALL, **parts}), **watched)
+        validation_items = {"validation_tomograms": [pair[0]], "validation_picks": pair[1]}
+        made = trained(pair, device, resolve({**SMALL, **parts}), **validation_items)
         assert where(made) == {device}
         api.save_model(file, made)
         read = api.load_model(file)

@@ -17,6 +17,7 @@ from tomopicker.picking.calibration import Calibration, Count
 from tomopicker.picking.selection import Cut
 from tomopicker.pipeline import self_training
 from tomopicker.pipeline import trainer as job
+from tomopicker.pipeline.peak_calibration import PeakSummary
 from tomopicker.pipeline.training_data import load_training_tomograms
 from tomopicker.tomogram import Tomogram
 from tomopicker.training.checkpoint import Model
@@ -225,9 +226,7 @@ def test_a_contradicted_count_is_not_forced_on_the_calibration(
     tomogram, truth = first
     forced, usual = [], job.calibrations
 
-    def calibrations(
-        found: Sequence[job.PeakSummary], count: float | None = None, prior: None = None
-    ) -> list[Calibration]:
+    def calibrations(found: Sequence[PeakSummary], count: float | None = None, prior: None = None) -> list[Calibration]:
         forced.append(count)
         return [replace(each, count=Count(70.0, 55.0, 92.0)) for each in usual(found)]
 
@@ -238,7 +237,7 @@ def test_a_contradicted_count_is_not_forced_on_the_calibration(
     assert forced == ([None, given] if believed else [None])
     assert made.provenance["particles"] == (given if believed else 70)
     assert made.provenance["particles_estimated"] != believed
-    assert any("the clicks are believed" in text for text in heard.warned) != believed
+    assert any("the count from the clicks is used" in text for text in heard.warned) != believed
 
 
 def test_the_interval_is_said_and_kept(first: Pair, hasty: Settings) -> None:

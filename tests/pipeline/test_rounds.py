@@ -57,15 +57,15 @@ def test_what_is_sure_and_what_is_doubted() -> None:
     peaks = Peaks(np.array([[10.0 * i, 0, 0] for i in range(6)]), np.arange(6, 0, -1, dtype=np.float32))
     chances = np.array([0.99, 0.97, 0.95, 0.91, 0.5, 0.1])
     clicks = np.array([[11.0, 0, 0]])
-    sure, doubtful = select_pseudo_labels(peaks, chances, clicks, NOBODY, 3.0, settings, most=10)
-    assert sure[:, 0].tolist() == [0, 20, 30]
-    assert doubtful[:, 0].tolist() == [40]
-    sure, doubtful = select_pseudo_labels(peaks, chances, clicks, NOBODY, 3.0, settings, most=2)
-    assert sure[:, 0].tolist() == [0, 20]
-    assert doubtful[:, 0].tolist() == [30, 40]
-    sure, doubtful = select_pseudo_labels(peaks, chances, NOBODY, NOBODY, 3.0, settings, most=0)
-    assert not len(sure)
-    assert doubtful[:, 0].tolist() == [0, 10, 20, 30, 40]
+    pseudo_positives, ambiguous = select_pseudo_labels(peaks, chances, clicks, NOBODY, 3.0, settings, limit=10)
+    assert pseudo_positives[:, 0].tolist() == [0, 20, 30]
+    assert ambiguous[:, 0].tolist() == [40]
+    pseudo_positives, ambiguous = select_pseudo_labels(peaks, chances, clicks, NOBODY, 3.0, settings, limit=2)
+    assert pseudo_positives[:, 0].tolist() == [0, 20]
+    assert ambiguous[:, 0].tolist() == [30, 40]
+    pseudo_positives, ambiguous = select_pseudo_labels(peaks, chances, NOBODY, NOBODY, 3.0, settings, limit=0)
+    assert not len(pseudo_positives)
+    assert ambiguous[:, 0].tolist() == [0, 10, 20, 30, 40]
 
 
 @pytest.mark.parametrize("fraction", [0.5, 1.0])
@@ -75,14 +75,16 @@ def test_what_a_person_said_stays(fraction: float, away: float) -> None:
     settings = resolve({"particle_diameter": DIAMETER, "labels": {"radius_fraction": fraction}})
     click, rejected = np.array([[20.0, 20, 20]]), np.array([[40.0, 20, 20]])
     peaks = Peaks(np.array([[20 + away, 20, 20], [40 - away, 20, 20]]), np.array([9.0, 8.0], dtype=np.float32))
-    sure, doubtful = select_pseudo_labels(peaks, np.array([0.99, 0.98]), click, rejected, 3.0, settings, most=9)
+    pseudo_positives, ambiguous = select_pseudo_labels(
+        peaks, np.array([0.99, 0.98]), click, rejected, 3.0, settings, limit=9
+    )
     before, after = (
-        label_mask((41, 41, 61), places, 3.0, fraction, rejected=rejected, doubtful=unsure)
-        for places, unsure in ((click, NOBODY), (np.concatenate([click, sure]), doubtful))
+        label_mask((41, 41, 61), places, 3.0, fraction, rejected=rejected, ambiguous=unsure)
+        for places, unsure in ((click, NOBODY), (np.concatenate([click, pseudo_positives]), ambiguous))
     )
     for kind in (POSITIVE, NEGATIVE):
         assert (after[before == kind] == kind).all()
-    assert len(sure) == (2 if away > 3 * (1 + fraction) + 1 else 0)
+    assert len(pseudo_positives) == (2 if away > 3 * (1 + fraction) + 1 else 0)
 
 
 @pytest.mark.parametrize(
@@ -123,8 +125,8 @@ def self_trained(first: Pair, clicks: Picks, quick: Settings, heard: Heard) -> M
 
 def test_the_second_round_learns_from_more_than_the_clicks(self_trained: Model, heard: Heard) -> None:
     said = next(line for line in heard.said if line.startswith("Round 2"))
-    sure = int(re.search(r"(\d+) confident", said)[1])  # type: ignore[index]
-    assert 4 <= sure <= 20  # 14 of the 24 particles were not clicked
+    pseudo_positives = int(re.search(r"(\d+) pseudo-labels", said)[1])  # type: ignore[index]
+    assert 4 <= pseudo_positives <= 20  # 14 of the 24 particles were not clicked
     assert [line["round"] for line in self_trained.provenance["history"]] == sorted(
         line["round"] for line in self_trained.provenance["history"]
     )
@@ -152,21 +154,21 @@ def test_growth_caps_what_is_learnt_from(first: Pair, clicks: Picks, quick: Sett
     heard = Heard()
     api.train([first[0]], clicks, in_rounds(quick, 2, max_label_growth=1.1, steps=40), device="cpu", callback=heard)
     said = next(line for line in heard.said if line.startswith("Round 2"))
-    sure, doubtful = map(int, re.findall(r"(\d+) (?:confident|doubtful)", said))
-    assert sure == 1
-    assert doubtful >= 4
+    pseudo_positives, ambiguous = map(int, re.findall(r"(\d+) (?:pseudo-labels|ambiguous)", said))
+    assert pseudo_positives == 1
+    assert ambiguous >= 4
 
 
 def test_nothing_is_learnt_from_a_validation_tomogram(
     self_trained: Model, first: Pair, second: Pair, clicks: Picks, quick: Settings
 ) -> None:
     """Followed on a tomogram full of particles, the weights end where they end without it."""
-    watched = api.train(
+    validation_items = api.train(
         [first[0]], clicks, in_rounds(quick, 2, max_label_growth=100.0), device="cpu",
         validation_tomograms=[second[0]], validation_picks=second[1],
     )  # fmt: skip
-    assert any("validation_risk" in line for line in watched.provenance["history"])
-    torch.testing.assert_close(weights(watched.network), weights(self_trained.network), rtol=0, atol=0)
+    assert any("validation_risk" in line for line in validation_items.provenance["history"])
+    torch.testing.assert_close(weights(validation_items.network), weights(self_trained.network), rtol=0, atol=0)
 
 
 class Numbered(nn.Module):
@@ -232,8 +234,8 @@ def among(positions: np.ndarray, places: np.ndarray) -> bool:
 
 def test_confident_picks_are_what_was_not_clicked(lesson: Callable[..., list[TrainingTomogram]]) -> None:
     (item,) = lesson([ALIKE])
-    assert 20 <= len(item.sure) <= 27
-    assert among(item.sure, GRID[5:])
+    assert 20 <= len(item.pseudo_positives) <= 27
+    assert among(item.pseudo_positives, GRID[5:])
     assert np.array_equal(item.clicks, GRID[:5])
 
 
@@ -242,36 +244,36 @@ def test_labels_come_from_the_mean_of_all_networks(lesson: Callable[..., list[Tr
     alone, doubted = ALIKE.copy(), ALIKE.copy()
     doubted[16:] = -30
     (first,), (both,) = lesson([alone]), lesson([alone, doubted])
-    assert (first.sure[:, 2] > 15).sum() >= 12
-    assert not (both.sure[:, 2] > 15).any()
-    assert (both.sure[:, 2] < 15).sum() >= 9
+    assert (first.pseudo_positives[:, 2] > 15).sum() >= 12
+    assert not (both.pseudo_positives[:, 2] > 15).any()
+    assert (both.pseudo_positives[:, 2] < 15).sum() >= 9
 
 
 def test_nothing_outside_the_mask_is_learnt_from(lesson: Callable[..., list[TrainingTomogram]]) -> None:
     mask = np.zeros((32, 64, 64), dtype=bool)
     mask[:15] = True
     (item,) = lesson([ALIKE], mask=mask)
-    assert len(item.sure)
-    assert (item.sure[:, 2] < 15).all()
-    assert (item.doubtful[:, 2] < 15).all()
+    assert len(item.pseudo_positives)
+    assert (item.pseudo_positives[:, 2] < 15).all()
+    assert (item.ambiguous[:, 2] < 15).all()
 
 
 def test_rejected_picks_are_never_learnt_from(lesson: Callable[..., list[TrainingTomogram]]) -> None:
     """The network is as sure of them as of all others; many make the others doubtful, for they score alike."""
     (item,) = lesson([ALIKE], rejected=GRID[5:6])
-    assert len(item.sure)
-    assert among(item.sure, GRID[6:])
+    assert len(item.pseudo_positives)
+    assert among(item.pseudo_positives, GRID[6:])
     (many,) = lesson([ALIKE], rejected=GRID[5:16])
-    assert len(many.sure) < len(item.sure)
-    assert not len(many.sure) or among(many.sure, GRID[16:])
+    assert len(many.pseudo_positives) < len(item.pseudo_positives)
+    assert not len(many.pseudo_positives) or among(many.pseudo_positives, GRID[16:])
 
 
 def test_growth_counts_from_the_clicks(lesson: Callable[..., list[TrainingTomogram]]) -> None:
     (once,), (twice,) = lesson([ALIKE], growth=2.0), lesson([ALIKE, ALIKE], growth=2.0)
-    assert (len(once.sure), len(twice.sure)) == (5, 15)
+    assert (len(once.pseudo_positives), len(twice.pseudo_positives)) == (5, 15)
     (side_by_side,) = lesson([ALIKE, ALIKE], growth=2.0, rounds=1)
-    assert len(side_by_side.sure) == 5
-    assert len(once.sure) + len(once.doubtful) == len(twice.sure) + len(twice.doubtful)
+    assert len(side_by_side.pseudo_positives) == 5
+    assert len(once.pseudo_positives) + len(once.ambiguous) == len(twice.pseudo_positives) + len(twice.ambiguous)
 
 
 def test_a_resumed_round_learns_from_what_it_learnt_from(
@@ -281,12 +283,12 @@ def test_a_resumed_round_learns_from_what_it_learnt_from(
     (before,) = lesson([ALIKE], checkpoint=tmp_path / "m.model")
     assert [path.name for path in tmp_path.iterdir()] == ["m.model.round2.ckpt"]
     (after,) = lesson([np.full(len(GRID), -9.0)], checkpoint=tmp_path / "m.model", resume=True)
-    assert np.array_equal(after.sure, before.sure)
-    assert np.array_equal(after.doubtful, before.doubtful)
+    assert np.array_equal(after.pseudo_positives, before.pseudo_positives)
+    assert np.array_equal(after.ambiguous, before.ambiguous)
     with pytest.raises(TomoPickerError, match=r"round2\.ckpt: belongs to a run with other clicks in TS_1;"):
         lesson([ALIKE], checkpoint=tmp_path / "m.model", resume=True, clicks=GRID[:6])
     (anew,) = lesson([np.full(len(GRID), -9.0)], checkpoint=tmp_path / "m.model")
-    assert not np.array_equal(anew.sure, before.sure)
+    assert not np.array_equal(anew.pseudo_positives, before.pseudo_positives)
 
 
 def test_an_interrupted_second_round_ends_where_it_would_have(

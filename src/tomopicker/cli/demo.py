@@ -37,7 +37,7 @@ def command(
     if output.exists() and not output.is_dir():
         raise UsageError(f"{output}: is a file; give --output a folder")
     if output.is_dir() and any(output.iterdir()) and not overwrite:
-        raise UsageError(f"{output}: is there already; give --overwrite to use it again, or another --output")
+        raise UsageError(f"{output}: exists already; give --overwrite to use it again, or another --output")
     check_writable(output)
     started = time.monotonic()
     with Reporter() as reporter, interruptible(lambda: "run the demo again with --overwrite"):

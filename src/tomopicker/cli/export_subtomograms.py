@@ -41,7 +41,7 @@ def command(
         raise UsageError(f"--binning {binning} cannot be; give 1 to 64")
     for name in (STACK, LIST, MEAN, PICTURE):
         if (output / name).exists() and not overwrite:
-            raise UsageError(f"{output / name}: is there already; give --overwrite to replace it, or another --output")
+            raise UsageError(f"{output / name}: exists already; give --overwrite to replace it, or another --output")
     with Reporter() as reporter:
         check_writable(output)
         opened, found = given.read(reporter)

@@ -73,7 +73,7 @@ def command(
     if output.suffix.lower() != ".csv":
         raise UsageError(f"{output}: suggestions are written as CSV; give --output a name that ends in .csv")
     if output.exists() and not overwrite:
-        raise UsageError(f"{output}: is there already; give --overwrite to replace it, or another name")
+        raise UsageError(f"{output}: exists already; give --overwrite to replace it, or another name")
     if rejected and not picks:
         raise UsageError("--rejected alone does not say what a particle is; give --picks too")
     on = engine.settings()

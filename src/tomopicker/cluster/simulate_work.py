@@ -68,7 +68,7 @@ class SimulateWork:
         """Simulate one tomogram; the item's argument is its seed. What is wrong with the settings ends the run."""
         file = self.folder / f"{item.name}.mrc"
         if settings_file(self.folder, item.name).exists() and not self.overwrite:
-            return Outcome("skipped", f"{file}: is there already; --overwrite makes it again")
+            return Outcome("skipped", f"{file}: exists already; --overwrite makes it again")
         made = simulate_tomogram(
             self.preset, self.shape, self.voxel_size, item.argument, maps=self.maps, n_targets=self.particles,
             target=self.target, layout=self.layout, changes=self.changes,

@@ -140,7 +140,7 @@ def refuse_to_replace(files: Sequence[Path], overwrite: bool) -> None:
     """
     for file in files:
         if file.exists() and not overwrite:
-            raise UsageError(f"{file}: is there already; give --overwrite to replace it, or another name")
+            raise UsageError(f"{file}: exists already; give --overwrite to replace it, or another name")
 
 
 def _write_folder(picks: Picks, frames: Mapping[str, Frame], target: Path, entry: Format, overwrite: bool) -> None:

@@ -48,7 +48,7 @@ def check_training(
     device: str | None,
     callback: Callback,
 ) -> None:
-    """Refuse what the training would refuse, before anything is computed; warn of an unlikely diameter.
+    """Check everything that a training checks, before anything is computed; warn of an unlikely diameter.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def check_training(
     Raises
     ------
     TomoPickerError
-        One line that says what to change.
+        One line with the remedy.
     """
     check_picked(tomograms, clicks)
     if validation_picks is not None:
@@ -67,13 +67,13 @@ def check_training(
     voxel_size = common_voxel_size(tomograms, settings)
     for tomogram in [*tomograms, *validation_tomograms]:
         check_voxel_size(tomogram, voxel_size, settings.particle_diameter)
-        if doubt := diameter_warning(settings.particle_diameter, tomogram):
-            callback.warn(doubt)
+        if warning := diameter_warning(settings.particle_diameter, tomogram):
+            callback.warn(warning)
         if tomogram.name in masks:
             check_mask(masks[tomogram.name], tomogram)
     for tomogram in tomograms:
-        if doubt := spread_warning(tomogram, clicks.in_tomogram(tomogram.name).positions, settings.particle_diameter):
-            callback.warn(doubt)
+        if warning := spread_warning(tomogram, clicks.in_tomogram(tomogram.name).positions, settings.particle_diameter):
+            callback.warn(warning)
         if rejected is not None:
             mine, others = (part.in_tomogram(tomogram.name).positions for part in (clicks, rejected))
             check_clash(str(tomogram.path), tomogram.frame, mine, others, settings.particle_diameter)
@@ -91,7 +91,9 @@ def check_distinct(training: Sequence[Tomogram], validation: Sequence[Tomogram])
     """
     both = {item.name for item in training} & {item.name for item in validation}
     if both:
-        raise UsageError(f"--validation-tomogram {min(both)}: is trained on as well; leave it out of one of them")
+        raise UsageError(
+            f"--validation-tomogram {min(both)}: it is a training tomogram too; leave it out of one of them"
+        )
 
 
 def training_plan(
@@ -149,7 +151,7 @@ def training_plan(
 
 
 def _how_read(path: Path, tomograms: Sequence[Tomogram], units: CoordinateUnits, format: str | None) -> str:
-    """Say how a file of clicks is read: its format, the unit, and which tomogram it is assigned to."""
+    """Describe how a file of clicks is read: format, unit, and the tomogram that it is assigned to."""
     if is_project(path):
         return f"{path}: the sizes of tomograms, from whose centres clicks are counted"
     found = for_input(format) if format else recognised("picks", path, head_of(path))
@@ -209,7 +211,7 @@ def _length(settings: Settings, clicks: int) -> str:
 
 
 def _priors(tomograms: Sequence[Tomogram], clicks: Picks, settings: Settings, voxel_size: float) -> str:
-    """Say what training will say of them, as far as it is known: neither the lamella nor the count of particles is."""
+    """Describe the class priors as training will, without the lamella mask and the count of particles."""
     kind, given = settings.objective.loss, settings.expected_particles
     ball = len(ball_offsets(max(1.0, settings.particle_diameter / 2 / voxel_size * settings.labels.radius_fraction)))
     voxels = sum(float(np.prod(tomogram.shape)) * (tomogram.voxel_size / voxel_size) ** 3 for tomogram in tomograms)

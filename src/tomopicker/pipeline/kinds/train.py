@@ -84,8 +84,8 @@ def split_kinds(
     of_kinds = settings_of_kinds(picks, settings, particle_diameters)
     if len(of_kinds) == 1:
         (only,) = of_kinds.values()
-        watched = list(validation_tomograms)
-        return [KindInput("", list(tomograms), picks, only, rejected, watched, validation_picks)]
+        validation_items = list(validation_tomograms)
+        return [KindInput("", list(tomograms), picks, only, rejected, validation_items, validation_picks)]
     check_picked(tomograms, picks)
     if validation_picks is not None:
         check_picked(validation_tomograms, validation_picks)
@@ -100,8 +100,8 @@ def split_kinds(
         negatives = known_negatives(kind, picks, rejected, own.particle_diameter)
         # Without training, a tomogram in which only other kinds were clicked tells something, too.
         known = clicks if own.network.head == "trained" else Picks.concatenate([clicks, negatives])
-        watched, truth = _of_kind(kind, validation_tomograms, validation_picks)
-        found.append(KindInput(kind, with_picks(tomograms, known), clicks, own, negatives, watched, truth))
+        validation_items, truth = _of_kind(kind, validation_tomograms, validation_picks)
+        found.append(KindInput(kind, with_picks(tomograms, known), clicks, own, negatives, validation_items, truth))
     return found
 
 
