@@ -345,7 +345,7 @@ def score_rate(preset: str) -> Callable[[argparse.Namespace], dict[str, Any]]:
         _, _, _, model, crop = run_on_crop(options, preset, rounds=1)
         clock = Clock()
         start = time.perf_counter()
-        api.pick(crop, model, cut=api.Cut(max_particles=100), listener=clock)
+        api.pick(crop, model, cut=api.Cut(max_particles=100), callback=clock)
         seconds = clock.scored_at[-1] - start  # with preprocessing, without peak finding
         return {"seconds": seconds, "rate": voxels(crop.shape) / seconds, "note": f"{size(crop.shape)}"}
 
@@ -371,13 +371,13 @@ class Clock:
         self.trained_at: list[tuple[str, int, float]] = []
         self.scored_at: list[float] = []
 
-    def say(self, text: str) -> None: ...
+    def log(self, text: str) -> None: ...
     def warn(self, text: str) -> None: ...
 
-    def trained(self, job: str, report: Any) -> None:
+    def on_train(self, job: str, report: Any) -> None:
         self.trained_at.append((job, report.step, time.perf_counter()))
 
-    def scored(self, tomogram: str, done: int, total: int) -> None:
+    def on_score(self, tomogram: str, done: int, total: int) -> None:
         self.scored_at.append(time.perf_counter())
 
 
@@ -405,7 +405,7 @@ def run_on_crop(options: argparse.Namespace, preset: str, rounds: int) -> tuple[
         expected_particles=float(expected),
     )  # fmt: skip
     clock = Clock()
-    model = api.train([crop], api.Picks.of("crop", inside[kept]), settings, listener=clock)
+    model = api.train([crop], api.Picks.of("crop", inside[kept]), settings, callback=clock)
     events = [(step, at) for job, step, at in clock.trained_at if job == clock.trained_at[-1][0]]
     return events[-1][1] - events[0][1], events[-1][0] - events[0][0], settings, model, crop
 

@@ -14,7 +14,7 @@ from scipy.spatial import cKDTree
 
 from tomopicker import api
 from tomopicker.models.precision import choose_device
-from tomopicker.pipeline.scoring import as_it_scores, decoy_peaks, find_peaks
+from tomopicker.pipeline.scoring import decoy_peaks, find_peaks, prepare_network
 from tomopicker.preprocessing.decoys import decoy_volume
 from tomopicker.preprocessing.preprocess import preprocess
 from tomopicker.pretraining.molecules import draw_stamps
@@ -89,7 +89,7 @@ def scores(model: api.Model, found: api.Picked, truth: api.Picks) -> None:
     peaks = find_peaks(found.logits, settings, model.radius, -np.inf, max_particles=20_000, mask=working.mask)
     away, _ = cKDTree(truth.positions).query(working.to_angstrom(peaks.positions_voxels))
     right = away < settings.particle_diameter / 2
-    network = as_it_scores(model.network, working, settings, device)
+    network = prepare_network(model.network, working, settings, device)
     decoys, _ = decoy_peaks([network], working, settings, model.radius, device)
 
     figure, (above, below) = plt.subplots(

@@ -29,7 +29,7 @@ from tomopicker.pretraining.train import save_pretrained
 from tomopicker.pretraining.validation import FewShotF1, Trial, at, best_f1, draw_trials, few_shot_f1, score_volume
 from tomopicker.tomogram import Tomogram
 from tomopicker.training.checkpoint import CHECKPOINT, PRETRAINED, load_tensors
-from tomopicker.training.pretrained import learnt_shrinkage, load_pretrained
+from tomopicker.training.pretrained import load_pretrained, trained_shrinkage
 
 CPU = torch.device("cpu")
 
@@ -288,7 +288,7 @@ def test_the_command_writes_weights_to_start_from(tmp_path, capsys):
     assert [point["step"] for point in facts["validation"]] == [0, 1]
     cfg = Network(pretrained=str(path))
     load_pretrained(FewShotNetwork().trunk, cfg)
-    assert learnt_shrinkage(cfg) == facts["shrinkage"]
+    assert trained_shrinkage(cfg) == facts["shrinkage"]
     assert not list(tmp_path.glob("*.ckpt"))
 
 
@@ -303,5 +303,5 @@ def test_instant_picks_use_the_learnt_shrinkage(tmp_path):
     for _ in range(2):  # Computed, then read.
         features = api.features(tomogram, 150.0, cache=tmp_path, settings=settings, device="cpu", mask="none")
         assert features.statistics.shrinkage == 0.2
-    assert learnt_shrinkage(Network()) == 0.03
+    assert trained_shrinkage(Network()) == 0.03
     assert float(DiscriminantNetwork(ResUNet(channels=(4, 6, 8), stride=2)).shrinkage) == 0.03

@@ -96,19 +96,19 @@ def command(capsys):
 
 
 class Heard:
-    """A listener that remembers."""
+    """A callback that remembers."""
 
     def __init__(self):
         self.lines = []
 
-    def say(self, text):
+    def log(self, text):
         self.lines.append(text)
 
     def warn(self, text):
         self.lines.append(text)
 
-    def trained(self, job, report): ...
-    def scored(self, tomogram, done, total): ...
+    def on_train(self, job, report): ...
+    def on_score(self, tomogram, done, total): ...
 
 
 @pytest.fixture

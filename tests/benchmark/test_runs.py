@@ -19,7 +19,7 @@ from tomopicker.io import read_picks, write_picks
 def run_here(protocol, output, heard):
     """Do all runs in this process; what is printed is heard."""
     return run_all(
-        protocol, open_datasets(protocol), output, device="cpu", listener=heard, on_event=lambda e: heard.say(e.line)
+        protocol, open_datasets(protocol), output, device="cpu", callback=heard, on_event=lambda e: heard.log(e.line)
     )
 
 

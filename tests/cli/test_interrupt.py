@@ -89,7 +89,7 @@ def test_a_resumed_run_ends_as_an_unbroken_one(world, cli, tmp_path):
 
     refused = cli(*world.train_arguments(output))
     assert refused.code == 2
-    assert "--resume to go on from it, or --overwrite to start anew" in refused.err
+    assert "--resume to continue it, or --overwrite to start anew" in refused.err
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == left
 
     resumed = cli(*world.train_arguments(output, "--resume"))
@@ -149,7 +149,7 @@ def test_a_run_killed_after_its_model_was_written_is_finished(world, cli, tmp_pa
     assert plan.code == 0 and left.exists()
     result = cli(*world.train_arguments(output, "--resume"))
     assert (result.code, result.err) == (0, "")
-    assert "finished already" in result.out
+    assert "already finished" in result.out
     assert [path.name for path in tmp_path.iterdir()] == ["m.model"]
 
 
@@ -162,7 +162,7 @@ def test_overwrite_removes_the_checkpoints_of_this_model_alone(world, cli, tmp_p
     assert stale.exists()  # Nothing is removed for a command that cannot be.
     result = cli(*world.train_arguments(tmp_path / "m.model", "--steps", "2", "--overwrite"))
     assert result.code == 0
-    assert f"{stale}: from an interrupted run, removed; --resume would have gone on from it" in result.err
+    assert f"{stale}: from an interrupted run, removed; --resume would have continued it" in result.err
     assert {path.name for path in tmp_path.iterdir()} == {"m.model", others.name}
 
 

@@ -285,7 +285,7 @@ def test_three_rounds(world, cli, tmp_path):
     assert "3 rounds of 2 × 4 + 2 × 4 + 6 steps" in plan.out
     trained = cli(*asked)
     assert trained.code == 0
-    assert re.search(r"Round 3: \d+ confident picks are learnt from as well, \d+ doubtful ones left out", trained.out)
+    assert re.search(r"Round 3: \d+ pseudo-labels, \d+ ambiguous picks ignored", trained.out)
     assert [path.name for path in (tmp_path / "m").iterdir()] == ["m.model"]
     history = load_model(tmp_path / "m" / "m.model").provenance["history"]
     assert [line["round"] for line in history] == [1, 1, 2, 2, 3]
@@ -384,7 +384,7 @@ def test_a_picture_that_cannot_be_drawn_costs_no_picks(world, cli, tmp_path, mon
 def test_what_is_doubtful_about_a_model_is_said_wherever_it_picks(world, cli, tmp_path):
     model = load_model(world.model)
     assert model.warnings == ()
-    doubts = ("the network hardly tells these particles from noise", "another doubt")
+    doubts = ("the network hardly separates these particles from noise", "another doubt")
     save_model(tmp_path / "m", replace(model, warnings=doubts))
     assert load_model(tmp_path / "m").warnings == doubts
     for again in (False, True):

@@ -25,7 +25,7 @@ class FakeWork:
     def give_up(self, item, reason):
         (self.folder / f"{item.name}.left").write_text(reason)
 
-    def run(self, prepared, item, listener):
+    def run(self, prepared, item, callback):
         what, _, seconds = (item.argument or "ok").partition(" ")
         with (self.folder / f"{item.name}.tried").open("a") as stream:
             stream.write(f"{os.getpid()}\n")

@@ -16,7 +16,7 @@ from tomopicker.fewshot.feature_map import FeatureMap
 from tomopicker.fewshot.features import features_of
 from tomopicker.models.resunet import ResUNet
 from tomopicker.pipeline import features as module
-from tomopicker.pipeline.callbacks import Silent
+from tomopicker.pipeline.callbacks import NullCallback
 from tomopicker.tomogram import Tomogram
 from tomopicker.training import batchnorm
 
@@ -161,13 +161,13 @@ def test_a_damaged_file_is_computed_anew_and_replaced(tiny, tmp_path, counted, d
 def test_a_folder_that_cannot_be_written_costs_a_warning_only(tiny, tmp_path, quick):
     heard = []
 
-    class Hears(Silent):
+    class Hears(NullCallback):
         def warn(self, text):
             heard.append(text)
 
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
-    assert compute(tiny, blocked, listener=Hears()).name == "TS_9"
+    assert compute(tiny, blocked, callback=Hears()).name == "TS_9"
     assert len(heard) == 1
     assert str(blocked) in heard[0]
 

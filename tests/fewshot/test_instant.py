@@ -72,7 +72,7 @@ def test_clicks_of_two_tomograms_count_together(features, others, first, second)
 
 
 def test_what_does_not_fit_together_is_refused(features, others, first):
-    with pytest.raises(UsageError, match="no features are given of TS_1"):
+    with pytest.raises(UsageError, match="there are no features of TS_1"):
         api.instant(others, some(first[1], 0))
     with pytest.raises(UsageError, match="Å from the click"):
         api.instant(features, some(first[1], 0), some(first[1], 0))

@@ -12,7 +12,7 @@ from tests.fewshot.test_instant import f1
 from tomopicker import api
 from tomopicker.errors import UsageError
 from tomopicker.picks import Picks
-from tomopicker.pipeline.callbacks import Silent
+from tomopicker.pipeline.callbacks import NullCallback
 from tomopicker.pipeline.kinds.pick import sharing
 from tomopicker.simulation import simulate_tomogram
 from tomopicker.tomogram import Tomogram
@@ -180,15 +180,15 @@ def test_a_model_of_both_scores_the_features_once(model, both):
     """As many tiles as one kind has, and the picks of each are those of its own model, less what the other claims."""
     tiles: dict[str, set[int]] = {}
 
-    class Counting(Silent):
-        def scored(self, tomogram, done, total):
+    class Counting(NullCallback):
+        def on_score(self, tomogram, done, total):
             tiles.setdefault(tomogram, set()).add(done)
 
-    together = api.pick(both[0], model, device="cpu", listener=Counting())
+    together = api.pick(both[0], model, device="cpu", callback=Counting())
     done = tiles.pop("TS_1")
     assert not tiles
     for kind, own in model.kinds.items():
-        alone = api.pick(both[0], own, device="cpu", listener=Counting())
+        alone = api.pick(both[0], own, device="cpu", callback=Counting())
         assert tiles.pop("TS_1") == done
         np.testing.assert_allclose(together.kinds[kind].logits, alone.logits, atol=1e-4)
         places = {tuple(place) for place in alone.candidates.positions.round(1)}

@@ -9,7 +9,7 @@ from torch import nn
 
 from tomopicker.config import Settings, resolve
 from tomopicker.picks import Picks
-from tomopicker.pipeline.scoring import as_it_scores, score_as
+from tomopicker.pipeline.scoring import prepare_network, score_working_volume
 from tomopicker.pipeline.train import train
 from tomopicker.preprocessing.preprocess import WorkingVolume
 from tomopicker.simulation import simulate_tomogram
@@ -33,8 +33,8 @@ def one_thread() -> Iterator[None]:
 def scored(network: nn.Module, working: WorkingVolume, settings: Settings) -> Volume:
     """Score a working volume, on the CPU."""
     device = torch.device("cpu")
-    fitted = as_it_scores(network, working, settings, device)
-    return score_as(fitted, working.data, settings, device, working.mask)
+    fitted = prepare_network(network, working, settings, device)
+    return score_working_volume(fitted, working.data, settings, device, working.mask)
 
 
 def simulated(seed: int, particles: int) -> Pair:

@@ -77,8 +77,8 @@ def test_a_blob_comes_back_from_any_grid_and_place(ratio, odd, off, turned):
     centre = np.full(3, edge // 2) + np.asarray(off)
     tomogram = Tomogram("t", dark_blobs((edge, edge + 1, edge + 2), [centre], 3 * ratio), VOXEL)
     working = preprocess(tomogram, VOXEL * ratio, 10.0)
-    knobs = settings_of(12 * VOXEL * ratio, tta=turned)
-    peaks = find_peaks(scored(AtHalfResolution(), working, knobs), knobs, 6.0, 0.0, max_particles=1)
+    cfg = settings_of(12 * VOXEL * ratio, tta=turned)
+    peaks = find_peaks(scored(AtHalfResolution(), working, cfg), cfg, 6.0, 0.0, max_particles=1)
     assert working.to_angstrom(peaks.positions_voxels)[0] / VOXEL == pytest.approx(centre, abs=0.04 * max(ratio, 1))
 
 
@@ -89,12 +89,12 @@ def test_how_far_off_a_network_is_is_measured_without_truth(off):
     rng = np.random.default_rng(1)
     volume = dark_blobs((44, 48, 64), places, 2.5) + rng.normal(0, 0.02, (44, 48, 64)).astype(np.float32)
     working = preprocess(Tomogram("t", volume, VOXEL), VOXEL, 10.0)
-    knobs, network = settings_of(12 * VOXEL), Lopsided(off)
-    peaks = find_peaks(scored(network, working, knobs), knobs, 6.0, 0.0, max_particles=len(places))
+    cfg, network = settings_of(12 * VOXEL), Lopsided(off)
+    peaks = find_peaks(scored(network, working, cfg), cfg, 6.0, 0.0, max_particles=len(places))
     found = peaks.positions_voxels
     beside = np.mean([spot - places[np.linalg.norm(places - spot, axis=1).argmin()] for spot in found], axis=0)
     assert beside == pytest.approx(off, abs=0.06)  # The test's own: such a network does lie so far off.
-    assert displacement(network, working, found, 6.0, knobs, CPU) == pytest.approx(beside, abs=0.06)
+    assert displacement(network, working, found, 6.0, cfg, CPU) == pytest.approx(beside, abs=0.06)
 
 
 def test_a_few_peaks_do_not_say_how_far_off():

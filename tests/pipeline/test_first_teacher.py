@@ -16,12 +16,12 @@ from tomopicker.config import Settings, resolve
 from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.picks import Picks
 from tomopicker.pipeline import instant_model, pseudo_labels
-from tomopicker.pipeline.callbacks import Silent
+from tomopicker.pipeline.callbacks import NullCallback
 from tomopicker.pipeline.instant import find_and_calibrate
-from tomopicker.pipeline.pseudo_labels import label_by_discriminant
-from tomopicker.pipeline.self_training import train_in_rounds
+from tomopicker.pipeline.pseudo_labels import pseudo_label_by_discriminant
+from tomopicker.pipeline.self_training import self_train
 from tomopicker.pipeline.trainer import Run
-from tomopicker.pipeline.training_data import Clicked, common_voxel_size, load_clicked
+from tomopicker.pipeline.training_data import TrainingTomogram, common_voxel_size, load_training_tomograms
 from tomopicker.training.labels import IGNORED, NEGATIVE, POSITIVE, LabelledVolume
 from tomopicker.training.loop import Report
 
@@ -76,17 +76,19 @@ def trained_on(monkeypatch: pytest.MonkeyPatch) -> list[LabelledVolume]:
     return seen
 
 
-def loaded(first: Pair, clicks: Picks, settings: Settings) -> list[Clicked]:
-    return load_clicked([first[0]], clicks, settings, common_voxel_size([first[0]], settings), Silent())
+def loaded(first: Pair, clicks: Picks, settings: Settings) -> list[TrainingTomogram]:
+    return load_training_tomograms(
+        [first[0]], clicks, settings, common_voxel_size([first[0]], settings), NullCallback()
+    )
 
 
 def labelled(
     first: Pair, clicks: Picks, checkpoint: Path | None = None, *, resume: bool = False, **changes: Any
-) -> Clicked:
+) -> TrainingTomogram:
     settings = with_teacher("discriminant", **changes)
     clicked = loaded(first, clicks, settings)
-    run = Run(settings, DIAMETER / 2 / clicked[0].working.voxel_size, CPU, checkpoint, resume, Silent())
-    (item,) = label_by_discriminant(run, clicked, [first[0].frame])
+    run = Run(settings, DIAMETER / 2 / clicked[0].working.voxel_size, CPU, checkpoint, resume, NullCallback())
+    (item,) = pseudo_label_by_discriminant(run, clicked, [first[0].frame])
     return item
 
 
@@ -94,20 +96,20 @@ def labelled(
 def test_pseudo_labels_are_the_instant_picks(first: Pair, clicks: Picks, features: api.Features) -> None:
     """All peaks that instant picking gives p >= 0.9 are positive, those down to 0.2 ambiguous; clicks are neither."""
     item = labelled(first, clicks, max_label_growth=100.0)
-    (found,), (fit,), _ = find_and_calibrate([features], clicks, None, Silent())
-    chances = fit.probability(found.seen.scores)
-    places = found.seen.peaks.positions_voxels
+    (found,), (fit,), _ = find_and_calibrate([features], clicks, None, NullCallback())
+    chances = fit.probability(found.summary.scores)
+    places = found.summary.peaks.positions_voxels
     new = np.linalg.norm(places[:, None] - item.clicks[None], axis=2).min(axis=1) > features.radius
-    assert len(item.sure) >= 4
-    assert rows(item.sure) <= rows(places[new & (chances >= 0.9)])
-    assert rows(item.sure) | rows(item.doubtful) == rows(places[new & (chances >= 0.2)])
+    assert len(item.pseudo_positives) >= 4
+    assert rows(item.pseudo_positives) <= rows(places[new & (chances >= 0.9)])
+    assert rows(item.pseudo_positives) | rows(item.ambiguous) == rows(places[new & (chances >= 0.2)])
     assert np.array_equal(item.clicks, loaded(first, clicks, with_teacher("discriminant"))[0].clicks)
 
 
 @pytest.mark.usefixtures("quick_features")
 def test_pseudo_labels_are_particles(first: Pair, clicks: Picks) -> None:
     item = labelled(first, clicks, max_label_growth=100.0)
-    positions = item.working.to_angstrom(item.sure)
+    positions = item.working.to_angstrom(item.pseudo_positives)
     distance = np.linalg.norm(positions[:, None] - first[1].positions[None], axis=2).min(axis=1)
     assert (distance < DIAMETER / 2).mean() >= 0.9
 
@@ -116,17 +118,17 @@ def test_pseudo_labels_are_particles(first: Pair, clicks: Picks) -> None:
 def test_growth_caps_the_first_labels(first: Pair, clicks: Picks) -> None:
     """Eight clicks may become ten; what more the discriminant is sure of is ambiguous, not background."""
     few, many = (labelled(first, clicks, max_label_growth=growth) for growth in (1.25, 100.0))
-    assert len(few.sure) == 2
-    assert rows(few.sure) <= rows(many.sure)
-    assert rows(few.sure) | rows(few.doubtful) == rows(many.sure) | rows(many.doubtful)
+    assert len(few.pseudo_positives) == 2
+    assert rows(few.pseudo_positives) <= rows(many.pseudo_positives)
+    assert rows(few.pseudo_positives) | rows(few.ambiguous) == rows(many.pseudo_positives) | rows(many.ambiguous)
 
 
 @pytest.mark.usefixtures("quick_features")
 def test_few_clicks_gain_more_than_growth_allows(first: Pair, clicks: Picks) -> None:
     few = labelled(first, clicks, max_label_growth=1.25, first_labels=5)
-    assert len(few.sure) == 5
+    assert len(few.pseudo_positives) == 5
     more = labelled(first, clicks, max_label_growth=1.75, first_labels=1)
-    assert len(more.sure) == 6
+    assert len(more.pseudo_positives) == 6
 
 
 def rows(positions: np.ndarray) -> set[tuple[float, ...]]:
@@ -137,15 +139,15 @@ def rows(positions: np.ndarray) -> set[tuple[float, ...]]:
 def test_the_first_network_is_trained_on_them(first: Pair, clicks: Picks, trained_on: list[LabelledVolume]) -> None:
     heard = Heard()
     with pytest.raises(Enough):
-        api.train([first[0]], clicks, with_teacher("discriminant", max_label_growth=1.5), device="cpu", listener=heard)
+        api.train([first[0]], clicks, with_teacher("discriminant", max_label_growth=1.5), device="cpu", callback=heard)
     item = labelled(first, clicks, max_label_growth=1.5)
-    assert len(item.sure) == 4
+    assert len(item.pseudo_positives) == 4
     (volume,) = trained_on
-    assert rows(volume.positions) == rows(np.concatenate([item.clicks, item.sure]))
-    centres = [tuple(np.round(place[::-1]).astype(int)) for place in (*item.sure, *item.doubtful)]
+    assert rows(volume.positions) == rows(np.concatenate([item.clicks, item.pseudo_positives]))
+    centres = [tuple(np.round(place[::-1]).astype(int)) for place in (*item.pseudo_positives, *item.ambiguous)]
     kinds = [int(volume.labels[place]) for place in centres]
-    assert kinds == [POSITIVE] * len(item.sure) + [IGNORED] * len(item.doubtful)
-    assert f"Round 1: {len(item.sure)} confident picks" in " ".join(heard.said)
+    assert kinds == [POSITIVE] * len(item.pseudo_positives) + [IGNORED] * len(item.ambiguous)
+    assert f"Round 1: {len(item.pseudo_positives)} pseudo-labels" in " ".join(heard.said)
 
 
 def test_networks_as_first_teacher_see_clicks_alone(
@@ -160,15 +162,15 @@ def test_networks_as_first_teacher_see_clicks_alone(
 @pytest.mark.usefixtures("quick_features")
 def test_rejected_picks_are_not_labelled(first: Pair, clicks: Picks) -> None:
     """Where the discriminant is sure of a place that a person rejected, the place stays negative."""
-    sure = labelled(first, clicks, max_label_growth=100.0)
-    wrong = Picks.of(first[0].name, sure.working.to_angstrom(sure.sure[:1]))
+    pseudo_positives = labelled(first, clicks, max_label_growth=100.0)
+    wrong = Picks.of(first[0].name, pseudo_positives.working.to_angstrom(pseudo_positives.pseudo_positives[:1]))
     settings = with_teacher("discriminant", max_label_growth=100.0)
-    clicked = load_clicked(
-        [first[0]], clicks, settings, common_voxel_size([first[0]], settings), Silent(), rejected=wrong
+    clicked = load_training_tomograms(
+        [first[0]], clicks, settings, common_voxel_size([first[0]], settings), NullCallback(), rejected=wrong
     )
-    run = Run(settings, DIAMETER / 2 / clicked[0].working.voxel_size, CPU, None, False, Silent())
-    (item,) = label_by_discriminant(run, clicked, [first[0].frame])
-    assert not rows(item.sure) & rows(sure.sure[:1])
+    run = Run(settings, DIAMETER / 2 / clicked[0].working.voxel_size, CPU, None, False, NullCallback())
+    (item,) = pseudo_label_by_discriminant(run, clicked, [first[0].frame])
+    assert not rows(item.pseudo_positives) & rows(pseudo_positives.pseudo_positives[:1])
     assert run.labelled(item).labels[tuple(np.round(item.rejected[0, ::-1]).astype(int))] == NEGATIVE
 
 
@@ -182,10 +184,10 @@ def test_resumed_labels_are_read_not_computed(
     def never(*_: object) -> Any:
         raise AssertionError("computed again")
 
-    monkeypatch.setattr(pseudo_labels, "found_in_training", never)
+    monkeypatch.setattr(pseudo_labels, "peaks_in_training", never)
     after = labelled(first, clicks, tmp_path / "m.model", resume=True)
-    assert np.array_equal(after.sure, before.sure)
-    assert np.array_equal(after.doubtful, before.doubtful)
+    assert np.array_equal(after.pseudo_positives, before.pseudo_positives)
+    assert np.array_equal(after.ambiguous, before.ambiguous)
     with pytest.raises(TomoPickerError, match=r"round1\.ckpt: belongs to a run with other clicks in TS_1;"):
         labelled(first, clicks.select(np.arange(7)), tmp_path / "m.model", resume=True)
 
@@ -193,18 +195,18 @@ def test_resumed_labels_are_read_not_computed(
 @pytest.mark.usefixtures("quick_features")
 def test_an_interrupted_training_ends_where_it_would_have(first: Pair, clicks: Picks, tmp_path: Path) -> None:
     class Impatient(Heard):
-        def trained(self, job: str, report: Report) -> None:
+        def on_train(self, job: str, report: Report) -> None:
             raise KeyboardInterrupt
 
     settings = with_teacher("discriminant")
     clicked, frames = loaded(first, clicks, settings), [first[0].frame]
-    whole = Run(settings, DIAMETER / 2 / clicked[0].working.voxel_size, CPU, None, False, Silent())
-    unbroken = train_in_rounds(whole, clicked, frames, [], None).network
-    broken = replace(whole, checkpoint=tmp_path / "model", listener=Impatient())
+    whole = Run(settings, DIAMETER / 2 / clicked[0].working.voxel_size, CPU, None, False, NullCallback())
+    unbroken = self_train(whole, clicked, frames, [], None).network
+    broken = replace(whole, checkpoint=tmp_path / "model", callback=Impatient())
     with pytest.raises(KeyboardInterrupt):
-        train_in_rounds(broken, clicked, frames, [], None)
+        self_train(broken, clicked, frames, [], None)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.round1.ckpt", "model.train.ckpt"]
-    resumed = train_in_rounds(replace(broken, resume=True, listener=Silent()), clicked, frames, [], None).network
+    resumed = self_train(replace(broken, resume=True, callback=NullCallback()), clicked, frames, [], None).network
     torch.testing.assert_close(weights(resumed), weights(unbroken), rtol=0, atol=0)
 
 
@@ -239,7 +241,7 @@ def test_clicks_outside_the_specimen_are_trained_on_alone(first: Pair, trained_o
 
 
 @pytest.mark.parametrize(
-    ("changes", "clicks", "taught"),
+    ("changes", "clicks", "self_trained"),
     [
         ({}, 9, True),
         ({}, 10, False),
@@ -251,5 +253,5 @@ def test_clicks_outside_the_specimen_are_trained_on_alone(first: Pair, trained_o
         ({"preset": "fast"}, 1, True),
     ],
 )
-def test_when_the_discriminant_teaches(changes: dict[str, Any], clicks: int, *, taught: bool) -> None:
-    assert resolve({"particle_diameter": DIAMETER, **changes}).starts_from_discriminant(clicks) is taught
+def test_when_the_discriminant_teaches(changes: dict[str, Any], clicks: int, *, self_trained: bool) -> None:
+    assert resolve({"particle_diameter": DIAMETER, **changes}).starts_from_discriminant(clicks) is self_trained

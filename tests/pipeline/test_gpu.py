@@ -13,7 +13,7 @@ from tomopicker import api
 from tomopicker.config import Settings, resolve
 from tomopicker.models import precision
 from tomopicker.picks import Picks
-from tomopicker.pipeline.callbacks import Silent
+from tomopicker.pipeline.callbacks import NullCallback
 from tomopicker.pretraining.train import Recipe, pretrain
 from tomopicker.simulation import simulate_tomogram
 from tomopicker.tomogram import Tomogram
@@ -88,8 +88,8 @@ def test_trained_on_a_gpu_a_model_picks_there_and_elsewhere(
     """The model file knows no device: read again, it lies on the CPU until it picks."""
     file = tmp_path / "any.model"
     with pretend_gpu(device) as gpu:
-        watched = {"validation_tomograms": [pair[0]], "validation_picks": pair[1]}
-        made = trained(pair, device, resolve({**SMALL, **parts}), **watched)
+        validation_items = {"validation_tomograms": [pair[0]], "validation_picks": pair[1]}
+        made = trained(pair, device, resolve({**SMALL, **parts}), **validation_items)
         assert where(made) == {device}
         api.save_model(file, made)
         read = api.load_model(file)
@@ -111,8 +111,8 @@ def test_the_best_device_is_taken_where_none_is_named(pair: Pair, monkeypatch: p
         assert gpu.operations > done
 
 
-class Stopping(Silent):
-    def trained(self, job: str, report: Any) -> None:
+class Stopping(NullCallback):
+    def on_train(self, job: str, report: Any) -> None:
         raise KeyboardInterrupt
 
 
@@ -121,7 +121,7 @@ def test_a_training_stopped_on_a_gpu_is_resumed(pair: Pair, tmp_path: Path) -> N
     checkpoint = tmp_path / "run"
     with pretend_gpu():
         with pytest.raises(KeyboardInterrupt):
-            trained(pair, "cuda", settings, checkpoint=checkpoint, listener=Stopping())
+            trained(pair, "cuda", settings, checkpoint=checkpoint, callback=Stopping())
         assert list(tmp_path.iterdir())
         resumed = trained(pair, "cuda", settings, checkpoint=checkpoint, resume=True)
         whole = trained(pair, "cuda", settings)

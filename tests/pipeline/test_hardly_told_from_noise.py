@@ -31,12 +31,12 @@ def heard() -> Heard:
 def clueless(quick: Settings, heard: Heard) -> Model:
     tomogram, clicks = nothing(0)
     settings = quick.model_copy(update={"preprocess": quick.preprocess.model_copy(update={"mask": "none"})})
-    return api.train([tomogram], clicks, settings, device="cpu", listener=heard)
+    return api.train([tomogram], clicks, settings, device="cpu", callback=heard)
 
 
 def test_it_is_said_and_kept(clueless: Model, heard: Heard) -> None:
-    assert any("hardly tells these particles from noise" in text for text in heard.warned)
-    assert [text for text in clueless.warnings if "hardly tells these particles from noise" in text]
+    assert any("hardly separates these particles from noise" in text for text in heard.warned)
+    assert [text for text in clueless.warnings if "hardly separates these particles from noise" in text]
     assert set(clueless.warnings) <= set(heard.warned)
 
 

@@ -17,7 +17,8 @@ from tomopicker.picking.calibration import Calibration, Count
 from tomopicker.picking.selection import Cut
 from tomopicker.pipeline import self_training
 from tomopicker.pipeline import trainer as job
-from tomopicker.pipeline.training_data import load_clicked
+from tomopicker.pipeline.peak_calibration import PeakSummary
+from tomopicker.pipeline.training_data import load_training_tomograms
 from tomopicker.tomogram import Tomogram
 from tomopicker.training.checkpoint import Model
 from tomopicker.training.labels import IGNORED, ball_offsets
@@ -45,7 +46,7 @@ def test_what_lies_outside_the_lamella_is_neither_scored_nor_picked(model: Model
     tiles: dict[str, int] = {}
 
     class Counting(Heard):
-        def scored(self, tomogram: str, done: int, total: int) -> None:
+        def on_score(self, tomogram: str, done: int, total: int) -> None:
             tiles[self.way] = total
 
         way = ""
@@ -56,7 +57,7 @@ def test_what_lies_outside_the_lamella_is_neither_scored_nor_picked(model: Model
     for way in ("auto", "none"):
         heard = Counting()
         heard.way = way
-        found[way] = api.pick(tomogram, model, mask=way, listener=heard, cut=Cut(threshold=0.02))  # type: ignore[arg-type]
+        found[way] = api.pick(tomogram, model, mask=way, callback=heard, cut=Cut(threshold=0.02))  # type: ignore[arg-type]
     assert found["none"].working.mask is None
     assert 0.15 < found["auto"].working.mask_fraction < 0.5
     assert tiles["auto"] < 0.6 * tiles["none"]
@@ -75,7 +76,7 @@ def test_training_leaves_out_what_lies_outside(thick: Pair, hasty: Settings) -> 
     heard, priors = Heard(), {}
     for way in ("auto", "none"):
         chosen = settings.model_copy(update={"preprocess": settings.preprocess.model_copy(update={"mask": way})})
-        made = api.train([tomogram], truth.select(np.arange(6)), chosen, device="cpu", listener=heard)
+        made = api.train([tomogram], truth.select(np.arange(6)), chosen, device="cpu", callback=heard)
         priors[way] = made.provenance["priors"]["pi1"]
         share = made.provenance["training"][0]["specimen_fraction"]
         assert (share < 0.5) == (way == "auto")
@@ -87,7 +88,7 @@ def test_a_lamella_that_clicks_contradict_is_not_used(thick: Pair, hasty: Settin
     tomogram, truth = thick
     moved = api.Picks.of("thick", truth.positions[:8] - np.array([0, 0, 45 * VOXEL]))
     heard = Heard()
-    made = api.train([tomogram], moved, hasty, device="cpu", listener=heard)
+    made = api.train([tomogram], moved, hasty, device="cpu", callback=heard)
     assert any("outside the lamella" in text and "--mask" in text for text in heard.warned)
     assert made.settings.preprocess.mask == "none"
     assert made.provenance["training"][0]["specimen_fraction"] == 1
@@ -109,7 +110,7 @@ def test_rejected_picks_reach_the_training(first: Pair, hasty: Settings) -> None
     tomogram, truth = first
     clicks, others = truth.select(np.arange(8)), truth.select(np.arange(12, 15))
     heard = Heard()
-    with_them = api.train([tomogram], clicks, hasty, rejected=others, device="cpu", listener=heard)
+    with_them = api.train([tomogram], clicks, hasty, rejected=others, device="cpu", callback=heard)
     without = api.train([tomogram], clicks, hasty, device="cpu")
     assert any("8 clicks, 3 rejected picks" in line for line in heard.said)
     assert with_them.provenance["training"][0]["rejected"] == 3
@@ -169,7 +170,7 @@ def with_loss(settings: Settings, loss: str, *, adabn: bool = True) -> Settings:
 def test_a_loss_with_a_class_prior_gets_the_count_of_a_first_network(
     first: Pair, hasty: Settings, monkeypatch: pytest.MonkeyPatch, loss: str, *, adabn: bool
 ) -> None:
-    """It learns by balanced PN, whatever the loss; its count becomes the class prior, and the listener gets a line."""
+    """It learns by balanced PN, whatever the loss; its count becomes the class prior, and the callback gets a line."""
     tomogram, truth = first
     losses: dict[str, tuple[str, bool, float]] = {}
     fit = job.Run.fit
@@ -184,7 +185,7 @@ def test_a_loss_with_a_class_prior_gets_the_count_of_a_first_network(
     monkeypatch.setattr(self_training, "total_count", lambda fits: Count(70.0, 55.0, 92.0))
     heard = Heard()
     settings = with_loss(hasty, loss, adabn=adabn)
-    made = api.train([tomogram], truth.select(np.arange(10)), settings, device="cpu", listener=heard)
+    made = api.train([tomogram], truth.select(np.arange(10)), settings, device="cpu", callback=heard)
     assert heard.jobs == {"count", "train"}
     assert losses["count"][:2] == ("pn", True)
     assert (losses["train"][0], losses["train"][2]) == (loss, pytest.approx(70))
@@ -202,7 +203,7 @@ def test_no_network_counts_where_no_count_is_needed_or_one_is_stated(
     tomogram, truth = first
     heard = Heard()
     settings = with_loss(hasty, loss).model_copy(update={"expected_particles": given})
-    api.train([tomogram], truth.select(np.arange(6)), settings, device="cpu", listener=heard)
+    api.train([tomogram], truth.select(np.arange(6)), settings, device="cpu", callback=heard)
     assert heard.jobs == {"train"}
     assert not any("first network" in text for text in heard.said)
 
@@ -211,7 +212,7 @@ def test_the_first_network_counts_particles(first: Pair, quick: Settings) -> Non
     tomogram, truth = first
     heard, settings = Heard(), with_loss(quick, "kl")
     clicks = truth.select(np.random.default_rng(0).permutation(len(truth))[:10])
-    clicked = load_clicked([tomogram], clicks, settings, 2 * VOXEL, heard)
+    clicked = load_training_tomograms([tomogram], clicks, settings, 2 * VOXEL, heard)
     run = job.Run(settings, DIAMETER / 2 / (2 * VOXEL), torch.device("cpu"), None, False, heard)
     counted = self_training.count_by_first_network(run, clicked, [])
     assert 12 < counted.estimate < 48  # of 24
@@ -225,24 +226,24 @@ def test_a_contradicted_count_is_not_forced_on_the_calibration(
     tomogram, truth = first
     forced, usual = [], job.calibrations
 
-    def calibrations(found: Sequence[job.Seen], count: float | None = None, prior: None = None) -> list[Calibration]:
+    def calibrations(found: Sequence[PeakSummary], count: float | None = None, prior: None = None) -> list[Calibration]:
         forced.append(count)
         return [replace(each, count=Count(70.0, 55.0, 92.0)) for each in usual(found)]
 
     monkeypatch.setattr(job, "calibrations", calibrations)
     heard = Heard()
     settings = hasty.model_copy(update={"expected_particles": given})
-    made = api.train([tomogram], truth.select(np.arange(10)), settings, device="cpu", listener=heard)
+    made = api.train([tomogram], truth.select(np.arange(10)), settings, device="cpu", callback=heard)
     assert forced == ([None, given] if believed else [None])
     assert made.provenance["particles"] == (given if believed else 70)
     assert made.provenance["particles_estimated"] != believed
-    assert any("the clicks are believed" in text for text in heard.warned) != believed
+    assert any("the count from the clicks is used" in text for text in heard.warned) != believed
 
 
 def test_the_interval_is_said_and_kept(first: Pair, hasty: Settings) -> None:
     tomogram, truth = first
     heard = Heard()
-    made = api.train([tomogram], truth.select(np.arange(10)), hasty, device="cpu", listener=heard)
+    made = api.train([tomogram], truth.select(np.arange(10)), hasty, device="cpu", callback=heard)
     counted = made.provenance["particles_counted"]
     assert (
         counted["low"] <= made.provenance["particles"] + 0.05 and made.provenance["particles"] - 0.05 <= counted["high"]

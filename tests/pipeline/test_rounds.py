@@ -21,11 +21,11 @@ from tomopicker.pipeline import pseudo_labels as teaching
 from tomopicker.pipeline import scoring
 from tomopicker.pipeline import self_training as rounds
 from tomopicker.pipeline import trainer as running
-from tomopicker.pipeline.callbacks import Silent
-from tomopicker.pipeline.pseudo_labels import sure_and_doubtful
-from tomopicker.pipeline.self_training import APART, BESIDE, steps_of_rounds
+from tomopicker.pipeline.callbacks import NullCallback
+from tomopicker.pipeline.pseudo_labels import select_pseudo_labels
+from tomopicker.pipeline.self_training import MEMBER_SEED_STEP, ROUND_SEED_STEP, steps_of_rounds
 from tomopicker.pipeline.trainer import Run
-from tomopicker.pipeline.training_data import Clicked
+from tomopicker.pipeline.training_data import TrainingTomogram
 from tomopicker.preprocessing.preprocess import WorkingVolume
 from tomopicker.training.checkpoint import Model
 from tomopicker.training.labels import NEGATIVE, POSITIVE, label_mask
@@ -57,15 +57,15 @@ def test_what_is_sure_and_what_is_doubted() -> None:
     peaks = Peaks(np.array([[10.0 * i, 0, 0] for i in range(6)]), np.arange(6, 0, -1, dtype=np.float32))
     chances = np.array([0.99, 0.97, 0.95, 0.91, 0.5, 0.1])
     clicks = np.array([[11.0, 0, 0]])
-    sure, doubtful = sure_and_doubtful(peaks, chances, clicks, NOBODY, 3.0, settings, most=10)
-    assert sure[:, 0].tolist() == [0, 20, 30]
-    assert doubtful[:, 0].tolist() == [40]
-    sure, doubtful = sure_and_doubtful(peaks, chances, clicks, NOBODY, 3.0, settings, most=2)
-    assert sure[:, 0].tolist() == [0, 20]
-    assert doubtful[:, 0].tolist() == [30, 40]
-    sure, doubtful = sure_and_doubtful(peaks, chances, NOBODY, NOBODY, 3.0, settings, most=0)
-    assert not len(sure)
-    assert doubtful[:, 0].tolist() == [0, 10, 20, 30, 40]
+    pseudo_positives, ambiguous = select_pseudo_labels(peaks, chances, clicks, NOBODY, 3.0, settings, limit=10)
+    assert pseudo_positives[:, 0].tolist() == [0, 20, 30]
+    assert ambiguous[:, 0].tolist() == [40]
+    pseudo_positives, ambiguous = select_pseudo_labels(peaks, chances, clicks, NOBODY, 3.0, settings, limit=2)
+    assert pseudo_positives[:, 0].tolist() == [0, 20]
+    assert ambiguous[:, 0].tolist() == [30, 40]
+    pseudo_positives, ambiguous = select_pseudo_labels(peaks, chances, NOBODY, NOBODY, 3.0, settings, limit=0)
+    assert not len(pseudo_positives)
+    assert ambiguous[:, 0].tolist() == [0, 10, 20, 30, 40]
 
 
 @pytest.mark.parametrize("fraction", [0.5, 1.0])
@@ -75,14 +75,16 @@ def test_what_a_person_said_stays(fraction: float, away: float) -> None:
     settings = resolve({"particle_diameter": DIAMETER, "labels": {"radius_fraction": fraction}})
     click, rejected = np.array([[20.0, 20, 20]]), np.array([[40.0, 20, 20]])
     peaks = Peaks(np.array([[20 + away, 20, 20], [40 - away, 20, 20]]), np.array([9.0, 8.0], dtype=np.float32))
-    sure, doubtful = sure_and_doubtful(peaks, np.array([0.99, 0.98]), click, rejected, 3.0, settings, most=9)
+    pseudo_positives, ambiguous = select_pseudo_labels(
+        peaks, np.array([0.99, 0.98]), click, rejected, 3.0, settings, limit=9
+    )
     before, after = (
-        label_mask((41, 41, 61), places, 3.0, fraction, rejected=rejected, doubtful=unsure)
-        for places, unsure in ((click, NOBODY), (np.concatenate([click, sure]), doubtful))
+        label_mask((41, 41, 61), places, 3.0, fraction, rejected=rejected, ambiguous=unsure)
+        for places, unsure in ((click, NOBODY), (np.concatenate([click, pseudo_positives]), ambiguous))
     )
     for kind in (POSITIVE, NEGATIVE):
         assert (after[before == kind] == kind).all()
-    assert len(sure) == (2 if away > 3 * (1 + fraction) + 1 else 0)
+    assert len(pseudo_positives) == (2 if away > 3 * (1 + fraction) + 1 else 0)
 
 
 @pytest.mark.parametrize(
@@ -117,29 +119,31 @@ def heard() -> Heard:
 
 
 @pytest.fixture(scope="module")
-def taught(first: Pair, clicks: Picks, quick: Settings, heard: Heard) -> Model:
-    return api.train([first[0]], clicks, in_rounds(quick, 2, max_label_growth=100.0), device="cpu", listener=heard)
+def self_trained(first: Pair, clicks: Picks, quick: Settings, heard: Heard) -> Model:
+    return api.train([first[0]], clicks, in_rounds(quick, 2, max_label_growth=100.0), device="cpu", callback=heard)
 
 
-def test_the_second_round_learns_from_more_than_the_clicks(taught: Model, heard: Heard) -> None:
+def test_the_second_round_learns_from_more_than_the_clicks(self_trained: Model, heard: Heard) -> None:
     said = next(line for line in heard.said if line.startswith("Round 2"))
-    sure = int(re.search(r"(\d+) confident", said)[1])  # type: ignore[index]
-    assert 4 <= sure <= 20  # 14 of the 24 particles were not clicked
-    assert [line["round"] for line in taught.provenance["history"]] == sorted(
-        line["round"] for line in taught.provenance["history"]
+    pseudo_positives = int(re.search(r"(\d+) pseudo-labels", said)[1])  # type: ignore[index]
+    assert 4 <= pseudo_positives <= 20  # 14 of the 24 particles were not clicked
+    assert [line["round"] for line in self_trained.provenance["history"]] == sorted(
+        line["round"] for line in self_trained.provenance["history"]
     )
-    assert {line["round"] for line in taught.provenance["history"]} == {1, 2}
+    assert {line["round"] for line in self_trained.provenance["history"]} == {1, 2}
     assert heard.jobs == {"train"}
 
 
-def test_particles_nobody_clicked_score_higher_for_it(taught: Model, model: Model, first: Pair, clicks: Picks) -> None:
+def test_particles_nobody_clicked_score_higher_for_it(
+    self_trained: Model, model: Model, first: Pair, clicks: Picks
+) -> None:
     """In the training tomogram one round takes them for background; two do not."""
     tomogram, truth = first
     distance = np.linalg.norm(truth.positions[:, None] - clicks.positions[None], axis=2).min(axis=1)
     others = truth.select(np.flatnonzero(distance > DIAMETER / 2))
     found = {
         name: api.evaluate(api.pick(tomogram, each).picks, others, 10 * VOXEL)[1].recall
-        for name, each in {"one": model, "two": taught}.items()
+        for name, each in {"one": model, "two": self_trained}.items()
     }
     assert found["two"] >= found["one"]
     assert found["two"] > 0.8
@@ -148,23 +152,23 @@ def test_particles_nobody_clicked_score_higher_for_it(taught: Model, model: Mode
 def test_growth_caps_what_is_learnt_from(first: Pair, clicks: Picks, quick: Settings) -> None:
     """Ten clicks that may become eleven: one confident pick is learnt from, the others are only doubted."""
     heard = Heard()
-    api.train([first[0]], clicks, in_rounds(quick, 2, max_label_growth=1.1, steps=40), device="cpu", listener=heard)
+    api.train([first[0]], clicks, in_rounds(quick, 2, max_label_growth=1.1, steps=40), device="cpu", callback=heard)
     said = next(line for line in heard.said if line.startswith("Round 2"))
-    sure, doubtful = map(int, re.findall(r"(\d+) (?:confident|doubtful)", said))
-    assert sure == 1
-    assert doubtful >= 4
+    pseudo_positives, ambiguous = map(int, re.findall(r"(\d+) (?:pseudo-labels|ambiguous)", said))
+    assert pseudo_positives == 1
+    assert ambiguous >= 4
 
 
 def test_nothing_is_learnt_from_a_validation_tomogram(
-    taught: Model, first: Pair, second: Pair, clicks: Picks, quick: Settings
+    self_trained: Model, first: Pair, second: Pair, clicks: Picks, quick: Settings
 ) -> None:
     """Followed on a tomogram full of particles, the weights end where they end without it."""
-    watched = api.train(
+    validation_items = api.train(
         [first[0]], clicks, in_rounds(quick, 2, max_label_growth=100.0), device="cpu",
         validation_tomograms=[second[0]], validation_picks=second[1],
     )  # fmt: skip
-    assert any("validation_risk" in line for line in watched.provenance["history"])
-    torch.testing.assert_close(weights(watched.network), weights(taught.network), rtol=0, atol=0)
+    assert any("validation_risk" in line for line in validation_items.provenance["history"])
+    torch.testing.assert_close(weights(validation_items.network), weights(self_trained.network), rtol=0, atol=0)
 
 
 class Numbered(nn.Module):
@@ -196,24 +200,24 @@ GRID = np.array([[x, y, z] for z in (8, 22) for y in (8.0, 24, 40, 56) for x in 
 
 
 @pytest.fixture
-def lesson(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Clicked]]:
+def lesson(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[TrainingTomogram]]:
     """What two networks teach of a tomogram with 32 particles on a grid, of which five are clicked."""
 
     def teach(
         logits: list[np.ndarray], *, mask: np.ndarray | None = None, checkpoint: Path | None = None,
         resume: bool = False, clicks: np.ndarray = GRID[:5], rejected: np.ndarray = NOBODY, growth: float = 10.0,
         rounds: int | None = None,
-    ) -> list[Clicked]:  # fmt: skip
+    ) -> list[TrainingTomogram]:  # fmt: skip
         again = {"max_label_growth": growth, "first_teacher": "networks"}
         settings = resolve({"particle_diameter": 300.0, "self_training": again})
         data = np.zeros((32, 64, 64), dtype=np.float32)
-        monkeypatch.setattr(scoring, "score_as", Scored(GRID, logits, data))
-        monkeypatch.setattr(running, "as_it_scores", lambda network, *_: network)
+        monkeypatch.setattr(scoring, "score_working_volume", Scored(GRID, logits, data))
+        monkeypatch.setattr(running, "prepare_network", lambda network, *_: network)
         working = WorkingVolume(data, 27.0, 1.0, mask)
-        run = Run(settings, 5.6, torch.device("cpu"), checkpoint, resume, Silent())
-        return teaching.taught(
+        run = Run(settings, 5.6, torch.device("cpu"), checkpoint, resume, NullCallback())
+        return teaching.pseudo_label(
             run,
-            [Clicked("TS_1", working, clicks, rejected)],
+            [TrainingTomogram("TS_1", working, clicks, rejected)],
             [Numbered(i) for i in range(len(logits))],
             len(logits) if rounds is None else rounds,
         )
@@ -228,79 +232,81 @@ def among(positions: np.ndarray, places: np.ndarray) -> bool:
     return bool((np.linalg.norm(positions[:, None] - places[None], axis=2).min(axis=1) < 2).all())
 
 
-def test_confident_picks_are_what_was_not_clicked(lesson: Callable[..., list[Clicked]]) -> None:
+def test_confident_picks_are_what_was_not_clicked(lesson: Callable[..., list[TrainingTomogram]]) -> None:
     (item,) = lesson([ALIKE])
-    assert 20 <= len(item.sure) <= 27
-    assert among(item.sure, GRID[5:])
+    assert 20 <= len(item.pseudo_positives) <= 27
+    assert among(item.pseudo_positives, GRID[5:])
     assert np.array_equal(item.clicks, GRID[:5])
 
 
-def test_labels_come_from_the_mean_of_all_networks(lesson: Callable[..., list[Clicked]]) -> None:
+def test_labels_come_from_the_mean_of_all_networks(lesson: Callable[..., list[TrainingTomogram]]) -> None:
     """Half of the particles are background to the second network: what its mean with the first says counts."""
     alone, doubted = ALIKE.copy(), ALIKE.copy()
     doubted[16:] = -30
     (first,), (both,) = lesson([alone]), lesson([alone, doubted])
-    assert (first.sure[:, 2] > 15).sum() >= 12
-    assert not (both.sure[:, 2] > 15).any()
-    assert (both.sure[:, 2] < 15).sum() >= 9
+    assert (first.pseudo_positives[:, 2] > 15).sum() >= 12
+    assert not (both.pseudo_positives[:, 2] > 15).any()
+    assert (both.pseudo_positives[:, 2] < 15).sum() >= 9
 
 
-def test_nothing_outside_the_mask_is_learnt_from(lesson: Callable[..., list[Clicked]]) -> None:
+def test_nothing_outside_the_mask_is_learnt_from(lesson: Callable[..., list[TrainingTomogram]]) -> None:
     mask = np.zeros((32, 64, 64), dtype=bool)
     mask[:15] = True
     (item,) = lesson([ALIKE], mask=mask)
-    assert len(item.sure)
-    assert (item.sure[:, 2] < 15).all()
-    assert (item.doubtful[:, 2] < 15).all()
+    assert len(item.pseudo_positives)
+    assert (item.pseudo_positives[:, 2] < 15).all()
+    assert (item.ambiguous[:, 2] < 15).all()
 
 
-def test_rejected_picks_are_never_learnt_from(lesson: Callable[..., list[Clicked]]) -> None:
+def test_rejected_picks_are_never_learnt_from(lesson: Callable[..., list[TrainingTomogram]]) -> None:
     """The network is as sure of them as of all others; many make the others doubtful, for they score alike."""
     (item,) = lesson([ALIKE], rejected=GRID[5:6])
-    assert len(item.sure)
-    assert among(item.sure, GRID[6:])
+    assert len(item.pseudo_positives)
+    assert among(item.pseudo_positives, GRID[6:])
     (many,) = lesson([ALIKE], rejected=GRID[5:16])
-    assert len(many.sure) < len(item.sure)
-    assert not len(many.sure) or among(many.sure, GRID[16:])
+    assert len(many.pseudo_positives) < len(item.pseudo_positives)
+    assert not len(many.pseudo_positives) or among(many.pseudo_positives, GRID[16:])
 
 
-def test_growth_counts_from_the_clicks(lesson: Callable[..., list[Clicked]]) -> None:
+def test_growth_counts_from_the_clicks(lesson: Callable[..., list[TrainingTomogram]]) -> None:
     (once,), (twice,) = lesson([ALIKE], growth=2.0), lesson([ALIKE, ALIKE], growth=2.0)
-    assert (len(once.sure), len(twice.sure)) == (5, 15)
+    assert (len(once.pseudo_positives), len(twice.pseudo_positives)) == (5, 15)
     (side_by_side,) = lesson([ALIKE, ALIKE], growth=2.0, rounds=1)
-    assert len(side_by_side.sure) == 5
-    assert len(once.sure) + len(once.doubtful) == len(twice.sure) + len(twice.doubtful)
+    assert len(side_by_side.pseudo_positives) == 5
+    assert len(once.pseudo_positives) + len(once.ambiguous) == len(twice.pseudo_positives) + len(twice.ambiguous)
 
 
-def test_a_resumed_round_learns_from_what_it_learnt_from(lesson: Callable[..., list[Clicked]], tmp_path: Path) -> None:
+def test_a_resumed_round_learns_from_what_it_learnt_from(
+    lesson: Callable[..., list[TrainingTomogram]], tmp_path: Path
+) -> None:
     """Scored again, on another machine, peaks would differ."""
     (before,) = lesson([ALIKE], checkpoint=tmp_path / "m.model")
     assert [path.name for path in tmp_path.iterdir()] == ["m.model.round2.ckpt"]
     (after,) = lesson([np.full(len(GRID), -9.0)], checkpoint=tmp_path / "m.model", resume=True)
-    assert np.array_equal(after.sure, before.sure)
-    assert np.array_equal(after.doubtful, before.doubtful)
+    assert np.array_equal(after.pseudo_positives, before.pseudo_positives)
+    assert np.array_equal(after.ambiguous, before.ambiguous)
     with pytest.raises(TomoPickerError, match=r"round2\.ckpt: belongs to a run with other clicks in TS_1;"):
         lesson([ALIKE], checkpoint=tmp_path / "m.model", resume=True, clicks=GRID[:6])
     (anew,) = lesson([np.full(len(GRID), -9.0)], checkpoint=tmp_path / "m.model")
-    assert not np.array_equal(anew.sure, before.sure)
+    assert not np.array_equal(anew.pseudo_positives, before.pseudo_positives)
 
 
 def test_an_interrupted_second_round_ends_where_it_would_have(
-    first: Pair, clicks: Picks, quick: Settings, taught: Model, tmp_path: Path
+    first: Pair, clicks: Picks, quick: Settings, self_trained: Model, tmp_path: Path
 ) -> None:
     class Impatient(Heard):
-        def trained(self, job: str, report: Report) -> None:
+        def on_train(self, job: str, report: Report) -> None:
             if report.step > 135:  # Two teachers have had 60 steps each.
                 raise KeyboardInterrupt
 
     settings, checkpoint = in_rounds(quick, 2, max_label_growth=100.0), tmp_path / "model"
     with pytest.raises(KeyboardInterrupt):
-        api.train([first[0]], clicks, settings, device="cpu", checkpoint=checkpoint, listener=Impatient())
+        api.train([first[0]], clicks, settings, device="cpu", checkpoint=checkpoint, callback=Impatient())
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "model.round2.ckpt", "model.train.ckpt", "model.train2.ckpt", "model.train_b.ckpt",
     ]  # fmt: skip
     resumed = api.train([first[0]], clicks, settings, device="cpu", checkpoint=checkpoint, resume=True)
-    torch.testing.assert_close(weights(resumed.network), weights(taught.network), rtol=0, atol=0)
+    torch.testing.assert_close(weights(resumed.network), weights(self_trained.network), rtol=0, atol=0)
 
 
 def test_rounds_differ_by_their_seeds(
@@ -315,7 +321,11 @@ def test_rounds_differ_by_their_seeds(
 
     monkeypatch.setattr(rounds.Run, "fit", noting)
     api.train([first[0]], clicks, in_rounds(quick, 2, steps=4, max_label_growth=100.0), device="cpu")
-    assert seeds == [("train", quick.seed), ("train_b", quick.seed + BESIDE), ("train2", quick.seed + APART)]
+    assert seeds == [
+        ("train", quick.seed),
+        ("train_b", quick.seed + MEMBER_SEED_STEP),
+        ("train2", quick.seed + ROUND_SEED_STEP),
+    ]
 
 
 @pytest.mark.parametrize("kind", ["kl", "pu", "distpu"])

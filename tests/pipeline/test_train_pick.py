@@ -13,28 +13,28 @@ from tomopicker.config import Settings, resolve
 from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.picking.offset import FLOOR
 from tomopicker.picking.selection import Cut
-from tomopicker.pipeline.callbacks import Silent
+from tomopicker.pipeline.callbacks import NullCallback
 from tomopicker.pipeline.provenance import training_density
-from tomopicker.pipeline.training_data import Clicked, hold_out
+from tomopicker.pipeline.training_data import TrainingTomogram, hold_out
 from tomopicker.preprocessing.preprocess import WorkingVolume, preprocess
 from tomopicker.tomogram import Tomogram
 from tomopicker.training.checkpoint import Model
 from tomopicker.training.loop import Report
 
 
-class Heard(Silent):
+class Heard(NullCallback):
     def __init__(self) -> None:
         self.said: list[str] = []
         self.warned: list[str] = []
         self.jobs: set[str] = set()
 
-    def say(self, text: str) -> None:
+    def log(self, text: str) -> None:
         self.said.append(text)
 
     def warn(self, text: str) -> None:
         self.warned.append(text)
 
-    def trained(self, job: str, report: Report) -> None:
+    def on_train(self, job: str, report: Report) -> None:
         self.jobs.add(job)
 
 
@@ -149,9 +149,9 @@ def test_bright_particles_are_warned_of(first: Pair, quick: Settings) -> None:
     short = quick.training.model_copy(update={"steps": 1})
     settings = quick.model_copy(update={"training": short, "expected_particles": 24.0})
     dark, bright = Heard(), Heard()
-    api.train([tomogram], truth, settings, device="cpu", listener=dark)
+    api.train([tomogram], truth, settings, device="cpu", callback=dark)
     inverted = Tomogram(tomogram.name, -tomogram.read(), VOXEL)
-    api.train([inverted], truth, settings, device="cpu", listener=bright)
+    api.train([inverted], truth, settings, device="cpu", callback=bright)
     assert not [text for text in dark.warned if "noise" not in text]  # One step teaches nothing; that is said, no more.
     assert any("--invert" in text for text in bright.warned)
 
@@ -191,10 +191,10 @@ def test_scores_are_probabilities_and_candidates_hold_the_picks(model: Model, se
 
 def test_surer_picks_are_fewer(model: Model, second: Pair) -> None:
     tomogram, _ = second
-    usual, sure = (api.pick(tomogram, model, cut=cut) for cut in (None, Cut(precision=0.85)))
-    assert sure.expected.precision >= 0.85
-    assert len(sure.picks) <= len(api.pick(tomogram, model, cut=Cut(precision=0.5)).picks)
-    assert usual.expected.f1 >= sure.expected.f1
+    usual, pseudo_positives = (api.pick(tomogram, model, cut=cut) for cut in (None, Cut(precision=0.85)))
+    assert pseudo_positives.expected.precision >= 0.85
+    assert len(pseudo_positives.picks) <= len(api.pick(tomogram, model, cut=Cut(precision=0.5)).picks)
+    assert usual.expected.f1 >= pseudo_positives.expected.f1
 
 
 def test_the_density_of_the_training_tomograms_by_hand():
@@ -215,8 +215,8 @@ def test_half_turns_make_scores_that_turn_with_the_tomogram(model: Model, second
     turned = replace(working, data=np.ascontiguousarray(working.data[:, ::-1, ::-1]))
     unlike = []
     for half_turns in (False, True):
-        knobs = model.settings.inference.model_copy(update={"tta": half_turns, "adabn": False})
-        settings = model.settings.model_copy(update={"inference": knobs})
+        cfg = model.settings.inference.model_copy(update={"tta": half_turns, "adabn": False})
+        settings = model.settings.model_copy(update={"inference": cfg})
         one, other = (scored(model.network, each, settings) for each in (working, turned))
         unlike.append(float(np.abs(one - other[:, ::-1, ::-1]).mean()))
     assert unlike[1] < 0.2 * unlike[0]
@@ -248,7 +248,7 @@ def test_clicks_held_out_leave_one_to_train_on(quick: Settings, share: float, cl
     places = np.random.default_rng(1).uniform(0, 9, (sum(clicks), 3))
     parts = np.split(places, np.cumsum(clicks)[:-1])
     working = WorkingVolume(np.zeros((10, 10, 10), dtype=np.float32), 10.0, 1.0)
-    items = [Clicked(f"TS_{number}", working, part) for number, part in enumerate(parts)]
+    items = [TrainingTomogram(f"TS_{number}", working, part) for number, part in enumerate(parts)]
     settings = quick.model_copy(update={"training": quick.training.model_copy(update={"validation_fraction": share})})
     heard = Heard()
     kept, held = hold_out(items, settings, heard)

@@ -172,7 +172,7 @@ def test_the_command_makes_what_it_says_and_skips_what_is_there(capsys, tmp_path
     before = (tmp_path / "a" / "TS_0001.mrc").read_bytes()
     code, out, _ = simulate(capsys, tmp_path / "a", "--count", 2, *SMALL)
     assert code == 0
-    assert out.count("is there already") == 2
+    assert out.count("exists already") == 2
     simulate(capsys, tmp_path / "b", "--seed", 0, *SMALL)
     np.testing.assert_array_equal(open_tomogram(tmp_path / "b" / "TS_0001.mrc").read(), tomogram.read())
     simulate(capsys, tmp_path / "a", "--seed", 7, "--overwrite", *SMALL)

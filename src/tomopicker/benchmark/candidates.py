@@ -27,7 +27,7 @@ from tomopicker.output.find import files_of_picks
 from tomopicker.picking.peaks import Peaks, click_scores
 from tomopicker.picking.selection import threshold_for_count
 from tomopicker.picks import Picks
-from tomopicker.pipeline.callbacks import Listener
+from tomopicker.pipeline.callbacks import Callback
 from tomopicker.pipeline.pick import pick
 from tomopicker.pipeline.scoring import find_peaks
 from tomopicker.pipeline.train import train
@@ -119,7 +119,7 @@ def train_and_pick(
     particle_diameter: float,
     seed: int,
     device: str | None,
-    listener: Listener,
+    callback: Callback,
 ) -> tuple[Predictions, dict[str, Any]]:
     """Train a network on the clicks of the training tomogram and pick every tomogram of a data set.
 
@@ -145,7 +145,7 @@ def train_and_pick(
     model = train(
         [data.training], clicks, settings,
         validation_tomograms=() if validation is None else (validation,), validation_picks=validation_clicks,
-        device=device, listener=listener,
+        device=device, callback=callback,
     )  # fmt: skip
     facts = {
         "settings": settings.model_dump(mode="json"),
@@ -153,7 +153,7 @@ def train_and_pick(
         "device": str(choose_device(device)),
         "origin": {key: value for key, value in model.provenance.items() if key != "history"},
     }
-    picked = {name: pick(each, model, device=device, listener=listener) for name, each in data.tomograms.items()}
+    picked = {name: pick(each, model, device=device, callback=callback) for name, each in data.tomograms.items()}
     predictions = Predictions(
         {name: each.candidates for name, each in picked.items()},
         {name: each.threshold for name, each in picked.items()},

@@ -12,7 +12,7 @@ from tomopicker.output.compare import gather
 from tomopicker.output.evaluate import evaluate_compared
 from tomopicker.output.figures import PICK_COLOUR, TRUTH_COLOUR, Layer, fullest_section, slice_figure
 from tomopicker.picks import Picks
-from tomopicker.pipeline.callbacks import Listener
+from tomopicker.pipeline.callbacks import Callback
 from tomopicker.simulation import simulate_tomogram
 from tomopicker.tomogram import Tomogram
 
@@ -22,7 +22,7 @@ DIAMETER, CLICKS, JITTER_VOXELS, SEED = 300.0, 10, 0.8, 5
 TOLERANCE_VOXELS = 10.0
 
 
-def simulate(output: Path, listener: Listener) -> list[Tomogram]:
+def simulate(output: Path, callback: Callback) -> list[Tomogram]:
     """Make the tomograms and their truth, and write both."""
     made = []
     for number, name in enumerate(NAMES, start=1):
@@ -34,12 +34,12 @@ def simulate(output: Path, listener: Listener) -> list[Tomogram]:
         io.write_picks(truth, {name: tomogram.frame}, output / "truth" / f"{name}.csv")
         z, y, x = SHAPE
         others = len(simulated.distractor_classes)
-        listener.say(f"{file}: {x} × {y} × {z} voxels, {len(truth)} ribosomes among {others} other molecules.")
+        callback.log(f"{file}: {x} × {y} × {z} voxels, {len(truth)} ribosomes among {others} other molecules.")
         made.append(tomogram)
     return made
 
 
-def click(output: Path, first: Tomogram, listener: Listener) -> Path:
+def click(output: Path, first: Tomogram, callback: Callback) -> Path:
     """Write clicks on some of the first tomogram's particles, off their centres by a normal error."""
     truth = io.read_picks(output / "truth" / f"{first.name}.csv", [first])
     rng = np.random.default_rng(SEED)
@@ -48,11 +48,11 @@ def click(output: Path, first: Tomogram, listener: Listener) -> Path:
     last = (np.array(first.shape[::-1]) - 1) * VOXEL_SIZE
     file = output / f"clicks_{first.name}.csv"
     io.write_picks(Picks.of(first.name, np.clip(moved, 0, last)), {first.name: first.frame}, file)
-    listener.say(f"{file}: {len(chosen)} clicks.")
+    callback.log(f"{file}: {len(chosen)} clicks.")
     return file
 
 
-def compare(output: Path, folder: Path, tomograms: list[Tomogram], clicks: Path, listener: Listener) -> None:
+def compare(output: Path, folder: Path, tomograms: list[Tomogram], clicks: Path, callback: Callback) -> None:
     """Evaluate a ball as template, whose threshold the same clicks give, and draw a section of an unseen tomogram."""
     first, second, *others = tomograms
     found = gather(folder, [output / "truth"], exclude=[first.name])
@@ -60,7 +60,7 @@ def compare(output: Path, folder: Path, tomograms: list[Tomogram], clicks: Path,
     every = Picks.concatenate([ball_candidates(tomogram, DIAMETER) for tomogram in (second, *others)])
     ball = replace(found, picks=every.select(every.scores > threshold), candidates=every)
     mean = evaluate_compared(ball, TOLERANCE_VOXELS, in_angstrom=False, matching="one-to-one").mean
-    listener.say(
+    callback.log(
         f"\nA ball of the particle's size as template, with a threshold from the same {CLICKS} clicks: precision "
         f"{mean.precision:.3f}, recall {mean.recall:.3f}, F1 {mean.f1:.3f}."
     )

@@ -15,7 +15,7 @@ from tomopicker.benchmark.methods import Method
 from tomopicker.benchmark.protocol import Protocol
 from tomopicker.benchmark.results import Result, TomogramResult, evaluate_picks, read_result, versions, write_result
 from tomopicker.picks import Picks
-from tomopicker.pipeline.callbacks import Listener
+from tomopicker.pipeline.callbacks import Callback
 from tomopicker.tomogram import Tomogram
 from tomopicker.wording import number_of
 
@@ -96,10 +96,10 @@ class Runner:
         before = read_result(run.folder(self.output))
         return before is not None and before.asked != self._inputs(run)
 
-    def run(self, run: Run, listener: Listener) -> Result:
+    def run(self, run: Run, callback: Callback) -> Result:
         """Do a run, and write its candidates and its result."""
         started = time.monotonic()
-        predictions, facts = self._predict(run, listener)
+        predictions, facts = self._predict(run, callback)
         evaluated = self._evaluate(run, predictions)
         for name, tomogram in self.datasets[run.dataset].tomograms.items():
             path = run.folder(self.output) / f"{name}.csv"
@@ -142,7 +142,7 @@ class Runner:
             inputs["template"] = template.model_dump(mode="json") | {"map": template.map and template.map.name}
         return inputs
 
-    def _predict(self, run: Run, listener: Listener) -> tuple[Predictions, dict[str, Any]]:
+    def _predict(self, run: Run, callback: Callback) -> tuple[Predictions, dict[str, Any]]:
         data, method, diameter = self.datasets[run.dataset], run.method, self.protocol.particle_diameter
         if method.folder is not None:
             return Predictions(candidates.external_picks(method.folder, data)), {}
@@ -150,9 +150,9 @@ class Runner:
         if method.kind == "network":
             validation = None if data.validation is None else self._clicks(run, data.validation)
             return candidates.train_and_pick(
-                method, data, clicks, validation, diameter, run.seed or 0, self.device, listener
+                method, data, clicks, validation, diameter, run.seed or 0, self.device, callback
             )
-        scored = self._scored(run, data, listener)
+        scored = self._scored(run, data, callback)
         threshold = candidates.threshold_from_clicks(scored[data.training.name], clicks, diameter / 2)
         return Predictions(scored, dict.fromkeys(scored, threshold)), {}
 
@@ -162,13 +162,13 @@ class Runner:
             return truth
         return draw_clicks(truth, tomogram.frame, run.clicks or len(truth), run.seed or 0, self.protocol.jitter)
 
-    def _scored(self, run: Run, data: OpenDataSet, listener: Listener) -> dict[str, Picks]:
+    def _scored(self, run: Run, data: OpenDataSet, callback: Callback) -> dict[str, Picks]:
         key = (run.dataset, run.method.name)
         if self._cache[0] != key:
             found = {}
             for name, tomogram in data.tomograms.items():
                 found[name] = candidates.scored_candidates(tomogram, run.method, self.protocol, data.spec.optics)
-                listener.say(f"{name}: scored, {number_of(len(found[name]), 'candidate')}.")
+                callback.log(f"{name}: scored, {number_of(len(found[name]), 'candidate')}.")
             self._cache = key, found
         return self._cache[1]
 

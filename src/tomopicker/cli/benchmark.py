@@ -108,14 +108,14 @@ def _run(
 
     with Reporter() as reporter, interruptible(lambda: "repeat the command; what is done is kept"):
         results, page = run_protocol(
-            protocol, part, output, device=device, cluster=on, listener=reporter, on_step=reporter.step,
+            protocol, part, output, device=device, cluster=on, callback=reporter, on_step=reporter.step,
             on_event=EventPrinter(reporter, with_bar=on is not None, noun="task"),
         )  # fmt: skip
         reporter.end_bar()
         failed = sum(result.status == "failed" for result in results)
-        reporter.say(f"{len(results) - failed} of {len(results)} runs are done. Tables and figures: {page}")
+        reporter.log(f"{len(results) - failed} of {len(results)} runs are done. Tables and figures: {page}")
         if failed:
-            reporter.say(f"{failed} failed; {page} lists them, and repeating the command tries them again.")
+            reporter.log(f"{failed} failed; {page} lists them, and repeating the command tries them again.")
             raise typer.Exit(1)
 
 
@@ -130,10 +130,10 @@ def _print_jobs(part: "Protocol", output: Path, on: "ClusterSettings") -> None:
 
     with Reporter() as reporter:
         if any(missing(data) for data in part.datasets.values()):
-            reporter.say(f"They would be done {on.words}, after the tomograms are simulated there.")
+            reporter.log(f"They would be done {on.words}, after the tomograms are simulated there.")
             return
         items = items_of(plan(part), open_datasets(part))
-        reporter.say(f"They would be done {on.words}.")
+        reporter.log(f"They would be done {on.words}.")
         print_jobs(on, BenchmarkWork(part, output).memory(items), len(items), output, reporter)
 
 

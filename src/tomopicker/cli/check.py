@@ -58,7 +58,7 @@ def command(
         faults = 0
         for kind, diameter in diameters_of(kinds or [(found.kind_names or [""])[0]], diameters, common).items():
             if kinds:
-                reporter.say(f"{kind}, {diameter:g} Å:")
+                reporter.log(f"{kind}, {diameter:g} Å:")
             mine = found.of_kind(kind) if kinds else found
             picture = output.with_name(f"{output.stem}.{kind}{output.suffix}") if kinds else output
             faults += _check(opened, mine, diameter, picture, reporter)
@@ -71,11 +71,11 @@ def _check(tomograms: "list[Tomogram]", found: "Picks", diameter: float, output:
     from tomopicker.diagnostics.check import check
     from tomopicker.output.check_figure import check_figure
     from tomopicker.output.terminal import findings_table
-    from tomopicker.pipeline.input_checks import check_diameter, doubtful_diameter
+    from tomopicker.pipeline.input_checks import check_diameter, diameter_warning
 
     for tomogram in tomograms:
         check_diameter(diameter, tomogram)
-        if doubt := doubtful_diameter(diameter, tomogram):
+        if doubt := diameter_warning(diameter, tomogram):
             reporter.warn(doubt)
     checked = check(tomograms, found, diameter)
     reporter.console.print(findings_table(checked.findings))
@@ -85,8 +85,8 @@ def _check(tomograms: "list[Tomogram]", found: "Picks", diameter: float, output:
     check_figure(shown, positions, checked.means, checked.mean_voxel_size, diameter, output)
     of = f"{number_of(len(found), 'pick')} of {number_of(len(found.tomogram_names), 'tomogram')}"
     if checked.undecided and not checked.faults:
-        reporter.say(f"These tests cannot decide whether the picks are right ({of}): look at {output}.")
+        reporter.log(f"These tests cannot decide whether the picks are right ({of}): look at {output}.")
     else:
         words = "These picks are not right" if checked.faults else "No fault found"
-        reporter.say(f"{words} ({of}); see {output}.")
+        reporter.log(f"{words} ({of}); see {output}.")
     return checked.faults

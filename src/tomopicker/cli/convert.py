@@ -81,4 +81,4 @@ def command(
         for remark in write_all(picks, frames, target, entry, geometry, overwrite):
             reporter.warn(remark)
         of = f"{number_of(len(picks), 'pick')} of {number_of(len(picks.tomogram_names), 'tomogram')}"
-        reporter.say(f"{target}: {of} written as {entry.name}.")
+        reporter.log(f"{target}: {of} written as {entry.name}.")

@@ -51,9 +51,9 @@ def command(
         _run(reporter, "pick", output / "tomograms", "--model", model, "--output", picks, *again)
         _run(reporter, "evaluate", picks, "--truth", output / "truth", "--exclude", tomograms[0].name)
         demo.compare(output, picks, tomograms, clicks, reporter)
-        reporter.say(f"Done in {time.monotonic() - started:.0f} s. Look at {output / 'picture.png'} and {picks}.")
+        reporter.log(f"Done in {time.monotonic() - started:.0f} s. Look at {output / 'picture.png'} and {picks}.")
         project = prepare_demo(output, clicks, tomograms[0])
-        reporter.say(f"Click and review in a browser: tomopicker studio {output / 'tomograms'} --project {project}")
+        reporter.log(f"Click and review in a browser: tomopicker studio {output / 'tomograms'} --project {project}")
 
 
 def _run(reporter: "Reporter", *arguments: object) -> None:
@@ -63,6 +63,6 @@ def _run(reporter: "Reporter", *arguments: object) -> None:
     from tomopicker.cli.app import run
 
     words = [str(word) for word in arguments]
-    reporter.say(f"\n$ tomopicker {shlex.join(words)}")
+    reporter.log(f"\n$ tomopicker {shlex.join(words)}")
     if code := run(words):
         raise typer.Exit(code)

@@ -46,7 +46,7 @@ def command(
         check_writable(output)
         opened, found = given.read(reporter)
         size = export_subtomograms(opened, found, box, output, binning)
-        reporter.say(
+        reporter.log(
             f"{output / STACK}: {number_of(len(found), 'box', 'boxes')} of {box} voxels of {size:g} Å; "
             f"see {output / PICTURE}."
         )

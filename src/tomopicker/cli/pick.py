@@ -161,7 +161,7 @@ def command(
 
         bright = trained_inverted(loaded.provenance)
         if invert is None and bright:
-            reporter.say(f"{model}: was trained with --invert, so protein is taken to be bright (--no-invert: dark).")
+            reporter.log(f"{model}: was trained with --invert, so protein is taken to be bright (--no-invert: dark).")
         invert = bright if invert is None else invert
         pick_settings = PickSettings(
             cut, min_distance, star_format, save_scores, reading.voxel_size, invert, device, reading.dataset,
@@ -171,7 +171,7 @@ def command(
         choose_device(device)
         for kind, each in loaded.kinds.items():
             called = f"{model}: {kind}" if loaded.others else f"{model}"
-            reporter.say(
+            reporter.log(
                 f"{called}: particles of {each.settings.particle_diameter:g} Å, voxels of {each.voxel_size:.4g} Å."
             )
             for doubt in each.warnings:
@@ -188,7 +188,7 @@ def command(
         for error in unwritten:
             reporter.failed(error)
         if failed:
-            reporter.say(f"{failed} of {len(files) + broken} tomograms failed.")
+            reporter.log(f"{failed} of {len(files) + broken} tomograms failed.")
         if failed or unwritten:
             raise typer.Exit(1)
 

@@ -35,12 +35,12 @@ def print_pick_plan(
     done = len(files) - len(todo)
     already = f" ({done} of {len(files)} are done already)" if done else ""
     where = "in this process" if cluster is None else cluster.words
-    reporter.say(f"{number_of(len(todo), 'tomogram')} would be picked {where}{already}; nothing is written.")
+    reporter.log(f"{number_of(len(todo), 'tomogram')} would be picked {where}{already}; nothing is written.")
     if not todo:
         return
     memory = PickWork(folder, model_file).memory(todo)
     largest = max(todo, key=lambda item: item.size)
-    reporter.say(f"The largest, {largest.name}, needs about {in_gigabytes(memory)} of memory.")
+    reporter.log(f"The largest, {largest.name}, needs about {in_gigabytes(memory)} of memory.")
     if cluster is not None:
         print_jobs(cluster, memory, len(todo), folder.path, reporter)
 
@@ -52,5 +52,5 @@ def print_jobs(cluster: "ClusterSettings", memory: int, count: int, folder: Path
     from tomopicker.cluster.jobqueue import job_script
 
     jobs = min(cluster.workers or 4, count)
-    reporter.say(f"Up to {number_of(jobs, 'job')} of {cluster.engine} like this one, with keys of the run besides:\n")
-    reporter.say(job_script(cluster, memory, folder).rstrip())
+    reporter.log(f"Up to {number_of(jobs, 'job')} of {cluster.engine} like this one, with keys of the run besides:\n")
+    reporter.log(job_script(cluster, memory, folder).rstrip())

@@ -32,7 +32,7 @@ def pick_files(
 
     found = pick_into(
         folder, files, model_file, model, masks=masks, cluster=cluster, retry_failed=retry_failed,
-        on_event=EventPrinter(reporter, with_bar=cluster is not None), listener=reporter,
+        on_event=EventPrinter(reporter, with_bar=cluster is not None), callback=reporter,
     )  # fmt: skip
     reporter.end_bar()
     print_end(found, folder.path, reporter)
@@ -46,7 +46,7 @@ def write_report(folder: Path, reporter: "Reporter") -> None:
     from tomopicker.output import picks_report
 
     try:
-        reporter.say(f"Report: {picks_report.write_report(folder)}")
+        reporter.log(f"Report: {picks_report.write_report(folder)}")
     except Exception as error:
         reporter.warn(f"{folder / picks_report.REPORT}: not written ({' '.join(str(error).split())})")
 
@@ -59,6 +59,6 @@ def print_end(found: "ManyPicked", folder: Path, reporter: "Reporter") -> None:
         return
     if found.summary is not None and len(found.counts) > 2:
         for line in found.summary.lines:
-            reporter.say(line)
+            reporter.log(line)
     of = f"{number_of(sum(found.counts.values()), 'pick')} of {number_of(len(found.counts), 'tomogram')}"
-    reporter.say(f"{of}: {folder / 'picks.star'}")
+    reporter.log(f"{of}: {folder / 'picks.star'}")

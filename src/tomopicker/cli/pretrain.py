@@ -78,7 +78,7 @@ def command(
             _as_classifier(job, steps, classes, seed, pretrained or "none")
         remove_checkpoints(output)
         reporter.end_bar()
-        reporter.say(f"{output}: start from it with  network: {{pretrained: {output}}}  in a --config file.")
+        reporter.log(f"{output}: start from it with  network: {{pretrained: {output}}}  in a --config file.")
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def _in_episodes(job: Job, steps: int, classes: int, seed: int, pretrained: str,
 
     def show(point: CurvePoint, is_best: bool) -> None:
         loss = "" if point.loss is None else f"; loss {point.loss:.3f}, shrinkage {point.shrinkage:.4f}"
-        job.reporter.say(f"step {point.step}: {point.f1}{loss}{' (best)' if is_best else ''}")
+        job.reporter.log(f"step {point.step}: {point.f1}{loss}{' (best)' if is_best else ''}")
 
     best = pretrain_episodes(
         recipe, device=job.device, workers=job.workers, checkpoint=job.checkpoint, resume=job.resume,
@@ -136,4 +136,4 @@ def _in_episodes(job: Job, steps: int, classes: int, seed: int, pretrained: str,
         curve=TrainingCurve(keep, show),
     )  # fmt: skip
     keep(best)
-    job.reporter.say(f"Best at step {best.point.step}: {best.point.f1}.")
+    job.reporter.log(f"Best at step {best.point.step}: {best.point.f1}.")

@@ -21,7 +21,7 @@ LOG_WIDTH = 120
 
 
 class Reporter:
-    """A `tomopicker.pipeline.callbacks.Listener` that prints; use it as a context."""
+    """A `tomopicker.pipeline.callbacks.Callback` that prints; use it as a context."""
 
     def __init__(self) -> None:
         self.console = Console(highlight=False, soft_wrap=True)
@@ -40,7 +40,7 @@ class Reporter:
     ) -> None:
         self.end_bar()
 
-    def say(self, text: str = "") -> None:
+    def log(self, text: str = "") -> None:
         """Print a line."""
         self.console.print(text, markup=False)
 
@@ -54,7 +54,7 @@ class Reporter:
         """Print an inferred value, once; not a warning."""
         if text not in self._warned:
             self._warned.add(text)
-            self.say(f"Note: {text}.")
+            self.log(f"Note: {text}.")
 
     def table(self, rows: Iterable[tuple[str, str]]) -> None:
         """Print rows of a name and a description."""
@@ -84,12 +84,12 @@ class Reporter:
             elif issubclass(warning.category, UserWarning):
                 self.warn(str(warning.message))
 
-    def trained(self, job: str, report: "Report") -> None:
+    def on_train(self, job: str, report: "Report") -> None:
         """Show the progress of a training."""
         title = "training" if job == "train" else f"training ({job})"
         self._show(title, report.step, report.steps, f"loss {report.risk:.4f}")
 
-    def scored(self, tomogram: str, done: int, total: int) -> None:
+    def on_score(self, tomogram: str, done: int, total: int) -> None:
         """Show how many tiles of a tomogram are scored."""
         self._show(tomogram, done, total, "tiles")
 

@@ -38,4 +38,4 @@ def command(
         check_writable((output or folder / "x").parent)
         from tomopicker.output.picks_report import write_report
 
-        reporter.say(f"Report: {write_report(folder, output)}")
+        reporter.log(f"Report: {write_report(folder, output)}")

@@ -34,7 +34,7 @@ class EventPrinter:
         if event.kind in {"failed", "left"}:
             self._reporter.failed(event.line)
         elif event.line and (event.kind in OF_THE_RUN or (event.kind in FINAL and not self._with_bar)):
-            self._reporter.say(event.line)
+            self._reporter.log(event.line)
         for warning in event.warnings:
             self._reporter.warn(warning)
         if self._counts and event.total:

@@ -50,4 +50,4 @@ def command(
             positions = None if marked is None else marked.in_tomogram(tomogram.name).positions
             section_figure(tomogram, z, every, file, positions)
         of = f"{number_of(len(files), 'section')} of {number_of(len(opened), 'tomogram')}"
-        reporter.say(f"{of}, {every:g} Å apart: {files[0]} to {files[-1].name}")
+        reporter.log(f"{of}, {every:g} Å apart: {files[0]} to {files[-1].name}")

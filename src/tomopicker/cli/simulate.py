@@ -168,5 +168,5 @@ def _layout(path: Path, shape: "Shape", offset: str | None, reporter: "Reporter"
 
     layout, n_read = read_layout(path, shape, offset)
     if len(layout) < n_read:
-        reporter.say(f"{path}: {len(layout)} of {n_read} positions lie inside; the others are left out.")
+        reporter.log(f"{path}: {len(layout)} of {n_read} positions lie inside; the others are left out.")
     return layout

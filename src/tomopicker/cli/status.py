@@ -21,4 +21,4 @@ def command(folder: Annotated[Path, argument("Output folder of tomopicker pick."
 
     with Reporter() as reporter:
         for line in status_lines(folder):
-            reporter.say(line)
+            reporter.log(line)

@@ -84,4 +84,4 @@ def command(
     with Reporter() as reporter:
         listing = list_tomograms(tomograms, beside or (), Reading(reading.voxel_size, invert, reading.stored))
         first = None if particle_diameter is None else (kind, particle_diameter)
-        serve(listing, project, InstantEngine(device), address, reporter.say, first)
+        serve(listing, project, InstantEngine(device), address, reporter.log, first)

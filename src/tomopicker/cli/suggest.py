@@ -119,18 +119,18 @@ def command(
         common = common_voxel_size(opened, api.settings(particle_diameter, "instant"))
         features = [
             api.features(
-                tomogram, particle_diameter, cache=cache, device=device, voxel_size=common, listener=reporter,
+                tomogram, particle_diameter, cache=cache, device=device, voxel_size=common, callback=reporter,
                 mask=masks.get(tomogram.name, "none" if mask == "none" else "auto"),
-                progress=partial(reporter.scored, tomogram.name),
+                progress=partial(reporter.on_score, tomogram.name),
             )
             for tomogram in opened
         ]  # fmt: skip
         reporter.end_bar()
-        found = api.suggest(features, clicks, others, count, listener=reporter)
+        found = api.suggest(features, clicks, others, count, callback=reporter)
         api.write_picks(_as_picks(found), {tomogram.name: tomogram.frame for tomogram in opened}, output, "csv")
         for number, each in enumerate(found, 1):
-            reporter.say(f"{number:3d}  {each.tomogram}: {each.reason}{_chance(each)}")
-        reporter.say(f"{number_of(len(found), 'suggestion')}: {output}")
+            reporter.log(f"{number:3d}  {each.tomogram}: {each.reason}{_chance(each)}")
+        reporter.log(f"{number_of(len(found), 'suggestion')}: {output}")
 
 
 def _as_picks(found: "Sequence[Suggestion]") -> "Picks":

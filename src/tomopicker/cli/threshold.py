@@ -45,13 +45,13 @@ def command(
             reporter.warn(remark)
         for name, entry in entries.items():
             expected = entry["expected"]
-            reporter.say(
+            reporter.log(
                 f"{name}: {entry['picks']} of {entry['candidates']} candidates (threshold {entry['threshold']:.3f}; "
                 f"expected precision {expected['precision']:.2f}, recall {expected['recall']:.2f})."
             )
             for kind, own in entry.get("kinds", {}).items():
                 expected = own["expected"]
-                reporter.say(
+                reporter.log(
                     f"  {kind}: {own['picks']} of {own['candidates']} candidates (threshold {own['threshold']:.3f}; "
                     f"expected precision {expected['precision']:.2f}, recall {expected['recall']:.2f})."
                 )
@@ -66,7 +66,7 @@ def command(
         _write_report_again(folder, reporter, pictures=pictures)
         total = sum(entry["picks"] for entry in entries.values())
         of = f"{number_of(total, 'pick')} of {number_of(len(entries), 'tomogram')}"
-        reporter.say(f"{of}: {folder / 'picks.star'}")
+        reporter.log(f"{of}: {folder / 'picks.star'}")
 
 
 def _write_report_again(folder: Path, reporter: "Reporter", *, pictures: bool) -> None:

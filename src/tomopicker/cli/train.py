@@ -142,12 +142,12 @@ def command(
         if dry_run:
             return
         train_to_file(
-            opened, clicks, settings, output, masks=masks, device=device, resume=resume, listener=reporter,
+            opened, clicks, settings, output, masks=masks, device=device, resume=resume, callback=reporter,
             files={"picks": listed(files), "negatives": listed(negative_files)}, **inputs,
         )  # fmt: skip
         for doubt in doubts:
-            reporter.say(f"Remember: {doubt}")
-        reporter.say(f"\nNext: tomopicker pick TOMOGRAM... --model {output} --output picks")
+            reporter.log(f"Remember: {doubt}")
+        reporter.log(f"\nNext: tomopicker pick TOMOGRAM... --model {output} --output picks")
 
 
 def _sorted_by_kind(tomograms: list[Path], picks: list[Path], others: list[Path]) -> tuple[list[Path], list[Path]]:

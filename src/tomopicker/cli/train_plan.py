@@ -67,13 +67,13 @@ def check_kinds(
     for part in parts:
         diameter, own = part.settings.particle_diameter, files.get(part.kind, every) if part.kind else every
         if part.kind:
-            reporter.say(f"{part.kind}: {number_of(len(part.clicks), 'click')}, a particle of {diameter:g} Å.")
+            reporter.log(f"{part.kind}: {number_of(len(part.clicks), 'click')}, a particle of {diameter:g} Å.")
         inputs: dict[str, Any] = {
             "rejected": part.rejected, "validation_tomograms": part.validation_tomograms,
             "validation_picks": part.validation_picks,
         }  # fmt: skip
         clicked = with_picks(part.tomograms, part.clicks) if part.kind else part.tomograms
-        check_training(clicked, part.clicks, part.settings, masks=masks, device=device, listener=reporter, **inputs)
+        check_training(clicked, part.clicks, part.settings, masks=masks, device=device, callback=reporter, **inputs)
         clicks = without_repeats(part.clicks, diameter, reporter)
         if dry_run:
             read = [file for path in own for file in files_of_picks(path)]

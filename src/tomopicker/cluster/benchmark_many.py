@@ -18,7 +18,7 @@ from tomopicker.cluster.simulate_work import OnStep, SimulateWork, no_step
 from tomopicker.cluster.work import Item
 from tomopicker.files import write_text
 from tomopicker.output.running import marked
-from tomopicker.pipeline.callbacks import Listener
+from tomopicker.pipeline.callbacks import Callback
 
 if TYPE_CHECKING:
     from tomopicker.cluster.settings import ClusterSettings
@@ -34,7 +34,7 @@ def run_protocol(
     device: str | None = None,
     cluster: "ClusterSettings | None" = None,
     on_event: OnEvent = unheard,
-    listener: Listener | None = None,
+    callback: Callback | None = None,
     on_step: OnStep = no_step,
 ) -> tuple[list[Result], Path]:
     """Run a part of a protocol, and report all of the protocol that has results.
@@ -50,8 +50,8 @@ def run_protocol(
         Which workers; one run after another in this process if left out.
     on_event : callable
         Hears each `Event`.
-    listener : Listener, optional
-        Hears how a run goes, in one process.
+    callback : Callback, optional
+        Receives the progress of a run, in one process.
     on_step : callable
         Hears how a simulation goes, in one process.
 
@@ -73,7 +73,7 @@ def run_protocol(
     opened = open_datasets(filter_protocol(protocol, datasets=shown))
     with marked(output):
         write_text(output / "protocol.yaml", protocol_text(protocol, output))
-        results = run_all(part, opened, output, device=device, cluster=cluster, on_event=on_event, listener=listener)
+        results = run_all(part, opened, output, device=device, cluster=cluster, on_event=on_event, callback=callback)
         return results, write_report(filter_protocol(protocol, datasets=shown), opened, output)
 
 
@@ -85,7 +85,7 @@ def run_all(
     device: str | None = None,
     cluster: "ClusterSettings | None" = None,
     on_event: OnEvent = unheard,
-    listener: Listener | None = None,
+    callback: Callback | None = None,
 ) -> list[Result]:
     """Do every run of a protocol that is not done; give all results, failures included. See `run_protocol`."""
     runs = plan(part)
@@ -100,7 +100,7 @@ def run_all(
         output.mkdir(parents=True, exist_ok=True)
         how = "in one process" if cluster is None else cluster.words
         with Journal(output, len(todo), how, "task", LOG) as journal:
-            map_tomograms(work, todo, cluster, both(journal.hear, on_event), listener)
+            map_tomograms(work, todo, cluster, both(journal.hear, on_event), callback)
     return [result for _, result in results_of(part, output)]
 
 

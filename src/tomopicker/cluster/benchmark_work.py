@@ -14,8 +14,7 @@ from tomopicker.benchmark.runs import Run, Runner, tasks
 from tomopicker.cluster.memory import bytes_for
 from tomopicker.cluster.work import Item, Outcome, is_disk_full, is_of_the_machine
 from tomopicker.config import resolve
-from tomopicker.pipeline.callbacks import Listener
-from tomopicker.pipeline.noted import Noted
+from tomopicker.pipeline.callbacks import Callback, WarningRecorder
 from tomopicker.preprocessing.preprocess import working_voxel_size
 from tomopicker.wording import number_of
 
@@ -50,15 +49,15 @@ class BenchmarkWork:
         """Open the data sets."""
         return self.loaded or Runner(self.protocol, open_datasets(self.protocol), self.folder, self.device)
 
-    def run(self, prepared: Runner, item: Item, listener: Listener) -> Outcome:
+    def run(self, prepared: Runner, item: Item, callback: Callback) -> Outcome:
         """Do the runs of a task; one that fails is recorded, and the others go on."""
-        noted = Noted(listener)
+        noted = WarningRecorder(callback)
         lines, failures, elsewhere = [], [], False
         for run in item.argument:
             if prepared.is_done(run):
                 continue  # By a worker that died before it could say so.
             changed = prepared.has_changed(run)
-            listener.say(f"{run.name}{': again, the protocol has changed' if changed else ''}")
+            callback.log(f"{run.name}{': again, the protocol has changed' if changed else ''}")
             started = time.monotonic()
             try:
                 lines.append(_line(run, prepared.run(run, noted)))

@@ -18,9 +18,8 @@ from tomopicker.io import open_tomogram, tomogram_name
 from tomopicker.io.masks import read_mask
 from tomopicker.io.volumes.arrays import ReadOptions
 from tomopicker.models.precision import choose_device, uses_bfloat16
-from tomopicker.pipeline.callbacks import Listener
+from tomopicker.pipeline.callbacks import Callback, WarningRecorder
 from tomopicker.pipeline.features import features
-from tomopicker.pipeline.noted import Noted
 from tomopicker.pipeline.training_data import common_voxel_size
 from tomopicker.tomogram import Tomogram
 
@@ -64,16 +63,16 @@ class FeaturesWork:
     def prepare(self) -> None:
         """Load nothing: the network is loaded only for a tomogram whose features are not there."""
 
-    def run(self, prepared: None, item: Item, listener: Listener) -> Outcome:
+    def run(self, prepared: None, item: Item, callback: Callback) -> Outcome:
         """Compute the features of a tomogram, unless they are kept already."""
-        noted, file = Noted(listener), item.argument.file
+        noted, file = WarningRecorder(callback), item.argument.file
         try:
             tomogram = self.open(file.path)
             features(
                 tomogram, self.settings.particle_diameter, cache=self.folder, device=self.device,
-                voxel_size=self.working, settings=self.settings, listener=noted,
+                voxel_size=self.working, settings=self.settings, callback=noted,
                 mask=self.mask if file.mask is None else read_mask(file.mask),
-                progress=lambda done, total: listener.scored(item.name, done, total),
+                progress=lambda done, total: callback.on_score(item.name, done, total),
             )  # fmt: skip
         except Exception as error:  # Whatever one tomogram does, the others are done.
             if is_disk_full(error):
@@ -104,7 +103,7 @@ def features_many(
     cache: Path | None = None,
     cluster: "ClusterSettings | None" = None,
     on_event: OnEvent = unheard,
-    listener: Listener | None = None,
+    callback: Callback | None = None,
     device: str | None = None,
     voxel_size: float | None = None,
     invert: bool = False,
@@ -126,8 +125,8 @@ def features_many(
         Which workers; one tomogram after another in this process if left out.
     on_event : callable
         Hears each `Event`.
-    listener : Listener, optional
-        Hears of the tiles of a tomogram, in one process.
+    callback : Callback, optional
+        Receives the tiles of a tomogram, in one process.
     device : str, optional
         The best each worker has if left out.
     voxel_size : float, optional
@@ -161,4 +160,4 @@ def features_many(
     folder.mkdir(parents=True, exist_ok=True)
     work = FeaturesWork(folder, settings, working, voxel_size, invert, stored, mask, device)
     items = [item_of(file, tomogram_name(file), (masks or {}).get(file)) for file in files]
-    return map_tomograms(work, items, cluster, on_event, listener)
+    return map_tomograms(work, items, cluster, on_event, callback)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tomopicker.cluster.events import Event, OnEvent, unheard
 from tomopicker.cluster.work import Item, Outcome, Work, is_disk_full
 from tomopicker.errors import TomoPickerError
-from tomopicker.pipeline.callbacks import Listener, Silent
+from tomopicker.pipeline.callbacks import Callback, NullCallback
 
 if TYPE_CHECKING:
     from tomopicker.cluster.settings import ClusterSettings
@@ -23,7 +23,7 @@ def map_tomograms(
     items: Sequence[Item],
     cluster: "ClusterSettings | None" = None,
     on_event: OnEvent = unheard,
-    listener: Listener | None = None,
+    callback: Callback | None = None,
 ) -> dict[str, str]:
     """Do a job for each tomogram, the largest first on several workers; what fails is told and left behind.
 
@@ -37,8 +37,8 @@ def map_tomograms(
         Which workers; one after another in this process if left out.
     on_event : callable
         Hears each `Event`, in the thread that called this.
-    listener : Listener, optional
-        Hears how one tomogram goes, in one process.
+    callback : Callback, optional
+        Receives the progress of a tomogram, in one process.
 
     Returns
     -------
@@ -51,25 +51,25 @@ def map_tomograms(
         If it makes no sense to go on: a full disk, a worker of another version, no workers.
     """
     if cluster is None:
-        return _in_this_process(work, items, on_event, listener or Silent())
+        return _in_this_process(work, items, on_event, callback or NullCallback())
     from tomopicker.cluster.driver import run_on_workers  # noqa: PLC0415  (dask is an extra, and slow to import)
 
     return run_on_workers(work, items, cluster, on_event)
 
 
-def _in_this_process(work: Work, items: Sequence[Item], on_event: OnEvent, listener: Listener) -> dict[str, str]:
+def _in_this_process(work: Work, items: Sequence[Item], on_event: OnEvent, callback: Callback) -> dict[str, str]:
     failures: dict[str, str] = {}
     prepared = work.prepare()
     for finished, item in enumerate(items, start=1):
         on_event(Event("started", item.name, f"{item.name}: started", finished=finished - 1, total=len(items)))
-        outcome = run_one(work, prepared, item, listener)
+        outcome = run_one(work, prepared, item, callback)
         if outcome.status == "failed":
             failures[item.name] = outcome.line
         on_event(event_of(outcome, item.name, finished=finished, total=len(items)))
     return failures
 
 
-def run_one(work: Work, prepared: object, item: Item, listener: Listener) -> Outcome:
+def run_one(work: Work, prepared: object, item: Item, callback: Callback) -> Outcome:
     """Do one tomogram, and time it.
 
     Raises
@@ -79,7 +79,7 @@ def run_one(work: Work, prepared: object, item: Item, listener: Listener) -> Out
     """
     started = time.monotonic()
     try:
-        outcome = work.run(prepared, item, listener)
+        outcome = work.run(prepared, item, callback)
     except Exception as error:
         if is_disk_full(error):
             raise TomoPickerError(disk_full(work.folder)) from error

@@ -18,7 +18,7 @@ from tomopicker.output.pick_folder import PickFolder
 from tomopicker.output.running import marked
 from tomopicker.output.summary import Summary, summarise
 from tomopicker.output.tomogram_record import read_entries
-from tomopicker.pipeline.callbacks import Listener
+from tomopicker.pipeline.callbacks import Callback
 from tomopicker.training.checkpoint import Model
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def pick_into(
     masks: Mapping[Path, Path] | None = None,
     cluster: "ClusterSettings | None" = None,
     on_event: OnEvent = unheard,
-    listener: Listener | None = None,
+    callback: Callback | None = None,
     retry_failed: bool = False,
 ) -> ManyPicked:
     """Pick in every tomogram that is not done; one that fails is told and left behind.
@@ -77,8 +77,8 @@ def pick_into(
         Which workers; one tomogram after another in this process if left out.
     on_event : callable
         Hears each `Event`.
-    listener : Listener, optional
-        Hears of the tiles of a tomogram, in one process.
+    callback : Callback, optional
+        Receives the tiles of a tomogram, in one process.
     retry_failed : bool
         Whether to try again what failed before and has not changed since.
 
@@ -105,7 +105,7 @@ def pick_into(
         return ManyPicked(failures, counts, folder.merge() if counts else None, None)
     work = PickWork(folder, model_file.absolute(), model if cluster is None else None)
     with _merged_after(folder, len(todo), cluster) as result:
-        failures |= map_tomograms(work, todo, cluster, both(result.journal.hear, on_event), listener)
+        failures |= map_tomograms(work, todo, cluster, both(result.journal.hear, on_event), callback)
     return ManyPicked(failures, result.counts, result.remark, result.summary)
 
 

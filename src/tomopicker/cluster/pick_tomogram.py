@@ -14,7 +14,7 @@ from tomopicker.io.volumes.arrays import ReadOptions
 from tomopicker.output.one_tomogram import file_of_kind, picture_of
 from tomopicker.output.pick_folder import PickFolder
 from tomopicker.picking.selection import Cut
-from tomopicker.pipeline.callbacks import Listener
+from tomopicker.pipeline.callbacks import Callback
 from tomopicker.pipeline.kinds.pick import pick
 from tomopicker.pipeline.pick import Picked
 from tomopicker.pipeline.provenance import training_density
@@ -38,7 +38,7 @@ class TomogramFile:
     mask: Path | None = None
 
 
-def pick_tomogram(file: TomogramFile, model: Model, folder: PickFolder, listener: Listener) -> str:
+def pick_tomogram(file: TomogramFile, model: Model, folder: PickFolder, callback: Callback) -> str:
     """Pick one tomogram into a folder.
 
     Parameters
@@ -47,8 +47,8 @@ def pick_tomogram(file: TomogramFile, model: Model, folder: PickFolder, listener
     model : Model
     folder : PickFolder
         That has begun; its settings say how.
-    listener : Listener
-        Hears of tiles, and of what is odd.
+    callback : Callback
+        Receives tiles and warnings.
 
     Returns
     -------
@@ -64,26 +64,26 @@ def pick_tomogram(file: TomogramFile, model: Model, folder: PickFolder, listener
     stored = ReadOptions(asked.dataset, asked.axes, target_voxel_size=model.voxel_size)
     tomogram = io.open_tomogram(file.path, voxel_size=asked.voxel_size, invert=asked.invert, options=stored)
     for warning in tomogram.warnings:
-        listener.warn(warning)
+        callback.warn(warning)
     mask = asked.mask if file.mask is None else read_mask(file.mask)
     picked = pick(
         tomogram, model, cut=asked.cut, min_distance=asked.min_distance, mask=mask, device=asked.device,
-        listener=listener,
+        callback=callback,
     )  # fmt: skip
-    if doubt := _looks_inverted(file.path, tomogram, model, picked, folder, mask, listener):
+    if doubt := _looks_inverted(file.path, tomogram, model, picked, folder, mask, callback):
         if not len(picked.candidates):
             raise TomoPickerError(doubt)
-        listener.warn(doubt)
+        callback.warn(doubt)
     folder.add(file.path, tomogram, picked, file.mask, started)
-    _warn_if_empty(file.path, picked, listener.warn)
+    _warn_if_empty(file.path, picked, callback.warn)
     for kind, each in model.kinds.items():
         of_kind = picked.kinds.get(kind, picked)
         if asked.pictures:
             picture = picture_of(folder.path, file_of_kind(tomogram.name, kind if picked.kinds else ""))
-            draw(tomogram, of_kind.picks.positions, each.settings.particle_diameter, picture, listener.warn)
+            draw(tomogram, of_kind.picks.positions, each.settings.particle_diameter, picture, callback.warn)
         share, particles = of_kind.working.mask_fraction, of_kind.expected.particles
         if doubt := crowded(file.path, tomogram, each.provenance, share, particles):
-            listener.warn(doubt)
+            callback.warn(doubt)
     return _line(tomogram, picked, time.monotonic() - started)
 
 
@@ -98,7 +98,7 @@ def draw(tomogram: Tomogram, positions: Positions, particle_diameter: float, pic
 
 
 def _looks_inverted(
-    file: Path, tomogram: Tomogram, model: Model, picked: Picked, folder: PickFolder, mask: object, listener: Listener
+    file: Path, tomogram: Tomogram, model: Model, picked: Picked, folder: PickFolder, mask: object, callback: Callback
 ) -> str | None:
     """Say in a line that a tomogram without a pick has particles with its contrast inverted; else None."""
     # With the usual threshold too: one that the user set high must not make the tomogram look empty.
@@ -108,7 +108,7 @@ def _looks_inverted(
     asked = folder.settings
     other = pick(
         replace(tomogram, inverted=not tomogram.inverted), model, min_distance=asked.min_distance,
-        mask=mask, device=asked.device, listener=listener,  # type: ignore[arg-type]
+        mask=mask, device=asked.device, callback=callback,  # type: ignore[arg-type]
     )  # fmt: skip
     if other.expected.precision < POOR or other.expected.precision * len(other.picks) < INVERTED:
         return None

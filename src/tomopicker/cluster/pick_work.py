@@ -14,8 +14,7 @@ from tomopicker.errors import TomoPickerError, failure_line
 from tomopicker.geometry import Frame
 from tomopicker.io.tomogram_names import NamedFile
 from tomopicker.output.pick_folder import PickFolder
-from tomopicker.pipeline.callbacks import Listener
-from tomopicker.pipeline.noted import Noted
+from tomopicker.pipeline.callbacks import Callback, WarningRecorder
 from tomopicker.training.checkpoint import Model, load_model
 
 
@@ -60,9 +59,9 @@ class PickWork:
         """Load the model."""
         return self.loaded or load_model(self.model_file)
 
-    def run(self, prepared: Model, item: Item, listener: Listener) -> Outcome:
+    def run(self, prepared: Model, item: Item, callback: Callback) -> Outcome:
         """Pick one tomogram, unless a worker that died before it could say so has done it."""
-        noted = Noted(listener)
+        noted = WarningRecorder(callback)
         file: TomogramFile = item.argument.file
         outcome = self._run(prepared, item.name, file, noted)
         if outcome.status == "failed":
@@ -78,7 +77,7 @@ class PickWork:
         file: TomogramFile = item.argument.file
         self.results.add_failure(item.name, file.path, file.mask, reason, final=True)
 
-    def _run(self, model: Model, name: str, file: TomogramFile, noted: Noted) -> Outcome:
+    def _run(self, model: Model, name: str, file: TomogramFile, noted: WarningRecorder) -> Outcome:
         try:
             if self.results.is_done(name, file.path, file.mask):
                 return Outcome("skipped", f"{name}: done already.")

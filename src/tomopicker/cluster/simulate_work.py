@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tomopicker.cluster.work import Item, Outcome
-from tomopicker.pipeline.callbacks import Listener
+from tomopicker.pipeline.callbacks import Callback
 from tomopicker.simulation import simulate_tomogram
 from tomopicker.simulation.write import settings_file, write_simulated
 from tomopicker.types import Positions, Shape
@@ -64,11 +64,11 @@ class SimulateWork:
     def prepare(self) -> None:
         """Load nothing."""
 
-    def run(self, prepared: None, item: Item, listener: Listener) -> Outcome:
+    def run(self, prepared: None, item: Item, callback: Callback) -> Outcome:
         """Simulate one tomogram; the item's argument is its seed. What is wrong with the settings ends the run."""
         file = self.folder / f"{item.name}.mrc"
         if settings_file(self.folder, item.name).exists() and not self.overwrite:
-            return Outcome("skipped", f"{file}: is there already; --overwrite makes it again")
+            return Outcome("skipped", f"{file}: exists already; --overwrite makes it again")
         made = simulate_tomogram(
             self.preset, self.shape, self.voxel_size, item.argument, maps=self.maps, n_targets=self.particles,
             target=self.target, layout=self.layout, changes=self.changes,

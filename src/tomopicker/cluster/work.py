@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
-from tomopicker.pipeline.callbacks import Listener
+from tomopicker.pipeline.callbacks import Callback
 
 Status = Literal["done", "skipped", "failed"]
 _MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.EMFILE}
@@ -70,7 +70,7 @@ class Work(Protocol):
     def prepare(self) -> Any:
         """Load what all tomograms need; done once in each process."""
 
-    def run(self, prepared: Any, item: Item, listener: Listener) -> Outcome:
+    def run(self, prepared: Any, item: Item, callback: Callback) -> Outcome:
         """Do one tomogram; what is wrong with it is an outcome, an exception is what is wrong with the machine."""
 
     def memory(self, items: Sequence[Item]) -> int:

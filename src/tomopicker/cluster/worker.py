@@ -71,10 +71,10 @@ def _verdict(error: Exception) -> str:
 
 def _run(work: bytes, item: bytes) -> dict[str, Any]:
     from tomopicker.cluster.mapping import run_one  # noqa: PLC0415
-    from tomopicker.pipeline.callbacks import Silent  # noqa: PLC0415
+    from tomopicker.pipeline.callbacks import NullCallback  # noqa: PLC0415
 
     job, prepared = _prepared(work)
-    outcome = run_one(job, prepared, pickle.loads(item), Silent())
+    outcome = run_one(job, prepared, pickle.loads(item), NullCallback())
     return {
         "status": outcome.status,
         "line": outcome.line,

@@ -16,7 +16,7 @@ from tomopicker.preprocessing.decoys import decoy_volume
 from tomopicker.preprocessing.preprocess import WorkingVolume
 from tomopicker.training.batchnorm import adapt_batchnorm
 from tomopicker.training.checkpoint import build_body
-from tomopicker.training.pretrained import learnt_shrinkage, load_pretrained
+from tomopicker.training.pretrained import load_pretrained, trained_shrinkage
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,5 +115,5 @@ def features_of(
         device=device, precision=settings.precision,
     )  # fmt: skip
     inside = rows_inside(specimen.where, working.mask, specimen.stride)
-    statistics = statistics_of(specimen, inside, learnt_shrinkage(settings.network))
+    statistics = statistics_of(specimen, inside, trained_shrinkage(settings.network))
     return Features(name, frame, settings, working, specimen, decoy, statistics)

@@ -15,7 +15,7 @@ from tomopicker.output.one_tomogram import file_of_kind
 from tomopicker.output.pick_folder import PickFolder
 from tomopicker.output.record import kind_counts, picked_counts, recorded_frames
 from tomopicker.picks import Picks
-from tomopicker.pipeline.callbacks import Listener
+from tomopicker.pipeline.callbacks import Callback
 
 
 @dataclass(frozen=True)
@@ -96,13 +96,13 @@ class CopickTarget:
             raise UsageError(f"--copick-object: two kinds are one object ({', '.join(objects.values())}); give others")
         return replace(self, objects=objects)
 
-    def write(self, folder: PickFolder, listener: Listener, *, overwrite: bool) -> list[TomoPickerError]:
+    def write(self, folder: PickFolder, callback: Callback, *, overwrite: bool) -> list[TomoPickerError]:
         """Write the picks of every run that is finished in the folder; different picks of the same name are kept.
 
         Parameters
         ----------
         folder : PickFolder
-        listener : Listener
+        callback : Callback
         overwrite : bool
             Replace different picks too.
 
@@ -118,22 +118,22 @@ class CopickTarget:
             for run in (run for run, count in counts[kind].items() if run in runs and count):
                 picked = folder.path / f"{file_of_kind(run, kind)}.csv"
                 try:
-                    written += self._write_run(picked, run, known[run], name, listener, overwrite=overwrite)
+                    written += self._write_run(picked, run, known[run], name, callback, overwrite=overwrite)
                 except TomoPickerError as error:
                     failed.append(error)
         called = ", ".join(f"{USER}_{self.session}_{name}.json" for name in self.objects.values())
         where = f"{written} runs" if len(self.objects) == 1 else f"{len(self.objects)} kinds, {written} files"
-        listener.say(f"{self.project.roots[-1] / RUNS}: picks of {where}, {called}.")
+        callback.log(f"{self.project.roots[-1] / RUNS}: picks of {where}, {called}.")
         return failed
 
     def _write_run(
-        self, picked: Path, run: str, frame: Frame, name: str, listener: Listener, *, overwrite: bool
+        self, picked: Path, run: str, frame: Frame, name: str, callback: Callback, *, overwrite: bool
     ) -> bool:
         """Write the picks of one kind in a run; give whether they are there now."""
         frames, file = {run: frame}, self.file(run, name)
         picks = io.read_picks(picked, frames)
         if file.exists() and not overwrite and not _same(io.read_picks(file, frames, check_inside=False), picks):
-            listener.warn(f"{file}: holds other picks, and stays; give --overwrite, or another --copick-session")
+            callback.warn(f"{file}: holds other picks, and stays; give --overwrite, or another --copick-session")
             return False
         io.write_picks(picks, frames, file, "copick")
         return True

@@ -1,4 +1,4 @@
-"""Who hears how a job goes: the commands print it, a script may not care."""
+"""Callbacks for the progress and the messages of a job; the commands print them."""
 
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -7,56 +7,85 @@ if TYPE_CHECKING:
 
 
 @runtime_checkable
-class Listener(Protocol):
-    """What a job tells while it runs."""
+class Callback(Protocol):
+    """What a job calls while it runs."""
 
-    def say(self, text: str) -> None:
-        """Hear something worth a line."""
+    def log(self, text: str) -> None:
+        """Receive a message for the user."""
 
     def warn(self, text: str) -> None:
-        """Hear something the user should look at."""
+        """Receive a warning."""
 
-    def trained(self, job: str, report: "Report") -> None:
-        """Hear how a training stands."""
+    def on_train(self, job: str, report: "Report") -> None:
+        """Receive the progress of a training."""
 
-    def scored(self, tomogram: str, done: int, total: int) -> None:
-        """Hear how many tiles of a tomogram are scored."""
+    def on_score(self, tomogram: str, done: int, total: int) -> None:
+        """Receive the number of tiles of a tomogram that are scored."""
 
 
-class Silent:
-    """Hears nothing."""
+class NullCallback:
+    """Ignores everything."""
 
-    def say(self, text: str) -> None: ...
+    def log(self, text: str) -> None: ...
     def warn(self, text: str) -> None: ...
-    def trained(self, job: str, report: "Report") -> None: ...
-    def scored(self, tomogram: str, done: int, total: int) -> None: ...
+    def on_train(self, job: str, report: "Report") -> None: ...
+    def on_score(self, tomogram: str, done: int, total: int) -> None: ...
 
 
 class Prefixed:
-    """Passes everything on to another listener, lines with a name before them.
+    """Forwards everything to another callback, with a name before each line.
 
     Parameters
     ----------
-    other : Listener
+    other : Callback
     name : str
         Of a kind of particle.
     """
 
-    def __init__(self, other: Listener, name: str) -> None:
+    def __init__(self, other: Callback, name: str) -> None:
         self._other, self._name = other, name
 
-    def say(self, text: str) -> None:
-        """Pass a line on."""
-        self._other.say(f"{self._name}: {text}")
+    def log(self, text: str) -> None:
+        """Forward a message."""
+        self._other.log(f"{self._name}: {text}")
 
     def warn(self, text: str) -> None:
-        """Pass a warning on."""
+        """Forward a warning."""
         self._other.warn(f"{self._name}: {text}")
 
-    def trained(self, job: str, report: "Report") -> None:
-        """Pass it on."""
-        self._other.trained(f"{self._name} {job}", report)
+    def on_train(self, job: str, report: "Report") -> None:
+        """Forward the progress."""
+        self._other.on_train(f"{self._name} {job}", report)
 
-    def scored(self, tomogram: str, done: int, total: int) -> None:
-        """Pass it on."""
-        self._other.scored(f"{tomogram} {self._name}", done, total)
+    def on_score(self, tomogram: str, done: int, total: int) -> None:
+        """Forward the progress."""
+        self._other.on_score(f"{tomogram} {self._name}", done, total)
+
+
+class WarningRecorder:
+    """Keeps warnings, each once, for a job on another machine; everything else goes to another callback."""
+
+    def __init__(self, other: Callback) -> None:
+        self._other = other
+        self._warnings: dict[str, None] = {}
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """The distinct warnings, in order."""
+        return tuple(self._warnings)
+
+    def log(self, text: str) -> None:
+        """Forward the progress."""
+        self._other.log(text)
+
+    def warn(self, text: str) -> None:
+        """Keep a warning."""
+        self._warnings[text] = None
+
+    def on_train(self, job: str, report: "Report") -> None:
+        """Forward the progress."""
+        self._other.on_train(job, report)
+
+    def on_score(self, tomogram: str, done: int, total: int) -> None:
+        """Forward the progress."""
+        self._other.on_score(tomogram, done, total)

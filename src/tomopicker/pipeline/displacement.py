@@ -1,9 +1,8 @@
-"""How far off centre a network puts its peaks: measured on turned patches, kept in the model, taken off every pick.
+"""Displacement of a network's peaks from particle centres: measured on rotated patches, subtracted from every pick.
 
-Nothing makes a network the same from every side. Weights end up with their peaks a fraction of a voxel to one side of
-every particle, by chance and by how they were pretrained. Scores averaged over half-turns have no such side, so the
-difference between their peaks and the network's own is the network's displacement. Neither truth nor the centres of
-clicks take part.
+A network is not symmetric: by chance and by pretraining, its peaks lie a fraction of a voxel to one side of every
+particle. Scores averaged over half-turns are symmetric, so the difference between their peaks and the network's own is
+the network's displacement. Neither truth nor the centres of clicks are used.
 """
 
 from collections.abc import Sequence
@@ -17,21 +16,21 @@ from tomopicker.config import Settings
 from tomopicker.models.precision import autocast
 from tomopicker.models.tta import HALF_TURNS
 from tomopicker.picking.peaks import local_peaks
-from tomopicker.pipeline.scoring import as_it_scores
+from tomopicker.pipeline.scoring import prepare_network
 from tomopicker.pipeline.trainer import Run
-from tomopicker.pipeline.training_data import Clicked
+from tomopicker.pipeline.training_data import TrainingTomogram
 from tomopicker.preprocessing.crops import read_padded
 from tomopicker.preprocessing.preprocess import WorkingVolume
 from tomopicker.training.batchnorm import fuse_conv_bn
 from tomopicker.types import Piece, Positions, Volume
 
-PLACES = 32
+MAX_PEAKS_MEASURED = 32
 """Peaks measured at most. Means of so many differed by 0.02 to 0.04 working voxel from tomogram to tomogram."""
-LARGEST = 0.1
+MAX_FRACTION = 0.1
 """Fraction of the diameter beyond which it is no displacement, but a network that finds something else when turned:
 one that was trained on noise measured 36 Å."""
-FEWEST = 8
-"""Places below which the mean says too little."""
+MIN_PEAKS_MEASURED = 8
+"""Peaks below which the mean is too uncertain."""
 CORE, CONTEXT = 16, 8
 """Edge of a patch without its context, and the context on each side, in working voxels; rounded up to whole pools."""
 BATCH = 8
@@ -39,19 +38,19 @@ BATCH = 8
 Place = Float64[np.ndarray, " 3"]
 
 
-def network_displacement(run: Run, network: nn.Module, item: Clicked) -> tuple[float, float, float]:
+def network_displacement(run: Run, network: nn.Module, item: TrainingTomogram) -> tuple[float, float, float]:
     """Give the displacement of a trained network's peaks, (x, y, z) in Å.
 
-    It is 0 where scores are averaged over half-turns anyway, and where picks are whole voxels. More than `LARGEST` is
-    not believed, and a warning of the model.
+    It is 0 with test-time augmentation, whose scores are averaged over half-turns, and where picks are whole voxels.
+    More than `MAX_FRACTION` of the diameter is not corrected, and becomes a warning of the model.
     """
     if run.settings.inference.tta or run.settings.picking.method != "local":
         return 0.0, 0.0, 0.0
-    peaks = run.peaks([network], item, PLACES).positions_voxels
+    peaks = run.peaks([network], item, MAX_PEAKS_MEASURED).positions_voxels
     found = displacement(network, item.working, peaks, run.radius, run.settings, run.device) * item.working.voxel_size
     length = float(np.linalg.norm(found))
-    if length > LARGEST * run.settings.particle_diameter:
-        run.warn_of_model(
+    if length > MAX_FRACTION * run.settings.particle_diameter:
+        run.warn_in_model(
             f"peaks of the network lie {length:.0f} Å from those of its scores averaged over half-turns, too far to be "
             "corrected; look where the picks lie, or give --preset best"
         )
@@ -77,7 +76,7 @@ def displacement(
     working : WorkingVolume
         Of any tomogram with particles.
     peaks : Positions
-        (x, y, z) in working voxels, best first, of what the network finds in it.
+        (x, y, z) in working voxels, best first, of the network's scores.
     radius : float
         The particle's, in working voxels.
     settings : Settings
@@ -86,25 +85,25 @@ def displacement(
     Returns
     -------
     array, shape (3,)
-        (x, y, z) in working voxels, to be subtracted from peaks; 0 with fewer than `FEWEST` of them.
+        (x, y, z) in working voxels, to be subtracted from peaks; 0 with fewer than `MIN_PEAKS_MEASURED` of them.
     """
-    plain = fuse_conv_bn(as_it_scores(network, working, settings, device).eval())
+    plain = fuse_conv_bn(prepare_network(network, working, settings, device).eval())
     divisor = int(getattr(network, "divisor", 1))
-    cut = [_patch_around(working.data, peak, divisor) for peak in peaks[:PLACES]]
-    found = []
+    cut = [_patch_around(working.data, peak, divisor) for peak in peaks[:MAX_PEAKS_MEASURED]]
+    displacements = []
     for first in range(0, len(cut), BATCH):
         starts, patches = zip(*cut[first : first + BATCH], strict=True)
         stacked = torch.from_numpy(np.stack(patches)[:, None]).to(device)
-        scores = _plain_and_turned(plain, stacked, settings, device)
+        scores = _plain_and_averaged(plain, stacked, settings, device)
         for index, (start, peak) in enumerate(zip(starts, peaks[first : first + BATCH], strict=True)):
             own, middle = (_peak_near(part[index], peak - start, radius, settings) for part in scores)
             if own is not None and middle is not None:
-                found.append(own - middle)
-    return np.zeros(3) if len(found) < FEWEST else np.asarray(np.mean(found, axis=0))
+                displacements.append(own - middle)
+    return np.zeros(3) if len(displacements) < MIN_PEAKS_MEASURED else np.asarray(np.mean(displacements, axis=0))
 
 
 def _patch_around(volume: Volume, peak: Place, divisor: int) -> tuple[Place, Piece]:
-    """Cut the patch about a peak (x, y, z); give the place of its first voxel, (x, y, z), and the patch.
+    """Cut the patch around a peak (x, y, z); give the position of its first voxel, (x, y, z), and the patch.
 
     It begins at a multiple of the divisor, as tiles do, so that the same voxels are pooled together.
     """
@@ -114,10 +113,10 @@ def _patch_around(volume: Volume, peak: Place, divisor: int) -> tuple[Place, Pie
     return start[::-1].astype(np.float64), read_padded(volume, region)
 
 
-def _plain_and_turned(
+def _plain_and_averaged(
     network: nn.Module, patches: Tensor, settings: Settings, device: torch.device
 ) -> tuple[Sequence[Volume], Sequence[Volume]]:
-    """Score patches as they lie, and averaged over the half-turns of `TestTimeAugmentation`."""
+    """Score patches once, and averaged over the half-turns of `TestTimeAugmentation`."""
     layout = torch.channels_last_3d
     with torch.inference_mode(), autocast(settings.precision, device):
         plain = network(patches.contiguous(memory_format=layout)).float()
@@ -130,7 +129,7 @@ def _plain_and_turned(
 
 
 def _peak_near(scores: Volume, place: Place, radius: float, settings: Settings) -> Place | None:
-    """Give the peak (x, y, z) nearest to a place, if it is no further than half a radius."""
+    """Give the peak (x, y, z) nearest to a position, if it is no further than half a radius."""
     smoothing = settings.picking.smoothing_fraction * radius
     tops = local_peaks(scores, min_distance=radius, threshold=float("-inf"), smoothing=smoothing).positions_voxels
     if not len(tops):

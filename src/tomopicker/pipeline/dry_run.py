@@ -14,8 +14,8 @@ from tomopicker.io.registry import FORMATS, for_input, head_of, recognised
 from tomopicker.io.tomogram_names import contained, join_names
 from tomopicker.models.precision import choose_device
 from tomopicker.picks import Picks
-from tomopicker.pipeline.callbacks import Listener
-from tomopicker.pipeline.input_checks import check_picked, check_voxel_size, doubtful_diameter, doubtful_spread
+from tomopicker.pipeline.callbacks import Callback
+from tomopicker.pipeline.input_checks import check_picked, check_voxel_size, diameter_warning, spread_warning
 from tomopicker.pipeline.self_training import steps_of_rounds
 from tomopicker.pipeline.train import check_expected, needs_first_count
 from tomopicker.pipeline.training_data import check_clash, common_voxel_size
@@ -46,19 +46,19 @@ def check_training(
     validation_tomograms: Sequence[Tomogram],
     validation_picks: Picks | None,
     device: str | None,
-    listener: Listener,
+    callback: Callback,
 ) -> None:
-    """Refuse what the training would refuse, before anything is computed; warn of an unlikely diameter.
+    """Check everything that a training checks, before anything is computed; warn of an unlikely diameter.
 
     Parameters
     ----------
-    tomograms, clicks, settings, rejected, masks, validation_tomograms, validation_picks, device, listener
+    tomograms, clicks, settings, rejected, masks, validation_tomograms, validation_picks, device, callback
         As `train` takes them.
 
     Raises
     ------
     TomoPickerError
-        One line that says what to change.
+        One line with the remedy.
     """
     check_picked(tomograms, clicks)
     if validation_picks is not None:
@@ -67,13 +67,13 @@ def check_training(
     voxel_size = common_voxel_size(tomograms, settings)
     for tomogram in [*tomograms, *validation_tomograms]:
         check_voxel_size(tomogram, voxel_size, settings.particle_diameter)
-        if doubt := doubtful_diameter(settings.particle_diameter, tomogram):
-            listener.warn(doubt)
+        if warning := diameter_warning(settings.particle_diameter, tomogram):
+            callback.warn(warning)
         if tomogram.name in masks:
             check_mask(masks[tomogram.name], tomogram)
     for tomogram in tomograms:
-        if doubt := doubtful_spread(tomogram, clicks.in_tomogram(tomogram.name).positions, settings.particle_diameter):
-            listener.warn(doubt)
+        if warning := spread_warning(tomogram, clicks.in_tomogram(tomogram.name).positions, settings.particle_diameter):
+            callback.warn(warning)
         if rejected is not None:
             mine, others = (part.in_tomogram(tomogram.name).positions for part in (clicks, rejected))
             check_clash(str(tomogram.path), tomogram.frame, mine, others, settings.particle_diameter)
@@ -91,7 +91,9 @@ def check_distinct(training: Sequence[Tomogram], validation: Sequence[Tomogram])
     """
     both = {item.name for item in training} & {item.name for item in validation}
     if both:
-        raise UsageError(f"--validation-tomogram {min(both)}: is trained on as well; leave it out of one of them")
+        raise UsageError(
+            f"--validation-tomogram {min(both)}: it is a training tomogram too; leave it out of one of them"
+        )
 
 
 def training_plan(
@@ -149,7 +151,7 @@ def training_plan(
 
 
 def _how_read(path: Path, tomograms: Sequence[Tomogram], units: CoordinateUnits, format: str | None) -> str:
-    """Say how a file of clicks is read: its format, the unit, and which tomogram it is assigned to."""
+    """Describe how a file of clicks is read: format, unit, and the tomogram that it is assigned to."""
     if is_project(path):
         return f"{path}: the sizes of tomograms, from whose centres clicks are counted"
     found = for_input(format) if format else recognised("picks", path, head_of(path))
@@ -188,11 +190,11 @@ def _network(settings: Settings) -> str:
 
 
 def _length(settings: Settings, clicks: int) -> str:
-    knobs = settings.training
+    cfg = settings.training
     if settings.network.head == "discriminant":
         return "none: a discriminant in closed form"
-    steps = knobs.steps_for(clicks)
-    last = f"{steps} steps" if steps is not None else f"{knobs.epochs} epochs"
+    steps = cfg.steps_for(clicks)
+    last = f"{steps} steps" if steps is not None else f"{cfg.epochs} epochs"
     each = steps_of_rounds(settings, clicks)
     if len(each) > 1:
         lengths = " + ".join(f"{len(one)} × {one[0]}" if len(one) > 1 else f"{one[0]}" for one in each)
@@ -204,12 +206,12 @@ def _length(settings: Settings, clicks: int) -> str:
         )
     if not needs_first_count(settings):
         return last
-    first = f"{knobs.epochs} epochs" if each[0][0] is None else f"{each[0][0]} steps"
+    first = f"{cfg.epochs} epochs" if each[0][0] is None else f"{each[0][0]} steps"
     return f"{first} of a first network that counts the particles, then {last}"
 
 
 def _priors(tomograms: Sequence[Tomogram], clicks: Picks, settings: Settings, voxel_size: float) -> str:
-    """Say what training will say of them, as far as it is known: neither the lamella nor the count of particles is."""
+    """Describe the class priors as training will, without the lamella mask and the count of particles."""
     kind, given = settings.objective.loss, settings.expected_particles
     ball = len(ball_offsets(max(1.0, settings.particle_diameter / 2 / voxel_size * settings.labels.radius_fraction)))
     voxels = sum(float(np.prod(tomogram.shape)) * (tomogram.voxel_size / voxel_size) ** 3 for tomogram in tomograms)

@@ -1,15 +1,15 @@
-"""From a tomogram to its features: looked up where they were computed before, else computed and kept."""
+"""Features of a tomogram: from the cache, or computed and cached."""
 
 from pathlib import Path
 from typing import Literal
 
 from tomopicker.config import Settings, resolve
 from tomopicker.errors import TomoPickerError
-from tomopicker.fewshot import cache as kept
+from tomopicker.fewshot import cache as feature_cache
 from tomopicker.fewshot.extraction import Progress
 from tomopicker.fewshot.features import Features, features_of
 from tomopicker.models.precision import choose_device, uses_bfloat16
-from tomopicker.pipeline.callbacks import Listener, Silent
+from tomopicker.pipeline.callbacks import Callback, NullCallback
 from tomopicker.pipeline.input_checks import check_voxel_size
 from tomopicker.preprocessing.preprocess import preprocess, working_voxel_size
 from tomopicker.tomogram import Tomogram
@@ -26,7 +26,7 @@ def features(
     mask: VoxelMask | Literal["auto", "none"] = "auto",
     voxel_size: float | None = None,
     settings: Settings | None = None,
-    listener: Listener | None = None,
+    callback: Callback | None = None,
 ) -> Features:
     """Compute the features of a tomogram, on which picks from clicks cost less than a second.
 
@@ -36,19 +36,19 @@ def features(
     particle_diameter : float
         Å.
     cache : Path, optional
-        Folder where features are kept. The folder of TOMOPICKER_CACHE, or the user's caches, if left out.
+        Folder of cached features. The folder of TOMOPICKER_CACHE, or the user's caches, if left out.
     device : str, optional
         ``cpu``, ``cuda``, ``mps``; the best there is with ``auto``.
     progress : callable, optional
-        Called with the tiles done and their number; not where the features were kept.
+        Called with the tiles done and their number; not for cached features.
     mask : VoxelMask or {"auto", "none"}
-        Where the specimen is, of the tomogram's shape. ``auto`` finds the lamella, ``none`` takes all of the volume.
+        Where the specimen is, of the tomogram's shape. ``auto`` detects the lamella, ``none`` uses the whole volume.
     voxel_size : float, optional
         Å, of the working volume; by the particle's diameter if left out. Features that are used together need the same.
     settings : Settings, optional
-        Those of the preset ``instant`` if left out; their particle diameter gives way to the one given.
-    listener : Listener, optional
-        Is told if features cannot be kept.
+        Those of the preset ``instant`` if left out; `particle_diameter` wins over theirs.
+    callback : Callback, optional
+        Receives a warning if features cannot be cached.
 
     Returns
     -------
@@ -59,27 +59,27 @@ def features(
     TomoPickerError
         If the tomogram cannot be used: NaN, constant, too coarse, or a mask of another shape.
     """
-    listener = listener or Silent()
+    callback = callback or NullCallback()
     if settings is None:
         settings = resolve({"preset": "instant", "particle_diameter": float(particle_diameter)})
     elif settings.particle_diameter != particle_diameter:
         settings = settings.model_copy(update={"particle_diameter": float(particle_diameter)})
-    asked: Literal["auto", "none"] = mask if isinstance(mask, str) else "none"
-    settings = settings.model_copy(update={"preprocess": settings.preprocess.model_copy(update={"mask": asked})})
+    mode: Literal["auto", "none"] = mask if isinstance(mask, str) else "none"
+    settings = settings.model_copy(update={"preprocess": settings.preprocess.model_copy(update={"mask": mode})})
     if voxel_size is None:
         voxel_size = working_voxel_size(tomogram.voxel_size, particle_diameter, settings.preprocess.working_diameter)
     check_voxel_size(tomogram, voxel_size, particle_diameter)
-    chosen, folder = choose_device(device), cache or kept.default_folder()
-    given = None if isinstance(mask, str) else mask
+    chosen, folder = choose_device(device), cache or feature_cache.default_folder()
+    array = None if isinstance(mask, str) else mask
     arithmetic = "bfloat16" if uses_bfloat16(settings.precision, chosen) else "float32"
-    key = kept.fingerprint(tomogram, voxel_size, settings, given, arithmetic)
-    if (found := kept.load(folder, key, tomogram, settings)) is not None:
-        return found
-    inside: VoxelMask | Literal["auto"] | None = "auto" if asked == "auto" else given
+    key = feature_cache.fingerprint(tomogram, voxel_size, settings, array, arithmetic)
+    if (cached := feature_cache.load(folder, key, tomogram, settings)) is not None:
+        return cached
+    inside: VoxelMask | Literal["auto"] | None = "auto" if mode == "auto" else array
     working = preprocess(tomogram, voxel_size, settings.preprocess.clip_sd, inside)
     computed = features_of(tomogram.name, tomogram.frame, working, settings, chosen, progress)
     try:
-        kept.save(folder, key, computed)
+        feature_cache.save(folder, key, computed)
     except TomoPickerError as error:
-        listener.warn(f"features of {tomogram.name} are not kept: {error}")
+        callback.warn(f"features of {tomogram.name} are not cached: {error}")
     return computed

@@ -1,4 +1,4 @@
-"""What is checked before hours are spent: the diameter fits the volumes, clicks are there and look like particles."""
+"""Checks before training or picking: particle diameter, voxel size, number and contrast of clicks."""
 
 from collections.abc import Sequence
 
@@ -12,11 +12,11 @@ from tomopicker.types import Positions
 
 BRIGHT_SD = 0.5
 FLAG, MODEL = "--particle-diameter", "the model's particle of"
-"""Who states a particle diameter."""
-SMALLEST, FEWEST_VOXELS = 50.0, 4.0
-"""Å and voxels: a particle that is less wide is hardly seen in a tomogram, and its diameter is more likely in nm."""
-SEVERAL = 5
-"""Clicks: as many do not all lie within one particle."""
+"""Source of a particle diameter, for messages."""
+MIN_DIAMETER, MIN_DIAMETER_VOXELS = 50.0, 4.0
+"""Å and voxels: smaller particles are hardly visible in a tomogram, and the diameter is more likely in nm."""
+MIN_SPREAD_CLICKS = 5
+"""Clicks that cannot all lie within one particle."""
 
 
 def check_diameter(diameter: float, tomogram: Tomogram, stated: str = FLAG) -> None:
@@ -27,13 +27,12 @@ def check_diameter(diameter: float, tomogram: Tomogram, stated: str = FLAG) -> N
     diameter : float
     tomogram : Tomogram
     stated : str
-        Who states the diameter: the flag, or a model, whose diameter cannot be changed.
+        Source of the diameter: the flag, or a model, whose diameter cannot be changed.
 
     Raises
     ------
     UsageError
-        One line with both in Å, and what is likely wrong: the voxel size of a header that was never filled in, or else
-        the diameter.
+        One line with both in Å and the likely error: the voxel size of a header without one, or else the diameter.
     """
     file = tomogram.path or tomogram.name
     other = "or --voxel-size if its header is wrong" if stated == FLAG else "give --voxel-size if its header is wrong"
@@ -50,37 +49,37 @@ def check_diameter(diameter: float, tomogram: Tomogram, stated: str = FLAG) -> N
         raise UsageError(f"{what}; " + (f"give the diameter in Å, {other}" if stated == FLAG else other))
 
 
-def doubtful_spread(tomogram: Tomogram, clicks: Positions, diameter: float) -> str | None:
-    """Say in a line that clicks, (x, y, z) in Å, are several and all within one particle; None if they are not."""
+def spread_warning(tomogram: Tomogram, clicks: Positions, diameter: float) -> str | None:
+    """Give a warning if several clicks, (x, y, z) in Å, all lie within one particle; else None."""
     places = np.unique(clicks, axis=0)
     width = float(np.linalg.norm(np.ptp(places, axis=0))) if len(places) else 0.0
-    if len(places) < SEVERAL or width >= diameter:
+    if len(places) < MIN_SPREAD_CLICKS or width >= diameter:
         return None
     return (
         f"{tomogram.path or tomogram.name}: all {len(places)} clicks lie within {width:.3g} Å, less than one particle "
-        f"of {diameter:g} Å; they must count something else: give --picks-unit or --picks-pixel-size"
+        f"of {diameter:g} Å; their unit is another one: give --picks-unit or --picks-pixel-size"
     )
 
 
-def doubtful_diameter(diameter: float, tomogram: Tomogram) -> str | None:
-    """Say in a line why a particle diameter, Å, that can be is hardly what was meant; None if it may well be."""
+def diameter_warning(diameter: float, tomogram: Tomogram) -> str | None:
+    """Give a warning if a particle diameter, Å, is possible but unlikely; else None."""
     voxels = diameter / tomogram.voxel_size
     file = tomogram.path or tomogram.name
-    if voxels < FEWEST_VOXELS:
+    if voxels < MIN_DIAMETER_VOXELS:
         return (
             f"--particle-diameter {diameter:g} Å is {voxels:.2g} voxels of {file}, too few to see a particle in; it is "
             f"in Å, so give {10 * diameter:g} if you meant {diameter:g} nm"
         )
-    if diameter >= SMALLEST:
+    if diameter >= MIN_DIAMETER:
         return None
-    words = f"--particle-diameter {diameter:g} Å is less than particles that are seen in tomograms"
+    message = f"--particle-diameter {diameter:g} Å is less than the size of particles that tomograms show"
     if _is_default(tomogram):
-        return f"{words}; the voxels of {file} are stated as 1 Å, so give --voxel-size if that is no measured size"
-    return f"{words}; it is in Å, so give {10 * diameter:g} if you meant {diameter:g} nm"
+        return f"{message}; the voxels of {file} are stated as 1 Å, so give --voxel-size if that is no measured size"
+    return f"{message}; it is in Å, so give {10 * diameter:g} if you meant {diameter:g} nm"
 
 
 def _is_default(tomogram: Tomogram) -> bool:
-    """Say whether the voxel size is 1 Å, as programs write that know none."""
+    """Whether the voxel size is 1 Å, which programs write if they know none."""
     return abs(tomogram.voxel_size - 1) < 1e-3
 
 
@@ -95,7 +94,7 @@ def check_voxel_size(tomogram: Tomogram, working_voxel_size: float, diameter: fl
 
 
 def bright_clicks(volume: WorkingVolume, clicks: Positions, radius: float) -> bool:
-    """Say whether the clicked voxels, (x, y, z) in working voxels, are brighter than their surroundings on average."""
+    """Whether clicked voxels, (x, y, z) in working voxels, are brighter than their surroundings on average."""
     reach = max(1, round(radius / 2))
     inner, outer = [], []
     for z, y, x in np.round(clicks[:, ::-1]).astype(int).tolist():
@@ -119,4 +118,4 @@ def check_picked(tomograms: Sequence[Tomogram], picks: Picks) -> None:
     """
     for tomogram in tomograms:
         if not len(picks.in_tomogram(tomogram.name)):
-            raise UsageError(f"{tomogram.path}: none of the picks given lies in it; leave it out or add picks")
+            raise UsageError(f"{tomogram.path}: has no picks; leave it out or add picks")

@@ -7,36 +7,37 @@ import numpy as np
 from jaxtyping import Float64
 
 from tomopicker.errors import UsageError
-from tomopicker.fewshot.discriminant import Discriminant, RejectedAt, discriminant, held_out_shift
+from tomopicker.fewshot.discriminant import RejectedAt, discriminant, held_out_shift
 from tomopicker.fewshot.feature_map import FeaturesAt
 from tomopicker.fewshot.features import Features
 from tomopicker.fewshot.smoothed import smoothed_at
-from tomopicker.picking.calibration import Calibration, calibrate
+from tomopicker.picking.calibration import Calibration
 from tomopicker.picking.peaks import Peaks, nearest_peaks
 from tomopicker.picks import Picks
-from tomopicker.pipeline.callbacks import Listener, Silent
+from tomopicker.pipeline.callbacks import Callback, NullCallback
+from tomopicker.pipeline.peak_calibration import PeakSummary, calibrations, particle_scores, summarize_peaks
 from tomopicker.pipeline.pick import Picked, Scored, picked_from
-from tomopicker.pipeline.scoring import MOST, find_peaks, searched
-from tomopicker.pipeline.trainer import Seen, calibrations, particle_scores
+from tomopicker.pipeline.scoring import MAX_PEAKS, find_peaks, peaks_of_decoy, searched_voxels
 from tomopicker.pipeline.training_data import check_clash, without_repeats
 from tomopicker.pu.particle_scores import ParticleScores, from_few, from_held_out
 from tomopicker.types import Negatives, Positions, Scores, Volume
 from tomopicker.wording import number_of
 
-ENOUGH = 5
-"""Clicks from which on each is scored without having been learnt from: the others make a discriminant about as good."""
+MIN_CLICKS_LEFT_OUT = 5
+"""Clicks from which on each is scored by the discriminant of the others, which is about as good."""
 
 
 @dataclass(frozen=True, eq=False)
 class Instant:
-    """What a few clicks give without training.
+    """Picks from a few clicks, without training.
 
     Parameters
     ----------
     picked : mapping of str to Picked
         By tomogram, in the order of the features.
     particle_scores : ParticleScores
-        Where particles score, and how dense they are: the prior for tomograms without clicks. Of the first kind.
+        Distribution of the particles' scores, and their density: the prior for tomograms without clicks. Of the first
+        kind.
     kinds : mapping of str to Instant
         The same for each kind, where several were clicked; `picked` is then of all.
     """
@@ -53,13 +54,15 @@ class Instant:
         if self.kinds:
             raise UsageError(f"each kind has scores of its own; take those of {' or '.join(self.kinds)}")
         if name not in self.picked:
-            raise UsageError(f"there are no features of {name}; give those of {', '.join(self.picked)}, or compute its")
+            raise UsageError(
+                f"there are no features of {name}; compute them, or choose one of {', '.join(self.picked)}"
+            )
         return self.picked[name].logits
 
 
 @dataclass(frozen=True, eq=False)
-class Clicks:
-    """Clicks and rejected picks in a tomogram, in working voxels, and the features at them."""
+class Examples:
+    """Clicks and rejected picks in a tomogram, (x, y, z) in working voxels, and the features at them."""
 
     clicks: Positions
     rejected: Negatives
@@ -68,15 +71,15 @@ class Clicks:
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
-    """What a tomogram's discriminant finds in it."""
+class InstantPeaks:
+    """Scores and peaks of a tomogram by its discriminant."""
 
     features: Features
-    given: Clicks
+    examples: Examples
     logits: Volume
-    seen: Seen
+    summary: PeakSummary
     held_out: Scores
-    """Of each click with a peak, its score without having been learnt from."""
+    """Of each click with a peak: its score by the discriminant of the other clicks."""
 
 
 def instant(
@@ -84,7 +87,7 @@ def instant(
     clicks: Picks,
     rejected: Picks | None = None,
     *,
-    listener: Listener | None = None,
+    callback: Callback | None = None,
 ) -> Instant:
     """Pick from a few clicks, without training.
 
@@ -95,9 +98,9 @@ def instant(
     clicks : Picks
         Centres of particles, at least one.
     rejected : Picks, optional
-        What looks like the particle and is not.
-    listener : Listener, optional
-        Is told what is left out.
+        Positions that look like the particle and are not.
+    callback : Callback, optional
+        Receives warnings of what is left out.
 
     Raises
     ------
@@ -105,83 +108,87 @@ def instant(
         If there is no click where there are features, or one is a rejected pick as well.
     """
     listed = [features] if isinstance(features, Features) else list(features)
-    found, fits, transferred = find_and_calibrate(listed, clicks, rejected, listener or Silent())
+    found, fits, transferred = find_and_calibrate(listed, clicks, rejected, callback or NullCallback())
     picked = {item.features.name: _picked(item, fit) for item, fit in zip(found, fits, strict=True)}
     return Instant(picked, transferred)
 
 
 def find_and_calibrate(
-    listed: Sequence[Features], clicks: Picks, rejected: Picks | None, listener: Listener
-) -> tuple[list[Found], list[Calibration], ParticleScores]:
-    """Find the peaks of tomograms and calibrate their scores; the last is the prior for tomograms without clicks."""
-    found = find(listed, given_in(listed, clicks, rejected, listener))
-    clicked = [item for item in found if len(item.given.clicks)]
-    fits = calibrations([item.seen for item in clicked], prior=click_prior(clicked))
-    transferred = particle_scores([item.seen for item in clicked], fits)
+    listed: Sequence[Features], clicks: Picks, rejected: Picks | None, callback: Callback
+) -> tuple[list[InstantPeaks], list[Calibration], ParticleScores]:
+    """Find and calibrate the peaks of tomograms; the last value is the prior for tomograms without clicks."""
+    found = find_peaks_of_all(listed, examples_in(listed, clicks, rejected, callback))
+    clicked = [item for item in found if len(item.examples.clicks)]
+    fits = calibrations([item.summary for item in clicked], prior=click_prior(clicked))
+    transferred = particle_scores([item.summary for item in clicked], fits)
     of_clicked = {item.features.name: fit for item, fit in zip(clicked, fits, strict=True)}
-    each = [of_clicked.get(item.features.name) or _calibrated(item.seen, transferred) for item in found]
+    each = [
+        of_clicked.get(item.features.name) or item.summary.calibrate(transferred, use_clicks=False) for item in found
+    ]
     return found, each, transferred
 
 
-def given_in(listed: Sequence[Features], clicks: Picks, rejected: Picks | None, listener: Listener) -> list[Clicks]:
-    """Look up the features at clicks and rejected picks, tomogram by tomogram; check that all fit together.
+def examples_in(
+    listed: Sequence[Features], clicks: Picks, rejected: Picks | None, callback: Callback
+) -> list[Examples]:
+    """Look up the features at clicks and rejected picks of each tomogram.
 
     Raises
     ------
     UsageError
-        One line that says what does not.
+        One line, if clicks and features do not belong together.
     """
     _check(listed, clicks, rejected)
     diameter = listed[0].settings.particle_diameter
-    clicks = without_repeats(clicks, diameter, listener)
-    given = []
+    clicks = without_repeats(clicks, diameter, callback)
+    examples = []
     for item in listed:
         mine = clicks.in_tomogram(item.name).positions
         others = np.empty((0, 3)) if rejected is None else rejected.in_tomogram(item.name).positions
         check_clash(item.name, item.frame, mine, others, diameter)
         inside = [
-            inside_specimen(item, item.working.from_angstrom(part), what, listener)
+            inside_specimen(item, item.working.from_angstrom(part), what, callback)
             for part, what in ((mine, "click"), (others, "rejected pick"))
         ]
-        given.append(Clicks(inside[0], inside[1], item.specimen.at(inside[0]), item.specimen.at(inside[1])))
-    if not any(len(each.clicks) for each in given):
+        examples.append(Examples(inside[0], inside[1], item.specimen.at(inside[0]), item.specimen.at(inside[1])))
+    if not any(len(each.clicks) for each in examples):
         raise UsageError(
             f"no click lies in the specimen of {', '.join(item.name for item in listed)}; click a particle, or compute "
-            "features of all of the volume (mask none)"
+            "features of the whole volume (mask none)"
         )
-    return given
+    return examples
 
 
-def find(listed: Sequence[Features], given: Sequence[Clicks]) -> list[Found]:
-    """Score tomograms, each with the discriminant of all clicks for its own statistics, and find the peaks."""
-    at_clicks = np.concatenate([each.at_clicks for each in given])
-    at_rejected = np.concatenate([each.at_rejected for each in given])
-    starts = np.cumsum([0, *(len(each.clicks) for each in given)])
+def find_peaks_of_all(listed: Sequence[Features], examples: Sequence[Examples]) -> list[InstantPeaks]:
+    """Score each tomogram with the discriminant of all clicks and its own statistics, and find the peaks."""
+    at_clicks = np.concatenate([each.at_clicks for each in examples])
+    at_rejected = np.concatenate([each.at_rejected for each in examples])
+    starts = np.cumsum([0, *(len(each.clicks) for each in examples)])
     return [
-        _found(item, each, at_clicks, at_rejected, int(start))
-        for item, each, start in zip(listed, given, starts, strict=False)
+        _score_and_summarize(item, each, at_clicks, at_rejected, int(start))
+        for item, each, start in zip(listed, examples, starts, strict=False)
     ]
 
 
-def click_prior(clicked: Sequence[Found]) -> ParticleScores:
-    """Say where particles score, by clicks that are left out in turn; too few are put right by what is usual."""
-    missed = sum(item.seen.missed for item in clicked)
-    if sum(len(item.given.clicks) for item in clicked) < ENOUGH:
-        return from_few(np.concatenate([item.seen.scores[item.seen.clicked] for item in clicked]), missed)
+def click_prior(clicked: Sequence[InstantPeaks]) -> ParticleScores:
+    """Give the distribution of the particles' scores by leaving each click out; for few, by a constant correction."""
+    missed = sum(item.summary.missed for item in clicked)
+    if sum(len(item.examples.clicks) for item in clicked) < MIN_CLICKS_LEFT_OUT:
+        return from_few(np.concatenate([item.summary.scores[item.summary.clicked] for item in clicked]), missed)
     return from_held_out(np.concatenate([item.held_out for item in clicked]), missed)
 
 
-def _found(item: Features, given: Clicks, at_clicks: FeaturesAt, at_rejected: RejectedAt, start: int) -> Found:
-    line = discriminant(item.statistics, at_clicks, at_rejected)
-    logits = item.specimen.scores(line.weights, line.bias)
+def _score_and_summarize(
+    item: Features, examples: Examples, at_clicks: FeaturesAt, at_rejected: RejectedAt, start: int
+) -> InstantPeaks:
+    solution = discriminant(item.statistics, at_clicks, at_rejected)
+    logits = item.specimen.scores(solution.weights, solution.bias)
     peaks = _peaks(item, logits)
-    nearest = nearest_peaks(peaks, given.clicks, item.radius)
-    rows, has_peak = np.arange(len(peaks)), nearest >= 0
-    clicked = np.isin(rows, nearest)
-    rejected = np.isin(rows, nearest_peaks(peaks, given.rejected, item.radius)) & ~clicked
-    decoys, decoy_voxels = _decoy_peaks(item, line)
-    voxels = searched(item.working.data.shape, item.settings, item.radius, item.working.mask)
-    seen = Seen(peaks, clicked, rejected, int((~has_peak).sum()), decoys, voxels, decoy_voxels)
+    nearest = nearest_peaks(peaks, examples.clicks, item.radius)
+    has_peak = nearest >= 0
+    decoys = peaks_of_decoy(item.decoy.scores(solution.weights, solution.bias), item.settings, item.radius)
+    voxels = searched_voxels(item.working.data.shape, item.settings, item.radius, item.working.mask)
+    summary = summarize_peaks(peaks, decoys, examples.clicks, examples.rejected, item.radius, voxels)
     own = peaks.scores[nearest[has_peak]].astype(np.float64)
     if len(at_clicks) > 1 and len(own):
         smoothing = item.settings.picking.smoothing_fraction * item.radius
@@ -189,61 +196,47 @@ def _found(item: Features, given: Clicks, at_clicks: FeaturesAt, at_rejected: Re
         mine = start + np.flatnonzero(has_peak)
         at[mine] = smoothed_at(item.specimen, peaks.positions_voxels[nearest[has_peak]], smoothing)
         own = own + held_out_shift(item.statistics, at_clicks, at_rejected, at)[mine]
-    return Found(item, given, logits, seen, own)
+    return InstantPeaks(item, examples, logits, summary, own)
 
 
 def _peaks(item: Features, logits: Volume) -> Peaks:
-    return find_peaks(logits, item.settings, item.radius, float("-inf"), max_particles=MOST, mask=item.working.mask)
-
-
-def _decoy_peaks(item: Features, line: Discriminant) -> tuple[Scores, float]:
-    """Score the decoy; give its peaks' scores and the voxels that were searched for them."""
-    logits = item.decoy.scores(line.weights, line.bias)
-    peaks = find_peaks(logits, item.settings, item.radius, float("-inf"), max_particles=MOST)
-    return peaks.scores.astype(np.float64), searched(logits.shape, item.settings, item.radius, None)
-
-
-def _calibrated(seen: Seen, prior: ParticleScores) -> Calibration:
-    """Calibrate a tomogram without clicks; what was rejected in it is background for certain."""
-    return calibrate(
-        seen.scores[~seen.rejected], seen.decoys, prior, voxels=seen.voxels, decoy_voxels=seen.decoy_voxels
+    return find_peaks(
+        logits, item.settings, item.radius, float("-inf"), max_particles=MAX_PEAKS, mask=item.working.mask
     )
 
 
-def _picked(item: Found, calibration: Calibration) -> Picked:
-    """Cut the list of a tomogram's peaks; clicks are particles and rejected picks are not, whatever their scores."""
-    known = {int(row): 1.0 for row in np.flatnonzero(item.seen.clicked)}
-    known |= {int(row): 0.0 for row in np.flatnonzero(item.seen.rejected)}
+def _picked(item: InstantPeaks, calibration: Calibration) -> Picked:
+    """Select picks from a tomogram's peaks; clicks have probability 1 and rejected picks 0, whatever their scores."""
+    known = {int(row): 1.0 for row in np.flatnonzero(item.summary.clicked)}
+    known |= {int(row): 0.0 for row in np.flatnonzero(item.summary.rejected)}
     features = item.features
-    scored = Scored(features.name, features.frame, features.working, item.logits, item.seen.peaks)
-    return picked_from(scored, calibration.probability, calibration, clicks=len(item.given.clicks), known=known)
+    scored = Scored(features.name, features.frame, features.working, item.logits, item.summary.peaks)
+    return picked_from(scored, calibration.probability, calibration, clicks=len(item.examples.clicks), known=known)
 
 
 def inside_specimen(
-    item: Features, voxels: Positions, what: str, listener: Listener
+    item: Features, voxels: Positions, what: str, callback: Callback
 ) -> Float64[np.ndarray, "inside 3"]:
     """Leave out positions, in working voxels, outside the specimen, where there are no features."""
     if not len(voxels):
         return voxels
     covered = item.specimen.covers(voxels)
     if not covered.all():
-        listener.warn(
-            f"{item.name}: {number_of(int((~covered).sum()), what)} outside the lamella that was found "
-            "are left out; features of all of the volume (mask none) include them"
+        callback.warn(
+            f"{item.name}: {number_of(int((~covered).sum()), what)} outside the detected lamella "
+            "ignored; features of the whole volume (mask none) include them"
         )
     return np.asarray(voxels[covered])
 
 
 def _check(listed: Sequence[Features], clicks: Picks, rejected: Picks | None) -> None:
     if not listed:
-        raise UsageError("no features are given; compute those of the tomogram that was clicked in")
+        raise UsageError("there are no features; compute those of the tomogram with clicks")
     names = [item.name for item in listed]
     for picks in (clicks, *([rejected] if rejected is not None else [])):
-        strangers = [name for name in picks.tomogram_names if name not in names]
-        if strangers:
-            raise UsageError(
-                f"no features are given of {', '.join(strangers[:8])}; compute them, or leave its picks out"
-            )
+        unknown = [name for name in picks.tomogram_names if name not in names]
+        if unknown:
+            raise UsageError(f"there are no features of {', '.join(unknown[:8])}; compute them, or leave out its picks")
     first = listed[0]
     for item in listed[1:]:
         if item.settings.particle_diameter != first.settings.particle_diameter:

@@ -11,24 +11,24 @@ from tomopicker.fewshot.features import Features, features_of
 from tomopicker.geometry import Frame
 from tomopicker.models.discriminant import DiscriminantNetwork
 from tomopicker.picks import Picks
-from tomopicker.pipeline.callbacks import Listener
+from tomopicker.pipeline.callbacks import Callback
 from tomopicker.pipeline.displacement import network_displacement
-from tomopicker.pipeline.instant import Clicks, Found, click_prior, find, inside_specimen
+from tomopicker.pipeline.instant import Examples, InstantPeaks, click_prior, find_peaks_of_all, inside_specimen
 from tomopicker.pipeline.provenance import provenance
 from tomopicker.pipeline.trainer import Run
-from tomopicker.pipeline.training_data import Clicked, number_of_clicks
+from tomopicker.pipeline.training_data import TrainingTomogram, number_of_clicks
 from tomopicker.tomogram import Tomogram
 from tomopicker.training.checkpoint import Model, build_network
-from tomopicker.training.pretrained import learnt_shrinkage, load_pretrained
+from tomopicker.training.pretrained import load_pretrained, trained_shrinkage
 
 
 def instant_model(
     run: Run,
     tomograms: Sequence[Tomogram],
     picks: Picks,
-    clicked: Sequence[Clicked],
+    clicked: Sequence[TrainingTomogram],
     rejected: Picks | None,
-    known: dict[str, Features],
+    computed: dict[str, Features],
 ) -> Model:
     """Make a model of the features at clicks; each tomogram that it picks has a discriminant of its own.
 
@@ -36,13 +36,13 @@ def instant_model(
     ----------
     run : Run
     tomograms : sequence of Tomogram
-        Those clicked in.
+        The training tomograms.
     picks : Picks
         The clicks.
-    clicked : sequence of Clicked
+    clicked : sequence of TrainingTomogram
         The same tomograms and clicks, preprocessed.
     rejected : Picks, optional
-    known : dict of str to Features
+    computed : dict of str to Features
         Features that are computed already, by tomogram, working voxel size and mask; others are added.
 
     Raises
@@ -51,18 +51,18 @@ def instant_model(
         If no click lies in the specimen.
     """
     settings, frames = run.settings, [tomogram.frame for tomogram in tomograms]
-    every = found_in_training(run, clicked, frames, run.listener, known)
-    found = [item for item in every if len(item.given.clicks)]
+    every = peaks_in_training(run, clicked, frames, run.callback, computed)
+    found = [item for item in every if len(item.examples.clicks)]
     if not found:
-        raise UsageError("no click lies in the lamella that was found; give --mask none, or a better mask")
+        raise UsageError("no click lies in the detected lamella; give --mask none, or a better mask")
     prior = click_prior(found)
-    scores, counted = run.by_seen([item.seen for item in found], number_of_clicks(clicked), prior)
+    scores, counted = run.calibrate_summaries([item.summary for item in found], number_of_clicks(clicked), prior)
     network = build_network(settings)
     assert isinstance(network, DiscriminantNetwork)
     load_pretrained(network.body, settings.network)
-    network.shrinkage.fill_(learnt_shrinkage(settings.network))
+    network.shrinkage.fill_(trained_shrinkage(settings.network))
     for name in ("clicks", "rejected"):
-        points = np.concatenate([getattr(each.given, f"at_{name}") for each in every])
+        points = np.concatenate([getattr(each.examples, f"at_{name}") for each in every])
         setattr(network, name, torch.from_numpy(points))
     facts = provenance(
         tomograms, picks, (), settings, None, counted.estimate, [], rejected=rejected,
@@ -74,42 +74,42 @@ def instant_model(
     return Model(network.eval(), settings, voxel_size, 0.0, None, facts, scores, displacement, tuple(run.warnings))
 
 
-def found_in_training(
+def peaks_in_training(
     run: Run,
-    clicked: Sequence[Clicked],
+    clicked: Sequence[TrainingTomogram],
     frames: Sequence[Frame],
-    listener: Listener,
-    known: dict[str, Features] | None = None,
-) -> list[Found]:
-    """Find what the discriminant of all clicks finds in each training tomogram.
+    callback: Callback,
+    computed: dict[str, Features] | None = None,
+) -> list[InstantPeaks]:
+    """Score each training tomogram with the discriminant of all clicks, and find the peaks.
 
     Parameters
     ----------
     run : Run
-    clicked : sequence of Clicked
+    clicked : sequence of TrainingTomogram
     frames : sequence of Frame
         Of the same tomograms.
-    listener : Listener
-        Is warned of clicks outside the specimen, which are left out.
-    known : dict of str to Features, optional
-        Features that other kinds of particle have computed, and what is computed here.
+    callback : Callback
+        Receives warnings of clicks outside the specimen, which are left out.
+    computed : dict of str to Features, optional
+        Features that are computed already, for other kinds of particle; those computed here are added.
 
     Returns
     -------
     list of Found
         Of each tomogram; empty if no click at all lies in the specimen.
     """
-    listed, given, settings = [], [], run.settings
-    known = {} if known is None else known
+    listed, examples, settings = [], [], run.settings
+    computed = {} if computed is None else computed
     for frame, item in zip(frames, clicked, strict=True):
         key = f"{item.name} {item.working.voxel_size} {settings.preprocess.mask}"
-        if key not in known:
-            known[key] = features_of(
-                item.name, frame, item.working, settings, run.device, partial(run.listener.scored, item.name)
+        if key not in computed:
+            computed[key] = features_of(
+                item.name, frame, item.working, settings, run.device, partial(run.callback.on_score, item.name)
             )
-        features = known[key].of_diameter(settings.particle_diameter)
-        clicks = inside_specimen(features, item.clicks, "click", listener)
-        others = inside_specimen(features, item.rejected, "rejected pick", listener)
+        features = computed[key].of_diameter(settings.particle_diameter)
+        clicks = inside_specimen(features, item.clicks, "click", callback)
+        others = inside_specimen(features, item.rejected, "rejected pick", callback)
         listed.append(features)
-        given.append(Clicks(clicks, others, features.specimen.at(clicks), features.specimen.at(others)))
-    return find(listed, given) if any(len(each.clicks) for each in given) else []
+        examples.append(Examples(clicks, others, features.specimen.at(clicks), features.specimen.at(others)))
+    return find_peaks_of_all(listed, examples) if any(len(each.clicks) for each in examples) else []

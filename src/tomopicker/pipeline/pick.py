@@ -1,4 +1,4 @@
-"""From a model and a tomogram to picks: preprocess, score tile by tile, list the candidates, cut the list."""
+"""From a model and a tomogram to picks: preprocess, score tile by tile, find peaks, calibrate, select."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,17 +16,17 @@ from tomopicker.picking.offset import FLOOR, probabilities
 from tomopicker.picking.peaks import Peaks
 from tomopicker.picking.selection import Chosen, Cut, Expectation
 from tomopicker.picks import Picks
-from tomopicker.pipeline.callbacks import Listener, Silent
+from tomopicker.pipeline.callbacks import Callback, NullCallback
 from tomopicker.pipeline.input_checks import MODEL, check_voxel_size
 from tomopicker.pipeline.provenance import clicks_in
 from tomopicker.pipeline.scoring import (
-    MOST,
-    as_they_score,
+    MAX_PEAKS,
     decoy_of,
     find_peaks,
     peaks_of_decoy,
-    score_all_as,
-    searched,
+    prepare_networks,
+    score_outputs,
+    searched_voxels,
 )
 from tomopicker.pipeline.training_data import at_least
 from tomopicker.preprocessing.preprocess import WorkingVolume, preprocess
@@ -37,20 +37,20 @@ from tomopicker.types import Volume, VoxelMask
 
 @dataclass(frozen=True)
 class Picked:
-    """What picking one tomogram gave.
+    """The picks of one tomogram.
 
     Parameters
     ----------
     chosen : Chosen
-        The picks, the threshold and what is expected of them; each is a property too.
+        The picks, the threshold, and expected precision and recall; each is a property too.
     candidates : Picks
-        The picks and less probable ones, down to the floor, to cut elsewhere without scoring again.
+        The picks and less probable ones, down to `FLOOR`, for another selection without scoring again.
     logits : Volume
-        What the network gave at every voxel of the working grid, (z, y, x).
+        Score at every voxel of the working grid, (z, y, x).
     probability : callable
-        Makes probabilities of logits: by this tomogram's calibration, or by the model's offset.
+        From logits to probabilities: by this tomogram's calibration, or by the model's offset.
     working : WorkingVolume
-        What was scored, and where its voxels lie.
+        The volume that was scored, and how its voxels lie in the tomogram.
     count : Count or None
         Particles in the tomogram, with an interval; none where scores were not calibrated.
     absent : float or None
@@ -80,12 +80,12 @@ class Picked:
 
     @property
     def expected(self) -> Expectation:
-        """What the candidates' probabilities say of the picks."""
+        """Expected precision, recall and F1 of the picks, from the candidates' probabilities."""
         return self.chosen.expected
 
     @property
     def scores(self) -> Volume:
-        """Probability at every voxel of the working grid, (z, y, x); computed when asked for."""
+        """Probability at every voxel of the working grid, (z, y, x); computed on access."""
         return np.stack(list(self.score_sections()))
 
     def score_sections(self) -> Iterator[Float32[np.ndarray, "y x"]]:
@@ -102,7 +102,7 @@ def pick(
     min_distance: float | None = None,
     mask: VoxelMask | Literal["auto", "none"] | None = None,
     device: str | None = None,
-    listener: Listener | None = None,
+    callback: Callback | None = None,
 ) -> Picked:
     """Pick the particles of one tomogram.
 
@@ -113,16 +113,16 @@ def pick(
     model : Model
         From `train` or `load_model`.
     cut : Cut, optional
-        Where the list of candidates ends; at the best expected F1 if left out, or the model's own threshold.
+        Selection among the candidates; at the best expected F1 if left out, or the model's own threshold.
     min_distance : float, optional
         Å between two picks; from the particle diameter if left out.
     mask : VoxelMask or {"auto", "none"}, optional
         Where the specimen is, of the tomogram's shape: picks only where it is True, and statistics are those inside.
-        ``auto`` finds the lamella, ``none`` takes all of the volume; as in training if left out.
+        ``auto`` detects the lamella, ``none`` uses the whole volume; as in training if left out.
     device : str, optional
         ``cpu``, ``cuda``, ``mps``, wherever the model was trained; the best there is if left out.
-    listener : Listener, optional
-        Hears of the tiles done.
+    callback : Callback, optional
+        Receives the tiles done.
 
     Returns
     -------
@@ -134,7 +134,7 @@ def pick(
         If the tomogram cannot be used: NaN, constant, too coarse, or a mask of another shape.
     """
     (only,) = pick_alike(
-        tomogram, [model], cut=cut, min_distance=min_distance, mask=mask, device=device, listener=listener
+        tomogram, [model], cut=cut, min_distance=min_distance, mask=mask, device=device, callback=callback
     )
     return only
 
@@ -147,7 +147,7 @@ def pick_alike(
     min_distance: float | None = None,
     mask: VoxelMask | Literal["auto", "none"] | None = None,
     device: str | None = None,
-    listener: Listener | None = None,
+    callback: Callback | None = None,
     working: WorkingVolume | None = None,
 ) -> list[Picked]:
     """Pick one tomogram with one model, or with several that share their features, which are computed once.
@@ -157,10 +157,10 @@ def pick_alike(
     tomogram : Tomogram
     models : sequence of Model
         One; or discriminants of one network, at one voxel size and with the same settings but for the diameter.
-    cut, min_distance, mask, device, listener
+    cut, min_distance, mask, device, callback
         As for `pick`.
     working : WorkingVolume, optional
-        What `working_volume` made for one of the models; made here if left out.
+        From `working_volume` for one of the models; computed if left out.
 
     Returns
     -------
@@ -172,27 +172,33 @@ def pick_alike(
     TomoPickerError
         As `pick`.
     """
-    listener = listener or Silent()
+    callback = callback or NullCallback()
     first, settings = models[0], models[0].settings
     for model in models:
         check_voxel_size(tomogram, model.voxel_size, model.settings.particle_diameter, MODEL)
     if working is None:
         working = working_volume(tomogram, first, mask)
     chosen_device = choose_device(device)
-    fitted = as_they_score([model.network for model in models], working, settings, chosen_device)
-    volumes = score_all_as(
+    fitted = prepare_networks([model.network for model in models], working, settings, chosen_device)
+    volumes = score_outputs(
         fitted, working.data, settings, chosen_device, working.mask,
-        lambda done, total: listener.scored(tomogram.name, done, total),
+        lambda done, total: callback.on_score(tomogram.name, done, total),
     )  # fmt: skip
     calibrated = [model.particle_scores is not None for model in models]
-    decoys = score_all_as(fitted, decoy_of(working, settings), settings, chosen_device) if any(calibrated) else None
+    decoys = score_outputs(fitted, decoy_of(working, settings), settings, chosen_device) if any(calibrated) else None
     distance = None if min_distance is None else min_distance / first.voxel_size
     found = []
     for index, model in enumerate(models):
         logits = volumes[index]
         floor = float(logit(FLOOR)) - model.offset if model.particle_scores is None else float("-inf")
         peaks = find_peaks(
-            logits, model.settings, model.radius, floor, max_particles=MOST, min_distance=distance, mask=working.mask
+            logits,
+            model.settings,
+            model.radius,
+            floor,
+            max_particles=MAX_PEAKS,
+            min_distance=distance,
+            mask=working.mask,
         )
         calibration = None
         if decoys is not None and calibrated[index]:
@@ -214,11 +220,11 @@ def pick_alike(
 def working_volume(
     tomogram: Tomogram, model: Model, mask: VoxelMask | Literal["auto", "none"] | None = None
 ) -> WorkingVolume:
-    """Make what a model scores of a tomogram; parameters and errors are those of `pick`."""
-    knobs = model.settings.preprocess
-    asked = knobs.mask if mask is None else mask
+    """Preprocess a tomogram for a model; parameters and errors are those of `pick`."""
+    cfg = model.settings.preprocess
+    mask = cfg.mask if mask is None else mask
     return preprocess(
-        tomogram, model.voxel_size, knobs.clip_sd, None if isinstance(asked, str) and asked == "none" else asked
+        tomogram, model.voxel_size, cfg.clip_sd, None if isinstance(mask, str) and mask == "none" else mask
     )
 
 
@@ -244,23 +250,23 @@ def picked_from(
     usual: float | None = None,
     displacement: tuple[float, float, float] = (0.0, 0.0, 0.0),
 ) -> Picked:
-    """Make candidates of peaks, and picks of candidates.
+    """Turn peaks into candidates, and select the picks.
 
     Parameters
     ----------
     scored : Scored
     probability : callable
-        Makes probabilities of logits.
+        From logits to probabilities.
     calibration : Calibration or None
         Of the tomogram, for its count.
     clicks : int
         In the tomogram: it holds no fewer particles.
     known : mapping of int to float, optional
-        Probabilities that are known otherwise than by score, by the peak's index.
+        Probabilities that do not depend on the score, by the peak's index.
     cut, usual
         As in `Cut.choose`.
     displacement : tuple of float
-        (x, y, z) in Å by which peaks lie beside particles.
+        (x, y, z) in Å of peaks from the centres of particles.
     """
     working, peaks, frame = scored.working, scored.peaks, scored.frame
     count = None if calibration is None else at_least(calibration.count, clicks)
@@ -286,5 +292,6 @@ def _calibrated(peaks: Peaks, decoy_scores: Volume, model: Model, working: Worki
     decoys, decoy_voxels = peaks_of_decoy(decoy_scores, model.settings, model.radius)
     return calibrate(
         peaks.scores.astype(np.float64), decoys, model.particle_scores,
-        voxels=searched(working.data.shape, model.settings, model.radius, working.mask), decoy_voxels=decoy_voxels,
+        voxels=searched_voxels(working.data.shape, model.settings, model.radius, working.mask),
+        decoy_voxels=decoy_voxels,
     )  # fmt: skip

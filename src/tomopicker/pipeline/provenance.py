@@ -1,4 +1,4 @@
-"""Where a model came from: versions, inputs, priors and the course of the training."""
+"""Provenance of a model: versions, inputs, class priors and training history."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ def provenance(
     inside: Mapping[str, float] | None = None,
     counted: Count | None = None,
 ) -> dict[str, Any]:
-    """Give what a model file says of its origin, as JSON holds it."""
+    """Collect the provenance of a model, in types that JSON has."""
 
     def describe(tomogram: Tomogram) -> dict[str, Any]:
         return {
@@ -60,7 +60,7 @@ def provenance(
 
 
 def clicks_in(origin: Mapping[str, Any], tomogram: Tomogram) -> int:
-    """Give how many clicks a model was trained on in a tomogram: of its name, shape and voxel size (1 %)."""
+    """Number of clicks that a model was trained on in a tomogram of this name, shape and voxel size (1 %)."""
     return sum(
         each.get("clicks", 0)
         for each in origin.get("training", [])
@@ -71,7 +71,7 @@ def clicks_in(origin: Mapping[str, Any], tomogram: Tomogram) -> int:
 
 
 def trained_inverted(origin: Mapping[str, Any]) -> bool:
-    """Say whether protein was bright in all files that a model was trained on, by its provenance."""
+    """Whether protein was bright in all files that a model was trained on, by its provenance."""
     training = origin.get("training", [])
     return bool(training) and all(each.get("inverted", False) for each in training)
 

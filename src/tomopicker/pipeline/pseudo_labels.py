@@ -1,7 +1,7 @@
 """Pseudo-labels: confident picks of the discriminant or of earlier networks, and ambiguous ones, in training tomograms.
 
-Scores of another number of threads, or of another machine, differ in the last digits, and peaks with them. So what a
-round learns from is kept in a file beside its checkpoint, and a resumed run reads it back.
+Scores of another number of threads, or of another machine, differ in the last digits, and peaks with them. So the
+pseudo-labels of a round are saved next to its checkpoint, and a resumed run reads them back.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,11 +19,12 @@ from tomopicker.config import Settings
 from tomopicker.geometry import Frame
 from tomopicker.picking.calibration import Calibration
 from tomopicker.picking.peaks import Peaks
-from tomopicker.pipeline.callbacks import Silent
+from tomopicker.pipeline.callbacks import NullCallback
 from tomopicker.pipeline.instant import click_prior
-from tomopicker.pipeline.instant_model import found_in_training
-from tomopicker.pipeline.trainer import Run, Seen, calibrations
-from tomopicker.pipeline.training_data import Clicked, number_of_clicks
+from tomopicker.pipeline.instant_model import peaks_in_training
+from tomopicker.pipeline.peak_calibration import PeakSummary, calibrations
+from tomopicker.pipeline.trainer import Run
+from tomopicker.pipeline.training_data import TrainingTomogram, number_of_clicks
 from tomopicker.training.checkpoint import CHECKPOINT, load_tensors, save_tensors
 from tomopicker.training.fingerprint import Fingerprint, check_same_run, tomogram_fingerprint
 from tomopicker.training.labels import NO_POSITIONS
@@ -33,61 +34,65 @@ Known: TypeAlias = Float64[np.ndarray, "known 3"]
 Chances: TypeAlias = Float64[np.ndarray, " peaks"]
 Pair: TypeAlias = tuple[PseudoPositives, Ambiguous]
 
-KINDS = ("sure", "doubtful")
+KINDS = ("pseudo_positives", "ambiguous")
 
 
-def taught(run: Run, clicked: Sequence[Clicked], networks: Sequence[nn.Module], rounds: int) -> list[Clicked]:
-    """Add to tomograms what the mean scores of some networks are sure of, and what they doubt.
+def pseudo_label(
+    run: Run, clicked: Sequence[TrainingTomogram], networks: Sequence[nn.Module], rounds: int
+) -> list[TrainingTomogram]:
+    """Add pseudo-labels from the mean scores of networks to training tomograms.
 
     Parameters
     ----------
     run : Run
-        Where it has checkpoints, the picks are kept there; a resumed run takes them from there.
-    clicked : sequence of Clicked
-        As the user clicked.
+        With checkpoints, pseudo-labels are saved too, and a resumed run reads them.
+    clicked : sequence of TrainingTomogram
+        With clicks only.
     networks : sequence of Module
-        Of all rounds so far.
+        Of all earlier rounds.
     rounds : int
-        That there were so far.
+        Number of earlier rounds.
 
     Raises
     ------
     TomoPickerError
-        If the file of an interrupted run is of another run.
+        If the saved pseudo-labels belong to another run.
     """
     return _labelled(run, clicked, rounds, lambda: _found(run, clicked, networks, rounds))
 
 
-def label_by_discriminant(run: Run, clicked: Sequence[Clicked], frames: Sequence[Frame]) -> list[Clicked]:
-    """Add to tomograms the confident and the ambiguous instant picks; nothing is trained for that.
+def pseudo_label_by_discriminant(
+    run: Run, clicked: Sequence[TrainingTomogram], frames: Sequence[Frame]
+) -> list[TrainingTomogram]:
+    """Add the confident and the ambiguous instant picks to training tomograms.
 
     Parameters
     ----------
     run : Run
-        Where it has checkpoints, the picks are kept there; a resumed run takes them from there.
-    clicked : sequence of Clicked
-        As the user clicked.
+        With checkpoints, pseudo-labels are saved too, and a resumed run reads them.
+    clicked : sequence of TrainingTomogram
+        With clicks only.
     frames : sequence of Frame
         Of the same tomograms.
 
     Raises
     ------
     TomoPickerError
-        If the file of an interrupted run is of another run.
+        If the saved pseudo-labels belong to another run.
     """
-    return _labelled(run, clicked, 0, lambda: _found_by_discriminant(run, clicked, frames))
+    return _labelled(run, clicked, 0, lambda: _labels_by_discriminant(run, clicked, frames))
 
 
-def sure_and_doubtful(
+def select_pseudo_labels(
     peaks: Peaks,
     probability: Chances,
     clicks: Positions,
     rejected: Negatives,
     radius: float,
     settings: Settings,
-    most: int,
+    limit: int,
 ) -> tuple[PseudoPositives, Ambiguous]:
-    """Choose what the next round learns from, and what it takes neither for a particle nor for background.
+    """Choose the pseudo-labels of the next round, and the ambiguous picks that it ignores.
 
     Parameters
     ----------
@@ -97,67 +102,79 @@ def sure_and_doubtful(
         Of each peak.
     clicks : Positions
     rejected : Negatives
-        In the voxels of the peaks. Their balls and shells stay what they are: no sure pick's reaches into them.
+        (x, y, z) in the voxels of the peaks. The ball of no pseudo-label reaches into their balls and shells.
     radius : float
         The particle's, in voxels.
     settings : Settings
-    most : int
-        Of the sure ones.
+    limit : int
+        Largest number of pseudo-labels.
 
     Returns
     -------
-    sure : PseudoPositives
-    doubtful : Ambiguous
+    pseudo_positives : PseudoPositives
+    ambiguous : Ambiguous
     """
-    knobs = settings.self_training
+    cfg = settings.self_training
     apart = (1 + settings.labels.radius_fraction) * radius + 1  # Balls are painted around the nearest voxels.
     known = np.concatenate([clicks, rejected])
-    sure = _farther(peaks.positions_voxels, known, apart) & (probability >= knobs.positive_threshold)
-    sure &= np.cumsum(sure) <= most
-    doubtful = _farther(peaks.positions_voxels, clicks, radius) & (probability >= knobs.ignore_threshold) & ~sure
-    return peaks.positions_voxels[sure], peaks.positions_voxels[doubtful]
+    is_positive = _farther(peaks.positions_voxels, known, apart) & (probability >= cfg.positive_threshold)
+    is_positive &= np.cumsum(is_positive) <= limit
+    is_ambiguous = _farther(peaks.positions_voxels, clicks, radius) & (probability >= cfg.ignore_threshold)
+    return peaks.positions_voxels[is_positive], peaks.positions_voxels[is_ambiguous & ~is_positive]
 
 
-def _labelled(run: Run, clicked: Sequence[Clicked], rounds: int, find: Callable[[], list[Pair]]) -> list[Clicked]:
-    """Add what is found, or what the file of an interrupted run holds, to tomograms."""
-    kept = run.checkpoint and run.checkpoint.with_name(f"{run.checkpoint.name}.round{rounds + 1}.ckpt")
+def _labelled(
+    run: Run, clicked: Sequence[TrainingTomogram], rounds: int, find: Callable[[], list[Pair]]
+) -> list[TrainingTomogram]:
+    """Add pseudo-labels, new or from the file of an interrupted run, to tomograms."""
+    saved = run.checkpoint and run.checkpoint.with_name(f"{run.checkpoint.name}.round{rounds + 1}.ckpt")
     fingerprint = _fingerprint(run.settings, clicked)
-    if kept and run.resume and kept.exists():
-        found = _read(kept, fingerprint, len(clicked))
+    if saved and run.resume and saved.exists():
+        labels = _read(saved, fingerprint, len(clicked))
     else:
-        found = find()
-        if kept:
-            _write(kept, fingerprint, found)
-    return [replace(item, sure=sure, doubtful=doubtful) for item, (sure, doubtful) in zip(clicked, found, strict=True)]
+        labels = find()
+        if saved:
+            _write(saved, fingerprint, labels)
+    return [
+        replace(item, pseudo_positives=positives, ambiguous=ambiguous)
+        for item, (positives, ambiguous) in zip(clicked, labels, strict=True)
+    ]
 
 
-def _found(run: Run, clicked: Sequence[Clicked], networks: Sequence[nn.Module], rounds: int) -> list[Pair]:
-    """Find the peaks of tomogram after tomogram, then judge those of all."""
-    seen = [run.seen(networks, item) for item in clicked]
-    labelled_before = run.settings.starts_from_discriminant(number_of_clicks(clicked))
-    return _chosen(run, clicked, seen, calibrations(seen), rounds + labelled_before)
+def _found(run: Run, clicked: Sequence[TrainingTomogram], networks: Sequence[nn.Module], rounds: int) -> list[Pair]:
+    """Choose pseudo-labels from the peaks of all training tomograms."""
+    summaries = [run.summarize(networks, item) for item in clicked]
+    starts_labelled = run.settings.starts_from_discriminant(number_of_clicks(clicked))
+    return _select(run, clicked, summaries, calibrations(summaries), rounds + starts_labelled)
 
 
-def _found_by_discriminant(run: Run, clicked: Sequence[Clicked], frames: Sequence[Frame]) -> list[Pair]:
-    found = found_in_training(run, clicked, frames, Silent())  # Training has warned of clicks outside the specimen.
+def _labels_by_discriminant(run: Run, clicked: Sequence[TrainingTomogram], frames: Sequence[Frame]) -> list[Pair]:
+    # Without a callback: training has warned of clicks outside the specimen.
+    found = peaks_in_training(run, clicked, frames, NullCallback())
     if not found:
         return [(NO_POSITIONS, NO_POSITIONS)] * len(clicked)
-    seen = [item.seen for item in found]
-    prior = click_prior([item for item in found if len(item.given.clicks)])
-    return _chosen(run, clicked, seen, calibrations(seen, prior=prior), 1)
+    summaries = [item.summary for item in found]
+    prior = click_prior([item for item in found if len(item.examples.clicks)])
+    return _select(run, clicked, summaries, calibrations(summaries, prior=prior), 1)
 
 
-def _chosen(
-    run: Run, clicked: Sequence[Clicked], seen: Sequence[Seen], fits: Sequence[Calibration], growths: int
+def _select(
+    run: Run,
+    clicked: Sequence[TrainingTomogram],
+    summaries: Sequence[PeakSummary],
+    fits: Sequence[Calibration],
+    growths: int,
 ) -> list[Pair]:
-    knobs, found = run.settings.self_training, []
-    growth = knobs.max_label_growth**growths - 1
-    least = knobs.first_labels if run.settings.starts_from_discriminant(number_of_clicks(clicked)) else 0
-    for item, each, fit in zip(clicked, seen, fits, strict=True):
-        most = max(round(len(item.clicks) * growth), least)
+    cfg, labels = run.settings.self_training, []
+    growth = cfg.max_label_growth**growths - 1
+    least = cfg.first_labels if run.settings.starts_from_discriminant(number_of_clicks(clicked)) else 0
+    for item, each, fit in zip(clicked, summaries, fits, strict=True):
+        limit = max(round(len(item.clicks) * growth), least)
         chances = fit.probability(each.scores)
-        found.append(sure_and_doubtful(each.peaks, chances, item.clicks, item.rejected, run.radius, run.settings, most))
-    return found
+        labels.append(
+            select_pseudo_labels(each.peaks, chances, item.clicks, item.rejected, run.radius, run.settings, limit)
+        )
+    return labels
 
 
 def _farther(positions: Positions, known: Known, distance: float) -> Bool[np.ndarray, " n"]:
@@ -167,10 +184,10 @@ def _farther(positions: Positions, known: Known, distance: float) -> Bool[np.nda
     return np.asarray(nearest > distance)
 
 
-def _write(path: Path, run: Fingerprint, found: Sequence[Pair]) -> None:
+def _write(path: Path, run: Fingerprint, labels: Sequence[Pair]) -> None:
     parts = {
         f"{kind}.{index}": torch.from_numpy(picks)
-        for index, pair in enumerate(found)
+        for index, pair in enumerate(labels)
         for kind, picks in zip(KINDS, pair, strict=True)
     }
     save_tensors(path, CHECKPOINT, parts, {"run": run})
@@ -179,11 +196,11 @@ def _write(path: Path, run: Fingerprint, found: Sequence[Pair]) -> None:
 def _read(path: Path, run: Fingerprint, tomograms: int) -> list[Pair]:
     parts, facts = load_tensors(path, CHECKPOINT)
     check_same_run(path, facts.get("run"), run)
-    sure, doubtful = ([parts[f"{kind}.{index}"].numpy() for index in range(tomograms)] for kind in KINDS)
-    return list(zip(sure, doubtful, strict=True))
+    pseudo_positives, ambiguous = ([parts[f"{kind}.{index}"].numpy() for index in range(tomograms)] for kind in KINDS)
+    return list(zip(pseudo_positives, ambiguous, strict=True))
 
 
-def _fingerprint(settings: Settings, clicked: Sequence[Clicked]) -> Fingerprint:
+def _fingerprint(settings: Settings, clicked: Sequence[TrainingTomogram]) -> Fingerprint:
     return {
         "settings": settings.model_dump(mode="json"),
         "tomograms": [

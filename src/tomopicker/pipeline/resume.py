@@ -1,4 +1,4 @@
-"""The checkpoints of an interrupted training, which lie beside its output file: resumed, discarded or removed."""
+"""Checkpoints of an interrupted training, next to its output file: resumed, discarded or removed."""
 
 import re
 from pathlib import Path
@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from tomopicker.errors import UsageError
 
 if TYPE_CHECKING:
-    from tomopicker.pipeline.callbacks import Listener
+    from tomopicker.pipeline.callbacks import Callback
 
 
 def checkpoint_of_kind(output: Path, kind: str) -> Path:
-    """Give the prefix of the checkpoints of one kind of particle; with an empty name, of the only one."""
+    """Give the prefix of the checkpoints of one kind of particle; with an empty name, of a model of one kind."""
     return output.with_name(f"{output.name}.kind-{kind}") if kind else output
 
 
@@ -29,29 +29,29 @@ def remove_checkpoints(output: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def discard_checkpoints(output: Path, listener: "Listener") -> None:
-    """Remove the checkpoints of an interrupted run that is not resumed, and say so."""
+def discard_checkpoints(output: Path, callback: "Callback") -> None:
+    """Remove the checkpoints of an interrupted run that is not resumed, with a warning."""
     for path in checkpoints(output):
-        listener.warn(f"{path}: from an interrupted run, removed; --resume would have gone on from it")
+        callback.warn(f"{path}: from an interrupted run, removed; --resume would have continued it")
         path.unlink(missing_ok=True)
 
 
-def is_finished(output: Path, listener: "Listener", *, resume: bool, overwrite: bool, dry_run: bool = False) -> bool:
-    """Say whether there is nothing left to do for a training that is to write `output`.
+def is_finished(output: Path, callback: "Callback", *, resume: bool, overwrite: bool, dry_run: bool = False) -> bool:
+    """Whether the training that writes `output` is already finished.
 
     Parameters
     ----------
     output : Path
-    listener : Listener
+    callback : Callback
     resume, overwrite : bool
-        As the user gave them.
+        The options of the command.
     dry_run : bool
-        Leave what lies there as it is.
+        Remove nothing.
 
     Raises
     ------
     UsageError
-        If a finished file or an interrupted run is in the way.
+        If a finished file or an interrupted run exists.
     """
     if output.is_dir():
         raise UsageError(f"{output}: is a folder; give --output the name of a file")
@@ -60,25 +60,25 @@ def is_finished(output: Path, listener: "Listener", *, resume: bool, overwrite: 
         if not output.exists() or _unfinished(output, left):
             return False
         if not dry_run:
-            remove_checkpoints(output)  # Of a run that was stopped after its last act.
-        listener.say(f"{output}: finished already; there is nothing to resume.")
+            remove_checkpoints(output)  # Of a run that was stopped just after it had written its output.
+        callback.log(f"{output}: already finished; nothing to resume.")
         return True
     if output.exists() and not overwrite:
-        raise UsageError(f"{output}: is there already; give --overwrite to replace it, or another name")
+        raise UsageError(f"{output}: exists already; give --overwrite to replace it, or another name")
     if left and not overwrite:
         raise UsageError(
-            f"{left[0]}: from an interrupted run; give --resume to go on from it, or --overwrite to start anew"
+            f"{left[0]}: from an interrupted run; give --resume to continue it, or --overwrite to start anew"
         )
     return False
 
 
 def how_to_go_on(output: Path) -> str:
-    """Advise a user who has interrupted a training."""
-    saved = "the training goes on where it was" if checkpoints(output) else "nothing had been learnt yet"
+    """Describe how an interrupted training can be continued."""
+    saved = "the training continues from its checkpoint" if checkpoints(output) else "there is no checkpoint yet"
     return f"repeat the command with --resume: {saved}"
 
 
 def _unfinished(output: Path, left: list[Path]) -> bool:
-    """Tell whether a run has begun since the output was written: its checkpoints are younger."""
+    """Whether a run has begun since the output was written: its checkpoints are younger."""
     written = output.stat().st_mtime_ns
     return any(path.stat().st_mtime_ns > written for path in left)

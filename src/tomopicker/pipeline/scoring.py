@@ -19,26 +19,26 @@ from tomopicker.preprocessing.preprocess import WorkingVolume
 from tomopicker.training.batchnorm import adapt_batchnorm
 from tomopicker.types import Scores, Volume, VoxelMask
 
-MOST = 20_000
-"""Peaks listed at most: a network that learnt nothing calls everything one."""
-BEYOND = 16
-"""Working voxels around a mask that smoothing and fits of peaks may look at."""
+MAX_PEAKS = 20_000
+"""Largest number of peaks: an untrained network has one nearly everywhere."""
+MASK_MARGIN = 16
+"""Working voxels around a mask that are used for smoothing and for fits of peaks."""
 
 
-def as_it_scores(network: nn.Module, working: WorkingVolume, settings: Settings, device: torch.device) -> nn.Module:
-    """Give a network with the statistics of a working volume, and turned by half-turns, where the settings say so."""
+def prepare_network(network: nn.Module, working: WorkingVolume, settings: Settings, device: torch.device) -> nn.Module:
+    """Adapt a network to a working volume: batch normalisation, discriminant and test-time augmentation, as set."""
     network = _adapted(network, working, settings, device)
     if isinstance(network, DiscriminantNetwork):
         network = solved(network, working, settings, device)
     return TestTimeAugmentation(network) if settings.inference.tta else network
 
 
-def as_they_score(
+def prepare_networks(
     networks: Sequence[nn.Module], working: WorkingVolume, settings: Settings, device: torch.device
 ) -> nn.Module:
-    """Give discriminants that share their features as one network with an output for each; one network as it scores."""
+    """Adapt one network, or join discriminants that share their features to one network with an output for each."""
     if len(networks) == 1:
-        return as_it_scores(networks[0], working, settings, device)
+        return prepare_network(networks[0], working, settings, device)
     first, others = _adapted(networks[0], working, settings, device), networks[1:]
     lines = [each for each in others if isinstance(each, DiscriminantNetwork)]
     if not isinstance(first, DiscriminantNetwork) or len(lines) < len(others):
@@ -55,7 +55,7 @@ def _adapted(network: nn.Module, working: WorkingVolume, settings: Settings, dev
     )
 
 
-def score_as(
+def score_working_volume(
     network: nn.Module,
     volume: Volume,
     settings: Settings,
@@ -63,12 +63,12 @@ def score_as(
     mask: VoxelMask | None = None,
     progress: Progress | None = None,
 ) -> Volume:
-    """Score a volume with a network that has its statistics already."""
-    scores: Volume = score_all_as(network, volume, settings, device, mask, progress)[0]
+    """Score a volume with a network from `prepare_network`."""
+    scores: Volume = score_outputs(network, volume, settings, device, mask, progress)[0]
     return scores
 
 
-def score_all_as(
+def score_outputs(
     network: nn.Module,
     volume: Volume,
     settings: Settings,
@@ -76,27 +76,27 @@ def score_all_as(
     mask: VoxelMask | None = None,
     progress: Progress | None = None,
 ) -> Volumes:
-    """Score a volume with all outputs of a network that has its statistics already, (outputs, z, y, x)."""
-    knobs = settings.inference
+    """Score a volume with all outputs of a network from `prepare_networks`, (outputs, z, y, x)."""
+    cfg = settings.inference
     return score_volumes(
-        network, volume, core=knobs.tile, halo=knobs.halo, device=device, precision=settings.precision,
+        network, volume, core=cfg.tile, halo=cfg.halo, device=device, precision=settings.precision,
         progress=progress, mask=mask,
     )  # fmt: skip
 
 
-def searched(shape: Sequence[int], settings: Settings, radius: float, mask: VoxelMask | None) -> float:
-    """Give how many voxels of a volume are searched for peaks."""
-    inside = _off_border(shape, settings.picking.border_fraction * radius, mask)
+def searched_voxels(shape: Sequence[int], settings: Settings, radius: float, mask: VoxelMask | None) -> float:
+    """Number of voxels of a volume that are searched for peaks."""
+    inside = exclude_border(shape, settings.picking.border_fraction * radius, mask)
     return float(np.prod(shape) if inside is None else inside.sum())
 
 
 def mean_scores(
     fitted: Sequence[nn.Module], volume: Volume, settings: Settings, device: torch.device, mask: VoxelMask | None = None
 ) -> Volume:
-    """Give the mean score of networks that have a volume's statistics; two score volumes are held at most."""
-    scores = score_as(fitted[0], volume, settings, device, mask)
+    """Give the mean score of prepared networks; at most two score volumes are held."""
+    scores = score_working_volume(fitted[0], volume, settings, device, mask)
     for network in fitted[1:]:
-        scores += score_as(network, volume, settings, device, mask)
+        scores += score_working_volume(network, volume, settings, device, mask)
     scores /= len(fitted)
     return scores
 
@@ -109,7 +109,7 @@ def decoy_peaks(
     Parameters
     ----------
     fitted : sequence of Module
-        With the statistics of the working volume; their scores are averaged.
+        From `prepare_network`; their scores are averaged.
     working : WorkingVolume
     settings : Settings
     radius : float
@@ -121,7 +121,7 @@ def decoy_peaks(
     scores : array, shape (n,)
         Logits of the decoy's peaks.
     voxels : float
-        That were searched for them.
+        Number of voxels that were searched.
     """
     scores = mean_scores(fitted, decoy_of(working, settings), settings, device)
     return peaks_of_decoy(scores, settings, radius)
@@ -133,9 +133,9 @@ def decoy_of(working: WorkingVolume, settings: Settings) -> Volume:
 
 
 def peaks_of_decoy(scores: Volume, settings: Settings, radius: float) -> tuple[Scores, float]:
-    """Give the scores of a decoy's peaks, and the voxels that were searched for them."""
-    found = find_peaks(scores, settings, radius, float("-inf"), max_particles=MOST)
-    return found.scores.astype(np.float64), searched(scores.shape, settings, radius, None)
+    """Give the scores of a decoy's peaks, and the number of voxels that were searched."""
+    found = find_peaks(scores, settings, radius, float("-inf"), max_particles=MAX_PEAKS)
+    return found.scores.astype(np.float64), searched_voxels(scores.shape, settings, radius, None)
 
 
 def find_peaks(
@@ -155,7 +155,7 @@ def find_peaks(
     scores : Volume
         (z, y, x).
     settings : Settings
-        Say whether by the paper's greedy loop or by local maxima.
+        Method: the paper's greedy loop, or local maxima.
     radius : float
         The particle's, in working voxels.
     threshold : float
@@ -167,14 +167,14 @@ def find_peaks(
     mask : VoxelMask, optional
         Picks only where it is True.
     """
-    knobs = settings.picking
-    given, mask = mask, _off_border(scores.shape, knobs.border_fraction * radius, mask)
-    distance = knobs.min_distance_fraction * radius if min_distance is None else min_distance
-    if knobs.method == "local":
-        # Only where the mask is: nothing is smoothed that no pick looks at.
-        smoothing = knobs.smoothing_fraction * radius
+    cfg = settings.picking
+    specimen, mask = mask, exclude_border(scores.shape, cfg.border_fraction * radius, mask)
+    distance = cfg.min_distance_fraction * radius if min_distance is None else min_distance
+    if cfg.method == "local":
+        # Only the box of the mask is smoothed.
+        smoothing = cfg.smoothing_fraction * radius
         whole = tuple(slice(0, edge) for edge in scores.shape)
-        box = whole if given is None else bounding_box(given, margin=BEYOND + math.ceil(4 * smoothing))
+        box = whole if specimen is None else bounding_box(specimen, margin=MASK_MARGIN + math.ceil(4 * smoothing))
         found = local_peaks(
             scores[box],
             min_distance=distance,
@@ -191,7 +191,7 @@ def find_peaks(
     return greedy_peaks(scores, distance, max_particles=max_particles, threshold=threshold)
 
 
-def _off_border(shape: Sequence[int], margin: float, mask: VoxelMask | None) -> VoxelMask | None:
+def exclude_border(shape: Sequence[int], margin: float, mask: VoxelMask | None) -> VoxelMask | None:
     """Take a margin (voxels) along the volume's border out of a mask."""
     if margin <= 0:
         return mask

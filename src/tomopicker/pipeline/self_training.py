@@ -1,11 +1,10 @@
-"""Training in rounds: each network also learns from what those before it are sure of in the tomograms clicked in.
+"""Self-training: networks of later rounds also learn from pseudo-labels in the training tomograms.
 
-Clicks show a few particles in a few orientations, and every particle that was not clicked is taken for background. The
-first networks' confident picks in the same tomograms, or those of the discriminant, show the rest; what they doubt is
-left out of the background.
-Two networks that differ by their seeds seldom err alike, so picks are judged by the mean of their scores.
-Tomograms that nobody clicked in, those to follow the training on among them, teach nothing (self-training of a
-picker; cf. Xie et al., CVPR 2020, whose students, too, are no smaller than their teachers).
+Clicks cover few particles in few orientations, and every particle that was not clicked counts as background.
+Pseudo-labels, the confident picks of the discriminant or of the networks of earlier rounds, cover the rest; ambiguous
+picks are ignored. Networks that differ by their seeds seldom make the same errors, so picks are chosen by the mean of
+their scores. Tomograms without clicks, and those for validation, get no pseudo-labels (cf. Xie et al., CVPR 2020, where
+students are no smaller than their teachers, too).
 """
 
 from collections.abc import Sequence
@@ -19,28 +18,29 @@ from torch import nn
 from tomopicker.config import Settings
 from tomopicker.geometry import Frame
 from tomopicker.picking.calibration import Count
-from tomopicker.pipeline.callbacks import Listener
-from tomopicker.pipeline.pseudo_labels import label_by_discriminant, taught
-from tomopicker.pipeline.trainer import Run, calibrations, total_count
-from tomopicker.pipeline.training_data import Clicked, at_least, number_of_clicks
+from tomopicker.pipeline.callbacks import Callback
+from tomopicker.pipeline.peak_calibration import calibrations, total_count
+from tomopicker.pipeline.pseudo_labels import pseudo_label, pseudo_label_by_discriminant
+from tomopicker.pipeline.trainer import Run
+from tomopicker.pipeline.training_data import TrainingTomogram, at_least, number_of_clicks
 from tomopicker.pu.prior import Priors
 from tomopicker.training.labels import LabelledVolume
 from tomopicker.training.loop import History, Report
 
-APART = 1000
-"""Between the seeds of two rounds, so that trainings with seeds 0, 1, 2 share none."""
-BESIDE = 333
-"""Between the seeds of two networks of a round, likewise."""
+ROUND_SEED_STEP = 1000
+"""Difference between the seeds of two rounds, so that trainings with seeds 0, 1, 2 have no seed in common."""
+MEMBER_SEED_STEP = 333
+"""Difference between the seeds of two networks of a round, likewise."""
 COUNTING_SEED = 101
-"""Between the seeds of a training and of the network that counts for it, likewise."""
+"""Difference between the seeds of a training and of its counting network, likewise."""
 
-FEWEST = 5
-"""Clicks whose steps are the least with pseudo-labels of the discriminant: there are many more labels than clicks."""
+MIN_CLICKS_FOR_STEPS = 5
+"""With pseudo-labels of the discriminant there are more labels than clicks: steps are those of at least 5 clicks."""
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What the rounds gave.
+class TrainResult:
+    """The result of self-training.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ class Outcome:
     history : History
         Of all rounds, one after the other.
     priors : Priors or None
-        Of the first round: of the clicks, and of what the discriminant is sure of where it is the first teacher.
+        Of the first round: of the clicks, and of pseudo-labels of the discriminant, if any.
     """
 
     network: nn.Module
@@ -57,31 +57,33 @@ class Outcome:
     priors: Priors | None
 
 
-def first_labels(run: Run, clicked: Sequence[Clicked], frames: Sequence[Frame]) -> Sequence[Clicked]:
+def first_labels(run: Run, clicked: Sequence[TrainingTomogram], frames: Sequence[Frame]) -> Sequence[TrainingTomogram]:
     """Add instant picks to the clicks where the settings take the first pseudo-labels from them.
 
     Parameters
     ----------
     run : Run
-    clicked : sequence of Clicked
+    clicked : sequence of TrainingTomogram
     frames : sequence of Frame
         Of the same tomograms.
     """
     if run.settings.starts_from_discriminant(number_of_clicks(clicked)):
-        return label_by_discriminant(run, clicked, frames)
+        return pseudo_label_by_discriminant(run, clicked, frames)
     return clicked
 
 
-def count_by_first_network(run: Run, labelled: Sequence[Clicked], validation: Sequence[LabelledVolume]) -> Count:
+def count_by_first_network(
+    run: Run, labelled: Sequence[TrainingTomogram], validation: Sequence[LabelledVolume]
+) -> Count:
     """Count the particles of the training tomograms with a network of the balanced PN loss, which needs no count.
 
     Parameters
     ----------
     run : Run
-    labelled : sequence of Clicked
+    labelled : sequence of TrainingTomogram
         The training tomograms, with the labels of the first round.
     validation : sequence of LabelledVolume
-        To follow the training; never learnt from.
+        For validation; never trained on.
     """
     settings, clicks = run.settings, number_of_clicks(labelled)
     length = steps_of_rounds(settings, clicks)[0][0]
@@ -95,90 +97,91 @@ def count_by_first_network(run: Run, labelled: Sequence[Clicked], validation: Se
     network, _ = balanced_pn.fit(
         "count", training, validation, balanced_pn.priors(training, None), balanced_pn.settings
     )
-    counted = at_least(total_count(calibrations([run.seen([network], item) for item in labelled])), clicks)
-    run.listener.say(
+    counted = at_least(total_count(calibrations([run.summarize([network], item) for item in labelled])), clicks)
+    run.callback.log(
         f"A first network, with the PN loss, counts about {counted} in the training tomograms; "
         "--expected-particles saves that training."
     )
     return counted
 
 
-def train_in_rounds(
+def self_train(
     run: Run,
-    clicked: Sequence[Clicked],
-    first: Sequence[Clicked],
+    clicked: Sequence[TrainingTomogram],
+    first: Sequence[TrainingTomogram],
     validation: Sequence[LabelledVolume],
     particles: float | None,
-) -> Outcome:
+) -> TrainResult:
     """Train `self_training.rounds` rounds of networks, `self_training.ensemble_size` in all but the last.
 
     Parameters
     ----------
     run : Run
-    clicked : sequence of Clicked
-        The tomograms to learn from.
-    first : sequence of Clicked
+    clicked : sequence of TrainingTomogram
+        The training tomograms.
+    first : sequence of TrainingTomogram
         The same tomograms with the labels of the first round, as `first_labels` gives them.
     validation : sequence of LabelledVolume
-        To follow the training; never learnt from.
+        For validation; never trained on.
     particles : float or None
-        In all tomograms clicked in together; None for a loss without a class prior.
+        In all training tomograms together; None for a loss without a class prior.
     """
     rounds = steps_of_rounds(run.settings, number_of_clicks(clicked))
     steps = list(chain(*rounds))
     history: History = []
     networks: list[nn.Module] = []
-    of_clicks: Priors | None = None
+    first_priors: Priors | None = None
     by_discriminant = run.settings.starts_from_discriminant(number_of_clicks(clicked))
     for number, lengths in enumerate(rounds):
-        items = taught(run, clicked, networks, number) if number else first
+        items = pseudo_label(run, clicked, networks, number) if number else first
         training = [run.labelled(item) for item in items]
         priors = run.priors(training, particles, more_than_clicks=number > 0 or by_discriminant)
         if not number:
-            of_clicks = priors
-            run.listener.say(f"Labels: {priors}.")
+            first_priors = priors
+            run.callback.log(f"Labels: {priors}.")
         if number or by_discriminant:
-            run.listener.say(_said(items, number + 1))
+            run.callback.log(_summary(items, number + 1))
         for member, length in enumerate(lengths):
-            tell = partial(_tell, run.listener, sum(each or 0 for each in steps[: len(networks)]), steps)
-            settings = _of_network(run.settings, number, member, length)
-            network, lines = run.fit(_job(number, member), training, validation, priors, settings, tell)
+            report = partial(_report, run.callback, sum(each or 0 for each in steps[: len(networks)]), steps)
+            settings = _member_settings(run.settings, number, member, length)
+            network, lines = run.fit(_checkpoint_name(number, member), training, validation, priors, settings, report)
             history += [{**line, "round": number + 1} for line in lines]
             networks.append(network)
-    return Outcome(networks[-1], history, of_clicks)
+    return TrainResult(networks[-1], history, first_priors)
 
 
 def steps_of_rounds(settings: Settings, clicks: int) -> Sequence[Sequence[int | None]]:
-    """Give the optimiser steps of each network, round by round; none where epochs are counted."""
-    knobs = settings.self_training
-    rounds = knobs.rounds_for(clicks)
+    """Give the optimiser steps of each network, round by round; None if the length is in epochs."""
+    cfg = settings.self_training
+    rounds = cfg.rounds_for(clicks)
     if settings.starts_from_discriminant(clicks):
-        last = settings.training.steps_for(max(clicks, FEWEST))
-        each = last if last is None else max(1, round(last / knobs.final_steps_factor))
+        last = settings.training.steps_for(max(clicks, MIN_CLICKS_FOR_STEPS))
+        each = last if last is None else max(1, round(last / cfg.final_steps_factor))
     else:
         each = settings.training.steps_for(clicks)
-        last = each if each is None or rounds == 1 else max(1, round(each * knobs.final_steps_factor))
-    return [[each] * knobs.ensemble_size] * (rounds - 1) + [[last]]
+        last = each if each is None or rounds == 1 else max(1, round(each * cfg.final_steps_factor))
+    return [[each] * cfg.ensemble_size] * (rounds - 1) + [[last]]
 
 
-def _job(number: int, member: int) -> str:
-    """Name a network of a round after both, as its checkpoint is: train, train2, and train_b beside the first."""
+def _checkpoint_name(number: int, member: int) -> str:
+    """Name of a network's checkpoint: train, and train_b for the second of the first round; train2, and so on."""
     return "train" + (f"{number + 1}" if number else "") + (f"_{ascii_lowercase[member]}" if member else "")
 
 
-def _of_network(settings: Settings, number: int, member: int, steps: int | None) -> Settings:
+def _member_settings(settings: Settings, number: int, member: int, steps: int | None) -> Settings:
     length = {} if steps is None else {"steps": steps}
     training = settings.training.model_copy(update=length)
-    seed = settings.seed + APART * number + BESIDE * member
+    seed = settings.seed + ROUND_SEED_STEP * number + MEMBER_SEED_STEP * member
     return settings.model_copy(update={"seed": seed, "training": training})
 
 
-def _tell(listener: Listener, done: int, steps: Sequence[int | None], line: Report) -> None:
-    """Tell how a round stands, its steps counted on from the rounds before."""
+def _report(callback: Callback, done: int, steps: Sequence[int | None], line: Report) -> None:
+    """Report the progress of a round, with the steps of earlier rounds added."""
     known = [each for each in steps if each is not None]
-    listener.trained("train", replace(line, step=line.step + done, steps=sum(known)) if known else line)
+    callback.on_train("train", replace(line, step=line.step + done, steps=sum(known)) if known else line)
 
 
-def _said(items: Sequence[Clicked], number: int) -> str:
-    sure, doubtful = (sum(len(getattr(item, kind)) for item in items) for kind in ("sure", "doubtful"))
-    return f"Round {number}: {sure} confident picks are learnt from as well, {doubtful} doubtful ones left out."
+def _summary(items: Sequence[TrainingTomogram], number: int) -> str:
+    pseudo_positives = sum(len(item.pseudo_positives) for item in items)
+    ambiguous = sum(len(item.ambiguous) for item in items)
+    return f"Round {number}: {pseudo_positives} pseudo-labels, {ambiguous} ambiguous picks ignored."

@@ -1,4 +1,4 @@
-"""Where to click next, in tomograms whose features are there."""
+"""Suggestions where to click next, from features and clicks so far."""
 
 from collections.abc import Sequence
 
@@ -10,14 +10,14 @@ from tomopicker.fewshot.features import Features
 from tomopicker.fewshot.smoothed import smoothed_at
 from tomopicker.fewshot.suggestions import Candidates, Suggestion, kinds_of_object, most_informative, reason_for
 from tomopicker.picks import Picks
-from tomopicker.pipeline.callbacks import Listener, Silent
-from tomopicker.pipeline.instant import Found, find_and_calibrate
+from tomopicker.pipeline.callbacks import Callback, NullCallback
+from tomopicker.pipeline.instant import InstantPeaks, find_and_calibrate
 from tomopicker.pipeline.scoring import find_peaks
 
-OBJECTS = 400
-"""Objects looked at in a tomogram, those furthest from background, where nothing is clicked."""
-KINDS = 6
-"""Kinds of object looked for at least, however few examples are asked for."""
+MAX_OBJECTS = 400
+"""Objects of a tomogram without clicks that are clustered: those furthest from background."""
+MIN_CLUSTERS = 6
+"""Clusters of objects at least, however few examples are requested."""
 
 
 def suggest(
@@ -26,12 +26,12 @@ def suggest(
     rejected: Picks | None = None,
     count: int = 10,
     *,
-    listener: Listener | None = None,
+    callback: Callback | None = None,
 ) -> list[Suggestion]:
     """Suggest where to click next.
 
-    With clicks: the peaks whose answers, particle or not, teach most, each given those before it. Without: an example
-    of each of the commonest kinds of object of about the particle's size, to start from.
+    With clicks: the peaks whose labels, particle or not, are most informative, each given those before it. Without: an
+    example of each of the commonest kinds of object of about the particle's size, to start from.
 
     Parameters
     ----------
@@ -39,14 +39,14 @@ def suggest(
     clicks, rejected : Picks, optional
         Of these tomograms.
     count : int
-        At most.
-    listener : Listener, optional
-        Is told what is left out.
+        Largest number of suggestions.
+    callback : Callback, optional
+        Receives warnings of what is left out.
 
     Returns
     -------
     list of Suggestion
-        The first to look at first.
+        Most informative first.
 
     Raises
     ------
@@ -57,24 +57,24 @@ def suggest(
     if count < 1:
         raise UsageError(f"--count must be 1 or more, not {count}")
     if not listed:
-        raise UsageError("no features are given; compute those of a tomogram")
+        raise UsageError("there are no features; compute those of a tomogram")
     if clicks is None or not len(clicks):
         if rejected is not None and len(rejected):
-            raise UsageError("rejected picks alone do not say what a particle is; click one")
-        examples = [each for item in listed for each in _examples(item, max(count, KINDS))]
+            raise UsageError("rejected picks alone do not define a particle; click one")
+        examples = [each for item in listed for each in _examples(item, max(count, MIN_CLUSTERS))]
         return [each for _, each in sorted(examples, key=lambda pair: -pair[0])[:count]]
-    return _informative(listed, clicks, rejected, count, listener or Silent())
+    return _informative(listed, clicks, rejected, count, callback or NullCallback())
 
 
 def _informative(
-    listed: Sequence[Features], clicks: Picks, rejected: Picks | None, count: int, listener: Listener
+    listed: Sequence[Features], clicks: Picks, rejected: Picks | None, count: int, callback: Callback
 ) -> list[Suggestion]:
-    found, fits, _ = find_and_calibrate(listed, clicks, rejected, listener)
+    found, fits, _ = find_and_calibrate(listed, clicks, rejected, callback)
     ranked = []
     for item, fit in zip(found, fits, strict=True):
-        features, peaks = item.features, item.seen.peaks
-        open_to = np.flatnonzero(~item.seen.clicked & ~item.seen.rejected)
-        chances = fit.probability(item.seen.scores)
+        features, peaks = item.features, item.summary.peaks
+        open_to = np.flatnonzero(~item.summary.clicked & ~item.summary.rejected)
+        chances = fit.probability(item.summary.scores)
         candidates = _candidates(item, open_to, chances)
         chosen, gains, left = most_informative(
             candidates, features.statistics, features.settings.particle_diameter, count
@@ -82,34 +82,36 @@ def _informative(
         for index, gain, share in zip(chosen, gains, left, strict=True):
             x, y, z = candidates.positions[index].tolist()
             chance = float(candidates.probability[index])
-            reason = reason_for(chance, float(share), len(item.given.clicks) > 0)
+            reason = reason_for(chance, float(share), len(item.examples.clicks) > 0)
             score = float(peaks.scores[open_to[index]])
             ranked.append((float(gain), Suggestion((x, y, z), features.name, score, chance, reason)))
     return [each for _, each in sorted(ranked, key=lambda pair: -pair[0])[:count]]
 
 
-def _candidates(item: Found, rows: np.ndarray, chances: np.ndarray) -> Candidates:
-    features, given = item.features, item.given
-    voxels = item.seen.peaks.positions_voxels[rows]
-    known = np.concatenate([given.clicks, given.rejected])
+def _candidates(item: InstantPeaks, rows: np.ndarray, chances: np.ndarray) -> Candidates:
+    features, examples = item.features, item.examples
+    voxels = item.summary.peaks.positions_voxels[rows]
+    known = np.concatenate([examples.clicks, examples.rejected])
     return Candidates(
         features.working.to_angstrom(voxels),
         chances[rows],
         features.specimen.at(voxels),
         features.working.to_angstrom(known),
-        np.concatenate([given.at_clicks, given.at_rejected]),
+        np.concatenate([examples.at_clicks, examples.at_rejected]),
     )
 
 
 def _examples(item: Features, count: int) -> list[tuple[int, Suggestion]]:
-    """Give an example of each kind of object in a tomogram, with how many there are."""
+    """Give an example of each kind of object in a tomogram, with the number of such objects."""
     white = torch.from_numpy(np.linalg.cholesky(item.statistics.inverse).astype(np.float32))
     mean = torch.from_numpy(item.statistics.mean.astype(np.float32))
     distances = [((part - mean) @ white).square().mean(dim=1).sqrt() for part in item.specimen.parts()]
     if not distances:
         return []
     volume = item.specimen.volume_of(torch.cat(distances))
-    peaks = find_peaks(volume, item.settings, item.radius, float("-inf"), max_particles=OBJECTS, mask=item.working.mask)
+    peaks = find_peaks(
+        volume, item.settings, item.radius, float("-inf"), max_particles=MAX_OBJECTS, mask=item.working.mask
+    )
     smoothing = item.settings.picking.smoothing_fraction * item.radius
     at = smoothed_at(item.specimen, peaks.positions_voxels, smoothing)
     found = []

@@ -11,27 +11,27 @@ from tomopicker.errors import UsageError
 from tomopicker.fewshot.features import Features
 from tomopicker.models.precision import choose_device
 from tomopicker.picks import Picks
-from tomopicker.pipeline.callbacks import Listener, Silent
+from tomopicker.pipeline.callbacks import Callback, NullCallback
 from tomopicker.pipeline.displacement import network_displacement
 from tomopicker.pipeline.instant_model import instant_model
 from tomopicker.pipeline.provenance import provenance
-from tomopicker.pipeline.self_training import count_by_first_network, first_labels, train_in_rounds
+from tomopicker.pipeline.self_training import count_by_first_network, first_labels, self_train
 from tomopicker.pipeline.trainer import Run
 from tomopicker.pipeline.training_data import (
     clicks_outside,
     common_voxel_size,
     hold_out,
-    load_clicked,
+    load_training_tomograms,
     number_of_clicks,
-    warn_of_bright_clicks,
+    warn_bright_clicks,
     without_repeats,
 )
 from tomopicker.tomogram import Tomogram
 from tomopicker.training.checkpoint import Model
 from tomopicker.types import VoxelMask
 
-MISLAID = 0.05
-"""Share of the clicks that may lie outside the lamella that was found, before it is not believed."""
+MAX_CLICKS_OUTSIDE = 0.05
+"""Fraction of clicks outside the detected lamella above which the lamella is not used."""
 
 
 def train(
@@ -46,7 +46,7 @@ def train(
     device: str | None = None,
     checkpoint: Path | None = None,
     resume: bool = False,
-    listener: Listener | None = None,
+    callback: Callback | None = None,
     features: dict[str, Features] | None = None,
 ) -> Model:
     """Train a picker from clicks of one kind; `tomopicker.pipeline.kinds.train` takes several.
@@ -54,27 +54,27 @@ def train(
     Parameters
     ----------
     tomograms : sequence of Tomogram
-        Those that were clicked in.
+        The training tomograms.
     picks : Picks
         The clicks: centres of particles.
     settings : Settings
         From `tomopicker.config.resolve`.
     rejected : Picks, optional
-        What looks like the particle and is not: known background.
+        Positions that look like the particle and are not: known background.
     masks : mapping of str to VoxelMask, optional
-        Where the specimen is, by the tomogram's name, (z, y, x) of the tomogram; the settings' way if left out.
+        Where the specimen is, by the tomogram's name, (z, y, x) of the tomogram; by the settings if left out.
     validation_tomograms, validation_picks : optional
-        To follow the training, and for the paper preset's learning rate; never trained on.
+        For validation, and the learning rate of the paper preset; never trained on.
     device : str, optional
         ``cpu``, ``cuda``, ``mps``; the best there is if left out.
     checkpoint : Path, optional
         Prefix of the checkpoint files.
     resume : bool
         Go on from them.
-    listener : Listener, optional
-        Hears what is done.
+    callback : Callback, optional
+        Receives progress and warnings.
     features : dict of str to Features, optional
-        Without training: features that are known, as `instant_model` keeps them; those computed are added.
+        For the discriminant: features that are computed already; others are added.
 
     Returns
     -------
@@ -83,35 +83,37 @@ def train(
     Raises
     ------
     TomoPickerError
-        If the input cannot be trained on; one line says what to change.
+        If the input cannot be trained on; one line that names the remedy.
     """
-    listener = listener or Silent()
+    callback = callback or NullCallback()
     chosen = choose_device(device)
-    picks = without_repeats(picks, settings.particle_diameter, listener)
+    picks = without_repeats(picks, settings.particle_diameter, callback)
     voxel_size = common_voxel_size(tomograms, settings)
-    clicked = load_clicked(tomograms, picks, settings, voxel_size, listener, rejected=rejected, masks=masks)
+    clicked = load_training_tomograms(tomograms, picks, settings, voxel_size, callback, rejected=rejected, masks=masks)
     outside, clicks = clicks_outside(clicked)
-    if outside > MISLAID * clicks and not masks:
-        listener.warn(
-            f"{outside} of {clicks} clicks lie outside the lamella that was found, so it is not used; "
-            "--mask none says so beforehand, --mask FILE gives a better one"
+    if outside > MAX_CLICKS_OUTSIDE * clicks and not masks:
+        callback.warn(
+            f"{outside} of {clicks} clicks lie outside the detected lamella, so the whole volume is used; "
+            "--mask none does so without this warning, --mask FILE uses a better mask"
         )
         unmasked = settings.preprocess.model_copy(update={"mask": "none"})
         settings = settings.model_copy(update={"preprocess": unmasked})
-        clicked = load_clicked(tomograms, picks, settings, voxel_size, listener, rejected=rejected)
+        clicked = load_training_tomograms(tomograms, picks, settings, voxel_size, callback, rejected=rejected)
     elif outside:
-        listener.warn(f"{outside} of {clicks} clicks lie outside the mask; they are learnt from, but not picked there")
-    watched = load_clicked(validation_tomograms, validation_picks, settings, voxel_size, listener)
+        callback.warn(
+            f"{outside} of {clicks} clicks lie outside the mask; they are trained on, but nothing is picked there"
+        )
+    validation_items = load_training_tomograms(validation_tomograms, validation_picks, settings, voxel_size, callback)
     radius = settings.particle_diameter / 2 / voxel_size
-    warn_of_bright_clicks(clicked, radius, listener)
-    if settings.training.validation_fraction and not watched:
-        clicked, watched = hold_out(clicked, settings, listener)
+    warn_bright_clicks(clicked, radius, callback)
+    if settings.training.validation_fraction and not validation_items:
+        clicked, validation_items = hold_out(clicked, settings, callback)
 
-    run = Run(settings, radius, chosen, checkpoint, resume, listener)
+    run = Run(settings, radius, chosen, checkpoint, resume, callback)
     if settings.network.head == "discriminant":
         return instant_model(run, tomograms, picks, clicked, rejected, {} if features is None else features)
     check_expected(settings, number_of_clicks(clicked), len(clicked))
-    validation = [run.labelled(item) for item in watched]
+    validation = [run.labelled(item) for item in validation_items]
     first = first_labels(run, clicked, [tomogram.frame for tomogram in tomograms])
     stated, counted = settings.expected_particles, None
     if needs_first_count(settings):
@@ -119,23 +121,23 @@ def train(
         particles: float | None = counted.estimate
     else:
         particles = None if stated is None else stated * len(clicked)
-    outcome = train_in_rounds(run, clicked, first, validation, particles)
-    network = outcome.network
+    result = self_train(run, clicked, first, validation, particles)
+    network = result.network
     offset, threshold, particle_scores = 0.0, None, None
     if settings.inference.adabn:
-        particle_scores, counted = run.by_clicks(network, clicked)
+        particle_scores, counted = run.calibrate(network, clicked)
         if stated is None or particles is None or counted.contradicts(particles):
             particles = counted.estimate
     else:
-        offset, threshold = run.by_count(network, clicked, particles)
+        offset, threshold = run.offset_by_count(network, clicked, particles)
     facts = provenance(
         tomograms,
         picks,
         validation_tomograms,
         settings,
-        outcome.priors,
+        result.priors,
         particles,
-        outcome.history,
+        result.history,
         rejected=rejected,
         inside={item.name: round(item.working.mask_fraction, 4) for item in clicked},
         counted=counted,
@@ -157,11 +159,11 @@ def check_expected(settings: Settings, clicks: int, tomograms: int) -> None:
     Raises
     ------
     UsageError
-        One line that says what to give.
+        One line with the remedy.
     """
-    given = settings.expected_particles
-    if given is not None and given * tomograms < clicks:
+    stated = settings.expected_particles
+    if stated is not None and stated * tomograms < clicks:
         raise UsageError(
-            f"--expected-particles {given:g} is less than the {clicks} clicks given; "
+            f"--expected-particles {stated:g} is less than the {clicks} clicks; "
             "raise it or leave it out to have it estimated"
         )

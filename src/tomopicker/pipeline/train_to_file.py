@@ -8,7 +8,7 @@ from typing import Any
 
 from tomopicker.config import Settings
 from tomopicker.picks import Picks
-from tomopicker.pipeline.callbacks import Listener, Silent
+from tomopicker.pipeline.callbacks import Callback, NullCallback
 from tomopicker.pipeline.kinds.train import train
 from tomopicker.pipeline.resume import discard_checkpoints, remove_checkpoints
 from tomopicker.tomogram import Tomogram
@@ -23,7 +23,7 @@ def train_to_file(
     *,
     files: Mapping[str, Sequence[Path]] | None = None,
     resume: bool = False,
-    listener: Listener | None = None,
+    callback: Callback | None = None,
     **options: Any,
 ) -> Model:
     """Train, write the model and remove the checkpoints.
@@ -38,7 +38,7 @@ def train_to_file(
         Of the clicks and so on, for the model's provenance.
     resume : bool
         Go on from the checkpoints, which are else discarded.
-    listener : Listener, optional
+    callback : Callback, optional
     options
         Further arguments of `train`.
 
@@ -47,10 +47,10 @@ def train_to_file(
     TomoPickerError
         As `train`, or if the file cannot be written.
     """
-    started, listener = time.monotonic(), listener or Silent()
+    started, callback = time.monotonic(), callback or NullCallback()
     if not resume:
-        discard_checkpoints(output, listener)
-    model = train(tomograms, clicks, settings, checkpoint=output, resume=resume, listener=listener, **options)
+        discard_checkpoints(output, callback)
+    model = train(tomograms, clicks, settings, checkpoint=output, resume=resume, callback=callback, **options)
     named = {name: [str(path.absolute()) for path in paths] for name, paths in (files or {}).items()}
     model = replace(
         model,
@@ -59,5 +59,5 @@ def train_to_file(
     )
     save_model(output, model)
     remove_checkpoints(output)
-    listener.say(f"Model: {output}, after {time.monotonic() - started:.0f} s.")
+    callback.log(f"Model: {output}, after {time.monotonic() - started:.0f} s.")
     return model

@@ -1,64 +1,44 @@
 """The parts of a training that share settings, device and checkpoints: labels, priors, networks, peaks and counts."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
 from torch import nn
 
 from tomopicker.config import Settings
-from tomopicker.picking.calibration import Calibration, Count, calibrate
+from tomopicker.picking.calibration import Count
 from tomopicker.picking.offset import offset_for_count
-from tomopicker.picking.peaks import Peaks, nearest_peaks
-from tomopicker.pipeline.callbacks import Listener
-from tomopicker.pipeline.scoring import MOST, as_it_scores, decoy_peaks, find_peaks, mean_scores, searched
-from tomopicker.pipeline.training_data import Clicked, at_least, number_of_clicks
-from tomopicker.pu.particle_scores import ParticleScores, from_clicks
+from tomopicker.picking.peaks import Peaks
+from tomopicker.pipeline.callbacks import Callback
+from tomopicker.pipeline.peak_calibration import (
+    PeakSummary,
+    calibrations,
+    particle_scores,
+    poorly_separated,
+    summarize_peaks,
+    total_count,
+)
+from tomopicker.pipeline.scoring import (
+    MAX_PEAKS,
+    decoy_peaks,
+    find_peaks,
+    mean_scores,
+    prepare_network,
+    searched_voxels,
+)
+from tomopicker.pipeline.training_data import TrainingTomogram, at_least, number_of_clicks
+from tomopicker.pu.particle_scores import ParticleScores
 from tomopicker.pu.prior import Priors, class_priors
 from tomopicker.training.labels import IGNORED, POSITIVE, LabelledVolume, ball_offsets, label_mask
 from tomopicker.training.loop import History, Report, fit
-from tomopicker.types import Scores, Volume, VoxelMask
+from tomopicker.types import Volume, VoxelMask
 
-CERTAIN = 0.5
-"""Mean probability of probable peaks below which a network hardly tells particles from background."""
 CANDIDATES = 20
 """Peaks per click, at least, that the offset of a known count is fitted to."""
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What networks see in a training tomogram.
-
-    Parameters
-    ----------
-    peaks : Peaks
-        Best first.
-    clicked, rejected : array, shape (peaks,)
-        Those that a person clicked, and those that were rejected.
-    missed : int
-        Clicks without a peak.
-    decoys : array, shape (n,)
-        Logits of the peaks of the tomogram's decoy.
-    voxels, decoy_voxels : float
-        Working voxels that were searched for peaks.
-    """
-
-    peaks: Peaks
-    clicked: Bool[np.ndarray, " peaks"]
-    rejected: Bool[np.ndarray, " peaks"]
-    missed: int
-    decoys: Float[np.ndarray, " decoys"]
-    voxels: float
-    decoy_voxels: float
-
-    @property
-    def scores(self) -> Scores:
-        """The peaks' logits."""
-        return self.peaks.scores.astype(np.float64)
 
 
 @dataclass(frozen=True)
@@ -70,21 +50,21 @@ class Run:
     device: torch.device
     checkpoint: Path | None
     resume: bool
-    listener: Listener
+    callback: Callback
     warnings: list[str] = field(default_factory=list)
-    """What the model is to carry with it."""
+    """Warnings that are saved in the model."""
 
-    def warn_of_model(self, text: str) -> None:
-        """Warn of something that whoever picks with the model must know too: it is kept in the model."""
-        self.listener.warn(text)
+    def warn_in_model(self, text: str) -> None:
+        """Issue a warning that is also saved in the model, for those who pick with it."""
+        self.callback.warn(text)
         self.warnings.append(text)
 
-    def labelled(self, item: Clicked) -> LabelledVolume:
-        """Label the clicks of a tomogram, and what earlier rounds are sure of or doubt."""
+    def labelled(self, item: TrainingTomogram) -> LabelledVolume:
+        """Make the label mask of clicks, rejected picks and pseudo-labels."""
         data, fraction = item.working.data, self.settings.labels.radius_fraction
-        mask, positions = item.working.mask, np.concatenate([item.clicks, item.sure])
+        mask, positions = item.working.mask, np.concatenate([item.clicks, item.pseudo_positives])
         labels = label_mask(
-            data.shape, positions, self.radius, fraction, rejected=item.rejected, doubtful=item.doubtful, inside=mask
+            data.shape, positions, self.radius, fraction, rejected=item.rejected, ambiguous=item.ambiguous, inside=mask
         )
         return LabelledVolume(data, labels, positions, item.rejected, mask, item.name)
 
@@ -93,19 +73,18 @@ class Run:
     ) -> Priors:
         """Class priors of the labelled volumes; without a count, as for PN, those that it decides are NaN.
 
-        A count below the clicks is an error of the user's; below what the program itself has labelled it is not, and
-        is raised.
+        A stated count below the clicks is an error; a count below the clicks and pseudo-labels is raised to them.
         """
         positive = sum(int((item.labels == POSITIVE).sum()) for item in training)
         everything = sum(int((item.labels != IGNORED).sum()) for item in training)
         ball = len(ball_offsets(max(1.0, self.radius * self.settings.labels.radius_fraction)))
-        knobs = self.settings.objective
-        if knobs.loss == "pn" or particles is None:
+        cfg = self.settings.objective
+        if cfg.loss == "pn" or particles is None:
             expected = float("nan") if particles is None else particles * ball / everything
             return Priors(positive / everything, expected, expected - positive / everything)
         if more_than_clicks or self.settings.expected_particles is None:
             particles = max(particles, 1.1 * positive / ball)
-        return class_priors(positive, everything, ball, particles, knobs.prior_denominator)
+        return class_priors(positive, everything, ball, particles, cfg.prior_denominator)
 
     def fit(
         self,
@@ -116,7 +95,7 @@ class Run:
         settings: Settings,
         report: Callable[[Report], None] | None = None,
     ) -> tuple[nn.Module, History]:
-        """Train, with checkpoints of the job's own, and tell the listener, or whom it is to be told instead."""
+        """Train a network with its own checkpoint; progress goes to `report`, or else to the callback."""
         return fit(
             training,
             validation,
@@ -125,131 +104,79 @@ class Run:
             device=self.device,
             checkpoint=self.checkpoint and self.checkpoint.with_name(f"{self.checkpoint.name}.{job}.ckpt"),
             resume=self.resume,
-            report=report or partial(self.listener.trained, job),
+            report=report or partial(self.callback.on_train, job),
         )
 
-    def peaks(self, networks: Sequence[nn.Module], item: Clicked, most: int) -> Peaks:
-        """Give the best peaks of a training tomogram, by the mean scores of networks; two volumes are held at most."""
-        return self._peaks(self._as_they_score(networks, item), item.working.data, item.working.mask, most)
+    def peaks(self, networks: Sequence[nn.Module], item: TrainingTomogram, limit: int) -> Peaks:
+        """Find the best peaks of a training tomogram in the mean scores of networks; at most two volumes are held."""
+        return self._peaks(self._prepare(networks, item), item.working.data, item.working.mask, limit)
 
-    def seen(self, networks: Sequence[nn.Module], item: Clicked) -> Seen:
-        """Find the peaks of a training tomogram, and those of its decoy, by the mean scores of networks."""
-        fitted, working = self._as_they_score(networks, item), item.working
-        peaks = self._peaks(fitted, working.data, working.mask, MOST)
-        nearest = nearest_peaks(peaks, item.clicks, self.radius)
-        rows = np.arange(len(peaks))
-        clicked = np.isin(rows, nearest)
-        rejected = np.isin(rows, nearest_peaks(peaks, item.rejected, self.radius)) & ~clicked
-        decoys, decoy_voxels = decoy_peaks(fitted, working, self.settings, self.radius, self.device)
-        voxels = searched(working.data.shape, self.settings, self.radius, working.mask)
-        return Seen(peaks, clicked, rejected, int((nearest < 0).sum()), decoys, voxels, decoy_voxels)
+    def summarize(self, networks: Sequence[nn.Module], item: TrainingTomogram) -> PeakSummary:
+        """Find the peaks of a training tomogram, and of its decoy, in the mean scores of networks."""
+        fitted, working = self._prepare(networks, item), item.working
+        peaks = self._peaks(fitted, working.data, working.mask, MAX_PEAKS)
+        decoys = decoy_peaks(fitted, working, self.settings, self.radius, self.device)
+        voxels = searched_voxels(working.data.shape, self.settings, self.radius, working.mask)
+        return summarize_peaks(peaks, decoys, item.clicks, item.rejected, self.radius, voxels)
 
-    def _as_they_score(self, networks: Sequence[nn.Module], item: Clicked) -> list[nn.Module]:
-        return [as_it_scores(network, item.working, self.settings, self.device) for network in networks]
+    def _prepare(self, networks: Sequence[nn.Module], item: TrainingTomogram) -> list[nn.Module]:
+        return [prepare_network(network, item.working, self.settings, self.device) for network in networks]
 
-    def _peaks(self, fitted: Sequence[nn.Module], volume: Volume, mask: VoxelMask | None, most: int) -> Peaks:
+    def _peaks(self, fitted: Sequence[nn.Module], volume: Volume, mask: VoxelMask | None, limit: int) -> Peaks:
         scores = mean_scores(fitted, volume, self.settings, self.device, mask)
-        return find_peaks(scores, self.settings, self.radius, float("-inf"), max_particles=most, mask=mask)
+        return find_peaks(scores, self.settings, self.radius, float("-inf"), max_particles=limit, mask=mask)
 
-    def by_count(
-        self, network: nn.Module, clicked: Sequence[Clicked], particles: float | None
+    def offset_by_count(
+        self, network: nn.Module, clicked: Sequence[TrainingTomogram], particles: float | None
     ) -> tuple[float, float | None]:
-        """Give the offset that makes scores probabilities; without a count, the network's own output and even odds."""
+        """Give the offset from logits to probabilities that matches a count; without one, 0 and the threshold 0.5."""
         if not particles:
             return 0.0, 0.5
-        peaks = [self.peaks([network], item, _enough(item, particles / len(clicked))) for item in clicked]
-        return offset_for_count(np.concatenate([found.scores for found in peaks]).astype(np.float64), particles), None
+        peaks = [self.peaks([network], item, _max_peaks(item, particles / len(clicked))) for item in clicked]
+        return offset_for_count(np.concatenate([each.scores for each in peaks]).astype(np.float64), particles), None
 
-    def by_clicks(self, network: nn.Module, clicked: Sequence[Clicked]) -> tuple[ParticleScores, Count]:
-        """Learn where particles score, and count those of the training tomograms."""
-        return self.by_seen([self.seen([network], item) for item in clicked], number_of_clicks(clicked))
-
-    def by_seen(
-        self, found: Sequence[Seen], clicks: int, prior: ParticleScores | None = None
-    ) -> tuple[ParticleScores, Count]:
-        """Do so by what is seen in them; `prior` as in `calibrations`."""
-        fits = calibrations(found, prior=prior)
-        counted = at_least(total_count(fits), clicks)  # Some clicks may share a peak, or have none.
-        self.listener.say(f"About {counted} in the training tomograms.")
-        if hardly_told_from_background(found, fits):
-            self.warn_of_model(
-                "the network hardly tells these particles from noise; probabilities, counts and what is expected of "
-                "the picks allow for it, but more clicks, or tomograms of more contrast, would help"
-            )
-        given, asked = self.settings.expected_particles, self.settings.objective.loss
-        told = "the clicks are believed"
-        if asked != "pn":
-            told += f", but {asked} was trained with the class prior of the count given: leave it out and train again"
-        if given is not None and not contradicted(given * len(found), counted, told, self.listener):
-            fits = calibrations(found, given, prior)
-        return particle_scores(found, fits), counted
-
-
-def calibrations(
-    found: Sequence[Seen], given: float | None = None, prior: ParticleScores | None = None
-) -> list[Calibration]:
-    """Calibrate the scores of training tomograms, with a number of particles in each where it is given.
-
-    Without a prior of where particles score, it is that of clicks that were trained on.
-    """
-    if prior is None:
-        clicks = np.concatenate([each.scores[each.clicked] for each in found])
-        prior = from_clicks(clicks, sum(each.missed for each in found))
-    return [
-        calibrate(
-            each.scores[~each.rejected], each.decoys,
-            replace(prior, rejected=each.scores[each.rejected], voxels=each.voxels),
-            voxels=each.voxels, decoy_voxels=each.decoy_voxels, clicked=each.clicked[~each.rejected], given=given,
+    def calibrate(self, network: nn.Module, clicked: Sequence[TrainingTomogram]) -> tuple[ParticleScores, Count]:
+        """Calibrate the scores of training tomograms; give the distribution of particles' scores and the count."""
+        return self.calibrate_summaries(
+            [self.summarize([network], item) for item in clicked], number_of_clicks(clicked)
         )
-        for each in found
-    ]  # fmt: skip
+
+    def calibrate_summaries(
+        self, summaries: Sequence[PeakSummary], clicks: int, prior: ParticleScores | None = None
+    ) -> tuple[ParticleScores, Count]:
+        """As `calibrate`, from peaks; `prior` as in `calibrations`."""
+        fits = calibrations(summaries, prior=prior)
+        counted = at_least(total_count(fits), clicks)  # Some clicks may share a peak, or have none.
+        self.callback.log(f"About {counted} in the training tomograms.")
+        if poorly_separated(summaries, fits):
+            self.warn_in_model(
+                "the network hardly separates these particles from noise; probabilities, counts and expected "
+                "precision and recall account for it, but more clicks, or tomograms of more contrast, would help"
+            )
+        stated, loss = self.settings.expected_particles, self.settings.objective.loss
+        consequence = "the count from the clicks is used"
+        if loss != "pn":
+            consequence += (
+                f", but {loss} was trained with the class prior of the stated count: leave it out and train again"
+            )
+        if stated is not None and not warn_if_contradicted(
+            stated * len(summaries), counted, consequence, self.callback
+        ):
+            fits = calibrations(summaries, stated, prior)
+        return particle_scores(summaries, fits), counted
 
 
-def particle_scores(found: Sequence[Seen], fits: Sequence[Calibration]) -> ParticleScores:
-    """Say where particles score, and how dense they are, by the calibrations of training tomograms: a prior for others.
-
-    Parameters
-    ----------
-    found : sequence of Seen
-    fits : sequence of Calibration
-        Of the same tomograms.
-    """
-    voxels, counted = sum(each.voxels for each in found), total_count(fits)
-    return ParticleScores(
-        mean=float(np.mean([fit.particles.mean for fit in fits])),
-        sd=float(np.sqrt(np.mean([fit.particles.sd**2 for fit in fits]))),
-        mean_error=fits[0].particles.mean_error,
-        log_sd_error=fits[0].particles.log_sd_error,
-        missed=fits[0].particles.missed,
-        density=counted.estimate / voxels,
-        log_density_error=counted.log_error,
-        rejected=np.concatenate([each.scores[each.rejected] for each in found]),
-        voxels=voxels,
-    )
-
-
-def hardly_told_from_background(found: Sequence[Seen], fits: Sequence[Calibration]) -> bool:
-    """Say whether probable peaks are mostly uncertain: whether Σp²/Σp, their mean probability, is below `CERTAIN`."""
-    chances = np.concatenate([fit.probability(each.scores) for each, fit in zip(found, fits, strict=True)])
-    return float(np.square(chances).sum()) < CERTAIN * float(chances.sum())
-
-
-def total_count(fits: Sequence[Calibration]) -> Count:
-    """Particles in all tomograms, their intervals added end by end: what is wrong in one is wrong in all."""
-    return Count(*(sum(getattr(fit.count, end) for fit in fits) for end in ("estimate", "low", "high")))
-
-
-def _enough(item: Clicked, particles: float) -> int:
-    """Give how many of the best peaks are enough to contain so many particles of a tomogram."""
+def _max_peaks(item: TrainingTomogram, particles: float) -> int:
+    """Number of the best peaks that contain the particles of a tomogram."""
     return int(max(CANDIDATES * len(item.clicks), 3 * particles, 400))
 
 
-def contradicted(given: float, counted: Count, consequence: str, listener: Listener) -> bool:
-    """Tell whether what was counted contradicts the count given; if so, say it, and what follows."""
-    unlike = counted.contradicts(given)
-    if unlike:
-        listener.warn(
-            f"--expected-particles says {given:g} in the training tomograms, the clicks say about {counted}; "
+def warn_if_contradicted(stated: float, counted: Count, consequence: str, callback: Callback) -> bool:
+    """Whether the calibrated count is inconsistent with the stated one; if so, issue a warning."""
+    inconsistent = counted.contradicts(stated)
+    if inconsistent:
+        callback.warn(
+            f"--expected-particles is {stated:g} for the training tomograms, but the clicks give about {counted}; "
             f"{consequence}"
         )
-    return unlike
+    return inconsistent

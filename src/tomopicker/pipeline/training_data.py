@@ -1,4 +1,4 @@
-"""Training tomograms with their clicks: preprocessed, checked, and some held out."""
+"""Training tomograms: preprocessed, with their clicks, and some clicks held out for validation."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,13 +12,13 @@ from tomopicker.geometry import Frame
 from tomopicker.picking.calibration import Count
 from tomopicker.picking.peaks import suppress_near
 from tomopicker.picks import Picks
-from tomopicker.pipeline.callbacks import Listener
+from tomopicker.pipeline.callbacks import Callback
 from tomopicker.pipeline.input_checks import (
     bright_clicks,
     check_diameter,
     check_voxel_size,
-    doubtful_diameter,
-    doubtful_spread,
+    diameter_warning,
+    spread_warning,
 )
 from tomopicker.preprocessing.preprocess import WorkingVolume, preprocess, working_voxel_size
 from tomopicker.tomogram import Tomogram
@@ -28,29 +28,29 @@ from tomopicker.wording import number_of
 
 
 @dataclass(frozen=True)
-class Clicked:
-    """A training tomogram, and what is known of it.
+class TrainingTomogram:
+    """A training tomogram and its labelled positions.
 
     Parameters
     ----------
     name : str
     working : WorkingVolume
     clicks : Positions
-        (x, y, z) in working voxels, as all that follow.
+        (x, y, z) in working voxels, as all the following.
     rejected : Negatives
-        Picks that are something else.
-    sure : PseudoPositives
-        Confident picks of earlier rounds, learnt from like clicks.
-    doubtful : Ambiguous
-        Picks of earlier rounds that are taken neither for particles nor for background.
+        Rejected picks: known background.
+    pseudo_positives : PseudoPositives
+        Pseudo-labels of earlier rounds, trained on like clicks.
+    ambiguous : Ambiguous
+        Picks of earlier rounds that are ignored: neither particles nor background.
     """
 
     name: str
     working: WorkingVolume
     clicks: Positions
     rejected: Negatives = field(default_factory=lambda: NO_POSITIONS)
-    sure: PseudoPositives = field(default_factory=lambda: NO_POSITIONS)
-    doubtful: Ambiguous = field(default_factory=lambda: NO_POSITIONS)
+    pseudo_positives: PseudoPositives = field(default_factory=lambda: NO_POSITIONS)
+    ambiguous: Ambiguous = field(default_factory=lambda: NO_POSITIONS)
 
 
 def common_voxel_size(tomograms: Sequence[Tomogram], settings: Settings) -> float:
@@ -61,63 +61,78 @@ def common_voxel_size(tomograms: Sequence[Tomogram], settings: Settings) -> floa
     return working_voxel_size(finest, settings.particle_diameter, settings.preprocess.working_diameter)
 
 
-def load_clicked(
+def load_training_tomograms(
     tomograms: Sequence[Tomogram],
     picks: Picks | None,
     settings: Settings,
     voxel_size: float,
-    listener: Listener,
+    callback: Callback,
     *,
     rejected: Picks | None = None,
     masks: Mapping[str, VoxelMask] | None = None,
-) -> list[Clicked]:
-    """Preprocess tomograms that were clicked in; each must have clicks, not each rejected picks or a mask.
+) -> list[TrainingTomogram]:
+    """Preprocess training tomograms; each must have clicks, or for the discriminant, rejected picks.
 
-    Without training, rejected picks alone are something to know of a tomogram, too.
+    Parameters
+    ----------
+    tomograms : sequence of Tomogram
+    picks : Picks or None
+        The clicks.
+    settings : Settings
+    voxel_size : float
+        Å, of the working volumes.
+    callback : Callback
+        Receives what was read and warnings.
+    rejected : Picks, optional
+    masks : mapping of str to VoxelMask, optional
+        Specimen masks by tomogram.
+
+    Raises
+    ------
+    UsageError
+        Naming a tomogram without clicks, or a rejected pick that is a click as well.
     """
     loaded, diameter = [], settings.particle_diameter
     trains = settings.network.head == "trained"
     for tomogram in tomograms:
         check_voxel_size(tomogram, voxel_size, settings.particle_diameter)
-        if doubt := doubtful_diameter(settings.particle_diameter, tomogram):
-            listener.warn(doubt)
+        if warning := diameter_warning(settings.particle_diameter, tomogram):
+            callback.warn(warning)
         mine = picks.in_tomogram(tomogram.name) if picks is not None else Picks.of(tomogram.name, np.empty((0, 3)))
         others = Picks.of(tomogram.name, np.empty((0, 3))) if rejected is None else rejected.in_tomogram(tomogram.name)
         if not len(mine) and (trains or not len(others)):
-            raise UsageError(
-                f"{tomogram.path or tomogram.name}: none of the picks given lies in it; leave it out or add picks"
-            )
-        if doubt := doubtful_spread(tomogram, mine.positions, settings.particle_diameter):
-            listener.warn(doubt)
+            raise UsageError(f"{tomogram.path or tomogram.name}: has no picks; leave it out or add picks")
+        if warning := spread_warning(tomogram, mine.positions, settings.particle_diameter):
+            callback.warn(warning)
         check_clash(str(tomogram.path or tomogram.name), tomogram.frame, mine.positions, others.positions, diameter)
-        found: Literal["auto"] | None = "auto" if settings.preprocess.mask == "auto" else None
+        automatic: Literal["auto"] | None = "auto" if settings.preprocess.mask == "auto" else None
         mask = (masks or {}).get(tomogram.name)
-        working = preprocess(tomogram, voxel_size, settings.preprocess.clip_sd, found if mask is None else mask)
+        working = preprocess(tomogram, voxel_size, settings.preprocess.clip_sd, automatic if mask is None else mask)
         resampled = (
             "" if working.ratio == 1 else f", resampled from {tomogram.voxel_size:.4g} to {voxel_size:.4g} Å voxels"
         )
         against = f", {number_of(len(others), 'rejected pick')}" if len(others) else ""
-        inside = "" if working.mask is None else f"; {inside_of(working, found=mask is None)}"
-        listener.say(f"{tomogram.name}: {number_of(len(mine), 'click')}{against}{resampled}{inside}.")
+        inside = "" if working.mask is None else f"; {mask_coverage(working, detected=mask is None)}"
+        callback.log(f"{tomogram.name}: {number_of(len(mine), 'click')}{against}{resampled}{inside}.")
         clicks, rejects = (working.from_angstrom(part.positions) for part in (mine, others))
-        loaded.append(Clicked(tomogram.name, working, clicks, rejects))
+        loaded.append(TrainingTomogram(tomogram.name, working, clicks, rejects))
     return loaded
 
 
-def inside_of(working: WorkingVolume, *, found: bool) -> str:
-    """Say how much of a tomogram its mask leaves."""
-    return f"{'lamella found' if found else 'mask'}: {100 * working.mask_fraction:.0f} % of the volume"
+def mask_coverage(working: WorkingVolume, *, detected: bool) -> str:
+    """Describe the fraction of a tomogram that lies in its mask."""
+    return f"{'lamella found' if detected else 'mask'}: {100 * working.mask_fraction:.0f} % of the volume"
 
 
-def without_repeats(picks: Picks, diameter: float, listener: Listener) -> Picks:
-    """Leave out clicks nearer than half a diameter (Å) to an earlier one: two on a particle would count as two."""
+def without_repeats(picks: Picks, diameter: float, callback: Callback) -> Picks:
+    """Leave out clicks nearer than half a diameter (Å) to an earlier one, as two clicks on one particle."""
     apart = np.zeros(len(picks), dtype=bool)
     for name in picks.tomogram_names:
         rows = np.flatnonzero(picks.tomograms == name)
         apart[rows[suppress_near(picks.positions[rows], diameter / 2, len(rows))]] = True
     repeated = int((~apart).sum())
     if repeated:
-        listener.warn(
+        callback.warn(
             f"{repeated} of {len(picks)} clicks are left out: each lies nearer than half the diameter "
             f"({diameter / 2:g} Å) to an earlier one, on the same particle"
         )
@@ -125,7 +140,7 @@ def without_repeats(picks: Picks, diameter: float, listener: Listener) -> Picks:
 
 
 def check_clash(file: str, frame: Frame, clicks: Positions, rejected: Negatives, diameter: float) -> None:
-    """Refuse a rejected pick that is a click as well; positions and diameter in Å, the file to be named.
+    """Refuse a rejected pick that is a click as well; positions and diameter in Å.
 
     Raises
     ------
@@ -147,18 +162,18 @@ def check_clash(file: str, frame: Frame, clicks: Positions, rejected: Negatives,
         )
 
 
-def number_of_clicks(clicked: Sequence[Clicked]) -> int:
-    """Count the clicks in all of some tomograms."""
+def number_of_clicks(clicked: Sequence[TrainingTomogram]) -> int:
+    """Number of clicks in all of the tomograms."""
     return sum(len(item.clicks) for item in clicked)
 
 
 def at_least(count: Count, clicks: int) -> Count:
-    """Raise a count and both ends of its interval to the clicks in the same tomograms: these are particles."""
+    """Raise a count and both ends of its interval to the number of clicks in the same tomograms."""
     return Count(*(max(value, float(clicks)) for value in (count.estimate, count.low, count.high)))
 
 
-def clicks_outside(clicked: Sequence[Clicked]) -> tuple[int, int]:
-    """Count the clicks that lie outside the masks, and all."""
+def clicks_outside(clicked: Sequence[TrainingTomogram]) -> tuple[int, int]:
+    """Number of clicks outside the masks, and of all clicks."""
     outside = total = 0
     for item in clicked:
         total += len(item.clicks)
@@ -169,17 +184,19 @@ def clicks_outside(clicked: Sequence[Clicked]) -> tuple[int, int]:
     return outside, total
 
 
-def warn_of_bright_clicks(clicked: Sequence[Clicked], radius: float, listener: Listener) -> None:
-    """Warn where particles look bright: the program takes protein for dark."""
+def warn_bright_clicks(clicked: Sequence[TrainingTomogram], radius: float, callback: Callback) -> None:
+    """Warn if particles are bright: protein must be dark."""
     for item in clicked:
         if len(item.clicks) and bright_clicks(item.working, item.clicks, radius):
-            listener.warn(
+            callback.warn(
                 f"{item.name}: the clicks are brighter than their surroundings; if protein is bright use --invert"
             )
 
 
-def hold_out(clicked: list[Clicked], settings: Settings, listener: Listener) -> tuple[list[Clicked], list[Clicked]]:
-    """Set some clicks aside at random, if there are 10 or more, to follow the training on; one a tomogram stays."""
+def hold_out(
+    clicked: list[TrainingTomogram], settings: Settings, callback: Callback
+) -> tuple[list[TrainingTomogram], list[TrainingTomogram]]:
+    """Hold out a random fraction of 10 or more clicks for validation; at least one per tomogram is trained on."""
     total = number_of_clicks(clicked)
     if total < 10:
         return clicked, []
@@ -192,5 +209,5 @@ def hold_out(clicked: list[Clicked], settings: Settings, listener: Listener) -> 
         if out:
             held.append(replace(item, clicks=item.clicks[order[:out]]))
     if held:
-        listener.say(f"{number_of_clicks(held)} of {total} clicks are held out to follow the training.")
+        callback.log(f"{number_of_clicks(held)} of {total} clicks are held out for validation.")
     return kept, held

@@ -45,7 +45,7 @@ def label_mask(
     target_fraction: float = 1.0,
     *,
     rejected: Negatives = NO_POSITIONS,
-    doubtful: Ambiguous = NO_POSITIONS,
+    ambiguous: Ambiguous = NO_POSITIONS,
     inside: VoxelMask | None = None,
 ) -> LabelMask:
     """Label the voxels around clicks.
@@ -63,7 +63,7 @@ def label_mask(
     rejected : Negatives
         (x, y, z) of what is known to be something else: balls as large as the positive ones are negative. Where the two
         overlap, the click counts.
-    doubtful : Ambiguous
+    ambiguous : Ambiguous
         (x, y, z) of what may or may not be a particle: balls of its radius around them are ignored, unless labelled
         otherwise.
     inside : VoxelMask, optional
@@ -78,7 +78,7 @@ def label_mask(
     mask = np.zeros(shape, dtype=np.int8)
     if inside is not None:
         mask[~inside] = IGNORED
-    draw_spheres(mask, doubtful, radius, IGNORED)
+    draw_spheres(mask, ambiguous, radius, IGNORED)
     draw_spheres(mask, rejected, target_radius, NEGATIVE)
     if target_fraction < 1:
         draw_spheres(mask, positions, radius, IGNORED)

@@ -20,7 +20,7 @@ def weights_file(cfg: Network) -> Path | None:
     return SHIPPED_FILE if cfg.pretrained == SHIPPED else Path(cfg.pretrained)
 
 
-def learnt_shrinkage(cfg: Network) -> float:
+def trained_shrinkage(cfg: Network) -> float:
     """Give the shrinkage of the discriminant that a network's initial weights were trained with, else the usual one.
 
     Raises

@@ -8,7 +8,7 @@ import numpy as np
 from tomopicker.fewshot.features import Features
 from tomopicker.picks import Picks
 from tomopicker.pipeline import instant as one_kind
-from tomopicker.pipeline.callbacks import Listener, Prefixed, Silent
+from tomopicker.pipeline.callbacks import Callback, NullCallback, Prefixed
 from tomopicker.pipeline.instant import Instant
 from tomopicker.pipeline.kinds.clicks import check_apart, diameters_of, known_negatives, several_kinds
 from tomopicker.pipeline.kinds.joined import joined
@@ -21,7 +21,7 @@ def instant(
     rejected: Picks | None = None,
     *,
     particle_diameters: Mapping[str, float] | None = None,
-    listener: Listener | None = None,
+    callback: Callback | None = None,
 ) -> Instant:
     """Pick from a few clicks, without training; clicks of several kinds, in their column ``kind``, give picks of each.
 
@@ -37,8 +37,8 @@ def instant(
         What looks like the particle and is not. One that names a kind says nothing of the others.
     particle_diameters : mapping of str to float, optional
         Å, of kinds for which it is not the one that the features were computed for.
-    listener : Listener, optional
-        Is told what is left out.
+    callback : Callback, optional
+        Receives warnings of what is left out.
 
     Returns
     -------
@@ -54,15 +54,15 @@ def instant(
     listed = [features] if isinstance(features, Features) else list(features)
     kinds = several_kinds(clicks)
     if not kinds:
-        return one_kind.instant(_of_only_kind(listed, clicks, particle_diameters), clicks, rejected, listener=listener)
-    listener = listener or Silent()
+        return one_kind.instant(_of_only_kind(listed, clicks, particle_diameters), clicks, rejected, callback=callback)
+    callback = callback or NullCallback()
     usual = listed[0].settings.particle_diameter if listed else None
     diameters = diameters_of(kinds, particle_diameters or {}, usual)
     check_apart(clicks, diameters, {item.name: item.frame for item in listed})
     alone = {
         kind: one_kind.instant(
             at_scale(listed, diameter), clicks.of_kind(kind), known_negatives(kind, clicks, rejected, diameter),
-            listener=Prefixed(listener, kind),
+            callback=Prefixed(callback, kind),
         )
         for kind, diameter in diameters.items()
     }  # fmt: skip

@@ -8,7 +8,7 @@ import torch
 from tomopicker.models.discriminant import DiscriminantNetwork
 from tomopicker.picking.selection import Cut
 from tomopicker.pipeline import pick as one_kind
-from tomopicker.pipeline.callbacks import Listener, Prefixed, Silent
+from tomopicker.pipeline.callbacks import Callback, NullCallback, Prefixed
 from tomopicker.pipeline.kinds.joined import joined
 from tomopicker.pipeline.pick import Picked
 from tomopicker.preprocessing.preprocess import WorkingVolume
@@ -25,7 +25,7 @@ def pick(
     min_distance: float | None = None,
     mask: VoxelMask | Literal["auto", "none"] | None = None,
     device: str | None = None,
-    listener: Listener | None = None,
+    callback: Callback | None = None,
 ) -> Picked:
     """Pick the particles of one tomogram; with a model of several kinds, those of all, and each place once.
 
@@ -34,7 +34,7 @@ def pick(
 
     Parameters
     ----------
-    tomogram, model, cut, min_distance, mask, device, listener
+    tomogram, model, cut, min_distance, mask, device, callback
         As in `tomopicker.pipeline.pick.pick`; the cut is made in each kind's own list.
 
     Returns
@@ -49,20 +49,20 @@ def pick(
     """
     if not model.others:
         return one_kind.pick(
-            tomogram, model, cut=cut, min_distance=min_distance, mask=mask, device=device, listener=listener
+            tomogram, model, cut=cut, min_distance=min_distance, mask=mask, device=device, callback=callback
         )
-    listener, found = listener or Silent(), dict[str, Picked]()
+    callback, found = callback or NullCallback(), dict[str, Picked]()
     scales: dict[tuple[float, float, str], WorkingVolume] = {}
     for group in sharing(model.kinds):
         first = next(iter(group.values()))
-        knobs = first.settings.preprocess
-        scale = (first.voxel_size, knobs.clip_sd, knobs.mask)
+        cfg = first.settings.preprocess
+        scale = (first.voxel_size, cfg.clip_sd, cfg.mask)
         if scale not in scales:
             scales[scale] = one_kind.working_volume(tomogram, first, mask)
         all_at_once = len(group) == len(model.kinds)
         each = one_kind.pick_alike(
             tomogram, list(group.values()), cut=cut, min_distance=min_distance, mask=mask, device=device,
-            listener=listener if all_at_once else Prefixed(listener, ", ".join(group)), working=scales[scale],
+            callback=callback if all_at_once else Prefixed(callback, ", ".join(group)), working=scales[scale],
         )  # fmt: skip
         found.update(zip(group, each, strict=True))
     found = {kind: found[kind] for kind in model.kinds}

@@ -10,7 +10,7 @@ from tomopicker.fewshot.features import Features
 from tomopicker.fewshot.suggestions import Suggestion
 from tomopicker.picks import Picks
 from tomopicker.pipeline import suggest as one_kind
-from tomopicker.pipeline.callbacks import Listener
+from tomopicker.pipeline.callbacks import Callback
 from tomopicker.pipeline.kinds.clicks import check_apart, diameters_of, known_negatives, several_kinds
 from tomopicker.pipeline.kinds.instant import at_scale
 
@@ -22,13 +22,13 @@ def suggest(
     count: int = 10,
     *,
     particle_diameters: Mapping[str, float] | None = None,
-    listener: Listener | None = None,
+    callback: Callback | None = None,
 ) -> list[Suggestion]:
     """Suggest where to click next, as `tomopicker.pipeline.suggest.suggest`; for several kinds in turn.
 
     Parameters
     ----------
-    features, clicks, rejected, count, listener
+    features, clicks, rejected, count, callback
         As for one kind; clicks of several name them in their column ``kind``.
     particle_diameters : mapping of str to float, optional
         Å, of kinds for which it is not the one that the features were computed for.
@@ -41,7 +41,7 @@ def suggest(
     listed = [features] if isinstance(features, Features) else list(features)
     kinds = several_kinds(clicks) if clicks is not None else []
     if clicks is None or not kinds or not listed:
-        return one_kind.suggest(features, clicks, rejected, count, listener=listener)
+        return one_kind.suggest(features, clicks, rejected, count, callback=callback)
     diameters = diameters_of(kinds, particle_diameters or {}, listed[0].settings.particle_diameter)
     check_apart(clicks, diameters, {item.name: item.frame for item in listed})
     each = [
@@ -49,7 +49,7 @@ def suggest(
             replace(found, reason=f"{kind}: {found.reason}")
             for found in one_kind.suggest(
                 at_scale(listed, size), clicks.of_kind(kind), known_negatives(kind, clicks, rejected, size), count,
-                listener=listener,
+                callback=callback,
             )
         ]
         for kind, size in diameters.items()

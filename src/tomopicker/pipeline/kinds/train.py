@@ -10,7 +10,7 @@ from tomopicker.fewshot.features import Features
 from tomopicker.io.tomogram_names import join_names
 from tomopicker.picks import Picks
 from tomopicker.pipeline import train as one_kind
-from tomopicker.pipeline.callbacks import Listener, Prefixed, Silent
+from tomopicker.pipeline.callbacks import Callback, NullCallback, Prefixed
 from tomopicker.pipeline.input_checks import check_picked
 from tomopicker.pipeline.kinds.clicks import check_apart, diameters_of, known_negatives, several_kinds
 from tomopicker.pipeline.resume import checkpoint_of_kind
@@ -84,8 +84,8 @@ def split_kinds(
     of_kinds = settings_of_kinds(picks, settings, particle_diameters)
     if len(of_kinds) == 1:
         (only,) = of_kinds.values()
-        watched = list(validation_tomograms)
-        return [KindInput("", list(tomograms), picks, only, rejected, watched, validation_picks)]
+        validation_items = list(validation_tomograms)
+        return [KindInput("", list(tomograms), picks, only, rejected, validation_items, validation_picks)]
     check_picked(tomograms, picks)
     if validation_picks is not None:
         check_picked(validation_tomograms, validation_picks)
@@ -100,8 +100,8 @@ def split_kinds(
         negatives = known_negatives(kind, picks, rejected, own.particle_diameter)
         # Without training, a tomogram in which only other kinds were clicked tells something, too.
         known = clicks if own.network.head == "trained" else Picks.concatenate([clicks, negatives])
-        watched, truth = _of_kind(kind, validation_tomograms, validation_picks)
-        found.append(KindInput(kind, with_picks(tomograms, known), clicks, own, negatives, watched, truth))
+        validation_items, truth = _of_kind(kind, validation_tomograms, validation_picks)
+        found.append(KindInput(kind, with_picks(tomograms, known), clicks, own, negatives, validation_items, truth))
     return found
 
 
@@ -118,7 +118,7 @@ def train(
     device: str | None = None,
     checkpoint: Path | None = None,
     resume: bool = False,
-    listener: Listener | None = None,
+    callback: Callback | None = None,
 ) -> Model:
     """Train a picker from clicks; of several kinds, in the column ``kind``, it is one model that picks all of them.
 
@@ -134,7 +134,7 @@ def train(
         Å, of kinds whose diameter is not that of the settings.
     rejected : Picks, optional
         What looks like the particle and is not: known background. One that names a kind says nothing of the others.
-    masks, validation_tomograms, validation_picks, device, checkpoint, resume, listener
+    masks, validation_tomograms, validation_picks, device, checkpoint, resume, callback
         As in `tomopicker.pipeline.train.train`; the checkpoints of each kind have its name.
 
     Returns
@@ -159,7 +159,7 @@ def train(
             part.tomograms, part.clicks, part.settings, rejected=part.rejected, masks=masks,
             validation_tomograms=part.validation_tomograms, validation_picks=part.validation_picks, device=device,
             checkpoint=checkpoint and checkpoint_of_kind(checkpoint, part.kind), resume=resume,
-            listener=Prefixed(listener or Silent(), part.kind) if several else listener, features=features,
+            callback=Prefixed(callback or NullCallback(), part.kind) if several else callback, features=features,
         )  # fmt: skip
         models.append(replace(model, kind=part.kind))
     return replace(models[0], others=tuple(models[1:]))
@@ -171,7 +171,7 @@ def with_picks(tomograms: Sequence[Tomogram], picks: Picks) -> list[Tomogram]:
     return [tomogram for tomogram in tomograms if tomogram.name in names]
 
 
-def leave_out_unclicked(tomograms: Sequence[Tomogram], picks: Picks, listener: Listener) -> list[Tomogram]:
+def leave_out_unclicked(tomograms: Sequence[Tomogram], picks: Picks, callback: Callback) -> list[Tomogram]:
     """Keep the tomograms that some picks lie in, and name the others, as of a project of which a few were clicked in.
 
     Raises
@@ -186,7 +186,7 @@ def leave_out_unclicked(tomograms: Sequence[Tomogram], picks: Picks, listener: L
     left_out = [tomogram.name for tomogram in tomograms if tomogram.name not in known]
     if left_out:
         share = f"{len(left_out)} of {number_of(len(tomograms), 'tomogram')}"
-        listener.warn(f"not trained on, for want of clicks: {join_names(left_out)} ({share})")
+        callback.warn(f"not trained on, for want of clicks: {join_names(left_out)} ({share})")
     return kept
 
 

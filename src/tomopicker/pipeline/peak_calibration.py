@@ -1,0 +1,149 @@
+"""Calibration of training tomograms: peaks next to clicks, the probability of each peak, and the count of particles."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from tomopicker.picking.calibration import Calibration, Count, calibrate
+from tomopicker.picking.peaks import Peaks, nearest_peaks
+from tomopicker.pu.particle_scores import ParticleScores, from_clicks
+from tomopicker.types import Negatives, Positions, Scores
+
+MIN_SEPARATION = 0.5
+"""Mean probability of probable peaks below which the scores of particles and of background overlap."""
+
+
+@dataclass(frozen=True)
+class PeakSummary:
+    """The peaks of a tomogram's scores, which of them are clicked or rejected, and those of its decoy.
+
+    Parameters
+    ----------
+    peaks : Peaks
+        Best first.
+    clicked, rejected : array, shape (peaks,)
+        Peaks nearest to clicks, and to rejected picks.
+    missed : int
+        Clicks without a peak.
+    decoys : array, shape (n,)
+        Logits of the peaks of the tomogram's decoy.
+    voxels, decoy_voxels : float
+        Working voxels that were searched for peaks.
+    """
+
+    peaks: Peaks
+    clicked: Bool[np.ndarray, " peaks"]
+    rejected: Bool[np.ndarray, " peaks"]
+    missed: int
+    decoys: Float[np.ndarray, " decoys"]
+    voxels: float
+    decoy_voxels: float
+
+    @property
+    def scores(self) -> Scores:
+        """The peaks' logits."""
+        return self.peaks.scores.astype(np.float64)
+
+    def calibrate(self, prior: ParticleScores, *, use_clicks: bool = True, count: float | None = None) -> Calibration:
+        """Calibrate the scores; rejected picks are background, whatever they score.
+
+        Parameters
+        ----------
+        prior : ParticleScores
+        use_clicks : bool
+            Count the clicked peaks as particles.
+        count : float, optional
+            Number of particles that is stated for the tomogram.
+        """
+        kept = ~self.rejected
+        return calibrate(
+            self.scores[kept], self.decoys, prior, voxels=self.voxels, decoy_voxels=self.decoy_voxels,
+            clicked=self.clicked[kept] if use_clicks else None, given=count,
+        )  # fmt: skip
+
+
+def summarize_peaks(
+    peaks: Peaks,
+    decoys: tuple[Scores, float],
+    clicks: Positions,
+    rejected: Negatives,
+    radius: float,
+    voxels: float,
+) -> PeakSummary:
+    """Assign clicks and rejected picks to peaks.
+
+    Parameters
+    ----------
+    peaks : Peaks
+        Of the tomogram.
+    decoys : tuple of array and float
+        Scores of its decoy's peaks, and the voxels that were searched for them.
+    clicks : Positions
+    rejected : Negatives
+        (x, y, z) in working voxels, as the radius of the particle.
+    radius : float
+    voxels : float
+        Working voxels that were searched for peaks.
+    """
+    nearest, rows = nearest_peaks(peaks, clicks, radius), np.arange(len(peaks))
+    clicked = np.isin(rows, nearest)
+    is_rejected = np.isin(rows, nearest_peaks(peaks, rejected, radius)) & ~clicked
+    return PeakSummary(peaks, clicked, is_rejected, int((nearest < 0).sum()), decoys[0], voxels, decoys[1])
+
+
+def calibrations(
+    summaries: Sequence[PeakSummary], count: float | None = None, prior: ParticleScores | None = None
+) -> list[Calibration]:
+    """Calibrate the scores of training tomograms.
+
+    Parameters
+    ----------
+    summaries : sequence of PeakSummary
+    count : float, optional
+        Number of particles that is stated for each tomogram.
+    prior : ParticleScores, optional
+        Of the particles' scores; that of clicks that were trained on, if left out.
+    """
+    if prior is None:
+        clicks = np.concatenate([each.scores[each.clicked] for each in summaries])
+        prior = from_clicks(clicks, sum(each.missed for each in summaries))
+    return [
+        each.calibrate(replace(prior, rejected=each.scores[each.rejected], voxels=each.voxels), count=count)
+        for each in summaries
+    ]
+
+
+def particle_scores(summaries: Sequence[PeakSummary], fits: Sequence[Calibration]) -> ParticleScores:
+    """Give the distribution of the particles' scores, and their density, in training tomograms: a prior for others.
+
+    Parameters
+    ----------
+    summaries : sequence of PeakSummary
+    fits : sequence of Calibration
+        Of the same tomograms.
+    """
+    voxels, counted = sum(each.voxels for each in summaries), total_count(fits)
+    return ParticleScores(
+        mean=float(np.mean([fit.particles.mean for fit in fits])),
+        sd=float(np.sqrt(np.mean([fit.particles.sd**2 for fit in fits]))),
+        mean_error=fits[0].particles.mean_error,
+        log_sd_error=fits[0].particles.log_sd_error,
+        missed=fits[0].particles.missed,
+        density=counted.estimate / voxels,
+        log_density_error=counted.log_error,
+        rejected=np.concatenate([each.scores[each.rejected] for each in summaries]),
+        voxels=voxels,
+    )
+
+
+def poorly_separated(summaries: Sequence[PeakSummary], fits: Sequence[Calibration]) -> bool:
+    """Whether Σp²/Σp, the mean probability of probable peaks, is below `MIN_SEPARATION`."""
+    chances = np.concatenate([fit.probability(each.scores) for each, fit in zip(summaries, fits, strict=True)])
+    return float(np.square(chances).sum()) < MIN_SEPARATION * float(chances.sum())
+
+
+def total_count(fits: Sequence[Calibration]) -> Count:
+    """Particles in all tomograms; intervals are added end by end, since errors of one network are correlated."""
+    return Count(*(sum(getattr(fit.count, end) for fit in fits) for end in ("estimate", "low", "high")))
