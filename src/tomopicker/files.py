@@ -5,11 +5,11 @@ A full disk, a missing folder or a forbidden one is one line that names the file
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tomopicker.errors import TomoPickerError
+from tomopicker.errors import TomoPickerError, UsageError
 
 
 @contextmanager
@@ -65,6 +65,19 @@ def write_text(path: Path, text: str) -> None:
     """Write a text file whole or not at all; bytes of a path that are not UTF-8 are escaped as JSON reads them."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+def refuse_to_replace(files: Iterable[Path], overwrite: bool) -> None:
+    """Refuse to replace existing files without ``--overwrite``.
+
+    Raises
+    ------
+    UsageError
+        Naming the first that exists.
+    """
+    for file in files:
+        if file.exists() and not overwrite:
+            raise UsageError(f"{file}: exists already; give --overwrite to replace it, or another name")
 
 
 def check_writable(folder: Path, flag: str = "--output") -> None:
