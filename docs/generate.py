@@ -6,7 +6,8 @@ A page holds generated text between ``<!-- generated: KIND [NAME] -->`` and ``<!
 ``simulation``        the settings of the simulator
 ``options COMMAND``   arguments and options of a command
 ``file PATH``         a file of the repository as a block of code
-``console NAME``      the commands of examples/NAME.sh, each with what it printed (examples/NAME.txt)
+``console NAME``      the commands of examples/NAME.sh, each with what it printed (examples/NAME.txt, of docs/record.py);
+                      ``console NAME:4`` is the fourth command alone
 
 ``docs/reference/api.md`` and ``docs/reference/settings.md`` are generated whole.
 """
@@ -138,13 +139,15 @@ def code(path: str) -> str:
     return f"```{language}\n{(ROOT / path).read_text(encoding='utf-8').strip()}\n```"
 
 
-def console(name: str) -> str:
-    """Show the commands of an example and what each printed, long lines folded."""
+def console(example: str) -> str:
+    """Show the commands of an example and what each printed, long lines folded; one of them if a number is given."""
+    name, _, number = example.partition(":")
     outputs = (ROOT / "examples" / f"{name}.txt").read_text(encoding="utf-8").split("$\n")[1:]
     commands = example_commands(ROOT / "examples" / f"{name}.sh")
+    shown = list(zip(commands, outputs, strict=True))
     lines = []
-    for command, output in zip(commands, outputs, strict=True):
-        lines.append("$ " + command.replace("\n", "\n  "))
+    for command, output in shown if not number else [shown[int(number) - 1]]:
+        lines.append("$ " + command.removesuffix(" || true").replace("\n    ", "\n  "))
         for line in output.rstrip().splitlines():
             lines += textwrap.wrap(
                 line.rstrip(), WIDTH, subsequent_indent="    ", drop_whitespace=True, replace_whitespace=False

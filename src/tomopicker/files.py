@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tomopicker.errors import TomoPickerError
+from tomopicker.errors import TomoPickerError, UsageError
 
 
 @contextmanager
@@ -105,6 +105,19 @@ def _sync(path: Path) -> None:
 def _sync_folder(folder: Path) -> None:
     with suppress(OSError):  # Not all systems open folders.
         _sync(folder)
+
+
+def refuse_to_replace(files: Iterable[Path], overwrite: bool) -> None:
+    """Refuse to replace existing files without ``--overwrite``.
+
+    Raises
+    ------
+    UsageError
+        Naming the first that exists.
+    """
+    for file in files:
+        if file.exists() and not overwrite:
+            raise UsageError(f"{file}: exists already; give --overwrite to replace it, or another name")
 
 
 def check_writable(folder: Path, flag: str = "--output") -> None:

@@ -57,8 +57,9 @@ def command(
 ) -> None:
     """Parse, read, and write."""
     from tomopicker.cli.progress import Reporter
+    from tomopicker.files import refuse_to_replace
     from tomopicker.io.classes import Mixed
-    from tomopicker.io.convert import TomogramGeometry, is_folder, read_all, refuse_to_replace, write_all
+    from tomopicker.io.convert import TomogramGeometry, is_folder, read_all, write_all
     from tomopicker.io.registry import for_output
     from tomopicker.output.find import files_of_picks, frames_of_folder
 
@@ -76,7 +77,7 @@ def command(
         with reporter.showing_warnings(Mixed):
             picks, frames = read_all(
                 files_of_picks(source), geometry, entry, target,
-                format=coordinates.from_format, units=coordinates.units, shift=by,
+                units=coordinates.units, shift=by,
             )  # fmt: skip
         for remark in write_all(picks, frames, target, entry, geometry, overwrite):
             reporter.warn(remark)

@@ -68,7 +68,7 @@ def command(
         with reporter.showing_warnings():
             found = gather(
                 mine, known, tomograms=volumes, voxel_size=reading.voxel_size, units=coordinates.units,
-                format=coordinates.from_format, exclude=exclude or [], stored=reading.stored,
+                exclude=exclude or [], stored=reading.stored,
             )  # fmt: skip
         if in_angstrom and not found.knows_voxel_size:
             raise UsageError(f"--tolerance {tolerance}: is in Å, and the voxel size is not known; give --voxel-size")

@@ -32,16 +32,14 @@ def command(
 ) -> None:
     """Parse, open, cut and write."""
     from tomopicker.cli.progress import Reporter
-    from tomopicker.files import check_writable
+    from tomopicker.files import check_writable, refuse_to_replace
     from tomopicker.output.subtomograms import LIST, MEAN, PICTURE, STACK, export_subtomograms
 
     if not 2 <= box <= 1024:
         raise UsageError(f"--box {box} is invalid; give 2 to 1024 voxels")
     if not 1 <= binning <= 64:
         raise UsageError(f"--binning {binning} is invalid; give 1 to 64")
-    for name in (STACK, LIST, MEAN, PICTURE):
-        if (output / name).exists() and not overwrite:
-            raise UsageError(f"{output / name}: exists already; give --overwrite to replace it, or another --output")
+    refuse_to_replace([output / name for name in (STACK, LIST, MEAN, PICTURE)], overwrite)
     with Reporter() as reporter:
         check_writable(output)
         opened, found = given.read(reporter)

@@ -25,7 +25,6 @@ def command(
 ) -> None:
     """Open, and print a table."""
     from tomopicker import io
-    from tomopicker.cli.inputs import open_one
     from tomopicker.cli.progress import Reporter
     from tomopicker.io.tomogram_names import by_folder
     from tomopicker.output.terminal import volume_row, volumes_table
@@ -43,7 +42,7 @@ def command(
                 reporter.failed(error)
         for file in by_folder(files):
             try:
-                tomogram = open_one(file, reporter, voxel_size=reading.voxel_size, stored=reading.stored)
+                tomogram = reading.open_one(file, reporter)
                 found = None if header else statistics(tomogram)
             except Exception as error:
                 failed += 1

@@ -102,7 +102,6 @@ def read_by_kind(
     keeps_classes: bool = False,
     takes_classes: bool = True,
     class_numbers: bool = False,
-    format: str | None = None,
 ) -> "Picks":
     """Read picks whose kind is named before their file or in a column.
 
@@ -110,7 +109,7 @@ def read_by_kind(
     ----------
     files : mapping of str to sequence of Path
         Files and folders.
-    tomograms, reporter, units, keeps_classes, format
+    tomograms, reporter, units, keeps_classes
         As for `tomopicker.cli.inputs.read_picks`.
     takes_classes, class_numbers : bool
         Whether classes count as kinds where no column ``kind`` states these, and RELION's class numbers, too.
@@ -123,9 +122,7 @@ def read_by_kind(
     parts = []
     for kind, paths in files.items():
         inside = [file for path in paths for file in files_of_picks(path)]
-        found = read_picks(
-            inside, tomograms, reporter, units, keeps_classes=keeps_classes or class_numbers, format=format
-        )
+        found = read_picks(inside, tomograms, reporter, units, keeps_classes=keeps_classes or class_numbers)
         if kind:
             found = found.with_kind(kind)
         elif takes_classes:

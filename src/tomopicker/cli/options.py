@@ -233,9 +233,18 @@ class TomogramOptions(OptionGroup):
 
     def open(self, paths: list[Path], reporter: "Reporter", *, invert: bool = False) -> "list[Tomogram]":
         """Open the tomograms at paths, files or folders; suspicious headers are printed."""
-        from tomopicker.cli.inputs import open_tomograms
+        from tomopicker import io
 
-        return open_tomograms(paths, reporter, voxel_size=self.voxel_size, invert=invert, stored=self.stored)
+        return [self.open_one(path, reporter, invert=invert) for path in io.volume_files(paths)]
+
+    def open_one(self, path: Path, reporter: "Reporter", *, invert: bool = False) -> "Tomogram":
+        """Open one tomogram; suspicious headers are printed."""
+        from tomopicker import io
+
+        tomogram = io.open_tomogram(path, voxel_size=self.voxel_size, invert=invert, options=self.stored)
+        for warning in tomogram.warnings:
+            reporter.warn(warning)
+        return tomogram
 
 
 @dataclass(frozen=True)
@@ -252,7 +261,7 @@ class CoordinateOptions(OptionGroup):
         """For the readers."""
         from tomopicker.io.coordinate_units import CoordinateUnits
 
-        return CoordinateUnits(self.picks_unit, self.picks_pixel_size, tuple(self.classes or ()))
+        return CoordinateUnits(self.picks_unit, self.picks_pixel_size, tuple(self.classes or ()), self.from_format)
 
 
 @dataclass(frozen=True)
@@ -281,7 +290,7 @@ class PickedInput(OptionGroup):
         opened = self.reading.open(self.tomograms, reporter, invert=self.invert)
         found = read_picks(
             files_of_picks(self.picks), opened, reporter, self.coordinates.units,
-            format=self.coordinates.from_format, check_inside=check_inside, keeps_classes=keeps_classes,
+            check_inside=check_inside, keeps_classes=keeps_classes,
         )  # fmt: skip
         return opened, found
 

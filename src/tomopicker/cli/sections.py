@@ -32,7 +32,7 @@ def command(
     """Parse, open, draw."""
     from tomopicker.cli.inputs import read_picks
     from tomopicker.cli.progress import Reporter
-    from tomopicker.files import check_writable
+    from tomopicker.files import check_writable, refuse_to_replace
     from tomopicker.output.sections import section_figure, sections_every
 
     if not (math.isfinite(every) and every > 0):
@@ -43,9 +43,7 @@ def command(
         marked = None if picks is None else read_picks([picks], opened, reporter, keeps_classes=True)
         planned = [(tomogram, z) for tomogram in opened for z in sections_every(tomogram, every)]
         files = [output / f"{tomogram.name}_z{z:04d}.png" for tomogram, z in planned]
-        for file in files:
-            if file.exists() and not overwrite:
-                raise UsageError(f"{file}: exists already; give --overwrite to replace it, or another --output")
+        refuse_to_replace(files, overwrite)
         for (tomogram, z), file in zip(planned, files, strict=True):
             positions = None if marked is None else marked.in_tomogram(tomogram.name).positions
             section_figure(tomogram, z, every, file, positions)

@@ -75,17 +75,17 @@ def command(
     overwrite: Overwrite = False,
 ) -> None:
     """Parse, compute or look up features, and suggest."""
+    from tomopicker.files import check_writable, refuse_to_replace
+
     if output.suffix.lower() != ".csv":
         raise UsageError(f"{output}: suggestions are written as CSV; give --output a name that ends in .csv")
-    if output.exists() and not overwrite:
-        raise UsageError(f"{output}: exists already; give --overwrite to replace it, or another name")
+    refuse_to_replace([output], overwrite)
     if rejected and not picks:
         raise UsageError("--rejected alone does not define the particle; give --picks too")
     on = engine.settings()
     from tomopicker import api
     from tomopicker.cli.inputs import read_picks
     from tomopicker.cli.progress import Reporter
-    from tomopicker.files import check_writable
     from tomopicker.io.masks import masks_of
     from tomopicker.output.find import files_of_picks
     from tomopicker.pipeline.training_data import common_voxel_size
@@ -98,7 +98,7 @@ def command(
             if not paths:
                 return None
             files = [file for path in paths for file in files_of_picks(path)]
-            return read_picks(files, opened, reporter, coordinates.units, format=coordinates.from_format)
+            return read_picks(files, opened, reporter, coordinates.units)
 
         clicks, others, masks = positions(picks), positions(rejected), masks_of(mask, opened)
         if clicks is not None and not len(clicks):

@@ -44,15 +44,11 @@ def command(
         if remark:
             reporter.warn(remark)
         for name, entry in entries.items():
-            expected = entry["expected"]
-            reporter.log(
-                f"{name}: {entry['picks']} of {entry['candidates']} candidates (threshold {entry['threshold']:.3f}; "
-                f"expected precision {expected['precision']:.2f}, recall {expected['recall']:.2f})."
-            )
-            for kind, own in entry.get("kinds", {}).items():
+            of_kinds = {f"  {kind}": own for kind, own in entry.get("kinds", {}).items()}
+            for title, own in {name: entry, **of_kinds}.items():
                 expected = own["expected"]
                 reporter.log(
-                    f"  {kind}: {own['picks']} of {own['candidates']} candidates (threshold {own['threshold']:.3f}; "
+                    f"{title}: {own['picks']} of {own['candidates']} candidates (threshold {own['threshold']:.3f}; "
                     f"expected precision {expected['precision']:.2f}, recall {expected['recall']:.2f})."
                 )
             if not entry["picks"]:

@@ -116,11 +116,11 @@ def command(
         from tomopicker.pipeline.train_to_file import train_to_file
 
         check_distinct(opened, watched)
-        units, named = coordinates.units, coordinates.from_format
+        units = coordinates.units
         files, negative_files, truth_files = (
             files_by_kind(paths or []) for paths in (clicks_files, negatives, validation_picks)
         )
-        read = partial(read_by_kind, reporter=reporter, format=named, class_numbers=bool(given.diameters))
+        read = partial(read_by_kind, reporter=reporter, class_numbers=bool(given.diameters))
         clicks = read(files, opened, units=units)
         diameters = given.diameters_of(clicks.kind_names)
         # --class selects among the clicks only.
@@ -136,7 +136,7 @@ def command(
             "validation_picks": truth,
         }  # fmt: skip
         clicks, doubts = check_kinds(
-            split_kinds(opened, clicks, settings, **inputs), files, output, reporter, units=units, format=named,
+            split_kinds(opened, clicks, settings, **inputs), files, output, reporter, units=units,
             masks=masks, device=device, check=check, dry_run=dry_run,
         )  # fmt: skip
         if dry_run:

@@ -24,7 +24,6 @@ def check_kinds(
     reporter: Reporter,
     *,
     units: CoordinateUnits,
-    format: str | None,
     masks: Mapping[str, VoxelMask],
     device: str | None,
     check: bool,
@@ -41,7 +40,7 @@ def check_kinds(
     output : Path
         The model file.
     reporter : Reporter
-    units, format
+    units : CoordinateUnits
         As the files were read.
     masks, device
         As `train` takes them.
@@ -77,7 +76,7 @@ def check_kinds(
         clicks = without_repeats(part.clicks, diameter, reporter)
         if dry_run:
             read = [file for path in own for file in files_of_picks(path)]
-            plan = training_plan(clicked, clicks, part.settings, files=read, units=units, format=format, **inputs)
+            plan = training_plan(clicked, clicks, part.settings, files=read, units=units, **inputs)
             reporter.table([*plan, ("model", f"{output} (not written: this is a dry run)")])
         doubts += check_clicks(clicked, clicks, diameter, own) if check else []
         kept.append(clicks)

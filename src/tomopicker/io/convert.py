@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from tomopicker.errors import UsageError
+from tomopicker.files import refuse_to_replace
 from tomopicker.geometry import Frame, PickTable
 from tomopicker.io.coordinate_units import CoordinateUnits
 from tomopicker.io.frames import check_known, frames_from_flags, named_tables, stated_frames, with_binning
@@ -63,7 +64,6 @@ def read_all(
     entry: Format,
     target: Path,
     *,
-    format: str | None = None,
     units: CoordinateUnits,
     shift: tuple[float, float, float] = (0.0, 0.0, 0.0),
 ) -> tuple[Picks, dict[str, Frame]]:
@@ -78,9 +78,8 @@ def read_all(
         Of the target.
     target : Path
         For messages.
-    format : str, optional
-        Of the sources; recognised by content if left out.
     units : CoordinateUnits
+        Of the sources.
     shift : tuple of float
         (x, y, z) in voxels, added to every position.
 
@@ -89,11 +88,11 @@ def read_all(
     TomoPickerError
         If a size that either format needs is not known, or two files hold picks of one tomogram.
     """
-    tables = [units.read_table(path, format) for path in sources]
+    tables = [units.read_table(path) for path in sources]
     frames = _frames(tables, geometry, entry, target)
     frames = frames if geometry.binning is None else with_binning(frames, geometry.binning)
     here = _of_known(sources, tables, list(frames))
-    parts = [units.read([path], frames, ignore_unknown=True, format=format, shift=shift) for path in here]
+    parts = [units.read([path], frames, ignore_unknown=True, shift=shift) for path in here]
     _refuse_twice(here, [part.tomogram_names for part in parts])
     return Picks.concatenate(parts), frames
 
@@ -128,19 +127,6 @@ def write_all(
 def is_folder(target: Path) -> bool:
     """Whether a target is a folder of files."""
     return target.is_dir() or not target.suffix
-
-
-def refuse_to_replace(files: Sequence[Path], overwrite: bool) -> None:
-    """Refuse to replace existing files without ``--overwrite``.
-
-    Raises
-    ------
-    UsageError
-        Naming the first that exists.
-    """
-    for file in files:
-        if file.exists() and not overwrite:
-            raise UsageError(f"{file}: exists already; give --overwrite to replace it, or another name")
 
 
 def _write_folder(picks: Picks, frames: Mapping[str, Frame], target: Path, entry: Format, overwrite: bool) -> None:

@@ -1,4 +1,4 @@
-"""What the coordinates of picks count, as a user states it, and which classes are meant."""
+"""How files of picks are read, as a user states it: unit, pixel size, classes, format."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -26,6 +26,8 @@ class CoordinateUnits:
         Å per pixel of the coordinates.
     classes : tuple of str
         Only picks of these classes are read; all if empty.
+    format : str, optional
+        Of the files; recognised by content if left out.
 
     Raises
     ------
@@ -36,10 +38,11 @@ class CoordinateUnits:
     name: UnitName | None = None
     pixel_size: float | None = None
     classes: tuple[str, ...] = ()
+    format: str | None = None
 
     def __post_init__(self) -> None:
         if self.pixel_size is not None and not 0 < self.pixel_size < float("inf"):
-            raise UsageError(f"--picks-pixel-size {self.pixel_size:g} cannot be; give the size of a pixel in Å")
+            raise UsageError(f"--picks-pixel-size {self.pixel_size:g} is invalid; give the size of a pixel in Å")
 
     @property
     def unit(self) -> Unit | None:
@@ -54,12 +57,13 @@ class CoordinateUnits:
     def read(self, paths: Sequence[Path], tomograms: Sequence[Tomogram] | Mapping[str, Frame], **options: Any) -> Picks:
         """Read picks in these units; the options are those of `read_picks`."""
         return read_picks(
-            paths, tomograms, unit=self.unit, pixel_size=self.pixel_size, classes=self.classes, **options
+            paths, tomograms, unit=self.unit, pixel_size=self.pixel_size, classes=self.classes, format=self.format,
+            **options,
         )  # fmt: skip
 
-    def read_table(self, path: Path, format: str | None = None) -> PickTable:
+    def read_table(self, path: Path) -> PickTable:
         """Read what one file states, in these units."""
-        table = read_table(path, format)
+        table = read_table(path, self.format)
         pixels = self.pixel_size is not None and table.unit is Unit.VOXEL
         return replace(table, unit=self.unit or (Unit.PIXEL if pixels else table.unit))
 

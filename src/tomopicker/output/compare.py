@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +52,6 @@ def gather(
     tomograms: Sequence[Path] = (),
     voxel_size: float | None = None,
     units: CoordinateUnits = AS_STATED,
-    format: str | None = None,
     exclude: Sequence[str] = (),
     stored: ReadOptions = DEFAULT_OPTIONS,
 ) -> Compared:
@@ -69,9 +68,7 @@ def gather(
     voxel_size : float, optional
         Å.
     units : CoordinateUnits
-        Of the coordinates; its classes are those of the truth.
-    format : str, optional
-        Of the files of picks; recognised by content if left out.
+        Of the coordinates; its classes are those of the truth, its format that of the picks.
     exclude : sequence of str
         Names of tomograms to leave out.
     stored : ReadOptions
@@ -92,13 +89,14 @@ def gather(
         frames = {}
     knows = bool(frames) or voxel_size is not None
     if not frames:
-        frames = _unsized(mine_files, truth, voxel_size, format)
-    mine = _read_or_none(mine_files, frames, units.of_any_class, format)
+        frames = _unsized(mine_files, truth, voxel_size, units.format)
+    mine = _read_or_none(mine_files, frames, units.of_any_class)
     files = _truth_files(truth, list(frames))
-    known = _read_or_none(files, frames, units, keeps_classes=bool(mine.kind_names))
+    of_truth = replace(units, format=None)
+    known = _read_or_none(files, frames, of_truth, keeps_classes=bool(mine.kind_names))
     listed = [picks / CANDIDATES / f"{name}.csv" for name in recorded] if picks.is_dir() else []
     whole = bool(listed) and all(file.exists() for file in listed)
-    candidates = _read_or_none(listed, frames, units.of_any_class) if whole else mine
+    candidates = _read_or_none(listed, frames, of_truth.of_any_class) if whole else mine
     return _restrict(mine, candidates, known, frames, _excluded(exclude, list(frames)), knows)
 
 
@@ -126,7 +124,6 @@ def _read_or_none(
     files: Sequence[Path],
     frames: Mapping[str, Frame],
     units: CoordinateUnits,
-    format: str | None = None,
     *,
     keeps_classes: bool = False,
 ) -> Picks:
@@ -137,7 +134,7 @@ def _read_or_none(
     with warnings.catch_warnings():
         if keeps_classes:
             warnings.simplefilter("ignore", Mixed)
-        return units.read(filled, frames, ignore_unknown=True, format=format)
+        return units.read(filled, frames, ignore_unknown=True)
 
 
 def _of_file(file: Path, recorded: dict[str, Frame]) -> dict[str, Frame]:

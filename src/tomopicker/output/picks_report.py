@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from scipy.spatial import cKDTree
@@ -15,7 +16,6 @@ from tomopicker.files import write_text
 from tomopicker.output.charts import FIRST, SECOND, THIRD, Interval, Line, bars, curves, intervals
 from tomopicker.output.report_pictures import (
     SLICES,
-    Places,
     colours_of,
     evenly,
     gallery_of,
@@ -66,7 +66,7 @@ def _content(results: FolderResults) -> dict[str, Any]:
     chosen = {each.name: each.chosen for each in results.tomograms}
     summary = _summary(results, chosen)
     rows = _rows(results, chosen, summary)
-    places = _places(results)
+    candidates = _candidates(results)
     opened, gone = _open(results)
     picks = sum(row["picks"] for row in rows)
     right = sum(cut.expected.precision * len(cut.picks) for cut in chosen.values())
@@ -92,13 +92,13 @@ def _content(results: FolderResults) -> dict[str, Any]:
             [Interval(f"{r['name']} {r['kind']}".strip(), r["picks"], r["count"], r["unusual"] != "") for r in rows]
         ),
         "scores_chart": bars(
-            np.histogram(places.probability, BINS, (0, 1))[0].tolist(), np.linspace(0, 1, BINS + 1).tolist(),
+            np.histogram(candidates["probability"], BINS, (0, 1))[0].tolist(), np.linspace(0, 1, BINS + 1).tolist(),
             "probability of the candidates", middle,
         ),
         "curves_chart": _expected_curves(results, middle),
-        "distances": [(kind, _distances(places, kind, size)) for kind, size in diameters.items()],
-        "means": [mean for kind, size in diameters.items() if (mean := mean_of(places, opened, kind, size))],
-        "gallery": gallery_of(places, opened, diameters),
+        "distances": [(kind, _distances(candidates, kind, size)) for kind, size in diameters.items()],
+        "means": [mean for kind, size in diameters.items() if (mean := mean_of(candidates, opened, kind, size))],
+        "gallery": gallery_of(candidates, opened, diameters),
         "slices": slices_of(results, opened),
         "settings": _settings(results),
         "warnings": list(results.record["model"].get("warnings", [])),
@@ -107,7 +107,7 @@ def _content(results: FolderResults) -> dict[str, Any]:
 
 
 def _summary(results: FolderResults, chosen: dict[str, Chosen]) -> Summary:
-    """Say what the end of a run says, of the picks as they are cut now."""
+    """Summarise the picks as now selected, as at the end of a run."""
     recorded = results.record["tomograms"]
     now = {
         name: {"picks": len(cut.picks), "score_median": float(np.median(cut.picks.scores)) if len(cut.picks) else None}
@@ -144,21 +144,26 @@ def _row(name: str, kind: str, cut: Chosen, count: Count | None, threshold: floa
     }
 
 
-def _places(results: FolderResults) -> Places:
-    parts = [each.candidates for each in results.tomograms]
-    picked = [each.candidates.scores > each.thresholds for each in results.tomograms]
+def _candidates(results: FolderResults) -> pd.DataFrame:
+    """Tabulate the candidates of all tomograms: tomogram, kind, x, y, z in Å, probability, and whether picked.
+
+    Kinds are empty where there are not several.
+    """
     several = bool(results.tomograms[0].kinds)
-    return Places(
-        np.concatenate([part.tomograms for part in parts]),
-        np.concatenate([part.positions for part in parts]),
-        np.concatenate([part.scores for part in parts]),
-        np.concatenate(picked),
-        np.concatenate([part.kinds.astype(str) if several else np.full(len(part), "") for part in parts]),
-    )
+    tables = [
+        pd.DataFrame(each.candidates.positions, columns=list("xyz")).assign(
+            tomogram=each.name,
+            kind=each.candidates.kinds.astype(str) if several else "",
+            probability=each.candidates.scores,
+            picked=each.candidates.scores > each.thresholds,
+        )
+        for each in results.tomograms
+    ]
+    return pd.concat(tables, ignore_index=True)
 
 
 def _open(results: FolderResults) -> tuple[dict[str, Tomogram], list[str]]:
-    """Open the tomograms; say of which there can be no pictures, and why."""
+    """Open the tomograms; list those that cannot be opened, with the reason."""
     opened, gone = {}, []
     for result in results.tomograms:
         try:
@@ -186,13 +191,13 @@ def _expected_curves(results: FolderResults, mark: float) -> Markup:
     return curves(lines, "threshold of the probability", mark)
 
 
-def _distances(places: Places, kind: str, diameter: float) -> Markup:
-    """Draw how far each pick's nearest neighbour of its kind is, up to six diameters."""
+def _distances(candidates: pd.DataFrame, kind: str, diameter: float) -> Markup:
+    """Draw the distance of each pick to its nearest neighbour of its kind, up to six diameters."""
     found: list[float] = []
-    for name in dict.fromkeys(places.tomogram.tolist()):
-        rows = places.positions[(places.tomogram == name) & (places.kinds == kind) & places.picked]
+    for _, rows in candidates[candidates["picked"] & (candidates["kind"] == kind)].groupby("tomogram"):
         if len(rows) > 1:
-            found += np.asarray(cKDTree(rows).query(rows, k=2)[0])[:, 1].tolist()
+            at = rows[["x", "y", "z"]].to_numpy()
+            found += np.asarray(cKDTree(at).query(at, k=2)[0])[:, 1].tolist()
     edges = np.linspace(0, 6 * diameter, BINS + 1)
     counts = np.histogram(np.clip(found, 0, edges[-1] - 1e-6), edges)[0]
     return bars(
@@ -215,7 +220,7 @@ def _histograms(results: FolderResults) -> list[tuple[str, Markup]]:
 
 
 def _settings(results: FolderResults) -> list[tuple[str, str]]:
-    model, asked = results.record["model"], results.record["settings"]
+    model, settings = results.record["model"], results.record["settings"]
     rows = [
         ("model", str(model.get("file"))), ("model, SHA-256", str(model.get("sha256"))),
         ("picked with", f"TomoPicker {results.record.get('tomopicker', '?')}"),
@@ -223,4 +228,4 @@ def _settings(results: FolderResults) -> list[tuple[str, str]]:
         ("working voxel size", f"{model['voxel_size_angstrom']:.4g} Å"),
         ("preset", str(model["settings"].get("preset", "–"))),
     ]  # fmt: skip
-    return rows + [(name.replace("_", " "), str(value)) for name, value in asked.items() if value is not None]
+    return rows + [(name.replace("_", " "), str(value)) for name, value in settings.items() if value is not None]

@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from itertools import cycle
 
 import numpy as np
+import pandas as pd
 
 from tomopicker.output.figures import fullest_section
 from tomopicker.output.particles import as_address, cut_box, projections, stretched
 from tomopicker.output.results import FolderResults, TomogramResult
 from tomopicker.tomogram import Tomogram
 
-SHOWN, DOUBTFUL, MEAN_OF, SLICES = 12, 18, 150, 8
-"""Picks of a kind in the gallery, doubtful ones, picks in the mean, and tomograms with a slice."""
+SHOWN, UNCERTAIN, MEAN_OF, SLICES = 12, 18, 150, 8
+"""Candidates in a row of the gallery, in that of uncertain ones, picks in the mean, and tomograms with a slice."""
 SLICE_PIXELS = 560
 KIND_COLOURS = ("#39d98a", "#ffb020", "#5aa9ff", "#ff6b9a", "#c58bff", "#4fd8e0")
 """Of the circles."""
@@ -59,57 +60,36 @@ class Slice:
     circles: list[Circle]
 
 
-@dataclass(frozen=True)
-class Places:
-    """Candidates of all tomograms as columns."""
-
-    tomogram: np.ndarray
-    positions: np.ndarray
-    probability: np.ndarray
-    picked: np.ndarray
-    kinds: np.ndarray
-    """Empty names where there are not several."""
-
-
 def gallery_of(
-    places: Places, opened: dict[str, Tomogram], diameters: Mapping[str, float]
+    candidates: pd.DataFrame, opened: dict[str, Tomogram], diameters: Mapping[str, float]
 ) -> list[tuple[str, list[Card]]]:
-    """Draw the best picks, the most doubtful candidates, and the most probable ones that were left out."""
-    p, picked = places.probability, places.picked
-    there = np.array([name in opened for name in places.tomogram], dtype=bool)
-    best = [int(i) for i in np.argsort(-p, kind="stable") if picked[i] and there[i]][:SHOWN]
-    doubtful = [int(i) for i in np.argsort(np.abs(p - 0.5), kind="stable") if there[i]][:DOUBTFUL]
-    left_out = [int(i) for i in np.argsort(-p, kind="stable") if not picked[i] and there[i]][:SHOWN]
+    """Draw the most probable picks, the candidates nearest to p = 0.5, and the most probable ones left out."""
+    shown = candidates[candidates["tomogram"].isin(opened)]
+    best_first = shown.sort_values("probability", ascending=False, kind="stable")
     groups = [
-        ("The most probable", best),
-        ("The most doubtful", doubtful),
-        ("The most probable of those left out", left_out),
+        ("The most probable", best_first[best_first["picked"]].head(SHOWN)),
+        ("The most uncertain", shown.sort_values("probability", key=lambda p: (p - 0.5).abs(), kind="stable")),
+        ("The most probable of those left out", best_first[~best_first["picked"]].head(SHOWN)),
     ]
-    return [(title, _cards(rows, places, opened, diameters)) for title, rows in groups if rows]
+    return [(title, _cards(rows.head(UNCERTAIN), opened, diameters)) for title, rows in groups if len(rows)]
 
 
-def _cards(
-    rows: Sequence[int], places: Places, opened: dict[str, Tomogram], diameters: Mapping[str, float]
-) -> list[Card]:
+def _cards(rows: pd.DataFrame, opened: dict[str, Tomogram], diameters: Mapping[str, float]) -> list[Card]:
     cards = []
-    for row in rows:
-        name, kind = str(places.tomogram[row]), str(places.kinds[row])
-        box = cut_box(opened[name], places.positions[row : row + 1], diameters[kind])
+    for row in rows.itertuples():
+        box = cut_box(opened[row.tomogram], np.array([[row.x, row.y, row.z]]), diameters[row.kind])
         if box is not None:
-            called = f"{name}, {kind}" if kind else name
-            cards.append(Card(as_address(projections(box)), float(places.probability[row]), called))
+            name = f"{row.tomogram}, {row.kind}" if row.kind else row.tomogram
+            cards.append(Card(as_address(projections(box)), row.probability, name))
     return cards
 
 
-def mean_of(places: Places, opened: dict[str, Tomogram], kind: str, diameter: float) -> Mean | None:
+def mean_of(candidates: pd.DataFrame, opened: dict[str, Tomogram], kind: str, diameter: float) -> Mean | None:
     """Average the most probable picks of a kind; None without any."""
-    mine = places.picked & (places.kinds == kind)
-    order = [i for i in np.argsort(-places.probability, kind="stable") if mine[i] and places.tomogram[i] in opened]
-    boxes = [
-        box
-        for i in order[:MEAN_OF]
-        if (box := cut_box(opened[str(places.tomogram[i])], places.positions[i : i + 1], diameter)) is not None
-    ]
+    mine = candidates[candidates["picked"] & (candidates["kind"] == kind) & candidates["tomogram"].isin(opened)]
+    best = mine.sort_values("probability", ascending=False, kind="stable").head(MEAN_OF)
+    cut = (cut_box(opened[row.tomogram], np.array([[row.x, row.y, row.z]]), diameter) for row in best.itertuples())
+    boxes = [box for box in cut if box is not None]
     same = [box for box in boxes if box.shape == boxes[0].shape]
     if not same:
         return None
@@ -135,8 +115,8 @@ def _slice(tomogram: Tomogram, result: TomogramResult, diameters: Mapping[str, f
     height, width = (edge // factor for edge in slab.shape)
     small = slab[: height * factor, : width * factor].reshape(height, factor, width, factor).mean(axis=(1, 3))
     circles, colours = [], colours_of(diameters)
-    for kind, places in kinds.items():
-        for x, y, depth in tomogram.to_voxels(places).tolist():
+    for kind, own in kinds.items():
+        for x, y, depth in tomogram.to_voxels(own).tolist():
             square = (diameters[kind] / 2 / tomogram.voxel_size) ** 2 - (depth - z) ** 2
             if square > 0:
                 radius = math.sqrt(square) / factor

@@ -106,7 +106,6 @@ def training_plan(
     validation_picks: Picks | None,
     files: Sequence[Path],
     units: CoordinateUnits,
-    format: str | None,
 ) -> list[tuple[str, str]]:
     """Describe a training that `check_training` accepts.
 
@@ -116,7 +115,7 @@ def training_plan(
         As `train` takes them.
     files : sequence of Path
         Of the clicks.
-    units, format
+    units : CoordinateUnits
         As the files were read.
 
     Returns
@@ -131,7 +130,7 @@ def training_plan(
         against = f", {number_of(negative, 'rejected pick')}" if negative else ""
         clicked = number_of(len(clicks.in_tomogram(tomogram.name)), "click")
         rows.append(("tomogram", f"{_described(tomogram)}, {clicked}{against}"))
-    rows += [("clicks", _how_read(path, tomograms, units, format)) for path in files]
+    rows += [("clicks", _how_read(path, tomograms, units)) for path in files]
     rows.append(("", f"in voxels: {_first(tomograms, clicks)}"))
     for tomogram in validation_tomograms:
         known = 0 if validation_picks is None else len(validation_picks.in_tomogram(tomogram.name))
@@ -150,16 +149,16 @@ def training_plan(
     ]
 
 
-def _how_read(path: Path, tomograms: Sequence[Tomogram], units: CoordinateUnits, format: str | None) -> str:
+def _how_read(path: Path, tomograms: Sequence[Tomogram], units: CoordinateUnits) -> str:
     """Describe how a file of clicks is read: format, unit, and the tomogram that it is assigned to."""
     if is_project(path):
         return f"{path}: the sizes of tomograms, from whose centres clicks are counted"
-    found = for_input(format) if format else recognised("picks", path, head_of(path))
+    found = for_input(units.format) if units.format else recognised("picks", path, head_of(path))
     reader = "" if found is None else str(found.reader)
     titles = [entry.title for entry in FORMATS if entry.kind == "picks" and entry.reader == reader]
     shared = {"particles.relion_read.read": "STAR", "particles.delimited.read": "columns with or without a header"}
     kind = titles[0] if len(titles) == 1 else shared.get(reader, "x y z without a header")
-    stated = units.read_table(path, format)
+    stated = units.read_table(path)
     unit = stated.unit.value if units.pixel_size is None else f"pixels of {units.pixel_size:g} Å"
     at_hand = [tomogram.name for tomogram in tomograms]
     words = f"{path}: {kind}, in {unit}"
