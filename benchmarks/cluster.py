@@ -171,7 +171,7 @@ def child(engine: str, workers: str, folder: str) -> dict[str, float]:
     with tempfile.TemporaryDirectory(dir=folder) as output:
         settings = None
         if engine != "none":
-            jobs = {"walltime": "00:30:00", "job": "--gpus=1"} if engine == "slurm" else {}
+            jobs = {"walltime": "00:30:00"} if engine == "slurm" else {}
             settings = api.ClusterSettings(engine=engine, workers=int(workers), cores=1, **jobs)
         api.pick_many(
             Path(folder) / "tomograms", Path(folder) / "balls.model", Path(output) / "picks", engine=settings,
@@ -204,7 +204,7 @@ def thousand(folder: Path, count: int, shape: tuple[int, int, int], kills: int) 
     output = folder / "picks"
     command = [
         sys.executable, "-m", "tomopicker.cli", "pick", folder / "tomograms", "-m", folder / "balls.model",
-        "-o", output, "--engine", "slurm", "--workers", "4", "--job", "--gpus=1", "--walltime", "01:00:00",
+        "-o", output, "--engine", "slurm", "--workers", "4", "--walltime", "01:00:00",
         "--device", "cpu", "--no-pictures",
     ]  # fmt: skip
     with slurm_in(folder) as environment, (folder / "log.txt").open("w") as log:

@@ -131,6 +131,22 @@ def test_unusual_counts():
 # ---- files of other programs
 
 
+def test_instant_picks_are_saved_as_they_are_shown(client, balls_world):
+    """Of all tomograms, above the threshold that the person chose, with what was clicked and without the rejected."""
+    first, second = (tuple(place) for place in balls_world.truth["TS_1"][:2])
+    act(client, [first, (*second, "negative")])
+    client.get("/api/picks", params=KIND | {"tomogram": "TS_1"})
+    client.get("/api/picks", params=KIND | {"tomogram": "TS_2"})
+
+    def shown():
+        return client.get("/api/picks", params=KIND | {"tomogram": "TS_1"}).json()
+
+    wait_for(lambda: shown()["elsewhere"] == {"tomograms": 1, "done": 1, "picks": 5} and shown()["candidates"])
+    asked = KIND | {"program": "relion5", "source": "instant"}
+    assert client.post("/api/save", json=asked).json()["picks"] == 5 + 5 - 1
+    assert client.post("/api/save", json=asked | {"threshold": 0.8}).json()["picks"] == 2 + 2 - 1
+
+
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_saved_files_give_the_clicks_again(client, studio, balls_world, program):
     places = {name: balls_world.truth[name][:3] for name in ("TS_1", "TS_2")}

@@ -166,6 +166,12 @@ class Workbench:
             return "failed"
         return "computing" if key == self._computing else "waiting"
 
+    def elsewhere(self, tomogram: str, kind: str) -> dict[str, int]:
+        """Count the other tomograms of the list, those of them that are picked, and their picks."""
+        found = {name: each for name, each in self.results.get(kind, {}).items() if name != tomogram}
+        picks = sum(int((each.candidates.scores > each.threshold).sum()) for each in found.values())
+        return {"tomograms": len(self.listing.names) - 1, "done": len(found), "picks": picks}
+
     async def suggest(self, kind: str, count: int) -> Sequence[Suggested]:
         """Give the places of a kind to ask about next; before the first click, examples of what there is."""
         chosen, clicks, rejected = self._material(kind)

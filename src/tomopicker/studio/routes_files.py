@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.picks import Picks
-from tomopicker.studio.context import Studio, answer, body_of, studio_of, word
+from tomopicker.studio.context import Studio, answer, body_of, finite, studio_of, word
 from tomopicker.studio.exchange import read_upload, save_for
 from tomopicker.studio.points import Change, positions
 from tomopicker.studio.review import final_picks
@@ -39,15 +39,20 @@ async def save(request: Request) -> JSONResponse:
     named, program, source = (str(body.get(name, "")) for name in ("kind", "program", "source"))
     if named not in studio.project.kinds:
         raise UsageError("there is no such kind in this project")
-    chosen = await asyncio.to_thread(_chosen, studio, named, source)
+    stated = body.get("threshold")
+    threshold = None if stated is None else finite(stated, "threshold")
+    chosen = await asyncio.to_thread(_chosen, studio, named, source, threshold)
     frames = {name: studio.listing.frame(name) for name in chosen.tomogram_names}
     folder = studio.project.folder / "saved" / named / program
     files, advice = await asyncio.to_thread(save_for, program, chosen, frames, folder)
     return answer({"files": [str(file.absolute()) for file in files], "picks": len(chosen), "advice": advice})
 
 
-def _chosen(studio: Studio, named: str, source: str) -> Picks:
-    """Gather what is saved: clicks, instant picks with the clicks, or a finished job's picks after review."""
+def _chosen(studio: Studio, named: str, source: str, threshold: float | None) -> Picks:
+    """Gather what is saved: clicks, instant picks with the clicks, or a finished job's picks after review.
+
+    A threshold is that of instant picks, in place of each tomogram's own.
+    """
     every = studio.project.all_points(named)
     if source == "clicks":
         return Picks.concatenate(
@@ -63,13 +68,11 @@ def _chosen(studio: Studio, named: str, source: str) -> Picks:
             final_picks(each.name, each.chosen.picks, every.get(each.name, ()), diameter) for each in listed
         )
     if source == "instant":
-        results = studio.work.results.get(named, {})
-        return Picks.concatenate(
-            final_picks(
-                name, found.candidates.select(found.candidates.scores > found.threshold), every.get(name, ()), diameter
-            )
-            for name, found in results.items()
-        )
+        parts = []
+        for name, found in studio.work.results.get(named, {}).items():
+            shown = found.candidates.scores > (found.threshold if threshold is None else threshold)
+            parts.append(final_picks(name, found.candidates.select(shown), every.get(name, ()), diameter))
+        return Picks.concatenate(parts)
     raise UsageError("what to save is one of clicks, instant, picked")
 
 

@@ -162,7 +162,14 @@ async def picks(request: Request) -> JSONResponse:
     studio.work.want(tomogram, named)
     found = studio.work.results.get(named, {}).get(tomogram)
     trouble = studio.work.trouble.get(named) or studio.work.failed.get((tomogram, studio.project.kinds[named].diameter))
-    return answer(as_json(found) | {"features": studio.work.state(tomogram, named), "trouble": trouble})
+    return answer(
+        as_json(found)
+        | {
+            "features": studio.work.state(tomogram, named),
+            "trouble": trouble,
+            "elsewhere": studio.work.elsewhere(tomogram, named),
+        }
+    )
 
 
 async def suggest(request: Request) -> JSONResponse:

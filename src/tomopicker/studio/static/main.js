@@ -439,7 +439,8 @@ export class App {
     if (event.name === "points") this.onChange(event);
     if (event.name === "picks" && event.kind === model.kind) {
       this.suggestions = [];
-      void model.fetchPicks().catch((error) => this.fail(error));
+      void model.fetchPicks().then(() => this.panel.picksCame()).catch((error) => this.fail(error));
+      void this.tomograms.picked();
     }
     if (event.name === "features") this.panel.showFeatures(event);
     if (event.name === "reread") {

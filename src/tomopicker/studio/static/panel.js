@@ -8,6 +8,8 @@ import { Refused, address, get, post, upload } from "./server.js";
 
 /** Milliseconds after the last click before the mean and the check are computed anew. */
 const QUIET = 700;
+/** The same where picks are awaited and do not come. */
+const LATEST = 15000;
 const DECONVOLUTION = /** @type {const} */ (["defocus", "voltage", "phase", "strength", "falloff"]);
 
 export class Panel {
@@ -18,6 +20,9 @@ export class Panel {
     this.timer = undefined;
     this.meanUrl = "";
     this.features = "";
+    this.hasChosenSource = false;
+    /** Clicks are on the server, and their picks are not here yet. */
+    this.awaitsPicks = false;
     this.attach();
   }
 
@@ -78,12 +83,15 @@ export class Panel {
     find("redo", HTMLButtonElement).addEventListener("click", () => this.app.redo());
     const program = find("program", HTMLSelectElement);
     fill(program, ...state.programs.map((each) => make("option", { value: each.name }, each.title)));
+    find("source", HTMLSelectElement).addEventListener("change", () => {
+      this.hasChosenSource = true;
+    });
+    elsewhere().link.addEventListener("click", () => this.app.show("tomograms"));
     find("save", HTMLButtonElement).addEventListener("click", () => void this.save());
     const file = find("file", HTMLInputElement);
     file.addEventListener("change", () => void this.openFile(file));
     find("project", HTMLElement).textContent = state.project;
     find("version", HTMLElement).textContent = `TomoPicker ${state.version}`;
-    find("picks-part", HTMLElement).hidden = !state.instant;
   }
 
   // ---- what is shown
@@ -125,6 +133,8 @@ export class Panel {
     if (brick && !brick.isWhole) {
       find("loading", HTMLElement).textContent = `volume ${Math.round((100 * brick.received) / brick.shape[0])} %`;
     }
+    find("hint", HTMLElement).textContent = hint(model.kind, points.length, model.found?.candidates.length ?? 0, model.state.instant);
+    find("hint", HTMLElement).hidden = !find("hint", HTMLElement).textContent;
     this.showPicks();
   }
 
@@ -146,6 +156,8 @@ export class Panel {
     find("features", HTMLElement).textContent = state;
     find("progress", HTMLProgressElement).hidden = found.features === "ready" || Boolean(found.trouble);
     const isThere = found.candidates.length > 0;
+    this.showElsewhere(found.elsewhere);
+    if (isThere && !this.hasChosenSource) find("source", HTMLSelectElement).value = "instant";
     find("cut-part", HTMLElement).hidden = !isThere;
     if (!isThere) {
       find("count", HTMLElement).textContent = found.features === "ready" && !found.trouble ? "Click a particle, and picks appear." : "";
@@ -162,6 +174,14 @@ export class Panel {
     find("cut", HTMLInputElement).value = String(Math.round(model.cut * 100));
     find("cut-value", HTMLElement).textContent = fixed(model.cut, 2);
     find("cut-own", HTMLButtonElement).disabled = model.threshold === null;
+  }
+
+  /** @param {import("./types").Candidates["elsewhere"]} others */
+  showElsewhere({ tomograms, done, picks }) {
+    const { place, text } = elsewhere();
+    place.hidden = done === 0;
+    text.textContent = done === tomograms ? `${picks} picks in the other ${tomograms === 1 ? "tomogram" : `${tomograms} tomograms`};`
+      : `${picks} picks in ${done} of ${tomograms} other tomograms so far;`;
   }
 
   /** @param {Vector | null} place */
@@ -267,6 +287,9 @@ export class Panel {
     });
     fill(find("kinds", HTMLElement), ...rows);
     find("kind-add", HTMLDetailsElement).open = rows.length === 0;
+    find("kind-summary", HTMLElement).textContent = rows.length ? "Another kind" : "Which particle?";
+    find("clicked", HTMLElement).hidden = rows.length === 0;
+    find("picks-part", HTMLElement).hidden = rows.length === 0 || !model.state.instant;
     this.app.redraw();
   }
 
@@ -314,11 +337,22 @@ export class Panel {
     }
   }
 
-  // ---- mean and check, a moment after the last click
+  // ---- mean and check, a moment after the last click and its picks, which they would slow down
 
   pointsChanged() {
+    this.awaitsPicks = this.model.found?.features === "ready";
+    this.measureSoon();
+  }
+
+  picksCame() {
+    if (!this.awaitsPicks) return;
+    this.awaitsPicks = false;
+    this.measureSoon();
+  }
+
+  measureSoon() {
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => void this.measure(), QUIET);
+    this.timer = setTimeout(() => void this.measure(), this.awaitsPicks ? LATEST : QUIET);
   }
 
   async measure() {
@@ -363,7 +397,7 @@ export class Panel {
     const source = find("source", HTMLSelectElement).value;
     const place = find("saved-files", HTMLElement);
     try {
-      const told = await post("save", { kind: this.model.kind, program, source });
+      const told = await post("save", { kind: this.model.kind, program, source, threshold: this.model.threshold });
       const more = told.files.length > 1 ? ` and ${told.files.length - 1} more beside it` : "";
       fill(place, make("p", {}, `${told.picks} saved: `, make("code", {}, told.files[0]), more), make("p", {}, told.advice));
     } catch (error) {
@@ -385,4 +419,24 @@ export class Panel {
     }
     input.value = "";
   }
+}
+
+/** The line on the other tomograms. */
+function elsewhere() {
+  const place = find("elsewhere", HTMLElement);
+  const [text, link] = place.children;
+  return { place, text, link };
+}
+
+/**
+ * What somebody who has not done this before would do next; nothing for who has.
+ * @param {string} kind @param {number} points @param {number} candidates In the tomogram in view @param {boolean} isInstant
+ */
+export function hint(kind, points, candidates, isInstant) {
+  if (!kind) return "Begin at the right: name the particle, and give its diameter in Å.";
+  if (points === 0) return candidates ? "" : "Click the middle of a particle. Wheel: sections. Drag: move. Ctrl-wheel: zoom. ? shows all keys.";
+  if (points >= 5 || !isInstant) return "";
+  return candidates
+    ? `${points} clicked. Thin circles are picks: they get better with five clicks or more. Right-click a wrong one.`
+    : `${points} clicked. Click on, five or so: picks appear as soon as the tomogram has been looked through.`;
 }

@@ -61,9 +61,13 @@ export class TomogramsPage {
    * @param {{tomogram: string, note: string, reviewed: boolean}} event */
   async noted({ tomogram, note, reviewed }) {
     const row = this.rows.find((each) => each.tomogram === tomogram);
-    const isKnown = row?.note === note && row.reviewed === reviewed;
+    if (row?.note !== note || row.reviewed !== reviewed) await this.picked();
+  }
+
+  /** There are new picks: likewise. */
+  async picked() {
     const isWriting = document.activeElement?.matches("#list-rows input[type=text]");
-    if (this.app.page === "tomograms" && !isKnown && !isWriting) await this.open();
+    if (this.app.page === "tomograms" && !isWriting) await this.open();
   }
 
   /** @param {Column} column */

@@ -38,6 +38,7 @@ export interface Candidates {
   candidates: [number, number, number, number][];
   threshold: number; count: Vector | null; particles: number; expected: Vector | null;
   features: string; trouble: string | null;
+  elsewhere: { tomograms: number; done: number; picks: number };  // of the other tomograms of the list
 }
 export interface Suggestion { tomogram: string; position: Vector; probability: number | null; reason: string }
 export interface Job {
