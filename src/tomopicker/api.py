@@ -135,7 +135,7 @@ def pick_many(
     tomograms : path, or iterable of paths
         Files, folders of them, or lists.
     model : Path or str
-        The file that `train` and `save_model` made.
+        From `train` and `save_model`.
     folder : Path or str
         Where picks go.
     engine : {"local", "slurm", "pbs", "lsf", "sge"} or ClusterSettings, optional
@@ -244,9 +244,9 @@ def evaluate(
     UsageError
         If picks lie in a tomogram that the truth does not have.
     """
-    strangers = [name for name in picks.tomogram_names if name not in truth.tomogram_names]
-    if strangers:
-        raise UsageError(f"no truth is given for {', '.join(strangers[:8])}; leave these picks out or add their truth")
+    unknown = [name for name in picks.tomogram_names if name not in truth.tomogram_names]
+    if unknown:
+        raise UsageError(f"there is no truth for {', '.join(unknown[:8])}; leave these picks out or add their truth")
     evaluations = {}
     for name in truth.tomogram_names:
         evaluations[name] = evaluate_picks(picks.in_tomogram(name), truth.in_tomogram(name), tolerance, matching)

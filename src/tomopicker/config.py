@@ -2,7 +2,7 @@
 
 Each setting is declared once, here, with its type, unit, meaning and default. The declarations serve the command line
 (those with a flag), the settings file, `tomopicker.api.settings` and docs/reference/settings.md. `resolve` merges, in
-this order, a preset, a settings file and what was given on the command line.
+this order, a preset, a settings file and the command line.
 """
 
 import math
@@ -36,7 +36,7 @@ class Flag:
     panel : str
         Of the help.
     default : str
-        The default in words, where the value says little.
+        The default in words, if the value is not informative.
     short : str, optional
         Such as ``-d``.
     """
@@ -91,7 +91,7 @@ class Patches(_Frozen):
         0.5, "balanced: probability of a free rotation of a patch, with the missing wedge imposed again."
     )
     negative_fraction: Fraction = setting(
-        0.05, "balanced: fraction of the patches not around clicks that is cut around --negatives, if given."
+        0.05, "balanced: fraction of the patches not around clicks that is cut around --negatives, if any."
     )
 
 
@@ -171,7 +171,7 @@ class Training(_Frozen):
     weight_decay: NotNegative = setting(1e-4, "Decoupled weight decay.")
     ema: BelowOne = setting(0.98, "Decay of the moving average of the weights; 0: no averaging.")
     validation_fraction: BelowOne = setting(
-        0.0, "Fraction of 10 or more clicks kept for validation where there is no validation tomogram."
+        0.0, "Fraction of 10 or more clicks held out for validation if there is no validation tomogram."
     )
 
     def steps_for(self, clicks: int) -> int | None:
@@ -247,7 +247,7 @@ class Picking(_Frozen):
 
 
 class Settings(_Frozen):
-    """Everything that decides what a training run computes, and how its scores become picks."""
+    """All settings of training and of picking."""
 
     preset: PresetName = setting(
         "default",
@@ -362,12 +362,12 @@ def read_settings_file(path: Path) -> dict[str, Any]:
     return loaded
 
 
-def resolve(asked: dict[str, Any], config: dict[str, Any] | None = None) -> Settings:
-    """Merge a preset, a settings file and what was asked for into settings.
+def resolve(options: dict[str, Any], config: dict[str, Any] | None = None) -> Settings:
+    """Merge a preset, a settings file and options into settings.
 
     Parameters
     ----------
-    asked : dict
+    options : dict
         Nested like `Settings`; wins over `config`, which wins over the preset that either names.
     config : dict, optional
         Content of a settings file.
@@ -378,18 +378,18 @@ def resolve(asked: dict[str, Any], config: dict[str, Any] | None = None) -> Sett
         One line that names the first invalid setting.
     """
     config = config or {}
-    preset = asked.get("preset") or config.get("preset") or "default"
+    preset = options.get("preset") or config.get("preset") or "default"
     if not isinstance(preset, str) or preset not in PRESETS:
         raise UsageError(f"there is no preset '{preset}'; use {' or '.join(PRESETS)}")
     try:
-        return Settings.model_validate(merged(merged({"preset": preset, **PRESETS[preset]}, config), asked))
+        return Settings.model_validate(merged(merged({"preset": preset, **PRESETS[preset]}, config), options))
     except ValidationError as error:
         raise UsageError(first_problem(error)) from error
 
 
 def first_problem(error: ValidationError) -> str:
-    """Describe the first problem that pydantic found in one line: where, and what."""
+    """Describe the first validation error in one line: the setting, and what is wrong."""
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"])
-    said = wrong_value(first["type"], first["input"], first["msg"].removeprefix("Value error, "))
-    return f"{place}: {said}" if place else said
+    problem = wrong_value(first["type"], first["input"], first["msg"].removeprefix("Value error, "))
+    return f"{place}: {problem}" if place else problem

@@ -21,14 +21,14 @@ class TomoPickerError(Exception):
 
 
 class UsageError(TomoPickerError):
-    """The command was asked for something that cannot be; it exits with 2."""
+    """The command was used wrongly; it exits with 2."""
 
     exit_code = 2
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Say whether Python, numpy or torch, on a GPU or not, could not have the memory that it asked for."""
-    # By its name: torch is slow to import, and this is asked by commands that do without it.
+    """Whether Python, numpy or torch, on a GPU or not, failed to allocate memory."""
+    # By its name: torch is slow to import, and commands without it call this.
     return (
         isinstance(error, MemoryError)
         or type(error).__name__ == "OutOfMemoryError"
@@ -52,5 +52,5 @@ def failure_line(error: Exception, file: Path) -> str:
     if is_out_of_memory(error):
         return f"{file}: out of memory; close other programs, bin it, or use a machine (or --device) with more"
     place = traceback.extract_tb(error.__traceback__)[-1]
-    said = " ".join(f"{type(error).__name__}: {error}".split())
-    return f"{file}: unexpected {said} ({Path(place.filename).name}, line {place.lineno}); please report it"
+    message = " ".join(f"{type(error).__name__}: {error}".split())
+    return f"{file}: unexpected {message} ({Path(place.filename).name}, line {place.lineno}); please report it"

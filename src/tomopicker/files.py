@@ -1,4 +1,4 @@
-"""Writing without half-written files: everything goes to a temporary name beside its place and is renamed.
+"""Writing without half-written files: everything goes to a temporary name in the same folder and is renamed.
 
 A full disk, a missing folder or a forbidden one is one line that names the file. A process that is killed leaves the
 old file or the new one; a machine that loses power may leave an empty one, unless it was durable: on the disk before it
@@ -17,7 +17,7 @@ from tomopicker.errors import TomoPickerError, UsageError
 
 @contextmanager
 def atomic_path(path: Path, *, durable: bool = False) -> Iterator[Path]:
-    """Give a temporary path beside `path`; rename it to `path` when the block ends without an error.
+    """Give a temporary path next to `path`; rename it to `path` when the block ends without an error.
 
     Parameters
     ----------

@@ -4,7 +4,7 @@ from typing import Any
 
 
 def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """Merge nested settings; steps asked for put the base's epochs out of use, and the reverse."""
+    """Merge nested settings; steps in `over` unset the epochs of `base`, and the reverse."""
     result = dict(base)
     for key, value in over.items():
         inner = result.get(key, {})

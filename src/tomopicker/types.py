@@ -1,6 +1,6 @@
 """Array types with named axes: volumes are ``z y x``, positions are rows of ``x y z``.
 
-They are checked at run time in the tests (jaxtyping with beartype) and cost nothing elsewhere.
+They are checked at run time in the tests (jaxtyping with beartype) and cost nothing otherwise.
 """
 
 from typing import TypeAlias
@@ -24,7 +24,7 @@ VoxelMask: TypeAlias = Bool[np.ndarray, "z y x"]
 """True where something holds (inside the lamella, inside a ball)."""
 
 Positions: TypeAlias = Float64[np.ndarray, "n 3"]
-"""Rows of (x, y, z). The name of the argument says the unit."""
+"""Rows of (x, y, z). The unit is in the name of the argument."""
 
 Negatives: TypeAlias = Float64[np.ndarray, "m 3"]
 """Like `Positions`, of another number: picks that are known to be something else."""

@@ -99,5 +99,5 @@ def test_wrong_usage_is_one_line_and_2(cli, folder, more, words, tmp_path, monke
 def test_the_world_of_the_other_tests_is_small_enough_to_doubt(cli, world, tmp_path):
     assert SHAPE[0] < 64
     result = cli("check", world.clicks, world.tomogram("TS_1"), "-d", DIAMETER, "-o", tmp_path / "check.png")
-    assert "too few to say whether they are centred" in result.out
+    assert "too few to test whether they are centred" in result.out
     assert result.code == 0

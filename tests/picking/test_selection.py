@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tomopicker.picking.offset import FLOOR, offset_for_count, probabilities
+from tomopicker.picking.offset import MIN_PROBABILITY, offset_for_count, probabilities
 from tomopicker.picking.selection import (
     Expectation,
     expectation,
@@ -69,7 +69,7 @@ def test_the_count_sets_overconfident_scores_right(overconfidence: float) -> Non
     """Held at the true number, probabilities mean what they say, and the best expected F1 is the real one."""
     scores, is_particle = overconfident(overconfidence)
     probability = probabilities(scores, offset_for_count(scores, float(is_particle.sum())))
-    assert probability[probability >= FLOOR].sum() == pytest.approx(is_particle.sum(), abs=1)
+    assert probability[probability >= MIN_PROBABILITY].sum() == pytest.approx(is_particle.sum(), abs=1)
     for low, high in ((0.05, 0.5), (0.5, 0.95)):
         inside = (probability > low) & (probability < high)
         assert is_particle[inside].mean() == pytest.approx(probability[inside].mean(), abs=0.12)

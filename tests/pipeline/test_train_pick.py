@@ -11,7 +11,7 @@ from tests.pipeline.conftest import DIAMETER, VOXEL, Pair, scored
 from tomopicker import api
 from tomopicker.config import Settings, resolve
 from tomopicker.errors import TomoPickerError, UsageError
-from tomopicker.picking.offset import FLOOR
+from tomopicker.picking.offset import MIN_PROBABILITY
 from tomopicker.picking.selection import Cut
 from tomopicker.pipeline.callbacks import NullCallback
 from tomopicker.pipeline.provenance import training_density
@@ -179,7 +179,7 @@ def test_scores_are_probabilities_and_candidates_hold_the_picks(model: Model, se
     tomogram, truth = second
     picked = api.pick(tomogram, model)
     probability = picked.candidates.scores
-    assert ((probability >= FLOOR - 1e-9) & (probability <= 1)).all()
+    assert ((probability >= MIN_PROBABILITY - 1e-9) & (probability <= 1)).all()
     assert (picked.picks.scores > picked.threshold).all()
     assert len(picked.candidates) >= len(picked.picks)
     assert picked.count is not None and picked.expected.particles == picked.count.estimate

@@ -24,7 +24,7 @@ BAND = (0.18, 1.25)
 WINDOW = (1.2, 1.95)
 """Radii of the particle between which the mean is faded out."""
 REACH = 0.4
-"""Largest offset looked for, in radii of the particle; larger ones are found before."""
+"""Largest offset of the search, in radii of the particle; larger ones are detected before."""
 BOX = 2.4
 """Half the edge of the boxes, in radii of the particle."""
 MAX_RADIUS = 14.0
@@ -59,7 +59,7 @@ class MeanBoxes:
 
 @dataclass(frozen=True)
 class Offset:
-    """The particle's centre as seen from the position.
+    """The particle's centre relative to the position.
 
     Parameters
     ----------

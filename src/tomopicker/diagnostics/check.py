@@ -1,4 +1,4 @@
-"""The whole check: measure, test hypotheses, and judge the rest with the positions corrected."""
+"""The whole check: measure contrast, test hypotheses, and run the other tests with corrected positions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,8 +24,8 @@ class Checked:
     findings : list of Finding
         One a test.
     means : dict of str to array, (z, y, x)
-        Mean subtomograms, by what was averaged: the picks as given; as corrected, if that explains what is wrong; and
-        as many background places.
+        Mean subtomograms: of the picks; of the corrected picks, if a hypothesis or offset explains an error; and of as
+        many background positions.
     mean_voxel_size : float
         Å, of the means.
     """
@@ -41,7 +41,7 @@ class Checked:
 
     @property
     def undecided(self) -> bool:
-        """Whether the picks cannot be told from background places, and are too few for that to be a failure."""
+        """Whether the picks look like background positions, but are too few for that to be a failure."""
         return any(finding.test == "contrast" and finding.status is Status.WARN for finding in self.findings)
 
 
@@ -57,7 +57,7 @@ def check(tomograms: Sequence[Tomogram], picks: Picks, diameter: float, seed: in
     diameter : float
         Of the particle, Å.
     seed : int
-        Of the background places that picks are compared with.
+        Of the background positions that picks are compared with.
 
     Returns
     -------
@@ -71,7 +71,7 @@ def check(tomograms: Sequence[Tomogram], picks: Picks, diameter: float, seed: in
     used = [tomogram for tomogram in tomograms if tomogram.name in picks.tomogram_names]
     sizes = [tomogram.voxel_size for tomogram in used]
     if not used:
-        raise TomoPickerError("no picks of the tomograms given; give others")
+        raise TomoPickerError("no picks lie in these tomograms; give others")
     if max(sizes) > 1.01 * min(sizes):
         raise TomoPickerError(
             f"the tomograms have voxels of {min(sizes):g} to {max(sizes):g} Å; check those of one size at a time"
@@ -79,33 +79,33 @@ def check(tomograms: Sequence[Tomogram], picks: Picks, diameter: float, seed: in
     frames = {tomogram.name: tomogram.frame for tomogram in used}
     parts = [picks.in_tomogram(name) for name in frames]
     picks = Picks.concatenate(parts)
-    found = score_hypotheses(used, picks, diameter, np.random.default_rng(seed))
+    measured = score_hypotheses(used, picks, diameter, np.random.default_rng(seed))
 
-    hypothesis = findings.best_hypothesis(found)
-    shift = found.offset if hypothesis is None and findings.has_offset(found, diameter / 2) else np.zeros(3)
+    hypothesis = findings.best_hypothesis(measured)
+    shift = measured.offset if hypothesis is None and findings.has_offset(measured, diameter / 2) else np.zeros(3)
     corrected = replace(picks, positions=picks.positions + shift)
     if hypothesis is not None:
         moved = [hypothesis.transform(part.positions, frames[name]) for name, part in zip(frames, parts, strict=True)]
         corrected = replace(picks, positions=np.concatenate(moved))
     explained = hypothesis is not None or bool(shift.any())
-    given = average(used, picks, diameter)
-    centred = average(used, corrected, diameter) if explained else given
+    original = average(used, picks, diameter)
+    centred = average(used, corrected, diameter) if explained else original
     offset = find_offset(centred, diameter)
     if offset is not None:
         offset = replace(offset, angstrom=offset.angstrom + shift)
 
     tests = [
         findings.inside(picks, frames),
-        findings.contrast(found, explained),
-        findings.tomogram_names(found, picks),
-        findings.reading(hypothesis, found),
-        findings.diameter(found, diameter),
+        findings.contrast(measured, explained),
+        findings.tomogram_names(measured, picks),
+        findings.reading(hypothesis, measured),
+        findings.diameter(measured, diameter),
         findings.centre(
             offset,
             used[0].voxel_size,
             len(picks),
             diameter=diameter,
-            found=explained or found.z(found.given) >= findings.SEEN,
+            visible=explained or measured.z(measured.at_picks) >= findings.VISIBLE,
             corrected=hypothesis is not None,
         ),
         findings.duplicates(corrected, diameter),
@@ -115,8 +115,8 @@ def check(tomograms: Sequence[Tomogram], picks: Picks, diameter: float, seed: in
         Picks.of(name, shuffled_background(part.positions, 1, rng, frames[name]))
         for name, part in zip(frames, parts, strict=True)
     )
-    means = {"of the picks as given": given.mean}
+    means = {"of the picks": original.mean}
     if explained:
-        means["of the picks put right"] = centred.mean
-    means["of places elsewhere"] = average(used, background, diameter).mean
-    return Checked([test for test in tests if test is not None], means, given.voxel_size)
+        means["of the corrected picks"] = centred.mean
+    means["of background positions"] = average(used, background, diameter).mean
+    return Checked([test for test in tests if test is not None], means, original.voxel_size)

@@ -1,4 +1,4 @@
-"""The check of clicks before training: do they lie on particles of these tomograms?"""
+"""Check of clicks before training: do they lie on particles of these tomograms?"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,9 +11,9 @@ from tomopicker.tomogram import Tomogram
 from tomopicker.wording import number_of
 
 STOPS = ("reading", "tomogram")
-"""Tests whose fault stops a training: another reading of the same numbers fits far better, so these must be wrong."""
-NEEDED = 5
-"""Clicks below which picks are poor, whatever they lie on."""
+"""Tests whose failure stops a training: another reading of the coordinates fits far better."""
+MIN_CLICKS = 5
+"""Clicks below which picks are poor."""
 
 
 def check_clicks(tomograms: Sequence[Tomogram], clicks: Picks, diameter: float, files: Sequence[Path]) -> list[str]:
@@ -27,23 +27,23 @@ def check_clicks(tomograms: Sequence[Tomogram], clicks: Picks, diameter: float, 
     diameter : float
         Of the particle, Å.
     files : sequence of Path
-        Of the clicks, for the command that shows them.
+        Of the clicks, for the suggested command.
 
     Returns
     -------
     list of str
-        Doubts, a line each.
+        Warnings, a line each.
 
     Raises
     ------
     UsageError
         If another reading of the clicks, or another of the tomograms, fits far better.
     """
-    doubts = []
-    if len(clicks) < NEEDED:
-        doubts.append(
+    warnings = []
+    if len(clicks) < MIN_CLICKS:
+        warnings.append(
             f"{number_of(len(clicks), 'click')} {'shows' if len(clicks) == 1 else 'show'} too little of a particle: "
-            f"picks will be poor; click {NEEDED} or more"
+            f"picks will be poor; click {MIN_CLICKS} or more"
         )
     for group in _of_one_voxel_size(tomograms):
         findings = check(group, clicks, diameter).findings
@@ -54,18 +54,18 @@ def check_clicks(tomograms: Sequence[Tomogram], clicks: Picks, diameter: float, 
                     f"{named}: the clicks do not lie on particles: {_line(finding)} (--no-check trains on them as they "
                     "are)"
                 )
-        # Too few to be centred is no news; repeated clicks are left out before.
-        doubts += [
+        # Few clicks cannot be tested for centring; repeated clicks are left out before.
+        warnings += [
             _line(finding)
             for finding in findings
             if (finding.status is Status.FAIL and finding.test != "duplicates")
             or (finding.status is Status.WARN and finding.test in {"contrast", "reading", "diameter"})
         ]
-    if doubts:
+    if warnings:
         shown = " ".join(str(tomogram.path or tomogram.name) for tomogram in tomograms)
         picture = f"see them with: tomopicker check {files[0]} {shown} --particle-diameter {diameter:g}"
-        doubts = [f"the clicks: {doubt}" for doubt in doubts] + [picture]
-    return doubts
+        warnings = [f"the clicks: {warning}" for warning in warnings] + [picture]
+    return warnings
 
 
 def _line(finding: Finding) -> str:
@@ -73,7 +73,7 @@ def _line(finding: Finding) -> str:
 
 
 def _of_one_voxel_size(tomograms: Sequence[Tomogram]) -> list[list[Tomogram]]:
-    """Part tomograms into groups that `check` takes: voxels that differ by less than 1 %."""
+    """Group tomograms for `check` by voxel size: sizes within a group differ by less than 1 %."""
     groups: list[list[Tomogram]] = []
     for tomogram in sorted(tomograms, key=lambda each: each.voxel_size):
         if groups and tomogram.voxel_size <= 1.01 * groups[-1][0].voxel_size:

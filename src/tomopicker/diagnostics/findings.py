@@ -1,4 +1,4 @@
-"""From measurements to findings: one a test, in a plain line, with what to do about it."""
+"""From measurements to findings: one line per test, with the remedy."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -13,21 +13,21 @@ from tomopicker.diagnostics.measurements import FEW_PICKS, Measurements
 from tomopicker.geometry import Frame, angstrom_to_voxels, is_outside
 from tomopicker.picks import Picks
 
-SEEN, SURE = 3.0, 5.0
-"""Standard errors that the contrast at the picks, and that of a hypothesis, must stand out by: one is tried of the
-former, some 60 of the latter."""
+VISIBLE, SIGNIFICANT = 3.0, 5.0
+"""Significance, in standard errors, of the contrast at the picks, which is tested once, and of a hypothesis, of which
+some 60 are tested."""
 MIN_PICKS = 3
-"""Picks below which what is seen at them proves nothing."""
+"""Picks below which their contrast proves nothing."""
 LIKELY, GAIN = 3.5, 2.5
-"""Standard errors by which a hypothesis must stand out, and improve, to be named for a few picks that show nothing."""
+"""Significance and improvement, in standard errors, of a hypothesis that is named for a few picks without contrast."""
 DIAMETER_RATIOS = {0.5: (1.8, "half"), 2.0: (0.6, "twice")}
 """Contrast for half, and for twice, the diameter over that for the diameter, from which on the diameter is doubted. Of
 four simulated molecules, alone and crowded, the second was below 0.4 and the first below 1.5 at the right diameter; the
-second 0.7 or more where the radius was given, the first 2.3 or more where the diameter was doubled."""
+second 0.7 or more for half the diameter, the first 2.3 or more for twice the diameter."""
 MIN_SIZED = 5
 """Picks below which their size is not judged."""
 MIN_DARKER = 80
-"""Chance, in per cent, that a pick is darker than a background place, below which many picks lie beside particles."""
+"""Probability, in per cent, that a pick is darker than background, below which many picks miss their particles."""
 OFFSET_SIGNIFICANCE = 2.5
 CENTRED, OFF_CENTRE = 0.02, 0.05
 """In diameters: an offset below the first harms nothing; one from the second on fails; between them, if it is
@@ -56,9 +56,9 @@ class Finding:
         One word.
     status : Status
     message : str
-        What was found, in a line.
+        One line.
     fix : str
-        What to do; empty if nothing.
+        The remedy; empty if there is nothing to do.
     """
 
     test: str
@@ -76,100 +76,108 @@ def inside(picks: Picks, frames: dict[str, Frame]) -> Finding:
     if not n:
         return Finding("inside", Status.PASS, f"all {len(picks)} positions lie in their tomogram")
     message = f"{n} of {len(picks)} positions lie outside their tomogram"
-    return Finding("inside", Status.FAIL, message, "look at the next lines; else check the unit and the voxel size")
+    return Finding("inside", Status.FAIL, message, "see the next lines; else check the unit and the voxel size")
 
 
-def best_hypothesis(found: Measurements, stands_out: float = SURE, gains: float = SURE) -> Hypothesis | None:
-    """Give the hypothesis of the most contrast if it is above background, and gains, by so many standard errors."""
-    best, there = max(found.alternatives.items(), key=lambda item: float(item[1].mean()))
-    gain = there - found.given
-    error = max(float(gain.std()) / np.sqrt(len(gain)), found.error / 10)
-    return best if found.z(there) > stands_out and float(gain.mean()) > gains * error else None
+def best_hypothesis(
+    measured: Measurements, stands_out: float = SIGNIFICANT, gains: float = SIGNIFICANT
+) -> Hypothesis | None:
+    """Give the hypothesis with most contrast, if it exceeds background and the picks by so many standard errors."""
+    best, values = max(measured.alternatives.items(), key=lambda item: float(item[1].mean()))
+    gain = values - measured.at_picks
+    error = max(float(gain.std()) / np.sqrt(len(gain)), measured.error / 10)
+    return best if measured.z(values) > stands_out and float(gain.mean()) > gains * error else None
 
 
-def has_offset(found: Measurements, radius: float) -> bool:
-    """Whether the contrast lies at one place beside the picks, too far off for the fine search (radius in Å)."""
-    far = float(np.linalg.norm(found.offset)) > NEAR * REACH * radius
-    # A cube about the picks has some thousand places to be best at, so more is asked for than of a hypothesis.
-    z = found.z(found.at_offset)
-    return far and z > 1.5 * SURE and z - found.z(found.given) > SURE
+def has_offset(measured: Measurements, radius: float) -> bool:
+    """Whether the contrast has a constant offset from the picks, too large for the fine search (radius in Å)."""
+    far = float(np.linalg.norm(measured.offset)) > NEAR * REACH * radius
+    # The search cube has thousands of positions, so the threshold is higher than for a hypothesis.
+    z = measured.z(measured.at_offset)
+    return far and z > 1.5 * SIGNIFICANT and z - measured.z(measured.at_picks) > SIGNIFICANT
 
 
-def contrast(found: Measurements, explained: bool) -> Finding:
-    """Is there anything at the positions? `explained`: whether a hypothesis or an offset says where instead."""
-    n, z = len(found.given), found.z(found.given)
-    darker = 100 * auc(found.given, found.background)
+def contrast(measured: Measurements, explained: bool) -> Finding:
+    """Is there contrast at the positions? `explained`: a hypothesis or an offset gives other positions that have it."""
+    n, z = len(measured.at_picks), measured.z(measured.at_picks)
+    darker = 100 * auc(measured.at_picks, measured.background)
     few = n < FEW_PICKS and not explained
-    if z <= -SEEN:
-        message = f"the picks are bright ({100 - darker:.0f} of 100 brighter than elsewhere)"
+    if z <= -VISIBLE:
+        message = f"the picks are bright ({100 - darker:.0f} of 100 brighter than background)"
         return Finding("contrast", Status.FAIL, message, "give --invert if protein is bright in these tomograms")
     if few and n < MIN_PICKS:
-        message = f"{'1 pick is' if n == 1 else f'{n} picks are'} too few to tell from places elsewhere"
-        return Finding("contrast", Status.WARN, message, f"look at the picture; {FEW_PICKS} picks or more can tell")
-    if z < SEEN:
-        message = f"the places picked look like any others ({z:+.1f} standard errors)"
+        message = f"{'1 pick is' if n == 1 else f'{n} picks are'} too few to compare with background"
+        return Finding(
+            "contrast", Status.WARN, message, f"look at the picture; the test needs {FEW_PICKS} picks or more"
+        )
+    if z < VISIBLE:
+        message = f"the contrast at the picks is that of background ({z:+.1f} standard errors)"
         fix = "see the lines below" if explained else "is it the right tomogram, and the right --particle-diameter?"
         if not few:
             return Finding("contrast", Status.FAIL, message, fix)
-        message += f"; {n} picks cannot tell whether they lie on particles"
+        message += f"; {n} picks are too few to decide whether they lie on particles"
         return Finding("contrast", Status.WARN, message, f"look at the picture: {fix}")
-    message = f"a pick is darker than a place elsewhere in {darker:.0f} of 100 cases"
+    message = f"a pick is darker than background in {darker:.0f} of 100 cases"
     if darker < MIN_DARKER:
-        return Finding("contrast", Status.WARN, message, "many may lie beside particles: look at the gallery")
+        return Finding("contrast", Status.WARN, message, "many may miss their particles: look at the gallery")
     return Finding("contrast", Status.PASS, message)
 
 
 def auc(scores: Float64[np.ndarray, " n"], background: Float64[np.ndarray, " m"]) -> float:
-    """Give the chance that one of `scores` is larger than one of `background` (the area under the ROC curve)."""
+    """Give the area under the ROC curve: the probability that one of `scores` exceeds one of `background`."""
     return float(np.searchsorted(np.sort(background), scores).mean() / len(background))
 
 
-def reading(hypothesis: Hypothesis | None, found: Measurements) -> Finding:
+def reading(hypothesis: Hypothesis | None, measured: Measurements) -> Finding:
     """Does another reading of the coordinates fit better?"""
     if hypothesis is not None:
         return Finding("reading", Status.FAIL, f"it fits far better if {hypothesis.message}", hypothesis.fix)
-    n = len(found.given)
-    if n < FEW_PICKS and found.z(found.given) < SEEN and (likely := best_hypothesis(found, LIKELY, GAIN)):
-        message = f"it may fit better if {likely.message}; {n} picks are too few to be sure"
+    n = len(measured.at_picks)
+    if (
+        n < FEW_PICKS
+        and measured.z(measured.at_picks) < VISIBLE
+        and (likely := best_hypothesis(measured, LIKELY, GAIN))
+    ):
+        message = f"it may fit better if {likely.message}; {n} picks are too few to decide"
         return Finding("reading", Status.WARN, message, likely.fix)
     return Finding("reading", Status.PASS, "no other order, direction, scale or origin of the axes fits better")
 
 
-def diameter(found: Measurements, value: float) -> Finding | None:
-    """Is the particle as wide as the diameter given (Å)? None with too few picks, or where nothing is seen at them."""
-    own = found.at_diameter[1.0]
+def diameter(measured: Measurements, value: float) -> Finding | None:
+    """Is the particle as wide as the stated diameter (Å)? None with too few picks, or without contrast at them."""
+    own = measured.at_diameter[1.0]
     if len(own) < MIN_SIZED:
         return None
     for factor, (ratio, width) in DIAMETER_RATIOS.items():
-        other = found.at_diameter[factor]
+        other = measured.at_diameter[factor]
         excess = other - ratio * own
-        seen = float(other.mean()) > SEEN / np.sqrt(len(other))
-        if seen and float(excess.mean()) > 2 * float(excess.std()) / np.sqrt(len(excess)):
+        visible = float(other.mean()) > VISIBLE / np.sqrt(len(other))
+        if visible and float(excess.mean()) > 2 * float(excess.std()) / np.sqrt(len(excess)):
             message = (
-                f"what is at the picks looks about {width} as wide: it stands out by {float(other.mean()):.1f} "
+                f"the objects at the picks are about {width} as wide: they stand out by {float(other.mean()):.1f} "
                 f"standard deviations at {factor * value:g} Å, by {float(own.mean()):.1f} at {value:g} Å"
             )
             fix = f"--particle-diameter is the whole width in Å: is {factor * value:g} right?"
             return Finding("diameter", Status.WARN, message, fix)
-    passed = Finding("diameter", Status.PASS, f"what is at the picks is about as wide as {value:g} Å")
-    return passed if found.z(found.given) >= SEEN else None
+    passed = Finding("diameter", Status.PASS, f"the objects at the picks are about {value:g} Å wide")
+    return passed if measured.z(measured.at_picks) >= VISIBLE else None
 
 
-def tomogram_names(found: Measurements, picks: Picks) -> Finding | None:
+def tomogram_names(measured: Measurements, picks: Picks) -> Finding | None:
     """Do the picks of one tomogram fit another? None with only one."""
-    for (name, other), there in found.cross.items():
-        own = max(found.z(found.given[picks.tomograms == name]), 0.0)
-        if found.z(there) - own > SURE * float(np.sqrt(len(found.given) / len(there))):
+    for (name, other), values in measured.cross.items():
+        own = max(measured.z(measured.at_picks[picks.tomograms == name]), 0.0)
+        if measured.z(values) - own > SIGNIFICANT * float(np.sqrt(len(measured.at_picks) / len(values))):
             fix = "correct the tomogram's name in the file of picks"
             return Finding("tomogram", Status.FAIL, f"the picks of {name} fit {other}", fix)
     passed = Finding("tomogram", Status.PASS, "no picks fit another of these tomograms better")
-    return passed if found.cross else None
+    return passed if measured.cross else None
 
 
 def centre(
-    offset: Offset | None, voxel_size: float, n: int, *, diameter: float, found: bool, corrected: bool
+    offset: Offset | None, voxel_size: float, n: int, *, diameter: float, visible: bool, corrected: bool
 ) -> Finding:
-    """Is the mean subtomogram centred, of the positions as given or as corrected?
+    """Is the mean subtomogram of the positions, or of the corrected positions, centred?
 
     Parameters
     ----------
@@ -180,16 +188,16 @@ def centre(
         Picks.
     diameter : float
         Of the particle, Å, by which the offset is judged.
-    found : bool
-        Whether anything is seen at the positions.
+    visible : bool
+        Whether there is contrast at the positions.
     corrected : bool
         Whether a hypothesis corrected the positions before.
     """
-    if not found:
-        return Finding("centre", Status.WARN, "not tested: nothing is seen at the positions")
+    if not visible:
+        return Finding("centre", Status.WARN, "not tested: no contrast at the positions")
     if offset is None:
-        return Finding("centre", Status.WARN, f"{n} picks are too few to say whether they are centred")
-    after = "once that is mended, " if corrected else ""
+        return Finding("centre", Status.WARN, f"{n} picks are too few to test whether they are centred")
+    after = "after correction, " if corrected else ""
     (x, y, z), (a, b, c) = offset.angstrom / voxel_size, offset.error / voxel_size
     length = float(np.linalg.norm(offset.angstrom)) / diameter
     where = (
@@ -199,12 +207,12 @@ def centre(
     if offset.significance > OFFSET_SIGNIFICANCE and length > CENTRED:
         shift = ",".join(f"{d:.2g}" if abs(d) > 2 * error else "0" for d, error in ((x, a), (y, b), (z, c)))
         status = Status.FAIL if length >= OFF_CENTRE else Status.WARN
-        message = f"{after}the particle lies beside the position by {where}"
+        message = f"{after}the particle's centre is off the position by {where}"
         return Finding("centre", status, message, f"tomopicker convert --shift={shift} moves the positions there")
-    # What an offset along all three axes must be to be seen.
+    # The smallest significant offset along all three axes.
     least = OFFSET_SIGNIFICANCE * float(np.linalg.norm(offset.error)) / diameter
-    unseen = f"an offset below {100 * least:.0f} % of the diameter would not be seen with {n} picks"
-    return Finding("centre", Status.PASS, f"{after}centred: off by {where}", "" if least <= OFF_CENTRE else unseen)
+    undetected = f"an offset below {100 * least:.0f} % of the diameter is not significant with {n} picks"
+    return Finding("centre", Status.PASS, f"{after}centred: off by {where}", "" if least <= OFF_CENTRE else undetected)
 
 
 def duplicates(picks: Picks, diameter: float) -> Finding:

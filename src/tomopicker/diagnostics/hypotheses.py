@@ -24,7 +24,7 @@ class Hypothesis:
     fix : str
         What to do about it.
     order : tuple of int
-        Which of the coordinates given is x, y and z.
+        Index of the coordinate that is x, y and z.
     flipped : tuple of bool
         The axes of x, y, z that count from the far end.
     factor : float

@@ -1,4 +1,4 @@
-"""What `check` measures: the contrast at picks under every hypothesis, and what it is compared with.
+"""Measurements of `check`: the contrast at picks under every hypothesis, and that of background positions.
 
 The contrast map is the tomogram filtered at the particle's scale with dark made positive. A difference of Gaussians
 knows nothing of the particle but its diameter, so it favours no hypothesis of the positions. Tomograms are filtered one
@@ -29,27 +29,27 @@ INNER, OUTER = 0.5, 1.2
 """Standard deviations of the two Gaussians, in radii of the particle."""
 CLIP_SD = 4.0
 FEW_PICKS = 10
-"""Picks below which their own coordinates are too few to make background places of, and to prove anything."""
+"""Picks below which their coordinates are too few for background positions and for significance."""
 MIN_PLACES = 200
-"""Background places, at least."""
+"""Background positions, at least."""
 COPIES = 20
-"""Background places for each pick."""
+"""Background positions for each pick."""
 SEARCH = 1.5
-"""How far a constant offset is looked for, in diameters."""
+"""Largest constant offset that is searched, in diameters."""
 
 
 @dataclass(frozen=True)
 class Measurements:
-    """Contrast at n picks, as they are given and under every hypothesis.
+    """Contrast at n picks, and at their positions under every hypothesis.
 
     Parameters
     ----------
-    given : array, shape (n,)
-        At the positions given.
+    at_picks : array, shape (n,)
+        At the picks.
     alternatives : dict of Hypothesis to array, shape (n,)
         At the positions that a hypothesis corrects.
     background : array
-        At background places.
+        At background positions.
     cross : dict of (str, str) to array
         Of the picks of one tomogram, at the same places of another.
     offset : array, shape (3,)
@@ -57,11 +57,11 @@ class Measurements:
     at_offset : float
         The mean contrast there.
     at_diameter : dict of float to array, shape (n,)
-        By factor of the diameter, the contrast at the positions given with a filter for it, less the mean at background
+        By factor of the diameter, the contrast at the picks with a filter for it, less the mean at background
         places, in their standard deviations.
     """
 
-    given: Scores
+    at_picks: Scores
     alternatives: Mapping[Hypothesis, Scores]
     background: Float64[np.ndarray, " m"]
     cross: Mapping[tuple[str, str], Float64[np.ndarray, "..."]]
@@ -72,7 +72,7 @@ class Measurements:
     @property
     def error(self) -> float:
         """The standard error of the mean contrast of n places; the map's own, 1, where all of them lie outside."""
-        return max(float(self.background.std()), 1.0) / float(np.sqrt(len(self.given)))
+        return max(float(self.background.std()), 1.0) / float(np.sqrt(len(self.at_picks)))
 
     def z(self, contrast: Float64[np.ndarray, "..."] | float) -> float:
         """Give how far the mean of some contrast lies above the background's mean, in standard errors."""
@@ -93,9 +93,9 @@ def score_hypotheses(
     diameter : float
         Of the particle, Å.
     rng : Generator
-        For the background places.
+        For the background positions.
     """
-    given: list[Scores] = []
+    at_picks: list[Scores] = []
     background: list[Scores] = []
     alternatives: dict[Hypothesis, list[Scores]] = {each: [] for each in hypotheses(tomograms[0].voxel_size)}
     at_diameter: dict[float, list[Scores]] = {0.5: [], 1.0: [], 2.0: []}
@@ -107,7 +107,7 @@ def score_hypotheses(
         contrast = contrast_map(working, diameter)
         positions = picks.in_tomogram(tomogram.name).positions
         places = shuffled_background(positions, COPIES, rng, tomogram.frame)
-        given.append(contrast_at(contrast, positions))
+        at_picks.append(contrast_at(contrast, positions))
         background.append(contrast_at(contrast, places))
         for hypothesis, scores in alternatives.items():
             scores.append(contrast_at(contrast, hypothesis.transform(positions, tomogram.frame)))
@@ -121,7 +121,7 @@ def score_hypotheses(
     around = np.sum(cubes, axis=0) / np.float32(len(picks))
     peak = np.array(np.unravel_index(around.argmax(), around.shape))
     return Measurements(
-        np.concatenate(given),
+        np.concatenate(at_picks),
         {hypothesis: np.concatenate(scores) for hypothesis, scores in alternatives.items()},
         np.concatenate(background),
         cross,
@@ -132,7 +132,7 @@ def score_hypotheses(
 
 
 def _z_scores(contrast: WorkingVolume, positions: Positions, places: Float64[np.ndarray, "m 3"]) -> Scores:
-    """Give the contrast at positions in standard deviations of that at background places, from its mean."""
+    """Give the contrast at positions in standard deviations of that at background positions, from its mean."""
     background = contrast_at(contrast, places)
     z: Scores = (contrast_at(contrast, positions) - background.mean()) / max(float(background.std()), 1e-30)
     return z
@@ -185,7 +185,7 @@ def sum_around(contrast: WorkingVolume, positions: Positions, reach: int) -> Flo
 def shuffled_background(
     positions: Positions, copies: int, rng: np.random.Generator, frame: Frame
 ) -> Float64[np.ndarray, "m 3"]:
-    """Make background places from x, y and z of different picks, so that each axis is filled alike.
+    """Make background positions from x, y and z of different picks, so that each axis is filled alike.
 
     Random places in the whole volume would compare the cell with the vacuum around it. Fewer than `FEW_PICKS` have too
     few coordinates for that: a single one would be compared with itself. Their places lie anywhere in x and y, at the

@@ -1,4 +1,4 @@
-"""Which pick found which particle, one-to-one or as the paper counts (section 4.2)."""
+"""Matching of picks and particles, one-to-one or as in the paper (section 4.2)."""
 
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
@@ -34,7 +34,7 @@ def precision_recall_f1(tp: int, fp: int, fn: int) -> tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Match:
-    """Which picks found which particles.
+    """Matched pairs of picks and particles, and counts.
 
     Attributes
     ----------
@@ -44,9 +44,9 @@ class Match:
     distances : (tp,) float64
         Of the pairs, in the unit of the positions.
     tp, fp : int
-        Picks that are right, picks that are not.
+        True positives and false positives.
     fn : int
-        Particles that were missed.
+        False negatives: particles without a pick.
     """
 
     pick_indices: Int64[np.ndarray, " tp"]
@@ -111,7 +111,7 @@ def near_pairs(picks_xyz: Positions, truth_xyz: TruthPositions, tolerance: Numbe
         if not np.isfinite(positions).all():
             row = int(np.flatnonzero(~np.isfinite(positions).all(axis=1))[0])
             raise TomoPickerError(f"the position in row {row} of the {name} is not finite: {positions[row].tolist()}")
-    # An empty tree finds nothing but is fussy about its shape.
+    # cKDTree takes no empty array of this shape.
     counts = {"pick_count": len(picks_xyz), "truth_count": len(truth_xyz)}
     if len(picks_xyz) == 0 or len(truth_xyz) == 0:
         nothing = np.empty(0, dtype=np.int64)
@@ -123,9 +123,9 @@ def near_pairs(picks_xyz: Positions, truth_xyz: TruthPositions, tolerance: Numbe
 
 
 def match_pairs(near: NearPairs, method: MatchMethod) -> Match:
-    """Match what `near_pairs` found; see `match`."""
+    """Match pairs within the tolerance; see `match`."""
     if method not in get_args(MatchMethod):
-        raise TomoPickerError(f"there is no way of matching called {method}: take one-to-one or paper")
+        raise TomoPickerError(f"there is no matching method {method}; use one-to-one or paper")
     if method == "paper":
         _, chosen = np.unique(near.picks, return_index=True)  # pairs come nearest first
         missed = near.truth_count - len(np.unique(near.truth))
@@ -210,7 +210,7 @@ def counts_by_rank(
 
 
 def _augment(rank: int, neighbours: list[list[int]], owners: dict[int, int], closed: set[int]) -> bool:
-    """Fit one more pick into a maximum matching if it can be, by an alternating path (breadth first).
+    """Add a pick to a maximum matching, if possible, by an augmenting path (breadth first).
 
     A pick that does not fit now never will, since later picks only take more: so the matching is maximum for each
     number of picks. Nor do the particles that a failed search reached lead to a free one ever again: they are `closed`.
@@ -228,12 +228,12 @@ def _augment(rank: int, neighbours: list[list[int]], owners: dict[int, int], clo
                 queue.append(owners[particle])
                 continue
             # A free one: along the path back to the new pick, each takes what the next one gives up.
-            taker, given = pick, particle
+            taker, taken = pick, particle
             while taker != rank:
-                owners[given] = taker
-                given = reached_by[taker]
-                taker = reached_from[given]
-            owners[given] = rank
+                owners[taken] = taker
+                taken = reached_by[taker]
+                taker = reached_from[taken]
+            owners[taken] = rank
             return True
     closed.update(reached_from)
     return False

@@ -1,6 +1,6 @@
-"""Picks against the truth: the figures of merit of section 4.2, and what detection benchmarks add.
+"""Evaluation of picks against truth: the metrics of section 4.2, and those of detection benchmarks.
 
-Positions and tolerance share one unit, voxels or Å; nothing here asks which.
+Positions and tolerance share one unit, voxels or Å.
 """
 
 from collections.abc import Mapping, Sequence
@@ -94,7 +94,7 @@ class Evaluation:
         return asdict(self)
 
     def ranked_by(self, candidates: "Evaluation") -> "Evaluation":
-        """Take what judges the ranking from the evaluation of all candidates, also those that were not picked."""
+        """Take the metrics of the ranking from the evaluation of all candidates, picked or not."""
         return replace(
             self,
             f1_at_truth_count=candidates.f1_at_truth_count,
@@ -118,14 +118,14 @@ def evaluate(
     tolerance: Number,
     method: MatchMethod = "one-to-one",
 ) -> Evaluation:
-    """Judge the picks of one tomogram (section 4.2, and what detection benchmarks add).
+    """Evaluate the picks of one tomogram (section 4.2, and metrics of detection benchmarks).
 
     Parameters
     ----------
     picks_xyz, truth_xyz : Positions
         (n, 3) and (m, 3), rows of (x, y, z) in one unit.
     scores : (n,) float, optional
-        The higher the surer. If they are missing, or any is NaN, whatever ranks the picks is None.
+        Higher is better. If they are missing, or any is NaN, the metrics of the ranking are None.
     tolerance : number
         Largest distance of a match, in the unit of the positions.
     method : "one-to-one" or "paper"
@@ -249,7 +249,7 @@ def mean_evaluation(evaluations: Mapping[str, Evaluation]) -> MeanEvaluation:
 
 
 class _Ranked(NamedTuple):
-    """What needs a ranking of the picks."""
+    """Metrics of the ranking."""
 
     f1_at_truth_count: float | None
     best_f1: float | None
@@ -297,7 +297,7 @@ def _threshold_below(ranked_scores: Scores, kept: int) -> float:
 def ranked_hits(
     picks_xyz: Positions, scores: Scores, truth_xyz: TruthPositions, tolerance: Number
 ) -> Bool[np.ndarray, " n"]:
-    """Say of each pick whether it is right, when the better-scoring take their particles first.
+    """Whether each pick is a true positive, if better-scoring picks are matched first.
 
     Parameters
     ----------
@@ -311,13 +311,13 @@ def ranked_hits(
     Returns
     -------
     (n,) bool
-        In the order of the picks; what `average_precision` and its curve are made of.
+        In the order of the picks, as for `average_precision` and its curve.
     """
     return _hits(near_pairs(picks_xyz, truth_xyz, tolerance), _ranking(picks_xyz, scores))
 
 
 def _hits(near: NearPairs, order: Int64[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
-    """Let the picks, in an order, each take the nearest particle that is still free."""
+    """Match each pick, in this order, with the nearest particle that is still free."""
     starts = np.searchsorted(near.picks, np.arange(near.pick_count + 1))
     free = np.ones(near.truth_count, dtype=np.bool_)
     right = np.zeros(near.pick_count, dtype=np.bool_)

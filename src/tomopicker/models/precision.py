@@ -1,4 +1,4 @@
-"""The device of a run, and its precision: bfloat16 where the hardware multiplies it, float32 elsewhere."""
+"""Device and precision of a run: bfloat16 where the hardware multiplies it, else float32."""
 
 import contextlib
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ import torch
 from tomopicker.errors import UsageError
 
 
-def choose_device(asked: str | None) -> torch.device:
+def choose_device(name: str | None) -> torch.device:
     """Give the device requested, or the best available.
 
     Raises
@@ -18,16 +18,16 @@ def choose_device(asked: str | None) -> torch.device:
     UsageError
         If the device requested is not available.
     """
-    if asked in {None, "auto"}:
+    if name in {None, "auto"}:
         if torch.cuda.is_available():
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
-        device = torch.device(str(asked))
+        device = torch.device(str(name))
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise UsageError(f"--device {asked}: not available here ({reason}); use --device cpu") from error
+        raise UsageError(f"--device {name}: not available here ({reason}); use --device cpu") from error
     return device
 
 

@@ -13,7 +13,7 @@ def belongs(
     kinds: Int64[np.ndarray, " n"],
     diameters: Float64[np.ndarray, " kinds"],
 ) -> Bool[np.ndarray, " n"]:
-    """Say which candidates keep their place: from the most probable on, each takes those of other kinds out near it.
+    """Choose which candidates are kept: from the most probable on, each removes those of other kinds near it.
 
     Two candidates of different kinds are of one particle if they are nearer than half the smaller diameter. Candidates
     of one kind do not compete here; they are apart already. Of equal probabilities the first in the list wins.

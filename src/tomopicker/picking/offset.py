@@ -5,7 +5,7 @@ from scipy.special import expit
 
 from tomopicker.types import Scores
 
-FLOOR = 0.01
+MIN_PROBABILITY = 0.01
 """Candidates less probable than this are not listed."""
 
 
@@ -18,13 +18,13 @@ def probabilities(scores: Scores, offset: float) -> Scores:
 def offset_for_count(peak_scores: Scores, count: float) -> float:
     """Give the offset with which the probabilities of peaks sum to a count.
 
-    A network trained on few clicks is too sure of itself, and by how much differs from training to training. The sum
+    A network trained on few clicks is overconfident, and by how much differs from training to training. The sum
     of the probabilities is the expected number of particles; holding it at the number there are sets them right.
 
     Parameters
     ----------
     peak_scores : array, shape (n,)
-        Logits of all candidate peaks in the training tomograms. Those less probable than `FLOOR` do not count.
+        Logits of all candidate peaks in the training tomograms. Those below `MIN_PROBABILITY` do not count.
     count : float
         Particles in them.
     """
@@ -35,5 +35,5 @@ def offset_for_count(peak_scores: Scores, count: float) -> float:
     for _ in range(60):
         middle = (low + high) / 2
         probability = probabilities(scores, middle)
-        low, high = (middle, high) if probability[probability >= FLOOR].sum() < count else (low, middle)
+        low, high = (middle, high) if probability[probability >= MIN_PROBABILITY].sum() < count else (low, middle)
     return (low + high) / 2

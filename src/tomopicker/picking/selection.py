@@ -1,4 +1,4 @@
-"""Where the list of a tomogram's candidates is cut: what the user asked for, or the best expected F1."""
+"""Selection of picks among the candidates of a tomogram: by an option, or the best expected F1."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from tomopicker.types import Scores
 
 @dataclass(frozen=True)
 class Expectation:
-    """What the probabilities of the candidates say of the picks, truth unseen.
+    """Expected quality of the picks, from the probabilities of the candidates alone.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ class Expectation:
 
 
 def expectation(probability: Scores, picked: Bool[np.ndarray, " n"], particles: float) -> Expectation:
-    """Say what to expect of the candidates that are picked.
+    """Compute the expected quality of picks.
 
     Parameters
     ----------
@@ -85,16 +85,16 @@ def threshold_for_count(peak_scores: Scores, count: float) -> float:
 
 @dataclass(frozen=True)
 class Chosen:
-    """What a cut keeps of a list of candidates.
+    """Picks that were selected among candidates.
 
     Parameters
     ----------
     picks : Picks
         Best first; their scores are probabilities.
     threshold : float
-        That was used.
+        Picks are more probable than this.
     expected : Expectation
-        What the candidates' probabilities and the number of particles say of the picks.
+        From the candidates' probabilities and the number of particles.
     """
 
     picks: Picks
@@ -104,7 +104,7 @@ class Chosen:
 
 @dataclass(frozen=True)
 class Cut:
-    """What the user wants of the picks; nothing means the best expected F1.
+    """Criterion of the selection; by default the best expected F1.
 
     Parameters
     ----------
@@ -113,15 +113,17 @@ class Cut:
     precision : float, optional
         Least expected precision, in place of a threshold.
     max_particles : int, optional
-        The best so many at most, whatever else.
+        Largest number of picks, on top of the other criteria.
     """
 
     threshold: float | None = None
     precision: float | None = None
     max_particles: int | None = None
 
-    def apply(self, probability: Scores, particles: float, usual: float | None) -> tuple[Bool[np.ndarray, " n"], float]:
-        """Say which candidates are picked.
+    def apply(
+        self, probability: Scores, particles: float, default: float | None
+    ) -> tuple[Bool[np.ndarray, " n"], float]:
+        """Apply the criterion to probabilities.
 
         Parameters
         ----------
@@ -129,8 +131,8 @@ class Cut:
             Of the candidates, descending.
         particles : float
             In the tomogram.
-        usual : float or None
-            The threshold where the user asks for none; None: the one of the best expected F1.
+        default : float or None
+            Threshold without a criterion; None: the one of the best expected F1.
 
         Returns
         -------
@@ -141,8 +143,8 @@ class Cut:
             threshold = self.threshold
         elif self.precision is not None:
             threshold = threshold_for_precision(probability, self.precision)
-        elif usual is not None:
-            threshold = usual
+        elif default is not None:
+            threshold = default
         else:
             threshold = threshold_for_f1(probability, particles)
         picked = probability > threshold
@@ -150,7 +152,7 @@ class Cut:
             picked &= np.arange(len(probability)) < self.max_particles
         return picked, threshold
 
-    def choose(self, candidates: Picks, particles: float, usual: float | None) -> Chosen:
-        """Keep the picks of a list of candidates, best first; `particles` and `usual` as in `apply`."""
-        picked, threshold = self.apply(candidates.scores, particles, usual)
+    def choose(self, candidates: Picks, particles: float, default: float | None) -> Chosen:
+        """Select the picks of a list of candidates, best first; `particles` and `default` as in `apply`."""
+        picked, threshold = self.apply(candidates.scores, particles, default)
         return Chosen(candidates.select(picked), threshold, expectation(candidates.scores, picked, particles))

@@ -12,7 +12,7 @@ from scipy.special import logit
 from tomopicker.geometry import Frame
 from tomopicker.models.precision import choose_device
 from tomopicker.picking.calibration import Calibration, Count, calibrate
-from tomopicker.picking.offset import FLOOR, probabilities
+from tomopicker.picking.offset import MIN_PROBABILITY, probabilities
 from tomopicker.picking.peaks import Peaks
 from tomopicker.picking.selection import Chosen, Cut, Expectation
 from tomopicker.picks import Picks
@@ -44,7 +44,7 @@ class Picked:
     chosen : Chosen
         The picks, the threshold, and expected precision and recall; each is a property too.
     candidates : Picks
-        The picks and less probable ones, down to `FLOOR`, for another selection without scoring again.
+        The picks and less probable ones, down to `MIN_PROBABILITY`, for another selection without scoring again.
     logits : Volume
         Score at every voxel of the working grid, (z, y, x).
     probability : callable
@@ -190,7 +190,7 @@ def pick_alike(
     found = []
     for index, model in enumerate(models):
         logits = volumes[index]
-        floor = float(logit(FLOOR)) - model.offset if model.particle_scores is None else float("-inf")
+        floor = float(logit(MIN_PROBABILITY)) - model.offset if model.particle_scores is None else float("-inf")
         peaks = find_peaks(
             logits,
             model.settings,
@@ -210,7 +210,7 @@ def pick_alike(
                 calibration,
                 clicks=clicks_in(model.provenance, tomogram),
                 cut=cut,
-                usual=model.threshold,
+                default_threshold=model.threshold,
                 displacement=model.displacement,
             )
         )
@@ -247,7 +247,7 @@ def picked_from(
     clicks: int = 0,
     known: Mapping[int, float] | None = None,
     cut: Cut | None = None,
-    usual: float | None = None,
+    default_threshold: float | None = None,
     displacement: tuple[float, float, float] = (0.0, 0.0, 0.0),
 ) -> Picked:
     """Turn peaks into candidates, and select the picks.
@@ -263,7 +263,7 @@ def picked_from(
         In the tomogram: it holds no fewer particles.
     known : mapping of int to float, optional
         Probabilities that do not depend on the score, by the peak's index.
-    cut, usual
+    cut, default_threshold
         As in `Cut.choose`.
     displacement : tuple of float
         (x, y, z) in Å of peaks from the centres of particles.
@@ -275,13 +275,13 @@ def picked_from(
     if known:
         chances[list(known)] = list(known.values())
         order = np.argsort(-chances, kind="stable")
-    order = order[chances[order] >= FLOOR]
+    order = order[chances[order] >= MIN_PROBABILITY]
     positions = working.to_angstrom(peaks.positions_voxels) - np.asarray(displacement)
     # A working voxel at the rim may reach half a voxel beyond the tomogram; a pick may not.
     last = (np.array(frame.shape[::-1]) - 1) * frame.voxel_size
     candidates = Picks.of(scored.name, np.clip(positions, 0, last)[order], chances[order])
     particles = float(candidates.scores.sum()) if count is None else count.estimate
-    chosen = (cut or Cut()).choose(candidates, particles, usual)
+    chosen = (cut or Cut()).choose(candidates, particles, default_threshold)
     absent = None if calibration is None else calibration.absent
     return Picked(chosen, candidates, scored.logits, probability, working, count, absent)
 

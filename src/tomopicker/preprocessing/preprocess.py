@@ -155,18 +155,18 @@ def _working_mask(
     size, first = (finest.voxel_size, 0.0) if of_finest else (tomogram.voxel_size, np.asarray(tomogram.origin))
     corners = np.array([[0.0] * 3, working.data.shape[::-1]]) - 0.5
     low, high = (working.to_angstrom(corners) - first)[:, ::-1] / size + 0.5
-    given = resampled_mask(mask, working.data.shape, low, high)
-    if not given.any():
+    resampled = resampled_mask(mask, working.data.shape, low, high)
+    if not resampled.any():
         raise UsageError(f"--mask for {name} is 0 everywhere; give one that is 1 where the specimen is")
-    return given
+    return resampled
 
 
 def _standardise(data: Volume, name: str, inside: VoxelMask | None) -> None:
-    found = moments_of(data, inside)
-    if not found.sd > 1e-6 * max(abs(found.mean), 1e-30):
+    moments = moments_of(data, inside)
+    if not moments.sd > 1e-6 * max(abs(moments.mean), 1e-30):
         raise TomoPickerError(f"{name}: all voxels are the same; give a reconstruction, not an empty volume")
-    data -= np.float32(found.mean)
-    data /= np.float32(found.sd)
+    data -= np.float32(moments.mean)
+    data /= np.float32(moments.sd)
 
 
 def _resample(tomogram: Tomogram, ratio: float) -> Volume:

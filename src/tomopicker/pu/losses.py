@@ -195,7 +195,7 @@ def distpu_risk(
 
 
 def _mean_score(logits: Logits, expectation: float | None) -> Scalar:
-    """E[f], with the value of `expectation` where one is given; the gradient is this batch's."""
+    """E[f], with the value of `expectation`, if any; the gradient is this batch's."""
     mean = torch.sigmoid(logits).mean()
     return mean if expectation is None else mean + (expectation - mean.detach())
 

@@ -30,8 +30,8 @@ class Priors:
             "would be by all particles (π')": self.expected,
             "by those nobody clicked (π'')": self.unlabelled,
         }
-        known = {words: value for words, value in named.items() if not math.isnan(value)}
-        first, *others = (f"{100 * value:.3g} % {words}" for words, value in known.items())
+        known = {name: value for name, value in named.items() if not math.isnan(value)}
+        first, *others = (f"{100 * value:.3g} % {name}" for name, value in known.items())
         return ", ".join([first.replace("%", "% of the voxels", 1), *others])
 
 

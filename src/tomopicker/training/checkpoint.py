@@ -50,7 +50,7 @@ class Model:
     offset : float
         Added to a logit before it becomes a probability; 0 where no count was known.
     threshold : float or None
-        Probability below which nothing is picked unless the user says otherwise; None: each tomogram's own, the one of
+        Default least probability of a pick; None: each tomogram's own, the one of
         the best expected F1.
     provenance : mapping
         Versions, inputs, priors and the course of the training.

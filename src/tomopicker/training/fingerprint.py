@@ -14,7 +14,7 @@ from tomopicker.types import Volume
 from tomopicker.wording import number_of
 
 PARTS, SAMPLES = 8, 512
-"""Parts an axis is divided into, and voxels looked at."""
+"""Parts that each axis is divided into, and number of single voxels."""
 TOLERANCE = 1e-3
 """Standard deviations. Resampling on another machine changes the last digits only; another tomogram, all of them."""
 MAX_NAMED = 3
@@ -71,13 +71,13 @@ def check_same_run(path: Path, before: Any, now: Fingerprint) -> None:
         One line that names the file and what differs.
     """
     if not isinstance(before, dict):
-        raise TomoPickerError(f"{path}: does not say which run it belongs to; give --overwrite in place of --resume")
-    found = list(_differences(before, now))
-    if found:
-        more = f" and {len(found) - MAX_NAMED} more" if len(found) > MAX_NAMED else ""
+        raise TomoPickerError(f"{path}: has no fingerprint of its run; give --overwrite in place of --resume")
+    differences = list(_differences(before, now))
+    if differences:
+        more = f" and {len(differences) - MAX_NAMED} more" if len(differences) > MAX_NAMED else ""
         raise TomoPickerError(
-            f"{path}: belongs to a run with {', '.join(found[:MAX_NAMED])}{more}; repeat what that run was given, "
-            "or give --overwrite in place of --resume to start anew"
+            f"{path}: belongs to a run with {', '.join(differences[:MAX_NAMED])}{more}; repeat the options of that "
+            "run, or give --overwrite in place of --resume to start anew"
         )
 
 
@@ -112,10 +112,10 @@ def _of_tomogram(before: Fingerprint, now: Fingerprint) -> Iterator[str]:
         yield f"another size of {name}"
     elif not np.allclose(before["voxels"], now["voxels"], rtol=0, atol=TOLERANCE, equal_nan=True):
         yield f"other voxels in {name}"
-    for part, words in {
+    for part, text in {
         "clicks": "other clicks in",
         "rejected picks": "other rejected picks in",
         "mask": "another mask of",
     }.items():
         if before.get(part) != now.get(part):
-            yield f"{words} {name}"
+            yield f"{text} {name}"

@@ -21,7 +21,7 @@ def weights_file(cfg: Network) -> Path | None:
 
 
 def trained_shrinkage(cfg: Network) -> float:
-    """Give the shrinkage of the discriminant that a network's initial weights were trained with, else the usual one.
+    """Give the shrinkage of the discriminant that a network's initial weights were trained with, else the default.
 
     Raises
     ------

@@ -92,7 +92,7 @@ class BalancedPatchSampler:
     """Half of each batch around clicks, half anywhere in the specimen (DESIGN section 3).
 
     Positive voxels count in both halves, unlabelled ones only in the uniform half, so that their mean is over the
-    specimen and not over the surroundings of clicks. Where rejected picks are given, a share of the uniform half is cut
+    specimen and not over the surroundings of clicks. With rejected picks, a fraction of the uniform half is cut
     around them instead; there, too, no unlabelled voxel counts.
 
     Parameters

@@ -19,7 +19,7 @@ def joined(
     found: Mapping[str, Picked],
     diameters: Mapping[str, float],
     cut: Cut | None = None,
-    usual: Mapping[str, float | None] | None = None,
+    default_threshold: Mapping[str, float | None] | None = None,
 ) -> Picked:
     """Solve the conflicts of kinds and cut each kind's candidates anew.
 
@@ -32,7 +32,7 @@ def joined(
         Of each kind by itself.
     diameters : mapping of str to float
         Å.
-    cut, usual
+    cut, default_threshold
         As in `Cut.choose`; the latter by kind.
 
     Returns
@@ -46,7 +46,7 @@ def joined(
     every = Picks.concatenate(found[name].candidates for name in names)
     keeps = belongs(every.positions, every.scores, kinds, np.array([diameters[name] for name in names]))
     own = {
-        name: _without(found[name], name, keeps[kinds == index], cut, (usual or {}).get(name))
+        name: _without(found[name], name, keeps[kinds == index], cut, (default_threshold or {}).get(name))
         for index, name in enumerate(names)
     }
     return of_kinds(own)
@@ -84,14 +84,17 @@ def best_first(parts: list[Picks]) -> Picks:
     return every.select(np.argsort(-every.scores, kind="stable"))
 
 
-def _without(picked: Picked, kind: str, keeps: np.ndarray, cut: Cut | None, usual: float | None) -> Picked:
+def _without(picked: Picked, kind: str, keeps: np.ndarray, cut: Cut | None, default_threshold: float | None) -> Picked:
     """Take candidates of another kind out of one kind's, and cut the list again."""
     candidates = picked.candidates.select(keeps).with_kind(kind)
     lost = float(picked.candidates.scores[~keeps].sum())
     count = None if picked.count is None else _less(picked.count, lost, candidates.scores)
     particles = float(candidates.scores.sum()) if count is None else count.estimate
     return replace(
-        picked, candidates=candidates, count=count, chosen=(cut or Cut()).choose(candidates, particles, usual)
+        picked,
+        candidates=candidates,
+        count=count,
+        chosen=(cut or Cut()).choose(candidates, particles, default_threshold),
     )
 
 
