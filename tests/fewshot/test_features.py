@@ -193,3 +193,22 @@ def test_the_default_folder_is_the_users(monkeypatch, tmp_path):
 def test_a_diameter_that_cannot_be_is_refused(tiny, tmp_path):
     with pytest.raises(UsageError, match="particle-diameter"):
         compute(tiny, tmp_path, 20.0)
+
+
+def test_rows_near_a_place_are_those_of_a_literal_search():
+    rng = np.random.default_rng(3)
+    where = rng.random((5, 6, 7)) < 0.4
+    voxels = np.argwhere(where)
+    rows = torch.from_numpy(rng.standard_normal((len(voxels), 2))).half()
+    features = FeatureMap(rows, where, (10, 12, 14), 2)
+    centres = np.concatenate([rng.uniform(-3, 9, (40, 3)), voxels[:3], voxels[:3] + 0.5])
+    away = np.linalg.norm(voxels[None] - centres[:, None], axis=2)
+    for distance in (0.5, 1.0, 1.7, 2.5):
+        assert features.near(centres, distance) == [np.flatnonzero(row <= distance).tolist() for row in away]
+    places = ((centres + 0.5) * 2 - 0.5)[:, ::-1]
+    np.testing.assert_array_equal(features.covers(places), (away <= 1).any(axis=1))
+    for found, row in zip(features.at(places), away, strict=True):
+        chosen = row <= max(1.0, row.min())
+        expected = rows.double().numpy()[chosen if (row <= 1).any() else row.argmin()].reshape(-1, 2).mean(axis=0)
+        np.testing.assert_allclose(found, expected)
+    np.testing.assert_array_equal(features.voxels([4, 0, 2]), voxels[[4, 0, 2]])

@@ -34,7 +34,7 @@ def smoothed_at(features: FeatureMap, positions_voxels: Positions, smoothing: fl
         if not near:
             found[index] = features.at(positions_voxels[index : index + 1])[0]
             continue
-        squares = ((features.voxels[near] - centres[index]) ** 2).sum(axis=1)
+        squares = ((features.voxels(near) - centres[index]) ** 2).sum(axis=1)
         weights = np.exp(-squares / (2 * sd**2))
         found[index] = weights @ features.rows[near].double().numpy() / weights.sum()
     return found
