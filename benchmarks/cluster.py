@@ -27,7 +27,7 @@ VOXEL_SIZE, DIAMETER = 10.0, 100.0
 TINY = {
     "patches": {"size": 16, "batch": 4, "augment": False, "rotation_prob": 0.0},
     "network": {"channels": [8, 12], "pretrained": "none"},
-    "training": {"steps": 40, "fold_steps": 15},
+    "training": {"steps": 40},
     "self_training": {"rounds": 1},
     "inference": {"tile": 32, "halo": 4},
     "precision": "float32",

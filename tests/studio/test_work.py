@@ -12,6 +12,7 @@ import pytest
 from tests.cli.conftest import VOXEL_SIZE
 from tests.studio.conftest import act, wait_for
 from tomopicker import io
+from tomopicker.errors import UsageError
 from tomopicker.output.unusual import unusual
 from tomopicker.picks import Picks
 from tomopicker.studio import jobs as jobs_module
@@ -296,7 +297,12 @@ def test_who_picks_is_as_the_project_says_or_each_of_several_gpus(tmp_path, monk
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
     monkeypatch.setattr("tomopicker.studio.jobs.find_spec", lambda name: True)
     assert engine_arguments(tmp_path) == ["--engine", "local"]
+    assert engine_arguments(tmp_path, 3) == ["--engine", "local", "--workers", "3"]
+    assert engine_arguments(tmp_path, 1) == []
     monkeypatch.setattr("tomopicker.studio.jobs.find_spec", lambda name: None)
     assert engine_arguments(tmp_path) == [], "without dask it is one process"
+    with pytest.raises(UsageError, match="pip install"):
+        engine_arguments(tmp_path, 2)
     (tmp_path / "cluster.yaml").write_text("engine: slurm\n", encoding="utf-8")
     assert engine_arguments(tmp_path) == ["--cluster", str(tmp_path / "cluster.yaml")]
+    assert engine_arguments(tmp_path, 8)[2:] == ["--workers", "8"]

@@ -170,18 +170,33 @@ class Jobs:
         return found
 
 
-def engine_arguments(project: Path) -> list[str]:
+def engine_arguments(project: Path, workers: int | None = None) -> list[str]:
     """Give the arguments that name who picks: as the project's file says, else a worker for each of several GPUs.
 
     Parameters
     ----------
     project : Path
         Folder that may hold a ``cluster.yaml``, as ``tomopicker pick --cluster`` takes it.
+    workers : int, optional
+        At most, if the person asks for a number; 1 is this machine's one process.
+
+    Raises
+    ------
+    UsageError
+        If several are asked for, and what they take is not installed.
     """
+    asked = [] if workers is None else ["--workers", str(workers)]
     stated = project.absolute() / CLUSTER
     if stated.exists():
-        return ["--cluster", str(stated)]
-    if not all(find_spec(name) for name in ("distributed", "cryptography")):
+        return ["--cluster", str(stated), *asked]
+    missing = [name for name in ("distributed", "cryptography") if find_spec(name) is None]
+    if workers is not None and workers > 1:
+        if missing:
+            raise UsageError(
+                f"several workers need {missing[0]}, which is not installed; run: pip install 'tomopicker[distributed]'"
+            )
+        return ["--engine", "local", *asked]
+    if missing or workers == 1:
         return []
     import torch  # noqa: PLC0415  (slow to import)
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 PRESETS = ("fast", "default", "best")
 MOST_PAGE = 120
+MOST_WORKERS = 1000
 
 
 async def jobs(request: Request) -> JSONResponse:
@@ -50,7 +51,11 @@ async def start(request: Request) -> JSONResponse:
         title, arguments = f"Train {named} ({preset})", _training(studio, named, preset)
     elif what == "pick":
         title, arguments = f"Pick {named} in all tomograms", _picking(studio, named)
-        arguments += await asyncio.to_thread(engine_arguments, studio.project.folder)
+        stated = body.get("workers")
+        workers = None if stated is None else int(finite(stated, "workers"))
+        if workers is not None and not 1 <= workers <= MOST_WORKERS:
+            raise UsageError(f"workers are 1 to {MOST_WORKERS}")
+        arguments += await asyncio.to_thread(engine_arguments, studio.project.folder, workers)
     else:
         raise UsageError("a job is one of train, pick")
     job = studio.jobs.start(title, named, arguments)

@@ -14,7 +14,10 @@ export class JobsPage {
     this.shown = "";
     find("train", HTMLButtonElement).addEventListener("click", () =>
       void this.start({ what: "train", preset: find("preset", HTMLSelectElement).value }));
-    find("pick-all", HTMLButtonElement).addEventListener("click", () => void this.start({ what: "pick" }));
+    find("pick-all", HTMLButtonElement).addEventListener("click", () => {
+      const workers = find("workers", HTMLInputElement).value;
+      void this.start({ what: "pick", ...(workers ? { workers: Number(workers) } : {}) });
+    });
   }
 
   async open() {
