@@ -4,11 +4,15 @@ import pytest
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
-import tests.typechecker  # noqa: F401  The hook looks for it by name.
+from tests import typechecker
 
 install_import_hook("tomopicker", "tests.typechecker.checked")
 settings.register_profile("fuzz", max_examples=5000, deadline=None)
 """For ``make fuzz``: budgets are fractions of the profile's."""
+
+
+def pytest_runtest_setup():
+    typechecker.start_again()
 
 
 @pytest.fixture(autouse=True, scope="session")
