@@ -6,8 +6,8 @@ A page holds generated text between ``<!-- generated: KIND [NAME] -->`` and ``<!
 ``simulation``        the settings of the simulator
 ``options COMMAND``   arguments and options of a command
 ``file PATH``         a file of the repository as a block of code
-``console NAME``      the commands of examples/NAME.sh, each with what it printed (examples/NAME.txt, of docs/record.py);
-                      ``console NAME:4`` is the fourth command alone
+``console NAME``      the commands of examples/NAME.sh, each with its output (examples/NAME.txt, by docs/record.py);
+                      ``console NAME:4`` shows the fourth alone
 
 ``docs/reference/api.md`` and ``docs/reference/settings.md`` are generated whole.
 """

@@ -134,7 +134,7 @@ def command(
     on = engine.settings()
     with (
         Reporter() as reporter,
-        interruptible(lambda: "finished tomograms stay; repeat the command to go on with the others"),
+        interruptible(lambda: "finished tomograms are kept; repeat the command to pick the others"),
     ):
         target = None
         if copick is not None:

@@ -1,6 +1,6 @@
 """Orientations: the Euler angles of each program turned into RELION's, which travel with picks, and back.
 
-Inside the program an orientation stands in the columns ``rlnAngleRot``, ``rlnAngleTilt`` and ``rlnAnglePsi`` of
+Inside the program orientations are in the columns ``rlnAngleRot``, ``rlnAngleTilt`` and ``rlnAnglePsi`` of
 `Picks.extra`, in degrees. It is a rotation that takes the reference to the particle as it lies in the tomogram; every
 function here goes through that rotation, as a `scipy.spatial.transform.Rotation` of n elements.
 

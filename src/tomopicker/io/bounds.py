@@ -94,7 +94,7 @@ def _outside(picks: Picks, frames: Mapping[str, Frame], voxels: np.ndarray | Non
 
 
 def _first_rows(table: PickTable, picks: Picks, out: np.ndarray, frames: Mapping[str, Frame]) -> str:
-    """Name the first of some rows as they stand in the file, and where they are, in voxels."""
+    """List the first of some rows, by their number in the file, with their positions in voxels."""
     number = np.arange(len(picks)) if table.kept is None else table.kept
     voxels = _voxels(picks, frames)
     listed = [
@@ -132,7 +132,7 @@ def _mistake(table: PickTable, picks: Picks, bad: np.ndarray, frames: Mapping[st
 
 
 def _binning(voxels: np.ndarray, picks: Picks, frames: Mapping[str, Frame]) -> int | None:
-    """Give the least usual binning by which all positions, taken for unbinned pixels, fit; None if they rather are Å.
+    """Smallest usual binning at which all positions fit as unbinned pixels; None if they are more likely Å.
 
     Positions in Å reach as far as the tomogram's size in Å as a rule: over half of it in x or y.
     """

@@ -1,6 +1,6 @@
 """Classes of picks: which a file holds, and the choice of some of them.
 
-RELION numbers classes, the CZII challenge and others name the kind of particle; both stand in a column of the picks.
+RELION numbers classes, the CZII challenge and others name the kind of particle; both are in a column of the picks.
 """
 
 from collections import Counter

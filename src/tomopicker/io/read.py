@@ -20,7 +20,7 @@ from tomopicker.tomogram import Tomogram
 from tomopicker.wording import number_of
 
 MIN_FRACTION_RANGE = 0.2
-"""Least range along each axis of coordinates between 0 and 1 that are taken for fractions."""
+"""Least range along each axis of coordinates between 0 and 1 that count as fractions."""
 MIN_EDGE = 16
 """Voxels: least edge of a tomogram in which several picks do not lie in one voxel."""
 

@@ -90,7 +90,7 @@ def by_folder(files: Sequence[Path]) -> list[Path]:
 def tomogram_name(path: Path) -> str:
     """Name a tomogram after its file: ``TS_01.mrc.gz`` is ``TS_01``; a `NamedFile` has a name of its own.
 
-    Bytes of the file's name that are not UTF-8 are taken for Latin-1, as old file systems have them.
+    Bytes of the file's name that are not UTF-8 are read as Latin-1, as on old file systems.
 
     In a copick project (``ExperimentRuns/TS_01/VoxelSpacing10.000/wbp.zarr``) the run is its name.
     """
@@ -148,7 +148,7 @@ def matches(name: str, candidates: Sequence[str]) -> list[str]:
 
     A bare number, as motive lists have, means the names that end in it.
     """
-    # STAR files hold no blanks: 'Position 5' stands in them as 'Position_5'.
+    # STAR files hold no blanks: 'Position 5' is written as 'Position_5'.
     for key in (str, cleaned, lambda text: cleaned(text).lower(), lambda text: "_".join(cleaned(text).lower().split())):
         found = [candidate for candidate in candidates if key(candidate) == key(name)]
         if found:
@@ -160,18 +160,18 @@ def matches(name: str, candidates: Sequence[str]) -> list[str]:
 
 
 def contained(text: str, candidates: Sequence[str]) -> list[str]:
-    """List the candidates whose name stands in a text as a word: ``TS_01`` in ``clicks_TS_01_20``, not in ``TS_010``.
+    """List the candidates whose name occurs in a text as a word: ``TS_01`` in ``clicks_TS_01_20``, not in ``TS_010``.
 
     The longest is meant where it holds the others; all are listed where others occur as well.
     """
-    found = {name: cleaned(name).lower() for name in candidates if _stands_in(cleaned(name).lower(), text.lower())}
+    found = {name: cleaned(name).lower() for name in candidates if _occurs_in(cleaned(name).lower(), text.lower())}
     longest = max(found.values(), key=len, default="")
     rest = text.lower().replace(longest, "|") if longest else ""
-    return [name for name, key in found.items() if key == longest or _stands_in(key, rest)]
+    return [name for name, key in found.items() if key == longest or _occurs_in(key, rest)]
 
 
 def files_of(name: str, files: Sequence[Path]) -> list[Path]:
-    """List the files that are called as a tomogram is, else those whose name has the tomogram's in it."""
+    """List the files named after a tomogram, else those whose name contains the tomogram's."""
     same = matches(name, [file.stem for file in files])
     return (
         [file for file in files if file.stem in same]
@@ -180,7 +180,7 @@ def files_of(name: str, files: Sequence[Path]) -> list[Path]:
     )
 
 
-def _stands_in(word: str, text: str) -> bool:
+def _occurs_in(word: str, text: str) -> bool:
     return bool(word) and re.search(rf"(?<![a-z0-9]){re.escape(word)}(?![a-z0-9])", text) is not None
 
 

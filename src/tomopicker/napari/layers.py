@@ -45,12 +45,12 @@ class LayerImage:
 
 
 def metadata(name: str, frame: Frame) -> dict[str, Any]:
-    """Put a tomogram's name and frame into a layer's metadata."""
+    """Layer metadata with a tomogram's name and frame."""
     return {KEY: {"tomogram": name, "voxel_size": frame.voxel_size, "shape": list(frame.shape)}}
 
 
 def stated_frame(of_layer: Mapping[str, Any] | None) -> tuple[str, Frame] | None:
-    """Take name and frame out of a layer's metadata; None if they are not there."""
+    """Name and frame from a layer's metadata; None without them."""
     stated = (of_layer or {}).get(KEY)
     if not stated:
         return None

@@ -59,7 +59,7 @@ class CopickTarget:
         )
 
     def with_objects(self, kinds: Sequence[str], stated: Sequence[str]) -> "CopickTarget":
-        """Say which object of the project each kind of particle is.
+        """Match each kind of particle with an object of the project.
 
         Parameters
         ----------

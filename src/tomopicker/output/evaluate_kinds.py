@@ -1,4 +1,4 @@
-"""Figures of merit by kind of particle, and which kinds were taken for which."""
+"""Metrics by kind of particle, and the confusion of kinds."""
 
 import warnings
 from collections.abc import Mapping

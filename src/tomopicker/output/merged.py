@@ -1,7 +1,7 @@
 """The merged files of a folder of picks: those of every finished tomogram together, written in a stream.
 
-Rows are copied as they stand in the files of the tomograms, one file after another, so that neither time nor memory
-grows with what the tomograms hold. Files that do not go together as they are (other columns, several optics groups, two
+Rows are copied from the files of the tomograms, one file after another, so that neither time nor memory
+grows with what the tomograms hold. Files that cannot be concatenated (other columns, several optics groups, two
 tomograms that would get one name) are read and written as one list instead.
 """
 

@@ -50,7 +50,7 @@ def write_report(folder: Path, path: Path | None = None) -> Path:
     Raises
     ------
     TomoPickerError
-        If the folder is none, or the file cannot be written. Tomograms that are gone leave their pictures out.
+        If it is not such a folder, or the file cannot be written. Without its file, a tomogram gets no pictures.
     """
     target = path or folder / REPORT
     results = read_results(folder)

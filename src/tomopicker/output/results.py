@@ -155,7 +155,7 @@ def read_results(folder: Path) -> FolderResults:
     Raises
     ------
     TomoPickerError
-        If it is none, nothing in it is finished, or its candidates are damaged.
+        If it is not one, nothing in it is finished, or its candidates are damaged.
     """
     record = read_record(folder / RECORD)
     found = []

@@ -42,7 +42,7 @@ def export_subtomograms(tomograms: Sequence[Tomogram], picks: Picks, box: int, o
     Raises
     ------
     TomoPickerError
-        If the tomograms differ in voxel size, a name cannot stand in a STAR file, or a file cannot be written.
+        If the tomograms differ in voxel size, a name is not valid in a STAR file, or a file cannot be written.
     """
     used = [tomogram for tomogram in tomograms if tomogram.name in picks.tomogram_names]
     for tomogram in used:

@@ -1,4 +1,4 @@
-"""Random molecules with what is mistaken for them: sub-complexes, and other shapes of the same mass.
+"""Random molecules and their look-alikes: sub-complexes, and other shapes of the same mass.
 
 Every molecule is followed by a part of it, as an 80S ribosome has a large subunit and a 26S proteasome a 20S core.
 """

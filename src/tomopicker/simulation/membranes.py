@@ -115,7 +115,7 @@ class Membranes:
 def draw_sheets(
     shape: Shape, voxel_size_angstrom: float, n: int, paired: float, rng: np.random.Generator
 ) -> tuple[Surface, ...]:
-    """Draw n closed, wavy surfaces, most of them higher than the volume, so that they stand in it as sheets.
+    """Draw n closed, wavy surfaces, most of them higher than the volume, so that they cross it as sheets.
 
     A share `paired` of them has two membranes, as around a cisterna or a nucleus. None meets another; there are fewer
     where there is no room.

@@ -159,6 +159,6 @@ def _processing(depth_voxels: int, voxel_size_angstrom: float, thickness_angstro
         "binning_fall_off": 0.86,
         "tilt_weighting": 1.8,
         "ramp_fall_off": 0.99,
-        # One round of SIRT more for each cycle across the depth, and the ramp goes on as far as that; then it is flat.
+        # One round of SIRT more for each cycle across the depth, and the ramp rises up to there; beyond it is flat.
         "sirt_like_iterations": max(1, round(flat_from * depth_voxels * np.deg2rad(100.0))),
     }

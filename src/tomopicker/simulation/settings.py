@@ -53,14 +53,12 @@ class SceneSettings:
     crowd_fraction: float = Field(
         0.12, ge=0, le=0.6, description="Of the lamella's volume that unresolved small molecules fill."
     )
-    n_membranes: Count = Field(
-        2, description="Wide, wavy sheets that stand in the lamella; fewer where they would cross."
-    )
+    n_membranes: Count = Field(2, description="Wide, wavy sheets across the lamella; fewer where they would cross.")
     paired_membranes: Fraction = Field(
         0.0, description="Share of the sheets that are two membranes, as around a cisterna or a nucleus."
     )
     n_vesicles: Count = Field(0, description="Round, of 300 to 700 Å.")
-    n_microtubules: Count = Field(0, description="Across the field, as far as there is room.")
+    n_microtubules: Count = Field(0, description="Across the field; fewer if there is no room.")
     n_actin_filaments: Count = Field(0, description="The same.")
     n_lumps: Count = Field(1, description="Dense granules without a shape of their own, of up to 220 Å.")
     n_gold_beads: Count = Field(0, description="Anywhere in the lamella.")

@@ -2,7 +2,7 @@
 
 copick's ``<user>_<session>_<object>.json`` holds Å from the centre of the first voxel, one run a file. The centre of a
 particle is its location plus the last column of its matrix, as copick's documentation has it; the matrix takes the
-object to the tomogram, and counts unless ``trust_orientation`` is false. The run stands in the file or in its path. The
+object to the tomogram, and counts unless ``trust_orientation`` is false. The run is named in the file or its path. The
 library itself is not used: it requires zarr below 3.
 
 The portal's ``.ndjson`` holds voxels, 0 at the centre of the first, and nothing that names the tomogram;
@@ -27,7 +27,7 @@ from tomopicker.io.text import content_lines, parse_json, read_json
 from tomopicker.picks import Picks
 
 USER, SESSION, OBJECT = "tomopicker", "1", "particle"
-"""What a file is called that is not named ``<user>_<session>_<object>.json``."""
+"""Names where a file is not named ``<user>_<session>_<object>.json``."""
 NOT_COPICK = "not a file of copick; give its configuration or picks"
 MATRIX = "xyz_rotation_matrix"
 

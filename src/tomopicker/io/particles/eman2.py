@@ -20,7 +20,7 @@ from tomopicker.io.text import read_json
 from tomopicker.picks import Picks
 
 _DEFAULTS = {"x": 0.0, "y": 0.0, "z": 0.0, ".": "manual", "s": 0.0, "c": 0}
-"""The fields of a box, and what they are where a box is shorter."""
+"""The fields of a box, and their defaults where a box is shorter."""
 _BOX_SIZE = 64
 """Of a new class, as e2spt_boxer.py has it."""
 _OTHERWISE = "not an EMAN2 info file; give info/<tomogram>_info.json"

@@ -2,7 +2,7 @@
 
 A particle lies at numbers 8-10 plus its shift, 11-13, in voxels of the tomogram; the centre of the first voxel is
 (1, 1, 1), as ArtiaX and tom_emread have it. Angles are phi, psi, theta in numbers 17-19; 5 is the tomogram, whose name
-stands in ``<stem>.doc`` if that is there.
+is listed in ``<stem>.doc``, if it exists.
 """
 
 import struct

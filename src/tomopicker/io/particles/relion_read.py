@@ -77,7 +77,7 @@ def _particles(blocks: Mapping[str, pd.DataFrame], path: Path) -> PickTable:
     blocks = {name: _as_relion(block) for name, block in blocks.items()}
     columns, chosen, notes = _find_particles(blocks, str(path))
     optics = blocks.get("optics", pd.DataFrame())
-    # Where there is one block a tomogram, it is called as the tomogram is.
+    # With one block a tomogram, blocks are named after their tomograms.
     called = {name: name if len(chosen) > 1 else "" for name in chosen}
     tables = [_of_block(block, columns, optics, str(path), called[name]) for name, block in chosen.items()]
     if not ends_in_a_line(path):

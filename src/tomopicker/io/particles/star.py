@@ -1,7 +1,7 @@
 """The STAR syntax: read line by line, strictly, and written by the starfile library; other modules give it meaning.
 
 One line is one row, as RELION has it. A row with fewer or more fields than its loop has labels is an error that names
-the line: libraries pad such rows, and a position then stands in another column.
+the line: libraries pad such rows, which shifts positions into other columns.
 """
 
 import itertools
@@ -75,7 +75,7 @@ def blocks_with(blocks: Mapping[str, pd.DataFrame], columns: Sequence[str]) -> d
 def choose_block(
     blocks: Mapping[str, pd.DataFrame], columns: Sequence[str], called: str, source: str
 ) -> tuple[pd.DataFrame | None, tuple[str, ...]]:
-    """Find the block that has columns: the only one, or of several the one that is called so.
+    """Find the block that has columns: the only one, or of several the one of that name.
 
     Returns
     -------
@@ -87,7 +87,7 @@ def choose_block(
     Raises
     ------
     TomoPickerError
-        If several blocks have rows and none of them is called so.
+        If several blocks have rows and none has that name.
     """
     found = blocks_with(blocks, columns)
     if len(found) < 2:
@@ -119,7 +119,7 @@ def write_blocks(blocks: Mapping[str, pd.DataFrame | dict[str, object]], path: P
 
 
 def star_name(name: str) -> str:
-    """Call a tomogram as a STAR file can: without blanks, quotes and #."""
+    """Name a tomogram as STAR files allow: without blanks, quotes and #."""
     return _UNSAFE.sub("_", name)
 
 
@@ -131,7 +131,7 @@ def star_names(names: Iterable[str], rule: Callable[[str], str] = str, where: st
     names : iterable of str
         Of the tomograms.
     rule : callable
-        What a program calls them.
+        From the tomogram's name to that program's.
     where : str
         The file, for the message.
 
@@ -144,7 +144,7 @@ def star_names(names: Iterable[str], rule: Callable[[str], str] = str, where: st
     for name, new in called.items():
         if not new or _UNSAFE.search(new):
             start = f"{where}: " if where else ""
-            raise TomoPickerError(f"{start}the tomogram name '{name}' cannot stand in a STAR file; rename the tomogram")
+            raise TomoPickerError(f"{start}the tomogram name '{name}' is not valid in a STAR file; rename the tomogram")
     return called
 
 
@@ -162,7 +162,7 @@ def _tables(text: str, path: Path) -> Iterator[_Table]:
                 yield table
             table, in_labels = _Table(block.group(1)), False
         elif table is None:
-            raise _no_star(path, f"line {number} stands in no data block")
+            raise _no_star(path, f"line {number} is outside any data block")
         elif line.split()[0] == "loop_":
             if table.labels:
                 yield table
@@ -180,7 +180,7 @@ def _tables(text: str, path: Path) -> Iterator[_Table]:
                 )
             table.rows.append(fields)
         else:
-            raise _no_star(path, f"line {number} stands in no loop")
+            raise _no_star(path, f"line {number} is outside any loop")
     if table is not None and (table.labels or table.is_loop):
         yield table
 

@@ -40,7 +40,7 @@ def number_tomograms(names: Sequence[str], path: Path) -> dict[str, int]:
     The number at the end of each name is used if they all have one, none 0 and no two the same, else they are counted
     from 1.
 
-    Raises `TomoPickerError` if a name cannot stand in the list.
+    Raises `TomoPickerError` if a name is not valid in the list.
     """
     stated = [re.search(r"(\d{1,6})$", cleaned(name)) for name in names]
     own = [int(match.group(1)) for match in stated if match]
@@ -49,7 +49,7 @@ def number_tomograms(names: Sequence[str], path: Path) -> dict[str, int]:
     for name in names:
         if not name or name != " ".join(name.split()):
             raise TomoPickerError(
-                f"{path}: the tomogram name '{name}' cannot stand in its list of tomograms; rename it"
+                f"{path}: the tomogram name '{name}' is not valid in its list of tomograms; rename it"
             )
     target = path.with_suffix(SUFFIX)
     if target.exists():

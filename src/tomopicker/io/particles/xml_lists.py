@@ -127,7 +127,7 @@ def write_markers(picks: Picks, frames: Mapping[str, Frame], path: Path) -> None
     n = len(picks)
     title = picks.tomogram_names[0] if n else "picks"
     if any(ord(character) < 32 for character in title):
-        raise TomoPickerError(f"{path}: the tomogram name {title!r} cannot stand in XML; rename it")
+        raise TomoPickerError(f"{path}: the tomogram name {title!r} is not valid in XML; rename it")
     looks = {name: column_or_default(picks.extra, f"marker_{name}", n, value) for name, value in _MARKER_LOOKS.items()}
     lines = [f"<marker_set name={quoteattr(title)}>"]
     for i, (x, y, z) in enumerate(to_file_units(picks, frames, Unit.ANGSTROM)):

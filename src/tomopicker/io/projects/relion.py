@@ -128,7 +128,7 @@ def write_relion5_import_list(entries: Mapping[str, Path], path: Path) -> None:
     Raises
     ------
     TomoPickerError
-        If a name cannot stand in a STAR file, or the list cannot be written.
+        If a name is not valid in a STAR file, or the list cannot be written.
     """
     path = Path(path)
     files = [_full_path(file, path) for file in entries.values()]

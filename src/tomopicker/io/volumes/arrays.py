@@ -16,7 +16,7 @@ from tomopicker.tomogram import Tomogram
 from tomopicker.types import RawVolume, Shape
 
 TOLERANCE = 0.01
-"""Relative difference of two voxel sizes that are taken for one."""
+"""Relative difference up to which two voxel sizes count as equal."""
 
 
 @dataclass(frozen=True)
@@ -193,38 +193,26 @@ def check_volume(path: Path, shape: Sequence[int], dtype: Any) -> None:
 
 
 def resolve_voxel_size(path: Path, stated: Sequence[float] | None, given: float | None, warnings: list[str]) -> float:
-    """Take the user's voxel size (Å), else the file's if it is one of cubes; add a warning if they differ.
+    """Take the user's voxel size (Å), else the file's, to 7 digits; add a warning if they differ.
 
-    Raises `TomoPickerError` if there is none, or voxels are not cubes.
+    Raises `TomoPickerError` if there is none, the user's is not positive, or the file's voxels are not cubes.
     """
-    known = stated is not None and all(isfinite(size) and size > 0 for size in stated)
+    sizes = stated or ()
+    text = " x ".join(f"{size:g}" for size in sizes)
+    known = bool(sizes) and all(isfinite(size) and size > 0 for size in sizes)
     if given is not None:
-        check_given(path, given)
-        if stated is not None and known and differs(stated, given):
-            warnings.append(f"{path}: it states a voxel size of {stated[0]:g} Å; --voxel-size {given:g} is used")
+        if not (isfinite(given) and given > 0):
+            raise TomoPickerError(f"{path}: a voxel size of {given:g} Å is invalid; give --voxel-size in Å")
+        if known and any(abs(size - given) > TOLERANCE * given for size in sizes):
+            warnings.append(f"{path}: it states a voxel size of {text} Å; --voxel-size {given:g} is used")
         return float(given)
-    if stated is None or not known:
-        raise TomoPickerError(f"{path}: it states no voxel size; give --voxel-size in Å")
-    return edge_of_cube(path, stated, "that")
-
-
-def check_given(path: Path, voxel_size: float) -> None:
-    """Refuse a voxel size of the user that is not positive, with a `TomoPickerError`."""
-    if not (isfinite(voxel_size) and voxel_size > 0):
-        raise TomoPickerError(f"{path}: a voxel size of {voxel_size:g} Å is invalid; give --voxel-size in Å")
-
-
-def differs(stated: Sequence[float], given: float) -> bool:
-    """Whether the user's voxel size differs from the file's."""
-    return any(abs(size - given) > TOLERANCE * given for size in stated)
-
-
-def edge_of_cube(path: Path, stated: Sequence[float], what: str) -> float:
-    """Give the edge of voxels that are cubes, to 7 digits; a `TomoPickerError` if they are not, and `what` is wrong."""
-    if max(stated) - min(stated) > TOLERANCE * min(stated):
-        text = " x ".join(f"{size:g}" for size in stated)
-        raise TomoPickerError(f"{path}: its voxels are not cubes ({text} Å); give --voxel-size in Å if {what} is wrong")
-    return float(f"{sum(stated) / len(stated):.7g}")
+    if not known:
+        raise TomoPickerError(
+            f"{path}: it states no voxel size{f' ({text} Å)' if sizes else ''}; give --voxel-size in Å"
+        )
+    if max(sizes) - min(sizes) > TOLERANCE * min(sizes):
+        raise TomoPickerError(f"{path}: its voxels are not cubes ({text} Å); give --voxel-size in Å if that is wrong")
+    return float(f"{sum(sizes) / len(sizes):.7g}")
 
 
 def import_optional(module: str, extra: str, path: Path) -> Any:

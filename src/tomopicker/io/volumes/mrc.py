@@ -1,6 +1,6 @@
 """MRC volumes: opened lazily through a memory map, written whole or not at all.
 
-Arrays are (z, y, x). A compressed file cannot be mapped and is unpacked as far as it is read. nstart and
+Arrays are (z, y, x). Compressed files cannot be mapped; they are decompressed up to what is read. nstart and
 origin become a warning and are not applied: positions count from the first voxel.
 """
 
@@ -16,9 +16,7 @@ from tomopicker.io.volumes.arrays import (
     ReadOptions,
     ReorderedAxes,
     Sliceable,
-    check_given,
-    differs,
-    edge_of_cube,
+    resolve_voxel_size,
 )
 from tomopicker.io.volumes.compressed import (
     CompressedSections,
@@ -130,19 +128,10 @@ def _check_kind(path: Path, header: MrcHeader) -> None:
 
 
 def _resolve_voxel_size(path: Path, header: MrcHeader, given: float | None, warnings: list[str]) -> float:
-    """Take the user's value (Å), else the header's if it is positive and of cubes; 1 Å is suspicious."""
-    stated = header.voxel_sizes
-    text = " x ".join(f"{size:g}" for size in stated)
-    is_one = stated == (1.0, 1.0, 1.0)
-    if given is not None:
-        check_given(path, given)
-        if min(stated) > 0 and differs(stated, given) and not is_one:
-            warnings.append(f"{path}: its header states a voxel size of {text} Å; --voxel-size {given:g} is used")
-        return float(given)
-    if min(stated) <= 0:
-        raise TomoPickerError(f"{path}: its header has no voxel size ({text} Å); give --voxel-size in Å")
-    size = edge_of_cube(path, stated, "its header")
-    if is_one:
+    """Take the user's value (Å), else the header's; 1 Å is suspicious, so that it contradicts no other."""
+    is_one = header.voxel_sizes == (1.0, 1.0, 1.0)
+    size = resolve_voxel_size(path, header.voxel_sizes, given, [] if is_one else warnings)
+    if is_one and given is None:
         warnings.append(
             f"{path}: its header states a voxel size of exactly 1 Å, which often means unknown; see --voxel-size"
         )

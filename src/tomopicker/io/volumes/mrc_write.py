@@ -93,7 +93,7 @@ def write_mrc_sections(
 
 
 def _describe(file: mrcfile.mrcfile.MrcFile, shape: Sequence[int], voxel_size: float) -> None:
-    """Put all but the statistics into a header."""
+    """Fill in a header, except for the statistics."""
     file.set_volume()
     header = file.header
     header.nz, header.ny, header.nx = header.mz, header.my, header.mx = shape
