@@ -6,7 +6,7 @@ A page holds generated text between ``<!-- generated: KIND [NAME] -->`` and ``<!
 ``simulation``        the settings of the simulator
 ``options COMMAND``   arguments and options of a command
 ``file PATH``         a file of the repository as a block of code
-``console NAME``      the commands of examples/NAME.sh, each with what it printed (examples/NAME.txt, of docs/record.py);
+``console NAME``      the commands of examples/NAME.sh, each with its output (examples/NAME.txt, of docs/record.py);
                       ``console NAME:4`` is the fourth command alone
 
 ``docs/reference/api.md`` and ``docs/reference/settings.md`` are generated whole.
