@@ -116,7 +116,7 @@ def test_the_shift_that_is_named_is_the_one_planted(case):
 def test_an_offset_is_judged_by_the_diameter():
     def status(voxels, diameter, error=0.05):
         offset = Offset(10.0 * np.asarray(voxels, dtype=np.float64), np.full(3, 10.0 * error))
-        return centre(offset, 10.0, 100, diameter=diameter, found=True, corrected=False).status
+        return centre(offset, 10.0, 100, diameter=diameter, visible=True, corrected=False).status
 
     assert status((0.4, 0.3, 0.1), 300.0) is Status.PASS  # 5 Å of 300: as good as picks get.
     assert status((0.4, 0.3, 0.1), 100.0) is Status.FAIL

@@ -19,7 +19,7 @@ from tomopicker.pipeline import instant_model, pseudo_labels
 from tomopicker.pipeline.callbacks import NullCallback
 from tomopicker.pipeline.instant import find_and_calibrate
 from tomopicker.pipeline.pseudo_labels import pseudo_label_by_discriminant
-from tomopicker.pipeline.self_training import self_train
+from tomopicker.pipeline.self_training import first_labels, self_train
 from tomopicker.pipeline.trainer import Run
 from tomopicker.pipeline.training_data import TrainingTomogram, common_voxel_size, load_training_tomograms
 from tomopicker.training.labels import IGNORED, NEGATIVE, POSITIVE, LabelledVolume
@@ -201,12 +201,13 @@ def test_an_interrupted_training_ends_where_it_would_have(first: Pair, clicks: P
     settings = with_teacher("discriminant")
     clicked, frames = loaded(first, clicks, settings), [first[0].frame]
     whole = Run(settings, DIAMETER / 2 / clicked[0].working.voxel_size, CPU, None, False, NullCallback())
-    unbroken = self_train(whole, clicked, frames, [], None).network
+    unbroken = self_train(whole, clicked, first_labels(whole, clicked, frames), [], None).network
     broken = replace(whole, checkpoint=tmp_path / "model", callback=Impatient())
     with pytest.raises(KeyboardInterrupt):
-        self_train(broken, clicked, frames, [], None)
+        self_train(broken, clicked, first_labels(broken, clicked, frames), [], None)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.round1.ckpt", "model.train.ckpt"]
-    resumed = self_train(replace(broken, resume=True, callback=NullCallback()), clicked, frames, [], None).network
+    again = replace(broken, resume=True, callback=NullCallback())
+    resumed = self_train(again, clicked, first_labels(again, clicked, frames), [], None).network
     torch.testing.assert_close(weights(resumed), weights(unbroken), rtol=0, atol=0)
 
 
