@@ -1,7 +1,7 @@
 """The pictures in the report of a folder of picks: single particles, means, and sections with circles."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 
@@ -12,6 +12,7 @@ from tomopicker.output.figures import fullest_section
 from tomopicker.output.particles import as_address, cut_box, projections, stretched
 from tomopicker.output.results import FolderResults, TomogramResult
 from tomopicker.tomogram import Tomogram
+from tomopicker.types import Positions
 
 SHOWN, UNCERTAIN, MEAN_OF, SLICES = 12, 18, 150, 8
 """Candidates in a row of the gallery, in that of uncertain ones, picks in the mean, and tomograms with a slice."""
@@ -76,19 +77,26 @@ def gallery_of(
 
 def _cards(rows: pd.DataFrame, opened: dict[str, Tomogram], diameters: Mapping[str, float]) -> list[Card]:
     cards = []
-    for row in rows.itertuples():
-        box = cut_box(opened[row.tomogram], np.array([[row.x, row.y, row.z]]), diameters[row.kind])
+    stated = (rows[column].tolist() for column in ("tomogram", "kind", "probability"))
+    for place, tomogram, kind, probability in zip(_places(rows), *stated, strict=True):
+        box = cut_box(opened[tomogram], place, diameters[kind])
         if box is not None:
-            name = f"{row.tomogram}, {row.kind}" if row.kind else row.tomogram
-            cards.append(Card(as_address(projections(box)), row.probability, name))
+            called = f"{tomogram}, {kind}" if kind else tomogram
+            cards.append(Card(as_address(projections(box)), probability, called))
     return cards
+
+
+def _places(rows: pd.DataFrame) -> Iterator[Positions]:
+    """Give the position of each candidate, a row (x, y, z) in Å, as `cut_box` takes it."""
+    yield from rows[["x", "y", "z"]].to_numpy()[:, None]
 
 
 def mean_of(candidates: pd.DataFrame, opened: dict[str, Tomogram], kind: str, diameter: float) -> Mean | None:
     """Average the most probable picks of a kind; None without any."""
     mine = candidates[candidates["picked"] & (candidates["kind"] == kind) & candidates["tomogram"].isin(opened)]
     best = mine.sort_values("probability", ascending=False, kind="stable").head(MEAN_OF)
-    cut = (cut_box(opened[row.tomogram], np.array([[row.x, row.y, row.z]]), diameter) for row in best.itertuples())
+    given = zip(_places(best), best["tomogram"].tolist(), strict=True)
+    cut = (cut_box(opened[tomogram], place, diameter) for place, tomogram in given)
     boxes = [box for box in cut if box is not None]
     same = [box for box in boxes if box.shape == boxes[0].shape]
     if not same:
