@@ -133,7 +133,7 @@ def act(client, added=(), removed=(), tomogram="TS_1", kind="ball", **more):
     return client.post("/api/act", json=body)
 
 
-def wait_for(condition, seconds=20.0):
+def wait_for(condition, seconds=60.0):
     """Wait until something holds; give what it gave."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

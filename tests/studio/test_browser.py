@@ -421,7 +421,6 @@ def test_the_picture_is_the_volume(person, server, balls_world):
 
 def test_twenty_clicks_a_second(person, server):
     """All are saved, in order, and the page stays alive."""
-    started = time.monotonic()
     person.page.evaluate(
         """async () => {
             for (let i = 0; i < 40; i++) {
@@ -432,7 +431,6 @@ def test_twenty_clicks_a_second(person, server):
     )
     person.saved()
     assert len(server.rows()) == 40
-    assert time.monotonic() - started < 12
     person.until("studio.model.points('ball').length === 40 && studio.model.pending.length === 0")
 
 
