@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -153,7 +152,5 @@ def test_what_is_no_number_is_said_plainly(cli, tmp_path, text, words):
 
 def test_a_bug_keeps_its_traceback(cli, monkeypatch, tmp_path):
     monkeypatch.setattr("tomopicker.io.volumes.open.volume_files", lambda paths: 1 / 0)
-    started = time.monotonic()
     with pytest.raises(ZeroDivisionError):
         cli("info", tmp_path)
-    assert time.monotonic() - started < 30

@@ -142,12 +142,12 @@ def test_promises_that_cannot_be_kept_cost_nothing(tmp_path, name):
     path = tmp_path / name
     path.write_bytes(BOMBS[name])
     tracemalloc.start()
-    before = time.perf_counter()
+    before = time.process_time()
     try:
         read_table(path)
     except TomoPickerError as error:
         assert "\n" not in str(error)
-    taken, (_, peak) = time.perf_counter() - before, tracemalloc.get_traced_memory()
+    taken, (_, peak) = time.process_time() - before, tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 200e6
     assert taken < 20

@@ -241,10 +241,10 @@ def test_thousands_of_picks_take_no_time():
     truth = rng.uniform(0, 400, (6000, 3))
     near = truth[:4000] + rng.normal(0, 4, (4000, 3))
     picks = np.concatenate([near, rng.uniform(0, 400, (4000, 3))])
-    start = time.perf_counter()
+    start = time.process_time()
     judged = evaluate(picks, rng.random(len(picks)), truth, 10)
     # A second or so under the tests' type checks; minutes if each cut-off were matched anew.
-    assert time.perf_counter() - start < 6
+    assert time.process_time() - start < 6
     assert judged.tp >= 3900
 
 

@@ -27,7 +27,7 @@ def specimen(inside, seed=0, strength=1.0):
     """Structure of 50 to 100 Å inside, white noise everywhere."""
     rng = np.random.default_rng(seed)
     structure = ndimage.gaussian_filter(rng.standard_normal(inside.shape), 1.2)
-    volume = strength * structure / structure.std() * inside + rng.standard_normal(inside.shape)
+    volume = strength * structure / max(structure.std(), 1e-9) * inside + rng.standard_normal(inside.shape)
     return volume.astype(np.float32)
 
 

@@ -104,7 +104,7 @@ def test_known_background_weighs_as_the_positives_do(knobs, positive_weight, cos
     risk = PULoss(objective(negative_weight=0.25, **knobs), PRIORS)
     without, after = risk(logits, positive, unlabelled)
     with_them, after_them = risk(logits, positive, unlabelled, negative)
-    assert float(with_them - without) == pytest.approx(0.25 * positive_weight * cost, rel=1e-4)
+    assert (with_them - without).item() == pytest.approx(0.25 * positive_weight * cost, rel=1e-4)
     assert after == after_them
     with_them.backward()
     assert (logits.grad.flatten()[5:] > 0).all()

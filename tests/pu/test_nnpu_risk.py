@@ -17,7 +17,7 @@ U_MINUS = -(math.log(0.9) + math.log(0.75) + math.log(0.6)) / 3
 def test_equation_5(logits):
     risk, corrected = nnpu_risk(logits(*POSITIVE), logits(*UNLABELLED), PRIOR)
     assert not corrected
-    assert float(risk) == pytest.approx(PRIOR * (P_PLUS - P_MINUS) + U_MINUS, rel=1e-5)
+    assert risk.item() == pytest.approx(PRIOR * (P_PLUS - P_MINUS) + U_MINUS, rel=1e-5)
 
 
 def test_gradient_of_equation_5(logits):
@@ -32,7 +32,7 @@ def test_negative_background_risk_corrects_itself(logits):
     """Positive 0.99: π'·R_P⁻ = 0.2·4.6 = 0.92 outweighs R_U⁻ of unlabelled 0.1, 0.105."""
     risk, corrected = nnpu_risk(logits(0.99), logits(0.1), PRIOR)
     assert corrected
-    assert float(risk) == pytest.approx(-PRIOR * math.log(0.01) + math.log(0.9), rel=1e-4)
+    assert risk.item() == pytest.approx(-PRIOR * math.log(0.01) + math.log(0.9), rel=1e-4)
 
 
 def test_given_background_forces_the_correction(logits):
@@ -57,7 +57,7 @@ def test_given_background_forces_the_usual_branch(logits):
 
 def test_gamma_scales_both_positive_terms(logits):
     risk, _ = nnpu_risk(logits(*POSITIVE), logits(*UNLABELLED), PRIOR, scale=1.2)
-    assert float(risk) == pytest.approx(1.2 * PRIOR * (P_PLUS - P_MINUS) + U_MINUS, rel=1e-5)
+    assert risk.item() == pytest.approx(1.2 * PRIOR * (P_PLUS - P_MINUS) + U_MINUS, rel=1e-5)
 
 
 def test_background_risk(logits):

@@ -13,24 +13,24 @@ AS_BACKGROUND = -(math.log(0.9) + math.log(0.75) + math.log(0.6)) / 3
 
 
 def test_costs_are_binary_cross_entropy(logits):
-    assert float(positive_cost(logits(*POSITIVE))) == pytest.approx(AS_PARTICLE, rel=1e-5)
-    assert float(negative_cost(logits(*UNLABELLED))) == pytest.approx(AS_BACKGROUND, rel=1e-5)
+    assert positive_cost(logits(*POSITIVE)).item() == pytest.approx(AS_PARTICLE, rel=1e-5)
+    assert negative_cost(logits(*UNLABELLED)).item() == pytest.approx(AS_BACKGROUND, rel=1e-5)
 
 
 def test_published_reading(logits):
     """π multiplies the positive term and 1 - π the other, with the π of eq. 2: here 1 voxel in 200."""
     risk = pn_risk(logits(*POSITIVE), logits(*UNLABELLED), 0.005)
-    assert float(risk) == pytest.approx(0.005 * AS_PARTICLE + 0.995 * AS_BACKGROUND, rel=1e-5)
+    assert risk.item() == pytest.approx(0.005 * AS_PARTICLE + 0.995 * AS_BACKGROUND, rel=1e-5)
 
 
 def test_balanced(logits):
     risk = pn_risk(logits(*POSITIVE), logits(*UNLABELLED), 0.5)
-    assert float(risk) == pytest.approx((AS_PARTICLE + AS_BACKGROUND) / 2, rel=1e-5)
+    assert risk.item() == pytest.approx((AS_PARTICLE + AS_BACKGROUND) / 2, rel=1e-5)
 
 
 def test_gamma_scales_the_positive_term_only(logits):
     risk = pn_risk(logits(*POSITIVE), logits(*UNLABELLED), 0.25, scale=3.0)
-    assert float(risk) == pytest.approx(0.25 * 3 * AS_PARTICLE + 0.75 * AS_BACKGROUND, rel=1e-5)
+    assert risk.item() == pytest.approx(0.25 * 3 * AS_PARTICLE + 0.75 * AS_BACKGROUND, rel=1e-5)
 
 
 def test_gradient(logits):

@@ -9,9 +9,9 @@ POSITIVE, UNLABELLED, PRIOR = (0.8, 0.5), (0.1, 0.25, 0.4), 0.2
 
 
 def test_costs(logits):
-    assert float(positive_cost(logits(*POSITIVE), "sigmoid")) == pytest.approx(0.35)
-    assert float(negative_cost(logits(*POSITIVE), "sigmoid")) == pytest.approx(0.65)
-    assert float(negative_cost(logits(*UNLABELLED), "sigmoid")) == pytest.approx(0.25)
+    assert positive_cost(logits(*POSITIVE), "sigmoid").item() == pytest.approx(0.35)
+    assert negative_cost(logits(*POSITIVE), "sigmoid").item() == pytest.approx(0.65)
+    assert negative_cost(logits(*UNLABELLED), "sigmoid").item() == pytest.approx(0.25)
 
 
 def test_nnpu(logits):
@@ -39,13 +39,13 @@ def test_nnpu_corrects_itself(logits):
 
 def test_pn(logits):
     risk = pn_risk(logits(*POSITIVE), logits(*UNLABELLED), 0.25, scale=2.0, loss="sigmoid")
-    assert float(risk) == pytest.approx(0.25 * 2 * 0.35 + 0.75 * 0.25, rel=1e-5)
+    assert risk.item() == pytest.approx(0.25 * 2 * 0.35 + 0.75 * 0.25, rel=1e-5)
 
 
 def test_kl_has_it_in_the_positive_term_alone(logits):
     parts = logits(*POSITIVE), logits(*UNLABELLED)
     difference = kl_risk(*parts, 0.1, loss="sigmoid") - kl_risk(logits(), parts[1], 0.1)
-    assert float(difference) == pytest.approx(0.35, rel=1e-4)
+    assert difference.item() == pytest.approx(0.35, rel=1e-4)
 
 
 def test_a_hopeless_voxel_costs_one_at_most():
