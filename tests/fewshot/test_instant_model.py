@@ -24,11 +24,13 @@ def path(first, tmp_path_factory):
     return path
 
 
-def test_the_file_holds_what_was_clicked(path):
+def test_the_file_holds_what_was_clicked_and_what_is_like_it(path, features, first):
     network = api.load_model(path).network
     assert isinstance(network, DiscriminantNetwork)
-    assert network.clicks.shape == (6, 112)
-    assert network.rejected.shape == (1, 112)
+    at = features.specimen.at(features.working.from_angstrom(first[1].positions[:6]))
+    np.testing.assert_allclose(network.clicks[:6], at, rtol=0.02, atol=0.02)
+    assert 6 < len(network.clicks) <= 6 + 20, "18 other particles are in the tomogram"
+    assert len(network.rejected) > 50
     assert network.clicks.dtype == torch.float64
     assert not network.weights.any(), "the linear map is that of a tomogram, and is none of the model's"
 

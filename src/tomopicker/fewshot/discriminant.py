@@ -8,8 +8,7 @@ standard deviation would not do: particles raise both, so that look-alikes in a 
 as particles do elsewhere.
 
 Rejected picks are known negatives. Logistic regression on clicks and rejected picks, with a normal prior about the
-closed form whose covariance is that of the closed form, moves it no further than they demand: w = w₀ + τ²·A·Σᵢ αᵢ fᵢ,
-A the inverse above. It is solved by Newton's method in as many unknowns as there are clicks and rejected picks.
+closed form whose covariance is τ² times the inverse above, moves it no further than they demand.
 """
 
 from collections.abc import Iterable
@@ -18,7 +17,7 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float64
+from jaxtyping import Bool, Float64, Int64
 from scipy.special import expit
 
 from tomopicker.fewshot.feature_map import FeatureMap, FeaturesAt, Weights
@@ -33,12 +32,10 @@ SAMPLE = 4096
 """Voxels whose scores say how background scores: to about 2 % of a standard deviation."""
 QUARTILES = 0.6
 """Distance of the quartiles of the specimen's scores."""
-NEWTON_STEPS, TOLERANCE = 30, 1e-6
+NEWTON_STEPS, HALVINGS, TOLERANCE = 30, 12, 1e-6
 
 Matrix = Float64[np.ndarray, "channels channels"]
 RejectedAt = Float64[np.ndarray, "m channels"]
-Points = Float64[np.ndarray, "points channels"]
-PerPoint = Float64[np.ndarray, " points"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,11 +58,16 @@ class Statistics:
     shrinkage: float = SHRINKAGE
 
     @cached_property
-    def inverse(self) -> Matrix:
-        """(Σ + λ·tr(Σ)/C·1)⁻¹."""
+    def shrunk(self) -> Matrix:
+        """Σ + λ·tr(Σ)/C·1."""
         channels = len(self.mean)
         ridge = max(self.shrinkage * float(np.trace(self.covariance)) / channels, 1e-12)
-        return np.asarray(np.linalg.inv(self.covariance + ridge * np.eye(channels)))
+        return np.asarray(self.covariance + ridge * np.eye(channels))
+
+    @cached_property
+    def inverse(self) -> Matrix:
+        """(Σ + λ·tr(Σ)/C·1)⁻¹."""
+        return np.asarray(np.linalg.inv(self.shrunk))
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,9 +142,13 @@ def discriminant(statistics: Statistics, clicks: FeaturesAt, rejected: RejectedA
 
 
 def held_out_shift(
-    statistics: Statistics, clicks: FeaturesAt, rejected: RejectedAt, at: FeaturesAt
-) -> Float64[np.ndarray, " n"]:
-    """Give by how much each click's score falls if its discriminant is made from other clicks only.
+    statistics: Statistics,
+    clicks: FeaturesAt,
+    rejected: RejectedAt,
+    rows: Int64[np.ndarray, " out"],
+    at: Float64[np.ndarray, "out channels"],
+) -> Float64[np.ndarray, " out"]:
+    """Give by how much some clicks' scores fall if their discriminant is made from other clicks only.
 
     One after the other is left out, a tenth of them with more than `FOLDS`.
 
@@ -152,20 +158,22 @@ def held_out_shift(
     clicks : array, shape (n, channels)
         At least two.
     rejected : array, shape (m, channels)
-    at : array, shape (n, channels)
-        The features that are scored: those at the peaks of the clicks.
+    rows : array, shape (out,)
+        The clicks that are left out in turn.
+    at : array, shape (out, channels)
+        The features that are scored: those at the peaks of these clicks.
 
     Returns
     -------
-    array, shape (n,)
+    array, shape (out,)
         To be added to the scores; mostly negative.
     """
     whole = discriminant(statistics, clicks, rejected)
-    fold = np.arange(len(clicks)) % FOLDS
-    shift = np.empty(len(clicks))
-    for number in range(min(FOLDS, len(clicks))):
+    fold = np.arange(len(rows)) % FOLDS
+    shift = np.empty(len(rows))
+    for number in range(min(FOLDS, len(rows))):
         out = fold == number
-        rest = discriminant(statistics, clicks[~out], rejected)
+        rest = discriminant(statistics, np.delete(clicks, rows[out], axis=0), rejected)
         shift[out] = rest(at[out]) - whole(at[out])
     return shift
 
@@ -178,35 +186,34 @@ def _standard(weights: Weights, statistics: Statistics) -> Discriminant:
 
 
 def _refitted(weights: Weights, statistics: Statistics, clicks: FeaturesAt, rejected: RejectedAt) -> Weights:
-    """Maximise the posterior of logistic regression about the closed form, by Newton's method in the scores."""
+    """Maximise the posterior of logistic regression about the closed form, by Newton's method.
+
+    The cost is convex; a step is halved until it falls.
+    """
     points = np.concatenate([clicks, rejected]) - statistics.mean
     wanted = np.repeat([1.0, 0.0], [len(clicks), len(rejected)])
-    reached = points @ statistics.inverse
-    kernel = PRIOR_VARIANCE * (reached @ points.T)
+    precision = statistics.shrunk / PRIOR_VARIANCE
     start = points @ weights
-    middle = MIDDLE * float(start[: len(clicks)].mean())
-    alpha = _newton(kernel, start - middle, wanted)
-    return np.asarray(weights + PRIOR_VARIANCE * (alpha @ reached))
+    start -= MIDDLE * float(start[: len(clicks)].mean())
 
+    def cost(away: Weights) -> float:
+        scores = start + points @ away
+        return float(np.logaddexp(0, scores).sum() - wanted @ scores + away @ precision @ away / 2)
 
-def _newton(kernel: Float64[np.ndarray, "points points"], start: PerPoint, wanted: PerPoint) -> PerPoint:
-    """Solve α = wanted - σ(start + K α); steps are halved until the residual falls."""
-    alpha = np.zeros(len(start))
-    residual = wanted - expit(start)
+    away = np.zeros_like(weights)
     for _ in range(NEWTON_STEPS):
-        if float(np.abs(residual).max()) < TOLERANCE:
+        chance = expit(start + points @ away)
+        slope = points.T @ (chance - wanted) + precision @ away
+        step = -np.linalg.solve((points.T * (chance * (1 - chance))) @ points + precision, slope)
+        if float(np.abs(points @ step).max()) < TOLERANCE:
             break
-        chance = expit(start + kernel @ alpha)
-        slope = np.eye(len(start)) + (chance * (1 - chance))[:, None] * kernel
-        step = np.linalg.solve(slope, residual)
-        for length in _halved():
-            tried = alpha + length * step
-            left = wanted - expit(start + kernel @ tried) - tried
-            if float(left @ left) < float(residual @ residual):
-                break
-        alpha, residual = tried, left
-    return alpha
+        before = cost(away)
+        step = next(
+            (step * 0.5**power for power in range(HALVINGS) if cost(away + step * 0.5**power) < before), step * 0
+        )
+        away = away + step
+    return np.asarray(weights + away)
 
 
-def _halved() -> Iterable[float]:
-    return (0.5**power for power in range(12))
+def _halved(away: Weights, step: Weights) -> Iterable[Weights]:
+    return (away + step * 0.5**power for power in range(HALVINGS))

@@ -56,10 +56,14 @@ class FeatureMap:
         -------
         array, shape (z, y, x), float32
         """
-        w = torch.from_numpy(weights.astype(np.float32))
         if not len(self.rows):
             return np.full(self.shape, bias, dtype=np.float32)
-        return self.volume_of(torch.cat([part @ w for part in self.parts()]) + bias)
+        return self.volume_of(self.row_scores(weights, bias))
+
+    def row_scores(self, weights: Weights, bias: float) -> Float[Tensor, " rows"]:
+        """Give f·w + b of each row."""
+        w = torch.from_numpy(weights.astype(np.float32))
+        return torch.cat([self.rows.new_empty(0, dtype=torch.float32), *(part @ w for part in self.parts())]) + bias
 
     def volume_of(self, values: Float[Tensor, " rows"]) -> Volume:
         """Give a value of each row at every voxel of the volume, interpolated as scores are."""
@@ -95,6 +99,10 @@ class FeatureMap:
         for index, near in enumerate(self.near(centres, 1.0)):
             found[index] = self.rows[near or [self._nearest(centres[index])]].double().mean(dim=0).numpy()
         return found
+
+    def centres(self, rows: Int64[np.ndarray, " n"]) -> Positions:
+        """Give where the feature voxels of rows are, (x, y, z) in voxels of the volume."""
+        return np.ascontiguousarray(((self.voxels(rows.tolist()) + 0.5) * self.stride - 0.5)[:, ::-1])
 
     def covers(self, positions_voxels: Positions) -> np.ndarray:
         """Say whether there are features at each position, (x, y, z) in voxels."""

@@ -10,6 +10,7 @@ from tomopicker.errors import UsageError
 from tomopicker.fewshot.discriminant import RejectedAt, discriminant, held_out_shift
 from tomopicker.fewshot.feature_map import FeaturesAt
 from tomopicker.fewshot.features import Features
+from tomopicker.fewshot.self_training import ClickedTomogram, TrainingSet, self_train
 from tomopicker.fewshot.smoothed import smoothed_at
 from tomopicker.picking.calibration import Calibration
 from tomopicker.picking.peaks import Peaks, nearest_peaks
@@ -23,8 +24,9 @@ from tomopicker.pu.particle_scores import ParticleScores, from_few, from_held_ou
 from tomopicker.types import Negatives, Positions, Scores, Volume
 from tomopicker.wording import number_of
 
-MIN_CLICKS_LEFT_OUT = 5
-"""Clicks from which on each is scored by the discriminant of the others, which is about as good."""
+MIN_PARTICLES_LEFT_OUT = 5
+"""Particles of the training set from which on each click is scored by the discriminant of the others, which is about as
+good."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +78,8 @@ class InstantPeaks:
 
     features: Features
     examples: Examples
+    training_set: TrainingSet
+    """That the discriminants of all tomograms are made from."""
     logits: Volume
     summary: PeakSummary
     held_out: Scores
@@ -160,12 +164,23 @@ def examples_in(
 
 
 def find_peaks_of_all(listed: Sequence[Features], examples: Sequence[Examples]) -> list[InstantPeaks]:
-    """Score each tomogram with the discriminant of all clicks and its own statistics, and find the peaks."""
-    at_clicks = np.concatenate([each.at_clicks for each in examples])
-    at_rejected = np.concatenate([each.at_rejected for each in examples])
+    """Score each tomogram with the discriminant of all clicks and its own statistics, and find the peaks.
+
+    Pseudo-labels from the tomograms that were clicked in are added to the clicks (`fewshot.self_training`).
+    """
+    clicked = [
+        ClickedTomogram(item.specimen, item.statistics, item.radius, np.concatenate([each.clicks, each.rejected]))
+        for item, each in zip(listed, examples, strict=True)
+        if len(each.clicks)
+    ]
+    training_set = self_train(
+        clicked,
+        np.concatenate([each.at_clicks for each in examples]),
+        np.concatenate([each.at_rejected for each in examples]),
+    )
     starts = np.cumsum([0, *(len(each.clicks) for each in examples)])
     return [
-        _score_and_summarize(item, each, at_clicks, at_rejected, int(start))
+        _score_and_summarize(item, each, training_set, int(start))
         for item, each, start in zip(listed, examples, starts, strict=False)
     ]
 
@@ -173,15 +188,13 @@ def find_peaks_of_all(listed: Sequence[Features], examples: Sequence[Examples]) 
 def click_prior(clicked: Sequence[InstantPeaks]) -> ParticleScores:
     """Give the distribution of the particles' scores by leaving each click out; for few, by a constant correction."""
     missed = sum(item.summary.missed for item in clicked)
-    if sum(len(item.examples.clicks) for item in clicked) < MIN_CLICKS_LEFT_OUT:
+    if not clicked or len(clicked[0].training_set.particles) < MIN_PARTICLES_LEFT_OUT:
         return from_few(np.concatenate([item.summary.scores[item.summary.clicked] for item in clicked]), missed)
     return from_held_out(np.concatenate([item.held_out for item in clicked]), missed)
 
 
-def _score_and_summarize(
-    item: Features, examples: Examples, at_clicks: FeaturesAt, at_rejected: RejectedAt, start: int
-) -> InstantPeaks:
-    solution = discriminant(item.statistics, at_clicks, at_rejected)
+def _score_and_summarize(item: Features, examples: Examples, training_set: TrainingSet, start: int) -> InstantPeaks:
+    solution = discriminant(item.statistics, training_set.particles, training_set.background)
     logits = item.specimen.scores(solution.weights, solution.bias)
     peaks = _peaks(item, logits)
     nearest = nearest_peaks(peaks, examples.clicks, item.radius)
@@ -190,13 +203,12 @@ def _score_and_summarize(
     voxels = searched_voxels(item.working.data.shape, item.settings, item.radius, item.working.mask)
     summary = summarize_peaks(peaks, decoys, examples.clicks, examples.rejected, item.radius, voxels)
     own = peaks.scores[nearest[has_peak]].astype(np.float64)
-    if len(at_clicks) > 1 and len(own):
+    if len(training_set.particles) > 1 and len(own):
         smoothing = item.settings.picking.smoothing_fraction * item.radius
-        at = at_clicks.copy()
-        mine = start + np.flatnonzero(has_peak)
-        at[mine] = smoothed_at(item.specimen, peaks.positions_voxels[nearest[has_peak]], smoothing)
-        own = own + held_out_shift(item.statistics, at_clicks, at_rejected, at)[mine]
-    return InstantPeaks(item, examples, logits, summary, own)
+        at = smoothed_at(item.specimen, peaks.positions_voxels[nearest[has_peak]], smoothing)
+        rows = start + np.flatnonzero(has_peak)
+        own = own + held_out_shift(item.statistics, training_set.particles, training_set.background, rows, at)
+    return InstantPeaks(item, examples, training_set, logits, summary, own)
 
 
 def _peaks(item: Features, logits: Volume) -> Peaks:

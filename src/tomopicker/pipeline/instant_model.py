@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from functools import partial
 
-import numpy as np
 import torch
 
 from tomopicker.errors import UsageError
@@ -61,9 +60,9 @@ def instant_model(
     assert isinstance(network, DiscriminantNetwork)
     load_pretrained(network.body, settings.network)
     network.shrinkage.fill_(trained_shrinkage(settings.network))
-    for name in ("clicks", "rejected"):
-        points = np.concatenate([getattr(each.examples, f"at_{name}") for each in every])
-        setattr(network, name, torch.from_numpy(points))
+    training_set = every[0].training_set
+    network.clicks = torch.from_numpy(training_set.particles)
+    network.rejected = torch.from_numpy(training_set.background)
     facts = provenance(
         tomograms, picks, (), settings, None, counted.estimate, [], rejected=rejected,
         inside={item.name: round(item.working.mask_fraction, 4) for item in clicked}, counted=counted,

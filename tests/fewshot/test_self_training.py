@@ -1,0 +1,91 @@
+"""Examples from clicks: particles among look-alikes of more contrast, on a grid of features made by hand."""
+
+import numpy as np
+import pytest
+import torch
+
+from tomopicker.fewshot.discriminant import Discriminant, Statistics, discriminant, statistics_of
+from tomopicker.fewshot.feature_map import FeatureMap
+from tomopicker.fewshot.self_training import ClickedTomogram, best_rows, self_train, similarity
+
+CHANNELS, RADIUS = 24, 3.0
+NONE = np.empty((0, CHANNELS))
+PARTICLE = np.eye(CHANNELS)[0] * 6 + np.eye(CHANNELS)[1] * 6
+LOOKALIKE = np.eye(CHANNELS)[1] * 12 + np.eye(CHANNELS)[2] * 12
+
+
+def place(index):
+    """Feature voxel (z, y, x) of an object: five apart."""
+    return 3 + 5 * (index // 36), 3 + 5 * (index // 6 % 6), 3 + 5 * (index % 6)
+
+
+@pytest.fixture(scope="module")
+def scene():
+    """Normal noise of sd 1; objects of three voxels' width whose features vary: 20 particles, 20 look-alikes."""
+    rng = np.random.default_rng(0)
+    grid = rng.normal(size=(13, 33, 33, CHANNELS))
+    for index in range(40):
+        feature = (PARTICLE if index < 20 else LOOKALIKE) + rng.normal(size=CHANNELS)
+        z, y, x = place(index)
+        grid[z - 1 : z + 2, y - 1 : y + 2, x - 1 : x + 2] += feature
+    features = FeatureMap(
+        torch.from_numpy(grid.reshape(-1, CHANNELS)).half(), np.ones(grid.shape[:3], bool), (26, 66, 66), 2
+    )
+    return features, statistics_of(features)
+
+
+def at(features, indices):
+    rows = np.ravel_multi_index(np.array([place(index) for index in indices]).T, features.where.shape)
+    return features.centres(rows)
+
+
+def test_the_cosine_is_the_literal_one():
+    rng = np.random.default_rng(3)
+    sigma = np.cov(rng.normal(size=(5, 50)) * np.array([[1, 2, 3, 4, 5]]).T)
+    statistics = Statistics(rng.normal(size=5), sigma, rng.normal(size=(50, 5)))
+    m, f = rng.normal(size=(2, 5))
+    line = discriminant(statistics, m[None], np.empty((0, 5)))
+    white = np.linalg.cholesky(np.linalg.inv(sigma + 0.03 * np.trace(sigma) / 5 * np.eye(5))).T
+    a, b = white @ (f - statistics.mean), white @ (m - statistics.mean)
+    wanted = a @ b / np.linalg.norm(a) / np.linalg.norm(b)
+    np.testing.assert_allclose(similarity(line, statistics, f[None]), wanted, rtol=1e-9)
+    np.testing.assert_allclose(similarity(Discriminant(line.weights * 7, 3.0), statistics, f[None]), wanted, rtol=1e-9)
+
+
+def test_the_best_rows_are_peaks_in_order():
+    scores = np.zeros((9, 9, 9))
+    scores[4, 4, 4], scores[4, 4, 5], scores[1, 1, 1], scores[7, 7, 7] = 5, 4, 3, 6
+    features = FeatureMap(torch.zeros(729, 1).half(), np.ones((9, 9, 9), bool), (18, 18, 18), 2)
+    rows = best_rows(features, scores.reshape(-1), RADIUS)[:3]
+    assert rows.tolist() == [4 * 81 + 4 * 9 + 4, 7 * 91, 91], "two side by side are one, and together the highest"
+    np.testing.assert_array_equal(features.centres(rows[2:]), [[2.5, 2.5, 2.5]])
+
+
+def test_one_click_finds_the_others_and_not_the_look_alikes(scene):
+    features, statistics = scene
+    click = at(features, [0])
+    examples = self_train([ClickedTomogram(features, statistics, RADIUS, click)], features.at(click), NONE)
+    np.testing.assert_array_equal(examples.particles[:1], features.at(click))
+    assert len(examples.particles) == 20, "each particle once, the click included"
+    assert (examples.particles[:, 0] > 2).all()
+    assert (examples.background[:, 2] > 4).sum() >= 10, "look-alikes are known as background"
+
+
+def test_clicks_and_rejected_picks_come_first_and_once(scene):
+    features, statistics = scene
+    click, rejected = at(features, [0]), at(features, [20, 21])
+    tomogram = ClickedTomogram(features, statistics, RADIUS, np.concatenate([click, rejected]))
+    examples = self_train([tomogram], features.at(click), features.at(rejected))
+    np.testing.assert_array_equal(examples.background[:2], features.at(rejected))
+    assert 15 <= len(examples.particles) <= 20
+    for known, added in ((click, examples.particles[1:]), (rejected, examples.background[2:])):
+        assert np.abs(added[:, None] - features.at(known)[None]).max(axis=2).min() > 0.5
+
+
+def test_tomograms_that_were_clicked_in_are_searched_together(scene):
+    features, statistics = scene
+    click = at(features, [0])
+    one = ClickedTomogram(features, statistics, RADIUS, click)
+    other = ClickedTomogram(features, statistics, RADIUS, np.empty((0, 3)))
+    examples = self_train([one, other], features.at(click), NONE)
+    assert len(examples.particles) == 40
