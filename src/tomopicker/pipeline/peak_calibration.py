@@ -66,7 +66,7 @@ class PeakSummary:
 
 def summarize_peaks(
     peaks: Peaks,
-    decoys: tuple[Scores, float],
+    decoys: tuple[Float[np.ndarray, " decoys"], float],
     clicks: Positions,
     rejected: Negatives,
     radius: float,
