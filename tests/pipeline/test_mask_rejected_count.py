@@ -89,7 +89,7 @@ def test_a_lamella_that_clicks_contradict_is_not_used(thick: Pair, hasty: Settin
     moved = api.Picks.of("thick", truth.positions[:8] - np.array([0, 0, 45 * VOXEL]))
     heard = Heard()
     made = api.train([tomogram], moved, hasty, device="cpu", callback=heard)
-    assert any("outside the lamella" in text and "--mask" in text for text in heard.warned)
+    assert any("outside the detected lamella" in text and "--mask" in text for text in heard.warned)
     assert made.settings.preprocess.mask == "none"
     assert made.provenance["training"][0]["specimen_fraction"] == 1
 
