@@ -55,7 +55,7 @@ def test_a_bad_file_is_one_line(tmp_path, text, words):
         ),
         ("pbs", ["#PBS -l select=1:ncpus=4:mem=8gb", "#PBS -l walltime=28:30:10", "#PBS --gpus=1 -p gpu"]),
         ("lsf", ["#BSUB -n 4", "#BSUB -W 28:31", "#BSUB --gpus=1 -p gpu"]),
-        ("sge", ["#$ -l h_vmem=8G", "#$ -l h_rt=28:30:10", "#$ --gpus=1 -p gpu"]),
+        ("sge", ["#$ -l mem_free=8G", "#$ -l h_rt=28:30:10", "#$ --gpus=1 -p gpu"]),
     ],
 )
 def test_the_script_of_a_job(tmp_path, engine, lines, monkeypatch):

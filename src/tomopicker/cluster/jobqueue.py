@@ -122,7 +122,7 @@ def _options(settings: ClusterSettings, memory: int, folder: Path) -> dict[str, 
         "slurm": {"job_cpu": threads},
         "pbs": {"resource_spec": f"select=1:ncpus={threads}:mem={gigabytes}gb"},
         "lsf": {"ncpus": threads, "mem": asked, "lsf_units": "mb"},
-        "sge": {"resource_spec": f"h_vmem={gigabytes}G"},
+        "sge": {"resource_spec": f"mem_free={gigabytes}G"},  # h_vmem would bound addresses, of which torch maps many.
     }
     return options | own[settings.engine]
 
@@ -134,7 +134,7 @@ def _skipped(settings: ClusterSettings) -> list[str]:
         "slurm": ("--mem", "--cpus-per-task"),
         "pbs": ("-l select",),
         "lsf": ("-M ", "-n "),
-        "sge": ("h_vmem",),
+        "sge": ("mem_free",),
     }[settings.engine]
     without_walltime = {"slurm": "#SBATCH -t ", "pbs": "walltime=", "lsf": "#BSUB -W ", "sge": "h_rt="}
     own = [] if settings.walltime else [without_walltime[settings.engine]]
