@@ -133,7 +133,7 @@ def test_a_column_names_kinds_and_one_diameter_serves_all(kinds, world, cli, tmp
         (["-d", "a=100"], "how large is b"),
         (["-d", "a=100", "-d", "a=90"], "given twice"),
         (["-d", "a=x"], "'x' is not a number"),
-        (["-d", "a=0"], "a=0 cannot be"),
+        (["-d", "a=0"], "a=0 is invalid"),
         (["-d", "100", "--expected-particles", "9"], "several kinds"),
     ):
         assert what in cli(*arguments, *bad).errors[0]
