@@ -137,8 +137,8 @@ def train(row: str, path: Path) -> dict[str, Any]:
     clicks = np.stack([along * x, along[::-1] * y, np.full(len(along), z / 2)], axis=1) * tomogram.voxel_size
     model = api.train([tomogram], api.Picks.of(tomogram.name, clicks), settings, device="cpu")
     edges = [max(1, round(edge * tomogram.voxel_size / model.voxel_size)) for edge in tomogram.shape]
-    # Labels and the scores of two networks; masks as in picking. The discriminant keeps 112 channels of an eighth of the
-    # voxels, in half precision.
+    # Labels and the scores of two networks; masks as in picking. The discriminant keeps 112 channels of an eighth of
+    # the voxels, in half precision.
     features = 0 if row == "train" else 112 * 2 // 8
     return {"working": int(np.prod(edges)), "bytes": 4 + 1 + 4 + 4 + 3 + features}
 
