@@ -16,14 +16,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 INDEX := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 # Two workers on two cores: more threads in each would fight for them.
-TEST_ENV := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=1
+TEST_ENV := OMP_NUM_THREADS=1
 VENV_HINT := apt-get install python3-venv
 # The page of the studio is checked by TypeScript, which is installed beside the environment and ships with nothing.
 TYPESCRIPT := 5.9.3
 TSC := $(VENV)/js/node_modules/.bin/tsc
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slurm fuzz check check-page clean install
+.PHONY: help demo test pytest test-slurm fuzz check check-page clean install
 
 help:
 	@echo "make demo    simulate, click, train, pick and judge; results in ./$(DEMO)"
@@ -53,8 +53,12 @@ check-page: $(BIN)/python
 	    echo "make: the types of the studio's page are not checked: npm, or its registry, is not there"; \
 	else $(TSC) -p src/tomopicker/studio/static/jsconfig.json && echo "tsc: the studio's page has no faults"; fi
 
-test: check
-	$(TEST_ENV) $(BIN)/python -m pytest -n 2 --dist loadgroup
+# Types are checked on one core: beside the tests, so that none waits for the other.
+test: $(VENV)/.installed-dev
+	@$(MAKE) --no-print-directory -j 2 check pytest
+
+pytest: $(VENV)/.installed-dev
+	$(TEST_ENV) $(BIN)/python -m pytest -n 2 --dist loadscope
 
 # A SLURM of two nodes on this machine: for root on Debian with slurm-wlm; elsewhere it says why it is skipped.
 test-slurm: $(VENV)/.installed-dev
