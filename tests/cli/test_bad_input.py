@@ -14,8 +14,6 @@ import tomopicker
 from tests.cli.conftest import DIAMETER, VOXEL_SIZE, balls, write_csv
 from tomopicker.io import write_mrc
 
-pytestmark = pytest.mark.xdist_group("cli")
-
 
 def missing(path):
     return path / "nowhere.mrc"

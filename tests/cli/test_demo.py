@@ -2,13 +2,9 @@
 
 import re
 
-import pytest
-
 from tests.cli.conftest import TINY
 from tomopicker.benchmark import demo
 from tomopicker.presets import PRESETS
-
-pytestmark = pytest.mark.xdist_group("cli")
 
 
 def test_the_demo_runs_the_commands_it_shows(cli, tmp_path, monkeypatch):

@@ -12,7 +12,6 @@ import pytest
 from tests.cli.conftest import DIAMETER, SHAPE, TINY, VOXEL_SIZE
 from tomopicker import io
 
-pytestmark = pytest.mark.xdist_group("cli")
 ROOT = Path(__file__).parents[2]
 NAMES, BINNING = ("TS_1", "TS_2"), 4
 

@@ -9,8 +9,6 @@ from tests.cli.conftest import DIAMETER, SHAPE, VOXEL_SIZE
 from tomopicker import io
 from tomopicker.picks import Picks
 
-pytestmark = pytest.mark.xdist_group("cli")
-
 
 @pytest.fixture(scope="module")
 def simulated(world, tmp_path_factory):

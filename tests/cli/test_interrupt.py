@@ -13,8 +13,6 @@ import yaml
 
 import tomopicker
 
-pytestmark = pytest.mark.xdist_group("cli")
-
 
 def start(arguments):
     environment = {**os.environ, "PYTHONPATH": str(Path(tomopicker.__file__).parent.parent), "OMP_NUM_THREADS": "1"}

@@ -10,8 +10,6 @@ from tests.cli.conftest import SHAPE, VOXEL_SIZE, write_csv
 from tomopicker import io
 from tomopicker.api import load_model
 
-pytestmark = pytest.mark.xdist_group("cli")
-
 QUICK = ("--steps", "2", "--expected-particles", "8")
 
 

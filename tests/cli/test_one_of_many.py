@@ -10,8 +10,6 @@ import torch
 
 from tomopicker import api, io
 
-pytestmark = pytest.mark.xdist_group("cli")
-
 
 def copied(picked, folder):
     """A folder of picks in two tomograms, to be tampered with."""

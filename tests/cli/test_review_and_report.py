@@ -15,7 +15,6 @@ from tomopicker.studio.app import create_app
 from tomopicker.studio.context import Studio
 from tomopicker.studio.listing import list_tomograms
 
-pytestmark = pytest.mark.xdist_group("cli")
 KIND = {"kind": "ball"}
 
 

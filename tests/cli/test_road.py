@@ -18,8 +18,6 @@ from tomopicker import __version__, io
 from tomopicker.output import figures
 from tomopicker.training.checkpoint import load_model, save_model
 
-pytestmark = pytest.mark.xdist_group("cli")
-
 
 def rows(path):
     with path.open(encoding="utf-8") as stream:

@@ -17,8 +17,6 @@ OUTSIDE = {"cryocat__motl_c10x10.em", "cryocat__correct111.mod"}
 """Positions below the first voxel: points of a test in cryoCAT, and clicks on a volume that was turned."""
 MARGIN = 40
 
-pytestmark = pytest.mark.xdist_group("cli")
-
 
 def files():
     """Those that hold positions; what is refused, and why, is tested in tests/io."""

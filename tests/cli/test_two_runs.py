@@ -17,7 +17,6 @@ from tests.cli.conftest import call
 from tomopicker.output.running import STALE_SECONDS, holder, marked
 from tomopicker.pipeline.pick import pick
 
-pytestmark = pytest.mark.xdist_group("cli")
 PICK = "tomopicker.cluster.pick_tomogram.pick"
 
 

@@ -8,8 +8,6 @@ from tests.benchmark.conftest import TINY, Mini, command, simulated  # noqa: F40
 from tomopicker.benchmark.runs import plan
 from tomopicker.cluster.status import status_lines
 
-pytestmark = pytest.mark.xdist_group("cluster")
-
 
 @pytest.fixture(scope="module")
 def mini(tmp_path_factory):

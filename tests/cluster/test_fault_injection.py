@@ -6,13 +6,10 @@ import signal
 import time
 from contextlib import suppress
 
-import pytest
-
 from tests.cluster.fake import FakeWork, items
 from tests.cluster.test_mapping import done
 from tomopicker.cluster.mapping import DEATHS, map_tomograms
 
-pytestmark = pytest.mark.xdist_group("cluster")
 KILLS, TOMOGRAMS, SECONDS = 20, 120, 0.02
 
 

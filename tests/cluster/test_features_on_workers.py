@@ -1,12 +1,9 @@
 """Features that workers compute are those that are looked up here."""
 
 import numpy as np
-import pytest
 
 from tests.cli.conftest import cli, world  # noqa: F401
 from tomopicker import api
-
-pytestmark = pytest.mark.xdist_group("cluster")
 
 
 def test_suggesting_reads_what_workers_computed(world, cli, cluster, tmp_path, monkeypatch):  # noqa: F811

@@ -12,8 +12,6 @@ from tomopicker.cluster.mapping import map_tomograms
 from tomopicker.cluster.settings import ClusterSettings
 from tomopicker.errors import TomoPickerError
 
-pytestmark = pytest.mark.xdist_group("cluster")
-
 
 def done(folder):
     """How often each tomogram was done."""

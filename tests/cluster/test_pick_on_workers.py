@@ -8,8 +8,6 @@ from tests.cli.conftest import cli, world  # noqa: F401
 from tests.cluster.conftest import needs_jobqueue
 from tomopicker import api
 
-pytestmark = pytest.mark.xdist_group("cluster")
-
 
 @pytest.fixture(scope="module")
 def tomograms(world, tmp_path_factory):  # noqa: F811

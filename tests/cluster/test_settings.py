@@ -10,8 +10,6 @@ from tomopicker.cluster.machine import share_out
 from tomopicker.cluster.settings import ClusterSettings, read_cluster_settings
 from tomopicker.errors import UsageError
 
-pytestmark = pytest.mark.xdist_group("cluster")
-
 
 def test_flags_win_over_the_file(tmp_path):
     file = tmp_path / "lab.yaml"

@@ -19,7 +19,7 @@ from tomopicker.cluster.mapping import map_tomograms
 from tomopicker.cluster.settings import ClusterSettings
 from tomopicker.cluster.status import status_lines
 
-pytestmark = [pytest.mark.xdist_group("slurm"), pytest.mark.usefixtures("slurm")]
+pytestmark = pytest.mark.usefixtures("slurm")
 
 KILLS = 20
 SLURM = ClusterSettings(engine="slurm", workers=4, walltime="00:10:00", memory="500MB", job="--gpus=1")

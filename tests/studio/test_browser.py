@@ -22,7 +22,6 @@ from tomopicker.studio.points import Point
 CHROMIUM = Path("/usr/bin/chromium")
 pytestmark = [
     pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is not installed: apt-get install chromium"),
-    pytest.mark.xdist_group("browser"),
 ]
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
 SIZE = {"width": 1280, "height": 800}
