@@ -264,7 +264,7 @@ def test_finished_tomograms_stay(world, cli, tmp_path, monkeypatch):
     arguments = ["pick", world.tomogram("TS_1"), world.tomogram("TS_2"), "-m", world.model, "-o", tmp_path]
     stopped = cli(*arguments)
     assert stopped.code == 130
-    assert "finished tomograms stay" in stopped.err
+    assert "finished tomograms are kept" in stopped.err
     assert {"TS_1.csv", "picks.csv", "picks.json"} <= {path.name for path in tmp_path.iterdir()}
     assert not (tmp_path / "TS_2.csv").exists()
     monkeypatch.undo()
