@@ -5,7 +5,7 @@ examples/NAME.txt, a line ``$`` before that of each; ``python docs/generate.py``
 numbers, from 1, only those commands are run again, in a FOLDER that holds what the others left.
 
 ``quick_start``   README.md; FOLDER keeps what docs/method_figures.py and docs/pictures.py draw; a minute
-``commands``      docs/commands/check.md, train.md, pick.md and threshold.md; two minutes with bfloat16, else five
+``commands``      docs/commands/check.md, train.md, pick.md and threshold.md; a minute
 """
 
 import shutil
