@@ -204,7 +204,7 @@ def test_kinds_in_closed_form(kinds, world, cli, tmp_path):
     model = load_model(tmp_path / "m")
     assert min(len(each.network.clicks) for each in model.kinds.values()) >= 3
     assert [each.provenance["training"][0]["rejected"] for each in model.kinds.values()] == [3, 3]
-    assert min(len(each.network.rejected) for each in model.kinds.values()) >= 3, "examples found in the tomogram join them"
+    assert min(len(each.network.rejected) for each in model.kinds.values()) >= 3, "found examples join them"
     picked = cli("pick", world.tomogram("TS_1"), "-m", tmp_path / "m", "-o", tmp_path / "picks", "--pictures")
     assert picked.code == 0, picked.err
     every = table(tmp_path / "picks" / "TS_1.csv")
