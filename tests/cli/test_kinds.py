@@ -202,8 +202,9 @@ def test_kinds_in_closed_form(kinds, world, cli, tmp_path):
     )  # fmt: skip
     assert trained.code == 0, trained.err
     model = load_model(tmp_path / "m")
-    assert [len(each.network.clicks) for each in model.kinds.values()] == [3, 3]
-    assert [len(each.network.rejected) for each in model.kinds.values()] == [3, 3]
+    assert min(len(each.network.clicks) for each in model.kinds.values()) >= 3
+    assert [each.provenance["training"][0]["rejected"] for each in model.kinds.values()] == [3, 3]
+    assert min(len(each.network.rejected) for each in model.kinds.values()) >= 3, "found examples join them"
     picked = cli("pick", world.tomogram("TS_1"), "-m", tmp_path / "m", "-o", tmp_path / "picks", "--pictures")
     assert picked.code == 0, picked.err
     every = table(tmp_path / "picks" / "TS_1.csv")
