@@ -135,6 +135,7 @@ def judged(file: Path, model: Model) -> tuple[Any, ...]:
     elif len(found.picks):
         precision = 0.0
     count = found.count
+    assert count is not None, "a preset whose scores are not calibrated"
     return (
         file.parent.name, file.stem, len(truth), round(count.estimate, 1), round(count.low, 1), round(count.high, 1),
         round(found.absent or 0.0, 4), len(found.picks), round(found.expected.precision, 4), round(precision, 4),
