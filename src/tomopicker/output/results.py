@@ -22,6 +22,9 @@ from tomopicker.pipeline.kinds.joined import together
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import Scores
 
+ROUNDING = 5e-8
+"""Probabilities of candidates are read back rounded to seven digits, which must not put a pick below the threshold."""
+
 
 @dataclass(frozen=True)
 class KindResult:
@@ -79,19 +82,21 @@ class TomogramResult:
         """The picks, with what is expected of them."""
         if self.kinds:
             return together(list(self.chosen_kinds.values()))
-        return self.at(self.threshold)
+        return self.at(self.threshold - ROUNDING)
 
     @property
     def chosen_kinds(self) -> dict[str, Chosen]:
         """The picks of each kind, where there are several."""
-        return {kind: self._of_kind(kind, own.threshold) for kind, own in self.kinds.items()}
+        return {kind: self._of_kind(kind, own.threshold - ROUNDING) for kind, own in self.kinds.items()}
 
     @property
     def thresholds(self) -> Scores:
         """The threshold that holds for each candidate: its kind's."""
         if not self.kinds:
-            return np.full(len(self.candidates), self.threshold)
-        return np.array([self.kinds[kind].threshold for kind in self.candidates.kinds.tolist()], dtype=np.float64)
+            return np.full(len(self.candidates), self.threshold - ROUNDING)
+        return np.array(
+            [self.kinds[kind].threshold - ROUNDING for kind in self.candidates.kinds.tolist()], dtype=np.float64
+        )
 
     def _of_kind(self, kind: str, threshold: float) -> Chosen:
         cut = Cut(threshold, None, self.max_particles)
