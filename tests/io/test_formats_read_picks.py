@@ -60,7 +60,7 @@ def test_rows_name_their_tomograms(clicks):
 
 
 def test_whose_picks_these_are_must_be_clear(clicks):
-    assert "not said" in refusal(clicks("1,2,3\n"), BOTH)
+    assert "is not stated" in refusal(clicks("1,2,3\n"), BOTH)
     assert "may mean any" in refusal(clicks("1,2,3\n", "TS_01_TS_02.csv"), BOTH)
     assert read_picks(clicks("1,2,3\n"), {"TS_01": FRAME}).tomogram_names == ["TS_01"]
     unknown = refusal(clicks("tomogram,x,y,z\nTS_01,1,2,3\nTS_09,1,2,3\n"), BOTH)

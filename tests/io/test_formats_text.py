@@ -234,7 +234,7 @@ def test_points_of_a_graph_and_else_its_vertices(tmp_path):
     ("text", "words"),
     [
         (LANDMARKS.replace("ASCII", "BINARY-LITTLE-ENDIAN"), "save it there as ASCII"),
-        (LANDMARKS.replace("Markers 2", "Markers 3"), "says 3 Markers and has 2"),
+        (LANDMARKS.replace("Markers 2", "Markers 3"), "states 3 Markers and has 2"),
         (LANDMARKS.replace("0 0 0", "0 0"), "three numbers"),
         (LANDMARKS.replace("0 0 0", "0 0 x"), "point 2"),
         (LANDMARKS.replace("Coordinates", "Colours"), "neither landmarks nor points"),
