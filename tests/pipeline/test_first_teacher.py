@@ -43,7 +43,7 @@ def with_teacher(teacher: str, rounds: int = 1, **changes: Any) -> Settings:
 @pytest.fixture(scope="module")
 def clicks(first: Pair) -> Picks:
     _, truth = first
-    return truth.select(np.arange(8))
+    return truth.select(np.arange(8, 16))
 
 
 @pytest.fixture(scope="module")
