@@ -1,5 +1,7 @@
 """Array types are checked at run time in every test: a volume with swapped axes fails where it enters."""
 
+import signal
+
 import pytest
 from hypothesis import settings
 from jaxtyping import install_import_hook
@@ -9,6 +11,12 @@ from tests import typechecker
 install_import_hook("tomopicker", "tests.typechecker.checked")
 settings.register_profile("fuzz", max_examples=5000, deadline=None)
 """For ``make fuzz``: budgets are fractions of the profile's."""
+
+
+def pytest_configure():
+    """Heed SIGINT: a shell lets its background jobs ignore it, and the commands that tests interrupt inherit that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_runtest_setup():

@@ -105,15 +105,19 @@ def similarity(line: Discriminant, statistics: Statistics, features: FeaturesAt)
 
 
 def _peaks(tomogram: ClickedTomogram, particles: FeaturesAt, rejected: RejectedAt) -> tuple[PeaksAt, Cosines]:
-    """Give the features of the best peaks away from what is known, and their cosines."""
+    """Give the features of the best peaks away from what is known, and their cosines.
+
+    The cosines are those with the closed form: a refit to rejected picks turns away from the particles' mean.
+    """
     features = tomogram.features
     line = discriminant(tomogram.statistics, particles, rejected)
+    mean = discriminant(tomogram.statistics, particles, rejected[:0])
     rows = best_rows(features, features.row_scores(line.weights, line.bias).numpy(), tomogram.radius)
     positions = features.centres(rows)
     if len(tomogram.known) and len(rows):
         positions = positions[cKDTree(tomogram.known).query(positions)[0] > tomogram.radius]
     at = features.at(positions)
-    return at, similarity(line, tomogram.statistics, at)
+    return at, similarity(mean, tomogram.statistics, at)
 
 
 def best_rows(features: FeatureMap, scores: Float[np.ndarray, " rows"], radius: float) -> Int64[np.ndarray, " peaks"]:
