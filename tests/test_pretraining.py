@@ -8,6 +8,7 @@ import pytest
 import torch
 from scipy import ndimage
 
+from tests.interruption import signal_in_step
 from tomopicker.cli.app import run
 from tomopicker.config import resolve
 from tomopicker.errors import TomoPickerError
@@ -152,18 +153,8 @@ def test_pretraining_interrupted_and_resumed_ends_where_it_would_have(tmp_path):
     whole = pretrain(recipe, device=device)
 
     checkpoint = tmp_path / "w.ckpt"
-    step, calls = torch.optim.AdamW.step, []
-
-    def signalled(*arguments, **options):
-        """Ctrl-C twice, when the weights have changed and the schedule has not."""
-        step(*arguments, **options)
-        calls.append(0)
-        if len(calls) == 2:
-            signal.raise_signal(signal.SIGINT)
-            signal.raise_signal(signal.SIGINT)
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(torch.optim.AdamW, "step", signalled)
+        signal_in_step(patch, 2, signal.SIGINT, signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
             pretrain(recipe, device=device, checkpoint=checkpoint)
     assert load_tensors(checkpoint, CHECKPOINT)[1]["step"] == 2

@@ -8,6 +8,7 @@ import pytest
 import torch
 from scipy import ndimage
 
+from tests.interruption import signal_in_step
 from tomopicker import api
 from tomopicker.cli.app import run
 from tomopicker.config import Network, resolve
@@ -254,16 +255,8 @@ def test_interrupted_and_resumed_ends_where_it_would_have(tmp_path):
     recipe = EpisodeRecipe(steps=4, molecules=2, orientations=1, seed=1, validate_every=2, trials=1)
     whole = pretrain_episodes(recipe, device=CPU)
     checkpoint = tmp_path / "w.ckpt"
-    step, calls = torch.optim.AdamW.step, []
-
-    def signalled(*arguments, **options):
-        step(*arguments, **options)
-        calls.append(0)
-        if len(calls) == 3:
-            signal.raise_signal(signal.SIGINT)
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(torch.optim.AdamW, "step", signalled)
+        signal_in_step(patch, 3, signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
             pretrain_episodes(recipe, device=CPU, checkpoint=checkpoint)
     assert load_tensors(checkpoint, CHECKPOINT)[1]["step"] == 3

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 import tomopicker
+from tests.interruption import signal_in_step
 
 
 def start(arguments):
@@ -59,26 +60,10 @@ def test_training_resumes(world, cli, tmp_path):
     assert [path.name for path in output.parent.iterdir()] == ["m.model.train.ckpt"]
 
 
-def stop_at(monkeypatch, step, *numbers):
-    """Send signals when the weights have changed in this step of a training, and their average has not."""
-    import torch
-
-    plain, steps = torch.optim.AdamW.step, []
-
-    def signalled(*arguments, **options):
-        plain(*arguments, **options)
-        steps.append(0)
-        if len(steps) == step:
-            for number in numbers:
-                signal.raise_signal(number)
-
-    monkeypatch.setattr(torch.optim.AdamW, "step", signalled)
-
-
 def test_a_resumed_run_ends_as_an_unbroken_one(world, cli, tmp_path):
     output = tmp_path / "m.model"
     with pytest.MonkeyPatch.context() as patch:
-        stop_at(patch, 30, signal.SIGINT, signal.SIGINT)
+        signal_in_step(patch, 30, signal.SIGINT, signal.SIGINT)
         stopped = cli(*world.train_arguments(output))
     assert stopped.code == 130
     assert "--resume" in stopped.err

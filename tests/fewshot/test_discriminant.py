@@ -96,11 +96,11 @@ def test_a_rejected_pick_scores_less_and_its_likes_too(background, statistics):
 
 def test_what_is_left_out_is_what_the_others_say(statistics, background):
     clicks = background[:3] + 2.0
-    shift = held_out_shift(statistics, clicks, NONE, np.arange(3), clicks)
-    whole = discriminant(statistics, clicks, NONE)(clicks)
+    line = discriminant(statistics, clicks, NONE)
+    shift = held_out_shift(line, statistics, clicks, NONE, np.arange(3), clicks)
     ones = [literal(statistics, np.delete(clicks, i, 0)) for i in range(3)]
     alone = [w @ click - np.median(background @ w) for w, click in zip(ones, clicks, strict=True)]
-    np.testing.assert_allclose(whole + shift, alone, rtol=1e-9)
+    np.testing.assert_allclose(line(clicks) + shift, alone, rtol=1e-9)
 
 
 def test_clicks_left_out_score_as_other_particles_do():
@@ -112,7 +112,7 @@ def test_clicks_left_out_score_as_other_particles_do():
         particles = rng.normal(size=(205, 100)) + 0.4
         clicks, rest = particles[:5], particles[5:]
         line = discriminant(wide, clicks, np.empty((0, 100)))
-        left_out = line(clicks) + held_out_shift(wide, clicks, np.empty((0, 100)), np.arange(5), clicks)
+        left_out = line(clicks) + held_out_shift(line, wide, clicks, np.empty((0, 100)), np.arange(5), clicks)
         excess.append((line(clicks).mean() - line(rest).mean(), left_out.mean() - line(rest).mean()))
     learnt, fair = np.mean(excess, axis=0)
     assert learnt > 0.6

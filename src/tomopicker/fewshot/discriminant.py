@@ -11,7 +11,6 @@ Rejected picks are known negatives. Logistic regression on clicks and rejected p
 closed form whose covariance is τ² times the inverse above, moves it no further than they demand.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -142,6 +141,7 @@ def discriminant(statistics: Statistics, clicks: FeaturesAt, rejected: RejectedA
 
 
 def held_out_shift(
+    whole: Discriminant,
     statistics: Statistics,
     clicks: FeaturesAt,
     rejected: RejectedAt,
@@ -154,6 +154,8 @@ def held_out_shift(
 
     Parameters
     ----------
+    whole : Discriminant
+        Of all clicks and rejected picks.
     statistics : Statistics
     clicks : array, shape (n, channels)
         At least two.
@@ -168,7 +170,6 @@ def held_out_shift(
     array, shape (out,)
         To be added to the scores; mostly negative.
     """
-    whole = discriminant(statistics, clicks, rejected)
     fold = np.arange(len(rows)) % FOLDS
     shift = np.empty(len(rows))
     for number in range(min(FOLDS, len(rows))):
@@ -207,13 +208,6 @@ def _refitted(weights: Weights, statistics: Statistics, clicks: FeaturesAt, reje
         step = -np.linalg.solve((points.T * (chance * (1 - chance))) @ points + precision, slope)
         if float(np.abs(points @ step).max()) < TOLERANCE:
             break
-        before = cost(away)
-        step = next(
-            (step * 0.5**power for power in range(HALVINGS) if cost(away + step * 0.5**power) < before), step * 0
-        )
-        away = away + step
+        before, lengths = cost(away), 0.5 ** np.arange(HALVINGS)
+        away = away + step * next((length for length in lengths if cost(away + step * length) < before), 0.0)
     return np.asarray(weights + away)
-
-
-def _halved(away: Weights, step: Weights) -> Iterable[Weights]:
-    return (away + step * 0.5**power for power in range(HALVINGS))

@@ -1,5 +1,8 @@
 """Test-time augmentation: a network's scores averaged over half-turns of its input."""
 
+from collections.abc import Iterator
+from functools import reduce
+
 import torch
 from torch import nn
 
@@ -7,6 +10,13 @@ from tomopicker.models.resunet import Patches
 
 HALF_TURNS = ((3, 4), (2, 4), (2, 3))
 """Axes that are flipped by half a turn about z, y and x."""
+
+
+def half_turned_logits(network: nn.Module, patches: Patches) -> Iterator[Patches]:
+    """Give the logits of patches as they are, then after each half-turn, turned back."""
+    yield network(patches).float()  # Half precision would round the gain of their mean away.
+    for axes in HALF_TURNS:
+        yield torch.flip(network(torch.flip(patches, axes)).float(), axes)
 
 
 class TestTimeAugmentation(nn.Module):
@@ -29,7 +39,5 @@ class TestTimeAugmentation(nn.Module):
 
     def forward(self, patches: Patches) -> Patches:
         """Give the mean logit of every voxel, shape (batch, 1, z, y, x)."""
-        total: Patches = self.network(patches).float()  # Half precision would round the gain away.
-        for axes in HALF_TURNS:
-            total += torch.flip(self.network(torch.flip(patches, axes)).float(), axes)
+        total: Patches = reduce(torch.add, half_turned_logits(self.network, patches))
         return total / (1 + len(HALF_TURNS))

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from tomopicker.config import Settings
 from tomopicker.models.precision import autocast
-from tomopicker.models.tta import HALF_TURNS
+from tomopicker.models.tta import half_turned_logits
 from tomopicker.picking.peaks import local_peaks
 from tomopicker.pipeline.scoring import prepare_network
 from tomopicker.pipeline.trainer import Run
@@ -117,15 +117,12 @@ def _plain_and_averaged(
     network: nn.Module, patches: Tensor, settings: Settings, device: torch.device
 ) -> tuple[Sequence[Volume], Sequence[Volume]]:
     """Score patches once, and averaged over the half-turns of `TestTimeAugmentation`."""
-    layout = torch.channels_last_3d
     with torch.inference_mode(), autocast(settings.precision, device):
-        plain = network(patches.contiguous(memory_format=layout)).float()
-        total = plain.clone()
-        for axes in HALF_TURNS:
-            flipped = torch.flip(patches, axes).contiguous(memory_format=layout)
-            total += torch.flip(network(flipped).float(), axes)
-    each, mean = (list(scores[:, 0].cpu().numpy()) for scores in (plain, total / (1 + len(HALF_TURNS))))
-    return each, mean
+        turned = torch.stack(
+            list(half_turned_logits(network, patches.contiguous(memory_format=torch.channels_last_3d)))
+        )
+    plain, mean = (list(scores[:, 0].cpu().numpy()) for scores in (turned[0], turned.mean(dim=0)))
+    return plain, mean
 
 
 def _peak_near(scores: Volume, place: Place, radius: float, settings: Settings) -> Place | None:

@@ -207,7 +207,8 @@ def _score_and_summarize(item: Features, examples: Examples, training_set: Train
         smoothing = item.settings.picking.smoothing_fraction * item.radius
         at = smoothed_at(item.specimen, peaks.positions_voxels[nearest[has_peak]], smoothing)
         rows = start + np.flatnonzero(has_peak)
-        own = own + held_out_shift(item.statistics, training_set.particles, training_set.background, rows, at)
+        known = (training_set.particles, training_set.background)
+        own = own + held_out_shift(solution, item.statistics, *known, rows, at)
     return InstantPeaks(item, examples, training_set, logits, summary, own)
 
 
