@@ -133,7 +133,7 @@ def test_ctrl_c_ends_the_jobs_in_seconds(start, tmp_path):
     first.send_signal(signal.SIGINT)
     _, err = first.communicate(timeout=60)
     assert first.returncode == 130, (_, err)
-    assert "finished tomograms stay" in err
+    assert "finished tomograms are kept" in err
     until(lambda: not jobs(), 10)
     assert time.monotonic() - began < 20
     assert not list(folder.glob(".keys-*"))
