@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, help="tomograms (default: 24, or 1000)")
     parser.add_argument("--shape", type=int, nargs=3, help="voxels z y x (default: 64 192 192, or 32 96 96)")
     parser.add_argument("--repeats", type=int, default=5, help="of efficiency (default: %(default)s)")
-    parser.add_argument("--slurm", action="store_true", help="measure the efficiency of 4 jobs too")
+    parser.add_argument("--slurm", action="store_true", help="measure the efficiency of 2 jobs too")
     parser.add_argument("--kills", type=int, default=2, help="workers killed in 'thousand' (default: %(default)s)")
     parser.add_argument("--scratch", type=Path, help="folder for the data (default: a temporary one)")
     parser.add_argument("--child", nargs=3, metavar=("ENGINE", "WORKERS", "FOLDER"), help=argparse.SUPPRESS)
@@ -125,7 +125,7 @@ def efficiency(folder: Path, count: int, shape: tuple[int, int, int], options: a
         compare(folder, {"local": 2}, options.repeats, dict(os.environ))
         return
     with slurm_in(folder) as environment:
-        compare(folder, {"local": 2, "slurm": 4}, options.repeats, environment)
+        compare(folder, {"local": 2, "slurm": 2}, options.repeats, environment)
 
 
 def compare(folder: Path, engines: dict[str, int], repeats: int, environment: dict[str, str]) -> None:

@@ -29,10 +29,13 @@ class FakeWork:
         what, _, seconds = (item.argument or "ok").partition(" ")
         with (self.folder / f"{item.name}.tried").open("a") as stream:
             stream.write(f"{os.getpid()}\n")
-        time.sleep(float(seconds or 0))
+        if what != "environment":
+            time.sleep(float(seconds or 0))
         tries = len((self.folder / f"{item.name}.tried").read_text().split())
         if what == "kill" or (what == "kill-once" and tries == 1):
             os.kill(os.getpid(), signal.SIGKILL)
+        if what == "environment":
+            return Outcome("done", f"{os.environ.get(seconds)}")
         if what == "full":
             raise OSError(28, "No space left on device")
         if what == "lost" and tries == 1:

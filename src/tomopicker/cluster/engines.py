@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tomopicker.cluster.keys import Keys, given_keys, temporary_keys
 from tomopicker.cluster.settings import QUEUES, ClusterError, ClusterSettings
+from tomopicker.cluster.worker import MALLOC
 from tomopicker.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ CONFIG = {
     "distributed.admin.tick.limit": "60s",
     "distributed.deploy.lost-worker-timeout": "1h",  # A worker that died here is started again by its nanny.
     "distributed.nanny.pre-spawn-environ.DASK_LOGGING__DISTRIBUTED": "critical",
+    **{f"distributed.nanny.pre-spawn-environ.{name}": value for name, value in MALLOC.items()},
 }
 LOST = {"distributed.deploy.lost-worker-timeout": "60s"}
 """After which another job takes the place of one whose worker is gone; within it, the worker may be started again."""

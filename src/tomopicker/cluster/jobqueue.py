@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from tomopicker.cluster.memory import CUDA_BYTES, GIGABYTE
 from tomopicker.cluster.settings import ClusterError, ClusterSettings
-from tomopicker.cluster.worker import THREADS
+from tomopicker.cluster.worker import MALLOC, THREADS
 
 if TYPE_CHECKING:
     from distributed import Security
@@ -108,6 +108,7 @@ def _options(settings: ClusterSettings, memory: int, folder: Path) -> dict[str, 
         "job_directives_skip": _skipped(settings),
         "job_script_prologue": [
             f"export {THREADS}={threads}",
+            *(f"export {name}={value}" for name, value in MALLOC.items()),
             "export DASK_DISTRIBUTED__WORKER__HTTP__ROUTES='[]'",
             *settings.prologue,
         ],

@@ -16,6 +16,9 @@ from tomopicker import __version__
 
 VERSION = f"tomopicker {__version__}, Python {platform.python_version()}"
 THREADS = "OMP_NUM_THREADS"
+MALLOC = {"MALLOC_TRIM_THRESHOLD_": "67108864", "MALLOC_MMAP_THRESHOLD_": "33554432"}
+"""glibc's own upper limits. Dask's 65536 makes it give freed memory back and fetch it again for each layer of the
+network, which doubles the time; it must be in the environment before the process starts."""
 SENT_SECONDS = 0.02
 """Until a message has left this process, which may then die."""
 
