@@ -100,9 +100,9 @@ class FeatureMap:
             found[index] = self.rows[near or [self._nearest(centres[index])]].double().mean(dim=0).numpy()
         return found
 
-    def centres(self, rows: Int64[np.ndarray, " n"]) -> Positions:
-        """Give where the feature voxels of rows are, (x, y, z) in voxels of the volume."""
-        return np.ascontiguousarray(((self.voxels(rows.tolist()) + 0.5) * self.stride - 0.5)[:, ::-1])
+    def in_voxels(self, positions: Positions) -> Positions:
+        """Convert positions in feature voxels, (x, y, z), to voxels of the volume."""
+        return np.asarray((positions + 0.5) * self.stride - 0.5)
 
     def covers(self, positions_voxels: Positions) -> np.ndarray:
         """Say whether there are features at each position, (x, y, z) in voxels."""

@@ -14,25 +14,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Float64, Int64
-from scipy.ndimage import gaussian_filter, maximum_filter
+from jaxtyping import Float64
 from scipy.spatial import cKDTree
 
 from tomopicker.fewshot.discriminant import Discriminant, RejectedAt, Statistics, discriminant
 from tomopicker.fewshot.feature_map import FeatureMap, FeaturesAt
+from tomopicker.picking.peaks import local_peaks
 from tomopicker.types import Positions
 
 ROUNDS = (0.3, 0.4, 0.5)
 """Least cosine of a peak that is alike, round by round."""
 ALIKE, UNLIKE = 0.55, 0.5
 """Cosines from which a peak becomes an example of a particle, and below which of background."""
-MOST_ALIKE = 100
-"""Examples of particles that are added in a tomogram."""
+MOST_ALIKE = 400
+"""Examples of particles that are added in a tomogram. In crowded ones (700 particles) 100 were too few: the first found
+are alike in where they are off centre too, and the next ones more so."""
 ROWS_A_PEAK, FEWEST_PEAKS = 450, 400
 """The best peaks are looked at: one for so many feature voxels, or as many as in a small tomogram."""
-SMOOTHING, APART = 0.8, 0.7
-"""Standard deviation of the Gaussian over scores, in feature voxels; half the edge, in particle radii, of the cube
-whose highest score is a peak."""
+SMOOTHING, APART = 0.8, 1.4
+"""Standard deviation of the Gaussian over scores, in feature voxels; least distance of two peaks, in particle radii."""
 
 PeaksAt = Float64[np.ndarray, "peaks channels"]
 Cosines = Float64[np.ndarray, " peaks"]
@@ -109,38 +109,21 @@ def _peaks(tomogram: ClickedTomogram, particles: FeaturesAt, rejected: RejectedA
 
     The cosines are those with the closed form: a refit to rejected picks turns away from the particles' mean.
     """
-    features = tomogram.features
+    features, radius = tomogram.features, tomogram.radius
     line = discriminant(tomogram.statistics, particles, rejected)
     mean = discriminant(tomogram.statistics, particles, rejected[:0])
-    rows = best_rows(features, features.row_scores(line.weights, line.bias).numpy(), tomogram.radius)
-    positions = features.centres(rows)
-    if len(tomogram.known) and len(rows):
-        positions = positions[cKDTree(tomogram.known).query(positions)[0] > tomogram.radius]
+    scores = features.row_scores(line.weights, line.bias).numpy()
+    grid = np.full(features.where.shape, scores.min(initial=0.0), dtype=np.float32)
+    grid[features.where] = scores
+    found = local_peaks(
+        grid, min_distance=APART * radius / features.stride, threshold=float("-inf"), smoothing=SMOOTHING,
+        max_particles=max(FEWEST_PEAKS, len(scores) // ROWS_A_PEAK), mask=features.where,
+    )  # fmt: skip
+    positions = features.in_voxels(found.positions_voxels)
+    if len(tomogram.known) and len(positions):
+        positions = positions[cKDTree(tomogram.known).query(positions)[0] > radius]
     at = features.at(positions)
     return at, similarity(mean, tomogram.statistics, at)
-
-
-def best_rows(features: FeatureMap, scores: Float[np.ndarray, " rows"], radius: float) -> Int64[np.ndarray, " peaks"]:
-    """Give the rows with the highest smoothed scores of a neighbourhood, the best first.
-
-    Parameters
-    ----------
-    features : FeatureMap
-    scores : array, shape (rows,)
-    radius : float
-        Of the particle, in voxels.
-    """
-    if not len(scores):
-        return np.empty(0, dtype=np.int64)
-    where = features.where
-    grid = np.full(where.shape, scores.min(), dtype=np.float32)
-    grid[where] = scores
-    grid = gaussian_filter(grid, SMOOTHING, truncate=2.5)
-    size = 2 * round(APART * radius / features.stride) + 1
-    highest: Bool[np.ndarray, " rows"] = (grid == maximum_filter(grid, size=size))[where]
-    rows = np.flatnonzero(highest)
-    ordered = rows[np.argsort(-grid[where][rows], kind="stable")]
-    return ordered[: max(FEWEST_PEAKS, len(scores) // ROWS_A_PEAK)]
 
 
 def _alike(peaks: PeaksAt, cosines: Cosines, least: float) -> Float64[np.ndarray, "alike channels"]:
