@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+import shlex
 from pathlib import Path
 from types import ModuleType
 from urllib.parse import unquote
@@ -139,6 +140,18 @@ def test_commands_and_options_that_are_written_exist(path):
         if name not in known or flags - {flag for option in options for flag in [*option.opts, *option.secondary_opts]}:
             wrong.append(line)
     assert not wrong
+
+
+@pytest.mark.parametrize("path", PAGES, ids=named)
+def test_commands_in_blocks_can_be_parsed(path):
+    """With all that is required, and nothing that a command does not take; what is shortened by … is left out."""
+    known = get_command(app).commands  # type: ignore[attr-defined]
+    blocks = "\n".join(re.findall(r"^ *```\w*\n(.*?)^ *```", text_of(path), re.MULTILINE | re.DOTALL))
+    lines = [line.strip().removeprefix("$ ") for line in re.sub(r"\\\n\s*", " ", blocks).splitlines()]
+    for line in lines:
+        if line.startswith("tomopicker ") and "…" not in line:
+            name, *words = shlex.split(line, comments=True)[1:]
+            known[name].make_context(name, words)  # Raises what the command would print.
 
 
 def test_commands_are_written():
