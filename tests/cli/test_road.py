@@ -32,7 +32,7 @@ def test_training_says_what_it_learnt_and_leaves_one_file(world, cli, tmp_path):
     output = tmp_path / "new" / "balls.model"
     result = cli(*world.train_arguments(output, "--steps", "3", "--expected-particles", "8"))
     assert result.code == 0, result.err
-    for words in ("6 clicks", "are labelled by clicks (π)", str(output), "Next: tomopicker pick"):
+    for words in ("6 clicks", "are labelled as particle (π)", str(output), "Next: tomopicker pick"):
         assert words in result.out
     assert [path.name for path in output.parent.iterdir()] == ["balls.model"]
 

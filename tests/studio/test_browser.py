@@ -135,7 +135,7 @@ def test_from_the_first_click_to_the_star_file(browser, balls_world, tmp_path):
     try:
         person = Person(context.new_page(), server).come()
         page = person.page
-        assert page.inner_text("#hint").startswith("Begin at the right")
+        assert page.inner_text("#hint").startswith("Start at the right")
         page.fill("#kind-name", "ball")
         page.fill("#kind-diameter", str(DIAMETER))
         page.press("#kind-diameter", "Enter")

@@ -34,7 +34,7 @@ from tomopicker.wording import wrong_value
 
 INTERRUPTED = 130
 
-HELP = """Find every copy of one particle in cryo-electron tomograms, from 5 to 100 clicks in one of them.
+HELP = """Find the particles of one or several kinds in cryo-electron tomograms, from 1 to 100 clicks in one of them.
 
 [bold]Example[/bold]: you clicked some ribosomes, 300 Å wide, in TS_0001; find the rest in all tomograms
 

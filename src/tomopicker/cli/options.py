@@ -141,7 +141,7 @@ TomogramList = Annotated[
     list[Path] | None,
     option(
         "The tomograms, a folder of them, or a RELION 5 tomograms.star: for sizes and names.", unit="PATH",
-        default="as in picks.json next to the picks", panel=INPUT,
+        default="as in the picks.json of a folder of picks", panel=INPUT,
     ),
 ]  # fmt: skip
 PicksFile = Annotated[Path, argument("File of picks, or a folder.", "PICKS")]

@@ -154,8 +154,9 @@ def diameter(measured: Measurements, value: float) -> Finding | None:
         visible = float(other.mean()) > VISIBLE / np.sqrt(len(other))
         if visible and float(excess.mean()) > 2 * float(excess.std()) / np.sqrt(len(excess)):
             message = (
-                f"the objects at the picks are about {width} as wide: they stand out by {float(other.mean()):.1f} "
-                f"standard deviations at {factor * value:g} Å, by {float(own.mean()):.1f} at {value:g} Å"
+                f"the objects at the picks are about {width} as wide: at {factor * value:g} Å they stand out by "
+                f"{float(other.mean()):.1f} standard deviations, objects of {value:g} Å by "
+                f"{ratio * float(own.mean()):.1f} at most"
             )
             fix = f"--particle-diameter is the whole width in Å: is {factor * value:g} right?"
             return Finding("diameter", Status.WARN, message, fix)

@@ -117,6 +117,6 @@ def _examples(item: Features, count: int) -> list[tuple[int, Suggestion]]:
     found = []
     for row, number, distance in kinds_of_object(at, item.statistics, count, item.settings.seed):
         x, y, z = item.working.to_angstrom(peaks.positions_voxels[row : row + 1])[0].tolist()
-        reason = f"an example of a kind of object that {item.name} holds about {number} of"
+        reason = f"an example of a kind of object, of which there are about {number} in {item.name}"
         found.append((number, Suggestion((x, y, z), item.name, distance, float("nan"), reason)))
     return found

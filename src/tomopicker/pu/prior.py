@@ -26,9 +26,9 @@ class Priors:
 
     def __str__(self) -> str:
         named = {
-            "are labelled by clicks (π)": self.labelled,
-            "would be by all particles (π')": self.expected,
-            "by those nobody clicked (π'')": self.unlabelled,
+            "are labelled as particle (π)": self.labelled,
+            "would be with all particles (π')": self.expected,
+            "of the others are particle (π'')": self.unlabelled,
         }
         known = {name: value for name, value in named.items() if not math.isnan(value)}
         first, *others = (f"{100 * value:.3g} % {name}" for name, value in known.items())

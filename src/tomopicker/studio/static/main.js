@@ -477,4 +477,4 @@ async function start() {
   Object.assign(window, { studio: app });
 }
 
-start().catch((error) => toast(`The studio cannot begin: ${error.message}`, "error"));
+start().catch((error) => toast(`The studio cannot start: ${error.message}`, "error"));

@@ -433,7 +433,7 @@ function elsewhere() {
  * @param {string} kind @param {number} points @param {number} candidates In the tomogram in view @param {boolean} isInstant
  */
 export function hint(kind, points, candidates, isInstant) {
-  if (!kind) return "Begin at the right: name the particle, and give its diameter in Å.";
+  if (!kind) return "Start at the right: name the particle, and give its diameter in Å.";
   if (points === 0) return candidates ? "" : "Click the middle of a particle. Wheel: sections. Drag: move. Ctrl-wheel: zoom. ? shows all keys.";
   if (points >= 5 || !isInstant) return "";
   return candidates
