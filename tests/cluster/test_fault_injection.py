@@ -8,7 +8,8 @@ from contextlib import suppress
 
 from tests.cluster.fake import FakeWork, items
 from tests.cluster.test_mapping import done
-from tomopicker.cluster.mapping import DEATHS, map_tomograms
+from tomopicker.cluster.driver import DEATHS
+from tomopicker.cluster.mapping import map_tomograms
 
 KILLS, TOMOGRAMS, SECONDS = 20, 120, 0.02
 

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from tomopicker.cli.options import TomogramOptions, Tomograms, switch
+from tomopicker.cli.groups import TomogramOptions
+from tomopicker.cli.options import Tomograms, switch
 from tomopicker.errors import TomoPickerError, failure_line
 
 HELP = """Show shape, voxel size, type and statistics of tomograms, and suspicious headers.

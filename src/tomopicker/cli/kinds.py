@@ -110,11 +110,11 @@ def read_by_kind(
     files : mapping of str to sequence of Path
         Files and folders.
     tomograms, reporter, units, keeps_classes
-        As for `tomopicker.cli.inputs.read_picks`.
+        As for `tomopicker.cli.groups.read_picks`.
     takes_classes, class_numbers : bool
         Whether classes count as kinds where no column ``kind`` states these, and RELION's class numbers, too.
     """
-    from tomopicker.cli.inputs import read_picks
+    from tomopicker.cli.groups import read_picks
     from tomopicker.io.classes import with_kinds
     from tomopicker.output.find import files_of_picks
     from tomopicker.picks import Picks

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from tomopicker.cli.cluster_options import EngineOptions
+from tomopicker.cli.groups import EngineOptions, SelectionOptions, TomogramOptions
 from tomopicker.cli.options import (
     INPUT,
     MORE,
@@ -16,9 +16,7 @@ from tomopicker.cli.options import (
     Overwrite,
     PickMask,
     Pictures,
-    SelectionOptions,
     SomeTomograms,
-    TomogramOptions,
     check_positive,
     option,
     switch,
@@ -82,17 +80,12 @@ def command(
         option("Whose STAR files to write; warp is for Warp and M.", panel=PICKING),
     ] = "relion5",
     save_scores: Annotated[
-        bool,
-        switch("Write TOMOGRAM_scores.mrc too: float32, at the network's resolution.", "--save-scores", PICKING),
+        bool, switch("Write TOMOGRAM_scores.mrc too: float32, at the network's resolution.", "--save-scores", PICKING)
     ] = False,
     pictures: Pictures = True,
     copick: Annotated[
         Path | None,
-        option(
-            "Configuration of a copick project, to pick from and write to.",
-            unit="CONFIG",
-            panel=COPICK,
-        ),
+        option("Configuration of a copick project, to pick from and write to.", unit="CONFIG", panel=COPICK),
     ] = None,
     copick_tomogram: Annotated[
         str | None, option("Which tomogram of each run, such as wbp@10.", unit="TYPE[@Å]", panel=COPICK)
@@ -116,26 +109,21 @@ def command(
     device: Device = None,
     overwrite: Overwrite = False,
     retry_failed: Annotated[
-        bool,
-        switch("Pick unchanged tomograms again that failed before.", "--retry-failed", MORE),
+        bool, switch("Pick unchanged tomograms again that failed before.", "--retry-failed", MORE)
     ] = False,
     dry_run: DryRun = False,
 ) -> None:
     """Parse, open, and pick."""
-    from tomopicker.cli.interrupt import interruptible
     from tomopicker.cli.pick_run import pick_files
     from tomopicker.cli.progress import Reporter
     from tomopicker.files import check_writable
     from tomopicker.output.pick_folder import PickFolder
-    from tomopicker.output.settings import PickSettings
+    from tomopicker.output.record import PickSettings
 
     cut = selection.cut()
     check_positive("--min-distance", min_distance)
     on = engine.settings()
-    with (
-        Reporter() as reporter,
-        interruptible(lambda: "finished tomograms are kept; repeat the command to pick the others"),
-    ):
+    with Reporter(lambda: "finished tomograms are kept; repeat the command to pick the others") as reporter:
         target = None
         if copick is not None:
             from tomopicker.output.copick import CopickTarget
@@ -177,7 +165,7 @@ def command(
             for doubt in each.warnings:
                 reporter.warn(f"{called}: {doubt}")
         if dry_run:
-            from tomopicker.cli.pick_plan import print_pick_plan
+            from tomopicker.cli.pick_run import print_pick_plan
 
             print_pick_plan(files, folder, model, on, reporter, masks=masks.files)
             return

@@ -11,7 +11,7 @@ from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.geometry import Frame
 from tomopicker.io.particles.copick import USER
 from tomopicker.io.projects.copick import RUNS, CopickProject, check_name, read_project
-from tomopicker.output.one_tomogram import file_of_kind
+from tomopicker.output.layout import file_of_kind
 from tomopicker.output.pick_folder import PickFolder
 from tomopicker.output.record import kind_counts, picked_counts, recorded_frames
 from tomopicker.picks import Picks

@@ -7,15 +7,17 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Float64
 from matplotlib.axes import Axes
-from matplotlib.collections import PolyCollection
+from matplotlib.collections import EllipseCollection, PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import Normal, Stroke
+from numpy.typing import ArrayLike
 
 from tomopicker.errors import UsageError
 from tomopicker.files import atomic_path
@@ -163,6 +165,15 @@ def _draw_boxes(axes: Axes, layer: Layer, tomogram: Tomogram, z: int, particle_d
     )  # fmt: skip
     axes.add_collection(boxes, autolim=False)
     return len(centres)
+
+
+def draw_circles(axes: Axes, centres: ArrayLike, diameters: ArrayLike, **style: Any) -> None:
+    """Draw circles in the colour of picks; centres (n, 2) and diameters (n,) in the axes' unit."""
+    circles = EllipseCollection(
+        diameters, diameters, np.zeros_like(diameters), units="xy", offsets=centres, offset_transform=axes.transData,
+        facecolors="none", edgecolors=PICK_COLOUR, **style,
+    )  # fmt: skip
+    axes.add_collection(circles, autolim=False)
 
 
 def draw_grey(axes: Axes, picture: Section, limits: Sequence[float]) -> None:

@@ -17,10 +17,19 @@ from tomopicker import __version__, io
 from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.files import make_durable
 from tomopicker.geometry import Frame
-from tomopicker.output.layout import RECORD, RECORDS
+from tomopicker.output.layout import RECORD, RECORDS, file_of_kind, files_of
 from tomopicker.output.merged import is_merged, merge
-from tomopicker.output.one_tomogram import file_of_kind, files_of, write_chosen
+from tomopicker.output.one_tomogram import (
+    DONE,
+    FAILED,
+    read_entries,
+    read_entry,
+    remove_entry,
+    write_chosen,
+    write_entry,
+)
 from tomopicker.output.record import (
+    PickSettings,
     check_name,
     difference,
     identity,
@@ -31,8 +40,6 @@ from tomopicker.output.record import (
     recorded_frames,
     write_record,
 )
-from tomopicker.output.settings import PickSettings
-from tomopicker.output.tomogram_record import DONE, FAILED, read_entries, read_entry, remove_entry, write_entry
 from tomopicker.pipeline.pick import Picked
 from tomopicker.tomogram import Tomogram
 from tomopicker.training.checkpoint import Model

@@ -1,26 +1,29 @@
-"""Other picks from the candidates of a finished folder, without scoring again."""
+"""Other picks from the candidates of a finished folder, without scoring again, and their pictures."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from tomopicker import io
 from tomopicker.errors import TomoPickerError
 from tomopicker.files import make_durable
-from tomopicker.geometry import Frame
-from tomopicker.output.layout import RECORD
+from tomopicker.output.layout import RECORD, file_of_kind, files_of, picture_of
 from tomopicker.output.merged import merge
-from tomopicker.output.one_tomogram import file_of_kind, files_of, write_chosen
-from tomopicker.output.record import kind_counts, picked_counts, read_record, recorded_frames, write_record
+from tomopicker.output.one_tomogram import DONE, draw_picks, write_chosen, write_entry
+from tomopicker.output.record import (
+    kind_counts,
+    picked_counts,
+    read_record,
+    recorded_frames,
+    selection_facts,
+    write_record,
+)
+from tomopicker.output.results import candidates_of, open_picked
 from tomopicker.output.running import marked
-from tomopicker.output.settings import selection_facts
-from tomopicker.output.tomogram_record import DONE, write_entry
-from tomopicker.picking.selection import Chosen, Cut
+from tomopicker.picking.selection import Cut
 from tomopicker.picks import Picks
 from tomopicker.pipeline.kinds.joined import together
 
-NOWHERE = np.empty((0, 3))
 UNFINISHED = "unfinished_cut"
 """The setting of a folder whose picks are being replaced."""
 
@@ -59,12 +62,14 @@ def reselect(path: Path, cut: Cut) -> tuple[dict[str, Any], str | None]:
         for name, frame in frames.items():
             entry = record["tomograms"][name]
             candidates = candidates_of(path, name, frame, entry["candidates"])
-            kinds = _by_kind(candidates, cut, entry, record["model"].get("kinds", {}))
-            chosen = (
-                together(list(kinds.values()))
-                if kinds
-                else cut.choose(candidates, entry["expected"]["particles"], record["model"]["threshold"])
-            )
+            kinds = {
+                kind: cut.choose(
+                    candidates.of_kind(kind), entry["kinds"][kind]["expected"]["particles"], model["threshold"]
+                )
+                for kind, model in record["model"].get("kinds", {}).items()
+            }
+            particles, default = entry["expected"]["particles"], record["model"]["threshold"]
+            chosen = together(list(kinds.values())) if kinds else cut.choose(candidates, particles, default)
             written = write_chosen(path, name, frame, chosen, star_format, kinds)
             for kind in kinds:
                 written["kinds"][kind] = entry["kinds"][kind] | written["kinds"][kind]
@@ -78,23 +83,31 @@ def reselect(path: Path, cut: Cut) -> tuple[dict[str, Any], str | None]:
     return {name: entry for name, entry in sorted(record["tomograms"].items()) if entry["status"] == DONE}, remark
 
 
-def _by_kind(
-    candidates: Picks, cut: Cut, entry: dict[str, Any], models: dict[str, dict[str, Any]]
-) -> dict[str, Chosen]:
-    """Select among the candidates of each kind, with the number of particles in the record."""
-    return {
-        kind: cut.choose(
-            candidates.of_kind(kind), entry["kinds"][kind]["expected"]["particles"], model["threshold"]
-        )
-        for kind, model in models.items()
-    }  # fmt: skip
+def draw_again(folder: Path, name: str, record: Mapping[str, Any], kind: str = "") -> str | None:
+    """Draw a tomogram's picks of a results folder once more, if its file is still there.
 
+    Parameters
+    ----------
+    folder : Path
+        Results of ``tomopicker pick``.
+    name : str
+        Of the tomogram.
+    record : mapping
+        Content of the folder's ``picks.json``.
+    kind : str
+        Of particle, where the model picks several.
 
-def candidates_of(path: Path, name: str, frame: Frame, count: int) -> Picks:
-    """Read the candidates of a tomogram in a folder of picks; `count` is their number in the record."""
-    if not count:
-        return Picks.of(name, NOWHERE)
+    Returns
+    -------
+    str or None
+        The reason, one line, if it could not be drawn.
+    """
+    called, entry = file_of_kind(name, kind), record["tomograms"][name]
+    picture, count = picture_of(folder, called), (entry["kinds"][kind] if kind else entry)["picks"]
+    diameter = (record["model"]["kinds"][kind] if kind else record["model"]["settings"])["particle_diameter"]
     try:
-        return io.read_picks(files_of(path, name)[2], {name: frame})
-    except TomoPickerError as error:
-        raise TomoPickerError(f"{error}; 'tomopicker pick --overwrite' writes it again") from error
+        tomogram = open_picked(folder, record, name)
+        picks = io.read_picks(files_of(folder, called)[1], [tomogram]) if count else Picks.concatenate([])
+    except (TomoPickerError, KeyError, TypeError) as error:
+        return f"{picture}: removed, as it cannot be drawn again ({error})"
+    return draw_picks(tomogram, picks.positions, diameter, picture)

@@ -1,4 +1,4 @@
-"""Boxes around single particles: those kept, their mean, and the centre beside a click."""
+"""Boxes around single particles: a cache of them, their mean, and the centre of a particle near a click."""
 
 import threading
 from collections import OrderedDict

@@ -1,4 +1,4 @@
-"""What the routes work on, gathered once, and the reading of what a request asks for."""
+"""The state that the routes share, and the reading of a request's parameters."""
 
 import math
 from collections import OrderedDict
@@ -13,11 +13,12 @@ from tomopicker.errors import UsageError
 from tomopicker.studio.boxes import Boxes
 from tomopicker.studio.brick import Brick
 from tomopicker.studio.deconvolution import Deconvolution
+from tomopicker.studio.engine import Engine
 from tomopicker.studio.events import Events
-from tomopicker.studio.instant import Engine, Workbench
+from tomopicker.studio.instant import Workbench
 from tomopicker.studio.jobs import Jobs
 from tomopicker.studio.listing import Listing
-from tomopicker.studio.project import Project
+from tomopicker.studio.project import Kind, Project
 from tomopicker.studio.review import Reviews
 from tomopicker.studio.slabs import Grey, measure
 from tomopicker.tomogram import Tomogram
@@ -48,6 +49,18 @@ class Studio:
         project, events = Project.open(folder, listing.frame), Events()
         work = Workbench(engine, listing, project, events)
         return cls(listing, project, events, work, Jobs(folder / "jobs"), Reviews(folder / "picks"))
+
+    def kind(self, name: str) -> Kind:
+        """Give a kind of the project.
+
+        Raises
+        ------
+        UsageError
+            If there is none of that name.
+        """
+        if name not in self.project.kinds:
+            raise UsageError("there is no such kind in this project")
+        return self.project.kinds[name]
 
     def grey(
         self, tomogram: Tomogram, volume: str, thickness: float, deconvolution: Deconvolution | None = None

@@ -1,6 +1,6 @@
 """Training and picking as jobs: the real commands in processes of their own, which outlive the page and the server.
 
-A job is a folder: ``job.json`` says what was asked, ``log.txt`` holds what the command printed, ``pid`` is its
+A job is a folder: ``job.json`` holds the request, ``log.txt`` holds what the command printed, ``pid`` is its
 process, and ``exit_code`` is written when it ends. Whoever opens the project later reads how it went from these.
 """
 
@@ -171,7 +171,7 @@ class Jobs:
 
 
 def engine_arguments(project: Path, workers: int | None = None) -> list[str]:
-    """Give the arguments that name who picks: as the project's file says, else a worker for each of several GPUs.
+    """Give the arguments that choose the workers: as in the project's file, else one for each of several GPUs.
 
     Parameters
     ----------
@@ -208,12 +208,12 @@ def _started(process: int) -> str:
     try:
         stat = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return _started_elsewhere(process)
+        return _started_without_proc(process)
     fields = stat.rpartition(")")[2].split()
     return "ended" if fields[0] == "Z" else fields[19]
 
 
-def _started_elsewhere(process: int) -> str:
+def _started_without_proc(process: int) -> str:
     """The same where there is no /proc, as on macOS."""
     shown = subprocess.run(
         ["ps", "-o", "lstart=", "-p", str(process)], capture_output=True, text=True, check=False

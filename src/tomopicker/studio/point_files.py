@@ -1,7 +1,7 @@
-"""The files of one kind's points in one tomogram: CSV and STAR, the rejected ones beside them.
+"""The files of one kind's points in one tomogram: CSV and STAR, and the rejected ones.
 
 ``clicks/<kind>/<tomogram>.csv`` and ``.star`` hold the particles, ``rejected/<kind>/…`` the negatives. CSV is what is
-read back; a file that another program has changed is told by its time, size and inode.
+read back; a file that another program has changed is recognised by its time, size and inode.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ Signature = tuple[tuple[int, int, int] | None, ...]
 
 
 def csv_files(folder: Path, kind: str, tomogram: str) -> dict[Label, Path]:
-    """Say which file holds the points of each label."""
+    """Give the file of each label's points."""
     return {label: folder / name / kind / f"{tomogram}.csv" for label, name in FOLDERS.items()}
 
 

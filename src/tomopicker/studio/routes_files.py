@@ -19,8 +19,7 @@ async def open_file(request: Request) -> JSONResponse:
     """Read a file of another program, sent in the body, into points of a kind."""
     studio = studio_of(request)
     named, file = word(request, "kind"), word(request, "file")
-    if named not in studio.project.kinds:
-        raise UsageError("there is no such kind in this project")
+    studio.kind(named)
     content = await request.body()
     frames = await asyncio.to_thread(lambda: {name: studio.listing.frame(name) for name in studio.listing.names})
     found, remarks = await asyncio.to_thread(read_upload, content, file, frames)
@@ -37,8 +36,7 @@ async def save(request: Request) -> JSONResponse:
     studio = studio_of(request)
     body = await body_of(request)
     named, program, source = (str(body.get(name, "")) for name in ("kind", "program", "source"))
-    if named not in studio.project.kinds:
-        raise UsageError("there is no such kind in this project")
+    studio.kind(named)
     stated = body.get("threshold")
     threshold = None if stated is None else finite(stated, "threshold")
     chosen = await asyncio.to_thread(_chosen, studio, named, source, threshold)
@@ -80,8 +78,7 @@ async def check(request: Request) -> JSONResponse:
     """Test in words whether the clicks of a kind lie on particles."""
     studio = studio_of(request)
     named = word(request, "kind")
-    if named not in studio.project.kinds:
-        raise UsageError("there is no such kind in this project")
+    studio.kind(named)
     every = studio.project.all_points(named)
     parts = {name: rows for name, each in every.items() if len(rows := positions(each, "particle"))}
     if not parts:

@@ -12,11 +12,11 @@ from starlette.routing import Route
 from tomopicker import __version__
 from tomopicker.errors import UsageError
 from tomopicker.geometry import is_outside
-from tomopicker.output.unusual import SCORE, unusual
+from tomopicker.output.summary import SCORE, unusual
 from tomopicker.studio.boxes import refined
 from tomopicker.studio.context import Studio, answer, body_of, finite, number, studio_of, word
-from tomopicker.studio.edits import Edit
 from tomopicker.studio.exchange import PROGRAMS
+from tomopicker.studio.history import Edit
 from tomopicker.studio.instant import as_json
 from tomopicker.studio.points import Point, Points, change_from_json, positions
 from tomopicker.studio.project import Done
@@ -72,8 +72,7 @@ async def act(request: Request) -> JSONResponse:
             refined, studio.listing.tomogram(change.tomogram), (point.x, point.y, point.z), diameter, axis
         )
         change = replace(change, added=(Point(*xyz, point.label, point.origin),))
-    rows = np.asarray([(point.x, point.y, point.z) for point in change.added], dtype=np.float64).reshape(-1, 3)
-    if is_outside(rows / frame.voxel_size, frame.shape).any():
+    if is_outside(positions(change.added) / frame.voxel_size, frame.shape).any():
         raise UsageError("a point lies outside the tomogram")
     return changed(studio, await studio.project.act(change))
 
@@ -91,18 +90,18 @@ async def redo(request: Request) -> JSONResponse:
 
 
 def changed(studio: Studio, done: Done) -> JSONResponse:
-    """Tell every page what changed, have picks computed anew, and answer with the same."""
-    told = _standing(studio) | {"change": done.change.to_json(), "version": done.version}
+    """Send every page the change, have picks computed anew, and answer with the same."""
+    news = _standing(studio) | {"change": done.change.to_json(), "version": done.version}
     if done.change.is_empty:
-        return answer(told)
-    studio.events.send("points", **told)
+        return answer(news)
+    studio.events.send("points", **news)
     for kind in studio.project.kinds:  # Clicks of one kind are negatives of the others.
         studio.work.clicked(kind)
-    return answer(told)
+    return answer(news)
 
 
 def _stepped(studio: Studio, done: Done | Edit | None) -> JSONResponse:
-    """Tell what was undone or done again."""
+    """Answer with what was undone or redone."""
     if isinstance(done, Done):
         return changed(studio, done)
     if isinstance(done, Edit):
@@ -118,7 +117,7 @@ def _standing(studio: Studio) -> dict[str, Any]:
 
 
 def _edited(studio: Studio, of: str, name: str) -> None:
-    """Tell every page of an edited kind or note."""
+    """Send every page an edited kind or note."""
     project, standing = studio.project, _standing(studio)
     if of == "note":
         described = {"note": project.notes.get(name, ""), "reviewed": name in project.reviewed}
@@ -156,12 +155,11 @@ async def picks(request: Request) -> JSONResponse:
     """Give the instant picks of a kind in a tomogram, with less probable candidates."""
     studio = studio_of(request)
     named, tomogram = word(request, "kind"), word(request, "tomogram")
-    if named not in studio.project.kinds:
-        raise UsageError("there is no such kind in this project")
+    diameter = studio.kind(named).diameter
     studio.listing.frame(tomogram)
     studio.work.want(tomogram, named)
     found = studio.work.results.get(named, {}).get(tomogram)
-    trouble = studio.work.trouble.get(named) or studio.work.failed.get((tomogram, studio.project.kinds[named].diameter))
+    trouble = studio.work.trouble.get(named) or studio.work.failed.get((tomogram, diameter))
     return answer(
         as_json(found)
         | {
@@ -176,8 +174,7 @@ async def suggest(request: Request) -> JSONResponse:
     """Give the next places to ask about."""
     studio = studio_of(request)
     named = word(request, "kind")
-    if named not in studio.project.kinds:
-        raise UsageError("there is no such kind in this project")
+    studio.kind(named)
     count = int(min(50, max(1, number(request, "count", 10))))
     found = await studio.work.suggest(named, count)
     return answer(
@@ -197,8 +194,7 @@ async def listed(request: Request) -> JSONResponse:
     """Give a row for each tomogram: counts, medians, what is unusual, notes."""
     studio = studio_of(request)
     named = word(request, "kind")
-    if named not in studio.project.kinds:
-        raise UsageError("there is no such kind in this project")
+    studio.kind(named)
     every = studio.project.all_points(named)
     finished = await asyncio.to_thread(studio.reviews.results, named)
     picked = {each.name: each.chosen for each in finished.tomograms} if finished else {}

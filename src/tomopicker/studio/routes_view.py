@@ -15,7 +15,7 @@ from tomopicker.studio.points import positions
 from tomopicker.studio.slabs import PLANES, jpeg, mean_slab
 
 DAY = {"cache-control": "private, max-age=86400"}
-"""Of pictures whose address says all that they depend on."""
+"""Of pictures whose address has all that they depend on."""
 
 
 async def tomogram(request: Request) -> JSONResponse:
@@ -93,7 +93,7 @@ async def thumb(request: Request) -> Response:
 
 
 async def mean(request: Request) -> Response:
-    """Draw the mean of a kind's clicked particles in three planes; the header ``x-particles`` says of how many."""
+    """Draw the mean of a kind's clicked particles in three planes; the header ``x-particles`` has their number."""
     studio = studio_of(request)
     kind = word(request, "kind", tuple(studio.project.kinds) or ("a kind of the project",))
     diameter = studio.project.kinds[kind].diameter

@@ -1,4 +1,4 @@
-"""Routes of jobs, and of going through what they picked."""
+"""Routes of jobs, and of the review of their picks."""
 
 import asyncio
 from typing import TYPE_CHECKING, Any
@@ -39,8 +39,7 @@ async def start(request: Request) -> JSONResponse:
     studio = studio_of(request)
     body = await body_of(request)
     named, what = str(body.get("kind", "")), str(body.get("what", ""))
-    if named not in studio.project.kinds:
-        raise UsageError("there is no such kind in this project")
+    studio.kind(named)
     running = [job for job in studio.jobs.all() if job.state == "running" and job.asked["kind"] == named]
     if running:
         raise UsageError(f"'{running[0].asked['title']}' is running for this kind; stop it or wait")
@@ -95,16 +94,8 @@ def _training(studio: Studio, named: str, preset: str) -> list[str]:
             arguments += ["--negatives", str(path)]
     model = _model(studio, named)
     model.parent.mkdir(parents=True, exist_ok=True)
-    arguments += [
-        "--particle-diameter",
-        f"{kind.diameter:g}",
-        "--preset",
-        preset,
-        "--output",
-        str(model),
-        "--overwrite",
-    ]
-    return [*arguments, *_reading(studio), *(["--invert"] if studio.listing.reading.inverted else [])]
+    arguments += ["--particle-diameter", f"{kind.diameter:g}", "--preset", preset, "--output", str(model)]
+    return [*arguments, "--overwrite", *_reading(studio), *(["--invert"] if studio.listing.reading.inverted else [])]
 
 
 def _picking(studio: Studio, named: str) -> list[str]:
@@ -134,13 +125,12 @@ def _reading(studio: Studio) -> list[str]:
 
 
 async def review(request: Request) -> JSONResponse:
-    """Say for every tomogram what a threshold gives, or what it has."""
+    """Describe every tomogram's picks, at another threshold if one is given."""
     studio = studio_of(request)
     results = await _finished(studio, word(request, "kind"))
     if results is None:
         return answer(None)
-    stated = request.query_params.get("threshold")
-    threshold = None if not stated else min(1.0, max(0.0, finite(stated, "threshold")))
+    threshold = _threshold(request.query_params.get("threshold") or None)
     return answer(
         {
             "tomograms": await asyncio.to_thread(rows, results, threshold),
@@ -158,8 +148,7 @@ async def cut(request: Request) -> JSONResponse:
     named = str(body.get("kind", ""))
     if await _finished(studio, named) is None:
         raise UsageError("no job has picked this kind yet")
-    stated = body.get("threshold")
-    threshold = None if stated is None else min(1.0, max(0.0, finite(stated, "threshold")))
+    threshold = _threshold(body.get("threshold"))
 
     def write() -> None:
         from tomopicker.output.reselect import reselect  # noqa: PLC0415  (torch is slow to import)
@@ -194,9 +183,13 @@ async def gallery_page(request: Request) -> JSONResponse:
     return answer({"total": len(items), "answered": answered, "items": shown, "diameter": results.diameter})
 
 
+def _threshold(stated: Any) -> float | None:
+    """Read a threshold, clipped to probabilities; None if it is left out."""
+    return None if stated is None else min(1.0, max(0.0, finite(stated, "threshold")))
+
+
 async def _finished(studio: Studio, named: str) -> "FolderResults | None":
-    if named not in studio.project.kinds:
-        raise UsageError("there is no such kind in this project")
+    studio.kind(named)
     return await asyncio.to_thread(studio.reviews.results, named)
 
 

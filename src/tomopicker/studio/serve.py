@@ -18,7 +18,7 @@ from tomopicker.output.running import holder, marked
 from tomopicker.studio.access import LOOPBACK, Access, stored_secret
 from tomopicker.studio.app import create_app
 from tomopicker.studio.context import Studio
-from tomopicker.studio.instant import Engine
+from tomopicker.studio.engine import Engine
 from tomopicker.studio.listing import Listing
 
 PRIVATE = ".studio"
