@@ -105,14 +105,8 @@ def read_by_kind(
 ) -> "Picks":
     """Read picks whose kind is named before their file or in a column.
 
-    Parameters
-    ----------
-    files : mapping of str to sequence of Path
-        Files and folders.
-    tomograms, reporter, units, keeps_classes
-        As for `tomopicker.cli.groups.read_picks`.
-    takes_classes, class_numbers : bool
-        Whether classes count as kinds where no column ``kind`` states these, and RELION's class numbers, too.
+    `files` may be folders. Classes count as kinds where no column ``kind`` states these (`takes_classes`), and RELION's
+    class numbers, too (`class_numbers`); the others are as for `tomopicker.cli.groups.read_picks`.
     """
     from tomopicker.cli.groups import read_picks
     from tomopicker.io.classes import with_kinds

@@ -67,12 +67,8 @@ def run_protocol(
         Folder of results, new or of an earlier run.
     device : str, optional
         For training and scoring.
-    cluster : ClusterSettings, optional
-        Which workers; one run after another in this process if left out.
-    on_event : callable
-        Receives each `Event`.
-    callback : Callback, optional
-        Receives the progress of a run, in one process.
+    cluster, on_event, callback
+        As of `map_tomograms`.
     on_step : callable
         Receives the progress of a simulation, in one process.
 
@@ -141,18 +137,10 @@ def _simulate(part: Protocol, cluster: "ClusterSettings | None", on_event: OnEve
 
 @dataclass(frozen=True)
 class BenchmarkWork:
-    """Do runs of a protocol, each with a result of its own below a folder.
+    """Do runs of a protocol (with absolute paths), each with a result of its own below a folder.
 
-    Parameters
-    ----------
-    protocol : Protocol
-        With absolute paths.
-    folder : Path
-        Of the results.
-    device : str, optional
-        For networks.
-    loaded : Runner, optional
-        With the data sets opened, where they are at hand in this process; they are opened again elsewhere.
+    The device is for networks. `loaded` has the data sets opened, where they are at hand in this process; they are
+    opened again on workers.
     """
 
     protocol: Protocol

@@ -30,23 +30,10 @@ FEATURE_BYTES = 60.0
 
 @dataclass(frozen=True)
 class FeaturesWork:
-    """Compute and keep the features of each tomogram.
+    """Compute and keep the features of each tomogram in a folder; the parameters are those of `features_many`.
 
-    Parameters
-    ----------
-    folder : Path
-        Where they are kept.
-    settings : Settings
-        With the arithmetic stated, so that all machines give what is looked up here.
-    working : float
-        Å, of the working volumes.
-    voxel_size : float, optional
-        Å, in place of the headers'.
-    invert : bool
-    options : ReadOptions
-    mask : {"auto", "none"}
-        For tomograms without a file of their own.
-    device : str, optional
+    The settings state the arithmetic, so that all machines give what is looked up here; `working` is the voxel size of
+    the working volumes, Å.
     """
 
     folder: Path
@@ -116,12 +103,8 @@ def features_many(
         Å.
     cache : Path, optional
         Folder where features are kept, which all workers see; the user's, as of `features`, if left out.
-    cluster : ClusterSettings, optional
-        Which workers; one tomogram after another in this process if left out.
-    on_event : callable
-        Receives each `Event`.
-    callback : Callback, optional
-        Receives the tiles of a tomogram, in one process.
+    cluster, on_event, callback
+        As of `map_tomograms`.
     device : str, optional
         The best each worker has if left out.
     voxel_size : float, optional

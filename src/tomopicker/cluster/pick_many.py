@@ -66,18 +66,12 @@ def pick_into(
         Where picks go.
     files : sequence of Path
         The tomograms.
-    model_file : Path
-        Where workers read the model.
-    model : Model
-        The same, at hand.
+    model_file, model : Path and Model
+        The model where workers read it, and at hand.
     masks : mapping of Path to Path, optional
         The file of each tomogram's mask.
-    cluster : ClusterSettings, optional
-        Which workers; one tomogram after another in this process if left out.
-    on_event : callable
-        Receives each `Event`.
-    callback : Callback, optional
-        Receives the tiles of a tomogram, in one process.
+    cluster, on_event, callback
+        As of `map_tomograms`.
     retry_failed : bool
         Whether to try again what failed before and has not changed since.
 

@@ -45,15 +45,7 @@ class TomogramFile:
 
 @dataclass(frozen=True)
 class PickWork:
-    """Pick each tomogram into a folder that has begun.
-
-    Parameters
-    ----------
-    results : PickFolder
-    model_file : Path
-    loaded : Model, optional
-        The model, where it is at hand in this process; read from the file elsewhere.
-    """
+    """Pick each tomogram into a folder that has begun; the model is read from its file where it is not at hand."""
 
     results: PickFolder
     model_file: Path
@@ -113,21 +105,9 @@ def _bytes_of(path: Path) -> int:
 
 
 def pick_tomogram(file: TomogramFile, model: Model, folder: PickFolder, callback: Callback) -> str:
-    """Pick one tomogram into a folder.
+    """Pick one tomogram into a folder that has begun, with its settings; give a line with the number of picks.
 
-    Parameters
-    ----------
-    file : TomogramFile
-    model : Model
-    folder : PickFolder
-        That has begun, with its settings.
-    callback : Callback
-        Receives tiles and warnings.
-
-    Returns
-    -------
-    str
-        A line with the number of picks.
+    The callback receives tiles and warnings.
 
     Raises
     ------
@@ -220,16 +200,8 @@ def crowded(
 ) -> str | None:
     """Warn of far more particles than in the training tomograms, as look-alikes may be among them.
 
-    Parameters
-    ----------
-    file : Path
-    tomogram : Tomogram
-    provenance : dict
-        Of the model.
-    share : float
-        Of the volume that was looked at.
-    particles : float
-        That are expected.
+    The provenance is the model's, `share` the fraction of the volume that was searched, `particles` their expected
+    number.
     """
     usual = training_density(provenance)
     volume = math.prod(tomogram.shape) * tomogram.voxel_size**3 * share

@@ -65,10 +65,8 @@ def share_out(workers: int | None, cores: int | None, memory: int, tomograms: in
 
     Parameters
     ----------
-    workers : int or None
-        How many are asked for.
-    cores : int or None
-        Of each, if it is asked for.
+    workers, cores : int or None
+        How many workers, and cores of each, are asked for.
     memory : int
         Bytes that one needs.
     tomograms : int

@@ -23,28 +23,11 @@ def no_step(name: str, what: str, done: int, total: int) -> None:
 
 @dataclass(frozen=True)
 class SimulateWork:
-    """Simulate tomograms that differ in their seed.
+    """Simulate tomograms that differ in their seed, in a folder.
 
-    Parameters
-    ----------
-    folder : Path
-    preset : str
-    shape : tuple of int
-        (z, y, x) in voxels.
-    voxel_size : float
-        Å.
-    maps : Path, optional
-        Density maps of the molecules.
-    target : str
-    particles : int, optional
-    layout : Positions, optional
-        Where the targets lie, in voxels.
-    changes : dict
-        Of the settings.
-    overwrite : bool
-        Whether to make again what is there.
-    progress : callable
-        Receives the progress of a tomogram, in one process.
+    The shape is (z, y, x) in voxels, the voxel size in Å; `maps` is a folder of density maps, `particles` the number of
+    targets, `layout` where they lie, in voxels; `changes` are of the settings. `overwrite` makes again what is there,
+    and `progress` receives the progress of a tomogram, in one process.
     """
 
     folder: Path

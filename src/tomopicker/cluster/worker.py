@@ -31,20 +31,8 @@ SENT_SECONDS = 0.02
 def run_in_worker(version: str, folder: str, topic: str, work: bytes, item: bytes, name: str, attempt: int) -> None:
     """Process one tomogram in a worker, and send `started`, then one of `outcome`, `version`, `stop`, `machine`.
 
-    Parameters
-    ----------
-    version : str
-        Of the driver.
-    folder : str
-        Where results go: it must be here as well.
-    topic : str
-        Of the messages.
-    work, item : bytes
-        Pickled.
-    name : str
-        Of the tomogram.
-    attempt : int
-        Which one it is, from 1.
+    The version is the driver's; results go to the folder, which must be here as well. Messages go to the topic. Job and
+    item are pickled, the name is the tomogram's, and the attempt counts from 1.
     """
     from distributed import get_worker  # noqa: PLC0415  (of an extra)
 

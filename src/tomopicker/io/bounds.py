@@ -23,17 +23,8 @@ SAME_PLACE = 3.0
 def keep_inside(read: Sequence[tuple[PickTable, Picks]], frames: Mapping[str, Frame]) -> list[Picks]:
     """Leave out the few positions that lie outside their tomogram, with a warning that names them.
 
-    Parameters
-    ----------
-    read : sequence of (PickTable, Picks)
-        What each file states, and where that is.
-    frames : mapping of str to Frame
-        The geometry of each tomogram.
-
-    Returns
-    -------
-    list of Picks
-        Of each file, those inside.
+    `read` has what each file states, and where that is; the frames are those of the tomograms. Gives the picks of each
+    file.
 
     Raises
     ------

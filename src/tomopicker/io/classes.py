@@ -24,16 +24,7 @@ class Mixed(UserWarning):
 
 
 def choose_classes(picks: Picks, chosen: Sequence[str], source: str) -> Picks:
-    """Keep the picks of some classes.
-
-    Parameters
-    ----------
-    picks : Picks
-        Of any classes.
-    chosen : sequence of str
-        Names or numbers of classes.
-    source : str
-        The files, for messages.
+    """Keep the picks of some classes, by name or number; the source names the files, for messages.
 
     Raises
     ------

@@ -72,14 +72,11 @@ def read_all(
     Parameters
     ----------
     sources : sequence of Path
-        Files of picks.
+        Files of picks, in `units`.
     geometry : TomogramGeometry
-    entry : Format
-        Of the target.
-    target : Path
-        For messages.
+    entry, target : Format and Path
+        Of the target; the latter for messages.
     units : CoordinateUnits
-        Of the sources.
     shift : tuple of float
         (x, y, z) in voxels, added to every position.
 

@@ -61,12 +61,8 @@ class CopickTarget:
     def with_objects(self, kinds: Sequence[str], stated: Sequence[str]) -> "CopickTarget":
         """Match each kind of particle with an object of the project.
 
-        Parameters
-        ----------
-        kinds : sequence of str
-            That are picked, if they are several; each is the object of its name unless it is stated otherwise.
-        stated : sequence of str
-            The object; of several kinds, ``KIND=OBJECT`` each.
+        `kinds` are those picked, if they are several; each is the object of its name unless it is stated otherwise.
+        `stated` is the object; of several kinds, ``KIND=OBJECT`` each.
 
         Raises
         ------
@@ -99,17 +95,8 @@ class CopickTarget:
     def write(self, folder: PickFolder, callback: Callback, *, overwrite: bool) -> list[TomoPickerError]:
         """Write the picks of every run that is finished in the folder; different picks of the same name are kept.
 
-        Parameters
-        ----------
-        folder : PickFolder
-        callback : Callback
-        overwrite : bool
-            Replace different picks too.
-
-        Returns
-        -------
-        list of TomoPickerError
-            Of the runs that failed; one does not stop the others.
+        `overwrite` replaces different picks too. Gives the errors of the runs that failed; one does not stop the
+        others.
         """
         written, failed, record = 0, list[TomoPickerError](), folder.read()
         runs, known = {io.tomogram_name(path) for path in self.tomograms}, recorded_frames(record)

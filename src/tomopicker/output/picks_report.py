@@ -33,18 +33,7 @@ BINS = 40
 
 
 def write_report(folder: Path, path: Path | None = None) -> Path:
-    """Write the report of a folder that ``tomopicker pick`` wrote.
-
-    Parameters
-    ----------
-    folder : Path
-    path : Path, optional
-        The file; ``report.html`` in the folder if left out.
-
-    Returns
-    -------
-    Path
-        The file.
+    """Write the report of a folder of picks to ``report.html`` in it, or to `path`; give the file.
 
     Raises
     ------

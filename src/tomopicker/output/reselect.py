@@ -31,19 +31,8 @@ UNFINISHED = "unfinished_cut"
 def reselect(path: Path, cut: Cut) -> tuple[dict[str, Any], str | None]:
     """Select among the candidates of every finished tomogram again, and write picks, merged files and record.
 
-    Parameters
-    ----------
-    path : Path
-        A folder that ``tomopicker pick`` wrote.
-    cut : Cut
-        The selection; the default restores the files of `pick`.
-
-    Returns
-    -------
-    entries : dict
-        The record of each finished tomogram.
-    remark : str or None
-        As of `merge`.
+    The default selection restores the files of `pick`. Gives the record of each finished tomogram, and a remark as of
+    `merge`.
 
     Raises
     ------
@@ -86,21 +75,8 @@ def reselect(path: Path, cut: Cut) -> tuple[dict[str, Any], str | None]:
 def draw_again(folder: Path, name: str, record: Mapping[str, Any], kind: str = "") -> str | None:
     """Draw a tomogram's picks of a results folder once more, if its file is still there.
 
-    Parameters
-    ----------
-    folder : Path
-        Results of ``tomopicker pick``.
-    name : str
-        Of the tomogram.
-    record : mapping
-        Content of the folder's ``picks.json``.
-    kind : str
-        Of particle, where the model picks several.
-
-    Returns
-    -------
-    str or None
-        The reason, one line, if it could not be drawn.
+    The record is the content of the folder's ``picks.json``; `kind` names one of several kinds of particle. Gives the
+    reason, one line, if it could not be drawn.
     """
     called, entry = file_of_kind(name, kind), record["tomograms"][name]
     picture, count = picture_of(folder, called), (entry["kinds"][kind] if kind else entry)["picks"]

@@ -118,16 +118,7 @@ class FolderResults:
 
 
 def open_picked(folder: Path, record: Mapping[str, Any], name: str) -> Tomogram:
-    """Open the file of a tomogram of a folder of picks, as it was picked in.
-
-    Parameters
-    ----------
-    folder : Path
-        For messages.
-    record : mapping
-        Content of the folder's ``picks.json``.
-    name : str
-        Of the tomogram.
+    """Open the file of a tomogram of a folder of picks, whose record this is, as it was picked in.
 
     Raises
     ------

@@ -23,19 +23,9 @@ GRID_COLOUR = "#ffd54a"
 
 
 def sections_every(tomogram: Tomogram, distance: float) -> list[int]:
-    """Choose sections at equal distances, the first half a distance from the bottom.
+    """Choose sections (indices along z, from 0) at equal distances, the first half a distance from the bottom.
 
-    Parameters
-    ----------
-    tomogram : Tomogram
-        Its shape and voxel size are used.
-    distance : float
-        Å along z, greater than 0; rounded to whole sections, at least one.
-
-    Returns
-    -------
-    list of int
-        Indices along z from 0; at least one.
+    The distance, Å along z and greater than 0, is rounded to whole sections, at least one.
     """
     sections = tomogram.shape[0]
     step = min(sections, max(1, round(distance / tomogram.voxel_size)))

@@ -47,19 +47,8 @@ PROGRAMS: Mapping[str, Program] = {
 def read_upload(content: bytes, name: str, frames: Mapping[str, Frame]) -> tuple[dict[str, Points], list[str]]:
     """Read a file of picks that a page sent.
 
-    Parameters
-    ----------
-    content : bytes
-    name : str
-        The file's own; only its last part counts; formats and tomograms are recognised by it.
-    frames : mapping
-        The geometry of the listed tomograms.
-
-    Returns
-    -------
-    points : dict
-        By tomogram.
-    warnings : list of str
+    Only the last part of its name counts; formats and tomograms are recognised by it. The frames are those of the
+    listed tomograms. Gives the points by tomogram, and warnings.
 
     Raises
     ------
@@ -90,29 +79,16 @@ def read_upload(content: bytes, name: str, frames: Mapping[str, Frame]) -> tuple
 
 
 def save_for(program: str, picks: Picks, frames: Mapping[str, Frame], folder: Path) -> tuple[list[Path], str]:
-    """Write picks for a program into a folder, in place of what it was given before.
+    """Write picks for a program, a key of `PROGRAMS`, into a folder, in place of its earlier files.
 
-    Parameters
-    ----------
-    program : str
-        A key of `PROGRAMS`.
-    picks : Picks
-    frames : mapping
-        The geometry of their tomograms.
-    folder : Path
-
-    Returns
-    -------
-    files : list of Path
-        Those to open first, first.
-    advice : str
+    The frames are those of the tomograms. Gives the files, those to open first, first, and the advice.
 
     Raises
     ------
     UsageError
         If the program is unknown, or there are no picks.
     TomoPickerError
-        If a name cannot stand in its files, or the disk does not take them.
+        If a name is not valid in its files, or they cannot be written.
     """
     if program not in PROGRAMS:
         raise UsageError(f"no program '{program[:40]}' is known here; use 'tomopicker convert'")

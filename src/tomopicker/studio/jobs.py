@@ -173,12 +173,8 @@ class Jobs:
 def engine_arguments(project: Path, workers: int | None = None) -> list[str]:
     """Give the arguments that choose the workers: as in the project's file, else one for each of several GPUs.
 
-    Parameters
-    ----------
-    project : Path
-        Folder that may hold a ``cluster.yaml``, as ``tomopicker pick --cluster`` takes it.
-    workers : int, optional
-        At most, if the person asks for a number; 1 is this machine's one process.
+    The project's folder may hold a ``cluster.yaml``, as ``tomopicker pick --cluster`` takes it. `workers` is their
+    maximum number, if the person asks for one; 1 is this machine's one process.
 
     Raises
     ------

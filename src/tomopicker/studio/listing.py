@@ -86,15 +86,9 @@ class Listing:
 
 
 def list_tomograms(paths: Sequence[Path], others: Sequence[Path] = (), reading: Reading | None = None) -> Listing:
-    """List the tomograms that paths mean.
+    """List the tomograms that paths mean: volumes, folders, a RELION tomograms.star, or a copick configuration.
 
-    Parameters
-    ----------
-    paths : sequence of Path
-        Volumes, folders of them, a RELION tomograms.star, or the configuration of a copick project.
-    others : sequence of Path
-        Other volumes of the same tomograms (denoised ones), likewise; matched by name.
-    reading : Reading, optional
+    `others` are volumes of the same tomograms (denoised ones), likewise; matched by name.
 
     Raises
     ------

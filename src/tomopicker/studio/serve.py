@@ -61,18 +61,8 @@ def serve(
 ) -> None:
     """Serve a project until Ctrl-C or SIGTERM.
 
-    Parameters
-    ----------
-    listing : Listing
-    folder : Path
-        The project.
-    engine : Engine or None
-        What computes instant picks.
-    address : Address
-    say : callable
-        Prints a line.
-    kind : tuple of str and float, optional
-        Name and diameter (Å) of a kind that the project is to have.
+    The engine computes instant picks; `say` prints a line; `kind` is the name and the diameter (Å) of a kind that the
+    project is to have.
 
     Raises
     ------

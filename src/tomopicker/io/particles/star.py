@@ -124,16 +124,7 @@ def star_name(name: str) -> str:
 
 
 def star_names(names: Iterable[str], rule: Callable[[str], str] = str, where: str = "") -> dict[str, str]:
-    """Rename tomograms by a rule, as a STAR file can hold them.
-
-    Parameters
-    ----------
-    names : iterable of str
-        Of the tomograms.
-    rule : callable
-        From the tomogram's name to that program's.
-    where : str
-        The file, for the message.
+    """Rename tomograms by a rule, as a STAR file (`where`, for the message) can hold them.
 
     Raises
     ------
