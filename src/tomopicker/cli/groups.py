@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import typer
+
 from tomopicker.cli.options import (
     CLUSTER,
     PICKING,
@@ -22,7 +24,7 @@ from tomopicker.cli.options import (
     check_positive,
     option,
 )
-from tomopicker.errors import UsageError
+from tomopicker.errors import TomoPickerError, UsageError
 
 if TYPE_CHECKING:
     from tomopicker.cli.progress import Reporter
@@ -213,6 +215,27 @@ class EngineOptions(OptionGroup):
         settings = read_cluster_settings(self.cluster, flags)
         check_installed(settings)
         return settings
+
+
+def existing_volumes(paths: Sequence[Path], reporter: "Reporter") -> tuple[list[Path], int]:
+    """List the tomograms that paths mean, and count the paths that mean none, whose errors are printed.
+
+    Without any tomogram the command ends.
+    """
+    from tomopicker import io
+    from tomopicker.io.tomogram_names import by_folder
+
+    found: list[Path] = []
+    missing = 0
+    for path in paths:
+        try:
+            found += io.volume_files(path)
+        except TomoPickerError as error:
+            missing += 1
+            reporter.failed(error)
+    if not found:
+        raise typer.Exit(1)
+    return by_folder(found), missing
 
 
 def read_picks(
