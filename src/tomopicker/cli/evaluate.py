@@ -99,10 +99,7 @@ def command(
 def parse_tolerance(text: str) -> tuple[float, bool]:
     """Read a tolerance: the number, and whether it is in Å rather than voxels.
 
-    Raises
-    ------
-    UsageError
-        If it is neither.
+    Raises `UsageError` if it is neither.
     """
     read = re.fullmatch(r"\s*([0-9.]+(?:e[+-]?\d+)?)\s*(|v|vox|voxels?|px|pixels?|a|å|ang|angstroms?)\s*", text.lower())
     try:

@@ -103,10 +103,7 @@ class PickedInput(OptionGroup):
     ) -> "tuple[list[Tomogram], Picks]":
         """Open the tomograms and read their picks; picks of other tomograms are left out with a warning.
 
-        Raises
-        ------
-        TomoPickerError
-            If a file is missing or invalid, or a pick lies outside and `check_inside`.
+        Raises `TomoPickerError` if a file is missing or invalid, or a pick lies outside and `check_inside`.
         """
         from tomopicker.output.find import files_of_picks
 
@@ -142,10 +139,7 @@ class SelectionOptions(OptionGroup):
     def cut(self) -> "Cut":
         """Combine the options.
 
-        Raises
-        ------
-        UsageError
-            If one is out of range, or two of the first three are given.
+        Raises `UsageError` if one is out of range, or two of the first three are given.
         """
         from tomopicker.picking.selection import Cut
 

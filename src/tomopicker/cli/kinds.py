@@ -54,10 +54,7 @@ ParticleDiameters = Annotated[list[Diameter], diameter_option()]
 def diameters_by_kind(given: Sequence[Diameter]) -> tuple[float | None, dict[str, float]]:
     """Separate the common diameter, if given (the last one counts), from those of single kinds, in Å.
 
-    Raises
-    ------
-    UsageError
-        If that of a kind is given twice.
+    Raises `UsageError` if that of a kind is given twice.
     """
     found: dict[str, float] = {}
     for kind, length in given:
@@ -70,10 +67,7 @@ def diameters_by_kind(given: Sequence[Diameter]) -> tuple[float | None, dict[str
 def files_by_kind(paths: Sequence[Path]) -> dict[str, list[Path]]:
     """Group files by kind, ``KIND=FILE``.
 
-    Raises
-    ------
-    UsageError
-        If a kind or a file is missing, or a name cannot be that of a kind.
+    Raises `UsageError` if a kind or a file is missing, or a name cannot be that of a kind.
     """
     found: dict[str, list[Path]] = {}
     for path in paths:

@@ -89,10 +89,7 @@ def with_groups(command: Callable[..., Any]) -> Callable[..., Any]:
 def three_numbers(text: str, flag: str) -> tuple[float, float, float]:
     """Read ``X,Y,Z``.
 
-    Raises
-    ------
-    UsageError
-        If it is not three finite numbers.
+    Raises `UsageError` if it is not three finite numbers.
     """
     try:
         x, y, z = (float(part) for part in text.split(","))
@@ -106,10 +103,7 @@ def three_numbers(text: str, flag: str) -> tuple[float, float, float]:
 def size_in_voxels(text: str, least: int = 1) -> tuple[int, int, int]:
     """Read a size in voxels, x first, as the shape (z, y, x).
 
-    Raises
-    ------
-    UsageError
-        If it is not three whole numbers, or one is less than `least`.
+    Raises `UsageError` if it is not three whole numbers, or one is less than `least`.
     """
     try:
         x, y, z = (int(part) for part in text.replace("x", ",").split(","))

@@ -94,10 +94,7 @@ def started(settings: ClusterSettings, memory: int, tomograms: int, folder: Path
 def check_installed(settings: ClusterSettings) -> None:
     """Refuse an engine whose packages are missing.
 
-    Raises
-    ------
-    UsageError
-        That names what to install.
+    Raises `UsageError`: that names what to install.
     """
     needed = ["cryptography", "distributed", *(["dask_jobqueue"] if settings.engine in QUEUES else [])]
     missing = [name for name in needed if find_spec(name) is None]

@@ -32,10 +32,7 @@ _PLACEHOLDER = "tls://ADDRESS-OF-THIS-MACHINE:PORT"
 def job_cluster(settings: ClusterSettings, memory: int, folder: Path, security: "Security", jobs: int) -> Iterator[Any]:
     """Start a scheduler here for a block; it asks for jobs, so many at most, as tomograms are in hand.
 
-    Raises
-    ------
-    ClusterError
-        If this machine has no address that jobs could reach.
+    Raises `ClusterError` if this machine has no address that jobs could reach.
     """
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     try:

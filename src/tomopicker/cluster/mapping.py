@@ -63,10 +63,7 @@ def map_tomograms(
 def run_one(work: Work, prepared: object, item: Item, callback: Callback) -> Outcome:
     """Process one tomogram, and time it.
 
-    Raises
-    ------
-    TomoPickerError
-        If the disk is full, with the remedy.
+    Raises `TomoPickerError` if the disk is full, with the remedy.
     """
     started = time.monotonic()
     try:

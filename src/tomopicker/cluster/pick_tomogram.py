@@ -109,10 +109,7 @@ def pick_tomogram(file: TomogramFile, model: Model, folder: PickFolder, callback
 
     The callback receives tiles and warnings.
 
-    Raises
-    ------
-    TomoPickerError
-        If the tomogram cannot be used or its files cannot be written.
+    Raises `TomoPickerError` if the tomogram cannot be used or its files cannot be written.
     """
     asked, started = folder.settings, time.monotonic()
     stored = ReadOptions(asked.dataset, asked.axes, target_voxel_size=model.voxel_size)

@@ -21,10 +21,7 @@ SHOWN = 20
 def read_run(folder: Path) -> dict[str, Any]:
     """Read the record of the last run of a folder.
 
-    Raises
-    ------
-    TomoPickerError
-        If there is none, or its record cannot be read.
+    Raises `TomoPickerError` if there is none, or its record cannot be read.
     """
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder; give one that 'tomopicker pick' writes to")
@@ -41,10 +38,7 @@ def read_run(folder: Path) -> dict[str, Any]:
 def status_lines(folder: Path) -> list[str]:
     """Describe the last run of a folder: done, running, failed and why, and when it should end.
 
-    Raises
-    ------
-    TomoPickerError
-        If there is none.
+    Raises `TomoPickerError` if there is none.
     """
     run = read_run(folder)
     who = holder(folder)

@@ -21,10 +21,7 @@ def check_clicks(tomograms: Sequence[Tomogram], clicks: Picks, diameter: float, 
 
     The diameter is the particle's, in Å; the files of the clicks are for the suggested command.
 
-    Raises
-    ------
-    UsageError
-        If another reading of the clicks, or another of the tomograms, fits far better.
+    Raises `UsageError` if another reading of the clicks, or another of the tomograms, fits far better.
     """
     warnings = []
     if len(clicks) < MIN_CLICKS:

@@ -94,10 +94,7 @@ def in_one_triple(extra: pd.DataFrame, source: str) -> pd.DataFrame:
     For targets that have one triple only: RELION 3 and Warp ignore ``rlnTomoSubtomogram{Rot,Tilt,Psi}``, and particles
     that were picked on a membrane would lose their orientation.
 
-    Raises
-    ------
-    TomoPickerError
-        If one of the angles is no number; it names `source`, the file to be written.
+    Raises `TomoPickerError` if one of the angles is no number; it names `source`, the file to be written.
     """
     if not set(SUBTOMOGRAM_ANGLES) <= set(extra.columns) or not len(extra):
         return extra

@@ -26,10 +26,7 @@ def keep_inside(read: Sequence[tuple[PickTable, Picks]], frames: Mapping[str, Fr
     `read` has what each file states, and where that is; the frames are those of the tomograms. Gives the picks of each
     file.
 
-    Raises
-    ------
-    TomoPickerError
-        If many lie outside; the message names the likely mistake.
+    Raises `TomoPickerError` if many lie outside; the message names the likely mistake.
     """
     outside = [_outside(picks, frames) for _, picks in read]
     total, left_out = sum(map(len, outside)), sum(int(out.sum()) for out in outside)

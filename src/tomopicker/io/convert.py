@@ -129,10 +129,7 @@ def is_folder(target: Path) -> bool:
 def write_folder(picks: Picks, frames: Mapping[str, Frame], target: Path, format: str, overwrite: bool) -> list[Path]:
     """Write one file a tomogram, and RELION 5's import list; give the files, that list first.
 
-    Raises
-    ------
-    TomoPickerError
-        If a file cannot be written, or exists and `overwrite` is False.
+    Raises `TomoPickerError` if a file cannot be written, or exists and `overwrite` is False.
     """
     if format == "relion5" and not np.isnan(picks.scores).all():
         # RELION's importer wants the same columns in all files of its list: one without scores gets zeros.

@@ -48,10 +48,7 @@ def check_names(names: Iterable[str], format: str, source: Path | str) -> None:
 
     The format is a name of `registry.FORMATS`; the source is where the names come from, for the message.
 
-    Raises
-    ------
-    TomoPickerError
-        One line with the name and the reason.
+    Raises `TomoPickerError`: one line with the name and the reason.
     """
     names = list(names)
     for name in names:

@@ -41,10 +41,7 @@ class CopickTarget:
     def open(cls, config: Path, tomogram: str | None, session: str) -> "CopickTarget":
         """Read a project and find one tomogram a run.
 
-        Raises
-        ------
-        TomoPickerError
-            If the project or a tomogram is not there, or not the only one.
+        Raises `TomoPickerError` if the project or a tomogram is not there, or not the only one.
         """
         project = read_project(config)
         kind, _, size = (tomogram or "").partition("@")
@@ -64,10 +61,8 @@ class CopickTarget:
         `kinds` are those picked, if they are several; each is the object of its name unless it is stated otherwise.
         `stated` is the object; of several kinds, ``KIND=OBJECT`` each.
 
-        Raises
-        ------
-        UsageError
-            If the project has no such object, or two kinds are the same one, or what is stated is of no kind.
+        Raises `UsageError` if the project has no such object, or two kinds are the same one, or what is stated is of no
+        kind.
         """
         if not kinds:
             if len(stated) > 1 or any("=" in each for each in stated):

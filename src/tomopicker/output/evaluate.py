@@ -152,10 +152,7 @@ def have_kinds(found: Compared) -> bool:
 def evaluate_kinds(found: Compared, tolerance: float, *, in_angstrom: bool, matching: MatchMethod) -> KindEvaluations:
     """Evaluate each kind separately, in each tomogram, and all together; parameters as of `evaluate_compared`.
 
-    Raises
-    ------
-    UsageError
-        If no kind of the picks is one of the truth's.
+    Raises `UsageError` if no kind of the picks is one of the truth's.
     """
     picks, candidates, truth = found.picks, found.candidates, with_kinds(found.truth)
     kinds = list(dict.fromkeys([*candidates.kind_names, *picks.kind_names]))

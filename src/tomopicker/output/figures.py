@@ -65,10 +65,7 @@ def slice_figure(
     diameter in Å; a particle is drawn if it lies within its radius of the section. The title is by default tomogram and
     section. The path ends in ``.png``, ``.svg`` or ``.pdf`` and is written whole or not at all.
 
-    Raises
-    ------
-    UsageError
-        If the suffix is another, or the tomogram has no such section.
+    Raises `UsageError` if the suffix is another, or the tomogram has no such section.
     """
     save_figure(compose_slice(tomogram, z, layers, particle_diameter, title), path)
 
@@ -76,10 +73,7 @@ def slice_figure(
 def save_figure(figure: Figure, path: Path, dpi: int = DPI) -> None:
     """Write a figure whole or not at all, in the format of its suffix; equal input gives equal files.
 
-    Raises
-    ------
-    UsageError
-        If the suffix is not ``.png``, ``.svg`` or ``.pdf``.
+    Raises `UsageError` if the suffix is not ``.png``, ``.svg`` or ``.pdf``.
     """
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:

@@ -94,10 +94,7 @@ def write_entry(folder: Path, name: str, entry: dict[str, Any]) -> None:
 def remove_entry(folder: Path, name: str) -> None:
     """Remove the record of a tomogram, before its files are replaced: a process killed amid them has not done it.
 
-    Raises
-    ------
-    TomoPickerError
-        If it cannot be removed.
+    Raises `TomoPickerError` if it cannot be removed.
     """
     path = record_file(folder, name)
     try:

@@ -88,10 +88,7 @@ class PickFolder:
     ) -> "PickFolder":
         """Open a folder for a run.
 
-        Raises
-        ------
-        UsageError
-            If it holds the picks of another run and `overwrite` is False.
+        Raises `UsageError` if it holds the picks of another run and `overwrite` is False.
         """
         folder = cls(path, settings, job_of(model_file, model, settings), overwrite)
         folder.read()
@@ -100,10 +97,7 @@ class PickFolder:
     def read(self) -> dict[str, Any]:
         """Read the record, or begin one.
 
-        Raises
-        ------
-        TomoPickerError
-            If it is damaged, or of another run, and is not to be overwritten.
+        Raises `TomoPickerError` if it is damaged, or of another run, and is not to be overwritten.
         """
         file, begun = self.path / RECORD, self.job | {"tomograms": {}, "merged": False}
         if not file.exists():
@@ -145,10 +139,7 @@ class PickFolder:
     def check_name(self, name: str, source: Path) -> None:
         """Refuse a tomogram whose name its files could not have or hold, before it is picked.
 
-        Raises
-        ------
-        TomoPickerError
-            One line that names `source`, the tomogram's file.
+        Raises `TomoPickerError`: one line that names `source`, the tomogram's file.
         """
         check_name(name, source)
         for kind in self.kinds:

@@ -35,10 +35,8 @@ BINS = 40
 def write_report(folder: Path, path: Path | None = None) -> Path:
     """Write the report of a folder of picks to ``report.html`` in it, or to `path`; give the file.
 
-    Raises
-    ------
-    TomoPickerError
-        If it is not such a folder, or the file cannot be written. Without its file, a tomogram gets no pictures.
+    Raises `TomoPickerError` if it is not such a folder, or the file cannot be written. Without its file, a tomogram
+    gets no pictures.
     """
     target = path or folder / REPORT
     results = read_results(folder)

@@ -102,10 +102,7 @@ def difference(before: dict[str, Any], now: dict[str, Any]) -> str | None:
 def read_record(path: Path) -> dict[str, Any]:
     """Read a ``picks.json``.
 
-    Raises
-    ------
-    TomoPickerError
-        If it is not one, or files cannot be called after a tomogram in it.
+    Raises `TomoPickerError` if it is not one, or files cannot be called after a tomogram in it.
     """
     if not path.exists():
         raise TomoPickerError(

@@ -34,10 +34,7 @@ def reselect(path: Path, cut: Cut) -> tuple[dict[str, Any], str | None]:
     The default selection restores the files of `pick`. Gives the record of each finished tomogram, and a remark as of
     `merge`.
 
-    Raises
-    ------
-    TomoPickerError
-        If nothing in the folder was picked, or its candidates are damaged.
+    Raises `TomoPickerError` if nothing in the folder was picked, or its candidates are damaged.
     """
     read_record(path / RECORD)  # No mark in a folder without a record.
     with marked(path):

@@ -120,10 +120,7 @@ class FolderResults:
 def open_picked(folder: Path, record: Mapping[str, Any], name: str) -> Tomogram:
     """Open the file of a tomogram of a folder of picks, whose record this is, as it was picked in.
 
-    Raises
-    ------
-    TomoPickerError
-        If its file is gone, or another tomogram now.
+    Raises `TomoPickerError` if its file is gone, or another tomogram now.
     """
     entry, settings = record["tomograms"][name], record["settings"]
     if not entry.get("path"):
@@ -141,10 +138,7 @@ def open_picked(folder: Path, record: Mapping[str, Any], name: str) -> Tomogram:
 def read_results(folder: Path) -> FolderResults:
     """Read a folder that ``tomopicker pick`` wrote.
 
-    Raises
-    ------
-    TomoPickerError
-        If it is not one, nothing in it is finished, or its candidates are damaged.
+    Raises `TomoPickerError` if it is not one, nothing in it is finished, or its candidates are damaged.
     """
     record = read_record(folder / RECORD)
     found = []

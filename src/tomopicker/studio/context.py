@@ -53,10 +53,7 @@ class Studio:
     def kind(self, name: str) -> Kind:
         """Give a kind of the project.
 
-        Raises
-        ------
-        UsageError
-            If there is none of that name.
+        Raises `UsageError` if there is none of that name.
         """
         if name not in self.project.kinds:
             raise UsageError("there is no such kind in this project")
@@ -97,10 +94,7 @@ def studio_of(request: Request) -> Studio:
 def number(request: Request, name: str, default: float | None = None) -> float:
     """Read a finite number from the query.
 
-    Raises
-    ------
-    UsageError
-        If it is none, or left out without a default.
+    Raises `UsageError` if it is none, or left out without a default.
     """
     text = request.query_params.get(name)
     if text is None and default is not None:
@@ -111,10 +105,7 @@ def number(request: Request, name: str, default: float | None = None) -> float:
 def finite(value: Any, name: str) -> float:
     """Read a finite number.
 
-    Raises
-    ------
-    UsageError
-        If it is none.
+    Raises `UsageError` if it is none.
     """
     try:
         found = float(value)
@@ -128,10 +119,7 @@ def finite(value: Any, name: str) -> float:
 def word(request: Request, name: str, known: tuple[str, ...] | None = None) -> str:
     """Read a word from the query.
 
-    Raises
-    ------
-    UsageError
-        If it is left out, or none of those known.
+    Raises `UsageError` if it is left out, or none of those known.
     """
     text = request.query_params.get(name, "")
     if not text or (known is not None and text not in known):
@@ -142,10 +130,7 @@ def word(request: Request, name: str, known: tuple[str, ...] | None = None) -> s
 async def body_of(request: Request) -> dict[str, Any]:
     """Read a JSON object from the body.
 
-    Raises
-    ------
-    UsageError
-        If it is none.
+    Raises `UsageError` if it is none.
     """
     try:
         value = await request.json()

@@ -50,10 +50,7 @@ def read_upload(content: bytes, name: str, frames: Mapping[str, Frame]) -> tuple
     Only the last part of its name counts; formats and tomograms are recognised by it. The frames are those of the
     listed tomograms. Gives the points by tomogram, and warnings.
 
-    Raises
-    ------
-    TomoPickerError
-        If it cannot be read, or holds no picks of these tomograms.
+    Raises `TomoPickerError` if it cannot be read, or holds no picks of these tomograms.
     """
     plain = name.replace("\\", "/").rpartition("/")[2]
     if not plain or plain.startswith(".") or any(ord(c) < 32 for c in plain) or len(plain.encode()) > 200:

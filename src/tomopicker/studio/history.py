@@ -63,10 +63,7 @@ def act_to_json(act: Act) -> Settings:
 def act_from_json(line: Settings) -> Act:
     """Make an act of a line of the log.
 
-    Raises
-    ------
-    UsageError
-        If it is none.
+    Raises `UsageError` if it is none.
     """
     if "change" in line:
         return change_from_json(line["change"])
@@ -147,10 +144,7 @@ class History:
     def _append(self, line: dict[str, Any]) -> None:
         """Append a line and sync it.
 
-        Raises
-        ------
-        TomoPickerError
-            If the disk does not take it; the act itself stands.
+        Raises `TomoPickerError` if the disk does not take it; the act itself stands.
         """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)

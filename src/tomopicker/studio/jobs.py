@@ -127,10 +127,7 @@ class Jobs:
     def start(self, title: str, kind: str, arguments: Sequence[str]) -> Job:
         """Start a command of this program.
 
-        Raises
-        ------
-        TomoPickerError
-            If it cannot be started, or its folder cannot be written.
+        Raises `TomoPickerError` if it cannot be started, or its folder cannot be written.
         """
         path = self.folder / f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
         asked = {"title": title, "kind": kind, "arguments": list(arguments), "started": time.time()}
@@ -150,10 +147,7 @@ class Jobs:
     def get(self, name: str) -> Job:
         """Give a job by its name.
 
-        Raises
-        ------
-        UsageError
-            If there is none of that name.
+        Raises `UsageError` if there is none of that name.
         """
         if _ID.match(name):
             with suppress(OSError, ValueError):
@@ -176,10 +170,7 @@ def engine_arguments(project: Path, workers: int | None = None) -> list[str]:
     The project's folder may hold a ``cluster.yaml``, as ``tomopicker pick --cluster`` takes it. `workers` is their
     maximum number, if the person asks for one; 1 is this machine's one process.
 
-    Raises
-    ------
-    UsageError
-        If several are asked for, and what they take is not installed.
+    Raises `UsageError` if several are asked for, and what they take is not installed.
     """
     asked = [] if workers is None else ["--workers", str(workers)]
     stated = project.absolute() / CLUSTER

@@ -90,10 +90,7 @@ def list_tomograms(paths: Sequence[Path], others: Sequence[Path] = (), reading: 
 
     `others` are volumes of the same tomograms (denoised ones), likewise; matched by name.
 
-    Raises
-    ------
-    TomoPickerError
-        If a path is missing, holds no tomogram, or a second volume belongs to none.
+    Raises `TomoPickerError` if a path is missing, holds no tomogram, or a second volume belongs to none.
     """
     files = {io.tomogram_name(path): {RAW: path} for path in _volumes(paths)}
     for name, volumes in files.items():

@@ -34,10 +34,7 @@ def signature(folder: Path, kind: str, tomogram: str) -> Signature:
 def read_points(folder: Path, kind: str, tomogram: str, frame: Frame) -> Points:
     """Read the points of a kind in a tomogram; none where there are no files.
 
-    Raises
-    ------
-    TomoPickerError
-        If a file is damaged, or has a position outside the tomogram.
+    Raises `TomoPickerError` if a file is damaged, or has a position outside the tomogram.
     """
     found: list[Point] = []
     for label, path in csv_files(folder, kind, tomogram).items():
@@ -52,10 +49,7 @@ def read_points(folder: Path, kind: str, tomogram: str, frame: Frame) -> Points:
 def write_csv(folder: Path, kind: str, tomogram: str, frame: Frame, points: Points) -> None:
     """Write both CSV files, each whole or not at all; a file of no points is written only over an older one.
 
-    Raises
-    ------
-    TomoPickerError
-        If the disk does not take them.
+    Raises `TomoPickerError` if the disk does not take them.
     """
     for label, path in csv_files(folder, kind, tomogram).items():
         picks = as_picks(points, label, tomogram)

@@ -120,10 +120,7 @@ def _places_in(points: Points, others: Points) -> list[int]:
 def point_from_json(value: Any) -> Point:
     """Make a point of what a page or the log holds.
 
-    Raises
-    ------
-    UsageError
-        If it is none.
+    Raises `UsageError` if it is none.
     """
     try:
         x, y, z = (float(value[axis]) for axis in "xyz")
@@ -138,10 +135,7 @@ def point_from_json(value: Any) -> Point:
 def change_from_json(value: Any) -> Change:
     """Make a change of what a page or the log holds.
 
-    Raises
-    ------
-    UsageError
-        If it is none.
+    Raises `UsageError` if it is none.
     """
     if not isinstance(value, dict):
         raise UsageError("a change needs a kind, a tomogram and points; reload the page")

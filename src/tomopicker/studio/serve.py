@@ -64,10 +64,7 @@ def serve(
     The engine computes instant picks; `say` prints a line; `kind` is the name and the diameter (Å) of a kind that the
     project is to have.
 
-    Raises
-    ------
-    TomoPickerError
-        If another server has the project open, the port is taken, or the folder cannot be written.
+    Raises `TomoPickerError` if another server has the project open, the port is taken, or the folder cannot be written.
     """
     private = folder / PRIVATE
     if who := holder(private):

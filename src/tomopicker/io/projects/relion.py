@@ -123,10 +123,7 @@ def write_relion5_import_list(entries: Mapping[str, Path], path: Path) -> None:
 
     Paths are written in full, because RELION takes them relative to the folder it is started in.
 
-    Raises
-    ------
-    TomoPickerError
-        If a name is not valid in a STAR file, or the list cannot be written.
+    Raises `TomoPickerError` if a name is not valid in a STAR file, or the list cannot be written.
     """
     path = Path(path)
     files = [_full_path(file, path) for file in entries.values()]
@@ -141,10 +138,7 @@ def write_relion5_import_list(entries: Mapping[str, Path], path: Path) -> None:
 def write_optimisation_set(particles: Path, tomograms: Path, path: Path) -> None:
     """Write the file that RELION 5's jobs take for particles and tomograms together; paths in full, as above.
 
-    Raises
-    ------
-    TomoPickerError
-        If a path has a blank, or the file cannot be written.
+    Raises `TomoPickerError` if a path has a blank, or the file cannot be written.
     """
     files = {"rlnTomoParticlesFile": particles, "rlnTomoTomogramsFile": tomograms}
     row: dict[str, object] = {column: _full_path(file, path) for column, file in files.items()}

@@ -68,10 +68,7 @@ def parse_header(path: Path, raw: bytes, file_bytes: int | None = None) -> MrcHe
 
     The length of the file, if known, is evidence for the byte order of a file without a machine stamp.
 
-    Raises
-    ------
-    TomoPickerError
-        If it is no MRC header, or of voxels that are not real numbers.
+    Raises `TomoPickerError` if it is no MRC header, or of voxels that are not real numbers.
     """
     if len(raw) < HEADER_BYTES:
         raise TomoPickerError(f"{path}: it is not an MRC file ({len(raw)} bytes, a header alone has {HEADER_BYTES})")
