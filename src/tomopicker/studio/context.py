@@ -2,12 +2,14 @@
 
 import math
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import Response
+from starlette.routing import Route
 
 from tomopicker.errors import UsageError
 from tomopicker.studio.boxes import Boxes
@@ -85,10 +87,29 @@ class Studio:
         return self._bricks[key]
 
 
-def studio_of(request: Request) -> Studio:
-    """Give the studio that a request is for."""
-    studio: Studio = request.app.state.studio
-    return studio
+Handler = Callable[[Studio, Request], Awaitable[Response]]
+
+
+class Routes(list[Route]):
+    """The routes of a module, each declared at its handler, which gets the studio and the request."""
+
+    def get(self, path: str) -> Callable[[Handler], Handler]:
+        """Declare the handler of a GET request."""
+        return self._declare(path, "GET")
+
+    def post(self, path: str) -> Callable[[Handler], Handler]:
+        """Declare the handler of a POST request."""
+        return self._declare(path, "POST")
+
+    def _declare(self, path: str, method: str) -> Callable[[Handler], Handler]:
+        def declare(handler: Handler) -> Handler:
+            async def handle(request: Request) -> Response:
+                return await handler(request.app.state.studio, request)
+
+            self.append(Route(path, handle, methods=[method]))
+            return handler
+
+        return declare
 
 
 def number(request: Request, name: str, default: float | None = None) -> float:
@@ -139,8 +160,3 @@ async def body_of(request: Request) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise UsageError("the request must be a JSON object")
     return value
-
-
-def answer(content: Any) -> JSONResponse:
-    """Answer with JSON."""
-    return JSONResponse(content)
