@@ -88,17 +88,15 @@ def share_out(workers: int | None, cores: int | None, memory: int, tomograms: in
     most = len(gpus) if gpus else max(1, all_cores // (cores or 1))
     count = min(workers or min(most, fitting), tomograms)
     threads = cores or max(1, all_cores // count)
-    each = [{THREADS: str(threads)} | _gpu_of(i, gpus) for i in range(count)]
+    each = [{THREADS: str(threads)} for _ in range(count)]
+    for i, variables in enumerate(each if gpus else ()):
+        variables["CUDA_VISIBLE_DEVICES"] = gpus[i % len(gpus)]
     on = f"{number_of(len(gpus), 'GPU')}, " if gpus else ""
     return Shares(
         each,
         f"{number_of(count, 'worker')} on this machine ({on}{number_of(threads, 'thread')} and about "
         f"{in_gigabytes(memory)} of memory each; {free / GIGABYTE:.0f} GB are free)",
     )
-
-
-def _gpu_of(worker: int, gpus: list[str]) -> dict[str, str]:
-    return {"CUDA_VISIBLE_DEVICES": gpus[worker % len(gpus)]} if gpus else {}
 
 
 def _gpus() -> list[str]:

@@ -112,17 +112,13 @@ class CopickTarget:
         self, picked: Path, run: str, frame: Frame, name: str, callback: Callback, *, overwrite: bool
     ) -> bool:
         """Write the picks of one kind in a run; give whether they are there now."""
-        frames, file = {run: frame}, self.file(run, name)
+        frames, file = {run: frame}, self.project.picks_file(run, USER, self.session, name)
         picks = io.read_picks(picked, frames)
         if file.exists() and not overwrite and not _same(io.read_picks(file, frames, check_inside=False), picks):
             callback.warn(f"{file}: holds other picks, and stays; give --overwrite, or another --copick-session")
             return False
         io.write_picks(picks, frames, file, "copick")
         return True
-
-    def file(self, run: str, name: str) -> Path:
-        """Return the file of a run's picks of an object."""
-        return self.project.picks_file(run, USER, self.session, name)
 
 
 def _same(some: Picks, others: Picks) -> bool:

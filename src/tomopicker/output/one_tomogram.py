@@ -103,13 +103,8 @@ def remove_entry(folder: Path, name: str) -> None:
         raise TomoPickerError(f"{path}: cannot be removed ({error.strerror}); choose another --output") from error
 
 
-def recorded_names(folder: Path) -> list[str]:
-    """List the tomograms that have a record, sorted."""
-    return sorted(file.name.removesuffix(".json") for file in (folder / RECORDS).glob("[!.]*.json"))
-
-
 def read_entries(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Give the name and record of each tomogram, sorted by name; one is held at a time."""
-    for name in recorded_names(folder):
+    for name in sorted(file.name.removesuffix(".json") for file in (folder / RECORDS).glob("[!.]*.json")):
         if entry := read_entry(folder, name):
             yield name, entry

@@ -19,7 +19,7 @@ from tomopicker.picks import Picks
 from tomopicker.studio.engine import Engine, Found, Suggested
 from tomopicker.studio.events import Events
 from tomopicker.studio.listing import Listing
-from tomopicker.studio.points import Points, positions
+from tomopicker.studio.points import positions
 from tomopicker.studio.project import Project
 
 MOST_CANDIDATES = 50_000
@@ -201,29 +201,19 @@ class Workbench:
         """Gather a kind's features, clicks and negatives; clicks of other kinds are negatives too."""
         diameter = self.project.kinds[kind].diameter
         chosen = {name: each for (name, wide), each in self.features.items() if wide == diameter}
-        points = self._listed(kind)
-        others = [self._listed(other) for other in self.project.kinds if other != kind]
+        points = self.project.all_points(kind)
+        others = [self.project.all_points(other) for other in self.project.kinds if other != kind]
         clicks = Picks.concatenate(
             Picks.of(name, positions(each, "particle"))
             for name, each in points.items() if name in chosen and positions(each, "particle").size
         )  # fmt: skip
-        rejected = [
-            Picks.of(name, rows)
-            for name in chosen
-            for rows in [
-                _stacked(
-                    [
-                        positions(points.get(name, ()), "negative"),
-                        *(positions(o.get(name, ()), "particle") for o in others),
-                    ]
-                )
-            ]
-            if len(rows)
-        ]
+        rejected = []
+        for name in chosen:
+            known = [positions(points.get(name, ()), "negative")]
+            known += [positions(each.get(name, ()), "particle") for each in others]
+            if len(rows := np.concatenate(known)):
+                rejected.append(Picks.of(name, rows))
         return list(chosen.values()), clicks, Picks.concatenate(rejected) if rejected else None
-
-    def _listed(self, kind: str) -> Mapping[str, Points]:
-        return self.project.all_points(kind)
 
 
 def as_json(found: Found | None) -> dict[str, Any]:
@@ -240,8 +230,3 @@ def as_json(found: Found | None) -> dict[str, Any]:
         "particles": expected.particles,
         "expected": [expected.precision, expected.recall, expected.f1],
     }
-
-
-def _stacked(parts: Sequence[np.ndarray]) -> np.ndarray:
-    """Put rows of positions, of any number each, below each other."""
-    return np.concatenate([part.reshape(-1, 3) for part in parts])

@@ -82,7 +82,9 @@ async def brick(studio: Studio, request: Request) -> StreamingResponse:
 async def thumb(studio: Studio, request: Request) -> Response:
     """Draw the three projections of a particle."""
     xyz = number(request, "x"), number(request, "y"), number(request, "z")
-    diameter = _diameter(request)
+    diameter = number(request, "diameter")
+    if not 1 <= diameter <= 1e5:
+        raise TomoPickerError("a particle diameter is a length in Å")
 
     def draw() -> bytes:
         box = studio.boxes.get(studio.listing.tomogram(word(request, "name")), xyz, diameter)
@@ -120,10 +122,3 @@ async def mean(studio: Studio, request: Request) -> Response:
 def _deconvolution(request: Request) -> Deconvolution | None:
     text = request.query_params.get("deconvolve", "")
     return Deconvolution.parse(text) if text else None
-
-
-def _diameter(request: Request) -> float:
-    diameter = number(request, "diameter")
-    if not 1 <= diameter <= 1e5:
-        raise TomoPickerError("a particle diameter is a length in Å")
-    return diameter
