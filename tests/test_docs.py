@@ -111,7 +111,7 @@ def test_every_page_is_in_an_index():
 
 
 def test_every_command_has_its_page():
-    names = {command.__name__.rpartition(".")[2].replace("_", "-") for command in COMMANDS}
+    names = {name.replace("_", "-") for name in COMMANDS}
     assert {path.stem for path in (DOCS / "commands").glob("*.md")} <= names
     everything = "\n".join(map(text_of, PAGES))
     assert not [name for name in sorted(names) if f"<!-- generated: options {name} -->" not in everything]

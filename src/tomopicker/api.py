@@ -14,10 +14,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tomopicker.cluster import features_many as _features
-from tomopicker.cluster.events import Event, OnEvent, unheard
+from tomopicker.cluster import features as _features
 from tomopicker.cluster.pick_many import ManyPicked, pick_into
 from tomopicker.cluster.settings import ClusterSettings, Engine
+from tomopicker.cluster.work import Event, OnEvent, ignore_event
 from tomopicker.config import Settings, resolve
 from tomopicker.diagnostics.check import Checked, check
 from tomopicker.diagnostics.findings import Finding, Status
@@ -30,7 +30,7 @@ from tomopicker.io import open_tomogram, read_picks, volume_files, write_mrc, wr
 from tomopicker.io.volumes.arrays import ReadOptions
 from tomopicker.output.evaluate import evaluate_picks
 from tomopicker.output.pick_folder import PickFolder
-from tomopicker.output.settings import PickSettings
+from tomopicker.output.record import PickSettings
 from tomopicker.picking.selection import Cut
 from tomopicker.picks import Picks
 from tomopicker.pipeline.features import features
@@ -117,7 +117,7 @@ def pick_many(
     *,
     engine: Engine | ClusterSettings | None = None,
     workers: int | None = None,
-    on_event: OnEvent = unheard,
+    on_event: OnEvent = ignore_event,
     cut: Cut | None = None,
     star_format: str = "relion5",
     voxel_size: float | None = None,
@@ -143,7 +143,7 @@ def pick_many(
     workers : int, optional
         At most.
     on_event : callable
-        Hears each `Event`, as it happens.
+        Receives each `Event`, as it happens.
     cut : Cut, optional
         Where lists of candidates end.
     star_format : {"relion5", "relion4", "relion3", "warp"}
@@ -197,7 +197,7 @@ def features_many(
         As of `pick_many`.
     how
         ``cache``, ``on_event``, ``device``, ``voxel_size``, ``invert``, ``options``, ``mask``, ``masks``, as of
-        `tomopicker.cluster.features_many.features_many`.
+        `tomopicker.cluster.features.features_many`.
 
     Returns
     -------

@@ -17,7 +17,7 @@ from tomopicker.benchmark.page_tables import calibration_table, predictions_tabl
 from tomopicker.benchmark.results import Expected, Result, TomogramResult, read_result
 from tomopicker.benchmark.runs import plan
 from tomopicker.benchmark.tables import calibration_summary, count_predictions
-from tomopicker.cluster.benchmark_many import run_all
+from tomopicker.cluster.benchmark import run_all
 from tomopicker.evaluation.metrics import evaluate
 
 COUNTED = {

@@ -18,7 +18,7 @@ from tomopicker.benchmark.page import Section, html_page, markdown_page, write_r
 from tomopicker.benchmark.page_tables import Table, paper_table, summary_table
 from tomopicker.benchmark.results import Expected, Result, TomogramResult
 from tomopicker.benchmark.tables import ALL, UNSEEN, metrics_table
-from tomopicker.cluster.benchmark_many import run_all
+from tomopicker.cluster.benchmark import run_all
 from tomopicker.evaluation.metrics import evaluate, ranked_hits
 from tomopicker.picks import Picks
 

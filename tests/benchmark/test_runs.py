@@ -10,7 +10,7 @@ from tomopicker.benchmark.candidates import read_candidates
 from tomopicker.benchmark.dataset import draw_clicks, open_datasets
 from tomopicker.benchmark.results import RESULT, read_result
 from tomopicker.benchmark.runs import plan
-from tomopicker.cluster.benchmark_many import run_all
+from tomopicker.cluster.benchmark import run_all
 from tomopicker.errors import TomoPickerError
 from tomopicker.evaluation.metrics import evaluate
 from tomopicker.io import read_picks, write_picks

@@ -1,9 +1,13 @@
 """What is likely a mistake is said in a line: nanometres for Å, the truth of another tomogram, RELION 4's pixels."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from tests.cli.conftest import DIAMETER, SHAPE, VOXEL_SIZE, balls, write_csv
+from tomopicker.cluster.pick_tomogram import crowded
+from tomopicker.tomogram import Tomogram
 
 
 def warnings(result):
@@ -207,3 +211,11 @@ def test_clicks_that_all_lie_within_one_particle(world, cli, tmp_path):
     assert "--picks-unit" in result.err
     result = cli(*arguments, "--config", world.config, "--steps", 1, "--mask", "none")
     assert "less than one particle" in result.err
+
+
+@pytest.mark.parametrize(("particles", "warned"), [(540.0, True), (100.0, False), (3.0, False)])
+def test_far_denser_than_in_training(particles, *, warned):
+    tomogram = Tomogram("TS_2", np.zeros((10, 20, 30), np.float32), 10.0)
+    trained = {"shape_zyx": [10, 20, 30], "voxel_size_angstrom": 10.0, "specimen_fraction": 1.0}
+    doubt = crowded(Path("TS_2.mrc"), tomogram, {"particles": 60.0, "training": [trained]}, 1.0, particles)
+    assert ("9.0 times as dense" in (doubt or "")) == warned

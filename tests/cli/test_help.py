@@ -10,6 +10,7 @@ import pytest
 import tomopicker
 from tomopicker import __version__
 from tomopicker.config import Objective, Settings, Training
+from tomopicker.io.registry import FORMATS
 
 COMMANDS = [
     "studio", "train", "pick", "threshold", "report", "check", "evaluate", "export-subtomograms", "info", "convert",
@@ -154,3 +155,20 @@ def test_a_bug_keeps_its_traceback(cli, monkeypatch, tmp_path):
     monkeypatch.setattr("tomopicker.io.volumes.open.volume_files", lambda paths: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         cli("info", tmp_path)
+
+
+@pytest.mark.parametrize("width", ["60", "80", "200"])
+def test_formats_break_no_word(cli, monkeypatch, width):
+    monkeypatch.setenv("COLUMNS", width)
+    out = cli("formats").out
+    assert max(map(len, out.splitlines())) <= int(width)
+    said = set(out.split())
+    for entry in FORMATS:
+        facts = (entry.name, entry.title, entry.unit, "" if entry.kind == "volume" else entry.origin)
+        missing = {word.rstrip(";") for fact in facts for word in fact.split()} - {word.rstrip(";") for word in said}
+        assert not missing, entry.name
+
+
+def test_a_part_of_the_formats(cli):
+    assert cli("formats", "volume").out.split()[:2] == ["em", "r-"]
+    assert "mrc" not in cli("formats", "picks").out.split()

@@ -77,7 +77,8 @@ def test_the_report_shows_each_kind_at_its_own_size(kinds, cli, tmp_path):
     for kind, colour in (("big", "#39d98a"), ("small", "#ffb020")):
         assert f"{kind}: central sections" in text and f"{kind}: nearest of the same kind" in text
         assert f'stroke="{colour}"' in text
-    assert int((first.candidates.scores > first.thresholds).sum()) == len(first.chosen.picks)
+    above = [first.candidates_of(kind).scores > cut.threshold for kind, cut in first.chosen_kinds.items()]
+    assert sum(int(each.sum()) for each in above) == len(first.chosen.picks)
 
 
 def test_another_threshold_and_back(kinds, world):

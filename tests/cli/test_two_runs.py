@@ -136,7 +136,7 @@ def test_a_bad_file_is_not_tried_again_until_it_changes(world, cli, tmp_path, mo
     entry = json.loads((tmp_path / "out" / "picks.json").read_text(encoding="utf-8"))["tomograms"]["bad"]
     assert first.code == 1 and entry["status"] == "failed" and entry["error"] in first.err
     tried = []
-    monkeypatch.setattr("tomopicker.cluster.pick_work.pick_tomogram", lambda *a, **k: tried.append(a) or "bad: tried")
+    monkeypatch.setattr(f"{PICK}_tomogram", lambda *a, **k: tried.append(a) or "bad: tried")
     again = cli(*arguments)
     assert (again.code, tried) == (1, [])
     assert f"{entry['error']} (as before; --retry-failed tries it again)" in again.err

@@ -7,16 +7,16 @@ import sys
 import numpy as np
 import pytest
 
-from tomopicker.cluster.events import Event
 from tomopicker.cluster.journal import Journal
 from tomopicker.cluster.status import status_lines
+from tomopicker.cluster.work import Event
 from tomopicker.errors import TomoPickerError
 from tomopicker.geometry import Frame
 from tomopicker.io import read_picks, write_picks
 from tomopicker.output.merged import merge
+from tomopicker.output.one_tomogram import write_entry
 from tomopicker.output.running import marked
 from tomopicker.output.summary import summarise
-from tomopicker.output.tomogram_record import write_entry
 from tomopicker.picks import Picks
 
 FRAME = Frame((40, 60, 50), 10.0)
@@ -46,12 +46,12 @@ def test_status_while_it_runs_afterwards_and_after_a_death(tmp_path):
     with pytest.raises(TomoPickerError, match="no picks and no run"):
         status_lines(tmp_path)
     with marked(tmp_path), Journal(tmp_path, 10, "in one process") as journal:
-        journal.hear(Event("started", "TS_1", "", worker="n1:5"))
-        journal.hear(Event("done", "TS_1", "TS_1: 3 picks", seconds=4.0, workers=2))
-        journal.hear(Event("failed", "TS_2", "TS_2.mrc: is cut short"))
+        journal.write(Event("started", "TS_1", "", worker="n1:5"))
+        journal.write(Event("done", "TS_1", "TS_1: 3 picks", seconds=4.0, workers=2))
+        journal.write(Event("failed", "TS_2", "TS_2.mrc: is cut short"))
         write_entry(tmp_path, "TS_2", {"status": "failed", "error": "TS_2.mrc: is cut short"})
         journal._written = 0
-        journal.hear(Event("started", "TS_3", "", worker="n1:5", workers=2))
+        journal.write(Event("started", "TS_3", "", worker="n1:5", workers=2))
         lines = status_lines(tmp_path)
         assert lines[0].startswith(f"Running, in one process, by process {os.getpid()}")
         assert lines[1] == "2 of 10 tomograms: 1 done, 1 failed, 1 running."

@@ -6,7 +6,7 @@ import pytest
 
 from tests.cluster.conftest import needs_jobqueue
 from tomopicker.cluster.keys import given_keys, temporary_keys
-from tomopicker.cluster.machine import share_out
+from tomopicker.cluster.resources import share_out
 from tomopicker.cluster.settings import ClusterSettings, read_cluster_settings
 from tomopicker.errors import UsageError
 
@@ -105,12 +105,12 @@ def test_keys_are_the_owners_alone_and_go(tmp_path):
 
 def test_a_machine_is_shared_out(monkeypatch):
     pytest.importorskip("psutil")
-    machine = "tomopicker.cluster.machine."
+    machine = "tomopicker.cluster.resources."
     monkeypatch.setattr(machine + "_cores", lambda: 16)
     monkeypatch.setattr(machine + "_free_memory", lambda: 100 * 2**30)
     monkeypatch.setattr(machine + "_gpus", lambda: [])
     by_memory = share_out(None, None, 20 * 2**30, 1000)
-    assert [share.environment for share in by_memory.each] == [{"OMP_NUM_THREADS": "4"}] * 4
+    assert by_memory.each == [{"OMP_NUM_THREADS": "4"}] * 4
     assert "about 20.0 GB of memory each" in by_memory.words
     assert len(share_out(None, 8, 2**30, 1000).each) == 2
     assert len(share_out(None, None, 2**30, 3).each) == 3
@@ -118,4 +118,4 @@ def test_a_machine_is_shared_out(monkeypatch):
         share_out(8, None, 20 * 2**30, 1000)
     monkeypatch.setattr(machine + "_gpus", lambda: ["GPU-a", "GPU-b"])
     each = share_out(None, None, 2**30, 1000).each
-    assert [share.environment["CUDA_VISIBLE_DEVICES"] for share in each] == ["GPU-a", "GPU-b"]
+    assert [variables["CUDA_VISIBLE_DEVICES"] for variables in each] == ["GPU-a", "GPU-b"]

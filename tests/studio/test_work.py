@@ -13,7 +13,7 @@ from tests.cli.conftest import VOXEL_SIZE
 from tests.studio.conftest import act, wait_for
 from tomopicker import io
 from tomopicker.errors import UsageError
-from tomopicker.output.unusual import unusual
+from tomopicker.output.summary import unusual
 from tomopicker.picks import Picks
 from tomopicker.studio import jobs as jobs_module
 from tomopicker.studio.exchange import PROGRAMS

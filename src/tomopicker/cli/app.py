@@ -3,31 +3,12 @@
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
 from tomopicker import __version__
-from tomopicker.cli import (
-    benchmark,
-    check,
-    convert,
-    demo,
-    evaluate,
-    export_subtomograms,
-    formats,
-    info,
-    pick,
-    pretrain,
-    report,
-    sections,
-    simulate,
-    status,
-    studio,
-    suggest,
-    threshold,
-    train,
-)
 from tomopicker.cli.options import help_text, with_groups
 from tomopicker.errors import TomoPickerError, machine_failure
 from tomopicker.wording import wrong_value
@@ -54,31 +35,15 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 COMMANDS = (
-    studio,
-    train,
-    pick,
-    status,
-    suggest,
-    threshold,
-    report,
-    check,
-    evaluate,
-    export_subtomograms,
-    info,
-    sections,
-    convert,
-    formats,
-    simulate,
-    benchmark,
-    pretrain,
-    demo,
-)
-for command in COMMANDS:
+    "studio", "train", "pick", "status", "suggest", "threshold", "report", "check", "evaluate", "export_subtomograms",
+    "info", "sections", "convert", "formats", "simulate", "benchmark", "pretrain", "demo",
+)  # fmt: skip
+"""Modules of this package, each with `HELP` and `command`, in the order of the help."""
+for name in COMMANDS:
+    module = import_module(f"tomopicker.cli.{name}")
     app.command(
-        name=command.__name__.rpartition(".")[2].replace("_", "-"),
-        help=help_text(command.HELP),
-        no_args_is_help=command not in (demo, formats),
-    )(with_groups(command.command))
+        name=name.replace("_", "-"), help=help_text(module.HELP), no_args_is_help=name not in {"demo", "formats"}
+    )(with_groups(module.command))
 
 
 def _print_version(wanted: bool) -> bool:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tomopicker.cli.cluster_options import EngineOptions
+from tomopicker.cli.groups import EngineOptions
 from tomopicker.cli.options import Device, DryRun, argument, option, switch
 from tomopicker.errors import UsageError
 
@@ -101,12 +101,10 @@ def command(
 def _run(
     protocol: "Protocol", part: "Protocol", output: Path, device: str | None, on: "ClusterSettings | None"
 ) -> None:
-    from tomopicker.cli.interrupt import interruptible
-    from tomopicker.cli.progress import Reporter
-    from tomopicker.cli.run_printer import EventPrinter
-    from tomopicker.cluster.benchmark_many import run_protocol
+    from tomopicker.cli.progress import EventPrinter, Reporter
+    from tomopicker.cluster.benchmark import run_protocol
 
-    with Reporter() as reporter, interruptible(lambda: "repeat the command; what is done is kept"):
+    with Reporter(lambda: "repeat the command; what is done is kept") as reporter:
         results, page = run_protocol(
             protocol, part, output, device=device, cluster=on, callback=reporter, on_step=reporter.step,
             on_event=EventPrinter(reporter, with_bar=on is not None, noun="task"),
@@ -124,9 +122,9 @@ def _print_jobs(part: "Protocol", output: Path, on: "ClusterSettings") -> None:
     from tomopicker.benchmark.dataset import open_datasets
     from tomopicker.benchmark.runs import plan
     from tomopicker.benchmark.simulated import missing
-    from tomopicker.cli.pick_plan import print_jobs
+    from tomopicker.cli.pick_run import print_jobs
     from tomopicker.cli.progress import Reporter
-    from tomopicker.cluster.benchmark_work import BenchmarkWork, items_of
+    from tomopicker.cluster.benchmark import BenchmarkWork, items_of
 
     with Reporter() as reporter:
         if any(missing(data) for data in part.datasets.values()):

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tomopicker.cli.groups import PickedInput
 from tomopicker.cli.kinds import ParticleDiameters, diameters_by_kind
-from tomopicker.cli.options import PickedInput, check_positive, option
+from tomopicker.cli.options import check_positive, option
 from tomopicker.errors import UsageError
 from tomopicker.wording import number_of
 

@@ -3,13 +3,12 @@
 from pathlib import Path
 from typing import Annotated
 
+from tomopicker.cli.groups import CoordinateOptions, TomogramOptions
 from tomopicker.cli.options import (
     Binning,
-    CoordinateOptions,
     Overwrite,
     SomeTomograms,
     TomogramList,
-    TomogramOptions,
     argument,
     option,
     size_in_voxels,

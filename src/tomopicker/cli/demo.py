@@ -10,6 +10,7 @@ from tomopicker.errors import UsageError
 
 if TYPE_CHECKING:
     from tomopicker.cli.progress import Reporter
+    from tomopicker.tomogram import Tomogram
 
 HELP = """Simulate three small tomograms, then click, train, pick and evaluate, in one to three minutes.
 
@@ -29,10 +30,8 @@ def command(
 ) -> None:
     """Run the demonstration."""
     from tomopicker.benchmark import demo
-    from tomopicker.cli.interrupt import interruptible
     from tomopicker.cli.progress import Reporter
     from tomopicker.files import check_writable
-    from tomopicker.studio.demo import prepare_demo
 
     if output.exists() and not output.is_dir():
         raise UsageError(f"{output}: is a file; give --output a folder")
@@ -40,7 +39,7 @@ def command(
         raise UsageError(f"{output}: exists already; give --overwrite to use it again, or another --output")
     check_writable(output)
     started = time.monotonic()
-    with Reporter() as reporter, interruptible(lambda: "run the demo again with --overwrite"):
+    with Reporter(lambda: "run the demo again with --overwrite") as reporter:
         tomograms = demo.simulate(output, reporter)
         clicks = demo.click(output, tomograms[0], reporter)
         model, picks, again = output / "ribosome.model", output / "picks", ["--overwrite"] if overwrite else []
@@ -52,7 +51,7 @@ def command(
         _run(reporter, "evaluate", picks, "--truth", output / "truth", "--exclude", tomograms[0].name)
         demo.compare(output, picks, tomograms, clicks, reporter)
         reporter.log(f"Done in {time.monotonic() - started:.0f} s. Look at {output / 'picture.png'} and {picks}.")
-        project = prepare_demo(output, clicks, tomograms[0])
+        project = _as_project(output, clicks, tomograms[0], demo.DIAMETER)
         reporter.log(f"Click and review in a browser: tomopicker studio {output / 'tomograms'} --project {project}")
 
 
@@ -66,3 +65,24 @@ def _run(reporter: "Reporter", *arguments: object) -> None:
     reporter.log(f"\n$ tomopicker {shlex.join(words)}")
     if code := run(words):
         raise typer.Exit(code)
+
+
+def _as_project(output: Path, clicks: Path, first: "Tomogram", diameter: float) -> Path:
+    """Lay the clicks, model and picks of ``tomopicker demo`` out as a project of the studio; give its folder."""
+    import shutil
+
+    from tomopicker import io
+    from tomopicker.studio.point_files import write_csv
+    from tomopicker.studio.points import Point
+    from tomopicker.studio.project import Project
+
+    folder, kind = output / "studio", "ribosome"
+    shutil.rmtree(folder, ignore_errors=True)  # Of an earlier demo in this folder.
+    Project.open(folder, lambda name: first.frame).add_kind(kind, diameter)
+    found = io.read_picks(clicks, [first])
+    points = tuple(Point(x, y, z, origin="demo") for x, y, z in found.positions.round(3).tolist())
+    write_csv(folder, kind, first.name, first.frame, points)
+    (folder / "models").mkdir()
+    shutil.copy(output / "ribosome.model", folder / "models" / f"{kind}.model")
+    shutil.copytree(output / "picks", folder / "picks" / kind)
+    return folder

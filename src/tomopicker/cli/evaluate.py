@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from tomopicker.cli.options import CoordinateOptions, TomogramList, TomogramOptions, argument, option
+from tomopicker.cli.groups import CoordinateOptions, TomogramOptions
+from tomopicker.cli.options import TomogramList, argument, option
 from tomopicker.errors import UsageError
 
 HELP = """Evaluate picks against ground truth: precision, recall, F1, average precision, position error.
@@ -56,8 +57,14 @@ def command(
     from tomopicker.cli.progress import Reporter
     from tomopicker.io.volumes.arrays import DEFAULT_OPTIONS
     from tomopicker.output.compare import gather, sorted_paths
-    from tomopicker.output.evaluate import chance_warning, evaluate_compared, to_json, write_json
-    from tomopicker.output.evaluate_kinds import evaluate_kinds, have_kinds
+    from tomopicker.output.evaluate import (
+        chance_warning,
+        evaluate_compared,
+        evaluate_kinds,
+        have_kinds,
+        to_json,
+        write_json,
+    )
     from tomopicker.output.terminal import confusion_table, evaluation_table
 
     length, in_angstrom = parse_tolerance(tolerance)
@@ -92,10 +99,7 @@ def command(
 def parse_tolerance(text: str) -> tuple[float, bool]:
     """Read a tolerance: the number, and whether it is in Å rather than voxels.
 
-    Raises
-    ------
-    UsageError
-        If it is neither.
+    Raises `UsageError` if it is neither.
     """
     read = re.fullmatch(r"\s*([0-9.]+(?:e[+-]?\d+)?)\s*(|v|vox|voxels?|px|pixels?|a|å|ang|angstroms?)\s*", text.lower())
     try:

@@ -2,7 +2,8 @@
 
 from typing import Annotated
 
-from tomopicker.cli.options import OutputFolder, Overwrite, PickedInput, option
+from tomopicker.cli.groups import PickedInput
+from tomopicker.cli.options import OutputFolder, Overwrite, option
 from tomopicker.errors import UsageError
 from tomopicker.wording import number_of
 

@@ -16,10 +16,7 @@ angles and classes are kept where both formats have them. r: read, w: written. S
 
 
 def command(
-    kind: Annotated[
-        Literal["volume", "picks"] | None,
-        argument("Tomograms or picks alone.", "[volume|picks]"),
-    ] = None,
+    kind: Annotated[Literal["volume", "picks"] | None, argument("Tomograms or picks alone.", "[volume|picks]")] = None,
 ) -> None:
     """Print a paragraph a format."""
     from rich.console import Console

@@ -1,12 +1,12 @@
 """``tomopicker info``: what is in a tomogram file."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from tomopicker.cli.options import TomogramOptions, Tomograms, switch
-from tomopicker.errors import TomoPickerError, failure_line
+from tomopicker.cli.groups import TomogramOptions, existing_volumes
+from tomopicker.cli.options import Tomograms, switch
+from tomopicker.errors import failure_line
 
 HELP = """Show shape, voxel size, type and statistics of tomograms, and suspicious headers.
 
@@ -24,23 +24,14 @@ def command(
     header: Annotated[bool, switch("Only what the header states; fast.", "--header")] = False,
 ) -> None:
     """Open, and print a table."""
-    from tomopicker import io
     from tomopicker.cli.progress import Reporter
-    from tomopicker.io.tomogram_names import by_folder
     from tomopicker.output.terminal import volume_row, volumes_table
     from tomopicker.preprocessing.statistics import statistics
 
-    failed = 0
     with Reporter() as reporter:
         table = volumes_table(header)
-        files: list[Path] = []
-        for path in tomograms:
-            try:
-                files += io.volume_files(path)
-            except TomoPickerError as error:
-                failed += 1
-                reporter.failed(error)
-        for file in by_folder(files):
+        files, failed = existing_volumes(tomograms, reporter)
+        for file in files:
             try:
                 tomogram = reading.open_one(file, reporter)
                 found = None if header else statistics(tomogram)

@@ -54,10 +54,7 @@ ParticleDiameters = Annotated[list[Diameter], diameter_option()]
 def diameters_by_kind(given: Sequence[Diameter]) -> tuple[float | None, dict[str, float]]:
     """Separate the common diameter, if given (the last one counts), from those of single kinds, in Å.
 
-    Raises
-    ------
-    UsageError
-        If that of a kind is given twice.
+    Raises `UsageError` if that of a kind is given twice.
     """
     found: dict[str, float] = {}
     for kind, length in given:
@@ -70,10 +67,7 @@ def diameters_by_kind(given: Sequence[Diameter]) -> tuple[float | None, dict[str
 def files_by_kind(paths: Sequence[Path]) -> dict[str, list[Path]]:
     """Group files by kind, ``KIND=FILE``.
 
-    Raises
-    ------
-    UsageError
-        If a kind or a file is missing, or a name cannot be that of a kind.
+    Raises `UsageError` if a kind or a file is missing, or a name cannot be that of a kind.
     """
     found: dict[str, list[Path]] = {}
     for path in paths:
@@ -105,16 +99,10 @@ def read_by_kind(
 ) -> "Picks":
     """Read picks whose kind is named before their file or in a column.
 
-    Parameters
-    ----------
-    files : mapping of str to sequence of Path
-        Files and folders.
-    tomograms, reporter, units, keeps_classes
-        As for `tomopicker.cli.inputs.read_picks`.
-    takes_classes, class_numbers : bool
-        Whether classes count as kinds where no column ``kind`` states these, and RELION's class numbers, too.
+    `files` may be folders. Classes count as kinds where no column ``kind`` states these (`takes_classes`), and RELION's
+    class numbers, too (`class_numbers`); the others are as for `tomopicker.cli.groups.read_picks`.
     """
-    from tomopicker.cli.inputs import read_picks
+    from tomopicker.cli.groups import read_picks
     from tomopicker.io.classes import with_kinds
     from tomopicker.output.find import files_of_picks
     from tomopicker.picks import Picks

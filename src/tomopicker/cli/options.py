@@ -1,30 +1,21 @@
 """Options of the command line, each declared once: type, unit, help, default and panel.
 
-Those that are settings are declared in `tomopicker.config`. Options that belong together form an `OptionGroup`: a
-command with a parameter of that type takes all of them (`with_groups`).
+Those that are settings are declared in `tomopicker.config`. Options that belong together form an `OptionGroup` (see
+`groups`): a command with a parameter of that type takes all of them (`with_groups`).
 """
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import wraps
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from tomopicker.errors import UsageError
 
-if TYPE_CHECKING:
-    from tomopicker.cli.progress import Reporter
-    from tomopicker.io.coordinate_units import CoordinateUnits
-    from tomopicker.io.volumes.arrays import ReadOptions
-    from tomopicker.picking.selection import Cut
-    from tomopicker.picks import Picks
-    from tomopicker.tomogram import Tomogram
-
-INPUT, PICKING, MORE = "Input", "Picking", "More"
+INPUT, PICKING, CLUSTER, MORE = "Input", "Picking", "Many machines", "More"
 VOLUMES = "MRC, OME-Zarr, HDF5, TIFF, EM."
 
 
@@ -98,10 +89,7 @@ def with_groups(command: Callable[..., Any]) -> Callable[..., Any]:
 def three_numbers(text: str, flag: str) -> tuple[float, float, float]:
     """Read ``X,Y,Z``.
 
-    Raises
-    ------
-    UsageError
-        If it is not three finite numbers.
+    Raises `UsageError` if it is not three finite numbers.
     """
     try:
         x, y, z = (float(part) for part in text.split(","))
@@ -115,10 +103,7 @@ def three_numbers(text: str, flag: str) -> tuple[float, float, float]:
 def size_in_voxels(text: str, least: int = 1) -> tuple[int, int, int]:
     """Read a size in voxels, x first, as the shape (z, y, x).
 
-    Raises
-    ------
-    UsageError
-        If it is not three whole numbers, or one is less than `least`.
+    Raises `UsageError` if it is not three whole numbers, or one is less than `least`.
     """
     try:
         x, y, z = (int(part) for part in text.replace("x", ",").split(","))
@@ -164,8 +149,7 @@ Axes = Annotated[
     ),
 ]
 FromFormat = Annotated[
-    str | None,
-    option("Format of the picks.", "--from", unit="FORMAT", default="recognised by content", panel=INPUT),
+    str | None, option("Format of the picks.", "--from", unit="FORMAT", default="recognised by content", panel=INPUT)
 ]
 PicksUnit = Annotated[
     Literal["voxel", "angstrom", "fraction"] | None,
@@ -210,133 +194,3 @@ StartAnew = Annotated[bool, switch("Replace existing output, or discard an inter
 DryRun = Annotated[
     bool, switch("Print what would be done, refuse what would be refused, write nothing.", "--dry-run", MORE)
 ]
-
-
-@dataclass(frozen=True)
-class TomogramOptions(OptionGroup):
-    """How the files of tomograms are read."""
-
-    voxel_size: VoxelSize = None
-    dataset: Dataset = None
-    axes: Axes = None
-
-    def __post_init__(self) -> None:
-        check_positive("--voxel-size", self.voxel_size)
-        _ = self.stored  # Refuses invalid axes.
-
-    @property
-    def stored(self) -> "ReadOptions":
-        """Array and axes."""
-        from tomopicker.io.volumes.arrays import ReadOptions
-
-        return ReadOptions(self.dataset, self.axes)
-
-    def open(self, paths: list[Path], reporter: "Reporter", *, invert: bool = False) -> "list[Tomogram]":
-        """Open the tomograms at paths, files or folders; suspicious headers are printed."""
-        from tomopicker import io
-
-        return [self.open_one(path, reporter, invert=invert) for path in io.volume_files(paths)]
-
-    def open_one(self, path: Path, reporter: "Reporter", *, invert: bool = False) -> "Tomogram":
-        """Open one tomogram; suspicious headers are printed."""
-        from tomopicker import io
-
-        tomogram = io.open_tomogram(path, voxel_size=self.voxel_size, invert=invert, options=self.stored)
-        for warning in tomogram.warnings:
-            reporter.warn(warning)
-        return tomogram
-
-
-@dataclass(frozen=True)
-class CoordinateOptions(OptionGroup):
-    """Unit and format of picks, and which classes are read."""
-
-    from_format: FromFormat = None
-    picks_unit: PicksUnit = None
-    picks_pixel_size: PicksPixelSize = None
-    classes: Classes = None
-
-    @property
-    def units(self) -> "CoordinateUnits":
-        """For the readers."""
-        from tomopicker.io.coordinate_units import CoordinateUnits
-
-        return CoordinateUnits(self.picks_unit, self.picks_pixel_size, tuple(self.classes or ()), self.from_format)
-
-
-@dataclass(frozen=True)
-class PickedInput(OptionGroup):
-    """Picks and their tomograms."""
-
-    picks: PicksFile
-    tomograms: Tomograms
-    coordinates: CoordinateOptions
-    reading: TomogramOptions
-    invert: Invert = False
-
-    def read(
-        self, reporter: "Reporter", *, check_inside: bool = True, keeps_classes: bool = False
-    ) -> "tuple[list[Tomogram], Picks]":
-        """Open the tomograms and read their picks; picks of other tomograms are left out with a warning.
-
-        Raises
-        ------
-        TomoPickerError
-            If a file is missing or invalid, or a pick lies outside and `check_inside`.
-        """
-        from tomopicker.cli.inputs import read_picks
-        from tomopicker.output.find import files_of_picks
-
-        opened = self.reading.open(self.tomograms, reporter, invert=self.invert)
-        found = read_picks(
-            files_of_picks(self.picks), opened, reporter, self.coordinates.units,
-            check_inside=check_inside, keeps_classes=keeps_classes,
-        )  # fmt: skip
-        return opened, found
-
-
-@dataclass(frozen=True)
-class SelectionOptions(OptionGroup):
-    """Which candidates become picks."""
-
-    threshold: Annotated[
-        float | None,
-        option(
-            "Minimum probability of a pick.", unit="P", default="the best expected F1 of each tomogram", panel=PICKING
-        ),
-    ] = None
-    target_precision: Annotated[
-        float | None,
-        option("As many picks as keep the expected precision at P or above.", unit="P", panel=PICKING),
-    ] = None
-    target_fdr: Annotated[
-        float | None,
-        option("As many picks as keep the expected false discovery rate at Q or below.", unit="Q", panel=PICKING),
-    ] = None
-    max_particles: Annotated[
-        int | None, option("Keep only the N best of each tomogram.", unit="N", default="all", panel=PICKING)
-    ] = None
-
-    def cut(self) -> "Cut":
-        """Combine the options.
-
-        Raises
-        ------
-        UsageError
-            If one is out of range, or two of the first three are given.
-        """
-        from tomopicker.picking.selection import Cut
-
-        shares = {
-            "--threshold": self.threshold, "--target-precision": self.target_precision, "--target-fdr": self.target_fdr,
-        }  # fmt: skip
-        given = {name: value for name, value in shares.items() if value is not None}
-        for name, value in given.items():
-            if not 0 <= value <= 1:
-                raise UsageError(f"{name} {value:g} is invalid; give a probability between 0 and 1")
-        if len(given) > 1:
-            raise UsageError(f"{' and '.join(given)} exclude each other; give one of them")
-        if self.max_particles is not None and self.max_particles < 1:
-            raise UsageError(f"--max-particles {self.max_particles} is invalid; give 1 or more, or leave it out")
-        precision = self.target_precision if self.target_fdr is None else 1 - self.target_fdr
-        return Cut(self.threshold, precision, self.max_particles)

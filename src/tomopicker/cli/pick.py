@@ -1,11 +1,11 @@
 """``tomopicker pick``: from a model and tomograms to picks in STAR and CSV."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
-from tomopicker.cli.cluster_options import EngineOptions
+from tomopicker.cli.groups import EngineOptions, SelectionOptions, TomogramOptions, existing_volumes
 from tomopicker.cli.options import (
     INPUT,
     MORE,
@@ -16,17 +16,12 @@ from tomopicker.cli.options import (
     Overwrite,
     PickMask,
     Pictures,
-    SelectionOptions,
     SomeTomograms,
-    TomogramOptions,
     check_positive,
     option,
     switch,
 )
-from tomopicker.errors import TomoPickerError, UsageError
-
-if TYPE_CHECKING:
-    from tomopicker.cli.progress import Reporter
+from tomopicker.errors import UsageError
 
 COPICK = "copick"
 
@@ -82,17 +77,12 @@ def command(
         option("Whose STAR files to write; warp is for Warp and M.", panel=PICKING),
     ] = "relion5",
     save_scores: Annotated[
-        bool,
-        switch("Write TOMOGRAM_scores.mrc too: float32, at the network's resolution.", "--save-scores", PICKING),
+        bool, switch("Write TOMOGRAM_scores.mrc too: float32, at the network's resolution.", "--save-scores", PICKING)
     ] = False,
     pictures: Pictures = True,
     copick: Annotated[
         Path | None,
-        option(
-            "Configuration of a copick project, to pick from and write to.",
-            unit="CONFIG",
-            panel=COPICK,
-        ),
+        option("Configuration of a copick project, to pick from and write to.", unit="CONFIG", panel=COPICK),
     ] = None,
     copick_tomogram: Annotated[
         str | None, option("Which tomogram of each run, such as wbp@10.", unit="TYPE[@Å]", panel=COPICK)
@@ -116,49 +106,40 @@ def command(
     device: Device = None,
     overwrite: Overwrite = False,
     retry_failed: Annotated[
-        bool,
-        switch("Pick unchanged tomograms again that failed before.", "--retry-failed", MORE),
+        bool, switch("Pick unchanged tomograms again that failed before.", "--retry-failed", MORE)
     ] = False,
     dry_run: DryRun = False,
 ) -> None:
     """Parse, open, and pick."""
-    from tomopicker.cli.interrupt import interruptible
-    from tomopicker.cli.pick_run import pick_files
+    from tomopicker import api
+    from tomopicker.cli.pick_run import pick_files, print_pick_plan
     from tomopicker.cli.progress import Reporter
     from tomopicker.files import check_writable
+    from tomopicker.io import volume_files
+    from tomopicker.io.masks import masks_for
+    from tomopicker.models.precision import choose_device
+    from tomopicker.output.copick import CopickTarget
     from tomopicker.output.pick_folder import PickFolder
-    from tomopicker.output.settings import PickSettings
+    from tomopicker.output.record import PickSettings
+    from tomopicker.pipeline.provenance import trained_inverted
 
     cut = selection.cut()
     check_positive("--min-distance", min_distance)
     on = engine.settings()
-    with (
-        Reporter() as reporter,
-        interruptible(lambda: "finished tomograms are kept; repeat the command to pick the others"),
-    ):
-        target = None
-        if copick is not None:
-            from tomopicker.output.copick import CopickTarget
-
-            target = CopickTarget.open(copick, copick_tomogram, copick_session)
-        elif copick_tomogram or copick_object:
+    with Reporter(lambda: "finished tomograms are kept; repeat the command to pick the others") as reporter:
+        if copick is None and (copick_tomogram or copick_object):
             raise UsageError("--copick-tomogram and --copick-object need --copick CONFIG; give it too")
+        target = None if copick is None else CopickTarget.open(copick, copick_tomogram, copick_session)
         listed = [*(tomograms or []), *(target.tomograms if target else [])]
         if not listed:
             raise UsageError("no tomogram is given; name files or folders, or --copick CONFIG")
-        files, broken = _existing(listed, reporter)
-        from tomopicker.io.masks import masks_for
-
+        found, broken = existing_volumes(listed, reporter)
+        files = volume_files(found)  # Refuses two of one name.
         masks = masks_for(mask, files)
         check_writable(output)
-        from tomopicker import api
-        from tomopicker.models.precision import choose_device
-
         loaded = api.load_model(model)
         if target is not None:
             target = target.with_objects(list(loaded.kinds) if loaded.others else [], copick_object or [])
-        from tomopicker.pipeline.provenance import trained_inverted
-
         bright = trained_inverted(loaded.provenance)
         if invert is None and bright:
             reporter.log(f"{model}: was trained with --invert, so protein is taken to be bright (--no-invert: dark).")
@@ -177,8 +158,6 @@ def command(
             for doubt in each.warnings:
                 reporter.warn(f"{called}: {doubt}")
         if dry_run:
-            from tomopicker.cli.pick_plan import print_pick_plan
-
             print_pick_plan(files, folder, model, on, reporter, masks=masks.files)
             return
         failed = broken + pick_files(
@@ -197,20 +176,3 @@ def project_of(listed: list[Path]) -> Path | None:
     """Give the tomograms.star of RELION 5 that is the only list of tomograms given; None if there is none."""
     projects = [path for path in listed if path.suffix.lower() == ".star"]
     return projects[0].absolute() if len(projects) == 1 == len(listed) else None
-
-
-def _existing(paths: list[Path], reporter: "Reporter") -> tuple[list[Path], int]:
-    """List the tomograms that exist, and count those that do not; each is printed."""
-    from tomopicker import io
-
-    found: list[Path] = []
-    missing = 0
-    for path in paths:
-        try:
-            found += io.volume_files(path)
-        except TomoPickerError as error:
-            missing += 1
-            reporter.failed(error)
-    if not found:
-        raise typer.Exit(1)
-    return io.volume_files(found), missing

@@ -58,12 +58,11 @@ def command(
     overwrite: StartAnew = False,
 ) -> None:
     """Parse, pretrain, write."""
-    from tomopicker.cli.interrupt import interruptible
     from tomopicker.cli.progress import Reporter
     from tomopicker.files import check_writable
     from tomopicker.pipeline.resume import discard_checkpoints, how_to_go_on, is_finished, remove_checkpoints
 
-    with Reporter() as reporter, interruptible(lambda: how_to_go_on(output)):
+    with Reporter(lambda: how_to_go_on(output)) as reporter:
         if is_finished(output, reporter, resume=resume, overwrite=overwrite):
             return
         check_writable(output.parent)

@@ -1,9 +1,12 @@
-"""Progress and messages: a bar on a terminal, otherwise a plain line every 15 s. Warnings go to stderr, once each."""
+"""Progress and messages: a bar on a terminal, otherwise a plain line every 15 s. Warnings go to stderr, once each.
+
+Ctrl-C ends a command with one line: how to continue.
+"""
 
 import sys
 import time
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -12,18 +15,37 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from tomopicker.cluster.work import FINAL, Event
+from tomopicker.errors import TomoPickerError
+from tomopicker.wording import number_of
+
 if TYPE_CHECKING:
     from tomopicker.training.loop import Report
 
 PLAIN_SECONDS = 15.0
 """Between two lines of one job in a log."""
 LOG_WIDTH = 120
+OF_THE_RUN = {"retried", "note", "workers"}
+"""Kinds of events that are printed even with a bar."""
+
+
+class Interrupted(TomoPickerError):
+    """The user stopped the command; exit code as in shells."""
+
+    exit_code = 130
 
 
 class Reporter:
-    """A `tomopicker.pipeline.callbacks.Callback` that prints; use it as a context."""
+    """A `tomopicker.pipeline.callbacks.Callback` that prints; use it as a context.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    advice : callable, optional
+        Returns how to continue after a Ctrl-C, which then ends the context with this line.
+    """
+
+    def __init__(self, advice: Callable[[], str] | None = None) -> None:
+        self._advice = advice
         self.console = Console(highlight=False, soft_wrap=True)
         if not self.console.is_terminal:
             self.console.width = max(self.console.width, LOG_WIDTH)  # Tables in a log are not truncated.
@@ -39,6 +61,8 @@ class Reporter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.end_bar()
+        if isinstance(error, KeyboardInterrupt) and self._advice is not None:
+            raise Interrupted(f"stopped; {self._advice()}") from error
 
     def log(self, text: str = "") -> None:
         """Print a line."""
@@ -136,3 +160,36 @@ class Reporter:
             self._plain[title] = now
             self.console.print(f"{title}: {done} of {total}, {words}", markup=False)
             sys.stdout.flush()
+
+
+class EventPrinter:
+    """Print events of a run.
+
+    Parameters
+    ----------
+    reporter : Reporter
+    with_bar : bool
+        Show overall progress: on a terminal a bar instead of a line for each tomogram, in a log a line every 15 s.
+    noun : str
+        What is counted.
+    """
+
+    def __init__(self, reporter: Reporter, *, with_bar: bool, noun: str = "tomogram") -> None:
+        self._reporter, self._noun, self._counts = reporter, noun, with_bar
+        self._with_bar = with_bar and reporter.console.is_terminal
+
+    def __call__(self, event: Event) -> None:
+        """Print an event."""
+        if not self._with_bar and event.kind in FINAL:
+            self._reporter.end_bar()
+        if event.kind in {"failed", "left"}:
+            self._reporter.failed(event.line)
+        elif event.line and (
+            event.kind in {"retried", "note", "workers"} or (event.kind in FINAL and not self._with_bar)
+        ):
+            self._reporter.log(event.line)
+        for warning in event.warnings:
+            self._reporter.warn(warning)
+        if self._counts and event.total:
+            there = number_of(event.workers, "worker")
+            self._reporter.step("all", f"{self._noun}s, {there}", event.finished, event.total)

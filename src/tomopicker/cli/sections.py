@@ -4,7 +4,8 @@ import math
 from pathlib import Path
 from typing import Annotated
 
-from tomopicker.cli.options import Invert, OutputFolder, Overwrite, TomogramOptions, Tomograms, option
+from tomopicker.cli.groups import TomogramOptions
+from tomopicker.cli.options import Invert, OutputFolder, Overwrite, Tomograms, option
 from tomopicker.errors import UsageError
 from tomopicker.wording import number_of
 
@@ -30,7 +31,7 @@ def command(
     overwrite: Overwrite = False,
 ) -> None:
     """Parse, open, draw."""
-    from tomopicker.cli.inputs import read_picks
+    from tomopicker.cli.groups import read_picks
     from tomopicker.cli.progress import Reporter
     from tomopicker.files import check_writable, refuse_to_replace
     from tomopicker.output.sections import section_figure, sections_every

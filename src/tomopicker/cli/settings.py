@@ -84,10 +84,7 @@ class SettingsOptions(OptionGroup):
     def resolve(self, **more: Any) -> Settings:
         """Merge preset, settings file and options; `more` has settings by path, ``__`` for a dot.
 
-        Raises
-        ------
-        UsageError
-            One line that names the first invalid setting.
+        Raises `UsageError`: one line that names the first invalid setting.
         """
         nested: dict[str, Any] = {}
         others = {name.replace("__", "."): value for name, value in more.items() if value is not None}
@@ -111,10 +108,7 @@ class SettingsOptions(OptionGroup):
     def diameters_of(self, kinds: list[str]) -> dict[str, float]:
         """Give the diameters of single kinds, in Å; all those clicked must have one if there is no common diameter.
 
-        Raises
-        ------
-        UsageError
-            If a kind has none.
+        Raises `UsageError` if a kind has none.
         """
         from tomopicker.pipeline.kinds.clicks import diameters_of
 
@@ -129,10 +123,7 @@ class SettingsOptions(OptionGroup):
 def split_changes(texts: list[str], example: str, taken: dict[str, Any]) -> dict[str, str]:
     """Read ``NAME=VALUE`` options; a name that an option of its own has given is refused.
 
-    Raises
-    ------
-    UsageError
-        If there is no ``=``, or a name is given twice.
+    Raises `UsageError` if there is no ``=``, or a name is given twice.
     """
     found: dict[str, str] = {}
     for text in texts:

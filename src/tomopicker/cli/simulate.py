@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from tomopicker.cli.cluster_options import EngineOptions
+from tomopicker.cli.groups import EngineOptions
 from tomopicker.cli.options import MORE, OutputFolder, Overwrite, option, size_in_voxels
 from tomopicker.cli.settings import split_changes
 from tomopicker.errors import UsageError
@@ -56,8 +56,7 @@ def command(
         option("Density maps of the molecules (MRC, protein positive), instead of built-in ones.", unit="DIR"),
     ] = None,
     target: Annotated[
-        str,
-        option("The molecule whose positions are the truth; with --maps, the name of its file.", unit="NAME"),
+        str, option("The molecule whose positions are the truth; with --maps, the name of its file.", unit="NAME")
     ] = "ribosome",
     particles: Annotated[
         int | None, option("Targets per tomogram.", unit="N", default="as crowded as yeast cytosol", min=1)
@@ -104,8 +103,7 @@ def command(
         ),
     ] = None,
     reconstruction: Annotated[
-        Literal["wbp", "sirt"] | None,
-        option("Weighted back-projection, or SIRT.", default="wbp", panel=IMAGING),
+        Literal["wbp", "sirt"] | None, option("Weighted back-projection, or SIRT.", default="wbp", panel=IMAGING)
     ] = None,
     settings: Annotated[
         list[str] | None,
@@ -120,9 +118,7 @@ def command(
     overwrite: Overwrite = False,
 ) -> None:
     """Parse, simulate, write."""
-    from tomopicker.cli.interrupt import interruptible
-    from tomopicker.cli.progress import Reporter
-    from tomopicker.cli.run_printer import EventPrinter
+    from tomopicker.cli.progress import EventPrinter, Reporter
     from tomopicker.cluster.mapping import map_tomograms
     from tomopicker.cluster.simulate_work import SimulateWork
     from tomopicker.cluster.work import Item
@@ -149,7 +145,7 @@ def command(
     }
     changes = {name: value for name, value in flags.items() if value is not None}
     changes |= split_changes(settings or [], "scene.n_gold_beads=10", changes)
-    with Reporter() as reporter, interruptible(lambda: "repeat the command; tomograms that are whole are skipped"):
+    with Reporter(lambda: "repeat the command; tomograms that are whole are skipped") as reporter:
         layout = None if positions is None else _layout(positions, size, positions_offset, reporter)
         work = SimulateWork(
             output, preset, size, voxel_size, maps, target, particles, layout, changes, overwrite,

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Annotated
 
-from tomopicker.cli.options import MORE, Device, Invert, TomogramOptions, argument, option
+from tomopicker.cli.groups import TomogramOptions
+from tomopicker.cli.options import MORE, Device, Invert, argument, option
 from tomopicker.errors import TomoPickerError, UsageError
 
 HELP = """Click particles in a browser, see picks from the first click, train, review, and save for RELION.
@@ -12,7 +13,7 @@ HELP = """Click particles in a browser, see picks from the first click, train, r
 
   [cyan]tomopicker studio tomograms/ --particle-diameter 300[/cyan]
   [cyan]tomopicker studio TS_0001.mrc TS_0002.mrc --project ribosomes[/cyan]
-  [cyan]tomopicker studio Tomograms/job010/tomograms.star --beside denoised/[/cyan]
+  [cyan]tomopicker studio Tomograms/job010/tomograms.star --other-volume denoised/[/cyan]
 
 A local web application, reachable from this machine only. It prints the link to open and the ssh command that forwards
 it to another machine. Nothing is fetched from the network. Press ? in the page for the keys.
@@ -39,7 +40,7 @@ def command(
         option("Of the first kind of particle.", "--particle-diameter", "-d", unit="Å", default="entered in the page"),
     ] = None,
     kind: Annotated[str, option("Name of that kind.", unit="NAME")] = "particle",
-    beside: Annotated[
+    other_volume: Annotated[
         list[Path] | None,
         option(
             "Other volumes of the same tomograms, such as denoised ones, to look at under the same clicks; matched by "
@@ -52,13 +53,7 @@ def command(
         int | None, option("Port on this machine.", unit="N", default="last time's, else a free one", panel=MORE)
     ] = None,
     base_path: Annotated[
-        str,
-        option(
-            "Path prefix of a proxy, as of Open OnDemand.",
-            unit="/PATH",
-            panel=MORE,
-            show_default=False,
-        ),
+        str, option("Path prefix of a proxy, as of Open OnDemand.", unit="/PATH", panel=MORE, show_default=False)
     ] = "",
     allow_host: Annotated[
         list[str] | None, option("Host name of a proxy between browser and studio. Repeat it.", unit="NAME", panel=MORE)
@@ -82,6 +77,6 @@ def command(
         raise UsageError(f"--particle-diameter {particle_diameter:g} cannot be; give it in Å")
     check_writable(project, "--project")
     with Reporter() as reporter:
-        listing = list_tomograms(tomograms, beside or (), Reading(reading.voxel_size, invert, reading.stored))
+        listing = list_tomograms(tomograms, other_volume or (), Reading(reading.voxel_size, invert, reading.stored))
         first = None if particle_diameter is None else (kind, particle_diameter)
         serve(listing, project, InstantEngine(device), address, reporter.log, first)

@@ -6,20 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tomopicker.cli.cluster_options import EngineOptions
-from tomopicker.cli.options import (
-    INPUT,
-    MORE,
-    CoordinateOptions,
-    Device,
-    Invert,
-    Mask,
-    Overwrite,
-    ParticleDiameter,
-    TomogramOptions,
-    Tomograms,
-    option,
-)
+from tomopicker.cli.groups import CoordinateOptions, EngineOptions, TomogramOptions
+from tomopicker.cli.options import INPUT, MORE, Device, Invert, Mask, Overwrite, ParticleDiameter, Tomograms, option
 from tomopicker.errors import UsageError
 from tomopicker.wording import number_of
 
@@ -84,7 +72,7 @@ def command(
         raise UsageError("--rejected alone does not define the particle; give --picks too")
     on = engine.settings()
     from tomopicker import api
-    from tomopicker.cli.inputs import read_picks
+    from tomopicker.cli.groups import read_picks
     from tomopicker.cli.progress import Reporter
     from tomopicker.io.masks import masks_of
     from tomopicker.output.find import files_of_picks
@@ -104,7 +92,7 @@ def command(
         if clicks is not None and not len(clicks):
             raise UsageError(f"{picks[0] if picks else ''}: holds no click in these tomograms")
         if on is not None:
-            from tomopicker.cli.run_printer import EventPrinter
+            from tomopicker.cli.progress import EventPrinter
             from tomopicker.io.masks import masks_for
 
             files = [tomogram.path for tomogram in opened if tomogram.path]

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from tomopicker.cli.options import Pictures, SelectionOptions, argument
+from tomopicker.cli.groups import SelectionOptions
+from tomopicker.cli.options import Pictures, argument
 from tomopicker.errors import UsageError
 from tomopicker.wording import number_of
 
@@ -29,11 +30,9 @@ def command(
 ) -> None:
     """Parse, select again, and print the expected metrics."""
     from tomopicker.cli.progress import Reporter
-    from tomopicker.output.layout import RECORD
-    from tomopicker.output.one_tomogram import file_of_kind, picture_of
-    from tomopicker.output.pick_figure import draw_again
+    from tomopicker.output.layout import RECORD, file_of_kind, picture_of
     from tomopicker.output.record import read_record
-    from tomopicker.output.reselect import reselect
+    from tomopicker.output.reselect import draw_again, reselect
 
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder; give the one that 'tomopicker pick' wrote")

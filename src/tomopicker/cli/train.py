@@ -4,20 +4,8 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-from tomopicker.cli.options import (
-    INPUT,
-    MORE,
-    CoordinateOptions,
-    Device,
-    DryRun,
-    Invert,
-    Mask,
-    Resume,
-    StartAnew,
-    TomogramOptions,
-    Tomograms,
-    option,
-)
+from tomopicker.cli.groups import CoordinateOptions, TomogramOptions
+from tomopicker.cli.options import INPUT, MORE, Device, DryRun, Invert, Mask, Resume, StartAnew, Tomograms, option
 from tomopicker.cli.settings import SettingsOptions
 from tomopicker.errors import UsageError
 
@@ -70,8 +58,7 @@ def command(
     mask: Mask = None,
     invert: Invert = False,
     validation_tomogram: Annotated[
-        list[Path] | None,
-        option("A tomogram to validate the training on; never trained on.", unit="FILE", panel=INPUT),
+        list[Path] | None, option("A tomogram to validate the training on; never trained on.", unit="FILE", panel=INPUT)
     ] = None,
     validation_picks: Annotated[
         list[Path] | None, option("All particles that are known in it.", unit="[KIND=]FILE", panel=INPUT)
@@ -90,7 +77,6 @@ def command(
     dry_run: DryRun = False,
 ) -> None:
     """Parse, open, and train."""
-    from tomopicker.cli.interrupt import interruptible
     from tomopicker.cli.kinds import files_by_kind, listed, read_by_kind
     from tomopicker.cli.progress import Reporter
     from tomopicker.files import check_writable
@@ -101,7 +87,7 @@ def command(
         _refuse_training(given, validation_tomogram)
     if bool(validation_tomogram) != bool(validation_picks):
         raise UsageError("--validation-tomogram and --validation-picks go together; give both or neither")
-    with Reporter() as reporter, interruptible(lambda: how_to_go_on(output)):
+    with Reporter(lambda: how_to_go_on(output)) as reporter:
         if is_finished(output, reporter, resume=resume, overwrite=overwrite, dry_run=dry_run):
             return
         check_writable(output.parent)

@@ -39,15 +39,10 @@ def check_kinds(
         Of the clicks, by the kind that is named before them.
     output : Path
         The model file.
-    reporter : Reporter
-    units : CoordinateUnits
-        As the files were read.
-    masks, device
-        As `train` takes them.
-    check : bool
-        Whether to test that clicks lie on particles.
-    dry_run : bool
-        Whether to print the plan.
+    reporter, units, masks, device
+        As the files were read, and as `train` takes them.
+    check, dry_run : bool
+        Whether to test that clicks lie on particles, and whether to print the plan.
 
     Returns
     -------
@@ -55,11 +50,6 @@ def check_kinds(
         Without repeated ones.
     doubts : list of str
         As of `check_clicks`.
-
-    Raises
-    ------
-    TomoPickerError
-        One line with the remedy.
     """
     every = listed(files)
     kept, doubts = [], []

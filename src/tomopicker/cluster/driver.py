@@ -1,8 +1,8 @@
-"""The driver: hands tomograms to workers, one each, and hears what becomes of them.
+"""The driver: submits tomograms to workers, one each, and receives their messages.
 
-Dask starts, watches and reaches the workers. What it does not know is kept here: which tomogram a worker was at when it
-died (it blames all that were on their way to it), how often, and what is to be done about it. Tasks are in hand for a
-worker each and one to spare; the others wait here, so that memory does not grow with their number.
+Dask starts, watches and reaches the workers. The driver keeps what Dask does not know: which tomogram a worker had when
+it died (Dask blames all that were on their way to it), and how often that happened. One task per worker and one to
+spare are submitted at a time; the others wait here, so that memory does not grow with their number.
 """
 
 import pickle
@@ -15,11 +15,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from tomopicker.cluster.engines import Workers, started
-from tomopicker.cluster.events import Event, OnEvent
-from tomopicker.cluster.mapping import DEATHS, event_of
-from tomopicker.cluster.memory import in_gigabytes
+from tomopicker.cluster.resources import in_gigabytes
 from tomopicker.cluster.settings import ClusterError, ClusterSettings
-from tomopicker.cluster.work import Item, Outcome, Work
+from tomopicker.cluster.work import Event, Item, OnEvent, Outcome, Work
 from tomopicker.cluster.worker import VERSION, run_in_worker
 from tomopicker.errors import TomoPickerError
 from tomopicker.wording import number_of
@@ -27,12 +25,14 @@ from tomopicker.wording import number_of
 if TYPE_CHECKING:
     from distributed import Future
 
+DEATHS = 3
+"""Of workers at one tomogram, after which it is left."""
 LATE_SECONDS = 15.0
 """A task has ended and its message has not come: it is done again, which finds what is done already."""
 UNSEEN = 10
 """Deaths of workers on whose list a tomogram was, though they had not begun it: then it may be to blame after all."""
 REMIND_SECONDS = 60.0
-"""Between two lines that say that no worker is there."""
+"""Between two reminders that no worker is there."""
 
 
 def run_on_workers(work: Work, items: Sequence[Item], settings: ClusterSettings, on_event: OnEvent) -> dict[str, str]:
@@ -41,15 +41,8 @@ def run_on_workers(work: Work, items: Sequence[Item], settings: ClusterSettings,
         return {}
     memory = work.memory(items)
     with started(settings, memory, len(items), work.folder) as workers:
-        on_event(
-            Event(
-                "note",
-                "",
-                f"{len(items)} tomograms on {workers.words}; the largest needs about {in_gigabytes(memory)} of memory.",
-                total=len(items),
-                workers=0,
-            )
-        )
+        line = f"{len(items)} tomograms on {workers.words}; the largest needs about {in_gigabytes(memory)} of memory."
+        on_event(Event("note", "", line, total=len(items), workers=0))
         return _Driver(work, items, workers, settings, on_event).run()
 
 
@@ -125,13 +118,13 @@ class _Driver:
     def _read_mail(self) -> None:
         """Wait a moment for news, then take all there is."""
         try:
-            self._hear(*self._mail.get(timeout=1.0))
+            self._receive(*self._mail.get(timeout=1.0))
             while True:
-                self._hear(*self._mail.get_nowait())
+                self._receive(*self._mail.get_nowait())
         except queue.Empty:
             return
 
-    def _hear(self, kind: str, what: Any) -> None:
+    def _receive(self, kind: str, what: Any) -> None:
         if kind == "cluster":
             if what.get("action") in {"add-worker", "remove-worker"}:
                 self._count_workers()
@@ -149,7 +142,7 @@ class _Driver:
             return
         task.worker = what["where"]
         if what["kind"] == "started":
-            self._tell(Event("started", task.item.name, f"{task.item.name}: started", worker=task.worker))
+            self._send(Event("started", task.item.name, f"{task.item.name}: started", worker=task.worker))
         elif what["kind"] == "version":
             raise ClusterError(
                 f"worker {task.worker}: runs {what['line']}, and this is {VERSION}; install the same there"
@@ -160,7 +153,7 @@ class _Driver:
             task.outcome = what
 
     def _settle(self) -> None:
-        """Do what follows from tasks that have ended, or whose message is overdue."""
+        """Conclude tasks that have ended, and resubmit those whose message is overdue."""
         for task in [task for task in self._at.values() if task.ended is not None]:
             if task.outcome is not None:
                 self._conclude(task, task.outcome)
@@ -171,9 +164,8 @@ class _Driver:
         if message["kind"] == "machine":
             self._blame(task, f"worker {task.worker}: {message['line']}")
             return
-        outcome = Outcome(
-            message["status"], message["line"], tuple(message["warnings"]), message["seconds"], message["elsewhere"]
-        )
+        stated = message["outcome"]
+        outcome = Outcome(**stated | {"warnings": tuple(stated["warnings"])})  # A list after the transfer.
         if outcome.elsewhere and self._deaths.get(task.item.name, 0) + 1 < DEATHS:
             self._blame(task, outcome.line)
             return
@@ -181,7 +173,7 @@ class _Driver:
         self._finished += 1
         if outcome.status == "failed":
             self.failures[task.item.name] = outcome.line
-        self._tell(event_of(outcome, task.item.name, worker=task.worker))
+        self._send(outcome.event(task.item.name, task.worker))
 
     def _died(self, task: _Task) -> None:
         """Run a tomogram again whose worker died; only one that had begun is to blame."""
@@ -202,7 +194,7 @@ class _Driver:
         name = task.item.name
         deaths = self._deaths[name] = self._deaths.get(name, 0) + 1
         if deaths < DEATHS:
-            self._tell(Event("retried", name, f"{name}: {why}; it is run again, last.", worker=task.worker))
+            self._send(Event("retried", name, f"{name}: {why}; it is run again, last.", worker=task.worker))
             self._let_go(task)
             self._waiting.append(task.item)
             return
@@ -211,7 +203,7 @@ class _Driver:
         reason = f"{name}: left, for {deaths} workers failed at it, the last so: {why}; see the workers' logs"
         self.failures[name] = reason
         self.work.give_up(task.item, reason)
-        self._tell(Event("left", name, reason, worker=task.worker))
+        self._send(Event("left", name, reason, worker=task.worker))
 
     def _again(self, task: _Task) -> None:
         self._let_go(task)
@@ -227,10 +219,10 @@ class _Driver:
         if not self._there and before:
             self._alone_since = self._reminded = time.monotonic()
         if self._there != before:
-            self._tell(Event("workers", "", f"{number_of(self._there, 'worker')} at work." if not before else ""))
+            self._send(Event("workers", "", f"{number_of(self._there, 'worker')} at work." if not before else ""))
 
     def _watch(self) -> None:
-        """Say now and then that no worker is there; give up at some time."""
+        """Remind now and then that no worker is there; give up at some time."""
         if self._there:
             return
         now = time.monotonic()
@@ -242,7 +234,7 @@ class _Driver:
         if now - self._reminded > REMIND_SECONDS:
             self._reminded = now
             minutes = (now - self._alone_since) / 60
-            self._tell(Event("note", "", f"No worker is there, for {minutes:.0f} min; look at the queue if it should."))
+            self._send(Event("note", "", f"No worker is there, for {minutes:.0f} min; look at the queue if it should."))
 
-    def _tell(self, event: Event) -> None:
+    def _send(self, event: Event) -> None:
         self.on_event(replace(event, finished=self._finished, total=len(self.items), workers=self._there))

@@ -48,7 +48,7 @@ class Workers:
     wanted : int
         How many there will be.
     words : str
-        That say so.
+        The same in words.
     """
 
     client: "Client"
@@ -94,10 +94,7 @@ def started(settings: ClusterSettings, memory: int, tomograms: int, folder: Path
 def check_installed(settings: ClusterSettings) -> None:
     """Refuse an engine whose packages are missing.
 
-    Raises
-    ------
-    UsageError
-        That names what to install.
+    Raises `UsageError`: that names what to install.
     """
     needed = ["cryptography", "distributed", *(["dask_jobqueue"] if settings.engine in QUEUES else [])]
     missing = [name for name in needed if find_spec(name) is None]
@@ -126,7 +123,7 @@ def security_of(keys: Keys) -> "Security":
 def _local(settings: ClusterSettings, memory: int, tomograms: int, folder: Path, keys: Keys) -> Iterator[Workers]:
     from distributed import Nanny, Scheduler, SpecCluster  # noqa: PLC0415
 
-    from tomopicker.cluster.machine import share_out  # noqa: PLC0415
+    from tomopicker.cluster.resources import share_out  # noqa: PLC0415
 
     shares = share_out(settings.workers, settings.cores, memory, tomograms)
     security = security_of(keys)
@@ -134,7 +131,7 @@ def _local(settings: ClusterSettings, memory: int, tomograms: int, folder: Path,
     worker = common | {
         "host": HERE, "nthreads": 1, "memory_limit": 0, "local_directory": settings.scratch, "death_timeout": 60
     }  # fmt: skip
-    workers = {i: {"cls": Nanny, "options": worker | {"env": share.environment}} for i, share in enumerate(shares.each)}
+    workers = {i: {"cls": Nanny, "options": worker | {"env": variables}} for i, variables in enumerate(shares.each)}
     scheduler = {"cls": Scheduler, "options": common | {"host": HERE, "port": 0}}
     with (
         SpecCluster(workers=workers, scheduler=scheduler, security=security, silence_logs="critical") as cluster,

@@ -14,7 +14,7 @@ from pathlib import Path
 from signal import SIGINT, SIGTERM
 from typing import TYPE_CHECKING, Any
 
-from tomopicker.cluster.memory import CUDA_BYTES, GIGABYTE
+from tomopicker.cluster.resources import CUDA_BYTES, GIGABYTE
 from tomopicker.cluster.settings import ClusterError, ClusterSettings
 from tomopicker.cluster.worker import MALLOC, THREADS
 
@@ -32,10 +32,7 @@ _PLACEHOLDER = "tls://ADDRESS-OF-THIS-MACHINE:PORT"
 def job_cluster(settings: ClusterSettings, memory: int, folder: Path, security: "Security", jobs: int) -> Iterator[Any]:
     """Start a scheduler here for a block; it asks for jobs, so many at most, as tomograms are in hand.
 
-    Raises
-    ------
-    ClusterError
-        If this machine has no address that jobs could reach.
+    Raises `ClusterError` if this machine has no address that jobs could reach.
     """
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     try:
@@ -129,8 +126,8 @@ def _options(settings: ClusterSettings, memory: int, folder: Path) -> dict[str, 
 
 
 def _skipped(settings: ClusterSettings) -> list[str]:
-    """List what is left out of a job's head: what the user says, and what the user's own lines say in its place."""
-    said = " ".join(settings.job)
+    """List what is left out of a job's head: as the user asks, and where the user's own lines replace it."""
+    stated = " ".join(settings.job)
     replaced = {
         "slurm": ("--mem", "--cpus-per-task"),
         "pbs": ("-l select",),
@@ -139,11 +136,11 @@ def _skipped(settings: ClusterSettings) -> list[str]:
     }[settings.engine]
     without_walltime = {"slurm": "#SBATCH -t ", "pbs": "walltime=", "lsf": "#BSUB -W ", "sge": "h_rt="}
     own = [] if settings.walltime else [without_walltime[settings.engine]]
-    return [*settings.skip, *(option for option in replaced if option in said), *own]
+    return [*settings.skip, *(option for option in replaced if option in stated), *own]
 
 
 def _listening(settings: ClusterSettings) -> dict[str, Any]:
-    """Say where the scheduler listens: at one address, not at all that this machine has."""
+    """Choose where the scheduler listens: at one address, not at all of this machine."""
     from distributed.utils import get_ip  # noqa: PLC0415
 
     where = {"interface": settings.interface} if settings.interface else {"host": settings.host or get_ip()}

@@ -1,4 +1,4 @@
-"""How a run stands, in files that any machine can read: a line for each tomogram, and one record of the whole."""
+"""The progress of a run, in files that any machine can read: a line for each tomogram, and a record of the whole."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from tomopicker.cluster.events import FINAL, Event
+from tomopicker.cluster.work import FINAL, Event, OnEvent, ignore_event
 from tomopicker.files import write_text
 from tomopicker.output.layout import LOG, RUN
 from tomopicker.wording import number_of
@@ -36,14 +36,20 @@ class Journal:
         Of the run.
     how : str
         Which engine and workers, in words.
+    on_event : callable
+        Receives each event after it is written.
     noun : str
-        What is done many times.
+        What is counted.
     log : str
         Name of the log.
     """
 
-    def __init__(self, folder: Path, total: int, how: str, noun: str = "tomogram", log: str = LOG) -> None:
+    def __init__(
+        self, folder: Path, total: int, how: str, on_event: OnEvent = ignore_event, noun: str = "tomogram",
+        log: str = LOG,
+    ) -> None:  # fmt: skip
         self._folder, self._total, self._how, self._noun = folder, total, how, noun
+        self._on_event = on_event
         self._file = folder / log
         self._failures: dict[str, str] = {}
         self._counts: Counter[str] = Counter()
@@ -55,12 +61,12 @@ class Journal:
         self.summary: Mapping[str, Any] = {}
 
     def __enter__(self) -> "Journal":
-        # Lines of earlier runs stay: what became of a tomogram may stand there.
+        # Lines of earlier runs stay: the outcome of a tomogram may be there.
         self._log = self._file.open("a", encoding="utf-8", buffering=1)
         self._line(
             f"run of {number_of(self._total, self._noun)}, {self._how}, process {os.getpid()} on {socket.gethostname()}"
         )
-        self._write()
+        self._write_record()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
@@ -68,10 +74,10 @@ class Journal:
         self._state = "finished" if kind is None else "stopped"
         self._line(self._state if error is None else f"stopped: {' '.join(str(error).split()) or kind}")
         self._log.close()
-        self._write()
+        self._write_record()
 
-    def hear(self, event: Event) -> None:
-        """Write an event down."""
+    def write(self, event: Event) -> None:
+        """Write an event."""
         self._counts[event.kind] += 1
         self._workers = event.workers
         if event.kind == "started":
@@ -87,12 +93,13 @@ class Journal:
             for warning in event.warnings:
                 self._line(f"warning: {warning}")
         if time.time() - self._written > EVERY_SECONDS:
-            self._write()
+            self._write_record()
+        self._on_event(event)
 
     def _line(self, text: str) -> None:
         self._log.write(f"{_now()} {' '.join(text.split())}\n")
 
-    def _write(self) -> None:
+    def _write_record(self) -> None:
         self._written = time.time()
         finished = sum(self._counts[kind] for kind in FINAL)
         record: dict[str, Any] = {

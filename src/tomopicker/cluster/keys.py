@@ -51,10 +51,7 @@ def temporary_keys(parent: Path) -> Iterator[Keys]:
 def write_keys(folder: Path) -> Keys:
     """Write a new set of keys, each file for its owner alone.
 
-    Raises
-    ------
-    TomoPickerError
-        If they cannot be written.
+    Raises `TomoPickerError` if they cannot be written.
     """
     certificate, key = _make()
     keys = Keys(folder)
@@ -72,10 +69,7 @@ def write_keys(folder: Path) -> Keys:
 def given_keys(folder: Path) -> Keys:
     """Take the keys in a folder.
 
-    Raises
-    ------
-    UsageError
-        If one is missing, or others may read the key.
+    Raises `UsageError` if one is missing, or others may read the key.
     """
     keys = Keys(folder)
     missing = [file.name for file in keys.files if not file.is_file()]

@@ -3,29 +3,24 @@
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tomopicker.cluster.events import Event, OnEvent, unheard
-from tomopicker.cluster.work import Item, Outcome, Work, is_disk_full
+from tomopicker.cluster.work import Event, Item, OnEvent, Outcome, Work, ignore_event, is_disk_full
 from tomopicker.errors import TomoPickerError
 from tomopicker.pipeline.callbacks import Callback, NullCallback
 
 if TYPE_CHECKING:
     from tomopicker.cluster.settings import ClusterSettings
 
-DEATHS = 3
-"""Of workers at one tomogram, after which it is left."""
-
 
 def map_tomograms(
     work: Work,
     items: Sequence[Item],
     cluster: "ClusterSettings | None" = None,
-    on_event: OnEvent = unheard,
+    on_event: OnEvent = ignore_event,
     callback: Callback | None = None,
 ) -> dict[str, str]:
-    """Do a job for each tomogram, the largest first on several workers; what fails is told and left behind.
+    """Do a job for each tomogram, the largest first on several workers; one that fails does not stop the others.
 
     Parameters
     ----------
@@ -36,7 +31,7 @@ def map_tomograms(
     cluster : ClusterSettings, optional
         Which workers; one after another in this process if left out.
     on_event : callable
-        Hears each `Event`, in the thread that called this.
+        Receives each `Event`, in the thread that called this.
     callback : Callback, optional
         Receives the progress of a tomogram, in one process.
 
@@ -48,54 +43,34 @@ def map_tomograms(
     Raises
     ------
     TomoPickerError
-        If it makes no sense to go on: a full disk, a worker of another version, no workers.
+        If the run cannot go on: a full disk, a worker of another version, no workers.
     """
-    if cluster is None:
-        return _in_this_process(work, items, on_event, callback or NullCallback())
-    from tomopicker.cluster.driver import run_on_workers  # noqa: PLC0415  (dask is an extra, and slow to import)
+    if cluster is not None:
+        from tomopicker.cluster.driver import run_on_workers  # noqa: PLC0415  (dask is an extra, and slow to import)
 
-    return run_on_workers(work, items, cluster, on_event)
-
-
-def _in_this_process(work: Work, items: Sequence[Item], on_event: OnEvent, callback: Callback) -> dict[str, str]:
+        return run_on_workers(work, items, cluster, on_event)
     failures: dict[str, str] = {}
     prepared = work.prepare()
     for finished, item in enumerate(items, start=1):
         on_event(Event("started", item.name, f"{item.name}: started", finished=finished - 1, total=len(items)))
-        outcome = run_one(work, prepared, item, callback)
+        outcome = run_one(work, prepared, item, callback or NullCallback())
         if outcome.status == "failed":
             failures[item.name] = outcome.line
-        on_event(event_of(outcome, item.name, finished=finished, total=len(items)))
+        on_event(outcome.event(item.name, finished=finished, total=len(items)))
     return failures
 
 
 def run_one(work: Work, prepared: object, item: Item, callback: Callback) -> Outcome:
-    """Do one tomogram, and time it.
+    """Process one tomogram, and time it.
 
-    Raises
-    ------
-    TomoPickerError
-        If the disk is full, in a line that says what to do.
+    Raises `TomoPickerError` if the disk is full, with the remedy.
     """
     started = time.monotonic()
     try:
         outcome = work.run(prepared, item, callback)
     except Exception as error:
         if is_disk_full(error):
-            raise TomoPickerError(disk_full(work.folder)) from error
+            remedy = "free some and repeat the command"
+            raise TomoPickerError(f"{work.folder}: no room left on its disk, or in your quota; {remedy}") from error
         raise
     return replace(outcome, seconds=time.monotonic() - started)
-
-
-def disk_full(folder: Path) -> str:
-    """Say that there is no room on a folder's disk."""
-    return f"{folder}: no room left on its disk, or in your quota; free some and repeat the command"
-
-
-def event_of(
-    outcome: Outcome, name: str, *, worker: str = "", finished: int = 0, total: int = 0, workers: int = 1
-) -> Event:
-    """Tell what became of a tomogram."""
-    return Event(
-        outcome.status, name, outcome.line, outcome.warnings, worker, outcome.seconds, finished, total, workers
-    )

@@ -1,23 +1,22 @@
-"""Picking in many tomograms: what is done is skipped, the rest is picked by whatever is at hand, one process merges."""
+"""Picking in many tomograms: finished ones are skipped, the rest is picked here or by workers, one process merges."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tomopicker.cluster.events import Event, OnEvent, both, unheard
 from tomopicker.cluster.journal import Journal
 from tomopicker.cluster.mapping import map_tomograms
-from tomopicker.cluster.pick_work import PickWork, item_of
-from tomopicker.cluster.work import Item
+from tomopicker.cluster.pick_tomogram import PickWork, item_of
+from tomopicker.cluster.work import Event, Item, OnEvent, ignore_event
 from tomopicker.errors import TomoPickerError
 from tomopicker.io import check_names, naming_remark, tomogram_name
 from tomopicker.output.layout import RECORDS
+from tomopicker.output.one_tomogram import read_entries
 from tomopicker.output.pick_folder import PickFolder
 from tomopicker.output.running import marked
 from tomopicker.output.summary import Summary, summarise
-from tomopicker.output.tomogram_record import read_entries
 from tomopicker.pipeline.callbacks import Callback
 from tomopicker.training.checkpoint import Model
 
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ManyPicked:
-    """What came of a run.
+    """The result of a run.
 
     Parameters
     ----------
@@ -36,7 +35,7 @@ class ManyPicked:
     counts : dict of str to int
         Picks of every finished tomogram of the folder.
     remark : str or None
-        What has to be said of the merged files.
+        About the merged files.
     summary : Summary or None
         Of all tomograms in the folder; None if nothing was to be done.
     """
@@ -55,11 +54,11 @@ def pick_into(
     *,
     masks: Mapping[Path, Path] | None = None,
     cluster: "ClusterSettings | None" = None,
-    on_event: OnEvent = unheard,
+    on_event: OnEvent = ignore_event,
     callback: Callback | None = None,
     retry_failed: bool = False,
 ) -> ManyPicked:
-    """Pick in every tomogram that is not done; one that fails is told and left behind.
+    """Pick in every tomogram that is not done; one that fails does not stop the others.
 
     Parameters
     ----------
@@ -67,25 +66,19 @@ def pick_into(
         Where picks go.
     files : sequence of Path
         The tomograms.
-    model_file : Path
-        Where workers read the model.
-    model : Model
-        The same, at hand.
+    model_file, model : Path and Model
+        The model where workers read it, and at hand.
     masks : mapping of Path to Path, optional
         The file of each tomogram's mask.
-    cluster : ClusterSettings, optional
-        Which workers; one tomogram after another in this process if left out.
-    on_event : callable
-        Hears each `Event`.
-    callback : Callback, optional
-        Receives the tiles of a tomogram, in one process.
+    cluster, on_event, callback
+        As of `map_tomograms`.
     retry_failed : bool
         Whether to try again what failed before and has not changed since.
 
     Raises
     ------
     TomoPickerError
-        If another run is at it, or it makes no sense to go on.
+        If another run writes to the folder, or the run cannot go on.
     """
     failures: dict[str, str] = {}
     if remark := naming_remark(folder.settings.star_format, [tomogram_name(file) for file in files]):
@@ -95,7 +88,7 @@ def pick_into(
         name = tomogram_name(file)
         event = _settled(folder, file, name, mask, failures, retry_failed=retry_failed)
         if event is None:
-            todo.append(item_of(file, name, mask))
+            todo.append(item_of(file, mask))
         else:
             on_event(replace(event, total=len(files)))
     named = [name for name in map(tomogram_name, files) if name not in failures]
@@ -104,38 +97,20 @@ def pick_into(
         counts = folder.counts
         return ManyPicked(failures, counts, folder.merge() if counts else None, None)
     work = PickWork(folder, model_file.absolute(), model if cluster is None else None)
-    with _merged_after(folder, len(todo), cluster) as result:
-        failures |= map_tomograms(work, todo, cluster, both(result.journal.hear, on_event), callback)
-    return ManyPicked(failures, result.counts, result.remark, result.summary)
-
-
-@dataclass
-class _Result:
-    journal: Journal
-    counts: dict[str, int]
-    remark: str | None = None
-    summary: Summary | None = None
-
-
-@contextmanager
-def _merged_after(folder: PickFolder, total: int, cluster: "ClusterSettings | None") -> Iterator[_Result]:
-    """Begin a run; at its end, also after a Ctrl-C, merge whatever is finished."""
+    how = "in one process" if cluster is None else cluster.words
     was_there = folder.path.exists()
     with marked(folder.path):
         folder.begin()
-        how = "in one process" if cluster is None else cluster.words
-        with Journal(folder.path, total, how) as journal:
-            result = _Result(journal, {})
+        with Journal(folder.path, len(todo), how, on_event) as journal:
             try:
-                yield result
-            finally:
-                result.remark = folder.merge()
-                result.counts = folder.counts
-                result.summary = summarise(read_entries(folder.path))
-                journal.summary = result.summary.record
+                failures |= map_tomograms(work, todo, cluster, journal.write, callback)
+            finally:  # Also after a Ctrl-C.
+                remark, counts, summary = folder.merge(), folder.counts, summarise(read_entries(folder.path))
+                journal.summary = summary.record
     if not was_there and not any((folder.path / RECORDS).iterdir()):
         with suppress(OSError):
             _remove(folder.path)
+    return ManyPicked(failures, counts, remark, summary)
 
 
 def _remove(folder: Path) -> None:
@@ -149,7 +124,7 @@ def _remove(folder: Path) -> None:
 def _settled(
     folder: PickFolder, file: Path, name: str, mask: Path | None, failures: dict[str, str], *, retry_failed: bool
 ) -> Event | None:
-    """Tell what is known of a tomogram without opening it; None if it is to be picked."""
+    """Give the event of a tomogram that needs no picking, without opening it; None if it is to be picked."""
     try:
         folder.check_name(name, file)
     except TomoPickerError as error:

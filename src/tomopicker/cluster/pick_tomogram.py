@@ -1,33 +1,38 @@
-"""Picking one of many tomograms: open it, pick, write its files and its record, draw it, and say what is odd."""
+"""Picking as a job that is mapped over tomograms: open one, pick, write its files and its record, draw it, and warn."""
 
+import gc
 import math
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from tomopicker import io
+from tomopicker.cluster.resources import memory_to_pick
+from tomopicker.cluster.work import Item, Outcome, failed
 from tomopicker.errors import TomoPickerError
 from tomopicker.io.masks import read_mask
+from tomopicker.io.tomogram_names import NamedFile
 from tomopicker.io.volumes.arrays import ReadOptions
-from tomopicker.output.one_tomogram import file_of_kind, picture_of
+from tomopicker.output.layout import file_of_kind, picture_of
+from tomopicker.output.one_tomogram import draw_picks
 from tomopicker.output.pick_folder import PickFolder
 from tomopicker.picking.selection import Cut
-from tomopicker.pipeline.callbacks import Callback
+from tomopicker.pipeline.callbacks import Callback, WarningRecorder
 from tomopicker.pipeline.kinds.pick import pick
 from tomopicker.pipeline.pick import Picked
 from tomopicker.pipeline.provenance import training_density
 from tomopicker.tomogram import Tomogram
-from tomopicker.training.checkpoint import Model
-from tomopicker.types import Positions
+from tomopicker.training.checkpoint import Model, load_model
 from tomopicker.wording import number_of
 
 CROWDED, FEW = 4.0, 50
 """Times the training tomograms' density, and particles, above which a count is doubted."""
 POOR, INVERTED = 0.6, 5
 """Expected precision and right picks of the inverted tomogram from which on one without picks must be inverted."""
-Warn = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -38,27 +43,73 @@ class TomogramFile:
     mask: Path | None = None
 
 
+@dataclass(frozen=True)
+class PickWork:
+    """Pick each tomogram into a folder that has begun; the model is read from its file where it is not at hand."""
+
+    results: PickFolder
+    model_file: Path
+    loaded: Model | None = field(default=None, repr=False)
+
+    @property
+    def folder(self) -> Path:
+        """Where the picks go."""
+        return self.results.path
+
+    def prepare(self) -> Model:
+        """Load the model."""
+        return self.loaded or load_model(self.model_file)
+
+    def run(self, prepared: Model, item: Item, callback: Callback) -> Outcome:
+        """Pick one tomogram, unless a worker that died before it could report has done it."""
+        noted = WarningRecorder(callback)
+        file: TomogramFile = item.argument
+        try:
+            if self.results.is_done(item.name, file.path, file.mask):
+                return Outcome("skipped", f"{item.name}: done already.")
+            return Outcome("done", pick_tomogram(file, prepared, self.results, noted), noted.warnings)
+        except Exception as error:
+            outcome = failed(error, file.path, noted.warnings)
+            final = isinstance(error, TomoPickerError) and not outcome.elsewhere
+            self.results.add_failure(item.name, file.path, file.mask, outcome.line, final=final)
+        # Only here: the exception held the volumes of the frames that it went through.
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        return outcome
+
+    def memory(self, items: Sequence[Item]) -> int:
+        """Estimate what a worker needs, from the largest tomogram and the voxels that the model works at."""
+        return memory_to_pick(max(items, key=lambda item: item.size).argument.path, self.results)
+
+    def give_up(self, item: Item, reason: str) -> None:
+        """Record that a tomogram is left."""
+        file: TomogramFile = item.argument
+        self.results.add_failure(item.name, file.path, file.mask, reason, final=True)
+
+
+def item_of(path: Path, mask: Path | None) -> Item:
+    """Make an item of a tomogram's file; of a folder, such as OME-Zarr, the size is that of its files."""
+    name, stated = io.tomogram_name(path), path.frame if isinstance(path, NamedFile) else None
+    file = NamedFile(path.absolute()).named(name, stated)
+    return Item(name, _bytes_of(path), TomogramFile(file, None if mask is None else mask.absolute()))
+
+
+def _bytes_of(path: Path) -> int:
+    """Give the size of a file, or of what is in a folder; 0 if it is not known."""
+    try:
+        files: Sequence[Path] = [each for each in path.rglob("*") if each.is_file()] if path.is_dir() else [path]
+        return sum(file.stat().st_size for file in files)
+    except OSError:
+        return 0
+
+
 def pick_tomogram(file: TomogramFile, model: Model, folder: PickFolder, callback: Callback) -> str:
-    """Pick one tomogram into a folder.
+    """Pick one tomogram into a folder that has begun, with its settings; give a line with the number of picks.
 
-    Parameters
-    ----------
-    file : TomogramFile
-    model : Model
-    folder : PickFolder
-        That has begun; its settings say how.
-    callback : Callback
-        Receives tiles and warnings.
+    The callback receives tiles and warnings.
 
-    Returns
-    -------
-    str
-        A line that says how many picks there are.
-
-    Raises
-    ------
-    TomoPickerError
-        If the tomogram cannot be used or its files cannot be written.
+    Raises `TomoPickerError` if the tomogram cannot be used or its files cannot be written.
     """
     asked, started = folder.settings, time.monotonic()
     stored = ReadOptions(asked.dataset, asked.axes, target_voxel_size=model.voxel_size)
@@ -75,32 +126,24 @@ def pick_tomogram(file: TomogramFile, model: Model, folder: PickFolder, callback
             raise TomoPickerError(doubt)
         callback.warn(doubt)
     folder.add(file.path, tomogram, picked, file.mask, started)
-    _warn_if_empty(file.path, picked, callback.warn)
+    _warn_if_empty(file.path, picked, callback)
     for kind, each in model.kinds.items():
         of_kind = picked.kinds.get(kind, picked)
         if asked.pictures:
             picture = picture_of(folder.path, file_of_kind(tomogram.name, kind if picked.kinds else ""))
-            draw(tomogram, of_kind.picks.positions, each.settings.particle_diameter, picture, callback.warn)
+            positions, diameter = of_kind.picks.positions, each.settings.particle_diameter
+            if problem := draw_picks(tomogram, positions, diameter, picture):
+                callback.warn(problem)
         share, particles = of_kind.working.mask_fraction, of_kind.expected.particles
         if doubt := crowded(file.path, tomogram, each.provenance, share, particles):
             callback.warn(doubt)
     return _line(tomogram, picked, time.monotonic() - started)
 
 
-def draw(tomogram: Tomogram, positions: Positions, particle_diameter: float, picture: Path, warn: Warn) -> None:
-    """Draw the picks (Å) of a tomogram in a file; the picks stand without it, so what goes wrong is a warning."""
-    from tomopicker.output.figures import pick_figure  # noqa: PLC0415  (matplotlib is slow to import)
-
-    try:
-        pick_figure(tomogram, positions, particle_diameter, picture)
-    except Exception as error:
-        warn(f"{picture}: not drawn ({' '.join(str(error).split()) or type(error).__name__})")
-
-
 def _looks_inverted(
     file: Path, tomogram: Tomogram, model: Model, picked: Picked, folder: PickFolder, mask: object, callback: Callback
 ) -> str | None:
-    """Say in a line that a tomogram without a pick has particles with its contrast inverted; else None."""
+    """Describe a tomogram without a pick that has particles with its contrast inverted; else None."""
     # With the usual threshold too: one that the user set high must not make the tomogram look empty.
     usual = Cut().choose(picked.candidates, picked.expected.particles, model.threshold)
     if len(picked.picks) or len(usual.picks):
@@ -131,39 +174,31 @@ def _line(tomogram: Tomogram, picked: Picked, seconds: float) -> str:
 
 
 def _of_kinds(picked: Picked) -> str:
-    """Say how many picks are of each kind, and of how many particles; empty without kinds."""
+    """Count the picks and particles of each kind; empty without kinds."""
     stated = [f"{len(each.picks)} {kind} of about {each.expected.particles:.0f}" for kind, each in picked.kinds.items()]
     return f"{', '.join(stated)}; " if stated else ""
 
 
-def _warn_if_empty(file: Path, picked: Picked, warn: Warn) -> None:
+def _warn_if_empty(file: Path, picked: Picked, callback: Callback) -> None:
     if not len(picked.candidates):
-        warn(f"{file}: nothing in it looks like the particle, so there are no picks")
+        callback.warn(f"{file}: nothing in it looks like the particle, so there are no picks")
     elif picked.count is not None and not picked.count.estimate:
-        warn(
+        callback.warn(
             f"{file}: holds none, or too few to tell from look-alikes (at most {picked.count.high:.0f}), so nothing is "
             "picked; --threshold picks the candidates all the same"
         )
     elif not len(picked.picks):
         surest = picked.candidates.scores.max()
-        warn(f"{file}: no picks, for the surest candidate has a probability of {surest:.3g}; ask for less")
+        callback.warn(f"{file}: no picks, for the surest candidate has a probability of {surest:.3g}; ask for less")
 
 
 def crowded(
     file: Path, tomogram: Tomogram, provenance: Mapping[str, Any], share: float, particles: float
 ) -> str | None:
-    """Say where there are far more particles than in the training tomograms, for look-alikes may be among them.
+    """Warn of far more particles than in the training tomograms, as look-alikes may be among them.
 
-    Parameters
-    ----------
-    file : Path
-    tomogram : Tomogram
-    provenance : dict
-        Of the model.
-    share : float
-        Of the volume that was looked at.
-    particles : float
-        That are expected.
+    The provenance is the model's, `share` the fraction of the volume that was searched, `particles` their expected
+    number.
     """
     usual = training_density(provenance)
     volume = math.prod(tomogram.shape) * tomogram.voxel_size**3 * share

@@ -1,4 +1,4 @@
-"""What a lab says of its machines, in flags or once in a YAML file."""
+"""The settings of a lab's machines, from flags or a YAML file."""
 
 import re
 from pathlib import Path
@@ -100,7 +100,7 @@ class ClusterSettings(BaseModel):
 
     @property
     def words(self) -> str:
-        """Say which workers these are."""
+        """Describe the workers."""
         if self.engine == "scheduler":
             return f"on the workers of {self.scheduler}"
         kind = "on this machine" if self.engine == "local" else f"in jobs of {self.engine}"
@@ -169,4 +169,4 @@ def _reason(error: ValidationError | TypeError) -> str:
 
 
 class ClusterError(TomoPickerError):
-    """The workers, not the tomograms, are what is wrong."""
+    """An error of the workers, not of a tomogram."""

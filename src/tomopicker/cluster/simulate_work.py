@@ -13,40 +13,21 @@ from tomopicker.simulation.write import settings_file, write_simulated
 from tomopicker.types import Positions, Shape
 
 BASE_BYTES, BYTES_PER_VOXEL = 600 * 2**20, 40.0
-
-
 OnStep = Callable[[str, str, int, int], None]
-"""Hears how a tomogram goes: its name, what is done, how much of it, and all."""
+"""Receives the progress of a tomogram: its name, what is done, how much of it, and all."""
 
 
 def no_step(name: str, what: str, done: int, total: int) -> None:
-    """Do nothing with it."""
+    """Ignore it."""
 
 
 @dataclass(frozen=True)
 class SimulateWork:
-    """Simulate tomograms that differ in their seed.
+    """Simulate tomograms that differ in their seed, in a folder.
 
-    Parameters
-    ----------
-    folder : Path
-    preset : str
-    shape : tuple of int
-        (z, y, x) in voxels.
-    voxel_size : float
-        Å.
-    maps : Path, optional
-        Density maps of the molecules.
-    target : str
-    particles : int, optional
-    layout : Positions, optional
-        Where the targets lie, in voxels.
-    changes : dict
-        Of the settings.
-    overwrite : bool
-        Whether to make again what is there.
-    progress : callable
-        Hears how a tomogram goes, in one process.
+    The shape is (z, y, x) in voxels, the voxel size in Å; `maps` is a folder of density maps, `particles` the number of
+    targets, `layout` where they lie, in voxels; `changes` are of the settings. `overwrite` makes again what is there,
+    and `progress` receives the progress of a tomogram, in one process.
     """
 
     folder: Path
@@ -65,7 +46,7 @@ class SimulateWork:
         """Load nothing."""
 
     def run(self, prepared: None, item: Item, callback: Callback) -> Outcome:
-        """Simulate one tomogram; the item's argument is its seed. What is wrong with the settings ends the run."""
+        """Simulate one tomogram; the item's argument is its seed. An error in the settings ends the run."""
         file = self.folder / f"{item.name}.mrc"
         if settings_file(self.folder, item.name).exists() and not self.overwrite:
             return Outcome("skipped", f"{file}: exists already; --overwrite makes it again")
@@ -85,4 +66,4 @@ class SimulateWork:
         return round(BASE_BYTES + BYTES_PER_VOXEL * math.prod(self.shape))
 
     def give_up(self, item: Item, reason: str) -> None:
-        """Leave it: no file says that it is whole."""
+        """Leave it: without its settings file it counts as missing."""

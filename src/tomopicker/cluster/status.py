@@ -1,4 +1,4 @@
-"""How a run stands, read from its folder by any machine that sees the disk."""
+"""The state of a run, read from its folder by any machine that sees the disk."""
 
 import json
 import time
@@ -9,9 +9,9 @@ from typing import Any
 
 from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.output.layout import LOG, RECORD, RUN
+from tomopicker.output.one_tomogram import FAILED, read_entries
 from tomopicker.output.running import holder
 from tomopicker.output.summary import lines_of
-from tomopicker.output.tomogram_record import FAILED, read_entries
 from tomopicker.wording import number_of
 
 SHOWN = 20
@@ -19,12 +19,9 @@ SHOWN = 20
 
 
 def read_run(folder: Path) -> dict[str, Any]:
-    """Read how the last run of a folder stands.
+    """Read the record of the last run of a folder.
 
-    Raises
-    ------
-    TomoPickerError
-        If there is none, or its record cannot be read.
+    Raises `TomoPickerError` if there is none, or its record cannot be read.
     """
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder; give one that 'tomopicker pick' writes to")
@@ -39,12 +36,9 @@ def read_run(folder: Path) -> dict[str, Any]:
 
 
 def status_lines(folder: Path) -> list[str]:
-    """Say how the last run of a folder stands: done, running, failed and why, and when it should end.
+    """Describe the last run of a folder: done, running, failed and why, and when it should end.
 
-    Raises
-    ------
-    TomoPickerError
-        If there is none.
+    Raises `TomoPickerError` if there is none.
     """
     run = read_run(folder)
     who = holder(folder)

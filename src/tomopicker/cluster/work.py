@@ -1,30 +1,32 @@
-"""What is mapped over tomograms, and what becomes of each: values that travel between machines."""
+"""What is mapped over tomograms: the job, its items, and the outcomes and events that come of them."""
 
 import errno
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from tomopicker.errors import failure_line
 from tomopicker.pipeline.callbacks import Callback
 
-Status = Literal["done", "skipped", "failed"]
 _MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.EMFILE}
 _FULL = {errno.ENOSPC, errno.EDQUOT}
+FINAL = ("done", "skipped", "failed", "left")
+"""Kinds of events that end a tomogram."""
 
 
 @dataclass(frozen=True)
 class Item:
-    """One tomogram to be worked at.
+    """One tomogram to be processed.
 
     Parameters
     ----------
     name : str
-        Of the tomogram; no two items have one.
+        Of the tomogram; unique among the items.
     size : int
         Bytes, or anything that grows with the work: the largest come first.
     argument : Any
-        What the work needs to know of it; small, for it travels.
+        What the job needs to know of it; small, as it is sent to a worker.
     """
 
     name: str
@@ -33,60 +35,112 @@ class Item:
 
 
 @dataclass(frozen=True)
+class Event:
+    """An event of a run; logs, progress bars, records and scripts all read these.
+
+    Parameters
+    ----------
+    kind : str
+        ``started``, ``done``, ``skipped``, ``failed`` (it would fail again), ``retried`` (its worker died), ``left``
+        (several did) of a tomogram; ``workers`` (their number changed) and ``note`` of the run.
+    tomogram : str
+        Its name; empty if the event is the run's.
+    line : str
+        In words.
+    warnings : tuple of str
+    worker : str
+        Which one has it; empty in one process.
+    seconds : float
+        That a tomogram took.
+    finished, total : int
+        Tomograms that are finished, and all.
+    workers : int
+        That are running.
+    """
+
+    kind: Literal["started", "done", "skipped", "failed", "retried", "left", "workers", "note"]
+    tomogram: str
+    line: str
+    warnings: tuple[str, ...] = ()
+    worker: str = ""
+    seconds: float = 0.0
+    finished: int = 0
+    total: int = 0
+    workers: int = 1
+
+
+OnEvent = Callable[[Event], None]
+
+
+def ignore_event(event: Event) -> None:
+    """Do nothing with an event."""
+
+
+@dataclass(frozen=True)
 class Outcome:
-    """What became of one tomogram.
+    """The outcome of one tomogram.
 
     Parameters
     ----------
     status : {"done", "skipped", "failed"}
     line : str
-        That says so, and names the tomogram or its file.
+        In words, naming the tomogram or its file.
     warnings : tuple of str
-        What the user should look at.
     seconds : float
-        It took.
+        That it took.
     elsewhere : bool
         Of one that failed: the machine is to blame, so that another may do it.
     """
 
-    status: Status
+    status: Literal["done", "skipped", "failed"]
     line: str
     warnings: tuple[str, ...] = ()
     seconds: float = 0.0
     elsewhere: bool = False
 
+    def event(self, name: str, worker: str = "", finished: int = 0, total: int = 0) -> Event:
+        """Make the event of a tomogram of this name."""
+        return Event(self.status, name, self.line, self.warnings, worker, self.seconds, finished, total)
+
 
 @runtime_checkable
 class Work(Protocol):
-    """A job that is mapped over tomograms; a small value that travels to the workers.
+    """A job that is mapped over tomograms; a small value that is sent to the workers.
 
-    It writes what it makes to `folder`, each file whole, so that doing a tomogram twice does no harm.
+    It writes its results to `folder`, each file whole, so that processing a tomogram twice does no harm.
     """
 
     @property
     def folder(self) -> Path:
-        """Where it goes."""
+        """Where results go."""
 
     def prepare(self) -> Any:
         """Load what all tomograms need; done once in each process."""
 
     def run(self, prepared: Any, item: Item, callback: Callback) -> Outcome:
-        """Do one tomogram; what is wrong with it is an outcome, an exception is what is wrong with the machine."""
+        """Process one tomogram; its own errors are an outcome, an exception is the machine's."""
 
     def memory(self, items: Sequence[Item]) -> int:
-        """Estimate the bytes that a worker needs for the largest tomogram, before any is opened but that one."""
+        """Estimate the bytes that a worker needs for the largest tomogram, opening that one alone."""
 
     def give_up(self, item: Item, reason: str) -> None:
         """Record that a tomogram is left, because workers died over it."""
 
 
+def failed(error: Exception, file: Path, warnings: tuple[str, ...]) -> Outcome:
+    """Make the outcome of a tomogram that failed, so that the others go on; a full disk is raised again."""
+    if is_disk_full(error):
+        raise error
+    return Outcome("failed", failure_line(error, file), warnings, elsewhere=is_of_the_machine(error))
+
+
 def is_of_the_machine(error: BaseException) -> bool:
-    """Say whether an error, or what caused it, is the machine's or its disk's and not the tomogram's."""
+    """Whether an error, or what caused it, is the machine's or its disk's and not the tomogram's."""
     return _errno(error) in _MACHINE
 
 
 def is_disk_full(error: BaseException) -> bool:
-    """Say whether an error, or what caused it, is a disk without room."""
+    """Whether an error, or what caused it, is a full disk."""
     return _errno(error) in _FULL
 
 

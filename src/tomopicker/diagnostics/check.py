@@ -45,7 +45,7 @@ class Checked:
         return any(finding.test == "contrast" and finding.status is Status.WARN for finding in self.findings)
 
 
-def check(tomograms: Sequence[Tomogram], picks: Picks, diameter: float, seed: int = 0) -> Checked:
+def check(tomograms: Sequence[Tomogram], picks: Picks, diameter: float) -> Checked:
     """Test whether picks lie on particles.
 
     Parameters
@@ -56,8 +56,6 @@ def check(tomograms: Sequence[Tomogram], picks: Picks, diameter: float, seed: in
         Å; positions outside their tomogram are findings, not errors.
     diameter : float
         Of the particle, Å.
-    seed : int
-        Of the background positions that picks are compared with.
 
     Returns
     -------
@@ -79,7 +77,7 @@ def check(tomograms: Sequence[Tomogram], picks: Picks, diameter: float, seed: in
     frames = {tomogram.name: tomogram.frame for tomogram in used}
     parts = [picks.in_tomogram(name) for name in frames]
     picks = Picks.concatenate(parts)
-    measured = score_hypotheses(used, picks, diameter, np.random.default_rng(seed))
+    measured = score_hypotheses(used, picks, diameter, np.random.default_rng(0))
 
     hypothesis = findings.best_hypothesis(measured)
     shift = measured.offset if hypothesis is None and findings.has_offset(measured, diameter / 2) else np.zeros(3)
@@ -110,7 +108,7 @@ def check(tomograms: Sequence[Tomogram], picks: Picks, diameter: float, seed: in
         ),
         findings.duplicates(corrected, diameter),
     ]
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     background = Picks.concatenate(
         Picks.of(name, shuffled_background(part.positions, 1, rng, frames[name]))
         for name, part in zip(frames, parts, strict=True)

@@ -17,27 +17,11 @@ MIN_CLICKS = 5
 
 
 def check_clicks(tomograms: Sequence[Tomogram], clicks: Picks, diameter: float, files: Sequence[Path]) -> list[str]:
-    """Run the tests of ``tomopicker check`` on clicks that are to be trained on.
+    """Run the tests of ``tomopicker check`` on clicks (in Å) that are to be trained on; give warnings, a line each.
 
-    Parameters
-    ----------
-    tomograms : sequence of Tomogram
-    clicks : Picks
-        In Å, of these tomograms.
-    diameter : float
-        Of the particle, Å.
-    files : sequence of Path
-        Of the clicks, for the suggested command.
+    The diameter is the particle's, in Å; the files of the clicks are for the suggested command.
 
-    Returns
-    -------
-    list of str
-        Warnings, a line each.
-
-    Raises
-    ------
-    UsageError
-        If another reading of the clicks, or another of the tomograms, fits far better.
+    Raises `UsageError` if another reading of the clicks, or another of the tomograms, fits far better.
     """
     warnings = []
     if len(clicks) < MIN_CLICKS:

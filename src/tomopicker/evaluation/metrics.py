@@ -5,7 +5,6 @@ Positions and tolerance share one unit, voxels or Å.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Int64
@@ -40,6 +39,10 @@ __all__ = [
 
 DEFAULT_TOLERANCE_VOXELS = 10
 """The paper's tolerance (section 4.2), in voxels of 13.48 Å."""
+COUNTS, RATIOS = ("picks", "truth", "tp", "fp", "fn"), ("precision", "recall", "f1")
+RANKED = ("f1_at_truth_count", "best_f1", "best_f1_threshold", "average_precision")
+"""Fields of an `Evaluation` that need scores."""
+ERRORS = ("position_error_mean", "position_error_median")
 
 
 @dataclass(frozen=True)
@@ -95,13 +98,7 @@ class Evaluation:
 
     def ranked_by(self, candidates: "Evaluation") -> "Evaluation":
         """Take the metrics of the ranking from the evaluation of all candidates, picked or not."""
-        return replace(
-            self,
-            f1_at_truth_count=candidates.f1_at_truth_count,
-            best_f1=candidates.best_f1,
-            best_f1_threshold=candidates.best_f1_threshold,
-            average_precision=candidates.average_precision,
-        )
+        return replace(self, **{name: getattr(candidates, name) for name in RANKED})
 
 
 @dataclass(frozen=True)
@@ -145,29 +142,15 @@ def evaluate(
         raise TomoPickerError(f"{len(picks_xyz)} picks cannot have {len(scores)} scores: give one score a pick")
     near = near_pairs(picks_xyz, truth_xyz, tolerance)
     matched = match_pairs(near, method)
-    precision, recall, f1 = precision_recall_f1(matched.tp, matched.fp, matched.fn)
-    ranked = _Ranked(None, None, None, None)
+    tp, fp, fn = matched.tp, matched.fp, matched.fn
+    ranked: tuple[float | None, ...] = (None,) * len(RANKED)
     if scores is not None and not np.isnan(scores).any():
         ranked = _ranked(near, picks_xyz, scores, method)
-    found = matched.tp > 0
+    errors = [float(of(matched.distances)) if tp else None for of in (np.mean, np.median)]
     return Evaluation(
-        method=method,
-        tolerance=float(tolerance),
-        picks=near.pick_count,
-        truth=near.truth_count,
-        tp=matched.tp,
-        fp=matched.fp,
-        fn=matched.fn,
-        precision=precision,
-        recall=recall,
-        f1=f1,
-        f1_at_truth_count=ranked.f1_at_truth_count,
-        best_f1=ranked.best_f1,
-        best_f1_threshold=ranked.best_f1_threshold,
-        average_precision=ranked.average_precision,
-        position_error_mean=float(np.mean(matched.distances)) if found else None,
-        position_error_median=float(np.median(matched.distances)) if found else None,
-    )
+        method, float(tolerance), near.pick_count, near.truth_count, tp, fp, fn, *precision_recall_f1(tp, fp, fn),
+        *ranked, *errors,
+    )  # fmt: skip
 
 
 def average_precision(picks_xyz: Positions, scores: Scores, truth_xyz: TruthPositions, tolerance: Number) -> float:
@@ -227,38 +210,17 @@ def mean_evaluation(evaluations: Mapping[str, Evaluation]) -> MeanEvaluation:
                 f"{name}: matched {row.method} within {row.tolerance}, other tomograms {rows[0].method} within"
                 f" {rows[0].tolerance}; evaluate all alike"
             )
-    return MeanEvaluation(
-        method=rows[0].method,
-        tolerance=rows[0].tolerance,
-        picks=sum(row.picks for row in rows),
-        truth=sum(row.truth for row in rows),
-        tp=sum(row.tp for row in rows),
-        fp=sum(row.fp for row in rows),
-        fn=sum(row.fn for row in rows),
-        precision=_mean([row.precision for row in rows]),
-        recall=_mean([row.recall for row in rows]),
-        f1=_mean([row.f1 for row in rows]),
-        f1_at_truth_count=_mean_if_all([row.f1_at_truth_count for row in rows]),
-        best_f1=_mean_if_all([row.best_f1 for row in rows]),
-        best_f1_threshold=None,
-        average_precision=_mean_if_all([row.average_precision for row in rows]),
-        position_error_mean=_mean_of_known([row.position_error_mean for row in rows]),
-        position_error_median=_mean_of_known([row.position_error_median for row in rows]),
-        tomograms=len(rows),
-    )
+    columns = {name: [getattr(row, name) for row in rows] for name in COUNTS + RATIOS + RANKED + ERRORS}
+    counts = {name: sum(columns[name]) for name in COUNTS}
+    means = {name: _mean(columns[name], complete=name not in ERRORS) for name in RATIOS + RANKED + ERRORS}
+    means["best_f1_threshold"] = None
+    return MeanEvaluation(rows[0].method, rows[0].tolerance, **counts, **means, tomograms=len(rows))  # type: ignore[arg-type]
 
 
-class _Ranked(NamedTuple):
-    """Metrics of the ranking."""
-
-    f1_at_truth_count: float | None
-    best_f1: float | None
-    best_f1_threshold: float | None
-    average_precision: float | None
-
-
-def _ranked(near: NearPairs, picks_xyz: Positions, scores: Scores, method: MatchMethod) -> _Ranked:
-    """Work out the figures that need scores, from the counts of the k best picks for each k."""
+def _ranked(
+    near: NearPairs, picks_xyz: Positions, scores: Scores, method: MatchMethod
+) -> tuple[float, float, float | None, float]:
+    """Work out the `RANKED` figures from the counts of the k best picks for each k."""
     order = _ranking(picks_xyz, scores)
     found, missed = counts_by_rank(near, order, method)
     f1s = [
@@ -268,11 +230,11 @@ def _ranked(near: NearPairs, picks_xyz: Positions, scores: Scores, method: Match
     at_truth_count = f1s[min(near.truth_count, near.pick_count)]
     precision_area = _average_precision(near, order, scores)
     if near.pick_count == 0:
-        return _Ranked(at_truth_count, f1s[0], None, precision_area)
+        return at_truth_count, f1s[0], None, precision_area
     ends = _cut_offs(scores[order])
     best = max(ends, key=lambda end: f1s[end])  # the first, so the highest, of equals
     threshold = _threshold_below(scores[order], int(best)) if found[best] else None
-    return _Ranked(at_truth_count, f1s[best], threshold, precision_area)
+    return at_truth_count, f1s[best], threshold, precision_area
 
 
 def _ranking(picks_xyz: Positions, scores: Scores) -> Int64[np.ndarray, " n"]:
@@ -339,18 +301,7 @@ def _average_precision(near: NearPairs, order: Int64[np.ndarray, " n"], scores: 
     return float((np.diff(found, prepend=0) / near.truth_count * (found / ends)).sum())
 
 
-def _mean(values: Sequence[float]) -> float:
-    """Give the plain mean."""
-    return float(np.mean(values))
-
-
-def _mean_if_all(values: Sequence[float | None]) -> float | None:
-    """Give the mean, or None if one is missing."""
+def _mean(values: Sequence[float | None], *, complete: bool) -> float | None:
+    """Give the mean of the values that are known; None without any, or if one is missing and all are needed."""
     known = [value for value in values if value is not None]
-    return _mean(known) if len(known) == len(values) else None
-
-
-def _mean_of_known(values: Sequence[float | None]) -> float | None:
-    """Give the mean of those that are not missing."""
-    known = [value for value in values if value is not None]
-    return _mean(known) if known else None
+    return float(np.mean(known)) if known and not (complete and len(known) < len(values)) else None

@@ -89,22 +89,12 @@ def angles_or_zeros(extra: pd.DataFrame, n: int, convention: Callable[[Rotation]
 
 
 def in_one_triple(extra: pd.DataFrame, source: str) -> pd.DataFrame:
-    """Compose RELION's subtomogram angles and the particle's into the particle's alone.
+    """Compose RELION's subtomogram angles and the particle's into the particle's alone, in columns that picks carry.
 
     For targets that have one triple only: RELION 3 and Warp ignore ``rlnTomoSubtomogram{Rot,Tilt,Psi}``, and particles
     that were picked on a membrane would lose their orientation.
 
-    Parameters
-    ----------
-    extra : DataFrame
-        Columns that picks carry.
-    source : str
-        The file to be written, for the message.
-
-    Raises
-    ------
-    TomoPickerError
-        If one of the angles is no number.
+    Raises `TomoPickerError` if one of the angles is no number; it names `source`, the file to be written.
     """
     if not set(SUBTOMOGRAM_ANGLES) <= set(extra.columns) or not len(extra):
         return extra

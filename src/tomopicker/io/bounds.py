@@ -23,22 +23,10 @@ SAME_PLACE = 3.0
 def keep_inside(read: Sequence[tuple[PickTable, Picks]], frames: Mapping[str, Frame]) -> list[Picks]:
     """Leave out the few positions that lie outside their tomogram, with a warning that names them.
 
-    Parameters
-    ----------
-    read : sequence of (PickTable, Picks)
-        What each file states, and where that is.
-    frames : mapping of str to Frame
-        The geometry of each tomogram.
+    `read` has what each file states, and where that is; the frames are those of the tomograms. Gives the picks of each
+    file.
 
-    Returns
-    -------
-    list of Picks
-        Of each file, those inside.
-
-    Raises
-    ------
-    TomoPickerError
-        If many lie outside; the message names the likely mistake.
+    Raises `TomoPickerError` if many lie outside; the message names the likely mistake.
     """
     outside = [_outside(picks, frames) for _, picks in read]
     total, left_out = sum(map(len, outside)), sum(int(out.sum()) for out in outside)

@@ -24,21 +24,9 @@ class Mixed(UserWarning):
 
 
 def choose_classes(picks: Picks, chosen: Sequence[str], source: str) -> Picks:
-    """Keep the picks of some classes.
+    """Keep the picks of some classes, by name or number; the source names the files, for messages.
 
-    Parameters
-    ----------
-    picks : Picks
-        Of any classes.
-    chosen : sequence of str
-        Names or numbers of classes.
-    source : str
-        The files, for messages.
-
-    Raises
-    ------
-    UsageError
-        If the picks have no classes, or none of one that is chosen.
+    Raises `UsageError` if the picks have no classes, or none of one that is chosen.
     """
     classes = classes_of(picks)
     if classes is None:

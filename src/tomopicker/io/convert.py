@@ -72,14 +72,11 @@ def read_all(
     Parameters
     ----------
     sources : sequence of Path
-        Files of picks.
+        Files of picks, in `units`.
     geometry : TomogramGeometry
-    entry : Format
-        Of the target.
-    target : Path
-        For messages.
+    entry, target : Format and Path
+        Of the target; the latter for messages.
     units : CoordinateUnits
-        Of the sources.
     shift : tuple of float
         (x, y, z) in voxels, added to every position.
 
@@ -115,7 +112,7 @@ def write_all(
         If a file cannot be written, or exists and `overwrite` is False.
     """
     if is_folder(target):
-        _write_folder(picks, frames, target, entry, overwrite)
+        write_folder(picks, frames, target, entry.name, overwrite)
     else:
         projects = [path for path in geometry.tomograms if path.suffix.lower() == ".star"]
         _write_file(picks, frames, target, entry, projects, overwrite)
@@ -129,17 +126,22 @@ def is_folder(target: Path) -> bool:
     return target.is_dir() or not target.suffix
 
 
-def _write_folder(picks: Picks, frames: Mapping[str, Frame], target: Path, entry: Format, overwrite: bool) -> None:
-    if entry.name == "relion5" and not np.isnan(picks.scores).all():
+def write_folder(picks: Picks, frames: Mapping[str, Frame], target: Path, format: str, overwrite: bool) -> list[Path]:
+    """Write one file a tomogram, and RELION 5's import list; give the files, that list first.
+
+    Raises `TomoPickerError` if a file cannot be written, or exists and `overwrite` is False.
+    """
+    if format == "relion5" and not np.isnan(picks.scores).all():
         # RELION's importer wants the same columns in all files of its list: one without scores gets zeros.
         picks = replace(picks, scores=np.nan_to_num(picks.scores))
-    files = files_in(target, picks.tomogram_names, entry.name)
-    import_list = [target / IMPORT_LIST] if entry.name == "relion5" else []
+    files = files_in(target, picks.tomogram_names, format)
+    import_list = [target / IMPORT_LIST] if format == "relion5" else []
     refuse_to_replace([*files.values(), *import_list], overwrite)
     for name, file in files.items():
-        write_picks(picks.in_tomogram(name), frames, file, entry.name)
+        write_picks(picks.in_tomogram(name), frames, file, format)
     for path in import_list:
         write_relion5_import_list(files, path)
+    return [*import_list, *files.values()]
 
 
 def _write_file(

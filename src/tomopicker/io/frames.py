@@ -104,10 +104,7 @@ def named_tables(tables: Sequence[PickTable]) -> list[str]:
 def with_binning(frames: Mapping[str, Frame], factor: float) -> dict[str, Frame]:
     """State the binning of the tomograms relative to their tilt series.
 
-    Raises
-    ------
-    UsageError
-        If a project file states another binning.
+    Raises `UsageError` if a project file states another binning.
     """
     binned = {}
     for name, frame in frames.items():

@@ -28,10 +28,7 @@ class Masks:
 def masks_for(option: str | None, tomograms: Sequence[Path]) -> Masks:
     """Interpret ``--mask``.
 
-    Raises
-    ------
-    TomoPickerError
-        If the file is missing, or a tomogram has no mask or several.
+    Raises `TomoPickerError` if the file is missing, or a tomogram has no mask or several.
     """
     if option is None:
         return Masks()

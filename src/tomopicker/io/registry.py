@@ -175,10 +175,7 @@ BY_SUFFIX = {".star": "relion5", ".csv": "csv", ".txt": "csv", ".coords": "coord
 def named(name: str) -> Format:
     """Find a format by the word a user gave.
 
-    Raises
-    ------
-    UsageError
-        If there is none; the message lists those that can be written.
+    Raises `UsageError` if there is none; the message lists those that can be written.
     """
     for entry in FORMATS:
         if entry.name == name.lower():
@@ -190,10 +187,7 @@ def named(name: str) -> Format:
 def for_output(path: Path, name: str | None = None) -> Format:
     """Choose the format to write picks in: the one named, else that of the suffix (RELION 5 for .star).
 
-    Raises
-    ------
-    UsageError
-        If the format is unknown, holds no picks or cannot be written.
+    Raises `UsageError` if the format is unknown, holds no picks or cannot be written.
     """
     if name is None:
         suffix = path.suffix.lower()
@@ -210,10 +204,7 @@ def for_output(path: Path, name: str | None = None) -> Format:
 def for_input(name: str) -> Format:
     """Find the format of picks that a user named.
 
-    Raises
-    ------
-    UsageError
-        If there is none, or it is not read as picks.
+    Raises `UsageError` if there is none, or it is not read as picks.
     """
     entry = named(name)
     if entry.kind != "picks" or entry.reader is None:

@@ -62,6 +62,16 @@ class NamedFile(type(Path())):  # type: ignore[misc]
         self.tomogram, self.frame = tomogram, frame
         return self
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return _named_file, (str(self), self.tomogram, self.frame)
+
+
+def _named_file(path: str, tomogram: str | None, frame: Frame | None) -> NamedFile:
+    """Make a file of its state, when it arrives in another process."""
+    file = NamedFile(path)
+    file.tomogram, file.frame = tomogram, frame
+    return file
+
 
 def by_folder(files: Sequence[Path]) -> list[Path]:
     """Name files of one name after their folders (``TS_01/full_rec.mrc`` is ``TS_01``).

@@ -46,18 +46,9 @@ def write_picks(picks: Picks, frames: Mapping[str, Frame], path: Path | str, for
 def check_names(names: Iterable[str], format: str, source: Path | str) -> None:
     """Refuse names of tomograms that files of a format cannot hold or be called after, before work is done for them.
 
-    Parameters
-    ----------
-    names : iterable of str
-    format : str
-        A name of `registry.FORMATS`.
-    source : Path or str
-        Where the names come from, for the message.
+    The format is a name of `registry.FORMATS`; the source is where the names come from, for the message.
 
-    Raises
-    ------
-    TomoPickerError
-        One line with the name and the reason.
+    Raises `TomoPickerError`: one line with the name and the reason.
     """
     names = list(names)
     for name in names:
@@ -93,21 +84,9 @@ def naming_remark(format: str, tomograms: Sequence[str]) -> str | None:
 
 
 def binning_remark(format: str, frames: Mapping[str, Frame], tomograms: Sequence[str]) -> str | None:
-    """Describe the pixels written for RELION 4, where the binning of the tomograms is not known.
+    """Describe the pixels written for RELION 4, where the binning of the tomograms written is not known; else None.
 
-    Parameters
-    ----------
-    format : str
-        A name of `registry.FORMATS`; only that of RELION 4 counts pixels of the tilt series and states none to others.
-    frames : mapping of str to Frame
-        The geometry of each tomogram.
-    tomograms : sequence of str
-        Those written.
-
-    Returns
-    -------
-    str or None
-        A line, or None if the binning is known.
+    Only this format of `registry.FORMATS` counts pixels of the tilt series and states none to others.
     """
     sizes = sorted({frames[name].voxel_size for name in tomograms if frames[name].unbinned_pixel_size is None})
     if format != "relion4" or not sizes:

@@ -34,10 +34,7 @@ def read(path: str | Sequence[str]) -> list[LayerData]:
     Picks are placed in the tomograms given with them, those open in napari, or those in the folder of their file;
     coordinates in voxels need none.
 
-    Raises
-    ------
-    TomoPickerError
-        One line naming the file, as from the commands.
+    Raises `TomoPickerError`: one line naming the file, as from the commands.
     """
     paths = [Path(path)] if isinstance(path, str) else [Path(each) for each in path]
     tomograms = [io.open_tomogram(each) for each in paths if _is_volume(each)]

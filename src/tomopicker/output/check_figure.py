@@ -2,17 +2,21 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
-from matplotlib.axes import Axes
-from matplotlib.collections import EllipseCollection
 from matplotlib.figure import Figure, FigureBase, SubFigure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from numpy.typing import ArrayLike
 
-from tomopicker.output.figures import PICK_COLOUR, draw_grey, draw_scale_bar, fullest_section, save_figure, section
+from tomopicker.output.figures import (
+    PICK_COLOUR,
+    draw_circles,
+    draw_grey,
+    draw_scale_bar,
+    fullest_section,
+    save_figure,
+    section,
+)
 from tomopicker.preprocessing.subtomograms import subtomograms
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import Positions, Volume
@@ -71,7 +75,7 @@ def _draw_section(place: SubFigure, tomogram: Tomogram, positions: Positions, di
     voxels = tomogram.to_voxels(positions)
     radius, above = diameter / 2 / tomogram.voxel_size, voxels[:, 2] - z
     cut = np.abs(above) < radius
-    _circles(axes, voxels[cut, :2], 2 * np.sqrt(radius**2 - np.square(above[cut])), linewidths=1.1)
+    draw_circles(axes, voxels[cut, :2], 2 * np.sqrt(radius**2 - np.square(above[cut])), linewidths=1.1)
     height, width_voxels = tomogram.shape[1:]
     axes.set(xlim=(-0.5, width_voxels - 0.5), ylim=(-0.5, height - 0.5))
     draw_scale_bar(axes, width_voxels, tomogram.voxel_size)
@@ -95,20 +99,12 @@ def _draw_means(
             # The yz plane lies with y across: its rows are z already.
             draw_grey(axes, inner.take(reach, axis=cut), limits)
             if radius is not None:
-                _circles(axes, [(reach, reach)], [2 * radius], linewidths=0.8, linestyles="dashed")
+                draw_circles(axes, [(reach, reach)], [2 * radius], linewidths=0.8, linestyles="dashed")
             size = 7 if radius is None else 5
             axes.plot([reach], [reach], "+", color=PICK_COLOUR, markersize=size, markeredgewidth=0.8)
             axes.set_xlabel(f"{across}{up}", fontsize=8, labelpad=2)
         row[1].set_title(f"mean {words}", fontsize=8)
     draw_scale_bar(grid[-1, 0], 2 * reach + 1, voxel_size, small=len(means) > 1)
-
-
-def _circles(axes: Axes, centres: ArrayLike, diameters: ArrayLike, **style: Any) -> None:
-    circles = EllipseCollection(
-        diameters, diameters, np.zeros_like(diameters), units="xy", offsets=centres, offset_transform=axes.transData,
-        facecolors="none", edgecolors=PICK_COLOUR, **style,
-    )  # fmt: skip
-    axes.add_collection(circles, autolim=False)
 
 
 def _draw_gallery(place: SubFigure, tomogram: Tomogram, positions: Positions, diameter: float) -> None:

@@ -16,8 +16,7 @@ from tomopicker.io.frames import check_known, frames_from_flags, named_tables, s
 from tomopicker.io.tomogram_names import files_of, join_names, matches
 from tomopicker.io.volumes.arrays import DEFAULT_OPTIONS, ReadOptions
 from tomopicker.output.find import files_of_picks, frames_of_folder, split_by_kind
-from tomopicker.output.layout import MERGED
-from tomopicker.output.one_tomogram import CANDIDATES
+from tomopicker.output.layout import CANDIDATES, MERGED
 from tomopicker.picks import Picks
 
 

@@ -11,7 +11,7 @@ from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.geometry import Frame
 from tomopicker.io.particles.copick import USER
 from tomopicker.io.projects.copick import RUNS, CopickProject, check_name, read_project
-from tomopicker.output.one_tomogram import file_of_kind
+from tomopicker.output.layout import file_of_kind
 from tomopicker.output.pick_folder import PickFolder
 from tomopicker.output.record import kind_counts, picked_counts, recorded_frames
 from tomopicker.picks import Picks
@@ -41,10 +41,7 @@ class CopickTarget:
     def open(cls, config: Path, tomogram: str | None, session: str) -> "CopickTarget":
         """Read a project and find one tomogram a run.
 
-        Raises
-        ------
-        TomoPickerError
-            If the project or a tomogram is not there, or not the only one.
+        Raises `TomoPickerError` if the project or a tomogram is not there, or not the only one.
         """
         project = read_project(config)
         kind, _, size = (tomogram or "").partition("@")
@@ -61,17 +58,11 @@ class CopickTarget:
     def with_objects(self, kinds: Sequence[str], stated: Sequence[str]) -> "CopickTarget":
         """Match each kind of particle with an object of the project.
 
-        Parameters
-        ----------
-        kinds : sequence of str
-            That are picked, if they are several; each is the object of its name unless it is stated otherwise.
-        stated : sequence of str
-            The object; of several kinds, ``KIND=OBJECT`` each.
+        `kinds` are those picked, if they are several; each is the object of its name unless it is stated otherwise.
+        `stated` is the object; of several kinds, ``KIND=OBJECT`` each.
 
-        Raises
-        ------
-        UsageError
-            If the project has no such object, or two kinds are the same one, or what is stated is of no kind.
+        Raises `UsageError` if the project has no such object, or two kinds are the same one, or what is stated is of no
+        kind.
         """
         if not kinds:
             if len(stated) > 1 or any("=" in each for each in stated):
@@ -99,17 +90,8 @@ class CopickTarget:
     def write(self, folder: PickFolder, callback: Callback, *, overwrite: bool) -> list[TomoPickerError]:
         """Write the picks of every run that is finished in the folder; different picks of the same name are kept.
 
-        Parameters
-        ----------
-        folder : PickFolder
-        callback : Callback
-        overwrite : bool
-            Replace different picks too.
-
-        Returns
-        -------
-        list of TomoPickerError
-            Of the runs that failed; one does not stop the others.
+        `overwrite` replaces different picks too. Gives the errors of the runs that failed; one does not stop the
+        others.
         """
         written, failed, record = 0, list[TomoPickerError](), folder.read()
         runs, known = {io.tomogram_name(path) for path in self.tomograms}, recorded_frames(record)
@@ -130,17 +112,13 @@ class CopickTarget:
         self, picked: Path, run: str, frame: Frame, name: str, callback: Callback, *, overwrite: bool
     ) -> bool:
         """Write the picks of one kind in a run; give whether they are there now."""
-        frames, file = {run: frame}, self.file(run, name)
+        frames, file = {run: frame}, self.project.picks_file(run, USER, self.session, name)
         picks = io.read_picks(picked, frames)
         if file.exists() and not overwrite and not _same(io.read_picks(file, frames, check_inside=False), picks):
             callback.warn(f"{file}: holds other picks, and stays; give --overwrite, or another --copick-session")
             return False
         io.write_picks(picks, frames, file, "copick")
         return True
-
-    def file(self, run: str, name: str) -> Path:
-        """Return the file of a run's picks of an object."""
-        return self.project.picks_file(run, USER, self.session, name)
 
 
 def _same(some: Picks, others: Picks) -> bool:

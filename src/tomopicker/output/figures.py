@@ -7,15 +7,17 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Float64
 from matplotlib.axes import Axes
-from matplotlib.collections import PolyCollection
+from matplotlib.collections import EllipseCollection, PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import Normal, Stroke
+from numpy.typing import ArrayLike
 
 from tomopicker.errors import UsageError
 from tomopicker.files import atomic_path
@@ -63,10 +65,7 @@ def slice_figure(
     diameter in Å; a particle is drawn if it lies within its radius of the section. The title is by default tomogram and
     section. The path ends in ``.png``, ``.svg`` or ``.pdf`` and is written whole or not at all.
 
-    Raises
-    ------
-    UsageError
-        If the suffix is another, or the tomogram has no such section.
+    Raises `UsageError` if the suffix is another, or the tomogram has no such section.
     """
     save_figure(compose_slice(tomogram, z, layers, particle_diameter, title), path)
 
@@ -74,10 +73,7 @@ def slice_figure(
 def save_figure(figure: Figure, path: Path, dpi: int = DPI) -> None:
     """Write a figure whole or not at all, in the format of its suffix; equal input gives equal files.
 
-    Raises
-    ------
-    UsageError
-        If the suffix is not ``.png``, ``.svg`` or ``.pdf``.
+    Raises `UsageError` if the suffix is not ``.png``, ``.svg`` or ``.pdf``.
     """
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
@@ -163,6 +159,15 @@ def _draw_boxes(axes: Axes, layer: Layer, tomogram: Tomogram, z: int, particle_d
     )  # fmt: skip
     axes.add_collection(boxes, autolim=False)
     return len(centres)
+
+
+def draw_circles(axes: Axes, centres: ArrayLike, diameters: ArrayLike, **style: Any) -> None:
+    """Draw circles in the colour of picks; centres (n, 2) and diameters (n,) in the axes' unit."""
+    circles = EllipseCollection(
+        diameters, diameters, np.zeros_like(diameters), units="xy", offsets=centres, offset_transform=axes.transData,
+        facecolors="none", edgecolors=PICK_COLOUR, **style,
+    )  # fmt: skip
+    axes.add_collection(circles, autolim=False)
 
 
 def draw_grey(axes: Axes, picture: Section, limits: Sequence[float]) -> None:

@@ -11,6 +11,7 @@ from tomopicker.io.recognition import is_em_volume
 from tomopicker.io.registry import FORMATS
 from tomopicker.io.tomogram_names import join_names
 from tomopicker.output.layout import IMPORT_LIST, MERGED, OPTIMISATION_SET, RECORD
+from tomopicker.output.record import read_record, recorded_frames
 
 TRUTH, SETTINGS = "truth", "settings"
 """Folders that ``tomopicker simulate`` writes next to its tomograms."""
@@ -68,8 +69,6 @@ def frames_of_folder(path: Path) -> dict[str, Frame]:
     """Give the geometry of the tomograms that a folder was picked in, as its record states it; empty without one."""
     if not path.is_dir() or not (path / RECORD).exists():
         return {}
-    from tomopicker.output.record import read_record, recorded_frames  # noqa: PLC0415  (torch is slow to import)
-
     return recorded_frames(read_record(path / RECORD))
 
 

@@ -17,10 +17,19 @@ from tomopicker import __version__, io
 from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.files import make_durable
 from tomopicker.geometry import Frame
-from tomopicker.output.layout import RECORD, RECORDS
+from tomopicker.output.layout import RECORD, RECORDS, file_of_kind, files_of
 from tomopicker.output.merged import is_merged, merge
-from tomopicker.output.one_tomogram import file_of_kind, files_of, write_chosen
+from tomopicker.output.one_tomogram import (
+    DONE,
+    FAILED,
+    read_entries,
+    read_entry,
+    remove_entry,
+    write_chosen,
+    write_entry,
+)
 from tomopicker.output.record import (
+    PickSettings,
     check_name,
     difference,
     identity,
@@ -31,8 +40,6 @@ from tomopicker.output.record import (
     recorded_frames,
     write_record,
 )
-from tomopicker.output.settings import PickSettings
-from tomopicker.output.tomogram_record import DONE, FAILED, read_entries, read_entry, remove_entry, write_entry
 from tomopicker.pipeline.pick import Picked
 from tomopicker.tomogram import Tomogram
 from tomopicker.training.checkpoint import Model
@@ -81,10 +88,7 @@ class PickFolder:
     ) -> "PickFolder":
         """Open a folder for a run.
 
-        Raises
-        ------
-        UsageError
-            If it holds the picks of another run and `overwrite` is False.
+        Raises `UsageError` if it holds the picks of another run and `overwrite` is False.
         """
         folder = cls(path, settings, job_of(model_file, model, settings), overwrite)
         folder.read()
@@ -93,10 +97,7 @@ class PickFolder:
     def read(self) -> dict[str, Any]:
         """Read the record, or begin one.
 
-        Raises
-        ------
-        TomoPickerError
-            If it is damaged, or of another run, and is not to be overwritten.
+        Raises `TomoPickerError` if it is damaged, or of another run, and is not to be overwritten.
         """
         file, begun = self.path / RECORD, self.job | {"tomograms": {}, "merged": False}
         if not file.exists():
@@ -138,10 +139,7 @@ class PickFolder:
     def check_name(self, name: str, source: Path) -> None:
         """Refuse a tomogram whose name its files could not have or hold, before it is picked.
 
-        Raises
-        ------
-        TomoPickerError
-            One line that names `source`, the tomogram's file.
+        Raises `TomoPickerError`: one line that names `source`, the tomogram's file.
         """
         check_name(name, source)
         for kind in self.kinds:

@@ -22,9 +22,8 @@ from tomopicker.output.report_pictures import (
     mean_of,
     slices_of,
 )
-from tomopicker.output.results import FolderResults, read_results
+from tomopicker.output.results import FolderResults, open_picked, read_results
 from tomopicker.output.summary import Summary, summarise
-from tomopicker.picking.calibration import Count
 from tomopicker.picking.selection import Chosen
 from tomopicker.tomogram import Tomogram
 
@@ -34,23 +33,10 @@ BINS = 40
 
 
 def write_report(folder: Path, path: Path | None = None) -> Path:
-    """Write the report of a folder that ``tomopicker pick`` wrote.
+    """Write the report of a folder of picks to ``report.html`` in it, or to `path`; give the file.
 
-    Parameters
-    ----------
-    folder : Path
-    path : Path, optional
-        The file; ``report.html`` in the folder if left out.
-
-    Returns
-    -------
-    Path
-        The file.
-
-    Raises
-    ------
-    TomoPickerError
-        If it is not such a folder, or the file cannot be written. Without its file, a tomogram gets no pictures.
+    Raises `TomoPickerError` if it is not such a folder, or the file cannot be written. Without its file, a tomogram
+    gets no pictures.
     """
     target = path or folder / REPORT
     results = read_results(folder)
@@ -65,13 +51,13 @@ def write_report(folder: Path, path: Path | None = None) -> Path:
 def _content(results: FolderResults) -> dict[str, Any]:
     chosen = {each.name: each.chosen for each in results.tomograms}
     summary = _summary(results, chosen)
-    rows = _rows(results, chosen, summary)
+    rows = _rows(results, summary)
     candidates = _candidates(results)
     opened, gone = _open(results)
     picks = sum(row["picks"] for row in rows)
     right = sum(cut.expected.precision * len(cut.picks) for cut in chosen.values())
-    particles = sum(each.particles for each in results.tomograms)
-    thresholds = [each.threshold for each in results.tomograms]
+    particles = sum(each.whole.particles for each in results.tomograms)
+    thresholds = [each.whole.threshold for each in results.tomograms]
     middle = float(np.median(thresholds))
     diameters = results.diameters
     return {
@@ -109,39 +95,32 @@ def _content(results: FolderResults) -> dict[str, Any]:
 def _summary(results: FolderResults, chosen: dict[str, Chosen]) -> Summary:
     """Summarise the picks as now selected, as at the end of a run."""
     recorded = results.record["tomograms"]
-    now = {
-        name: {"picks": len(cut.picks), "score_median": float(np.median(cut.picks.scores)) if len(cut.picks) else None}
-        for name, cut in chosen.items()
-    }
+    now = {name: {"picks": len(cut.picks), "score_median": _median_score(cut)} for name, cut in chosen.items()}
     return summarise((name, entry | now.get(name, {})) for name, entry in recorded.items())
 
 
-def _rows(results: FolderResults, chosen: dict[str, Chosen], summary: Summary) -> list[dict[str, Any]]:
+def _rows(results: FolderResults, summary: Summary) -> list[dict[str, Any]]:
     why = {each.tomogram: each.why for each in summary.outliers}
-    rows = []
-    for result in results.tomograms:
-        unusual = why.get(result.name, "")
-        if not result.kinds:
-            rows.append(_row(result.name, "", chosen[result.name], result.count, result.threshold, unusual))
-        for kind, cut in result.chosen_kinds.items():
-            own = result.kinds[kind]
-            rows.append(_row(result.name, kind, cut, own.count, own.threshold, unusual))
-    return rows
+    return [
+        {
+            "name": result.name,
+            "kind": kind,
+            "picks": len(cut.picks),
+            "count": (count := own.count) and (count.estimate, count.low, count.high),
+            "threshold": own.threshold,
+            "precision": cut.expected.precision,
+            "recall": cut.expected.recall,
+            "f1": cut.expected.f1,
+            "median": _median_score(cut),
+            "unusual": why.get(result.name, ""),
+        }
+        for result in results.tomograms
+        for (kind, own), cut in zip(result.kinds.items(), result.chosen_kinds.values(), strict=True)
+    ]
 
 
-def _row(name: str, kind: str, cut: Chosen, count: Count | None, threshold: float, unusual: str) -> dict[str, Any]:
-    return {
-        "name": name,
-        "kind": kind,
-        "picks": len(cut.picks),
-        "count": count and (count.estimate, count.low, count.high),
-        "threshold": threshold,
-        "precision": cut.expected.precision,
-        "recall": cut.expected.recall,
-        "f1": cut.expected.f1,
-        "median": float(np.median(cut.picks.scores)) if len(cut.picks) else None,
-        "unusual": unusual,
-    }
+def _median_score(cut: Chosen) -> float | None:
+    return float(np.median(cut.picks.scores)) if len(cut.picks) else None
 
 
 def _candidates(results: FolderResults) -> pd.DataFrame:
@@ -149,16 +128,13 @@ def _candidates(results: FolderResults) -> pd.DataFrame:
 
     Kinds are empty where there are not several.
     """
-    several = bool(results.tomograms[0].kinds)
-    tables = [
-        pd.DataFrame(each.candidates.positions, columns=list("xyz")).assign(
-            tomogram=each.name,
-            kind=each.candidates.kinds.astype(str) if several else "",
-            probability=each.candidates.scores,
-            picked=each.candidates.scores > each.thresholds,
-        )
-        for each in results.tomograms
-    ]
+    tables = []
+    for result in results.tomograms:
+        for kind, cut in result.chosen_kinds.items():
+            mine = result.candidates_of(kind)
+            places = pd.DataFrame(mine.positions, columns=list("xyz"))
+            facts = {"probability": mine.scores, "picked": mine.scores > cut.threshold}
+            tables.append(places.assign(tomogram=result.name, kind=kind, **facts))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -167,7 +143,7 @@ def _open(results: FolderResults) -> tuple[dict[str, Tomogram], list[str]]:
     opened, gone = {}, []
     for result in results.tomograms:
         try:
-            opened[result.name] = results.open(result)
+            opened[result.name] = open_picked(results.folder, results.record, result.name)
         except TomoPickerError as error:
             gone.append(str(error))
     return opened, gone
@@ -176,7 +152,7 @@ def _open(results: FolderResults) -> tuple[dict[str, Tomogram], list[str]]:
 def _expected_curves(results: FolderResults, mark: float) -> Markup:
     """Draw expected precision, recall and F1 of all tomograms over a common threshold."""
     p = np.sort(np.concatenate([each.candidates.scores for each in results.tomograms]))[::-1]
-    particles = sum(each.particles for each in results.tomograms)
+    particles = sum(each.whole.particles for each in results.tomograms)
     thresholds = np.linspace(0.01, 0.99, 99)
     kept = np.array([int((p > threshold).sum()) for threshold in thresholds])
     right = np.concatenate([[0.0], np.cumsum(p)])[kept]
@@ -212,7 +188,7 @@ def _histograms(results: FolderResults) -> list[tuple[str, Markup]]:
             each.name,
             bars(
                 np.histogram(each.candidates.scores, BINS // 2, (0, 1))[0].tolist(),
-                np.linspace(0, 1, BINS // 2 + 1).tolist(), "probability", each.threshold,
+                np.linspace(0, 1, BINS // 2 + 1).tolist(), "probability", each.whole.threshold,
             ),
         )
         for each in evenly(results.tomograms, SLICES)

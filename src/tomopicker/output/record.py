@@ -7,8 +7,9 @@ the tomograms count. Only the process that merges writes it.
 import hashlib
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from tomopicker import __version__
 from tomopicker.errors import TomoPickerError
@@ -16,12 +17,47 @@ from tomopicker.files import atomic_path
 from tomopicker.geometry import Frame
 from tomopicker.io.tomogram_names import check_file_name
 from tomopicker.output.layout import IMPORT_LIST, MERGED, OPTIMISATION_SET
-from tomopicker.output.settings import PickSettings
-from tomopicker.output.tomogram_record import DONE, read_entries
-from tomopicker.training.checkpoint import Model
+from tomopicker.output.one_tomogram import DONE, read_entries
+from tomopicker.picking.selection import Cut
+
+if TYPE_CHECKING:  # torch, behind it, is slow to import.
+    from tomopicker.training.checkpoint import Model
 
 
-def job_of(model_file: Path, model: Model, settings: PickSettings) -> dict[str, Any]:
+@dataclass(frozen=True)
+class PickSettings:
+    """Settings of a run of pick; `project` is the tomograms.star of RELION 5 that lists the tomograms, if one does."""
+
+    cut: Cut
+    min_distance: float | None
+    star_format: str
+    save_scores: bool
+    voxel_size: float | None
+    invert: bool
+    device: str | None
+    dataset: str | None = None
+    axes: str | None = None
+    mask: Literal["auto", "none"] | None = None
+    pictures: bool = True
+    project: Path | None = None
+
+    @property
+    def deciding(self) -> dict[str, Any]:
+        """The settings that decide the picks, as the record states them."""
+        given = (("dataset", self.dataset), ("axes", self.axes), ("mask", self.mask))
+        return selection_facts(self.cut) | {
+            "min_distance_angstrom": self.min_distance,
+            "star_format": self.star_format,
+            **{name: value for name, value in given if value},
+        }
+
+
+def selection_facts(cut: Cut) -> dict[str, Any]:
+    """Give the selection, as the record states it."""
+    return {"threshold": cut.threshold, "target_precision": cut.precision, "max_particles": cut.max_particles}
+
+
+def job_of(model_file: Path, model: "Model", settings: PickSettings) -> dict[str, Any]:
     """Describe what a folder belongs to: one model, and the settings that decide its picks."""
     with model_file.open("rb") as stream:
         sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
@@ -66,10 +102,7 @@ def difference(before: dict[str, Any], now: dict[str, Any]) -> str | None:
 def read_record(path: Path) -> dict[str, Any]:
     """Read a ``picks.json``.
 
-    Raises
-    ------
-    TomoPickerError
-        If it is not one, or files cannot be called after a tomogram in it.
+    Raises `TomoPickerError` if it is not one, or files cannot be called after a tomogram in it.
     """
     if not path.exists():
         raise TomoPickerError(

@@ -114,7 +114,6 @@ def slices_of(results: FolderResults, opened: dict[str, Tomogram]) -> list[Slice
 def _slice(tomogram: Tomogram, result: TomogramResult, diameters: Mapping[str, float]) -> Slice:
     """Draw the slab that most picks lie in, y upwards; each kind's circles are its own size and colour."""
     kinds = {kind: cut.picks.positions for kind, cut in result.chosen_kinds.items()}
-    kinds = kinds or {"": result.chosen.picks.positions}
     positions, smallest = np.concatenate(list(kinds.values())), min(diameters.values())
     z = fullest_section(tomogram, positions, smallest)
     half = max(0, round(smallest / 4 / tomogram.voxel_size))

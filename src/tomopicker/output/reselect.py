@@ -1,26 +1,29 @@
-"""Other picks from the candidates of a finished folder, without scoring again."""
+"""Other picks from the candidates of a finished folder, without scoring again, and their pictures."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from tomopicker import io
 from tomopicker.errors import TomoPickerError
 from tomopicker.files import make_durable
-from tomopicker.geometry import Frame
-from tomopicker.output.layout import RECORD
+from tomopicker.output.layout import RECORD, file_of_kind, files_of, picture_of
 from tomopicker.output.merged import merge
-from tomopicker.output.one_tomogram import file_of_kind, files_of, write_chosen
-from tomopicker.output.record import kind_counts, picked_counts, read_record, recorded_frames, write_record
+from tomopicker.output.one_tomogram import DONE, draw_picks, write_chosen, write_entry
+from tomopicker.output.record import (
+    kind_counts,
+    picked_counts,
+    read_record,
+    recorded_frames,
+    selection_facts,
+    write_record,
+)
+from tomopicker.output.results import candidates_of, open_picked
 from tomopicker.output.running import marked
-from tomopicker.output.settings import selection_facts
-from tomopicker.output.tomogram_record import DONE, write_entry
-from tomopicker.picking.selection import Chosen, Cut
+from tomopicker.picking.selection import Cut
 from tomopicker.picks import Picks
 from tomopicker.pipeline.kinds.joined import together
 
-NOWHERE = np.empty((0, 3))
 UNFINISHED = "unfinished_cut"
 """The setting of a folder whose picks are being replaced."""
 
@@ -28,24 +31,10 @@ UNFINISHED = "unfinished_cut"
 def reselect(path: Path, cut: Cut) -> tuple[dict[str, Any], str | None]:
     """Select among the candidates of every finished tomogram again, and write picks, merged files and record.
 
-    Parameters
-    ----------
-    path : Path
-        A folder that ``tomopicker pick`` wrote.
-    cut : Cut
-        The selection; the default restores the files of `pick`.
+    The default selection restores the files of `pick`. Gives the record of each finished tomogram, and a remark as of
+    `merge`.
 
-    Returns
-    -------
-    entries : dict
-        The record of each finished tomogram.
-    remark : str or None
-        As of `merge`.
-
-    Raises
-    ------
-    TomoPickerError
-        If nothing in the folder was picked, or its candidates are damaged.
+    Raises `TomoPickerError` if nothing in the folder was picked, or its candidates are damaged.
     """
     read_record(path / RECORD)  # No mark in a folder without a record.
     with marked(path):
@@ -59,12 +48,14 @@ def reselect(path: Path, cut: Cut) -> tuple[dict[str, Any], str | None]:
         for name, frame in frames.items():
             entry = record["tomograms"][name]
             candidates = candidates_of(path, name, frame, entry["candidates"])
-            kinds = _by_kind(candidates, cut, entry, record["model"].get("kinds", {}))
-            chosen = (
-                together(list(kinds.values()))
-                if kinds
-                else cut.choose(candidates, entry["expected"]["particles"], record["model"]["threshold"])
-            )
+            kinds = {
+                kind: cut.choose(
+                    candidates.of_kind(kind), entry["kinds"][kind]["expected"]["particles"], model["threshold"]
+                )
+                for kind, model in record["model"].get("kinds", {}).items()
+            }
+            particles, default = entry["expected"]["particles"], record["model"]["threshold"]
+            chosen = together(list(kinds.values())) if kinds else cut.choose(candidates, particles, default)
             written = write_chosen(path, name, frame, chosen, star_format, kinds)
             for kind in kinds:
                 written["kinds"][kind] = entry["kinds"][kind] | written["kinds"][kind]
@@ -78,23 +69,18 @@ def reselect(path: Path, cut: Cut) -> tuple[dict[str, Any], str | None]:
     return {name: entry for name, entry in sorted(record["tomograms"].items()) if entry["status"] == DONE}, remark
 
 
-def _by_kind(
-    candidates: Picks, cut: Cut, entry: dict[str, Any], models: dict[str, dict[str, Any]]
-) -> dict[str, Chosen]:
-    """Select among the candidates of each kind, with the number of particles in the record."""
-    return {
-        kind: cut.choose(
-            candidates.of_kind(kind), entry["kinds"][kind]["expected"]["particles"], model["threshold"]
-        )
-        for kind, model in models.items()
-    }  # fmt: skip
+def draw_again(folder: Path, name: str, record: Mapping[str, Any], kind: str = "") -> str | None:
+    """Draw a tomogram's picks of a results folder once more, if its file is still there.
 
-
-def candidates_of(path: Path, name: str, frame: Frame, count: int) -> Picks:
-    """Read the candidates of a tomogram in a folder of picks; `count` is their number in the record."""
-    if not count:
-        return Picks.of(name, NOWHERE)
+    The record is the content of the folder's ``picks.json``; `kind` names one of several kinds of particle. Gives the
+    reason, one line, if it could not be drawn.
+    """
+    called, entry = file_of_kind(name, kind), record["tomograms"][name]
+    picture, count = picture_of(folder, called), (entry["kinds"][kind] if kind else entry)["picks"]
+    diameter = (record["model"]["kinds"][kind] if kind else record["model"]["settings"])["particle_diameter"]
     try:
-        return io.read_picks(files_of(path, name)[2], {name: frame})
-    except TomoPickerError as error:
-        raise TomoPickerError(f"{error}; 'tomopicker pick --overwrite' writes it again") from error
+        tomogram = open_picked(folder, record, name)
+        picks = io.read_picks(files_of(folder, called)[1], [tomogram]) if count else Picks.concatenate([])
+    except (TomoPickerError, KeyError, TypeError) as error:
+        return f"{picture}: removed, as it cannot be drawn again ({error})"
+    return draw_picks(tomogram, picks.positions, diameter, picture)

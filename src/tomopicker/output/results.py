@@ -1,7 +1,7 @@
 """A folder of picks, read back: the candidates and the picks of each tomogram."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +11,14 @@ from tomopicker import io
 from tomopicker.errors import TomoPickerError
 from tomopicker.geometry import Frame
 from tomopicker.io.volumes.arrays import ReadOptions
-from tomopicker.output.layout import RECORD
+from tomopicker.output.layout import RECORD, files_of
+from tomopicker.output.one_tomogram import FAILED
 from tomopicker.output.record import read_record, recorded_frames
-from tomopicker.output.reselect import candidates_of
-from tomopicker.output.tomogram_record import DONE, FAILED
 from tomopicker.picking.calibration import Count
 from tomopicker.picking.selection import Chosen, Cut
 from tomopicker.picks import Picks
 from tomopicker.pipeline.kinds.joined import together
 from tomopicker.tomogram import Tomogram
-from tomopicker.types import Scores
 
 ROUNDING = 5e-8
 """Probabilities of candidates are read back rounded to seven digits, which must not put a pick below the threshold."""
@@ -28,7 +26,7 @@ ROUNDING = 5e-8
 
 @dataclass(frozen=True)
 class KindResult:
-    """One of several kinds in a tomogram: its threshold, its particles, and those with an interval if calibrated."""
+    """One kind in a tomogram: its threshold, its particles, and those with an interval if calibrated."""
 
     threshold: float
     particles: float
@@ -42,65 +40,49 @@ class TomogramResult:
     Parameters
     ----------
     name : str
-    path : Path or None
-        Its file, as the record states it.
     frame : Frame
     candidates : Picks
         Best first; scores are probabilities.
-    threshold : float
-        Of the picks.
-    count : Count or None
-        Particles, where scores were calibrated.
-    particles : float
-        The same without an interval.
-    inverted : bool
-    max_particles : int or None
-        A cap on the picks.
+    whole : KindResult
+        Of all kinds together.
     kinds : mapping of str to KindResult
-        Where the model picks several.
+        Of each kind; where the model picks one, under an empty name.
+    max_particles : int or None
+        A cap on the picks of each kind.
     """
 
     name: str
-    path: Path | None
     frame: Frame
     candidates: Picks
-    threshold: float
-    count: Count | None
-    particles: float
-    inverted: bool
+    whole: KindResult
+    kinds: Mapping[str, KindResult]
     max_particles: int | None = None
-    kinds: Mapping[str, KindResult] = field(default_factory=dict)
+
+    def candidates_of(self, kind: str) -> Picks:
+        """Give the candidates of one of the kinds."""
+        return self.candidates if len(self.kinds) == 1 else self.candidates.of_kind(kind)
 
     def at(self, threshold: float) -> Chosen:
         """Select at another threshold, each kind separately; the cap on picks still applies."""
-        if self.kinds:
-            return together([self._of_kind(kind, threshold) for kind in self.kinds])
-        return Cut(threshold, None, self.max_particles).choose(self.candidates, self.particles, None)
+        return _joined([self._choose(kind, threshold) for kind in self.kinds])
 
     @property
     def chosen(self) -> Chosen:
         """The picks, with what is expected of them."""
-        if self.kinds:
-            return together(list(self.chosen_kinds.values()))
-        return self.at(self.threshold - ROUNDING)
+        return _joined(list(self.chosen_kinds.values()))
 
     @property
     def chosen_kinds(self) -> dict[str, Chosen]:
-        """The picks of each kind, where there are several."""
-        return {kind: self._of_kind(kind, own.threshold - ROUNDING) for kind, own in self.kinds.items()}
+        """The picks of each kind."""
+        return {kind: self._choose(kind, own.threshold - ROUNDING) for kind, own in self.kinds.items()}
 
-    @property
-    def thresholds(self) -> Scores:
-        """The threshold that holds for each candidate: its kind's."""
-        if not self.kinds:
-            return np.full(len(self.candidates), self.threshold - ROUNDING)
-        return np.array(
-            [self.kinds[kind].threshold - ROUNDING for kind in self.candidates.kinds.tolist()], dtype=np.float64
-        )
-
-    def _of_kind(self, kind: str, threshold: float) -> Chosen:
+    def _choose(self, kind: str, threshold: float) -> Chosen:
         cut = Cut(threshold, None, self.max_particles)
-        return cut.choose(self.candidates.of_kind(kind), self.kinds[kind].particles, None)
+        return cut.choose(self.candidates_of(kind), self.kinds[kind].particles, None)
+
+
+def _joined(parts: list[Chosen]) -> Chosen:
+    return parts[0] if len(parts) == 1 else together(parts)
 
 
 @dataclass(frozen=True)
@@ -119,7 +101,7 @@ class FolderResults:
     """
 
     folder: Path
-    record: Mapping[str, Any]
+    record: dict[str, Any]
     tomograms: tuple[TomogramResult, ...]
     failed: Mapping[str, str]
 
@@ -134,33 +116,29 @@ class FolderResults:
         kinds = self.record["model"].get("kinds", {})
         return {kind: float(own["particle_diameter"]) for kind, own in kinds.items()} or {"": self.diameter}
 
-    def open(self, result: TomogramResult) -> Tomogram:
-        """Open the file of a tomogram, as it was picked in.
 
-        Raises
-        ------
-        TomoPickerError
-            If it is gone, or another tomogram now.
-        """
-        settings = self.record["settings"]
-        if result.path is None:
-            raise TomoPickerError(f"{self.folder}: the file of '{result.name}' is not recorded; pick it again")
-        tomogram = io.open_tomogram(
-            result.path, voxel_size=result.frame.voxel_size, invert=result.inverted,
-            options=ReadOptions(settings.get("dataset"), settings.get("axes")),
-        )  # fmt: skip
-        if tuple(tomogram.frame.shape) != tuple(result.frame.shape):
-            raise TomoPickerError(f"{result.path}: is another tomogram now; pick it again")
-        return tomogram
+def open_picked(folder: Path, record: Mapping[str, Any], name: str) -> Tomogram:
+    """Open the file of a tomogram of a folder of picks, whose record this is, as it was picked in.
+
+    Raises `TomoPickerError` if its file is gone, or another tomogram now.
+    """
+    entry, settings = record["tomograms"][name], record["settings"]
+    if not entry.get("path"):
+        raise TomoPickerError(f"{folder}: the file of '{name}' is not recorded; pick it again")
+    path = Path(entry["path"])
+    tomogram = io.open_tomogram(
+        path, voxel_size=float(entry["voxel_size_angstrom"]), invert=bool(entry.get("inverted", False)),
+        options=ReadOptions(settings.get("dataset"), settings.get("axes")),
+    )  # fmt: skip
+    if list(tomogram.frame.shape) != list(entry["shape_zyx"]):
+        raise TomoPickerError(f"{path}: is another tomogram now; pick it again")
+    return replace(tomogram, name=name)
 
 
 def read_results(folder: Path) -> FolderResults:
     """Read a folder that ``tomopicker pick`` wrote.
 
-    Raises
-    ------
-    TomoPickerError
-        If it is not one, nothing in it is finished, or its candidates are damaged.
+    Raises `TomoPickerError` if it is not one, nothing in it is finished, or its candidates are damaged.
     """
     record = read_record(folder / RECORD)
     found = []
@@ -169,24 +147,27 @@ def read_results(folder: Path) -> FolderResults:
             entry = record["tomograms"][name]
             candidates = candidates_of(folder, name, frame, entry["candidates"])
             best_first = candidates.select(np.argsort(-candidates.scores, kind="stable"))
-            count, path = entry.get("count"), entry.get("path")
-            found.append(
-                TomogramResult(
-                    name, Path(path) if path else None, frame, best_first, float(entry["threshold"]),
-                    Count(**count) if count else None, float(entry["expected"]["particles"]),
-                    bool(entry.get("inverted", False)), record["settings"].get("max_particles"),
-                    {kind: _of_kind(own) for kind, own in entry.get("kinds", {}).items()},
-                )
-            )  # fmt: skip
+            kinds = {kind: _result(own) for kind, own in (entry.get("kinds") or {"": entry}).items()}
+            cap = record["settings"].get("max_particles")
+            found.append(TomogramResult(name, frame, best_first, _result(entry), kinds, cap))
     except (KeyError, TypeError, ValueError) as error:
         raise TomoPickerError(f"{folder / RECORD}: is damaged; give --overwrite to 'tomopicker pick'") from error
     if not found:
         raise TomoPickerError(f"{folder}: no tomogram in it is finished; run 'tomopicker pick' first")
     others = {name: entry for name, entry in record["tomograms"].items() if entry["status"] == FAILED}
-    assert all(record["tomograms"][each.name]["status"] == DONE for each in found)
     return FolderResults(folder, record, tuple(found), {name: str(e.get("error", "")) for name, e in others.items()})
 
 
-def _of_kind(own: Mapping[str, Any]) -> KindResult:
+def candidates_of(path: Path, name: str, frame: Frame, count: int) -> Picks:
+    """Read the candidates of a tomogram in a folder of picks; `count` is their number in the record."""
+    if not count:
+        return Picks.of(name, np.empty((0, 3)))
+    try:
+        return io.read_picks(files_of(path, name)[2], {name: frame})
+    except TomoPickerError as error:
+        raise TomoPickerError(f"{error}; 'tomopicker pick --overwrite' writes it again") from error
+
+
+def _result(own: Mapping[str, Any]) -> KindResult:
     count = own.get("count")
     return KindResult(float(own["threshold"]), float(own["expected"]["particles"]), Count(**count) if count else None)

@@ -24,10 +24,7 @@ TOUCH_SECONDS, STALE_SECONDS = 20.0, 180.0
 def marked(folder: Path) -> Iterator[None]:
     """Mark a folder as being written to during a block.
 
-    Raises
-    ------
-    TomoPickerError
-        If another process holds it, or the folder cannot be written.
+    Raises `TomoPickerError` if another process holds it, or the folder cannot be written.
     """
     mark = folder / RUNNING
     _take(mark)

@@ -3,13 +3,12 @@
 from pathlib import Path
 
 import numpy as np
-from matplotlib.collections import EllipseCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, MultipleLocator
 
 from tomopicker.errors import TomoPickerError
 from tomopicker.files import atomic_path
-from tomopicker.output.figures import PERCENTILES, PICK_COLOUR, draw_scale_bar
+from tomopicker.output.figures import PERCENTILES, PICK_COLOUR, draw_circles, draw_scale_bar
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import Positions
 
@@ -24,19 +23,9 @@ GRID_COLOUR = "#ffd54a"
 
 
 def sections_every(tomogram: Tomogram, distance: float) -> list[int]:
-    """Choose sections at equal distances, the first half a distance from the bottom.
+    """Choose sections (indices along z, from 0) at equal distances, the first half a distance from the bottom.
 
-    Parameters
-    ----------
-    tomogram : Tomogram
-        Its shape and voxel size are used.
-    distance : float
-        Å along z, greater than 0; rounded to whole sections, at least one.
-
-    Returns
-    -------
-    list of int
-        Indices along z from 0; at least one.
+    The distance, Å along z and greater than 0, is rounded to whole sections, at least one.
     """
     sections = tomogram.shape[0]
     step = min(sections, max(1, round(distance / tomogram.voxel_size)))
@@ -104,12 +93,7 @@ def compose_section(tomogram: Tomogram, z: int, thickness: float, positions: Pos
     if positions is not None:
         voxels = tomogram.to_voxels(positions)
         near = voxels[np.abs(voxels[:, 2] - z) * tomogram.voxel_size <= thickness / 2, :2]
-        edge = np.full(len(near), thickness / tomogram.voxel_size)
-        marks = EllipseCollection(
-            edge, edge, np.zeros_like(edge), units="xy", offsets=near, offset_transform=axes.transData,
-            facecolors="none", edgecolors=PICK_COLOUR, linewidths=1.2,
-        )  # fmt: skip
-        axes.add_collection(marks, autolim=False)
+        draw_circles(axes, near, np.full(len(near), thickness / tomogram.voxel_size), linewidths=1.2)
         axes.plot(*near.T, "+", color=PICK_COLOUR, markersize=5, markeredgewidth=0.9)
     draw_scale_bar(axes, width, tomogram.voxel_size)
     averaged = f"sections {first} to {last} averaged" if last > first else "one section"

@@ -19,7 +19,7 @@ STACK, LIST, MEAN, PICTURE = "subtomograms.mrcs", "subtomograms.star", "mean.mrc
 
 
 def export_subtomograms(tomograms: Sequence[Tomogram], picks: Picks, box: int, output: Path, binning: int = 1) -> float:
-    """Write the boxes around picks, one at a time, their list, and their mean.
+    """Write the boxes around picks, one at a time, their list, and their mean; give the voxel size of the boxes, Å.
 
     Parameters
     ----------
@@ -33,11 +33,6 @@ def export_subtomograms(tomograms: Sequence[Tomogram], picks: Picks, box: int, o
         The folder.
     binning : int
         Voxels of the tomogram that are averaged along the edge of a voxel of the box.
-
-    Returns
-    -------
-    float
-        Voxel size of the boxes, Å.
 
     Raises
     ------

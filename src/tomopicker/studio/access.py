@@ -38,10 +38,7 @@ HEADERS = {
 def stored_secret(path: Path) -> str:
     """Read the secret of a project's cookie, or make one, so that a page goes on when the server is started again.
 
-    Raises
-    ------
-    TomoPickerError
-        If it cannot be written.
+    Raises `TomoPickerError` if it cannot be written.
     """
     try:
         if path.exists() and len(text := path.read_text(encoding="ascii").strip()) >= 32:

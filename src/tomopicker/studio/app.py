@@ -1,4 +1,4 @@
-"""The application: routes behind the guard, errors as one line of JSON, and the work that goes on beside requests."""
+"""The application: routes behind the guard, errors as one line of JSON, and the background work."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -98,7 +98,7 @@ async def _gone(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _look_after(studio: Studio) -> None:
-    """Write what waits, notice what others wrote, and tell pages how jobs stand."""
+    """Write what waits, notice what other programs wrote, and send pages the state of jobs."""
     trouble = studio.project.trouble
     states: dict[str, tuple[str, int]] = {}
     while True:

@@ -1,4 +1,4 @@
-"""Boxes around single particles: those kept, their mean, and the centre beside a click."""
+"""Boxes around single particles: a cache of them, their mean, and the centre of a particle near a click."""
 
 import threading
 from collections import OrderedDict
@@ -64,20 +64,8 @@ def refined(
 ) -> tuple[float, float, float]:
     """Move a click along the axis that was not seen to where a dark ball of the particle's size fits best.
 
-    Parameters
-    ----------
-    tomogram : Tomogram
-    xyz : tuple of float
-        Å.
-    diameter : float
-        Å, of the particle.
-    axis : int
-        0, 1, 2 for x, y, z: the one perpendicular to the plane that was clicked in.
-
-    Returns
-    -------
-    tuple of float
-        (x, y, z) in Å; the click itself where the profile along the axis has no minimum within reach.
+    Positions (x, y, z) and the particle's diameter are in Å; the axis, 0, 1, 2 for x, y, z, is the one perpendicular to
+    the plane that was clicked in. A profile along it without a minimum within reach leaves the click as it is.
 
     Notes
     -----

@@ -1,23 +1,26 @@
-"""What the routes work on, gathered once, and the reading of what a request asks for."""
+"""The state that the routes share, and the reading of a request's parameters."""
 
 import math
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import Response
+from starlette.routing import Route
 
 from tomopicker.errors import UsageError
 from tomopicker.studio.boxes import Boxes
 from tomopicker.studio.brick import Brick
 from tomopicker.studio.deconvolution import Deconvolution
+from tomopicker.studio.engine import Engine
 from tomopicker.studio.events import Events
-from tomopicker.studio.instant import Engine, Workbench
+from tomopicker.studio.instant import Workbench
 from tomopicker.studio.jobs import Jobs
 from tomopicker.studio.listing import Listing
-from tomopicker.studio.project import Project
+from tomopicker.studio.project import Kind, Project
 from tomopicker.studio.review import Reviews
 from tomopicker.studio.slabs import Grey, measure
 from tomopicker.tomogram import Tomogram
@@ -49,6 +52,15 @@ class Studio:
         work = Workbench(engine, listing, project, events)
         return cls(listing, project, events, work, Jobs(folder / "jobs"), Reviews(folder / "picks"))
 
+    def kind(self, name: str) -> Kind:
+        """Give a kind of the project.
+
+        Raises `UsageError` if there is none of that name.
+        """
+        if name not in self.project.kinds:
+            raise UsageError("there is no such kind in this project")
+        return self.project.kinds[name]
+
     def grey(
         self, tomogram: Tomogram, volume: str, thickness: float, deconvolution: Deconvolution | None = None
     ) -> Grey:
@@ -75,19 +87,35 @@ class Studio:
         return self._bricks[key]
 
 
-def studio_of(request: Request) -> Studio:
-    """Give the studio that a request is for."""
-    studio: Studio = request.app.state.studio
-    return studio
+Handler = Callable[[Studio, Request], Awaitable[Response]]
+
+
+class Routes(list[Route]):
+    """The routes of a module, each declared at its handler, which gets the studio and the request."""
+
+    def get(self, path: str) -> Callable[[Handler], Handler]:
+        """Declare the handler of a GET request."""
+        return self._declare(path, "GET")
+
+    def post(self, path: str) -> Callable[[Handler], Handler]:
+        """Declare the handler of a POST request."""
+        return self._declare(path, "POST")
+
+    def _declare(self, path: str, method: str) -> Callable[[Handler], Handler]:
+        def declare(handler: Handler) -> Handler:
+            async def handle(request: Request) -> Response:
+                return await handler(request.app.state.studio, request)
+
+            self.append(Route(path, handle, methods=[method]))
+            return handler
+
+        return declare
 
 
 def number(request: Request, name: str, default: float | None = None) -> float:
     """Read a finite number from the query.
 
-    Raises
-    ------
-    UsageError
-        If it is none, or left out without a default.
+    Raises `UsageError` if it is none, or left out without a default.
     """
     text = request.query_params.get(name)
     if text is None and default is not None:
@@ -98,10 +126,7 @@ def number(request: Request, name: str, default: float | None = None) -> float:
 def finite(value: Any, name: str) -> float:
     """Read a finite number.
 
-    Raises
-    ------
-    UsageError
-        If it is none.
+    Raises `UsageError` if it is none.
     """
     try:
         found = float(value)
@@ -115,10 +140,7 @@ def finite(value: Any, name: str) -> float:
 def word(request: Request, name: str, known: tuple[str, ...] | None = None) -> str:
     """Read a word from the query.
 
-    Raises
-    ------
-    UsageError
-        If it is left out, or none of those known.
+    Raises `UsageError` if it is left out, or none of those known.
     """
     text = request.query_params.get(name, "")
     if not text or (known is not None and text not in known):
@@ -129,10 +151,7 @@ def word(request: Request, name: str, known: tuple[str, ...] | None = None) -> s
 async def body_of(request: Request) -> dict[str, Any]:
     """Read a JSON object from the body.
 
-    Raises
-    ------
-    UsageError
-        If it is none.
+    Raises `UsageError` if it is none.
     """
     try:
         value = await request.json()
@@ -141,8 +160,3 @@ async def body_of(request: Request) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise UsageError("the request must be a JSON object")
     return value
-
-
-def answer(content: Any) -> JSONResponse:
-    """Answer with JSON."""
-    return JSONResponse(content)

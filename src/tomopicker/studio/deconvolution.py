@@ -48,10 +48,7 @@ class Deconvolution:
     def parse(cls, text: str) -> "Deconvolution":
         """Read ``defocus,voltage,phase,strength,falloff``.
 
-        Raises
-        ------
-        UsageError
-            If one is left out, or is beyond its bounds.
+        Raises `UsageError` if one is left out, or is beyond its bounds.
         """
         try:
             values = dict(zip(BOUNDS, map(float, text.split(",")), strict=True))

@@ -1,12 +1,60 @@
-"""Instant picks as the studio's `Engine`; torch is imported when the first features are asked for."""
+"""What computes features, picks and suggestions: the `Engine`, and the one of the shipped network.
+
+torch is imported when the first features are asked for.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
+from tomopicker.picking.calibration import Count
+from tomopicker.picking.selection import Expectation
 from tomopicker.picks import Picks
-from tomopicker.studio.instant import Found, Suggested
 from tomopicker.tomogram import Tomogram
+
+
+@runtime_checkable
+class Found(Protocol):
+    """What is read of the picks of one tomogram; `tomopicker.pipeline.pick.Picked` has it all."""
+
+    @property
+    def candidates(self) -> Picks: ...
+    @property
+    def threshold(self) -> float: ...
+    @property
+    def expected(self) -> Expectation: ...
+    @property
+    def count(self) -> Count | None: ...
+
+
+@runtime_checkable
+class Suggested(Protocol):
+    """A place to be answered with yes or no."""
+
+    @property
+    def position(self) -> Any: ...
+    @property
+    def tomogram(self) -> str: ...
+    @property
+    def probability(self) -> float: ...
+    @property
+    def reason(self) -> str: ...
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """What computes features, picks and suggestions."""
+
+    def features(self, tomogram: Tomogram, particle_diameter: float, progress: Callable[[int, int], None]) -> object:
+        """Compute the features of a tomogram, which takes as long as a pass of the network."""
+
+    def picks(self, features: Sequence[Any], clicks: Picks, rejected: Picks | None) -> Mapping[str, Found]:
+        """Give the picks of each tomogram."""
+
+    def suggest(
+        self, features: Sequence[Any], clicks: Picks, rejected: Picks | None, count: int
+    ) -> Sequence[Suggested]:
+        """Give the next places to ask about, most useful first."""
 
 
 @dataclass(frozen=True)

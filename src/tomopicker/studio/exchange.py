@@ -3,18 +3,15 @@
 import tempfile
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
 
 from tomopicker import io
 from tomopicker.errors import UsageError
 from tomopicker.geometry import Frame
+from tomopicker.io.convert import IMPORT_LIST, write_folder
 from tomopicker.picks import Picks
 from tomopicker.studio.points import Point, Points
-
-IMPORT_LIST = "relion5_import.star"
 
 
 @dataclass(frozen=True)
@@ -25,7 +22,7 @@ class Program:
     ----------
     title : str
     format : str
-        A name of `catalogue.FORMATS`.
+        A name of `registry.FORMATS`.
     suffix : str
         Of one file with the picks of all tomograms; nothing: a file for each.
     advice : str
@@ -41,7 +38,7 @@ class Program:
 PROGRAMS: Mapping[str, Program] = {
     "relion5": Program("RELION 5", "relion5", "", f"import {IMPORT_LIST} with 'Import coordinates'"),
     "warp": Program("Warp and M", "warp", ".star", "give the file to 'WarpTools ts_export_particles --input_star'"),
-    "dynamo": Program("Dynamo", "dynamo", ".tbl", "the list of tomograms lies beside the table (.doc)"),
+    "dynamo": Program("Dynamo", "dynamo", ".tbl", "the list of tomograms lies next to the table (.doc)"),
     "imod": Program("IMOD", "imod", "", "open each model on its tomogram: 3dmod TOMOGRAM MODEL"),
     "csv": Program("CSV", "csv", ".csv", "tomogram,x,y,z,score in voxels from 0"),
 }
@@ -50,24 +47,10 @@ PROGRAMS: Mapping[str, Program] = {
 def read_upload(content: bytes, name: str, frames: Mapping[str, Frame]) -> tuple[dict[str, Points], list[str]]:
     """Read a file of picks that a page sent.
 
-    Parameters
-    ----------
-    content : bytes
-    name : str
-        The file's own; only its last part counts, for formats and tomograms are told by it.
-    frames : mapping
-        The geometry of the listed tomograms.
+    Only the last part of its name counts; formats and tomograms are recognised by it. The frames are those of the
+    listed tomograms. Gives the points by tomogram, and warnings.
 
-    Returns
-    -------
-    points : dict
-        By tomogram.
-    warnings : list of str
-
-    Raises
-    ------
-    TomoPickerError
-        If it cannot be read, or holds no picks of these tomograms.
+    Raises `TomoPickerError` if it cannot be read, or holds no picks of these tomograms.
     """
     plain = name.replace("\\", "/").rpartition("/")[2]
     if not plain or plain.startswith(".") or any(ord(c) < 32 for c in plain) or len(plain.encode()) > 200:
@@ -93,48 +76,24 @@ def read_upload(content: bytes, name: str, frames: Mapping[str, Frame]) -> tuple
 
 
 def save_for(program: str, picks: Picks, frames: Mapping[str, Frame], folder: Path) -> tuple[list[Path], str]:
-    """Write picks for a program into a folder, in place of what it was given before.
+    """Write picks for a program, a key of `PROGRAMS`, into a folder, in place of its earlier files.
 
-    Parameters
-    ----------
-    program : str
-        A key of `PROGRAMS`.
-    picks : Picks
-    frames : mapping
-        The geometry of their tomograms.
-    folder : Path
-
-    Returns
-    -------
-    files : list of Path
-        Those to open first, first.
-    advice : str
+    The frames are those of the tomograms. Gives the files, those to open first, first, and the advice.
 
     Raises
     ------
     UsageError
         If the program is unknown, or there are no picks.
     TomoPickerError
-        If a name cannot stand in its files, or the disk does not take them.
+        If a name is not valid in its files, or they cannot be written.
     """
     if program not in PROGRAMS:
         raise UsageError(f"no program '{program[:40]}' is known here; use 'tomopicker convert'")
     if not len(picks):
         raise UsageError("there are no picks to save; click some, or pick first")
     target = PROGRAMS[program]
-    names = picks.tomogram_names
     if target.suffix:
         file = folder / f"picks{target.suffix}"
         io.write_picks(picks, frames, file, target.format)
         return [file], target.advice
-    if target.format == "relion5" and not np.isnan(picks.scores).all():
-        # RELION's importer wants the same columns in all files of its list.
-        picks = replace(picks, scores=np.nan_to_num(picks.scores))
-    files = io.files_in(folder, names, target.format)
-    for name, file in files.items():
-        io.write_picks(picks.in_tomogram(name), frames, file, target.format)
-    written = list(files.values())
-    if target.format == "relion5":
-        io.write_relion5_import_list(files, folder / IMPORT_LIST)
-        written = [folder / IMPORT_LIST, *written]
-    return written, target.advice
+    return write_folder(picks, frames, folder, target.format, overwrite=True), target.advice

@@ -1,8 +1,8 @@
-"""The log of acts in a project, a line each: what undo and redo go through, also after a restart.
+"""Acts in a project (changes of points, edits of kinds and notes), and their log: undo and redo, also after a restart.
 
 A line is ``{"act": n, "change": …}`` of points, ``{"act": n, "edit": …}`` of a kind or note, ``{"undo": n}`` or
-``{"redo": n}``. It is appended and synced before a page is
-told that the act is done; a line that a crash cut short is left out when the log is read.
+``{"redo": n}``. It is appended and synced before pages learn of the act; a line that a crash truncated is left out when
+the log is read.
 """
 
 import json
@@ -10,13 +10,70 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from tomopicker.errors import TomoPickerError
-from tomopicker.studio.edits import Act, act_from_json, act_to_json
+from tomopicker.errors import TomoPickerError, UsageError
+from tomopicker.studio.points import Change, change_from_json
 
 DEEPEST = 5000
 """Acts that can be taken back."""
+Settings = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A kind, or the note of a tomogram, before and after.
+
+    Parameters
+    ----------
+    of : "kind" or "note"
+    name : str
+        Of the kind or tomogram.
+    before, after : dict or None
+        The kind's ``name``, ``diameter`` and ``colour``, or the tomogram's ``note`` and ``reviewed``; None where there
+        is no such kind.
+    """
+
+    of: Literal["kind", "note"]
+    name: str
+    before: Settings | None
+    after: Settings | None
+
+    @property
+    def inverse(self) -> "Edit":
+        """The edit that takes this one back."""
+        return Edit(self.of, self.name, self.after, self.before)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing changes."""
+        return self.before == self.after
+
+
+Act = Change | Edit
+
+
+def act_to_json(act: Act) -> Settings:
+    """Give an act as a line of the log has it."""
+    if isinstance(act, Change):
+        return {"change": act.to_json()}
+    return {"edit": {"of": act.of, "name": act.name, "before": act.before, "after": act.after}}
+
+
+def act_from_json(line: Settings) -> Act:
+    """Make an act of a line of the log.
+
+    Raises `UsageError` if it is none.
+    """
+    if "change" in line:
+        return change_from_json(line["change"])
+    edit = line.get("edit")
+    if not isinstance(edit, dict) or edit.get("of") not in {"kind", "note"}:
+        raise UsageError("an act is a change of points, or an edit of a kind or note")
+    before, after = edit.get("before"), edit.get("after")
+    if not all(each is None or isinstance(each, dict) for each in (before, after)):
+        raise UsageError("an edit has settings before and after")
+    return Edit(edit["of"], str(edit.get("name", "")), before, after)
 
 
 @dataclass
@@ -87,10 +144,7 @@ class History:
     def _append(self, line: dict[str, Any]) -> None:
         """Append a line and sync it.
 
-        Raises
-        ------
-        TomoPickerError
-            If the disk does not take it; the act itself stands.
+        Raises `TomoPickerError` if the disk does not take it; the act itself stands.
         """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -5,24 +5,22 @@ tomograms whose features are there follow every change of the clicks, always fro
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 
 from tomopicker.errors import TomoPickerError, failure_line
-from tomopicker.picking.calibration import Count
-from tomopicker.picking.selection import Expectation
 from tomopicker.picks import Picks
+from tomopicker.studio.engine import Engine, Found, Suggested
 from tomopicker.studio.events import Events
 from tomopicker.studio.listing import Listing
-from tomopicker.studio.points import Points, positions
+from tomopicker.studio.points import positions
 from tomopicker.studio.project import Project
-from tomopicker.tomogram import Tomogram
 
 MOST_CANDIDATES = 50_000
 FEW = 6
@@ -31,50 +29,6 @@ MOST_FEATURES = 12
 """Tomograms whose features are kept in memory."""
 Key = tuple[str, float]
 """A tomogram and a particle diameter (Å): what features are of."""
-
-
-@runtime_checkable
-class Found(Protocol):
-    """What is read of the picks of one tomogram; `tomopicker.pipeline.pick.Picked` has it all."""
-
-    @property
-    def candidates(self) -> Picks: ...
-    @property
-    def threshold(self) -> float: ...
-    @property
-    def expected(self) -> Expectation: ...
-    @property
-    def count(self) -> Count | None: ...
-
-
-@runtime_checkable
-class Suggested(Protocol):
-    """A place to be answered with yes or no."""
-
-    @property
-    def position(self) -> Any: ...
-    @property
-    def tomogram(self) -> str: ...
-    @property
-    def probability(self) -> float: ...
-    @property
-    def reason(self) -> str: ...
-
-
-@runtime_checkable
-class Engine(Protocol):
-    """What computes features, picks and suggestions."""
-
-    def features(self, tomogram: Tomogram, particle_diameter: float, progress: Callable[[int, int], None]) -> object:
-        """Compute the features of a tomogram, which takes as long as a pass of the network."""
-
-    def picks(self, features: Sequence[Any], clicks: Picks, rejected: Picks | None) -> Mapping[str, Found]:
-        """Give the picks of each tomogram."""
-
-    def suggest(
-        self, features: Sequence[Any], clicks: Picks, rejected: Picks | None, count: int
-    ) -> Sequence[Suggested]:
-        """Give the next places to ask about, most useful first."""
 
 
 @dataclass
@@ -134,7 +88,7 @@ class Workbench:
             return
         try:
             every = self.project.all_points(kind)
-        except TomoPickerError:  # A file was damaged elsewhere, which is said where it is read.
+        except TomoPickerError:  # Of a file that another program damaged; reported where it is read.
             return
         if not any(len(positions(each, "particle")) for each in every.values()):
             return
@@ -199,7 +153,7 @@ class Workbench:
             key = self._computing = self._wanted.pop(0)
             name, diameter = key
 
-            def told(done: int, total: int, name: str = name) -> None:
+            def report(done: int, total: int, name: str = name) -> None:
                 loop.call_soon_threadsafe(
                     partial(self.events.send, "features", tomogram=name, state="computing", done=done, total=total)
                 )
@@ -208,7 +162,7 @@ class Workbench:
             try:
                 tomogram = self.listing.tomogram(name)
                 self.features[key] = await loop.run_in_executor(
-                    self._slow, self.engine.features, tomogram, diameter, told
+                    self._slow, self.engine.features, tomogram, diameter, report
                 )
             except Exception as error:  # One tomogram's trouble must not end the others' picks.
                 state, reason = "failed", failure_line(error, next(iter(self.listing.files[name].values())))
@@ -247,29 +201,19 @@ class Workbench:
         """Gather a kind's features, clicks and negatives; clicks of other kinds are negatives too."""
         diameter = self.project.kinds[kind].diameter
         chosen = {name: each for (name, wide), each in self.features.items() if wide == diameter}
-        points = self._listed(kind)
-        others = [self._listed(other) for other in self.project.kinds if other != kind]
+        points = self.project.all_points(kind)
+        others = [self.project.all_points(other) for other in self.project.kinds if other != kind]
         clicks = Picks.concatenate(
             Picks.of(name, positions(each, "particle"))
             for name, each in points.items() if name in chosen and positions(each, "particle").size
         )  # fmt: skip
-        rejected = [
-            Picks.of(name, rows)
-            for name in chosen
-            for rows in [
-                _stacked(
-                    [
-                        positions(points.get(name, ()), "negative"),
-                        *(positions(o.get(name, ()), "particle") for o in others),
-                    ]
-                )
-            ]
-            if len(rows)
-        ]
+        rejected = []
+        for name in chosen:
+            known = [positions(points.get(name, ()), "negative")]
+            known += [positions(each.get(name, ()), "particle") for each in others]
+            if len(rows := np.concatenate(known)):
+                rejected.append(Picks.of(name, rows))
         return list(chosen.values()), clicks, Picks.concatenate(rejected) if rejected else None
-
-    def _listed(self, kind: str) -> Mapping[str, Points]:
-        return self.project.all_points(kind)
 
 
 def as_json(found: Found | None) -> dict[str, Any]:
@@ -286,8 +230,3 @@ def as_json(found: Found | None) -> dict[str, Any]:
         "particles": expected.particles,
         "expected": [expected.precision, expected.recall, expected.f1],
     }
-
-
-def _stacked(parts: Sequence[np.ndarray]) -> np.ndarray:
-    """Put rows of positions, of any number each, below each other."""
-    return np.concatenate([part.reshape(-1, 3) for part in parts])

@@ -1,6 +1,6 @@
 """Training and picking as jobs: the real commands in processes of their own, which outlive the page and the server.
 
-A job is a folder: ``job.json`` says what was asked, ``log.txt`` holds what the command printed, ``pid`` is its
+A job is a folder: ``job.json`` holds the request, ``log.txt`` holds what the command printed, ``pid`` is its
 process, and ``exit_code`` is written when it ends. Whoever opens the project later reads how it went from these.
 """
 
@@ -127,10 +127,7 @@ class Jobs:
     def start(self, title: str, kind: str, arguments: Sequence[str]) -> Job:
         """Start a command of this program.
 
-        Raises
-        ------
-        TomoPickerError
-            If it cannot be started, or its folder cannot be written.
+        Raises `TomoPickerError` if it cannot be started, or its folder cannot be written.
         """
         path = self.folder / f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
         asked = {"title": title, "kind": kind, "arguments": list(arguments), "started": time.time()}
@@ -150,10 +147,7 @@ class Jobs:
     def get(self, name: str) -> Job:
         """Give a job by its name.
 
-        Raises
-        ------
-        UsageError
-            If there is none of that name.
+        Raises `UsageError` if there is none of that name.
         """
         if _ID.match(name):
             with suppress(OSError, ValueError):
@@ -171,19 +165,12 @@ class Jobs:
 
 
 def engine_arguments(project: Path, workers: int | None = None) -> list[str]:
-    """Give the arguments that name who picks: as the project's file says, else a worker for each of several GPUs.
+    """Give the arguments that choose the workers: as in the project's file, else one for each of several GPUs.
 
-    Parameters
-    ----------
-    project : Path
-        Folder that may hold a ``cluster.yaml``, as ``tomopicker pick --cluster`` takes it.
-    workers : int, optional
-        At most, if the person asks for a number; 1 is this machine's one process.
+    The project's folder may hold a ``cluster.yaml``, as ``tomopicker pick --cluster`` takes it. `workers` is their
+    maximum number, if the person asks for one; 1 is this machine's one process.
 
-    Raises
-    ------
-    UsageError
-        If several are asked for, and what they take is not installed.
+    Raises `UsageError` if several are asked for, and what they take is not installed.
     """
     asked = [] if workers is None else ["--workers", str(workers)]
     stated = project.absolute() / CLUSTER
@@ -208,12 +195,12 @@ def _started(process: int) -> str:
     try:
         stat = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return _started_elsewhere(process)
+        return _started_without_proc(process)
     fields = stat.rpartition(")")[2].split()
     return "ended" if fields[0] == "Z" else fields[19]
 
 
-def _started_elsewhere(process: int) -> str:
+def _started_without_proc(process: int) -> str:
     """The same where there is no /proc, as on macOS."""
     shown = subprocess.run(
         ["ps", "-o", "lstart=", "-p", str(process)], capture_output=True, text=True, check=False

@@ -9,6 +9,7 @@ from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.geometry import Frame
 from tomopicker.io.particles.star import read_blocks
 from tomopicker.io.projects.copick import read_project
+from tomopicker.io.projects.relion import find_listed
 from tomopicker.io.tomogram_names import check_file_name, join_names, matches
 from tomopicker.io.volumes.arrays import DEFAULT_OPTIONS, ReadOptions
 from tomopicker.tomogram import Tomogram
@@ -84,33 +85,24 @@ class Listing:
         return self.tomogram(name).frame
 
 
-def list_tomograms(paths: Sequence[Path], beside: Sequence[Path] = (), reading: Reading | None = None) -> Listing:
-    """List the tomograms that paths mean.
+def list_tomograms(paths: Sequence[Path], others: Sequence[Path] = (), reading: Reading | None = None) -> Listing:
+    """List the tomograms that paths mean: volumes, folders, a RELION tomograms.star, or a copick configuration.
 
-    Parameters
-    ----------
-    paths : sequence of Path
-        Volumes, folders of them, a RELION tomograms.star, or the configuration of a copick project.
-    beside : sequence of Path
-        Other volumes of the same tomograms (denoised ones), likewise; matched by name.
-    reading : Reading, optional
+    `others` are volumes of the same tomograms (denoised ones), likewise; matched by name.
 
-    Raises
-    ------
-    TomoPickerError
-        If a path is missing, holds no tomogram, or a second volume belongs to none.
+    Raises `TomoPickerError` if a path is missing, holds no tomogram, or a second volume belongs to none.
     """
     files = {io.tomogram_name(path): {RAW: path} for path in _volumes(paths)}
     for name, volumes in files.items():
         check_file_name(name, volumes[RAW])
-    for place in beside:
+    for place in others:
         for path in _volumes([place]):
             meant = matches(io.tomogram_name(path), list(files))
             if len(meant) != 1:
                 raise TomoPickerError(
                     f"{path}: is a volume of none of the tomograms ({join_names(list(files))}); name it after one"
                 )
-            called = place.name if place.is_dir() or len(beside) > 1 else "other"
+            called = place.name if place.is_dir() or len(others) > 1 else "other"
             files[meant[0]][called] = path
     return Listing(files, reading or Reading())
 
@@ -134,14 +126,5 @@ def _of_star(path: Path) -> list[Path]:
     for block in read_blocks(path).values():
         column = next((name for name in VOLUME_COLUMNS if name in block), None)
         if column is not None:
-            return [_found(str(name), path) for name in block[column].tolist()]
+            return [find_listed(str(name), path) for name in block[column].tolist()]
     raise TomoPickerError(f"{path}: it names no reconstructed tomograms; give the one of a Reconstruct job, or files")
-
-
-def _found(name: str, beside: Path) -> Path:
-    folder = beside.absolute().parent
-    places = [base / name for base in (folder, *folder.parents)]
-    for place in [*places, Path(name)]:
-        if place.exists():
-            return place
-    raise TomoPickerError(f"{beside}: it names '{name}', which is not there; run in the project's folder")

@@ -1,7 +1,7 @@
-"""The files of one kind's points in one tomogram: CSV and STAR, the rejected ones beside them.
+"""The files of one kind's points in one tomogram: CSV and STAR, and the rejected ones.
 
 ``clicks/<kind>/<tomogram>.csv`` and ``.star`` hold the particles, ``rejected/<kind>/…`` the negatives. CSV is what is
-read back; a file that another program has changed is told by its time, size and inode.
+read back; a file that another program has changed is recognised by its time, size and inode.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ Signature = tuple[tuple[int, int, int] | None, ...]
 
 
 def csv_files(folder: Path, kind: str, tomogram: str) -> dict[Label, Path]:
-    """Say which file holds the points of each label."""
+    """Give the file of each label's points."""
     return {label: folder / name / kind / f"{tomogram}.csv" for label, name in FOLDERS.items()}
 
 
@@ -34,10 +34,7 @@ def signature(folder: Path, kind: str, tomogram: str) -> Signature:
 def read_points(folder: Path, kind: str, tomogram: str, frame: Frame) -> Points:
     """Read the points of a kind in a tomogram; none where there are no files.
 
-    Raises
-    ------
-    TomoPickerError
-        If a file is damaged, or has a position outside the tomogram.
+    Raises `TomoPickerError` if a file is damaged, or has a position outside the tomogram.
     """
     found: list[Point] = []
     for label, path in csv_files(folder, kind, tomogram).items():
@@ -52,10 +49,7 @@ def read_points(folder: Path, kind: str, tomogram: str, frame: Frame) -> Points:
 def write_csv(folder: Path, kind: str, tomogram: str, frame: Frame, points: Points) -> None:
     """Write both CSV files, each whole or not at all; a file of no points is written only over an older one.
 
-    Raises
-    ------
-    TomoPickerError
-        If the disk does not take them.
+    Raises `TomoPickerError` if the disk does not take them.
     """
     for label, path in csv_files(folder, kind, tomogram).items():
         picks = as_picks(points, label, tomogram)

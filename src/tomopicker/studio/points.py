@@ -39,7 +39,7 @@ class Point:
     origin: str = "click"
 
     def is_at(self, other: "Point") -> bool:
-        """Say whether two points are one and the same place."""
+        """Whether two points are at one place."""
         return abs(self.x - other.x) < SAME and abs(self.y - other.y) < SAME and abs(self.z - other.z) < SAME
 
 
@@ -112,19 +112,15 @@ def _places_in(points: Points, others: Points) -> list[int]:
         return [next((i for i, other in enumerate(others) if point.is_at(other)), -1) for point in points]
     from scipy.spatial import cKDTree  # noqa: PLC0415  (slow to import, and hardly ever needed)
 
-    tree = cKDTree([(other.x, other.y, other.z) for other in others])
-    rows = np.asarray([(point.x, point.y, point.z) for point in points], dtype=np.float64).reshape(-1, 3)
-    found = np.asarray(tree.query(rows, p=np.inf, distance_upper_bound=SAME)[1], dtype=np.int64)
+    nearest = cKDTree(positions(others)).query(positions(points), p=np.inf, distance_upper_bound=SAME)[1]
+    found = np.asarray(nearest, dtype=np.int64)
     return [index if index < len(others) else -1 for index in found.tolist()]
 
 
 def point_from_json(value: Any) -> Point:
     """Make a point of what a page or the log holds.
 
-    Raises
-    ------
-    UsageError
-        If it is none.
+    Raises `UsageError` if it is none.
     """
     try:
         x, y, z = (float(value[axis]) for axis in "xyz")
@@ -139,10 +135,7 @@ def point_from_json(value: Any) -> Point:
 def change_from_json(value: Any) -> Change:
     """Make a change of what a page or the log holds.
 
-    Raises
-    ------
-    UsageError
-        If it is none.
+    Raises `UsageError` if it is none.
     """
     if not isinstance(value, dict):
         raise UsageError("a change needs a kind, a tomogram and points; reload the page")
@@ -153,7 +146,7 @@ def change_from_json(value: Any) -> Change:
     return Change(str(value.get("kind", "")), str(value.get("tomogram", "")), added, removed)
 
 
-def positions(points: Iterable[Point], label: Label) -> Positions:
-    """Give the points of a label as rows of (x, y, z) in Å."""
-    rows = [(point.x, point.y, point.z) for point in points if point.label == label]
+def positions(points: Iterable[Point], label: Label | None = None) -> Positions:
+    """Give the points, or those of a label, as rows of (x, y, z) in Å."""
+    rows = [(point.x, point.y, point.z) for point in points if label in {None, point.label}]
     return np.asarray(rows, dtype=np.float64).reshape(-1, 3)

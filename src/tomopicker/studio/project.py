@@ -16,8 +16,7 @@ from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.files import write_text
 from tomopicker.geometry import Frame
 from tomopicker.io.tomogram_names import check_file_name
-from tomopicker.studio.edits import Act, Edit, Settings
-from tomopicker.studio.history import History
+from tomopicker.studio.history import Act, Edit, History, Settings
 from tomopicker.studio.point_files import Signature, read_points, signature, write_csv, write_star
 from tomopicker.studio.points import Change, Points, apply
 
@@ -103,7 +102,7 @@ class Project:
 
     def __post_init__(self) -> None:
         self.history = History.read(self.folder / LOG)
-        self._reread: set[Key] = set()  # Lists that others wrote, until pages are told.
+        self._reread: set[Key] = set()  # Lists that others wrote, until pages learn of it.
 
     @classmethod
     def open(cls, folder: Path, frame_of: FrameOf) -> "Project":
@@ -131,7 +130,7 @@ class Project:
             notes = {str(name): str(text) for name, text in stated["notes"].items()}
             return cls(folder, frame_of, kinds, notes, set(map(str, stated["reviewed"])))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise TomoPickerError(f"{path}: is damaged; mend or remove it, or choose another --project") from error
+            raise TomoPickerError(f"{path}: is damaged; correct or remove it, or choose another --project") from error
 
     def save_settings(self) -> None:
         """Write kinds and notes."""

@@ -1,4 +1,4 @@
-"""Going through the picks of a finished job: what another threshold would give, and single picks by doubt."""
+"""Review of the picks of a finished job: the effect of another threshold, and single picks in an order."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 
 from tomopicker.errors import TomoPickerError
 from tomopicker.output.layout import RECORD
-from tomopicker.output.unusual import SCORE, unusual
+from tomopicker.output.summary import SCORE, unusual
 from tomopicker.picks import Picks
-from tomopicker.studio.points import Point, Points
+from tomopicker.studio.points import Points, positions
 
 if TYPE_CHECKING:  # torch, behind it, would double the time that the server takes to start.
     from tomopicker.output.results import FolderResults, TomogramResult
@@ -32,7 +32,7 @@ class Reviews:
     _read: "dict[str, tuple[int, FolderResults]]" = field(default_factory=dict)
 
     def path(self, kind: str) -> Path:
-        """Say where the picks of a kind are."""
+        """Give the folder of a kind's picks."""
         return self.folder / kind
 
     def results(self, kind: str) -> "FolderResults | None":
@@ -56,7 +56,7 @@ class Reviews:
 
 
 def rows(results: "FolderResults", threshold: float | None) -> list[dict[str, Any]]:
-    """Say for each tomogram what a threshold gives; its own where none is stated."""
+    """Describe each tomogram's picks at a threshold; at its own where none is stated."""
     chosen = [each.chosen if threshold is None else each.at(threshold) for each in results.tomograms]
     medians = [float(np.median(each.picks.scores)) if len(each.picks) else float("nan") for each in chosen]
     far = unusual([len(each.picks) for each in chosen]) | unusual(medians, SCORE)
@@ -67,7 +67,7 @@ def rows(results: "FolderResults", threshold: float | None) -> list[dict[str, An
             "was": len(result.chosen.picks),
             "candidates": len(result.candidates),
             "threshold": cut.threshold,
-            "count": None if result.count is None else [result.count.estimate, result.count.low, result.count.high],
+            "count": (count := result.whole.count) and [count.estimate, count.low, count.high],
             "precision": cut.expected.precision,
             "recall": cut.expected.recall,
             "f1": cut.expected.f1,
@@ -96,7 +96,7 @@ class Item:
         (x, y, z) in Å.
     probability : float
     answer : str
-        ``particle`` or ``negative`` if a point near it says so, else nothing.
+        ``particle`` or ``negative``: the label of a point near it; else empty.
     picked : bool
         Whether it is above its tomogram's threshold.
     """
@@ -124,45 +124,35 @@ def final_picks(name: str, chosen: Picks, points: Points, diameter: float) -> Pi
     """Give the picks of a tomogram after review: without those rejected, with those accepted and clicked."""
     answers = answers_near(chosen.positions, points, NEAR * diameter)
     kept = chosen.select(np.array([answer != "negative" for answer in answers], dtype=bool))
-    particles = [point for point in points if point.label == "particle"]
-    new = [
-        point
-        for point, near in zip(particles, _nearest(_rows(particles), kept.positions), strict=True)
-        if near > NEAR * diameter
-    ]
-    added = Picks.of(name, _rows(new), np.ones(len(new)))
-    return Picks.concatenate([kept, added])
+    particles = positions(points, "particle")
+    new = particles[_nearest(particles, kept.positions)[0] > NEAR * diameter]
+    return Picks.concatenate([kept, Picks.of(name, new, np.ones(len(new)))])
 
 
-def answers_near(positions: Float[np.ndarray, "n 3"], points: Points, within: float) -> list[str]:
-    """Give each position the label of the point nearest to it, or nothing where none is within so many Å."""
-    if not len(points) or not len(positions):
-        return [""] * len(positions)
-    from scipy.spatial import cKDTree  # noqa: PLC0415  (slow to import)
-
-    distance, nearest = (np.asarray(part) for part in cKDTree(_rows(points)).query(positions))
-    return [points[i].label if d <= within else "" for d, i in zip(distance.tolist(), nearest.tolist(), strict=True)]
+def answers_near(places: Float[np.ndarray, "n 3"], points: Points, within: float) -> list[str]:
+    """Give each place the label of the point nearest to it, or nothing where none is within so many Å."""
+    distances, nearest = (each.tolist() for each in _nearest(places, positions(points)))
+    return [points[i].label if d <= within else "" for d, i in zip(distances, nearest, strict=True)]
 
 
 def _items(result: "TomogramResult", points: Mapping[str, Points], diameter: float) -> list[Item]:
     candidates = result.candidates
     answers = answers_near(candidates.positions, points.get(result.name, ()), NEAR * diameter)
     return [
-        Item(result.name, (x, y, z), probability, answer, probability > result.threshold)
+        Item(result.name, (x, y, z), probability, answer, probability > result.whole.threshold)
         for (x, y, z), probability, answer in zip(
             candidates.positions.round(3).tolist(), candidates.scores.tolist(), answers, strict=True
         )
     ]
 
 
-def _rows(points: Points | list[Point]) -> Float[np.ndarray, "n 3"]:
-    return np.asarray([(point.x, point.y, point.z) for point in points], dtype=np.float64).reshape(-1, 3)
+def _nearest(
+    places: Float[np.ndarray, "n 3"], others: Float[np.ndarray, "m 3"]
+) -> tuple[Float[np.ndarray, " n"], Int64[np.ndarray, " n"]]:
+    """Give each place the distance to the nearest of others, infinite where there is none, and its index."""
+    if not len(places) or not len(others):
+        return np.full(len(places), np.inf), np.zeros(len(places), dtype=np.int64)
+    from scipy.spatial import cKDTree  # noqa: PLC0415  (slow to import)
 
-
-def _nearest(positions: Float[np.ndarray, "n 3"], others: Float[np.ndarray, "m 3"]) -> list[float]:
-    if not len(positions) or not len(others):
-        return [float("inf")] * len(positions)
-    from scipy.spatial import cKDTree  # noqa: PLC0415
-
-    found: list[float] = np.asarray(cKDTree(others).query(positions)[0]).tolist()
-    return found
+    distances, nearest = cKDTree(others).query(places)
+    return np.asarray(distances), np.asarray(nearest, dtype=np.int64)

@@ -4,23 +4,23 @@ import asyncio
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse
-from starlette.routing import Route
 
 from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.picks import Picks
-from tomopicker.studio.context import Studio, answer, body_of, finite, studio_of, word
+from tomopicker.studio.context import Routes, Studio, body_of, finite, word
 from tomopicker.studio.exchange import read_upload, save_for
 from tomopicker.studio.points import Change, positions
 from tomopicker.studio.review import final_picks
 from tomopicker.studio.routes_points import changed
 
+ROUTES = Routes()
 
-async def open_file(request: Request) -> JSONResponse:
+
+@ROUTES.post("/api/open")
+async def open_file(studio: Studio, request: Request) -> JSONResponse:
     """Read a file of another program, sent in the body, into points of a kind."""
-    studio = studio_of(request)
     named, file = word(request, "kind"), word(request, "file")
-    if named not in studio.project.kinds:
-        raise UsageError("there is no such kind in this project")
+    studio.kind(named)
     content = await request.body()
     frames = await asyncio.to_thread(lambda: {name: studio.listing.frame(name) for name in studio.listing.names})
     found, remarks = await asyncio.to_thread(read_upload, content, file, frames)
@@ -29,23 +29,22 @@ async def open_file(request: Request) -> JSONResponse:
         done = await studio.project.act(Change(named, tomogram, new))
         counts[tomogram] = len(done.change.added)
         changed(studio, done)
-    return answer({"added": counts, "warnings": remarks})
+    return JSONResponse({"added": counts, "warnings": remarks})
 
 
-async def save(request: Request) -> JSONResponse:
+@ROUTES.post("/api/save")
+async def save(studio: Studio, request: Request) -> JSONResponse:
     """Write points or picks for another program, into the project folder."""
-    studio = studio_of(request)
     body = await body_of(request)
     named, program, source = (str(body.get(name, "")) for name in ("kind", "program", "source"))
-    if named not in studio.project.kinds:
-        raise UsageError("there is no such kind in this project")
+    studio.kind(named)
     stated = body.get("threshold")
     threshold = None if stated is None else finite(stated, "threshold")
     chosen = await asyncio.to_thread(_chosen, studio, named, source, threshold)
     frames = {name: studio.listing.frame(name) for name in chosen.tomogram_names}
     folder = studio.project.folder / "saved" / named / program
     files, advice = await asyncio.to_thread(save_for, program, chosen, frames, folder)
-    return answer({"files": [str(file.absolute()) for file in files], "picks": len(chosen), "advice": advice})
+    return JSONResponse({"files": [str(file.absolute()) for file in files], "picks": len(chosen), "advice": advice})
 
 
 def _chosen(studio: Studio, named: str, source: str, threshold: float | None) -> Picks:
@@ -76,16 +75,15 @@ def _chosen(studio: Studio, named: str, source: str, threshold: float | None) ->
     raise UsageError("what to save is one of clicks, instant, picked")
 
 
-async def check(request: Request) -> JSONResponse:
+@ROUTES.get("/api/check")
+async def check(studio: Studio, request: Request) -> JSONResponse:
     """Test in words whether the clicks of a kind lie on particles."""
-    studio = studio_of(request)
     named = word(request, "kind")
-    if named not in studio.project.kinds:
-        raise UsageError("there is no such kind in this project")
+    studio.kind(named)
     every = studio.project.all_points(named)
     parts = {name: rows for name, each in every.items() if len(rows := positions(each, "particle"))}
     if not parts:
-        return answer([])
+        return JSONResponse([])
 
     def run() -> list[dict[str, str]]:
         from tomopicker.diagnostics.check import check as tested  # noqa: PLC0415  (slow to import)
@@ -100,11 +98,4 @@ async def check(request: Request) -> JSONResponse:
             {"status": each.status.value, "test": each.test, "message": each.message, "fix": each.fix} for each in found
         ]
 
-    return answer(await asyncio.to_thread(run))
-
-
-ROUTES = [
-    Route("/api/open", open_file, methods=["POST"]),
-    Route("/api/save", save, methods=["POST"]),
-    Route("/api/check", check),
-]
+    return JSONResponse(await asyncio.to_thread(run))

@@ -7,58 +7,57 @@ from typing import Any
 import numpy as np
 from starlette.requests import Request
 from starlette.responses import JSONResponse, StreamingResponse
-from starlette.routing import Route
 
 from tomopicker import __version__
 from tomopicker.errors import UsageError
 from tomopicker.geometry import is_outside
-from tomopicker.output.unusual import SCORE, unusual
+from tomopicker.output.summary import SCORE, unusual
 from tomopicker.studio.boxes import refined
-from tomopicker.studio.context import Studio, answer, body_of, finite, number, studio_of, word
-from tomopicker.studio.edits import Edit
+from tomopicker.studio.context import Routes, Studio, body_of, finite, number, word
 from tomopicker.studio.exchange import PROGRAMS
+from tomopicker.studio.history import Edit
 from tomopicker.studio.instant import as_json
 from tomopicker.studio.points import Point, Points, change_from_json, positions
 from tomopicker.studio.project import Done
 
+ROUTES = Routes()
 
-async def state(request: Request) -> JSONResponse:
+
+@ROUTES.get("/api/state")
+async def state(studio: Studio, request: Request) -> JSONResponse:
     """Give all that a page needs to begin."""
-    return answer(_state(studio_of(request)))
-
-
-def _state(studio: Studio) -> dict[str, Any]:
     project = studio.project
-    return {
+    begin = {
         "version": __version__,
         "project": str(project.folder.absolute()),
         "kinds": [asdict(kind) for kind in project.kinds.values()],
         "tomograms": [{"name": name, "volumes": list(files)} for name, files in studio.listing.files.items()],
         "programs": [{"name": name, "title": each.title} for name, each in PROGRAMS.items()],
         "instant": studio.work.engine is not None,
-    } | _standing(studio)
+    }
+    return JSONResponse(begin | _standing(studio))
 
 
-async def events(request: Request) -> StreamingResponse:
+@ROUTES.get("/api/events")
+async def events(studio: Studio, request: Request) -> StreamingResponse:
     """Stream what happens to a page."""
-    studio = studio_of(request)
     first = {"name": "state", "trouble": studio.project.trouble}
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
     return StreamingResponse(studio.events.stream(first), media_type="text/event-stream", headers=headers)
 
 
-async def points(request: Request) -> JSONResponse:
+@ROUTES.get("/api/points")
+async def points(studio: Studio, request: Request) -> JSONResponse:
     """Give the points of a kind in a tomogram."""
-    studio = studio_of(request)
     kind, tomogram = word(request, "kind"), word(request, "tomogram")
     studio.listing.frame(tomogram)
     sheet = studio.project.sheet(kind, tomogram)
-    return answer({"version": sheet.version, "points": [asdict(point) for point in sheet.points]})
+    return JSONResponse({"version": sheet.version, "points": [asdict(point) for point in sheet.points]})
 
 
-async def act(request: Request) -> JSONResponse:
+@ROUTES.post("/api/act")
+async def act(studio: Studio, request: Request) -> JSONResponse:
     """Add and remove points; `refine` names the axis that the person could not see."""
-    studio = studio_of(request)
     body = await body_of(request)
     change = change_from_json(body)
     frame = studio.listing.frame(change.tomogram)
@@ -72,43 +71,42 @@ async def act(request: Request) -> JSONResponse:
             refined, studio.listing.tomogram(change.tomogram), (point.x, point.y, point.z), diameter, axis
         )
         change = replace(change, added=(Point(*xyz, point.label, point.origin),))
-    rows = np.asarray([(point.x, point.y, point.z) for point in change.added], dtype=np.float64).reshape(-1, 3)
-    if is_outside(rows / frame.voxel_size, frame.shape).any():
+    if is_outside(positions(change.added) / frame.voxel_size, frame.shape).any():
         raise UsageError("a point lies outside the tomogram")
     return changed(studio, await studio.project.act(change))
 
 
-async def undo(request: Request) -> JSONResponse:
+@ROUTES.post("/api/undo")
+async def undo(studio: Studio, request: Request) -> JSONResponse:
     """Take the last act back."""
-    studio = studio_of(request)
     return _stepped(studio, await studio.project.undo())
 
 
-async def redo(request: Request) -> JSONResponse:
+@ROUTES.post("/api/redo")
+async def redo(studio: Studio, request: Request) -> JSONResponse:
     """Do the act last undone again."""
-    studio = studio_of(request)
     return _stepped(studio, await studio.project.redo())
 
 
 def changed(studio: Studio, done: Done) -> JSONResponse:
-    """Tell every page what changed, have picks computed anew, and answer with the same."""
-    told = _standing(studio) | {"change": done.change.to_json(), "version": done.version}
+    """Send every page the change, have picks computed anew, and answer with the same."""
+    news = _standing(studio) | {"change": done.change.to_json(), "version": done.version}
     if done.change.is_empty:
-        return answer(told)
-    studio.events.send("points", **told)
+        return JSONResponse(news)
+    studio.events.send("points", **news)
     for kind in studio.project.kinds:  # Clicks of one kind are negatives of the others.
         studio.work.clicked(kind)
-    return answer(told)
+    return JSONResponse(news)
 
 
 def _stepped(studio: Studio, done: Done | Edit | None) -> JSONResponse:
-    """Tell what was undone or done again."""
+    """Answer with what was undone or redone."""
     if isinstance(done, Done):
         return changed(studio, done)
     if isinstance(done, Edit):
         _edited(studio, done.of, done.name)
-        return answer(_standing(studio) | {"change": None, "edited": f"{done.of} {done.name}"})
-    return answer(_standing(studio) | {"change": None})
+        return JSONResponse(_standing(studio) | {"change": None, "edited": f"{done.of} {done.name}"})
+    return JSONResponse(_standing(studio) | {"change": None})
 
 
 def _standing(studio: Studio) -> dict[str, Any]:
@@ -118,7 +116,7 @@ def _standing(studio: Studio) -> dict[str, Any]:
 
 
 def _edited(studio: Studio, of: str, name: str) -> None:
-    """Tell every page of an edited kind or note."""
+    """Send every page an edited kind or note."""
     project, standing = studio.project, _standing(studio)
     if of == "note":
         described = {"note": project.notes.get(name, ""), "reviewed": name in project.reviewed}
@@ -129,19 +127,19 @@ def _edited(studio: Studio, of: str, name: str) -> None:
         studio.work.clicked(kind)
 
 
-async def kind(request: Request) -> JSONResponse:
+@ROUTES.post("/api/kind")
+async def kind(studio: Studio, request: Request) -> JSONResponse:
     """Add a kind of particle, or change its diameter or colour."""
-    studio = studio_of(request)
     body = await body_of(request)
     name, colour = str(body.get("name", "")).strip(), body.get("colour")
     made = studio.project.edit_kind(name, finite(body.get("diameter"), "diameter"), str(colour) if colour else None)
     _edited(studio, "kind", made.name)
-    return answer(asdict(made))
+    return JSONResponse(asdict(made))
 
 
-async def note(request: Request) -> JSONResponse:
+@ROUTES.post("/api/note")
+async def note(studio: Studio, request: Request) -> JSONResponse:
     """Set the note of a tomogram, or whether it was reviewed."""
-    studio = studio_of(request)
     body = await body_of(request)
     name = str(body.get("tomogram", ""))
     if name not in studio.listing.files:
@@ -149,20 +147,19 @@ async def note(request: Request) -> JSONResponse:
     text, reviewed = body.get("note"), body.get("reviewed")
     studio.project.describe(name, None if text is None else str(text), None if reviewed is None else bool(reviewed))
     _edited(studio, "note", name)
-    return answer({"tomogram": name})
+    return JSONResponse({"tomogram": name})
 
 
-async def picks(request: Request) -> JSONResponse:
+@ROUTES.get("/api/picks")
+async def picks(studio: Studio, request: Request) -> JSONResponse:
     """Give the instant picks of a kind in a tomogram, with less probable candidates."""
-    studio = studio_of(request)
     named, tomogram = word(request, "kind"), word(request, "tomogram")
-    if named not in studio.project.kinds:
-        raise UsageError("there is no such kind in this project")
+    diameter = studio.kind(named).diameter
     studio.listing.frame(tomogram)
     studio.work.want(tomogram, named)
     found = studio.work.results.get(named, {}).get(tomogram)
-    trouble = studio.work.trouble.get(named) or studio.work.failed.get((tomogram, studio.project.kinds[named].diameter))
-    return answer(
+    trouble = studio.work.trouble.get(named) or studio.work.failed.get((tomogram, diameter))
+    return JSONResponse(
         as_json(found)
         | {
             "features": studio.work.state(tomogram, named),
@@ -172,15 +169,14 @@ async def picks(request: Request) -> JSONResponse:
     )
 
 
-async def suggest(request: Request) -> JSONResponse:
+@ROUTES.get("/api/suggest")
+async def suggest(studio: Studio, request: Request) -> JSONResponse:
     """Give the next places to ask about."""
-    studio = studio_of(request)
     named = word(request, "kind")
-    if named not in studio.project.kinds:
-        raise UsageError("there is no such kind in this project")
+    studio.kind(named)
     count = int(min(50, max(1, number(request, "count", 10))))
     found = await studio.work.suggest(named, count)
-    return answer(
+    return JSONResponse(
         [
             {
                 "tomogram": each.tomogram,
@@ -193,12 +189,11 @@ async def suggest(request: Request) -> JSONResponse:
     )
 
 
-async def listed(request: Request) -> JSONResponse:
+@ROUTES.get("/api/list")
+async def listed(studio: Studio, request: Request) -> JSONResponse:
     """Give a row for each tomogram: counts, medians, what is unusual, notes."""
-    studio = studio_of(request)
     named = word(request, "kind")
-    if named not in studio.project.kinds:
-        raise UsageError("there is no such kind in this project")
+    studio.kind(named)
     every = studio.project.all_points(named)
     finished = await asyncio.to_thread(studio.reviews.results, named)
     picked = {each.name: each.chosen for each in finished.tomograms} if finished else {}
@@ -211,7 +206,7 @@ async def listed(request: Request) -> JSONResponse:
     medians = unusual([nan if row["median"] is None else row["median"] for row in rows], SCORE)
     for row, by_count, by_median in zip(rows, counts.tolist(), medians.tolist(), strict=True):
         row["unusual"] = [word for word, far in (("count", by_count), ("score", by_median)) if far]
-    return answer(rows)
+    return JSONResponse(rows)
 
 
 def _row(studio: Studio, name: str, mine: Points, picked: Any, instant: Any) -> dict[str, Any]:
@@ -230,18 +225,3 @@ def _row(studio: Studio, name: str, mine: Points, picked: Any, instant: Any) -> 
         "note": studio.project.notes.get(name, ""),
         "reviewed": name in studio.project.reviewed,
     }
-
-
-ROUTES = [
-    Route("/api/state", state),
-    Route("/api/events", events),
-    Route("/api/points", points),
-    Route("/api/act", act, methods=["POST"]),
-    Route("/api/undo", undo, methods=["POST"]),
-    Route("/api/redo", redo, methods=["POST"]),
-    Route("/api/kind", kind, methods=["POST"]),
-    Route("/api/note", note, methods=["POST"]),
-    Route("/api/picks", picks),
-    Route("/api/suggest", suggest),
-    Route("/api/list", listed),
-]

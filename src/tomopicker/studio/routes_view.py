@@ -5,22 +5,23 @@ from dataclasses import asdict
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
-from starlette.routing import Route
 
 from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.output.particles import encoded, projections
-from tomopicker.studio.context import answer, number, studio_of, word
+from tomopicker.studio.context import Routes, Studio, number, word
 from tomopicker.studio.deconvolution import Deconvolution
 from tomopicker.studio.points import positions
 from tomopicker.studio.slabs import PLANES, jpeg, mean_slab
 
 DAY = {"cache-control": "private, max-age=86400"}
-"""Of pictures whose address says all that they depend on."""
+"""Of pictures whose address has all that they depend on."""
+
+ROUTES = Routes()
 
 
-async def tomogram(request: Request) -> JSONResponse:
+@ROUTES.get("/api/tomogram")
+async def tomogram(studio: Studio, request: Request) -> JSONResponse:
     """Describe a tomogram, or another volume of it: its geometry, grey values and brick; opens it for good."""
-    studio = studio_of(request)
     name, volume = word(request, "name"), word(request, "volume")
     kind = request.query_params.get("kind", "")
     thickness, deconvolution = number(request, "slab"), _deconvolution(request)
@@ -29,7 +30,7 @@ async def tomogram(request: Request) -> JSONResponse:
     brick = studio.brick(opened, volume, thickness)
     if kind in studio.project.kinds:
         studio.work.want(name, kind)
-    return answer(
+    return JSONResponse(
         {
             "name": name,
             "volume": volume,
@@ -46,9 +47,9 @@ async def tomogram(request: Request) -> JSONResponse:
     )
 
 
-async def section(request: Request) -> Response:
+@ROUTES.get("/api/section")
+async def section(studio: Studio, request: Request) -> Response:
     """Draw a slab as JPEG, at the sampling of the file."""
-    studio = studio_of(request)
     plane, volume = word(request, "plane", PLANES), word(request, "volume")
     position, thickness = number(request, "position"), number(request, "slab")
     window = number(request, "low"), number(request, "high")
@@ -68,20 +69,22 @@ async def section(request: Request) -> Response:
     return Response(await asyncio.to_thread(draw), media_type="image/jpeg", headers=DAY)
 
 
-async def brick(request: Request) -> StreamingResponse:
+@ROUTES.get("/api/brick")
+async def brick(studio: Studio, request: Request) -> StreamingResponse:
     """Stream the bytes of the binned volume, section by section in the order that `tomogram` states."""
-    studio = studio_of(request)
     volume = word(request, "volume")
     opened = await asyncio.to_thread(studio.listing.tomogram, word(request, "name"), volume)
     made = await asyncio.to_thread(studio.brick, opened, volume, number(request, "slab"))
     return StreamingResponse(made.stream(), media_type="application/octet-stream")
 
 
-async def thumb(request: Request) -> Response:
+@ROUTES.get("/api/thumb")
+async def thumb(studio: Studio, request: Request) -> Response:
     """Draw the three projections of a particle."""
-    studio = studio_of(request)
     xyz = number(request, "x"), number(request, "y"), number(request, "z")
-    diameter = _diameter(request)
+    diameter = number(request, "diameter")
+    if not 1 <= diameter <= 1e5:
+        raise TomoPickerError("a particle diameter is a length in Å")
 
     def draw() -> bytes:
         box = studio.boxes.get(studio.listing.tomogram(word(request, "name")), xyz, diameter)
@@ -92,9 +95,9 @@ async def thumb(request: Request) -> Response:
     return Response(await asyncio.to_thread(draw), media_type="image/jpeg", headers=DAY)
 
 
-async def mean(request: Request) -> Response:
-    """Draw the mean of a kind's clicked particles in three planes; the header ``x-particles`` says of how many."""
-    studio = studio_of(request)
+@ROUTES.get("/api/mean")
+async def mean(studio: Studio, request: Request) -> Response:
+    """Draw the mean of a kind's clicked particles in three planes; the header ``x-particles`` has their number."""
     kind = word(request, "kind", tuple(studio.project.kinds) or ("a kind of the project",))
     diameter = studio.project.kinds[kind].diameter
     points = studio.project.all_points(kind)
@@ -119,19 +122,3 @@ async def mean(request: Request) -> Response:
 def _deconvolution(request: Request) -> Deconvolution | None:
     text = request.query_params.get("deconvolve", "")
     return Deconvolution.parse(text) if text else None
-
-
-def _diameter(request: Request) -> float:
-    diameter = number(request, "diameter")
-    if not 1 <= diameter <= 1e5:
-        raise TomoPickerError("a particle diameter is a length in Å")
-    return diameter
-
-
-ROUTES = [
-    Route("/api/tomogram", tomogram),
-    Route("/api/section", section),
-    Route("/api/brick", brick),
-    Route("/api/thumb", thumb),
-    Route("/api/mean", mean),
-]

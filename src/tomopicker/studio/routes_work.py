@@ -1,15 +1,14 @@
-"""Routes of jobs, and of going through what they picked."""
+"""Routes of jobs, and of the review of their picks."""
 
 import asyncio
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse
-from starlette.routing import Route
 
 from tomopicker.errors import UsageError
 from tomopicker.picking.selection import Cut
-from tomopicker.studio.context import Studio, answer, body_of, finite, number, studio_of, word
+from tomopicker.studio.context import Routes, Studio, body_of, finite, number, word
 from tomopicker.studio.jobs import engine_arguments
 from tomopicker.studio.point_files import csv_files
 from tomopicker.studio.points import positions
@@ -22,25 +21,28 @@ PRESETS = ("fast", "default", "best")
 MOST_PAGE = 120
 MOST_WORKERS = 1000
 
+ROUTES = Routes()
 
-async def jobs(request: Request) -> JSONResponse:
+
+@ROUTES.get("/api/jobs")
+async def jobs(studio: Studio, request: Request) -> JSONResponse:
     """List the jobs, latest first."""
-    return answer([job.to_json() for job in studio_of(request).jobs.all()])
+    return JSONResponse([job.to_json() for job in studio.jobs.all()])
 
 
-async def log(request: Request) -> JSONResponse:
+@ROUTES.get("/api/log")
+async def log(studio: Studio, request: Request) -> JSONResponse:
     """Give the end of what a job printed."""
-    job = studio_of(request).jobs.get(word(request, "id"))
-    return answer({"log": job.log, **job.to_json()})
+    job = studio.jobs.get(word(request, "id"))
+    return JSONResponse({"log": job.log, **job.to_json()})
 
 
-async def start(request: Request) -> JSONResponse:
+@ROUTES.post("/api/start")
+async def start(studio: Studio, request: Request) -> JSONResponse:
     """Start training on the clicks of a kind, or picking with its model in all tomograms."""
-    studio = studio_of(request)
     body = await body_of(request)
     named, what = str(body.get("kind", "")), str(body.get("what", ""))
-    if named not in studio.project.kinds:
-        raise UsageError("there is no such kind in this project")
+    studio.kind(named)
     running = [job for job in studio.jobs.all() if job.state == "running" and job.asked["kind"] == named]
     if running:
         raise UsageError(f"'{running[0].asked['title']}' is running for this kind; stop it or wait")
@@ -60,16 +62,16 @@ async def start(request: Request) -> JSONResponse:
         raise UsageError("a job is one of train, pick")
     job = studio.jobs.start(title, named, arguments)
     studio.events.send("jobs")
-    return answer(job.to_json())
+    return JSONResponse(job.to_json())
 
 
-async def stop(request: Request) -> JSONResponse:
+@ROUTES.post("/api/stop")
+async def stop(studio: Studio, request: Request) -> JSONResponse:
     """Stop a job, as Ctrl-C does."""
-    studio = studio_of(request)
     job = studio.jobs.get(str((await body_of(request)).get("id", "")))
     await asyncio.to_thread(job.stop)
     studio.events.send("jobs")
-    return answer(job.to_json())
+    return JSONResponse(job.to_json())
 
 
 def _training(studio: Studio, named: str, preset: str) -> list[str]:
@@ -95,16 +97,8 @@ def _training(studio: Studio, named: str, preset: str) -> list[str]:
             arguments += ["--negatives", str(path)]
     model = _model(studio, named)
     model.parent.mkdir(parents=True, exist_ok=True)
-    arguments += [
-        "--particle-diameter",
-        f"{kind.diameter:g}",
-        "--preset",
-        preset,
-        "--output",
-        str(model),
-        "--overwrite",
-    ]
-    return [*arguments, *_reading(studio), *(["--invert"] if studio.listing.reading.inverted else [])]
+    arguments += ["--particle-diameter", f"{kind.diameter:g}", "--preset", preset, "--output", str(model)]
+    return [*arguments, "--overwrite", *_reading(studio), *(["--invert"] if studio.listing.reading.inverted else [])]
 
 
 def _picking(studio: Studio, named: str) -> list[str]:
@@ -133,15 +127,14 @@ def _reading(studio: Studio) -> list[str]:
     return [part for flag, value in given.items() if value is not None for part in (flag, str(value))]
 
 
-async def review(request: Request) -> JSONResponse:
-    """Say for every tomogram what a threshold gives, or what it has."""
-    studio = studio_of(request)
+@ROUTES.get("/api/review")
+async def review(studio: Studio, request: Request) -> JSONResponse:
+    """Describe every tomogram's picks, at another threshold if one is given."""
     results = await _finished(studio, word(request, "kind"))
     if results is None:
-        return answer(None)
-    stated = request.query_params.get("threshold")
-    threshold = None if not stated else min(1.0, max(0.0, finite(stated, "threshold")))
-    return answer(
+        return JSONResponse(None)
+    threshold = _threshold(request.query_params.get("threshold") or None)
+    return JSONResponse(
         {
             "tomograms": await asyncio.to_thread(rows, results, threshold),
             "histogram": histogram(results),
@@ -151,15 +144,14 @@ async def review(request: Request) -> JSONResponse:
     )
 
 
-async def cut(request: Request) -> JSONResponse:
+@ROUTES.post("/api/cut")
+async def cut(studio: Studio, request: Request) -> JSONResponse:
     """Write the picks of a kind anew, cut at a threshold; without one, at each tomogram's best."""
-    studio = studio_of(request)
     body = await body_of(request)
     named = str(body.get("kind", ""))
     if await _finished(studio, named) is None:
         raise UsageError("no job has picked this kind yet")
-    stated = body.get("threshold")
-    threshold = None if stated is None else min(1.0, max(0.0, finite(stated, "threshold")))
+    threshold = _threshold(body.get("threshold"))
 
     def write() -> None:
         from tomopicker.output.reselect import reselect  # noqa: PLC0415  (torch is slow to import)
@@ -168,17 +160,17 @@ async def cut(request: Request) -> JSONResponse:
 
     await asyncio.to_thread(write)
     studio.events.send("review", kind=named)
-    return answer({"threshold": threshold})
+    return JSONResponse({"threshold": threshold})
 
 
-async def gallery_page(request: Request) -> JSONResponse:
+@ROUTES.get("/api/gallery")
+async def gallery_page(studio: Studio, request: Request) -> JSONResponse:
     """Give a page of the gallery."""
-    studio = studio_of(request)
     named, order = word(request, "kind"), word(request, "order", ORDERS)
     start, count = int(number(request, "start", 0)), int(number(request, "count", 60))
     results = await _finished(studio, named)
     if results is None:
-        return answer({"total": 0, "items": [], "diameter": 0})
+        return JSONResponse({"total": 0, "items": [], "diameter": 0})
     points = studio.project.all_points(named)
     items = await asyncio.to_thread(gallery, results, points, order)  # type: ignore[arg-type]
     page = items[max(0, start) : max(0, start) + min(max(1, count), MOST_PAGE)]
@@ -191,21 +183,14 @@ async def gallery_page(request: Request) -> JSONResponse:
         for item in page
     ]  # fmt: skip
     answered = sum(bool(item.answer) for item in items)
-    return answer({"total": len(items), "answered": answered, "items": shown, "diameter": results.diameter})
+    return JSONResponse({"total": len(items), "answered": answered, "items": shown, "diameter": results.diameter})
+
+
+def _threshold(stated: Any) -> float | None:
+    """Read a threshold, clipped to probabilities; None if it is left out."""
+    return None if stated is None else min(1.0, max(0.0, finite(stated, "threshold")))
 
 
 async def _finished(studio: Studio, named: str) -> "FolderResults | None":
-    if named not in studio.project.kinds:
-        raise UsageError("there is no such kind in this project")
+    studio.kind(named)
     return await asyncio.to_thread(studio.reviews.results, named)
-
-
-ROUTES = [
-    Route("/api/jobs", jobs),
-    Route("/api/log", log),
-    Route("/api/start", start, methods=["POST"]),
-    Route("/api/stop", stop, methods=["POST"]),
-    Route("/api/review", review),
-    Route("/api/cut", cut, methods=["POST"]),
-    Route("/api/gallery", gallery_page),
-]

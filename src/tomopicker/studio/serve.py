@@ -18,7 +18,7 @@ from tomopicker.output.running import holder, marked
 from tomopicker.studio.access import LOOPBACK, Access, stored_secret
 from tomopicker.studio.app import create_app
 from tomopicker.studio.context import Studio
-from tomopicker.studio.instant import Engine
+from tomopicker.studio.engine import Engine
 from tomopicker.studio.listing import Listing
 
 PRIVATE = ".studio"
@@ -61,23 +61,10 @@ def serve(
 ) -> None:
     """Serve a project until Ctrl-C or SIGTERM.
 
-    Parameters
-    ----------
-    listing : Listing
-    folder : Path
-        The project.
-    engine : Engine or None
-        What computes instant picks.
-    address : Address
-    say : callable
-        Prints a line.
-    kind : tuple of str and float, optional
-        Name and diameter (Å) of a kind that the project is to have.
+    The engine computes instant picks; `say` prints a line; `kind` is the name and the diameter (Å) of a kind that the
+    project is to have.
 
-    Raises
-    ------
-    TomoPickerError
-        If another server has the project open, the port is taken, or the folder cannot be written.
+    Raises `TomoPickerError` if another server has the project open, the port is taken, or the folder cannot be written.
     """
     private = folder / PRIVATE
     if who := holder(private):

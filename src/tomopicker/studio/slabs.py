@@ -48,14 +48,10 @@ class Grey:
 
 
 def sections(tomogram: Tomogram, plane: Plane, position: float, thickness: float) -> slice:
-    """Say which sections of a plane a slab takes.
+    """Choose the sections of a plane that a slab takes.
 
-    Parameters
-    ----------
-    tomogram : Tomogram
-    plane : "xy", "xz" or "yz"
-    position, thickness : float
-        Å, of the middle of the slab and across it; at least one section, and some inside the volume.
+    Position and thickness are in Å, of the middle of the slab and across it. There is at least one section, and some
+    are inside the volume.
     """
     axis = NORMAL[plane]
     size = tomogram.shape[axis]
@@ -80,17 +76,10 @@ def measure(
     within: tuple[float, float] | None = None,
     deconvolution: Deconvolution | None = None,
 ) -> Grey:
-    """Measure grey values in the middle slab, which is the first that anybody sees.
+    """Measure grey values in the middle slab (of a thickness in Å), which is the first that anybody sees.
 
-    Parameters
-    ----------
-    tomogram : Tomogram
-    thickness : float
-        Å.
-    within : tuple of float, optional
-        Grey values of the bytes 0 and 255; measured if left out.
-    deconvolution : Deconvolution, optional
-        What is applied to slabs before they are shown.
+    `within` has the grey values of the bytes 0 and 255, which are measured if left out; a deconvolution is applied to
+    slabs before they are shown.
     """
     middle = tomogram.origin[2] + (tomogram.shape[0] - 1) / 2 * tomogram.voxel_size
     chosen = sections(tomogram, "xy", middle, thickness)
@@ -141,9 +130,8 @@ def jpeg(
 
     Parameters
     ----------
-    slab : Slab
-    grey : Grey
-        What the bytes of the window mean.
+    slab, grey : Slab and Grey
+        Grey values, and their bytes.
     window : tuple of float
         Bytes that are black and white; fractions are meant, for means of slabs have a narrow range.
     voxel_size : float

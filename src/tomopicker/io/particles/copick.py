@@ -50,7 +50,6 @@ def read(path: Path) -> PickTable:
             refusal = f"{path}: point {i + 1}: its transformation_ is no 4 x 4 rotation; correct the file"
             matrices[i] = _rotation_matrix(stated, 4, refusal)
     coordinates = locations + matrices[:, :3, 3]
-    rows.check_coordinates(coordinates)
     extra: dict[str, np.ndarray] = {}
     if content.get("trust_orientation", True) and any(point.get("transformation_") for point in points):
         extra = relion_columns(Rotation.from_matrix(matrices[:, :3, :3]))

@@ -92,8 +92,13 @@ def write(picks: Picks, frames: Mapping[str, Frame], path: Path) -> None:
     for name in picks.extra.columns:
         if str(name).lower() not in taken:
             columns[str(name)] = [" ".join(v.split()) if isinstance(v, str) else v for v in picks.extra[name].tolist()]
+    write_table(columns, path)
+
+
+def write_table(columns: Mapping[str, object], path: Path, separator: str = ",") -> None:
+    """Write columns by name, with a header."""
     text = io.StringIO()
-    pd.DataFrame(columns).to_csv(text, index=False, float_format="%.10g", lineterminator="\n")
+    pd.DataFrame(columns).to_csv(text, sep=separator, index=False, float_format="%.10g", lineterminator="\n")
     write_text(path, text.getvalue())
 
 
@@ -204,7 +209,6 @@ def _as_table(header: list[str], body: list[list[str]], rows: Rows) -> PickTable
     score = _first_of(header, SCORE_COLUMNS)
     columns: list[list[str]] = [list(column) for column in zip(*body, strict=True)] or [[] for _ in header]
     coordinates = rows.stack({axis: columns[axes.columns[axis]] for axis in "xyz"})
-    rows.check_coordinates(coordinates)
     used = {*axes.columns.values(), tomogram, score}
     return rows.table(
         coordinates,

@@ -46,7 +46,6 @@ def read(path: Path) -> PickTable:
     values = np.zeros((len(rows), MIN_COLUMNS))
     values[:, _USED] = rows.stack({f"column {i + 1}": columns[i] for i in _USED})
     coordinates = values[:, POSITION] + values[:, SHIFT]
-    rows.check_coordinates(coordinates)
     extra: dict[str, object] = dict(columns_if_any(rows.check_angles(values[:, ANGLES]), from_dynamo))
     extra[CLASS] = values[:, CLASS_AT]
     # Column 28 may hold complex numbers, so the others stay as they are written.

@@ -76,7 +76,6 @@ def write_csv(picks: Picks, frames: Mapping[str, Frame], path: Path) -> None:
 def _as_table(motl: np.ndarray, path: Path, rows: Rows) -> PickTable:
     """Interpret a motive list of shape (n, 20)."""
     coordinates = motl[:, POSITION] + motl[:, SHIFT]
-    rows.check_coordinates(coordinates)
     extra = columns_if_any(rows.check_angles(motl[:, PHI_THETA_PSI]), from_tom)
     extra[CLASS] = motl[:, CLASS_AT]
     extra |= {f"motl_{i + 1}": motl[:, i] for i in _OTHERS}

@@ -6,7 +6,6 @@ has to give the size.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -27,23 +26,9 @@ TOLERANCE = 0.01
 REMEDY = "give --picks-pixel-size"
 
 
-@dataclass(frozen=True)
-class PixelSizes:
-    """The pixel sizes that a file states.
-
-    Parameters
-    ----------
-    sizes : array of float, shape (n,)
-        Å per pixel of each row, NaN where nothing is stated.
-    doubt : str, optional
-        Why that is ambiguous or contradictory, and the option that gives it.
-    """
-
-    sizes: Scores
-    doubt: str | None = None
-
-
-def find_pixel_sizes(block: pd.DataFrame, optics: pd.DataFrame, tomograms: np.ndarray, rows: Rows) -> PixelSizes:
+def find_pixel_sizes(
+    block: pd.DataFrame, optics: pd.DataFrame, tomograms: np.ndarray, rows: Rows
+) -> tuple[Scores, str | None]:
     """Find Å per pixel of each row of a block of particles.
 
     Parameters
@@ -54,6 +39,13 @@ def find_pixel_sizes(block: pd.DataFrame, optics: pd.DataFrame, tomograms: np.nd
         Those ending in ``.tomostar`` are Warp's, which counts the pixels that it exports.
     rows : Rows
         Of the block.
+
+    Returns
+    -------
+    sizes : array of float, shape (n,)
+        Å per pixel of each row, NaN where nothing is stated.
+    doubt : str or None
+        Why that is ambiguous or contradictory, and the option that gives it.
 
     Raises
     ------
@@ -87,8 +79,7 @@ def find_pixel_sizes(block: pd.DataFrame, optics: pd.DataFrame, tomograms: np.nd
     alike = [[tilt_series], [image], ["rlnPixelSize", detector, micrograph]]
     if not warp.any():
         alike.append([tilt_series, "rlnPixelSize"])
-    doubt = groups.doubt() or _contradiction(stated, alike, rows.labels) or _unstated(sizes, rows.labels)
-    return PixelSizes(sizes, doubt)
+    return sizes, groups.doubt() or _contradiction(stated, alike, rows.labels) or _unstated(sizes, rows.labels)
 
 
 class _Optics:

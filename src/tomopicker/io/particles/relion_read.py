@@ -110,12 +110,10 @@ def _of_block(
     score = next((str(name) for word in SCORES for name in block if str(name).lower() == word), None)
     pixel_size, doubt = None, None
     if columns == PIXELS:
-        stated = find_pixel_sizes(block, optics, tomograms, rows)
-        pixel_size, doubt = stated.sizes, stated.doubt
+        pixel_size, doubt = find_pixel_sizes(block, optics, tomograms, rows)
     coordinates = coordinates - _origins(block, columns, pixel_size, rows, doubt)
     used = {*columns, *CENTRED, *PIXELS, *ORIGIN_ANGSTROM, *ORIGIN_PIXELS, *PIXEL_SIZES, *IMAGES, tomogram, score}
     kept = [name for name in block if name not in used and not _SPECIES_POSE.match(str(name))]
-    rows.check_coordinates(coordinates)
     return rows.table(
         coordinates,
         _UNITS.get(columns[0], Unit.VOXEL),

@@ -124,21 +124,9 @@ def star_name(name: str) -> str:
 
 
 def star_names(names: Iterable[str], rule: Callable[[str], str] = str, where: str = "") -> dict[str, str]:
-    """Rename tomograms by a rule, as a STAR file can hold them.
+    """Rename tomograms by a rule, as a STAR file (`where`, for the message) can hold them.
 
-    Parameters
-    ----------
-    names : iterable of str
-        Of the tomograms.
-    rule : callable
-        From the tomogram's name to that program's.
-    where : str
-        The file, for the message.
-
-    Raises
-    ------
-    TomoPickerError
-        If a name is empty, or has blanks or quotes and would become another's without them.
+    Raises `TomoPickerError` if a name is empty, or has blanks or quotes and would become another's without them.
     """
     called = rename_unique(names, lambda name: star_name(rule(name)))
     for name, new in called.items():

@@ -38,7 +38,6 @@ def read_cbox(path: Path) -> PickTable:
     rows = Rows.counted(path, "row", len(block))
     x, y, z, width, height = rows.stack({name: block[name].tolist() for name in needed}).T
     coordinates = np.stack([x + width / 2, y + height / 2, z], axis=1)
-    rows.check_coordinates(coordinates)
     scores = None
     if "Confidence" in block:
         scores = rows.numbers(block["Confidence"].tolist(), "Confidence", blank=np.nan)
@@ -84,7 +83,6 @@ def read_stopgap(path: Path) -> PickTable:
         return rows.numbers(block[name].tolist(), name) if name in block else np.zeros(len(block))
 
     coordinates = np.stack([column(at) + column(shift) for at, shift in zip(POSITION, SHIFT, strict=True)], axis=1)
-    rows.check_coordinates(coordinates)
     angles = np.stack([column(name) for name in PHI_THETA_PSI], axis=1)
     extra: dict[str, object] = dict(columns_if_any(rows.check_angles(angles), from_tom))
     if "class" in block:

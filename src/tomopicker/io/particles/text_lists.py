@@ -4,7 +4,6 @@ TomoTwin, DeepETPicker, RELION's import and many scripts have ``x y z`` without 
 (DeepETPicker's class, IMOD's contour). napari and Topaz have headers, and are read as other delimited text is.
 """
 
-import io
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,14 +11,13 @@ from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
-import pandas as pd
 
 from tomopicker.errors import TomoPickerError
 from tomopicker.files import write_text
 from tomopicker.geometry import Frame, PickTable, Unit, to_file_units
 from tomopicker.io.angles import CLASS
 from tomopicker.io.columns import column_or_default, to_strings
-from tomopicker.io.particles.delimited import format_fixed, format_scores, read_columns
+from tomopicker.io.particles.delimited import format_fixed, format_scores, read_columns, write_table
 from tomopicker.io.particles.imod import INDEX_ORIGIN as IMOD_ORIGIN
 from tomopicker.io.text import content_lines, read_text
 from tomopicker.picks import Picks
@@ -99,7 +97,7 @@ def write_napari(picks: Picks, frames: Mapping[str, Frame], path: Path) -> None:
     columns |= {f"axis-{i}": format_fixed(values) for i, values in enumerate(points.T)}
     if not np.isnan(picks.scores).all():
         columns["score"] = format_scores(picks.scores, missing="")
-    _write_table(columns, path, ",")
+    write_table(columns, path)
 
 
 def write_topaz(picks: Picks, frames: Mapping[str, Frame], path: Path) -> None:
@@ -112,10 +110,4 @@ def write_topaz(picks: Picks, frames: Mapping[str, Frame], path: Path) -> None:
         columns[f"{axis}_coord"] = format_fixed(values)
     if not np.isnan(picks.scores).all():
         columns["score"] = format_scores(picks.scores, missing="nan")
-    _write_table(columns, path, "\t")
-
-
-def _write_table(columns: Mapping[str, object], path: Path, separator: str) -> None:
-    text = io.StringIO()
-    pd.DataFrame(columns).to_csv(text, sep=separator, index=False, lineterminator="\n")
-    write_text(path, text.getvalue())
+    write_table(columns, path, "\t")

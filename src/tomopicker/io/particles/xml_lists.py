@@ -41,7 +41,6 @@ def read_pytom(path: Path) -> PickTable:
         return rows.stack({f"{element} {name}": column(element, name, default) for name in attributes})
 
     coordinates = triple("PickPosition", "XYZ", "") + triple("Shift", "XYZ", "0")
-    rows.check_coordinates(coordinates)
     angles = rows.check_angles(triple("Rotation", _PYTOM_ANGLES, "0"))
     extra: dict[str, object] = dict(columns_if_any(angles, from_tom))
     extra[CLASS] = infer_numeric(column("Class", "Name", "0"))
@@ -138,9 +137,7 @@ def write_markers(picks: Picks, frames: Mapping[str, Frame], path: Path) -> None
 
 def _attributes(elements: Sequence[ET.Element], rows: Rows) -> Positions:
     """Take coordinates from the attributes x, y and z."""
-    coordinates = rows.stack({axis: [element.get(axis, "") for element in elements] for axis in "xyz"})
-    rows.check_coordinates(coordinates)
-    return coordinates
+    return rows.stack({axis: [element.get(axis, "") for element in elements] for axis in "xyz"})
 
 
 def _write(root: ET.Element, path: Path) -> None:

@@ -89,10 +89,8 @@ class CopickProject:
 def read_project(path: Path) -> CopickProject:
     """Read a configuration.
 
-    Raises
-    ------
-    TomoPickerError
-        If it is invalid, its folders are not local, or a particle's name cannot be part of a file name.
+    Raises `TomoPickerError` if it is invalid, its folders are not local, or a particle's name cannot be part of a file
+    name.
     """
     content = read_json(path, NOT_COPICK)
     overlay, static = content.get("overlay_root"), content.get("static_root")

@@ -86,10 +86,8 @@ def reconstructions(path: Path) -> dict[str, Path]:
     column = next((name for name in RECONSTRUCTED if block is not None and name in block), None)
     if block is None or column is None:
         return {}
-    files = to_strings(block[column].tolist())
-    return {
-        name: _find(file, path) for name, file in zip(to_strings(block["rlnTomoName"].tolist()), files, strict=True)
-    }
+    names, files = (to_strings(block[each].tolist()) for each in ("rlnTomoName", column))
+    return {name: find_listed(file, path) for name, file in zip(names, files, strict=True)}
 
 
 def optimisation_set(blocks: Mapping[str, pd.DataFrame], path: Path) -> tuple[Path, Path | None] | None:
@@ -102,7 +100,7 @@ def optimisation_set(blocks: Mapping[str, pd.DataFrame], path: Path) -> tuple[Pa
         return None
     particles = str(block["rlnTomoParticlesFile"].iloc[0])
     tomograms = str(block["rlnTomoTomogramsFile"].iloc[0]) if "rlnTomoTomogramsFile" in block else ""
-    return _find(particles, path), _find(tomograms, path) if tomograms.strip() else None
+    return find_listed(particles, path), find_listed(tomograms, path) if tomograms.strip() else None
 
 
 def import_list(blocks: Mapping[str, pd.DataFrame], path: Path) -> list[tuple[str, Path]] | None:
@@ -116,7 +114,7 @@ def import_list(blocks: Mapping[str, pd.DataFrame], path: Path) -> list[tuple[st
         return None
     if not len(block):
         raise TomoPickerError(f"{path}: no picks in this file; it lists no file of particles")
-    files = [_find(file, path) for file in to_strings(block[column].tolist())]
+    files = [find_listed(file, path) for file in to_strings(block[column].tolist())]
     return list(zip(to_strings(block["rlnTomoName"].tolist()), files, strict=True))
 
 
@@ -125,10 +123,7 @@ def write_relion5_import_list(entries: Mapping[str, Path], path: Path) -> None:
 
     Paths are written in full, because RELION takes them relative to the folder it is started in.
 
-    Raises
-    ------
-    TomoPickerError
-        If a name is not valid in a STAR file, or the list cannot be written.
+    Raises `TomoPickerError` if a name is not valid in a STAR file, or the list cannot be written.
     """
     path = Path(path)
     files = [_full_path(file, path) for file in entries.values()]
@@ -143,10 +138,7 @@ def write_relion5_import_list(entries: Mapping[str, Path], path: Path) -> None:
 def write_optimisation_set(particles: Path, tomograms: Path, path: Path) -> None:
     """Write the file that RELION 5's jobs take for particles and tomograms together; paths in full, as above.
 
-    Raises
-    ------
-    TomoPickerError
-        If a path has a blank, or the file cannot be written.
+    Raises `TomoPickerError` if a path has a blank, or the file cannot be written.
     """
     files = {"rlnTomoParticlesFile": particles, "rlnTomoTomogramsFile": tomograms}
     row: dict[str, object] = {column: _full_path(file, path) for column, file in files.items()}
@@ -165,7 +157,7 @@ def _tomogram_block(blocks: Mapping[str, pd.DataFrame]) -> pd.DataFrame | None:
     return next((block for block in blocks.values() if needed <= set(block.columns)), None)
 
 
-def _find(name: str, source: Path) -> Path:
+def find_listed(name: str, source: Path) -> Path:
     """Find a file relative to a list's folder, any folder above it or the current one, or by its bare name."""
     folder = source.absolute().parent
     for candidate in [*(base / name for base in (folder, *folder.parents)), Path(name), folder / Path(name).name]:

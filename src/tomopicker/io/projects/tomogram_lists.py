@@ -6,7 +6,6 @@
 """
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 from tomopicker.errors import TomoPickerError
@@ -16,12 +15,6 @@ from tomopicker.io.tomogram_names import NamedFile, cleaned
 
 _TABLES = (".csv", ".tsv", ".txt")
 _APIX = re.compile(r"_(\d+(?:\.\d+)?)Apx$")
-
-
-@dataclass(frozen=True)
-class _Table:
-    header: list[str]
-    rows: list[list[str]]
 
 
 def is_list(path: Path) -> bool:
@@ -114,27 +107,25 @@ def _warp_folder(folder: Path) -> Path | None:
 
 
 def _of_table(path: Path) -> list[NamedFile]:
-    table = _table(path)
-    if table is None:
+    rows = _table(path)
+    if rows is None:
         raise TomoPickerError(f"{path}: no columns 'tomogram' and 'file'; name them in its first line")
-    at = {label: table.header.index(label) for label in ("tomogram", "file", "voxel_size") if label in table.header}
     named = []
-    for number, fields in enumerate(table.rows, start=2):
-        if len(fields) != len(table.header) or not fields[at["tomogram"]] or not fields[at["file"]]:
+    for number, row in enumerate(rows, start=2):
+        if not row.get("tomogram") or not row.get("file"):
             raise TomoPickerError(f"{path}: line {number} does not give a tomogram and its file; correct it")
-        file = path.parent / fields[at["file"]]
         frame = None
-        if "voxel_size" in at and fields[at["voxel_size"]]:
+        if row.get("voxel_size"):
             try:
-                frame = Frame((0, 0, 0), float(fields[at["voxel_size"]]))
+                frame = Frame((0, 0, 0), float(row["voxel_size"]))
             except ValueError as error:
                 raise TomoPickerError(f"{path}: line {number}: its voxel size is no number; correct it") from error
-        named.append(NamedFile(file).named(fields[at["tomogram"]], frame))
+        named.append(NamedFile(path.parent / row["file"]).named(row["tomogram"], frame))
     return named
 
 
-def _table(path: Path) -> _Table | None:
-    """Read a table of tomograms and files; None if it is another text."""
+def _table(path: Path) -> list[dict[str, str]] | None:
+    """Read a table of tomograms and files: rows by column, one that lacks fields empty; None if it is another text."""
     try:
         lines = [line for line in read_text(path).splitlines() if line.strip() and not line.startswith("#")]
     except TomoPickerError:
@@ -143,4 +134,5 @@ def _table(path: Path) -> _Table | None:
     rows = [[field.strip().strip('"') for field in line.split(delimiter)] for line in lines]
     if not rows or not {"tomogram", "file"} <= (header := {field.lower() for field in rows[0]}) or "x" in header:
         return None
-    return _Table([field.lower() for field in rows[0]], rows[1:])
+    names = [field.lower() for field in rows[0]]
+    return [dict(zip(names, row, strict=True)) if len(row) == len(names) else {} for row in rows[1:]]

@@ -165,16 +165,10 @@ def as_tomogram(
     voxel_size: float | None,
     invert: bool,
 ) -> Tomogram:
-    """Make a tomogram of an array of three axes, stored in the order z, y, x unless the options say otherwise.
+    """Make a tomogram of an array of three axes, stored in the order z, y, x unless the options state another.
 
-    Parameters
-    ----------
-    path, data, options
-        The file, its voxels and how to read them.
-    stated, voxel_size
-        Å, as the file and the user have it; see `resolve_voxel_size`.
-    invert : bool
-        True if protein is bright in the file.
+    `stated` and `voxel_size`, in Å, are the file's and the user's (see `resolve_voxel_size`); `invert` is True if
+    protein is bright in the file.
     """
     volume = ReorderedAxes(data, options.places or (0, 1, 2), path)
     check_volume(path, volume.shape, volume.dtype)

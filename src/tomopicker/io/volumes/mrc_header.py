@@ -64,21 +64,11 @@ class MrcHeader:
 
 
 def parse_header(path: Path, raw: bytes, file_bytes: int | None = None) -> MrcHeader:
-    """Interpret a header.
+    """Interpret a header, the first 1024 bytes of a file that is named in messages.
 
-    Parameters
-    ----------
-    path : Path
-        The file, for messages.
-    raw : bytes
-        The first 1024 bytes.
-    file_bytes : int, optional
-        The length of the file, evidence for the byte order of a file without a machine stamp.
+    The length of the file, if known, is evidence for the byte order of a file without a machine stamp.
 
-    Raises
-    ------
-    TomoPickerError
-        If it is no MRC header, or of voxels that are not real numbers.
+    Raises `TomoPickerError` if it is no MRC header, or of voxels that are not real numbers.
     """
     if len(raw) < HEADER_BYTES:
         raise TomoPickerError(f"{path}: it is not an MRC file ({len(raw)} bytes, a header alone has {HEADER_BYTES})")

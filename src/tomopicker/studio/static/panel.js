@@ -253,7 +253,7 @@ export class Panel {
   nextVolume() {
     const volume = find("volume", HTMLSelectElement);
     const names = [...volume.options].map((option) => option.value);
-    if (names.length < 2) toast("This tomogram has one volume; give others with --beside.");
+    if (names.length < 2) toast("This tomogram has one volume; give others with --other-volume.");
     else this.openVolume(names[(names.indexOf(volume.value) + 1) % names.length]);
   }
 

@@ -1,4 +1,4 @@
-"""Features of many tomograms, computed where there are workers and kept where `features` looks them up."""
+"""Features of many tomograms, computed by workers and cached where `features` looks them up."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -6,15 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from tomopicker.cluster.events import OnEvent, unheard
 from tomopicker.cluster.mapping import map_tomograms
-from tomopicker.cluster.memory import bytes_for
-from tomopicker.cluster.pick_work import item_of
-from tomopicker.cluster.work import Item, Outcome, is_disk_full, is_of_the_machine
+from tomopicker.cluster.pick_tomogram import item_of
+from tomopicker.cluster.resources import bytes_for
+from tomopicker.cluster.work import Item, OnEvent, Outcome, failed, ignore_event
 from tomopicker.config import Settings, resolve
-from tomopicker.errors import failure_line
 from tomopicker.fewshot.cache import default_folder
-from tomopicker.io import open_tomogram, tomogram_name
+from tomopicker.io import open_tomogram
 from tomopicker.io.masks import read_mask
 from tomopicker.io.volumes.arrays import ReadOptions
 from tomopicker.models.precision import choose_device, uses_bfloat16
@@ -32,23 +30,10 @@ FEATURE_BYTES = 60.0
 
 @dataclass(frozen=True)
 class FeaturesWork:
-    """Compute and keep the features of each tomogram.
+    """Compute and keep the features of each tomogram in a folder; the parameters are those of `features_many`.
 
-    Parameters
-    ----------
-    folder : Path
-        Where they are kept.
-    settings : Settings
-        With the arithmetic stated, so that all machines give what is looked up here.
-    working : float
-        Å, of the working volumes.
-    voxel_size : float, optional
-        Å, in place of the headers'.
-    invert : bool
-    options : ReadOptions
-    mask : {"auto", "none"}
-        For tomograms without a file of their own.
-    device : str, optional
+    The settings state the arithmetic, so that all machines give what is looked up here; `working` is the voxel size of
+    the working volumes, Å.
     """
 
     folder: Path
@@ -65,7 +50,7 @@ class FeaturesWork:
 
     def run(self, prepared: None, item: Item, callback: Callback) -> Outcome:
         """Compute the features of a tomogram, unless they are kept already."""
-        noted, file = WarningRecorder(callback), item.argument.file
+        noted, file = WarningRecorder(callback), item.argument
         try:
             tomogram = self.open(file.path)
             features(
@@ -74,11 +59,8 @@ class FeaturesWork:
                 mask=self.mask if file.mask is None else read_mask(file.mask),
                 progress=lambda done, total: callback.on_score(item.name, done, total),
             )  # fmt: skip
-        except Exception as error:  # Whatever one tomogram does, the others are done.
-            if is_disk_full(error):
-                raise
-            line = failure_line(error, file.path)
-            return Outcome("failed", line, noted.warnings, elsewhere=is_of_the_machine(error))
+        except Exception as error:
+            return failed(error, file.path, noted.warnings)
         return Outcome("done", f"{item.name}: features are there.", noted.warnings)
 
     def open(self, path: Path) -> Tomogram:
@@ -87,7 +69,7 @@ class FeaturesWork:
 
     def memory(self, items: Sequence[Item]) -> int:
         """Estimate what a worker needs, from the largest tomogram."""
-        tomogram = self.open(max(items, key=lambda item: item.size).argument.file.path)
+        tomogram = self.open(max(items, key=lambda item: item.size).argument.path)
         voxels = math.prod(tomogram.shape)
         at_work = voxels * (tomogram.voxel_size / self.working) ** 3
         return bytes_for(voxels, at_work, FEATURE_BYTES * at_work)
@@ -102,7 +84,7 @@ def features_many(
     *,
     cache: Path | None = None,
     cluster: "ClusterSettings | None" = None,
-    on_event: OnEvent = unheard,
+    on_event: OnEvent = ignore_event,
     callback: Callback | None = None,
     device: str | None = None,
     voxel_size: float | None = None,
@@ -121,12 +103,8 @@ def features_many(
         Å.
     cache : Path, optional
         Folder where features are kept, which all workers see; the user's, as of `features`, if left out.
-    cluster : ClusterSettings, optional
-        Which workers; one tomogram after another in this process if left out.
-    on_event : callable
-        Hears each `Event`.
-    callback : Callback, optional
-        Receives the tiles of a tomogram, in one process.
+    cluster, on_event, callback
+        As of `map_tomograms`.
     device : str, optional
         The best each worker has if left out.
     voxel_size : float, optional
@@ -148,10 +126,10 @@ def features_many(
     Raises
     ------
     TomoPickerError
-        If a header cannot be read, or it makes no sense to go on.
+        If a header cannot be read, or the run cannot go on.
     """
     settings = resolve({"preset": "instant", "particle_diameter": float(particle_diameter)})
-    # What is looked up here must not depend on what a worker's processor can do.
+    # The cache key must not depend on a worker's processor.
     exact = "bfloat16" if uses_bfloat16(settings.precision, choose_device(device)) else "float32"
     settings = settings.model_copy(update={"precision": exact})
     stored, folder = options or ReadOptions(), (cache or default_folder()).absolute()
@@ -159,5 +137,5 @@ def features_many(
     working = common_voxel_size(headers, settings)
     folder.mkdir(parents=True, exist_ok=True)
     work = FeaturesWork(folder, settings, working, voxel_size, invert, stored, mask, device)
-    items = [item_of(file, tomogram_name(file), (masks or {}).get(file)) for file in files]
+    items = [item_of(file, (masks or {}).get(file)) for file in files]
     return map_tomograms(work, items, cluster, on_event, callback)

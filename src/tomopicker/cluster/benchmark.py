@@ -1,0 +1,219 @@
+"""A benchmark from protocol to report: simulate what is missing, run what is not done, write tables and figures.
+
+The runs are a job that is mapped over tasks; a task is a run, or several that share candidates.
+"""
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tomopicker.benchmark.dataset import OpenDataSet, open_datasets
+from tomopicker.benchmark.methods import Method
+from tomopicker.benchmark.page import write_report
+from tomopicker.benchmark.protocol import Protocol, filter_protocol, protocol_text
+from tomopicker.benchmark.results import Result
+from tomopicker.benchmark.runs import Run, Runner, plan, results_of, tasks
+from tomopicker.benchmark.simulated import missing
+from tomopicker.cluster.journal import Journal
+from tomopicker.cluster.mapping import map_tomograms
+from tomopicker.cluster.resources import bytes_for
+from tomopicker.cluster.simulate_work import OnStep, SimulateWork, no_step
+from tomopicker.cluster.work import (
+    Event,
+    Item,
+    OnEvent,
+    Outcome,
+    ignore_event,
+    is_disk_full,
+    is_of_the_machine,
+)
+from tomopicker.config import resolve
+from tomopicker.files import write_text
+from tomopicker.output.running import marked
+from tomopicker.pipeline.callbacks import Callback, WarningRecorder
+from tomopicker.preprocessing.preprocess import working_voxel_size
+from tomopicker.wording import number_of
+
+if TYPE_CHECKING:
+    from tomopicker.cluster.settings import ClusterSettings
+
+LOG = "benchmark.log"
+TRAINING_BYTES = 2**30
+"""Of a network, its optimiser and a batch, added to what picking takes."""
+COST = {"network": 100, "template": 30, "ball": 1, "dog": 1, "external": 1}
+"""Of a method, roughly, for the order in which workers get the tasks."""
+
+
+def run_protocol(
+    protocol: Protocol,
+    part: Protocol,
+    output: Path,
+    *,
+    device: str | None = None,
+    cluster: "ClusterSettings | None" = None,
+    on_event: OnEvent = ignore_event,
+    callback: Callback | None = None,
+    on_step: OnStep = no_step,
+) -> tuple[list[Result], Path]:
+    """Run a part of a protocol, and report all of the protocol that has results.
+
+    Parameters
+    ----------
+    protocol, part : Protocol
+    output : Path
+        Folder of results, new or of an earlier run.
+    device : str, optional
+        For training and scoring.
+    cluster, on_event, callback
+        As of `map_tomograms`.
+    on_step : callable
+        Receives the progress of a simulation, in one process.
+
+    Returns
+    -------
+    results : list of Result
+        Of the part, failures included.
+    page : Path
+        The HTML report.
+
+    Raises
+    ------
+    TomoPickerError
+        If another process writes to the folder, or the run cannot go on.
+    """
+    _simulate(part, cluster, on_event, on_step)
+    # The tables show more than what is run.
+    shown = sorted({*part.datasets, *(run.dataset for run, _ in results_of(protocol, output))})
+    opened = open_datasets(filter_protocol(protocol, datasets=shown))
+    with marked(output):
+        write_text(output / "protocol.yaml", protocol_text(protocol, output))
+        results = run_all(part, opened, output, device=device, cluster=cluster, on_event=on_event, callback=callback)
+        return results, write_report(filter_protocol(protocol, datasets=shown), opened, output)
+
+
+def run_all(
+    part: Protocol,
+    opened: Mapping[str, OpenDataSet],
+    output: Path,
+    *,
+    device: str | None = None,
+    cluster: "ClusterSettings | None" = None,
+    on_event: OnEvent = ignore_event,
+    callback: Callback | None = None,
+) -> list[Result]:
+    """Do every run of a protocol that is not done; give all results, failures included. See `run_protocol`."""
+    runs = plan(part)
+    runner = Runner(part, opened, output, device)
+    done = {run.name for run in runs if runner.is_done(run)}
+    todo = items_of([run for run in runs if run.name not in done], opened)
+    for run in runs:
+        if run.name in done:
+            on_event(Event("skipped", run.name, f"{run.name}: done before", total=len(todo)))
+    if todo:
+        work = BenchmarkWork(part, output.absolute(), device, runner if cluster is None else None)
+        output.mkdir(parents=True, exist_ok=True)
+        how = "in one process" if cluster is None else cluster.words
+        with Journal(output, len(todo), how, on_event, "task", LOG) as journal:
+            map_tomograms(work, todo, cluster, journal.write, callback)
+    return [result for _, result in results_of(part, output)]
+
+
+def _simulate(part: Protocol, cluster: "ClusterSettings | None", on_event: OnEvent, on_step: OnStep) -> None:
+    for data in part.datasets.values():
+        spec, lacking = data.simulate, missing(data)
+        if spec is None or not lacking:
+            continue
+        shape = spec.shape[::-1]
+        work = SimulateWork(
+            data.tomograms[0], spec.preset, shape, spec.voxel_size, None, "ribosome", spec.particles, None, {},
+            overwrite=False, **({"progress": on_step} if cluster is None else {}),
+        )  # fmt: skip
+        data.tomograms[0].mkdir(parents=True, exist_ok=True)
+        map_tomograms(work, [Item(name, 1, seed) for name, seed in lacking.items()], cluster, on_event)
+
+
+@dataclass(frozen=True)
+class BenchmarkWork:
+    """Do runs of a protocol (with absolute paths), each with a result of its own below a folder.
+
+    The device is for networks. `loaded` has the data sets opened, where they are at hand in this process; they are
+    opened again on workers.
+    """
+
+    protocol: Protocol
+    folder: Path
+    device: str | None = None
+    loaded: Runner | None = field(default=None, repr=False, compare=False)
+
+    def prepare(self) -> Runner:
+        """Open the data sets."""
+        return self.loaded or Runner(self.protocol, open_datasets(self.protocol), self.folder, self.device)
+
+    def run(self, prepared: Runner, item: Item, callback: Callback) -> Outcome:
+        """Do the runs of a task; one that fails is recorded, and the others go on."""
+        noted = WarningRecorder(callback)
+        lines, failures, elsewhere = [], [], False
+        for run in item.argument:
+            if prepared.is_done(run):
+                continue  # By a worker that died before it could report.
+            changed = prepared.has_changed(run)
+            callback.log(f"{run.name}{': again, the protocol has changed' if changed else ''}")
+            started = time.monotonic()
+            try:
+                lines.append(_line(run, prepared.run(run, noted)))
+            except Exception as error:
+                if is_disk_full(error):
+                    raise
+                elsewhere |= is_of_the_machine(error)
+                failures.append(f"{run.name} failed: {prepared.record_failure(run, error, started).error}")
+        if failures:
+            return Outcome("failed", "; ".join(failures), noted.warnings, elsewhere=elsewhere)
+        return Outcome("done", "\n".join(lines), noted.warnings)
+
+    def memory(self, items: Sequence[Item]) -> int:
+        """Estimate what a worker needs, from the largest tomogram."""
+        diameter, runner = self.protocol.particle_diameter, self.prepare()
+        methods = {run.method.name: run.method for item in items for run in item.argument}
+        wanted = {_working_diameter(method, diameter) for method in methods.values()}
+        sizes = []
+        for tomogram in (each for data in runner.datasets.values() for each in data.tomograms.values()):
+            voxels = math.prod(tomogram.shape)
+            working = min(working_voxel_size(tomogram.voxel_size, diameter, each) for each in wanted)
+            sizes.append(bytes_for(voxels, voxels * (tomogram.voxel_size / working) ** 3, TRAINING_BYTES))
+        return max(sizes)
+
+    def give_up(self, item: Item, reason: str) -> None:
+        """Record that the runs of a task failed that are not done."""
+        runner = self.prepare()
+        for run in item.argument:
+            if not runner.is_done(run):
+                runner.record_failure(run, reason)
+
+
+def items_of(runs: Sequence[Run], datasets: Mapping[str, OpenDataSet]) -> list[Item]:
+    """Make tasks of runs, in their order."""
+    found = []
+    for group in tasks(runs):
+        first = group[0]
+        name = first.name if len(group) == 1 else f"{first.dataset}/{first.method.name}"
+        voxels = sum(math.prod(each.shape) for each in datasets[first.dataset].tomograms.values())
+        found.append(Item(name, voxels * COST[first.method.kind] * (1 + (first.clicks or 0)), tuple(group)))
+    return found
+
+
+def _working_diameter(method: Method, particle_diameter: float) -> float | None:
+    """Give how many voxels wide particles are in the volume that a method works at; None: as they are."""
+    changes = method.settings if method.kind == "network" else {}
+    return resolve(
+        {"preset": method.preset, "particle_diameter": particle_diameter, **changes}
+    ).preprocess.working_diameter
+
+
+def _line(run: Run, result: Result) -> str:
+    """Give the headline of the tables for a run."""
+    unseen = [each.evaluations[0].f1 for each in result.tomograms.values() if each.role == "test"]
+    mean = sum(unseen) / len(unseen)
+    return f"{run.name}: F1 {mean:.3f} in {number_of(len(unseen), 'unseen tomogram')}, {result.seconds:.1f} s."
