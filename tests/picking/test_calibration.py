@@ -273,6 +273,6 @@ def test_known_background_adds_its_share():
 
 def test_a_count_is_contradicted_outside_the_interval_and_by_a_factor_of_two():
     count = Count(100.0, 80.0, 130.0)
-    assert not count.contradicts(85)
-    assert not count.contradicts(60)
-    assert count.contradicts(40) and count.contradicts(220)
+    assert not count.is_inconsistent(85)
+    assert not count.is_inconsistent(60)
+    assert count.is_inconsistent(40) and count.is_inconsistent(220)

@@ -159,7 +159,7 @@ class Runner:
     def _clicks(self, run: Run, tomogram: Tomogram) -> Picks:
         truth = self.datasets[run.dataset].truth[tomogram.name]
         if run.method.labelled == "all":
-            return truth
+            return Picks(truth.positions, truth.tomograms, truth.scores)
         return draw_clicks(truth, tomogram.frame, run.clicks or len(truth), run.seed or 0, self.protocol.jitter)
 
     def _scored(self, run: Run, data: OpenDataSet, callback: Callback) -> dict[str, Picks]:

@@ -11,7 +11,7 @@ import numpy as np
 from tomopicker import io
 from tomopicker.geometry import Frame
 from tomopicker.io.angles import CLASS
-from tomopicker.picking.selection import Chosen
+from tomopicker.picking.selection import Selected
 from tomopicker.picks import Picks
 
 CANDIDATES = "candidates"
@@ -36,9 +36,9 @@ def write_chosen(
     folder: Path,
     name: str,
     frame: Frame,
-    chosen: Chosen,
+    chosen: Selected,
     star_format: str,
-    kinds: Mapping[str, Chosen] | None = None,
+    kinds: Mapping[str, Selected] | None = None,
 ) -> dict[str, Any]:
     """Write the picks of a tomogram; return their facts for the record. Pictures of earlier picks are removed.
 
@@ -66,7 +66,7 @@ def numbered(picks: Picks, numbers: Mapping[str, int]) -> Picks:
     return replace(picks, extra=picks.with_kind(picks.kinds).extra.assign(**{CLASS: column}))
 
 
-def _stated(chosen: Chosen) -> dict[str, Any]:
+def _stated(chosen: Selected) -> dict[str, Any]:
     return {
         "threshold": chosen.threshold,
         "picks": len(chosen.picks),

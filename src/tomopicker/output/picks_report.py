@@ -25,7 +25,7 @@ from tomopicker.output.report_pictures import (
 from tomopicker.output.results import FolderResults, read_results
 from tomopicker.output.summary import Summary, summarise
 from tomopicker.picking.calibration import Count
-from tomopicker.picking.selection import Chosen
+from tomopicker.picking.selection import Selected
 from tomopicker.tomogram import Tomogram
 
 REPORT = "report.html"
@@ -106,7 +106,7 @@ def _content(results: FolderResults) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _summary(results: FolderResults, chosen: dict[str, Chosen]) -> Summary:
+def _summary(results: FolderResults, chosen: dict[str, Selected]) -> Summary:
     """Summarise the picks as now selected, as at the end of a run."""
     recorded = results.record["tomograms"]
     now = {
@@ -116,7 +116,7 @@ def _summary(results: FolderResults, chosen: dict[str, Chosen]) -> Summary:
     return summarise((name, entry | now.get(name, {})) for name, entry in recorded.items())
 
 
-def _rows(results: FolderResults, chosen: dict[str, Chosen], summary: Summary) -> list[dict[str, Any]]:
+def _rows(results: FolderResults, chosen: dict[str, Selected], summary: Summary) -> list[dict[str, Any]]:
     why = {each.tomogram: each.why for each in summary.outliers}
     rows = []
     for result in results.tomograms:
@@ -129,7 +129,7 @@ def _rows(results: FolderResults, chosen: dict[str, Chosen], summary: Summary) -
     return rows
 
 
-def _row(name: str, kind: str, cut: Chosen, count: Count | None, threshold: float, unusual: str) -> dict[str, Any]:
+def _row(name: str, kind: str, cut: Selected, count: Count | None, threshold: float, unusual: str) -> dict[str, Any]:
     return {
         "name": name,
         "kind": kind,

@@ -16,23 +16,22 @@ from tomopicker.output.record import kind_counts, picked_counts, read_record, re
 from tomopicker.output.running import marked
 from tomopicker.output.settings import selection_facts
 from tomopicker.output.tomogram_record import DONE, write_entry
-from tomopicker.picking.selection import Chosen, Cut
+from tomopicker.picking.selection import Selected, Selection, join
 from tomopicker.picks import Picks
-from tomopicker.pipeline.kinds.joined import together
 
 NOWHERE = np.empty((0, 3))
 UNFINISHED = "unfinished_cut"
 """The setting of a folder whose picks are being replaced."""
 
 
-def reselect(path: Path, cut: Cut) -> tuple[dict[str, Any], str | None]:
+def reselect(path: Path, selection: Selection) -> tuple[dict[str, Any], str | None]:
     """Select among the candidates of every finished tomogram again, and write picks, merged files and record.
 
     Parameters
     ----------
     path : Path
         A folder that ``tomopicker pick`` wrote.
-    cut : Cut
+    selection : Selection
         The selection; the default restores the files of `pick`.
 
     Returns
@@ -59,11 +58,11 @@ def reselect(path: Path, cut: Cut) -> tuple[dict[str, Any], str | None]:
         for name, frame in frames.items():
             entry = record["tomograms"][name]
             candidates = candidates_of(path, name, frame, entry["candidates"])
-            kinds = _by_kind(candidates, cut, entry, record["model"].get("kinds", {}))
+            kinds = _by_kind(candidates, selection, entry, record["model"].get("kinds", {}))
             chosen = (
-                together(list(kinds.values()))
+                join(list(kinds.values()))
                 if kinds
-                else cut.choose(candidates, entry["expected"]["particles"], record["model"]["threshold"])
+                else selection.select(candidates, entry["expected"]["particles"], record["model"]["threshold"])
             )
             written = write_chosen(path, name, frame, chosen, star_format, kinds)
             for kind in kinds:
@@ -72,18 +71,18 @@ def reselect(path: Path, cut: Cut) -> tuple[dict[str, Any], str | None]:
             make_durable(file for kind in ["", *kinds] for file in files_of(path, file_of_kind(name, kind))[:2])
             write_entry(path, name, record["tomograms"][name])
         record["settings"] = {name: value for name, value in record["settings"].items() if name != UNFINISHED}
-        record["settings"] |= selection_facts(cut)
+        record["settings"] |= selection_facts(selection)
         remark = merge(path, frames, picked_counts(record), star_format, kinds=kind_counts(record))
         write_record(path / RECORD, record, sorted(record["tomograms"].items()))
     return {name: entry for name, entry in sorted(record["tomograms"].items()) if entry["status"] == DONE}, remark
 
 
 def _by_kind(
-    candidates: Picks, cut: Cut, entry: dict[str, Any], models: dict[str, dict[str, Any]]
-) -> dict[str, Chosen]:
+    candidates: Picks, selection: Selection, entry: dict[str, Any], models: dict[str, dict[str, Any]]
+) -> dict[str, Selected]:
     """Select among the candidates of each kind, with the number of particles in the record."""
     return {
-        kind: cut.choose(
+        kind: selection.select(
             candidates.of_kind(kind), entry["kinds"][kind]["expected"]["particles"], model["threshold"]
         )
         for kind, model in models.items()

@@ -16,9 +16,8 @@ from tomopicker.output.record import read_record, recorded_frames
 from tomopicker.output.reselect import candidates_of
 from tomopicker.output.tomogram_record import DONE, FAILED
 from tomopicker.picking.calibration import Count
-from tomopicker.picking.selection import Chosen, Cut
+from tomopicker.picking.selection import Selected, Selection, join
 from tomopicker.picks import Picks
-from tomopicker.pipeline.kinds.joined import together
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import Scores
 
@@ -71,21 +70,21 @@ class TomogramResult:
     max_particles: int | None = None
     kinds: Mapping[str, KindResult] = field(default_factory=dict)
 
-    def at(self, threshold: float) -> Chosen:
+    def at(self, threshold: float) -> Selected:
         """Select at another threshold, each kind separately; the cap on picks still applies."""
         if self.kinds:
-            return together([self._of_kind(kind, threshold) for kind in self.kinds])
-        return Cut(threshold, None, self.max_particles).choose(self.candidates, self.particles, None)
+            return join([self._of_kind(kind, threshold) for kind in self.kinds])
+        return Selection(threshold, None, self.max_particles).select(self.candidates, self.particles, None)
 
     @property
-    def chosen(self) -> Chosen:
+    def chosen(self) -> Selected:
         """The picks, with what is expected of them."""
         if self.kinds:
-            return together(list(self.chosen_kinds.values()))
+            return join(list(self.chosen_kinds.values()))
         return self.at(self.threshold - ROUNDING)
 
     @property
-    def chosen_kinds(self) -> dict[str, Chosen]:
+    def chosen_kinds(self) -> dict[str, Selected]:
         """The picks of each kind, where there are several."""
         return {kind: self._of_kind(kind, own.threshold - ROUNDING) for kind, own in self.kinds.items()}
 
@@ -98,9 +97,9 @@ class TomogramResult:
             [self.kinds[kind].threshold - ROUNDING for kind in self.candidates.kinds.tolist()], dtype=np.float64
         )
 
-    def _of_kind(self, kind: str, threshold: float) -> Chosen:
-        cut = Cut(threshold, None, self.max_particles)
-        return cut.choose(self.candidates.of_kind(kind), self.kinds[kind].particles, None)
+    def _of_kind(self, kind: str, threshold: float) -> Selected:
+        selection = Selection(threshold, None, self.max_particles)
+        return selection.select(self.candidates.of_kind(kind), self.kinds[kind].particles, None)
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ to the particles that a tomogram would hold at the density of the training tomog
 than this prior explains holds none, or too few to tell; `Calibration.absent` is the probability of that.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64
@@ -53,7 +53,7 @@ LOG_GIVEN = 0.2
 """Standard deviation of the logarithm of a number of particles that the user gives."""
 LEVEL = 0.9
 FACTOR = 2.0
-"""A count that is off by less contradicts nobody."""
+"""A count that is off by less is consistent with a stated one."""
 BINS, RESAMPLES = 120, 40
 
 Parameters = Float64[np.ndarray, "5"]
@@ -84,8 +84,22 @@ class Count:
         """Standard deviation of the logarithm of the number, by the width of the interval."""
         return float(np.log(max(self.high, 1.0) / max(self.low, 1.0)) / (2 * ndtri((1 + LEVEL) / 2)))
 
-    def contradicts(self, given: float) -> bool:
-        """Say whether a given count is outside the interval and off by more than a factor of two."""
+    @classmethod
+    def total(cls, counts: Iterable["Count"]) -> "Count":
+        """Add numbers, and intervals end by end, since the errors of one network are correlated."""
+        listed = [astuple(count) for count in counts]
+        return cls(*(sum(ends) for ends in zip(*listed, strict=True)))
+
+    def at_least(self, number: float) -> "Count":
+        """Raise the number and both ends to a number of particles that is certain."""
+        return Count(*(max(value, float(number)) for value in astuple(self)))
+
+    def without(self, lost: float, certain: float) -> "Count":
+        """Subtract particles that are of another kind; those that are certain stay."""
+        return Count(*(max(value - lost, min(certain, value)) for value in astuple(self)))
+
+    def is_inconsistent(self, given: float) -> bool:
+        """Whether a given count is outside the interval and off by more than a factor of two."""
         within = self.low <= given <= self.high
         return not within and not self.estimate / FACTOR <= given <= self.estimate * FACTOR
 

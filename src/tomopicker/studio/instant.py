@@ -35,7 +35,7 @@ Key = tuple[str, float]
 
 @runtime_checkable
 class Found(Protocol):
-    """What is read of the picks of one tomogram; `tomopicker.pipeline.pick.Picked` has it all."""
+    """What is read of the picks of one tomogram; `tomopicker.pipeline.picked.Picked` has it all."""
 
     @property
     def candidates(self) -> Picks: ...
