@@ -12,7 +12,7 @@ from tomopicker import api
 from tomopicker.config import Settings, resolve
 from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.geometry import Frame
-from tomopicker.picking.offset import MIN_PROBABILITY
+from tomopicker.picking.calibration import MIN_PROBABILITY
 from tomopicker.picking.selection import Selection
 from tomopicker.pipeline.callbacks import NullCallback
 from tomopicker.pipeline.provenance import training_density

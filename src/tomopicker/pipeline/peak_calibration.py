@@ -60,7 +60,7 @@ class PeakSummary:
         kept = ~self.rejected
         return calibrate(
             self.scores[kept], self.decoys, prior, voxels=self.voxels, decoy_voxels=self.decoy_voxels,
-            clicked=self.clicked[kept] if use_clicks else None, given=count,
+            clicked=self.clicked[kept] if use_clicks else None, stated=count,
         )  # fmt: skip
 
 

@@ -12,8 +12,7 @@ from scipy.special import logit
 from tomopicker.inference.tiles import Volumes
 from tomopicker.models.discriminant import DiscriminantNetwork
 from tomopicker.models.precision import choose_device
-from tomopicker.picking.calibration import Calibration, calibrate
-from tomopicker.picking.offset import MIN_PROBABILITY, probabilities
+from tomopicker.picking.calibration import MIN_PROBABILITY, Calibration, calibrate, probabilities
 from tomopicker.picking.selection import Selection
 from tomopicker.pipeline.callbacks import Callback, NullCallback, Prefixed
 from tomopicker.pipeline.input_checks import MODEL, check_voxel_size

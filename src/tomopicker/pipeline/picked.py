@@ -7,8 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float32
 
 from tomopicker.fewshot.features import Features
-from tomopicker.picking.calibration import Calibration, Count
-from tomopicker.picking.offset import MIN_PROBABILITY
+from tomopicker.picking.calibration import MIN_PROBABILITY, Calibration, Count
 from tomopicker.picking.peaks import Peaks, suppress_across_kinds
 from tomopicker.picking.selection import Expectation, Selected, Selection, best_first, join
 from tomopicker.picks import Picks

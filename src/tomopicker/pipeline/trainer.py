@@ -10,8 +10,7 @@ import torch
 from torch import nn
 
 from tomopicker.config import Settings
-from tomopicker.picking.calibration import Count
-from tomopicker.picking.offset import offset_for_count
+from tomopicker.picking.calibration import Count, offset_for_count
 from tomopicker.picking.peaks import Peaks
 from tomopicker.pipeline.callbacks import Callback
 from tomopicker.pipeline.peak_calibration import (
