@@ -28,6 +28,7 @@ from tomopicker.fewshot.suggestions import Suggestion
 from tomopicker.geometry import Frame
 from tomopicker.io import open_tomogram, read_picks, volume_files, write_mrc, write_picks
 from tomopicker.io.volumes.arrays import ReadOptions
+from tomopicker.moments import Statistics, statistics
 from tomopicker.output.evaluate import evaluate_picks
 from tomopicker.output.pick_folder import PickFolder
 from tomopicker.output.settings import PickSettings
@@ -39,7 +40,6 @@ from tomopicker.pipeline.pick import pick
 from tomopicker.pipeline.picked import Picked
 from tomopicker.pipeline.suggest import suggest
 from tomopicker.pipeline.train import train, train_to_file
-from tomopicker.preprocessing.statistics import Statistics, statistics
 from tomopicker.tomogram import Tomogram
 from tomopicker.training.checkpoint import Model, load_model, save_model
 

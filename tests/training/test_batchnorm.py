@@ -54,7 +54,7 @@ def sampler_for(preset, item, settings):
     """What training sees."""
     if preset == "paper":
         return GridPatchSampler([item], SIZE, 8, 0)
-    return BalancedPatchSampler([item], SIZE, 8, 0, augmented=True, turned=settings.patches.rotation_prob)
+    return BalancedPatchSampler([item], SIZE, 8, 0, augmented=True, rotation_prob=settings.patches.rotation_prob)
 
 
 @pytest.mark.parametrize("preset", ["default", "paper"])

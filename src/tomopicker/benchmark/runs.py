@@ -14,6 +14,7 @@ from tomopicker.benchmark.dataset import OpenDataSet, draw_clicks
 from tomopicker.benchmark.methods import Method
 from tomopicker.benchmark.protocol import Protocol
 from tomopicker.benchmark.results import Result, TomogramResult, evaluate_picks, read_result, versions, write_result
+from tomopicker.benchmark.threshold import threshold_from_clicks
 from tomopicker.picks import Picks
 from tomopicker.pipeline.callbacks import Callback
 from tomopicker.tomogram import Tomogram
@@ -153,7 +154,7 @@ class Runner:
                 method, data, clicks, validation, diameter, run.seed or 0, self.device, callback
             )
         scored = self._scored(run, data, callback)
-        threshold = candidates.threshold_from_clicks(scored[data.training.name], clicks, diameter / 2)
+        threshold = threshold_from_clicks(scored[data.training.name], clicks, diameter / 2)
         return Predictions(scored, dict.fromkeys(scored, threshold)), {}
 
     def _clicks(self, run: Run, tomogram: Tomogram) -> Picks:

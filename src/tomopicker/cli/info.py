@@ -27,8 +27,8 @@ def command(
     from tomopicker import io
     from tomopicker.cli.progress import Reporter
     from tomopicker.io.tomogram_names import by_folder
+    from tomopicker.moments import statistics
     from tomopicker.output.terminal import volume_row, volumes_table
-    from tomopicker.preprocessing.statistics import statistics
 
     failed = 0
     with Reporter() as reporter:

@@ -9,10 +9,11 @@ import torch
 
 from tomopicker.config import Settings
 from tomopicker.fewshot.discriminant import Statistics, statistics_of
-from tomopicker.fewshot.extraction import Progress, feature_map
+from tomopicker.fewshot.extraction import feature_map
 from tomopicker.fewshot.feature_map import FeatureMap
 from tomopicker.fewshot.solving import rows_inside
 from tomopicker.geometry import Frame
+from tomopicker.inference.tiles import Progress
 from tomopicker.models.resunet import ResUNet
 from tomopicker.preprocessing.decoys import decoy_volume
 from tomopicker.preprocessing.preprocess import WorkingVolume, working_voxel_size
@@ -85,13 +86,6 @@ def at_scale(listed: Sequence[Features], diameter: float) -> list[Features]:
     return [item.of_diameter(diameter) for item in nearest]
 
 
-def shipped_network(settings: Settings) -> ResUNet:
-    """Make the network that features are taken from, with the weights that the settings name."""
-    network = build_body(settings)
-    load_pretrained(network, settings.network)
-    return network
-
-
 def features_of(
     name: str,
     frame: Frame,
@@ -116,16 +110,10 @@ def features_of(
     progress : callable, optional
         Called with the tiles done and their number.
     """
+    body, mask = build_body(settings), working.statistics_mask
+    load_pretrained(body, settings.network)
     network = cast(
-        ResUNet,
-        adapt_batchnorm(
-            shipped_network(settings),
-            working.data,
-            settings.patches.size,
-            device,
-            settings.precision,
-            mask=working.statistics_mask,
-        ),
+        ResUNet, adapt_batchnorm(body, working.data, settings.patches.size, device, settings.precision, mask=mask)
     )
     cfg = settings.inference
     specimen = feature_map(

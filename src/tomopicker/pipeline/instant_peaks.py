@@ -11,7 +11,6 @@ from tomopicker.fewshot.discriminant import RejectedAt, discriminant, held_out_s
 from tomopicker.fewshot.feature_map import FeaturesAt
 from tomopicker.fewshot.features import Features
 from tomopicker.fewshot.self_training import ClickedTomogram, TrainingSet, self_train
-from tomopicker.fewshot.smoothed import smoothed_at
 from tomopicker.picking.calibration import Calibration
 from tomopicker.picking.peaks import nearest_peaks
 from tomopicker.picks import Picks
@@ -142,7 +141,7 @@ def _score_and_summarize(item: Features, examples: Examples, training_set: Train
     own = peaks.scores[nearest[has_peak]].astype(np.float64)
     if len(training_set.particles) > 1 and len(own):
         smoothing = item.settings.picking.smoothing_fraction * item.radius
-        at = smoothed_at(item.specimen, peaks.positions_voxels[nearest[has_peak]], smoothing)
+        at = item.specimen.smoothed_at(peaks.positions_voxels[nearest[has_peak]], smoothing)
         rows = start + np.flatnonzero(has_peak)
         known = (training_set.particles, training_set.background)
         own = own + held_out_shift(solution, item.statistics, *known, rows, at)

@@ -9,7 +9,6 @@ import torch
 
 from tomopicker.errors import UsageError
 from tomopicker.fewshot.features import Features
-from tomopicker.fewshot.smoothed import smoothed_at
 from tomopicker.fewshot.suggestions import Candidates, Suggestion, kinds_of_object, most_informative, reason_for
 from tomopicker.picks import Picks
 from tomopicker.pipeline.callbacks import Callback, NullCallback
@@ -134,7 +133,7 @@ def _examples(item: Features, count: int) -> list[tuple[int, Suggestion]]:
         volume, item.settings, item.radius, float("-inf"), max_particles=MAX_OBJECTS, mask=item.working.mask
     )
     smoothing = item.settings.picking.smoothing_fraction * item.radius
-    at = smoothed_at(item.specimen, peaks.positions_voxels, smoothing)
+    at = item.specimen.smoothed_at(peaks.positions_voxels, smoothing)
     found = []
     for row, number, distance in kinds_of_object(at, item.statistics, count, item.settings.seed):
         x, y, z = item.working.to_angstrom(peaks.positions_voxels[row : row + 1])[0].tolist()
