@@ -63,7 +63,7 @@ def known_negatives(kind: str, clicks: Picks, rejected: Picks | None, diameter: 
     """Give the known negatives of a kind: clicks of other kinds, and rejected picks.
 
     Rejected picks that name another kind do not count. Clicks of other kinds nearer than half the
-    diameter to one of this kind are left out: two small particles at the rim of a large one would spoil its labels.
+    diameter to one of this kind are left out: two small particles at the rim of a large one would corrupt its labels.
 
     Parameters
     ----------
@@ -82,8 +82,8 @@ def known_negatives(kind: str, clicks: Picks, rejected: Picks | None, diameter: 
         near[rows] = (np.linalg.norm(away, axis=2) < diameter / 2).any(axis=1)
     parts = [others.select(~near)]
     if rejected is not None and len(rejected):
-        elsewhere = [name for name in clicks.kind_names if name != kind]
-        parts.append(rejected.select(~np.isin(rejected.kinds.astype(str), elsewhere)))
+        other_kinds = [name for name in clicks.kind_names if name != kind]
+        parts.append(rejected.select(~np.isin(rejected.kinds.astype(str), other_kinds)))
     return Picks.concatenate(Picks(each.positions, each.tomograms, each.scores) for each in parts)
 
 
