@@ -345,7 +345,7 @@ def score_rate(preset: str) -> Callable[[argparse.Namespace], dict[str, Any]]:
         _, _, _, model, crop = run_on_crop(options, preset, rounds=1)
         clock = Clock()
         start = time.perf_counter()
-        api.pick(crop, model, cut=api.Cut(max_particles=100), callback=clock)
+        api.pick(crop, model, selection=api.Selection(max_particles=100), callback=clock)
         seconds = clock.scored_at[-1] - start  # with preprocessing, without peak finding
         return {"seconds": seconds, "rate": voxels(crop.shape) / seconds, "note": f"{size(crop.shape)}"}
 

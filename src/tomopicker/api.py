@@ -28,27 +28,24 @@ from tomopicker.fewshot.suggestions import Suggestion
 from tomopicker.geometry import Frame
 from tomopicker.io import open_tomogram, read_picks, volume_files, write_mrc, write_picks
 from tomopicker.io.volumes.arrays import ReadOptions
+from tomopicker.moments import Statistics, statistics
 from tomopicker.output.evaluate import evaluate_picks
 from tomopicker.output.pick_folder import PickFolder
 from tomopicker.output.record import PickSettings
-from tomopicker.picking.selection import Cut
+from tomopicker.picking.selection import Selection
 from tomopicker.picks import Picks
 from tomopicker.pipeline.features import features
-from tomopicker.pipeline.instant import Instant
-from tomopicker.pipeline.kinds.instant import instant
-from tomopicker.pipeline.kinds.pick import pick
-from tomopicker.pipeline.kinds.suggest import suggest
-from tomopicker.pipeline.kinds.train import train
-from tomopicker.pipeline.pick import Picked
-from tomopicker.pipeline.train_to_file import train_to_file
-from tomopicker.preprocessing.statistics import Statistics, statistics
+from tomopicker.pipeline.instant import Instant, instant
+from tomopicker.pipeline.pick import pick
+from tomopicker.pipeline.picked import Picked
+from tomopicker.pipeline.suggest import suggest
+from tomopicker.pipeline.train import train, train_to_file
 from tomopicker.tomogram import Tomogram
 from tomopicker.training.checkpoint import Model, load_model, save_model
 
 __all__ = [
     "Checked",
     "ClusterSettings",
-    "Cut",
     "Evaluation",
     "Event",
     "Features",
@@ -61,6 +58,7 @@ __all__ = [
     "Picked",
     "Picks",
     "ReadOptions",
+    "Selection",
     "Settings",
     "Statistics",
     "Status",
@@ -118,7 +116,7 @@ def pick_many(
     engine: Engine | ClusterSettings | None = None,
     workers: int | None = None,
     on_event: OnEvent = ignore_event,
-    cut: Cut | None = None,
+    selection: Selection | None = None,
     star_format: str = "relion5",
     voxel_size: float | None = None,
     invert: bool = False,
@@ -144,8 +142,8 @@ def pick_many(
         At most.
     on_event : callable
         Receives each `Event`, as it happens.
-    cut : Cut, optional
-        Where lists of candidates end.
+    selection : Selection, optional
+        Criterion of the selection among candidates.
     star_format : {"relion5", "relion4", "relion3", "warp"}
     voxel_size : float, optional
         Å, where headers are wrong.
@@ -170,7 +168,7 @@ def pick_many(
     file = Path(model)
     loaded = load_model(file)
     settings = PickSettings(
-        cut or Cut(), None, star_format, False, voxel_size, invert, device, pictures=pictures
+        selection or Selection(), None, star_format, False, voxel_size, invert, device, pictures=pictures
     )  # fmt: skip
     results = PickFolder.open(Path(folder), file, loaded, settings, overwrite=overwrite)
     cluster = _cluster(engine, workers)

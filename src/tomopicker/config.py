@@ -52,11 +52,13 @@ def setting(default: Any, description: str, *, unit: str = "", flag: Flag | None
     return Field(default, description=description, json_schema_extra={"unit": unit, "flag": flag}, **limits)  # type: ignore[dict-item]
 
 
-class _Frozen(BaseModel):
+class Frozen(BaseModel):
+    """Base of frozen settings: no unknown field, no NaN, no infinity."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class Preprocess(_Frozen):
+class Preprocess(Frozen):
     """From tomogram to working volume (section 3.1), at the particle's own scale."""
 
     clip_sd: Positive = setting(4.0, "Voxels are clipped at this distance from the mean.", unit="sd")
@@ -69,7 +71,7 @@ class Preprocess(_Frozen):
     )
 
 
-class Labels(_Frozen):
+class Labels(Frozen):
     """Label masks around clicks (section 3.1)."""
 
     radius_fraction: Annotated[float, Field(gt=0, le=1)] = setting(
@@ -78,7 +80,7 @@ class Labels(_Frozen):
     )  # fmt: skip
 
 
-class Patches(_Frozen):
+class Patches(Frozen):
     """Sampling of the network's input."""
 
     sampling: Literal["blocks", "balanced"] = setting(
@@ -95,7 +97,7 @@ class Patches(_Frozen):
     )
 
 
-class Network(_Frozen):
+class Network(Frozen):
     """The voxel classifier (section 3.3)."""
 
     block: Literal["resunet", "unet", "multires"] = setting(
@@ -117,7 +119,7 @@ class Network(_Frozen):
     )
 
 
-class Objective(_Frozen):
+class Objective(Frozen):
     """The objective that training minimises (section 3.2)."""
 
     loss: Literal["kl", "pu", "pn", "distpu"] = setting(
@@ -151,7 +153,7 @@ class Objective(_Frozen):
     )
 
 
-class Training(_Frozen):
+class Training(Frozen):
     """The training loop (section 3.3)."""
 
     steps: Count | Literal["by-clicks"] | None = setting(
@@ -184,7 +186,7 @@ class Training(_Frozen):
         return min(max(round(25.5 * math.sqrt(clicks)), 40), 280)
 
 
-class SelfTraining(_Frozen):
+class SelfTraining(Frozen):
     """Self-training: further rounds learn from confident picks in the training tomograms."""
 
     first_teacher: Literal["by-clicks", "discriminant", "networks"] = setting(
@@ -220,7 +222,7 @@ class SelfTraining(_Frozen):
         return self.rounds if clicks >= self.min_clicks else 1
 
 
-class Inference(_Frozen):
+class Inference(Frozen):
     """From working volume to score volume (section 3.4)."""
 
     tile: Annotated[int, Field(ge=8)] = setting(192, "Edge of a tile without its halo.", unit="working voxels")
@@ -231,7 +233,7 @@ class Inference(_Frozen):
     adabn: bool = setting(True, "Batch normalisation uses the statistics of each tomogram that is scored.")
 
 
-class Picking(_Frozen):
+class Picking(Frozen):
     """From score volume to picks (section 3.4)."""
 
     method: Literal["greedy", "local"] = setting(
@@ -246,7 +248,7 @@ class Picking(_Frozen):
     )
 
 
-class Settings(_Frozen):
+class Settings(Frozen):
     """All settings of training and of picking."""
 
     preset: PresetName = setting(

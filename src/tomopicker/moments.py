@@ -1,14 +1,18 @@
-"""Mean and spread of more values than are held at a time."""
+"""Mean and spread of more values than are held at a time, and the statistics of a tomogram."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Num
 
+from tomopicker.tomogram import Tomogram
+
 PART = 2**20
 """Values that are made float64 at a time."""
+SLAB_BYTES = 32 * 2**20
+"""Of a tomogram, read at a time."""
 
 
 @dataclass(frozen=True)
@@ -60,3 +64,40 @@ def moments(parts: Iterable[Num[np.ndarray, "..."]]) -> Moments:
 def moments_of(volume: Num[np.ndarray, "z y x"], mask: Bool[np.ndarray, "z y x"] | None = None) -> Moments:
     """Gather the moments of a volume's voxels, or of those where a mask is True, section by section."""
     return moments(section if mask is None else section[mask[index]] for index, section in enumerate(volume))
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Of the finite voxels of a tomogram; NaN without any.
+
+    Parameters
+    ----------
+    least, mean, most, sd : float
+    not_finite : int
+        Number of voxels that are NaN or infinite.
+    """
+
+    least: float
+    mean: float
+    most: float
+    sd: float
+    not_finite: int
+
+
+def statistics(tomogram: Tomogram) -> Statistics:
+    """Compute the statistics of the finite voxels of a tomogram of any size."""
+    least, most = math.inf, -math.inf
+
+    def parts() -> Iterator[Num[np.ndarray, "..."]]:
+        nonlocal least, most
+        for block in tomogram.blocks(SLAB_BYTES):
+            voxels = tomogram.part(*block)
+            finite = voxels[np.isfinite(voxels)]
+            if finite.size:
+                least, most = min(least, float(finite.min())), max(most, float(finite.max()))
+                yield finite
+
+    found = moments(parts())
+    if not found.count:
+        least = most = math.nan
+    return Statistics(least, found.mean, most, found.sd, math.prod(tomogram.shape) - found.count)

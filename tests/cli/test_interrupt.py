@@ -164,11 +164,11 @@ def test_picking_killed_at_any_write_loses_and_doubles_nothing(world, picked, cl
 
     pick, kept = api.pick, {}
 
-    def once(tomogram, model, *, cut, **options):
+    def once(tomogram, model, *, selection, **options):
         """Tomograms are scored once; what is tested is the writing."""
-        key = (tomogram.name, str(cut))
+        key = (tomogram.name, str(selection))
         if key not in kept:
-            kept[key] = pick(tomogram, model, cut=cut, **options)
+            kept[key] = pick(tomogram, model, selection=selection, **options)
         return kept[key]
 
     monkeypatch.setattr("tomopicker.cluster.pick_tomogram.pick", once)

@@ -7,7 +7,7 @@ from scipy.optimize import minimize
 from scipy.special import expit
 
 from tomopicker.fewshot.discriminant import (
-    MIDDLE,
+    EVEN_ODDS,
     PRIOR_VARIANCE,
     QUARTILES,
     Statistics,
@@ -72,7 +72,7 @@ def test_rejected_picks_move_the_closed_form_as_logistic_regression_with_its_pri
     precision = (sigma + 0.03 * np.trace(sigma) / CHANNELS * np.eye(CHANNELS)) / PRIOR_VARIANCE
     points = np.concatenate([clicks, rejected]) - statistics.mean
     wanted = np.repeat([1.0, 0.0], [4, 5])
-    middle = MIDDLE * (points[:4] @ start).mean()
+    middle = EVEN_ODDS * (points[:4] @ start).mean()
 
     def cost(w):
         s = points @ w - middle

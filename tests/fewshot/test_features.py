@@ -176,7 +176,7 @@ def test_files_not_used_for_longest_give_way(tiny, tmp_path, monkeypatch, quick)
     compute(tiny, tmp_path)
     (old,) = tmp_path.iterdir()
     os.utime(old, (1, 1))
-    monkeypatch.setattr(kept, "MOST_BYTES", 1.5 * old.stat().st_size)
+    monkeypatch.setattr(kept, "MAX_BYTES", 1.5 * old.stat().st_size)
     compute(replace(tiny, data=tiny.data[::-1].copy()), tmp_path)
     assert len(list(tmp_path.iterdir())) == 1
     assert not old.exists()

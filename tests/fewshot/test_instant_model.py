@@ -58,9 +58,9 @@ def test_the_network_is_linear_in_the_levels():
     patches = torch.randn(1, 1, 16, 16, 16)
     total = torch.zeros(1, 1, 16, 16, 16)
     for channel in range(10):
-        network.weights = torch.eye(10)[channel]
+        network.weights = torch.eye(10)[channel : channel + 1]
         total += (channel + 1) * network(patches)
-    network.weights, network.bias = torch.arange(1.0, 11.0), torch.tensor(0.5)
+    network.weights, network.bias = torch.arange(1.0, 11.0)[None], torch.tensor([0.5])
     torch.testing.assert_close(network(patches), total + 0.5, rtol=1e-4, atol=1e-4)
 
 

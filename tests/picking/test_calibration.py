@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import gennorm, norm
 
-from tomopicker.picking import calibration
+from tomopicker.picking import calibration, mixture
 from tomopicker.picking.background import Background
 from tomopicker.picking.calibration import Count, calibrate
 from tomopicker.picking.selection import threshold_for_f1
@@ -139,11 +139,11 @@ def test_the_posterior_by_hand():
     """At fixed parameters the probability is the particles' part of the mixture's density above the cut-off."""
     rng = np.random.default_rng(0)
     scores, decoys = np.concatenate([rng.normal(-2, 1.5, 1500), rng.normal(4, 1.5, 300)]), rng.normal(-2, 1.5, 4000)
-    task = calibration._task(scores, Background(decoys), PARTICLES, 100.0)
+    task = mixture.mixture_problem(scores, Background(decoys), PARTICLES, 100.0)
     share, mean, sd = 0.4, 4.0, 1.5
     parameters = np.array([np.log(share / (1 - share)), mean, np.log(sd), 0.0, 0.0])
-    alike = calibration.LOOKALIKES * np.sqrt(2 / np.pi) * 100 / task.peaks
-    at, low = task.at, task.low
+    alike = mixture.LOOK_ALIKES * np.sqrt(2 / np.pi) * 100 / task.peaks
+    at, low = task.at, task.cutoff
 
     def above(distribution):
         return distribution.pdf(at) / distribution.sf(low)
@@ -151,7 +151,7 @@ def test_the_posterior_by_hand():
     particle = share * (1 - alike) * above(norm(mean, sd))
     others = alike * above(norm(mean - sd, 1.2 * sd)) + (1 - share) * (1 - alike) * above(norm(-2, 1.5))
     by_hand = np.maximum.accumulate(particle / (particle + others))
-    np.testing.assert_allclose(calibration._posterior(task, parameters), by_hand, atol=0.04)
+    np.testing.assert_allclose(mixture.posterior(task, parameters), by_hand, atol=0.04)
 
 
 @pytest.mark.parametrize("expected", [None, 120.0])
@@ -159,14 +159,14 @@ def test_the_posterior_by_hand():
 def test_the_gradient_is_that_of_the_cost(expected, given):
     scores, _, decoys = scores_of("normal", 100, 0)
     known = np.random.default_rng(1).normal(2, 1, 30)
-    task = calibration._task(scores, Background(decoys, known, 0.05), PARTICLES, expected)
-    task = replace(task, given=given)
+    task = mixture.mixture_problem(scores, Background(decoys, known, 0.05), PARTICLES, expected)
+    task = replace(task, stated=given)
     for parameters in ([-2, 4.2, 0.5, -0.2, 0.05], [-1, 3.5, 0.2, 0.2, -0.1]):
         at = np.array(parameters, dtype=float)
         steps = 1e-5 * np.eye(5)
-        numeric = [(calibration._cost(at + s, task)[0] - calibration._cost(at - s, task)[0]) / 2e-5 for s in steps]
+        numeric = [(mixture._cost(at + s, task)[0] - mixture._cost(at - s, task)[0]) / 2e-5 for s in steps]
         # The background's density is interpolated, and its slope on another grid.
-        np.testing.assert_allclose(calibration._cost(at, task)[1], numeric, rtol=0.05, atol=3.0)
+        np.testing.assert_allclose(mixture._cost(at, task)[1], numeric, rtol=0.05, atol=3.0)
 
 
 @given(
@@ -238,7 +238,7 @@ def test_a_given_number_is_held_where_scores_say_little():
     rng = np.random.default_rng(5)
     scores, decoys = np.concatenate([rng.normal(0, 1.5, 1500), rng.normal(2, 1.5, 150)]), rng.normal(0, 1.5, 400)
     prior = ParticleScores(2.0, 1.5, 1.0, 0.2)
-    free, held = (calibrated(scores, decoys, prior, given=number) for number in (None, 150.0))
+    free, held = (calibrated(scores, decoys, prior, stated=number) for number in (None, 150.0))
     assert abs(np.log(held.count.estimate / 150)) < 0.4
     assert held.count.high / held.count.low < free.count.high / max(free.count.low, 1)
 
@@ -262,17 +262,19 @@ def test_background_integrates_to_one_and_keeps_the_decoys_shape():
         density = np.exp(background.log_density(at))
         assert density.sum() * (at[1] - at[0]) == pytest.approx(1, abs=0.01), name
         for quantile in (0.25, 0.5, 0.75, 0.9):
-            assert background.share_above(float(np.quantile(decoys, quantile))) == pytest.approx(1 - quantile, abs=0.03)
+            assert background.fraction_above(float(np.quantile(decoys, quantile))) == pytest.approx(
+                1 - quantile, abs=0.03
+            )
 
 
 def test_known_background_adds_its_share():
     decoys, known = np.random.default_rng(7).normal(0, 1, 1000), np.full(20, 5.0)
-    assert Background(decoys, known, 0.1).share_above(4.0) == pytest.approx(0.1, abs=0.01)
-    assert Background(decoys).share_above(4.0) < 0.001
+    assert Background(decoys, known, 0.1).fraction_above(4.0) == pytest.approx(0.1, abs=0.01)
+    assert Background(decoys).fraction_above(4.0) < 0.001
 
 
 def test_a_count_is_contradicted_outside_the_interval_and_by_a_factor_of_two():
     count = Count(100.0, 80.0, 130.0)
-    assert not count.contradicts(85)
-    assert not count.contradicts(60)
-    assert count.contradicts(40) and count.contradicts(220)
+    assert not count.is_inconsistent(85)
+    assert not count.is_inconsistent(60)
+    assert count.is_inconsistent(40) and count.is_inconsistent(220)

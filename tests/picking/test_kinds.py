@@ -5,7 +5,7 @@ import pytest
 
 from tomopicker.evaluation.confusion import MISSED, NOTHING, confusion
 from tomopicker.evaluation.matching import match
-from tomopicker.picking.kinds import belongs
+from tomopicker.picking.peaks import suppress_across_kinds
 
 
 def literal(positions, probability, kinds, diameters):
@@ -27,7 +27,7 @@ def test_against_a_literal_search(seed):
     rng = np.random.default_rng(seed)
     positions, probability = rng.uniform(0, 900, (120, 3)), rng.permutation(120) / 120
     kinds, diameters = rng.integers(0, 3, 120), np.array([300.0, 200.0, 420.0])
-    keeps = belongs(positions, probability, kinds, diameters)
+    keeps = suppress_across_kinds(positions, probability, kinds, diameters)
     np.testing.assert_array_equal(keeps, literal(positions, probability, kinds, diameters))
     assert 0 < keeps.sum() < 120
 
@@ -36,15 +36,19 @@ def test_against_a_literal_search(seed):
 def test_half_the_smaller_diameter_decides(apart, kept):
     positions = np.array([[0.0, 0, 0], [apart, 0, 0]])
     for order in ([0, 1], [1, 0]):
-        found = belongs(positions, np.array([0.9, 0.8]), np.array(order), np.array([300.0, 100.0]))
+        found = suppress_across_kinds(positions, np.array([0.9, 0.8]), np.array(order), np.array([300.0, 100.0]))
         np.testing.assert_array_equal(found, kept)
 
 
 def test_one_kind_does_not_compete_with_itself_and_a_loser_takes_nothing_out():
     line = np.array([[0.0, 0, 0], [40.0, 0, 0], [80.0, 0, 0], [81.0, 0, 0]])
     chances, kinds = np.array([0.9, 0.8, 0.7, 0.6]), np.array([0, 1, 0, 0])
-    np.testing.assert_array_equal(belongs(line, chances, kinds, np.array([100.0, 100.0])), [True, False, True, True])
-    assert belongs(np.empty((0, 3)), np.empty(0), np.empty(0, dtype=np.int64), np.array([1.0, 1.0])).shape == (0,)
+    np.testing.assert_array_equal(
+        suppress_across_kinds(line, chances, kinds, np.array([100.0, 100.0])), [True, False, True, True]
+    )
+    assert suppress_across_kinds(
+        np.empty((0, 3)), np.empty(0), np.empty(0, dtype=np.int64), np.array([1.0, 1.0])
+    ).shape == (0,)
 
 
 def test_a_confusion_table_by_hand():

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tomopicker.picking.offset import MIN_PROBABILITY, offset_for_count, probabilities
+from tomopicker.picking.calibration import MIN_PROBABILITY, offset_for_count, probabilities
 from tomopicker.picking.selection import (
     Expectation,
     expectation,

@@ -34,7 +34,8 @@ def scored(network: nn.Module, working: WorkingVolume, settings: Settings) -> Vo
     """Score a working volume, on the CPU."""
     device = torch.device("cpu")
     fitted = prepare_network(network, working, settings, device)
-    return score_working_volume(fitted, working.data, settings, device, working.mask)
+    volume: Volume = score_working_volume(fitted, working.data, settings, device, working.mask)[0]
+    return volume
 
 
 def simulated(seed: int, particles: int) -> Pair:

@@ -107,8 +107,11 @@ def test_a_few_peaks_do_not_say_how_far_off():
 def test_what_is_far_for_the_particle_is_not_corrected_but_said(diameter, corrected):
     """A network that lies 7 Å off: little beside 120 Å, and more than a tenth of 60 Å."""
     places = np.array([[x, y, z] for x in (12, 31, 50) for y in (13, 33) for z in (12, 32)], dtype=np.float64)
-    working = preprocess(Tomogram("t", dark_blobs((44, 48, 64), places, 2.5), VOXEL), VOXEL, 10.0)
+    tomogram = Tomogram("t", dark_blobs((44, 48, 64), places, 2.5), VOXEL)
+    working = preprocess(tomogram, VOXEL, 10.0)
     run = Run(settings_of(diameter), 6.0, CPU, None, False, NullCallback())
-    found = network_displacement(run, Lopsided((0.5, -0.5, 0.0)), TrainingTomogram("t", working, places))
+    found = network_displacement(
+        run, Lopsided((0.5, -0.5, 0.0)), TrainingTomogram("t", tomogram.frame, working, places)
+    )
     assert bool(run.warnings) != corrected
     assert found == pytest.approx((5.0, -5.0, 0.0), abs=0.8) if corrected else found == (0.0, 0.0, 0.0)

@@ -17,7 +17,7 @@ from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.picks import Picks
 from tomopicker.pipeline import instant_model, pseudo_labels
 from tomopicker.pipeline.callbacks import NullCallback
-from tomopicker.pipeline.instant import find_and_calibrate
+from tomopicker.pipeline.instant_peaks import find_and_calibrate
 from tomopicker.pipeline.pseudo_labels import pseudo_label_by_discriminant
 from tomopicker.pipeline.self_training import first_labels, self_train
 from tomopicker.pipeline.trainer import Run
@@ -88,7 +88,7 @@ def labelled(
     settings = with_teacher("discriminant", **changes)
     clicked = loaded(first, clicks, settings)
     run = Run(settings, DIAMETER / 2 / clicked[0].working.voxel_size, CPU, checkpoint, resume, NullCallback())
-    (item,) = pseudo_label_by_discriminant(run, clicked, [first[0].frame])
+    (item,) = pseudo_label_by_discriminant(run, clicked)
     return item
 
 
@@ -169,7 +169,7 @@ def test_rejected_picks_are_not_labelled(first: Pair, clicks: Picks) -> None:
         [first[0]], clicks, settings, common_voxel_size([first[0]], settings), NullCallback(), rejected=wrong
     )
     run = Run(settings, DIAMETER / 2 / clicked[0].working.voxel_size, CPU, None, False, NullCallback())
-    (item,) = pseudo_label_by_discriminant(run, clicked, [first[0].frame])
+    (item,) = pseudo_label_by_discriminant(run, clicked)
     assert not rows(item.pseudo_positives) & rows(pseudo_positives.pseudo_positives[:1])
     assert run.labelled(item).labels[tuple(np.round(item.rejected[0, ::-1]).astype(int))] == NEGATIVE
 
@@ -199,15 +199,15 @@ def test_an_interrupted_training_ends_where_it_would_have(first: Pair, clicks: P
             raise KeyboardInterrupt
 
     settings = with_teacher("discriminant")
-    clicked, frames = loaded(first, clicks, settings), [first[0].frame]
+    clicked = loaded(first, clicks, settings)
     whole = Run(settings, DIAMETER / 2 / clicked[0].working.voxel_size, CPU, None, False, NullCallback())
-    unbroken = self_train(whole, clicked, first_labels(whole, clicked, frames), [], None).network
+    unbroken = self_train(whole, clicked, first_labels(whole, clicked), [], None).network
     broken = replace(whole, checkpoint=tmp_path / "model", callback=Impatient())
     with pytest.raises(KeyboardInterrupt):
-        self_train(broken, clicked, first_labels(broken, clicked, frames), [], None)
+        self_train(broken, clicked, first_labels(broken, clicked), [], None)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.round1.ckpt", "model.train.ckpt"]
     again = replace(broken, resume=True, callback=NullCallback())
-    resumed = self_train(again, clicked, first_labels(again, clicked, frames), [], None).network
+    resumed = self_train(again, clicked, first_labels(again, clicked), [], None).network
     torch.testing.assert_close(weights(resumed), weights(unbroken), rtol=0, atol=0)
 
 

@@ -14,7 +14,7 @@ from tomopicker import api
 from tomopicker.config import Settings
 from tomopicker.errors import UsageError
 from tomopicker.picking.calibration import Calibration, Count
-from tomopicker.picking.selection import Cut
+from tomopicker.picking.selection import Selection
 from tomopicker.pipeline import self_training
 from tomopicker.pipeline import trainer as job
 from tomopicker.pipeline.peak_calibration import PeakSummary
@@ -57,7 +57,7 @@ def test_what_lies_outside_the_lamella_is_neither_scored_nor_picked(model: Model
     for way in ("auto", "none"):
         heard = Counting()
         heard.way = way
-        found[way] = api.pick(tomogram, model, mask=way, callback=heard, cut=Cut(threshold=0.02))  # type: ignore[arg-type]
+        found[way] = api.pick(tomogram, model, mask=way, callback=heard, selection=Selection(threshold=0.02))  # type: ignore[arg-type]
     assert found["none"].working.mask is None
     assert 0.15 < found["auto"].working.mask_fraction < 0.5
     assert tiles["auto"] < 0.6 * tiles["none"]
@@ -137,7 +137,7 @@ def test_rejected_picks_score_lower(first: Pair, second: Pair, quick: Settings) 
             }
         )
         made = api.train([tomogram], clicks, settings, rejected=rejected, device="cpu")
-        found = api.pick(tomogram, made, cut=Cut(threshold=0.0))
+        found = api.pick(tomogram, made, selection=Selection(threshold=0.0))
         z, y, x = np.round(found.working.from_angstrom(others.positions)[:, ::-1]).astype(int).T
         logits.append(float(np.mean(found.logits[z, y, x])))
     assert logits[1] < logits[0] - 1
@@ -182,7 +182,10 @@ def test_a_loss_with_a_class_prior_gets_the_count_of_a_first_network(
         return fit(run, name, train, watch, priors, settings, *more)
 
     monkeypatch.setattr(job.Run, "fit", noting)
-    monkeypatch.setattr(self_training, "total_count", lambda fits: Count(70.0, 55.0, 92.0))
+    known, calibrate = Count(70.0, 55.0, 92.0), self_training.calibrations
+    monkeypatch.setattr(
+        self_training, "calibrations", lambda found: [replace(each, count=known) for each in calibrate(found)]
+    )
     heard = Heard()
     settings = with_loss(hasty, loss, adabn=adabn)
     made = api.train([tomogram], truth.select(np.arange(10)), settings, device="cpu", callback=heard)

@@ -15,6 +15,7 @@ from tests.pipeline.test_train_pick import Heard
 from tomopicker import api
 from tomopicker.config import Settings, resolve
 from tomopicker.errors import TomoPickerError, UsageError
+from tomopicker.geometry import Frame
 from tomopicker.picking.peaks import Peaks
 from tomopicker.picks import Picks
 from tomopicker.pipeline import pseudo_labels as teaching
@@ -188,12 +189,12 @@ class Scored:
     ) -> np.ndarray:
         scores = np.random.default_rng(3).normal(-8, 1.5, volume.shape).astype(np.float32)
         if volume is not self.tomogram:
-            return scores
+            return scores[None]
         z, y, x = np.indices(scores.shape)
         for place, logit in zip(self.places, self.logits[network.number], strict=True):
             near = (x - place[0]) ** 2 + (y - place[1]) ** 2 + (z - place[2]) ** 2 <= 9
             scores[near] = logit
-        return scores
+        return scores[None]
 
 
 GRID = np.array([[x, y, z] for z in (8, 22) for y in (8.0, 24, 40, 56) for x in (8, 24, 40, 56)])
@@ -217,7 +218,7 @@ def lesson(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[TrainingTomogr
         run = Run(settings, 5.6, torch.device("cpu"), checkpoint, resume, NullCallback())
         return teaching.pseudo_label(
             run,
-            [TrainingTomogram("TS_1", working, clicks, rejected)],
+            [TrainingTomogram("TS_1", Frame((32, 64, 64), 27.0), working, clicks, rejected)],
             [Numbered(i) for i in range(len(logits))],
             len(logits) if rounds is None else rounds,
         )

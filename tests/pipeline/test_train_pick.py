@@ -11,8 +11,9 @@ from tests.pipeline.conftest import DIAMETER, VOXEL, Pair, scored
 from tomopicker import api
 from tomopicker.config import Settings, resolve
 from tomopicker.errors import TomoPickerError, UsageError
-from tomopicker.picking.offset import MIN_PROBABILITY
-from tomopicker.picking.selection import Cut
+from tomopicker.geometry import Frame
+from tomopicker.picking.calibration import MIN_PROBABILITY
+from tomopicker.picking.selection import Selection
 from tomopicker.pipeline.callbacks import NullCallback
 from tomopicker.pipeline.provenance import training_density
 from tomopicker.pipeline.training_data import TrainingTomogram, hold_out
@@ -93,18 +94,18 @@ def test_there_are_no_fewer_particles_than_clicks(model: Model, first: Pair, sec
 
 def test_least_distance_cap_and_mask_are_kept(model: Model, second: Pair) -> None:
     tomogram, _ = second
-    picks = api.pick(tomogram, model, cut=Cut(threshold=0.0), min_distance=400.0).picks.positions
+    picks = api.pick(tomogram, model, selection=Selection(threshold=0.0), min_distance=400.0).picks.positions
     gaps = np.linalg.norm(picks[:, None] - picks[None], axis=2)[~np.eye(len(picks), dtype=bool)]
     assert len(picks) > 3
     assert gaps.min() >= 400 - 1e-6
 
-    best = api.pick(tomogram, model, cut=Cut(threshold=0.0, max_particles=5)).picks
+    best = api.pick(tomogram, model, selection=Selection(threshold=0.0, max_particles=5)).picks
     assert len(best) == 5
     assert (np.diff(best.scores) <= 0).all()
 
     mask = np.zeros(tomogram.shape, dtype=bool)
     mask[:, :, :60] = True
-    inside = api.pick(tomogram, model, cut=Cut(threshold=0.0), mask=mask).picks.positions
+    inside = api.pick(tomogram, model, selection=Selection(threshold=0.0), mask=mask).picks.positions
     assert len(inside)
     assert inside[:, 0].max() < 62 * VOXEL
 
@@ -114,7 +115,7 @@ def test_no_picks_on_the_border_where_particles_are_cut(model: Model, second: Pa
     tomogram, truth = second
     x = float(truth.positions[np.argmin(np.abs(truth.positions[:, 0] - 64 * VOXEL)), 0])
     half = Tomogram("half", tomogram.read()[:, :, : round(x / VOXEL)], VOXEL)
-    picks = api.pick(half, model, cut=Cut(threshold=0.0)).picks.positions
+    picks = api.pick(half, model, selection=Selection(threshold=0.0)).picks.positions
     assert len(picks) > 3
     margin = 0.4 * DIAMETER / 2
     assert picks[:, 0].max() < (half.shape[2] - 1) * VOXEL - margin + model.voxel_size
@@ -191,9 +192,9 @@ def test_scores_are_probabilities_and_candidates_hold_the_picks(model: Model, se
 
 def test_surer_picks_are_fewer(model: Model, second: Pair) -> None:
     tomogram, _ = second
-    usual, pseudo_positives = (api.pick(tomogram, model, cut=cut) for cut in (None, Cut(precision=0.85)))
+    usual, pseudo_positives = (api.pick(tomogram, model, selection=each) for each in (None, Selection(precision=0.85)))
     assert pseudo_positives.expected.precision >= 0.85
-    assert len(pseudo_positives.picks) <= len(api.pick(tomogram, model, cut=Cut(precision=0.5)).picks)
+    assert len(pseudo_positives.picks) <= len(api.pick(tomogram, model, selection=Selection(precision=0.5)).picks)
     assert usual.expected.f1 >= pseudo_positives.expected.f1
 
 
@@ -248,7 +249,8 @@ def test_clicks_held_out_leave_one_to_train_on(quick: Settings, share: float, cl
     places = np.random.default_rng(1).uniform(0, 9, (sum(clicks), 3))
     parts = np.split(places, np.cumsum(clicks)[:-1])
     working = WorkingVolume(np.zeros((10, 10, 10), dtype=np.float32), 10.0, 1.0)
-    items = [TrainingTomogram(f"TS_{number}", working, part) for number, part in enumerate(parts)]
+    frame = Frame((10, 10, 10), 10.0)
+    items = [TrainingTomogram(f"TS_{number}", frame, working, part) for number, part in enumerate(parts)]
     settings = quick.model_copy(update={"training": quick.training.model_copy(update={"validation_fraction": share})})
     heard = Heard()
     kept, held = hold_out(items, settings, heard)

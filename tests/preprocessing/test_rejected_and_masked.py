@@ -17,8 +17,8 @@ def labelled(clicks=((6, 6, 6),), rejected=((17, 17, 17),), mask=None, radius=3.
     return LabelledVolume(volume, labels, clicks, rejected, mask)
 
 
-def streams(item, batch=16, **knobs):
-    return BalancedPatchSampler([item], SIZE, batch, 0, augmented=False, **knobs)
+def streams(item, batch=16, **options):
+    return BalancedPatchSampler([item], SIZE, batch, 0, augmented=False, **options)
 
 
 def test_rejected_picks_are_balls_of_background():
@@ -42,7 +42,7 @@ def test_they_have_a_share_of_the_uniform_half():
     item = labelled()
     centre = item.volume[17, 17, 17]
     for step in range(20):
-        batch = streams(item, rejected=0.25).batch(step)
+        batch = streams(item, negative_fraction=0.25).batch(step)
         assert all(centre in patch for patch in batch.inputs[8:10])
         assert batch.negative[8:10].any(axis=(1, 2, 3)).all()
         assert not batch.unlabelled[:10].any()
@@ -56,7 +56,7 @@ def test_each_of_them_comes_up_equally_often():
     item = labelled(rejected=places)
     centres = [item.volume[z, y, x] for x, y, z in places]
     seen = np.zeros(3)
-    sampler = streams(item, rejected=0.25)
+    sampler = streams(item, negative_fraction=0.25)
     for step in range(30):
         seen += [sum(centre in patch for patch in sampler.batch(step).inputs[8:10]) for centre in centres]
     assert seen.sum() == 60
@@ -65,11 +65,11 @@ def test_each_of_them_comes_up_equally_often():
 
 @pytest.mark.parametrize(("share", "batch", "patches"), [(0.25, 4, 1), (1.0, 16, 7), (0.0, 16, 0), (0.5, 2, 0)])
 def test_at_least_one_and_one_is_left_to_the_uniform_half(share, batch, patches):
-    assert streams(labelled(), batch, rejected=share).around_rejected == patches
+    assert streams(labelled(), batch, negative_fraction=share).around_rejected == patches
 
 
 def test_without_rejected_picks_nothing_changes():
-    first, second = (streams(labelled(rejected=()), rejected=share).batch(3) for share in (0.0, 0.5))
+    first, second = (streams(labelled(rejected=()), negative_fraction=share).batch(3) for share in (0.0, 0.5))
     assert np.array_equal(first.inputs, second.inputs)
     assert not first.negative.any()
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from tomopicker.training.augmentation import random_rotate_with_wedge, wedge_amplitude
 from tomopicker.training.labels import LabelledVolume, label_mask
 from tomopicker.training.samplers import BalancedPatchSampler
-from tomopicker.training.wedge import random_rotate_with_wedge, wedge_amplitude
 
 SIZE = 16
 
@@ -81,12 +81,12 @@ def test_two_streams_turn_both_halves(turned_share, wedge_noise):
     volume = wedge_noise(40)
     clicks = np.array([[20.0, 20.0, 20.0]])
     item = LabelledVolume(volume, label_mask(volume.shape, clicks, 3.0), clicks)
-    streams = BalancedPatchSampler([item], SIZE, 4, 0, augmented=True, turned=turned_share)
+    streams = BalancedPatchSampler([item], SIZE, 4, 0, augmented=True, rotation_prob=turned_share)
     plain = BalancedPatchSampler([item], SIZE, 4, 0, augmented=True)
     batches = [streams.batch(step) for step in range(6)]
     assert all(batch.positive[:2].any(axis=(1, 2, 3)).all() for batch in batches)
     assert not any(batch.unlabelled[:2].any() for batch in batches)
     same = [np.array_equal(batch.inputs, plain.batch(step).inputs) for step, batch in enumerate(batches)]
     assert all(same) if turned_share == 0 else not any(same)
-    again = BalancedPatchSampler([item], SIZE, 4, 0, augmented=True, turned=turned_share)
+    again = BalancedPatchSampler([item], SIZE, 4, 0, augmented=True, rotation_prob=turned_share)
     assert np.array_equal(again.batch(3).inputs, batches[3].inputs)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tomopicker.config import resolve
-from tomopicker.inference.tiles import score_volume
+from tomopicker.inference.tiles import score_volumes
 from tomopicker.models.resunet import ResUNet
 from tomopicker.pu.prior import class_priors
 from tomopicker.training.batchnorm import adapt_batchnorm, update_batchnorm
@@ -54,7 +54,7 @@ def sampler_for(preset, item, settings):
     """What training sees."""
     if preset == "paper":
         return GridPatchSampler([item], SIZE, 8, 0)
-    return BalancedPatchSampler([item], SIZE, 8, 0, augmented=True, turned=settings.patches.rotation_prob)
+    return BalancedPatchSampler([item], SIZE, 8, 0, augmented=True, rotation_prob=settings.patches.rotation_prob)
 
 
 @pytest.mark.parametrize("preset", ["default", "paper"])
@@ -63,7 +63,7 @@ def test_evaluation_is_close_to_training(lamella, preset):
     labels = lamella.labels
     priors = class_priors(int((labels == 1).sum()), labels.size, 123, 8.0)
     network, _ = fit([lamella], [], settings, priors, device=CPU)
-    scores = score_volume(network, lamella.volume, core=SIZE, halo=0, device=CPU, precision="float32")
+    scores = score_volumes(network, lamella.volume, core=SIZE, halo=0, device=CPU, precision="float32")[0]
     assert np.isfinite(scores).all()
     assert np.abs(scores).max() < 100
 
@@ -134,7 +134,7 @@ def test_adapted_to_a_volume_takes_up_its_gain():
     other = (3 * volume).astype(np.float32)
 
     def score(used, what):
-        return score_volume(used, what, core=24, halo=0, device=CPU, precision="float32")
+        return score_volumes(used, what, core=24, halo=0, device=CPU, precision="float32")[0]
 
     own, others = (score(adapt_batchnorm(network, v, SIZE, CPU, "float32"), v) for v in (volume, other))
     np.testing.assert_allclose(others, own, atol=0.01 * own.std())

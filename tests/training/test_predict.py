@@ -5,12 +5,18 @@ import pytest
 import torch
 from torch import nn
 
-from tomopicker.inference.tiles import score_volume
+from tomopicker.inference.tiles import score_volumes
 from tomopicker.models.precision import uses_bfloat16
 from tomopicker.models.resunet import ResUNet
 from tomopicker.training.batchnorm import fuse_conv_bn
 
 CPU = torch.device("cpu")
+
+
+def score_volume(*arguments, **options):
+    """The only output's scores."""
+    (scores,) = score_volumes(*arguments, **options)
+    return scores
 
 
 @pytest.fixture(scope="module", params=["resunet", "multires"])

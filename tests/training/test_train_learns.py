@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tomopicker.inference.tiles import score_volume
+from tomopicker.inference.tiles import score_volumes
 from tomopicker.pu.prior import class_priors
 from tomopicker.training.loop import fit
 
@@ -36,6 +36,6 @@ def test_learns(balls, small_settings, preset, kind):
     priors = class_priors(int((labels == 1).sum()), labels.size, 123, 8.0)
     network, _ = fit([seen.labelled], [], settings, priors, device=CPU)
     volume = unseen.labelled.volume
-    scores = score_volume(network, volume, core=16, halo=8, device=CPU, precision="float32")
+    scores = score_volumes(network, volume, core=16, halo=8, device=CPU, precision="float32")[0]
     assert area_under_curve(-volume, unseen.everywhere) < 0.999  # not given away by the voxels alone
     assert area_under_curve(scores, unseen.everywhere) > 0.95

@@ -13,7 +13,6 @@ import numpy as np
 
 from tomopicker import io
 from tomopicker.benchmark.baselines import difference_of_gaussians, match_ball
-from tomopicker.benchmark.click_recall import count_from_clicks
 from tomopicker.benchmark.dataset import OpenDataSet
 from tomopicker.benchmark.methods import Method
 from tomopicker.benchmark.protocol import Optics, Protocol
@@ -24,8 +23,6 @@ from tomopicker.errors import UsageError
 from tomopicker.io.tomogram_names import files_of
 from tomopicker.models.precision import choose_device
 from tomopicker.output.find import files_of_picks
-from tomopicker.picking.peaks import Peaks, click_scores
-from tomopicker.picking.selection import threshold_for_count
 from tomopicker.picks import Picks
 from tomopicker.pipeline.callbacks import Callback
 from tomopicker.pipeline.pick import pick
@@ -95,20 +92,6 @@ def _peaks(tomogram: Tomogram, particle_diameter: float, scorer: Scorer) -> Pick
     last = (np.array(tomogram.shape[::-1]) - 1) * tomogram.voxel_size
     positions = np.clip(working.to_angstrom(peaks.positions_voxels), 0, last)
     return Picks.of(tomogram.name, positions, peaks.scores.astype(np.float64))
-
-
-def threshold_from_clicks(candidates: Picks, clicks: Picks, particle_radius: float) -> float:
-    """Estimate a threshold for an untrained method from the clicks in the training tomogram alone.
-
-    The clicks' scores sample the score distribution of particles; with the candidates' scores they give the number of
-    particles (`count_from_clicks`). The threshold keeps as many candidates. A candidate within `particle_radius` (Å)
-    of a click is the clicked particle.
-    """
-    # Correlations are scaled to unit standard deviation.
-    scaled = (candidates.scores - np.median(candidates.scores)) / max(float(np.std(candidates.scores)), 1e-12)
-    peaks = Peaks(candidates.positions, scaled.astype(np.float32))
-    count = count_from_clicks(scaled, click_scores(peaks, clicks.positions, particle_radius))
-    return threshold_for_count(candidates.scores, count)
 
 
 def train_and_pick(

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from tomopicker import io
-from tomopicker.benchmark.candidates import ball_candidates, threshold_from_clicks
+from tomopicker.benchmark.candidates import ball_candidates
+from tomopicker.benchmark.threshold import threshold_from_clicks
 from tomopicker.geometry import voxels_to_angstrom
 from tomopicker.output.compare import gather
 from tomopicker.output.evaluate import evaluate_compared

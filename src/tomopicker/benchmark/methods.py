@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from tomopicker.config import PresetName, first_problem, resolve
+from tomopicker.config import Frozen, PresetName, first_problem, resolve
 from tomopicker.errors import UsageError
 
 SHORT_EPOCHS = 8
@@ -15,14 +15,12 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 """Names a folder of results as well."""
 
 
-class Method(BaseModel):
+class Method(Frozen):
     """One row of the tables.
 
     A protocol names a built-in method, or describes a network of its own: ``{name: short, preset: default, settings:
     {training: {steps: 200}}}``.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Name
     kind: Literal["network", "dog", "ball", "template", "external"] = Field(

@@ -9,16 +9,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
 from tomopicker.benchmark.methods import BUILT_IN, Method, Name, parse_method
-from tomopicker.config import first_problem
+from tomopicker.config import Frozen, Positive, first_problem
 from tomopicker.errors import UsageError
 
 NAME_FIELD = "{tomogram}"
 """Placeholder for a tomogram's name in the path of its truth."""
 
-Positive = Annotated[float, Field(gt=0)]
 Edge = Annotated[int, Field(ge=16)]
 
 
@@ -30,11 +29,7 @@ Paths = Annotated[tuple[Path, ...], BeforeValidator(_as_list), Field(min_length=
 Names = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Optics(_Frozen):
+class Optics(Frozen):
     """How a data set was imaged; the template is filtered alike."""
 
     tilt_range: Annotated[float, Field(gt=0, le=90)] = Field(
@@ -50,7 +45,7 @@ class Optics(_Frozen):
         return self
 
 
-class Template(_Frozen):
+class Template(Frozen):
     """The particle that template matching searches for."""
 
     map: Path | None = Field(default=None, description="density map of the particle, MRC, protein positive")
@@ -64,7 +59,7 @@ class Template(_Frozen):
         return self
 
 
-class Simulated(_Frozen):
+class Simulated(Frozen):
     """Tomograms for ``tomopicker simulate`` to make where they are missing."""
 
     preset: Literal["vpp", "defocus", "easy", "hard"]
@@ -77,7 +72,7 @@ class Simulated(_Frozen):
     )
 
 
-class DataSet(_Frozen):
+class DataSet(Frozen):
     """Tomograms imaged alike, with truth."""
 
     tomograms: Paths = Field(description="files or folders")
@@ -109,7 +104,7 @@ class DataSet(_Frozen):
         return self
 
 
-class Protocol(_Frozen):
+class Protocol(Frozen):
     """Methods × numbers of clicks × seeds, on data sets."""
 
     name: str = "Benchmark"

@@ -16,7 +16,7 @@ from tomopicker.errors import TomoPickerError
 from tomopicker.evaluation.metrics import Evaluation, MatchMethod, evaluate
 from tomopicker.files import write_text
 from tomopicker.picks import Picks
-from tomopicker.pipeline.pick import Picked
+from tomopicker.pipeline.picked import Picked
 
 RESULT = "result.json"
 

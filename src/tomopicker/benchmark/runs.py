@@ -14,6 +14,7 @@ from tomopicker.benchmark.dataset import OpenDataSet, draw_clicks
 from tomopicker.benchmark.methods import Method
 from tomopicker.benchmark.protocol import Protocol
 from tomopicker.benchmark.results import Result, TomogramResult, evaluate_picks, read_result, versions, write_result
+from tomopicker.benchmark.threshold import threshold_from_clicks
 from tomopicker.picks import Picks
 from tomopicker.pipeline.callbacks import Callback
 from tomopicker.tomogram import Tomogram
@@ -153,13 +154,13 @@ class Runner:
                 method, data, clicks, validation, diameter, run.seed or 0, self.device, callback
             )
         scored = self._scored(run, data, callback)
-        threshold = candidates.threshold_from_clicks(scored[data.training.name], clicks, diameter / 2)
+        threshold = threshold_from_clicks(scored[data.training.name], clicks, diameter / 2)
         return Predictions(scored, dict.fromkeys(scored, threshold)), {}
 
     def _clicks(self, run: Run, tomogram: Tomogram) -> Picks:
         truth = self.datasets[run.dataset].truth[tomogram.name]
         if run.method.labelled == "all":
-            return truth
+            return Picks(truth.positions, truth.tomograms, truth.scores)
         return draw_clicks(truth, tomogram.frame, run.clicks or len(truth), run.seed or 0, self.protocol.jitter)
 
     def _scored(self, run: Run, data: OpenDataSet, callback: Callback) -> dict[str, Picks]:

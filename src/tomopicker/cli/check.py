@@ -52,16 +52,16 @@ def command(
         check_writable(output.parent)
         opened, found = given.read(reporter, check_inside=False, keeps_classes=bool(diameters))
         from tomopicker.io.classes import with_kinds
-        from tomopicker.pipeline.kinds.clicks import diameters_of, several_kinds
+        from tomopicker.pipeline.kinds import diameters_of, kinds_of
 
         found = with_kinds(found, class_numbers=True) if diameters else found  # Named classes count as kinds.
-        kinds = several_kinds(found)
-        faults = 0
-        for kind, diameter in diameters_of(kinds or [(found.kind_names or [""])[0]], diameters, common).items():
-            if kinds:
+        kinds, faults = kinds_of(found), 0
+        several = len(kinds) > 1
+        for kind, diameter in diameters_of(kinds, diameters, common).items():
+            if several:
                 reporter.log(f"{kind}, {diameter:g} Å:")
-            mine = found.of_kind(kind) if kinds else found
-            picture = output.with_name(f"{output.stem}.{kind}{output.suffix}") if kinds else output
+            mine = found.of_kind(kind) if several else found
+            picture = output.with_name(f"{output.stem}.{kind}{output.suffix}") if several else output
             faults += _check(opened, mine, diameter, picture, reporter)
         if faults:
             raise typer.Exit(1)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tomopicker.cluster.settings import ClusterSettings
     from tomopicker.io.coordinate_units import CoordinateUnits
     from tomopicker.io.volumes.arrays import ReadOptions
-    from tomopicker.picking.selection import Cut
+    from tomopicker.picking.selection import Selection
     from tomopicker.picks import Picks
     from tomopicker.tomogram import Tomogram
 
@@ -136,12 +136,12 @@ class SelectionOptions(OptionGroup):
         int | None, option("Keep only the N best of each tomogram.", unit="N", default="all", panel=PICKING)
     ] = None
 
-    def cut(self) -> "Cut":
+    def cut(self) -> "Selection":
         """Combine the options.
 
         Raises `UsageError` if one is out of range, or two of the first three are given.
         """
-        from tomopicker.picking.selection import Cut
+        from tomopicker.picking.selection import Selection
 
         shares = {
             "--threshold": self.threshold, "--target-precision": self.target_precision, "--target-fdr": self.target_fdr,
@@ -155,7 +155,7 @@ class SelectionOptions(OptionGroup):
         if self.max_particles is not None and self.max_particles < 1:
             raise UsageError(f"--max-particles {self.max_particles} is invalid; give 1 or more, or leave it out")
         precision = self.target_precision if self.target_fdr is None else 1 - self.target_fdr
-        return Cut(self.threshold, precision, self.max_particles)
+        return Selection(self.threshold, precision, self.max_particles)
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,8 @@ def command(
 ) -> None:
     """Open, and print a table."""
     from tomopicker.cli.progress import Reporter
+    from tomopicker.moments import statistics
     from tomopicker.output.terminal import volume_row, volumes_table
-    from tomopicker.preprocessing.statistics import statistics
 
     with Reporter() as reporter:
         table = volumes_table(header)

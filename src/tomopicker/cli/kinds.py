@@ -120,6 +120,6 @@ def read_by_kind(
 
 
 def _check_kind(kind: str) -> None:
-    from tomopicker.pipeline.kinds.clicks import check_kind
+    from tomopicker.pipeline.kinds import check_kind
 
     check_kind(kind)

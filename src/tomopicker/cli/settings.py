@@ -110,7 +110,7 @@ class SettingsOptions(OptionGroup):
 
         Raises `UsageError` if a kind has none.
         """
-        from tomopicker.pipeline.kinds.clicks import diameters_of
+        from tomopicker.pipeline.kinds import diameters_of
 
         if self.diameters and self.common_diameter is None:
             diameters_of(kinds, self.diameters, None)

@@ -97,9 +97,8 @@ def command(
         from tomopicker.cli.train_plan import check_kinds
         from tomopicker.io.masks import masks_of
         from tomopicker.picks import Picks
-        from tomopicker.pipeline.dry_run import check_distinct
-        from tomopicker.pipeline.kinds.train import leave_out_unclicked, split_kinds
-        from tomopicker.pipeline.train_to_file import train_to_file
+        from tomopicker.pipeline.train import train_to_file
+        from tomopicker.pipeline.training_input import check_distinct, leave_out_unclicked, training_inputs
 
         check_distinct(opened, watched)
         units = coordinates.units
@@ -115,20 +114,19 @@ def command(
         # Without training, rejected picks alone are something to know of a tomogram, too.
         known = [rejected] if rejected is not None and settings.network.head == "discriminant" else []
         opened = leave_out_unclicked(opened, Picks.concatenate([clicks, *known]), reporter)
-        masks = masks_of(mask, opened)
         truth = read(truth_files, watched, units=units) if watched else None
         inputs: dict[str, Any] = {
-            "particle_diameters": diameters, "rejected": rejected, "validation_tomograms": watched,
-            "validation_picks": truth,
+            "particle_diameters": diameters, "rejected": rejected, "masks": masks_of(mask, opened),
+            "validation_tomograms": watched, "validation_picks": truth,
         }  # fmt: skip
         clicks, doubts = check_kinds(
-            split_kinds(opened, clicks, settings, **inputs), files, output, reporter, units=units,
-            masks=masks, device=device, check=check, dry_run=dry_run,
+            training_inputs(opened, clicks, settings, **inputs), files, output, reporter, units=units,
+            device=device, check=check, dry_run=dry_run,
         )  # fmt: skip
         if dry_run:
             return
         train_to_file(
-            opened, clicks, settings, output, masks=masks, device=device, resume=resume, callback=reporter,
+            opened, clicks, settings, output, device=device, resume=resume, callback=reporter,
             files={"picks": listed(files), "negatives": listed(negative_files)}, **inputs,
         )  # fmt: skip
         for doubt in doubts:

@@ -1,8 +1,8 @@
 """Input checks and the dry-run plan of ``train``, for each kind of particle."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from tomopicker.cli.kinds import FilesByKind, listed
 from tomopicker.cli.progress import Reporter
@@ -10,21 +10,19 @@ from tomopicker.diagnostics.clicks import check_clicks
 from tomopicker.io.coordinate_units import CoordinateUnits
 from tomopicker.output.find import files_of_picks
 from tomopicker.picks import Picks
-from tomopicker.pipeline.dry_run import check_training, training_plan
-from tomopicker.pipeline.kinds.train import KindInput, with_picks
+from tomopicker.pipeline.dry_run import training_plan
 from tomopicker.pipeline.training_data import without_repeats
-from tomopicker.types import VoxelMask
+from tomopicker.pipeline.training_input import TrainingInput, check_training, with_picks
 from tomopicker.wording import number_of
 
 
 def check_kinds(
-    parts: Sequence[KindInput],
+    parts: Sequence[TrainingInput],
     files: FilesByKind,
     output: Path,
     reporter: Reporter,
     *,
     units: CoordinateUnits,
-    masks: Mapping[str, VoxelMask],
     device: str | None,
     check: bool,
     dry_run: bool,
@@ -33,7 +31,7 @@ def check_kinds(
 
     Parameters
     ----------
-    parts : sequence of KindInput
+    parts : sequence of TrainingInput
         Of each kind.
     files : mapping of str to sequence of Path
         Of the clicks, by the kind that is named before them.
@@ -57,16 +55,12 @@ def check_kinds(
         diameter, own = part.settings.particle_diameter, files.get(part.kind, every) if part.kind else every
         if part.kind:
             reporter.log(f"{part.kind}: {number_of(len(part.clicks), 'click')}, a particle of {diameter:g} Å.")
-        inputs: dict[str, Any] = {
-            "rejected": part.rejected, "validation_tomograms": part.validation_tomograms,
-            "validation_picks": part.validation_picks,
-        }  # fmt: skip
+        check_training(part, device, reporter)
         clicked = with_picks(part.tomograms, part.clicks) if part.kind else part.tomograms
-        check_training(clicked, part.clicks, part.settings, masks=masks, device=device, callback=reporter, **inputs)
         clicks = without_repeats(part.clicks, diameter, reporter)
         if dry_run:
             read = [file for path in own for file in files_of_picks(path)]
-            plan = training_plan(clicked, clicks, part.settings, files=read, units=units, **inputs)
+            plan = training_plan(replace(part, tomograms=clicked, clicks=clicks), read, units)
             reporter.table([*plan, ("model", f"{output} (not written: this is a dry run)")])
         doubts += check_clicks(clicked, clicks, diameter, own) if check else []
         kept.append(clicks)

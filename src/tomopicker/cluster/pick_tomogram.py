@@ -20,10 +20,10 @@ from tomopicker.io.volumes.arrays import ReadOptions
 from tomopicker.output.layout import file_of_kind, picture_of
 from tomopicker.output.one_tomogram import draw_picks
 from tomopicker.output.pick_folder import PickFolder
-from tomopicker.picking.selection import Cut
+from tomopicker.picking.selection import Selection
 from tomopicker.pipeline.callbacks import Callback, WarningRecorder
-from tomopicker.pipeline.kinds.pick import pick
-from tomopicker.pipeline.pick import Picked
+from tomopicker.pipeline.pick import pick
+from tomopicker.pipeline.picked import Picked
 from tomopicker.pipeline.provenance import training_density
 from tomopicker.tomogram import Tomogram
 from tomopicker.training.checkpoint import Model, load_model
@@ -118,7 +118,7 @@ def pick_tomogram(file: TomogramFile, model: Model, folder: PickFolder, callback
         callback.warn(warning)
     mask = asked.mask if file.mask is None else read_mask(file.mask)
     picked = pick(
-        tomogram, model, cut=asked.cut, min_distance=asked.min_distance, mask=mask, device=asked.device,
+        tomogram, model, selection=asked.selection, min_distance=asked.min_distance, mask=mask, device=asked.device,
         callback=callback,
     )  # fmt: skip
     if doubt := _looks_inverted(file.path, tomogram, model, picked, folder, mask, callback):
@@ -145,7 +145,7 @@ def _looks_inverted(
 ) -> str | None:
     """Describe a tomogram without a pick that has particles with its contrast inverted; else None."""
     # With the usual threshold too: one that the user set high must not make the tomogram look empty.
-    usual = Cut().choose(picked.candidates, picked.expected.particles, model.threshold)
+    usual = Selection().select(picked.candidates, picked.expected.particles, model.threshold)
     if len(picked.picks) or len(usual.picks):
         return None
     asked = folder.settings

@@ -30,7 +30,7 @@ from tomopicker.training.pretrained import weights_file
 from tomopicker.types import VoxelMask
 
 SUFFIX = ".features"
-MOST_BYTES = 20e9
+MAX_BYTES = 20e9
 """Of a folder; the files that were not used for longest give way."""
 READ_BYTES = 2**26
 MAPS = ("specimen", "decoy")
@@ -94,7 +94,7 @@ def load(folder: Path, key: str, tomogram: Tomogram, settings: Settings) -> Feat
 
 
 def save(folder: Path, key: str, features: Features) -> None:
-    """Write features, and remove those not used for longest where the folder holds more than `MOST_BYTES`.
+    """Write features, and remove those not used for longest where the folder holds more than `MAX_BYTES`.
 
     Raises
     ------
@@ -159,7 +159,7 @@ def _file_digest(path: Path | None) -> str:
         with path.open("rb") as stream:
             return hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=20)).hexdigest()
     except OSError:
-        return "unreadable"  # Loading it says what is wrong.
+        return "unreadable"  # Loading it raises the error.
 
 
 def _prune(folder: Path, keep: Path) -> None:
@@ -171,7 +171,7 @@ def _prune(folder: Path, keep: Path) -> None:
             found.append((stat.st_mtime, stat.st_size, path))
     total = sum(size for _, size, _ in found)
     for _, size, path in sorted(found):
-        if total <= MOST_BYTES:
+        if total <= MAX_BYTES:
             break
         if path != keep:
             with suppress(OSError):

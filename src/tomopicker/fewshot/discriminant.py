@@ -2,10 +2,10 @@
 
 A tomogram's specimen is nearly all background, so the mean μ and covariance Σ of its features are those of background.
 With m the mean feature of the clicks, Fisher's discriminant is w = (Σ + λ·tr(Σ)/C·1)⁻¹ (m - μ), C the channels and λ
-0.03, or what was learnt with the features. It is shifted and scaled by the quartiles of the specimen's scores, to units
-in which particles' peaks spread as logits of trained networks do: by 1.3 to 1.7 on simulated ribosomes. Mean and
-standard deviation would not do: particles raise both, so that look-alikes in a tomogram without particles would score
-as particles do elsewhere.
+0.03, or the value that was trained with the features. It is shifted and scaled by the quartiles of the specimen's
+scores, to units in which particles' peaks spread as logits of trained networks do: by 1.3 to 1.7 on simulated
+ribosomes. Mean and standard deviation would not do: particles raise both, so that look-alikes in a tomogram without
+particles would score as particles do in others.
 
 Rejected picks are known negatives. Logistic regression on clicks and rejected picks, with a normal prior about the
 closed form whose covariance is τ² times the inverse above, moves it no further than they demand.
@@ -24,11 +24,11 @@ from tomopicker.models.discriminant import SHRINKAGE
 
 PRIOR_VARIANCE = 0.03
 """τ²: how far rejected picks may move the closed form."""
-MIDDLE = 0.5
-"""Where logistic regression has even odds, in mean scores of the clicks under the closed form."""
+EVEN_ODDS = 0.5
+"""Score of even odds in the logistic regression, in mean scores of the clicks under the closed form."""
 FOLDS = 10
 SAMPLE = 4096
-"""Voxels whose scores say how background scores: to about 2 % of a standard deviation."""
+"""Voxels that background scores are measured on: to about 2 % of a standard deviation."""
 QUARTILES = 0.6
 """Distance of the quartiles of the specimen's scores."""
 NEWTON_STEPS, HALVINGS, TOLERANCE = 30, 12, 1e-6
@@ -134,10 +134,10 @@ def discriminant(statistics: Statistics, clicks: FeaturesAt, rejected: RejectedA
         Features at rejected picks.
     """
     away = clicks.mean(axis=0) - statistics.mean
-    line = _standard(statistics.inverse @ away, statistics)
+    found = _standardised(statistics.inverse @ away, statistics)
     if len(rejected):
-        line = _standard(_refitted(line.weights, statistics, clicks, rejected), statistics)
-    return line
+        found = _standardised(_refitted(found.weights, statistics, clicks, rejected), statistics)
+    return found
 
 
 def held_out_shift(
@@ -179,8 +179,8 @@ def held_out_shift(
     return shift
 
 
-def _standard(weights: Weights, statistics: Statistics) -> Discriminant:
-    """Scale and shift a score so that the sample has a median of 0, and quartiles at the usual distance."""
+def _standardised(weights: Weights, statistics: Statistics) -> Discriminant:
+    """Scale and shift a score so that the sample has a median of 0, and quartiles `QUARTILES` apart."""
     low, middle, high = np.percentile(statistics.sample @ weights, [25, 50, 75])
     scale = max((high - low) / QUARTILES, 1e-12)
     return Discriminant(np.asarray(weights / scale), -float(middle / scale))
@@ -192,19 +192,19 @@ def _refitted(weights: Weights, statistics: Statistics, clicks: FeaturesAt, reje
     The cost is convex; a step is halved until it falls.
     """
     points = np.concatenate([clicks, rejected]) - statistics.mean
-    wanted = np.repeat([1.0, 0.0], [len(clicks), len(rejected)])
+    labels = np.repeat([1.0, 0.0], [len(clicks), len(rejected)])
     precision = statistics.shrunk / PRIOR_VARIANCE
     start = points @ weights
-    start -= MIDDLE * float(start[: len(clicks)].mean())
+    start -= EVEN_ODDS * float(start[: len(clicks)].mean())
 
     def cost(away: Weights) -> float:
         scores = start + points @ away
-        return float(np.logaddexp(0, scores).sum() - wanted @ scores + away @ precision @ away / 2)
+        return float(np.logaddexp(0, scores).sum() - labels @ scores + away @ precision @ away / 2)
 
     away = np.zeros_like(weights)
     for _ in range(NEWTON_STEPS):
         chance = expit(start + points @ away)
-        slope = points.T @ (chance - wanted) + precision @ away
+        slope = points.T @ (chance - labels) + precision @ away
         step = -np.linalg.solve((points.T * (chance * (1 - chance))) @ points + precision, slope)
         if float(np.abs(points @ step).max()) < TOLERANCE:
             break

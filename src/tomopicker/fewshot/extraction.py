@@ -1,6 +1,5 @@
 """Features of a volume from the last two levels of a network's decoder, tile by tile, in bounded memory."""
 
-from collections.abc import Callable
 from typing import cast
 
 import numpy as np
@@ -11,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from tomopicker.fewshot.feature_map import FeatureMap, GridMask, blocks_of
-from tomopicker.inference.tiles import Tile, tiles_in
+from tomopicker.inference.tiles import Progress, Tile, tiles_in
 from tomopicker.models.precision import autocast
 from tomopicker.models.resunet import ResUNet
 from tomopicker.preprocessing.crops import read_padded
@@ -20,8 +19,6 @@ from tomopicker.types import Volume, VoxelMask
 
 MARGIN = 2
 """Feature voxels around a mask that have features too: peaks at its rim are compared with their neighbours."""
-
-Progress = Callable[[int, int], None]
 
 
 def feature_map(

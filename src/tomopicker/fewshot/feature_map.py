@@ -14,6 +14,8 @@ from tomopicker.types import Indices, Positions, Shape, Volume, VoxelMask
 
 PART = 2**17
 """Rows that are made float32 at a time."""
+REACH = 2.5
+"""Standard deviations of a Gaussian mean that are summed."""
 
 GridMask = Bool[np.ndarray, "gz gy gx"]
 Rows = Float[Tensor, "rows channels"]
@@ -104,8 +106,37 @@ class FeatureMap:
         """Convert positions in feature voxels, (x, y, z), to voxels of the volume."""
         return np.asarray((positions + 0.5) * self.stride - 0.5)
 
+    def smoothed_at(self, positions_voxels: Positions, smoothing: float) -> FeaturesAt:
+        """Give Gaussian means of features, which score about as a smoothed score volume does there.
+
+        Parameters
+        ----------
+        positions_voxels : Positions
+            (x, y, z) in voxels of the volume.
+        smoothing : float
+            Standard deviation of the Gaussian over the score volume, voxels; linear interpolation adds its own.
+
+        Returns
+        -------
+        array, shape (n, channels)
+        """
+        interpolation = 1 / 6 if self.stride > 1 else 0.0  # Mean variance of linear interpolation, in voxels of a grid.
+        sd = float(np.sqrt((smoothing / self.stride) ** 2 + interpolation))
+        if not sd:
+            return self.at(positions_voxels)
+        centres = (positions_voxels[:, ::-1] + 0.5) / self.stride - 0.5
+        found = np.empty((len(centres), self.rows.shape[1]))
+        for index, near in enumerate(self.near(centres, REACH * sd)):
+            if not near:
+                found[index] = self.at(positions_voxels[index : index + 1])[0]
+                continue
+            squares = ((self.voxels(near) - centres[index]) ** 2).sum(axis=1)
+            weights = np.exp(-squares / (2 * sd**2))
+            found[index] = weights @ self.rows[near].double().numpy() / weights.sum()
+        return found
+
     def covers(self, positions_voxels: Positions) -> np.ndarray:
-        """Say whether there are features at each position, (x, y, z) in voxels."""
+        """Whether there are features at each position, (x, y, z) in voxels."""
         centres = (positions_voxels[:, ::-1] + 0.5) / self.stride - 0.5
         return np.array([bool(near) for near in self.near(centres, 1.0)], dtype=bool)
 

@@ -1,19 +1,22 @@
 """The features of a tomogram: what does not depend on clicks, computed once."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
+import numpy as np
 import torch
 
 from tomopicker.config import Settings
 from tomopicker.fewshot.discriminant import Statistics, statistics_of
-from tomopicker.fewshot.extraction import Progress, feature_map
+from tomopicker.fewshot.extraction import feature_map
 from tomopicker.fewshot.feature_map import FeatureMap
 from tomopicker.fewshot.solving import rows_inside
 from tomopicker.geometry import Frame
+from tomopicker.inference.tiles import Progress
 from tomopicker.models.resunet import ResUNet
 from tomopicker.preprocessing.decoys import decoy_volume
-from tomopicker.preprocessing.preprocess import WorkingVolume
+from tomopicker.preprocessing.preprocess import WorkingVolume, working_voxel_size
 from tomopicker.training.batchnorm import adapt_batchnorm
 from tomopicker.training.checkpoint import build_body
 from tomopicker.training.pretrained import load_pretrained, trained_shrinkage
@@ -63,11 +66,24 @@ class Features:
         return self.settings.particle_diameter / 2 / self.working.voxel_size
 
 
-def shipped_network(settings: Settings) -> ResUNet:
-    """Make the network that features are taken from, with the weights that the settings name."""
-    network = build_body(settings)
-    load_pretrained(network, settings.network)
-    return network
+def at_scale(listed: Sequence[Features], diameter: float) -> list[Features]:
+    """Give the features of each tomogram nearest to the scale of a particle, to be searched for it.
+
+    Parameters
+    ----------
+    listed : sequence of Features
+        Of any number of tomograms, each at one or more working voxel sizes.
+    diameter : float
+        Of the particle, Å.
+    """
+
+    def misfit(item: Features) -> float:
+        wanted = working_voxel_size(item.frame.voxel_size, diameter, item.settings.preprocess.working_diameter)
+        return float(abs(np.log(item.working_voxel_size / wanted)))
+
+    names = dict.fromkeys(item.name for item in listed)
+    nearest = [min((item for item in listed if item.name == name), key=misfit) for name in names]
+    return [item.of_diameter(diameter) for item in nearest]
 
 
 def features_of(
@@ -94,24 +110,18 @@ def features_of(
     progress : callable, optional
         Called with the tiles done and their number.
     """
+    body, mask = build_body(settings), working.statistics_mask
+    load_pretrained(body, settings.network)
     network = cast(
-        ResUNet,
-        adapt_batchnorm(
-            shipped_network(settings),
-            working.data,
-            settings.patches.size,
-            device,
-            settings.precision,
-            mask=working.statistics_mask,
-        ),
+        ResUNet, adapt_batchnorm(body, working.data, settings.patches.size, device, settings.precision, mask=mask)
     )
-    knobs = settings.inference
+    cfg = settings.inference
     specimen = feature_map(
-        network, working.data, tile=knobs.tile, halo=knobs.halo, device=device, precision=settings.precision,
+        network, working.data, tile=cfg.tile, halo=cfg.halo, device=device, precision=settings.precision,
         mask=working.mask, progress=progress,
     )  # fmt: skip
     decoy = feature_map(
-        network, decoy_volume(working.data, working.statistics_mask, settings.seed), tile=knobs.tile, halo=knobs.halo,
+        network, decoy_volume(working.data, working.statistics_mask, settings.seed), tile=cfg.tile, halo=cfg.halo,
         device=device, precision=settings.precision,
     )  # fmt: skip
     inside = rows_inside(specimen.where, working.mask, specimen.stride)

@@ -1,10 +1,10 @@
-"""More examples from a few clicks: peaks that are like what was clicked, and peaks that are not.
+"""Self-training of the discriminant: pseudo-labels of a few clicks, particles and background.
 
 The features of one click are half noise. With <a, b> = aᵀ (Σ + λ·tr(Σ)/C·1)⁻¹ b, the covariance of background, a peak f
-is like the clicks as far as the cosine between f - μ and the discriminant is near 1, however strong its contrast. The
-mean of those that are alike is a better mean than that of the clicks, from which others are found to be alike: a few
-rounds, each stricter than the one before, end at the particles (self-training; Yarowsky 1995). The best peaks that are
-not alike are then what particles are most easily taken for: examples of background for the refit.
+is similar to the clicks if the cosine between f - μ and the discriminant is near 1, whatever its contrast. The mean of
+similar peaks is a better mean than that of the clicks, and others are similar to it: a few rounds, each stricter than
+the one before, end at the particles (self-training; Yarowsky 1995). The best peaks that are not similar are the
+look-alikes: examples of background for the refit.
 
 Cosines of particles with the mean of many were 0.55 to 0.85 (10th to 90th percentile) on simulated ribosomes and
 fatty-acid synthases, those of other peaks below 0.5; with a single click, they are lower by the click's own noise.
@@ -23,15 +23,15 @@ from tomopicker.picking.peaks import local_peaks
 from tomopicker.types import Positions
 
 ROUNDS = (0.3, 0.4, 0.5)
-"""Least cosine of a peak that is alike, round by round."""
-ALIKE, UNLIKE = 0.55, 0.5
+"""Minimum cosine of a similar peak, round by round."""
+PARTICLE_COSINE, BACKGROUND_COSINE = 0.55, 0.5
 """Cosines from which a peak becomes an example of a particle, and below which of background."""
-MOST_ALIKE = 400
+MAX_PARTICLES = 400
 """Examples of particles that are added in a tomogram. In crowded ones (700 particles) 100 were too few: the first found
-are alike in where they are off centre too, and the next ones more so."""
-ROWS_A_PEAK, FEWEST_PEAKS = 450, 400
-"""The best peaks are looked at: one for so many feature voxels, or as many as in a small tomogram."""
-SMOOTHING, APART = 0.8, 1.4
+are similar in how far they are off centre too, and the next ones more so."""
+ROWS_PER_PEAK, MIN_PEAKS = 450, 400
+"""The best peaks are examined: one for so many feature voxels, or as many as in a small tomogram."""
+SMOOTHING, MIN_DISTANCE = 0.8, 1.4
 """Standard deviation of the Gaussian over scores, in feature voxels; least distance of two peaks, in particle radii."""
 
 PeaksAt = Float64[np.ndarray, "peaks channels"]
@@ -40,7 +40,7 @@ Cosines = Float64[np.ndarray, " peaks"]
 
 @dataclass(frozen=True, eq=False)
 class ClickedTomogram:
-    """A tomogram that was clicked in, and what a person said of it.
+    """A tomogram that was clicked in.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ class TrainingSet:
 
 
 def self_train(tomograms: Sequence[ClickedTomogram], clicks: FeaturesAt, rejected: RejectedAt) -> TrainingSet:
-    """Add peaks that are like the clicks, and the best that are not, to the clicks and the rejected picks.
+    """Add peaks that are similar to the clicks, and the best that are not, to the clicks and the rejected picks.
 
     Parameters
     ----------
@@ -80,44 +80,44 @@ def self_train(tomograms: Sequence[ClickedTomogram], clicks: FeaturesAt, rejecte
     particles = clicks
     for least in ROUNDS:
         found = [_peaks(each, particles, rejected) for each in tomograms]
-        particles = np.concatenate([clicks, *(_alike(peaks, cosines, least) for peaks, cosines in found)])
+        particles = np.concatenate([clicks, *(_similar(peaks, cosines, least) for peaks, cosines in found)])
     found = [_peaks(each, particles, rejected) for each in tomograms]
     return TrainingSet(
-        np.concatenate([clicks, *(_alike(peaks, cosines, ALIKE) for peaks, cosines in found)]),
-        np.concatenate([rejected, *(peaks[cosines < UNLIKE] for peaks, cosines in found)]),
+        np.concatenate([clicks, *(_similar(peaks, cosines, PARTICLE_COSINE) for peaks, cosines in found)]),
+        np.concatenate([rejected, *(peaks[cosines < BACKGROUND_COSINE] for peaks, cosines in found)]),
     )
 
 
-def similarity(line: Discriminant, statistics: Statistics, features: FeaturesAt) -> Float64[np.ndarray, " n"]:
+def similarity(solution: Discriminant, statistics: Statistics, features: FeaturesAt) -> Float64[np.ndarray, " n"]:
     """Give the cosine between features and a discriminant, seen from the mean of background and whitened by it.
 
     Parameters
     ----------
-    line : Discriminant
+    solution : Discriminant
     statistics : Statistics
         Of the tomogram.
     features : array, shape (n, channels)
     """
     away = features - statistics.mean
     lengths = np.sqrt(np.einsum("ij,ij->i", away @ statistics.inverse, away))
-    lengths *= np.sqrt(line.weights @ statistics.shrunk @ line.weights)
-    return np.asarray(away @ line.weights / np.maximum(lengths, 1e-12))
+    lengths *= np.sqrt(solution.weights @ statistics.shrunk @ solution.weights)
+    return np.asarray(away @ solution.weights / np.maximum(lengths, 1e-12))
 
 
 def _peaks(tomogram: ClickedTomogram, particles: FeaturesAt, rejected: RejectedAt) -> tuple[PeaksAt, Cosines]:
-    """Give the features of the best peaks away from what is known, and their cosines.
+    """Give the features of the best peaks that are neither clicked nor rejected, and their cosines.
 
     The cosines are those with the closed form: a refit to rejected picks turns away from the particles' mean.
     """
     features, radius = tomogram.features, tomogram.radius
-    line = discriminant(tomogram.statistics, particles, rejected)
+    solution = discriminant(tomogram.statistics, particles, rejected)
     mean = discriminant(tomogram.statistics, particles, rejected[:0])
-    scores = features.row_scores(line.weights, line.bias).numpy()
+    scores = features.row_scores(solution.weights, solution.bias).numpy()
     grid = np.full(features.where.shape, scores.min(initial=0.0), dtype=np.float32)
     grid[features.where] = scores
     found = local_peaks(
-        grid, min_distance=APART * radius / features.stride, threshold=float("-inf"), smoothing=SMOOTHING,
-        max_particles=max(FEWEST_PEAKS, len(scores) // ROWS_A_PEAK), mask=features.where,
+        grid, min_distance=MIN_DISTANCE * radius / features.stride, threshold=float("-inf"), smoothing=SMOOTHING,
+        max_particles=max(MIN_PEAKS, len(scores) // ROWS_PER_PEAK), mask=features.where,
     )  # fmt: skip
     positions = features.in_voxels(found.positions_voxels)
     if len(tomogram.known) and len(positions):
@@ -126,7 +126,7 @@ def _peaks(tomogram: ClickedTomogram, particles: FeaturesAt, rejected: RejectedA
     return at, similarity(mean, tomogram.statistics, at)
 
 
-def _alike(peaks: PeaksAt, cosines: Cosines, least: float) -> Float64[np.ndarray, "alike channels"]:
-    """Give the peaks of at least a cosine, at most so many: those that are most alike."""
-    order = np.argsort(-cosines, kind="stable")[:MOST_ALIKE]
+def _similar(peaks: PeaksAt, cosines: Cosines, least: float) -> Float64[np.ndarray, "similar channels"]:
+    """Give the most similar peaks of at least a cosine, at most `MAX_PARTICLES`."""
+    order = np.argsort(-cosines, kind="stable")[:MAX_PARTICLES]
     return peaks[order[cosines[order] >= least]]

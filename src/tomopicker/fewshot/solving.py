@@ -1,15 +1,16 @@
-"""Setting a discriminant network's last layer for a tomogram."""
+"""Solution of a discriminant network's last layer for a tomogram."""
 
 from collections.abc import Sequence
 
 import numpy as np
 import torch
+from torch import nn
 
 from tomopicker.config import Settings
-from tomopicker.fewshot.discriminant import Discriminant, Statistics, discriminant, statistics_of
+from tomopicker.fewshot.discriminant import Statistics, discriminant, statistics_of
 from tomopicker.fewshot.extraction import feature_map
 from tomopicker.fewshot.feature_map import GridMask, blocks_of
-from tomopicker.models.discriminant import DiscriminantNetwork, JointDiscriminants
+from tomopicker.models.discriminant import DiscriminantNetwork
 from tomopicker.preprocessing.preprocess import WorkingVolume
 from tomopicker.types import VoxelMask
 
@@ -18,45 +19,34 @@ ROWS = 2**16
 TILE = 64
 
 
-def solved(
-    network: DiscriminantNetwork, working: WorkingVolume, settings: Settings, device: torch.device
-) -> DiscriminantNetwork:
-    """Set the linear map of a network for a working volume, whose batch normalisation it has; give the network."""
-    line = _line(network, sampled_statistics(network, working, settings, device))
-    network.weights = torch.from_numpy(line.weights.astype(np.float32)).to(device)
-    network.bias = torch.tensor(line.bias, dtype=torch.float32, device=device)
-    return network
-
-
-def solved_together(
-    first: DiscriminantNetwork,
-    others: Sequence[DiscriminantNetwork],
+def solve(
+    network: DiscriminantNetwork,
+    discriminants: Sequence[nn.Module],
     working: WorkingVolume,
     settings: Settings,
     device: torch.device,
-) -> JointDiscriminants:
-    """Solve the discriminants of several kinds on the features of one network, which are computed once for all.
+) -> None:
+    """Set the linear maps of a network for a working volume, an output for each discriminant.
 
     Parameters
     ----------
-    first : DiscriminantNetwork
-        With the batch normalisation of the working volume.
-    others : sequence of DiscriminantNetwork
-        Of the same weights; their clicks and rejected picks are used.
-    working, settings, device
-        As for `solved`.
+    network : DiscriminantNetwork
+        With the batch normalisation of the working volume; its weights and bias are set.
+    discriminants : sequence of DiscriminantNetwork
+        Of the same features, which are computed once for all; their clicks and rejected picks are used.
+    working : WorkingVolume
+    settings : Settings
+    device : torch.device
     """
-    statistics = sampled_statistics(first, working, settings, device)
-    lines = [_line(network, statistics) for network in (first, *others)]
-    weights = np.stack([line.weights for line in lines]).astype(np.float32)
-    bias = np.array([line.bias for line in lines], dtype=np.float32)
-    return JointDiscriminants(first.body, torch.from_numpy(weights).to(device), torch.from_numpy(bias).to(device))
-
-
-def _line(network: DiscriminantNetwork, statistics: Statistics) -> Discriminant:
-    points = (network.clicks, network.rejected)
-    clicks, rejected = (each.double().cpu().numpy() for each in points)
-    return discriminant(statistics, clicks, rejected)
+    statistics = sampled_statistics(network, working, settings, device)
+    solutions = []
+    for each in discriminants:
+        if not isinstance(each, DiscriminantNetwork):
+            raise TypeError("only discriminants share their features")
+        clicks, rejected = (points.double().cpu().numpy() for points in (each.clicks, each.rejected))
+        solutions.append(discriminant(statistics, clicks, rejected))
+    network.weights = torch.from_numpy(np.stack([each.weights for each in solutions]).astype(np.float32)).to(device)
+    network.bias = torch.from_numpy(np.array([each.bias for each in solutions], dtype=np.float32)).to(device)
 
 
 def sampled_statistics(
@@ -71,7 +61,7 @@ def sampled_statistics(
 
 
 def rows_inside(where: GridMask, mask: VoxelMask | None, stride: int) -> np.ndarray | None:
-    """Say which rows of a feature map lie in a mask; None: all."""
+    """Mask the rows of a feature map that lie in a mask of the volume; None: all."""
     if mask is None:
         return None
     z, y, x = where.shape

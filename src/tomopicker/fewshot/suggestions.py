@@ -1,4 +1,4 @@
-"""Where to click next: by what an answer would teach, and without any click by what there is."""
+"""Suggestions where to click next: the most informative peaks or, without clicks, examples of each kind of object."""
 
 from dataclasses import dataclass
 
@@ -9,14 +9,14 @@ from scipy.cluster.vq import kmeans2
 from tomopicker.fewshot.discriminant import PRIOR_VARIANCE, Statistics
 from tomopicker.fewshot.feature_map import FeaturesAt
 
-LEAST_PROBABILITY = 0.02
-"""Nobody is asked about what is hardly a particle."""
+MIN_PROBABILITY = 0.02
+"""Of a suggestion."""
 SPREAD = 2.0
-"""Particle diameters over which a place is near another one, and is less worth looking at."""
+"""Particle diameters over which a peak is near another one, and is less informative."""
 UNDECIDED = (0.25, 0.75)
-"""Probabilities between which a candidate is called as likely a particle as not."""
-UNLIKE = 0.85
-"""Share of the variance of a candidate's score that clicks leave, from which it is called unlike them."""
+"""Probabilities between which a candidate is described as likely a particle as not."""
+DISSIMILAR = 0.85
+"""Fraction of the variance of a candidate's score that clicks leave, from which it is described as unlike them."""
 INFORMATION = 0.25
 """p·(1 - p) at the boundary."""
 COMPONENTS, ITERATIONS = 12, 30
@@ -28,7 +28,7 @@ KnownAt = Float64[np.ndarray, "known 3"]
 
 @dataclass(frozen=True)
 class Suggestion:
-    """A place to look at, and to click or to reject.
+    """A position to look at, and to click or to reject.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ class Suggestion:
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """Peaks of a tomogram that may be asked about.
+    """Peaks of a tomogram that may be suggested.
 
     Parameters
     ----------
@@ -74,11 +74,11 @@ class Candidates:
 def most_informative(
     candidates: Candidates, statistics: Statistics, diameter: float, count: int
 ) -> tuple[Int64[np.ndarray, " chosen"], Values, Values]:
-    """Choose candidates one after the other, each by what its answer adds to those before it.
+    """Choose candidates one after the other, each by the information that its label adds to those before it.
 
-    An answer to a candidate of probability p, whose score has variance v given what is known, changes the discriminant
+    The label of a candidate of probability p, whose score has variance v given what is known, changes the discriminant
     by log(1 + p·(1 - p)·v) / 2 nats (logistic regression with a normal prior; MacKay, Neural Computation 4, 1992). So
-    what is near the boundary counts, and what is unlike anything known. Places near another one count less.
+    peaks near the boundary are informative, and peaks unlike all that are known. Peaks near another one are less so.
 
     Parameters
     ----------
@@ -96,9 +96,9 @@ def most_informative(
     gains : array, shape (at most count,)
         Nats.
     left : array, shape (at most count,)
-        Share of the variance of each one's score that was left when it was chosen: 1 of what is unlike all known.
+        Fraction of the variance of each one's score that was left when it was chosen: 1 if it is unlike all known.
     """
-    allowed = candidates.probability >= LEAST_PROBABILITY
+    allowed = candidates.probability >= MIN_PROBABILITY
     posterior = _Posterior(PRIOR_VARIANCE * statistics.inverse)
     away, known = candidates.features - statistics.mean, candidates.known_features - statistics.mean
     prior = posterior.variance(away)
@@ -106,11 +106,11 @@ def most_informative(
     for features, place in zip(known, candidates.known_positions, strict=True):
         posterior = posterior.after(features)
         near *= _far(candidates.positions, place, diameter)
-    doubt = candidates.probability * (1 - candidates.probability)
+    uncertainty = candidates.probability * (1 - candidates.probability)
     chosen, gains, shares = [], [], []
     for _ in range(count):
         variance = posterior.variance(away)
-        gain = np.where(allowed, np.log1p(doubt * variance) / 2 * near, 0.0)
+        gain = np.where(allowed, np.log1p(uncertainty * variance) / 2 * near, 0.0)
         best = int(np.argmax(gain)) if len(gain) else -1
         if best < 0 or gain[best] <= 0:
             break
@@ -124,13 +124,13 @@ def most_informative(
 
 
 def reason_for(probability: float, left: float, tomogram_has_clicks: bool) -> str:
-    """Say in words why a candidate is worth looking at."""
+    """Describe why a candidate is suggested."""
     low, high = UNDECIDED
     if low <= probability <= high:
         words = "as likely a particle as not"
     else:
         words = "probably a particle" if probability > high else "probably no particle, but scores nearly as one"
-    if left >= UNLIKE:
+    if left >= DISSIMILAR:
         words += ", unlike what was clicked"
     return words if tomogram_has_clicks else f"{words}, in a tomogram without clicks"
 
@@ -177,7 +177,7 @@ def kinds_of_object(
 
 @dataclass(frozen=True, eq=False)
 class _Posterior:
-    """Covariance of a discriminant's weights, given what is known."""
+    """Covariance of a discriminant's weights, given the labels so far."""
 
     covariance: Float64[np.ndarray, "channels channels"]
 
@@ -186,12 +186,12 @@ class _Posterior:
         return np.asarray(np.einsum("ij,ij->i", features @ self.covariance, features))
 
     def after(self, features: Float64[np.ndarray, " channels"]) -> "_Posterior":
-        """Give what is left after an answer, of the information that one near the boundary has."""
+        """Give the covariance after one more label, with the information of one near the boundary."""
         moved = self.covariance @ features
         return _Posterior(self.covariance - np.outer(moved, moved) / (1 / INFORMATION + features @ moved))
 
 
 def _far(positions: Float64[np.ndarray, "n 3"], place: Float64[np.ndarray, " 3"], diameter: float) -> Values:
-    """Give 0 at a place and nearly 1 beyond a few diameters."""
+    """Give 0 at a position and nearly 1 beyond a few diameters."""
     squares = ((positions - place) ** 2).sum(axis=1)
     return np.asarray(1 - np.exp(-squares / (2 * (SPREAD * diameter) ** 2)))

@@ -48,30 +48,6 @@ def tiles(shape: Shape, core: int, halo: int, divisor: int) -> Iterator[Tile]:
         yield tuple(slice(part.start - halo, part.stop + halo) for part in target), target
 
 
-def score_volume(
-    network: nn.Module,
-    volume: Volume,
-    *,
-    core: int,
-    halo: int,
-    device: torch.device,
-    precision: str = "auto",
-    progress: Progress | None = None,
-    mask: VoxelMask | None = None,
-) -> Volume:
-    """Score every voxel of a working volume with a network of one output; parameters are those of `score_volumes`.
-
-    Returns
-    -------
-    Volume
-        Logits, of the shape of `volume`.
-    """
-    found: Volume = score_volumes(
-        network, volume, core=core, halo=halo, device=device, precision=precision, progress=progress, mask=mask
-    )[0]
-    return found
-
-
 def score_volumes(
     network: nn.Module,
     volume: Volume,

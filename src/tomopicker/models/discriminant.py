@@ -16,10 +16,10 @@ SHRINKAGE = 0.03
 
 
 class DiscriminantNetwork(nn.Module):
-    """Scores voxels by a linear map of the decoder's last two levels.
+    """Scores voxels by linear maps of the decoder's last two levels, an output for each kind of particle.
 
-    The features at clicks and rejected picks are part of it, and the shrinkage, as buffers; the linear map is of one
-    tomogram, and is set by `solved` once that tomogram's statistics are known. It is not saved.
+    The features at clicks and rejected picks are part of it, and the shrinkage, as buffers; the linear maps are of one
+    tomogram, and are set by `solve` once that tomogram's statistics are known. They are not saved.
 
     Parameters
     ----------
@@ -30,8 +30,8 @@ class DiscriminantNetwork(nn.Module):
     clicks: Float[Tensor, "clicks channels"]
     rejected: Float[Tensor, "rejected channels"]
     shrinkage: Float[Tensor, ""]
-    weights: Float[Tensor, " channels"]
-    bias: Float[Tensor, ""]
+    weights: Float[Tensor, "heads channels"]
+    bias: Float[Tensor, " heads"]
 
     def __init__(self, body: ResUNet):
         super().__init__()
@@ -42,12 +42,17 @@ class DiscriminantNetwork(nn.Module):
         for name in POINTS:
             self.register_buffer(name, torch.empty(0, channels, dtype=torch.float64))
         self.register_buffer("shrinkage", torch.tensor(SHRINKAGE, dtype=torch.float64))
-        self.register_buffer("weights", torch.zeros(channels), persistent=False)
-        self.register_buffer("bias", torch.zeros(()), persistent=False)
+        self.register_buffer("weights", torch.zeros(1, channels), persistent=False)
+        self.register_buffer("bias", torch.zeros(1), persistent=False)
 
-    def forward(self, patches: Patches) -> Patches:
-        """Give a score for every voxel, shape (batch, 1, z, y, x); edges must be multiples of `divisor`."""
-        return _scores(self.body, patches, self.weights[None]) + self.bias
+    @property
+    def heads(self) -> int:
+        """The number of outputs."""
+        return len(self.bias)
+
+    def forward(self, patches: Patches) -> Scores:
+        """Give the scores of every voxel, shape (batch, heads, z, y, x); edges must be multiples of `divisor`."""
+        return _scores(self.body, patches, self.weights) + self.bias[:, None, None, None]
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *others: Any) -> None:
         """Take as many clicks and rejected picks as the file has."""
@@ -57,32 +62,6 @@ class DiscriminantNetwork(nn.Module):
             if found is not None and found.ndim == 2 and found.shape[1] == here.shape[1]:
                 setattr(self, name, here.new_empty(found.shape))
         super()._load_from_state_dict(state_dict, prefix, *others)
-
-
-class JointDiscriminants(nn.Module):
-    """Scores voxels by several linear maps of the same features, a channel each: the kinds of one tomogram.
-
-    Parameters
-    ----------
-    body : ResUNet
-        Of a `DiscriminantNetwork`: without a head.
-    weights : Tensor, shape (heads, channels)
-    bias : Tensor, shape (heads,)
-    """
-
-    weights: Float[Tensor, "heads channels"]
-    bias: Float[Tensor, " heads"]
-
-    def __init__(self, body: ResUNet, weights: Float[Tensor, "heads channels"], bias: Float[Tensor, " heads"]):
-        super().__init__()
-        self.body, self.heads = body, len(weights)
-        self.divisor, self.stride, self.reach = body.divisor, body.stride, body.reach
-        self.register_buffer("weights", weights)
-        self.register_buffer("bias", bias)
-
-    def forward(self, patches: Patches) -> Scores:
-        """Give the scores of every voxel, shape (batch, heads, z, y, x); edges must be multiples of `divisor`."""
-        return _scores(self.body, patches, self.weights) + self.bias[:, None, None, None]
 
 
 def _scores(body: ResUNet, patches: Patches, weights: Float[Tensor, "heads channels"]) -> Scores:

@@ -15,7 +15,7 @@ from tomopicker.files import write_text
 from tomopicker.geometry import Frame
 from tomopicker.io.angles import CLASS
 from tomopicker.output.layout import RECORDS, file_of_kind, files_of, picture_of, record_file
-from tomopicker.picking.selection import Chosen
+from tomopicker.picking.selection import Selected
 from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import Positions
@@ -28,9 +28,9 @@ def write_chosen(
     folder: Path,
     name: str,
     frame: Frame,
-    chosen: Chosen,
+    chosen: Selected,
     star_format: str,
-    kinds: Mapping[str, Chosen] | None = None,
+    kinds: Mapping[str, Selected] | None = None,
 ) -> dict[str, Any]:
     """Write the picks of a tomogram; return their facts for the record. Pictures of earlier picks are removed.
 
@@ -69,7 +69,7 @@ def numbered(picks: Picks, numbers: Mapping[str, int]) -> Picks:
     return replace(picks, extra=picks.with_kind(picks.kinds).extra.assign(**{CLASS: column}))
 
 
-def _stated(chosen: Chosen) -> dict[str, Any]:
+def _stated(chosen: Selected) -> dict[str, Any]:
     return {
         "threshold": chosen.threshold,
         "picks": len(chosen.picks),

@@ -40,7 +40,7 @@ from tomopicker.output.record import (
     recorded_frames,
     write_record,
 )
-from tomopicker.pipeline.pick import Picked
+from tomopicker.pipeline.picked import Picked
 from tomopicker.tomogram import Tomogram
 from tomopicker.training.checkpoint import Model
 
@@ -177,8 +177,8 @@ class PickFolder:
                 io.write_mrc_sections(target, shape, dtype, each.score_sections(), each.working.voxel_size)
         candidates = files_of(self.path, name)[2]
         io.write_picks(picked.candidates, {name: frame}, candidates, "csv")
-        kinds = {kind: each.chosen for kind, each in picked.kinds.items()}
-        written = write_chosen(self.path, name, frame, picked.chosen, self.settings.star_format, kinds)
+        kinds = {kind: each.selected for kind, each in picked.kinds.items()}
+        written = write_chosen(self.path, name, frame, picked.selected, self.settings.star_format, kinds)
         for kind, each in picked.kinds.items():
             written["kinds"][kind] |= _count_facts(each)
         entry = identity(file, mask, self.settings) | {

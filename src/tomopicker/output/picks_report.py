@@ -24,7 +24,7 @@ from tomopicker.output.report_pictures import (
 )
 from tomopicker.output.results import FolderResults, open_picked, read_results
 from tomopicker.output.summary import Summary, summarise
-from tomopicker.picking.selection import Chosen
+from tomopicker.picking.selection import Selected
 from tomopicker.tomogram import Tomogram
 
 REPORT = "report.html"
@@ -92,7 +92,7 @@ def _content(results: FolderResults) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _summary(results: FolderResults, chosen: dict[str, Chosen]) -> Summary:
+def _summary(results: FolderResults, chosen: dict[str, Selected]) -> Summary:
     """Summarise the picks as now selected, as at the end of a run."""
     recorded = results.record["tomograms"]
     now = {name: {"picks": len(cut.picks), "score_median": _median_score(cut)} for name, cut in chosen.items()}
@@ -119,7 +119,7 @@ def _rows(results: FolderResults, summary: Summary) -> list[dict[str, Any]]:
     ]
 
 
-def _median_score(cut: Chosen) -> float | None:
+def _median_score(cut: Selected) -> float | None:
     return float(np.median(cut.picks.scores)) if len(cut.picks) else None
 
 

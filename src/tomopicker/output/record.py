@@ -18,7 +18,7 @@ from tomopicker.geometry import Frame
 from tomopicker.io.tomogram_names import check_file_name
 from tomopicker.output.layout import IMPORT_LIST, MERGED, OPTIMISATION_SET
 from tomopicker.output.one_tomogram import DONE, read_entries
-from tomopicker.picking.selection import Cut
+from tomopicker.picking.selection import Selection
 
 if TYPE_CHECKING:  # torch, behind it, is slow to import.
     from tomopicker.training.checkpoint import Model
@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # torch, behind it, is slow to import.
 class PickSettings:
     """Settings of a run of pick; `project` is the tomograms.star of RELION 5 that lists the tomograms, if one does."""
 
-    cut: Cut
+    selection: Selection
     min_distance: float | None
     star_format: str
     save_scores: bool
@@ -45,16 +45,20 @@ class PickSettings:
     def deciding(self) -> dict[str, Any]:
         """The settings that decide the picks, as the record states them."""
         given = (("dataset", self.dataset), ("axes", self.axes), ("mask", self.mask))
-        return selection_facts(self.cut) | {
+        return selection_facts(self.selection) | {
             "min_distance_angstrom": self.min_distance,
             "star_format": self.star_format,
             **{name: value for name, value in given if value},
         }
 
 
-def selection_facts(cut: Cut) -> dict[str, Any]:
+def selection_facts(selection: Selection) -> dict[str, Any]:
     """Give the selection, as the record states it."""
-    return {"threshold": cut.threshold, "target_precision": cut.precision, "max_particles": cut.max_particles}
+    return {
+        "threshold": selection.threshold,
+        "target_precision": selection.precision,
+        "max_particles": selection.max_particles,
+    }
 
 
 def job_of(model_file: Path, model: "Model", settings: PickSettings) -> dict[str, Any]:

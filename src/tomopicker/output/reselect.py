@@ -20,15 +20,14 @@ from tomopicker.output.record import (
 )
 from tomopicker.output.results import candidates_of, open_picked
 from tomopicker.output.running import marked
-from tomopicker.picking.selection import Cut
+from tomopicker.picking.selection import Selection, join
 from tomopicker.picks import Picks
-from tomopicker.pipeline.kinds.joined import together
 
 UNFINISHED = "unfinished_cut"
 """The setting of a folder whose picks are being replaced."""
 
 
-def reselect(path: Path, cut: Cut) -> tuple[dict[str, Any], str | None]:
+def reselect(path: Path, selection: Selection) -> tuple[dict[str, Any], str | None]:
     """Select among the candidates of every finished tomogram again, and write picks, merged files and record.
 
     The default selection restores the files of `pick`. Gives the record of each finished tomogram, and a remark as of
@@ -49,13 +48,13 @@ def reselect(path: Path, cut: Cut) -> tuple[dict[str, Any], str | None]:
             entry = record["tomograms"][name]
             candidates = candidates_of(path, name, frame, entry["candidates"])
             kinds = {
-                kind: cut.choose(
+                kind: selection.select(
                     candidates.of_kind(kind), entry["kinds"][kind]["expected"]["particles"], model["threshold"]
                 )
                 for kind, model in record["model"].get("kinds", {}).items()
             }
             particles, default = entry["expected"]["particles"], record["model"]["threshold"]
-            chosen = together(list(kinds.values())) if kinds else cut.choose(candidates, particles, default)
+            chosen = join(list(kinds.values())) if kinds else selection.select(candidates, particles, default)
             written = write_chosen(path, name, frame, chosen, star_format, kinds)
             for kind in kinds:
                 written["kinds"][kind] = entry["kinds"][kind] | written["kinds"][kind]
@@ -63,7 +62,7 @@ def reselect(path: Path, cut: Cut) -> tuple[dict[str, Any], str | None]:
             make_durable(file for kind in ["", *kinds] for file in files_of(path, file_of_kind(name, kind))[:2])
             write_entry(path, name, record["tomograms"][name])
         record["settings"] = {name: value for name, value in record["settings"].items() if name != UNFINISHED}
-        record["settings"] |= selection_facts(cut)
+        record["settings"] |= selection_facts(selection)
         remark = merge(path, frames, picked_counts(record), star_format, kinds=kind_counts(record))
         write_record(path / RECORD, record, sorted(record["tomograms"].items()))
     return {name: entry for name, entry in sorted(record["tomograms"].items()) if entry["status"] == DONE}, remark

@@ -15,9 +15,8 @@ from tomopicker.output.layout import RECORD, files_of
 from tomopicker.output.one_tomogram import FAILED
 from tomopicker.output.record import read_record, recorded_frames
 from tomopicker.picking.calibration import Count
-from tomopicker.picking.selection import Chosen, Cut
+from tomopicker.picking.selection import Selected, Selection, join
 from tomopicker.picks import Picks
-from tomopicker.pipeline.kinds.joined import together
 from tomopicker.tomogram import Tomogram
 
 ROUNDING = 5e-8
@@ -62,27 +61,27 @@ class TomogramResult:
         """Give the candidates of one of the kinds."""
         return self.candidates if len(self.kinds) == 1 else self.candidates.of_kind(kind)
 
-    def at(self, threshold: float) -> Chosen:
+    def at(self, threshold: float) -> Selected:
         """Select at another threshold, each kind separately; the cap on picks still applies."""
         return _joined([self._choose(kind, threshold) for kind in self.kinds])
 
     @property
-    def chosen(self) -> Chosen:
+    def chosen(self) -> Selected:
         """The picks, with what is expected of them."""
         return _joined(list(self.chosen_kinds.values()))
 
     @property
-    def chosen_kinds(self) -> dict[str, Chosen]:
+    def chosen_kinds(self) -> dict[str, Selected]:
         """The picks of each kind."""
         return {kind: self._choose(kind, own.threshold - ROUNDING) for kind, own in self.kinds.items()}
 
-    def _choose(self, kind: str, threshold: float) -> Chosen:
-        cut = Cut(threshold, None, self.max_particles)
-        return cut.choose(self.candidates_of(kind), self.kinds[kind].particles, None)
+    def _choose(self, kind: str, threshold: float) -> Selected:
+        selection = Selection(threshold, None, self.max_particles)
+        return selection.select(self.candidates_of(kind), self.kinds[kind].particles, None)
 
 
-def _joined(parts: list[Chosen]) -> Chosen:
-    return parts[0] if len(parts) == 1 else together(parts)
+def _joined(parts: list[Selected]) -> Selected:
+    return parts[0] if len(parts) == 1 else join(parts)
 
 
 @dataclass(frozen=True)

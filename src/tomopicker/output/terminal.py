@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from tomopicker.evaluation.confusion import Confusion
     from tomopicker.evaluation.metrics import Evaluation
     from tomopicker.io.registry import Format
+    from tomopicker.moments import Statistics
     from tomopicker.output.evaluate import Evaluations
-    from tomopicker.preprocessing.statistics import Statistics
     from tomopicker.tomogram import Tomogram
 
 

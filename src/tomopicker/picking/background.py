@@ -19,8 +19,8 @@ from tomopicker.types import Scores
 GRID = 1200
 TAIL = 0.9
 """Quantile of the decoy scores above which the kernel estimate, of few peaks there, gives way to a fitted tail."""
-LEAST_EXPONENT, MOST_EXPONENT = 0.8, 2.0
-"""Of the tail: no lighter than a normal distribution's, 2; 1 is an exponential's."""
+MIN_EXPONENT, MAX_EXPONENT = 0.8, 2.0
+"""Of the tail: 2 is a normal distribution's, 1 an exponential's."""
 
 DecoyScores = Float[np.ndarray, " decoys"]
 KnownScores = Float[np.ndarray, " known"]
@@ -41,13 +41,13 @@ class Background:
         Logits of a decoy's peaks, at least two.
     known : array, shape (m,)
         Logits of peaks that are known to be background, such as rejected picks.
-    known_share : float
-        Of the background that the latter stand for.
+    known_fraction : float
+        Of the background that the known scores stand for.
     """
 
     decoys: DecoyScores
     known: KnownScores = field(default_factory=lambda: np.empty(0))
-    known_share: float = 0.0
+    known_fraction: float = 0.0
 
     @cached_property
     def median(self) -> float:
@@ -63,7 +63,7 @@ class Background:
     def resampled(self, rng: np.random.Generator) -> "Background":
         """Draw decoys and known background anew, with replacement."""
         known = rng.choice(self.known, len(self.known)) if len(self.known) else self.known
-        return Background(rng.choice(self.decoys, len(self.decoys)), known, self.known_share)
+        return Background(rng.choice(self.decoys, len(self.decoys)), known, self.known_fraction)
 
     def moved(self, at: Values, shift: float, log_scale: float) -> Values:
         """Give where scores of a tomogram lie on the decoys' axis, if background is shifted and stretched there."""
@@ -79,36 +79,36 @@ class Background:
         grid, _, slope, _ = self._estimate
         return np.asarray(np.interp(at, grid, slope, left=0.0, right=0.0))
 
-    def share_above(self, score: float) -> float:
-        """Share of the background above a score on the decoys' axis."""
+    def fraction_above(self, score: float) -> float:
+        """Fraction of the background above a score on the decoys' axis."""
         grid, _, _, below = self._estimate
         return max(1 - float(np.interp(score, grid, below)), 1e-12)
 
     @cached_property
     def _estimate(self) -> tuple[Grid, Grid, Grid, Grid]:
-        """Grid of scores, logarithm of the density, its slope, and share below."""
-        seen = np.asarray(self.decoys, dtype=np.float64)
-        width = max(_bandwidth(seen), 0.02 * self.sd, 1e-4)
+        """Grid of scores, logarithm of the density, its slope, and the fraction below."""
+        scores = np.asarray(self.decoys, dtype=np.float64)
+        width = max(_bandwidth(scores), 0.02 * self.sd, 1e-4)
         highest = max(self.median + 12 * self.sd, float(self.known.max(initial=-np.inf)) + 3 * self.sd)
-        grid = np.linspace(seen.min() - 6 * width, highest + 6 * width, GRID)
+        grid = np.linspace(scores.min() - 6 * width, highest + 6 * width, GRID)
         step = grid[1] - grid[0]
-        density = _smoothed(seen, grid, width)
-        start = int(np.searchsorted(grid, np.quantile(seen, TAIL)))
-        away, (scale, exponent) = grid[start:] - self.median, _tail(seen[seen > self.median] - self.median)
+        density = _smoothed(scores, grid, width)
+        start = int(np.searchsorted(grid, np.quantile(scores, TAIL)))
+        away, (scale, exponent) = grid[start:] - self.median, _tail(scores[scores > self.median] - self.median)
         density[start:] = density[start] * np.exp((away[0] / scale) ** exponent - (away / scale) ** exponent)
         density /= density.sum() * step
         if len(self.known):
             extra = _smoothed(self.known, grid, max(_bandwidth(self.known), 0.2 * self.sd))
-            density = (1 - self.known_share) * density + self.known_share * extra
+            density = (1 - self.known_fraction) * density + self.known_fraction * extra
         density = np.maximum(density, 1e-300)
         log = np.log(density)
         return grid, log, np.gradient(log, step), np.cumsum(density) * step
 
 
-def _bandwidth(seen: Scores) -> float:
+def _bandwidth(scores: Scores) -> float:
     """Silverman's rule."""
-    quartiles = np.percentile(seen, [25, 75])
-    return float(0.9 * min(float(seen.std()), float(np.diff(quartiles)[0]) / 1.34) * len(seen) ** -0.2)
+    quartiles = np.percentile(scores, [25, 75])
+    return float(0.9 * min(float(scores.std()), float(np.diff(quartiles)[0]) / 1.34) * len(scores) ** -0.2)
 
 
 def _tail(above: Scores) -> tuple[float, float]:
@@ -120,14 +120,14 @@ def _tail(above: Scores) -> tuple[float, float]:
     def ratio(exponent: float) -> float:
         return float(np.exp(2 * gammaln(2 / exponent) - gammaln(1 / exponent) - gammaln(3 / exponent)))
 
-    mean, wanted = float(above.mean()), float(above.mean() ** 2 / np.mean(above**2))
-    exponent = MOST_EXPONENT if wanted > ratio(LEAST_EXPONENT) else LEAST_EXPONENT
-    if ratio(LEAST_EXPONENT) < wanted < ratio(MOST_EXPONENT):
-        exponent = float(brentq(lambda each: ratio(each) - wanted, LEAST_EXPONENT, MOST_EXPONENT, xtol=1e-3))
+    mean, observed = float(above.mean()), float(above.mean() ** 2 / np.mean(above**2))
+    exponent = MAX_EXPONENT if observed > ratio(MIN_EXPONENT) else MIN_EXPONENT
+    if ratio(MIN_EXPONENT) < observed < ratio(MAX_EXPONENT):
+        exponent = float(brentq(lambda each: ratio(each) - observed, MIN_EXPONENT, MAX_EXPONENT, xtol=1e-3))
     return mean * float(np.exp(gammaln(1 / exponent) - gammaln(2 / exponent))), exponent
 
 
-def _smoothed(seen: Scores, grid: Grid, width: float) -> Grid:
+def _smoothed(scores: Scores, grid: Grid, width: float) -> Grid:
     step = grid[1] - grid[0]
-    counts, _ = np.histogram(seen, np.append(grid - step / 2, grid[-1] + step / 2))
-    return np.asarray(gaussian_filter1d(counts / (len(seen) * step), width / step, mode="constant", truncate=6))
+    counts, _ = np.histogram(scores, np.append(grid - step / 2, grid[-1] + step / 2))
+    return np.asarray(gaussian_filter1d(counts / (len(scores) * step), width / step, mode="constant", truncate=6))

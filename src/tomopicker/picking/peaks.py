@@ -190,6 +190,46 @@ def suppress_near(positions: Float64[np.ndarray, "n 3"], min_distance: float, ca
     return np.array(kept, dtype=np.int64)
 
 
+def suppress_across_kinds(
+    positions: Positions,
+    probability: Scores,
+    kinds: Int64[np.ndarray, " n"],
+    diameters: Float64[np.ndarray, " kinds"],
+) -> Bool[np.ndarray, " n"]:
+    """Keep candidates of several kinds of particle so that each place has one kind, the most probable there.
+
+    From the most probable on, each removes those of other kinds that are nearer than half the smaller diameter, for
+    they are of one particle. Candidates of one kind are apart already. Of equal probabilities the first one wins.
+
+    Parameters
+    ----------
+    positions : Positions
+        Å.
+    probability : array, shape (n,)
+    kinds : array of int, shape (n,)
+        Index of each candidate's kind.
+    diameters : array, shape (kinds,)
+        Of each kind, Å.
+
+    Returns
+    -------
+    array of bool, shape (n,)
+    """
+    kept = np.ones(len(positions), dtype=bool)
+    if len(np.unique(kinds)) < 2:
+        return kept
+    tree = cKDTree(positions)
+    reach = diameters / 2
+    for row in np.argsort(-probability, kind="stable"):
+        if not kept[row]:
+            continue
+        near = np.array(tree.query_ball_point(positions[row], reach[kinds[row]]), dtype=np.int64)
+        near = near[kinds[near] != kinds[row]]
+        squares = ((positions[near] - positions[row]) ** 2).sum(axis=1)
+        kept[near[squares < np.minimum(reach[kinds[near]], reach[kinds[row]]) ** 2]] = False
+    return kept
+
+
 def _xyz_of_flat(flats: Int64[np.ndarray, " n"], shape: tuple[int, ...]) -> Positions:
     """Turn flat array indices into rows of (x, y, z)."""
     return np.stack(np.unravel_index(flats, shape)[::-1], axis=1).astype(np.float64)

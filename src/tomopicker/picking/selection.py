@@ -1,5 +1,6 @@
 """Selection of picks among the candidates of a tomogram: by an option, or the best expected F1."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -84,7 +85,7 @@ def threshold_for_count(peak_scores: Scores, count: float) -> float:
 
 
 @dataclass(frozen=True)
-class Chosen:
+class Selected:
     """Picks that were selected among candidates.
 
     Parameters
@@ -103,7 +104,7 @@ class Chosen:
 
 
 @dataclass(frozen=True)
-class Cut:
+class Selection:
     """Criterion of the selection; by default the best expected F1.
 
     Parameters
@@ -120,25 +121,19 @@ class Cut:
     precision: float | None = None
     max_particles: int | None = None
 
-    def apply(
-        self, probability: Scores, particles: float, default: float | None
-    ) -> tuple[Bool[np.ndarray, " n"], float]:
-        """Apply the criterion to probabilities.
+    def select(self, candidates: Picks, particles: float, default: float | None) -> Selected:
+        """Select the picks of a tomogram.
 
         Parameters
         ----------
-        probability : array, shape (n,)
-            Of the candidates, descending.
+        candidates : Picks
+            Best first; their scores are probabilities.
         particles : float
             In the tomogram.
         default : float or None
             Threshold without a criterion; None: the one of the best expected F1.
-
-        Returns
-        -------
-        picked : array of bool, shape (n,)
-        threshold : float
         """
+        probability = candidates.scores
         if self.threshold is not None:
             threshold = self.threshold
         elif self.precision is not None:
@@ -150,9 +145,20 @@ class Cut:
         picked = probability > threshold
         if self.max_particles is not None:
             picked &= np.arange(len(probability)) < self.max_particles
-        return picked, threshold
+        return Selected(candidates.select(picked), threshold, expectation(probability, picked, particles))
 
-    def choose(self, candidates: Picks, particles: float, default: float | None) -> Chosen:
-        """Select the picks of a list of candidates, best first; `particles` and `default` as in `apply`."""
-        picked, threshold = self.apply(candidates.scores, particles, default)
-        return Chosen(candidates.select(picked), threshold, expectation(candidates.scores, picked, particles))
+
+def join(parts: Sequence[Selected]) -> Selected:
+    """Join the picks of several kinds: the threshold is the lowest, the expectation that of all picks."""
+    picks = best_first([part.picks for part in parts])
+    particles = sum(part.expected.particles for part in parts)
+    right = sum(part.expected.precision * len(part.picks) for part in parts)
+    precision, recall = right / len(picks) if len(picks) else 0.0, right / particles if particles else 0.0
+    f1 = 2 * right / (len(picks) + particles) if len(picks) + particles else 0.0
+    return Selected(picks, min(part.threshold for part in parts), Expectation(particles, precision, recall, f1))
+
+
+def best_first(parts: Sequence[Picks]) -> Picks:
+    """Join picks in the order of their scores, the highest first."""
+    every = Picks.concatenate(parts)
+    return every.select(np.argsort(-every.scores, kind="stable"))

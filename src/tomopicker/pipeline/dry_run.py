@@ -1,31 +1,24 @@
-"""Checks before training, and the plan that ``train --dry-run`` prints."""
+"""The plan of a training that ``train --dry-run`` prints."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from tomopicker.config import Settings
-from tomopicker.errors import UsageError
 from tomopicker.io.coordinate_units import CoordinateUnits
 from tomopicker.io.projects.relion import is_project
 from tomopicker.io.registry import FORMATS, for_input, head_of, recognised
 from tomopicker.io.tomogram_names import contained, join_names
-from tomopicker.models.precision import choose_device
 from tomopicker.picks import Picks
-from tomopicker.pipeline.callbacks import Callback
-from tomopicker.pipeline.input_checks import check_picked, check_voxel_size, diameter_warning, spread_warning
-from tomopicker.pipeline.self_training import steps_of_rounds
-from tomopicker.pipeline.train import check_expected, needs_first_count
-from tomopicker.pipeline.training_data import check_clash, common_voxel_size
-from tomopicker.preprocessing.preprocess import check_mask
+from tomopicker.pipeline.self_training import needs_first_count, steps_of_rounds
+from tomopicker.pipeline.training_data import common_voxel_size
+from tomopicker.pipeline.training_input import TrainingInput
 from tomopicker.pu.prior import Priors, class_priors
 from tomopicker.tomogram import Tomogram
 from tomopicker.training.checkpoint import build_body
 from tomopicker.training.labels import ball_offsets
-from tomopicker.training.pretrained import load_pretrained
-from tomopicker.types import VoxelMask
 from tomopicker.wording import number_of
 
 LOSSES = {
@@ -36,83 +29,12 @@ LOSSES = {
 }
 
 
-def check_training(
-    tomograms: Sequence[Tomogram],
-    clicks: Picks,
-    settings: Settings,
-    *,
-    rejected: Picks | None,
-    masks: Mapping[str, VoxelMask],
-    validation_tomograms: Sequence[Tomogram],
-    validation_picks: Picks | None,
-    device: str | None,
-    callback: Callback,
-) -> None:
-    """Check everything that a training checks, before anything is computed; warn of an unlikely diameter.
-
-    Parameters
-    ----------
-    tomograms, clicks, settings, rejected, masks, validation_tomograms, validation_picks, device, callback
-        As `train` takes them.
-
-    Raises
-    ------
-    TomoPickerError
-        One line with the remedy.
-    """
-    check_picked(tomograms, clicks)
-    if validation_picks is not None:
-        check_picked(validation_tomograms, validation_picks)
-    choose_device(device)
-    voxel_size = common_voxel_size(tomograms, settings)
-    for tomogram in [*tomograms, *validation_tomograms]:
-        check_voxel_size(tomogram, voxel_size, settings.particle_diameter)
-        if warning := diameter_warning(settings.particle_diameter, tomogram):
-            callback.warn(warning)
-        if tomogram.name in masks:
-            check_mask(masks[tomogram.name], tomogram)
-    for tomogram in tomograms:
-        if warning := spread_warning(tomogram, clicks.in_tomogram(tomogram.name).positions, settings.particle_diameter):
-            callback.warn(warning)
-        if rejected is not None:
-            mine, others = (part.in_tomogram(tomogram.name).positions for part in (clicks, rejected))
-            check_clash(str(tomogram.path), tomogram.frame, mine, others, settings.particle_diameter)
-    check_expected(settings, len(clicks), len(tomograms))
-    load_pretrained(build_body(settings), settings.network)
-
-
-def check_distinct(training: Sequence[Tomogram], validation: Sequence[Tomogram]) -> None:
-    """Refuse to validate on a training tomogram.
-
-    Raises
-    ------
-    UsageError
-        Naming the tomogram.
-    """
-    both = {item.name for item in training} & {item.name for item in validation}
-    if both:
-        raise UsageError(
-            f"--validation-tomogram {min(both)}: it is a training tomogram too; leave it out of one of them"
-        )
-
-
-def training_plan(
-    tomograms: Sequence[Tomogram],
-    clicks: Picks,
-    settings: Settings,
-    *,
-    rejected: Picks | None,
-    validation_tomograms: Sequence[Tomogram],
-    validation_picks: Picks | None,
-    files: Sequence[Path],
-    units: CoordinateUnits,
-) -> list[tuple[str, str]]:
+def training_plan(inputs: TrainingInput, files: Sequence[Path], units: CoordinateUnits) -> list[tuple[str, str]]:
     """Describe a training that `check_training` accepts.
 
     Parameters
     ----------
-    tomograms, clicks, settings, rejected, validation_tomograms, validation_picks
-        As `train` takes them.
+    inputs : TrainingInput
     files : sequence of Path
         Of the clicks.
     units : CoordinateUnits
@@ -123,17 +45,18 @@ def training_plan(
     list of (str, str)
         Name and description of each part.
     """
+    tomograms, clicks, settings = inputs.tomograms, inputs.clicks, inputs.settings
     voxel_size = common_voxel_size(tomograms, settings)
     rows = []
     for tomogram in tomograms:
-        negative = 0 if rejected is None else len(rejected.in_tomogram(tomogram.name))
+        negative = 0 if inputs.rejected is None else len(inputs.rejected.in_tomogram(tomogram.name))
         against = f", {number_of(negative, 'rejected pick')}" if negative else ""
         clicked = number_of(len(clicks.in_tomogram(tomogram.name)), "click")
         rows.append(("tomogram", f"{_described(tomogram)}, {clicked}{against}"))
     rows += [("clicks", _how_read(path, tomograms, units)) for path in files]
     rows.append(("", f"in voxels: {_first(tomograms, clicks)}"))
-    for tomogram in validation_tomograms:
-        known = 0 if validation_picks is None else len(validation_picks.in_tomogram(tomogram.name))
+    for tomogram in inputs.validation_tomograms:
+        known = 0 if inputs.validation_picks is None else len(inputs.validation_picks.in_tomogram(tomogram.name))
         rows.append(("validation", f"{_described(tomogram)}, {number_of(known, 'pick')}"))
     wide = settings.particle_diameter / voxel_size
     trained = settings.network.head == "trained"

@@ -6,8 +6,8 @@ from typing import Literal
 from tomopicker.config import Settings, resolve
 from tomopicker.errors import TomoPickerError
 from tomopicker.fewshot import cache as feature_cache
-from tomopicker.fewshot.extraction import Progress
 from tomopicker.fewshot.features import Features, features_of
+from tomopicker.inference.tiles import Progress
 from tomopicker.models.precision import choose_device, uses_bfloat16
 from tomopicker.pipeline.callbacks import Callback, NullCallback
 from tomopicker.pipeline.input_checks import check_voxel_size

@@ -1,11 +1,8 @@
 """Checks before training or picking: particle diameter, voxel size, number and contrast of clicks."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from tomopicker.errors import TomoPickerError, UsageError
-from tomopicker.picks import Picks
 from tomopicker.preprocessing.preprocess import WorkingVolume
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import Positions
@@ -106,16 +103,3 @@ def bright_clicks(volume: WorkingVolume, clicks: Positions, radius: float) -> bo
 def _mean_around(volume: WorkingVolume, z: int, y: int, x: int, reach: int) -> float:
     box = tuple(slice(max(0, c - reach), max(1, c + reach + 1)) for c in (z, y, x))
     return float(volume.data[box].mean())
-
-
-def check_picked(tomograms: Sequence[Tomogram], picks: Picks) -> None:
-    """Refuse tomograms without picks.
-
-    Raises
-    ------
-    UsageError
-        Naming the first.
-    """
-    for tomogram in tomograms:
-        if not len(picks.in_tomogram(tomogram.name)):
-            raise UsageError(f"{tomogram.path}: has no picks; leave it out or add picks")

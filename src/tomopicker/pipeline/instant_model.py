@@ -7,40 +7,29 @@ import torch
 
 from tomopicker.errors import UsageError
 from tomopicker.fewshot.features import Features, features_of
-from tomopicker.geometry import Frame
 from tomopicker.models.discriminant import DiscriminantNetwork
-from tomopicker.picks import Picks
 from tomopicker.pipeline.callbacks import Callback
 from tomopicker.pipeline.displacement import network_displacement
-from tomopicker.pipeline.instant import Examples, InstantPeaks, click_prior, find_peaks_of_all, inside_specimen
+from tomopicker.pipeline.instant_peaks import Examples, InstantPeaks, click_prior, find_peaks_of_all, inside_specimen
 from tomopicker.pipeline.provenance import provenance
 from tomopicker.pipeline.trainer import Run
 from tomopicker.pipeline.training_data import TrainingTomogram, number_of_clicks
-from tomopicker.tomogram import Tomogram
+from tomopicker.pipeline.training_input import TrainingInput
 from tomopicker.training.checkpoint import Model, build_network
 from tomopicker.training.pretrained import load_pretrained, trained_shrinkage
 
 
 def instant_model(
-    run: Run,
-    tomograms: Sequence[Tomogram],
-    picks: Picks,
-    clicked: Sequence[TrainingTomogram],
-    rejected: Picks | None,
-    computed: dict[str, Features],
+    run: Run, inputs: TrainingInput, clicked: Sequence[TrainingTomogram], computed: dict[str, Features]
 ) -> Model:
     """Make a model of the features at clicks; each tomogram that it picks has a discriminant of its own.
 
     Parameters
     ----------
     run : Run
-    tomograms : sequence of Tomogram
-        The training tomograms.
-    picks : Picks
-        The clicks.
+    inputs : TrainingInput
     clicked : sequence of TrainingTomogram
         The same tomograms and clicks, preprocessed.
-    rejected : Picks, optional
     computed : dict of str to Features
         Features that are computed already, by tomogram, working voxel size and mask; others are added.
 
@@ -49,8 +38,8 @@ def instant_model(
     UsageError
         If no click lies in the specimen.
     """
-    settings, frames = run.settings, [tomogram.frame for tomogram in tomograms]
-    every = peaks_in_training(run, clicked, frames, run.callback, computed)
+    settings = run.settings
+    every = peaks_in_training(run, clicked, run.callback, computed)
     found = [item for item in every if len(item.examples.clicks)]
     if not found:
         raise UsageError("no click lies in the detected lamella; give --mask none, or a better mask")
@@ -63,12 +52,8 @@ def instant_model(
     training_set = every[0].training_set
     network.clicks = torch.from_numpy(training_set.particles)
     network.rejected = torch.from_numpy(training_set.background)
-    facts = provenance(
-        tomograms, picks, (), settings, None, counted.estimate, [], rejected=rejected,
-        inside={item.name: round(item.working.mask_fraction, 4) for item in clicked}, counted=counted,
-    )  # fmt: skip
-    first = next(item for item in clicked if len(item.clicks))
-    displacement = network_displacement(run, network, first)
+    facts = provenance(inputs, clicked, counted.estimate, counted)
+    displacement = network_displacement(run, network, next(item for item in clicked if len(item.clicks)))
     voxel_size = clicked[0].working.voxel_size
     return Model(network.eval(), settings, voxel_size, 0.0, None, facts, scores, displacement, tuple(run.warnings))
 
@@ -76,7 +61,6 @@ def instant_model(
 def peaks_in_training(
     run: Run,
     clicked: Sequence[TrainingTomogram],
-    frames: Sequence[Frame],
     callback: Callback,
     computed: dict[str, Features] | None = None,
 ) -> list[InstantPeaks]:
@@ -86,8 +70,6 @@ def peaks_in_training(
     ----------
     run : Run
     clicked : sequence of TrainingTomogram
-    frames : sequence of Frame
-        Of the same tomograms.
     callback : Callback
         Receives warnings of clicks outside the specimen, which are left out.
     computed : dict of str to Features, optional
@@ -95,16 +77,16 @@ def peaks_in_training(
 
     Returns
     -------
-    list of Found
+    list of InstantPeaks
         Of each tomogram; empty if no click at all lies in the specimen.
     """
     listed, examples, settings = [], [], run.settings
     computed = {} if computed is None else computed
-    for frame, item in zip(frames, clicked, strict=True):
+    for item in clicked:
         key = f"{item.name} {item.working.voxel_size} {settings.preprocess.mask}"
         if key not in computed:
             computed[key] = features_of(
-                item.name, frame, item.working, settings, run.device, partial(run.callback.on_score, item.name)
+                item.name, item.frame, item.working, settings, run.device, partial(run.callback.on_score, item.name)
             )
         features = computed[key].of_diameter(settings.particle_diameter)
         clicks = inside_specimen(features, item.clicks, "click", callback)

@@ -60,7 +60,7 @@ class PeakSummary:
         kept = ~self.rejected
         return calibrate(
             self.scores[kept], self.decoys, prior, voxels=self.voxels, decoy_voxels=self.decoy_voxels,
-            clicked=self.clicked[kept] if use_clicks else None, given=count,
+            clicked=self.clicked[kept] if use_clicks else None, stated=count,
         )  # fmt: skip
 
 
@@ -124,7 +124,7 @@ def particle_scores(summaries: Sequence[PeakSummary], fits: Sequence[Calibration
     fits : sequence of Calibration
         Of the same tomograms.
     """
-    voxels, counted = sum(each.voxels for each in summaries), total_count(fits)
+    voxels, counted = sum(each.voxels for each in summaries), Count.total(fit.count for fit in fits)
     return ParticleScores(
         mean=float(np.mean([fit.particles.mean for fit in fits])),
         sd=float(np.sqrt(np.mean([fit.particles.sd**2 for fit in fits]))),
@@ -142,8 +142,3 @@ def poorly_separated(summaries: Sequence[PeakSummary], fits: Sequence[Calibratio
     """Whether Σp²/Σp, the mean probability of probable peaks, is below `MIN_SEPARATION`."""
     chances = np.concatenate([fit.probability(each.scores) for each, fit in zip(summaries, fits, strict=True)])
     return float(np.square(chances).sum()) < MIN_SEPARATION * float(chances.sum())
-
-
-def total_count(fits: Sequence[Calibration]) -> Count:
-    """Particles in all tomograms; intervals are added end by end, since errors of one network are correlated."""
-    return Count(*(sum(getattr(fit.count, end) for fit in fits) for end in ("estimate", "low", "high")))

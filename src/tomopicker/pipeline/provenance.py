@@ -9,28 +9,40 @@ import numpy as np
 import torch
 
 from tomopicker import __version__
-from tomopicker.config import Settings
 from tomopicker.picking.calibration import Count
-from tomopicker.picks import Picks
+from tomopicker.pipeline.training_data import TrainingTomogram
+from tomopicker.pipeline.training_input import TrainingInput
 from tomopicker.pu.prior import Priors
 from tomopicker.tomogram import Tomogram
 from tomopicker.training.loop import History
 
 
 def provenance(
-    tomograms: Sequence[Tomogram],
-    picks: Picks,
-    validation: Sequence[Tomogram],
-    settings: Settings,
-    priors: Priors | None,
+    inputs: TrainingInput,
+    clicked: Sequence[TrainingTomogram],
     particles: float | None,
-    history: History,
+    counted: Count | None,
     *,
-    rejected: Picks | None = None,
-    inside: Mapping[str, float] | None = None,
-    counted: Count | None = None,
+    priors: Priors | None = None,
+    history: History | None = None,
 ) -> dict[str, Any]:
-    """Collect the provenance of a model, in types that JSON has."""
+    """Collect the provenance of a model, in types that JSON has.
+
+    Parameters
+    ----------
+    inputs : TrainingInput
+    clicked : sequence of TrainingTomogram
+        The same tomograms, preprocessed.
+    particles : float or None
+        In the training tomograms: as stated, or as counted.
+    counted : Count or None
+        From the scores of clicks.
+    priors : Priors, optional
+    history : History, optional
+        Of what was trained.
+    """
+    inside = {item.name: round(item.working.mask_fraction, 4) for item in clicked}
+    rejected = inputs.rejected
 
     def describe(tomogram: Tomogram) -> dict[str, Any]:
         return {
@@ -39,9 +51,9 @@ def provenance(
             "shape_zyx": list(tomogram.shape),
             "voxel_size_angstrom": tomogram.voxel_size,
             "inverted": tomogram.inverted,
-            "clicks": int((picks.tomograms == tomogram.name).sum()),
+            "clicks": int((inputs.clicks.tomograms == tomogram.name).sum()),
             "rejected": 0 if rejected is None else int((rejected.tomograms == tomogram.name).sum()),
-            "specimen_fraction": (inside or {}).get(tomogram.name, 1.0),
+            "specimen_fraction": inside[tomogram.name],
         }
 
     return {
@@ -49,13 +61,13 @@ def provenance(
         "torch": torch.__version__,
         "numpy": np.__version__,
         "python": sys.version.split()[0],
-        "training": [describe(tomogram) for tomogram in tomograms],
-        "validation": [tomogram.name for tomogram in validation],
+        "training": [describe(tomogram) for tomogram in inputs.tomograms],
+        "validation": [tomogram.name for tomogram in inputs.validation_tomograms],
         "particles": particles,
         "particles_counted": None if counted is None else {k: round(v, 1) for k, v in asdict(counted).items()},
         "particles_estimated": counted is not None and particles == counted.estimate,
         "priors": None if priors is None else {"pi": priors.labelled, "pi1": priors.expected, "pi2": priors.unlabelled},
-        "history": history,
+        "history": history or [],
     }
 
 

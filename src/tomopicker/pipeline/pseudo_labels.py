@@ -16,12 +16,11 @@ from scipy.spatial import cKDTree
 from torch import nn
 
 from tomopicker.config import Settings
-from tomopicker.geometry import Frame
 from tomopicker.picking.calibration import Calibration
 from tomopicker.picking.peaks import Peaks
 from tomopicker.pipeline.callbacks import NullCallback
-from tomopicker.pipeline.instant import click_prior
 from tomopicker.pipeline.instant_model import peaks_in_training
+from tomopicker.pipeline.instant_peaks import click_prior
 from tomopicker.pipeline.peak_calibration import PeakSummary, calibrations
 from tomopicker.pipeline.trainer import Run
 from tomopicker.pipeline.training_data import TrainingTomogram, number_of_clicks
@@ -61,26 +60,9 @@ def pseudo_label(
     return _labelled(run, clicked, rounds, lambda: _found(run, clicked, networks, rounds))
 
 
-def pseudo_label_by_discriminant(
-    run: Run, clicked: Sequence[TrainingTomogram], frames: Sequence[Frame]
-) -> list[TrainingTomogram]:
-    """Add the confident and the ambiguous instant picks to training tomograms.
-
-    Parameters
-    ----------
-    run : Run
-        With checkpoints, pseudo-labels are saved too, and a resumed run reads them.
-    clicked : sequence of TrainingTomogram
-        With clicks only.
-    frames : sequence of Frame
-        Of the same tomograms.
-
-    Raises
-    ------
-    TomoPickerError
-        If the saved pseudo-labels belong to another run.
-    """
-    return _labelled(run, clicked, 0, lambda: _labels_by_discriminant(run, clicked, frames))
+def pseudo_label_by_discriminant(run: Run, clicked: Sequence[TrainingTomogram]) -> list[TrainingTomogram]:
+    """Add the confident and the ambiguous instant picks to training tomograms; as `pseudo_label`, without networks."""
+    return _labelled(run, clicked, 0, lambda: _labels_by_discriminant(run, clicked))
 
 
 def select_pseudo_labels(
@@ -148,9 +130,9 @@ def _found(run: Run, clicked: Sequence[TrainingTomogram], networks: Sequence[nn.
     return _select(run, clicked, summaries, calibrations(summaries), rounds + starts_labelled)
 
 
-def _labels_by_discriminant(run: Run, clicked: Sequence[TrainingTomogram], frames: Sequence[Frame]) -> list[Pair]:
+def _labels_by_discriminant(run: Run, clicked: Sequence[TrainingTomogram]) -> list[Pair]:
     # Without a callback: training has warned of clicks outside the specimen.
-    found = peaks_in_training(run, clicked, frames, NullCallback())
+    found = peaks_in_training(run, clicked, NullCallback())
     if not found:
         return [(NO_POSITIONS, NO_POSITIONS)] * len(clicked)
     summaries = [item.summary for item in found]

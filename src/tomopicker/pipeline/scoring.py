@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from tomopicker.config import Settings
-from tomopicker.fewshot.solving import solved, solved_together
+from tomopicker.fewshot.solving import solve
 from tomopicker.inference.tiles import Progress, Volumes, score_volumes
 from tomopicker.models.discriminant import DiscriminantNetwork
 from tomopicker.models.tta import TestTimeAugmentation
@@ -25,34 +25,30 @@ MASK_MARGIN = 16
 """Working voxels around a mask that are used for smoothing and for fits of peaks."""
 
 
-def prepare_network(network: nn.Module, working: WorkingVolume, settings: Settings, device: torch.device) -> nn.Module:
-    """Adapt a network to a working volume: batch normalisation, discriminant and test-time augmentation, as set."""
-    network = _adapted(network, working, settings, device)
-    if isinstance(network, DiscriminantNetwork):
-        network = solved(network, working, settings, device)
-    return TestTimeAugmentation(network) if settings.inference.tta else network
-
-
-def prepare_networks(
-    networks: Sequence[nn.Module], working: WorkingVolume, settings: Settings, device: torch.device
+def prepare_network(
+    network: nn.Module,
+    working: WorkingVolume,
+    settings: Settings,
+    device: torch.device,
+    others: Sequence[nn.Module] = (),
 ) -> nn.Module:
-    """Adapt one network, or join discriminants that share their features to one network with an output for each."""
-    if len(networks) == 1:
-        return prepare_network(networks[0], working, settings, device)
-    first, others = _adapted(networks[0], working, settings, device), networks[1:]
-    lines = [each for each in others if isinstance(each, DiscriminantNetwork)]
-    if not isinstance(first, DiscriminantNetwork) or len(lines) < len(others):
-        raise TypeError("only discriminants share their features")
-    joint = solved_together(first, lines, working, settings, device)
-    return TestTimeAugmentation(joint) if settings.inference.tta else joint
+    """Adapt a network to a working volume: batch normalisation, discriminant and test-time augmentation, as set.
 
-
-def _adapted(network: nn.Module, working: WorkingVolume, settings: Settings, device: torch.device) -> nn.Module:
-    if not settings.inference.adabn:
-        return network
-    return adapt_batchnorm(
-        network, working.data, settings.patches.size, device, settings.precision, mask=working.statistics_mask
-    )
+    Parameters
+    ----------
+    network : Module
+    working : WorkingVolume
+    settings : Settings
+    device : torch.device
+    others : sequence of Module
+        Discriminants of other kinds of particle that share the network's features; each becomes a further output.
+    """
+    if settings.inference.adabn:
+        cfg, mask = settings, working.statistics_mask
+        network = adapt_batchnorm(network, working.data, cfg.patches.size, device, cfg.precision, mask=mask)
+    if isinstance(network, DiscriminantNetwork):
+        solve(network, [network, *others], working, settings, device)
+    return TestTimeAugmentation(network) if settings.inference.tta else network
 
 
 def score_working_volume(
@@ -62,21 +58,8 @@ def score_working_volume(
     device: torch.device,
     mask: VoxelMask | None = None,
     progress: Progress | None = None,
-) -> Volume:
-    """Score a volume with a network from `prepare_network`."""
-    scores: Volume = score_outputs(network, volume, settings, device, mask, progress)[0]
-    return scores
-
-
-def score_outputs(
-    network: nn.Module,
-    volume: Volume,
-    settings: Settings,
-    device: torch.device,
-    mask: VoxelMask | None = None,
-    progress: Progress | None = None,
 ) -> Volumes:
-    """Score a volume with all outputs of a network from `prepare_networks`, (outputs, z, y, x)."""
+    """Score a volume with each output of a network from `prepare_network`, (outputs, z, y, x)."""
     cfg = settings.inference
     return score_volumes(
         network, volume, core=cfg.tile, halo=cfg.halo, device=device, precision=settings.precision,
@@ -94,9 +77,9 @@ def mean_scores(
     fitted: Sequence[nn.Module], volume: Volume, settings: Settings, device: torch.device, mask: VoxelMask | None = None
 ) -> Volume:
     """Give the mean score of prepared networks; at most two score volumes are held."""
-    scores = score_working_volume(fitted[0], volume, settings, device, mask)
+    scores: Volume = score_working_volume(fitted[0], volume, settings, device, mask)[0]
     for network in fitted[1:]:
-        scores += score_working_volume(network, volume, settings, device, mask)
+        scores += score_working_volume(network, volume, settings, device, mask)[0]
     scores /= len(fitted)
     return scores
 

@@ -16,13 +16,12 @@ from string import ascii_lowercase
 from torch import nn
 
 from tomopicker.config import Settings
-from tomopicker.geometry import Frame
 from tomopicker.picking.calibration import Count
 from tomopicker.pipeline.callbacks import Callback
-from tomopicker.pipeline.peak_calibration import calibrations, total_count
+from tomopicker.pipeline.peak_calibration import calibrations
 from tomopicker.pipeline.pseudo_labels import pseudo_label, pseudo_label_by_discriminant
 from tomopicker.pipeline.trainer import Run
-from tomopicker.pipeline.training_data import TrainingTomogram, at_least, number_of_clicks
+from tomopicker.pipeline.training_data import TrainingTomogram, number_of_clicks
 from tomopicker.pu.prior import Priors
 from tomopicker.training.labels import LabelledVolume
 from tomopicker.training.loop import History, Report
@@ -57,19 +56,16 @@ class TrainResult:
     priors: Priors | None
 
 
-def first_labels(run: Run, clicked: Sequence[TrainingTomogram], frames: Sequence[Frame]) -> Sequence[TrainingTomogram]:
-    """Add instant picks to the clicks where the settings take the first pseudo-labels from them.
-
-    Parameters
-    ----------
-    run : Run
-    clicked : sequence of TrainingTomogram
-    frames : sequence of Frame
-        Of the same tomograms.
-    """
+def first_labels(run: Run, clicked: Sequence[TrainingTomogram]) -> Sequence[TrainingTomogram]:
+    """Add instant picks to the clicks where the settings take the first pseudo-labels from them."""
     if run.settings.starts_from_discriminant(number_of_clicks(clicked)):
-        return pseudo_label_by_discriminant(run, clicked, frames)
+        return pseudo_label_by_discriminant(run, clicked)
     return clicked
+
+
+def needs_first_count(settings: Settings) -> bool:
+    """Whether a first network has to count the particles: the loss has a class prior, and no count is stated."""
+    return settings.objective.loss != "pn" and settings.expected_particles is None
 
 
 def count_by_first_network(
@@ -97,7 +93,8 @@ def count_by_first_network(
     network, _ = balanced_pn.fit(
         "count", training, validation, balanced_pn.priors(training, None), balanced_pn.settings
     )
-    counted = at_least(total_count(calibrations([run.summarize([network], item) for item in labelled])), clicks)
+    fits = calibrations([run.summarize([network], item) for item in labelled])
+    counted = Count.total(fit.count for fit in fits).at_least(clicks)
     run.callback.log(
         f"A first network, with the PN loss, counts about {counted} in the training tomograms; "
         "--expected-particles saves that training."

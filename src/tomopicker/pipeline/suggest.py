@@ -1,17 +1,19 @@
 """Suggestions where to click next, from features and clicks so far."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import chain, zip_longest
 
 import numpy as np
 import torch
 
 from tomopicker.errors import UsageError
 from tomopicker.fewshot.features import Features
-from tomopicker.fewshot.smoothed import smoothed_at
 from tomopicker.fewshot.suggestions import Candidates, Suggestion, kinds_of_object, most_informative, reason_for
 from tomopicker.picks import Picks
 from tomopicker.pipeline.callbacks import Callback, NullCallback
-from tomopicker.pipeline.instant import InstantPeaks, find_and_calibrate
+from tomopicker.pipeline.instant import inputs_by_kind
+from tomopicker.pipeline.instant_peaks import InstantPeaks, find_and_calibrate
 from tomopicker.pipeline.scoring import find_peaks
 
 MAX_OBJECTS = 400
@@ -26,27 +28,31 @@ def suggest(
     rejected: Picks | None = None,
     count: int = 10,
     *,
+    particle_diameters: Mapping[str, float] | None = None,
     callback: Callback | None = None,
 ) -> list[Suggestion]:
     """Suggest where to click next.
 
-    With clicks: the peaks whose labels, particle or not, are most informative, each given those before it. Without: an
-    example of each of the commonest kinds of object of about the particle's size, to start from.
+    With clicks: the peaks whose labels, particle or not, are most informative, each given those before it; of several
+    kinds by turns. Without: an example of each of the commonest kinds of object of about the particle's size, to start
+    from.
 
     Parameters
     ----------
     features : Features or sequence of Features
     clicks, rejected : Picks, optional
-        Of these tomograms.
+        Of these tomograms; clicks of several kinds name them in their column ``kind``.
     count : int
         Largest number of suggestions.
+    particle_diameters : mapping of str to float, optional
+        Å, of kinds for which it is not the one that the features were computed for.
     callback : Callback, optional
         Receives warnings of what is left out.
 
     Returns
     -------
     list of Suggestion
-        Most informative first.
+        Most informative first; of several kinds, the reason begins with the one that it may be.
 
     Raises
     ------
@@ -63,7 +69,16 @@ def suggest(
             raise UsageError("rejected picks alone do not define a particle; click one")
         examples = [each for item in listed for each in _examples(item, max(count, MIN_CLUSTERS))]
         return [each for _, each in sorted(examples, key=lambda pair: -pair[0])[:count]]
-    return _informative(listed, clicks, rejected, count, callback or NullCallback())
+    inputs = inputs_by_kind(listed, clicks, rejected, particle_diameters)
+    found = {kind: _informative(*each, count, callback or NullCallback()) for kind, each in inputs.items()}
+    if len(found) == 1:
+        return next(iter(found.values()))
+    named = [[replace(each, reason=f"{kind}: {each.reason}") for each in own] for kind, own in found.items()]
+    least, kept = min(each.diameter for each in inputs.values()) / 2, list[Suggestion]()
+    for suggestion in chain.from_iterable(zip_longest(*named)):
+        if suggestion is not None and all(_apart(suggestion, other, least) for other in kept):
+            kept.append(suggestion)
+    return kept[:count]
 
 
 def _informative(
@@ -86,6 +101,11 @@ def _informative(
             score = float(peaks.scores[open_to[index]])
             ranked.append((float(gain), Suggestion((x, y, z), features.name, score, chance, reason)))
     return [each for _, each in sorted(ranked, key=lambda pair: -pair[0])[:count]]
+
+
+def _apart(one: Suggestion, other: Suggestion, distance: float) -> bool:
+    away = np.linalg.norm(np.array(one.position) - np.array(other.position))
+    return one.tomogram != other.tomogram or bool(away >= distance)
 
 
 def _candidates(item: InstantPeaks, rows: np.ndarray, chances: np.ndarray) -> Candidates:
@@ -113,7 +133,7 @@ def _examples(item: Features, count: int) -> list[tuple[int, Suggestion]]:
         volume, item.settings, item.radius, float("-inf"), max_particles=MAX_OBJECTS, mask=item.working.mask
     )
     smoothing = item.settings.picking.smoothing_fraction * item.radius
-    at = smoothed_at(item.specimen, peaks.positions_voxels, smoothing)
+    at = item.specimen.smoothed_at(peaks.positions_voxels, smoothing)
     found = []
     for row, number, distance in kinds_of_object(at, item.statistics, count, item.settings.seed):
         x, y, z = item.working.to_angstrom(peaks.positions_voxels[row : row + 1])[0].tolist()

@@ -1,23 +1,30 @@
 """From clicks to a model: preprocess, label, train in rounds, make scores probabilities.
 
 A loss with a class prior needs the number of particles: as stated, or counted by a first network with the PN loss.
+Clicks of several kinds give a network for each, to which the clicks of the others are known negatives.
 """
 
+import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+import torch
 
 from tomopicker.config import Settings
-from tomopicker.errors import UsageError
 from tomopicker.fewshot.features import Features
 from tomopicker.models.precision import choose_device
 from tomopicker.picks import Picks
-from tomopicker.pipeline.callbacks import Callback, NullCallback
+from tomopicker.pipeline.callbacks import Callback, NullCallback, Prefixed
 from tomopicker.pipeline.displacement import network_displacement
 from tomopicker.pipeline.instant_model import instant_model
 from tomopicker.pipeline.provenance import provenance
-from tomopicker.pipeline.self_training import count_by_first_network, first_labels, self_train
+from tomopicker.pipeline.resume import checkpoint_of_kind, discard_checkpoints, remove_checkpoints
+from tomopicker.pipeline.self_training import count_by_first_network, first_labels, needs_first_count, self_train
 from tomopicker.pipeline.trainer import Run
 from tomopicker.pipeline.training_data import (
+    TrainingTomogram,
     clicks_outside,
     common_voxel_size,
     hold_out,
@@ -26,8 +33,10 @@ from tomopicker.pipeline.training_data import (
     warn_bright_clicks,
     without_repeats,
 )
+from tomopicker.pipeline.training_input import TrainingInput, check_expected, training_inputs
 from tomopicker.tomogram import Tomogram
-from tomopicker.training.checkpoint import Model
+from tomopicker.training.checkpoint import Model, save_model
+from tomopicker.training.labels import LabelledVolume
 from tomopicker.types import VoxelMask
 
 MAX_CLICKS_OUTSIDE = 0.05
@@ -39,6 +48,7 @@ def train(
     picks: Picks,
     settings: Settings,
     *,
+    particle_diameters: Mapping[str, float] | None = None,
     rejected: Picks | None = None,
     masks: Mapping[str, VoxelMask] | None = None,
     validation_tomograms: Sequence[Tomogram] = (),
@@ -47,20 +57,22 @@ def train(
     checkpoint: Path | None = None,
     resume: bool = False,
     callback: Callback | None = None,
-    features: dict[str, Features] | None = None,
 ) -> Model:
-    """Train a picker from clicks of one kind; `tomopicker.pipeline.kinds.train` takes several.
+    """Train a picker from clicks; of several kinds, in the column ``kind``, it is one model that picks all of them.
 
     Parameters
     ----------
     tomograms : sequence of Tomogram
-        The training tomograms.
+        The training tomograms: those that were clicked in. A kind learns from those with clicks of it.
     picks : Picks
         The clicks: centres of particles.
     settings : Settings
         From `tomopicker.config.resolve`.
+    particle_diameters : mapping of str to float, optional
+        Å, of kinds whose diameter is not that of the settings.
     rejected : Picks, optional
-        Positions that look like the particle and are not: known background.
+        Positions that look like the particle and are not: known background. One that names a kind is not a negative of
+        the others.
     masks : mapping of str to VoxelMask, optional
         Where the specimen is, by the tomogram's name, (z, y, x) of the tomogram; by the settings if left out.
     validation_tomograms, validation_picks : optional
@@ -68,102 +80,155 @@ def train(
     device : str, optional
         ``cpu``, ``cuda``, ``mps``; the best there is if left out.
     checkpoint : Path, optional
-        Prefix of the checkpoint files.
+        Prefix of the checkpoint files; those of each of several kinds have its name.
     resume : bool
         Go on from them.
     callback : Callback, optional
         Receives progress and warnings.
-    features : dict of str to Features, optional
-        For the discriminant: features that are computed already; others are added.
 
     Returns
     -------
     Model
+        Of the first kind, with the others in `Model.others`.
 
     Raises
     ------
     TomoPickerError
         If the input cannot be trained on; one line that names the remedy.
     """
-    callback = callback or NullCallback()
-    chosen = choose_device(device)
-    picks = without_repeats(picks, settings.particle_diameter, callback)
-    voxel_size = common_voxel_size(tomograms, settings)
-    clicked = load_training_tomograms(tomograms, picks, settings, voxel_size, callback, rejected=rejected, masks=masks)
+    inputs = training_inputs(
+        tomograms, picks, settings, particle_diameters=particle_diameters, rejected=rejected, masks=masks,
+        validation_tomograms=validation_tomograms, validation_picks=validation_picks,
+    )  # fmt: skip
+    callback, chosen = callback or NullCallback(), choose_device(device)
+    features: dict[str, Features] = {}  # Of the discriminant: computed once for all kinds.
+    models = []
+    for each in inputs:
+        own = Prefixed(callback, each.kind) if each.kind else callback
+        prefix = checkpoint and checkpoint_of_kind(checkpoint, each.kind)
+        model = _train_kind(each, features, device=chosen, checkpoint=prefix, resume=resume, callback=own)
+        models.append(replace(model, kind=each.kind))
+    return replace(models[0], others=tuple(models[1:]))
+
+
+def train_to_file(
+    tomograms: Sequence[Tomogram],
+    clicks: Picks,
+    settings: Settings,
+    output: Path,
+    *,
+    files: Mapping[str, Sequence[Path]] | None = None,
+    resume: bool = False,
+    callback: Callback | None = None,
+    **options: Any,
+) -> Model:
+    """Train, write the model and remove the checkpoints.
+
+    Parameters
+    ----------
+    tomograms, clicks, settings
+        See `train`.
+    output : Path
+        The model file; checkpoints are written beside it.
+    files : mapping of str to sequence of Path
+        Of the clicks and so on, for the model's provenance.
+    resume : bool
+        Go on from the checkpoints, which are else discarded.
+    callback : Callback, optional
+    options
+        Further arguments of `train`.
+
+    Raises
+    ------
+    TomoPickerError
+        As `train`, or if the file cannot be written.
+    """
+    started, callback = time.monotonic(), callback or NullCallback()
+    if not resume:
+        discard_checkpoints(output, callback)
+    model = train(tomograms, clicks, settings, checkpoint=output, resume=resume, callback=callback, **options)
+    named = {name: [str(path.absolute()) for path in paths] for name, paths in (files or {}).items()}
+    first, *others = (replace(each, provenance={**each.provenance, "files": named}) for each in (model, *model.others))
+    model = replace(first, others=tuple(others))
+    save_model(output, model)
+    remove_checkpoints(output)
+    callback.log(f"Model: {output}, after {time.monotonic() - started:.0f} s.")
+    return model
+
+
+def _train_kind(
+    inputs: TrainingInput,
+    features: dict[str, Features],
+    *,
+    device: torch.device,
+    checkpoint: Path | None,
+    resume: bool,
+    callback: Callback,
+) -> Model:
+    inputs = replace(inputs, clicks=without_repeats(inputs.clicks, inputs.settings.particle_diameter, callback))
+    voxel_size = common_voxel_size(inputs.tomograms, inputs.settings)
+    settings, clicked = _load(inputs, voxel_size, callback)
+    validation = load_training_tomograms(
+        inputs.validation_tomograms, inputs.validation_picks, settings, voxel_size, callback
+    )
+    run = Run(settings, settings.particle_diameter / 2 / voxel_size, device, checkpoint, resume, callback)
+    warn_bright_clicks(clicked, run.radius, callback)
+    if settings.training.validation_fraction and not validation:
+        clicked, validation = hold_out(clicked, settings, callback)
+    if settings.network.head == "discriminant":
+        return instant_model(run, inputs, clicked, features)
+    return _train_network(run, inputs, clicked, [run.labelled(item) for item in validation], voxel_size)
+
+
+def _load(inputs: TrainingInput, voxel_size: float, callback: Callback) -> tuple[Settings, list[TrainingTomogram]]:
+    """Preprocess the training tomograms; without the detected lamella, where clicks lie outside it."""
+    settings = inputs.settings
+    clicked = load_training_tomograms(
+        inputs.tomograms, inputs.clicks, settings, voxel_size, callback, rejected=inputs.rejected, masks=inputs.masks
+    )
     outside, clicks = clicks_outside(clicked)
-    if outside > MAX_CLICKS_OUTSIDE * clicks and not masks:
+    if outside > MAX_CLICKS_OUTSIDE * clicks and not inputs.masks:
         callback.warn(
             f"{outside} of {clicks} clicks lie outside the detected lamella, so the whole volume is used; "
             "--mask none does so without this warning, --mask FILE uses a better mask"
         )
         unmasked = settings.preprocess.model_copy(update={"mask": "none"})
         settings = settings.model_copy(update={"preprocess": unmasked})
-        clicked = load_training_tomograms(tomograms, picks, settings, voxel_size, callback, rejected=rejected)
-    elif outside:
+        return settings, load_training_tomograms(
+            inputs.tomograms, inputs.clicks, settings, voxel_size, callback, rejected=inputs.rejected
+        )
+    if outside:
         callback.warn(
             f"{outside} of {clicks} clicks lie outside the mask; they are trained on, but nothing is picked there"
         )
-    validation_items = load_training_tomograms(validation_tomograms, validation_picks, settings, voxel_size, callback)
-    radius = settings.particle_diameter / 2 / voxel_size
-    warn_bright_clicks(clicked, radius, callback)
-    if settings.training.validation_fraction and not validation_items:
-        clicked, validation_items = hold_out(clicked, settings, callback)
+    return settings, clicked
 
-    run = Run(settings, radius, chosen, checkpoint, resume, callback)
-    if settings.network.head == "discriminant":
-        return instant_model(run, tomograms, picks, clicked, rejected, {} if features is None else features)
+
+def _train_network(
+    run: Run,
+    inputs: TrainingInput,
+    clicked: Sequence[TrainingTomogram],
+    validation: Sequence[LabelledVolume],
+    voxel_size: float,
+) -> Model:
+    """Train in rounds, calibrate the last network in the training tomograms, and measure its displacement."""
+    settings, stated = run.settings, run.settings.expected_particles
     check_expected(settings, number_of_clicks(clicked), len(clicked))
-    validation = [run.labelled(item) for item in validation_items]
-    first = first_labels(run, clicked, [tomogram.frame for tomogram in tomograms])
-    stated, counted = settings.expected_particles, None
+    first = first_labels(run, clicked)
+    particles, counted = None if stated is None else stated * len(clicked), None
     if needs_first_count(settings):
         counted = count_by_first_network(run, first, validation)
-        particles: float | None = counted.estimate
-    else:
-        particles = None if stated is None else stated * len(clicked)
+        particles = counted.estimate
     result = self_train(run, clicked, first, validation, particles)
-    network = result.network
-    offset, threshold, particle_scores = 0.0, None, None
+    network, offset, threshold, particle_scores = result.network, 0.0, None, None
     if settings.inference.adabn:
         particle_scores, counted = run.calibrate(network, clicked)
-        if stated is None or particles is None or counted.contradicts(particles):
+        if stated is None or particles is None or counted.is_inconsistent(particles):
             particles = counted.estimate
     else:
         offset, threshold = run.offset_by_count(network, clicked, particles)
-    facts = provenance(
-        tomograms,
-        picks,
-        validation_tomograms,
-        settings,
-        result.priors,
-        particles,
-        result.history,
-        rejected=rejected,
-        inside={item.name: round(item.working.mask_fraction, 4) for item in clicked},
-        counted=counted,
-    )
+    facts = provenance(inputs, clicked, particles, counted, priors=result.priors, history=result.history)
     displacement = network_displacement(run, network, clicked[0])
     return Model(
         network, settings, voxel_size, offset, threshold, facts, particle_scores, displacement, tuple(run.warnings)
     )
-
-
-def needs_first_count(settings: Settings) -> bool:
-    """Whether a first network has to count the particles: the loss has a class prior, and no count is stated."""
-    return settings.objective.loss != "pn" and settings.expected_particles is None
-
-
-def check_expected(settings: Settings, clicks: int, tomograms: int) -> None:
-    """Refuse an expected number of particles that is below the clicks.
-
-    Raises
-    ------
-    UsageError
-        One line with the remedy.
-    """
-    stated = settings.expected_particles
-    if stated is not None and stated * tomograms < clicks:
-        raise UsageError(
-            f"--expected-particles {stated:g} is less than the {clicks} clicks; "
-            "raise it or leave it out to have it estimated"
-        )

@@ -10,8 +10,7 @@ import torch
 from torch import nn
 
 from tomopicker.config import Settings
-from tomopicker.picking.calibration import Count
-from tomopicker.picking.offset import offset_for_count
+from tomopicker.picking.calibration import Count, offset_for_count
 from tomopicker.picking.peaks import Peaks
 from tomopicker.pipeline.callbacks import Callback
 from tomopicker.pipeline.peak_calibration import (
@@ -20,7 +19,6 @@ from tomopicker.pipeline.peak_calibration import (
     particle_scores,
     poorly_separated,
     summarize_peaks,
-    total_count,
 )
 from tomopicker.pipeline.scoring import (
     MAX_PEAKS,
@@ -30,7 +28,7 @@ from tomopicker.pipeline.scoring import (
     prepare_network,
     searched_voxels,
 )
-from tomopicker.pipeline.training_data import TrainingTomogram, at_least, number_of_clicks
+from tomopicker.pipeline.training_data import TrainingTomogram, number_of_clicks
 from tomopicker.pu.particle_scores import ParticleScores
 from tomopicker.pu.prior import Priors, class_priors
 from tomopicker.training.labels import IGNORED, POSITIVE, LabelledVolume, ball_offsets, label_mask
@@ -146,7 +144,7 @@ class Run:
     ) -> tuple[ParticleScores, Count]:
         """As `calibrate`, from peaks; `prior` as in `calibrations`."""
         fits = calibrations(summaries, prior=prior)
-        counted = at_least(total_count(fits), clicks)  # Some clicks may share a peak, or have none.
+        counted = Count.total(fit.count for fit in fits).at_least(clicks)  # Some clicks may share a peak, or have none.
         self.callback.log(f"About {counted} in the training tomograms.")
         if poorly_separated(summaries, fits):
             self.warn_in_model(
@@ -173,7 +171,7 @@ def _max_peaks(item: TrainingTomogram, particles: float) -> int:
 
 def warn_if_contradicted(stated: float, counted: Count, consequence: str, callback: Callback) -> bool:
     """Whether the calibrated count is inconsistent with the stated one; if so, issue a warning."""
-    inconsistent = counted.contradicts(stated)
+    inconsistent = counted.is_inconsistent(stated)
     if inconsistent:
         callback.warn(
             f"--expected-particles is {stated:g} for the training tomograms, but the clicks give about {counted}; "

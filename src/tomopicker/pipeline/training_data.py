@@ -9,7 +9,6 @@ import numpy as np
 from tomopicker.config import Settings
 from tomopicker.errors import UsageError
 from tomopicker.geometry import Frame
-from tomopicker.picking.calibration import Count
 from tomopicker.picking.peaks import suppress_near
 from tomopicker.picks import Picks
 from tomopicker.pipeline.callbacks import Callback
@@ -34,6 +33,8 @@ class TrainingTomogram:
     Parameters
     ----------
     name : str
+    frame : Frame
+        Its geometry.
     working : WorkingVolume
     clicks : Positions
         (x, y, z) in working voxels, as all the following.
@@ -46,6 +47,7 @@ class TrainingTomogram:
     """
 
     name: str
+    frame: Frame
     working: WorkingVolume
     clicks: Positions
     rejected: Negatives = field(default_factory=lambda: NO_POSITIONS)
@@ -92,36 +94,52 @@ def load_training_tomograms(
     UsageError
         Naming a tomogram without clicks, or a rejected pick that is a click as well.
     """
-    loaded, diameter = [], settings.particle_diameter
-    trains = settings.network.head == "trained"
+    loaded = []
     for tomogram in tomograms:
-        check_voxel_size(tomogram, voxel_size, settings.particle_diameter)
-        if warning := diameter_warning(settings.particle_diameter, tomogram):
-            callback.warn(warning)
-        mine = picks.in_tomogram(tomogram.name) if picks is not None else Picks.of(tomogram.name, np.empty((0, 3)))
-        others = Picks.of(tomogram.name, np.empty((0, 3))) if rejected is None else rejected.in_tomogram(tomogram.name)
-        if not len(mine) and (trains or not len(others)):
-            raise UsageError(f"{tomogram.path or tomogram.name}: has no picks; leave it out or add picks")
-        if warning := spread_warning(tomogram, mine.positions, settings.particle_diameter):
-            callback.warn(warning)
-        check_clash(str(tomogram.path or tomogram.name), tomogram.frame, mine.positions, others.positions, diameter)
+        clicks, negatives = check_tomogram(tomogram, picks, rejected, settings, voxel_size, callback)
         automatic: Literal["auto"] | None = "auto" if settings.preprocess.mask == "auto" else None
         mask = (masks or {}).get(tomogram.name)
         working = preprocess(tomogram, voxel_size, settings.preprocess.clip_sd, automatic if mask is None else mask)
-        resampled = (
-            "" if working.ratio == 1 else f", resampled from {tomogram.voxel_size:.4g} to {voxel_size:.4g} Å voxels"
+        against = f", {number_of(len(negatives), 'rejected pick')}" if len(negatives) else ""
+        resampled = f", resampled from {tomogram.voxel_size:.4g} to {voxel_size:.4g} Å voxels"
+        where = "lamella found" if mask is None else "mask"
+        inside = "" if working.mask is None else f"; {where}: {100 * working.mask_fraction:.0f} % of the volume"
+        callback.log(
+            f"{tomogram.name}: {number_of(len(clicks), 'click')}{against}"
+            f"{'' if working.ratio == 1 else resampled}{inside}."
         )
-        against = f", {number_of(len(others), 'rejected pick')}" if len(others) else ""
-        inside = "" if working.mask is None else f"; {mask_coverage(working, detected=mask is None)}"
-        callback.log(f"{tomogram.name}: {number_of(len(mine), 'click')}{against}{resampled}{inside}.")
-        clicks, rejects = (working.from_angstrom(part.positions) for part in (mine, others))
-        loaded.append(TrainingTomogram(tomogram.name, working, clicks, rejects))
+        positions = (working.from_angstrom(part.positions) for part in (clicks, negatives))
+        loaded.append(TrainingTomogram(tomogram.name, tomogram.frame, working, *positions))
     return loaded
 
 
-def mask_coverage(working: WorkingVolume, *, detected: bool) -> str:
-    """Describe the fraction of a tomogram that lies in its mask."""
-    return f"{'lamella found' if detected else 'mask'}: {100 * working.mask_fraction:.0f} % of the volume"
+def check_tomogram(
+    tomogram: Tomogram,
+    picks: Picks | None,
+    rejected: Picks | None,
+    settings: Settings,
+    voxel_size: float,
+    callback: Callback,
+) -> tuple[Picks, Picks]:
+    """Check a tomogram against the clicks and rejected picks in it; parameters and errors as `load_training_tomograms`.
+
+    Returns
+    -------
+    clicks, rejected : Picks
+        In the tomogram.
+    """
+    diameter, file = settings.particle_diameter, tomogram.path or tomogram.name
+    check_voxel_size(tomogram, voxel_size, diameter)
+    if warning := diameter_warning(diameter, tomogram):
+        callback.warn(warning)
+    nothing = Picks.of(tomogram.name, np.empty((0, 3)))
+    clicks, negatives = (nothing if each is None else each.in_tomogram(tomogram.name) for each in (picks, rejected))
+    if not len(clicks) and (settings.network.head == "trained" or not len(negatives)):
+        raise UsageError(f"{file}: has no picks; leave it out or add picks")
+    if warning := spread_warning(tomogram, clicks.positions, diameter):
+        callback.warn(warning)
+    check_clash(str(file), tomogram.frame, clicks.positions, negatives.positions, diameter)
+    return clicks, negatives
 
 
 def without_repeats(picks: Picks, diameter: float, callback: Callback) -> Picks:
@@ -165,11 +183,6 @@ def check_clash(file: str, frame: Frame, clicks: Positions, rejected: Negatives,
 def number_of_clicks(clicked: Sequence[TrainingTomogram]) -> int:
     """Number of clicks in all of the tomograms."""
     return sum(len(item.clicks) for item in clicked)
-
-
-def at_least(count: Count, clicks: int) -> Count:
-    """Raise a count and both ends of its interval to the number of clicks in the same tomograms."""
-    return Count(*(max(value, float(clicks)) for value in (count.estimate, count.low, count.high)))
 
 
 def clicks_outside(clicked: Sequence[TrainingTomogram]) -> tuple[int, int]:

@@ -104,8 +104,8 @@ def constant_regions(volume: Volume) -> VoxelMask | None:
     blocks = tuple(slice(0, n * block, block) for n in shape)
     flat = np.ones(shape, dtype=bool)
     for axis in range(3):
-        beside = tuple(slice(part.start + (axis == other), None, block) for other, part in enumerate(blocks))
-        flat &= np.abs(volume[beside][tuple(map(slice, shape))] - volume[blocks]) <= tolerance
+        neighbours = tuple(slice(part.start + (axis == other), None, block) for other, part in enumerate(blocks))
+        flat &= np.abs(volume[neighbours][tuple(map(slice, shape))] - volume[blocks]) <= tolerance
     # A block or two that happen to be flat are no edge.
     flat = ndimage.binary_opening(flat, np.ones((min(3, shape[0]), 3, 3))) if flat.any() else flat
     if not flat.any():

@@ -7,12 +7,12 @@ is computed on copies that were not clicked, in both.
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
 
 from tomopicker.config import Network
 from tomopicker.models.resunet import ResUNet
@@ -22,7 +22,6 @@ from tomopicker.pretraining.look_alikes import Families, draw_families
 from tomopicker.pretraining.run import Run, take_steps
 from tomopicker.pretraining.solver import Solver
 from tomopicker.pretraining.validation import at, draw_trials, few_shot_f1, scene_features
-from tomopicker.training.interrupt import ignore_signals
 from tomopicker.training.pretrained import SHIPPED, load_pretrained
 from tomopicker.training.seeding import seeded
 
@@ -87,19 +86,6 @@ class FewShotNetwork(nn.Module):
             labels = np.concatenate([part.ravel() for part in episode.labels])
             terms.append(self.solver.loss(scores, torch.from_numpy(labels).to(device)))
         return torch.stack(terms).mean()
-
-
-class _Drawn(Dataset[Episodes]):
-    """The episodes of step i; the same for the same seed and i."""
-
-    def __init__(self, families: Families, recipe: EpisodeRecipe):
-        self.families, self.recipe = families, recipe
-
-    def __len__(self) -> int:
-        return self.recipe.steps
-
-    def __getitem__(self, index: int) -> Episodes:
-        return draw_episodes(self.families, np.random.default_rng([self.recipe.seed, index]))
 
 
 def pretrain_episodes(
@@ -176,13 +162,14 @@ def pretrain_episodes(
         curve.restore(tensors, facts)
     else:
         measure(0)
-    loader = DataLoader(
-        _Drawn(draw_families(recipe.molecules, recipe.orientations, recipe.seed), recipe),
-        batch_size=None,
-        sampler=range(first, recipe.steps),
-        num_workers=workers,
-        worker_init_fn=ignore_signals,
-        generator=torch.Generator(),
-    )
-    take_steps(loader, take, save, first=first, seed=recipe.seed, device=device)
+    families = draw_families(recipe.molecules, recipe.orientations, recipe.seed)
+    take_steps(
+        partial(draw_step, families, recipe.seed), take, save,
+        first=first, steps=recipe.steps, workers=workers, seed=recipe.seed, device=device,
+    )  # fmt: skip
     return curve.result()
+
+
+def draw_step(families: Families, seed: int, step: int) -> Episodes:
+    """Draw the episodes of a step; the same for the same seed and step."""
+    return draw_episodes(families, np.random.default_rng([seed, step]))

@@ -2,13 +2,14 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
 
 from tomopicker.errors import TomoPickerError
 from tomopicker.training.checkpoint import (
@@ -20,7 +21,7 @@ from tomopicker.training.checkpoint import (
     schedule_facts,
 )
 from tomopicker.training.fingerprint import changed_settings
-from tomopicker.training.interrupt import defer_signals
+from tomopicker.training.interrupt import defer_signals, ignore_signals
 from tomopicker.training.seeding import seeded
 
 SAVE_SECONDS = 60
@@ -104,28 +105,43 @@ class Run:
 
 
 def take_steps(
-    batches: Iterable[Batch],
+    draw: Callable[[int], Batch],
     take: Callable[[Batch, int], bool],
     save: Callable[[int], None],
     *,
     first: int,
+    steps: int,
+    workers: int,
     seed: int,
     device: torch.device,
 ) -> None:
-    """Take a step for each batch, and save every minute and when SIGINT or SIGTERM interrupts between steps.
+    """Take steps on drawn batches, and save every minute and when SIGINT or SIGTERM interrupts between steps.
 
     Parameters
     ----------
-    batches : iterable
-        Those from step `first` on.
+    draw : callable
+        Draws the batch of a step, given the number of steps before it, in a worker process.
     take : callable
         Takes a step, given the batch and the number of steps including it; returns whether to save at once.
     save : callable
         Saves, given the number of steps taken.
-    first, seed : int
-        Steps taken before; seed of torch's generators, anew in each step.
+    first, steps : int
+        Steps taken before, and of the whole pretraining.
+    workers : int
+        Processes that draw batches.
+    seed : int
+        Of torch's generators, anew in each step.
     device : torch.device
     """
+    batches: DataLoader[Any] = DataLoader(
+        range(steps),  # type: ignore[arg-type]  # Any sequence will do.
+        batch_size=None,
+        sampler=range(first, steps),
+        collate_fn=draw,  # type: ignore[arg-type]  # Without a batch size it gets one item.
+        num_workers=workers,
+        worker_init_fn=ignore_signals,
+        generator=torch.Generator(),
+    )
     saved, step = time.monotonic(), first
     with defer_signals() as stop_requested:
         try:

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Int64
+from jaxtyping import Float
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
 
 from tomopicker import __version__
 from tomopicker.config import Network
@@ -19,15 +19,11 @@ from tomopicker.pretraining.molecules import MoleculeLibrary, draw_library
 from tomopicker.pretraining.run import Run, take_steps
 from tomopicker.pretraining.scenes import EDGE, draw_scene, label
 from tomopicker.training.checkpoint import PRETRAINED, save_tensors
-from tomopicker.training.interrupt import ignore_signals
 from tomopicker.training.pretrained import SCRATCH, load_pretrained
 from tomopicker.training.seeding import seeded
 
 PATCH = 24
 REPORT_EVERY = 25
-
-Patches = Float32[np.ndarray, "n 1 z y x"]
-Labels = Int64[np.ndarray, "n half_z half_y half_x"]
 
 
 @dataclass(frozen=True)
@@ -68,23 +64,21 @@ class Progress:
     accuracy: float
 
 
-class _Scenes(Dataset[tuple[Patches, Labels]]):
-    """Scene number i, cut into patches; the same for the same seed and i."""
+def draw_patches(library: MoleculeLibrary, seed: int, step: int) -> tuple[Tensor, Tensor]:
+    """Draw the scene of a step, cut into patches with labels; the same for the same seed and step.
 
-    def __init__(self, library: MoleculeLibrary, recipe: Recipe):
-        self.library, self.recipe = library, recipe
-
-    def __len__(self) -> int:
-        return self.recipe.steps
-
-    def __getitem__(self, index: int) -> tuple[Patches, Labels]:
-        rng = np.random.default_rng([self.recipe.seed, index])
-        scene = draw_scene(self.library, rng)
-        # Scenes are periodic, so the cut is free; even, for labels have half the resolution.
-        shift = 2 * rng.integers(0, EDGE // 2, 3)
-        volume = np.roll(scene.volume, shift, (0, 1, 2))
-        labels = np.roll(label(scene), shift // 2, (0, 1, 2))
-        return cut_cubes(volume, PATCH)[:, None], cut_cubes(labels, PATCH // 2)
+    Returns
+    -------
+    patches : tensor, shape (n, 1, z, y, x)
+    labels : tensor, shape (n, z / 2, y / 2, x / 2)
+    """
+    rng = np.random.default_rng([seed, step])
+    scene = draw_scene(library, rng)
+    # Scenes are periodic, so the cut is free; even, for labels have half the resolution.
+    shift = 2 * rng.integers(0, EDGE // 2, 3)
+    volume = np.roll(scene.volume, shift, (0, 1, 2))
+    labels = np.roll(label(scene), shift // 2, (0, 1, 2))
+    return torch.from_numpy(cut_cubes(volume, PATCH)[:, None]), torch.from_numpy(cut_cubes(labels, PATCH // 2))
 
 
 def cut_cubes(array: np.ndarray, size: int) -> np.ndarray:
@@ -164,15 +158,7 @@ def pretrain(
     )
     run = Run(asdict(recipe), network, optimizer, schedule)
     first = run.restore(checkpoint)[0] if resume and checkpoint is not None and checkpoint.exists() else 0
-    scenes = _Scenes(draw_library(recipe.classes, recipe.orientations, recipe.seed), recipe)
-    loader: DataLoader[Any] = DataLoader(
-        scenes,
-        batch_size=None,
-        sampler=range(first, recipe.steps),
-        num_workers=workers,
-        worker_init_fn=ignore_signals,
-        generator=torch.Generator(),
-    )
+    library = draw_library(recipe.classes, recipe.orientations, recipe.seed)
     recent: list[tuple[float, float, float]] = []
 
     def take(batch: Sequence[Tensor], step: int) -> bool:
@@ -192,7 +178,10 @@ def pretrain(
         if checkpoint is not None:
             run.save(checkpoint, step)
 
-    take_steps(loader, take, save, first=first, seed=recipe.seed, device=device)
+    take_steps(
+        partial(draw_patches, library, recipe.seed), take, save,
+        first=first, steps=recipe.steps, workers=workers, seed=recipe.seed, device=device,
+    )  # fmt: skip
     return network.weights()
 
 

@@ -6,14 +6,14 @@ import numpy as np
 
 from tomopicker.types import Scores
 
-USUAL_SD, USUAL_WEIGHT = 1.5, 5.0
-"""Standard deviation of particle scores before any click, and the number of clicks that it counts for."""
+PRIOR_SD, PRIOR_WEIGHT = 1.5, 5.0
+"""Prior standard deviation of particle scores, and its weight in clicks."""
 OVERFIT = 8.0
 """Clicks that were trained on score higher than other particles, by this over their number, give or take as much."""
 ACROSS, LOG_SD_ACROSS = 0.3, 0.1
 """Standard deviations of the particles' mean score, and of the logarithm of their spread, between tomograms."""
-FEW_MISSED, MORE_CLICKS = 0.25, 5.0
-"""Prior of the share of clicks without a peak, as if so many of so many more clicks had none."""
+PRIOR_MISSED, PRIOR_CLICKS = 0.25, 5.0
+"""Prior of the fraction of clicks without a peak: so many of so many further clicks."""
 
 FEW_EXCESS, FEW_ERROR = 0.6, 0.2
 """Clicks that a discriminant was made from score (n + 0.6) / n times as high as other particles, for n clicks, give or
@@ -35,7 +35,7 @@ class ParticleScores:
     mean_error, log_sd_error : float
         Standard deviations of the mean, and of the logarithm of `sd`.
     missed : float
-        Share of the particles that have no peak: cut by the border, or merged with a neighbour.
+        Fraction of the particles that have no peak: cut by the border, or merged with a neighbour.
     density : float or None
         Particles a working voxel that is searched, in the training tomograms; None before they are counted.
     rejected : array, shape (n,)
@@ -70,46 +70,33 @@ def from_clicks(click_scores: Scores, missed: int = 0) -> ParticleScores:
         Clicks without a peak.
     """
     number = len(click_scores)
-    share = (missed + FEW_MISSED) / (number + missed + MORE_CLICKS)
+    fraction = (missed + PRIOR_MISSED) / (number + missed + PRIOR_CLICKS)
     if not number:
-        return ParticleScores(4.0, USUAL_SD, 4.0, 0.5, share)
+        return ParticleScores(4.0, PRIOR_SD, 4.0, 0.5, fraction)
     mean = float(np.mean(click_scores))
     squares = float(np.sum((click_scores - mean) ** 2))
-    sd = float(np.sqrt((squares + USUAL_WEIGHT * USUAL_SD**2) / (number + USUAL_WEIGHT)))
+    sd = float(np.sqrt((squares + PRIOR_WEIGHT * PRIOR_SD**2) / (number + PRIOR_WEIGHT)))
     return ParticleScores(
-        mean - OVERFIT / number, sd, ACROSS + OVERFIT / number, LOG_SD_ACROSS + 1 / number, share
+        mean - OVERFIT / number, sd, ACROSS + OVERFIT / number, LOG_SD_ACROSS + 1 / number, fraction
     )  # fmt: skip
 
 
 def from_held_out(click_scores: Scores, missed: int = 0) -> ParticleScores:
-    """Learn where particles score from clicks that were each scored without having been learnt from.
+    """Estimate the distribution from clicks that were each scored by a network or discriminant of the others.
 
-    Parameters
-    ----------
-    click_scores : array, shape (n,)
-        Logits of the peaks at clicks, of any number.
-    missed : int
-        Clicks without a peak.
+    Parameters as of `from_clicks`.
     """
     fitted = from_clicks(click_scores, missed)
     number = len(click_scores)
     if not number:
         return fitted
     error = float(np.hypot(ACROSS, fitted.sd / np.sqrt(number)))
-    log_error = float(np.hypot(LOG_SD_ACROSS, 1 / np.sqrt(2 * (number + USUAL_WEIGHT))))
+    log_error = float(np.hypot(LOG_SD_ACROSS, 1 / np.sqrt(2 * (number + PRIOR_WEIGHT))))
     return replace(fitted, mean=float(np.mean(click_scores)), mean_error=error, log_sd_error=log_error)
 
 
 def from_few(click_scores: Scores, missed: int = 0) -> ParticleScores:
-    """Learn where particles score from the few clicks that a discriminant was made from.
-
-    Parameters
-    ----------
-    click_scores : array, shape (n,)
-        Logits of the peaks at clicks, of any number.
-    missed : int
-        Clicks without a peak.
-    """
+    """Estimate the distribution from the few clicks that a discriminant was made from; parameters of `from_clicks`."""
     number = len(click_scores)
     fitted = from_held_out(click_scores * number / (number + FEW_EXCESS), missed)
     if not number:

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from tomopicker.errors import UsageError
-from tomopicker.picking.selection import Cut
+from tomopicker.picking.selection import Selection
 from tomopicker.studio.context import Routes, Studio, body_of, finite, number, word
 from tomopicker.studio.jobs import engine_arguments
 from tomopicker.studio.point_files import csv_files
@@ -156,7 +156,7 @@ async def cut(studio: Studio, request: Request) -> JSONResponse:
     def write() -> None:
         from tomopicker.output.reselect import reselect  # noqa: PLC0415  (torch is slow to import)
 
-        reselect(studio.reviews.path(named), Cut(threshold))
+        reselect(studio.reviews.path(named), Selection(threshold))
 
     await asyncio.to_thread(write)
     studio.events.send("review", kind=named)

@@ -12,11 +12,10 @@ from jaxtyping import Bool, Float32
 from tomopicker.config import Patches
 from tomopicker.errors import UsageError
 from tomopicker.preprocessing.crops import cube, pad_to, read_padded, sample_crop_corner
-from tomopicker.training.augmentation import augment
+from tomopicker.training.augmentation import augment, random_rotate_with_wedge, wedge_amplitude
 from tomopicker.training.labels import IGNORED, NEGATIVE, POSITIVE, UNLABELLED, LabelledVolume
-from tomopicker.training.wedge import random_rotate_with_wedge, wedge_amplitude
 
-Cut = tuple[np.ndarray, np.ndarray]
+Patch = tuple[np.ndarray, np.ndarray]
 """A patch and its labels."""
 Place = tuple[int, np.ndarray]
 """The index of a tomogram, and (z, y, x) in it."""
@@ -65,7 +64,7 @@ class GridPatchSampler:
             for index, item in enumerate(data)
             for corner in np.ndindex(*(-(-edge // size) for edge in item.volume.shape))
         ]
-        self.blocks = [block for block in blocks if not only_positive or (self._cut(block)[1] == POSITIVE).any()]
+        self.blocks = [block for block in blocks if not only_positive or (self._read(block)[1] == POSITIVE).any()]
         if not self.blocks:
             raise UsageError("no block of the validation tomogram holds a pick; give picks that lie in it")
 
@@ -79,17 +78,17 @@ class GridPatchSampler:
         epoch, within = divmod(step, self.batches_per_epoch)
         order = np.random.default_rng([self.seed, epoch]).permutation(len(self.blocks))
         chosen = order[within * self.batch_size : (within + 1) * self.batch_size]
-        inputs, labels = (np.stack(part) for part in zip(*(self._cut(self.blocks[i]) for i in chosen), strict=True))
+        inputs, labels = (np.stack(part) for part in zip(*(self._read(self.blocks[i]) for i in chosen), strict=True))
         return Batch(inputs[:, None], labels == POSITIVE, labels == UNLABELLED, labels == NEGATIVE)
 
-    def _cut(self, block: Place) -> Cut:
-        """Cut a block and pad it where it reaches beyond: a padded copy of the volume would double the memory."""
+    def _read(self, block: Place) -> Patch:
+        """Read a block and pad it where it reaches beyond: a padded copy of the volume would double the memory."""
         item, region = self.data[block[0]], cube(block[1], self.size)
         return read_padded(item.volume, region), read_padded(item.labels, region, IGNORED)
 
 
 class BalancedPatchSampler:
-    """Half of each batch around clicks, half anywhere in the specimen (DESIGN section 3).
+    """Half of each batch around clicks, half anywhere in the specimen.
 
     Positive voxels count in both halves, unlabelled ones only in the uniform half, so that their mean is over the
     specimen and not over the surroundings of clicks. With rejected picks, a fraction of the uniform half is cut
@@ -105,9 +104,9 @@ class BalancedPatchSampler:
         Of every draw.
     augmented : bool
         Whether to flip, turn about z and disturb patches.
-    turned : float
+    rotation_prob : float
         Fraction of the patches, of both halves alike, that are rotated freely before; without `augmented`, none.
-    rejected : float
+    negative_fraction : float
         Fraction of the patches not around clicks that are cut around rejected picks, if there are any: at least one
         patch a step, and one is left to the uniform half.
     """
@@ -120,8 +119,8 @@ class BalancedPatchSampler:
         seed: int,
         *,
         augmented: bool = True,
-        turned: float = 0.0,
-        rejected: float = 0.0,
+        rotation_prob: float = 0.0,
+        negative_fraction: float = 0.0,
     ):
         self.size, self.batch_size, self.seed, self.augmented = size, batch, seed, augmented
         edges = (size, size, size)
@@ -130,51 +129,53 @@ class BalancedPatchSampler:
         self.clicks = [(index, click[::-1]) for index, d in enumerate(data) for click in d.positions]
         self.rejected = [(index, place[::-1]) for index, d in enumerate(data) for place in d.rejected]
         others = batch - batch // 2
-        self.around_rejected = min(max(1, round(rejected * others)), others - 1) if self.rejected and rejected else 0
+        self.around_rejected = 0
+        if self.rejected and negative_fraction:
+            self.around_rejected = min(max(1, round(negative_fraction * others)), others - 1)
         voxels = np.array([d.volume.size if d.mask is None else d.mask.sum() for d in data], dtype=np.float64)
         self.volume_weights = voxels / voxels.sum()
-        self.rotation_probability = turned if augmented else 0.0
-        self.amplitudes = [wedge_amplitude(v, size) for v, _ in self.volumes] if self.rotation_probability else []
+        self.rotation_prob = rotation_prob if augmented else 0.0
+        self.amplitudes = [wedge_amplitude(v, size) for v, _ in self.volumes] if self.rotation_prob else []
 
     def batch(self, step: int) -> Batch:
         """Give the batch of one step."""
         rng = np.random.default_rng([self.seed, step])
         half = self.batch_size // 2
         near = half + self.around_rejected
-        cuts = self._around_each(self.clicks, half, step, rng)
-        cuts += self._around_each(self.rejected, self.around_rejected, step, rng)
-        cuts += [self._anywhere(rng) for _ in range(self.batch_size - near)]
+        patches = self._around_each(self.clicks, half, step, rng)
+        patches += self._around_each(self.rejected, self.around_rejected, step, rng)
+        patches += [self._anywhere(rng) for _ in range(self.batch_size - near)]
         if self.augmented:
-            cuts = [augment(volume, labels, rng) for volume, labels in cuts]
-        inputs, labels = (np.stack(part) for part in zip(*cuts, strict=True))
+            patches = [augment(volume, labels, rng) for volume, labels in patches]
+        inputs, labels = (np.stack(part) for part in zip(*patches, strict=True))
         unlabelled = labels == UNLABELLED
         unlabelled[:near] = False
-        patches = np.ascontiguousarray(inputs[:, None], dtype=np.float32)
-        return Batch(patches, labels == POSITIVE, unlabelled, labels == NEGATIVE)
+        contiguous = np.ascontiguousarray(inputs[:, None], dtype=np.float32)
+        return Batch(contiguous, labels == POSITIVE, unlabelled, labels == NEGATIVE)
 
-    def _around_each(self, places: list[Place], count: int, step: int, rng: np.random.Generator) -> list[Cut]:
-        """Cut around the next few of the places, each as often as the others."""
+    def _around_each(self, places: list[Place], count: int, step: int, rng: np.random.Generator) -> list[Patch]:
+        """Read patches around the next few of the places, each as often as the others."""
         if not count:
             return []
         order = np.random.default_rng([self.seed, step * count // max(1, len(places))]).permutation(len(places))
         return [self._around(places[order[(step * count + i) % len(places)]], rng) for i in range(count)]
 
-    def _around(self, place: Place, rng: np.random.Generator) -> Cut:
+    def _around(self, place: Place, rng: np.random.Generator) -> Patch:
         index, centre = place
         # Jitter by a quarter of the edge keeps the whole target inside and its surroundings varied.
         jitter = rng.integers(-self.size // 4, self.size // 4 + 1, 3)
-        return self._cut(index, np.round(centre).astype(int) - self.size // 2 + jitter, rng)
+        return self._read(index, np.round(centre).astype(int) - self.size // 2 + jitter, rng)
 
-    def _anywhere(self, rng: np.random.Generator) -> Cut:
+    def _anywhere(self, rng: np.random.Generator) -> Patch:
         index = int(rng.choice(len(self.volumes), p=self.volume_weights))
         mask, room = self.masks[index], np.array(self.volumes[index][0].shape) - self.size
         corner = rng.integers(0, room + 1) if mask is None else sample_crop_corner(mask, self.size, rng)
-        return self._cut(index, corner, rng)
+        return self._read(index, corner, rng)
 
-    def _cut(self, index: int, corner: np.ndarray, rng: np.random.Generator) -> Cut:
+    def _read(self, index: int, corner: np.ndarray, rng: np.random.Generator) -> Patch:
         volume, labels = self.volumes[index]
         corner = np.clip(corner, 0, np.array(volume.shape) - self.size)
-        if self.rotation_probability and rng.random() < self.rotation_probability:
+        if self.rotation_prob and rng.random() < self.rotation_prob:
             return random_rotate_with_wedge(volume, labels, corner, self.amplitudes[index], rng)
         region = cube(corner, self.size)
         return volume[region], labels[region]
@@ -188,7 +189,13 @@ def training_sampler(data: Sequence[LabelledVolume], cfg: Patches, seed: int) ->
     if cfg.sampling == "blocks":
         return GridPatchSampler(data, cfg.size, cfg.batch, seed)
     return BalancedPatchSampler(
-        data, cfg.size, cfg.batch, seed, augmented=cfg.augment, turned=cfg.rotation_prob, rejected=cfg.negative_fraction
+        data,
+        cfg.size,
+        cfg.batch,
+        seed,
+        augmented=cfg.augment,
+        rotation_prob=cfg.rotation_prob,
+        negative_fraction=cfg.negative_fraction,
     )
 
 

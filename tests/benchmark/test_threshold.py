@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tomopicker.benchmark.click_recall import count_from_clicks
+from tomopicker.benchmark.threshold import count_from_clicks
 from tomopicker.picking.peaks import MISSED
 
 

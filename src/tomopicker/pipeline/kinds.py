@@ -1,4 +1,4 @@
-"""What clicks of several kinds say of each: its clicks, its known negatives, its diameter."""
+"""Several kinds of particle: names, diameters, and known negatives of each kind from the clicks of the others."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -10,21 +10,21 @@ from tomopicker.geometry import Frame
 from tomopicker.picks import Picks
 from tomopicker.wording import number_of
 
-_UNUSABLE = re.compile(r"[\s/\\=,'\"#]")
+_INVALID = re.compile(r"[\s/\\=,'\"#]")
 """Characters that a name cannot have: it is part of file names, of STAR and CSV, and of flags."""
 
 
-def several_kinds(clicks: Picks) -> list[str]:
-    """Name the kinds of clicks, in the order of their first click; empty if there are not several.
+def kinds_of(clicks: Picks) -> list[str]:
+    """Name the kinds of clicks, in the order of their first click; without any, one of an empty name.
 
     Raises
     ------
     UsageError
-        If some clicks state no kind, or the name of one cannot be part of file names.
+        If of several kinds some clicks state none, or the name of one cannot be part of file names.
     """
     kinds = clicks.kind_names
     if len(kinds) < 2:
-        return []
+        return kinds or [""]
     if without := int((clicks.kinds == "").sum()):
         raise UsageError(f"{number_of(without, 'click')} of {len(clicks)} state no kind of particle; give each one")
     for kind in kinds:
@@ -34,7 +34,7 @@ def several_kinds(clicks: Picks) -> list[str]:
 
 def check_kind(kind: str) -> str:
     """Refuse a name that files and flags cannot have; give it back."""
-    if not kind or _UNUSABLE.search(kind) or kind.startswith((".", "-")):
+    if not kind or _INVALID.search(kind) or kind.startswith((".", "-")):
         raise UsageError(f"'{kind}' cannot name a kind of particle; use letters, digits, - and _, such as 'ribosome'")
     return kind
 
@@ -60,10 +60,10 @@ def diameters_of(kinds: Sequence[str], stated: Mapping[str, float], otherwise: f
 
 
 def known_negatives(kind: str, clicks: Picks, rejected: Picks | None, diameter: float) -> Picks:
-    """Give what is known to be no particle of a kind: clicks of other kinds, and rejected picks.
+    """Give the known negatives of a kind: clicks of other kinds, and rejected picks.
 
-    A rejected pick that names one of the kinds says nothing of the others. Clicks of other kinds nearer than half the
-    diameter to one of this kind are left out: two small particles at the rim of a large one would spoil its labels.
+    Rejected picks that name another kind do not count. Clicks of other kinds nearer than half the
+    diameter to one of this kind are left out: two small particles at the rim of a large one would corrupt its labels.
 
     Parameters
     ----------
@@ -82,8 +82,8 @@ def known_negatives(kind: str, clicks: Picks, rejected: Picks | None, diameter: 
         near[rows] = (np.linalg.norm(away, axis=2) < diameter / 2).any(axis=1)
     parts = [others.select(~near)]
     if rejected is not None and len(rejected):
-        elsewhere = [name for name in clicks.kind_names if name != kind]
-        parts.append(rejected.select(~np.isin(rejected.kinds.astype(str), elsewhere)))
+        other_kinds = [name for name in clicks.kind_names if name != kind]
+        parts.append(rejected.select(~np.isin(rejected.kinds.astype(str), other_kinds)))
     return Picks.concatenate(Picks(each.positions, each.tomograms, each.scores) for each in parts)
 
 

@@ -1,0 +1,242 @@
+"""The mixture of particles, look-alikes and background that a tomogram's peak scores are fitted with.
+
+Above a cut-off, the density of peak scores s is
+
+    f(s) = π·N(s; μ, σ) + λ·N(s; μ - σ, 1.2 σ) + (1 - π - λ)·b(s).
+
+The background b is the decoy's density (`tomopicker.picking.background`), shifted and stretched to agree with the
+tomogram's own low scores. π, μ, σ, shift and stretch maximise a posterior whose prior is centred on the scores of the
+clicks (`tomopicker.pu.particle_scores`) and on the decoy. λ is no parameter, for look-alikes and particles cannot be
+distinguished by their scores: it is a fixed number of peaks, or a fixed fraction of the particles.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Float64
+from scipy.optimize import isotonic_regression, minimize
+from scipy.special import expit, log_ndtr, logit
+
+from tomopicker.picking.background import Background
+from tomopicker.pu.particle_scores import ParticleScores
+
+LOOK_ALIKES = 0.075
+"""Standard deviation of the half-normal prior of look-alikes over expected particles."""
+LOWER, WIDER = 1.0, 1.2
+"""Look-alikes' mean below the particles', and their standard deviation, both in standard deviations of particles."""
+SHIFT_UP, SHIFT_DOWN = 0.15, 0.5
+"""Prior standard deviations of the background's shift, in widths of the decoy. A decoy has the power of the particles
+too, which the background has not, so background may well score lower than the decoy and hardly higher."""
+BELOW = 0.1
+"""Standard deviation, in widths of the decoy, of the particles' mean score where it is below the decoy's median."""
+LOG_STRETCH = 0.1
+"""Prior standard deviation of the logarithm of the background's stretch."""
+LOG_STATED = 0.2
+"""Standard deviation of the logarithm of a number of particles that the user states."""
+BINS = 120
+STARTS = (0.03, 0.2, 0.5)
+"""Fractions of particles that a first fit starts from."""
+
+Parameters = Float64[np.ndarray, "5"]
+"""Logit of the particles' fraction, their mean, log standard deviation, the background's shift and log stretch."""
+Weights = Float64[np.ndarray, "3"]
+Bins = Float64[np.ndarray, " bins"]
+
+
+@dataclass(frozen=True, eq=False)
+class MixtureProblem:
+    """Binned scores, and the priors of the mixture's parameters.
+
+    Parameters
+    ----------
+    at, counts : array, shape (bins,)
+        Middles of the bins, and peaks in each.
+    cutoff : float
+        Lowest score that is fitted: the decoy's median.
+    background : Background
+    prior : ParticleScores
+    look_alikes : float or None
+        Their number; None: `LOOK_ALIKES` for each particle.
+    shift, log_stretch : float
+        Centres of the priors of the background's.
+    stated : float, optional
+        Number of particles with a peak that the user states.
+    """
+
+    at: Bins
+    counts: Bins
+    cutoff: float
+    background: Background
+    prior: ParticleScores
+    look_alikes: float | None
+    shift: float = 0.0
+    log_stretch: float = 0.0
+    stated: float | None = None
+
+    @property
+    def peaks(self) -> float:
+        """The number of peaks that are fitted."""
+        return float(self.counts.sum())
+
+
+def mixture_problem(
+    scores: Float64[np.ndarray, " peaks"], background: Background, prior: ParticleScores, expected: float | None
+) -> MixtureProblem:
+    """Bin the scores of peaks above the cut-off.
+
+    Parameters
+    ----------
+    scores : array, shape (peaks,)
+    background : Background
+    prior : ParticleScores
+    expected : float or None
+        Particles with a peak at the density of the training tomograms; None in a training tomogram.
+    """
+    cutoff = background.median
+    highest = max(float(scores.max()), prior.mean + 4 * prior.sd, cutoff + prior.sd)
+    edges = np.linspace(cutoff, highest + 1e-6, BINS + 1)
+    counts = np.histogram(scores, edges)[0].astype(np.float64)
+    mean = LOOK_ALIKES * np.sqrt(2 / np.pi)
+    look_alikes = None if expected is None else mean * expected
+    return MixtureProblem((edges[1:] + edges[:-1]) / 2, counts, cutoff, background, prior, look_alikes)
+
+
+def resampled(problem: MixtureProblem, rng: np.random.Generator) -> MixtureProblem:
+    """Draw peaks, decoy peaks, the centres of the priors, and the look-alikes anew, for a bootstrap."""
+    prior, background = problem.prior, problem.background.resampled(rng)
+    shift, half_normal = rng.standard_normal(), abs(rng.standard_normal()) * np.sqrt(np.pi / 2)
+    return replace(
+        problem,
+        counts=rng.poisson(problem.counts).astype(np.float64),
+        background=background,
+        prior=replace(
+            prior,
+            mean=prior.mean + prior.mean_error * rng.standard_normal(),
+            sd=prior.sd * float(np.exp(prior.log_sd_error * rng.standard_normal())),
+        ),
+        shift=shift * background.sd * (SHIFT_UP if shift > 0 else SHIFT_DOWN),
+        log_stretch=LOG_STRETCH * rng.standard_normal(),
+        look_alikes=None if problem.look_alikes is None else problem.look_alikes * half_normal,
+    )
+
+
+def fit(problem: MixtureProblem, starts: Sequence[Parameters] | None = None) -> Parameters:
+    """Maximise the posterior of the parameters.
+
+    Parameters
+    ----------
+    problem : MixtureProblem
+    starts : sequence of Parameters, optional
+        Where to start; the best end is taken. From the prior with several fractions of particles if left out.
+    """
+    prior = problem.prior
+    if starts is None:
+        centre = np.array([prior.mean, np.log(prior.sd), 0.0, 0.0])
+        starts = [np.array([logit(fraction), *centre]) for fraction in STARTS]
+    spread = [0.1, prior.mean_error, prior.log_sd_error, SHIFT_DOWN * problem.background.sd, LOG_STRETCH]
+    options = {"gtol": 0.02 * np.sqrt(problem.peaks + 1), "hess_inv0": np.diag(np.square(spread)) / 10}
+    found = [
+        minimize(_cost, start, args=(problem,), jac=True, method="BFGS", options=options)  # type: ignore[call-overload]
+        for start in starts
+    ]
+    best: Parameters = min(found, key=lambda each: float(each.fun)).x
+    best[0] = np.clip(best[0], -15, 15)
+    return best
+
+
+def particles_with_peak(problem: MixtureProblem, parameters: Parameters) -> float:
+    """Number of particles with a peak: those above the cut-off, and those that their distribution has below it."""
+    fraction, mean, log_sd, *_ = parameters
+    above = np.exp(log_ndtr((mean - problem.cutoff) / np.exp(log_sd)))
+    return float(_weights(problem, fraction)[0][0] * problem.peaks / above)
+
+
+def posterior(problem: MixtureProblem, parameters: Parameters) -> Bins:
+    """Probability of being a particle in each bin, made monotone by isotonic regression."""
+    parts, *_ = _parts(problem, parameters)
+    total = np.logaddexp.reduce(parts)
+    return np.asarray(isotonic_regression(np.exp(parts[0] - total), weights=np.exp(total) + 1e-9).x)
+
+
+def _cost(parameters: Parameters, problem: MixtureProblem) -> tuple[float, Parameters]:
+    """Negative log posterior and its gradient."""
+    _, mean, log_sd, shift, _ = parameters
+    sd, prior, background = float(np.exp(log_sd)), problem.prior, problem.background
+    parts, weights, weights_by, (particle_by, alike_by, background_by) = _parts(problem, parameters)
+    total = np.logaddexp.reduce(parts)
+    peaks = problem.counts * np.exp(parts - total)  # of each part, by bin
+    by_sd = peaks[0] @ particle_by[1] + peaks[1] @ (WIDER * alike_by[1] - LOWER * alike_by[0])
+    gradient = -np.array([
+        float((peaks.sum(axis=1) / weights) @ weights_by),
+        float(peaks[0] @ particle_by[0] + peaks[1] @ alike_by[0]),
+        float(by_sd) * sd,
+        float(peaks[2] @ background_by[0]),
+        float(peaks[2] @ background_by[1]),
+    ])  # fmt: skip
+    width = background.sd * (SHIFT_UP if shift > problem.shift else SHIFT_DOWN)
+    errors = np.array([prior.mean_error, prior.log_sd_error, width, LOG_STRETCH])
+    centre = np.array([prior.mean, np.log(prior.sd), problem.shift, problem.log_stretch])
+    away = (parameters[1:] - centre) / errors
+    gradient[1:] += away / errors
+    # Jeffreys' prior of the fraction.
+    cost = float((away**2).sum() / 2 - problem.counts @ total - np.log(weights[0]) / 2)
+    gradient[0] -= weights_by[0] / weights[0] / 2
+    if mean < problem.cutoff:  # Particles score no lower than the middle of the decoy.
+        below = (mean - problem.cutoff) / (BELOW * background.sd)
+        cost, gradient[1] = cost + below**2 / 2, gradient[1] + below / (BELOW * background.sd)
+    if problem.stated is not None:
+        off = float(np.log(weights[0] * problem.peaks / problem.stated)) / LOG_STATED
+        cost, gradient[0] = cost + off**2 / 2, gradient[0] + off / LOG_STATED * weights_by[0] / weights[0]
+    return cost, gradient
+
+
+def _parts(
+    problem: MixtureProblem, parameters: Parameters
+) -> tuple[Float64[np.ndarray, "3 bins"], Weights, Weights, list[tuple[Bins, Bins]]]:
+    """Log densities of particles, look-alikes and background, weighted; the weights; and the derivatives of both."""
+    fraction, mean, log_sd, shift, log_stretch = parameters
+    sd = float(np.exp(log_sd))
+    particle, particle_by = _normal(problem.at, mean, sd, problem.cutoff)
+    alike, alike_by = _normal(problem.at, mean - LOWER * sd, WIDER * sd, problem.cutoff)
+    background, background_by = _background(problem, shift, log_stretch)
+    weights, weights_by = _weights(problem, fraction)
+    parts = np.stack([particle, alike, background]) + np.log(weights)[:, None]
+    return parts, weights, weights_by, [particle_by, alike_by, background_by]
+
+
+def _weights(problem: MixtureProblem, fraction: float) -> tuple[Weights, Weights]:
+    """Fractions of particles, look-alikes and background, and their derivatives by the logit of the first."""
+    at = float(expit(fraction))
+    if problem.look_alikes is None:
+        each = LOOK_ALIKES * np.sqrt(2 / np.pi)
+        scale, fixed = np.array([1.0, each, 0.0]) / (1 + each), np.zeros(3)
+    else:
+        alike = float(np.clip(problem.look_alikes / max(problem.peaks, 1.0), 1e-9, 0.5))
+        scale, fixed = np.array([1 - alike, 0.0, 0.0]), np.array([0.0, alike, 0.0])
+    weights, by = fixed + at * scale, scale * at * (1 - at)
+    weights[2], by[2] = 1 - weights[:2].sum(), -by[:2].sum()
+    return np.maximum(weights, 1e-12), by
+
+
+def _normal(at: Bins, mean: float, sd: float, cutoff: float) -> tuple[Bins, tuple[Bins, Bins]]:
+    """Log density of a normal distribution above the cut-off, and its derivatives by mean and standard deviation."""
+    away, edge = (at - mean) / sd, (mean - cutoff) / sd
+    inside = float(log_ndtr(edge))
+    ratio = float(np.exp(-(edge**2) / 2 - inside)) / np.sqrt(2 * np.pi)
+    log = -(away**2) / 2 - np.log(sd * np.sqrt(2 * np.pi)) - inside
+    return log, ((away - ratio) / sd, (away**2 - 1 + ratio * edge) / sd)
+
+
+def _background(problem: MixtureProblem, shift: float, log_stretch: float) -> tuple[Bins, tuple[Bins, Bins]]:
+    """Log density of the background above the cut-off, and its derivatives by shift and log stretch."""
+    background = problem.background
+    at = background.moved(problem.at, shift, log_stretch)
+    edge = background.moved(np.array([problem.cutoff]), shift, log_stretch)
+    above, shrink = background.fraction_above(float(edge[0])), float(np.exp(-log_stretch))
+    log = background.log_density(at) - log_stretch - np.log(above)
+    slope, hazard = background.slope(at), float(np.exp(background.log_density(edge)[0])) / above
+    return log, (
+        -slope * shrink - hazard * shrink,
+        -slope * (at - background.median) - 1 - hazard * (float(edge[0]) - background.median),
+    )

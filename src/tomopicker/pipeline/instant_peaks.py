@@ -1,0 +1,182 @@
+"""Peaks of instant picks: scored by a discriminant of a few clicks in each tomogram, and calibrated."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64
+
+from tomopicker.errors import UsageError
+from tomopicker.fewshot.discriminant import RejectedAt, discriminant, held_out_shift
+from tomopicker.fewshot.feature_map import FeaturesAt
+from tomopicker.fewshot.features import Features
+from tomopicker.fewshot.self_training import ClickedTomogram, TrainingSet, self_train
+from tomopicker.picking.calibration import Calibration
+from tomopicker.picking.peaks import nearest_peaks
+from tomopicker.picks import Picks
+from tomopicker.pipeline.callbacks import Callback
+from tomopicker.pipeline.peak_calibration import PeakSummary, calibrations, particle_scores, summarize_peaks
+from tomopicker.pipeline.scoring import MAX_PEAKS, find_peaks, peaks_of_decoy, searched_voxels
+from tomopicker.pipeline.training_data import check_clash, without_repeats
+from tomopicker.pu.particle_scores import ParticleScores, from_few, from_held_out
+from tomopicker.types import Negatives, Positions, Scores, Volume
+from tomopicker.wording import number_of
+
+MIN_PARTICLES_LEFT_OUT = 5
+"""Particles of the training set from which on each click is scored by the discriminant of the others, which is about as
+good."""
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """Clicks and rejected picks in a tomogram, (x, y, z) in working voxels, and the features at them."""
+
+    clicks: Positions
+    rejected: Negatives
+    at_clicks: FeaturesAt
+    at_rejected: RejectedAt
+
+
+@dataclass(frozen=True, eq=False)
+class InstantPeaks:
+    """Scores and peaks of a tomogram by its discriminant."""
+
+    features: Features
+    examples: Examples
+    training_set: TrainingSet
+    """That the discriminants of all tomograms are made from."""
+    logits: Volume
+    summary: PeakSummary
+    held_out: Scores
+    """Of each click with a peak: its score by the discriminant of the other clicks."""
+
+
+def find_and_calibrate(
+    listed: Sequence[Features], clicks: Picks, rejected: Picks | None, callback: Callback
+) -> tuple[list[InstantPeaks], list[Calibration], ParticleScores]:
+    """Find and calibrate the peaks of tomograms; the last value is the prior for tomograms without clicks."""
+    found = find_peaks_of_all(listed, examples_in(listed, clicks, rejected, callback))
+    clicked = [item for item in found if len(item.examples.clicks)]
+    fits = calibrations([item.summary for item in clicked], prior=click_prior(clicked))
+    transferred = particle_scores([item.summary for item in clicked], fits)
+    of_clicked = {item.features.name: fit for item, fit in zip(clicked, fits, strict=True)}
+    each = [
+        of_clicked.get(item.features.name) or item.summary.calibrate(transferred, use_clicks=False) for item in found
+    ]
+    return found, each, transferred
+
+
+def examples_in(
+    listed: Sequence[Features], clicks: Picks, rejected: Picks | None, callback: Callback
+) -> list[Examples]:
+    """Look up the features at clicks and rejected picks of each tomogram.
+
+    Raises
+    ------
+    UsageError
+        One line, if clicks and features do not belong together.
+    """
+    _check(listed, clicks, rejected)
+    diameter = listed[0].settings.particle_diameter
+    clicks = without_repeats(clicks, diameter, callback)
+    examples = []
+    for item in listed:
+        mine = clicks.in_tomogram(item.name).positions
+        others = np.empty((0, 3)) if rejected is None else rejected.in_tomogram(item.name).positions
+        check_clash(item.name, item.frame, mine, others, diameter)
+        inside = [
+            inside_specimen(item, item.working.from_angstrom(part), what, callback)
+            for part, what in ((mine, "click"), (others, "rejected pick"))
+        ]
+        examples.append(Examples(inside[0], inside[1], item.specimen.at(inside[0]), item.specimen.at(inside[1])))
+    if not any(len(each.clicks) for each in examples):
+        raise UsageError(
+            f"no click lies in the specimen of {', '.join(item.name for item in listed)}; click a particle, or compute "
+            "features of the whole volume (mask none)"
+        )
+    return examples
+
+
+def find_peaks_of_all(listed: Sequence[Features], examples: Sequence[Examples]) -> list[InstantPeaks]:
+    """Score each tomogram with the discriminant of all clicks and its own statistics, and find the peaks.
+
+    Pseudo-labels from the tomograms that were clicked in are added to the clicks (`fewshot.self_training`).
+    """
+    clicked = [
+        ClickedTomogram(item.specimen, item.statistics, item.radius, np.concatenate([each.clicks, each.rejected]))
+        for item, each in zip(listed, examples, strict=True)
+        if len(each.clicks)
+    ]
+    training_set = self_train(
+        clicked,
+        np.concatenate([each.at_clicks for each in examples]),
+        np.concatenate([each.at_rejected for each in examples]),
+    )
+    starts = np.cumsum([0, *(len(each.clicks) for each in examples)])
+    return [
+        _score_and_summarize(item, each, training_set, int(start))
+        for item, each, start in zip(listed, examples, starts, strict=False)
+    ]
+
+
+def click_prior(clicked: Sequence[InstantPeaks]) -> ParticleScores:
+    """Give the distribution of the particles' scores by leaving each click out; for few, by a constant correction."""
+    missed = sum(item.summary.missed for item in clicked)
+    if not clicked or len(clicked[0].training_set.particles) < MIN_PARTICLES_LEFT_OUT:
+        return from_few(np.concatenate([item.summary.scores[item.summary.clicked] for item in clicked]), missed)
+    return from_held_out(np.concatenate([item.held_out for item in clicked]), missed)
+
+
+def _score_and_summarize(item: Features, examples: Examples, training_set: TrainingSet, start: int) -> InstantPeaks:
+    solution = discriminant(item.statistics, training_set.particles, training_set.background)
+    logits = item.specimen.scores(solution.weights, solution.bias)
+    peaks = find_peaks(
+        logits, item.settings, item.radius, float("-inf"), max_particles=MAX_PEAKS, mask=item.working.mask
+    )
+    nearest = nearest_peaks(peaks, examples.clicks, item.radius)
+    has_peak = nearest >= 0
+    decoys = peaks_of_decoy(item.decoy.scores(solution.weights, solution.bias), item.settings, item.radius)
+    voxels = searched_voxels(item.working.data.shape, item.settings, item.radius, item.working.mask)
+    summary = summarize_peaks(peaks, decoys, examples.clicks, examples.rejected, item.radius, voxels)
+    own = peaks.scores[nearest[has_peak]].astype(np.float64)
+    if len(training_set.particles) > 1 and len(own):
+        smoothing = item.settings.picking.smoothing_fraction * item.radius
+        at = item.specimen.smoothed_at(peaks.positions_voxels[nearest[has_peak]], smoothing)
+        rows = start + np.flatnonzero(has_peak)
+        known = (training_set.particles, training_set.background)
+        own = own + held_out_shift(solution, item.statistics, *known, rows, at)
+    return InstantPeaks(item, examples, training_set, logits, summary, own)
+
+
+def inside_specimen(
+    item: Features, voxels: Positions, what: str, callback: Callback
+) -> Float64[np.ndarray, "inside 3"]:
+    """Leave out positions, in working voxels, outside the specimen, where there are no features."""
+    if not len(voxels):
+        return voxels
+    covered = item.specimen.covers(voxels)
+    if not covered.all():
+        callback.warn(
+            f"{item.name}: {number_of(int((~covered).sum()), what)} outside the detected lamella "
+            "ignored; features of the whole volume (mask none) include them"
+        )
+    return np.asarray(voxels[covered])
+
+
+def _check(listed: Sequence[Features], clicks: Picks, rejected: Picks | None) -> None:
+    if not listed:
+        raise UsageError("there are no features; compute those of the tomogram with clicks")
+    names = [item.name for item in listed]
+    for picks in (clicks, *([rejected] if rejected is not None else [])):
+        unknown = [name for name in picks.tomogram_names if name not in names]
+        if unknown:
+            raise UsageError(f"there are no features of {', '.join(unknown[:8])}; compute them, or leave out its picks")
+    first = listed[0]
+    for item in listed[1:]:
+        if item.settings.particle_diameter != first.settings.particle_diameter:
+            raise UsageError(f"features of {item.name} are of another particle diameter than those of {first.name}")
+        if abs(item.working_voxel_size / first.working_voxel_size - 1) > 0.01:
+            raise UsageError(
+                f"features of {item.name} are at {item.working_voxel_size:.4g} Å, those of {first.name} at "
+                f"{first.working_voxel_size:.4g} Å; compute them with the voxel_size of the first"
+            )

@@ -1,0 +1,207 @@
+"""Input of a training, kind by kind, and its checks before anything is computed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tomopicker.config import Settings
+from tomopicker.errors import UsageError
+from tomopicker.io.tomogram_names import join_names
+from tomopicker.models.precision import choose_device
+from tomopicker.picks import Picks
+from tomopicker.pipeline.callbacks import Callback
+from tomopicker.pipeline.kinds import check_apart, diameters_of, kinds_of, known_negatives
+from tomopicker.pipeline.training_data import check_tomogram, common_voxel_size
+from tomopicker.preprocessing.preprocess import check_mask
+from tomopicker.tomogram import Tomogram
+from tomopicker.training.checkpoint import build_body
+from tomopicker.training.pretrained import load_pretrained
+from tomopicker.types import VoxelMask
+from tomopicker.wording import number_of
+
+
+@dataclass(frozen=True)
+class TrainingInput:
+    """Input of the training on one kind of particle.
+
+    Parameters
+    ----------
+    kind : str
+        Empty where clicks are not of several kinds.
+    tomograms : list of Tomogram
+        The training tomograms.
+    clicks : Picks
+        Centres of particles.
+    settings : Settings
+    rejected : Picks, optional
+        Positions that look like the particle and are not, and clicks of other kinds: known background.
+    masks : mapping of str to VoxelMask
+        Where the specimen is, by the tomogram's name; by the settings for those left out.
+    validation_tomograms : list of Tomogram
+        Never trained on.
+    validation_picks : Picks, optional
+        In these.
+    """
+
+    kind: str
+    tomograms: list[Tomogram]
+    clicks: Picks
+    settings: Settings
+    rejected: Picks | None = None
+    masks: Mapping[str, VoxelMask] = field(default_factory=dict)
+    validation_tomograms: list[Tomogram] = field(default_factory=list)
+    validation_picks: Picks | None = None
+
+
+def training_inputs(
+    tomograms: Sequence[Tomogram],
+    picks: Picks,
+    settings: Settings,
+    *,
+    particle_diameters: Mapping[str, float] | None = None,
+    rejected: Picks | None = None,
+    masks: Mapping[str, VoxelMask] | None = None,
+    validation_tomograms: Sequence[Tomogram] = (),
+    validation_picks: Picks | None = None,
+) -> list[TrainingInput]:
+    """Divide the input of a training by kind; clicks of the others are known negatives of each.
+
+    Parameters
+    ----------
+    tomograms, picks, settings, particle_diameters, rejected, masks, validation_tomograms, validation_picks
+        As `train` takes them.
+
+    Raises
+    ------
+    UsageError
+        If kinds are several and a setting is meant for one, a diameter is of none of them, a tomogram has no pick of
+        any kind, or two kinds are clicked on one particle.
+    """
+    kinds, masks = kinds_of(picks), masks or {}
+    if len(kinds) > 1 and settings.expected_particles is not None:
+        raise UsageError(
+            "--expected-particles is one number, and there are clicks of several kinds; leave it out to have each "
+            "estimated, or train one kind (--class)"
+        )
+    diameters = diameters_of(kinds, particle_diameters or {}, settings.particle_diameter)
+    own = {kind: settings.model_copy(update={"particle_diameter": size}) for kind, size in diameters.items()}
+    if len(kinds) == 1:
+        validated = list(validation_tomograms)
+        return [
+            TrainingInput("", list(tomograms), picks, own[kinds[0]], rejected, masks, validated, validation_picks)
+        ]  # fmt: skip
+    check_picked(tomograms, picks)
+    if validation_picks is not None:
+        check_picked(validation_tomograms, validation_picks)
+    check_apart(picks, diameters, {tomogram.name: tomogram.frame for tomogram in tomograms})
+    inputs = []
+    for kind, size in diameters.items():
+        clicks, negatives = picks.of_kind(kind), known_negatives(kind, picks, rejected, size)
+        # Without training, a tomogram with clicks of other kinds alone has known background.
+        known = clicks if settings.network.head == "trained" else Picks.concatenate([clicks, negatives])
+        truth = validation_picks
+        if truth is not None and truth.kind_names:
+            truth = truth.of_kind(kind)
+        validated = [] if truth is None else with_picks(validation_tomograms, truth)
+        inputs.append(
+            TrainingInput(kind, with_picks(tomograms, known), clicks, own[kind], negatives, masks, validated, truth)
+        )
+    return inputs
+
+
+def with_picks(tomograms: Sequence[Tomogram], picks: Picks) -> list[Tomogram]:
+    """Keep the tomograms that some picks lie in."""
+    names = set(picks.tomogram_names)
+    return [tomogram for tomogram in tomograms if tomogram.name in names]
+
+
+def leave_out_unclicked(tomograms: Sequence[Tomogram], picks: Picks, callback: Callback) -> list[Tomogram]:
+    """Keep the tomograms that some picks lie in, and name the others, as of a project of which a few were clicked in.
+
+    Raises
+    ------
+    UsageError
+        If no pick lies in any.
+    """
+    kept = with_picks(tomograms, picks)
+    if not kept:
+        check_picked(tomograms, picks)
+    known = {tomogram.name for tomogram in kept}
+    left_out = [tomogram.name for tomogram in tomograms if tomogram.name not in known]
+    if left_out:
+        share = f"{len(left_out)} of {number_of(len(tomograms), 'tomogram')}"
+        callback.warn(f"not trained on, for want of clicks: {join_names(left_out)} ({share})")
+    return kept
+
+
+def check_picked(tomograms: Sequence[Tomogram], picks: Picks) -> None:
+    """Refuse tomograms without picks.
+
+    Raises
+    ------
+    UsageError
+        Naming the first.
+    """
+    for tomogram in tomograms:
+        if not len(picks.in_tomogram(tomogram.name)):
+            raise UsageError(f"{tomogram.path}: has no picks; leave it out or add picks")
+
+
+def check_training(inputs: TrainingInput, device: str | None, callback: Callback) -> None:
+    """Check everything that a training checks, before anything is computed; warn of what is unlikely.
+
+    Parameters
+    ----------
+    inputs : TrainingInput
+    device : str, optional
+        As `train` takes it.
+    callback : Callback
+        Receives the warnings.
+
+    Raises
+    ------
+    TomoPickerError
+        One line with the remedy.
+    """
+    settings = inputs.settings
+    choose_device(device)
+    voxel_size = common_voxel_size(inputs.tomograms, settings)
+    for tomogram in inputs.tomograms:
+        check_tomogram(tomogram, inputs.clicks, inputs.rejected, settings, voxel_size, callback)
+    for tomogram in inputs.validation_tomograms:
+        check_tomogram(tomogram, inputs.validation_picks, None, settings, voxel_size, callback)
+    for tomogram in [*inputs.tomograms, *inputs.validation_tomograms]:
+        if tomogram.name in inputs.masks:
+            check_mask(inputs.masks[tomogram.name], tomogram)
+    check_expected(settings, len(inputs.clicks), len(inputs.tomograms))
+    load_pretrained(build_body(settings), settings.network)
+
+
+def check_expected(settings: Settings, clicks: int, tomograms: int) -> None:
+    """Refuse an expected number of particles that is below the clicks.
+
+    Raises
+    ------
+    UsageError
+        One line with the remedy.
+    """
+    stated = settings.expected_particles
+    if stated is not None and stated * tomograms < clicks:
+        raise UsageError(
+            f"--expected-particles {stated:g} is less than the {clicks} clicks; "
+            "raise it or leave it out to have it estimated"
+        )
+
+
+def check_distinct(training: Sequence[Tomogram], validation: Sequence[Tomogram]) -> None:
+    """Refuse to validate on a training tomogram.
+
+    Raises
+    ------
+    UsageError
+        Naming the tomogram.
+    """
+    both = {item.name for item in training} & {item.name for item in validation}
+    if both:
+        raise UsageError(
+            f"--validation-tomogram {min(both)}: it is a training tomogram too; leave it out of one of them"
+        )
