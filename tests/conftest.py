@@ -7,13 +7,14 @@ from hypothesis import settings
 from jaxtyping import install_import_hook
 
 from tests import typechecker
+from tests.shared import SHARED
 
 install_import_hook("tomopicker", "tests.typechecker.checked")
 settings.register_profile("fuzz", max_examples=5000, deadline=None)
 """For ``make fuzz``: budgets are fractions of the profile's."""
 
 
-def pytest_configure():
+def pytest_configure(config):
     """Heed SIGINT: a shell lets its background jobs ignore it, and the commands that tests interrupt inherit that."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -21,6 +22,14 @@ def pytest_configure():
 
 def pytest_runtest_setup():
     typechecker.start_again()
+
+
+def pytest_collection_modifyitems(items):
+    """Skip the group ``shared`` where its files are not."""
+    if not SHARED.is_dir():
+        for item in items:
+            if item.get_closest_marker("shared"):
+                item.add_marker(pytest.mark.skip(reason=f"{SHARED} is not there"))
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -35,17 +44,17 @@ def pytest_xdist_make_scheduler(config, log):
     return Together(config, log)
 
 
-SHARED = {"benchmark", "cli", "cluster", "diagnostics", "fewshot", "pipeline", "slurm"}
+TOGETHER = {"benchmark", "cli", "cluster", "diagnostics", "fewshot", "pipeline", "slurm"}
 """Packages whose session fixtures (a trained model, features, a cluster) take seconds."""
 
 
 def scope_of(nodeid):
-    """Name the package of a test where it is one of `SHARED`, or else its file.
+    """Name the package of a test where it is one of `TOGETHER`, or else its file.
 
     pytest-xdist's own groups (``xdist_group``) do nothing with pytest 9: xdist 3.8 renames what pytest no longer reads.
     """
     path = nodeid.partition("::")[0].split("/")
-    return path[1] if path[1] in SHARED else "/".join(path)
+    return path[1] if path[1] in TOGETHER else "/".join(path)
 
 
 @pytest.fixture(autouse=True, scope="session")

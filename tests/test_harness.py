@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from jaxtyping import TypeCheckError
 
-from tests.conftest import SHARED, scope_of
+from tests.conftest import TOGETHER, scope_of
 from tests.typechecker import CALLS
 from tomopicker.picking.peaks import Peaks, local_peaks
 
@@ -27,7 +27,7 @@ def test_each_test_checks_anew():
 
 
 def test_packages_with_costly_fixtures_stay_together_and_other_files_do():
-    for package in SHARED:
+    for package in TOGETHER:
         assert scope_of(f"tests/{package}/test_a.py::test_b[tests/x.py::y]") == package
     assert scope_of("tests/io/test_a.py::test_b[1]") == scope_of("tests/io/test_a.py::test_c") == "tests/io/test_a.py"
     assert scope_of("tests/test_a.py::test_b") == "tests/test_a.py"

@@ -1,17 +1,15 @@
 """A file of positions that any other tool made can be given to ``train --picks``, with a tomogram that it fits."""
 
-from pathlib import Path
-
 import mrcfile
 import numpy as np
 import pytest
 
+from tests.shared import SHARED
 from tomopicker.errors import TomoPickerError
 from tomopicker.geometry import Frame, PickTable, Unit, from_file_units
 from tomopicker.io import read_table
 from tomopicker.io.tomogram_names import cleaned
 
-SHARED = Path(__file__).parents[3] / "shared" / "formats"
 NO_POSITIONS = {"mrc", "mrc_generated", "hdf", "em_volume", "omezarr"}
 OUTSIDE = {"cryocat__motl_c10x10.em", "cryocat__correct111.mod"}
 """Positions below the first voxel: points of a test in cryoCAT, and clicks on a volume that was turned."""
@@ -20,7 +18,7 @@ MARGIN = 40
 
 def files():
     """Those that hold positions; what is refused, and why, is tested in tests/io."""
-    found = [path for path in sorted(SHARED.glob("*/**/*")) if path.is_file()] if SHARED.is_dir() else []
+    found = [path for path in sorted(SHARED.glob("*/**/*")) if path.is_file()]
     for path in found:
         if path.relative_to(SHARED).parts[0] in NO_POSITIONS:
             continue
@@ -43,7 +41,7 @@ def frame_of(table: PickTable, name: str) -> Frame:
     return Frame(tuple(max(MARGIN, int(n + MARGIN)) for n in last[::-1]), voxel_size)
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared collection of files is not beside the repository")
+@pytest.mark.shared
 def test_dry_runs(cli, tmp_path):
     run, refused = 0, set()
     for path, table in files():

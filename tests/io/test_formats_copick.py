@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.shared import SHARED
 from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.geometry import Frame, Unit
 from tomopicker.io import read_picks, read_table, tomogram_name, write_picks
@@ -14,13 +15,12 @@ from tomopicker.io.angles import from_relion
 from tomopicker.io.projects.copick import check_name, read_project
 from tomopicker.picks import Picks
 
-SHARED = Path(__file__).parents[3] / "shared" / "formats" / "copick"
 FRAMES = {"TS_01": Frame((20, 20, 20), 10.0)}
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="../shared is not here")
+@pytest.mark.shared
 def test_the_shared_file():
-    path = SHARED / "cz-backend__copick.json"
+    path = SHARED / "copick" / "cz-backend__copick.json"
     table = read_table(path)
     assert (table.unit, len(table)) == (Unit.ANGSTROM, 4)
     picks = read_picks(path, FRAMES)
@@ -31,9 +31,9 @@ def test_the_shared_file():
     np.testing.assert_allclose(from_relion(angles).as_matrix(), np.array(stated)[:, :3, :3], atol=1e-6)
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="../shared is not here")
+@pytest.mark.shared
 def test_the_shared_configuration():
-    project = read_project(SHARED / "copick__config_overlay_local.json")
+    project = read_project(SHARED / "copick" / "copick__config_overlay_local.json")
     assert project.objects == ("ribosome", "atpase")
     assert project.roots == (Path("/path/to/copick_project"),)
     with pytest.raises(TomoPickerError, match="no tomogram in its runs"):

@@ -6,14 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.shared import SHARED
 from tomopicker.errors import TomoPickerError
 from tomopicker.geometry import Frame, Unit
 from tomopicker.io import open_tomogram, read_frames, read_picks, read_table
 
-SHARED = Path(__file__).parents[2].parent / "shared" / "formats"
-pytestmark = pytest.mark.skipif(
-    not SHARED.is_dir(), reason="the shared collection of files is not beside the repository"
-)
+pytestmark = pytest.mark.shared
 
 TABLES = [
     # file, rows, unit, first position, pixel size, tomogram, score

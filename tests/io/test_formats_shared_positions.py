@@ -7,14 +7,12 @@ import pandas as pd
 import pytest
 import starfile
 
+from tests.shared import SHARED
 from tomopicker.geometry import Frame, Unit
 from tomopicker.io import read_picks, read_table, write_picks
 from tomopicker.io.angles import ANGLES, orientations
 
-SHARED = Path(__file__).parents[2].parent / "shared" / "formats"
-pytestmark = pytest.mark.skipif(
-    not SHARED.is_dir(), reason="the shared collection of files is not beside the repository"
-)
+pytestmark = pytest.mark.shared
 CORNER, ONE, ZERO = (0.5, 0.5, 0.0), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0)
 
 FILES = {

@@ -1,10 +1,9 @@
 """Text columns with and without a header, Amira's landmarks and graphs, and the tables of Topaz in 3D."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
+from tests.shared import SHARED
 from tomopicker.errors import TomoPickerError
 from tomopicker.geometry import Frame, Unit
 from tomopicker.io import read_picks, read_table, write_picks
@@ -171,7 +170,6 @@ def test_columns_of_imod_name_the_way(tmp_path):
     assert read_table(path, "imod-text").coordinates.tolist() == [[10.5, 20.5, 3], [30.5, 40.5, 5]]
 
 
-SHARED = Path(__file__).parents[3] / "shared" / "formats" / "amira"
 FRAMES = {"TS_1": Frame((30, 40, 50), 10.0), "TS_2": Frame((30, 40, 50), 10.0)}
 LANDMARKS = """# Avizo 3D ASCII 3.0
 
@@ -209,9 +207,9 @@ POINT { float thickness } = @3
 """
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="../shared is not here")
+@pytest.mark.shared
 def test_the_shared_graph():
-    table = read_table(SHARED / "tardis__am3D.CorrelationLines.am")
+    table = read_table(SHARED / "amira" / "tardis__am3D.CorrelationLines.am")
     assert (table.unit, len(table)) == (Unit.ANGSTROM, 10)
     np.testing.assert_allclose(table.coordinates[-1], (9996.779296875, 16468.521484375, 535.1466674804688))
 

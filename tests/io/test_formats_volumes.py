@@ -3,7 +3,6 @@
 import json
 import struct
 import tracemalloc
-from pathlib import Path
 
 import h5py
 import mrcfile
@@ -12,11 +11,11 @@ import pytest
 import tifffile
 import zarr
 
+from tests.shared import SHARED
 from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.io import open_tomogram, tomogram_name, volume_files
 from tomopicker.io.volumes.arrays import ReadOptions
 
-SHARED = Path(__file__).parents[3] / "shared" / "formats"
 VOLUME = np.arange(6 * 5 * 4, dtype=np.float32).reshape(6, 5, 4)  # value = x + 4 y + 20 z
 
 
@@ -56,6 +55,7 @@ def write_em(path, volume=VOLUME):
     return path
 
 
+@pytest.mark.shared
 @pytest.mark.parametrize(
     ("name", "size", "shape"),
     [
@@ -65,8 +65,6 @@ def write_em(path, volume=VOLUME):
     ],
 )
 def test_shared_files_open(name, size, shape):
-    if not SHARED.is_dir():
-        pytest.skip("../shared is not here")
     tomogram = open_tomogram(SHARED / name)
     assert tomogram.shape == shape and tomogram.voxel_size == size
     if shape == VOLUME.shape:
@@ -76,9 +74,8 @@ def test_shared_files_open(name, size, shape):
         assert "labelled x, y, z" in " ".join(tomogram.warnings)
 
 
+@pytest.mark.shared
 def test_shared_em_files():
-    if not SHARED.is_dir():
-        pytest.skip("../shared is not here")
     folder = SHARED / "em_volume"
     tomogram = open_tomogram(folder / "pytom__human_ribo_21A.em", voxel_size=21)
     assert tomogram.shape == (32, 32, 32) and np.isfinite(tomogram.read()).all() and tomogram.read().std() > 0
