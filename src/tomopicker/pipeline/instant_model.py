@@ -5,8 +5,10 @@ from functools import partial
 
 import torch
 
+from tomopicker.config import Settings
 from tomopicker.errors import UsageError
 from tomopicker.fewshot.features import Features, features_of
+from tomopicker.fewshot.self_training import TrainingSet
 from tomopicker.models.discriminant import DiscriminantNetwork
 from tomopicker.pipeline.callbacks import Callback
 from tomopicker.pipeline.displacement import network_displacement
@@ -15,7 +17,7 @@ from tomopicker.pipeline.provenance import provenance
 from tomopicker.pipeline.trainer import Run
 from tomopicker.pipeline.training_data import TrainingTomogram, number_of_clicks
 from tomopicker.pipeline.training_input import TrainingInput
-from tomopicker.training.checkpoint import Model, build_network
+from tomopicker.training.checkpoint import Model, build_body
 from tomopicker.training.pretrained import load_pretrained, trained_shrinkage
 
 
@@ -45,17 +47,21 @@ def instant_model(
         raise UsageError("no click lies in the detected lamella; give --mask none, or a better mask")
     prior = click_prior(found)
     scores, counted = run.calibrate_summaries([item.summary for item in found], number_of_clicks(clicked), prior)
-    network = build_network(settings)
-    assert isinstance(network, DiscriminantNetwork)
-    load_pretrained(network.body, settings.network)
-    network.shrinkage.fill_(trained_shrinkage(settings.network))
-    training_set = every[0].training_set
-    network.clicks = torch.from_numpy(training_set.particles)
-    network.rejected = torch.from_numpy(training_set.background)
+    network = discriminant_network(settings, every[0].training_set)
     facts = provenance(inputs, clicked, counted.estimate, counted)
     displacement = network_displacement(run, network, next(item for item in clicked if len(item.clicks)))
     voxel_size = clicked[0].working.voxel_size
-    return Model(network.eval(), settings, voxel_size, 0.0, None, facts, scores, displacement, tuple(run.warnings))
+    return Model(network, settings, voxel_size, 0.0, None, facts, scores, displacement, tuple(run.warnings))
+
+
+def discriminant_network(settings: Settings, training_set: TrainingSet) -> DiscriminantNetwork:
+    """Make the network that scores by the discriminant of a training set, in evaluation mode."""
+    network = DiscriminantNetwork(build_body(settings))
+    load_pretrained(network.body, settings.network)
+    network.shrinkage.fill_(trained_shrinkage(settings.network))
+    network.clicks = torch.from_numpy(training_set.particles)
+    network.rejected = torch.from_numpy(training_set.background)
+    return network.eval()
 
 
 def peaks_in_training(

@@ -18,15 +18,12 @@ from torch import nn
 from tomopicker.config import Settings
 from tomopicker.picking.calibration import Calibration
 from tomopicker.picking.peaks import Peaks
-from tomopicker.pipeline.callbacks import NullCallback
-from tomopicker.pipeline.instant_model import peaks_in_training
-from tomopicker.pipeline.instant_peaks import click_prior
+from tomopicker.pipeline.instant_peaks import InstantPeaks, click_prior
 from tomopicker.pipeline.peak_calibration import PeakSummary, calibrations
 from tomopicker.pipeline.trainer import Run
 from tomopicker.pipeline.training_data import TrainingTomogram, number_of_clicks
 from tomopicker.training.checkpoint import CHECKPOINT, load_tensors, save_tensors
 from tomopicker.training.fingerprint import Fingerprint, check_same_run, tomogram_fingerprint
-from tomopicker.training.labels import NO_POSITIONS
 from tomopicker.types import Ambiguous, Negatives, Positions, PseudoPositives
 
 Known: TypeAlias = Float64[np.ndarray, "known 3"]
@@ -60,9 +57,11 @@ def pseudo_label(
     return _labelled(run, clicked, rounds, lambda: _found(run, clicked, networks, rounds))
 
 
-def pseudo_label_by_discriminant(run: Run, clicked: Sequence[TrainingTomogram]) -> list[TrainingTomogram]:
-    """Add the confident and the ambiguous instant picks to training tomograms; as `pseudo_label`, without networks."""
-    return _labelled(run, clicked, 0, lambda: _labels_by_discriminant(run, clicked))
+def pseudo_label_by_discriminant(
+    run: Run, clicked: Sequence[TrainingTomogram], found: Sequence[InstantPeaks]
+) -> list[TrainingTomogram]:
+    """Add confident and ambiguous instant picks, from the peaks of each tomogram, if any; else as `pseudo_label`."""
+    return _labelled(run, clicked, 0, lambda: _labels_by_discriminant(run, clicked, found))
 
 
 def select_pseudo_labels(
@@ -130,11 +129,7 @@ def _found(run: Run, clicked: Sequence[TrainingTomogram], networks: Sequence[nn.
     return _select(run, clicked, summaries, calibrations(summaries), rounds + starts_labelled)
 
 
-def _labels_by_discriminant(run: Run, clicked: Sequence[TrainingTomogram]) -> list[Pair]:
-    # Without a callback: training has warned of clicks outside the specimen.
-    found = peaks_in_training(run, clicked, NullCallback())
-    if not found:
-        return [(NO_POSITIONS, NO_POSITIONS)] * len(clicked)
+def _labels_by_discriminant(run: Run, clicked: Sequence[TrainingTomogram], found: Sequence[InstantPeaks]) -> list[Pair]:
     summaries = [item.summary for item in found]
     prior = click_prior([item for item in found if len(item.examples.clicks)])
     return _select(run, clicked, summaries, calibrations(summaries, prior=prior), 1)

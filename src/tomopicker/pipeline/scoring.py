@@ -10,7 +10,7 @@ from torch import nn
 from tomopicker.config import Settings
 from tomopicker.fewshot.solving import solve
 from tomopicker.inference.tiles import Progress, Volumes, score_volumes
-from tomopicker.models.discriminant import DiscriminantNetwork
+from tomopicker.models.discriminant import DiscriminantNetwork, NetworkWithDiscriminant
 from tomopicker.models.tta import TestTimeAugmentation
 from tomopicker.picking.peaks import Peaks, greedy_peaks, local_peaks
 from tomopicker.preprocessing.crops import bounding_box
@@ -48,6 +48,8 @@ def prepare_network(
         network = adapt_batchnorm(network, working.data, cfg.patches.size, device, cfg.precision, mask=mask)
     if isinstance(network, DiscriminantNetwork):
         solve(network, [network, *others], working, settings, device)
+    if isinstance(network, NetworkWithDiscriminant):
+        solve(network.discriminant, [network.discriminant], working, settings, device)
     return TestTimeAugmentation(network) if settings.inference.tta else network
 
 

@@ -16,8 +16,10 @@ from string import ascii_lowercase
 from torch import nn
 
 from tomopicker.config import Settings
+from tomopicker.models.discriminant import DiscriminantNetwork, NetworkWithDiscriminant
 from tomopicker.picking.calibration import Count
-from tomopicker.pipeline.callbacks import Callback
+from tomopicker.pipeline.callbacks import Callback, NullCallback
+from tomopicker.pipeline.instant_model import discriminant_network, peaks_in_training
 from tomopicker.pipeline.peak_calibration import calibrations
 from tomopicker.pipeline.pseudo_labels import pseudo_label, pseudo_label_by_discriminant
 from tomopicker.pipeline.trainer import Run
@@ -44,7 +46,7 @@ class TrainResult:
     Parameters
     ----------
     network : Module
-        The last one.
+        The last one, averaged with the discriminant, if there is one.
     history : History
         Of all rounds, one after the other.
     priors : Priors or None
@@ -56,11 +58,32 @@ class TrainResult:
     priors: Priors | None
 
 
-def first_labels(run: Run, clicked: Sequence[TrainingTomogram]) -> Sequence[TrainingTomogram]:
+@dataclass(frozen=True)
+class FirstLabels:
+    """Labels of the first round, and the discriminant that they come from.
+
+    Parameters
+    ----------
+    tomograms : sequence of TrainingTomogram
+        The training tomograms, with instant picks as pseudo-labels if there is a discriminant.
+    discriminant : DiscriminantNetwork or None
+        The first teacher, if the settings want one; its scores are averaged with those of the networks.
+    """
+
+    tomograms: Sequence[TrainingTomogram]
+    discriminant: DiscriminantNetwork | None = None
+
+
+def first_labels(run: Run, clicked: Sequence[TrainingTomogram]) -> FirstLabels:
     """Add instant picks to the clicks where the settings take the first pseudo-labels from them."""
-    if run.settings.starts_from_discriminant(number_of_clicks(clicked)):
-        return pseudo_label_by_discriminant(run, clicked)
-    return clicked
+    if not run.settings.starts_from_discriminant(number_of_clicks(clicked)):
+        return FirstLabels(clicked)
+    # Without a callback: training has warned of clicks outside the specimen.
+    found = peaks_in_training(run, clicked, NullCallback())
+    if not found:
+        return FirstLabels(clicked)
+    discriminant = discriminant_network(run.settings, found[0].training_set)
+    return FirstLabels(pseudo_label_by_discriminant(run, clicked, found), discriminant)
 
 
 def needs_first_count(settings: Settings) -> bool:
@@ -105,7 +128,7 @@ def count_by_first_network(
 def self_train(
     run: Run,
     clicked: Sequence[TrainingTomogram],
-    first: Sequence[TrainingTomogram],
+    first: FirstLabels,
     validation: Sequence[LabelledVolume],
     particles: float | None,
 ) -> TrainResult:
@@ -116,8 +139,8 @@ def self_train(
     run : Run
     clicked : sequence of TrainingTomogram
         The training tomograms.
-    first : sequence of TrainingTomogram
-        The same tomograms with the labels of the first round, as `first_labels` gives them.
+    first : FirstLabels
+        Of the same tomograms.
     validation : sequence of LabelledVolume
         For validation; never trained on.
     particles : float or None
@@ -128,9 +151,9 @@ def self_train(
     history: History = []
     networks: list[nn.Module] = []
     first_priors: Priors | None = None
-    by_discriminant = run.settings.starts_from_discriminant(number_of_clicks(clicked))
+    by_discriminant = first.discriminant is not None
     for number, lengths in enumerate(rounds):
-        items = pseudo_label(run, clicked, networks, number) if number else first
+        items = pseudo_label(run, clicked, networks, number) if number else first.tomograms
         training = [run.labelled(item) for item in items]
         priors = run.priors(training, particles, more_than_clicks=number > 0 or by_discriminant)
         if not number:
@@ -143,8 +166,13 @@ def self_train(
             settings = _member_settings(run.settings, number, member, length)
             network, lines = run.fit(_checkpoint_name(number, member), training, validation, priors, settings, report)
             history += [{**line, "round": number + 1} for line in lines]
-            networks.append(network)
+            networks.append(_with_discriminant(network, first.discriminant, run.settings))
     return TrainResult(networks[-1], history, first_priors)
+
+
+def _with_discriminant(network: nn.Module, discriminant: DiscriminantNetwork | None, settings: Settings) -> nn.Module:
+    weight = settings.inference.discriminant_weight
+    return network if discriminant is None or not weight else NetworkWithDiscriminant(network, discriminant, weight)
 
 
 def steps_of_rounds(settings: Settings, clicks: int) -> Sequence[Sequence[int | None]]:
