@@ -189,11 +189,11 @@ class Training(Frozen):
 class SelfTraining(Frozen):
     """Self-training: further rounds learn from confident picks in the training tomograms."""
 
-    first_teacher: Literal["by-clicks", "discriminant", "networks"] = setting(
-        "by-clicks",
+    first_teacher: Literal["auto", "discriminant", "networks"] = setting(
+        "auto",
         "Source of the first pseudo-labels. discriminant: instant picks, so that the first round has pseudo-labels "
-        "too; networks: a round trained on clicks alone; by-clicks: the discriminant below min_clicks where the "
-        "network starts from pretrained weights, else networks.",
+        "too; networks: a round trained on clicks alone; auto: the discriminant where the network starts from "
+        "pretrained weights, else networks.",
     )
     first_labels: Annotated[int, Field(ge=0)] = setting(
         20, "discriminant: pseudo-labels allowed per training tomogram, where growth would allow fewer."
@@ -318,12 +318,13 @@ class Settings(Frozen):
             raise ValueError("patches.batch must be at least 2: one patch around a click, one anywhere")
         return self
 
-    def starts_from_discriminant(self, clicks: int) -> bool:
-        """Whether instant picks are the first pseudo-labels of a training on so many clicks."""
+    @property
+    def starts_from_discriminant(self) -> bool:
+        """Whether instant picks are the first pseudo-labels."""
         cfg = self.self_training
-        if cfg.first_teacher == "by-clicks":
+        if cfg.first_teacher == "auto":
             possible = self.network.pretrained != "none" and self.inference.adabn
-            return possible and not self.training.validation_fraction and clicks < cfg.min_clicks
+            return possible and not self.training.validation_fraction
         return cfg.first_teacher == "discriminant"
 
     @model_validator(mode="after")

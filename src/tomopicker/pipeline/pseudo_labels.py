@@ -21,7 +21,7 @@ from tomopicker.picking.peaks import Peaks
 from tomopicker.pipeline.instant_peaks import InstantPeaks, click_prior
 from tomopicker.pipeline.peak_calibration import PeakSummary, calibrations
 from tomopicker.pipeline.trainer import Run
-from tomopicker.pipeline.training_data import TrainingTomogram, number_of_clicks
+from tomopicker.pipeline.training_data import TrainingTomogram
 from tomopicker.training.checkpoint import CHECKPOINT, load_tensors, save_tensors
 from tomopicker.training.fingerprint import Fingerprint, check_same_run, tomogram_fingerprint
 from tomopicker.types import Ambiguous, Negatives, Positions, PseudoPositives
@@ -125,7 +125,7 @@ def _labelled(
 def _found(run: Run, clicked: Sequence[TrainingTomogram], networks: Sequence[nn.Module], rounds: int) -> list[Pair]:
     """Choose pseudo-labels from the peaks of all training tomograms."""
     summaries = [run.summarize(networks, item) for item in clicked]
-    starts_labelled = run.settings.starts_from_discriminant(number_of_clicks(clicked))
+    starts_labelled = run.settings.starts_from_discriminant
     return _select(run, clicked, summaries, calibrations(summaries), rounds + starts_labelled)
 
 
@@ -144,7 +144,7 @@ def _select(
 ) -> list[Pair]:
     cfg, labels = run.settings.self_training, []
     growth = cfg.max_label_growth**growths - 1
-    least = cfg.first_labels if run.settings.starts_from_discriminant(number_of_clicks(clicked)) else 0
+    least = cfg.first_labels if run.settings.starts_from_discriminant else 0
     for item, each, fit in zip(clicked, summaries, fits, strict=True):
         limit = max(round(len(item.clicks) * growth), least)
         chances = fit.probability(each.scores)

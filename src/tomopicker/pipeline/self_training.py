@@ -76,7 +76,7 @@ class FirstLabels:
 
 def first_labels(run: Run, clicked: Sequence[TrainingTomogram]) -> FirstLabels:
     """Add instant picks to the clicks where the settings take the first pseudo-labels from them."""
-    if not run.settings.starts_from_discriminant(number_of_clicks(clicked)):
+    if not run.settings.starts_from_discriminant:
         return FirstLabels(clicked)
     # Without a callback: training has warned of clicks outside the specimen.
     found = peaks_in_training(run, clicked, NullCallback())
@@ -179,7 +179,7 @@ def steps_of_rounds(settings: Settings, clicks: int) -> Sequence[Sequence[int | 
     """Give the optimiser steps of each network, round by round; None if the length is in epochs."""
     cfg = settings.self_training
     rounds = cfg.rounds_for(clicks)
-    if settings.starts_from_discriminant(clicks):
+    if settings.starts_from_discriminant:
         last = settings.training.steps_for(max(clicks, MIN_CLICKS_FOR_STEPS))
         each = last if last is None else max(1, round(last / cfg.final_steps_factor))
     else:
