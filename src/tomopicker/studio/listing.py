@@ -20,7 +20,7 @@ RAW = "raw"
 
 @dataclass(frozen=True)
 class Reading:
-    """How tomograms are read, where their files do not say it rightly.
+    """How tomograms are read, where their files are wrong.
 
     Parameters
     ----------
