@@ -14,7 +14,9 @@ from tomopicker.cli.options import (
     size_in_voxels,
     three_numbers,
 )
+from tomopicker.cli.progress import Reporter
 from tomopicker.errors import UsageError
+from tomopicker.files import refuse_to_replace
 from tomopicker.wording import number_of
 
 HELP = """Convert picks from one format to another.
@@ -55,8 +57,6 @@ def command(
     overwrite: Overwrite = False,
 ) -> None:
     """Parse, read, and write."""
-    from tomopicker.cli.progress import Reporter
-    from tomopicker.files import refuse_to_replace
     from tomopicker.io.classes import Mixed
     from tomopicker.io.convert import TomogramGeometry, is_folder, read_all, write_all
     from tomopicker.io.registry import for_output

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from tomopicker.cli.groups import CoordinateOptions, TomogramOptions
 from tomopicker.cli.options import TomogramList, argument, option
+from tomopicker.cli.progress import Reporter
 from tomopicker.errors import UsageError
 
 HELP = """Evaluate picks against ground truth: precision, recall, F1, average precision, position error.
@@ -54,7 +55,6 @@ def command(
     tomograms: TomogramList = None,
 ) -> None:
     """Parse, read, match and print."""
-    from tomopicker.cli.progress import Reporter
     from tomopicker.io.volumes.arrays import DEFAULT_OPTIONS
     from tomopicker.output.compare import gather, sorted_paths
     from tomopicker.output.evaluate import (

@@ -21,7 +21,9 @@ from tomopicker.cli.options import (
     option,
     switch,
 )
+from tomopicker.cli.progress import Reporter
 from tomopicker.errors import UsageError
+from tomopicker.files import check_writable
 
 COPICK = "copick"
 
@@ -113,8 +115,6 @@ def command(
     """Parse, open, and pick."""
     from tomopicker import api
     from tomopicker.cli.pick_run import pick_files, print_pick_plan
-    from tomopicker.cli.progress import Reporter
-    from tomopicker.files import check_writable
     from tomopicker.io import volume_files
     from tomopicker.io.masks import masks_for
     from tomopicker.models.precision import choose_device

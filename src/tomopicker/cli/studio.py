@@ -5,7 +5,9 @@ from typing import Annotated
 
 from tomopicker.cli.groups import TomogramOptions
 from tomopicker.cli.options import MORE, Device, Invert, argument, option
+from tomopicker.cli.progress import Reporter
 from tomopicker.errors import TomoPickerError, UsageError
+from tomopicker.files import check_writable
 
 HELP = """Click particles in a browser, see picks from the first click, train, review, and save for RELION.
 
@@ -67,8 +69,6 @@ def command(
         raise TomoPickerError(
             f"the studio needs {error.name}; install it with: pip install 'tomopicker[studio]'"
         ) from error
-    from tomopicker.cli.progress import Reporter
-    from tomopicker.files import check_writable
     from tomopicker.studio.engine import InstantEngine
     from tomopicker.studio.listing import Reading, list_tomograms
 
