@@ -65,7 +65,7 @@ def command(
     size = None if shape is None else size_in_voxels(shape)
     by = (0.0, 0.0, 0.0) if shift is None else three_numbers(shift, "--shift")
     geometry = TomogramGeometry(
-        [*(tomograms or []), *(more or [])], reading.voxel_size, size, binning, reading.stored, frames_of_folder(source)
+        [*(tomograms or []), *(more or [])], reading.options(), size, binning, frames_of_folder(source)
     )
     if is_folder(target) and to_format is None:
         raise UsageError(f"{target}: a folder implies no format; name one with --to")

@@ -46,14 +46,13 @@ class TomogramOptions(OptionGroup):
 
     def __post_init__(self) -> None:
         check_positive("--voxel-size", self.voxel_size)
-        _ = self.stored  # Refuses invalid axes.
+        self.options()  # Refuses invalid axes.
 
-    @property
-    def stored(self) -> "ReadOptions":
-        """Array and axes."""
+    def options(self, *, invert: bool = False) -> "ReadOptions":
+        """Give the options of the readers."""
         from tomopicker.io.volumes.arrays import ReadOptions
 
-        return ReadOptions(self.dataset, self.axes)
+        return ReadOptions(self.dataset, self.axes, voxel_size=self.voxel_size, invert=invert)
 
     def open(self, paths: list[Path], reporter: Reporter, *, invert: bool = False) -> "list[Tomogram]":
         """Open the tomograms at paths, files or folders; suspicious headers are printed."""
@@ -65,7 +64,7 @@ class TomogramOptions(OptionGroup):
         """Open one tomogram; suspicious headers are printed."""
         from tomopicker import io
 
-        tomogram = io.open_tomogram(path, voxel_size=self.voxel_size, invert=invert, options=self.stored)
+        tomogram = io.open_tomogram(path, options=self.options(invert=invert))
         for warning in tomogram.warnings:
             reporter.warn(warning)
         return tomogram

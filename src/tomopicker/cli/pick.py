@@ -145,8 +145,8 @@ def command(
             reporter.log(f"{model}: was trained with --invert, so protein is taken to be bright (--no-invert: dark).")
         invert = bright if invert is None else invert
         pick_settings = PickSettings(
-            cut, min_distance, star_format, save_scores, reading.voxel_size, invert, device, reading.dataset,
-            reading.axes, masks.mode, pictures, project_of(listed),
+            cut, min_distance, star_format, save_scores, reading.options(invert=invert), device, masks.mode, pictures,
+            project_of(listed),
         )  # fmt: skip
         folder = PickFolder.open(output, model, loaded, pick_settings, overwrite=overwrite)
         choose_device(device)

@@ -96,8 +96,8 @@ def command(
             files = [tomogram.path for tomogram in opened if tomogram.path]
             given_masks = masks_for(mask, files)
             failures = api.features_many(
-                files, particle_diameter, engine=on, cache=cache, device=device, voxel_size=reading.voxel_size,
-                invert=invert, options=reading.stored, mask=given_masks.mode or "auto", masks=given_masks.files,
+                files, particle_diameter, engine=on, cache=cache, device=device,
+                options=reading.options(invert=invert), mask=given_masks.mode or "auto", masks=given_masks.files,
                 on_event=EventPrinter(reporter, with_bar=True),
             )  # fmt: skip
             if failures:
