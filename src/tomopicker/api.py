@@ -167,9 +167,8 @@ def pick_many(
     """
     file = Path(model)
     loaded = load_model(file)
-    settings = PickSettings(
-        selection or Selection(), None, star_format, False, voxel_size, invert, device, pictures=pictures
-    )  # fmt: skip
+    reading = ReadOptions(voxel_size=voxel_size, invert=invert)
+    settings = PickSettings(selection or Selection(), None, star_format, False, reading, device, pictures=pictures)
     results = PickFolder.open(Path(folder), file, loaded, settings, overwrite=overwrite)
     cluster = _cluster(engine, workers)
     return pick_into(results, volume_files(tomograms), file, loaded, cluster=cluster, on_event=on_event)

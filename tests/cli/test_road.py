@@ -211,7 +211,7 @@ def test_info(world, cli, tmp_path):
 
 
 def test_info_goes_on_after_whatever_one_file_does(world, cli, monkeypatch):
-    from tomopicker.preprocessing import statistics as module
+    from tomopicker import moments as module
 
     found = module.statistics
 
@@ -227,7 +227,7 @@ def test_info_goes_on_after_whatever_one_file_does(world, cli, monkeypatch):
 
 
 def test_statistics_are_those_of_all_voxels(world, monkeypatch):
-    from tomopicker.preprocessing import statistics as module
+    from tomopicker import moments as module
 
     monkeypatch.setattr(module, "SLAB_BYTES", 60000)
     tomogram = io.open_tomogram(world.tomogram("TS_1"))
@@ -292,7 +292,7 @@ def test_three_rounds(world, cli, tmp_path):
 def test_dry_run_and_training_say_the_same_of_the_priors(world, cli, tmp_path):
     """Without a lamella to find: the same words, and π but for the shells, whose voxels count for nothing."""
     plan = cli(*world.train_arguments(tmp_path / "m", "--dry-run", "--mask", "none"))
-    words = re.search(r"labels +about (.+ clicks \(π\))", plan.out).group(1)
+    words = re.search(r"labels +about (.+ particle \(π\))", plan.out).group(1)
     trained = cli(*world.train_arguments(tmp_path / "m", "--mask", "none", "--steps", 2))
     assert abs(_pi(trained.out) / _pi(words) - 1) < 0.1
     assert re.search(r"% .*", words).group(0) in trained.out

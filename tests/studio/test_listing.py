@@ -6,8 +6,8 @@ import pytest
 
 from tests.cli.conftest import VOXEL_SIZE
 from tomopicker.errors import TomoPickerError, UsageError
-from tomopicker.io import write_mrc
-from tomopicker.studio.listing import Reading, list_tomograms
+from tomopicker.io import ReadOptions, write_mrc
+from tomopicker.studio.listing import list_tomograms
 
 NAMES = ["TS_1", "TS_2"]
 
@@ -69,7 +69,7 @@ def test_a_second_volume_is_shown_under_the_same_clicks(balls_world, tmp_path):
 
 
 def test_voxel_size_and_contrast_as_the_flags_say(balls_world):
-    listing = list_tomograms([balls_world.tomograms], reading=Reading(5.0, True))
+    listing = list_tomograms([balls_world.tomograms], reading=ReadOptions(voxel_size=5.0, invert=True))
     opened = listing.tomogram("TS_1")
     assert (opened.voxel_size, opened.inverted) == (5.0, True)
 

@@ -95,7 +95,8 @@ def test_events_tell_pages(studio, client, balls_world):
     studio.events.send = lambda name, **content: told.append((name, content))
     opened(client)
     act(client, [tuple(balls_world.truth["TS_1"][0])])
-    wait_for(lambda: {"features", "points", "picks"} <= {name for name, _ in told})
+    wait_for(lambda: {"points", "picks"} <= {name for name, _ in told})
+    wait_for(lambda: any(content.get("state") == "ready" for _, content in told))
     told = [content for name, content in told if name == "features" and content["tomogram"] == "TS_1"]
     computing = [content for content in told if content["state"] == "computing"]
     assert [content["done"] for content in computing] == [1, 2, 3] and computing[0]["total"] == 3

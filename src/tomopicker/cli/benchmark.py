@@ -7,7 +7,9 @@ import typer
 
 from tomopicker.cli.groups import EngineOptions
 from tomopicker.cli.options import Device, DryRun, argument, option, switch
+from tomopicker.cli.progress import EventPrinter, Reporter
 from tomopicker.errors import UsageError
+from tomopicker.files import check_writable
 
 if TYPE_CHECKING:
     from tomopicker.benchmark.protocol import Protocol
@@ -71,8 +73,6 @@ def command(
     device: Device = None,
 ) -> None:
     """Parse, check all, run, report."""
-    from tomopicker.files import check_writable
-
     if (protocol is None) == (empiar is None):
         raise UsageError("give either a PROTOCOL.yaml or --empiar-10988 DIR")
     if output.exists() and not output.is_dir():
@@ -101,7 +101,6 @@ def command(
 def _run(
     protocol: "Protocol", part: "Protocol", output: Path, device: str | None, on: "ClusterSettings | None"
 ) -> None:
-    from tomopicker.cli.progress import EventPrinter, Reporter
     from tomopicker.cluster.benchmark import run_protocol
 
     with Reporter(lambda: "repeat the command; what is done is kept") as reporter:
@@ -123,7 +122,6 @@ def _print_jobs(part: "Protocol", output: Path, on: "ClusterSettings") -> None:
     from tomopicker.benchmark.runs import plan
     from tomopicker.benchmark.simulated import missing
     from tomopicker.cli.pick_run import print_jobs
-    from tomopicker.cli.progress import Reporter
     from tomopicker.cluster.benchmark import BenchmarkWork, items_of
 
     with Reporter() as reporter:

@@ -8,11 +8,12 @@ import typer
 from tomopicker.cli.groups import PickedInput
 from tomopicker.cli.kinds import ParticleDiameters, diameters_by_kind
 from tomopicker.cli.options import check_positive, option
+from tomopicker.cli.progress import Reporter
 from tomopicker.errors import UsageError
+from tomopicker.files import check_writable
 from tomopicker.wording import number_of
 
 if TYPE_CHECKING:
-    from tomopicker.cli.progress import Reporter
     from tomopicker.picks import Picks
     from tomopicker.tomogram import Tomogram
 
@@ -41,9 +42,6 @@ def command(
     ),
 ) -> None:
     """Parse, open, test, print and draw."""
-    from tomopicker.cli.progress import Reporter
-    from tomopicker.files import check_writable
-
     common, diameters = diameters_by_kind(particle_diameter)
     check_positive("--particle-diameter", common)
     if output.suffix.lower() not in {".png", ".svg", ".pdf"}:
@@ -67,7 +65,7 @@ def command(
             raise typer.Exit(1)
 
 
-def _check(tomograms: "list[Tomogram]", found: "Picks", diameter: float, output: Path, reporter: "Reporter") -> int:
+def _check(tomograms: "list[Tomogram]", found: "Picks", diameter: float, output: Path, reporter: Reporter) -> int:
     """Test the picks of one kind, print and draw; give the number of faults."""
     from tomopicker.diagnostics.check import check
     from tomopicker.output.check_figure import check_figure

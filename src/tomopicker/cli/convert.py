@@ -14,7 +14,9 @@ from tomopicker.cli.options import (
     size_in_voxels,
     three_numbers,
 )
+from tomopicker.cli.progress import Reporter
 from tomopicker.errors import UsageError
+from tomopicker.files import refuse_to_replace
 from tomopicker.wording import number_of
 
 HELP = """Convert picks from one format to another.
@@ -55,8 +57,6 @@ def command(
     overwrite: Overwrite = False,
 ) -> None:
     """Parse, read, and write."""
-    from tomopicker.cli.progress import Reporter
-    from tomopicker.files import refuse_to_replace
     from tomopicker.io.classes import Mixed
     from tomopicker.io.convert import TomogramGeometry, is_folder, read_all, write_all
     from tomopicker.io.registry import for_output
@@ -65,7 +65,7 @@ def command(
     size = None if shape is None else size_in_voxels(shape)
     by = (0.0, 0.0, 0.0) if shift is None else three_numbers(shift, "--shift")
     geometry = TomogramGeometry(
-        [*(tomograms or []), *(more or [])], reading.voxel_size, size, binning, reading.stored, frames_of_folder(source)
+        [*(tomograms or []), *(more or [])], reading.options(), size, binning, frames_of_folder(source)
     )
     if is_folder(target) and to_format is None:
         raise UsageError(f"{target}: a folder implies no format; name one with --to")

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from tomopicker.cli.options import Overwrite, option
+from tomopicker.cli.progress import Reporter
 from tomopicker.errors import UsageError
+from tomopicker.files import check_writable
 
 if TYPE_CHECKING:
-    from tomopicker.cli.progress import Reporter
     from tomopicker.tomogram import Tomogram
 
 HELP = """Simulate three small tomograms, then click, train, pick and evaluate, in one to three minutes.
@@ -30,8 +31,6 @@ def command(
 ) -> None:
     """Run the demonstration."""
     from tomopicker.benchmark import demo
-    from tomopicker.cli.progress import Reporter
-    from tomopicker.files import check_writable
 
     if output.exists() and not output.is_dir():
         raise UsageError(f"{output}: is a file; give --output a folder")
@@ -55,7 +54,7 @@ def command(
         reporter.log(f"Click and review in a browser: tomopicker studio {output / 'tomograms'} --project {project}")
 
 
-def _run(reporter: "Reporter", *arguments: object) -> None:
+def _run(reporter: Reporter, *arguments: object) -> None:
     """Print a command as a user would type it, and run it."""
     import typer
 

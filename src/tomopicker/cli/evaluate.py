@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from tomopicker.cli.groups import CoordinateOptions, TomogramOptions
 from tomopicker.cli.options import TomogramList, argument, option
+from tomopicker.cli.progress import Reporter
 from tomopicker.errors import UsageError
 
 HELP = """Evaluate picks against ground truth: precision, recall, F1, average precision, position error.
@@ -54,8 +55,6 @@ def command(
     tomograms: TomogramList = None,
 ) -> None:
     """Parse, read, match and print."""
-    from tomopicker.cli.progress import Reporter
-    from tomopicker.io.volumes.arrays import DEFAULT_OPTIONS
     from tomopicker.output.compare import gather, sorted_paths
     from tomopicker.output.evaluate import (
         chance_warning,
@@ -68,14 +67,14 @@ def command(
     from tomopicker.output.terminal import confusion_table, evaluation_table
 
     length, in_angstrom = parse_tolerance(tolerance)
-    if reading.stored != DEFAULT_OPTIONS and not tomograms:
+    if (reading.dataset or reading.axes) and not tomograms:
         raise UsageError("--dataset and --axes apply to files of tomograms; give --tomograms too")
     with Reporter() as reporter:
         mine, known, volumes = sorted_paths(picks, truth, tomograms or [])
         with reporter.showing_warnings():
             found = gather(
-                mine, known, tomograms=volumes, voxel_size=reading.voxel_size, units=coordinates.units,
-                exclude=exclude or [], stored=reading.stored,
+                mine, known, tomograms=volumes, reading=reading.options(), units=coordinates.units,
+                exclude=exclude or [],
             )  # fmt: skip
         if in_angstrom and not found.knows_voxel_size:
             raise UsageError(f"--tolerance {tolerance}: is in Å, and the voxel size is not known; give --voxel-size")

@@ -4,7 +4,9 @@ from typing import Annotated
 
 from tomopicker.cli.groups import PickedInput
 from tomopicker.cli.options import OutputFolder, Overwrite, option
+from tomopicker.cli.progress import Reporter
 from tomopicker.errors import UsageError
+from tomopicker.files import check_writable, refuse_to_replace
 from tomopicker.wording import number_of
 
 HELP = """Extract boxes around picks: an MRC stack, a STAR file, and their mean.
@@ -32,8 +34,6 @@ def command(
     overwrite: Overwrite = False,
 ) -> None:
     """Parse, open, cut and write."""
-    from tomopicker.cli.progress import Reporter
-    from tomopicker.files import check_writable, refuse_to_replace
     from tomopicker.output.subtomograms import LIST, MEAN, PICTURE, STACK, export_subtomograms
 
     if not 2 <= box <= 1024:

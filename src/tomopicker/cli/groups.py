@@ -24,10 +24,10 @@ from tomopicker.cli.options import (
     check_positive,
     option,
 )
+from tomopicker.cli.progress import Reporter
 from tomopicker.errors import TomoPickerError, UsageError
 
 if TYPE_CHECKING:
-    from tomopicker.cli.progress import Reporter
     from tomopicker.cluster.settings import ClusterSettings
     from tomopicker.io.coordinate_units import CoordinateUnits
     from tomopicker.io.volumes.arrays import ReadOptions
@@ -46,26 +46,25 @@ class TomogramOptions(OptionGroup):
 
     def __post_init__(self) -> None:
         check_positive("--voxel-size", self.voxel_size)
-        _ = self.stored  # Refuses invalid axes.
+        self.options()  # Refuses invalid axes.
 
-    @property
-    def stored(self) -> "ReadOptions":
-        """Array and axes."""
+    def options(self, *, invert: bool = False) -> "ReadOptions":
+        """Give the options of the readers."""
         from tomopicker.io.volumes.arrays import ReadOptions
 
-        return ReadOptions(self.dataset, self.axes)
+        return ReadOptions(self.dataset, self.axes, voxel_size=self.voxel_size, invert=invert)
 
-    def open(self, paths: list[Path], reporter: "Reporter", *, invert: bool = False) -> "list[Tomogram]":
+    def open(self, paths: list[Path], reporter: Reporter, *, invert: bool = False) -> "list[Tomogram]":
         """Open the tomograms at paths, files or folders; suspicious headers are printed."""
         from tomopicker import io
 
         return [self.open_one(path, reporter, invert=invert) for path in io.volume_files(paths)]
 
-    def open_one(self, path: Path, reporter: "Reporter", *, invert: bool = False) -> "Tomogram":
+    def open_one(self, path: Path, reporter: Reporter, *, invert: bool = False) -> "Tomogram":
         """Open one tomogram; suspicious headers are printed."""
         from tomopicker import io
 
-        tomogram = io.open_tomogram(path, voxel_size=self.voxel_size, invert=invert, options=self.stored)
+        tomogram = io.open_tomogram(path, options=self.options(invert=invert))
         for warning in tomogram.warnings:
             reporter.warn(warning)
         return tomogram
@@ -99,7 +98,7 @@ class PickedInput(OptionGroup):
     invert: Invert = False
 
     def read(
-        self, reporter: "Reporter", *, check_inside: bool = True, keeps_classes: bool = False
+        self, reporter: Reporter, *, check_inside: bool = True, keeps_classes: bool = False
     ) -> "tuple[list[Tomogram], Picks]":
         """Open the tomograms and read their picks; picks of other tomograms are left out with a warning.
 
@@ -211,7 +210,7 @@ class EngineOptions(OptionGroup):
         return settings
 
 
-def existing_volumes(paths: Sequence[Path], reporter: "Reporter") -> tuple[list[Path], int]:
+def existing_volumes(paths: Sequence[Path], reporter: Reporter) -> tuple[list[Path], int]:
     """List the tomograms that paths mean, and count the paths that mean none, whose errors are printed.
 
     Without any tomogram the command ends.
@@ -235,7 +234,7 @@ def existing_volumes(paths: Sequence[Path], reporter: "Reporter") -> tuple[list[
 def read_picks(
     paths: Sequence[Path],
     tomograms: "Sequence[Tomogram]",
-    reporter: "Reporter",
+    reporter: Reporter,
     units: "CoordinateUnits | None" = None,
     *,
     keeps_classes: bool = False,

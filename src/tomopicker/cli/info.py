@@ -6,6 +6,7 @@ import typer
 
 from tomopicker.cli.groups import TomogramOptions, existing_volumes
 from tomopicker.cli.options import Tomograms, switch
+from tomopicker.cli.progress import Reporter
 from tomopicker.errors import failure_line
 
 HELP = """Show shape, voxel size, type and statistics of tomograms, and suspicious headers.
@@ -24,7 +25,6 @@ def command(
     header: Annotated[bool, switch("Only what the header states; fast.", "--header")] = False,
 ) -> None:
     """Open, and print a table."""
-    from tomopicker.cli.progress import Reporter
     from tomopicker.moments import statistics
     from tomopicker.output.terminal import volume_row, volumes_table
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from tomopicker.cli.options import INPUT, option
+from tomopicker.cli.progress import Reporter
 from tomopicker.errors import UsageError
 from tomopicker.wording import wrong_value
 
 if TYPE_CHECKING:
-    from tomopicker.cli.progress import Reporter
     from tomopicker.io.coordinate_units import CoordinateUnits
     from tomopicker.picks import Picks
     from tomopicker.tomogram import Tomogram
@@ -91,7 +91,7 @@ def read_by_kind(
     files: FilesByKind,
     tomograms: "Sequence[Tomogram]",
     *,
-    reporter: "Reporter",
+    reporter: Reporter,
     units: "CoordinateUnits",
     keeps_classes: bool = False,
     takes_classes: bool = True,

@@ -21,7 +21,9 @@ from tomopicker.cli.options import (
     option,
     switch,
 )
+from tomopicker.cli.progress import Reporter
 from tomopicker.errors import UsageError
+from tomopicker.files import check_writable
 
 COPICK = "copick"
 
@@ -113,8 +115,6 @@ def command(
     """Parse, open, and pick."""
     from tomopicker import api
     from tomopicker.cli.pick_run import pick_files, print_pick_plan
-    from tomopicker.cli.progress import Reporter
-    from tomopicker.files import check_writable
     from tomopicker.io import volume_files
     from tomopicker.io.masks import masks_for
     from tomopicker.models.precision import choose_device
@@ -145,8 +145,8 @@ def command(
             reporter.log(f"{model}: was trained with --invert, so protein is taken to be bright (--no-invert: dark).")
         invert = bright if invert is None else invert
         pick_settings = PickSettings(
-            cut, min_distance, star_format, save_scores, reading.voxel_size, invert, device, reading.dataset,
-            reading.axes, masks.mode, pictures, project_of(listed),
+            cut, min_distance, star_format, save_scores, reading.options(invert=invert), device, masks.mode, pictures,
+            project_of(listed),
         )  # fmt: skip
         folder = PickFolder.open(output, model, loaded, pick_settings, overwrite=overwrite)
         choose_device(device)

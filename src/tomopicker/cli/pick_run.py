@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tomopicker.cli.progress import EventPrinter
+from tomopicker.cli.progress import EventPrinter, Reporter
 from tomopicker.cluster.pick_tomogram import PickWork, item_of
 from tomopicker.cluster.resources import in_gigabytes
 from tomopicker.cluster.settings import QUEUES
@@ -13,7 +13,6 @@ from tomopicker.wording import number_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tomopicker.cli.progress import Reporter
     from tomopicker.cluster.pick_many import ManyPicked
     from tomopicker.cluster.settings import ClusterSettings
     from tomopicker.output.pick_folder import PickFolder
@@ -25,7 +24,7 @@ def pick_files(
     model_file: Path,
     model: "Model",
     folder: "PickFolder",
-    reporter: "Reporter",
+    reporter: Reporter,
     *,
     masks: "Mapping[Path, Path] | None" = None,
     cluster: "ClusterSettings | None" = None,
@@ -45,7 +44,7 @@ def pick_files(
     return len(found.failures)
 
 
-def write_report(folder: Path, reporter: "Reporter") -> None:
+def write_report(folder: Path, reporter: Reporter) -> None:
     """Write the report of a folder; a failure is a warning, as the picks do not depend on it."""
     from tomopicker.output import picks_report
 
@@ -55,7 +54,7 @@ def write_report(folder: Path, reporter: "Reporter") -> None:
         reporter.warn(f"{folder / picks_report.REPORT}: not written ({' '.join(str(error).split())})")
 
 
-def print_end(found: "ManyPicked", folder: Path, reporter: "Reporter") -> None:
+def print_end(found: "ManyPicked", folder: Path, reporter: Reporter) -> None:
     """Print the summary of a run."""
     if found.remark:
         reporter.warn(found.remark)
@@ -73,7 +72,7 @@ def print_pick_plan(
     folder: "PickFolder",
     model_file: Path,
     cluster: "ClusterSettings | None",
-    reporter: "Reporter",
+    reporter: Reporter,
     *,
     masks: "Mapping[Path, Path]",
 ) -> None:
@@ -96,7 +95,7 @@ def print_pick_plan(
         print_jobs(cluster, memory, len(todo), folder.path, reporter)
 
 
-def print_jobs(cluster: "ClusterSettings", memory: int, count: int, folder: Path, reporter: "Reporter") -> None:
+def print_jobs(cluster: "ClusterSettings", memory: int, count: int, folder: Path, reporter: Reporter) -> None:
     """Print the script of a job, if workers are jobs; `memory` in bytes a job, `count` tomograms to do."""
     if cluster.engine not in QUEUES:
         return

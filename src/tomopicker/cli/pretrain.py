@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from tomopicker.cli.options import Device, Resume, Seed, StartAnew, option, switch
+from tomopicker.cli.progress import Reporter
+from tomopicker.files import check_writable
 
 if TYPE_CHECKING:
     import torch
 
-    from tomopicker.cli.progress import Reporter
 
 HELP = """Pretrain initial weights on random molecules. Not needed: the program ships with such weights.
 
@@ -58,8 +59,6 @@ def command(
     overwrite: StartAnew = False,
 ) -> None:
     """Parse, pretrain, write."""
-    from tomopicker.cli.progress import Reporter
-    from tomopicker.files import check_writable
     from tomopicker.pipeline.resume import discard_checkpoints, how_to_go_on, is_finished, remove_checkpoints
 
     with Reporter(lambda: how_to_go_on(output)) as reporter:
@@ -88,7 +87,7 @@ class Job:
     device: "torch.device"
     workers: int
     resume: bool
-    reporter: "Reporter"
+    reporter: Reporter
 
     @property
     def checkpoint(self) -> Path:

@@ -4,7 +4,9 @@ from pathlib import Path
 from typing import Annotated
 
 from tomopicker.cli.options import argument, option
+from tomopicker.cli.progress import Reporter
 from tomopicker.errors import UsageError
+from tomopicker.files import check_writable
 
 HELP = """Summarise a folder of picks on one page: counts, outliers, the mean, slices.
 
@@ -27,9 +29,6 @@ def command(
     ] = None,
 ) -> None:
     """Read, draw, and write."""
-    from tomopicker.cli.progress import Reporter
-    from tomopicker.files import check_writable
-
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder; give the one that 'tomopicker pick' wrote")
     if output is not None and output.suffix.lower() not in {".html", ".htm"}:

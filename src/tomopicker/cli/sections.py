@@ -6,7 +6,9 @@ from typing import Annotated
 
 from tomopicker.cli.groups import TomogramOptions
 from tomopicker.cli.options import Invert, OutputFolder, Overwrite, Tomograms, option
+from tomopicker.cli.progress import Reporter
 from tomopicker.errors import UsageError
+from tomopicker.files import check_writable, refuse_to_replace
 from tomopicker.wording import number_of
 
 HELP = """Write sections of tomograms as PNG files, with ticks and a grid in voxels.
@@ -32,8 +34,6 @@ def command(
 ) -> None:
     """Parse, open, draw."""
     from tomopicker.cli.groups import read_picks
-    from tomopicker.cli.progress import Reporter
-    from tomopicker.files import check_writable, refuse_to_replace
     from tomopicker.output.sections import section_figure, sections_every
 
     if not (math.isfinite(every) and every > 0):

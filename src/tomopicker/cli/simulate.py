@@ -8,11 +8,12 @@ import typer
 
 from tomopicker.cli.groups import EngineOptions
 from tomopicker.cli.options import MORE, OutputFolder, Overwrite, option, size_in_voxels
+from tomopicker.cli.progress import EventPrinter, Reporter
 from tomopicker.cli.settings import split_changes
 from tomopicker.errors import UsageError
+from tomopicker.files import check_writable
 
 if TYPE_CHECKING:
-    from tomopicker.cli.progress import Reporter
     from tomopicker.types import Positions, Shape
 
 HELP = """Make tomograms with known particles: molecules in a lamella, imaged as a tilt series and reconstructed.
@@ -118,11 +119,9 @@ def command(
     overwrite: Overwrite = False,
 ) -> None:
     """Parse, simulate, write."""
-    from tomopicker.cli.progress import EventPrinter, Reporter
     from tomopicker.cluster.mapping import map_tomograms
     from tomopicker.cluster.simulate_work import SimulateWork
     from tomopicker.cluster.work import Item
-    from tomopicker.files import check_writable
 
     size = size_in_voxels(shape, SMALLEST)
     if output.exists() and not output.is_dir():
@@ -158,7 +157,7 @@ def command(
             raise typer.Exit(1)
 
 
-def _layout(path: Path, shape: "Shape", offset: str | None, reporter: "Reporter") -> "Positions":
+def _layout(path: Path, shape: "Shape", offset: str | None, reporter: Reporter) -> "Positions":
     """Read positions, and print how many are left out."""
     from tomopicker.simulation.layout import read_layout
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 from tomopicker.cli.options import argument
+from tomopicker.cli.progress import Reporter
 
 HELP = """Show the progress of a run of pick: done, running, failed and why, and the estimated end.
 
@@ -16,7 +17,6 @@ The folder's [cyan]pick.log[/cyan] has a line for each tomogram."""
 
 def command(folder: Annotated[Path, argument("Output folder of tomopicker pick.", "DIR")]) -> None:
     """Read and print."""
-    from tomopicker.cli.progress import Reporter
     from tomopicker.cluster.status import status_lines
 
     with Reporter() as reporter:

@@ -5,7 +5,9 @@ from typing import Annotated
 
 from tomopicker.cli.groups import TomogramOptions
 from tomopicker.cli.options import MORE, Device, Invert, argument, option
+from tomopicker.cli.progress import Reporter
 from tomopicker.errors import TomoPickerError, UsageError
+from tomopicker.files import check_writable
 
 HELP = """Click particles in a browser, see picks from the first click, train, review, and save for RELION.
 
@@ -67,16 +69,14 @@ def command(
         raise TomoPickerError(
             f"the studio needs {error.name}; install it with: pip install 'tomopicker[studio]'"
         ) from error
-    from tomopicker.cli.progress import Reporter
-    from tomopicker.files import check_writable
     from tomopicker.studio.engine import InstantEngine
-    from tomopicker.studio.listing import Reading, list_tomograms
+    from tomopicker.studio.listing import list_tomograms
 
     address = Address(port, base_path, tuple(allow_host or ()))
     if particle_diameter is not None and not 1 <= particle_diameter <= 1e5:
         raise UsageError(f"--particle-diameter {particle_diameter:g} cannot be; give it in Å")
     check_writable(project, "--project")
     with Reporter() as reporter:
-        listing = list_tomograms(tomograms, other_volume or (), Reading(reading.voxel_size, invert, reading.stored))
+        listing = list_tomograms(tomograms, other_volume or (), reading.options(invert=invert))
         first = None if particle_diameter is None else (kind, particle_diameter)
         serve(listing, project, InstantEngine(device), address, reporter.log, first)

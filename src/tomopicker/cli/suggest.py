@@ -8,7 +8,9 @@ import typer
 
 from tomopicker.cli.groups import CoordinateOptions, EngineOptions, TomogramOptions
 from tomopicker.cli.options import INPUT, MORE, Device, Invert, Mask, Overwrite, ParticleDiameter, Tomograms, option
+from tomopicker.cli.progress import EventPrinter, Reporter
 from tomopicker.errors import UsageError
+from tomopicker.files import check_writable, refuse_to_replace
 from tomopicker.wording import number_of
 
 if TYPE_CHECKING:
@@ -63,8 +65,6 @@ def command(
     overwrite: Overwrite = False,
 ) -> None:
     """Parse, compute or look up features, and suggest."""
-    from tomopicker.files import check_writable, refuse_to_replace
-
     if output.suffix.lower() != ".csv":
         raise UsageError(f"{output}: suggestions are written as CSV; give --output a name that ends in .csv")
     refuse_to_replace([output], overwrite)
@@ -73,7 +73,6 @@ def command(
     on = engine.settings()
     from tomopicker import api
     from tomopicker.cli.groups import read_picks
-    from tomopicker.cli.progress import Reporter
     from tomopicker.io.masks import masks_of
     from tomopicker.output.find import files_of_picks
     from tomopicker.pipeline.training_data import common_voxel_size
@@ -92,14 +91,13 @@ def command(
         if clicks is not None and not len(clicks):
             raise UsageError(f"{picks[0] if picks else ''}: holds no click in these tomograms")
         if on is not None:
-            from tomopicker.cli.progress import EventPrinter
             from tomopicker.io.masks import masks_for
 
             files = [tomogram.path for tomogram in opened if tomogram.path]
             given_masks = masks_for(mask, files)
             failures = api.features_many(
-                files, particle_diameter, engine=on, cache=cache, device=device, voxel_size=reading.voxel_size,
-                invert=invert, options=reading.stored, mask=given_masks.mode or "auto", masks=given_masks.files,
+                files, particle_diameter, engine=on, cache=cache, device=device,
+                options=reading.options(invert=invert), mask=given_masks.mode or "auto", masks=given_masks.files,
                 on_event=EventPrinter(reporter, with_bar=True),
             )  # fmt: skip
             if failures:

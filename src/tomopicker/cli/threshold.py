@@ -1,15 +1,13 @@
 """``tomopicker threshold``: other picks from the same scores."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from tomopicker.cli.groups import SelectionOptions
 from tomopicker.cli.options import Pictures, argument
+from tomopicker.cli.progress import Reporter
 from tomopicker.errors import UsageError
 from tomopicker.wording import number_of
-
-if TYPE_CHECKING:
-    from tomopicker.cli.progress import Reporter
 
 HELP = """Apply another threshold to the results of pick, without scoring again.
 
@@ -29,7 +27,6 @@ def command(
     pictures: Pictures = True,
 ) -> None:
     """Parse, select again, and print the expected metrics."""
-    from tomopicker.cli.progress import Reporter
     from tomopicker.output.layout import RECORD, file_of_kind, picture_of
     from tomopicker.output.record import read_record
     from tomopicker.output.reselect import draw_again, reselect
@@ -64,7 +61,7 @@ def command(
         reporter.log(f"{of}: {folder / 'picks.star'}")
 
 
-def _write_report_again(folder: Path, reporter: "Reporter", *, pictures: bool) -> None:
+def _write_report_again(folder: Path, reporter: Reporter, *, pictures: bool) -> None:
     """Write the page of the new picks where there was one; without pictures, remove that of the old ones."""
     from tomopicker.cli.pick_run import write_report
     from tomopicker.output.picks_report import REPORT

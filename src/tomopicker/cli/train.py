@@ -6,8 +6,10 @@ from typing import Annotated, Any
 
 from tomopicker.cli.groups import CoordinateOptions, TomogramOptions
 from tomopicker.cli.options import INPUT, MORE, Device, DryRun, Invert, Mask, Resume, StartAnew, Tomograms, option
+from tomopicker.cli.progress import Reporter
 from tomopicker.cli.settings import SettingsOptions
 from tomopicker.errors import UsageError
+from tomopicker.files import check_writable
 
 HELP = """Train a model to pick a particle, from clicks in one or a few tomograms.
 
@@ -78,8 +80,6 @@ def command(
 ) -> None:
     """Parse, open, and train."""
     from tomopicker.cli.kinds import files_by_kind, listed, read_by_kind
-    from tomopicker.cli.progress import Reporter
-    from tomopicker.files import check_writable
     from tomopicker.pipeline.resume import how_to_go_on, is_finished
 
     settings = given.resolve(preprocess__mask=mask if mask in {"auto", "none"} else None)

@@ -1,7 +1,7 @@
 """Starting workers: on this machine, as jobs of a queueing system, or those of a scheduler that runs already.
 
-TLS always: over a plain connection anybody on the machine could run code as whoever runs this. Nothing listens where
-other machines can reach it but the scheduler and workers of jobs, which must.
+TLS always: over a plain connection any user of the machine could run code as the user who runs this. Nothing listens
+where other machines can reach it but the scheduler and workers of jobs, which must.
 """
 
 from collections.abc import Iterator

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -39,9 +39,7 @@ class FeaturesWork:
     folder: Path
     settings: Settings
     working: float
-    voxel_size: float | None
-    invert: bool
-    options: ReadOptions
+    reading: ReadOptions
     mask: Literal["auto", "none"]
     device: str | None
 
@@ -65,7 +63,7 @@ class FeaturesWork:
 
     def open(self, path: Path) -> Tomogram:
         """Open a tomogram, as the caller does."""
-        return open_tomogram(path, voxel_size=self.voxel_size, invert=self.invert, options=self.options)
+        return open_tomogram(path, options=self.reading)
 
     def memory(self, items: Sequence[Item]) -> int:
         """Estimate what a worker needs, from the largest tomogram."""
@@ -132,10 +130,12 @@ def features_many(
     # The cache key must not depend on a worker's processor.
     exact = "bfloat16" if uses_bfloat16(settings.precision, choose_device(device)) else "float32"
     settings = settings.model_copy(update={"precision": exact})
-    stored, folder = options or ReadOptions(), (cache or default_folder()).absolute()
-    headers = [open_tomogram(file, voxel_size=voxel_size, invert=invert, options=stored) for file in files]
+    reading = options or ReadOptions()
+    reading = replace(reading, voxel_size=voxel_size or reading.voxel_size, invert=invert or reading.invert)
+    folder = (cache or default_folder()).absolute()
+    headers = [open_tomogram(file, options=reading) for file in files]
     working = common_voxel_size(headers, settings)
     folder.mkdir(parents=True, exist_ok=True)
-    work = FeaturesWork(folder, settings, working, voxel_size, invert, stored, mask, device)
+    work = FeaturesWork(folder, settings, working, reading, mask, device)
     items = [item_of(file, (masks or {}).get(file)) for file in files]
     return map_tomograms(work, items, cluster, on_event, callback)

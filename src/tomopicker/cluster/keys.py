@@ -1,4 +1,4 @@
-"""Keys for TLS between driver, scheduler and workers: whoever holds them may run code, so only the owner reads them.
+"""Keys for TLS between driver, scheduler and workers: they allow running code, so only the owner can read them.
 
 ``python -m tomopicker.cluster.keys DIR`` writes a set for a scheduler that a person starts.
 """

@@ -16,7 +16,6 @@ from tomopicker.cluster.work import Item, Outcome, failed
 from tomopicker.errors import TomoPickerError
 from tomopicker.io.masks import read_mask
 from tomopicker.io.tomogram_names import NamedFile
-from tomopicker.io.volumes.arrays import ReadOptions
 from tomopicker.output.layout import file_of_kind, picture_of
 from tomopicker.output.one_tomogram import draw_picks
 from tomopicker.output.pick_folder import PickFolder
@@ -112,8 +111,8 @@ def pick_tomogram(file: TomogramFile, model: Model, folder: PickFolder, callback
     Raises `TomoPickerError` if the tomogram cannot be used or its files cannot be written.
     """
     asked, started = folder.settings, time.monotonic()
-    stored = ReadOptions(asked.dataset, asked.axes, target_voxel_size=model.voxel_size)
-    tomogram = io.open_tomogram(file.path, voxel_size=asked.voxel_size, invert=asked.invert, options=stored)
+    reading = replace(asked.reading, target_voxel_size=model.voxel_size)
+    tomogram = io.open_tomogram(file.path, options=reading)
     for warning in tomogram.warnings:
         callback.warn(warning)
     mask = asked.mask if file.mask is None else read_mask(file.mask)

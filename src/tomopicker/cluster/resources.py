@@ -6,13 +6,12 @@ Measured on a CPU, with tomograms of 13.48 Å worked at in voxels of 26.96 Å: 0
 
 import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tomopicker.cluster.worker import THREADS
 from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.io import open_tomogram
-from tomopicker.io.volumes.arrays import ReadOptions
 from tomopicker.output.pick_folder import PickFolder
 from tomopicker.wording import number_of
 
@@ -32,10 +31,9 @@ SPARED = 0.9
 
 def memory_to_pick(largest: Path, folder: PickFolder) -> int:
     """Estimate the bytes that picking takes, from the largest tomogram's header; the base alone if it has none."""
-    asked, working = folder.settings, float(folder.job["model"]["voxel_size_angstrom"])
+    working = float(folder.job["model"]["voxel_size_angstrom"])
     try:
-        stored = ReadOptions(asked.dataset, asked.axes, target_voxel_size=working)
-        tomogram = open_tomogram(largest, voxel_size=asked.voxel_size, options=stored)
+        tomogram = open_tomogram(largest, options=replace(folder.settings.reading, target_voxel_size=working))
     except (TomoPickerError, OSError):
         return BASE_BYTES
     voxels = math.prod(tomogram.shape)

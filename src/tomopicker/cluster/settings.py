@@ -144,7 +144,7 @@ def read_cluster_settings(path: Path | None, flags: dict[str, Any]) -> ClusterSe
         try:
             read = yaml.safe_load(path.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise UsageError(f"{path}: cannot be read ({' '.join(str(error).split())}); mend it") from error
+            raise UsageError(f"{path}: cannot be read ({' '.join(str(error).split())}); correct it") from error
         if not isinstance(read, dict):
             raise UsageError(f"{path}: give one setting a line, such as 'engine: slurm'")
         stated = read

@@ -31,30 +31,27 @@ class TomogramGeometry:
     ----------
     tomograms : sequence of Path
         Their files, folders of them, or a tomograms.star.
-    voxel_size : float, optional
-        Å.
+    reading : ReadOptions
+        How their files are read; the voxel size also serves without files.
     shape : Shape, optional
         (z, y, x) in voxels.
     binning : float, optional
         Pixels of the tilt series in the width of a voxel.
-    stored : ReadOptions
-        How the files of tomograms are read.
     recorded : mapping of str to Frame
         Geometry as the record of the folder of picks states it.
     """
 
     tomograms: Sequence[Path] = ()
-    voxel_size: float | None = None
+    reading: ReadOptions = DEFAULT_OPTIONS
     shape: Shape | None = None
     binning: float | None = None
-    stored: ReadOptions = DEFAULT_OPTIONS
     recorded: Mapping[str, Frame] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for flag, value in {"--voxel-size": self.voxel_size, "--binning": self.binning}.items():
+        for flag, value in {"--voxel-size": self.reading.voxel_size, "--binning": self.binning}.items():
             if value is not None and not 0 < value < float("inf"):
                 raise UsageError(f"{flag} {value:g} is invalid; give a positive number")
-        if self.stored != DEFAULT_OPTIONS and not self.tomograms:
+        if (self.reading.dataset or self.reading.axes) and not self.tomograms:
             raise UsageError("--dataset and --axes apply to files of tomograms; give --tomograms too")
 
 
@@ -169,18 +166,19 @@ def _of_known(sources: Sequence[Path], tables: Sequence[PickTable], known: Seque
 def _frames(tables: Sequence[PickTable], known: TomogramGeometry, entry: Format, target: Path) -> dict[str, Frame]:
     """Find the geometry of the tomograms; an error names the flag for what is missing."""
     if known.tomograms:
-        return stated_frames(known.tomograms, known.voxel_size, known.stored)
-    if known.recorded and known.voxel_size is None and known.shape is None:
+        return stated_frames(known.tomograms, known.reading)
+    size = known.reading.voxel_size
+    if known.recorded and size is None and known.shape is None:
         return dict(known.recorded)
     stated = {name: frame for table in tables for name, frame in table.frames.items()}
     if all(set(stated) >= set(table.tomograms.tolist()) for table in tables):
         return stated
     needs = {what: f"{target}: {entry.name} counts {entry.unit} from the {entry.origin}" for what in entry.needs}
     check_known(
-        tables, known.voxel_size, known.shape,
+        tables, size, known.shape,
         also_voxel_size=needs.get("voxel size"), also_shape=needs.get("shape"),
     )  # fmt: skip
-    return frames_from_flags(named_tables(tables), known.voxel_size, known.shape)
+    return frames_from_flags(named_tables(tables), size, known.shape)
 
 
 def _refuse_twice(sources: Sequence[Path], tomograms: Sequence[Sequence[str]]) -> None:

@@ -20,9 +20,7 @@ _LAYER = re.compile(r"points( \[\d+\])?$", re.IGNORECASE)
 _SCALED = (Unit.CENTRED_ANGSTROM, Unit.CENTER_VOXEL_ANGSTROM, Unit.ANGSTROM, Unit.PIXEL)
 
 
-def stated_frames(
-    tomograms: Sequence[Path], voxel_size: float | None, stored: ReadOptions = DEFAULT_OPTIONS
-) -> dict[str, Frame]:
+def stated_frames(tomograms: Sequence[Path], reading: ReadOptions = DEFAULT_OPTIONS) -> dict[str, Frame]:
     """Read the frames of tomograms, folders of them, or a RELION 5 tomograms.star; suspicious headers are warnings."""
     projects = [path for path in tomograms if path.suffix.lower() == ".star"]
     volumes = [path for path in tomograms if path not in projects]
@@ -30,7 +28,7 @@ def stated_frames(
     for path in projects:
         frames |= read_frames(path)
     for path in volume_files(volumes) if volumes else ():
-        tomogram = open_tomogram(path, voxel_size=voxel_size, options=stored)
+        tomogram = open_tomogram(path, options=reading)
         frames[tomogram.name] = tomogram.frame
         for text in tomogram.warnings:
             warnings.warn(text, stacklevel=2)

@@ -4,7 +4,7 @@ A new format is one row here and its functions, which are named by module and im
 
 - a reader of picks, ``read(path) -> PickTable``;
 - a writer of picks, ``write(picks, frames, path)``;
-- a reader of volumes, ``open_…(path, voxel_size=…, invert=…, options=…) -> Tomogram``.
+- a reader of volumes, ``open_…(path, options) -> Tomogram``.
 
 The order of the rows is the one in which formats are tried: formats with a mark in their content stand before those
 known by suffix, and plain text, which takes anything, last.

@@ -49,10 +49,9 @@ def gather(
     truth: Sequence[Path],
     *,
     tomograms: Sequence[Path] = (),
-    voxel_size: float | None = None,
+    reading: ReadOptions = DEFAULT_OPTIONS,
     units: CoordinateUnits = AS_STATED,
     exclude: Sequence[str] = (),
-    stored: ReadOptions = DEFAULT_OPTIONS,
 ) -> Compared:
     """Read picks and truth, and leave out tomograms that have no truth or are excluded.
 
@@ -63,15 +62,13 @@ def gather(
     truth : sequence of Path
         Files and folders; files of a folder are matched to tomograms by name.
     tomograms : sequence of Path
-        The tomograms, for sizes and names; without them, the record next to the picks or `voxel_size`.
-    voxel_size : float, optional
-        Å.
+        The tomograms, for sizes and names; without them, the record next to the picks or the voxel size of `reading`.
+    reading : ReadOptions
+        How tomograms are read.
     units : CoordinateUnits
         Of the coordinates; its classes are those of the truth, its format that of the picks.
     exclude : sequence of str
         Names of tomograms to leave out.
-    stored : ReadOptions
-        How tomograms are read.
 
     Raises
     ------
@@ -81,14 +78,14 @@ def gather(
     mine_files = files_of_picks(picks)
     recorded = frames_of_folder(picks if picks.is_dir() else picks.parent)
     if tomograms:
-        frames = stated_frames(tomograms, voxel_size, stored)
+        frames = stated_frames(tomograms, reading)
     elif recorded:
         frames = recorded if picks.is_dir() or picks.stem == MERGED else _of_file(picks, recorded)
     else:
         frames = {}
-    knows = bool(frames) or voxel_size is not None
+    knows = bool(frames) or reading.voxel_size is not None
     if not frames:
-        frames = _unsized(mine_files, truth, voxel_size, units.format)
+        frames = _unsized(mine_files, truth, reading.voxel_size, units.format)
     mine = _read_or_none(mine_files, frames, units.of_any_class)
     files = _truth_files(truth, list(frames))
     of_truth = replace(units, format=None)

@@ -16,6 +16,7 @@ from tomopicker.errors import TomoPickerError
 from tomopicker.files import atomic_path
 from tomopicker.geometry import Frame
 from tomopicker.io.tomogram_names import check_file_name
+from tomopicker.io.volumes.arrays import ReadOptions
 from tomopicker.output.layout import IMPORT_LIST, MERGED, OPTIMISATION_SET
 from tomopicker.output.one_tomogram import DONE, read_entries
 from tomopicker.picking.selection import Selection
@@ -32,11 +33,8 @@ class PickSettings:
     min_distance: float | None
     star_format: str
     save_scores: bool
-    voxel_size: float | None
-    invert: bool
+    reading: ReadOptions
     device: str | None
-    dataset: str | None = None
-    axes: str | None = None
     mask: Literal["auto", "none"] | None = None
     pictures: bool = True
     project: Path | None = None
@@ -44,7 +42,7 @@ class PickSettings:
     @property
     def deciding(self) -> dict[str, Any]:
         """The settings that decide the picks, as the record states them."""
-        given = (("dataset", self.dataset), ("axes", self.axes), ("mask", self.mask))
+        given = (("dataset", self.reading.dataset), ("axes", self.reading.axes), ("mask", self.mask))
         return selection_facts(self.selection) | {
             "min_distance_angstrom": self.min_distance,
             "star_format": self.star_format,
@@ -169,8 +167,8 @@ def identity(path: Path, mask: Path | None, settings: PickSettings) -> dict[str,
     """Give facts that identify the picked tomogram, without opening it."""
     listed = getattr(path, "frame", None)
     return identity_of_file(path) | {
-        "voxel_size_given": settings.voxel_size or (listed.voxel_size if listed else None),
-        "inverted": settings.invert,
+        "voxel_size_given": settings.reading.voxel_size or (listed.voxel_size if listed else None),
+        "inverted": settings.reading.invert,
         "mask": str(mask.absolute()) if mask else None,
     }
 

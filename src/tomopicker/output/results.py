@@ -125,10 +125,11 @@ def open_picked(folder: Path, record: Mapping[str, Any], name: str) -> Tomogram:
     if not entry.get("path"):
         raise TomoPickerError(f"{folder}: the file of '{name}' is not recorded; pick it again")
     path = Path(entry["path"])
-    tomogram = io.open_tomogram(
-        path, voxel_size=float(entry["voxel_size_angstrom"]), invert=bool(entry.get("inverted", False)),
-        options=ReadOptions(settings.get("dataset"), settings.get("axes")),
+    reading = ReadOptions(
+        settings.get("dataset"), settings.get("axes"), voxel_size=float(entry["voxel_size_angstrom"]),
+        invert=bool(entry.get("inverted", False)),
     )  # fmt: skip
+    tomogram = io.open_tomogram(path, options=reading)
     if list(tomogram.frame.shape) != list(entry["shape_zyx"]):
         raise TomoPickerError(f"{path}: is another tomogram now; pick it again")
     return replace(tomogram, name=name)

@@ -78,11 +78,11 @@ class Access:
 
     @property
     def cookie(self) -> str:
-        """The cookie's name: cookies do not tell the ports of a machine apart."""
+        """The cookie's name: the ports of a machine share their cookies."""
         return f"tomopicker-{hmac.digest(self.secret.encode(), b'name', 'sha256').hex()[:8]}"
 
     def has_cookie(self, headers: Headers) -> bool:
-        """Say whether a request brings the cookie."""
+        """Whether a request has the cookie."""
         try:
             morsel = SimpleCookie(headers.get("cookie", "")).get(self.cookie)
         except CookieError:

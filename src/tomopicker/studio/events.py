@@ -1,4 +1,4 @@
-"""What the server tells its pages by itself: a stream of server-sent events to each of them."""
+"""Messages that the server sends its pages unasked: a stream of server-sent events to each."""
 
 import asyncio
 import json
@@ -12,7 +12,7 @@ LONGEST_QUEUE = 500
 
 @dataclass
 class Events:
-    """The pages that listen."""
+    """The pages that are connected."""
 
     _queues: set[asyncio.Queue[dict[str, Any] | None]] = field(default_factory=set)
 

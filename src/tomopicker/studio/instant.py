@@ -40,7 +40,7 @@ class Workbench:
     engine : Engine or None
         None where picks are not computed at all.
     listing, project, events
-        What it works on and whom it tells.
+        What it works on, and where its events go.
     """
 
     engine: Engine | None
@@ -110,7 +110,7 @@ class Workbench:
             del self.features[next((key for key in earlier if key[0] not in clicked), earlier[0])]
 
     def state(self, tomogram: str, kind: str) -> str:
-        """Say in a word how the features of a tomogram stand: none, waiting, computing, ready or failed."""
+        """Give the state of a tomogram's features: none, waiting, computing, ready or failed."""
         key = tomogram, self.project.kinds[kind].diameter
         if self.engine is None:
             return "none"

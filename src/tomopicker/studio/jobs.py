@@ -1,7 +1,7 @@
 """Training and picking as jobs: the real commands in processes of their own, which outlive the page and the server.
 
 A job is a folder: ``job.json`` holds the request, ``log.txt`` holds what the command printed, ``pid`` is its
-process, and ``exit_code`` is written when it ends. Whoever opens the project later reads how it went from these.
+process, and ``exit_code`` is written when it ends. The state of a job is read from these, also by a later server.
 """
 
 import json
@@ -191,7 +191,7 @@ def engine_arguments(project: Path, workers: int | None = None) -> list[str]:
 
 
 def _started(process: int) -> str:
-    """Give what tells a process from a later one of its number: its start, in ticks since the machine's."""
+    """Give what distinguishes a process from a later one of its number: its start, in ticks since the machine's."""
     try:
         stat = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:

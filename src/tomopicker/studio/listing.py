@@ -18,24 +18,6 @@ VOLUME_COLUMNS = ("rlnTomoReconstructedTomogramDenoised", "rlnTomoReconstructedT
 RAW = "raw"
 
 
-@dataclass(frozen=True)
-class Reading:
-    """How tomograms are read, where their files do not say it rightly.
-
-    Parameters
-    ----------
-    voxel_size : float, optional
-        Å.
-    inverted : bool
-        Whether protein is bright in them.
-    stored : ReadOptions
-    """
-
-    voxel_size: float | None = None
-    inverted: bool = False
-    stored: ReadOptions = DEFAULT_OPTIONS
-
-
 @dataclass
 class Listing:
     """Names of tomograms, and the files of each: the first is clicked in, others are shown in its place.
@@ -44,11 +26,11 @@ class Listing:
     ----------
     files : dict of str to dict of str to Path
         By tomogram and by what the volume is called (``raw``, or the folder of a second one).
-    reading : Reading
+    reading : ReadOptions
     """
 
     files: dict[str, dict[str, Path]]
-    reading: Reading = field(default_factory=Reading)
+    reading: ReadOptions = DEFAULT_OPTIONS
     _opened: dict[tuple[str, str], Tomogram] = field(default_factory=dict)
 
     @property
@@ -72,11 +54,7 @@ class Listing:
         if called not in self.files[name]:
             raise UsageError(f"the tomogram '{name}' has no volume '{called[:80]}'; reload the page")
         if (name, called) not in self._opened:
-            reading = self.reading
-            opened = io.open_tomogram(
-                self.files[name][called], voxel_size=reading.voxel_size, invert=reading.inverted,
-                options=reading.stored,
-            )  # fmt: skip
+            opened = io.open_tomogram(self.files[name][called], options=self.reading)
             self._opened[name, called] = replace(opened, name=name)
         return self._opened[name, called]
 
@@ -85,7 +63,9 @@ class Listing:
         return self.tomogram(name).frame
 
 
-def list_tomograms(paths: Sequence[Path], others: Sequence[Path] = (), reading: Reading | None = None) -> Listing:
+def list_tomograms(
+    paths: Sequence[Path], others: Sequence[Path] = (), reading: ReadOptions = DEFAULT_OPTIONS
+) -> Listing:
     """List the tomograms that paths mean: volumes, folders, a RELION tomograms.star, or a copick configuration.
 
     `others` are volumes of the same tomograms (denoised ones), likewise; matched by name.
@@ -104,7 +84,7 @@ def list_tomograms(paths: Sequence[Path], others: Sequence[Path] = (), reading: 
                 )
             called = place.name if place.is_dir() or len(others) > 1 else "other"
             files[meant[0]][called] = path
-    return Listing(files, reading or Reading())
+    return Listing(files, reading)
 
 
 def _volumes(paths: Sequence[Path]) -> list[Path]:

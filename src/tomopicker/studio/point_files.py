@@ -27,7 +27,7 @@ def csv_files(folder: Path, kind: str, tomogram: str) -> dict[Label, Path]:
 
 
 def signature(folder: Path, kind: str, tomogram: str) -> Signature:
-    """Give what changes when somebody writes one of the files."""
+    """Give a value that changes when one of the files is written."""
     return tuple(_stat(path) for path in csv_files(folder, kind, tomogram).values())
 
 

@@ -1,7 +1,7 @@
 """The project folder: kinds, notes and points, saved as plain files after every act.
 
 The folder is the truth. Each list of points is kept in memory while it is in use; before it is changed, and every
-second, its files are looked at, and read again if somebody else wrote them.
+second, its files are looked at, and read again if another program wrote them.
 """
 
 import asyncio
@@ -202,7 +202,7 @@ class Project:
         UsageError
             If there is no such kind.
         TomoPickerError
-            If a file was damaged by somebody.
+            If a file is damaged.
         """
         if kind not in self.kinds:
             raise UsageError(f"there is no kind '{kind[:60]}' in this project; add it first")
@@ -218,7 +218,7 @@ class Project:
         return sheet
 
     def changed_elsewhere(self) -> list[Key]:
-        """Read again what other programs wrote; say which lists these are."""
+        """Read again what other programs wrote; give the keys of these lists."""
         for key in list(self.sheets):
             if key[0] in self.kinds:  # Not if its addition was undone.
                 self.sheet(*key)

@@ -98,7 +98,7 @@ def _training(studio: Studio, named: str, preset: str) -> list[str]:
     model = _model(studio, named)
     model.parent.mkdir(parents=True, exist_ok=True)
     arguments += ["--particle-diameter", f"{kind.diameter:g}", "--preset", preset, "--output", str(model)]
-    return [*arguments, "--overwrite", *_reading(studio), *(["--invert"] if studio.listing.reading.inverted else [])]
+    return [*arguments, "--overwrite", *_reading(studio), *(["--invert"] if studio.listing.reading.invert else [])]
 
 
 def _picking(studio: Studio, named: str) -> list[str]:
@@ -122,7 +122,7 @@ def _volumes(studio: Studio, names: list[str]) -> list[str]:
 def _reading(studio: Studio) -> list[str]:
     reading = studio.listing.reading
     given = {
-        "--voxel-size": reading.voxel_size, "--dataset": reading.stored.dataset, "--axes": reading.stored.axes,
+        "--voxel-size": reading.voxel_size, "--dataset": reading.dataset, "--axes": reading.axes,
     }  # fmt: skip
     return [part for flag, value in given.items() if value is not None for part in (flag, str(value))]
 

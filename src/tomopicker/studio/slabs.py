@@ -76,7 +76,7 @@ def measure(
     within: tuple[float, float] | None = None,
     deconvolution: Deconvolution | None = None,
 ) -> Grey:
-    """Measure grey values in the middle slab (of a thickness in Å), which is the first that anybody sees.
+    """Measure grey values in the middle slab (of a thickness in Å), which is the first one shown.
 
     `within` has the grey values of the bytes 0 and 255, which are measured if left out; a deconvolution is applied to
     slabs before they are shown.

@@ -151,7 +151,7 @@ def _fields(lines: Sequence[str], delimiter: str, source: str) -> list[list[str]
 
 
 def _with_decimal_points(table: list[list[str]], rows: Rows) -> tuple[list[list[str]], bool]:
-    """Write decimal commas, as spreadsheets of many countries have them, as points; say whether there are any.
+    """Write decimal commas, as spreadsheets of many countries have them, as points; give whether there are any.
 
     Raises `TomoPickerError` if other numbers have points, which may part thousands.
     """

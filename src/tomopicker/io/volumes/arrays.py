@@ -31,11 +31,17 @@ class ReadOptions:
         The order of the stored axes, slowest first, such as ``xyz`` (``--axes``).
     target_voxel_size : float, optional
         Å: of several scales, the coarsest that is no coarser than this is used; the finest if left out.
+    voxel_size : float, optional
+        Å, in place of the header's (``--voxel-size``).
+    invert : bool
+        True if protein is bright in the file (``--invert``).
     """
 
     dataset: str | None = None
     axes: str | None = None
     target_voxel_size: float | None = None
+    voxel_size: float | None = None
+    invert: bool = False
 
     def __post_init__(self) -> None:
         if self.axes is not None and sorted(self.axes.lower()) != ["x", "y", "z"]:
@@ -157,24 +163,16 @@ def errors_named(path: Path, message: str) -> Iterator[None]:
         raise TomoPickerError(f"{path}: {message.format(reason)}") from error
 
 
-def as_tomogram(
-    path: Path,
-    data: Sliceable,
-    options: ReadOptions,
-    stated: Sequence[float] | None,
-    voxel_size: float | None,
-    invert: bool,
-) -> Tomogram:
+def as_tomogram(path: Path, data: Sliceable, options: ReadOptions, stated: Sequence[float] | None) -> Tomogram:
     """Make a tomogram of an array of three axes, stored in the order z, y, x unless the options state another.
 
-    `stated` and `voxel_size`, in Å, are the file's and the user's (see `resolve_voxel_size`); `invert` is True if
-    protein is bright in the file.
+    `stated` is the file's voxel size, Å; see `resolve_voxel_size`.
     """
     volume = ReorderedAxes(data, options.places or (0, 1, 2), path)
     check_volume(path, volume.shape, volume.dtype)
     warnings: list[str] = []
-    size = resolve_voxel_size(path, stated, voxel_size, warnings)
-    return Tomogram(tomogram_name(path), volume, size, path, invert, tuple(warnings))
+    size = resolve_voxel_size(path, stated, options.voxel_size, warnings)
+    return Tomogram(tomogram_name(path), volume, size, path, options.invert, tuple(warnings))
 
 
 def check_volume(path: Path, shape: Sequence[int], dtype: Any) -> None:

@@ -32,9 +32,7 @@ MAX_EXTENDED_BYTES = 1 << 24
 """No program writes a longer extended header, so a header that states more is damaged."""
 
 
-def open_mrc(
-    path: Path, *, voxel_size: float | None = None, invert: bool = False, options: ReadOptions = DEFAULT_OPTIONS
-) -> Tomogram:
+def open_mrc(path: Path, options: ReadOptions = DEFAULT_OPTIONS) -> Tomogram:
     """Open an MRC file without reading its voxels; see `tomopicker.io.open_tomogram`."""
     compression, header, actual_bytes = _read_header(path)
     _check_length(path, header, actual_bytes)
@@ -59,11 +57,11 @@ def open_mrc(
     elif header.axes != (0, 1, 2):
         data = ReorderedAxes(data, header.axes, path)
         warnings.append(f"{path}: its axes are stored in another order than x, y, z; they are reordered")
-    size = _resolve_voxel_size(path, header, voxel_size, warnings)
+    size = _resolve_voxel_size(path, header, options.voxel_size, warnings)
     if any(header.start):
         where = ", ".join(f"{value:g}" for value in header.start)
         warnings.append(f"{path}: its header has an origin (nstart and origin {where}); it is not applied")
-    return Tomogram(tomogram_name(path), data, size, path, invert, tuple(warnings))
+    return Tomogram(tomogram_name(path), data, size, path, options.invert, tuple(warnings))
 
 
 def _read_header(path: Path) -> tuple[Compression | None, MrcHeader, int]:

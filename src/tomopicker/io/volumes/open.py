@@ -27,11 +27,11 @@ def open_tomogram(
     path : Path
         MRC (``.mrc``, ``.rec``, ``.map``, ``.st``, also with ``.gz`` or ``.bz2``), HDF5, TIFF or EM; a Zarr folder.
     voxel_size : float, optional
-        Å; overrules the header.
+        Å; overrules the header, and the options.
     invert : bool
         True if protein is bright in the file.
     options : ReadOptions
-        Which of several arrays or scales, and the order of axes, where the file states them wrongly or not at all.
+        How it is read, where the file is wrong or has several arrays or scales.
 
     Returns
     -------
@@ -45,14 +45,15 @@ def open_tomogram(
     """
     path = path if isinstance(path, Path) else Path(path)
     stated = path.frame if isinstance(path, NamedFile) else None
+    voxel_size = options.voxel_size if voxel_size is None else voxel_size
     if voxel_size is None and stated is not None:
         voxel_size = stated.voxel_size
     entry = named("zarr") if is_zarr(path) else recognised("volume", path, head_of(path))
     if entry is None:
         known = " ".join(_SUFFIXES)
         raise TomoPickerError(f"{path}: not a tomogram of a known format ({known}); convert it to MRC")
-    opener = function(entry.reader)
-    tomogram: Tomogram = opener(path, voxel_size=voxel_size, invert=invert, options=options)
+    options = replace(options, voxel_size=voxel_size, invert=invert or options.invert)
+    tomogram: Tomogram = function(entry.reader)(path, options)
     if stated is None or stated.unbinned_pixel_size is None or tomogram.finest is not None:
         return tomogram
     frame = replace(stated, shape=tomogram.shape, voxel_size=tomogram.voxel_size)

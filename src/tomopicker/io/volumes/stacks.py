@@ -24,9 +24,7 @@ from tomopicker.tomogram import Tomogram
 _UNITS = {**ANGSTROM, "micron": 1e4, "\\u00b5m": 1e4, "\\u00c5": 1.0, "pixel": float("nan"), "": float("nan")}
 
 
-def open_hdf5(
-    path: Path, *, voxel_size: float | None = None, invert: bool = False, options: ReadOptions = DEFAULT_OPTIONS
-) -> Tomogram:
+def open_hdf5(path: Path, options: ReadOptions = DEFAULT_OPTIONS) -> Tomogram:
     """Open a data set of an HDF5 file: EMAN2's only image (``/MDF/images/0/image``), or any other with ``--dataset``.
 
     Data are read on indexing. A data set has its axes in the order z, y, x unless ``--axes`` is given; the
@@ -39,7 +37,7 @@ def open_hdf5(
         data = _dataset(h5py, file, path, options.dataset)
     if data.ndim != 3:
         raise TomoPickerError(f"{path}: '{data.name}' has {data.ndim} axes, a tomogram 3; give another --dataset")
-    return as_tomogram(path, data, options, _hdf5_voxel_sizes(data), voxel_size, invert)
+    return as_tomogram(path, data, options, _hdf5_voxel_sizes(data))
 
 
 def _dataset(h5py: Any, file: Any, path: Path, name: str | None) -> Any:
@@ -71,9 +69,7 @@ def _hdf5_voxel_sizes(data: Any) -> list[float] | None:
     return None
 
 
-def open_tiff(
-    path: Path, *, voxel_size: float | None = None, invert: bool = False, options: ReadOptions = DEFAULT_OPTIONS
-) -> Tomogram:
+def open_tiff(path: Path, options: ReadOptions = DEFAULT_OPTIONS) -> Tomogram:
     """Open a TIFF stack, a page a section, of ImageJ or OME with their voxel size, of others with ``--voxel-size``.
 
     Rows are y as stored, first row 0. Contiguous files are memory-mapped, others read page by page. The resolution in
@@ -93,7 +89,7 @@ def open_tiff(
             dtype = np.dtype(series.dtype).newbyteorder(file.byteorder)
             data = Mapped(path, dtype, series.dataoffset, (z, y, x))
         sizes = _tiff_voxel_sizes(file)
-    return as_tomogram(path, data, options, sizes, voxel_size, invert)
+    return as_tomogram(path, data, options, sizes)
 
 
 def _tiff_voxel_sizes(file: Any) -> list[float] | None:
@@ -131,9 +127,7 @@ class Pages:
         return np.stack([self._file.pages[page].asarray()[key[1], key[2]] for page in pages])
 
 
-def open_em(
-    path: Path, *, voxel_size: float | None = None, invert: bool = False, options: ReadOptions = DEFAULT_OPTIONS
-) -> Tomogram:
+def open_em(path: Path, options: ReadOptions = DEFAULT_OPTIONS) -> Tomogram:
     """Open an EM volume (TOM, PyTom, Dynamo): a header of 512 bytes, then x fastest; memory-mapped.
 
     The header has no voxel size that can be relied on: programs leave it 0 or disagree on its unit. ``--voxel-size``
@@ -148,4 +142,4 @@ def open_em(
     if min(x, y, z) < 1 or path.stat().st_size < EM_HEADER_BYTES + x * y * z * dtype.itemsize:
         raise TomoPickerError(f"{path}: truncated: its header states {x} x {y} x {z} voxels; copy it again")
     check_volume(path, (z, y, x), dtype)
-    return as_tomogram(path, Mapped(path, dtype, EM_HEADER_BYTES, (z, y, x)), options, None, voxel_size, invert)
+    return as_tomogram(path, Mapped(path, dtype, EM_HEADER_BYTES, (z, y, x)), options, None)

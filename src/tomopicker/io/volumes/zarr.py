@@ -34,12 +34,10 @@ ANGSTROM = {
 }  # fmt: skip
 
 
-def open_zarr(
-    path: Path, *, voxel_size: float | None = None, invert: bool = False, options: ReadOptions = DEFAULT_OPTIONS
-) -> Tomogram:
+def open_zarr(path: Path, options: ReadOptions = DEFAULT_OPTIONS) -> Tomogram:
     """Open a Zarr folder; of several scales, the one that the options select."""
     zarr = import_optional("zarr", "zarr", path)
-    if voxel_size is not None:
+    if options.voxel_size is not None:
         # It is that of the finest scale; the file's own are not trusted.
         options = replace(options, target_voxel_size=None)
     warnings: list[str] = []
@@ -49,10 +47,10 @@ def open_zarr(
             chosen = _Chosen(root, options.places or (0, 1, 2))
         else:
             chosen = _from_group(zarr, root, path, options, warnings)
-    return _tomogram(chosen, path, voxel_size, invert, warnings)
+    return _tomogram(chosen, path, options, warnings)
 
 
-def _tomogram(chosen: "_Chosen", path: Path, voxel_size: float | None, invert: bool, warnings: list[str]) -> Tomogram:
+def _tomogram(chosen: "_Chosen", path: Path, options: ReadOptions, warnings: list[str]) -> Tomogram:
     """Make a tomogram of an array; of a coarser scale, with the frame of the finest."""
     array, places = chosen.array, chosen.places
     if len(array.shape) < 3 or any(array.shape[i] != 1 for i in range(len(array.shape)) if i not in places):
@@ -60,18 +58,18 @@ def _tomogram(chosen: "_Chosen", path: Path, voxel_size: float | None, invert: b
     data = ReorderedAxes(array, places, path)
     check_volume(path, data.shape, data.dtype)
     level = chosen.level
-    size = resolve_voxel_size(path, level.sizes if level else None, voxel_size, warnings)
+    size = resolve_voxel_size(path, level.sizes if level else None, options.voxel_size, warnings)
     finest, finest_array = chosen.finest or (level, array)
     where = finest.offset(places) if finest else (0.0, 0.0, 0.0)
     if any(where):
         moved = ", ".join(f"{value:g}" for value in where)
         warnings.append(f"{path}: its metadata move it by {moved} Å in x, y, z (translation); that is not applied")
     if level is None or finest is None or finest is level:
-        return Tomogram(tomogram_name(path), data, size, path, invert, tuple(warnings))
+        return Tomogram(tomogram_name(path), data, size, path, options.invert, tuple(warnings))
     fine = resolve_voxel_size(path, finest.sizes, None, warnings)
     frame = Frame(ReorderedAxes(finest_array, places, path).shape, fine)
     aside = _between(level, finest, places, (size - fine) / 2)
-    return Tomogram(tomogram_name(path), data, size, path, invert, tuple(warnings), frame, aside)
+    return Tomogram(tomogram_name(path), data, size, path, options.invert, tuple(warnings), frame, aside)
 
 
 @dataclass(frozen=True)
