@@ -46,7 +46,7 @@ def network_displacement(run: Run, network: nn.Module, item: TrainingTomogram) -
     """
     if run.settings.inference.tta or run.settings.picking.method != "local":
         return 0.0, 0.0, 0.0
-    peaks = run.peaks([network], item, MAX_PEAKS_MEASURED).positions_voxels
+    peaks = run.peaks(network, item, MAX_PEAKS_MEASURED).positions_voxels
     found = displacement(network, item.working, peaks, run.radius, run.settings, run.device) * item.working.voxel_size
     length = float(np.linalg.norm(found))
     if length > MAX_FRACTION * run.settings.particle_diameter:
