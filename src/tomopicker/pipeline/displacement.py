@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from tomopicker.config import Settings
 from tomopicker.models.precision import autocast
 from tomopicker.models.tta import half_turned_logits
-from tomopicker.picking.peaks import local_peaks
+from tomopicker.picking.local_maxima import local_peaks
 from tomopicker.pipeline.scoring import prepare_network
 from tomopicker.pipeline.trainer import Run
 from tomopicker.pipeline.training_data import TrainingTomogram

@@ -12,7 +12,9 @@ from tomopicker.fewshot.solving import solve
 from tomopicker.inference.tiles import Progress, Volumes, score_volumes
 from tomopicker.models.discriminant import DiscriminantNetwork, NetworkWithDiscriminant
 from tomopicker.models.tta import TestTimeAugmentation
-from tomopicker.picking.peaks import Peaks, greedy_peaks, local_peaks
+from tomopicker.picking.greedy import greedy_peaks
+from tomopicker.picking.local_maxima import local_peaks
+from tomopicker.picking.peaks import Peaks
 from tomopicker.preprocessing.crops import bounding_box
 from tomopicker.preprocessing.decoys import decoy_volume
 from tomopicker.preprocessing.preprocess import WorkingVolume
