@@ -109,7 +109,7 @@ class BlockHeap:
         return heap
 
     def is_stale(self, block: int) -> bool:
-        """Say whether balls wait to be drawn in this block."""
+        """Whether balls wait to be drawn in this block."""
         return block in self._pending
 
     def blank(self, flat: int) -> None:
