@@ -278,7 +278,7 @@ def lamella(options: argparse.Namespace) -> dict[str, Any]:
 
 def greedy_full(options: argparse.Namespace) -> dict[str, Any]:
     """Pick greedily in a score volume of full size."""
-    from tomopicker.picking.method import greedy_peaks
+    from tomopicker.picking.greedy import greedy_peaks
 
     scores = score_field(options.full_shape)
     start = time.perf_counter()
@@ -289,7 +289,8 @@ def greedy_full(options: argparse.Namespace) -> dict[str, Any]:
 def greedy_small(options: argparse.Namespace) -> dict[str, Any]:
     """Pick greedily in a smaller volume, and see that the literal loop gives the same."""
     import numpy as np
-    from tomopicker.picking.method import greedy_peaks
+
+    from tomopicker.picking.greedy import greedy_peaks
 
     scores = score_field(options.small_shape)
     start = time.perf_counter()

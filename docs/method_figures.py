@@ -14,7 +14,7 @@ from scipy.spatial import cKDTree
 
 from tomopicker import api
 from tomopicker.models.precision import choose_device
-from tomopicker.pipeline.scoring import decoy_peaks, find_peaks, prepare_network
+from tomopicker.pipeline.scoring import decoy_of, find_peaks, prepare_network, score_working_volume
 from tomopicker.preprocessing.decoys import decoy_volume
 from tomopicker.preprocessing.preprocess import preprocess
 from tomopicker.pretraining.molecules import draw_stamps
@@ -86,11 +86,12 @@ def decoy(model: api.Model, found: api.Picked) -> None:
 def scores(model: api.Model, found: api.Picked, truth: api.Picks) -> None:
     """Draw the scores of the peaks of tomogram and decoy, and the probability that is made of them."""
     working, settings, device = found.working, model.settings, choose_device("cpu")
-    peaks = find_peaks(found.logits, settings, model.radius, -np.inf, max_particles=20_000, mask=working.mask)
+    peaks = find_peaks(found.logits, settings, model.radius, mask=working.mask)
     away, _ = cKDTree(truth.positions).query(working.to_angstrom(peaks.positions_voxels))
     right = away < settings.particle_diameter / 2
     network = prepare_network(model.network, working, settings, device)
-    decoys, _ = decoy_peaks([network], working, settings, model.radius, device)
+    decoy_scores = score_working_volume(network, decoy_of(working, settings), settings, device)[0]
+    decoys = find_peaks(decoy_scores, settings, model.radius).scores
 
     figure, (above, below) = plt.subplots(
         2, 1, figsize=(5.6, 3.6), height_ratios=[2.4, 1], sharex=True, layout="constrained"

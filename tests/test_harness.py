@@ -6,7 +6,8 @@ from jaxtyping import TypeCheckError
 
 from tests.conftest import TOGETHER, scope_of
 from tests.typechecker import CALLS
-from tomopicker.picking.peaks import Peaks, local_peaks
+from tomopicker.picking.local_maxima import local_peaks
+from tomopicker.picking.peaks import Peaks
 
 
 def test_an_array_with_other_axes_fails_where_it_enters():

@@ -10,7 +10,9 @@ from scipy import ndimage
 from tomopicker.errors import TomoPickerError
 from tomopicker.picking import greedy as blanking
 from tomopicker.picking import local_maxima as maxima
-from tomopicker.picking.peaks import MISSED, Peaks, click_scores, greedy_peaks, local_peaks, nearest_peaks
+from tomopicker.picking.greedy import greedy_peaks
+from tomopicker.picking.local_maxima import local_peaks
+from tomopicker.picking.peaks import MISSED, Peaks, click_scores, nearest_peaks
 
 SHAPES = st.tuples(st.integers(1, 9), st.integers(1, 9), st.integers(1, 9))
 TIED = st.sampled_from([-1.0, 0.0, 0.25, 0.5, 1.0, float("nan"), float("-inf"), float("inf")])

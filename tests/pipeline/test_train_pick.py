@@ -81,7 +81,7 @@ def test_picks_are_moved_back_by_how_far_the_network_lies_off(model: Model, seco
 def test_there_are_no_fewer_particles_than_clicks(model: Model, first: Pair, second: Pair, monkeypatch) -> None:
     """In the tomogram that was clicked in, however little its scores tell; in no other of another name or shape."""
     from tomopicker.picking.calibration import Count
-    from tomopicker.pipeline import pick as module
+    from tomopicker.pipeline import peak_calibration as module
 
     calibrate = module.calibrate
     monkeypatch.setattr(module, "calibrate", lambda *a, **k: replace(calibrate(*a, **k), count=Count(3.0, 0.0, 6.0)))

@@ -88,7 +88,7 @@ def _peaks(tomogram: Tomogram, particle_diameter: float, scorer: Scorer) -> Pick
     working = preprocess(tomogram, voxel_size, settings.preprocess.clip_sd, "auto")
     radius = particle_diameter / 2 / voxel_size
     scores = scorer(working.data, radius, voxel_size)
-    peaks = find_peaks(scores, settings, radius, float("-inf"), max_particles=MAX_CANDIDATES, mask=working.mask)
+    peaks = find_peaks(scores, settings, radius, max_particles=MAX_CANDIDATES, mask=working.mask)
     last = (np.array(tomogram.shape[::-1]) - 1) * tomogram.voxel_size
     positions = np.clip(working.to_angstrom(peaks.positions_voxels), 0, last)
     return Picks.of(tomogram.name, positions, peaks.scores.astype(np.float64))

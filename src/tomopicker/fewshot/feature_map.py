@@ -84,6 +84,14 @@ class FeatureMap:
         for start in range(0, len(self.rows), PART):
             yield self.rows[start : start + PART].float()
 
+    def rows_in(self, mask: VoxelMask | None) -> Bool[np.ndarray, " rows"] | None:
+        """Mask the rows in a mask of the volume, (z, y, x); None, for all, if there is no mask or no such row."""
+        if mask is None:
+            return None
+        z, y, x = self.where.shape
+        inside: Bool[np.ndarray, " rows"] = blocks_of(mask, self.stride, (z, y, x))[self.where]
+        return inside if inside.any() else None
+
     def at(self, positions_voxels: Positions) -> FeaturesAt:
         """Give the mean feature within one feature voxel of each position, or that of the nearest row.
 

@@ -11,7 +11,6 @@ from tomopicker.config import Settings
 from tomopicker.fewshot.discriminant import Statistics, statistics_of
 from tomopicker.fewshot.extraction import feature_map
 from tomopicker.fewshot.feature_map import FeatureMap
-from tomopicker.fewshot.solving import rows_inside
 from tomopicker.geometry import Frame
 from tomopicker.inference.tiles import Progress
 from tomopicker.models.resunet import ResUNet
@@ -124,6 +123,5 @@ def features_of(
         network, decoy_volume(working.data, working.statistics_mask, settings.seed), tile=cfg.tile, halo=cfg.halo,
         device=device, precision=settings.precision,
     )  # fmt: skip
-    inside = rows_inside(specimen.where, working.mask, specimen.stride)
-    statistics = statistics_of(specimen, inside, trained_shrinkage(settings.network))
+    statistics = statistics_of(specimen, specimen.rows_in(working.mask), trained_shrinkage(settings.network))
     return Features(name, frame, settings, working, specimen, decoy, statistics)

@@ -19,7 +19,7 @@ from scipy.spatial import cKDTree
 
 from tomopicker.fewshot.discriminant import Discriminant, RejectedAt, Statistics, discriminant
 from tomopicker.fewshot.feature_map import FeatureMap, FeaturesAt
-from tomopicker.picking.peaks import local_peaks
+from tomopicker.picking.local_maxima import local_peaks
 from tomopicker.types import Positions
 
 ROUNDS = (0.3, 0.4, 0.5)

@@ -9,10 +9,8 @@ from torch import nn
 from tomopicker.config import Settings
 from tomopicker.fewshot.discriminant import Statistics, discriminant, statistics_of
 from tomopicker.fewshot.extraction import feature_map
-from tomopicker.fewshot.feature_map import GridMask, blocks_of
 from tomopicker.models.discriminant import DiscriminantNetwork
 from tomopicker.preprocessing.preprocess import WorkingVolume
-from tomopicker.types import VoxelMask
 
 ROWS = 2**16
 """Feature voxels that statistics are measured on, in tiles drawn at random: several hundred for each channel."""
@@ -57,13 +55,4 @@ def sampled_statistics(
         network.body, working.data, tile=TILE, halo=settings.inference.halo, device=device,
         precision=settings.precision, mask=working.mask, most_rows=ROWS,
     )  # fmt: skip
-    return statistics_of(features, rows_inside(features.where, working.mask, features.stride), float(network.shrinkage))
-
-
-def rows_inside(where: GridMask, mask: VoxelMask | None, stride: int) -> np.ndarray | None:
-    """Mask the rows of a feature map that lie in a mask of the volume; None: all."""
-    if mask is None:
-        return None
-    z, y, x = where.shape
-    inside = blocks_of(mask, stride, (z, y, x))[where]
-    return np.asarray(inside) if inside.any() else None
+    return statistics_of(features, features.rows_in(working.mask), float(network.shrinkage))

@@ -1,4 +1,1 @@
-"""Scores to picks, and picks to figures of merit: no torch, no files.
-
-`peaks` finds particles in a score volume (section 3.4), `evaluate` judges them against the truth (section 4.2).
-"""
+"""From a score volume to picks: peaks, calibration, selection; no torch, no files (section 3.4)."""

@@ -1,4 +1,4 @@
-"""Local maxima of a smoothed score volume and their sub-voxel places: the candidates of the default picking."""
+"""The default picking: local maxima of the smoothed score volume, at sub-voxel positions, some distance apart."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,11 +12,15 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from tomopicker.types import Indices, Shape, Volume, VoxelMask
+from tomopicker.errors import TomoPickerError
+from tomopicker.picking.peaks import Peaks, check_cap, check_length, check_threshold, suppress_near
+from tomopicker.types import Indices, Number, Shape, Volume, VoxelMask
 
 Slab: TypeAlias = Float32[np.ndarray, "slab y x"]
 """Some planes of a volume."""
 
+DEFAULT_SMOOTHING = 1.5
+"""Standard deviation of the Gaussian of `local_peaks`, voxels; see there."""
 SLAB_VOXELS = 2**25
 """Voxels smoothed at a time, without the halo (128 MiB as float32)."""
 
@@ -42,6 +46,75 @@ _WINDOW = _cube(_FIT_HALF)
 _FIT = _fit_matrix(_WINDOW)
 
 
+def local_peaks(
+    score: Volume,
+    *,
+    min_distance: Number,
+    threshold: Number,
+    smoothing: Number = DEFAULT_SMOOTHING,
+    max_particles: int | np.integer | None = None,
+    mask: VoxelMask | None = None,
+) -> Peaks:
+    """Pick the local maxima of the smoothed score, best first, no two nearer than `min_distance`: the default preset.
+
+    1. Smooth with a Gaussian.
+    2. Take the voxels above the threshold that none of their 26 neighbours exceeds. A plateau counts once, in its
+       middle; the inside of a flat region not at all.
+    3. Move each to the top of the quadratic fitted by least squares to the 5³ voxels around it; to that of one parabola
+       an axis where the fit has none within a voxel, as at the border.
+    4. Go down the scores and drop whatever lies nearer than `min_distance` to one that was kept.
+
+    Why the fit: on Gaussian blobs (sigma 1.5 to 3.5 voxels) and soft balls (radius 3 and 5) in correlated noise, it was
+    off by 0.08-0.15 voxel (root mean square of the 3D distance; noise 0.05 of the peak, smoothing 1.5) where the best
+    voxel was off by 0.5-0.6, one parabola an axis by 0.08-0.32 and score-weighted centroids by 0.13-0.38. Why smoothing
+    1.5: without it the error at noise 0.2 is up to four times larger, and 2 gains for wide particles alone.
+
+    Memory: slabs of 2^25 voxels and a halo, about 0.5 GiB in all, however large the volume; and some 200 bytes for each
+    local maximum above the threshold.
+
+    Parameters
+    ----------
+    score : Volume
+        (z, y, x) float32; may be a memory map. It is not modified. What is not finite counts as the
+        lowest finite score.
+    min_distance : number
+        Smallest distance between two picks, voxels; about 1.4 particle radii serves well.
+    threshold : number
+        Only **smoothed** scores strictly above it (as float32); -inf for no threshold.
+    smoothing : number
+        Standard deviation of the Gaussian, voxels; 0 for none. The volume goes on as its border voxels.
+    max_particles : int, optional
+        Keep only so many, the best.
+    mask : VoxelMask, optional
+        (z, y, x) bool: picks only in True voxels. The score outside still takes part in smoothing and neighbourhoods.
+
+    Returns
+    -------
+    Peaks
+        Sub-voxel positions inside the volume, smoothed scores, descending.
+
+    Raises
+    ------
+    TomoPickerError
+        If a value makes no sense or the mask is not of the score's shape.
+    """
+    min_distance = check_length("min_distance", min_distance)
+    smoothing = check_length("smoothing", smoothing)
+    limit = check_threshold(threshold)
+    if mask is not None and mask.shape != score.shape:
+        raise TomoPickerError(
+            f"the mask is {mask.shape} voxels (z, y, x), the score volume {score.shape}: they must agree"
+        )
+    cap = check_cap(max_particles, score.size)
+    if 0 in score.shape:
+        return Peaks(np.empty((0, 3)), np.empty(0, dtype=np.float32))
+
+    candidates = local_maxima(score, smoothing, limit, mask)
+    order = np.lexsort((*candidates.indices.T[::-1], -candidates.scores))
+    kept = order[suppress_near(candidates.positions[order], min_distance, cap)]
+    return Peaks(candidates.positions[kept][:, ::-1].copy(), candidates.scores[kept])
+
+
 @dataclass(frozen=True)
 class Candidates:
     """Local maxima before suppression: voxel (z, y, x), refined position (z, y, x) in voxels, smoothed score."""
@@ -52,7 +125,7 @@ class Candidates:
 
 
 def local_maxima(score: Volume, smoothing: float, limit: np.float32, mask: VoxelMask | None) -> Candidates:
-    """Find and refine the local maxima of the smoothed score: steps 1 to 3 of `tomopicker.picking.peaks.local_peaks`.
+    """Find and refine the local maxima of the smoothed score: steps 1 to 3 of `local_peaks`.
 
     They come slab by slab; the halo makes them agree with the whole volume at once.
     """

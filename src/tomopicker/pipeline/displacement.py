@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from tomopicker.config import Settings
 from tomopicker.models.precision import autocast
 from tomopicker.models.tta import half_turned_logits
-from tomopicker.picking.peaks import local_peaks
+from tomopicker.picking.local_maxima import local_peaks
 from tomopicker.pipeline.scoring import prepare_network
 from tomopicker.pipeline.trainer import Run
 from tomopicker.pipeline.training_data import TrainingTomogram
@@ -46,7 +46,7 @@ def network_displacement(run: Run, network: nn.Module, item: TrainingTomogram) -
     """
     if run.settings.inference.tta or run.settings.picking.method != "local":
         return 0.0, 0.0, 0.0
-    peaks = run.peaks([network], item, MAX_PEAKS_MEASURED).positions_voxels
+    peaks = run.peaks(network, item, MAX_PEAKS_MEASURED).positions_voxels
     found = displacement(network, item.working, peaks, run.radius, run.settings, run.device) * item.working.voxel_size
     length = float(np.linalg.norm(found))
     if length > MAX_FRACTION * run.settings.particle_diameter:

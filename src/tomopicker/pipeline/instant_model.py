@@ -46,7 +46,7 @@ def instant_model(
     if not found:
         raise UsageError("no click lies in the detected lamella; give --mask none, or a better mask")
     prior = click_prior(found)
-    scores, counted = run.calibrate_summaries([item.summary for item in found], number_of_clicks(clicked), prior)
+    scores, counted = run.calibrate([item.summary for item in found], number_of_clicks(clicked), prior)
     network = discriminant_network(settings, every[0].training_set)
     facts = provenance(inputs, clicked, counted.estimate, counted)
     displacement = network_displacement(run, network, next(item for item in clicked if len(item.clicks)))

@@ -16,7 +16,6 @@ from tomopicker.picking.peaks import nearest_peaks
 from tomopicker.picks import Picks
 from tomopicker.pipeline.callbacks import Callback
 from tomopicker.pipeline.peak_calibration import PeakSummary, calibrations, particle_scores, summarize_peaks
-from tomopicker.pipeline.scoring import MAX_PEAKS, find_peaks, peaks_of_decoy, searched_voxels
 from tomopicker.pipeline.training_data import check_clash, without_repeats
 from tomopicker.pu.particle_scores import ParticleScores, from_few, from_held_out
 from tomopicker.types import Negatives, Positions, Scores, Volume
@@ -60,9 +59,7 @@ def find_and_calibrate(
     fits = calibrations([item.summary for item in clicked], prior=click_prior(clicked))
     transferred = particle_scores([item.summary for item in clicked], fits)
     of_clicked = {item.features.name: fit for item, fit in zip(clicked, fits, strict=True)}
-    each = [
-        of_clicked.get(item.features.name) or item.summary.calibrate(transferred, use_clicks=False) for item in found
-    ]
+    each = [of_clicked.get(item.features.name) or item.summary.calibrate(transferred) for item in found]
     return found, each, transferred
 
 
@@ -129,15 +126,14 @@ def click_prior(clicked: Sequence[InstantPeaks]) -> ParticleScores:
 
 def _score_and_summarize(item: Features, examples: Examples, training_set: TrainingSet, start: int) -> InstantPeaks:
     solution = discriminant(item.statistics, training_set.particles, training_set.background)
-    logits = item.specimen.scores(solution.weights, solution.bias)
-    peaks = find_peaks(
-        logits, item.settings, item.radius, float("-inf"), max_particles=MAX_PEAKS, mask=item.working.mask
-    )
+    logits, decoy = (part.scores(solution.weights, solution.bias) for part in (item.specimen, item.decoy))
+    summary = summarize_peaks(
+        logits, decoy, item.settings, item.radius, item.working.mask,
+        clicks=examples.clicks, rejected=examples.rejected,
+    )  # fmt: skip
+    peaks = summary.peaks
     nearest = nearest_peaks(peaks, examples.clicks, item.radius)
     has_peak = nearest >= 0
-    decoys = peaks_of_decoy(item.decoy.scores(solution.weights, solution.bias), item.settings, item.radius)
-    voxels = searched_voxels(item.working.data.shape, item.settings, item.radius, item.working.mask)
-    summary = summarize_peaks(peaks, decoys, examples.clicks, examples.rejected, item.radius, voxels)
     own = peaks.scores[nearest[has_peak]].astype(np.float64)
     if len(training_set.particles) > 1 and len(own):
         smoothing = item.settings.picking.smoothing_fraction * item.radius

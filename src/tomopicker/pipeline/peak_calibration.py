@@ -6,10 +6,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float
 
+from tomopicker.config import Settings
 from tomopicker.picking.calibration import Calibration, Count, calibrate
 from tomopicker.picking.peaks import Peaks, nearest_peaks
+from tomopicker.pipeline.scoring import find_peaks, searched_voxels
 from tomopicker.pu.particle_scores import ParticleScores, from_clicks
-from tomopicker.types import Negatives, Positions, Scores
+from tomopicker.training.labels import NO_POSITIONS
+from tomopicker.types import Negatives, Piece, Positions, Scores, Volume, VoxelMask
 
 MIN_SEPARATION = 0.5
 """Mean probability of probable peaks below which the scores of particles and of background overlap."""
@@ -46,51 +49,66 @@ class PeakSummary:
         """The peaks' logits."""
         return self.peaks.scores.astype(np.float64)
 
-    def calibrate(self, prior: ParticleScores, *, use_clicks: bool = True, count: float | None = None) -> Calibration:
-        """Calibrate the scores; rejected picks are background, whatever they score.
+    def calibrate(self, prior: ParticleScores, count: float | None = None) -> Calibration:
+        """Calibrate the scores; clicked peaks are particles and rejected ones background, whatever they score.
 
         Parameters
         ----------
         prior : ParticleScores
-        use_clicks : bool
-            Count the clicked peaks as particles.
         count : float, optional
             Number of particles that is stated for the tomogram.
         """
         kept = ~self.rejected
         return calibrate(
             self.scores[kept], self.decoys, prior, voxels=self.voxels, decoy_voxels=self.decoy_voxels,
-            clicked=self.clicked[kept] if use_clicks else None, stated=count,
+            clicked=self.clicked[kept], stated=count,
         )  # fmt: skip
 
 
 def summarize_peaks(
-    peaks: Peaks,
-    decoys: tuple[Float[np.ndarray, " decoys"], float],
-    clicks: Positions,
-    rejected: Negatives,
+    scores: Volume,
+    decoy_scores: Piece,
+    settings: Settings,
     radius: float,
-    voxels: float,
+    mask: VoxelMask | None,
+    *,
+    clicks: Positions = NO_POSITIONS,
+    rejected: Negatives = NO_POSITIONS,
+    min_distance: float | None = None,
 ) -> PeakSummary:
-    """Assign clicks and rejected picks to peaks.
+    """Find the peaks of a tomogram's scores and of its decoy's, and assign clicks and rejected picks to them.
 
     Parameters
     ----------
-    peaks : Peaks
-        Of the tomogram.
-    decoys : tuple of array and float
-        Scores of its decoy's peaks, and the voxels that were searched for them.
+    scores : Volume
+        Logits of the working volume, (z, y, x).
+    decoy_scores : array, shape (z, y, x)
+        Logits of its decoy.
+    settings : Settings
+        Of the search for peaks.
+    radius : float
+        Of the particle, in working voxels, as all the following.
+    mask : VoxelMask or None
+        Where the specimen is; everywhere if None.
     clicks : Positions
     rejected : Negatives
-        (x, y, z) in working voxels, as the radius of the particle.
-    radius : float
-    voxels : float
-        Working voxels that were searched for peaks.
+        (x, y, z).
+    min_distance : float, optional
+        Between two peaks; by the settings if left out.
     """
+    peaks = find_peaks(scores, settings, radius, min_distance=min_distance, mask=mask)
+    decoys = find_peaks(decoy_scores, settings, radius)
     nearest, rows = nearest_peaks(peaks, clicks, radius), np.arange(len(peaks))
     clicked = np.isin(rows, nearest)
-    is_rejected = np.isin(rows, nearest_peaks(peaks, rejected, radius)) & ~clicked
-    return PeakSummary(peaks, clicked, is_rejected, int((nearest < 0).sum()), decoys[0], voxels, decoys[1])
+    return PeakSummary(
+        peaks,
+        clicked,
+        np.isin(rows, nearest_peaks(peaks, rejected, radius)) & ~clicked,
+        int((nearest < 0).sum()),
+        decoys.scores.astype(np.float64),
+        searched_voxels(scores.shape, settings, radius, mask),
+        searched_voxels(decoy_scores.shape, settings, radius, None),
+    )
 
 
 def calibrations(
@@ -110,7 +128,7 @@ def calibrations(
         clicks = np.concatenate([each.scores[each.clicked] for each in summaries])
         prior = from_clicks(clicks, sum(each.missed for each in summaries))
     return [
-        each.calibrate(replace(prior, rejected=each.scores[each.rejected], voxels=each.voxels), count=count)
+        each.calibrate(replace(prior, rejected=each.scores[each.rejected], voxels=each.voxels), count)
         for each in summaries
     ]
 

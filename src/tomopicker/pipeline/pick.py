@@ -12,21 +12,14 @@ from scipy.special import logit
 from tomopicker.inference.tiles import Volumes
 from tomopicker.models.discriminant import DiscriminantNetwork
 from tomopicker.models.precision import choose_device
-from tomopicker.picking.calibration import MIN_PROBABILITY, Calibration, calibrate, probabilities
+from tomopicker.picking.calibration import MIN_PROBABILITY, Calibration, probabilities
 from tomopicker.picking.selection import Selection
 from tomopicker.pipeline.callbacks import Callback, NullCallback, Prefixed
 from tomopicker.pipeline.input_checks import MODEL, check_voxel_size
+from tomopicker.pipeline.peak_calibration import summarize_peaks
 from tomopicker.pipeline.picked import Picked, join_kinds, picks_of_peaks
 from tomopicker.pipeline.provenance import clicks_in
-from tomopicker.pipeline.scoring import (
-    MAX_PEAKS,
-    decoy_of,
-    find_peaks,
-    peaks_of_decoy,
-    prepare_network,
-    score_working_volume,
-    searched_voxels,
-)
+from tomopicker.pipeline.scoring import decoy_of, find_peaks, prepare_network, score_working_volume
 from tomopicker.preprocessing.preprocess import WorkingVolume, preprocess
 from tomopicker.tomogram import Tomogram
 from tomopicker.training.checkpoint import Model
@@ -164,19 +157,16 @@ def _pick_kind(
 ) -> Picked:
     """Find the peaks of one kind's scores, calibrate them against those of the decoy, and select."""
     prior, settings, radius = model.particle_scores, model.settings, model.radius
-    threshold = float(logit(MIN_PROBABILITY)) - model.offset if prior is None else float("-inf")
     distance = None if min_distance is None else min_distance / model.voxel_size
-    peaks = find_peaks(
-        logits, settings, radius, threshold, max_particles=MAX_PEAKS, min_distance=distance, mask=working.mask
-    )
     calibration: Calibration | None = None
     probability: Callable[[np.ndarray], np.ndarray] = partial(probabilities, offset=model.offset)
     if prior is not None and decoy_scores is not None:
-        decoys, decoy_voxels = peaks_of_decoy(decoy_scores, settings, radius)
-        voxels = searched_voxels(working.data.shape, settings, radius, working.mask)
-        scores = peaks.scores.astype(np.float64)
-        calibration = calibrate(scores, decoys, prior, voxels=voxels, decoy_voxels=decoy_voxels)
+        summary = summarize_peaks(logits, decoy_scores, settings, radius, working.mask, min_distance=distance)
+        peaks, calibration = summary.peaks, summary.calibrate(prior)
         probability = calibration.probability
+    else:
+        threshold = float(logit(MIN_PROBABILITY)) - model.offset
+        peaks = find_peaks(logits, settings, radius, threshold, min_distance=distance, mask=working.mask)
     return picks_of_peaks(
         tomogram, working, logits, peaks, probability, calibration,
         clicks=clicks_in(model.provenance, tomogram), selection=selection, default_threshold=model.threshold,

@@ -12,12 +12,14 @@ from tomopicker.fewshot.solving import solve
 from tomopicker.inference.tiles import Progress, Volumes, score_volumes
 from tomopicker.models.discriminant import DiscriminantNetwork, NetworkWithDiscriminant
 from tomopicker.models.tta import TestTimeAugmentation
-from tomopicker.picking.peaks import Peaks, greedy_peaks, local_peaks
+from tomopicker.picking.greedy import greedy_peaks
+from tomopicker.picking.local_maxima import local_peaks
+from tomopicker.picking.peaks import Peaks
 from tomopicker.preprocessing.crops import bounding_box
 from tomopicker.preprocessing.decoys import decoy_volume
 from tomopicker.preprocessing.preprocess import WorkingVolume
 from tomopicker.training.batchnorm import adapt_batchnorm
-from tomopicker.types import Scores, Volume, VoxelMask
+from tomopicker.types import Volume, VoxelMask
 
 MAX_PEAKS = 20_000
 """Largest number of peaks: an untrained network has one nearly everywhere."""
@@ -69,12 +71,6 @@ def score_working_volume(
     )  # fmt: skip
 
 
-def searched_voxels(shape: Sequence[int], settings: Settings, radius: float, mask: VoxelMask | None) -> float:
-    """Number of voxels of a volume that are searched for peaks."""
-    inside = exclude_border(shape, settings.picking.border_fraction * radius, mask)
-    return float(np.prod(shape) if inside is None else inside.sum())
-
-
 def mean_scores(
     fitted: Sequence[nn.Module], volume: Volume, settings: Settings, device: torch.device, mask: VoxelMask | None = None
 ) -> Volume:
@@ -86,51 +82,19 @@ def mean_scores(
     return scores
 
 
-def decoy_peaks(
-    fitted: Sequence[nn.Module], working: WorkingVolume, settings: Settings, radius: float, device: torch.device
-) -> tuple[Scores, float]:
-    """Score a decoy of a working volume.
-
-    Parameters
-    ----------
-    fitted : sequence of Module
-        From `prepare_network`; their scores are averaged.
-    working : WorkingVolume
-    settings : Settings
-    radius : float
-        The particle's, in working voxels.
-    device : torch.device
-
-    Returns
-    -------
-    scores : array, shape (n,)
-        Logits of the decoy's peaks.
-    voxels : float
-        Number of voxels that were searched.
-    """
-    scores = mean_scores(fitted, decoy_of(working, settings), settings, device)
-    return peaks_of_decoy(scores, settings, radius)
-
-
 def decoy_of(working: WorkingVolume, settings: Settings) -> Volume:
     """Make the decoy of a working volume."""
     return decoy_volume(working.data, working.statistics_mask, settings.seed)
-
-
-def peaks_of_decoy(scores: Volume, settings: Settings, radius: float) -> tuple[Scores, float]:
-    """Give the scores of a decoy's peaks, and the number of voxels that were searched."""
-    found = find_peaks(scores, settings, radius, float("-inf"), max_particles=MAX_PEAKS)
-    return found.scores.astype(np.float64), searched_voxels(scores.shape, settings, radius, None)
 
 
 def find_peaks(
     scores: Volume,
     settings: Settings,
     radius: float,
-    threshold: float,
+    threshold: float = float("-inf"),
     *,
     min_distance: float | None = None,
-    max_particles: int | None = None,
+    max_particles: int | None = MAX_PEAKS,
     mask: VoxelMask | None = None,
 ) -> Peaks:
     """Pick the peaks of a score volume.
@@ -144,7 +108,7 @@ def find_peaks(
     radius : float
         The particle's, in working voxels.
     threshold : float
-        Only scores above it.
+        Only scores above it; all if left out.
     min_distance : float, optional
         Working voxels; the settings' fraction of the radius if left out.
     max_particles : int, optional
@@ -174,6 +138,12 @@ def find_peaks(
         scores = scores.copy()
         scores[~mask] = float("-inf")
     return greedy_peaks(scores, distance, max_particles=max_particles, threshold=threshold)
+
+
+def searched_voxels(shape: Sequence[int], settings: Settings, radius: float, mask: VoxelMask | None) -> float:
+    """Number of voxels of a volume that are searched for peaks."""
+    inside = exclude_border(shape, settings.picking.border_fraction * radius, mask)
+    return float(np.prod(shape) if inside is None else inside.sum())
 
 
 def exclude_border(shape: Sequence[int], margin: float, mask: VoxelMask | None) -> VoxelMask | None:

@@ -129,9 +129,7 @@ def _examples(item: Features, count: int) -> list[tuple[int, Suggestion]]:
     if not distances:
         return []
     volume = item.specimen.volume_of(torch.cat(distances))
-    peaks = find_peaks(
-        volume, item.settings, item.radius, float("-inf"), max_particles=MAX_OBJECTS, mask=item.working.mask
-    )
+    peaks = find_peaks(volume, item.settings, item.radius, max_particles=MAX_OBJECTS, mask=item.working.mask)
     smoothing = item.settings.picking.smoothing_fraction * item.radius
     at = item.specimen.smoothed_at(peaks.positions_voxels, smoothing)
     found = []

@@ -222,7 +222,8 @@ def _train_network(
     result = self_train(run, clicked, first, validation, particles)
     network, offset, threshold, particle_scores = result.network, 0.0, None, None
     if settings.inference.adabn:
-        particle_scores, counted = run.calibrate(network, clicked)
+        summaries = [run.summarize([network], item) for item in clicked]
+        particle_scores, counted = run.calibrate(summaries, number_of_clicks(clicked))
         if stated is None or particles is None or counted.is_inconsistent(particles):
             particles = counted.estimate
     else:

@@ -20,20 +20,12 @@ from tomopicker.pipeline.peak_calibration import (
     poorly_separated,
     summarize_peaks,
 )
-from tomopicker.pipeline.scoring import (
-    MAX_PEAKS,
-    decoy_peaks,
-    find_peaks,
-    mean_scores,
-    prepare_network,
-    searched_voxels,
-)
-from tomopicker.pipeline.training_data import TrainingTomogram, number_of_clicks
+from tomopicker.pipeline.scoring import decoy_of, find_peaks, mean_scores, prepare_network
+from tomopicker.pipeline.training_data import TrainingTomogram
 from tomopicker.pu.particle_scores import ParticleScores
 from tomopicker.pu.prior import Priors, class_priors
 from tomopicker.training.labels import IGNORED, POSITIVE, LabelledVolume, ball_offsets, label_mask
 from tomopicker.training.loop import History, Report, fit
-from tomopicker.types import Volume, VoxelMask
 
 CANDIDATES = 20
 """Peaks per click, at least, that the offset of a known count is fitted to."""
@@ -105,24 +97,23 @@ class Run:
             report=report or partial(self.callback.on_train, job),
         )
 
-    def peaks(self, networks: Sequence[nn.Module], item: TrainingTomogram, limit: int) -> Peaks:
-        """Find the best peaks of a training tomogram in the mean scores of networks; at most two volumes are held."""
-        return self._peaks(self._prepare(networks, item), item.working.data, item.working.mask, limit)
+    def peaks(self, network: nn.Module, item: TrainingTomogram, limit: int) -> Peaks:
+        """Find the best peaks of a training tomogram in a network's scores."""
+        working = item.working
+        scores = mean_scores(self._prepare([network], item), working.data, self.settings, self.device, working.mask)
+        return find_peaks(scores, self.settings, self.radius, max_particles=limit, mask=working.mask)
 
     def summarize(self, networks: Sequence[nn.Module], item: TrainingTomogram) -> PeakSummary:
         """Find the peaks of a training tomogram, and of its decoy, in the mean scores of networks."""
-        fitted, working = self._prepare(networks, item), item.working
-        peaks = self._peaks(fitted, working.data, working.mask, MAX_PEAKS)
-        decoys = decoy_peaks(fitted, working, self.settings, self.radius, self.device)
-        voxels = searched_voxels(working.data.shape, self.settings, self.radius, working.mask)
-        return summarize_peaks(peaks, decoys, item.clicks, item.rejected, self.radius, voxels)
+        fitted, working, settings = self._prepare(networks, item), item.working, self.settings
+        decoy = mean_scores(fitted, decoy_of(working, settings), settings, self.device)
+        scores = mean_scores(fitted, working.data, settings, self.device, working.mask)
+        return summarize_peaks(
+            scores, decoy, settings, self.radius, working.mask, clicks=item.clicks, rejected=item.rejected
+        )
 
     def _prepare(self, networks: Sequence[nn.Module], item: TrainingTomogram) -> list[nn.Module]:
         return [prepare_network(network, item.working, self.settings, self.device) for network in networks]
-
-    def _peaks(self, fitted: Sequence[nn.Module], volume: Volume, mask: VoxelMask | None, limit: int) -> Peaks:
-        scores = mean_scores(fitted, volume, self.settings, self.device, mask)
-        return find_peaks(scores, self.settings, self.radius, float("-inf"), max_particles=limit, mask=mask)
 
     def offset_by_count(
         self, network: nn.Module, clicked: Sequence[TrainingTomogram], particles: float | None
@@ -130,19 +121,23 @@ class Run:
         """Give the offset from logits to probabilities that matches a count; without one, 0 and the threshold 0.5."""
         if not particles:
             return 0.0, 0.5
-        peaks = [self.peaks([network], item, _max_peaks(item, particles / len(clicked))) for item in clicked]
+        peaks = [self.peaks(network, item, _max_peaks(item, particles / len(clicked))) for item in clicked]
         return offset_for_count(np.concatenate([each.scores for each in peaks]).astype(np.float64), particles), None
 
-    def calibrate(self, network: nn.Module, clicked: Sequence[TrainingTomogram]) -> tuple[ParticleScores, Count]:
-        """Calibrate the scores of training tomograms; give the distribution of particles' scores and the count."""
-        return self.calibrate_summaries(
-            [self.summarize([network], item) for item in clicked], number_of_clicks(clicked)
-        )
-
-    def calibrate_summaries(
+    def calibrate(
         self, summaries: Sequence[PeakSummary], clicks: int, prior: ParticleScores | None = None
     ) -> tuple[ParticleScores, Count]:
-        """As `calibrate`, from peaks; `prior` as in `calibrations`."""
+        """Calibrate the scores of training tomograms; give the distribution of particles' scores and the count.
+
+        Parameters
+        ----------
+        summaries : sequence of PeakSummary
+            Of each training tomogram.
+        clicks : int
+            In all of them.
+        prior : ParticleScores, optional
+            As in `calibrations`.
+        """
         fits = calibrations(summaries, prior=prior)
         counted = Count.total(fit.count for fit in fits).at_least(clicks)  # Some clicks may share a peak, or have none.
         self.callback.log(f"About {counted} in the training tomograms.")

@@ -17,7 +17,7 @@ from tomopicker.evaluation.metrics import evaluate
 from tomopicker.fewshot.extraction import two_levels
 from tomopicker.models.precision import autocast
 from tomopicker.models.resunet import ResUNet
-from tomopicker.picking.peaks import local_peaks
+from tomopicker.picking.local_maxima import local_peaks
 from tomopicker.pretraining.episodes import Neighbours, draw_cast_scene, draw_clicked, episode_of
 from tomopicker.pretraining.look_alikes import Families, draw_cast
 from tomopicker.pretraining.scenes import Scene
