@@ -1,5 +1,6 @@
 """STAR files: what a coordinate counts in each family, origins, scores, and project files."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from tomopicker.errors import TomoPickerError
 from tomopicker.geometry import Frame, Unit
 from tomopicker.io import read_frames, read_picks, read_table, write_picks, write_relion5_import_list
+from tomopicker.io.frames import stated_frames
 
 FRAME = Frame((50, 60, 70), 10.0)
 
@@ -161,6 +163,18 @@ def test_tomograms_beside_particles_give_the_sizes(star):
     assert read_picks([particles, tomograms], {"TS_01": FRAME}).positions.tolist() == [[351.25, 303.75, 256.25]]
     assert read_frames(tomograms)["TS_01"].unbinned_pixel_size == 2.5
     assert "not particles" in refusal(tomograms)
+
+
+def test_a_list_without_binning_is_warned_of(star):
+    """Picks of binned tomograms would silently be off by the factor."""
+    labels = "rlnTomoName rlnTomoSizeX rlnTomoSizeY rlnTomoSizeZ rlnTomoTiltSeriesPixelSize"
+    stated = star(TOMOGRAMS, name="stated.star")
+    silent = star(loop("global", labels, "TS_01 281 243 205 2.5"), name="silent.star")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert stated_frames([stated])["TS_01"].voxel_size == 10.0
+    with pytest.warns(UserWarning, match=r"silent\.star: states no rlnTomoTomogramBinning"):
+        assert stated_frames([silent])["TS_01"].voxel_size == 2.5
 
 
 def test_import_list_is_followed(star, tmp_path):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tomopicker.errors import UsageError
 from tomopicker.geometry import Frame, PickTable, Unit
-from tomopicker.io.projects.relion import read_frames
+from tomopicker.io.projects.relion import BINNING, read_frames, states_binning
 from tomopicker.io.volumes.arrays import DEFAULT_OPTIONS, ReadOptions
 from tomopicker.io.volumes.open import open_tomogram, volume_files
 from tomopicker.types import Shape
@@ -27,6 +27,12 @@ def stated_frames(tomograms: Sequence[Path], reading: ReadOptions = DEFAULT_OPTI
     frames: dict[str, Frame] = {}
     for path in projects:
         frames |= read_frames(path)
+        if not states_binning(path):
+            warnings.warn(
+                f"{path}: states no {BINNING}, so voxels are taken as those of the tilt series; if the picks were made "
+                "in binned tomograms, give these, or the list of the job that reconstructed them",
+                stacklevel=2,
+            )
     for path in volume_files(volumes) if volumes else ():
         tomogram = open_tomogram(path, options=reading)
         frames[tomogram.name] = tomogram.frame

@@ -77,6 +77,11 @@ def read_frames(path: Path | str) -> dict[str, Frame]:
     return frames
 
 
+def states_binning(path: Path) -> bool:
+    """Whether a list of tomograms states their binning, so that their voxels are known."""
+    return any(BINNING in block for block in read_blocks(path).values())
+
+
 def reconstructions(path: Path) -> dict[str, Path]:
     """Find the file of each tomogram that a tomograms.star lists; empty if it names none.
 
