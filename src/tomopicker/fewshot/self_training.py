@@ -26,9 +26,10 @@ ROUNDS = (0.3, 0.4, 0.5)
 """Minimum cosine of a similar peak, round by round."""
 PARTICLE_COSINE, BACKGROUND_COSINE = 0.55, 0.5
 """Cosines from which a peak becomes an example of a particle, and below which of background."""
-MAX_PARTICLES = 400
-"""Examples of particles that are added in a tomogram. In crowded ones (700 particles) 100 were too few: the first found
-are similar in how far they are off centre too, and the next ones more so."""
+ROWS_PER_PARTICLE, MIN_PARTICLES = 3000, 50
+"""Examples of particles that are added in a tomogram, at most: one for so many feature voxels, or as many as in a small
+tomogram. In a crowded one of 480×480×300 voxels (760 particles) 100 were too few: the first found are similar in how
+far they are off centre too, and the next ones more so. In one of 320×320×112 voxels 400 were too many: look-alikes."""
 ROWS_PER_PEAK, MIN_PEAKS = 450, 400
 """The best peaks are examined: one for so many feature voxels, or as many as in a small tomogram."""
 SMOOTHING, MIN_DISTANCE = 0.8, 1.4
@@ -78,14 +79,12 @@ def self_train(tomograms: Sequence[ClickedTomogram], clicks: FeaturesAt, rejecte
         Features at all clicks and rejected picks.
     """
     particles = clicks
-    for least in ROUNDS:
+    for least in (*ROUNDS, PARTICLE_COSINE):
         found = [_peaks(each, particles, rejected) for each in tomograms]
-        particles = np.concatenate([clicks, *(_similar(peaks, cosines, least) for peaks, cosines in found)])
-    found = [_peaks(each, particles, rejected) for each in tomograms]
-    return TrainingSet(
-        np.concatenate([clicks, *(_similar(peaks, cosines, PARTICLE_COSINE) for peaks, cosines in found)]),
-        np.concatenate([rejected, *(peaks[cosines < BACKGROUND_COSINE] for peaks, cosines in found)]),
-    )
+        similar = [_similar(each, *peaks, least) for each, peaks in zip(tomograms, found, strict=True)]
+        particles = np.concatenate([clicks, *similar])
+    unlike = [peaks[cosines < BACKGROUND_COSINE] for peaks, cosines in found]
+    return TrainingSet(particles, np.concatenate([rejected, *unlike]))
 
 
 def similarity(solution: Discriminant, statistics: Statistics, features: FeaturesAt) -> Float64[np.ndarray, " n"]:
@@ -126,7 +125,10 @@ def _peaks(tomogram: ClickedTomogram, particles: FeaturesAt, rejected: RejectedA
     return at, similarity(mean, tomogram.statistics, at)
 
 
-def _similar(peaks: PeaksAt, cosines: Cosines, least: float) -> Float64[np.ndarray, "similar channels"]:
-    """Give the most similar peaks of at least a cosine, at most `MAX_PARTICLES`."""
-    order = np.argsort(-cosines, kind="stable")[:MAX_PARTICLES]
+def _similar(
+    tomogram: ClickedTomogram, peaks: PeaksAt, cosines: Cosines, least: float
+) -> Float64[np.ndarray, "similar channels"]:
+    """Give the most similar peaks of at least a cosine, at most as many as the tomogram's size allows."""
+    most = max(MIN_PARTICLES, len(tomogram.features.rows) // ROWS_PER_PARTICLE)
+    order = np.argsort(-cosines, kind="stable")[:most]
     return peaks[order[cosines[order] >= least]]
