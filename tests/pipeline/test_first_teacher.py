@@ -215,7 +215,9 @@ def test_an_interrupted_training_ends_where_it_would_have(first: Pair, clicks: P
 @pytest.mark.usefixtures("quick_features")
 def test_its_scores_are_averaged_with_those_of_the_network(first: Pair, clicks: Picks, tmp_path: Path) -> None:
     """So they are after a save, as the literal mean of both; with no weight, the network is alone."""
-    model = api.train([first[0]], clicks, with_teacher("discriminant"), device="cpu")
+    plain = with_teacher("discriminant")
+    weighted = plain.inference.model_copy(update={"discriminant_weight": 0.8})
+    model = api.train([first[0]], clicks, plain.model_copy(update={"inference": weighted}), device="cpu")
     api.save_model(tmp_path / "a.model", model)
     both = api.load_model(tmp_path / "a.model").network
     assert isinstance(both, NetworkWithDiscriminant)
@@ -230,11 +232,7 @@ def test_its_scores_are_averaged_with_those_of_the_network(first: Pair, clicks: 
     picked = api.pick(first[0], model, device="cpu").candidates
     again = api.pick(first[0], api.load_model(tmp_path / "a.model"), device="cpu").candidates
     assert len(picked) and np.array_equal(picked.positions, again.positions)
-
-    settings = with_teacher("discriminant").model_copy(
-        update={"inference": model.settings.inference.model_copy(update={"discriminant_weight": 0.0})}
-    )
-    assert not isinstance(api.train([first[0]], clicks, settings, device="cpu").network, NetworkWithDiscriminant)
+    assert not isinstance(api.train([first[0]], clicks, plain, device="cpu").network, NetworkWithDiscriminant)
 
 
 @pytest.mark.parametrize(
