@@ -46,7 +46,7 @@ class TrainResult:
     Parameters
     ----------
     network : Module
-        The last one, averaged with the discriminant, if there is one.
+        The last one, averaged with the discriminant where the settings weight it.
     history : History
         Of all rounds, one after the other.
     priors : Priors or None
@@ -67,7 +67,7 @@ class FirstLabels:
     tomograms : sequence of TrainingTomogram
         The training tomograms, with instant picks as pseudo-labels if there is a discriminant.
     discriminant : DiscriminantNetwork or None
-        The first teacher, if the settings want one; its scores are averaged with those of the networks.
+        The first teacher, if the settings want one.
     """
 
     tomograms: Sequence[TrainingTomogram]
