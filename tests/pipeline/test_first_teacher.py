@@ -16,7 +16,7 @@ from tomopicker.config import Settings, resolve
 from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.models.discriminant import NetworkWithDiscriminant
 from tomopicker.picks import Picks
-from tomopicker.pipeline import instant_model, pseudo_labels
+from tomopicker.pipeline import instant_model, self_training
 from tomopicker.pipeline.callbacks import NullCallback
 from tomopicker.pipeline.instant_peaks import find_and_calibrate
 from tomopicker.pipeline.scoring import prepare_network, score_working_volume
@@ -185,7 +185,7 @@ def test_resumed_labels_are_read_not_computed(
     def never(*_: object) -> Any:
         raise AssertionError("computed again")
 
-    monkeypatch.setattr(pseudo_labels, "_labels_by_discriminant", never)
+    monkeypatch.setattr(self_training, "peaks_in_training", never)
     after = labelled(first, clicks, tmp_path / "m.model", resume=True)
     assert np.array_equal(after.pseudo_positives, before.pseudo_positives)
     assert np.array_equal(after.ambiguous, before.ambiguous)

@@ -24,6 +24,7 @@ from tomopicker.pipeline.trainer import Run
 from tomopicker.pipeline.training_data import TrainingTomogram
 from tomopicker.training.checkpoint import CHECKPOINT, load_tensors, save_tensors
 from tomopicker.training.fingerprint import Fingerprint, check_same_run, tomogram_fingerprint
+from tomopicker.training.labels import NO_POSITIONS
 from tomopicker.types import Ambiguous, Negatives, Positions, PseudoPositives
 
 Known: TypeAlias = Float64[np.ndarray, "known 3"]
@@ -58,10 +59,10 @@ def pseudo_label(
 
 
 def pseudo_label_by_discriminant(
-    run: Run, clicked: Sequence[TrainingTomogram], found: Sequence[InstantPeaks]
+    run: Run, clicked: Sequence[TrainingTomogram], find: Callable[[], Sequence[InstantPeaks]]
 ) -> list[TrainingTomogram]:
-    """Add confident and ambiguous instant picks, from the peaks of each tomogram, if any; else as `pseudo_label`."""
-    return _labelled(run, clicked, 0, lambda: _labels_by_discriminant(run, clicked, found))
+    """Add confident and ambiguous instant picks, from the peaks that `find` gives; else as `pseudo_label`."""
+    return _labelled(run, clicked, 0, lambda: _labels_by_discriminant(run, clicked, find()))
 
 
 def select_pseudo_labels(
@@ -130,6 +131,8 @@ def _found(run: Run, clicked: Sequence[TrainingTomogram], networks: Sequence[nn.
 
 
 def _labels_by_discriminant(run: Run, clicked: Sequence[TrainingTomogram], found: Sequence[InstantPeaks]) -> list[Pair]:
+    if not found:
+        return [(NO_POSITIONS, NO_POSITIONS)] * len(clicked)
     summaries = [item.summary for item in found]
     prior = click_prior([item for item in found if len(item.examples.clicks)])
     return _select(run, clicked, summaries, calibrations(summaries, prior=prior), 1)

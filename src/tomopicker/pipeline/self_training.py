@@ -9,7 +9,7 @@ students are no smaller than their teachers, too).
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from itertools import chain
 from string import ascii_lowercase
 
@@ -20,6 +20,7 @@ from tomopicker.models.discriminant import DiscriminantNetwork, NetworkWithDiscr
 from tomopicker.picking.calibration import Count
 from tomopicker.pipeline.callbacks import Callback, NullCallback
 from tomopicker.pipeline.instant_model import discriminant_network, peaks_in_training
+from tomopicker.pipeline.instant_peaks import InstantPeaks
 from tomopicker.pipeline.peak_calibration import calibrations
 from tomopicker.pipeline.pseudo_labels import pseudo_label, pseudo_label_by_discriminant
 from tomopicker.pipeline.trainer import Run
@@ -67,7 +68,7 @@ class FirstLabels:
     tomograms : sequence of TrainingTomogram
         The training tomograms, with instant picks as pseudo-labels if there is a discriminant.
     discriminant : DiscriminantNetwork or None
-        The first teacher, if the settings want one.
+        The first teacher, if the settings want its score in that of the model.
     """
 
     tomograms: Sequence[TrainingTomogram]
@@ -78,12 +79,17 @@ def first_labels(run: Run, clicked: Sequence[TrainingTomogram]) -> FirstLabels:
     """Add instant picks to the clicks where the settings take the first pseudo-labels from them."""
     if not run.settings.starts_from_discriminant:
         return FirstLabels(clicked)
-    # Without a callback: training has warned of clicks outside the specimen.
-    found = peaks_in_training(run, clicked, NullCallback())
-    if not found:
-        return FirstLabels(clicked)
-    discriminant = discriminant_network(run.settings, found[0].training_set)
-    return FirstLabels(pseudo_label_by_discriminant(run, clicked, found), discriminant)
+
+    @cache
+    def found() -> list[InstantPeaks]:
+        """Compute features only where they are needed: a resumed run reads its labels."""
+        # Without a callback: training has warned of clicks outside the specimen.
+        return peaks_in_training(run, clicked, NullCallback())
+
+    tomograms = pseudo_label_by_discriminant(run, clicked, found)
+    if not run.settings.inference.discriminant_weight or not found():
+        return FirstLabels(tomograms)
+    return FirstLabels(tomograms, discriminant_network(run.settings, found()[0].training_set))
 
 
 def needs_first_count(settings: Settings) -> bool:
@@ -151,7 +157,7 @@ def self_train(
     history: History = []
     networks: list[nn.Module] = []
     first_priors: Priors | None = None
-    by_discriminant = first.discriminant is not None
+    by_discriminant = run.settings.starts_from_discriminant
     for number, lengths in enumerate(rounds):
         items = pseudo_label(run, clicked, networks, number) if number else first.tomograms
         training = [run.labelled(item) for item in items]
@@ -171,8 +177,9 @@ def self_train(
 
 
 def _with_discriminant(network: nn.Module, discriminant: DiscriminantNetwork | None, settings: Settings) -> nn.Module:
-    weight = settings.inference.discriminant_weight
-    return network if discriminant is None or not weight else NetworkWithDiscriminant(network, discriminant, weight)
+    if discriminant is None:
+        return network
+    return NetworkWithDiscriminant(network, discriminant, settings.inference.discriminant_weight)
 
 
 def steps_of_rounds(settings: Settings, clicks: int) -> Sequence[Sequence[int | None]]:
