@@ -231,12 +231,6 @@ class Inference(Frozen):
     )
     tta: bool = setting(False, "Test-time augmentation: mean over half-turns about x, y and z, four times the work.")
     adabn: bool = setting(True, "Batch normalisation uses the statistics of each tomogram that is scored.")
-    discriminant_weight: Annotated[float, Field(ge=0, lt=1)] = setting(
-        0.0,
-        "Weight of the discriminant's score in its mean with the network's, whose logits spread about eight times as "
-        "wide, where the discriminant is first teacher; 0: the network alone, half the work. 0.8 ranks candidates "
-        "better where few clicks train a network badly, but counts are then too high.",
-    )
 
 
 class Picking(Frozen):

@@ -14,12 +14,10 @@ from tests.pipeline.test_train_pick import Heard
 from tomopicker import api
 from tomopicker.config import Settings, resolve
 from tomopicker.errors import TomoPickerError, UsageError
-from tomopicker.models.discriminant import NetworkWithDiscriminant
 from tomopicker.picks import Picks
 from tomopicker.pipeline import instant_model, self_training
 from tomopicker.pipeline.callbacks import NullCallback
 from tomopicker.pipeline.instant_peaks import find_and_calibrate
-from tomopicker.pipeline.scoring import prepare_network, score_working_volume
 from tomopicker.pipeline.self_training import first_labels, self_train
 from tomopicker.pipeline.trainer import Run
 from tomopicker.pipeline.training_data import TrainingTomogram, common_voxel_size, load_training_tomograms
@@ -89,7 +87,7 @@ def labelled(
     settings = with_teacher("discriminant", **changes)
     clicked = loaded(first, clicks, settings)
     run = Run(settings, DIAMETER / 2 / clicked[0].working.voxel_size, CPU, checkpoint, resume, NullCallback())
-    (item,) = first_labels(run, clicked).tomograms
+    (item,) = first_labels(run, clicked)
     return item
 
 
@@ -170,7 +168,7 @@ def test_rejected_picks_are_not_labelled(first: Pair, clicks: Picks) -> None:
         [first[0]], clicks, settings, common_voxel_size([first[0]], settings), NullCallback(), rejected=wrong
     )
     run = Run(settings, DIAMETER / 2 / clicked[0].working.voxel_size, CPU, None, False, NullCallback())
-    (item,) = first_labels(run, clicked).tomograms
+    (item,) = first_labels(run, clicked)
     assert not rows(item.pseudo_positives) & rows(pseudo_positives.pseudo_positives[:1])
     assert run.labelled(item).labels[tuple(np.round(item.rejected[0, ::-1]).astype(int))] == NEGATIVE
 
@@ -210,29 +208,6 @@ def test_an_interrupted_training_ends_where_it_would_have(first: Pair, clicks: P
     again = replace(broken, resume=True, callback=NullCallback())
     resumed = self_train(again, clicked, first_labels(again, clicked), [], None).network
     torch.testing.assert_close(weights(resumed), weights(unbroken), rtol=0, atol=0)
-
-
-@pytest.mark.usefixtures("quick_features")
-def test_its_scores_are_averaged_with_those_of_the_network(first: Pair, clicks: Picks, tmp_path: Path) -> None:
-    """So they are after a save, as the literal mean of both; with no weight, the network is alone."""
-    plain = with_teacher("discriminant")
-    weighted = plain.inference.model_copy(update={"discriminant_weight": 0.8})
-    model = api.train([first[0]], clicks, plain.model_copy(update={"inference": weighted}), device="cpu")
-    api.save_model(tmp_path / "a.model", model)
-    both = api.load_model(tmp_path / "a.model").network
-    assert isinstance(both, NetworkWithDiscriminant)
-    working, weight = loaded(first, clicks, model.settings)[0].working, model.settings.inference.discriminant_weight
-
-    def scored(network: torch.nn.Module) -> np.ndarray:
-        prepared = prepare_network(network, working, model.settings, CPU)
-        return score_working_volume(prepared, working.data, model.settings, CPU)[0]
-
-    wanted = (1 - weight) * scored(both.network) + weight * scored(both.discriminant)
-    np.testing.assert_allclose(scored(both), wanted, atol=1e-3 * np.abs(wanted).max())
-    picked = api.pick(first[0], model, device="cpu").candidates
-    again = api.pick(first[0], api.load_model(tmp_path / "a.model"), device="cpu").candidates
-    assert len(picked) and np.array_equal(picked.positions, again.positions)
-    assert not isinstance(api.train([first[0]], clicks, plain, device="cpu").network, NetworkWithDiscriminant)
 
 
 @pytest.mark.parametrize(

@@ -64,33 +64,6 @@ class DiscriminantNetwork(nn.Module):
         super()._load_from_state_dict(state_dict, prefix, *others)
 
 
-class NetworkWithDiscriminant(nn.Module):
-    """Weighted mean of the scores of a trained network and of a discriminant, which err differently.
-
-    The network learns what distinguishes the particle, but from few labels in one tomogram; the discriminant can only
-    choose among pretrained features, but is solved for each tomogram.
-
-    Parameters
-    ----------
-    network : ResUNet
-        As trained.
-    discriminant : DiscriminantNetwork
-        With one output.
-    weight : float
-        Of the discriminant's score, from 0 to 1.
-    """
-
-    def __init__(self, network: nn.Module, discriminant: DiscriminantNetwork, weight: float):
-        super().__init__()
-        self.network, self.discriminant, self.weight = network, discriminant, weight
-        self.divisor, self.reach = discriminant.divisor, discriminant.reach
-
-    def forward(self, patches: Patches) -> Patches:
-        """Give the mean score of every voxel, shape (batch, 1, z, y, x); edges must be multiples of `divisor`."""
-        own: Patches = self.network(patches).float()
-        return torch.lerp(own, self.discriminant(patches), self.weight)
-
-
 def _scores(body: ResUNet, patches: Patches, weights: Float[Tensor, "heads channels"]) -> Scores:
     coarse, fine = body.levels(patches)[-2:]
     split = coarse.shape[1]

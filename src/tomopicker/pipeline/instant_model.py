@@ -47,14 +47,14 @@ def instant_model(
         raise UsageError("no click lies in the detected lamella; give --mask none, or a better mask")
     prior = click_prior(found)
     scores, counted = run.calibrate([item.summary for item in found], number_of_clicks(clicked), prior)
-    network = discriminant_network(settings, every[0].training_set)
+    network = _discriminant(settings, every[0].training_set)
     facts = provenance(inputs, clicked, counted.estimate, counted)
     displacement = network_displacement(run, network, next(item for item in clicked if len(item.clicks)))
     voxel_size = clicked[0].working.voxel_size
     return Model(network, settings, voxel_size, 0.0, None, facts, scores, displacement, tuple(run.warnings))
 
 
-def discriminant_network(settings: Settings, training_set: TrainingSet) -> DiscriminantNetwork:
+def _discriminant(settings: Settings, training_set: TrainingSet) -> DiscriminantNetwork:
     """Make the network that scores by the discriminant of a training set, in evaluation mode."""
     network = DiscriminantNetwork(build_body(settings))
     load_pretrained(network.body, settings.network)

@@ -10,7 +10,7 @@ from torch import nn
 from tomopicker.config import Settings
 from tomopicker.fewshot.solving import solve
 from tomopicker.inference.tiles import Progress, Volumes, score_volumes
-from tomopicker.models.discriminant import DiscriminantNetwork, NetworkWithDiscriminant
+from tomopicker.models.discriminant import DiscriminantNetwork
 from tomopicker.models.tta import TestTimeAugmentation
 from tomopicker.picking.greedy import greedy_peaks
 from tomopicker.picking.local_maxima import local_peaks
@@ -50,8 +50,6 @@ def prepare_network(
         network = adapt_batchnorm(network, working.data, cfg.patches.size, device, cfg.precision, mask=mask)
     if isinstance(network, DiscriminantNetwork):
         solve(network, [network, *others], working, settings, device)
-    if isinstance(network, NetworkWithDiscriminant):
-        solve(network.discriminant, [network.discriminant], working, settings, device)
     return TestTimeAugmentation(network) if settings.inference.tta else network
 
 

@@ -9,18 +9,16 @@ students are no smaller than their teachers, too).
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import partial
 from itertools import chain
 from string import ascii_lowercase
 
 from torch import nn
 
 from tomopicker.config import Settings
-from tomopicker.models.discriminant import DiscriminantNetwork, NetworkWithDiscriminant
 from tomopicker.picking.calibration import Count
 from tomopicker.pipeline.callbacks import Callback, NullCallback
-from tomopicker.pipeline.instant_model import discriminant_network, peaks_in_training
-from tomopicker.pipeline.instant_peaks import InstantPeaks
+from tomopicker.pipeline.instant_model import peaks_in_training
 from tomopicker.pipeline.peak_calibration import calibrations
 from tomopicker.pipeline.pseudo_labels import pseudo_label, pseudo_label_by_discriminant
 from tomopicker.pipeline.trainer import Run
@@ -47,7 +45,7 @@ class TrainResult:
     Parameters
     ----------
     network : Module
-        The last one, averaged with the discriminant where the settings weight it.
+        The last one.
     history : History
         Of all rounds, one after the other.
     priors : Priors or None
@@ -59,37 +57,12 @@ class TrainResult:
     priors: Priors | None
 
 
-@dataclass(frozen=True)
-class FirstLabels:
-    """Labels of the first round, and the discriminant that they come from.
-
-    Parameters
-    ----------
-    tomograms : sequence of TrainingTomogram
-        The training tomograms, with instant picks as pseudo-labels if there is a discriminant.
-    discriminant : DiscriminantNetwork or None
-        The first teacher, if the settings want its score in that of the model.
-    """
-
-    tomograms: Sequence[TrainingTomogram]
-    discriminant: DiscriminantNetwork | None = None
-
-
-def first_labels(run: Run, clicked: Sequence[TrainingTomogram]) -> FirstLabels:
+def first_labels(run: Run, clicked: Sequence[TrainingTomogram]) -> Sequence[TrainingTomogram]:
     """Add instant picks to the clicks where the settings take the first pseudo-labels from them."""
     if not run.settings.starts_from_discriminant:
-        return FirstLabels(clicked)
-
-    @cache
-    def found() -> list[InstantPeaks]:
-        """Compute features only where they are needed: a resumed run reads its labels."""
-        # Without a callback: training has warned of clicks outside the specimen.
-        return peaks_in_training(run, clicked, NullCallback())
-
-    tomograms = pseudo_label_by_discriminant(run, clicked, found)
-    if not run.settings.inference.discriminant_weight or not found():
-        return FirstLabels(tomograms)
-    return FirstLabels(tomograms, discriminant_network(run.settings, found()[0].training_set))
+        return clicked
+    # Computed only where needed: a resumed run reads its labels. Training has warned of clicks outside the specimen.
+    return pseudo_label_by_discriminant(run, clicked, lambda: peaks_in_training(run, clicked, NullCallback()))
 
 
 def needs_first_count(settings: Settings) -> bool:
@@ -134,7 +107,7 @@ def count_by_first_network(
 def self_train(
     run: Run,
     clicked: Sequence[TrainingTomogram],
-    first: FirstLabels,
+    first: Sequence[TrainingTomogram],
     validation: Sequence[LabelledVolume],
     particles: float | None,
 ) -> TrainResult:
@@ -145,8 +118,8 @@ def self_train(
     run : Run
     clicked : sequence of TrainingTomogram
         The training tomograms.
-    first : FirstLabels
-        Of the same tomograms.
+    first : sequence of TrainingTomogram
+        The same, with the labels of the first round.
     validation : sequence of LabelledVolume
         For validation; never trained on.
     particles : float or None
@@ -159,7 +132,7 @@ def self_train(
     first_priors: Priors | None = None
     by_discriminant = run.settings.starts_from_discriminant
     for number, lengths in enumerate(rounds):
-        items = pseudo_label(run, clicked, networks, number) if number else first.tomograms
+        items = pseudo_label(run, clicked, networks, number) if number else first
         training = [run.labelled(item) for item in items]
         priors = run.priors(training, particles, more_than_clicks=number > 0 or by_discriminant)
         if not number:
@@ -172,14 +145,8 @@ def self_train(
             settings = _member_settings(run.settings, number, member, length)
             network, lines = run.fit(_checkpoint_name(number, member), training, validation, priors, settings, report)
             history += [{**line, "round": number + 1} for line in lines]
-            networks.append(_with_discriminant(network, first.discriminant, run.settings))
+            networks.append(network)
     return TrainResult(networks[-1], history, first_priors)
-
-
-def _with_discriminant(network: nn.Module, discriminant: DiscriminantNetwork | None, settings: Settings) -> nn.Module:
-    if discriminant is None:
-        return network
-    return NetworkWithDiscriminant(network, discriminant, settings.inference.discriminant_weight)
 
 
 def steps_of_rounds(settings: Settings, clicks: int) -> Sequence[Sequence[int | None]]:

@@ -217,7 +217,7 @@ def _train_network(
     first = first_labels(run, clicked)
     particles, counted = None if stated is None else stated * len(clicked), None
     if needs_first_count(settings):
-        counted = count_by_first_network(run, first.tomograms, validation)
+        counted = count_by_first_network(run, first, validation)
         particles = counted.estimate
     result = self_train(run, clicked, first, validation, particles)
     network, offset, threshold, particle_scores = result.network, 0.0, None, None

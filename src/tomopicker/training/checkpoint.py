@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from tomopicker.config import Settings
 from tomopicker.errors import TomoPickerError
 from tomopicker.files import atomic_path
-from tomopicker.models.discriminant import DiscriminantNetwork, NetworkWithDiscriminant
+from tomopicker.models.discriminant import DiscriminantNetwork
 from tomopicker.models.resunet import ResUNet
 from tomopicker.pu.particle_scores import ParticleScores
 from tomopicker.types import Scores
@@ -224,9 +224,6 @@ def _model_of(tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> Model:
     """Make the model of one kind from its tensors, and the first kind's where it has none, and its facts."""
     settings = Settings.model_validate(facts["settings"])
     network = build_network(settings)
-    if any(name.startswith("discriminant.") for name in tensors):
-        second = DiscriminantNetwork(build_body(settings))
-        network = NetworkWithDiscriminant(network, second, settings.inference.discriminant_weight)
     weights, scores = dict(tensors), facts["particle_scores"]
     rejected = weights.pop(REJECTED, None)
     if (rejected is None) != (scores is None):
