@@ -1,5 +1,7 @@
 """Noise with a specimen's power spectrum: the same amplitudes, other phases, nothing of its shapes."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -61,3 +63,20 @@ def test_the_middle_of_a_large_specimen_is_enough():
     z, y, _ = LARGEST
     volume = np.random.default_rng(0).standard_normal((z + 9, y + 2, 31)).astype(np.float32)
     assert decoy_volume(volume).shape == (z, y, 31)
+
+
+def test_the_power_of_particles_can_be_left_out():
+    """The decoy of a crowd is then that of its background, at its power and grey level, and not of the particles."""
+    shape = (40, 40, 40)
+    rng = np.random.default_rng(5)
+    background = rng.standard_normal(shape).astype(np.float32) + np.float32(0.3)
+    particles = np.zeros(shape, dtype=bool)
+    for z, y, x in itertools.product(range(6, 40, 12), repeat=3):
+        particles[z - 3 : z + 4, y - 3 : y + 4, x - 3 : x + 4] = True
+    crowd = background - np.float32(4) * particles
+    assert decoy_volume(crowd).std() > 1.5
+    noise = decoy_volume(crowd, particles=particles)
+    assert noise.std() == pytest.approx(1, abs=0.02)
+    assert noise.mean() == pytest.approx(0.3, abs=0.02)
+    whole = np.ones(shape, dtype=bool)
+    assert np.array_equal(decoy_volume(crowd, particles=whole), decoy_volume(crowd))  # nothing else is left

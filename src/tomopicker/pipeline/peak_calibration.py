@@ -12,7 +12,7 @@ from tomopicker.picking.peaks import Peaks, nearest_peaks
 from tomopicker.pipeline.scoring import find_peaks, searched_voxels
 from tomopicker.pu.particle_scores import ParticleScores, from_clicks
 from tomopicker.training.labels import NO_POSITIONS
-from tomopicker.types import Negatives, Piece, Positions, Scores, Volume, VoxelMask
+from tomopicker.types import Negatives, Piece, Positions, Scores
 
 MIN_SEPARATION = 0.5
 """Mean probability of probable peaks below which the scores of particles and of background overlap."""
@@ -66,37 +66,33 @@ class PeakSummary:
 
 
 def summarize_peaks(
-    scores: Volume,
+    peaks: Peaks,
+    voxels: float,
     decoy_scores: Piece,
     settings: Settings,
     radius: float,
-    mask: VoxelMask | None,
     *,
     clicks: Positions = NO_POSITIONS,
     rejected: Negatives = NO_POSITIONS,
-    min_distance: float | None = None,
 ) -> PeakSummary:
-    """Find the peaks of a tomogram's scores and of its decoy's, and assign clicks and rejected picks to them.
+    """Find the peaks of a decoy's scores, and assign clicks and rejected picks to those of its tomogram.
 
     Parameters
     ----------
-    scores : Volume
-        Logits of the working volume, (z, y, x).
+    peaks : Peaks
+        Of the tomogram, as `find_peaks` gives them.
+    voxels : float
+        Working voxels that were searched for them.
     decoy_scores : array, shape (z, y, x)
         Logits of its decoy.
     settings : Settings
         Of the search for peaks.
     radius : float
         Of the particle, in working voxels, as all the following.
-    mask : VoxelMask or None
-        Where the specimen is; everywhere if None.
     clicks : Positions
     rejected : Negatives
         (x, y, z).
-    min_distance : float, optional
-        Between two peaks; by the settings if left out.
     """
-    peaks = find_peaks(scores, settings, radius, min_distance=min_distance, mask=mask)
     decoys = find_peaks(decoy_scores, settings, radius)
     nearest, rows = nearest_peaks(peaks, clicks, radius), np.arange(len(peaks))
     clicked = np.isin(rows, nearest)
@@ -106,7 +102,7 @@ def summarize_peaks(
         np.isin(rows, nearest_peaks(peaks, rejected, radius)) & ~clicked,
         int((nearest < 0).sum()),
         decoys.scores.astype(np.float64),
-        searched_voxels(scores.shape, settings, radius, mask),
+        voxels,
         searched_voxels(decoy_scores.shape, settings, radius, None),
     )
 

@@ -19,7 +19,7 @@ from tomopicker.preprocessing.crops import bounding_box
 from tomopicker.preprocessing.decoys import decoy_volume
 from tomopicker.preprocessing.preprocess import WorkingVolume
 from tomopicker.training.batchnorm import adapt_batchnorm
-from tomopicker.types import Volume, VoxelMask
+from tomopicker.types import Piece, Volume, VoxelMask
 
 MAX_PEAKS = 20_000
 """Largest number of peaks: an untrained network has one nearly everywhere."""
@@ -80,9 +80,9 @@ def mean_scores(
     return scores
 
 
-def decoy_of(working: WorkingVolume, settings: Settings) -> Volume:
-    """Make the decoy of a working volume."""
-    return decoy_volume(working.data, working.statistics_mask, settings.seed)
+def decoy_of(working: WorkingVolume, settings: Settings, particles: VoxelMask | None = None) -> Piece:
+    """Make the decoy of a working volume, without the power of particles in a mask."""
+    return decoy_volume(working.data, working.statistics_mask, settings.seed, particles)
 
 
 def find_peaks(

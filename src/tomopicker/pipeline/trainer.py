@@ -11,7 +11,7 @@ from torch import nn
 
 from tomopicker.config import Settings
 from tomopicker.picking.calibration import Count, offset_for_count
-from tomopicker.picking.peaks import Peaks
+from tomopicker.picking.peaks import Peaks, nearest_peaks
 from tomopicker.pipeline.callbacks import Callback
 from tomopicker.pipeline.peak_calibration import (
     PeakSummary,
@@ -20,15 +20,18 @@ from tomopicker.pipeline.peak_calibration import (
     poorly_separated,
     summarize_peaks,
 )
-from tomopicker.pipeline.scoring import decoy_of, find_peaks, mean_scores, prepare_network
+from tomopicker.pipeline.scoring import decoy_of, find_peaks, mean_scores, prepare_network, searched_voxels
 from tomopicker.pipeline.training_data import TrainingTomogram
-from tomopicker.pu.particle_scores import ParticleScores
+from tomopicker.pu.particle_scores import ParticleScores, from_clicks
 from tomopicker.pu.prior import Priors, class_priors
-from tomopicker.training.labels import IGNORED, POSITIVE, LabelledVolume, ball_offsets, label_mask
+from tomopicker.training.labels import IGNORED, POSITIVE, LabelledVolume, ball_offsets, draw_spheres, label_mask
 from tomopicker.training.loop import History, Report, fit
+from tomopicker.types import VoxelMask
 
 CANDIDATES = 20
 """Peaks per click, at least, that the offset of a known count is fitted to."""
+PARTICLE_LIKE_RADII = 1.1
+"""Radius around a peak that is taken out of a decoy, in particle radii: peaks are off by a voxel."""
 
 
 @dataclass(frozen=True)
@@ -104,13 +107,35 @@ class Run:
         return find_peaks(scores, self.settings, self.radius, max_particles=limit, mask=working.mask)
 
     def summarize(self, networks: Sequence[nn.Module], item: TrainingTomogram) -> PeakSummary:
-        """Find the peaks of a training tomogram, and of its decoy, in the mean scores of networks."""
+        """Find the peaks of a training tomogram, and of its decoy, in the mean scores of networks.
+
+        The decoy is without the power of what scores as the clicks do: in a crowd of particles that is most of the
+        power, and background would seem to score nearly as high as they do.
+        """
         fitted, working, settings = self._prepare(networks, item), item.working, self.settings
-        decoy = mean_scores(fitted, decoy_of(working, settings), settings, self.device)
         scores = mean_scores(fitted, working.data, settings, self.device, working.mask)
+        peaks = find_peaks(scores, settings, self.radius, mask=working.mask)
+        decoy = decoy_of(working, settings, self._particle_like(peaks, item))
         return summarize_peaks(
-            scores, decoy, settings, self.radius, working.mask, clicks=item.clicks, rejected=item.rejected
+            peaks,
+            searched_voxels(scores.shape, settings, self.radius, working.mask),
+            mean_scores(fitted, decoy, settings, self.device),
+            settings,
+            self.radius,
+            clicks=item.clicks,
+            rejected=item.rejected,
         )
+
+    def _particle_like(self, peaks: Peaks, item: TrainingTomogram) -> VoxelMask | None:
+        """Voxels around peaks that score no lower than one standard deviation below the clicks; None if none has."""
+        nearest = nearest_peaks(peaks, item.clicks, self.radius)
+        if not (nearest >= 0).any():
+            return None
+        particles = from_clicks(peaks.scores[nearest[nearest >= 0]].astype(np.float64))
+        like = peaks.positions_voxels[peaks.scores > particles.mean - particles.sd]
+        voxels = np.zeros(item.working.data.shape, dtype=np.int8)
+        draw_spheres(voxels, like, PARTICLE_LIKE_RADII * self.radius, 1)
+        return voxels.astype(bool)
 
     def _prepare(self, networks: Sequence[nn.Module], item: TrainingTomogram) -> list[nn.Module]:
         return [prepare_network(network, item.working, self.settings, self.device) for network in networks]

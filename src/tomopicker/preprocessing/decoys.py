@@ -9,7 +9,9 @@ LARGEST = (64, 160, 160)
 """Largest decoy, (z, y, x): enough peaks to estimate the density of their scores, in a second or two."""
 
 
-def decoy_volume(volume: Volume, mask: VoxelMask | None = None, seed: int = 0) -> Piece:
+def decoy_volume(
+    volume: Volume, mask: VoxelMask | None = None, seed: int = 0, particles: VoxelMask | None = None
+) -> Piece:
     """Randomise the phases of the middle of a specimen.
 
     Its Fourier amplitudes are those of the specimen, missing wedge and contrast transfer included; its phases, which
@@ -23,6 +25,9 @@ def decoy_volume(volume: Volume, mask: VoxelMask | None = None, seed: int = 0) -
         Where the specimen is; everywhere if left out, or if it is empty.
     seed : int
         Of the phases.
+    particles : VoxelMask, optional
+        Voxels of known and likely particles, whose power is left out: they become the mean of the others, which are
+        scaled for what is missing.
 
     Returns
     -------
@@ -30,9 +35,13 @@ def decoy_volume(volume: Volume, mask: VoxelMask | None = None, seed: int = 0) -
         Of the box around the mask, or of its middle where that is larger than `LARGEST`.
     """
     box = bounding_box(mask) if mask is not None and mask.any() else tuple(slice(0, edge) for edge in volume.shape)
-    piece = volume[tuple(_middle(part, most) for part, most in zip(box, LARGEST, strict=True))]
-    mean = float(piece.mean())
-    amplitudes = np.abs(np.fft.rfftn(piece - mean))
+    middle = tuple(_middle(part, most) for part, most in zip(box, LARGEST, strict=True))
+    piece = volume[middle]
+    kept = np.ones(piece.shape, dtype=bool) if particles is None else ~particles[middle]
+    if not kept.any():
+        kept[:] = True
+    mean = float(piece.mean(where=kept))
+    amplitudes = np.abs(np.fft.rfftn(np.where(kept, piece - mean, 0))) / np.sqrt(kept.mean())
     white = np.fft.rfftn(np.random.default_rng(seed).standard_normal(piece.shape))
     phases = white / np.maximum(np.abs(white), 1e-30)
     noise: Piece = (np.fft.irfftn(amplitudes * phases, s=piece.shape, axes=(0, 1, 2)) + mean).astype(np.float32)
