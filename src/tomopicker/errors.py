@@ -10,8 +10,9 @@ from pathlib import Path
 
 MACHINE_ERRORS = {
     errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.EMFILE,
+    errno.ENAMETOOLONG, errno.ELOOP,
 }  # fmt: skip
-"""Errors of the machine, which are no bugs: a full disk, a forbidden file."""
+"""Errors of the machine, which are no bugs: a full disk, a forbidden file, a name that it does not take."""
 
 
 class TomoPickerError(Exception):

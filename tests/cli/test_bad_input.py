@@ -296,3 +296,17 @@ def test_clicks_of_other_tomograms_are_left_out(world, cli, tmp_path):
     assert with_another.code == 0 and "for want of clicks: TS_3" in with_another.err
     none = cli("train", world.tomogram("TS_3"), *more)
     assert none.code == 1 and "no picks of the tomograms given (TS_3)" in none.err
+
+
+@pytest.mark.parametrize("command", ["info", "status", "report", "convert", "check", "threshold", "studio"])
+def test_a_name_that_no_file_system_takes(cli, command):
+    """Two names pasted into one, for example."""
+    more = {"convert": ["out.csv"], "check": ["t.mrc", "--particle-diameter", "100"]}.get(command, [])
+    result = cli(command, "x" * 300, *more)
+    assert result.code in {1, 2} and len(result.err.splitlines()) == 1, result
+    assert "File name too long" in result.err or "x" * 300 in result.err
+
+
+def test_a_number_that_no_machine_takes(cli, tmp_path):
+    refused = cli("pretrain", "--classes", "9" * 27, "--output", tmp_path / "w.safetensors")
+    assert refused.code == 2 and "--classes" in refused.err and not list(tmp_path.iterdir())

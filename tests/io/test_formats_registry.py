@@ -106,7 +106,14 @@ def test_round_trip(tmp_path, entry, scene):
     path = tmp_path / f"picks{entry.suffixes[0]}"
     path.unlink(missing_ok=True)
     write_picks(picks, frames, path, entry.name)
-    back = read_picks(path, frames, format=entry.name)
+    try:
+        back = read_picks(path, frames, format=entry.name)
+    except TomoPickerError as error:
+        # Refused on purpose: a unit that is inferred must not pile all positions of a tomogram up in one place.
+        assert "count something else" in str(error)
+        voxels = picks.positions / np.array([[frames[name].voxel_size] for name in picks.tomograms])
+        assert min(np.ptp(voxels[picks.tomograms == name], axis=0).max() for name in picks.tomogram_names) < 3.01
+        return
     assert back.tomograms.tolist() == picks.tomograms.tolist()
     voxel = np.array([frames[name].voxel_size for name in picks.tomograms])
     assert np.abs(back.positions - picks.positions).max(axis=1) / voxel == pytest.approx(0, abs=1e-3)

@@ -41,7 +41,7 @@ def command(
         int, option("Training steps, a scene of 72³ voxels each; two with --episodes.", unit="N", min=1)
     ] = 5000,
     classes: Annotated[
-        int, option("Random molecules; with --episodes each has a sub-complex as well.", unit="N", min=2)
+        int, option("Random molecules; with --episodes each has a sub-complex as well.", unit="N", min=2, max=100_000)
     ] = 150,
     pretrained: Annotated[
         str | None,
