@@ -299,9 +299,9 @@ def test_clicks_of_other_tomograms_are_left_out(world, cli, tmp_path):
 
 
 @pytest.mark.parametrize("command", ["info", "status", "report", "convert", "check", "threshold", "studio"])
-def test_a_name_that_no_file_system_takes(cli, command):
+def test_a_name_that_no_file_system_takes(world, cli, command):
     """Two names pasted into one, for example."""
-    more = {"convert": ["out.csv"], "check": ["t.mrc", "--particle-diameter", "100"]}.get(command, [])
+    more = {"convert": ["out.csv"], "check": [world.tomogram("TS_1"), "--particle-diameter", "100"]}.get(command, [])
     result = cli(command, "x" * 300, *more)
     assert result.code in {1, 2} and len(result.err.splitlines()) == 1, result
     assert "File name too long" in result.err or "x" * 300 in result.err
