@@ -40,6 +40,8 @@ from tomopicker.training.seeding import seeded
 REPORT_EVERY = 25
 BATCHNORM_BATCHES, BATCHNORM_OFFSET = 8, 10**9
 SAVE_SECONDS = 30
+KERNEL = 3
+"""Edge of the network's largest kernels, in voxels of a level."""
 
 History = list[dict[str, float | int]]
 """The fields of a `Report` that are known, every few steps."""
@@ -173,7 +175,8 @@ def train_step(state: TrainState, batch: Batch, settings: Settings, device: torc
     """Take one step; give its loss."""
     state.network.train()
     # Seeded step by step, dropout draws the same after a resume.
-    with seeded(settings.seed + state.step, device), autocast(settings.precision, device):
+    precision = precision_of_steps(state.network, settings, device)
+    with seeded(settings.seed + state.step, device), autocast(precision, device):
         logits = state.network(_inputs(batch, device))[:, 0]
     masks = (torch.from_numpy(mask).to(device) for mask in (batch.positive, batch.unlabelled, batch.negative))
     loss, state.loss = state.loss(logits, *masks)
@@ -190,6 +193,16 @@ def train_step(state: TrainState, batch: Batch, settings: Settings, device: torc
     state.averaged.update_parameters(state.network)
     state.step += 1
     return value
+
+
+def precision_of_steps(network: nn.Module, settings: Settings, device: torch.device) -> str:
+    """Give the precision of training steps: that of the settings, float32 for tiny patches on a CPU.
+
+    The bfloat16 weight gradient of a 3×3×3 convolution of 2×2×2 voxels is now and then NaN in oneDNN 3.12: it reads
+    memory that nobody wrote.
+    """
+    smallest = settings.patches.size // int(getattr(network, "divisor", 1))
+    return "float32" if smallest < KERNEL and device.type == "cpu" else settings.precision
 
 
 def _refuse_not_finite(network: nn.Module) -> None:
