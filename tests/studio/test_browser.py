@@ -135,12 +135,12 @@ def test_from_the_first_click_to_the_star_file(browser, balls_world, tmp_path):
     try:
         person = Person(context.new_page(), server).come()
         page = person.page
-        assert page.inner_text("#hint").startswith("Start at the right")
+        assert page.inner_text("#hint").startswith("Start here")
         page.fill("#kind-name", "ball")
         page.fill("#kind-diameter", str(DIAMETER))
         page.press("#kind-diameter", "Enter")
         person.until("studio.model.kind === 'ball'")
-        person.until("document.getElementById('hint').textContent.startsWith('Click the middle')")
+        person.until("document.getElementById('hint').textContent.startsWith('Now click the middle')")
         truth = balls_world.truth["TS_1"]
         rng = np.random.default_rng(0)
         for place in truth[:5]:
@@ -232,6 +232,8 @@ def test_a_click_on_a_pick_confirms_it_where_it_is(person, server, balls_world):
     person.click((x + 15, y, z + 2 * VOXEL_SIZE))
     person.saved()
     assert np.linalg.norm(server.rows() - (x, y, z), axis=1).min() < 0.1
+    section = person.page.evaluate("() => studio.model.cursor[2]")
+    assert section == pytest.approx(z + 2 * VOXEL_SIZE), "the section stays, for the next click"
 
 
 def test_questions_are_answered_with_y_and_n(person, server):
@@ -473,6 +475,32 @@ def test_review_by_threshold_and_by_key(person, server, balls_world):
     page.wait_for_selector("#review-rows tr")
     page.locator("#gallery .card").first.dblclick()
     person.until("!document.getElementById('page-pick').hidden")
+
+
+def test_instant_picks_are_reviewed(person, server, balls_world):
+    """Before any job: the threshold is tried on all tomograms, and answers count, and the cards stay in their order."""
+    page, place = person.page, balls_world.truth["TS_1"][0]
+    person.scroll_to(place[2])
+    person.click(place)
+    person.until("studio.model.found?.elsewhere.done === 1")
+    page.keyboard.press("F2")
+    page.wait_for_selector("#gallery .card img")
+    assert "Instant picks" in page.inner_text("#review-instant")
+    person.until("document.getElementById('review-total').textContent.startsWith('10 picks of 2 tomograms')")
+    cards = page.locator("#gallery figcaption").all_inner_texts()
+    calls = len(server.engine.calls)
+    page.keyboard.press("n")
+    person.saved()
+    wait_for(lambda: server.engine.calls[calls:] == [(1, 1)])
+    person.until("document.querySelectorAll('#gallery .card.negative').length === 1")
+    assert page.locator("#gallery figcaption").all_inner_texts() == cards
+    page.locator("#review-cut").fill("80")
+    person.until("document.getElementById('review-total').textContent.startsWith('4 picks')")
+    page.click("#review-apply")
+    page.keyboard.press("F1")
+    page.keyboard.press("t")
+    person.until("studio.model.tomogram.name === 'TS_2' && studio.model.found?.candidates.length === 8")
+    person.until("document.getElementById('count').textContent === '2 picks'")
 
 
 def test_a_job_is_followed_and_survives_the_server(person, server, balls_world, monkeypatch):
