@@ -5,6 +5,7 @@ import socket
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -30,12 +31,12 @@ SIZE = {"width": 1280, "height": 800}
 class Server:
     """The application on a port of this machine, which can be stopped and started again."""
 
-    def __init__(self, world, folder):
+    def __init__(self, world, folder, base_path=""):
         self.world, self.folder = world, folder
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
-        self.access = Access(secret="s" * 40)
+        self.access = Access(secret="s" * 40, base_path=base_path)
         self.start()
 
     def start(self):
@@ -55,13 +56,47 @@ class Server:
 
     @property
     def link(self):
-        return f"http://127.0.0.1:{self.port}/?token={self.access.token}"
+        return f"http://127.0.0.1:{self.port}{self.access.base_path}/?token={self.access.token}"
 
     def rows(self, folder="clicks", kind="ball", name="TS_1"):
         path = self.folder / folder / kind / f"{name}.csv"
         if not path.exists() or io.has_no_picks(path):
             return np.empty((0, 3))
         return io.read_picks(path, {name: self.studio.listing.frame(name)}).positions
+
+
+class Forwarder:
+    """A port of this machine whose bytes go to another one and back, as those of ``ssh -L`` do."""
+
+    def __init__(self, to):
+        self.to = to
+        self.listening = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listening.getsockname()[1]
+        self.open = [self.listening]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        with suppress(OSError):
+            while True:
+                near, _ = self.listening.accept()
+                far = socket.create_connection(("127.0.0.1", self.to))
+                self.open += [near, far]
+                for source, sink in ((near, far), (far, near)):
+                    threading.Thread(target=self.pump, args=(source, sink), daemon=True).start()
+
+    @staticmethod
+    def pump(source, sink):
+        with suppress(OSError):
+            while part := source.recv(65536):
+                sink.sendall(part)
+        with suppress(OSError):
+            sink.shutdown(socket.SHUT_WR)
+
+    def close(self):
+        for each in self.open:
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
 
 
 class Person:
@@ -170,6 +205,39 @@ def test_from_the_first_click_to_the_star_file(browser, balls_world, tmp_path):
         assert person.errors == []
     finally:
         context.close()
+        server.stop()
+
+
+@pytest.mark.parametrize(("name", "base_path"), [("127.0.0.1", ""), ("localhost", "/node/n1/99")])
+def test_over_a_forwarded_port(browser, balls_world, tmp_path, name, base_path):
+    """The browser has another port, and maybe another name, than the server: all works, and the link works once."""
+    server = Server(balls_world, tmp_path / "project", base_path)
+    server.studio.project.add_kind("ball", DIAMETER)
+    line = Forwarder(server.port)
+    link = server.link.replace(f"127.0.0.1:{server.port}", f"{name}:{line.port}")
+    context = browser.new_context(viewport=SIZE)
+    try:
+        person = Person(context.new_page(), server)
+        person.page.goto(link)
+        person.until("window.studio?.model.brick?.isWhole")
+        assert person.page.url.startswith(f"http://{name}:{line.port}{base_path}/")
+        place = balls_world.truth["TS_1"][0]
+        person.scroll_to(place[2])
+        person.click(place)
+        person.saved()
+        assert len(server.rows()) == 1
+        person.until("studio.model.shownPicks.length > 0")  # Events come through, too.
+        person.page.reload()
+        person.until("window.studio?.model.points('ball').length === 1")
+        stranger = browser.new_context()
+        assert stranger.new_page().goto(link).status == 403
+        stranger.close()
+        line.close()
+        person.until("!document.getElementById('line').hidden")
+        assert person.errors == []
+    finally:
+        context.close()
+        line.close()
         server.stop()
 
 

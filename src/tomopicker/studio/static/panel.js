@@ -366,7 +366,10 @@ export class Panel {
       const image = find("mean", HTMLImageElement);
       const isThere = response.status === 200;
       find("mean-part", HTMLElement).hidden = !isThere;
-      if (!isThere) return;
+      if (!isThere) {
+        fill(find("check", HTMLElement));
+        return;
+      }
       URL.revokeObjectURL(this.meanUrl);
       this.meanUrl = URL.createObjectURL(await response.blob());
       image.src = this.meanUrl;
