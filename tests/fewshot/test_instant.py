@@ -7,6 +7,7 @@ from tests.fewshot.conftest import DIAMETER, simulated
 from tomopicker import api
 from tomopicker.errors import UsageError
 from tomopicker.picks import Picks
+from tomopicker.pipeline.suggest import suggest_from
 
 TOLERANCE = 100.0
 
@@ -94,6 +95,8 @@ def test_suggestions_are_uncertain_apart_and_new(features, first, clicks):
     doubt = [each.probability * (1 - each.probability) for each in found]
     everything = api.instant(features, given).picked["TS_1"].candidates.scores
     assert max(doubt) > 0.8 * np.max(everything * (1 - everything))
+    again = suggest_from(api.instant(features, given), count=6)
+    assert again == found, "the same from picks that are there already"
 
 
 def test_answers_to_suggestions_help(features, others, first, second):

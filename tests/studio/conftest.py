@@ -31,6 +31,12 @@ class FakeFound:
 
 
 @dataclass(frozen=True)
+class FakeAnswer:
+    picked: dict
+    known: np.ndarray
+
+
+@dataclass(frozen=True)
 class FakeSuggestion:
     position: tuple
     tomogram: str
@@ -59,15 +65,20 @@ class FakeEngine:
         for name in features:
             scores = np.linspace(0.95, 0.3, len(self.truth[name]))
             found[name] = FakeFound(Picks.of(name, self.truth[name], scores))
-        return found
+        return FakeAnswer(
+            found, np.concatenate([clicks.positions, *([] if rejected is None else [rejected.positions])])
+        )
 
-    def suggest(self, features, clicks, rejected, count):
-        known = np.concatenate([clicks.positions, np.empty((0, 3)) if rejected is None else rejected.positions])
+    def examples(self, features, rejected, count):
+        places = [(name, place) for name in features for place in self.truth[name]]
+        return [FakeSuggestion(tuple(place), name, 0.5) for name, place in places[:count]]
+
+    def suggest(self, answer, count):
         left = [
             (name, place)
-            for name in features
+            for name in answer.picked
             for place in self.truth[name]
-            if not len(known) or np.linalg.norm(known - place, axis=1).min() > DIAMETER / 2
+            if np.linalg.norm(answer.known - place, axis=1).min() > DIAMETER / 2
         ]
         return [FakeSuggestion(tuple(place), name, 0.5) for name, place in left[:count]]
 

@@ -5,6 +5,7 @@ import socket
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -30,12 +31,12 @@ SIZE = {"width": 1280, "height": 800}
 class Server:
     """The application on a port of this machine, which can be stopped and started again."""
 
-    def __init__(self, world, folder):
+    def __init__(self, world, folder, base_path=""):
         self.world, self.folder = world, folder
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
-        self.access = Access(secret="s" * 40)
+        self.access = Access(secret="s" * 40, base_path=base_path)
         self.start()
 
     def start(self):
@@ -55,13 +56,47 @@ class Server:
 
     @property
     def link(self):
-        return f"http://127.0.0.1:{self.port}/?token={self.access.token}"
+        return f"http://127.0.0.1:{self.port}{self.access.base_path}/?token={self.access.token}"
 
     def rows(self, folder="clicks", kind="ball", name="TS_1"):
         path = self.folder / folder / kind / f"{name}.csv"
         if not path.exists() or io.has_no_picks(path):
             return np.empty((0, 3))
         return io.read_picks(path, {name: self.studio.listing.frame(name)}).positions
+
+
+class Forwarder:
+    """A port of this machine whose bytes go to another one and back, as those of ``ssh -L`` do."""
+
+    def __init__(self, to):
+        self.to = to
+        self.listening = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listening.getsockname()[1]
+        self.open = [self.listening]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        with suppress(OSError):
+            while True:
+                near, _ = self.listening.accept()
+                far = socket.create_connection(("127.0.0.1", self.to))
+                self.open += [near, far]
+                for source, sink in ((near, far), (far, near)):
+                    threading.Thread(target=self.pump, args=(source, sink), daemon=True).start()
+
+    @staticmethod
+    def pump(source, sink):
+        with suppress(OSError):
+            while part := source.recv(65536):
+                sink.sendall(part)
+        with suppress(OSError):
+            sink.shutdown(socket.SHUT_WR)
+
+    def close(self):
+        for each in self.open:
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
 
 
 class Person:
@@ -135,12 +170,12 @@ def test_from_the_first_click_to_the_star_file(browser, balls_world, tmp_path):
     try:
         person = Person(context.new_page(), server).come()
         page = person.page
-        assert page.inner_text("#hint").startswith("Start at the right")
+        assert page.inner_text("#hint").startswith("Start here")
         page.fill("#kind-name", "ball")
         page.fill("#kind-diameter", str(DIAMETER))
         page.press("#kind-diameter", "Enter")
         person.until("studio.model.kind === 'ball'")
-        person.until("document.getElementById('hint').textContent.startsWith('Click the middle')")
+        person.until("document.getElementById('hint').textContent.startsWith('Now click the middle')")
         truth = balls_world.truth["TS_1"]
         rng = np.random.default_rng(0)
         for place in truth[:5]:
@@ -170,6 +205,39 @@ def test_from_the_first_click_to_the_star_file(browser, balls_world, tmp_path):
         assert person.errors == []
     finally:
         context.close()
+        server.stop()
+
+
+@pytest.mark.parametrize(("name", "base_path"), [("127.0.0.1", ""), ("localhost", "/node/n1/99")])
+def test_over_a_forwarded_port(browser, balls_world, tmp_path, name, base_path):
+    """The browser has another port, and maybe another name, than the server: all works, and the link works once."""
+    server = Server(balls_world, tmp_path / "project", base_path)
+    server.studio.project.add_kind("ball", DIAMETER)
+    line = Forwarder(server.port)
+    link = server.link.replace(f"127.0.0.1:{server.port}", f"{name}:{line.port}")
+    context = browser.new_context(viewport=SIZE)
+    try:
+        person = Person(context.new_page(), server)
+        person.page.goto(link)
+        person.until("window.studio?.model.brick?.isWhole")
+        assert person.page.url.startswith(f"http://{name}:{line.port}{base_path}/")
+        place = balls_world.truth["TS_1"][0]
+        person.scroll_to(place[2])
+        person.click(place)
+        person.saved()
+        assert len(server.rows()) == 1
+        person.until("studio.model.shownPicks.length > 0")  # Events come through, too.
+        person.page.reload()
+        person.until("window.studio?.model.points('ball').length === 1")
+        stranger = browser.new_context()
+        assert stranger.new_page().goto(link).status == 403
+        stranger.close()
+        line.close()
+        person.until("!document.getElementById('line').hidden")
+        assert person.errors == []
+    finally:
+        context.close()
+        line.close()
         server.stop()
 
 
@@ -232,6 +300,8 @@ def test_a_click_on_a_pick_confirms_it_where_it_is(person, server, balls_world):
     person.click((x + 15, y, z + 2 * VOXEL_SIZE))
     person.saved()
     assert np.linalg.norm(server.rows() - (x, y, z), axis=1).min() < 0.1
+    section = person.page.evaluate("() => studio.model.cursor[2]")
+    assert section == pytest.approx(z + 2 * VOXEL_SIZE), "the section stays, for the next click"
 
 
 def test_questions_are_answered_with_y_and_n(person, server):
@@ -473,6 +543,32 @@ def test_review_by_threshold_and_by_key(person, server, balls_world):
     page.wait_for_selector("#review-rows tr")
     page.locator("#gallery .card").first.dblclick()
     person.until("!document.getElementById('page-pick').hidden")
+
+
+def test_instant_picks_are_reviewed(person, server, balls_world):
+    """Before any job: the threshold is tried on all tomograms, and answers count, and the cards stay in their order."""
+    page, place = person.page, balls_world.truth["TS_1"][0]
+    person.scroll_to(place[2])
+    person.click(place)
+    person.until("studio.model.found?.elsewhere.done === 1")
+    page.keyboard.press("F2")
+    page.wait_for_selector("#gallery .card img")
+    assert "Instant picks" in page.inner_text("#review-instant")
+    person.until("document.getElementById('review-total').textContent.startsWith('10 picks of 2 tomograms')")
+    cards = page.locator("#gallery figcaption").all_inner_texts()
+    calls = len(server.engine.calls)
+    page.keyboard.press("n")
+    person.saved()
+    wait_for(lambda: server.engine.calls[calls:] == [(1, 1)])
+    person.until("document.querySelectorAll('#gallery .card.negative').length === 1")
+    assert page.locator("#gallery figcaption").all_inner_texts() == cards
+    page.locator("#review-cut").fill("80")
+    person.until("document.getElementById('review-total').textContent.startsWith('4 picks')")
+    page.click("#review-apply")
+    page.keyboard.press("F1")
+    page.keyboard.press("t")
+    person.until("studio.model.tomogram.name === 'TS_2' && studio.model.found?.candidates.length === 8")
+    person.until("document.getElementById('count').textContent === '2 picks'")
 
 
 def test_a_job_is_followed_and_survives_the_server(person, server, balls_world, monkeypatch):

@@ -31,11 +31,14 @@ class Instant:
         kind.
     kinds : mapping of str to Instant
         The same for each kind, where several were clicked; `picked` is then of all.
+    peaks : sequence of (InstantPeaks, Calibration)
+        Of each tomogram, for suggestions; of several kinds, in `kinds`.
     """
 
     picked: Mapping[str, Picked]
     particle_scores: ParticleScores
     kinds: Mapping[str, "Instant"] = field(default_factory=dict)
+    peaks: Sequence[tuple[InstantPeaks, Calibration]] = ()
 
     def score_volume(self, name: str) -> Volume:
         """Give the score at every working voxel of a tomogram, (z, y, x); median 0 over the specimen.
@@ -138,7 +141,8 @@ def inputs_by_kind(
 
 def _instant_kind(inputs: FewShotInput, callback: Callback) -> Instant:
     found, fits, transferred = find_and_calibrate(*inputs, callback)
-    return Instant({each.features.name: _picked(each, fit) for each, fit in zip(found, fits, strict=True)}, transferred)
+    peaks = list(zip(found, fits, strict=True))
+    return Instant({each.features.name: _picked(each, fit) for each, fit in peaks}, transferred, peaks=peaks)
 
 
 def _picked(item: InstantPeaks, calibration: Calibration) -> Picked:

@@ -42,19 +42,28 @@ class Suggested(Protocol):
 
 
 @runtime_checkable
+class Answer(Protocol):
+    """Picks of all tomograms from one state of the clicks; `tomopicker.pipeline.instant.Instant` has it all."""
+
+    @property
+    def picked(self) -> Mapping[str, Found]: ...
+
+
+@runtime_checkable
 class Engine(Protocol):
     """What computes features, picks and suggestions."""
 
     def features(self, tomogram: Tomogram, particle_diameter: float, progress: Callable[[int, int], None]) -> object:
         """Compute the features of a tomogram, which takes as long as a pass of the network."""
 
-    def picks(self, features: Sequence[Any], clicks: Picks, rejected: Picks | None) -> Mapping[str, Found]:
+    def picks(self, features: Sequence[Any], clicks: Picks, rejected: Picks | None) -> Answer:
         """Give the picks of each tomogram."""
 
-    def suggest(
-        self, features: Sequence[Any], clicks: Picks, rejected: Picks | None, count: int
-    ) -> Sequence[Suggested]:
-        """Give the next places to ask about, most useful first."""
+    def examples(self, features: Sequence[Any], rejected: Picks | None, count: int) -> Sequence[Suggested]:
+        """Give places to ask about before the first click: examples of what there is."""
+
+    def suggest(self, answer: Any, count: int) -> Sequence[Suggested]:
+        """Give the next places to ask about, most useful first, after an answer of `picks`."""
 
 
 @dataclass(frozen=True)
@@ -75,16 +84,20 @@ class InstantEngine:
 
         return features(tomogram, particle_diameter, device=self.device or "auto", progress=progress)
 
-    def picks(self, features: Sequence[Any], clicks: Picks, rejected: Picks | None) -> Mapping[str, Found]:
+    def picks(self, features: Sequence[Any], clicks: Picks, rejected: Picks | None) -> Answer:
         """Give the picks of each tomogram."""
         from tomopicker.pipeline.instant import instant  # noqa: PLC0415
 
-        return instant(features, clicks, rejected).picked
+        return instant(features, clicks, rejected)
 
-    def suggest(
-        self, features: Sequence[Any], clicks: Picks, rejected: Picks | None, count: int
-    ) -> Sequence[Suggested]:
-        """Give the next places to ask about."""
+    def examples(self, features: Sequence[Any], rejected: Picks | None, count: int) -> Sequence[Suggested]:
+        """Give examples of what there is."""
         from tomopicker.pipeline.suggest import suggest  # noqa: PLC0415
 
-        return suggest(features, clicks, rejected, count)
+        return suggest(features, None, rejected, count)
+
+    def suggest(self, answer: Any, count: int) -> Sequence[Suggested]:
+        """Give the next places to ask about."""
+        from tomopicker.pipeline.suggest import suggest_from  # noqa: PLC0415
+
+        return suggest_from(answer, count)

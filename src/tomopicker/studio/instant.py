@@ -16,7 +16,7 @@ import numpy as np
 
 from tomopicker.errors import TomoPickerError, failure_line
 from tomopicker.picks import Picks
-from tomopicker.studio.engine import Engine, Found, Suggested
+from tomopicker.studio.engine import Answer, Engine, Found, Suggested
 from tomopicker.studio.events import Events
 from tomopicker.studio.listing import Listing
 from tomopicker.studio.points import positions
@@ -49,13 +49,13 @@ class Workbench:
     events: Events
     features: dict[Key, Any] = field(default_factory=dict)
     failed: dict[Key, str] = field(default_factory=dict)
-    results: dict[str, Mapping[str, Found]] = field(default_factory=dict)
+    answers: dict[str, Answer] = field(default_factory=dict)
     trouble: dict[str, str] = field(default_factory=dict)
     _wanted: list[Key] = field(default_factory=list)
     _dirty: set[str] = field(default_factory=set)
     _tasks: set["asyncio.Task[None]"] = field(default_factory=set)
     _computing: Key | None = None
-    _picking: bool = False
+    _picking: "asyncio.Task[None] | None" = None
 
     def __post_init__(self) -> None:
         self._slow = ThreadPoolExecutor(1, "features")
@@ -78,8 +78,8 @@ class Workbench:
             return
         self._dirty.add(kind)
         self._want_others(kind)
-        if not self._picking:
-            self._start(self._pick())
+        if self._picking is None:
+            self._picking = self._start(self._pick())
 
     def _want_others(self, kind: str) -> None:
         """Ask for the features of the other tomograms of a short list, after all that were asked for by name."""
@@ -120,19 +120,29 @@ class Workbench:
             return "failed"
         return "computing" if key == self._computing else "waiting"
 
+    def picked(self, kind: str) -> Mapping[str, Found]:
+        """Give the latest picks of a kind, by tomogram."""
+        return self.answers[kind].picked if kind in self.answers else {}
+
     def elsewhere(self, tomogram: str, kind: str) -> dict[str, int]:
         """Count the other tomograms of the list, those of them that are picked, and their picks."""
-        found = {name: each for name, each in self.results.get(kind, {}).items() if name != tomogram}
+        found = {name: each for name, each in self.picked(kind).items() if name != tomogram}
         picks = sum(int((each.candidates.scores > each.threshold).sum()) for each in found.values())
         return {"tomograms": len(self.listing.names) - 1, "done": len(found), "picks": picks}
 
     async def suggest(self, kind: str, count: int) -> Sequence[Suggested]:
         """Give the places of a kind to ask about next; before the first click, examples of what there is."""
-        chosen, clicks, rejected = self._material(kind)
-        if self.engine is None or not chosen:
+        if self.engine is None:
             return []
+        while self._picking is not None:  # What is asked depends on the answers before.
+            await asyncio.shield(self._picking)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._quick, self.engine.suggest, chosen, clicks, rejected, count)
+        if kind in self.answers:
+            return await loop.run_in_executor(self._quick, self.engine.suggest, self.answers[kind], count)
+        chosen, clicks, rejected = self._material(kind)
+        if not chosen or len(clicks):
+            return []
+        return await loop.run_in_executor(self._quick, self.engine.examples, chosen, rejected, count)
 
     def close(self) -> None:
         """Let the threads end."""
@@ -141,10 +151,11 @@ class Workbench:
         self._slow.shutdown(wait=False, cancel_futures=True)
         self._quick.shutdown(wait=False, cancel_futures=True)
 
-    def _start(self, work: Any) -> None:
+    def _start(self, work: Any) -> "asyncio.Task[None]":
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _compute_features(self) -> None:
         assert self.engine is not None
@@ -176,7 +187,6 @@ class Workbench:
 
     async def _pick(self) -> None:
         assert self.engine is not None
-        self._picking = True
         loop = asyncio.get_running_loop()
         try:
             while self._dirty:
@@ -185,17 +195,20 @@ class Workbench:
                     continue
                 try:
                     chosen, clicks, rejected = self._material(kind)
-                    found: Mapping[str, Found] = {}
+                    answer: Answer | None = None
                     if chosen and len(clicks):
-                        found = await loop.run_in_executor(self._quick, self.engine.picks, chosen, clicks, rejected)
-                    self.results[kind] = found
+                        answer = await loop.run_in_executor(self._quick, self.engine.picks, chosen, clicks, rejected)
                     self.trouble.pop(kind, None)
                 except Exception as error:  # Whatever goes wrong with picks, clicks are saved and shown.
-                    self.results[kind] = {}
+                    answer = None
                     self.trouble[kind] = failure_line(error, Path(kind))
-                self.events.send("picks", kind=kind, tomograms=list(self.results[kind]), trouble=self.trouble.get(kind))
+                if answer is None:
+                    self.answers.pop(kind, None)
+                else:
+                    self.answers[kind] = answer
+                self.events.send("picks", kind=kind, tomograms=list(self.picked(kind)), trouble=self.trouble.get(kind))
         finally:
-            self._picking = False
+            self._picking = None
 
     def _material(self, kind: str) -> tuple[list[Any], Picks, Picks | None]:
         """Gather a kind's features, clicks and negatives; clicks of other kinds are negatives too."""

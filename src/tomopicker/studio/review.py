@@ -9,9 +9,11 @@ import numpy as np
 from jaxtyping import Float, Int64
 
 from tomopicker.errors import TomoPickerError
+from tomopicker.geometry import Frame
 from tomopicker.output.layout import RECORD
 from tomopicker.output.summary import SCORE, unusual
 from tomopicker.picks import Picks
+from tomopicker.studio.engine import Found
 from tomopicker.studio.points import Points, positions
 
 if TYPE_CHECKING:  # torch, behind it, would double the time that the server takes to start.
@@ -22,6 +24,44 @@ ORDERS: tuple[Order, ...] = get_args(Order)
 NEAR = 0.3
 """Particle diameters within which a pick and a point are one."""
 BINS = 40
+
+
+@dataclass(frozen=True)
+class Reviewed:
+    """Picks that are reviewed: those of a finished job, or instant picks.
+
+    Parameters
+    ----------
+    tomograms : tuple of TomogramResult
+    diameter : float
+        Of the particle, Å.
+    failed : mapping of str to str
+        Tomograms that could not be picked, and why.
+    folder : Path or None
+        Where they are; None: instant picks, which are in no folder.
+    """
+
+    tomograms: "tuple[TomogramResult, ...]"
+    diameter: float
+    failed: Mapping[str, str]
+    folder: Path | None
+
+
+def of_job(results: "FolderResults") -> Reviewed:
+    """Give what is reviewed of a folder of picks."""
+    return Reviewed(results.tomograms, results.diameter, results.failed, results.folder)
+
+
+def of_instant(found: Mapping[str, Found], frames: Mapping[str, Frame], diameter: float) -> Reviewed:
+    """Give what is reviewed of instant picks of some tomograms, in the order of the frames."""
+    from tomopicker.output.results import KindResult, TomogramResult  # noqa: PLC0415
+
+    tomograms = []
+    for name, frame in frames.items():
+        each = found[name]
+        whole = KindResult(each.threshold, each.expected.particles, each.count)
+        tomograms.append(TomogramResult(name, frame, each.candidates, whole, {"": whole}))
+    return Reviewed(tuple(tomograms), diameter, {}, None)
 
 
 @dataclass
@@ -55,7 +95,7 @@ class Reviews:
         return self._read[kind][1]
 
 
-def rows(results: "FolderResults", threshold: float | None) -> list[dict[str, Any]]:
+def rows(results: Reviewed, threshold: float | None) -> list[dict[str, Any]]:
     """Describe each tomogram's picks at a threshold; at its own where none is stated."""
     chosen = [each.chosen if threshold is None else each.at(threshold) for each in results.tomograms]
     medians = [float(np.median(each.picks.scores)) if len(each.picks) else float("nan") for each in chosen]
@@ -78,7 +118,7 @@ def rows(results: "FolderResults", threshold: float | None) -> list[dict[str, An
     ]
 
 
-def histogram(results: "FolderResults") -> list[int]:
+def histogram(results: Reviewed) -> list[int]:
     """Count the candidates of all tomograms by their probability, in `BINS` bins from 0 to 1."""
     scores = np.concatenate([each.candidates.scores for each in results.tomograms])
     counted: list[int] = np.histogram(scores, BINS, (0, 1))[0].tolist()
@@ -108,7 +148,7 @@ class Item:
     picked: bool
 
 
-def gallery(results: "FolderResults", points: Mapping[str, Points], order: Order) -> list[Item]:
+def gallery(results: Reviewed, points: Mapping[str, Points], order: Order) -> list[Item]:
     """List every candidate in an order: most doubtful first, best first, worst pick first, or by tomogram."""
     items = [item for result in results.tomograms for item in _items(result, points, results.diameter)]
     if order == "doubt":

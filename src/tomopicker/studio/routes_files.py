@@ -68,7 +68,7 @@ def _chosen(studio: Studio, named: str, source: str, threshold: float | None) ->
         )
     if source == "instant":
         parts = []
-        for name, found in studio.work.results.get(named, {}).items():
+        for name, found in studio.work.picked(named).items():
             shown = found.candidates.scores > (found.threshold if threshold is None else threshold)
             parts.append(final_picks(name, found.candidates.select(shown), every.get(name, ()), diameter))
         return Picks.concatenate(parts)

@@ -157,7 +157,7 @@ async def picks(studio: Studio, request: Request) -> JSONResponse:
     diameter = studio.kind(named).diameter
     studio.listing.frame(tomogram)
     studio.work.want(tomogram, named)
-    found = studio.work.results.get(named, {}).get(tomogram)
+    found = studio.work.picked(named).get(tomogram)
     trouble = studio.work.trouble.get(named) or studio.work.failed.get((tomogram, diameter))
     return JSONResponse(
         as_json(found)
@@ -197,7 +197,7 @@ async def listed(studio: Studio, request: Request) -> JSONResponse:
     every = studio.project.all_points(named)
     finished = await asyncio.to_thread(studio.reviews.results, named)
     picked = {each.name: each.chosen for each in finished.tomograms} if finished else {}
-    instant = studio.work.results.get(named, {})
+    instant = studio.work.picked(named)
     rows = [
         _row(studio, name, every.get(name, ()), picked.get(name), instant.get(name)) for name in studio.listing.names
     ]

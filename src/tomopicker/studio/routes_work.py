@@ -12,7 +12,7 @@ from tomopicker.studio.context import Routes, Studio, body_of, finite, number, w
 from tomopicker.studio.jobs import engine_arguments
 from tomopicker.studio.point_files import csv_files
 from tomopicker.studio.points import positions
-from tomopicker.studio.review import ORDERS, gallery, histogram, rows
+from tomopicker.studio.review import ORDERS, Reviewed, gallery, histogram, of_instant, of_job, rows
 
 if TYPE_CHECKING:
     from tomopicker.output.results import FolderResults
@@ -129,8 +129,8 @@ def _reading(studio: Studio) -> list[str]:
 
 @ROUTES.get("/api/review")
 async def review(studio: Studio, request: Request) -> JSONResponse:
-    """Describe every tomogram's picks, at another threshold if one is given."""
-    results = await _finished(studio, word(request, "kind"))
+    """Describe every tomogram's picks, of the last job or instant ones, at another threshold if one is given."""
+    results = await _reviewed(studio, word(request, "kind"))
     if results is None:
         return JSONResponse(None)
     threshold = _threshold(request.query_params.get("threshold") or None)
@@ -139,7 +139,7 @@ async def review(studio: Studio, request: Request) -> JSONResponse:
             "tomograms": await asyncio.to_thread(rows, results, threshold),
             "histogram": histogram(results),
             "failed": results.failed,
-            "folder": str(results.folder.absolute()),
+            "folder": None if results.folder is None else str(results.folder.absolute()),
         }
     )
 
@@ -168,7 +168,7 @@ async def gallery_page(studio: Studio, request: Request) -> JSONResponse:
     """Give a page of the gallery."""
     named, order = word(request, "kind"), word(request, "order", ORDERS)
     start, count = int(number(request, "start", 0)), int(number(request, "count", 60))
-    results = await _finished(studio, named)
+    results = await _reviewed(studio, named)
     if results is None:
         return JSONResponse({"total": 0, "items": [], "diameter": 0})
     points = studio.project.all_points(named)
@@ -189,6 +189,15 @@ async def gallery_page(studio: Studio, request: Request) -> JSONResponse:
 def _threshold(stated: Any) -> float | None:
     """Read a threshold, clipped to probabilities; None if it is left out."""
     return None if stated is None else min(1.0, max(0.0, finite(stated, "threshold")))
+
+
+async def _reviewed(studio: Studio, named: str) -> Reviewed | None:
+    """Give the picks of a kind's last job, else its instant picks; None if there are none."""
+    if finished := await _finished(studio, named):
+        return of_job(finished)
+    found = studio.work.picked(named)
+    frames = {name: studio.listing.frame(name) for name in studio.listing.names if name in found}
+    return await asyncio.to_thread(of_instant, found, frames, studio.kind(named).diameter) if frames else None
 
 
 async def _finished(studio: Studio, named: str) -> "FolderResults | None":

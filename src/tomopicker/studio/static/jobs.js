@@ -64,6 +64,7 @@ export class JobsPage {
     fill(find("jobs", HTMLElement), ...this.jobs.map((job) => this.row(job)));
     find("jobs-none", HTMLElement).hidden = this.jobs.length > 0;
     const log = find("log", HTMLElement);
+    log.hidden = !this.shown;
     if (!this.shown) {
       log.textContent = "";
       return;

@@ -18,7 +18,7 @@ export const KEYS = [
   { group: "Mark", keys: ["Delete", "Backspace"], shown: "Delete", does: "remove the point at the crosshair", act: "remove" },
   { group: "Mark", keys: ["n"], shown: "N", does: "point at the crosshair becomes a negative, or answer No", act: "negative" },
   { group: "Mark", keys: ["y"], shown: "Y", does: "answer Yes; without a question, add a particle", act: "yes" },
-  { group: "Mark", keys: ["q"], shown: "Q", does: "ask about the next place", act: "ask" },
+  { group: "Mark", keys: ["q"], shown: "Q", does: "suggest the next candidate", act: "ask" },
   { group: "Mark", keys: ["z"], shown: "Ctrl-Z", does: "undo, over all tomograms and kinds", act: "undo" },
   { group: "Mark", keys: ["Z"], shown: "Ctrl-Shift-Z", does: "redo", act: "redo" },
   { group: "Go", keys: ["]"], shown: "]", does: "next click", act: "nextClick" },

@@ -22,11 +22,14 @@ export class App {
   /** @param {import("./types").State} state */
   constructor(state) {
     this.isDrawing = false;
+    this.isAsking = false;
     /** @type {Plane} */
     this.active = "xy";
     this.page = "pick";
     /** @type {import("./types").Suggestion[]} */
     this.suggestions = [];
+    /** Where the pointer is. @type {(() => Vector) | null} */
+    this.pointed = null;
     this.lastRedo = 0;
     this.wasOff = false;
     this.model = new Model(state, () => this.redraw());
@@ -34,7 +37,10 @@ export class App {
       add: (/** @type {Plane} */ plane, /** @type {Vector} */ place) => this.add(plane, place),
       remove: (/** @type {Plane} */ plane, /** @type {Vector} */ place) => this.removeAt(plane, place),
       activate: (/** @type {Plane} */ plane) => this.activate(plane),
-      hover: (/** @type {Vector | null} */ place) => this.panel.showPlace(place),
+      hover: (/** @type {(() => Vector) | null} */ pointed) => {
+        this.pointed = pointed;
+        this.panel.showPlace(pointed?.() ?? null);
+      },
     };
     this.views = PLANES.map((plane) => new View(plane, find(plane, HTMLCanvasElement), this.model, gestures));
     this.panel = new Panel(this);
@@ -74,6 +80,7 @@ export class App {
     const { model } = this;
     this.panel.show();
     if (this.page !== "pick") return;
+    this.panel.showPlace(this.pointed?.() ?? null);
     /** @type {{places: Vector[], colour: string, style: Label}[]} */
     const layers = [];
     for (const kind of model.state.kinds) {
@@ -190,8 +197,11 @@ export class App {
     }
     const picks = model.showPicks && model.showPoints ? model.shownPicks.map((pick) => pick.place) : [];
     const pick = hit(picks, plane, inside, model.diameter / 2, least);
-    model.cursor = pick >= 0 ? picks[pick] : inside;
-    this.act([this.point(model.cursor)], [], pick >= 0 ? null : AXES[plane].w);
+    // The section stays, so that one after the other can be clicked; the other two views go to the particle.
+    model.cursor = inside;
+    const { u, v, w } = AXES[plane];
+    if (pick >= 0) for (const axis of [u, v]) model.cursor[axis] = picks[pick][axis];
+    this.act([this.point(pick >= 0 ? picks[pick] : inside)], [], pick >= 0 ? null : w);
   }
 
   /** @param {Plane} plane @param {Vector} place */
@@ -232,19 +242,30 @@ export class App {
     else this.act([{ ...point, label: point.label === "particle" ? "negative" : "particle" }], [point]);
   }
 
-  /** Ask about the next place. */
+  /** Ask about the next candidate. */
   async ask() {
     const { model } = this;
+    if (this.isAsking) return;
     try {
-      if (!this.suggestions.length) {
-        this.suggestions = await get("suggest", { kind: model.kind, count: 10 });
-      }
+      if (!this.suggestions.length) await this.fetchSuggestions();
       model.asked = this.suggestions.shift() ?? null;
-      if (!model.asked) toast("No place is worth asking about: features are not ready, or all is known.");
+      if (!model.asked) toast("There is nothing to suggest: features are not ready, or all candidates are known.");
       else await this.goTo(model.asked.tomogram, model.asked.position);
       this.redraw();
     } catch (error) {
       this.fail(error);
+    }
+  }
+
+  async fetchSuggestions() {
+    this.isAsking = true;
+    this.redraw();
+    try {
+      await this.outbox.delivered(); // What was answered just now must not be asked again.
+      this.suggestions = await get("suggest", { kind: this.model.kind, count: 10 });
+    } finally {
+      this.isAsking = false;
+      this.redraw();
     }
   }
 
@@ -441,6 +462,7 @@ export class App {
       this.suggestions = [];
       void model.fetchPicks().then(() => this.panel.picksCame()).catch((error) => this.fail(error));
       void this.tomograms.picked();
+      this.review.picked();
     }
     if (event.name === "features") this.panel.showFeatures(event);
     if (event.name === "reread") {

@@ -38,7 +38,7 @@ export class Model {
     this.deconvolution = null;
     this.showPoints = true;
     this.showPicks = true;
-    /** A threshold that the person chose; null: each tomogram's own. @type {number | null} */
+    /** A threshold that the person chose, of all tomograms; null: each one's own. @type {number | null} */
     this.threshold = null;
     /** Points of every kind in the tomogram in view. @type {Map<string, import("./types").Sheet>} */
     this.sheets = new Map();
@@ -86,7 +86,6 @@ export class Model {
       this.centre = [...this.cursor];
       this.found = null;
       this.sheets = new Map();
-      this.threshold = null;
     }
     if (isOtherVolume) this.stream(opened);
     this.onChange();

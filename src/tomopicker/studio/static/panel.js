@@ -145,9 +145,12 @@ export class Panel {
     find("question", HTMLElement).hidden = !asked;
     if (asked) {
       const chance = asked.probability === null ? "" : ` (probability ${fixed(asked.probability, 2)})`;
-      find("reason", HTMLElement).textContent = `Is this one? ${asked.reason}${chance}`;
+      find("reason", HTMLElement).textContent = `Is this a particle? It is ${asked.reason}${chance}.`;
     }
-    find("ask", HTMLButtonElement).hidden = Boolean(asked);
+    const ask = find("ask", HTMLButtonElement);
+    ask.hidden = Boolean(asked);
+    ask.disabled = this.app.isAsking;
+    ask.textContent = this.app.isAsking ? "Looking for a candidate…" : "Suggest a candidate";
     if (!found) {
       for (const id of ["count", "interval", "expected"]) find(id, HTMLElement).textContent = "";
       return;
@@ -363,7 +366,10 @@ export class Panel {
       const image = find("mean", HTMLImageElement);
       const isThere = response.status === 200;
       find("mean-part", HTMLElement).hidden = !isThere;
-      if (!isThere) return;
+      if (!isThere) {
+        fill(find("check", HTMLElement));
+        return;
+      }
       URL.revokeObjectURL(this.meanUrl);
       this.meanUrl = URL.createObjectURL(await response.blob());
       image.src = this.meanUrl;
@@ -385,7 +391,7 @@ export class Panel {
     /** @type {import("./types").Finding[]} */
     const findings = await get("check", { kind });
     const open = findings.filter((each) => each.status !== "PASS");
-    const rows = open.map((each) => make("li", { class: each.status === "FAIL" ? "bad" : "doubt" }, `${each.test}: ${each.message}`,
+    const rows = open.map((each) => make("li", { class: each.status === "FAIL" ? "bad" : each.fix ? "doubt" : "dim" }, `${each.test}: ${each.message}`,
       ...(each.fix ? [make("small", {}, each.fix)] : [])));
     fill(list, ...(rows.length ? rows : [make("li", { class: "good" }, `${findings.length} tests of the clicks: no fault found`)]));
   }
@@ -433,10 +439,10 @@ function elsewhere() {
  * @param {string} kind @param {number} points @param {number} candidates In the tomogram in view @param {boolean} isInstant
  */
 export function hint(kind, points, candidates, isInstant) {
-  if (!kind) return "Start at the right: name the particle, and give its diameter in Å.";
-  if (points === 0) return candidates ? "" : "Click the middle of a particle. Wheel: sections. Drag: move. Ctrl-wheel: zoom. ? shows all keys.";
+  if (!kind) return "Start here: name the particle, and give its diameter in Å.";
+  if (points === 0) return candidates ? "" : "Now click the middle of a particle in the picture. Wheel: other sections. Drag: move. Ctrl-wheel: zoom. ? shows all keys.";
   if (points >= 5 || !isInstant) return "";
   return candidates
     ? `${points} clicked. Thin circles are picks: they get better with five clicks or more. Right-click a wrong one.`
-    : `${points} clicked. Click on, five or so: picks appear as soon as the tomogram has been looked through.`;
+    : `${points} clicked, and centred in depth (xz, yz). Click four or five: picks appear when the features are there.`;
 }

@@ -1,6 +1,6 @@
 // Review: another threshold, what it gives on every tomogram, and single picks by doubt.
 
-import { fill, find, fixed, make } from "./dom.js";
+import { fill, find, fixed, make, toast } from "./dom.js";
 import { distance, vectorOf } from "./geometry.js";
 import { address, get, post } from "./server.js";
 
@@ -31,6 +31,8 @@ export class ReviewPage {
     }, { root: find("gallery-part", HTMLElement), rootMargin: "600px" }).observe(find("gallery-end", HTMLElement));
     /** What the slider says; null: each tomogram's own threshold. @type {number | null} */
     this.threshold = null;
+    /** Of instant picks, which change with every answer, in place of a job's. */
+    this.isInstant = false;
   }
 
   get kind() {
@@ -44,6 +46,11 @@ export class ReviewPage {
 
   async changed() {
     if (this.app.page === "review") await this.open();
+  }
+
+  /** There are new instant picks: they are counted; the gallery stays as it is under the person's keys. */
+  picked() {
+    if (this.app.page === "review" && this.isInstant) void this.showThreshold(this.threshold);
   }
 
   /** Mark what was answered elsewhere, or taken back. @param {import("./types").Change | null} change */
@@ -90,6 +97,9 @@ export class ReviewPage {
   /** @param {import("./types").Review} review @param {number | null} threshold */
   showReview(review, threshold) {
     const rows = review.tomograms;
+    this.isInstant = review.folder === null;
+    find("review-instant", HTMLElement).hidden = !this.isInstant;
+    find("review-apply", HTMLButtonElement).textContent = this.isInstant ? "Use for instant picks" : "Apply to the files";
     const picks = rows.reduce((sum, row) => sum + row.picks, 0);
     const was = rows.reduce((sum, row) => sum + row.was, 0);
     const right = rows.reduce((sum, row) => sum + row.precision * row.picks, 0);
@@ -139,6 +149,11 @@ export class ReviewPage {
   }
 
   async apply() {
+    if (this.isInstant) {
+      this.app.model.threshold = this.threshold;
+      toast(this.threshold === null ? "Each tomogram has its own threshold." : `Instant picks are more probable than ${fixed(this.threshold, 2)}.`);
+      return;
+    }
     try {
       await post("cut", { kind: this.kind, threshold: this.threshold });
       await this.open();
@@ -176,8 +191,12 @@ export class ReviewPage {
       this.total = page.total;
       this.diameter = page.diameter;
       const first = this.items.length;
-      this.items.push(...page.items);
-      find("gallery", HTMLElement).append(...page.items.map((/** @type {Item} */ item, /** @type {number} */ index) => this.card(item, first + index)));
+      const within = 0.3 * page.diameter;
+      /** @type {Item[]} New ones: the order of instant picks may have changed since the page before. */
+      const items = page.items.filter((/** @type {Item} */ item) =>
+        !this.items.some((other) => other.tomogram === item.tomogram && distance(other.position, item.position) <= within));
+      this.items.push(...items);
+      find("gallery", HTMLElement).append(...items.map((/** @type {Item} */ item, /** @type {number} */ index) => this.card(item, first + index)));
       find("answered", HTMLElement).textContent = this.progress();
       this.select(this.at);
     } catch (error) {

@@ -88,8 +88,13 @@ export class Outbox {
 
   /** Send an act when all before it are saved: undo must not overtake a click. @param {string} path */
   async sendAfter(path) {
-    await Promise.all(this.sending);
+    await this.delivered();
     await this.send(path, {});
+  }
+
+  /** Wait until all acts so far are saved. */
+  async delivered() {
+    await Promise.all(this.sending);
   }
 
   /** @param {Act} act */

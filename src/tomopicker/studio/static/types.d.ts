@@ -53,7 +53,7 @@ export interface ReviewRow {
   tomogram: string; picks: number; was: number; candidates: number; threshold: number; count: Vector | null;
   precision: number; recall: number; f1: number; median: number | null; unusual: boolean;
 }
-export interface Review { tomograms: ReviewRow[]; histogram: number[]; failed: Record<string, string>; folder: string }
+export interface Review { tomograms: ReviewRow[]; histogram: number[]; failed: Record<string, string>; folder: string | null }  // null: instant picks
 export interface Item {
   tomogram: string; position: Vector; probability: number; answer: string; picked: boolean; listed: boolean;
 }

@@ -20,7 +20,7 @@ const STEADY = 4;
  * @property {(plane: Plane, place: Vector) => void} add
  * @property {(plane: Plane, place: Vector) => void} remove
  * @property {(plane: Plane) => void} activate
- * @property {(place: Vector | null) => void} hover
+ * @property {(place: (() => Vector) | null) => void} hover Where the pointer is, which changes with the section
  */
 
 /** Where a picture lies in the tomogram: the corner of its first pixel and its size, Å along u and v.
@@ -100,7 +100,7 @@ export class View {
   /** @param {PointerEvent} event */
   onMove(event) {
     const before = this.pointers.get(event.pointerId);
-    this.gestures.hover(this.placeOf(event));
+    this.gestures.hover(() => this.placeOf(event));
     if (!before) return;
     const other = [...this.pointers.values()].find((each) => each.pointerId !== event.pointerId);
     if (other) {
