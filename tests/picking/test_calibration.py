@@ -104,7 +104,8 @@ def test_off_the_model_precision_is_as_expected(background, particles, outcomes)
     excess = [each.excess for each in outcomes(background, particles) if each.excess is not None]
     if excess:
         assert np.mean(excess) < (0.15 if particles >= 30 else 0.5)
-        assert np.mean(excess) > (-0.35 if particles >= 30 else -1.0)  # few particles may be look-alikes
+        # Few particles may be look-alikes, and a second hump of the background looks like them.
+        assert np.mean(excess) > {30: -0.55, 100: -0.25, 1000: -0.15}.get(particles, -1.0)
 
 
 @pytest.mark.parametrize("background", BACKGROUNDS)

@@ -20,20 +20,15 @@ from jaxtyping import Bool, Float, Float64
 from scipy.special import expit, ndtri
 
 from tomopicker.picking.background import Background, DecoyScores
-from tomopicker.picking.mixture import (
-    LOOK_ALIKES,
-    Bins,
-    fit,
-    mixture_problem,
-    particles_with_peak,
-    posterior,
-    resampled,
-)
+from tomopicker.picking.mixture import Bins, fit, mixture_problem, particles_with_peak, posterior, resampled
 from tomopicker.pu.particle_scores import ACROSS, LOG_SD_ACROSS, ParticleScores
 from tomopicker.types import Scores
 
 MIN_PEAKS = 20
 """Peaks, and decoy peaks, that a mixture can be fitted to."""
+RESIDUAL = 0.075
+"""Standard deviation of the half-normal prior of look-alikes beyond those that the mixture allows for, over expected
+particles."""
 STRAYS = 0.002
 """Fraction of a tomogram's peaks that may score as particles because the background's tail is not known better."""
 SYSTEMATIC = 0.1
@@ -199,7 +194,7 @@ def _absent(number: float, expected: float, peaks: int) -> float:
     Beforehand as likely as not. If there are no particles, the number has a half-normal distribution; if there are, its
     logarithm is uniform between 1 and three times the number that the training tomograms lead to expect.
     """
-    sd = LOOK_ALIKES * expected + STRAYS * peaks
+    sd = RESIDUAL * expected + STRAYS * peaks
     none = np.sqrt(2 / np.pi) / sd * np.exp(-((number / sd) ** 2) / 2)
     some = 1 / (number + 1) / np.log(1 + 3 * expected)
     return float(none / (none + some))
