@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tomopicker.simulation import simulate_tomogram
+from tomopicker.simulation.tomogram import simulate_tomogram
 from tomopicker.simulation.write import settings_file, write_simulated
 
 TARGET = "4v7r.mrc"

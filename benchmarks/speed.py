@@ -132,7 +132,7 @@ def simulate(options: argparse.Namespace) -> dict[str, Any]:
     import numpy as np
 
     from tomopicker import api
-    from tomopicker.simulation import simulate_tomogram
+    from tomopicker.simulation.tomogram import simulate_tomogram
 
     start = time.perf_counter()
     made = simulate_tomogram("vpp", tuple(options.shape), 13.48, seed=1)

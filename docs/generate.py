@@ -88,6 +88,8 @@ def simulation() -> str:
     lines = []
     for name, field in setting_fields().items():
         default = "the preset's" if field.default is PydanticUndefined else _value(field.default)
+        if get_origin(field.annotation) is Literal:
+            default += f"; {_values(field.annotation)}"
         lines.append(item(f"`{name}` ({default})", field.description or ""))
     return "\n".join(lines)
 

@@ -39,7 +39,7 @@ from tomopicker.pipeline.instant import Instant, instant
 from tomopicker.pipeline.pick import pick
 from tomopicker.pipeline.picked import Picked
 from tomopicker.pipeline.suggest import suggest
-from tomopicker.pipeline.train import train, train_to_file
+from tomopicker.pipeline.train import train
 from tomopicker.tomogram import Tomogram
 from tomopicker.training.checkpoint import Model, load_model, save_model
 
@@ -81,7 +81,6 @@ __all__ = [
     "statistics",
     "suggest",
     "train",
-    "train_to_file",
     "volume_files",
     "write_mrc",
     "write_picks",

@@ -1,8 +1,9 @@
 """Settings: frozen, validated, and resolved before anything runs.
 
-Each setting is declared once, here, with its type, unit, meaning and default. The declarations serve the command line
-(those with a flag), the settings file, `tomopicker.api.settings` and docs/reference/settings.md. `resolve` merges, in
-this order, a preset, a settings file and the command line.
+Each setting is declared once, with its type, unit, meaning and default: those of training and picking here, those of
+workers in `tomopicker.cluster.settings`, of simulations in `tomopicker.simulation.settings`. The declarations serve the
+command line (those with a flag), the settings file, Python and the reference pages. `resolve` merges, in this order, a
+preset, a settings file and the command line.
 """
 
 import math
@@ -39,12 +40,15 @@ class Flag:
         The default in words, if the value is not informative.
     short : str, optional
         Such as ``-d``.
+    name : str, optional
+        If not that of the setting.
     """
 
     type: Any
     panel: str = "Method"
     default: str = ""
     short: str = ""
+    name: str = ""
 
 
 def setting(default: Any, description: str, *, unit: str = "", flag: Flag | None = None, **limits: Any) -> Any:
@@ -259,9 +263,8 @@ class Settings(Frozen):
         flag=Flag(PresetName),
     )
     particle_diameter: Positive = setting(
-        ..., "Diameter of the particle.", unit="Å",
-        flag=Flag(float, "Input", "none, required here or in --config", "-d"),
-    )  # fmt: skip
+        ..., "Diameter of the particle.", unit="Å", flag=Flag(float, "Input", short="-d")
+    )
     expected_particles: Positive | None = setting(
         None,
         "Approximate number of particles in a training tomogram, clicked or not; a prior that clicks can contradict.",

@@ -140,3 +140,16 @@ def check_writable(folder: Path, flag: str = "--output") -> None:
             pass
     except OSError as error:
         raise TomoPickerError(f"{nearest}: cannot be written in ({error.strerror}); choose another {flag}") from error
+
+
+def check_folder(folder: Path) -> None:
+    """Make sure that ``--output`` is a folder that files can be written in, or can become one.
+
+    Raises
+    ------
+    TomoPickerError
+        If it is a file, or nothing can be written there.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder}: is a file; give --output a folder")
+    check_writable(folder)

@@ -11,7 +11,7 @@ import yaml
 from tomopicker.benchmark.protocol import read_protocol
 from tomopicker.cli.app import run
 from tomopicker.io import write_mrc
-from tomopicker.simulation import simulate_tomogram
+from tomopicker.simulation.tomogram import simulate_tomogram
 
 VOXEL, SHAPE, PARTICLES = 13.48, (40, 96, 96), 12
 

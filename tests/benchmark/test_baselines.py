@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 from tomopicker.benchmark.baselines import ball_mask, difference_of_gaussians, match_ball, normalised_correlation
 from tomopicker.benchmark.protocol import Optics, Template
 from tomopicker.benchmark.template import match_template, oriented, spread_rotations, transfer
-from tomopicker.simulation import builtin_molecule
+from tomopicker.simulation.molecules import builtin_molecule
 from tomopicker.simulation.optics import electron_wavelength_angstrom
 
 VOXEL = 26.96

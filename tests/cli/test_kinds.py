@@ -128,7 +128,7 @@ def test_a_column_names_kinds_and_one_diameter_serves_all(kinds, world, cli, tmp
     arguments = ["train", world.tomogram("TS_1"), "--picks", clicks, "--config", world.config, "-o", tmp_path / "m"]
     result = cli(*arguments, "-d", DIAMETER, "--dry-run")
     assert "a: 3 clicks" in result.out and "b: 3 clicks" in result.out, result.err
-    assert "3 rejected" in " ".join(result.out.split())
+    assert "3 negatives" in " ".join(result.out.split())
     for bad, what in (
         (["-d", "a=100", "-d", "c=90"], "c=90: is of no kind"),
         (["-d", "a=100"], "how large is b"),

@@ -42,7 +42,7 @@ def test_negatives_are_read_said_and_recorded(world, cli, tmp_path):
     assert provenance["training"][0]["rejected"] == 5
     assert provenance["files"] == {"picks": [str(world.clicks)], "negatives": [str(star), str(csv)]}
     plan = cli(*world.train_arguments(tmp_path / "n", "--negatives", csv, "--dry-run"))
-    assert "6 clicks, 2 rejected picks" in " ".join(plan.out.split())
+    assert "6 clicks, 2 negatives" in " ".join(plan.out.split())
 
 
 @pytest.mark.parametrize("more", [(), ("--dry-run",)])

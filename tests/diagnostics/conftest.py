@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tomopicker.picks import Picks
-from tomopicker.simulation import simulate_tomogram
+from tomopicker.simulation.tomogram import simulate_tomogram
 from tomopicker.tomogram import Tomogram
 
 VOXEL_SIZE, SHAPE, DIAMETER = 13.48, (96, 136, 128), 300.0

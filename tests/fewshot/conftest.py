@@ -8,7 +8,7 @@ import torch
 
 from tomopicker import api
 from tomopicker.picks import Picks
-from tomopicker.simulation import simulate_tomogram
+from tomopicker.simulation.tomogram import simulate_tomogram
 from tomopicker.tomogram import Tomogram
 
 VOXEL, DIAMETER = 13.48, 290.0

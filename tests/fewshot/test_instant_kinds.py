@@ -14,7 +14,7 @@ from tomopicker.errors import UsageError
 from tomopicker.picks import Picks
 from tomopicker.pipeline.callbacks import NullCallback
 from tomopicker.pipeline.pick import sharing_features
-from tomopicker.simulation import simulate_tomogram
+from tomopicker.simulation.tomogram import simulate_tomogram
 from tomopicker.tomogram import Tomogram
 
 DIAMETERS = {"ribosome": DIAMETER, "fas": 270.0}

@@ -92,4 +92,4 @@ def test_the_command_suggests_places_that_are_read_as_clicks(tmp_path, first, ca
     assert run([*arguments, "--picks", str(tmp_path / "clicks.csv")]) == 2, "the file is there"
     assert run([*arguments, "--overwrite", "--count", "4"]) == 0
     assert "kind of object" in output.read_text()
-    assert run([*arguments, "--overwrite", "--rejected", str(output)]) == 2
+    assert run([*arguments, "--overwrite", "--negatives", str(output)]) == 2

@@ -12,7 +12,7 @@ from tomopicker.picks import Picks
 from tomopicker.pipeline.scoring import prepare_network, score_working_volume
 from tomopicker.pipeline.train import train
 from tomopicker.preprocessing.preprocess import WorkingVolume
-from tomopicker.simulation import simulate_tomogram
+from tomopicker.simulation.tomogram import simulate_tomogram
 from tomopicker.tomogram import Tomogram
 from tomopicker.training.checkpoint import Model
 from tomopicker.types import Volume

@@ -15,7 +15,7 @@ from tomopicker.models import precision
 from tomopicker.picks import Picks
 from tomopicker.pipeline.callbacks import NullCallback
 from tomopicker.pretraining.train import Recipe, pretrain
-from tomopicker.simulation import simulate_tomogram
+from tomopicker.simulation.tomogram import simulate_tomogram
 from tomopicker.tomogram import Tomogram
 from tomopicker.training.checkpoint import Model
 

@@ -3,9 +3,15 @@ import numpy as np
 import pytest
 
 from tomopicker.errors import TomoPickerError
-from tomopicker.simulation import builtin_molecule, builtin_names, load_library, load_molecule, simulate_tomogram
-from tomopicker.simulation.molecules import excess_mass_mda
+from tomopicker.simulation.molecules import (
+    builtin_molecule,
+    builtin_names,
+    excess_mass_mda,
+    load_library,
+    load_molecule,
+)
 from tomopicker.simulation.resample import array_centre, centre_of_mass
+from tomopicker.simulation.tomogram import simulate_tomogram
 
 VOXEL = 13.48
 

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from tests.simulation.test_imaging import _flat_optics, _white
-from tomopicker.simulation import ImagingSettings, image_tomogram
-from tomopicker.simulation.imaging import simulate_tilt_series
+from tomopicker.simulation.imaging import image_tomogram, simulate_tilt_series
 from tomopicker.simulation.optics import (
     contrast_transfer,
     critical_dose,
@@ -17,6 +16,7 @@ from tomopicker.simulation.optics import (
     image_contrast,
     tilt_angles,
 )
+from tomopicker.simulation.settings import ImagingSettings
 
 TILTS_OF_FIVE = {
     # -20, -10, 0, 10, 20 degrees: which exposure each of them is.

@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from tomopicker.simulation import ImagingSettings, projection
+from tomopicker.simulation import projection
 from tomopicker.simulation.optics import tilt_angles
 from tomopicker.simulation.projection import back_project, project
 from tomopicker.simulation.reconstruction import sirt, weighted_back_projection
+from tomopicker.simulation.settings import ImagingSettings
 
 TILTS = tilt_angles(ImagingSettings(13.48))
 

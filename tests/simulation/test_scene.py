@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 
 from tomopicker.errors import TomoPickerError
-from tomopicker.simulation import ImagingSettings, SceneSettings, build_scene, builtin_molecule, image_tomogram
-from tomopicker.simulation.settings import one_line_errors
+from tomopicker.simulation.imaging import image_tomogram
+from tomopicker.simulation.molecules import builtin_molecule
+from tomopicker.simulation.scene import build_scene
+from tomopicker.simulation.settings import ImagingSettings, SceneSettings, one_line_errors
 
 VOXEL = 13.48
 BARE = SceneSettings(

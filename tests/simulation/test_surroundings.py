@@ -7,12 +7,14 @@ import pytest
 from scipy.spatial import cKDTree
 
 from tests.simulation.test_scene import BARE, VOXEL
-from tomopicker.simulation import build_scene, builtin_molecule, image_tomogram
 from tomopicker.simulation.filaments import ACTIN, MICROTUBULE, add_filament
+from tomopicker.simulation.imaging import image_tomogram
 from tomopicker.simulation.inclusions import GOLD_DENSITY, add_gold_bead, add_ice, draw_background
 from tomopicker.simulation.lamella import ICE_DENSITY, Lamella
 from tomopicker.simulation.membranes import Membranes, Surface, draw_sheets, membrane_density, vesicles_at
+from tomopicker.simulation.molecules import builtin_molecule
 from tomopicker.simulation.placement import SpherePacking, add_molecules, random_rotations
+from tomopicker.simulation.scene import build_scene
 
 EMPTY = replace(BARE, n_targets=0, border_voxels=6.0)
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tomopicker.errors import TomoPickerError
-from tomopicker.simulation import simulate_tomogram
+from tomopicker.simulation.tomogram import simulate_tomogram
 
 SHAPE = (48, 96, 96)
 

@@ -17,9 +17,12 @@ from tests.simulation.test_scene import BARE, VOXEL, _offsets
 from tomopicker.cli.app import run
 from tomopicker.io import open_tomogram, read_picks, write_mrc
 from tomopicker.io.angles import ANGLES, orientations
-from tomopicker.simulation import ImagingSettings, SimulatedTomogram, SimulationSettings, build_scene, image_tomogram
+from tomopicker.simulation.imaging import image_tomogram
 from tomopicker.simulation.layout import read_layout
 from tomopicker.simulation.molecules import Molecule
+from tomopicker.simulation.scene import build_scene
+from tomopicker.simulation.settings import ImagingSettings, SimulationSettings
+from tomopicker.simulation.tomogram import SimulatedTomogram
 from tomopicker.simulation.write import write_simulated
 
 CLEAN = ImagingSettings(

@@ -13,7 +13,7 @@ from tomopicker.errors import UsageError
 from tomopicker.geometry import Frame
 from tomopicker.io.tomogram_names import join_names
 from tomopicker.picks import Picks
-from tomopicker.simulation import builtin_names
+from tomopicker.simulation.molecules import builtin_names
 from tomopicker.tomogram import Tomogram
 
 Role = Literal["training", "validation", "test"]

@@ -14,7 +14,7 @@ from tomopicker.output.evaluate import evaluate_compared
 from tomopicker.output.figures import PICK_COLOUR, TRUTH_COLOUR, Layer, fullest_section, slice_figure
 from tomopicker.picks import Picks
 from tomopicker.pipeline.callbacks import Callback
-from tomopicker.simulation import simulate_tomogram
+from tomopicker.simulation.tomogram import simulate_tomogram
 from tomopicker.tomogram import Tomogram
 
 NAMES = ("TS_demo_1", "TS_demo_2", "TS_demo_3")

@@ -4,12 +4,13 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from tomopicker import __version__
-from tomopicker.cli.options import help_text, with_groups
+from tomopicker.cli.options import with_groups
 from tomopicker.errors import TomoPickerError, machine_failure
 from tomopicker.wording import wrong_value
 
@@ -26,7 +27,41 @@ RELION 5 imports picks/relion5_import.star; see [cyan]tomopicker pick --help[/cy
 
 No data at hand? [cyan]tomopicker demo[/cyan] simulates tomograms and runs every step in a few minutes."""
 
+
+def help_text(text: str) -> str:
+    """Join the lines of each paragraph, so that the terminal wraps them; indented lines stay as they are."""
+    return "\n\n".join(
+        paragraph if paragraph.startswith("  ") else paragraph.replace("\n", " ") for paragraph in text.split("\n\n")
+    )
+
+
+class Command(TyperCommand):
+    """A command whose help shows units and choices, but no types of Python such as ``<bool>`` of a switch."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Give arguments and options."""
+        return _without_types(super().get_params(ctx), ctx)
+
+
+class CommandList(TyperGroup):
+    """The list of commands, without types of Python in its help."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Give the options."""
+        return _without_types(super().get_params(ctx), ctx)
+
+
+def _without_types(parameters: list[Any], ctx: Any) -> list[Any]:
+    for each in parameters:
+        if each.param_type_name == "argument":
+            each.display_type_rich = lambda ctx: ""
+        elif each.metavar is None:
+            each.metavar = "" if each.is_flag else each.display_type_rich(ctx).strip("<>")
+    return parameters
+
+
 app = typer.Typer(
+    cls=CommandList,
     name="tomopicker",
     help=help_text(HELP),
     no_args_is_help=True,
@@ -38,12 +73,13 @@ COMMANDS = (
     "studio", "train", "pick", "status", "suggest", "threshold", "report", "check", "evaluate", "export_subtomograms",
     "info", "sections", "convert", "formats", "simulate", "benchmark", "pretrain", "demo",
 )  # fmt: skip
-"""Modules of this package, each with `HELP` and `command`, in the order of the help."""
+"""Modules of this package, each with a `command`; their docstrings are its help. In the order of the help."""
 for name in COMMANDS:
     module = import_module(f"tomopicker.cli.{name}")
     app.command(
-        name=name.replace("_", "-"), help=help_text(module.HELP), no_args_is_help=name not in {"demo", "formats"}
-    )(with_groups(module.command))
+        name.replace("_", "-"), cls=Command, help=help_text(str(module.__doc__)),
+        no_args_is_help=name not in {"demo", "formats"},
+    )(with_groups(module.command))  # fmt: skip
 
 
 def _print_version(wanted: bool) -> bool:

@@ -1,25 +1,4 @@
-"""``tomopicker convert``: picks from one format to another."""
-
-from pathlib import Path
-from typing import Annotated
-
-from tomopicker.cli.groups import CoordinateOptions, TomogramOptions
-from tomopicker.cli.options import (
-    Binning,
-    Overwrite,
-    SomeTomograms,
-    TomogramList,
-    argument,
-    option,
-    size_in_voxels,
-    three_numbers,
-)
-from tomopicker.cli.progress import Reporter
-from tomopicker.errors import UsageError
-from tomopicker.files import refuse_to_replace
-from tomopicker.wording import number_of
-
-HELP = """Convert picks from one format to another.
+"""Convert picks from one format to another.
 
 [bold]Examples[/bold]
 
@@ -34,51 +13,65 @@ The format of IN is recognised by its content or named by [cyan]--from[/cyan], t
 RELION 5 gets its import list in a folder, and an optimisation set next to a file if a tomograms.star was given.
 
 Unknown columns are kept where the format allows. Sizes are never guessed: if the units need the voxel size or shape of
-a tomogram and nothing states it, the error names the flag that does."""
+a tomogram and nothing states it, the error names the flag that does.
+"""
+
+from pathlib import Path
+
+from tomopicker.cli.groups import CoordinateOptions, TomogramOptions
+from tomopicker.cli.options import (
+    Overwrite,
+    SomeTomograms,
+    TomogramList,
+    argument,
+    option,
+    size_in_voxels,
+    three_numbers,
+)
+from tomopicker.cli.progress import Reporter
+from tomopicker.errors import UsageError
+from tomopicker.files import refuse_to_replace
+from tomopicker.wording import number_of
 
 
 def command(
-    source: Annotated[Path, argument("File of picks, or a folder of them.", "IN")],
-    target: Annotated[Path, argument("File to write; a folder (no suffix) gets one file a tomogram.", "OUT")],
+    *,
+    source: Path = argument(..., "File of picks, or a folder of them.", "IN"),
+    target: Path = argument(..., "File to write; a folder (no suffix) gets one file a tomogram.", "OUT"),
+    more: SomeTomograms = None,
     reading: TomogramOptions,
     coordinates: CoordinateOptions,
-    more: SomeTomograms = None,
-    to_format: Annotated[
-        str | None, option("Format of OUT.", "--to", unit="FORMAT", default="by its suffix; .star: relion5")
-    ] = None,
+    to_format: str | None = option(
+        None, "Format of OUT.", "--to", unit="FORMAT", words="by its suffix; .star: relion5"
+    ),
     tomograms: TomogramList = None,
-    shape: Annotated[
-        str | None, option("Size of the tomograms in voxels, if their files are not available.", unit="X,Y,Z")
-    ] = None,
-    binning: Binning = None,
-    shift: Annotated[
-        str | None, option("Voxels added to every position, where IN has another origin.", unit="X,Y,Z")
-    ] = None,
+    shape: str | None = option(
+        None, "Size of the tomograms in voxels, if their files are not available.", unit="X,Y,Z"
+    ),
+    binning: float | None = option(None, "Pixels of the tilt series per voxel of the tomograms.", unit="B"),
+    shift: str | None = option(None, "Voxels added to every position, where IN has another origin.", unit="X,Y,Z"),
     overwrite: Overwrite = False,
+    reporter: Reporter,
 ) -> None:
-    """Parse, read, and write."""
+    """Read and write."""
     from tomopicker.io.classes import Mixed
     from tomopicker.io.convert import TomogramGeometry, is_folder, read_all, write_all
     from tomopicker.io.registry import for_output
-    from tomopicker.output.find import files_of_picks, frames_of_folder
+    from tomopicker.output.find import files_of_picks, recorded_geometry
 
     size = None if shape is None else size_in_voxels(shape)
     by = (0.0, 0.0, 0.0) if shift is None else three_numbers(shift, "--shift")
-    geometry = TomogramGeometry(
-        [*(tomograms or []), *(more or [])], reading.options(), size, binning, frames_of_folder(source)
-    )
+    listed = [*(tomograms or []), *(more or [])]
+    geometry = TomogramGeometry(listed, reading.options(), size, binning, recorded_geometry(source))
     if is_folder(target) and to_format is None:
         raise UsageError(f"{target}: a folder implies no format; name one with --to")
     entry = for_output(target, to_format)
     if not is_folder(target):
         refuse_to_replace([target], overwrite)
-    with Reporter() as reporter:
-        with reporter.showing_warnings(Mixed):
-            picks, frames = read_all(
-                files_of_picks(source), geometry, entry, target,
-                units=coordinates.units, shift=by,
-            )  # fmt: skip
-        for remark in write_all(picks, frames, target, entry, geometry, overwrite):
-            reporter.warn(remark)
-        of = f"{number_of(len(picks), 'pick')} of {number_of(len(picks.tomogram_names), 'tomogram')}"
-        reporter.log(f"{target}: {of} written as {entry.name}.")
+    with reporter.showing_warnings(Mixed):
+        files = files_of_picks(source)
+        picks, frames = read_all(files, geometry, entry, target, units=coordinates.units, shift=by)
+    for remark in write_all(picks, frames, target, entry, geometry, overwrite):
+        reporter.warn(remark)
+    of = f"{number_of(len(picks), 'pick')} of {number_of(len(picks.tomogram_names), 'tomogram')}"
+    reporter.log(f"{target}: {of} written as {entry.name}.")

@@ -1,15 +1,4 @@
-"""``tomopicker evaluate``: picks against ground truth."""
-
-import re
-from pathlib import Path
-from typing import Annotated, Literal
-
-from tomopicker.cli.groups import CoordinateOptions, TomogramOptions
-from tomopicker.cli.options import TomogramList, argument, option
-from tomopicker.cli.progress import Reporter
-from tomopicker.errors import UsageError
-
-HELP = """Evaluate picks against ground truth: precision, recall, F1, average precision, position error.
+"""Evaluate picks against ground truth: precision, recall, F1, average precision, position error.
 
 [bold]Examples[/bold]
 
@@ -32,67 +21,65 @@ counts the particles of each kind by the kind they were picked as.
 
 [bold]F1 at true N[/bold] (of the N best picks) and [bold]highest F1[/bold] (over all thresholds) choose the threshold
 from the truth: they measure the scores, not the picks. Exclude training tomograms ([cyan]--exclude[/cyan]): they are
-optimistic."""
+optimistic.
+"""
+
+import re
+from pathlib import Path
+from typing import Literal
+
+from tomopicker.cli.groups import CoordinateOptions, TomogramOptions
+from tomopicker.cli.options import TomogramList, argument, option
+from tomopicker.cli.progress import Reporter
+from tomopicker.errors import UsageError
 
 
 def command(
-    picks: Annotated[
-        list[Path],
-        argument(
-            "File or folder of picks. Further names, as a shell lists them after --truth, are truth or tomograms.",
-            "PICKS",
-        ),
-    ],
-    truth: Annotated[list[Path], option("True positions: a file or a folder; may be repeated.", unit="PATH")],
+    *,
+    picks: list[Path] = argument(
+        ..., "File or folder of picks. Further names, as a shell lists them after --truth, are truth or tomograms.",
+        "PICKS",
+    ),
+    truth: list[Path] = option(..., "True positions: a file or a folder; may be repeated.", unit="PATH"),
     reading: TomogramOptions,
     coordinates: CoordinateOptions,
-    tolerance: Annotated[
-        str, option("Largest distance of a match: voxels (10 or 10vox) or Å (135A).", unit="T")
-    ] = "10",
-    matching: Annotated[Literal["one-to-one", "paper"], option("How picks and particles are paired.")] = "one-to-one",
-    exclude: Annotated[list[str] | None, option("A tomogram to leave out; may be repeated.", unit="NAME")] = None,
-    json_file: Annotated[Path | None, option("Write the metrics as JSON.", "--json", unit="FILE")] = None,
+    tolerance: str = option("10", "Largest distance of a match: voxels (10 or 10vox) or Å (135A).", unit="T"),
+    matching: Literal["one-to-one", "paper"] = option("one-to-one", "How picks and particles are paired."),
+    exclude: list[str] | None = option(None, "A tomogram to leave out; may be repeated.", unit="NAME"),
+    json_file: Path | None = option(None, "Write the metrics as JSON.", "--json", unit="FILE"),
     tomograms: TomogramList = None,
-) -> None:
-    """Parse, read, match and print."""
+    reporter: Reporter,
+) -> None:  # fmt: skip
+    """Match, and print the metrics."""
     from tomopicker.output.compare import gather, sorted_paths
-    from tomopicker.output.evaluate import (
-        chance_warning,
-        evaluate_compared,
-        evaluate_kinds,
-        have_kinds,
-        to_json,
-        write_json,
-    )
+    from tomopicker.output.evaluate import chance_warning, evaluate_compared, evaluate_kinds, have_kinds, write_json
     from tomopicker.output.terminal import confusion_table, evaluation_table
 
     length, in_angstrom = parse_tolerance(tolerance)
     if (reading.dataset or reading.axes) and not tomograms:
         raise UsageError("--dataset and --axes apply to files of tomograms; give --tomograms too")
-    with Reporter() as reporter:
-        mine, known, volumes = sorted_paths(picks, truth, tomograms or [])
+    mine, known, volumes = sorted_paths(picks, truth, tomograms or [])
+    with reporter.showing_warnings():
+        found = gather(
+            mine, known, tomograms=volumes, reading=reading.options(), units=coordinates.units, exclude=exclude or []
+        )
+    if in_angstrom and not found.knows_voxel_size:
+        raise UsageError(f"--tolerance {tolerance}: is in Å, and the voxel size is not known; give --voxel-size")
+    if have_kinds(found):
         with reporter.showing_warnings():
-            found = gather(
-                mine, known, tomograms=volumes, reading=reading.options(), units=coordinates.units,
-                exclude=exclude or [],
-            )  # fmt: skip
-        if in_angstrom and not found.knows_voxel_size:
-            raise UsageError(f"--tolerance {tolerance}: is in Å, and the voxel size is not known; give --voxel-size")
-        if have_kinds(found):
-            with reporter.showing_warnings():
-                of_kinds = evaluate_kinds(found, length, in_angstrom=in_angstrom, matching=matching)
-            for kind, each in of_kinds.kinds.items():
-                reporter.console.print(evaluation_table(each, kind))
-            reporter.console.print(confusion_table(of_kinds.confusion))
-            content = of_kinds.to_dict()
-        else:
-            evaluations = evaluate_compared(found, length, in_angstrom=in_angstrom, matching=matching)
-            reporter.console.print(evaluation_table(evaluations))
-            if doubt := chance_warning(found, evaluations):
-                reporter.warn(doubt)
-            content = to_json(evaluations)
-        if json_file is not None:
-            write_json(json_file, content)
+            of_kinds = evaluate_kinds(found, length, in_angstrom=in_angstrom, matching=matching)
+        for kind, each in of_kinds.kinds.items():
+            reporter.console.print(evaluation_table(each, kind))
+        reporter.console.print(confusion_table(of_kinds.confusion))
+        content = of_kinds.to_dict()
+    else:
+        evaluations = evaluate_compared(found, length, in_angstrom=in_angstrom, matching=matching)
+        reporter.console.print(evaluation_table(evaluations))
+        if doubt := chance_warning(found, evaluations):
+            reporter.warn(doubt)
+        content = evaluations.to_dict()
+    if json_file is not None:
+        write_json(json_file, content)
 
 
 def parse_tolerance(text: str) -> tuple[float, bool]:

@@ -1,15 +1,4 @@
-"""``tomopicker export-subtomograms``: the boxes around picks, for a quick look."""
-
-from typing import Annotated
-
-from tomopicker.cli.groups import PickedInput
-from tomopicker.cli.options import OutputFolder, Overwrite, option
-from tomopicker.cli.progress import Reporter
-from tomopicker.errors import UsageError
-from tomopicker.files import check_writable, refuse_to_replace
-from tomopicker.wording import number_of
-
-HELP = """Extract boxes around picks: an MRC stack, a STAR file, and their mean.
+"""Extract boxes around picks: an MRC stack, a STAR file, and their mean.
 
 [bold]Examples[/bold]
 
@@ -23,17 +12,27 @@ HELP = """Extract boxes around picks: an MRC stack, a STAR file, and their mean.
   mean.mrc, mean.png  their mean, and its three central planes
 
 For a quick look, not for averaging: boxes are neither CTF-corrected nor rotated. The position is the centre of voxel
-[bold]box // 2[/bold]. Protein is dark, as in the tomogram."""
+[bold]box // 2[/bold]. Protein is dark, as in the tomogram.
+"""
+
+from tomopicker.cli.groups import PickedInput
+from tomopicker.cli.options import OutputFolder, Overwrite, option
+from tomopicker.cli.progress import Reporter
+from tomopicker.errors import UsageError
+from tomopicker.files import check_writable, refuse_to_replace
+from tomopicker.wording import number_of
 
 
 def command(
+    *,
     given: PickedInput,
-    box: Annotated[int, option("Edge of the boxes, in their own voxels.", unit="N")],
+    box: int = option(..., "Edge of the boxes, in their own voxels.", unit="N"),
     output: OutputFolder,
-    binning: Annotated[int, option("Voxels of the tomogram per voxel of the boxes; averaged.", unit="B")] = 1,
+    binning: int = option(1, "Voxels of the tomogram per voxel of the boxes; averaged.", unit="B"),
     overwrite: Overwrite = False,
+    reporter: Reporter,
 ) -> None:
-    """Parse, open, cut and write."""
+    """Extract the boxes."""
     from tomopicker.output.subtomograms import LIST, MEAN, PICTURE, STACK, export_subtomograms
 
     if not 2 <= box <= 1024:
@@ -41,11 +40,8 @@ def command(
     if not 1 <= binning <= 64:
         raise UsageError(f"--binning {binning} is invalid; give 1 to 64")
     refuse_to_replace([output / name for name in (STACK, LIST, MEAN, PICTURE)], overwrite)
-    with Reporter() as reporter:
-        check_writable(output)
-        opened, found = given.read(reporter)
-        size = export_subtomograms(opened, found, box, output, binning)
-        reporter.log(
-            f"{output / STACK}: {number_of(len(found), 'box', 'boxes')} of {box} voxels of {size:g} Å; "
-            f"see {output / PICTURE}."
-        )
+    check_writable(output)
+    opened, found = given.read(reporter)
+    size = export_subtomograms(opened, found, box, output, binning)
+    boxes = f"{number_of(len(found), 'box', 'boxes')} of {box} voxels of {size:g} Å"
+    reporter.log(f"{output / STACK}: {boxes}; see {output / PICTURE}.")

@@ -1,10 +1,4 @@
-"""``tomopicker formats``: the table of file formats, as `tomopicker.io.registry` has it."""
-
-from typing import Annotated, Literal
-
-from tomopicker.cli.options import argument
-
-HELP = """List the file formats that are read and written.
+"""List the file formats that are read and written.
 
 [bold]Examples[/bold]
 
@@ -12,11 +6,16 @@ HELP = """List the file formats that are read and written.
   [cyan]tomopicker formats picks[/cyan]
 
 The first column is the word that [cyan]convert --from[/cyan] and [cyan]--to[/cyan] take. Units are converted;
-angles and classes are kept where both formats have them. r: read, w: written. See docs/formats.md."""
+angles and classes are kept where both formats have them. r: read, w: written. See docs/formats.md.
+"""
+
+from typing import Literal
+
+from tomopicker.cli.options import argument
 
 
 def command(
-    kind: Annotated[Literal["volume", "picks"] | None, argument("Tomograms or picks alone.", "[volume|picks]")] = None,
+    *, kind: Literal["volume", "picks"] | None = argument(None, "Tomograms or picks alone.", "[volume|picks]")
 ) -> None:
     """Print a paragraph a format."""
     from rich.console import Console

@@ -1,6 +1,6 @@
 """Options that belong together, and what they give: tomograms, picks, a selection, workers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -8,27 +8,20 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from tomopicker.cli.options import (
-    CLUSTER,
+    INPUT,
     PICKING,
-    Axes,
-    Classes,
-    Dataset,
-    FromFormat,
-    Invert,
     OptionGroup,
-    PicksFile,
-    PicksPixelSize,
-    PicksUnit,
+    SettingOptions,
     Tomograms,
-    VoxelSize,
+    argument,
     check_positive,
     option,
 )
 from tomopicker.cli.progress import Reporter
+from tomopicker.cluster.settings import PANEL, ClusterSettings, read_cluster_settings
 from tomopicker.errors import TomoPickerError, UsageError
 
 if TYPE_CHECKING:
-    from tomopicker.cluster.settings import ClusterSettings
     from tomopicker.io.coordinate_units import CoordinateUnits
     from tomopicker.io.volumes.arrays import ReadOptions
     from tomopicker.picking.selection import Selection
@@ -40,9 +33,23 @@ if TYPE_CHECKING:
 class TomogramOptions(OptionGroup):
     """How the files of tomograms are read."""
 
-    voxel_size: VoxelSize = None
-    dataset: Dataset = None
-    axes: Axes = None
+    voxel_size: Annotated[
+        float | None,
+        option(..., "Voxel size of the tomograms.", unit="Å", words="as in their headers", panel=INPUT),
+    ] = None
+    dataset: Annotated[
+        str | None,
+        option(
+            ..., "Array of an HDF5 or Zarr file that holds several.", unit="NAME", words="the only one", panel=INPUT
+        ),
+    ] = None
+    axes: Annotated[
+        str | None,
+        option(
+            ..., "Order of the axes in the file, slowest first.", unit="ZYX", words="as the file states, else zyx",
+            panel=INPUT,
+        ),
+    ] = None  # fmt: skip
 
     def __post_init__(self) -> None:
         check_positive("--voxel-size", self.voxel_size)
@@ -54,30 +61,61 @@ class TomogramOptions(OptionGroup):
 
         return ReadOptions(self.dataset, self.axes, voxel_size=self.voxel_size, invert=invert)
 
-    def open(self, paths: list[Path], reporter: Reporter, *, invert: bool = False) -> "list[Tomogram]":
+    def open(self, paths: Sequence[Path], reporter: Reporter) -> "list[Tomogram]":
         """Open the tomograms at paths, files or folders; suspicious headers are printed."""
         from tomopicker import io
 
-        return [self.open_one(path, reporter, invert=invert) for path in io.volume_files(paths)]
+        return [self.open_one(path, reporter) for path in io.volume_files(paths)]
 
-    def open_one(self, path: Path, reporter: Reporter, *, invert: bool = False) -> "Tomogram":
+    def open_one(self, path: Path, reporter: Reporter) -> "Tomogram":
         """Open one tomogram; suspicious headers are printed."""
         from tomopicker import io
 
-        tomogram = io.open_tomogram(path, options=self.options(invert=invert))
+        tomogram = io.open_tomogram(path, options=self.options())
         for warning in tomogram.warnings:
             reporter.warn(warning)
         return tomogram
 
 
 @dataclass(frozen=True)
+class DensityOptions(TomogramOptions):
+    """How the files of tomograms are read, where it matters whether protein is dark."""
+
+    invert: Annotated[
+        bool, option(..., "Protein is bright in the tomograms. Usually it is dark.", "--invert", panel=INPUT)
+    ] = False
+
+    def options(self, *, invert: bool = False) -> "ReadOptions":
+        """Give the options of the readers."""
+        return super().options(invert=invert or self.invert)
+
+
+@dataclass(frozen=True)
 class CoordinateOptions(OptionGroup):
     """Unit and format of picks, and which classes are read."""
 
-    from_format: FromFormat = None
-    picks_unit: PicksUnit = None
-    picks_pixel_size: PicksPixelSize = None
-    classes: Classes = None
+    from_format: Annotated[
+        str | None,
+        option(..., "Format of the picks.", "--from", unit="FORMAT", words="recognised by content", panel=INPUT),
+    ] = None
+    picks_unit: Annotated[
+        Literal["voxel", "angstrom", "fraction"] | None,
+        option(..., "Unit of the coordinates of picks.", words="as their files state; plain CSV: voxel", panel=INPUT),
+    ] = None
+    picks_pixel_size: Annotated[
+        float | None,
+        option(
+            ..., "Size of the pixels that the coordinates of picks count.", unit="Å",
+            words="as their files state, else the tomogram's voxels", panel=INPUT,
+        ),
+    ] = None  # fmt: skip
+    classes: Annotated[
+        list[str] | None,
+        option(
+            ..., "Take only the picks of this class, a name or a number; repeat it for several.", "--class",
+            unit="NAME", words="all", panel=INPUT,
+        ),
+    ] = None  # fmt: skip
 
     @property
     def units(self) -> "CoordinateUnits":
@@ -86,32 +124,86 @@ class CoordinateOptions(OptionGroup):
 
         return CoordinateUnits(self.picks_unit, self.picks_pixel_size, tuple(self.classes or ()), self.from_format)
 
+    def read(
+        self,
+        paths: Sequence[Path],
+        tomograms: "Sequence[Tomogram]",
+        reporter: Reporter,
+        *,
+        keeps_classes: bool = False,
+        any_class: bool = False,
+        **more: Any,
+    ) -> "Picks":
+        """Read the picks of tomograms from files and folders.
+
+        Picks of other tomograms are left out with a warning, inferred units are printed as notes.
+
+        Parameters
+        ----------
+        paths, tomograms, reporter
+        keeps_classes : bool
+            Several classes are no reason for a warning: the command keeps them apart.
+        any_class : bool
+            The chosen classes are those of other files.
+        more
+            Further options of `io.read_picks`.
+        """
+        from tomopicker.io.classes import Mixed
+        from tomopicker.output.find import files_of_picks
+
+        files = [file for path in paths for file in files_of_picks(path)]
+        units = self.units.of_any_class if any_class else self.units
+        with reporter.showing_warnings(*([Mixed] if keeps_classes else [])):
+            return units.read(files, tomograms, ignore_unknown=True, **more)
+
+    def read_kinds(
+        self,
+        files: Mapping[str, Sequence[Path]],
+        tomograms: "Sequence[Tomogram]",
+        reporter: Reporter,
+        *,
+        class_numbers: bool = False,
+        **more: Any,
+    ) -> "Picks":
+        """Read picks whose kind is named before their file, or in a column; classes and their numbers count as kinds.
+
+        Parameters
+        ----------
+        files : mapping of str to sequence of Path
+            By kind, empty where none is named.
+        tomograms, reporter, more
+            See `read`.
+        class_numbers : bool
+            Take classes, RELION's numbers too, for kinds where there is no column ``kind``.
+        """
+        from tomopicker.io.classes import with_kinds
+        from tomopicker.picks import Picks
+
+        parts = []
+        for kind, paths in files.items():
+            found = self.read(paths, tomograms, reporter, **({"keeps_classes": class_numbers} | more))
+            if kind:
+                found = found.with_kind(kind)
+            parts.append(with_kinds(found, class_numbers=True) if class_numbers else found)
+        return parts[0] if len(parts) == 1 else Picks.concatenate(parts)
+
 
 @dataclass(frozen=True)
 class PickedInput(OptionGroup):
     """Picks and their tomograms."""
 
-    picks: PicksFile
+    picks: Annotated[Path, argument(..., "File of picks, or a folder.", "PICKS")]
     tomograms: Tomograms
     coordinates: CoordinateOptions
-    reading: TomogramOptions
-    invert: Invert = False
+    reading: DensityOptions
 
-    def read(
-        self, reporter: Reporter, *, check_inside: bool = True, keeps_classes: bool = False
-    ) -> "tuple[list[Tomogram], Picks]":
-        """Open the tomograms and read their picks; picks of other tomograms are left out with a warning.
+    def read(self, reporter: Reporter, **more: Any) -> "tuple[list[Tomogram], Picks]":
+        """Open the tomograms and read their picks; `more` is as of `CoordinateOptions.read`.
 
-        Raises `TomoPickerError` if a file is missing or invalid, or a pick lies outside and `check_inside`.
+        Raises `TomoPickerError` if a file is missing or invalid.
         """
-        from tomopicker.output.find import files_of_picks
-
-        opened = self.reading.open(self.tomograms, reporter, invert=self.invert)
-        found = read_picks(
-            files_of_picks(self.picks), opened, reporter, self.coordinates.units,
-            check_inside=check_inside, keeps_classes=keeps_classes,
-        )  # fmt: skip
-        return opened, found
+        opened = self.reading.open(self.tomograms, reporter)
+        return opened, self.coordinates.read([self.picks], opened, reporter, **more)
 
 
 @dataclass(frozen=True)
@@ -121,21 +213,23 @@ class SelectionOptions(OptionGroup):
     threshold: Annotated[
         float | None,
         option(
-            "Minimum probability of a pick.", unit="P", default="the best expected F1 of each tomogram", panel=PICKING
+            ..., "Minimum probability of a pick.", unit="P", words="the best expected F1 of each tomogram",
+            panel=PICKING,
         ),
-    ] = None
+    ] = None  # fmt: skip
     target_precision: Annotated[
-        float | None, option("As many picks as keep the expected precision at P or above.", unit="P", panel=PICKING)
+        float | None,
+        option(..., "As many picks as keep the expected precision at P or above.", unit="P", panel=PICKING),
     ] = None
     target_fdr: Annotated[
         float | None,
-        option("As many picks as keep the expected false discovery rate at Q or below.", unit="Q", panel=PICKING),
+        option(..., "As many picks as keep the expected false discovery rate at Q or below.", unit="Q", panel=PICKING),
     ] = None
     max_particles: Annotated[
-        int | None, option("Keep only the N best of each tomogram.", unit="N", default="all", panel=PICKING)
+        int | None, option(..., "Keep only the N best of each tomogram.", unit="N", words="all", panel=PICKING)
     ] = None
 
-    def cut(self) -> "Selection":
+    def selection(self) -> "Selection":
         """Combine the options.
 
         Raises `UsageError` if one is out of range, or two of the first three are given.
@@ -157,38 +251,21 @@ class SelectionOptions(OptionGroup):
         return Selection(self.threshold, precision, self.max_particles)
 
 
-@dataclass(frozen=True)
-class EngineOptions(OptionGroup):
+class EngineOptions(SettingOptions, fields=ClusterSettings.model_fields):
     """Where the work is done."""
 
-    engine: Annotated[
-        Literal["local", "slurm", "pbs", "lsf", "sge"] | None,
-        option(
-            "Where the work is done: by workers on this machine, one for each GPU or as its cores allow, or by jobs of "
-            "a queueing system.",
-            default="this process alone",
-            panel=CLUSTER,
-        ),
-    ] = None
-    workers: Annotated[int | None, option("Maximum number of workers or jobs.", unit="N", panel=CLUSTER, min=1)] = None
-    job: Annotated[
-        list[str] | None,
-        option(
-            "Options of the queueing system for each job, such as [bold]'--gpus=1 -p gpu'[/bold]; may be repeated.",
-            unit="OPTIONS",
-            panel=CLUSTER,
-        ),
-    ] = None
-    walltime: Annotated[str | None, option("Of each job.", unit="[D-]HH:MM:SS", panel=CLUSTER)] = None
-    cluster: Annotated[
-        Path | None, option("YAML file with these settings for your machines.", unit="FILE", panel=CLUSTER)
-    ] = None
-    scheduler: Annotated[
-        Path | None, option("Scheduler file of a running Dask scheduler.", unit="FILE", panel=CLUSTER)
-    ] = None
-    tls: Annotated[Path | None, option("Its ca.pem, cert.pem and key.pem.", unit="DIR", panel=CLUSTER)] = None
+    def __init__(
+        self,
+        *,
+        cluster: Annotated[
+            Path | None, option(..., "YAML file with these settings for your machines.", unit="FILE", panel=PANEL)
+        ] = None,
+        **flags: Any,
+    ) -> None:
+        super().__init__(**flags)
+        self.cluster = cluster
 
-    def settings(self) -> "ClusterSettings | None":
+    def settings(self) -> ClusterSettings | None:
         """Resolve the options; None if none is given: the work is done in this process.
 
         Raises
@@ -196,16 +273,11 @@ class EngineOptions(OptionGroup):
         UsageError
             If they are invalid, or a package that they need is not installed.
         """
-        flags = {
-            "engine": self.engine, "workers": self.workers, "job": tuple(self.job) if self.job else None,
-            "walltime": self.walltime, "scheduler": self.scheduler, "tls": self.tls,
-        }  # fmt: skip
-        if self.cluster is None and all(value is None for value in flags.values()):
+        if self.cluster is None and not self.given:
             return None
         from tomopicker.cluster.engines import check_installed
-        from tomopicker.cluster.settings import read_cluster_settings
 
-        settings = read_cluster_settings(self.cluster, flags)
+        settings = read_cluster_settings(self.cluster, self.given)
         check_installed(settings)
         return settings
 
@@ -229,23 +301,3 @@ def existing_volumes(paths: Sequence[Path], reporter: Reporter) -> tuple[list[Pa
     if not found:
         raise typer.Exit(1)
     return by_folder(found), missing
-
-
-def read_picks(
-    paths: Sequence[Path],
-    tomograms: "Sequence[Tomogram]",
-    reporter: Reporter,
-    units: "CoordinateUnits | None" = None,
-    *,
-    keeps_classes: bool = False,
-    **options: Any,
-) -> "Picks":
-    """Read the picks of tomograms; those of others are left out with a warning, inferred units are printed as notes.
-
-    Several classes are a warning, unless the command keeps them apart. The options are those of `io.read_picks`.
-    """
-    from tomopicker.io.classes import Mixed
-    from tomopicker.io.coordinate_units import AS_STATED
-
-    with reporter.showing_warnings(*([Mixed] if keeps_classes else [])):
-        return (units or AS_STATED).read(paths, tomograms, ignore_unknown=True, **options)

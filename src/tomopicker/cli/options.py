@@ -1,70 +1,125 @@
 """Options of the command line, each declared once: type, unit, help, default and panel.
 
-Those that are settings are declared in `tomopicker.config`. Options that belong together form an `OptionGroup` (see
-`groups`): a command with a parameter of that type takes all of them (`with_groups`).
+Options that are settings are declared with these, by a `Flag` (`tomopicker.config`). Options that belong together form
+an `OptionGroup`: a command with a parameter of that type takes all of them (`with_groups`).
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import wraps
-from math import isfinite
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Optional
 
 import typer
+from pydantic.fields import FieldInfo
 
+from tomopicker.cli.progress import Reporter
+from tomopicker.config import Flag
 from tomopicker.errors import UsageError
 
-INPUT, PICKING, CLUSTER, MORE = "Input", "Picking", "Many machines", "More"
-VOLUMES = "MRC, OME-Zarr, HDF5, TIFF, EM."
+INPUT, PICKING, MORE = "Input", "Picking", "More"
 
 
 def option(
-    help: str, *flags: str, unit: str | None = None, default: str = "", panel: str | None = None, **more: Any
+    default: Any,
+    help: str,
+    *flags: str,
+    unit: str | None = None,
+    words: str = "",
+    panel: str | None = None,
+    **more: Any,
 ) -> Any:
     """Declare an option.
 
     Parameters
     ----------
+    default : Any
+        ``...`` if it is required, or declared in an `Annotated` type.
     help : str
         What it does.
     flags : str
         Its names, if not that of the parameter.
     unit : str, optional
         Unit of a number, or a word for the value.
-    default : str
+    words : str
         The default in words, where the value is not self-explanatory.
     panel : str, optional
         Of the help.
     """
-    note = f"  [dim]\\[default: {default}][/dim]" if default else ""
-    more.setdefault("show_default", not default)
-    return typer.Option(*flags, help=help + note, metavar=unit, rich_help_panel=panel, **more)
+    note = f"  [dim]\\[default: {words}][/dim]" if words else ""
+    more.setdefault("show_default", not words)
+    return typer.Option(default, *flags, help=help + note, metavar=unit, rich_help_panel=panel, **more)
 
 
-def switch(help: str, flag: str, panel: str | None = None) -> Any:
-    """Declare an option without a value."""
-    return option(help, flag, panel=panel)
-
-
-def argument(help: str, name: str) -> Any:
-    """Declare an argument."""
-    return typer.Argument(help=help, metavar=name, show_default=False)
-
-
-def help_text(text: str) -> str:
-    """Join the lines of each paragraph, so that the terminal wraps them; indented lines stay as they are."""
-    return "\n\n".join(
-        paragraph if paragraph.startswith("  ") else paragraph.replace("\n", " ") for paragraph in text.split("\n\n")
-    )
+def argument(default: Any, help: str, name: str) -> Any:
+    """Declare an argument, required if its default is ``...``."""
+    return typer.Argument(default, help=help, metavar=name, show_default=False)
 
 
 class OptionGroup:
     """Options that a command, or another group, takes together."""
 
 
+class SettingOptions(OptionGroup):
+    """An option for each setting with a `Flag`, followed by those of a subclass.
+
+    Parameters
+    ----------
+    flags
+        Values by the option's name; None if it is not given.
+
+    Attributes
+    ----------
+    given : dict of str to Any
+        Values that were given, by the setting's path.
+    """
+
+    paths: ClassVar[dict[str, str]]
+    """Path of the setting of each option."""
+
+    def __init_subclass__(
+        cls,
+        fields: Mapping[str, FieldInfo],
+        paper: Mapping[str, object] | None = None,
+        types: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Declare the options of settings.
+
+        Parameters
+        ----------
+        fields : mapping of str to FieldInfo
+            By path.
+        paper : mapping of str to object
+            Their values in the paper preset, where it has another than the default.
+        types : mapping of str to type
+            Of options that accept more than their setting does.
+        """
+        cls.paths, parameters = {}, list[inspect.Parameter]()
+        for path, field in fields.items():
+            extra = field.json_schema_extra
+            flag = extra["flag"] if isinstance(extra, dict) and "flag" in extra else None
+            if not isinstance(flag, Flag):
+                continue
+            dashed = flag.name or path.rpartition(".")[2].replace("_", "-")
+            default = flag.default or ("" if field.default in (None, ()) else str(field.default))
+            words = default + (f"; paper: {paper[path]}" if paper and path in paper else "")
+            unit = str(extra["unit"]) or ("N" if flag.type in {int, float} else None) if extra else None
+            flags = [f"--{dashed}", *([flag.short] if flag.short else [])]
+            declared = option(..., str(field.description), *flags, unit=unit, words=words, panel=flag.panel)
+            kind: Any = Annotated[Optional[flag.type], declared]  # noqa: UP045  (a variable, not a type)
+            kind = types[path] if types and path in types else kind
+            name = dashed.replace("-", "_")
+            cls.paths[name] = path
+            parameters.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind))
+        own = [each for each in inspect.signature(cls.__init__).parameters.values() if each.kind is each.KEYWORD_ONLY]
+        cls.__signature__ = inspect.Signature([*parameters, *own])  # type: ignore[attr-defined]
+
+    def __init__(self, **flags: Any) -> None:
+        self.given = {self.paths[name]: value for name, value in flags.items() if value is not None}
+
+
 def with_groups(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options of each `OptionGroup` among its parameters, in the place of the group."""
+    """Give a command the options of each `OptionGroup` among its parameters, in their place, and a `Reporter`."""
     parameters = inspect.signature(command).parameters
     groups = {
         name: with_groups(each.annotation)
@@ -72,14 +127,23 @@ def with_groups(command: Callable[..., Any]) -> Callable[..., Any]:
         if isinstance(each.annotation, type) and issubclass(each.annotation, OptionGroup)
     }
     members = {name: inspect.signature(group).parameters for name, group in groups.items()}
+    reports = "reporter" in parameters
 
     @wraps(command, updated=())
     def called(**given: Any) -> Any:
         for name, group in groups.items():
             given[name] = group(**{member: given.pop(member) for member in members[name]})
-        return command(**given)
+        if not reports:
+            return command(**given)
+        with Reporter() as reporter:
+            return command(reporter=reporter, **given)
 
-    flat = [each for name, own in parameters.items() for each in (members[name].values() if name in members else [own])]
+    flat = [
+        member
+        for name, own in parameters.items()
+        if name != "reporter"
+        for member in (members[name].values() if name in members else [own])
+    ]
     keyword = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in flat]
     called.__signature__ = inspect.Signature(keyword)  # type: ignore[attr-defined]
     called.__annotations__ = {}  # Typer reads these too, and they would be the command's.
@@ -95,7 +159,7 @@ def three_numbers(text: str, flag: str) -> tuple[float, float, float]:
         x, y, z = (float(part) for part in text.split(","))
     except ValueError as error:
         raise UsageError(f"{flag} {text}: give three numbers, X,Y,Z, such as 0.5,0.5,0") from error
-    if not (isfinite(x) and isfinite(y) and isfinite(z)):
+    if not all(abs(number) < float("inf") for number in (x, y, z)):
         raise UsageError(f"{flag} {text}: give three finite numbers, X,Y,Z")
     return x, y, z
 
@@ -114,83 +178,62 @@ def size_in_voxels(text: str, least: int = 1) -> tuple[int, int, int]:
     return z, y, x
 
 
+def named_values(
+    texts: Sequence[str], example: str, flag: str = "--set", taken: Collection[str] = ()
+) -> dict[str, str]:
+    """Read ``NAME=VALUE`` options; names that another option has given (`taken`) are refused.
+
+    Raises `UsageError` if there is no ``=``, or a name is given twice.
+    """
+    found: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (name and equals and value):
+            raise UsageError(f"{flag} {text}: give NAME=VALUE, such as {example}")
+        if name in taken or name in found:
+            raise UsageError(f"{flag} {text}: is given twice")
+        found[name] = value
+    return found
+
+
 def check_positive(flag: str, value: float | None) -> None:
     """Refuse a number that is not positive and finite."""
     if value is not None and not 0 < value < float("inf"):
         raise UsageError(f"{flag} {value:g} is invalid; give a positive number")
 
 
-Tomograms = Annotated[list[Path], argument(f"Tomograms, or folders of them: {VOLUMES}", "TOMOGRAM")]
-SomeTomograms = Annotated[list[Path] | None, argument(f"Tomograms, or folders of them: {VOLUMES}", "[TOMOGRAM]...")]
-TomogramList = Annotated[
-    list[Path] | None,
-    option(
-        "The tomograms, a folder of them, or a RELION 5 tomograms.star: for sizes and names.", unit="PATH",
-        default="as in the picks.json of a folder of picks", panel=INPUT,
-    ),
-]  # fmt: skip
-PicksFile = Annotated[Path, argument("File of picks, or a folder.", "PICKS")]
-OutputFolder = Annotated[Path, option("Folder to write to.", "--output", "-o", unit="DIR")]
-ParticleDiameter = Annotated[
-    float, option("Diameter of the particle.", "--particle-diameter", "-d", unit="Å", panel=INPUT)
-]
-VoxelSize = Annotated[
-    float | None, option("Voxel size of the tomograms.", unit="Å", default="as in their headers", panel=INPUT)
-]
-Invert = Annotated[bool, switch("Protein is bright in the tomograms. Usually it is dark.", "--invert", INPUT)]
-Dataset = Annotated[
-    str | None,
-    option("Array of an HDF5 or Zarr file that holds several.", unit="NAME", default="the only one", panel=INPUT),
-]
-Axes = Annotated[
-    str | None,
-    option(
-        "Order of the axes in the file, slowest first.", unit="ZYX", default="as the file states, else zyx", panel=INPUT
-    ),
-]
-FromFormat = Annotated[
-    str | None, option("Format of the picks.", "--from", unit="FORMAT", default="recognised by content", panel=INPUT)
-]
-PicksUnit = Annotated[
-    Literal["voxel", "angstrom", "fraction"] | None,
-    option("Unit of the coordinates of picks.", default="as their files state; plain CSV: voxel", panel=INPUT),
-]
-PicksPixelSize = Annotated[
-    float | None,
-    option(
-        "Size of the pixels that the coordinates of picks count.", unit="Å",
-        default="as their files state, else the tomogram's voxels", panel=INPUT,
-    ),
-]  # fmt: skip
-Classes = Annotated[
-    list[str] | None,
-    option(
-        "Take only the picks of this class, a name or a number; repeat it for several.", "--class", unit="NAME",
-        default="all", panel=INPUT,
-    ),
-]  # fmt: skip
-Binning = Annotated[
-    float | None, option("Pixels of the tilt series per voxel of the tomograms.", "--binning", unit="B")
-]
+TOMOGRAMS = "Tomograms, or folders of them: MRC, OME-Zarr, HDF5, TIFF, EM."
 MASK = (
     "Where the specimen is. auto: the lamella is detected; none: everywhere; or an MRC that is 1 in it, for several "
     "tomograms a folder of masks named after them."
 )
-Mask = Annotated[str | None, option(MASK, unit="auto|none|FILE", default="auto; paper: none", panel=INPUT)]
-PickMask = Annotated[str | None, option(MASK, "--mask", unit="auto|none|FILE", default="as in training", panel=PICKING)]
+Tomograms = Annotated[list[Path], argument(..., TOMOGRAMS, "TOMOGRAM")]
+SomeTomograms = Annotated[list[Path] | None, argument(..., TOMOGRAMS, "[TOMOGRAM]...")]
+TomogramList = Annotated[
+    list[Path] | None,
+    option(
+        ..., "The tomograms, a folder of them, or a RELION 5 tomograms.star: for sizes and names.", unit="PATH",
+        words="as in the picks.json of a folder of picks", panel=INPUT,
+    ),
+]  # fmt: skip
+OutputFolder = Annotated[Path, option(..., "Folder to write to.", "--output", "-o", unit="DIR")]
+Mask = Annotated[str | None, option(..., MASK, unit="auto|none|FILE", words="auto; paper: none", panel=INPUT)]
 Pictures = Annotated[
     bool,
     option(
-        "Draw the picks of each tomogram in its fullest section: TOMOGRAM.png.",
-        "--pictures/--no-pictures",
+        ..., "Draw the picks of each tomogram in its fullest section: TOMOGRAM.png.", "--pictures/--no-pictures",
         panel=PICKING,
     ),
+]  # fmt: skip
+Device = Annotated[
+    str | None, option(..., "cpu, cuda, cuda:1, mps.", unit="NAME", words="the best available", panel=MORE)
 ]
-Seed = Annotated[int, option("Seed of everything random.", unit="N", min=0)]
-Device = Annotated[str | None, option("cpu, cuda, cuda:1, mps.", unit="NAME", default="the best available", panel=MORE)]
-Resume = Annotated[bool, switch("Continue from the checkpoints of an interrupted run.", "--resume", MORE)]
-Overwrite = Annotated[bool, switch("Replace existing output.", "--overwrite", MORE)]
-StartAnew = Annotated[bool, switch("Replace existing output, or discard an interrupted run.", "--overwrite", MORE)]
+Resume = Annotated[bool, option(..., "Continue from the checkpoints of an interrupted run.", "--resume", panel=MORE)]
+Overwrite = Annotated[bool, option(..., "Replace existing output.", "--overwrite", panel=MORE)]
+StartAnew = Annotated[
+    bool, option(..., "Replace existing output, or discard an interrupted run.", "--overwrite", panel=MORE)
+]
 DryRun = Annotated[
-    bool, switch("Print what would be done, refuse what would be refused, write nothing.", "--dry-run", MORE)
+    bool,
+    option(..., "Print what would be done, refuse what would be refused, write nothing.", "--dry-run", panel=MORE),
 ]

@@ -1,33 +1,4 @@
-"""``tomopicker pick``: from a model and tomograms to picks in STAR and CSV."""
-
-from pathlib import Path
-from typing import Annotated, Literal
-
-import typer
-
-from tomopicker.cli.groups import EngineOptions, SelectionOptions, TomogramOptions, existing_volumes
-from tomopicker.cli.options import (
-    INPUT,
-    MORE,
-    PICKING,
-    Device,
-    DryRun,
-    OutputFolder,
-    Overwrite,
-    PickMask,
-    Pictures,
-    SomeTomograms,
-    check_positive,
-    option,
-    switch,
-)
-from tomopicker.cli.progress import Reporter
-from tomopicker.errors import UsageError
-from tomopicker.files import check_writable
-
-COPICK = "copick"
-
-HELP = """Pick the particles in any number of tomograms with a trained model.
+"""Pick the particles in any number of tomograms with a trained model.
 
 [bold]Examples[/bold]
 
@@ -57,122 +28,148 @@ F1; [cyan]tomopicker threshold[/cyan] sets another one afterwards, in seconds.
 
 With a tomograms.star of RELION 5 as the list of tomograms, optimisation_set.star joins it to the picks.
 A tomogram that fails does not stop the others. The same command again skips what is done and picks the rest;
-[cyan]tomopicker status picks[/cyan] shows the progress of a run from any machine."""
+[cyan]tomopicker status picks[/cyan] shows the progress of a run from any machine.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from tomopicker.cli.groups import EngineOptions, SelectionOptions, TomogramOptions, existing_volumes
+from tomopicker.cli.options import (
+    INPUT,
+    MASK,
+    MORE,
+    PICKING,
+    Device,
+    DryRun,
+    OutputFolder,
+    Overwrite,
+    Pictures,
+    SomeTomograms,
+    check_positive,
+    option,
+)
+from tomopicker.cli.progress import EventPrinter, Reporter
+from tomopicker.errors import UsageError
+from tomopicker.files import check_writable
+
+if TYPE_CHECKING:
+    from tomopicker.training.checkpoint import Model
+
+COPICK = "copick"
+Format = Literal["relion5", "relion4", "relion3", "warp"]
 
 
 def command(
-    model: Annotated[Path, option("From tomopicker train.", "--model", "-m", unit="MODEL")],
+    *,
+    tomograms: SomeTomograms = None,
+    model: Path = option(..., "From tomopicker train.", "--model", "-m", unit="MODEL"),
     output: OutputFolder,
     selection: SelectionOptions,
-    reading: TomogramOptions,
-    engine: EngineOptions,
-    tomograms: SomeTomograms = None,
-    min_distance: Annotated[
-        float | None,
-        option(
-            "Least distance between two picks.", unit="Å", default="0.7 particle diameters; paper: 0.5", panel=PICKING
-        ),
-    ] = None,
-    mask: PickMask = None,
-    star_format: Annotated[
-        Literal["relion5", "relion4", "relion3", "warp"],
-        option("Whose STAR files to write; warp is for Warp and M.", panel=PICKING),
-    ] = "relion5",
-    save_scores: Annotated[
-        bool, switch("Write TOMOGRAM_scores.mrc too: float32, at the network's resolution.", "--save-scores", PICKING)
-    ] = False,
+    min_distance: float | None = option(
+        None, "Least distance between two picks.", unit="Å", words="0.7 particle diameters; paper: 0.5", panel=PICKING
+    ),
+    mask: str | None = option(None, MASK, unit="auto|none|FILE", words="as in training", panel=PICKING),
+    star_format: Format = option(
+        "relion5", "Whose STAR files to write; warp is for Warp and M.", panel=PICKING
+    ),
+    save_scores: bool = option(
+        False, "Write TOMOGRAM_scores.mrc too: float32, at the network's resolution.", "--save-scores", panel=PICKING
+    ),
     pictures: Pictures = True,
-    copick: Annotated[
-        Path | None,
-        option("Configuration of a copick project, to pick from and write to.", unit="CONFIG", panel=COPICK),
-    ] = None,
-    copick_tomogram: Annotated[
-        str | None, option("Which tomogram of each run, such as wbp@10.", unit="TYPE[@Å]", panel=COPICK)
-    ] = None,
-    copick_object: Annotated[
-        list[str] | None,
-        option(
-            "The particle as the project names it; of several kinds as in fas=synthase, may be repeated.",
-            unit="NAME",
-            default="the only one, or that of the kind's name",
-            panel=COPICK,
-        ),
-    ] = None,
-    copick_session: Annotated[
-        str, option("Session of the picks; their user is tomopicker.", unit="ID", panel=COPICK)
-    ] = "1",
-    invert: Annotated[
-        bool | None,
-        option("Protein is bright in the tomograms.", "--invert/--no-invert", default="as in training", panel=INPUT),
-    ] = None,
+    reading: TomogramOptions,
+    invert: bool | None = option(
+        None, "Protein is bright in the tomograms.", "--invert/--no-invert", words="as in training", panel=INPUT
+    ),
+    engine: EngineOptions,
+    copick: Path | None = option(
+        None, "Configuration of a copick project, to pick from and write to.", unit="CONFIG", panel=COPICK
+    ),
+    copick_tomogram: str | None = option(
+        None, "Which tomogram of each run, such as wbp@10.", unit="TYPE[@Å]", panel=COPICK
+    ),
+    copick_object: list[str] | None = option(
+        None, "The particle as the project names it; of several kinds as in fas=synthase, may be repeated.",
+        unit="NAME", words="the only one, or that of the kind's name", panel=COPICK,
+    ),
+    copick_session: str = option("1", "Session of the picks; their user is tomopicker.", unit="ID", panel=COPICK),
     device: Device = None,
     overwrite: Overwrite = False,
-    retry_failed: Annotated[
-        bool, switch("Pick unchanged tomograms again that failed before.", "--retry-failed", MORE)
-    ] = False,
+    retry_failed: bool = option(
+        False, "Pick unchanged tomograms again that failed before.", "--retry-failed", panel=MORE
+    ),
     dry_run: DryRun = False,
-) -> None:
-    """Parse, open, and pick."""
+    reporter: Reporter,
+) -> int:  # fmt: skip
+    """Pick the tomograms that are not done."""
     from tomopicker import api
-    from tomopicker.cli.pick_run import pick_files, print_pick_plan
+    from tomopicker.cluster.dry_run import pick_plan
+    from tomopicker.cluster.pick_many import pick_into
     from tomopicker.io import volume_files
     from tomopicker.io.masks import masks_for
+    from tomopicker.io.projects.tomogram_lists import only_list
     from tomopicker.models.precision import choose_device
     from tomopicker.output.copick import CopickTarget
     from tomopicker.output.pick_folder import PickFolder
+    from tomopicker.output.picks_report import try_report
     from tomopicker.output.record import PickSettings
     from tomopicker.pipeline.provenance import trained_inverted
 
-    cut = selection.cut()
+    chosen, on = selection.selection(), engine.settings()
     check_positive("--min-distance", min_distance)
-    on = engine.settings()
-    with Reporter(lambda: "finished tomograms are kept; repeat the command to pick the others") as reporter:
-        if copick is None and (copick_tomogram or copick_object):
-            raise UsageError("--copick-tomogram and --copick-object need --copick CONFIG; give it too")
-        target = None if copick is None else CopickTarget.open(copick, copick_tomogram, copick_session)
-        listed = [*(tomograms or []), *(target.tomograms if target else [])]
-        if not listed:
-            raise UsageError("no tomogram is given; name files or folders, or --copick CONFIG")
-        found, broken = existing_volumes(listed, reporter)
-        files = volume_files(found)  # Refuses two of one name.
-        masks = masks_for(mask, files)
-        check_writable(output)
-        loaded = api.load_model(model)
-        if target is not None:
-            target = target.with_objects(list(loaded.kinds) if loaded.others else [], copick_object or [])
-        bright = trained_inverted(loaded.provenance)
-        if invert is None and bright:
-            reporter.log(f"{model}: was trained with --invert, so protein is taken to be bright (--no-invert: dark).")
-        invert = bright if invert is None else invert
-        pick_settings = PickSettings(
-            cut, min_distance, star_format, save_scores, reading.options(invert=invert), device, masks.mode, pictures,
-            project_of(listed),
-        )  # fmt: skip
-        folder = PickFolder.open(output, model, loaded, pick_settings, overwrite=overwrite)
-        choose_device(device)
-        for kind, each in loaded.kinds.items():
-            called = f"{model}: {kind}" if loaded.others else f"{model}"
-            reporter.log(
-                f"{called}: particles of {each.settings.particle_diameter:g} Å, voxels of {each.voxel_size:.4g} Å."
-            )
-            for doubt in each.warnings:
-                reporter.warn(f"{called}: {doubt}")
-        if dry_run:
-            print_pick_plan(files, folder, model, on, reporter, masks=masks.files)
-            return
-        failed = broken + pick_files(
-            files, model, loaded, folder, reporter, masks=masks.files, cluster=on, retry_failed=retry_failed
-        )
-        unwritten = [] if target is None else target.write(folder, reporter, overwrite=overwrite)
-        for error in unwritten:
-            reporter.failed(error)
-        if failed:
-            reporter.log(f"{failed} of {len(files) + broken} tomograms failed.")
-        if failed or unwritten:
-            raise typer.Exit(1)
+    reporter.advice = lambda: "finished tomograms are kept; repeat the command to pick the others"
+    if copick is None and (copick_tomogram or copick_object):
+        raise UsageError("--copick-tomogram and --copick-object need --copick CONFIG; give it too")
+    target = None if copick is None else CopickTarget.open(copick, copick_tomogram, copick_session)
+    listed = [*(tomograms or []), *(target.tomograms if target else [])]
+    if not listed:
+        raise UsageError("no tomogram is given; name files or folders, or --copick CONFIG")
+    found, broken = existing_volumes(listed, reporter)
+    files = volume_files(found)  # Refuses two of one name.
+    masks = masks_for(mask, files)
+    check_writable(output)
+    loaded = api.load_model(model)
+    if target is not None:
+        target = target.with_objects(list(loaded.kinds) if loaded.others else [], copick_object or [])
+    if invert is None and trained_inverted(loaded.provenance):
+        reporter.log(f"{model}: was trained with --invert, so protein is taken to be bright (--no-invert: dark).")
+        invert = True
+    settings = PickSettings(
+        chosen, min_distance, star_format, save_scores, reading.options(invert=bool(invert)),
+        device, masks.mode, pictures, only_list(listed),
+    )  # fmt: skip
+    folder = PickFolder.open(output, model, loaded, settings, overwrite=overwrite)
+    choose_device(device)
+    _print_model(model, loaded, reporter)
+    if dry_run:
+        for line in pick_plan(files, folder, model, masks.files, on):
+            reporter.log(line)
+        return 0
+    done = pick_into(
+        folder, files, model, loaded, masks=masks.files, cluster=on, retry_failed=retry_failed,
+        on_event=EventPrinter(reporter, on_workers=on is not None), callback=reporter,
+    )  # fmt: skip
+    reporter.end_bar()
+    if done.remark:
+        reporter.warn(done.remark)
+    for line in done.lines(output):
+        reporter.log(line)
+    if done.counts and pictures:
+        try_report(output, reporter)
+    unwritten = [] if target is None else target.write(folder, reporter, overwrite=overwrite)
+    for error in unwritten:
+        reporter.failed(error)
+    failed = broken + len(done.failures)
+    if failed:
+        reporter.log(f"{failed} of {len(files) + broken} tomograms failed.")
+    return 1 if failed or unwritten else 0
 
 
-def project_of(listed: list[Path]) -> Path | None:
-    """Give the tomograms.star of RELION 5 that is the only list of tomograms given; None if there is none."""
-    projects = [path for path in listed if path.suffix.lower() == ".star"]
-    return projects[0].absolute() if len(projects) == 1 == len(listed) else None
+def _print_model(file: Path, model: "Model", reporter: Reporter) -> None:
+    """Print what the model picks, and its doubts."""
+    for kind, each in model.kinds.items():
+        called = f"{file}: {kind}" if model.others else f"{file}"
+        diameter = each.settings.particle_diameter
+        reporter.log(f"{called}: particles of {diameter:g} Å, voxels of {each.voxel_size:.4g} Å.")
+        for doubt in each.warnings:
+            reporter.warn(f"{called}: {doubt}")

@@ -26,7 +26,7 @@ PLAIN_SECONDS = 15.0
 """Between two lines of one job in a log."""
 LOG_WIDTH = 120
 OF_THE_RUN = {"retried", "note", "workers"}
-"""Kinds of events that are printed even with a bar."""
+"""Kinds of events that are printed even where a bar stands for the tomograms."""
 
 
 class Interrupted(TomoPickerError):
@@ -38,14 +38,14 @@ class Interrupted(TomoPickerError):
 class Reporter:
     """A `tomopicker.pipeline.callbacks.Callback` that prints; use it as a context.
 
-    Parameters
+    Attributes
     ----------
     advice : callable, optional
         Returns how to continue after a Ctrl-C, which then ends the context with this line.
     """
 
-    def __init__(self, advice: Callable[[], str] | None = None) -> None:
-        self._advice = advice
+    def __init__(self) -> None:
+        self.advice: Callable[[], str] | None = None
         self.console = Console(highlight=False, soft_wrap=True)
         if not self.console.is_terminal:
             self.console.width = max(self.console.width, LOG_WIDTH)  # Tables in a log are not truncated.
@@ -61,8 +61,8 @@ class Reporter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.end_bar()
-        if isinstance(error, KeyboardInterrupt) and self._advice is not None:
-            raise Interrupted(f"stopped; {self._advice()}") from error
+        if isinstance(error, KeyboardInterrupt) and self.advice is not None:
+            raise Interrupted(f"stopped; {self.advice()}") from error
 
     def log(self, text: str = "") -> None:
         """Print a line."""
@@ -168,25 +168,24 @@ class EventPrinter:
     Parameters
     ----------
     reporter : Reporter
-    with_bar : bool
+    on_workers : bool
         Show overall progress: on a terminal a bar instead of a line for each tomogram, in a log a line every 15 s.
     noun : str
         What is counted.
     """
 
-    def __init__(self, reporter: Reporter, *, with_bar: bool, noun: str = "tomogram") -> None:
-        self._reporter, self._noun, self._counts = reporter, noun, with_bar
-        self._with_bar = with_bar and reporter.console.is_terminal
+    def __init__(self, reporter: Reporter, *, on_workers: bool, noun: str = "tomogram") -> None:
+        self._reporter, self._noun, self._counts = reporter, noun, on_workers
+        self._each = not (on_workers and reporter.console.is_terminal)
 
     def __call__(self, event: Event) -> None:
         """Print an event."""
-        if not self._with_bar and event.kind in FINAL:
+        each = self._each and event.kind in FINAL
+        if each:
             self._reporter.end_bar()
         if event.kind in {"failed", "left"}:
             self._reporter.failed(event.line)
-        elif event.line and (
-            event.kind in {"retried", "note", "workers"} or (event.kind in FINAL and not self._with_bar)
-        ):
+        elif event.line and (each or event.kind in OF_THE_RUN):
             self._reporter.log(event.line)
         for warning in event.warnings:
             self._reporter.warn(warning)

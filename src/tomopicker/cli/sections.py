@@ -1,17 +1,4 @@
-"""``tomopicker sections``: pictures of sections with axes in voxels, to pick by eye without a display."""
-
-import math
-from pathlib import Path
-from typing import Annotated
-
-from tomopicker.cli.groups import TomogramOptions
-from tomopicker.cli.options import Invert, OutputFolder, Overwrite, Tomograms, option
-from tomopicker.cli.progress import Reporter
-from tomopicker.errors import UsageError
-from tomopicker.files import check_writable, refuse_to_replace
-from tomopicker.wording import number_of
-
-HELP = """Write sections of tomograms as PNG files, with ticks and a grid in voxels.
+"""Write sections of tomograms as PNG files, with ticks and a grid in voxels.
 
 [bold]Example[/bold]: look at TS_0001 without a display, read off ten particles, and mark them
 
@@ -20,33 +7,43 @@ HELP = """Write sections of tomograms as PNG files, with ticks and a grid in vox
 
 Copy the folder to your own machine, or open it in the file view of Jupyter or VS Code. Ticks are in
 voxels, as the columns x, y, z of a CSV; 0 is the centre of the first voxel. x points right, y up; z is in the title
-and the file name."""
+and the file name.
+"""
+
+import math
+from pathlib import Path
+
+from tomopicker.cli.groups import CoordinateOptions, DensityOptions
+from tomopicker.cli.options import OutputFolder, Overwrite, Tomograms, option
+from tomopicker.cli.progress import Reporter
+from tomopicker.errors import UsageError
+from tomopicker.files import check_writable, refuse_to_replace
+from tomopicker.wording import number_of
 
 
 def command(
+    *,
     tomograms: Tomograms,
     output: OutputFolder,
-    reading: TomogramOptions,
-    every: Annotated[float, option("Distance of two sections along z; as much is averaged in each.", unit="Å")] = 100.0,
-    picks: Annotated[Path | None, option("Clicks or picks to mark, in any format that is read.", unit="FILE")] = None,
-    invert: Invert = False,
+    reading: DensityOptions,
+    every: float = option(100.0, "Distance of two sections along z; as much is averaged in each.", unit="Å"),
+    picks: Path | None = option(None, "Clicks or picks to mark, in any format that is read.", unit="FILE"),
     overwrite: Overwrite = False,
+    reporter: Reporter,
 ) -> None:
-    """Parse, open, draw."""
-    from tomopicker.cli.groups import read_picks
+    """Draw the sections."""
     from tomopicker.output.sections import section_figure, sections_every
 
     if not (math.isfinite(every) and every > 0):
         raise UsageError(f"--every {every:g} is invalid; give a distance in Å, such as 100")
-    with Reporter() as reporter:
-        check_writable(output)
-        opened = reading.open(tomograms, reporter, invert=invert)
-        marked = None if picks is None else read_picks([picks], opened, reporter, keeps_classes=True)
-        planned = [(tomogram, z) for tomogram in opened for z in sections_every(tomogram, every)]
-        files = [output / f"{tomogram.name}_z{z:04d}.png" for tomogram, z in planned]
-        refuse_to_replace(files, overwrite)
-        for (tomogram, z), file in zip(planned, files, strict=True):
-            positions = None if marked is None else marked.in_tomogram(tomogram.name).positions
-            section_figure(tomogram, z, every, file, positions)
-        of = f"{number_of(len(files), 'section')} of {number_of(len(opened), 'tomogram')}"
-        reporter.log(f"{of}, {every:g} Å apart: {files[0]} to {files[-1].name}")
+    check_writable(output)
+    opened = reading.open(tomograms, reporter)
+    marked = None if picks is None else CoordinateOptions().read([picks], opened, reporter, keeps_classes=True)
+    planned = [(tomogram, z) for tomogram in opened for z in sections_every(tomogram, every)]
+    files = [output / f"{tomogram.name}_z{z:04d}.png" for tomogram, z in planned]
+    refuse_to_replace(files, overwrite)
+    for (tomogram, z), file in zip(planned, files, strict=True):
+        positions = None if marked is None else marked.in_tomogram(tomogram.name).positions
+        section_figure(tomogram, z, every, file, positions)
+    of = f"{number_of(len(files), 'section')} of {number_of(len(opened), 'tomogram')}"
+    reporter.log(f"{of}, {every:g} Å apart: {files[0]} to {files[-1].name}")

@@ -1,15 +1,4 @@
-"""``tomopicker studio``: click, see and correct, in a browser."""
-
-from pathlib import Path
-from typing import Annotated
-
-from tomopicker.cli.groups import TomogramOptions
-from tomopicker.cli.options import MORE, Device, Invert, argument, option
-from tomopicker.cli.progress import Reporter
-from tomopicker.errors import TomoPickerError, UsageError
-from tomopicker.files import check_writable
-
-HELP = """Click particles in a browser, see picks from the first click, train, review, and save for RELION.
+"""Click particles in a browser, see picks from the first click, train, review, and save for RELION.
 
 [bold]Examples[/bold]
 
@@ -25,44 +14,48 @@ it to another machine. Nothing is fetched from the network. Press ? in the page 
   clicks/KIND/TOMOGRAM.csv, .star     clicked particles; rejected/ holds the rejected places
   models/, picks/KIND/, jobs/         what training and picking write
   saved/KIND/PROGRAM/                 what was saved for RELION 5, Warp, Dynamo or IMOD
-  project.json, history.jsonl         kinds and notes; the log behind undo"""
+  project.json, history.jsonl         kinds and notes; the log behind undo
+"""
+
+from pathlib import Path
+
+from tomopicker.cli.groups import DensityOptions
+from tomopicker.cli.options import MORE, Device, argument, option
+from tomopicker.cli.progress import Reporter
+from tomopicker.errors import TomoPickerError, UsageError
+from tomopicker.files import check_writable
 
 
 def command(
-    tomograms: Annotated[
-        list[Path],
-        argument("Tomograms, folders of them, a RELION tomograms.star, or a copick configuration (.json).", "TOMOGRAM"),
-    ],
-    reading: TomogramOptions,
-    project: Annotated[
-        Path, option("Project folder, where everything is saved.", "--project", "-p", unit="DIR")
-    ] = Path("studio"),
-    particle_diameter: Annotated[
-        float | None,
-        option("Of the first kind of particle.", "--particle-diameter", "-d", unit="Å", default="entered in the page"),
-    ] = None,
-    kind: Annotated[str, option("Name of that kind.", unit="NAME")] = "particle",
-    other_volume: Annotated[
-        list[Path] | None,
-        option(
-            "Other volumes of the same tomograms, such as denoised ones, to look at under the same clicks; matched by "
-            "name. Repeat it.",
-            unit="PATH",
-        ),
-    ] = None,
-    invert: Invert = False,
-    port: Annotated[
-        int | None, option("Port on this machine.", unit="N", default="last time's, else a free one", panel=MORE)
-    ] = None,
-    base_path: Annotated[
-        str, option("Path prefix of a proxy, as of Open OnDemand.", unit="/PATH", panel=MORE, show_default=False)
-    ] = "",
-    allow_host: Annotated[
-        list[str] | None, option("Host name of a proxy between browser and studio. Repeat it.", unit="NAME", panel=MORE)
-    ] = None,
+    *,
+    tomograms: list[Path] = argument(
+        ..., "Tomograms, folders of them, a RELION tomograms.star, or a copick configuration (.json).", "TOMOGRAM"
+    ),
+    reading: DensityOptions,
+    project: Path = option(Path("studio"), "Project folder, where everything is saved.", "--project", "-p", unit="DIR"),
+    particle_diameter: float | None = option(
+        None, "Of the first kind of particle.", "--particle-diameter", "-d", unit="Å", words="entered in the page"
+    ),
+    kind: str = option("particle", "Name of that kind.", unit="NAME"),
+    other_volume: list[Path] | None = option(
+        None,
+        "Other volumes of the same tomograms, such as denoised ones, to look at under the same clicks; matched by "
+        "name. Repeat it.",
+        unit="PATH",
+    ),
+    port: int | None = option(
+        None, "Port on this machine.", unit="N", words="last time's, else a free one", panel=MORE
+    ),
+    base_path: str = option(
+        "", "Path prefix of a proxy, as of Open OnDemand.", unit="/PATH", panel=MORE, show_default=False
+    ),
+    allow_host: list[str] | None = option(
+        None, "Host name of a proxy between browser and studio. Repeat it.", unit="NAME", panel=MORE
+    ),
     device: Device = None,
+    reporter: Reporter,
 ) -> None:
-    """Parse, list, and serve."""
+    """Serve the project."""
     try:
         from tomopicker.studio.serve import Address, serve
     except ImportError as error:
@@ -76,7 +69,6 @@ def command(
     if particle_diameter is not None and not 1 <= particle_diameter <= 1e5:
         raise UsageError(f"--particle-diameter {particle_diameter:g} cannot be; give it in Å")
     check_writable(project, "--project")
-    with Reporter() as reporter:
-        listing = list_tomograms(tomograms, other_volume or (), reading.options(invert=invert))
-        first = None if particle_diameter is None else (kind, particle_diameter)
-        serve(listing, project, InstantEngine(device), address, reporter.log, first)
+    listing = list_tomograms(tomograms, other_volume or (), reading.options())
+    first = None if particle_diameter is None else (kind, particle_diameter)
+    serve(listing, project, InstantEngine(device), address, reporter.log, first)

@@ -1,24 +1,11 @@
-"""``tomopicker train``: from clicks to a model file."""
-
-from functools import partial
-from pathlib import Path
-from typing import Annotated, Any
-
-from tomopicker.cli.groups import CoordinateOptions, TomogramOptions
-from tomopicker.cli.options import INPUT, MORE, Device, DryRun, Invert, Mask, Resume, StartAnew, Tomograms, option
-from tomopicker.cli.progress import Reporter
-from tomopicker.cli.settings import SettingsOptions
-from tomopicker.errors import UsageError
-from tomopicker.files import check_writable
-
-HELP = """Train a model to pick a particle, from clicks in one or a few tomograms.
+r"""Train a model to pick a particle, from clicks in one or a few tomograms.
 
 [bold]Examples[/bold]
 
   [cyan]tomopicker train TS_0001.mrc --picks clicks.star --particle-diameter 300 --output ribosome.model[/cyan]
-  [cyan]tomopicker train TS_0001.mrc TS_0002.mrc --picks clicks/*.csv --particle-diameter 300 \\
+  [cyan]tomopicker train TS_0001.mrc TS_0002.mrc --picks clicks/*.csv --particle-diameter 300 \
       --preset paper --expected-particles 500 --output paper.model[/cyan]
-  [cyan]tomopicker train TS_0001.mrc --picks ribosome=a.star --picks fas=b.star \\
+  [cyan]tomopicker train TS_0001.mrc --picks ribosome=a.star --picks fas=b.star \
       --particle-diameter ribosome=300 --particle-diameter fas=270 --output both.model[/cyan]
 
 Click the centres of 5 to 100 particles; the others need not be marked. Clicks are matched to tomograms by the name in
@@ -28,110 +15,122 @@ their tomogram column, else by the name of their file.
 clicks of each kind are known negatives of the others, so that the model separates look-alikes.
 
 The model is one file with all that [cyan]tomopicker pick[/cyan] needs. During training, checkpoints are written next to
-it (MODEL.*.ckpt): after Ctrl-C, a scheduler's SIGTERM or a power cut, repeat the command with [cyan]--resume[/cyan]."""
+it (MODEL.*.ckpt): after Ctrl-C, a scheduler's SIGTERM or a power cut, repeat the command with [cyan]--resume[/cyan].
+"""
+
+from functools import partial
+from pathlib import Path
+
+from tomopicker.cli.groups import CoordinateOptions, DensityOptions
+from tomopicker.cli.kinds import files_by_kind
+from tomopicker.cli.options import INPUT, MORE, Device, DryRun, Mask, Resume, StartAnew, Tomograms, option
+from tomopicker.cli.progress import Reporter
+from tomopicker.cli.settings import SettingsOptions
+from tomopicker.errors import UsageError
+from tomopicker.files import check_writable
+from tomopicker.wording import number_of
 
 
 def command(
+    *,
     tomograms: Tomograms,
-    output: Annotated[Path, option("The model file to write.", "--output", "-o", unit="MODEL")],
-    picks: Annotated[
-        list[Path],
-        option(
-            "Clicks: STAR, CSV, text with x, y, z, or another format that 'tomopicker formats' lists. Repeat it, or "
-            "list several files.",
-            "--picks",
-            "-p",
-            unit="[KIND=]FILE",
-            panel=INPUT,
-        ),
-    ],
+    output: Path = option(..., "The model file to write.", "--output", "-o", unit="MODEL"),
+    picks: list[Path] = option(
+        ..., "Clicks: STAR, CSV, text with x, y, z, or another format that 'tomopicker formats' lists. Repeat it, or "
+        "list several files.", "--picks", "-p", unit="[KIND=]FILE", panel=INPUT,
+    ),
+    negatives: list[Path] | None = option(
+        None, "Rejected picks: places that look like the particle and are not. Same formats as --picks; repeat it. "
+        "Those of a named kind are negatives of that kind.", unit="[KIND=]FILE", panel=INPUT,
+    ),
     given: SettingsOptions,
-    reading: TomogramOptions,
+    reading: DensityOptions,
     coordinates: CoordinateOptions,
-    negatives: Annotated[
-        list[Path] | None,
-        option(
-            "Rejected picks: places that look like the particle and are not. Same formats as --picks; repeat it. Those "
-            "of a named kind are negatives of that kind.",
-            unit="[KIND=]FILE",
-            panel=INPUT,
-        ),
-    ] = None,
     mask: Mask = None,
-    invert: Invert = False,
-    validation_tomogram: Annotated[
-        list[Path] | None, option("A tomogram to validate the training on; never trained on.", unit="FILE", panel=INPUT)
-    ] = None,
-    validation_picks: Annotated[
-        list[Path] | None, option("All particles that are known in it.", unit="[KIND=]FILE", panel=INPUT)
-    ] = None,
+    validation_tomogram: list[Path] | None = option(
+        None, "A tomogram to validate the training on; never trained on.", unit="FILE", panel=INPUT
+    ),
+    validation_picks: list[Path] | None = option(
+        None, "All particles that are known in it.", unit="[KIND=]FILE", panel=INPUT
+    ),
     device: Device = None,
     resume: Resume = False,
     overwrite: StartAnew = False,
-    check: Annotated[
-        bool,
-        option(
-            "First test whether the clicks lie on particles, as 'tomopicker check' does, and stop if they do not.",
-            "--check/--no-check",
-            panel=MORE,
-        ),
-    ] = True,
+    check: bool = option(
+        True, "First test whether the clicks lie on particles, as 'tomopicker check' does, and stop if they do not.",
+        "--check/--no-check", panel=MORE,
+    ),
     dry_run: DryRun = False,
-) -> None:
-    """Parse, open, and train."""
-    from tomopicker.cli.kinds import files_by_kind, listed, read_by_kind
+    reporter: Reporter,
+) -> None:  # fmt: skip
+    """Check the input, and train."""
     from tomopicker.pipeline.resume import how_to_go_on, is_finished
 
-    settings = given.resolve(preprocess__mask=mask if mask in {"auto", "none"} else None)
-    if settings.network.head == "discriminant":
+    settings = given.resolve(mask)
+    instant = settings.network.head == "discriminant"
+    if instant:
         _refuse_training(given, validation_tomogram)
     if bool(validation_tomogram) != bool(validation_picks):
         raise UsageError("--validation-tomogram and --validation-picks go together; give both or neither")
-    with Reporter(lambda: how_to_go_on(output)) as reporter:
-        if is_finished(output, reporter, resume=resume, overwrite=overwrite, dry_run=dry_run):
-            return
-        check_writable(output.parent)
-        volumes, clicks_files = _sorted_by_kind(tomograms, picks, [*(validation_picks or []), *(negatives or [])])
-        opened = reading.open(volumes, reporter, invert=invert)
-        watched = reading.open(validation_tomogram or [], reporter, invert=invert)
-        from tomopicker.cli.train_plan import check_kinds
-        from tomopicker.io.masks import masks_of
-        from tomopicker.picks import Picks
-        from tomopicker.pipeline.train import train_to_file
-        from tomopicker.pipeline.training_input import check_distinct, leave_out_unclicked, training_inputs
+    reporter.advice = lambda: how_to_go_on(output)
+    if is_finished(output, reporter, resume=resume, overwrite=overwrite, dry_run=dry_run):
+        return
+    check_writable(output.parent)
+    volumes, clicks_files = _sorted_by_kind(tomograms, picks, [*(validation_picks or []), *(negatives or [])])
+    opened, watched = reading.open(volumes, reporter), reading.open(validation_tomogram or [], reporter)
+    from tomopicker.diagnostics.clicks import check_clicks
+    from tomopicker.io.masks import masks_of
+    from tomopicker.output.find import files_of_picks
+    from tomopicker.picks import Picks
+    from tomopicker.pipeline.dry_run import training_plan
+    from tomopicker.pipeline.train import train_to_file
+    from tomopicker.pipeline.training_input import (
+        TrainingInput,
+        by_kind,
+        check_distinct,
+        check_training,
+        leave_out_unclicked,
+        with_picks,
+    )
 
-        check_distinct(opened, watched)
-        units = coordinates.units
-        files, negative_files, truth_files = (
-            files_by_kind(paths or []) for paths in (clicks_files, negatives, validation_picks)
-        )
-        read = partial(read_by_kind, reporter=reporter, class_numbers=bool(given.diameters))
-        clicks = read(files, opened, units=units)
-        diameters = given.diameters_of(clicks.kind_names)
-        # --class selects among the clicks only.
-        any_class: dict[str, Any] = {"units": units.of_any_class, "keeps_classes": True, "takes_classes": False}
-        rejected = read(negative_files, opened, **any_class) if negatives else None
-        # Without training, rejected picks alone are something to know of a tomogram, too.
-        known = [rejected] if rejected is not None and settings.network.head == "discriminant" else []
-        opened = leave_out_unclicked(opened, Picks.concatenate([clicks, *known]), reporter)
-        truth = read(truth_files, watched, units=units) if watched else None
-        inputs: dict[str, Any] = {
-            "particle_diameters": diameters, "rejected": rejected, "masks": masks_of(mask, opened),
-            "validation_tomograms": watched, "validation_picks": truth,
-        }  # fmt: skip
-        clicks, doubts = check_kinds(
-            training_inputs(opened, clicks, settings, **inputs), files, output, reporter, units=units,
-            device=device, check=check, dry_run=dry_run,
-        )  # fmt: skip
+    check_distinct(opened, watched)
+    files, negative_files, truth_files = (
+        files_by_kind(paths or []) for paths in (clicks_files, negatives, validation_picks)
+    )
+    read = partial(coordinates.read_kinds, reporter=reporter, class_numbers=bool(given.diameters))
+    clicks = read(files, opened)
+    diameters = given.diameters_of(clicks.kind_names)
+    # --class selects among the clicks only.
+    known = (
+        coordinates.read_kinds(negative_files, opened, reporter, any_class=True, keeps_classes=True)
+        if negatives
+        else None
+    )
+    # Without training, negatives alone are something to know of a tomogram, too.
+    opened = leave_out_unclicked(opened, Picks.concatenate([clicks, *([known] if known and instant else [])]), reporter)
+    truth = read(truth_files, watched) if watched else None
+    whole = TrainingInput("", opened, clicks, settings, known, masks_of(mask, opened), watched, truth)
+    inputs, doubts = by_kind(whole, diameters, reporter), list[str]()
+    every = [file for paths in files.values() for file in paths]
+    for part in inputs:
+        diameter, own = part.settings.particle_diameter, files.get(part.kind, every) if part.kind else every
+        if part.kind:
+            reporter.log(f"{part.kind}: {number_of(len(part.clicks), 'click')}, a particle of {diameter:g} Å.")
+        check_training(part, device, reporter)
         if dry_run:
-            return
-        train_to_file(
-            opened, clicks, settings, output, device=device, resume=resume, callback=reporter,
-            files={"picks": listed(files), "negatives": listed(negative_files)}, **inputs,
-        )  # fmt: skip
-        for doubt in doubts:
-            reporter.log(f"Remember: {doubt}")
-        reporter.log(f"\nNext: tomopicker pick TOMOGRAM... --model {output} --output picks")
+            plan = training_plan(part, [file for path in own for file in files_of_picks(path)], coordinates.units)
+            reporter.table([*plan, ("model", f"{output} (not written: this is a dry run)")])
+        if check:
+            doubts += check_clicks(with_picks(part.tomograms, part.clicks), part.clicks, diameter, own)
+    for doubt in doubts:
+        reporter.warn(doubt)
+    if dry_run:
+        return
+    named = {"picks": every, "negatives": [file for paths in negative_files.values() for file in paths]}
+    train_to_file(inputs, output, files=named, device=device, resume=resume, callback=reporter)
+    for doubt in doubts:
+        reporter.log(f"Remember: {doubt}")
+    reporter.log(f"\nNext: tomopicker pick TOMOGRAM... --model {output} --output picks")
 
 
 def _sorted_by_kind(tomograms: list[Path], picks: list[Path], others: list[Path]) -> tuple[list[Path], list[Path]]:
@@ -149,11 +148,8 @@ def _sorted_by_kind(tomograms: list[Path], picks: list[Path], others: list[Path]
 
 def _refuse_training(given: SettingsOptions, validation_tomogram: list[Path] | None) -> None:
     """Refuse options of a training where nothing is trained."""
-    unused = [
-        name.partition(".")[2]
-        for name in ("objective.loss", "training.steps", "training.epochs")
-        if name in given.given
-    ]
+    trained = ("objective.loss", "training.steps", "training.epochs")
+    unused = [name.partition(".")[2] for name in trained if name in given.given]
     unused += ["validation-tomogram"] if validation_tomogram else []
     if unused:
         raise UsageError(f"--{unused[0]}: nothing is trained with --preset instant; leave it out")

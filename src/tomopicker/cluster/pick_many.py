@@ -12,13 +12,14 @@ from tomopicker.cluster.pick_tomogram import PickWork, item_of
 from tomopicker.cluster.work import Event, Item, OnEvent, ignore_event
 from tomopicker.errors import TomoPickerError
 from tomopicker.io import check_names, naming_remark, tomogram_name
-from tomopicker.output.layout import RECORDS
+from tomopicker.output.layout import MERGED, RECORDS
 from tomopicker.output.one_tomogram import read_entries
 from tomopicker.output.pick_folder import PickFolder
 from tomopicker.output.running import marked
 from tomopicker.output.summary import Summary, summarise
 from tomopicker.pipeline.callbacks import Callback
 from tomopicker.training.checkpoint import Model
+from tomopicker.wording import number_of
 
 if TYPE_CHECKING:
     from tomopicker.cluster.settings import ClusterSettings
@@ -44,6 +45,14 @@ class ManyPicked:
     counts: dict[str, int]
     remark: str | None
     summary: Summary | None
+
+    def lines(self, folder: Path) -> list[str]:
+        """Describe the picks of the folder: the summary of three or more tomograms, and the counts."""
+        if not self.counts:
+            return []
+        summary = self.summary.lines if self.summary is not None and len(self.counts) > 2 else []
+        of = f"{number_of(sum(self.counts.values()), 'pick')} of {number_of(len(self.counts), 'tomogram')}"
+        return [*summary, f"{of}: {folder / f'{MERGED}.star'}"]
 
 
 def pick_into(

@@ -7,10 +7,12 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from tomopicker.config import Flag, setting
 from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.wording import number_of, wrong_value
 
 Engine = Literal["local", "slurm", "pbs", "lsf", "sge", "scheduler"]
+PANEL = "Many machines"
 QUEUES = ("slurm", "pbs", "lsf", "sge")
 _WALLTIME = re.compile(r"^(?:(\d+)-)?(\d{1,3}):([0-5]\d):([0-5]\d)$")
 _MEMORY = re.compile(r"^(\d+(?:\.\d+)?)\s*(MB|GB|TB|M|G|T)$", re.IGNORECASE)
@@ -25,60 +27,40 @@ Lines = Annotated[tuple[str, ...], BeforeValidator(_several)]
 
 
 class ClusterSettings(BaseModel):
-    """Which workers do the work, and how they are started.
-
-    Parameters
-    ----------
-    engine : {"local", "slurm", "pbs", "lsf", "sge", "scheduler"}
-        Workers of this machine, jobs of a queueing system, or a Dask scheduler that runs already.
-    workers : int, optional
-        How many at most: one for each GPU of this machine, or as its cores and memory allow, if left out; of a queueing
-        system 4.
-    job : tuple of str
-        Lines for the head of each job, as the queueing system takes them: ``--gpus=1 -p gpu``.
-    walltime : str, optional
-        Of each job, ``HH:MM:SS`` or ``D-HH:MM:SS``; the queue's own if left out.
-    cores : int
-        Of each worker: its threads, and what a job asks for.
-    memory : str, optional
-        Of each job, such as ``24GB``; as the largest tomogram needs if left out.
-    interface : str, optional
-        Network interface that jobs reach this machine by, such as ``ib0``.
-    host : str, optional
-        Address that jobs reach this machine by, in place of an interface.
-    prologue : tuple of str
-        Lines of shell before the worker starts: ``module load cuda``.
-    skip : tuple of str
-        Lines of the job's head that hold one of these are left out, such as ``--mem``.
-    python : str, optional
-        That jobs start; the one that runs this if left out.
-    scratch : str
-        Folder on each machine's own disk, for the workers' small files.
-    scheduler : Path, optional
-        The scheduler's file, of the engine ``scheduler``.
-    tls : Path, optional
-        Folder with its ``ca.pem``, ``cert.pem`` and ``key.pem``.
-    wait_minutes : float
-        For a first worker, after which the run gives up; a queue may be long, so it is a day.
-    """
+    """Which workers do the work, and how they are started."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    engine: Engine = "local"
-    workers: Annotated[int, Field(ge=1)] | None = None
-    job: Lines = ()
-    walltime: str | None = None
-    cores: Annotated[int, Field(ge=1)] | None = None
-    memory: str | None = None
-    interface: str | None = None
-    host: str | None = None
-    prologue: Lines = ()
-    skip: Lines = ()
-    python: str | None = None
-    scratch: str = "/tmp"
-    scheduler: Path | None = None
-    tls: Path | None = None
-    wait_minutes: Annotated[float, Field(gt=0)] = 24 * 60
+    engine: Engine = setting(
+        "local",
+        "Where the work is done: by workers on this machine, one for each GPU or as its cores allow, by jobs of a "
+        "queueing system, or by the workers of a Dask scheduler that runs already (--scheduler).",
+        flag=Flag(Literal["local", "slurm", "pbs", "lsf", "sge"], PANEL, "this process alone"),
+    )
+    workers: Annotated[int, Field(ge=1)] | None = setting(
+        None, "Maximum number of workers or jobs.",
+        flag=Flag(int, PANEL, "one for each GPU, else as cores and memory allow; 4 jobs"),
+    )  # fmt: skip
+    job: Lines = setting(
+        (), "Options of the queueing system for each job, such as '--gpus=1 -p gpu'; may be repeated.", unit="OPTIONS",
+        flag=Flag(list[str], PANEL),
+    )  # fmt: skip
+    walltime: str | None = setting(None, "Of each job.", unit="[D-]HH:MM:SS", flag=Flag(str, PANEL, "the queue's own"))
+    cores: Annotated[int, Field(ge=1)] | None = setting(None, "Threads of each worker, and cores that a job requests.")
+    memory: str | None = setting(None, "Of each job, such as 24GB; null: as the largest tomogram needs.")
+    interface: str | None = setting(None, "Network interface that jobs reach this machine by, such as ib0.")
+    host: str | None = setting(None, "Address that jobs reach this machine by, in place of an interface.")
+    prologue: Lines = setting((), "Lines of shell before the worker starts, such as 'module load cuda'.")
+    skip: Lines = setting((), "Lines of the job's head that hold one of these are left out, such as --mem.")
+    python: str | None = setting(None, "Interpreter that jobs start; null: the one that runs this.")
+    scratch: str = setting("/tmp", "Folder on each machine's own disk, for the workers' small files.")
+    scheduler: Path | None = setting(
+        None, "Scheduler file of a running Dask scheduler.", unit="FILE", flag=Flag(Path, PANEL)
+    )
+    tls: Path | None = setting(None, "Its ca.pem, cert.pem and key.pem.", unit="DIR", flag=Flag(Path, PANEL))
+    wait_minutes: Annotated[float, Field(gt=0)] = setting(
+        24 * 60, "For a first worker, after which the run gives up; a queue may be long."
+    )
 
     @model_validator(mode="after")
     def _fit_together(self) -> "ClusterSettings":

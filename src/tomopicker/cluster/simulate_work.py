@@ -8,7 +8,7 @@ from typing import Any
 
 from tomopicker.cluster.work import Item, Outcome
 from tomopicker.pipeline.callbacks import Callback
-from tomopicker.simulation import simulate_tomogram
+from tomopicker.simulation.tomogram import simulate_tomogram
 from tomopicker.simulation.write import settings_file, write_simulated
 from tomopicker.types import Positions, Shape
 

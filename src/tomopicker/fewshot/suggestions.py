@@ -1,13 +1,16 @@
 """Suggestions where to click next: the most informative peaks or, without clicks, examples of each kind of object."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Float64, Int64
 from scipy.cluster.vq import kmeans2
 
 from tomopicker.fewshot.discriminant import PRIOR_VARIANCE, Statistics
 from tomopicker.fewshot.feature_map import FeaturesAt
+from tomopicker.picks import Picks
 
 MIN_PROBABILITY = 0.02
 """Of a suggestion."""
@@ -48,6 +51,25 @@ class Suggestion:
     score: float
     probability: float
     reason: str
+
+    @property
+    def line(self) -> str:
+        """In words."""
+        chance = "" if np.isnan(self.probability) else f" (probability {self.probability:.2f})"
+        return f"{self.tomogram}: {self.reason}{chance}"
+
+
+def as_picks(suggestions: Sequence[Suggestion]) -> Picks:
+    """Give positions and scores as picks, with the columns ``probability`` and ``reason``."""
+    return Picks(
+        np.array([each.position for each in suggestions], dtype=np.float64).reshape(-1, 3),
+        np.array([each.tomogram for each in suggestions], dtype=object),
+        np.array([each.score for each in suggestions], dtype=np.float64),
+        pd.DataFrame({
+            "probability": [round(each.probability, 3) for each in suggestions],
+            "reason": [each.reason for each in suggestions],
+        }),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)

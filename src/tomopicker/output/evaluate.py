@@ -35,6 +35,17 @@ class Evaluations:
     unit: str
     matching: MatchMethod
 
+    def to_dict(self) -> dict[str, Any]:
+        """Give the figures as JSON takes them: `tolerance_unit` is ``voxel`` or ``angstrom``, errors are in voxels."""
+        return {
+            "matching": self.matching,
+            "tolerance": self.tolerance,
+            "tolerance_unit": self.unit,
+            "oracles": ["f1_at_truth_count", "best_f1", "best_f1_threshold"],
+            "tomograms": {name: row.to_dict() for name, row in self.tomograms.items()},
+            "mean": self.mean.to_dict(),
+        }
+
 
 def evaluate_compared(found: Compared, tolerance: float, *, in_angstrom: bool, matching: MatchMethod) -> Evaluations:
     """Evaluate each tomogram, and average.
@@ -75,18 +86,6 @@ def evaluate_picks(picks: Picks, truth: Picks, tolerance: float, matching: Match
 def write_json(path: Path, content: Mapping[str, object]) -> None:
     """Write figures."""
     write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
-
-
-def to_json(evaluations: Evaluations) -> dict[str, object]:
-    """Give the figures as JSON: ``tolerance_unit`` is ``voxel`` or ``angstrom``, position errors are in voxels."""
-    return {
-        "matching": evaluations.matching,
-        "tolerance": evaluations.tolerance,
-        "tolerance_unit": evaluations.unit,
-        "oracles": ["f1_at_truth_count", "best_f1", "best_f1_threshold"],
-        "tomograms": {name: row.to_dict() for name, row in evaluations.tomograms.items()},
-        "mean": evaluations.mean.to_dict(),
-    }
 
 
 def chance_warning(found: Compared, evaluations: Evaluations) -> str | None:
@@ -136,7 +135,7 @@ class KindEvaluations:
     def to_dict(self) -> dict[str, Any]:
         """Give the figures as JSON takes them: `kinds`, each as without kinds, and `confusion`, truth by picks."""
         return {
-            "kinds": {kind: to_json(evaluations) for kind, evaluations in self.kinds.items()},
+            "kinds": {kind: evaluations.to_dict() for kind, evaluations in self.kinds.items()},
             "confusion": {
                 "all": self.confusion.to_dict(),
                 "tomograms": {name: each.to_dict() for name, each in self.confusions.items()},

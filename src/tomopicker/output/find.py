@@ -72,6 +72,20 @@ def frames_of_folder(path: Path) -> dict[str, Frame]:
     return recorded_frames(read_record(path / RECORD))
 
 
+def recorded_geometry(path: Path) -> dict[str, Frame]:
+    """Give the geometry of the tomograms of a folder that ``pick`` wrote, or of one of its files; else nothing.
+
+    Of a file of one tomogram it is that of this tomogram.
+    """
+    if path.is_dir():
+        return frames_of_folder(path)
+    frames = frames_of_folder(path.parent)
+    own = [name for name in frames if path.stem == name or path.stem.startswith(f"{name}.")]
+    if path.stem == MERGED or path.stem.startswith(f"{MERGED}."):
+        return frames
+    return {name: frames[name] for name in own}
+
+
 def _recorded(path: Path, *, each: bool) -> list[Path]:
     merged, names = path / f"{MERGED}.csv", list(frames_of_folder(path))
     if merged.exists() and not each:

@@ -25,6 +25,7 @@ from tomopicker.output.report_pictures import (
 from tomopicker.output.results import FolderResults, open_picked, read_results
 from tomopicker.output.summary import Summary, summarise
 from tomopicker.picking.selection import Selected
+from tomopicker.pipeline.callbacks import Callback
 from tomopicker.tomogram import Tomogram
 
 REPORT = "report.html"
@@ -46,6 +47,14 @@ def write_report(folder: Path, path: Path | None = None) -> Path:
     )  # fmt: skip
     write_text(target, environment.get_template(TEMPLATE).render(_content(results)))
     return target
+
+
+def try_report(folder: Path, callback: Callback) -> None:
+    """Write the report, and log its file; a failure is a warning, as the picks do not depend on it."""
+    try:
+        callback.log(f"Report: {write_report(folder)}")
+    except Exception as error:
+        callback.warn(f"{folder / REPORT}: not written ({' '.join(str(error).split())})")
 
 
 def _content(results: FolderResults) -> dict[str, Any]:

@@ -1,15 +1,13 @@
 """Other picks from the candidates of a finished folder, without scoring again, and their pictures."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tomopicker import io
 from tomopicker.errors import TomoPickerError
 from tomopicker.files import make_durable
-from tomopicker.output.layout import RECORD, file_of_kind, files_of, picture_of
+from tomopicker.output.layout import RECORD, file_of_kind, files_of
 from tomopicker.output.merged import merge
-from tomopicker.output.one_tomogram import DONE, draw_picks, write_chosen, write_entry
+from tomopicker.output.one_tomogram import DONE, write_chosen, write_entry
 from tomopicker.output.record import (
     kind_counts,
     picked_counts,
@@ -18,10 +16,9 @@ from tomopicker.output.record import (
     selection_facts,
     write_record,
 )
-from tomopicker.output.results import candidates_of, open_picked
+from tomopicker.output.results import candidates_of
 from tomopicker.output.running import marked
 from tomopicker.picking.selection import Selection, join
-from tomopicker.picks import Picks
 
 UNFINISHED = "unfinished_cut"
 """The setting of a folder whose picks are being replaced."""
@@ -66,20 +63,3 @@ def reselect(path: Path, selection: Selection) -> tuple[dict[str, Any], str | No
         remark = merge(path, frames, picked_counts(record), star_format, kinds=kind_counts(record))
         write_record(path / RECORD, record, sorted(record["tomograms"].items()))
     return {name: entry for name, entry in sorted(record["tomograms"].items()) if entry["status"] == DONE}, remark
-
-
-def draw_again(folder: Path, name: str, record: Mapping[str, Any], kind: str = "") -> str | None:
-    """Draw a tomogram's picks of a results folder once more, if its file is still there.
-
-    The record is the content of the folder's ``picks.json``; `kind` names one of several kinds of particle. Gives the
-    reason, one line, if it could not be drawn.
-    """
-    called, entry = file_of_kind(name, kind), record["tomograms"][name]
-    picture, count = picture_of(folder, called), (entry["kinds"][kind] if kind else entry)["picks"]
-    diameter = (record["model"]["kinds"][kind] if kind else record["model"]["settings"])["particle_diameter"]
-    try:
-        tomogram = open_picked(folder, record, name)
-        picks = io.read_picks(files_of(folder, called)[1], [tomogram]) if count else Picks.concatenate([])
-    except (TomoPickerError, KeyError, TypeError) as error:
-        return f"{picture}: removed, as it cannot be drawn again ({error})"
-    return draw_picks(tomogram, picks.positions, diameter, picture)

@@ -49,8 +49,8 @@ def training_plan(inputs: TrainingInput, files: Sequence[Path], units: Coordinat
     voxel_size = common_voxel_size(tomograms, settings)
     rows = []
     for tomogram in tomograms:
-        negative = 0 if inputs.rejected is None else len(inputs.rejected.in_tomogram(tomogram.name))
-        against = f", {number_of(negative, 'rejected pick')}" if negative else ""
+        negative = 0 if inputs.negatives is None else len(inputs.negatives.in_tomogram(tomogram.name))
+        against = f", {number_of(negative, 'negative')}" if negative else ""
         clicked = number_of(len(clicks.in_tomogram(tomogram.name)), "click")
         rows.append(("tomogram", f"{_described(tomogram)}, {clicked}{against}"))
     rows += [("clicks", _how_read(path, tomograms, units)) for path in files]

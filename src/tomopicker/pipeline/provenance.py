@@ -42,7 +42,7 @@ def provenance(
         Of what was trained.
     """
     inside = {item.name: round(item.working.mask_fraction, 4) for item in clicked}
-    rejected = inputs.rejected
+    rejected = inputs.negatives
 
     def describe(tomogram: Tomogram) -> dict[str, Any]:
         return {

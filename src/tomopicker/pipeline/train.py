@@ -8,7 +8,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -31,9 +30,8 @@ from tomopicker.pipeline.training_data import (
     load_training_tomograms,
     number_of_clicks,
     warn_bright_clicks,
-    without_repeats,
 )
-from tomopicker.pipeline.training_input import TrainingInput, check_expected, training_inputs
+from tomopicker.pipeline.training_input import TrainingInput, by_kind, check_expected
 from tomopicker.tomogram import Tomogram
 from tomopicker.training.checkpoint import Model, save_model
 from tomopicker.training.labels import LabelledVolume
@@ -49,7 +47,7 @@ def train(
     settings: Settings,
     *,
     particle_diameters: Mapping[str, float] | None = None,
-    rejected: Picks | None = None,
+    negatives: Picks | None = None,
     masks: Mapping[str, VoxelMask] | None = None,
     validation_tomograms: Sequence[Tomogram] = (),
     validation_picks: Picks | None = None,
@@ -70,7 +68,7 @@ def train(
         From `tomopicker.config.resolve`.
     particle_diameters : mapping of str to float, optional
         Å, of kinds whose diameter is not that of the settings.
-    rejected : Picks, optional
+    negatives : Picks, optional
         Positions that look like the particle and are not: known background. One that names a kind is not a negative of
         the others.
     masks : mapping of str to VoxelMask, optional
@@ -96,11 +94,24 @@ def train(
     TomoPickerError
         If the input cannot be trained on; one line that names the remedy.
     """
-    inputs = training_inputs(
-        tomograms, picks, settings, particle_diameters=particle_diameters, rejected=rejected, masks=masks,
-        validation_tomograms=validation_tomograms, validation_picks=validation_picks,
-    )  # fmt: skip
-    callback, chosen = callback or NullCallback(), choose_device(device)
+    given = TrainingInput(
+        "", list(tomograms), picks, settings, negatives, masks or {}, list(validation_tomograms), validation_picks
+    )
+    callback = callback or NullCallback()
+    inputs = by_kind(given, particle_diameters or {}, callback)
+    return train_kinds(inputs, device=device, checkpoint=checkpoint, resume=resume, callback=callback)
+
+
+def train_kinds(
+    inputs: Sequence[TrainingInput],
+    *,
+    device: str | None,
+    checkpoint: Path | None,
+    resume: bool,
+    callback: Callback,
+) -> Model:
+    """Train a network for each kind of particle; the parameters are those of `train`."""
+    chosen = choose_device(device)
     features: dict[str, Features] = {}  # Of the discriminant: computed once for all kinds.
     models = []
     for each in inputs:
@@ -112,48 +123,44 @@ def train(
 
 
 def train_to_file(
-    tomograms: Sequence[Tomogram],
-    clicks: Picks,
-    settings: Settings,
+    inputs: Sequence[TrainingInput],
     output: Path,
     *,
-    files: Mapping[str, Sequence[Path]] | None = None,
-    resume: bool = False,
-    callback: Callback | None = None,
-    **options: Any,
-) -> Model:
+    files: Mapping[str, Sequence[Path]],
+    device: str | None,
+    resume: bool,
+    callback: Callback,
+) -> None:
     """Train, write the model and remove the checkpoints.
 
     Parameters
     ----------
-    tomograms, clicks, settings
-        See `train`.
+    inputs : sequence of TrainingInput
+        Of each kind.
     output : Path
         The model file; checkpoints are written beside it.
     files : mapping of str to sequence of Path
         Of the clicks and so on, for the model's provenance.
+    device : str, optional
+        As of `train`.
     resume : bool
         Go on from the checkpoints, which are else discarded.
-    callback : Callback, optional
-    options
-        Further arguments of `train`.
+    callback : Callback
 
     Raises
     ------
     TomoPickerError
         As `train`, or if the file cannot be written.
     """
-    started, callback = time.monotonic(), callback or NullCallback()
+    started = time.monotonic()
     if not resume:
         discard_checkpoints(output, callback)
-    model = train(tomograms, clicks, settings, checkpoint=output, resume=resume, callback=callback, **options)
-    named = {name: [str(path.absolute()) for path in paths] for name, paths in (files or {}).items()}
+    model = train_kinds(inputs, device=device, checkpoint=output, resume=resume, callback=callback)
+    named = {name: [str(path.absolute()) for path in paths] for name, paths in files.items()}
     first, *others = (replace(each, provenance={**each.provenance, "files": named}) for each in (model, *model.others))
-    model = replace(first, others=tuple(others))
-    save_model(output, model)
+    save_model(output, replace(first, others=tuple(others)))
     remove_checkpoints(output)
     callback.log(f"Model: {output}, after {time.monotonic() - started:.0f} s.")
-    return model
 
 
 def _train_kind(
@@ -165,7 +172,6 @@ def _train_kind(
     resume: bool,
     callback: Callback,
 ) -> Model:
-    inputs = replace(inputs, clicks=without_repeats(inputs.clicks, inputs.settings.particle_diameter, callback))
     voxel_size = common_voxel_size(inputs.tomograms, inputs.settings)
     settings, clicked = _load(inputs, voxel_size, callback)
     validation = load_training_tomograms(
@@ -184,7 +190,7 @@ def _load(inputs: TrainingInput, voxel_size: float, callback: Callback) -> tuple
     """Preprocess the training tomograms; without the detected lamella, where clicks lie outside it."""
     settings = inputs.settings
     clicked = load_training_tomograms(
-        inputs.tomograms, inputs.clicks, settings, voxel_size, callback, rejected=inputs.rejected, masks=inputs.masks
+        inputs.tomograms, inputs.clicks, settings, voxel_size, callback, rejected=inputs.negatives, masks=inputs.masks
     )
     outside, clicks = clicks_outside(clicked)
     if outside > MAX_CLICKS_OUTSIDE * clicks and not inputs.masks:
@@ -195,7 +201,7 @@ def _load(inputs: TrainingInput, voxel_size: float, callback: Callback) -> tuple
         unmasked = settings.preprocess.model_copy(update={"mask": "none"})
         settings = settings.model_copy(update={"preprocess": unmasked})
         return settings, load_training_tomograms(
-            inputs.tomograms, inputs.clicks, settings, voxel_size, callback, rejected=inputs.rejected
+            inputs.tomograms, inputs.clicks, settings, voxel_size, callback, rejected=inputs.negatives
         )
     if outside:
         callback.warn(

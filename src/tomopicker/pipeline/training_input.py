@@ -1,7 +1,7 @@
 """Input of a training, kind by kind, and its checks before anything is computed."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tomopicker.config import Settings
 from tomopicker.errors import UsageError
@@ -10,7 +10,7 @@ from tomopicker.models.precision import choose_device
 from tomopicker.picks import Picks
 from tomopicker.pipeline.callbacks import Callback
 from tomopicker.pipeline.kinds import check_apart, diameters_of, kinds_of, known_negatives
-from tomopicker.pipeline.training_data import check_tomogram, common_voxel_size
+from tomopicker.pipeline.training_data import check_tomogram, common_voxel_size, without_repeats
 from tomopicker.preprocessing.preprocess import check_mask
 from tomopicker.tomogram import Tomogram
 from tomopicker.training.checkpoint import build_body
@@ -32,7 +32,7 @@ class TrainingInput:
     clicks : Picks
         Centres of particles.
     settings : Settings
-    rejected : Picks, optional
+    negatives : Picks, optional
         Positions that look like the particle and are not, and clicks of other kinds: known background.
     masks : mapping of str to VoxelMask
         Where the specimen is, by the tomogram's name; by the settings for those left out.
@@ -46,29 +46,23 @@ class TrainingInput:
     tomograms: list[Tomogram]
     clicks: Picks
     settings: Settings
-    rejected: Picks | None = None
+    negatives: Picks | None = None
     masks: Mapping[str, VoxelMask] = field(default_factory=dict)
     validation_tomograms: list[Tomogram] = field(default_factory=list)
     validation_picks: Picks | None = None
 
 
-def training_inputs(
-    tomograms: Sequence[Tomogram],
-    picks: Picks,
-    settings: Settings,
-    *,
-    particle_diameters: Mapping[str, float] | None = None,
-    rejected: Picks | None = None,
-    masks: Mapping[str, VoxelMask] | None = None,
-    validation_tomograms: Sequence[Tomogram] = (),
-    validation_picks: Picks | None = None,
-) -> list[TrainingInput]:
+def by_kind(given: TrainingInput, particle_diameters: Mapping[str, float], callback: Callback) -> list[TrainingInput]:
     """Divide the input of a training by kind; clicks of the others are known negatives of each.
 
     Parameters
     ----------
-    tomograms, picks, settings, particle_diameters, rejected, masks, validation_tomograms, validation_picks
-        As `train` takes them.
+    given : TrainingInput
+        Of all kinds.
+    particle_diameters : mapping of str to float
+        Å, of kinds whose diameter is not that of the settings.
+    callback : Callback
+        Receives warnings of repeated clicks, which are left out.
 
     Raises
     ------
@@ -76,34 +70,34 @@ def training_inputs(
         If kinds are several and a setting is meant for one, a diameter is of none of them, a tomogram has no pick of
         any kind, or two kinds are clicked on one particle.
     """
-    kinds, masks = kinds_of(picks), masks or {}
+    picks, settings, truth = given.clicks, given.settings, given.validation_picks
+    kinds = kinds_of(picks)
     if len(kinds) > 1 and settings.expected_particles is not None:
         raise UsageError(
             "--expected-particles is one number, and there are clicks of several kinds; leave it out to have each "
             "estimated, or train one kind (--class)"
         )
-    diameters = diameters_of(kinds, particle_diameters or {}, settings.particle_diameter)
+    diameters = diameters_of(kinds, particle_diameters, settings.particle_diameter)
     own = {kind: settings.model_copy(update={"particle_diameter": size}) for kind, size in diameters.items()}
     if len(kinds) == 1:
-        validated = list(validation_tomograms)
-        return [
-            TrainingInput("", list(tomograms), picks, own[kinds[0]], rejected, masks, validated, validation_picks)
-        ]  # fmt: skip
-    check_picked(tomograms, picks)
-    if validation_picks is not None:
-        check_picked(validation_tomograms, validation_picks)
-    check_apart(picks, diameters, {tomogram.name: tomogram.frame for tomogram in tomograms})
-    inputs = []
-    for kind, size in diameters.items():
-        clicks, negatives = picks.of_kind(kind), known_negatives(kind, picks, rejected, size)
+        clicks = without_repeats(picks, diameters[kinds[0]], callback)
+        return [replace(given, clicks=clicks, settings=own[kinds[0]])]
+    check_picked(given.tomograms, picks)
+    if truth is not None:
+        check_picked(given.validation_tomograms, truth)
+    check_apart(picks, diameters, {tomogram.name: tomogram.frame for tomogram in given.tomograms})
+    apart = [without_repeats(picks.of_kind(kind), size, callback) for kind, size in diameters.items()]
+    every, inputs = Picks.concatenate(apart), []
+    for clicks, (kind, size) in zip(apart, diameters.items(), strict=True):
+        negatives = known_negatives(kind, every, given.negatives, size)
         # Without training, a tomogram with clicks of other kinds alone has known background.
         known = clicks if settings.network.head == "trained" else Picks.concatenate([clicks, negatives])
-        truth = validation_picks
-        if truth is not None and truth.kind_names:
-            truth = truth.of_kind(kind)
-        validated = [] if truth is None else with_picks(validation_tomograms, truth)
+        true = truth.of_kind(kind) if truth is not None and truth.kind_names else truth
+        validated = [] if true is None else with_picks(given.validation_tomograms, true)
         inputs.append(
-            TrainingInput(kind, with_picks(tomograms, known), clicks, own[kind], negatives, masks, validated, truth)
+            TrainingInput(
+                kind, with_picks(given.tomograms, known), clicks, own[kind], negatives, given.masks, validated, true
+            )
         )
     return inputs
 
@@ -166,7 +160,7 @@ def check_training(inputs: TrainingInput, device: str | None, callback: Callback
     choose_device(device)
     voxel_size = common_voxel_size(inputs.tomograms, settings)
     for tomogram in inputs.tomograms:
-        check_tomogram(tomogram, inputs.clicks, inputs.rejected, settings, voxel_size, callback)
+        check_tomogram(tomogram, inputs.clicks, inputs.negatives, settings, voxel_size, callback)
     for tomogram in inputs.validation_tomograms:
         check_tomogram(tomogram, inputs.validation_picks, None, settings, voxel_size, callback)
     for tomogram in [*inputs.tomograms, *inputs.validation_tomograms]:

@@ -33,6 +33,11 @@ class CurvePoint:
     loss: float | None
     shrinkage: float
 
+    def line(self, is_best: bool) -> str:
+        """Describe the point."""
+        loss = "" if self.loss is None else f"; loss {self.loss:.3f}, shrinkage {self.shrinkage:.4f}"
+        return f"step {self.step}: {self.f1}{loss}{' (best)' if is_best else ''}"
+
 
 @dataclass(frozen=True)
 class BestWeights:

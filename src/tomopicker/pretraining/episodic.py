@@ -21,6 +21,7 @@ from tomopicker.pretraining.episodes import Episodes, draw_episodes
 from tomopicker.pretraining.look_alikes import Families, draw_families
 from tomopicker.pretraining.run import Run, take_steps
 from tomopicker.pretraining.solver import Solver
+from tomopicker.pretraining.train import save_pretrained
 from tomopicker.pretraining.validation import at, draw_trials, few_shot_f1, scene_features
 from tomopicker.training.pretrained import SHIPPED, load_pretrained
 from tomopicker.training.seeding import seeded
@@ -168,6 +169,13 @@ def pretrain_episodes(
         first=first, steps=recipe.steps, workers=workers, seed=recipe.seed, device=device,
     )  # fmt: skip
     return curve.result()
+
+
+def save_best(path: Path, recipe: EpisodeRecipe, best: BestWeights) -> None:
+    """Write the best weights, with the validation curve so far."""
+    point, curve = best.point, [asdict(each) for each in best.curve]
+    facts = {"shrinkage": point.shrinkage, "step": point.step, "validation": curve}
+    save_pretrained(path, best.weights, {"episodes": True} | asdict(recipe), facts)
 
 
 def draw_step(families: Families, seed: int, step: int) -> Episodes:

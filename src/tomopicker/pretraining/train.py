@@ -63,6 +63,11 @@ class Progress:
     outside: float
     accuracy: float
 
+    @property
+    def words(self) -> str:
+        """For a progress bar."""
+        return f"{self.accuracy:.0%} accuracy in molecules"
+
 
 def draw_patches(library: MoleculeLibrary, seed: int, step: int) -> tuple[Tensor, Tensor]:
     """Draw the scene of a step, cut into patches with labels; the same for the same seed and step.

@@ -7,20 +7,27 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 from pydantic.fields import FieldInfo
 
+from tomopicker.config import Flag, setting
 from tomopicker.errors import UsageError
 from tomopicker.wording import wrong_value
 
 TiltScheme = Literal["dose-symmetric", "bidirectional", "continuous"]
 """Order of the tilts: outwards from zero by turns; from zero to one end, then to the other; from end to end."""
+Reconstruction = Literal["wbp", "sirt"]
+SAMPLE, IMAGING = "Sample", "Imaging"
+"""Panels of the help."""
 
 Edge = Annotated[int, Field(ge=16)]
 Count = Annotated[int, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 VoxelSize = Annotated[float, Field(ge=1, le=60)]
+Dose = Annotated[
+    Annotated[float, Field(ge=1e-3, le=1e6)] | None, BeforeValidator(lambda dose: None if dose in {0, "0"} else dose)
+]
 
 ARGUMENTS = {
     "scene.shape": "--shape",
@@ -40,45 +47,53 @@ class SceneSettings:
 
     shape: tuple[Edge, Edge, Edge]
     voxel_size_angstrom: VoxelSize
-    thickness_angstrom: Annotated[float, Field(gt=0, description="Of the lamella; vacuum above and below.")]
-    target: str = Field("ribosome", description="Name of the molecule to be picked.")
-    n_targets: Count = Field(20, description="Number of targets.")
-    distractors: tuple[tuple[str, Count], ...] = Field((), description="Names and counts of the other molecules.")
-    touching_fraction: Fraction = Field(0.1, description="Fraction of the targets placed in contact with another one.")
-    clustered_fraction: Fraction = Field(
+    thickness_angstrom: Annotated[
+        float,
+        setting(
+            ..., "Of the lamella; vacuum above and below.", unit="Å", gt=0,
+            flag=Flag(float, SAMPLE, "half to two thirds of z, or around --positions", name="thickness"),
+        ),
+    ]  # fmt: skip
+    target: str = setting("ribosome", description="Name of the molecule to be picked.")
+    n_targets: Count = setting(20, description="Number of targets.")
+    distractors: tuple[tuple[str, Count], ...] = setting((), description="Names and counts of the other molecules.")
+    touching_fraction: Fraction = setting(
+        0.1, description="Fraction of the targets placed in contact with another one."
+    )
+    clustered_fraction: Fraction = setting(
         0.0,
         description="Fraction of the targets in strings, each in contact with the one before, as polysomes.",
     )
-    cluster_size: int = Field(5, ge=1, le=1000, description="Targets in such a string.")
-    crowd_fraction: float = Field(
+    cluster_size: int = setting(5, ge=1, le=1000, description="Targets in such a string.")
+    crowd_fraction: float = setting(
         0.12, ge=0, le=0.6, description="Of the lamella's volume that unresolved small molecules fill."
     )
-    n_membranes: Count = Field(2, description="Wide, wavy sheets across the lamella; fewer where they would cross.")
-    paired_membranes: Fraction = Field(
+    n_membranes: Count = setting(2, description="Wide, wavy sheets across the lamella; fewer where they would cross.")
+    paired_membranes: Fraction = setting(
         0.0, description="Share of the sheets that are two membranes, as around a cisterna or a nucleus."
     )
-    n_vesicles: Count = Field(0, description="Round, of 300 to 700 Å.")
-    n_microtubules: Count = Field(0, description="Across the field; fewer if there is no room.")
-    n_actin_filaments: Count = Field(0, description="The same.")
-    n_lumps: Count = Field(1, description="Dense granules without a shape of their own, of up to 220 Å.")
-    n_gold_beads: Count = Field(0, description="Anywhere in the lamella.")
-    gold_diameter_angstrom: float = Field(100.0, ge=10, le=1000, description="Of a gold bead.")
-    n_ice_lumps: Count = Field(0, description="Ice that settled on the lamella's faces, of 300 to 900 Å.")
-    border_voxels: float = Field(6.0, ge=0, description="Distance of centres from the faces in x and y.")
-    middle_voxels: float | None = Field(
+    n_vesicles: Count = setting(0, description="Round, of 300 to 700 Å.")
+    n_microtubules: Count = setting(0, description="Across the field; fewer if there is no room.")
+    n_actin_filaments: Count = setting(0, description="The same.")
+    n_lumps: Count = setting(1, description="Dense granules without a shape of their own, of up to 220 Å.")
+    n_gold_beads: Count = setting(0, description="Anywhere in the lamella.")
+    gold_diameter_angstrom: float = setting(100.0, ge=10, le=1000, description="Of a gold bead.")
+    n_ice_lumps: Count = setting(0, description="Ice that settled on the lamella's faces, of 300 to 900 Å.")
+    border_voxels: float = setting(6.0, ge=0, description="Distance of centres from the faces in x and y.")
+    middle_voxels: float | None = setting(
         None, description="z of the lamella's middle at the centre of the field; None: the volume's."
     )
-    lamella_tilt_degrees: float = Field(
-        0.0, ge=-45, le=45,
-        description="Rotation of the lamella out of the volume's xy plane about y, the tilt axis.",
+    lamella_tilt_degrees: float = setting(
+        0.0, "Rotation of the lamella out of the volume's xy plane about y, the tilt axis.", unit="°", ge=-45, le=45,
+        flag=Flag(float, SAMPLE, "a few, drawn; easy: 0", name="lamella-tilt"),
     )  # fmt: skip
-    lamella_pitch_degrees: float = Field(0.0, ge=-45, le=45, description="The same about x.")
-    curtaining_angstrom: float = Field(
+    lamella_pitch_degrees: float = setting(0.0, ge=-45, le=45, description="The same about x.")
+    curtaining_angstrom: float = setting(
         0.0, ge=0,
         description="Standard deviation of the depth of the furrows that milling left on both faces; 0 for plane "
         "faces.",
     )  # fmt: skip
-    coating_density: float = Field(
+    coating_density: float = setting(
         0.0, ge=0, le=20,
         description="Of the grains of metal sputtered on one face against charging, in units of protein; 0 for none.",
     )  # fmt: skip
@@ -99,71 +114,78 @@ class ImagingSettings:
     """How a density is imaged and reconstructed."""
 
     voxel_size_angstrom: VoxelSize
-    tilt_range_degrees: float = Field(
-        60.0, ge=1, le=80, description="Tilts from minus to plus the range; the tilt axis is y."
+    tilt_range_degrees: float = setting(
+        60.0, "Largest tilt to both sides; the tilt axis is y.", unit="°", ge=1, le=80,
+        flag=Flag(float, IMAGING, "60", name="tilt-range"),
+    )  # fmt: skip
+    tilt_step_degrees: float = setting(
+        3.0, "Between two tilts.", unit="°", ge=0.1, flag=Flag(float, IMAGING, "3", name="tilt-step")
     )
-    tilt_step_degrees: float = Field(3.0, ge=0.1, description="Between two tilts.")
-    tilt_scheme: TiltScheme = Field(
-        "dose-symmetric",
-        description="Order of the tilts, dose-symmetric, bidirectional or continuous: later ones have had more dose.",
+    tilt_scheme: TiltScheme = setting(
+        "dose-symmetric", "Order of the tilts: later ones are more damaged.", flag=Flag(TiltScheme, IMAGING)
     )
-    defocus_um: float = Field(3.5, ge=-5, le=20, description="At the tilt axis, underfocus positive.")
-    defocus_jitter_um: float = Field(
+    defocus_um: float = setting(
+        3.5, "At the tilt axis, underfocus positive.", unit="µm", ge=-5, le=20,
+        flag=Flag(float, IMAGING, "drawn, see Presets", name="defocus"),
+    )  # fmt: skip
+    defocus_jitter_um: float = setting(
         0.1, ge=0, le=5, description="Standard deviation of the defocus from tilt to tilt."
     )
-    defocus_gradient: bool = Field(True, description="The defocus of a tilted image varies across the tilt axis.")
-    phase_shift_degrees: float = Field(0.0, ge=-180, le=180, description="Of a Volta phase plate; 0 without.")
-    voltage_kv: float = Field(300.0, ge=60, le=1000, description="Of the electrons.")
-    spherical_aberration_mm: float = Field(2.7, ge=0, le=10, description="Of the objective lens.")
-    amplitude_contrast: Fraction = Field(0.07, description="Share of the contrast that does not come from phase.")
-    b_factor_square_angstrom: float = Field(800.0, ge=0, le=1e5, description="Envelope exp(-B k² / 4).")
-    dose_per_square_angstrom: Annotated[float, Field(ge=1e-3, le=1e6)] | None = Field(
-        100.0, description="Electrons over the whole tilt series; none for no noise and no damage."
-    )
-    radiation_damage: bool = Field(True, description="Detail fades with the dose.")
-    dose_weighting: bool = Field(
+    defocus_gradient: bool = setting(True, description="The defocus of a tilted image varies across the tilt axis.")
+    phase_shift_degrees: float = setting(0.0, ge=-180, le=180, description="Of a Volta phase plate; 0 without.")
+    voltage_kv: float = setting(300.0, ge=60, le=1000, description="Of the electrons.")
+    spherical_aberration_mm: float = setting(2.7, ge=0, le=10, description="Of the objective lens.")
+    amplitude_contrast: Fraction = setting(0.07, description="Share of the contrast that does not come from phase.")
+    b_factor_square_angstrom: float = setting(800.0, ge=0, le=1e5, description="Envelope exp(-B k² / 4).")
+    dose_per_square_angstrom: Dose = setting(
+        100.0, "Of the whole tilt series; 0 or none: neither noise nor damage.", unit="e/Å²",
+        flag=Flag(float, IMAGING, "the preset's", name="dose"),
+    )  # fmt: skip
+    radiation_damage: bool = setting(True, description="Detail fades with the dose.")
+    dose_weighting: bool = setting(
         False, description="Each tilt image is weighted by what its dose has left of each frequency."
     )
-    tilt_weighting: float = Field(
+    tilt_weighting: float = setting(
         0.0, ge=0, le=10,
         description="Each tilt image is weighted by the cosine of its tilt to this power; 0 for equal weights.",
     )  # fmt: skip
-    detective_quantum_efficiency: float = Field(
+    detective_quantum_efficiency: float = setting(
         0.5, ge=1e-4, le=1,
         description="Share of those electrons that are detected; the rest is lost to the detector and to inelastic "
         "scattering.",
     )  # fmt: skip
-    path_attenuation: float = Field(
+    path_attenuation: float = setting(
         0.35, ge=0, le=10,
         description="Lamella thickness over the mean free path: a tilt keeps exp(-that / cos tilt) of its electrons.",
     )  # fmt: skip
-    gain_error: float = Field(
+    gain_error: float = setting(
         0.0, ge=0, le=0.5, description="Standard deviation of a pixel's wrong gain, the same in every tilt image."
     )
-    hot_lines: int = Field(
+    hot_lines: int = setting(
         0, ge=0, le=1000, description="Rows or columns of the camera that count a fifth too much or too little."
     )
-    binning_fall_off: Fraction = Field(
+    binning_fall_off: Fraction = setting(
         1.0,
         description="Frequency at which the blur of camera and binning begins, as a fraction of Nyquist; 1 for none.",
     )
-    alignment_error_voxels: float = Field(
+    alignment_error_voxels: float = setting(
         0.3, ge=0, le=20, description="Standard deviation of the shift of each tilt image, along each of its axes."
     )
-    reconstruction: Literal["wbp", "sirt"] = Field(
-        "wbp", description="wbp, weighted back-projection, or sirt, simultaneous iterative reconstruction."
-    )
-    ramp_fall_off: float = Field(
+    reconstruction: Reconstruction = setting(
+        "wbp", "Weighted back-projection, or SIRT, the simultaneous iterative reconstruction.",
+        flag=Flag(Reconstruction, IMAGING),
+    )  # fmt: skip
+    ramp_fall_off: float = setting(
         0.2, ge=0, le=0.99,
         description="Frequency at which the ramp filter of a weighted back-projection begins to fall, as a fraction of "
         "Nyquist.",
     )  # fmt: skip
-    sirt_like_iterations: int = Field(
+    sirt_like_iterations: int = setting(
         0, ge=0, le=10000,
         description="Above 0: the ramp filter of a weighted back-projection is flattened to the response of as many "
         "rounds of SIRT.",
     )  # fmt: skip
-    sirt_iterations: int = Field(15, ge=1, le=1000, description="Rounds of a SIRT reconstruction.")
+    sirt_iterations: int = setting(15, ge=1, le=1000, description="Rounds of a SIRT reconstruction.")
 
     def __post_init__(self) -> None:
         if self.tilt_step_degrees > self.tilt_range_degrees:

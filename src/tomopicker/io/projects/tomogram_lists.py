@@ -6,6 +6,7 @@
 """
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from tomopicker.errors import TomoPickerError
@@ -32,6 +33,11 @@ def is_list(path: Path) -> bool:
         except TomoPickerError:
             return False
     return suffix == ".settings" or (suffix in _TABLES and _table(path) is not None)
+
+
+def only_list(paths: Sequence[Path]) -> Path | None:
+    """Give the tomograms.star of RELION 5 that is the only list of tomograms given; None if there is none."""
+    return paths[0].absolute() if len(paths) == 1 and paths[0].suffix.lower() == ".star" else None
 
 
 def files_of_list(path: Path) -> list[NamedFile]:

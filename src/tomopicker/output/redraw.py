@@ -1,0 +1,58 @@
+"""Pictures and report of a results folder whose picks were selected again."""
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from tomopicker import io
+from tomopicker.errors import TomoPickerError
+from tomopicker.output.layout import RECORD, file_of_kind, files_of, picture_of
+from tomopicker.output.one_tomogram import draw_picks
+from tomopicker.output.picks_report import REPORT, try_report
+from tomopicker.output.record import read_record, recorded_frames
+from tomopicker.output.results import open_picked
+from tomopicker.picks import Picks
+from tomopicker.pipeline.callbacks import Callback
+
+
+def redraw(folder: Path, drawn: Collection[Path], callback: Callback, *, report: bool) -> None:
+    """Draw pictures again, and write the report again if there was one.
+
+    Parameters
+    ----------
+    folder : Path
+    drawn : collection of Path
+        The pictures; of tomograms whose file is gone they are left out, with a warning.
+    callback : Callback
+    report : bool
+        Write the report; otherwise an existing one is removed, as it shows the old picks.
+    """
+    record = read_record(folder / RECORD)
+    for name in sorted(recorded_frames(record)):
+        for kind in record["model"].get("kinds", {"": None}):
+            was_drawn = picture_of(folder, file_of_kind(name, kind)) in drawn
+            if was_drawn and (problem := draw_again(folder, name, record, kind)):
+                callback.warn(problem)
+    if not (folder / REPORT).exists():
+        return
+    if report:
+        try_report(folder, callback)
+    else:
+        (folder / REPORT).unlink()
+
+
+def draw_again(folder: Path, name: str, record: Mapping[str, Any], kind: str = "") -> str | None:
+    """Draw a tomogram's picks of a results folder once more, if its file is still there.
+
+    The record is the content of the folder's ``picks.json``; `kind` names one of several kinds of particle. Gives the
+    reason, one line, if it could not be drawn.
+    """
+    called, entry = file_of_kind(name, kind), record["tomograms"][name]
+    picture, count = picture_of(folder, called), (entry["kinds"][kind] if kind else entry)["picks"]
+    diameter = (record["model"]["kinds"][kind] if kind else record["model"]["settings"])["particle_diameter"]
+    try:
+        tomogram = open_picked(folder, record, name)
+        picks = io.read_picks(files_of(folder, called)[1], [tomogram]) if count else Picks.concatenate([])
+    except (TomoPickerError, KeyError, TypeError) as error:
+        return f"{picture}: removed, as it cannot be drawn again ({error})"
+    return draw_picks(tomogram, picks.positions, diameter, picture)
