@@ -1,5 +1,6 @@
 """Instant picks, jobs, review and files: what goes on beside the clicks."""
 
+import json
 import os
 import signal
 import subprocess
@@ -10,9 +11,10 @@ import numpy as np
 import pytest
 
 from tests.cli.conftest import VOXEL_SIZE
-from tests.studio.conftest import act, wait_for
+from tests.studio.conftest import act, wait_for, write_pick_folder
 from tomopicker import io
 from tomopicker.errors import UsageError
+from tomopicker.output.record import digest
 from tomopicker.output.summary import unusual
 from tomopicker.picks import Picks
 from tomopicker.studio import jobs as jobs_module
@@ -269,6 +271,35 @@ def test_what_a_job_is_asked(client, studio, balls_world, monkeypatch):
     negatives = [arguments[i + 1] for i, part in enumerate(arguments) if part == "--negatives"]
     assert negatives == [str(folder / "rejected/ball/TS_1.csv"), str(folder / "clicks/ring/TS_1.csv")]
     assert arguments[arguments.index("--particle-diameter") + 1] == "100"
+
+
+def test_picking_goes_on_with_the_same_model_and_settings_only(client, studio, balls_world, monkeypatch):
+    asked = []
+    real = Jobs.start
+
+    def start(self, title, kind, arguments):
+        asked.append(arguments)
+        return real(self, title, kind, ["--version"])
+
+    def pressed():
+        assert client.post("/api/start", json=KIND | {"what": "pick", "workers": 1}).status_code == 200
+        wait_for(lambda: all(job.state != "running" for job in studio.jobs.all()))
+        return {"--overwrite", "--retry-failed"} & set(asked[-1])
+
+    monkeypatch.setattr(Jobs, "start", start)
+    model, folder = studio.project.folder / "models/ball.model", studio.reviews.path("ball")
+    model.parent.mkdir()
+    model.write_bytes(b"a network")
+    assert pressed() == {"--overwrite"}, "nothing is picked yet"
+    write_pick_folder(balls_world, folder)
+    record = json.loads((folder / "picks.json").read_text(encoding="utf-8"))
+    assert pressed() == {"--overwrite"}, "of another model"
+    record["model"]["sha256"] = digest(model)
+    (folder / "picks.json").write_text(json.dumps(record), encoding="utf-8")
+    assert pressed() == {"--retry-failed"}
+    record["settings"]["threshold"] = 0.8
+    (folder / "picks.json").write_text(json.dumps(record), encoding="utf-8")
+    assert pressed() == {"--overwrite"}, "cut at a threshold"
 
 
 def test_a_file_damaged_elsewhere_is_said_and_clicks_go_on(client, studio, balls_world):

@@ -123,13 +123,15 @@ def security_of(keys: Keys) -> "Security":
 def _local(settings: ClusterSettings, memory: int, tomograms: int, folder: Path, keys: Keys) -> Iterator[Workers]:
     from distributed import Nanny, Scheduler, SpecCluster  # noqa: PLC0415
 
+    from tomopicker.cluster import ignore_interrupt  # noqa: PLC0415
     from tomopicker.cluster.resources import share_out  # noqa: PLC0415
 
     shares = share_out(settings.workers, settings.cores, memory, tomograms)
     security = security_of(keys)
     common = {"protocol": "tls://", "security": security, "dashboard": False, "dashboard_address": f"{HERE}:0"}
     worker = common | {
-        "host": HERE, "nthreads": 1, "memory_limit": 0, "local_directory": settings.scratch, "death_timeout": 60
+        "host": HERE, "nthreads": 1, "memory_limit": 0, "local_directory": settings.scratch, "death_timeout": 60,
+        "preload": [ignore_interrupt.__name__],
     }  # fmt: skip
     workers = {i: {"cls": Nanny, "options": worker | {"env": variables}} for i, variables in enumerate(shares.each)}
     scheduler = {"cls": Scheduler, "options": common | {"host": HERE, "port": 0}}

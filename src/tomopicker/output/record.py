@@ -59,10 +59,15 @@ def selection_facts(selection: Selection) -> dict[str, Any]:
     }
 
 
+def digest(file: Path) -> str:
+    """Give the SHA-256 of a file."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
 def job_of(model_file: Path, model: "Model", settings: PickSettings) -> dict[str, Any]:
     """Describe what a folder belongs to: one model, and the settings that decide its picks."""
-    with model_file.open("rb") as stream:
-        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+    sha256 = digest(model_file)
     kinds = {
         kind: {
             "particle_diameter": each.settings.particle_diameter,

@@ -1,5 +1,6 @@
 """The state that the routes share, and the reading of a request's parameters."""
 
+import asyncio
 import math
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
@@ -41,6 +42,8 @@ class Studio:
     jobs: Jobs
     reviews: Reviews
     boxes: Boxes = field(default_factory=Boxes)
+    starting: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while a job is started: one of a kind runs at a time."""
     _greys: dict[tuple[str, str, int, Deconvolution | None], Grey] = field(default_factory=dict)
     _bytes: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
     _bricks: "OrderedDict[tuple[str, str], Brick]" = field(default_factory=OrderedDict)

@@ -92,6 +92,7 @@ class Job:
             "command": shlex.join(["tomopicker", *self.asked["arguments"]]),
             "started": self.asked["started"],
             "state": self.state,
+            "stopping": self._was_stopped,
             "progress": progress,
             "last": lines[-1][:400] if lines else "",
         }

@@ -1,15 +1,18 @@
 """Routes of jobs, and of the review of their picks."""
 
 import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from tomopicker.errors import UsageError
+from tomopicker.errors import TomoPickerError, UsageError
+from tomopicker.output.layout import RECORD
+from tomopicker.output.record import PickSettings, difference, digest, read_record
 from tomopicker.picking.selection import Selection
 from tomopicker.studio.context import Routes, Studio, body_of, finite, number, word
-from tomopicker.studio.jobs import engine_arguments
+from tomopicker.studio.jobs import Job, engine_arguments
 from tomopicker.studio.point_files import csv_files
 from tomopicker.studio.points import positions
 from tomopicker.studio.review import ORDERS, Reviewed, gallery, histogram, of_instant, of_job, rows
@@ -43,6 +46,13 @@ async def start(studio: Studio, request: Request) -> JSONResponse:
     body = await body_of(request)
     named, what = str(body.get("kind", "")), str(body.get("what", ""))
     studio.kind(named)
+    async with studio.starting:  # Two presses at once must not both find that nothing runs.
+        job = await _start(studio, named, what, body)
+    studio.events.send("jobs")
+    return JSONResponse(job.to_json())
+
+
+async def _start(studio: Studio, named: str, what: str, body: dict[str, Any]) -> Job:
     running = [job for job in studio.jobs.all() if job.state == "running" and job.asked["kind"] == named]
     if running:
         raise UsageError(f"'{running[0].asked['title']}' is running for this kind; stop it or wait")
@@ -52,7 +62,7 @@ async def start(studio: Studio, request: Request) -> JSONResponse:
             raise UsageError(f"the preset is one of {', '.join(PRESETS)}")
         title, arguments = f"Train {named} ({preset})", _training(studio, named, preset)
     elif what == "pick":
-        title, arguments = f"Pick {named} in all tomograms", _picking(studio, named)
+        title, arguments = f"Pick {named} in all tomograms", await asyncio.to_thread(_picking, studio, named)
         stated = body.get("workers")
         workers = None if stated is None else int(finite(stated, "workers"))
         if workers is not None and not 1 <= workers <= MOST_WORKERS:
@@ -60,9 +70,7 @@ async def start(studio: Studio, request: Request) -> JSONResponse:
         arguments += await asyncio.to_thread(engine_arguments, studio.project.folder, workers)
     else:
         raise UsageError("a job is one of train, pick")
-    job = studio.jobs.start(title, named, arguments)
-    studio.events.send("jobs")
-    return JSONResponse(job.to_json())
+    return studio.jobs.start(title, named, arguments)
 
 
 @ROUTES.post("/api/stop")
@@ -107,10 +115,23 @@ def _picking(studio: Studio, named: str) -> list[str]:
         raise UsageError(f"{named} is not trained yet; train it first")
     output = studio.reviews.path(named).absolute()
     arguments = ["pick", *_volumes(studio, studio.listing.names), "--model", str(model), "--output", str(output)]
-    return [*arguments, "--overwrite", *_reading(studio)]
+    # What a job that was stopped has finished is not picked again.
+    anew = "--retry-failed" if _is_begun(studio, output, model) else "--overwrite"
+    return [*arguments, anew, *_reading(studio)]
 
 
-def _model(studio: Studio, named: str) -> Any:
+def _is_begun(studio: Studio, folder: Path, model: Path) -> bool:
+    """Whether a folder holds picks of this model file as it is now, with the settings of the studio's jobs."""
+    reading = studio.listing.reading
+    settings = PickSettings(Selection(), None, "relion5", save_scores=False, reading=reading, device=None)
+    job = {"model": {"sha256": digest(model)}, "settings": settings.deciding}
+    try:
+        return difference(read_record(folder / RECORD), job) is None
+    except TomoPickerError:  # Nothing there, or damaged.
+        return False
+
+
+def _model(studio: Studio, named: str) -> Path:
     return (studio.project.folder / "models" / f"{named}.model").absolute()
 
 

@@ -87,7 +87,8 @@ export class JobsPage {
       bar.max = job.progress.total;
       bar.value = job.progress.done;
     }
-    const stop = make("button", { type: "button", hidden: job.state !== "running", click: () => void this.stop(job) }, "Stop");
+    const stop = make("button", { type: "button", hidden: job.state !== "running", disabled: job.stopping, click: () => void this.stop(job) },
+      job.stopping ? "Stopping…" : "Stop");
     const words = job.progress && job.state === "running"
       ? `${job.progress.title}: ${job.progress.done} of ${job.progress.total} ${job.progress.words}` : job.last;
     return make("li", { class: `${job.state}${job.id === this.shown ? " selected" : ""}` },

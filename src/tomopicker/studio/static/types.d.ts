@@ -42,7 +42,7 @@ export interface Candidates {
 }
 export interface Suggestion { tomogram: string; position: Vector; probability: number | null; reason: string }
 export interface Job {
-  id: string; title: string; kind: string; command: string; started: number; state: string; last: string;
+  id: string; title: string; kind: string; command: string; started: number; state: string; stopping: boolean; last: string;
   progress: { title: string; done: number; total: number; words: string } | null;
 }
 export interface ListRow {
