@@ -21,7 +21,7 @@ from scipy.special import expit, log_ndtr, logit
 from tomopicker.picking.background import Background
 from tomopicker.pu.particle_scores import ParticleScores
 
-LOOK_ALIKES = 0.1
+LOOK_ALIKES = 0.15
 """Standard deviation of the half-normal prior of look-alikes over expected particles."""
 LOWER, WIDER = 1.0, 1.2
 """Look-alikes' mean below the particles', and their standard deviation, both in standard deviations of particles."""
