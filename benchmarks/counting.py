@@ -150,7 +150,7 @@ def table(rows: pd.DataFrame) -> str:
 
 def _of_particles(rows: pd.DataFrame) -> str:
     lines = [
-        "| microscope | preset | clicks | tomogram | truth | counted (90 % interval, mean) | intervals that hold "
+        "| microscope | preset | clicks | tomogram | truth | counted (90% interval, mean) | intervals that hold "
         "| within 20 % | expected precision | precision | own F1 | best F1 |",
         "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]

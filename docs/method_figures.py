@@ -17,7 +17,7 @@ from tomopicker.models.precision import choose_device
 from tomopicker.pipeline.scoring import decoy_of, find_peaks, prepare_network, score_working_volume
 from tomopicker.preprocessing.decoys import decoy_volume
 from tomopicker.preprocessing.preprocess import preprocess
-from tomopicker.pretraining.molecules import draw_stamps
+from tomopicker.pretraining.molecules import draw_library
 from tomopicker.pretraining.scenes import draw_scene
 from tomopicker.training.labels import label_mask
 
@@ -31,20 +31,22 @@ plt.rcParams.update({"font.size": 8, "axes.spines.top": False, "axes.spines.righ
 
 def random_molecules() -> None:
     """Draw twelve of the random molecules, and sections of scenes that hold them."""
-    stamps = draw_stamps(12, 3, seed=5)
+    library = draw_library(12, 3, seed=5)
     figure = plt.figure(figsize=(7.2, 3.0), layout="constrained")
     above, below = figure.subfigures(2, 1, height_ratios=[1, 3])
     above.suptitle("Random molecules (projections)", x=0.01, ha="left", fontsize=8)
-    for axis, kind in zip(above.subplots(1, 12), stamps.densities, strict=True):
+    for axis, kind in zip(above.subplots(1, 12), library.densities, strict=True):
         axis.imshow(-kind[0].astype(float).sum(axis=0), cmap="gray")
         axis.axis("off")
     below.suptitle("Training scenes of the shipped network (xy sections)", x=0.01, ha="left", fontsize=8)
     rng = np.random.default_rng(8)
     for axis in below.subplots(1, 4):
-        scene = draw_scene(stamps, rng)
+        scene = draw_scene(library, rng)
         axis.imshow(scene.volume[36], cmap="gray", vmin=-3, vmax=3)
-        here = np.abs(scene.places[:, 0] - 36) <= 3
-        axis.scatter(scene.places[here, 2], scene.places[here, 1], s=60, facecolors="none", edgecolors=BLUE, lw=0.8)
+        here = np.abs(scene.positions[:, 0] - 36) <= 3
+        axis.scatter(
+            scene.positions[here, 2], scene.positions[here, 1], s=60, facecolors="none", edgecolors=BLUE, lw=0.8
+        )
         axis.axis("off")
     figure.savefig(IMAGES / "random_molecules.png", dpi=200, bbox_inches="tight")
 
@@ -74,7 +76,7 @@ def labels(model: api.Model, tomogram: api.Tomogram, clicks: api.Picks) -> None:
 
 def decoy(model: api.Model, found: api.Picked) -> None:
     """Draw the middle section of a tomogram and of its decoy."""
-    volume = decoy_volume(found.working.data, found.working.typical, model.settings.seed)
+    volume = decoy_volume(found.working.data, found.working.statistics_mask, model.settings.seed)
     figure, (left, right) = plt.subplots(1, 2, figsize=(5.6, 2.9), layout="constrained")
     for axis, data, title in ((left, found.working.data, "tomogram"), (right, volume, "decoy")):
         axis.imshow(data[len(data) // 2], cmap="gray", vmin=-3, vmax=3, origin="lower")

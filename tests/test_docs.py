@@ -73,6 +73,24 @@ def test_lines_are_short(path):
     assert not long
 
 
+@pytest.mark.parametrize("path", PAGES, ids=named)
+def test_percentages_have_no_space(path):
+    assert not re.findall(r".*(?:\d|^ *) %.*", text_of(path))
+
+
+def test_every_command_of_an_example_is_shown():
+    """But for the first ones, which make the data that all pages share."""
+    shown = {int(number) for path in PAGES for number in re.findall(r"console commands:(\d+)", text_of(path))}
+    commands = script("generate").example_commands(ROOT / "examples" / "commands.sh")
+    made = {number for number, command in enumerate(commands, 1) if command.startswith("tomopicker simulate")}
+    assert shown | made == set(range(1, len(commands) + 1))
+
+
+@pytest.mark.parametrize("name", ["method_figures", "frames", "instant_picture", "pictures", "record"])
+def test_scripts_of_the_documentation_can_be_imported(name):
+    assert script(name).__doc__
+
+
 def test_readme_is_short():
     assert len(text_of(ROOT / "README.md").splitlines()) <= README_LINES
 

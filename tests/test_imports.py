@@ -11,7 +11,7 @@ import tomopicker
 
 ROOT = Path(tomopicker.__file__).parent
 VALUES = [
-    "types", "geometry", "config", "presets", "tomogram", "picks", "errors", "files", "moments", "wording",
+    "types", "geometry", "config", "presets", "tomogram", "picks", "errors", "files", "moments", "wording", "parsing",
 ]  # fmt: skip
 LAYERS = [
     VALUES,

@@ -374,7 +374,8 @@ def resolve(options: dict[str, Any], config: dict[str, Any] | None = None) -> Se
     Parameters
     ----------
     options : dict
-        Nested like `Settings`; wins over `config`, which wins over the preset that either names.
+        Nested like `Settings`, or by path such as ``training.steps``; wins over `config`, which wins over the preset
+        that either names.
     config : dict, optional
         Content of a settings file.
 
@@ -383,7 +384,7 @@ def resolve(options: dict[str, Any], config: dict[str, Any] | None = None) -> Se
     UsageError
         One line that names the first invalid setting.
     """
-    config = config or {}
+    config, options = config or {}, nested(options)
     preset = options.get("preset") or config.get("preset") or "default"
     if not isinstance(preset, str) or preset not in PRESETS:
         raise UsageError(f"there is no preset '{preset}'; use {' or '.join(PRESETS)}")
@@ -391,6 +392,18 @@ def resolve(options: dict[str, Any], config: dict[str, Any] | None = None) -> Se
         return Settings.model_validate(merged(merged({"preset": preset, **PRESETS[preset]}, config), options))
     except ValidationError as error:
         raise UsageError(first_problem(error)) from error
+
+
+def nested(options: dict[str, Any]) -> dict[str, Any]:
+    """Nest settings whose names are paths: ``{"training.steps": 9}`` becomes ``{"training": {"steps": 9}}``."""
+    found: dict[str, Any] = {}
+    for path, value in options.items():
+        *groups, last = path.split(".")
+        place = found
+        for group in groups:
+            place = place.setdefault(group, {})
+        place[last] = dict(value) if isinstance(value, dict) else value
+    return found
 
 
 def first_problem(error: ValidationError) -> str:

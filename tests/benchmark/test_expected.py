@@ -62,7 +62,7 @@ FOUR = [
 def test_the_summary_is_an_average_over_unseen_tomograms_and_seeds():
     (found,) = calibration_summary(count_predictions(FOUR)).to_dict("records")
     assert found["predictions"] == 3
-    assert found["within_15_percent"] == pytest.approx(2 / 3), "110 and 115 of 100 are within 15 %, 150 of 200 is not"
+    assert found["within_15_percent"] == pytest.approx(2 / 3), "110 and 115 of 100 are within 15%, 150 of 200 is not"
     assert found["covered"] == pytest.approx(2 / 3), "an end counts as inside"
     assert found["count_bias"] == pytest.approx((0.1 - 0.25 + 0.15) / 3)
     assert found["count_error"] == pytest.approx((0.1 + 0.25 + 0.15) / 3)
@@ -136,7 +136,7 @@ def test_bins_hold_the_share_that_is_correct():
     np.testing.assert_allclose(bins["probability"], [0.05, 0.565, 0.96])
     np.testing.assert_allclose(bins["share"], [0, 15 / 40, 1])
     np.testing.assert_array_equal(bins["count"], [10, 40, 10])
-    # Clopper and Pearson's ends: a share at which so few, or so many, have a chance of 5 %.
+    # Clopper and Pearson's ends: a share at which so few, or so many, have a chance of 5%.
     low, high = bins["low"].to_numpy(), bins["high"].to_numpy()
     assert binom.cdf(15, 40, high[1]) == pytest.approx(0.05)
     assert binom.sf(14, 40, low[1]) == pytest.approx(0.05)

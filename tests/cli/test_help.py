@@ -1,6 +1,8 @@
 """Help is documentation, and quick."""
 
+import inspect
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import tomopicker
-from tomopicker import __version__
+from tomopicker import __version__, api
 from tomopicker.config import Objective, Settings, Training
 from tomopicker.io.registry import FORMATS
 
@@ -93,6 +95,21 @@ def test_flags_with_a_length_say_its_unit(cli, monkeypatch):
     lines = cli("train", "--help").out.splitlines()
     for flag in ("--particle-diameter", "--voxel-size", "--picks-pixel-size"):
         assert any(flag in line and "Å " in line for line in lines)
+
+
+def test_known_background_has_one_name(cli):
+    assert all("--negatives" in cli(command, "--help").out for command in ("train", "suggest"))
+    assert all(
+        "negatives" in inspect.signature(function).parameters for function in (api.train, api.instant, api.suggest)
+    )
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, None])
+def test_help_shows_units_and_choices_but_no_types_of_python(cli, command):
+    text = cli(*([command] if command else []), "--help").out
+    assert not re.findall(r"<\w+(?:\[\w+\])?>", text)
+    if command == "pick":
+        assert "local|slurm|pbs|lsf|sge" in text and "Å" in text
 
 
 def test_version(cli):

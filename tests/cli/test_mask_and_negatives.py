@@ -37,7 +37,7 @@ def test_negatives_are_read_said_and_recorded(world, cli, tmp_path):
     csv = write_csv(tmp_path / "rejected_TS_1.csv", far[3:5])
     result = train(cli, world, tmp_path / "m", "--negatives", star, "--negatives", csv)
     assert result.code == 0, result.err
-    assert "6 clicks, 5 rejected picks" in result.out
+    assert "6 clicks, 5 negatives" in result.out
     provenance = load_model(tmp_path / "m").provenance
     assert provenance["training"][0]["rejected"] == 5
     assert provenance["files"] == {"picks": [str(world.clicks)], "negatives": [str(star), str(csv)]}
@@ -77,7 +77,7 @@ def test_training_in_a_mask(world, cli, tmp_path):
     mask = half_mask(tmp_path / "mask.mrc")
     result = train(cli, world, tmp_path / "m", "--mask", mask)
     assert result.code == 0, result.err
-    assert "mask: 50 % of the volume" in result.out
+    assert "mask: 50% of the volume" in result.out
     assert load_model(tmp_path / "m").provenance["training"][0]["specimen_fraction"] == 0.5
 
 
@@ -100,7 +100,7 @@ def test_a_mask_that_is_not_there_names_the_other_ways(world, cli, tmp_path):
 def test_picking_says_how_much_it_looked_at_and_records_the_way(world, cli, tmp_path):
     arguments = ["pick", world.tomogram("TS_1"), "-m", world.model, "-o", tmp_path / "out"]
     masked = cli(*arguments, "--mask", half_mask(tmp_path / "mask.mrc"))
-    assert "in 50 % of the volume" in masked.out
+    assert "in 50% of the volume" in masked.out
     found = cli(*arguments, "--mask", "none", "--overwrite")
     assert (found.code, "of the volume" in found.out) == (0, False)
     record = json.loads((tmp_path / "out" / "picks.json").read_text(encoding="utf-8"))

@@ -1,6 +1,7 @@
 """Going through what pick left: other thresholds, the gallery, the report; on the command's own results."""
 
 import json
+import re
 import shutil
 
 import pytest
@@ -30,6 +31,21 @@ def reviewed(world, picked, tmp_path):
     with TestClient(create_app(studio, access), base_url=BASE, headers={"origin": BASE}) as opened:
         opened.get(f"/?token={access.token}")
         yield opened
+
+
+def test_status_and_convert_follow_another_threshold(cli, picked, world, tmp_path):
+    folder = tmp_path / "picks"
+    shutil.copytree(picked, folder)
+    (before,) = re.findall(r"Median tomogram: (\d+\.?5?) picks", cli("status", folder).out)
+    assert cli("threshold", folder, "--max-particles", 2, "--no-pictures").code == 0
+    assert float(before) > 2 and "Median tomogram: 2 picks" in cli("status", folder).out
+    # Shapes, for RELION 5's centred coordinates, come from the record beside the files.
+    for source, count in (("picks.csv", 4), ("TS_2.csv", 2)):
+        result = cli("convert", folder / source, tmp_path / f"{source}.star")
+        assert result.code == 0, result.err
+        assert f"{count} picks of" in result.out
+    shutil.copy(world.clicks, folder / "mine.csv")  # Not of this record.
+    assert "--voxel-size" in cli("convert", folder / "mine.csv", tmp_path / "mine.star").errors[0]
 
 
 def test_another_threshold(reviewed, picked):

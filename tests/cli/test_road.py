@@ -249,7 +249,7 @@ def test_convert_there_and_back(world, cli, picked, tmp_path):
 
 
 def test_convert_refuses_to_guess(world, cli, picked, tmp_path):
-    source = picked / "TS_1.csv"
+    source = shutil.copy(picked / "TS_1.csv", tmp_path)  # Away from the record, which states both.
     for flags, wanted in [
         ([], "--shape"), (["--shape", "48,56,32"], "--voxel-size"), (["--to", "warp"], "--voxel-size"),
     ]:  # fmt: skip

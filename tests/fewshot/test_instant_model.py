@@ -19,7 +19,7 @@ def path(first, tmp_path_factory):
     path = tmp_path_factory.mktemp("model") / "instant.model"
     settings = api.settings(DIAMETER, "instant")
     rejected = Picks.of("TS_1", np.array([[200.0, 1700.0, 400.0]]))
-    model = api.train([first[0]], some(first[1], *range(6)), settings, rejected=rejected, device="cpu")
+    model = api.train([first[0]], some(first[1], *range(6)), settings, negatives=rejected, device="cpu")
     api.save_model(path, model)
     return path
 

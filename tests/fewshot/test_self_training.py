@@ -69,7 +69,7 @@ def test_clicks_and_rejected_picks_come_first_and_once(scene):
     tomogram = ClickedTomogram(features, statistics, RADIUS, np.concatenate([click, rejected]))
     examples = self_train([tomogram], features.at(click), features.at(rejected))
     np.testing.assert_array_equal(examples.background[:2], features.at(rejected))
-    assert len(examples.particles) == 20, "rejected picks take no particle away"
+    assert len(examples.particles) == 20, "negatives take no particle away"
     for known, added in ((click, examples.particles[1:]), (rejected, examples.background[2:])):
         assert np.abs(added[:, None] - features.at(known)[None]).max(axis=2).min() > 0.5
 

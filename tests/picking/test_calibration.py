@@ -93,7 +93,7 @@ def outcomes():
 
 @pytest.mark.parametrize("background", BACKGROUNDS)
 def test_off_the_model_intervals_hold(background, outcomes):
-    """At a nominal coverage of 90 %; a stretched log-normal tail is the hardest (docs/research/counting.md)."""
+    """At a nominal coverage of 90%; a stretched log-normal tail is the hardest (docs/research/counting.md)."""
     held = [outcome.holds for particles in COUNTS for outcome in outcomes(background, particles)]
     assert np.mean(held) >= (0.6 if background == "log-normal" else 0.75)
 

@@ -1,4 +1,4 @@
-"""Masks, rejected picks and a contradicted count, through training and picking."""
+"""Masks, negatives and a contradicted count, through training and picking."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -110,9 +110,9 @@ def test_rejected_picks_reach_the_training(first: Pair, hasty: Settings) -> None
     tomogram, truth = first
     clicks, others = truth.select(np.arange(8)), truth.select(np.arange(12, 15))
     heard = Heard()
-    with_them = api.train([tomogram], clicks, hasty, rejected=others, device="cpu", callback=heard)
+    with_them = api.train([tomogram], clicks, hasty, negatives=others, device="cpu", callback=heard)
     without = api.train([tomogram], clicks, hasty, device="cpu")
-    assert any("8 clicks, 3 rejected picks" in line for line in heard.said)
+    assert any("8 clicks, 3 negatives" in line for line in heard.said)
     assert with_them.provenance["training"][0]["rejected"] == 3
     assert any(
         bool((a != b).any())
@@ -136,7 +136,7 @@ def test_rejected_picks_score_lower(first: Pair, second: Pair, quick: Settings) 
                 "patches": quick.patches.model_copy(update={"negative_fraction": 0.25}),
             }
         )
-        made = api.train([tomogram], clicks, settings, rejected=rejected, device="cpu")
+        made = api.train([tomogram], clicks, settings, negatives=rejected, device="cpu")
         found = api.pick(tomogram, made, selection=Selection(threshold=0.0))
         z, y, x = np.round(found.working.from_angstrom(others.positions)[:, ::-1]).astype(int).T
         logits.append(float(np.mean(found.logits[z, y, x])))
@@ -149,10 +149,10 @@ def test_a_rejected_pick_on_a_click_is_refused(first: Pair, hasty: Settings, dis
     clicks = truth.select(np.arange(6))
     near = api.Picks.of(tomogram.name, clicks.positions[2:3] + np.array([0, distance, 0]))
     if not clash:
-        api.train([tomogram], clicks, hasty, rejected=near, device="cpu")
+        api.train([tomogram], clicks, hasty, negatives=near, device="cpu")
         return
     with pytest.raises(UsageError, match="--negatives") as refused:
-        api.train([tomogram], clicks, hasty, rejected=near, device="cpu")
+        api.train([tomogram], clicks, hasty, negatives=near, device="cpu")
     assert "\n" not in str(refused.value)
     assert f"{distance:.0f} Å" in str(refused.value)
 
@@ -193,7 +193,7 @@ def test_a_loss_with_a_class_prior_gets_the_count_of_a_first_network(
     assert losses["count"][:2] == ("pn", True)
     assert (losses["train"][0], losses["train"][2]) == (loss, pytest.approx(70))
     [line] = [text for text in heard.said if "first network" in text]
-    assert "70 particles (90 % interval 55 to 92)" in line and "--expected-particles" in line
+    assert "70 particles (90% interval 55 to 92)" in line and "--expected-particles" in line
     assert made.provenance["particles_estimated"]
     if not adabn:  # Otherwise the trained network counts again.
         assert made.provenance["particles_counted"] == {"estimate": 70.0, "low": 55.0, "high": 92.0}
@@ -251,4 +251,4 @@ def test_the_interval_is_said_and_kept(first: Pair, hasty: Settings) -> None:
     assert (
         counted["low"] <= made.provenance["particles"] + 0.05 and made.provenance["particles"] - 0.05 <= counted["high"]
     )
-    assert any("90 % interval" in line for line in heard.said)
+    assert any("90% interval" in line for line in heard.said)

@@ -72,7 +72,7 @@ def test_what_is_sure_and_what_is_doubted() -> None:
 @pytest.mark.parametrize("fraction", [0.5, 1.0])
 @pytest.mark.parametrize("away", [1.0, 3.5, 5.4, 5.6, 6.9, 7.1])
 def test_what_a_person_said_stays(fraction: float, away: float) -> None:
-    """However near a confident peak lies to a click and to a rejected pick, their labels are as without it."""
+    """However near a confident peak lies to a click and to a negative, their labels are as without it."""
     settings = resolve({"particle_diameter": DIAMETER, "labels": {"radius_fraction": fraction}})
     click, rejected = np.array([[20.0, 20, 20]]), np.array([[40.0, 20, 20]])
     peaks = Peaks(np.array([[20 + away, 20, 20], [40 - away, 20, 20]]), np.array([9.0, 8.0], dtype=np.float32))

@@ -95,7 +95,7 @@ def test_no_clicks_no_labels():
 
 
 def test_doubtful_balls_are_ignored_unless_more_is_known():
-    """A click beside, a rejected pick inside: both stay what they are."""
+    """A click beside, a negative inside: both stay what they are."""
     shape, doubt, click, rejected = (21, 21, 21), (9, 10, 10), (14, 10, 10), (7, 10, 10)
     mask = label_mask(shape, clicks(click), 4.0, 0.5, rejected=clicks(rejected), ambiguous=clicks(doubt))
     near = {name: distances(shape, each) for name, each in (("d", doubt), ("c", click), ("r", rejected))}

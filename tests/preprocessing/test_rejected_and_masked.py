@@ -1,4 +1,4 @@
-"""Rejected picks as known background, and masks: what is sampled where, and what counts."""
+"""Negatives as known background, and masks: what is sampled where, and what counts."""
 
 import numpy as np
 import pytest
@@ -38,7 +38,7 @@ def test_where_a_rejected_pick_and_a_click_meet_the_click_counts():
 
 
 def test_they_have_a_share_of_the_uniform_half():
-    """Of 16 patches 8 are around the click and 2 around the rejected pick; no unlabelled voxel counts in these."""
+    """Of 16 patches 8 are around the click and 2 around the negative; no unlabelled voxel counts in these."""
     item = labelled()
     centre = item.volume[17, 17, 17]
     for step in range(20):

@@ -27,8 +27,8 @@ def test_nothing_labelled_leaves_the_expected():
 
 def test_text_names_all_three():
     assert str(class_priors(100, 10_000, 25, 8.0)) == (
-        "1 % of the voxels are labelled as particle (π), 2 % would be with all particles (π'), "
-        "1 % of the others are particle (π'')"
+        "1% of the voxels are labelled as particle (π), 2% would be with all particles (π'), "
+        "1% of the others are particle (π'')"
     )
 
 
@@ -63,4 +63,4 @@ def test_as_many_as_fit_are_accepted(denominator):
 
 
 def test_priors_that_are_not_known_are_not_printed():
-    assert str(Priors(0.01, float("nan"), float("nan"))) == "1 % of the voxels are labelled as particle (π)"
+    assert str(Priors(0.01, float("nan"), float("nan"))) == "1% of the voxels are labelled as particle (π)"

@@ -249,7 +249,10 @@ def test_any_setting_can_be_changed_by_name(capsys, tmp_path):
     ("arguments", "said"),
     [
         (["--positions-offset", "1,2,3"], "give that as well"),
-        (["--positions", "layout.csv", "--positions-offset", "middle"], "give X,Y,Z in voxels"),
+        (
+            ["--positions", "layout.csv", "--positions-offset", "middle"],
+            "X,Y,Z, such as 200,150,100 (voxels)",
+        ),
         (["--positions", "layout.csv", "--positions-offset", "900,0,0"], "no position lies in"),
         (["--set", "scene.n_gold_beads"], "give NAME=VALUE"),
         (["--set", "scene.gold=2"], "scene.gold: no such setting"),

@@ -192,7 +192,7 @@ def test_from_the_first_click_to_the_star_file(browser, balls_world, tmp_path):
         person.until("studio.model.found?.candidates.length === 8")
         person.until("document.getElementById('hint').hidden")
         person.until("document.getElementById('elsewhere').textContent.includes('5 picks in the other tomogram;')")
-        assert "picks" in page.inner_text("#count") and "90 % interval 6 to 11" in page.inner_text("#interval")
+        assert "picks" in page.inner_text("#count") and "90% interval 6 to 11" in page.inner_text("#interval")
         page.wait_for_selector("#mean-part:not([hidden])")
         assert page.input_value("#source") == "instant", "what somebody who saves now means"
         page.select_option("#source", "clicks")

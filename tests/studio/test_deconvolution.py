@@ -75,7 +75,7 @@ def test_settings_beyond_their_bounds_are_refused(text):
 
 
 def test_pictures_keep_their_contrast():
-    """Grey values are measured after the filter, so that 1 to 99 % are what is black and white."""
+    """Grey values are measured after the filter, so that 1 to 99% are what is black and white."""
     data = np.stack([blurred(discs((96, 96), seed), 4, 0.1) for seed in range(9)]) + np.float32(40)
     lazy = Tomogram("TS", data, VOXEL)
     filter_ = Deconvolution(4)

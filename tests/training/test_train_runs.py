@@ -212,7 +212,7 @@ def patched(volume):
         (lambda d, _: replace(d, volume=d.volume[:, ::-1].copy()), "other voxels in TS_7"),
         (lambda d, _: replace(d, volume=d.volume[1:], labels=d.labels[1:]), "another size of TS_7"),
         (lambda d, _: replace(d, positions=d.positions[1:]), "other clicks in TS_7"),
-        (lambda d, _: replace(d, rejected=d.positions[:1]), "other rejected picks in TS_7"),
+        (lambda d, _: replace(d, rejected=d.positions[:1]), "other negatives in TS_7"),
         (lambda d, _: replace(d, mask=d.volume > 0), "another mask of TS_7"),
     ],
 )

@@ -204,7 +204,7 @@ def reliability_bins(probability: Scores, correct: Bool[np.ndarray, " n"]) -> pd
     Returns
     -------
     DataFrame
-        Columns: probability (mean), share, count, and low and high, the 90 % interval of the share for independent
+        Columns: probability (mean), share, count, and low and high, the 90% interval of the share for independent
         candidates (Clopper and Pearson, 1934). Bins with fewer than 5 candidates are left out.
     """
     frame = pd.DataFrame({"probability": probability.astype(float), "hit": correct.astype(float)})

@@ -24,7 +24,7 @@ RESULT = "result.json"
 class Expected(BaseModel):
     """A method's own estimates for one tomogram, made without its truth.
 
-    Number of particles with the ends of its 90 % interval (None without one); precision, recall and F1 of the picks.
+    Number of particles with the ends of its 90% interval (None without one); precision, recall and F1 of the picks.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -19,10 +19,11 @@ repeated. Tables and figures show all results in the folder. With [bold]--engine
 from pathlib import Path
 
 from tomopicker.cli.groups import EngineOptions
-from tomopicker.cli.options import Device, DryRun, argument, named_values, option
+from tomopicker.cli.options import Device, DryRun, argument, option
 from tomopicker.cli.progress import EventPrinter, Reporter
 from tomopicker.errors import UsageError
 from tomopicker.files import check_folder
+from tomopicker.parsing import named_values
 
 CHOICE = "Part of the protocol"
 

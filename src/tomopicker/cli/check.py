@@ -19,10 +19,11 @@ from pathlib import Path
 
 from tomopicker.cli.groups import PickedInput
 from tomopicker.cli.kinds import ParticleDiameters, diameters_by_kind
-from tomopicker.cli.options import check_positive, option
+from tomopicker.cli.options import option
 from tomopicker.cli.progress import Reporter
 from tomopicker.errors import UsageError
 from tomopicker.files import check_writable
+from tomopicker.parsing import check_positive
 from tomopicker.wording import number_of
 
 

@@ -25,12 +25,11 @@ from tomopicker.cli.options import (
     TomogramList,
     argument,
     option,
-    size_in_voxels,
-    three_numbers,
 )
 from tomopicker.cli.progress import Reporter
 from tomopicker.errors import UsageError
 from tomopicker.files import refuse_to_replace
+from tomopicker.parsing import size_in_voxels, three_numbers
 from tomopicker.wording import number_of
 
 

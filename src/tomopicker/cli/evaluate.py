@@ -24,7 +24,6 @@ from the truth: they measure the scores, not the picks. Exclude training tomogra
 optimistic.
 """
 
-import re
 from pathlib import Path
 from typing import Literal
 
@@ -32,6 +31,7 @@ from tomopicker.cli.groups import CoordinateOptions, TomogramOptions
 from tomopicker.cli.options import TomogramList, argument, option
 from tomopicker.cli.progress import Reporter
 from tomopicker.errors import UsageError
+from tomopicker.parsing import parse_tolerance
 
 
 def command(
@@ -80,18 +80,3 @@ def command(
         content = evaluations.to_dict()
     if json_file is not None:
         write_json(json_file, content)
-
-
-def parse_tolerance(text: str) -> tuple[float, bool]:
-    """Read a tolerance: the number, and whether it is in Å rather than voxels.
-
-    Raises `UsageError` if it is neither.
-    """
-    read = re.fullmatch(r"\s*([0-9.]+(?:e[+-]?\d+)?)\s*(|v|vox|voxels?|px|pixels?|a|å|ang|angstroms?)\s*", text.lower())
-    try:
-        length = float(read.group(1)) if read else 0.0
-    except ValueError:
-        length = 0.0
-    if read is None or not 0 < length < float("inf"):
-        raise UsageError(f"--tolerance {text}: give voxels such as 10 or 10vox, or Å such as 135A")
-    return length, read.group(2).startswith(("a", "å"))

@@ -14,12 +14,12 @@ from tomopicker.cli.options import (
     SettingOptions,
     Tomograms,
     argument,
-    check_positive,
     option,
 )
 from tomopicker.cli.progress import Reporter
 from tomopicker.cluster.settings import PANEL, ClusterSettings, read_cluster_settings
-from tomopicker.errors import TomoPickerError, UsageError
+from tomopicker.errors import UsageError
+from tomopicker.parsing import check_positive
 
 if TYPE_CHECKING:
     from tomopicker.io.coordinate_units import CoordinateUnits
@@ -75,6 +75,21 @@ class TomogramOptions(OptionGroup):
         for warning in tomogram.warnings:
             reporter.warn(warning)
         return tomogram
+
+
+def existing_volumes(paths: Sequence[Path], reporter: Reporter) -> tuple[list[Path], int]:
+    """List the tomograms that paths mean, and count the paths that mean none, whose errors are printed.
+
+    Without any tomogram the command ends.
+    """
+    from tomopicker.io.volumes.open import present_volumes
+
+    found, errors = present_volumes(paths)
+    for error in errors:
+        reporter.failed(error)
+    if not found:
+        raise typer.Exit(1)
+    return found, len(errors)
 
 
 @dataclass(frozen=True)
@@ -280,24 +295,3 @@ class EngineOptions(SettingOptions, fields=ClusterSettings.model_fields):
         settings = read_cluster_settings(self.cluster, self.given)
         check_installed(settings)
         return settings
-
-
-def existing_volumes(paths: Sequence[Path], reporter: Reporter) -> tuple[list[Path], int]:
-    """List the tomograms that paths mean, and count the paths that mean none, whose errors are printed.
-
-    Without any tomogram the command ends.
-    """
-    from tomopicker import io
-    from tomopicker.io.tomogram_names import by_folder
-
-    found: list[Path] = []
-    missing = 0
-    for path in paths:
-        try:
-            found += io.volume_files(path)
-        except TomoPickerError as error:
-            missing += 1
-            reporter.failed(error)
-    if not found:
-        raise typer.Exit(1)
-    return by_folder(found), missing

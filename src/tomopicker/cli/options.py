@@ -5,7 +5,7 @@ an `OptionGroup`: a command with a parameter of that type takes all of them (`wi
 """
 
 import inspect
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Optional
@@ -15,7 +15,6 @@ from pydantic.fields import FieldInfo
 
 from tomopicker.cli.progress import Reporter
 from tomopicker.config import Flag
-from tomopicker.errors import UsageError
 
 INPUT, PICKING, MORE = "Input", "Picking", "More"
 
@@ -148,58 +147,6 @@ def with_groups(command: Callable[..., Any]) -> Callable[..., Any]:
     called.__signature__ = inspect.Signature(keyword)  # type: ignore[attr-defined]
     called.__annotations__ = {}  # Typer reads these too, and they would be the command's.
     return called
-
-
-def three_numbers(text: str, flag: str) -> tuple[float, float, float]:
-    """Read ``X,Y,Z``.
-
-    Raises `UsageError` if it is not three finite numbers.
-    """
-    try:
-        x, y, z = (float(part) for part in text.split(","))
-    except ValueError as error:
-        raise UsageError(f"{flag} {text}: give three numbers, X,Y,Z, such as 0.5,0.5,0") from error
-    if not all(abs(number) < float("inf") for number in (x, y, z)):
-        raise UsageError(f"{flag} {text}: give three finite numbers, X,Y,Z")
-    return x, y, z
-
-
-def size_in_voxels(text: str, least: int = 1) -> tuple[int, int, int]:
-    """Read a size in voxels, x first, as the shape (z, y, x).
-
-    Raises `UsageError` if it is not three whole numbers, or one is less than `least`.
-    """
-    try:
-        x, y, z = (int(part) for part in text.replace("x", ",").split(","))
-    except ValueError as error:
-        raise UsageError(f"--shape {text}: give three whole numbers of voxels, X,Y,Z, such as 960,928,500") from error
-    if min(x, y, z) < least:
-        raise UsageError(f"--shape {text}: each size must be at least {least} voxel{'s' * (least > 1)}, X,Y,Z")
-    return z, y, x
-
-
-def named_values(
-    texts: Sequence[str], example: str, flag: str = "--set", taken: Collection[str] = ()
-) -> dict[str, str]:
-    """Read ``NAME=VALUE`` options; names that another option has given (`taken`) are refused.
-
-    Raises `UsageError` if there is no ``=``, or a name is given twice.
-    """
-    found: dict[str, str] = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not (name and equals and value):
-            raise UsageError(f"{flag} {text}: give NAME=VALUE, such as {example}")
-        if name in taken or name in found:
-            raise UsageError(f"{flag} {text}: is given twice")
-        found[name] = value
-    return found
-
-
-def check_positive(flag: str, value: float | None) -> None:
-    """Refuse a number that is not positive and finite."""
-    if value is not None and not 0 < value < float("inf"):
-        raise UsageError(f"{flag} {value:g} is invalid; give a positive number")
 
 
 TOMOGRAMS = "Tomograms, or folders of them: MRC, OME-Zarr, HDF5, TIFF, EM."

@@ -46,14 +46,15 @@ from tomopicker.cli.options import (
     Overwrite,
     Pictures,
     SomeTomograms,
-    check_positive,
     option,
 )
 from tomopicker.cli.progress import EventPrinter, Reporter
 from tomopicker.errors import UsageError
 from tomopicker.files import check_writable
+from tomopicker.parsing import check_positive
 
 if TYPE_CHECKING:
+    from tomopicker.cluster.pick_many import ManyPicked
     from tomopicker.training.checkpoint import Model
 
 COPICK = "copick"
@@ -105,13 +106,12 @@ def command(
     from tomopicker import api
     from tomopicker.cluster.dry_run import pick_plan
     from tomopicker.cluster.pick_many import pick_into
-    from tomopicker.io import volume_files
     from tomopicker.io.masks import masks_for
     from tomopicker.io.projects.tomogram_lists import only_list
+    from tomopicker.io.volumes.open import volume_files
     from tomopicker.models.precision import choose_device
     from tomopicker.output.copick import CopickTarget
     from tomopicker.output.pick_folder import PickFolder
-    from tomopicker.output.picks_report import try_report
     from tomopicker.output.record import PickSettings
     from tomopicker.pipeline.provenance import trained_inverted
 
@@ -124,7 +124,7 @@ def command(
     listed = [*(tomograms or []), *(target.tomograms if target else [])]
     if not listed:
         raise UsageError("no tomogram is given; name files or folders, or --copick CONFIG")
-    found, broken = existing_volumes(listed, reporter)
+    found, missing = existing_volumes(listed, reporter)
     files = volume_files(found)  # Refuses two of one name.
     masks = masks_for(mask, files)
     check_writable(output)
@@ -150,19 +150,26 @@ def command(
         on_event=EventPrinter(reporter, on_workers=on is not None), callback=reporter,
     )  # fmt: skip
     reporter.end_bar()
-    if done.remark:
-        reporter.warn(done.remark)
-    for line in done.lines(output):
-        reporter.log(line)
-    if done.counts and pictures:
-        try_report(output, reporter)
+    _print_end(done, output, reporter, report=pictures)
     unwritten = [] if target is None else target.write(folder, reporter, overwrite=overwrite)
     for error in unwritten:
         reporter.failed(error)
-    failed = broken + len(done.failures)
+    failed = missing + len(done.failures)
     if failed:
-        reporter.log(f"{failed} of {len(files) + broken} tomograms failed.")
+        reporter.log(f"{failed} of {len(files) + missing} tomograms failed.")
     return 1 if failed or unwritten else 0
+
+
+def _print_end(done: "ManyPicked", folder: Path, reporter: Reporter, *, report: bool) -> None:
+    """Print the summary of a run, and write the report."""
+    from tomopicker.output.picks_report import try_report
+
+    if done.remark:
+        reporter.warn(done.remark)
+    for line in done.lines(folder):
+        reporter.log(line)
+    if done.counts and report:
+        try_report(folder, reporter)
 
 
 def _print_model(file: Path, model: "Model", reporter: Reporter) -> None:

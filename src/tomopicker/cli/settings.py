@@ -8,9 +8,10 @@ import yaml
 from pydantic import BaseModel
 
 from tomopicker.cli.kinds import Diameter, diameter_option, diameters_by_kind
-from tomopicker.cli.options import SettingOptions, named_values, option
+from tomopicker.cli.options import SettingOptions, option
 from tomopicker.config import Settings, read_settings_file, resolve
 from tomopicker.errors import UsageError
+from tomopicker.parsing import named_values
 from tomopicker.presets import PRESETS
 
 METHOD = "Method"
@@ -66,19 +67,12 @@ class SettingsOptions(SettingOptions, fields=FIELDS, paper=PAPER, types={DIAMETE
 
         Raises `UsageError`: one line that names the first invalid setting.
         """
-        nested: dict[str, Any] = {}
-        modes = {"preprocess.mask": mask} if mask in {"auto", "none"} else {}
-        for name, value in (self.given | modes).items():
-            *groups, last = name.split(".")
-            place = nested
-            for group in groups:
-                place = place.setdefault(group, {})
-            place[last] = value
+        given = self.given | ({"preprocess.mask": mask} if mask in {"auto", "none"} else {})
         if self.common_diameter is None:
             if not self.diameters:
                 raise UsageError("how large is the particle? give --particle-diameter in Å")
-            nested[DIAMETER] = next(iter(self.diameters.values()))
-        return resolve(nested, self._from_file)
+            given[DIAMETER] = next(iter(self.diameters.values()))
+        return resolve(given, self._from_file)
 
     @property
     def common_diameter(self) -> Any:

@@ -26,10 +26,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from tomopicker.cli.groups import EngineOptions
-from tomopicker.cli.options import MORE, OutputFolder, Overwrite, SettingOptions, named_values, option, size_in_voxels
+from tomopicker.cli.options import MORE, OutputFolder, Overwrite, SettingOptions, option
 from tomopicker.cli.progress import EventPrinter, Reporter
 from tomopicker.errors import UsageError
 from tomopicker.files import check_folder
+from tomopicker.parsing import named_values, size_in_voxels
 from tomopicker.simulation.settings import setting_fields
 
 Preset = Literal["vpp", "defocus", "easy", "hard"]

@@ -8,7 +8,7 @@
   [cyan]tomopicker suggest tomograms/ --picks clicks.csv --particle-diameter 300 -o next.csv --engine local[/cyan]
 
 One click is enough; without any, an example of each common kind of object of that size is given to start from. Look at
-the places in your viewer, add those on a particle to the clicks, and the others to the rejected picks. The file is
+the places in your viewer, add those on a particle to the clicks, and the others to the negatives. The file is
 CSV with a column [bold]reason[/bold], in voxels, and is read as clicks are.
 
 The first call computes the features of the tomogram, in some seconds, and caches them for the next. With
@@ -32,7 +32,7 @@ def command(
     output: Path = option(..., "CSV file to write.", "--output", "-o", unit="FILE"),
     picks: list[Path] | None = option(None, "Clicks so far; repeat it.", "--picks", "-p", unit="FILE", panel=INPUT),
     negatives: list[Path] | None = option(
-        None, "Rejected picks: places that look like the particle and are not; repeat it.", unit="FILE", panel=INPUT
+        None, "Places that look like the particle and are not; repeat it.", unit="FILE", panel=INPUT
     ),
     particle_diameter: float = option(
         ..., "Diameter of the particle.", "--particle-diameter", "-d", unit="Å", panel=INPUT

@@ -18,6 +18,7 @@ The model is one file with all that [cyan]tomopicker pick[/cyan] needs. During t
 it (MODEL.*.ckpt): after Ctrl-C, a scheduler's SIGTERM or a power cut, repeat the command with [cyan]--resume[/cyan].
 """
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -40,7 +41,7 @@ def command(
         "list several files.", "--picks", "-p", unit="[KIND=]FILE", panel=INPUT,
     ),
     negatives: list[Path] | None = option(
-        None, "Rejected picks: places that look like the particle and are not. Same formats as --picks; repeat it. "
+        None, "Places that look like the particle and are not. Same formats as --picks; repeat it. "
         "Those of a named kind are negatives of that kind.", unit="[KIND=]FILE", panel=INPUT,
     ),
     given: SettingsOptions,
@@ -84,6 +85,7 @@ def command(
     from tomopicker.picks import Picks
     from tomopicker.pipeline.dry_run import training_plan
     from tomopicker.pipeline.train import train_to_file
+    from tomopicker.pipeline.training_data import without_repeats
     from tomopicker.pipeline.training_input import (
         TrainingInput,
         by_kind,
@@ -110,18 +112,20 @@ def command(
     opened = leave_out_unclicked(opened, Picks.concatenate([clicks, *([known] if known and instant else [])]), reporter)
     truth = read(truth_files, watched) if watched else None
     whole = TrainingInput("", opened, clicks, settings, known, masks_of(mask, opened), watched, truth)
-    inputs, doubts = by_kind(whole, diameters, reporter), list[str]()
+    inputs, doubts = [], list[str]()
     every = [file for paths in files.values() for file in paths]
-    for part in inputs:
+    for part in by_kind(whole, diameters):
         diameter, own = part.settings.particle_diameter, files.get(part.kind, every) if part.kind else every
         if part.kind:
             reporter.log(f"{part.kind}: {number_of(len(part.clicks), 'click')}, a particle of {diameter:g} Å.")
         check_training(part, device, reporter)
+        inputs.append(replace(part, clicks=without_repeats(part.clicks, diameter, reporter)))
         if dry_run:
-            plan = training_plan(part, [file for path in own for file in files_of_picks(path)], coordinates.units)
+            plan = training_plan(inputs[-1], [file for path in own for file in files_of_picks(path)], coordinates.units)
             reporter.table([*plan, ("model", f"{output} (not written: this is a dry run)")])
         if check:
-            doubts += check_clicks(with_picks(part.tomograms, part.clicks), part.clicks, diameter, own)
+            clicked = with_picks(part.tomograms, part.clicks)
+            doubts += check_clicks(clicked, inputs[-1].clicks, diameter, own)
     for doubt in doubts:
         reporter.warn(doubt)
     if dry_run:

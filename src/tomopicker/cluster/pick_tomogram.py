@@ -165,7 +165,7 @@ def _line(tomogram: Tomogram, picked: Picked, seconds: float) -> str:
     expected = picked.expected
     particles = picked.count or f"{expected.particles:.0f} particles"
     share, picks = picked.working.mask_fraction, number_of(len(picked.picks), "pick")
-    where = "" if share == 1 else f"in {100 * share:.0f} % of the volume, "
+    where = "" if share == 1 else f"in {100 * share:.0f}% of the volume, "
     return (
         f"{tomogram.name}: {picks} ({_of_kinds(picked)}threshold {picked.threshold:.3f}; about {particles}, "
         f"expected precision {expected.precision:.2f}, recall {expected.recall:.2f}), {where}{seconds:.1f} s."

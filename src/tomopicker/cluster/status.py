@@ -11,7 +11,7 @@ from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.output.layout import LOG, RECORD, RUN
 from tomopicker.output.one_tomogram import FAILED, read_entries
 from tomopicker.output.running import holder
-from tomopicker.output.summary import lines_of
+from tomopicker.output.summary import summarise
 from tomopicker.wording import number_of
 
 SHOWN = 20
@@ -52,7 +52,8 @@ def status_lines(folder: Path) -> list[str]:
         lines.append(f"Failed, in this run or before: {count}" if picks else f"Failed: {count}")
         lines += [f"  {error}" for error in list(failures.values())[:SHOWN]]
         lines += [f"  and {count - SHOWN} more, in {folder / run.get('log', LOG)}"] if count > SHOWN else []
-    return [*lines, *lines_of(run.get("summary", {}))]
+    # Of the picks as they are: another threshold may have changed them since the run.
+    return [*lines, *(summarise(read_entries(folder)).lines if run.get("summary") else [])]
 
 
 def _state(run: Mapping[str, Any], who: str | None) -> str:

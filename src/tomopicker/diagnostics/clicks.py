@@ -57,7 +57,7 @@ def _line(finding: Finding) -> str:
 
 
 def _of_one_voxel_size(tomograms: Sequence[Tomogram]) -> list[list[Tomogram]]:
-    """Group tomograms for `check` by voxel size: sizes within a group differ by less than 1 %."""
+    """Group tomograms for `check` by voxel size: sizes within a group differ by less than 1%."""
     groups: list[list[Tomogram]] = []
     for tomogram in sorted(tomograms, key=lambda each: each.voxel_size):
         if groups and tomogram.voxel_size <= 1.01 * groups[-1][0].voxel_size:

@@ -203,7 +203,7 @@ def centre(
     length = float(np.linalg.norm(offset.angstrom)) / diameter
     where = (
         f"{x:+.2f}, {y:+.2f}, {z:+.2f} voxels in x, y, z (± {a:.2f}, {b:.2f}, {c:.2f}; a voxel is {voxel_size:g} Å), "
-        f"{100 * length:.1f} % of the diameter"
+        f"{100 * length:.1f}% of the diameter"
     )
     if offset.significance > OFFSET_SIGNIFICANCE and length > CENTRED:
         shift = ",".join(f"{d:.2g}" if abs(d) > 2 * error else "0" for d, error in ((x, a), (y, b), (z, c)))
@@ -212,7 +212,7 @@ def centre(
         return Finding("centre", status, message, f"tomopicker convert --shift={shift} moves the positions there")
     # The smallest significant offset along all three axes.
     least = OFFSET_SIGNIFICANCE * float(np.linalg.norm(offset.error)) / diameter
-    undetected = f"an offset below {100 * least:.0f} % of the diameter is not significant with {n} picks"
+    undetected = f"an offset below {100 * least:.0f}% of the diameter is not significant with {n} picks"
     return Finding("centre", Status.PASS, f"{after}centred: off by {where}", "" if least <= OFF_CENTRE else undetected)
 
 

@@ -7,7 +7,7 @@ scores, to units in which particles' peaks spread as logits of trained networks 
 ribosomes. Mean and standard deviation would not do: particles raise both, so that look-alikes in a tomogram without
 particles would score as particles do in others.
 
-Rejected picks are known negatives. Logistic regression on clicks and rejected picks, with a normal prior about the
+Negatives are places known to be background. Logistic regression on clicks and negatives, with a normal prior about the
 closed form whose covariance is τ² times the inverse above, moves it no further than they demand.
 """
 
@@ -23,12 +23,12 @@ from tomopicker.fewshot.feature_map import FeatureMap, FeaturesAt, Weights
 from tomopicker.models.discriminant import SHRINKAGE
 
 PRIOR_VARIANCE = 0.03
-"""τ²: how far rejected picks may move the closed form."""
+"""τ²: how far negatives may move the closed form."""
 EVEN_ODDS = 0.5
 """Score of even odds in the logistic regression, in mean scores of the clicks under the closed form."""
 FOLDS = 10
 SAMPLE = 4096
-"""Voxels that background scores are measured on: to about 2 % of a standard deviation."""
+"""Voxels that background scores are measured on: to about 2% of a standard deviation."""
 QUARTILES = 0.6
 """Distance of the quartiles of the specimen's scores."""
 NEWTON_STEPS, HALVINGS, TOLERANCE = 30, 12, 1e-6
@@ -131,7 +131,7 @@ def discriminant(statistics: Statistics, clicks: FeaturesAt, rejected: RejectedA
     clicks : array, shape (n, channels)
         Features at the clicks, at least one, of any tomograms.
     rejected : array, shape (m, channels)
-        Features at rejected picks.
+        Features at negatives.
     """
     away = clicks.mean(axis=0) - statistics.mean
     found = _standardised(statistics.inverse @ away, statistics)
@@ -155,7 +155,7 @@ def held_out_shift(
     Parameters
     ----------
     whole : Discriminant
-        Of all clicks and rejected picks.
+        Of all clicks and negatives.
     statistics : Statistics
     clicks : array, shape (n, channels)
         At least two.

@@ -51,7 +51,7 @@ class ClickedTomogram:
     radius : float
         The particle's, in voxels.
     known : Positions
-        Clicks and rejected picks, (x, y, z) in voxels.
+        Clicks and negatives, (x, y, z) in voxels.
     """
 
     features: FeatureMap
@@ -62,21 +62,21 @@ class ClickedTomogram:
 
 @dataclass(frozen=True, eq=False)
 class TrainingSet:
-    """Features of particles and of background, a row each: those of clicks and rejected picks come first."""
+    """Features of particles and of background, a row each: those of clicks and negatives come first."""
 
     particles: FeaturesAt
     background: RejectedAt
 
 
 def self_train(tomograms: Sequence[ClickedTomogram], clicks: FeaturesAt, rejected: RejectedAt) -> TrainingSet:
-    """Add peaks that are similar to the clicks, and the best that are not, to the clicks and the rejected picks.
+    """Add peaks that are similar to the clicks, and the best that are not, to the clicks and the negatives.
 
     Parameters
     ----------
     tomograms : sequence of ClickedTomogram
         Where to look.
     clicks, rejected : array, shape (n, channels) and (m, channels)
-        Features at all clicks and rejected picks.
+        Features at all clicks and negatives.
     """
     particles = clicks
     for least in (*ROUNDS, PARTICLE_COSINE):
@@ -106,7 +106,7 @@ def similarity(solution: Discriminant, statistics: Statistics, features: Feature
 def _peaks(tomogram: ClickedTomogram, particles: FeaturesAt, rejected: RejectedAt) -> tuple[PeaksAt, Cosines]:
     """Give the features of the best peaks that are neither clicked nor rejected, and their cosines.
 
-    The cosines are those with the closed form: a refit to rejected picks turns away from the particles' mean.
+    The cosines are those with the closed form: a refit to negatives turns away from the particles' mean.
     """
     features, radius = tomogram.features, tomogram.radius
     solution = discriminant(tomogram.statistics, particles, rejected)

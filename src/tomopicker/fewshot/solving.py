@@ -31,7 +31,7 @@ def solve(
     network : DiscriminantNetwork
         With the batch normalisation of the working volume; its weights and bias are set.
     discriminants : sequence of DiscriminantNetwork
-        Of the same features, which are computed once for all; their clicks and rejected picks are used.
+        Of the same features, which are computed once for all; their clicks and negatives are used.
     working : WorkingVolume
     settings : Settings
     device : torch.device

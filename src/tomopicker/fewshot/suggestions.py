@@ -83,7 +83,7 @@ class Candidates:
     probability : array, shape (n,)
     features : array, shape (n, channels)
     known_positions, known_features
-        Of the clicks and rejected picks in it.
+        Of the clicks and negatives in it.
     """
 
     positions: Float64[np.ndarray, "n 3"]

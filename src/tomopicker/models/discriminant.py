@@ -18,7 +18,7 @@ SHRINKAGE = 0.03
 class DiscriminantNetwork(nn.Module):
     """Scores voxels by linear maps of the decoder's last two levels, an output for each kind of particle.
 
-    The features at clicks and rejected picks are part of it, and the shrinkage, as buffers; the linear maps are of one
+    The features at clicks and negatives are part of it, and the shrinkage, as buffers; the linear maps are of one
     tomogram, and are set by `solve` once that tomogram's statistics are known. They are not saved.
 
     Parameters
@@ -55,7 +55,7 @@ class DiscriminantNetwork(nn.Module):
         return _scores(self.body, patches, self.weights) + self.bias[:, None, None, None]
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *others: Any) -> None:
-        """Take as many clicks and rejected picks as the file has."""
+        """Take as many clicks and negatives as the file has."""
         for name in POINTS:
             found = state_dict.get(prefix + name)
             here = getattr(self, name)

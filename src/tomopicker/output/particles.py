@@ -71,7 +71,7 @@ def as_address(picture: Picture) -> str:
 
 
 def stretched(plane: Float32[np.ndarray, "row column"]) -> Picture:
-    """Map a picture's grey values from 1 to 99 % to bytes."""
+    """Map a picture's grey values from 1 to 99% to bytes."""
     low, high = np.quantile(plane, (0.01, 0.99))
     scaled = (plane - low) * (255 / (float(high - low) or 1.0))
     stretched: Picture = np.clip(scaled, 0, 255).astype(np.uint8)

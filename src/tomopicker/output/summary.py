@@ -76,23 +76,19 @@ class Summary:
     @property
     def lines(self) -> list[str]:
         """For a person."""
-        return lines_of(self.record)
-
-
-def lines_of(record: Mapping[str, Any]) -> list[str]:
-    """Give the lines of a recorded `Summary`."""
-    if not record or not record["done"]:
-        return []
-    stated = {"picks": "{:g} picks", "score": "score {:.2f}", "specimen": "{:.0%} of the volume", "seconds": "{:.1f} s"}
-    medians = [text.format(record["medians"][key]) for key, text in stated.items() if key in record["medians"]]
-    lines = [f"Median tomogram: {', '.join(medians)}."]
-    outliers = record["outliers"]
-    if outliers:
-        lines.append(f"{number_of(len(outliers), 'tomogram')} unlike the rest; look at them:")
-        lines += [f"  {each['tomogram']}: {each['why']}" for each in outliers[:SHOWN]]
-    if len(outliers) > SHOWN:
-        lines.append(f"  and {len(outliers) - SHOWN} more, in run.json")
-    return lines
+        if not self.done:
+            return []
+        stated = {
+            "picks": "{:g} picks", "score": "score {:.2f}", "specimen": "{:.0%} of the volume", "seconds": "{:.1f} s",
+        }  # fmt: skip
+        medians = [text.format(self.medians[key]) for key, text in stated.items() if key in self.medians]
+        lines = [f"Median tomogram: {', '.join(medians)}."]
+        if self.outliers:
+            lines.append(f"{number_of(len(self.outliers), 'tomogram')} unlike the rest; look at them:")
+            lines += [f"  {each.tomogram}: {each.why}" for each in self.outliers[:SHOWN]]
+        if len(self.outliers) > SHOWN:
+            lines.append(f"  and {len(self.outliers) - SHOWN} more, in run.json")
+        return lines
 
 
 def summarise(records: Iterable[tuple[str, Mapping[str, Any]]]) -> Summary:

@@ -40,7 +40,7 @@ class Background:
     decoys : array, shape (n,)
         Logits of a decoy's peaks, at least two.
     known : array, shape (m,)
-        Logits of peaks that are known to be background, such as rejected picks.
+        Logits of peaks that are known to be background, such as negatives.
     known_fraction : float
         Of the background that the known scores stand for.
     """

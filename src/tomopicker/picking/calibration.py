@@ -51,7 +51,7 @@ Numbers = Float64[np.ndarray, " _"]
 
 @dataclass(frozen=True)
 class Count:
-    """A number of particles and the interval that holds it with a probability of 90 %.
+    """A number of particles and the interval that holds it with a probability of 90%.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ class Count:
     high: float
 
     def __str__(self) -> str:
-        return f"{self.estimate:.0f} particles (90 % interval {self.low:.0f} to {self.high:.0f})"
+        return f"{self.estimate:.0f} particles (90% interval {self.low:.0f} to {self.high:.0f})"
 
     @property
     def log_error(self) -> float:
@@ -179,7 +179,7 @@ def calibrate(
 def _background(
     decoys: DecoyScores, scores: Float64[np.ndarray, " unknown"], prior: ParticleScores, ratio: float, voxels: float
 ) -> Background | None:
-    """Join decoys and rejected picks in proportion; in a tiny volume, its own low scores stand in for decoys."""
+    """Join decoys and negatives in proportion; in a tiny volume, its own low scores stand in for decoys."""
     if len(decoys) < MIN_PEAKS:
         decoys, ratio = scores[scores < prior.mean - 2 * prior.sd], 1.0
     if len(decoys) < MIN_PEAKS:

@@ -57,7 +57,7 @@ class Instant:
 def instant(
     features: Features | Sequence[Features],
     clicks: Picks,
-    rejected: Picks | None = None,
+    negatives: Picks | None = None,
     *,
     particle_diameters: Mapping[str, float] | None = None,
     callback: Callback | None = None,
@@ -72,7 +72,7 @@ def instant(
         alone, or the nearest to it.
     clicks : Picks
         Centres of particles, at least one; of several kinds, at least one of each.
-    rejected : Picks, optional
+    negatives : Picks, optional
         Positions that look like the particle and are not. One that names a kind is not a negative of the others.
     particle_diameters : mapping of str to float, optional
         Å, of kinds for which it is not the one that the features were computed for.
@@ -87,12 +87,12 @@ def instant(
     Raises
     ------
     UsageError
-        If there is no click where there are features, one is a rejected pick as well, or two kinds are clicked on one
+        If there is no click where there are features, one is a negative as well, or two kinds are clicked on one
         particle.
     """
     listed = [features] if isinstance(features, Features) else list(features)
     callback = callback or NullCallback()
-    inputs = inputs_by_kind(listed, clicks, rejected, particle_diameters)
+    inputs = inputs_by_kind(listed, clicks, negatives, particle_diameters)
     if len(inputs) == 1:
         return _instant_kind(next(iter(inputs.values())), callback)
     own = {kind: _instant_kind(each, Prefixed(callback, kind)) for kind, each in inputs.items()}
@@ -112,7 +112,7 @@ class FewShotInput(NamedTuple):
 
     features: list[Features]
     clicks: Picks
-    rejected: Picks | None
+    negatives: Picks | None
 
     @property
     def diameter(self) -> float:
@@ -121,19 +121,19 @@ class FewShotInput(NamedTuple):
 
 
 def inputs_by_kind(
-    listed: list[Features], clicks: Picks, rejected: Picks | None, particle_diameters: Mapping[str, float] | None
+    listed: list[Features], clicks: Picks, negatives: Picks | None, particle_diameters: Mapping[str, float] | None
 ) -> dict[str, FewShotInput]:
-    """Divide features, clicks and rejected picks by kind; parameters and errors are those of `instant`."""
+    """Divide features, clicks and negatives by kind; parameters and errors are those of `instant`."""
     kinds = kinds_of(clicks)
     if not listed or (len(kinds) == 1 and not particle_diameters):
-        return {kinds[0]: FewShotInput(listed, clicks, rejected)}
+        return {kinds[0]: FewShotInput(listed, clicks, negatives)}
     diameters = diameters_of(kinds, particle_diameters or {}, listed[0].settings.particle_diameter)
     if len(kinds) == 1:
-        return {kinds[0]: FewShotInput(at_scale(listed, diameters[kinds[0]]), clicks, rejected)}
+        return {kinds[0]: FewShotInput(at_scale(listed, diameters[kinds[0]]), clicks, negatives)}
     check_apart(clicks, diameters, {item.name: item.frame for item in listed})
     return {
         kind: FewShotInput(
-            at_scale(listed, size), clicks.of_kind(kind), known_negatives(kind, clicks, rejected, size)
+            at_scale(listed, size), clicks.of_kind(kind), known_negatives(kind, clicks, negatives, size)
         )
         for kind, size in diameters.items()
     }  # fmt: skip
@@ -146,7 +146,7 @@ def _instant_kind(inputs: FewShotInput, callback: Callback) -> Instant:
 
 
 def _picked(item: InstantPeaks, calibration: Calibration) -> Picked:
-    """Select picks from a tomogram's peaks; clicks have probability 1 and rejected picks 0, whatever their scores."""
+    """Select picks from a tomogram's peaks; clicks have probability 1 and negatives 0, whatever their scores."""
     known = {int(row): 1.0 for row in np.flatnonzero(item.summary.clicked)}
     known |= {int(row): 0.0 for row in np.flatnonzero(item.summary.rejected)}
     features = item.features

@@ -96,7 +96,7 @@ def peaks_in_training(
             )
         features = computed[key].of_diameter(settings.particle_diameter)
         clicks = inside_specimen(features, item.clicks, "click", callback)
-        others = inside_specimen(features, item.rejected, "rejected pick", callback)
+        others = inside_specimen(features, item.rejected, "negative", callback)
         listed.append(features)
         examples.append(Examples(clicks, others, features.specimen.at(clicks), features.specimen.at(others)))
     return find_peaks_of_all(listed, examples) if any(len(each.clicks) for each in examples) else []

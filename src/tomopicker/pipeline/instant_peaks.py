@@ -29,7 +29,7 @@ good."""
 
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """Clicks and rejected picks in a tomogram, (x, y, z) in working voxels, and the features at them."""
+    """Clicks and negatives in a tomogram, (x, y, z) in working voxels, and the features at them."""
 
     clicks: Positions
     rejected: Negatives
@@ -67,7 +67,7 @@ def find_and_calibrate(
 def examples_in(
     listed: Sequence[Features], clicks: Picks, rejected: Picks | None, callback: Callback
 ) -> list[Examples]:
-    """Look up the features at clicks and rejected picks of each tomogram.
+    """Look up the features at clicks and negatives of each tomogram.
 
     Raises
     ------
@@ -84,7 +84,7 @@ def examples_in(
         check_clash(item.name, item.frame, mine, others, diameter)
         inside = [
             inside_specimen(item, item.working.from_angstrom(part), what, callback)
-            for part, what in ((mine, "click"), (others, "rejected pick"))
+            for part, what in ((mine, "click"), (others, "negative"))
         ]
         examples.append(Examples(inside[0], inside[1], item.specimen.at(inside[0]), item.specimen.at(inside[1])))
     if not any(len(each.clicks) for each in examples):

@@ -59,10 +59,10 @@ def diameters_of(kinds: Sequence[str], stated: Mapping[str, float], otherwise: f
     return {kind: float(stated.get(kind, otherwise or 0.0)) for kind in kinds}
 
 
-def known_negatives(kind: str, clicks: Picks, rejected: Picks | None, diameter: float) -> Picks:
-    """Give the known negatives of a kind: clicks of other kinds, and rejected picks.
+def known_negatives(kind: str, clicks: Picks, negatives: Picks | None, diameter: float) -> Picks:
+    """Give the known negatives of a kind: clicks of other kinds, and the negatives given.
 
-    Rejected picks that name another kind do not count. Clicks of other kinds nearer than half the
+    Negatives that name another kind do not count. Clicks of other kinds nearer than half the
     diameter to one of this kind are left out: two small particles at the rim of a large one would corrupt its labels.
 
     Parameters
@@ -70,7 +70,7 @@ def known_negatives(kind: str, clicks: Picks, rejected: Picks | None, diameter: 
     kind : str
     clicks : Picks
         Of all kinds.
-    rejected : Picks, optional
+    negatives : Picks, optional
     diameter : float
         Of the kind, Å.
     """
@@ -81,9 +81,9 @@ def known_negatives(kind: str, clicks: Picks, rejected: Picks | None, diameter: 
         away = others.positions[rows, None] - mine.in_tomogram(name).positions[None]
         near[rows] = (np.linalg.norm(away, axis=2) < diameter / 2).any(axis=1)
     parts = [others.select(~near)]
-    if rejected is not None and len(rejected):
+    if negatives is not None and len(negatives):
         other_kinds = [name for name in clicks.kind_names if name != kind]
-        parts.append(rejected.select(~np.isin(rejected.kinds.astype(str), other_kinds)))
+        parts.append(negatives.select(~np.isin(negatives.kinds.astype(str), other_kinds)))
     return Picks.concatenate(Picks(each.positions, each.tomograms, each.scores) for each in parts)
 
 

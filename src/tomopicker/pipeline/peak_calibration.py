@@ -27,7 +27,7 @@ class PeakSummary:
     peaks : Peaks
         Best first.
     clicked, rejected : array, shape (peaks,)
-        Peaks nearest to clicks, and to rejected picks.
+        Peaks nearest to clicks, and to negatives.
     missed : int
         Clicks without a peak.
     decoys : array, shape (n,)
@@ -75,7 +75,7 @@ def summarize_peaks(
     clicks: Positions = NO_POSITIONS,
     rejected: Negatives = NO_POSITIONS,
 ) -> PeakSummary:
-    """Find the peaks of a decoy's scores, and assign clicks and rejected picks to those of its tomogram.
+    """Find the peaks of a decoy's scores, and assign clicks and negatives to those of its tomogram.
 
     Parameters
     ----------

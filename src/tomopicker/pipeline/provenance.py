@@ -72,7 +72,7 @@ def provenance(
 
 
 def clicks_in(origin: Mapping[str, Any], tomogram: Tomogram) -> int:
-    """Number of clicks that a model was trained on in a tomogram of this name, shape and voxel size (1 %)."""
+    """Number of clicks that a model was trained on in a tomogram of this name, shape and voxel size (1%)."""
     return sum(
         each.get("clicks", 0)
         for each in origin.get("training", [])

@@ -187,7 +187,7 @@ def _fingerprint(settings: Settings, clicked: Sequence[TrainingTomogram]) -> Fin
             tomogram_fingerprint(item.name, item.working.data)
             | {
                 "clicks": np.round(item.clicks, 3).tolist(),
-                "rejected picks": np.round(item.rejected, 3).tolist(),
+                "negatives": np.round(item.rejected, 3).tolist(),
             }
             for item in clicked
         ],

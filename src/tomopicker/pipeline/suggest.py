@@ -26,7 +26,7 @@ MIN_CLUSTERS = 6
 def suggest(
     features: Features | Sequence[Features],
     clicks: Picks | None = None,
-    rejected: Picks | None = None,
+    negatives: Picks | None = None,
     count: int = 10,
     *,
     particle_diameters: Mapping[str, float] | None = None,
@@ -41,7 +41,7 @@ def suggest(
     Parameters
     ----------
     features : Features or sequence of Features
-    clicks, rejected : Picks, optional
+    clicks, negatives : Picks, optional
         Of these tomograms; clicks of several kinds name them in their column ``kind``.
     count : int
         Largest number of suggestions.
@@ -66,11 +66,11 @@ def suggest(
     if not listed:
         raise UsageError("there are no features; compute those of a tomogram")
     if clicks is None or not len(clicks):
-        if rejected is not None and len(rejected):
-            raise UsageError("rejected picks alone do not define a particle; click one")
+        if negatives is not None and len(negatives):
+            raise UsageError("negatives alone do not define a particle; click one")
         examples = [each for item in listed for each in _examples(item, max(count, MIN_CLUSTERS))]
         return [each for _, each in sorted(examples, key=lambda pair: -pair[0])[:count]]
-    inputs = inputs_by_kind(listed, clicks, rejected, particle_diameters)
+    inputs = inputs_by_kind(listed, clicks, negatives, particle_diameters)
     found = {kind: _informative(*each, count, callback or NullCallback()) for kind, each in inputs.items()}
     if len(found) == 1:
         return next(iter(found.values()))
@@ -91,9 +91,9 @@ def suggest_from(picked: Instant, count: int = 10) -> list[Suggestion]:
 
 
 def _informative(
-    listed: Sequence[Features], clicks: Picks, rejected: Picks | None, count: int, callback: Callback
+    listed: Sequence[Features], clicks: Picks, negatives: Picks | None, count: int, callback: Callback
 ) -> list[Suggestion]:
-    found, fits, _ = find_and_calibrate(listed, clicks, rejected, callback)
+    found, fits, _ = find_and_calibrate(listed, clicks, negatives, callback)
     return _ranked(list(zip(found, fits, strict=True)), count)
 
 

@@ -30,6 +30,7 @@ from tomopicker.pipeline.training_data import (
     load_training_tomograms,
     number_of_clicks,
     warn_bright_clicks,
+    without_repeats,
 )
 from tomopicker.pipeline.training_input import TrainingInput, by_kind, check_expected
 from tomopicker.tomogram import Tomogram
@@ -98,7 +99,7 @@ def train(
         "", list(tomograms), picks, settings, negatives, masks or {}, list(validation_tomograms), validation_picks
     )
     callback = callback or NullCallback()
-    inputs = by_kind(given, particle_diameters or {}, callback)
+    inputs = by_kind(given, particle_diameters or {})
     return train_kinds(inputs, device=device, checkpoint=checkpoint, resume=resume, callback=callback)
 
 
@@ -172,6 +173,7 @@ def _train_kind(
     resume: bool,
     callback: Callback,
 ) -> Model:
+    inputs = replace(inputs, clicks=without_repeats(inputs.clicks, inputs.settings.particle_diameter, callback))
     voxel_size = common_voxel_size(inputs.tomograms, inputs.settings)
     settings, clicked = _load(inputs, voxel_size, callback)
     validation = load_training_tomograms(

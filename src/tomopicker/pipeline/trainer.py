@@ -53,7 +53,7 @@ class Run:
         self.warnings.append(text)
 
     def labelled(self, item: TrainingTomogram) -> LabelledVolume:
-        """Make the label mask of clicks, rejected picks and pseudo-labels."""
+        """Make the label mask of clicks, negatives and pseudo-labels."""
         data, fraction = item.working.data, self.settings.labels.radius_fraction
         mask, positions = item.working.mask, np.concatenate([item.clicks, item.pseudo_positives])
         labels = label_mask(

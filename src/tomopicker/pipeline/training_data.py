@@ -39,7 +39,7 @@ class TrainingTomogram:
     clicks : Positions
         (x, y, z) in working voxels, as all the following.
     rejected : Negatives
-        Rejected picks: known background.
+        Negatives: known background.
     pseudo_positives : PseudoPositives
         Pseudo-labels of earlier rounds, trained on like clicks.
     ambiguous : Ambiguous
@@ -73,7 +73,7 @@ def load_training_tomograms(
     rejected: Picks | None = None,
     masks: Mapping[str, VoxelMask] | None = None,
 ) -> list[TrainingTomogram]:
-    """Preprocess training tomograms; each must have clicks, or for the discriminant, rejected picks.
+    """Preprocess training tomograms; each must have clicks, or for the discriminant, negatives.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def load_training_tomograms(
     Raises
     ------
     UsageError
-        Naming a tomogram without clicks, or a rejected pick that is a click as well.
+        Naming a tomogram without clicks, or a negative that is a click as well.
     """
     loaded = []
     for tomogram in tomograms:
@@ -100,10 +100,10 @@ def load_training_tomograms(
         automatic: Literal["auto"] | None = "auto" if settings.preprocess.mask == "auto" else None
         mask = (masks or {}).get(tomogram.name)
         working = preprocess(tomogram, voxel_size, settings.preprocess.clip_sd, automatic if mask is None else mask)
-        against = f", {number_of(len(negatives), 'rejected pick')}" if len(negatives) else ""
+        against = f", {number_of(len(negatives), 'negative')}" if len(negatives) else ""
         resampled = f", resampled from {tomogram.voxel_size:.4g} to {voxel_size:.4g} Å voxels"
         where = "lamella found" if mask is None else "mask"
-        inside = "" if working.mask is None else f"; {where}: {100 * working.mask_fraction:.0f} % of the volume"
+        inside = "" if working.mask is None else f"; {where}: {100 * working.mask_fraction:.0f}% of the volume"
         callback.log(
             f"{tomogram.name}: {number_of(len(clicks), 'click')}{against}"
             f"{'' if working.ratio == 1 else resampled}{inside}."
@@ -121,7 +121,7 @@ def check_tomogram(
     voxel_size: float,
     callback: Callback,
 ) -> tuple[Picks, Picks]:
-    """Check a tomogram against the clicks and rejected picks in it; parameters and errors as `load_training_tomograms`.
+    """Check a tomogram against the clicks and negatives in it; parameters and errors as `load_training_tomograms`.
 
     Returns
     -------
@@ -158,7 +158,7 @@ def without_repeats(picks: Picks, diameter: float, callback: Callback) -> Picks:
 
 
 def check_clash(file: str, frame: Frame, clicks: Positions, rejected: Negatives, diameter: float) -> None:
-    """Refuse a rejected pick that is a click as well; positions and diameter in Å.
+    """Refuse a negative that is a click as well; positions and diameter in Å.
 
     Raises
     ------
@@ -175,7 +175,7 @@ def check_clash(file: str, frame: Frame, clicks: Positions, rejected: Negatives,
             for place in (rejected[worst[0]], clicks[worst[1]])
         )
         raise UsageError(
-            f"{file}: the rejected pick at {bad} (voxels) is {distances[worst]:.0f} Å from "
+            f"{file}: the negative at {bad} (voxels) is {distances[worst]:.0f} Å from "
             f"the click at {click}: one particle; take one of them out of --negatives or --picks"
         )
 

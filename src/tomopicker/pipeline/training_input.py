@@ -10,7 +10,7 @@ from tomopicker.models.precision import choose_device
 from tomopicker.picks import Picks
 from tomopicker.pipeline.callbacks import Callback
 from tomopicker.pipeline.kinds import check_apart, diameters_of, kinds_of, known_negatives
-from tomopicker.pipeline.training_data import check_tomogram, common_voxel_size, without_repeats
+from tomopicker.pipeline.training_data import check_tomogram, common_voxel_size
 from tomopicker.preprocessing.preprocess import check_mask
 from tomopicker.tomogram import Tomogram
 from tomopicker.training.checkpoint import build_body
@@ -52,7 +52,7 @@ class TrainingInput:
     validation_picks: Picks | None = None
 
 
-def by_kind(given: TrainingInput, particle_diameters: Mapping[str, float], callback: Callback) -> list[TrainingInput]:
+def by_kind(given: TrainingInput, particle_diameters: Mapping[str, float]) -> list[TrainingInput]:
     """Divide the input of a training by kind; clicks of the others are known negatives of each.
 
     Parameters
@@ -61,8 +61,6 @@ def by_kind(given: TrainingInput, particle_diameters: Mapping[str, float], callb
         Of all kinds.
     particle_diameters : mapping of str to float
         Å, of kinds whose diameter is not that of the settings.
-    callback : Callback
-        Receives warnings of repeated clicks, which are left out.
 
     Raises
     ------
@@ -80,16 +78,14 @@ def by_kind(given: TrainingInput, particle_diameters: Mapping[str, float], callb
     diameters = diameters_of(kinds, particle_diameters, settings.particle_diameter)
     own = {kind: settings.model_copy(update={"particle_diameter": size}) for kind, size in diameters.items()}
     if len(kinds) == 1:
-        clicks = without_repeats(picks, diameters[kinds[0]], callback)
-        return [replace(given, clicks=clicks, settings=own[kinds[0]])]
+        return [replace(given, settings=own[kinds[0]])]
     check_picked(given.tomograms, picks)
     if truth is not None:
         check_picked(given.validation_tomograms, truth)
     check_apart(picks, diameters, {tomogram.name: tomogram.frame for tomogram in given.tomograms})
-    apart = [without_repeats(picks.of_kind(kind), size, callback) for kind, size in diameters.items()]
-    every, inputs = Picks.concatenate(apart), []
-    for clicks, (kind, size) in zip(apart, diameters.items(), strict=True):
-        negatives = known_negatives(kind, every, given.negatives, size)
+    inputs = []
+    for kind, size in diameters.items():
+        clicks, negatives = picks.of_kind(kind), known_negatives(kind, picks, given.negatives, size)
         # Without training, a tomogram with clicks of other kinds alone has known background.
         known = clicks if settings.network.head == "trained" else Picks.concatenate([clicks, negatives])
         true = truth.of_kind(kind) if truth is not None and truth.kind_names else truth

@@ -39,7 +39,7 @@ class ParticleScores:
     density : float or None
         Particles a working voxel that is searched, in the training tomograms; None before they are counted.
     rejected : array, shape (n,)
-        Logits of rejected picks in the training tomograms: known background.
+        Logits of negatives in the training tomograms: known background.
     voxels : float
         Working voxels that were searched for those.
     log_density_error : float

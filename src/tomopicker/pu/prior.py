@@ -31,7 +31,7 @@ class Priors:
             "of the others are particle (π'')": self.unlabelled,
         }
         known = {name: value for name, value in named.items() if not math.isnan(value)}
-        first, *others = (f"{100 * value:.3g} % {name}" for name, value in known.items())
+        first, *others = (f"{100 * value:.3g}% {name}" for name, value in known.items())
         return ", ".join([first.replace("%", "% of the voxels", 1), *others])
 
 

@@ -8,6 +8,7 @@ from jaxtyping import Float64
 from tomopicker import io
 from tomopicker.errors import UsageError
 from tomopicker.geometry import Unit, is_outside
+from tomopicker.parsing import three_numbers
 from tomopicker.types import Positions, Shape
 
 CENTRED = "centre"
@@ -61,10 +62,4 @@ def _corner(positions: Positions, shape: Shape, offset: str | None) -> Float64[n
         # Whole voxels, so that the layout's own places between voxels are kept.
         corner: Float64[np.ndarray, " 3"] = np.rint(middle - (np.array(shape[::-1]) - 1) / 2)
         return corner
-    try:
-        x, y, z = (float(part) for part in offset.split(","))
-    except ValueError as error:
-        raise UsageError(
-            f"--positions-offset {offset}: give X,Y,Z in voxels, such as 200,150,100, or {CENTRED}"
-        ) from error
-    return np.array([x, y, z])
+    return np.array(three_numbers(offset, "--positions-offset", f"200,150,100 (voxels), or {CENTRED}"))

@@ -16,7 +16,7 @@ Cube = Float32[np.ndarray, "side side side"]
 """A molecule's array: as wide in z as in y and x, an odd number of voxels."""
 
 _ANTI_ALIAS_SIGMA = 0.5
-"""Gaussian blur before sampling, in output voxels: 29 % of the amplitude is left at the new Nyquist frequency."""
+"""Gaussian blur before sampling, in output voxels: 29% of the amplitude is left at the new Nyquist frequency."""
 
 
 def array_centre(shape: tuple[int, ...]) -> ZYX:

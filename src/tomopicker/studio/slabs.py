@@ -22,7 +22,7 @@ MOST_SECTIONS = 200
 SAMPLED = 200_000
 """Voxels that grey values are measured in."""
 BEYOND = 0.6
-"""How far the byte range of a brick goes beyond the range of the sample, in widths of it (0.1 to 99.9 %)."""
+"""How far the byte range of a brick goes beyond the range of the sample, in widths of it (0.1 to 99.9%)."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Grey:
     low, high : float
         Grey values of the bytes 0 and 255.
     quantiles : tuple of float
-        Of the slab in the middle, in bytes: 101 values, from 0 to 100 %. After deconvolution they are about 0.
+        Of the slab in the middle, in bytes: 101 values, from 0 to 100%. After deconvolution they are about 0.
     """
 
     low: float

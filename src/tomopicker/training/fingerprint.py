@@ -42,7 +42,7 @@ def run_fingerprint(
 def _labelled_fingerprint(item: LabelledVolume) -> Fingerprint:
     return tomogram_fingerprint(item.name, item.volume) | {
         "clicks": np.round(item.positions, 3).tolist(),
-        "rejected picks": np.round(item.rejected, 3).tolist(),
+        "negatives": np.round(item.rejected, 3).tolist(),
         "mask": None if item.mask is None else int(item.mask.sum()),
     }
 
@@ -114,7 +114,7 @@ def _of_tomogram(before: Fingerprint, now: Fingerprint) -> Iterator[str]:
         yield f"other voxels in {name}"
     for part, text in {
         "clicks": "other clicks in",
-        "rejected picks": "other rejected picks in",
+        "negatives": "other negatives in",
         "mask": "another mask of",
     }.items():
         if before.get(part) != now.get(part):

@@ -91,7 +91,7 @@ class BalancedPatchSampler:
     """Half of each batch around clicks, half anywhere in the specimen.
 
     Positive voxels count in both halves, unlabelled ones only in the uniform half, so that their mean is over the
-    specimen and not over the surroundings of clicks. With rejected picks, a fraction of the uniform half is cut
+    specimen and not over the surroundings of clicks. With negatives, a fraction of the uniform half is cut
     around them instead; there, too, no unlabelled voxel counts.
 
     Parameters
@@ -107,7 +107,7 @@ class BalancedPatchSampler:
     rotation_prob : float
         Fraction of the patches, of both halves alike, that are rotated freely before; without `augmented`, none.
     negative_fraction : float
-        Fraction of the patches not around clicks that are cut around rejected picks, if there are any: at least one
+        Fraction of the patches not around clicks that are cut around negatives, if there are any: at least one
         patch a step, and one is left to the uniform half.
     """
 

@@ -60,6 +60,18 @@ def open_tomogram(
     return replace(tomogram, finest=frame)
 
 
+def present_volumes(paths: Iterable[Path]) -> tuple[list[Path], list[TomoPickerError]]:
+    """List the volumes that paths mean, as `volume_files`, and the errors of the paths that mean none."""
+    found: list[Path] = []
+    errors = []
+    for path in paths:
+        try:
+            found += volume_files(path)
+        except TomoPickerError as error:
+            errors.append(error)
+    return by_folder(found), errors
+
+
 def volume_files(paths: Iterable[Path | str] | Path | str) -> list[Path]:
     """List the volumes that paths mean: files as given, folders as the sorted volumes in them (not deeper).
 

@@ -112,7 +112,7 @@ export class Panel {
     find("slab", HTMLInputElement).placeholder = fixed(model.diameter / 2, 0);
     find("low", HTMLInputElement).value = String(model.low);
     find("high", HTMLInputElement).value = String(model.high);
-    find("contrast", HTMLElement).textContent = `${model.low}–${model.high} %`;
+    find("contrast", HTMLElement).textContent = `${model.low}–${model.high}%`;
     const filters = [
       ...(model.lowPass > 0 ? [`low-pass ${model.lowPass} Å`] : []),
       ...(tomogram.deconvolution ? [`deconvolved, defocus ${tomogram.deconvolution.defocus} µm`] : []),
@@ -131,7 +131,7 @@ export class Panel {
     const brick = model.brick;
     find("loading", HTMLElement).hidden = !brick || brick.isWhole;
     if (brick && !brick.isWhole) {
-      find("loading", HTMLElement).textContent = `volume ${Math.round((100 * brick.received) / brick.shape[0])} %`;
+      find("loading", HTMLElement).textContent = `volume ${Math.round((100 * brick.received) / brick.shape[0])}%`;
     }
     find("hint", HTMLElement).textContent = hint(model.kind, points.length, model.found?.candidates.length ?? 0, model.state.instant);
     find("hint", HTMLElement).hidden = !find("hint", HTMLElement).textContent;
@@ -172,7 +172,7 @@ export class Panel {
     const { count } = found;
     find("count", HTMLElement).textContent = now.count === 1 ? "1 pick" : `${now.count} picks`;
     find("interval", HTMLElement).textContent = count
-      ? `of about ${fixed(count[0], 0)} particles (90 % interval ${fixed(count[1], 0)} to ${fixed(count[2], 0)})` : "";
+      ? `of about ${fixed(count[0], 0)} particles (90% interval ${fixed(count[1], 0)} to ${fixed(count[2], 0)})` : "";
     find("expected", HTMLElement).textContent = `expected: precision ${fixed(now.precision, 2)}, recall ${fixed(now.recall, 2)}`;
     find("cut", HTMLInputElement).value = String(Math.round(model.cut * 100));
     find("cut-value", HTMLElement).textContent = fixed(model.cut, 2);
@@ -221,7 +221,7 @@ export class Panel {
     if (event.state === "computing") {
       bar.max = event.total ?? 1;
       bar.value = event.done ?? 0;
-      this.features = `features: ${Math.round((100 * bar.value) / bar.max)} %`;
+      this.features = `features: ${Math.round((100 * bar.value) / bar.max)}%`;
       if (this.model.found) this.model.found.features = "computing";
       this.app.redraw();
     } else {
