@@ -3,6 +3,7 @@
     python benchmarks/studio.py click TS_0001.mrc TS_0001.csv          # seconds from a click to picks, of 10 clicks
     python benchmarks/studio.py stranger DEMO --shots FOLDER           # DEMO: what `tomopicker demo --output` made
     python benchmarks/studio.py load TS_0001.mrc                       # quick clicks, many picks and names, slow line
+    python benchmarks/studio.py open LARGE.mrc                         # first picture, and scrolling while it is loaded
 
 Needs Playwright and Debian's Chromium. The server is the real command in a process of its own, with two threads.
 """
@@ -30,7 +31,7 @@ LINK = re.compile(r"Open in a browser:\s+(\S+)")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["click", "stranger", "load"])
+    parser.add_argument("what", choices=["click", "stranger", "load", "open"])
     parser.add_argument("tomogram", type=Path, help="a tomogram; of 'stranger' the folder of a demo")
     parser.add_argument("truth", type=Path, nargs="?", help="positions to click at, as CSV in voxels")
     parser.add_argument("--diameter", type=float, default=300.0)
@@ -39,7 +40,7 @@ def main() -> None:
     asked = parser.parse_args()
     if asked.shots:
         asked.shots.mkdir(parents=True, exist_ok=True)
-    {"click": click, "stranger": stranger, "load": load}[asked.what](asked)
+    {"click": click, "stranger": stranger, "load": load, "open": open_and_scroll}[asked.what](asked)
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
 
 
@@ -244,6 +245,43 @@ def quick(page: Page) -> float:
     until(page, "studio.outbox.acts.length === 0")
     assert page.evaluate("studio.model.points(studio.model.kind).length") == 40
     return time.monotonic() - began
+
+
+def open_and_scroll(asked: argparse.Namespace) -> None:
+    """Time the first picture of a tomogram, and steps through its sections while the rest is loaded, and after."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        studio(asked.tomogram, "--project", folder, "-d", asked.diameter, "--device", "cpu") as server,
+        sync_playwright() as playwright,
+    ):
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        began = time.monotonic()
+        page.goto(server.link, timeout=300_000)
+        until(page, "window.studio?.views[0].picture")
+        print(f"first picture after {time.monotonic() - began:.1f} s", flush=True)
+        for when in ("while it is loaded", "when it is there"):
+            steps = page.evaluate(SCROLL)
+            print("{}: {:.0f} ms a section, worst {:.0f} ms, of all three planes".format(when, *steps), flush=True)
+            until(page, "studio.model.brick.isWhole")
+        megabytes = page.evaluate("studio.model.brick.shape.reduce((a, b) => a * b)") / 1e6
+        print(f"{megabytes:.0f} MB loaded after {time.monotonic() - began:.1f} s at most")
+        browser.close()
+
+
+SCROLL = """async () => {
+    const times = [];
+    for (let i = 0; i < 20; i++) {
+        const began = performance.now();
+        studio.model.scroll("xy", 1);
+        studio.model.scroll("xz", 1);
+        studio.model.scroll("yz", 1);
+        studio.draw();
+        times.push(performance.now() - began);
+        await new Promise((resolve) => setTimeout(resolve, 30));
+    }
+    return [times.sort((a, b) => a - b)[10], times[19]];
+}"""
 
 
 MANY = """() => {

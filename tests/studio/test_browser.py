@@ -434,6 +434,35 @@ def test_keyboard_alone(browser, server, balls_world):
     context.close()
 
 
+@pytest.mark.parametrize("size", [(1440, 900), (1100, 640)], ids=str)
+def test_every_view_fits_the_window(person, server, balls_world, size):
+    """Nothing lies beside the window or over something else, with all that a page can show."""
+    page, truth = person.page, balls_world.truth["TS_1"]
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    person.until("studio.model.found?.features === 'ready'")
+    person.scroll_to(truth[0][2])
+    person.click(truth[0])
+    person.until("studio.model.shownPicks.length > 0 && !document.getElementById('mean-part').hidden")
+    page.click("#save")
+    page.wait_for_selector("#saved-files code")
+    page.keyboard.press("Escape")
+    page.keyboard.press("q")
+    person.until("studio.model.asked")
+    server.studio.jobs.start("A job with a long name", "ball", ["--version"])
+    write_pick_folder(balls_world, server.folder / "picks" / "ball")
+    for key, view in (("F1", "pick"), ("F2", "review"), ("F3", "tomograms"), ("F4", "jobs")):
+        page.keyboard.press(key)
+        page.wait_for_selector(f"#page-{view}:not([hidden])")
+        page.wait_for_timeout(300)
+        wide = page.evaluate(
+            """() => [...document.querySelectorAll("html, main:not([hidden]), main:not([hidden]) *")]
+                .filter((each) => each.checkVisibility() && each.scrollWidth > each.clientWidth + 1
+                    && !["inline", "none"].includes(getComputedStyle(each).display))
+                .map((each) => `${each.tagName} ${each.id} ${each.className}`)"""
+        )
+        assert wide == [], view
+
+
 def test_deconvolution_is_shown_and_labelled(person):
     """It changes the picture, not the contrast, and goes again."""
     page = person.page

@@ -21,6 +21,7 @@ from tomopicker import io
 from tomopicker.errors import TomoPickerError
 from tomopicker.studio.point_files import write_csv
 from tomopicker.studio.points import Change, Point, apply
+from tomopicker.studio.serve import ssh_line
 
 PLACES = [(100.0, 120.0, 150.0), (200.0, 250.0, 150.0), (300.0, 100.0, 160.0)]
 
@@ -230,6 +231,25 @@ def test_a_file_of_many_points_is_undone_in_a_moment(client, studio):
     assert len(client.post("/api/undo").json()["change"]["removed"]) == told["added"]["TS_1"]
     assert len(rows(csv(studio))) == 0
     assert time.process_time() - started < 6
+
+
+@pytest.mark.parametrize(
+    ("host", "environment", "line"),
+    [
+        ("gpu1", {}, "ada@gpu1"),
+        ("gpu1", {"SSH_CONNECTION": "10.0.0.9 51234 10.0.0.1 22"}, "ada@gpu1"),
+        ("gpu1", {"SSH_CONNECTION": "10.0.0.9 51234 10.0.0.1 2022"}, "-p 2022 ada@gpu1"),
+        ("n12", {"SLURM_JOB_ID": "7", "SLURM_SUBMIT_HOST": "login.lab.org"}, "-J ada@login.lab.org ada@n12"),
+        ("n12", {"SLURM_JOB_ID": "7", "SLURM_SUBMIT_HOST": "n12.lab.org"}, "ada@n12"),
+        (
+            "n12",
+            {"SLURM_JOB_ID": "7", "SLURM_SUBMIT_HOST": "login", "SSH_CONNECTION": "10.0.0.9 51234 10.0.0.1 2022"},
+            "-J ada@login:2022 ada@n12",
+        ),
+    ],
+)
+def test_the_line_for_ssh(host, environment, line):
+    assert ssh_line(8123, "ada", host, environment) == f"ssh -N -L 8123:127.0.0.1:8123 {line}"
 
 
 def test_killed_in_the_middle_nothing_is_lost(balls_world, tmp_path):

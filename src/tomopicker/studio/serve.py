@@ -3,9 +3,10 @@
 import asyncio
 import contextlib
 import getpass
+import os
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,13 +84,29 @@ def serve(
         hosts = LOOPBACK | {name.lower() for name in address.hosts}
         access = Access(stored_secret(private / "secret"), address.base_path, hosts)
         access.on_used = lambda token: say(f"Opened. For another browser: {link(token)}")
-        user, host = getpass.getuser(), socket.gethostname()
+        line = ssh_line(port, getpass.getuser(), socket.gethostname(), os.environ)
         count = len(listing.names)
         say(f"Studio: {count} tomogram{'' if count == 1 else 's'}, project {folder.absolute()}")
-        say(f"From another machine, first run there:  ssh -N -L {port}:127.0.0.1:{port} {user}@{host}")
+        say(f"From another machine, first run there:  {line}")
         say(f"Open in a browser:  {link(access.token)}")
         say("Everything is saved at once; Ctrl-C ends the server, jobs go on.")
         _run(create_app(studio, access), bound, studio)
+
+
+def ssh_line(port: int, user: str, host: str, environment: Mapping[str, str]) -> str:
+    """Give the line that brings a port of this machine to another one.
+
+    A node of SLURM is reached through the machine that the job was submitted from. The environment of a session over
+    ssh has the port of ssh itself, where it is another one than 22.
+    """
+    connection = environment.get("SSH_CONNECTION", "").split()
+    own = connection[3] if len(connection) == 4 and connection[3] != "22" else ""
+    login = environment.get("SLURM_SUBMIT_HOST", "") if "SLURM_JOB_ID" in environment else ""
+    if login and login.partition(".")[0] != host.partition(".")[0]:
+        through = f"-J {user}@{login}{f':{own}' if own else ''} "
+    else:
+        through = f"-p {own} " if own else ""
+    return f"ssh -N -L {port}:127.0.0.1:{port} {through}{user}@{host}"
 
 
 def _run(app: ASGIApp, bound: socket.socket, studio: Studio) -> None:

@@ -190,7 +190,8 @@ export class Panel {
   /** @param {Vector | null} place */
   showPlace(place) {
     const { tomogram } = this.model;
-    const text = !place || !tomogram ? "" : `x ${fixed(place[0], 0)}  y ${fixed(place[1], 0)}  z ${fixed(place[2], 0)} Å   voxel ` +
+    const isInside = place && tomogram && place.every((value, axis) => value >= tomogram.origin[axis] && value <= tomogram.size[axis]);
+    const text = !isInside ? "" : `x ${fixed(place[0], 0)}  y ${fixed(place[1], 0)}  z ${fixed(place[2], 0)} Å   voxel ` +
       place.map((value, axis) => fixed((value - tomogram.origin[axis]) / tomogram.voxelSize, 0)).join(", ");
     find("place", HTMLElement).textContent = text;
   }
