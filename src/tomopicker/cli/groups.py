@@ -22,7 +22,7 @@ from tomopicker.cluster.settings import PANEL, ClusterSettings, read_cluster_set
 from tomopicker.errors import TomoPickerError, UsageError
 
 if TYPE_CHECKING:
-    from tomopicker.io.coordinate_units import CoordinateUnits
+    from tomopicker.io.frames import CoordinateUnits
     from tomopicker.io.volumes.arrays import ReadOptions
     from tomopicker.picking.selection import Selection
     from tomopicker.picks import Picks
@@ -120,7 +120,7 @@ class CoordinateOptions(OptionGroup):
     @property
     def units(self) -> "CoordinateUnits":
         """For the readers."""
-        from tomopicker.io.coordinate_units import CoordinateUnits
+        from tomopicker.io.frames import CoordinateUnits
 
         return CoordinateUnits(self.picks_unit, self.picks_pixel_size, tuple(self.classes or ()), self.from_format)
 

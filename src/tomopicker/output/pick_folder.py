@@ -17,17 +17,20 @@ from tomopicker import __version__, io
 from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.files import make_durable
 from tomopicker.geometry import Frame
-from tomopicker.output.layout import RECORD, RECORDS, file_of_kind, files_of
-from tomopicker.output.merged import is_merged, merge
-from tomopicker.output.one_tomogram import (
+from tomopicker.output.layout import (
     DONE,
     FAILED,
+    RECORD,
+    RECORDS,
+    file_of_kind,
+    files_of,
     read_entries,
     read_entry,
     remove_entry,
     write_chosen,
     write_entry,
 )
+from tomopicker.output.merged import is_merged, merge
 from tomopicker.output.record import (
     PickSettings,
     check_name,
@@ -154,18 +157,13 @@ class PickFolder:
 
         With `overwrite`, only tomograms finished since this run began count, such as by a worker that died afterwards.
         """
-        entry = read_entry(self.path, name)
-        finished = entry.get("status") == DONE and str(entry.get("finished", "")) >= self._since
-        same = all(entry.get(key) == value for key, value in identity(file, mask, self.settings).items())
-        return finished and same and all(map(Path.exists, self._files(name)))
+        return self._entry(name, file, mask).get("status") == DONE and all(map(Path.exists, self._files(name)))
 
     def failed_before(self, name: str, file: Path, mask: Path | None) -> str | None:
         """Give why a tomogram failed, if it did for what is in its file, and the file has not changed since."""
-        entry = read_entry(self.path, name)
-        if entry.get("status") != FAILED or not entry.get("final") or entry.get("tomopicker") != __version__:
-            return None
-        same = all(entry.get(key) == value for key, value in identity(file, mask, self.settings).items())
-        return str(entry["error"]) if same and str(entry.get("finished", "")) >= self._since else None
+        entry = self._entry(name, file, mask)
+        is_final = entry.get("status") == FAILED and entry.get("final") and entry.get("tomopicker") == __version__
+        return str(entry["error"]) if is_final else None
 
     def add(self, file: Path, tomogram: Tomogram, picked: Picked, mask: Path | None, started: float) -> dict[str, Any]:
         """Write the files of a tomogram, then its record as done; return the record."""
@@ -234,9 +232,11 @@ class PickFolder:
         """The kinds of particle that the model picks, if they are several."""
         return list(self.job["model"].get("kinds", {}))
 
-    @property
-    def _since(self) -> str:
-        return self.opened if self.overwrite else ""
+    def _entry(self, name: str, file: Path, mask: Path | None) -> dict[str, Any]:
+        """Read the record of a tomogram; empty where it is of another file or mask, or is to be overwritten."""
+        entry = read_entry(self.path, name)
+        same = all(entry.get(key) == value for key, value in identity(file, mask, self.settings).items())
+        return entry if same and not (self.overwrite and str(entry.get("finished", "")) < self.opened) else {}
 
     def _files(self, name: str) -> list[Path]:
         files = [*files_of(self.path, name)]

@@ -24,7 +24,7 @@ import pandas as pd
 
 from tomopicker.errors import TomoPickerError
 from tomopicker.geometry import PickTable, Unit
-from tomopicker.io.angles import SUBTOMOGRAM_ANGLES, from_relion
+from tomopicker.io.angles import RELION, SUBTOMOGRAM_ANGLES
 from tomopicker.io.columns import IMAGES, SCORE_COLUMNS, Rows, join_tables, to_strings
 from tomopicker.io.particles import delimited
 from tomopicker.io.particles.pixel_sizes import PIXEL_SIZES, find_pixel_sizes
@@ -186,7 +186,7 @@ def _origins(
     """Give what to subtract, in the unit of the coordinates."""
     rotate: Callable[[Positions], Positions] = np.asarray
     if set(SUBTOMOGRAM_ANGLES) <= set(block.columns):
-        rotate = from_relion(rows.check_angles(_columns(block, SUBTOMOGRAM_ANGLES, rows))).apply
+        rotate = RELION.rotations(rows.check_angles(_columns(block, SUBTOMOGRAM_ANGLES, rows))).apply
     if set(ORIGIN_ANGSTROM) <= set(block.columns):
         shifts = rotate(_columns(block, ORIGIN_ANGSTROM, rows))
         if columns in (CENTRED, SPECIES) or not shifts.any():

@@ -1,4 +1,4 @@
-"""Volumes in HDF5, TIFF and EM files."""
+"""Volumes in HDF5 and TIFF files."""
 
 from pathlib import Path
 from typing import Any
@@ -7,14 +7,12 @@ from xml.etree import ElementTree
 import numpy as np
 
 from tomopicker.errors import TomoPickerError
-from tomopicker.io.recognition import EM_HEADER_BYTES, EM_TYPES, em_byte_order, em_size
 from tomopicker.io.volumes.arrays import (
     DEFAULT_OPTIONS,
     Mapped,
     ReadOptions,
     Sliceable,
     as_tomogram,
-    check_volume,
     errors_named,
     import_optional,
 )
@@ -125,21 +123,3 @@ class Pages:
         if not pages:
             return np.empty((0, *self.shape[1:]), self.dtype)[:, key[1], key[2]]
         return np.stack([self._file.pages[page].asarray()[key[1], key[2]] for page in pages])
-
-
-def open_em(path: Path, options: ReadOptions = DEFAULT_OPTIONS) -> Tomogram:
-    """Open an EM volume (TOM, PyTom, Dynamo): a header of 512 bytes, then x fastest; memory-mapped.
-
-    The header has no voxel size that can be relied on: programs leave it 0 or disagree on its unit. ``--voxel-size``
-    gives it.
-    """
-    with path.open("rb") as stream:
-        head = stream.read(EM_HEADER_BYTES)
-    if len(head) < EM_HEADER_BYTES or head[3] not in EM_TYPES:
-        raise TomoPickerError(f"{path}: it is not an EM volume of real numbers; convert it to MRC")
-    x, y, z = em_size(head)
-    dtype = np.dtype(em_byte_order(head) + EM_TYPES[head[3]])
-    if min(x, y, z) < 1 or path.stat().st_size < EM_HEADER_BYTES + x * y * z * dtype.itemsize:
-        raise TomoPickerError(f"{path}: truncated: its header states {x} x {y} x {z} voxels; copy it again")
-    check_volume(path, (z, y, x), dtype)
-    return as_tomogram(path, Mapped(path, dtype, EM_HEADER_BYTES, (z, y, x)), options, None)
