@@ -12,17 +12,8 @@ from tomopicker.errors import TomoPickerError
 from tomopicker.files import make_durable
 from tomopicker.geometry import Frame
 from tomopicker.io.volumes.arrays import ReadOptions
-from tomopicker.output.layout import (
-    DONE,
-    FAILED,
-    RECORD,
-    draw_picks,
-    file_of_kind,
-    files_of,
-    picture_of,
-    write_chosen,
-    write_entry,
-)
+from tomopicker.output import layout
+from tomopicker.output.layout import DONE, FAILED, RECORD, file_of_kind, files_of
 from tomopicker.output.merged import merge
 from tomopicker.output.record import (
     kind_counts,
@@ -224,12 +215,12 @@ def reselect(path: Path, selection: Selection) -> tuple[dict[str, Any], str | No
             }
             particles, default = entry["expected"]["particles"], record["model"]["threshold"]
             chosen = join(list(kinds.values())) if kinds else selection.select(candidates, particles, default)
-            written = write_chosen(path, name, frame, chosen, star_format, kinds)
+            written = layout.write_chosen(path, name, frame, chosen, star_format, kinds)
             for kind in kinds:
                 written["kinds"][kind] = entry["kinds"][kind] | written["kinds"][kind]
             record["tomograms"][name] = entry | written
             make_durable(file for kind in ["", *kinds] for file in files_of(path, file_of_kind(name, kind))[:2])
-            write_entry(path, name, record["tomograms"][name])
+            layout.write_entry(path, name, record["tomograms"][name])
         record["settings"] = {name: value for name, value in record["settings"].items() if name != UNFINISHED}
         record["settings"] |= selection_facts(selection)
         remark = merge(path, frames, picked_counts(record), star_format, kinds=kind_counts(record))
@@ -244,11 +235,11 @@ def draw_again(folder: Path, name: str, record: Mapping[str, Any], kind: str = "
     reason, one line, if it could not be drawn.
     """
     called, entry = file_of_kind(name, kind), record["tomograms"][name]
-    picture, count = picture_of(folder, called), (entry["kinds"][kind] if kind else entry)["picks"]
+    picture, count = layout.picture_of(folder, called), (entry["kinds"][kind] if kind else entry)["picks"]
     diameter = (record["model"]["kinds"][kind] if kind else record["model"]["settings"])["particle_diameter"]
     try:
         tomogram = open_picked(folder, record, name)
         picks = io.read_picks(files_of(folder, called)[1], [tomogram]) if count else Picks.concatenate([])
     except (TomoPickerError, KeyError, TypeError) as error:
         return f"{picture}: removed, as it cannot be drawn again ({error})"
-    return draw_picks(tomogram, picks.positions, diameter, picture)
+    return layout.draw_picks(tomogram, picks.positions, diameter, picture)

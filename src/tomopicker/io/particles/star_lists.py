@@ -36,7 +36,7 @@ def read_cbox(path: Path) -> PickTable:
     if block is None:
         raise TomoPickerError(f"{path}: no block with the columns {', '.join(needed)}; give crYOLO's .cbox")
     rows = Rows.counted(path, "row", len(block))
-    x, y, z, width, height = rows.stack({name: block[name].tolist() for name in needed}).T
+    x, y, z, width, height = rows.stack(block[needed]).T
     coordinates = np.stack([x + width / 2, y + height / 2, z], axis=1)
     scores = None
     if "Confidence" in block:

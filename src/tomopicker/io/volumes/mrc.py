@@ -17,21 +17,9 @@ import numpy as np
 
 from tomopicker.errors import TomoPickerError
 from tomopicker.io.tomogram_names import tomogram_name
-from tomopicker.io.volumes.arrays import (
-    DEFAULT_OPTIONS,
-    Mapped,
-    ReadOptions,
-    ReorderedAxes,
-    Sliceable,
-    resolve_voxel_size,
-)
-from tomopicker.io.volumes.compressed import (
-    CompressedSections,
-    Compression,
-    open_compressed,
-    uncompressed_size,
-    unpacking,
-)
+from tomopicker.io.volumes import arrays, compressed
+from tomopicker.io.volumes.arrays import DEFAULT_OPTIONS, Mapped, ReadOptions, ReorderedAxes, Sliceable
+from tomopicker.io.volumes.compressed import CompressedSections, Compression
 from tomopicker.tomogram import Tomogram
 
 HEADER_BYTES = 1024
@@ -227,10 +215,10 @@ def _read_header(path: Path) -> tuple[Compression | None, MrcHeader, int]:
     compression = _compression(head)
     if compression is None:
         return None, _as_stored(parse_header(path, head, file_bytes), file_bytes), file_bytes
-    with unpacking(path, compression), open_compressed(path, compression) as opened:
+    with compressed.unpacking(path, compression), compressed.open_compressed(path, compression) as opened:
         head = opened.read(HEADER_BYTES)
     header = parse_header(path, head)
-    actual_bytes = uncompressed_size(path, compression, header.total_bytes)
+    actual_bytes = compressed.uncompressed_size(path, compression, header.total_bytes)
     return compression, _as_stored(header, actual_bytes), actual_bytes
 
 
@@ -280,7 +268,7 @@ def _check_kind(path: Path, header: MrcHeader) -> None:
 def _resolve_voxel_size(path: Path, header: MrcHeader, given: float | None, warnings: list[str]) -> float:
     """Take the user's value (Å), else the header's; 1 Å is suspicious, so that it contradicts no other."""
     is_one = header.voxel_sizes == (1.0, 1.0, 1.0)
-    size = resolve_voxel_size(path, header.voxel_sizes, given, [] if is_one else warnings)
+    size = arrays.resolve_voxel_size(path, header.voxel_sizes, given, [] if is_one else warnings)
     if is_one and given is None:
         warnings.append(
             f"{path}: its header states a voxel size of exactly 1 Å, which often means unknown; see --voxel-size"

@@ -7,15 +7,8 @@ from xml.etree import ElementTree
 import numpy as np
 
 from tomopicker.errors import TomoPickerError
-from tomopicker.io.volumes.arrays import (
-    DEFAULT_OPTIONS,
-    Mapped,
-    ReadOptions,
-    Sliceable,
-    as_tomogram,
-    errors_named,
-    import_optional,
-)
+from tomopicker.io.volumes import arrays
+from tomopicker.io.volumes.arrays import DEFAULT_OPTIONS, Mapped, ReadOptions, Sliceable
 from tomopicker.io.volumes.zarr import ANGSTROM
 from tomopicker.tomogram import Tomogram
 
@@ -28,14 +21,14 @@ def open_hdf5(path: Path, options: ReadOptions = DEFAULT_OPTIONS) -> Tomogram:
     Data are read on indexing. A data set has its axes in the order z, y, x unless ``--axes`` is given; the
     attribute ``element_size_um``, which Fiji and ilastik write, gives a voxel size in that order.
     """
-    h5py = import_optional("h5py", "hdf5", path)
-    with errors_named(path, "cannot be read as HDF5 ({}); copy it again"):
+    h5py = arrays.import_optional("h5py", "hdf5", path)
+    with arrays.errors_named(path, "cannot be read as HDF5 ({}); copy it again"):
         # Nothing is written, and many network disks refuse HDF5's lock.
         file = h5py.File(path, "r", locking=False)
         data = _dataset(h5py, file, path, options.dataset)
     if data.ndim != 3:
         raise TomoPickerError(f"{path}: '{data.name}' has {data.ndim} axes, a tomogram 3; give another --dataset")
-    return as_tomogram(path, data, options, _hdf5_voxel_sizes(data))
+    return arrays.as_tomogram(path, data, options, _hdf5_voxel_sizes(data))
 
 
 def _dataset(h5py: Any, file: Any, path: Path, name: str | None) -> Any:
@@ -73,8 +66,8 @@ def open_tiff(path: Path, options: ReadOptions = DEFAULT_OPTIONS) -> Tomogram:
     Rows are y as stored, first row 0. Contiguous files are memory-mapped, others read page by page. The resolution in
     dots per inch or centimetre that any TIFF may have is no voxel size and is not used.
     """
-    tifffile = import_optional("tifffile", "tiff", path)
-    with errors_named(path, "cannot be read as TIFF ({}); copy it again"):
+    tifffile = arrays.import_optional("tifffile", "tiff", path)
+    with arrays.errors_named(path, "cannot be read as TIFF ({}); copy it again"):
         file = tifffile.TiffFile(path)
         series = file.series[0]
         shape = tuple(int(n) for n in series.shape if n != 1)
@@ -87,7 +80,7 @@ def open_tiff(path: Path, options: ReadOptions = DEFAULT_OPTIONS) -> Tomogram:
             dtype = np.dtype(series.dtype).newbyteorder(file.byteorder)
             data = Mapped(path, dtype, series.dataoffset, (z, y, x))
         sizes = _tiff_voxel_sizes(file)
-    return as_tomogram(path, data, options, sizes)
+    return arrays.as_tomogram(path, data, options, sizes)
 
 
 def _tiff_voxel_sizes(file: Any) -> list[float] | None:
