@@ -226,20 +226,3 @@ def reselect(path: Path, selection: Selection) -> tuple[dict[str, Any], str | No
         remark = merge(path, frames, picked_counts(record), star_format, kinds=kind_counts(record))
         write_record(path / RECORD, record, sorted(record["tomograms"].items()))
     return {name: entry for name, entry in sorted(record["tomograms"].items()) if entry["status"] == DONE}, remark
-
-
-def draw_again(folder: Path, name: str, record: Mapping[str, Any], kind: str = "") -> str | None:
-    """Draw a tomogram's picks of a results folder once more, if its file is still there.
-
-    The record is the content of the folder's ``picks.json``; `kind` names one of several kinds of particle. Gives the
-    reason, one line, if it could not be drawn.
-    """
-    called, entry = file_of_kind(name, kind), record["tomograms"][name]
-    picture, count = layout.picture_of(folder, called), (entry["kinds"][kind] if kind else entry)["picks"]
-    diameter = (record["model"]["kinds"][kind] if kind else record["model"]["settings"])["particle_diameter"]
-    try:
-        tomogram = open_picked(folder, record, name)
-        picks = io.read_picks(files_of(folder, called)[1], [tomogram]) if count else Picks.concatenate([])
-    except (TomoPickerError, KeyError, TypeError) as error:
-        return f"{picture}: removed, as it cannot be drawn again ({error})"
-    return layout.draw_picks(tomogram, picks.positions, diameter, picture)
