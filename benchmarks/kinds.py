@@ -24,8 +24,7 @@ from tomopicker.simulation.imaging import image_tomogram
 from tomopicker.simulation.molecules import load_library
 from tomopicker.simulation.presets import resolve_preset
 from tomopicker.simulation.scene import build_scene
-from tomopicker.simulation.tomogram import SimulatedTomogram
-from tomopicker.simulation.write import write_simulated
+from tomopicker.simulation.tomogram import SimulatedTomogram, write_simulated
 
 JITTER_VOXELS, TOLERANCE_ANGSTROM, SHAPE = 1.5, 134.8, (112, 320, 320)
 MANY = ("large_subunit", "fatty_acid_synthase", "proteasome_26s", "proteasome_20s")

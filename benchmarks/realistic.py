@@ -21,8 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tomopicker.simulation.tomogram import simulate_tomogram
-from tomopicker.simulation.write import settings_file, write_simulated
+from tomopicker.simulation.tomogram import settings_file, simulate_tomogram, write_simulated
 
 TARGET = "4v7r.mrc"
 SHAPE = (300, 480, 480)

@@ -506,7 +506,7 @@ def machine(options: argparse.Namespace) -> str:
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Write a Markdown table."""
-    from tomopicker.benchmark.page_tables import markdown_table
+    from tomopicker.benchmark.tables import markdown_table
 
     return markdown_table(header, rows)
 

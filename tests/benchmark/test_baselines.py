@@ -5,9 +5,17 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from tomopicker.benchmark.baselines import ball_mask, difference_of_gaussians, match_ball, normalised_correlation
 from tomopicker.benchmark.protocol import Optics, Template
-from tomopicker.benchmark.template import match_template, oriented, spread_rotations, transfer
+from tomopicker.benchmark.scorers import (
+    ball_mask,
+    difference_of_gaussians,
+    match_ball,
+    match_template,
+    normalised_correlation,
+    oriented,
+    spread_rotations,
+    transfer,
+)
 from tomopicker.simulation.molecules import builtin_molecule
 from tomopicker.simulation.optics import electron_wavelength_angstrom
 

@@ -13,10 +13,9 @@ from tomopicker.benchmark.candidates import read_candidates
 from tomopicker.benchmark.curves import Ranked, reliability, reliability_bins
 from tomopicker.benchmark.dataset import open_datasets
 from tomopicker.benchmark.page import write_report
-from tomopicker.benchmark.page_tables import calibration_table, predictions_table
 from tomopicker.benchmark.results import Expected, Result, TomogramResult, read_result
 from tomopicker.benchmark.runs import plan
-from tomopicker.benchmark.tables import calibration_summary, count_predictions
+from tomopicker.benchmark.tables import calibration_summary, calibration_table, count_predictions, predictions_table
 from tomopicker.cluster.benchmark import run_all
 from tomopicker.evaluation.metrics import evaluate
 

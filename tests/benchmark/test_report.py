@@ -15,9 +15,8 @@ from tomopicker.benchmark.candidates import Predictions, ball_candidates
 from tomopicker.benchmark.curves import Ranked, method_colours, precision_recall, score_histograms
 from tomopicker.benchmark.dataset import open_datasets
 from tomopicker.benchmark.page import Section, html_page, markdown_page, write_report
-from tomopicker.benchmark.page_tables import Table, paper_table, summary_table
 from tomopicker.benchmark.results import Expected, Result, TomogramResult
-from tomopicker.benchmark.tables import ALL, UNSEEN, metrics_table
+from tomopicker.benchmark.tables import ALL, UNSEEN, Table, metrics_table, paper_table, summary_table
 from tomopicker.cluster.benchmark import run_all
 from tomopicker.evaluation.metrics import evaluate, ranked_hits
 from tomopicker.picks import Picks

@@ -150,7 +150,7 @@ def test_a_full_disk_ends_the_run_in_one_line(world, cli, tmp_path, monkeypatch)
     def full(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("tomopicker.output.pick_folder.write_chosen", full)
+    monkeypatch.setattr("tomopicker.output.layout.write_chosen", full)
     result = cli("pick", world.tomograms, "-m", world.model, "-o", tmp_path / "out")
     assert result.code == 1 and len(result.errors) == 1
     assert "no room left" in result.err and "repeat the command" in result.err

@@ -13,8 +13,8 @@ from tomopicker.cluster.work import Event
 from tomopicker.errors import TomoPickerError
 from tomopicker.geometry import Frame
 from tomopicker.io import read_picks, write_picks
+from tomopicker.output.layout import write_entry
 from tomopicker.output.merged import merge
-from tomopicker.output.one_tomogram import write_entry
 from tomopicker.output.running import marked
 from tomopicker.output.summary import summarise
 from tomopicker.picks import Picks

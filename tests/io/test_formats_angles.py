@@ -11,15 +11,12 @@ from tomopicker.geometry import Frame
 from tomopicker.io import read_picks, write_picks
 from tomopicker.io.angles import (
     ANGLES,
+    DYNAMO,
+    RELION,
     SUBTOMOGRAM_ANGLES,
-    from_dynamo,
-    from_relion,
-    from_tom,
+    TOM,
     orientations,
     relion_columns,
-    to_dynamo,
-    to_relion,
-    to_tom,
 )
 from tomopicker.io.registry import FORMATS
 from tomopicker.picks import Picks
@@ -41,7 +38,7 @@ def about(axis, degrees):
 def test_relion_matrix():
     """Elements of Euler_angles2matrix: the last row is the view of the reference's z axis, and so on."""
     for rot, tilt, psi in some_angles():
-        matrix = from_relion(np.array([[rot, tilt, psi]])).as_matrix()[0]
+        matrix = RELION.rotations(np.array([[rot, tilt, psi]])).as_matrix()[0]
         (cr, ct, cp), (sr, st, sp) = np.cos(np.radians([rot, tilt, psi])), np.sin(np.radians([rot, tilt, psi]))
         np.testing.assert_allclose(matrix[2], [st * cr, st * sr, ct], atol=1e-12)
         np.testing.assert_allclose(matrix[:, 2], [-cp * st, sp * st, ct], atol=1e-12)
@@ -60,47 +57,49 @@ def test_relion_matrix():
 )
 def test_relion_itself(angles, place):
     """Where relion_project 3.1.3 --3d_rot moved a dot of the reference at (14, 5, -9) voxels from the centre."""
-    moved = from_relion(np.array([angles], dtype=np.float64)).apply([[14.0, 5.0, -9.0]])[0]
+    moved = RELION.rotations(np.array([angles], dtype=np.float64)).apply([[14.0, 5.0, -9.0]])[0]
     assert np.abs(moved - place).max() < 0.75
 
 
 def test_dynamo_matrix_takes_the_particle_to_the_reference():
     for tdrot, tilt, narot in some_angles():
         matrix = about("z", narot) @ about("x", tilt) @ about("z", tdrot)
-        ours = from_dynamo(np.array([[tdrot, tilt, narot]])).as_matrix()[0]
+        ours = DYNAMO.rotations(np.array([[tdrot, tilt, narot]])).as_matrix()[0]
         np.testing.assert_allclose(ours, matrix.T, atol=1e-12)
 
 
 def test_tom_matrix_takes_the_reference_to_the_particle():
     for phi, theta, psi in some_angles():
         matrix = about("z", psi) @ about("x", theta) @ about("z", phi)
-        np.testing.assert_allclose(from_tom(np.array([[phi, theta, psi]])).as_matrix()[0], matrix, atol=1e-12)
+        np.testing.assert_allclose(TOM.rotations(np.array([[phi, theta, psi]])).as_matrix()[0], matrix, atol=1e-12)
 
 
 def test_dynamo_and_tom_are_each_other_turned_back():
     """Dynamo makes a table of a motive list by tdrot = -psi, tilt = -theta, narot = -phi."""
     phi, theta, psi = some_angles().T
-    tom, dynamo = from_tom(np.stack([phi, theta, psi], 1)), from_dynamo(-np.stack([psi, theta, phi], 1))
+    tom, dynamo = TOM.rotations(np.stack([phi, theta, psi], 1)), DYNAMO.rotations(-np.stack([psi, theta, phi], 1))
     np.testing.assert_allclose((tom.inv() * dynamo).magnitude(), 0, atol=1e-7)
 
 
-@pytest.mark.parametrize(("there", "back"), [(to_relion, from_relion), (to_dynamo, from_dynamo), (to_tom, from_tom)])
+@pytest.mark.parametrize("convention", [RELION, DYNAMO, TOM])
 @pytest.mark.parametrize("tilt", [None, 0.0, 180.0])
-def test_there_and_back(there, back, tilt):
+def test_there_and_back(convention, tilt):
     angles = some_angles()
     if tilt is not None:
         angles[:, 1] = tilt
-    rotations = from_relion(angles)
-    np.testing.assert_allclose((rotations.inv() * back(there(rotations))).magnitude(), 0, atol=1e-6)
+    rotations = RELION.rotations(angles)
+    np.testing.assert_allclose(
+        (rotations.inv() * convention.rotations(convention.angles(rotations))).magnitude(), 0, atol=1e-6
+    )
 
 
 def test_subtomogram_angles_are_composed():
     outer, inner = some_angles(5), some_angles(5)[::-1]
     names = [f"rlnTomoSubtomogram{name}" for name in ("Rot", "Tilt", "Psi")]
     both = pd.DataFrame({**dict(zip(names, outer.T, strict=True)), **dict(zip(ANGLES, inner.T, strict=True))})
-    expected = from_relion(outer).as_matrix() @ from_relion(inner).as_matrix()
+    expected = RELION.rotations(outer).as_matrix() @ RELION.rotations(inner).as_matrix()
     np.testing.assert_allclose(orientations(both).as_matrix(), expected, atol=1e-12)
-    np.testing.assert_allclose(orientations(both[names]).as_matrix(), from_relion(outer).as_matrix(), atol=1e-12)
+    np.testing.assert_allclose(orientations(both[names]).as_matrix(), RELION.rotations(outer).as_matrix(), atol=1e-12)
     assert orientations(pd.DataFrame({"a": [1]})) is None
     assert orientations(both.assign(rlnAngleRot=np.nan)[list(ANGLES)]) is None
 
@@ -125,7 +124,7 @@ def test_classes_survive_without_angles(tmp_path, format):
 @pytest.mark.parametrize("source", TURNING, ids=lambda entry: entry.name)
 @pytest.mark.parametrize("target", TURNING, ids=lambda entry: entry.name)
 def test_angles_and_classes_survive_conversion(tmp_path, source, target):
-    n, rotations = 6, from_relion(some_angles(6))
+    n, rotations = 6, RELION.rotations(some_angles(6))
     extra = pd.DataFrame({**relion_columns(rotations), "rlnClassNumber": [1, 2, 3, 1, 2, 3]})
     picks = Picks(np.full((n, 3), 50.0), np.full(n, "TS_01", object), np.ones(n), extra)
     frames = {"TS_01": Frame((20, 21, 22), 7.5)}
@@ -152,8 +151,9 @@ def test_subtomogram_angles_are_composed_where_there_is_one_triple(tmp_path, tar
     write_picks(picks, frames, tmp_path / "picks.star", target)
     back = read_picks(tmp_path / "picks.star", frames)
     assert not set(SUBTOMOGRAM_ANGLES) & set(back.extra.columns)
-    whole = from_relion(subtomogram) * from_relion(particle) if with_particle else from_relion(subtomogram)
-    found = from_relion(back.extra[[*ANGLES]].to_numpy())
+    outer, inner = RELION.rotations(subtomogram), RELION.rotations(particle)
+    whole = outer * inner if with_particle else outer
+    found = RELION.rotations(back.extra[[*ANGLES]].to_numpy())
     np.testing.assert_allclose(found.as_matrix(), whole.as_matrix(), atol=1e-7)
     # RELION 5 has both, and keeps both.
     write_picks(picks, frames, tmp_path / "five.star", "relion5")

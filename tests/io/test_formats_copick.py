@@ -11,7 +11,7 @@ from tests.shared import SHARED
 from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.geometry import Frame, Unit
 from tomopicker.io import read_picks, read_table, tomogram_name, write_picks
-from tomopicker.io.angles import from_relion
+from tomopicker.io.angles import RELION
 from tomopicker.io.projects.copick import check_name, read_project
 from tomopicker.picks import Picks
 
@@ -28,7 +28,7 @@ def test_the_shared_file():
     assert picks.scores.tolist() == [1] * 4
     stated = [point["transformation_"] for point in json.loads(path.read_text())["points"]]
     angles = picks.extra[["rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi"]].to_numpy(np.float64)
-    np.testing.assert_allclose(from_relion(angles).as_matrix(), np.array(stated)[:, :3, :3], atol=1e-6)
+    np.testing.assert_allclose(RELION.rotations(angles).as_matrix(), np.array(stated)[:, :3, :3], atol=1e-6)
 
 
 @pytest.mark.shared

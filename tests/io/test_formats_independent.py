@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tomopicker.geometry import Frame
 from tomopicker.io import read_picks, write_picks
-from tomopicker.io.angles import from_dynamo, from_relion, from_tom, relion_columns
+from tomopicker.io.angles import DYNAMO, RELION, TOM, relion_columns
 from tomopicker.picks import Picks
 
 RELAXED = settings(
@@ -33,7 +33,7 @@ def scenes(draw):
     frame = Frame(shape, voxel_size, (x, y, z), voxel_size / binning)
     fractions = np.array(draw(st.lists(st.tuples(*[st.floats(0, 1)] * 3), min_size=3, max_size=3)))
     voxels = fractions * (np.array(shape[::-1]) - 1)
-    extra = pd.DataFrame({**relion_columns(from_relion(ANGLES)), "rlnClassNumber": [1, 2, 1]})
+    extra = pd.DataFrame({**relion_columns(RELION.rotations(ANGLES)), "rlnClassNumber": [1, 2, 1]})
     picks = Picks(voxels * voxel_size, np.full(3, "TS_07", object), np.array([0.5, 0.25, 1.0]), extra)
     return picks, frame, voxels
 
@@ -102,8 +102,8 @@ def test_emfile_reads_our_motive_lists(tmp_path, scene):
     close(motl[0, :, 7:10] + motl[0, :, 10:13] - 1, voxels)
     assert motl[0, :, 4].tolist() == [7, 7, 7]
     assert motl[0, :, 19].tolist() == [1, 2, 1]
-    turned = from_tom(motl[0][:, [16, 18, 17]].astype(float))
-    np.testing.assert_allclose((from_relion(ANGLES).inv() * turned).magnitude(), 0, atol=1e-5)
+    turned = TOM.rotations(motl[0][:, [16, 18, 17]].astype(float))
+    np.testing.assert_allclose((RELION.rotations(ANGLES).inv() * turned).magnitude(), 0, atol=1e-5)
 
 
 @RELAXED
@@ -116,8 +116,8 @@ def test_dynamotable_reads_our_tables(tmp_path, scene):
     close(table[["x", "y", "z"]].to_numpy() + table[["dx", "dy", "dz"]].to_numpy() - 1, voxels)
     assert table["tomo_file"].tolist() == ["TS_07"] * 3
     assert table["cc"].tolist() == [0.5, 0.25, 1.0]
-    turned = from_dynamo(table[["tdrot", "tilt", "narot"]].to_numpy(float))
-    np.testing.assert_allclose((from_relion(ANGLES).inv() * turned).magnitude(), 0, atol=1e-5)
+    turned = DYNAMO.rotations(table[["tdrot", "tilt", "narot"]].to_numpy(float))
+    np.testing.assert_allclose((RELION.rotations(ANGLES).inv() * turned).magnitude(), 0, atol=1e-5)
 
 
 def test_we_read_tables_of_dynamotable(tmp_path):
@@ -191,8 +191,8 @@ def test_xml_by_its_attributes(tmp_path, scene):
     close([[float(place.get(axis)) for axis in "XYZ"] for place in places], voxels)
     assert {place.get("Origin") for place in places} == {"TS_07"}
     turns = [particle.find("Rotation") for particle in particles]
-    turned = from_tom(np.array([[float(turn.get(name)) for name in ("Z1", "X", "Z2")] for turn in turns]))
-    np.testing.assert_allclose((from_relion(ANGLES).inv() * turned).magnitude(), 0, atol=1e-5)
+    turned = TOM.rotations(np.array([[float(turn.get(name)) for name in ("Z1", "X", "Z2")] for turn in turns]))
+    np.testing.assert_allclose((RELION.rotations(ANGLES).inv() * turned).magnitude(), 0, atol=1e-5)
     write_picks(picks, {"TS_07": frame}, tmp_path / "p.cmm")
     markers = ET.parse(tmp_path / "p.cmm").getroot().findall("marker")
     close([[float(marker.get(axis)) for axis in "xyz"] for marker in markers], voxels, 1 / frame.voxel_size)

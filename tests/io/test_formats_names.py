@@ -19,7 +19,7 @@ from tomopicker.io import (
     write_mrc,
     write_picks,
 )
-from tomopicker.io.angles import from_relion
+from tomopicker.io.angles import RELION
 from tomopicker.io.tomogram_names import check_file_name, contained, files_of, matches, rename_unique, without_rec
 from tomopicker.picks import Picks
 
@@ -225,7 +225,7 @@ def test_points_of_the_data_portal(tmp_path):
     table = read_table(path)
     assert (table.unit, table.coordinates.tolist()) == (Unit.VOXEL, [[1, 2.5, 3], [2, 2.5, 3]])
     angles = table.extra[["rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi"]].to_numpy()
-    np.testing.assert_allclose(from_relion(angles).as_matrix()[1], matrix, atol=1e-9)
+    np.testing.assert_allclose(RELION.rotations(angles).as_matrix()[1], matrix, atol=1e-9)
     for bad, said in (('{"location": {"x": 1}}', "line 2"), ("[1]", "line 2"), ("{", "line 2"), ("9" * 5000, "line 2")):
         path.write_text(json.dumps({"location": {"x": 1, "y": 2, "z": 3}}) + "\n" + bad + "\n")
         with pytest.raises(TomoPickerError, match=said):

@@ -1,6 +1,6 @@
 """Markdown tables that are readable as text and cannot break."""
 
-from tomopicker.benchmark.page_tables import markdown_table
+from tomopicker.benchmark.tables import markdown_table
 
 
 def test_columns_are_aligned_and_as_wide_as_their_cells() -> None:

@@ -4,13 +4,14 @@ import pytest
 
 from tomopicker.errors import TomoPickerError
 from tomopicker.simulation.molecules import (
+    array_centre,
     builtin_molecule,
     builtin_names,
+    centre_of_mass,
     excess_mass_mda,
     load_library,
     load_molecule,
 )
-from tomopicker.simulation.resample import array_centre, centre_of_mass
 from tomopicker.simulation.tomogram import simulate_tomogram
 
 VOXEL = 13.48

@@ -4,8 +4,7 @@ from scipy import ndimage
 
 from tomopicker.simulation import projection
 from tomopicker.simulation.optics import tilt_angles
-from tomopicker.simulation.projection import back_project, project
-from tomopicker.simulation.reconstruction import sirt, weighted_back_projection
+from tomopicker.simulation.projection import back_project, project, sirt, weighted_back_projection
 from tomopicker.simulation.settings import ImagingSettings
 
 TILTS = tilt_angles(ImagingSettings(13.48))

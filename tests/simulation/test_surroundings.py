@@ -7,9 +7,16 @@ import pytest
 from scipy.spatial import cKDTree
 
 from tests.simulation.test_scene import BARE, VOXEL
-from tomopicker.simulation.filaments import ACTIN, MICROTUBULE, add_filament
 from tomopicker.simulation.imaging import image_tomogram
-from tomopicker.simulation.inclusions import GOLD_DENSITY, add_gold_bead, add_ice, draw_background
+from tomopicker.simulation.inclusions import (
+    ACTIN,
+    GOLD_DENSITY,
+    MICROTUBULE,
+    add_filament,
+    add_gold_bead,
+    add_ice,
+    draw_background,
+)
 from tomopicker.simulation.lamella import ICE_DENSITY, Lamella
 from tomopicker.simulation.membranes import Membranes, Surface, draw_sheets, membrane_density, vesicles_at
 from tomopicker.simulation.molecules import builtin_molecule

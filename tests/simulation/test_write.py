@@ -18,12 +18,10 @@ from tomopicker.cli.app import run
 from tomopicker.io import open_tomogram, read_picks, write_mrc
 from tomopicker.io.angles import ANGLES, orientations
 from tomopicker.simulation.imaging import image_tomogram
-from tomopicker.simulation.layout import read_layout
 from tomopicker.simulation.molecules import Molecule
 from tomopicker.simulation.scene import build_scene
 from tomopicker.simulation.settings import ImagingSettings, SimulationSettings
-from tomopicker.simulation.tomogram import SimulatedTomogram
-from tomopicker.simulation.write import write_simulated
+from tomopicker.simulation.tomogram import SimulatedTomogram, read_layout, write_simulated
 
 CLEAN = ImagingSettings(
     VOXEL, tilt_range_degrees=78.0, defocus_um=0.0, defocus_jitter_um=0.0, phase_shift_degrees=90.0,

@@ -1,14 +1,53 @@
-"""A benchmark before and after its runs: what would be done, what is missing, and the report of what is there."""
+"""A benchmark before and after its runs: what would be simulated and run, and the report of the results there are."""
 
+import json
+import math
 from pathlib import Path
 
 from tomopicker.benchmark.dataset import open_datasets
 from tomopicker.benchmark.page import write_report
-from tomopicker.benchmark.protocol import Protocol, filter_protocol
+from tomopicker.benchmark.protocol import DataSet, Protocol, Simulated, filter_protocol
 from tomopicker.benchmark.runs import Runner, plan, results_of
-from tomopicker.benchmark.simulated import megabytes, missing
 from tomopicker.errors import UsageError
 from tomopicker.models.precision import choose_device
+from tomopicker.simulation.tomogram import settings_file
+
+
+def missing(data: DataSet) -> dict[str, int]:
+    """Give the simulated tomograms of a data set that are not on disk, each with its seed.
+
+    Raises `UsageError` if one on disk was made with other settings.
+    """
+    spec = data.simulate
+    if spec is None:
+        return {}
+    names = {}
+    for number in range(spec.count):
+        name = f"TS_{number + 1:04d}"
+        # Written last: where it is, the tomogram is complete.
+        if (file := settings_file(data.tomograms[0], name)).exists():
+            _check_same(file, spec, spec.seed + number)
+        else:
+            names[name] = spec.seed + number
+    return names
+
+
+def megabytes(data: DataSet) -> float:
+    """Give the size on disk of the missing tomograms, in 10⁶ bytes."""
+    return 0.0 if data.simulate is None else len(missing(data)) * 4 * math.prod(data.simulate.shape) / 1e6
+
+
+def _check_same(path: Path, spec: Simulated, seed: int) -> None:
+    """Refuse tomograms of another protocol: their results must not be mixed."""
+    made = json.loads(path.read_text(encoding="utf-8"))
+    scene = made["scene"]
+    found = made["preset"], made["seed"], tuple(scene["shape"]), scene["voxel_size_angstrom"], scene["n_targets"]
+    particles = scene["n_targets"] if spec.particles is None else spec.particles
+    if found != (spec.preset, seed, spec.shape[::-1], spec.voxel_size, particles):
+        raise UsageError(
+            f"{path}: the tomogram was simulated with other settings than the protocol's; "
+            f"remove {path.parent.parent}, or name another folder as tomograms"
+        )
 
 
 def report_only(protocol: Protocol, output: Path) -> tuple[int, int, Path]:
@@ -53,10 +92,7 @@ def dry_run(part: Protocol, output: Path, device: str | None) -> list[str]:
 def check_simulated(part: Protocol) -> None:
     """Refuse to fill a disk unasked.
 
-    Raises
-    ------
-    UsageError
-        If tomograms that the protocol simulates are missing.
+    Raises `UsageError` if tomograms that the protocol simulates are missing.
     """
     lacking = {name: len(missing(data)) for name, data in part.datasets.items()}
     if any(lacking.values()):

@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 
 from tomopicker import io
-from tomopicker.benchmark.baselines import difference_of_gaussians, match_ball
 from tomopicker.benchmark.dataset import OpenDataSet
 from tomopicker.benchmark.methods import Method
 from tomopicker.benchmark.protocol import Optics, Protocol
 from tomopicker.benchmark.results import Expected
-from tomopicker.benchmark.template import match_template
+from tomopicker.benchmark.scorers import difference_of_gaussians, match_ball, match_template
 from tomopicker.config import resolve
 from tomopicker.errors import UsageError
 from tomopicker.io.tomogram_names import files_of
@@ -151,10 +150,7 @@ def external_picks(folder: Path, data: OpenDataSet) -> dict[str, Picks]:
     The folder, or one in it named after the data set, holds a file named after each tomogram, in any format that
     `formats` reads. An empty file, or a header alone, means no picks.
 
-    Raises
-    ------
-    TomoPickerError
-        If a tomogram has no file, several, or one that cannot be read.
+    Raises `TomoPickerError` if a tomogram has no file, several, or one that cannot be read.
     """
     folder = folder / data.name if (folder / data.name).is_dir() else folder
     files = files_of_picks(folder, each=True)

@@ -53,10 +53,8 @@ class OpenDataSet:
 def open_datasets(protocol: Protocol) -> dict[str, OpenDataSet]:
     """Open every data set of a protocol (headers and truth), before the first run.
 
-    Raises
-    ------
-    TomoPickerError
-        One line: something is missing or cannot be read, or there are fewer particles than clicks.
+    Raises `TomoPickerError`: one line: something is missing or cannot be read, or there are fewer particles than
+    clicks.
     """
     opened = {name: _open(name, spec) for name, spec in protocol.datasets.items()}
     if protocol.template is not None:

@@ -13,15 +13,13 @@ import numpy as np
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from tomopicker.benchmark import curves
-from tomopicker.benchmark import page_tables as tables
+from tomopicker.benchmark import curves, tables
 from tomopicker.benchmark.candidates import above_threshold, read_candidates
 from tomopicker.benchmark.dataset import OpenDataSet
-from tomopicker.benchmark.page_tables import Table, headline, markdown_table
 from tomopicker.benchmark.protocol import Protocol, protocol_content
 from tomopicker.benchmark.results import Result, versions
 from tomopicker.benchmark.runs import Run, results_of
-from tomopicker.benchmark.tables import calibration_summary, count_predictions, metrics_table, records
+from tomopicker.benchmark.tables import Table
 from tomopicker.evaluation.metrics import ranked_hits
 from tomopicker.files import write_text
 from tomopicker.output.figures import TRUTH_COLOUR, Layer, fullest_section, slice_figure
@@ -86,7 +84,7 @@ def write_report(protocol: Protocol, datasets: Mapping[str, OpenDataSet], output
     """
     found = list(results_of(protocol, output))
     results = [result for _, result in found]
-    metrics, predictions = metrics_table(results), count_predictions(results)
+    metrics, predictions = tables.metrics_table(results), tables.count_predictions(results)
     sections = [_protocol_section(protocol)]
     for name, data in datasets.items():
         done = [(run, result) for run, result in found if run.dataset == name and result.status == "done"]
@@ -102,9 +100,9 @@ def write_report(protocol: Protocol, datasets: Mapping[str, OpenDataSet], output
     content = {
         "protocol": protocol_content(protocol, output),
         "versions": versions(),
-        "rows": records(metrics),
-        "counts_and_expectations": records(calibration_summary(predictions)),
-        "expectations": records(predictions),
+        "rows": tables.records(metrics),
+        "counts_and_expectations": tables.records(tables.calibration_summary(predictions)),
+        "expectations": tables.records(predictions),
         "failed": {run.name: result.error for run, result in found if result.status == "failed"},
     }
     write_text(output / "benchmark.json", json.dumps(content, indent=1, ensure_ascii=False) + "\n")
@@ -122,7 +120,7 @@ def markdown_page(title: str, sections: Sequence[Section]) -> str:
     for section in sections:
         blocks += [f"## {section.title}", *section.paragraphs]
         for caption, table in section.tables:
-            blocks += [caption, markdown_table(table.header, table.rows, table.left)]
+            blocks += [caption, tables.markdown_table(table.header, table.rows, table.left)]
         blocks += [f"![{picture.caption}]({picture.file})" for picture in section.pictures]
     return "\n\n".join(blocks) + "\n"
 
@@ -150,7 +148,7 @@ def _protocol_section(protocol: Protocol) -> Section:
 
 def _dataset_section(context: ReportContext) -> Section:
     """Give means over the unseen tomograms, and the pictures."""
-    data, summary = context.data, calibration_summary(context.predictions)
+    data, summary = context.data, tables.calibration_summary(context.predictions)
     validated = f", validated on {data.spec.validation}" if data.spec.validation else ""
     several = len(data.unseen) > 1
     hold = f"The {len(data.unseen)} unseen tomograms hold" if several else "The unseen tomogram holds"
@@ -172,7 +170,7 @@ def _dataset_section(context: ReportContext) -> Section:
 
 def _tomograms_section(context: ReportContext) -> Section:
     """Give the metrics of every tomogram."""
-    rows = headline(context.metrics)
+    rows = tables.headline(context.metrics)
     captioned = []
     for clicks in context.protocol.clicks:
         if (rows["clicks"] == clicks).any():
@@ -197,7 +195,9 @@ def _pictures(context: ReportContext) -> list[Picture]:
     pictures = []
     if len({run.clicks for run, _ in context.found if run.clicks}) > 1:
         file = context.figure("learning")
-        curves.learning_curves(headline(context.metrics), context.colours, output / file, f"{name}: F1 and clicks")
+        curves.learning_curves(
+            tables.headline(context.metrics), context.colours, output / file, f"{name}: F1 and clicks"
+        )
         pictures.append(Picture(file, "F1 against clicks; bars are standard deviations over seeds."))
     if leading:
         file = context.figure("precision-recall")

@@ -136,10 +136,8 @@ def evaluate_picks(
     """
     ways: list[tuple[float, MatchMethod]] = [(tolerance, "one-to-one") for tolerance in tolerances]
     scores = None if np.isnan(candidates.scores).any() else candidates.scores
-    true = truth.positions / voxel_size
+    picked, ranked, true = (part.positions / voxel_size for part in (selected, candidates, truth))
     return tuple(
-        evaluate(selected.positions / voxel_size, None, true, tolerance, matching).ranked_by(
-            evaluate(candidates.positions / voxel_size, scores, true, tolerance, matching)
-        )
-        for tolerance, matching in (*ways, (tolerances[0], "paper"))
+        evaluate(picked, None, true, *way).ranked_by(evaluate(ranked, scores, true, *way))
+        for way in (*ways, (tolerances[0], "paper"))
     )

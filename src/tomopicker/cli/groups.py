@@ -22,7 +22,7 @@ from tomopicker.errors import UsageError
 from tomopicker.parsing import check_positive
 
 if TYPE_CHECKING:
-    from tomopicker.io.coordinate_units import CoordinateUnits
+    from tomopicker.io.frames import CoordinateUnits
     from tomopicker.io.volumes.arrays import ReadOptions
     from tomopicker.picking.selection import Selection
     from tomopicker.picks import Picks
@@ -135,7 +135,7 @@ class CoordinateOptions(OptionGroup):
     @property
     def units(self) -> "CoordinateUnits":
         """For the readers."""
-        from tomopicker.io.coordinate_units import CoordinateUnits
+        from tomopicker.io.frames import CoordinateUnits
 
         return CoordinateUnits(self.picks_unit, self.picks_pixel_size, tuple(self.classes or ()), self.from_format)
 

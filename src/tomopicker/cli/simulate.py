@@ -91,7 +91,7 @@ def command(
     from tomopicker.cluster.mapping import map_tomograms
     from tomopicker.cluster.simulate_work import SimulateWork
     from tomopicker.cluster.work import Item
-    from tomopicker.simulation.layout import read_layout
+    from tomopicker.simulation.tomogram import read_layout
 
     size = size_in_voxels(shape, SMALLEST)
     if positions is not None and particles is not None:

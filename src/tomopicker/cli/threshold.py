@@ -28,7 +28,7 @@ def command(
 ) -> None:
     """Select again, and print the expected metrics."""
     from tomopicker.output.redraw import redraw
-    from tomopicker.output.reselect import reselect
+    from tomopicker.output.results import reselect
 
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder; give the one that 'tomopicker pick' wrote")

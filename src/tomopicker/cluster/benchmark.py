@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tomopicker.benchmark.campaign import missing
 from tomopicker.benchmark.dataset import OpenDataSet, open_datasets
 from tomopicker.benchmark.methods import Method
 from tomopicker.benchmark.page import write_report
 from tomopicker.benchmark.protocol import Protocol, filter_protocol, protocol_text
 from tomopicker.benchmark.results import Result
 from tomopicker.benchmark.runs import Run, Runner, plan, results_of, tasks
-from tomopicker.benchmark.simulated import missing
 from tomopicker.cluster.journal import Journal
 from tomopicker.cluster.mapping import map_tomograms
 from tomopicker.cluster.resources import bytes_for

@@ -3,11 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from tomopicker.benchmark.campaign import dry_run
+from tomopicker.benchmark.campaign import dry_run, missing
 from tomopicker.benchmark.dataset import open_datasets
 from tomopicker.benchmark.protocol import Protocol
 from tomopicker.benchmark.runs import plan
-from tomopicker.benchmark.simulated import missing
 from tomopicker.cluster.benchmark import BenchmarkWork, items_of
 from tomopicker.cluster.jobqueue import job_script
 from tomopicker.cluster.pick_tomogram import PickWork, item_of

@@ -12,8 +12,7 @@ from tomopicker.cluster.pick_tomogram import PickWork, item_of
 from tomopicker.cluster.work import Event, Item, OnEvent, ignore_event
 from tomopicker.errors import TomoPickerError
 from tomopicker.io import check_names, naming_remark, tomogram_name
-from tomopicker.output.layout import MERGED, RECORDS
-from tomopicker.output.one_tomogram import read_entries
+from tomopicker.output.layout import MERGED, RECORDS, read_entries
 from tomopicker.output.pick_folder import PickFolder
 from tomopicker.output.running import marked
 from tomopicker.output.summary import Summary, summarise

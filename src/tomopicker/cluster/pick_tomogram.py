@@ -16,8 +16,7 @@ from tomopicker.cluster.work import Item, Outcome, failed
 from tomopicker.errors import TomoPickerError
 from tomopicker.io.masks import read_mask
 from tomopicker.io.tomogram_names import NamedFile
-from tomopicker.output.layout import file_of_kind, picture_of
-from tomopicker.output.one_tomogram import draw_picks
+from tomopicker.output.layout import draw_picks, file_of_kind, picture_of
 from tomopicker.output.pick_folder import PickFolder
 from tomopicker.picking.selection import Selection
 from tomopicker.pipeline.callbacks import Callback, WarningRecorder

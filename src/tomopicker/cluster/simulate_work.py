@@ -8,8 +8,7 @@ from typing import Any
 
 from tomopicker.cluster.work import Item, Outcome
 from tomopicker.pipeline.callbacks import Callback
-from tomopicker.simulation.tomogram import simulate_tomogram
-from tomopicker.simulation.write import settings_file, write_simulated
+from tomopicker.simulation.tomogram import settings_file, simulate_tomogram, write_simulated
 from tomopicker.types import Positions, Shape
 
 BASE_BYTES, BYTES_PER_VOXEL = 600 * 2**20, 40.0

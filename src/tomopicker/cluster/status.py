@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tomopicker.errors import TomoPickerError, UsageError
-from tomopicker.output.layout import LOG, RECORD, RUN
-from tomopicker.output.one_tomogram import FAILED, read_entries
+from tomopicker.output.layout import FAILED, LOG, RECORD, RUN, read_entries
 from tomopicker.output.running import holder
 from tomopicker.output.summary import summarise
 from tomopicker.wording import number_of

@@ -14,7 +14,8 @@ function here goes through that rotation, as a `scipy.spatial.transform.Rotation
 """
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -30,44 +31,47 @@ CLASS = "rlnClassNumber"
 """The column that a class travels in."""
 
 
-def from_relion(angles: Positions) -> Rotation:
-    """Make rotations of rot, tilt and psi."""
-    return Rotation.from_euler("ZYZ", angles, degrees=True).inv()
+@dataclass(frozen=True)
+class Convention:
+    """The Euler angles of a program, degrees, n rows of three.
+
+    Parameters
+    ----------
+    axes : {"ZYZ", "zxz"}
+        Intrinsic (upper case) or extrinsic, in the order of the angles.
+    is_inverse : bool
+        Whether the angles take the particle to the reference.
+    """
+
+    axes: Literal["ZYZ", "zxz"]
+    is_inverse: bool
+
+    def rotations(self, angles: Positions) -> Rotation:
+        """Make rotations, which take the reference to the particle, of angles."""
+        rotations = Rotation.from_euler(self.axes, angles, degrees=True)
+        return rotations.inv() if self.is_inverse else rotations
+
+    def angles(self, rotations: Rotation) -> Positions:
+        """Give the angles of rotations."""
+        with warnings.catch_warnings():
+            # With tilt 0 only the sum of the other two is defined; scipy warns, and gives it to one of them.
+            warnings.simplefilter("ignore", UserWarning)
+            angles = (rotations.inv() if self.is_inverse else rotations).as_euler(self.axes, degrees=True)
+        return np.asarray(angles, dtype=np.float64).reshape(-1, 3) + 0.0
 
 
-def to_relion(rotations: Rotation) -> Positions:
-    """Give rot, tilt and psi."""
-    return _euler(rotations.inv(), "ZYZ")
-
-
-def from_dynamo(angles: Positions) -> Rotation:
-    """Make rotations of tdrot, tilt and narot."""
-    return Rotation.from_euler("zxz", angles, degrees=True).inv()
-
-
-def to_dynamo(rotations: Rotation) -> Positions:
-    """Give tdrot, tilt and narot."""
-    return _euler(rotations.inv(), "zxz")
-
-
-def from_tom(angles: Positions) -> Rotation:
-    """Make rotations of phi, theta and psi, in this order."""
-    return Rotation.from_euler("zxz", angles, degrees=True)
-
-
-def to_tom(rotations: Rotation) -> Positions:
-    """Give phi, theta and psi, in this order."""
-    return _euler(rotations, "zxz")
+RELION, DYNAMO, TOM = Convention("ZYZ", True), Convention("zxz", True), Convention("zxz", False)
+"""The angles are (rot, tilt, psi), (tdrot, tilt, narot), and (phi, theta, psi) in this order."""
 
 
 def relion_columns(rotations: Rotation) -> dict[str, np.ndarray]:
     """Lay rotations out as the three columns that travel with picks."""
-    return dict(zip(ANGLES, to_relion(rotations).T, strict=True))
+    return dict(zip(ANGLES, RELION.angles(rotations).T, strict=True))
 
 
-def columns_if_any(angles: Positions, convention: Callable[[Positions], Rotation]) -> dict[str, np.ndarray]:
+def columns_if_any(angles: Positions, convention: Convention) -> dict[str, np.ndarray]:
     """Lay finite angles of a program out as RELION's columns; none if all are 0, which means that none is known."""
-    return relion_columns(convention(angles)) if angles.any() else {}
+    return relion_columns(convention.rotations(angles)) if angles.any() else {}
 
 
 def orientations(extra: pd.DataFrame) -> Rotation | None:
@@ -78,14 +82,15 @@ def orientations(extra: pd.DataFrame) -> Rotation | None:
     """
     particle, subtomogram = _triple(extra, ANGLES), _triple(extra, SUBTOMOGRAM_ANGLES)
     if particle is None:
-        return None if subtomogram is None else from_relion(subtomogram)
-    return from_relion(particle) if subtomogram is None else from_relion(subtomogram) * from_relion(particle)
+        return None if subtomogram is None else RELION.rotations(subtomogram)
+    rotations = RELION.rotations(particle)
+    return rotations if subtomogram is None else RELION.rotations(subtomogram) * rotations
 
 
-def angles_or_zeros(extra: pd.DataFrame, n: int, convention: Callable[[Rotation], Positions]) -> Positions:
+def angles_or_zeros(extra: pd.DataFrame, n: int, convention: Convention) -> Positions:
     """Give the angles of n picks in the convention of a program; zeros where they carry none."""
     rotations = orientations(extra)
-    return np.zeros((n, 3)) if rotations is None else convention(rotations)
+    return np.zeros((n, 3)) if rotations is None else convention.angles(rotations)
 
 
 def in_one_triple(extra: pd.DataFrame, source: str) -> pd.DataFrame:
@@ -112,11 +117,3 @@ def _triple(extra: pd.DataFrame, columns: Sequence[str]) -> Positions | None:
         return None
     angles = np.stack([pd.to_numeric(extra[name], errors="coerce").to_numpy(np.float64) for name in columns], axis=1)
     return angles if np.isfinite(angles).all() else None
-
-
-def _euler(rotations: Rotation, axes: Literal["ZYZ", "zxz"]) -> Positions:
-    with warnings.catch_warnings():
-        # With tilt 0 only the sum of the other two is defined; scipy warns, and gives it to one of them.
-        warnings.simplefilter("ignore", UserWarning)
-        angles = np.asarray(rotations.as_euler(axes, degrees=True), dtype=np.float64).reshape(-1, 3)
-    return angles + 0.0

@@ -79,9 +79,9 @@ class Rows:
                 raise TomoPickerError(message) from error
         return out
 
-    def stack(self, columns: Mapping[str, Sequence[object]]) -> np.ndarray:
+    def stack(self, columns: Mapping[str, Sequence[object]] | pd.DataFrame) -> np.ndarray:
         """Turn columns, by name, into an array of shape (n, number of columns); see `numbers`."""
-        return np.stack([self.numbers(values, name) for name, values in columns.items()], axis=1)
+        return np.stack([self.numbers(list(values), str(name)) for name, values in columns.items()], axis=1)
 
     def check_coordinates(self, coordinates: Positions) -> None:
         """Refuse an empty table, and coordinates that are NaN or infinite, with a `TomoPickerError`."""

@@ -10,8 +10,14 @@ import numpy as np
 from tomopicker.errors import UsageError
 from tomopicker.files import refuse_to_replace
 from tomopicker.geometry import Frame, PickTable
-from tomopicker.io.coordinate_units import CoordinateUnits
-from tomopicker.io.frames import check_known, frames_from_flags, named_tables, stated_frames, with_binning
+from tomopicker.io.frames import (
+    CoordinateUnits,
+    check_known,
+    frames_from_flags,
+    named_tables,
+    stated_frames,
+    with_binning,
+)
 from tomopicker.io.projects.relion import write_optimisation_set, write_relion5_import_list
 from tomopicker.io.registry import Format
 from tomopicker.io.tomogram_names import join_names, matches
@@ -112,7 +118,12 @@ def write_all(
         write_folder(picks, frames, target, entry.name, overwrite)
     else:
         projects = [path for path in geometry.tomograms if path.suffix.lower() == ".star"]
-        _write_file(picks, frames, target, entry, projects, overwrite)
+        both = target.with_name(f"{target.stem}_optimisation_set.star")
+        with_set = entry.name == "relion5" and len(projects) == 1
+        refuse_to_replace([target, both] if with_set else [target], overwrite)
+        write_picks(picks, frames, target, entry.name)
+        if with_set:
+            write_optimisation_set(target, projects[0], both)
     names = picks.tomogram_names
     remarks = (binning_remark(entry.name, frames, names), naming_remark(entry.name, names))
     return [f"{target}: {remark}" for remark in remarks if remark]
@@ -139,17 +150,6 @@ def write_folder(picks: Picks, frames: Mapping[str, Frame], target: Path, format
     for path in import_list:
         write_relion5_import_list(files, path)
     return [*import_list, *files.values()]
-
-
-def _write_file(
-    picks: Picks, frames: Mapping[str, Frame], target: Path, entry: Format, projects: Sequence[Path], overwrite: bool
-) -> None:
-    both = target.with_name(f"{target.stem}_optimisation_set.star")
-    with_set = entry.name == "relion5" and len(projects) == 1
-    refuse_to_replace([target, *([both] if with_set else [])], overwrite)
-    write_picks(picks, frames, target, entry.name)
-    if with_set:
-        write_optimisation_set(target, projects[0], both)
 
 
 def _of_known(sources: Sequence[Path], tables: Sequence[PickTable], known: Sequence[str]) -> list[Path]:

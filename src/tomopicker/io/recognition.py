@@ -6,7 +6,6 @@ reads nothing else, so that choosing a reader imports none.
 
 import math
 import re
-import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,14 +14,8 @@ VOLUME_SUFFIXES = (".mrc", ".rec", ".map", ".st", ".mrcs")
 """Of MRC files; those of image stacks and tilt series are among them."""
 COMPRESSION_SUFFIXES = (".gz", ".bz2")
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
-EM_HEADER_BYTES = 512
-EM_TYPES = {1: "i1", 2: "i2", 4: "i4", 5: "f4", 9: "f8"}
-"""Types of real numbers by byte 3 of an EM file's header (tom_emread's documentation)."""
 _ZARR_MARKS = (".zgroup", ".zarray", ".zattrs", "zarr.json")
-_PICKLE = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 _STAR_START = re.compile(rb"\s*(#[^\n]*\n\s*)*data_\S*\s")
-_AMIRA_START = re.compile(rb"#\s*(?:AmiraMesh|Avizo)\b")
-_SHREC_ROW = re.compile(rb"\s*[A-Za-z0-9]*[A-Za-z][A-Za-z0-9]*(?:[ \t]+-?\d+(?:\.\d*)?){6}[ \t\r]*(?:\n|$)")
 
 
 def has_suffix(*suffixes: str) -> Rule:
@@ -45,9 +38,24 @@ def has_root(*tags: bytes) -> Rule:
     return rule
 
 
+def holds(mark: bytes) -> Rule:
+    """Recognise a format by what stands in its head."""
+    return lambda path, head: mark in head
+
+
+def begins_like(pattern: bytes) -> Rule:
+    """Recognise a format by a pattern of its first line."""
+    return lambda path, head: re.match(pattern, head) is not None
+
+
 def any_of(*rules: Rule) -> Rule:
     """Recognise a format by any of several rules."""
     return lambda path, head: any(rule(path, head) for rule in rules)
+
+
+def all_of(*rules: Rule) -> Rule:
+    """Recognise a format by several rules together."""
+    return lambda path, head: all(rule(path, head) for rule in rules)
 
 
 def never(path: Path, head: bytes) -> bool:
@@ -76,40 +84,9 @@ def is_zarr(path: Path, head: bytes = b"") -> bool:
     return path.is_dir() and any((path / mark).is_file() for mark in _ZARR_MARKS)
 
 
-def is_em_volume(path: Path) -> bool:
-    """Recognise an EM file that holds a volume from a motive list or a list of angles."""
-    try:
-        with path.open("rb") as stream:
-            head = stream.read(EM_HEADER_BYTES)
-    except OSError:
-        return False
-    return len(head) == EM_HEADER_BYTES and min(em_size(head)) > 1
-
-
-def em_size(head: bytes) -> tuple[int, int, int]:
-    """Read (x, y, z) from the header of an EM file."""
-    x, y, z = struct.unpack(f"{em_byte_order(head)}3i", head[4:16])
-    return x, y, z
-
-
-def em_byte_order(head: bytes) -> str:
-    """Give the byte order of an EM file: byte 0 is the machine, 6 a PC."""
-    return "<" if head[0] == 6 else ">"
-
-
 def is_star(path: Path, head: bytes) -> bool:
     """Recognise STAR by its suffix, or by a data block after nothing but comments."""
     return path.suffix.lower() == ".star" or _STAR_START.match(head.removeprefix(b"\xef\xbb\xbf")) is not None
-
-
-def is_stopgap(path: Path, head: bytes) -> bool:
-    """Recognise STOPGAP's lists by their columns."""
-    return b"_orig_x" in head and is_star(path, head)
-
-
-def is_cbox(path: Path, head: bytes) -> bool:
-    """Recognise CBOX by its suffix, or by the line that states its version."""
-    return path.suffix.lower() == ".cbox" or (b"_cbox_format_version" in head and is_star(path, head))
 
 
 def is_motl_csv(path: Path, head: bytes) -> bool:
@@ -121,41 +98,18 @@ def is_motl_csv(path: Path, head: bytes) -> bool:
         return False
 
 
-def is_eman2(path: Path, head: bytes) -> bool:
-    """Recognise EMAN2's info files by their name or their key."""
-    return path.suffix.lower() == ".json" and (path.name.endswith("_info.json") or b"boxes_3d" in head)
+_SHREC_ROW = rb"\s*[A-Za-z0-9]*[A-Za-z][A-Za-z0-9]*(?:[ \t]+-?\d+(?:\.\d*)?){6}[ \t\r]*(?:\n|$)"
 
-
-def is_copick(path: Path, head: bytes) -> bool:
-    """Recognise copick's picks by their key."""
-    return path.suffix.lower() == ".json" and b'"pickable_object_name"' in head
-
-
-def is_portal(path: Path, head: bytes) -> bool:
-    """Recognise annotations of the portal by their suffix, or by an object with a location in the first line."""
-    return path.suffix.lower() == ".ndjson" or (head.lstrip()[:1] == b"{" and b'"location"' in head.split(b"\n")[0])
-
-
-def is_amira(path: Path, head: bytes) -> bool:
-    """Recognise Amira's files by their first line."""
-    return _AMIRA_START.match(head.lstrip()) is not None
-
-
-def is_pickle(path: Path, head: bytes) -> bool:
-    """Recognise a Python pickle by its suffix or its first bytes."""
-    return path.suffix.lower() in {".tloc", ".pkl", ".pickle"} or head.startswith(_PICKLE)
-
-
-def is_pytom_text(path: Path, head: bytes) -> bool:
-    """Recognise coordinates of PyTom's picker by their comment."""
-    return head.lstrip().startswith(b"#") and b"TOMONAME" in head[:4096]
-
-
-def is_shrec(path: Path, head: bytes) -> bool:
-    """Recognise SHREC's lists by their first line: a word and six numbers."""
-    return path.suffix.lower() == ".txt" and _SHREC_ROW.match(head) is not None
-
-
-def is_coords(path: Path, head: bytes) -> bool:
-    """Recognise lists of coordinates by their suffix: a label before x looks like x by its value."""
-    return path.suffix.lower() == ".coords" and is_text(path, head)
+is_stopgap = all_of(holds(b"_orig_x"), is_star)
+is_cbox = any_of(has_suffix(".cbox"), all_of(holds(b"_cbox_format_version"), is_star))
+is_eman2 = all_of(has_suffix(".json"), any_of(lambda path, head: path.name.endswith("_info.json"), holds(b"boxes_3d")))
+is_copick = all_of(has_suffix(".json"), holds(b'"pickable_object_name"'))
+is_portal = any_of(has_suffix(".ndjson"), begins_like(rb"[ \t\r]*\{[^\n]*\"location\""))
+is_amira = begins_like(rb"\s*#\s*(?:AmiraMesh|Avizo)\b")
+is_pickle = any_of(
+    has_suffix(".tloc", ".pkl", ".pickle"), starts_with(b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+)
+is_pytom_text = all_of(begins_like(rb"\s*#"), lambda path, head: b"TOMONAME" in head[:4096])
+is_shrec = all_of(has_suffix(".txt"), begins_like(_SHREC_ROW))
+is_coords = all_of(has_suffix(".coords"), is_text)
+"""A list of coordinates is known by its suffix: a label before x looks like x by its value."""

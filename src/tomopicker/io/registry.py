@@ -89,7 +89,7 @@ FORMATS: tuple[Format, ...] = (
         starts_with(b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), "volumes.stacks.open_tiff", None,
         "in ImageJ or OME metadata"),
     Format("em", "volume", (".em",), "EM volume",
-        has_suffix(".em"), "volumes.stacks.open_em", None, "not in the file: give --voxel-size"),
+        has_suffix(".em"), "volumes.em.open_em", None, "not in the file: give --voxel-size"),
     Format("stopgap", "picks", (".star",), "STOPGAP motive list",
         rules.is_stopgap, "particles.star_lists.read_stopgap", "particles.star_lists.write_stopgap",
         "voxels", ONE, "score", "phi, psi, the"),

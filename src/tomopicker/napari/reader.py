@@ -10,9 +10,10 @@ import numpy as np
 from tomopicker import io
 from tomopicker.errors import TomoPickerError
 from tomopicker.geometry import Frame, Unit, angstrom_to_voxels
-from tomopicker.io.recognition import COMPRESSION_SUFFIXES, is_em_volume, is_zarr
+from tomopicker.io.recognition import COMPRESSION_SUFFIXES, is_zarr
 from tomopicker.io.registry import head_of, recognised
 from tomopicker.io.tomogram_names import contained, matches
+from tomopicker.io.volumes.em import is_em_volume
 from tomopicker.napari.layers import LayerImage, metadata, open_frames
 from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram

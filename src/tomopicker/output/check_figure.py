@@ -8,15 +8,7 @@ from jaxtyping import Float32
 from matplotlib.figure import Figure, FigureBase, SubFigure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from tomopicker.output.figures import (
-    PICK_COLOUR,
-    draw_circles,
-    draw_grey,
-    draw_scale_bar,
-    fullest_section,
-    save_figure,
-    section,
-)
+from tomopicker.output import figures
 from tomopicker.preprocessing.subtomograms import subtomograms
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import Positions, Volume
@@ -49,14 +41,14 @@ def check_figure(
     _draw_section(left, tomogram, positions, particle_diameter)
     _draw_means(right, means, mean_voxel_size, particle_diameter)
     _draw_gallery(bottom, tomogram, positions, particle_diameter)
-    save_figure(figure, path)
+    figures.save_figure(figure, path)
 
 
 def mean_figure(means: Mapping[str, Float32[np.ndarray, "z y x"]], voxel_size: float, path: Path) -> None:
     """Write the central planes of mean subtomograms alone, as in `check_figure`, without the particle's size."""
     figure = _figure(0.3 + len(means) * WIDTH / 3)
     _draw_means(figure, means, voxel_size, None)
-    save_figure(figure, path)
+    figures.save_figure(figure, path)
 
 
 def _figure(height: float) -> Figure:
@@ -67,18 +59,18 @@ def _figure(height: float) -> Figure:
 def _draw_section(place: SubFigure, tomogram: Tomogram, positions: Positions, diameter: float) -> None:
     """Draw the section that most picks lie near, a circle where each pick's ball is cut."""
     axes = place.subplots()
-    z = fullest_section(tomogram, positions, diameter)
-    grey = section(tomogram, z, diameter)
-    draw_grey(axes, grey, np.percentile(grey, (1.0, 99.0)).tolist())
+    z = figures.fullest_section(tomogram, positions, diameter)
+    grey = figures.section(tomogram, z, diameter)
+    figures.draw_grey(axes, grey, np.percentile(grey, (1.0, 99.0)).tolist())
     for spine in axes.spines.values():
         spine.set_visible(False)
     voxels = tomogram.to_voxels(positions)
     radius, above = diameter / 2 / tomogram.voxel_size, voxels[:, 2] - z
     cut = np.abs(above) < radius
-    draw_circles(axes, voxels[cut, :2], 2 * np.sqrt(radius**2 - np.square(above[cut])), linewidths=1.1)
+    figures.draw_circles(axes, voxels[cut, :2], 2 * np.sqrt(radius**2 - np.square(above[cut])), linewidths=1.1)
     height, width_voxels = tomogram.shape[1:]
     axes.set(xlim=(-0.5, width_voxels - 0.5), ylim=(-0.5, height - 0.5))
-    draw_scale_bar(axes, width_voxels, tomogram.voxel_size)
+    figures.draw_scale_bar(axes, width_voxels, tomogram.voxel_size)
     axes.set_title(f"{tomogram.name}, z = {z}: {cut.sum()} of {len(positions)} picks", fontsize=8)
 
 
@@ -97,14 +89,14 @@ def _draw_means(
         inner = mean[(slice(middle - reach, middle + reach + 1),) * 3]
         for axes, (across, up, cut) in zip(row, PLANES, strict=True):
             # The yz plane lies with y across: its rows are z already.
-            draw_grey(axes, inner.take(reach, axis=cut), limits)
+            figures.draw_grey(axes, inner.take(reach, axis=cut), limits)
             if radius is not None:
-                draw_circles(axes, [(reach, reach)], [2 * radius], linewidths=0.8, linestyles="dashed")
+                figures.draw_circles(axes, [(reach, reach)], [2 * radius], linewidths=0.8, linestyles="dashed")
             size = 7 if radius is None else 5
-            axes.plot([reach], [reach], "+", color=PICK_COLOUR, markersize=size, markeredgewidth=0.8)
+            axes.plot([reach], [reach], "+", color=figures.PICK_COLOUR, markersize=size, markeredgewidth=0.8)
             axes.set_xlabel(f"{across}{up}", fontsize=8, labelpad=2)
         row[1].set_title(f"mean {words}", fontsize=8)
-    draw_scale_bar(grid[-1, 0], 2 * reach + 1, voxel_size, small=len(means) > 1)
+    figures.draw_scale_bar(grid[-1, 0], 2 * reach + 1, voxel_size, small=len(means) > 1)
 
 
 def _draw_gallery(place: SubFigure, tomogram: Tomogram, positions: Positions, diameter: float) -> None:
@@ -118,7 +110,7 @@ def _draw_gallery(place: SubFigure, tomogram: Tomogram, positions: Positions, di
     for axes in grid.flat:
         axes.axis("off")
     for axes, picture in zip(grid.flat, pictures, strict=False):
-        draw_grey(axes, picture, spread)
+        figures.draw_grey(axes, picture, spread)
     place.suptitle(f"single picks, xy, {len(pictures)} of {len(positions)}", fontsize=8)
 
 

@@ -11,8 +11,7 @@ from tomopicker import io
 from tomopicker.errors import UsageError
 from tomopicker.geometry import Frame
 from tomopicker.io.classes import Mixed
-from tomopicker.io.coordinate_units import AS_STATED, CoordinateUnits
-from tomopicker.io.frames import check_known, frames_from_flags, named_tables, stated_frames
+from tomopicker.io.frames import AS_STATED, CoordinateUnits, check_known, frames_from_flags, named_tables, stated_frames
 from tomopicker.io.tomogram_names import files_of, join_names, matches
 from tomopicker.io.volumes.arrays import DEFAULT_OPTIONS, ReadOptions
 from tomopicker.output.find import files_of_picks, frames_of_folder, split_by_kind

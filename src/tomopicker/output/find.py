@@ -7,9 +7,9 @@ from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.geometry import Frame
 from tomopicker.io import has_no_picks, read_table
 from tomopicker.io.projects.tomogram_lists import is_list
-from tomopicker.io.recognition import is_em_volume
 from tomopicker.io.registry import FORMATS
 from tomopicker.io.tomogram_names import join_names
+from tomopicker.io.volumes.em import is_em_volume
 from tomopicker.output.layout import IMPORT_LIST, MERGED, OPTIMISATION_SET, RECORD
 from tomopicker.output.record import read_record, recorded_frames
 

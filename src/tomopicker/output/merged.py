@@ -13,8 +13,7 @@ from tomopicker import io
 from tomopicker.errors import TomoPickerError
 from tomopicker.files import atomic_path, make_durable
 from tomopicker.geometry import Frame
-from tomopicker.output.layout import IMPORT_LIST, MERGED, OPTIMISATION_SET, file_of_kind
-from tomopicker.output.one_tomogram import numbered
+from tomopicker.output.layout import IMPORT_LIST, MERGED, OPTIMISATION_SET, file_of_kind, numbered
 from tomopicker.picks import Picks
 
 _LABEL = re.compile(r"^_\S+", re.MULTILINE)

@@ -17,17 +17,9 @@ from tomopicker import __version__, io
 from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.files import make_durable
 from tomopicker.geometry import Frame
-from tomopicker.output.layout import RECORD, RECORDS, file_of_kind, files_of
+from tomopicker.output import layout
+from tomopicker.output.layout import DONE, FAILED, RECORD, file_of_kind, files_of
 from tomopicker.output.merged import is_merged, merge
-from tomopicker.output.one_tomogram import (
-    DONE,
-    FAILED,
-    read_entries,
-    read_entry,
-    remove_entry,
-    write_chosen,
-    write_entry,
-)
 from tomopicker.output.record import (
     PickSettings,
     check_name,
@@ -122,8 +114,8 @@ class PickFolder:
         """Write a record without tomograms: until `merge`, those of the tomograms count. Others' are removed."""
         record = self.read()
         if not record["tomograms"]:
-            shutil.rmtree(self.path / RECORDS, ignore_errors=True)
-        (self.path / RECORDS).mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(self.path / layout.RECORDS, ignore_errors=True)
+        (self.path / layout.RECORDS).mkdir(parents=True, exist_ok=True)
         write_record(self.path / RECORD, self.job, None)
 
     @property
@@ -154,23 +146,18 @@ class PickFolder:
 
         With `overwrite`, only tomograms finished since this run began count, such as by a worker that died afterwards.
         """
-        entry = read_entry(self.path, name)
-        finished = entry.get("status") == DONE and str(entry.get("finished", "")) >= self._since
-        same = all(entry.get(key) == value for key, value in identity(file, mask, self.settings).items())
-        return finished and same and all(map(Path.exists, self._files(name)))
+        return self._entry(name, file, mask).get("status") == DONE and all(map(Path.exists, self._files(name)))
 
     def failed_before(self, name: str, file: Path, mask: Path | None) -> str | None:
         """Give why a tomogram failed, if it did for what is in its file, and the file has not changed since."""
-        entry = read_entry(self.path, name)
-        if entry.get("status") != FAILED or not entry.get("final") or entry.get("tomopicker") != __version__:
-            return None
-        same = all(entry.get(key) == value for key, value in identity(file, mask, self.settings).items())
-        return str(entry["error"]) if same and str(entry.get("finished", "")) >= self._since else None
+        entry = self._entry(name, file, mask)
+        is_final = entry.get("status") == FAILED and entry.get("final") and entry.get("tomopicker") == __version__
+        return str(entry["error"]) if is_final else None
 
     def add(self, file: Path, tomogram: Tomogram, picked: Picked, mask: Path | None, started: float) -> dict[str, Any]:
         """Write the files of a tomogram, then its record as done; return the record."""
         name, frame = tomogram.name, tomogram.frame
-        remove_entry(self.path, name)
+        layout.remove_entry(self.path, name)
         for kind, each in (picked.kinds or {"": picked}).items():
             for target in self._scores_file(file_of_kind(name, kind)):
                 shape, dtype = each.logits.shape, np.dtype(np.float32)
@@ -178,7 +165,7 @@ class PickFolder:
         candidates = files_of(self.path, name)[2]
         io.write_picks(picked.candidates, {name: frame}, candidates, "csv")
         kinds = {kind: each.selected for kind, each in picked.kinds.items()}
-        written = write_chosen(self.path, name, frame, picked.selected, self.settings.star_format, kinds)
+        written = layout.write_chosen(self.path, name, frame, picked.selected, self.settings.star_format, kinds)
         for kind, each in picked.kinds.items():
             written["kinds"][kind] |= _count_facts(each)
         entry = identity(file, mask, self.settings) | {
@@ -193,7 +180,7 @@ class PickFolder:
             **written,
         }
         make_durable(self._files(name))
-        write_entry(self.path, name, entry)
+        layout.write_entry(self.path, name, entry)
         return entry
 
     def add_failure(self, name: str, file: Path, mask: Path | None, error: str, *, final: bool) -> None:
@@ -216,7 +203,7 @@ class PickFolder:
             "final": final,
             "finished": _now(),
         }
-        write_entry(self.path, name, entry)
+        layout.write_entry(self.path, name, entry)
 
     def merge(self) -> str | None:
         """Write the merged files and the record of all tomograms; return a remark on them, if any."""
@@ -226,7 +213,7 @@ class PickFolder:
         counts, project = picked_counts(record), self.settings.project
         frames, kinds = recorded_frames(record), kind_counts(record)
         remark = merge(self.path, frames, counts, self.settings.star_format, project, kinds) if counts else None
-        write_record(self.path / RECORD, self.job, read_entries(self.path))
+        write_record(self.path / RECORD, self.job, layout.read_entries(self.path))
         return remark
 
     @property
@@ -234,9 +221,11 @@ class PickFolder:
         """The kinds of particle that the model picks, if they are several."""
         return list(self.job["model"].get("kinds", {}))
 
-    @property
-    def _since(self) -> str:
-        return self.opened if self.overwrite else ""
+    def _entry(self, name: str, file: Path, mask: Path | None) -> dict[str, Any]:
+        """Read the record of a tomogram; empty where it is of another file or mask, or is to be overwritten."""
+        entry = layout.read_entry(self.path, name)
+        same = all(entry.get(key) == value for key, value in identity(file, mask, self.settings).items())
+        return entry if same and not (self.overwrite and str(entry.get("finished", "")) < self.opened) else {}
 
     def _files(self, name: str) -> list[Path]:
         files = [*files_of(self.path, name)]

@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 from scipy.spatial import cKDTree
 
 from tomopicker import __version__
 from tomopicker.errors import TomoPickerError
 from tomopicker.files import write_text
-from tomopicker.output.charts import FIRST, SECOND, THIRD, Interval, Line, bars, curves, intervals
+from tomopicker.output.charts import Axes, Histogram
 from tomopicker.output.report_pictures import (
     SLICES,
     colours_of,
@@ -69,6 +68,7 @@ def _content(results: FolderResults) -> dict[str, Any]:
     thresholds = [each.whole.threshold for each in results.tomograms]
     middle = float(np.median(thresholds))
     diameters = results.diameters
+    most = max([1.0, *(row["picks"] for row in rows), *(row["count"][2] for row in rows if row["count"])])
     return {
         "title": results.folder.absolute().name,
         "written": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -83,22 +83,22 @@ def _content(results: FolderResults) -> dict[str, Any]:
         "precision": right / picks if picks else None,
         "recall": min(1.0, right / particles) if particles else None,
         "kinds": [(kind, f"{diameters[kind]:g}", colour) for kind, colour in colours_of(diameters).items()],
-        "counts_chart": intervals(
-            [Interval(f"{r['name']} {r['kind']}".strip(), r["picks"], r["count"], r["unusual"] != "") for r in rows]
-        ),
-        "scores_chart": bars(
-            np.histogram(candidates["probability"], BINS, (0, 1))[0].tolist(), np.linspace(0, 1, BINS + 1).tolist(),
-            "probability of the candidates", middle,
-        ),
-        "curves_chart": _expected_curves(results, middle),
-        "distances": [(kind, _distances(candidates, kind, size)) for kind, size in diameters.items()],
+        "counts_axes": Axes(0, most, most, width=760, height=18 * len(rows) + 40, left=190, right=20),
+        "scores": Histogram.of(candidates["probability"], 1, BINS),
+        "middle": middle,
+        "unit_axes": Axes(0, 1, 1),
+        "expected": _expected_curves(results),
+        "distances": [(kind, size, _distances(candidates, kind, size)) for kind, size in diameters.items()],
         "means": [mean for kind, size in diameters.items() if (mean := mean_of(candidates, opened, kind, size))],
         "gallery": gallery_of(candidates, opened, diameters),
         "slices": slices_of(results, opened),
         "settings": _settings(results),
         "warnings": list(results.record["model"].get("warnings", [])),
-        "histograms": _histograms(results),
-    }  # fmt: skip
+        "histograms": [
+            (each.name, Histogram.of(each.candidates.scores, 1, BINS // 2), each.whole.threshold)
+            for each in evenly(results.tomograms, SLICES)
+        ],
+    }
 
 
 def _summary(results: FolderResults, chosen: dict[str, Selected]) -> Summary:
@@ -158,8 +158,8 @@ def _open(results: FolderResults) -> tuple[dict[str, Tomogram], list[str]]:
     return opened, gone
 
 
-def _expected_curves(results: FolderResults, mark: float) -> Markup:
-    """Draw expected precision, recall and F1 of all tomograms over a common threshold."""
+def _expected_curves(results: FolderResults) -> list[tuple[str, list[tuple[float, float]]]]:
+    """Give expected precision, recall and F1 of all tomograms over a common threshold."""
     p = np.sort(np.concatenate([each.candidates.scores for each in results.tomograms]))[::-1]
     particles = sum(each.whole.particles for each in results.tomograms)
     thresholds = np.linspace(0.01, 0.99, 99)
@@ -168,40 +168,18 @@ def _expected_curves(results: FolderResults, mark: float) -> Markup:
     precision = np.divide(right, kept, out=np.ones(len(kept)), where=kept > 0)
     recall = np.clip(right / particles, 0, 1) if particles else np.zeros(len(kept))
     f1 = np.divide(2 * right, kept + particles, out=np.zeros(len(kept)), where=kept + particles > 0)
-    x = thresholds.tolist()
-    lines = [
-        Line("precision", x, precision.tolist(), SECOND), Line("recall", x, recall.tolist(), THIRD),
-        Line("F1", x, np.clip(f1, 0, 1).tolist(), FIRST),
-    ]  # fmt: skip
-    return curves(lines, "threshold of the probability", mark)
+    curves = {"precision": precision, "recall": recall, "F1": np.clip(f1, 0, 1)}
+    return [(name, list(zip(thresholds.tolist(), y.tolist(), strict=True))) for name, y in curves.items()]
 
 
-def _distances(candidates: pd.DataFrame, kind: str, diameter: float) -> Markup:
-    """Draw the distance of each pick to its nearest neighbour of its kind, up to six diameters."""
+def _distances(candidates: pd.DataFrame, kind: str, diameter: float) -> Histogram:
+    """Count the distances of picks to the nearest of their kind, up to six diameters, beyond which all are as far."""
     found: list[float] = []
     for _, rows in candidates[candidates["picked"] & (candidates["kind"] == kind)].groupby("tomogram"):
         if len(rows) > 1:
             at = rows[["x", "y", "z"]].to_numpy()
             found += np.asarray(cKDTree(at).query(at, k=2)[0])[:, 1].tolist()
-    edges = np.linspace(0, 6 * diameter, BINS + 1)
-    counts = np.histogram(np.clip(found, 0, edges[-1] - 1e-6), edges)[0]
-    return bars(
-        counts.tolist(), edges.tolist(), "distance of the nearest pick, Å (line: the diameter)", diameter, False
-    )
-
-
-def _histograms(results: FolderResults) -> list[tuple[str, Markup]]:
-    """Draw the scores of single tomograms, of at most as many as there are slices."""
-    return [
-        (
-            each.name,
-            bars(
-                np.histogram(each.candidates.scores, BINS // 2, (0, 1))[0].tolist(),
-                np.linspace(0, 1, BINS // 2 + 1).tolist(), "probability", each.whole.threshold,
-            ),
-        )
-        for each in evenly(results.tomograms, SLICES)
-    ]  # fmt: skip
+    return Histogram.of(np.clip(found, 0, 6 * diameter - 1e-6), 6 * diameter, BINS)
 
 
 def _settings(results: FolderResults) -> list[tuple[str, str]]:

@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tomopicker import __version__
 from tomopicker.errors import TomoPickerError
-from tomopicker.files import atomic_path
+from tomopicker.files import write_text
 from tomopicker.geometry import Frame
 from tomopicker.io.tomogram_names import check_file_name
 from tomopicker.io.volumes.arrays import ReadOptions
-from tomopicker.output.layout import IMPORT_LIST, MERGED, OPTIMISATION_SET
-from tomopicker.output.one_tomogram import DONE, read_entries
+from tomopicker.output.layout import DONE, IMPORT_LIST, MERGED, OPTIMISATION_SET, read_entries
 from tomopicker.picking.selection import Selection
 
 if TYPE_CHECKING:  # torch, behind it, is slow to import.
@@ -138,7 +137,7 @@ def check_name(name: str, source: Path) -> str:
 
 
 def write_record(path: Path, job: dict[str, Any], tomograms: Iterable[tuple[str, dict[str, Any]]] | None) -> None:
-    """Write a ``picks.json``, whole or not at all, one tomogram after another.
+    """Write a ``picks.json``, whole or not at all, a line a tomogram.
 
     Parameters
     ----------
@@ -149,14 +148,9 @@ def write_record(path: Path, job: dict[str, Any], tomograms: Iterable[tuple[str,
         The record of each, when they are merged; None while the records in the folder count.
     """
     head = {name: value for name, value in job.items() if name not in {"tomograms", "merged"}}
-    text = json.dumps(head | {"merged": tomograms is not None}, indent=1)
-    with atomic_path(path, durable=True) as temporary, temporary.open("w", encoding="utf-8") as stream:
-        stream.write(text.removesuffix("\n}") + ',\n "tomograms": {')
-        before = "\n"
-        for name, entry in tomograms or ():
-            stream.write(f"{before}  {json.dumps(name)}: {json.dumps(entry)}")
-            before = ",\n"
-        stream.write("\n }\n}\n")
+    text = json.dumps(head | {"merged": tomograms is not None}, indent=1).removesuffix("\n}")
+    entries = ",".join(f"\n  {json.dumps(name)}: {json.dumps(entry)}" for name, entry in tomograms or ())
+    write_text(path, f'{text},\n "tomograms": {{{entries}\n }}\n}}\n', durable=True)
 
 
 def recorded_frames(record: dict[str, Any]) -> dict[str, Frame]:

@@ -6,8 +6,7 @@ from typing import Any
 
 from tomopicker import io
 from tomopicker.errors import TomoPickerError
-from tomopicker.output.layout import RECORD, file_of_kind, files_of, picture_of
-from tomopicker.output.one_tomogram import draw_picks
+from tomopicker.output.layout import RECORD, draw_picks, file_of_kind, files_of, picture_of
 from tomopicker.output.picks_report import REPORT, try_report
 from tomopicker.output.record import read_record, recorded_frames
 from tomopicker.output.results import open_picked

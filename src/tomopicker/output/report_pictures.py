@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import cycle
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,49 +21,13 @@ KIND_COLOURS = ("#39d98a", "#ffb020", "#5aa9ff", "#ff6b9a", "#c58bff", "#4fd8e0"
 """Of the circles."""
 
 
-@dataclass(frozen=True)
-class Card:
-    """A picture of a particle."""
-
-    picture: str
-    probability: float
-    tomogram: str
-
-
-@dataclass(frozen=True)
-class Mean:
-    """A picture of the mean of a kind's most probable picks."""
-
-    kind: str
-    picture: str
-    count: int
-
-
-@dataclass(frozen=True)
-class Circle:
-    """Where a section cuts a particle, in the picture's pixels."""
-
-    x: float
-    y: float
-    radius: float
-    colour: str
-
-
-@dataclass(frozen=True)
-class Slice:
-    """A section with circles."""
-
-    picture: str
-    name: str
-    caption: str
-    width: int
-    height: int
-    circles: list[Circle]
+Picture = dict[str, Any]
+"""A picture and what stands with it, for ``picks_report.html``."""
 
 
 def gallery_of(
     candidates: pd.DataFrame, opened: dict[str, Tomogram], diameters: Mapping[str, float]
-) -> list[tuple[str, list[Card]]]:
+) -> list[tuple[str, list[Picture]]]:
     """Draw the most probable picks, the candidates nearest to p = 0.5, and the most probable ones left out."""
     shown = candidates[candidates["tomogram"].isin(opened)]
     best_first = shown.sort_values("probability", ascending=False, kind="stable")
@@ -75,14 +39,14 @@ def gallery_of(
     return [(title, _cards(rows.head(UNCERTAIN), opened, diameters)) for title, rows in groups if len(rows)]
 
 
-def _cards(rows: pd.DataFrame, opened: dict[str, Tomogram], diameters: Mapping[str, float]) -> list[Card]:
+def _cards(rows: pd.DataFrame, opened: dict[str, Tomogram], diameters: Mapping[str, float]) -> list[Picture]:
     cards = []
     stated = (rows[column].tolist() for column in ("tomogram", "kind", "probability"))
     for place, tomogram, kind, probability in zip(_places(rows), *stated, strict=True):
         box = cut_box(opened[tomogram], place, diameters[kind])
         if box is not None:
             called = f"{tomogram}, {kind}" if kind else tomogram
-            cards.append(Card(as_address(projections(box)), probability, called))
+            cards.append({"picture": as_address(projections(box)), "probability": probability, "tomogram": called})
     return cards
 
 
@@ -91,7 +55,7 @@ def _places(rows: pd.DataFrame) -> Iterator[Positions]:
     yield from rows[["x", "y", "z"]].to_numpy()[:, None]
 
 
-def mean_of(candidates: pd.DataFrame, opened: dict[str, Tomogram], kind: str, diameter: float) -> Mean | None:
+def mean_of(candidates: pd.DataFrame, opened: dict[str, Tomogram], kind: str, diameter: float) -> Picture | None:
     """Average the most probable picks of a kind; None without any."""
     mine = candidates[candidates["picked"] & (candidates["kind"] == kind) & candidates["tomogram"].isin(opened)]
     best = mine.sort_values("probability", ascending=False, kind="stable").head(MEAN_OF)
@@ -102,16 +66,16 @@ def mean_of(candidates: pd.DataFrame, opened: dict[str, Tomogram], kind: str, di
     if not same:
         return None
     picture = projections(np.stack(same).mean(axis=0, dtype=np.float32), slab=0.12)
-    return Mean(kind, as_address(picture), len(same))
+    return {"kind": kind, "picture": as_address(picture), "count": len(same)}
 
 
-def slices_of(results: FolderResults, opened: dict[str, Tomogram]) -> list[Slice]:
+def slices_of(results: FolderResults, opened: dict[str, Tomogram]) -> list[Picture]:
     """Draw a section of each of some tomograms, with the picks that it cuts."""
     there = [each for each in results.tomograms if each.name in opened]
     return [_slice(opened[each.name], each, results.diameters) for each in evenly(there, SLICES)]
 
 
-def _slice(tomogram: Tomogram, result: TomogramResult, diameters: Mapping[str, float]) -> Slice:
+def _slice(tomogram: Tomogram, result: TomogramResult, diameters: Mapping[str, float]) -> Picture:
     """Draw the slab that most picks lie in, y upwards; each kind's circles are its own size and colour."""
     kinds = {kind: cut.picks.positions for kind, cut in result.chosen_kinds.items()}
     positions, smallest = np.concatenate(list(kinds.values())), min(diameters.values())
@@ -127,10 +91,14 @@ def _slice(tomogram: Tomogram, result: TomogramResult, diameters: Mapping[str, f
             square = (diameters[kind] / 2 / tomogram.voxel_size) ** 2 - (depth - z) ** 2
             if square > 0:
                 radius = math.sqrt(square) / factor
-                circles.append(Circle((x + 0.5) / factor, height - (y + 0.5) / factor, radius, colours[kind]))
+                across, down = (x + 0.5) / factor, height - (y + 0.5) / factor
+                circles.append({"x": across, "y": down, "radius": radius, "colour": colours[kind]})
     shown = stretched(np.ascontiguousarray(small[::-1]))
     caption = f"section {z + 1} of {tomogram.shape[0]}, {len(circles)} of {len(positions)} picks cut by it"
-    return Slice(as_address(shown), tomogram.name, caption, width, height, circles)
+    return {
+        "picture": as_address(shown), "name": tomogram.name, "caption": caption, "width": width, "height": height,
+        "circles": circles,
+    }  # fmt: skip
 
 
 def colours_of(kinds: Iterable[str]) -> dict[str, str]:

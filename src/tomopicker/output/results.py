@@ -1,4 +1,4 @@
-"""A folder of picks, read back: the candidates and the picks of each tomogram."""
+"""A folder of picks, read back: candidates and picks of each tomogram; other picks selected among the candidates."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -9,11 +9,21 @@ import numpy as np
 
 from tomopicker import io
 from tomopicker.errors import TomoPickerError
+from tomopicker.files import make_durable
 from tomopicker.geometry import Frame
 from tomopicker.io.volumes.arrays import ReadOptions
-from tomopicker.output.layout import RECORD, files_of
-from tomopicker.output.one_tomogram import FAILED
-from tomopicker.output.record import read_record, recorded_frames
+from tomopicker.output import layout
+from tomopicker.output.layout import DONE, FAILED, RECORD, file_of_kind, files_of
+from tomopicker.output.merged import merge
+from tomopicker.output.record import (
+    kind_counts,
+    picked_counts,
+    read_record,
+    recorded_frames,
+    selection_facts,
+    write_record,
+)
+from tomopicker.output.running import marked
 from tomopicker.picking.calibration import Count
 from tomopicker.picking.selection import Selected, Selection, join
 from tomopicker.picks import Picks
@@ -171,3 +181,48 @@ def candidates_of(path: Path, name: str, frame: Frame, count: int) -> Picks:
 def _result(own: Mapping[str, Any]) -> KindResult:
     count = own.get("count")
     return KindResult(float(own["threshold"]), float(own["expected"]["particles"]), Count(**count) if count else None)
+
+
+UNFINISHED = "unfinished_cut"
+"""The setting of a folder whose picks are being replaced."""
+
+
+def reselect(path: Path, selection: Selection) -> tuple[dict[str, Any], str | None]:
+    """Select among the candidates of every finished tomogram again, and write picks, merged files and record.
+
+    The default selection restores the files of `pick`. Gives the record of each finished tomogram, and a remark as of
+    `merge`.
+
+    Raises `TomoPickerError` if nothing in the folder was picked, or its candidates are damaged.
+    """
+    read_record(path / RECORD)  # No mark in a folder without a record.
+    with marked(path):
+        record = read_record(path / RECORD)
+        frames = recorded_frames(record)
+        if not frames:
+            raise TomoPickerError(f"{path}: no tomogram in it is finished; run 'tomopicker pick' first")
+        star_format = record["settings"]["star_format"]
+        # If this is interrupted, `pick` finds other settings than its own, and its error names this command.
+        write_record(path / RECORD, record | {"settings": record["settings"] | {UNFINISHED: True}}, None)
+        for name, frame in frames.items():
+            entry = record["tomograms"][name]
+            candidates = candidates_of(path, name, frame, entry["candidates"])
+            kinds = {
+                kind: selection.select(
+                    candidates.of_kind(kind), entry["kinds"][kind]["expected"]["particles"], model["threshold"]
+                )
+                for kind, model in record["model"].get("kinds", {}).items()
+            }
+            particles, default = entry["expected"]["particles"], record["model"]["threshold"]
+            chosen = join(list(kinds.values())) if kinds else selection.select(candidates, particles, default)
+            written = layout.write_chosen(path, name, frame, chosen, star_format, kinds)
+            for kind in kinds:
+                written["kinds"][kind] = entry["kinds"][kind] | written["kinds"][kind]
+            record["tomograms"][name] = entry | written
+            make_durable(file for kind in ["", *kinds] for file in files_of(path, file_of_kind(name, kind))[:2])
+            layout.write_entry(path, name, record["tomograms"][name])
+        record["settings"] = {name: value for name, value in record["settings"].items() if name != UNFINISHED}
+        record["settings"] |= selection_facts(selection)
+        remark = merge(path, frames, picked_counts(record), star_format, kinds=kind_counts(record))
+        write_record(path / RECORD, record, sorted(record["tomograms"].items()))
+    return {name: entry for name, entry in sorted(record["tomograms"].items()) if entry["status"] == DONE}, remark

@@ -7,8 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, MultipleLocator
 
 from tomopicker.errors import TomoPickerError
-from tomopicker.files import atomic_path
-from tomopicker.output.figures import PERCENTILES, PICK_COLOUR, draw_circles, draw_scale_bar
+from tomopicker.output.figures import PERCENTILES, PICK_COLOUR, draw_circles, draw_scale_bar, save_figure
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import Positions
 
@@ -55,9 +54,7 @@ def section_figure(
     TomoPickerError
         If the section holds no finite voxel.
     """
-    figure = compose_section(tomogram, z, thickness, positions)
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=DPI)
+    save_figure(compose_section(tomogram, z, thickness, positions), path, DPI)
 
 
 def compose_section(tomogram: Tomogram, z: int, thickness: float, positions: Positions | None = None) -> Figure:

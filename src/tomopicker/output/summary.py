@@ -5,9 +5,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Bool, Float
 
-from tomopicker.output.one_tomogram import DONE, FAILED
+from tomopicker.output.layout import DONE, FAILED
 from tomopicker.wording import number_of
 
 SHOWN = 10
@@ -93,33 +94,28 @@ class Summary:
 
 def summarise(records: Iterable[tuple[str, Mapping[str, Any]]]) -> Summary:
     """Read the records of a folder once, and summarise them."""
-    names, rows, failed = [], [], 0
+    rows: dict[str, list[Any]] = {}
+    failed = 0
     for name, entry in records:
         if entry.get("status") == DONE:
-            names.append(name)
-            score = entry.get("score_median")
-            rows.append(
-                (
-                    float(entry["picks"]),
-                    np.nan if score is None else float(score),
-                    float(entry.get("specimen_fraction", np.nan)),
-                    float(entry.get("seconds", np.nan)),
-                )
-            )
+            rows[name] = [entry.get(column) for column in ("picks", "score_median", "specimen_fraction", "seconds")]
         failed += entry.get("status") == FAILED
-    table = np.array(rows, dtype=np.float64).reshape(len(rows), 4)
-    medians = {
-        key: round(float(np.nanmedian(column)), 4)
-        for key, column in zip(("picks", "score", "specimen", "seconds"), table.T, strict=True)
-        if np.isfinite(column).any()
-    }
-    return Summary(len(names), failed, int(table[:, 0].sum()), medians, outliers(names, table[:, :3]))
+    table = pd.DataFrame.from_dict(rows, "index", float, ["picks", "score", "specimen", "seconds"])
+    medians = {str(name): round(value, 4) for name, value in table.median().dropna().items()}
+    return Summary(len(table), failed, int(table["picks"].sum()), medians, _outliers(list(rows), table.to_numpy()))
 
 
-def outliers(names: Sequence[str], table: Float[np.ndarray, "n 3"]) -> list[Outlier]:
+def _outliers(names: Sequence[str], table: Float[np.ndarray, "n 4"]) -> list[Outlier]:
     """Name the tomograms that are unlike the rest by picks, score or specimen fraction, the most unlike first."""
-    found = reasons(zip((COUNT, SCORE, SPECIMEN), table.T, strict=True))
-    return [Outlier(names[i], "; ".join(why)) for i, why in found.items()]
+    measures = (COUNT, SCORE, SPECIMEN)
+    far = np.stack([_distance(table[:, i], measure) for i, measure in enumerate(measures)], axis=1)
+
+    def why(row: int) -> str:
+        unlike = [(table[row, i], table[:, i], each) for i, each in enumerate(measures) if far[row, i] > LIMIT]
+        return "; ".join(measure.words.format(value, np.nanmedian(column)) for value, column, measure in unlike)
+
+    order = np.argsort(-far.max(axis=1), kind="stable").tolist()
+    return [Outlier(names[row], why(row)) for row in order if far[row].max() > LIMIT]
 
 
 def unusual(values: Sequence[float], measure: Measure = COUNT) -> Bool[np.ndarray, " n"]:
@@ -134,18 +130,6 @@ def unusual(values: Sequence[float], measure: Measure = COUNT) -> Bool[np.ndarra
     """
     far: Bool[np.ndarray, " n"] = _distance(np.asarray(values, dtype=np.float64), measure) > LIMIT
     return far
-
-
-def reasons(columns: Iterable[tuple[Measure, Float[np.ndarray, " n"]]]) -> dict[int, list[str]]:
-    """Give the reasons why tomograms are unusual, by their row, the most unusual first."""
-    why: dict[int, list[str]] = {}
-    furthest: dict[int, float] = {}
-    for measure, values in columns:
-        distance = _distance(values, measure)
-        for i in np.flatnonzero(distance > LIMIT).tolist():
-            why.setdefault(i, []).append(measure.words.format(float(values[i]), float(np.nanmedian(values))))
-            furthest[i] = max(furthest.get(i, 0.0), float(distance[i]))
-    return {i: why[i] for i in sorted(why, key=lambda i: -furthest[i])}
 
 
 def _distance(given: Float[np.ndarray, " n"], measure: Measure) -> Float[np.ndarray, " n"]:

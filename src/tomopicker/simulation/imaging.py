@@ -4,14 +4,18 @@ Weak-phase imaging; each column of a tilted image has the defocus of the sample'
 inside the sample is neglected: it does not matter at the voxel sizes of picking.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from tomopicker.errors import UsageError
 from tomopicker.simulation.optics import Image, Spectrum, dose_before, dose_filter, image_contrast, tilt_angles
-from tomopicker.simulation.projection import Progress, TiltAngles, TiltImages, no_progress, project
-from tomopicker.simulation.reconstruction import sirt, weighted_back_projection
+from tomopicker.simulation.projection import (
+    Progress,
+    TiltImages,
+    no_progress,
+    project,
+    sirt,
+    weighted_back_projection,
+)
 from tomopicker.simulation.settings import ImagingSettings
 from tomopicker.types import Shape, Volume
 
@@ -24,34 +28,22 @@ _BINNING_END = 1.25
 """Frequency, in units of Nyquist, at which the blur of camera and binning leaves nothing."""
 
 
-@dataclass(frozen=True, eq=False)
-class TiltSeries:
-    """Aligned tilt images: relative intensity less its mean (protein dark), and ascending tilts in degrees."""
-
-    images: TiltImages
-    tilts_degrees: TiltAngles
-
-
 def image_tomogram(density: Volume, settings: ImagingSettings, seed: int, progress: Progress = no_progress) -> Volume:
-    """Image a density over a tilt series and reconstruct it: `simulate_tilt_series` and `reconstruct`.
-
-    The density (z, y, x) is 1 for compact protein in excess of the solvent. The volume (z, y, x) is relative image
-    contrast per voxel, protein dark, mean near zero; the tilt axis is y, so the missing wedge surrounds z. The seed is
-    that of noise, defocus jitter, alignment errors and camera.
-
-    Raises
-    ------
-    UsageError
-        If the density is not a volume of at least 8 voxels a side.
-    """
-    series = simulate_tilt_series(density, settings, seed, progress)
-    return reconstruct(series, settings, (density.shape[0], density.shape[1], density.shape[2]), progress)
+    """Image a density and reconstruct it: `simulate_tilt_series`, whose arguments these are, and `reconstruct`."""
+    images = simulate_tilt_series(density, settings, seed, progress)
+    return reconstruct(images, settings, (density.shape[0], density.shape[1], density.shape[2]), progress)
 
 
 def simulate_tilt_series(
     density: Volume, settings: ImagingSettings, seed: int, progress: Progress = no_progress
-) -> TiltSeries:
-    """Image a density at each tilt; parameters and errors as for `image_tomogram`."""
+) -> TiltImages:
+    """Image a density at each tilt of `tilt_angles`.
+
+    The density (z, y, x) is 1 for compact protein in excess of the solvent. The images are aligned: relative intensity
+    less its mean, protein dark. The seed is that of noise, defocus jitter, alignment errors and camera.
+
+    Raises `UsageError` if the density is not a volume of at least 8 voxels a side.
+    """
     if density.ndim != 3 or min(density.shape) < 8:
         raise UsageError(f"density of shape {density.shape}: a volume (z, y, x) of at least 8 voxels a side is needed")
     rng = np.random.default_rng(seed)
@@ -64,24 +56,24 @@ def simulate_tilt_series(
         contrast = image_contrast(images[number], settings, float(tilt), float(dose), rng)
         counted = _count_electrons(contrast, settings, float(tilt), len(tilts), gain, rng)
         images[number] = counted if settings.binning_fall_off == 1.0 else _blurred(counted, settings.binning_fall_off)
-    return TiltSeries(images, tilts)
+    return images
 
 
 def reconstruct(
-    series: TiltSeries, settings: ImagingSettings, shape: Shape, progress: Progress = no_progress
+    images: TiltImages, settings: ImagingSettings, shape: Shape, progress: Progress = no_progress
 ) -> Volume:
-    """Reconstruct a volume of a shape (z, y, x) from a tilt series."""
-    images = series.images
+    """Reconstruct a volume of a shape (z, y, x) from a tilt series: relative contrast per voxel, mean near zero.
+
+    The tilt axis is y, so the missing wedge surrounds z.
+    """
+    tilts = tilt_angles(settings)
     if settings.dose_weighting or settings.tilt_weighting:
-        images = np.empty_like(series.images)
-        for number, (image, tilt, dose) in enumerate(
-            zip(series.images, series.tilts_degrees, dose_before(settings), strict=True)
-        ):
-            images[number] = _weighted(image, settings, float(tilt), float(dose))
+        given = zip(images, tilts, dose_before(settings), strict=True)
+        images = np.stack([_weighted(image, settings, float(tilt), float(dose)) for image, tilt, dose in given])
     if settings.reconstruction == "sirt":
-        return sirt(images, series.tilts_degrees, shape, settings.sirt_iterations, progress)
+        return sirt(images, tilts, shape, settings.sirt_iterations, progress)
     return weighted_back_projection(
-        images, series.tilts_degrees, shape, settings.ramp_fall_off, settings.sirt_like_iterations, progress
+        images, tilts, shape, settings.ramp_fall_off, settings.sirt_like_iterations, progress
     )
 
 

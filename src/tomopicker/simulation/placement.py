@@ -12,8 +12,7 @@ from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
 from tomopicker.simulation.lamella import Lamella
-from tomopicker.simulation.molecules import Molecule
-from tomopicker.simulation.resample import Cube, paste_rotated
+from tomopicker.simulation.molecules import Cube, Molecule, paste_rotated
 from tomopicker.types import Positions, Volume
 
 Rotations = Float64[np.ndarray, "n 3 3"]

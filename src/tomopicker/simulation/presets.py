@@ -64,10 +64,7 @@ def resolve_preset(
     Arguments are those of `simulate_tomogram`; of the molecules that the scene can hold, all but the target are
     distractors. With a layout of the targets the lamella is laid around it.
 
-    Raises
-    ------
-    UsageError
-        If the preset or a setting is unknown, or a value is invalid.
+    Raises `UsageError` if the preset or a setting is unknown, or a value is invalid.
     """
     if preset not in PRESETS:
         raise UsageError(f"{preset}: no such preset; choose one of {', '.join(PRESETS)}")

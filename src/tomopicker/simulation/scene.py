@@ -8,18 +8,11 @@ import numpy as np
 from jaxtyping import Float64
 
 from tomopicker.errors import UsageError
-from tomopicker.simulation.filaments import ACTIN, MICROTUBULE, add_filament, draw_path
-from tomopicker.simulation.inclusions import add_gold_bead, add_granule, add_ice, draw_background
+from tomopicker.simulation import inclusions, placement
 from tomopicker.simulation.lamella import Lamella, furrow_faces
 from tomopicker.simulation.membranes import Membranes, draw_sheets, membrane_density, vesicles_at
 from tomopicker.simulation.molecules import Molecule, builtin_molecule
-from tomopicker.simulation.placement import (
-    Rotations,
-    SpherePacking,
-    add_molecules,
-    place_without_overlap,
-    random_rotations,
-)
+from tomopicker.simulation.placement import Rotations, SpherePacking, random_rotations
 from tomopicker.simulation.projection import Progress, no_progress
 from tomopicker.simulation.settings import SceneSettings
 from tomopicker.types import Positions, Volume
@@ -69,10 +62,7 @@ def build_scene(
     settings' voxel size; without it they are the built-in ones. Target positions, (x, y, z) in voxels, are a layout to
     keep, close pairs included, in place of random positions; close molecules get orientations that interlock.
 
-    Raises
-    ------
-    UsageError
-        If a molecule is not in the library, or was made for another voxel size.
+    Raises `UsageError` if a molecule is not in the library, or was made for another voxel size.
     """
     rng = np.random.default_rng(seed)
     names = [settings.target, *(name for name, _ in settings.distractors)]
@@ -115,10 +105,10 @@ def build_scene(
             settings.cluster_size,
         )  # fmt: skip
         orientations = random_rotations(len(positions), rng)
-        add_molecules(density, molecules[target], positions, orientations, pasted)
+        placement.add_molecules(density, molecules[target], positions, orientations, pasted)
     else:
         positions = target_positions
-        orientations = place_without_overlap(density, molecules[target], positions, rng, pasted)
+        orientations = placement.place_without_overlap(density, molecules[target], positions, rng, pasted)
 
     others: list[Positions] = [np.zeros((0, 3))]
     rotations: list[Rotations] = [np.zeros((0, 3, 3))]
@@ -127,7 +117,7 @@ def build_scene(
         others.append(packing.place(number, radii[name], settings.touching_fraction))
         rotations.append(random_rotations(len(others[-1]), rng))
         classes += [name] * len(others[-1])
-        add_molecules(density, molecules[name], others[-1], rotations[-1], pasted)
+        placement.add_molecules(density, molecules[name], others[-1], rotations[-1], pasted)
 
     _add_surroundings(density, membranes, lamella, settings, rng, progress)
     truth = Truth(positions, orientations, np.concatenate(others), np.concatenate(rotations), tuple(classes))
@@ -161,12 +151,13 @@ def _add_filaments(
 ) -> None:
     """Add filaments to an empty density (z, y, x), and occupy their places."""
     voxel = settings.voxel_size_angstrom
-    for number, filament in ((settings.n_microtubules, MICROTUBULE), (settings.n_actin_filaments, ACTIN)):
+    numbers = {inclusions.MICROTUBULE: settings.n_microtubules, inclusions.ACTIN: settings.n_actin_filaments}
+    for filament, number in numbers.items():
         for _ in range(number):
-            path = draw_path(filament, lamella, voxel, packing.is_clear, rng)
+            path = inclusions.draw_path(filament, lamella, voxel, packing.is_clear, rng)
             if path is not None:
                 packing.occupy(path, filament.radius_angstrom / voxel)
-                add_filament(density, path, filament, voxel, rng)
+                inclusions.add_filament(density, path, filament, voxel, rng)
     if density.any():  # What stands out of the lamella was milled away.
         n_z, n_y, n_x = settings.shape
         for sections in _slabs(slice(0, n_z), n_y * n_x):
@@ -179,17 +170,17 @@ def _add_inclusions(
     """Add granules and gold among the molecules, and ice on the faces."""
     radius = _GRANULE_ANGSTROM / settings.voxel_size_angstrom
     for x, y, z in packing.place(settings.n_lumps, radius):
-        add_granule(density, (z, y, x), radius * rng.uniform(0.6, 1.0), rng)
+        inclusions.add_granule(density, (z, y, x), radius * rng.uniform(0.6, 1.0), rng)
     radius = settings.gold_diameter_angstrom / 2.0 / settings.voxel_size_angstrom
     for x, y, z in packing.place(settings.n_gold_beads, radius):
-        add_gold_bead(density, (z, y, x), radius)
+        inclusions.add_gold_bead(density, (z, y, x), radius)
     _, n_y, n_x = settings.shape
     for _ in range(settings.n_ice_lumps):
         radius = rng.uniform(*_ICE_ANGSTROM) / settings.voxel_size_angstrom
         y, x = rng.uniform(0, n_y), rng.uniform(0, n_x)
         side = rng.choice([-1.0, 1.0])
         z = float(lamella.middle(y, x)) + side * (lamella.half_voxels + 0.4 * radius)
-        add_ice(density, (z, y, x), radius, lamella, rng)
+        inclusions.add_ice(density, (z, y, x), radius, lamella, rng)
 
 
 def _add_surroundings(
@@ -202,7 +193,7 @@ def _add_surroundings(
 ) -> None:
     """Add membranes and small molecules where the others leave room, and the faces of the lamella, in place."""
     _, n_y, n_x = settings.shape
-    background = draw_background(settings.shape, settings.voxel_size_angstrom, settings.crowd_fraction, rng)
+    background = inclusions.draw_background(settings.shape, settings.voxel_size_angstrom, settings.crowd_fraction, rng)
     grain = None
     if settings.coating_density:
         grain = (settings.coating_density * np.abs(rng.normal(size=(n_y, n_x)))).astype(np.float32)

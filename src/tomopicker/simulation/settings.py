@@ -219,10 +219,7 @@ def parse_changes(changes: Mapping[str, object]) -> dict[str, dict[str, Any]]:
 
     `changes` maps ``group.setting`` to a value, or to its text; ``none`` is None.
 
-    Raises
-    ------
-    UsageError
-        If a name is unknown or a value is invalid.
+    Raises `UsageError` if a name is unknown or a value is invalid.
     """
     parsed: dict[str, dict[str, Any]] = {group: {} for group in GROUPS}
     known = setting_fields()

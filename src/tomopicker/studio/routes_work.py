@@ -175,7 +175,7 @@ async def cut(studio: Studio, request: Request) -> JSONResponse:
     threshold = _threshold(body.get("threshold"))
 
     def write() -> None:
-        from tomopicker.output.reselect import reselect  # noqa: PLC0415  (torch is slow to import)
+        from tomopicker.output.results import reselect  # noqa: PLC0415  (torch is slow to import)
 
         reselect(studio.reviews.path(named), Selection(threshold))
 

@@ -12,7 +12,7 @@ import numpy as np
 from tomopicker.errors import TomoPickerError
 from tomopicker.files import write_text
 from tomopicker.geometry import Frame, PickTable, Unit, to_file_units
-from tomopicker.io.angles import CLASS, columns_if_any, from_dynamo, orientations, to_dynamo
+from tomopicker.io.angles import CLASS, DYNAMO, columns_if_any, orientations
 from tomopicker.io.columns import Rows, column_or_default
 from tomopicker.io.particles import tomogram_index
 from tomopicker.io.text import content_lines
@@ -46,7 +46,7 @@ def read(path: Path) -> PickTable:
     values = np.zeros((len(rows), MIN_COLUMNS))
     values[:, _USED] = rows.stack({f"column {i + 1}": columns[i] for i in _USED})
     coordinates = values[:, POSITION] + values[:, SHIFT]
-    extra: dict[str, object] = dict(columns_if_any(rows.check_angles(values[:, ANGLES]), from_dynamo))
+    extra: dict[str, object] = dict(columns_if_any(rows.check_angles(values[:, ANGLES]), DYNAMO))
     extra[CLASS] = values[:, CLASS_AT]
     # Column 28 may hold complex numbers, so the others stay as they are written.
     extra |= {_column(i): list(columns[i]) for i in range(width) if i not in _USED}
@@ -66,11 +66,11 @@ def write(picks: Picks, frames: Mapping[str, Frame], path: Path) -> None:
     for number in stated:
         if number <= table.shape[1] and number - 1 not in _USED:
             table[:, number - 1] = ["".join(str(v).split()) or "0" for v in picks.extra[_column(number - 1)]]
-    index = tomogram_index.number_tomograms(picks.tomogram_names, path) if n else {}
+    index = tomogram_index.number_tomograms(picks.tomogram_names, path)
     rotations = orientations(picks.extra)
     _fill(table, POSITION, to_file_units(picks, frames, Unit.VOXEL, index_origin=INDEX_ORIGIN))
     if rotations is not None:
-        _fill(table, ANGLES, to_dynamo(rotations))
+        _fill(table, ANGLES, DYNAMO.angles(rotations))
     table[:, SCORE] = [f"{score:.7g}" for score in np.nan_to_num(picks.scores)]
     table[:, TOMOGRAM] = [str(index[name]) for name in picks.tomograms]
     table[:, CLASS_AT] = [f"{value:g}" for value in column_or_default(picks.extra, CLASS, n)]

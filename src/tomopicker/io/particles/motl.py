@@ -14,11 +14,11 @@ import numpy as np
 from tomopicker.errors import TomoPickerError
 from tomopicker.files import atomic_path, write_text
 from tomopicker.geometry import Frame, PickTable, Unit, to_file_units
-from tomopicker.io.angles import CLASS, angles_or_zeros, columns_if_any, from_tom, to_tom
+from tomopicker.io.angles import CLASS, TOM, angles_or_zeros, columns_if_any
 from tomopicker.io.columns import Rows, column_or_default
 from tomopicker.io.particles import tomogram_index
-from tomopicker.io.recognition import EM_HEADER_BYTES, EM_TYPES, em_byte_order, em_size
 from tomopicker.io.text import content_lines, read_bytes
+from tomopicker.io.volumes.em import HEADER_BYTES, em_layout
 from tomopicker.picks import Picks
 
 INDEX_ORIGIN = (1.0, 1.0, 1.0)
@@ -35,15 +35,14 @@ def read_em(path: Path) -> PickTable:
     Raises `TomoPickerError` if it is no EM file, or no 20 rows wide: a volume, or a list of angles.
     """
     content = read_bytes(path)
-    if len(content) < EM_HEADER_BYTES or content[3] not in EM_TYPES:
+    (z, y, x), dtype = em_layout(content) if len(content) >= HEADER_BYTES else ((0, 0, 0), None)
+    if dtype is None:
         raise TomoPickerError(f"{path}: it is not an EM file; give a motive list of 20 rows")
-    x, y, z = em_size(content)
     if x != WIDTH or z != 1 or y < 1:
         raise TomoPickerError(f"{path}: a motive list has 20 x n x 1 numbers, this file {x} x {y} x {z}; give another")
-    dtype = np.dtype(em_byte_order(content) + EM_TYPES[content[3]])
-    if len(content) < EM_HEADER_BYTES + WIDTH * y * dtype.itemsize:
+    if len(content) < HEADER_BYTES + WIDTH * y * dtype.itemsize:
         raise TomoPickerError(f"{path}: it is cut short: {y} particles are promised; copy it again")
-    motl = np.frombuffer(content, dtype, WIDTH * y, EM_HEADER_BYTES).reshape(y, WIDTH).astype(np.float64)
+    motl = np.frombuffer(content, dtype, WIDTH * y, HEADER_BYTES).reshape(y, WIDTH).astype(np.float64)
     return _as_table(motl, path, Rows.counted(path, "particle", y))
 
 
@@ -62,7 +61,7 @@ def read_csv(path: Path) -> PickTable:
 def write_em(picks: Picks, frames: Mapping[str, Frame], path: Path) -> None:
     """Write a motive list of 32-bit floats, and ``<stem>.doc`` next to it."""
     motl = _as_motl(picks, frames, path)
-    header = struct.pack("<4B3i", 6, 0, 0, 5, WIDTH, len(motl), 1).ljust(EM_HEADER_BYTES, b"\0")
+    header = struct.pack("<4B3i", 6, 0, 0, 5, WIDTH, len(motl), 1).ljust(HEADER_BYTES, b"\0")
     with atomic_path(path) as temporary:
         temporary.write_bytes(header + motl.astype("<f4").tobytes())
 
@@ -76,7 +75,7 @@ def write_csv(picks: Picks, frames: Mapping[str, Frame], path: Path) -> None:
 def _as_table(motl: np.ndarray, path: Path, rows: Rows) -> PickTable:
     """Interpret a motive list of shape (n, 20)."""
     coordinates = motl[:, POSITION] + motl[:, SHIFT]
-    extra = columns_if_any(rows.check_angles(motl[:, PHI_THETA_PSI]), from_tom)
+    extra = columns_if_any(rows.check_angles(motl[:, PHI_THETA_PSI]), TOM)
     extra[CLASS] = motl[:, CLASS_AT]
     extra |= {f"motl_{i + 1}": motl[:, i] for i in _OTHERS}
     tomograms = tomogram_index.name_tomograms(motl[:, TOMOGRAM], path)
@@ -86,7 +85,7 @@ def _as_table(motl: np.ndarray, path: Path, rows: Rows) -> PickTable:
 def _as_motl(picks: Picks, frames: Mapping[str, Frame], path: Path) -> np.ndarray:
     """Lay picks out as n rows of 20 numbers, shifts 0, clicks with the score 0; write ``<stem>.doc`` next to `path`."""
     n = len(picks)
-    index = tomogram_index.number_tomograms(picks.tomogram_names, path) if n else {}
+    index = tomogram_index.number_tomograms(picks.tomogram_names, path)
     motl = np.zeros((n, WIDTH))
     motl[:, _PARTICLE] = np.arange(1, n + 1)
     for i in _OTHERS:
@@ -95,6 +94,6 @@ def _as_motl(picks: Picks, frames: Mapping[str, Frame], path: Path) -> np.ndarra
     motl[:, SCORE] = np.nan_to_num(picks.scores)
     motl[:, TOMOGRAM] = [index[name] for name in picks.tomograms]
     motl[:, POSITION] = to_file_units(picks, frames, Unit.VOXEL, index_origin=INDEX_ORIGIN)
-    motl[:, PHI_THETA_PSI] = angles_or_zeros(picks.extra, n, to_tom)
+    motl[:, PHI_THETA_PSI] = angles_or_zeros(picks.extra, n, TOM)
     motl[:, CLASS_AT] = column_or_default(picks.extra, CLASS, n, default=1.0)
     return motl

@@ -52,15 +52,14 @@ def find_pixel_sizes(
     TomoPickerError
         If a size is no number.
     """
-    groups = _Optics(block, optics, rows)
-    found = {
-        name: _positive(rows.numbers(block[name].tolist(), name)) if name in block else None for name in PIXEL_SIZES
-    }
-    found["rlnDetectorPixelSize"] = _detector(found["rlnDetectorPixelSize"], found.pop("rlnMagnification"))
-    stated = {f"{name} of the row": sizes for name, sizes in found.items() if sizes is not None}
-    for name in ("rlnTomoTiltSeriesPixelSize", "rlnMicrographPixelSize", "rlnImagePixelSize"):
-        if (sizes := groups.sizes(name)) is not None:
-            stated[f"{name} of the optics group"] = sizes
+    found = {name: _positive(rows.numbers(block[name].tolist(), name)) for name in PIXEL_SIZES if name in block}
+    magnification = found.pop("rlnMagnification", None)
+    if magnification is not None and "rlnDetectorPixelSize" in found:
+        # Without a magnification (pytom-match-pick) it is in Å, with one the detector's own in µm.
+        found["rlnDetectorPixelSize"] = found["rlnDetectorPixelSize"] * 1e4 / magnification
+    of_groups, doubt = _of_optics_groups(block, optics, rows)
+    stated = {f"{name} of the row": sizes for name, sizes in found.items()}
+    stated |= {f"{name} of the optics group": sizes for name, sizes in of_groups.items()}
 
     def first(*columns: str) -> Scores:
         out = np.full(len(block), np.nan)
@@ -79,48 +78,35 @@ def find_pixel_sizes(
     alike = [[tilt_series], [image], ["rlnPixelSize", detector, micrograph]]
     if not warp.any():
         alike.append([tilt_series, "rlnPixelSize"])
-    return sizes, groups.doubt() or _contradiction(stated, alike, rows.labels) or _unstated(sizes, rows.labels)
+    doubt = doubt or _contradiction(stated, alike, rows.labels)
+    unknown = np.flatnonzero(np.isnan(sizes))
+    if not doubt and 0 < len(unknown) < len(sizes):
+        doubt = f"{rows.labels[unknown[0]]} states no pixel size, where others do; {REMEDY}"
+    return sizes, doubt
 
 
-class _Optics:
-    """The optics groups of a file, and which of them each row belongs to."""
-
-    def __init__(self, block: pd.DataFrame, optics: pd.DataFrame, rows: Rows) -> None:
-        self._optics, self._rows = optics, rows
-        key = next(
-            (name for name in ("rlnOpticsGroup", "rlnOpticsGroupName") if name in block and name in optics), None
-        )
-        self._of_rows = None if key is None else to_strings(block[key].tolist())
-        self._known = [] if key is None else to_strings(optics[key].tolist()).tolist()
-
-    def sizes(self, name: str) -> Scores | None:
-        """Give each row the size its group states; None if groups state none, or which is meant is open."""
-        if name not in self._optics or not len(self._optics):
-            return None
-        rows = Rows.counted(self._rows.source, "optics row", len(self._optics))
-        sizes = _positive(rows.numbers(self._optics[name].tolist(), name))
-        if self._of_rows is None:
-            one = np.ptp(sizes) <= TOLERANCE * sizes.min()
-            return np.full(len(self._rows), sizes[0]) if one else np.full(len(self._rows), np.nan)
-        by_group = dict(zip(self._known, sizes, strict=True))
-        return np.array([by_group.get(group, np.nan) for group in self._of_rows], np.float64)
-
-    def doubt(self) -> str | None:
-        """Explain why a row's group is not known; None if it is."""
-        if self._of_rows is None:
-            several = [name for name in PIXEL_SIZES if name in self._optics and self._optics[name].nunique() > 1]
-            which = f"its {len(self._optics)} optics groups differ in {join_names(several)}, and no row names its group"
-            return f"{which}; {REMEDY}" if several else None
-        unknown = [i for i, group in enumerate(self._of_rows) if group not in self._known]
-        if not unknown or not any(name in self._optics for name in PIXEL_SIZES):
-            return None
-        which = f"{self._rows.labels[unknown[0]]} is of optics group {self._of_rows[unknown[0]]}"
-        return f"{which}, and data_optics has {join_names(self._known)} only; {REMEDY}"
-
-
-def _detector(size: Scores | None, magnification: Scores | None) -> Scores | None:
-    """Give the pixel of a detector in Å: without a magnification (pytom-match-pick) it is, with one it is in µm."""
-    return size if size is None or magnification is None else size * 1e4 / magnification
+def _of_optics_groups(block: pd.DataFrame, optics: pd.DataFrame, rows: Rows) -> tuple[dict[str, Scores], str | None]:
+    """Give what the optics group of each row states, by column, and why a row's group is not known; None if it is."""
+    columns = ("rlnTomoTiltSeriesPixelSize", "rlnMicrographPixelSize", "rlnImagePixelSize") if len(optics) else ()
+    groups = Rows.counted(rows.source, "optics row", len(optics))
+    sizes = {name: _positive(groups.numbers(optics[name].tolist(), name)) for name in columns if name in optics}
+    stating = [name for name in PIXEL_SIZES if name in optics]
+    key = next((name for name in ("rlnOpticsGroup", "rlnOpticsGroupName") if name in block and name in optics), None)
+    if key is None:
+        one = {name: each[0] if np.ptp(each) <= TOLERANCE * each.min() else np.nan for name, each in sizes.items()}
+        several = [name for name in stating if optics[name].nunique() > 1]
+        which = f"its {len(optics)} optics groups differ in {join_names(several)}, and no row names its group"
+        return {
+            name: np.full(len(block), size) for name, size in one.items()
+        }, f"{which}; {REMEDY}" if several else None
+    of_rows, known = to_strings(block[key].tolist()), to_strings(optics[key].tolist()).tolist()
+    number = {group: i for i, group in enumerate(known)}
+    at = [number.get(group, -1) for group in of_rows]
+    found = {name: np.append(each, np.nan)[at] for name, each in sizes.items()}
+    if -1 not in at or not stating:
+        return found, None
+    which = f"{rows.labels[at.index(-1)]} is of optics group {of_rows[at.index(-1)]}"
+    return found, f"{which}, and data_optics has {join_names(known)} only; {REMEDY}"
 
 
 def _positive(sizes: Scores) -> Scores:
@@ -140,10 +126,3 @@ def _contradiction(stated: dict[str, Scores], alike: Sequence[Sequence[str]], ro
                     both = f"{name} states {sizes[row]:g} Å, {other} {others[row]:g} Å"
                     return f"{rows[row]} states two sizes of its pixels ({both}); {REMEDY}"
     return None
-
-
-def _unstated(sizes: Scores, rows: Sequence[str]) -> str | None:
-    unknown = np.flatnonzero(np.isnan(sizes))
-    if not 0 < len(unknown) < len(sizes):
-        return None
-    return f"{rows[unknown[0]]} states no pixel size, where others do; {REMEDY}"

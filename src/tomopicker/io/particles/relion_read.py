@@ -15,7 +15,7 @@ A particle lies at its coordinate minus its origin; RELION turns the origin by t
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +24,7 @@ import pandas as pd
 
 from tomopicker.errors import TomoPickerError
 from tomopicker.geometry import PickTable, Unit
-from tomopicker.io.angles import SUBTOMOGRAM_ANGLES, from_relion
+from tomopicker.io.angles import RELION, SUBTOMOGRAM_ANGLES
 from tomopicker.io.columns import IMAGES, SCORE_COLUMNS, Rows, join_tables, to_strings
 from tomopicker.io.particles import delimited
 from tomopicker.io.particles.pixel_sizes import PIXEL_SIZES, find_pixel_sizes
@@ -103,7 +103,7 @@ def _of_block(
     block: pd.DataFrame, columns: list[str], optics: pd.DataFrame, source: str, tomogram_of_block: str
 ) -> PickTable:
     rows = Rows.counted(source, f"data_{tomogram_of_block} row" if tomogram_of_block else "row", len(block))
-    coordinates = _columns(block, columns, rows)
+    coordinates = rows.stack(block[columns])
     rows.check_coordinates(coordinates)
     tomogram = next((name for name in NAMES if name in block), None)
     tomograms = to_strings([tomogram_of_block] * len(block) if tomogram is None else block[tomogram].tolist())
@@ -176,19 +176,15 @@ def _refuse_without_particles(blocks: Mapping[str, pd.DataFrame], source: str) -
     raise TomoPickerError(f"{source}: no columns rlnCoordinateX, Y and Z (or centred ones); found {found}")
 
 
-def _columns(block: pd.DataFrame, names: Sequence[str], rows: Rows) -> Positions:
-    return rows.stack({name: block[name].tolist() for name in names})
-
-
 def _origins(
     block: pd.DataFrame, columns: list[str], pixel_size: Scores | None, rows: Rows, doubt: str | None
 ) -> Positions:
     """Give what to subtract, in the unit of the coordinates."""
     rotate: Callable[[Positions], Positions] = np.asarray
     if set(SUBTOMOGRAM_ANGLES) <= set(block.columns):
-        rotate = from_relion(rows.check_angles(_columns(block, SUBTOMOGRAM_ANGLES, rows))).apply
+        rotate = RELION.rotations(rows.check_angles(rows.stack(block[list(SUBTOMOGRAM_ANGLES)]))).apply
     if set(ORIGIN_ANGSTROM) <= set(block.columns):
-        shifts = rotate(_columns(block, ORIGIN_ANGSTROM, rows))
+        shifts = rotate(rows.stack(block[ORIGIN_ANGSTROM]))
         if columns in (CENTRED, SPECIES) or not shifts.any():
             return shifts
         if pixel_size is None or np.isnan(pixel_size).any():
@@ -197,7 +193,7 @@ def _origins(
         in_pixel: np.ndarray = shifts / pixel_size[:, None]
         return in_pixel
     if set(ORIGIN_PIXELS) <= set(block.columns):
-        shifts = _columns(block, ORIGIN_PIXELS, rows)
+        shifts = rows.stack(block[ORIGIN_PIXELS])
         if columns == PIXELS:
             return rotate(shifts)
         if shifts.any():

@@ -66,16 +66,10 @@ def read_blocks(path: Path) -> dict[str, pd.DataFrame]:
     return tables
 
 
-def blocks_with(blocks: Mapping[str, pd.DataFrame], columns: Sequence[str]) -> dict[str, pd.DataFrame]:
-    """Keep the blocks that have columns; those without rows only if no other has them."""
-    found = {name: block for name, block in blocks.items() if set(columns) <= set(block.columns)}
-    return {name: block for name, block in found.items() if len(block)} or found
-
-
 def choose_block(
     blocks: Mapping[str, pd.DataFrame], columns: Sequence[str], called: str, source: str
 ) -> tuple[pd.DataFrame | None, tuple[str, ...]]:
-    """Find the block that has columns: the only one, or of several the one of that name.
+    """Find the block that has columns: the only one (with rows), or of several the one of that name.
 
     Returns
     -------
@@ -89,7 +83,8 @@ def choose_block(
     TomoPickerError
         If several blocks have rows and none has that name.
     """
-    found = blocks_with(blocks, columns)
+    found = {name: block for name, block in blocks.items() if set(columns) <= set(block.columns)}
+    found = {name: block for name, block in found.items() if len(block)} or found
     if len(found) < 2:
         return next(iter(found.values()), None), ()
     if called not in found:

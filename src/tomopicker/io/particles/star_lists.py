@@ -8,7 +8,7 @@ import pandas as pd
 
 from tomopicker.errors import TomoPickerError
 from tomopicker.geometry import Frame, PickTable, Unit, to_file_units
-from tomopicker.io.angles import CLASS, angles_or_zeros, columns_if_any, from_tom, to_tom
+from tomopicker.io.angles import CLASS, TOM, angles_or_zeros, columns_if_any
 from tomopicker.io.columns import Rows, column_or_default
 from tomopicker.io.particles import star, tomogram_index
 from tomopicker.picks import Picks
@@ -36,7 +36,7 @@ def read_cbox(path: Path) -> PickTable:
     if block is None:
         raise TomoPickerError(f"{path}: no block with the columns {', '.join(needed)}; give crYOLO's .cbox")
     rows = Rows.counted(path, "row", len(block))
-    x, y, z, width, height = rows.stack({name: block[name].tolist() for name in needed}).T
+    x, y, z, width, height = rows.stack(block[needed]).T
     coordinates = np.stack([x + width / 2, y + height / 2, z], axis=1)
     scores = None
     if "Confidence" in block:
@@ -84,7 +84,7 @@ def read_stopgap(path: Path) -> PickTable:
 
     coordinates = np.stack([column(at) + column(shift) for at, shift in zip(POSITION, SHIFT, strict=True)], axis=1)
     angles = np.stack([column(name) for name in PHI_THETA_PSI], axis=1)
-    extra: dict[str, object] = dict(columns_if_any(rows.check_angles(angles), from_tom))
+    extra: dict[str, object] = dict(columns_if_any(rows.check_angles(angles), TOM))
     if "class" in block:
         extra[CLASS] = column("class")
     used = {*POSITION, *SHIFT, *PHI_THETA_PSI, "class", "score", "tomo_num"}
@@ -97,12 +97,12 @@ def read_stopgap(path: Path) -> PickTable:
 def write_stopgap(picks: Picks, frames: Mapping[str, Frame], path: Path) -> None:
     """Write a motive list with shifts of 0, and ``<stem>.doc`` next to it; clicks have the score 0."""
     n = len(picks)
-    index = tomogram_index.number_tomograms(picks.tomogram_names, path) if n else {}
+    index = tomogram_index.number_tomograms(picks.tomogram_names, path)
     counted = np.arange(1, n + 1)
     kept: dict[str, object] = {"motl_idx": counted, "object": np.ones(n, int), "subtomo_num": counted}
     kept["halfset"] = pd.Series(["A" if i % 2 else "B" for i in counted], dtype=object)
     kept |= {name: picks.extra[name].to_numpy() for name in _KEPT if name in picks.extra}
-    phi, theta, psi = angles_or_zeros(picks.extra, n, to_tom).T
+    phi, theta, psi = angles_or_zeros(picks.extra, n, TOM).T
     columns: dict[str, object] = {
         "motl_idx": kept["motl_idx"],
         "tomo_num": np.array([index[name] for name in picks.tomograms], dtype=np.int64),

@@ -35,13 +35,15 @@ def name_tomograms(numbers: np.ndarray, path: Path) -> np.ndarray:
 
 
 def number_tomograms(names: Sequence[str], path: Path) -> dict[str, int]:
-    """Number tomograms, and write the list next to a file of picks.
+    """Number tomograms, and write the list next to a file of picks, if there are any.
 
     The number at the end of each name is used if they all have one, none 0 and no two the same, else they are counted
     from 1.
 
     Raises `TomoPickerError` if a name is not valid in the list.
     """
+    if not names:
+        return {}
     stated = [re.search(r"(\d{1,6})$", cleaned(name)) for name in names]
     own = [int(match.group(1)) for match in stated if match]
     distinct = len(own) == len(names) and len(set(own)) == len(own) and 0 not in own

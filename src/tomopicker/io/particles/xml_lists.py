@@ -10,7 +10,7 @@ import numpy as np
 from tomopicker.errors import TomoPickerError
 from tomopicker.files import write_text
 from tomopicker.geometry import Frame, PickTable, Unit, to_file_units
-from tomopicker.io.angles import CLASS, angles_or_zeros, columns_if_any, from_tom, to_tom
+from tomopicker.io.angles import CLASS, TOM, angles_or_zeros, columns_if_any
 from tomopicker.io.columns import Rows, column_or_default, infer_numeric, to_strings
 from tomopicker.io.particles import tomogram_index
 from tomopicker.io.text import read_xml
@@ -42,7 +42,7 @@ def read_pytom(path: Path) -> PickTable:
 
     coordinates = triple("PickPosition", "XYZ", "") + triple("Shift", "XYZ", "0")
     angles = rows.check_angles(triple("Rotation", _PYTOM_ANGLES, "0"))
-    extra: dict[str, object] = dict(columns_if_any(angles, from_tom))
+    extra: dict[str, object] = dict(columns_if_any(angles, TOM))
     extra[CLASS] = infer_numeric(column("Class", "Name", "0"))
     extra |= {f"pytom_{name}": infer_numeric(column("PickPosition", name, kept)) for name, kept in _PYTOM_KEPT.items()}
     extra["pytom_Filename"] = to_strings([particle.get("Filename", "") for particle in particles])
@@ -54,7 +54,7 @@ def write_pytom(picks: Picks, frames: Mapping[str, Frame], path: Path) -> None:
     """Write a PyTom list with shifts of 0; a click has no score."""
     n = len(picks)
     points = to_file_units(picks, frames, Unit.VOXEL)
-    angles = angles_or_zeros(picks.extra, n, to_tom)
+    angles = angles_or_zeros(picks.extra, n, TOM)
     classes = column_or_default(picks.extra, CLASS, n)
     kept = {
         name: column_or_default(picks.extra, f"pytom_{name}", n, float(value)) for name, value in _PYTOM_KEPT.items()
@@ -95,7 +95,7 @@ def read_deepfinder(path: Path) -> PickTable:
 def write_deepfinder(picks: Picks, frames: Mapping[str, Frame], path: Path) -> None:
     """Write an object list, and ``<stem>.doc`` next to it."""
     n = len(picks)
-    index = tomogram_index.number_tomograms(picks.tomogram_names, path) if n else {}
+    index = tomogram_index.number_tomograms(picks.tomogram_names, path)
     classes = column_or_default(picks.extra, CLASS, n, default=1.0)
     kept = {name: column_or_default(picks.extra, name, n) for name in _DEEPFINDER_KEPT if name in picks.extra}
     root = ET.Element("objlist")

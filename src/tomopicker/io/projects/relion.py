@@ -62,7 +62,7 @@ def read_frames(path: Path | str) -> dict[str, Frame]:
     if block is None:
         raise TomoPickerError(f"{source}: it states no sizes of tomograms (rlnTomoSizeX, Y, Z); give a tomograms.star")
     rows = Rows.counted(source, "row", len(block))
-    x, y, z, pixel = rows.stack({name: block[name].tolist() for name in (*SIZES, PIXEL_SIZE)}).T
+    x, y, z, pixel = rows.stack(block[[*SIZES, PIXEL_SIZE]]).T
     binning = rows.numbers(block[BINNING].tolist() if BINNING in block else [1.0] * len(block), BINNING)
     frames = {}
     for i, name in enumerate(to_strings(block["rlnTomoName"].tolist())):

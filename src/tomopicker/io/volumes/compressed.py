@@ -7,6 +7,8 @@ boxes sorted by z cost one pass. One file of the process keeps its stream and it
 import bz2
 import gzip
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BufferedIOBase
 from math import prod
 from pathlib import Path
@@ -26,6 +28,16 @@ def open_compressed(path: Path, compression: Compression) -> BufferedIOBase:
     return gzip.GzipFile(path) if compression == "gzip" else bz2.BZ2File(path)
 
 
+@contextmanager
+def unpacking(path: Path, compression: Compression) -> Iterator[None]:
+    """Turn the error of a file that cannot be decompressed into a `TomoPickerError`."""
+    try:
+        yield
+    except (EOFError, OSError, zlib.error, ValueError) as error:
+        reason = "it ends too early" if isinstance(error, EOFError) else str(error)
+        raise TomoPickerError(f"{path}: cannot be unpacked ({compression}: {reason}); copy it again") from error
+
+
 def uncompressed_size(path: Path, compression: Compression, wanted: int) -> int:
     """Count the uncompressed bytes of a file; more than `wanted` are not counted further.
 
@@ -38,19 +50,10 @@ def uncompressed_size(path: Path, compression: Compression, wanted: int) -> int:
         if compression == "gzip" and int.from_bytes(stream.read(4), "little") == wanted % 2**32:
             return wanted
     count = 0
-    try:
-        with open_compressed(path, compression) as stream:
-            while count <= wanted and (part := stream.read(min(CHUNK, wanted + 1 - count))):
-                count += len(part)
-    except (EOFError, OSError, zlib.error, ValueError) as error:
-        raise damaged(path, compression, error) from error
+    with unpacking(path, compression), open_compressed(path, compression) as stream:
+        while count <= wanted and (part := stream.read(min(CHUNK, wanted + 1 - count))):
+            count += len(part)
     return count
-
-
-def damaged(path: Path, compression: Compression, error: Exception) -> TomoPickerError:
-    """Make the error for a file that cannot be decompressed."""
-    reason = "it ends too early" if isinstance(error, EOFError) else str(error)
-    return TomoPickerError(f"{path}: cannot be unpacked ({compression}: {reason}); copy it again")
 
 
 class CompressedSections:
@@ -91,10 +94,11 @@ class CompressedSections:
         rows = range(*z.indices(self.shape[0]))
         start, stop = (min(rows), max(rows) + 1) if rows else (0, 0)
         try:
-            sections = self._sections(start, stop)
-        except (EOFError, OSError, zlib.error, ValueError) as error:
+            with unpacking(self._path, self._compression):
+                sections = self._sections(start, stop)
+        except TomoPickerError:
             self._close()
-            raise damaged(self._path, self._compression, error) from error
+            raise
         part: RawVolume = (sections if rows.step == 1 else sections[[row - start for row in rows]])[:, y, x]
         return part
 

@@ -10,7 +10,7 @@ from jaxtyping import Float32, Num
 
 import tomopicker
 from tomopicker.files import atomic_path
-from tomopicker.io.volumes.mrc_header import HEADER_BYTES
+from tomopicker.io.volumes.mrc import HEADER_BYTES
 from tomopicker.moments import moments, moments_of
 from tomopicker.types import RawVolume
 

@@ -1,4 +1,4 @@
-"""Volumes in HDF5, TIFF and EM files."""
+"""Volumes in HDF5 and TIFF files."""
 
 from pathlib import Path
 from typing import Any
@@ -7,17 +7,8 @@ from xml.etree import ElementTree
 import numpy as np
 
 from tomopicker.errors import TomoPickerError
-from tomopicker.io.recognition import EM_HEADER_BYTES, EM_TYPES, em_byte_order, em_size
-from tomopicker.io.volumes.arrays import (
-    DEFAULT_OPTIONS,
-    Mapped,
-    ReadOptions,
-    Sliceable,
-    as_tomogram,
-    check_volume,
-    errors_named,
-    import_optional,
-)
+from tomopicker.io.volumes import arrays
+from tomopicker.io.volumes.arrays import DEFAULT_OPTIONS, Mapped, ReadOptions, Sliceable
 from tomopicker.io.volumes.zarr import ANGSTROM
 from tomopicker.tomogram import Tomogram
 
@@ -30,14 +21,14 @@ def open_hdf5(path: Path, options: ReadOptions = DEFAULT_OPTIONS) -> Tomogram:
     Data are read on indexing. A data set has its axes in the order z, y, x unless ``--axes`` is given; the
     attribute ``element_size_um``, which Fiji and ilastik write, gives a voxel size in that order.
     """
-    h5py = import_optional("h5py", "hdf5", path)
-    with errors_named(path, "cannot be read as HDF5 ({}); copy it again"):
+    h5py = arrays.import_optional("h5py", "hdf5", path)
+    with arrays.errors_named(path, "cannot be read as HDF5 ({}); copy it again"):
         # Nothing is written, and many network disks refuse HDF5's lock.
         file = h5py.File(path, "r", locking=False)
         data = _dataset(h5py, file, path, options.dataset)
     if data.ndim != 3:
         raise TomoPickerError(f"{path}: '{data.name}' has {data.ndim} axes, a tomogram 3; give another --dataset")
-    return as_tomogram(path, data, options, _hdf5_voxel_sizes(data))
+    return arrays.as_tomogram(path, data, options, _hdf5_voxel_sizes(data))
 
 
 def _dataset(h5py: Any, file: Any, path: Path, name: str | None) -> Any:
@@ -75,8 +66,8 @@ def open_tiff(path: Path, options: ReadOptions = DEFAULT_OPTIONS) -> Tomogram:
     Rows are y as stored, first row 0. Contiguous files are memory-mapped, others read page by page. The resolution in
     dots per inch or centimetre that any TIFF may have is no voxel size and is not used.
     """
-    tifffile = import_optional("tifffile", "tiff", path)
-    with errors_named(path, "cannot be read as TIFF ({}); copy it again"):
+    tifffile = arrays.import_optional("tifffile", "tiff", path)
+    with arrays.errors_named(path, "cannot be read as TIFF ({}); copy it again"):
         file = tifffile.TiffFile(path)
         series = file.series[0]
         shape = tuple(int(n) for n in series.shape if n != 1)
@@ -89,7 +80,7 @@ def open_tiff(path: Path, options: ReadOptions = DEFAULT_OPTIONS) -> Tomogram:
             dtype = np.dtype(series.dtype).newbyteorder(file.byteorder)
             data = Mapped(path, dtype, series.dataoffset, (z, y, x))
         sizes = _tiff_voxel_sizes(file)
-    return as_tomogram(path, data, options, sizes)
+    return arrays.as_tomogram(path, data, options, sizes)
 
 
 def _tiff_voxel_sizes(file: Any) -> list[float] | None:
@@ -125,21 +116,3 @@ class Pages:
         if not pages:
             return np.empty((0, *self.shape[1:]), self.dtype)[:, key[1], key[2]]
         return np.stack([self._file.pages[page].asarray()[key[1], key[2]] for page in pages])
-
-
-def open_em(path: Path, options: ReadOptions = DEFAULT_OPTIONS) -> Tomogram:
-    """Open an EM volume (TOM, PyTom, Dynamo): a header of 512 bytes, then x fastest; memory-mapped.
-
-    The header has no voxel size that can be relied on: programs leave it 0 or disagree on its unit. ``--voxel-size``
-    gives it.
-    """
-    with path.open("rb") as stream:
-        head = stream.read(EM_HEADER_BYTES)
-    if len(head) < EM_HEADER_BYTES or head[3] not in EM_TYPES:
-        raise TomoPickerError(f"{path}: it is not an EM volume of real numbers; convert it to MRC")
-    x, y, z = em_size(head)
-    dtype = np.dtype(em_byte_order(head) + EM_TYPES[head[3]])
-    if min(x, y, z) < 1 or path.stat().st_size < EM_HEADER_BYTES + x * y * z * dtype.itemsize:
-        raise TomoPickerError(f"{path}: truncated: its header states {x} x {y} x {z} voxels; copy it again")
-    check_volume(path, (z, y, x), dtype)
-    return as_tomogram(path, Mapped(path, dtype, EM_HEADER_BYTES, (z, y, x)), options, None)

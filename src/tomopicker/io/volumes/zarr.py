@@ -15,17 +15,8 @@ from typing import Any
 from tomopicker.errors import TomoPickerError
 from tomopicker.geometry import Frame
 from tomopicker.io.tomogram_names import tomogram_name
-from tomopicker.io.volumes.arrays import (
-    DEFAULT_OPTIONS,
-    TOLERANCE,
-    ReadOptions,
-    ReorderedAxes,
-    Sliceable,
-    check_volume,
-    errors_named,
-    import_optional,
-    resolve_voxel_size,
-)
+from tomopicker.io.volumes import arrays
+from tomopicker.io.volumes.arrays import DEFAULT_OPTIONS, ReadOptions, ReorderedAxes, Sliceable
 from tomopicker.tomogram import Tomogram
 
 ANGSTROM = {
@@ -36,12 +27,12 @@ ANGSTROM = {
 
 def open_zarr(path: Path, options: ReadOptions = DEFAULT_OPTIONS) -> Tomogram:
     """Open a Zarr folder; of several scales, the one that the options select."""
-    zarr = import_optional("zarr", "zarr", path)
+    zarr = arrays.import_optional("zarr", "zarr", path)
     if options.voxel_size is not None:
         # It is that of the finest scale; the file's own are not trusted.
         options = replace(options, target_voxel_size=None)
     warnings: list[str] = []
-    with errors_named(path, "cannot be read as Zarr ({}); copy or write it again"):
+    with arrays.errors_named(path, "cannot be read as Zarr ({}); copy or write it again"):
         root = zarr.open(str(path), mode="r")
         if isinstance(root, zarr.Array):
             chosen = _Chosen(root, options.places or (0, 1, 2))
@@ -56,9 +47,9 @@ def _tomogram(chosen: "_Chosen", path: Path, options: ReadOptions, warnings: lis
     if len(array.shape) < 3 or any(array.shape[i] != 1 for i in range(len(array.shape)) if i not in places):
         raise TomoPickerError(f"{path}: an array of shape {array.shape} is no tomogram; name another with --dataset")
     data = ReorderedAxes(array, places, path)
-    check_volume(path, data.shape, data.dtype)
+    arrays.check_volume(path, data.shape, data.dtype)
     level = chosen.level
-    size = resolve_voxel_size(path, level.sizes if level else None, options.voxel_size, warnings)
+    size = arrays.resolve_voxel_size(path, level.sizes if level else None, options.voxel_size, warnings)
     finest, finest_array = chosen.finest or (level, array)
     where = finest.offset(places) if finest else (0.0, 0.0, 0.0)
     if any(where):
@@ -66,7 +57,7 @@ def _tomogram(chosen: "_Chosen", path: Path, options: ReadOptions, warnings: lis
         warnings.append(f"{path}: its metadata move it by {moved} Å in x, y, z (translation); that is not applied")
     if level is None or finest is None or finest is level:
         return Tomogram(tomogram_name(path), data, size, path, options.invert, tuple(warnings))
-    fine = resolve_voxel_size(path, finest.sizes, None, warnings)
+    fine = arrays.resolve_voxel_size(path, finest.sizes, None, warnings)
     frame = Frame(ReorderedAxes(finest_array, places, path).shape, fine)
     aside = _between(level, finest, places, (size - fine) / 2)
     return Tomogram(tomogram_name(path), data, size, path, options.invert, tuple(warnings), frame, aside)
@@ -195,8 +186,8 @@ def _chosen(levels: Sequence[_Level], path: Path, options: ReadOptions, warnings
     ordered = sorted(levels, key=lambda level: level.sizes)
     if options.target_voxel_size is None:
         return ordered[0]
-    cubes = [level for level in ordered if max(level.sizes) <= min(level.sizes) * (1 + TOLERANCE)]
-    fine = [level for level in cubes if max(level.sizes) <= options.target_voxel_size * (1 + TOLERANCE)]
+    cubes = [level for level in ordered if max(level.sizes) <= min(level.sizes) * (1 + arrays.TOLERANCE)]
+    fine = [level for level in cubes if max(level.sizes) <= options.target_voxel_size * (1 + arrays.TOLERANCE)]
     level = fine[-1] if fine else ordered[0]
     if level is not ordered[0]:
         warnings.append(f"{path}: of its scales {names}, '{level.name}' is used, of {level.sizes[0]:g} Å")
