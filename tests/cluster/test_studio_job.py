@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 import threading
 
 import pytest
@@ -12,6 +13,7 @@ pytest.importorskip("starlette", reason="starlette is not installed: pip install
 testing = pytest.importorskip("starlette.testclient")
 
 from tests.studio.conftest import BASE, wait_for  # noqa: E402
+from tomopicker.cluster.engines import started  # noqa: E402
 from tomopicker.studio.access import Access  # noqa: E402
 from tomopicker.studio.app import create_app  # noqa: E402
 from tomopicker.studio.context import Studio  # noqa: E402
@@ -44,6 +46,16 @@ def ended(client):
     """Wait for the latest job, and give it with its log."""
     job = wait_for(lambda: (latest := client.get("/api/jobs").json()[0])["state"] != "running" and latest, 300)
     return job | {"log": client.get("/api/log", params={"id": job["id"]}).json()["log"]}
+
+
+def ignores_interrupts():
+    return signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
+def test_stopping_a_job_interrupts_its_driver_alone(cluster, tmp_path):
+    """The signal reaches the whole group of processes; workers that it ended would print a traceback into the log."""
+    with started(cluster, 1000, 2, tmp_path) as workers:
+        assert set(workers.client.run(ignores_interrupts).values()) == {True}
 
 
 def test_all_tomograms_are_picked_on_workers_and_a_second_job_goes_on(world, project):  # noqa: F811

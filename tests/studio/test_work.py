@@ -211,7 +211,9 @@ def test_a_job_is_stopped_and_its_children_too(small_jobs):
     wait_for(lambda: "child" in job.log)
     assert job.state == "running"
     child = int(job.log.split()[1])
+    assert not job.to_json()["stopping"]
     job.stop()
+    assert job.to_json()["stopping"]
     wait_for(lambda: job.state == "stopped")
 
     def gone():
