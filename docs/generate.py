@@ -21,7 +21,6 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 from typer.main import get_command
 
@@ -190,12 +189,27 @@ def _entry(name: str, thing: Any) -> Iterator[str]:
     yield from _markdown(inspect.getdoc(thing) or "")
     if isinstance(thing, type) and issubclass(thing, Enum):
         yield ", ".join(f"`{member.name}`" for member in thing) + "\n"
-    elif isinstance(thing, type) and issubclass(thing, BaseModel):
+    elif thing is api.Settings:
         yield "The sections and their values are in [settings](settings.md).\n"
     elif isinstance(thing, type) and not _is_error(thing):
+        yield from _declared(thing)
         for attribute, value in vars(thing).items():
             if not attribute.startswith("_") and (text := _member(attribute, value)):
                 yield text
+        yield ""
+
+
+def _declared(kind: type) -> Iterator[str]:
+    """List the fields of a class that are declared as settings."""
+    fields = getattr(kind, "__pydantic_fields__", {})
+    if fields:
+        yield "**Parameters**\n"
+    for name, field in fields.items():
+        unit = field.json_schema_extra["unit"]
+        yield item(
+            f"`{name}` ({f'`{unit}`, ' if unit else ''}default {_value(field.default) or 'none'})", field.description
+        )
+    if fields:
         yield ""
 
 

@@ -19,7 +19,7 @@ from tomopicker import io
 from tomopicker.geometry import Frame
 from tomopicker.io.angles import orientations
 from tomopicker.io.projects.copick import read_project
-from tomopicker.io.volumes.arrays import ReadOptions
+from tomopicker.io.read_options import ReadOptions
 
 
 def with_copick(python: str, what: str, folder: Path) -> str:

@@ -27,7 +27,7 @@ from tomopicker.fewshot.features import Features
 from tomopicker.fewshot.suggestions import Suggestion
 from tomopicker.geometry import Frame
 from tomopicker.io import open_tomogram, read_picks, volume_files, write_mrc, write_picks
-from tomopicker.io.volumes.arrays import ReadOptions
+from tomopicker.io.read_options import ReadOptions
 from tomopicker.moments import Statistics, statistics
 from tomopicker.output.evaluate import evaluate_picks
 from tomopicker.output.pick_folder import PickFolder

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 
 from tomopicker.errors import UsageError
 from tomopicker.presets import PRESETS, merged
@@ -54,6 +55,12 @@ class Flag:
 def setting(default: Any, description: str, *, unit: str = "", flag: Flag | None = None, **limits: Any) -> Any:
     """Declare a setting; ``...`` as default makes it required."""
     return Field(default, description=description, json_schema_extra={"unit": unit, "flag": flag}, **limits)  # type: ignore[dict-item]
+
+
+def fields_of(kind: Any) -> dict[str, FieldInfo]:
+    """Give the declarations of a class of settings, by name."""
+    fields: dict[str, FieldInfo] = kind.__pydantic_fields__
+    return fields
 
 
 class Frozen(BaseModel):

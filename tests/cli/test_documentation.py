@@ -109,7 +109,7 @@ def shape(text):
     Left out are the lines that follow the training, and the share of specimen, which is not printed where it is all.
     """
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("training: ")]
-    lines = [re.sub(r", in [\d.]+ % of the volume|; lamella found: [\d.]+ % of the volume", "", line) for line in lines]
+    lines = [re.sub(r", in [\d.]+% of the volume|; lamella found: [\d.]+% of the volume", "", line) for line in lines]
     return [" ".join(re.sub(r"[\d.]+|[─–]+", "#", line).split()) for line in lines]
 
 

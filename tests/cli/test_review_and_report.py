@@ -45,7 +45,7 @@ def test_status_and_convert_follow_another_threshold(cli, picked, world, tmp_pat
         assert result.code == 0, result.err
         assert f"{count} picks of" in result.out
     shutil.copy(world.clicks, folder / "mine.csv")  # Not of this record.
-    assert "--voxel-size" in cli("convert", folder / "mine.csv", tmp_path / "mine.star").errors[0]
+    assert "--shape" in cli("convert", folder / "mine.csv", tmp_path / "mine.star").errors[0]
 
 
 def test_another_threshold(reviewed, picked):

@@ -299,7 +299,7 @@ def test_dry_run_and_training_say_the_same_of_the_priors(world, cli, tmp_path):
 
 
 def _pi(text):
-    return float(re.search(r"([\d.e-]+) % of the voxels are labelled", text).group(1))
+    return float(re.search(r"([\d.e-]+)% of the voxels are labelled", text).group(1))
 
 
 def test_several_files_of_clicks_as_a_shell_lists_them(world, cli, tmp_path):

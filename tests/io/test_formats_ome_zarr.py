@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tomopicker.io import open_tomogram
-from tomopicker.io.volumes.arrays import ReadOptions
+from tomopicker.io.read_options import ReadOptions
 
 pytest.importorskip("ome_zarr", reason="ome-zarr-py is not installed: pip install ome-zarr")
 

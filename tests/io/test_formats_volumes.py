@@ -14,7 +14,7 @@ import zarr
 from tests.shared import SHARED
 from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.io import open_tomogram, tomogram_name, volume_files
-from tomopicker.io.volumes.arrays import ReadOptions
+from tomopicker.io.read_options import ReadOptions
 
 VOLUME = np.arange(6 * 5 * 4, dtype=np.float32).reshape(6, 5, 4)  # value = x + 4 y + 20 z
 

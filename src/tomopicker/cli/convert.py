@@ -61,7 +61,7 @@ def command(
     size = None if shape is None else size_in_voxels(shape)
     by = (0.0, 0.0, 0.0) if shift is None else three_numbers(shift, "--shift")
     listed = [*(tomograms or []), *(more or [])]
-    geometry = TomogramGeometry(listed, reading.options(), size, binning, recorded_geometry(source))
+    geometry = TomogramGeometry(listed, reading.options, size, binning, recorded_geometry(source))
     if is_folder(target) and to_format is None:
         raise UsageError(f"{target}: a folder implies no format; name one with --to")
     entry = for_output(target, to_format)

@@ -56,12 +56,12 @@ def command(
     from tomopicker.output.terminal import confusion_table, evaluation_table
 
     length, in_angstrom = parse_tolerance(tolerance)
-    if (reading.dataset or reading.axes) and not tomograms:
+    if (reading.options.dataset or reading.options.axes) and not tomograms:
         raise UsageError("--dataset and --axes apply to files of tomograms; give --tomograms too")
     mine, known, volumes = sorted_paths(picks, truth, tomograms or [])
     with reporter.showing_warnings():
         found = gather(
-            mine, known, tomograms=volumes, reading=reading.options(), units=coordinates.units, exclude=exclude or []
+            mine, known, tomograms=volumes, reading=reading.options, units=coordinates.units, exclude=exclude or []
         )
     if in_angstrom and not found.knows_voxel_size:
         raise UsageError(f"--tolerance {tolerance}: is in Å, and the voxel size is not known; give --voxel-size")

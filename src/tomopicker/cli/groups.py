@@ -3,12 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tomopicker.cli.options import (
-    INPUT,
     PICKING,
     OptionGroup,
     SettingOptions,
@@ -18,48 +17,27 @@ from tomopicker.cli.options import (
 )
 from tomopicker.cli.progress import Reporter
 from tomopicker.cluster.settings import PANEL, ClusterSettings, read_cluster_settings
+from tomopicker.config import fields_of
 from tomopicker.errors import UsageError
+from tomopicker.io.read_options import CoordinateUnits, ReadOptions
 from tomopicker.parsing import check_positive
 
 if TYPE_CHECKING:
-    from tomopicker.io.frames import CoordinateUnits
-    from tomopicker.io.volumes.arrays import ReadOptions
     from tomopicker.picking.selection import Selection
     from tomopicker.picks import Picks
     from tomopicker.tomogram import Tomogram
 
 
-@dataclass(frozen=True)
-class TomogramOptions(OptionGroup):
+READING = fields_of(ReadOptions)
+
+
+class TomogramOptions(SettingOptions, fields={name: READING[name] for name in ("voxel_size", "dataset", "axes")}):
     """How the files of tomograms are read."""
 
-    voxel_size: Annotated[
-        float | None,
-        option(..., "Voxel size of the tomograms.", unit="Å", words="as in their headers", panel=INPUT),
-    ] = None
-    dataset: Annotated[
-        str | None,
-        option(
-            ..., "Array of an HDF5 or Zarr file that holds several.", unit="NAME", words="the only one", panel=INPUT
-        ),
-    ] = None
-    axes: Annotated[
-        str | None,
-        option(
-            ..., "Order of the axes in the file, slowest first.", unit="ZYX", words="as the file states, else zyx",
-            panel=INPUT,
-        ),
-    ] = None  # fmt: skip
-
-    def __post_init__(self) -> None:
-        check_positive("--voxel-size", self.voxel_size)
-        self.options()  # Refuses invalid axes.
-
-    def options(self, *, invert: bool = False) -> "ReadOptions":
-        """Give the options of the readers."""
-        from tomopicker.io.volumes.arrays import ReadOptions
-
-        return ReadOptions(self.dataset, self.axes, voxel_size=self.voxel_size, invert=invert)
+    def __init__(self, **flags: Any) -> None:
+        super().__init__(**flags)
+        self.options = ReadOptions(**self.given)
+        check_positive("--voxel-size", self.options.voxel_size)
 
     def open(self, paths: Sequence[Path], reporter: Reporter) -> "list[Tomogram]":
         """Open the tomograms at paths, files or folders; suspicious headers are printed."""
@@ -71,7 +49,7 @@ class TomogramOptions(OptionGroup):
         """Open one tomogram; suspicious headers are printed."""
         from tomopicker import io
 
-        tomogram = io.open_tomogram(path, options=self.options())
+        tomogram = io.open_tomogram(path, options=self.options)
         for warning in tomogram.warnings:
             reporter.warn(warning)
         return tomogram
@@ -92,52 +70,18 @@ def existing_volumes(paths: Sequence[Path], reporter: Reporter) -> tuple[list[Pa
     return found, len(errors)
 
 
-@dataclass(frozen=True)
-class DensityOptions(TomogramOptions):
+class DensityOptions(
+    TomogramOptions, fields={name: READING[name] for name in ("voxel_size", "dataset", "axes", "invert")}
+):
     """How the files of tomograms are read, where it matters whether protein is dark."""
 
-    invert: Annotated[
-        bool, option(..., "Protein is bright in the tomograms. Usually it is dark.", "--invert", panel=INPUT)
-    ] = False
 
-    def options(self, *, invert: bool = False) -> "ReadOptions":
-        """Give the options of the readers."""
-        return super().options(invert=invert or self.invert)
-
-
-@dataclass(frozen=True)
-class CoordinateOptions(OptionGroup):
+class CoordinateOptions(SettingOptions, fields=fields_of(CoordinateUnits)):
     """Unit and format of picks, and which classes are read."""
 
-    from_format: Annotated[
-        str | None,
-        option(..., "Format of the picks.", "--from", unit="FORMAT", words="recognised by content", panel=INPUT),
-    ] = None
-    picks_unit: Annotated[
-        Literal["voxel", "angstrom", "fraction"] | None,
-        option(..., "Unit of the coordinates of picks.", words="as their files state; plain CSV: voxel", panel=INPUT),
-    ] = None
-    picks_pixel_size: Annotated[
-        float | None,
-        option(
-            ..., "Size of the pixels that the coordinates of picks count.", unit="Å",
-            words="as their files state, else the tomogram's voxels", panel=INPUT,
-        ),
-    ] = None  # fmt: skip
-    classes: Annotated[
-        list[str] | None,
-        option(
-            ..., "Take only the picks of this class, a name or a number; repeat it for several.", "--class",
-            unit="NAME", words="all", panel=INPUT,
-        ),
-    ] = None  # fmt: skip
-
-    @property
-    def units(self) -> "CoordinateUnits":
-        """For the readers."""
-        from tomopicker.io.frames import CoordinateUnits
-
-        return CoordinateUnits(self.picks_unit, self.picks_pixel_size, tuple(self.classes or ()), self.from_format)
+    def __init__(self, **flags: Any) -> None:
+        super().__init__(**flags)
+        self.units = CoordinateUnits(**self.given)
 
     def read(
         self,

@@ -7,6 +7,7 @@ an `OptionGroup`: a command with a parameter of that type takes all of them (`wi
 import inspect
 from collections.abc import Callable, Mapping
 from functools import wraps
+from keyword import iskeyword
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Optional
 
@@ -100,14 +101,15 @@ class SettingOptions(OptionGroup):
             if not isinstance(flag, Flag):
                 continue
             dashed = flag.name or path.rpartition(".")[2].replace("_", "-")
-            default = flag.default or ("" if field.default in (None, ()) else str(field.default))
+            unset = field.default in (None, ()) or isinstance(field.default, bool)
+            default = flag.default or ("" if unset else str(field.default))
             words = default + (f"; paper: {paper[path]}" if paper and path in paper else "")
             unit = str(extra["unit"]) or ("N" if flag.type in {int, float} else None) if extra else None
             flags = [f"--{dashed}", *([flag.short] if flag.short else [])]
             declared = option(..., str(field.description), *flags, unit=unit, words=words, panel=flag.panel)
             kind: Any = Annotated[Optional[flag.type], declared]  # noqa: UP045  (a variable, not a type)
             kind = types[path] if types and path in types else kind
-            name = dashed.replace("-", "_")
+            name = f"{dashed.replace('-', '_')}{'_' * iskeyword(dashed)}"
             cls.paths[name] = path
             parameters.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind))
         own = [each for each in inspect.signature(cls.__init__).parameters.values() if each.kind is each.KEYWORD_ONLY]

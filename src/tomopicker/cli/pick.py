@@ -31,6 +31,7 @@ A tomogram that fails does not stop the others. The same command again skips wha
 [cyan]tomopicker status picks[/cyan] shows the progress of a run from any machine.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -135,7 +136,7 @@ def command(
         reporter.log(f"{model}: was trained with --invert, so protein is taken to be bright (--no-invert: dark).")
         invert = True
     settings = PickSettings(
-        chosen, min_distance, star_format, save_scores, reading.options(invert=bool(invert)),
+        chosen, min_distance, star_format, save_scores, replace(reading.options, invert=bool(invert)),
         device, masks.mode, pictures, only_list(listed),
     )  # fmt: skip
     folder = PickFolder.open(output, model, loaded, settings, overwrite=overwrite)

@@ -69,6 +69,6 @@ def command(
     if particle_diameter is not None and not 1 <= particle_diameter <= 1e5:
         raise UsageError(f"--particle-diameter {particle_diameter:g} cannot be; give it in Å")
     check_writable(project, "--project")
-    listing = list_tomograms(tomograms, other_volume or (), reading.options())
+    listing = list_tomograms(tomograms, other_volume or (), reading.options)
     first = None if particle_diameter is None else (kind, particle_diameter)
     serve(listing, project, InstantEngine(device), address, reporter.log, first)

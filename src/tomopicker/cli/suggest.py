@@ -71,7 +71,7 @@ def command(
     masks = masks_for(mask, files)
     if on is not None:
         failures = api.features_many(
-            files, particle_diameter, engine=on, cache=cache, device=device, options=reading.options(),
+            files, particle_diameter, engine=on, cache=cache, device=device, options=reading.options,
             mask=masks.mode or "auto", masks=masks.files, on_event=EventPrinter(reporter, on_workers=True),
         )  # fmt: skip
         if failures:

@@ -14,7 +14,7 @@ from tomopicker.config import Settings, resolve
 from tomopicker.fewshot.cache import default_folder
 from tomopicker.io import open_tomogram
 from tomopicker.io.masks import read_mask
-from tomopicker.io.volumes.arrays import ReadOptions
+from tomopicker.io.read_options import ReadOptions
 from tomopicker.models.precision import choose_device, uses_bfloat16
 from tomopicker.pipeline.callbacks import Callback, WarningRecorder
 from tomopicker.pipeline.features import features

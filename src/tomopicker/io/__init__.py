@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tomopicker.io.projects.relion import read_frames, write_optimisation_set, write_relion5_import_list
     from tomopicker.io.read import has_no_picks, read_picks, read_table
+    from tomopicker.io.read_options import ReadOptions
     from tomopicker.io.registry import FORMATS
     from tomopicker.io.tomogram_names import match_name, tomogram_name
-    from tomopicker.io.volumes.arrays import ReadOptions
     from tomopicker.io.volumes.mrc_write import write_mrc, write_mrc_sections
     from tomopicker.io.volumes.open import open_tomogram, volume_files
     from tomopicker.io.write import binning_remark, check_names, files_in, naming_remark, write_picks
@@ -28,7 +28,7 @@ _MODULES = {
     "read": ("has_no_picks", "read_picks", "read_table"),
     "registry": ("FORMATS",),
     "tomogram_names": ("match_name", "tomogram_name"),
-    "volumes.arrays": ("ReadOptions",),
+    "read_options": ("ReadOptions",),
     "volumes.mrc_write": ("write_mrc", "write_mrc_sections"),
     "volumes.open": ("open_tomogram", "volume_files"),
     "write": ("binning_remark", "check_names", "files_in", "naming_remark", "write_picks"),

@@ -10,18 +10,11 @@ import numpy as np
 from tomopicker.errors import UsageError
 from tomopicker.files import refuse_to_replace
 from tomopicker.geometry import Frame, PickTable
-from tomopicker.io.frames import (
-    CoordinateUnits,
-    check_known,
-    frames_from_flags,
-    named_tables,
-    stated_frames,
-    with_binning,
-)
+from tomopicker.io.frames import check_known, frames_from_flags, named_tables, stated_frames, with_binning
 from tomopicker.io.projects.relion import write_optimisation_set, write_relion5_import_list
+from tomopicker.io.read_options import DEFAULT_OPTIONS, CoordinateUnits, ReadOptions
 from tomopicker.io.registry import Format
 from tomopicker.io.tomogram_names import join_names, matches
-from tomopicker.io.volumes.arrays import DEFAULT_OPTIONS, ReadOptions
 from tomopicker.io.write import binning_remark, files_in, naming_remark, write_picks
 from tomopicker.picks import Picks
 from tomopicker.types import Shape

@@ -11,9 +11,9 @@ from tomopicker import io
 from tomopicker.errors import UsageError
 from tomopicker.geometry import Frame
 from tomopicker.io.classes import Mixed
-from tomopicker.io.frames import AS_STATED, CoordinateUnits, check_known, frames_from_flags, named_tables, stated_frames
+from tomopicker.io.frames import check_known, frames_from_flags, named_tables, stated_frames
+from tomopicker.io.read_options import AS_STATED, DEFAULT_OPTIONS, CoordinateUnits, ReadOptions
 from tomopicker.io.tomogram_names import files_of, join_names, matches
-from tomopicker.io.volumes.arrays import DEFAULT_OPTIONS, ReadOptions
 from tomopicker.output.find import files_of_picks, frames_of_folder, split_by_kind
 from tomopicker.output.layout import CANDIDATES, MERGED
 from tomopicker.picks import Picks

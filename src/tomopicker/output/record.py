@@ -15,8 +15,8 @@ from tomopicker import __version__
 from tomopicker.errors import TomoPickerError
 from tomopicker.files import write_text
 from tomopicker.geometry import Frame
+from tomopicker.io.read_options import ReadOptions
 from tomopicker.io.tomogram_names import check_file_name
-from tomopicker.io.volumes.arrays import ReadOptions
 from tomopicker.output.layout import DONE, IMPORT_LIST, MERGED, OPTIMISATION_SET, read_entries
 from tomopicker.picking.selection import Selection
 

@@ -11,7 +11,7 @@ from tomopicker import io
 from tomopicker.errors import TomoPickerError
 from tomopicker.files import make_durable
 from tomopicker.geometry import Frame
-from tomopicker.io.volumes.arrays import ReadOptions
+from tomopicker.io.read_options import ReadOptions
 from tomopicker.output import layout
 from tomopicker.output.layout import DONE, FAILED, RECORD, file_of_kind, files_of
 from tomopicker.output.merged import merge

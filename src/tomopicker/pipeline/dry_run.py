@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from tomopicker.config import Settings
-from tomopicker.io.frames import CoordinateUnits
 from tomopicker.io.projects.relion import is_project
+from tomopicker.io.read_options import CoordinateUnits
 from tomopicker.io.registry import FORMATS, for_input, head_of, recognised
 from tomopicker.io.tomogram_names import contained, join_names
 from tomopicker.picks import Picks

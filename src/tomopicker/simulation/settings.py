@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 from pydantic.fields import FieldInfo
 
-from tomopicker.config import Flag, setting
+from tomopicker.config import Flag, fields_of, setting
 from tomopicker.errors import UsageError
 from tomopicker.wording import wrong_value
 
@@ -210,7 +210,7 @@ class SimulationSettings:
 
 def setting_fields() -> dict[str, FieldInfo]:
     """Give the settings that can be changed by name, ``group.setting``."""
-    fields = {f"{group}.{name}": info for group, kind in GROUPS.items() for name, info in _fields(kind).items()}
+    fields = {f"{group}.{name}": info for group, kind in GROUPS.items() for name, info in fields_of(kind).items()}
     return {name: info for name, info in fields.items() if name not in ARGUMENTS}
 
 
@@ -246,8 +246,3 @@ def one_line_errors(name: str) -> Iterator[None]:
         setting = ".".join([name, *map(str, first["loc"])])
         problem = wrong_value(first["type"], first["input"], first["msg"].lower())
         raise UsageError(f"{setting} {first['input']}: {problem}") from error
-
-
-def _fields(kind: Any) -> dict[str, FieldInfo]:
-    fields: dict[str, FieldInfo] = kind.__pydantic_fields__
-    return fields

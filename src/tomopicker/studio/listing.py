@@ -10,8 +10,8 @@ from tomopicker.geometry import Frame
 from tomopicker.io.particles.star import read_blocks
 from tomopicker.io.projects.copick import read_project
 from tomopicker.io.projects.relion import find_listed
+from tomopicker.io.read_options import DEFAULT_OPTIONS, ReadOptions
 from tomopicker.io.tomogram_names import check_file_name, join_names, matches
-from tomopicker.io.volumes.arrays import DEFAULT_OPTIONS, ReadOptions
 from tomopicker.tomogram import Tomogram
 
 VOLUME_COLUMNS = ("rlnTomoReconstructedTomogramDenoised", "rlnTomoReconstructedTomogram")

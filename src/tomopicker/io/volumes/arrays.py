@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib import import_module
 from math import isfinite
 from pathlib import Path
@@ -10,53 +9,14 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from tomopicker.errors import TomoPickerError, UsageError
+from tomopicker.errors import TomoPickerError
+from tomopicker.io.read_options import ReadOptions
 from tomopicker.io.tomogram_names import tomogram_name
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import RawVolume, Shape
 
 TOLERANCE = 0.01
 """Relative difference up to which two voxel sizes count as equal."""
-
-
-@dataclass(frozen=True)
-class ReadOptions:
-    """How to read a volume, where the user or the model overrules the file.
-
-    Parameters
-    ----------
-    dataset : str, optional
-        Which array of a file with several (``--dataset``).
-    axes : str, optional
-        The order of the stored axes, slowest first, such as ``xyz`` (``--axes``).
-    target_voxel_size : float, optional
-        Å: of several scales, the coarsest that is no coarser than this is used; the finest if left out.
-    voxel_size : float, optional
-        Å, in place of the header's (``--voxel-size``).
-    invert : bool
-        True if protein is bright in the file (``--invert``).
-    """
-
-    dataset: str | None = None
-    axes: str | None = None
-    target_voxel_size: float | None = None
-    voxel_size: float | None = None
-    invert: bool = False
-
-    def __post_init__(self) -> None:
-        if self.axes is not None and sorted(self.axes.lower()) != ["x", "y", "z"]:
-            raise UsageError(f"--axes {self.axes}: give the letters x, y and z in the order stored, such as zyx")
-
-    @property
-    def places(self) -> tuple[int, int, int] | None:
-        """Which of three stored axes is z, which y, which x; None if not given."""
-        if self.axes is None:
-            return None
-        z, y, x = (self.axes.lower().index(letter) for letter in "zyx")
-        return z, y, x
-
-
-DEFAULT_OPTIONS = ReadOptions()
 
 
 @runtime_checkable

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from tomopicker.errors import TomoPickerError
-from tomopicker.io.volumes.arrays import DEFAULT_OPTIONS, Mapped, ReadOptions, as_tomogram, check_volume
+from tomopicker.io.read_options import DEFAULT_OPTIONS, ReadOptions
+from tomopicker.io.volumes.arrays import Mapped, as_tomogram, check_volume
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import Shape
 

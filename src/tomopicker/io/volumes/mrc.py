@@ -16,9 +16,10 @@ import mrcfile.utils
 import numpy as np
 
 from tomopicker.errors import TomoPickerError
+from tomopicker.io.read_options import DEFAULT_OPTIONS, ReadOptions
 from tomopicker.io.tomogram_names import tomogram_name
 from tomopicker.io.volumes import arrays, compressed
-from tomopicker.io.volumes.arrays import DEFAULT_OPTIONS, Mapped, ReadOptions, ReorderedAxes, Sliceable
+from tomopicker.io.volumes.arrays import Mapped, ReorderedAxes, Sliceable
 from tomopicker.io.volumes.compressed import CompressedSections, Compression
 from tomopicker.tomogram import Tomogram
 

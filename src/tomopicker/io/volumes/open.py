@@ -6,10 +6,10 @@ from pathlib import Path
 
 from tomopicker.errors import TomoPickerError
 from tomopicker.io.projects.tomogram_lists import files_of_list, is_list
+from tomopicker.io.read_options import DEFAULT_OPTIONS, ReadOptions
 from tomopicker.io.recognition import VOLUME_SUFFIXES, is_zarr, volume_suffix
 from tomopicker.io.registry import FORMATS, function, head_of, named, recognised
 from tomopicker.io.tomogram_names import NamedFile, by_folder, tomogram_name
-from tomopicker.io.volumes.arrays import DEFAULT_OPTIONS, ReadOptions
 from tomopicker.io.volumes.em import is_em_volume
 from tomopicker.tomogram import Tomogram
 

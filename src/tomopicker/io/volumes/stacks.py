@@ -7,8 +7,9 @@ from xml.etree import ElementTree
 import numpy as np
 
 from tomopicker.errors import TomoPickerError
+from tomopicker.io.read_options import DEFAULT_OPTIONS, ReadOptions
 from tomopicker.io.volumes import arrays
-from tomopicker.io.volumes.arrays import DEFAULT_OPTIONS, Mapped, ReadOptions, Sliceable
+from tomopicker.io.volumes.arrays import Mapped, Sliceable
 from tomopicker.io.volumes.zarr import ANGSTROM
 from tomopicker.tomogram import Tomogram
 

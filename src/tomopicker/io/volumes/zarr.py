@@ -14,9 +14,10 @@ from typing import Any
 
 from tomopicker.errors import TomoPickerError
 from tomopicker.geometry import Frame
+from tomopicker.io.read_options import DEFAULT_OPTIONS, ReadOptions
 from tomopicker.io.tomogram_names import tomogram_name
 from tomopicker.io.volumes import arrays
-from tomopicker.io.volumes.arrays import DEFAULT_OPTIONS, ReadOptions, ReorderedAxes, Sliceable
+from tomopicker.io.volumes.arrays import ReorderedAxes, Sliceable
 from tomopicker.tomogram import Tomogram
 
 ANGSTROM = {
