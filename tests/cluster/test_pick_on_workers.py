@@ -28,10 +28,12 @@ def same_picks(some, others):
         assert mine == theirs, name
 
 
-def test_the_same_picks_as_in_one_process(world, cli, tomograms, cluster, tmp_path):  # noqa: F811
+def test_the_same_picks_as_in_one_process(world, cli, tomograms, cluster, tmp_path, monkeypatch):  # noqa: F811
+    """Also where workers start in another folder than the command, as jobs of PBS do."""
+    monkeypatch.chdir(tmp_path)
     arguments = ["pick", tomograms, "-m", world.model, "--device", "cpu"]
     alone = cli(*arguments, "-o", tmp_path / "alone")
-    on_workers = ["-o", tmp_path / "many", "--scheduler", cluster.scheduler, "--tls", cluster.tls]
+    on_workers = ["-o", "many", "--scheduler", cluster.scheduler, "--tls", cluster.tls]
     many = cli(*arguments, *on_workers)
     assert (alone.code, many.code, len(alone.errors), len(many.errors)) == (1, 1, 1, 1), many
     same_picks(tmp_path / "alone", tmp_path / "many")
@@ -70,12 +72,11 @@ def test_a_dry_run_prints_the_script_and_writes_nothing(world, cli, tomograms, t
     assert not (tmp_path / "out").exists()
 
 
-def test_simulating_on_workers(cli, cluster, tmp_path):  # noqa: F811
+def test_simulating_on_workers(cli, cluster, tmp_path, monkeypatch):  # noqa: F811
+    monkeypatch.chdir(tmp_path)
     arguments = ["--count", 2, "--shape", "32,32,16", "--voxel-size", 40, "--particles", 1, "--preset", "easy"]
     alone = cli("simulate", "--output", tmp_path / "alone", *arguments)
-    many = cli(
-        "simulate", "--output", tmp_path / "many", *arguments, "--scheduler", cluster.scheduler, "--tls", cluster.tls
-    )
+    many = cli("simulate", "--output", "many", *arguments, "--scheduler", cluster.scheduler, "--tls", cluster.tls)
     assert (alone.code, many.code) == (0, 0), many
     for name in ("TS_0001.mrc", "TS_0002.mrc"):
         assert api.open_tomogram(tmp_path / "many" / name).data[:].tolist() == (

@@ -128,7 +128,7 @@ def _simulate(part: Protocol, cluster: "ClusterSettings | None", on_event: OnEve
             continue
         shape = spec.shape[::-1]
         work = SimulateWork(
-            data.tomograms[0], spec.preset, shape, spec.voxel_size, None, "ribosome", spec.particles, None, {},
+            data.tomograms[0].absolute(), spec.preset, shape, spec.voxel_size, None, "ribosome", spec.particles, None, {},
             overwrite=False, **({"progress": on_step} if cluster is None else {}),
         )  # fmt: skip
         data.tomograms[0].mkdir(parents=True, exist_ok=True)
