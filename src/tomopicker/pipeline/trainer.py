@@ -32,6 +32,8 @@ CANDIDATES = 20
 """Peaks per click, at least, that the offset of a known count is fitted to."""
 PARTICLE_LIKE_RADII = 1.1
 """Radius around a peak that is taken out of a decoy, in particle radii: peaks are off by a voxel."""
+MOST_PARTICLE_LIKE = 0.4
+"""Fraction of a volume that spheres around particle-like peaks may fill; it is 0.14 to 0.28 in a crowded cell."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,10 @@ class Run:
         )
 
     def _particle_like(self, peaks: Peaks, item: TrainingTomogram) -> VoxelMask | None:
-        """Voxels around peaks that score no lower than one standard deviation below the clicks; None if none has."""
+        """Voxels around peaks that score no lower than one standard deviation below the clicks.
+
+        None if no click has a peak, or nearly everything scores so: the network does not know the particle.
+        """
         nearest = nearest_peaks(peaks, item.clicks, self.radius)
         if not (nearest >= 0).any():
             return None
@@ -135,7 +140,7 @@ class Run:
         like = peaks.positions_voxels[peaks.scores > particles.mean - particles.sd]
         voxels = np.zeros(item.working.data.shape, dtype=np.int8)
         draw_spheres(voxels, like, PARTICLE_LIKE_RADII * self.radius, 1)
-        return voxels.astype(bool)
+        return voxels.astype(bool) if voxels.mean() < MOST_PARTICLE_LIKE else None
 
     def _prepare(self, networks: Sequence[nn.Module], item: TrainingTomogram) -> list[nn.Module]:
         return [prepare_network(network, item.working, self.settings, self.device) for network in networks]
