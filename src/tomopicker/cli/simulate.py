@@ -107,7 +107,8 @@ def command(
         if len(layout) < n_read:
             reporter.log(f"{positions}: {len(layout)} of {n_read} positions lie inside; the others are left out.")
     work = SimulateWork(
-        output.absolute(), preset, size, voxel_size, maps and maps.absolute(), target, particles, layout, settings.given, overwrite,
+        output.absolute(), preset, size, voxel_size, maps and maps.absolute(), target, particles, layout,
+        settings.given, overwrite,
         **({"progress": reporter.step} if on is None else {}),
     )  # fmt: skip
     items = [Item(f"TS_{number + 1:04d}", math.prod(size), seed + number) for number in range(count)]
