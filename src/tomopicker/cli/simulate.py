@@ -109,7 +109,8 @@ def command(
     # Workers may start in another folder.
     folder = output if on is None else output.absolute()
     work = SimulateWork(
-        folder, preset, size, voxel_size, maps and maps.absolute(), target, particles, layout, settings.given, overwrite,
+        folder, preset, size, voxel_size, maps and maps.absolute(), target, particles, layout, settings.given,
+        overwrite,
         **({"progress": reporter.step} if on is None else {}),
     )  # fmt: skip
     items = [Item(f"TS_{number + 1:04d}", math.prod(size), seed + number) for number in range(count)]
