@@ -249,16 +249,20 @@ def test_a_job_whose_process_vanished_is_lost(small_jobs):
     wait_for(lambda: job.state == "lost")
 
 
-def test_what_a_job_is_asked(client, studio, balls_world, monkeypatch):
-    asked = []
-
-    real = Jobs.start
+@pytest.fixture
+def asked(monkeypatch):
+    """Record the arguments of the jobs that start; each prints the version alone."""
+    recorded, real = [], Jobs.start
 
     def start(self, title, kind, arguments):
-        asked.append(arguments)
+        recorded.append(arguments)
         return real(self, title, kind, ["--version"])
 
     monkeypatch.setattr(Jobs, "start", start)
+    return recorded
+
+
+def test_what_a_job_is_asked(client, studio, balls_world, asked):
     assert client.post("/api/start", json=KIND | {"what": "train"}).status_code == 400
     assert client.post("/api/start", json=KIND | {"what": "pick"}).status_code == 400
     assert client.post("/api/start", json=KIND | {"what": "rm -rf"}).status_code == 400
@@ -275,20 +279,12 @@ def test_what_a_job_is_asked(client, studio, balls_world, monkeypatch):
     assert arguments[arguments.index("--particle-diameter") + 1] == "100"
 
 
-def test_picking_goes_on_with_the_same_model_and_settings_only(client, studio, balls_world, monkeypatch):
-    asked = []
-    real = Jobs.start
-
-    def start(self, title, kind, arguments):
-        asked.append(arguments)
-        return real(self, title, kind, ["--version"])
-
+def test_picking_goes_on_with_the_same_model_and_settings_only(client, studio, balls_world, asked):
     def pressed():
         assert client.post("/api/start", json=KIND | {"what": "pick", "workers": 1}).status_code == 200
         wait_for(lambda: all(job.state != "running" for job in studio.jobs.all()))
         return {"--overwrite", "--retry-failed"} & set(asked[-1])
 
-    monkeypatch.setattr(Jobs, "start", start)
     model, folder = studio.project.folder / "models/ball.model", studio.reviews.path("ball")
     model.parent.mkdir()
     model.write_bytes(b"a network")

@@ -128,8 +128,8 @@ def _simulate(part: Protocol, cluster: "ClusterSettings | None", on_event: OnEve
             continue
         shape = spec.shape[::-1]
         work = SimulateWork(
-            data.tomograms[0].absolute(), spec.preset, shape, spec.voxel_size, None, "ribosome", spec.particles, None,
-            {}, overwrite=False, **({"progress": on_step} if cluster is None else {}),
+            data.tomograms[0], spec.preset, shape, spec.voxel_size, None, "ribosome", spec.particles, None, {},
+            overwrite=False, **({"progress": on_step} if cluster is None else {}),
         )  # fmt: skip
         data.tomograms[0].mkdir(parents=True, exist_ok=True)
         map_tomograms(work, [Item(name, 1, seed) for name, seed in lacking.items()], cluster, on_event)

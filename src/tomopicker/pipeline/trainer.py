@@ -33,7 +33,7 @@ CANDIDATES = 20
 PARTICLE_LIKE_RADII = 1.1
 """Radius around a peak that is taken out of a decoy, in particle radii: peaks are off by a voxel."""
 MOST_PARTICLE_LIKE = 0.4
-"""Fraction of a volume that spheres around particle-like peaks may fill; it is 0.14 to 0.28 in a crowded cell."""
+"""Fraction of a volume that spheres around particle-like peaks may fill; it is 0.14 to 0.21 in a crowded cell."""
 
 
 @dataclass(frozen=True)

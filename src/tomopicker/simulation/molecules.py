@@ -191,11 +191,6 @@ def load_molecule(
     return Molecule(name or Path(path).stem, scaled, voxel_size_angstrom)
 
 
-def builtin_library(voxel_size_angstrom: float) -> dict[str, Molecule]:
-    """Every built-in molecule at a voxel size, by name."""
-    return {name: builtin_molecule(name, voxel_size_angstrom) for name in builtin_names()}
-
-
 def class_name(name: str) -> str:
     """Class name of a molecule named by a known PDB code; any other name is kept."""
     return _known(name)[0]
