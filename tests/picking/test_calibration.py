@@ -105,7 +105,7 @@ def test_off_the_model_precision_is_as_expected(background, particles, outcomes)
     if excess:
         assert np.mean(excess) < (0.15 if particles >= 30 else 0.5)
         # Few particles may be look-alikes, and a second hump of the background looks like them.
-        assert np.mean(excess) > {30: -0.55, 100: -0.25, 1000: -0.15}.get(particles, -1.0)
+        assert np.mean(excess) > {30: -0.35, 100: -0.2, 1000: -0.15}.get(particles, -1.0)
 
 
 @pytest.mark.parametrize("background", BACKGROUNDS)
@@ -143,7 +143,8 @@ def test_the_posterior_by_hand():
     task = mixture.mixture_problem(scores, Background(decoys), PARTICLES, 100.0)
     share, mean, sd = 0.4, 4.0, 1.5
     parameters = np.array([np.log(share / (1 - share)), mean, np.log(sd), 0.0, 0.0])
-    alike = mixture.LOOK_ALIKES * np.sqrt(2 / np.pi) * 100 / task.peaks
+    error_rate = norm.cdf(-(PARTICLES.mean + 2) / np.hypot(PARTICLES.sd, 1.5) / 2)
+    alike = error_rate * np.sqrt(2 / np.pi) * 100 / task.peaks
     at, low = task.at, task.cutoff
 
     def above(distribution):

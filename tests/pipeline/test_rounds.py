@@ -249,7 +249,7 @@ def test_labels_come_from_the_mean_of_all_networks(lesson: Callable[..., list[Tr
     alone, doubted = ALIKE.copy(), ALIKE.copy()
     doubted[16:] = -30
     (first,), (both,) = lesson([alone]), lesson([alone, doubted])
-    assert (first.pseudo_positives[:, 2] > 15).sum() >= 10
+    assert (first.pseudo_positives[:, 2] > 15).sum() >= 12
     assert not (both.pseudo_positives[:, 2] > 15).any()
     assert (both.pseudo_positives[:, 2] < 15).sum() >= 9
 

@@ -7,7 +7,9 @@ Above a cut-off, the density of peak scores s is
 The background b is the decoy's density (`tomopicker.picking.background`), shifted and stretched to agree with the
 tomogram's own low scores. π, μ, σ, shift and stretch maximise a posterior whose prior is centred on the scores of the
 clicks (`tomopicker.pu.particle_scores`) and on the decoy. λ is no parameter, for look-alikes and particles cannot be
-distinguished by their scores: it is a fixed number of peaks, or a fixed fraction of the particles.
+distinguished by their scores: it is a fixed number of peaks, or a fixed fraction of the particles. A network that
+hardly tells particles from noise hardly tells them from other molecules: the number of look-alikes has a half-normal
+prior, whose standard deviation over the expected particles is the error rate between particles and decoys.
 """
 
 from collections.abc import Sequence
@@ -16,13 +18,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float64
 from scipy.optimize import isotonic_regression, minimize
-from scipy.special import expit, log_ndtr, logit
+from scipy.special import expit, log_ndtr, logit, ndtr
 
 from tomopicker.picking.background import Background
 from tomopicker.pu.particle_scores import ParticleScores
 
-LOOK_ALIKES = 0.15
-"""Standard deviation of the half-normal prior of look-alikes over expected particles."""
 LOWER, WIDER = 1.0, 1.2
 """Look-alikes' mean below the particles', and their standard deviation, both in standard deviations of particles."""
 SHIFT_UP, SHIFT_DOWN = 0.15, 0.5
@@ -56,8 +56,10 @@ class MixtureProblem:
         Lowest score that is fitted: the decoy's median.
     background : Background
     prior : ParticleScores
-    look_alikes : float or None
-        Their number; None: `LOOK_ALIKES` for each particle.
+    look_alikes : float
+        Their expected number for each expected particle.
+    expected : float or None
+        Particles with a peak at the density of the training tomograms; None in a training tomogram.
     shift, log_stretch : float
         Centres of the priors of the background's.
     stated : float, optional
@@ -69,7 +71,8 @@ class MixtureProblem:
     cutoff: float
     background: Background
     prior: ParticleScores
-    look_alikes: float | None
+    look_alikes: float
+    expected: float | None
     shift: float = 0.0
     log_stretch: float = 0.0
     stated: float | None = None
@@ -97,9 +100,13 @@ def mixture_problem(
     highest = max(float(scores.max()), prior.mean + 4 * prior.sd, cutoff + prior.sd)
     edges = np.linspace(cutoff, highest + 1e-6, BINS + 1)
     counts = np.histogram(scores, edges)[0].astype(np.float64)
-    mean = LOOK_ALIKES * np.sqrt(2 / np.pi)
-    look_alikes = None if expected is None else mean * expected
-    return MixtureProblem((edges[1:] + edges[:-1]) / 2, counts, cutoff, background, prior, look_alikes)
+    look_alikes = _error_rate(prior, background) * np.sqrt(2 / np.pi)
+    return MixtureProblem((edges[1:] + edges[:-1]) / 2, counts, cutoff, background, prior, look_alikes, expected)
+
+
+def _error_rate(prior: ParticleScores, background: Background) -> float:
+    """Give Φ(-d / 2), the rate of errors between particles and decoys, both taken as normal, at their middle."""
+    return float(ndtr((background.median - prior.mean) / np.hypot(prior.sd, background.sd) / 2))
 
 
 def resampled(problem: MixtureProblem, rng: np.random.Generator) -> MixtureProblem:
@@ -117,7 +124,7 @@ def resampled(problem: MixtureProblem, rng: np.random.Generator) -> MixtureProbl
         ),
         shift=shift * background.sd * (SHIFT_UP if shift > 0 else SHIFT_DOWN),
         log_stretch=LOG_STRETCH * rng.standard_normal(),
-        look_alikes=None if problem.look_alikes is None else problem.look_alikes * half_normal,
+        look_alikes=problem.look_alikes * (1.0 if problem.expected is None else half_normal),
     )
 
 
@@ -208,11 +215,11 @@ def _parts(
 def _weights(problem: MixtureProblem, fraction: float) -> tuple[Weights, Weights]:
     """Fractions of particles, look-alikes and background, and their derivatives by the logit of the first."""
     at = float(expit(fraction))
-    if problem.look_alikes is None:
-        each = LOOK_ALIKES * np.sqrt(2 / np.pi)
+    each = problem.look_alikes
+    if problem.expected is None:
         scale, fixed = np.array([1.0, each, 0.0]) / (1 + each), np.zeros(3)
     else:
-        alike = float(np.clip(problem.look_alikes / max(problem.peaks, 1.0), 1e-9, 0.5))
+        alike = float(np.clip(each * problem.expected / max(problem.peaks, 1.0), 1e-9, 0.5))
         scale, fixed = np.array([1 - alike, 0.0, 0.0]), np.array([0.0, alike, 0.0])
     weights, by = fixed + at * scale, scale * at * (1 - at)
     weights[2], by[2] = 1 - weights[:2].sum(), -by[:2].sum()
