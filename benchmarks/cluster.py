@@ -28,7 +28,6 @@ TINY = {
     "patches": {"size": 16, "batch": 4, "augment": False, "rotation_prob": 0.0},
     "network": {"channels": [8, 12], "pretrained": "none"},
     "training": {"steps": 40},
-    "self_training": {"rounds": 1},
     "inference": {"tile": 32, "halo": 4},
     "precision": "float32",
 }

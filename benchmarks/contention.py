@@ -78,7 +78,7 @@ def step_seconds() -> float:
     from tomopicker.api import settings  # noqa: PLC0415
     from tomopicker.training.checkpoint import build_network  # noqa: PLC0415
 
-    chosen = settings(300.0, "fast")
+    chosen = settings(300.0)
     network = build_network(chosen).to(memory_format=torch.channels_last_3d)
     optimizer = torch.optim.Adam(network.parameters())
     shape = (chosen.patches.batch, 1, *3 * (chosen.patches.size,))

@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, default=Path("benchmarks/data"), help="folder that realistic.py wrote")
     parser.add_argument("--output", type=Path, required=True, help="CSV file of results, to be made or gone on with")
     parser.add_argument("--microscopes", nargs="+", default=["defocus", "vpp"])
-    parser.add_argument("--presets", nargs="+", default=["fast", "default"])
+    parser.add_argument("--presets", nargs="+", default=["default"])
     parser.add_argument("--clicks", nargs="+", type=int, default=[5, 20, 100])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--sets", nargs="+", choices=SETS, default=SETS, help="which tomograms to pick")

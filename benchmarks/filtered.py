@@ -2,7 +2,7 @@
 
     python benchmarks/filtered.py --data FOLDER --make VERSIONS --defocus 3.5 --phase-shift 0
     python benchmarks/filtered.py --data FOLDER --versions VERSIONS --trained-on raw wiener --picked-on raw wiener \\
-        --runs instant:1 instant:5 fast:20 --seeds 0 1 2
+        --runs instant:1 instant:5 default:20 --seeds 0 1 2
 
 FOLDER holds tomograms with their truth beside them, TS_0001.csv, or in truth/. The first command writes
 VERSIONS/wiener/TS_0001.mrc and so on. The second clicks in the first tomogram, each click off by 1.5 voxels, and judges

@@ -27,9 +27,9 @@ PRESETS = {
 FILES = ("int8.mrc", "float32.mrc", "float32.mrc.gz", "float32.zarr", "int8.zarr", "float16.zarr")
 NARROW = {
     "patches": {"size": 32, "batch": 2}, "network": {"channels": (4, 8, 8), "pretrained": "none"},
-    "training": {"steps": 4}, "self_training": {"first_teacher": "networks", "rounds": 2},
+    "training": {"steps": 4},
 }  # fmt: skip
-"""Settings of the row ``train``: two rounds, of which the first has two networks, so that their mean scores label."""
+"""Settings of the row ``train``, which has no pseudo-labels."""
 SLACK = 0.25
 """GiB that a row may exceed what it should take."""
 
@@ -124,7 +124,7 @@ def pick(row: str, path: Path) -> dict[str, Any]:
 
 
 def train(row: str, path: Path) -> dict[str, Any]:
-    """Train as a preset does, from so few clicks that the discriminant teaches or with narrow networks."""
+    """Train as a preset does, from few clicks with pseudo-labels, or a narrow network without."""
     import numpy as np
 
     from tomopicker import api
@@ -137,10 +137,10 @@ def train(row: str, path: Path) -> dict[str, Any]:
     clicks = np.stack([along * x, along[::-1] * y, np.full(len(along), z / 2)], axis=1) * tomogram.voxel_size
     model = api.train([tomogram], api.Picks.of(tomogram.name, clicks), settings, device="cpu")
     edges = [max(1, round(edge * tomogram.voxel_size / model.voxel_size)) for edge in tomogram.shape]
-    # Labels and the scores of two networks; masks as in picking. The discriminant keeps 112 channels of an eighth of
-    # the voxels, in half precision.
+    # Scores, labels, and masks as in picking. The discriminant keeps 112 channels of an eighth of the voxels, in half
+    # precision.
     features = 0 if row == "train" else 112 * 2 // 8
-    return {"working": int(np.prod(edges)), "bytes": 4 + 1 + 4 + 4 + 3 + features}
+    return {"working": int(np.prod(edges)), "bytes": 4 + 1 + 4 + 3 + features}
 
 
 def stand_in(settings: Any, voxel_size: float) -> Any:

@@ -17,7 +17,7 @@ def main(folder: Path, particle_diameter: float = 300, **changes: Any) -> float:
     for finding in api.check([tomogram], clicks, diameter=particle_diameter).findings:
         print(finding.status.value, finding.test, finding.message)
 
-    settings = api.settings(particle_diameter, preset="fast", seed=1, **changes)  # frozen Settings
+    settings = api.settings(particle_diameter, seed=1, **changes)  # frozen Settings
     model = api.train([tomogram], clicks, settings)
     api.save_model(folder / "ribosome.model", model)
 

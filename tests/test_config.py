@@ -43,14 +43,9 @@ def test_the_presets_are_complete_and_the_default_is_the_default():
     assert resolve(DIAMETER).preset == "default"
 
 
-@pytest.mark.parametrize(
-    ("name", "rounds", "ensemble_size", "tta"),
-    [("fast", 1, 2, False), ("default", 3, 2, False), ("best", 4, 1, True)],
-)
-def test_fast_and_best_are_the_default_but_for_rounds_and_turns(name, rounds, ensemble_size, tta):
-    again = {"rounds": rounds, "ensemble_size": ensemble_size}
-    changed = resolve(DIAMETER | {"self_training": again, "inference": {"tta": tta}})
-    assert resolve({"preset": name, **DIAMETER}) == changed.model_copy(update={"preset": name})
+def test_best_is_the_default_with_half_turns():
+    changed = resolve(DIAMETER | {"inference": {"tta": True}})
+    assert resolve({"preset": "best", **DIAMETER}) == changed.model_copy(update={"preset": "best"})
 
 
 def test_what_is_offered_is_what_there_is():
@@ -64,7 +59,7 @@ def test_what_is_offered_is_what_there_is():
                 words += 1
                 settings = resolve(DIAMETER | ({name: {key: word}} if name else {key: word}))
                 assert getattr(getattr(settings, name) if name else settings, key) == word
-    assert words == 9
+    assert words == 8
 
 
 @pytest.mark.parametrize(("clicks", "steps"), [(1, 40), (5, 57), (20, 114), (100, 255), (1000, 280)])

@@ -94,7 +94,7 @@ def settings(particle_diameter: float, preset: str = "default", **changes: Any) 
     ----------
     particle_diameter : float
         Å.
-    preset : {"instant", "fast", "default", "best", "paper"}
+    preset : {"instant", "default", "best", "paper"}
         Where to start.
     changes
         Nested like `Settings`: ``training={"steps": 200}``.

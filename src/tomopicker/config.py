@@ -24,7 +24,10 @@ NotNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 BelowOne = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
-PresetName = Literal["instant", "fast", "default", "best", "paper"]
+PresetName = Literal["instant", "default", "best", "paper"]
+
+MIN_CLICKS_FOR_STEPS = 5
+"""With pseudo-labels there are more labels than clicks: steps are those of at least so many clicks."""
 
 
 @dataclass(frozen=True)
@@ -169,8 +172,8 @@ class Training(Frozen):
 
     steps: Count | Literal["by-clicks"] | None = setting(
         "by-clicks",
-        "Optimiser steps of each network, but for self_training.final_steps_factor. by-clicks: 25.5·√clicks, 40 to "
-        "280, at least 57 if the discriminant is first teacher; null: epochs are counted.",
+        "Optimiser steps. by-clicks: 25.5·√clicks, 40 to 280, at least 57 with pseudo-labels; null: epochs are "
+        "counted.",
         flag=Flag(int, default="by the number of clicks, 57 for 5, 114 for 20"),
     )
     epochs: Count | None = setting(
@@ -197,40 +200,21 @@ class Training(Frozen):
         return min(max(round(25.5 * math.sqrt(clicks)), 40), 280)
 
 
-class SelfTraining(Frozen):
-    """Self-training: further rounds learn from confident picks in the training tomograms."""
+class PseudoLabels(Frozen):
+    """Instant picks in the training tomograms, which the network learns from beside the clicks."""
 
-    first_teacher: Literal["auto", "discriminant", "networks"] = setting(
+    source: Literal["auto", "discriminant", "none"] = setting(
         "auto",
-        "Source of the first pseudo-labels. discriminant: instant picks, so that the first round has pseudo-labels "
-        "too; networks: a round trained on clicks alone; auto: the discriminant where the network starts from "
-        "pretrained weights, else networks.",
+        "discriminant: instant picks; none: the network learns from clicks alone; auto: the discriminant where the "
+        "network starts from pretrained weights.",
     )
-    first_labels: Annotated[int, Field(ge=0)] = setting(
-        20, "discriminant: pseudo-labels allowed per training tomogram, where growth would allow fewer."
-    )
-    rounds: Count = setting(3, "Rounds of training from min_clicks on, one below; 1: no network labels for another.")
-    ensemble_size: Annotated[int, Field(ge=1, le=26)] = setting(
-        2,
-        "Networks in each round but the last; their mean scores, and those of earlier rounds, give the pseudo-labels.",
-    )
-    min_clicks: Count = setting(10, "Minimum number of clicks for several rounds.")
-    final_steps_factor: Positive = setting(
-        1.6,
-        "Steps of the last of several rounds, relative to the others; these are shortened if the discriminant is "
-        "first teacher, else the last is lengthened. Epochs are the same in all.",
-    )
-    max_label_growth: Annotated[float, Field(gt=1)] = setting(
-        2.0, "Largest factor by which clicks and pseudo-labels together may grow per round."
+    limit: Annotated[int, Field(ge=0)] = setting(
+        20, "Most pseudo-labels per training tomogram; as many as clicks where those are more."
     )
     positive_threshold: Fraction = setting(0.9, "Picks of at least this probability become pseudo-labels.")
     ignore_threshold: Fraction = setting(
-        0.2, "Picks of at least this probability are ignored, not taken as background."
+        0.2, "Other picks of at least this probability are ignored, not taken as background."
     )
-
-    def rounds_for(self, clicks: int) -> int:
-        """Give the rounds of a training on so many clicks."""
-        return self.rounds if clicks >= self.min_clicks else 1
 
 
 class Inference(Frozen):
@@ -264,9 +248,8 @@ class Settings(Frozen):
 
     preset: PresetName = setting(
         "default",
-        "default: works at the particle's own scale, nothing to tune; instant: no training at all, seconds; fast: one "
-        "round of training instead of three; best: four rounds, and four times the picking time; paper: the method as "
-        "published.",
+        "default: works at the particle's own scale, nothing to tune; instant: no training at all, seconds; best: four "
+        "times the picking time; paper: the method as published.",
         flag=Flag(PresetName),
     )
     particle_diameter: Positive = setting(
@@ -287,7 +270,7 @@ class Settings(Frozen):
     network: Network = Network()
     objective: Objective = Objective()
     training: Training = Training()
-    self_training: SelfTraining = SelfTraining()
+    pseudo_labels: PseudoLabels = PseudoLabels()
     inference: Inference = Inference()
     picking: Picking = Picking()
 
@@ -306,48 +289,44 @@ class Settings(Frozen):
                 )
         if (self.training.steps is None) == (self.training.epochs is None):
             raise ValueError("training needs either steps or epochs")
-        if self.self_training.rounds > 1 and not self.inference.adabn:
-            raise ValueError("self_training.rounds must be 1 without inference.adabn: pseudo-labels need probabilities")
-        if self.self_training.rounds > 1 and self.training.validation_fraction:
-            raise ValueError(
-                "self_training.rounds must be 1 with training.validation_fraction: validation clicks would return as "
-                "pseudo-labels"
-            )
         if self.network.head == "discriminant" and not self.inference.adabn:
             raise ValueError("network.head discriminant is solved in each tomogram: inference.adabn must be true")
         if self.network.head == "discriminant" and self.network.pretrained == "none":
             raise ValueError("network.head discriminant needs weights: network.pretrained must not be none")
-        if self.self_training.ignore_threshold > self.self_training.positive_threshold:
-            raise ValueError("self_training.ignore_threshold must be no more than self_training.positive_threshold")
+        if self.pseudo_labels.ignore_threshold > self.pseudo_labels.positive_threshold:
+            raise ValueError("pseudo_labels.ignore_threshold must be no more than pseudo_labels.positive_threshold")
         if self.patches.sampling == "balanced" and self.patches.batch < 2:
             raise ValueError("patches.batch must be at least 2: one patch around a click, one anywhere")
         return self
 
     @property
-    def starts_from_discriminant(self) -> bool:
-        """Whether instant picks are the first pseudo-labels."""
-        cfg = self.self_training
-        if cfg.first_teacher == "auto":
+    def has_pseudo_labels(self) -> bool:
+        """Whether a network learns from pseudo-labels too."""
+        if self.pseudo_labels.source == "auto":
             possible = self.network.pretrained != "none" and self.inference.adabn
             return possible and not self.training.validation_fraction
-        return cfg.first_teacher == "discriminant"
+        return self.pseudo_labels.source == "discriminant"
+
+    def steps_for(self, clicks: int) -> int | None:
+        """Give the optimiser steps of a training on so many clicks; None if epochs are counted."""
+        return self.training.steps_for(max(clicks, MIN_CLICKS_FOR_STEPS) if self.has_pseudo_labels else clicks)
 
     @model_validator(mode="after")
-    def _discriminant_can_teach(self) -> "Settings":
-        if self.self_training.first_teacher == "discriminant":
+    def _can_have_pseudo_labels(self) -> "Settings":
+        if self.pseudo_labels.source == "discriminant":
             if self.network.pretrained == "none":
                 raise ValueError(
-                    "self_training.first_teacher discriminant needs weights: network.pretrained must not be none, or "
-                    "self_training.first_teacher be networks"
+                    "pseudo_labels.source discriminant needs weights: network.pretrained must not be none, or "
+                    "pseudo_labels.source be none"
                 )
             if not self.inference.adabn:
                 raise ValueError(
-                    "self_training.first_teacher discriminant is solved in each tomogram: inference.adabn must be true"
+                    "pseudo_labels.source discriminant is solved in each tomogram: inference.adabn must be true"
                 )
             if self.training.validation_fraction:
                 raise ValueError(
-                    "self_training.first_teacher must be networks with training.validation_fraction: validation "
-                    "clicks would return as pseudo-labels"
+                    "pseudo_labels.source must be none with training.validation_fraction: validation clicks would "
+                    "return as pseudo-labels"
                 )
         return self
 

@@ -18,9 +18,8 @@ def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 
 PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
-    "instant": {"network": {"head": "discriminant"}, "self_training": {"rounds": 1}},
-    "fast": {"self_training": {"rounds": 1}},
-    "best": {"self_training": {"rounds": 4, "ensemble_size": 1}, "inference": {"tta": True}},
+    "instant": {"network": {"head": "discriminant"}},
+    "best": {"inference": {"tta": True}},
     "paper": {
         "preprocess": {"clip_sd": 3.0, "working_diameter": None, "mask": "none"},
         "labels": {"radius_fraction": 1.0},
@@ -34,7 +33,6 @@ PRESETS: dict[str, dict[str, Any]] = {
             "steps": None, "epochs": 20, "learning_rate": 2e-3, "head_lr_factor": 1.0, "schedule": "plateau",
             "weight_decay": 0.0, "ema": 0.0, "validation_fraction": 0.2,
         },
-        "self_training": {"rounds": 1, "ensemble_size": 1},
         "inference": {"tile": 24, "halo": 0, "adabn": False},
         "picking": {
             "method": "greedy", "min_distance_fraction": 1.0, "border_fraction": 0.0, "smoothing_fraction": 0.0,

@@ -21,7 +21,6 @@ TINY = {
         "patches": {"batch": 4, "rotation_prob": 0.0},
         "network": {"channels": [4, 8], "pretrained": "none"},
         "training": {"steps": 6},
-        "self_training": {"rounds": 1},
         "precision": "float32",
     },
 }

@@ -12,7 +12,7 @@ def test_the_demo_runs_the_commands_it_shows(cli, tmp_path, monkeypatch):
     monkeypatch.setattr(demo, "TARGETS", 8)
     monkeypatch.setattr(demo, "CLICKS", 6)
     monkeypatch.setattr(demo, "NAMES", demo.NAMES[:2])
-    monkeypatch.setitem(PRESETS, "fast", {**TINY, "training": {"steps": 15}})
+    monkeypatch.setitem(PRESETS, "default", {**TINY, "training": {"steps": 15}})
     monkeypatch.chdir(tmp_path)
     result = cli("demo")
     assert result.code == 0, result.err

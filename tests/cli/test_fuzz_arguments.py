@@ -32,7 +32,7 @@ NUMBERS = [
     "8,8,8", "32,40,40", "30nm", "0x10", "", " ", "a", "١", "5%", "TS_1", "[1]", "{}", "null", "true",
 ]  # fmt: skip
 WORDS = [
-    "auto", "none", "cpu", "cuda", "csv", "star", "relion5", "warp", "dynamo", "voxel", "angstrom", "fraction", "fast",
+    "auto", "none", "cpu", "cuda", "csv", "star", "relion5", "warp", "dynamo", "voxel", "angstrom", "fraction", "best",
     "defocus", "xyz", "zyx", "pn", "kl", "training.steps=1", "patches.size=0", "a=b=c", "=", "ribosome", "\u2028",
 ]  # fmt: skip
 EXIT_CODES = {0, 1, 2, 130}

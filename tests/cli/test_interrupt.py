@@ -33,7 +33,6 @@ def test_training_resumes(world, cli, tmp_path):
     """A scheduler's SIGTERM first, then an impatient Ctrl-C, of real processes."""
     config = {**yaml.safe_load(world.config.read_text(encoding="utf-8")), "expected_particles": 8}
     config["training"] = {"steps": 20000}
-    config["self_training"] = {"rounds": 1}
     (tmp_path / "long.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     output = tmp_path / "out" / "m.model"
     arguments = world.train_arguments(output, "--config", tmp_path / "long.yaml")

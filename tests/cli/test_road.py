@@ -1,6 +1,5 @@
 """From clicks to picks to figures and other formats."""
 
-import copy
 import csv
 import hashlib
 import json
@@ -11,9 +10,8 @@ from dataclasses import replace
 import mrcfile
 import numpy as np
 import pytest
-import yaml
 
-from tests.cli.conftest import TINY, VOXEL_SIZE
+from tests.cli.conftest import VOXEL_SIZE
 from tomopicker import __version__, io
 from tomopicker.output import figures
 from tomopicker.training.checkpoint import load_model, save_model
@@ -270,23 +268,6 @@ def test_dry_run_writes_nothing(world, cli, tmp_path):
     for words in ("6 clicks", "48 × 56 × 32", "10 voxels at 10 Å", "16³", "8-12", "40 steps", "(π'')"):
         assert words in result.out
     assert not list(tmp_path.iterdir())
-
-
-def test_three_rounds(world, cli, tmp_path):
-    """Said beforehand, kept in the model's history, and no checkpoint is left."""
-    config = copy.deepcopy(TINY)
-    config["training"] |= {"steps": 4}
-    config["self_training"] = {"rounds": 3, "min_clicks": 6, "final_steps_factor": 1.5}
-    (tmp_path / "three.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
-    asked = world.train_arguments(tmp_path / "m" / "m.model", "--config", tmp_path / "three.yaml")
-    plan = cli(*asked, "--dry-run")
-    assert "3 rounds of 2 × 4 + 2 × 4 + 6 steps" in plan.out
-    trained = cli(*asked)
-    assert trained.code == 0
-    assert re.search(r"Round 3: \d+ pseudo-labels, \d+ ambiguous picks ignored", trained.out)
-    assert [path.name for path in (tmp_path / "m").iterdir()] == ["m.model"]
-    history = load_model(tmp_path / "m" / "m.model").provenance["history"]
-    assert [line["round"] for line in history] == [1, 1, 2, 2, 3]
 
 
 def test_dry_run_and_training_say_the_same_of_the_priors(world, cli, tmp_path):

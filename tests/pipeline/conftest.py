@@ -62,7 +62,6 @@ def quick() -> Settings:
             "network": {"channels": (8, 16), "pretrained": "none"},
             "patches": {"batch": 10},
             "training": {"steps": 60},
-            "self_training": {"rounds": 1},
         }
     )
 

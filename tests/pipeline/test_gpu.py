@@ -72,15 +72,14 @@ def test_the_pretended_gpu_is_as_strict_as_one() -> None:
 @pytest.mark.parametrize(
     ("device", "parts"),
     [
-        ("cuda", {"training": STEPS, "self_training": {"rounds": 2, "min_clicks": 5, "ensemble_size": 2}}),
-        ("cuda", {"preset": "best", "training": STEPS, "self_training": {"rounds": 1}}),
-        ("cuda", {"training": STEPS, "self_training": {"rounds": 1}, "objective": {"loss": "kl"}}),
-        ("cuda", {"training": STEPS, "self_training": {"rounds": 1}, "objective": {"loss": "pu"}}),
-        ("cuda", {"training": STEPS, "self_training": {"rounds": 1}, "objective": {"loss": "distpu"}}),
+        ("cuda", {"preset": "best", "training": STEPS}),
+        ("cuda", {"training": STEPS, "objective": {"loss": "kl"}}),
+        ("cuda", {"training": STEPS, "objective": {"loss": "pu"}}),
+        ("cuda", {"training": STEPS, "objective": {"loss": "distpu"}}),
         ("cuda", {"preset": "paper", "training": {"epochs": 1}}),
-        ("mps", {"training": STEPS, "self_training": {"rounds": 1}}),
+        ("mps", {"training": STEPS}),
     ],
-    ids=["rounds", "best", "kl", "pu", "distpu", "paper", "mps"],
+    ids=["best", "kl", "pu", "distpu", "paper", "mps"],
 )
 def test_trained_on_a_gpu_a_model_picks_there_and_elsewhere(
     pair: Pair, tmp_path: Path, device: str, parts: dict[str, Any]
@@ -104,7 +103,7 @@ def test_the_best_device_is_taken_where_none_is_named(pair: Pair, monkeypatch: p
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: False)
     with pretend_gpu() as gpu:
-        model = trained(pair, None, resolve({**SMALL, "training": STEPS, "self_training": {"rounds": 1}}))
+        model = trained(pair, None, resolve({**SMALL, "training": STEPS}))
         assert where(model) == {"cuda"}
         done = gpu.operations
         api.pick(pair[0], model)
@@ -117,7 +116,7 @@ class Stopping(NullCallback):
 
 
 def test_a_training_stopped_on_a_gpu_is_resumed(pair: Pair, tmp_path: Path) -> None:
-    settings = resolve({**SMALL, "training": {**STEPS, "steps": 30}, "self_training": {"rounds": 1}})
+    settings = resolve({**SMALL, "training": {**STEPS, "steps": 30}})
     checkpoint = tmp_path / "run"
     with pretend_gpu():
         with pytest.raises(KeyboardInterrupt):

@@ -15,7 +15,7 @@ from tomopicker.config import Settings
 from tomopicker.errors import UsageError
 from tomopicker.picking.calibration import Calibration, Count
 from tomopicker.picking.selection import Selection
-from tomopicker.pipeline import self_training
+from tomopicker.pipeline import first_count
 from tomopicker.pipeline import trainer as job
 from tomopicker.pipeline.peak_calibration import PeakSummary
 from tomopicker.pipeline.training_data import load_training_tomograms
@@ -175,16 +175,17 @@ def test_a_loss_with_a_class_prior_gets_the_count_of_a_first_network(
     losses: dict[str, tuple[str, bool, float]] = {}
     fit = job.Run.fit
 
-    def noting(run: job.Run, name: str, train: Any, watch: Any, priors: Any, settings: Settings, *more: Any) -> Any:
+    def noting(run: job.Run, name: str, train: Any, watch: Any, priors: Any, clicks: int) -> Any:
+        settings = run.settings
         ball = len(ball_offsets(run.radius * settings.labels.radius_fraction))
         voxels = sum(int((item.labels != IGNORED).sum()) for item in train)
         losses[name] = settings.objective.loss, settings.objective.balanced, priors.expected * voxels / ball
-        return fit(run, name, train, watch, priors, settings, *more)
+        return fit(run, name, train, watch, priors, clicks)
 
     monkeypatch.setattr(job.Run, "fit", noting)
-    known, calibrate = Count(70.0, 55.0, 92.0), self_training.calibrations
+    known, calibrate = Count(70.0, 55.0, 92.0), first_count.calibrations
     monkeypatch.setattr(
-        self_training, "calibrations", lambda found: [replace(each, count=known) for each in calibrate(found)]
+        first_count, "calibrations", lambda found: [replace(each, count=known) for each in calibrate(found)]
     )
     heard = Heard()
     settings = with_loss(hasty, loss, adabn=adabn)
@@ -217,7 +218,7 @@ def test_the_first_network_counts_particles(first: Pair, quick: Settings) -> Non
     clicks = truth.select(np.random.default_rng(0).permutation(len(truth))[:10])
     clicked = load_training_tomograms([tomogram], clicks, settings, 2 * VOXEL, heard)
     run = job.Run(settings, DIAMETER / 2 / (2 * VOXEL), torch.device("cpu"), None, False, heard)
-    counted = self_training.count_by_first_network(run, clicked, [])
+    counted = first_count.count_by_first_network(run, clicked, [])
     assert 12 < counted.estimate < 48  # of 24
     assert counted.low <= 24 <= counted.high
 

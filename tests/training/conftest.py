@@ -47,7 +47,6 @@ def small_settings():
             "patches": {"size": 16, "batch": 8},
             "network": {"channels": (8, 12) if preset == "default" else (4, 8), "pretrained": "none"},
             "training": {"steps" if preset == "default" else "epochs": steps},
-            "self_training": {"rounds": 1},
             "inference": {"tile": 16},
         }
         for name, values in parts.items():

@@ -44,7 +44,6 @@ def settings_for(preset):
             "patches": {"size": SIZE, "batch": 8},
             "network": {"channels": (4, 8, 12) if preset == "default" else (4, 6, 8, 12), "pretrained": "none"},
             "training": {"steps": 25} if preset == "default" else {"epochs": 8},
-            "self_training": {"rounds": 1},
             "inference": {"tile": 16},
         }
     )

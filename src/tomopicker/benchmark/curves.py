@@ -36,7 +36,7 @@ _FIXED = {
     "default-pn": "#1a9641", "default-pu": "#8cc63f", "default-kl": "#00634a",
     "default-distpu": "#1f78b4", "default-pu-sigmoid": "#6fb7d6",
     "paper-pn": "#c2a5cf", "paper-pu": "#8e5bb5", "paper-kl": "#40126b",
-    "fast": "#00a5cf", "best": "#b5502a",
+    "best": "#b5502a",
     "all-labelled": "#111111", "dog": "#7f7f7f", "ball": "#b5b5b5", "template": "#e6762a",
     "deepetpicker": "#e0302a", "cryolo": "#e8c31a",
 }  # fmt: skip

@@ -4,10 +4,9 @@
 
   [cyan]tomopicker demo --output demo[/cyan]
 
-Simulates ribosomes among look-alikes in three tomograms (phase plate), trains from 10 clicks in the first with the
-preset [bold]fast[/bold], picks in all, and evaluates the picks in the two others, with those of a ball as template for
-comparison. The folder holds everything: tomograms, truth, clicks, model, picks as STAR and CSV, and a picture of a
-section with truth and picks.
+Simulates ribosomes among look-alikes in three tomograms (phase plate), trains from 10 clicks in the first, picks in
+all, and evaluates the picks in the two others, with those of a ball as template for comparison. The folder holds
+everything: tomograms, truth, clicks, model, picks as STAR and CSV, and a picture of a section with truth and picks.
 """
 
 import shlex
@@ -42,7 +41,7 @@ def command(
     model, picks, again = output / "ribosome.model", output / "picks", ["--overwrite"] if overwrite else []
     _run(
         reporter, "train", tomograms[0].path, "--picks", clicks, "--particle-diameter", f"{demo.DIAMETER:g}",
-        "--preset", "fast", "--no-check", "--output", model, *again,
+        "--no-check", "--output", model, *again,
     )  # fmt: skip
     _run(reporter, "pick", output / "tomograms", "--model", model, "--output", picks, *again)
     _run(reporter, "evaluate", picks, "--truth", output / "truth", "--exclude", tomograms[0].name)

@@ -1,1 +1,1 @@
-"""What happens in order: training with its rounds, picking, instant picks."""
+"""What happens in order: training, picking, instant picks."""

@@ -12,7 +12,7 @@ from tomopicker.io.read_options import CoordinateUnits
 from tomopicker.io.registry import FORMATS, for_input, head_of, recognised
 from tomopicker.io.tomogram_names import contained, join_names
 from tomopicker.picks import Picks
-from tomopicker.pipeline.self_training import needs_first_count, steps_of_rounds
+from tomopicker.pipeline.first_count import needs_first_count
 from tomopicker.pipeline.training_data import common_voxel_size
 from tomopicker.pipeline.training_input import TrainingInput
 from tomopicker.pu.prior import Priors, class_priors
@@ -115,21 +115,13 @@ def _length(settings: Settings, clicks: int) -> str:
     cfg = settings.training
     if settings.network.head == "discriminant":
         return "none: a discriminant in closed form"
-    steps = cfg.steps_for(clicks)
-    last = f"{steps} steps" if steps is not None else f"{cfg.epochs} epochs"
-    each = steps_of_rounds(settings, clicks)
-    if len(each) > 1:
-        lengths = " + ".join(f"{len(one)} × {one[0]}" if len(one) > 1 else f"{one[0]}" for one in each)
-        networks = sum(map(len, each))
-        last = (
-            f"{len(each)} rounds of {lengths} steps"
-            if steps
-            else f"{networks} networks in {len(each)} rounds, {last} each"
-        )
-    if not needs_first_count(settings):
-        return last
-    first = f"{cfg.epochs} epochs" if each[0][0] is None else f"{each[0][0]} steps"
-    return f"{first} of a first network that counts the particles, then {last}"
+    steps = settings.steps_for(clicks)
+    length = f"{steps} steps" if steps is not None else f"{cfg.epochs} epochs"
+    return (
+        f"{length} of a first network that counts the particles, then {length}"
+        if needs_first_count(settings)
+        else length
+    )
 
 
 def _priors(tomograms: Sequence[Tomogram], clicks: Picks, settings: Settings, voxel_size: float) -> str:

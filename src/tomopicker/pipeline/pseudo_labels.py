@@ -1,10 +1,14 @@
-"""Pseudo-labels: confident picks of the discriminant or of earlier networks, and ambiguous ones, in training tomograms.
+"""Pseudo-labels: confident instant picks in the training tomograms, and ambiguous ones that are ignored.
 
-Scores of another number of threads, or of another machine, differ in the last digits, and peaks with them. So the
-pseudo-labels of a round are saved next to its checkpoint, and a resumed run reads them back.
+Clicks cover few particles in few orientations, and every particle that was not clicked counts as background. A network
+learns from pseudo-labels too (self-training, cf. Xie et al., CVPR 2020), whose teacher is the discriminant of the
+clicks. Tomograms without clicks, and those for validation, get none.
+
+Scores of another number of threads, or of another machine, differ in the last digits, and peaks with them. So
+pseudo-labels are saved next to the checkpoint, and a resumed run reads them back.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
@@ -13,13 +17,13 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float64
 from scipy.spatial import cKDTree
-from torch import nn
 
 from tomopicker.config import Settings
-from tomopicker.picking.calibration import Calibration
 from tomopicker.picking.peaks import Peaks
-from tomopicker.pipeline.instant_peaks import InstantPeaks, click_prior
-from tomopicker.pipeline.peak_calibration import PeakSummary, calibrations
+from tomopicker.pipeline.callbacks import NullCallback
+from tomopicker.pipeline.instant_model import peaks_in_training
+from tomopicker.pipeline.instant_peaks import click_prior
+from tomopicker.pipeline.peak_calibration import calibrations
 from tomopicker.pipeline.trainer import Run
 from tomopicker.pipeline.training_data import TrainingTomogram
 from tomopicker.training.checkpoint import CHECKPOINT, load_tensors, save_tensors
@@ -34,10 +38,8 @@ Pair: TypeAlias = tuple[PseudoPositives, Ambiguous]
 KINDS = ("pseudo_positives", "ambiguous")
 
 
-def pseudo_label(
-    run: Run, clicked: Sequence[TrainingTomogram], networks: Sequence[nn.Module], rounds: int
-) -> list[TrainingTomogram]:
-    """Add pseudo-labels from the mean scores of networks to training tomograms.
+def with_pseudo_labels(run: Run, clicked: Sequence[TrainingTomogram]) -> Sequence[TrainingTomogram]:
+    """Add pseudo-labels to training tomograms, where the settings have it.
 
     Parameters
     ----------
@@ -45,24 +47,28 @@ def pseudo_label(
         With checkpoints, pseudo-labels are saved too, and a resumed run reads them.
     clicked : sequence of TrainingTomogram
         With clicks only.
-    networks : sequence of Module
-        Of all earlier rounds.
-    rounds : int
-        Number of earlier rounds.
 
     Raises
     ------
     TomoPickerError
         If the saved pseudo-labels belong to another run.
     """
-    return _labelled(run, clicked, rounds, lambda: _found(run, clicked, networks, rounds))
-
-
-def pseudo_label_by_discriminant(
-    run: Run, clicked: Sequence[TrainingTomogram], find: Callable[[], Sequence[InstantPeaks]]
-) -> list[TrainingTomogram]:
-    """Add confident and ambiguous instant picks, from the peaks that `find` gives; else as `pseudo_label`."""
-    return _labelled(run, clicked, 0, lambda: _labels_by_discriminant(run, clicked, find()))
+    if not run.settings.has_pseudo_labels:
+        return clicked
+    saved = run.checkpoint and run.checkpoint.with_name(f"{run.checkpoint.name}.labels.ckpt")
+    fingerprint = _fingerprint(run.settings, clicked)
+    if saved and run.resume and saved.exists():
+        labels = _read(saved, fingerprint, len(clicked))
+    else:
+        labels = _confident_and_ambiguous(run, clicked)
+        if saved:
+            _write(saved, fingerprint, labels)
+    added, ignored = (sum(map(len, kind)) for kind in zip(*labels, strict=True))
+    run.callback.log(f"Pseudo-labels: {added} confident instant picks; {ignored} ambiguous ones are ignored.")
+    return [
+        replace(item, pseudo_positives=positives, ambiguous=ambiguous)
+        for item, (positives, ambiguous) in zip(clicked, labels, strict=True)
+    ]
 
 
 def select_pseudo_labels(
@@ -74,7 +80,7 @@ def select_pseudo_labels(
     settings: Settings,
     limit: int,
 ) -> tuple[PseudoPositives, Ambiguous]:
-    """Choose the pseudo-labels of the next round, and the ambiguous picks that it ignores.
+    """Choose the pseudo-labels, and the ambiguous picks that are ignored.
 
     Parameters
     ----------
@@ -96,7 +102,7 @@ def select_pseudo_labels(
     pseudo_positives : PseudoPositives
     ambiguous : Ambiguous
     """
-    cfg = settings.self_training
+    cfg = settings.pseudo_labels
     apart = (1 + settings.labels.radius_fraction) * radius + 1  # Balls are painted around the nearest voxels.
     known = np.concatenate([clicks, rejected])
     is_positive = _farther(peaks.positions_voxels, known, apart) & (probability >= cfg.positive_threshold)
@@ -105,56 +111,20 @@ def select_pseudo_labels(
     return peaks.positions_voxels[is_positive], peaks.positions_voxels[is_ambiguous & ~is_positive]
 
 
-def _labelled(
-    run: Run, clicked: Sequence[TrainingTomogram], rounds: int, find: Callable[[], list[Pair]]
-) -> list[TrainingTomogram]:
-    """Add pseudo-labels, new or from the file of an interrupted run, to tomograms."""
-    saved = run.checkpoint and run.checkpoint.with_name(f"{run.checkpoint.name}.round{rounds + 1}.ckpt")
-    fingerprint = _fingerprint(run.settings, clicked)
-    if saved and run.resume and saved.exists():
-        labels = _read(saved, fingerprint, len(clicked))
-    else:
-        labels = find()
-        if saved:
-            _write(saved, fingerprint, labels)
-    return [
-        replace(item, pseudo_positives=positives, ambiguous=ambiguous)
-        for item, (positives, ambiguous) in zip(clicked, labels, strict=True)
-    ]
-
-
-def _found(run: Run, clicked: Sequence[TrainingTomogram], networks: Sequence[nn.Module], rounds: int) -> list[Pair]:
-    """Choose pseudo-labels from the peaks of all training tomograms."""
-    summaries = [run.summarize(networks, item) for item in clicked]
-    starts_labelled = run.settings.starts_from_discriminant
-    return _select(run, clicked, summaries, calibrations(summaries), rounds + starts_labelled)
-
-
-def _labels_by_discriminant(run: Run, clicked: Sequence[TrainingTomogram], found: Sequence[InstantPeaks]) -> list[Pair]:
+def _confident_and_ambiguous(run: Run, clicked: Sequence[TrainingTomogram]) -> list[Pair]:
+    # Without warnings: training has warned of clicks outside the specimen.
+    found = peaks_in_training(run, clicked, NullCallback())
     if not found:
         return [(NO_POSITIONS, NO_POSITIONS)] * len(clicked)
     summaries = [item.summary for item in found]
-    prior = click_prior([item for item in found if len(item.examples.clicks)])
-    return _select(run, clicked, summaries, calibrations(summaries, prior=prior), 1)
-
-
-def _select(
-    run: Run,
-    clicked: Sequence[TrainingTomogram],
-    summaries: Sequence[PeakSummary],
-    fits: Sequence[Calibration],
-    growths: int,
-) -> list[Pair]:
-    cfg, labels = run.settings.self_training, []
-    growth = cfg.max_label_growth**growths - 1
-    least = cfg.first_labels if run.settings.starts_from_discriminant else 0
-    for item, each, fit in zip(clicked, summaries, fits, strict=True):
-        limit = max(round(len(item.clicks) * growth), least)
-        chances = fit.probability(each.scores)
-        labels.append(
-            select_pseudo_labels(each.peaks, chances, item.clicks, item.rejected, run.radius, run.settings, limit)
+    fits = calibrations(summaries, prior=click_prior([item for item in found if len(item.examples.clicks)]))
+    return [
+        select_pseudo_labels(
+            each.peaks, fit.probability(each.scores), item.clicks, item.rejected, run.radius, run.settings,
+            max(len(item.clicks), run.settings.pseudo_labels.limit),
         )
-    return labels
+        for item, each, fit in zip(clicked, summaries, fits, strict=True)
+    ]  # fmt: skip
 
 
 def _farther(positions: Positions, known: Known, distance: float) -> Bool[np.ndarray, " n"]:

@@ -69,17 +69,6 @@ def score_working_volume(
     )  # fmt: skip
 
 
-def mean_scores(
-    fitted: Sequence[nn.Module], volume: Volume, settings: Settings, device: torch.device, mask: VoxelMask | None = None
-) -> Volume:
-    """Give the mean score of prepared networks; at most two score volumes are held."""
-    scores: Volume = score_working_volume(fitted[0], volume, settings, device, mask)[0]
-    for network in fitted[1:]:
-        scores += score_working_volume(network, volume, settings, device, mask)[0]
-    scores /= len(fitted)
-    return scores
-
-
 def decoy_of(working: WorkingVolume, settings: Settings, particles: VoxelMask | None = None) -> Piece:
     """Make the decoy of a working volume, without the power of particles in a mask."""
     return decoy_volume(working.data, working.statistics_mask, settings.seed, particles)

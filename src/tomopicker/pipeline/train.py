@@ -1,4 +1,4 @@
-"""From clicks to a model: preprocess, label, train in rounds, make scores probabilities.
+"""From clicks to a model: preprocess, label, train, make scores probabilities.
 
 A loss with a class prior needs the number of particles: as stated, or counted by a first network with the PN loss.
 Clicks of several kinds give a network for each, to which the clicks of the others are known negatives.
@@ -17,10 +17,11 @@ from tomopicker.models.precision import choose_device
 from tomopicker.picks import Picks
 from tomopicker.pipeline.callbacks import Callback, NullCallback, Prefixed
 from tomopicker.pipeline.displacement import network_displacement
+from tomopicker.pipeline.first_count import count_by_first_network, needs_first_count
 from tomopicker.pipeline.instant_model import instant_model
 from tomopicker.pipeline.provenance import provenance
+from tomopicker.pipeline.pseudo_labels import with_pseudo_labels
 from tomopicker.pipeline.resume import checkpoint_of_kind, discard_checkpoints, remove_checkpoints
-from tomopicker.pipeline.self_training import count_by_first_network, first_labels, needs_first_count, self_train
 from tomopicker.pipeline.trainer import Run
 from tomopicker.pipeline.training_data import (
     TrainingTomogram,
@@ -219,24 +220,27 @@ def _train_network(
     validation: Sequence[LabelledVolume],
     voxel_size: float,
 ) -> Model:
-    """Train in rounds, calibrate the last network in the training tomograms, and measure its displacement."""
-    settings, stated = run.settings, run.settings.expected_particles
-    check_expected(settings, number_of_clicks(clicked), len(clicked))
-    first = first_labels(run, clicked)
+    """Train a network, calibrate it in the training tomograms, and measure its displacement."""
+    settings, stated, clicks = run.settings, run.settings.expected_particles, number_of_clicks(clicked)
+    check_expected(settings, clicks, len(clicked))
+    labelled = with_pseudo_labels(run, clicked)
     particles, counted = None if stated is None else stated * len(clicked), None
     if needs_first_count(settings):
-        counted = count_by_first_network(run, first, validation)
+        counted = count_by_first_network(run, labelled, validation)
         particles = counted.estimate
-    result = self_train(run, clicked, first, validation, particles)
-    network, offset, threshold, particle_scores = result.network, 0.0, None, None
+    training = [run.labelled(item) for item in labelled]
+    priors = run.priors(training, particles)
+    run.callback.log(f"Labels: {priors}.")
+    network, history = run.fit("train", training, validation, priors, clicks)
+    offset, threshold, particle_scores = 0.0, None, None
     if settings.inference.adabn:
-        summaries = [run.summarize([network], item) for item in clicked]
-        particle_scores, counted = run.calibrate(summaries, number_of_clicks(clicked))
+        summaries = [run.summarize(network, item) for item in clicked]
+        particle_scores, counted = run.calibrate(summaries, clicks)
         if stated is None or particles is None or counted.is_inconsistent(particles):
             particles = counted.estimate
     else:
         offset, threshold = run.offset_by_count(network, clicked, particles)
-    facts = provenance(inputs, clicked, particles, counted, priors=result.priors, history=result.history)
+    facts = provenance(inputs, clicked, particles, counted, priors=priors, history=history)
     displacement = network_displacement(run, network, clicked[0])
     return Model(
         network, settings, voxel_size, offset, threshold, facts, particle_scores, displacement, tuple(run.warnings)

@@ -1,6 +1,6 @@
 """The parts of a training that share settings, device and checkpoints: labels, priors, networks, peaks and counts."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -20,12 +20,12 @@ from tomopicker.pipeline.peak_calibration import (
     poorly_separated,
     summarize_peaks,
 )
-from tomopicker.pipeline.scoring import decoy_of, find_peaks, mean_scores, prepare_network, searched_voxels
+from tomopicker.pipeline.scoring import decoy_of, find_peaks, prepare_network, score_working_volume, searched_voxels
 from tomopicker.pipeline.training_data import TrainingTomogram
 from tomopicker.pu.particle_scores import ParticleScores, from_clicks
 from tomopicker.pu.prior import Priors, class_priors
 from tomopicker.training.labels import IGNORED, POSITIVE, LabelledVolume, ball_offsets, draw_spheres, label_mask
-from tomopicker.training.loop import History, Report, fit
+from tomopicker.training.loop import History, fit
 from tomopicker.types import VoxelMask
 
 CANDIDATES = 20
@@ -63,9 +63,7 @@ class Run:
         )
         return LabelledVolume(data, labels, positions, item.rejected, mask, item.name)
 
-    def priors(
-        self, training: Sequence[LabelledVolume], particles: float | None, *, more_than_clicks: bool = False
-    ) -> Priors:
+    def priors(self, training: Sequence[LabelledVolume], particles: float | None) -> Priors:
         """Class priors of the labelled volumes; without a count, as for PN, those that it decides are NaN.
 
         A stated count below the clicks is an error; a count below the clicks and pseudo-labels is raised to them.
@@ -77,7 +75,7 @@ class Run:
         if cfg.loss == "pn" or particles is None:
             expected = float("nan") if particles is None else particles * ball / everything
             return Priors(positive / everything, expected, expected - positive / everything)
-        if more_than_clicks or self.settings.expected_particles is None:
+        if self.settings.has_pseudo_labels or self.settings.expected_particles is None:
             particles = max(particles, 1.1 * positive / ball)
         return class_priors(positive, everything, ball, particles, cfg.prior_denominator)
 
@@ -87,41 +85,43 @@ class Run:
         training: Sequence[LabelledVolume],
         validation: Sequence[LabelledVolume],
         priors: Priors,
-        settings: Settings,
-        report: Callable[[Report], None] | None = None,
+        clicks: int,
     ) -> tuple[nn.Module, History]:
-        """Train a network with its own checkpoint; progress goes to `report`, or else to the callback."""
+        """Train a network with its own checkpoint, for as long as so many clicks need."""
+        length = self.settings.training.model_copy(update={"steps": self.settings.steps_for(clicks)})
         return fit(
             training,
             validation,
-            settings,
+            self.settings.model_copy(update={"training": length}),
             priors,
             device=self.device,
             checkpoint=self.checkpoint and self.checkpoint.with_name(f"{self.checkpoint.name}.{job}.ckpt"),
             resume=self.resume,
-            report=report or partial(self.callback.on_train, job),
+            report=partial(self.callback.on_train, job),
         )
 
     def peaks(self, network: nn.Module, item: TrainingTomogram, limit: int) -> Peaks:
         """Find the best peaks of a training tomogram in a network's scores."""
         working = item.working
-        scores = mean_scores(self._prepare([network], item), working.data, self.settings, self.device, working.mask)
+        fitted = prepare_network(network, working, self.settings, self.device)
+        scores = score_working_volume(fitted, working.data, self.settings, self.device, working.mask)[0]
         return find_peaks(scores, self.settings, self.radius, max_particles=limit, mask=working.mask)
 
-    def summarize(self, networks: Sequence[nn.Module], item: TrainingTomogram) -> PeakSummary:
-        """Find the peaks of a training tomogram, and of its decoy, in the mean scores of networks.
+    def summarize(self, network: nn.Module, item: TrainingTomogram) -> PeakSummary:
+        """Find the peaks of a training tomogram, and of its decoy, in a network's scores.
 
         The decoy is without the power of what scores as the clicks do: in a crowd of particles that is most of the
         power, and background would seem to score nearly as high as they do.
         """
-        fitted, working, settings = self._prepare(networks, item), item.working, self.settings
-        scores = mean_scores(fitted, working.data, settings, self.device, working.mask)
+        working, settings = item.working, self.settings
+        fitted = prepare_network(network, working, settings, self.device)
+        scores = score_working_volume(fitted, working.data, settings, self.device, working.mask)[0]
         peaks = find_peaks(scores, settings, self.radius, mask=working.mask)
         decoy = decoy_of(working, settings, self._particle_like(peaks, item))
         return summarize_peaks(
             peaks,
             searched_voxels(scores.shape, settings, self.radius, working.mask),
-            mean_scores(fitted, decoy, settings, self.device),
+            score_working_volume(fitted, decoy, settings, self.device)[0],
             settings,
             self.radius,
             clicks=item.clicks,
@@ -141,9 +141,6 @@ class Run:
         voxels = np.zeros(item.working.data.shape, dtype=np.int8)
         draw_spheres(voxels, like, PARTICLE_LIKE_RADII * self.radius, 1)
         return voxels.astype(bool) if voxels.mean() < MOST_PARTICLE_LIKE else None
-
-    def _prepare(self, networks: Sequence[nn.Module], item: TrainingTomogram) -> list[nn.Module]:
-        return [prepare_network(network, item.working, self.settings, self.device) for network in networks]
 
     def offset_by_count(
         self, network: nn.Module, clicked: Sequence[TrainingTomogram], particles: float | None

@@ -41,9 +41,9 @@ class TrainingTomogram:
     rejected : Negatives
         Negatives: known background.
     pseudo_positives : PseudoPositives
-        Pseudo-labels of earlier rounds, trained on like clicks.
+        Pseudo-labels, trained on like clicks.
     ambiguous : Ambiguous
-        Picks of earlier rounds that are ignored: neither particles nor background.
+        Picks that are ignored: neither particles nor background.
     """
 
     name: str

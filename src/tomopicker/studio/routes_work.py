@@ -20,7 +20,7 @@ from tomopicker.studio.review import ORDERS, Reviewed, gallery, histogram, of_in
 if TYPE_CHECKING:
     from tomopicker.output.results import FolderResults
 
-PRESETS = ("fast", "default", "best")
+PRESETS = ("default", "best")
 MOST_PAGE = 120
 MOST_WORKERS = 1000
 
@@ -57,7 +57,7 @@ async def _start(studio: Studio, named: str, what: str, body: dict[str, Any]) ->
     if running:
         raise UsageError(f"'{running[0].asked['title']}' is running for this kind; stop it or wait")
     if what == "train":
-        preset = str(body.get("preset", "fast"))
+        preset = str(body.get("preset", "default"))
         if preset not in PRESETS:
             raise UsageError(f"the preset is one of {', '.join(PRESETS)}")
         title, arguments = f"Train {named} ({preset})", _training(studio, named, preset)
