@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import yaml
 
+from tests.shortcuts import shortcuts
 from tomopicker.cli.app import run
-from tomopicker.io import write_mrc
+from tomopicker.io import read_table, write_mrc
 
 VOXEL_SIZE, SHAPE, DIAMETER = 10.0, (32, 56, 48), 100.0
 
@@ -107,6 +108,18 @@ def write_csv(path, positions, header="x,y,z"):
     return path
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item):
+    with shortcuts(item):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    with shortcuts(item):
+        return (yield)
+
+
 @pytest.fixture(scope="session")
 def world(tmp_path_factory):
     world = World(tmp_path_factory.mktemp("world"))
@@ -129,3 +142,21 @@ def picked(world):
     folder = world.folder / "picked"
     assert call(["pick", world.tomogram("TS_1"), world.tomogram("TS_2"), "-m", world.model, "-o", folder]) == 0
     return folder
+
+
+@pytest.fixture(scope="session")
+def halves(world):
+    """Files of clicks of two kinds (all are balls), by kind: half of the clicks each."""
+    rows = read_table(world.clicks).coordinates
+    clicks = {"ball": rows[:3], "small": rows[3:6]}
+    return {kind: write_csv(world.folder / "halves" / f"{kind}.csv", half) for kind, half in clicks.items()}
+
+
+@pytest.fixture(scope="session")
+def instant_kinds(world, halves):
+    """A model of two kinds from the preset without training; tests read it and do not change it."""
+    path = world.folder / "instant_kinds.model"
+    given = [part for kind, file in halves.items() for part in ("--picks", f"{kind}={file}")]
+    more = ["-d", DIAMETER, "--preset", "instant", "--mask", "none", "--device", "cpu", "--no-check"]
+    assert call(["train", world.tomogram("TS_1"), *given, *more, "-o", path]) == 0
+    return path

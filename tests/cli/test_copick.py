@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import zarr
 
-from tests.cli.conftest import DIAMETER, VOXEL_SIZE, call, write_csv
+from tests.cli.conftest import VOXEL_SIZE
 from tomopicker import io
 
 
@@ -73,35 +73,20 @@ def test_what_cannot_be_is_one_line(cli, world, config, tmp_path, more, code, wo
     assert result.code == code and len(result.err.splitlines()) == 1 and words in result.err
 
 
-@pytest.fixture(scope="module")
-def two_kinds(world, tmp_path_factory):
-    """A model of two kinds, from two halves of the clicks."""
-    folder = tmp_path_factory.mktemp("kinds")
-    rows = io.read_table(world.clicks).coordinates
-    halves = {kind: write_csv(folder / f"{kind}.csv", half) for kind, half in (("ball", rows[:3]), ("b", rows[3:6]))}
-    given = [f"{kind}={file}" for kind, file in halves.items()]
-    code = call([
-        "train", world.tomogram("TS_1"), "--picks", given[0], "--picks", given[1], "-d", DIAMETER, "--preset",
-        "instant", "--mask", "none", "-o", folder / "two.model", "--device", "cpu", "--no-check",
-    ])  # fmt: skip
-    assert code == 0
-    return folder / "two.model"
-
-
-def test_each_of_several_kinds_goes_to_its_object(cli, two_kinds, config, tmp_path):
-    arguments = ("pick", "--copick", config, "-m", two_kinds, "-o", tmp_path / "out", "--device", "cpu")
-    assert "it has no particle 'b'; give --copick-object b=OBJECT, one of ball" in cli(*arguments).err
+def test_each_of_several_kinds_goes_to_its_object(cli, instant_kinds, config, tmp_path):
+    arguments = ("pick", "--copick", config, "-m", instant_kinds, "-o", tmp_path / "out", "--device", "cpu")
+    assert "it has no particle 'small'; give --copick-object small=OBJECT, one of ball" in cli(*arguments).err
     objects = [{"name": name, "is_particle": True} for name in ("ball", "other")]
     config.write_text(json.dumps({"overlay_root": "local://project", "pickable_objects": objects}))
-    assert "two kinds are one object" in cli(*arguments, "--copick-object", "b=ball").err
-    assert "picks ball, b; give KIND=OBJECT" in cli(*arguments, "--copick-object", "other").err
-    result = cli(*arguments, "--copick-object", "b=other")
+    assert "two kinds are one object" in cli(*arguments, "--copick-object", "small=ball").err
+    assert "picks ball, small; give KIND=OBJECT" in cli(*arguments, "--copick-object", "other").err
+    result = cli(*arguments, "--copick-object", "small=other")
     assert result.code == 0, result.err
     assert "picks of 2 kinds, 2 files, tomopicker_1_ball.json, tomopicker_1_other.json" in result.out
     run = tmp_path / "project" / "ExperimentRuns" / "TS_2"
     frames = {"TS_2": io.open_tomogram(next(run.glob("*/wbp.zarr"))).frame}
     found = []
-    for kind, name in (("ball", "ball"), ("b", "other")):
+    for kind, name in (("ball", "ball"), ("small", "other")):
         there = io.read_picks(run / "Picks" / f"tomopicker_1_{name}.json", frames)
         here = io.read_picks(tmp_path / "out" / f"TS_2.{kind}.csv", frames)
         np.testing.assert_allclose(there.positions, here.positions, atol=0.05)

@@ -13,6 +13,7 @@ import yaml
 
 import tomopicker
 from tests.interruption import signal_in_step
+from tomopicker.training.checkpoint import CHECKPOINT, load_tensors
 
 
 def start(arguments):
@@ -30,7 +31,7 @@ def wait_for(condition):
 
 
 def test_training_resumes(world, cli, tmp_path):
-    """A scheduler's SIGTERM first, then an impatient Ctrl-C, of real processes."""
+    """A real process gets a scheduler's SIGTERM; what it left is resumed, and an impatient Ctrl-C leaves as much."""
     config = {**yaml.safe_load(world.config.read_text(encoding="utf-8")), "expected_particles": 8}
     config["training"] = {"steps": 20000}
     (tmp_path / "long.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
@@ -49,14 +50,12 @@ def test_training_resumes(world, cli, tmp_path):
     assert (refused.code, len(refused.errors)) == (1, 1)
     assert "seed 0, not 5" in refused.err
 
-    again = start([*arguments, "--resume"])
-    before = checkpoint.stat().st_mtime_ns
-    wait_for(lambda: checkpoint.stat().st_mtime_ns > before)
-    again.send_signal(signal.SIGINT)
-    again.send_signal(signal.SIGINT)
-    again.communicate(timeout=60)
-    assert again.returncode == 130
+    before = load_tensors(checkpoint, CHECKPOINT)[1]["step"]
+    with pytest.MonkeyPatch.context() as patch:
+        signal_in_step(patch, 3, signal.SIGINT, signal.SIGINT)
+        assert cli(*arguments, "--resume").code == 130
     assert [path.name for path in output.parent.iterdir()] == ["m.model.train.ckpt"]
+    assert load_tensors(checkpoint, CHECKPOINT)[1]["step"] == before + 3
 
 
 def test_a_resumed_run_ends_as_an_unbroken_one(world, cli, tmp_path):

@@ -12,16 +12,16 @@ from tomopicker.api import load_model
 from tomopicker.io import read_table
 from tomopicker.output.results import read_results
 
+pytestmark = pytest.mark.in_full
+"""The balls are all alike: which kind wins one is a close thing."""
+
 
 @pytest.fixture(scope="module")
-def kinds(world, tmp_path_factory):
-    """Files of clicks of two kinds (all are balls), and a model trained on both."""
+def kinds(world, halves, tmp_path_factory):
+    """A folder with a model trained on clicks of two kinds, and its picks."""
     folder = tmp_path_factory.mktemp("kinds")
-    rows = read_table(world.clicks).coordinates
-    write_csv(folder / "a.csv", rows[:3])
-    write_csv(folder / "b.csv", rows[3:6])
     arguments = [
-        "train", world.tomogram("TS_1"), "--picks", f"big={folder / 'a.csv'}", "--picks", f"small={folder / 'b.csv'}",
+        "train", world.tomogram("TS_1"), "--picks", f"big={halves['ball']}", "--picks", f"small={halves['small']}",
         "-d", f"big={DIAMETER}", "-d", f"small={0.9 * DIAMETER}", "--config", world.config, "-o", folder / "two.model",
         "--device", "cpu", "--no-check",
     ]  # fmt: skip
@@ -171,7 +171,7 @@ def test_positions_are_those_of_the_records(kinds):
         assert not unlike.any() or away[unlike].min() >= 4.5, "half the smaller diameter, in voxels of 10 Å"
 
 
-def test_one_kind_that_is_named_gives_the_plain_model(kinds, world, tmp_path):
+def test_one_kind_that_is_named_gives_the_plain_model(halves, world, tmp_path):
     """A name before the file and the diameter changes nothing else."""
     arguments = [
         "train",
@@ -184,7 +184,7 @@ def test_one_kind_that_is_named_gives_the_plain_model(kinds, world, tmp_path):
         "cpu",
         "--no-check",
     ]
-    clicks = kinds / "a.csv"
+    clicks = halves["ball"]
     assert call([*arguments, "--picks", clicks, "-d", DIAMETER, "-o", tmp_path / "plain.model"]) == 0
     assert call([*arguments, "--picks", f"big={clicks}", "-d", f"big={DIAMETER}", "-o", tmp_path / "named.model"]) == 0
     plain, named = (load_model(tmp_path / name) for name in ("plain.model", "named.model"))
@@ -195,21 +195,16 @@ def test_one_kind_that_is_named_gives_the_plain_model(kinds, world, tmp_path):
     assert all((weights[name] == tensor).all() for name, tensor in named.network.state_dict().items())
 
 
-def test_kinds_in_closed_form(kinds, world, cli, tmp_path):
+def test_kinds_in_closed_form(instant_kinds, world, cli, tmp_path):
     """With the preset without training: a model of both, and files of each."""
-    trained = cli(
-        "train", world.tomogram("TS_1"), "--picks", f"big={kinds / 'a.csv'}", "--picks", f"small={kinds / 'b.csv'}",
-        "-d", DIAMETER, "--preset", "instant", "--mask", "none", "-o", tmp_path / "m", "--device", "cpu", "--no-check",
-    )  # fmt: skip
-    assert trained.code == 0, trained.err
-    model = load_model(tmp_path / "m")
+    model = load_model(instant_kinds)
     assert min(len(each.network.clicks) for each in model.kinds.values()) >= 3
     assert [each.provenance["training"][0]["rejected"] for each in model.kinds.values()] == [3, 3]
     assert min(len(each.network.rejected) for each in model.kinds.values()) >= 3, "found examples join them"
-    picked = cli("pick", world.tomogram("TS_1"), "-m", tmp_path / "m", "-o", tmp_path / "picks", "--pictures")
+    picked = cli("pick", world.tomogram("TS_1"), "-m", instant_kinds, "-o", tmp_path / "picks", "--pictures")
     assert picked.code == 0, picked.err
     every = table(tmp_path / "picks" / "TS_1.csv")
-    for kind in ("big", "small"):
+    for kind in ("ball", "small"):
         mine = table(tmp_path / "picks" / f"TS_1.{kind}.csv")
         assert len(mine) == (every.kind == kind).sum() and (mine.kind == kind).all()
         assert (tmp_path / "picks" / f"TS_1.{kind}.png").exists()

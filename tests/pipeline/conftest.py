@@ -1,12 +1,13 @@
 """Two small, easy tomograms and a picker trained on the first in seconds."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from tests.shortcuts import shortcuts
 from tomopicker.config import Settings, resolve
 from tomopicker.picks import Picks
 from tomopicker.pipeline.scoring import prepare_network, score_working_volume
@@ -28,6 +29,13 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Shorten the trainings that tests make themselves, but not those of fixtures, which many look at."""
+    with shortcuts(item):
+        return (yield)
 
 
 def scored(network: nn.Module, working: WorkingVolume, settings: Settings) -> Volume:

@@ -66,8 +66,7 @@ def command(
     from tomopicker.benchmark import campaign
     from tomopicker.benchmark.empiar import empiar_10988
     from tomopicker.benchmark.protocol import add_external, filter_protocol, read_protocol
-    from tomopicker.cluster.benchmark import run_protocol
-    from tomopicker.cluster.dry_run import benchmark_plan
+    from tomopicker.cluster.benchmark import benchmark_plan, run_protocol
 
     whole = read_protocol(protocol) if protocol is not None else empiar_10988(empiar or Path())
     folders = named_values(external or [], "deepetpicker=picks/deepetpicker", "--external")

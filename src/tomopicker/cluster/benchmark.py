@@ -1,22 +1,24 @@
 """A benchmark from protocol to report: simulate what is missing, run what is not done, write tables and figures.
 
-The runs are a job that is mapped over tasks; a task is a run, or several that share candidates.
+The runs are a job that is mapped over tasks; a task is a run, or several that share candidates. `benchmark_plan` is
+their ``--dry-run``; it is not beside that of pick, which starts sooner without the libraries of the report.
 """
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tomopicker.benchmark.campaign import missing
+from tomopicker.benchmark.campaign import dry_run, missing
 from tomopicker.benchmark.dataset import OpenDataSet, open_datasets
 from tomopicker.benchmark.methods import Method
 from tomopicker.benchmark.page import write_report
 from tomopicker.benchmark.protocol import Protocol, filter_protocol, protocol_text
 from tomopicker.benchmark.results import Result
 from tomopicker.benchmark.runs import Run, Runner, plan, results_of, tasks
+from tomopicker.cluster.dry_run import describe_jobs
 from tomopicker.cluster.journal import Journal
 from tomopicker.cluster.mapping import map_tomograms
 from tomopicker.cluster.resources import bytes_for
@@ -92,6 +94,21 @@ def run_protocol(
         write_text(output / "protocol.yaml", protocol_text(protocol, output))
         results = run_all(part, opened, output, device=device, cluster=cluster, on_event=on_event, callback=callback)
         return results, write_report(filter_protocol(protocol, datasets=shown), opened, output)
+
+
+def benchmark_plan(
+    part: Protocol, output: Path, device: str | None, cluster: "ClusterSettings | None"
+) -> Iterator[str]:
+    """Describe a run of a benchmark, line by line; the parameters are those of `run_protocol`."""
+    yield from dry_run(part, output, device)
+    if cluster is None:
+        return
+    if any(missing(data) for data in part.datasets.values()):
+        yield f"They would be done {cluster.words}, after the tomograms are simulated there."
+        return
+    items = items_of(plan(part), open_datasets(part))
+    yield f"They would be done {cluster.words}."
+    yield from describe_jobs(cluster, BenchmarkWork(part, output).memory(items), len(items), output)
 
 
 def run_all(
