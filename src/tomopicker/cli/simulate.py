@@ -106,11 +106,8 @@ def command(
         layout, n_read = read_layout(positions, size, positions_offset)
         if len(layout) < n_read:
             reporter.log(f"{positions}: {len(layout)} of {n_read} positions lie inside; the others are left out.")
-    # Workers may start in another folder.
-    folder = output if on is None else output.absolute()
     work = SimulateWork(
-        folder, preset, size, voxel_size, maps and maps.absolute(), target, particles, layout, settings.given,
-        overwrite,
+        output, preset, size, voxel_size, maps, target, particles, layout, settings.given, overwrite,
         **({"progress": reporter.step} if on is None else {}),
     )  # fmt: skip
     items = [Item(f"TS_{number + 1:04d}", math.prod(size), seed + number) for number in range(count)]

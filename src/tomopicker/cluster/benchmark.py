@@ -130,7 +130,7 @@ def run_all(
         if run.name in done:
             on_event(Event("skipped", run.name, f"{run.name}: done before", total=len(todo)))
     if todo:
-        work = BenchmarkWork(part, output.absolute(), device, runner if cluster is None else None)
+        work = BenchmarkWork(part, output, device, runner if cluster is None else None)
         output.mkdir(parents=True, exist_ok=True)
         how = "in one process" if cluster is None else cluster.words
         with Journal(output, len(todo), how, on_event, "task", LOG) as journal:
@@ -154,7 +154,7 @@ def _simulate(part: Protocol, cluster: "ClusterSettings | None", on_event: OnEve
 
 @dataclass(frozen=True)
 class BenchmarkWork:
-    """Do runs of a protocol (with absolute paths), each with a result of its own below a folder.
+    """Do runs of a protocol, each with a result of its own below a folder.
 
     The device is for networks. `loaded` has the data sets opened, where they are at hand in this process; they are
     opened again on workers.

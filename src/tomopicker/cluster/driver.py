@@ -106,7 +106,7 @@ class _Driver:
     def _submit(self, item: Item) -> None:
         attempt = self._attempts[item.name] = self._attempts.get(item.name, 0) + 1
         future = self.workers.client.submit(
-            run_in_worker, VERSION, str(self.work.folder.absolute()), self._topic, self._pickled,
+            run_in_worker, VERSION, str(self.work.folder), self._topic, self._pickled,
             pickle.dumps(item), item.name, attempt,
             # All in one group: then Dask hands a worker its next one only when it has none.
             key=(self._topic, f"{item.name}-{attempt}"), pure=False,

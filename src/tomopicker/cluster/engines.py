@@ -86,7 +86,7 @@ def started(settings: ClusterSettings, memory: int, tomograms: int, folder: Path
         if settings.engine == "scheduler":
             yield stack.enter_context(_reached(settings))
         else:
-            keys = stack.enter_context(temporary_keys(folder.absolute()))  # PBS starts jobs in the home folder.
+            keys = stack.enter_context(temporary_keys(folder))
             start = _local if settings.engine == "local" else _queued
             yield stack.enter_context(start(settings, memory, tomograms, folder, keys))
 

@@ -132,7 +132,7 @@ def features_many(
     settings = settings.model_copy(update={"precision": exact})
     reading = options or ReadOptions()
     reading = replace(reading, voxel_size=voxel_size or reading.voxel_size, invert=invert or reading.invert)
-    folder = (cache or default_folder()).absolute()
+    folder = cache or default_folder()
     headers = [open_tomogram(file, options=reading) for file in files]
     working = common_voxel_size(headers, settings)
     folder.mkdir(parents=True, exist_ok=True)

@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from tomopicker.cluster.work import Event, Item, OnEvent, Outcome, Work, ignore_event, is_disk_full
 from tomopicker.errors import TomoPickerError
@@ -48,7 +49,8 @@ def map_tomograms(
     if cluster is not None:
         from tomopicker.cluster.driver import run_on_workers  # noqa: PLC0415  (dask is an extra, and slow to import)
 
-        return run_on_workers(work, items, cluster, on_event)
+        there = [with_absolute_paths(item) for item in items]
+        return run_on_workers(with_absolute_paths(work), there, cluster, on_event)
     failures: dict[str, str] = {}
     prepared = work.prepare()
     for finished, item in enumerate(items, start=1):
@@ -58,6 +60,17 @@ def map_tomograms(
             failures[item.name] = outcome.line
         on_event(outcome.event(item.name, finished=finished, total=len(items)))
     return failures
+
+
+def with_absolute_paths(value: Any) -> Any:
+    """Make the paths in a job or an item absolute: PBS starts workers in the user's home."""
+    if isinstance(value, Path):
+        return value.absolute()
+    if is_dataclass(value) and not isinstance(value, type):
+        own = {part.name: getattr(value, part.name) for part in fields(value)}
+        changed = {name: with_absolute_paths(part) for name, part in own.items()}
+        return replace(value, **{name: part for name, part in changed.items() if part is not own[name]})
+    return value
 
 
 def run_one(work: Work, prepared: object, item: Item, callback: Callback) -> Outcome:

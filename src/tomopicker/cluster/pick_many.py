@@ -104,9 +104,7 @@ def pick_into(
     if not todo and (not (folder.path / RECORDS).exists() or folder.read()["merged"]):
         counts = folder.counts
         return ManyPicked(failures, counts, folder.merge() if counts else None, None)
-    # Jobs may start in another folder: PBS starts them in the user's home.
-    here = replace(folder, path=folder.path.absolute())
-    work = PickWork(here, model_file.absolute(), model if cluster is None else None)
+    work = PickWork(folder, model_file, model if cluster is None else None)
     how = "in one process" if cluster is None else cluster.words
     was_there = folder.path.exists()
     with marked(folder.path):

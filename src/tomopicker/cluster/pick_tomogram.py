@@ -89,8 +89,7 @@ class PickWork:
 def item_of(path: Path, mask: Path | None) -> Item:
     """Make an item of a tomogram's file; of a folder, such as OME-Zarr, the size is that of its files."""
     name, stated = io.tomogram_name(path), path.frame if isinstance(path, NamedFile) else None
-    file = NamedFile(path.absolute()).named(name, stated)
-    return Item(name, _bytes_of(path), TomogramFile(file, None if mask is None else mask.absolute()))
+    return Item(name, _bytes_of(path), TomogramFile(NamedFile(path).named(name, stated), mask))
 
 
 def _bytes_of(path: Path) -> int:

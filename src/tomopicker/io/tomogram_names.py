@@ -57,10 +57,14 @@ class NamedFile(type(Path())):  # type: ignore[misc]
     tomogram: str | None = None
     frame: Frame | None = None
 
-    def named(self, tomogram: str, frame: Frame | None = None) -> "NamedFile":
+    def named(self, tomogram: str | None, frame: Frame | None = None) -> "NamedFile":
         """Give it a name, and what is stated of its geometry."""
         self.tomogram, self.frame = tomogram, frame
         return self
+
+    def absolute(self) -> "NamedFile":
+        """Make it absolute; it keeps its name."""
+        return NamedFile(super().absolute()).named(self.tomogram, self.frame)
 
     def __reduce__(self) -> tuple[object, ...]:
         return _named_file, (str(self), self.tomogram, self.frame)
