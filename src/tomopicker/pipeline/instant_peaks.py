@@ -16,7 +16,7 @@ from tomopicker.picking.peaks import nearest_peaks
 from tomopicker.picks import Picks
 from tomopicker.pipeline.callbacks import Callback
 from tomopicker.pipeline.peak_calibration import PeakSummary, calibrations, particle_scores, summarize_peaks
-from tomopicker.pipeline.scoring import find_peaks, searched_voxels
+from tomopicker.pipeline.scoring import find_peaks
 from tomopicker.pipeline.training_data import check_clash, without_repeats
 from tomopicker.pu.particle_scores import ParticleScores, from_few, from_held_out
 from tomopicker.types import Negatives, Positions, Scores, Volume
@@ -129,10 +129,8 @@ def _score_and_summarize(item: Features, examples: Examples, training_set: Train
     solution = discriminant(item.statistics, training_set.particles, training_set.background)
     logits, decoy = (part.scores(solution.weights, solution.bias) for part in (item.specimen, item.decoy))
     peaks = find_peaks(logits, item.settings, item.radius, mask=item.working.mask)
-    summary = summarize_peaks(
-        peaks, searched_voxels(logits.shape, item.settings, item.radius, item.working.mask), decoy, item.settings,
-        item.radius, clicks=examples.clicks, rejected=examples.rejected,
-    )  # fmt: skip
+    decoys = find_peaks(decoy, item.settings, item.radius)
+    summary = summarize_peaks(peaks, decoys, item.radius, clicks=examples.clicks, rejected=examples.rejected)
     nearest = nearest_peaks(peaks, examples.clicks, item.radius)
     has_peak = nearest >= 0
     own = peaks.scores[nearest[has_peak]].astype(np.float64)

@@ -4,15 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool
 
-from tomopicker.config import Settings
 from tomopicker.picking.calibration import Calibration, Count, calibrate
-from tomopicker.picking.peaks import Peaks, nearest_peaks
-from tomopicker.pipeline.scoring import find_peaks, searched_voxels
+from tomopicker.picking.peaks import nearest_peaks
+from tomopicker.pipeline.scoring import SearchedPeaks
 from tomopicker.pu.particle_scores import ParticleScores, from_clicks
 from tomopicker.training.labels import NO_POSITIONS
-from tomopicker.types import Negatives, Piece, Positions, Scores
+from tomopicker.types import Negatives, Positions, Scores
 
 MIN_SEPARATION = 0.5
 """Mean probability of probable peaks below which the scores of particles and of background overlap."""
@@ -20,29 +19,22 @@ MIN_SEPARATION = 0.5
 
 @dataclass(frozen=True)
 class PeakSummary:
-    """The peaks of a tomogram's scores, which of them are clicked or rejected, and those of its decoy.
+    """The peaks of a tomogram's scores, those of its decoy, and which of the former are clicked or rejected.
 
     Parameters
     ----------
-    peaks : Peaks
-        Best first.
+    peaks, decoys : SearchedPeaks
     clicked, rejected : array, shape (peaks,)
         Peaks nearest to clicks, and to negatives.
     missed : int
         Clicks without a peak.
-    decoys : array, shape (n,)
-        Logits of the peaks of the tomogram's decoy.
-    voxels, decoy_voxels : float
-        Working voxels that were searched for peaks.
     """
 
-    peaks: Peaks
+    peaks: SearchedPeaks
+    decoys: SearchedPeaks
     clicked: Bool[np.ndarray, " peaks"]
     rejected: Bool[np.ndarray, " peaks"]
     missed: int
-    decoys: Float[np.ndarray, " decoys"]
-    voxels: float
-    decoy_voxels: float
 
     @property
     def scores(self) -> Scores:
@@ -60,51 +52,27 @@ class PeakSummary:
         """
         kept = ~self.rejected
         return calibrate(
-            self.scores[kept], self.decoys, prior, voxels=self.voxels, decoy_voxels=self.decoy_voxels,
-            clicked=self.clicked[kept], stated=count,
+            self.scores[kept], self.decoys.scores.astype(np.float64), prior, voxels=self.peaks.voxels,
+            decoy_voxels=self.decoys.voxels, clicked=self.clicked[kept], stated=count,
         )  # fmt: skip
 
 
 def summarize_peaks(
-    peaks: Peaks,
-    voxels: float,
-    decoy_scores: Piece,
-    settings: Settings,
+    peaks: SearchedPeaks,
+    decoys: SearchedPeaks,
     radius: float,
     *,
     clicks: Positions = NO_POSITIONS,
     rejected: Negatives = NO_POSITIONS,
 ) -> PeakSummary:
-    """Find the peaks of a decoy's scores, and assign clicks and negatives to those of its tomogram.
+    """Assign clicks and negatives, (x, y, z) in working voxels as the radius, to the peaks within a particle's radius.
 
-    Parameters
-    ----------
-    peaks : Peaks
-        Of the tomogram, as `find_peaks` gives them.
-    voxels : float
-        Working voxels that were searched for them.
-    decoy_scores : array, shape (z, y, x)
-        Logits of its decoy.
-    settings : Settings
-        Of the search for peaks.
-    radius : float
-        Of the particle, in working voxels, as all the following.
-    clicks : Positions
-    rejected : Negatives
-        (x, y, z).
+    A peak that is nearest to a click as well as to a negative is clicked.
     """
-    decoys = find_peaks(decoy_scores, settings, radius)
     nearest, rows = nearest_peaks(peaks, clicks, radius), np.arange(len(peaks))
     clicked = np.isin(rows, nearest)
-    return PeakSummary(
-        peaks,
-        clicked,
-        np.isin(rows, nearest_peaks(peaks, rejected, radius)) & ~clicked,
-        int((nearest < 0).sum()),
-        decoys.scores.astype(np.float64),
-        voxels,
-        searched_voxels(decoy_scores.shape, settings, radius, None),
-    )
+    is_rejected = np.isin(rows, nearest_peaks(peaks, rejected, radius)) & ~clicked
+    return PeakSummary(peaks, decoys, clicked, is_rejected, int((nearest < 0).sum()))
 
 
 def calibrations(
@@ -124,7 +92,7 @@ def calibrations(
         clicks = np.concatenate([each.scores[each.clicked] for each in summaries])
         prior = from_clicks(clicks, sum(each.missed for each in summaries))
     return [
-        each.calibrate(replace(prior, rejected=each.scores[each.rejected], voxels=each.voxels), count)
+        each.calibrate(replace(prior, rejected=each.scores[each.rejected], voxels=each.peaks.voxels), count)
         for each in summaries
     ]
 
@@ -138,7 +106,7 @@ def particle_scores(summaries: Sequence[PeakSummary], fits: Sequence[Calibration
     fits : sequence of Calibration
         Of the same tomograms.
     """
-    voxels, counted = sum(each.voxels for each in summaries), Count.total(fit.count for fit in fits)
+    voxels, counted = sum(each.peaks.voxels for each in summaries), Count.total(fit.count for fit in fits)
     return ParticleScores(
         mean=float(np.mean([fit.particles.mean for fit in fits])),
         sd=float(np.sqrt(np.mean([fit.particles.sd**2 for fit in fits]))),

@@ -19,7 +19,7 @@ from tomopicker.pipeline.input_checks import MODEL, check_voxel_size
 from tomopicker.pipeline.peak_calibration import summarize_peaks
 from tomopicker.pipeline.picked import Picked, join_kinds, picks_of_peaks
 from tomopicker.pipeline.provenance import clicks_in
-from tomopicker.pipeline.scoring import decoy_of, find_peaks, prepare_network, score_working_volume, searched_voxels
+from tomopicker.pipeline.scoring import decoy_of, find_peaks, prepare_network, score_working_volume
 from tomopicker.preprocessing.preprocess import WorkingVolume, preprocess
 from tomopicker.tomogram import Tomogram
 from tomopicker.training.checkpoint import Model
@@ -162,8 +162,7 @@ def _pick_kind(
     probability: Callable[[np.ndarray], np.ndarray] = partial(probabilities, offset=model.offset)
     if prior is not None and decoy_scores is not None:
         peaks = find_peaks(logits, settings, radius, min_distance=distance, mask=working.mask)
-        voxels = searched_voxels(logits.shape, settings, radius, working.mask)
-        calibration = summarize_peaks(peaks, voxels, decoy_scores, settings, radius).calibrate(prior)
+        calibration = summarize_peaks(peaks, find_peaks(decoy_scores, settings, radius), radius).calibrate(prior)
         probability = calibration.probability
     else:
         threshold = float(logit(MIN_PROBABILITY)) - model.offset

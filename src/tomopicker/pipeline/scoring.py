@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -25,6 +26,19 @@ MAX_PEAKS = 20_000
 """Largest number of peaks: an untrained network has one nearly everywhere."""
 MASK_MARGIN = 16
 """Working voxels around a mask that are used for smoothing and for fits of peaks."""
+
+
+@dataclass(frozen=True)
+class SearchedPeaks(Peaks):
+    """Peaks, and the number of voxels that were searched for them: calibration compares densities.
+
+    Attributes
+    ----------
+    voxels : float
+        Working voxels; without the border and what lies outside the mask.
+    """
+
+    voxels: float
 
 
 def prepare_network(
@@ -83,7 +97,7 @@ def find_peaks(
     min_distance: float | None = None,
     max_particles: int | None = MAX_PEAKS,
     mask: VoxelMask | None = None,
-) -> Peaks:
+) -> SearchedPeaks:
     """Pick the peaks of a score volume.
 
     Parameters
@@ -106,6 +120,7 @@ def find_peaks(
     cfg = settings.picking
     specimen, mask = mask, exclude_border(scores.shape, cfg.border_fraction * radius, mask)
     distance = cfg.min_distance_fraction * radius if min_distance is None else min_distance
+    voxels = float(scores.size if mask is None else mask.sum())
     if cfg.method == "local":
         # Only the box of the mask is smoothed.
         smoothing = cfg.smoothing_fraction * radius
@@ -120,17 +135,12 @@ def find_peaks(
             mask=None if mask is None else mask[box],
         )
         start = np.array([part.start for part in box[::-1]], dtype=np.float64)
-        return Peaks(found.positions_voxels + start, found.scores)
+        return SearchedPeaks(found.positions_voxels + start, found.scores, voxels)
     if mask is not None:
         scores = scores.copy()
         scores[~mask] = float("-inf")
-    return greedy_peaks(scores, distance, max_particles=max_particles, threshold=threshold)
-
-
-def searched_voxels(shape: Sequence[int], settings: Settings, radius: float, mask: VoxelMask | None) -> float:
-    """Number of voxels of a volume that are searched for peaks."""
-    inside = exclude_border(shape, settings.picking.border_fraction * radius, mask)
-    return float(np.prod(shape) if inside is None else inside.sum())
+    found = greedy_peaks(scores, distance, max_particles=max_particles, threshold=threshold)
+    return SearchedPeaks(found.positions_voxels, found.scores, voxels)
 
 
 def exclude_border(shape: Sequence[int], margin: float, mask: VoxelMask | None) -> VoxelMask | None:

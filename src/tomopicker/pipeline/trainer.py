@@ -20,7 +20,7 @@ from tomopicker.pipeline.peak_calibration import (
     poorly_separated,
     summarize_peaks,
 )
-from tomopicker.pipeline.scoring import decoy_of, find_peaks, prepare_network, score_working_volume, searched_voxels
+from tomopicker.pipeline.scoring import decoy_of, find_peaks, prepare_network, score_working_volume
 from tomopicker.pipeline.training_data import TrainingTomogram
 from tomopicker.pu.particle_scores import ParticleScores, from_clicks
 from tomopicker.pu.prior import Priors, class_priors
@@ -118,15 +118,8 @@ class Run:
         scores = score_working_volume(fitted, working.data, settings, self.device, working.mask)[0]
         peaks = find_peaks(scores, settings, self.radius, mask=working.mask)
         decoy = decoy_of(working, settings, self._particle_like(peaks, item))
-        return summarize_peaks(
-            peaks,
-            searched_voxels(scores.shape, settings, self.radius, working.mask),
-            score_working_volume(fitted, decoy, settings, self.device)[0],
-            settings,
-            self.radius,
-            clicks=item.clicks,
-            rejected=item.rejected,
-        )
+        decoys = find_peaks(score_working_volume(fitted, decoy, settings, self.device)[0], settings, self.radius)
+        return summarize_peaks(peaks, decoys, self.radius, clicks=item.clicks, rejected=item.rejected)
 
     def _particle_like(self, peaks: Peaks, item: TrainingTomogram) -> VoxelMask | None:
         """Voxels around peaks that score no lower than one standard deviation below the clicks.
