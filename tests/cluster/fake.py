@@ -41,7 +41,8 @@ class FakeWork:
         if what == "lost" and tries == 1:
             raise OSError(116, "Stale file handle")
         if what == "bad":
-            return Outcome("failed", f"{item.name}: is bad", ("look at it",))
+            callback.warn("look at it")
+            return Outcome("failed", f"{item.name}: is bad")
         with (self.folder / f"{item.name}.done").open("a") as stream:
             stream.write("done\n")
         return Outcome("done", f"{item.name}: fine")

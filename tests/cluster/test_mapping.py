@@ -94,12 +94,12 @@ def test_a_folder_that_workers_do_not_see(tmp_path, cluster, monkeypatch):
 
 def test_nobody_without_the_keys_gets_in(tmp_path, cluster):
     """Neither plainly nor with keys of another run; and the scheduler listens on this machine alone."""
-    others = write_keys(tmp_path / "others")
+    write_keys(tmp_path / "others")
     address = json.loads(cluster.scheduler.read_text(encoding="utf-8"))["address"]
     host, port = address.removeprefix("tls://").rsplit(":", 1)
     assert host == "127.0.0.1"
     assert _answer(host, int(port), cluster.tls), "with the keys there is one"
-    assert _answer(host, int(port), others.folder) is None
+    assert _answer(host, int(port), tmp_path / "others") is None
     assert _answer(host, int(port), None) is None
 
 

@@ -5,7 +5,7 @@ import signal
 import pytest
 
 from tests.cluster.conftest import needs_jobqueue
-from tomopicker.cluster.keys import given_keys, temporary_keys
+from tomopicker.cluster.keys import check_keys, key_files, temporary_keys
 from tomopicker.cluster.resources import share_out
 from tomopicker.cluster.settings import ClusterSettings, read_cluster_settings
 from tomopicker.errors import UsageError
@@ -90,16 +90,16 @@ def test_keys_are_the_owners_alone_and_go(tmp_path):
     pytest.importorskip("cryptography")
     (tmp_path / ".keys-left-by-a-killed-run").mkdir()
     with temporary_keys(tmp_path) as keys:
-        assert [path.name for path in tmp_path.iterdir()] == [keys.folder.name]
-        assert keys.folder.stat().st_mode & 0o777 == 0o700
-        assert {file.stat().st_mode & 0o777 for file in keys.files} == {0o600}
-        assert given_keys(keys.folder) == keys
-        keys.files[2].chmod(0o640)
+        assert [path.name for path in tmp_path.iterdir()] == [keys.name]
+        assert keys.stat().st_mode & 0o777 == 0o700
+        assert {file.stat().st_mode & 0o777 for file in key_files(keys)} == {0o600}
+        check_keys(keys)
+        key_files(keys)[2].chmod(0o640)
         with pytest.raises(UsageError, match="chmod 600"):
-            given_keys(keys.folder)
-        keys.files[0].unlink()
+            check_keys(keys)
+        key_files(keys)[0].unlink()
         with pytest.raises(UsageError, match=r"no ca\.pem in it"):
-            given_keys(keys.folder)
+            check_keys(keys)
     assert not list(tmp_path.iterdir())
 
 
@@ -109,13 +109,13 @@ def test_a_machine_is_shared_out(monkeypatch):
     monkeypatch.setattr(machine + "_cores", lambda: 16)
     monkeypatch.setattr(machine + "_free_memory", lambda: 100 * 2**30)
     monkeypatch.setattr(machine + "_gpus", lambda: [])
-    by_memory = share_out(None, None, 20 * 2**30, 1000)
-    assert by_memory.each == [{"OMP_NUM_THREADS": "4"}] * 4
-    assert "about 20.0 GB of memory each" in by_memory.words
-    assert len(share_out(None, 8, 2**30, 1000).each) == 2
-    assert len(share_out(None, None, 2**30, 3).each) == 3
+    by_memory, words = share_out(None, None, 20 * 2**30, 1000)
+    assert by_memory == [{"OMP_NUM_THREADS": "4"}] * 4
+    assert "about 20.0 GB of memory each" in words
+    assert len(share_out(None, 8, 2**30, 1000)[0]) == 2
+    assert len(share_out(None, None, 2**30, 3)[0]) == 3
     with pytest.raises(UsageError, match=r"--workers 8: each needs about 20\.0 GB .* give --workers 4"):
         share_out(8, None, 20 * 2**30, 1000)
     monkeypatch.setattr(machine + "_gpus", lambda: ["GPU-a", "GPU-b"])
-    each = share_out(None, None, 2**30, 1000).each
+    each, _ = share_out(None, None, 2**30, 1000)
     assert [variables["CUDA_VISIBLE_DEVICES"] for variables in each] == ["GPU-a", "GPU-b"]

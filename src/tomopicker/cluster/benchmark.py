@@ -35,7 +35,7 @@ from tomopicker.cluster.work import (
 from tomopicker.config import resolve
 from tomopicker.files import write_text
 from tomopicker.output.running import marked
-from tomopicker.pipeline.callbacks import Callback, WarningRecorder
+from tomopicker.pipeline.callbacks import Callback
 from tomopicker.preprocessing.preprocess import working_voxel_size
 from tomopicker.wording import number_of
 
@@ -171,7 +171,6 @@ class BenchmarkWork:
 
     def run(self, prepared: Runner, item: Item, callback: Callback) -> Outcome:
         """Do the runs of a task; one that fails is recorded, and the others go on."""
-        noted = WarningRecorder(callback)
         lines, failures, elsewhere = [], [], False
         for run in item.argument:
             if prepared.is_done(run):
@@ -180,15 +179,15 @@ class BenchmarkWork:
             callback.log(f"{run.name}{': again, the protocol has changed' if changed else ''}")
             started = time.monotonic()
             try:
-                lines.append(_line(run, prepared.run(run, noted)))
+                lines.append(_line(run, prepared.run(run, callback)))
             except Exception as error:
                 if is_disk_full(error):
                     raise
                 elsewhere |= is_of_the_machine(error)
                 failures.append(f"{run.name} failed: {prepared.record_failure(run, error, started).error}")
         if failures:
-            return Outcome("failed", "; ".join(failures), noted.warnings, elsewhere=elsewhere)
-        return Outcome("done", "\n".join(lines), noted.warnings)
+            return Outcome("failed", "; ".join(failures), elsewhere=elsewhere)
+        return Outcome("done", "\n".join(lines))
 
     def memory(self, items: Sequence[Item]) -> int:
         """Estimate what a worker needs, from the largest tomogram."""

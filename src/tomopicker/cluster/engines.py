@@ -11,7 +11,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tomopicker.cluster.keys import Keys, given_keys, temporary_keys
+from tomopicker.cluster import worker
+from tomopicker.cluster.keys import check_keys, key_files, temporary_keys
 from tomopicker.cluster.settings import QUEUES, ClusterError, ClusterSettings
 from tomopicker.cluster.worker import MALLOC
 from tomopicker.errors import UsageError
@@ -106,11 +107,11 @@ def check_installed(settings: ClusterSettings) -> None:
         )
 
 
-def security_of(keys: Keys) -> "Security":
-    """Give Dask the keys."""
+def security_of(keys: Path) -> "Security":
+    """Give Dask the keys in a folder."""
     from distributed import Security  # noqa: PLC0415
 
-    ca, certificate, key = map(str, keys.files)
+    ca, certificate, key = map(str, key_files(keys))
     roles = {
         f"tls_{role}_{what}": file
         for role in ("client", "scheduler", "worker")
@@ -120,30 +121,29 @@ def security_of(keys: Keys) -> "Security":
 
 
 @contextmanager
-def _local(settings: ClusterSettings, memory: int, tomograms: int, folder: Path, keys: Keys) -> Iterator[Workers]:
+def _local(settings: ClusterSettings, memory: int, tomograms: int, folder: Path, keys: Path) -> Iterator[Workers]:
     from distributed import Nanny, Scheduler, SpecCluster  # noqa: PLC0415
 
-    from tomopicker.cluster import ignore_interrupt  # noqa: PLC0415
     from tomopicker.cluster.resources import share_out  # noqa: PLC0415
 
-    shares = share_out(settings.workers, settings.cores, memory, tomograms)
+    variables, words = share_out(settings.workers, settings.cores, memory, tomograms)
     security = security_of(keys)
     common = {"protocol": "tls://", "security": security, "dashboard": False, "dashboard_address": f"{HERE}:0"}
-    worker = common | {
+    options = common | {
         "host": HERE, "nthreads": 1, "memory_limit": 0, "local_directory": settings.scratch, "death_timeout": 60,
-        "preload": [ignore_interrupt.__name__],
+        "preload": [worker.__name__],
     }  # fmt: skip
-    workers = {i: {"cls": Nanny, "options": worker | {"env": variables}} for i, variables in enumerate(shares.each)}
+    workers = {i: {"cls": Nanny, "options": options | {"env": each}} for i, each in enumerate(variables)}
     scheduler = {"cls": Scheduler, "options": common | {"host": HERE, "port": 0}}
     with (
         SpecCluster(workers=workers, scheduler=scheduler, security=security, silence_logs="critical") as cluster,
         _client(cluster, security) as client,
     ):
-        yield Workers(client, len(shares.each), shares.words)
+        yield Workers(client, len(variables), words)
 
 
 @contextmanager
-def _queued(settings: ClusterSettings, memory: int, tomograms: int, folder: Path, keys: Keys) -> Iterator[Workers]:
+def _queued(settings: ClusterSettings, memory: int, tomograms: int, folder: Path, keys: Path) -> Iterator[Workers]:
     from tomopicker.cluster.jobqueue import job_cluster  # noqa: PLC0415
 
     security = security_of(keys)
@@ -157,7 +157,8 @@ def _reached(settings: ClusterSettings) -> Iterator[Workers]:
     from distributed import Client  # noqa: PLC0415
 
     assert settings.scheduler is not None and settings.tls is not None
-    security = security_of(given_keys(settings.tls))
+    check_keys(settings.tls)
+    security = security_of(settings.tls)
     if not settings.scheduler.is_file():
         raise UsageError(
             f"--scheduler {settings.scheduler}: no such file; start 'dask scheduler --scheduler-file' first"

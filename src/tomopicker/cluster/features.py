@@ -16,7 +16,7 @@ from tomopicker.io import open_tomogram
 from tomopicker.io.masks import read_mask
 from tomopicker.io.read_options import ReadOptions
 from tomopicker.models.precision import choose_device, uses_bfloat16
-from tomopicker.pipeline.callbacks import Callback, WarningRecorder
+from tomopicker.pipeline.callbacks import Callback
 from tomopicker.pipeline.features import features
 from tomopicker.pipeline.training_data import common_voxel_size
 from tomopicker.tomogram import Tomogram
@@ -48,18 +48,18 @@ class FeaturesWork:
 
     def run(self, prepared: None, item: Item, callback: Callback) -> Outcome:
         """Compute the features of a tomogram, unless they are kept already."""
-        noted, file = WarningRecorder(callback), item.argument
+        file = item.argument
         try:
             tomogram = self.open(file.path)
             features(
                 tomogram, self.settings.particle_diameter, cache=self.folder, device=self.device,
-                voxel_size=self.working, settings=self.settings, callback=noted,
+                voxel_size=self.working, settings=self.settings, callback=callback,
                 mask=self.mask if file.mask is None else read_mask(file.mask),
                 progress=lambda done, total: callback.on_score(item.name, done, total),
             )  # fmt: skip
         except Exception as error:
-            return failed(error, file.path, noted.warnings)
-        return Outcome("done", f"{item.name}: features are there.", noted.warnings)
+            return failed(error, file.path)
+        return Outcome("done", f"{item.name}: features are there.")
 
     def open(self, path: Path) -> Tomogram:
         """Open a tomogram, as the caller does."""

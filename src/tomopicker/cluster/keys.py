@@ -9,7 +9,6 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -21,20 +20,13 @@ VALID, SKEW = timedelta(days=90), timedelta(days=1)
 """How long a set lasts, and how far the clocks of two machines may differ."""
 
 
-@dataclass(frozen=True)
-class Keys:
-    """Files of a set: the certificate is its own authority."""
-
-    folder: Path
-
-    @property
-    def files(self) -> tuple[Path, Path, Path]:
-        """The authority, the certificate and the key."""
-        return self.folder / CA, self.folder / CERTIFICATE, self.folder / KEY
+def key_files(folder: Path) -> tuple[Path, Path, Path]:
+    """Give where the authority, the certificate, which is its own authority, and the key of a set are."""
+    return folder / CA, folder / CERTIFICATE, folder / KEY
 
 
 @contextmanager
-def temporary_keys(parent: Path) -> Iterator[Keys]:
+def temporary_keys(parent: Path) -> Iterator[Path]:
     """Write keys to a folder below `parent`, on a disk that workers see; they are gone after the block.
 
     What a run that was killed left there goes too.
@@ -43,43 +35,38 @@ def temporary_keys(parent: Path) -> Iterator[Keys]:
         shutil.rmtree(left, ignore_errors=True)
     folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))  # For its owner alone.
     try:
-        yield write_keys(folder)
+        write_keys(folder)
+        yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def write_keys(folder: Path) -> Keys:
+def write_keys(folder: Path) -> None:
     """Write a new set of keys, each file for its owner alone.
 
     Raises `TomoPickerError` if they cannot be written.
     """
     certificate, key = _make()
-    keys = Keys(folder)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for file, content in zip(keys.files, (certificate, certificate, key), strict=True):
+        for file, content in zip(key_files(folder), (certificate, certificate, key), strict=True):
             handle = os.open(file, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
             with os.fdopen(handle, "wb") as stream:
                 stream.write(content)
     except OSError as error:
         raise TomoPickerError(f"{folder}: keys cannot be written ({error.strerror}); choose another folder") from error
-    return keys
 
 
-def given_keys(folder: Path) -> Keys:
-    """Take the keys in a folder.
-
-    Raises `UsageError` if one is missing, or others may read the key.
-    """
-    keys = Keys(folder)
-    missing = [file.name for file in keys.files if not file.is_file()]
+def check_keys(folder: Path) -> None:
+    """Refuse a folder that lacks a file of a set, or whose key others may read, with a `UsageError`."""
+    *_, key = files = key_files(folder)
+    missing = [file.name for file in files if not file.is_file()]
     if missing:
         raise UsageError(
             f"--tls {folder}: no {missing[0]} in it; 'python -m tomopicker.cluster.keys {folder}' writes all"
         )
-    if keys.files[2].stat().st_mode & 0o077:
-        raise UsageError(f"{keys.files[2]}: others can read it; run 'chmod 600 {keys.files[2]}'")
-    return keys
+    if key.stat().st_mode & 0o077:
+        raise UsageError(f"{key}: others can read it; run 'chmod 600 {key}'")
 
 
 def _make() -> tuple[bytes, bytes]:
@@ -111,4 +98,5 @@ def _make() -> tuple[bytes, bytes]:
 if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit("usage: python -m tomopicker.cluster.keys DIR")
-    print(f"{write_keys(Path(sys.argv[1])).folder}: {CA}, {CERTIFICATE} and {KEY}, for {VALID.days} days.")
+    write_keys(Path(sys.argv[1]))
+    print(f"{Path(sys.argv[1])}: {CA}, {CERTIFICATE} and {KEY}, for {VALID.days} days.")

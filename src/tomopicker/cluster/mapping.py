@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tomopicker.cluster.work import Event, Item, OnEvent, Outcome, Work, ignore_event, is_disk_full
 from tomopicker.errors import TomoPickerError
-from tomopicker.pipeline.callbacks import Callback, NullCallback
+from tomopicker.pipeline.callbacks import Callback, NullCallback, WarningRecorder
 
 if TYPE_CHECKING:
     from tomopicker.cluster.settings import ClusterSettings
@@ -74,16 +74,16 @@ def with_absolute_paths(value: Any) -> Any:
 
 
 def run_one(work: Work, prepared: object, item: Item, callback: Callback) -> Outcome:
-    """Process one tomogram, and time it.
+    """Process one tomogram, time it, and collect its warnings.
 
     Raises `TomoPickerError` if the disk is full, with the remedy.
     """
-    started = time.monotonic()
+    started, noted = time.monotonic(), WarningRecorder(callback)
     try:
-        outcome = work.run(prepared, item, callback)
+        outcome = work.run(prepared, item, noted)
     except Exception as error:
         if is_disk_full(error):
             remedy = "free some and repeat the command"
             raise TomoPickerError(f"{work.folder}: no room left on its disk, or in your quota; {remedy}") from error
         raise
-    return replace(outcome, seconds=time.monotonic() - started)
+    return replace(outcome, warnings=noted.warnings, seconds=time.monotonic() - started)

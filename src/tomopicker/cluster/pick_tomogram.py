@@ -19,7 +19,7 @@ from tomopicker.io.tomogram_names import NamedFile
 from tomopicker.output.layout import draw_picks, file_of_kind, picture_of
 from tomopicker.output.pick_folder import PickFolder
 from tomopicker.picking.selection import Selection
-from tomopicker.pipeline.callbacks import Callback, WarningRecorder
+from tomopicker.pipeline.callbacks import Callback
 from tomopicker.pipeline.pick import pick
 from tomopicker.pipeline.picked import Picked
 from tomopicker.pipeline.provenance import training_density
@@ -60,14 +60,13 @@ class PickWork:
 
     def run(self, prepared: Model, item: Item, callback: Callback) -> Outcome:
         """Pick one tomogram, unless a worker that died before it could report has done it."""
-        noted = WarningRecorder(callback)
         file: TomogramFile = item.argument
         try:
             if self.results.is_done(item.name, file.path, file.mask):
                 return Outcome("skipped", f"{item.name}: done already.")
-            return Outcome("done", pick_tomogram(file, prepared, self.results, noted), noted.warnings)
+            return Outcome("done", pick_tomogram(file, prepared, self.results, callback))
         except Exception as error:
-            outcome = failed(error, file.path, noted.warnings)
+            outcome = failed(error, file.path)
             final = isinstance(error, TomoPickerError) and not outcome.elsewhere
             self.results.add_failure(item.name, file.path, file.mask, outcome.line, final=final)
         # Only here: the exception held the volumes of the frames that it went through.

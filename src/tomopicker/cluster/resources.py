@@ -6,7 +6,7 @@ Measured on a CPU, with tomograms of 13.48 Å worked at in voxels of 26.96 Å: 0
 
 import math
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from tomopicker.cluster.worker import THREADS
@@ -50,15 +50,7 @@ def in_gigabytes(memory: int) -> str:
     return f"{memory / GIGABYTE:.1f} GB"
 
 
-@dataclass(frozen=True)
-class Shares:
-    """The environment variables of each worker, and a description."""
-
-    each: list[dict[str, str]]
-    words: str
-
-
-def share_out(workers: int | None, cores: int | None, memory: int, tomograms: int) -> Shares:
+def share_out(workers: int | None, cores: int | None, memory: int, tomograms: int) -> tuple[list[dict[str, str]], str]:
     """Share this machine among workers: one for each GPU, or as many as cores and memory allow.
 
     Parameters
@@ -69,6 +61,13 @@ def share_out(workers: int | None, cores: int | None, memory: int, tomograms: in
         Bytes that one needs.
     tomograms : int
         So many workers at most.
+
+    Returns
+    -------
+    variables : list of dict
+        The environment variables of each worker.
+    words : str
+        A description.
 
     Raises
     ------
@@ -90,10 +89,9 @@ def share_out(workers: int | None, cores: int | None, memory: int, tomograms: in
     for i, variables in enumerate(each if gpus else ()):
         variables["CUDA_VISIBLE_DEVICES"] = gpus[i % len(gpus)]
     on = f"{number_of(len(gpus), 'GPU')}, " if gpus else ""
-    return Shares(
-        each,
+    return each, (
         f"{number_of(count, 'worker')} on this machine ({on}{number_of(threads, 'thread')} and about "
-        f"{in_gigabytes(memory)} of memory each; {free / GIGABYTE:.0f} GB are free)",
+        f"{in_gigabytes(memory)} of memory each; {free / GIGABYTE:.0f} GB are free)"
     )
 
 

@@ -118,7 +118,10 @@ class Work(Protocol):
         """Load what all tomograms need; done once in each process."""
 
     def run(self, prepared: Any, item: Item, callback: Callback) -> Outcome:
-        """Process one tomogram; its own errors are an outcome, an exception is the machine's."""
+        """Process one tomogram; its own errors are an outcome, an exception is the machine's.
+
+        Warnings go to the callback, which keeps them for the outcome.
+        """
 
     def memory(self, items: Sequence[Item]) -> int:
         """Estimate the bytes that a worker needs for the largest tomogram, opening that one alone."""
@@ -127,11 +130,11 @@ class Work(Protocol):
         """Record that a tomogram is left, because workers died over it."""
 
 
-def failed(error: Exception, file: Path, warnings: tuple[str, ...]) -> Outcome:
+def failed(error: Exception, file: Path) -> Outcome:
     """Make the outcome of a tomogram that failed, so that the others go on; a full disk is raised again."""
     if is_disk_full(error):
         raise error
-    return Outcome("failed", failure_line(error, file), warnings, elsewhere=is_of_the_machine(error))
+    return Outcome("failed", failure_line(error, file), elsewhere=is_of_the_machine(error))
 
 
 def is_of_the_machine(error: BaseException) -> bool:

@@ -6,6 +6,7 @@ The job is sent as bytes, so that a worker of another version can report its ver
 import os
 import pickle
 import platform
+import signal
 import socket
 import sys
 import time
@@ -26,6 +27,14 @@ MALLOC = {"MALLOC_TRIM_THRESHOLD_": "67108864", "MALLOC_MMAP_THRESHOLD_": "33554
 network, which doubles the time; it must be in the environment before the process starts."""
 SENT_SECONDS = 0.02
 """Until a message has left this process, which may die right after."""
+
+
+def dask_setup(worker: Any) -> None:
+    """Ignore Ctrl-C in a local worker: it reaches the whole process group, and the driver alone ends the run.
+
+    Dask calls this in the main thread of a worker that it preloads the module into.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def run_in_worker(version: str, folder: str, topic: str, work: bytes, item: bytes, name: str, attempt: int) -> None:
