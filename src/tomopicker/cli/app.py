@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
 from typer.core import TyperCommand, TyperGroup
 
 from tomopicker import __version__
@@ -35,29 +36,26 @@ def help_text(text: str) -> str:
     )
 
 
-class Command(TyperCommand):
-    """A command whose help shows units and choices, but no types of Python such as ``<bool>`` of a switch."""
+class WithoutTypes:
+    """Help with units and choices, but no types of Python such as ``<bool>`` of a switch."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Give arguments and options."""
-        return _without_types(super().get_params(ctx), ctx)
+        parameters: list[Any] = super().get_params(ctx)  # type: ignore[misc]
+        for each in parameters:
+            if each.param_type_name == "argument":
+                each.display_type_rich = lambda ctx: ""
+            elif each.metavar is None:
+                each.metavar = "" if each.is_flag else each.display_type_rich(ctx).strip("<>")
+        return parameters
 
 
-class CommandList(TyperGroup):
-    """The list of commands, without types of Python in its help."""
-
-    def get_params(self, ctx: Any) -> list[Any]:
-        """Give the options."""
-        return _without_types(super().get_params(ctx), ctx)
+class Command(WithoutTypes, TyperCommand):
+    """A command."""
 
 
-def _without_types(parameters: list[Any], ctx: Any) -> list[Any]:
-    for each in parameters:
-        if each.param_type_name == "argument":
-            each.display_type_rich = lambda ctx: ""
-        elif each.metavar is None:
-            each.metavar = "" if each.is_flag else each.display_type_rich(ctx).strip("<>")
-    return parameters
+class CommandList(WithoutTypes, TyperGroup):
+    """The list of commands."""
 
 
 app = typer.Typer(
@@ -141,14 +139,9 @@ def _explain(error: Exception) -> tuple[str | None, int]:
     if callable(message := getattr(error, "format_message", None)):  # typer's own: a wrong option or value
         context, text = getattr(error, "ctx", None), " ".join(str(message()).split())
         hint = f" (see '{context.command_path} --help')" if context is not None else ""
-        return f"error: {_plain(error, text)}{hint}" if text else "", 2  # No line where help was shown.
+        if isinstance(cause := error.__cause__, ValidationError):
+            first = cause.errors()[0]
+            text = text.replace(first["msg"], wrong_value(first["type"], first["input"], first["msg"]))
+            text = text.replace("Input should", f"{first['input']} should")
+        return f"error: {text}{hint}" if text else "", 2  # No line where help was shown.
     return None, 1
-
-
-def _plain(error: Exception, text: str) -> str:
-    """Reword typer's message about a value that is not a number."""
-    reasons = getattr(error.__cause__, "errors", None)
-    if not callable(reasons):
-        return text
-    first = reasons()[0]
-    return text.replace(first["msg"], wrong_value(first["type"], first["input"], first["msg"]))

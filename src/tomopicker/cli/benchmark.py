@@ -20,7 +20,7 @@ from pathlib import Path
 
 from tomopicker.cli.groups import EngineOptions
 from tomopicker.cli.options import Device, DryRun, argument, option
-from tomopicker.cli.progress import EventPrinter, Reporter
+from tomopicker.cli.progress import Reporter
 from tomopicker.errors import UsageError
 from tomopicker.files import check_folder
 from tomopicker.parsing import named_values
@@ -85,7 +85,7 @@ def command(
     reporter.advice = lambda: "repeat the command; what is done is kept"
     results, page = run_protocol(
         whole, part, output, device=device, cluster=on, callback=reporter, on_step=reporter.step,
-        on_event=EventPrinter(reporter, on_workers=on is not None, noun="task"),
+        on_event=reporter.print_events(on_workers=on is not None, noun="task"),
     )  # fmt: skip
     reporter.end_bar()
     failed = sum(result.status == "failed" for result in results)

@@ -19,13 +19,7 @@ a tomogram and nothing states it, the error names the flag that does.
 from pathlib import Path
 
 from tomopicker.cli.groups import CoordinateOptions, TomogramOptions
-from tomopicker.cli.options import (
-    Overwrite,
-    SomeTomograms,
-    TomogramList,
-    argument,
-    option,
-)
+from tomopicker.cli.options import Overwrite, SomeTomograms, TomogramList, argument, option
 from tomopicker.cli.progress import Reporter
 from tomopicker.errors import UsageError
 from tomopicker.files import refuse_to_replace

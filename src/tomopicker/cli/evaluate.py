@@ -51,8 +51,9 @@ def command(
     reporter: Reporter,
 ) -> None:  # fmt: skip
     """Match, and print the metrics."""
+    from tomopicker.output import evaluate
     from tomopicker.output.compare import gather, sorted_paths
-    from tomopicker.output.evaluate import chance_warning, evaluate_compared, evaluate_kinds, have_kinds, write_json
+    from tomopicker.output.evaluate import chance_warning, write_json
     from tomopicker.output.terminal import confusion_table, evaluation_table
 
     length, in_angstrom = parse_tolerance(tolerance)
@@ -65,18 +66,16 @@ def command(
         )
     if in_angstrom and not found.knows_voxel_size:
         raise UsageError(f"--tolerance {tolerance}: is in Å, and the voxel size is not known; give --voxel-size")
-    if have_kinds(found):
-        with reporter.showing_warnings():
-            of_kinds = evaluate_kinds(found, length, in_angstrom=in_angstrom, matching=matching)
-        for kind, each in of_kinds.kinds.items():
+    with reporter.showing_warnings():
+        way = evaluate.evaluate_kinds if evaluate.have_kinds(found) else evaluate.evaluate_compared
+        evaluated = way(found, length, in_angstrom=in_angstrom, matching=matching)
+    if isinstance(evaluated, evaluate.KindEvaluations):
+        for kind, each in evaluated.kinds.items():
             reporter.console.print(evaluation_table(each, kind))
-        reporter.console.print(confusion_table(of_kinds.confusion))
-        content = of_kinds.to_dict()
+        reporter.console.print(confusion_table(evaluated.confusion))
     else:
-        evaluations = evaluate_compared(found, length, in_angstrom=in_angstrom, matching=matching)
-        reporter.console.print(evaluation_table(evaluations))
-        if doubt := chance_warning(found, evaluations):
+        reporter.console.print(evaluation_table(evaluated))
+        if doubt := chance_warning(found, evaluated):
             reporter.warn(doubt)
-        content = evaluations.to_dict()
     if json_file is not None:
-        write_json(json_file, content)
+        write_json(json_file, evaluated.to_dict())

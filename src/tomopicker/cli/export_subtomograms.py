@@ -18,7 +18,6 @@ For a quick look, not for averaging: boxes are neither CTF-corrected nor rotated
 from tomopicker.cli.groups import PickedInput
 from tomopicker.cli.options import OutputFolder, Overwrite, option
 from tomopicker.cli.progress import Reporter
-from tomopicker.errors import UsageError
 from tomopicker.files import check_writable, refuse_to_replace
 from tomopicker.wording import number_of
 
@@ -26,19 +25,15 @@ from tomopicker.wording import number_of
 def command(
     *,
     given: PickedInput,
-    box: int = option(..., "Edge of the boxes, in their own voxels.", unit="N"),
+    box: int = option(..., "Edge of the boxes, in their own voxels.", unit="N", min=2, max=1024),
     output: OutputFolder,
-    binning: int = option(1, "Voxels of the tomogram per voxel of the boxes; averaged.", unit="B"),
+    binning: int = option(1, "Voxels of the tomogram per voxel of the boxes; averaged.", unit="B", min=1, max=64),
     overwrite: Overwrite = False,
     reporter: Reporter,
 ) -> None:
     """Extract the boxes."""
     from tomopicker.output.subtomograms import LIST, MEAN, PICTURE, STACK, export_subtomograms
 
-    if not 2 <= box <= 1024:
-        raise UsageError(f"--box {box} is invalid; give 2 to 1024 voxels")
-    if not 1 <= binning <= 64:
-        raise UsageError(f"--binning {binning} is invalid; give 1 to 64")
     refuse_to_replace([output / name for name in (STACK, LIST, MEAN, PICTURE)], overwrite)
     check_writable(output)
     opened, found = given.read(reporter)

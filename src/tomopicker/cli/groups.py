@@ -7,14 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tomopicker.cli.options import (
-    PICKING,
-    OptionGroup,
-    SettingOptions,
-    Tomograms,
-    argument,
-    option,
-)
+from tomopicker.cli.options import PICKING, OptionGroup, SettingOptions, Tomograms, argument, option
 from tomopicker.cli.progress import Reporter
 from tomopicker.cluster.settings import PANEL, ClusterSettings, read_cluster_settings
 from tomopicker.config import fields_of
@@ -93,19 +86,11 @@ class CoordinateOptions(SettingOptions, fields=fields_of(CoordinateUnits)):
         any_class: bool = False,
         **more: Any,
     ) -> "Picks":
-        """Read the picks of tomograms from files and folders.
+        """Read the picks of tomograms from files and folders; `more` are options of `io.read_picks`.
 
-        Picks of other tomograms are left out with a warning, inferred units are printed as notes.
-
-        Parameters
-        ----------
-        paths, tomograms, reporter
-        keeps_classes : bool
-            Several classes are no reason for a warning: the command keeps them apart.
-        any_class : bool
-            The chosen classes are those of other files.
-        more
-            Further options of `io.read_picks`.
+        Picks of other tomograms are left out with a warning, inferred units are printed as notes. Several classes are
+        no reason for a warning if the command keeps them apart (`keeps_classes`); all are read if the chosen ones are
+        those of other files (`any_class`).
         """
         from tomopicker.io.classes import Mixed
         from tomopicker.output.find import files_of_picks
@@ -124,16 +109,10 @@ class CoordinateOptions(SettingOptions, fields=fields_of(CoordinateUnits)):
         class_numbers: bool = False,
         **more: Any,
     ) -> "Picks":
-        """Read picks whose kind is named before their file, or in a column; classes and their numbers count as kinds.
+        """Read picks from files by kind, empty where none is named before the file: a column may state it.
 
-        Parameters
-        ----------
-        files : mapping of str to sequence of Path
-            By kind, empty where none is named.
-        tomograms, reporter, more
-            See `read`.
-        class_numbers : bool
-            Take classes, RELION's numbers too, for kinds where there is no column ``kind``.
+        With `class_numbers` classes, RELION's numbers too, count as kinds where there is no column ``kind``. The other
+        parameters are those of `read`.
         """
         from tomopicker.io.classes import with_kinds
         from tomopicker.picks import Picks
@@ -173,39 +152,37 @@ class SelectionOptions(OptionGroup):
         float | None,
         option(
             ..., "Minimum probability of a pick.", unit="P", words="the best expected F1 of each tomogram",
-            panel=PICKING,
+            panel=PICKING, min=0, max=1,
         ),
     ] = None  # fmt: skip
     target_precision: Annotated[
         float | None,
-        option(..., "As many picks as keep the expected precision at P or above.", unit="P", panel=PICKING),
+        option(
+            ..., "As many picks as keep the expected precision at P or above.", unit="P", panel=PICKING, min=0, max=1
+        ),
     ] = None
     target_fdr: Annotated[
         float | None,
-        option(..., "As many picks as keep the expected false discovery rate at Q or below.", unit="Q", panel=PICKING),
-    ] = None
+        option(
+            ..., "As many picks as keep the expected false discovery rate at Q or below.", unit="Q", panel=PICKING,
+            min=0, max=1,
+        ),
+    ] = None  # fmt: skip
     max_particles: Annotated[
-        int | None, option(..., "Keep only the N best of each tomogram.", unit="N", words="all", panel=PICKING)
+        int | None, option(..., "Keep only the N best of each tomogram.", unit="N", words="all", panel=PICKING, min=1)
     ] = None
 
     def selection(self) -> "Selection":
         """Combine the options.
 
-        Raises `UsageError` if one is out of range, or two of the first three are given.
+        Raises `UsageError` if two of the first three are given.
         """
         from tomopicker.picking.selection import Selection
 
-        shares = {
-            "--threshold": self.threshold, "--target-precision": self.target_precision, "--target-fdr": self.target_fdr,
-        }  # fmt: skip
-        given = {name: value for name, value in shares.items() if value is not None}
-        for name, value in given.items():
-            if not 0 <= value <= 1:
-                raise UsageError(f"{name} {value:g} is invalid; give a probability between 0 and 1")
+        names = ("threshold", "target_precision", "target_fdr")
+        given = [f"--{name.replace('_', '-')}" for name in names if getattr(self, name) is not None]
         if len(given) > 1:
             raise UsageError(f"{' and '.join(given)} exclude each other; give one of them")
-        if self.max_particles is not None and self.max_particles < 1:
-            raise UsageError(f"--max-particles {self.max_particles} is invalid; give 1 or more, or leave it out")
         precision = self.target_precision if self.target_fdr is None else 1 - self.target_fdr
         return Selection(self.threshold, precision, self.max_particles)
 

@@ -2,9 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
-
-import typer
+from typing import Annotated, Any
 
 from tomopicker.cli.options import INPUT, option
 from tomopicker.errors import UsageError
@@ -13,47 +11,39 @@ from tomopicker.wording import wrong_value
 FLAG = "--particle-diameter"
 
 
-class Diameter(NamedTuple):
-    """A diameter in Å, and the kind of particle that it is of; of all others if that is empty."""
+def diameter_option(words: str = "") -> Any:
+    """Declare the diameters of one kind of particle, or of several; `words` describe the default."""
+    return option(
+        ..., "Diameter of the particle. Repeat it for several kinds.", FLAG, "-d", unit="[KIND=]Å", words=words,
+        panel=INPUT,
+    )  # fmt: skip
 
-    kind: str
-    length: float
+
+ParticleDiameters = Annotated[list[str], diameter_option()]
 
 
-def read_diameter(text: str) -> Diameter:
-    """Read ``Å`` or ``KIND=Å``."""
-    kind, sign, number = text.rpartition("=")
-    try:
-        length = float(number)
-    except ValueError as error:
-        raise typer.BadParameter(wrong_value("float_parsing", number, "")) from error
-    if sign:
+def diameters_by_kind(given: Sequence[str]) -> tuple[float | None, dict[str, float]]:
+    """Read ``Å`` and ``KIND=Å``: the common diameter, if given (the last one counts), and those of single kinds, in Å.
+
+    Raises `UsageError` if one is not a number, or that of a kind is not positive or given twice.
+    """
+    common, found = None, dict[str, float]()
+    for text in given:
+        kind, sign, number = text.rpartition("=")
+        try:
+            length = float(number)
+        except ValueError as error:
+            raise UsageError(f"{FLAG}: {wrong_value('float_parsing', number, '')}") from error
+        if not sign:
+            common = length
+            continue
         _check_kind(kind)
         if not 0 < length < float("inf"):
             raise UsageError(f"{FLAG} {text} is invalid; give a positive number")
-    return Diameter(kind, length)
-
-
-def diameter_option(words: str = "") -> Any:
-    """Declare the diameters of one kind of particle, or of several; `words` describe the default."""
-    help = "Diameter of the particle. Repeat it for several kinds."
-    return option(..., help, FLAG, "-d", unit="[KIND=]Å", words=words, panel=INPUT, parser=read_diameter)
-
-
-ParticleDiameters = Annotated[list[Diameter], diameter_option()]
-
-
-def diameters_by_kind(given: Sequence[Diameter]) -> tuple[float | None, dict[str, float]]:
-    """Separate the common diameter, if given (the last one counts), from those of single kinds, in Å.
-
-    Raises `UsageError` if that of a kind is given twice.
-    """
-    found: dict[str, float] = {}
-    for kind, length in given:
-        if kind and kind in found:
+        if kind in found:
             raise UsageError(f"{FLAG}: the diameter of {kind} is given twice; give it once")
         found[kind] = length
-    return found.pop("", None), found
+    return common, found
 
 
 def files_by_kind(paths: Sequence[Path]) -> dict[str, list[Path]]:

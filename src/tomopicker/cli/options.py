@@ -29,31 +29,19 @@ def option(
     panel: str | None = None,
     **more: Any,
 ) -> Any:
-    """Declare an option.
+    """Declare an option; its default is ``...`` if it is required, or declared in an `Annotated` type.
 
-    Parameters
-    ----------
-    default : Any
-        ``...`` if it is required, or declared in an `Annotated` type.
-    help : str
-        What it does.
-    flags : str
-        Its names, if not that of the parameter.
-    unit : str, optional
-        Unit of a number, or a word for the value.
-    words : str
-        The default in words, where the value is not self-explanatory.
-    panel : str, optional
-        Of the help.
+    `flags` are its names, if not that of the parameter; `unit` is that of a number, or a word for the value; `words`
+    are the default where its value is not self-explanatory; `panel` is one of the help's; `more` is as of typer.
     """
     note = f"  [dim]\\[default: {words}][/dim]" if words else ""
     more.setdefault("show_default", not words)
     return typer.Option(default, *flags, help=help + note, metavar=unit, rich_help_panel=panel, **more)
 
 
-def argument(default: Any, help: str, name: str) -> Any:
-    """Declare an argument, required if its default is ``...``."""
-    return typer.Argument(default, help=help, metavar=name, show_default=False)
+def argument(default: Any, help: str, name: str, **more: Any) -> Any:
+    """Declare an argument, required if its default is ``...``; `more` is as of typer."""
+    return typer.Argument(default, help=help, metavar=name, show_default=False, **more)
 
 
 class OptionGroup:
@@ -61,18 +49,7 @@ class OptionGroup:
 
 
 class SettingOptions(OptionGroup):
-    """An option for each setting with a `Flag`, followed by those of a subclass.
-
-    Parameters
-    ----------
-    flags
-        Values by the option's name; None if it is not given.
-
-    Attributes
-    ----------
-    given : dict of str to Any
-        Values that were given, by the setting's path.
-    """
+    """An option for each setting with a `Flag`, followed by those of a subclass; `given` has values by path."""
 
     paths: ClassVar[dict[str, str]]
     """Path of the setting of each option."""
@@ -83,16 +60,10 @@ class SettingOptions(OptionGroup):
         paper: Mapping[str, object] | None = None,
         types: Mapping[str, Any] | None = None,
     ) -> None:
-        """Declare the options of settings.
+        """Declare the options of settings (`fields`, by path).
 
-        Parameters
-        ----------
-        fields : mapping of str to FieldInfo
-            By path.
-        paper : mapping of str to object
-            Their values in the paper preset, where it has another than the default.
-        types : mapping of str to type
-            Of options that accept more than their setting does.
+        `paper` has their values in the paper preset where it has another than the default, `types` those of options
+        that accept more than their setting does.
         """
         cls.paths, parameters = {}, list[inspect.Parameter]()
         for path, field in fields.items():
@@ -165,6 +136,7 @@ TomogramList = Annotated[
         words="as in the picks.json of a folder of picks", panel=INPUT,
     ),
 ]  # fmt: skip
+PicksFolder = Annotated[Path, argument(..., "Written by tomopicker pick.", "DIR", exists=True, file_okay=False)]
 OutputFolder = Annotated[Path, option(..., "Folder to write to.", "--output", "-o", unit="DIR")]
 Mask = Annotated[str | None, option(..., MASK, unit="auto|none|FILE", words="auto; paper: none", panel=INPUT)]
 Pictures = Annotated[

@@ -49,7 +49,7 @@ from tomopicker.cli.options import (
     SomeTomograms,
     option,
 )
-from tomopicker.cli.progress import EventPrinter, Reporter
+from tomopicker.cli.progress import Reporter
 from tomopicker.errors import UsageError
 from tomopicker.files import check_writable
 from tomopicker.parsing import check_positive
@@ -148,7 +148,7 @@ def command(
         return 0
     done = pick_into(
         folder, files, model, loaded, masks=masks.files, cluster=on, retry_failed=retry_failed,
-        on_event=EventPrinter(reporter, on_workers=on is not None), callback=reporter,
+        on_event=reporter.print_events(on_workers=on is not None), callback=reporter,
     )  # fmt: skip
     reporter.end_bar()
     _print_end(done, output, reporter, report=pictures)

@@ -12,10 +12,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from tomopicker.cluster.work import FINAL, Event
+from tomopicker.cluster.work import FINAL, Event, OnEvent
 from tomopicker.errors import TomoPickerError
 from tomopicker.wording import number_of
 
@@ -51,7 +51,6 @@ class Reporter:
             self.console.width = max(self.console.width, LOG_WIDTH)  # Tables in a log are not truncated.
         self._warned: set[str] = set()
         self._progress: Progress | None = None
-        self._task: tuple[str, TaskID] | None = None
         self._plain: dict[str, float] = {}
 
     def __enter__(self) -> "Reporter":
@@ -111,84 +110,69 @@ class Reporter:
     def on_train(self, job: str, report: "Report") -> None:
         """Show the progress of a training."""
         title = "training" if job == "train" else f"training ({job})"
-        self._show(title, report.step, report.steps, f"loss {report.risk:.4f}")
+        self.step(title, f"loss {report.risk:.4f}", report.step, report.steps)
 
     def on_score(self, tomogram: str, done: int, total: int) -> None:
         """Show how many tiles of a tomogram are scored."""
-        self._show(tomogram, done, total, "tiles")
+        self.step(tomogram, "tiles", done, total)
 
     def step(self, title: str, what: str, done: int, total: int) -> None:
-        """Show the progress of any other work."""
-        self._show(title, done, total, what)
+        """Show the progress of any work."""
+        if not self.console.is_terminal:
+            now = time.monotonic()
+            if now - self._plain.setdefault(title, now) >= PLAIN_SECONDS:
+                self._plain[title] = now
+                self.console.print(f"{title}: {done} of {total}, {what}", markup=False)
+                sys.stdout.flush()
+            return
+        if self._progress is None:
+            columns = (
+                TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
+                TextColumn("{task.fields[what]}"), TimeRemainingColumn(),
+            )  # fmt: skip
+            self._progress = Progress(*columns, console=self.console, transient=True, redirect_stderr=False)
+            self._progress.add_task(title, total=total, what=what)
+            self._progress.start()
+        (task,) = self._progress.tasks
+        if task.description != title:
+            self._progress.reset(task.id, description=title)  # Its speed is another's.
+        self._progress.update(task.id, completed=done, total=total, what=what)
+
+    def print_events(self, *, on_workers: bool, noun: str = "tomogram") -> OnEvent:
+        """Give what prints the events of a run.
+
+        Parameters
+        ----------
+        on_workers : bool
+            Show overall progress: on a terminal a bar instead of a line for each tomogram, in a log a line every 15 s.
+        noun : str
+            What is counted.
+        """
+        lines = not (on_workers and self.console.is_terminal)
+
+        def show(event: Event) -> None:
+            ends = lines and event.kind in FINAL
+            if ends:
+                self.end_bar()
+            if event.kind in {"failed", "left"}:
+                self.failed(event.line)
+            elif event.line and (ends or event.kind in OF_THE_RUN):
+                self.log(event.line)
+            for warning in event.warnings:
+                self.warn(warning)
+            if on_workers and event.total:
+                self.step("all", f"{noun}s, {number_of(event.workers, 'worker')}", event.finished, event.total)
+
+        return show
 
     def end_bar(self) -> None:
         """Remove the bar."""
         if self._progress is not None:
             self._progress.stop()
-            self._progress, self._task = None, None
+            self._progress = None
 
     def _to_stderr(self, line: str) -> None:
         if sys.stderr.isatty() and self._progress is not None:
             self.console.print(line, markup=False)  # The bar is on the same screen: print above it.
         else:
             print(line, file=sys.stderr, flush=True)
-
-    def _show(self, title: str, done: int, total: int, words: str) -> None:
-        if self.console.is_terminal:
-            self._show_bar(title, done, total, words)
-        else:
-            self._show_line(title, done, total, words)
-
-    def _show_bar(self, title: str, done: int, total: int, words: str) -> None:
-        if self._progress is None:
-            columns = (
-                TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
-                TextColumn("{task.fields[words]}"), TimeRemainingColumn(),
-            )  # fmt: skip
-            self._progress = Progress(*columns, console=self.console, transient=True, redirect_stderr=False)
-            self._progress.start()
-        if self._task is None or self._task[0] != title:
-            if self._task is not None:
-                self._progress.remove_task(self._task[1])
-            self._task = title, self._progress.add_task(title, total=total, words=words)
-        self._progress.update(self._task[1], completed=done, total=total, words=words)
-
-    def _show_line(self, title: str, done: int, total: int, words: str) -> None:
-        now = time.monotonic()
-        last = self._plain.setdefault(title, now)
-        if now - last >= PLAIN_SECONDS:
-            self._plain[title] = now
-            self.console.print(f"{title}: {done} of {total}, {words}", markup=False)
-            sys.stdout.flush()
-
-
-class EventPrinter:
-    """Print events of a run.
-
-    Parameters
-    ----------
-    reporter : Reporter
-    on_workers : bool
-        Show overall progress: on a terminal a bar instead of a line for each tomogram, in a log a line every 15 s.
-    noun : str
-        What is counted.
-    """
-
-    def __init__(self, reporter: Reporter, *, on_workers: bool, noun: str = "tomogram") -> None:
-        self._reporter, self._noun, self._counts = reporter, noun, on_workers
-        self._each = not (on_workers and reporter.console.is_terminal)
-
-    def __call__(self, event: Event) -> None:
-        """Print an event."""
-        each = self._each and event.kind in FINAL
-        if each:
-            self._reporter.end_bar()
-        if event.kind in {"failed", "left"}:
-            self._reporter.failed(event.line)
-        elif event.line and (each or event.kind in OF_THE_RUN):
-            self._reporter.log(event.line)
-        for warning in event.warnings:
-            self._reporter.warn(warning)
-        if self._counts and event.total:
-            there = number_of(event.workers, "worker")
-            self._reporter.step("all", f"{self._noun}s, {there}", event.finished, event.total)

@@ -14,7 +14,7 @@ and versions.
 
 from pathlib import Path
 
-from tomopicker.cli.options import argument, option
+from tomopicker.cli.options import PicksFolder, option
 from tomopicker.cli.progress import Reporter
 from tomopicker.errors import UsageError
 from tomopicker.files import check_writable
@@ -22,15 +22,13 @@ from tomopicker.files import check_writable
 
 def command(
     *,
-    folder: Path = argument(..., "Written by tomopicker pick.", "DIR"),
+    folder: PicksFolder,
     output: Path | None = option(None, "The page.", "--output", "-o", unit="FILE", words="report.html in DIR"),
     reporter: Reporter,
 ) -> None:
     """Write the page."""
     from tomopicker.output.picks_report import write_report
 
-    if not folder.is_dir():
-        raise UsageError(f"{folder}: no such folder; give the one that 'tomopicker pick' wrote")
     if output is not None and output.suffix.lower() not in {".html", ".htm"}:
         raise UsageError(f"--output {output}: the report is a page; name it .html")
     check_writable((output or folder / "x").parent)

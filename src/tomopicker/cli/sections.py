@@ -10,14 +10,13 @@ voxels, as the columns x, y, z of a CSV; 0 is the centre of the first voxel. x p
 and the file name.
 """
 
-import math
 from pathlib import Path
 
 from tomopicker.cli.groups import CoordinateOptions, DensityOptions
 from tomopicker.cli.options import OutputFolder, Overwrite, Tomograms, option
 from tomopicker.cli.progress import Reporter
-from tomopicker.errors import UsageError
 from tomopicker.files import check_writable, refuse_to_replace
+from tomopicker.parsing import check_positive
 from tomopicker.wording import number_of
 
 
@@ -34,8 +33,7 @@ def command(
     """Draw the sections."""
     from tomopicker.output.sections import section_figure, sections_every
 
-    if not (math.isfinite(every) and every > 0):
-        raise UsageError(f"--every {every:g} is invalid; give a distance in Å, such as 100")
+    check_positive("--every", every)
     check_writable(output)
     opened = reading.open(tomograms, reporter)
     marked = None if picks is None else CoordinateOptions().read([picks], opened, reporter, keeps_classes=True)

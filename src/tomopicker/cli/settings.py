@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel
 
-from tomopicker.cli.kinds import Diameter, diameter_option, diameters_by_kind
+from tomopicker.cli.kinds import diameter_option, diameters_by_kind
 from tomopicker.cli.options import SettingOptions, option
 from tomopicker.config import Settings, read_settings_file, resolve
 from tomopicker.errors import UsageError
@@ -26,8 +26,7 @@ FIELDS = Settings.model_fields | {
 }
 PAPER = {f"{group}.{name}": value for group, own in PRESETS["paper"].items() for name, value in own.items() if value}
 
-
-DIAMETERS = Annotated[list[Diameter] | None, diameter_option("none, required here or in --config")]
+DIAMETERS = Annotated[list[str] | None, diameter_option("none, required here or in --config")]
 
 
 class SettingsOptions(SettingOptions, fields=FIELDS, paper=PAPER, types={DIAMETER: DIAMETERS}):

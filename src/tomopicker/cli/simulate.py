@@ -27,7 +27,7 @@ from typing import Annotated, Any, Literal
 
 from tomopicker.cli.groups import EngineOptions
 from tomopicker.cli.options import MORE, OutputFolder, Overwrite, SettingOptions, option
-from tomopicker.cli.progress import EventPrinter, Reporter
+from tomopicker.cli.progress import Reporter
 from tomopicker.errors import UsageError
 from tomopicker.files import check_folder
 from tomopicker.parsing import named_values, size_in_voxels
@@ -112,4 +112,4 @@ def command(
     )  # fmt: skip
     items = [Item(f"TS_{number + 1:04d}", math.prod(size), seed + number) for number in range(count)]
     output.mkdir(parents=True, exist_ok=True)
-    return 1 if map_tomograms(work, items, on, EventPrinter(reporter, on_workers=on is not None)) else 0
+    return 1 if map_tomograms(work, items, on, reporter.print_events(on_workers=on is not None)) else 0

@@ -22,7 +22,7 @@ from pathlib import Path
 from tomopicker.cli.groups import DensityOptions
 from tomopicker.cli.options import MORE, Device, argument, option
 from tomopicker.cli.progress import Reporter
-from tomopicker.errors import TomoPickerError, UsageError
+from tomopicker.errors import TomoPickerError
 from tomopicker.files import check_writable
 
 
@@ -34,7 +34,8 @@ def command(
     reading: DensityOptions,
     project: Path = option(Path("studio"), "Project folder, where everything is saved.", "--project", "-p", unit="DIR"),
     particle_diameter: float | None = option(
-        None, "Of the first kind of particle.", "--particle-diameter", "-d", unit="Å", words="entered in the page"
+        None, "Of the first kind of particle.", "--particle-diameter", "-d", unit="Å", words="entered in the page",
+        min=1, max=1e5,
     ),
     kind: str = option("particle", "Name of that kind.", unit="NAME"),
     other_volume: list[Path] | None = option(
@@ -54,7 +55,7 @@ def command(
     ),
     device: Device = None,
     reporter: Reporter,
-) -> None:
+) -> None:  # fmt: skip
     """Serve the project."""
     try:
         from tomopicker.studio.serve import Address, serve
@@ -65,10 +66,8 @@ def command(
     from tomopicker.studio.engine import InstantEngine
     from tomopicker.studio.listing import list_tomograms
 
-    address = Address(port, base_path, tuple(allow_host or ()))
-    if particle_diameter is not None and not 1 <= particle_diameter <= 1e5:
-        raise UsageError(f"--particle-diameter {particle_diameter:g} cannot be; give it in Å")
     check_writable(project, "--project")
     listing = list_tomograms(tomograms, other_volume or (), reading.options)
     first = None if particle_diameter is None else (kind, particle_diameter)
+    address = Address(port, base_path, tuple(allow_host or ()))
     serve(listing, project, InstantEngine(device), address, reporter.log, first)

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from tomopicker.cli.groups import CoordinateOptions, DensityOptions, EngineOptions
 from tomopicker.cli.options import INPUT, MORE, Device, Mask, Overwrite, Tomograms, option
-from tomopicker.cli.progress import EventPrinter, Reporter
+from tomopicker.cli.progress import Reporter
 from tomopicker.errors import UsageError
 from tomopicker.files import check_writable, refuse_to_replace
 from tomopicker.wording import number_of
@@ -72,7 +72,7 @@ def command(
     if on is not None:
         failures = api.features_many(
             files, particle_diameter, engine=on, cache=cache, device=device, options=reading.options,
-            mask=masks.mode or "auto", masks=masks.files, on_event=EventPrinter(reporter, on_workers=True),
+            mask=masks.mode or "auto", masks=masks.files, on_event=reporter.print_events(on_workers=True),
         )  # fmt: skip
         if failures:
             return 1

@@ -10,18 +10,15 @@ The STAR and CSV files of every tomogram, the merged ones and [cyan]picks.json[/
 the tomograms still exist. Candidates are kept down to a probability of 0.01.
 """
 
-from pathlib import Path
-
 from tomopicker.cli.groups import SelectionOptions
-from tomopicker.cli.options import Pictures, argument
+from tomopicker.cli.options import PicksFolder, Pictures
 from tomopicker.cli.progress import Reporter
-from tomopicker.errors import UsageError
 from tomopicker.wording import number_of
 
 
 def command(
     *,
-    folder: Path = argument(..., "Written by tomopicker pick.", "DIR"),
+    folder: PicksFolder,
     selection: SelectionOptions,
     pictures: Pictures = True,
     reporter: Reporter,
@@ -30,8 +27,6 @@ def command(
     from tomopicker.output.redraw import redraw
     from tomopicker.output.results import reselect
 
-    if not folder.is_dir():
-        raise UsageError(f"{folder}: no such folder; give the one that 'tomopicker pick' wrote")
     drawn = list(folder.glob("*.png")) if pictures else []
     entries, remark = reselect(folder, selection.selection())
     if remark:

@@ -69,15 +69,16 @@ def command(
 
     settings = given.resolve(mask)
     instant = settings.network.head == "discriminant"
-    if instant:
-        _refuse_training(given, validation_tomogram)
+    trained = {"loss", "steps", "epochs"} & {path.rpartition(".")[2] for path in given.given}
+    if instant and (unused := [*sorted(trained), *(["validation-tomogram"] if validation_tomogram else [])]):
+        raise UsageError(f"--{unused[0]}: nothing is trained with --preset instant; leave it out")
     if bool(validation_tomogram) != bool(validation_picks):
         raise UsageError("--validation-tomogram and --validation-picks go together; give both or neither")
     reporter.advice = lambda: how_to_go_on(output)
     if is_finished(output, reporter, resume=resume, overwrite=overwrite, dry_run=dry_run):
         return
     check_writable(output.parent)
-    volumes, clicks_files = _sorted_by_kind(tomograms, picks, [*(validation_picks or []), *(negatives or [])])
+    volumes, stray = _split_arguments(tomograms, only_picks=not (validation_picks or negatives))
     opened, watched = reading.open(volumes, reporter), reading.open(validation_tomogram or [], reporter)
     from tomopicker.diagnostics.clicks import check_clicks
     from tomopicker.io.masks import masks_of
@@ -97,17 +98,13 @@ def command(
 
     check_distinct(opened, watched)
     files, negative_files, truth_files = (
-        files_by_kind(paths or []) for paths in (clicks_files, negatives, validation_picks)
+        files_by_kind(paths or []) for paths in ([*picks, *stray], negatives, validation_picks)
     )
     read = partial(coordinates.read_kinds, reporter=reporter, class_numbers=bool(given.diameters))
     clicks = read(files, opened)
     diameters = given.diameters_of(clicks.kind_names)
     # --class selects among the clicks only.
-    known = (
-        coordinates.read_kinds(negative_files, opened, reporter, any_class=True, keeps_classes=True)
-        if negatives
-        else None
-    )
+    known = read(negative_files, opened, class_numbers=False, any_class=True, keeps_classes=True) if negatives else None
     # Without training, negatives alone are something to know of a tomogram, too.
     opened = leave_out_unclicked(opened, Picks.concatenate([clicks, *([known] if known and instant else [])]), reporter)
     truth = read(truth_files, watched) if watched else None
@@ -137,23 +134,15 @@ def command(
     reporter.log(f"\nNext: tomopicker pick TOMOGRAM... --model {output} --output picks")
 
 
-def _sorted_by_kind(tomograms: list[Path], picks: list[Path], others: list[Path]) -> tuple[list[Path], list[Path]]:
+def _split_arguments(tomograms: list[Path], *, only_picks: bool) -> tuple[list[Path], list[Path]]:
+    """Separate tomograms from the files of picks that a shell lists after ``--picks``."""
     from tomopicker.output.find import split_by_kind
 
     volumes, stray = split_by_kind(tomograms)
-    if stray and others:
+    if stray and not only_picks:
         raise UsageError(
             f"{stray[0]}: are these --picks, --negatives or --validation-picks? repeat the flag before each file"
         )
     if not volumes:
         raise UsageError("no tomogram is given; name the ones clicked in before --picks")
-    return volumes, [*picks, *stray]
-
-
-def _refuse_training(given: SettingsOptions, validation_tomogram: list[Path] | None) -> None:
-    """Refuse options of a training where nothing is trained."""
-    trained = ("objective.loss", "training.steps", "training.epochs")
-    unused = [name.partition(".")[2] for name in trained if name in given.given]
-    unused += ["validation-tomogram"] if validation_tomogram else []
-    if unused:
-        raise UsageError(f"--{unused[0]}: nothing is trained with --preset instant; leave it out")
+    return volumes, stray
