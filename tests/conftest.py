@@ -1,6 +1,7 @@
 """Array types are checked at run time in every test: a volume with swapped axes fails where it enters."""
 
 import signal
+from collections import Counter
 
 import pytest
 from hypothesis import settings
@@ -25,27 +26,36 @@ def pytest_runtest_setup():
 
 
 def pytest_collection_modifyitems(items):
-    """Skip the group ``shared`` where its files are not."""
+    """Skip the group ``shared`` where its files are not; begin with what takes longest.
+
+    So all workers end at about once: pytest-xdist itself begins with the scopes of most tests, not of the longest.
+    """
     if not SHARED.is_dir():
         for item in items:
             if item.get_closest_marker("shared"):
                 item.add_marker(pytest.mark.skip(reason=f"{SHARED} is not there"))
+    tests = Counter(scope_of(item.nodeid) for item in items)
+    first = {scope: rank for rank, scope in enumerate(LONGEST)}
+    items.sort(key=lambda item: (first.get(scope := scope_of(item.nodeid), len(first)), -tests[scope], scope))
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Give files, and packages that share costly fixtures, to one worker, which makes them once; the largest first."""
+    """Give files, and packages that share costly fixtures, to one worker, which makes them once, in the order above."""
     from xdist.scheduler import LoadScopeScheduling
 
     class Together(LoadScopeScheduling):
         def _split_scope(self, nodeid):
             return scope_of(nodeid)
 
+    config.option.loadscopereorder = False
     return Together(config, log)
 
 
 TOGETHER = {"benchmark", "cli", "cluster", "diagnostics", "fewshot", "pipeline", "slurm"}
 """Packages whose session fixtures (a trained model, features, a cluster) take seconds."""
+LONGEST = ("cli", "pipeline", "fewshot", "cluster", "tests/picking/test_calibration.py", "benchmark", "diagnostics")
+"""Of all scopes, by the time they took."""
 
 
 def scope_of(nodeid):

@@ -1,10 +1,12 @@
 """What the tests themselves rely on: types are checked, and tests that share fixtures stay together."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from jaxtyping import TypeCheckError
 
-from tests.conftest import TOGETHER, scope_of
+from tests.conftest import LONGEST, TOGETHER, scope_of
 from tests.typechecker import CALLS
 from tomopicker.picking.local_maxima import local_peaks
 from tomopicker.picking.peaks import Peaks
@@ -32,3 +34,10 @@ def test_packages_with_costly_fixtures_stay_together_and_other_files_do():
         assert scope_of(f"tests/{package}/test_a.py::test_b[tests/x.py::y]") == package
     assert scope_of("tests/io/test_a.py::test_b[1]") == scope_of("tests/io/test_a.py::test_c") == "tests/io/test_a.py"
     assert scope_of("tests/test_a.py::test_b") == "tests/test_a.py"
+
+
+def test_the_longest_are_there():
+    """A scope that was renamed would be run last again."""
+    folder = Path(__file__).parent
+    for scope in LONGEST:
+        assert (folder / scope).is_dir() if scope in TOGETHER else (folder.parent / scope).is_file()

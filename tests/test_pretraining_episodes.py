@@ -2,6 +2,7 @@
 
 import signal
 from dataclasses import asdict
+from functools import partial
 
 import numpy as np
 import pytest
@@ -251,8 +252,9 @@ def test_the_weights_of_the_best_point_are_kept():
 
 
 @pytest.mark.usefixtures("small")
-def test_interrupted_and_resumed_ends_where_it_would_have(tmp_path):
-    recipe = EpisodeRecipe(steps=4, molecules=2, orientations=1, seed=1, validate_every=2, trials=1)
+def test_interrupted_and_resumed_ends_where_it_would_have(tmp_path, monkeypatch):
+    monkeypatch.setattr("tomopicker.pretraining.episodic.Network", partial(Network, channels=(4, 6, 8)))
+    recipe = EpisodeRecipe(steps=4, molecules=2, orientations=1, seed=1, validate_every=2, trials=1, pretrained="none")
     whole = pretrain_episodes(recipe, device=CPU)
     checkpoint = tmp_path / "w.ckpt"
     with pytest.MonkeyPatch.context() as patch:

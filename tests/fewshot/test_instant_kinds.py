@@ -21,15 +21,25 @@ DIAMETERS = {"ribosome": DIAMETER, "fas": 270.0}
 
 
 @pytest.fixture(scope="module")
-def both():
-    """Ribosomes in one half of a tomogram, fatty-acid synthase in the other."""
-    halves, parts = [], []
+def halves():
+    """A tomogram of ribosomes and one of fatty-acid synthase, with their truth."""
+    found = {}
     for number, (kind, target) in enumerate({"ribosome": "ribosome", "fas": "fatty_acid_synthase"}.items()):
         made = simulate_tomogram("easy", (56, 144, 120), VOXEL, 40 + number, n_targets=18, target=target)
-        halves.append(made.volume)
-        places = made.positions_voxels + np.array([number * 120.0, 0, 0])
-        parts.append(Picks.of("TS_1", places * VOXEL).with_kind(kind))
-    return Tomogram("TS_1", np.concatenate(halves, axis=2), VOXEL), Picks.concatenate(parts)
+        name = f"half_{number}"
+        truth = Picks.of(name, made.positions_voxels * VOXEL).with_kind(kind)
+        found[kind] = Tomogram(name, made.volume, VOXEL), truth
+    return found
+
+
+@pytest.fixture(scope="module")
+def both(halves):
+    """One beside the other in one tomogram, along x."""
+    (one, ribosomes), (other, synthases) = halves.values()
+    along = np.array([one.shape[2] * VOXEL, 0, 0])
+    parts = [("ribosome", ribosomes.positions), ("fas", synthases.positions + along)]
+    truth = Picks.concatenate(Picks.of("TS_1", places).with_kind(kind) for kind, places in parts)
+    return Tomogram("TS_1", np.concatenate([one.data, other.data], axis=2), VOXEL), truth
 
 
 @pytest.fixture(scope="module")
@@ -163,15 +173,12 @@ def test_suggestions_take_turns(features, clicks):
     assert away[away > 0].min() >= 135
 
 
-def test_clicks_of_another_kind_count_in_a_tomogram_of_their_own(both, clicks):
+def test_clicks_of_another_kind_count_in_a_tomogram_of_their_own(halves):
     """A model knows the other kind from a tomogram in which nothing else was clicked."""
-    tomogram = both[0]
-    other = replace(tomogram, name="TS_2")
-    moved = clicks.of_kind("fas")
-    moved = Picks(moved.positions, np.full(len(moved), "TS_2", dtype=object), moved.scores, moved.extra)
-    given = Picks.concatenate([clicks.of_kind("ribosome"), moved])
+    tomograms, truth = zip(*halves.values(), strict=True)
+    given = Picks.concatenate(each.select(np.arange(6)) for each in truth)
     settings = api.settings(DIAMETER, "instant")
-    model = api.train([tomogram, other], given, settings, particle_diameters={"fas": 270.0}, device="cpu")
+    model = api.train(list(tomograms), given, settings, particle_diameters={"fas": 270.0}, device="cpu")
     ribosome, fas = (each.network for each in model.kinds.values())
     np.testing.assert_array_equal(ribosome.rejected[:6], fas.clicks[:6])
     np.testing.assert_array_equal(fas.rejected[:6], ribosome.clicks[:6])

@@ -73,11 +73,11 @@ def test_the_pretended_gpu_is_as_strict_as_one() -> None:
     ("device", "parts"),
     [
         ("cuda", {"preset": "best", "training": STEPS}),
-        ("cuda", {"training": STEPS, "objective": {"loss": "kl"}}),
+        pytest.param("cuda", {"training": STEPS, "objective": {"loss": "kl"}}, marks=pytest.mark.in_full),
         ("cuda", {"training": STEPS, "objective": {"loss": "pu"}}),
         ("cuda", {"training": STEPS, "objective": {"loss": "distpu"}}),
         ("cuda", {"preset": "paper", "training": {"epochs": 1}}),
-        ("mps", {"training": STEPS}),
+        pytest.param("mps", {"training": STEPS}, marks=pytest.mark.in_full),
     ],
     ids=["best", "kl", "pu", "distpu", "paper", "mps"],
 )
