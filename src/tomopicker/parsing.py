@@ -1,9 +1,17 @@
-"""Values that a user types: ``X,Y,Z``, ``NAME=VALUE``, a tolerance; an error names the option and shows an example."""
+"""Values that a user types: ``X,Y,Z``, ``NAME=VALUE``, ``KIND=FILE``, a tolerance.
+
+An error names the option and shows an example.
+"""
 
 import re
 from collections.abc import Collection, Sequence
+from pathlib import Path
 
 from tomopicker.errors import UsageError
+from tomopicker.wording import wrong_value
+
+_NOT_IN_KINDS = re.compile(r"[\s/\\=,'\"#]")
+"""Characters that the name of a kind cannot have: it is part of file names, of STAR and CSV, and of flags."""
 
 
 def three_numbers(text: str, flag: str, example: str = "0.5,0.5,0") -> tuple[float, float, float]:
@@ -71,3 +79,49 @@ def parse_tolerance(text: str) -> tuple[float, bool]:
     if read is None or not 0 < length < float("inf"):
         raise UsageError(f"--tolerance {text}: give voxels such as 10 or 10vox, or Å such as 135A")
     return length, read.group(2).startswith(("a", "å"))
+
+
+def check_kind(kind: str) -> str:
+    """Refuse a name of a kind of particle that files and flags cannot have; give it back."""
+    if not kind or _NOT_IN_KINDS.search(kind) or kind.startswith((".", "-")):
+        raise UsageError(f"'{kind}' cannot name a kind of particle; use letters, digits, - and _, such as 'ribosome'")
+    return kind
+
+
+def diameters_by_kind(given: Sequence[str], flag: str = "--particle-diameter") -> tuple[float | None, dict[str, float]]:
+    """Read ``Å`` and ``KIND=Å``: the common diameter, if given (the last one counts), and those of single kinds, in Å.
+
+    Raises `UsageError` if one is not a number, or that of a kind is not positive or given twice.
+    """
+    common, found = None, dict[str, float]()
+    for text in given:
+        kind, sign, number = text.rpartition("=")
+        try:
+            length = float(number)
+        except ValueError as error:
+            raise UsageError(f"{flag}: {wrong_value('float_parsing', number, '')}") from error
+        if not sign:
+            common = length
+            continue
+        if not 0 < length < float("inf"):
+            raise UsageError(f"{flag} {text} is invalid; give a positive number")
+        if check_kind(kind) in found:
+            raise UsageError(f"{flag}: the diameter of {kind} is given twice; give it once")
+        found[kind] = length
+    return common, found
+
+
+def files_by_kind(paths: Sequence[Path]) -> dict[str, list[Path]]:
+    """Group files by kind, ``KIND=FILE``; without a name, under an empty one.
+
+    Raises `UsageError` if a kind or a file is missing, or a name cannot be that of a kind.
+    """
+    found: dict[str, list[Path]] = {}
+    for path in paths:
+        kind, sign, file = str(path).partition("=")
+        if not sign or "/" in kind or path.exists():
+            kind, file = "", str(path)
+        elif not kind or not file:
+            raise UsageError(f"{path}: give KIND=FILE, such as ribosome=clicks.star")
+        found.setdefault(check_kind(kind) if kind else "", []).append(Path(file))
+    return found

@@ -18,12 +18,11 @@ exit code is 1 if a test fails.
 from pathlib import Path
 
 from tomopicker.cli.groups import PickedInput
-from tomopicker.cli.kinds import ParticleDiameters, diameters_by_kind
-from tomopicker.cli.options import option
+from tomopicker.cli.options import ParticleDiameters, option
 from tomopicker.cli.progress import Reporter
 from tomopicker.errors import UsageError
 from tomopicker.files import check_writable
-from tomopicker.parsing import check_positive
+from tomopicker.parsing import check_positive, diameters_by_kind
 from tomopicker.wording import number_of
 
 

@@ -44,6 +44,12 @@ def argument(default: Any, help: str, name: str, **more: Any) -> Any:
     return typer.Argument(default, help=help, metavar=name, show_default=False, **more)
 
 
+def diameter_option(words: str = "") -> Any:
+    """Declare the diameters of one kind of particle, or of several; `words` describe the default."""
+    text = "Diameter of the particle. Repeat it for several kinds."
+    return option(..., text, "--particle-diameter", "-d", unit="[KIND=]Å", words=words, panel=INPUT)
+
+
 class OptionGroup:
     """Options that a command, or another group, takes together."""
 
@@ -137,6 +143,7 @@ TomogramList = Annotated[
     ),
 ]  # fmt: skip
 PicksFolder = Annotated[Path, argument(..., "Written by tomopicker pick.", "DIR", exists=True, file_okay=False)]
+ParticleDiameters = Annotated[list[str], diameter_option()]
 OutputFolder = Annotated[Path, option(..., "Folder to write to.", "--output", "-o", unit="DIR")]
 Mask = Annotated[str | None, option(..., MASK, unit="auto|none|FILE", words="auto; paper: none", panel=INPUT)]
 Pictures = Annotated[

@@ -55,7 +55,6 @@ from tomopicker.files import check_writable
 from tomopicker.parsing import check_positive
 
 if TYPE_CHECKING:
-    from tomopicker.cluster.pick_many import ManyPicked
     from tomopicker.training.checkpoint import Model
 
 COPICK = "copick"
@@ -113,6 +112,7 @@ def command(
     from tomopicker.models.precision import choose_device
     from tomopicker.output.copick import CopickTarget
     from tomopicker.output.pick_folder import PickFolder
+    from tomopicker.output.picks_report import try_report
     from tomopicker.output.record import PickSettings
     from tomopicker.pipeline.provenance import trained_inverted
 
@@ -151,7 +151,12 @@ def command(
         on_event=reporter.print_events(on_workers=on is not None), callback=reporter,
     )  # fmt: skip
     reporter.end_bar()
-    _print_end(done, output, reporter, report=pictures)
+    if done.remark:
+        reporter.warn(done.remark)
+    for line in done.lines(output):
+        reporter.log(line)
+    if done.counts and pictures:
+        try_report(output, reporter)
     unwritten = [] if target is None else target.write(folder, reporter, overwrite=overwrite)
     for error in unwritten:
         reporter.failed(error)
@@ -161,23 +166,11 @@ def command(
     return 1 if failed or unwritten else 0
 
 
-def _print_end(done: "ManyPicked", folder: Path, reporter: Reporter, *, report: bool) -> None:
-    """Print the summary of a run, and write the report."""
-    from tomopicker.output.picks_report import try_report
-
-    if done.remark:
-        reporter.warn(done.remark)
-    for line in done.lines(folder):
-        reporter.log(line)
-    if done.counts and report:
-        try_report(folder, reporter)
-
-
 def _print_model(file: Path, model: "Model", reporter: Reporter) -> None:
     """Print what the model picks, and its doubts."""
     for kind, each in model.kinds.items():
         called = f"{file}: {kind}" if model.others else f"{file}"
-        diameter = each.settings.particle_diameter
-        reporter.log(f"{called}: particles of {diameter:g} Å, voxels of {each.voxel_size:.4g} Å.")
+        size = each.settings.particle_diameter
+        reporter.log(f"{called}: particles of {size:g} Å, voxels of {each.voxel_size:.4g} Å.")
         for doubt in each.warnings:
             reporter.warn(f"{called}: {doubt}")

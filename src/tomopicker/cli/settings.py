@@ -7,11 +7,10 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel
 
-from tomopicker.cli.kinds import diameter_option, diameters_by_kind
-from tomopicker.cli.options import SettingOptions, option
+from tomopicker.cli.options import SettingOptions, diameter_option, option
 from tomopicker.config import Settings, read_settings_file, resolve
 from tomopicker.errors import UsageError
-from tomopicker.parsing import named_values
+from tomopicker.parsing import diameters_by_kind, named_values
 from tomopicker.presets import PRESETS
 
 METHOD = "Method"

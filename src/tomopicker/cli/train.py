@@ -23,12 +23,12 @@ from functools import partial
 from pathlib import Path
 
 from tomopicker.cli.groups import CoordinateOptions, DensityOptions
-from tomopicker.cli.kinds import files_by_kind
 from tomopicker.cli.options import INPUT, MORE, Device, DryRun, Mask, Resume, StartAnew, Tomograms, option
 from tomopicker.cli.progress import Reporter
 from tomopicker.cli.settings import SettingsOptions
 from tomopicker.errors import UsageError
 from tomopicker.files import check_writable
+from tomopicker.parsing import files_by_kind
 from tomopicker.wording import number_of
 
 

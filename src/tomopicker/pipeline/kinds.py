@@ -1,17 +1,14 @@
 """Several kinds of particle: names, diameters, and known negatives of each kind from the clicks of the others."""
 
-import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from tomopicker.errors import UsageError
 from tomopicker.geometry import Frame
+from tomopicker.parsing import check_kind
 from tomopicker.picks import Picks
 from tomopicker.wording import number_of
-
-_INVALID = re.compile(r"[\s/\\=,'\"#]")
-"""Characters that a name cannot have: it is part of file names, of STAR and CSV, and of flags."""
 
 
 def kinds_of(clicks: Picks) -> list[str]:
@@ -30,13 +27,6 @@ def kinds_of(clicks: Picks) -> list[str]:
     for kind in kinds:
         check_kind(kind)
     return kinds
-
-
-def check_kind(kind: str) -> str:
-    """Refuse a name that files and flags cannot have; give it back."""
-    if not kind or _INVALID.search(kind) or kind.startswith((".", "-")):
-        raise UsageError(f"'{kind}' cannot name a kind of particle; use letters, digits, - and _, such as 'ribosome'")
-    return kind
 
 
 def diameters_of(kinds: Sequence[str], stated: Mapping[str, float], otherwise: float | None) -> dict[str, float]:
