@@ -29,7 +29,7 @@ def command(
 ) -> None:
     """Run the demonstration."""
     from tomopicker.benchmark import demo
-    from tomopicker.studio.imported import write_project
+    from tomopicker.studio.exchange import write_project
 
     check_folder(output)
     if output.is_dir() and any(output.iterdir()) and not overwrite:

@@ -79,25 +79,21 @@ class InstantEngine:
     device: str | None = None
 
     def features(self, tomogram: Tomogram, particle_diameter: float, progress: Callable[[int, int], None]) -> object:
-        """Compute the features of a tomogram."""
         from tomopicker.pipeline.features import features  # noqa: PLC0415
 
         return features(tomogram, particle_diameter, device=self.device or "auto", progress=progress)
 
     def picks(self, features: Sequence[Any], clicks: Picks, rejected: Picks | None) -> Answer:
-        """Give the picks of each tomogram."""
         from tomopicker.pipeline.instant import instant  # noqa: PLC0415
 
         return instant(features, clicks, rejected)
 
     def examples(self, features: Sequence[Any], rejected: Picks | None, count: int) -> Sequence[Suggested]:
-        """Give examples of what there is."""
         from tomopicker.pipeline.suggest import suggest  # noqa: PLC0415
 
         return suggest(features, None, rejected, count)
 
     def suggest(self, answer: Any, count: int) -> Sequence[Suggested]:
-        """Give the next places to ask about."""
         from tomopicker.pipeline.suggest import suggest_from  # noqa: PLC0415
 
         return suggest_from(answer, count)

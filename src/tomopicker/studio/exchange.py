@@ -1,5 +1,9 @@
-"""Files of other programs: picks that are opened, and picks that are saved for them, as ``tomopicker convert`` does."""
+"""Files of other programs, as ``tomopicker convert`` reads and writes them, and a project made of files.
 
+Picks are opened, and saved for other programs; clicks, a model and picks that the commands wrote become a project.
+"""
+
+import shutil
 import tempfile
 import warnings
 from collections.abc import Mapping
@@ -11,7 +15,10 @@ from tomopicker.errors import UsageError
 from tomopicker.geometry import Frame
 from tomopicker.io.convert import IMPORT_LIST, write_folder
 from tomopicker.picks import Picks
+from tomopicker.studio.point_files import write_csv
 from tomopicker.studio.points import Point, Points
+from tomopicker.studio.project import Project
+from tomopicker.tomogram import Tomogram
 
 
 @dataclass(frozen=True)
@@ -97,3 +104,21 @@ def save_for(program: str, picks: Picks, frames: Mapping[str, Frame], folder: Pa
         io.write_picks(picks, frames, file, target.format)
         return [file], target.advice
     return write_folder(picks, frames, folder, target.format, overwrite=True), target.advice
+
+
+def write_project(
+    folder: Path, kind: str, diameter: float, clicks: Path, tomogram: Tomogram, model: Path, picks: Path
+) -> Path:
+    """Write a project of one kind of particle, of a diameter in Å, in place of an earlier one; give its folder.
+
+    It has clicks, which are in the tomogram, a model file, and the folder that ``tomopicker pick`` wrote.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    Project.open(folder, lambda name: tomogram.frame).add_kind(kind, diameter)
+    found = io.read_picks(clicks, [tomogram])
+    points = tuple(Point(x, y, z, origin="demo") for x, y, z in found.positions.round(3).tolist())
+    write_csv(folder, kind, tomogram.name, tomogram.frame, points)
+    (folder / "models").mkdir()
+    shutil.copy(model, folder / "models" / f"{kind}.model")
+    shutil.copytree(picks, folder / "picks" / kind)
+    return folder

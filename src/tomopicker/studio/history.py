@@ -8,12 +8,14 @@ the log is read.
 import json
 import os
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from tomopicker.errors import TomoPickerError, UsageError
-from tomopicker.studio.points import Change, change_from_json
+from pydantic import TypeAdapter
+
+from tomopicker.errors import TomoPickerError
+from tomopicker.studio.points import Change, as_change, parse
 
 DEEPEST = 5000
 """Acts that can be taken back."""
@@ -50,30 +52,18 @@ class Edit:
         return self.before == self.after
 
 
+as_edit = TypeAdapter(Edit).validate_python
 Act = Change | Edit
 
 
 def act_to_json(act: Act) -> Settings:
     """Give an act as a line of the log has it."""
-    if isinstance(act, Change):
-        return {"change": act.to_json()}
-    return {"edit": {"of": act.of, "name": act.name, "before": act.before, "after": act.after}}
+    return {"change" if isinstance(act, Change) else "edit": asdict(act)}
 
 
 def act_from_json(line: Settings) -> Act:
-    """Make an act of a line of the log.
-
-    Raises `UsageError` if it is none.
-    """
-    if "change" in line:
-        return change_from_json(line["change"])
-    edit = line.get("edit")
-    if not isinstance(edit, dict) or edit.get("of") not in {"kind", "note"}:
-        raise UsageError("an act is a change of points, or an edit of a kind or note")
-    before, after = edit.get("before"), edit.get("after")
-    if not all(each is None or isinstance(each, dict) for each in (before, after)):
-        raise UsageError("an edit has settings before and after")
-    return Edit(edit["of"], str(edit.get("name", "")), before, after)
+    """Make an act of a line of the log; `UsageError` if it is none."""
+    return parse(as_change, line["change"]) if "change" in line else parse(as_edit, line.get("edit"))
 
 
 @dataclass

@@ -1,22 +1,26 @@
 """The points a person sets, and a change of them: the one unit of saving, of undoing and of what pages are sent."""
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Annotated, Literal, TypeVar
 
 import numpy as np
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 
+from tomopicker.config import first_problem
 from tomopicker.errors import UsageError
 from tomopicker.types import Positions
 
 Label = Literal["particle", "negative"]
-LABELS: tuple[Label, ...] = get_args(Label)
 SAME = 0.5
 """Å within which two points are one: files round positions to a thousandth of a voxel."""
 FEW = 8
 """Points that are compared one by one with all others."""
 MOST_POINTS = 100_000
 """Of one change."""
+Coordinate = Annotated[float, Field(allow_inf_nan=False), AfterValidator(lambda value: round(value, 3))]
+Origin = Annotated[str, AfterValidator(lambda text: text[:80])]
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -32,11 +36,11 @@ class Point:
         Where it comes from: ``click``, ``suggestion``, ``review``, or the name of a file that was opened.
     """
 
-    x: float
-    y: float
-    z: float
+    x: Coordinate
+    y: Coordinate
+    z: Coordinate
     label: Label = "particle"
-    origin: str = "click"
+    origin: Origin = "click"
 
     def is_at(self, other: "Point") -> bool:
         """Whether two points are at one place."""
@@ -58,8 +62,8 @@ class Change:
 
     kind: str
     tomogram: str
-    added: Points = ()
-    removed: Points = ()
+    added: Annotated[Points, Field(max_length=MOST_POINTS)] = ()
+    removed: Annotated[Points, Field(max_length=MOST_POINTS)] = ()
 
     @property
     def inverse(self) -> "Change":
@@ -70,10 +74,6 @@ class Change:
     def is_empty(self) -> bool:
         """Whether nothing changes."""
         return not self.added and not self.removed
-
-    def to_json(self) -> dict[str, Any]:
-        """Give it as the log and the page have it."""
-        return asdict(self)
 
 
 def apply(points: Points, change: Change) -> tuple[Points, Change]:
@@ -117,33 +117,18 @@ def _places_in(points: Points, others: Points) -> list[int]:
     return [index if index < len(others) else -1 for index in found.tolist()]
 
 
-def point_from_json(value: Any) -> Point:
-    """Make a point of what a page or the log holds.
+as_change = TypeAdapter(Change).validate_python
+
+
+def parse(validate: Callable[[object], Value], stated: object) -> Value:
+    """Make a change (`as_change`), or another act, of what a page or the log holds.
 
     Raises `UsageError` if it is none.
     """
     try:
-        x, y, z = (float(value[axis]) for axis in "xyz")
-        label, origin = value.get("label", "particle"), str(value.get("origin", "click"))[:80]
-    except (TypeError, KeyError, ValueError, AttributeError, OverflowError) as error:
-        raise UsageError("a point needs numbers x, y and z; reload the page") from error
-    if label not in LABELS or not bool(np.isfinite([x, y, z]).all()):
-        raise UsageError("a point is a particle or a negative at a finite place; reload the page")
-    return Point(round(x, 3), round(y, 3), round(z, 3), label, origin)
-
-
-def change_from_json(value: Any) -> Change:
-    """Make a change of what a page or the log holds.
-
-    Raises `UsageError` if it is none.
-    """
-    if not isinstance(value, dict):
-        raise UsageError("a change needs a kind, a tomogram and points; reload the page")
-    parts = [value.get("added", []), value.get("removed", [])]
-    if not all(isinstance(part, list) and len(part) <= MOST_POINTS for part in parts):
-        raise UsageError(f"a change has lists of at most {MOST_POINTS} points; reload the page")
-    added, removed = (tuple(point_from_json(item) for item in part) for part in parts)
-    return Change(str(value.get("kind", "")), str(value.get("tomogram", "")), added, removed)
+        return validate(stated)
+    except ValidationError as error:
+        raise UsageError(f"{first_problem(error)}; reload the page") from error
 
 
 def positions(points: Iterable[Point], label: Label | None = None) -> Positions:

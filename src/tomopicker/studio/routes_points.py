@@ -17,7 +17,7 @@ from tomopicker.studio.context import Routes, Studio, body_of, finite, number, w
 from tomopicker.studio.exchange import PROGRAMS
 from tomopicker.studio.history import Edit
 from tomopicker.studio.instant import as_json
-from tomopicker.studio.points import Point, Points, change_from_json, positions
+from tomopicker.studio.points import Point, Points, as_change, parse, positions
 from tomopicker.studio.project import Done
 
 ROUTES = Routes()
@@ -59,7 +59,7 @@ async def points(studio: Studio, request: Request) -> JSONResponse:
 async def act(studio: Studio, request: Request) -> JSONResponse:
     """Add and remove points; `refine` names the axis that the person could not see."""
     body = await body_of(request)
-    change = change_from_json(body)
+    change = parse(as_change, body)
     frame = studio.listing.frame(change.tomogram)
     if change.kind not in studio.project.kinds:
         raise UsageError(f"there is no kind '{change.kind[:60]}' in this project; add it first")
@@ -90,7 +90,7 @@ async def redo(studio: Studio, request: Request) -> JSONResponse:
 
 def changed(studio: Studio, done: Done) -> JSONResponse:
     """Send every page the change, have picks computed anew, and answer with the same."""
-    news = _standing(studio) | {"change": done.change.to_json(), "version": done.version}
+    news = _standing(studio) | {"change": asdict(done.change), "version": done.version}
     if done.change.is_empty:
         return JSONResponse(news)
     studio.events.send("points", **news)
