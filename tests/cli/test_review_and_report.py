@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 from tests.cli.conftest import DIAMETER
 from tests.studio.conftest import BASE, act
 from tomopicker.output.picks_report import write_report
-from tomopicker.output.results import read_results
+from tomopicker.output.results import open_picked, read_results
 from tomopicker.studio.access import Access
 from tomopicker.studio.app import create_app
 from tomopicker.studio.context import Studio
@@ -107,6 +107,20 @@ def test_a_report_is_one_page(cli, picked, tmp_path):
     assert len(text) < 3_000_000
     assert cli("report", tmp_path).code == 1
     assert cli("report", picked, "--output", tmp_path / "r.txt").code == 2
+
+
+def test_a_report_shows_what_a_person_rejected(cli, picked, tmp_path):
+    """As many projections as there are places in the tomograms of the folder; others are left out, and said."""
+    first = read_results(picked).tomograms[0]
+    x, y, z = first.candidates.positions[0] / open_picked(picked, read_results(picked).record, first.name).voxel_size
+    rejected = tmp_path / "rejected.csv"
+    rejected.write_text(f"tomogram,x,y,z\n{first.name},{x},{y},{z}\nelsewhere,5,5,5\n", encoding="utf-8")
+    result = cli("report", picked, "--negatives", rejected, "--output", tmp_path / "r.html")
+    assert result.code == 0, result.err
+    assert "elsewhere" in result.err
+    gallery = (tmp_path / "r.html").read_text(encoding="utf-8").split("Rejected by a person")[1].split("<h")[0]
+    assert gallery.count("<figure>") == 1 and "<b>" not in gallery and first.name in gallery
+    assert "Rejected by a person" not in write_report(picked, tmp_path / "plain.html").read_text(encoding="utf-8")
 
 
 def test_a_report_without_its_tomograms(picked, tmp_path):

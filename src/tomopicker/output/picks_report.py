@@ -1,6 +1,7 @@
 """The report of a folder of picks: one HTML file that opens from the disk and prints."""
 
 import datetime
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from scipy.spatial import cKDTree
 from tomopicker import __version__
 from tomopicker.errors import TomoPickerError
 from tomopicker.files import write_text
+from tomopicker.io.read_options import CoordinateUnits
 from tomopicker.output.charts import Axes, Histogram
 from tomopicker.output.report_pictures import (
     SLICES,
@@ -19,6 +21,7 @@ from tomopicker.output.report_pictures import (
     evenly,
     gallery_of,
     mean_of,
+    rejected_gallery,
     slices_of,
 )
 from tomopicker.output.results import FolderResults, open_picked, read_results
@@ -32,11 +35,18 @@ TEMPLATE = "picks_report.html"
 BINS = 40
 
 
-def write_report(folder: Path, path: Path | None = None) -> Path:
+def write_report(
+    folder: Path,
+    path: Path | None = None,
+    negatives: Sequence[Path] = (),
+    units: CoordinateUnits = CoordinateUnits(),  # noqa: B008  (a frozen value)
+) -> Path:
     """Write the report of a folder of picks to ``report.html`` in it, or to `path`; give the file.
 
-    Raises `TomoPickerError` if it is not such a folder, or the file cannot be written. Without its file, a tomogram
-    gets no pictures.
+    `negatives` are files of positions that a person rejected, with coordinates in `units`.
+
+    Raises `TomoPickerError` if it is not such a folder, a file cannot be read, or the page cannot be written. Without
+    its file, a tomogram gets no pictures.
     """
     target = path or folder / REPORT
     results = read_results(folder)
@@ -44,7 +54,12 @@ def write_report(folder: Path, path: Path | None = None) -> Path:
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    write_text(target, environment.get_template(TEMPLATE).render(_content(results)))
+    opened, gone = _open(results)
+    content = _content(results, opened, gone)
+    if negatives and opened:
+        rejected = units.read(list(negatives), list(opened.values()), ignore_unknown=True)
+        content["gallery"] += rejected_gallery(rejected, opened, results.diameters)
+    write_text(target, environment.get_template(TEMPLATE).render(content))
     return target
 
 
@@ -56,12 +71,11 @@ def try_report(folder: Path, callback: Callback) -> None:
         callback.warn(f"{folder / REPORT}: not written ({' '.join(str(error).split())})")
 
 
-def _content(results: FolderResults) -> dict[str, Any]:
+def _content(results: FolderResults, opened: dict[str, Tomogram], gone: list[str]) -> dict[str, Any]:
     chosen = {each.name: each.chosen for each in results.tomograms}
     summary = _summary(results, chosen)
     rows = _rows(results, summary)
     candidates = _candidates(results)
-    opened, gone = _open(results)
     picks = sum(row["picks"] for row in rows)
     right = sum(cut.expected.precision * len(cut.picks) for cut in chosen.values())
     particles = sum(each.whole.particles for each in results.tomograms)

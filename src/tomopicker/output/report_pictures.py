@@ -11,6 +11,7 @@ import pandas as pd
 from tomopicker.output.figures import fullest_section
 from tomopicker.output.particles import as_address, cut_box, projections, stretched
 from tomopicker.output.results import FolderResults, TomogramResult
+from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import Positions
 
@@ -37,6 +38,17 @@ def gallery_of(
         ("The most probable of those left out", best_first[~best_first["picked"]].head(SHOWN)),
     ]
     return [(title, _cards(rows.head(UNCERTAIN), opened, diameters)) for title, rows in groups if len(rows)]
+
+
+def rejected_gallery(
+    rejected: Picks, opened: dict[str, Tomogram], diameters: Mapping[str, float]
+) -> list[tuple[str, list[Picture]]]:
+    """Draw places that a person rejected; of no kind in particular, the first one's diameter is taken."""
+    rows = pd.DataFrame(rejected.positions, columns=list("xyz")).assign(
+        tomogram=rejected.tomograms, kind=next(iter(diameters)), probability=None
+    )
+    cards = _cards(rows.head(UNCERTAIN), opened, diameters)
+    return [("Rejected by a person", cards)] if cards else []
 
 
 def _cards(rows: pd.DataFrame, opened: dict[str, Tomogram], diameters: Mapping[str, float]) -> list[Picture]:
