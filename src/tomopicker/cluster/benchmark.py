@@ -64,7 +64,6 @@ def run_protocol(
 
     Parameters
     ----------
-    protocol, part : Protocol
     output : Path
         Folder of results, new or of an earlier run.
     device : str, optional

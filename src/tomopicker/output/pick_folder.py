@@ -184,7 +184,6 @@ class PickFolder:
         ----------
         name : str
             Of the tomogram.
-        file, mask : Path
         error : str
             The reason, one line.
         final : bool

@@ -141,7 +141,6 @@ def write_record(path: Path, job: dict[str, Any], tomograms: Iterable[tuple[str,
 
     Parameters
     ----------
-    path : Path
     job : dict
         The model and the settings; what it has of tomograms is left out.
     tomograms : iterable of (str, dict), optional

@@ -49,8 +49,6 @@ class TomogramResult:
 
     Parameters
     ----------
-    name : str
-    frame : Frame
     candidates : Picks
         Best first; scores are probabilities.
     whole : KindResult
@@ -101,7 +99,6 @@ class FolderResults:
 
     Parameters
     ----------
-    folder : Path
     record : dict
         What ``picks.json`` holds.
     tomograms : tuple of TomogramResult

@@ -37,7 +37,6 @@ class Prefixed:
 
     Parameters
     ----------
-    other : Callback
     name : str
         Of a kind of particle.
     """

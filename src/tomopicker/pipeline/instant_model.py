@@ -28,8 +28,6 @@ def instant_model(
 
     Parameters
     ----------
-    run : Run
-    inputs : TrainingInput
     clicked : sequence of TrainingTomogram
         The same tomograms and clicks, preprocessed.
     computed : dict of str to Features
@@ -74,8 +72,6 @@ def peaks_in_training(
 
     Parameters
     ----------
-    run : Run
-    clicked : sequence of TrainingTomogram
     callback : Callback
         Receives warnings of clicks outside the specimen, which are left out.
     computed : dict of str to Features, optional

@@ -57,10 +57,8 @@ def known_negatives(kind: str, clicks: Picks, negatives: Picks | None, diameter:
 
     Parameters
     ----------
-    kind : str
     clicks : Picks
         Of all kinds.
-    negatives : Picks, optional
     diameter : float
         Of the kind, Å.
     """
