@@ -64,7 +64,6 @@ def run_protocol(
 
     Parameters
     ----------
-    protocol, part : Protocol
     output : Path
         Folder of results, new or of an earlier run.
     device : str, optional
@@ -196,9 +195,8 @@ class BenchmarkWork:
         wanted = {_working_diameter(method, diameter) for method in methods.values()}
         sizes = []
         for tomogram in (each for data in runner.datasets.values() for each in data.tomograms.values()):
-            voxels = math.prod(tomogram.shape)
             working = min(working_voxel_size(tomogram.voxel_size, diameter, each) for each in wanted)
-            sizes.append(bytes_for(voxels, voxels * (tomogram.voxel_size / working) ** 3, TRAINING_BYTES))
+            sizes.append(bytes_for(tomogram, working, TRAINING_BYTES))
         return max(sizes)
 
     def give_up(self, item: Item, reason: str) -> None:

@@ -45,7 +45,6 @@ class Workers:
 
     Parameters
     ----------
-    client : Client
     wanted : int
         How many there will be.
     words : str
@@ -63,7 +62,6 @@ def started(settings: ClusterSettings, memory: int, tomograms: int, folder: Path
 
     Parameters
     ----------
-    settings : ClusterSettings
     memory : int
         Bytes that one worker needs.
     tomograms : int

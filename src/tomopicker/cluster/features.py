@@ -1,6 +1,5 @@
 """Features of many tomograms, computed by workers and cached where `features` looks them up."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +18,6 @@ from tomopicker.models.precision import choose_device, uses_bfloat16
 from tomopicker.pipeline.callbacks import Callback
 from tomopicker.pipeline.features import features
 from tomopicker.pipeline.training_data import common_voxel_size
-from tomopicker.tomogram import Tomogram
 
 if TYPE_CHECKING:
     from tomopicker.cluster.settings import ClusterSettings
@@ -50,10 +48,9 @@ class FeaturesWork:
         """Compute the features of a tomogram, unless they are kept already."""
         file = item.argument
         try:
-            tomogram = self.open(file.path)
             features(
-                tomogram, self.settings.particle_diameter, cache=self.folder, device=self.device,
-                voxel_size=self.working, settings=self.settings, callback=callback,
+                open_tomogram(file.path, options=self.reading), self.settings.particle_diameter, cache=self.folder,
+                device=self.device, voxel_size=self.working, settings=self.settings, callback=callback,
                 mask=self.mask if file.mask is None else read_mask(file.mask),
                 progress=lambda done, total: callback.on_score(item.name, done, total),
             )  # fmt: skip
@@ -61,16 +58,10 @@ class FeaturesWork:
             return failed(error, file.path)
         return Outcome("done", f"{item.name}: features are there.")
 
-    def open(self, path: Path) -> Tomogram:
-        """Open a tomogram, as the caller does."""
-        return open_tomogram(path, options=self.reading)
-
     def memory(self, items: Sequence[Item]) -> int:
         """Estimate what a worker needs, from the largest tomogram."""
-        tomogram = self.open(max(items, key=lambda item: item.size).argument.path)
-        voxels = math.prod(tomogram.shape)
-        at_work = voxels * (tomogram.voxel_size / self.working) ** 3
-        return bytes_for(voxels, at_work, FEATURE_BYTES * at_work)
+        largest = max(items, key=lambda item: item.size).argument.path
+        return bytes_for(open_tomogram(largest, options=self.reading), self.working, more_per_voxel=FEATURE_BYTES)
 
     def give_up(self, item: Item, reason: str) -> None:
         """Leave it: what is not kept is computed when it is asked for."""

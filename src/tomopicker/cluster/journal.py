@@ -31,7 +31,6 @@ class Journal:
 
     Parameters
     ----------
-    folder : Path
     total : int
         Of the run.
     how : str

@@ -25,10 +25,6 @@ def map_tomograms(
 
     Parameters
     ----------
-    work : Work
-        The job.
-    items : sequence of Item
-        The tomograms.
     cluster : ClusterSettings, optional
         Which workers; one after another in this process if left out.
     on_event : callable

@@ -72,8 +72,6 @@ def pick_into(
     ----------
     folder : PickFolder
         Where picks go.
-    files : sequence of Path
-        The tomograms.
     model_file, model : Path and Model
         The model where workers read it, and at hand.
     masks : mapping of Path to Path, optional

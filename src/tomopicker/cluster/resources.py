@@ -13,6 +13,7 @@ from tomopicker.cluster.worker import THREADS
 from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.io import open_tomogram
 from tomopicker.output.pick_folder import PickFolder
+from tomopicker.tomogram import Tomogram
 from tomopicker.wording import number_of
 
 BASE_BYTES = 700 * 2**20
@@ -36,13 +37,15 @@ def memory_to_pick(largest: Path, folder: PickFolder) -> int:
         tomogram = open_tomogram(largest, options=replace(folder.settings.reading, target_voxel_size=working))
     except (TomoPickerError, OSError):
         return BASE_BYTES
+    return bytes_for(tomogram, working)
+
+
+def bytes_for(tomogram: Tomogram, working_voxel_size: float, more: float = 0.0, more_per_voxel: float = 0.0) -> int:
+    """Estimate the bytes for a tomogram worked at in voxels of a size (Å), and for more, in all or a working voxel."""
     voxels = math.prod(tomogram.shape)
-    return bytes_for(voxels, voxels * (tomogram.voxel_size / working) ** 3)
-
-
-def bytes_for(voxels: float, working_voxels: float, more: float = 0.0) -> int:
-    """Estimate the bytes for a tomogram of so many voxels, worked at in so many, and for something more."""
-    return round(SPARE * (BASE_BYTES + more + BYTES_PER_WORKING_VOXEL * working_voxels + BYTES_PER_VOXEL * voxels))
+    working_voxels = voxels * (tomogram.voxel_size / working_voxel_size) ** 3
+    at_work = (BYTES_PER_WORKING_VOXEL + more_per_voxel) * working_voxels
+    return round(SPARE * (BASE_BYTES + more + at_work + BYTES_PER_VOXEL * voxels))
 
 
 def in_gigabytes(memory: int) -> str:

@@ -82,10 +82,8 @@ class Outcome:
 
     Parameters
     ----------
-    status : {"done", "skipped", "failed"}
     line : str
         In words, naming the tomogram or its file.
-    warnings : tuple of str
     seconds : float
         That it took.
     elsewhere : bool

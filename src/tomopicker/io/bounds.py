@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from tomopicker.errors import TomoPickerError
-from tomopicker.geometry import Frame, PickTable, Unit, is_outside
+from tomopicker.geometry import Frame, PickTable, Unit, is_outside, to_file_units
 from tomopicker.picks import Picks
 
 MAX_FRACTION = 0.05
@@ -28,7 +28,7 @@ def keep_inside(read: Sequence[tuple[PickTable, Picks]], frames: Mapping[str, Fr
 
     Raises `TomoPickerError` if many lie outside; the message names the likely mistake.
     """
-    outside = [_outside(picks, frames) for _, picks in read]
+    outside = [_outside(picks, frames, to_file_units(picks, frames, Unit.VOXEL)) for _, picks in read]
     total, left_out = sum(map(len, outside)), sum(int(out.sum()) for out in outside)
     few = left_out <= max(1.0, MAX_FRACTION * total) and total >= MIN_PICKS
     for (table, picks), out in zip(read, outside, strict=True):
@@ -51,7 +51,7 @@ def refuse_one_place(table: PickTable, picks: Picks, frames: Mapping[str, Frame]
     """
     if not table.is_unit_inferred:
         return
-    voxels = _voxels(picks, frames)
+    voxels = to_file_units(picks, frames, Unit.VOXEL)
     for name in picks.tomogram_names:
         places = np.unique(voxels[picks.tomograms == name], axis=0)
         if len(places) >= 3 and np.ptp(places, axis=0).max() < SAME_PLACE:
@@ -66,15 +66,9 @@ def _voxel_sizes(picks: Picks, frames: Mapping[str, Frame]) -> np.ndarray:
     return np.array([frames[name].voxel_size for name in picks.tomograms], dtype=np.float64)[:, None]
 
 
-def _voxels(picks: Picks, frames: Mapping[str, Frame]) -> np.ndarray:
-    voxels: np.ndarray = picks.positions / _voxel_sizes(picks, frames)
-    return voxels
-
-
-def _outside(picks: Picks, frames: Mapping[str, Frame], voxels: np.ndarray | None = None) -> np.ndarray:
-    """Whether each pick, at its position or at those given in voxels, lies outside its tomogram."""
+def _outside(picks: Picks, frames: Mapping[str, Frame], voxels: np.ndarray) -> np.ndarray:
+    """Whether each pick, at a position in voxels, lies outside its tomogram."""
     out = np.zeros(len(picks), dtype=bool)
-    voxels = _voxels(picks, frames) if voxels is None else voxels
     for name in picks.tomogram_names:
         rows = picks.tomograms == name
         out[rows] = is_outside(voxels[rows], frames[name].shape)
@@ -84,7 +78,7 @@ def _outside(picks: Picks, frames: Mapping[str, Frame], voxels: np.ndarray | Non
 def _first_rows(table: PickTable, picks: Picks, out: np.ndarray, frames: Mapping[str, Frame]) -> str:
     """List the first of some rows, by their number in the file, with their positions in voxels."""
     number = np.arange(len(picks)) if table.kept is None else table.kept
-    voxels = _voxels(picks, frames)
+    voxels = to_file_units(picks, frames, Unit.VOXEL)
     listed = [
         f"row {number[i] + 1} ({', '.join(f'{value:.1f}' for value in voxels[i])})" for i in np.flatnonzero(out)[:3]
     ]
@@ -94,7 +88,7 @@ def _first_rows(table: PickTable, picks: Picks, out: np.ndarray, frames: Mapping
 
 def _mistake(table: PickTable, picks: Picks, bad: np.ndarray, frames: Mapping[str, Frame]) -> str:
     """Describe what positions outside their tomogram look like, and give the remedy."""
-    voxels = _voxels(picks, frames)
+    voxels = to_file_units(picks, frames, Unit.VOXEL)
     n = f"{np.count_nonzero(bad)} of {len(picks)} positions"
     if not _outside(picks, frames, voxels[:, ::-1]).any():
         return f"{n} lie outside their tomogram, but they would all fit as z, y, x; give the columns as x, y, z"

@@ -44,7 +44,6 @@ def with_kinds(picks: Picks, *, class_numbers: bool = False) -> Picks:
 
     Parameters
     ----------
-    picks : Picks
     class_numbers : bool
         Whether RELION's class numbers count: they may be conformations of one particle as well as particles.
     """

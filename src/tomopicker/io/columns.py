@@ -29,8 +29,6 @@ class Rows:
 
     Parameters
     ----------
-    source : Path or str
-        The file.
     labels : sequence of str
         What to call each row in a message (``line 7``).
     """

@@ -69,10 +69,8 @@ def read_all(
     ----------
     sources : sequence of Path
         Files of picks, in `units`.
-    geometry : TomogramGeometry
     entry, target : Format and Path
         Of the target; the latter for messages.
-    units : CoordinateUnits
     shift : tuple of float
         (x, y, z) in voxels, added to every position.
 

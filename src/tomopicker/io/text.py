@@ -61,7 +61,6 @@ def read_json(path: Path, otherwise: str) -> dict[str, Any]:
 
     Parameters
     ----------
-    path : Path
     otherwise : str
         The message for JSON that is no object.
 

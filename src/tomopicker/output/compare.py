@@ -92,7 +92,7 @@ def gather(
     listed = [picks / CANDIDATES / f"{name}.csv" for name in recorded] if picks.is_dir() else []
     whole = bool(listed) and all(file.exists() for file in listed)
     candidates = _read_or_none(listed, frames, of_truth.of_any_class) if whole else mine
-    return _restrict(mine, candidates, known, frames, _excluded(exclude, list(frames)), knows)
+    return _restrict(Compared(mine, candidates, known, frames, knows), _excluded(exclude, list(frames)))
 
 
 def sorted_paths(
@@ -186,17 +186,11 @@ def _excluded(exclude: Sequence[str], names: list[str]) -> set[str]:
     return left_out
 
 
-def _restrict(
-    picks: Picks,
-    candidates: Picks,
-    truth: Picks,
-    frames: Mapping[str, Frame],
-    left_out: set[str],
-    knows: bool,
-) -> Compared:
+def _restrict(found: Compared, left_out: set[str]) -> Compared:
     """Keep the tomograms that have truth; warn of picked ones that have none."""
-    evaluated = [name for name in frames if name in set(truth.tomogram_names) - left_out]
-    without = [name for name in picks.tomogram_names if name not in truth.tomogram_names and name not in left_out]
+    known = set(found.truth.tomogram_names)
+    evaluated = {name: frame for name, frame in found.frames.items() if name in known - left_out}
+    without = [name for name in found.picks.tomogram_names if name not in known | left_out]
     if without:
         warnings.warn(f"no truth is given for {join_names(without)}; not evaluated", stacklevel=3)
     if not evaluated:
@@ -205,4 +199,4 @@ def _restrict(
     def kept(part: Picks) -> Picks:
         return part.select(np.array([name in evaluated for name in part.tomograms.tolist()], dtype=bool))
 
-    return Compared(kept(picks), kept(candidates), kept(truth), {name: frames[name] for name in evaluated}, knows)
+    return Compared(kept(found.picks), kept(found.candidates), kept(found.truth), evaluated, found.knows_voxel_size)

@@ -24,10 +24,8 @@ class CopickTarget:
 
     Parameters
     ----------
-    project : CopickProject
     tomograms : list of Path
         One a run.
-    session : str
     objects : mapping of str to str
         The project's name of each kind of particle that is picked; of one kind, under the empty name.
     """

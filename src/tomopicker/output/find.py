@@ -42,7 +42,6 @@ def files_of_picks(path: Path, *, each: bool = False) -> list[Path]:
 
     Parameters
     ----------
-    path : Path
     each : bool
         Of a folder that ``pick`` wrote, the file of each tomogram instead of the merged one; it may hold no picks.
 

@@ -46,7 +46,6 @@ def projections(box: Volume, *, slab: float = 1.0, inverted: bool = False) -> Pi
         Of `cut_box`: `EDGE` diameters wide.
     slab : float
         Thickness of what is projected, in particle diameters.
-    inverted : bool
     """
     edge = len(box)
     half = max(1, round(slab * edge / EDGE / 2))

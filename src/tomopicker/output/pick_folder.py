@@ -16,7 +16,6 @@ import numpy as np
 from tomopicker import __version__, io
 from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.files import make_durable
-from tomopicker.geometry import Frame
 from tomopicker.output import layout
 from tomopicker.output.layout import DONE, FAILED, RECORD, file_of_kind, files_of
 from tomopicker.output.merged import is_merged, merge
@@ -123,11 +122,6 @@ class PickFolder:
         """Picks of each finished tomogram, by name, sorted."""
         return picked_counts(self.read())
 
-    @property
-    def frames(self) -> dict[str, Frame]:
-        """The frame of each finished tomogram."""
-        return recorded_frames(self.read())
-
     def check_name(self, name: str, source: Path) -> None:
         """Refuse a tomogram whose name its files could not have or hold, before it is picked.
 
@@ -190,7 +184,6 @@ class PickFolder:
         ----------
         name : str
             Of the tomogram.
-        file, mask : Path
         error : str
             The reason, one line.
         final : bool

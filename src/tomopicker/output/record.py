@@ -141,7 +141,6 @@ def write_record(path: Path, job: dict[str, Any], tomograms: Iterable[tuple[str,
 
     Parameters
     ----------
-    path : Path
     job : dict
         The model and the settings; what it has of tomograms is left out.
     tomograms : iterable of (str, dict), optional
@@ -153,12 +152,16 @@ def write_record(path: Path, job: dict[str, Any], tomograms: Iterable[tuple[str,
     write_text(path, f'{text},\n "tomograms": {{{entries}\n }}\n}}\n', durable=True)
 
 
+def finished(record: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Give what a record states of each tomogram that it calls done."""
+    return {name: entry for name, entry in record["tomograms"].items() if entry["status"] == DONE}
+
+
 def recorded_frames(record: dict[str, Any]) -> dict[str, Frame]:
     """Give the frame of each tomogram that a record calls done."""
-    done = {name: entry for name, entry in record["tomograms"].items() if entry["status"] == DONE}
     return {
         name: Frame(tuple(map(int, entry["shape_zyx"])), float(entry["voxel_size_angstrom"]))  # type: ignore[arg-type]
-        for name, entry in done.items()
+        for name, entry in finished(record).items()
     }
 
 
@@ -187,14 +190,13 @@ def identity_of_file(path: Path | None) -> dict[str, Any]:
 
 def picked_counts(record: dict[str, Any]) -> dict[str, int]:
     """Give the number of picks of each tomogram that a record calls done, sorted by name."""
-    entries = sorted(record["tomograms"].items())
-    return {name: entry["picks"] for name, entry in entries if entry["status"] == DONE}
+    return {name: entry["picks"] for name, entry in sorted(finished(record).items())}
 
 
 def kind_counts(record: dict[str, Any]) -> dict[str, dict[str, int]]:
     """Give the number of picks of each kind in each tomogram that is done; empty where there are not several kinds."""
-    entries = sorted(record["tomograms"].items())
+    entries = sorted(finished(record).items())
     return {
-        kind: {name: entry["kinds"][kind]["picks"] for name, entry in entries if entry["status"] == DONE}
+        kind: {name: entry["kinds"][kind]["picks"] for name, entry in entries}
         for kind in record["model"].get("kinds", {})
     }

@@ -19,10 +19,8 @@ def redraw(folder: Path, drawn: Collection[Path], callback: Callback, *, report:
 
     Parameters
     ----------
-    folder : Path
     drawn : collection of Path
         The pictures; of tomograms whose file is gone they are left out, with a warning.
-    callback : Callback
     report : bool
         Write the report; otherwise an existing one is removed, as it shows the old picks.
     """

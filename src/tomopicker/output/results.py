@@ -13,9 +13,10 @@ from tomopicker.files import make_durable
 from tomopicker.geometry import Frame
 from tomopicker.io.read_options import ReadOptions
 from tomopicker.output import layout
-from tomopicker.output.layout import DONE, FAILED, RECORD, file_of_kind, files_of
+from tomopicker.output.layout import FAILED, RECORD, file_of_kind, files_of
 from tomopicker.output.merged import merge
 from tomopicker.output.record import (
+    finished,
     kind_counts,
     picked_counts,
     read_record,
@@ -48,8 +49,6 @@ class TomogramResult:
 
     Parameters
     ----------
-    name : str
-    frame : Frame
     candidates : Picks
         Best first; scores are probabilities.
     whole : KindResult
@@ -100,7 +99,6 @@ class FolderResults:
 
     Parameters
     ----------
-    folder : Path
     record : dict
         What ``picks.json`` holds.
     tomograms : tuple of TomogramResult
@@ -225,4 +223,4 @@ def reselect(path: Path, selection: Selection) -> tuple[dict[str, Any], str | No
         record["settings"] |= selection_facts(selection)
         remark = merge(path, frames, picked_counts(record), star_format, kinds=kind_counts(record))
         write_record(path / RECORD, record, sorted(record["tomograms"].items()))
-    return {name: entry for name, entry in sorted(record["tomograms"].items()) if entry["status"] == DONE}, remark
+    return dict(sorted(finished(record).items())), remark

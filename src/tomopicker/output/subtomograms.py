@@ -29,8 +29,6 @@ def export_subtomograms(tomograms: Sequence[Tomogram], picks: Picks, box: int, o
         In Å; box i of the stack is that of pick i.
     box : int
         Edge of the boxes in their own voxels; the position is the centre of voxel ``box // 2``.
-    output : Path
-        The folder.
     binning : int
         Voxels of the tomogram that are averaged along the edge of a voxel of the box.
 

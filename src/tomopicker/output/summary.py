@@ -56,7 +56,6 @@ class Summary:
 
     Parameters
     ----------
-    done, failed, picks : int
     medians : dict
         Of picks, score, specimen fraction and seconds of a tomogram; without those that no tomogram states.
     outliers : list of Outlier

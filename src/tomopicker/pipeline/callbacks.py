@@ -37,7 +37,6 @@ class Prefixed:
 
     Parameters
     ----------
-    other : Callback
     name : str
         Of a kind of particle.
     """
@@ -46,19 +45,15 @@ class Prefixed:
         self._other, self._name = other, name
 
     def log(self, text: str) -> None:
-        """Forward a message."""
         self._other.log(f"{self._name}: {text}")
 
     def warn(self, text: str) -> None:
-        """Forward a warning."""
         self._other.warn(f"{self._name}: {text}")
 
     def on_train(self, job: str, report: "Report") -> None:
-        """Forward the progress."""
         self._other.on_train(f"{self._name} {job}", report)
 
     def on_score(self, tomogram: str, done: int, total: int) -> None:
-        """Forward the progress."""
         self._other.on_score(f"{tomogram} {self._name}", done, total)
 
 
@@ -75,17 +70,13 @@ class WarningRecorder:
         return tuple(self._warnings)
 
     def log(self, text: str) -> None:
-        """Forward the progress."""
         self._other.log(text)
 
     def warn(self, text: str) -> None:
-        """Keep a warning."""
         self._warnings[text] = None
 
     def on_train(self, job: str, report: "Report") -> None:
-        """Forward the progress."""
         self._other.on_train(job, report)
 
     def on_score(self, tomogram: str, done: int, total: int) -> None:
-        """Forward the progress."""
         self._other.on_score(tomogram, done, total)

@@ -79,8 +79,6 @@ def displacement(
         (x, y, z) in working voxels, best first, of the network's scores.
     radius : float
         The particle's, in working voxels.
-    settings : Settings
-    device : torch.device
 
     Returns
     -------

@@ -34,7 +34,6 @@ def training_plan(inputs: TrainingInput, files: Sequence[Path], units: Coordinat
 
     Parameters
     ----------
-    inputs : TrainingInput
     files : sequence of Path
         Of the clicks.
     units : CoordinateUnits

@@ -26,7 +26,6 @@ def count_by_first_network(
 
     Parameters
     ----------
-    run : Run
     labelled : sequence of TrainingTomogram
         The training tomograms, with their pseudo-labels.
     validation : sequence of LabelledVolume

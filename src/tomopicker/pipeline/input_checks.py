@@ -21,8 +21,6 @@ def check_diameter(diameter: float, tomogram: Tomogram, stated: str = FLAG) -> N
 
     Parameters
     ----------
-    diameter : float
-    tomogram : Tomogram
     stated : str
         Source of the diameter: the flag, or a model, whose diameter cannot be changed.
 

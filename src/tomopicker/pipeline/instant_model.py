@@ -12,7 +12,7 @@ from tomopicker.fewshot.self_training import TrainingSet
 from tomopicker.models.discriminant import DiscriminantNetwork
 from tomopicker.pipeline.callbacks import Callback
 from tomopicker.pipeline.displacement import network_displacement
-from tomopicker.pipeline.instant_peaks import Examples, InstantPeaks, click_prior, find_peaks_of_all, inside_specimen
+from tomopicker.pipeline.instant_peaks import Examples, InstantPeaks, click_prior, find_peaks_of_all
 from tomopicker.pipeline.provenance import provenance
 from tomopicker.pipeline.trainer import Run
 from tomopicker.pipeline.training_data import TrainingTomogram, number_of_clicks
@@ -28,8 +28,6 @@ def instant_model(
 
     Parameters
     ----------
-    run : Run
-    inputs : TrainingInput
     clicked : sequence of TrainingTomogram
         The same tomograms and clicks, preprocessed.
     computed : dict of str to Features
@@ -74,8 +72,6 @@ def peaks_in_training(
 
     Parameters
     ----------
-    run : Run
-    clicked : sequence of TrainingTomogram
     callback : Callback
         Receives warnings of clicks outside the specimen, which are left out.
     computed : dict of str to Features, optional
@@ -95,8 +91,6 @@ def peaks_in_training(
                 item.name, item.frame, item.working, settings, run.device, partial(run.callback.on_score, item.name)
             )
         features = computed[key].of_diameter(settings.particle_diameter)
-        clicks = inside_specimen(features, item.clicks, "click", callback)
-        others = inside_specimen(features, item.rejected, "negative", callback)
         listed.append(features)
-        examples.append(Examples(clicks, others, features.specimen.at(clicks), features.specimen.at(others)))
+        examples.append(Examples.of(features, item.clicks, item.rejected, callback))
     return find_peaks_of_all(listed, examples) if any(len(each.clicks) for each in examples) else []

@@ -36,6 +36,13 @@ class Examples:
     at_clicks: FeaturesAt
     at_rejected: RejectedAt
 
+    @classmethod
+    def of(cls, item: Features, clicks: Positions, rejected: Negatives, callback: Callback) -> "Examples":
+        """Look up the features at positions in working voxels; those outside the specimen are left out."""
+        clicks = _inside_specimen(item, clicks, "click", callback)
+        rejected = _inside_specimen(item, rejected, "negative", callback)
+        return cls(clicks, rejected, item.specimen.at(clicks), item.specimen.at(rejected))
+
 
 @dataclass(frozen=True, eq=False)
 class InstantPeaks:
@@ -82,11 +89,8 @@ def examples_in(
         mine = clicks.in_tomogram(item.name).positions
         others = np.empty((0, 3)) if rejected is None else rejected.in_tomogram(item.name).positions
         check_clash(item.name, item.frame, mine, others, diameter)
-        inside = [
-            inside_specimen(item, item.working.from_angstrom(part), what, callback)
-            for part, what in ((mine, "click"), (others, "negative"))
-        ]
-        examples.append(Examples(inside[0], inside[1], item.specimen.at(inside[0]), item.specimen.at(inside[1])))
+        mine, others = (item.working.from_angstrom(part) for part in (mine, others))
+        examples.append(Examples.of(item, mine, others, callback))
     if not any(len(each.clicks) for each in examples):
         raise UsageError(
             f"no click lies in the specimen of {', '.join(item.name for item in listed)}; click a particle, or compute "
@@ -143,7 +147,7 @@ def _score_and_summarize(item: Features, examples: Examples, training_set: Train
     return InstantPeaks(item, examples, training_set, logits, summary, own)
 
 
-def inside_specimen(
+def _inside_specimen(
     item: Features, voxels: Positions, what: str, callback: Callback
 ) -> Float64[np.ndarray, "inside 3"]:
     """Leave out positions, in working voxels, outside the specimen, where there are no features."""

@@ -39,13 +39,13 @@ def diameters_of(kinds: Sequence[str], stated: Mapping[str, float], otherwise: f
     """
     for name in stated:
         if name not in kinds:
-            known = _listed([kind for kind in kinds if kind]) or "no kind that is named"
+            known = ", ".join(filter(None, kinds)) or "no kind that is named"
             raise UsageError(
                 f"--particle-diameter {name}={stated[name]:g}: is of no kind clicked; clicks are of {known}"
             )
     missing = [kind for kind in kinds if kind not in stated]
     if missing and otherwise is None:
-        raise UsageError(f"how large is {_listed(missing)}? give --particle-diameter {missing[0]}=Å")
+        raise UsageError(f"how large is {', '.join(missing)}? give --particle-diameter {missing[0]}=Å")
     return {kind: float(stated.get(kind, otherwise or 0.0)) for kind in kinds}
 
 
@@ -57,10 +57,8 @@ def known_negatives(kind: str, clicks: Picks, negatives: Picks | None, diameter:
 
     Parameters
     ----------
-    kind : str
     clicks : Picks
         Of all kinds.
-    negatives : Picks, optional
     diameter : float
         Of the kind, Å.
     """
@@ -103,7 +101,3 @@ def check_apart(clicks: Picks, diameters: Mapping[str, float], frames: Mapping[s
             f"{name}: the click on {one} and that on {other} (voxels) are {distances[first, second]:.0f} Å apart: one "
             "particle is of one kind; take one of them out"
         )
-
-
-def _listed(kinds: Sequence[str]) -> str:
-    return ", ".join(kinds)

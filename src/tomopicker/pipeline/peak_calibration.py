@@ -23,7 +23,6 @@ class PeakSummary:
 
     Parameters
     ----------
-    peaks, decoys : SearchedPeaks
     clicked, rejected : array, shape (peaks,)
         Peaks nearest to clicks, and to negatives.
     missed : int
@@ -46,7 +45,6 @@ class PeakSummary:
 
         Parameters
         ----------
-        prior : ParticleScores
         count : float, optional
             Number of particles that is stated for the tomogram.
         """
@@ -82,7 +80,6 @@ def calibrations(
 
     Parameters
     ----------
-    summaries : sequence of PeakSummary
     count : float, optional
         Number of particles that is stated for each tomogram.
     prior : ParticleScores, optional
@@ -102,7 +99,6 @@ def particle_scores(summaries: Sequence[PeakSummary], fits: Sequence[Calibration
 
     Parameters
     ----------
-    summaries : sequence of PeakSummary
     fits : sequence of Calibration
         Of the same tomograms.
     """

@@ -95,7 +95,6 @@ def picks_of_peaks(
     ----------
     tomogram : Tomogram or Features
         For its name and frame.
-    working : WorkingVolume
     logits : Volume
         Scores of the working volume, (z, y, x).
     peaks : Peaks

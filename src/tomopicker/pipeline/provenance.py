@@ -30,14 +30,12 @@ def provenance(
 
     Parameters
     ----------
-    inputs : TrainingInput
     clicked : sequence of TrainingTomogram
         The same tomograms, preprocessed.
     particles : float or None
         In the training tomograms: as stated, or as counted.
     counted : Count or None
         From the scores of clicks.
-    priors : Priors, optional
     history : History, optional
         Of what was trained.
     """

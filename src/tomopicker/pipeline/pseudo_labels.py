@@ -88,12 +88,10 @@ def select_pseudo_labels(
         Best first.
     probability : Chances
         Of each peak.
-    clicks : Positions
     rejected : Negatives
         (x, y, z) in the voxels of the peaks. The ball of no pseudo-label reaches into their balls and shells.
     radius : float
         The particle's, in voxels.
-    settings : Settings
     limit : int
         Largest number of pseudo-labels.
 

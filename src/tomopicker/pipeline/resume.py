@@ -41,8 +41,6 @@ def is_finished(output: Path, callback: "Callback", *, resume: bool, overwrite: 
 
     Parameters
     ----------
-    output : Path
-    callback : Callback
     resume, overwrite : bool
         The options of the command.
     dry_run : bool

@@ -52,10 +52,6 @@ def prepare_network(
 
     Parameters
     ----------
-    network : Module
-    working : WorkingVolume
-    settings : Settings
-    device : torch.device
     others : sequence of Module
         Discriminants of other kinds of particle that share the network's features; each becomes a further output.
     """

@@ -1,6 +1,6 @@
 """Suggestions where to click next, from features and clicks so far."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, zip_longest
 
@@ -71,7 +71,10 @@ def suggest(
         examples = [each for item in listed for each in _examples(item, max(count, MIN_CLUSTERS))]
         return [each for _, each in sorted(examples, key=lambda pair: -pair[0])[:count]]
     inputs = inputs_by_kind(listed, clicks, negatives, particle_diameters)
-    found = {kind: _informative(*each, count, callback or NullCallback()) for kind, each in inputs.items()}
+    found = {}
+    for kind, each in inputs.items():
+        peaks, fits, _ = find_and_calibrate(*each, callback or NullCallback())
+        found[kind] = _ranked(zip(peaks, fits, strict=True), count)
     if len(found) == 1:
         return next(iter(found.values()))
     named = [[replace(each, reason=f"{kind}: {each.reason}") for each in own] for kind, own in found.items()]
@@ -90,14 +93,7 @@ def suggest_from(picked: Instant, count: int = 10) -> list[Suggestion]:
     return _ranked(picked.peaks, count)
 
 
-def _informative(
-    listed: Sequence[Features], clicks: Picks, negatives: Picks | None, count: int, callback: Callback
-) -> list[Suggestion]:
-    found, fits, _ = find_and_calibrate(listed, clicks, negatives, callback)
-    return _ranked(list(zip(found, fits, strict=True)), count)
-
-
-def _ranked(calibrated: Sequence[tuple[InstantPeaks, Calibration]], count: int) -> list[Suggestion]:
+def _ranked(calibrated: Iterable[tuple[InstantPeaks, Calibration]], count: int) -> list[Suggestion]:
     ranked = []
     for item, fit in calibrated:
         features, peaks = item.features, item.summary.peaks

@@ -147,7 +147,6 @@ def train_to_file(
         As of `train`.
     resume : bool
         Go on from the checkpoints, which are else discarded.
-    callback : Callback
 
     Raises
     ------

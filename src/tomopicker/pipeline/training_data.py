@@ -32,10 +32,6 @@ class TrainingTomogram:
 
     Parameters
     ----------
-    name : str
-    frame : Frame
-        Its geometry.
-    working : WorkingVolume
     clicks : Positions
         (x, y, z) in working voxels, as all the following.
     rejected : Negatives
@@ -77,15 +73,12 @@ def load_training_tomograms(
 
     Parameters
     ----------
-    tomograms : sequence of Tomogram
     picks : Picks or None
         The clicks.
-    settings : Settings
     voxel_size : float
         Å, of the working volumes.
     callback : Callback
         Receives what was read and warnings.
-    rejected : Picks, optional
     masks : mapping of str to VoxelMask, optional
         Specimen masks by tomogram.
 

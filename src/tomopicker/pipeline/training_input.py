@@ -27,11 +27,8 @@ class TrainingInput:
     ----------
     kind : str
         Empty where clicks are not of several kinds.
-    tomograms : list of Tomogram
-        The training tomograms.
     clicks : Picks
         Centres of particles.
-    settings : Settings
     negatives : Picks, optional
         Positions that look like the particle and are not, and clicks of other kinds: known background.
     masks : mapping of str to VoxelMask
@@ -141,7 +138,6 @@ def check_training(inputs: TrainingInput, device: str | None, callback: Callback
 
     Parameters
     ----------
-    inputs : TrainingInput
     device : str, optional
         As `train` takes it.
     callback : Callback

@@ -35,7 +35,7 @@ def read_em(path: Path) -> PickTable:
     Raises `TomoPickerError` if it is no EM file, or no 20 rows wide: a volume, or a list of angles.
     """
     content = read_bytes(path)
-    (z, y, x), dtype = em_layout(content) if len(content) >= HEADER_BYTES else ((0, 0, 0), None)
+    (z, y, x), dtype = em_layout(content)
     if dtype is None:
         raise TomoPickerError(f"{path}: it is not an EM file; give a motive list of 20 rows")
     if x != WIDTH or z != 1 or y < 1:

@@ -28,11 +28,10 @@ from tomopicker.io.angles import RELION, SUBTOMOGRAM_ANGLES
 from tomopicker.io.columns import IMAGES, SCORE_COLUMNS, Rows, join_tables, to_strings
 from tomopicker.io.particles import delimited
 from tomopicker.io.particles.pixel_sizes import PIXEL_SIZES, find_pixel_sizes
-from tomopicker.io.particles.star import ends_in_a_line, read_blocks
+from tomopicker.io.particles.star import ends_in_a_line, named_blocks, read_blocks
 from tomopicker.io.projects import relion
 from tomopicker.io.recognition import is_star
 from tomopicker.io.registry import head_of
-from tomopicker.io.tomogram_names import join_names
 from tomopicker.types import Positions, Scores
 
 CENTRED = [f"rlnCenteredCoordinate{axis}Angst" for axis in "XYZ"]
@@ -158,8 +157,8 @@ def _find_particles(
         _refuse_without_particles(blocks, source)
     kinds = {name: columns for name, columns in kinds.items() if len(blocks[name])} or dict([*kinds.items()][:1])
     if "particles" in kinds:
-        others = [f"data_{name} ({len(blocks[name])} rows)" for name in kinds if name != "particles"]
-        notes = (f"data_particles is read; not read: {join_names(others, 4)}",) if others else ()
+        others = named_blocks({name: blocks[name] for name in kinds}, "particles")
+        notes = (f"data_particles is read; not read: {others}",) if len(kinds) > 1 else ()
         return kinds["particles"], {"particles": blocks["particles"]}, notes
     columns = next(iter(kinds.values()))
     if any(other != columns for other in kinds.values()):

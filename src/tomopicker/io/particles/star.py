@@ -89,12 +89,13 @@ def choose_block(
         return next(iter(found.values()), None), ()
     if called not in found:
         raise TomoPickerError(
-            f"{source}: {len(found)} of its blocks hold picks ({_named(found)}); write each to a file of its own"
+            f"{source}: {len(found)} of its blocks hold picks ({named_blocks(found)}); write each to a file of its own"
         )
-    return found[called], (f"data_{called} is read; not read: {_named(found, called)}",)
+    return found[called], (f"data_{called} is read; not read: {named_blocks(found, called)}",)
 
 
-def _named(blocks: Mapping[str, pd.DataFrame], without: str | None = None) -> str:
+def named_blocks(blocks: Mapping[str, pd.DataFrame], without: str | None = None) -> str:
+    """Name blocks and the number of their rows, for a message, the first few of many."""
     return join_names([f"data_{name} ({len(block)} rows)" for name, block in blocks.items() if name != without], 4)
 
 

@@ -24,8 +24,6 @@ class CopickProject:
 
     Parameters
     ----------
-    path : Path
-        The configuration.
     roots : tuple of Path
         Static root, if any, then overlay.
     objects : tuple of str

@@ -35,8 +35,6 @@ class Mapped:
 
     Parameters
     ----------
-    path : Path
-    dtype : dtype
     offset : int
         Of the first voxel, bytes.
     shape : Shape
@@ -109,8 +107,6 @@ def errors_named(path: Path, message: str) -> Iterator[None]:
 
     Parameters
     ----------
-    path : Path
-        The file.
     message : str
         What is wrong and what to do, with ``{}`` for the library's message.
     """

@@ -61,9 +61,6 @@ class CompressedSections:
 
     Parameters
     ----------
-    path : Path
-    compression : {"gzip", "bzip2"}
-    dtype : dtype
     offset : int
         Of the first voxel in the uncompressed content, bytes.
     shape : Shape

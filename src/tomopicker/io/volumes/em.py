@@ -16,7 +16,9 @@ _TYPES = {1: "i1", 2: "i2", 4: "i4", 5: "f4", 9: "f8"}
 
 
 def em_layout(head: bytes) -> tuple[Shape, np.dtype | None]:
-    """Read (z, y, x) and the type from a header; None for numbers that are not real."""
+    """Read (z, y, x) and the type from a header; None for numbers that are not real, and 0 for less than a header."""
+    if len(head) < HEADER_BYTES:
+        return (0, 0, 0), None
     order = "<" if head[0] == 6 else ">"  # Byte 0 is the machine, 6 a PC.
     x, y, z = np.frombuffer(head, f"{order}i4", 3, 4).tolist()
     return (z, y, x), np.dtype(order + _TYPES[head[3]]) if head[3] in _TYPES else None
@@ -29,7 +31,7 @@ def is_em_volume(path: Path) -> bool:
             head = stream.read(HEADER_BYTES)
     except OSError:
         return False
-    return len(head) == HEADER_BYTES and min(em_layout(head)[0]) > 1
+    return min(em_layout(head)[0]) > 1
 
 
 def open_em(path: Path, options: ReadOptions = DEFAULT_OPTIONS) -> Tomogram:
@@ -40,7 +42,7 @@ def open_em(path: Path, options: ReadOptions = DEFAULT_OPTIONS) -> Tomogram:
     """
     with path.open("rb") as stream:
         head = stream.read(HEADER_BYTES)
-    shape, dtype = em_layout(head) if len(head) == HEADER_BYTES else ((0, 0, 0), None)
+    shape, dtype = em_layout(head)
     if dtype is None:
         raise TomoPickerError(f"{path}: it is not an EM volume of real numbers; convert it to MRC")
     z, y, x = shape

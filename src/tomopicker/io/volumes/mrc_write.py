@@ -108,8 +108,6 @@ def mrc_stack(path: Path, count: int, edge: int, voxel_size: float) -> Iterator[
 
     Parameters
     ----------
-    path : Path
-        The file.
     count, edge : int
         How many cubes, and their edge in voxels.
     voxel_size : float
