@@ -212,6 +212,7 @@ def test_no_network_counts_where_no_count_is_needed_or_one_is_stated(
     assert not any("first network" in text for text in heard.said)
 
 
+@pytest.mark.in_full
 def test_the_first_network_counts_particles(first: Pair, quick: Settings) -> None:
     tomogram, truth = first
     heard, settings = Heard(), with_loss(quick, "kl")

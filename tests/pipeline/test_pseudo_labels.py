@@ -27,6 +27,7 @@ from tomopicker.training.labels import IGNORED, NEGATIVE, POSITIVE, LabelledVolu
 from tomopicker.training.loop import Report
 
 CPU = torch.device("cpu")
+pytestmark = pytest.mark.in_full
 
 
 def settings_with(source: str, **changes: Any) -> Settings:

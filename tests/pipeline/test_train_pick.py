@@ -22,6 +22,8 @@ from tomopicker.tomogram import Tomogram
 from tomopicker.training.checkpoint import Model
 from tomopicker.training.loop import Report
 
+pytestmark = pytest.mark.in_full
+
 
 class Heard(NullCallback):
     def __init__(self) -> None:
