@@ -25,7 +25,7 @@ Every setting can be given in a YAML file (`tomopicker train --config FILE`, nes
 `tomopicker train --set NAME=VALUE` and from Python:
 
 ```python
-settings = api.settings(particle_diameter=300, preset="fast", training={"learning_rate": 0.001})
+settings = api.settings(particle_diameter=300, training={"learning_rate": 0.001})
 ```
 
 Settings with a flag have an option of their own. A flag wins over the file, and the file over the preset. Sections and

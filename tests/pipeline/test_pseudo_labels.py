@@ -168,6 +168,22 @@ def test_the_limit_is_the_clicks_or_what_is_set(first: Pair, clicks: Picks) -> N
     assert rows(few.pseudo_positives) | rows(few.ambiguous) == rows(many.pseudo_positives) | rows(many.ambiguous)
 
 
+@pytest.mark.usefixtures("quick_features")
+def test_none_where_instant_picks_hardly_separate_the_particles(
+    first: Pair, clicks: Picks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wrong labels cost more than right ones bring: the network learns from clicks alone, and the user is told."""
+    assert len(labelled(first, clicks).pseudo_positives)
+    heard = Heard()
+    monkeypatch.setattr(pseudo_labels, "separation", lambda *_: 0.6)
+    settings = settings_with("discriminant")
+    clicked = loaded(first, clicks, settings)
+    run = Run(settings, DIAMETER / 2 / clicked[0].working.voxel_size, CPU, None, False, heard)
+    (item,) = with_pseudo_labels(run, clicked)
+    assert not len(item.pseudo_positives) and not len(item.ambiguous)
+    assert "Pseudo-labels: none" in " ".join(heard.said)
+
+
 def rows(positions: np.ndarray) -> set[tuple[float, ...]]:
     return set(map(tuple, np.round(positions, 6).tolist()))
 

@@ -22,7 +22,7 @@ from tomopicker.training.pretrained import load_pretrained, trained_shrinkage
 
 
 def instant_model(
-    run: Run, inputs: TrainingInput, clicked: Sequence[TrainingTomogram], computed: dict[str, Features]
+    run: Run, inputs: TrainingInput, clicked: Sequence[TrainingTomogram], computed: dict[str, Features] | None
 ) -> Model:
     """Make a model of the features at clicks; each tomogram that it picks has a discriminant of its own.
 
@@ -30,7 +30,7 @@ def instant_model(
     ----------
     clicked : sequence of TrainingTomogram
         The same tomograms and clicks, preprocessed.
-    computed : dict of str to Features
+    computed : dict of str to Features, optional
         Features that are computed already, by tomogram, working voxel size and mask; others are added.
 
     Raises
@@ -46,7 +46,7 @@ def instant_model(
     prior = click_prior(found)
     scores, counted = run.calibrate([item.summary for item in found], number_of_clicks(clicked), prior)
     network = _discriminant(settings, every[0].training_set)
-    facts = provenance(inputs, clicked, counted.estimate, counted)
+    facts = provenance(inputs, clicked, run.particles(counted, len(found)), counted)
     displacement = network_displacement(run, network, next(item for item in clicked if len(item.clicks)))
     voxel_size = clicked[0].working.voxel_size
     return Model(network, settings, voxel_size, 0.0, None, facts, scores, displacement, tuple(run.warnings))

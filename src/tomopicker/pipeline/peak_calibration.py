@@ -13,9 +13,6 @@ from tomopicker.pu.particle_scores import ParticleScores, from_clicks
 from tomopicker.training.labels import NO_POSITIONS
 from tomopicker.types import Negatives, Positions, Scores
 
-MIN_SEPARATION = 0.5
-"""Mean probability of probable peaks below which the scores of particles and of background overlap."""
-
 
 @dataclass(frozen=True)
 class PeakSummary:
@@ -116,7 +113,7 @@ def particle_scores(summaries: Sequence[PeakSummary], fits: Sequence[Calibration
     )
 
 
-def poorly_separated(summaries: Sequence[PeakSummary], fits: Sequence[Calibration]) -> bool:
-    """Whether Σp²/Σp, the mean probability of probable peaks, is below `MIN_SEPARATION`."""
+def separation(summaries: Sequence[PeakSummary], fits: Sequence[Calibration]) -> float:
+    """Give Σp²/Σp, the mean probability of probable peaks: 1 where particles and background do not overlap."""
     chances = np.concatenate([fit.probability(each.scores) for each, fit in zip(summaries, fits, strict=True)])
-    return float(np.square(chances).sum()) < MIN_SEPARATION * float(chances.sum())
+    return float(np.square(chances).sum()) / max(float(chances.sum()), 1e-12)

@@ -114,7 +114,7 @@ def train_kinds(
 ) -> Model:
     """Train a network for each kind of particle; the parameters are those of `train`."""
     chosen = choose_device(device)
-    features: dict[str, Features] = {}  # Of the discriminant: computed once for all kinds.
+    features: dict[str, Features] | None = {} if len(inputs) > 1 else None  # Computed once for all kinds.
     models = []
     for each in inputs:
         own = Prefixed(callback, each.kind) if each.kind else callback
@@ -166,7 +166,7 @@ def train_to_file(
 
 def _train_kind(
     inputs: TrainingInput,
-    features: dict[str, Features],
+    features: dict[str, Features] | None,
     *,
     device: torch.device,
     checkpoint: Path | None,
@@ -181,11 +181,11 @@ def _train_kind(
     )
     run = Run(settings, settings.particle_diameter / 2 / voxel_size, device, checkpoint, resume, callback)
     warn_bright_clicks(clicked, run.radius, callback)
-    if settings.training.validation_fraction and not validation:
-        clicked, validation = hold_out(clicked, settings, callback)
     if settings.network.head == "discriminant":
         return instant_model(run, inputs, clicked, features)
-    return _train_network(run, inputs, clicked, [run.labelled(item) for item in validation], voxel_size)
+    if settings.training.validation_fraction and not validation:
+        clicked, validation = hold_out(clicked, settings, callback)
+    return _train_network(run, inputs, clicked, [run.labelled(item) for item in validation], voxel_size, features)
 
 
 def _load(inputs: TrainingInput, voxel_size: float, callback: Callback) -> tuple[Settings, list[TrainingTomogram]]:
@@ -218,11 +218,12 @@ def _train_network(
     clicked: Sequence[TrainingTomogram],
     validation: Sequence[LabelledVolume],
     voxel_size: float,
+    features: dict[str, Features] | None,
 ) -> Model:
     """Train a network, calibrate it in the training tomograms, and measure its displacement."""
     settings, stated, clicks = run.settings, run.settings.expected_particles, number_of_clicks(clicked)
     check_expected(settings, clicks, len(clicked))
-    labelled = with_pseudo_labels(run, clicked)
+    labelled = with_pseudo_labels(run, clicked, features)
     particles, counted = None if stated is None else stated * len(clicked), None
     if needs_first_count(settings):
         counted = count_by_first_network(run, labelled, validation)
@@ -235,8 +236,7 @@ def _train_network(
     if settings.inference.adabn:
         summaries = [run.summarize(network, item) for item in clicked]
         particle_scores, counted = run.calibrate(summaries, clicks)
-        if stated is None or particles is None or counted.is_inconsistent(particles):
-            particles = counted.estimate
+        particles = run.particles(counted, len(clicked))
     else:
         offset, threshold = run.offset_by_count(network, clicked, particles)
     facts = provenance(inputs, clicked, particles, counted, priors=priors, history=history)

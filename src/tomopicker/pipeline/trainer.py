@@ -17,7 +17,7 @@ from tomopicker.pipeline.peak_calibration import (
     PeakSummary,
     calibrations,
     particle_scores,
-    poorly_separated,
+    separation,
     summarize_peaks,
 )
 from tomopicker.pipeline.scoring import decoy_of, find_peaks, prepare_network, score_working_volume
@@ -28,6 +28,10 @@ from tomopicker.training.labels import IGNORED, POSITIVE, LabelledVolume, ball_o
 from tomopicker.training.loop import History, fit
 from tomopicker.types import VoxelMask
 
+MIN_SEPARATION = 0.5
+"""Mean probability of probable peaks below which the user is warned: particles hardly score above background."""
+COUNT_OVER_LABELS = 1.1
+"""A class prior is of at least so many particles for each labelled one, lest unlabelled voxels hold none."""
 CANDIDATES = 20
 """Peaks per click, at least, that the offset of a known count is fitted to."""
 PARTICLE_LIKE_RADII = 1.1
@@ -66,7 +70,7 @@ class Run:
     def priors(self, training: Sequence[LabelledVolume], particles: float | None) -> Priors:
         """Class priors of the labelled volumes; without a count, as for PN, those that it decides are NaN.
 
-        A stated count below the clicks is an error; a count below the clicks and pseudo-labels is raised to them.
+        A stated count below the clicks is an error; one below the clicks and pseudo-labels is raised above them.
         """
         positive = sum(int((item.labels == POSITIVE).sum()) for item in training)
         everything = sum(int((item.labels != IGNORED).sum()) for item in training)
@@ -76,7 +80,7 @@ class Run:
             expected = float("nan") if particles is None else particles * ball / everything
             return Priors(positive / everything, expected, expected - positive / everything)
         if self.settings.has_pseudo_labels or self.settings.expected_particles is None:
-            particles = max(particles, 1.1 * positive / ball)
+            particles = max(particles, COUNT_OVER_LABELS * positive / ball)
         return class_priors(positive, everything, ball, particles, cfg.prior_denominator)
 
     def fit(
@@ -144,6 +148,11 @@ class Run:
         peaks = [self.peaks(network, item, _max_peaks(item, particles / len(clicked))) for item in clicked]
         return offset_for_count(np.concatenate([each.scores for each in peaks]).astype(np.float64), particles), None
 
+    def particles(self, counted: Count, tomograms: int) -> float:
+        """Give the number of particles in the training tomograms: as stated, unless the count contradicts it."""
+        stated = None if self.settings.expected_particles is None else self.settings.expected_particles * tomograms
+        return counted.estimate if stated is None or counted.is_inconsistent(stated) else stated
+
     def calibrate(
         self, summaries: Sequence[PeakSummary], clicks: int, prior: ParticleScores | None = None
     ) -> tuple[ParticleScores, Count]:
@@ -161,7 +170,7 @@ class Run:
         fits = calibrations(summaries, prior=prior)
         counted = Count.total(fit.count for fit in fits).at_least(clicks)  # Some clicks may share a peak, or have none.
         self.callback.log(f"About {counted} in the training tomograms.")
-        if poorly_separated(summaries, fits):
+        if separation(summaries, fits) < MIN_SEPARATION:
             self.warn_in_model(
                 "the network hardly separates these particles from noise; probabilities, counts and expected "
                 "precision and recall account for it, but more clicks, or tomograms of more contrast, would help"
