@@ -24,7 +24,7 @@ from tomopicker import api
 from tomopicker.benchmark.dataset import draw_clicks
 from tomopicker.evaluation.metrics import evaluate
 from tomopicker.picks import Picks
-from tomopicker.pretraining.restoration import non_local_means
+from tomopicker.pretraining.acquisition import non_local_means
 from tomopicker.simulation.optics import contrast_transfer
 
 JITTER_VOXELS, TOLERANCE_VOXELS = 1.5, 10

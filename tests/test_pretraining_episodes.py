@@ -18,13 +18,19 @@ from tomopicker.fewshot.feature_map import FeatureMap
 from tomopicker.models.discriminant import DiscriminantNetwork
 from tomopicker.models.resunet import ResUNet
 from tomopicker.pretraining import validation
-from tomopicker.pretraining.acquisition import draw_microscope, draw_volume, noise_factor, sirt_response
+from tomopicker.pretraining.acquisition import (
+    draw_microscope,
+    draw_volume,
+    noise_factor,
+    non_local_means,
+    sirt_response,
+    wiener,
+)
 from tomopicker.pretraining.curve import TrainingCurve
 from tomopicker.pretraining.episodes import MARGIN, OFF_VOXELS, draw_episodes, episode_of, labels_of, neighbours
 from tomopicker.pretraining.episodic import EpisodeRecipe, FewShotNetwork, pretrain_episodes
 from tomopicker.pretraining.look_alikes import PART, draw_cast, draw_families, sub_complex
 from tomopicker.pretraining.molecules import random_molecule
-from tomopicker.pretraining.restoration import non_local_means, wiener
 from tomopicker.pretraining.scenes import Scene
 from tomopicker.pretraining.solver import Solver, solve
 from tomopicker.pretraining.train import save_pretrained

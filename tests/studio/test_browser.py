@@ -17,8 +17,7 @@ from tests.studio.conftest import FakeEngine, open_studio, wait_for, write_pick_
 from tomopicker import io
 from tomopicker.studio.access import Access
 from tomopicker.studio.app import create_app
-from tomopicker.studio.point_files import write_csv
-from tomopicker.studio.points import Point
+from tomopicker.studio.points import Point, write_csv
 
 CHROMIUM = Path("/usr/bin/chromium")
 pytestmark = [

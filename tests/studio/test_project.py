@@ -19,8 +19,7 @@ from tests.cli.conftest import DIAMETER, VOXEL_SIZE
 from tests.studio.conftest import act, open_studio, wait_for
 from tomopicker import io
 from tomopicker.errors import TomoPickerError
-from tomopicker.studio.point_files import write_csv
-from tomopicker.studio.points import Change, Point, apply
+from tomopicker.studio.points import Change, Point, apply, write_csv
 from tomopicker.studio.serve import ssh_line
 
 PLACES = [(100.0, 120.0, 150.0), (200.0, 250.0, 150.0), (300.0, 100.0, 160.0)]

@@ -145,9 +145,8 @@ def transfer(box: int, voxel_size: float, optics: Optics) -> np.ndarray:
         contrast = np.full(frequency.shape, -1.0)
     else:
         contrast = contrast_transfer(
-            frequency, defocus_um=optics.defocus_um, phase_shift_degrees=optics.phase_shift_degrees,
-            voltage_kv=300.0, spherical_aberration_mm=2.7, amplitude_contrast=0.07,
-        )  # fmt: skip
+            frequency, defocus_um=optics.defocus_um, phase_shift_degrees=optics.phase_shift_degrees
+        )
     return np.asarray(np.where(measured, contrast, 0.0), dtype=np.float32)
 
 

@@ -39,9 +39,9 @@ def option(
     return typer.Option(default, *flags, help=help + note, metavar=unit, rich_help_panel=panel, **more)
 
 
-def argument(default: Any, help: str, name: str, **more: Any) -> Any:
-    """Declare an argument, required if its default is ``...``; `more` is as of typer."""
-    return typer.Argument(default, help=help, metavar=name, show_default=False, **more)
+def argument(default: Any, help: str, name: str) -> Any:
+    """Declare an argument, required if its default is ``...``."""
+    return typer.Argument(default, help=help, metavar=name, show_default=False)
 
 
 def diameter_option(words: str = "") -> Any:
@@ -142,7 +142,7 @@ TomogramList = Annotated[
         words="as in the picks.json of a folder of picks", panel=INPUT,
     ),
 ]  # fmt: skip
-PicksFolder = Annotated[Path, argument(..., "Written by tomopicker pick.", "DIR", exists=True, file_okay=False)]
+PicksFolder = Annotated[Path, argument(..., "Written by tomopicker pick.", "DIR")]
 ParticleDiameters = Annotated[list[str], diameter_option()]
 OutputFolder = Annotated[Path, option(..., "Folder to write to.", "--output", "-o", unit="DIR")]
 Mask = Annotated[str | None, option(..., MASK, unit="auto|none|FILE", words="auto; paper: none", panel=INPUT)]

@@ -14,7 +14,7 @@ rejected, slices with picks, settings and versions.
 
 from pathlib import Path
 
-from tomopicker.cli.groups import CoordinateOptions
+from tomopicker.cli.groups import CoordinateOptions, check_picked
 from tomopicker.cli.options import INPUT, PicksFolder, option
 from tomopicker.cli.progress import Reporter
 from tomopicker.errors import UsageError
@@ -25,11 +25,7 @@ def command(
     *,
     folder: PicksFolder,
     negatives: list[Path] | None = option(
-        None,
-        "Positions that are no particle, to show beside the picks.",
-        unit="FILE",
-        words="none",
-        panel=INPUT,
+        None, "Positions that are no particle, to show beside the picks.", unit="FILE", words="none", panel=INPUT
     ),
     output: Path | None = option(None, "The page.", "--output", "-o", unit="FILE", words="report.html in DIR"),
     coordinates: CoordinateOptions,
@@ -39,6 +35,7 @@ def command(
     from tomopicker.output.find import files_of_picks
     from tomopicker.output.picks_report import write_report
 
+    check_picked(folder)
     if output is not None and output.suffix.lower() not in {".html", ".htm"}:
         raise UsageError(f"--output {output}: the report is a page; name it .html")
     check_writable((output or folder / "x").parent)

@@ -1,20 +1,23 @@
-"""How labs differ, drawn at random for a scene: tilt range and scheme, dose, thickness, optics, reconstruction, filter.
+"""How labs differ, drawn at random for a scene: tilts, dose, thickness, optics, reconstruction, and restoration.
 
 Everything acts on the whole volume in Fourier space, where each frequency is measured by the image of one tilt.
 """
 
+from itertools import product
+
 import numpy as np
 from jaxtyping import Float64
+from scipy import fft, ndimage
 
 from tomopicker.pretraining.imaging import (
     Frequencies,
     ImagingModel,
+    Spectrum,
     central_sections,
     draw_contrast,
     draw_tilt_axis,
     frequency_modulus,
 )
-from tomopicker.pretraining.restoration import restored
 from tomopicker.pretraining.scenes import standardised
 from tomopicker.simulation.optics import critical_dose
 from tomopicker.types import Volume
@@ -32,6 +35,14 @@ VOLTAGE_KV = 300.0
 NOISE = (0.2, 2.2)
 """Standard deviation of the electrons' noise in that of the signal, at the usual thickness and dose."""
 SIRT_ROUNDS = (3, 40)
+SEARCH = 2
+"""Half edge of the cube that non-local means searches; the offsets within that distance."""
+PATCH = 3
+"""Edge of the patches that it compares."""
+NYQUIST = 0.5
+
+KINDS = ("none", "gaussian", "wiener", "non-local means")
+ODDS = (0.4, 0.2, 0.25, 0.15)
 
 
 def draw_volume(density: Volume, rng: np.random.Generator) -> Volume:
@@ -96,3 +107,46 @@ def _share_before(tilt: Frequencies, low: float, high: float, scheme: str) -> Fl
     if scheme == "symmetric":
         return np.asarray(np.abs(tilt) / max(low, high))
     return np.asarray((tilt + low) / (low + high))
+
+
+def restored(volume: Volume, contrast: Spectrum, rng: np.random.Generator) -> Volume:
+    """Apply a filter drawn at random, or none, to a cubic volume of a known contrast transfer."""
+    kind = KINDS[rng.choice(len(KINDS), p=ODDS)]
+    if kind == "gaussian":
+        return np.asarray(ndimage.gaussian_filter(volume, rng.uniform(0.4, 1.2), mode="wrap"))
+    if kind == "wiener":
+        return wiener(volume, contrast, np.exp(rng.uniform(np.log(1), np.log(1e3))), rng.uniform(3, 9))
+    if kind == "non-local means":
+        return non_local_means(volume, float(volume.std()) * rng.uniform(0.5, 1.0))
+    return volume
+
+
+def wiener(volume: Volume, contrast: Spectrum, strength: float, falloff: float) -> Volume:
+    """Deconvolve the contrast transfer c by c / (c² + 1 / SNR), SNR(k) = strength·exp(-falloff·k / Nyquist).
+
+    The model of the signal-to-noise ratio is that of Warp's deconvolution (Tegunov and Cramer, Nature Methods 16,
+    2019). Dense stays dark.
+    """
+    ratio = strength * np.exp(-falloff * frequency_modulus(volume.shape) / NYQUIST)
+    transfer = -contrast / (contrast**2 + 1 / ratio)
+    return np.asarray(fft.irfftn(fft.rfftn(volume) * transfer.astype(np.float32), s=volume.shape))
+
+
+def non_local_means(volume: Volume, noise_sd: float) -> Volume:
+    """Average voxels of a periodic volume whose surroundings look alike.
+
+    A neighbour weighs exp(-max(d² - 2σ², 0) / σ²), d² the mean squared difference of the patches around both and σ the
+    standard deviation of the noise (Buades, Coll and Morel, Image Processing On Line 1, 2011, with h = σ).
+    """
+    total, weights = volume.copy(), np.ones_like(volume)
+    steps = range(-SEARCH, SEARCH + 1)
+    for offset in product(steps, steps, steps):
+        if offset <= (0, 0, 0) or np.dot(offset, offset) > SEARCH**2:
+            continue  # The weight of a pair serves both of it.
+        back = (-offset[0], -offset[1], -offset[2])
+        other = np.roll(volume, offset, (0, 1, 2))
+        apart = ndimage.uniform_filter((volume - other) ** 2, PATCH, mode="wrap")
+        weight = np.exp(-np.maximum(apart - 2 * noise_sd**2, 0) / noise_sd**2)
+        total += weight * other + np.roll(weight * volume, back, (0, 1, 2))
+        weights += weight + np.roll(weight, back, (0, 1, 2))
+    return np.asarray(total / weights)

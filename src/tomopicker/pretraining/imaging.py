@@ -73,20 +73,10 @@ def draw_contrast(edge: int, voxel_size: float, rng: np.random.Generator) -> Spe
     plate = rng.random() < 0.5
     defocus = rng.uniform(*(PLATE_DEFOCUS_UM if plate else DEFOCUS_UM))
     shift = rng.uniform(*PLATE_SHIFT_DEGREES) if plate else 0.0
-    contrast = np.mean(
-        [
-            contrast_transfer(
-                frequency,
-                defocus_um=defocus + away,
-                phase_shift_degrees=shift,
-                voltage_kv=300.0,
-                spherical_aberration_mm=2.7,
-                amplitude_contrast=0.07,
-            )
-            for away in DEFOCUS_SPREAD_UM
-        ],
-        axis=0,
-    )
+    contrasts = [
+        contrast_transfer(frequency, defocus_um=defocus + away, phase_shift_degrees=shift) for away in DEFOCUS_SPREAD_UM
+    ]
+    contrast = np.mean(contrasts, axis=0)
     envelope = np.exp(-rng.uniform(*ENVELOPE_ANGSTROM2) * frequency**2)
     return np.asarray(contrast * envelope, dtype=np.float32)
 

@@ -8,14 +8,7 @@ import numpy as np
 
 from tomopicker.errors import UsageError
 from tomopicker.simulation.optics import Image, Spectrum, dose_before, dose_filter, image_contrast, tilt_angles
-from tomopicker.simulation.projection import (
-    Progress,
-    TiltImages,
-    no_progress,
-    project,
-    sirt,
-    weighted_back_projection,
-)
+from tomopicker.simulation.projection import Progress, TiltImages, no_progress, project, sirt, weighted_back_projection
 from tomopicker.simulation.settings import ImagingSettings
 from tomopicker.types import Shape, Volume
 

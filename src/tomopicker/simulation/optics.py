@@ -69,9 +69,9 @@ def contrast_transfer(
     *,
     defocus_um: float,
     phase_shift_degrees: float,
-    voltage_kv: float,
-    spherical_aberration_mm: float,
-    amplitude_contrast: float,
+    voltage_kv: float = 300.0,
+    spherical_aberration_mm: float = 2.7,
+    amplitude_contrast: float = 0.07,
 ) -> Frequency:
     """Contrast transfer function of a weak phase object: -sin(π λ Δf k² - π/2 Cs λ³ k⁴ + φ + asin A).
 

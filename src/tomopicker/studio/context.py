@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from tomopicker.errors import UsageError
@@ -90,11 +90,11 @@ class Studio:
         return self._bricks[key]
 
 
-Handler = Callable[[Studio, Request], Awaitable[Response]]
+Handler = Callable[[Studio, Request], Awaitable[Any]]
 
 
 class Routes(list[Route]):
-    """The routes of a module, each declared at its handler, which gets the studio and the request."""
+    """The routes of a module, each declared at its handler, whose answer is a response or a value for JSON."""
 
     def get(self, path: str) -> Callable[[Handler], Handler]:
         """Declare the handler of a GET request."""
@@ -107,7 +107,8 @@ class Routes(list[Route]):
     def _declare(self, path: str, method: str) -> Callable[[Handler], Handler]:
         def declare(handler: Handler) -> Handler:
             async def handle(request: Request) -> Response:
-                return await handler(request.app.state.studio, request)
+                answer = await handler(request.app.state.studio, request)
+                return answer if isinstance(answer, Response) else JSONResponse(answer)
 
             self.append(Route(path, handle, methods=[method]))
             return handler

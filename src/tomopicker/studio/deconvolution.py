@@ -11,7 +11,6 @@ from tomopicker.simulation.optics import contrast_transfer
 
 Slab = Float32[np.ndarray, "row column"]
 
-SPHERICAL_ABERRATION_MM, AMPLITUDE_CONTRAST = 2.7, 0.07
 HIGH_PASS_ANGSTROM = 1000.0
 """Period above which the signal is taken to vanish: gradients of ice thickness."""
 BORDER = 0.05
@@ -69,9 +68,8 @@ class Deconvolution:
         deconvolution (Tegunov and Cramer, Nature Methods 16, 2019), with its high-pass at a fixed period.
         """
         transfer = -contrast_transfer(
-            frequency, defocus_um=self.defocus, phase_shift_degrees=self.phase, voltage_kv=self.voltage,
-            spherical_aberration_mm=SPHERICAL_ABERRATION_MM, amplitude_contrast=AMPLITUDE_CONTRAST,
-        )  # fmt: skip
+            frequency, defocus_um=self.defocus, phase_shift_degrees=self.phase, voltage_kv=self.voltage
+        )
         high_pass = 1 - np.cos(np.pi * np.minimum(1, frequency * HIGH_PASS_ANGSTROM))
         ratio = 1000**self.strength * high_pass * np.exp(-200 * self.falloff * frequency)
         return np.asarray(transfer * ratio / (transfer**2 * ratio + 1), dtype=np.float64)

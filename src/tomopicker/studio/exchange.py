@@ -15,8 +15,7 @@ from tomopicker.errors import UsageError
 from tomopicker.geometry import Frame
 from tomopicker.io.convert import IMPORT_LIST, write_folder
 from tomopicker.picks import Picks
-from tomopicker.studio.point_files import write_csv
-from tomopicker.studio.points import Point, Points
+from tomopicker.studio.points import Point, Points, write_csv
 from tomopicker.studio.project import Project
 from tomopicker.tomogram import Tomogram
 

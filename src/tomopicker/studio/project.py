@@ -17,8 +17,7 @@ from tomopicker.files import write_text
 from tomopicker.geometry import Frame
 from tomopicker.io.tomogram_names import check_file_name
 from tomopicker.studio.history import Act, Edit, History, Settings
-from tomopicker.studio.point_files import Signature, read_points, signature, write_csv, write_star
-from tomopicker.studio.points import Change, Points, apply
+from tomopicker.studio.points import Change, Points, Signature, apply, read_points, signature, write_csv, write_star
 
 PROJECT, LOG = "project.json", "history.jsonl"
 COLOURS = ("#39d98a", "#ffb454", "#5cc8ff", "#ff7ab6", "#c3a6ff", "#f4e04d")

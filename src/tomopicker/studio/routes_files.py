@@ -1,9 +1,9 @@
 """Routes of files: those of other programs are opened and written; and the check of what was clicked."""
 
 import asyncio
+from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse
 
 from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.picks import Picks
@@ -17,7 +17,7 @@ ROUTES = Routes()
 
 
 @ROUTES.post("/api/open")
-async def open_file(studio: Studio, request: Request) -> JSONResponse:
+async def open_file(studio: Studio, request: Request) -> Any:
     """Read a file of another program, sent in the body, into points of a kind."""
     named, file = word(request, "kind"), word(request, "file")
     studio.kind(named)
@@ -29,11 +29,11 @@ async def open_file(studio: Studio, request: Request) -> JSONResponse:
         done = await studio.project.act(Change(named, tomogram, new))
         counts[tomogram] = len(done.change.added)
         changed(studio, done)
-    return JSONResponse({"added": counts, "warnings": remarks})
+    return {"added": counts, "warnings": remarks}
 
 
 @ROUTES.post("/api/save")
-async def save(studio: Studio, request: Request) -> JSONResponse:
+async def save(studio: Studio, request: Request) -> Any:
     """Write points or picks for another program, into the project folder."""
     body = await body_of(request)
     named, program, source = (str(body.get(name, "")) for name in ("kind", "program", "source"))
@@ -44,7 +44,7 @@ async def save(studio: Studio, request: Request) -> JSONResponse:
     frames = {name: studio.listing.frame(name) for name in chosen.tomogram_names}
     folder = studio.project.folder / "saved" / named / program
     files, advice = await asyncio.to_thread(save_for, program, chosen, frames, folder)
-    return JSONResponse({"files": [str(file.absolute()) for file in files], "picks": len(chosen), "advice": advice})
+    return {"files": [str(file.absolute()) for file in files], "picks": len(chosen), "advice": advice}
 
 
 def _chosen(studio: Studio, named: str, source: str, threshold: float | None) -> Picks:
@@ -76,14 +76,14 @@ def _chosen(studio: Studio, named: str, source: str, threshold: float | None) ->
 
 
 @ROUTES.get("/api/check")
-async def check(studio: Studio, request: Request) -> JSONResponse:
+async def check(studio: Studio, request: Request) -> Any:
     """Test in words whether the clicks of a kind lie on particles."""
     named = word(request, "kind")
     studio.kind(named)
     every = studio.project.all_points(named)
     parts = {name: rows for name, each in every.items() if len(rows := positions(each, "particle"))}
     if not parts:
-        return JSONResponse([])
+        return []
 
     def run() -> list[dict[str, str]]:
         from tomopicker.diagnostics.check import check as tested  # noqa: PLC0415  (slow to import)
@@ -98,4 +98,4 @@ async def check(studio: Studio, request: Request) -> JSONResponse:
             {"status": each.status.value, "test": each.test, "message": each.message, "fix": each.fix} for each in found
         ]
 
-    return JSONResponse(await asyncio.to_thread(run))
+    return await asyncio.to_thread(run)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from starlette.requests import Request
-from starlette.responses import JSONResponse, StreamingResponse
+from starlette.responses import StreamingResponse
 
 from tomopicker import __version__
 from tomopicker.errors import UsageError
@@ -24,7 +24,7 @@ ROUTES = Routes()
 
 
 @ROUTES.get("/api/state")
-async def state(studio: Studio, request: Request) -> JSONResponse:
+async def state(studio: Studio, request: Request) -> Any:
     """Give all that a page needs to begin."""
     project = studio.project
     begin = {
@@ -35,7 +35,7 @@ async def state(studio: Studio, request: Request) -> JSONResponse:
         "programs": [{"name": name, "title": each.title} for name, each in PROGRAMS.items()],
         "instant": studio.work.engine is not None,
     }
-    return JSONResponse(begin | _standing(studio))
+    return begin | _standing(studio)
 
 
 @ROUTES.get("/api/events")
@@ -47,16 +47,16 @@ async def events(studio: Studio, request: Request) -> StreamingResponse:
 
 
 @ROUTES.get("/api/points")
-async def points(studio: Studio, request: Request) -> JSONResponse:
+async def points(studio: Studio, request: Request) -> Any:
     """Give the points of a kind in a tomogram."""
     kind, tomogram = word(request, "kind"), word(request, "tomogram")
     studio.listing.frame(tomogram)
     sheet = studio.project.sheet(kind, tomogram)
-    return JSONResponse({"version": sheet.version, "points": [asdict(point) for point in sheet.points]})
+    return {"version": sheet.version, "points": [asdict(point) for point in sheet.points]}
 
 
 @ROUTES.post("/api/act")
-async def act(studio: Studio, request: Request) -> JSONResponse:
+async def act(studio: Studio, request: Request) -> Any:
     """Add and remove points; `refine` names the axis that the person could not see."""
     body = await body_of(request)
     change = parse(as_change, body)
@@ -77,36 +77,36 @@ async def act(studio: Studio, request: Request) -> JSONResponse:
 
 
 @ROUTES.post("/api/undo")
-async def undo(studio: Studio, request: Request) -> JSONResponse:
+async def undo(studio: Studio, request: Request) -> Any:
     """Take the last act back."""
     return _stepped(studio, await studio.project.undo())
 
 
 @ROUTES.post("/api/redo")
-async def redo(studio: Studio, request: Request) -> JSONResponse:
+async def redo(studio: Studio, request: Request) -> Any:
     """Do the act last undone again."""
     return _stepped(studio, await studio.project.redo())
 
 
-def changed(studio: Studio, done: Done) -> JSONResponse:
+def changed(studio: Studio, done: Done) -> dict[str, Any]:
     """Send every page the change, have picks computed anew, and answer with the same."""
     news = _standing(studio) | {"change": asdict(done.change), "version": done.version}
     if done.change.is_empty:
-        return JSONResponse(news)
+        return news
     studio.events.send("points", **news)
     for kind in studio.project.kinds:  # Clicks of one kind are negatives of the others.
         studio.work.clicked(kind)
-    return JSONResponse(news)
+    return news
 
 
-def _stepped(studio: Studio, done: Done | Edit | None) -> JSONResponse:
+def _stepped(studio: Studio, done: Done | Edit | None) -> dict[str, Any]:
     """Answer with what was undone or redone."""
     if isinstance(done, Done):
         return changed(studio, done)
     if isinstance(done, Edit):
         _edited(studio, done.of, done.name)
-        return JSONResponse(_standing(studio) | {"change": None, "edited": f"{done.of} {done.name}"})
-    return JSONResponse(_standing(studio) | {"change": None})
+        return _standing(studio) | {"change": None, "edited": f"{done.of} {done.name}"}
+    return _standing(studio) | {"change": None}
 
 
 def _standing(studio: Studio) -> dict[str, Any]:
@@ -128,17 +128,17 @@ def _edited(studio: Studio, of: str, name: str) -> None:
 
 
 @ROUTES.post("/api/kind")
-async def kind(studio: Studio, request: Request) -> JSONResponse:
+async def kind(studio: Studio, request: Request) -> Any:
     """Add a kind of particle, or change its diameter or colour."""
     body = await body_of(request)
     name, colour = str(body.get("name", "")).strip(), body.get("colour")
     made = studio.project.edit_kind(name, finite(body.get("diameter"), "diameter"), str(colour) if colour else None)
     _edited(studio, "kind", made.name)
-    return JSONResponse(asdict(made))
+    return asdict(made)
 
 
 @ROUTES.post("/api/note")
-async def note(studio: Studio, request: Request) -> JSONResponse:
+async def note(studio: Studio, request: Request) -> Any:
     """Set the note of a tomogram, or whether it was reviewed."""
     body = await body_of(request)
     name = str(body.get("tomogram", ""))
@@ -147,11 +147,11 @@ async def note(studio: Studio, request: Request) -> JSONResponse:
     text, reviewed = body.get("note"), body.get("reviewed")
     studio.project.describe(name, None if text is None else str(text), None if reviewed is None else bool(reviewed))
     _edited(studio, "note", name)
-    return JSONResponse({"tomogram": name})
+    return {"tomogram": name}
 
 
 @ROUTES.get("/api/picks")
-async def picks(studio: Studio, request: Request) -> JSONResponse:
+async def picks(studio: Studio, request: Request) -> Any:
     """Give the instant picks of a kind in a tomogram, with less probable candidates."""
     named, tomogram = word(request, "kind"), word(request, "tomogram")
     diameter = studio.kind(named).diameter
@@ -159,38 +159,31 @@ async def picks(studio: Studio, request: Request) -> JSONResponse:
     studio.work.want(tomogram, named)
     found = studio.work.picked(named).get(tomogram)
     trouble = studio.work.trouble.get(named) or studio.work.failed.get((tomogram, diameter))
-    return JSONResponse(
-        as_json(found)
-        | {
-            "features": studio.work.state(tomogram, named),
-            "trouble": trouble,
-            "elsewhere": studio.work.elsewhere(tomogram, named),
-        }
-    )
+    elsewhere = studio.work.elsewhere(tomogram, named)
+    state = {"features": studio.work.state(tomogram, named), "trouble": trouble, "elsewhere": elsewhere}
+    return as_json(found) | state
 
 
 @ROUTES.get("/api/suggest")
-async def suggest(studio: Studio, request: Request) -> JSONResponse:
+async def suggest(studio: Studio, request: Request) -> Any:
     """Give the next places to ask about."""
     named = word(request, "kind")
     studio.kind(named)
     count = int(min(50, max(1, number(request, "count", 10))))
     found = await studio.work.suggest(named, count)
-    return JSONResponse(
-        [
-            {
-                "tomogram": each.tomogram,
-                "position": [round(float(value), 3) for value in np.ravel(each.position)],
-                "probability": None if each.probability != each.probability else round(float(each.probability), 4),
-                "reason": str(each.reason),
-            }
-            for each in found
-        ]
-    )
+    return [
+        {
+            "tomogram": each.tomogram,
+            "position": [round(float(value), 3) for value in np.ravel(each.position)],
+            "probability": None if each.probability != each.probability else round(float(each.probability), 4),
+            "reason": str(each.reason),
+        }
+        for each in found
+    ]
 
 
 @ROUTES.get("/api/list")
-async def listed(studio: Studio, request: Request) -> JSONResponse:
+async def listed(studio: Studio, request: Request) -> Any:
     """Give a row for each tomogram: counts, medians, what is unusual, notes."""
     named = word(request, "kind")
     studio.kind(named)
@@ -206,7 +199,7 @@ async def listed(studio: Studio, request: Request) -> JSONResponse:
     medians = unusual([nan if row["median"] is None else row["median"] for row in rows], SCORE)
     for row, by_count, by_median in zip(rows, counts.tolist(), medians.tolist(), strict=True):
         row["unusual"] = [word for word, far in (("count", by_count), ("score", by_median)) if far]
-    return JSONResponse(rows)
+    return rows
 
 
 def _row(studio: Studio, name: str, mine: Points, picked: Any, instant: Any) -> dict[str, Any]:

@@ -2,9 +2,10 @@
 
 import asyncio
 from dataclasses import asdict
+from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
 from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.output.particles import encoded, projections
@@ -20,7 +21,7 @@ ROUTES = Routes()
 
 
 @ROUTES.get("/api/tomogram")
-async def tomogram(studio: Studio, request: Request) -> JSONResponse:
+async def tomogram(studio: Studio, request: Request) -> Any:
     """Describe a tomogram, or another volume of it: its geometry, grey values and brick; opens it for good."""
     name, volume = word(request, "name"), word(request, "volume")
     kind = request.query_params.get("kind", "")
@@ -30,21 +31,19 @@ async def tomogram(studio: Studio, request: Request) -> JSONResponse:
     brick = studio.brick(opened, volume, thickness)
     if kind in studio.project.kinds:
         studio.work.want(name, kind)
-    return JSONResponse(
-        {
-            "name": name,
-            "volume": volume,
-            "shape": list(opened.shape),
-            "voxelSize": opened.voxel_size,
-            "origin": list(opened.origin),
-            "size": [(n - 1) * opened.frame.voxel_size for n in opened.frame.shape[::-1]],
-            "quantiles": grey.quantiles,
-            "deconvolution": None if deconvolution is None else asdict(deconvolution),
-            "brick": {"factor": brick.factor, "shape": list(brick.shape), "order": brick.order},
-            "warnings": list(opened.warnings),
-            "features": studio.work.state(name, kind) if kind in studio.project.kinds else "none",
-        }
-    )
+    return {
+        "name": name,
+        "volume": volume,
+        "shape": list(opened.shape),
+        "voxelSize": opened.voxel_size,
+        "origin": list(opened.origin),
+        "size": [(n - 1) * opened.frame.voxel_size for n in opened.frame.shape[::-1]],
+        "quantiles": grey.quantiles,
+        "deconvolution": None if deconvolution is None else asdict(deconvolution),
+        "brick": {"factor": brick.factor, "shape": list(brick.shape), "order": brick.order},
+        "warnings": list(opened.warnings),
+        "features": studio.work.state(name, kind) if kind in studio.project.kinds else "none",
+    }
 
 
 @ROUTES.get("/api/section")

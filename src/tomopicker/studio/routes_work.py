@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse
 
 from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.output.layout import RECORD
@@ -13,8 +12,7 @@ from tomopicker.output.record import PickSettings, difference, digest, read_reco
 from tomopicker.picking.selection import Selection
 from tomopicker.studio.context import Routes, Studio, body_of, finite, number, word
 from tomopicker.studio.jobs import Job, engine_arguments
-from tomopicker.studio.point_files import csv_files
-from tomopicker.studio.points import positions
+from tomopicker.studio.points import csv_files, positions
 from tomopicker.studio.review import ORDERS, Reviewed, gallery, histogram, of_instant, of_job, rows
 
 if TYPE_CHECKING:
@@ -28,20 +26,20 @@ ROUTES = Routes()
 
 
 @ROUTES.get("/api/jobs")
-async def jobs(studio: Studio, request: Request) -> JSONResponse:
+async def jobs(studio: Studio, request: Request) -> Any:
     """List the jobs, latest first."""
-    return JSONResponse([job.to_json() for job in studio.jobs.all()])
+    return [job.to_json() for job in studio.jobs.all()]
 
 
 @ROUTES.get("/api/log")
-async def log(studio: Studio, request: Request) -> JSONResponse:
+async def log(studio: Studio, request: Request) -> Any:
     """Give the end of what a job printed."""
     job = studio.jobs.get(word(request, "id"))
-    return JSONResponse({"log": job.log, **job.to_json()})
+    return {"log": job.log, **job.to_json()}
 
 
 @ROUTES.post("/api/start")
-async def start(studio: Studio, request: Request) -> JSONResponse:
+async def start(studio: Studio, request: Request) -> Any:
     """Start training on the clicks of a kind, or picking with its model in all tomograms."""
     body = await body_of(request)
     named, what = str(body.get("kind", "")), str(body.get("what", ""))
@@ -49,7 +47,7 @@ async def start(studio: Studio, request: Request) -> JSONResponse:
     async with studio.starting:  # Two presses at once must not both find that nothing runs.
         job = await _start(studio, named, what, body)
     studio.events.send("jobs")
-    return JSONResponse(job.to_json())
+    return job.to_json()
 
 
 async def _start(studio: Studio, named: str, what: str, body: dict[str, Any]) -> Job:
@@ -74,12 +72,12 @@ async def _start(studio: Studio, named: str, what: str, body: dict[str, Any]) ->
 
 
 @ROUTES.post("/api/stop")
-async def stop(studio: Studio, request: Request) -> JSONResponse:
+async def stop(studio: Studio, request: Request) -> Any:
     """Stop a job, as Ctrl-C does."""
     job = studio.jobs.get(str((await body_of(request)).get("id", "")))
     await asyncio.to_thread(job.stop)
     studio.events.send("jobs")
-    return JSONResponse(job.to_json())
+    return job.to_json()
 
 
 def _training(studio: Studio, named: str, preset: str) -> list[str]:
@@ -149,24 +147,22 @@ def _reading(studio: Studio) -> list[str]:
 
 
 @ROUTES.get("/api/review")
-async def review(studio: Studio, request: Request) -> JSONResponse:
+async def review(studio: Studio, request: Request) -> Any:
     """Describe every tomogram's picks, of the last job or instant ones, at another threshold if one is given."""
     results = await _reviewed(studio, word(request, "kind"))
     if results is None:
-        return JSONResponse(None)
+        return None
     threshold = _threshold(request.query_params.get("threshold") or None)
-    return JSONResponse(
-        {
-            "tomograms": await asyncio.to_thread(rows, results, threshold),
-            "histogram": histogram(results),
-            "failed": results.failed,
-            "folder": None if results.folder is None else str(results.folder.absolute()),
-        }
-    )
+    return {
+        "tomograms": await asyncio.to_thread(rows, results, threshold),
+        "histogram": histogram(results),
+        "failed": results.failed,
+        "folder": None if results.folder is None else str(results.folder.absolute()),
+    }
 
 
 @ROUTES.post("/api/cut")
-async def cut(studio: Studio, request: Request) -> JSONResponse:
+async def cut(studio: Studio, request: Request) -> Any:
     """Write the picks of a kind anew, cut at a threshold; without one, at each tomogram's best."""
     body = await body_of(request)
     named = str(body.get("kind", ""))
@@ -181,17 +177,17 @@ async def cut(studio: Studio, request: Request) -> JSONResponse:
 
     await asyncio.to_thread(write)
     studio.events.send("review", kind=named)
-    return JSONResponse({"threshold": threshold})
+    return {"threshold": threshold}
 
 
 @ROUTES.get("/api/gallery")
-async def gallery_page(studio: Studio, request: Request) -> JSONResponse:
+async def gallery_page(studio: Studio, request: Request) -> Any:
     """Give a page of the gallery."""
     named, order = word(request, "kind"), word(request, "order", ORDERS)
     start, count = int(number(request, "start", 0)), int(number(request, "count", 60))
     results = await _reviewed(studio, named)
     if results is None:
-        return JSONResponse({"total": 0, "items": [], "diameter": 0})
+        return {"total": 0, "items": [], "diameter": 0}
     points = studio.project.all_points(named)
     items = await asyncio.to_thread(gallery, results, points, order)  # type: ignore[arg-type]
     page = items[max(0, start) : max(0, start) + min(max(1, count), MOST_PAGE)]
@@ -204,7 +200,7 @@ async def gallery_page(studio: Studio, request: Request) -> JSONResponse:
         for item in page
     ]  # fmt: skip
     answered = sum(bool(item.answer) for item in items)
-    return JSONResponse({"total": len(items), "answered": answered, "items": shown, "diameter": results.diameter})
+    return {"total": len(items), "answered": answered, "items": shown, "diameter": results.diameter}
 
 
 def _threshold(stated: Any) -> float | None:
