@@ -63,12 +63,6 @@ def existing_volumes(paths: Sequence[Path], reporter: Reporter) -> tuple[list[Pa
     return found, len(errors)
 
 
-def check_picked(folder: Path) -> None:
-    """Refuse a folder that is not there in place of one that ``pick`` wrote."""
-    if not folder.is_dir():
-        raise UsageError(f"{folder}: no such folder; give the one that 'tomopicker pick' wrote")
-
-
 class DensityOptions(
     TomogramOptions, fields={name: READING[name] for name in ("voxel_size", "dataset", "axes", "invert")}
 ):

@@ -14,7 +14,7 @@ rejected, slices with picks, settings and versions.
 
 from pathlib import Path
 
-from tomopicker.cli.groups import CoordinateOptions, check_picked
+from tomopicker.cli.groups import CoordinateOptions
 from tomopicker.cli.options import INPUT, PicksFolder, option
 from tomopicker.cli.progress import Reporter
 from tomopicker.errors import UsageError
@@ -35,7 +35,6 @@ def command(
     from tomopicker.output.find import files_of_picks
     from tomopicker.output.picks_report import write_report
 
-    check_picked(folder)
     if output is not None and output.suffix.lower() not in {".html", ".htm"}:
         raise UsageError(f"--output {output}: the report is a page; name it .html")
     check_writable((output or folder / "x").parent)

@@ -10,7 +10,7 @@ The STAR and CSV files of every tomogram, the merged ones and [cyan]picks.json[/
 the tomograms still exist. Candidates are kept down to a probability of 0.01.
 """
 
-from tomopicker.cli.groups import SelectionOptions, check_picked
+from tomopicker.cli.groups import SelectionOptions
 from tomopicker.cli.options import PicksFolder, Pictures
 from tomopicker.cli.progress import Reporter
 from tomopicker.wording import number_of
@@ -27,7 +27,6 @@ def command(
     from tomopicker.output.redraw import redraw
     from tomopicker.output.results import reselect
 
-    check_picked(folder)
     drawn = list(folder.glob("*.png")) if pictures else []
     entries, remark = reselect(folder, selection.selection())
     if remark:
