@@ -206,7 +206,7 @@ class PseudoLabels(Frozen):
     source: Literal["auto", "discriminant", "none"] = setting(
         "auto",
         "discriminant: instant picks; none: the network learns from clicks alone; auto: the discriminant where the "
-        "network starts from pretrained weights.",
+        "network starts from pretrained weights, batch statistics are adapted and no click is held out.",
     )
     limit: Annotated[int, Field(ge=0)] = setting(
         20, "Most pseudo-labels per training tomogram; as many as clicks where those are more."

@@ -19,8 +19,6 @@ from tomopicker.types import Indices, Number, Shape, Volume, VoxelMask
 Slab: TypeAlias = Float32[np.ndarray, "slab y x"]
 """Some planes of a volume."""
 
-DEFAULT_SMOOTHING = 1.5
-"""Standard deviation of the Gaussian of `local_peaks`, voxels; see there."""
 SLAB_VOXELS = 2**25
 """Voxels smoothed at a time, without the halo (128 MiB as float32)."""
 
@@ -51,7 +49,7 @@ def local_peaks(
     *,
     min_distance: Number,
     threshold: Number,
-    smoothing: Number = DEFAULT_SMOOTHING,
+    smoothing: Number = 1.5,
     max_particles: int | np.integer | None = None,
     mask: VoxelMask | None = None,
 ) -> Peaks:

@@ -110,7 +110,7 @@ def _error_rate(prior: ParticleScores, background: Background) -> float:
 
 
 def resampled(problem: MixtureProblem, rng: np.random.Generator) -> MixtureProblem:
-    """Draw peaks, decoy peaks, the centres of the priors, and the look-alikes anew, for a bootstrap."""
+    """Draw peaks, decoy peaks, the centres of the priors and, of another tomogram, look-alikes anew."""
     prior, background = problem.prior, problem.background.resampled(rng)
     shift, half_normal = rng.standard_normal(), abs(rng.standard_normal()) * np.sqrt(np.pi / 2)
     return replace(

@@ -110,7 +110,7 @@ class Selection:
     Parameters
     ----------
     threshold : float, optional
-        Least probability.
+        Picks are more probable than this.
     precision : float, optional
         Least expected precision, in place of a threshold.
     max_particles : int, optional

@@ -56,7 +56,7 @@ class Picked:
 
     @property
     def threshold(self) -> float:
-        """Least probability of a pick."""
+        """Picks are more probable than this."""
         return self.selected.threshold
 
     @property
