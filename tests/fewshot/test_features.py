@@ -1,6 +1,8 @@
 """Features are those of the whole volume, whatever the tiles; and the cache never gives any but the right ones."""
 
+import errno
 import os
+import tempfile
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +13,7 @@ from tests.fewshot.conftest import DIAMETER, VOXEL
 from tomopicker import api
 from tomopicker.errors import UsageError
 from tomopicker.fewshot import cache as kept
+from tomopicker.fewshot import row_memory
 from tomopicker.fewshot.extraction import feature_map, two_levels
 from tomopicker.fewshot.feature_map import FeatureMap
 from tomopicker.fewshot.features import features_of
@@ -59,6 +62,30 @@ def test_features_are_where_the_mask_is_and_the_same_as_without(network):
     assert 8 * 4 * 4 <= part.where.sum() < 0.6 * whole.where.sum()
     assert part.where[2:6, 4:8, 4:12].all()
     torch.testing.assert_close(part.rows, whole.rows[torch.from_numpy(part.where[whole.where])])
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_many_features_lie_in_a_file_that_goes_with_them(network, tmp_path, monkeypatch, full):
+    """The same ones; on a full disk they are in memory."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    volume = np.random.default_rng(2).standard_normal((16, 32, 32)).astype(np.float32)
+    in_memory = feature_map(network, volume, tile=16, halo=8, device=CPU, precision="float32")
+    monkeypatch.setattr(row_memory, "MAX_IN_MEMORY", 0)
+    room, asked = os.posix_fallocate, []
+
+    def allocate(descriptor, start, size):
+        asked.append(size)
+        if full:
+            raise OSError(errno.ENOSPC, "no space left")
+        room(descriptor, start, size)
+
+    monkeypatch.setattr(os, "posix_fallocate", allocate)
+    on_disk = feature_map(network, volume, tile=16, halo=8, device=CPU, precision="float32")
+    assert asked == [in_memory.rows.nbytes]
+    assert not list(tmp_path.iterdir())
+    torch.testing.assert_close(on_disk.rows, in_memory.rows, rtol=0, atol=0)
+    np.testing.assert_array_equal(on_disk.scores(np.ones(18), 0.0), in_memory.scores(np.ones(18), 0.0))
 
 
 def test_scores_are_linear_and_lie_where_the_features_do():

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from tomopicker.fewshot.feature_map import FeatureMap, GridMask, blocks_of
+from tomopicker.fewshot.row_memory import empty_rows
 from tomopicker.inference.tiles import Progress, Tile, tiles_in
 from tomopicker.models.precision import autocast
 from tomopicker.models.resunet import ResUNet
@@ -44,7 +45,7 @@ def feature_map(
     tile, halo : int
         Edge of a tile, and the context around it that is computed and thrown away.
     device : torch.device
-        Where to compute; the features are kept in the memory of the CPU.
+        Where to compute; the features are kept on the CPU (`tomopicker.fewshot.row_memory`).
     precision : {"auto", "float32", "bfloat16"}
         Arithmetic.
     mask : VoxelMask, optional
@@ -75,7 +76,7 @@ def feature_map(
             kept = tuple(slice(halo // stride, halo // stride + edge) for edge in inside.shape)
             chosen = features[0][(slice(None), *kept)].half().cpu()[:, torch.from_numpy(inside)]
             if rows is None:
-                rows = torch.empty((int(where.sum()), len(chosen)), dtype=torch.float16)
+                rows = empty_rows(int(where.sum()), len(chosen))
             rows[torch.from_numpy(index[core][inside])] = chosen.T
             if progress:
                 progress(done + 1, len(jobs))

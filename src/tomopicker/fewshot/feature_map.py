@@ -32,7 +32,7 @@ class FeatureMap:
     Parameters
     ----------
     rows : Tensor, shape (rows, channels)
-        Half precision, in memory; in the order of the True voxels of `where`.
+        Half precision; in the order of the True voxels of `where`.
     where : array of bool
         Of the feature grid, (z, y, x).
     shape : Shape
