@@ -167,17 +167,17 @@ def schedule_facts(schedule: torch.optim.lr_scheduler.LRScheduler) -> dict[str, 
     return {k: v for k, v in schedule.state_dict().items() if isinstance(v, int | float | list | str | None)}
 
 
-def save_model(path: Path, model: Model) -> None:
+def save_model(path: Path | str, model: Model) -> None:
     """Write a model file; of several kinds, tensors that equal the first kind's are stored once."""
     tensors = _tensors_of(model)
     facts = _facts_of(model) | {"others": [_facts_of(other) for other in model.others]}
     for index, other in enumerate(model.others):
         own = {name: tensor for name, tensor in _tensors_of(other).items() if not _equals(tensor, tensors.get(name))}
         tensors |= {f"{OTHERS}.{index}.{name}": tensor for name, tensor in own.items()}
-    save_tensors(path, MODEL, tensors, facts)
+    save_tensors(Path(path), MODEL, tensors, facts)
 
 
-def load_model(path: Path) -> Model:
+def load_model(path: Path | str) -> Model:
     """Read a model file.
 
     Raises
@@ -185,7 +185,7 @@ def load_model(path: Path) -> Model:
     TomoPickerError
         If it is not a model, is corrupted, or is of a newer version.
     """
-    tensors, facts = load_tensors(path, MODEL)
+    tensors, facts = load_tensors(Path(path), MODEL)
     try:
         first = {name: tensor for name, tensor in tensors.items() if not name.startswith(f"{OTHERS}.")}
         others = []
