@@ -433,6 +433,30 @@ def test_keyboard_alone(browser, server, balls_world):
     context.close()
 
 
+def test_pinching_zooms_where_the_fingers_are_and_adds_nothing(person):
+    """Two fingers move apart to twice their distance: what lay between them stays there, twice as large."""
+    page = person.page
+    box = page.locator("canvas").first.bounding_box()
+    before = page.evaluate("({zoom: studio.model.zoom, centre: [...studio.model.centre]})")
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    touch = page.context.new_cdp_session(page)
+    touch.send("Emulation.setTouchEmulationEnabled", {"enabled": True, "maxTouchPoints": 2})
+
+    def fingers(kind, apart):
+        places = [{"x": x - apart / 2, "y": y, "id": 0}, {"x": x + apart / 2, "y": y, "id": 1}] if apart else []
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": places})
+
+    fingers("touchStart", 60)
+    for apart in (80, 100, 120):
+        fingers("touchMove", apart)
+    fingers("touchEnd", 0)
+    person.until(f"Math.abs(studio.model.zoom / {before['zoom']} - 2) < 0.2")
+    centre = page.evaluate("[...studio.model.centre]")
+    assert np.abs(np.subtract(centre, before["centre"])).max() * before["zoom"] < 30  # screen pixels
+    person.saved()
+    assert not list(person.server.folder.glob("clicks/**/*.csv"))
+
+
 @pytest.mark.parametrize("size", [(1440, 900), (1100, 640)], ids=str)
 def test_every_view_fits_the_window(person, server, balls_world, size):
     """Nothing lies beside the window or over something else, with all that a page can show."""
