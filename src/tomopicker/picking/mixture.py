@@ -32,6 +32,9 @@ BELOW = 0.1
 """Standard deviation, in widths of the decoy, of the particles' mean score where it is below the decoy's median."""
 LOG_STRETCH = 0.1
 """Prior standard deviation of the logarithm of the background's stretch."""
+MOST_DENSE = 1.5
+"""Particles over those expected up to which their scores are taken to fall with their number; beyond it, background
+could pass for a crowd of particles that score low."""
 LOG_STATED = 0.2
 """Standard deviation of the logarithm of a number of particles that the user states."""
 BINS = 120
@@ -183,9 +186,12 @@ def _cost(parameters: Parameters, problem: MixtureProblem) -> tuple[float, Param
     ])  # fmt: skip
     width = background.sd * (SHIFT_UP if shift > problem.shift else SHIFT_DOWN)
     errors = np.array([prior.mean_error, prior.log_sd_error, width, LOG_STRETCH])
-    centre = np.array([prior.mean, np.log(prior.sd), problem.shift, problem.log_stretch])
+    log_scale, scale_by = _log_scale(problem, weights[0], weights_by[0])
+    above = (prior.mean - problem.cutoff) * float(np.exp(log_scale))
+    centre = np.array([problem.cutoff + above, np.log(prior.sd) + log_scale, problem.shift, problem.log_stretch])
     away = (parameters[1:] - centre) / errors
     gradient[1:] += away / errors
+    gradient[0] -= float(away[:2] / errors[:2] @ [above, 1.0]) * scale_by
     # Jeffreys' prior of the fraction.
     cost = float((away**2).sum() / 2 - problem.counts @ total - np.log(weights[0]) / 2)
     gradient[0] -= weights_by[0] / weights[0] / 2
@@ -224,6 +230,20 @@ def _weights(problem: MixtureProblem, fraction: float) -> tuple[Weights, Weights
     weights, by = fixed + at * scale, scale * at * (1 - at)
     weights[2], by[2] = 1 - weights[:2].sum(), -by[:2].sum()
     return np.maximum(weights, 1e-12), by
+
+
+def _log_scale(problem: MixtureProblem, fraction: float, by: float) -> tuple[float, float]:
+    """Log scale of the particles' scores against the training tomograms', and its derivative by the logit.
+
+    Activations are normalised by their variance in each tomogram, to which its particles contribute: the more there
+    are, the lower each of them scores.
+    """
+    if problem.expected is None:
+        return 0.0, 0.0
+    share, ratio = problem.prior.variance_share, fraction * problem.peaks / max(problem.expected, 1.0)
+    variance = 1 - share + share * min(ratio, MOST_DENSE)
+    slope = share * problem.peaks / max(problem.expected, 1.0) * by if ratio < MOST_DENSE else 0.0
+    return -float(np.log(variance)) / 2, -slope / variance / 2
 
 
 def _normal(at: Bins, mean: float, sd: float, cutoff: float) -> tuple[Bins, tuple[Bins, Bins]]:

@@ -106,6 +106,7 @@ def particle_scores(summaries: Sequence[PeakSummary], fits: Sequence[Calibration
         mean_error=fits[0].particles.mean_error,
         log_sd_error=fits[0].particles.log_sd_error,
         missed=fits[0].particles.missed,
+        variance_share=fits[0].particles.variance_share,
         density=counted.estimate / voxels,
         log_density_error=counted.log_error,
         rejected=np.concatenate([each.scores[each.rejected] for each in summaries]),
