@@ -6,7 +6,8 @@ Above a cut-off, the density of peak scores s is
 
 The background b is the decoy's density (`tomopicker.picking.background`), shifted and stretched to agree with the
 tomogram's own low scores. π, μ, σ, shift and stretch maximise a posterior whose prior is centred on the scores of the
-clicks (`tomopicker.pu.particle_scores`) and on the decoy. λ is no parameter, for look-alikes and particles cannot be
+clicks (`tomopicker.pu.particle_scores`) and on the decoy. In other tomograms than those trained on, the centres of μ's
+and σ's follow the number of particles (`_log_scale`). λ is no parameter, for look-alikes and particles cannot be
 distinguished by their scores: it is a fixed number of peaks, or a fixed fraction of the particles. A network that
 hardly tells particles from noise hardly tells them from other molecules: the number of look-alikes has a half-normal
 prior, whose standard deviation over the expected particles is the error rate between particles and decoys.
