@@ -74,10 +74,11 @@ def feature_map(
             features = two_levels(prepared, patch[None, None].contiguous(memory_format=torch.channels_last_3d))
             inside = where[core]
             kept = tuple(slice(halo // stride, halo // stride + edge) for edge in inside.shape)
-            chosen = features[0][(slice(None), *kept)].half().cpu()[:, torch.from_numpy(inside)]
+            # Channels are last in memory: rows are taken whole.
+            chosen = features[0].movedim(0, -1)[kept][torch.from_numpy(inside).to(device)].half().cpu()
             if rows is None:
-                rows = empty_rows(int(where.sum()), len(chosen))
-            rows[torch.from_numpy(index[core][inside])] = chosen.T
+                rows = empty_rows(int(where.sum()), chosen.shape[1])
+            rows[torch.from_numpy(index[core][inside])] = chosen
             if progress:
                 progress(done + 1, len(jobs))
     z, y, x = volume.shape
