@@ -20,7 +20,7 @@ def features(
     tomogram: Tomogram,
     particle_diameter: float,
     *,
-    cache: Path | None = None,
+    cache: Path | str | None = None,
     device: str | None = "auto",
     progress: Progress | None = None,
     mask: VoxelMask | Literal["auto", "none"] = "auto",
@@ -35,7 +35,7 @@ def features(
     tomogram : Tomogram
     particle_diameter : float
         Å.
-    cache : Path, optional
+    cache : Path or str, optional
         Folder of cached features. The folder of TOMOPICKER_CACHE, or the user's caches, if left out.
     device : str, optional
         ``cpu``, ``cuda``, ``mps``; the best there is with ``auto``.
@@ -69,7 +69,7 @@ def features(
     if voxel_size is None:
         voxel_size = working_voxel_size(tomogram.voxel_size, particle_diameter, settings.preprocess.working_diameter)
     check_voxel_size(tomogram, voxel_size, particle_diameter)
-    chosen, folder = choose_device(device), cache or feature_cache.default_folder()
+    chosen, folder = choose_device(device), Path(cache or feature_cache.default_folder())
     array = None if isinstance(mask, str) else mask
     arithmetic = "bfloat16" if uses_bfloat16(settings.precision, chosen) else "float32"
     key = feature_cache.fingerprint(tomogram, voxel_size, settings, array, arithmetic)
