@@ -308,6 +308,10 @@ class Settings(Frozen):
         counted = max(clicks, MIN_CLICKS_FOR_STEPS) if self.has_pseudo_labels else clicks
         return min(max(round(25.5 * math.sqrt(counted)), 40), 280)
 
+    def particles_in(self, tomograms: int) -> float | None:
+        """Give the expected number of particles in so many training tomograms; None if it is not stated."""
+        return None if self.expected_particles is None else self.expected_particles * tomograms
+
     @model_validator(mode="after")
     def _can_have_pseudo_labels(self) -> "Settings":
         if self.pseudo_labels.source == "discriminant":
