@@ -14,8 +14,9 @@ from tomopicker.config import resolve
 from tomopicker.errors import TomoPickerError
 from tomopicker.pretraining.imaging import draw_imaging
 from tomopicker.pretraining.molecules import BOX, WIDEST, draw_library, random_molecule
+from tomopicker.pretraining.recipe import Recipe
 from tomopicker.pretraining.scenes import EDGE, TARGET_RADIUS, Scene, draw_scene, label, random_orientation
-from tomopicker.pretraining.train import Classifier, Recipe, cut_cubes, loss_terms, pretrain, save_pretrained
+from tomopicker.pretraining.train import Classifier, cut_cubes, loss_terms, pretrain, save_pretrained
 from tomopicker.training.checkpoint import CHECKPOINT, PRETRAINED, build_network, load_tensors, save_tensors
 from tomopicker.training.pretrained import load_pretrained
 

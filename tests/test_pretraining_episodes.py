@@ -28,9 +28,10 @@ from tomopicker.pretraining.acquisition import (
 )
 from tomopicker.pretraining.curve import TrainingCurve
 from tomopicker.pretraining.episodes import MARGIN, OFF_VOXELS, draw_episodes, episode_of, labels_of, neighbours
-from tomopicker.pretraining.episodic import EpisodeRecipe, FewShotNetwork, pretrain_episodes
+from tomopicker.pretraining.episodic import FewShotNetwork, pretrain_episodes
 from tomopicker.pretraining.look_alikes import PART, draw_cast, draw_families, sub_complex
 from tomopicker.pretraining.molecules import random_molecule
+from tomopicker.pretraining.recipe import EpisodeRecipe
 from tomopicker.pretraining.scenes import Scene
 from tomopicker.pretraining.solver import Solver, solve
 from tomopicker.pretraining.train import save_pretrained

@@ -190,15 +190,6 @@ class Training(Frozen):
         0.0, "Fraction of 10 or more clicks held out for validation if there is no validation tomogram."
     )
 
-    def steps_for(self, clicks: int) -> int | None:
-        """Give the steps of a training on so many clicks; None if epochs are counted.
-
-        Few clicks are soon overfitted, and the pretrained features are then forgotten.
-        """
-        if self.steps != "by-clicks":
-            return self.steps
-        return min(max(round(25.5 * math.sqrt(clicks)), 40), 280)
-
 
 class PseudoLabels(Frozen):
     """Instant picks in the training tomograms, which the network learns from beside the clicks."""
@@ -308,8 +299,18 @@ class Settings(Frozen):
         return self.pseudo_labels.source == "discriminant"
 
     def steps_for(self, clicks: int) -> int | None:
-        """Give the optimiser steps of a training on so many clicks; None if epochs are counted."""
-        return self.training.steps_for(max(clicks, MIN_CLICKS_FOR_STEPS) if self.has_pseudo_labels else clicks)
+        """Give the optimiser steps of a training on so many clicks; None if epochs are counted.
+
+        Few clicks are soon overfitted, and the pretrained features are then forgotten.
+        """
+        if self.training.steps != "by-clicks":
+            return self.training.steps
+        counted = max(clicks, MIN_CLICKS_FOR_STEPS) if self.has_pseudo_labels else clicks
+        return min(max(round(25.5 * math.sqrt(counted)), 40), 280)
+
+    def particles_in(self, tomograms: int) -> float | None:
+        """Give the expected number of particles in so many training tomograms; None if it is not stated."""
+        return None if self.expected_particles is None else self.expected_particles * tomograms
 
     @model_validator(mode="after")
     def _can_have_pseudo_labels(self) -> "Settings":

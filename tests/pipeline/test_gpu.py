@@ -14,7 +14,8 @@ from tomopicker.config import Settings, resolve
 from tomopicker.models import precision
 from tomopicker.picks import Picks
 from tomopicker.pipeline.callbacks import NullCallback
-from tomopicker.pretraining.train import Recipe, pretrain
+from tomopicker.pretraining.recipe import Recipe
+from tomopicker.pretraining.train import pretrain
 from tomopicker.simulation.tomogram import simulate_tomogram
 from tomopicker.tomogram import Tomogram
 from tomopicker.training.checkpoint import Model

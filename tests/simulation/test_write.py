@@ -265,7 +265,7 @@ def test_any_setting_can_be_changed_by_name(capsys, tmp_path):
         (["--target", "virus"], "virus: no such molecule"),
         (["--maps", "nowhere"], "no density maps"),
         (["--positions", "layout.csv", "--particles", "3"], "give one of them"),
-        (["--voxel-size", "0"], "voxel size"),
+        (["--voxel-size", "0"], "simulate.voxel_size 0.0: input should be greater than or equal to 1"),
     ],
 )
 def test_wrong_usage_is_one_line(capsys, tmp_path, monkeypatch, arguments, said):

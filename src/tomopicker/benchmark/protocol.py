@@ -6,7 +6,7 @@ It has no setting for a count or a threshold, which the truth of a test tomogram
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import yaml
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
@@ -14,11 +14,10 @@ from pydantic import BeforeValidator, Field, ValidationError, field_validator, m
 from tomopicker.benchmark.methods import BUILT_IN, Method, Name, parse_method
 from tomopicker.config import Frozen, Positive, first_problem
 from tomopicker.errors import UsageError
+from tomopicker.simulation.settings import Preset, Series
 
 NAME_FIELD = "{tomogram}"
 """Placeholder for a tomogram's name in the path of its truth."""
-
-Edge = Annotated[int, Field(ge=16)]
 
 
 def _as_list(value: object) -> object:
@@ -59,17 +58,11 @@ class Template(Frozen):
         return self
 
 
-class Simulated(Frozen):
+class Simulated(Series):
     """Tomograms for ``tomopicker simulate`` to make where they are missing."""
 
-    preset: Literal["vpp", "defocus", "easy", "hard"]
-    count: Annotated[int, Field(ge=2)] = Field(description="tomograms: TS_0001, TS_0002, …")
-    seed: Annotated[int, Field(ge=0)] = Field(default=0, description="of the first; the next have the next")
-    shape: tuple[Edge, Edge, Edge] = Field(default=(320, 320, 112), description="X, Y, Z in voxels")
-    voxel_size: Positive = Field(default=13.48, description="Å")
-    particles: Annotated[int, Field(ge=1)] | None = Field(
-        default=None, description="in each; null: as crowded as yeast"
-    )
+    preset: Preset
+    count: Annotated[int, Field(ge=2)]
 
 
 class DataSet(Frozen):

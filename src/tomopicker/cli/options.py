@@ -83,7 +83,11 @@ class SettingOptions(OptionGroup):
             words = default + (f"; paper: {paper[path]}" if paper and path in paper else "")
             unit = str(extra["unit"]) or ("N" if flag.type in {int, float} else None) if extra else None
             flags = [f"--{dashed}", *([flag.short] if flag.short else [])]
-            declared = option(..., str(field.description), *flags, unit=unit, words=words, panel=flag.panel)
+            limits = {}
+            if flag.type is int:
+                limits = {"min": _limit(field, "ge"), "max": _limit(field, "le")}
+            text, panel = str(field.description), flag.panel or None
+            declared = option(..., text, *flags, unit=unit, words=words, panel=panel, **limits)
             kind: Any = Annotated[Optional[flag.type], declared]  # noqa: UP045  (a variable, not a type)
             kind = types[path] if types and path in types else kind
             name = f"{dashed.replace('-', '_')}{'_' * iskeyword(dashed)}"
@@ -94,6 +98,10 @@ class SettingOptions(OptionGroup):
 
     def __init__(self, **flags: Any) -> None:
         self.given = {self.paths[name]: value for name, value in flags.items() if value is not None}
+
+
+def _limit(field: FieldInfo, name: str) -> Any:
+    return next((getattr(each, name) for each in field.metadata if hasattr(each, name)), None)
 
 
 def with_groups(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -25,29 +25,29 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tomopicker.cli.options import Device, Resume, StartAnew, option
+from tomopicker.cli.options import Device, Resume, SettingOptions, StartAnew, option
 from tomopicker.cli.progress import Reporter
+from tomopicker.config import fields_of
 from tomopicker.files import check_writable
+from tomopicker.pretraining.recipe import EpisodeRecipe, Recipe
+
+
+class RecipeOptions(SettingOptions, fields=fields_of(EpisodeRecipe)):
+    """Settings that determine the weights; those of a classifier are among those of episodes."""
+
+    @property
+    def of_classifier(self) -> dict[str, Any]:
+        """Settings of a `Recipe`: a class for each molecule, and no validation."""
+        renamed = {"classes" if name == "molecules" else name: value for name, value in self.given.items()}
+        return {name: value for name, value in renamed.items() if name in fields_of(Recipe)}
 
 
 def command(
     *,
     output: Path = option(..., "File of weights to write.", "--output", "-o", unit="WEIGHTS"),
     episodes: bool = option(False, "Train in few-shot episodes, for instant picks.", "--episodes"),
-    steps: int = option(
-        5000, "Training steps, a scene of 72³ voxels each; two with --episodes.", unit="N", min=1
-    ),
-    classes: int = option(
-        150, "Random molecules; with --episodes each has a sub-complex as well.", unit="N", min=2,
-        max=100_000,
-    ),
-    pretrained: str | None = option(
-        None, "Initial weights: none, shipped, or a file made by this command.", unit="FILE",
-        words="none; with --episodes, shipped",
-    ),
-    validate_every: int = option(100, "Episodes: steps between two validations.", unit="N", min=1),
+    given: RecipeOptions,
     workers: int = option(1, "Processes that draw scenes.", unit="N", min=0),
-    seed: int = option(0, "Seed of everything random.", unit="N", min=0),
     device: Device = None,
     resume: Resume = False,
     overwrite: StartAnew = False,
@@ -62,8 +62,8 @@ def command(
     check_writable(output.parent)
     from tomopicker.models.precision import choose_device
     from tomopicker.pretraining.curve import TrainingCurve
-    from tomopicker.pretraining.episodic import EpisodeRecipe, pretrain_episodes, save_best
-    from tomopicker.pretraining.train import Recipe, pretrain, save_pretrained
+    from tomopicker.pretraining.episodic import pretrain_episodes, save_best
+    from tomopicker.pretraining.train import pretrain, save_pretrained
 
     run: dict[str, Any] = {
         "device": choose_device(device), "workers": workers, "resume": resume,
@@ -72,18 +72,16 @@ def command(
     if not resume:
         discard_checkpoints(output, reporter)
     if episodes:
-        shots = EpisodeRecipe(
-            steps, classes, seed=seed, pretrained=pretrained or "shipped", validate_every=validate_every
-        )
+        shots = EpisodeRecipe(**given.given)
         keep = partial(save_best, output, shots)
         best = pretrain_episodes(
             shots, curve=TrainingCurve(keep, lambda point, is_best: reporter.log(point.line(is_best))),
-            report=lambda step, loss: reporter.step("pretraining", f"loss {loss:.3f}", step, steps), **run,
+            report=lambda step, loss: reporter.step("pretraining", f"loss {loss:.3f}", step, shots.steps), **run,
         )  # fmt: skip
         keep(best)
         reporter.log(f"Best at step {best.point.step}: {best.point.f1}.")
     else:
-        recipe = Recipe(steps, classes, seed=seed, pretrained=pretrained or "none")
+        recipe = Recipe(**given.of_classifier)
         weights = pretrain(recipe, report=lambda at: reporter.step("pretraining", at.words, at.step, at.steps), **run)
         save_pretrained(output, weights, asdict(recipe))
     remove_checkpoints(output)

@@ -23,19 +23,30 @@ seed gives the same tomogram; an existing tomogram is skipped.
 
 import math
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from tomopicker.cli.groups import EngineOptions
 from tomopicker.cli.options import MORE, OutputFolder, Overwrite, SettingOptions, option
 from tomopicker.cli.progress import Reporter
+from tomopicker.config import fields_of
 from tomopicker.errors import UsageError
 from tomopicker.files import check_folder
 from tomopicker.parsing import named_values, size_in_voxels
-from tomopicker.simulation.settings import setting_fields
+from tomopicker.simulation.settings import Series, one_line_errors, setting_fields
 
-Preset = Literal["vpp", "defocus", "easy", "hard"]
 SMALLEST = 16
 """Voxels along each axis: the smallest volume that a lamella fits in."""
+
+
+class SeriesOptions(SettingOptions, fields=fields_of(Series)):
+    """Number, size and kind of the tomograms."""
+
+    def __init__(self, **flags: Any) -> None:
+        super().__init__(**flags)
+        if "shape" in self.given:
+            self.given["shape"] = size_in_voxels(self.given["shape"], SMALLEST)[::-1]
+        with one_line_errors("simulate"):
+            self.series = Series(**self.given)
 
 
 class SimulationOptions(SettingOptions, fields=setting_fields()):
@@ -60,18 +71,12 @@ class SimulationOptions(SettingOptions, fields=setting_fields()):
 def command(
     *,
     output: OutputFolder,
-    preset: Preset = option("vpp", "How it is imaged, and what surrounds the target."),
-    count: int = option(1, "Number of tomograms.", unit="N", min=1),
-    shape: str = option("320,320,112", "Size in voxels.", unit="X,Y,Z"),
-    voxel_size: float = option(13.48, "Voxel size.", unit="Å"),
+    made: SeriesOptions,
     maps: Path | None = option(
         None, "Density maps of the molecules (MRC, protein positive), instead of built-in ones.", unit="DIR"
     ),
     target: str = option(
         "ribosome", "The molecule whose positions are the truth; with --maps, the name of its file.", unit="NAME"
-    ),
-    particles: int | None = option(
-        None, "Targets per tomogram.", unit="N", words="as crowded as yeast cytosol", min=1
     ),
     positions: Path | None = option(
         None, "Place the targets at these positions (voxels, x,y,z); those outside are left out.", unit="FILE"
@@ -82,7 +87,6 @@ def command(
         unit="X,Y,Z", words="0,0,0",
     ),
     settings: SimulationOptions,
-    seed: int = option(0, "Of the first tomogram; the next have the next.", unit="N", min=0, max=2**32 - 1),
     engine: EngineOptions,
     overwrite: Overwrite = False,
     reporter: Reporter,
@@ -93,8 +97,9 @@ def command(
     from tomopicker.cluster.work import Item
     from tomopicker.simulation.tomogram import read_layout
 
-    size = size_in_voxels(shape, SMALLEST)
-    if positions is not None and particles is not None:
+    series = made.series
+    size = series.shape[::-1]
+    if positions is not None and series.particles is not None:
         raise UsageError("--particles and --positions: the file sets the number of particles; give one of them")
     if positions is None and positions_offset is not None:
         raise UsageError("--positions-offset: locates the tomogram in a file of --positions; give that as well")
@@ -107,9 +112,10 @@ def command(
         if len(layout) < n_read:
             reporter.log(f"{positions}: {len(layout)} of {n_read} positions lie inside; the others are left out.")
     work = SimulateWork(
-        output, preset, size, voxel_size, maps, target, particles, layout, settings.given, overwrite,
+        output, series.preset, size, series.voxel_size, maps, target, series.particles, layout, settings.given,
+        overwrite,
         **({"progress": reporter.step} if on is None else {}),
     )  # fmt: skip
-    items = [Item(f"TS_{number + 1:04d}", math.prod(size), seed + number) for number in range(count)]
+    items = [Item(f"TS_{number + 1:04d}", math.prod(size), series.seed + number) for number in range(series.count)]
     output.mkdir(parents=True, exist_ok=True)
     return 1 if map_tomograms(work, items, on, reporter.print_events(on_workers=on is not None)) else 0

@@ -125,7 +125,7 @@ def _length(settings: Settings, clicks: int) -> str:
 
 def _priors(tomograms: Sequence[Tomogram], clicks: Picks, settings: Settings, voxel_size: float) -> str:
     """Describe the class priors as training will, without the lamella mask and the count of particles."""
-    kind, given = settings.objective.loss, settings.expected_particles
+    kind, given = settings.objective.loss, settings.particles_in(len(tomograms))
     ball = len(ball_offsets(max(1.0, settings.particle_diameter / 2 / voxel_size * settings.labels.radius_fraction)))
     voxels = sum(float(np.prod(tomogram.shape)) * (tomogram.voxel_size / voxel_size) ** 3 for tomogram in tomograms)
     labelled = len(clicks) * ball / voxels
@@ -133,9 +133,7 @@ def _priors(tomograms: Sequence[Tomogram], clicks: Picks, settings: Settings, vo
         only = Priors(labelled, math.nan, math.nan)
         return f"about {only}" + ("" if kind == "pn" else "; the others once the particles are counted")
     if kind == "pn":
-        expected = given * len(tomograms) * ball / voxels
+        expected = given * ball / voxels
         return f"about {Priors(labelled, expected, expected - labelled)}"
-    priors = class_priors(
-        len(clicks) * ball, round(voxels), ball, given * len(tomograms), settings.objective.prior_denominator
-    )
+    priors = class_priors(len(clicks) * ball, round(voxels), ball, given, settings.objective.prior_denominator)
     return f"about {priors}"

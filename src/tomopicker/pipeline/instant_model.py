@@ -44,9 +44,9 @@ def instant_model(
     if not found:
         raise UsageError("no click lies in the detected lamella; give --mask none, or a better mask")
     prior = click_prior(found)
-    scores, counted = run.calibrate([item.summary for item in found], number_of_clicks(clicked), prior)
+    scores, counted, particles = run.calibrate([item.summary for item in found], number_of_clicks(clicked), prior)
     network = _discriminant(settings, every[0].training_set)
-    facts = provenance(inputs, clicked, run.particles(counted, len(found)), counted)
+    facts = provenance(inputs, clicked, particles, counted)
     displacement = network_displacement(run, network, next(item for item in clicked if len(item.clicks)))
     voxel_size = clicked[0].working.voxel_size
     return Model(network, settings, voxel_size, 0.0, None, facts, scores, displacement, tuple(run.warnings))

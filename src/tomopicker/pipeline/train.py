@@ -221,10 +221,10 @@ def _train_network(
     features: dict[str, Features] | None,
 ) -> Model:
     """Train a network, calibrate it in the training tomograms, and measure its displacement."""
-    settings, stated, clicks = run.settings, run.settings.expected_particles, number_of_clicks(clicked)
+    settings, clicks = run.settings, number_of_clicks(clicked)
     check_expected(settings, clicks, len(clicked))
     labelled = with_pseudo_labels(run, clicked, features)
-    particles, counted = None if stated is None else stated * len(clicked), None
+    particles, counted = settings.particles_in(len(clicked)), None
     if needs_first_count(settings):
         counted = count_by_first_network(run, labelled, validation)
         particles = counted.estimate
@@ -235,8 +235,7 @@ def _train_network(
     offset, threshold, particle_scores = 0.0, None, None
     if settings.inference.adabn:
         summaries = [run.summarize(network, item) for item in clicked]
-        particle_scores, counted = run.calibrate(summaries, clicks)
-        particles = run.particles(counted, len(clicked))
+        particle_scores, counted, particles = run.calibrate(summaries, clicks)
     else:
         offset, threshold = run.offset_by_count(network, clicked, particles)
     facts = provenance(inputs, clicked, particles, counted, priors=priors, history=history)

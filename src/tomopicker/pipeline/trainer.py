@@ -148,15 +148,10 @@ class Run:
         peaks = [self.peaks(network, item, _max_peaks(item, particles / len(clicked))) for item in clicked]
         return offset_for_count(np.concatenate([each.scores for each in peaks]).astype(np.float64), particles), None
 
-    def particles(self, counted: Count, tomograms: int) -> float:
-        """Give the number of particles in the training tomograms: as stated, unless the count contradicts it."""
-        stated = None if self.settings.expected_particles is None else self.settings.expected_particles * tomograms
-        return counted.estimate if stated is None or counted.is_inconsistent(stated) else stated
-
     def calibrate(
         self, summaries: Sequence[PeakSummary], clicks: int, prior: ParticleScores | None = None
-    ) -> tuple[ParticleScores, Count]:
-        """Calibrate the scores of training tomograms; give the distribution of particles' scores and the count.
+    ) -> tuple[ParticleScores, Count, float]:
+        """Calibrate the scores of training tomograms.
 
         Parameters
         ----------
@@ -166,6 +161,15 @@ class Run:
             In all of them.
         prior : ParticleScores, optional
             As in `calibrations`.
+
+        Returns
+        -------
+        scores : ParticleScores
+            The distribution of the particles' scores.
+        counted : Count
+            From the clicks alone.
+        particles : float
+            Number of particles in the tomograms: as stated, unless the count contradicts it.
         """
         fits = calibrations(summaries, prior=prior)
         counted = Count.total(fit.count for fit in fits).at_least(clicks)  # Some clicks may share a peak, or have none.
@@ -175,30 +179,22 @@ class Run:
                 "the network hardly separates these particles from noise; probabilities, counts and expected "
                 "precision and recall account for it, but more clicks, or tomograms of more contrast, would help"
             )
-        stated, loss = self.settings.expected_particles, self.settings.objective.loss
-        consequence = "the count from the clicks is used"
-        if loss != "pn":
-            consequence += (
-                f", but {loss} was trained with the class prior of the stated count: leave it out and train again"
+        particles, stated = counted.estimate, self.settings.particles_in(len(summaries))
+        if stated is not None and counted.is_inconsistent(stated):
+            loss, consequence = self.settings.objective.loss, "the count from the clicks is used"
+            if loss != "pn":
+                consequence += (
+                    f", but {loss} was trained with the class prior of the stated count: leave it out and train again"
+                )
+            self.callback.warn(
+                f"--expected-particles is {stated:g} for the training tomograms, but the clicks give about {counted}; "
+                f"{consequence}"
             )
-        if stated is not None and not warn_if_contradicted(
-            stated * len(summaries), counted, consequence, self.callback
-        ):
-            fits = calibrations(summaries, stated, prior)
-        return particle_scores(summaries, fits), counted
+        elif stated is not None:
+            particles, fits = stated, calibrations(summaries, self.settings.expected_particles, prior)
+        return particle_scores(summaries, fits), counted, particles
 
 
 def _max_peaks(item: TrainingTomogram, particles: float) -> int:
     """Number of the best peaks that contain the particles of a tomogram."""
     return int(max(CANDIDATES * len(item.clicks), 3 * particles, 400))
-
-
-def warn_if_contradicted(stated: float, counted: Count, consequence: str, callback: Callback) -> bool:
-    """Whether the calibrated count is inconsistent with the stated one; if so, issue a warning."""
-    inconsistent = counted.is_inconsistent(stated)
-    if inconsistent:
-        callback.warn(
-            f"--expected-particles is {stated:g} for the training tomograms, but the clicks give about {counted}; "
-            f"{consequence}"
-        )
-    return inconsistent

@@ -170,10 +170,10 @@ def check_expected(settings: Settings, clicks: int, tomograms: int) -> None:
     UsageError
         One line with the remedy.
     """
-    stated = settings.expected_particles
-    if stated is not None and stated * tomograms < clicks:
+    stated = settings.particles_in(tomograms)
+    if stated is not None and stated < clicks:
         raise UsageError(
-            f"--expected-particles {stated:g} is less than the {clicks} clicks; "
+            f"--expected-particles {settings.expected_particles:g} is less than the {clicks} clicks; "
             "raise it or leave it out to have it estimated"
         )
 

@@ -6,7 +6,7 @@ is computed on copies that were not clicked, in both.
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -19,11 +19,12 @@ from tomopicker.models.resunet import ResUNet
 from tomopicker.pretraining.curve import BestWeights, TrainingCurve
 from tomopicker.pretraining.episodes import Episodes, draw_episodes
 from tomopicker.pretraining.look_alikes import Families, draw_families
+from tomopicker.pretraining.recipe import EpisodeRecipe
 from tomopicker.pretraining.run import Run, take_steps
 from tomopicker.pretraining.solver import Solver
 from tomopicker.pretraining.train import save_pretrained
 from tomopicker.pretraining.validation import at, draw_trials, few_shot_f1, scene_features
-from tomopicker.training.pretrained import SHIPPED, load_pretrained
+from tomopicker.training.pretrained import load_pretrained
 from tomopicker.training.seeding import seeded
 
 SOLVER_RATE = 10.0
@@ -31,39 +32,6 @@ SOLVER_RATE = 10.0
 VALIDATION_SEED = 2**32
 """Added to the seed for molecules and scenes of validation, so that no training has them."""
 VALIDATION_FAMILIES = 24
-
-
-@dataclass(frozen=True)
-class EpisodeRecipe:
-    """Settings that determine the weights.
-
-    Parameters
-    ----------
-    steps : int
-        Optimiser steps, two scenes of 72³ working voxels each.
-    molecules, orientations : int
-        Random molecules, each with a sub-complex, and stored orientations of each.
-    seed : int
-        Of the molecules, the scenes and the solver's first parameters.
-    learning_rate, weight_decay : float
-        Of AdamW, the rate with a one-cycle schedule.
-    pretrained : str
-        Initial weights: ``none``, ``shipped`` or a file.
-    validate_every : int
-        Steps between two measurements of the few-shot F1.
-    trials : int
-        Pairs of scenes of validation.
-    """
-
-    steps: int = 5000
-    molecules: int = 150
-    orientations: int = 16
-    seed: int = 0
-    learning_rate: float = 5e-4
-    weight_decay: float = 1e-3
-    pretrained: str = SHIPPED
-    validate_every: int = 100
-    trials: int = 12
 
 
 class FewShotNetwork(nn.Module):

@@ -16,41 +16,15 @@ from tomopicker.config import Network
 from tomopicker.models.precision import autocast
 from tomopicker.models.resunet import ResUNet
 from tomopicker.pretraining.molecules import MoleculeLibrary, draw_library
+from tomopicker.pretraining.recipe import Recipe
 from tomopicker.pretraining.run import Run, take_steps
 from tomopicker.pretraining.scenes import EDGE, draw_scene, label
 from tomopicker.training.checkpoint import PRETRAINED, save_tensors
-from tomopicker.training.pretrained import SCRATCH, load_pretrained
+from tomopicker.training.pretrained import load_pretrained
 from tomopicker.training.seeding import seeded
 
 PATCH = 24
 REPORT_EVERY = 25
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Settings that determine the weights.
-
-    Parameters
-    ----------
-    steps : int
-        Optimiser steps, a scene of 72³ working voxels each.
-    classes, orientations : int
-        Random molecules, and stored orientations of each.
-    seed : int
-        Of the molecules, the scenes and the first weights.
-    learning_rate, weight_decay : float
-        Of AdamW, the rate with a one-cycle schedule.
-    pretrained : str
-        Initial weights, of an earlier pretraining: ``none``, ``shipped`` or a file.
-    """
-
-    steps: int = 5000
-    classes: int = 150
-    orientations: int = 32
-    seed: int = 0
-    learning_rate: float = 3e-3
-    weight_decay: float = 1e-3
-    pretrained: str = SCRATCH
 
 
 @dataclass(frozen=True)

@@ -11,15 +11,16 @@ from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 from pydantic.fields import FieldInfo
 
-from tomopicker.config import Flag, fields_of, setting
+from tomopicker.config import Flag, Frozen, fields_of, setting
 from tomopicker.errors import UsageError
 from tomopicker.wording import wrong_value
 
+Preset = Literal["vpp", "defocus", "easy", "hard"]
 TiltScheme = Literal["dose-symmetric", "bidirectional", "continuous"]
 """Order of the tilts: outwards from zero by turns; from zero to one end, then to the other; from end to end."""
 Reconstruction = Literal["wbp", "sirt"]
-SAMPLE, IMAGING = "Sample", "Imaging"
-"""Panels of the help."""
+SAMPLE, IMAGING, FIRST = "Sample", "Imaging", ""
+"""Panels of the help; the first has no name."""
 
 Edge = Annotated[int, Field(ge=16)]
 Count = Annotated[int, Field(ge=0)]
@@ -193,6 +194,21 @@ class ImagingSettings:
                 f"imaging.tilt_step_degrees {self.tilt_step_degrees:g}: must be at most the tilt range "
                 f"({self.tilt_range_degrees:g}°)"
             )
+
+
+class Series(Frozen):
+    """Simulated tomograms TS_0001, TS_0002, and so on, which differ in their seed."""
+
+    preset: Preset = setting("vpp", "How it is imaged, and what surrounds the target.", flag=Flag(Preset, FIRST))
+    count: int = setting(1, "Number of tomograms.", flag=Flag(int, FIRST), ge=1)
+    shape: tuple[Edge, Edge, Edge] = setting(
+        (320, 320, 112), "Size in voxels.", unit="X,Y,Z", flag=Flag(str, FIRST, "320,320,112")
+    )
+    voxel_size: VoxelSize = setting(13.48, "Voxel size.", unit="Å", flag=Flag(float, FIRST))
+    particles: int | None = setting(
+        None, "Targets per tomogram.", flag=Flag(int, FIRST, "as crowded as yeast cytosol"), ge=1
+    )
+    seed: int = setting(0, "Of the first tomogram; the next have the next.", flag=Flag(int, FIRST), ge=0, le=2**32 - 1)
 
 
 GROUPS: dict[str, type] = {"scene": SceneSettings, "imaging": ImagingSettings}

@@ -91,7 +91,7 @@ def fit(
     training, validation : sequence of LabelledVolume
         Validation may be empty: the learning rate then follows the training loss.
     settings : Settings
-        Resolved.
+        With the number of steps, or of epochs.
     priors : Priors
         Class priors, as the loss of the settings needs them.
     device : torch.device
@@ -117,8 +117,7 @@ def fit(
     sampler = training_sampler(training, settings.patches, settings.seed)
     validated = validation_batches(validation, settings.patches, settings.seed)
     epoch = sampler.batches_per_epoch if isinstance(sampler, GridPatchSampler) else REPORT_EVERY
-    clicks = sum(len(item.positions) for item in training)
-    total = settings.training.steps_for(clicks) or epoch * (settings.training.epochs or 1)
+    total = int(settings.training.steps or epoch * (settings.training.epochs or 1))
     state = start(settings, priors, total, device)
     run = run_fingerprint(training, validation, settings, priors, total)
     if resume and checkpoint is not None and checkpoint.exists():
