@@ -19,8 +19,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
 import yaml
 from scipy import fft, ndimage
+from torch import nn
+from torch.nn import functional
 
 from tomopicker import api
 from tomopicker.benchmark.dataset import draw_clicks
@@ -37,6 +40,8 @@ STRENGTH, FALLOFF, HIGHPASS = 1.0, 1.0, 0.02
 """Of the deconvolution: Warp's and IsoNet's usual ones; the high-pass is a fraction of the Nyquist frequency."""
 NOISE_OF_ALL = 0.75
 """Standard deviation of the noise, in that of the volume, that non-local means removes."""
+DENOISING_STEPS, SLAB = 300, 32
+"""Of the blind-spot network: steps of 4 patches of 32³; sections denoised at once."""
 RAW, BOTH = "raw", "+"
 HEADINGS = "best F1  own F1     sd  expected  count/truth  held"
 
@@ -110,10 +115,59 @@ def deconvolved(volume, voxel_size, optics):
     return filtered[16:-16, 16:-16, 16:-16].astype(np.float32)
 
 
+class BlindSpot(nn.Module):
+    """A small U-Net of two levels."""
+
+    def __init__(self, width: int = 16):
+        super().__init__()
+        self.fine = nn.Sequential(_convolution(1, width), _convolution(width, width))
+        self.coarse = nn.Sequential(
+            _convolution(width, 2 * width, 2), _convolution(2 * width, 2 * width), nn.Upsample(scale_factor=2)
+        )
+        self.last = nn.Sequential(_convolution(3 * width, width), nn.Conv3d(width, 1, 1))
+
+    def forward(self, volume: torch.Tensor) -> torch.Tensor:
+        fine = self.fine(volume)
+        return self.last(torch.cat([fine, self.coarse(fine)], 1))
+
+
+def _convolution(channels: int, out: int, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(nn.Conv3d(channels, out, 3, stride, 1), nn.LeakyReLU(0.1))
+
+
+def blind_spot_denoised(volume, *_):
+    """Denoise with a network trained on this volume alone to predict voxels that are hidden with their neighbours.
+
+    Krull et al., Noise2Void, CVPR 2019; of each hidden voxel 3³ are replaced by others of the patch, since noise of
+    neighbours is correlated (Broaddus et al., Removing structured noise, ISBI 2020).
+    """
+    rng, size = np.random.default_rng(0), 32
+    torch.manual_seed(0)
+    network = BlindSpot()
+    optimiser = torch.optim.Adam(network.parameters(), 2e-3)
+    for _step in range(DENOISING_STEPS):
+        corners = rng.integers(0, np.array(volume.shape) - size, (4, 3))
+        cut = [volume[tuple(slice(start, start + size) for start in corner)] for corner in corners]
+        patches = torch.from_numpy(np.stack(cut))[:, None]
+        asked = torch.rand(patches.shape) < 0.01
+        hidden = functional.max_pool3d(asked.float(), 3, 1, 1) > 0
+        others = patches.flatten()[torch.randint(patches.numel(), patches.shape)]
+        loss = (network(torch.where(hidden, others, patches)) - patches)[asked].square().mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    padded, slabs = torch.from_numpy(np.pad(volume, [(8, 8 + SLAB), (0, 0), (0, 0)], mode="reflect"))[None, None], []
+    with torch.inference_mode():
+        for start in range(0, volume.shape[0], SLAB):
+            slabs.append(network(padded[:, :, start : start + SLAB + 16])[0, 0, 8:-8].numpy())
+    return np.concatenate(slabs)[: volume.shape[0]]
+
+
 FILTERS: dict[str, Callable[..., np.ndarray]] = {
     "gaussian": lambda volume, *_: ndimage.gaussian_filter(volume, GAUSSIAN_SD),
     "wiener": deconvolved,
     "nlm": lambda volume, *_: non_local_means(volume, NOISE_OF_ALL),
+    "blindspot": blind_spot_denoised,
 }
 
 
