@@ -8,7 +8,7 @@ from tomopicker.fewshot.discriminant import Discriminant, Statistics, discrimina
 from tomopicker.fewshot.feature_map import FeatureMap
 from tomopicker.fewshot.self_training import ClickedTomogram, self_train, similarity
 
-CHANNELS, RADIUS = 24, 3.0
+CHANNELS, RADIUS, VOXEL = 24, 3.0, 25.0
 NONE = np.empty((0, CHANNELS))
 PARTICLE = np.eye(CHANNELS)[0] * 6 + np.eye(CHANNELS)[1] * 6
 LOOKALIKE = np.eye(CHANNELS)[1] * 12 + np.eye(CHANNELS)[2] * 12
@@ -56,7 +56,7 @@ def test_the_cosine_is_the_literal_one():
 def test_one_click_finds_the_others_and_not_the_look_alikes(scene):
     features, statistics = scene
     click = at(features, [0])
-    examples = self_train([ClickedTomogram(features, statistics, RADIUS, click)], features.at(click), NONE)
+    examples = self_train([ClickedTomogram(features, statistics, RADIUS, click, VOXEL)], features.at(click), NONE)
     np.testing.assert_array_equal(examples.particles[:1], features.at(click))
     assert len(examples.particles) == 20, "each particle once, the click included"
     assert (examples.particles[:, 0] > 2).all()
@@ -66,7 +66,7 @@ def test_one_click_finds_the_others_and_not_the_look_alikes(scene):
 def test_clicks_and_rejected_picks_come_first_and_once(scene):
     features, statistics = scene
     click, rejected = at(features, [0]), at(features, [20, 21])
-    tomogram = ClickedTomogram(features, statistics, RADIUS, np.concatenate([click, rejected]))
+    tomogram = ClickedTomogram(features, statistics, RADIUS, np.concatenate([click, rejected]), VOXEL)
     examples = self_train([tomogram], features.at(click), features.at(rejected))
     np.testing.assert_array_equal(examples.background[:2], features.at(rejected))
     assert len(examples.particles) == 20, "negatives take no particle away"
@@ -78,7 +78,7 @@ def test_many_rejected_picks_take_no_particle_away(scene):
     """The refit to them turns away from the particles' mean; what is like the clicks is not measured with it."""
     features, statistics = scene
     click, rejected = at(features, [0]), at(features, range(20, 34))
-    tomogram = ClickedTomogram(features, statistics, RADIUS, np.concatenate([click, rejected]))
+    tomogram = ClickedTomogram(features, statistics, RADIUS, np.concatenate([click, rejected]), VOXEL)
     examples = self_train([tomogram], features.at(click), features.at(rejected))
     assert len(examples.particles) == 20
     assert (examples.particles[:, 0] > 2).all()
@@ -87,7 +87,22 @@ def test_many_rejected_picks_take_no_particle_away(scene):
 def test_tomograms_that_were_clicked_in_are_searched_together(scene):
     features, statistics = scene
     click = at(features, [0])
-    one = ClickedTomogram(features, statistics, RADIUS, click)
-    other = ClickedTomogram(features, statistics, RADIUS, np.empty((0, 3)))
+    one = ClickedTomogram(features, statistics, RADIUS, click, VOXEL)
+    other = ClickedTomogram(features, statistics, RADIUS, np.empty((0, 3)), VOXEL)
     examples = self_train([one, other], features.at(click), NONE)
     assert len(examples.particles) == 40
+
+
+def test_the_number_of_examples_does_not_grow_with_finer_voxels(scene):
+    """A tomogram of small particles has more feature voxels, not more particles."""
+    _, statistics = scene
+
+    def most(edge, voxel_size):
+        where = np.ones((edge, edge, edge), bool)
+        features = FeatureMap(torch.zeros(edge**3, 1).half(), where, (2 * edge,) * 3, 2)
+        return ClickedTomogram(features, statistics, RADIUS, np.empty((0, 3)), voxel_size).max_examples
+
+    assert most(40, 27) == 50, "a small tomogram"
+    assert most(100, 27) == pytest.approx(333, abs=2), "one for 3,000 feature voxels"
+    assert most(100, 13.5) == 50, "an eighth of the volume"
+    assert most(100, 50) == most(100, 27), "large particles are no more abundant than small ones"

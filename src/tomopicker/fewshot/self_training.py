@@ -26,10 +26,13 @@ ROUNDS = (0.3, 0.4, 0.5)
 """Minimum cosine of a similar peak, round by round."""
 PARTICLE_COSINE, BACKGROUND_COSINE = 0.55, 0.5
 """Cosines from which a peak becomes an example of a particle, and below which of background."""
-ROWS_PER_PARTICLE, MIN_PARTICLES = 3000, 50
-"""Examples of particles that are added in a tomogram, at most: one for so many feature voxels, or as many as in a small
-tomogram. In a crowded one of 480×480×300 voxels (760 particles) 100 were too few: the first found are similar in how
-far they are off centre too, and the next ones more so. In one of 320×320×112 voxels 400 were too many: look-alikes."""
+ROWS_PER_PARTICLE, ANGSTROM3_PER_PARTICLE, MIN_PARTICLES = 3000, 4.7e8, 50
+"""Examples of particles that are added in a tomogram, at most: one for so many feature voxels and for so large a
+volume, or as many as in a small tomogram. In a crowded one of 480×480×300 voxels (760 particles) 100 were too few: the
+first found are similar in how far they are off centre too, and the next ones more so. In one of 320×320×112 voxels 400
+were too many: look-alikes. Both limits are the same for ribosomes at 13.48 Å. Smaller particles are not more abundant
+because their feature voxels are: the volume is that of half of the ribosomes in a crowded cytosol.
+"""
 ROWS_PER_PEAK, MIN_PEAKS = 450, 400
 """The best peaks are examined: one for so many feature voxels, or as many as in a small tomogram."""
 SMOOTHING, MIN_DISTANCE = 0.8, 1.4
@@ -52,12 +55,22 @@ class ClickedTomogram:
         The particle's, in voxels.
     known : Positions
         Clicks and negatives, (x, y, z) in voxels.
+    voxel_size : float
+        Å.
     """
 
     features: FeatureMap
     statistics: Statistics
     radius: float
     known: Positions
+    voxel_size: float
+
+    @property
+    def max_examples(self) -> int:
+        """Most examples of particles that are added in it."""
+        rows = len(self.features.rows)
+        volume = rows * (self.features.stride * self.voxel_size) ** 3
+        return max(MIN_PARTICLES, int(min(rows / ROWS_PER_PARTICLE, volume / ANGSTROM3_PER_PARTICLE)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,6 +142,5 @@ def _similar(
     tomogram: ClickedTomogram, peaks: PeaksAt, cosines: Cosines, least: float
 ) -> Float64[np.ndarray, "similar channels"]:
     """Give the most similar peaks of at least a cosine, at most as many as the tomogram's size allows."""
-    most = max(MIN_PARTICLES, len(tomogram.features.rows) // ROWS_PER_PARTICLE)
-    order = np.argsort(-cosines, kind="stable")[:most]
+    order = np.argsort(-cosines, kind="stable")[: tomogram.max_examples]
     return peaks[order[cosines[order] >= least]]

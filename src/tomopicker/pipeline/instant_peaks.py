@@ -105,7 +105,13 @@ def find_peaks_of_all(listed: Sequence[Features], examples: Sequence[Examples]) 
     Pseudo-labels from the tomograms that were clicked in are added to the clicks (`fewshot.self_training`).
     """
     clicked = [
-        ClickedTomogram(item.specimen, item.statistics, item.radius, np.concatenate([each.clicks, each.rejected]))
+        ClickedTomogram(
+            item.specimen,
+            item.statistics,
+            item.radius,
+            np.concatenate([each.clicks, each.rejected]),
+            item.working_voxel_size,
+        )
         for item, each in zip(listed, examples, strict=True)
         if len(each.clicks)
     ]
