@@ -30,7 +30,7 @@ from tomopicker.cli.progress import Reporter
 from tomopicker.config import fields_of
 from tomopicker.files import check_folder
 from tomopicker.parsing import named_values, size_in_voxels
-from tomopicker.simulation.settings import Simulation, one_line_errors, setting_fields
+from tomopicker.simulation.settings import Simulation, setting_fields
 
 SMALLEST = 16
 """Voxels along each axis: the smallest volume that a lamella fits in."""
@@ -43,8 +43,7 @@ class SeriesOptions(SettingOptions, fields=fields_of(Simulation)):
         super().__init__(**flags)
         if "shape" in self.given:
             self.given["shape"] = size_in_voxels(self.given["shape"], SMALLEST)[::-1]
-        with one_line_errors("simulate"):
-            self.series = Simulation(**self.given)
+        self.series = self.validated(Simulation)
 
 
 class SimulationOptions(SettingOptions, fields=setting_fields()):
