@@ -258,14 +258,14 @@ def test_any_setting_can_be_changed_by_name(capsys, tmp_path):
         (["--set", "scene.n_gold_beads=many"], "scene.n_gold_beads many"),
         (["--set", "imaging.defocus_um=3", "--defocus", "2"], "is given twice"),
         (["--set", "imaging.gain_error=9"], "imaging.gain_error 9: input should be less than or equal to 0.5"),
-        (["--lamella-tilt", "80"], "lamella_tilt_degrees 80"),
+        (["--lamella-tilt", "80"], "'--lamella-tilt': 80 should be less than or equal to 45"),
         (["--thickness", "9000"], "thickness_angstrom 9000: must be at most 1509.76"),
         (["--shape", "72,64"], "three whole numbers"),
         (["--shape", "72,64,4"], "at least 16"),
         (["--target", "virus"], "virus: no such molecule"),
         (["--maps", "nowhere"], "no density maps"),
         (["--positions", "layout.csv", "--particles", "3"], "give one of them"),
-        (["--voxel-size", "0"], "simulate.voxel_size 0.0: input should be greater than or equal to 1"),
+        (["--voxel-size", "0"], "'--voxel-size': 0 should be greater than or equal to 1"),
     ],
 )
 def test_wrong_usage_is_one_line(capsys, tmp_path, monkeypatch, arguments, said):

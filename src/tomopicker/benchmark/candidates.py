@@ -27,7 +27,7 @@ from tomopicker.pipeline.callbacks import Callback
 from tomopicker.pipeline.pick import pick
 from tomopicker.pipeline.scoring import find_peaks
 from tomopicker.pipeline.train import train
-from tomopicker.preprocessing.preprocess import preprocess, working_voxel_size
+from tomopicker.preprocessing.preprocess import working_volume, working_voxel_size
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import Volume
 
@@ -84,7 +84,7 @@ def _peaks(tomogram: Tomogram, particle_diameter: float, scorer: Scorer) -> Pick
     settings = resolve({"particle_diameter": particle_diameter, "picking": {"smoothing_fraction": 0.0}})
     scale = settings.preprocess.working_diameter
     voxel_size = working_voxel_size(tomogram.voxel_size, particle_diameter, scale)
-    working = preprocess(tomogram, voxel_size, settings.preprocess.clip_sd, "auto")
+    working = working_volume(tomogram, voxel_size, settings.preprocess)
     radius = particle_diameter / 2 / voxel_size
     scores = scorer(working.data, radius, voxel_size)
     peaks = find_peaks(scores, settings, radius, max_particles=MAX_CANDIDATES, mask=working.mask)

@@ -12,7 +12,7 @@ import yaml
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
 from tomopicker.benchmark.methods import BUILT_IN, Method, Name, parse_method
-from tomopicker.config import Frozen, Positive, first_problem
+from tomopicker.config import Flag, Frozen, Positive, first_problem, setting
 from tomopicker.errors import UsageError
 from tomopicker.simulation.settings import Preset, Series
 
@@ -143,6 +143,27 @@ class Protocol(Frozen):
         return (*self.methods, *others)
 
 
+CHOICE = "Part of the protocol"
+"""Panel of the help."""
+
+
+class Part(Frozen):
+    """The part of a protocol that is run; nothing: all."""
+
+    methods: tuple[str, ...] = setting(
+        (), "Run this method; may be repeated.", unit="METHOD", flag=Flag(list[str], CHOICE, name="method")
+    )
+    datasets: tuple[str, ...] = setting(
+        (), "Run this data set; may be repeated.", unit="NAME", flag=Flag(list[str], CHOICE, name="dataset")
+    )
+    clicks: tuple[int, ...] = setting(
+        (), "Run this number of clicks; may be repeated.", unit="N", flag=Flag(list[int], CHOICE)
+    )
+    seeds: tuple[int, ...] = setting(
+        (), "Run this seed; may be repeated.", unit="SEED", flag=Flag(list[int], CHOICE, name="seed")
+    )
+
+
 def make_protocol(content: dict[str, Any], source: str, folder: Path) -> Protocol:
     """Validate a protocol's content, nested like `Protocol`, and make its paths absolute from a folder.
 
@@ -187,7 +208,7 @@ def filter_protocol(
     clicks: Sequence[int] = (),
     seeds: Sequence[int] = (),
 ) -> Protocol:
-    """Keep the named part of a protocol; an empty list keeps all.
+    """Keep the named part of a protocol, as `Part` declares it; an empty list keeps all.
 
     Raises `UsageError` if the protocol does not have what is named.
     """

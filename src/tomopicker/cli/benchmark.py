@@ -18,14 +18,18 @@ repeated. Tables and figures show all results in the folder. With [bold]--engine
 
 from pathlib import Path
 
+from tomopicker.benchmark.protocol import Part, add_external, filter_protocol, read_protocol
 from tomopicker.cli.groups import EngineOptions
-from tomopicker.cli.options import Device, DryRun, argument, option
+from tomopicker.cli.options import Device, DryRun, SettingOptions, argument, option
 from tomopicker.cli.progress import Reporter
+from tomopicker.config import fields_of
 from tomopicker.errors import UsageError
 from tomopicker.files import check_folder
 from tomopicker.parsing import named_values
 
-CHOICE = "Part of the protocol"
+
+class PartOptions(SettingOptions, fields=fields_of(Part)):
+    """The part of the protocol that is run."""
 
 
 def command(
@@ -41,12 +45,7 @@ def command(
     external: list[str] | None = option(
         None, "Evaluate another program's picks too, a file per tomogram; may be repeated.", unit="NAME=DIR"
     ),
-    method: list[str] | None = option(None, "Run this method; may be repeated.", unit="METHOD", panel=CHOICE),
-    dataset: list[str] | None = option(None, "Run this data set; may be repeated.", unit="NAME", panel=CHOICE),
-    clicks: list[int] | None = option(
-        None, "Run this number of clicks; may be repeated.", unit="N", panel=CHOICE, min=1
-    ),
-    seed: list[int] | None = option(None, "Run this seed; may be repeated.", unit="SEED", panel=CHOICE, min=0),
+    part: PartOptions,
     report_only: bool = option(
         False, "Run nothing: only make tables and figures of the results that exist.", "--report-only"
     ),
@@ -65,7 +64,6 @@ def command(
     on = engine.settings()
     from tomopicker.benchmark import campaign
     from tomopicker.benchmark.empiar import empiar_10988
-    from tomopicker.benchmark.protocol import add_external, filter_protocol, read_protocol
     from tomopicker.cluster.benchmark import benchmark_plan, run_protocol
 
     whole = read_protocol(protocol) if protocol is not None else empiar_10988(empiar or Path())
@@ -75,16 +73,16 @@ def command(
         done, total, page = campaign.report_only(whole, output)
         reporter.log(f"{done} of {total} runs are done. Tables and figures: {page}")
         return 0
-    part = filter_protocol(whole, methods=method or [], datasets=dataset or [], clicks=clicks or [], seeds=seed or [])
+    chosen = filter_protocol(whole, **part.given)
     if dry_run:
-        for line in benchmark_plan(part, output, device, on):
+        for line in benchmark_plan(chosen, output, device, on):
             reporter.log(line)
         return 0
     if not simulate:
-        campaign.check_simulated(part)
+        campaign.check_simulated(chosen)
     reporter.advice = lambda: "repeat the command; what is done is kept"
     results, page = run_protocol(
-        whole, part, output, device=device, cluster=on, callback=reporter, on_step=reporter.step,
+        whole, chosen, output, device=device, cluster=on, callback=reporter, on_step=reporter.step,
         on_event=reporter.print_events(on_workers=on is not None, noun="task"),
     )  # fmt: skip
     reporter.end_bar()

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tomopicker.cli.options import PICKING, OptionGroup, SettingOptions, Tomograms, argument, option
+from tomopicker.cli.options import OptionGroup, SettingOptions, Tomograms, argument, option
 from tomopicker.cli.progress import Reporter
 from tomopicker.cluster.settings import PANEL, ClusterSettings, read_cluster_settings
 from tomopicker.config import fields_of
-from tomopicker.errors import UsageError
 from tomopicker.io.read_options import CoordinateUnits, ReadOptions
+from tomopicker.output.settings import SelectionSettings
 from tomopicker.parsing import check_positive
 
 if TYPE_CHECKING:
@@ -144,47 +144,12 @@ class PickedInput(OptionGroup):
         return opened, self.coordinates.read([self.picks], opened, reporter, **more)
 
 
-@dataclass(frozen=True)
-class SelectionOptions(OptionGroup):
+class SelectionOptions(SettingOptions, fields=fields_of(SelectionSettings)):
     """Which candidates become picks."""
 
-    threshold: Annotated[
-        float | None,
-        option(
-            ..., "Minimum probability of a pick.", unit="P", words="the best expected F1 of each tomogram",
-            panel=PICKING, min=0, max=1,
-        ),
-    ] = None  # fmt: skip
-    target_precision: Annotated[
-        float | None,
-        option(
-            ..., "As many picks as keep the expected precision at P or above.", unit="P", panel=PICKING, min=0, max=1
-        ),
-    ] = None
-    target_fdr: Annotated[
-        float | None,
-        option(
-            ..., "As many picks as keep the expected false discovery rate at Q or below.", unit="Q", panel=PICKING,
-            min=0, max=1,
-        ),
-    ] = None  # fmt: skip
-    max_particles: Annotated[
-        int | None, option(..., "Keep only the N best of each tomogram.", unit="N", words="all", panel=PICKING, min=1)
-    ] = None
-
     def selection(self) -> "Selection":
-        """Combine the options.
-
-        Raises `UsageError` if two of the first three are given.
-        """
-        from tomopicker.picking.selection import Selection
-
-        names = ("threshold", "target_precision", "target_fdr")
-        given = [f"--{name.replace('_', '-')}" for name in names if getattr(self, name) is not None]
-        if len(given) > 1:
-            raise UsageError(f"{' and '.join(given)} exclude each other; give one of them")
-        precision = self.target_precision if self.target_fdr is None else 1 - self.target_fdr
-        return Selection(self.threshold, precision, self.max_particles)
+        """Combine the options; `UsageError` if two of them exclude each other."""
+        return self.validated(SelectionSettings).selection
 
 
 class EngineOptions(SettingOptions, fields=ClusterSettings.model_fields):

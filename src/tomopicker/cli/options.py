@@ -9,15 +9,18 @@ from collections.abc import Callable, Mapping
 from functools import wraps
 from keyword import iskeyword
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Optional
+from typing import Annotated, Any, ClassVar, Optional, TypeVar
 
 import typer
+from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from tomopicker.cli.progress import Reporter
-from tomopicker.config import Flag
+from tomopicker.config import Flag, Frozen, first_problem
+from tomopicker.errors import UsageError
 
 INPUT, PICKING, MORE = "Input", "Picking", "More"
+SettingsT = TypeVar("SettingsT", bound=Frozen)
 
 
 def option(
@@ -84,7 +87,7 @@ class SettingOptions(OptionGroup):
             unit = str(extra["unit"]) or ("N" if flag.type in {int, float} else None) if extra else None
             flags = [f"--{dashed}", *([flag.short] if flag.short else [])]
             limits = {}
-            if flag.type is int:
+            if flag.type in {int, float}:
                 limits = {"min": _limit(field, "ge"), "max": _limit(field, "le")}
             text, panel = str(field.description), flag.panel or None
             declared = option(..., text, *flags, unit=unit, words=words, panel=panel, **limits)
@@ -98,6 +101,13 @@ class SettingOptions(OptionGroup):
 
     def __init__(self, **flags: Any) -> None:
         self.given = {self.paths[name]: value for name, value in flags.items() if value is not None}
+
+    def validated(self, kind: type[SettingsT]) -> SettingsT:
+        """Make settings of what is given; `UsageError` names the first invalid one."""
+        try:
+            return kind(**self.given)
+        except ValidationError as error:
+            raise UsageError(f"--{first_problem(error)}") from error
 
 
 def _limit(field: FieldInfo, name: str) -> Any:

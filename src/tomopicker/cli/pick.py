@@ -46,19 +46,25 @@ from tomopicker.cli.options import (
     OutputFolder,
     Overwrite,
     Pictures,
+    SettingOptions,
     SomeTomograms,
     option,
 )
 from tomopicker.cli.progress import Reporter
+from tomopicker.config import fields_of
 from tomopicker.errors import UsageError
 from tomopicker.files import check_writable
+from tomopicker.output.settings import CopickSettings
 from tomopicker.parsing import check_positive
 
 if TYPE_CHECKING:
     from tomopicker.training.checkpoint import Model
 
-COPICK = "copick"
 Format = Literal["relion5", "relion4", "relion3", "warp"]
+
+
+class CopickOptions(SettingOptions, fields=fields_of(CopickSettings)):
+    """A copick project, to pick from and write to."""
 
 
 def command(
@@ -83,17 +89,7 @@ def command(
         None, "Protein is bright in the tomograms.", "--invert/--no-invert", words="as in training", panel=INPUT
     ),
     engine: EngineOptions,
-    copick: Path | None = option(
-        None, "Configuration of a copick project, to pick from and write to.", unit="CONFIG", panel=COPICK
-    ),
-    copick_tomogram: str | None = option(
-        None, "Which tomogram of each run, such as wbp@10.", unit="TYPE[@Å]", panel=COPICK
-    ),
-    copick_object: list[str] | None = option(
-        None, "The particle as the project names it; of several kinds as in fas=synthase, may be repeated.",
-        unit="NAME", words="the only one, or that of the kind's name", panel=COPICK,
-    ),
-    copick_session: str = option("1", "Session of the picks; their user is tomopicker.", unit="ID", panel=COPICK),
+    project: CopickOptions,
     device: Device = None,
     overwrite: Overwrite = False,
     retry_failed: bool = option(
@@ -119,9 +115,12 @@ def command(
     chosen, on = selection.selection(), engine.settings()
     check_positive("--min-distance", min_distance)
     reporter.advice = lambda: "finished tomograms are kept; repeat the command to pick the others"
-    if copick is None and (copick_tomogram or copick_object):
-        raise UsageError("--copick-tomogram and --copick-object need --copick CONFIG; give it too")
-    target = None if copick is None else CopickTarget.open(copick, copick_tomogram, copick_session)
+    copick = project.validated(CopickSettings)
+    target = (
+        None
+        if copick.copick is None
+        else CopickTarget.open(copick.copick, copick.copick_tomogram, copick.copick_session)
+    )
     listed = [*(tomograms or []), *(target.tomograms if target else [])]
     if not listed:
         raise UsageError("no tomogram is given; name files or folders, or --copick CONFIG")
@@ -131,7 +130,7 @@ def command(
     check_writable(output)
     loaded = api.load_model(model)
     if target is not None:
-        target = target.with_objects(list(loaded.kinds) if loaded.others else [], copick_object or [])
+        target = target.with_objects(list(loaded.kinds) if loaded.others else [], copick.copick_object)
     if invert is None and trained_inverted(loaded.provenance):
         reporter.log(f"{model}: was trained with --invert, so protein is taken to be bright (--no-invert: dark).")
         invert = True

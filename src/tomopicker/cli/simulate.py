@@ -22,31 +22,28 @@ seed gives the same tomogram; an existing tomogram is skipped.
 """
 
 import math
-from pathlib import Path
 from typing import Annotated, Any
 
 from tomopicker.cli.groups import EngineOptions
 from tomopicker.cli.options import MORE, OutputFolder, Overwrite, SettingOptions, option
 from tomopicker.cli.progress import Reporter
 from tomopicker.config import fields_of
-from tomopicker.errors import UsageError
 from tomopicker.files import check_folder
 from tomopicker.parsing import named_values, size_in_voxels
-from tomopicker.simulation.settings import Series, one_line_errors, setting_fields
+from tomopicker.simulation.settings import Simulation, setting_fields
 
 SMALLEST = 16
 """Voxels along each axis: the smallest volume that a lamella fits in."""
 
 
-class SeriesOptions(SettingOptions, fields=fields_of(Series)):
-    """Number, size and kind of the tomograms."""
+class SeriesOptions(SettingOptions, fields=fields_of(Simulation)):
+    """Number, size and kind of the tomograms, and where the molecules come from."""
 
     def __init__(self, **flags: Any) -> None:
         super().__init__(**flags)
         if "shape" in self.given:
             self.given["shape"] = size_in_voxels(self.given["shape"], SMALLEST)[::-1]
-        with one_line_errors("simulate"):
-            self.series = Series(**self.given)
+        self.series = self.validated(Simulation)
 
 
 class SimulationOptions(SettingOptions, fields=setting_fields()):
@@ -72,20 +69,6 @@ def command(
     *,
     output: OutputFolder,
     made: SeriesOptions,
-    maps: Path | None = option(
-        None, "Density maps of the molecules (MRC, protein positive), instead of built-in ones.", unit="DIR"
-    ),
-    target: str = option(
-        "ribosome", "The molecule whose positions are the truth; with --maps, the name of its file.", unit="NAME"
-    ),
-    positions: Path | None = option(
-        None, "Place the targets at these positions (voxels, x,y,z); those outside are left out.", unit="FILE"
-    ),
-    positions_offset: str | None = option(
-        None,
-        "Corner of the tomogram in --positions, in voxels, or [bold]centre[/bold]: the middle of a larger layout.",
-        unit="X,Y,Z", words="0,0,0",
-    ),
     settings: SimulationOptions,
     engine: EngineOptions,
     overwrite: Overwrite = False,
@@ -98,22 +81,18 @@ def command(
     from tomopicker.simulation.tomogram import read_layout
 
     series = made.series
-    size = series.shape[::-1]
-    if positions is not None and series.particles is not None:
-        raise UsageError("--particles and --positions: the file sets the number of particles; give one of them")
-    if positions is None and positions_offset is not None:
-        raise UsageError("--positions-offset: locates the tomogram in a file of --positions; give that as well")
+    size, positions = series.shape[::-1], series.positions
     check_folder(output)
     on = engine.settings()
     reporter.advice = lambda: "repeat the command; tomograms that are whole are skipped"
     layout = None
     if positions is not None:
-        layout, n_read = read_layout(positions, size, positions_offset)
+        layout, n_read = read_layout(positions, size, series.positions_offset)
         if len(layout) < n_read:
             reporter.log(f"{positions}: {len(layout)} of {n_read} positions lie inside; the others are left out.")
     work = SimulateWork(
-        output, series.preset, size, series.voxel_size, maps, target, series.particles, layout, settings.given,
-        overwrite,
+        output, series.preset, size, series.voxel_size, series.maps, series.target, series.particles, layout,
+        settings.given, overwrite,
         **({"progress": reporter.step} if on is None else {}),
     )  # fmt: skip
     items = [Item(f"TS_{number + 1:04d}", math.prod(size), series.seed + number) for number in range(series.count)]

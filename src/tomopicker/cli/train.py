@@ -65,6 +65,7 @@ def command(
     reporter: Reporter,
 ) -> None:  # fmt: skip
     """Check the input, and train."""
+    from tomopicker.output.find import files_of_picks, tomograms_and_picks
     from tomopicker.pipeline.resume import how_to_go_on, is_finished
 
     settings = given.resolve(mask)
@@ -78,11 +79,10 @@ def command(
     if is_finished(output, reporter, resume=resume, overwrite=overwrite, dry_run=dry_run):
         return
     check_writable(output.parent)
-    volumes, stray = _split_arguments(tomograms, only_picks=not (validation_picks or negatives))
+    volumes, stray = tomograms_and_picks(tomograms, only_picks=not (validation_picks or negatives))
     opened, watched = reading.open(volumes, reporter), reading.open(validation_tomogram or [], reporter)
     from tomopicker.diagnostics.clicks import check_clicks
     from tomopicker.io.masks import masks_of
-    from tomopicker.output.find import files_of_picks
     from tomopicker.picks import Picks
     from tomopicker.pipeline.dry_run import training_plan
     from tomopicker.pipeline.train import train_to_file
@@ -132,17 +132,3 @@ def command(
     for doubt in doubts:
         reporter.log(f"Remember: {doubt}")
     reporter.log(f"\nNext: tomopicker pick TOMOGRAM... --model {output} --output picks")
-
-
-def _split_arguments(tomograms: list[Path], *, only_picks: bool) -> tuple[list[Path], list[Path]]:
-    """Separate tomograms from the files of picks that a shell lists after ``--picks``."""
-    from tomopicker.output.find import split_by_kind
-
-    volumes, stray = split_by_kind(tomograms)
-    if stray and not only_picks:
-        raise UsageError(
-            f"{stray[0]}: are these --picks, --negatives or --validation-picks? repeat the flag before each file"
-        )
-    if not volumes:
-        raise UsageError("no tomogram is given; name the ones clicked in before --picks")
-    return volumes, stray

@@ -12,8 +12,8 @@ from tomopicker.fewshot.discriminant import PRIOR_VARIANCE, Statistics
 from tomopicker.fewshot.feature_map import FeaturesAt
 from tomopicker.picks import Picks
 
-MIN_PROBABILITY = 0.02
-"""Of a suggestion."""
+MIN_SUGGESTED_PROBABILITY = 0.02
+"""Less probable places are not suggested; candidates are listed down to `picking.calibration.MIN_PROBABILITY`."""
 SPREAD = 2.0
 """Particle diameters over which a peak is near another one, and is less informative."""
 UNDECIDED = (0.25, 0.75)
@@ -120,7 +120,7 @@ def most_informative(
     left : array, shape (at most count,)
         Fraction of the variance of each one's score that was left when it was chosen: 1 if it is unlike all known.
     """
-    allowed = candidates.probability >= MIN_PROBABILITY
+    allowed = candidates.probability >= MIN_SUGGESTED_PROBABILITY
     posterior = _Posterior(PRIOR_VARIANCE * statistics.inverse)
     away, known = candidates.features - statistics.mean, candidates.known_features - statistics.mean
     prior = posterior.variance(away)

@@ -33,6 +33,21 @@ def split_by_kind(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     return [path for path in paths if path not in picks], picks
 
 
+def tomograms_and_picks(paths: Sequence[Path], *, only_picks: bool) -> tuple[list[Path], list[Path]]:
+    """Separate tomograms from the files of picks that a shell lists after ``--picks``.
+
+    Raises `UsageError` if there is no tomogram, or files may be of another option too (not `only_picks`).
+    """
+    volumes, stray = split_by_kind(paths)
+    if stray and not only_picks:
+        raise UsageError(
+            f"{stray[0]}: are these --picks, --negatives or --validation-picks? repeat the flag before each file"
+        )
+    if not volumes:
+        raise UsageError("no tomogram is given; name the ones clicked in before --picks")
+    return volumes, stray
+
+
 def files_of_picks(path: Path, *, each: bool = False) -> list[Path]:
     """List the files of picks that a path means: itself, or those of a folder, none of them twice.
 

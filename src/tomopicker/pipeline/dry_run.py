@@ -1,6 +1,5 @@
 """The plan of a training that ``train --dry-run`` prints."""
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,12 +12,12 @@ from tomopicker.io.registry import FORMATS, for_input, head_of, recognised
 from tomopicker.io.tomogram_names import contained, join_names
 from tomopicker.picks import Picks
 from tomopicker.pipeline.first_count import needs_first_count
+from tomopicker.pipeline.trainer import class_priors_for
 from tomopicker.pipeline.training_data import common_voxel_size
 from tomopicker.pipeline.training_input import TrainingInput
-from tomopicker.pu.prior import Priors, class_priors
 from tomopicker.tomogram import Tomogram
 from tomopicker.training.checkpoint import build_body
-from tomopicker.training.labels import ball_offsets
+from tomopicker.training.labels import positive_voxels
 from tomopicker.wording import number_of
 
 LOSSES = {
@@ -125,15 +124,9 @@ def _length(settings: Settings, clicks: int) -> str:
 
 def _priors(tomograms: Sequence[Tomogram], clicks: Picks, settings: Settings, voxel_size: float) -> str:
     """Describe the class priors as training will, without the lamella mask and the count of particles."""
-    kind, given = settings.objective.loss, settings.particles_in(len(tomograms))
-    ball = len(ball_offsets(max(1.0, settings.particle_diameter / 2 / voxel_size * settings.labels.radius_fraction)))
+    radius, given = settings.particle_diameter / 2 / voxel_size, settings.particles_in(len(tomograms))
     voxels = sum(float(np.prod(tomogram.shape)) * (tomogram.voxel_size / voxel_size) ** 3 for tomogram in tomograms)
-    labelled = len(clicks) * ball / voxels
-    if given is None:
-        only = Priors(labelled, math.nan, math.nan)
-        return f"about {only}" + ("" if kind == "pn" else "; the others once the particles are counted")
-    if kind == "pn":
-        expected = given * ball / voxels
-        return f"about {Priors(labelled, expected, expected - labelled)}"
-    priors = class_priors(len(clicks) * ball, round(voxels), ball, given, settings.objective.prior_denominator)
-    return f"about {priors}"
+    labelled = len(clicks) * positive_voxels(radius, settings.labels.radius_fraction)
+    priors = class_priors_for(settings, labelled, round(voxels), radius, given)
+    is_partial = given is None and settings.objective.loss != "pn"
+    return f"about {priors}" + ("; the others once the particles are counted" if is_partial else "")

@@ -11,7 +11,7 @@ from tomopicker.inference.tiles import Progress
 from tomopicker.models.precision import choose_device, uses_bfloat16
 from tomopicker.pipeline.callbacks import Callback, NullCallback
 from tomopicker.pipeline.input_checks import check_voxel_size
-from tomopicker.preprocessing.preprocess import preprocess, working_voxel_size
+from tomopicker.preprocessing.preprocess import working_volume, working_voxel_size
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import VoxelMask
 
@@ -75,8 +75,7 @@ def features(
     key = feature_cache.fingerprint(tomogram, voxel_size, settings, array, arithmetic)
     if (cached := feature_cache.load(folder, key, tomogram, settings)) is not None:
         return cached
-    inside: VoxelMask | Literal["auto"] | None = "auto" if mode == "auto" else array
-    working = preprocess(tomogram, voxel_size, settings.preprocess.clip_sd, inside)
+    working = working_volume(tomogram, voxel_size, settings.preprocess, array)
     computed = features_of(tomogram.name, tomogram.frame, working, settings, chosen, progress)
     try:
         feature_cache.save(folder, key, computed)

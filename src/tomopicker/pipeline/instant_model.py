@@ -39,13 +39,12 @@ def instant_model(
         If no click lies in the specimen.
     """
     settings = run.settings
-    every = peaks_in_training(run, clicked, run.callback, computed)
-    found = [item for item in every if len(item.examples.clicks)]
+    found = peaks_in_training(run, clicked, run.callback, computed)
     if not found:
         raise UsageError("no click lies in the detected lamella; give --mask none, or a better mask")
-    prior = click_prior(found)
-    scores, counted, particles = run.calibrate([item.summary for item in found], number_of_clicks(clicked), prior)
-    network = _discriminant(settings, every[0].training_set)
+    summaries = [item.summary for item in found if item.is_clicked]
+    scores, counted, particles = run.calibrate(summaries, number_of_clicks(clicked), click_prior(found))
+    network = _discriminant(settings, found[0].training_set)
     facts = provenance(inputs, clicked, particles, counted)
     displacement = network_displacement(run, network, next(item for item in clicked if len(item.clicks)))
     voxel_size = clicked[0].working.voxel_size

@@ -57,17 +57,21 @@ class InstantPeaks:
     held_out: Scores
     """Of each click with a peak: its score by the discriminant of the other clicks."""
 
+    @property
+    def is_clicked(self) -> bool:
+        """Whether there are clicks in its specimen."""
+        return len(self.examples.clicks) > 0
+
 
 def find_and_calibrate(
     listed: Sequence[Features], clicks: Picks, rejected: Picks | None, callback: Callback
 ) -> tuple[list[InstantPeaks], list[Calibration], ParticleScores]:
     """Find and calibrate the peaks of tomograms; the last value is the prior for tomograms without clicks."""
     found = find_peaks_of_all(listed, examples_in(listed, clicks, rejected, callback))
-    clicked = [item for item in found if len(item.examples.clicks)]
-    fits = calibrations([item.summary for item in clicked], prior=click_prior(clicked))
-    transferred = particle_scores([item.summary for item in clicked], fits)
-    of_clicked = {item.features.name: fit for item, fit in zip(clicked, fits, strict=True)}
-    each = [of_clicked.get(item.features.name) or item.summary.calibrate(transferred) for item in found]
+    clicked = [item.summary for item in found if item.is_clicked]
+    fits = calibrations(clicked, prior=click_prior(found))
+    transferred, of_clicked = particle_scores(clicked, fits), iter(fits)
+    each = [next(of_clicked) if item.is_clicked else item.summary.calibrate(transferred) for item in found]
     return found, each, transferred
 
 
@@ -127,12 +131,15 @@ def find_peaks_of_all(listed: Sequence[Features], examples: Sequence[Examples]) 
     ]
 
 
-def click_prior(clicked: Sequence[InstantPeaks]) -> ParticleScores:
-    """Give the distribution of the particles' scores by leaving each click out; for few, by a constant correction."""
-    missed = sum(item.summary.missed for item in clicked)
-    if not clicked or len(clicked[0].training_set.particles) < MIN_PARTICLES_LEFT_OUT:
-        return from_few(np.concatenate([item.summary.scores[item.summary.clicked] for item in clicked]), missed)
-    return from_held_out(np.concatenate([item.held_out for item in clicked]), missed)
+def click_prior(found: Sequence[InstantPeaks]) -> ParticleScores:
+    """Give the distribution of the particles' scores by leaving each click out; for few, by a constant correction.
+
+    Tomograms without clicks add nothing to it.
+    """
+    missed = sum(item.summary.missed for item in found)
+    if len(found[0].training_set.particles) < MIN_PARTICLES_LEFT_OUT:
+        return from_few(np.concatenate([item.summary.scores[item.summary.clicked] for item in found]), missed)
+    return from_held_out(np.concatenate([item.held_out for item in found]), missed)
 
 
 def _score_and_summarize(item: Features, examples: Examples, training_set: TrainingSet, start: int) -> InstantPeaks:

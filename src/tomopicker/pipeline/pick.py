@@ -20,7 +20,7 @@ from tomopicker.pipeline.peak_calibration import summarize_peaks
 from tomopicker.pipeline.picked import Picked, join_kinds, picks_of_peaks
 from tomopicker.pipeline.provenance import clicks_in
 from tomopicker.pipeline.scoring import decoy_of, find_peaks, prepare_network, score_working_volume
-from tomopicker.preprocessing.preprocess import WorkingVolume, preprocess
+from tomopicker.preprocessing.preprocess import WorkingVolume, working_volume
 from tomopicker.tomogram import Tomogram
 from tomopicker.training.checkpoint import Model
 from tomopicker.types import Piece, Volume, VoxelMask
@@ -78,7 +78,7 @@ def pick(
         first = next(iter(group.values()))
         scale = (first.voxel_size, first.settings.preprocess.clip_sd, first.settings.preprocess.mask)
         if scale not in volumes:
-            volumes[scale] = working_volume(tomogram, first, mask)
+            volumes[scale] = working_volume(tomogram, first.voxel_size, first.settings.preprocess, mask)
         working, is_whole = volumes[scale], len(group) == len(model.kinds)
         scores, decoy_scores = _score(
             group, working, chosen_device, tomogram.name, callback if is_whole else Prefixed(callback, ", ".join(group))
@@ -93,17 +93,6 @@ def pick(
         {kind: each.settings.particle_diameter for kind, each in model.kinds.items()},
         selection,
         {kind: each.threshold for kind, each in model.kinds.items()},
-    )
-
-
-def working_volume(
-    tomogram: Tomogram, model: Model, mask: VoxelMask | Literal["auto", "none"] | None = None
-) -> WorkingVolume:
-    """Preprocess a tomogram for a model; parameters and errors are those of `pick`."""
-    cfg = model.settings.preprocess
-    mask = cfg.mask if mask is None else mask
-    return preprocess(
-        tomogram, model.voxel_size, cfg.clip_sd, None if isinstance(mask, str) and mask == "none" else mask
     )
 
 

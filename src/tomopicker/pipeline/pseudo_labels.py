@@ -130,7 +130,7 @@ def _confident_and_ambiguous(
     if not found:
         return none
     summaries = [item.summary for item in found]
-    fits = calibrations(summaries, prior=click_prior([item for item in found if len(item.examples.clicks)]))
+    fits = calibrations(summaries, prior=click_prior(found))
     if separation(summaries, fits) < MIN_SEPARATION:
         return none
     return [

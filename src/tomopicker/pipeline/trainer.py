@@ -24,7 +24,7 @@ from tomopicker.pipeline.scoring import decoy_of, find_peaks, prepare_network, s
 from tomopicker.pipeline.training_data import TrainingTomogram
 from tomopicker.pu.particle_scores import ParticleScores, from_clicks
 from tomopicker.pu.prior import Priors, class_priors
-from tomopicker.training.labels import IGNORED, POSITIVE, LabelledVolume, ball_offsets, draw_spheres, label_mask
+from tomopicker.training.labels import IGNORED, POSITIVE, LabelledVolume, draw_spheres, label_mask, positive_voxels
 from tomopicker.training.loop import History, fit
 from tomopicker.types import VoxelMask
 
@@ -68,20 +68,10 @@ class Run:
         return LabelledVolume(data, labels, positions, item.rejected, mask, item.name)
 
     def priors(self, training: Sequence[LabelledVolume], particles: float | None) -> Priors:
-        """Class priors of the labelled volumes; without a count, as for PN, those that it decides are NaN.
-
-        A stated count below the clicks is an error; one below the clicks and pseudo-labels is raised above them.
-        """
+        """Class priors of the labelled volumes, as of `class_priors_for`."""
         positive = sum(int((item.labels == POSITIVE).sum()) for item in training)
         everything = sum(int((item.labels != IGNORED).sum()) for item in training)
-        ball = len(ball_offsets(max(1.0, self.radius * self.settings.labels.radius_fraction)))
-        cfg = self.settings.objective
-        if cfg.loss == "pn" or particles is None:
-            expected = float("nan") if particles is None else particles * ball / everything
-            return Priors(positive / everything, expected, expected - positive / everything)
-        if self.settings.has_pseudo_labels or self.settings.expected_particles is None:
-            particles = max(particles, COUNT_OVER_LABELS * positive / ball)
-        return class_priors(positive, everything, ball, particles, cfg.prior_denominator)
+        return class_priors_for(self.settings, positive, everything, self.radius, particles)
 
     def fit(
         self,
@@ -193,6 +183,32 @@ class Run:
         elif stated is not None:
             particles, fits = stated, calibrations(summaries, self.settings.expected_particles, prior)
         return particle_scores(summaries, fits), counted, particles
+
+
+def class_priors_for(
+    settings: Settings, positive: int, everything: int, radius: float, particles: float | None
+) -> Priors:
+    """Class priors as the loss of the settings needs them; without a count, those that it decides are NaN.
+
+    A stated count below the clicks is an error; one below the clicks and pseudo-labels is raised above them. PN does
+    without, and any count is accepted.
+
+    Parameters
+    ----------
+    positive, everything : int
+        Voxels labelled positive, and all that are not ignored.
+    radius : float
+        The particle's, in working voxels.
+    particles : float, optional
+        Expected in the training tomograms.
+    """
+    ball, objective = positive_voxels(radius, settings.labels.radius_fraction), settings.objective
+    if objective.loss == "pn" or particles is None:
+        expected = float("nan") if particles is None else particles * ball / everything
+        return Priors(positive / everything, expected, expected - positive / everything)
+    if settings.has_pseudo_labels or settings.expected_particles is None:
+        particles = max(particles, COUNT_OVER_LABELS * positive / ball)
+    return class_priors(positive, everything, ball, particles, objective.prior_denominator)
 
 
 def _max_peaks(item: TrainingTomogram, particles: float) -> int:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 import numpy as np
 
@@ -19,7 +18,7 @@ from tomopicker.pipeline.input_checks import (
     diameter_warning,
     spread_warning,
 )
-from tomopicker.preprocessing.preprocess import WorkingVolume, preprocess, working_voxel_size
+from tomopicker.preprocessing.preprocess import WorkingVolume, working_volume, working_voxel_size
 from tomopicker.tomogram import Tomogram
 from tomopicker.training.labels import NO_POSITIONS
 from tomopicker.types import Ambiguous, Negatives, Positions, PseudoPositives, VoxelMask
@@ -90,9 +89,8 @@ def load_training_tomograms(
     loaded = []
     for tomogram in tomograms:
         clicks, negatives = check_tomogram(tomogram, picks, rejected, settings, voxel_size, callback)
-        automatic: Literal["auto"] | None = "auto" if settings.preprocess.mask == "auto" else None
         mask = (masks or {}).get(tomogram.name)
-        working = preprocess(tomogram, voxel_size, settings.preprocess.clip_sd, automatic if mask is None else mask)
+        working = working_volume(tomogram, voxel_size, settings.preprocess, mask)
         against = f", {number_of(len(negatives), 'negative')}" if len(negatives) else ""
         resampled = f", resampled from {tomogram.voxel_size:.4g} to {voxel_size:.4g} Å voxels"
         where = "lamella found" if mask is None else "mask"

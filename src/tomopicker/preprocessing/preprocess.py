@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64
 from scipy.sparse import csr_array
 
+from tomopicker.config import Preprocess
 from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.moments import moments_of
 from tomopicker.preprocessing.lamella import find_lamella
@@ -76,6 +77,19 @@ def working_voxel_size(voxel_size: float, particle_diameter: float, working_diam
     if working_diameter is None:
         return voxel_size
     return voxel_size * max(1, round(particle_diameter / working_diameter / voxel_size))
+
+
+def working_volume(
+    tomogram: Tomogram,
+    voxel_size: float,
+    settings: Preprocess,
+    mask: VoxelMask | Literal["auto", "none"] | None = None,
+) -> WorkingVolume:
+    """Make the working volume of a tomogram by settings; without a mask, in that of the settings. See `preprocess`."""
+    mask = settings.mask if mask is None else mask
+    if isinstance(mask, str):
+        mask = "auto" if mask == "auto" else None
+    return preprocess(tomogram, voxel_size, settings.clip_sd, mask)
 
 
 def preprocess(

@@ -5,9 +5,10 @@ docs/generate.py writes the table of settings in docs/commands/simulate.md from 
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 from pydantic.fields import FieldInfo
 
@@ -209,6 +210,36 @@ class Series(Frozen):
         None, "Targets per tomogram.", flag=Flag(int, FIRST, "as crowded as yeast cytosol"), ge=1
     )
     seed: int = setting(0, "Of the first tomogram; the next have the next.", flag=Flag(int, FIRST), ge=0, le=2**32 - 1)
+
+
+class Simulation(Series):
+    """Tomograms to simulate, and where the molecules come from and lie."""
+
+    maps: Path | None = setting(
+        None, "Density maps of the molecules (MRC, protein positive), instead of built-in ones.", unit="DIR",
+        flag=Flag(Path, FIRST),
+    )  # fmt: skip
+    target: str = setting(
+        "ribosome", "The molecule whose positions are the truth; with --maps, the name of its file.", unit="NAME",
+        flag=Flag(str, FIRST),
+    )  # fmt: skip
+    positions: Path | None = setting(
+        None, "Place the targets at these positions (voxels, x,y,z); those outside are left out.", unit="FILE",
+        flag=Flag(Path, FIRST),
+    )  # fmt: skip
+    positions_offset: str | None = setting(
+        None,
+        "Corner of the tomogram in --positions, in voxels, or [bold]centre[/bold]: the middle of a larger layout.",
+        unit="X,Y,Z", flag=Flag(str, FIRST, "0,0,0"),
+    )  # fmt: skip
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Simulation":
+        if self.positions is not None and self.particles is not None:
+            raise UsageError("--particles and --positions: the file sets the number of particles; give one of them")
+        if self.positions is None and self.positions_offset is not None:
+            raise UsageError("--positions-offset: locates the tomogram in a file of --positions; give that as well")
+        return self
 
 
 GROUPS: dict[str, type] = {"scene": SceneSettings, "imaging": ImagingSettings}

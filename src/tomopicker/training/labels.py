@@ -74,7 +74,7 @@ def label_mask(
     LabelMask
         1 positive, 0 unlabelled, -1 ignored, 2 negative.
     """
-    target_radius = max(1.0, radius * target_fraction)
+    target_radius = _target_radius(radius, target_fraction)
     mask = np.zeros(shape, dtype=np.int8)
     if inside is not None:
         mask[~inside] = IGNORED
@@ -93,6 +93,15 @@ def draw_spheres(mask: LabelMask, positions: Positions, radius: float, value: in
         voxels = offsets + centre
         inside = np.all((voxels >= 0) & (voxels < mask.shape), axis=1)
         mask[tuple(voxels[inside].T)] = value
+
+
+def positive_voxels(radius: float, target_fraction: float) -> int:
+    """Number of positive voxels around one position; the parameters are those of `label_mask`."""
+    return len(ball_offsets(_target_radius(radius, target_fraction)))
+
+
+def _target_radius(radius: float, target_fraction: float) -> float:
+    return max(1.0, radius * target_fraction)
 
 
 def ball_offsets(radius: float) -> Indices:
