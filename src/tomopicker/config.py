@@ -26,8 +26,8 @@ BelowOne = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 PresetName = Literal["instant", "default", "best", "paper"]
 
-MIN_CLICKS_FOR_STEPS = 5
-"""With pseudo-labels there are more labels than clicks: steps are those of at least so many clicks."""
+LABELS_FOR_STEPS = 20
+"""Pseudo-labels lengthen a training as clicks do, up to so many labels."""
 
 
 @dataclass(frozen=True)
@@ -172,9 +172,9 @@ class Training(Frozen):
 
     steps: Count | Literal["by-clicks"] | None = setting(
         "by-clicks",
-        "Optimiser steps. by-clicks: 25.5·√clicks, 40 to 280, at least 57 with pseudo-labels; null: epochs are "
+        "Optimiser steps. by-clicks: 25.5·√labels, 40 to 280, pseudo-labels counted up to 20 labels; null: epochs are "
         "counted.",
-        flag=Flag(int, default="by the number of clicks, 57 for 5, 114 for 20"),
+        flag=Flag(int, default="by the number of labels, 114 for up to 20 clicks with pseudo-labels"),
     )
     epochs: Count | None = setting(
         None, "Passes over the training tomograms, instead of steps.", flag=Flag(int, default="none, steps are counted")
@@ -298,15 +298,15 @@ class Settings(Frozen):
             return possible and not self.training.validation_fraction
         return self.pseudo_labels.source == "discriminant"
 
-    def steps_for(self, clicks: int) -> int | None:
-        """Give the optimiser steps of a training on so many clicks; None if epochs are counted.
+    def steps_for(self, clicks: int, pseudo_labels: int = 0) -> int | None:
+        """Give the optimiser steps of a training on so many clicks and pseudo-labels; None if epochs are counted.
 
-        Few clicks are soon overfitted, and the pretrained features are then forgotten.
+        Few labels are soon overfitted, and the pretrained features are then forgotten.
         """
         if self.training.steps != "by-clicks":
             return self.training.steps
-        counted = max(clicks, MIN_CLICKS_FOR_STEPS) if self.has_pseudo_labels else clicks
-        return min(max(round(25.5 * math.sqrt(counted)), 40), 280)
+        labels = max(clicks, min(clicks + pseudo_labels, LABELS_FOR_STEPS))
+        return min(max(round(25.5 * math.sqrt(labels)), 40), 280)
 
     def particles_in(self, tomograms: int) -> float | None:
         """Give the expected number of particles in so many training tomograms; None if it is not stated."""

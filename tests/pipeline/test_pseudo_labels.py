@@ -325,16 +325,21 @@ def test_when_there_are_pseudo_labels(changes: dict[str, Any], *, there: bool) -
 
 
 @pytest.mark.parametrize(
-    ("clicks", "changes", "steps"),
+    ("clicks", "pseudo_labels", "changes", "steps"),
     [
-        (20, {}, 114),
-        (9, {}, 76),
-        (1, {}, 57),
-        (1, {"pseudo_labels": {"source": "none"}}, 40),
-        (20, {"training": {"steps": 10}}, 10),
-        (20, {"training": {"epochs": 2}}, None),
-        (20, {"preset": "paper"}, None),
+        (20, 0, {}, 114),
+        (20, 20, {}, 114),
+        (5, 0, {}, 57),
+        (5, 4, {}, 76),
+        (1, 20, {}, 114),
+        (100, 20, {}, 255),
+        (20, 20, {"training": {"steps": 10}}, 10),
+        (20, 20, {"training": {"epochs": 2}}, None),
+        (20, 0, {"preset": "paper"}, None),
     ],
 )
-def test_steps_follow_the_number_of_clicks(clicks: int, changes: dict[str, Any], steps: int | None) -> None:
-    assert resolve({"particle_diameter": DIAMETER, **changes}).steps_for(clicks) == steps
+def test_steps_follow_the_number_of_labels(
+    clicks: int, pseudo_labels: int, changes: dict[str, Any], steps: int | None
+) -> None:
+    """Pseudo-labels count up to 20 labels."""
+    assert resolve({"particle_diameter": DIAMETER, **changes}).steps_for(clicks, pseudo_labels) == steps

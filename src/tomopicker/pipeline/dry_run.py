@@ -113,7 +113,7 @@ def _length(settings: Settings, clicks: int) -> str:
     cfg = settings.training
     if settings.network.head == "discriminant":
         return "none: a discriminant in closed form"
-    steps = settings.steps_for(clicks)
+    steps = settings.steps_for(clicks, settings.pseudo_labels.limit if settings.has_pseudo_labels else 0)
     length = f"{steps} steps" if steps is not None else f"{cfg.epochs} epochs"
     return (
         f"{length} of a first network that counts the particles, then {length}"

@@ -81,8 +81,9 @@ class Run:
         priors: Priors,
         clicks: int,
     ) -> tuple[nn.Module, History]:
-        """Train a network with its own checkpoint, for as long as so many clicks need."""
-        length = self.settings.training.model_copy(update={"steps": self.settings.steps_for(clicks)})
+        """Train a network with its own checkpoint, for as long as so many clicks, and pseudo-labels, need."""
+        steps = self.settings.steps_for(clicks, sum(len(item.positions) for item in training) - clicks)
+        length = self.settings.training.model_copy(update={"steps": steps})
         return fit(
             training,
             validation,
