@@ -107,7 +107,6 @@ def test_express_with_a_pixel_size():
     picks = Picks.of("A", np.array([[10.0, 20, 30]]))
     frame = Frame((10, 20, 30), 4.0, (121.0, 81.0, 41.0), 1.0)
     assert to_file_units(picks, {"A": frame}, Unit.PIXEL).tolist() == [[10, 20, 30]]
-    assert to_file_units(picks, {"A": frame}, Unit.PIXEL, 2.0).tolist() == [[5, 10, 15]]
     assert to_file_units(picks, {"A": Frame((10, 20, 30), 4.0)}, Unit.PIXEL).tolist() == [[2.5, 5, 7.5]]
 
 

@@ -205,7 +205,6 @@ def to_file_units(
     picks: Picks,
     frames: Mapping[str, Frame],
     unit: Unit,
-    pixel_size: float | None = None,
     index_origin: tuple[float, float, float] = (0.0, 0.0, 0.0),
 ) -> Positions:
     """Turn positions in Å into the coordinates a file states; the inverse of `from_file_units`.
@@ -217,9 +216,7 @@ def to_file_units(
     frames : mapping
         The geometry of each tomogram, by name.
     unit : Unit
-        What the coordinates are to count.
-    pixel_size : float, optional
-        Å per pixel for `Unit.PIXEL`; the tomogram's unbinned pixel, or its voxel, if left out.
+        What the coordinates are to count; `Unit.PIXEL`: the tomogram's unbinned pixels, or its voxels.
     index_origin : tuple of float
         What the file calls the centre of the first voxel, (x, y, z); with voxels and pixels only.
 
@@ -235,7 +232,7 @@ def to_file_units(
         if unit is Unit.VOXEL:
             coordinates[rows] /= frame.voxel_size
         elif unit is Unit.PIXEL:
-            coordinates[rows] /= pixel_size or frame.unbinned_pixel_size or frame.voxel_size
+            coordinates[rows] /= frame.unbinned_pixel_size or frame.voxel_size
         elif unit is Unit.CENTRED_ANGSTROM:
             coordinates[rows] -= frame.centre
         elif unit is Unit.CENTER_VOXEL_ANGSTROM:

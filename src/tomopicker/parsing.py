@@ -88,7 +88,7 @@ def check_kind(kind: str) -> str:
     return kind
 
 
-def diameters_by_kind(given: Sequence[str], flag: str = "--particle-diameter") -> tuple[float | None, dict[str, float]]:
+def diameters_by_kind(given: Sequence[str]) -> tuple[float | None, dict[str, float]]:
     """Read ``Å`` and ``KIND=Å``: the common diameter, if given (the last one counts), and those of single kinds, in Å.
 
     Raises `UsageError` if one is not a number, or that of a kind is not positive or given twice.
@@ -99,14 +99,14 @@ def diameters_by_kind(given: Sequence[str], flag: str = "--particle-diameter") -
         try:
             length = float(number)
         except ValueError as error:
-            raise UsageError(f"{flag}: {wrong_value('float_parsing', number, '')}") from error
+            raise UsageError(f"--particle-diameter: {wrong_value('float_parsing', number, '')}") from error
         if not sign:
             common = length
             continue
         if not 0 < length < float("inf"):
-            raise UsageError(f"{flag} {text} is invalid; give a positive number")
+            raise UsageError(f"--particle-diameter {text} is invalid; give a positive number")
         if check_kind(kind) in found:
-            raise UsageError(f"{flag}: the diameter of {kind} is given twice; give it once")
+            raise UsageError(f"--particle-diameter: the diameter of {kind} is given twice; give it once")
         found[kind] = length
     return common, found
 

@@ -62,7 +62,7 @@ def test_a_confusion_table_by_hand():
         "ribosome": np.concatenate([at["a"] + 3, at["d"], at["f"]]),
         "fas": np.concatenate([at["b"], at["e"] + 60]),
     }
-    table = confusion(picks, truth, 10.0, ("ribosome", "fas"))
+    table = confusion(picks, truth, 10.0)
     assert table.truth == ("ribosome", "fas", "26S", NOTHING)
     assert table.picked == ("ribosome", "fas", MISSED)
     np.testing.assert_array_equal(table.counts, [[1, 1, 1], [1, 0, 1], [1, 0, 0], [0, 1, 0]])

@@ -46,9 +46,7 @@ class Confusion:
         }
 
 
-def confusion(
-    picks: Mapping[str, OfKind], truth: Mapping[str, OfKind], tolerance: float, kinds: Sequence[str] = ()
-) -> Confusion:
+def confusion(picks: Mapping[str, OfKind], truth: Mapping[str, OfKind], tolerance: float) -> Confusion:
     """Match picks and particles of any kinds, one-to-one, and count the pairs by kind.
 
     Picks are matched with particles of their own kind first, as they are judged by themselves, so that the diagonal
@@ -60,11 +58,8 @@ def confusion(
         By kind, in one unit.
     tolerance : float
         Largest distance of a pair.
-    kinds : sequence of str
-        Rows and columns to show at least, in this order; kinds besides follow, a column only if it has picks.
     """
-    rows = list(dict.fromkeys([*kinds, *truth]))
-    columns = list(dict.fromkeys([*kinds, *picks]))
+    rows, columns = list(truth), list(picks)
     counts = np.zeros((len(rows) + 1, len(columns) + 1), dtype=np.int64)
     free_picks = {kind: np.ones(len(positions), dtype=bool) for kind, positions in picks.items()}
     free_truth = {kind: np.ones(len(positions), dtype=bool) for kind, positions in truth.items()}

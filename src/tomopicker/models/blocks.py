@@ -11,9 +11,9 @@ from tomopicker.errors import UsageError
 Features = Float[Tensor, "batch _ z y x"]
 
 
-def _convolution(inputs: int, outputs: int, kernel: int = 3) -> nn.Sequential:
+def _convolution(inputs: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv3d(inputs, outputs, kernel, padding=kernel // 2, bias=False),
+        nn.Conv3d(inputs, outputs, 3, padding=1, bias=False),
         nn.BatchNorm3d(outputs),
         nn.ReLU(inplace=True),
     )

@@ -100,6 +100,8 @@ def paste_rotated(canvas: Volume, coefficients: Cube, centre: ZYX, rotation: Flo
     canvas[region] += piece
 
 
+SMALLEST_MDA = 0.15
+"""Lighter molecules are not resolved one by one."""
 PROTEIN_DALTON_PER_CUBIC_ANGSTROM = 0.81
 """1.35 g/cm³."""
 
@@ -202,13 +204,11 @@ def _known(stem: str) -> tuple[str, float | None, float]:
     return codes.get(stem.lower(), (stem, None, 1.0))
 
 
-def load_library(
-    folder: Path, voxel_size_angstrom: float, smallest_mda: float = 0.15, target: str | None = None
-) -> dict[str, Molecule]:
+def load_library(folder: Path, voxel_size_angstrom: float, target: str | None = None) -> dict[str, Molecule]:
     """Read a folder of density maps (``*.mrc``, ``*.map``), by class name.
 
     Maps named by a known PDB code get its mass and class name; others keep their stem, with unit contrast. Molecules
-    lighter than `smallest_mda` are left out, for unresolved they belong to the background; not so the class named
+    lighter than `SMALLEST_MDA` are left out, for unresolved they belong to the background; not so the class named
     `target`.
 
     Raises `TomoPickerError` if the folder holds no map.
@@ -220,7 +220,7 @@ def load_library(
     for path in paths:
         name, mass_mda, contrast = _known(path.stem)
         molecule = load_molecule(path, voxel_size_angstrom, name=name, mass_mda=mass_mda, contrast=contrast)
-        if name == target or excess_mass_mda(molecule) >= smallest_mda:
+        if name == target or excess_mass_mda(molecule) >= SMALLEST_MDA:
             library[name] = molecule
     return library
 

@@ -44,7 +44,7 @@ def augment(volume: Volume, labels: LabelMask, rng: np.random.Generator) -> tupl
     return volume * gain + offset + noise, labels
 
 
-def wedge_amplitude(volume: Volume, size: int, seed: int = 0) -> WedgeAmplitude:
+def wedge_amplitude(volume: Volume, size: int) -> WedgeAmplitude:
     """Measure the amplitude at which a tomogram transmits each spatial frequency, from the power of windowed crops.
 
     Parameters
@@ -53,8 +53,6 @@ def wedge_amplitude(volume: Volume, size: int, seed: int = 0) -> WedgeAmplitude:
         Working volume, (z, y, x), at least `size` along each axis.
     size : int
         Edge of the crops.
-    seed : int
-        Of their places.
 
     Returns
     -------
@@ -65,7 +63,7 @@ def wedge_amplitude(volume: Volume, size: int, seed: int = 0) -> WedgeAmplitude:
     ramp = np.hanning(size + 2)[1:-1]
     window = ramp[:, None, None] * ramp[:, None] * ramp
     power = np.zeros((size, size, size))
-    for crop in random_crops(volume, size, WEDGE_CROPS, seed):
+    for crop in random_crops(volume, size, WEDGE_CROPS, seed=0):
         power += np.abs(np.fft.fftn((crop - crop.mean()) * window)) ** 2
     frequency = np.fft.fftfreq(size) * size
     shell = np.sqrt(frequency[:, None, None] ** 2 + frequency[:, None] ** 2 + frequency**2).round().astype(int)
