@@ -332,6 +332,17 @@ class Settings(Frozen):
         return self
 
 
+def read_yaml(path: Path, unreadable: str, invalid: str) -> Any:
+    """Read a YAML file; `UsageError` ends with the remedy for one that is `unreadable`, or `invalid` YAML."""
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"{path}: cannot be read ({reason}); {unreadable}") from error
+    except (yaml.YAMLError, ValueError) as error:
+        raise UsageError(f"{path}: is not YAML ({str(error).splitlines()[0]}); {invalid}") from error
+
+
 def read_settings_file(path: Path) -> dict[str, Any]:
     """Read a YAML file of settings: any part of `Settings`, nested as there.
 
@@ -340,16 +351,7 @@ def read_settings_file(path: Path) -> dict[str, Any]:
     UsageError
         If the file is missing, is not YAML, or is not a mapping.
     """
-    try:
-        loaded = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(
-            f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}); give another --config"
-        ) from error
-    except (yaml.YAMLError, ValueError) as error:
-        raise UsageError(
-            f"{path}: is not YAML ({str(error).splitlines()[0]}); mend it or leave out --config"
-        ) from error
+    loaded = read_yaml(path, "give another --config", "mend it or leave out --config") or {}
     if not isinstance(loaded, dict):
         raise UsageError(f"{path}: must be a mapping of settings such as 'training: {{steps: 200}}'")
     return loaded

@@ -32,7 +32,7 @@ def test_flags_win_over_the_file(tmp_path):
         ("scheduler: s.json\nengine: scheduler", "TLS alone; give --tls DIR"),
         ("engine: kubernetes", "engine"),
         ("- slurm", "give one setting a line"),
-        ("engine: [", "cannot be read"),
+        ("engine: [", "is not YAML"),
     ],
 )
 def test_a_bad_file_is_one_line(tmp_path, text, words):

@@ -12,7 +12,7 @@ import yaml
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
 from tomopicker.benchmark.methods import BUILT_IN, Method, Name, parse_method
-from tomopicker.config import Flag, Frozen, Positive, first_problem, setting
+from tomopicker.config import Flag, Frozen, Positive, first_problem, read_yaml, setting
 from tomopicker.errors import UsageError
 from tomopicker.simulation.settings import Preset, Series
 
@@ -181,13 +181,7 @@ def read_protocol(path: Path) -> Protocol:
 
     Raises `UsageError`: one line that names the file, which cannot be read, is not YAML, or is not a valid protocol.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UsageError(f"{path}: cannot be read ({reason}); give a protocol, see docs/benchmark.md") from error
-    except (yaml.YAMLError, ValueError) as error:
-        raise UsageError(f"{path}: is not YAML ({str(error).splitlines()[0]}); correct it") from error
+    content = read_yaml(path, "give a protocol, see docs/benchmark.md", "correct it")
     if not isinstance(content, dict):
         raise UsageError(f"{path}: is not a protocol; it must be a mapping, see docs/benchmark.md")
     return make_protocol(content, str(path), path.absolute().parent)

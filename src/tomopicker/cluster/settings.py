@@ -4,10 +4,9 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from tomopicker.config import Flag, setting
+from tomopicker.config import Flag, read_yaml, setting
 from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.wording import number_of, wrong_value
 
@@ -123,10 +122,7 @@ def read_cluster_settings(path: Path | None, flags: dict[str, Any]) -> ClusterSe
     """
     stated: dict[str, Any] = {}
     if path is not None:
-        try:
-            read = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise UsageError(f"{path}: cannot be read ({' '.join(str(error).split())}); correct it") from error
+        read = read_yaml(path, "give another --cluster", "correct it")
         if not isinstance(read, dict):
             raise UsageError(f"{path}: give one setting a line, such as 'engine: slurm'")
         stated = read
