@@ -1,9 +1,9 @@
 """Settings: frozen, validated, and resolved before anything runs.
 
 Each setting is declared once, with its type, unit, meaning and default: those of training and picking here, those of
-workers in `tomopicker.cluster.settings`, of simulations in `tomopicker.simulation.settings`. The declarations serve the
-command line (those with a flag), the settings file, Python and the reference pages. `resolve` merges, in this order, a
-preset, a settings file and the command line.
+workers in `tomopicker.cluster.settings`, of simulations in `tomopicker.simulation.settings`, of a selection in
+`tomopicker.output.settings`. The declarations serve the command line (those with a flag), the settings file, Python and
+the reference pages. `resolve` merges, in this order, a preset, a settings file and the command line.
 """
 
 import math
