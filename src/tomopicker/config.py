@@ -347,7 +347,7 @@ def read_settings_file(path: Path) -> dict[str, Any]:
         ) from error
     except (yaml.YAMLError, ValueError) as error:
         raise UsageError(
-            f"{path}: is not YAML ({str(error).splitlines()[0]}); mend it or leave out --config"
+            f"{path}: is not YAML ({str(error).splitlines()[0]}); correct it or leave out --config"
         ) from error
     if not isinstance(loaded, dict):
         raise UsageError(f"{path}: must be a mapping of settings such as 'training: {{steps: 200}}'")
