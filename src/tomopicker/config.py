@@ -351,7 +351,7 @@ def read_settings_file(path: Path) -> dict[str, Any]:
     UsageError
         If the file is missing, is not YAML, or is not a mapping.
     """
-    loaded = read_yaml(path, "give another --config", "mend it or leave out --config") or {}
+    loaded = read_yaml(path, "give another --config", "correct it or leave out --config") or {}
     if not isinstance(loaded, dict):
         raise UsageError(f"{path}: must be a mapping of settings such as 'training: {{steps: 200}}'")
     return loaded

@@ -72,7 +72,7 @@ class CopickTarget:
             if not mark or kind not in objects:
                 raise UsageError(
                     f"--copick-object {each}: the model picks {', '.join(kinds)}; give KIND=OBJECT, once for each kind "
-                    "that the project calls otherwise"
+                    "that has another name in the project"
                 )
             objects[kind] = name
         for kind, name in objects.items():

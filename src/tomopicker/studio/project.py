@@ -49,7 +49,7 @@ class Kind:
     def __post_init__(self) -> None:
         check_file_name(self.name, "the kind of particle")
         if not 1 <= self.diameter <= 1e5:
-            raise UsageError(f"a particle diameter of {self.diameter:g} Å cannot be; give it in Å")
+            raise UsageError(f"a particle diameter of {self.diameter:g} Å is impossible; give it in Å")
         if not _COLOUR.match(self.colour):
             raise UsageError(f"the colour '{self.colour[:20]}' is none; give it as #rrggbb")
 

@@ -49,7 +49,7 @@ class Address:
         if path and (not path.startswith("/") or path.endswith("/") or any(c in path for c in "?#\\ \n\r;,")):
             raise UsageError(f"--base-path {path}: give a path as /node/host/1234, without a slash at its end")
         if self.port is not None and not 0 <= self.port < 65536:
-            raise UsageError(f"--port {self.port} cannot be; give 1 to 65535, or leave it out")
+            raise UsageError(f"--port {self.port} is invalid; give 1 to 65535, or leave it out")
 
 
 def serve(
@@ -148,11 +148,11 @@ def _bind(asked: int | None, last: Path) -> socket.socket:
             bound.close()
             if port == tried[-1]:
                 raise TomoPickerError(
-                    f"port {port} is not to be had ({error.strerror}); give another --port"
+                    f"port {port} is not available ({error.strerror}); give another --port"
                 ) from error
         else:
             return bound
-    raise TomoPickerError("no port is to be had; give --port")
+    raise TomoPickerError("no free port was found; give --port")
 
 
 def _port_of(path: Path) -> list[int]:

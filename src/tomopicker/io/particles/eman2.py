@@ -79,5 +79,5 @@ def _pixel_size(info: dict[str, Any], path: Path) -> float:
     """Read Å of an unbinned pixel."""
     size = Rows(path, ["apix_unbin"]).numbers([info["apix_unbin"]], "apix_unbin")[0]
     if not 0 < size < 1e6:
-        raise TomoPickerError(f"{path}: apix_unbin is {size:g} Å, which cannot be; correct the file")
+        raise TomoPickerError(f"{path}: apix_unbin is {size:g} Å, not a pixel size; correct the file")
     return float(size)

@@ -23,7 +23,7 @@ export const KEYS = [
   { group: "Mark", keys: ["Z"], shown: "Ctrl-Shift-Z", does: "redo", act: "redo" },
   { group: "Go", keys: ["]"], shown: "]", does: "next click", act: "nextClick" },
   { group: "Go", keys: ["["], shown: "[", does: "click before", act: "lastClick" },
-  { group: "Go", keys: ["p"], shown: "P", does: "next pick, from the surest down; with Shift upwards", act: "nextPick" },
+  { group: "Go", keys: ["p"], shown: "P", does: "next pick, from the most probable down; with Shift upwards", act: "nextPick" },
   { group: "Go", keys: ["d"], shown: "D", does: "next of the most doubtful picks", act: "nextDoubt" },
   { group: "Go", keys: ["t"], shown: "T", does: "next tomogram; with Shift the one before", act: "nextTomogram" },
   { group: "Go", keys: ["1", "2", "3", "4", "5", "6", "7", "8", "9"], shown: "1 … 9", does: "choose the kind of particle", act: "kind" },
