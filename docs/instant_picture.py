@@ -33,7 +33,7 @@ def main(tomogram_file: str, truth_file: str) -> None:
     size, radius = features.working_voxel_size, features.radius
     planes = truth.positions[:, 2] / size
     z = max(range(features.working.data.shape[0]), key=lambda each: int((abs(planes - each) < radius / 2).sum()))
-    figure, axes = plt.subplots(1, 4, figsize=(12, 3.3), dpi=80)
+    figure, axes = plt.subplots(1, 4, figsize=(10, 2.8), dpi=160)
     axes[0].imshow(features.working.data[z], cmap="gray", vmin=-2.5, vmax=2.5)
     axes[0].set_title("tomogram")
     for axis, (given, instant) in zip(axes[1:], found, strict=True):
