@@ -66,7 +66,7 @@ def test_a_click_counts_once(world, cli, tmp_path):
 def test_a_dry_run_says_how_clicks_are_read(world, cli, tmp_path):
     centres = balls(1)[1]
     said = " ".join(clicks_and_plan(world, cli, tmp_path, centres).out.split())
-    assert "in voxels of the tomogram; neither it nor its name says of which tomogram, so taken for TS_1" in said
+    assert "in voxels of the tomogram; neither its name nor its contents name a tomogram; taken for TS_1" in said
     assert "TS_1 ({:.1f}, {:.1f}, {:.1f}), (".format(*centres[0]) in said
     other = clicks_and_plan(world, cli, tmp_path, centres * VOXEL_SIZE, "--picks-unit", "angstrom", name="TS_1.csv")
     said = " ".join(other.out.split())

@@ -184,8 +184,8 @@ def _warn_if_empty(file: Path, picked: Picked, callback: Callback) -> None:
             "picked; --threshold picks the candidates all the same"
         )
     elif not len(picked.picks):
-        surest = picked.candidates.scores.max()
-        callback.warn(f"{file}: no picks, for the surest candidate has a probability of {surest:.3g}; ask for less")
+        highest = picked.candidates.scores.max()
+        callback.warn(f"{file}: no picks: the highest probability of a candidate is {highest:.3g}; ask for less")
 
 
 def crowded(

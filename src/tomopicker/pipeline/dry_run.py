@@ -84,7 +84,7 @@ def _how_read(path: Path, tomograms: Sequence[Tomogram], units: CoordinateUnits)
     at_hand = [tomogram.name for tomogram in tomograms]
     words = f"{path}: {kind}, in {unit}"
     if not any(stated.tomograms.tolist()) and not contained(path.name, at_hand):
-        words += f"; neither it nor its name says of which tomogram, so taken for {join_names(at_hand)}"
+        words += f"; neither its name nor its contents name a tomogram; taken for {join_names(at_hand)}"
     return words
 
 
