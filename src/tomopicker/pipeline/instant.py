@@ -152,5 +152,5 @@ def _picked(item: InstantPeaks, calibration: Calibration) -> Picked:
     features = item.features
     return picks_of_peaks(
         features, features.working, item.logits, item.summary.peaks, calibration.probability, calibration,
-        clicks=len(item.examples.clicks), known=known,
+        clicks=len(item.labelled.clicks), known=known,
     )  # fmt: skip

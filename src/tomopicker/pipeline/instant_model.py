@@ -12,7 +12,7 @@ from tomopicker.fewshot.self_training import TrainingSet
 from tomopicker.models.discriminant import DiscriminantNetwork
 from tomopicker.pipeline.callbacks import Callback
 from tomopicker.pipeline.displacement import network_displacement
-from tomopicker.pipeline.instant_peaks import Examples, InstantPeaks, click_prior, find_peaks_of_all
+from tomopicker.pipeline.instant_peaks import InstantPeaks, LabelledFeatures, click_prior, find_peaks_of_all
 from tomopicker.pipeline.provenance import provenance
 from tomopicker.pipeline.trainer import Run
 from tomopicker.pipeline.training_data import TrainingTomogram, number_of_clicks
@@ -81,7 +81,7 @@ def peaks_in_training(
     list of InstantPeaks
         Of each tomogram; empty if no click at all lies in the specimen.
     """
-    listed, examples, settings = [], [], run.settings
+    listed, labelled, settings = [], [], run.settings
     computed = {} if computed is None else computed
     for item in clicked:
         key = f"{item.name} {item.working.voxel_size} {settings.preprocess.mask}"
@@ -91,5 +91,5 @@ def peaks_in_training(
             )
         features = computed[key].of_diameter(settings.particle_diameter)
         listed.append(features)
-        examples.append(Examples.of(features, item.clicks, item.rejected, callback))
-    return find_peaks_of_all(listed, examples) if any(len(each.clicks) for each in examples) else []
+        labelled.append(LabelledFeatures.of(features, item.clicks, item.rejected, callback))
+    return find_peaks_of_all(listed, labelled) if any(len(each.clicks) for each in labelled) else []

@@ -28,7 +28,7 @@ good."""
 
 
 @dataclass(frozen=True, eq=False)
-class Examples:
+class LabelledFeatures:
     """Clicks and negatives in a tomogram, (x, y, z) in working voxels, and the features at them."""
 
     clicks: Positions
@@ -37,7 +37,7 @@ class Examples:
     at_rejected: RejectedAt
 
     @classmethod
-    def of(cls, item: Features, clicks: Positions, rejected: Negatives, callback: Callback) -> "Examples":
+    def of(cls, item: Features, clicks: Positions, rejected: Negatives, callback: Callback) -> "LabelledFeatures":
         """Look up the features at positions in working voxels; those outside the specimen are left out."""
         clicks = _inside_specimen(item, clicks, "click", callback)
         rejected = _inside_specimen(item, rejected, "negative", callback)
@@ -49,7 +49,7 @@ class InstantPeaks:
     """Scores and peaks of a tomogram by its discriminant."""
 
     features: Features
-    examples: Examples
+    labelled: LabelledFeatures
     training_set: TrainingSet
     """That the discriminants of all tomograms are made from."""
     logits: Volume
@@ -60,14 +60,14 @@ class InstantPeaks:
     @property
     def is_clicked(self) -> bool:
         """Whether there are clicks in its specimen."""
-        return len(self.examples.clicks) > 0
+        return len(self.labelled.clicks) > 0
 
 
 def find_and_calibrate(
     listed: Sequence[Features], clicks: Picks, rejected: Picks | None, callback: Callback
 ) -> tuple[list[InstantPeaks], list[Calibration], ParticleScores]:
     """Find and calibrate the peaks of tomograms; the last value is the prior for tomograms without clicks."""
-    found = find_peaks_of_all(listed, examples_in(listed, clicks, rejected, callback))
+    found = find_peaks_of_all(listed, labelled_features_in(listed, clicks, rejected, callback))
     clicked = [item.summary for item in found if item.is_clicked]
     fits = calibrations(clicked, prior=click_prior(found))
     transferred, of_clicked = particle_scores(clicked, fits), iter(fits)
@@ -75,9 +75,9 @@ def find_and_calibrate(
     return found, each, transferred
 
 
-def examples_in(
+def labelled_features_in(
     listed: Sequence[Features], clicks: Picks, rejected: Picks | None, callback: Callback
-) -> list[Examples]:
+) -> list[LabelledFeatures]:
     """Look up the features at clicks and negatives of each tomogram.
 
     Raises
@@ -88,22 +88,22 @@ def examples_in(
     _check(listed, clicks, rejected)
     diameter = listed[0].settings.particle_diameter
     clicks = without_repeats(clicks, diameter, callback)
-    examples = []
+    labelled = []
     for item in listed:
         mine = clicks.in_tomogram(item.name).positions
         others = np.empty((0, 3)) if rejected is None else rejected.in_tomogram(item.name).positions
         check_clash(item.name, item.frame, mine, others, diameter)
         mine, others = (item.working.from_angstrom(part) for part in (mine, others))
-        examples.append(Examples.of(item, mine, others, callback))
-    if not any(len(each.clicks) for each in examples):
+        labelled.append(LabelledFeatures.of(item, mine, others, callback))
+    if not any(len(each.clicks) for each in labelled):
         raise UsageError(
             f"no click lies in the specimen of {', '.join(item.name for item in listed)}; click a particle, or compute "
             "features of the whole volume (mask none)"
         )
-    return examples
+    return labelled
 
 
-def find_peaks_of_all(listed: Sequence[Features], examples: Sequence[Examples]) -> list[InstantPeaks]:
+def find_peaks_of_all(listed: Sequence[Features], labelled: Sequence[LabelledFeatures]) -> list[InstantPeaks]:
     """Score each tomogram with the discriminant of all clicks and its own statistics, and find the peaks.
 
     Pseudo-labels from the tomograms that were clicked in are added to the clicks (`fewshot.self_training`).
@@ -116,18 +116,18 @@ def find_peaks_of_all(listed: Sequence[Features], examples: Sequence[Examples]) 
             np.concatenate([each.clicks, each.rejected]),
             item.working_voxel_size,
         )
-        for item, each in zip(listed, examples, strict=True)
+        for item, each in zip(listed, labelled, strict=True)
         if len(each.clicks)
     ]
     training_set = self_train(
         clicked,
-        np.concatenate([each.at_clicks for each in examples]),
-        np.concatenate([each.at_rejected for each in examples]),
+        np.concatenate([each.at_clicks for each in labelled]),
+        np.concatenate([each.at_rejected for each in labelled]),
     )
-    starts = np.cumsum([0, *(len(each.clicks) for each in examples)])
+    starts = np.cumsum([0, *(len(each.clicks) for each in labelled)])
     return [
         _score_and_summarize(item, each, training_set, int(start))
-        for item, each, start in zip(listed, examples, starts, strict=False)
+        for item, each, start in zip(listed, labelled, starts, strict=False)
     ]
 
 
@@ -142,13 +142,15 @@ def click_prior(found: Sequence[InstantPeaks]) -> ParticleScores:
     return from_held_out(np.concatenate([item.held_out for item in found]), missed)
 
 
-def _score_and_summarize(item: Features, examples: Examples, training_set: TrainingSet, start: int) -> InstantPeaks:
+def _score_and_summarize(
+    item: Features, labelled: LabelledFeatures, training_set: TrainingSet, start: int
+) -> InstantPeaks:
     solution = discriminant(item.statistics, training_set.particles, training_set.background)
     logits, decoy = (part.scores(solution.weights, solution.bias) for part in (item.specimen, item.decoy))
     peaks = find_peaks(logits, item.settings, item.radius, mask=item.working.mask)
     decoys = find_peaks(decoy, item.settings, item.radius)
-    summary = summarize_peaks(peaks, decoys, item.radius, clicks=examples.clicks, rejected=examples.rejected)
-    nearest = nearest_peaks(peaks, examples.clicks, item.radius)
+    summary = summarize_peaks(peaks, decoys, item.radius, clicks=labelled.clicks, rejected=labelled.rejected)
+    nearest = nearest_peaks(peaks, labelled.clicks, item.radius)
     has_peak = nearest >= 0
     own = peaks.scores[nearest[has_peak]].astype(np.float64)
     if len(training_set.particles) > 1 and len(own):
@@ -157,7 +159,7 @@ def _score_and_summarize(item: Features, examples: Examples, training_set: Train
         rows = start + np.flatnonzero(has_peak)
         known = (training_set.particles, training_set.background)
         own = own + held_out_shift(solution, item.statistics, *known, rows, at)
-    return InstantPeaks(item, examples, training_set, logits, summary, own)
+    return InstantPeaks(item, labelled, training_set, logits, summary, own)
 
 
 def _inside_specimen(

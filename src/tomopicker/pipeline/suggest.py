@@ -106,7 +106,7 @@ def _ranked(calibrated: Iterable[tuple[InstantPeaks, Calibration]], count: int) 
         for index, gain, share in zip(chosen, gains, left, strict=True):
             x, y, z = candidates.positions[index].tolist()
             chance = float(candidates.probability[index])
-            reason = reason_for(chance, float(share), len(item.examples.clicks) > 0)
+            reason = reason_for(chance, float(share), len(item.labelled.clicks) > 0)
             score = float(peaks.scores[open_to[index]])
             ranked.append((float(gain), Suggestion((x, y, z), features.name, score, chance, reason)))
     return [each for _, each in sorted(ranked, key=lambda pair: -pair[0])[:count]]
@@ -118,15 +118,15 @@ def _apart(one: Suggestion, other: Suggestion, distance: float) -> bool:
 
 
 def _candidates(item: InstantPeaks, rows: np.ndarray, chances: np.ndarray) -> Candidates:
-    features, examples = item.features, item.examples
+    features, labelled = item.features, item.labelled
     voxels = item.summary.peaks.positions_voxels[rows]
-    known = np.concatenate([examples.clicks, examples.rejected])
+    known = np.concatenate([labelled.clicks, labelled.rejected])
     return Candidates(
         features.working.to_angstrom(voxels),
         chances[rows],
         features.specimen.at(voxels),
         features.working.to_angstrom(known),
-        np.concatenate([examples.at_clicks, examples.at_rejected]),
+        np.concatenate([labelled.at_clicks, labelled.at_rejected]),
     )
 
 
