@@ -88,7 +88,7 @@ __all__ = [
 
 
 def settings(particle_diameter: float, preset: str = "default", **changes: Any) -> Settings:
-    """Give the settings of a preset, with changes.
+    """Return the settings of a preset, with changes.
 
     Parameters
     ----------

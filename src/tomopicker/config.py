@@ -61,7 +61,7 @@ def setting(default: Any, description: str, *, unit: str = "", flag: Flag | None
 
 
 def fields_of(kind: Any) -> dict[str, FieldInfo]:
-    """Give the declarations of a class of settings, by name."""
+    """Return the declarations of a class of settings, by name."""
     fields: dict[str, FieldInfo] = kind.__pydantic_fields__
     return fields
 
@@ -299,7 +299,7 @@ class Settings(Frozen):
         return self.pseudo_labels.source == "discriminant"
 
     def steps_for(self, clicks: int, pseudo_labels: int = 0) -> int | None:
-        """Give the optimiser steps of a training on so many clicks and pseudo-labels; None if epochs are counted.
+        """Return the optimiser steps of a training on so many clicks and pseudo-labels; None if epochs are counted.
 
         Few labels are soon overfitted, and the pretrained features are then forgotten.
         """
@@ -309,7 +309,7 @@ class Settings(Frozen):
         return min(max(round(25.5 * math.sqrt(labels)), 40), 280)
 
     def particles_in(self, tomograms: int) -> float | None:
-        """Give the expected number of particles in so many training tomograms; None if it is not stated."""
+        """Return the expected number of particles in so many training tomograms; None if it is not stated."""
         return None if self.expected_particles is None else self.expected_particles * tomograms
 
     @model_validator(mode="after")

@@ -17,7 +17,7 @@ from tomopicker.errors import TomoPickerError, UsageError
 
 @contextmanager
 def atomic_path(path: Path, *, durable: bool = False) -> Iterator[Path]:
-    """Give a temporary path next to `path`; rename it to `path` when the block ends without an error.
+    """Return a temporary path next to `path`; rename it to `path` when the block ends without an error.
 
     Parameters
     ----------

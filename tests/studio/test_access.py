@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from tests.studio.conftest import BASE, act
-from tomopicker.studio.access import MOST_BYTES, Access, stored_secret
+from tomopicker.studio.access import MAX_BYTES, Access, stored_secret
 from tomopicker.studio.app import create_app
 
 ROUTES = [
@@ -75,10 +75,10 @@ def test_pages_load_nothing_from_elsewhere(client):
 
 
 def test_bodies_are_bounded(client):
-    assert client.post("/api/act", content=b"x" * (MOST_BYTES + 1)).status_code == 413
+    assert client.post("/api/act", content=b"x" * (MAX_BYTES + 1)).status_code == 413
 
     def chunks():
-        for _ in range(MOST_BYTES // 65536 + 2):
+        for _ in range(MAX_BYTES // 65536 + 2):
             yield b"[" * 65536
 
     assert client.post("/api/act", content=chunks()).status_code == 413

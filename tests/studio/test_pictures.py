@@ -74,7 +74,7 @@ def test_nothing_finite_is_no_crash():
 
 @pytest.mark.parametrize("chunks", [None, (5, 8, 8)])
 def test_a_brick_is_the_volume_in_bytes(chunks, monkeypatch):
-    monkeypatch.setattr("tomopicker.studio.brick.MOST_BYTES", 600)
+    monkeypatch.setattr("tomopicker.studio.brick.MAX_BYTES", 600)
     data = volume()
     lazy = tomogram(data, chunks=chunks)
     brick = Brick(lazy, measure(lazy, 30))

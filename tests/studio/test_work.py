@@ -65,7 +65,7 @@ def test_a_short_list_is_picked_whole_from_one_click(client, balls_world):
 
 
 def test_features_of_tomograms_not_used_for_long_are_forgotten(studio, client, balls_world, monkeypatch):
-    monkeypatch.setattr("tomopicker.studio.instant.MOST_FEATURES", 1)
+    monkeypatch.setattr("tomopicker.studio.instant.MAX_FEATURES", 1)
     act(client, [tuple(balls_world.truth["TS_2"][0])], tomogram="TS_2")
     wait_for(lambda: picks_of(client, "TS_2")["candidates"])
     wait_for(lambda: list(studio.work.features) == [("TS_1", 100.0)])

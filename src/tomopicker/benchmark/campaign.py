@@ -14,7 +14,7 @@ from tomopicker.simulation.tomogram import settings_file
 
 
 def missing(data: DataSet) -> dict[str, int]:
-    """Give the simulated tomograms of a data set that are not on disk, each with its seed.
+    """Return the simulated tomograms of a data set that are not on disk, each with its seed.
 
     Raises `UsageError` if one on disk was made with other settings.
     """
@@ -33,7 +33,7 @@ def missing(data: DataSet) -> dict[str, int]:
 
 
 def megabytes(data: DataSet) -> float:
-    """Give the size on disk of the missing tomograms, in 10⁶ bytes."""
+    """Return the size on disk of the missing tomograms, in 10⁶ bytes."""
     return 0.0 if data.simulate is None else len(missing(data)) * 4 * math.prod(data.simulate.shape) / 1e6
 
 

@@ -51,7 +51,7 @@ class Predictions:
     expected: Mapping[str, Expected] = field(default_factory=dict)
 
     def selected(self, tomogram: str) -> Picks:
-        """Give the picks of a tomogram."""
+        """Return the picks of a tomogram."""
         # Without a threshold all are picks, also those of a program that gives no scores.
         return above_threshold(self.candidates[tomogram], self.thresholds.get(tomogram))
 
@@ -76,7 +76,7 @@ def scored_candidates(tomogram: Tomogram, method: Method, protocol: Protocol, op
 
 
 def ball_candidates(tomogram: Tomogram, particle_diameter: float) -> Picks:
-    """Give the peaks of the correlation with a dark ball as wide as the particle (Å); see `scored_candidates`."""
+    """Return the peaks of the correlation with a dark ball as wide as the particle (Å); see `scored_candidates`."""
     return _peaks(tomogram, particle_diameter, lambda volume, radius, _: match_ball(volume, radius))
 
 

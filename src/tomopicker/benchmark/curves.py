@@ -71,7 +71,7 @@ def method_colours(methods: Sequence[Method]) -> dict[str, str]:
 
 
 def box_colour(method: Method, colours: Mapping[str, str]) -> str:
-    """Give the colour of a method's boxes on a grey section: green for networks, as in the paper."""
+    """Return the colour of a method's boxes on a grey section: green for networks, as in the paper."""
     return PICK_COLOUR if method.kind == "network" else _ON_GREY.get(method.name, colours[method.name])
 
 

@@ -29,7 +29,7 @@ class OpenDataSet:
     truth: Mapping[str, Picks]
 
     def role(self, tomogram: str) -> Role:
-        """Give the role of a tomogram."""
+        """Return the role of a tomogram."""
         if tomogram == self.spec.training:
             return "training"
         return "validation" if tomogram == self.spec.validation else "test"

@@ -72,7 +72,7 @@ class ReportContext:
         return max((run.clicks for run, _ in self.found if run.clicks), default=None)
 
     def figure(self, name: str) -> str:
-        """Give the path of a figure, relative to the page."""
+        """Return the path of a figure, relative to the page."""
         return f"figures/{self.data.name}_{name}.png"
 
 
@@ -147,7 +147,7 @@ def _protocol_section(protocol: Protocol) -> Section:
 
 
 def _dataset_section(context: ReportContext) -> Section:
-    """Give means over the unseen tomograms, and the pictures."""
+    """Return means over the unseen tomograms, and the pictures."""
     data, summary = context.data, tables.calibration_summary(context.predictions)
     validated = f", validated on {data.spec.validation}" if data.spec.validation else ""
     several = len(data.unseen) > 1
@@ -169,7 +169,7 @@ def _dataset_section(context: ReportContext) -> Section:
 
 
 def _tomograms_section(context: ReportContext) -> Section:
-    """Give the metrics of every tomogram."""
+    """Return the metrics of every tomogram."""
     rows = tables.headline(context.metrics)
     captioned = []
     for clicks in context.protocol.clicks:

@@ -238,7 +238,7 @@ def protocol_text(protocol: Protocol, folder: Path) -> str:
 
 
 def protocol_content(protocol: Protocol, folder: Path) -> dict[str, Any]:
-    """Give the whole protocol as JSON values, with paths as in `protocol_text`."""
+    """Return the whole protocol as JSON values, with paths as in `protocol_text`."""
     return _relative_to(folder, protocol).model_dump(mode="json")
 
 

@@ -98,7 +98,7 @@ class Result(BaseModel):
 
 
 def versions() -> dict[str, str]:
-    """Give the versions that a result is made with."""
+    """Return the versions that a result is made with."""
     return {
         "tomopicker": __version__,
         "torch": torch.__version__,

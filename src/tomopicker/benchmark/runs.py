@@ -38,7 +38,7 @@ class Run:
         return f"{self.dataset}/{self.method.name}/{'_'.join(filter(None, (clicks, seed))) or 'as-given'}"
 
     def folder(self, output: Path) -> Path:
-        """Give the folder of its result and candidates."""
+        """Return the folder of its result and candidates."""
         return output / "runs" / self.name
 
 
@@ -127,7 +127,7 @@ class Runner:
         return result
 
     def _inputs(self, run: Run) -> dict[str, Any]:
-        """Give all that determines a run's outcome, as JSON values; not the paths of files: they may be moved."""
+        """Return all that determines a run's outcome, as JSON values; not the paths of files: they may be moved."""
         data = self.datasets[run.dataset]
         inputs: dict[str, Any] = {
             **self.protocol.model_dump(mode="json", include={"particle_diameter", "tolerances", "jitter"}),

@@ -45,7 +45,7 @@ def match_ball(volume: Volume, radius: float) -> Volume:
 
 
 def ball_mask(radius: float) -> Ball:
-    """Give a ball in the smallest cube of odd width that holds it; the radius is in voxels."""
+    """Return a ball in the smallest cube of odd width that holds it; the radius is in voxels."""
     inside: Ball = _squared_distance(int(np.ceil(radius))) <= radius**2
     return inside
 

@@ -53,7 +53,7 @@ def metrics_table(results: Iterable[Result]) -> pd.DataFrame:
 
 
 def _rows(result: Result) -> Iterable[dict[str, Any]]:
-    """Give a run's metrics: for each way of matching its tomograms, then their means."""
+    """Return a run's metrics: for each way of matching its tomograms, then their means."""
     run = {"dataset": result.dataset, "method": result.method, "clicks": result.clicks, "seed": result.seed}
     for index in range(len(next(iter(result.tomograms.values())).evaluations)):
         single = {name: each.evaluations[index] for name, each in result.tomograms.items()}
@@ -121,7 +121,7 @@ def calibration_summary(predictions: pd.DataFrame) -> pd.DataFrame:
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Give a frame's rows as JSON values, None for what is missing."""
+    """Return a frame's rows as JSON values, None for what is missing."""
     rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
     return [{str(column): value for column, value in row.items()} for row in rows]
 

@@ -34,7 +34,7 @@ def threshold_from_clicks(candidates: Picks, clicks: Picks, particle_radius: flo
 
 
 def recall_above(thresholds: Scores, at_clicks: Float[np.ndarray, " clicks"]) -> Scores:
-    """Give the share of particles that score above each threshold, from a normal fit to the clicks that have a peak.
+    """Return the share of particles that score above each threshold, from a normal fit to the clicks that have a peak.
 
     Parameters
     ----------

@@ -40,7 +40,7 @@ class WithoutTypes:
     """Help with units and choices, but no types of Python such as ``<bool>`` of a switch."""
 
     def get_params(self, ctx: Any) -> list[Any]:
-        """Give arguments and options."""
+        """Return arguments and options."""
         parameters: list[Any] = super().get_params(ctx)  # type: ignore[misc]
         for each in parameters:
             if each.param_type_name == "argument":
@@ -126,7 +126,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _explain(error: Exception) -> tuple[str | None, int]:
-    """Give the line and the exit code for an error; no line (None) for one that is a bug."""
+    """Return the line and the exit code for an error; no line (None) for one that is a bug."""
     if isinstance(error, TomoPickerError):
         text = " ".join(str(error).split())
         return text if error.exit_code == INTERRUPTED else f"error: {text}", error.exit_code

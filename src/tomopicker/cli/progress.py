@@ -139,7 +139,7 @@ class Reporter:
         self._progress.update(task.id, completed=done, total=total, what=what)
 
     def print_events(self, *, on_workers: bool, noun: str = "tomogram") -> OnEvent:
-        """Give what prints the events of a run.
+        """Return what prints the events of a run.
 
         Parameters
         ----------

@@ -78,7 +78,7 @@ class SettingsOptions(SettingOptions, fields=FIELDS, paper=PAPER, types={DIAMETE
         return self.given.get(DIAMETER, self._from_file.get(DIAMETER))
 
     def diameters_of(self, kinds: list[str]) -> dict[str, float]:
-        """Give the diameters of single kinds, in Å; all those clicked must have one if there is no common diameter.
+        """Return the diameters of single kinds, in Å; all those clicked must have one if there is no common diameter.
 
         Raises `UsageError` if a kind has none.
         """

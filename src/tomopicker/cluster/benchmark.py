@@ -219,7 +219,7 @@ def items_of(runs: Sequence[Run], datasets: Mapping[str, OpenDataSet]) -> list[I
 
 
 def _working_diameter(method: Method, particle_diameter: float) -> float | None:
-    """Give how many voxels wide particles are in the volume that a method works at; None: as they are."""
+    """Return how many voxels wide particles are in the volume that a method works at; None: as they are."""
     changes = method.settings if method.kind == "network" else {}
     return resolve(
         {"preset": method.preset, "particle_diameter": particle_diameter, **changes}
@@ -227,7 +227,7 @@ def _working_diameter(method: Method, particle_diameter: float) -> float | None:
 
 
 def _line(run: Run, result: Result) -> str:
-    """Give the headline of the tables for a run."""
+    """Return the headline of the tables for a run."""
     unseen = [each.evaluations[0].f1 for each in result.tomograms.values() if each.role == "test"]
     mean = sum(unseen) / len(unseen)
     return f"{run.name}: F1 {mean:.3f} in {number_of(len(unseen), 'unseen tomogram')}, {result.seconds:.1f} s."

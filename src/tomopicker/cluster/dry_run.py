@@ -38,7 +38,7 @@ def pick_plan(
 
 
 def describe_jobs(cluster: ClusterSettings | None, memory: int, count: int, folder: Path) -> Iterator[str]:
-    """Give the script of a job, if workers are jobs; `memory` in bytes a job, `count` tomograms to do."""
+    """Return the script of a job, if workers are jobs; `memory` in bytes a job, `count` tomograms to do."""
     if cluster is None or cluster.engine not in QUEUES:
         return
     jobs = min(cluster.workers or 4, count)

@@ -21,7 +21,7 @@ VALID, SKEW = timedelta(days=90), timedelta(days=1)
 
 
 def key_files(folder: Path) -> tuple[Path, Path, Path]:
-    """Give where the authority, the certificate, which is its own authority, and the key of a set are."""
+    """Return where the authority, the certificate, which is its own authority, and the key of a set are."""
     return folder / CA, folder / CERTIFICATE, folder / KEY
 
 

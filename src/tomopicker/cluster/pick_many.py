@@ -130,7 +130,7 @@ def _remove(folder: Path) -> None:
 def _settled(
     folder: PickFolder, file: Path, name: str, mask: Path | None, failures: dict[str, str], *, retry_failed: bool
 ) -> Event | None:
-    """Give the event of a tomogram that needs no picking, without opening it; None if it is to be picked."""
+    """Return the event of a tomogram that needs no picking, without opening it; None if it is to be picked."""
     try:
         folder.check_name(name, file)
     except TomoPickerError as error:

@@ -92,7 +92,7 @@ def item_of(path: Path, mask: Path | None) -> Item:
 
 
 def _bytes_of(path: Path) -> int:
-    """Give the size of a file, or of what is in a folder; 0 if it is not known."""
+    """Return the size of a file, or of what is in a folder; 0 if it is not known."""
     try:
         files: Sequence[Path] = [each for each in path.rglob("*") if each.is_file()] if path.is_dir() else [path]
         return sum(file.stat().st_size for file in files)

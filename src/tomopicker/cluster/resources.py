@@ -112,7 +112,7 @@ def _cores() -> int:
 
 
 def _free_memory() -> int:
-    """Give the bytes that are free on this machine; 0 if that is not known."""
+    """Return the bytes that are free on this machine; 0 if that is not known."""
     import psutil  # noqa: PLC0415  (of an extra)
 
     return int(psutil.virtual_memory().available)

@@ -79,7 +79,7 @@ class Offset:
 
 
 def box_edge(radius: float) -> int:
-    """Give the odd edge (voxels) of the boxes that `find_offset` needs for a radius in voxels."""
+    """Return the odd edge (voxels) of the boxes that `find_offset` needs for a radius in voxels."""
     return 2 * int(np.ceil(BOX * radius)) + 1
 
 
@@ -121,7 +121,7 @@ def find_offset(boxes: MeanBoxes, diameter: float) -> Offset | None:
 
 
 def _centre(summed: Volume, radius: float) -> Float64[np.ndarray, " 3"]:
-    """Give (x, y, z) of the centre of inversion, in voxels from the middle of the box."""
+    """Return (x, y, z) of the centre of inversion, in voxels from the middle of the box."""
     band = _smoothed(summed, BAND[0] * radius) - _smoothed(summed, BAND[1] * radius)
     middle = len(summed) // 2
     grid = np.indices(band.shape, dtype=np.float32) - middle

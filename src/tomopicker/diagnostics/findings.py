@@ -82,7 +82,7 @@ def inside(picks: Picks, frames: dict[str, Frame]) -> Finding:
 def best_hypothesis(
     measured: Measurements, stands_out: float = SIGNIFICANT, gains: float = SIGNIFICANT
 ) -> Hypothesis | None:
-    """Give the hypothesis with most contrast, if it exceeds background and the picks by so many standard errors."""
+    """Return the hypothesis with most contrast, if it exceeds background and the picks by so many standard errors."""
     best, values = max(measured.alternatives.items(), key=lambda item: float(item[1].mean()))
     gain = values - measured.at_picks
     error = max(float(gain.std()) / np.sqrt(len(gain)), measured.error / 10)
@@ -124,7 +124,7 @@ def contrast(measured: Measurements, explained: bool) -> Finding:
 
 
 def auc(scores: Float64[np.ndarray, " n"], background: Float64[np.ndarray, " m"]) -> float:
-    """Give the area under the ROC curve: the probability that one of `scores` exceeds one of `background`."""
+    """Return the area under the ROC curve: the probability that one of `scores` exceeds one of `background`."""
     return float(np.searchsorted(np.sort(background), scores).mean() / len(background))
 
 

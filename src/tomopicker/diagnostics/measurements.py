@@ -75,7 +75,7 @@ class Measurements:
         return max(float(self.background.std()), 1.0) / float(np.sqrt(len(self.at_picks)))
 
     def z(self, contrast: Float64[np.ndarray, "..."] | float) -> float:
-        """Give how far the mean of some contrast lies above the background's mean, in standard errors."""
+        """Return how far the mean of some contrast lies above the background's mean, in standard errors."""
         return (float(np.mean(contrast)) - float(self.background.mean())) / self.error
 
 
@@ -132,7 +132,7 @@ def score_hypotheses(
 
 
 def _z_scores(contrast: WorkingVolume, positions: Positions, places: Float64[np.ndarray, "m 3"]) -> Scores:
-    """Give the contrast at positions in standard deviations of that at background positions, from its mean."""
+    """Return the contrast at positions in standard deviations of that at background positions, from its mean."""
     background = contrast_at(contrast, places)
     z: Scores = (contrast_at(contrast, positions) - background.mean()) / max(float(background.std()), 1e-30)
     return z

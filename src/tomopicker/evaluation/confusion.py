@@ -39,7 +39,7 @@ class Confusion:
         return Confusion(self.truth, self.picked, self.counts + other.counts)
 
     def to_dict(self) -> dict[str, dict[str, int]]:
-        """Give the counts by the kind of the truth, then that of the picks."""
+        """Return the counts by the kind of the truth, then that of the picks."""
         return {
             row: dict(zip(self.picked, map(int, line), strict=True))
             for row, line in zip(self.truth, self.counts, strict=True)

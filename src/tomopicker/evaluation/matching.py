@@ -20,7 +20,7 @@ MatchMethod: TypeAlias = Literal["one-to-one", "paper"]
 
 
 def precision_recall_f1(tp: int, fp: int, fn: int) -> tuple[float, float, float]:
-    """Give TP/(TP+FP), TP/(TP+FN) and their harmonic mean (section 4.2).
+    """Return TP/(TP+FP), TP/(TP+FN) and their harmonic mean (section 4.2).
 
     A ratio of 0/0 is 0, so that no picks means precision 0; but finding nothing where nothing is (all three counts 0)
     is right, and all three are 1.

@@ -93,7 +93,7 @@ class Evaluation:
     position_error_median: float | None
 
     def to_dict(self) -> dict[str, str | int | float | None]:
-        """Give the fields by name, as JSON takes them."""
+        """Return the fields by name, as JSON takes them."""
         return asdict(self)
 
     def ranked_by(self, candidates: "Evaluation") -> "Evaluation":
@@ -154,7 +154,7 @@ def evaluate(
 
 
 def average_precision(picks_xyz: Positions, scores: Scores, truth_xyz: TruthPositions, tolerance: Number) -> float:
-    """Give the area under the precision-recall curve of the ranked picks, as detection benchmarks do.
+    """Return the area under the precision-recall curve of the ranked picks, as detection benchmarks do.
 
     From the highest score down, each pick takes the nearest particle that is still free within the tolerance (a true
     positive) or else is a false one. The area is Σ (R_k − R_{k−1})·P_k over the distinct scores k, with P_k and R_k the
@@ -243,13 +243,13 @@ def _ranking(picks_xyz: Positions, scores: Scores) -> Int64[np.ndarray, " n"]:
 
 
 def _cut_offs(ranked_scores: Scores) -> Int64[np.ndarray, " cuts"]:
-    """Give how many picks each distinct score keeps."""
+    """Return how many picks each distinct score keeps."""
     count = len(ranked_scores)
     return np.append(np.flatnonzero(ranked_scores[:-1] != ranked_scores[1:]) + 1, [count][:count])
 
 
 def _threshold_below(ranked_scores: Scores, kept: int) -> float:
-    """Give the highest score that is dropped: strictly above it, as picking compares, are exactly the kept ones."""
+    """Return the highest score that is dropped: strictly above it, as picking compares, are exactly the kept ones."""
     if kept < len(ranked_scores):
         return float(ranked_scores[kept])
     lowest = ranked_scores[-1]
@@ -302,6 +302,6 @@ def _average_precision(near: NearPairs, order: Int64[np.ndarray, " n"], scores: 
 
 
 def _mean(values: Sequence[float | None], *, complete: bool) -> float | None:
-    """Give the mean of the values that are known; None without any, or if one is missing and all are needed."""
+    """Return the mean of the values that are known; None without any, or if one is missing and all are needed."""
     known = [value for value in values if value is not None]
     return float(np.mean(known)) if known and not (complete and len(known) < len(values)) else None

@@ -37,7 +37,7 @@ MAPS = ("specimen", "decoy")
 
 
 def default_folder() -> Path:
-    """Give the folder of features where the user names none: TOMOPICKER_CACHE, else the user's folder of caches."""
+    """Return the folder of features where the user names none: TOMOPICKER_CACHE, else the user's folder of caches."""
     if named := os.environ.get("TOMOPICKER_CACHE"):
         return Path(named)
     base = os.environ.get("XDG_CACHE_HOME")

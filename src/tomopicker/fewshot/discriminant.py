@@ -122,7 +122,7 @@ def statistics_of(
 
 
 def discriminant(statistics: Statistics, clicks: FeaturesAt, rejected: RejectedAt) -> Discriminant:
-    """Give the discriminant of clicks in a tomogram of some statistics.
+    """Return the discriminant of clicks in a tomogram of some statistics.
 
     Parameters
     ----------
@@ -148,7 +148,7 @@ def held_out_shift(
     rows: Int64[np.ndarray, " out"],
     at: Float64[np.ndarray, "out channels"],
 ) -> Float64[np.ndarray, " out"]:
-    """Give by how much some clicks' scores fall if their discriminant is made from other clicks only.
+    """Return by how much some clicks' scores fall if their discriminant is made from other clicks only.
 
     One after the other is left out, a tenth of them with more than `FOLDS`.
 

@@ -86,7 +86,7 @@ def feature_map(
 
 
 def two_levels(network: ResUNet, patches: Float[Tensor, "batch 1 z y x"]) -> Float[Tensor, "batch channels _ _ _"]:
-    """Give the last two levels' outputs side by side, the coarser one interpolated linearly to the finer's grid."""
+    """Return the last two levels' outputs side by side, the coarser one interpolated linearly to the finer's grid."""
     coarse, fine = network.levels(patches)[-2:]
     coarse = functional.interpolate(coarse.float(), scale_factor=2, mode="trilinear", align_corners=False)
     return torch.cat([coarse, fine.float()], dim=1)

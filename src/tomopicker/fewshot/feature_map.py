@@ -47,7 +47,7 @@ class FeatureMap:
     stride: int
 
     def scores(self, weights: Weights, bias: float) -> Volume:
-        """Give f·w + b at every voxel of the volume, interpolated linearly; the lowest score where there are no rows.
+        """Return f·w + b at every voxel of the volume, interpolated linearly; the lowest score where there are no rows.
 
         Parameters
         ----------
@@ -63,7 +63,7 @@ class FeatureMap:
         return self.volume_of(self.row_scores(weights, bias))
 
     def row_scores(self, weights: Weights, bias: float) -> Float[Tensor, " rows"]:
-        """Give f·w + b of each row."""
+        """Return f·w + b of each row."""
         w = torch.from_numpy(weights.astype(np.float32))
         return torch.cat([self.rows.new_empty(0, dtype=torch.float32), *(part @ w for part in self.parts())]) + bias
 
@@ -80,7 +80,7 @@ class FeatureMap:
         return scores
 
     def parts(self) -> Iterator[Float[Tensor, "part channels"]]:
-        """Give the rows as float32, a part after the other."""
+        """Return the rows as float32, a part after the other."""
         for start in range(0, len(self.rows), PART):
             yield self.rows[start : start + PART].float()
 
@@ -93,7 +93,7 @@ class FeatureMap:
         return inside if inside.any() else None
 
     def at(self, positions_voxels: Positions) -> FeaturesAt:
-        """Give the mean feature within one feature voxel of each position, or that of the nearest row.
+        """Return the mean feature within one feature voxel of each position, or that of the nearest row.
 
         Parameters
         ----------
@@ -115,7 +115,7 @@ class FeatureMap:
         return np.asarray((positions + 0.5) * self.stride - 0.5)
 
     def smoothed_at(self, positions_voxels: Positions, smoothing: float) -> FeaturesAt:
-        """Give Gaussian means of features, which score about as a smoothed score volume does there.
+        """Return Gaussian means of features, which score about as a smoothed score volume does there.
 
         Parameters
         ----------
@@ -149,7 +149,7 @@ class FeatureMap:
         return np.array([bool(near) for near in self.near(centres, 1.0)], dtype=bool)
 
     def near(self, centres: Float64[np.ndarray, "n 3"], distance: float) -> list[list[int]]:
-        """Give the rows within a distance of each centre, both in feature voxels, (z, y, x), in order."""
+        """Return the rows within a distance of each centre, both in feature voxels, (z, y, x), in order."""
         reach = int(np.ceil(distance))
         cube = np.mgrid[-reach : reach + 1, -reach : reach + 1, -reach : reach + 1].reshape(3, -1).T
         found = []
@@ -162,12 +162,12 @@ class FeatureMap:
         return found
 
     def voxels(self, rows: list[int]) -> Indices:
-        """Give the feature voxel (z, y, x) of some rows."""
+        """Return the feature voxel (z, y, x) of some rows."""
         found: Int64[np.ndarray, "n 3"] = np.stack(np.unravel_index(self._flat[rows], self.where.shape), axis=1)
         return found
 
     def _nearest(self, centre: Float64[np.ndarray, " 3"]) -> int:
-        """Give the row nearest to a centre, part by part: a position outside the specimen, as few are."""
+        """Return the row nearest to a centre, part by part: a position outside the specimen, as few are."""
         nearest, least = 0, np.inf
         for start in range(0, len(self._flat), PART):
             voxels = np.stack(np.unravel_index(self._flat[start : start + PART], self.where.shape), axis=1)
@@ -183,7 +183,7 @@ class FeatureMap:
 
 
 def blocks_of(volume_mask: VoxelMask, stride: int, shape: Shape) -> GridMask:
-    """Give a mask on a feature grid: True where any of the voxels that a feature voxel stands for is True.
+    """Return a mask on a feature grid: True where any of the voxels that a feature voxel stands for is True.
 
     Parameters
     ----------

@@ -50,7 +50,7 @@ class Features:
     statistics: Statistics
 
     def of_diameter(self, diameter: float) -> "Features":
-        """Give the same features, to be searched for particles of another diameter (Å)."""
+        """Return the same features, to be searched for particles of another diameter (Å)."""
         settings = self.settings.model_copy(update={"particle_diameter": float(diameter)})
         return replace(self, settings=settings)
 
@@ -66,7 +66,7 @@ class Features:
 
 
 def at_scale(listed: Sequence[Features], diameter: float) -> list[Features]:
-    """Give the features of each tomogram nearest to the scale of a particle, to be searched for it.
+    """Return the features of each tomogram nearest to the scale of a particle, to be searched for it.
 
     Parameters
     ----------

@@ -101,7 +101,7 @@ def self_train(tomograms: Sequence[ClickedTomogram], clicks: FeaturesAt, rejecte
 
 
 def similarity(solution: Discriminant, statistics: Statistics, features: FeaturesAt) -> Float64[np.ndarray, " n"]:
-    """Give the cosine between features and a discriminant, seen from the mean of background and whitened by it.
+    """Return the cosine between features and a discriminant, seen from the mean of background and whitened by it.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def similarity(solution: Discriminant, statistics: Statistics, features: Feature
 
 
 def _peaks(tomogram: ClickedTomogram, particles: FeaturesAt, rejected: RejectedAt) -> tuple[PeaksAt, Cosines]:
-    """Give the features of the best peaks that are neither clicked nor rejected, and their cosines.
+    """Return the features of the best peaks that are neither clicked nor rejected, and their cosines.
 
     The cosines are those with the closed form: a refit to negatives turns away from the particles' mean.
     """
@@ -141,6 +141,6 @@ def _peaks(tomogram: ClickedTomogram, particles: FeaturesAt, rejected: RejectedA
 def _similar(
     tomogram: ClickedTomogram, peaks: PeaksAt, cosines: Cosines, least: float
 ) -> Float64[np.ndarray, "similar channels"]:
-    """Give the most similar peaks of at least a cosine, at most as many as the tomogram's size allows."""
+    """Return the most similar peaks of at least a cosine, at most as many as the tomogram's size allows."""
     order = np.argsort(-cosines, kind="stable")[: tomogram.max_examples]
     return peaks[order[cosines[order] >= least]]

@@ -60,7 +60,7 @@ class Suggestion:
 
 
 def as_picks(suggestions: Sequence[Suggestion]) -> Picks:
-    """Give positions and scores as picks, with the columns ``probability`` and ``reason``."""
+    """Return positions and scores as picks, with the columns ``probability`` and ``reason``."""
     return Picks(
         np.array([each.position for each in suggestions], dtype=np.float64).reshape(-1, 3),
         np.array([each.tomogram for each in suggestions], dtype=object),
@@ -204,16 +204,16 @@ class _Posterior:
     covariance: Float64[np.ndarray, "channels channels"]
 
     def variance(self, features: FeaturesAt) -> Values:
-        """Give the variance of the scores of features from the mean."""
+        """Return the variance of the scores of features from the mean."""
         return np.asarray(np.einsum("ij,ij->i", features @ self.covariance, features))
 
     def after(self, features: Float64[np.ndarray, " channels"]) -> "_Posterior":
-        """Give the covariance after one more label, with the information of one near the boundary."""
+        """Return the covariance after one more label, with the information of one near the boundary."""
         moved = self.covariance @ features
         return _Posterior(self.covariance - np.outer(moved, moved) / (1 / INFORMATION + features @ moved))
 
 
 def _far(positions: Float64[np.ndarray, "n 3"], place: Float64[np.ndarray, " 3"], diameter: float) -> Values:
-    """Give 0 at a position and nearly 1 beyond a few diameters."""
+    """Return 0 at a position and nearly 1 beyond a few diameters."""
     squares = ((positions - place) ** 2).sum(axis=1)
     return np.asarray(1 - np.exp(-squares / (2 * (SPREAD * diameter) ** 2)))

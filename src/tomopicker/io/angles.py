@@ -52,7 +52,7 @@ class Convention:
         return rotations.inv() if self.is_inverse else rotations
 
     def angles(self, rotations: Rotation) -> Positions:
-        """Give the angles of rotations."""
+        """Return the angles of rotations."""
         with warnings.catch_warnings():
             # With tilt 0 only the sum of the other two is defined; scipy warns, and gives it to one of them.
             warnings.simplefilter("ignore", UserWarning)
@@ -88,7 +88,7 @@ def orientations(extra: pd.DataFrame) -> Rotation | None:
 
 
 def angles_or_zeros(extra: pd.DataFrame, n: int, convention: Convention) -> Positions:
-    """Give the angles of n picks in the convention of a program; zeros where they carry none."""
+    """Return the angles of n picks in the convention of a program; zeros where they carry none."""
     rotations = orientations(extra)
     return np.zeros((n, 3)) if rotations is None else convention.angles(rotations)
 

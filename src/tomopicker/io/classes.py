@@ -77,6 +77,6 @@ def classes_of(picks: Picks) -> np.ndarray | None:
 
 
 def _column(picks: Picks) -> str | None:
-    """Give the name of the column of classes, as it is spelled."""
+    """Return the name of the column of classes, as it is spelled."""
     by_label = {str(name).lower(): str(name) for name in reversed(list(picks.extra.columns))}
     return next((by_label[name.lower()] for name in COLUMNS if name.lower() in by_label), None)

@@ -74,7 +74,7 @@ def is_mrc(path: Path, head: bytes) -> bool:
 
 
 def volume_suffix(path: Path) -> str:
-    """Give the last suffix that does not name a compression, in lower case."""
+    """Return the last suffix that does not name a compression, in lower case."""
     suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in COMPRESSION_SUFFIXES]
     return suffixes[-1] if suffixes else ""
 

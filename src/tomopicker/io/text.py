@@ -38,7 +38,7 @@ def read_text(path: Path) -> str:
 
 
 def content_lines(path: Path) -> list[tuple[str, str]]:
-    """Give the lines of a text file that are not blank, each with what to call it in a message (``line 7``)."""
+    """Return the lines of a text file that are not blank, each with what to call it in a message (``line 7``)."""
     return [(f"line {i}", line) for i, line in enumerate(read_text(path).splitlines(), start=1) if line.strip()]
 
 

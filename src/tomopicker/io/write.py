@@ -58,7 +58,7 @@ def check_names(names: Iterable[str], format: str, source: Path | str) -> None:
 
 
 def files_in(folder: Path, tomograms: Sequence[str], format: str) -> dict[str, Path]:
-    """Give the file of a folder that would hold each tomogram's picks.
+    """Return the file of a folder that would hold each tomogram's picks.
 
     Raises `UsageError` if the format is unknown, or two tomograms would share a file, `TomoPickerError` if files cannot
     be called after a tomogram, or this format cannot hold its name.

@@ -51,7 +51,7 @@ class DiscriminantNetwork(nn.Module):
         return len(self.bias)
 
     def forward(self, patches: Patches) -> Scores:
-        """Give the scores of every voxel, shape (batch, heads, z, y, x); edges must be multiples of `divisor`."""
+        """Return the scores of every voxel, shape (batch, heads, z, y, x); edges must be multiples of `divisor`."""
         return _scores(self.body, patches, self.weights) + self.bias[:, None, None, None]
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *others: Any) -> None:

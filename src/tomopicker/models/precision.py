@@ -11,7 +11,7 @@ from tomopicker.errors import UsageError
 
 
 def choose_device(name: str | None) -> torch.device:
-    """Give the device requested, or the best available.
+    """Return the device requested, or the best available.
 
     Raises
     ------

@@ -65,7 +65,7 @@ class ResUNet(nn.Module):
         )
 
     def forward(self, patches: Patches) -> Patches:
-        """Give a logit for every voxel.
+        """Return a logit for every voxel.
 
         Parameters
         ----------
@@ -79,11 +79,11 @@ class ResUNet(nn.Module):
         return self.head(self.features(patches))  # type: ignore[no-any-return]
 
     def features(self, patches: Patches) -> Float[Tensor, "batch channels _ _ _"]:
-        """Give what the head sees: the first level's channels, at 1/`stride` of the patches' resolution."""
+        """Return what the head sees: the first level's channels, at 1/`stride` of the patches' resolution."""
         return self.levels(patches)[-1]
 
     def levels(self, patches: Patches) -> list[Float[Tensor, "batch _ _ _ _"]]:
-        """Give the output of the deepest level and of each decoder stage; the resolution doubles from one to the next.
+        """Return the output of the deepest level and of each decoder stage; the resolution doubles at each stage.
 
         The last has 1/`stride` of the patches' resolution.
         """

@@ -13,14 +13,14 @@ HALF_TURNS = ((3, 4), (2, 4), (2, 3))
 
 
 def half_turned_logits(network: nn.Module, patches: Patches) -> Iterator[Patches]:
-    """Give the logits of patches as they are, then after each half-turn, turned back."""
+    """Return the logits of patches as they are, then after each half-turn, turned back."""
     yield network(patches).float()  # Half precision would round the gain of their mean away.
     for axes in HALF_TURNS:
         yield torch.flip(network(torch.flip(patches, axes)).float(), axes)
 
 
 class TestTimeAugmentation(nn.Module):
-    """Gives the mean logit of a volume as it is and after half a turn about each axis, turned back.
+    """Returns the mean logit of a volume as it is and after half a turn about each axis, turned back.
 
     Half-turns keep a molecule's hand and the missing wedge, so all four inputs are equally valid, and the network's
     random errors average out. Four times the work.
@@ -38,6 +38,6 @@ class TestTimeAugmentation(nn.Module):
         self.heads = int(getattr(network, "heads", 1))
 
     def forward(self, patches: Patches) -> Patches:
-        """Give the mean logit of every voxel, shape (batch, 1, z, y, x)."""
+        """Return the mean logit of every voxel, shape (batch, 1, z, y, x)."""
         total: Patches = reduce(torch.add, half_turned_logits(self.network, patches))
         return total / (1 + len(HALF_TURNS))

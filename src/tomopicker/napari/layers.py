@@ -59,7 +59,7 @@ def stated_frame(of_layer: Mapping[str, Any] | None) -> tuple[str, Frame] | None
 
 
 def open_frames() -> dict[str, Frame]:
-    """Give the frames of the tomograms that are open in napari; none where it does not run."""
+    """Return the frames of the tomograms that are open in napari; none where it does not run."""
     napari = sys.modules.get("napari")
     viewer = napari.current_viewer() if napari is not None else None
     found = [stated_frame(layer.metadata) for layer in viewer.layers] if viewer is not None else []

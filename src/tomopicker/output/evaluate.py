@@ -36,7 +36,7 @@ class Evaluations:
     matching: MatchMethod
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the figures as JSON takes them: `tolerance_unit` is ``voxel`` or ``angstrom``, errors are in voxels."""
+        """Return the metrics for JSON: `tolerance_unit` is ``voxel`` or ``angstrom``, errors are in voxels."""
         return {
             "matching": self.matching,
             "tolerance": self.tolerance,
@@ -133,7 +133,7 @@ class KindEvaluations:
         return reduce(add, self.confusions.values())
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the figures as JSON takes them: `kinds`, each as without kinds, and `confusion`, truth by picks."""
+        """Return the figures as JSON takes them: `kinds`, each as without kinds, and `confusion`, truth by picks."""
         return {
             "kinds": {kind: evaluations.to_dict() for kind, evaluations in self.kinds.items()},
             "confusion": {

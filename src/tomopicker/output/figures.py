@@ -111,7 +111,7 @@ def compose_slice(
 
 
 def best_section(depths: Depths, n_sections: int, reach: float = SECTION_REACH) -> int:
-    """Give the section, from 0, near which most particles lie; of equals, and without any, the middlemost.
+    """Return the section, from 0, near which most particles lie; of equals, and without any, the middlemost.
 
     Depths are in voxels from the first section; particles within `reach` voxels of a section count.
     """
@@ -122,7 +122,7 @@ def best_section(depths: Depths, n_sections: int, reach: float = SECTION_REACH) 
 
 
 def fullest_section(tomogram: Tomogram, positions: Positions, particle_diameter: float) -> int:
-    """Give the section in which `slice_figure` draws most of some positions (Å); see `best_section`."""
+    """Return the section in which `slice_figure` draws most of some positions (Å); see `best_section`."""
     depths = tomogram.to_voxels(positions)[:, 2]
     return best_section(depths, tomogram.shape[0], particle_diameter / 2 / tomogram.voxel_size)
 
@@ -197,7 +197,7 @@ def draw_scale_bar(axes: Axes, width: int, voxel_size: float, *, small: bool = F
 
 
 def _round_length(most: float) -> float:
-    """Give the largest of 1, 2, 5, 10, 20, 50, … that is no more than `most`."""
+    """Return the largest of 1, 2, 5, 10, 20, 50, … that is no more than `most`."""
     power = 10.0 ** math.floor(math.log10(most))
     return max(step * power for step in (1, 2, 5) if step * power <= most * (1 + 1e-9))
 

@@ -80,14 +80,14 @@ def files_of_picks(path: Path, *, each: bool = False) -> list[Path]:
 
 
 def frames_of_folder(path: Path) -> dict[str, Frame]:
-    """Give the geometry of the tomograms that a folder was picked in, as its record states it; empty without one."""
+    """Return the geometry of the tomograms that a folder was picked in, as its record states it; empty without one."""
     if not path.is_dir() or not (path / RECORD).exists():
         return {}
     return recorded_frames(read_record(path / RECORD))
 
 
 def recorded_geometry(path: Path) -> dict[str, Frame]:
-    """Give the geometry of the tomograms of a folder that ``pick`` wrote, or of one of its files; else nothing.
+    """Return the geometry of the tomograms of a folder that ``pick`` wrote, or of one of its files; else nothing.
 
     Of a file of one tomogram it is that of this tomogram.
     """

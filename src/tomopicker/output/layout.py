@@ -34,17 +34,17 @@ RUN, RUNNING, LOG = "run.json", ".running", "pick.log"
 
 
 def record_file(folder: Path, name: str) -> Path:
-    """Give where the record of a tomogram is."""
+    """Return where the record of a tomogram is."""
     return folder / RECORDS / f"{name}.json"
 
 
 def files_of(folder: Path, name: str) -> tuple[Path, Path, Path]:
-    """Give where a tomogram's picks are, as STAR and as CSV, and where its candidates are."""
+    """Return where a tomogram's picks are, as STAR and as CSV, and where its candidates are."""
     return folder / f"{name}.star", folder / f"{name}.csv", folder / CANDIDATES / f"{name}.csv"
 
 
 def picture_of(folder: Path, name: str) -> Path:
-    """Give where the picture of a tomogram's picks is, if one was drawn."""
+    """Return where the picture of a tomogram's picks is, if one was drawn."""
     return folder / f"{name}.png"
 
 
@@ -137,7 +137,7 @@ def remove_entry(folder: Path, name: str) -> None:
 
 
 def read_entries(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Give the name and record of each tomogram, sorted by name; one is held at a time."""
+    """Return the name and record of each tomogram, sorted by name; one is held at a time."""
     for name in sorted(file.name.removesuffix(".json") for file in (folder / RECORDS).glob("[!.]*.json")):
         if entry := read_entry(folder, name):
             yield name, entry

@@ -21,7 +21,7 @@ Picture = UInt8[np.ndarray, "row column"]
 
 
 def box_size(diameter: float, voxel_size: float) -> tuple[int, int]:
-    """Give the edge of a box in binned voxels, odd, and the binning."""
+    """Return the edge of a box in binned voxels, odd, and the binning."""
     wide = EDGE * diameter / voxel_size
     binning = max(1, round(wide / PIXELS))
     return 2 * int(np.ceil(wide / binning / 2)) + 1, binning
@@ -65,7 +65,7 @@ def encoded(picture: Picture) -> bytes:
 
 
 def as_address(picture: Picture) -> str:
-    """Give a picture as an address that holds it, for a page of one file."""
+    """Return a picture as an address that holds it, for a page of one file."""
     return f"data:image/jpeg;base64,{base64.b64encode(encoded(picture)).decode('ascii')}"
 
 

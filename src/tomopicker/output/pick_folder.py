@@ -143,7 +143,7 @@ class PickFolder:
         return self._entry(name, file, mask).get("status") == DONE and all(map(Path.exists, self._files(name)))
 
     def failed_before(self, name: str, file: Path, mask: Path | None) -> str | None:
-        """Give why a tomogram failed, if it did for what is in its file, and the file has not changed since."""
+        """Return why a tomogram failed, if it did for what is in its file, and the file has not changed since."""
         entry = self._entry(name, file, mask)
         is_final = entry.get("status") == FAILED and entry.get("final") and entry.get("tomopicker") == __version__
         return str(entry["error"]) if is_final else None

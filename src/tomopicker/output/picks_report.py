@@ -173,7 +173,7 @@ def _open(results: FolderResults) -> tuple[dict[str, Tomogram], list[str]]:
 
 
 def _expected_curves(results: FolderResults) -> list[tuple[str, list[tuple[float, float]]]]:
-    """Give expected precision, recall and F1 of all tomograms over a common threshold."""
+    """Return expected precision, recall and F1 of all tomograms over a common threshold."""
     p = np.sort(np.concatenate([each.candidates.scores for each in results.tomograms]))[::-1]
     particles = sum(each.whole.particles for each in results.tomograms)
     thresholds = np.linspace(0.01, 0.99, 99)

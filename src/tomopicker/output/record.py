@@ -50,7 +50,7 @@ class PickSettings:
 
 
 def selection_facts(selection: Selection) -> dict[str, Any]:
-    """Give the selection, as the record states it."""
+    """Return the selection, as the record states it."""
     return {
         "threshold": selection.threshold,
         "target_precision": selection.precision,
@@ -59,7 +59,7 @@ def selection_facts(selection: Selection) -> dict[str, Any]:
 
 
 def digest(file: Path) -> str:
-    """Give the SHA-256 of a file."""
+    """Return the SHA-256 of a file."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
@@ -153,12 +153,12 @@ def write_record(path: Path, job: dict[str, Any], tomograms: Iterable[tuple[str,
 
 
 def finished(record: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Give what a record states of each tomogram that it calls done."""
+    """Return what a record states of each tomogram that it calls done."""
     return {name: entry for name, entry in record["tomograms"].items() if entry["status"] == DONE}
 
 
 def recorded_frames(record: dict[str, Any]) -> dict[str, Frame]:
-    """Give the frame of each tomogram that a record calls done."""
+    """Return the frame of each tomogram that a record calls done."""
     return {
         name: Frame(tuple(map(int, entry["shape_zyx"])), float(entry["voxel_size_angstrom"]))  # type: ignore[arg-type]
         for name, entry in finished(record).items()
@@ -166,7 +166,7 @@ def recorded_frames(record: dict[str, Any]) -> dict[str, Frame]:
 
 
 def identity(path: Path, mask: Path | None, settings: PickSettings) -> dict[str, Any]:
-    """Give facts that identify the picked tomogram, without opening it."""
+    """Return facts that identify the picked tomogram, without opening it."""
     listed = getattr(path, "frame", None)
     return identity_of_file(path) | {
         "voxel_size_given": settings.reading.voxel_size or (listed.voxel_size if listed else None),
@@ -176,7 +176,7 @@ def identity(path: Path, mask: Path | None, settings: PickSettings) -> dict[str,
 
 
 def identity_of_file(path: Path | None) -> dict[str, Any]:
-    """Give path, size and time of a file; no size or time if it is missing."""
+    """Return path, size and time of a file; no size or time if it is missing."""
     try:
         stat = path.stat() if path else None
     except OSError:
@@ -189,12 +189,12 @@ def identity_of_file(path: Path | None) -> dict[str, Any]:
 
 
 def picked_counts(record: dict[str, Any]) -> dict[str, int]:
-    """Give the number of picks of each tomogram that a record calls done, sorted by name."""
+    """Return the number of picks of each tomogram that a record calls done, sorted by name."""
     return {name: entry["picks"] for name, entry in sorted(finished(record).items())}
 
 
 def kind_counts(record: dict[str, Any]) -> dict[str, dict[str, int]]:
-    """Give the number of picks of each kind in each tomogram that is done; empty where there are not several kinds."""
+    """Count the picks of each kind in each finished tomogram; empty unless there are several kinds."""
     entries = sorted(finished(record).items())
     return {
         kind: {name: entry["kinds"][kind]["picks"] for name, entry in entries}

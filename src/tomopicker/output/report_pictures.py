@@ -63,7 +63,7 @@ def _cards(rows: pd.DataFrame, opened: dict[str, Tomogram], diameters: Mapping[s
 
 
 def _places(rows: pd.DataFrame) -> Iterator[Positions]:
-    """Give the position of each candidate, a row (x, y, z) in Å, as `cut_box` takes it."""
+    """Return the position of each candidate, a row (x, y, z) in Å, as `cut_box` takes it."""
     yield from rows[["x", "y", "z"]].to_numpy()[:, None]
 
 
@@ -114,7 +114,7 @@ def _slice(tomogram: Tomogram, result: TomogramResult, diameters: Mapping[str, f
 
 
 def colours_of(kinds: Iterable[str]) -> dict[str, str]:
-    """Give a colour for each kind, from the first on again after the last."""
+    """Return a colour for each kind, from the first on again after the last."""
     return dict(zip(kinds, cycle(KIND_COLOURS), strict=False))
 
 

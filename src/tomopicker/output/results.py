@@ -67,7 +67,7 @@ class TomogramResult:
     max_particles: int | None = None
 
     def candidates_of(self, kind: str) -> Picks:
-        """Give the candidates of one of the kinds."""
+        """Return the candidates of one of the kinds."""
         return self.candidates if len(self.kinds) == 1 else self.candidates.of_kind(kind)
 
     def at(self, threshold: float) -> Selected:

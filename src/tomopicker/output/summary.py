@@ -132,7 +132,7 @@ def unusual(values: Sequence[float], measure: Measure = COUNT) -> Bool[np.ndarra
 
 
 def _distance(given: Float[np.ndarray, " n"], measure: Measure) -> Float[np.ndarray, " n"]:
-    """Give the distance of each value from the median in robust standard deviations; 0 for NaN."""
+    """Return the distance of each value from the median in robust standard deviations; 0 for NaN."""
     values = np.sqrt(given) if measure.is_count else given
     known = values[np.isfinite(values)]
     if len(known) < FEWEST:

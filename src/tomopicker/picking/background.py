@@ -66,7 +66,7 @@ class Background:
         return Background(rng.choice(self.decoys, len(self.decoys)), known, self.known_fraction)
 
     def moved(self, at: Values, shift: float, log_scale: float) -> Values:
-        """Give where scores of a tomogram lie on the decoys' axis, if background is shifted and stretched there."""
+        """Return where scores of a tomogram lie on the decoys' axis, if background is shifted and stretched there."""
         return np.asarray((at - shift - self.median) * np.exp(-log_scale) + self.median)
 
     def log_density(self, at: Values) -> Values:

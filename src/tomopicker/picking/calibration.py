@@ -114,7 +114,7 @@ class Calibration:
     particles: ParticleScores
 
     def probability(self, scores: Float[np.ndarray, "..."]) -> Float64[np.ndarray, "..."]:
-        """Give the probability of being a particle, for scores of any shape."""
+        """Return the probability of being a particle, for scores of any shape."""
         return np.asarray(np.interp(scores, self.scores, self.probabilities, left=0.0))
 
 
@@ -238,7 +238,7 @@ def probabilities(scores: Scores, offset: float) -> Scores:
 
 
 def offset_for_count(peak_scores: Scores, count: float) -> float:
-    """Give the offset with which the probabilities of peaks sum to a count.
+    """Return the offset with which the probabilities of peaks sum to a count.
 
     A network trained on few clicks is overconfident, and by how much differs from training to training. The sum
     of the probabilities is the expected number of particles; holding it at the number there are sets them right.

@@ -99,7 +99,7 @@ class BlockHeap:
         self._pending: dict[int, list[tuple[int, int, int]]] = {}
 
     def heap(self) -> list[tuple[float, int, int, bool]]:
-        """Give a heap of (-best score, flat index, block, whether that index is exact); one entry a live block."""
+        """Return a heap of (-best score, flat index, block, whether that index is exact); one entry a live block."""
         blocks = np.flatnonzero(self._live)
         corners = np.stack(np.unravel_index(blocks, self._maxima.shape)) * BLOCK
         flats = np.ravel_multi_index(tuple(corners), self._score.shape)
@@ -163,7 +163,7 @@ class BlockHeap:
 
 
 def _block_maxima(score: Volume) -> Float32[np.ndarray, "bz by bx"]:
-    """Give the best score of each block, NaN left out (NaN if the block has nothing else); one pass, no copy."""
+    """Return the best score of each block, NaN left out (NaN if the block has nothing else); one pass, no copy."""
     depth, height, width = score.shape
     maxima = np.empty([-(-size // BLOCK) for size in score.shape], dtype=np.float32)
     if score.size == 0:

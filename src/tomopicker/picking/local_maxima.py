@@ -24,13 +24,13 @@ SLAB_VOXELS = 2**25
 
 
 def _cube(half: int) -> Int64[np.ndarray, "m 3"]:
-    """Give the offsets (z, y, x) of a cube of 2·half + 1 voxels."""
+    """Return the offsets (z, y, x) of a cube of 2·half + 1 voxels."""
     steps = range(-half, half + 1)
     return np.array(list(product(steps, steps, steps)), dtype=np.int64)
 
 
 def _fit_matrix(window: Int64[np.ndarray, "m 3"]) -> Float64[np.ndarray, "9 m"]:
-    """Give the matrix from a window's values to gradient (z, y, x) and second derivatives (zz, yy, xx, zy, zx, yx)."""
+    """Return the least-squares matrix that fits gradient (z, y, x) and Hessian (zz, yy, xx, zy, zx, yx)."""
     z, y, x = window.T.astype(np.float64)
     design = np.stack([np.ones(len(window)), z, y, x, z * z / 2, y * y / 2, x * x / 2, z * y, z * x, y * x], axis=1)
     fit: Float64[np.ndarray, "9 m"] = np.linalg.pinv(design)[1:]
@@ -153,7 +153,7 @@ def _slabs(shape: Shape) -> Iterator[tuple[int, int]]:
 
 
 def _fill_value(score: Volume) -> np.float32 | None:
-    """Give the lowest finite score, to stand in for what is not finite; None if there is nothing to fill."""
+    """Return the lowest finite score, to stand in for what is not finite; None if there is nothing to fill."""
     lowest, clean = np.inf, True
     for plane in score:
         # The least and the greatest are finite only if all are: two fast passes instead of a mask.
@@ -168,7 +168,7 @@ def _fill_value(score: Volume) -> np.float32 | None:
 
 
 def _smooth(score: Volume, planes: tuple[int, int], smoothing: float, fill: np.float32 | None) -> Slab:
-    """Give the planes (first, end) of the smoothed score."""
+    """Return the planes (first, end) of the smoothed score."""
     low, high = planes
     kernel = int(4 * smoothing + 0.5)
     first, last = max(low - kernel, 0), min(high + kernel, len(score))
@@ -183,7 +183,7 @@ def _smooth(score: Volume, planes: tuple[int, int], smoothing: float, fill: np.f
 def _exceeding(
     smooth: Volume, planes: tuple[int, int], limit: np.float32, mask: Bool[np.ndarray, "core y x"] | None
 ) -> Indices:
-    """Give the voxels of the planes (first, end) above the limit that no neighbour exceeds, unless all are equal."""
+    """Return the voxels of the planes (first, end) above the limit that no neighbour exceeds, unless all are equal."""
     start, stop = planes
     low, high = max(start - 1, 0), min(stop + 1, len(smooth))
     highest = ndimage.maximum_filter(smooth[low:high], size=3, mode="nearest")[start - low : stop - low]
@@ -222,7 +222,7 @@ def _refine(smooth: Volume, found: Indices) -> Float64[np.ndarray, "n 3"]:
 
 
 def parabola_tops(volume: Float[np.ndarray, "z y x"], voxels: Indices) -> Float64[np.ndarray, "n 3"]:
-    """Give the offset to the top of the parabola through three voxels along each axis.
+    """Return the offset to the top of the parabola through three voxels along each axis.
 
     It is within ±0.5 at a maximum, and 0 at the border and where the parabola has no top.
     """
@@ -234,7 +234,7 @@ def parabola_tops(volume: Float[np.ndarray, "z y x"], voxels: Indices) -> Float6
 
 
 def _tops(fits: Float[np.ndarray, "n 9"]) -> Float64[np.ndarray, "n 3"]:
-    """Give where the fitted quadratics have their maxima, from the middle of the window; NaN where there is none."""
+    """Return where the fitted quadratics have their maxima, from the middle of the window; NaN where there is none."""
     gradients = fits[:, :3]
     curvatures = fits[:, [[3, 6, 7], [6, 4, 8], [7, 8, 5]]]
     steepest = np.abs(curvatures).max(axis=(1, 2), initial=0)

@@ -33,7 +33,7 @@ BELOW = 0.1
 """Standard deviation, in widths of the decoy, of the particles' mean score where it is below the decoy's median."""
 LOG_STRETCH = 0.1
 """Prior standard deviation of the logarithm of the background's stretch."""
-MOST_DENSE = 1.5
+MAX_DENSITY_RATIO = 1.5
 """Particles over those expected up to which their scores are taken to fall with their number; beyond it, background
 could pass for a crowd of particles that score low."""
 LOG_STATED = 0.2
@@ -109,7 +109,7 @@ def mixture_problem(
 
 
 def _error_rate(prior: ParticleScores, background: Background) -> float:
-    """Give Φ(-d / 2), the rate of errors between particles and decoys, both taken as normal, at their middle."""
+    """Return Φ(-d / 2), the rate of errors between particles and decoys, both taken as normal, at their middle."""
     return float(ndtr((background.median - prior.mean) / np.hypot(prior.sd, background.sd) / 2))
 
 
@@ -242,8 +242,8 @@ def _log_scale(problem: MixtureProblem, fraction: float, by: float) -> tuple[flo
     if problem.expected is None:
         return 0.0, 0.0
     share, ratio = problem.prior.variance_share, fraction * problem.peaks / max(problem.expected, 1.0)
-    variance = 1 - share + share * min(ratio, MOST_DENSE)
-    slope = share * problem.peaks / max(problem.expected, 1.0) * by if ratio < MOST_DENSE else 0.0
+    variance = 1 - share + share * min(ratio, MAX_DENSITY_RATIO)
+    slope = share * problem.peaks / max(problem.expected, 1.0) * by if ratio < MAX_DENSITY_RATIO else 0.0
     return -float(np.log(variance)) / 2, -slope / variance / 2
 
 

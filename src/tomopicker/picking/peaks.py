@@ -93,7 +93,7 @@ def suppress_across_kinds(
 
 
 def nearest_peaks(peaks: Peaks, clicks_voxels: Positions, tolerance: float) -> Int[np.ndarray, " clicks"]:
-    """Give the index of the peak nearest to each click, -1 if there is none within the tolerance (voxels)."""
+    """Return the index of the peak nearest to each click, -1 if there is none within the tolerance (voxels)."""
     if not len(peaks) or not len(clicks_voxels):
         return np.full(len(clicks_voxels), -1)
     distance, nearest = cKDTree(peaks.positions_voxels).query(clicks_voxels)

@@ -45,7 +45,7 @@ def expectation(probability: Scores, picked: Bool[np.ndarray, " n"], particles: 
 
 
 def threshold_for_f1(probability: Scores, particles: float) -> float:
-    """Give the threshold of the best expected F1: the k best hold Σ_k p of n particles, so F1 = 2·Σ_k p / (k + n).
+    """Return the threshold of the best expected F1: the k best hold Σ_k p of n particles, so F1 = 2·Σ_k p / (k + n).
 
     Parameters
     ----------
@@ -64,14 +64,14 @@ def threshold_for_f1(probability: Scores, particles: float) -> float:
 
 
 def threshold_for_precision(probability: Scores, precision: float) -> float:
-    """Give the threshold that keeps the most candidates whose expected precision, their mean, is at least this."""
+    """Return the threshold that keeps the most candidates whose expected precision, their mean, is at least this."""
     ordered = np.sort(probability)[::-1]
     reached = np.flatnonzero(np.cumsum(ordered) / np.arange(1, len(ordered) + 1) >= precision)
     return threshold_for_count(ordered, reached[-1] + 1.0) if len(reached) else 1.0
 
 
 def threshold_for_count(peak_scores: Scores, count: float) -> float:
-    """Give the threshold that keeps about `count` of the peaks: halfway between the last kept and the next."""
+    """Return the threshold that keeps about `count` of the peaks: halfway between the last kept and the next."""
     ordered = np.sort(peak_scores)[::-1].astype(np.float64)
     if not len(ordered):
         return 0.0

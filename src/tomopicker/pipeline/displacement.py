@@ -39,7 +39,7 @@ Place = Float64[np.ndarray, " 3"]
 
 
 def network_displacement(run: Run, network: nn.Module, item: TrainingTomogram) -> tuple[float, float, float]:
-    """Give the displacement of a trained network's peaks, (x, y, z) in Å.
+    """Return the displacement of a trained network's peaks, (x, y, z) in Å.
 
     It is 0 with test-time augmentation, whose scores are averaged over half-turns, and where picks are whole voxels.
     More than `MAX_FRACTION` of the diameter is not corrected, and becomes a warning of the model.
@@ -124,7 +124,7 @@ def _plain_and_averaged(
 
 
 def _peak_near(scores: Volume, place: Place, radius: float, settings: Settings) -> Place | None:
-    """Give the peak (x, y, z) nearest to a position, if it is no further than half a radius."""
+    """Return the peak (x, y, z) nearest to a position, if it is no further than half a radius."""
     smoothing = settings.picking.smoothing_fraction * radius
     tops = local_peaks(scores, min_distance=radius, threshold=float("-inf"), smoothing=smoothing).positions_voxels
     if not len(tops):

@@ -89,7 +89,7 @@ def _how_read(path: Path, tomograms: Sequence[Tomogram], units: CoordinateUnits)
 
 
 def _first(tomograms: Sequence[Tomogram], clicks: Picks) -> str:
-    """Give the first two positions of each tomogram in its voxels."""
+    """Return the first two positions of each tomogram in its voxels."""
     shown = []
     for tomogram in tomograms:
         voxels = clicks.in_tomogram(tomogram.name).positions[:2] / tomogram.voxel_size

@@ -41,7 +41,7 @@ class Instant:
     peaks: Sequence[tuple[InstantPeaks, Calibration]] = ()
 
     def score_volume(self, name: str) -> Volume:
-        """Give the score at every working voxel of a tomogram, (z, y, x); median 0 over the specimen.
+        """Return the score at every working voxel of a tomogram, (z, y, x); median 0 over the specimen.
 
         Each kind has its own: ``kinds["ribosome"].score_volume(name)``.
         """

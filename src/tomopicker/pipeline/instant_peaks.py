@@ -132,7 +132,7 @@ def find_peaks_of_all(listed: Sequence[Features], labelled: Sequence[LabelledFea
 
 
 def click_prior(found: Sequence[InstantPeaks]) -> ParticleScores:
-    """Give the distribution of the particles' scores by leaving each click out; for few, by a constant correction.
+    """Return the distribution of the particles' scores by leaving each click out; for few, by a constant correction.
 
     Tomograms without clicks add nothing to it.
     """

@@ -30,7 +30,7 @@ def kinds_of(clicks: Picks) -> list[str]:
 
 
 def diameters_of(kinds: Sequence[str], stated: Mapping[str, float], otherwise: float | None) -> dict[str, float]:
-    """Give the diameter of each kind, in Å: its own, or the one for all others.
+    """Return the diameter of each kind, in Å: its own, or the one for all others.
 
     Raises
     ------
@@ -50,7 +50,7 @@ def diameters_of(kinds: Sequence[str], stated: Mapping[str, float], otherwise: f
 
 
 def known_negatives(kind: str, clicks: Picks, negatives: Picks | None, diameter: float) -> Picks:
-    """Give the known negatives of a kind: clicks of other kinds, and the negatives given.
+    """Return the known negatives of a kind: clicks of other kinds, and the negatives given.
 
     Negatives that name another kind do not count. Clicks of other kinds nearer than half the
     diameter to one of this kind are left out: two small particles at the rim of a large one would corrupt its labels.

@@ -92,7 +92,7 @@ def calibrations(
 
 
 def particle_scores(summaries: Sequence[PeakSummary], fits: Sequence[Calibration]) -> ParticleScores:
-    """Give the distribution of the particles' scores, and their density, in training tomograms: a prior for others.
+    """Return the distribution of the particles' scores, and their density, in training tomograms: a prior for others.
 
     Parameters
     ----------
@@ -115,6 +115,6 @@ def particle_scores(summaries: Sequence[PeakSummary], fits: Sequence[Calibration
 
 
 def separation(summaries: Sequence[PeakSummary], fits: Sequence[Calibration]) -> float:
-    """Give Σp²/Σp, the mean probability of probable peaks: 1 where particles and background do not overlap."""
+    """Return Σp²/Σp, the mean probability of probable peaks: 1 where particles and background do not overlap."""
     chances = np.concatenate([fit.probability(each.scores) for each, fit in zip(summaries, fits, strict=True)])
     return float(np.square(chances).sum()) / max(float(chances.sum()), 1e-12)

@@ -70,7 +70,7 @@ class Picked:
         return np.stack(list(self.score_sections()))
 
     def score_sections(self) -> Iterator[Float32[np.ndarray, "y x"]]:
-        """Give the probabilities section by section: they are computed in float64."""
+        """Return the probabilities section by section: they are computed in float64."""
         for section in self.logits:
             yield self.probability(section).astype(np.float32)
 

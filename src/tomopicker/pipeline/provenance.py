@@ -87,7 +87,7 @@ def trained_inverted(origin: Mapping[str, Any]) -> bool:
 
 
 def training_density(origin: Mapping[str, Any]) -> float | None:
-    """Give the particles per Å³ of specimen in the training tomograms, by a model's provenance; None: not counted."""
+    """Return the particles per Å³ of specimen in the training tomograms, by a model's provenance; None: not counted."""
     particles, training = origin.get("particles"), origin.get("training", [])
     volume = sum(
         float(np.prod(each["shape_zyx"])) * each["voxel_size_angstrom"] ** 3 * each.get("specimen_fraction", 1.0)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def checkpoint_of_kind(output: Path, kind: str) -> Path:
-    """Give the prefix of the checkpoints of one kind of particle; with an empty name, of a model of one kind."""
+    """Return the prefix of the checkpoints of one kind of particle; with an empty name, of a model of one kind."""
     return output.with_name(f"{output.name}.kind-{kind}") if kind else output
 
 

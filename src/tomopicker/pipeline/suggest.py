@@ -131,7 +131,7 @@ def _candidates(item: InstantPeaks, rows: np.ndarray, chances: np.ndarray) -> Ca
 
 
 def _examples(item: Features, count: int) -> list[tuple[int, Suggestion]]:
-    """Give an example of each kind of object in a tomogram, with the number of such objects."""
+    """Return an example of each kind of object in a tomogram, with the number of such objects."""
     white = torch.from_numpy(np.linalg.cholesky(item.statistics.inverse).astype(np.float32))
     mean = torch.from_numpy(item.statistics.mean.astype(np.float32))
     distances = [((part - mean) @ white).square().mean(dim=1).sqrt() for part in item.specimen.parts()]

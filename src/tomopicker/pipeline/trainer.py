@@ -36,7 +36,7 @@ CANDIDATES = 20
 """Peaks per click, at least, that the offset of a known count is fitted to."""
 PARTICLE_LIKE_RADII = 1.1
 """Radius around a peak that is taken out of a decoy, in particle radii: peaks are off by a voxel."""
-MOST_PARTICLE_LIKE = 0.4
+MAX_PARTICLE_LIKE = 0.4
 """Fraction of a volume that spheres around particle-like peaks may fill; it is 0.14 to 0.21 in a crowded cell."""
 
 
@@ -128,12 +128,12 @@ class Run:
         like = peaks.positions_voxels[peaks.scores > particles.mean - particles.sd]
         voxels = np.zeros(item.working.data.shape, dtype=np.int8)
         draw_spheres(voxels, like, PARTICLE_LIKE_RADII * self.radius, 1)
-        return voxels.astype(bool) if voxels.mean() < MOST_PARTICLE_LIKE else None
+        return voxels.astype(bool) if voxels.mean() < MAX_PARTICLE_LIKE else None
 
     def offset_by_count(
         self, network: nn.Module, clicked: Sequence[TrainingTomogram], particles: float | None
     ) -> tuple[float, float | None]:
-        """Give the offset from logits to probabilities that matches a count; without one, 0 and the threshold 0.5."""
+        """Return the offset from logits to probabilities that matches a count; without one, 0 and the threshold 0.5."""
         if not particles:
             return 0.0, 0.5
         peaks = [self.peaks(network, item, _max_peaks(item, particles / len(clicked))) for item in clicked]

@@ -35,12 +35,12 @@ def pad_to(array: np.ndarray, shape: Sequence[int], fill: int) -> np.ndarray:
 
 
 def cube(corner: Sequence[int] | np.ndarray, size: int) -> tuple[slice, ...]:
-    """Give the region of a cube from its first voxel (z, y, x) and its edge."""
+    """Return the region of a cube from its first voxel (z, y, x) and its edge."""
     return tuple(slice(int(first), int(first) + size) for first in corner)
 
 
 def bounding_box(mask: VoxelMask, margin: int = 0, multiple: int = 1) -> tuple[slice, ...]:
-    """Give the smallest box that holds a mask, with a margin (voxels), starting at a multiple; within the volume."""
+    """Return the smallest box that holds a mask, with a margin (voxels), starting at a multiple; within the volume."""
     box = []
     for axis, edge in enumerate(mask.shape):
         hit = np.flatnonzero(mask.any(axis=tuple(other for other in range(3) if other != axis)))

@@ -36,7 +36,7 @@ Edges = Float64[np.ndarray, "columns 2"]
 Places = Float64[np.ndarray, "columns 2"]
 Points = Float64[np.ndarray, "points 2"]
 Surface = Callable[[Points], Float64[np.ndarray, " points"]]
-"""Gives z, in voxels, at points (y, x)."""
+"""Returns z, in voxels, at points (y, x)."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ def _columns(edge: int, voxel_size: float) -> Iterator[tuple[float, slice]]:
 def _between_surfaces(
     places: Places, profiles: list[Profile], shape: tuple[int, ...], voxel_size: float
 ) -> tuple[Bool[np.ndarray, "z y x"] | None, float]:
-    """Give what lies between the two surfaces, and the contrast to the rest; None where that is too small."""
+    """Return what lies between the two surfaces, and the contrast to the rest; None where that is too small."""
     if not profiles:
         return None, 0.0
     values = np.stack(profiles)
@@ -176,7 +176,7 @@ def _between_surfaces(
 
 
 def otsu(values: Float64[np.ndarray, " n"]) -> float:
-    """Give the threshold that splits values in two with the least variance within (Otsu, IEEE Trans. SMC 9, 1979)."""
+    """Return the threshold that splits values in two with the least variance within (Otsu, IEEE Trans. SMC 9, 1979)."""
     ordered = np.sort(values)
     if len(ordered) < 2:
         return float(ordered.mean())
@@ -189,7 +189,7 @@ def otsu(values: Float64[np.ndarray, " n"]) -> float:
 
 
 def max_subarray(excess: Profile) -> tuple[int, int] | None:
-    """Give the first and last index of the run of the largest sum; None where nothing is above 0."""
+    """Return the first and last index of the run of the largest sum; None where nothing is above 0."""
     total = best = 0.0
     start, found = 0, None
     for index, value in enumerate(excess.tolist()):
@@ -222,7 +222,7 @@ def _fit_surface(places: Places, z: Float64[np.ndarray, " columns"], shape: tupl
 
 
 def _slab(surfaces: list[Surface], margin: float, shape: tuple[int, ...]) -> Bool[np.ndarray, "z y x"]:
-    """Give the mask of what lies between two surfaces, a margin added."""
+    """Return the mask of what lies between two surfaces, a margin added."""
     grid = np.indices(shape[1:], dtype=np.float64).reshape(2, -1).T
     low, high = (surface(grid).reshape(shape[1:]) for surface in surfaces)
     sections = np.arange(shape[0])[:, None, None]

@@ -207,7 +207,7 @@ def _resample(tomogram: Tomogram, ratio: float) -> Volume:
 
 
 def _reached(weights: Float32[np.ndarray, "new old"]) -> slice:
-    """Give the rows, which lie together, that are not all 0; none where a block lies between two new voxels."""
+    """Return the rows, which lie together, that are not all 0; none where a block lies between two new voxels."""
     rows = np.flatnonzero(weights.any(axis=1))
     return slice(int(rows[0]), int(rows[-1]) + 1) if len(rows) else slice(0, 0)
 
@@ -238,7 +238,7 @@ def resampling_matrix(edge: int, ratio: float) -> np.ndarray:
 
 
 def resampled_mask(mask: VoxelMask, shape: Shape, low: Edges, high: Edges) -> Bool[np.ndarray, "Z Y X"]:
-    """Give a mask of a tomogram on the grid of its working volume: the value at each working voxel's centre.
+    """Return a mask of a tomogram on the grid of its working volume: the value at each working voxel's centre.
 
     Parameters
     ----------

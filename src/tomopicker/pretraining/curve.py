@@ -91,12 +91,12 @@ class TrainingCurve:
             self.keep(self.result())
 
     def result(self) -> BestWeights:
-        """Give the best weights so far."""
+        """Return the best weights so far."""
         assert self.best is not None
         return BestWeights(self.weights, self.best, tuple(self.curve))
 
     def state(self) -> tuple[Weights, dict[str, Any]]:
-        """Give tensors and facts for a checkpoint."""
+        """Return tensors and facts for a checkpoint."""
         best = None if self.best is None else self.curve.index(self.best)
         facts = {"curve": [asdict(point) for point in self.curve], "best": best, "losses": self.losses}
         return {f"{BEST}{name}": value for name, value in self.weights.items()}, facts

@@ -25,8 +25,8 @@ from tomopicker.pretraining.scenes import (
 )
 from tomopicker.training.labels import IGNORED
 
-MOST_CLICKS = 20
-MOST_TARGETS = 3
+MAX_CLICKS = 20
+MAX_TARGETS = 3
 OFF_VOXELS = 1.5
 """Distance of a click from the centre is at most about this, in working voxels."""
 MARGIN = 6
@@ -85,12 +85,12 @@ class Episodes:
 
 def draw_episodes(families: Families, rng: np.random.Generator) -> Episodes:
     """Draw two scenes and click one to twenty copies of each of up to three targets."""
-    cast = draw_cast(families, int(rng.integers(1, MOST_TARGETS + 1)), rng.uniform(*SHARE), rng)
+    cast = draw_cast(families, int(rng.integers(1, MAX_TARGETS + 1)), rng.uniform(*SHARE), rng)
     while True:
         scenes = draw_cast_scene(families, cast, rng), draw_cast_scene(families, cast, rng)
         episodes = []
         for target in cast.targets:
-            count = int(np.exp(rng.uniform(0, np.log(MOST_CLICKS + 1))))
+            count = int(np.exp(rng.uniform(0, np.log(MAX_CLICKS + 1))))
             clicked = draw_clicked(scenes[0], int(target), count, rng)
             if len(clicked):
                 episodes.append(episode_of(scenes, int(target), clicked, rng))
@@ -147,7 +147,7 @@ def labels_of(scene: Scene, target: int, clicked: Int64[np.ndarray, " clicked"])
 
 
 def neighbours(clicks: Clicks, half: int) -> Neighbours:
-    """Give the feature voxels within one feature voxel of each click; each click weighs the same.
+    """Return the feature voxels within one feature voxel of each click; each click weighs the same.
 
     As `FeatureMap.at` takes them; a scene of 2·half voxels has half feature voxels along an edge.
     """

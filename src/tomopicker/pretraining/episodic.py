@@ -46,7 +46,7 @@ class FewShotNetwork(nn.Module):
         self.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
 
     def loss(self, drawn: Episodes, device: torch.device) -> Tensor:
-        """Give the mean loss of the episodes of two scenes, each scored in both."""
+        """Return the mean loss of the episodes of two scenes, each scored in both."""
         here, there = (scene_features(self.trunk, scene.volume, device) for scene in drawn.scenes)
         terms = []
         for episode in drawn.episodes:

@@ -94,7 +94,7 @@ def draw_tilt_axis(rng: np.random.Generator) -> float:
 
 
 def central_sections(edge: int, axis: float) -> tuple[Frequencies, Frequencies]:
-    """Give the tilt in radians whose image measures each frequency, and its distance from the tilt axis.
+    """Return the tilt in radians whose image measures each frequency, and its distance from the tilt axis.
 
     The distance is in cycles per voxel, over the half spectrum of a cube.
     """

@@ -48,14 +48,14 @@ class Families:
     masses: PerMolecule
 
     def twin(self, molecule: int) -> tuple[int, float]:
-        """Give the molecule of another family that is nearest in mass, and the gain that makes the masses equal."""
+        """Return the molecule of another family that is nearest in mass, and the gain that makes the masses equal."""
         apart = np.abs(np.log(self.masses / self.masses[molecule]))
         apart[molecule // 2 * 2 : molecule // 2 * 2 + 2] = np.inf
         nearest = int(np.argmin(apart))
         return nearest, float(np.clip(self.masses[molecule] / self.masses[nearest], *GAIN))
 
     def targets(self) -> Int64[np.ndarray, " targets"]:
-        """Give the molecules that have the size of a particle at working scale; all, if none has."""
+        """Return the molecules that have the size of a particle at working scale; all, if none has."""
         radii = self.library.radii
         fit = np.flatnonzero((radii >= SMALLEST_TARGET) & (radii <= LARGEST_TARGET))
         return fit if len(fit) else np.arange(len(radii))

@@ -55,7 +55,7 @@ class _Canvas:
     rng: np.random.Generator
 
     def ellipsoid(self, axes: np.ndarray, centre: tuple[float, float, float] = (0, 0, 0)) -> Field:
-        """Give the distance from the centre in units of the axes."""
+        """Return the distance from the centre in units of the axes."""
         parts = zip((self.z, self.y, self.x), centre, axes, strict=True)
         return np.asarray(np.sqrt(sum(((grid - middle) / axis) ** 2 for grid, middle, axis in parts)))
 

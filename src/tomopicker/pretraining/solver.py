@@ -61,7 +61,7 @@ class Solver(nn.Module):
 
 
 def solve(features: Rows, clicked: Channels, shrinkage: Tensor) -> tuple[Channels, Float[Tensor, ""]]:
-    """Give weights and bias of the discriminant in a scene.
+    """Return weights and bias of the discriminant in a scene.
 
     Parameters
     ----------
@@ -90,6 +90,6 @@ def solve(features: Rows, clicked: Channels, shrinkage: Tensor) -> tuple[Channel
 
 
 def quantiles(scores: Float[Tensor, " rows"]) -> tuple[Tensor, Tensor, Tensor]:
-    """Give the quartiles, interpolated linearly."""
+    """Return the quartiles, interpolated linearly."""
     low, middle, high = torch.quantile(scores, scores.new_tensor([0.25, 0.5, 0.75]))
     return low, middle, high

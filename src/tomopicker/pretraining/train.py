@@ -78,11 +78,11 @@ class Classifier(nn.Module):
         self.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
 
     def forward(self, patches: Float[Tensor, "n 1 z y x"]) -> Float[Tensor, "n classes _ _ _"]:
-        """Give a logit for each class."""
+        """Return a logit for each class."""
         return self.head(self.trunk.features(patches))  # type: ignore[no-any-return]
 
     def weights(self) -> dict[str, Tensor]:
-        """Give the weights without the head."""
+        """Return the weights without the head."""
         return {name: value for name, value in self.trunk.state_dict().items() if not name.startswith("head.")}
 
 

@@ -112,7 +112,7 @@ def few_shot_f1(network: ResUNet, solver: Solver, trials: Sequence[Trial], devic
 
 
 def scene_features(network: ResUNet, volume: Volume, device: torch.device) -> Features:
-    """Give the features of a scene, a row each feature voxel, with batch normalisation as the network is set to."""
+    """Return the features of a scene, a row each feature voxel, with batch normalisation as the network is set to."""
     patch = torch.from_numpy(volume)[None, None].to(device).contiguous(memory_format=torch.channels_last_3d)
     with autocast("auto", device):
         features = two_levels(network, patch)
@@ -120,7 +120,7 @@ def scene_features(network: ResUNet, volume: Volume, device: torch.device) -> Fe
 
 
 def at(features: Features, near: Neighbours) -> Float[Tensor, " channels"]:
-    """Give the mean feature at clicks."""
+    """Return the mean feature at clicks."""
     rows, weights = (torch.from_numpy(each).to(features.device) for each in (near.rows, near.weights))
     return weights.to(features.dtype) @ features[rows]
 
@@ -136,6 +136,6 @@ def score_volume(scores: Float[Tensor, " rows"]) -> Volume:
 
 
 def best_f1(scores: Volume, truth: Positions) -> float:
-    """Give the best F1 of the peaks of a score volume, matched one to one; truth is (x, y, z) in voxels."""
+    """Return the best F1 of the peaks of a score volume, matched one to one; truth is (x, y, z) in voxels."""
     peaks = local_peaks(scores, min_distance=MIN_DISTANCE, threshold=float("-inf"), smoothing=SMOOTHING)
     return float(evaluate(peaks.positions_voxels, peaks.scores, truth, TOLERANCE).best_f1 or 0.0)

@@ -229,7 +229,7 @@ class PULoss:
         unlabelled: Bool[Tensor, "batch z y x"],
         negative: Bool[Tensor, "batch z y x"] | None = None,
     ) -> tuple[Scalar, "PULoss"]:
-        """Give the loss of a batch, and the loss function for the next.
+        """Return the loss of a batch, and the loss function for the next.
 
         Voxels known to be background cost w·c·γ·E_N[L(f, 0)] on top of the chosen loss, with w the setting
         `negative_weight` and c·γ the weight of the loss's own positive term: a negative weighs as a positive does,

@@ -256,7 +256,7 @@ class SimulationSettings:
 
 
 def setting_fields() -> dict[str, FieldInfo]:
-    """Give the settings that can be changed by name, ``group.setting``."""
+    """Return the settings that can be changed by name, ``group.setting``."""
     fields = {f"{group}.{name}": info for group, kind in GROUPS.items() for name, info in fields_of(kind).items()}
     return {name: info for name, info in fields.items() if name not in ARGUMENTS}
 

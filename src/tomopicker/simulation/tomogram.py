@@ -154,7 +154,7 @@ def read_layout(path: Path, shape: Shape, offset: str | None) -> tuple[Positions
 
 
 def _corner(positions: Positions, shape: Shape, offset: str | None) -> Float64[np.ndarray, " 3"]:
-    """Give the volume's corner in the layout, (x, y, z) in voxels."""
+    """Return the volume's corner in the layout, (x, y, z) in voxels."""
     if offset is None:
         return np.zeros(3)
     if offset == CENTRED:
@@ -169,7 +169,7 @@ CLASS = "class"
 
 
 def settings_file(folder: Path, name: str) -> Path:
-    """Give the path of the file that is written last: if it exists, the tomogram is complete."""
+    """Return the path of the file that is written last: if it exists, the tomogram is complete."""
     return folder / "settings" / f"{name}.json"
 
 

@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tomopicker.errors import TomoPickerError
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
-MOST_BYTES, MOST_UPLOADED = 2 * 2**20, 64 * 2**20
+MAX_BYTES, MAX_UPLOAD_BYTES = 2 * 2**20, 64 * 2**20
 """Of the body of a request, and of a file of picks that is opened."""
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
@@ -117,7 +117,7 @@ class Guard:
         if answer is not None:
             await answer(scope, receive, _with_headers(send))
             return
-        bound = MOST_UPLOADED if scope["path"].endswith("/api/open") else MOST_BYTES
+        bound = MAX_UPLOAD_BYTES if scope["path"].endswith("/api/open") else MAX_BYTES
         stated = headers.get("content-length", "0")
         if not stated.isdigit() or int(stated) > bound:
             too_long = PlainTextResponse(f"at most {bound // 2**20} MiB are taken at once", 413)

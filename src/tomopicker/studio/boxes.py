@@ -13,7 +13,7 @@ from tomopicker.preprocessing.subtomograms import subtomograms
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import Volume
 
-MOST_CLICKS = 200
+MAX_CLICKS = 200
 """Particles that a running mean is of, the latest."""
 KEPT = 600
 REACH = 0.5
@@ -49,7 +49,7 @@ class Boxes:
         """Average the boxes of the latest positions that have one size; give how many there were."""
         boxes = [
             box
-            for tomogram, xyz in list(wanted)[-MOST_CLICKS:]
+            for tomogram, xyz in list(wanted)[-MAX_CLICKS:]
             if (box := self.get(tomogram, xyz, diameter)) is not None
         ]
         same = [box for box in boxes if box.shape == boxes[0].shape]

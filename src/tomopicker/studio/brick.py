@@ -16,15 +16,15 @@ from tomopicker.studio.slabs import Grey, to_bytes
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import Shape
 
-MOST_BYTES = 60_000_000
+MAX_BYTES = 60_000_000
 SLAB_BYTES = 48 * 2**20
 """Of float32 voxels that are read at once."""
 
 
 def bin_factor(shape: Shape) -> int:
-    """Give the least binning that keeps a brick below `MOST_BYTES`."""
+    """Return the least binning that keeps a brick below `MAX_BYTES`."""
     factor = 1
-    while np.prod([edge // factor for edge in shape], dtype=np.int64) > MOST_BYTES:
+    while np.prod([edge // factor for edge in shape], dtype=np.int64) > MAX_BYTES:
         factor += 1
     return factor
 
@@ -68,7 +68,7 @@ class Brick:
         return [z for start in outwards for z in range(start, min(start + self.group, self.shape[0]))]
 
     def stream(self) -> Iterator[bytes]:
-        """Give section after section in `order`."""
+        """Return section after section in `order`."""
         for z in self.order:
             if not self._there[z]:
                 self._make(z // self.group * self.group)

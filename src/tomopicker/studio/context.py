@@ -26,8 +26,8 @@ from tomopicker.studio.review import Reviews
 from tomopicker.studio.slabs import Grey, measure
 from tomopicker.tomogram import Tomogram
 
-MOST_BRICKS = 2
-MOST_GREYS = 1000
+MAX_BRICKS = 2
+MAX_GREYS = 1000
 Value = TypeVar("Value")
 
 
@@ -56,7 +56,7 @@ class Studio:
         return cls(listing, project, events, work, Jobs(folder / "jobs"), Reviews(folder / "picks"))
 
     def kind(self, name: str) -> Kind:
-        """Give a kind of the project.
+        """Return a kind of the project.
 
         Raises `UsageError` if there is none of that name.
         """
@@ -75,17 +75,17 @@ class Studio:
             grey = measure(tomogram, thickness, self._bytes.get(key[:2]), deconvolution)
             self._bytes.setdefault(key[:2], (grey.low, grey.high))
             self._greys[key] = grey
-            if len(self._greys) > MOST_GREYS:
+            if len(self._greys) > MAX_GREYS:
                 self._greys.pop(next(iter(self._greys)), None)
         return grey
 
     def brick(self, tomogram: Tomogram, volume: str, thickness: float) -> Brick:
-        """Give the brick of a volume; the latest few are kept."""
+        """Return the brick of a volume; the latest few are kept."""
         key = tomogram.name, volume
         if key not in self._bricks:
             self._bricks[key] = Brick(tomogram, self.grey(tomogram, volume, thickness))
         self._bricks.move_to_end(key)
-        while len(self._bricks) > MOST_BRICKS:
+        while len(self._bricks) > MAX_BRICKS:
             self._bricks.popitem(last=False)
         return self._bricks[key]
 

@@ -60,7 +60,7 @@ class Deconvolution:
         return cls(**values)
 
     def gain(self, frequency: Float64[np.ndarray, "..."]) -> Float64[np.ndarray, "..."]:
-        """Give c / (c² + 1/SNR) at spatial frequencies (1/Å), c the contrast transfer, positive at low frequency.
+        """Return c / (c² + 1/SNR) at spatial frequencies (1/Å), c the contrast transfer, positive at low frequency.
 
         Notes
         -----

@@ -57,13 +57,13 @@ class Engine(Protocol):
         """Compute the features of a tomogram, which takes as long as a pass of the network."""
 
     def picks(self, features: Sequence[Any], clicks: Picks, rejected: Picks | None) -> Answer:
-        """Give the picks of each tomogram."""
+        """Return the picks of each tomogram."""
 
     def examples(self, features: Sequence[Any], rejected: Picks | None, count: int) -> Sequence[Suggested]:
-        """Give places to ask about before the first click: examples of what there is."""
+        """Return places to ask about before the first click: examples of what there is."""
 
     def suggest(self, answer: Any, count: int) -> Sequence[Suggested]:
-        """Give the next places to ask about, most useful first, after an answer of `picks`."""
+        """Return the next places to ask about, most useful first, after an answer of `picks`."""
 
 
 @dataclass(frozen=True)

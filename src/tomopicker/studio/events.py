@@ -31,7 +31,7 @@ class Events:
             queue.put_nowait(None)
 
     async def stream(self, first: dict[str, Any]) -> AsyncIterator[str]:
-        """Give the text of one page's stream, with an event to begin with."""
+        """Return the text of one page's stream, with an event to begin with."""
         queue: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
         self._queues.add(queue)
         try:

@@ -57,7 +57,7 @@ Act = Change | Edit
 
 
 def act_to_json(act: Act) -> Settings:
-    """Give an act as a line of the log has it."""
+    """Return an act as a line of the log has it."""
     return {"change" if isinstance(act, Change) else "edit": asdict(act)}
 
 

@@ -22,10 +22,10 @@ from tomopicker.studio.listing import Listing
 from tomopicker.studio.points import positions
 from tomopicker.studio.project import Project
 
-MOST_CANDIDATES = 50_000
+MAX_CANDIDATES = 50_000
 FEW = 6
 """Tomograms of a list whose features are all computed, once the first particle is clicked."""
-MOST_FEATURES = 12
+MAX_FEATURES = 12
 """Tomograms whose features are kept in memory."""
 Key = tuple[str, float]
 """A tomogram and a particle diameter (Å): what features are of."""
@@ -105,12 +105,12 @@ class Workbench:
     def _forget_some(self) -> None:
         """Let the features go that were not used for longest, of tomograms without clicks before others."""
         clicked = {name for kind in self.project.kinds for name, each in self.project.all_points(kind).items() if each}
-        while len(self.features) > MOST_FEATURES:
+        while len(self.features) > MAX_FEATURES:
             *earlier, _ = self.features
             del self.features[next((key for key in earlier if key[0] not in clicked), earlier[0])]
 
     def state(self, tomogram: str, kind: str) -> str:
-        """Give the state of a tomogram's features: none, waiting, computing, ready or failed."""
+        """Return the state of a tomogram's features: none, waiting, computing, ready or failed."""
         key = tomogram, self.project.kinds[kind].diameter
         if self.engine is None:
             return "none"
@@ -121,7 +121,7 @@ class Workbench:
         return "computing" if key == self._computing else "waiting"
 
     def picked(self, kind: str) -> Mapping[str, Found]:
-        """Give the latest picks of a kind, by tomogram."""
+        """Return the latest picks of a kind, by tomogram."""
         return self.answers[kind].picked if kind in self.answers else {}
 
     def elsewhere(self, tomogram: str, kind: str) -> dict[str, int]:
@@ -131,7 +131,7 @@ class Workbench:
         return {"tomograms": len(self.listing.names) - 1, "done": len(found), "picks": picks}
 
     async def suggest(self, kind: str, count: int) -> Sequence[Suggested]:
-        """Give the places of a kind to ask about next; before the first click, examples of what there is."""
+        """Return the places of a kind to ask about next; before the first click, examples of what there is."""
         if self.engine is None:
             return []
         while self._picking is not None:  # What is asked depends on the answers before.
@@ -230,11 +230,11 @@ class Workbench:
 
 
 def as_json(found: Found | None) -> dict[str, Any]:
-    """Give the picks of one tomogram as the page wants them: numbers in rows, best first."""
+    """Return the picks of one tomogram as the page wants them: numbers in rows, best first."""
     if found is None:
         return {"candidates": [], "threshold": 1.0, "count": None, "expected": None, "particles": 0.0}
     candidates = found.candidates
-    rows = np.column_stack([candidates.positions, candidates.scores])[:MOST_CANDIDATES]
+    rows = np.column_stack([candidates.positions, candidates.scores])[:MAX_CANDIDATES]
     count, expected = found.count, found.expected
     return {
         "candidates": np.round(rows, 3).tolist(),

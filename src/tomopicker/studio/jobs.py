@@ -77,7 +77,7 @@ class Job:
         return 0
 
     def to_json(self) -> dict[str, Any]:
-        """Give what the page shows of it."""
+        """Return what the page shows of it."""
         log = self.log
         lines = log.splitlines()
         matched = next((found for line in reversed(lines) if (found := _PROGRESS.match(line))), None)
@@ -111,7 +111,7 @@ class Job:
         return (self.folder / "stopped").exists()
 
     def _process(self) -> int | None:
-        """Give the process (and group) of a job that runs; process numbers are used again, so its start is compared."""
+        """Return the process (and group) of a running job, told from reused numbers by its start time."""
         with suppress(OSError, ValueError):
             number, begun = (self.folder / "pid").read_text(encoding="ascii").split()
             if _started(int(number)) == begun:
@@ -146,7 +146,7 @@ class Jobs:
         return Job(path, asked)
 
     def get(self, name: str) -> Job:
-        """Give a job by its name.
+        """Return a job by its name.
 
         Raises `UsageError` if there is none of that name.
         """
@@ -166,7 +166,7 @@ class Jobs:
 
 
 def engine_arguments(project: Path, workers: int | None = None) -> list[str]:
-    """Give the arguments that choose the workers: as in the project's file, else one for each of several GPUs.
+    """Return the arguments that choose the workers: as in the project's file, else one for each of several GPUs.
 
     The project's folder may hold a ``cluster.yaml``, as ``tomopicker pick --cluster`` takes it. `workers` is their
     maximum number, if the person asks for one; 1 is this machine's one process.
@@ -192,7 +192,7 @@ def engine_arguments(project: Path, workers: int | None = None) -> list[str]:
 
 
 def _started(process: int) -> str:
-    """Give what distinguishes a process from a later one of its number: its start, in ticks since the machine's."""
+    """Return what distinguishes a process from a later one of its number: its start, in ticks since the machine's."""
     try:
         stat = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:

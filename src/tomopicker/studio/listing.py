@@ -59,7 +59,7 @@ class Listing:
         return self._opened[name, called]
 
     def frame(self, name: str) -> Frame:
-        """Give the geometry of a tomogram."""
+        """Return the geometry of a tomogram."""
         return self.tomogram(name).frame
 
 

@@ -25,7 +25,7 @@ SAME = 0.5
 """Å within which two points are one: files round positions to a thousandth of a voxel."""
 FEW = 8
 """Points that are compared one by one with all others."""
-MOST_POINTS = 100_000
+MAX_POINTS = 100_000
 """Of one change."""
 Coordinate = Annotated[float, Field(allow_inf_nan=False), AfterValidator(lambda value: round(value, 3))]
 Origin = Annotated[str, AfterValidator(lambda text: text[:80])]
@@ -71,8 +71,8 @@ class Change:
 
     kind: str
     tomogram: str
-    added: Annotated[Points, Field(max_length=MOST_POINTS)] = ()
-    removed: Annotated[Points, Field(max_length=MOST_POINTS)] = ()
+    added: Annotated[Points, Field(max_length=MAX_POINTS)] = ()
+    removed: Annotated[Points, Field(max_length=MAX_POINTS)] = ()
 
     @property
     def inverse(self) -> "Change":
@@ -116,7 +116,7 @@ def apply(points: Points, change: Change) -> tuple[Points, Change]:
 
 
 def _places_in(points: Points, others: Points) -> list[int]:
-    """Give for each point the index of the one of others that is at its place, -1 where none is."""
+    """Return for each point the index of the one of others that is at its place, -1 where none is."""
     if len(others) <= FEW:
         return [next((i for i, other in enumerate(others) if point.is_at(other)), -1) for point in points]
     from scipy.spatial import cKDTree  # noqa: PLC0415  (slow to import, and hardly ever needed)
@@ -141,7 +141,7 @@ def parse(validate: Callable[[object], Value], stated: object) -> Value:
 
 
 def positions(points: Iterable[Point], label: Label | None = None) -> Positions:
-    """Give the points, or those of a label, as rows of (x, y, z) in Å."""
+    """Return the points, or those of a label, as rows of (x, y, z) in Å."""
     rows = [(point.x, point.y, point.z) for point in points if label in {None, point.label}]
     return np.asarray(rows, dtype=np.float64).reshape(-1, 3)
 
@@ -154,7 +154,7 @@ Signature = tuple[tuple[int, int, int] | None, ...]
 
 
 def csv_files(folder: Path, kind: str, tomogram: str) -> dict[Label, Path]:
-    """Give the file of each label's points."""
+    """Return the file of each label's points."""
     return {label: folder / name / kind / f"{tomogram}.csv" for label, name in FOLDERS.items()}
 
 
@@ -199,7 +199,7 @@ def write_star(folder: Path, kind: str, tomogram: str, frame: Frame, points: Poi
 
 
 def as_picks(points: Points, label: Label, tomogram: str) -> Picks:
-    """Give the points of a label as picks, with where each comes from as a column."""
+    """Return the points of a label as picks, with where each comes from as a column."""
     picks = Picks.of(tomogram, positions(points, label))
     origins = [point.origin for point in points if point.label == label]
     return Picks(picks.positions, picks.tomograms, picks.scores, pd.DataFrame({"origin": origins}, dtype=object))

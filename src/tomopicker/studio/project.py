@@ -194,7 +194,7 @@ class Project:
         self.save_settings()
 
     def sheet(self, kind: str, tomogram: str) -> Sheet:
-        """Give the points of a kind in a tomogram, as its files are now.
+        """Return the points of a kind in a tomogram, as its files are now.
 
         Raises
         ------
@@ -297,7 +297,7 @@ class Project:
                     sheet.star = version
 
     def all_points(self, kind: str) -> Mapping[str, Points]:
-        """Give the points of a kind in every tomogram that has a file of them, or a list in memory."""
+        """Return the points of a kind in every tomogram that has a file of them, or a list in memory."""
         stems = {path.stem for name in ("clicks", "rejected") for path in (self.folder / name / kind).glob("*.csv")}
         names = stems | {tomogram for other, tomogram in self.sheets if other == kind}
         found: dict[str, Points] = {}

@@ -48,12 +48,12 @@ class Reviewed:
 
 
 def of_job(results: "FolderResults") -> Reviewed:
-    """Give what is reviewed of a folder of picks."""
+    """Return what is reviewed of a folder of picks."""
     return Reviewed(results.tomograms, results.diameter, results.failed, results.folder)
 
 
 def of_instant(found: Mapping[str, Found], frames: Mapping[str, Frame], diameter: float) -> Reviewed:
-    """Give what is reviewed of instant picks of some tomograms, in the order of the frames."""
+    """Return what is reviewed of instant picks of some tomograms, in the order of the frames."""
     from tomopicker.output.results import KindResult, TomogramResult  # noqa: PLC0415
 
     tomograms = []
@@ -72,11 +72,11 @@ class Reviews:
     _read: "dict[str, tuple[int, FolderResults]]" = field(default_factory=dict)
 
     def path(self, kind: str) -> Path:
-        """Give the folder of a kind's picks."""
+        """Return the folder of a kind's picks."""
         return self.folder / kind
 
     def results(self, kind: str) -> "FolderResults | None":
-        """Give the picks of a kind; None if nothing was picked yet."""
+        """Return the picks of a kind; None if nothing was picked yet."""
         record = self.path(kind) / RECORD
         try:
             written = record.stat().st_mtime_ns
@@ -161,7 +161,7 @@ def gallery(results: Reviewed, points: Mapping[str, Points], order: Order) -> li
 
 
 def final_picks(name: str, chosen: Picks, points: Points, diameter: float) -> Picks:
-    """Give the picks of a tomogram after review: without those rejected, with those accepted and clicked."""
+    """Return the picks of a tomogram after review: without those rejected, with those accepted and clicked."""
     answers = answers_near(chosen.positions, points, NEAR * diameter)
     kept = chosen.select(np.array([answer != "negative" for answer in answers], dtype=bool))
     particles = positions(points, "particle")

@@ -25,7 +25,7 @@ ROUTES = Routes()
 
 @ROUTES.get("/api/state")
 async def state(studio: Studio, request: Request) -> Any:
-    """Give all that a page needs to begin."""
+    """Return all that a page needs to begin."""
     project = studio.project
     begin = {
         "version": __version__,
@@ -48,7 +48,7 @@ async def events(studio: Studio, request: Request) -> StreamingResponse:
 
 @ROUTES.get("/api/points")
 async def points(studio: Studio, request: Request) -> Any:
-    """Give the points of a kind in a tomogram."""
+    """Return the points of a kind in a tomogram."""
     kind, tomogram = word(request, "kind"), word(request, "tomogram")
     studio.listing.frame(tomogram)
     sheet = studio.project.sheet(kind, tomogram)
@@ -110,7 +110,7 @@ def _stepped(studio: Studio, done: Done | Edit | None) -> dict[str, Any]:
 
 
 def _standing(studio: Studio) -> dict[str, Any]:
-    """Give what every answer to an act has: how many can be undone and done again, and what could not be saved."""
+    """Return what every answer to an act has: how many can be undone and done again, and what could not be saved."""
     project = studio.project
     return {"trouble": project.trouble, "undo": len(project.history.done), "redo": len(project.history.undone)}
 
@@ -152,7 +152,7 @@ async def note(studio: Studio, request: Request) -> Any:
 
 @ROUTES.get("/api/picks")
 async def picks(studio: Studio, request: Request) -> Any:
-    """Give the instant picks of a kind in a tomogram, with less probable candidates."""
+    """Return the instant picks of a kind in a tomogram, with less probable candidates."""
     named, tomogram = word(request, "kind"), word(request, "tomogram")
     diameter = studio.kind(named).diameter
     studio.listing.frame(tomogram)
@@ -166,7 +166,7 @@ async def picks(studio: Studio, request: Request) -> Any:
 
 @ROUTES.get("/api/suggest")
 async def suggest(studio: Studio, request: Request) -> Any:
-    """Give the next places to ask about."""
+    """Return the next places to ask about."""
     named = word(request, "kind")
     studio.kind(named)
     count = int(min(50, max(1, number(request, "count", 10))))
@@ -184,7 +184,7 @@ async def suggest(studio: Studio, request: Request) -> Any:
 
 @ROUTES.get("/api/list")
 async def listed(studio: Studio, request: Request) -> Any:
-    """Give a row for each tomogram: counts, medians, what is unusual, notes."""
+    """Return a row for each tomogram: counts, medians, what is unusual, notes."""
     named = word(request, "kind")
     studio.kind(named)
     every = studio.project.all_points(named)

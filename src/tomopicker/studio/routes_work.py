@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from tomopicker.output.results import FolderResults
 
 PRESETS = ("default", "best")
-MOST_PAGE = 120
-MOST_WORKERS = 1000
+MAX_PAGE = 120
+MAX_WORKERS = 1000
 
 ROUTES = Routes()
 
@@ -33,7 +33,7 @@ async def jobs(studio: Studio, request: Request) -> Any:
 
 @ROUTES.get("/api/log")
 async def log(studio: Studio, request: Request) -> Any:
-    """Give the end of what a job printed."""
+    """Return the end of what a job printed."""
     job = studio.jobs.get(word(request, "id"))
     return {"log": job.log, **job.to_json()}
 
@@ -63,8 +63,8 @@ async def _start(studio: Studio, named: str, what: str, body: dict[str, Any]) ->
         title, arguments = f"Pick {named} in all tomograms", await asyncio.to_thread(_picking, studio, named)
         stated = body.get("workers")
         workers = None if stated is None else int(finite(stated, "workers"))
-        if workers is not None and not 1 <= workers <= MOST_WORKERS:
-            raise UsageError(f"workers are 1 to {MOST_WORKERS}")
+        if workers is not None and not 1 <= workers <= MAX_WORKERS:
+            raise UsageError(f"workers are 1 to {MAX_WORKERS}")
         arguments += await asyncio.to_thread(engine_arguments, studio.project.folder, workers)
     else:
         raise UsageError("a job is one of train, pick")
@@ -134,7 +134,7 @@ def _model(studio: Studio, named: str) -> Path:
 
 
 def _volumes(studio: Studio, names: list[str]) -> list[str]:
-    """Give the files that were clicked in: the first volume of each tomogram."""
+    """Return the files that were clicked in: the first volume of each tomogram."""
     return [str(next(iter(studio.listing.files[name].values())).absolute()) for name in names]
 
 
@@ -182,7 +182,7 @@ async def cut(studio: Studio, request: Request) -> Any:
 
 @ROUTES.get("/api/gallery")
 async def gallery_page(studio: Studio, request: Request) -> Any:
-    """Give a page of the gallery."""
+    """Return a page of the gallery."""
     named, order = word(request, "kind"), word(request, "order", ORDERS)
     start, count = int(number(request, "start", 0)), int(number(request, "count", 60))
     results = await _reviewed(studio, named)
@@ -190,7 +190,7 @@ async def gallery_page(studio: Studio, request: Request) -> Any:
         return {"total": 0, "items": [], "diameter": 0}
     points = studio.project.all_points(named)
     items = await asyncio.to_thread(gallery, results, points, order)  # type: ignore[arg-type]
-    page = items[max(0, start) : max(0, start) + min(max(1, count), MOST_PAGE)]
+    page = items[max(0, start) : max(0, start) + min(max(1, count), MAX_PAGE)]
     listed = studio.listing.files
     shown = [
         {
@@ -209,7 +209,7 @@ def _threshold(stated: Any) -> float | None:
 
 
 async def _reviewed(studio: Studio, named: str) -> Reviewed | None:
-    """Give the picks of a kind's last job, else its instant picks; None if there are none."""
+    """Return the picks of a kind's last job, else its instant picks; None if there are none."""
     if finished := await _finished(studio, named):
         return of_job(finished)
     found = studio.work.picked(named)

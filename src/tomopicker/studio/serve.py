@@ -94,7 +94,7 @@ def serve(
 
 
 def ssh_line(port: int, user: str, host: str, environment: Mapping[str, str]) -> str:
-    """Give the line that brings a port of this machine to another one.
+    """Return the line that brings a port of this machine to another one.
 
     A node of SLURM is reached through the machine that the job was submitted from. The environment of a session over
     ssh has the port of ssh itself, where it is another one than 22.

@@ -18,7 +18,7 @@ NORMAL = {"xy": 0, "xz": 1, "yz": 2}
 """Which array axis, of z, y, x, a plane is perpendicular to."""
 Slab = Float32[np.ndarray, "row column"]
 
-MOST_SECTIONS = 200
+MAX_SECTIONS = 200
 SAMPLED = 200_000
 """Voxels that grey values are measured in."""
 BEYOND = 0.6
@@ -56,7 +56,7 @@ def sections(tomogram: Tomogram, plane: Plane, position: float, thickness: float
     axis = NORMAL[plane]
     size = tomogram.shape[axis]
     centre = float((position - tomogram.origin[2 - axis]) / tomogram.voxel_size)
-    count = min(max(1, round(thickness / tomogram.voxel_size)), MOST_SECTIONS, size)
+    count = min(max(1, round(thickness / tomogram.voxel_size)), MAX_SECTIONS, size)
     start = int(np.clip(np.floor(centre - count / 2 + 0.5), 0, size - count))
     return slice(start, start + count)
 

@@ -29,7 +29,7 @@ def adapt_batchnorm(
     precision: str,
     mask: VoxelMask | None = None,
 ) -> nn.Module:
-    """Give a copy of a network with its batch normalisation statistics measured in one volume.
+    """Return a copy of a network with its batch normalisation statistics measured in one volume.
 
     Adaptive batch normalisation (Li et al., Pattern Recognition 80, 2018).
 
@@ -58,7 +58,7 @@ def adapt_batchnorm(
 
 
 def fuse_conv_bn(network: nn.Module) -> nn.Module:
-    """Give an equivalent copy with each batch normalisation folded into the weights of the convolution before it.
+    """Return an equivalent copy with each batch normalisation folded into the weights of the convolution before it.
 
     With fixed statistics it scales and shifts channels; folded in, that costs nothing at a voxel.
 

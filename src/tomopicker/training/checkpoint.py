@@ -142,7 +142,7 @@ def load_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, An
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Give an optimiser's state of each weight, as ``optimizer.INDEX.SLOT``."""
+    """Return an optimiser's state of each weight, as ``optimizer.INDEX.SLOT``."""
     slots = optimizer.state_dict()["state"]
     return {
         f"optimizer.{index}.{slot}": torch.as_tensor(value)
@@ -163,7 +163,7 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Te
 
 
 def schedule_facts(schedule: torch.optim.lr_scheduler.LRScheduler) -> dict[str, Any]:
-    """Give the state of a learning-rate schedule as far as JSON holds it, for its ``load_state_dict``."""
+    """Return the state of a learning-rate schedule as far as JSON holds it, for its ``load_state_dict``."""
     return {k: v for k, v in schedule.state_dict().items() if isinstance(v, int | float | list | str | None)}
 
 

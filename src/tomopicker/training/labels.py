@@ -105,7 +105,7 @@ def _target_radius(radius: float, target_fraction: float) -> float:
 
 
 def ball_offsets(radius: float) -> Indices:
-    """Give the (z, y, x) offsets of all voxels no further than `radius` voxels from the origin."""
+    """Return the (z, y, x) offsets of all voxels no further than `radius` voxels from the origin."""
     reach = int(np.floor(radius))
     grid = np.mgrid[-reach : reach + 1, -reach : reach + 1, -reach : reach + 1].reshape(3, -1).T
     near: Indices = grid[(grid**2).sum(axis=1) <= radius**2]

@@ -195,7 +195,7 @@ def train_step(state: TrainState, batch: Batch, settings: Settings, device: torc
 
 
 def precision_of_steps(network: nn.Module, settings: Settings, device: torch.device) -> str:
-    """Give the precision of training steps: that of the settings, float32 for tiny patches on a CPU.
+    """Return the precision of training steps: that of the settings, float32 for tiny patches on a CPU.
 
     The bfloat16 weight gradient of a 3×3×3 convolution of 2×2×2 voxels is now and then NaN in oneDNN 3.12: it reads
     memory that nobody wrote.
@@ -237,7 +237,7 @@ def validate_and_log(
 def _validate(
     state: TrainState, validated: list[Batch], settings: Settings, device: torch.device
 ) -> tuple[float, float]:
-    """Give the mean loss, and the accuracy at a probability of 1/2 with unlabelled voxels taken for background."""
+    """Return the mean loss, and the accuracy at a probability of 1/2 with unlabelled voxels taken for background."""
     losses, right, voxels = [], 0, 0
     fresh = replace(state.loss, running_mean=None)
     with torch.inference_mode(), autocast(settings.precision, device):

@@ -14,14 +14,14 @@ SHIPPED_FILE = Path(__file__).parent.parent / "models" / "random_molecules.safet
 
 
 def weights_file(cfg: Network) -> Path | None:
-    """Give the file of the weights that a network starts from; None: random weights."""
+    """Return the file of the weights that a network starts from; None: random weights."""
     if cfg.pretrained == SCRATCH:
         return None
     return SHIPPED_FILE if cfg.pretrained == SHIPPED else Path(cfg.pretrained)
 
 
 def trained_shrinkage(cfg: Network) -> float:
-    """Give the shrinkage of the discriminant that a network's initial weights were trained with, else the default.
+    """Return the shrinkage of the discriminant that a network's initial weights were trained with, else the default.
 
     Raises
     ------

@@ -74,7 +74,7 @@ class GridPatchSampler:
         return -(-len(self.blocks) // self.batch_size)
 
     def batch(self, step: int) -> Batch:
-        """Give the batch of one step; steps count on through the epochs."""
+        """Return the batch of one step; steps count on through the epochs."""
         epoch, within = divmod(step, self.batches_per_epoch)
         order = np.random.default_rng([self.seed, epoch]).permutation(len(self.blocks))
         chosen = order[within * self.batch_size : (within + 1) * self.batch_size]
@@ -138,7 +138,7 @@ class BalancedPatchSampler:
         self.amplitudes = [wedge_amplitude(v, size) for v, _ in self.volumes] if self.rotation_prob else []
 
     def batch(self, step: int) -> Batch:
-        """Give the batch of one step."""
+        """Return the batch of one step."""
         rng = np.random.default_rng([self.seed, step])
         half = self.batch_size // 2
         near = half + self.around_rejected
@@ -185,7 +185,7 @@ PatchSampler = GridPatchSampler | BalancedPatchSampler
 
 
 def training_sampler(data: Sequence[LabelledVolume], cfg: Patches, seed: int) -> PatchSampler:
-    """Give the sampler that the settings name."""
+    """Return the sampler that the settings name."""
     if cfg.sampling == "blocks":
         return GridPatchSampler(data, cfg.size, cfg.batch, seed)
     return BalancedPatchSampler(

@@ -65,7 +65,7 @@ def write(picks: Picks, frames: Mapping[str, Frame], path: Path) -> None:
 
 
 def _section(text: str, mark: str) -> list[list[str]]:
-    """Give the fields of each line below a mark, up to the next one."""
+    """Return the fields of each line below a mark, up to the next one."""
     wanted: list[list[str]] = []
     inside = False
     for line in text.splitlines():

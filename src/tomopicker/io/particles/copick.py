@@ -154,7 +154,7 @@ def _run_of(path: Path) -> str:
 
 
 def _instances(picks: Picks) -> list[int]:
-    """Give the numbers of objects that picks came with; 0, copick's "none", where there are none."""
+    """Return the numbers of objects that picks came with; 0, copick's "none", where there are none."""
     if "instance_id" not in picks.extra:
         return [0] * len(picks)
     known = pd.to_numeric(picks.extra["instance_id"], errors="coerce").fillna(0)

@@ -81,7 +81,7 @@ def _counted(labels: np.ndarray) -> np.ndarray:
 
 
 def _contours(content: bytes, path: Path) -> Iterator[tuple[int, int, np.ndarray]]:
-    """Give object, contour (from 1) and points of each contour; every chunk moves on, and none reaches past the end."""
+    """Yield object, contour (both from 1) and points of each contour."""
     at, number, contour = len(_ID) + _MODEL.size, 0, 0
     while at + 4 <= len(content) and (tag := content[at : at + 4]) != b"IEOF":
         at += 4

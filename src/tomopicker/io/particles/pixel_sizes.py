@@ -86,7 +86,7 @@ def find_pixel_sizes(
 
 
 def _of_optics_groups(block: pd.DataFrame, optics: pd.DataFrame, rows: Rows) -> tuple[dict[str, Scores], str | None]:
-    """Give what the optics group of each row states, by column, and why a row's group is not known; None if it is."""
+    """Return what the optics group of each row states, by column, and why a row's group is not known; None if it is."""
     columns = ("rlnTomoTiltSeriesPixelSize", "rlnMicrographPixelSize", "rlnImagePixelSize") if len(optics) else ()
     groups = Rows.counted(rows.source, "optics row", len(optics))
     sizes = {name: _positive(groups.numbers(optics[name].tolist(), name)) for name in columns if name in optics}

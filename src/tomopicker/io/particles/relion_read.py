@@ -178,7 +178,7 @@ def _refuse_without_particles(blocks: Mapping[str, pd.DataFrame], source: str) -
 def _origins(
     block: pd.DataFrame, columns: list[str], pixel_size: Scores | None, rows: Rows, doubt: str | None
 ) -> Positions:
-    """Give what to subtract, in the unit of the coordinates."""
+    """Return what to subtract, in the unit of the coordinates."""
     rotate: Callable[[Positions], Positions] = np.asarray
     if set(SUBTOMOGRAM_ANGLES) <= set(block.columns):
         rotate = RELION.rotations(rows.check_angles(rows.stack(block[list(SUBTOMOGRAM_ANGLES)]))).apply

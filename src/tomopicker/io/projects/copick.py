@@ -68,7 +68,7 @@ class CopickProject:
         return [file for files in found.values() for file in files.values()]
 
     def picks_file(self, run: str, user: str, session: str, name: str) -> Path:
-        """Give the file of a run's picks, in the overlay."""
+        """Return the file of a run's picks, in the overlay."""
         return self.roots[-1] / RUNS / run / "Picks" / f"{user}_{session}_{name}.json"
 
     def object_named(self, name: str | None) -> str:

@@ -36,7 +36,7 @@ def is_list(path: Path) -> bool:
 
 
 def only_list(paths: Sequence[Path]) -> Path | None:
-    """Give the tomograms.star of RELION 5 that is the only list of tomograms given; None if there is none."""
+    """Return the tomograms.star of RELION 5 that is the only list of tomograms given; None if there is none."""
     return paths[0].absolute() if len(paths) == 1 and paths[0].suffix.lower() == ".star" else None
 
 

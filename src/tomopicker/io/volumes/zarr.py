@@ -73,7 +73,7 @@ class _Level:
     translation: tuple[float, ...] | None
 
     def offset(self, places: Sequence[int]) -> tuple[float, float, float]:
-        """Give (x, y, z) in Å of the centre of its first voxel, 0 where none is stated."""
+        """Return (x, y, z) in Å of the centre of its first voxel, 0 where none is stated."""
         if self.translation is None:
             return (0.0, 0.0, 0.0)
         z, y, x = (self.translation[place] for place in places)
@@ -91,7 +91,7 @@ class _Chosen:
 
 
 def _between(level: _Level, finest: _Level, places: Sequence[int], averaged: float) -> tuple[float, float, float]:
-    """Give (x, y, z) in Å from the first voxel of the finest scale to that of a coarser one.
+    """Return (x, y, z) in Å from the first voxel of the finest scale to that of a coarser one.
 
     Where no translation is stated, scales are taken to be averages: the edges of their first voxels coincide, not their
     centres. The specification has no default; this is what ome-zarr-py has written of its own scales since it does.
