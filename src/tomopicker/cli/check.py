@@ -44,7 +44,7 @@ def command(
     from tomopicker.io.classes import with_kinds
     from tomopicker.output.check_figure import check_figure
     from tomopicker.output.terminal import findings_table
-    from tomopicker.pipeline.input_checks import check_diameter, diameter_warning
+    from tomopicker.pipeline.input_checks import diameter_warnings
     from tomopicker.pipeline.kinds import diameters_of, kinds_of
 
     found = with_kinds(found, class_numbers=True) if diameters else found  # Named classes count as kinds.
@@ -54,16 +54,11 @@ def command(
         if len(kinds) > 1:
             reporter.log(f"{kind}, {diameter:g} Å:")
             picks, picture = found.of_kind(kind), output.with_name(f"{output.stem}.{kind}{output.suffix}")
-        for tomogram in opened:
-            check_diameter(diameter, tomogram)
-            if doubt := diameter_warning(diameter, tomogram):
-                reporter.warn(doubt)
+        for warning in diameter_warnings(diameter, opened):
+            reporter.warn(warning)
         checked = check(opened, picks, diameter)
         reporter.console.print(findings_table(checked.findings))
-        most = max(picks.tomogram_names, key=lambda name: len(picks.in_tomogram(name)))
-        shown = next(tomogram for tomogram in opened if tomogram.name == most)
-        positions = picks.in_tomogram(most).positions
-        check_figure(shown, positions, checked.means, checked.mean_voxel_size, diameter, picture)
+        check_figure(checked, opened, picks, diameter, picture)
         of = f"{number_of(len(picks), 'pick')} of {number_of(len(picks.tomogram_names), 'tomogram')}"
         if checked.undecided and not checked.faults:
             reporter.log(f"These tests cannot decide whether the picks are right ({of}): look at {picture}.")

@@ -15,7 +15,6 @@ The first call computes the features of the tomogram, in some seconds, and cache
 [bold]--engine[/bold] workers compute those of several tomograms in parallel.
 """
 
-from functools import partial
 from pathlib import Path
 
 from tomopicker.cli.groups import CoordinateOptions, DensityOptions, EngineOptions
@@ -61,8 +60,8 @@ def command(
     opened = reading.open(tomograms, reporter)
     from tomopicker import api
     from tomopicker.fewshot.suggestions import as_picks
-    from tomopicker.io.masks import masks_for, read_mask
-    from tomopicker.pipeline.training_data import common_voxel_size
+    from tomopicker.io.masks import masks_for
+    from tomopicker.pipeline.features import features_at_common_scale
 
     clicks, known = (coordinates.read(paths, opened, reporter) if paths else None for paths in (picks, negatives))
     if picks and not len(clicks or ()):
@@ -76,15 +75,9 @@ def command(
         )  # fmt: skip
         if failures:
             return 1
-    common = common_voxel_size(opened, api.settings(particle_diameter, "instant"))
-    features = [
-        api.features(
-            tomogram, particle_diameter, cache=cache, device=device, voxel_size=common, callback=reporter,
-            mask=read_mask(masks.files[file]) if file in masks.files else masks.mode or "auto",
-            progress=partial(reporter.on_score, tomogram.name),
-        )
-        for tomogram, file in zip(opened, files, strict=True)
-    ]  # fmt: skip
+    features = features_at_common_scale(
+        opened, particle_diameter, masks=masks, cache=cache, device=device, callback=reporter
+    )
     reporter.end_bar()
     found = api.suggest(features, clicks, known, count, callback=reporter)
     api.write_picks(as_picks(found), {tomogram.name: tomogram.frame for tomogram in opened}, output, "csv")

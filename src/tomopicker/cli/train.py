@@ -18,7 +18,6 @@ The model is one file with all that [cyan]tomopicker pick[/cyan] needs. During t
 it (MODEL.*.ckpt): after Ctrl-C, a scheduler's SIGTERM or a power cut, repeat the command with [cyan]--resume[/cyan].
 """
 
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -29,7 +28,6 @@ from tomopicker.cli.settings import SettingsOptions
 from tomopicker.errors import UsageError
 from tomopicker.files import check_writable
 from tomopicker.parsing import files_by_kind
-from tomopicker.wording import number_of
 
 
 def command(
@@ -86,14 +84,12 @@ def command(
     from tomopicker.picks import Picks
     from tomopicker.pipeline.dry_run import training_plan
     from tomopicker.pipeline.train import train_to_file
-    from tomopicker.pipeline.training_data import without_repeats
     from tomopicker.pipeline.training_input import (
         TrainingInput,
         by_kind,
         check_distinct,
-        check_training,
+        checked_input,
         leave_out_unclicked,
-        with_picks,
     )
 
     check_distinct(opened, watched)
@@ -109,20 +105,16 @@ def command(
     opened = leave_out_unclicked(opened, Picks.concatenate([clicks, *([known] if known and instant else [])]), reporter)
     truth = read(truth_files, watched) if watched else None
     whole = TrainingInput("", opened, clicks, settings, known, masks_of(mask, opened), watched, truth)
-    inputs, doubts = [], list[str]()
+    inputs = [checked_input(part, device, reporter) for part in by_kind(whole, diameters)]
     every = [file for paths in files.values() for file in paths]
-    for part in by_kind(whole, diameters):
-        diameter, own = part.settings.particle_diameter, files.get(part.kind, every) if part.kind else every
-        if part.kind:
-            reporter.log(f"{part.kind}: {number_of(len(part.clicks), 'click')}, a particle of {diameter:g} Å.")
-        check_training(part, device, reporter)
-        inputs.append(replace(part, clicks=without_repeats(part.clicks, diameter, reporter)))
+    doubts = list[str]()
+    for part in inputs:
+        own = files.get(part.kind, every) if part.kind else every
         if dry_run:
-            plan = training_plan(inputs[-1], [file for path in own for file in files_of_picks(path)], coordinates.units)
+            plan = training_plan(part, [file for path in own for file in files_of_picks(path)], coordinates.units)
             reporter.table([*plan, ("model", f"{output} (not written: this is a dry run)")])
         if check:
-            clicked = with_picks(part.tomograms, part.clicks)
-            doubts += check_clicks(clicked, inputs[-1].clicks, diameter, own)
+            doubts += check_clicks(part.clicked_tomograms, part.clicks, part.settings.particle_diameter, own)
     for doubt in doubts:
         reporter.warn(doubt)
     if dry_run:

@@ -1,6 +1,6 @@
 """The picture of `tomopicker check`: a section with a circle around each pick, the means, and single picks."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +8,9 @@ from jaxtyping import Float32
 from matplotlib.figure import Figure, FigureBase, SubFigure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+from tomopicker.diagnostics.check import Checked
 from tomopicker.output import figures
+from tomopicker.picks import Picks
 from tomopicker.preprocessing.subtomograms import subtomograms
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import Positions, Volume
@@ -23,23 +25,20 @@ PLANES = (("x", "y", 0), ("x", "z", 1), ("y", "z", 2))
 
 
 def check_figure(
-    tomogram: Tomogram,
-    positions: Positions,
-    means: Mapping[str, Float32[np.ndarray, "z y x"]],
-    mean_voxel_size: float,
-    particle_diameter: float,
-    path: Path,
+    checked: Checked, tomograms: Sequence[Tomogram], picks: Picks, particle_diameter: float, path: Path
 ) -> None:
-    """Write the picture: a section and a gallery of the tomogram's picks, (x, y, z) in Å, and mean subtomograms.
+    """Write the picture of a check: mean subtomograms, and a section and a gallery of the tomogram with most picks.
 
-    The means (z, y, x), by name, have one size and voxels of `mean_voxel_size`; this and the diameter are in Å. The
-    path is as for `save_figure`.
+    The diameter is in Å; the path is as for `save_figure`.
     """
+    name = max(picks.tomogram_names, key=lambda name: len(picks.in_tomogram(name)))
+    tomogram = next(tomogram for tomogram in tomograms if tomogram.name == name)
+    positions = picks.in_tomogram(name).positions
     figure = _figure(HEIGHT)
     top, bottom = figure.subfigures(2, 1, squeeze=False, height_ratios=(3.3, 1.9)).flat
     left, right = top.subfigures(1, 2, squeeze=False, width_ratios=(1.0, 1.0)).flat
     _draw_section(left, tomogram, positions, particle_diameter)
-    _draw_means(right, means, mean_voxel_size, particle_diameter)
+    _draw_means(right, checked.means, checked.mean_voxel_size, particle_diameter)
     _draw_gallery(bottom, tomogram, positions, particle_diameter)
     figures.save_figure(figure, path)
 

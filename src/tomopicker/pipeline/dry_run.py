@@ -29,7 +29,7 @@ LOSSES = {
 
 
 def training_plan(inputs: TrainingInput, files: Sequence[Path], units: CoordinateUnits) -> list[tuple[str, str]]:
-    """Describe a training that `check_training` accepts.
+    """Describe a training that `checked_input` accepts.
 
     Parameters
     ----------

@@ -1,5 +1,7 @@
-"""Features of a tomogram: from the cache, or computed and cached."""
+"""Features of tomograms: from the cache, or computed and cached."""
 
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -8,9 +10,11 @@ from tomopicker.errors import TomoPickerError
 from tomopicker.fewshot import cache as feature_cache
 from tomopicker.fewshot.features import Features, features_of
 from tomopicker.inference.tiles import Progress
+from tomopicker.io.masks import Masks, read_mask
 from tomopicker.models.precision import choose_device, uses_bfloat16
 from tomopicker.pipeline.callbacks import Callback, NullCallback
 from tomopicker.pipeline.input_checks import check_voxel_size
+from tomopicker.pipeline.training_data import common_voxel_size
 from tomopicker.preprocessing.preprocess import working_volume, working_voxel_size
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import VoxelMask
@@ -81,4 +85,46 @@ def features(
         feature_cache.save(folder, key, computed)
     except TomoPickerError as error:
         callback.warn(f"features of {tomogram.name} are not cached: {error}")
+    return computed
+
+
+def features_at_common_scale(
+    tomograms: Sequence[Tomogram],
+    particle_diameter: float,
+    *,
+    masks: Masks,
+    cache: Path | None,
+    device: str | None,
+    callback: Callback,
+) -> list[Features]:
+    """Compute the features of several tomograms at one working voxel size, that of the finest of them.
+
+    Parameters
+    ----------
+    masks : Masks
+        From ``--mask``; the lamella is detected if it specifies nothing.
+    particle_diameter, cache, device, callback
+        As for `features`.
+
+    Raises
+    ------
+    TomoPickerError
+        As `features`.
+    """
+    voxel_size = common_voxel_size(tomograms, resolve({"preset": "instant", "particle_diameter": particle_diameter}))
+    computed = []
+    for tomogram in tomograms:
+        mask = masks.files.get(tomogram.path) if tomogram.path else None
+        computed.append(
+            features(
+                tomogram,
+                particle_diameter,
+                cache=cache,
+                device=device,
+                progress=partial(callback.on_score, tomogram.name),
+                mask=read_mask(mask) if mask else masks.mode or "auto",
+                voxel_size=voxel_size,
+                callback=callback,
+            )
+        )
     return computed

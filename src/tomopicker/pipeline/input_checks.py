@@ -1,5 +1,7 @@
 """Checks before training or picking: particle diameter, voxel size, number and contrast of clicks."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from tomopicker.errors import TomoPickerError, UsageError
@@ -71,6 +73,13 @@ def diameter_warning(diameter: float, tomogram: Tomogram) -> str | None:
     if _is_default(tomogram):
         return f"{message}; the voxels of {file} are stated as 1 Å, so give --voxel-size if that is no measured size"
     return f"{message}; it is in Å, so give {10 * diameter:g} if you meant {diameter:g} nm"
+
+
+def diameter_warnings(diameter: float, tomograms: Sequence[Tomogram]) -> list[str]:
+    """Check a particle diameter (Å) in each tomogram; return the warnings, and raise the errors of `check_diameter`."""
+    for tomogram in tomograms:
+        check_diameter(diameter, tomogram)
+    return [warning for tomogram in tomograms if (warning := diameter_warning(diameter, tomogram))]
 
 
 def _is_default(tomogram: Tomogram) -> bool:

@@ -10,7 +10,7 @@ from tomopicker.models.precision import choose_device
 from tomopicker.picks import Picks
 from tomopicker.pipeline.callbacks import Callback
 from tomopicker.pipeline.kinds import check_apart, diameters_of, kinds_of, known_negatives
-from tomopicker.pipeline.training_data import check_tomogram, common_voxel_size
+from tomopicker.pipeline.training_data import check_tomogram, common_voxel_size, without_repeats
 from tomopicker.preprocessing.preprocess import check_mask
 from tomopicker.tomogram import Tomogram
 from tomopicker.training.checkpoint import build_body
@@ -47,6 +47,11 @@ class TrainingInput:
     masks: Mapping[str, VoxelMask] = field(default_factory=dict)
     validation_tomograms: list[Tomogram] = field(default_factory=list)
     validation_picks: Picks | None = None
+
+    @property
+    def clicked_tomograms(self) -> list[Tomogram]:
+        """Tomograms with at least one click of this kind."""
+        return with_picks(self.tomograms, self.clicks)
 
 
 def by_kind(given: TrainingInput, particle_diameters: Mapping[str, float]) -> list[TrainingInput]:
@@ -133,22 +138,24 @@ def check_picked(tomograms: Sequence[Tomogram], picks: Picks) -> None:
             raise UsageError(f"{tomogram.path}: has no picks; leave it out or add picks")
 
 
-def check_training(inputs: TrainingInput, device: str | None, callback: Callback) -> None:
-    """Check everything that a training checks, before anything is computed; warn of what is unlikely.
+def checked_input(inputs: TrainingInput, device: str | None, callback: Callback) -> TrainingInput:
+    """Check the input of a training before anything is computed, and remove repeated clicks.
 
     Parameters
     ----------
     device : str, optional
-        As `train` takes it.
+        As for `train`.
     callback : Callback
-        Receives the warnings.
+        Receives warnings about unlikely input.
 
     Raises
     ------
     TomoPickerError
         One line with the remedy.
     """
-    settings = inputs.settings
+    settings, diameter = inputs.settings, inputs.settings.particle_diameter
+    if inputs.kind:
+        callback.log(f"{inputs.kind}: {number_of(len(inputs.clicks), 'click')}, a particle of {diameter:g} Å.")
     choose_device(device)
     voxel_size = common_voxel_size(inputs.tomograms, settings)
     for tomogram in inputs.tomograms:
@@ -160,6 +167,7 @@ def check_training(inputs: TrainingInput, device: str | None, callback: Callback
             check_mask(inputs.masks[tomogram.name], tomogram)
     check_expected(settings, len(inputs.clicks), len(inputs.tomograms))
     load_pretrained(build_body(settings), settings.network)
+    return replace(inputs, clicks=without_repeats(inputs.clicks, diameter, callback))
 
 
 def check_expected(settings: Settings, clicks: int, tomograms: int) -> None:
