@@ -66,6 +66,15 @@ def fields_of(kind: Any) -> dict[str, FieldInfo]:
     return fields
 
 
+def fields_by_path(kind: type[BaseModel]) -> dict[str, FieldInfo]:
+    """Return the declarations of settings and of their groups, by path such as ``training.steps``."""
+    fields = dict(fields_of(kind))
+    for group, field in fields_of(kind).items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            fields |= {f"{group}.{name}": inner for name, inner in fields_of(field.annotation).items()}
+    return fields
+
+
 class Frozen(BaseModel):
     """Base of frozen settings: no unknown field, no NaN, no infinity."""
 

@@ -54,7 +54,7 @@ def command(
     from tomopicker.output import evaluate
     from tomopicker.output.compare import gather, sorted_paths
     from tomopicker.output.evaluate import chance_warning, write_json
-    from tomopicker.output.terminal import confusion_table, evaluation_table
+    from tomopicker.output.terminal import evaluation_tables
 
     length, in_angstrom = parse_tolerance(tolerance)
     if (reading.options.dataset or reading.options.axes) and not tomograms:
@@ -69,13 +69,9 @@ def command(
     with reporter.showing_warnings():
         way = evaluate.evaluate_kinds if evaluate.have_kinds(found) else evaluate.evaluate_compared
         evaluated = way(found, length, in_angstrom=in_angstrom, matching=matching)
-    if isinstance(evaluated, evaluate.KindEvaluations):
-        for kind, each in evaluated.kinds.items():
-            reporter.console.print(evaluation_table(each, kind))
-        reporter.console.print(confusion_table(evaluated.confusion))
-    else:
-        reporter.console.print(evaluation_table(evaluated))
-        if doubt := chance_warning(found, evaluated):
-            reporter.warn(doubt)
+    for table in evaluation_tables(evaluated):
+        reporter.console.print(table)
+    if isinstance(evaluated, evaluate.Evaluations) and (doubt := chance_warning(found, evaluated)):
+        reporter.warn(doubt)
     if json_file is not None:
         write_json(json_file, evaluated.to_dict())

@@ -20,8 +20,6 @@ scenes of other molecules is printed, and OUTPUT has the weights of the best so 
 step on a CPU core.
 """
 
-from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -54,36 +52,17 @@ def command(
     reporter: Reporter,
 ) -> None:  # fmt: skip
     """Pretrain, and write the weights."""
-    from tomopicker.pipeline.resume import discard_checkpoints, how_to_go_on, is_finished, remove_checkpoints
+    from tomopicker.pipeline.resume import how_to_go_on, is_finished
 
     reporter.advice = lambda: how_to_go_on(output)
     if is_finished(output, reporter, resume=resume, overwrite=overwrite):
         return
     check_writable(output.parent)
-    from tomopicker.models.precision import choose_device
-    from tomopicker.pretraining.curve import TrainingCurve
-    from tomopicker.pretraining.episodic import pretrain_episodes, save_best
-    from tomopicker.pretraining.train import pretrain, save_pretrained
+    from tomopicker.pretraining.pretrain_to_file import pretrain_to_file
 
-    run: dict[str, Any] = {
-        "device": choose_device(device), "workers": workers, "resume": resume,
-        "checkpoint": output.with_name(f"{output.name}.ckpt"),
-    }  # fmt: skip
-    if not resume:
-        discard_checkpoints(output, reporter)
-    if episodes:
-        shots = EpisodeRecipe(**given.given)
-        keep = partial(save_best, output, shots)
-        best = pretrain_episodes(
-            shots, curve=TrainingCurve(keep, lambda point, is_best: reporter.log(point.line(is_best))),
-            report=lambda step, loss: reporter.step("pretraining", f"loss {loss:.3f}", step, shots.steps), **run,
-        )  # fmt: skip
-        keep(best)
-        reporter.log(f"Best at step {best.point.step}: {best.point.f1}.")
-    else:
-        recipe = Recipe(**given.of_classifier)
-        weights = pretrain(recipe, report=lambda at: reporter.step("pretraining", at.words, at.step, at.steps), **run)
-        save_pretrained(output, weights, asdict(recipe))
-    remove_checkpoints(output)
+    recipe = EpisodeRecipe(**given.given) if episodes else Recipe(**given.of_classifier)
+    pretrain_to_file(
+        recipe, output, device=device, workers=workers, resume=resume, callback=reporter, on_step=reporter.step
+    )
     reporter.end_bar()
     reporter.log(f"{output}: start from it with  network: {{pretrained: {output}}}  in a --config file.")

@@ -15,7 +15,7 @@ from pathlib import Path
 from tomopicker.cli.groups import CoordinateOptions, DensityOptions
 from tomopicker.cli.options import OutputFolder, Overwrite, Tomograms, option
 from tomopicker.cli.progress import Reporter
-from tomopicker.files import check_writable, refuse_to_replace
+from tomopicker.files import check_writable
 from tomopicker.parsing import check_positive
 from tomopicker.wording import number_of
 
@@ -31,17 +31,12 @@ def command(
     reporter: Reporter,
 ) -> None:
     """Draw the sections."""
-    from tomopicker.output.sections import section_figure, sections_every
+    from tomopicker.output.sections import draw_sections
 
     check_positive("--every", every)
     check_writable(output)
     opened = reading.open(tomograms, reporter)
     marked = None if picks is None else CoordinateOptions().read([picks], opened, reporter, keeps_classes=True)
-    planned = [(tomogram, z) for tomogram in opened for z in sections_every(tomogram, every)]
-    files = [output / f"{tomogram.name}_z{z:04d}.png" for tomogram, z in planned]
-    refuse_to_replace(files, overwrite)
-    for (tomogram, z), file in zip(planned, files, strict=True):
-        positions = None if marked is None else marked.in_tomogram(tomogram.name).positions
-        section_figure(tomogram, z, every, file, positions)
+    files = draw_sections(opened, every, output, marked, overwrite=overwrite)
     of = f"{number_of(len(files), 'section')} of {number_of(len(opened), 'tomogram')}"
     reporter.log(f"{of}, {every:g} Å apart: {files[0]} to {files[-1].name}")

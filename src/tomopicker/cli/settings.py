@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel
 
 from tomopicker.cli.options import SettingOptions, diameter_option, option
-from tomopicker.config import Settings, read_settings_file, resolve
+from tomopicker.config import Settings, fields_by_path, read_settings_file, resolve
 from tomopicker.errors import UsageError
 from tomopicker.parsing import diameters_by_kind, named_values
 from tomopicker.presets import PRESETS
@@ -16,19 +15,12 @@ from tomopicker.presets import PRESETS
 METHOD = "Method"
 DIAMETER = "particle_diameter"
 """The setting that may differ from kind to kind of particle."""
-GROUPS = {name: field.annotation for name, field in Settings.model_fields.items()}
-FIELDS = Settings.model_fields | {
-    f"{group}.{name}": field
-    for group, model in GROUPS.items()
-    if isinstance(model, type) and issubclass(model, BaseModel)
-    for name, field in model.model_fields.items()
-}
 PAPER = {f"{group}.{name}": value for group, own in PRESETS["paper"].items() for name, value in own.items() if value}
 
 DIAMETERS = Annotated[list[str] | None, diameter_option("none, required here or in --config")]
 
 
-class SettingsOptions(SettingOptions, fields=FIELDS, paper=PAPER, types={DIAMETER: DIAMETERS}):
+class SettingsOptions(SettingOptions, fields=fields_by_path(Settings), paper=PAPER, types={DIAMETER: DIAMETERS}):
     """What the command line gives of the settings, and the diameters of single kinds of particle."""
 
     def __init__(

@@ -21,7 +21,6 @@ more dose and little besides the target; [bold]hard[/bold], half the dose, more 
 seed gives the same tomogram; an existing tomogram is skipped.
 """
 
-import math
 from typing import Annotated, Any
 
 from tomopicker.cli.groups import EngineOptions
@@ -75,9 +74,7 @@ def command(
     reporter: Reporter,
 ) -> int:  # fmt: skip
     """Simulate the tomograms that are not there yet."""
-    from tomopicker.cluster.mapping import map_tomograms
-    from tomopicker.cluster.simulate_work import SimulateWork
-    from tomopicker.cluster.work import Item
+    from tomopicker.cluster.simulate_work import SimulateWork, simulate_series
     from tomopicker.simulation.tomogram import read_layout
 
     series = made.series
@@ -93,8 +90,7 @@ def command(
     work = SimulateWork(
         output, series.preset, size, series.voxel_size, series.maps, series.target, series.particles, layout,
         settings.given, overwrite,
-        **({"progress": reporter.step} if on is None else {}),
     )  # fmt: skip
-    items = [Item(f"TS_{number + 1:04d}", math.prod(size), series.seed + number) for number in range(series.count)]
-    output.mkdir(parents=True, exist_ok=True)
-    return 1 if map_tomograms(work, items, on, reporter.print_events(on_workers=on is not None)) else 0
+    seeds = {f"TS_{number + 1:04d}": series.seed + number for number in range(series.count)}
+    show = reporter.print_events(on_workers=on is not None)
+    return 1 if simulate_series(work, seeds, cluster=on, on_event=show, on_step=reporter.step) else 0

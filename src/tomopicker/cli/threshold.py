@@ -24,24 +24,9 @@ def command(
     reporter: Reporter,
 ) -> None:
     """Select again, and print the expected metrics."""
-    from tomopicker.output.redraw import redraw
-    from tomopicker.output.results import reselect
+    from tomopicker.output.redraw import change_threshold
 
-    drawn = list(folder.glob("*.png")) if pictures else []
-    entries, remark = reselect(folder, selection.selection())
-    if remark:
-        reporter.warn(remark)
-    for name, entry in entries.items():
-        of_kinds = {f"  {kind}": own for kind, own in entry.get("kinds", {}).items()}
-        for title, own in {name: entry, **of_kinds}.items():
-            expected = own["expected"]
-            reporter.log(
-                f"{title}: {own['picks']} of {own['candidates']} candidates (threshold {own['threshold']:.3f}; "
-                f"expected precision {expected['precision']:.2f}, recall {expected['recall']:.2f})."
-            )
-        if not entry["picks"]:
-            reporter.warn(f"{name}: no candidate passes this threshold, so there are no picks; choose a lower one")
-    redraw(folder, drawn, reporter, report=pictures)
+    entries = change_threshold(folder, selection.selection(), reporter, pictures=pictures)
     total = sum(entry["picks"] for entry in entries.values())
     of = f"{number_of(total, 'pick')} of {number_of(len(entries), 'tomogram')}"
     reporter.log(f"{of}: {folder / 'picks.star'}")

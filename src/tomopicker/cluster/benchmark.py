@@ -22,7 +22,7 @@ from tomopicker.cluster.dry_run import describe_jobs
 from tomopicker.cluster.journal import Journal
 from tomopicker.cluster.mapping import map_tomograms
 from tomopicker.cluster.resources import bytes_for
-from tomopicker.cluster.simulate_work import OnStep, SimulateWork, no_step
+from tomopicker.cluster.simulate_work import OnStep, SimulateWork, no_step, simulate_series
 from tomopicker.cluster.work import (
     Event,
     Item,
@@ -145,10 +145,9 @@ def _simulate(part: Protocol, cluster: "ClusterSettings | None", on_event: OnEve
         shape = spec.shape[::-1]
         work = SimulateWork(
             data.tomograms[0], spec.preset, shape, spec.voxel_size, None, "ribosome", spec.particles, None, {},
-            overwrite=False, **({"progress": on_step} if cluster is None else {}),
+            overwrite=False,
         )  # fmt: skip
-        data.tomograms[0].mkdir(parents=True, exist_ok=True)
-        map_tomograms(work, [Item(name, 1, seed) for name, seed in lacking.items()], cluster, on_event)
+        simulate_series(work, lacking, cluster=cluster, on_event=on_event, on_step=on_step)
 
 
 @dataclass(frozen=True)

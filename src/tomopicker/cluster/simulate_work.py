@@ -1,15 +1,19 @@
 """Simulating as a job that is mapped over tomograms."""
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tomopicker.cluster.work import Item, Outcome
+from tomopicker.cluster.mapping import map_tomograms
+from tomopicker.cluster.work import Item, OnEvent, Outcome
 from tomopicker.pipeline.callbacks import Callback
 from tomopicker.simulation.tomogram import settings_file, simulate_tomogram, write_simulated
 from tomopicker.types import Positions, Shape
+
+if TYPE_CHECKING:
+    from tomopicker.cluster.settings import ClusterSettings
 
 BASE_BYTES, BYTES_PER_VOXEL = 600 * 2**20, 40.0
 OnStep = Callable[[str, str, int, int], None]
@@ -66,3 +70,34 @@ class SimulateWork:
 
     def give_up(self, item: Item, reason: str) -> None:
         """Leave it: without its settings file it counts as missing."""
+
+
+def simulate_series(
+    work: SimulateWork,
+    seeds: Mapping[str, int],
+    *,
+    cluster: "ClusterSettings | None",
+    on_event: OnEvent,
+    on_step: OnStep,
+) -> dict[str, str]:
+    """Simulate tomograms in this process or on workers.
+
+    Parameters
+    ----------
+    work : SimulateWork
+        What all tomograms have in common.
+    seeds : mapping of str to int
+        Seed of each tomogram, by name.
+    cluster, on_event
+        As for `map_tomograms`.
+    on_step : callable
+        Receives the progress of each tomogram; not used with workers.
+
+    Returns
+    -------
+    dict of str to str
+        The error of each tomogram that failed.
+    """
+    work.folder.mkdir(parents=True, exist_ok=True)
+    items = [Item(name, math.prod(work.shape), seed) for name, seed in seeds.items()]
+    return map_tomograms(replace(work, progress=on_step) if cluster is None else work, items, cluster, on_event)

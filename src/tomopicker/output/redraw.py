@@ -9,9 +9,46 @@ from tomopicker.errors import TomoPickerError
 from tomopicker.output.layout import RECORD, draw_picks, file_of_kind, files_of, picture_of
 from tomopicker.output.picks_report import REPORT, try_report
 from tomopicker.output.record import read_record, recorded_frames
-from tomopicker.output.results import open_picked
+from tomopicker.output.results import open_picked, reselect
+from tomopicker.picking.selection import Selection
 from tomopicker.picks import Picks
 from tomopicker.pipeline.callbacks import Callback
+
+
+def change_threshold(folder: Path, selection: Selection, callback: Callback, *, pictures: bool) -> dict[str, Any]:
+    """Select the picks of a results folder again, log the expected metrics, and redraw pictures and report.
+
+    Parameters
+    ----------
+    pictures : bool
+        Redraw the pictures and rewrite the report; otherwise both are removed.
+
+    Returns
+    -------
+    dict
+        Record of each finished tomogram, by name.
+
+    Raises
+    ------
+    TomoPickerError
+        As `reselect`.
+    """
+    drawn = list(folder.glob("*.png")) if pictures else []
+    entries, remark = reselect(folder, selection)
+    if remark:
+        callback.warn(remark)
+    for name, entry in entries.items():
+        of_kinds = {f"  {kind}": own for kind, own in entry.get("kinds", {}).items()}
+        for title, own in {name: entry, **of_kinds}.items():
+            expected = own["expected"]
+            callback.log(
+                f"{title}: {own['picks']} of {own['candidates']} candidates (threshold {own['threshold']:.3f}; "
+                f"expected precision {expected['precision']:.2f}, recall {expected['recall']:.2f})."
+            )
+        if not entry["picks"]:
+            callback.warn(f"{name}: no candidate passes this threshold, so there are no picks; choose a lower one")
+    redraw(folder, drawn, callback, report=pictures)
+    return entries
 
 
 def redraw(folder: Path, drawn: Collection[Path], callback: Callback, *, report: bool) -> None:

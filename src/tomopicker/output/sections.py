@@ -1,5 +1,6 @@
 """Sections of a tomogram with axes in voxels, from which positions can be read off by eye."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -7,11 +8,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, MultipleLocator
 
 from tomopicker.errors import TomoPickerError
+from tomopicker.files import refuse_to_replace
 from tomopicker.output.figures import PERCENTILES, PICK_COLOUR, draw_circles, draw_scale_bar, save_figure
+from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import Positions
 
-__all__ = ["compose_section", "section_figure", "sections_every"]
+__all__ = ["compose_section", "draw_sections", "section_figure", "sections_every"]
 
 DPI = 100
 LARGEST, FINEST = 1600, 4
@@ -29,6 +32,41 @@ def sections_every(tomogram: Tomogram, distance: float) -> list[int]:
     sections = tomogram.shape[0]
     step = min(sections, max(1, round(distance / tomogram.voxel_size)))
     return list(range((step - 1) // 2, sections, step))
+
+
+def draw_sections(
+    tomograms: Sequence[Tomogram], distance: float, folder: Path, picks: Picks | None, *, overwrite: bool
+) -> list[Path]:
+    """Write PNG files of equally spaced xy sections, with picks marked; see `section_figure`.
+
+    Parameters
+    ----------
+    tomograms : sequence of Tomogram
+    distance : float
+        Å along z between two sections, and averaged in each.
+    folder : Path
+        Files are named ``TOMOGRAM_zZZZZ.png``.
+    picks : Picks, optional
+        To mark.
+    overwrite : bool
+        Replace existing files.
+
+    Returns
+    -------
+    list of Path
+
+    Raises
+    ------
+    UsageError
+        If a file exists already, unless `overwrite`.
+    """
+    planned = [(tomogram, z) for tomogram in tomograms for z in sections_every(tomogram, distance)]
+    files = [folder / f"{tomogram.name}_z{z:04d}.png" for tomogram, z in planned]
+    refuse_to_replace(files, overwrite)
+    for (tomogram, z), file in zip(planned, files, strict=True):
+        positions = None if picks is None else picks.in_tomogram(tomogram.name).positions
+        section_figure(tomogram, z, distance, file, positions)
+    return files
 
 
 def section_figure(

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tomopicker.evaluation.metrics import Evaluation
     from tomopicker.io.registry import Format
     from tomopicker.moments import Statistics
-    from tomopicker.output.evaluate import Evaluations
+    from tomopicker.output.evaluate import Evaluations, KindEvaluations
     from tomopicker.tomogram import Tomogram
 
 
@@ -39,6 +39,18 @@ def evaluation_table(evaluations: "Evaluations", kind: str = "") -> Table:
     for name, row in evaluations.tomograms.items():
         table.add_row(name, *_cells(row))
     return table
+
+
+def evaluation_tables(evaluated: "Evaluations | KindEvaluations") -> list[Table]:
+    """Lay out a table; with several kinds of particle one for each, and their confusion."""
+    from tomopicker.output.evaluate import KindEvaluations  # noqa: PLC0415  (most commands do without it)
+
+    if not isinstance(evaluated, KindEvaluations):
+        return [evaluation_table(evaluated)]
+    return [
+        *(evaluation_table(each, kind) for kind, each in evaluated.kinds.items()),
+        confusion_table(evaluated.confusion),
+    ]
 
 
 def _cells(row: "Evaluation") -> list[str]:
