@@ -109,21 +109,12 @@ class CoordinateOptions(SettingOptions, fields=fields_of(CoordinateUnits)):
         class_numbers: bool = False,
         **more: Any,
     ) -> "Picks":
-        """Read picks from files by kind, empty where none is named before the file: a column may state it.
+        """Read picks from files by kind; see `join_kinds` for the kinds, and `read` for the other parameters."""
+        from tomopicker.io.classes import join_kinds
 
-        With `class_numbers` classes, RELION's numbers too, count as kinds where there is no column ``kind``. The other
-        parameters are those of `read`.
-        """
-        from tomopicker.io.classes import with_kinds
-        from tomopicker.picks import Picks
-
-        parts = []
-        for kind, paths in files.items():
-            found = self.read(paths, tomograms, reporter, **({"keeps_classes": class_numbers} | more))
-            if kind:
-                found = found.with_kind(kind)
-            parts.append(with_kinds(found, class_numbers=True) if class_numbers else found)
-        return parts[0] if len(parts) == 1 else Picks.concatenate(parts)
+        options = {"keeps_classes": class_numbers} | more
+        parts = {kind: self.read(paths, tomograms, reporter, **options) for kind, paths in files.items()}
+        return join_kinds(parts, class_numbers=class_numbers)
 
 
 @dataclass(frozen=True)

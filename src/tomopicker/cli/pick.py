@@ -116,11 +116,7 @@ def command(
     check_positive("--min-distance", min_distance)
     reporter.advice = lambda: "finished tomograms are kept; repeat the command to pick the others"
     copick = project.validated(CopickSettings)
-    target = (
-        None
-        if copick.copick is None
-        else CopickTarget.open(copick.copick, copick.copick_tomogram, copick.copick_session)
-    )
+    target = CopickTarget.open(copick)
     listed = [*(tomograms or []), *(target.tomograms if target else [])]
     if not listed:
         raise UsageError("no tomogram is given; name files or folders, or --copick CONFIG")

@@ -4,7 +4,7 @@ RELION numbers classes, the CZII challenge and others name the kind of particle;
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -52,6 +52,20 @@ def with_kinds(picks: Picks, *, class_numbers: bool = False) -> Picks:
     column = _column(picks)
     classes = None if column is None or (column == CLASS and not class_numbers) else classes_of(picks)
     return picks if classes is None else picks.with_kind(classes)
+
+
+def join_kinds(parts: Mapping[str, Picks], *, class_numbers: bool) -> Picks:
+    """Join picks by kind of particle; under an empty name, a column may state their kinds.
+
+    Parameters
+    ----------
+    class_numbers : bool
+        Use classes, including RELION's numbers, as kinds where there is no column ``kind``.
+    """
+    named = [picks.with_kind(kind) if kind else picks for kind, picks in parts.items()]
+    if class_numbers:
+        named = [with_kinds(picks, class_numbers=True) for picks in named]
+    return named[0] if len(named) == 1 else Picks.concatenate(named)
 
 
 def mixture(picks: Picks) -> str | None:

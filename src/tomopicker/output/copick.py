@@ -14,6 +14,7 @@ from tomopicker.io.projects.copick import RUNS, CopickProject, check_name, read_
 from tomopicker.output.layout import file_of_kind
 from tomopicker.output.pick_folder import PickFolder
 from tomopicker.output.record import kind_counts, picked_counts, recorded_frames
+from tomopicker.output.settings import CopickSettings
 from tomopicker.picks import Picks
 from tomopicker.pipeline.callbacks import Callback
 
@@ -36,22 +37,20 @@ class CopickTarget:
     objects: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def open(cls, config: Path, tomogram: str | None, session: str) -> "CopickTarget":
-        """Read a project and find one tomogram a run.
+    def open(cls, settings: CopickSettings) -> "CopickTarget | None":
+        """Read a project and find one tomogram per run; None if the settings name no project.
 
-        Raises `TomoPickerError` if the project or a tomogram is not there, or not the only one.
+        Raises `TomoPickerError` if the project or a tomogram is missing or ambiguous.
         """
-        project = read_project(config)
+        if settings.copick is None:
+            return None
+        project, tomogram, session = read_project(settings.copick), settings.copick_tomogram, settings.copick_session
         kind, _, size = (tomogram or "").partition("@")
         try:
             spacing = float(size) if size else None
         except ValueError as error:
             raise UsageError(f"--copick-tomogram {tomogram}: give a type and a spacing in Å, such as wbp@10") from error
-        return cls(
-            project,
-            project.tomograms(kind or None, spacing),
-            check_name(session, "--copick-session"),
-        )
+        return cls(project, project.tomograms(kind or None, spacing), check_name(session, "--copick-session"))
 
     def with_objects(self, kinds: Sequence[str], stated: Sequence[str]) -> "CopickTarget":
         """Match each kind of particle with an object of the project.
