@@ -1,4 +1,4 @@
-"""What a person calls from Python; the commands do no more than parse and call this.
+"""The Python interface: the functions and classes that scripts use; the commands call the same code.
 
 >>> from tomopicker import api
 >>> tomogram = api.open_tomogram("TS_0001.mrc")                                   # doctest: +SKIP
@@ -95,9 +95,9 @@ def settings(particle_diameter: float, preset: str = "default", **changes: Any) 
     particle_diameter : float
         Å.
     preset : {"instant", "default", "best", "paper"}
-        Where to start.
+        Name of the preset.
     changes
-        Nested like `Settings`: ``training={"steps": 200}``.
+        Settings that differ from the preset, nested like `Settings`: ``training={"steps": 200}``.
 
     Raises
     ------
@@ -134,13 +134,13 @@ def pick_many(
     model : Path or str
         From `train` and `save_model`.
     folder : Path or str
-        Where picks go.
+        Output folder.
     engine : {"local", "slurm", "pbs", "lsf", "sge"} or ClusterSettings, optional
-        Who picks; one tomogram after another in this process if left out.
+        Where workers run; without it, tomograms are picked one by one in this process.
     workers : int, optional
-        At most.
+        Maximum number of workers.
     on_event : callable
-        Receives each `Event`, as it happens.
+        Called with each `Event`.
     selection : Selection, optional
         Criterion of the selection among candidates.
     star_format : {"relion5", "relion4", "relion3", "warp"}
@@ -149,7 +149,7 @@ def pick_many(
     invert : bool
         Whether protein is bright in the files.
     device : str, optional
-        The best there is if left out.
+        The best available if left out.
     pictures : bool
         Whether to draw the picks of each.
     overwrite : bool
@@ -162,7 +162,7 @@ def pick_many(
     Raises
     ------
     TomoPickerError
-        If it makes no sense to begin or to go on; a tomogram that fails is in what is returned.
+        If the run cannot start or continue; a tomogram that fails is reported in the result.
     """
     file = Path(model)
     loaded = load_model(file)
@@ -190,20 +190,20 @@ def features_many(
     particle_diameter : float
         Å.
     engine, workers
-        As of `pick_many`.
+        As for `pick_many`.
     how
-        ``cache``, ``on_event``, ``device``, ``voxel_size``, ``invert``, ``options``, ``mask``, ``masks``, as of
+        ``cache``, ``on_event``, ``device``, ``voxel_size``, ``invert``, ``options``, ``mask``, ``masks``, as for
         `tomopicker.cluster.features.features_many`.
 
     Returns
     -------
     dict of str to str
-        Why each tomogram that failed did, by name.
+        Error of each tomogram that failed, by name.
 
     Raises
     ------
     TomoPickerError
-        If a header cannot be read, or it makes no sense to go on.
+        If a header cannot be read, or the run cannot continue.
     """
     cluster = _cluster(engine, workers)
     return _features.features_many(volume_files(tomograms), particle_diameter, cluster=cluster, **how)
@@ -217,14 +217,14 @@ def _cluster(engine: Engine | ClusterSettings | None, workers: int | None) -> Cl
 def evaluate(
     picks: Picks, truth: Picks, tolerance: float, matching: MatchMethod = "one-to-one"
 ) -> tuple[Mapping[str, Evaluation], MeanEvaluation]:
-    """Judge picks against the truth, tomogram by tomogram.
+    """Evaluate picks against ground truth, tomogram by tomogram.
 
     Parameters
     ----------
     picks, truth : Picks
-        Positions in Å. Every tomogram of the truth is evaluated, also one without picks.
+        Positions in Å. Every tomogram of the truth is evaluated, including those without picks.
     tolerance : float
-        Å within which a pick and a particle are the same.
+        Maximum distance (Å) between a pick and the particle it matches.
     matching : {"one-to-one", "paper"}
         See `tomopicker.evaluation.metrics`.
 

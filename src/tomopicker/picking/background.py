@@ -18,9 +18,9 @@ from tomopicker.types import Scores
 
 GRID = 1200
 TAIL = 0.9
-"""Quantile of the decoy scores above which the kernel estimate, of few peaks there, gives way to a fitted tail."""
+"""Quantile of the decoy scores above which a fitted tail replaces the kernel estimate, which has few peaks there."""
 MIN_EXPONENT, MAX_EXPONENT = 0.8, 2.0
-"""Of the tail: 2 is a normal distribution's, 1 an exponential's."""
+"""Limits of the tail's exponent: 2 for a normal distribution, 1 for an exponential one."""
 
 DecoyScores = Float[np.ndarray, " decoys"]
 KnownScores = Float[np.ndarray, " known"]
@@ -38,11 +38,11 @@ class Background:
     Parameters
     ----------
     decoys : array, shape (n,)
-        Logits of a decoy's peaks, at least two.
+        Logits of at least two decoy peaks.
     known : array, shape (m,)
-        Logits of peaks that are known to be background, such as negatives.
+        Logits of peaks known to be background, such as negatives.
     known_fraction : float
-        Of the background that the known scores stand for.
+        Fraction of the background that the known scores represent.
     """
 
     decoys: DecoyScores
@@ -61,32 +61,32 @@ class Background:
         return max(float(np.sqrt(np.mean(upper**2))), 1e-3) if len(upper) else 1e-3
 
     def resampled(self, rng: np.random.Generator) -> "Background":
-        """Draw decoys and known background anew, with replacement."""
+        """Resample decoys and known background with replacement."""
         known = rng.choice(self.known, len(self.known)) if len(self.known) else self.known
         return Background(rng.choice(self.decoys, len(self.decoys)), known, self.known_fraction)
 
     def moved(self, at: Values, shift: float, log_scale: float) -> Values:
-        """Return where scores of a tomogram lie on the decoys' axis, if background is shifted and stretched there."""
+        """Map scores of a tomogram to the decoys' axis, given the shift and log scale of its background."""
         return np.asarray((at - shift - self.median) * np.exp(-log_scale) + self.median)
 
     def log_density(self, at: Values) -> Values:
-        """Logarithm of the density at scores on the decoys' axis."""
+        """Return the log density at scores on the decoys' axis."""
         grid, log, _, _ = self._estimate
         return np.asarray(np.interp(at, grid, log, left=-70.0, right=-700.0))
 
     def slope(self, at: Values) -> Values:
-        """Derivative of `log_density`."""
+        """Return the derivative of `log_density`."""
         grid, _, slope, _ = self._estimate
         return np.asarray(np.interp(at, grid, slope, left=0.0, right=0.0))
 
     def fraction_above(self, score: float) -> float:
-        """Fraction of the background above a score on the decoys' axis."""
+        """Return the fraction of the background above a score on the decoys' axis."""
         grid, _, _, below = self._estimate
         return max(1 - float(np.interp(score, grid, below)), 1e-12)
 
     @cached_property
     def _estimate(self) -> tuple[Grid, Grid, Grid, Grid]:
-        """Grid of scores, logarithm of the density, its slope, and the fraction below."""
+        """Grid of scores, log density, its slope, and cumulative fraction."""
         scores = np.asarray(self.decoys, dtype=np.float64)
         width = max(_bandwidth(scores), 0.02 * self.sd, 1e-4)
         highest = max(self.median + 12 * self.sd, float(self.known.max(initial=-np.inf)) + 3 * self.sd)
@@ -106,13 +106,13 @@ class Background:
 
 
 def _bandwidth(scores: Scores) -> float:
-    """Silverman's rule."""
+    """Return the bandwidth by Silverman's rule."""
     quartiles = np.percentile(scores, [25, 75])
     return float(0.9 * min(float(scores.std()), float(np.diff(quartiles)[0]) / 1.34) * len(scores) ** -0.2)
 
 
 def _tail(above: Scores) -> tuple[float, float]:
-    """Scale and exponent of a generalised normal distribution, from distances above its middle.
+    """Fit scale and exponent of a generalised normal distribution to distances above its median.
 
     The exponent solves E[x]^2 / E[x^2] = G(2/k)^2 / (G(1/k) G(3/k)), G the gamma function (Mallat, IEEE PAMI 11, 1989).
     """

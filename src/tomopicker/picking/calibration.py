@@ -1,15 +1,14 @@
-"""Calibration of the scores of a tomogram's peaks: the probability of each, the number of particles, and absence.
+"""Calibration of a tomogram's peak scores: probability of each peak, number of particles, probability of absence.
 
-Scores are fitted with a mixture of particles, look-alikes and background (`tomopicker.picking.mixture`). The
-probability of a peak is π·N / f, made monotone. Interval and probabilities are those of a bootstrap, which draws peaks,
-decoy peaks, the centres of the priors and the look-alikes anew.
+The scores are fitted with a mixture of particles, look-alikes and background (`tomopicker.picking.mixture`). The
+probability of a peak is π·N / f, made monotone. Intervals and probabilities come from a bootstrap over peaks, decoy
+peaks, the centres of the priors and the number of look-alikes.
 
-The number of look-alikes has a prior in proportion to the particles that a tomogram would hold at the density of the
-training tomograms. A tomogram with no more particles than this prior explains holds none, or too few to be
-distinguished; `Calibration.absent` is the probability of that.
+The prior of the number of look-alikes is proportional to the number of particles expected at the density of the
+training tomograms. If this prior explains all particle-like peaks, the tomogram holds no particles, or too few to
+distinguish; `Calibration.absent` is the probability of this case.
 
-A network that is used with one offset for all tomograms, as the paper's is, has probabilities without a fit:
-`probabilities`.
+Networks used with one offset for all tomograms, as in the paper, need no fit: see `probabilities`.
 """
 
 from collections.abc import Iterable
@@ -25,33 +24,32 @@ from tomopicker.pu.particle_scores import ACROSS, LOG_SD_ACROSS, ParticleScores
 from tomopicker.types import Scores
 
 MIN_PEAKS = 20
-"""Peaks, and decoy peaks, that a mixture can be fitted to."""
+"""Minimum number of peaks, and of decoy peaks, for fitting a mixture."""
 RESIDUAL = 0.075
-"""Standard deviation of the half-normal prior of look-alikes beyond those that the mixture allows for, over expected
-particles."""
+"""Standard deviation of the half-normal prior of look-alikes beyond those in the mixture, per expected particle."""
 STRAYS = 0.002
-"""Fraction of a tomogram's peaks that may score as particles because the background's tail is not known better."""
+"""Fraction of peaks that may score like particles because the background's tail is uncertain."""
 SYSTEMATIC = 0.1
-"""Relative error of a count that the mixture's form brings, however many the peaks."""
+"""Relative error of a count due to the form of the mixture, regardless of the number of peaks."""
 TRANSFER = 0.1
-"""Error of a count in other tomograms than those trained on, over the geometric mean of the count and of what the
-training tomograms' density leads to expect: where particles are sparser, background and look-alikes matter more."""
+"""Error of a count in tomograms not trained on, relative to the geometric mean of the count and the count expected at
+the training tomograms' density: where particles are sparse, background and look-alikes matter more."""
 DRAWS = 25
-"""Errors drawn for each resample of the bootstrap."""
+"""Number of errors drawn for each bootstrap resample."""
 LEVEL = 0.9
-"""Probability of the interval of a count."""
+"""Coverage probability of a count's interval."""
 FACTOR = 2.0
-"""A count that is off by less is consistent with a stated one."""
+"""Maximum ratio between a count and one given by the user for the two to be consistent."""
 RESAMPLES = 40
 MIN_PROBABILITY = 0.01
-"""Candidates less probable than this are not listed."""
+"""Minimum probability of a candidate."""
 
 Numbers = Float64[np.ndarray, " _"]
 
 
 @dataclass(frozen=True)
 class Count:
-    """A number of particles and the interval that holds it with a probability of 90%.
+    """A number of particles with its 90% interval.
 
     Parameters
     ----------
@@ -68,43 +66,43 @@ class Count:
 
     @property
     def log_error(self) -> float:
-        """Standard deviation of the logarithm of the number, by the width of the interval."""
+        """Standard deviation of the logarithm of the number, from the width of the interval."""
         return float(np.log(max(self.high, 1.0) / max(self.low, 1.0)) / (2 * ndtri((1 + LEVEL) / 2)))
 
     @classmethod
     def total(cls, counts: Iterable["Count"]) -> "Count":
-        """Add numbers, and intervals end by end, since the errors of one network are correlated."""
+        """Sum counts; interval ends are summed too, since errors of the same network are correlated."""
         listed = [astuple(count) for count in counts]
         return cls(*(sum(ends) for ends in zip(*listed, strict=True)))
 
     def at_least(self, number: float) -> "Count":
-        """Raise the number and both ends to a number of particles that is certain."""
+        """Raise the number and both interval ends to a known lower bound."""
         return Count(*(max(value, float(number)) for value in astuple(self)))
 
     def without(self, lost: float, certain: float) -> "Count":
-        """Subtract particles that are of another kind; those that are certain stay."""
+        """Subtract particles of another kind, but keep those that are certain."""
         return Count(*(max(value - lost, min(certain, value)) for value in astuple(self)))
 
     def is_inconsistent(self, stated: float) -> bool:
-        """Whether a stated count is outside the interval and off by more than a factor of two."""
+        """True if a count given by the user lies outside the interval and differs by more than a factor of two."""
         within = self.low <= stated <= self.high
         return not within and not self.estimate / FACTOR <= stated <= self.estimate * FACTOR
 
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """Probabilities and the number of particles of a tomogram, from its scores.
+    """Probabilities of a tomogram's peaks and its number of particles, estimated from the scores.
 
     Parameters
     ----------
     scores, probabilities : array, shape (bins,)
-        A non-decreasing curve: the probability that a peak of a score is a particle; 0 below the first score.
+        Non-decreasing curve of the probability that a peak with this score is a particle; 0 below the first score.
     count : Count
-        Particles in the tomogram, the clicked included.
+        Number of particles in the tomogram, including clicked ones.
     absent : float
-        Probability that it holds no particle.
+        Probability that the tomogram holds no particle.
     particles : ParticleScores
-        Distribution of its particles' scores: the prior for other tomograms.
+        Distribution of the particles' scores in this tomogram.
     """
 
     scores: Bins
@@ -114,7 +112,7 @@ class Calibration:
     particles: ParticleScores
 
     def probability(self, scores: Float[np.ndarray, "..."]) -> Float64[np.ndarray, "..."]:
-        """Return the probability of being a particle, for scores of any shape."""
+        """Return the probability that peaks with these scores are particles."""
         return np.asarray(np.interp(scores, self.scores, self.probabilities, left=0.0))
 
 
@@ -134,20 +132,20 @@ def calibrate(
     Parameters
     ----------
     peak_scores : array, shape (n,)
-        Logits of all its peaks.
+        Logits of all peaks of the tomogram.
     decoy_scores : array, shape (decoys,)
-        Of all peaks of its decoy.
+        Logits of all peaks of its decoy.
     prior : ParticleScores
-        Expected distribution of particles' scores. With a density, this is another tomogram than those trained on;
-        without, it is one of them, and its look-alikes are a fraction of its own particles.
+        Expected distribution of particle scores. A prior with a density is for tomograms not trained on; without one,
+        the tomogram was trained on, and its look-alikes are a fraction of its own particles.
     voxels, decoy_voxels : float
-        Working voxels that were searched for peaks, in the tomogram and in its decoy.
+        Number of working voxels searched for peaks, in the tomogram and in its decoy.
     clicked : array, shape (n,), optional
-        Peaks that are known to be particles: they are counted, and left out of the mixture.
+        Peaks known to be particles: counted, but left out of the mixture.
     stated : float, optional
-        Number of particles in it, by the user.
+        Number of particles given by the user.
     seed : int
-        Of the bootstrap.
+        Seed of the bootstrap.
     """
     known = np.zeros(len(peak_scores), dtype=bool) if clicked is None else clicked
     found = float(known.sum())
@@ -179,7 +177,7 @@ def calibrate(
 def _background(
     decoys: DecoyScores, scores: Float64[np.ndarray, " unknown"], prior: ParticleScores, ratio: float, voxels: float
 ) -> Background | None:
-    """Join decoys and negatives in proportion; in a tiny volume, its own low scores stand in for decoys."""
+    """Combine decoys and negatives in proportion; in a tiny volume, low scores replace missing decoys."""
     if len(decoys) < MIN_PEAKS:
         decoys, ratio = scores[scores < prior.mean - 2 * prior.sd], 1.0
     if len(decoys) < MIN_PEAKS:
@@ -189,10 +187,10 @@ def _background(
 
 
 def _absent(number: float, expected: float, peaks: int) -> float:
-    """Posterior probability that all of a number of particle-like peaks are look-alikes, or strays of the background.
+    """Return the posterior probability that all particle-like peaks are look-alikes or outliers of the background.
 
-    Beforehand as likely as not. If there are no particles, the number has a half-normal distribution; if there are, its
-    logarithm is uniform between 1 and three times the number that the training tomograms lead to expect.
+    The prior probability is 1/2. Without particles, the number of such peaks has a half-normal distribution; with
+    particles, its logarithm is uniform between 1 and three times the number expected from the training tomograms.
     """
     sd = RESIDUAL * expected + STRAYS * peaks
     none = np.sqrt(2 / np.pi) / sd * np.exp(-((number / sd) ** 2) / 2)
@@ -201,10 +199,10 @@ def _absent(number: float, expected: float, peaks: int) -> float:
 
 
 def _transferred(numbers: Numbers, expected: float, log_density_error: float, rng: np.random.Generator) -> Numbers:
-    """Spread numbers of particles by the errors in other tomograms than those trained on.
+    """Add the errors that arise in tomograms not trained on to bootstrapped numbers of particles.
 
-    An error of the count in the training tomograms recurs in others, in proportion: the same network and the same prior
-    cause it. Differences between tomograms add `TRANSFER`.
+    The error of the count in the training tomograms carries over in proportion, since network and prior are the same.
+    Differences between tomograms add `TRANSFER`.
     """
     each = np.repeat(numbers, DRAWS)
     again, apart = rng.standard_normal((2, len(each)))
@@ -213,10 +211,10 @@ def _transferred(numbers: Numbers, expected: float, log_density_error: float, rn
 
 
 def _count(numbers: Numbers, ends: Numbers, absent: float, probable: float) -> Count:
-    """Median of the bootstrapped numbers, and the interval's ends.
+    """Return the median and the interval of the bootstrapped numbers.
 
-    Median and lower end are 0 if it is likely, or not unlikely, that there are none.
-    The number is no less than the sum of the peaks' probabilities, which leaves out those without a peak.
+    Median and lower end are 0 if absence of particles is likely, or cannot be excluded. The number is at least the sum
+    of the peaks' probabilities, which does not include particles without a peak.
     """
     low, high = np.quantile(ends, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     estimate = 0.0 if absent > 0.5 else max(float(np.median(numbers)), probable)
@@ -224,7 +222,7 @@ def _count(numbers: Numbers, ends: Numbers, absent: float, probable: float) -> C
 
 
 def _too_few(prior: ParticleScores, found: float, others: float) -> Calibration:
-    """Without a fit, for too few peaks: a peak that scores as particles do is one with a probability of one half."""
+    """Calibrate too few peaks without a fit: a peak that scores like particles has a probability of one half."""
     curve = np.array([0.0, 0.5])
     scores = np.array([prior.mean - 2 * prior.sd, prior.mean])
     absent = 0.0 if found or prior.density is None else 0.5
@@ -232,23 +230,23 @@ def _too_few(prior: ParticleScores, found: float, others: float) -> Calibration:
 
 
 def probabilities(scores: Scores, offset: float) -> Scores:
-    """Turn logits into the probabilities that they are particles: 1 / (1 + exp(-(score + offset)))."""
+    """Convert logits to probabilities: 1 / (1 + exp(-(score + offset)))."""
     probability: Scores = expit(np.asarray(scores, dtype=np.float64) + offset)
     return probability
 
 
 def offset_for_count(peak_scores: Scores, count: float) -> float:
-    """Return the offset with which the probabilities of peaks sum to a count.
+    """Return the offset for which the probabilities of peaks sum to a count.
 
-    A network trained on few clicks is overconfident, and by how much differs from training to training. The sum
-    of the probabilities is the expected number of particles; holding it at the number there are sets them right.
+    A network trained on few clicks is overconfident, to a degree that varies between trainings. The sum of the
+    probabilities is the expected number of particles; matching it to the count calibrates them.
 
     Parameters
     ----------
     peak_scores : array, shape (n,)
-        Logits of all candidate peaks in the training tomograms. Those below `MIN_PROBABILITY` do not count.
+        Logits of all candidate peaks in the training tomograms. Peaks below `MIN_PROBABILITY` are ignored.
     count : float
-        Particles in them.
+        Number of particles in the training tomograms.
     """
     scores = np.asarray(peak_scores, dtype=np.float64)
     if not len(scores):

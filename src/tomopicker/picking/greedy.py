@@ -1,6 +1,6 @@
 """The paper's greedy picking (section 3.4): take the best voxel, blank a ball around it, repeat.
 
-It runs on a score volume in blocks that can be blanked ball by ball and searched again at once.
+The score volume is divided into blocks, so that only blocks touched by a ball are searched again.
 """
 
 import heapq
@@ -14,7 +14,7 @@ from tomopicker.picking.peaks import Peaks, check_cap, check_length, check_thres
 from tomopicker.types import Number, Positions, Volume
 
 BLOCK = 16
-"""Edge of the blocks, voxels: small enough to rescan in microseconds, few enough to keep a heap of."""
+"""Edge of the blocks, voxels: small enough to rescan in microseconds, and few enough for a heap."""
 
 
 def greedy_peaks(
@@ -24,24 +24,24 @@ def greedy_peaks(
     max_particles: int | np.integer | None = None,
     threshold: Number | None = None,
 ) -> Peaks:
-    """Pick greedily, as section 3.4 of the paper: take the best voxel, blank a ball around it, repeat.
+    """Pick greedily (section 3.4 of the paper): take the best voxel, blank a ball around it, repeat.
 
     The result is exactly that of `np.argmax` and -inf over the whole volume at each step: the first of equal scores
     in array order wins. NaN counts as -inf, and -inf is never picked. The threshold is compared as float32.
 
-    Memory: one value for each 16³ block, and 16 KiB for each block that was touched by a ball and came up again; so
-    next to nothing for a few picks, and never more than one copy of the volume.
+    Memory: one value per 16³ block, and 16 KiB for each block that is searched again; negligible for few picks, and at
+    most one copy of the volume.
 
     Parameters
     ----------
     score : Volume
         (z, y, x) float32; may be a memory map. It is not modified.
     radius : number
-        Voxels whose centres are at this distance or nearer (voxels) are blanked; 0 blanks the picked voxel alone.
+        Voxels within this distance (voxels, inclusive) are blanked; 0 blanks only the picked voxel.
     max_particles : int, optional
-        N of the paper: stop after so many.
+        N of the paper: maximum number of picks.
     threshold : number, optional
-        t of the paper: pick only scores strictly above it. One of the two limits is needed.
+        t of the paper: exclusive lower bound of the score. At least one of the two limits is required.
 
     Returns
     -------
@@ -51,7 +51,7 @@ def greedy_peaks(
     Raises
     ------
     TomoPickerError
-        If neither limit is given, or a value makes no sense.
+        If neither limit is given, or a value is invalid.
     """
     if max_particles is None and threshold is None:
         raise TomoPickerError("greedy picking needs an end: give --max-particles, --threshold or both")
@@ -79,10 +79,10 @@ def greedy_peaks(
 
 
 class BlockHeap:
-    """A score volume in blocks that can be blanked ball by ball and searched again, without touching the original.
+    """A score volume divided into blocks for repeated blanking and searching; the original is not modified.
 
-    Everything is put off until a block leads the heap: its key there is an upper bound of its best score and a lower
-    bound of the place, since blanking only takes away. Most balls are thus never drawn.
+    Blanking is deferred until a block reaches the top of the heap: its key is an upper bound of its best score, since
+    blanking only lowers scores. Most balls are therefore never drawn.
     """
 
     def __init__(self, score: Volume, radius: float, limit: np.float32) -> None:
@@ -93,13 +93,13 @@ class BlockHeap:
         squares = offsets**2
         self._ball = squares[:, None, None] + squares[:, None] + squares <= radius * radius
         self._maxima = _block_maxima(score)
-        # NaN (a block of nothing but NaN) compares false: it is dead from the start, like a block of -inf.
+        # A block of NaN only compares false: it is dead from the start, like a block of -inf.
         self._live = (self._maxima > limit).ravel()
         self._copies: dict[int, Float32[np.ndarray, "z y x"]] = {}
         self._pending: dict[int, list[tuple[int, int, int]]] = {}
 
     def heap(self) -> list[tuple[float, int, int, bool]]:
-        """Return a heap of (-best score, flat index, block, whether that index is exact); one entry a live block."""
+        """Build a heap of (-best score, flat index, block, whether the index is exact), one entry per live block."""
         blocks = np.flatnonzero(self._live)
         corners = np.stack(np.unravel_index(blocks, self._maxima.shape)) * BLOCK
         flats = np.ravel_multi_index(tuple(corners), self._score.shape)
@@ -109,11 +109,11 @@ class BlockHeap:
         return heap
 
     def is_stale(self, block: int) -> bool:
-        """Whether balls wait to be drawn in this block."""
+        """True if balls are still to be drawn in this block."""
         return block in self._pending
 
     def blank(self, flat: int) -> None:
-        """Note a ball around the voxel `flat` in every block it may reach."""
+        """Queue a ball around the voxel `flat` in every block it may overlap."""
         z, y, x = (int(i) for i in np.unravel_index(flat, self._score.shape))
         half = self._half
         ranges = [
@@ -127,7 +127,7 @@ class BlockHeap:
                 self._pending.setdefault(block, []).append((z, y, x))
 
     def rescan(self, block: int) -> tuple[float, int] | None:
-        """Draw the waiting balls, then give the best score left and its flat index; None, for good, if none is left."""
+        """Draw the queued balls; return the best remaining score and its flat index, or None if nothing is left."""
         corner = tuple(int(i) * BLOCK for i in np.unravel_index(block, self._maxima.shape))
         centres = self._pending.pop(block, [])
         values = self._copies.get(block)
@@ -150,7 +150,7 @@ class BlockHeap:
     def _draw(
         self, values: Float32[np.ndarray, "z y x"], corner: tuple[int, ...], centre: tuple[int, int, int]
     ) -> None:
-        """Blank in a block's values the part of the ball around `centre` (volume indices) that lies inside."""
+        """Blank the part of the ball around `centre` (volume indices) that lies inside a block."""
         inside, ball = [], []
         for start, middle, size in zip(corner, centre, values.shape, strict=True):
             first = middle - self._half - start  # where the ball's array begins, seen from the block
@@ -163,7 +163,7 @@ class BlockHeap:
 
 
 def _block_maxima(score: Volume) -> Float32[np.ndarray, "bz by bx"]:
-    """Return the best score of each block, NaN left out (NaN if the block has nothing else); one pass, no copy."""
+    """Return the best score of each block, ignoring NaN (NaN if the block holds nothing else); one pass, no copy."""
     depth, height, width = score.shape
     maxima = np.empty([-(-size // BLOCK) for size in score.shape], dtype=np.float32)
     if score.size == 0:
@@ -176,5 +176,5 @@ def _block_maxima(score: Volume) -> Float32[np.ndarray, "bz by bx"]:
 
 
 def _xyz_of_flat(flats: Int64[np.ndarray, " n"], shape: tuple[int, ...]) -> Positions:
-    """Turn flat array indices into rows of (x, y, z)."""
+    """Convert flat array indices to rows of (x, y, z)."""
     return np.stack(np.unravel_index(flats, shape)[::-1], axis=1).astype(np.float64)

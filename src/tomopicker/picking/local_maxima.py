@@ -1,4 +1,4 @@
-"""The default picking: local maxima of the smoothed score volume, at sub-voxel positions, some distance apart."""
+"""The default picking: local maxima of the smoothed score volume, at sub-voxel positions and a minimum distance."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -53,38 +53,38 @@ def local_peaks(
     max_particles: int | np.integer | None = None,
     mask: VoxelMask | None = None,
 ) -> Peaks:
-    """Pick the local maxima of the smoothed score, best first, no two nearer than `min_distance`: the default preset.
+    """Pick the local maxima of the smoothed score, best first and at least `min_distance` apart (default preset).
 
     1. Smooth with a Gaussian.
-    2. Take the voxels above the threshold that none of their 26 neighbours exceeds. A plateau counts once, in its
-       middle; the inside of a flat region not at all.
-    3. Move each to the top of the quadratic fitted by least squares to the 5³ voxels around it; to that of one parabola
-       an axis where the fit has none within a voxel, as at the border.
-    4. Go down the scores and drop whatever lies nearer than `min_distance` to one that was kept.
+    2. Take the voxels above the threshold that none of their 26 neighbours exceeds. A plateau counts once, at its
+       centre; the inside of a flat region does not count.
+    3. Move each to the maximum of a quadratic fitted by least squares to the 5³ voxels around it, or of one parabola
+       per axis where the quadratic has no maximum within a voxel, as at the border.
+    4. In order of descending score, drop every maximum closer than `min_distance` to one already kept.
 
-    Why the fit: on Gaussian blobs (sigma 1.5 to 3.5 voxels) and soft balls (radius 3 and 5) in correlated noise, it was
-    off by 0.08-0.15 voxel (root mean square of the 3D distance; noise 0.05 of the peak, smoothing 1.5) where the best
-    voxel was off by 0.5-0.6, one parabola an axis by 0.08-0.32 and score-weighted centroids by 0.13-0.38. Why smoothing
-    1.5: without it the error at noise 0.2 is up to four times larger, and 2 gains for wide particles alone.
+    On Gaussian blobs (sigma 1.5 to 3.5 voxels) and soft balls (radius 3 and 5) in correlated noise, the error of the
+    quadratic fit was 0.08-0.15 voxel (root mean square 3D distance; noise 0.05 of the peak, smoothing 1.5), compared to
+    0.5-0.6 for the best voxel, 0.08-0.32 for one parabola per axis and 0.13-0.38 for score-weighted centroids. Without
+    smoothing the error at noise 0.2 is up to four times larger; a smoothing of 2 helps wide particles only.
 
-    Memory: slabs of 2^25 voxels and a halo, about 0.5 GiB in all, however large the volume; and some 200 bytes for each
+    Memory: slabs of 2^25 voxels with a halo, about 0.5 GiB regardless of the volume's size, and about 200 bytes per
     local maximum above the threshold.
 
     Parameters
     ----------
     score : Volume
-        (z, y, x) float32; may be a memory map. It is not modified. What is not finite counts as the
-        lowest finite score.
+        (z, y, x) float32; may be a memory map. It is not modified. Values that are not finite count as the lowest
+        finite score.
     min_distance : number
-        Smallest distance between two picks, voxels; about 1.4 particle radii serves well.
+        Minimum distance between two picks, voxels; about 1.4 particle radii works well.
     threshold : number
-        Only **smoothed** scores strictly above it (as float32); -inf for no threshold.
+        Exclusive lower bound of the **smoothed** score (as float32); -inf for no threshold.
     smoothing : number
-        Standard deviation of the Gaussian, voxels; 0 for none. The volume goes on as its border voxels.
+        Standard deviation of the Gaussian, voxels; 0 for none. Border voxels are repeated beyond the volume.
     max_particles : int, optional
-        Keep only so many, the best.
+        Maximum number of picks; the best are kept.
     mask : VoxelMask, optional
-        (z, y, x) bool: picks only in True voxels. The score outside still takes part in smoothing and neighbourhoods.
+        (z, y, x) bool: picks lie in True voxels only. Scores outside still take part in smoothing and neighbourhoods.
 
     Returns
     -------
@@ -94,7 +94,7 @@ def local_peaks(
     Raises
     ------
     TomoPickerError
-        If a value makes no sense or the mask is not of the score's shape.
+        If a value is invalid, or the shapes of mask and score differ.
     """
     min_distance = check_length("min_distance", min_distance)
     smoothing = check_length("smoothing", smoothing)
@@ -123,15 +123,15 @@ class Candidates:
 
 
 def local_maxima(score: Volume, smoothing: float, limit: np.float32, mask: VoxelMask | None) -> Candidates:
-    """Find and refine the local maxima of the smoothed score: steps 1 to 3 of `local_peaks`.
+    """Find and refine the local maxima of the smoothed score, slab by slab: steps 1 to 3 of `local_peaks`.
 
-    They come slab by slab; the halo makes them agree with the whole volume at once.
+    Slabs have a halo, so the result equals that of the whole volume.
     """
     shape: Shape = (score.shape[0], score.shape[1], score.shape[2])
     fill = _fill_value(score)
     indices, positions, scores = [], [], []
     for start, stop in _slabs(shape):
-        # The window of the fit at the border of the volume reaches 4 voxels to one side.
+        # At the border of the volume, the window of the fit extends 4 voxels to one side.
         low, high = max(start - 2 * _FIT_HALF, 0), min(stop + 2 * _FIT_HALF, shape[0])
         smooth = _smooth(score, (low, high), smoothing, fill)
         inside = None if mask is None else mask[start:stop]
@@ -146,17 +146,17 @@ def local_maxima(score: Volume, smoothing: float, limit: np.float32, mask: Voxel
 
 
 def _slabs(shape: Shape) -> Iterator[tuple[int, int]]:
-    """Cut the volume along z into ranges of about `SLAB_VOXELS`."""
+    """Divide the volume along z into ranges of about `SLAB_VOXELS`."""
     thickness = max(1, SLAB_VOXELS // (shape[1] * shape[2]))
     for start in range(0, shape[0], thickness):
         yield start, min(start + thickness, shape[0])
 
 
 def _fill_value(score: Volume) -> np.float32 | None:
-    """Return the lowest finite score, to stand in for what is not finite; None if there is nothing to fill."""
+    """Return the lowest finite score, to replace values that are not finite; None if all are finite."""
     lowest, clean = np.inf, True
     for plane in score:
-        # The least and the greatest are finite only if all are: two fast passes instead of a mask.
+        # Minimum and maximum are finite only if all values are: two fast passes instead of a mask.
         if np.isfinite(plane.min()) and np.isfinite(plane.max()):
             lowest = min(lowest, float(plane.min()))
             continue
@@ -183,7 +183,7 @@ def _smooth(score: Volume, planes: tuple[int, int], smoothing: float, fill: np.f
 def _exceeding(
     smooth: Volume, planes: tuple[int, int], limit: np.float32, mask: Bool[np.ndarray, "core y x"] | None
 ) -> Indices:
-    """Return the voxels of the planes (first, end) above the limit that no neighbour exceeds, unless all are equal."""
+    """Return the voxels of planes (first, end) above the limit that no neighbour exceeds, unless all are equal."""
     start, stop = planes
     low, high = max(start - 1, 0), min(stop + 1, len(smooth))
     highest = ndimage.maximum_filter(smooth[low:high], size=3, mode="nearest")[start - low : stop - low]
@@ -199,11 +199,11 @@ def _exceeding(
 
 
 def _refine(smooth: Volume, found: Indices) -> Float64[np.ndarray, "n 3"]:
-    """Move each maximum to the top of the quadratic fitted to the 5³ voxels around it; (z, y, x), voxels.
+    """Move each maximum to that of the quadratic fitted to the 5³ voxels around it, (z, y, x) in voxels.
 
-    At the border the window is moved inwards, not the peak. Where the fit has no top inside the volume within a voxel
-    an axis (a peak cut by the border, a volume thinner than the window), one parabola an axis through three voxels
-    serves.
+    At the border the window is moved inwards, not the peak. Where the fit has no maximum inside the volume within one
+    voxel along each axis (a peak cut by the border, a volume thinner than the window), one parabola per axis through
+    three voxels is used.
     """
     positions = np.empty(found.shape)
     last = np.array(smooth.shape) - 1
@@ -214,7 +214,7 @@ def _refine(smooth: Volume, found: Indices) -> Float64[np.ndarray, "n 3"]:
         if thick:
             centres = np.clip(voxels, _FIT_HALF, last - _FIT_HALF)
             tops = centres + _tops(_values(smooth, centres, _WINDOW).astype(np.float64) @ _FIT.T)
-            # Comparing with NaN, where there is no top, is false.
+            # Comparisons with NaN, where there is no maximum, are false.
             near = ((np.abs(tops - voxels) <= 1) & (tops >= 0) & (tops <= last)).all(axis=1)
             moved[near] = tops[near]
         positions[part] = moved
@@ -222,9 +222,9 @@ def _refine(smooth: Volume, found: Indices) -> Float64[np.ndarray, "n 3"]:
 
 
 def parabola_tops(volume: Float[np.ndarray, "z y x"], voxels: Indices) -> Float64[np.ndarray, "n 3"]:
-    """Return the offset to the top of the parabola through three voxels along each axis.
+    """Return the offset to the maximum of the parabola through three voxels along each axis.
 
-    It is within ±0.5 at a maximum, and 0 at the border and where the parabola has no top.
+    It is within ±0.5 at a maximum, and 0 at the border and where the parabola has no maximum.
     """
     values = _values(volume, voxels, _CROSS).astype(np.float64)
     middle, below, above = values[:, :1], values[:, 1::2], values[:, 2::2]
@@ -234,7 +234,7 @@ def parabola_tops(volume: Float[np.ndarray, "z y x"], voxels: Indices) -> Float6
 
 
 def _tops(fits: Float[np.ndarray, "n 9"]) -> Float64[np.ndarray, "n 3"]:
-    """Return where the fitted quadratics have their maxima, from the middle of the window; NaN where there is none."""
+    """Return the offsets of the fitted quadratics' maxima from the window's centre; NaN where there is none."""
     gradients = fits[:, :3]
     curvatures = fits[:, [[3, 6, 7], [6, 4, 8], [7, 8, 5]]]
     steepest = np.abs(curvatures).max(axis=(1, 2), initial=0)
@@ -245,17 +245,17 @@ def _tops(fits: Float[np.ndarray, "n 9"]) -> Float64[np.ndarray, "n 3"]:
 
 
 def _back_into(mask: VoxelMask | None, moved: Float64[np.ndarray, "n 3"], found: Indices) -> Float64[np.ndarray, "n 3"]:
-    """Put peaks that refinement moved out of the mask back on their voxels."""
+    """Move peaks that refinement has moved out of the mask back to their voxels."""
     if mask is None:
         return moved
     return np.where(mask[tuple(np.rint(moved).astype(np.int64).T)][:, None], moved, found)
 
 
 def _merge_plateaus(candidates: Candidates, mask: VoxelMask | None) -> Candidates:
-    """Make one candidate of maxima that touch: they are equal, or one would exceed the other.
+    """Merge maxima that touch into one candidate: they are equal, or one would exceed the other.
 
-    It lies at the mean of their refined positions: the middle of what is flat. The centroid of the voxels would not do:
-    of the eight voxels around a peak halfway between them, rounding leaves any two or three equal.
+    It lies at the mean of their refined positions. The centroid of the voxels would be wrong: of the eight voxels
+    around a peak halfway between them, rounding leaves any two or three equal.
     """
     indices = candidates.indices
     pairs: Int64[np.ndarray, "pairs 2"] = (
@@ -274,7 +274,7 @@ def _merge_plateaus(candidates: Candidates, mask: VoxelMask | None) -> Candidate
 
 
 def _parts(count: int) -> Iterator[slice]:
-    """Cut a long list of voxels into parts whose windows fit in a few megabytes."""
+    """Divide a long list of voxels into parts whose windows fit in a few megabytes."""
     for start in range(0, count, 16384):
         yield slice(start, start + 16384)
 
@@ -282,7 +282,7 @@ def _parts(count: int) -> Iterator[slice]:
 def _values(
     volume: Float[np.ndarray, "z y x"], centres: Indices, window: Int64[np.ndarray, "m 3"]
 ) -> Float[np.ndarray, "n m"]:
-    """Look up the window around each centre; what lies outside repeats the border."""
+    """Look up the window around each centre; the border is repeated beyond the volume."""
     places = np.clip(centres[:, None] + window, 0, np.array(volume.shape) - 1)
     values: Float[np.ndarray, "n m"] = volume[places[..., 0], places[..., 1], places[..., 2]]
     return values

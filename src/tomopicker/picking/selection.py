@@ -93,7 +93,7 @@ class Selected:
     picks : Picks
         Best first; their scores are probabilities.
     threshold : float
-        Picks are more probable than this.
+        Exclusive lower bound of the picks' probabilities.
     expected : Expectation
         From the candidates' probabilities and the number of particles.
     """
@@ -110,7 +110,7 @@ class Selection:
     Parameters
     ----------
     threshold : float, optional
-        Picks are more probable than this.
+        Exclusive lower bound of the picks' probabilities.
     precision : float, optional
         Least expected precision, in place of a threshold.
     max_particles : int, optional

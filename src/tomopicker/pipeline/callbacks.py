@@ -1,4 +1,4 @@
-"""Callbacks for the progress and the messages of a job; the commands print them."""
+"""Callbacks for progress and messages of a job; the commands print them."""
 
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class Callback(Protocol):
-    """What a job calls while it runs."""
+    """Interface that a running job reports to."""
 
     def log(self, text: str) -> None:
         """Receive a message for the user."""
@@ -24,7 +24,7 @@ class Callback(Protocol):
 
 
 class NullCallback:
-    """Ignores everything."""
+    """Ignore all progress and messages."""
 
     def log(self, text: str) -> None: ...
     def warn(self, text: str) -> None: ...
@@ -33,12 +33,12 @@ class NullCallback:
 
 
 class Prefixed:
-    """Forwards everything to another callback, with a name before each line.
+    """Forward everything to another callback, with a name before each line.
 
     Parameters
     ----------
     name : str
-        Of a kind of particle.
+        Name of the kind of particle.
     """
 
     def __init__(self, other: Callback, name: str) -> None:
@@ -58,7 +58,7 @@ class Prefixed:
 
 
 class WarningRecorder:
-    """Keeps warnings, each once, for a job on another machine; everything else goes to another callback."""
+    """Collect distinct warnings of a job on another machine; forward everything else to another callback."""
 
     def __init__(self, other: Callback) -> None:
         self._other = other

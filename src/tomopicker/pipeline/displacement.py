@@ -2,7 +2,7 @@
 
 A network is not symmetric: by chance and by pretraining, its peaks lie a fraction of a voxel to one side of every
 particle. Scores averaged over half-turns are symmetric, so the difference between their peaks and the network's own is
-the network's displacement. Neither truth nor the centres of clicks are used.
+the network's displacement. Neither ground truth nor the positions of clicks are used.
 """
 
 from collections.abc import Sequence
@@ -25,12 +25,12 @@ from tomopicker.training.batchnorm import fuse_conv_bn
 from tomopicker.types import Piece, Positions, Volume
 
 MAX_PEAKS_MEASURED = 32
-"""Peaks measured at most. Means of so many differed by 0.02 to 0.04 working voxel from tomogram to tomogram."""
+"""Maximum number of peaks measured; means of 32 differed by 0.02 to 0.04 working voxel between tomograms."""
 MAX_FRACTION = 0.1
-"""Fraction of the diameter beyond which it is no displacement, but a network that finds something else when turned:
-one that was trained on noise measured 36 Å."""
+"""Maximum displacement, in particle diameters; a larger one means that the rotated network finds something else (a
+network trained on noise measured 36 Å)."""
 MIN_PEAKS_MEASURED = 8
-"""Peaks below which the mean is too uncertain."""
+"""Minimum number of peaks for a reliable mean."""
 CORE, CONTEXT = 16, 8
 """Edge of a patch without its context, and the context on each side, in working voxels; rounded up to whole pools."""
 BATCH = 8
@@ -41,8 +41,8 @@ Place = Float64[np.ndarray, " 3"]
 def network_displacement(run: Run, network: nn.Module, item: TrainingTomogram) -> tuple[float, float, float]:
     """Return the displacement of a trained network's peaks, (x, y, z) in Å.
 
-    It is 0 with test-time augmentation, whose scores are averaged over half-turns, and where picks are whole voxels.
-    More than `MAX_FRACTION` of the diameter is not corrected, and becomes a warning of the model.
+    It is 0 with test-time augmentation, which averages scores over half-turns already, and for whole-voxel picks. A
+    displacement above `MAX_FRACTION` of the diameter is not corrected; a warning is saved in the model.
     """
     if run.settings.inference.tta or run.settings.picking.method != "local":
         return 0.0, 0.0, 0.0
@@ -67,23 +67,23 @@ def displacement(
     settings: Settings,
     device: torch.device,
 ) -> Place:
-    """Measure how far a network's peaks lie from those of its scores averaged over half-turns, on average.
+    """Measure the mean offset of a network's peaks from those of its scores averaged over half-turns.
 
     Parameters
     ----------
     network : Module
-        As trained.
+        The trained network.
     working : WorkingVolume
-        Of any tomogram with particles.
+        A tomogram with particles.
     peaks : Positions
-        (x, y, z) in working voxels, best first, of the network's scores.
+        Peaks of the network's scores, (x, y, z) in working voxels, best first.
     radius : float
         The particle's, in working voxels.
 
     Returns
     -------
     array, shape (3,)
-        (x, y, z) in working voxels, to be subtracted from peaks; 0 with fewer than `MIN_PEAKS_MEASURED` of them.
+        (x, y, z) in working voxels, to subtract from peaks; 0 with fewer than `MIN_PEAKS_MEASURED` peaks.
     """
     plain = fuse_conv_bn(prepare_network(network, working, settings, device).eval())
     divisor = int(getattr(network, "divisor", 1))
@@ -101,9 +101,9 @@ def displacement(
 
 
 def _patch_around(volume: Volume, peak: Place, divisor: int) -> tuple[Place, Piece]:
-    """Cut the patch around a peak (x, y, z); give the position of its first voxel, (x, y, z), and the patch.
+    """Cut the patch around a peak, (x, y, z); return the position of its first voxel, (x, y, z), and the patch.
 
-    It begins at a multiple of the divisor, as tiles do, so that the same voxels are pooled together.
+    Patches start at multiples of the divisor, as tiles do, so that the same voxels are pooled together.
     """
     core, context = (-(-length // divisor) * divisor for length in (CORE, CONTEXT))
     start = np.round((peak[::-1] - core / 2) / divisor).astype(int) * divisor - context
@@ -124,7 +124,7 @@ def _plain_and_averaged(
 
 
 def _peak_near(scores: Volume, place: Place, radius: float, settings: Settings) -> Place | None:
-    """Return the peak (x, y, z) nearest to a position, if it is no further than half a radius."""
+    """Return the peak (x, y, z) nearest to a position; None if it is more than half a radius away."""
     smoothing = settings.picking.smoothing_fraction * radius
     tops = local_peaks(scores, min_distance=radius, threshold=float("-inf"), smoothing=smoothing).positions_voxels
     if not len(tops):

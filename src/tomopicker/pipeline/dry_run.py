@@ -1,4 +1,4 @@
-"""The plan of a training that ``train --dry-run`` prints."""
+"""The training plan that ``train --dry-run`` prints."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,9 +34,9 @@ def training_plan(inputs: TrainingInput, files: Sequence[Path], units: Coordinat
     Parameters
     ----------
     files : sequence of Path
-        Of the clicks.
+        Files of clicks.
     units : CoordinateUnits
-        As the files were read.
+        Units and format with which they were read.
 
     Returns
     -------
@@ -123,7 +123,7 @@ def _length(settings: Settings, clicks: int) -> str:
 
 
 def _priors(tomograms: Sequence[Tomogram], clicks: Picks, settings: Settings, voxel_size: float) -> str:
-    """Describe the class priors as training will, without the lamella mask and the count of particles."""
+    """Describe the class priors as training does, but without the lamella mask and the particle count."""
     radius, given = settings.particle_diameter / 2 / voxel_size, settings.particles_in(len(tomograms))
     voxels = sum(float(np.prod(tomogram.shape)) * (tomogram.voxel_size / voxel_size) ** 3 for tomogram in tomograms)
     labelled = len(clicks) * positive_voxels(radius, settings.labels.radius_fraction)

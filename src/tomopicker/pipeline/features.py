@@ -1,4 +1,4 @@
-"""Features of tomograms: from the cache, or computed and cached."""
+"""Features of tomograms, computed or read from the cache."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -32,7 +32,7 @@ def features(
     settings: Settings | None = None,
     callback: Callback | None = None,
 ) -> Features:
-    """Compute the features of a tomogram, on which picks from clicks cost less than a second.
+    """Compute the features of a tomogram, from which clicks give picks in less than a second.
 
     Parameters
     ----------
@@ -40,17 +40,17 @@ def features(
     particle_diameter : float
         Å.
     cache : Path or str, optional
-        Folder of cached features. The folder of TOMOPICKER_CACHE, or the user's caches, if left out.
+        Folder of cached features; $TOMOPICKER_CACHE or the user's cache folder if left out.
     device : str, optional
-        ``cpu``, ``cuda``, ``mps``; the best there is with ``auto``.
+        ``cpu``, ``cuda`` or ``mps``; the best available with ``auto``.
     progress : callable, optional
-        Called with the tiles done and their number; not for cached features.
+        Called with the number of finished tiles and of all tiles; not called for cached features.
     mask : VoxelMask or {"auto", "none"}
-        Where the specimen is, of the tomogram's shape. ``auto`` detects the lamella, ``none`` uses the whole volume.
+        Specimen mask of the tomogram's shape; ``auto`` detects the lamella, ``none`` uses the whole volume.
     voxel_size : float, optional
-        Å, of the working volume; by the particle's diameter if left out. Features that are used together need the same.
+        Å, of the working volume; derived from the particle diameter if left out. Features used together must share it.
     settings : Settings, optional
-        Those of the preset ``instant`` if left out; `particle_diameter` wins over theirs.
+        The preset ``instant`` if left out; `particle_diameter` takes precedence.
     callback : Callback, optional
         Receives a warning if features cannot be cached.
 
@@ -61,7 +61,7 @@ def features(
     Raises
     ------
     TomoPickerError
-        If the tomogram cannot be used: NaN, constant, too coarse, or a mask of another shape.
+        If the tomogram contains NaN, is constant or too coarse, or the mask has another shape.
     """
     callback = callback or NullCallback()
     if settings is None:

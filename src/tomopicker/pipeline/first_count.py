@@ -1,4 +1,4 @@
-"""The number of particles for losses with a class prior, where none is stated: counted by a first network."""
+"""Particle count for losses with a class prior: counted by a first network if the user gives none."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,11 +11,11 @@ from tomopicker.pipeline.training_data import TrainingTomogram, number_of_clicks
 from tomopicker.training.labels import LabelledVolume
 
 COUNTING_SEED = 101
-"""Difference between the seeds of a training and of its counting network, so that seeds 0, 1, 2 have none in common."""
+"""Offset of the counting network's seed, so that trainings with seeds 0, 1, 2 share none."""
 
 
 def needs_first_count(settings: Settings) -> bool:
-    """Whether a first network has to count the particles: the loss has a class prior, and no count is stated."""
+    """True if a first network must count the particles: the loss has a class prior, and the user gave no count."""
     return settings.objective.loss != "pn" and settings.expected_particles is None
 
 

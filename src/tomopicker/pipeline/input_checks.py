@@ -11,11 +11,11 @@ from tomopicker.types import Positions
 
 BRIGHT_SD = 0.5
 FLAG, MODEL = "--particle-diameter", "the model's particle of"
-"""Source of a particle diameter, for messages."""
+"""Source of a particle diameter, as messages name it."""
 MIN_DIAMETER, MIN_DIAMETER_VOXELS = 50.0, 4.0
-"""Å and voxels: smaller particles are hardly visible in a tomogram, and the diameter is more likely in nm."""
+"""Å and voxels: smaller particles are hardly visible in a tomogram; the diameter was probably given in nm."""
 MIN_SPREAD_CLICKS = 5
-"""Clicks that cannot all lie within one particle."""
+"""Minimum number of distinct clicks for the spread to be tested."""
 
 
 def check_diameter(diameter: float, tomogram: Tomogram, stated: str = FLAG) -> None:
@@ -24,12 +24,12 @@ def check_diameter(diameter: float, tomogram: Tomogram, stated: str = FLAG) -> N
     Parameters
     ----------
     stated : str
-        Source of the diameter: the flag, or a model, whose diameter cannot be changed.
+        Source of the diameter: `FLAG`, or `MODEL`, whose diameter cannot be changed.
 
     Raises
     ------
     UsageError
-        One line with both in Å and the likely error: the voxel size of a header without one, or else the diameter.
+        One line with both lengths in Å and the likely cause: a default voxel size in the header, or the diameter.
     """
     file = tomogram.path or tomogram.name
     other = "or --voxel-size if its header is wrong" if stated == FLAG else "give --voxel-size if its header is wrong"
@@ -47,7 +47,7 @@ def check_diameter(diameter: float, tomogram: Tomogram, stated: str = FLAG) -> N
 
 
 def spread_warning(tomogram: Tomogram, clicks: Positions, diameter: float) -> str | None:
-    """Give a warning if several clicks, (x, y, z) in Å, all lie within one particle; else None."""
+    """Return a warning if all clicks, (x, y, z) in Å, lie within one particle; otherwise None."""
     places = np.unique(clicks, axis=0)
     width = float(np.linalg.norm(np.ptp(places, axis=0))) if len(places) else 0.0
     if len(places) < MIN_SPREAD_CLICKS or width >= diameter:
@@ -59,7 +59,7 @@ def spread_warning(tomogram: Tomogram, clicks: Positions, diameter: float) -> st
 
 
 def diameter_warning(diameter: float, tomogram: Tomogram) -> str | None:
-    """Give a warning if a particle diameter, Å, is possible but unlikely; else None."""
+    """Return a warning if a particle diameter (Å) is possible but unlikely; otherwise None."""
     voxels = diameter / tomogram.voxel_size
     file = tomogram.path or tomogram.name
     if voxels < MIN_DIAMETER_VOXELS:
@@ -83,12 +83,12 @@ def diameter_warnings(diameter: float, tomograms: Sequence[Tomogram]) -> list[st
 
 
 def _is_default(tomogram: Tomogram) -> bool:
-    """Whether the voxel size is 1 Å, which programs write if they know none."""
+    """True if the voxel size is 1 Å, which programs write if it is unknown."""
     return abs(tomogram.voxel_size - 1) < 1e-3
 
 
 def check_voxel_size(tomogram: Tomogram, working_voxel_size: float, diameter: float, stated: str = FLAG) -> None:
-    """Refuse a tomogram so coarse that the particle is less than 2 of its voxels wide; `stated` as `check_diameter`."""
+    """Refuse a tomogram that is too coarse for the particle or the model; `stated` as for `check_diameter`."""
     check_diameter(diameter, tomogram, stated)
     if tomogram.voxel_size > 2.5 * working_voxel_size:
         raise TomoPickerError(
@@ -98,7 +98,7 @@ def check_voxel_size(tomogram: Tomogram, working_voxel_size: float, diameter: fl
 
 
 def bright_clicks(volume: WorkingVolume, clicks: Positions, radius: float) -> bool:
-    """Whether clicked voxels, (x, y, z) in working voxels, are brighter than their surroundings on average."""
+    """True if the voxels at clicks, (x, y, z) in working voxels, are on average brighter than their surroundings."""
     reach = max(1, round(radius / 2))
     inner, outer = [], []
     for z, y, x in np.round(clicks[:, ::-1]).astype(int).tolist():

@@ -1,4 +1,4 @@
-"""Instant picks: from the features of tomograms and a few clicks of any number of kinds to picks, without training."""
+"""Instant picks: picks from features and a few clicks of any number of kinds, without training."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -25,14 +25,13 @@ class Instant:
     Parameters
     ----------
     picked : mapping of str to Picked
-        By tomogram, in the order of the features.
+        Picks by tomogram, in the order of the features.
     particle_scores : ParticleScores
-        Distribution of the particles' scores, and their density: the prior for tomograms without clicks. Of the first
-        kind.
+        Score distribution and density of particles, the prior for tomograms without clicks; of the first kind.
     kinds : mapping of str to Instant
-        The same for each kind, where several were clicked; `picked` is then of all.
+        Results of each kind, if several were clicked; `picked` is then of all kinds.
     peaks : sequence of (InstantPeaks, Calibration)
-        Of each tomogram, for suggestions; of several kinds, in `kinds`.
+        Peaks of each tomogram, for suggestions; with several kinds, found in `kinds`.
     """
 
     picked: Mapping[str, Picked]
@@ -62,32 +61,31 @@ def instant(
     particle_diameters: Mapping[str, float] | None = None,
     callback: Callback | None = None,
 ) -> Instant:
-    """Pick from a few clicks, without training; clicks of several kinds, in their column ``kind``, give picks of each.
+    """Pick from a few clicks, without training; clicks of several kinds (column ``kind``) give picks of each kind.
 
     Parameters
     ----------
     features : Features or sequence of Features
-        Of the tomograms that were clicked in, and of others that are to be picked; of one working voxel size. Kinds of
-        unlike size may need several of one tomogram: each kind takes the features at the scale that it would have
-        alone, or the nearest to it.
+        Features of the clicked tomograms and of others to pick, at one working voxel size. Kinds of different size may
+        need features of a tomogram at several scales: each kind uses those nearest to its own.
     clicks : Picks
-        Centres of particles, at least one; of several kinds, at least one of each.
+        Particle centres, at least one of each kind.
     negatives : Picks, optional
-        Positions that look like the particle and are not. One that names a kind is not a negative of the others.
+        Positions that look like the particle but are not. Negatives with a kind apply to that kind only.
     particle_diameters : mapping of str to float, optional
-        Å, of kinds for which it is not the one that the features were computed for.
+        Å, of kinds whose diameter differs from that of the features.
     callback : Callback, optional
-        Receives warnings of what is left out.
+        Receives warnings about positions that are left out.
 
     Returns
     -------
     Instant
-        With several kinds, of all, and of each in `Instant.kinds`.
+        With several kinds, `Instant.kinds` holds the results of each.
 
     Raises
     ------
     UsageError
-        If there is no click where there are features, one is a negative as well, or two kinds are clicked on one
+        If no click lies where there are features, a negative coincides with a click, or clicks of two kinds lie on one
         particle.
     """
     listed = [features] if isinstance(features, Features) else list(features)
@@ -116,14 +114,14 @@ class FewShotInput(NamedTuple):
 
     @property
     def diameter(self) -> float:
-        """Of the particle, Å."""
+        """Particle diameter, Å."""
         return self.features[0].settings.particle_diameter
 
 
 def inputs_by_kind(
     listed: list[Features], clicks: Picks, negatives: Picks | None, particle_diameters: Mapping[str, float] | None
 ) -> dict[str, FewShotInput]:
-    """Divide features, clicks and negatives by kind; parameters and errors are those of `instant`."""
+    """Split features, clicks and negatives by kind; parameters and errors as for `instant`."""
     kinds = kinds_of(clicks)
     if not listed or (len(kinds) == 1 and not particle_diameters):
         return {kinds[0]: FewShotInput(listed, clicks, negatives)}
@@ -146,7 +144,7 @@ def _instant_kind(inputs: FewShotInput, callback: Callback) -> Instant:
 
 
 def _picked(item: InstantPeaks, calibration: Calibration) -> Picked:
-    """Select picks from a tomogram's peaks; clicks have probability 1 and negatives 0, whatever their scores."""
+    """Select picks from a tomogram's peaks; clicks have probability 1 and negatives 0, regardless of score."""
     known = {int(row): 1.0 for row in np.flatnonzero(item.summary.clicked)}
     known |= {int(row): 0.0 for row in np.flatnonzero(item.summary.rejected)}
     features = item.features

@@ -1,4 +1,4 @@
-"""The preset ``instant``: a model file of a discriminant, made from clicks without training."""
+"""The preset ``instant``: a discriminant model made from clicks without training."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -24,14 +24,14 @@ from tomopicker.training.pretrained import load_pretrained, trained_shrinkage
 def instant_model(
     run: Run, inputs: TrainingInput, clicked: Sequence[TrainingTomogram], computed: dict[str, Features] | None
 ) -> Model:
-    """Make a model of the features at clicks; each tomogram that it picks has a discriminant of its own.
+    """Make a model from the features at clicks; the discriminant is solved again in each tomogram to pick.
 
     Parameters
     ----------
     clicked : sequence of TrainingTomogram
         The same tomograms and clicks, preprocessed.
     computed : dict of str to Features, optional
-        Features that are computed already, by tomogram, working voxel size and mask; others are added.
+        Features computed already, by tomogram, working voxel size and mask; features computed here are added.
 
     Raises
     ------
@@ -52,7 +52,7 @@ def instant_model(
 
 
 def _discriminant(settings: Settings, training_set: TrainingSet) -> DiscriminantNetwork:
-    """Make the network that scores by the discriminant of a training set, in evaluation mode."""
+    """Build the network, in evaluation mode, that scores with the discriminant of a training set."""
     network = DiscriminantNetwork(build_body(settings))
     load_pretrained(network.body, settings.network)
     network.shrinkage.fill_(trained_shrinkage(settings.network))
@@ -72,14 +72,14 @@ def peaks_in_training(
     Parameters
     ----------
     callback : Callback
-        Receives warnings of clicks outside the specimen, which are left out.
+        Receives warnings about clicks outside the specimen, which are left out.
     computed : dict of str to Features, optional
-        Features that are computed already, for other kinds of particle; those computed here are added.
+        Features computed already, for other kinds of particle; features computed here are added.
 
     Returns
     -------
     list of InstantPeaks
-        Of each tomogram; empty if no click at all lies in the specimen.
+        One per tomogram; empty if no click lies in the specimen.
     """
     listed, labelled, settings = [], [], run.settings
     computed = {} if computed is None else computed

@@ -1,4 +1,4 @@
-"""Peaks of instant picks: scored by a discriminant of a few clicks in each tomogram, and calibrated."""
+"""Peaks of instant picks, scored with the discriminant of a few clicks and calibrated in each tomogram."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,8 +23,8 @@ from tomopicker.types import Negatives, Positions, Scores, Volume
 from tomopicker.wording import number_of
 
 MIN_PARTICLES_LEFT_OUT = 5
-"""Particles of the training set from which on each click is scored by the discriminant of the others, which is about as
-good."""
+"""Minimum number of particles in the training set for leave-one-out scores: the discriminant of the others is then
+about as good."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +38,7 @@ class LabelledFeatures:
 
     @classmethod
     def of(cls, item: Features, clicks: Positions, rejected: Negatives, callback: Callback) -> "LabelledFeatures":
-        """Look up the features at positions in working voxels; those outside the specimen are left out."""
+        """Look up the features at positions in working voxels; positions outside the specimen are left out."""
         clicks = _inside_specimen(item, clicks, "click", callback)
         rejected = _inside_specimen(item, rejected, "negative", callback)
         return cls(clicks, rejected, item.specimen.at(clicks), item.specimen.at(rejected))
@@ -51,22 +51,22 @@ class InstantPeaks:
     features: Features
     labelled: LabelledFeatures
     training_set: TrainingSet
-    """That the discriminants of all tomograms are made from."""
+    """Training set of the discriminants of all tomograms."""
     logits: Volume
     summary: PeakSummary
     held_out: Scores
-    """Of each click with a peak: its score by the discriminant of the other clicks."""
+    """Score of each click that has a peak, by the discriminant of the other clicks."""
 
     @property
     def is_clicked(self) -> bool:
-        """Whether there are clicks in its specimen."""
+        """True if the specimen contains clicks."""
         return len(self.labelled.clicks) > 0
 
 
 def find_and_calibrate(
     listed: Sequence[Features], clicks: Picks, rejected: Picks | None, callback: Callback
 ) -> tuple[list[InstantPeaks], list[Calibration], ParticleScores]:
-    """Find and calibrate the peaks of tomograms; the last value is the prior for tomograms without clicks."""
+    """Find and calibrate the peaks of tomograms; also return the prior for tomograms without clicks."""
     found = find_peaks_of_all(listed, labelled_features_in(listed, clicks, rejected, callback))
     clicked = [item.summary for item in found if item.is_clicked]
     fits = calibrations(clicked, prior=click_prior(found))
@@ -83,7 +83,7 @@ def labelled_features_in(
     Raises
     ------
     UsageError
-        One line, if clicks and features do not belong together.
+        If clicks and features do not match.
     """
     _check(listed, clicks, rejected)
     diameter = listed[0].settings.particle_diameter
@@ -106,7 +106,7 @@ def labelled_features_in(
 def find_peaks_of_all(listed: Sequence[Features], labelled: Sequence[LabelledFeatures]) -> list[InstantPeaks]:
     """Score each tomogram with the discriminant of all clicks and its own statistics, and find the peaks.
 
-    Pseudo-labels from the tomograms that were clicked in are added to the clicks (`fewshot.self_training`).
+    Pseudo-labels from the clicked tomograms are added to the clicks (`fewshot.self_training`).
     """
     clicked = [
         ClickedTomogram(
@@ -132,9 +132,9 @@ def find_peaks_of_all(listed: Sequence[Features], labelled: Sequence[LabelledFea
 
 
 def click_prior(found: Sequence[InstantPeaks]) -> ParticleScores:
-    """Return the distribution of the particles' scores by leaving each click out; for few, by a constant correction.
+    """Estimate the particles' score distribution, leaving each click out; for few clicks, by a fixed correction.
 
-    Tomograms without clicks add nothing to it.
+    Tomograms without clicks do not contribute.
     """
     missed = sum(item.summary.missed for item in found)
     if len(found[0].training_set.particles) < MIN_PARTICLES_LEFT_OUT:
@@ -165,7 +165,7 @@ def _score_and_summarize(
 def _inside_specimen(
     item: Features, voxels: Positions, what: str, callback: Callback
 ) -> Float64[np.ndarray, "inside 3"]:
-    """Leave out positions, in working voxels, outside the specimen, where there are no features."""
+    """Remove positions (working voxels) outside the specimen, where there are no features."""
     if not len(voxels):
         return voxels
     covered = item.specimen.covers(voxels)

@@ -1,4 +1,4 @@
-"""Several kinds of particle: names, diameters, and known negatives of each kind from the clicks of the others."""
+"""Several kinds of particle: their names, diameters, and negatives from the clicks of the other kinds."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,12 +12,12 @@ from tomopicker.wording import number_of
 
 
 def kinds_of(clicks: Picks) -> list[str]:
-    """Name the kinds of clicks, in the order of their first click; without any, one of an empty name.
+    """List the kinds of clicks in the order of their first click; one empty name if clicks have no kinds.
 
     Raises
     ------
     UsageError
-        If of several kinds some clicks state none, or the name of one cannot be part of file names.
+        If some clicks have no kind while others have, or a name cannot be part of a file name.
     """
     kinds = clicks.kind_names
     if len(kinds) < 2:
@@ -30,12 +30,12 @@ def kinds_of(clicks: Picks) -> list[str]:
 
 
 def diameters_of(kinds: Sequence[str], stated: Mapping[str, float], otherwise: float | None) -> dict[str, float]:
-    """Return the diameter of each kind, in Å: its own, or the one for all others.
+    """Return the diameter of each kind, in Å: its own, or the common one.
 
     Raises
     ------
     UsageError
-        If a kind has none, or a diameter is of a kind that has no clicks.
+        If a kind has no diameter, or a diameter is given for a kind without clicks.
     """
     for name in stated:
         if name not in kinds:
@@ -50,17 +50,17 @@ def diameters_of(kinds: Sequence[str], stated: Mapping[str, float], otherwise: f
 
 
 def known_negatives(kind: str, clicks: Picks, negatives: Picks | None, diameter: float) -> Picks:
-    """Return the known negatives of a kind: clicks of other kinds, and the negatives given.
+    """Return the negatives of a kind: clicks of other kinds, and the given negatives.
 
-    Negatives that name another kind do not count. Clicks of other kinds nearer than half the
-    diameter to one of this kind are left out: two small particles at the rim of a large one would corrupt its labels.
+    Negatives assigned to another kind are not used. Clicks of other kinds within half a diameter of a click of this
+    kind are left out: two small particles at the rim of a large one would corrupt its labels.
 
     Parameters
     ----------
     clicks : Picks
-        Of all kinds.
+        Clicks of all kinds.
     diameter : float
-        Of the kind, Å.
+        Å, of this kind.
     """
     mine, others = clicks.of_kind(kind), clicks.select(clicks.kinds != kind)
     near = np.zeros(len(others), dtype=bool)
@@ -76,7 +76,7 @@ def known_negatives(kind: str, clicks: Picks, negatives: Picks | None, diameter:
 
 
 def check_apart(clicks: Picks, diameters: Mapping[str, float], frames: Mapping[str, Frame]) -> None:
-    """Refuse clicks of two kinds on one particle: nearer than half the smaller diameter.
+    """Refuse clicks of two kinds on one particle, closer than half the smaller diameter.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Calibration of training tomograms: peaks next to clicks, the probability of each peak, and the count of particles."""
+"""Calibration of training tomograms: clicked peaks, the probability of each peak, and the particle count."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,12 +16,12 @@ from tomopicker.types import Negatives, Positions, Scores
 
 @dataclass(frozen=True)
 class PeakSummary:
-    """The peaks of a tomogram's scores, those of its decoy, and which of the former are clicked or rejected.
+    """Peaks of a tomogram and of its decoy, and which peaks were clicked or rejected.
 
     Parameters
     ----------
     clicked, rejected : array, shape (peaks,)
-        Peaks nearest to clicks, and to negatives.
+        True for the peaks nearest to clicks, and nearest to negatives.
     missed : int
         Clicks without a peak.
     """
@@ -38,12 +38,12 @@ class PeakSummary:
         return self.peaks.scores.astype(np.float64)
 
     def calibrate(self, prior: ParticleScores, count: float | None = None) -> Calibration:
-        """Calibrate the scores; clicked peaks are particles and rejected ones background, whatever they score.
+        """Calibrate the scores; clicked peaks are particles and rejected peaks background, regardless of score.
 
         Parameters
         ----------
         count : float, optional
-            Number of particles that is stated for the tomogram.
+            Number of particles in the tomogram given by the user.
         """
         kept = ~self.rejected
         return calibrate(
@@ -60,9 +60,9 @@ def summarize_peaks(
     clicks: Positions = NO_POSITIONS,
     rejected: Negatives = NO_POSITIONS,
 ) -> PeakSummary:
-    """Assign clicks and negatives, (x, y, z) in working voxels as the radius, to the peaks within a particle's radius.
+    """Assign clicks and negatives to the nearest peak within a particle radius; positions and radius in working voxels.
 
-    A peak that is nearest to a click as well as to a negative is clicked.
+    A peak nearest to both a click and a negative counts as clicked.
     """
     nearest, rows = nearest_peaks(peaks, clicks, radius), np.arange(len(peaks))
     clicked = np.isin(rows, nearest)
@@ -78,9 +78,9 @@ def calibrations(
     Parameters
     ----------
     count : float, optional
-        Number of particles that is stated for each tomogram.
+        Number of particles per tomogram given by the user.
     prior : ParticleScores, optional
-        Of the particles' scores; that of clicks that were trained on, if left out.
+        Distribution of the particles' scores; estimated from the clicks trained on if left out.
     """
     if prior is None:
         clicks = np.concatenate([each.scores[each.clicked] for each in summaries])
@@ -92,12 +92,12 @@ def calibrations(
 
 
 def particle_scores(summaries: Sequence[PeakSummary], fits: Sequence[Calibration]) -> ParticleScores:
-    """Return the distribution of the particles' scores, and their density, in training tomograms: a prior for others.
+    """Return the particles' score distribution and density in training tomograms, the prior for other tomograms.
 
     Parameters
     ----------
     fits : sequence of Calibration
-        Of the same tomograms.
+        Calibrations of the same tomograms.
     """
     voxels, counted = sum(each.peaks.voxels for each in summaries), Count.total(fit.count for fit in fits)
     return ParticleScores(
@@ -115,6 +115,6 @@ def particle_scores(summaries: Sequence[PeakSummary], fits: Sequence[Calibration
 
 
 def separation(summaries: Sequence[PeakSummary], fits: Sequence[Calibration]) -> float:
-    """Return Σp²/Σp, the mean probability of probable peaks: 1 where particles and background do not overlap."""
+    """Return Σp²/Σp, the probability-weighted mean probability: 1 if particles and background do not overlap."""
     chances = np.concatenate([fit.probability(each.scores) for each, fit in zip(summaries, fits, strict=True)])
     return float(np.square(chances).sum()) / max(float(chances.sum()), 1e-12)

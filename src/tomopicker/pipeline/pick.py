@@ -1,4 +1,4 @@
-"""From a model and a tomogram to picks: preprocess, score tile by tile, find peaks, calibrate, select."""
+"""Pick one tomogram with a model: preprocess, score tile by tile, find peaks, calibrate, select."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -36,10 +36,10 @@ def pick(
     device: str | None = None,
     callback: Callback | None = None,
 ) -> Picked:
-    """Pick the particles of one tomogram; with a model of several kinds, those of all, and each place once.
+    """Pick the particles in one tomogram; with a model of several kinds, each position gets one kind.
 
-    Kinds of an instant model are scored in one pass where their working voxel size is the same. Trained kinds have a
-    network each; they share the preprocessed tomogram.
+    Kinds of an instant model that share a working voxel size are scored in one pass. Trained kinds have one network
+    each and share the preprocessed tomogram.
 
     Parameters
     ----------
@@ -48,27 +48,26 @@ def pick(
     model : Model
         From `train` or `load_model`.
     selection : Selection, optional
-        Criterion of the selection among each kind's candidates; the best expected F1 if left out, or the model's own
-        threshold.
+        Selection criterion, for each kind; the model's own threshold or the best expected F1 if left out.
     min_distance : float, optional
-        Å between two picks; from the particle diameter if left out.
+        Minimum distance of two picks, Å; derived from the particle diameter if left out.
     mask : VoxelMask or {"auto", "none"}, optional
-        Where the specimen is, of the tomogram's shape: picks only where it is True, and statistics are those inside.
-        ``auto`` detects the lamella, ``none`` uses the whole volume; as in training if left out.
+        Specimen mask of the tomogram's shape: picks and statistics are restricted to it. ``auto`` detects the lamella,
+        ``none`` uses the whole volume; as in training if left out.
     device : str, optional
-        ``cpu``, ``cuda``, ``mps``, wherever the model was trained; the best there is if left out.
+        ``cpu``, ``cuda`` or ``mps``, regardless of where the model was trained; the best available if left out.
     callback : Callback, optional
-        Receives the tiles done.
+        Receives the number of finished tiles.
 
     Returns
     -------
     Picked
-        Of several kinds: picks and candidates have the column ``kind``, and `Picked.kinds` has each by itself.
+        With several kinds, picks and candidates have a column ``kind``, and `Picked.kinds` holds each kind.
 
     Raises
     ------
     TomoPickerError
-        If the tomogram cannot be used: NaN, constant, too coarse, or a mask of another shape.
+        If the tomogram contains NaN, is constant or too coarse, or the mask has another shape.
     """
     callback, chosen_device = callback or NullCallback(), choose_device(device)
     for each in model.kinds.values():
@@ -97,7 +96,7 @@ def pick(
 
 
 def sharing_features(models: Mapping[str, Model]) -> list[dict[str, Model]]:
-    """Group the models of kinds by the features that they score: discriminants of one network at one scale share."""
+    """Group models that score the same features: discriminants of one network at one scale."""
     groups: list[dict[str, Model]] = []
     for kind, model in models.items():
         for group in groups:

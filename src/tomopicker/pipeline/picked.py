@@ -25,19 +25,19 @@ class Picked:
     selected : Selected
         The picks, the threshold, and expected precision and recall; each is a property too.
     candidates : Picks
-        The picks and less probable ones, down to `MIN_PROBABILITY`, for another selection without scoring again.
+        Picks and less probable candidates, down to `MIN_PROBABILITY`, so that picks can be selected again.
     logits : Volume
         Score at every voxel of the working grid, (z, y, x).
     probability : callable
-        From logits to probabilities: by this tomogram's calibration, or by the model's offset.
+        Maps logits to probabilities, by this tomogram's calibration or the model's offset.
     working : WorkingVolume
-        The volume that was scored, and how its voxels lie in the tomogram.
+        The volume that was scored, and its position in the tomogram.
     count : Count or None
-        Particles in the tomogram, with an interval; none where scores were not calibrated.
+        Number of particles in the tomogram, with an interval; None without calibration.
     absent : float or None
-        Probability that it holds no particle; likewise.
+        Probability that the tomogram holds no particle; None without calibration.
     kinds : mapping of str to Picked
-        Each kind by itself, where there are several; picks and candidates are then those of all, best first.
+        Results of each kind, if there are several; picks and candidates are then those of all kinds, best first.
     """
 
     selected: Selected
@@ -56,7 +56,7 @@ class Picked:
 
     @property
     def threshold(self) -> float:
-        """Picks are more probable than this."""
+        """Exclusive lower bound of the picks' probabilities."""
         return self.selected.threshold
 
     @property
@@ -70,7 +70,7 @@ class Picked:
         return np.stack(list(self.score_sections()))
 
     def score_sections(self) -> Iterator[Float32[np.ndarray, "y x"]]:
-        """Return the probabilities section by section: they are computed in float64."""
+        """Compute the probabilities section by section, since they are computed in float64."""
         for section in self.logits:
             yield self.probability(section).astype(np.float32)
 
@@ -94,23 +94,23 @@ def picks_of_peaks(
     Parameters
     ----------
     tomogram : Tomogram or Features
-        For its name and frame.
+        Supplies the name and the frame.
     logits : Volume
         Scores of the working volume, (z, y, x).
     peaks : Peaks
         Of the scores.
     probability : callable
-        From logits to probabilities.
+        Maps logits to probabilities.
     calibration : Calibration or None
-        Of the tomogram, for its count.
+        Calibration of the tomogram, which supplies the count.
     clicks : int
-        In the tomogram: it holds no fewer particles.
+        Number of clicks in the tomogram, a lower bound of the count.
     known : mapping of int to float, optional
-        Probabilities that do not depend on the score, by the peak's index.
+        Probabilities known regardless of the score, by peak index.
     selection, default_threshold
-        As in `Selection.select`; the best expected F1 if left out.
+        As for `Selection.select`; the best expected F1 if left out.
     displacement : tuple of float
-        (x, y, z) in Å of peaks from the centres of particles.
+        Displacement of peaks from particle centres, (x, y, z) in Å.
     """
     count = None if calibration is None else calibration.count.at_least(clicks)
     chances = np.asarray(probability(peaks.scores.astype(np.float64)))
@@ -134,25 +134,24 @@ def join_kinds(
     selection: Selection | None = None,
     default_thresholds: Mapping[str, float | None] | None = None,
 ) -> Picked:
-    """Join the picks of several kinds in one tomogram: a particle that two kinds claim is of the more probable.
+    """Join the picks of several kinds in one tomogram: a particle claimed by two kinds goes to the more probable one.
 
-    A candidate that a kind loses counts no longer: its number of particles falls by the probabilities of those lost,
-    and its picks are selected anew.
+    A kind that loses candidates has its count reduced by their probabilities, and its picks selected again.
 
     Parameters
     ----------
     found : mapping of str to Picked
-        Of each kind by itself.
+        Results of each kind.
     diameters : mapping of str to float
         Å.
     selection, default_thresholds
-        As in `Selection.select`; the latter by kind.
+        As for `Selection.select`; the threshold is given by kind.
 
     Returns
     -------
     Picked
-        Picks and candidates of all kinds, with the column ``kind``; what does not add up, such as the score volume, is
-        that of the first kind. Each kind by itself is in `kinds`.
+        Picks and candidates of all kinds, with a column ``kind``; values that cannot be joined, such as the score
+        volume, are those of the first kind. `kinds` holds the results of each kind.
     """
     names = list(found)
     kinds = np.repeat(np.arange(len(names)), [len(found[name].candidates) for name in names])
@@ -182,7 +181,7 @@ def _keep(
     selection: Selection | None,
     default_threshold: float | None,
 ) -> Picked:
-    """Keep the candidates of one kind that are of no other, and select again."""
+    """Keep the candidates that one kind has won, and select its picks again."""
     candidates = picked.candidates.select(kept).with_kind(kind)
     count = picked.count
     if count is not None:

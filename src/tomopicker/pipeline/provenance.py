@@ -26,18 +26,18 @@ def provenance(
     priors: Priors | None = None,
     history: History | None = None,
 ) -> dict[str, Any]:
-    """Collect the provenance of a model, in types that JSON has.
+    """Collect the provenance of a model as JSON values.
 
     Parameters
     ----------
     clicked : sequence of TrainingTomogram
         The same tomograms, preprocessed.
     particles : float or None
-        In the training tomograms: as stated, or as counted.
+        Number of particles in the training tomograms, given by the user or counted.
     counted : Count or None
-        From the scores of clicks.
+        Count from the scores of clicks.
     history : History, optional
-        Of what was trained.
+        Training history of the network.
     """
     inside = {item.name: round(item.working.mask_fraction, 4) for item in clicked}
     rejected = inputs.negatives
@@ -70,7 +70,7 @@ def provenance(
 
 
 def clicks_in(origin: Mapping[str, Any], tomogram: Tomogram) -> int:
-    """Number of clicks that a model was trained on in a tomogram of this name, shape and voxel size (1%)."""
+    """Return the number of training clicks in a tomogram of this name, shape and voxel size (within 1%)."""
     return sum(
         each.get("clicks", 0)
         for each in origin.get("training", [])
@@ -81,13 +81,13 @@ def clicks_in(origin: Mapping[str, Any], tomogram: Tomogram) -> int:
 
 
 def trained_inverted(origin: Mapping[str, Any]) -> bool:
-    """Whether protein was bright in all files that a model was trained on, by its provenance."""
+    """True if protein was bright in all training tomograms, according to a model's provenance."""
     training = origin.get("training", [])
     return bool(training) and all(each.get("inverted", False) for each in training)
 
 
 def training_density(origin: Mapping[str, Any]) -> float | None:
-    """Return the particles per Å³ of specimen in the training tomograms, by a model's provenance; None: not counted."""
+    """Return the particle density (per Å³ of specimen) of the training tomograms; None if they were not counted."""
     particles, training = origin.get("particles"), origin.get("training", [])
     volume = sum(
         float(np.prod(each["shape_zyx"])) * each["voxel_size_angstrom"] ** 3 * each.get("specimen_fraction", 1.0)

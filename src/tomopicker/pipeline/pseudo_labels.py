@@ -1,11 +1,11 @@
-"""Pseudo-labels: confident instant picks in the training tomograms, and ambiguous ones that are ignored.
+"""Pseudo-labels: confident instant picks in the training tomograms, and ambiguous picks that are ignored.
 
-Clicks cover few particles in few orientations, and every particle that was not clicked counts as background. A network
-learns from pseudo-labels too (self-training, cf. Xie et al., CVPR 2020), whose teacher is the discriminant of the
-clicks. Tomograms without clicks, and those for validation, get none.
+Clicks cover few particles in few orientations, and every other particle counts as background. The network therefore
+also learns from pseudo-labels (self-training, cf. Xie et al., CVPR 2020) made by the discriminant of the clicks.
+Tomograms without clicks and validation tomograms get none.
 
-Scores of another number of threads, or of another machine, differ in the last digits, and peaks with them. So
-pseudo-labels are saved next to the checkpoint, and a resumed run reads them back.
+The last digits of scores, and hence peaks, depend on the number of threads and the machine. Pseudo-labels are therefore
+saved next to the checkpoint and read back by a resumed run.
 """
 
 from collections.abc import Sequence
@@ -38,23 +38,23 @@ Pair: TypeAlias = tuple[PseudoPositives, Ambiguous]
 
 KINDS = ("pseudo_positives", "ambiguous")
 MIN_SEPARATION = 2 / 3
-"""Mean probability of probable instant picks below which none becomes a label. On simulated ribosomes and fatty-acid
-synthases it was 0.72 to 0.94 and all labels were right; on 20S proteasomes 0.55 to 0.58, and two thirds were wrong."""
+"""Minimum `separation` of instant picks for pseudo-labels. On simulated ribosomes and fatty-acid synthases it was 0.72
+to 0.94 and all labels were right; on 20S proteasomes 0.55 to 0.58, and two thirds of the labels were wrong."""
 
 
 def with_pseudo_labels(
     run: Run, clicked: Sequence[TrainingTomogram], computed: dict[str, Features] | None = None
 ) -> Sequence[TrainingTomogram]:
-    """Add pseudo-labels to training tomograms, where the settings have it.
+    """Add pseudo-labels to training tomograms, if the settings ask for them.
 
     Parameters
     ----------
     run : Run
-        With checkpoints, pseudo-labels are saved too, and a resumed run reads them.
+        Pseudo-labels are saved with its checkpoints, and read by a resumed run.
     clicked : sequence of TrainingTomogram
-        With clicks only.
+        Training tomograms with clicks only.
     computed : dict of str to Features, optional
-        Features that are computed already, for other kinds of particle; those computed here are added.
+        Features computed already, for other kinds of particle; features computed here are added.
 
     Raises
     ------
@@ -92,20 +92,20 @@ def select_pseudo_labels(
     settings: Settings,
     limit: int,
 ) -> tuple[PseudoPositives, Ambiguous]:
-    """Choose the pseudo-labels, and the ambiguous picks that are ignored.
+    """Select pseudo-labels, and ambiguous picks to ignore.
 
     Parameters
     ----------
     peaks : Peaks
         Best first.
     probability : Chances
-        Of each peak.
+        Probability of each peak.
     rejected : Negatives
-        (x, y, z) in the voxels of the peaks. The ball of no pseudo-label reaches into their balls and shells.
+        (x, y, z) in the voxels of the peaks. Spheres of pseudo-labels never overlap those around negatives.
     radius : float
         The particle's, in voxels.
     limit : int
-        Largest number of pseudo-labels.
+        Maximum number of pseudo-labels.
 
     Returns
     -------
@@ -125,7 +125,7 @@ def _confident_and_ambiguous(
     run: Run, clicked: Sequence[TrainingTomogram], computed: dict[str, Features] | None
 ) -> list[Pair]:
     none = [(NO_POSITIONS, NO_POSITIONS)] * len(clicked)
-    # Without warnings: training has warned of clicks outside the specimen.
+    # No warnings: training has already warned of clicks outside the specimen.
     found = peaks_in_training(run, clicked, NullCallback(), computed)
     if not found:
         return none

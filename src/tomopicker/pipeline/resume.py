@@ -1,4 +1,4 @@
-"""Checkpoints of an interrupted training, next to its output file: resumed, discarded or removed."""
+"""Checkpoints of an interrupted training, next to its output file: resume, discard or remove them."""
 
 import re
 from pathlib import Path
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def checkpoint_of_kind(output: Path, kind: str) -> Path:
-    """Return the prefix of the checkpoints of one kind of particle; with an empty name, of a model of one kind."""
+    """Return the prefix of the checkpoints of one kind; an empty name stands for a model of a single kind."""
     return output.with_name(f"{output.name}.kind-{kind}") if kind else output
 
 
@@ -37,7 +37,7 @@ def discard_checkpoints(output: Path, callback: "Callback") -> None:
 
 
 def is_finished(output: Path, callback: "Callback", *, resume: bool, overwrite: bool, dry_run: bool = False) -> bool:
-    """Whether the training that writes `output` is already finished.
+    """Check whether the training that writes `output` is already finished.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def is_finished(output: Path, callback: "Callback", *, resume: bool, overwrite: 
         if not output.exists() or _unfinished(output, left):
             return False
         if not dry_run:
-            remove_checkpoints(output)  # Of a run that was stopped just after it had written its output.
+            remove_checkpoints(output)  # The run was stopped just after writing its output.
         callback.log(f"{output}: already finished; nothing to resume.")
         return True
     if output.exists() and not overwrite:
@@ -77,6 +77,6 @@ def how_to_go_on(output: Path) -> str:
 
 
 def _unfinished(output: Path, left: list[Path]) -> bool:
-    """Whether a run has begun since the output was written: its checkpoints are younger."""
+    """True if a later run has started: its checkpoints are newer than the output."""
     written = output.stat().st_mtime_ns
     return any(path.stat().st_mtime_ns > written for path in left)

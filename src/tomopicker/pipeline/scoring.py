@@ -1,4 +1,4 @@
-"""Scores and peaks of a working volume, as a model's settings have it; both jobs use it."""
+"""Scores and peaks of a working volume, for training and picking alike."""
 
 import math
 from collections.abc import Sequence
@@ -23,19 +23,19 @@ from tomopicker.training.batchnorm import adapt_batchnorm
 from tomopicker.types import Piece, Volume, VoxelMask
 
 MAX_PEAKS = 20_000
-"""Largest number of peaks: an untrained network has one nearly everywhere."""
+"""Maximum number of peaks; an untrained network has one nearly everywhere."""
 MASK_MARGIN = 16
-"""Working voxels around a mask that are used for smoothing and for fits of peaks."""
+"""Working voxels around a mask that take part in smoothing and peak fitting."""
 
 
 @dataclass(frozen=True)
 class SearchedPeaks(Peaks):
-    """Peaks, and the number of voxels that were searched for them: calibration compares densities.
+    """Peaks, and the number of voxels searched for them, since calibration compares densities.
 
     Attributes
     ----------
     voxels : float
-        Working voxels; without the border and what lies outside the mask.
+        Working voxels inside the mask, excluding the border.
     """
 
     voxels: float
@@ -48,12 +48,12 @@ def prepare_network(
     device: torch.device,
     others: Sequence[nn.Module] = (),
 ) -> nn.Module:
-    """Adapt a network to a working volume: batch normalisation, discriminant and test-time augmentation, as set.
+    """Adapt a network to a working volume: batch normalisation, discriminant and test-time augmentation, as configured.
 
     Parameters
     ----------
     others : sequence of Module
-        Discriminants of other kinds of particle that share the network's features; each becomes a further output.
+        Discriminants of other kinds that share the network's features; each adds an output.
     """
     if settings.inference.adabn:
         cfg, mask = settings, working.statistics_mask
@@ -80,7 +80,7 @@ def score_working_volume(
 
 
 def decoy_of(working: WorkingVolume, settings: Settings, particles: VoxelMask | None = None) -> Piece:
-    """Make the decoy of a working volume, without the power of particles in a mask."""
+    """Make the decoy of a working volume, excluding the power of particles in a mask."""
     return decoy_volume(working.data, working.statistics_mask, settings.seed, particles)
 
 
@@ -101,17 +101,17 @@ def find_peaks(
     scores : Volume
         (z, y, x).
     settings : Settings
-        Method: the paper's greedy loop, or local maxima.
+        Determine the method: the paper's greedy loop, or local maxima.
     radius : float
         The particle's, in working voxels.
     threshold : float
-        Only scores above it; all if left out.
+        Exclusive lower bound of the score.
     min_distance : float, optional
-        Working voxels; the settings' fraction of the radius if left out.
+        Working voxels; from the settings if left out.
     max_particles : int, optional
-        Cap.
+        Maximum number of peaks.
     mask : VoxelMask, optional
-        Picks only where it is True.
+        Peaks are restricted to it.
     """
     cfg = settings.picking
     specimen, mask = mask, exclude_border(scores.shape, cfg.border_fraction * radius, mask)
@@ -140,7 +140,7 @@ def find_peaks(
 
 
 def exclude_border(shape: Sequence[int], margin: float, mask: VoxelMask | None) -> VoxelMask | None:
-    """Take a margin (voxels) along the volume's border out of a mask."""
+    """Remove a margin (voxels) along the volume's border from a mask."""
     if margin <= 0:
         return mask
     inside = np.zeros(shape, dtype=bool)

@@ -1,4 +1,4 @@
-"""Suggestions where to click next, from features and clicks so far."""
+"""Suggestions for the next clicks, from features and the clicks so far."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -18,9 +18,9 @@ from tomopicker.pipeline.instant_peaks import InstantPeaks, find_and_calibrate
 from tomopicker.pipeline.scoring import find_peaks
 
 MAX_OBJECTS = 400
-"""Objects of a tomogram without clicks that are clustered: those furthest from background."""
+"""Maximum number of objects to cluster in a tomogram without clicks: those least like background."""
 MIN_CLUSTERS = 6
-"""Clusters of objects at least, however few examples are requested."""
+"""Minimum number of clusters, even if fewer examples are requested."""
 
 
 def suggest(
@@ -34,31 +34,31 @@ def suggest(
 ) -> list[Suggestion]:
     """Suggest where to click next.
 
-    With clicks: the peaks whose labels, particle or not, are most informative, each given those before it; of several
-    kinds by turns. Without: an example of each of the commonest kinds of object of about the particle's size, to start
-    from.
+    With clicks: the peaks whose label (particle or not) is most informative, given the earlier suggestions; with
+    several kinds, in turn. Without clicks: one example of each of the commonest kinds of object of about the particle's
+    size.
 
     Parameters
     ----------
     features : Features or sequence of Features
     clicks, negatives : Picks, optional
-        Of these tomograms; clicks of several kinds name them in their column ``kind``.
+        Clicks and negatives in these tomograms; several kinds are named in the column ``kind``.
     count : int
-        Largest number of suggestions.
+        Maximum number of suggestions.
     particle_diameters : mapping of str to float, optional
-        Å, of kinds for which it is not the one that the features were computed for.
+        Å, of kinds whose diameter differs from that of the features.
     callback : Callback, optional
-        Receives warnings of what is left out.
+        Receives warnings about positions that are left out.
 
     Returns
     -------
     list of Suggestion
-        Most informative first; of several kinds, the reason begins with the one that it may be.
+        Most informative first; with several kinds, the reason starts with the kind it may be.
 
     Raises
     ------
     UsageError
-        If clicks and features do not fit together.
+        If clicks and features do not match.
     """
     listed = [features] if isinstance(features, Features) else list(features)
     if count < 1:
@@ -86,9 +86,9 @@ def suggest(
 
 
 def suggest_from(picked: Instant, count: int = 10) -> list[Suggestion]:
-    """Suggest where to click next from instant picks of one kind, most informative first, as `suggest` does.
+    """Suggest where to click next from instant picks of one kind, as `suggest` does.
 
-    Their peaks are not computed again, which takes most of the time.
+    Reuses the peaks of the picks, whose computation takes most of the time.
     """
     return _ranked(picked.peaks, count)
 
@@ -131,7 +131,7 @@ def _candidates(item: InstantPeaks, rows: np.ndarray, chances: np.ndarray) -> Ca
 
 
 def _examples(item: Features, count: int) -> list[tuple[int, Suggestion]]:
-    """Return an example of each kind of object in a tomogram, with the number of such objects."""
+    """Return one example of each kind of object in a tomogram, and the number of similar objects."""
     white = torch.from_numpy(np.linalg.cholesky(item.statistics.inverse).astype(np.float32))
     mean = torch.from_numpy(item.statistics.mean.astype(np.float32))
     distances = [((part - mean) @ white).square().mean(dim=1).sqrt() for part in item.specimen.parts()]

@@ -1,7 +1,7 @@
-"""From clicks to a model: preprocess, label, train, make scores probabilities.
+"""From clicks to a model: preprocess, label, train, calibrate.
 
-A loss with a class prior needs the number of particles: as stated, or counted by a first network with the PN loss.
-Clicks of several kinds give a network for each, to which the clicks of the others are known negatives.
+A loss with a class prior needs the number of particles, given by the user or counted by a first network with the PN
+loss. Each kind of particle gets a network of its own, with the clicks of the other kinds as negatives.
 """
 
 import time
@@ -40,7 +40,7 @@ from tomopicker.training.labels import LabelledVolume
 from tomopicker.types import VoxelMask
 
 MAX_CLICKS_OUTSIDE = 0.05
-"""Fraction of clicks outside the detected lamella above which the lamella is not used."""
+"""Maximum fraction of clicks outside the detected lamella for the lamella to be used."""
 
 
 def train(
@@ -58,43 +58,43 @@ def train(
     resume: bool = False,
     callback: Callback | None = None,
 ) -> Model:
-    """Train a picker from clicks; of several kinds, in the column ``kind``, it is one model that picks all of them.
+    """Train a picker from clicks; clicks of several kinds (column ``kind``) give one model that picks all of them.
 
     Parameters
     ----------
     tomograms : sequence of Tomogram
-        The training tomograms: those that were clicked in. A kind learns from those with clicks of it.
+        The training tomograms. Each kind is trained on those with clicks of that kind.
     picks : Picks
-        The clicks: centres of particles.
+        The clicks, at particle centres.
     settings : Settings
         From `tomopicker.config.resolve`.
     particle_diameters : mapping of str to float, optional
-        Å, of kinds whose diameter is not that of the settings.
+        Å, of kinds whose diameter differs from that of the settings.
     negatives : Picks, optional
-        Positions that look like the particle and are not: known background. One that names a kind is not a negative of
-        the others.
+        Known background: positions that look like the particle but are not. Negatives with a kind apply to that kind
+        only.
     masks : mapping of str to VoxelMask, optional
-        Where the specimen is, by the tomogram's name, (z, y, x) of the tomogram; by the settings if left out.
+        Specimen masks by tomogram name, (z, y, x) of the tomogram; determined by the settings if left out.
     validation_tomograms, validation_picks : optional
-        For validation, and the learning rate of the paper preset; never trained on.
+        For validation, and for the learning rate of the paper preset; never trained on.
     device : str, optional
-        ``cpu``, ``cuda``, ``mps``; the best there is if left out.
+        ``cpu``, ``cuda`` or ``mps``; the best available if left out.
     checkpoint : Path, optional
-        Prefix of the checkpoint files; those of each of several kinds have its name.
+        Prefix of the checkpoint files; with several kinds, the kind's name is added.
     resume : bool
-        Go on from them.
+        Continue from the checkpoints.
     callback : Callback, optional
         Receives progress and warnings.
 
     Returns
     -------
     Model
-        Of the first kind, with the others in `Model.others`.
+        The model of the first kind, with the others in `Model.others`.
 
     Raises
     ------
     TomoPickerError
-        If the input cannot be trained on; one line that names the remedy.
+        One line with the remedy, if the input is not suitable.
     """
     given = TrainingInput(
         "", list(tomograms), picks, settings, negatives, masks or {}, list(validation_tomograms), validation_picks
@@ -112,7 +112,7 @@ def train_kinds(
     resume: bool,
     callback: Callback,
 ) -> Model:
-    """Train a network for each kind of particle; the parameters are those of `train`."""
+    """Train a network for each kind of particle; parameters as for `train`."""
     chosen = choose_device(device)
     features: dict[str, Features] | None = {} if len(inputs) > 1 else None  # Computed once for all kinds.
     models = []
@@ -138,15 +138,15 @@ def train_to_file(
     Parameters
     ----------
     inputs : sequence of TrainingInput
-        Of each kind.
+        Input of each kind.
     output : Path
-        The model file; checkpoints are written beside it.
+        The model file; checkpoints are written next to it.
     files : mapping of str to sequence of Path
-        Of the clicks and so on, for the model's provenance.
+        Files of clicks and negatives, recorded in the model's provenance.
     device : str, optional
-        As of `train`.
+        As for `train`.
     resume : bool
-        Go on from the checkpoints, which are else discarded.
+        Continue from the checkpoints, which are otherwise discarded.
 
     Raises
     ------
@@ -189,7 +189,7 @@ def _train_kind(
 
 
 def _load(inputs: TrainingInput, voxel_size: float, callback: Callback) -> tuple[Settings, list[TrainingTomogram]]:
-    """Preprocess the training tomograms; without the detected lamella, where clicks lie outside it."""
+    """Preprocess the training tomograms; ignore the detected lamella if too many clicks lie outside it."""
     settings = inputs.settings
     clicked = load_training_tomograms(
         inputs.tomograms, inputs.clicks, settings, voxel_size, callback, rejected=inputs.negatives, masks=inputs.masks
@@ -220,7 +220,7 @@ def _train_network(
     voxel_size: float,
     features: dict[str, Features] | None,
 ) -> Model:
-    """Train a network, calibrate it in the training tomograms, and measure its displacement."""
+    """Train a network, calibrate it on the training tomograms, and measure its displacement."""
     settings, clicks = run.settings, number_of_clicks(clicked)
     check_expected(settings, clicks, len(clicked))
     labelled = with_pseudo_labels(run, clicked, features)

@@ -1,4 +1,4 @@
-"""The parts of a training that share settings, device and checkpoints: labels, priors, networks, peaks and counts."""
+"""The steps of a training run that share settings, device and checkpoints: labels, priors, networks, peaks, counts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -29,20 +29,20 @@ from tomopicker.training.loop import History, fit
 from tomopicker.types import VoxelMask
 
 MIN_SEPARATION = 0.5
-"""Mean probability of probable peaks below which the user is warned: particles hardly score above background."""
+"""Minimum `separation` without a warning: below it, particles hardly score above background."""
 COUNT_OVER_LABELS = 1.1
-"""A class prior is of at least so many particles for each labelled one, lest unlabelled voxels hold none."""
+"""Minimum ratio of expected to labelled particles in a class prior, so that unlabelled voxels contain some."""
 CANDIDATES = 20
-"""Peaks per click, at least, that the offset of a known count is fitted to."""
+"""Minimum number of peaks per click for fitting the offset to a known count."""
 PARTICLE_LIKE_RADII = 1.1
-"""Radius around a peak that is taken out of a decoy, in particle radii: peaks are off by a voxel."""
+"""Radius around a peak that is excluded from a decoy, in particle radii; peaks are off by a voxel."""
 MAX_PARTICLE_LIKE = 0.4
-"""Fraction of a volume that spheres around particle-like peaks may fill; it is 0.14 to 0.21 in a crowded cell."""
+"""Maximum fraction of a volume in spheres around particle-like peaks; it is 0.14 to 0.21 in a crowded cell."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """The parts of one training run that share settings, device and checkpoints."""
+    """One training run: its settings, device and checkpoints, and the steps that need them."""
 
     settings: Settings
     radius: float
@@ -54,12 +54,12 @@ class Run:
     """Warnings that are saved in the model."""
 
     def warn_in_model(self, text: str) -> None:
-        """Issue a warning that is also saved in the model, for those who pick with it."""
+        """Issue a warning that is also saved in the model and repeated when picking."""
         self.callback.warn(text)
         self.warnings.append(text)
 
     def labelled(self, item: TrainingTomogram) -> LabelledVolume:
-        """Make the label mask of clicks, negatives and pseudo-labels."""
+        """Make the label mask from clicks, negatives and pseudo-labels."""
         data, fraction = item.working.data, self.settings.labels.radius_fraction
         mask, positions = item.working.mask, np.concatenate([item.clicks, item.pseudo_positives])
         labels = label_mask(
@@ -68,7 +68,7 @@ class Run:
         return LabelledVolume(data, labels, positions, item.rejected, mask, item.name)
 
     def priors(self, training: Sequence[LabelledVolume], particles: float | None) -> Priors:
-        """Class priors of the labelled volumes, as of `class_priors_for`."""
+        """Compute the class priors of labelled volumes; see `class_priors_for`."""
         positive = sum(int((item.labels == POSITIVE).sum()) for item in training)
         everything = sum(int((item.labels != IGNORED).sum()) for item in training)
         return class_priors_for(self.settings, positive, everything, self.radius, particles)
@@ -81,7 +81,7 @@ class Run:
         priors: Priors,
         clicks: int,
     ) -> tuple[nn.Module, History]:
-        """Train a network with its own checkpoint, for as long as so many clicks, and pseudo-labels, need."""
+        """Train a network, with its own checkpoint; the number of steps follows the clicks and pseudo-labels."""
         steps = self.settings.steps_for(clicks, sum(len(item.positions) for item in training) - clicks)
         length = self.settings.training.model_copy(update={"steps": steps})
         return fit(
@@ -105,8 +105,8 @@ class Run:
     def summarize(self, network: nn.Module, item: TrainingTomogram) -> PeakSummary:
         """Find the peaks of a training tomogram, and of its decoy, in a network's scores.
 
-        The decoy is without the power of what scores as the clicks do: in a crowd of particles that is most of the
-        power, and background would seem to score nearly as high as they do.
+        The decoy excludes the power of everything that scores like the clicks: in a crowded tomogram this is most of
+        the power, and background would appear to score nearly as high as particles.
         """
         working, settings = item.working, self.settings
         fitted = prepare_network(network, working, settings, self.device)
@@ -117,9 +117,9 @@ class Run:
         return summarize_peaks(peaks, decoys, self.radius, clicks=item.clicks, rejected=item.rejected)
 
     def _particle_like(self, peaks: Peaks, item: TrainingTomogram) -> VoxelMask | None:
-        """Voxels around peaks that score no lower than one standard deviation below the clicks.
+        """Return the mask of voxels around peaks that score above the clicks' mean minus one standard deviation.
 
-        None if no click has a peak, or nearly everything scores so: the network does not know the particle.
+        None if no click has a peak, or nearly everything scores that high: the network has not learned the particle.
         """
         nearest = nearest_peaks(peaks, item.clicks, self.radius)
         if not (nearest >= 0).any():
@@ -133,7 +133,7 @@ class Run:
     def offset_by_count(
         self, network: nn.Module, clicked: Sequence[TrainingTomogram], particles: float | None
     ) -> tuple[float, float | None]:
-        """Return the offset from logits to probabilities that matches a count; without one, 0 and the threshold 0.5."""
+        """Return the logit offset that matches a particle count, and the threshold (0 and 0.5 without a count)."""
         if not particles:
             return 0.0, 0.5
         peaks = [self.peaks(network, item, _max_peaks(item, particles / len(clicked))) for item in clicked]
@@ -147,20 +147,20 @@ class Run:
         Parameters
         ----------
         summaries : sequence of PeakSummary
-            Of each training tomogram.
+            Peaks of each training tomogram.
         clicks : int
-            In all of them.
+            Number of clicks in all of them.
         prior : ParticleScores, optional
-            As in `calibrations`.
+            As for `calibrations`.
 
         Returns
         -------
         scores : ParticleScores
-            The distribution of the particles' scores.
+            Distribution of the particles' scores.
         counted : Count
-            From the clicks alone.
+            Count from the clicks alone.
         particles : float
-            Number of particles in the tomograms: as stated, unless the count contradicts it.
+            Number of particles in the tomograms: as given by the user, unless the count contradicts it.
         """
         fits = calibrations(summaries, prior=prior)
         counted = Count.total(fit.count for fit in fits).at_least(clicks)  # Some clicks may share a peak, or have none.
@@ -189,19 +189,19 @@ class Run:
 def class_priors_for(
     settings: Settings, positive: int, everything: int, radius: float, particles: float | None
 ) -> Priors:
-    """Class priors as the loss of the settings needs them; without a count, those that it decides are NaN.
+    """Compute the class priors that the loss needs; those that depend on an unknown count are NaN.
 
-    A stated count below the clicks is an error; one below the clicks and pseudo-labels is raised above them. PN does
-    without, and any count is accepted.
+    A given count below the number of clicks is an error; a count below clicks plus pseudo-labels is raised. The PN loss
+    needs no count and accepts any.
 
     Parameters
     ----------
     positive, everything : int
-        Voxels labelled positive, and all that are not ignored.
+        Number of voxels labelled positive, and of all voxels that are not ignored.
     radius : float
         The particle's, in working voxels.
     particles : float, optional
-        Expected in the training tomograms.
+        Expected number of particles in the training tomograms.
     """
     ball, objective = positive_voxels(radius, settings.labels.radius_fraction), settings.objective
     if objective.loss == "pn" or particles is None:
@@ -213,5 +213,5 @@ def class_priors_for(
 
 
 def _max_peaks(item: TrainingTomogram, particles: float) -> int:
-    """Number of the best peaks that contain the particles of a tomogram."""
+    """Return how many of the best peaks are needed to contain all particles of a tomogram."""
     return int(max(CANDIDATES * len(item.clicks), 3 * particles, 400))

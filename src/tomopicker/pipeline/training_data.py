@@ -1,4 +1,4 @@
-"""Training tomograms: preprocessed, with their clicks, and some clicks held out for validation."""
+"""Training tomograms: preprocessed, with clicks and negatives, some of which may be held out for validation."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -32,13 +32,13 @@ class TrainingTomogram:
     Parameters
     ----------
     clicks : Positions
-        (x, y, z) in working voxels, as all the following.
+        (x, y, z) in working voxels, like all positions below.
     rejected : Negatives
-        Negatives: known background.
+        Known background.
     pseudo_positives : PseudoPositives
-        Pseudo-labels, trained on like clicks.
+        Pseudo-labels, which are trained on like clicks.
     ambiguous : Ambiguous
-        Picks that are ignored: neither particles nor background.
+        Picks whose surroundings are ignored: neither particles nor background.
     """
 
     name: str
@@ -51,7 +51,7 @@ class TrainingTomogram:
 
 
 def common_voxel_size(tomograms: Sequence[Tomogram], settings: Settings) -> float:
-    """Choose the working voxel size, in Å, for training tomograms, from the finest of them."""
+    """Choose the working voxel size (Å) of training tomograms, from the finest of them."""
     for tomogram in tomograms:
         check_diameter(settings.particle_diameter, tomogram)
     finest = min(tomogram.voxel_size for tomogram in tomograms)
@@ -68,7 +68,7 @@ def load_training_tomograms(
     rejected: Picks | None = None,
     masks: Mapping[str, VoxelMask] | None = None,
 ) -> list[TrainingTomogram]:
-    """Preprocess training tomograms; each must have clicks, or for the discriminant, negatives.
+    """Preprocess training tomograms; each must have clicks or, for the discriminant, negatives.
 
     Parameters
     ----------
@@ -77,14 +77,14 @@ def load_training_tomograms(
     voxel_size : float
         Å, of the working volumes.
     callback : Callback
-        Receives what was read and warnings.
+        Receives messages about the input, and warnings.
     masks : mapping of str to VoxelMask, optional
         Specimen masks by tomogram.
 
     Raises
     ------
     UsageError
-        Naming a tomogram without clicks, or a negative that is a click as well.
+        If a tomogram has no clicks, or a negative coincides with a click.
     """
     loaded = []
     for tomogram in tomograms:
@@ -112,12 +112,12 @@ def check_tomogram(
     voxel_size: float,
     callback: Callback,
 ) -> tuple[Picks, Picks]:
-    """Check a tomogram against the clicks and negatives in it; parameters and errors as `load_training_tomograms`.
+    """Check a tomogram and the clicks and negatives in it; parameters and errors as for `load_training_tomograms`.
 
     Returns
     -------
     clicks, rejected : Picks
-        In the tomogram.
+        Those in this tomogram.
     """
     diameter, file = settings.particle_diameter, tomogram.path or tomogram.name
     check_voxel_size(tomogram, voxel_size, diameter)
@@ -134,7 +134,7 @@ def check_tomogram(
 
 
 def without_repeats(picks: Picks, diameter: float, callback: Callback) -> Picks:
-    """Leave out clicks nearer than half a diameter (Å) to an earlier one, as two clicks on one particle."""
+    """Remove clicks within half a diameter (Å) of an earlier one: repeated clicks on one particle."""
     apart = np.zeros(len(picks), dtype=bool)
     for name in picks.tomogram_names:
         rows = np.flatnonzero(picks.tomograms == name)
@@ -149,7 +149,7 @@ def without_repeats(picks: Picks, diameter: float, callback: Callback) -> Picks:
 
 
 def check_clash(file: str, frame: Frame, clicks: Positions, rejected: Negatives, diameter: float) -> None:
-    """Refuse a negative that is a click as well; positions and diameter in Å.
+    """Refuse negatives that coincide with a click; positions and diameter in Å.
 
     Raises
     ------
@@ -172,12 +172,12 @@ def check_clash(file: str, frame: Frame, clicks: Positions, rejected: Negatives,
 
 
 def number_of_clicks(clicked: Sequence[TrainingTomogram]) -> int:
-    """Number of clicks in all of the tomograms."""
+    """Count the clicks in all tomograms."""
     return sum(len(item.clicks) for item in clicked)
 
 
 def clicks_outside(clicked: Sequence[TrainingTomogram]) -> tuple[int, int]:
-    """Number of clicks outside the masks, and of all clicks."""
+    """Count the clicks outside the masks, and all clicks."""
     outside = total = 0
     for item in clicked:
         total += len(item.clicks)
@@ -189,7 +189,7 @@ def clicks_outside(clicked: Sequence[TrainingTomogram]) -> tuple[int, int]:
 
 
 def warn_bright_clicks(clicked: Sequence[TrainingTomogram], radius: float, callback: Callback) -> None:
-    """Warn if particles are bright: protein must be dark."""
+    """Warn if clicked particles are bright; protein must be dark."""
     for item in clicked:
         if len(item.clicks) and bright_clicks(item.working, item.clicks, radius):
             callback.warn(
@@ -200,7 +200,7 @@ def warn_bright_clicks(clicked: Sequence[TrainingTomogram], radius: float, callb
 def hold_out(
     clicked: list[TrainingTomogram], settings: Settings, callback: Callback
 ) -> tuple[list[TrainingTomogram], list[TrainingTomogram]]:
-    """Hold out a random fraction of 10 or more clicks for validation; at least one per tomogram is trained on."""
+    """Hold out a random fraction of 10 or more clicks for validation; each tomogram keeps at least one."""
     total = number_of_clicks(clicked)
     if total < 10:
         return clicked, []

@@ -1,4 +1,4 @@
-"""Input of a training, kind by kind, and its checks before anything is computed."""
+"""Training input of each kind of particle, and its checks before anything is computed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,22 +21,22 @@ from tomopicker.wording import number_of
 
 @dataclass(frozen=True)
 class TrainingInput:
-    """Input of the training on one kind of particle.
+    """Training input of one kind of particle.
 
     Parameters
     ----------
     kind : str
-        Empty where clicks are not of several kinds.
+        Empty if there is only one kind.
     clicks : Picks
-        Centres of particles.
+        Particle centres.
     negatives : Picks, optional
-        Positions that look like the particle and are not, and clicks of other kinds: known background.
+        Known background: look-alikes, and clicks of other kinds.
     masks : mapping of str to VoxelMask
-        Where the specimen is, by the tomogram's name; by the settings for those left out.
+        Specimen masks by tomogram name; determined by the settings for other tomograms.
     validation_tomograms : list of Tomogram
         Never trained on.
     validation_picks : Picks, optional
-        In these.
+        Particles in the validation tomograms.
     """
 
     kind: str
@@ -55,20 +55,20 @@ class TrainingInput:
 
 
 def by_kind(given: TrainingInput, particle_diameters: Mapping[str, float]) -> list[TrainingInput]:
-    """Divide the input of a training by kind; clicks of the others are known negatives of each.
+    """Split the training input by kind; clicks of the other kinds become negatives.
 
     Parameters
     ----------
     given : TrainingInput
-        Of all kinds.
+        Input of all kinds.
     particle_diameters : mapping of str to float
-        Å, of kinds whose diameter is not that of the settings.
+        Å, of kinds whose diameter differs from that of the settings.
 
     Raises
     ------
     UsageError
-        If kinds are several and a setting is meant for one, a diameter is of none of them, a tomogram has no pick of
-        any kind, or two kinds are clicked on one particle.
+        If a setting for a single kind is given with several kinds, a diameter is of an unknown kind, a tomogram has no
+        picks, or clicks of two kinds lie on one particle.
     """
     picks, settings, truth = given.clicks, given.settings, given.validation_picks
     kinds = kinds_of(picks)
@@ -88,7 +88,7 @@ def by_kind(given: TrainingInput, particle_diameters: Mapping[str, float]) -> li
     inputs = []
     for kind, size in diameters.items():
         clicks, negatives = picks.of_kind(kind), known_negatives(kind, picks, given.negatives, size)
-        # Without training, a tomogram with clicks of other kinds alone has known background.
+        # Without training, a tomogram with only clicks of other kinds still provides negatives.
         known = clicks if settings.network.head == "trained" else Picks.concatenate([clicks, negatives])
         true = truth.of_kind(kind) if truth is not None and truth.kind_names else truth
         validated = [] if true is None else with_picks(given.validation_tomograms, true)
@@ -101,18 +101,18 @@ def by_kind(given: TrainingInput, particle_diameters: Mapping[str, float]) -> li
 
 
 def with_picks(tomograms: Sequence[Tomogram], picks: Picks) -> list[Tomogram]:
-    """Keep the tomograms that some picks lie in."""
+    """Return the tomograms that contain picks."""
     names = set(picks.tomogram_names)
     return [tomogram for tomogram in tomograms if tomogram.name in names]
 
 
 def leave_out_unclicked(tomograms: Sequence[Tomogram], picks: Picks, callback: Callback) -> list[Tomogram]:
-    """Keep the tomograms that some picks lie in, and name the others, as of a project of which a few were clicked in.
+    """Return the tomograms that contain picks, and warn of the others, such as unclicked tomograms of a project.
 
     Raises
     ------
     UsageError
-        If no pick lies in any.
+        If no tomogram contains picks.
     """
     kept = with_picks(tomograms, picks)
     if not kept:
@@ -131,7 +131,7 @@ def check_picked(tomograms: Sequence[Tomogram], picks: Picks) -> None:
     Raises
     ------
     UsageError
-        Naming the first.
+        Names the first tomogram without picks.
     """
     for tomogram in tomograms:
         if not len(picks.in_tomogram(tomogram.name)):
@@ -171,7 +171,7 @@ def checked_input(inputs: TrainingInput, device: str | None, callback: Callback)
 
 
 def check_expected(settings: Settings, clicks: int, tomograms: int) -> None:
-    """Refuse an expected number of particles that is below the clicks.
+    """Refuse an expected number of particles below the number of clicks.
 
     Raises
     ------
@@ -192,7 +192,7 @@ def check_distinct(training: Sequence[Tomogram], validation: Sequence[Tomogram])
     Raises
     ------
     UsageError
-        Naming the tomogram.
+        Names the tomogram.
     """
     both = {item.name for item in training} & {item.name for item in validation}
     if both:
