@@ -1,4 +1,4 @@
-"""The list of commands, and the handling of their errors: one line and an exit code, or a bug's traceback."""
+"""The list of commands and the handling of errors: one line and an exit code, or a traceback for bugs."""
 
 import os
 import sys
@@ -30,14 +30,14 @@ No data at hand? [cyan]tomopicker demo[/cyan] simulates tomograms and runs every
 
 
 def help_text(text: str) -> str:
-    """Join the lines of each paragraph, so that the terminal wraps them; indented lines stay as they are."""
+    """Join the lines of each paragraph, so that the terminal wraps them; indented lines are kept."""
     return "\n\n".join(
         paragraph if paragraph.startswith("  ") else paragraph.replace("\n", " ") for paragraph in text.split("\n\n")
     )
 
 
 class WithoutTypes:
-    """Help with units and choices, but no types of Python such as ``<bool>`` of a switch."""
+    """Help with units and choices, but without Python types such as ``<bool>``."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Return arguments and options."""
@@ -126,7 +126,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _explain(error: Exception) -> tuple[str | None, int]:
-    """Return the line and the exit code for an error; no line (None) for one that is a bug."""
+    """Return the line and the exit code for an error; None in place of the line for bugs."""
     if isinstance(error, TomoPickerError):
         text = " ".join(str(error).split())
         return text if error.exit_code == INTERRUPTED else f"error: {text}", error.exit_code

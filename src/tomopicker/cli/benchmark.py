@@ -29,7 +29,7 @@ from tomopicker.parsing import named_values
 
 
 class PartOptions(SettingOptions, fields=fields_of(Part)):
-    """The part of the protocol that is run."""
+    """Options that restrict the runs of the protocol."""
 
 
 def command(
@@ -57,7 +57,7 @@ def command(
     device: Device = None,
     reporter: Reporter,
 ) -> int:  # fmt: skip
-    """Do the runs that are not done, and report."""
+    """Run everything that is not finished, and report."""
     if (protocol is None) == (empiar is None):
         raise UsageError("give either a PROTOCOL.yaml or --empiar-10988 DIR")
     check_folder(output)

@@ -17,7 +17,7 @@ from tomopicker.cli.options import argument
 def command(
     *, kind: Literal["volume", "picks"] | None = argument(None, "Tomograms or picks alone.", "[volume|picks]")
 ) -> None:
-    """Print a paragraph a format."""
+    """Print a paragraph per format."""
     from rich.console import Console
 
     from tomopicker.io.registry import FORMATS

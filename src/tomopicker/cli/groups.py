@@ -1,4 +1,4 @@
-"""Options that belong together, and what they give: tomograms, picks, a selection, workers."""
+"""Groups of options and the values they produce: tomograms, picks, a selection, workers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ READING = fields_of(ReadOptions)
 
 
 class TomogramOptions(SettingOptions, fields={name: READING[name] for name in ("voxel_size", "dataset", "axes")}):
-    """How the files of tomograms are read."""
+    """Options for reading tomograms."""
 
     def __init__(self, **flags: Any) -> None:
         super().__init__(**flags)
@@ -33,13 +33,13 @@ class TomogramOptions(SettingOptions, fields={name: READING[name] for name in ("
         check_positive("--voxel-size", self.options.voxel_size)
 
     def open(self, paths: Sequence[Path], reporter: Reporter) -> "list[Tomogram]":
-        """Open the tomograms at paths, files or folders; suspicious headers are printed."""
+        """Open tomograms from files and folders, and print warnings about their headers."""
         from tomopicker import io
 
         return [self.open_one(path, reporter) for path in io.volume_files(paths)]
 
     def open_one(self, path: Path, reporter: Reporter) -> "Tomogram":
-        """Open one tomogram; suspicious headers are printed."""
+        """Open one tomogram, and print warnings about its header."""
         from tomopicker import io
 
         tomogram = io.open_tomogram(path, options=self.options)
@@ -49,9 +49,9 @@ class TomogramOptions(SettingOptions, fields={name: READING[name] for name in ("
 
 
 def existing_volumes(paths: Sequence[Path], reporter: Reporter) -> tuple[list[Path], int]:
-    """List the tomograms that paths mean, and count the paths that mean none, whose errors are printed.
+    """List the tomograms at paths; print the errors of invalid paths and return their number.
 
-    Without any tomogram the command ends.
+    Exits with code 1 if there is no tomogram.
     """
     from tomopicker.io.volumes.open import present_volumes
 
@@ -66,11 +66,11 @@ def existing_volumes(paths: Sequence[Path], reporter: Reporter) -> tuple[list[Pa
 class DensityOptions(
     TomogramOptions, fields={name: READING[name] for name in ("voxel_size", "dataset", "axes", "invert")}
 ):
-    """How the files of tomograms are read, where it matters whether protein is dark."""
+    """Options for reading tomograms, including whether protein is dark."""
 
 
 class CoordinateOptions(SettingOptions, fields=fields_of(CoordinateUnits)):
-    """Unit and format of picks, and which classes are read."""
+    """Options for reading picks: unit, format and classes."""
 
     def __init__(self, **flags: Any) -> None:
         super().__init__(**flags)
@@ -88,9 +88,8 @@ class CoordinateOptions(SettingOptions, fields=fields_of(CoordinateUnits)):
     ) -> "Picks":
         """Read the picks of tomograms from files and folders; `more` are options of `io.read_picks`.
 
-        Picks of other tomograms are left out with a warning, inferred units are printed as notes. Several classes are
-        no reason for a warning if the command keeps them apart (`keeps_classes`); all are read if the chosen ones are
-        those of other files (`any_class`).
+        Picks of other tomograms are left out with a warning; inferred units are printed as notes. With `keeps_classes`,
+        several classes cause no warning; with `any_class`, the option ``--class`` is not applied.
         """
         from tomopicker.io.classes import Mixed
         from tomopicker.output.find import files_of_picks
@@ -127,7 +126,7 @@ class PickedInput(OptionGroup):
     reading: DensityOptions
 
     def read(self, reporter: Reporter, **more: Any) -> "tuple[list[Tomogram], Picks]":
-        """Open the tomograms and read their picks; `more` is as of `CoordinateOptions.read`.
+        """Open the tomograms and read their picks; `more` as for `CoordinateOptions.read`.
 
         Raises `TomoPickerError` if a file is missing or invalid.
         """
@@ -136,15 +135,15 @@ class PickedInput(OptionGroup):
 
 
 class SelectionOptions(SettingOptions, fields=fields_of(SelectionSettings)):
-    """Which candidates become picks."""
+    """Options for selecting picks among candidates."""
 
     def selection(self) -> "Selection":
-        """Combine the options; `UsageError` if two of them exclude each other."""
+        """Combine the options; raise `UsageError` if two exclude each other."""
         return self.validated(SelectionSettings).selection
 
 
 class EngineOptions(SettingOptions, fields=ClusterSettings.model_fields):
-    """Where the work is done."""
+    """Options for running on workers."""
 
     def __init__(
         self,
@@ -158,12 +157,12 @@ class EngineOptions(SettingOptions, fields=ClusterSettings.model_fields):
         self.cluster = cluster
 
     def settings(self) -> ClusterSettings | None:
-        """Resolve the options; None if none is given: the work is done in this process.
+        """Resolve the options; None without any, to run in this process.
 
         Raises
         ------
         UsageError
-            If they are invalid, or a package that they need is not installed.
+            If an option is invalid, or a required package is not installed.
         """
         if self.cluster is None and not self.given:
             return None

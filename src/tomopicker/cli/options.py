@@ -35,7 +35,7 @@ def option(
     """Declare an option; its default is ``...`` if it is required, or declared in an `Annotated` type.
 
     `flags` are its names, if not that of the parameter; `unit` is that of a number, or a word for the value; `words`
-    are the default where its value is not self-explanatory; `panel` is one of the help's; `more` is as of typer.
+    describe a default whose value is not self-explanatory; `panel` is a section of the help; `more` as for typer.
     """
     note = f"  [dim]\\[default: {words}][/dim]" if words else ""
     more.setdefault("show_default", not words)
@@ -54,14 +54,14 @@ def diameter_option(words: str = "") -> Any:
 
 
 class OptionGroup:
-    """Options that a command, or another group, takes together."""
+    """Base of groups of options for commands and other groups."""
 
 
 class SettingOptions(OptionGroup):
     """An option for each setting with a `Flag`, followed by those of a subclass; `given` has values by path."""
 
     paths: ClassVar[dict[str, str]]
-    """Path of the setting of each option."""
+    """Setting (by path) of each option."""
 
     def __init_subclass__(
         cls,
@@ -103,7 +103,7 @@ class SettingOptions(OptionGroup):
         self.given = {self.paths[name]: value for name, value in flags.items() if value is not None}
 
     def validated(self, kind: type[SettingsT]) -> SettingsT:
-        """Make settings of what is given; `UsageError` names the first invalid one."""
+        """Validate the given options as settings; `UsageError` names the first invalid one."""
         try:
             return kind(**self.given)
         except ValidationError as error:
@@ -115,7 +115,7 @@ def _limit(field: FieldInfo, name: str) -> Any:
 
 
 def with_groups(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options of each `OptionGroup` among its parameters, in their place, and a `Reporter`."""
+    """Expand each `OptionGroup` among a command's parameters into its options, and supply a `Reporter`."""
     parameters = inspect.signature(command).parameters
     groups = {
         name: with_groups(each.annotation)

@@ -98,7 +98,7 @@ def command(
     dry_run: DryRun = False,
     reporter: Reporter,
 ) -> int:  # fmt: skip
-    """Pick the tomograms that are not done."""
+    """Pick the tomograms that are not finished."""
     from tomopicker import api
     from tomopicker.cluster.dry_run import pick_plan
     from tomopicker.cluster.pick_many import pick_into
@@ -162,7 +162,7 @@ def command(
 
 
 def _print_model(file: Path, model: "Model", reporter: Reporter) -> None:
-    """Print what the model picks, and its doubts."""
+    """Print the kinds that the model picks, and its warnings."""
     for kind, each in model.kinds.items():
         called = f"{file}: {kind}" if model.others else f"{file}"
         size = each.settings.particle_diameter

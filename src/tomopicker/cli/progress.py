@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from tomopicker.training.loop import Report
 
 PLAIN_SECONDS = 15.0
-"""Between two lines of one job in a log."""
+"""Interval between two progress lines of a job in a log."""
 LOG_WIDTH = 120
 OF_THE_RUN = {"retried", "note", "workers"}
-"""Kinds of events that are printed even where a bar stands for the tomograms."""
+"""Events that are printed even if a bar shows the progress of the tomograms."""
 
 
 class Interrupted(TomoPickerError):
-    """The user stopped the command; exit code as in shells."""
+    """The user stopped the command; the exit code follows shell conventions."""
 
     exit_code = 130
 
@@ -41,7 +41,7 @@ class Reporter:
     Attributes
     ----------
     advice : callable, optional
-        Returns how to continue after a Ctrl-C, which then ends the context with this line.
+        Returns advice on how to continue, printed after Ctrl-C.
     """
 
     def __init__(self) -> None:
@@ -87,12 +87,12 @@ class Reporter:
         self.console.print(table, markup=False)
 
     def failed(self, error: Exception | str) -> None:
-        """Print the error of one of several inputs to stderr; the command goes on."""
+        """Print the error of one of several inputs to stderr; the command continues."""
         self._to_stderr(f"tomopicker: error: {' '.join(str(error).split())}")
 
     @contextmanager
     def showing_warnings(self, *notes: type[Warning]) -> Iterator[None]:
-        """Print the warnings of a block; inferred values, and the categories `notes`, as notes."""
+        """Print warnings raised in a block; inferred values and the categories `notes` are printed as notes."""
         from tomopicker.io.classes import Mixed
         from tomopicker.io.read import Inferred
 
@@ -117,7 +117,7 @@ class Reporter:
         self.step(tomogram, "tiles", done, total)
 
     def step(self, title: str, what: str, done: int, total: int) -> None:
-        """Show the progress of any work."""
+        """Show the progress of a step."""
         if not self.console.is_terminal:
             now = time.monotonic()
             if now - self._plain.setdefault(title, now) >= PLAIN_SECONDS:
@@ -139,14 +139,14 @@ class Reporter:
         self._progress.update(task.id, completed=done, total=total, what=what)
 
     def print_events(self, *, on_workers: bool, noun: str = "tomogram") -> OnEvent:
-        """Return what prints the events of a run.
+        """Return a callback that prints the events of a run.
 
         Parameters
         ----------
         on_workers : bool
             Show overall progress: on a terminal a bar instead of a line for each tomogram, in a log a line every 15 s.
         noun : str
-            What is counted.
+            Name of the items that are counted.
         """
         lines = not (on_workers and self.console.is_terminal)
 

@@ -14,14 +14,14 @@ from tomopicker.presets import PRESETS
 
 METHOD = "Method"
 DIAMETER = "particle_diameter"
-"""The setting that may differ from kind to kind of particle."""
+"""The setting that may differ between kinds of particle."""
 PAPER = {f"{group}.{name}": value for group, own in PRESETS["paper"].items() for name, value in own.items() if value}
 
 DIAMETERS = Annotated[list[str] | None, diameter_option("none, required here or in --config")]
 
 
 class SettingsOptions(SettingOptions, fields=fields_by_path(Settings), paper=PAPER, types={DIAMETER: DIAMETERS}):
-    """What the command line gives of the settings, and the diameters of single kinds of particle."""
+    """Options for settings, and the particle diameters of single kinds."""
 
     def __init__(
         self,
@@ -66,11 +66,11 @@ class SettingsOptions(SettingOptions, fields=fields_by_path(Settings), paper=PAP
 
     @property
     def common_diameter(self) -> Any:
-        """Of all kinds of particle without one of their own, in Å, unchecked; None if only single kinds have one."""
+        """Å, unchecked, for kinds of particle without their own diameter; None if there is none."""
         return self.given.get(DIAMETER, self._from_file.get(DIAMETER))
 
     def diameters_of(self, kinds: list[str]) -> dict[str, float]:
-        """Return the diameters of single kinds, in Å; all those clicked must have one if there is no common diameter.
+        """Return the diameters (Å) of single kinds; without a common diameter, every clicked kind needs one.
 
         Raises `UsageError` if a kind has none.
         """

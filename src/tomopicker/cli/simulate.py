@@ -32,11 +32,11 @@ from tomopicker.parsing import named_values, size_in_voxels
 from tomopicker.simulation.settings import Simulation, setting_fields
 
 SMALLEST = 16
-"""Voxels along each axis: the smallest volume that a lamella fits in."""
+"""Minimum edge of a volume, in voxels, that can hold a lamella."""
 
 
 class SeriesOptions(SettingOptions, fields=fields_of(Simulation)):
-    """Number, size and kind of the tomograms, and where the molecules come from."""
+    """Options for number, size and preset of the tomograms, and the source of molecules."""
 
     def __init__(self, **flags: Any) -> None:
         super().__init__(**flags)
@@ -46,7 +46,7 @@ class SeriesOptions(SettingOptions, fields=fields_of(Simulation)):
 
 
 class SimulationOptions(SettingOptions, fields=setting_fields()):
-    """Settings of the scene and of the imaging."""
+    """Options for the scene and the imaging."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ def command(
     overwrite: Overwrite = False,
     reporter: Reporter,
 ) -> int:  # fmt: skip
-    """Simulate the tomograms that are not there yet."""
+    """Simulate the missing tomograms."""
     from tomopicker.cluster.simulate_work import SimulateWork, simulate_series
     from tomopicker.simulation.tomogram import read_layout
 

@@ -1,8 +1,7 @@
-"""Features on disk: a file for each tomogram, working voxel size and network, found by content, not by name.
+"""Cache of features on disk: a file per tomogram, working voxel size and network, identified by content, not by name.
 
-A file is used only if it was made from the very voxels, settings, weights and version at hand, and if its own bytes
-have the digest that was written with them; any other is computed anew. Files are safetensors, written to a temporary
-name and renamed, so that several programs may share a folder.
+A file is used only if voxels, settings, weights and version are the same and its checksum is right; otherwise features
+are computed again. Files are safetensors, written to a temporary name and renamed, so that programs may share a folder.
 """
 
 import hashlib
@@ -31,13 +30,13 @@ from tomopicker.types import VoxelMask
 
 SUFFIX = ".features"
 MAX_BYTES = 20e9
-"""Of a folder; the files that were not used for longest give way."""
+"""Maximum size of a folder; the least recently used files are removed."""
 READ_BYTES = 2**26
 MAPS = ("specimen", "decoy")
 
 
 def default_folder() -> Path:
-    """Return the folder of features where the user names none: TOMOPICKER_CACHE, else the user's folder of caches."""
+    """Return the default cache folder: $TOMOPICKER_CACHE, or the user's cache folder."""
     if named := os.environ.get("TOMOPICKER_CACHE"):
         return Path(named)
     base = os.environ.get("XDG_CACHE_HOME")
@@ -47,19 +46,19 @@ def default_folder() -> Path:
 def fingerprint(
     tomogram: Tomogram, voxel_size: float, settings: Settings, mask: VoxelMask | None, precision: str
 ) -> str:
-    """Digest everything that decides a tomogram's features: its voxels, not its name, and the settings used.
+    """Compute a digest of everything that determines a tomogram's features: its voxels (not its name) and the settings.
 
     Parameters
     ----------
     tomogram : Tomogram
-        Read from end to end.
+        Read completely.
     voxel_size : float
         Å, of the working volume.
     settings : Settings
     mask : VoxelMask, optional
-        That the user gives.
+        Mask given by the user.
     precision : str
-        Arithmetic of the features.
+        Floating-point type of the features.
     """
     digest = hashlib.blake2b(digest_size=20)
     chosen = settings.model_dump(mode="json", include={"preprocess", "network", "inference", "patches", "seed"})
@@ -78,7 +77,7 @@ def fingerprint(
 
 
 def load(folder: Path, key: str, tomogram: Tomogram, settings: Settings) -> Features | None:
-    """Read features; None where there are none, or the file is damaged or is not of this fingerprint."""
+    """Read features; None if the file is missing or damaged, or has another fingerprint."""
     path = folder / f"{key}{SUFFIX}"
     if not path.exists():
         return None
@@ -94,7 +93,7 @@ def load(folder: Path, key: str, tomogram: Tomogram, settings: Settings) -> Feat
 
 
 def save(folder: Path, key: str, features: Features) -> None:
-    """Write features, and remove those not used for longest where the folder holds more than `MAX_BYTES`.
+    """Write features, and remove the least recently used if the folder exceeds `MAX_BYTES`.
 
     Raises
     ------
@@ -163,7 +162,7 @@ def _file_digest(path: Path | None) -> str:
 
 
 def _prune(folder: Path, keep: Path) -> None:
-    """Remove the files not used for longest; one that another program removes meanwhile is no matter."""
+    """Remove the least recently used files, tolerating removal by another program."""
     found = []
     for path in folder.glob(f"*{SUFFIX}"):
         with suppress(OSError):

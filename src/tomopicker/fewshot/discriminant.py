@@ -1,14 +1,14 @@
-"""A linear discriminant from a few clicks, in closed form, and its refit where picks were rejected.
+"""A linear discriminant from a few clicks, in closed form, and its refit to negatives.
 
 A tomogram's specimen is nearly all background, so the mean μ and covariance Σ of its features are those of background.
-With m the mean feature of the clicks, Fisher's discriminant is w = (Σ + λ·tr(Σ)/C·1)⁻¹ (m - μ), C the channels and λ
-0.03, or the value that was trained with the features. It is shifted and scaled by the quartiles of the specimen's
-scores, to units in which particles' peaks spread as logits of trained networks do: by 1.3 to 1.7 on simulated
-ribosomes. Mean and standard deviation would not do: particles raise both, so that look-alikes in a tomogram without
-particles would score as particles do in others.
+With m the mean feature of the clicks, Fisher's discriminant is w = (Σ + λ·tr(Σ)/C·1)⁻¹ (m - μ), where C is the number
+of channels and λ is 0.03 or the value trained with the features. The score is shifted and scaled by the quartiles of
+the specimen's scores, to units in which peaks of particles spread like logits of trained networks (by 1.3 to 1.7 on
+simulated ribosomes). Mean and standard deviation are unsuitable: particles raise both, so that look-alikes in a
+tomogram without particles would score like particles in other tomograms.
 
-Negatives are places known to be background. Logistic regression on clicks and negatives, with a normal prior about the
-closed form whose covariance is τ² times the inverse above, moves it no further than they demand.
+Negatives are known background. They are included by logistic regression on clicks and negatives, with a normal prior
+centred on the closed form whose covariance is τ² times the inverse above.
 """
 
 from dataclasses import dataclass
@@ -23,14 +23,14 @@ from tomopicker.fewshot.feature_map import FeatureMap, FeaturesAt, Weights
 from tomopicker.models.discriminant import SHRINKAGE
 
 PRIOR_VARIANCE = 0.03
-"""τ²: how far negatives may move the closed form."""
+"""τ²: prior variance of the change of the closed form by negatives."""
 EVEN_ODDS = 0.5
-"""Score of even odds in the logistic regression, in mean scores of the clicks under the closed form."""
+"""Score of probability 1/2 in the logistic regression, relative to the clicks' mean score under the closed form."""
 FOLDS = 10
 SAMPLE = 4096
-"""Voxels that background scores are measured on: to about 2% of a standard deviation."""
+"""Number of voxels from which background scores are measured, to about 2% of a standard deviation."""
 QUARTILES = 0.6
-"""Distance of the quartiles of the specimen's scores."""
+"""Interquartile range of the specimen's scores."""
 NEWTON_STEPS, HALVINGS, TOLERANCE = 30, 12, 1e-6
 
 Matrix = Float64[np.ndarray, "channels channels"]
@@ -39,7 +39,7 @@ RejectedAt = Float64[np.ndarray, "m channels"]
 
 @dataclass(frozen=True, eq=False)
 class Statistics:
-    """Mean and covariance of the features of a tomogram's specimen, and some of them.
+    """Mean and covariance of the features of a tomogram's specimen, and a random sample of them.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class Statistics:
     sample : array, shape (sample, channels)
         Features of voxels drawn at random.
     shrinkage : float
-        λ, of the covariance towards a multiple of the identity.
+        λ, shrinkage of the covariance towards a multiple of the identity.
     """
 
     mean: Weights
@@ -83,22 +83,22 @@ class Discriminant:
     bias: float
 
     def __call__(self, features: FeaturesAt) -> Float64[np.ndarray, " n"]:
-        """Score features, a row each."""
+        """Score features, one row each."""
         return np.asarray(features @ self.weights + self.bias)
 
 
 def statistics_of(
     features: FeatureMap, inside: Bool[np.ndarray, " rows"] | None = None, shrinkage: float = SHRINKAGE
 ) -> Statistics:
-    """Measure mean and covariance of some rows' features.
+    """Measure mean and covariance of features.
 
     Parameters
     ----------
     features : FeatureMap
     inside : array, shape (rows,), optional
-        The rows to take; all if left out.
+        Rows to use; all if left out.
     shrinkage : float
-        Of the discriminant.
+        Shrinkage λ of the discriminant.
     """
     channels = features.rows.shape[1]
     total, outer, count, start = np.zeros(channels), np.zeros((channels, channels)), 0, 0
@@ -122,14 +122,14 @@ def statistics_of(
 
 
 def discriminant(statistics: Statistics, clicks: FeaturesAt, rejected: RejectedAt) -> Discriminant:
-    """Return the discriminant of clicks in a tomogram of some statistics.
+    """Compute the discriminant of clicks for a tomogram with the given statistics.
 
     Parameters
     ----------
     statistics : Statistics
-        Of the tomogram that is scored.
+        Statistics of the tomogram to score.
     clicks : array, shape (n, channels)
-        Features at the clicks, at least one, of any tomograms.
+        Features at one or more clicks in any tomograms.
     rejected : array, shape (m, channels)
         Features at negatives.
     """
@@ -148,27 +148,27 @@ def held_out_shift(
     rows: Int64[np.ndarray, " out"],
     at: Float64[np.ndarray, "out channels"],
 ) -> Float64[np.ndarray, " out"]:
-    """Return by how much some clicks' scores fall if their discriminant is made from other clicks only.
+    """Return the change of clicks' scores when the discriminant is made without them.
 
-    One after the other is left out, a tenth of them with more than `FOLDS`.
+    Clicks are left out one at a time, or in `FOLDS` groups if there are more.
 
     Parameters
     ----------
     whole : Discriminant
-        Of all clicks and negatives.
+        Discriminant of all clicks and negatives.
     statistics : Statistics
     clicks : array, shape (n, channels)
         At least two.
     rejected : array, shape (m, channels)
     rows : array, shape (out,)
-        The clicks that are left out in turn.
+        Indices of the clicks to leave out in turn.
     at : array, shape (out, channels)
-        The features that are scored: those at the peaks of these clicks.
+        Features to score: those at the peaks of these clicks.
 
     Returns
     -------
     array, shape (out,)
-        To be added to the scores; mostly negative.
+        Values to add to the scores; mostly negative.
     """
     fold = np.arange(len(rows)) % FOLDS
     shift = np.empty(len(rows))
@@ -180,16 +180,16 @@ def held_out_shift(
 
 
 def _standardised(weights: Weights, statistics: Statistics) -> Discriminant:
-    """Scale and shift a score so that the sample has a median of 0, and quartiles `QUARTILES` apart."""
+    """Scale and shift a score so that the sample has median 0 and interquartile range `QUARTILES`."""
     low, middle, high = np.percentile(statistics.sample @ weights, [25, 50, 75])
     scale = max((high - low) / QUARTILES, 1e-12)
     return Discriminant(np.asarray(weights / scale), -float(middle / scale))
 
 
 def _refitted(weights: Weights, statistics: Statistics, clicks: FeaturesAt, rejected: RejectedAt) -> Weights:
-    """Maximise the posterior of logistic regression about the closed form, by Newton's method.
+    """Maximise the posterior of logistic regression, with a prior centred on the closed form, by Newton's method.
 
-    The cost is convex; a step is halved until it falls.
+    The cost is convex; each step is halved until the cost falls.
     """
     points = np.concatenate([clicks, rejected]) - statistics.mean
     labels = np.repeat([1.0, 0.0], [len(clicks), len(rejected)])

@@ -19,7 +19,7 @@ from tomopicker.training.batchnorm import fuse_conv_bn
 from tomopicker.types import Volume, VoxelMask
 
 MARGIN = 2
-"""Feature voxels around a mask that have features too: peaks at its rim are compared with their neighbours."""
+"""Margin (feature voxels) around a mask where features are computed too: peaks at its rim need neighbours."""
 
 
 def feature_map(
@@ -34,26 +34,26 @@ def feature_map(
     progress: Progress | None = None,
     most_rows: int | None = None,
 ) -> FeatureMap:
-    """Compute the features of a volume: two levels side by side, the coarser one interpolated.
+    """Compute the features of a volume: the last two decoder levels concatenated, the coarser one interpolated.
 
     Parameters
     ----------
     network : ResUNet
-        With the statistics of the volume.
+        Network with the batch statistics of the volume.
     volume : Volume
         Working volume, (z, y, x).
     tile, halo : int
-        Edge of a tile, and the context around it that is computed and thrown away.
+        Edge of a tile, and the context around it that is computed and discarded.
     device : torch.device
-        Where to compute; the features are kept on the CPU (`tomopicker.fewshot.row_memory`).
+        Device for computing; features are kept in CPU memory (`tomopicker.fewshot.row_memory`).
     precision : {"auto", "float32", "bfloat16"}
         Arithmetic.
     mask : VoxelMask, optional
-        Where the specimen is: features there and within `MARGIN`.
+        Specimen mask: features are computed inside and within `MARGIN` of it.
     progress : callable, optional
-        Called with the tiles done and their number.
+        Called with the number of finished tiles and of all tiles.
     most_rows : int, optional
-        Stop at the tile that reaches so many feature voxels, of tiles in a random order.
+        Process tiles in random order until this number of feature voxels is reached.
     """
     stride, divisor = network.stride, network.divisor
     size = [-(-edge // divisor) * divisor // stride for edge in volume.shape]
@@ -74,7 +74,7 @@ def feature_map(
             features = two_levels(prepared, patch[None, None].contiguous(memory_format=torch.channels_last_3d))
             inside = where[core]
             kept = tuple(slice(halo // stride, halo // stride + edge) for edge in inside.shape)
-            # Channels are last in memory: rows are taken whole.
+            # Channels are last in memory, so that whole rows are gathered.
             chosen = features[0].movedim(0, -1)[kept][torch.from_numpy(inside).to(device)].half().cpu()
             if rows is None:
                 rows = empty_rows(int(where.sum()), chosen.shape[1])
@@ -86,14 +86,14 @@ def feature_map(
 
 
 def two_levels(network: ResUNet, patches: Float[Tensor, "batch 1 z y x"]) -> Float[Tensor, "batch channels _ _ _"]:
-    """Return the last two levels' outputs side by side, the coarser one interpolated linearly to the finer's grid."""
+    """Concatenate the outputs of the last two levels, the coarser one interpolated linearly to the finer grid."""
     coarse, fine = network.levels(patches)[-2:]
     coarse = functional.interpolate(coarse.float(), scale_factor=2, mode="trilinear", align_corners=False)
     return torch.cat([coarse, fine.float()], dim=1)
 
 
 def _drawn(jobs: list[Tile], where: GridMask, most_rows: int) -> tuple[list[Tile], GridMask]:
-    """Draw tiles until they hold so many feature voxels; give them, and where their features are."""
+    """Draw tiles until they hold a number of feature voxels; return them and the mask of their features."""
     chosen, kept, rows = [], np.zeros_like(where), 0
     for index in np.random.default_rng(0).permutation(len(jobs)):
         core = jobs[index][1]

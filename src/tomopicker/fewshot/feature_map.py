@@ -1,4 +1,4 @@
-"""Features of a volume's specimen, one row a feature voxel, and what is linear in them: scores."""
+"""Features of a volume's specimen, one row per feature voxel, and scores that are linear in them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ from torch.nn import functional
 from tomopicker.types import Indices, Positions, Shape, Volume, VoxelMask
 
 PART = 2**17
-"""Rows that are made float32 at a time."""
+"""Number of rows converted to float32 at a time."""
 REACH = 2.5
-"""Standard deviations of a Gaussian mean that are summed."""
+"""Radius of Gaussian means, in standard deviations."""
 
 GridMask = Bool[np.ndarray, "gz gy gx"]
 Rows = Float[Tensor, "rows channels"]
@@ -25,18 +25,18 @@ FeaturesAt = Float64[np.ndarray, "n channels"]
 
 @dataclass(frozen=True, eq=False)
 class FeatureMap:
-    """Features of a volume, where it holds specimen.
+    """Features of a volume within the specimen.
 
     Feature voxel i is centred at (i + 1/2)·stride - 1/2 voxels of the volume.
 
     Parameters
     ----------
     rows : Tensor, shape (rows, channels)
-        Half precision; in the order of the True voxels of `where`.
+        Half precision, in the order of the True voxels of `where`.
     where : array of bool
-        Of the feature grid, (z, y, x).
+        Mask on the feature grid, (z, y, x).
     shape : Shape
-        Of the volume, (z, y, x).
+        Shape of the volume, (z, y, x).
     stride : int
         Edge of a feature voxel, in voxels of the volume.
     """
@@ -47,7 +47,7 @@ class FeatureMap:
     stride: int
 
     def scores(self, weights: Weights, bias: float) -> Volume:
-        """Return f·w + b at every voxel of the volume, interpolated linearly; the lowest score where there are no rows.
+        """Return f·w + b at every voxel, interpolated linearly; the lowest score where there are no features.
 
         Parameters
         ----------
@@ -68,7 +68,7 @@ class FeatureMap:
         return torch.cat([self.rows.new_empty(0, dtype=torch.float32), *(part @ w for part in self.parts())]) + bias
 
     def volume_of(self, values: Float[Tensor, " rows"]) -> Volume:
-        """Give a value of each row at every voxel of the volume, interpolated as scores are."""
+        """Interpolate one value per row to every voxel of the volume, as scores are."""
         grid = torch.full(self.where.shape, float(values.min()))
         grid[torch.from_numpy(self.where)] = values
         if self.stride > 1:
@@ -80,12 +80,12 @@ class FeatureMap:
         return scores
 
     def parts(self) -> Iterator[Float[Tensor, "part channels"]]:
-        """Return the rows as float32, a part after the other."""
+        """Yield the rows as float32, in parts."""
         for start in range(0, len(self.rows), PART):
             yield self.rows[start : start + PART].float()
 
     def rows_in(self, mask: VoxelMask | None) -> Bool[np.ndarray, " rows"] | None:
-        """Mask the rows in a mask of the volume, (z, y, x); None, for all, if there is no mask or no such row."""
+        """Return which rows lie in a mask of the volume, (z, y, x); None (all rows) without a mask or such rows."""
         if mask is None:
             return None
         z, y, x = self.where.shape
@@ -93,7 +93,7 @@ class FeatureMap:
         return inside if inside.any() else None
 
     def at(self, positions_voxels: Positions) -> FeaturesAt:
-        """Return the mean feature within one feature voxel of each position, or that of the nearest row.
+        """Return the mean feature within one feature voxel of each position, or the nearest feature.
 
         Parameters
         ----------
@@ -115,7 +115,7 @@ class FeatureMap:
         return np.asarray((positions + 0.5) * self.stride - 0.5)
 
     def smoothed_at(self, positions_voxels: Positions, smoothing: float) -> FeaturesAt:
-        """Return Gaussian means of features, which score about as a smoothed score volume does there.
+        """Return Gaussian means of features, whose scores approximate those of the smoothed score volume.
 
         Parameters
         ----------
@@ -144,12 +144,12 @@ class FeatureMap:
         return found
 
     def covers(self, positions_voxels: Positions) -> np.ndarray:
-        """Whether there are features at each position, (x, y, z) in voxels."""
+        """Return True for each position, (x, y, z) in voxels, with features."""
         centres = (positions_voxels[:, ::-1] + 0.5) / self.stride - 0.5
         return np.array([bool(near) for near in self.near(centres, 1.0)], dtype=bool)
 
     def near(self, centres: Float64[np.ndarray, "n 3"], distance: float) -> list[list[int]]:
-        """Return the rows within a distance of each centre, both in feature voxels, (z, y, x), in order."""
+        """Return the rows, in order, within a distance of each centre; both in feature voxels, (z, y, x)."""
         reach = int(np.ceil(distance))
         cube = np.mgrid[-reach : reach + 1, -reach : reach + 1, -reach : reach + 1].reshape(3, -1).T
         found = []
@@ -162,12 +162,12 @@ class FeatureMap:
         return found
 
     def voxels(self, rows: list[int]) -> Indices:
-        """Return the feature voxel (z, y, x) of some rows."""
+        """Return the feature voxels, (z, y, x), of rows."""
         found: Int64[np.ndarray, "n 3"] = np.stack(np.unravel_index(self._flat[rows], self.where.shape), axis=1)
         return found
 
     def _nearest(self, centre: Float64[np.ndarray, " 3"]) -> int:
-        """Return the row nearest to a centre, part by part: a position outside the specimen, as few are."""
+        """Return the row nearest to a centre outside the specimen, searching part by part; such positions are rare."""
         nearest, least = 0, np.inf
         for start in range(0, len(self._flat), PART):
             voxels = np.stack(np.unravel_index(self._flat[start : start + PART], self.where.shape), axis=1)
@@ -178,12 +178,12 @@ class FeatureMap:
 
     @cached_property
     def _flat(self) -> Int64[np.ndarray, " rows"]:
-        """The place of each row's voxel in the flattened grid; a search tree of all voxels takes ten times as much."""
+        """Index of each row's voxel in the flattened grid; a search tree would need ten times the memory."""
         return np.flatnonzero(self.where)
 
 
 def blocks_of(volume_mask: VoxelMask, stride: int, shape: Shape) -> GridMask:
-    """Return a mask on a feature grid: True where any of the voxels that a feature voxel stands for is True.
+    """Reduce a mask to the feature grid: True where any voxel of a feature voxel is True.
 
     Parameters
     ----------
@@ -192,7 +192,7 @@ def blocks_of(volume_mask: VoxelMask, stride: int, shape: Shape) -> GridMask:
     stride : int
         Edge of a feature voxel.
     shape : Shape
-        Of the grid.
+        Shape of the grid.
     """
     missing = [(0, edge * stride - have) for edge, have in zip(shape, volume_mask.shape, strict=True)]
     z, y, x = shape

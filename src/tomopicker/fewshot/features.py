@@ -1,4 +1,4 @@
-"""The features of a tomogram: what does not depend on clicks, computed once."""
+"""The features of a tomogram, which do not depend on clicks and are computed once."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -23,22 +23,22 @@ from tomopicker.training.pretrained import load_pretrained, trained_shrinkage
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """Features of a tomogram and of its decoy, in the memory of the CPU.
+    """Features of a tomogram and of its decoy, in CPU memory.
 
     Parameters
     ----------
     name : str
-        Of the tomogram.
+        Name of the tomogram.
     frame : Frame
-        Its geometry.
+        Geometry of the tomogram.
     settings : Settings
-        How it was preprocessed, and how peaks are found in its scores.
+        Settings of preprocessing and of peak finding.
     working : WorkingVolume
-        What the features are of.
+        Volume that the features were computed from.
     specimen, decoy : FeatureMap
         Half precision.
     statistics : Statistics
-        Of the specimen's features.
+        Statistics of the specimen's features.
     """
 
     name: str
@@ -50,30 +50,30 @@ class Features:
     statistics: Statistics
 
     def of_diameter(self, diameter: float) -> "Features":
-        """Return the same features, to be searched for particles of another diameter (Å)."""
+        """Return the same features with the settings of another particle diameter (Å)."""
         settings = self.settings.model_copy(update={"particle_diameter": float(diameter)})
         return replace(self, settings=settings)
 
     @property
     def working_voxel_size(self) -> float:
-        """Å, of the working volume."""
+        """Voxel size of the working volume, Å."""
         return self.working.voxel_size
 
     @property
     def radius(self) -> float:
-        """The particle's radius in working voxels."""
+        """Particle radius in working voxels."""
         return self.settings.particle_diameter / 2 / self.working.voxel_size
 
 
 def at_scale(listed: Sequence[Features], diameter: float) -> list[Features]:
-    """Return the features of each tomogram nearest to the scale of a particle, to be searched for it.
+    """Choose the features of each tomogram that are nearest to the scale of a particle.
 
     Parameters
     ----------
     listed : sequence of Features
-        Of any number of tomograms, each at one or more working voxel sizes.
+        Features of any number of tomograms, each at one or more working voxel sizes.
     diameter : float
-        Of the particle, Å.
+        Particle diameter, Å.
     """
 
     def misfit(item: Features) -> float:
@@ -95,7 +95,7 @@ def features_of(
 ) -> Features:
     """Compute the features of a working volume and of its decoy.
 
-    Batch normalisation is measured in the specimen, as when it is picked with a trained network.
+    Batch normalisation is measured in the specimen, as in picking with a trained network.
 
     Parameters
     ----------

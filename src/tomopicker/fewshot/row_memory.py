@@ -1,4 +1,4 @@
-"""Where the features of a tomogram lie: in memory, or, where they are many, in a file that the system pages in."""
+"""Storage of features: in memory or, if large, in a memory-mapped file."""
 
 import os
 import tempfile
@@ -9,14 +9,14 @@ from jaxtyping import Float16
 from torch import Tensor
 
 MAX_IN_MEMORY = 2**30
-"""Bytes of features that are kept in memory; of small particles in a large tomogram they are up to 12 GiB."""
+"""Maximum size of features kept in memory; small particles in a large tomogram need up to 12 GiB."""
 
 
 def empty_rows(count: int, channels: int) -> Float16[Tensor, "count channels"]:
-    """Make room for features in half precision, a row each.
+    """Allocate features in half precision, one row each.
 
-    More than `MAX_IN_MEMORY` are mapped from a file in the folder of temporary files (`TMPDIR`) that has no name, so
-    that it goes with the process. Without room on that disk they are in memory after all.
+    Above `MAX_IN_MEMORY` they are mapped from an unnamed file in the temporary folder (`TMPDIR`), which disappears with
+    the process. If that disk is full, they are kept in memory.
     """
     size = 2 * count * channels
     if size > MAX_IN_MEMORY and hasattr(os, "posix_fallocate"):

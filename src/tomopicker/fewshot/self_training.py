@@ -1,13 +1,13 @@
-"""Self-training of the discriminant: pseudo-labels of a few clicks, particles and background.
+"""Self-training of the discriminant: pseudo-labels, of particles and of background, from a few clicks.
 
-The features of one click are half noise. With <a, b> = aᵀ (Σ + λ·tr(Σ)/C·1)⁻¹ b, the covariance of background, a peak f
-is similar to the clicks if the cosine between f - μ and the discriminant is near 1, whatever its contrast. The mean of
-similar peaks is a better mean than that of the clicks, and others are similar to it: a few rounds, each stricter than
-the one before, end at the particles (self-training; Yarowsky 1995). The best peaks that are not similar are the
-look-alikes: examples of background for the refit.
+Half of the features of a single click is noise. With the inner product <a, b> = aᵀ (Σ + λ·tr(Σ)/C·1)⁻¹ b, Σ the
+covariance of background, a peak f is similar to the clicks if the cosine between f - μ and the discriminant is near 1,
+regardless of its contrast. The mean of similar peaks is more precise than that of the clicks and has further similar
+peaks; a few rounds with rising thresholds converge on the particles (self-training; Yarowsky 1995). The best peaks that
+are not similar are look-alikes: examples of background for the refit.
 
-Cosines of particles with the mean of many were 0.55 to 0.85 (10th to 90th percentile) on simulated ribosomes and
-fatty-acid synthases, those of other peaks below 0.5; with a single click, they are lower by the click's own noise.
+On simulated ribosomes and fatty-acid synthases, cosines of particles with the mean of many were 0.55 to 0.85 (10th to
+90th percentile), those of other peaks below 0.5; with a single click they are lower, due to the click's own noise.
 """
 
 from collections.abc import Sequence
@@ -23,20 +23,20 @@ from tomopicker.picking.local_maxima import local_peaks
 from tomopicker.types import Positions
 
 ROUNDS = (0.3, 0.4, 0.5)
-"""Minimum cosine of a similar peak, round by round."""
+"""Minimum cosine of a similar peak in each round."""
 PARTICLE_COSINE, BACKGROUND_COSINE = 0.55, 0.5
-"""Cosines from which a peak becomes an example of a particle, and below which of background."""
+"""Minimum cosine of an example of a particle, and maximum cosine of an example of background."""
 ROWS_PER_PARTICLE, ANGSTROM3_PER_PARTICLE, MIN_PARTICLES = 3000, 4.7e8, 50
-"""Examples of particles that are added in a tomogram, at most: one for so many feature voxels and for so large a
-volume, or as many as in a small tomogram. In a crowded one of 480×480×300 voxels (760 particles) 100 were too few: the
-first found are similar in how far they are off centre too, and the next ones more so. In one of 320×320×112 voxels 400
-were too many: look-alikes. Both limits are the same for ribosomes at 13.48 Å. Smaller particles are not more abundant
-because their feature voxels are: the volume is that of half of the ribosomes in a crowded cytosol.
+"""Limits of the number of added examples in a tomogram: feature voxels and volume per example, and a minimum number.
+In a crowded tomogram of 480×480×300 voxels (760 particles) 100 examples were too few: the most similar peaks share
+their displacement from the centre. In one of 320×320×112 voxels 400 were too many and included look-alikes. Both limits
+agree for ribosomes at 13.48 Å. The limit by volume is for smaller particles, which have more feature voxels but are not
+more abundant; it allows for half of the ribosomes in a crowded cytosol.
 """
 ROWS_PER_PEAK, MIN_PEAKS = 450, 400
-"""The best peaks are examined: one for so many feature voxels, or as many as in a small tomogram."""
+"""Number of best peaks examined: feature voxels per peak, and a minimum number."""
 SMOOTHING, MIN_DISTANCE = 0.8, 1.4
-"""Standard deviation of the Gaussian over scores, in feature voxels; least distance of two peaks, in particle radii."""
+"""Smoothing of scores, in feature voxels; minimum distance of two peaks, in particle radii."""
 
 PeaksAt = Float64[np.ndarray, "peaks channels"]
 Cosines = Float64[np.ndarray, " peaks"]
@@ -44,15 +44,15 @@ Cosines = Float64[np.ndarray, " peaks"]
 
 @dataclass(frozen=True, eq=False)
 class ClickedTomogram:
-    """A tomogram that was clicked in.
+    """A tomogram with clicks.
 
     Parameters
     ----------
     features : FeatureMap
     statistics : Statistics
-        Of its specimen.
+        Statistics of its specimen.
     radius : float
-        The particle's, in voxels.
+        Particle radius, in voxels.
     known : Positions
         Clicks and negatives, (x, y, z) in voxels.
     voxel_size : float
@@ -67,7 +67,7 @@ class ClickedTomogram:
 
     @property
     def max_examples(self) -> int:
-        """Most examples of particles that are added in it."""
+        """Maximum number of examples of particles to add."""
         rows = len(self.features.rows)
         volume = rows * (self.features.stride * self.voxel_size) ** 3
         return max(MIN_PARTICLES, int(min(rows / ROWS_PER_PARTICLE, volume / ANGSTROM3_PER_PARTICLE)))
@@ -75,19 +75,19 @@ class ClickedTomogram:
 
 @dataclass(frozen=True, eq=False)
 class TrainingSet:
-    """Features of particles and of background, a row each: those of clicks and negatives come first."""
+    """Features of particles and of background, one row each; those of clicks and negatives come first."""
 
     particles: FeaturesAt
     background: RejectedAt
 
 
 def self_train(tomograms: Sequence[ClickedTomogram], clicks: FeaturesAt, rejected: RejectedAt) -> TrainingSet:
-    """Add peaks that are similar to the clicks, and the best that are not, to the clicks and the negatives.
+    """Add peaks similar to the clicks to the clicks, and the best of the other peaks to the negatives.
 
     Parameters
     ----------
     tomograms : sequence of ClickedTomogram
-        Where to look.
+        Tomograms to search.
     clicks, rejected : array, shape (n, channels) and (m, channels)
         Features at all clicks and negatives.
     """
@@ -101,7 +101,7 @@ def self_train(tomograms: Sequence[ClickedTomogram], clicks: FeaturesAt, rejecte
 
 
 def similarity(solution: Discriminant, statistics: Statistics, features: FeaturesAt) -> Float64[np.ndarray, " n"]:
-    """Return the cosine between features and a discriminant, seen from the mean of background and whitened by it.
+    """Return the cosine between features and a discriminant, after centring and whitening by the background.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def similarity(solution: Discriminant, statistics: Statistics, features: Feature
 def _peaks(tomogram: ClickedTomogram, particles: FeaturesAt, rejected: RejectedAt) -> tuple[PeaksAt, Cosines]:
     """Return the features of the best peaks that are neither clicked nor rejected, and their cosines.
 
-    The cosines are those with the closed form: a refit to negatives turns away from the particles' mean.
+    Cosines refer to the closed form, since a refit to negatives deviates from the particles' mean.
     """
     features, radius = tomogram.features, tomogram.radius
     solution = discriminant(tomogram.statistics, particles, rejected)
@@ -141,6 +141,6 @@ def _peaks(tomogram: ClickedTomogram, particles: FeaturesAt, rejected: RejectedA
 def _similar(
     tomogram: ClickedTomogram, peaks: PeaksAt, cosines: Cosines, least: float
 ) -> Float64[np.ndarray, "similar channels"]:
-    """Return the most similar peaks of at least a cosine, at most as many as the tomogram's size allows."""
+    """Return the most similar peaks above a minimum cosine, limited by the size of the tomogram."""
     order = np.argsort(-cosines, kind="stable")[: tomogram.max_examples]
     return peaks[order[cosines[order] >= least]]

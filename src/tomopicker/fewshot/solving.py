@@ -1,4 +1,4 @@
-"""Solution of a discriminant network's last layer for a tomogram."""
+"""Solution of the last layer of a discriminant network for a tomogram."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ from tomopicker.models.discriminant import DiscriminantNetwork
 from tomopicker.preprocessing.preprocess import WorkingVolume
 
 ROWS = 2**16
-"""Feature voxels that statistics are measured on, in tiles drawn at random: several hundred for each channel."""
+"""Number of feature voxels for statistics, in randomly drawn tiles: several hundred per channel."""
 TILE = 64
 
 
@@ -24,14 +24,14 @@ def solve(
     settings: Settings,
     device: torch.device,
 ) -> None:
-    """Set the linear maps of a network for a working volume, an output for each discriminant.
+    """Set the linear map of a network for a working volume, one output per discriminant.
 
     Parameters
     ----------
     network : DiscriminantNetwork
-        With the batch normalisation of the working volume; its weights and bias are set.
+        Network adapted to the working volume; its weights and bias are set.
     discriminants : sequence of DiscriminantNetwork
-        Of the same features, which are computed once for all; their clicks and negatives are used.
+        Discriminants of the same features, whose clicks and negatives are used.
     working : WorkingVolume
     settings : Settings
     device : torch.device

@@ -1,4 +1,4 @@
-"""Suggestions where to click next: the most informative peaks or, without clicks, examples of each kind of object."""
+"""Suggestions for the next clicks: the most informative peaks or, without clicks, examples of each kind of object."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,15 +13,15 @@ from tomopicker.fewshot.feature_map import FeaturesAt
 from tomopicker.picks import Picks
 
 MIN_SUGGESTED_PROBABILITY = 0.02
-"""Less probable places are not suggested; candidates are listed down to `picking.calibration.MIN_PROBABILITY`."""
+"""Minimum probability of a suggestion; candidates go down to `picking.calibration.MIN_PROBABILITY`."""
 SPREAD = 2.0
-"""Particle diameters over which a peak is near another one, and is less informative."""
+"""Distance, in particle diameters, within which a peak near another one is less informative."""
 UNDECIDED = (0.25, 0.75)
-"""Probabilities between which a candidate is described as likely a particle as not."""
+"""Probabilities between which a candidate is described as uncertain."""
 DISSIMILAR = 0.85
-"""Fraction of the variance of a candidate's score that clicks leave, from which it is described as unlike them."""
+"""Minimum fraction of unexplained score variance of a candidate described as unlike the clicks."""
 INFORMATION = 0.25
-"""p·(1 - p) at the boundary."""
+"""p·(1 - p) at the decision boundary."""
 COMPONENTS, ITERATIONS = 12, 30
 
 Values = Float64[np.ndarray, " n"]
@@ -31,19 +31,19 @@ KnownAt = Float64[np.ndarray, "known 3"]
 
 @dataclass(frozen=True)
 class Suggestion:
-    """A position to look at, and to click or to reject.
+    """A suggested position, to be clicked or rejected.
 
     Parameters
     ----------
     position : tuple of float
-        (x, y, z) in Å, as positions of picks.
+        (x, y, z) in Å, like positions of picks.
     tomogram : str
     score : float
-        Of the discriminant; without clicks, how far the features are from background.
+        Score of the discriminant; without clicks, distance of the features from background.
     probability : float
-        Of a particle; NaN without clicks.
+        Probability that it is a particle; NaN without clicks.
     reason : str
-        Why it is worth looking at.
+        Reason for the suggestion.
     """
 
     position: tuple[float, float, float]
@@ -54,7 +54,7 @@ class Suggestion:
 
     @property
     def line(self) -> str:
-        """In words."""
+        """Description in one line."""
         chance = "" if np.isnan(self.probability) else f" (probability {self.probability:.2f})"
         return f"{self.tomogram}: {self.reason}{chance}"
 
@@ -74,7 +74,7 @@ def as_picks(suggestions: Sequence[Suggestion]) -> Picks:
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """Peaks of a tomogram that may be suggested.
+    """Peaks of a tomogram that can be suggested.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ class Candidates:
     probability : array, shape (n,)
     features : array, shape (n, channels)
     known_positions, known_features
-        Of the clicks and negatives in it.
+        Positions and features of the clicks and negatives.
     """
 
     positions: Float64[np.ndarray, "n 3"]
@@ -96,29 +96,30 @@ class Candidates:
 def most_informative(
     candidates: Candidates, statistics: Statistics, diameter: float, count: int
 ) -> tuple[Int64[np.ndarray, " chosen"], Values, Values]:
-    """Choose candidates one after the other, each by the information that its label adds to those before it.
+    """Select candidates one at a time, each by the information that its label adds to the previous ones.
 
-    The label of a candidate of probability p, whose score has variance v given what is known, changes the discriminant
-    by log(1 + p·(1 - p)·v) / 2 nats (logistic regression with a normal prior; MacKay, Neural Computation 4, 1992). So
-    peaks near the boundary are informative, and peaks unlike all that are known. Peaks near another one are less so.
+    The label of a candidate with probability p and score variance v, given the known labels, adds
+    log(1 + p·(1 - p)·v) / 2 nats (logistic regression with a normal prior; MacKay, Neural Computation 4, 1992).
+    Informative peaks are near the decision boundary or unlike the known ones. Peaks near another peak are less
+    informative.
 
     Parameters
     ----------
     candidates : Candidates
     statistics : Statistics
-        Of the tomogram's specimen.
+        Statistics of the tomogram's specimen.
     diameter : float
-        Of the particle, Å.
+        Particle diameter, Å.
     count : int
 
     Returns
     -------
     chosen : array, shape (at most count,)
-        Indices, the most informative first.
+        Indices, most informative first.
     gains : array, shape (at most count,)
-        Nats.
+        Information gain, nats.
     left : array, shape (at most count,)
-        Fraction of the variance of each one's score that was left when it was chosen: 1 if it is unlike all known.
+        Unexplained fraction of the score variance when the candidate was selected: 1 if it is unlike all known ones.
     """
     allowed = candidates.probability >= MIN_SUGGESTED_PROBABILITY
     posterior = _Posterior(PRIOR_VARIANCE * statistics.inverse)
@@ -146,7 +147,7 @@ def most_informative(
 
 
 def reason_for(probability: float, left: float, tomogram_has_clicks: bool) -> str:
-    """Describe why a candidate is suggested."""
+    """Describe the reason for a suggestion."""
     low, high = UNDECIDED
     if low <= probability <= high:
         words = "as likely a particle as not"
@@ -160,23 +161,23 @@ def reason_for(probability: float, left: float, tomogram_has_clicks: bool) -> st
 def kinds_of_object(
     features: FeaturesAt, statistics: Statistics, count: int, seed: int = 0
 ) -> list[tuple[int, int, float]]:
-    """Group objects by their features, k-means on the whitened features' principal components.
+    """Cluster objects by k-means on the principal components of their whitened features.
 
     Parameters
     ----------
     features : array, shape (n, channels)
-        Of objects.
+        Features of the objects.
     statistics : Statistics
-        Of the specimen.
+        Statistics of the specimen.
     count : int
-        Groups at most.
+        Maximum number of clusters.
     seed : int
-        Of the first centres.
+        Seed of the initial centres.
 
     Returns
     -------
     list of (int, int, float)
-        Of each group, the largest first: the object nearest to its centre, how many there are, and how far it is from
+        For each cluster, largest first: index of the object nearest to its centre, number of objects, and distance from
         background in standard deviations.
     """
     if not len(features):
@@ -199,21 +200,21 @@ def kinds_of_object(
 
 @dataclass(frozen=True, eq=False)
 class _Posterior:
-    """Covariance of a discriminant's weights, given the labels so far."""
+    """Covariance of the discriminant's weights, given the labels so far."""
 
     covariance: Float64[np.ndarray, "channels channels"]
 
     def variance(self, features: FeaturesAt) -> Values:
-        """Return the variance of the scores of features from the mean."""
+        """Return the score variance of features relative to the mean."""
         return np.asarray(np.einsum("ij,ij->i", features @ self.covariance, features))
 
     def after(self, features: Float64[np.ndarray, " channels"]) -> "_Posterior":
-        """Return the covariance after one more label, with the information of one near the boundary."""
+        """Return the covariance after another label near the decision boundary."""
         moved = self.covariance @ features
         return _Posterior(self.covariance - np.outer(moved, moved) / (1 / INFORMATION + features @ moved))
 
 
 def _far(positions: Float64[np.ndarray, "n 3"], place: Float64[np.ndarray, " 3"], diameter: float) -> Values:
-    """Return 0 at a position and nearly 1 beyond a few diameters."""
+    """Return a weight that rises from 0 at a position to 1 beyond a few diameters."""
     squares = ((positions - place) ** 2).sum(axis=1)
     return np.asarray(1 - np.exp(-squares / (2 * (SPREAD * diameter) ** 2)))

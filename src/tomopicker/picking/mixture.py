@@ -1,16 +1,16 @@
-"""The mixture of particles, look-alikes and background that a tomogram's peak scores are fitted with.
+"""The mixture of particles, look-alikes and background that is fitted to a tomogram's peak scores.
 
 Above a cut-off, the density of peak scores s is
 
     f(s) = π·N(s; μ, σ) + λ·N(s; μ - σ, 1.2 σ) + (1 - π - λ)·b(s).
 
-The background b is the decoy's density (`tomopicker.picking.background`), shifted and stretched to agree with the
+The background b is the decoy's density (`tomopicker.picking.background`), shifted and stretched to match the
 tomogram's own low scores. π, μ, σ, shift and stretch maximise a posterior whose prior is centred on the scores of the
-clicks (`tomopicker.pu.particle_scores`) and on the decoy. In other tomograms than those trained on, the centres of μ's
-and σ's follow the number of particles (`_log_scale`). λ is no parameter, for look-alikes and particles cannot be
-distinguished by their scores: it is a fixed number of peaks, or a fixed fraction of the particles. A network that
-hardly tells particles from noise hardly tells them from other molecules: the number of look-alikes has a half-normal
-prior, whose standard deviation over the expected particles is the error rate between particles and decoys.
+clicks (`tomopicker.pu.particle_scores`) and on the decoy. In tomograms not trained on, the prior centres of μ and σ
+depend on the number of particles (`_log_scale`). λ is not fitted, since scores cannot distinguish look-alikes from
+particles: it is a fixed number of peaks, or a fixed fraction of the particles. A network that hardly separates
+particles from noise hardly separates them from other molecules either: the number of look-alikes has a half-normal
+prior, whose standard deviation per expected particle is the error rate between particles and decoys.
 """
 
 from collections.abc import Sequence
@@ -25,25 +25,25 @@ from tomopicker.picking.background import Background
 from tomopicker.pu.particle_scores import ParticleScores
 
 LOWER, WIDER = 1.0, 1.2
-"""Look-alikes' mean below the particles', and their standard deviation, both in standard deviations of particles."""
+"""Look-alikes: distance of their mean below the particles', and their standard deviation, in those of particles."""
 SHIFT_UP, SHIFT_DOWN = 0.15, 0.5
-"""Prior standard deviations of the background's shift, in widths of the decoy. A decoy has the power of the particles
-too, which the background has not, so background may well score lower than the decoy and hardly higher."""
+"""Prior standard deviations of the background's shift, in widths of the decoy. Unlike the background, a decoy includes
+the power of the particles, so background often scores lower than the decoy but rarely higher."""
 BELOW = 0.1
-"""Standard deviation, in widths of the decoy, of the particles' mean score where it is below the decoy's median."""
+"""Prior standard deviation, in widths of the decoy, of a mean particle score below the decoy's median."""
 LOG_STRETCH = 0.1
 """Prior standard deviation of the logarithm of the background's stretch."""
 MAX_DENSITY_RATIO = 1.5
-"""Particles over those expected up to which their scores are taken to fall with their number; beyond it, background
-could pass for a crowd of particles that score low."""
+"""Maximum ratio of particles to expected particles up to which scores fall with their number; beyond it, background
+could be mistaken for a crowd of low-scoring particles."""
 LOG_STATED = 0.2
-"""Standard deviation of the logarithm of a number of particles that the user states."""
+"""Standard deviation of the logarithm of a number of particles given by the user."""
 BINS = 120
 STARTS = (0.03, 0.2, 0.5)
-"""Fractions of particles that a first fit starts from."""
+"""Fractions of particles from which the first fit starts."""
 
 Parameters = Float64[np.ndarray, "5"]
-"""Logit of the particles' fraction, their mean, log standard deviation, the background's shift and log stretch."""
+"""Logit of the particle fraction, mean and log standard deviation of particles, shift and log stretch of background."""
 Weights = Float64[np.ndarray, "3"]
 Bins = Float64[np.ndarray, " bins"]
 
@@ -55,19 +55,19 @@ class MixtureProblem:
     Parameters
     ----------
     at, counts : array, shape (bins,)
-        Middles of the bins, and peaks in each.
+        Bin centres, and number of peaks in each.
     cutoff : float
-        Lowest score that is fitted: the decoy's median.
+        Lowest fitted score: the decoy's median.
     background : Background
     prior : ParticleScores
     look_alikes : float
-        Their expected number for each expected particle.
+        Expected number of look-alikes per expected particle.
     expected : float or None
-        Particles with a peak at the density of the training tomograms; None in a training tomogram.
+        Expected number of particles with a peak, at the density of the training tomograms; None in a training tomogram.
     shift, log_stretch : float
-        Centres of the priors of the background's.
+        Prior centres of the background's shift and log stretch.
     stated : float, optional
-        Number of particles with a peak that the user states.
+        Number of particles with a peak given by the user.
     """
 
     at: Bins
@@ -83,7 +83,7 @@ class MixtureProblem:
 
     @property
     def peaks(self) -> float:
-        """The number of peaks that are fitted."""
+        """Number of fitted peaks."""
         return float(self.counts.sum())
 
 
@@ -98,7 +98,7 @@ def mixture_problem(
     background : Background
     prior : ParticleScores
     expected : float or None
-        Particles with a peak at the density of the training tomograms; None in a training tomogram.
+        Expected number of particles with a peak, at the density of the training tomograms; None in a training tomogram.
     """
     cutoff = background.median
     highest = max(float(scores.max()), prior.mean + 4 * prior.sd, cutoff + prior.sd)
@@ -109,12 +109,12 @@ def mixture_problem(
 
 
 def _error_rate(prior: ParticleScores, background: Background) -> float:
-    """Return Φ(-d / 2), the rate of errors between particles and decoys, both taken as normal, at their middle."""
+    """Return Φ(-d / 2), the error rate between particles and decoys at the midpoint of two normal distributions."""
     return float(ndtr((background.median - prior.mean) / np.hypot(prior.sd, background.sd) / 2))
 
 
 def resampled(problem: MixtureProblem, rng: np.random.Generator) -> MixtureProblem:
-    """Draw peaks, decoy peaks, the centres of the priors and, of another tomogram, look-alikes anew."""
+    """Resample peaks, decoy peaks and prior centres and, in a tomogram not trained on, the number of look-alikes."""
     prior, background = problem.prior, problem.background.resampled(rng)
     shift, half_normal = rng.standard_normal(), abs(rng.standard_normal()) * np.sqrt(np.pi / 2)
     return replace(
@@ -139,7 +139,7 @@ def fit(problem: MixtureProblem, starts: Sequence[Parameters] | None = None) -> 
     ----------
     problem : MixtureProblem
     starts : sequence of Parameters, optional
-        Where to start; the best end is taken. From the prior with several fractions of particles if left out.
+        Starting points, of which the best optimum is used; the prior with several particle fractions if left out.
     """
     prior = problem.prior
     if starts is None:
@@ -157,21 +157,21 @@ def fit(problem: MixtureProblem, starts: Sequence[Parameters] | None = None) -> 
 
 
 def particles_with_peak(problem: MixtureProblem, parameters: Parameters) -> float:
-    """Number of particles with a peak: those above the cut-off, and those that their distribution has below it."""
+    """Return the number of particles with a peak: those above the cut-off, and those expected below it."""
     fraction, mean, log_sd, *_ = parameters
     above = np.exp(log_ndtr((mean - problem.cutoff) / np.exp(log_sd)))
     return float(_weights(problem, fraction)[0][0] * problem.peaks / above)
 
 
 def posterior(problem: MixtureProblem, parameters: Parameters) -> Bins:
-    """Probability of being a particle in each bin, made monotone by isotonic regression."""
+    """Return the probability of being a particle in each bin, made monotone by isotonic regression."""
     parts, *_ = _parts(problem, parameters)
     total = np.logaddexp.reduce(parts)
     return np.asarray(isotonic_regression(np.exp(parts[0] - total), weights=np.exp(total) + 1e-9).x)
 
 
 def _cost(parameters: Parameters, problem: MixtureProblem) -> tuple[float, Parameters]:
-    """Negative log posterior and its gradient."""
+    """Return the negative log posterior and its gradient."""
     _, mean, log_sd, shift, _ = parameters
     sd, prior, background = float(np.exp(log_sd)), problem.prior, problem.background
     parts, weights, weights_by, (particle_by, alike_by, background_by) = _parts(problem, parameters)
@@ -208,7 +208,7 @@ def _cost(parameters: Parameters, problem: MixtureProblem) -> tuple[float, Param
 def _parts(
     problem: MixtureProblem, parameters: Parameters
 ) -> tuple[Float64[np.ndarray, "3 bins"], Weights, Weights, list[tuple[Bins, Bins]]]:
-    """Log densities of particles, look-alikes and background, weighted; the weights; and the derivatives of both."""
+    """Return weighted log densities of particles, look-alikes and background, the weights, and their derivatives."""
     fraction, mean, log_sd, shift, log_stretch = parameters
     sd = float(np.exp(log_sd))
     particle, particle_by = _normal(problem.at, mean, sd, problem.cutoff)
@@ -220,7 +220,7 @@ def _parts(
 
 
 def _weights(problem: MixtureProblem, fraction: float) -> tuple[Weights, Weights]:
-    """Fractions of particles, look-alikes and background, and their derivatives by the logit of the first."""
+    """Return the fractions of particles, look-alikes and background, and their derivatives by the first one's logit."""
     at = float(expit(fraction))
     each = problem.look_alikes
     if problem.expected is None:
@@ -234,10 +234,10 @@ def _weights(problem: MixtureProblem, fraction: float) -> tuple[Weights, Weights
 
 
 def _log_scale(problem: MixtureProblem, fraction: float, by: float) -> tuple[float, float]:
-    """Log scale of the particles' scores against the training tomograms', and its derivative by the logit.
+    """Return the log scale of particle scores relative to the training tomograms, and its derivative by the logit.
 
-    Activations are normalised by their variance in each tomogram, to which its particles contribute: the more there
-    are, the lower each of them scores.
+    Activations are normalised by their variance in each tomogram, to which particles contribute: the more particles
+    there are, the lower each of them scores.
     """
     if problem.expected is None:
         return 0.0, 0.0
@@ -248,7 +248,7 @@ def _log_scale(problem: MixtureProblem, fraction: float, by: float) -> tuple[flo
 
 
 def _normal(at: Bins, mean: float, sd: float, cutoff: float) -> tuple[Bins, tuple[Bins, Bins]]:
-    """Log density of a normal distribution above the cut-off, and its derivatives by mean and standard deviation."""
+    """Return the log density of a truncated normal distribution, and its derivatives by mean and standard deviation."""
     away, edge = (at - mean) / sd, (mean - cutoff) / sd
     inside = float(log_ndtr(edge))
     ratio = float(np.exp(-(edge**2) / 2 - inside)) / np.sqrt(2 * np.pi)
@@ -257,7 +257,7 @@ def _normal(at: Bins, mean: float, sd: float, cutoff: float) -> tuple[Bins, tupl
 
 
 def _background(problem: MixtureProblem, shift: float, log_stretch: float) -> tuple[Bins, tuple[Bins, Bins]]:
-    """Log density of the background above the cut-off, and its derivatives by shift and log stretch."""
+    """Return the log density of the truncated background, and its derivatives by shift and log stretch."""
     background = problem.background
     at = background.moved(problem.at, shift, log_stretch)
     edge = background.moved(np.array([problem.cutoff]), shift, log_stretch)

@@ -1,10 +1,10 @@
-"""The losses of section 3.2 (PN, non-negative PU, KL) and Dist-PU, and the one that settings choose, for training.
+"""The losses of section 3.2 (PN, non-negative PU, KL) and Dist-PU, and the loss that the settings select.
 
-All losses take the same parameters, so that only what they add is described with each:
+All losses share these parameters; each docstring describes only additional ones:
 
 positive, unlabelled : Logits
-    Of the voxels of P and of U, flat: which voxels count is decided before. Without positive voxels, the positive terms
-    are left out.
+    Flat logits of the voxels in P and in U, selected by the caller. Without positive voxels, the positive terms are
+    left out.
 prior : float
     The class prior.
 scale : float
@@ -34,7 +34,7 @@ def gamma(reading: str, positive_voxels: int, batch_voxels: int, batch_patches: 
     Parameters
     ----------
     reading : {"none", "fraction", "literal"}
-        1; 10·|P_b| over the voxels of the batch; 10·|P_b| over its patches, as the text has it.
+        1; 10·|P_b| over the number of voxels in the batch; 10·|P_b| over the number of patches, as in the text.
     positive_voxels, batch_voxels, batch_patches : int
         Counts in this batch.
     """
@@ -44,26 +44,26 @@ def gamma(reading: str, positive_voxels: int, batch_voxels: int, batch_patches: 
 
 
 def positive_cost(logits: Logits, loss: str = "logistic") -> Scalar:
-    """E[L(f(x), 1)] of eq. 3: the mean cost of calling voxels particle.
+    """Return E[L(f(x), 1)] of eq. 3: the mean cost of classifying voxels as particle.
 
     Parameters
     ----------
     logits : Logits
-        At least one.
+        At least one voxel.
     loss : {"logistic", "sigmoid"}
-        The paper's cross-entropy, -log f; or the sigmoid loss, 1 - f, which a hopeless voxel cannot dominate (Kiryo et
-        al., NeurIPS 2017, the loss of their nnPU experiments).
+        The paper's cross-entropy, -log f, or the bounded sigmoid loss, 1 - f (used in the nnPU experiments of Kiryo et
+        al., NeurIPS 2017).
     """
     return (softplus(-logits) if loss == "logistic" else torch.sigmoid(-logits)).mean()
 
 
 def negative_cost(logits: Logits, loss: str = "logistic") -> Scalar:
-    """E[L(f(x), 0)] of eq. 3: the mean cost of calling voxels background, -log(1 - f) or f; see `positive_cost`."""
+    """Return E[L(f(x), 0)] of eq. 3: the mean cost of classifying voxels as background; see `positive_cost`."""
     return (softplus(logits) if loss == "logistic" else torch.sigmoid(logits)).mean()
 
 
 def pn_risk(positive: Logits, unlabelled: Logits, prior: float, scale: float = 1.0, loss: str = "logistic") -> Scalar:
-    """Positive-negative risk, eq. 1: every unlabelled voxel counts as background; π of eq. 2, or 1/2 to balance."""
+    """Return the PN risk, eq. 1: unlabelled voxels count as background; π of eq. 2, or 1/2 to balance."""
     risk = (1 - prior) * negative_cost(unlabelled, loss)
     if positive.numel():
         risk = risk + prior * scale * positive_cost(positive, loss)
@@ -78,22 +78,22 @@ def nnpu_risk(
     background: float | None = None,
     loss: str = "logistic",
 ) -> tuple[Scalar, bool]:
-    """Non-negative PU risk, eq. 4 and 5, with its two gradient branches.
+    """Return the non-negative PU risk, eq. 4 and 5, with its two gradient branches.
 
-    Where the background risk R_U⁻ - π'·R_P⁻ is not negative, the value is eq. 5. Where it is, the value is
-    π'·R_P⁻ - R_U⁻, whose descent undoes the over-fit.
+    If the background risk R_U⁻ - π'·R_P⁻ is not negative, the value is eq. 5; otherwise it is π'·R_P⁻ - R_U⁻, whose
+    descent reverses the overfitting.
 
     Parameters
     ----------
     prior : float
         π' of eq. 4.
     background : float, optional
-        The background risk to choose the branch by, such as a running mean; this batch's own if left out.
+        Background risk that selects the branch, such as a running mean; that of this batch if left out.
 
     Returns
     -------
     risk : scalar
-        To be minimised.
+        Value to minimise.
     corrected : bool
         True in the second branch.
     """
@@ -110,7 +110,7 @@ def nnpu_risk(
 def background_risk(
     positive: Logits, unlabelled: Logits, prior: float, scale: float = 1.0, loss: str = "logistic"
 ) -> float:
-    """R_U⁻ - π'·R_P⁻ of one batch, the quantity whose sign chooses the branch of `nnpu_risk`."""
+    """Return R_U⁻ - π'·R_P⁻ of one batch, whose sign selects the branch of `nnpu_risk`."""
     risk = negative_cost(unlabelled.detach(), loss)
     if positive.numel():
         risk = risk - prior * scale * negative_cost(positive.detach(), loss)
@@ -118,7 +118,7 @@ def background_risk(
 
 
 def bernoulli_kl(p: Scalar, q: Scalar) -> Scalar:
-    """KL(p ‖ q) of eq. 7 between two Bernoulli distributions, finite at the ends."""
+    """Return KL(p ‖ q) of eq. 7 between two Bernoulli distributions; finite for probabilities 0 and 1."""
     tiny = torch.finfo(torch.float32).tiny
     p, q = p.clamp(tiny, 1 - 1e-7), q.clamp(tiny, 1 - 1e-7)
     # Not the logarithm of p / q: its gradient overflows where q is tiny.
@@ -135,7 +135,7 @@ def kl_risk(
     expectation: float | None = None,
     loss: str = "logistic",
 ) -> Scalar:
-    """KL-regularised risk, eq. 6: the mean score over U is held at the prior.
+    """Return the KL-regularised risk, eq. 6, which keeps the mean score over U at the prior.
 
     Parameters
     ----------
@@ -144,11 +144,11 @@ def kl_risk(
     weight : float
         λ.
     direction : {"model-prior", "prior-model"}
-        KL(E_U[f] ‖ π''), or KL(π'' ‖ E_U[f]).
+        Direction of the divergence: KL(E_U[f] ‖ π''), or KL(π'' ‖ E_U[f]).
     expectation : float, optional
-        The value of E_U[f] to take the divergence at, such as a running mean; the gradient flows through this batch's.
+        Value of E_U[f] at which the divergence is evaluated, such as a running mean; the gradient is this batch's.
     loss : {"logistic", "sigmoid"}
-        Of the positive term; see `positive_cost`.
+        Surrogate of the positive term; see `positive_cost`.
     """
     mean = _mean_score(unlabelled, expectation)
     target = torch.full_like(mean, prior)
@@ -169,7 +169,7 @@ def distpu_risk(
     *,
     balanced: bool = False,
 ) -> Scalar:
-    """Dist-PU: the mean scores of P and of U are each held at their expected values.
+    """Return the Dist-PU risk, which keeps the mean scores of P and of U at their expected values.
 
     2·π·|E_P[f] - 1| + |E_U[f] - π| + μ·E_U[H(f)], label distribution alignment with entropy minimisation (Zhao et al.,
     CVPR 2022; their warm-up and mixup are left out). H is the entropy in nat, which keeps all scores from sitting at π.
@@ -177,14 +177,14 @@ def distpu_risk(
     Parameters
     ----------
     prior : float
-        π, the share of positives among U.
+        π, the fraction of positives in U.
     entropy_weight : float
         μ.
     expectation : float, optional
-        As in `kl_risk`.
+        As for `kl_risk`.
     balanced : bool
-        1 stands for the 2·π before the positives' term. With a particle in a few hundred voxels their pull is else
-        hundreds of times weaker than that of the unlabelled, and all scores go to 0.
+        Use 1 in place of the factor 2·π of the positive term. With a particle in a few hundred voxels the positive term
+        would otherwise be hundreds of times weaker than the others, and all scores would go to 0.
     """
     # The entropy of f = σ(s) is softplus(s) - s·f, which neither overflows nor takes the logarithm of 0.
     entropy = (softplus(unlabelled) - unlabelled * torch.sigmoid(unlabelled)).mean()
@@ -195,27 +195,27 @@ def distpu_risk(
 
 
 def _mean_score(logits: Logits, expectation: float | None) -> Scalar:
-    """E[f], with the value of `expectation`, if any; the gradient is this batch's."""
+    """Return E[f] with the value of `expectation`, if given, and the gradient of this batch."""
     mean = torch.sigmoid(logits).mean()
     return mean if expectation is None else mean + (expectation - mean.detach())
 
 
 def running_mean(previous: float | None, value: float, momentum: float) -> float:
-    """Update an exponential running mean with a batch's value; the first batch starts it."""
+    """Update an exponential running mean with the value of a batch; the first batch initialises it."""
     return value if previous is None or math.isnan(previous) else momentum * previous + (1 - momentum) * value
 
 
 @dataclass(frozen=True)
 class PULoss:
-    """The loss that the settings choose, with its class priors and its running mean over batches.
+    """The loss that the settings select, with its class priors and its running mean over batches.
 
     Parameters
     ----------
     cfg : Objective
     priors : Priors
-        Those that the loss does not use may be NaN.
+        Priors that the loss does not use may be NaN.
     running_mean : float, optional
-        Of E_U[f] (KL, Dist-PU) or of the background risk (PU), over earlier batches.
+        Running mean of E_U[f] (KL, Dist-PU) or of the background risk (PU) over earlier batches.
     """
 
     cfg: Objective
@@ -231,15 +231,14 @@ class PULoss:
     ) -> tuple[Scalar, "PULoss"]:
         """Return the loss of a batch, and the loss function for the next.
 
-        Voxels known to be background cost w·c·γ·E_N[L(f, 0)] on top of the chosen loss, with w the setting
-        `negative_weight` and c·γ the weight of the loss's own positive term: a negative weighs as a positive does,
-        whatever the prior.
+        Known background voxels add w·c·γ·E_N[L(f, 0)] to the selected loss, with w the setting `negative_weight` and
+        c·γ the weight of the positive term: a negative has the weight of a positive, regardless of the prior.
         """
         p, u = logits[positive].float(), logits[unlabelled].float()
         scale = gamma(self.cfg.gamma, p.numel(), logits.numel(), len(logits))
         if u.numel():
             loss, mean = self._chosen(p, u, scale)
-        else:  # Without unlabelled voxels only the positive term is left, if any.
+        else:  # Without unlabelled voxels only the positive term remains, if any.
             mean, loss = self.running_mean, logits.float().sum() * 0
             if p.numel():
                 loss = scale * positive_cost(p, self._surrogate)
@@ -249,7 +248,7 @@ class PULoss:
         return loss, replace(self, running_mean=mean)
 
     def _chosen(self, p: Logits, u: Logits, scale: float) -> tuple[Scalar, float | None]:
-        """Eq. 1, 5, 6 or Dist-PU, and the new running mean."""
+        """Return the risk of eq. 1, 5, 6 or Dist-PU, and the new running mean."""
         cfg, mean = self.cfg, self.running_mean
         if cfg.loss == "pn":
             return pn_risk(p, u, self._positive_weight, scale, self._surrogate), mean
@@ -270,7 +269,7 @@ class PULoss:
 
     @property
     def _positive_weight(self) -> float:
-        """The weight of the loss's positive term, γ aside: π or 1/2, π', 1, 2·π'' or 1."""
+        """Weight of the loss's positive term, without γ: π or 1/2, π', 1, 2·π'' or 1."""
         kind, balanced = self.cfg.loss, self.cfg.balanced
         if kind == "pn" and balanced:
             return 0.5

@@ -1,4 +1,4 @@
-"""The prior of the particles' scores that clicks and training tomograms give to the calibration of a tomogram."""
+"""The prior distribution of particle scores, estimated from clicks and training tomograms, for calibration."""
 
 from dataclasses import dataclass, field, replace
 
@@ -7,21 +7,21 @@ import numpy as np
 from tomopicker.types import Scores
 
 PRIOR_SD, PRIOR_WEIGHT = 1.5, 5.0
-"""Prior standard deviation of particle scores, and its weight in clicks."""
+"""Prior standard deviation of particle scores, and its weight as a number of clicks."""
 OVERFIT = 8.0
-"""Clicks that were trained on score higher than other particles, by this over their number, give or take as much."""
+"""Clicks trained on score higher than other particles by this value over their number; the error is as large."""
 ACROSS, LOG_SD_ACROSS = 0.3, 0.1
-"""Standard deviations of the particles' mean score, and of the logarithm of their spread, between tomograms."""
+"""Standard deviations, between tomograms, of the particles' mean score and of the logarithm of their spread."""
 VARIANCE_SHARE = 0.4
-"""Share of the particles in the variance that a network's activations are normalised by, in training tomograms: so much
-lower do particles score where there are more of them. Measured on simulated tomograms: 0.5 to 0.7 in thin ones, 0.1 to
-0.6 in crowds. The discriminant's scores do not depend on it."""
+"""Contribution of particles to the variance that normalises a network's activations, in training tomograms: where there
+are more particles, each scores lower. Measured on simulated tomograms: 0.5 to 0.7 in thin ones, 0.1 to 0.6 in crowded
+ones. The discriminant's scores do not depend on it."""
 PRIOR_MISSED, PRIOR_CLICKS = 0.25, 5.0
-"""Prior of the fraction of clicks without a peak: so many of so many further clicks."""
+"""Prior of the fraction of clicks without a peak: number of additional clicks without a peak, and in total."""
 
 FEW_EXCESS, FEW_ERROR = 0.6, 0.2
-"""Clicks that a discriminant was made from score (n + 0.6) / n times as high as other particles, for n clicks, give or
-take 0.2 / √n. Measured on simulated ribosomes, phase plate and defocus: 1.6 for one click, 1.03 for twenty."""
+"""The n clicks of a discriminant score (n + 0.6) / n times as high as other particles, with an error of 0.2 / √n.
+Measured on simulated ribosomes, phase plate and defocus: 1.6 for one click, 1.03 for twenty."""
 
 
 def _none() -> Scores:
@@ -30,27 +30,27 @@ def _none() -> Scores:
 
 @dataclass(frozen=True, eq=False)
 class ParticleScores:
-    """The expected distribution of particles' scores, and their density.
+    """Expected distribution of particle scores, and the density of particles.
 
     Parameters
     ----------
     mean, sd : float
-        Of the logits of particles.
+        Mean and standard deviation of particle logits.
     mean_error, log_sd_error : float
-        Standard deviations of the mean, and of the logarithm of `sd`.
+        Standard errors of the mean, and of the logarithm of `sd`.
     missed : float
-        Fraction of the particles that have no peak: cut by the border, or merged with a neighbour.
+        Fraction of particles without a peak: cut by the border, or merged with a neighbour.
     density : float or None
-        Particles a working voxel that is searched, in the training tomograms; None before they are counted.
+        Particles per searched working voxel in the training tomograms; None before they are counted.
     rejected : array, shape (n,)
         Logits of negatives in the training tomograms: known background.
     voxels : float
-        Working voxels that were searched for those.
+        Number of working voxels searched for these peaks.
     log_density_error : float
         Standard deviation of the logarithm of `density`.
     variance_share : float
-        Share of the particles in the variance of a network's activations at this density; 0 if scores do not depend on
-        the density.
+        Contribution of particles to the variance of a network's activations at this density; 0 if scores do not depend
+        on the density.
     """
 
     mean: float
@@ -66,16 +66,16 @@ class ParticleScores:
 
 
 def from_clicks(click_scores: Scores, missed: int = 0) -> ParticleScores:
-    """Estimate the distribution of particles' scores from clicks that the network was trained on.
+    """Estimate the distribution of particle scores from clicks that the network was trained on.
 
-    Trained-on clicks score higher than other particles; the spread of few clicks is shrunk towards the prior's.
+    Such clicks score higher than other particles; the spread of few clicks is shrunk towards the prior.
 
     Parameters
     ----------
     click_scores : array, shape (n,)
-        Logits of the peaks at clicks, of any number.
+        Logits of the peaks at clicks; may be empty.
     missed : int
-        Clicks without a peak.
+        Number of clicks without a peak.
     """
     number = len(click_scores)
     fraction = (missed + PRIOR_MISSED) / (number + missed + PRIOR_CLICKS)
@@ -91,9 +91,9 @@ def from_clicks(click_scores: Scores, missed: int = 0) -> ParticleScores:
 
 
 def from_held_out(click_scores: Scores, missed: int = 0) -> ParticleScores:
-    """Estimate the distribution from clicks that were each scored by a network or discriminant of the others.
+    """Estimate the distribution from clicks that were each scored without being used for training.
 
-    Parameters as of `from_clicks`.
+    Parameters as for `from_clicks`.
     """
     fitted = replace(from_clicks(click_scores, missed), variance_share=0.0)
     number = len(click_scores)
@@ -105,7 +105,7 @@ def from_held_out(click_scores: Scores, missed: int = 0) -> ParticleScores:
 
 
 def from_few(click_scores: Scores, missed: int = 0) -> ParticleScores:
-    """Estimate the distribution from the few clicks that a discriminant was made from; parameters of `from_clicks`."""
+    """Estimate the distribution from the few clicks of a discriminant; parameters as for `from_clicks`."""
     number = len(click_scores)
     fitted = from_held_out(click_scores * number / (number + FEW_EXCESS), missed)
     if not number:

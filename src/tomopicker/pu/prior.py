@@ -45,13 +45,13 @@ def class_priors(
     positive_voxels : int
         |P|, voxels labelled positive in the training data.
     all_voxels : int
-        |P ∪ U|, all voxels of the training data; ignored ones do not count.
+        |P ∪ U|, all voxels of the training data that are not ignored.
     ball_voxels : int
-        Rn, the voxels that one whole particle's ball holds.
+        Rn, the number of voxels in the ball of one whole particle.
     expected_particles : float
         Ep, the particles expected in the training data.
     denominator : {"all", "unlabelled"}
-        π'' over |P ∪ U| as in eq. 8, or over |U|, of which it is meant to be the fraction.
+        Denominator of π'': |P ∪ U| as in eq. 8, or |U|.
 
     Returns
     -------
@@ -61,7 +61,7 @@ def class_priors(
     Raises
     ------
     UsageError
-        If fewer particles are expected than are labelled (π'' would not be positive), or more than there is room for.
+        If fewer particles are expected than labelled (π'' would not be positive), or more than fit into the volume.
     """
     labelled = positive_voxels / all_voxels
     expected = expected_particles * ball_voxels / all_voxels

@@ -1,9 +1,8 @@
-"""Random changes of patches that keep the beam along z: flips, quarter turns, gain, offset, noise, and free rotations.
+"""Augmentation that keeps the beam along z: flips, quarter turns, gain, offset, noise, and free rotations.
 
-A turn about x or y would turn the missing wedge out of z, and the network would see particles no microscope gives. A
-quarter turn about z makes a tilt axis along y one along x, as other microscopes have it. A freely rotated patch is
-filtered by the tomogram's own missing wedge, measured from the tomogram itself: it then looks like another copy of the
-particle in another orientation, so that clicks cover more orientations.
+Rotating about x or y alone would rotate the missing wedge, which no microscope does. A quarter turn about z exchanges
+tilt axes along y and x, which both occur. Freely rotated patches are filtered with the missing wedge measured in the
+tomogram: they look like particles in other orientations, so that few clicks cover more orientations.
 """
 
 import numpy as np
@@ -17,23 +16,23 @@ from tomopicker.types import LabelMask, Volume
 
 GAIN_SD, OFFSET_SD, NOISE_MAX = 0.1, 0.1, 0.3
 WEDGE_CROPS = 200
-"""Crops that the missing wedge is measured from."""
+"""Number of crops from which the missing wedge is measured."""
 
 WedgeAmplitude = Float32[np.ndarray, "size size size"]
 CropLabels = Int8[np.ndarray, "size size size"]
 
 
 def augment(volume: Volume, labels: LabelMask, rng: np.random.Generator) -> tuple[Volume, LabelMask]:
-    """Change a patch and its labels at random.
+    """Flip, turn and disturb a patch and its labels at random.
 
     Parameters
     ----------
     volume : Volume
-        A standardised patch, (z, y, x), with y and x alike.
+        Standardised patch, (z, y, x), with equal edges along y and x.
     labels : LabelMask
-        Of the same shape.
+        Labels of the same shape.
     rng : Generator
-        Its draws decide everything.
+        Source of all random numbers.
     """
     turns = int(rng.integers(4))
     flipped = tuple(axis for axis in range(3) if rng.random() < 0.5)
@@ -45,7 +44,7 @@ def augment(volume: Volume, labels: LabelMask, rng: np.random.Generator) -> tupl
 
 
 def wedge_amplitude(volume: Volume, size: int) -> WedgeAmplitude:
-    """Measure the amplitude at which a tomogram transmits each spatial frequency, from the power of windowed crops.
+    """Measure the amplitude transmitted at each spatial frequency, from the power of windowed crops.
 
     Parameters
     ----------
@@ -80,18 +79,18 @@ def random_rotate_with_wedge(
     Parameters
     ----------
     volume, labels
-        To cut from, (z, y, x).
+        Source of the crop, (z, y, x).
     corner : array, shape (3,)
         First voxel of the crop, (z, y, x).
     amplitude : WedgeAmplitude
-        Of the volume; its edge is the crop's.
+        Transmitted amplitude of the volume; its edge is that of the crop.
     rng : Generator
-        Draws the rotation, uniform over all.
+        Source of the uniformly distributed rotation.
 
     Returns
     -------
     volume, labels
-        What lies outside the volume is 0, its mean, and ignored.
+        Voxels outside the volume are 0 (the mean), and ignored.
     """
     shape = amplitude.shape
     half = (np.array(shape) - 1) / 2

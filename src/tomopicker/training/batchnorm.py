@@ -1,8 +1,8 @@
-"""Batch normalisation for inference: statistics measured anew, adapted to a tomogram, fused into convolutions.
+"""Batch normalisation for inference: statistics updated, adapted to a tomogram, and fused into convolutions.
 
-The running means of training lag behind the weights, and blocks of vacuum can leave them far off; so the statistics are
-measured again for the final weights. Measured in each tomogram that is scored, they also absorb its differences from
-the training tomogram: defocus, thickness, noise.
+Running means lag behind the weights during training and are distorted by patches of vacuum, so the statistics are
+measured again with the final weights. Measuring them in each scored tomogram compensates differences from the training
+tomogram in defocus, thickness and noise.
 """
 
 import copy
@@ -36,17 +36,17 @@ def adapt_batchnorm(
     Parameters
     ----------
     network : Module
-        On any device; left as it is.
+        On any device; not modified.
     volume : Volume
-        Working volume that will be scored, (z, y, x).
+        Working volume to score, (z, y, x).
     size : int
-        Edge of the patches to measure in: that of training.
+        Edge of the patches, as in training.
     device : torch.device
-        Of the copy.
+        Device of the copy.
     precision : {"auto", "float32", "bfloat16"}
         Arithmetic.
     mask : VoxelMask, optional
-        Where the specimen is: patches lie in it, at least in part.
+        Specimen mask; patches overlap it.
     """
     edges = (size, size, size)
     inside = None if mask is None else pad_to(mask, edges, 0)
@@ -58,14 +58,14 @@ def adapt_batchnorm(
 
 
 def fuse_conv_bn(network: nn.Module) -> nn.Module:
-    """Return an equivalent copy with each batch normalisation folded into the weights of the convolution before it.
+    """Return an equivalent copy with each batch normalisation folded into the weights of the preceding convolution.
 
-    With fixed statistics it scales and shifts channels; folded in, that costs nothing at a voxel.
+    With fixed statistics, batch normalisation only scales and shifts channels, which then needs no computation.
 
     Parameters
     ----------
     network : Module
-        In evaluation mode; left as it is.
+        In evaluation mode; not modified.
     """
     copied = copy.deepcopy(network)
     for row in [module for module in copied.modules() if isinstance(module, nn.Sequential)]:
@@ -76,14 +76,14 @@ def fuse_conv_bn(network: nn.Module) -> nn.Module:
 
 
 def update_batchnorm(network: nn.Module, batches: Iterable[Tensor], device: torch.device, precision: str) -> None:
-    """Replace the running statistics by plain means over some batches, dropout switched off.
+    """Replace the running statistics by means over batches, without dropout.
 
     Parameters
     ----------
     network : Module
         Its statistics change; its weights do not. In evaluation mode afterwards.
     batches : iterable of tensors, shape (batch, 1, z, y, x)
-        At least one.
+        At least one voxel.
     device, precision
         As in training.
     """

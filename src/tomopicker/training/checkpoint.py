@@ -1,4 +1,4 @@
-"""Model files and training checkpoints: safetensors that carry their own settings and provenance, never a pickle."""
+"""Model files and training checkpoints: safetensors with settings and provenance, never pickles."""
 
 import json
 from collections.abc import Mapping
@@ -27,43 +27,42 @@ KINDS = {
     PRETRAINED: ("weights to start from", "pretrain"),
     FEATURES: ("features of a tomogram", "suggest"),
 }
-"""The name of each kind of file, and the command that writes it."""
+"""Name of each type of file, and the command that writes it."""
 VERSION = 1
 REJECTED = "calibration.rejected"
-"""The tensor of a model file that is not the network's."""
+"""Tensor of a model file that does not belong to the network."""
 OTHERS = "others"
-"""Before the names of tensors of the second kind and those after it, with their number."""
+"""Prefix, followed by a number, of the tensor names of the second and further kinds."""
 
 
 @dataclass(frozen=True)
 class Model:
-    """A trained picker: everything that `pick` needs, and where it came from.
+    """A trained picker: everything that `pick` needs, with its provenance.
 
     Parameters
     ----------
     network : Module
         In evaluation mode.
     settings : Settings
-        Resolved, as trained.
+        Resolved settings of the training.
     voxel_size : float
-        Å, of the working volumes it scores.
+        Å, of the working volumes to score.
     offset : float
-        Added to a logit before it becomes a probability; 0 where no count was known.
+        Added to logits before they become probabilities; 0 if no count was known.
     threshold : float or None
-        Default least probability of a pick; None: each tomogram's own, the one of
-        the best expected F1.
+        Default threshold of the probability; None: the best expected F1 of each tomogram.
     provenance : mapping
-        Versions, inputs, priors and the course of the training.
+        Versions, inputs, priors and training history.
     particle_scores : ParticleScores or None
-        Prior of the particles' scores; each tomogram is then calibrated by itself, in place of `offset`.
+        Prior of the particles' scores, with which each tomogram is calibrated in place of `offset`.
     displacement : tuple of float
-        (x, y, z) in Å of the network's peaks from the particles' centres; it is subtracted from picks.
+        Displacement of the network's peaks from particle centres, (x, y, z) in Å; subtracted from picks.
     warnings : tuple of str
-        Warnings of the training that concern the model, a line each; `pick` repeats them.
+        Warnings of the training, one line each, that `pick` repeats.
     kind : str
-        What it picks, where clicks named it; empty otherwise.
+        Name of the kind of particle; empty if clicks named none.
     others : tuple of Model
-        Of the other kinds in the same file, if there are several.
+        Models of the other kinds in the same file.
     """
 
     network: nn.Module
@@ -80,30 +79,30 @@ class Model:
 
     @property
     def kinds(self) -> dict[str, "Model"]:
-        """The model of each kind, by name; of one kind, itself."""
+        """Model of each kind, by name; with a single kind, only this model."""
         return {each.kind: each for each in (replace(self, others=()), *self.others)}
 
     @property
     def radius(self) -> float:
-        """The particle's radius in working voxels."""
+        """Particle radius in working voxels."""
         return self.settings.particle_diameter / 2 / self.voxel_size
 
 
 def build_network(settings: Settings) -> nn.Module:
-    """Make an untrained network from settings, with the head that they ask for."""
+    """Build an untrained network from settings, with the head that they specify."""
     body = build_body(settings)
     return DiscriminantNetwork(body) if settings.network.head == "discriminant" else body
 
 
 def build_body(settings: Settings) -> ResUNet:
-    """Make an untrained ResUNet from settings, with a head that is to be trained."""
+    """Build an untrained ResUNet from settings, with a trainable head."""
     cfg = settings.network
     network = ResUNet(cfg.block, cfg.channels, cfg.dropout, cfg.stride)
     return network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload, no-any-return]
 
 
 def save_tensors(path: Path, kind: str, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
-    """Write tensors and facts (anything JSON holds) to one file, atomically."""
+    """Write tensors and facts (JSON values) to one file, atomically."""
     metadata = {"format": kind, "version": str(VERSION), "facts": json.dumps(facts)}
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with atomic_path(path, durable=True) as temporary:
@@ -114,12 +113,12 @@ def save_tensors(path: Path, kind: str, tensors: Mapping[str, Tensor], facts: Ma
 
 
 def load_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read what `save_tensors` wrote.
+    """Read a file written by `save_tensors`.
 
     Raises
     ------
     TomoPickerError
-        If the file is missing, corrupted, of another kind or of a newer version.
+        If the file is missing, corrupted, of another type or of a newer version.
     """
     what, command = KINDS[kind]
     if not path.is_file():
@@ -142,7 +141,7 @@ def load_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, An
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Return an optimiser's state of each weight, as ``optimizer.INDEX.SLOT``."""
+    """Return the optimiser's state of each weight, named ``optimizer.INDEX.SLOT``."""
     slots = optimizer.state_dict()["state"]
     return {
         f"optimizer.{index}.{slot}": torch.as_tensor(value)
@@ -152,7 +151,7 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor], groups: list[Any]) -> None:
-    """Restore the state that `optimizer_tensors` gave, among other tensors, with these parameter groups."""
+    """Restore an optimiser from tensors that include those of `optimizer_tensors`, and its parameter groups."""
     slots: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         part, _, rest = name.partition(".")
@@ -163,12 +162,12 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Te
 
 
 def schedule_facts(schedule: torch.optim.lr_scheduler.LRScheduler) -> dict[str, Any]:
-    """Return the state of a learning-rate schedule as far as JSON holds it, for its ``load_state_dict``."""
+    """Return the JSON-compatible part of a learning-rate schedule's state, for its ``load_state_dict``."""
     return {k: v for k, v in schedule.state_dict().items() if isinstance(v, int | float | list | str | None)}
 
 
 def save_model(path: Path | str, model: Model) -> None:
-    """Write a model file; of several kinds, tensors that equal the first kind's are stored once."""
+    """Write a model file; with several kinds, tensors that equal those of the first kind are stored once."""
     tensors = _tensors_of(model)
     facts = _facts_of(model) | {"others": [_facts_of(other) for other in model.others]}
     for index, other in enumerate(model.others):
@@ -183,7 +182,7 @@ def load_model(path: Path | str) -> Model:
     Raises
     ------
     TomoPickerError
-        If it is not a model, is corrupted, or is of a newer version.
+        If the file is not a model, is corrupted, or was written by a newer version.
     """
     tensors, facts = load_tensors(Path(path), MODEL)
     try:
@@ -221,7 +220,7 @@ def _facts_of(model: Model) -> dict[str, Any]:
 
 
 def _model_of(tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> Model:
-    """Make the model of one kind from its tensors, and the first kind's where it has none, and its facts."""
+    """Build the model of one kind from its facts and tensors; missing tensors are those of the first kind."""
     settings = Settings.model_validate(facts["settings"])
     network = build_network(settings)
     weights, scores = dict(tensors), facts["particle_scores"]
@@ -251,6 +250,6 @@ def _equals(tensor: Tensor, other: Tensor | None) -> bool:
 
 
 def _particle_scores(stated: dict[str, Any], rejected: Scores) -> ParticleScores:
-    """Make numbers of what a file states; a density may be unknown."""
+    """Convert the values of a file to numbers; the density may be unknown."""
     numbers = {name: float(value) for name, value in stated.items() if value is not None and name != "rejected"}
     return ParticleScores(**numbers, rejected=rejected)

@@ -1,4 +1,4 @@
-"""Fingerprints of training runs, so that none is resumed as another: settings, voxels, clicks."""
+"""Fingerprints of training runs (settings, voxels, clicks), so that a checkpoint is only resumed by its own run."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,9 +14,9 @@ from tomopicker.types import Volume
 from tomopicker.wording import number_of
 
 PARTS, SAMPLES = 8, 512
-"""Parts that each axis is divided into, and number of single voxels."""
+"""Number of parts per axis, and number of single voxels."""
 TOLERANCE = 1e-3
-"""Standard deviations. Resampling on another machine changes the last digits only; another tomogram, all of them."""
+"""Tolerance, in standard deviations: resampling on another machine changes only the last digits."""
 MAX_NAMED = 3
 
 Fingerprint = dict[str, Any]
@@ -29,7 +29,7 @@ def run_fingerprint(
     priors: Priors,
     total: int,
 ) -> Fingerprint:
-    """Describe a training run by everything that decides its outcome; the result can be written as JSON."""
+    """Describe a training run by everything that determines its outcome, as JSON values."""
     return {
         "settings": settings.model_dump(mode="json", exclude={"inference", "picking"}),
         "tomograms": [_labelled_fingerprint(item) for item in training],
@@ -48,7 +48,7 @@ def _labelled_fingerprint(item: LabelledVolume) -> Fingerprint:
 
 
 def tomogram_fingerprint(name: str, volume: Volume) -> Fingerprint:
-    """Describe a standardised volume by the means of up to 8 × 8 × 8 parts and by some of its voxels."""
+    """Describe a standardised volume by the means of up to 8 × 8 × 8 parts and by single voxels."""
     starts = [np.unique(np.arange(PARTS) * edge // PARTS) for edge in volume.shape]
     sizes = [np.diff([*start, edge]) for start, edge in zip(starts, volume.shape, strict=True)]
     sums = [
@@ -63,7 +63,7 @@ def tomogram_fingerprint(name: str, volume: Volume) -> Fingerprint:
 
 
 def check_same_run(path: Path, before: Any, now: Fingerprint) -> None:
-    """Refuse a checkpoint of another run.
+    """Raise if a checkpoint belongs to another run.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def check_same_run(path: Path, before: Any, now: Fingerprint) -> None:
 
 
 def changed_settings(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    """Name each setting that differs, with both values: ``training.steps 100, not 200``."""
+    """Yield each setting that differs, with both values: ``training.steps 100, not 200``."""
     for name in dict.fromkeys([*now, *before]):
         old, new = before.get(name), now.get(name)
         if isinstance(old, Mapping) and isinstance(new, Mapping):

@@ -1,4 +1,4 @@
-"""Deferred SIGINT and SIGTERM: a step is completed first, so a checkpoint has a whole number of steps."""
+"""Deferred SIGINT and SIGTERM: a step is completed first, so that checkpoints lie between steps."""
 
 import signal
 import threading
@@ -7,20 +7,20 @@ from contextlib import contextmanager
 from types import FrameType
 
 ENDING = (signal.SIGINT, signal.SIGTERM)
-"""Ctrl-C, and what a scheduler such as SLURM sends before it takes the machine back."""
+"""Ctrl-C, and the signal that schedulers such as SLURM send before preemption."""
 
 
 @contextmanager
 def defer_signals() -> Iterator[Callable[[], bool]]:
-    """Hold SIGINT and SIGTERM back during a block, then deliver the first to whatever handled it before.
+    """Defer SIGINT and SIGTERM during a block, then pass the first one to its previous handler.
 
-    However often they come, none interrupts the block. Signals that are ignored stay ignored (``nohup``). Outside the
-    main thread, where Python delivers no signals, nothing changes.
+    Repeated signals do not interrupt the block. Ignored signals stay ignored (``nohup``). Outside the main thread,
+    where Python delivers no signals, nothing changes.
 
     Yields
     ------
     callable
-        Whether one has come; the block should then save its work and end.
+        Returns True once a signal has arrived; the block should then save its work and end.
     """
     received: list[int] = []
 

@@ -12,22 +12,22 @@ NO_POSITIONS: Negatives = np.empty((0, 3))
 
 @dataclass(frozen=True)
 class LabelledVolume:
-    """One tomogram to train on.
+    """A training tomogram with its labels.
 
     Parameters
     ----------
     volume : Volume
         Working volume, (z, y, x).
     labels : LabelMask
-        Of the same shape.
+        Labels of the same shape.
     positions : Positions
-        (x, y, z) in working voxels of the clicks and pseudo-positives.
+        Clicks and pseudo-positives, (x, y, z) in working voxels.
     rejected : Negatives
-        Likewise of picks that are known to be something else.
+        Known background, (x, y, z) in working voxels.
     mask : VoxelMask, optional
-        Where the specimen is; everywhere if left out.
+        Specimen mask; the whole volume if left out.
     name : str
-        Of the tomogram, for messages.
+        Name of the tomogram, for messages.
     """
 
     volume: Volume
@@ -55,19 +55,18 @@ def label_mask(
     shape : Shape
         (z, y, x) of the working volume.
     positions : Positions
-        (x, y, z) of the clicks in working voxels; a ball may reach over the border, where it is cut.
+        Clicks, (x, y, z) in working voxels; balls are cut at the border of the volume.
     radius : float
-        The particle's, in working voxels.
+        Particle radius, in working voxels.
     target_fraction : float
-        Voxels nearer than this fraction of the radius are positive; those between it and the radius are ignored.
+        Voxels within this fraction of the radius are positive; those between it and the radius are ignored.
     rejected : Negatives
-        (x, y, z) of what is known to be something else: balls as large as the positive ones are negative. Where the two
-        overlap, the click counts.
+        Known background, (x, y, z): balls of the size of positive ones are negative. Positive balls take precedence.
     ambiguous : Ambiguous
-        (x, y, z) of what may or may not be a particle: balls of its radius around them are ignored, unless labelled
+        Positions that may or may not be particles, (x, y, z): balls of the particle radius are ignored unless labelled
         otherwise.
     inside : VoxelMask, optional
-        Of the working volume. Unlabelled voxels where it is False are ignored.
+        Specimen mask; unlabelled voxels outside are ignored.
 
     Returns
     -------
@@ -96,7 +95,7 @@ def draw_spheres(mask: LabelMask, positions: Positions, radius: float, value: in
 
 
 def positive_voxels(radius: float, target_fraction: float) -> int:
-    """Number of positive voxels around one position; the parameters are those of `label_mask`."""
+    """Return the number of positive voxels around one position; parameters as for `label_mask`."""
     return len(ball_offsets(_target_radius(radius, target_fraction)))
 
 
@@ -105,7 +104,7 @@ def _target_radius(radius: float, target_fraction: float) -> float:
 
 
 def ball_offsets(radius: float) -> Indices:
-    """Return the (z, y, x) offsets of all voxels no further than `radius` voxels from the origin."""
+    """Return the offsets, (z, y, x), of all voxels within `radius` voxels of the origin."""
     reach = int(np.floor(radius))
     grid = np.mgrid[-reach : reach + 1, -reach : reach + 1, -reach : reach + 1].reshape(3, -1).T
     near: Indices = grid[(grid**2).sum(axis=1) <= radius**2]

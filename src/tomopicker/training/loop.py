@@ -1,6 +1,6 @@
 """The training loop (section 3.3): from labelled volumes to the moving average of a network's weights.
 
-Every batch depends on the seed and the step alone, so a run resumed from its checkpoint ends where it would have ended.
+Each batch depends only on the seed and the step, so a resumed run ends exactly like an uninterrupted one.
 """
 
 import math
@@ -41,15 +41,15 @@ REPORT_EVERY = 25
 BATCHNORM_BATCHES, BATCHNORM_OFFSET = 8, 10**9
 SAVE_SECONDS = 30
 KERNEL = 3
-"""Edge of the network's largest kernels, in voxels of a level."""
+"""Edge of the network's largest kernels, in voxels of their level."""
 
 History = list[dict[str, float | int]]
-"""The fields of a `Report` that are known, every few steps."""
+"""Known fields of a `Report`, every few steps."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """Progress of the training, for a bar or a line in a log."""
+    """Progress of the training, for a progress bar or a log."""
 
     step: int
     steps: int
@@ -61,7 +61,7 @@ class Report:
 
 @dataclass
 class TrainState:
-    """What changes from step to step; a checkpoint holds all of it."""
+    """Everything that changes from step to step and is saved in a checkpoint."""
 
     network: nn.Module
     averaged: swa_utils.AveragedModel
@@ -89,30 +89,30 @@ def fit(
     Parameters
     ----------
     training, validation : sequence of LabelledVolume
-        Validation may be empty: the learning rate then follows the training loss.
+        Validation may be empty: the learning rate then depends on the training loss.
     settings : Settings
-        With the number of steps, or of epochs.
+        With a number of steps or of epochs.
     priors : Priors
-        Class priors, as the loss of the settings needs them.
+        Class priors that the loss needs.
     device : torch.device
-        Where to train.
+        Device for training.
     checkpoint : Path, optional
-        Written now and then, at the end, and when SIGINT or SIGTERM interrupts the run, which they do between steps.
+        Written at intervals, at the end, and when SIGINT or SIGTERM interrupts the run between steps.
     resume : bool
-        Start from the checkpoint if there is one.
+        Continue from the checkpoint if it exists.
     report : callable, optional
         Called every few steps.
 
     Returns
     -------
     network : Module
-        In evaluation mode, its batch normalisation measured anew with the final weights.
+        In evaluation mode, with batch normalisation updated for the final weights.
     history : History
 
     Raises
     ------
     TomoPickerError
-        If the loss or the weights are no longer finite, or the checkpoint is of another run.
+        If the loss or the weights become non-finite, or the checkpoint belongs to another run.
     """
     sampler = training_sampler(training, settings.patches, settings.seed)
     validated = validation_batches(validation, settings.patches, settings.seed)
@@ -149,7 +149,7 @@ def fit(
 
 
 def start(settings: Settings, priors: Priors, total: int, device: torch.device) -> TrainState:
-    """Make the network, the moving average of its weights, the optimiser and the schedule of the learning rate."""
+    """Create the network, the moving average of its weights, the optimiser and the learning-rate schedule."""
     cfg = settings.training
     with seeded(settings.seed, torch.device("cpu")):
         network: nn.Module = build_network(settings)
@@ -171,7 +171,7 @@ def start(settings: Settings, priors: Priors, total: int, device: torch.device) 
 
 
 def train_step(state: TrainState, batch: Batch, settings: Settings, device: torch.device) -> float:
-    """Take one step; give its loss."""
+    """Take one optimiser step and return its loss."""
     state.network.train()
     # Seeded step by step, dropout draws the same after a resume.
     precision = precision_of_steps(state.network, settings, device)
@@ -195,10 +195,10 @@ def train_step(state: TrainState, batch: Batch, settings: Settings, device: torc
 
 
 def precision_of_steps(network: nn.Module, settings: Settings, device: torch.device) -> str:
-    """Return the precision of training steps: that of the settings, float32 for tiny patches on a CPU.
+    """Return the precision of training steps: that of the settings, but float32 for tiny patches on a CPU.
 
-    The bfloat16 weight gradient of a 3×3×3 convolution of 2×2×2 voxels is now and then NaN in oneDNN 3.12: it reads
-    memory that nobody wrote.
+    In oneDNN 3.12, the bfloat16 weight gradient of a 3×3×3 convolution of 2×2×2 voxels is sometimes NaN, since it reads
+    uninitialised memory.
     """
     smallest = settings.patches.size // int(getattr(network, "divisor", 1))
     return "float32" if smallest < KERNEL and device.type == "cpu" else settings.precision
@@ -220,7 +220,7 @@ def validate_and_log(
     settings: Settings,
     device: torch.device,
 ) -> Report:
-    """Validate the averaged weights, let a plateau lower the learning rate, and add to the history."""
+    """Validate the averaged weights, lower the learning rate on a plateau, and extend the history."""
     mean_loss = sum(state.losses) / len(state.losses)
     state.losses.clear()
     loss = accuracy = None
@@ -237,7 +237,7 @@ def validate_and_log(
 def _validate(
     state: TrainState, validated: list[Batch], settings: Settings, device: torch.device
 ) -> tuple[float, float]:
-    """Return the mean loss, and the accuracy at a probability of 1/2 with unlabelled voxels taken for background."""
+    """Return the mean loss, and the accuracy at probability 1/2 with unlabelled voxels as background."""
     losses, right, voxels = [], 0, 0
     fresh = replace(state.loss, running_mean=None)
     with torch.inference_mode(), autocast(settings.precision, device):
@@ -261,7 +261,7 @@ def _update_batchnorm(network: nn.Module, sampler: PatchSampler, settings: Setti
 
 
 def save(state: TrainState, path: Path, run: Fingerprint) -> None:
-    """Write a checkpoint: everything the next step depends on."""
+    """Write a checkpoint with everything the next step depends on."""
     tensors = {f"network.{name}": value for name, value in state.network.state_dict().items()}
     tensors |= {f"averaged.{name}": value for name, value in state.averaged.state_dict().items()}
     tensors |= optimizer_tensors(state.optimizer)
@@ -278,7 +278,7 @@ def save(state: TrainState, path: Path, run: Fingerprint) -> None:
 
 
 def restore(state: TrainState, path: Path, run: Fingerprint) -> None:
-    """Take the state from a checkpoint.
+    """Restore the state from a checkpoint.
 
     Raises
     ------

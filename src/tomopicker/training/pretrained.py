@@ -1,4 +1,4 @@
-"""Weights to start from: those shipped with the program, pretrained on random molecules, or a file of the user's."""
+"""Initial weights: shipped with the program (pretrained on random molecules), or a file of the user."""
 
 from pathlib import Path
 
@@ -14,19 +14,19 @@ SHIPPED_FILE = Path(__file__).parent.parent / "models" / "random_molecules.safet
 
 
 def weights_file(cfg: Network) -> Path | None:
-    """Return the file of the weights that a network starts from; None: random weights."""
+    """Return the file of a network's initial weights; None for random weights."""
     if cfg.pretrained == SCRATCH:
         return None
     return SHIPPED_FILE if cfg.pretrained == SHIPPED else Path(cfg.pretrained)
 
 
 def trained_shrinkage(cfg: Network) -> float:
-    """Return the shrinkage of the discriminant that a network's initial weights were trained with, else the default.
+    """Return the shrinkage with which a network's initial weights were trained, or the default.
 
     Raises
     ------
     TomoPickerError
-        If the file is not one that ``tomopicker pretrain`` wrote.
+        If the file was not written by ``tomopicker pretrain``.
     """
     path = weights_file(cfg)
     facts = {} if path is None else load_tensors(path, PRETRAINED)[1]
@@ -34,19 +34,19 @@ def trained_shrinkage(cfg: Network) -> float:
 
 
 def load_pretrained(network: nn.Module, cfg: Network) -> None:
-    """Give a new network the weights that it starts from; the head stays new.
+    """Load the initial weights of a network, except those of the head.
 
     Parameters
     ----------
     network : Module
-        As `build_network` makes it; its weights change.
+        From `build_network`; its weights change.
     cfg : Network
-        Its settings; `pretrained` names the weights.
+        Its settings; `pretrained` specifies the weights.
 
     Raises
     ------
     TomoPickerError
-        If the file is not one that ``tomopicker pretrain`` wrote, or is of another network.
+        If the file was not written by ``tomopicker pretrain``, or is for another network.
     """
     path = weights_file(cfg)
     if path is None:

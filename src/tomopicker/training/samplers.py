@@ -1,6 +1,6 @@
-"""Patch samplers for training: the paper's grid of blocks, and patches balanced between clicks and the rest.
+"""Patch samplers for training: the paper's grid of blocks, and patches balanced between clicks and the whole specimen.
 
-A batch depends on the seed and the step alone, so a resumed run continues as if it had not stopped.
+Each batch depends only on the seed and the step, so that runs can be resumed.
 """
 
 from collections.abc import Sequence
@@ -16,11 +16,11 @@ from tomopicker.training.augmentation import augment, random_rotate_with_wedge, 
 from tomopicker.training.labels import IGNORED, NEGATIVE, POSITIVE, UNLABELLED, LabelledVolume
 
 Patch = tuple[np.ndarray, np.ndarray]
-"""A patch and its labels."""
+"""Patch and labels."""
 Place = tuple[int, np.ndarray]
-"""The index of a tomogram, and (z, y, x) in it."""
+"""Index of a tomogram, and position (z, y, x) in it."""
 VALIDATION_BATCHES = 8
-"""Batches of patches around clicks that validation takes; of a grid, it takes all."""
+"""Number of validation batches of patches around clicks; on a grid, all blocks are used."""
 
 
 @dataclass(frozen=True)
@@ -41,18 +41,18 @@ class GridPatchSampler:
     Parameters
     ----------
     data : sequence of LabelledVolume
-        Cut into blocks.
+        Volumes to divide into blocks.
     size, batch : int
-        Edge of a block, and blocks a step.
+        Edge of a block, and blocks per step.
     seed : int
-        Of the order.
+        Seed of the order.
     only_positive : bool
-        Keep only the blocks that hold a positive voxel, as for validation.
+        Use only blocks with a positive voxel, as for validation.
 
     Raises
     ------
     UsageError
-        If no block holds a positive voxel.
+        If no block contains a positive voxel.
     """
 
     def __init__(
@@ -70,11 +70,11 @@ class GridPatchSampler:
 
     @property
     def batches_per_epoch(self) -> int:
-        """Steps until every block was seen once."""
+        """Number of steps in which every block is seen once."""
         return -(-len(self.blocks) // self.batch_size)
 
     def batch(self, step: int) -> Batch:
-        """Return the batch of one step; steps count on through the epochs."""
+        """Return the batch of a step; steps are counted through all epochs."""
         epoch, within = divmod(step, self.batches_per_epoch)
         order = np.random.default_rng([self.seed, epoch]).permutation(len(self.blocks))
         chosen = order[within * self.batch_size : (within + 1) * self.batch_size]
@@ -82,7 +82,7 @@ class GridPatchSampler:
         return Batch(inputs[:, None], labels == POSITIVE, labels == UNLABELLED, labels == NEGATIVE)
 
     def _read(self, block: Place) -> Patch:
-        """Read a block and pad it where it reaches beyond: a padded copy of the volume would double the memory."""
+        """Read a block, padded beyond the volume; a padded copy of the volume would double the memory."""
         item, region = self.data[block[0]], cube(block[1], self.size)
         return read_padded(item.volume, region), read_padded(item.labels, region, IGNORED)
 
@@ -90,25 +90,25 @@ class GridPatchSampler:
 class BalancedPatchSampler:
     """Half of each batch around clicks, half anywhere in the specimen.
 
-    Positive voxels count in both halves, unlabelled ones only in the uniform half, so that their mean is over the
-    specimen and not over the surroundings of clicks. With negatives, a fraction of the uniform half is cut
-    around them instead; there, too, no unlabelled voxel counts.
+    Positive voxels count in both halves, unlabelled voxels only in the uniform half, so that their mean is over the
+    specimen rather than the surroundings of clicks. With negatives, a fraction of the uniform half is cut around them
+    instead, where unlabelled voxels do not count either.
 
     Parameters
     ----------
     data : sequence of LabelledVolume
-        At least one click among them.
+        With at least one click.
     size, batch : int
-        Edge of a patch in working voxels, and patches a step.
+        Edge of a patch in working voxels, and patches per step.
     seed : int
-        Of every draw.
+        Seed of all random numbers.
     augmented : bool
-        Whether to flip, turn about z and disturb patches.
+        Flip, turn about z and disturb patches.
     rotation_prob : float
-        Fraction of the patches, of both halves alike, that are rotated freely before; without `augmented`, none.
+        Fraction of the patches in both halves that are first rotated freely; 0 without `augmented`.
     negative_fraction : float
-        Fraction of the patches not around clicks that are cut around negatives, if there are any: at least one
-        patch a step, and one is left to the uniform half.
+        Fraction of the patches not around clicks that are cut around negatives, if there are any: at least one patch
+        per step, leaving at least one to the uniform half.
     """
 
     def __init__(
@@ -154,7 +154,7 @@ class BalancedPatchSampler:
         return Batch(contiguous, labels == POSITIVE, unlabelled, labels == NEGATIVE)
 
     def _around_each(self, places: list[Place], count: int, step: int, rng: np.random.Generator) -> list[Patch]:
-        """Read patches around the next few of the places, each as often as the others."""
+        """Read patches around the next positions, using each equally often."""
         if not count:
             return []
         order = np.random.default_rng([self.seed, step * count // max(1, len(places))]).permutation(len(places))
@@ -185,7 +185,7 @@ PatchSampler = GridPatchSampler | BalancedPatchSampler
 
 
 def training_sampler(data: Sequence[LabelledVolume], cfg: Patches, seed: int) -> PatchSampler:
-    """Return the sampler that the settings name."""
+    """Build the sampler that the settings specify."""
     if cfg.sampling == "blocks":
         return GridPatchSampler(data, cfg.size, cfg.batch, seed)
     return BalancedPatchSampler(
@@ -200,7 +200,7 @@ def training_sampler(data: Sequence[LabelledVolume], cfg: Patches, seed: int) ->
 
 
 def validation_batches(data: Sequence[LabelledVolume], cfg: Patches, seed: int) -> list[Batch]:
-    """Draw the batches to validate on, not augmented: all blocks with a positive voxel, or patches around clicks."""
+    """Draw the validation batches, without augmentation: all blocks with a positive voxel, or patches around clicks."""
     if not data:
         return []
     if cfg.sampling == "blocks":

@@ -1,4 +1,4 @@
-"""Seeded random numbers of torch for a block; the caller's generators are left as they were."""
+"""Seeded torch random numbers for a block; the caller's generators are restored."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
     ----------
     seed : int
     device : torch.device
-        Where random numbers are drawn besides the CPU.
+        Device whose generator is seeded besides that of the CPU.
     """
     generators = [torch.default_generator, *_generators_of(device)]
     states = [generator.get_state() for generator in generators]
