@@ -40,7 +40,7 @@ def test_makes_the_folder(tmp_path):
     assert (tmp_path / "one" / "two" / "a.star").read_text() == "new"
 
 
-def test_the_temporary_file_is_beside_and_has_the_suffixes(tmp_path):
+def test_the_temporary_file_is_next_to_and_has_the_suffixes(tmp_path):
     """Beside, so that the rename stays on one file system; the suffix, as some writers choose the format by it."""
     path = tmp_path / "volume.score.mrc"
     with atomic_path(path) as temporary:

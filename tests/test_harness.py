@@ -22,7 +22,7 @@ def test_an_array_with_other_axes_fails_where_it_enters():
         Peaks(np.zeros((4, 2)), np.zeros(4, np.float32))
 
 
-def test_each_test_checks_anew():
+def test_each_test_checks_again():
     """The test above used all calls but one up."""
     with pytest.raises(TypeCheckError):
         for _ in range(3):

@@ -63,7 +63,7 @@ def test_tables_alone(mini, tmp_path, command):
     assert len(list((output / "runs").rglob("result.json"))) == 1
 
 
-def test_lists_beside_the_tomograms_serve_as_well(empiar, tmp_path):
+def test_lists_next_to_the_tomograms_serve_as_well(empiar, tmp_path):
     copy = tmp_path / "tree"
     shutil.copytree(empiar, copy)
     for file in (copy / "DEF" / "particle_lists").iterdir():

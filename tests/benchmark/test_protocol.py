@@ -67,7 +67,7 @@ def test_a_wrong_protocol_is_refused(mini, tmp_path, changes, said):
 
 
 @pytest.mark.parametrize(("changes", "said"), UNUSABLE.values(), ids=UNUSABLE)
-def test_what_is_not_there_is_said_before_anything_runs(mini, tmp_path, changes, said):
+def test_what_is_not_there_is_reported_before_anything_runs(mini, tmp_path, changes, said):
     protocol = mini.protocol(tmp_path / "p.yaml", **changes)
     with pytest.raises(TomoPickerError) as caught:
         open_datasets(protocol)

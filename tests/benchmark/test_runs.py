@@ -133,7 +133,7 @@ def test_another_programs_picks_in_any_format(mini, tmp_path, heard, layout):
     assert result.tomograms["TS_2"].evaluations[0].position_error_mean < 0.01
 
 
-def test_the_ceiling_and_the_paper_are_told_how_many_the_training_tomogram_holds(mini, tmp_path, heard):
+def test_the_ceiling_and_the_paper_are_given_how_many_the_training_tomogram_holds(mini, tmp_path, heard):
     paper = {"name": "short-paper", "preset": "paper", "settings": {
         "training": {"epochs": 1}, "network": {"channels": [2, 4]}, "precision": "float32"}}  # fmt: skip
     ceiling = {**TINY, "name": "ceiling", "labelled": "all"}
@@ -148,7 +148,7 @@ def test_the_ceiling_and_the_paper_are_told_how_many_the_training_tomogram_holds
     assert (own.facts["origin"]["validation"], told.facts["origin"]["validation"]) == ([], ["TS_3"])
 
 
-def test_a_file_that_is_no_result_is_said(tmp_path):
+def test_a_file_that_is_no_result_is_reported(tmp_path):
     (tmp_path / RESULT).write_text("{}")
     with pytest.raises(TomoPickerError, match="is not a result of this version; remove it"):
         read_result(tmp_path)

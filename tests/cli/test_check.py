@@ -42,7 +42,7 @@ def test_good_picks_pass_and_are_drawn(cli, folder, tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [".svg", ".pdf"])
-def test_bad_picks_exit_with_1_and_say_what_to_do(cli, folder, tmp_path, suffix):
+def test_bad_picks_exit_with_1_and_state_the_remedy(cli, folder, tmp_path, suffix):
     picture = tmp_path / f"check{suffix}"
     result = cli("check", folder / "swapped_TS_1.csv", folder / "TS_1.mrc", "-d", DIAMETER, "-o", picture)
     assert result.code == 1

@@ -129,7 +129,7 @@ def test_the_table_of_formats(cli, monkeypatch):
     assert not any(line.startswith(" mrc ") for line in cli("formats", "picks").out.splitlines())
 
 
-def test_relion5_gets_a_list_in_a_folder_and_a_set_beside_a_file(cli, clicks, tomograms, tmp_path):
+def test_relion5_gets_a_list_in_a_folder_and_a_set_next_to_a_file(cli, clicks, tomograms, tmp_path):
     flags = ["--to", "relion5", "--tomograms", tomograms]
     assert cli("convert", clicks, tmp_path / "import", *flags).code == 0
     assert len(read_table(tmp_path / "import" / "relion5_import.star")) == 3

@@ -35,7 +35,7 @@ def clicks_and_plan(world, cli, tmp_path, positions, *more, name="clicks.csv"):
     return cli(*arguments, "--config", world.config, "--dry-run", *more)
 
 
-def test_clicks_that_lie_on_nothing_are_said_beforehand_and_afterwards(world, cli, tmp_path):
+def test_clicks_that_lie_on_nothing_are_reported_beforehand_and_afterwards(world, cli, tmp_path):
     places = np.array([[6, 50, 5], [42, 6, 27], [24, 8, 6.0]])
     far = [place for place in places if np.linalg.norm(balls(1)[1] - place, axis=1).min() > 7]
     assert far
@@ -50,7 +50,7 @@ def test_clicks_that_lie_on_nothing_are_said_beforehand_and_afterwards(world, cl
 
 
 @pytest.mark.parametrize("count", [1, 4])
-def test_too_few_clicks_are_said(world, cli, tmp_path, count):
+def test_too_few_clicks_are_reported(world, cli, tmp_path, count):
     result = clicks_and_plan(world, cli, tmp_path, balls(1)[1][:count])
     assert f"{count} click{'s show' if count > 1 else ' shows'} too little" in result.err
 
@@ -152,7 +152,7 @@ def test_a_folder_without_picks_is_not_called_damaged(cli, tmp_path):
     assert "no picks.json in this folder" in result.err and "damaged" not in result.err
 
 
-def test_a_diameter_in_nanometres_is_said_when_it_is_trained(world, cli, tmp_path):
+def test_a_diameter_in_nanometres_is_reported_when_it_is_trained(world, cli, tmp_path):
     more = ["-d", 30, "--steps", 2, "--mask", "none"]
     result = cli(*world.train_arguments(tmp_path / "m"), *more)
     assert result.code == 0
@@ -192,7 +192,7 @@ def test_what_the_pixels_of_relion_4_are(world, cli, tmp_path):
     assert "pixels of 10 Å" in result.err and "--binning" in result.err
 
 
-def test_picks_for_relion_4_say_so_too(world, cli, tmp_path):
+def test_picks_for_relion_4_report_it_too(world, cli, tmp_path):
     result = cli("pick", world.tomogram("TS_1"), "-m", world.model, "-o", tmp_path / "out", "--star-format", "relion4")
     assert result.code == 0
     assert "picks.star: the coordinates count pixels of 10 Å" in result.err

@@ -150,7 +150,7 @@ NUMBERS = [
 
 
 @pytest.mark.parametrize(("text", "words"), NUMBERS)
-def test_what_is_no_number_is_said_plainly(cli, tmp_path, text, words):
+def test_what_is_no_number_is_reported_plainly(cli, tmp_path, text, words):
     """On the command line, in a settings file and in --set."""
     config = tmp_path / "c.yaml"
     config.write_text(f"particle_diameter: '{text}'\n", encoding="utf-8")

@@ -24,7 +24,7 @@ def half_mask(path):
     return path
 
 
-def test_negatives_are_read_said_and_recorded(world, cli, tmp_path):
+def test_negatives_are_read_reported_and_recorded(world, cli, tmp_path):
     """In RELION's STAR as well as in CSV; they lie far from the clicks."""
     from tomopicker.picks import Picks
 
@@ -87,7 +87,7 @@ def test_training_keeps_the_way_for_picking(world, cli, tmp_path, way):
     assert load_model(tmp_path / "m").settings.preprocess.mask == way
 
 
-def test_a_mask_that_is_not_there_names_the_other_ways(world, cli, tmp_path):
+def test_a_mask_that_is_missing_names_the_other_ways(world, cli, tmp_path):
     for result in (
         train(cli, world, tmp_path / "m", "--mask", "atuo"),
         cli("pick", world.tomogram("TS_1"), "-m", world.model, "-o", tmp_path / "out", "--mask", "atuo"),

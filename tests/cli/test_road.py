@@ -360,7 +360,7 @@ def test_a_picture_that_cannot_be_drawn_costs_no_picks(world, cli, tmp_path, mon
     assert (tmp_path / "picks.star").exists()
 
 
-def test_what_is_doubtful_about_a_model_is_said_wherever_it_picks(world, cli, tmp_path):
+def test_what_is_doubtful_about_a_model_is_reported_wherever_it_picks(world, cli, tmp_path):
     model = load_model(world.model)
     assert model.warnings == ()
     doubts = ("the network hardly separates these particles from noise", "another doubt")

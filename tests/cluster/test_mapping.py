@@ -25,7 +25,7 @@ def done(folder):
 
 
 @pytest.mark.parametrize("where", ["here", "workers"])
-def test_each_is_done_once_and_the_bad_one_is_told(tmp_path, request, where):
+def test_each_is_done_once_and_the_bad_one_is_reported(tmp_path, request, where):
     events = []
     many = {f"t{i}": "ok" for i in range(30)}
     on = request.getfixturevalue("cluster") if where == "workers" else None

@@ -46,7 +46,7 @@ def test_the_error_is_the_scatter_of_repetitions():
     assert np.all(stated / scatter < 2.0)
 
 
-def test_few_picks_say_nothing():
+def test_few_picks_warn_of_nothing():
     assert find_offset(blobs((0, 0, 0), 11), 2 * RADIUS) is None
 
 

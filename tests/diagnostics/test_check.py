@@ -152,7 +152,7 @@ def test_exchanged_names_are_found_where_both_tomograms_are_given(cases):
     assert check([first.tomogram, second.tomogram], right, DIAMETER).faults == 0
 
 
-def test_bright_protein_is_said(case):
+def test_bright_protein_is_reported(case):
     bright = Tomogram("TS_3", -case.tomogram.data, VOXEL_SIZE)
     checked = check([bright], case.picks(case.voxels), DIAMETER)
     finding = next(each for each in checked.findings if each.test == "contrast")

@@ -140,7 +140,7 @@ def test_a_renamed_tomogram_finds_its_features(tiny, tmp_path, counted):
 
 
 @pytest.mark.parametrize("change", ["voxel", "voxel size", "inverted", "diameter", "mask"])
-def test_anything_that_differs_is_computed_anew(tiny, tmp_path, counted, change):
+def test_anything_that_differs_is_recomputed(tiny, tmp_path, counted, change):
     compute(tiny, tmp_path)
     data = tiny.data.copy()
     data[10, 20, 30] += 1e-3
@@ -167,7 +167,7 @@ def test_kinds_of_one_working_voxel_size_share_features(tiny, tmp_path, counted)
 
 
 @pytest.mark.parametrize("damage", ["flipped", "cut", "empty", "other", "swapped"])
-def test_a_damaged_file_is_computed_anew_and_replaced(tiny, tmp_path, counted, damage):
+def test_a_damaged_file_is_recomputed_and_replaced(tiny, tmp_path, counted, damage):
     wanted = compute(tiny, tmp_path).specimen.rows
     (path,) = tmp_path.iterdir()
     content = bytearray(path.read_bytes())

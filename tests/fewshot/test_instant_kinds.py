@@ -106,7 +106,7 @@ def test_a_single_kind_gives_what_it_gave_before(features, clicks):
     assert before.picked["TS_1"].count == named.picked["TS_1"].count
 
 
-def test_a_rejected_pick_that_names_a_kind_says_nothing_of_the_other(features, clicks, found, both):
+def test_a_rejected_pick_that_names_a_kind_warns_of_nothing_of_the_other(features, clicks, found, both):
     place = Picks.of("TS_1", both[1].of_kind("fas").positions[10:11])
     named = api.instant(features, clicks, place.with_kind("ribosome"), particle_diameters=DIAMETERS)
     volumes = [each.kinds["fas"].score_volume("TS_1") for each in (named, found)]

@@ -230,12 +230,12 @@ def test_voxel_size_rules(tmp_path):
         assert "--voxel-size" in refusal(path, voxel_size=bad)
 
 
-def test_origin_is_said(tmp_path):
+def test_origin_is_reported(tmp_path):
     path = make(tmp_path / "a.mrc", nxstart=3)
     assert "not applied" in open_tomogram(path).warnings[0]
 
 
-def test_surplus_is_said(tmp_path):
+def test_surplus_is_reported(tmp_path):
     path = make(tmp_path / "a.mrc")
     path.write_bytes(path.read_bytes() + b"tail")
     assert "4 bytes more" in open_tomogram(path).warnings[0]

@@ -87,7 +87,7 @@ def test_units_can_be_told(clicks):
     assert read_picks(stated, BOTH).positions.tolist() == [[10, 20, 30]]
 
 
-def test_angstrom_taken_for_voxels_is_noticed(clicks):
+def test_angstrom_taken_for_voxels_is_detected(clicks):
     assert "--picks-unit angstrom" in refusal(clicks("350,200,100\n500,400,300\n20,20,20\n", "TS_01.csv"), BOTH)
 
 
@@ -125,7 +125,7 @@ def test_few_are_counted_over_all_files(clicks):
         assert read_picks(paths, BOTH).tomogram_names == ["TS_01"]
 
 
-def test_swapped_axes_are_noticed(clicks):
+def test_swapped_axes_are_detected(clicks):
     assert "z, y, x" in refusal(clicks("45,10,68\n45,10,60\n30,3,20\n", "TS_01.csv"), BOTH)
 
 
@@ -228,7 +228,7 @@ def test_a_size_that_some_rows_lack_is_refused(write):
     assert "row 2 states no pixel size" in units_refusal(path)
 
 
-def test_coordinates_of_no_stated_size_are_said(write):
+def test_coordinates_of_no_stated_size_are_reported(write):
     path = write(loop("", NAMED, "TS_01 4 8 12"))
     picks, notes = noted(path)
     assert picks.positions.tolist() == [[40, 80, 120]]
@@ -239,7 +239,7 @@ def test_coordinates_of_no_stated_size_are_said(write):
     assert noted(path, pixel_size=4.0)[1] == []
 
 
-def test_plain_text_is_said_to_be_voxels(write):
+def test_plain_text_is_reported_as_voxels(write):
     assert "x, y, z in voxels" in noted(write("5,6,7\n", "a.csv"))[1][0]
     assert noted(write("x y z\n5 6 7\n", "a.txt"))[1] == []  # By convention; they may still be doubted.
     assert "--picks-unit" in units_refusal(write("x y z\n5 6 7\n5.5 6 7\n6 7 7\n", "a.txt"))
@@ -257,7 +257,7 @@ def test_tables_of_the_czii_challenge_are_in_angstrom(write):
     assert "CZII" in notes[0]
 
 
-def test_fractions_of_warp_are_read_and_said(write):
+def test_fractions_of_warp_are_read_and_reported(write):
     rows = ["TS_01.tomostar 0.5 0.25 0.1 0.7", "TS_01.tomostar 0.1 0.9 0.99 0.6"]
     picks, notes = noted(write(loop("", f"{NAMED} rlnAutopickFigureOfMerit", *rows)))
     np.testing.assert_allclose(picks.positions, [[350, 150, 50], [70, 540, 495]])
@@ -291,6 +291,6 @@ def test_annotations_of_relions_picker_are_voxels_of_the_binned_tomogram(write, 
     assert picks.positions.tolist() == [[150, 100, 75]]
 
 
-def test_a_pixel_size_that_is_of_no_use_is_said(write):
+def test_a_pixel_size_that_is_of_no_use_is_reported(write):
     _, notes = noted(write(loop("", CENTRED, "TS_01 4 8 12")), pixel_size=2.0)
     assert "--picks-pixel-size is not used" in notes[0]

@@ -201,7 +201,7 @@ def test_eman2_boxes_in_voxels():
     assert picks.extra["method"].tolist() == ["manual", "manual", "tm"]
 
 
-def test_dynamo_names_tomograms_by_the_list_beside_it(tmp_path):
+def test_dynamo_names_tomograms_by_the_list_next_to_it(tmp_path):
     for source, target in {
         "dynamo_tbl/dynamotable__t_double.tbl": "t.tbl",
         "dynamo_catalogue/dynamotable__tmap_complex.doc": "tmap.doc",

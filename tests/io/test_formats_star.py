@@ -157,7 +157,7 @@ def test_optimisation_set_gives_particles_and_sizes(star, style):
     assert picks.positions.tolist() == [[351.25, 303.75, 256.25]]
 
 
-def test_tomograms_beside_particles_give_the_sizes(star):
+def test_tomograms_next_to_particles_give_the_sizes(star):
     tomograms = star(TOMOGRAMS, name="tomograms.star")
     particles = star(loop("particles", CENTRED, "TS_01 0 0 0"))
     assert read_picks([particles, tomograms], {"TS_01": FRAME}).positions.tolist() == [[351.25, 303.75, 256.25]]
@@ -208,7 +208,7 @@ def test_refusals(star):
     assert "STAR" in refusal(star(loop("particles", CENTRED, "TS_01 0 0 0", "TS_01 0 0 0 7 8")))
 
 
-def test_a_mended_file_is_read_anew(star):
+def test_a_repaired_file_is_read_again(star):
     refusal(star(loop("particles", CENTRED, "TS_01 0 0 0", "TS_01 0 0 0 7 8")))
     assert len(read_table(star(loop("particles", CENTRED, "TS_01 0 0 0")))) == 1
 
@@ -231,7 +231,7 @@ def test_a_row_that_does_not_fit_its_labels_is_named(star, rows, said):
     assert said in refusal(path)
 
 
-def test_a_last_line_without_an_end_is_said(star):
+def test_a_last_line_without_an_end_is_reported(star):
     path = star(loop("", CENTRED, "TS_01 0 0 0", "TS_01 10 20 30").rstrip("\n"))
     assert any("cut short" in note for note in read_table(path).notes)
     assert read_table(star(loop("", CENTRED, "TS_01 0 0 0"))).notes == ()
@@ -247,7 +247,7 @@ def test_one_block_a_tomogram_is_read_whole(star):
     assert "data_TS_04 row 1" in refusal(star(*blocks, bad))
 
 
-def test_the_block_of_particles_is_chosen_by_name_and_others_are_said(star):
+def test_the_block_of_particles_is_chosen_by_name_and_others_are_reported(star):
     other = loop("old_picks", f"rlnTomoName {PIXELS}", "TS_01 9 9 9", "TS_01 8 8 8")
     table = read_table(star(other, loop("particles", CENTRED, "TS_01 1 2 3")))
     assert table.coordinates.tolist() == [[1, 2, 3]]

@@ -78,7 +78,7 @@ def test_only_the_section_shown_is_read():
 
 
 @pytest.mark.parametrize("format", ["relion5", "relion3", "csv", "imod", "cmm", "eman2"])
-def test_picks_open_with_their_tomogram_and_beside_it(tomogram, tmp_path, format):
+def test_picks_open_with_their_tomogram_and_next_to_it(tomogram, tmp_path, format):
     suffix = {"csv": ".csv", "imod": ".mod", "cmm": ".cmm", "eman2": "_info.json"}.get(format, ".star")
     file = picks_file(tmp_path / f"TS_1{suffix}", format)
     for layers in (read(tomogram, file)[1:], read(file)):
@@ -88,7 +88,7 @@ def test_picks_open_with_their_tomogram_and_beside_it(tomogram, tmp_path, format
         assert shown["metadata"]["tomopicker"]["tomogram"] == "TS_1"
 
 
-def test_picks_in_voxels_need_no_tomogram_and_others_say_so(tmp_path):
+def test_picks_in_voxels_need_no_tomogram_and_others_report_it(tmp_path):
     ((points, shown, _),) = read(picks_file(tmp_path / "TS_1.csv"))
     np.testing.assert_allclose(points, POSITIONS[:, ::-1] / SIZE, atol=1e-3)
     assert shown["metadata"] == {}

@@ -62,7 +62,7 @@ def test_only_particles_within_their_radius_of_the_section_are_drawn(depth: floa
     assert figure.legends[0].get_texts()[0].get_text() == f"truth ({drawn})"
 
 
-def test_layers_keep_their_order_and_lower_ones_show_beside_the_ones_on_top() -> None:
+def test_layers_keep_their_order_and_lower_ones_show_next_to_the_ones_on_top() -> None:
     same = [(20.0, 10.0, 5.0)]
     truth, picks = boxes(compose_slice(tomogram(), 5, [layer(same), layer(same, PICK_COLOUR, "picks")], 80.0))
     assert (truth.get_label(), picks.get_label()) == ("truth", "picks")

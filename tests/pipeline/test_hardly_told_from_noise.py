@@ -34,11 +34,11 @@ def clueless(quick: Settings, heard: Heard) -> Model:
     return api.train([tomogram], clicks, settings, device="cpu", callback=heard)
 
 
-def test_it_is_said_and_kept(clueless: Model, heard: Heard) -> None:
+def test_it_is_reported_and_kept(clueless: Model, heard: Heard) -> None:
     assert any("hardly separates these particles from noise" in text for text in heard.warned)
     assert [text for text in clueless.warnings if "hardly separates these particles from noise" in text]
     assert set(clueless.warnings) <= set(heard.warned)
 
 
-def test_a_network_that_learnt_them_says_nothing(model: Model) -> None:
+def test_a_network_that_learnt_them_warns_of_nothing(model: Model) -> None:
     assert model.warnings == ()

@@ -245,7 +245,7 @@ def test_a_contradicted_count_is_not_forced_on_the_calibration(
     assert any("the count from the clicks is used" in text for text in heard.warned) != believed
 
 
-def test_the_interval_is_said_and_kept(first: Pair, hasty: Settings) -> None:
+def test_the_interval_is_reported_and_kept(first: Pair, hasty: Settings) -> None:
     tomogram, truth = first
     heard = Heard()
     made = api.train([tomogram], truth.select(np.arange(10)), hasty, device="cpu", callback=heard)

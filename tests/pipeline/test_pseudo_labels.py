@@ -261,7 +261,7 @@ def test_an_interrupted_training_ends_where_it_would_have(first: Pair, clicks: P
 
 
 @pytest.mark.usefixtures("quick_features")
-def test_nothing_is_learnt_from_a_validation_tomogram(first: Pair, second: Pair, clicks: Picks) -> None:
+def test_nothing_is_learned_from_a_validation_tomogram(first: Pair, second: Pair, clicks: Picks) -> None:
     """Followed on a tomogram full of particles, the weights end where they end without it."""
     asked = partial(api.train, [first[0]], clicks, settings_with("discriminant"), device="cpu")
     validated: Model = asked(validation_tomograms=[second[0]], validation_picks=second[1])

@@ -128,7 +128,7 @@ def test_mask_of_another_shape_is_refused(model: Model, second: Pair) -> None:
         api.pick(second[0], model, mask=np.ones((4, 4, 4), dtype=bool))
 
 
-def test_model_says_where_it_came_from(model: Model) -> None:
+def test_model_records_its_provenance(model: Model) -> None:
     assert model.provenance["training"][0]["name"] == "TS_1"
     assert model.provenance["training"][0]["clicks"] == 10
     assert model.provenance["particles_estimated"]
@@ -170,7 +170,7 @@ def test_tomogram_without_clicks_is_refused(first: Pair, second: Pair, quick: Se
         api.train([first[0], second[0]], first[1], quick, device="cpu")
 
 
-def test_nan_in_a_tomogram_is_said(model: Model, second: Pair) -> None:
+def test_nan_in_a_tomogram_is_reported(model: Model, second: Pair) -> None:
     data = second[0].read()
     data[3, 4, 5] = np.nan
     with pytest.raises(TomoPickerError, match="bad: holds NaN"):

@@ -122,7 +122,7 @@ def test_edges_without_data_are_left_out():
     assert found.mask[:, :, 33:].all()
 
 
-def test_edges_without_data_beside_a_lamella():
+def test_edges_without_data_next_to_a_lamella():
     inside = slab(SHAPE, 26, 53)
     volume = specimen(inside)
     volume[:, :30] = volume.mean()

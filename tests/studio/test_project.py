@@ -97,7 +97,7 @@ def test_kinds_and_notes_are_undone_in_their_turn(client, studio, balls_world):
     assert len(again.sheet("ring", "TS_1").points) == 1
 
 
-def test_pages_are_told_of_an_undone_kind_and_note(client, studio):
+def test_pages_are_notified_of_an_undone_kind_and_note(client, studio):
     told = []
     client.post("/api/kind", json={"name": "ring", "diameter": 80})
     client.post("/api/note", json={"tomogram": "TS_1", "note": "thick"})
@@ -123,7 +123,7 @@ def test_undo_after_a_restart_and_a_torn_line(client, studio, balls_world):
     assert len(rows(csv(studio))) == 1
 
 
-def test_an_edit_made_elsewhere_is_noticed(client, studio):
+def test_an_edit_made_elsewhere_is_detected(client, studio):
     act(client, PLACES[:2])
     frame = studio.listing.frame("TS_1")
     write_csv(studio.project.folder, "ball", "TS_1", frame, tuple(Point(*place) for place in PLACES))
@@ -135,7 +135,7 @@ def test_an_edit_made_elsewhere_is_noticed(client, studio):
     assert len(rows(csv(studio))) == 2
 
 
-def test_pages_are_told_of_an_edit_made_elsewhere(client, studio):
+def test_pages_are_notified_of_an_edit_made_elsewhere(client, studio):
     act(client, PLACES[:2])
     told = []
     studio.events.send = lambda name, **content: told.append((name, content))
@@ -143,7 +143,7 @@ def test_pages_are_told_of_an_edit_made_elsewhere(client, studio):
     wait_for(lambda: ("reread", {"kind": "ball", "tomogram": "TS_1"}) in told)
 
 
-def test_a_full_disk_is_said_and_made_up_for(client, studio, monkeypatch):
+def test_a_full_disk_is_reported_and_made_up_for(client, studio, monkeypatch):
     act(client, PLACES[:1])
     real = io.write_picks
 

@@ -73,7 +73,7 @@ def test_features_of_tomograms_not_used_for_long_are_forgotten(studio, client, b
     wait_for(lambda: ("TS_2", 100.0) in studio.work.features and len(studio.work.features) == 1)
 
 
-def test_what_fails_is_said(client, engine, monkeypatch):
+def test_what_fails_is_reported(client, engine, monkeypatch):
     def broken(*arguments):
         raise MemoryError
 
@@ -191,7 +191,7 @@ def small_jobs(tmp_path, monkeypatch):
     return Jobs(tmp_path / "jobs")
 
 
-def test_a_job_ends_and_says_how(small_jobs):
+def test_a_job_ends_and_reports_how(small_jobs):
     good = small_jobs.start("Good", "ball", ["print('train: 3 of 10, loss 0.5')"])
     bad = small_jobs.start("Bad", "ball", ["raise SystemExit(3)"])
     wait_for(lambda: good.state == "done" and bad.state == "failed")
@@ -300,7 +300,7 @@ def test_picking_goes_on_with_the_same_model_and_settings_only(client, studio, b
     assert pressed() == {"--overwrite"}, "cut at a threshold"
 
 
-def test_a_file_damaged_elsewhere_is_said_and_clicks_go_on(client, studio, balls_world):
+def test_a_file_damaged_elsewhere_is_reported_and_clicks_go_on(client, studio, balls_world):
     """The other tomogram's file is none any more: this one's clicks are saved all the same."""
     act(client, [tuple(balls_world.truth["TS_2"][0])], tomogram="TS_2")
     (studio.project.folder / "clicks/ball/TS_2.csv").write_text("x,y\n1,2\n", encoding="utf-8")

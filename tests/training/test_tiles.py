@@ -54,7 +54,7 @@ def test_outside_it_is_the_mean():
     assert piece[0, 0].tolist() == [0, 0, 0, 1, 2, 3, 0]
 
 
-def test_a_region_beside_the_volume_is_all_fill():
+def test_a_region_next_to_the_volume_is_all_fill():
     for far in (slice(6, 9), slice(-5, -2)):
         piece = read_padded(VOLUME, (slice(0, 1), slice(0, 1), far), fill=7)
         assert piece.tolist() == [[[7, 7, 7]]]
