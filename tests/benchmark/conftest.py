@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import yaml
 
+from tests.recording import RecordingCallback
 from tomopicker.benchmark.protocol import read_protocol
 from tomopicker.cli.app import run
 from tomopicker.io import write_mrc
@@ -94,22 +95,6 @@ def command(capsys):
     return call
 
 
-class Heard:
-    """A callback that remembers."""
-
-    def __init__(self):
-        self.lines = []
-
-    def log(self, text):
-        self.lines.append(text)
-
-    def warn(self, text):
-        self.lines.append(text)
-
-    def on_train(self, job, report): ...
-    def on_score(self, tomogram, done, total): ...
-
-
 @pytest.fixture
-def heard():
-    return Heard()
+def recorder():
+    return RecordingCallback()

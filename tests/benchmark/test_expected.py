@@ -93,10 +93,10 @@ def test_tables_show_the_same():
     assert predictions_table(without).rows[0][5:7] == ["-", "-"]
 
 
-def test_a_network_has_expectations_and_an_untrained_method_has_none(mini, tmp_path, heard):
+def test_a_network_has_expectations_and_an_untrained_method_has_none(mini, tmp_path, recorder):
     protocol = mini.protocol(tmp_path / "p.yaml", methods=["dog", TINY])
     opened = open_datasets(protocol)
-    untrained, network = run_all(protocol, opened, tmp_path, device="cpu", callback=heard)
+    untrained, network = run_all(protocol, opened, tmp_path, device="cpu", callback=recorder)
     assert all(each.expected is None for each in untrained.tomograms.values())
     run = plan(protocol)[1]
     assert read_result(run.folder(tmp_path)).tomograms == network.tomograms

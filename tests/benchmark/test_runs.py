@@ -16,10 +16,15 @@ from tomopicker.evaluation.metrics import evaluate
 from tomopicker.io import read_picks, write_picks
 
 
-def run_here(protocol, output, heard):
-    """Do all runs in this process; what is printed is heard."""
+def run_here(protocol, output, recorder):
+    """Do all runs in this process; what is printed is recorder."""
     return run_all(
-        protocol, open_datasets(protocol), output, device="cpu", callback=heard, on_event=lambda e: heard.log(e.line)
+        protocol,
+        open_datasets(protocol),
+        output,
+        device="cpu",
+        callback=recorder,
+        on_event=lambda e: recorder.log(e.line),
     )
 
 
@@ -37,9 +42,9 @@ def test_clicks_are_nested_near_and_inside(mini, tmp_path):
     assert (far <= np.array(frame.shape[::-1]) - 1 + 1e-9).all()
 
 
-def test_a_run_holds_what_it_was_and_what_it_found(mini, tmp_path, heard):
+def test_a_run_holds_what_it_was_and_what_it_found(mini, tmp_path, recorder):
     protocol = mini.protocol(tmp_path / "p.yaml", dataset={"validation": "TS_3"})
-    (result,) = run_here(protocol, tmp_path, heard)
+    (result,) = run_here(protocol, tmp_path, recorder)
     (run,) = plan(protocol)
     written = json.loads((run.folder(tmp_path) / RESULT).read_text())
     assert written["status"] == "done"
@@ -62,7 +67,7 @@ def test_a_run_holds_what_it_was_and_what_it_found(mini, tmp_path, heard):
     assert mine.average_precision == pytest.approx(ranked.average_precision, abs=1e-3)
 
 
-def test_no_threshold_knows_a_test_tomograms_truth(mini, tmp_path, heard):
+def test_no_threshold_knows_a_test_tomograms_truth(mini, tmp_path, recorder):
     """Other truth there, and all that may change is how the same picks are judged."""
     own = mini.protocol(tmp_path / "p.yaml", methods=["dog", "ball", TINY], dataset={"exclude": ["TS_3"]})
     names = ["TS_1", "TS_2", "TS_3"]
@@ -74,8 +79,8 @@ def test_no_threshold_knows_a_test_tomograms_truth(mini, tmp_path, heard):
         tmp_path / "q.yaml", methods=["dog", "ball", TINY],
         dataset={"truth": str(tmp_path / "{tomogram}.csv"), "exclude": ["TS_3"]},
     )  # fmt: skip
-    first = run_here(own, tmp_path / "first", heard)
-    second = run_here(other, tmp_path / "second", heard)
+    first = run_here(own, tmp_path / "first", recorder)
+    second = run_here(other, tmp_path / "second", recorder)
     for one, two in zip(first, second, strict=True):
         assert one.status == two.status == "done"
         assert one.thresholds == two.thresholds
@@ -83,31 +88,31 @@ def test_no_threshold_knows_a_test_tomograms_truth(mini, tmp_path, heard):
         assert one.tomograms["TS_2"].evaluations[0].truth != two.tomograms["TS_2"].evaluations[0].truth
 
 
-def test_what_is_done_is_skipped_and_what_has_changed_is_not(mini, tmp_path, heard):
+def test_what_is_done_is_skipped_and_what_has_changed_is_not(mini, tmp_path, recorder):
     protocol = mini.protocol(tmp_path / "p.yaml", seeds=[0, 1])
-    run_here(protocol, tmp_path, heard)
+    run_here(protocol, tmp_path, recorder)
     files = [run.folder(tmp_path) / RESULT for run in plan(protocol)]
     before = [file.stat().st_mtime_ns for file in files]
-    run_here(protocol, tmp_path, heard)
+    run_here(protocol, tmp_path, recorder)
     assert [file.stat().st_mtime_ns for file in files] == before
-    assert sum("done before" in line for line in heard.lines) == 2
-    run_here(mini.protocol(tmp_path / "q.yaml", seeds=[0, 1], jitter=0.5), tmp_path, heard)
+    assert sum("done before" in line for line in recorder.lines) == 2
+    run_here(mini.protocol(tmp_path / "q.yaml", seeds=[0, 1], jitter=0.5), tmp_path, recorder)
     assert all(file.stat().st_mtime_ns > time for file, time in zip(files, before, strict=True))
-    assert sum("the protocol has changed" in line for line in heard.lines) == 2
+    assert sum("the protocol has changed" in line for line in recorder.lines) == 2
 
 
-def test_a_failure_is_recorded_passed_over_and_tried_again(mini, tmp_path, heard):
+def test_a_failure_is_recorded_passed_over_and_tried_again(mini, tmp_path, recorder):
     folder = tmp_path / "theirs"
     folder.mkdir()
     for name in ("TS_1", "TS_2"):
         (folder / f"{name}.csv").write_text((mini.folder / "data" / f"{name}.csv").read_text())
     protocol = mini.protocol(tmp_path / "p.yaml", methods=["dog"], external={"cryolo": str(folder)})
-    done, failed = run_here(protocol, tmp_path, heard)
+    done, failed = run_here(protocol, tmp_path, recorder)
     assert (done.status, failed.status) == ("done", "failed")
     assert "no file of picks is named after TS_3" in failed.error
     assert read_result(plan(protocol)[1].folder(tmp_path)) == failed
     (folder / "TS_3.csv").write_text("")
-    _, mended = run_here(protocol, tmp_path, heard)
+    _, mended = run_here(protocol, tmp_path, recorder)
     assert mended.status == "done"
     assert mended.tomograms["TS_2"].evaluations[0].f1 == 1
     assert mended.tomograms["TS_3"].evaluations[0].recall == 0
@@ -115,7 +120,7 @@ def test_a_failure_is_recorded_passed_over_and_tried_again(mini, tmp_path, heard
 
 
 @pytest.mark.parametrize("layout", ["relion5", "relion4", "csv", "warp"])
-def test_another_programs_picks_in_any_format(mini, tmp_path, heard, layout):
+def test_another_programs_picks_in_any_format(mini, tmp_path, recorder, layout):
     """With scores, in a folder of the data set's name."""
     protocol = mini.protocol(tmp_path / "p.yaml", methods=["dog"], external={"theirs": str(tmp_path / "theirs")})
     (tmp_path / "theirs" / "easy").mkdir(parents=True)
@@ -126,19 +131,19 @@ def test_another_programs_picks_in_any_format(mini, tmp_path, heard, layout):
         scored = type(picks).of(name, picks.positions, np.linspace(1, 2, len(picks)))
         file = tmp_path / "theirs" / "easy" / f"{name}_picks.{suffix}"
         write_picks(scored, {name: tomogram.frame}, file, format=layout)
-    result = run_here(protocol, tmp_path, heard)[1]
+    result = run_here(protocol, tmp_path, recorder)[1]
     assert result.error is None
     assert [each.evaluations[0].f1 for each in result.tomograms.values()] == [1, 1, 1]
     assert result.tomograms["TS_2"].evaluations[0].average_precision == 1
     assert result.tomograms["TS_2"].evaluations[0].position_error_mean < 0.01
 
 
-def test_the_ceiling_and_the_paper_are_given_how_many_the_training_tomogram_holds(mini, tmp_path, heard):
+def test_the_ceiling_and_the_paper_are_given_how_many_the_training_tomogram_holds(mini, tmp_path, recorder):
     paper = {"name": "short-paper", "preset": "paper", "settings": {
         "training": {"epochs": 1}, "network": {"channels": [2, 4]}, "precision": "float32"}}  # fmt: skip
     ceiling = {**TINY, "name": "ceiling", "labelled": "all"}
     protocol = mini.protocol(tmp_path / "p.yaml", methods=[TINY, paper, ceiling], dataset={"validation": "TS_3"})
-    own, told, every = run_here(protocol, tmp_path, heard)
+    own, told, every = run_here(protocol, tmp_path, recorder)
     particles = len(open_datasets(protocol)["easy"].truth["TS_1"])
     assert own.facts["settings"]["expected_particles"] is None
     assert told.facts["settings"]["expected_particles"] == particles

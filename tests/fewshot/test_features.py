@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from tests.fewshot.conftest import DIAMETER, VOXEL
+from tests.recording import RecordingCallback
 from tomopicker import api
 from tomopicker.errors import UsageError
 from tomopicker.fewshot import cache as kept
@@ -19,7 +20,6 @@ from tomopicker.fewshot.feature_map import FeatureMap
 from tomopicker.fewshot.features import features_of
 from tomopicker.models.resunet import ResUNet
 from tomopicker.pipeline import features as module
-from tomopicker.pipeline.callbacks import NullCallback
 from tomopicker.tomogram import Tomogram
 from tomopicker.training import batchnorm
 
@@ -186,17 +186,12 @@ def test_a_damaged_file_is_recomputed_and_replaced(tiny, tmp_path, counted, dama
 
 
 def test_a_folder_that_cannot_be_written_costs_a_warning_only(tiny, tmp_path, quick):
-    heard = []
-
-    class Hears(NullCallback):
-        def warn(self, text):
-            heard.append(text)
-
+    recorder = RecordingCallback()
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
-    assert compute(tiny, blocked, callback=Hears()).name == "TS_9"
-    assert len(heard) == 1
-    assert str(blocked) in heard[0]
+    assert compute(tiny, blocked, callback=recorder).name == "TS_9"
+    (warning,) = recorder.warnings
+    assert str(blocked) in warning
 
 
 def test_files_not_used_for_longest_give_way(tiny, tmp_path, monkeypatch, quick):

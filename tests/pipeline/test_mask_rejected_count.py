@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tests.pipeline.conftest import DIAMETER, VOXEL, Pair
-from tests.pipeline.test_train_pick import Heard
+from tests.recording import RecordingCallback
 from tomopicker import api
 from tomopicker.config import Settings
 from tomopicker.errors import UsageError
@@ -45,7 +45,7 @@ def test_what_lies_outside_the_lamella_is_neither_scored_nor_picked(model: Model
     tomogram, truth = thick
     tiles: dict[str, int] = {}
 
-    class Counting(Heard):
+    class Counting(RecordingCallback):
         def on_score(self, tomogram: str, done: int, total: int) -> None:
             tiles[self.way] = total
 
@@ -55,9 +55,9 @@ def test_what_lies_outside_the_lamella_is_neither_scored_nor_picked(model: Model
     small = model.settings.inference.model_copy(update={"tile": 16})
     model = type(model)(**{**vars(model), "settings": model.settings.model_copy(update={"inference": small})})
     for way in ("auto", "none"):
-        heard = Counting()
-        heard.way = way
-        found[way] = api.pick(tomogram, model, mask=way, callback=heard, selection=Selection(threshold=0.02))  # type: ignore[arg-type]
+        recorder = Counting()
+        recorder.way = way
+        found[way] = api.pick(tomogram, model, mask=way, callback=recorder, selection=Selection(threshold=0.02))  # type: ignore[arg-type]
     assert found["none"].working.mask is None
     assert 0.15 < found["auto"].working.mask_fraction < 0.5
     assert tiles["auto"] < 0.6 * tiles["none"]
@@ -73,23 +73,23 @@ def test_training_leaves_out_what_lies_outside(thick: Pair, hasty: Settings) -> 
     """The prior counts the voxels of the lamella alone: a third of the volume makes it three times as high."""
     tomogram, truth = thick
     settings = hasty.model_copy(update={"expected_particles": 20.0})
-    heard, priors = Heard(), {}
+    recorder, priors = RecordingCallback(), {}
     for way in ("auto", "none"):
         chosen = settings.model_copy(update={"preprocess": settings.preprocess.model_copy(update={"mask": way})})
-        made = api.train([tomogram], truth.select(np.arange(6)), chosen, device="cpu", callback=heard)
+        made = api.train([tomogram], truth.select(np.arange(6)), chosen, device="cpu", callback=recorder)
         priors[way] = made.provenance["priors"]["pi1"]
         share = made.provenance["training"][0]["specimen_fraction"]
         assert (share < 0.5) == (way == "auto")
     assert priors["auto"] > 2 * priors["none"]
-    assert any("lamella found" in line and "% of the volume" in line for line in heard.said)
+    assert any("lamella found" in line and "% of the volume" in line for line in recorder.messages)
 
 
 def test_a_lamella_that_clicks_contradict_is_not_used(thick: Pair, hasty: Settings) -> None:
     tomogram, truth = thick
     moved = api.Picks.of("thick", truth.positions[:8] - np.array([0, 0, 45 * VOXEL]))
-    heard = Heard()
-    made = api.train([tomogram], moved, hasty, device="cpu", callback=heard)
-    assert any("outside the detected lamella" in text and "--mask" in text for text in heard.warned)
+    recorder = RecordingCallback()
+    made = api.train([tomogram], moved, hasty, device="cpu", callback=recorder)
+    assert any("outside the detected lamella" in text and "--mask" in text for text in recorder.warnings)
     assert made.settings.preprocess.mask == "none"
     assert made.provenance["training"][0]["specimen_fraction"] == 1
 
@@ -109,10 +109,10 @@ def test_given_masks_are_used(first: Pair, hasty: Settings) -> None:
 def test_rejected_picks_reach_the_training(first: Pair, hasty: Settings) -> None:
     tomogram, truth = first
     clicks, others = truth.select(np.arange(8)), truth.select(np.arange(12, 15))
-    heard = Heard()
-    with_them = api.train([tomogram], clicks, hasty, negatives=others, device="cpu", callback=heard)
+    recorder = RecordingCallback()
+    with_them = api.train([tomogram], clicks, hasty, negatives=others, device="cpu", callback=recorder)
     without = api.train([tomogram], clicks, hasty, device="cpu")
-    assert any("8 clicks, 3 negatives" in line for line in heard.said)
+    assert any("8 clicks, 3 negatives" in line for line in recorder.messages)
     assert with_them.provenance["training"][0]["rejected"] == 3
     assert any(
         bool((a != b).any())
@@ -187,13 +187,13 @@ def test_a_loss_with_a_class_prior_gets_the_count_of_a_first_network(
     monkeypatch.setattr(
         first_count, "calibrations", lambda found: [replace(each, count=known) for each in calibrate(found)]
     )
-    heard = Heard()
+    recorder = RecordingCallback()
     settings = with_loss(hasty, loss, adabn=adabn)
-    made = api.train([tomogram], truth.select(np.arange(10)), settings, device="cpu", callback=heard)
-    assert heard.jobs == {"count", "train"}
+    made = api.train([tomogram], truth.select(np.arange(10)), settings, device="cpu", callback=recorder)
+    assert recorder.jobs == {"count", "train"}
     assert losses["count"][:2] == ("pn", True)
     assert (losses["train"][0], losses["train"][2]) == (loss, pytest.approx(70))
-    [line] = [text for text in heard.said if "first network" in text]
+    [line] = [text for text in recorder.messages if "first network" in text]
     assert "70 particles (90% interval 55 to 92)" in line and "--expected-particles" in line
     assert made.provenance["particles_estimated"]
     if not adabn:  # Otherwise the trained network counts again.
@@ -205,20 +205,20 @@ def test_no_network_counts_where_no_count_is_needed_or_one_is_stated(
     first: Pair, hasty: Settings, loss: str, given: float | None
 ) -> None:
     tomogram, truth = first
-    heard = Heard()
+    recorder = RecordingCallback()
     settings = with_loss(hasty, loss).model_copy(update={"expected_particles": given})
-    api.train([tomogram], truth.select(np.arange(6)), settings, device="cpu", callback=heard)
-    assert heard.jobs == {"train"}
-    assert not any("first network" in text for text in heard.said)
+    api.train([tomogram], truth.select(np.arange(6)), settings, device="cpu", callback=recorder)
+    assert recorder.jobs == {"train"}
+    assert not any("first network" in text for text in recorder.messages)
 
 
 @pytest.mark.in_full
 def test_the_first_network_counts_particles(first: Pair, quick: Settings) -> None:
     tomogram, truth = first
-    heard, settings = Heard(), with_loss(quick, "kl")
+    recorder, settings = RecordingCallback(), with_loss(quick, "kl")
     clicks = truth.select(np.random.default_rng(0).permutation(len(truth))[:10])
-    clicked = load_training_tomograms([tomogram], clicks, settings, 2 * VOXEL, heard)
-    run = job.Run(settings, DIAMETER / 2 / (2 * VOXEL), torch.device("cpu"), None, False, heard)
+    clicked = load_training_tomograms([tomogram], clicks, settings, 2 * VOXEL, recorder)
+    run = job.Run(settings, DIAMETER / 2 / (2 * VOXEL), torch.device("cpu"), None, False, recorder)
     counted = first_count.count_by_first_network(run, clicked, [])
     assert 12 < counted.estimate < 48  # of 24
     assert counted.low <= 24 <= counted.high
@@ -236,21 +236,21 @@ def test_a_contradicted_count_is_not_forced_on_the_calibration(
         return [replace(each, count=Count(70.0, 55.0, 92.0)) for each in usual(found)]
 
     monkeypatch.setattr(job, "calibrations", calibrations)
-    heard = Heard()
+    recorder = RecordingCallback()
     settings = hasty.model_copy(update={"expected_particles": given})
-    made = api.train([tomogram], truth.select(np.arange(10)), settings, device="cpu", callback=heard)
+    made = api.train([tomogram], truth.select(np.arange(10)), settings, device="cpu", callback=recorder)
     assert forced == ([None, given] if believed else [None])
     assert made.provenance["particles"] == (given if believed else 70)
     assert made.provenance["particles_estimated"] != believed
-    assert any("the count from the clicks is used" in text for text in heard.warned) != believed
+    assert any("the count from the clicks is used" in text for text in recorder.warnings) != believed
 
 
 def test_the_interval_is_reported_and_kept(first: Pair, hasty: Settings) -> None:
     tomogram, truth = first
-    heard = Heard()
-    made = api.train([tomogram], truth.select(np.arange(10)), hasty, device="cpu", callback=heard)
+    recorder = RecordingCallback()
+    made = api.train([tomogram], truth.select(np.arange(10)), hasty, device="cpu", callback=recorder)
     counted = made.provenance["particles_counted"]
     assert (
         counted["low"] <= made.provenance["particles"] + 0.05 and made.provenance["particles"] - 0.05 <= counted["high"]
     )
-    assert any("90% interval" in line for line in heard.said)
+    assert any("90% interval" in line for line in recorder.messages)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.pipeline.conftest import DIAMETER, VOXEL, Pair
-from tests.pipeline.test_train_pick import Heard
+from tests.recording import RecordingCallback
 from tomopicker import api
 from tomopicker.config import Settings, resolve
 from tomopicker.errors import TomoPickerError, UsageError
@@ -174,14 +174,14 @@ def test_none_where_instant_picks_hardly_separate_the_particles(
 ) -> None:
     """Wrong labels cost more than right ones bring: the network learns from clicks alone, and the user is told."""
     assert len(labelled(first, clicks).pseudo_positives)
-    heard = Heard()
+    recorder = RecordingCallback()
     monkeypatch.setattr(pseudo_labels, "separation", lambda *_: 0.6)
     settings = settings_with("discriminant")
     clicked = loaded(first, clicks, settings)
-    run = Run(settings, DIAMETER / 2 / clicked[0].working.voxel_size, CPU, None, False, heard)
+    run = Run(settings, DIAMETER / 2 / clicked[0].working.voxel_size, CPU, None, False, recorder)
     (item,) = with_pseudo_labels(run, clicked)
     assert not len(item.pseudo_positives) and not len(item.ambiguous)
-    assert "Pseudo-labels: none" in " ".join(heard.said)
+    assert "Pseudo-labels: none" in " ".join(recorder.messages)
 
 
 def rows(positions: np.ndarray) -> set[tuple[float, ...]]:
@@ -190,9 +190,9 @@ def rows(positions: np.ndarray) -> set[tuple[float, ...]]:
 
 @pytest.mark.usefixtures("quick_features")
 def test_the_network_is_trained_on_them(first: Pair, clicks: Picks, trained_on: list[LabelledVolume]) -> None:
-    heard = Heard()
+    recorder = RecordingCallback()
     with pytest.raises(Enough):
-        api.train([first[0]], clicks, settings_with("discriminant"), device="cpu", callback=heard)
+        api.train([first[0]], clicks, settings_with("discriminant"), device="cpu", callback=recorder)
     item = labelled(first, clicks)
     assert 4 <= len(item.pseudo_positives) <= 8
     (volume,) = trained_on
@@ -200,7 +200,7 @@ def test_the_network_is_trained_on_them(first: Pair, clicks: Picks, trained_on: 
     centres = [tuple(np.round(place[::-1]).astype(int)) for place in (*item.pseudo_positives, *item.ambiguous)]
     kinds = [int(volume.labels[place]) for place in centres]
     assert kinds == [POSITIVE] * len(item.pseudo_positives) + [IGNORED] * len(item.ambiguous)
-    assert f"Pseudo-labels: {len(item.pseudo_positives)} confident" in " ".join(heard.said)
+    assert f"Pseudo-labels: {len(item.pseudo_positives)} confident" in " ".join(recorder.messages)
 
 
 def test_without_them_the_network_sees_clicks_alone(
@@ -247,7 +247,7 @@ def test_resumed_labels_are_read_not_computed(
 
 @pytest.mark.usefixtures("quick_features")
 def test_an_interrupted_training_ends_where_it_would_have(first: Pair, clicks: Picks, tmp_path: Path) -> None:
-    class Impatient(Heard):
+    class Impatient(RecordingCallback):
         def on_train(self, job: str, report: Report) -> None:
             raise KeyboardInterrupt
 

@@ -8,37 +8,20 @@ import numpy as np
 import pytest
 
 from tests.pipeline.conftest import DIAMETER, VOXEL, Pair, scored
+from tests.recording import RecordingCallback
 from tomopicker import api
 from tomopicker.config import Settings, resolve
 from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.geometry import Frame
 from tomopicker.picking.calibration import MIN_PROBABILITY
 from tomopicker.picking.selection import Selection
-from tomopicker.pipeline.callbacks import NullCallback
 from tomopicker.pipeline.provenance import training_density
 from tomopicker.pipeline.training_data import TrainingTomogram, hold_out
 from tomopicker.preprocessing.preprocess import WorkingVolume, preprocess
 from tomopicker.tomogram import Tomogram
 from tomopicker.training.checkpoint import Model
-from tomopicker.training.loop import Report
 
 pytestmark = pytest.mark.in_full
-
-
-class Heard(NullCallback):
-    def __init__(self) -> None:
-        self.said: list[str] = []
-        self.warned: list[str] = []
-        self.jobs: set[str] = set()
-
-    def log(self, text: str) -> None:
-        self.said.append(text)
-
-    def warn(self, text: str) -> None:
-        self.warned.append(text)
-
-    def on_train(self, job: str, report: Report) -> None:
-        self.jobs.add(job)
 
 
 def test_unseen_particles_are_found_at_the_models_own_threshold(model: Model, second: Pair) -> None:
@@ -151,12 +134,12 @@ def test_bright_particles_are_warned_of(first: Pair, quick: Settings) -> None:
     tomogram, truth = first
     short = quick.training.model_copy(update={"steps": 1})
     settings = quick.model_copy(update={"training": short, "expected_particles": 24.0})
-    dark, bright = Heard(), Heard()
+    dark, bright = RecordingCallback(), RecordingCallback()
     api.train([tomogram], truth, settings, device="cpu", callback=dark)
     inverted = Tomogram(tomogram.name, -tomogram.read(), VOXEL)
     api.train([inverted], truth, settings, device="cpu", callback=bright)
-    assert not [text for text in dark.warned if "noise" not in text]  # One step teaches nothing; that is said, no more.
-    assert any("--invert" in text for text in bright.warned)
+    assert not [text for text in dark.warnings if "noise" not in text]  # One step teaches nothing.
+    assert any("--invert" in text for text in bright.warnings)
 
 
 @pytest.mark.parametrize(("diameter", "words"), [(20.0, "less than 2 voxels"), (5000.0, "larger than")])
@@ -254,11 +237,11 @@ def test_clicks_held_out_leave_one_to_train_on(quick: Settings, share: float, cl
     frame = Frame((10, 10, 10), 10.0)
     items = [TrainingTomogram(f"TS_{number}", frame, working, part) for number, part in enumerate(parts)]
     settings = quick.model_copy(update={"training": quick.training.model_copy(update={"validation_fraction": share})})
-    heard = Heard()
-    kept, held = hold_out(items, settings, heard)
+    recorder = RecordingCallback()
+    kept, held = hold_out(items, settings, recorder)
     assert [item.name for item in kept] == [item.name for item in items]
     assert min(len(item.clicks) for item in kept) >= 1
     both = np.concatenate([item.clicks for item in [*kept, *held]])
     assert sorted(map(tuple, both)) == sorted(map(tuple, places))
     assert sum(len(item.clicks) for item in held) == pytest.approx(share * len(places), abs=len(clicks))
-    assert len(heard.said) == bool(held)
+    assert len(recorder.messages) == bool(held)
