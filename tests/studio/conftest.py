@@ -16,6 +16,7 @@ from tomopicker.picks import Picks
 from tomopicker.studio.access import Access
 from tomopicker.studio.app import create_app
 from tomopicker.studio.context import Studio
+from tomopicker.studio.instant import Engine
 from tomopicker.studio.listing import list_tomograms
 
 NAMES = ("TS_1", "TS_2")
@@ -45,13 +46,11 @@ class FakeSuggestion:
     score: float = 1.0
 
 
-@dataclass
-class FakeEngine:
+class FakeEngine(Engine):
     """Knows where the balls are; gives them as soon as one is clicked."""
 
-    truth: dict
-    calls: list = field(default_factory=list)
-    seconds: float = 0.0
+    def __init__(self, truth):
+        self.truth, self.calls, self.seconds = truth, [], 0.0
 
     def features(self, tomogram, particle_diameter, progress):
         for done in range(1, 4):

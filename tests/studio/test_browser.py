@@ -17,7 +17,7 @@ from tests.studio.conftest import FakeEngine, open_studio, wait_for, write_pick_
 from tomopicker import io
 from tomopicker.studio.access import Access
 from tomopicker.studio.app import create_app
-from tomopicker.studio.points import Point, write_csv
+from tomopicker.studio.points import Point, write_points
 
 CHROMIUM = Path("/usr/bin/chromium")
 pytestmark = [
@@ -380,11 +380,11 @@ def test_two_tabs(person, server, balls_world):
 
 def test_an_edit_made_elsewhere_comes_into_the_page(person, server):
     frame = server.studio.listing.frame("TS_1")
-    write_csv(server.folder, "ball", "TS_1", frame, (Point(200, 200, 150), Point(300, 300, 150)))
+    write_points(server.folder, "ball", "TS_1", frame, (Point(200, 200, 150), Point(300, 300, 150)))
     person.page.keyboard.press("h")
     person.until("studio.model.sheets.get('ball')")
     server.studio.project.sheet("ball", "TS_1")
-    write_csv(server.folder, "ball", "TS_1", frame, (Point(200, 200, 150),))
+    write_points(server.folder, "ball", "TS_1", frame, (Point(200, 200, 150),))
     person.until("studio.model.points('ball').length === 1")
 
 

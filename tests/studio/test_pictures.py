@@ -10,7 +10,7 @@ from PIL import Image
 
 from tests.cli.conftest import DIAMETER, VOXEL_SIZE
 from tomopicker.output.particles import cut_box, projections
-from tomopicker.studio.boxes import Boxes, refined
+from tomopicker.studio.boxes import Boxes, refine_click
 from tomopicker.studio.brick import Brick, bin_factor
 from tomopicker.studio.slabs import jpeg, mean_slab, measure, sections, to_bytes
 from tomopicker.tomogram import Tomogram
@@ -100,7 +100,7 @@ def test_a_click_moves_to_the_centre_that_was_not_seen(balls_world, studio):
     for axis in range(3):
         off = truth.copy()
         off[:, axis] += 2.5 * VOXEL_SIZE * np.where(np.arange(len(truth)) % 2, 1, -1)
-        moved = np.array([refined(opened, tuple(place), DIAMETER, axis) for place in off.tolist()])
+        moved = np.array([refine_click(opened, tuple(place), DIAMETER, axis) for place in off.tolist()])
         others = [other for other in range(3) if other != axis]
         np.testing.assert_array_equal(moved[:, others], off[:, others])
         away = np.abs(moved[:, axis] - truth[:, axis])
@@ -110,7 +110,7 @@ def test_a_click_moves_to_the_centre_that_was_not_seen(balls_world, studio):
 
 def test_a_click_in_nothing_stays():
     flat = tomogram(np.zeros((12, 20, 16), dtype=np.float32))
-    assert refined(flat, (50.0, 60.0, 70.0), 60.0, 2) == (50.0, 60.0, 70.0)
+    assert refine_click(flat, (50.0, 60.0, 70.0), 60.0, 2) == (50.0, 60.0, 70.0)
 
 
 def test_projections_and_the_mean(balls_world, studio):
@@ -124,8 +124,9 @@ def test_projections_and_the_mean(balls_world, studio):
         panel = drawn[:, number * (edge + 1) : number * (edge + 1) + edge]
         middle = panel[edge // 2 - 1 : edge // 2 + 2, edge // 2 - 1 : edge // 2 + 2]
         assert middle.mean() < 60 < panel[:2].mean(), "a dark ball in the middle"
-    wanted = [(opened, tuple(each)) for each in balls_world.truth["TS_1"].tolist()]
-    mean, count = Boxes().mean(wanted, DIAMETER)
+    places = [("TS_1", tuple(place)) for place in balls_world.truth["TS_1"].tolist()]
+    boxes = Boxes(studio.listing)
+    mean, count = boxes.mean(places, DIAMETER)
     assert count == 8 and mean.shape == box.shape
     assert mean[0].std() < box[0].std()
-    assert Boxes().mean([(opened, (-1e4, 0.0, 0.0))], DIAMETER) == (None, 0)
+    assert boxes.mean([("TS_1", (-1e4, 0.0, 0.0))], DIAMETER) == (None, 0)

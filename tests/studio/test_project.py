@@ -19,7 +19,7 @@ from tests.cli.conftest import DIAMETER, VOXEL_SIZE
 from tests.studio.conftest import act, open_studio, wait_for
 from tomopicker import io
 from tomopicker.errors import TomoPickerError
-from tomopicker.studio.points import Change, Point, apply, write_csv
+from tomopicker.studio.points import Change, Point, apply, write_points
 from tomopicker.studio.serve import ssh_line
 
 PLACES = [(100.0, 120.0, 150.0), (200.0, 250.0, 150.0), (300.0, 100.0, 160.0)]
@@ -126,11 +126,11 @@ def test_undo_after_a_restart_and_a_torn_line(client, studio, balls_world):
 def test_an_edit_made_elsewhere_is_detected(client, studio):
     act(client, PLACES[:2])
     frame = studio.listing.frame("TS_1")
-    write_csv(studio.project.folder, "ball", "TS_1", frame, tuple(Point(*place) for place in PLACES))
+    write_points(studio.project.folder, "ball", "TS_1", frame, tuple(Point(*place) for place in PLACES))
     seen = client.get("/api/points", params={"kind": "ball", "tomogram": "TS_1"}).json()
     assert len(seen["points"]) == 3
     # A click on top of an edit that no page has seen yet keeps both.
-    write_csv(studio.project.folder, "ball", "TS_1", frame, (Point(*PLACES[2]),))
+    write_points(studio.project.folder, "ball", "TS_1", frame, (Point(*PLACES[2]),))
     act(client, [(150, 150, 150)])
     assert len(rows(csv(studio))) == 2
 
@@ -139,7 +139,7 @@ def test_pages_are_notified_of_an_edit_made_elsewhere(client, studio):
     act(client, PLACES[:2])
     told = []
     studio.events.send = lambda name, **content: told.append((name, content))
-    write_csv(studio.project.folder, "ball", "TS_1", studio.listing.frame("TS_1"), (Point(*PLACES[2]),))
+    write_points(studio.project.folder, "ball", "TS_1", studio.listing.frame("TS_1"), (Point(*PLACES[2]),))
     wait_for(lambda: ("reread", {"kind": "ball", "tomogram": "TS_1"}) in told)
 
 

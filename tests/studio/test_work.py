@@ -19,7 +19,7 @@ from tomopicker.output.summary import unusual
 from tomopicker.picks import Picks
 from tomopicker.studio import jobs as jobs_module
 from tomopicker.studio.exchange import PROGRAMS
-from tomopicker.studio.jobs import Jobs, engine_arguments
+from tomopicker.studio.jobs import Jobs, worker_arguments
 
 KIND = {"kind": "ball"}
 
@@ -68,9 +68,9 @@ def test_features_of_tomograms_not_used_for_long_are_forgotten(studio, client, b
     monkeypatch.setattr("tomopicker.studio.instant.MAX_FEATURES", 1)
     act(client, [tuple(balls_world.truth["TS_2"][0])], tomogram="TS_2")
     wait_for(lambda: picks_of(client, "TS_2")["candidates"])
-    wait_for(lambda: list(studio.work.features) == [("TS_1", 100.0)])
+    wait_for(lambda: list(studio.instant.features) == [("TS_1", 100.0)])
     opened(client, "TS_2")
-    wait_for(lambda: ("TS_2", 100.0) in studio.work.features and len(studio.work.features) == 1)
+    wait_for(lambda: ("TS_2", 100.0) in studio.instant.features and len(studio.instant.features) == 1)
 
 
 def test_what_fails_is_reported(client, engine, monkeypatch):
@@ -197,7 +197,7 @@ def test_a_job_ends_and_reports_how(small_jobs):
     wait_for(lambda: good.state == "done" and bad.state == "failed")
     told = good.to_json()
     assert told["progress"] == {"title": "train", "done": 3, "total": 10, "words": "loss 0.5"}
-    assert [job.asked["title"] for job in small_jobs.all()].count("Good") == 1
+    assert [job.request["title"] for job in small_jobs.all()].count("Good") == 1
 
 
 def test_a_job_is_stopped_and_its_children_too(small_jobs):
@@ -323,16 +323,16 @@ def test_a_fault_of_the_picker_is_a_line(client, engine, monkeypatch, balls_worl
 def test_who_picks_is_as_the_project_says_or_each_of_several_gpus(tmp_path, monkeypatch):
     import torch
 
-    assert engine_arguments(tmp_path) == ([] if torch.cuda.device_count() < 2 else ["--engine", "local"])
+    assert worker_arguments(tmp_path) == ([] if torch.cuda.device_count() < 2 else ["--engine", "local"])
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
     monkeypatch.setattr("tomopicker.studio.jobs.find_spec", lambda name: True)
-    assert engine_arguments(tmp_path) == ["--engine", "local"]
-    assert engine_arguments(tmp_path, 3) == ["--engine", "local", "--workers", "3"]
-    assert engine_arguments(tmp_path, 1) == []
+    assert worker_arguments(tmp_path) == ["--engine", "local"]
+    assert worker_arguments(tmp_path, 3) == ["--engine", "local", "--workers", "3"]
+    assert worker_arguments(tmp_path, 1) == []
     monkeypatch.setattr("tomopicker.studio.jobs.find_spec", lambda name: None)
-    assert engine_arguments(tmp_path) == [], "without dask it is one process"
+    assert worker_arguments(tmp_path) == [], "without dask it is one process"
     with pytest.raises(UsageError, match="pip install"):
-        engine_arguments(tmp_path, 2)
+        worker_arguments(tmp_path, 2)
     (tmp_path / "cluster.yaml").write_text("engine: slurm\n", encoding="utf-8")
-    assert engine_arguments(tmp_path) == ["--cluster", str(tmp_path / "cluster.yaml")]
-    assert engine_arguments(tmp_path, 8)[2:] == ["--workers", "8"]
+    assert worker_arguments(tmp_path) == ["--cluster", str(tmp_path / "cluster.yaml")]
+    assert worker_arguments(tmp_path, 8)[2:] == ["--workers", "8"]

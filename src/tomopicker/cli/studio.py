@@ -63,11 +63,11 @@ def command(
         raise TomoPickerError(
             f"the studio needs {error.name}; install it with: pip install 'tomopicker[studio]'"
         ) from error
-    from tomopicker.studio.engine import InstantEngine
+    from tomopicker.studio.instant import Engine
     from tomopicker.studio.listing import list_tomograms
 
     check_writable(project, "--project")
     listing = list_tomograms(tomograms, other_volume or (), reading.options)
     first = None if particle_diameter is None else (kind, particle_diameter)
     address = Address(port, base_path, tuple(allow_host or ()))
-    serve(listing, project, InstantEngine(device), address, reporter.log, first)
+    serve(listing, project, Engine(device), address, reporter.log, first)

@@ -2,6 +2,7 @@
 
 import base64
 import io
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float32, UInt8
@@ -35,6 +36,13 @@ def cut_box(tomogram: Tomogram, position: Positions, diameter: float) -> Volume 
         normal: Volume = (box - box.mean()) / np.float32(spread or 1.0)
         return normal
     return None
+
+
+def mean_box(boxes: Sequence[Volume]) -> tuple[Volume | None, int]:
+    """Average the boxes with the shape of the first; return the mean, None without boxes, and their number."""
+    same = [box for box in boxes if box.shape == boxes[0].shape]
+    mean: Volume | None = np.stack(same).mean(axis=0, dtype=np.float32) if same else None
+    return mean, len(same)
 
 
 def projections(box: Volume, *, slab: float = 1.0, inverted: bool = False) -> Picture:

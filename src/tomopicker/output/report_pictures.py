@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from tomopicker.output.figures import fullest_section
-from tomopicker.output.particles import as_address, cut_box, projections, stretched
+from tomopicker.output.particles import as_address, cut_box, mean_box, projections, stretched
 from tomopicker.output.results import FolderResults, TomogramResult
 from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
@@ -73,12 +73,10 @@ def mean_of(candidates: pd.DataFrame, opened: dict[str, Tomogram], kind: str, di
     best = mine.sort_values("probability", ascending=False, kind="stable").head(MEAN_OF)
     given = zip(_places(best), best["tomogram"].tolist(), strict=True)
     cut = (cut_box(opened[tomogram], place, diameter) for place, tomogram in given)
-    boxes = [box for box in cut if box is not None]
-    same = [box for box in boxes if box.shape == boxes[0].shape]
-    if not same:
+    mean, count = mean_box([box for box in cut if box is not None])
+    if mean is None:
         return None
-    picture = projections(np.stack(same).mean(axis=0, dtype=np.float32), slab=0.12)
-    return {"kind": kind, "picture": as_address(picture), "count": len(same)}
+    return {"kind": kind, "picture": as_address(projections(mean, slab=0.12)), "count": count}
 
 
 def slices_of(results: FolderResults, opened: dict[str, Tomogram]) -> list[Picture]:

@@ -1,27 +1,27 @@
-"""Who may use the server: only a browser that came by the printed link, and only pages of this server.
+"""Access control: a browser gets in by the printed link, and requests come from pages of this server only.
 
-The link's token is good for one use and is then replaced by a cookie; the next link is printed. Host is checked against
-names of this machine, so that no other site's name can be made to point here (DNS rebinding), and Origin against Host
-for whatever changes something.
+The token of the link is good for one use and is then replaced by a cookie; a new link is printed. Host is checked
+against the names of this machine, so that no other site's name can be made to point here (DNS rebinding), and Origin
+against Host for whatever changes something.
 """
 
 import hmac
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
-from urllib.parse import parse_qs, quote
+from urllib.parse import quote
 
-from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse, RedirectResponse
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tomopicker.errors import TomoPickerError
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 MAX_BYTES, MAX_UPLOAD_BYTES = 2 * 2**20, 64 * 2**20
-"""Of the body of a request, and of a file of picks that is opened."""
+"""Maximum size of the body of a request, and of an opened file of picks."""
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -36,7 +36,7 @@ HEADERS = {
 
 
 def stored_secret(path: Path) -> str:
-    """Read the secret of a project's cookie, or make one, so that a page goes on when the server is started again.
+    """Read the secret of a project's cookie, or create it; pages stay connected when the server is restarted.
 
     Raises `TomoPickerError` if it cannot be written.
     """
@@ -56,18 +56,18 @@ def stored_secret(path: Path) -> str:
 
 @dataclass
 class Access:
-    """What lets a browser in.
+    """Conditions of access.
 
     Parameters
     ----------
     secret : str
-        Of the cookie.
+        Value of the cookie.
     base_path : str
-        Where the application is, without a slash at its end.
+        Path prefix of a proxy, without a slash at its end.
     hosts : frozenset of str
-        Names, without a port, under which the server may be asked.
+        Host names, without a port, that requests may be addressed to.
     on_used : callable
-        Hears the next token when one was used.
+        Called with the next token when one was used.
     """
 
     secret: str
@@ -78,29 +78,40 @@ class Access:
 
     @property
     def cookie(self) -> str:
-        """The cookie's name: the ports of a machine share their cookies."""
+        """Name of the cookie, one for each secret: the ports of a machine share their cookies."""
         return f"tomopicker-{hmac.digest(self.secret.encode(), b'name', 'sha256').hex()[:8]}"
 
-    def has_cookie(self, headers: Headers) -> bool:
-        """Whether a request has the cookie."""
-        try:
-            morsel = SimpleCookie(headers.get("cookie", "")).get(self.cookie)
-        except CookieError:
-            return False
-        return morsel is not None and _same(morsel.value, self.secret)
+    def refusal(self, request: Request) -> Response | None:
+        """Refuse a request that is addressed to another host, or comes from another site's page."""
+        host = request.headers.get("host", "")
+        if _without_port(host) not in self.hosts:
+            return PlainTextResponse("this name is not one of the server's; --allow-host adds one", 421)
+        origin = request.headers.get("origin")
+        changes = request.method not in {"GET", "HEAD"}
+        if (origin is None and changes) or (origin is not None and origin.partition("://")[2] != host):
+            return PlainTextResponse("requests come from the studio's own page alone", 403)
+        return None
 
-    def use(self, token: str) -> bool:
-        """Use the link's token; the next one is made."""
-        if not _same(token, self.token):
-            return False
-        self.token = secrets.token_urlsafe(24)
-        self.on_used(self.token)
-        return True
+    def login(self, request: Request) -> Response | None:
+        """Exchange the token of the link for the cookie; refuse a request with neither."""
+        token = request.query_params.get("token", "")
+        home = f"{self.base_path}/"
+        if token and _is_same(token, self.token):
+            self.token = secrets.token_urlsafe(24)
+            self.on_used(self.token)
+            answer = RedirectResponse(home, 303)
+            answer.set_cookie(self.cookie, self.secret, path=quote(home), httponly=True, samesite="strict")
+            return answer
+        if _is_same(request.cookies.get(self.cookie, ""), self.secret):
+            return RedirectResponse(home, 303) if token else None
+        return PlainTextResponse(
+            "This link was used before, or is not the studio's. Its terminal shows the one that is good now.", 403
+        )
 
 
 @dataclass(frozen=True)
 class Guard:
-    """Middleware that turns away what `Access` does not let in, and bounds bodies."""
+    """Middleware that refuses requests without access, limits bodies, and accepts the path prefix of a proxy."""
 
     app: ASGIApp
     access: Access
@@ -112,45 +123,21 @@ class Guard:
             return
         if scope["type"] != "http":
             return
-        headers = Headers(scope=scope)
-        answer = self._refusal(scope, headers) or self._entrance(scope, headers)
+        request, sent = Request(scope), _with_headers(send)
+        answer = self.access.refusal(request) or self.access.login(request)
+        limit = MAX_UPLOAD_BYTES if scope["path"].endswith("/api/open") else MAX_BYTES
+        length = request.headers.get("content-length", "0")
+        if answer is None and (not length.isdigit() or int(length) > limit):
+            answer = PlainTextResponse(f"at most {limit // 2**20} MiB are taken at once", 413)
         if answer is not None:
-            await answer(scope, receive, _with_headers(send))
+            await answer(scope, receive, sent)
             return
-        bound = MAX_UPLOAD_BYTES if scope["path"].endswith("/api/open") else MAX_BYTES
-        stated = headers.get("content-length", "0")
-        if not stated.isdigit() or int(stated) > bound:
-            too_long = PlainTextResponse(f"at most {bound // 2**20} MiB are taken at once", 413)
-            await too_long(scope, receive, _with_headers(send))
-            return
-        await self.app(scope, _bounded(receive, bound), _with_headers(send))
-
-    def _refusal(self, scope: Scope, headers: Headers) -> PlainTextResponse | None:
-        host = headers.get("host", "")
-        if _without_port(host) not in self.access.hosts:
-            return PlainTextResponse("this name is not one of the server's; --allow-host adds one", 421)
-        origin = headers.get("origin")
-        changes = scope["method"] not in {"GET", "HEAD"}
-        if (origin is None and changes) or (origin is not None and origin.partition("://")[2] != host):
-            return PlainTextResponse("requests come from the studio's own page alone", 403)
-        return None
-
-    def _entrance(self, scope: Scope, headers: Headers) -> PlainTextResponse | RedirectResponse | None:
-        access = self.access
-        token = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
-        if token and access.use(token):
-            answer = RedirectResponse(f"{access.base_path}/", 303)
-            path = quote(f"{access.base_path}/")
-            answer.set_cookie(access.cookie, access.secret, path=path, httponly=True, samesite="strict")
-            return answer
-        if access.has_cookie(headers):
-            return RedirectResponse(f"{access.base_path}/", 303) if token else None
-        return PlainTextResponse(
-            "This link was used before, or is not the studio's. Its terminal shows the one that is good now.", 403
-        )
+        base = self.access.base_path
+        has_prefix = f"{scope['path']}/".startswith(f"{base}/")  # Some proxies remove it themselves.
+        await self.app({**scope, "root_path": base if has_prefix else ""}, _limited(receive, limit), sent)
 
 
-def _same(given: str, expected: str) -> bool:
+def _is_same(given: str, expected: str) -> bool:
     return hmac.compare_digest(given.encode(), expected.encode())
 
 
@@ -165,20 +152,20 @@ def _with_headers(send: Send) -> Send:
             headers = MutableHeaders(scope=message)
             for name, value in HEADERS.items():
                 headers.setdefault(name, value)
-            # The page's own files may be kept, and are asked for anew; all else belongs to the moment.
+            # Browsers may keep the page's own files, if they revalidate them, and nothing else.
             headers.setdefault("cache-control", "no-cache" if "etag" in headers else "no-store")
         await send(message)
 
     return sent
 
 
-def _bounded(receive: Receive, bound: int) -> Receive:
-    taken = 0
+def _limited(receive: Receive, limit: int) -> Receive:
+    size = 0
 
     async def received() -> Message:
-        nonlocal taken
+        nonlocal size
         message = await receive()
-        taken += len(message.get("body", b""))
-        return {"type": "http.disconnect"} if taken > bound else message
+        size += len(message.get("body", b""))
+        return {"type": "http.disconnect"} if size > limit else message
 
     return received

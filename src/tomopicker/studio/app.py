@@ -1,4 +1,4 @@
-"""The application: routes behind the guard, errors as one line of JSON, and the background work."""
+"""The application: routes behind the guard, errors as one line of JSON, and background work."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.studio import routes_files, routes_points, routes_view, routes_work
@@ -19,31 +19,23 @@ from tomopicker.studio.access import Access, Guard
 from tomopicker.studio.context import Studio
 
 STATIC = Path(__file__).parent / "static"
-LOOK_SECONDS = 1.0
-"""Between two looks at the files of the project."""
+CHECK_SECONDS = 1.0
+"""Interval between two checks of the project's files and jobs."""
 
 
 def create_app(studio: Studio, access: Access) -> ASGIApp:
-    """Make the application.
-
-    Parameters
-    ----------
-    studio : Studio
-        What it serves.
-    access : Access
-        Whom it serves.
-    """
+    """Create the application that serves a project to those with access."""
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        task = asyncio.get_running_loop().create_task(_look_after(studio))
+        task = asyncio.get_running_loop().create_task(_watch(studio))
         try:
             yield
         finally:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
-            studio.work.close()
+            studio.instant.close()
             studio.events.close()
             await studio.project.save_rest()
 
@@ -55,35 +47,17 @@ def create_app(studio: Studio, access: Access) -> ASGIApp:
         *routes_work.ROUTES,
         Mount("/static", StaticFiles(directory=STATIC)),
     ]
-    handlers = {
-        TomoPickerError: _refused,
-        ClientDisconnect: _gone,
-        HTTPException: _http_error,
-    }
+    handlers = {TomoPickerError: _error, ClientDisconnect: _disconnected, HTTPException: _http_error}
     app = Starlette(routes=routes, exception_handlers=handlers, lifespan=lifespan)
     app.state.studio = studio
-    return Guard(BasePath(app, access.base_path), access)
-
-
-class BasePath:
-    """Takes the path that a proxy puts before every address off, whether the proxy has taken it off already or not."""
-
-    def __init__(self, app: ASGIApp, base_path: str) -> None:
-        self.app, self.base_path = app, base_path
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle a request."""
-        base = self.base_path
-        if base and scope["type"] == "http" and (scope["path"] == base or scope["path"].startswith(f"{base}/")):
-            scope = {**scope, "path": scope["path"].removeprefix(base) or "/", "raw_path": None}
-        await self.app(scope, receive, send)
+    return Guard(app, access)
 
 
 async def _page(request: Request) -> Response:
     return FileResponse(STATIC / "index.html", media_type="text/html; charset=utf-8")
 
 
-async def _refused(request: Request, error: Exception) -> JSONResponse:
+async def _error(request: Request, error: Exception) -> JSONResponse:
     status = 400 if isinstance(error, UsageError) else 422
     return JSONResponse({"error": " ".join(str(error).split())}, status)
 
@@ -93,28 +67,28 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"error": error.detail}, error.status_code)
 
 
-async def _gone(request: Request, error: Exception) -> JSONResponse:
-    return JSONResponse({"error": "the request is too long, or was broken off"}, 413)
+async def _disconnected(request: Request, error: Exception) -> JSONResponse:
+    return JSONResponse({"error": "the request is too long, or was interrupted"}, 413)
 
 
-async def _look_after(studio: Studio) -> None:
-    """Write what waits, notice what other programs wrote, and send pages the state of jobs."""
-    trouble = studio.project.trouble
+async def _watch(studio: Studio) -> None:
+    """Write unsaved points, read files that other programs wrote, and send pages errors and the states of jobs."""
+    project = studio.project
+    error = project.error
     states: dict[str, tuple[str, int]] = {}
     while True:
-        await asyncio.sleep(LOOK_SECONDS)
-        project = studio.project
+        await asyncio.sleep(CHECK_SECONDS)
         with suppress(OSError):
             await project.save_rest()
-        if project.trouble != trouble:
-            trouble = project.trouble
-            studio.events.send("trouble", trouble=trouble)
+        if project.error != error:
+            error = project.error
+            studio.events.send("trouble", trouble=error)
         try:
             for kind, tomogram in project.changed_elsewhere():
                 studio.events.send("reread", kind=kind, tomogram=tomogram)
-                studio.work.clicked(kind)
-        except TomoPickerError as error:  # Half-written by an editor, perhaps: it is looked at again.
-            studio.events.send("warning", text=str(error))
+                studio.instant.update(kind)
+        except TomoPickerError as damage:  # Perhaps half-written by an editor; read again next time.
+            studio.events.send("warning", text=str(damage))
         now = {job.folder.name: (job.state, job.log_size) for job in studio.jobs.all()[:20]}
         if now != states:
             ended = [name for name, (state, _) in now.items() if states.get(name, ("",))[0] == "running" != state]

@@ -1,7 +1,6 @@
-"""The binned 8-bit copy of a volume that a page averages by itself while one scrolls.
+"""The binned 8-bit copy of a volume from which a page averages slabs while scrolling.
 
-Sections are made as they are asked for, from the middle of the volume outwards, and kept: a page that reloads gets
-those that are there at once.
+Sections are made on request, from the middle of the volume outwards, and kept for pages that reload.
 """
 
 import threading
@@ -18,11 +17,11 @@ from tomopicker.types import Shape
 
 MAX_BYTES = 60_000_000
 SLAB_BYTES = 48 * 2**20
-"""Of float32 voxels that are read at once."""
+"""Maximum size of the float32 voxels read at once."""
 
 
 def bin_factor(shape: Shape) -> int:
-    """Return the least binning that keeps a brick below `MAX_BYTES`."""
+    """Return the smallest binning that keeps a brick below `MAX_BYTES`."""
     factor = 1
     while np.prod([edge // factor for edge in shape], dtype=np.int64) > MAX_BYTES:
         factor += 1
@@ -31,13 +30,13 @@ def bin_factor(shape: Shape) -> int:
 
 @dataclass
 class Brick:
-    """A volume binned to bytes, as far as it was asked for.
+    """A volume binned to bytes, section by section on request.
 
     Parameters
     ----------
     tomogram : Tomogram
     grey : Grey
-        What its bytes mean.
+        Grey values of its bytes.
     """
 
     tomogram: Tomogram
@@ -49,11 +48,11 @@ class Brick:
         z, y, x = (max(1, edge // self.factor) for edge in self.tomogram.shape)
         self.shape: Shape = (z, y, x)
         self._data: UInt8[np.ndarray, "z y x"] = np.zeros(self.shape, dtype=np.uint8)
-        self._there = np.zeros(z, dtype=bool)
+        self._is_made = np.zeros(z, dtype=bool)
 
     @property
     def group(self) -> int:
-        """Sections of the brick that are made together: what a chunk of the file holds, within `SLAB_BYTES`."""
+        """Number of sections made together: those in a chunk of the file, within `SLAB_BYTES`."""
         chunk = getattr(self.tomogram.data, "chunks", None)
         native = int(chunk[0]) if chunk else self.factor
         section = 4 * self.tomogram.shape[1] * self.tomogram.shape[2] * self.factor
@@ -61,26 +60,26 @@ class Brick:
 
     @property
     def order(self) -> list[int]:
-        """The sections in the order in which they are sent."""
+        """The sections in the order of `stream`."""
         starts = range(0, self.shape[0], self.group)
         middle = self.shape[0] / 2
         outwards = sorted(starts, key=lambda start: abs(start + self.group / 2 - middle))
         return [z for start in outwards for z in range(start, min(start + self.group, self.shape[0]))]
 
     def stream(self) -> Iterator[bytes]:
-        """Return section after section in `order`."""
+        """Yield the bytes of each section in `order`."""
         for z in self.order:
-            if not self._there[z]:
+            if not self._is_made[z]:
                 self._make(z // self.group * self.group)
             yield self._data[z].tobytes()
 
     def _make(self, start: int) -> None:
         with self._lock:
-            if self._there[start]:
+            if self._is_made[start]:
                 return
             stop = min(start + self.group, self.shape[0])
             last = min(stop * self.factor, self.tomogram.shape[0])
             slab = self.tomogram.slab(start * self.factor, last)
             made = to_bytes(binned(slab, self.factor), self.grey.low, self.grey.high)
             self._data[start:stop] = made[: stop - start]
-            self._there[start:stop] = True
+            self._is_made[start:stop] = True

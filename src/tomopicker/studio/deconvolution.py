@@ -1,4 +1,4 @@
-"""Deconvolution of the contrast transfer, for the eye alone: a Wiener filter of the mean of a slab."""
+"""Deconvolution of the contrast transfer, for display only: a Wiener filter of the mean of a slab."""
 
 from dataclasses import dataclass
 
@@ -12,9 +12,9 @@ from tomopicker.simulation.optics import contrast_transfer
 Slab = Float32[np.ndarray, "row column"]
 
 HIGH_PASS_ANGSTROM = 1000.0
-"""Period above which the signal is taken to vanish: gradients of ice thickness."""
-BORDER = 0.05
-"""Mirrored border, as a share of each side, so that one edge is not filtered into the other."""
+"""Period above which there is assumed to be no signal: gradients of ice thickness."""
+BORDER_FRACTION = 0.05
+"""Width of the mirrored border as a fraction of each side; it keeps opposite edges apart."""
 BOUNDS = {
     "defocus": (0.0, 30.0), "voltage": (50.0, 1000.0), "phase": (0.0, 180.0), "strength": (0.0, 3.0),
     "falloff": (0.0, 5.0),
@@ -23,7 +23,7 @@ BOUNDS = {
 
 @dataclass(frozen=True)
 class Deconvolution:
-    """What the filter assumes; strength and falloff as IsoNet and Warp have them.
+    """Parameters of the filter; strength and falloff as in IsoNet and Warp.
 
     Parameters
     ----------
@@ -32,9 +32,9 @@ class Deconvolution:
     voltage : float
         kV.
     phase : float
-        Degrees, of a phase plate.
+        Phase shift of a phase plate, degrees.
     strength, falloff : float
-        Of the signal-to-noise ratio: see `gain`.
+        Of the signal-to-noise ratio, see `gain`.
     """
 
     defocus: float
@@ -47,7 +47,7 @@ class Deconvolution:
     def parse(cls, text: str) -> "Deconvolution":
         """Read ``defocus,voltage,phase,strength,falloff``.
 
-        Raises `UsageError` if one is left out, or is beyond its bounds.
+        Raises `UsageError` if a number is missing or out of bounds.
         """
         try:
             values = dict(zip(BOUNDS, map(float, text.split(",")), strict=True))
@@ -75,7 +75,9 @@ class Deconvolution:
         return np.asarray(transfer * ratio / (transfer**2 * ratio + 1), dtype=np.float64)
 
     def apply(self, slab: Slab, voxel_size: float) -> Slab:
-        """Filter the mean of a slab; its own mean goes. The plane of a thick slab's mean is what a 3D filter gives it.
+        """Filter the mean of a slab, and subtract its average.
+
+        The mean of a slab is the plane k_z = 0 of its spectrum: a 3D filter would do the same to it.
 
         Parameters
         ----------
@@ -85,7 +87,7 @@ class Deconvolution:
             Å.
         """
         rows, columns = slab.shape
-        border = [max(1, round(BORDER * n)) for n in slab.shape]
+        border = [max(1, round(BORDER_FRACTION * n)) for n in slab.shape]
         sizes = [fft.next_fast_len(n + 2 * b, real=True) for n, b in zip(slab.shape, border, strict=True)]
         around = [(b, size - n - b) for n, b, size in zip(slab.shape, border, sizes, strict=True)]
         spectrum = fft.rfft2(np.pad(slab - slab.mean(), around, mode="symmetric"))

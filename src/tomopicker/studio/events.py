@@ -1,4 +1,4 @@
-"""Messages that the server sends its pages unasked: a stream of server-sent events to each."""
+"""Server-sent events: a stream to each page."""
 
 import asyncio
 import json
@@ -7,19 +7,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 KEEP_ALIVE_SECONDS = 15.0
-LONGEST_QUEUE = 500
+MAX_QUEUED = 500
 
 
 @dataclass
 class Events:
-    """The pages that are connected."""
+    """The connected pages."""
 
     _queues: set[asyncio.Queue[dict[str, Any] | None]] = field(default_factory=set)
 
     def send(self, name: str, **content: Any) -> None:
-        """Send an event to every page; one that does not keep up is cut off, and fetches all when it is back."""
+        """Send an event to every page; one that lags behind is disconnected, and fetches everything on reconnection."""
         for queue in list(self._queues):
-            if queue.qsize() > LONGEST_QUEUE:
+            if queue.qsize() > MAX_QUEUED:
                 self._queues.discard(queue)
                 queue.put_nowait(None)
             else:
@@ -31,7 +31,7 @@ class Events:
             queue.put_nowait(None)
 
     async def stream(self, first: dict[str, Any]) -> AsyncIterator[str]:
-        """Return the text of one page's stream, with an event to begin with."""
+        """Stream events to one page, `first` before all others."""
         queue: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
         self._queues.add(queue)
         try:

@@ -1,7 +1,4 @@
-"""Files of other programs, as ``tomopicker convert`` reads and writes them, and a project made of files.
-
-Picks are opened, and saved for other programs; clicks, a model and picks that the commands wrote become a project.
-"""
+"""Files of other programs, read and written as by ``tomopicker convert``, and projects made from files of commands."""
 
 import shutil
 import tempfile
@@ -15,7 +12,7 @@ from tomopicker.errors import UsageError
 from tomopicker.geometry import Frame
 from tomopicker.io.convert import IMPORT_LIST, write_folder
 from tomopicker.picks import Picks
-from tomopicker.studio.points import Point, Points, write_csv
+from tomopicker.studio.points import Point, Points, write_points
 from tomopicker.studio.project import Project
 from tomopicker.tomogram import Tomogram
 
@@ -28,11 +25,11 @@ class Program:
     ----------
     title : str
     format : str
-        A name of `registry.FORMATS`.
+        Name of a format in `registry.FORMATS`.
     suffix : str
-        Of one file with the picks of all tomograms; nothing: a file for each.
+        Suffix of the file with the picks of all tomograms; empty for a file per tomogram.
     advice : str
-        What to do with them, in a line.
+        How to use the files, one line.
     """
 
     title: str
@@ -53,10 +50,24 @@ PROGRAMS: Mapping[str, Program] = {
 def read_upload(content: bytes, name: str, frames: Mapping[str, Frame]) -> tuple[dict[str, Points], list[str]]:
     """Read a file of picks that a page sent.
 
-    Only the last part of its name counts; formats and tomograms are recognised by it. The frames are those of the
-    listed tomograms. Gives the points by tomogram, and warnings.
+    Parameters
+    ----------
+    content : bytes
+    name : str
+        Name of the file, which shows its format and tomogram; folders in it are ignored.
+    frames : mapping of str to Frame
+        Geometry of the listed tomograms.
 
-    Raises `TomoPickerError` if it cannot be read, or holds no picks of these tomograms.
+    Returns
+    -------
+    points : dict of str to tuple of Point
+        By tomogram.
+    warnings : list of str
+
+    Raises
+    ------
+    TomoPickerError
+        If it cannot be read, or holds no picks of these tomograms.
     """
     plain = name.replace("\\", "/").rpartition("/")[2]
     if not plain or plain.startswith(".") or any(ord(c) < 32 for c in plain) or len(plain.encode()) > 200:
@@ -71,27 +82,23 @@ def read_upload(content: bytes, name: str, frames: Mapping[str, Frame]) -> tuple
             if folder in str(error):
                 raise type(error)(str(error).replace(f"{folder}/", "")) from error
             raise
-    remarks = [str(w.message).replace(f"{folder}/", "") for w in caught if issubclass(w.category, UserWarning)]
+    messages = [str(w.message).replace(f"{folder}/", "") for w in caught if issubclass(w.category, UserWarning)]
     points = {
         tomogram: tuple(
             Point(x, y, z, "particle", plain) for x, y, z in picks.in_tomogram(tomogram).positions.round(3).tolist()
         )
         for tomogram in picks.tomogram_names
     }
-    return points, remarks
+    return points, messages
 
 
 def save_for(program: str, picks: Picks, frames: Mapping[str, Frame], folder: Path) -> tuple[list[Path], str]:
-    """Write picks for a program, a key of `PROGRAMS`, into a folder, in place of its earlier files.
+    """Write picks for a program, a key of `PROGRAMS`, into a folder, replacing its earlier files.
 
-    The frames are those of the tomograms. Gives the files, those to open first, first, and the advice.
+    Returns the files, the one to open first first, and the advice.
 
-    Raises
-    ------
-    UsageError
-        If the program is unknown, or there are no picks.
-    TomoPickerError
-        If a name is not valid in its files, or they cannot be written.
+    Raises `UsageError` if the program is unknown or there are no picks, `TomoPickerError` if a name is not valid in
+    its files or they cannot be written.
     """
     if program not in PROGRAMS:
         raise UsageError(f"no program '{program[:40]}' is known here; use 'tomopicker convert'")
@@ -108,15 +115,15 @@ def save_for(program: str, picks: Picks, frames: Mapping[str, Frame], folder: Pa
 def write_project(
     folder: Path, kind: str, diameter: float, clicks: Path, tomogram: Tomogram, model: Path, picks: Path
 ) -> Path:
-    """Write a project of one kind of particle, of a diameter in Å, in place of an earlier one; give its folder.
+    """Write a project of one kind of particle, replacing an earlier one; return its folder.
 
-    It has clicks, which are in the tomogram, a model file, and the folder that ``tomopicker pick`` wrote.
+    It gets the clicks in a tomogram, the diameter in Å, a model file, and a folder that ``tomopicker pick`` wrote.
     """
     shutil.rmtree(folder, ignore_errors=True)
     Project.open(folder, lambda name: tomogram.frame).add_kind(kind, diameter)
-    found = io.read_picks(clicks, [tomogram])
-    points = tuple(Point(x, y, z, origin="demo") for x, y, z in found.positions.round(3).tolist())
-    write_csv(folder, kind, tomogram.name, tomogram.frame, points)
+    read = io.read_picks(clicks, [tomogram])
+    points = tuple(Point(x, y, z, origin="demo") for x, y, z in read.positions.round(3).tolist())
+    write_points(folder, kind, tomogram.name, tomogram.frame, points)
     (folder / "models").mkdir()
     shutil.copy(model, folder / "models" / f"{kind}.model")
     shutil.copytree(picks, folder / "picks" / kind)

@@ -1,4 +1,4 @@
-"""The tomograms that the studio was started with: the only volumes that it opens, each by its name alone."""
+"""The tomograms that the studio was started with: it opens no others, and pages request them by name."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -20,12 +20,12 @@ RAW = "raw"
 
 @dataclass
 class Listing:
-    """Names of tomograms, and the files of each: the first is clicked in, others are shown in its place.
+    """Tomograms and their files. The first volume of each is the one picked in; others are shown in its place.
 
     Parameters
     ----------
     files : dict of str to dict of str to Path
-        By tomogram and by what the volume is called (``raw``, or the folder of a second one).
+        By tomogram and name of the volume (``raw``, or the folder of a second one).
     reading : ReadOptions
     """
 
@@ -35,28 +35,23 @@ class Listing:
 
     @property
     def names(self) -> list[str]:
-        """The tomograms in the order given."""
+        """Names of the tomograms in the order given."""
         return list(self.files)
 
     def tomogram(self, name: str, volume: str | None = None) -> Tomogram:
         """Open a tomogram, or one of its other volumes.
 
-        Raises
-        ------
-        UsageError
-            If it is not listed.
-        TomoPickerError
-            If its file cannot be used.
+        Raises `UsageError` if it is not listed, `TomoPickerError` if its file cannot be read.
         """
         if name not in self.files:
             raise UsageError(f"no tomogram '{name[:80]}' is listed; start the studio with its file")
-        called = volume or next(iter(self.files[name]))
-        if called not in self.files[name]:
-            raise UsageError(f"the tomogram '{name}' has no volume '{called[:80]}'; reload the page")
-        if (name, called) not in self._opened:
-            opened = io.open_tomogram(self.files[name][called], options=self.reading)
-            self._opened[name, called] = replace(opened, name=name)
-        return self._opened[name, called]
+        files = self.files[name]
+        volume = volume or next(iter(files))
+        if volume not in files:
+            raise UsageError(f"the tomogram '{name}' has no volume '{volume[:80]}'; reload the page")
+        if (name, volume) not in self._opened:
+            self._opened[name, volume] = replace(io.open_tomogram(files[volume], options=self.reading), name=name)
+        return self._opened[name, volume]
 
     def frame(self, name: str) -> Frame:
         """Return the geometry of a tomogram."""
@@ -66,24 +61,24 @@ class Listing:
 def list_tomograms(
     paths: Sequence[Path], others: Sequence[Path] = (), reading: ReadOptions = DEFAULT_OPTIONS
 ) -> Listing:
-    """List the tomograms that paths mean: volumes, folders, a RELION tomograms.star, or a copick configuration.
+    """List the tomograms given by paths: volumes, folders, a RELION tomograms.star, or a copick configuration.
 
-    `others` are volumes of the same tomograms (denoised ones), likewise; matched by name.
+    `others` are second volumes of the same tomograms, such as denoised ones, given likewise and matched by name.
 
     Raises `TomoPickerError` if a path is missing, holds no tomogram, or a second volume belongs to none.
     """
     files = {io.tomogram_name(path): {RAW: path} for path in _volumes(paths)}
     for name, volumes in files.items():
         check_file_name(name, volumes[RAW])
-    for place in others:
-        for path in _volumes([place]):
-            meant = matches(io.tomogram_name(path), list(files))
-            if len(meant) != 1:
+    for source in others:
+        for path in _volumes([source]):
+            matching = matches(io.tomogram_name(path), list(files))
+            if len(matching) != 1:
                 raise TomoPickerError(
                     f"{path}: is a volume of none of the tomograms ({join_names(list(files))}); name it after one"
                 )
-            called = place.name if place.is_dir() or len(others) > 1 else "other"
-            files[meant[0]][called] = path
+            volume = source.name if source.is_dir() or len(others) > 1 else "other"
+            files[matching[0]][volume] = path
     return Listing(files, reading)
 
 
@@ -91,7 +86,7 @@ def _volumes(paths: Sequence[Path]) -> list[Path]:
     listed: list[Path] = []
     for path in paths:
         if path.suffix.lower() == ".star":
-            listed += _of_star(path)
+            listed += _volumes_in_star(path)
         elif path.suffix.lower() == ".json":
             listed += read_project(path).tomograms()
         else:
@@ -101,8 +96,8 @@ def _volumes(paths: Sequence[Path]) -> list[Path]:
     return io.volume_files(listed)
 
 
-def _of_star(path: Path) -> list[Path]:
-    """List the reconstructions that a tomograms.star names; its paths count from the RELION project's folder."""
+def _volumes_in_star(path: Path) -> list[Path]:
+    """List the reconstructions in a tomograms.star; its paths are relative to the folder of the RELION project."""
     for block in read_blocks(path).values():
         column = next((name for name in VOLUME_COLUMNS if name in block), None)
         if column is not None:

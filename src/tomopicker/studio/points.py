@@ -1,40 +1,37 @@
-"""The points a person sets, changes of them (what is saved, undone and sent to pages), and their files.
+"""Points set by a person, changes of them, and their files.
 
-``clicks/<kind>/<tomogram>.csv`` and ``.star`` hold the particles, ``rejected/<kind>/…`` the negatives. CSV is what is
-read back; a file that another program has changed is recognised by its time, size and inode.
+``clicks/<kind>/<tomogram>.csv`` and ``.star`` hold the particles, ``rejected/<kind>/…`` the negatives. Only the CSV
+files are read back; a change by another program shows in their time, size or inode.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
+from jaxtyping import Float64, Int64
+from pydantic import AfterValidator, Field
+from scipy.spatial import cKDTree
 
 from tomopicker import io
-from tomopicker.config import first_problem
-from tomopicker.errors import UsageError
 from tomopicker.geometry import Frame
 from tomopicker.picks import Picks
 from tomopicker.types import Positions
 
 Label = Literal["particle", "negative"]
-SAME = 0.5
-"""Å within which two points are one: files round positions to a thousandth of a voxel."""
-FEW = 8
-"""Points that are compared one by one with all others."""
+SAME_POINT_ANGSTROM = 0.5
+"""Points closer than this along every axis are one point: files round positions to a thousandth of a voxel."""
 MAX_POINTS = 100_000
-"""Of one change."""
+"""Maximum number of points that one change adds or removes."""
 Coordinate = Annotated[float, Field(allow_inf_nan=False), AfterValidator(lambda value: round(value, 3))]
 Origin = Annotated[str, AfterValidator(lambda text: text[:80])]
-Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
 class Point:
-    """A position with a label.
+    """A labelled position.
 
     Parameters
     ----------
@@ -42,7 +39,7 @@ class Point:
         Å from the centre of the first voxel.
     label : "particle" or "negative"
     origin : str
-        Where it comes from: ``click``, ``suggestion``, ``review``, or the name of a file that was opened.
+        Source: ``click``, ``suggestion``, ``review``, or the name of an imported file.
     """
 
     x: Coordinate
@@ -51,158 +48,97 @@ class Point:
     label: Label = "particle"
     origin: Origin = "click"
 
-    def is_at(self, other: "Point") -> bool:
-        """Whether two points are at one place."""
-        return abs(self.x - other.x) < SAME and abs(self.y - other.y) < SAME and abs(self.z - other.z) < SAME
-
 
 Points = tuple[Point, ...]
+ChangedPoints = Annotated[Points, Field(max_length=MAX_POINTS)]
 
 
 @dataclass(frozen=True)
 class Change:
-    """Points of one kind and one tomogram that came and went.
-
-    Parameters
-    ----------
-    kind, tomogram : str
-    added, removed : tuple of Point
-    """
+    """Points of one kind added to and removed from one tomogram."""
 
     kind: str
     tomogram: str
-    added: Annotated[Points, Field(max_length=MAX_POINTS)] = ()
-    removed: Annotated[Points, Field(max_length=MAX_POINTS)] = ()
+    added: ChangedPoints = ()
+    removed: ChangedPoints = ()
 
     @property
     def inverse(self) -> "Change":
-        """The change that takes this one back."""
+        """The change that reverts this one."""
         return Change(self.kind, self.tomogram, self.removed, self.added)
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing changes."""
+        """True if no points are added or removed."""
         return not self.added and not self.removed
 
 
 def apply(points: Points, change: Change) -> tuple[Points, Change]:
-    """Change points.
+    """Add and remove points.
 
     Parameters
     ----------
     points : tuple of Point
     change : Change
-        What is removed need not be there, and what is added may be there already.
+        Removing a missing point or adding an existing one has no effect; a point added in the place of one with the
+        other label replaces it.
 
     Returns
     -------
     points : tuple of Point
-    done : Change
-        What really came and went, so that its inverse gives `points` again.
+    applied : Change
+        The points actually added and removed: its inverse restores `points`.
     """
-    kept, gone = [], []
-    there: set[int] = set()
-    twins, replacements = _places_in(points, change.removed), _places_in(points, change.added)
-    for point, twin, new in zip(points, twins, replacements, strict=True):
-        if new >= 0 and twin < 0 and change.added[new].label == point.label:
-            there.add(new)
+    kept, removed, existing = [], [], set[int]()
+    xyz = positions(points)
+    removals, additions = (
+        nearest(xyz, positions(others), SAME_POINT_ANGSTROM, norm=np.inf).tolist()
+        for others in (change.removed, change.added)
+    )
+    for point, removal, addition in zip(points, removals, additions, strict=True):
+        if addition >= 0 and removal < 0 and change.added[addition].label == point.label:
+            existing.add(addition)
             kept.append(point)
-        elif twin >= 0 or new >= 0:
-            gone.append(point)
+        elif removal >= 0 or addition >= 0:
+            removed.append(point)
         else:
             kept.append(point)
-    added = tuple(point for index, point in enumerate(change.added) if index not in there)
-    return (*kept, *added), Change(change.kind, change.tomogram, added, tuple(gone))
+    added = tuple(point for index, point in enumerate(change.added) if index not in existing)
+    return (*kept, *added), Change(change.kind, change.tomogram, added, tuple(removed))
 
 
-def _places_in(points: Points, others: Points) -> list[int]:
-    """Return for each point the index of the one of others that is at its place, -1 where none is."""
-    if len(others) <= FEW:
-        return [next((i for i, other in enumerate(others) if point.is_at(other)), -1) for point in points]
-    from scipy.spatial import cKDTree  # noqa: PLC0415  (slow to import, and hardly ever needed)
-
-    nearest = cKDTree(positions(others)).query(positions(points), p=np.inf, distance_upper_bound=SAME)[1]
-    found = np.asarray(nearest, dtype=np.int64)
-    return [index if index < len(others) else -1 for index in found.tolist()]
-
-
-as_change = TypeAdapter(Change).validate_python
-
-
-def parse(validate: Callable[[object], Value], stated: object) -> Value:
-    """Make a change (`as_change`), or another act, of what a page or the log holds.
-
-    Raises `UsageError` if it is none.
-    """
-    try:
-        return validate(stated)
-    except ValidationError as error:
-        raise UsageError(f"{first_problem(error)}; reload the page") from error
+def nearest(
+    places: Float64[np.ndarray, "n 3"], others: Float64[np.ndarray, "m 3"], max_distance: float, *, norm: float = 2.0
+) -> Int64[np.ndarray, " n"]:
+    """Return the index of the nearest of `others` to each place, -1 where none is closer than `max_distance` (Å)."""
+    if not len(places) or not len(others):
+        return np.full(len(places), -1)
+    indices = np.asarray(cKDTree(others).query(places, p=norm, distance_upper_bound=max_distance)[1], dtype=np.int64)
+    return np.where(indices < len(others), indices, -1)
 
 
 def positions(points: Iterable[Point], label: Label | None = None) -> Positions:
-    """Return the points, or those of a label, as rows of (x, y, z) in Å."""
+    """Return the points, or those with a label, as rows of (x, y, z) in Å."""
     rows = [(point.x, point.y, point.z) for point in points if label in {None, point.label}]
     return np.asarray(rows, dtype=np.float64).reshape(-1, 3)
 
 
 FOLDERS: Mapping[Label, str] = {"particle": "clicks", "negative": "rejected"}
-STAR = "relion5"
+FORMATS = {"csv": "csv", "star": "relion5"}
+"""Format of the files with each suffix."""
 
 Signature = tuple[tuple[int, int, int] | None, ...]
-"""Time (ns), size and inode of each CSV file; None where there is none."""
+"""Time (ns), size and inode of each CSV file; None for a missing file."""
 
 
 def csv_files(folder: Path, kind: str, tomogram: str) -> dict[Label, Path]:
-    """Return the file of each label's points."""
+    """Return the file of the points with each label."""
     return {label: folder / name / kind / f"{tomogram}.csv" for label, name in FOLDERS.items()}
 
 
 def signature(folder: Path, kind: str, tomogram: str) -> Signature:
-    """Give a value that changes when one of the files is written."""
+    """Return a value that changes whenever one of the files is written."""
     return tuple(_stat(path) for path in csv_files(folder, kind, tomogram).values())
-
-
-def read_points(folder: Path, kind: str, tomogram: str, frame: Frame) -> Points:
-    """Read the points of a kind in a tomogram; none where there are no files.
-
-    Raises `TomoPickerError` if a file is damaged, or has a position outside the tomogram.
-    """
-    found: list[Point] = []
-    for label, path in csv_files(folder, kind, tomogram).items():
-        if path.exists() and not io.has_no_picks(path):
-            picks = io.read_picks(path, {tomogram: frame})
-            origins = picks.extra["origin"].astype(str).tolist() if "origin" in picks.extra else ["file"] * len(picks)
-            for (x, y, z), origin in zip(picks.positions.round(3).tolist(), origins, strict=True):
-                found.append(Point(x, y, z, label, origin))
-    return tuple(found)
-
-
-def write_csv(folder: Path, kind: str, tomogram: str, frame: Frame, points: Points) -> None:
-    """Write both CSV files, each whole or not at all; a file of no points is written only over an older one.
-
-    Raises `TomoPickerError` if the disk does not take them.
-    """
-    for label, path in csv_files(folder, kind, tomogram).items():
-        picks = as_picks(points, label, tomogram)
-        if len(picks) or path.exists():
-            io.write_picks(picks, {tomogram: frame}, path, "csv")
-
-
-def write_star(folder: Path, kind: str, tomogram: str, frame: Frame, points: Points) -> None:
-    """Write both STAR files, as `write_csv` does."""
-    for label, path in csv_files(folder, kind, tomogram).items():
-        picks = as_picks(points, label, tomogram)
-        star = path.with_suffix(".star")
-        if len(picks) or star.exists():
-            io.write_picks(Picks.of(tomogram, picks.positions), {tomogram: frame}, star, STAR)
-
-
-def as_picks(points: Points, label: Label, tomogram: str) -> Picks:
-    """Return the points of a label as picks, with where each comes from as a column."""
-    picks = Picks.of(tomogram, positions(points, label))
-    origins = [point.origin for point in points if point.label == label]
-    return Picks(picks.positions, picks.tomograms, picks.scores, pd.DataFrame({"origin": origins}, dtype=object))
 
 
 def _stat(path: Path) -> tuple[int, int, int] | None:
@@ -211,3 +147,38 @@ def _stat(path: Path) -> tuple[int, int, int] | None:
     except OSError:
         return None
     return stat.st_mtime_ns, stat.st_size, stat.st_ino
+
+
+def read_points(folder: Path, kind: str, tomogram: str, frame: Frame) -> Points:
+    """Read the points of a kind in a tomogram; without files there are none.
+
+    Raises `TomoPickerError` if a file is damaged, or has a position outside the tomogram.
+    """
+    points: list[Point] = []
+    for label, path in csv_files(folder, kind, tomogram).items():
+        if path.exists() and not io.has_no_picks(path):
+            picks = io.read_picks(path, {tomogram: frame})
+            origins = picks.extra["origin"].astype(str).tolist() if "origin" in picks.extra else ["file"] * len(picks)
+            for (x, y, z), origin in zip(picks.positions.round(3).tolist(), origins, strict=True):
+                points.append(Point(x, y, z, label, origin))
+    return tuple(points)
+
+
+def write_points(
+    folder: Path, kind: str, tomogram: str, frame: Frame, points: Points, suffix: Literal["csv", "star"] = "csv"
+) -> None:
+    """Write a file of each label's points, whole or not at all; without points, only over an existing file.
+
+    The origin of each point is a column of the CSV files.
+
+    Raises `TomoPickerError` if a file cannot be written.
+    """
+    for label, csv in csv_files(folder, kind, tomogram).items():
+        path = csv.with_suffix(f".{suffix}")
+        labelled = [point for point in points if point.label == label]
+        if labelled or path.exists():
+            picks = Picks.of(tomogram, positions(labelled))
+            if suffix == "csv":
+                origins = [point.origin for point in labelled]
+                picks = replace(picks, extra=pd.DataFrame({"origin": origins}, dtype=object))
+            io.write_picks(picks, {tomogram: frame}, path, FORMATS[suffix])

@@ -1,7 +1,7 @@
 """The project folder: kinds, notes and points, saved as plain files after every act.
 
-The folder is the truth. Each list of points is kept in memory while it is in use; before it is changed, and every
-second, its files are looked at, and read again if another program wrote them.
+Files take precedence over memory: before points are changed, and every second, their files are checked, and read again
+if another program wrote them.
 """
 
 import asyncio
@@ -10,21 +10,20 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.files import write_text
 from tomopicker.geometry import Frame
 from tomopicker.io.tomogram_names import check_file_name
 from tomopicker.studio.history import Act, Edit, History, Settings
-from tomopicker.studio.points import Change, Points, Signature, apply, read_points, signature, write_csv, write_star
+from tomopicker.studio.points import Change, Points, Signature, apply, read_points, signature, write_points
 
 PROJECT, LOG = "project.json", "history.jsonl"
 COLOURS = ("#39d98a", "#ffb454", "#5cc8ff", "#ff7ab6", "#c3a6ff", "#f4e04d")
 _COLOUR = re.compile(r"#[0-9a-f]{6}$")
-LONGEST_NOTE = 4000
+MAX_NOTE_LENGTH = 4000
 
-FrameOf = Callable[[str], Frame]
 Key = tuple[str, str]
 """A kind and a tomogram."""
 
@@ -39,7 +38,7 @@ class Kind:
     diameter : float
         Å.
     colour : str
-        ``#rrggbb``, of its circles.
+        Colour of its circles, ``#rrggbb``.
     """
 
     name: str
@@ -51,24 +50,22 @@ class Kind:
         if not 1 <= self.diameter <= 1e5:
             raise UsageError(f"a particle diameter of {self.diameter:g} Å is impossible; give it in Å")
         if not _COLOUR.match(self.colour):
-            raise UsageError(f"the colour '{self.colour[:20]}' is none; give it as #rrggbb")
+            raise UsageError(f"the colour '{self.colour[:20]}' is invalid; give it as #rrggbb")
 
 
 @dataclass
 class Sheet:
-    """The points of a kind in a tomogram, as the page sees them.
+    """The points of a kind in a tomogram, as pages see them.
 
     Parameters
     ----------
     points : tuple of Point
-    version : int
-        Counts the changes since the server started.
     signature : tuple
-        Of the files that hold them.
-    saved : int
-        The version that is on the disk.
-    star : int
-        The version that the STAR files hold.
+        Signature of the files when last read or written.
+    version : int
+        Number of changes since the server started.
+    saved, star : int
+        Versions in the CSV and the STAR files.
     """
 
     points: Points
@@ -81,7 +78,7 @@ class Sheet:
 
 @dataclass(frozen=True)
 class Done:
-    """What an act changed, and the version of the list right after it: these are consecutive, act after act."""
+    """The applied part of a change, and the version of the sheet right after it."""
 
     change: Change
     version: int
@@ -89,34 +86,38 @@ class Done:
 
 @dataclass
 class Project:
-    """A project folder while the server runs. All methods are called from the event loop's thread."""
+    """A project folder while the server runs. All methods are called from the event loop's thread.
+
+    Parameters
+    ----------
+    folder : Path
+    frame_of : callable
+        Returns the geometry of a tomogram by its name.
+    kinds : dict of str to Kind
+    notes : dict of str to str
+        Note of each tomogram that has one.
+    reviewed : set of str
+        Tomograms marked as reviewed.
+    """
 
     folder: Path
-    frame_of: FrameOf
+    frame_of: Callable[[str], Frame]
     kinds: dict[str, Kind] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
     reviewed: set[str] = field(default_factory=set)
-    trouble: str | None = None
     sheets: dict[Key, Sheet] = field(default_factory=dict)
+    _write_error: str | None = None
+    _reread: set[Key] = field(default_factory=set)
+    """Sheets that other programs wrote, until `changed_elsewhere` returns them."""
 
     def __post_init__(self) -> None:
         self.history = History.read(self.folder / LOG)
-        self._reread: set[Key] = set()  # Lists that others wrote, until pages learn of it.
 
     @classmethod
-    def open(cls, folder: Path, frame_of: FrameOf) -> "Project":
-        """Open a folder, or make it.
+    def open(cls, folder: Path, frame_of: Callable[[str], Frame]) -> "Project":
+        """Open a project folder, or create it.
 
-        Parameters
-        ----------
-        folder : Path
-        frame_of : callable
-            Gives the geometry of a tomogram by its name.
-
-        Raises
-        ------
-        TomoPickerError
-            If it holds a damaged project, or cannot be written.
+        Raises `TomoPickerError` if it holds a damaged project, or cannot be written.
         """
         path = folder / PROJECT
         if not path.exists():
@@ -124,65 +125,65 @@ class Project:
             project.save_settings()
             return project
         try:
-            stated = json.loads(path.read_text(encoding="utf-8"))
-            kinds = {item["name"]: Kind(**item) for item in stated["kinds"]}
-            notes = {str(name): str(text) for name, text in stated["notes"].items()}
-            return cls(folder, frame_of, kinds, notes, set(map(str, stated["reviewed"])))
+            settings = json.loads(path.read_text(encoding="utf-8"))
+            kinds = {item["name"]: Kind(**item) for item in settings["kinds"]}
+            notes = {str(name): str(text) for name, text in settings["notes"].items()}
+            return cls(folder, frame_of, kinds, notes, set(map(str, settings["reviewed"])))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise TomoPickerError(f"{path}: is damaged; correct or remove it, or choose another --project") from error
 
+    @property
+    def error(self) -> str | None:
+        """Why points or the log could not be written last; None if everything is saved."""
+        return self._write_error or self.history.error
+
     def save_settings(self) -> None:
         """Write kinds and notes."""
-        stated = {
+        settings = {
             "kinds": [asdict(kind) for kind in self.kinds.values()],
             "notes": {name: text for name, text in sorted(self.notes.items()) if text},
             "reviewed": sorted(self.reviewed),
         }
-        write_text(self.folder / PROJECT, json.dumps(stated, indent=1, ensure_ascii=False) + "\n")
+        write_text(self.folder / PROJECT, json.dumps(settings, indent=1, ensure_ascii=False) + "\n")
 
     def add_kind(self, name: str, diameter: float, colour: str | None = None) -> Kind:
-        """Add a kind, or change one of that name.
+        """Add a kind, or change the one with this name; without a colour it keeps its own, or gets an unused one.
 
-        Raises
-        ------
-        UsageError, TomoPickerError
-            If its name cannot be a folder's, or its diameter or colour cannot be.
+        Raises `UsageError` or `TomoPickerError` if the name is not valid in file names, or the diameter (Å) or colour
+        is invalid.
         """
-        taken = {kind.colour for kind in self.kinds.values() if kind.name != name}
-        free = next((each for each in COLOURS if each not in taken), COLOURS[0])
-        known = self.kinds.get(name)
-        kind = Kind(name, diameter, (colour or (known.colour if known else free)).lower())
-        self.kinds[name] = kind
+        if colour is None:
+            taken = {kind.colour for kind in self.kinds.values()}
+            unused = next((candidate for candidate in COLOURS if candidate not in taken), COLOURS[0])
+            colour = self.kinds[name].colour if name in self.kinds else unused
+        kind = self.kinds[name] = Kind(name, diameter, colour.lower())
         self.save_settings()
         return kind
 
-    def edit_kind(self, name: str, diameter: float, colour: str | None = None) -> Kind:
-        """Add or change a kind as an act that can be undone; the arguments and errors are those of `add_kind`."""
-        before = self.kinds.get(name)
-        kind = self.add_kind(name, diameter, colour)
-        self._log_edit(Edit("kind", name, None if before is None else asdict(before), asdict(kind)))
-        return kind
+    def edit_kind(self, name: str, diameter: float, colour: str | None = None) -> Edit:
+        """Add or change a kind so that it can be undone; the arguments and errors are those of `add_kind`."""
+        before = asdict(self.kinds[name]) if name in self.kinds else None
+        return self._log_edit(Edit("kind", name, before, asdict(self.add_kind(name, diameter, colour))))
 
-    def describe(self, tomogram: str, note: str | None, reviewed: bool | None) -> None:
-        """Set the note of a tomogram, or whether it was reviewed; this can be undone."""
-        before = self._described(tomogram)
-        after = {
-            "note": before["note"] if note is None else note[:LONGEST_NOTE],
-            "reviewed": before["reviewed"] if reviewed is None else reviewed,
-        }
-        edit = Edit("note", tomogram, before, after)
-        self._apply(edit)
-        self._log_edit(edit)
+    def edit_note(self, tomogram: str, note: str | None, reviewed: bool | None) -> Edit:
+        """Set the note of a tomogram, or whether it was reviewed, so that it can be undone; None changes nothing."""
+        before = self.note_of(tomogram)
+        new = {"note": None if note is None else note[:MAX_NOTE_LENGTH], "reviewed": reviewed}
+        edit = Edit("note", tomogram, before, before | {key: own for key, own in new.items() if own is not None})
+        self._apply_edit(edit)
+        return self._log_edit(edit)
 
-    def _described(self, tomogram: str) -> Settings:
+    def note_of(self, tomogram: str) -> Settings:
+        """Return ``note`` and ``reviewed`` of a tomogram."""
         return {"note": self.notes.get(tomogram, ""), "reviewed": tomogram in self.reviewed}
 
-    def _log_edit(self, edit: Edit) -> None:
-        if not edit.is_empty:
-            self._logged(lambda: self.history.act(edit))
+    def _log_edit(self, edit: Edit) -> Edit:
+        if edit.before != edit.after:
+            self.history.act(edit)
+        return edit
 
-    def _apply(self, edit: Edit) -> None:
-        """Make settings what they are after an edit, and write them."""
+    def _apply_edit(self, edit: Edit) -> None:
+        """Apply an edit to kinds and notes, and save them."""
         if edit.of == "note":
             after = edit.after or {}
             self.notes[edit.name] = str(after.get("note", ""))
@@ -194,14 +195,9 @@ class Project:
         self.save_settings()
 
     def sheet(self, kind: str, tomogram: str) -> Sheet:
-        """Return the points of a kind in a tomogram, as its files are now.
+        """Return the points of a kind in a tomogram, read again if their files have changed.
 
-        Raises
-        ------
-        UsageError
-            If there is no such kind.
-        TomoPickerError
-            If a file is damaged.
+        Raises `UsageError` if there is no such kind, `TomoPickerError` if a file is damaged.
         """
         if kind not in self.kinds:
             raise UsageError(f"there is no kind '{kind[:60]}' in this project; add it first")
@@ -217,93 +213,82 @@ class Project:
         return sheet
 
     def changed_elsewhere(self) -> list[Key]:
-        """Read again what other programs wrote; give the keys of these lists."""
+        """Read the sheets that other programs wrote; return those read again since the last call."""
         for key in list(self.sheets):
             if key[0] in self.kinds:  # Not if its addition was undone.
                 self.sheet(*key)
-        found = sorted(self._reread)  # By whichever request came first, too.
+        keys = sorted(self._reread)  # Requests may have read some of them before.
         self._reread.clear()
-        return found
+        return keys
 
     async def act(self, change: Change) -> Done:
-        """Change points, log it and save it; give what really changed."""
+        """Change points, log the change and save it; return what was applied of it."""
         return await self._change(change, self.history.act)
 
     async def undo(self) -> Done | Edit | None:
-        """Take the last act back; None if there is none."""
-        return await self._step(self.history.undo)
+        """Undo the last act; None if there is none."""
+        return await self._replay(self.history.undo())
 
     async def redo(self) -> Done | Edit | None:
-        """Do the act last undone again; None if there is none."""
-        return await self._step(self.history.redo)
+        """Redo the act last undone; None if there is none."""
+        return await self._replay(self.history.redo())
 
-    async def _step(self, take: Callable[[], Act | None]) -> Done | Edit | None:
-        act = self._logged(take)
-        if act is None:
-            return None
+    async def _replay(self, act: Act | None) -> Done | Edit | None:
         if isinstance(act, Edit):
-            self._apply(act)
+            self._apply_edit(act)
             return act
-        return await self._change(act, None)
+        return None if act is None else await self._change(act)
 
-    async def _change(self, change: Change, log: Callable[[Change], None] | None) -> Done:
+    async def _change(self, change: Change, log: Callable[[Change], None] | None = None) -> Done:
         sheet = self.sheet(change.kind, change.tomogram)
-        points, done = apply(sheet.points, change)
-        if done.is_empty:
-            return Done(done, sheet.version)
-        version = sheet.version + 1
-        sheet.points, sheet.version = points, version
+        points, applied = apply(sheet.points, change)
+        if applied.is_empty:
+            return Done(applied, sheet.version)
+        sheet.points, sheet.version = points, sheet.version + 1
+        done = Done(applied, sheet.version)
         if log is not None:
-            self._logged(lambda: log(done))
+            log(applied)
         await self.save((change.kind, change.tomogram))
-        return Done(done, version)
-
-    def _logged(self, write: Callable[[], Any]) -> Any:
-        try:
-            return write()
-        except TomoPickerError as error:
-            self.trouble = str(error)
-            return None
+        return done
 
     async def save(self, key: Key) -> None:
-        """Write the CSV files of a list; acts that come while it is written are written together after it."""
+        """Write the CSV files of a sheet; acts during the write are written together after it."""
         sheet = self.sheets[key]
         wanted = sheet.version
         async with sheet.lock:
-            if sheet.saved >= wanted:
-                return
-            version, points = sheet.version, sheet.points
-            try:
-                await asyncio.to_thread(write_csv, self.folder, *key, self.frame_of(key[1]), points)
-            except TomoPickerError as error:
-                self.trouble = str(error)
-                return
-            sheet.saved, sheet.signature = version, signature(self.folder, *key)
+            if sheet.saved < wanted:
+                version = sheet.version
+                if await self._write(key, "csv"):
+                    sheet.saved, sheet.signature = version, signature(self.folder, *key)
         if all(other.saved == other.version for other in self.sheets.values()):
-            self.trouble = None
+            self._write_error = None
 
     async def save_rest(self) -> None:
-        """Write what could not be written before, and the STAR files of what has changed."""
+        """Write the CSV files that could not be written before, and the STAR files of changed sheets."""
         for key, sheet in list(self.sheets.items()):
             if sheet.saved < sheet.version:
                 await self.save(key)
-            if sheet.saved == sheet.version and sheet.star != sheet.version:
-                version, points = sheet.version, sheet.points
-                try:
-                    await asyncio.to_thread(write_star, self.folder, *key, self.frame_of(key[1]), points)
-                except TomoPickerError as error:
-                    self.trouble = str(error)
-                else:
-                    sheet.star = version
+            version = sheet.version
+            if sheet.saved == version != sheet.star and await self._write(key, "star"):
+                sheet.star = version
+
+    async def _write(self, key: Key, suffix: Literal["csv", "star"]) -> bool:
+        """Write the present points of a sheet; return False, and keep the error, if that fails."""
+        frame, points = self.frame_of(key[1]), self.sheets[key].points
+        try:
+            await asyncio.to_thread(write_points, self.folder, *key, frame, points, suffix)
+        except TomoPickerError as error:
+            self._write_error = str(error)
+            return False
+        return True
 
     def all_points(self, kind: str) -> Mapping[str, Points]:
-        """Return the points of a kind in every tomogram that has a file of them, or a list in memory."""
+        """Return the points of a kind in every listed tomogram with a file of them, or a sheet in memory."""
         stems = {path.stem for name in ("clicks", "rejected") for path in (self.folder / name / kind).glob("*.csv")}
-        names = stems | {tomogram for other, tomogram in self.sheets if other == kind}
-        found: dict[str, Points] = {}
-        for name in sorted(names):
+        points: dict[str, Points] = {}
+        for name in sorted(stems | {tomogram for other, tomogram in self.sheets if other == kind}):
             try:
-                found[name] = self.sheet(kind, name).points
+                points[name] = self.sheet(kind, name).points
             except UsageError:
                 continue  # A tomogram that is not listed this time.
-        return found
+        return points

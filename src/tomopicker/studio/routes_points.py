@@ -2,219 +2,213 @@
 
 import asyncio
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
-from starlette.requests import Request
+from pydantic import AfterValidator
 from starlette.responses import StreamingResponse
 
 from tomopicker import __version__
 from tomopicker.errors import UsageError
 from tomopicker.geometry import is_outside
 from tomopicker.output.summary import SCORE, unusual
-from tomopicker.studio.boxes import refined
-from tomopicker.studio.context import Routes, Studio, body_of, finite, number, word
+from tomopicker.studio.boxes import refine_click
+from tomopicker.studio.context import Studio
 from tomopicker.studio.exchange import PROGRAMS
 from tomopicker.studio.history import Edit
-from tomopicker.studio.instant import as_json
-from tomopicker.studio.points import Point, Points, as_change, parse, positions
+from tomopicker.studio.points import Change, ChangedPoints, positions
 from tomopicker.studio.project import Done
+from tomopicker.studio.routing import KindOfProject, Name, Number, Routes
+
+MAX_CANDIDATES = 50_000
+MAX_SUGGESTIONS = 50
 
 ROUTES = Routes()
 
 
 @ROUTES.get("/api/state")
-async def state(studio: Studio, request: Request) -> Any:
+async def state(studio: Studio) -> Any:
     """Return all that a page needs to begin."""
     project = studio.project
-    begin = {
+    return {
         "version": __version__,
         "project": str(project.folder.absolute()),
         "kinds": [asdict(kind) for kind in project.kinds.values()],
         "tomograms": [{"name": name, "volumes": list(files)} for name, files in studio.listing.files.items()],
-        "programs": [{"name": name, "title": each.title} for name, each in PROGRAMS.items()],
-        "instant": studio.work.engine is not None,
-    }
-    return begin | _standing(studio)
+        "programs": [{"name": name, "title": program.title} for name, program in PROGRAMS.items()],
+        "instant": studio.instant.engine is not None,
+    } | _history(studio)
 
 
 @ROUTES.get("/api/events")
-async def events(studio: Studio, request: Request) -> StreamingResponse:
-    """Stream what happens to a page."""
-    first = {"name": "state", "trouble": studio.project.trouble}
+async def events(studio: Studio) -> StreamingResponse:
+    """Stream events to a page."""
+    first = {"name": "state", "trouble": studio.project.error}
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
     return StreamingResponse(studio.events.stream(first), media_type="text/event-stream", headers=headers)
 
 
 @ROUTES.get("/api/points")
-async def points(studio: Studio, request: Request) -> Any:
+async def points(studio: Studio, kind: Name, tomogram: Name) -> Any:
     """Return the points of a kind in a tomogram."""
-    kind, tomogram = word(request, "kind"), word(request, "tomogram")
     studio.listing.frame(tomogram)
     sheet = studio.project.sheet(kind, tomogram)
     return {"version": sheet.version, "points": [asdict(point) for point in sheet.points]}
 
 
 @ROUTES.post("/api/act")
-async def act(studio: Studio, request: Request) -> Any:
-    """Add and remove points; `refine` names the axis that the person could not see."""
-    body = await body_of(request)
-    change = parse(as_change, body)
-    frame = studio.listing.frame(change.tomogram)
-    if change.kind not in studio.project.kinds:
-        raise UsageError(f"there is no kind '{change.kind[:60]}' in this project; add it first")
-    axis = body.get("refine")
-    if axis in (0, 1, 2) and len(change.added) == 1:
-        diameter = studio.project.kinds[change.kind].diameter
-        point = change.added[0]
-        xyz = await asyncio.to_thread(
-            refined, studio.listing.tomogram(change.tomogram), (point.x, point.y, point.z), diameter, axis
-        )
-        change = replace(change, added=(Point(*xyz, point.label, point.origin),))
-    if is_outside(positions(change.added) / frame.voxel_size, frame.shape).any():
+async def act(
+    studio: Studio,
+    kind: KindOfProject,
+    tomogram: str,
+    added: ChangedPoints = (),
+    removed: ChangedPoints = (),
+    refine: Literal[0, 1, 2] | None = None,
+) -> Any:
+    """Add and remove points; a single new one is centred along the axis `refine`, which the person could not see."""
+    frame = studio.listing.frame(tomogram)
+    if refine is not None and len(added) == 1:
+        xyz = added[0].x, added[0].y, added[0].z
+        opened = studio.listing.tomogram(tomogram)
+        x, y, z = await asyncio.to_thread(refine_click, opened, xyz, kind.diameter, refine)
+        added = (replace(added[0], x=x, y=y, z=z),)
+    if is_outside(positions(added) / frame.voxel_size, frame.shape).any():
         raise UsageError("a point lies outside the tomogram")
-    return changed(studio, await studio.project.act(change))
+    return publish(studio, await studio.project.act(Change(kind.name, tomogram, added, removed)))
 
 
 @ROUTES.post("/api/undo")
-async def undo(studio: Studio, request: Request) -> Any:
-    """Take the last act back."""
-    return _stepped(studio, await studio.project.undo())
+async def undo(studio: Studio) -> Any:
+    """Undo the last act."""
+    return publish(studio, await studio.project.undo())
 
 
 @ROUTES.post("/api/redo")
-async def redo(studio: Studio, request: Request) -> Any:
-    """Do the act last undone again."""
-    return _stepped(studio, await studio.project.redo())
+async def redo(studio: Studio) -> Any:
+    """Redo the act last undone."""
+    return publish(studio, await studio.project.redo())
 
 
-def changed(studio: Studio, done: Done) -> dict[str, Any]:
-    """Send every page the change, have picks computed anew, and answer with the same."""
-    news = _standing(studio) | {"change": asdict(done.change), "version": done.version}
-    if done.change.is_empty:
-        return news
-    studio.events.send("points", **news)
-    for kind in studio.project.kinds:  # Clicks of one kind are negatives of the others.
-        studio.work.clicked(kind)
-    return news
-
-
-def _stepped(studio: Studio, done: Done | Edit | None) -> dict[str, Any]:
-    """Answer with what was undone or redone."""
-    if isinstance(done, Done):
-        return changed(studio, done)
+def publish(studio: Studio, done: Done | Edit | None) -> dict[str, Any]:
+    """Send pages what an act changed, start picking again where it matters, and return the answer to the request."""
+    project, answer = studio.project, _history(studio)
+    if done is None:
+        return answer | {"change": None}
     if isinstance(done, Edit):
-        _edited(studio, done.of, done.name)
-        return _standing(studio) | {"change": None, "edited": f"{done.of} {done.name}"}
-    return _standing(studio) | {"change": None}
+        if done.of == "note":
+            studio.events.send("notes", tomogram=done.name, **project.note_of(done.name), **answer)
+            return answer | {"change": None, "edited": f"note {done.name}"}
+        studio.events.send("kinds", kinds=[asdict(kind) for kind in project.kinds.values()], **answer)
+        answer |= {"change": None, "edited": f"kind {done.name}"}
+    else:
+        answer |= {"change": asdict(done.change), "version": done.version}
+        if done.change.is_empty:
+            return answer
+        studio.events.send("points", **answer)
+    for kind in project.kinds:  # Clicks of one kind are negatives of the others.
+        studio.instant.update(kind)
+    return answer
 
 
-def _standing(studio: Studio) -> dict[str, Any]:
-    """Return what every answer to an act has: how many can be undone and done again, and what could not be saved."""
+def _history(studio: Studio) -> dict[str, Any]:
+    """Return how many acts can be undone and redone, and why they could not be saved, if so."""
     project = studio.project
-    return {"trouble": project.trouble, "undo": len(project.history.done), "redo": len(project.history.undone)}
-
-
-def _edited(studio: Studio, of: str, name: str) -> None:
-    """Send every page an edited kind or note."""
-    project, standing = studio.project, _standing(studio)
-    if of == "note":
-        described = {"note": project.notes.get(name, ""), "reviewed": name in project.reviewed}
-        studio.events.send("notes", tomogram=name, **described, **standing)
-        return
-    studio.events.send("kinds", kinds=[asdict(each) for each in project.kinds.values()], **standing)
-    for kind in project.kinds:
-        studio.work.clicked(kind)
+    return {"trouble": project.error, "undo": len(project.history.done), "redo": len(project.history.undone)}
 
 
 @ROUTES.post("/api/kind")
-async def kind(studio: Studio, request: Request) -> Any:
+async def kind(
+    studio: Studio,
+    name: Annotated[str, AfterValidator(str.strip)],
+    diameter: Number,
+    colour: str | None = None,
+) -> Any:
     """Add a kind of particle, or change its diameter or colour."""
-    body = await body_of(request)
-    name, colour = str(body.get("name", "")).strip(), body.get("colour")
-    made = studio.project.edit_kind(name, finite(body.get("diameter"), "diameter"), str(colour) if colour else None)
-    _edited(studio, "kind", made.name)
-    return asdict(made)
+    edit = studio.project.edit_kind(name, diameter, colour or None)
+    publish(studio, edit)
+    return edit.after
 
 
 @ROUTES.post("/api/note")
-async def note(studio: Studio, request: Request) -> Any:
+async def note(studio: Studio, tomogram: str, note: str | None = None, reviewed: bool | None = None) -> Any:
     """Set the note of a tomogram, or whether it was reviewed."""
-    body = await body_of(request)
-    name = str(body.get("tomogram", ""))
-    if name not in studio.listing.files:
+    if tomogram not in studio.listing.files:
         raise UsageError("there is no such tomogram in the list")
-    text, reviewed = body.get("note"), body.get("reviewed")
-    studio.project.describe(name, None if text is None else str(text), None if reviewed is None else bool(reviewed))
-    _edited(studio, "note", name)
-    return {"tomogram": name}
+    publish(studio, studio.project.edit_note(tomogram, note, reviewed))
+    return {"tomogram": tomogram}
 
 
 @ROUTES.get("/api/picks")
-async def picks(studio: Studio, request: Request) -> Any:
-    """Return the instant picks of a kind in a tomogram, with less probable candidates."""
-    named, tomogram = word(request, "kind"), word(request, "tomogram")
-    diameter = studio.kind(named).diameter
+async def picks(studio: Studio, kind: KindOfProject, tomogram: Name) -> Any:
+    """Return the instant picks of a kind in a tomogram, with less probable candidates; and totals of the others."""
     studio.listing.frame(tomogram)
-    studio.work.want(tomogram, named)
-    found = studio.work.picked(named).get(tomogram)
-    trouble = studio.work.trouble.get(named) or studio.work.failed.get((tomogram, diameter))
-    elsewhere = studio.work.elsewhere(tomogram, named)
-    state = {"features": studio.work.state(tomogram, named), "trouble": trouble, "elsewhere": elsewhere}
-    return as_json(found) | state
+    studio.instant.request_features(tomogram, kind.name)
+    others = dict(studio.instant.picked(kind.name))
+    own = others.pop(tomogram, None)
+    answer = {
+        "features": studio.instant.state(tomogram, kind.name),
+        "trouble": studio.instant.error(tomogram, kind.name),
+        "elsewhere": {
+            "tomograms": len(studio.listing.names) - 1,
+            "done": len(others),
+            "picks": sum(int((other.candidates.scores > other.threshold).sum()) for other in others.values()),
+        },
+    }
+    if own is None:
+        return answer | {"candidates": [], "threshold": 1.0, "count": None, "expected": None, "particles": 0.0}
+    candidates = np.column_stack([own.candidates.positions, own.candidates.scores])[:MAX_CANDIDATES]
+    count, expected = own.count, own.expected
+    return answer | {
+        "candidates": np.round(candidates, 3).tolist(),
+        "threshold": own.threshold,
+        "count": None if count is None else [count.estimate, count.low, count.high],
+        "particles": expected.particles,
+        "expected": [expected.precision, expected.recall, expected.f1],
+    }
 
 
 @ROUTES.get("/api/suggest")
-async def suggest(studio: Studio, request: Request) -> Any:
-    """Return the next places to ask about."""
-    named = word(request, "kind")
-    studio.kind(named)
-    count = int(min(50, max(1, number(request, "count", 10))))
-    found = await studio.work.suggest(named, count)
+async def suggest(studio: Studio, kind: KindOfProject, count: Number = 10) -> Any:
+    """Suggest where to click next."""
+    suggestions = await studio.instant.suggest(kind.name, int(min(MAX_SUGGESTIONS, max(1, count))))
     return [
         {
-            "tomogram": each.tomogram,
-            "position": [round(float(value), 3) for value in np.ravel(each.position)],
-            "probability": None if each.probability != each.probability else round(float(each.probability), 4),
-            "reason": str(each.reason),
+            "tomogram": suggestion.tomogram,
+            "position": np.round(suggestion.position, 3).tolist(),
+            "probability": None if np.isnan(suggestion.probability) else round(suggestion.probability, 4),
+            "reason": suggestion.reason,
         }
-        for each in found
+        for suggestion in suggestions
     ]
 
 
 @ROUTES.get("/api/list")
-async def listed(studio: Studio, request: Request) -> Any:
-    """Return a row for each tomogram: counts, medians, what is unusual, notes."""
-    named = word(request, "kind")
-    studio.kind(named)
-    every = studio.project.all_points(named)
-    finished = await asyncio.to_thread(studio.reviews.results, named)
-    picked = {each.name: each.chosen for each in finished.tomograms} if finished else {}
-    instant = studio.work.picked(named)
-    rows = [
-        _row(studio, name, every.get(name, ()), picked.get(name), instant.get(name)) for name in studio.listing.names
-    ]
-    nan = float("nan")
-    counts = unusual([nan if row["picks"] is None else row["picks"] for row in rows])
-    medians = unusual([nan if row["median"] is None else row["median"] for row in rows], SCORE)
-    for row, by_count, by_median in zip(rows, counts.tolist(), medians.tolist(), strict=True):
-        row["unusual"] = [word for word, far in (("count", by_count), ("score", by_median)) if far]
-    return rows
-
-
-def _row(studio: Studio, name: str, mine: Points, picked: Any, instant: Any) -> dict[str, Any]:
-    source, scores = "", np.empty(0)
-    if picked is not None:
-        source, scores = "picked", picked.picks.scores
-    elif instant is not None:
-        source, scores = "instant", instant.candidates.scores[instant.candidates.scores > instant.threshold]
-    return {
-        "tomogram": name,
-        "clicks": len(positions(mine, "particle")),
-        "negatives": len(positions(mine, "negative")),
-        "picks": len(scores) if source else None,
-        "source": source,
-        "median": round(float(np.median(scores)), 4) if len(scores) else None,
-        "note": studio.project.notes.get(name, ""),
-        "reviewed": name in studio.project.reviewed,
+async def tomogram_list(studio: Studio, kind: KindOfProject) -> Any:
+    """Return a row for each tomogram: counts, median scores, what is unusual, notes."""
+    finished = await asyncio.to_thread(studio.reviews.results, kind.name)
+    points = studio.project.all_points(kind.name)
+    picked = {own.name: own.chosen.picks.scores for own in finished.tomograms} if finished else {}
+    instant = {
+        name: own.candidates.scores[own.candidates.scores > own.threshold]
+        for name, own in studio.instant.picked(kind.name).items()
     }
+    rows: list[dict[str, Any]] = []
+    for name in studio.listing.names:
+        scores = picked.get(name, instant.get(name))
+        rows.append(
+            {
+                "tomogram": name,
+                "clicks": len(positions(points.get(name, ()), "particle")),
+                "negatives": len(positions(points.get(name, ()), "negative")),
+                "picks": None if scores is None else len(scores),
+                "source": "picked" if name in picked else "instant" if name in instant else "",
+                "median": None if scores is None or not len(scores) else round(float(np.median(scores)), 4),
+            }
+            | studio.project.note_of(name)
+        )
+    counts, medians = ([float("nan") if row[key] is None else row[key] for row in rows] for key in ("picks", "median"))
+    flags = zip(unusual(counts).tolist(), unusual(medians, SCORE).tolist(), strict=True)
+    return [
+        row | {"unusual": [word for word, flag in zip(("count", "score"), own, strict=True) if flag]}
+        for row, own in zip(rows, flags, strict=True)
+    ]

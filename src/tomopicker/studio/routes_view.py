@@ -2,35 +2,38 @@
 
 import asyncio
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any
 
-from starlette.requests import Request
+from pydantic import BeforeValidator, Field
 from starlette.responses import Response, StreamingResponse
 
-from tomopicker.errors import TomoPickerError, UsageError
+from tomopicker.errors import UsageError
 from tomopicker.output.particles import encoded, projections
-from tomopicker.studio.context import Routes, Studio, number, word
+from tomopicker.studio.context import Studio
 from tomopicker.studio.deconvolution import Deconvolution
 from tomopicker.studio.points import positions
-from tomopicker.studio.slabs import PLANES, jpeg, mean_slab
+from tomopicker.studio.routing import KindOfProject, Length, Name, Number, Routes
+from tomopicker.studio.slabs import Plane, jpeg, mean_slab
 
-DAY = {"cache-control": "private, max-age=86400"}
-"""Of pictures whose address has all that they depend on."""
+CACHE_FOR_A_DAY = {"cache-control": "private, max-age=86400"}
+"""Header of pictures whose address has all that they depend on."""
+Filter = Annotated[Deconvolution | None, BeforeValidator(lambda text: Deconvolution.parse(text) if text else None)]
+Thickness = Annotated[float, Field(gt=0, le=1e6)]
 
 ROUTES = Routes()
 
 
 @ROUTES.get("/api/tomogram")
-async def tomogram(studio: Studio, request: Request) -> Any:
-    """Describe a tomogram, or another volume of it: its geometry, grey values and brick; opens it for good."""
-    name, volume = word(request, "name"), word(request, "volume")
-    kind = request.query_params.get("kind", "")
-    thickness, deconvolution = number(request, "slab"), _deconvolution(request)
+async def tomogram(
+    studio: Studio, name: Name, volume: Name, slab: Thickness, kind: str = "", deconvolve: Filter = None
+) -> Any:
+    """Open a tomogram, or another volume of it: geometry, grey values and brick."""
     opened = await asyncio.to_thread(studio.listing.tomogram, name, volume)
-    grey = await asyncio.to_thread(studio.grey, opened, volume, thickness, deconvolution)
-    brick = studio.brick(opened, volume, thickness)
-    if kind in studio.project.kinds:
-        studio.work.want(name, kind)
+    grey = await asyncio.to_thread(studio.grey, opened, volume, slab, deconvolve)
+    brick = studio.brick(opened, volume, slab)
+    has_kind = kind in studio.project.kinds
+    if has_kind:
+        studio.instant.request_features(name, kind)
     return {
         "name": name,
         "volume": volume,
@@ -39,85 +42,73 @@ async def tomogram(studio: Studio, request: Request) -> Any:
         "origin": list(opened.origin),
         "size": [(n - 1) * opened.frame.voxel_size for n in opened.frame.shape[::-1]],
         "quantiles": grey.quantiles,
-        "deconvolution": None if deconvolution is None else asdict(deconvolution),
+        "deconvolution": None if deconvolve is None else asdict(deconvolve),
         "brick": {"factor": brick.factor, "shape": list(brick.shape), "order": brick.order},
         "warnings": list(opened.warnings),
-        "features": studio.work.state(name, kind) if kind in studio.project.kinds else "none",
+        "features": studio.instant.state(name, kind) if has_kind else "none",
     }
 
 
 @ROUTES.get("/api/section")
-async def section(studio: Studio, request: Request) -> Response:
+async def section(
+    studio: Studio,
+    name: Name,
+    volume: Name,
+    plane: Plane,
+    position: Number,
+    slab: Thickness,
+    low: Number,
+    high: Number,
+    invert: bool = False,
+    lowpass: Annotated[float, Field(ge=0, le=10_000)] = 0.0,
+    deconvolve: Filter = None,
+) -> Response:
     """Draw a slab as JPEG, at the sampling of the file."""
-    plane, volume = word(request, "plane", PLANES), word(request, "volume")
-    position, thickness = number(request, "position"), number(request, "slab")
-    window = number(request, "low"), number(request, "high")
-    inverted, low_pass = number(request, "invert", 0.0) > 0, number(request, "lowpass", 0.0)
-    deconvolution = _deconvolution(request)
-    if not 0 <= low_pass <= 10_000 or not 0 < thickness <= 1e6:
-        raise UsageError("a slab and a low-pass filter are lengths in Å")
 
     def draw() -> bytes:
-        opened = studio.listing.tomogram(word(request, "name"), volume)
-        slab = mean_slab(opened, plane, position, thickness)  # type: ignore[arg-type]
-        grey = studio.grey(opened, volume, thickness)
+        opened = studio.listing.tomogram(name, volume)
+        grey = studio.grey(opened, volume, slab)
+        mean = mean_slab(opened, plane, position, slab)
         return jpeg(
-            slab, grey, window, opened.voxel_size, inverted=inverted, low_pass=low_pass, deconvolution=deconvolution
+            mean, grey, (low, high), opened.voxel_size, inverted=invert, low_pass=lowpass, deconvolution=deconvolve
         )
 
-    return Response(await asyncio.to_thread(draw), media_type="image/jpeg", headers=DAY)
+    return Response(await asyncio.to_thread(draw), media_type="image/jpeg", headers=CACHE_FOR_A_DAY)
 
 
 @ROUTES.get("/api/brick")
-async def brick(studio: Studio, request: Request) -> StreamingResponse:
+async def brick(studio: Studio, name: Name, volume: Name, slab: Thickness) -> StreamingResponse:
     """Stream the bytes of the binned volume, section by section in the order that `tomogram` states."""
-    volume = word(request, "volume")
-    opened = await asyncio.to_thread(studio.listing.tomogram, word(request, "name"), volume)
-    made = await asyncio.to_thread(studio.brick, opened, volume, number(request, "slab"))
-    return StreamingResponse(made.stream(), media_type="application/octet-stream")
+    opened = await asyncio.to_thread(studio.listing.tomogram, name, volume)
+    brick = await asyncio.to_thread(studio.brick, opened, volume, slab)
+    return StreamingResponse(brick.stream(), media_type="application/octet-stream")
 
 
 @ROUTES.get("/api/thumb")
-async def thumb(studio: Studio, request: Request) -> Response:
+async def thumb(
+    studio: Studio, name: Name, x: Number, y: Number, z: Number, diameter: Length, invert: bool = False
+) -> Response:
     """Draw the three projections of a particle."""
-    xyz = number(request, "x"), number(request, "y"), number(request, "z")
-    diameter = number(request, "diameter")
-    if not 1 <= diameter <= 1e5:
-        raise TomoPickerError("a particle diameter is a length in Å")
 
     def draw() -> bytes:
-        box = studio.boxes.get(studio.listing.tomogram(word(request, "name")), xyz, diameter)
+        box = studio.boxes.get(name, (x, y, z), diameter)
         if box is None:
             raise UsageError("this place is outside the tomogram")
-        return encoded(projections(box, inverted=number(request, "invert", 0.0) > 0))
+        return encoded(projections(box, inverted=invert))
 
-    return Response(await asyncio.to_thread(draw), media_type="image/jpeg", headers=DAY)
+    return Response(await asyncio.to_thread(draw), media_type="image/jpeg", headers=CACHE_FOR_A_DAY)
 
 
 @ROUTES.get("/api/mean")
-async def mean(studio: Studio, request: Request) -> Response:
+async def mean(studio: Studio, kind: KindOfProject, invert: bool = False) -> Response:
     """Draw the mean of a kind's clicked particles in three planes; the header ``x-particles`` has their number."""
-    kind = word(request, "kind", tuple(studio.project.kinds) or ("a kind of the project",))
-    diameter = studio.project.kinds[kind].diameter
-    points = studio.project.all_points(kind)
-
-    def draw() -> tuple[bytes, int]:
-        wanted = [
-            (studio.listing.tomogram(name), (x, y, z))
-            for name, each in points.items()
-            for x, y, z in positions(each, "particle").tolist()
-        ]
-        box, count = studio.boxes.mean(wanted, diameter)
-        if box is None:
-            return b"", 0
-        return encoded(projections(box, slab=0.12, inverted=number(request, "invert", 0.0) > 0)), count
-
-    drawn, count = await asyncio.to_thread(draw)
-    if not count:
+    places = [
+        (name, (x, y, z))
+        for name, points in studio.project.all_points(kind.name).items()
+        for x, y, z in positions(points, "particle").tolist()
+    ]
+    box, count = await asyncio.to_thread(studio.boxes.mean, places, kind.diameter)
+    if box is None:
         return Response(status_code=204)
+    drawn = encoded(projections(box, slab=0.12, inverted=invert))
     return Response(drawn, media_type="image/jpeg", headers={"x-particles": str(count)})
-
-
-def _deconvolution(request: Request) -> Deconvolution | None:
-    text = request.query_params.get("deconvolve", "")
-    return Deconvolution.parse(text) if text else None

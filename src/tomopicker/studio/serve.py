@@ -1,4 +1,4 @@
-"""Running the server: a loopback port, the line for ssh, one server a project, and a clean end."""
+"""Running the server: a loopback port, the command for ssh, one server per project, and shutdown."""
 
 import asyncio
 import contextlib
@@ -19,25 +19,26 @@ from tomopicker.output.running import holder, marked
 from tomopicker.studio.access import LOOPBACK, Access, stored_secret
 from tomopicker.studio.app import create_app
 from tomopicker.studio.context import Studio
-from tomopicker.studio.engine import Engine
+from tomopicker.studio.instant import Engine
 from tomopicker.studio.listing import Listing
+from tomopicker.wording import number_of
 
 PRIVATE = ".studio"
-"""The folder of a project for what is the server's alone: the cookie's secret, the port, the claim."""
+"""Folder of a project with the secret of the cookie, the port and the lock file of the server."""
 
 
 @dataclass(frozen=True)
 class Address:
-    """Where the server is.
+    """Address of the server.
 
     Parameters
     ----------
     port : int, optional
-        Asked for; the one of last time if it is free, else any, if left out.
+        If left out, the last one used if it is free, else any.
     base_path : str
-        What a proxy puts before every address, such as ``/node/host/1234``.
+        Path prefix of a proxy, such as ``/node/host/1234``.
     hosts : tuple of str
-        Further names under which it may be asked, of a proxy.
+        Host names of proxies.
     """
 
     port: int | None = None
@@ -57,13 +58,13 @@ def serve(
     folder: Path,
     engine: Engine | None,
     address: Address,
-    say: Callable[[str], None],
+    log: Callable[[str], None],
     kind: tuple[str, float] | None = None,
 ) -> None:
     """Serve a project until Ctrl-C or SIGTERM.
 
-    The engine computes instant picks; `say` prints a line; `kind` is the name and the diameter (Å) of a kind that the
-    project is to have.
+    The engine computes instant picks, `log` prints a line, and `kind`, a name and a diameter (Å), is added to the
+    project.
 
     Raises `TomoPickerError` if another server has the project open, the port is taken, or the folder cannot be written.
     """
@@ -74,8 +75,8 @@ def serve(
         studio = Studio.open(listing, folder, engine)
         if kind is not None:
             studio.project.add_kind(*kind)
-        bound = _bind(address.port, private / "port")
-        port = int(bound.getsockname()[1])
+        listening = _listen(address.port, private / "port")
+        port = int(listening.getsockname()[1])
         write_text(private / "port", f"{port}\n")
 
         def link(token: str) -> str:
@@ -83,33 +84,32 @@ def serve(
 
         hosts = LOOPBACK | {name.lower() for name in address.hosts}
         access = Access(stored_secret(private / "secret"), address.base_path, hosts)
-        access.on_used = lambda token: say(f"Opened. For another browser: {link(token)}")
+        access.on_used = lambda token: log(f"Opened. For another browser: {link(token)}")
         line = ssh_line(port, getpass.getuser(), socket.gethostname(), os.environ)
-        count = len(listing.names)
-        say(f"Studio: {count} tomogram{'' if count == 1 else 's'}, project {folder.absolute()}")
-        say(f"From another machine, first run there:  {line}")
-        say(f"Open in a browser:  {link(access.token)}")
-        say("Everything is saved at once; Ctrl-C ends the server, jobs go on.")
-        _run(create_app(studio, access), bound, studio)
+        log(f"Studio: {number_of(len(listing.names), 'tomogram')}, project {folder.absolute()}")
+        log(f"From another machine, first run there:  {line}")
+        log(f"Open in a browser:  {link(access.token)}")
+        log("Everything is saved at once; Ctrl-C ends the server, jobs go on.")
+        _run(create_app(studio, access), listening, studio)
 
 
 def ssh_line(port: int, user: str, host: str, environment: Mapping[str, str]) -> str:
-    """Return the line that brings a port of this machine to another one.
+    """Return the ssh command that forwards a port of this machine.
 
-    A node of SLURM is reached through the machine that the job was submitted from. The environment of a session over
-    ssh has the port of ssh itself, where it is another one than 22.
+    A node of SLURM is reached through the machine that the job was submitted from. A port of ssh itself other than 22
+    is taken from ``SSH_CONNECTION``.
     """
     connection = environment.get("SSH_CONNECTION", "").split()
-    own = connection[3] if len(connection) == 4 and connection[3] != "22" else ""
+    ssh_port = connection[3] if len(connection) == 4 and connection[3] != "22" else ""
     login = environment.get("SLURM_SUBMIT_HOST", "") if "SLURM_JOB_ID" in environment else ""
     if login and login.partition(".")[0] != host.partition(".")[0]:
-        through = f"-J {user}@{login}{f':{own}' if own else ''} "
+        through = f"-J {user}@{login}{f':{ssh_port}' if ssh_port else ''} "
     else:
-        through = f"-p {own} " if own else ""
+        through = f"-p {ssh_port} " if ssh_port else ""
     return f"ssh -N -L {port}:127.0.0.1:{port} {through}{user}@{host}"
 
 
-def _run(app: ASGIApp, bound: socket.socket, studio: Studio) -> None:
+def _run(app: ASGIApp, listening: socket.socket, studio: Studio) -> None:
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, server_header=False, lifespan="on", timeout_graceful_shutdown=3
     )
@@ -122,11 +122,11 @@ def _run(app: ASGIApp, bound: socket.socket, studio: Studio) -> None:
             server.should_exit = True
             studio.events.close()
 
-        serving = loop.create_task(server.serve(sockets=[bound]))
+        serving = loop.create_task(server.serve(sockets=[listening]))
         await asyncio.sleep(0)
         while not server.started and not serving.done():
             await asyncio.sleep(0.02)
-        # After uvicorn has put its own: streams must be closed for the server to end.
+        # After uvicorn has installed its own handlers: the server does not stop before its streams are closed.
         for number in (signal.SIGINT, signal.SIGTERM):
             with contextlib.suppress(NotImplementedError):
                 loop.add_signal_handler(number, end)
@@ -135,27 +135,21 @@ def _run(app: ASGIApp, bound: socket.socket, studio: Studio) -> None:
     asyncio.run(run())
 
 
-def _bind(asked: int | None, last: Path) -> socket.socket:
-    """Bind a loopback port: the one asked for, else that of last time if it is free, else any."""
-    tried = [asked] if asked else [*_port_of(last), 0]
-    for port in tried:
-        bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def _listen(requested: int | None, file: Path) -> socket.socket:
+    """Listen on a loopback port: the requested one, else the one in a file if it is free, else any."""
+    ports = [requested] if requested else [*_read_port(file), 0]
+    for port in ports:
         try:
-            bound.bind(("127.0.0.1", port))
-            bound.listen(128)  # From now on a browser waits for an answer in place of being refused.
+            return socket.create_server(("127.0.0.1", port), backlog=128)  # Browsers wait from now on.
         except OSError as error:
-            bound.close()
-            if port == tried[-1]:
+            if port == ports[-1]:
                 raise TomoPickerError(
-                    f"port {port} is not available ({error.strerror}); give another --port"
+                    f"port {port} is not available ({os.strerror(error.errno or 0)}); give another --port"
                 ) from error
-        else:
-            return bound
     raise TomoPickerError("no free port was found; give --port")
 
 
-def _port_of(path: Path) -> list[int]:
+def _read_port(path: Path) -> list[int]:
     with contextlib.suppress(OSError, ValueError):
         port = int(path.read_text(encoding="ascii"))
         if 1024 <= port < 65536:

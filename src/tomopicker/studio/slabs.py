@@ -1,7 +1,7 @@
 """Sections of a tomogram as pictures: the mean of a slab, its grey values, and JPEG at native sampling."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float32, UInt8
@@ -13,28 +13,27 @@ from tomopicker.studio.deconvolution import Deconvolution
 from tomopicker.tomogram import Tomogram
 
 Plane = Literal["xy", "xz", "yz"]
-PLANES: tuple[Plane, ...] = get_args(Plane)
 NORMAL = {"xy": 0, "xz": 1, "yz": 2}
-"""Which array axis, of z, y, x, a plane is perpendicular to."""
+"""Array axis (z, y, x) perpendicular to each plane."""
 Slab = Float32[np.ndarray, "row column"]
 
 MAX_SECTIONS = 200
-SAMPLED = 200_000
-"""Voxels that grey values are measured in."""
-BEYOND = 0.6
-"""How far the byte range of a brick goes beyond the range of the sample, in widths of it (0.1 to 99.9%)."""
+MAX_SAMPLED = 200_000
+"""Maximum number of voxels in which grey values are measured, about."""
+MARGIN = 0.6
+"""Margin of the byte range on either side of the 0.1 to 99.9% range of grey values, as a fraction of it."""
 
 
 @dataclass(frozen=True)
 class Grey:
-    """How grey values become bytes, and what those of slabs are.
+    """The mapping of grey values to bytes, and the grey values of slabs.
 
     Parameters
     ----------
     low, high : float
         Grey values of the bytes 0 and 255.
     quantiles : tuple of float
-        Of the slab in the middle, in bytes: 101 values, from 0 to 100%. After deconvolution they are about 0.
+        Quantiles of the middle slab from 0 to 100%, 101 values in bytes; centred on 0 after deconvolution.
     """
 
     low: float
@@ -43,16 +42,12 @@ class Grey:
 
     @property
     def scale(self) -> float:
-        """Bytes a unit of grey."""
+        """Bytes per unit of grey."""
         return 255.0 / (self.high - self.low)
 
 
 def sections(tomogram: Tomogram, plane: Plane, position: float, thickness: float) -> slice:
-    """Choose the sections of a plane that a slab takes.
-
-    Position and thickness are in Å, of the middle of the slab and across it. There is at least one section, and some
-    are inside the volume.
-    """
+    """Return the sections of a slab, at least one, all inside the volume; position of its middle and thickness in Å."""
     axis = NORMAL[plane]
     size = tomogram.shape[axis]
     centre = float((position - tomogram.origin[2 - axis]) / tomogram.voxel_size)
@@ -73,22 +68,29 @@ def mean_slab(tomogram: Tomogram, plane: Plane, position: float, thickness: floa
 def measure(
     tomogram: Tomogram,
     thickness: float,
-    within: tuple[float, float] | None = None,
+    byte_range: tuple[float, float] | None = None,
     deconvolution: Deconvolution | None = None,
 ) -> Grey:
-    """Measure grey values in the middle slab (of a thickness in Å), which is the first one shown.
+    """Measure grey values in the middle slab, the first one shown.
 
-    `within` has the grey values of the bytes 0 and 255, which are measured if left out; a deconvolution is applied to
-    slabs before they are shown.
+    Parameters
+    ----------
+    tomogram : Tomogram
+    thickness : float
+        Å.
+    byte_range : tuple of float, optional
+        Grey values of the bytes 0 and 255; measured if left out.
+    deconvolution : Deconvolution, optional
+        Applied to the mean of the slab.
     """
     middle = tomogram.origin[2] + (tomogram.shape[0] - 1) / 2 * tomogram.voxel_size
     chosen = sections(tomogram, "xy", middle, thickness)
     slab = tomogram.slab(chosen.start, chosen.stop)
-    voxels = slab.ravel()[:: max(1, slab.size // SAMPLED)]
+    voxels = slab.ravel()[:: max(1, slab.size // MAX_SAMPLED)]
     voxels = voxels[np.isfinite(voxels)]
     first, last = np.quantile(voxels, (0.001, 0.999)) if len(voxels) else (0.0, 1.0)
     width = float(last - first) or 1.0
-    low, high = within or (float(first) - BEYOND * width, float(last) + BEYOND * width)
+    low, high = byte_range or (float(first) - MARGIN * width, float(last) + MARGIN * width)
     scale = 255 / (high - low)
     mean = (slab.mean(axis=0, dtype=np.float32) - low) * np.float32(scale)
     if deconvolution is not None:
@@ -99,16 +101,16 @@ def measure(
 
 
 def _finite(slab: Slab) -> Slab:
-    """Put the mean of a slab where it has no number."""
-    there = np.isfinite(slab)
-    if there.all():
+    """Replace values that are not finite by the mean of the others."""
+    is_finite = np.isfinite(slab)
+    if is_finite.all():
         return slab
-    filled: Slab = np.where(there, slab, slab[there].mean() if there.any() else 0).astype(np.float32)
+    filled: Slab = np.where(is_finite, slab, slab[is_finite].mean() if is_finite.any() else 0).astype(np.float32)
     return filled
 
 
 def to_bytes(values: Float32[np.ndarray, "..."], low: float, high: float) -> UInt8[np.ndarray, "..."]:
-    """Map grey values to bytes, clipped; what is not finite is black."""
+    """Map grey values to bytes, clipped; values that are not finite become 0 (infinity, 255)."""
     scaled = (np.nan_to_num(values, nan=low, posinf=high, neginf=low) - np.float32(low)) * np.float32(
         255.0 / (high - low)
     )
@@ -126,22 +128,22 @@ def jpeg(
     low_pass: float = 0.0,
     deconvolution: Deconvolution | None = None,
 ) -> bytes:
-    """Draw a slab.
+    """Draw a slab as JPEG.
 
     Parameters
     ----------
     slab, grey : Slab and Grey
-        Grey values, and their bytes.
+        Grey values, and their mapping to bytes.
     window : tuple of float
-        Bytes that are black and white; fractions are meant, for means of slabs have a narrow range.
+        Bytes drawn black and white; not rounded, since means of slabs have a narrow range.
     voxel_size : float
         Å.
     inverted : bool
-        White for black.
+        Exchange black and white.
     low_pass : float
-        Å: the resolution below which nothing is shown, for the eye alone; 0 for no filter.
+        Resolution of a Gaussian low-pass filter, Å; 0 for no filter.
     deconvolution : Deconvolution, optional
-        Likewise for the eye alone, and applied first.
+        Applied before the low-pass filter.
 
     Raises
     ------
