@@ -31,10 +31,10 @@ def simulate(output: Path, callback: Callback) -> list[Tomogram]:
         file = output / "tomograms" / f"{name}.mrc"
         io.write_mrc(file, simulated.volume, VOXEL_SIZE)
         tomogram = io.open_tomogram(file)
-        truth = Picks.of(name, voxels_to_angstrom(simulated.positions_voxels, VOXEL_SIZE))
+        truth = Picks.of(name, voxels_to_angstrom(simulated.targets.positions, VOXEL_SIZE))
         io.write_picks(truth, {name: tomogram.frame}, output / "truth" / f"{name}.csv")
         z, y, x = SHAPE
-        others = len(simulated.distractor_classes)
+        others = len(simulated.distractors.positions)
         callback.log(f"{file}: {x} × {y} × {z} voxels, {len(truth)} ribosomes among {others} other molecules.")
         made.append(tomogram)
     return made
