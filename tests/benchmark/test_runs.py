@@ -8,7 +8,7 @@ import pytest
 from tests.benchmark.conftest import TINY
 from tomopicker.benchmark.candidates import read_candidates
 from tomopicker.benchmark.dataset import draw_clicks, open_datasets
-from tomopicker.benchmark.results import RESULT, read_result
+from tomopicker.benchmark.results import RESULT_FILE, read_result
 from tomopicker.benchmark.runs import plan
 from tomopicker.cluster.benchmark import run_all
 from tomopicker.errors import TomoPickerError
@@ -41,7 +41,7 @@ def test_a_run_holds_what_it_was_and_what_it_found(mini, tmp_path, heard):
     protocol = mini.protocol(tmp_path / "p.yaml", dataset={"validation": "TS_3"})
     (result,) = run_here(protocol, tmp_path, heard)
     (run,) = plan(protocol)
-    written = json.loads((run.folder(tmp_path) / RESULT).read_text())
+    written = json.loads((run.folder(tmp_path) / RESULT_FILE).read_text())
     assert written["status"] == "done"
     assert set(written["versions"]) == {"tomopicker", "torch", "numpy", "python", "machine"}
     assert {name: each["role"] for name, each in written["tomograms"].items()} == {
@@ -86,7 +86,7 @@ def test_no_threshold_knows_a_test_tomograms_truth(mini, tmp_path, heard):
 def test_what_is_done_is_skipped_and_what_has_changed_is_not(mini, tmp_path, heard):
     protocol = mini.protocol(tmp_path / "p.yaml", seeds=[0, 1])
     run_here(protocol, tmp_path, heard)
-    files = [run.folder(tmp_path) / RESULT for run in plan(protocol)]
+    files = [run.folder(tmp_path) / RESULT_FILE for run in plan(protocol)]
     before = [file.stat().st_mtime_ns for file in files]
     run_here(protocol, tmp_path, heard)
     assert [file.stat().st_mtime_ns for file in files] == before
@@ -149,6 +149,6 @@ def test_the_ceiling_and_the_paper_are_told_how_many_the_training_tomogram_holds
 
 
 def test_a_file_that_is_no_result_is_said(tmp_path):
-    (tmp_path / RESULT).write_text("{}")
+    (tmp_path / RESULT_FILE).write_text("{}")
     with pytest.raises(TomoPickerError, match="is not a result of this version; remove it"):
         read_result(tmp_path)
