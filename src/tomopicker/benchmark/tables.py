@@ -216,7 +216,8 @@ def calibration_table(summary: pd.DataFrame) -> Table:
     """Tabulate `calibration_summary` of one data set: a row per method and number of clicks."""
     header = [
         "Method", "Clicks", "Tomograms × seeds", f"Counts within {MAX_COUNT_ERROR:.0%}",
-        "90% intervals that cover the truth", "Count error", "Count bias", "Precision bias", "Recall bias", "F1 bias", "F1 error",
+        "90% intervals that cover the truth", "Count error", "Count bias", "Precision bias", "Recall bias", "F1 bias",
+        "F1 error",
     ]  # fmt: skip
     cells = [
         [
