@@ -20,11 +20,10 @@ from tomopicker import api
 from tomopicker.benchmark.dataset import draw_clicks
 from tomopicker.evaluation.metrics import evaluate
 from tomopicker.picks import Picks
-from tomopicker.simulation.imaging import image_tomogram
 from tomopicker.simulation.molecules import load_library
 from tomopicker.simulation.presets import resolve_preset
-from tomopicker.simulation.scene import build_scene
-from tomopicker.simulation.tomogram import SimulatedTomogram, write_simulated
+from tomopicker.simulation.tomogram import simulate as simulate_settings
+from tomopicker.simulation.tomogram import write_simulated
 
 JITTER_VOXELS, TOLERANCE_ANGSTROM, SHAPE = 1.5, 134.8, (112, 320, 320)
 MANY = ("large_subunit", "fatty_acid_synthase", "proteasome_26s", "proteasome_20s")
@@ -96,10 +95,7 @@ def simulate(asked, name, seed):
     )
     crowd = tuple((other, 40 if other in MANY else number // 2) for other, number in settings.scene.distractors)
     settings = replace(settings, scene=replace(settings.scene, distractors=crowd))
-    scene = build_scene(settings.scene, seed, library)
-    volume = image_tomogram(scene.density, settings.imaging, seed)
-    made = SimulatedTomogram(volume, scene.truth, settings)
-    write_simulated(folder, name, made)
+    write_simulated(folder, name, simulate_settings(settings, library))
     print(f"{folder / name}.mrc", flush=True)
 
 

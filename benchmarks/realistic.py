@@ -136,7 +136,8 @@ def make(
     )
     write_simulated(folder, name, made)
     print(
-        f"{folder / name}.mrc: {len(made.positions_voxels)} targets, {len(made.distractor_classes)} others", flush=True
+        f"{folder / name}.mrc: {len(made.targets.positions)} targets, {len(made.distractors.positions)} others",
+        flush=True,
     )
 
 

@@ -139,8 +139,8 @@ def simulate(options: argparse.Namespace) -> dict[str, Any]:
     api.write_mrc(options.tomogram, as_int8(made.volume), 13.48)
     rng = np.random.default_rng(1)
     inside = np.array(options.shape[::-1]) - 1
-    chosen = rng.permutation(len(made.positions_voxels))
-    clicks = np.clip(made.positions_voxels[chosen] + rng.normal(0, 1, (len(chosen), 3)), 0, inside)
+    chosen = rng.permutation(len(made.targets.positions))
+    clicks = np.clip(made.targets.positions[chosen] + rng.normal(0, 1, (len(chosen), 3)), 0, inside)
     tomogram = api.open_tomogram(options.tomogram)
     picks = api.Picks.of(tomogram.name, clicks * 13.48)
     api.write_picks(picks, {tomogram.name: tomogram.frame}, options.clicks)

@@ -56,7 +56,7 @@ def simulated(folder, name, seed):
     made = simulate_tomogram("easy", SHAPE, VOXEL, seed, n_targets=PARTICLES)
     folder.mkdir(parents=True, exist_ok=True)
     write_mrc(folder / f"{name}.mrc", made.volume, VOXEL)
-    np.savetxt(folder / f"{name}.csv", made.positions_voxels, fmt="%.3f", delimiter=",")
+    np.savetxt(folder / f"{name}.csv", made.targets.positions, fmt="%.3f", delimiter=",")
 
 
 @pytest.fixture(scope="session")

@@ -52,7 +52,7 @@ def test_tables_alone(mini, tmp_path, command):
     path, output = mini.write(tmp_path / "p.yaml", clicks=[5, 8]), tmp_path / "out"
     code, _, err = command(path, "--output", output, "--report-only")
     assert code == 2
-    assert "holds no result of this protocol" in err
+    assert "has no results of this protocol" in err
     assert command(path, "--output", output, "--clicks", 5)[0] == 0
     page = output / "benchmark.html"
     page.unlink()
@@ -77,7 +77,7 @@ def test_lists_next_to_the_tomograms_serve_as_well(empiar, tmp_path):
 
 @pytest.mark.parametrize(
     ("missing", "said"),
-    [("VPP/tomograms", "the folder that holds VPP and DEF"), ("DEF/particle_lists", "particle lists")],
+    [("VPP/tomograms", "the folder that has VPP and DEF"), ("DEF/particle_lists", "particle lists")],
 )
 def test_another_layout_is_refused(empiar, tmp_path, missing, said):
     copy = tmp_path / "tree"

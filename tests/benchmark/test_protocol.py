@@ -33,7 +33,7 @@ WRONG = {
     "no clicks": ({"clicks": []}, "clicks"),
     "a template without a map": ({"methods": ["template"]}, "the method template needs a map"),
     "a template of two things": ({"template": {"map": "a.mrc", "molecule": "ribosome"}}, "either a map or a molecule"),
-    "truth of no tomogram": ({"dataset": {"truth": "truth.csv"}}, "must hold {tomogram}"),
+    "truth of no tomogram": ({"dataset": {"truth": "truth.csv"}}, "must contain {tomogram}"),
     "a name that leaves its folder": ({"methods": [{"name": "../x"}]}, "name"),
     "a folder for a network": ({"methods": [{"name": "a", "folder": "x"}]}, "an external method needs a folder"),
     "an unknown preset": ({"methods": [{"name": "a", "preset": "slow"}]}, "preset: Input should be"),
@@ -50,9 +50,9 @@ UNUSABLE = {
     "no such training tomogram": ({"dataset": {"training": "TS_9"}}, "there is no tomogram TS_9, only TS_1, TS_2"),
     "nothing to test on": ({"dataset": {"exclude": ["TS_2", "TS_3"]}}, "no tomogram is left to test on"),
     "more clicks than particles": ({"clicks": [5, 500]}, "500 clicks cannot be drawn from"),
-    "no such map": ({"methods": ["template"], "template": {"map": "no.mrc"}}, "no.mrc: there is no such map"),
-    "no such molecule": ({"template": {"molecule": "virus"}}, "template.molecule virus: there is no such molecule"),
-    "no such folder": ({"external": {"cryolo": "nowhere"}}, "nowhere: there is no such folder"),
+    "no such map": ({"methods": ["template"], "template": {"map": "no.mrc"}}, "no.mrc: no such map"),
+    "no such molecule": ({"template": {"molecule": "virus"}}, "template.molecule virus: no such molecule"),
+    "no such folder": ({"external": {"cryolo": "nowhere"}}, "nowhere: no such folder"),
 }
 
 
@@ -88,7 +88,7 @@ def test_the_command_refuses_in_one_line(mini, tmp_path, command, changes, said)
 
 
 @pytest.mark.parametrize(
-    ("text", "said"), [(": [", "is not YAML"), ("- a", "must be a mapping"), (None, "cannot be read")]
+    ("text", "said"), [(": [", "is not YAML"), ("- a", "which is a mapping"), (None, "cannot be read")]
 )
 def test_a_file_that_is_no_protocol(tmp_path, text, said):
     path = tmp_path / "p.yaml"
@@ -190,7 +190,7 @@ def test_a_data_set_is_simulated_where_it_is_not_there(mini, tmp_path, command):
     assert "1 of 1 runs are to be done" in out
     code, _, err = command(*arguments)
     assert code == 2
-    assert "2 tomograms of easy are not there; give --simulate to make them (2 MB)" in err
+    assert "2 tomograms of easy are missing; give --simulate to make them (2 MB)" in err
     assert not (tmp_path / "made").exists() and not (tmp_path / "out").exists()
     code, out, err = command(*arguments, "--simulate")
     assert (code, err) == (0, "")
@@ -211,7 +211,7 @@ def test_a_data_set_is_simulated_where_it_is_not_there(mini, tmp_path, command):
     mini.write(path, datasets={"easy": {**made, "simulate": {**made["simulate"], "seed": 5}}, "far": elsewhere})
     code, _, err = command(*arguments)
     assert code == 2
-    assert "TS_0001.json: the tomogram was simulated with other settings" in err
+    assert "TS_0001.json: the tomogram was simulated with settings that differ" in err
     mini.write(path, datasets={"easy": made, "far": elsewhere})
     # The same as `tomopicker simulate` makes from the same seed.
     assert run(["simulate", "--output", str(tmp_path / "by-hand"), "--preset", "easy", "--count", "1", "--seed", "4",

@@ -8,7 +8,7 @@ import pytest
 from tests.benchmark.conftest import TINY
 from tomopicker.benchmark.candidates import read_candidates
 from tomopicker.benchmark.dataset import draw_clicks, open_datasets
-from tomopicker.benchmark.results import RESULT, read_result
+from tomopicker.benchmark.results import RESULT_FILE, read_result
 from tomopicker.benchmark.runs import plan
 from tomopicker.cluster.benchmark import run_all
 from tomopicker.errors import TomoPickerError
@@ -46,7 +46,7 @@ def test_a_run_holds_what_it_was_and_what_it_found(mini, tmp_path, recorder):
     protocol = mini.protocol(tmp_path / "p.yaml", dataset={"validation": "TS_3"})
     (result,) = run_here(protocol, tmp_path, recorder)
     (run,) = plan(protocol)
-    written = json.loads((run.folder(tmp_path) / RESULT).read_text())
+    written = json.loads((run.folder(tmp_path) / RESULT_FILE).read_text())
     assert written["status"] == "done"
     assert set(written["versions"]) == {"tomopicker", "torch", "numpy", "python", "machine"}
     assert {name: each["role"] for name, each in written["tomograms"].items()} == {
@@ -91,7 +91,7 @@ def test_no_threshold_knows_a_test_tomograms_truth(mini, tmp_path, recorder):
 def test_what_is_done_is_skipped_and_what_has_changed_is_not(mini, tmp_path, recorder):
     protocol = mini.protocol(tmp_path / "p.yaml", seeds=[0, 1])
     run_here(protocol, tmp_path, recorder)
-    files = [run.folder(tmp_path) / RESULT for run in plan(protocol)]
+    files = [run.folder(tmp_path) / RESULT_FILE for run in plan(protocol)]
     before = [file.stat().st_mtime_ns for file in files]
     run_here(protocol, tmp_path, recorder)
     assert [file.stat().st_mtime_ns for file in files] == before
@@ -154,6 +154,6 @@ def test_the_ceiling_and_the_paper_are_given_how_many_the_training_tomogram_hold
 
 
 def test_a_file_that_is_no_result_is_reported(tmp_path):
-    (tmp_path / RESULT).write_text("{}")
+    (tmp_path / RESULT_FILE).write_text("{}")
     with pytest.raises(TomoPickerError, match="is not a result of this version; remove it"):
         read_result(tmp_path)

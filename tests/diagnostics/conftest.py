@@ -26,7 +26,7 @@ def cases():
     made = []
     for seed in (3, 4):
         simulated = simulate_tomogram("easy", SHAPE, VOXEL_SIZE, seed, n_targets=60)
-        made.append(Case(Tomogram(f"TS_{seed}", simulated.volume, VOXEL_SIZE), simulated.positions_voxels))
+        made.append(Case(Tomogram(f"TS_{seed}", simulated.volume, VOXEL_SIZE), simulated.targets.positions))
     return made
 
 

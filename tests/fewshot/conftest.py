@@ -26,7 +26,7 @@ def one_thread() -> Iterator[None]:
 
 def simulated(name: str, seed: int, particles: int, **changes: str) -> Pair:
     made = simulate_tomogram("easy", (56, 144, 144), VOXEL, seed, n_targets=particles)
-    return Tomogram(name, made.volume, VOXEL), Picks.of(name, made.positions_voxels * VOXEL)
+    return Tomogram(name, made.volume, VOXEL), Picks.of(name, made.targets.positions * VOXEL)
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,7 @@ def halves():
     for number, (kind, target) in enumerate({"ribosome": "ribosome", "fas": "fatty_acid_synthase"}.items()):
         made = simulate_tomogram("easy", (56, 144, 120), VOXEL, 40 + number, n_targets=18, target=target)
         name = f"half_{number}"
-        truth = Picks.of(name, made.positions_voxels * VOXEL).with_kind(kind)
+        truth = Picks.of(name, made.targets.positions * VOXEL).with_kind(kind)
         found[kind] = Tomogram(name, made.volume, VOXEL), truth
     return found
 

@@ -49,7 +49,7 @@ def scored(network: nn.Module, working: WorkingVolume, settings: Settings) -> Vo
 def simulated(seed: int, particles: int) -> Pair:
     made = simulate_tomogram("easy", (48, 128, 128), VOXEL, seed, n_targets=particles)
     name = f"TS_{seed}"
-    return Tomogram(name, made.volume, VOXEL), Picks.of(name, made.positions_voxels * VOXEL)
+    return Tomogram(name, made.volume, VOXEL), Picks.of(name, made.targets.positions * VOXEL)
 
 
 @pytest.fixture(scope="session")

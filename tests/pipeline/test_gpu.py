@@ -38,7 +38,7 @@ def _one_arithmetic(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def pair() -> Pair:
     made = simulate_tomogram("easy", (32, 64, 64), VOXEL, seed=1, n_targets=10)
-    return Tomogram("TS_1", made.volume, VOXEL), Picks.of("TS_1", made.positions_voxels * VOXEL)
+    return Tomogram("TS_1", made.volume, VOXEL), Picks.of("TS_1", made.targets.positions * VOXEL)
 
 
 def trained(pair: Pair, device: str | None, settings: Settings, **options: Any) -> Model:

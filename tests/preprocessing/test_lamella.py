@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from tests.simulation.reconstructed import image_tomogram
 from tomopicker.preprocessing.lamella import constant_regions, find_lamella, max_subarray, otsu
 from tomopicker.preprocessing.preprocess import preprocess
-from tomopicker.simulation.imaging import image_tomogram
 from tomopicker.simulation.molecules import builtin_names
 from tomopicker.simulation.presets import resolve_preset
 from tomopicker.simulation.scene import build_scene
@@ -158,7 +158,7 @@ def test_truth_of_a_simulated_tomogram_lies_inside():
     scene = build_scene(replace(settings.scene, thickness_angstrom=96 / 3 * voxel, n_targets=12), 3)
     shift = slope * (np.arange(128) - 64)
     density = np.stack([np.roll(scene.density[:, y], round(by), axis=0) for y, by in enumerate(shift)], axis=1)
-    positions = scene.truth.positions.copy()
+    positions = scene.targets.positions.copy()
     positions[:, 2] += slope * (positions[:, 1] - 64)
     volume = image_tomogram(np.ascontiguousarray(density), settings.imaging, 3)
     working = preprocess(Tomogram("a", volume, voxel), 2 * voxel, 4.0, "auto")

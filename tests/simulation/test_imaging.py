@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from tests.simulation.reconstructed import image_tomogram
 from tomopicker.errors import TomoPickerError
-from tomopicker.simulation.imaging import image_tomogram
 from tomopicker.simulation.optics import contrast_transfer, electron_wavelength_angstrom
 from tomopicker.simulation.settings import ImagingSettings, one_line_errors
 

@@ -97,6 +97,6 @@ def test_a_target_goes_by_its_files_name_or_its_class(tmp_path, file, target, na
             new.voxel_size = 10.0
     made = simulate_tomogram("easy", (24, 48, 48), VOXEL, 1, maps=tmp_path, target=target, n_targets=1)
     assert made.settings.scene.target == name
-    assert len(made.positions_voxels) == 1
+    assert len(made.targets.positions) == 1
     with pytest.raises(TomoPickerError, match="virus: no such molecule"):
         simulate_tomogram("easy", (24, 48, 48), VOXEL, 1, maps=tmp_path, target="virus", n_targets=1)

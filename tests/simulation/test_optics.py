@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tests.simulation.reconstructed import image_tomogram
 from tests.simulation.test_imaging import _flat_optics, _white
-from tomopicker.simulation.imaging import image_tomogram, simulate_tilt_series
+from tomopicker.simulation.imaging import simulate_tilt_series
 from tomopicker.simulation.optics import (
     contrast_transfer,
     critical_dose,

@@ -123,7 +123,7 @@ def test_slabs_of_y_change_nothing_but_the_memory(monkeypatch):
     images = project(density, TILTS)
     volume = back_project(images, TILTS, density.shape)
     monkeypatch.setattr(projection, "_SLAB_BYTES", 4 * 20 * 24 * 3)
-    assert len(list(projection.slabs_of_y(17, 20 * 24))) == 6
+    assert len(list(projection._slabs_of_y(17, 20 * 24))) == 6
     np.testing.assert_allclose(project(density, TILTS), images, rtol=1e-5, atol=1e-4)
     np.testing.assert_allclose(back_project(images, TILTS, density.shape), volume, rtol=1e-5, atol=1e-3)
 

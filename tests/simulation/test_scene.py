@@ -4,8 +4,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tests.simulation.reconstructed import image_tomogram
 from tomopicker.errors import TomoPickerError
-from tomopicker.simulation.imaging import image_tomogram
 from tomopicker.simulation.molecules import builtin_molecule
 from tomopicker.simulation.scene import build_scene
 from tomopicker.simulation.settings import ImagingSettings, SceneSettings, one_line_errors
@@ -39,7 +39,7 @@ def _offsets(volume, positions, radius):
 @pytest.mark.parametrize(("target", "radius"), [("chaperonin", 7.0), ("proteasome_20s", 7.0), ("ribosome", 13.0)])
 def test_truth_lies_on_the_centres_of_mass_of_the_reconstructed_particles(target, radius):
     scene = build_scene(replace(BARE, target=target), seed=3)
-    assert len(scene.truth.positions) == 6
+    assert len(scene.targets.positions) == 6
     settings = ImagingSettings(
         VOXEL,
         tilt_range_degrees=78.0,
@@ -50,20 +50,20 @@ def test_truth_lies_on_the_centres_of_mass_of_the_reconstructed_particles(target
         alignment_error_voxels=0.0,
     )
     volume = image_tomogram(scene.density, settings, seed=0)
-    offsets = _offsets(volume, scene.truth.positions, radius)
+    offsets = _offsets(volume, scene.targets.positions, radius)
     assert np.abs(offsets.mean(axis=0)).max() < 0.25
     if target != "ribosome":  # the threshold moves the centre of an uneven molecule, not that of a symmetric one
         assert np.abs(offsets).max() < 0.25
     # Each mirrored volume, and one shifted by half a voxel, fails the same check.
     for axis in range(3):
-        assert np.abs(_offsets(np.flip(volume, axis), scene.truth.positions, radius)).max() > 1.0
-        moved = scene.truth.positions + 0.5 * np.eye(3)[axis]
+        assert np.abs(_offsets(np.flip(volume, axis), scene.targets.positions, radius)).max() > 1.0
+        moved = scene.targets.positions + 0.5 * np.eye(3)[axis]
         assert np.abs(_offsets(volume, moved, radius).mean(axis=0)).max() > 0.25
 
 
 def test_the_scene_itself_holds_the_targets_at_their_truth():
     scene = build_scene(BARE, seed=3)
-    assert np.abs(_offsets(-scene.density, scene.truth.positions, radius=13.0)).max() < 0.2
+    assert np.abs(_offsets(-scene.density, scene.targets.positions, radius=13.0)).max() < 0.2
 
 
 def test_orientations_turn_the_molecule_into_what_lies_in_the_scene():
@@ -74,7 +74,7 @@ def test_orientations_turn_the_molecule_into_what_lies_in_the_scene():
     weights = molecule.density[tuple(own.T)]
     centred = (own - half)[:, ::-1]
     moments = np.einsum("n,ni,nj->ij", weights, centred, centred) / weights.sum()
-    for position, rotation in zip(scene.truth.positions, scene.truth.orientations, strict=True):
+    for position, rotation in zip(scene.targets.positions, scene.targets.orientations, strict=True):
         np.testing.assert_allclose(rotation @ rotation.T, np.eye(3), atol=1e-9)
         assert np.linalg.det(rotation) == pytest.approx(1.0)
         grid = np.argwhere(scene.density > 0.3 * molecule.density.max())
@@ -96,17 +96,18 @@ def test_nothing_overlaps_and_all_lies_in_the_lamella():
         touching_fraction=0.3,
     )
     scene = build_scene(settings, seed=5)
-    truth = scene.truth
-    assert len(truth.distractor_classes) == len(truth.distractor_positions) == len(truth.distractor_orientations)
-    assert len(truth.positions) > 10
-    radii = {name: builtin_molecule(name, VOXEL).radius_angstrom / VOXEL for name in {*truth.distractor_classes}}
-    target = builtin_molecule("ribosome", VOXEL).radius_angstrom / VOXEL
-    placed = [(p, target) for p in truth.positions]
-    placed += [(p, radii[name]) for p, name in zip(truth.distractor_positions, truth.distractor_classes, strict=True)]
+    assert len(scene.targets.positions) > 10
+    assert set(scene.targets.classes) == {"ribosome"}
+    names = [settings.target, *(name for name, _ in settings.distractors)]
+    radii = {name: builtin_molecule(name, VOXEL).radius_angstrom / VOXEL for name in names}
+    placed = []
+    for molecules in (scene.targets, scene.distractors):
+        assert len(molecules.classes) == len(molecules.positions) == len(molecules.orientations)
+        placed += [(p, radii[name]) for p, name in zip(molecules.positions, molecules.classes, strict=True)]
     for (one, r), (two, s) in itertools.combinations(placed, 2):
         assert np.linalg.norm(one - two) >= 0.85 * (r + s) - 1e-6
     half = 300.0 / VOXEL
-    assert np.all(np.abs(scene.truth.positions[:, 2] - 31.5) <= half)
+    assert np.all(np.abs(scene.targets.positions[:, 2] - 31.5) <= half)
     assert scene.density[:6].max() < 1e-4
     assert scene.density[-6:].max() < 1e-4
     assert 0.04 < scene.density[24:40].mean() < 0.4
@@ -115,8 +116,8 @@ def test_nothing_overlaps_and_all_lies_in_the_lamella():
 def test_scenes_are_decided_by_their_seed():
     first, again, other = (build_scene(BARE, seed) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first.density, again.density)
-    np.testing.assert_array_equal(first.truth.positions, again.truth.positions)
-    assert not np.array_equal(first.truth.positions, other.truth.positions)
+    np.testing.assert_array_equal(first.targets.positions, again.targets.positions)
+    assert not np.array_equal(first.targets.positions, other.targets.positions)
 
 
 @pytest.mark.parametrize(

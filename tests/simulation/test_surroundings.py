@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
+from tests.simulation.reconstructed import image_tomogram
 from tests.simulation.test_scene import BARE, VOXEL
-from tomopicker.simulation.imaging import image_tomogram
 from tomopicker.simulation.inclusions import (
     ACTIN,
     GOLD_DENSITY,
@@ -18,7 +18,7 @@ from tomopicker.simulation.inclusions import (
     draw_background,
 )
 from tomopicker.simulation.lamella import ICE_DENSITY, Lamella
-from tomopicker.simulation.membranes import Membranes, Surface, draw_sheets, membrane_density, vesicles_at
+from tomopicker.simulation.membranes import Membranes, Surface, draw_sheets, membrane_density
 from tomopicker.simulation.molecules import builtin_molecule
 from tomopicker.simulation.placement import SpherePacking, add_molecules, random_rotations
 from tomopicker.simulation.scene import build_scene
@@ -36,9 +36,9 @@ def test_a_tilted_lamella_lies_along_its_plane_and_its_molecules_in_it():
         lamella_pitch_degrees=-6.0, n_targets=12, target="proteasome_20s",
     )  # fmt: skip
     scene = build_scene(settings, seed=1)
-    assert len(scene.truth.positions) == 12
+    assert len(scene.targets.positions) == 12
     rise_x, rise_y = np.tan(np.deg2rad(15.0)), np.tan(np.deg2rad(-6.0))
-    x, y, z = scene.truth.positions.T
+    x, y, z = scene.targets.positions.T
     middle = 47.5 + rise_x * (x - 63.5) + rise_y * (y - 49.5)
     assert np.abs(z - middle).max() < 400.0 / VOXEL / 2
     assert np.ptp(z) > 10
@@ -73,7 +73,7 @@ def test_metal_coats_one_face():
 
 def test_a_vesicle_is_a_sphere_with_two_leaflets():
     shape, centre = (60, 64, 68), np.array([[30.0, 34.0, 28.0]])
-    membranes = Membranes(shape, 8.0, vesicles_at([(centre[0], 150.0)], 8.0))
+    membranes = Membranes(shape, 8.0, (Surface(centre[0, ::-1] * 8.0, np.full(3, 150.0)),))
     z, y, x = np.indices(shape)
     away = np.sqrt((x - 30) ** 2 + (y - 34) ** 2 + (z - 28) ** 2) * 8.0
     distance = membranes.distance(whole(shape))
@@ -142,9 +142,9 @@ def test_filaments_lie_in_the_lamella_and_molecules_keep_away():
     assert filaments[:8].max() == filaments[-8:].max() == 0.0
     assert filaments.sum() > 0
     full = build_scene(replace(settings, n_targets=25), seed=2)
-    assert len(full.truth.positions) > 8
+    assert len(full.targets.positions) > 8
     thick = np.argwhere(filaments > 0.3)[:, ::-1]
-    nearest, _ = cKDTree(thick).query(full.truth.positions)
+    nearest, _ = cKDTree(thick).query(full.targets.positions)
     assert nearest.min() > 0.7 * builtin_molecule("ribosome", VOXEL).radius_angstrom / VOXEL
 
 
@@ -170,8 +170,8 @@ def test_ice_settles_outside_the_lamella_only():
 
 def test_strings_of_targets_touch_one_after_the_other():
     base = replace(BARE, shape=(64, 200, 200), n_targets=15, target="proteasome_20s")
-    apart = build_scene(base, seed=4).truth.positions
-    strings = build_scene(replace(base, clustered_fraction=1.0, cluster_size=5), seed=4).truth.positions
+    apart = build_scene(base, seed=4).targets.positions
+    strings = build_scene(replace(base, clustered_fraction=1.0, cluster_size=5), seed=4).targets.positions
     radius = builtin_molecule("proteasome_20s", VOXEL).radius_angstrom / VOXEL
     assert len(strings) == 15
     steps = np.linalg.norm(np.diff(strings, axis=0), axis=1)
@@ -192,9 +192,9 @@ def test_a_close_pair_of_a_layout_interlocks():
 
     chosen, by_chance = [], []
     for seed in range(4):
-        scene = build_scene(replace(BARE, n_targets=3), seed, target_positions=layout)
-        np.testing.assert_array_equal(scene.truth.positions, layout)
-        chosen.append(overlap(scene.truth.orientations))
+        scene = build_scene(replace(BARE, n_targets=3), seed, layout=layout)
+        np.testing.assert_array_equal(scene.targets.positions, layout)
+        chosen.append(overlap(scene.targets.orientations))
         by_chance.append(overlap(random_rotations(2, np.random.default_rng(seed))))
     assert np.mean(chosen) < 0.7 * np.mean(by_chance)
 
@@ -224,6 +224,6 @@ def test_surroundings_do_not_move_the_truth():
         replace(CLEAN, reconstruction="sirt", sirt_iterations=12, tilt_range_degrees=60.0),
         replace(CLEAN, sirt_like_iterations=20, binning_fall_off=0.86, ramp_fall_off=0.99, tilt_weighting=1.8),
     ):
-        offsets = _offsets(image_tomogram(scene.density, imaging, 0), scene.truth.positions, 7.0)
+        offsets = _offsets(image_tomogram(scene.density, imaging, 0), scene.targets.positions, 7.0)
         assert np.abs(offsets).max() < 0.25
         assert np.abs(offsets.mean(axis=0)).max() < 0.25

@@ -13,11 +13,11 @@ import starfile
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
+from tests.simulation.reconstructed import image_tomogram
 from tests.simulation.test_scene import BARE, VOXEL, _offsets
 from tomopicker.cli.app import run
 from tomopicker.io import open_tomogram, read_picks, write_mrc
 from tomopicker.io.angles import ANGLES, orientations
-from tomopicker.simulation.imaging import image_tomogram
 from tomopicker.simulation.molecules import Molecule
 from tomopicker.simulation.scene import build_scene
 from tomopicker.simulation.settings import ImagingSettings, SimulationSettings
@@ -36,7 +36,8 @@ def written(tmp_path_factory):
     settings = replace(BARE, target="chaperonin", distractors=(("proteasome_20s", 3),))
     scene = build_scene(settings, seed=3)
     made = SimulatedTomogram(
-        image_tomogram(scene.density, CLEAN, seed=0), scene.truth, SimulationSettings("vpp", 3, settings, CLEAN),
+        image_tomogram(scene.density, CLEAN, seed=0), scene.targets, scene.distractors,
+        SimulationSettings("vpp", 3, settings, CLEAN),
     )  # fmt: skip
     write_simulated(folder, "TS_0001", made)
     return folder, made
@@ -77,9 +78,9 @@ def euler_angles2matrix(rot, tilt, psi):
 def test_orientations_are_relions(written, place, suffix):
     """By RELION's own matrix, and by the reader of picks, they take each molecule to how it lies in the tomogram."""
     folder, made = written
-    expected = made.truth.orientations
+    expected = made.targets.orientations
     if place == "molecules":
-        expected = np.concatenate([expected, made.truth.distractor_orientations])
+        expected = np.concatenate([expected, made.distractors.orientations])
     tomogram = open_tomogram(folder / "TS_0001.mrc")
     picks = read_picks(folder / place / f"TS_0001.{suffix}", [tomogram], keep_classes=True)
     matrices = [euler_angles2matrix(*angles) for angles in picks.extra[list(ANGLES)].to_numpy(np.float64)]
@@ -98,12 +99,13 @@ def uneven(tmp_path_factory):
     density /= density.max()
     scene = build_scene(replace(BARE, target="arms", n_targets=4), 5, {"arms": Molecule("arms", density, VOXEL)})
     truth = SimulatedTomogram(
-        scene.density, scene.truth, SimulationSettings("vpp", 5, replace(BARE, target="arms"), CLEAN),
+        scene.density, scene.targets, scene.distractors,
+        SimulationSettings("vpp", 5, replace(BARE, target="arms"), CLEAN),
     )  # fmt: skip
     write_simulated(folder, "TS_1", truth)
     angles = starfile.read(folder / "truth" / "TS_1.star")[list(ANGLES)].to_numpy()
     boxes = []
-    for x, y, z in scene.truth.positions:
+    for x, y, z in scene.targets.positions:
         grid = np.mgrid[-14:15, -14:15, -14:15].astype(np.float64) + np.array([z, y, x])[:, None, None, None]
         boxes.append(ndimage.map_coordinates(scene.density, grid, order=3))
     return density, angles, boxes
@@ -141,8 +143,8 @@ def test_relion_turns_the_reference_likewise(uneven, tmp_path):
 def test_molecules_are_all_there_with_their_class(written):
     folder, made = written
     table = pd.read_csv(folder / "molecules" / "TS_0001.csv")
-    assert table["class"].tolist() == ["chaperonin"] * 6 + list(made.distractor_classes)
-    expected = np.concatenate([made.positions_voxels, made.truth.distractor_positions])
+    assert table["class"].tolist() == ["chaperonin"] * 6 + list(made.distractors.classes)
+    expected = np.concatenate([made.targets.positions, made.distractors.positions])
     np.testing.assert_allclose(table[["x", "y", "z"]], expected, atol=1e-3)
     settings = json.loads((folder / "settings" / "TS_0001.json").read_text())
     assert settings["imaging"]["tilt_range_degrees"] == 78.0
@@ -254,7 +256,7 @@ def test_any_setting_can_be_changed_by_name(capsys, tmp_path):
         (["--positions", "layout.csv", "--positions-offset", "900,0,0"], "no position lies in"),
         (["--set", "scene.n_gold_beads"], "give NAME=VALUE"),
         (["--set", "scene.gold=2"], "scene.gold: no such setting"),
-        (["--set", "scene.shape=2"], "is given by --shape"),
+        (["--set", "scene.shape=2"], "is set by --shape"),
         (["--set", "scene.n_gold_beads=many"], "scene.n_gold_beads many"),
         (["--set", "imaging.defocus_um=3", "--defocus", "2"], "is given twice"),
         (["--set", "imaging.gain_error=9"], "imaging.gain_error 9: input should be less than or equal to 0.5"),

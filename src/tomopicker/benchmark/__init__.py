@@ -1,4 +1,1 @@
-"""Benchmark of pickers: a protocol, methods, resumable runs, and their metrics as data frames.
-
-Pages and pictures are made by `tomopicker.report`.
-"""
+"""Benchmark of pickers: a protocol, methods, resumable runs, and a report of their metrics."""

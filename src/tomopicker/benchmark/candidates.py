@@ -1,6 +1,6 @@
-"""Candidates of every method: scored peaks, a trained network's picks, another program's files; and its threshold.
+"""Candidates of each kind of method: peaks of a score volume, picks of a trained network, files of another program.
 
-Candidates below the threshold are kept for precision-recall curves; those above it are the picks.
+Candidates above the method's threshold are its picks; those below are kept for precision-recall curves.
 """
 
 import time
@@ -32,18 +32,18 @@ from tomopicker.tomogram import Tomogram
 from tomopicker.types import Volume
 
 Scorer = Callable[[Volume, float, float], Volume]
-"""Scores a working volume, given the particle's radius in voxels and the voxel size in Å."""
+"""Scores a working volume from the particle's radius in voxels and the voxel size in Å."""
 
 MAX_CANDIDATES = 20_000
-"""Of a tomogram, for all methods alike."""
+"""Maximum number of candidates per tomogram, for every method."""
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """Output of one method on a data set, by tomogram.
+    """Output of a method on a data set, by tomogram.
 
-    Candidates lie also below the threshold; picks score above it. Without a threshold every candidate is a pick, also
-    those of a program that gives no scores. `expected` holds the method's own estimates of its metrics, if it has any.
+    Picks are the candidates above the threshold. Without a threshold all candidates are picks, including those of a
+    program that writes no scores. `expected` has the method's own estimates of its metrics, if any.
     """
 
     candidates: Mapping[str, Picks]
@@ -52,35 +52,35 @@ class Predictions:
 
     def selected(self, tomogram: str) -> Picks:
         """Return the picks of a tomogram."""
-        # Without a threshold all are picks, also those of a program that gives no scores.
         return above_threshold(self.candidates[tomogram], self.thresholds.get(tomogram))
 
 
 def above_threshold(candidates: Picks, threshold: float | None) -> Picks:
-    """Keep candidates above a threshold; all of them without one."""
+    """Return the candidates above a threshold, or all if there is none."""
     return candidates if threshold is None else candidates.select(candidates.scores > threshold)
 
 
 def scored_candidates(tomogram: Tomogram, method: Method, protocol: Protocol, optics: Optics) -> Picks:
-    """Score a tomogram with an untrained method (``dog``, ``ball`` or ``template``) and give the peaks, best first.
-
-    They lie inside the lamella, with the default preset's spacing and border.
-    """
+    """Return the peaks of an untrained method (dog, ball or template), best first; see `find_candidates`."""
     scorers: dict[str, Scorer] = {
         "dog": lambda volume, radius, _: difference_of_gaussians(volume, radius),
         "ball": lambda volume, radius, _: match_ball(volume, radius),
     }
     if (template := protocol.template) is not None:
         scorers["template"] = lambda volume, radius, size: match_template(volume, size, radius, template, optics)
-    return _peaks(tomogram, protocol.particle_diameter, scorers[method.kind])
+    return find_candidates(tomogram, protocol.particle_diameter, scorers[method.kind])
 
 
 def ball_candidates(tomogram: Tomogram, particle_diameter: float) -> Picks:
-    """Return the peaks of the correlation with a dark ball as wide as the particle (Å); see `scored_candidates`."""
-    return _peaks(tomogram, particle_diameter, lambda volume, radius, _: match_ball(volume, radius))
+    """Return the peaks of the correlation with a dark ball as wide as the particle (Å); see `find_candidates`."""
+    return find_candidates(tomogram, particle_diameter, lambda volume, radius, _: match_ball(volume, radius))
 
 
-def _peaks(tomogram: Tomogram, particle_diameter: float, scorer: Scorer) -> Picks:
+def find_candidates(tomogram: Tomogram, particle_diameter: float, scorer: Scorer) -> Picks:
+    """Score a tomogram and return the peaks inside the lamella, best first.
+
+    The particle diameter is in Å; spacing and border are those of the default preset.
+    """
     settings = resolve({"particle_diameter": particle_diameter, "picking": {"smoothing_fraction": 0.0}})
     scale = settings.preprocess.working_diameter
     voxel_size = working_voxel_size(tomogram.voxel_size, particle_diameter, scale)
@@ -103,11 +103,11 @@ def train_and_pick(
     device: str | None,
     callback: Callback,
 ) -> tuple[Predictions, dict[str, Any]]:
-    """Train a network on the clicks of the training tomogram and pick every tomogram of a data set.
+    """Train a network on clicks in the training tomogram and pick every tomogram of a data set.
 
-    The paper's preset gets the count of the **training** tomogram, as in the paper; so does a method with every
-    particle labelled. Only presets whose learning rate follows a validation score use the
-    validation tomogram.
+    The paper's preset is given the number of particles in the **training** tomogram, as in the paper; so is a method
+    with every particle labelled. Only presets whose learning rate follows a validation score use the validation
+    tomogram.
 
     Returns
     -------
@@ -118,8 +118,8 @@ def train_and_pick(
     settings = resolve(
         {"preset": method.preset, "particle_diameter": particle_diameter, "seed": seed, **method.settings}
     )
-    states_count = settings.preset == "paper" or method.labelled == "all"
-    if states_count and settings.expected_particles is None:
+    count_is_given = settings.preset == "paper" or method.labelled == "all"
+    if count_is_given and settings.expected_particles is None:
         expected = float(len(data.truth[data.training.name]))
         settings = settings.model_copy(update={"expected_particles": expected})
     validation = data.validation if settings.training.schedule == "plateau" else None
@@ -135,39 +135,41 @@ def train_and_pick(
         "device": str(choose_device(device)),
         "origin": {key: value for key, value in model.provenance.items() if key != "history"},
     }
-    picked = {name: pick(each, model, device=device, callback=callback) for name, each in data.tomograms.items()}
+    picked = {
+        name: pick(tomogram, model, device=device, callback=callback) for name, tomogram in data.tomograms.items()
+    }
     predictions = Predictions(
-        {name: each.candidates for name, each in picked.items()},
-        {name: each.threshold for name, each in picked.items()},
-        {name: Expected.from_picked(each) for name, each in picked.items()},
+        {name: result.candidates for name, result in picked.items()},
+        {name: result.threshold for name, result in picked.items()},
+        {name: Expected.from_picked(result) for name, result in picked.items()},
     )
     return predictions, facts
 
 
 def external_picks(folder: Path, data: OpenDataSet) -> dict[str, Picks]:
-    """Read another program's picks of every tomogram of a data set, without a threshold.
+    """Read another program's picks of every tomogram of a data set.
 
-    The folder, or one in it named after the data set, holds a file named after each tomogram, in any format that
-    `formats` reads. An empty file, or a header alone, means no picks.
+    The folder, or its subfolder named after the data set, has one file named after each tomogram, in any format that
+    `tomopicker.io` reads. A file that is empty or has only a header means no picks.
 
-    Raises `TomoPickerError` if a tomogram has no file, several, or one that cannot be read.
+    Raises `TomoPickerError` if a tomogram has no file, or several, or one that cannot be read.
     """
     folder = folder / data.name if (folder / data.name).is_dir() else folder
     files = files_of_picks(folder, each=True)
     picks = {}
     for name in data.tomograms:
-        fits = files_of(name, files)
-        if not fits:
+        matching = files_of(name, files)
+        if not matching:
             raise UsageError(f"{folder}: no file of picks is named after {name}; add one, empty if nothing was found")
-        if len(fits) > 1:
-            named = ", ".join(file.name for file in fits[:4])
-            raise UsageError(f"{folder}: the picks of {name} may be {named}; keep one")
-        picks[name] = read_candidates(fits[0], data, name)
+        if len(matching) > 1:
+            names = ", ".join(file.name for file in matching[:4])
+            raise UsageError(f"{folder}: several files may have the picks of {name}: {names}; keep one")
+        picks[name] = read_candidates(matching[0], data, name)
     return picks
 
 
 def read_candidates(path: Path, data: OpenDataSet, tomogram: str) -> Picks:
-    """Read the picks of one tomogram from a file that may hold none."""
+    """Read the candidates of a tomogram from a file that may be empty."""
     if io.has_no_picks(path):
         return Picks.of(tomogram, np.empty((0, 3)))
     return io.read_picks(path, {tomogram: data.tomograms[tomogram].frame})

@@ -1,5 +1,6 @@
-"""Plots of a benchmark: F1 against clicks, precision against recall, histograms of scores, and reliability."""
+"""Figures of a benchmark: F1 against clicks, precision against recall, score histograms, and reliability."""
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,16 +24,16 @@ from tomopicker.types import Scores
 DPI = 160
 CORRECT, WRONG = "#1a9641", "#9a9a9a"
 HISTOGRAM_BINS = 40
-RELIABILITY_BINS = 10
-"""Of the probability, equally wide."""
-MIN_COUNT = 5
-"""Candidates in a bin of probability; bins with fewer are not drawn."""
-LEVEL = 0.9
-"""Of the intervals of a share."""
-TOLERANCE = 0.05
+N_PROBABILITY_BINS = 10
+"""Number of bins of the probability, of equal width."""
+MIN_BIN_COUNT = 5
+"""Minimum number of candidates in a bin that is drawn."""
+CONFIDENCE = 0.9
+"""Confidence level of the intervals."""
+BAND_HALF_HEIGHT = 0.05
 """Half the height of the band around the diagonal."""
 
-_FIXED = {
+_METHOD_COLOURS = {
     "default-pn": "#1a9641", "default-pu": "#8cc63f", "default-kl": "#00634a",
     "default-distpu": "#1f78b4", "default-pu-sigmoid": "#6fb7d6",
     "paper-pn": "#c2a5cf", "paper-pu": "#8e5bb5", "paper-kl": "#40126b",
@@ -40,17 +41,17 @@ _FIXED = {
     "all-labelled": "#111111", "dog": "#7f7f7f", "ball": "#b5b5b5", "template": "#e6762a",
     "deepetpicker": "#e0302a", "cryolo": "#e8c31a",
 }  # fmt: skip
-"""This program green, the paper's presets purple, DeepETPicker red and crYOLO yellow as in the paper's figures."""
-_FURTHER = ("#d6408c", "#8c564b", "#17a398", "#b03060", "#5b6abf")
-_ON_GREY = {"dog": "#ff6ad5", "ball": "#c59bff", "template": "#ff9a3c"}
+"""TomoPicker green, the paper's presets purple, DeepETPicker red and crYOLO yellow as in the paper's figures."""
+_OTHER_COLOURS = ("#d6408c", "#8c564b", "#17a398", "#b03060", "#5b6abf")
+_COLOURS_ON_GREY = {"dog": "#ff6ad5", "ball": "#c59bff", "template": "#ff9a3c"}
 
 
 @dataclass(frozen=True)
 class Ranked:
-    """The candidates of one run in all unseen tomograms together.
+    """The candidates of a run, pooled over the unseen tomograms, and the number of true particles.
 
-    Scores; whether each is correct (matches a particle that no better one has taken) and selected (above the method's
-    own threshold for its tomogram); and the number of particles.
+    A candidate is correct if it matches a particle that no candidate of a higher score has matched, and selected if it
+    is above the method's own threshold for its tomogram.
     """
 
     method: str
@@ -62,23 +63,23 @@ class Ranked:
 
 
 def method_colours(methods: Sequence[Method]) -> dict[str, str]:
-    """Give a colour to each method, on white; the same in every figure of a benchmark."""
-    colours, further = {}, iter(_FURTHER * len(methods))
+    """Assign each method a colour for white backgrounds, the same in every figure of a benchmark."""
+    colours, others = {}, itertools.cycle(_OTHER_COLOURS)
     for method in methods:
-        plain = method.name.lower().removesuffix(f"-{SHORT_EPOCHS}-epochs")
-        colours[method.name] = _FIXED[plain] if plain in _FIXED else next(further)
+        base_name = method.name.lower().removesuffix(f"-{SHORT_EPOCHS}-epochs")
+        colours[method.name] = _METHOD_COLOURS.get(base_name) or next(others)
     return colours
 
 
 def box_colour(method: Method, colours: Mapping[str, str]) -> str:
     """Return the colour of a method's boxes on a grey section: green for networks, as in the paper."""
-    return PICK_COLOUR if method.kind == "network" else _ON_GREY.get(method.name, colours[method.name])
+    return PICK_COLOUR if method.kind == "network" else _COLOURS_ON_GREY.get(method.name, colours[method.name])
 
 
 def learning_curves(metrics: pd.DataFrame, colours: Mapping[str, str], path: Path, title: str) -> None:
-    """Draw F1 over unseen tomograms against the number of clicks; methods without clicks are horizontal lines.
+    """Plot the mean F1 of unseen tomograms against the number of clicks; methods without clicks are horizontal lines.
 
-    The metrics, from `metrics_table`, are of one data set, tolerance and matching.
+    The metrics, from `metrics_table`, are those of one data set, tolerance and matching.
     """
     figure, axes = _single(title)
     unseen = metrics[metrics["tomogram"] == UNSEEN]
@@ -98,7 +99,7 @@ def learning_curves(metrics: pd.DataFrame, colours: Mapping[str, str], path: Pat
         axes.set_xticks(numbers, [str(number) for number in numbers])
         axes.minorticks_off()
         axes.set_xlim(numbers[0] / 1.25, numbers[-1] * 1.25)
-    # The axis begins at the tenth below the lowest bar, which separates methods close to each other.
+    # The axis starts at the tenth below the lowest error bar, to separate similar methods.
     ends = (unseen["f1"] - unseen["f1_sd"].fillna(0.0)).dropna()
     bottom = max(0.0, math.floor(10 * min(ends, default=0.0)) / 10)
     axes.set(xlabel="Clicks in the training tomogram", ylabel="F1, mean of the unseen tomograms", ylim=(bottom, 1.02))
@@ -106,31 +107,32 @@ def learning_curves(metrics: pd.DataFrame, colours: Mapping[str, str], path: Pat
 
 
 def precision_recall(ranked: Sequence[Ranked], colours: Mapping[str, str], path: Path, title: str) -> None:
-    """Draw precision against recall, a line per run, and a dot at the method's own threshold."""
+    """Plot precision against recall, one line per run, with a dot at the method's own threshold."""
     figure, axes = _single(title)
-    named: set[str] = set()
+    labelled: set[str] = set()
     for run in ranked:
         hits = run.correct[np.argsort(-run.scores, kind="stable")].cumsum()
         recall, precision = hits / max(1, run.truth), hits / np.arange(1, len(hits) + 1)
-        colour, label = colours[run.method], None if run.method in named else run.method
-        named.add(run.method)
+        colour, label = colours[run.method], None if run.method in labelled else run.method
+        labelled.add(run.method)
         axes.plot(recall, precision, color=colour, lw=1.2, label=label)
         if run.selected.any():
-            # Tomograms may have thresholds of their own, so the dot need not lie on the pooled curve.
-            found = run.correct[run.selected]
+            # Thresholds may differ between tomograms, so the dot need not lie on the pooled curve.
+            correct = run.correct[run.selected]
             axes.plot(
-                found.sum() / max(1, run.truth), found.mean(), "o", color=colour, ms=5, mec="white", mew=0.8, zorder=3
-            )
+                correct.sum() / max(1, run.truth), correct.mean(), "o", color=colour, ms=5, mec="white", mew=0.8,
+                zorder=3,
+            )  # fmt: skip
     axes.set(xlabel="Recall", ylabel="Precision", xlim=(0, 1.02), ylim=(0, 1.02))
     _finish(figure, axes, path)
 
 
 def score_histograms(ranked: Sequence[Ranked], path: Path, title: str) -> None:
-    """Draw the scores of correct and wrong candidates, a panel per run, with the threshold."""
+    """Plot histograms of the scores of correct and wrong candidates, one panel per run, with the threshold."""
     columns = min(4, len(ranked))
     figure, panels = _panels(len(ranked), columns, (2.6 * columns + 0.5, 1.9, 0.7), title)
     for index, (panel, run) in enumerate(zip(panels, ranked, strict=True)):
-        # Most wrong candidates score far below the others; the axis is cut to show the rest.
+        # Most wrong candidates score far below the others; the axis is truncated to show the rest.
         high = float(run.scores.max())
         low = min([high, *run.scores[run.selected | run.correct].tolist()])
         lowest = max(float(run.scores.min()), low - 0.3 * (high - low))
@@ -151,19 +153,18 @@ def score_histograms(ranked: Sequence[Ranked], path: Path, title: str) -> None:
 
 
 def reliability(ranked: Sequence[Ranked], predictions: pd.DataFrame, path: Path, title: str) -> None:
-    """Draw expected against true precision, a panel per method: of candidates by probability, and of tomograms' picks.
+    """Plot true against expected precision, one panel per method: of candidates by probability, and of picks.
 
-    The runs' scores are probabilities; those of one method and number of clicks are pooled. Each row of the
-    predictions, from `count_predictions` for unseen tomograms, is a point.
+    The runs' scores are probabilities; those of one method and number of clicks are pooled. The predictions, from
+    `count_predictions` for unseen tomograms, are drawn one point per row.
     """
     pooled: dict[str, dict[int | None, list[Ranked]]] = {}
     for run in ranked:
         pooled.setdefault(run.method, {}).setdefault(run.clicks, []).append(run)
     columns = min(4, len(pooled))
     edge = 2.3 if columns > 2 else 2.6
-    figure, panels = _panels(
-        len(pooled), columns, (max(7.0, edge * columns + 0.6), edge, 1.2), f"{title}\n", share=True
-    )
+    size = max(7.0, edge * columns + 0.6), edge, 1.2
+    figure, panels = _panels(len(pooled), columns, size, f"{title}\n", share=True)
     colours = _click_colours({run.clicks for run in ranked})
     for index, (panel, (method, by_clicks)) in enumerate(zip(panels, pooled.items(), strict=True)):
         _draw_diagonal(panel, method)
@@ -199,19 +200,20 @@ def reliability(ranked: Sequence[Ranked], predictions: pd.DataFrame, path: Path,
 
 
 def reliability_bins(probability: Scores, correct: Bool[np.ndarray, " n"]) -> pd.DataFrame:
-    """Compare probabilities with the share of correct candidates, bin by bin.
+    """Compare probabilities with the fraction of correct candidates, by bins of probability.
 
     Returns
     -------
     DataFrame
-        Columns: probability (mean), share, count, and low and high, the 90% interval of the share for independent
-        candidates (Clopper and Pearson, 1934). Bins with fewer than 5 candidates are left out.
+        Columns: probability (mean), share (fraction of correct candidates), count, and low and high, the 90% interval
+        of the share for independent candidates (Clopper and Pearson, 1934). Bins with fewer than 5 candidates are left
+        out.
     """
     frame = pd.DataFrame({"probability": probability.astype(float), "hit": correct.astype(float)})
-    groups = frame.groupby(np.minimum((probability * RELIABILITY_BINS).astype(int), RELIABILITY_BINS - 1))
+    groups = frame.groupby(np.minimum((probability * N_PROBABILITY_BINS).astype(int), N_PROBABILITY_BINS - 1))
     bins = groups.agg(probability=("probability", "mean"), hits=("hit", "sum"), count=("hit", "size"))
-    bins = bins[bins["count"] >= MIN_COUNT]
-    hits, misses, tail = bins["hits"], bins["count"] - bins["hits"], (1 - LEVEL) / 2
+    bins = bins[bins["count"] >= MIN_BIN_COUNT]
+    hits, misses, tail = bins["hits"], bins["count"] - bins["hits"], (1 - CONFIDENCE) / 2
     return bins.assign(
         share=hits / bins["count"],
         low=np.nan_to_num(beta.ppf(tail, hits, misses + 1), nan=0.0),
@@ -220,7 +222,7 @@ def reliability_bins(probability: Scores, correct: Bool[np.ndarray, " n"]) -> pd
 
 
 def _click_colours(numbers: set[int | None]) -> dict[int | None, Any]:
-    """Give each number of clicks a colour: more clicks darker; black where every particle is labelled."""
+    """Assign each number of clicks a colour: darker for more clicks, black if every particle is labelled."""
     known = sorted(number for number in numbers if number is not None)
     shades = matplotlib.colormaps["viridis_r"](np.linspace(0.25, 0.8, len(known)))
     colours: dict[int | None, Any] = dict(zip(known, map(tuple, shades.tolist()), strict=True))
@@ -228,7 +230,8 @@ def _click_colours(numbers: set[int | None]) -> dict[int | None, Any]:
 
 
 def _draw_diagonal(axes: Axes, title: str) -> None:
-    axes.fill_between([0, 1], [-TOLERANCE, 1 - TOLERANCE], [TOLERANCE, 1 + TOLERANCE], color="#ececec", lw=0, zorder=0)
+    band = BAND_HALF_HEIGHT
+    axes.fill_between([0, 1], [-band, 1 - band], [band, 1 + band], color="#ececec", lw=0, zorder=0)
     axes.plot([0, 1], [0, 1], color="#999999", lw=0.8, zorder=1)
     axes.set(xlim=(0, 1.03), ylim=(0, 1.03), xticks=(0, 0.5, 1), yticks=(0, 0.5, 1), aspect="equal")
     axes.set_title(title, fontsize=9)
@@ -239,11 +242,11 @@ def _draw_diagonal(axes: Axes, title: str) -> None:
 def _panels(
     count: int, columns: int, size: tuple[float, float, float], title: str, *, share: bool = False
 ) -> tuple[Figure, list[Axes]]:
-    """Make a figure of panels; its size in inches: whole width, height of a row, and extra height."""
-    lines, (width, height, extra) = math.ceil(count / columns), size
-    figure = Figure(figsize=(width, height * lines + extra), facecolor="white", layout="constrained")
+    """Create a figure of panels; its size in inches is total width, height per row, and extra height."""
+    rows, (width, height, extra) = math.ceil(count / columns), size
+    figure = Figure(figsize=(width, height * rows + extra), facecolor="white", layout="constrained")
     figure.suptitle(title, fontsize=10)
-    panels = list(figure.subplots(lines, columns, squeeze=False, sharex=share, sharey=share).ravel())
+    panels = list(figure.subplots(rows, columns, squeeze=False, sharex=share, sharey=share).ravel())
     for panel in panels[count:]:
         panel.set_visible(False)
     return figure, panels[:count]

@@ -1,4 +1,4 @@
-"""Data sets opened: tomograms, their roles and truth, and clicks drawn from the truth."""
+"""Opened data sets: tomograms, their roles and truth, and clicks drawn from the truth."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ Role = Literal["training", "validation", "test"]
 
 @dataclass(frozen=True)
 class OpenDataSet:
-    """A data set of a protocol (`spec`): its tomograms with truth, the training one first, then validation, test."""
+    """Tomograms and truth of a protocol's data set, in the order training, validation, test."""
 
     name: str
     spec: DataSet
@@ -36,7 +36,7 @@ class OpenDataSet:
 
     @property
     def training(self) -> Tomogram:
-        """The tomogram that is clicked in."""
+        """The training tomogram, from which clicks are drawn."""
         return self.tomograms[self.spec.training]
 
     @property
@@ -51,17 +51,16 @@ class OpenDataSet:
 
 
 def open_datasets(protocol: Protocol) -> dict[str, OpenDataSet]:
-    """Open every data set of a protocol (headers and truth), before the first run.
+    """Open every data set of a protocol, reading headers and truth.
 
-    Raises `TomoPickerError`: one line: something is missing or cannot be read, or there are fewer particles than
-    clicks.
+    Raises `TomoPickerError` if a file is missing or cannot be read, or a tomogram has fewer particles than clicks.
     """
     opened = {name: _open(name, spec) for name, spec in protocol.datasets.items()}
     if protocol.template is not None:
         _check_template(protocol.template)
     for folder in protocol.external.values():
         if not folder.is_dir():
-            raise UsageError(f"{folder}: there is no such folder; correct --external, or external in the protocol")
+            raise UsageError(f"{folder}: no such folder; correct --external, or external in the protocol")
     clicks = max(protocol.clicks)
     for data in opened.values():
         for name in filter(None, (data.spec.training, data.spec.validation)):
@@ -75,20 +74,23 @@ def open_datasets(protocol: Protocol) -> dict[str, OpenDataSet]:
 
 def _open(name: str, spec: DataSet) -> OpenDataSet:
     files = {io.tomogram_name(path): path for path in io.volume_files(spec.tomograms)}
-    used = [each for each in (spec.training, spec.validation) if each]
-    for each in (*used, *(spec.test or ()), *spec.exclude):
-        if each not in files:
-            raise UsageError(f"datasets.{name}: there is no tomogram {each}, only {join_names(list(files))}")
-    tests = spec.test or [each for each in files if each not in (*used, *spec.exclude)]
+    used = [tomogram for tomogram in (spec.training, spec.validation) if tomogram]
+    for tomogram in (*used, *(spec.test or ()), *spec.exclude):
+        if tomogram not in files:
+            raise UsageError(f"datasets.{name}: there is no tomogram {tomogram}, only {join_names(list(files))}")
+    tests = spec.test or [tomogram for tomogram in files if tomogram not in (*used, *spec.exclude)]
     if not tests:
         raise UsageError(f"datasets.{name}: no tomogram is left to test on; add one to {spec.tomograms[0]}")
     tomograms = {
-        each: io.open_tomogram(files[each], voxel_size=spec.voxel_size, invert=spec.invert) for each in (*used, *tests)
+        tomogram: io.open_tomogram(files[tomogram], voxel_size=spec.voxel_size, invert=spec.invert)
+        for tomogram in (*used, *tests)
     }
-    return OpenDataSet(name, spec, tomograms, {each: _truth(spec, tomograms[each]) for each in tomograms})
+    return OpenDataSet(
+        name, spec, tomograms, {tomogram.name: _read_truth(spec, tomogram) for tomogram in tomograms.values()}
+    )
 
 
-def _truth(spec: DataSet, tomogram: Tomogram) -> Picks:
+def _read_truth(spec: DataSet, tomogram: Tomogram) -> Picks:
     path = Path(spec.truth.replace(NAME_FIELD, tomogram.name))
     if not path.is_file():
         raise UsageError(f"{path}: the truth of {tomogram.name} is missing; add it, or exclude the tomogram")
@@ -97,18 +99,18 @@ def _truth(spec: DataSet, tomogram: Tomogram) -> Picks:
 
 def _check_template(template: Template) -> None:
     if template.map is not None and not template.map.is_file():
-        raise UsageError(f"{template.map}: there is no such map; correct template.map in the protocol")
+        raise UsageError(f"{template.map}: no such map; correct template.map in the protocol")
     if template.molecule is not None and template.molecule not in builtin_names():
-        known = ", ".join(builtin_names())
-        raise UsageError(f"template.molecule {template.molecule}: there is no such molecule; use {known}")
+        names = ", ".join(builtin_names())
+        raise UsageError(f"template.molecule {template.molecule}: no such molecule; choose one of {names}")
 
 
 def draw_clicks(truth: Picks, frame: Frame, count: int, seed: int, jitter_voxels: float) -> Picks:
-    """Draw clicks as a person makes them: true positions of one tomogram, each a little off the centre.
+    """Draw clicks as a person makes them: true positions of one tomogram, displaced at random.
 
     Clicks of one seed are nested: the first five of twenty are those drawn for five, so that a learning curve compares
-    numbers of clicks and not positions. `jitter_voxels` is the root mean square distance from the centre; clicks are
-    clipped to the frame.
+    numbers of clicks, not positions. `jitter_voxels` is the root mean square displacement; clicks are clipped to the
+    frame.
     """
     rng = np.random.default_rng([seed, 20])
     drawn = truth.select(rng.permutation(len(truth))[:count])

@@ -1,4 +1,4 @@
-"""The demonstration project: simulated tomograms, clicks, and a baseline and a picture to compare the picks with."""
+"""Demonstration project: simulated tomograms, clicks, and a baseline and a figure to compare the picks with."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -24,24 +24,24 @@ TOLERANCE_VOXELS = 10.0
 
 
 def simulate(output: Path, callback: Callback) -> list[Tomogram]:
-    """Make the tomograms and their truth, and write both."""
-    made = []
+    """Simulate the tomograms, and write them and their truth."""
+    tomograms = []
     for number, name in enumerate(NAMES, start=1):
         simulated = simulate_tomogram(PRESET, SHAPE, VOXEL_SIZE, SEED + number, n_targets=TARGETS)
         file = output / "tomograms" / f"{name}.mrc"
         io.write_mrc(file, simulated.volume, VOXEL_SIZE)
         tomogram = io.open_tomogram(file)
-        truth = Picks.of(name, voxels_to_angstrom(simulated.positions_voxels, VOXEL_SIZE))
+        truth = Picks.of(name, voxels_to_angstrom(simulated.targets.positions, VOXEL_SIZE))
         io.write_picks(truth, {name: tomogram.frame}, output / "truth" / f"{name}.csv")
         z, y, x = SHAPE
-        others = len(simulated.distractor_classes)
+        others = len(simulated.distractors.positions)
         callback.log(f"{file}: {x} × {y} × {z} voxels, {len(truth)} ribosomes among {others} other molecules.")
-        made.append(tomogram)
-    return made
+        tomograms.append(tomogram)
+    return tomograms
 
 
 def click(output: Path, first: Tomogram, callback: Callback) -> Path:
-    """Write clicks on some of the first tomogram's particles, off their centres by a normal error."""
+    """Write clicks on some particles of the first tomogram, displaced by normally distributed errors."""
     truth = io.read_picks(output / "truth" / f"{first.name}.csv", [first])
     rng = np.random.default_rng(SEED)
     chosen = truth.positions[rng.permutation(len(truth))[:CLICKS]]
@@ -54,17 +54,17 @@ def click(output: Path, first: Tomogram, callback: Callback) -> Path:
 
 
 def compare(output: Path, folder: Path, tomograms: list[Tomogram], clicks: Path, callback: Callback) -> None:
-    """Evaluate a ball as template, whose threshold the same clicks give, and draw a section of an unseen tomogram."""
+    """Evaluate a ball as template, with a threshold from the same clicks, and draw a section of an unseen tomogram."""
     first, second, *others = tomograms
-    found = gather(folder, [output / "truth"], exclude=[first.name])
+    compared = gather(folder, [output / "truth"], exclude=[first.name])
     threshold = threshold_from_clicks(ball_candidates(first, DIAMETER), io.read_picks(clicks, [first]), DIAMETER / 2)
-    every = Picks.concatenate([ball_candidates(tomogram, DIAMETER) for tomogram in (second, *others)])
-    ball = replace(found, picks=every.select(every.scores > threshold), candidates=every)
+    candidates = Picks.concatenate([ball_candidates(tomogram, DIAMETER) for tomogram in (second, *others)])
+    ball = replace(compared, picks=candidates.select(candidates.scores > threshold), candidates=candidates)
     mean = evaluate_compared(ball, TOLERANCE_VOXELS, in_angstrom=False, matching="one-to-one").mean
     callback.log(
         f"\nA ball of the particle's size as template, with a threshold from the same {CLICKS} clicks: precision "
         f"{mean.precision:.3f}, recall {mean.recall:.3f}, F1 {mean.f1:.3f}."
     )
-    truth, picks = (part.in_tomogram(second.name).positions for part in (found.truth, found.picks))
+    truth, picks = (part.in_tomogram(second.name).positions for part in (compared.truth, compared.picks))
     layers = [Layer("truth", truth, TRUTH_COLOUR), Layer("picks", picks, PICK_COLOUR)]
     slice_figure(second, fullest_section(second, truth, DIAMETER), layers, DIAMETER, output / "picture.png")

@@ -1,5 +1,6 @@
 """The paper's experiment (section 4) as a protocol, on EMPIAR-10988 as it is downloaded."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -7,26 +8,27 @@ from tomopicker.benchmark.protocol import NAME_FIELD, Protocol, make_protocol
 from tomopicker.errors import UsageError
 
 VOXEL_SIZE = 13.48
-"""Å; not all headers have it."""
+"""Voxel size in Å, which some headers lack."""
 DIAMETER = 24 * VOXEL_SIZE
-"""Å: the paper's radius of 12 voxels."""
+"""Particle diameter in Å; the paper's radius is 12 voxels."""
 CLICKS, SEEDS = 100, (0, 1, 2)
 METHODS = ("paper-pn", "paper-pu", "paper-kl", "default-pn", "default-pu", "default-kl", "all-labelled", "dog", "ball")
-LISTS = ("particle_lists", "tomograms", ".")
-"""Folders of the particle lists, below each half."""
+LIST_FOLDERS = ("particle_lists", "tomograms", ".")
+"""Possible folders of the particle lists, in the folder of each half."""
 
 _HALVES: dict[str, dict[str, Any]] = {
     "VPP": {"training": "TS_0001", "validation": "TS_0002"},
-    # Section 4.5: TS_026 "has a very different organization"; it is left out.
+    # Excluded in section 4.5, since TS_026 "has a very different organization".
     "DEF": {"training": "TS_029", "validation": "TS_030", "exclude": ["TS_026"]},
 }
 
 
 def empiar_10988(folder: Path) -> Protocol:
-    """Make the protocol for a downloaded EMPIAR-10988: 100 clicks, three seeds, both halves.
+    """Return the protocol for a downloaded EMPIAR-10988: 100 clicks, three seeds, both halves.
 
-    The folder holds ``VPP`` and ``DEF``, each with ``tomograms`` and its ``TS_*_cyto_ribosomes.csv``; `UsageError`
-    names what is missing from this layout.
+    The folder has subfolders ``VPP`` and ``DEF``, each with ``tomograms`` and ``TS_*_cyto_ribosomes.csv``.
+
+    Raises `UsageError` if a part of this layout is missing.
     """
     datasets = {half: _dataset(folder, half, roles) for half, roles in _HALVES.items()}
     content = {
@@ -43,15 +45,16 @@ def empiar_10988(folder: Path) -> Protocol:
 def _dataset(folder: Path, half: str, roles: dict[str, Any]) -> dict[str, Any]:
     tomograms = folder / half / "tomograms"
     if not tomograms.is_dir():
-        raise UsageError(f"{tomograms}: there is no such folder; give --empiar-10988 the folder that holds VPP and DEF")
+        raise UsageError(f"{tomograms}: no such folder; give --empiar-10988 the folder that has VPP and DEF")
     ending = "_cyto_ribosomes.csv"
-    lists = [folder / half / place for place in LISTS if any((folder / half / place).glob(f"TS_*{ending}"))]
-    if not lists:
-        raise UsageError(f"{folder / half / LISTS[0]}: there is no TS_*{ending}; download the particle lists too")
+    folders = [folder / half / name for name in LIST_FOLDERS]
+    lists = next((candidate for candidate in folders if any(candidate.glob(f"TS_*{ending}"))), None)
+    if lists is None:
+        raise UsageError(f"{folders[0]}: there is no TS_*{ending}; download the particle lists too")
     files = {path.stem: path for path in sorted(tomograms.iterdir()) if _is_volume(path)}
     return {
         "tomograms": [str(path.absolute()) for path in files.values()] or [str(tomograms.absolute())],
-        "truth": str((lists[0] / f"{NAME_FIELD}{ending}").absolute()),
+        "truth": str((lists / f"{NAME_FIELD}{ending}").absolute()),
         "voxel_size": VOXEL_SIZE,
         **roles,
         "exclude": [name for name in roles.get("exclude", []) if name in files],
@@ -59,6 +62,5 @@ def _dataset(folder: Path, half: str, roles: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_volume(path: Path) -> bool:
-    """Test whether a file is a tomogram by its name; labels and masks have others."""
-    name, prefix = path.stem, "TS_"
-    return path.suffix.lower() in {".rec", ".mrc"} and name.startswith(prefix) and name.removeprefix(prefix).isdigit()
+    """Test whether a file is a tomogram, by its name, rather than labels or a mask."""
+    return path.suffix.lower() in {".rec", ".mrc"} and re.fullmatch(r"TS_\d+", path.stem) is not None

@@ -9,17 +9,17 @@ from tomopicker.config import Frozen, PresetName, first_problem, resolve
 from tomopicker.errors import UsageError
 
 SHORT_EPOCHS = 8
-"""Epochs of the ``paper-*-8-epochs`` methods, in place of the paper's 20."""
+"""Epochs of the ``paper-*-8-epochs`` methods, instead of the paper's 20."""
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-"""Names a folder of results as well."""
+"""Name of a method or a data set, and of its folder of results."""
 
 
 class Method(Frozen):
-    """One row of the tables.
+    """A method, one row of the tables.
 
-    A protocol names a built-in method, or describes a network of its own: ``{name: short, preset: default, settings:
-    {training: {steps: 200}}}``.
+    A protocol names a built-in method or describes a network: ``{name: short, preset: default, settings: {training:
+    {steps: 200}}}``.
     """
 
     name: Name
@@ -31,7 +31,7 @@ class Method(Frozen):
     labelled: Literal["clicks", "all"] = Field(
         default="clicks", description="all: every particle of the training tomogram, an upper bound"
     )
-    folder: Path | None = Field(default=None, description="external: where its files of picks are")
+    folder: Path | None = Field(default=None, description="external: folder of its files of picks")
 
     @model_validator(mode="after")
     def _consistent(self) -> "Method":
@@ -54,15 +54,15 @@ def _network(name: str, preset: PresetName, **settings: Any) -> Method:
 BUILT_IN: dict[str, Method] = {
     method.name: method
     for method in (
-        *(_network(f"paper-{kind}", "paper", objective={"loss": kind}) for kind in ("pn", "pu", "kl")),
+        *(_network(f"paper-{loss}", "paper", objective={"loss": loss}) for loss in ("pn", "pu", "kl")),
         *(
             _network(
-                f"paper-{kind}-{SHORT_EPOCHS}-epochs", "paper",
-                objective={"loss": kind}, training={"epochs": SHORT_EPOCHS},
+                f"paper-{loss}-{SHORT_EPOCHS}-epochs", "paper",
+                objective={"loss": loss}, training={"epochs": SHORT_EPOCHS},
             )
-            for kind in ("pn", "pu", "kl")
+            for loss in ("pn", "pu", "kl")
         ),
-        *(_network(f"default-{kind}", "default", objective={"loss": kind}) for kind in ("pn", "pu", "kl", "distpu")),
+        *(_network(f"default-{loss}", "default", objective={"loss": loss}) for loss in ("pn", "pu", "kl", "distpu")),
         _network("default-pu-sigmoid", "default", objective={"loss": "pu", "surrogate": "sigmoid"}),
         *(_network(preset, preset) for preset in get_args(PresetName) if preset not in {"default", "paper"}),
         Method(name="all-labelled", labelled="all"),
@@ -71,11 +71,11 @@ BUILT_IN: dict[str, Method] = {
         Method(name="template", kind="template"),
     )
 }  # fmt: skip
-"""By name; one of the ``default-*`` is the default preset itself."""
+"""Built-in methods by name; one of the ``default-*`` is the default preset itself."""
 
 
 def parse_method(entry: object) -> Method:
-    """Parse an entry of a protocol's list of methods; `ValueError` of one line for pydantic to pass on."""
+    """Parse an entry of a protocol's list of methods; raise `ValueError`, which pydantic reports, if it is invalid."""
     if isinstance(entry, Method):
         return entry
     if isinstance(entry, str):

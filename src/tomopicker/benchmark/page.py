@@ -1,6 +1,6 @@
-"""The report of a benchmark from the results in its folder: Markdown, HTML, CSV, JSON and figures.
+"""Report of a benchmark from the results in its folder: Markdown, HTML, CSV, JSON and figures.
 
-Nothing is trained or picked here, so a report can be made again at any time, also of an unfinished benchmark.
+Nothing is trained or picked, so a report can be made at any time, including for an unfinished benchmark.
 """
 
 import json
@@ -27,7 +27,7 @@ from tomopicker.output.figures import TRUTH_COLOUR, Layer, fullest_section, slic
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture file, its caption, and how many of its kind go side by side."""
+    """A picture file, its caption, and the number of such pictures side by side."""
 
     file: str
     caption: str
@@ -36,7 +36,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Section:
-    """A section of the page: paragraphs, then captioned, each with a line above it, then pictures."""
+    """A section of the page: paragraphs, then tables with their captions, then pictures."""
 
     title: str
     paragraphs: Sequence[str] = ()
@@ -45,8 +45,8 @@ class Section:
 
     @property
     def rows(self) -> list[tuple[int, list[Picture]]]:
-        """Successive pictures with the same number of columns, and that number."""
-        return [(columns, list(alike)) for columns, alike in groupby(self.pictures, lambda picture: picture.columns)]
+        """Consecutive pictures with the same number of columns, and that number."""
+        return [(columns, list(group)) for columns, group in groupby(self.pictures, lambda picture: picture.columns)]
 
 
 @dataclass(frozen=True)
@@ -55,21 +55,21 @@ class ReportContext:
 
     protocol: Protocol
     data: OpenDataSet
-    found: Sequence[tuple[Run, Result]]
+    finished: Sequence[tuple[Run, Result]]
     metrics: pd.DataFrame
     predictions: pd.DataFrame
     output: Path
 
     @property
     def colours(self) -> dict[str, str]:
-        """Of the methods that have results."""
+        """Colours of the methods that have results."""
         methods = set(self.metrics["method"])
         return {name: colour for name, colour in curves.method_colours(self.protocol.rows).items() if name in methods}
 
     @property
     def most_clicks(self) -> int | None:
         """The largest number of clicks that has results."""
-        return max((run.clicks for run, _ in self.found if run.clicks), default=None)
+        return max((run.clicks for run, _ in self.finished if run.clicks), default=None)
 
     def figure(self, name: str) -> str:
         """Return the path of a figure, relative to the page."""
@@ -77,25 +77,25 @@ class ReportContext:
 
 
 def write_report(protocol: Protocol, datasets: Mapping[str, OpenDataSet], output: Path) -> Path:
-    """Write ``benchmark.md``, ``.html``, ``.csv``, ``.json``, ``expectations.csv`` and ``figures/`` from results.
+    """Write ``benchmark.md``, ``.html``, ``.csv``, ``.json``, ``expectations.csv`` and ``figures/``.
 
-    They lie in ``runs/`` below the output folder; runs without a result are left out. Returns the path of the HTML
-    page.
+    The results are those in ``runs/`` of the output folder; runs without a result are left out. Returns the path of the
+    HTML page.
     """
-    found = list(results_of(protocol, output))
-    results = [result for _, result in found]
+    runs = list(results_of(protocol, output))
+    results = [result for _, result in runs]
     metrics, predictions = tables.metrics_table(results), tables.count_predictions(results)
     sections = [_protocol_section(protocol)]
     for name, data in datasets.items():
-        done = [(run, result) for run, result in found if run.dataset == name and result.status == "done"]
-        if done:
-            own, predicted = (frame[frame["dataset"] == name] for frame in (metrics, predictions))
-            context = ReportContext(protocol, data, done, own, predicted, output)
+        finished = [(run, result) for run, result in runs if run.dataset == name and result.status == "done"]
+        if finished:
+            own_metrics, own_predictions = (frame[frame["dataset"] == name] for frame in (metrics, predictions))
+            context = ReportContext(protocol, data, finished, own_metrics, own_predictions, output)
             sections += [_dataset_section(context), _tomograms_section(context)]
-    failed = {run.name: result.error or "" for run, result in found if result.status == "failed"}
+    failed = {run.name: result.error for run, result in runs if result.status == "failed"}
     if failed:
-        table = Table(["Run", "Error"], [list(each) for each in failed.items()], left=2)
-        note = "These runs count in no table; they are tried again on the next call."
+        table = Table(["Run", "Error"], [[name, error or ""] for name, error in failed.items()], left=2)
+        note = "These runs are in no table; repeating the command runs them again."
         sections.append(Section("Failed", [note], [("", table)]))
     content = {
         "protocol": protocol_content(protocol, output),
@@ -103,7 +103,7 @@ def write_report(protocol: Protocol, datasets: Mapping[str, OpenDataSet], output
         "rows": tables.records(metrics),
         "counts_and_expectations": tables.records(tables.calibration_summary(predictions)),
         "expectations": tables.records(predictions),
-        "failed": {run.name: result.error for run, result in found if result.status == "failed"},
+        "failed": failed,
     }
     write_text(output / "benchmark.json", json.dumps(content, indent=1, ensure_ascii=False) + "\n")
     write_text(output / "benchmark.csv", metrics.to_csv(index=False, lineterminator="\n"))
@@ -126,7 +126,7 @@ def markdown_page(title: str, sections: Sequence[Section]) -> str:
 
 
 def html_page(title: str, sections: Sequence[Section]) -> str:
-    """Render a page as HTML that needs nothing but its pictures."""
+    """Render a page as HTML, self-contained except for its pictures."""
     folder = Path(__file__).with_name("templates")
     environment = Environment(loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined)
     return environment.get_template("benchmark.html").render(title=title, sections=sections)
@@ -136,22 +136,22 @@ def _protocol_section(protocol: Protocol) -> Section:
     clicks = ", ".join(map(str, protocol.clicks))
     seeds, first = len(protocol.seeds), protocol.tolerances[0]
     paragraphs = [
-        f"Clicks: {clicks}, drawn from the true positions of the training tomogram and moved by {protocol.jitter:g} "
-        f"voxels (root mean square); {seeds} seed{'s' * (seeds > 1)} of clicks and weights. "
+        f"Clicks: {clicks}, drawn from the true positions of the training tomogram and displaced by "
+        f"{protocol.jitter:g} voxels (root mean square); {seeds} seed{'s' * (seeds > 1)} of clicks and weights. "
         "Each method picks at its own threshold, set without the truth of any other tomogram.",
-        f"A pick is right if it lies within {first:g} voxels of a particle that no other pick has taken, unless a "
-        "table states otherwise. Columns marked oracle choose their cut-off by the truth: they measure the ranking, "
-        "not the picks. Figures are mean ± standard deviation over seeds.",
+        f"A pick is correct if it lies within {first:g} voxels of a particle that no other pick is matched with, "
+        "unless a table states otherwise. Columns marked oracle choose their threshold by the truth: they measure the "
+        "ranking, not the picks. Values are mean ± standard deviation over seeds.",
     ]
     return Section("Protocol", paragraphs)
 
 
 def _dataset_section(context: ReportContext) -> Section:
-    """Return means over the unseen tomograms, and the pictures."""
+    """Return the section with means over the unseen tomograms, and the pictures."""
     data, summary = context.data, tables.calibration_summary(context.predictions)
     validated = f", validated on {data.spec.validation}" if data.spec.validation else ""
     several = len(data.unseen) > 1
-    hold = f"The {len(data.unseen)} unseen tomograms hold" if several else "The unseen tomogram holds"
+    have = f"The {len(data.unseen)} unseen tomograms have" if several else "The unseen tomogram has"
     particles = sum(len(data.truth[name]) for name in data.unseen)
     captioned = [
         ("Picks at each method's own threshold, mean of the unseen tomograms (tolerance in voxels).",
@@ -160,22 +160,22 @@ def _dataset_section(context: ReportContext) -> Section:
     ]  # fmt: skip
     if len(summary):
         captioned.append((
-            "Counts and expectations: each method's estimates for the unseen tomograms, made without truth. Biases are "
-            "expected less true; errors are the same without sign.",
+            "Counts and expectations: each method's own estimates for the unseen tomograms, made without the truth. "
+            "Biases are expected minus true values; errors are their absolute values.",
             tables.calibration_table(summary),
         ))  # fmt: skip
-    paragraph = f"Trained on {data.spec.training}{validated}. {hold} {particles} particles."
+    paragraph = f"Trained on {data.spec.training}{validated}. {have} {particles} particles."
     return Section(data.name, [paragraph], captioned, _pictures(context))
 
 
 def _tomograms_section(context: ReportContext) -> Section:
-    """Return the metrics of every tomogram."""
+    """Return the section with the metrics of every tomogram."""
     rows = tables.headline(context.metrics)
     captioned = []
     for clicks in context.protocol.clicks:
         if (rows["clicks"] == clicks).any():
-            chosen = rows[rows["clicks"].isna() | (rows["clicks"] == clicks).fillna(False)]
-            captioned.append((f"{clicks} clicks: tomogram by tomogram.", tables.paper_table(chosen)))
+            own = rows[rows["clicks"].isna() | (rows["clicks"] == clicks).fillna(False)]
+            captioned.append((f"{clicks} clicks: tomogram by tomogram.", tables.paper_table(own)))
     if not rows["clicks"].notna().any():
         captioned.append(("Tomogram by tomogram.", tables.paper_table(rows)))
     if len(context.predictions):
@@ -186,14 +186,14 @@ def _tomograms_section(context: ReportContext) -> Section:
 
 
 def _pictures(context: ReportContext) -> list[Picture]:
-    """Draw the figures of a data set; those of one number of clicks are of the largest."""
+    """Draw the figures of a data set; those for one number of clicks are for the largest."""
     most, name, output = context.most_clicks, context.data.name, context.output
-    ranked = [(run, each) for run, result in context.found if (each := _ranked(context, run, result)) is not None]
-    leading = [each for run, each in ranked if run.clicks in {most, None}]
-    probable = [each for run, each in ranked if run.method.kind == "network"]
+    ranked = [(run, pool) for run, result in context.finished if (pool := _pool_candidates(context, run, result))]
+    leading = [pool for run, pool in ranked if run.clicks in {most, None}]
+    probable = [pool for run, pool in ranked if run.method.kind == "network"]
     title = f"{name}, unseen tomograms{'' if most is None else f', {most} clicks'}"
     pictures = []
-    if len({run.clicks for run, _ in context.found if run.clicks}) > 1:
+    if len({run.clicks for run, _ in context.finished if run.clicks}) > 1:
         file = context.figure("learning")
         curves.learning_curves(
             tables.headline(context.metrics), context.colours, output / file, f"{name}: F1 and clicks"
@@ -202,26 +202,28 @@ def _pictures(context: ReportContext) -> list[Picture]:
     if leading:
         file = context.figure("precision-recall")
         curves.precision_recall(leading, context.colours, output / file, title)
-        pictures.append(Picture(file, "Precision against recall, a line a seed; dots are the methods' own thresholds."))
+        pictures.append(
+            Picture(file, "Precision against recall, one line per seed; dots are the methods' own thresholds.")
+        )
     if probable:
         file = context.figure("reliability")
         unseen = context.predictions[context.predictions["role"] == "test"]
         curves.reliability(probable, unseen, output / file, f"{name}, unseen tomograms, all seeds")
         caption = (
-            "Reliability. Lines: share of the candidates that are particles, by their probability, with 90% intervals. "
-            "Diamonds: true against expected precision of the picks, one a tomogram and seed. The band is ± 0.05."
+            "Reliability. Lines: fraction of candidates that are particles, by their probability, with 90% intervals. "
+            "Diamonds: true against expected precision of the picks, by tomogram and seed. The band is ± 0.05."
         )
         pictures.append(Picture(file, caption, columns=1))
     if leading:
         file = context.figure("scores")
-        one_seed = list({each.method: each for each in reversed(leading)}.values())[::-1]
+        one_seed = list({pool.method: pool for pool in reversed(leading)}.values())[::-1]
         curves.score_histograms(one_seed, output / file, title)
-        caption = "Scores of candidates that are particles and that are not (one seed)."
+        caption = "Scores of candidates that are particles, and of those that are not (one seed)."
         pictures.append(Picture(file, caption, columns=1))
     return pictures + _slices(context)
 
 
-def _ranked(context: ReportContext, run: Run, result: Result) -> curves.Ranked | None:
+def _pool_candidates(context: ReportContext, run: Run, result: Result) -> curves.Ranked | None:
     """Pool a run's candidates over the unseen tomograms; None if they have no scores."""
     data, tolerance = context.data, context.protocol.tolerances[0]
     scores, correct, selected, truth = [], [], [], 0
@@ -240,12 +242,12 @@ def _ranked(context: ReportContext, run: Run, result: Result) -> curves.Ranked |
 
 
 def _slices(context: ReportContext) -> list[Picture]:
-    """Draw the fullest section of the first unseen tomogram for each method (first seed), its picks over the truth."""
+    """Draw each method's picks (first seed) and the truth on the fullest section of the first unseen tomogram."""
     data, diameter = context.data, context.protocol.particle_diameter
     name = data.unseen[0]
     tomogram, truth = data.tomograms[name], data.truth[name]
     z = fullest_section(tomogram, truth.positions, diameter)
-    leading = [(run, result) for run, result in context.found if run.clicks in {context.most_clicks, None}]
+    leading = [(run, result) for run, result in context.finished if run.clicks in {context.most_clicks, None}]
     first_seed = {run.method.name: (run, result) for run, result in reversed(leading)}
     pictures = []
     for method, (run, result) in reversed(first_seed.items()):
@@ -258,6 +260,6 @@ def _slices(context: ReportContext) -> list[Picture]:
         file = context.figure(f"{name}_{method}")
         slice_figure(tomogram, z, layers, diameter, context.output / file)
         clicks = "" if run.clicks is None else f", {run.clicks} clicks"
-        caption = f"{method}{clicks}: its picks over the truth (blue), where they lie within a radius of the section."
+        caption = f"{method}{clicks}: picks and truth (blue) within a particle radius of the section."
         pictures.append(Picture(file, caption, columns=3))
     return pictures

@@ -1,6 +1,6 @@
-"""The protocol of a benchmark, read from YAML: methods × numbers of clicks × seeds, on which tomograms.
+"""Protocol of a benchmark, read from YAML: methods × numbers of clicks × seeds on a set of tomograms.
 
-It has no setting for a count or a threshold, which the truth of a test tomogram could leak into.
+It has no setting for a count or a threshold, so that the truth of a test tomogram cannot leak into them.
 """
 
 import os
@@ -29,10 +29,10 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
 
 
 class Optics(Frozen):
-    """How a data set was imaged; the template is filtered alike."""
+    """Imaging conditions of a data set, which also filter the template."""
 
     tilt_range: Annotated[float, Field(gt=0, le=90)] = Field(
-        default=60.0, description="largest tilt in degrees, to both sides, about y; 90: no missing wedge"
+        default=60.0, description="maximum tilt in degrees about y, in both directions; 90: no missing wedge"
     )
     defocus_um: float | None = Field(default=None, description="underfocus positive; null: no transfer function")
     phase_shift_degrees: float = Field(default=0.0, description="of a phase plate")
@@ -48,8 +48,8 @@ class Template(Frozen):
     """The particle that template matching searches for."""
 
     map: Path | None = Field(default=None, description="density map of the particle, MRC, protein positive")
-    molecule: str | None = Field(default=None, description="in place of a map: a molecule of 'tomopicker simulate'")
-    orientations: Annotated[int, Field(ge=1)] = Field(default=400, description="how many, spread evenly over all")
+    molecule: str | None = Field(default=None, description="instead of a map: a molecule of 'tomopicker simulate'")
+    orientations: Annotated[int, Field(ge=1)] = Field(default=400, description="number of orientations, evenly spread")
 
     @model_validator(mode="after")
     def _consistent(self) -> "Template":
@@ -59,32 +59,32 @@ class Template(Frozen):
 
 
 class Simulated(Series):
-    """Tomograms for ``tomopicker simulate`` to make where they are missing."""
+    """Tomograms that ``tomopicker simulate`` makes if they are missing."""
 
     preset: Preset
     count: Annotated[int, Field(ge=2)]
 
 
 class DataSet(Frozen):
-    """Tomograms imaged alike, with truth."""
+    """Tomograms with truth, imaged under the same conditions."""
 
     tomograms: Paths = Field(description="files or folders")
     truth: str = Field(description=f"path of the true positions; {NAME_FIELD} stands for the tomogram's name")
-    training: str = Field(description="the tomogram that is clicked in and trained on")
+    training: str = Field(description="tomogram that clicks are drawn from and networks are trained on")
     validation: str | None = Field(
         default=None, description="for presets whose learning rate follows a validation score"
     )
     test: Names | None = Field(default=None, description="unseen tomograms; null: all the others")
-    exclude: Names = Field(default=(), description="left out altogether")
+    exclude: Names = Field(default=(), description="tomograms to ignore")
     voxel_size: Positive | None = Field(default=None, description="Å; null: the headers'")
     invert: bool = Field(default=False, description="protein is bright in the files")
     optics: Optics = Optics()
-    simulate: Simulated | None = Field(default=None, description="make missing tomograms first")
+    simulate: Simulated | None = Field(default=None, description="simulate missing tomograms first")
 
     @model_validator(mode="after")
     def _consistent(self) -> "DataSet":
         if NAME_FIELD not in self.truth:
-            raise ValueError(f"truth '{self.truth}' must hold {NAME_FIELD}, in place of the tomogram's name")
+            raise ValueError(f"truth '{self.truth}' must contain {NAME_FIELD}, which stands for the tomogram's name")
         if self.simulate is not None and (len(self.tomograms) != 1 or self.tomograms[0].suffix):
             raise ValueError("simulate needs a folder to put its tomograms in; give one as tomograms")
         if self.validation == self.training:
@@ -105,17 +105,17 @@ class Protocol(Frozen):
     tolerances: tuple[Positive, ...] = Field(
         default=(10.0, 8.0, 5.0),
         min_length=1,
-        description="voxels within which a pick is right; the first is the headline",
+        description="voxels within which a pick is correct; the first is the headline",
     )
     clicks: tuple[Annotated[int, Field(ge=1)], ...] = Field(min_length=1, description="in the training tomogram")
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1, description="of clicks and weights")
     jitter: Annotated[float, Field(ge=0)] = Field(
-        default=1.5, description="voxels by which a click misses the centre (root mean square)"
+        default=1.5, description="displacement of clicks from the centres in voxels (root mean square)"
     )
     methods: tuple[Annotated[Method, BeforeValidator(parse_method)], ...] = Field(
         min_length=1, description="names of built-in methods, or networks described here"
     )
-    template: Template | None = Field(default=None, description="for the method template")
+    template: Template | None = Field(default=None, description="template of the method template")
     external: dict[Name, Path] = Field(default={}, description="folder of another program's picks, by its name")
     datasets: dict[Name, DataSet] = Field(min_length=1)
 
@@ -129,45 +129,44 @@ class Protocol(Frozen):
     @model_validator(mode="after")
     def _consistent(self) -> "Protocol":
         names = [method.name for method in self.rows]
-        twice = [name for name in names if names.count(name) > 1]
-        if twice:
-            raise ValueError(f"the method '{twice[0]}' is listed twice; rename one")
+        duplicate = next((name for name in names if names.count(name) > 1), None)
+        if duplicate:
+            raise ValueError(f"the method '{duplicate}' is listed twice; rename one")
         if self.template is None and any(method.kind == "template" for method in self.methods):
             raise ValueError("the method template needs a map: template: {map: ribosome.mrc}")
         return self
 
     @property
     def rows(self) -> tuple[Method, ...]:
-        """Every method, other programs last."""
+        """All methods, external programs last."""
         others = (Method(name=name, kind="external", folder=folder) for name, folder in self.external.items())
         return (*self.methods, *others)
 
 
-CHOICE = "Part of the protocol"
-"""Panel of the help."""
+_PANEL = "Part of the protocol"
 
 
 class Part(Frozen):
-    """The part of a protocol that is run; nothing: all."""
+    """The part of a protocol to run; an empty field selects everything."""
 
     methods: tuple[str, ...] = setting(
-        (), "Run this method; may be repeated.", unit="METHOD", flag=Flag(list[str], CHOICE, name="method")
+        (), "Run this method; may be repeated.", unit="METHOD", flag=Flag(list[str], _PANEL, name="method")
     )
     datasets: tuple[str, ...] = setting(
-        (), "Run this data set; may be repeated.", unit="NAME", flag=Flag(list[str], CHOICE, name="dataset")
+        (), "Run this data set; may be repeated.", unit="NAME", flag=Flag(list[str], _PANEL, name="dataset")
     )
     clicks: tuple[int, ...] = setting(
-        (), "Run this number of clicks; may be repeated.", unit="N", flag=Flag(list[int], CHOICE)
+        (), "Run this number of clicks; may be repeated.", unit="N", flag=Flag(list[int], _PANEL)
     )
     seeds: tuple[int, ...] = setting(
-        (), "Run this seed; may be repeated.", unit="SEED", flag=Flag(list[int], CHOICE, name="seed")
+        (), "Run this seed; may be repeated.", unit="SEED", flag=Flag(list[int], _PANEL, name="seed")
     )
 
 
 def make_protocol(content: dict[str, Any], source: str, folder: Path) -> Protocol:
-    """Validate a protocol's content, nested like `Protocol`, and make its paths absolute from a folder.
+    """Validate a protocol's content, nested like `Protocol`; relative paths are relative to a folder.
 
-    Raises `UsageError`: one line that names the source and the first invalid entry.
+    Raises `UsageError`, naming the source, if an entry is invalid.
     """
     try:
         protocol = Protocol.model_validate(content)
@@ -177,18 +176,18 @@ def make_protocol(content: dict[str, Any], source: str, folder: Path) -> Protoco
 
 
 def read_protocol(path: Path) -> Protocol:
-    """Read a protocol from YAML; paths in it are relative to its folder.
+    """Read a protocol from YAML; its paths are relative to its folder.
 
-    Raises `UsageError`: one line that names the file, which cannot be read, is not YAML, or is not a valid protocol.
+    Raises `UsageError` if the file cannot be read, is not YAML, or is not a valid protocol.
     """
     content = read_yaml(path, "give a protocol, see docs/benchmark.md", "correct it")
     if not isinstance(content, dict):
-        raise UsageError(f"{path}: is not a protocol; it must be a mapping, see docs/benchmark.md")
+        raise UsageError(f"{path}: is not a protocol, which is a mapping; see docs/benchmark.md")
     return make_protocol(content, str(path), path.absolute().parent)
 
 
 def add_external(protocol: Protocol, folders: Mapping[str, Path]) -> Protocol:
-    """Add folders of other programs' picks, by name; `UsageError` if a name is already that of a method."""
+    """Add folders of external programs' picks, by name; raise `UsageError` if a name is that of a method."""
     content = protocol.model_dump() | {"methods": list(protocol.methods)}
     content["external"] |= folders
     return make_protocol(content, "--external", Path())
@@ -202,20 +201,20 @@ def filter_protocol(
     clicks: Sequence[int] = (),
     seeds: Sequence[int] = (),
 ) -> Protocol:
-    """Keep the named part of a protocol, as `Part` declares it; an empty list keeps all.
+    """Return a part of a protocol, as `Part` declares it; an empty list selects everything.
 
-    Raises `UsageError` if the protocol does not have what is named.
+    Raises `UsageError` if a name or number is not in the protocol.
     """
-    known = {
+    selections = {
         "--method": (methods, [row.name for row in protocol.rows]),
         "--dataset": (datasets, list(protocol.datasets)),
         "--clicks": (clicks, protocol.clicks),
         "--seed": (seeds, protocol.seeds),
     }
-    for flag, (wanted, available) in known.items():
-        for each in wanted:
-            if each not in available:
-                raise UsageError(f"{flag} {each}: the protocol has {', '.join(map(str, available))}; add it there")
+    for flag, (selected, available) in selections.items():
+        for value in selected:
+            if value not in available:
+                raise UsageError(f"{flag} {value}: the protocol has {', '.join(map(str, available))}; add it there")
     return protocol.model_copy(
         update={
             "methods": tuple(row for row in protocol.methods if not methods or row.name in methods),
@@ -228,29 +227,29 @@ def filter_protocol(
 
 
 def protocol_text(protocol: Protocol, folder: Path) -> str:
-    """Write a protocol as YAML that `read_protocol` reads from a folder; built-in methods by name."""
+    """Format a protocol as YAML that `read_protocol` reads from a folder; built-in methods by name."""
     content = _relative_to(folder, protocol).model_dump(mode="json", exclude_defaults=True)
     content["methods"] = [
-        each.name if BUILT_IN.get(each.name) == each else each.model_dump(mode="json", exclude_defaults=True)
-        for each in protocol.methods
+        method.name if BUILT_IN.get(method.name) == method else method.model_dump(mode="json", exclude_defaults=True)
+        for method in protocol.methods
     ]
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
 
 
 def protocol_content(protocol: Protocol, folder: Path) -> dict[str, Any]:
-    """Return the whole protocol as JSON values, with paths as in `protocol_text`."""
+    """Return the protocol as JSON values, with paths as in `protocol_text`."""
     return _relative_to(folder, protocol).model_dump(mode="json")
 
 
 def _relative_to(folder: Path, protocol: Protocol) -> Protocol:
     """Make paths relative to a folder in the same tree, so that data and results can be moved together."""
-    base = folder.resolve()  # With a symbolic link `..` would lead to another folder.
+    base = folder.resolve()  # `..` of a symbolic link would be another folder.
 
     def relative(path: Path) -> Path:
-        # An absolute path is clearer if only the root is in common.
+        # If only the root is in common, an absolute path is clearer.
         target = path.parent.resolve() / path.name
-        shared = path.is_absolute() and target.anchor == base.anchor and target.parts[1:2] == base.parts[1:2]
-        return Path(os.path.relpath(target, base) if shared else os.path.normpath(path))
+        is_near = path.is_absolute() and target.parts[:2] == base.parts[:2]
+        return Path(os.path.relpath(target, base) if is_near else os.path.normpath(path))
 
     return _map_paths(protocol, relative)
 

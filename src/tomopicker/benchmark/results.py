@@ -1,4 +1,4 @@
-"""The result of one run as a file, ``result.json``: settings, versions and metrics."""
+"""Result of a run and its file, ``result.json``: settings, versions and metrics."""
 
 import json
 import platform
@@ -18,13 +18,13 @@ from tomopicker.files import write_text
 from tomopicker.picks import Picks
 from tomopicker.pipeline.picked import Picked
 
-RESULT = "result.json"
+RESULT_FILE = "result.json"
 
 
 class Expected(BaseModel):
     """A method's own estimates for one tomogram, made without its truth.
 
-    Number of particles with the ends of its 90% interval (None without one); precision, recall and F1 of the picks.
+    Number of particles with its 90% interval, low to high (None without one); precision, recall and F1 of the picks.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -38,7 +38,7 @@ class Expected(BaseModel):
 
     @classmethod
     def from_picked(cls, picked: Picked) -> "Expected":
-        """Take what `tomopicker pick` reports of a tomogram."""
+        """Return the estimates that `tomopicker pick` reports for a tomogram."""
         expected, count = picked.expected, picked.count
         return cls(
             particles=expected.particles if count is None else count.estimate,
@@ -51,7 +51,7 @@ class Expected(BaseModel):
 
 
 class TomogramResult(BaseModel):
-    """One tomogram of a run: role, metrics at each tolerance and matching, and the method's own estimates, if any."""
+    """Metrics of one tomogram at each tolerance and matching, and the method's own estimates, if any."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -68,17 +68,17 @@ class Result(BaseModel):
     dataset, method : str
         Names in the protocol.
     clicks, seed : int or None
-        None where the method has none.
+        None if the method has none.
     asked : dict
-        The part of the protocol that determines the outcome; if it changes, the run is repeated.
+        The part of the protocol that determines the outcome; the run is repeated if it changes.
     thresholds : dict
-        The method's own, by tomogram; empty if every candidate is a pick.
+        The method's own threshold by tomogram; empty if every candidate is a pick.
     seconds : float
-        Training, picking and evaluation.
+        Duration of training, picking and evaluation.
     facts : dict
         Details of the method: settings, provenance, device.
     tomograms : dict
-        By name; empty after a failure.
+        Metrics by tomogram; empty after a failure.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -98,7 +98,7 @@ class Result(BaseModel):
 
 
 def versions() -> dict[str, str]:
-    """Return the versions that a result is made with."""
+    """Return the versions of the software, and the platform."""
     return {
         "tomopicker": __version__,
         "torch": torch.__version__,
@@ -109,20 +109,20 @@ def versions() -> dict[str, str]:
 
 
 def write_result(folder: Path, result: Result) -> None:
-    """Write a run's result, whole or not at all."""
+    """Write a run's result atomically."""
     content = json.dumps(result.model_dump(mode="json"), indent=1, ensure_ascii=False)
-    write_text(folder / RESULT, content + "\n")
+    write_text(folder / RESULT_FILE, content + "\n")
 
 
 def read_result(folder: Path) -> Result | None:
-    """Read a run's result; None if there is none yet, `TomoPickerError` if the file is not a result."""
-    path = folder / RESULT
+    """Read a run's result; return None if there is none yet. Raises `TomoPickerError` if the file is not a result."""
+    path = folder / RESULT_FILE
     if not path.exists():
         return None
     try:
         return Result.model_validate_json(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, ValidationError) as error:
-        raise TomoPickerError(f"{path}: is not a result of this version; remove it to have it made again") from error
+        raise TomoPickerError(f"{path}: is not a result of this version; remove it to repeat the run") from error
 
 
 def evaluate_picks(
@@ -130,14 +130,13 @@ def evaluate_picks(
 ) -> tuple[Evaluation, ...]:
     """Evaluate one tomogram, one-to-one within each tolerance, then with the paper's matching within the first.
 
-    Counts, precision, recall, F1 and position error are of the selected picks; F1 at N, best F1 and average precision
-    are of the ranking of all candidates, None without scores. Tolerances and position errors are in voxels,
-    `voxel_size` in Å.
+    Counts, precision, recall, F1 and position error are those of the selected picks; F1 at N, best F1 and average
+    precision are those of the ranking of all candidates, None without scores. Tolerances and position errors are in
+    voxels, `voxel_size` in Å.
     """
-    ways: list[tuple[float, MatchMethod]] = [(tolerance, "one-to-one") for tolerance in tolerances]
-    scores = None if np.isnan(candidates.scores).any() else candidates.scores
+    criteria: list[tuple[float, MatchMethod]] = [(tolerance, "one-to-one") for tolerance in tolerances]
     picked, ranked, true = (part.positions / voxel_size for part in (selected, candidates, truth))
     return tuple(
-        evaluate(picked, None, true, *way).ranked_by(evaluate(ranked, scores, true, *way))
-        for way in (*ways, (tolerances[0], "paper"))
+        evaluate(picked, None, true, *criterion).ranked_by(evaluate(ranked, candidates.scores, true, *criterion))
+        for criterion in (*criteria, (tolerances[0], "paper"))
     )

@@ -1,4 +1,4 @@
-"""The runs of a protocol: what determines each, its predictions and its result on disk."""
+"""Runs of a protocol: their inputs, predictions and results on disk."""
 
 import time
 import traceback
@@ -23,7 +23,7 @@ from tomopicker.wording import number_of
 
 @dataclass(frozen=True)
 class Run:
-    """One method on one data set, from one draw of clicks."""
+    """A method on a data set, with one draw of clicks."""
 
     dataset: str
     method: Method
@@ -32,18 +32,18 @@ class Run:
 
     @property
     def name(self) -> str:
-        """Its name, and the path of its results below the folder of runs."""
-        clicks = "" if self.clicks is None else f"{self.clicks}-clicks"
-        seed = "" if self.seed is None else f"seed-{self.seed}"
-        return f"{self.dataset}/{self.method.name}/{'_'.join(filter(None, (clicks, seed))) or 'as-given'}"
+        """Name of the run, and path of its results in the folder of runs."""
+        clicks = [] if self.clicks is None else [f"{self.clicks}-clicks"]
+        seed = [] if self.seed is None else [f"seed-{self.seed}"]
+        return f"{self.dataset}/{self.method.name}/{'_'.join(clicks + seed) or 'as-given'}"
 
     def folder(self, output: Path) -> Path:
-        """Return the folder of its result and candidates."""
+        """Return the folder of the run's result and candidates."""
         return output / "runs" / self.name
 
 
 def plan(protocol: Protocol) -> list[Run]:
-    """List the runs of a protocol, those of one data set and method together."""
+    """Return the runs of a protocol, grouped by data set and method."""
     return [
         Run(dataset, method, clicks, seed)
         for dataset in protocol.datasets
@@ -62,17 +62,17 @@ def results_of(protocol: Protocol, output: Path) -> Iterator[tuple[Run, Result]]
 
 
 def tasks(runs: Sequence[Run]) -> list[list[Run]]:
-    """Group runs that share candidates: those of an untrained method on one data set; every other stands alone."""
-    grouped: dict[tuple[str, ...], list[Run]] = {}
+    """Group runs that share candidates: those of an untrained method on one data set; all others are single."""
+    groups: dict[tuple[str, ...], list[Run]] = {}
     for run in runs:
-        alone = run.method.kind in {"network", "external"}
-        grouped.setdefault((run.name,) if alone else (run.dataset, run.method.name), []).append(run)
-    return list(grouped.values())
+        is_single = run.method.kind in {"network", "external"}
+        groups.setdefault((run.name,) if is_single else (run.dataset, run.method.name), []).append(run)
+    return list(groups.values())
 
 
 @dataclass
 class Runner:
-    """Does runs of a protocol on its opened data sets, with results below a folder.
+    """Executes runs of a protocol on its opened data sets, with results in an output folder.
 
     Networks run on `device`, by default the best available.
     """
@@ -82,23 +82,23 @@ class Runner:
     output: Path
     device: str | None = None
     _cache: tuple[tuple[str, str], dict[str, Picks]] = field(default=(("", ""), {}), init=False)
-    """Candidates of the last untrained method: they depend on neither clicks nor seed."""
+    """Candidates of the last untrained method, which do not depend on clicks and seed, by its key."""
 
     def is_done(self, run: Run) -> bool:
-        """Test whether a run has a result for the protocol and the data as they are."""
-        before = read_result(run.folder(self.output))
-        # Another program's files may have changed, and reading them again is quick.
-        if before is None or run.method.folder is not None:
+        """Test whether a run has a result for the current protocol and data."""
+        existing = read_result(run.folder(self.output))
+        # An external program's files may have changed, and reading them again is quick.
+        if existing is None or run.method.folder is not None:
             return False
-        return before.status == "done" and before.asked == self._inputs(run)
+        return existing.status == "done" and existing.asked == self._inputs(run)
 
     def has_changed(self, run: Run) -> bool:
-        """Test whether a run has a result, but for another protocol or other data."""
-        before = read_result(run.folder(self.output))
-        return before is not None and before.asked != self._inputs(run)
+        """Test whether a run has a result for a different protocol or different data."""
+        existing = read_result(run.folder(self.output))
+        return existing is not None and existing.asked != self._inputs(run)
 
     def run(self, run: Run, callback: Callback) -> Result:
-        """Do a run, and write its candidates and its result."""
+        """Execute a run, and write its candidates and its result."""
         started = time.monotonic()
         predictions, facts = self._predict(run, callback)
         evaluated = self._evaluate(run, predictions)
@@ -110,7 +110,7 @@ class Runner:
         )
 
     def record_failure(self, run: Run, error: BaseException | str, started: float | None = None) -> Result:
-        """Write the result of a run that failed, which began at `started` (monotonic seconds)."""
+        """Write the result of a failed run that started at `started` (monotonic seconds)."""
         if isinstance(error, str):
             return self._write(run, started, status="failed", error=error)
         message = " ".join(f"{type(error).__name__}: {error}".split())
@@ -127,15 +127,19 @@ class Runner:
         return result
 
     def _inputs(self, run: Run) -> dict[str, Any]:
-        """Return all that determines a run's outcome, as JSON values; not the paths of files: they may be moved."""
+        """Return everything that determines a run's outcome, as JSON values, except paths: files may be moved."""
         data = self.datasets[run.dataset]
         inputs: dict[str, Any] = {
             **self.protocol.model_dump(mode="json", include={"particle_diameter", "tolerances", "jitter"}),
             "method": run.method.model_dump(mode="json", exclude={"folder"}),
             "dataset": data.spec.model_dump(mode="json", exclude={"tomograms", "truth", "simulate"}),
             "tomograms": {
-                name: {"shape_zyx": list(each.shape), "voxel_size": each.voxel_size, "particles": len(data.truth[name])}
-                for name, each in data.tomograms.items()
+                name: {
+                    "shape_zyx": list(tomogram.shape),
+                    "voxel_size": tomogram.voxel_size,
+                    "particles": len(data.truth[name]),
+                }
+                for name, tomogram in data.tomograms.items()
             },
         }
         template = self.protocol.template
@@ -147,30 +151,30 @@ class Runner:
         data, method, diameter = self.datasets[run.dataset], run.method, self.protocol.particle_diameter
         if method.folder is not None:
             return Predictions(candidates.external_picks(method.folder, data)), {}
-        clicks = self._clicks(run, data.training)
+        clicks = self._draw_clicks(run, data.training)
         if method.kind == "network":
-            validation = None if data.validation is None else self._clicks(run, data.validation)
+            validation = None if data.validation is None else self._draw_clicks(run, data.validation)
             return candidates.train_and_pick(
                 method, data, clicks, validation, diameter, run.seed or 0, self.device, callback
             )
-        scored = self._scored(run, data, callback)
+        scored = self._score(run, data, callback)
         threshold = threshold_from_clicks(scored[data.training.name], clicks, diameter / 2)
         return Predictions(scored, dict.fromkeys(scored, threshold)), {}
 
-    def _clicks(self, run: Run, tomogram: Tomogram) -> Picks:
+    def _draw_clicks(self, run: Run, tomogram: Tomogram) -> Picks:
         truth = self.datasets[run.dataset].truth[tomogram.name]
         if run.method.labelled == "all":
             return Picks(truth.positions, truth.tomograms, truth.scores)
         return draw_clicks(truth, tomogram.frame, run.clicks or len(truth), run.seed or 0, self.protocol.jitter)
 
-    def _scored(self, run: Run, data: OpenDataSet, callback: Callback) -> dict[str, Picks]:
+    def _score(self, run: Run, data: OpenDataSet, callback: Callback) -> dict[str, Picks]:
         key = (run.dataset, run.method.name)
         if self._cache[0] != key:
-            found = {}
+            scored = {}
             for name, tomogram in data.tomograms.items():
-                found[name] = candidates.scored_candidates(tomogram, run.method, self.protocol, data.spec.optics)
-                callback.log(f"{name}: scored, {number_of(len(found[name]), 'candidate')}.")
-            self._cache = key, found
+                scored[name] = candidates.scored_candidates(tomogram, run.method, self.protocol, data.spec.optics)
+                callback.log(f"{name}: scored, {number_of(len(scored[name]), 'candidate')}.")
+            self._cache = key, scored
         return self._cache[1]
 
     def _evaluate(self, run: Run, predictions: Predictions) -> dict[str, TomogramResult]:

@@ -1,6 +1,6 @@
-"""Pickers without training: difference of Gaussians, and normalised cross-correlation with a dark ball or with a map.
+"""Untrained pickers: difference of Gaussians, and normalised cross-correlation with a dark ball or a density map.
 
-The map is correlated in many orientations, filtered as the tomogram was imaged.
+The map is correlated in many orientations, filtered by the transfer function of the imaging.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,21 +16,21 @@ from tomopicker.simulation.optics import contrast_transfer
 from tomopicker.types import Volume
 
 Cube = Float32[np.ndarray, "side side side"]
-"""A template, an odd number of voxels wide."""
+"""A template, an odd number of voxels along each axis."""
 Ball = Bool[np.ndarray, "side side side"]
-"""The template's voxels that are compared."""
+"""Mask of the template's voxels that are compared."""
 
 _DOG_RATIO = 1.6
-"""Of the two widths: the difference is closest to a Laplacian of Gaussian (Marr and Hildreth, 1980)."""
+"""Ratio of the two widths that best approximates a Laplacian of Gaussian (Marr and Hildreth, 1980)."""
 _NEIGHBOURHOOD_RADIUS = 1.5
 """Radius of the compared neighbourhood, in radii of the ball."""
 _MIN_VARIANCE = 1e-6
-"""Of the volume's variance: flatter neighbourhoods score 0."""
+"""Neighbourhoods with less than this fraction of the volume's variance score 0."""
 
 
 def difference_of_gaussians(volume: Volume, radius: float) -> Volume:
-    """Score dark blobs: highest at the centre of a ball of that radius (voxels), 0 on average."""
-    # A Laplacian of Gaussian responds most to a ball of radius √3 σ; the two Gaussians lie on either side of that σ.
+    """Score dark blobs: highest at the centre of a ball of a radius in voxels, 0 on average."""
+    # A Laplacian of Gaussian responds most to a ball of radius √3 σ; the widths of both Gaussians bracket that σ.
     sigma = radius / np.sqrt(3.0)
     narrow = ndimage.gaussian_filter(volume, sigma / np.sqrt(_DOG_RATIO))
     wide = ndimage.gaussian_filter(volume, sigma * np.sqrt(_DOG_RATIO))
@@ -38,29 +38,29 @@ def difference_of_gaussians(volume: Volume, radius: float) -> Volume:
 
 
 def match_ball(volume: Volume, radius: float) -> Volume:
-    """Correlate each neighbourhood with a dark ball of a radius in voxels; -1 to 1."""
+    """Correlate the neighbourhood of each voxel with a dark ball of a radius in voxels; -1 to 1."""
     mask = ball_mask(_NEIGHBOURHOOD_RADIUS * radius)
     ball = -np.clip(radius + 0.5 - np.sqrt(_squared_distance(len(mask) // 2)), 0, 1).astype(np.float32)
     return normalised_correlation(volume, [ball], mask)
 
 
 def ball_mask(radius: float) -> Ball:
-    """Return a ball in the smallest cube of odd width that holds it; the radius is in voxels."""
+    """Return a ball of a radius in voxels, in the smallest enclosing cube of odd width."""
     inside: Ball = _squared_distance(int(np.ceil(radius))) <= radius**2
     return inside
 
 
 def normalised_correlation(volume: Volume, templates: Iterable[Cube], mask: Ball) -> Volume:
-    """Highest normalised cross-correlation of each voxel's neighbourhood with any of the templates, -1 to 1.
+    """Compute the maximum normalised cross-correlation of each voxel's neighbourhood over templates, -1 to 1.
 
     For a template t, scaled to mean 0 and Σt² = 1 over the N voxels of the mask, and a volume v: Σ t·v / (√N·σ), with σ
     the standard deviation of v in the mask around the voxel. The volume (z, y, x) has mean 0 and is padded with zeros;
-    the mask is a ball, to serve all orientations, and the templates are as wide and centred alike.
+    the mask is a ball, the same for all orientations, and the templates have its width and centre.
     """
     half = mask.shape[0] // 2
     shape = [fft.next_fast_len(edge + 2 * half, real=True) for edge in volume.shape]
     kept = tuple(slice(0, edge) for edge in volume.shape)
-    # The volume is shifted by half a template, so that no voxel's sum wraps round.
+    # The volume is shifted by half a template, so that no sum wraps around.
     padded = np.zeros(shape, dtype=np.float32)
     padded[tuple(slice(half, half + edge) for edge in volume.shape)] = volume
 
@@ -88,7 +88,7 @@ def _squared_distance(half: int) -> Float64[np.ndarray, "side side side"]:
 
 
 def _standardise(template: Cube, mask: Ball) -> Cube:
-    """Scale to mean 0 and sum of squares 1 in the mask, 0 outside."""
+    """Scale a template to mean 0 and sum of squares 1 in the mask, and to 0 outside."""
     centred = np.where(mask, template - template[mask].mean(), 0).astype(np.float32)
     return np.asarray(centred / np.sqrt((centred.astype(np.float64) ** 2).sum()), dtype=np.float32)
 
@@ -99,10 +99,10 @@ _PSI = 1.533751168755204288118041
 
 
 def match_template(volume: Volume, voxel_size: float, radius: float, template: Template, optics: Optics) -> Volume:
-    """Score every voxel by its normalised cross-correlation with the map in the best orientation, -1 to 1.
+    """Compute the maximum normalised cross-correlation with a map over its orientations, -1 to 1.
 
-    The working volume (z, y, x) has dark protein and mean 0, voxels of `voxel_size` in Å; `radius`, in voxels, is that
-    of the particle and of the ball compared.
+    The working volume (z, y, x) has dark protein, mean 0 and a voxel size in Å; `radius`, in voxels, is that of the
+    particle and of the ball that is compared.
     """
     if template.map is not None:
         molecule = load_molecule(template.map, voxel_size)
@@ -115,7 +115,7 @@ def match_template(volume: Volume, voxel_size: float, radius: float, template: T
 def oriented(molecule: Molecule, width: int, orientations: int, optics: Optics) -> Iterator[Cube]:
     """Yield the imaged molecule in each orientation: cubes of a width in voxels, protein dark.
 
-    The filter is applied in a box twice as wide, so that it does not wrap round.
+    The filter is applied in a box twice as wide, so that it does not wrap around.
     """
     box = fft.next_fast_len(2 * max(width, *molecule.density.shape), real=True)
     filter_ = transfer(box, molecule.voxel_size_angstrom, optics)
@@ -130,15 +130,15 @@ def oriented(molecule: Molecule, width: int, orientations: int, optics: Optics) 
 
 
 def transfer(box: int, voxel_size: float, optics: Optics) -> np.ndarray:
-    """Transfer function of a tilt series about y, for a cube in the order of `scipy.fft.rfftn`.
+    """Return the transfer function of a tilt series about y, in the order of `scipy.fft.rfftn`.
 
     0 where |k_z| > |k_x|·tan(tilt range); elsewhere the contrast transfer function at |k|, or -1 (protein is dark)
-    without a defocus. Edge of the cube in voxels, voxel size in Å.
+    without a defocus. The edge of the box is in voxels, the voxel size in Å.
     """
     k = fft.fftfreq(box, voxel_size)
     k_z, k_y, k_x = k[:, None, None], k[:, None], fft.rfftfreq(box, voxel_size)
     half_angle = np.deg2rad(optics.tilt_range)
-    # At 90° the tangent is as large as floats allow, but not at k_x = 0.
+    # Products of sine and cosine, since the tangent is infinite at 90°.
     measured = np.abs(k_z) * np.cos(half_angle) <= np.abs(k_x) * np.sin(half_angle) + 1e-12
     frequency = np.sqrt(k_z**2 + k_y**2 + k_x**2)
     if optics.defocus_um is None:
@@ -151,9 +151,9 @@ def transfer(box: int, voxel_size: float, optics: Optics) -> np.ndarray:
 
 
 def spread_rotations(n: int) -> Float64[np.ndarray, "n 3 3"]:
-    """Spread n rotation matrices evenly: a super-Fibonacci spiral of unit quaternions (Alexa, CVPR 2022).
+    """Return n evenly spread rotation matrices: a super-Fibonacci spiral of unit quaternions (Alexa, CVPR 2022).
 
-    Deterministic. Of 400, every orientation is within about 30° of one (half are within 17°).
+    Deterministic. With 400, every orientation is within about 30° of one of them, half within 17°.
     """
     step = np.arange(n) + 0.5
     inner, outer = np.sqrt(step / n), np.sqrt(1 - step / n)

@@ -1,9 +1,9 @@
-"""The threshold of a method that is not trained: from the number of particles that the scores of clicks give.
+"""Threshold of an untrained method, from the number of particles that the scores of clicks imply.
 
-The scores of clicks give the fraction r(t) of all particles that scores above t. With k(t) peaks above t in the
-tomogram, k(t) / r(t) is then at least the number of particles, and nearest to it where the peaks above t are nearly all
-particles: the least of them that the noise allows is the estimate (in the manner of best-bin estimation of a mixture
-proportion; Garg et al., NeurIPS 2021).
+The scores of clicks give the fraction r(t) of particles that score above t. With k(t) peaks above t in the tomogram,
+k(t) / r(t) is an upper bound of the number of particles, and close to it where nearly all peaks above t are particles.
+The estimate is the minimum over t, allowing for noise, as in best-bin estimation of a mixture proportion (Garg et al.,
+NeurIPS 2021).
 """
 
 import numpy as np
@@ -16,15 +16,15 @@ from tomopicker.picks import Picks
 from tomopicker.types import Scores
 
 MIN_RECALL, MAX_RECALL = 0.4, 0.95
-"""Thresholds of less recall rest on few peaks, of more on the tail of the fit to the clicks."""
+"""Range of recall of the thresholds used: lower ones rest on few peaks, higher ones on the tail of the fit."""
 
 
 def threshold_from_clicks(candidates: Picks, clicks: Picks, particle_radius: float) -> float:
     """Estimate a threshold for an untrained method from the clicks in the training tomogram alone.
 
-    The clicks' scores sample the score distribution of particles; with the candidates' scores they give the number of
-    particles (`count_from_clicks`). The threshold keeps as many candidates. A candidate within `particle_radius` (Å)
-    of a click is the clicked particle.
+    The clicks sample the score distribution of particles, from which `count_from_clicks` estimates the number of
+    particles; the threshold keeps as many candidates. A candidate within `particle_radius` (Å) of a click is the
+    clicked particle.
     """
     # Correlations are scaled to unit standard deviation.
     scaled = (candidates.scores - np.median(candidates.scores)) / max(float(np.std(candidates.scores)), 1e-12)
@@ -34,13 +34,13 @@ def threshold_from_clicks(candidates: Picks, clicks: Picks, particle_radius: flo
 
 
 def recall_above(thresholds: Scores, at_clicks: Float[np.ndarray, " clicks"]) -> Scores:
-    """Return the share of particles that score above each threshold, from a normal fit to the clicks that have a peak.
+    """Return the fraction of particles above each threshold, from a normal fit to the scores of the clicks.
 
     Parameters
     ----------
     thresholds : array, shape (n,)
     at_clicks : array, shape (clicks,)
-        Scores of clicks; -inf for one without a peak nearby.
+        Scores of clicks; -inf for a click without a peak nearby, which counts as missed.
     """
     found = at_clicks[np.isfinite(at_clicks)]
     if not len(found):
@@ -52,25 +52,25 @@ def recall_above(thresholds: Scores, at_clicks: Float[np.ndarray, " clicks"]) ->
 
 
 def count_from_clicks(peak_scores: Scores, at_clicks: Float[np.ndarray, " clicks"]) -> float:
-    """Estimate how many particles a tomogram holds; no fewer than the clicks.
+    """Estimate the number of particles in a tomogram; at least the number of clicks.
 
     Parameters
     ----------
     peak_scores : array, shape (n,)
-        Of all candidate peaks, in a unit near their standard deviation.
+        Scores of all candidates, scaled to about unit standard deviation.
     at_clicks : array, shape (clicks,)
-        Scores of clicks that the method was not fitted to; -inf for one without a peak nearby.
+        Scores of clicks that the method was not fitted to; -inf for a click without a peak nearby.
     """
     thresholds = np.sort(peak_scores)[::-1]
     recall = recall_above(thresholds, at_clicks)
     usable = (recall >= MIN_RECALL) & (recall <= MAX_RECALL)
     if not usable.any():
         return float(len(at_clicks))
-    above, share = np.arange(len(thresholds))[usable] + 0.5, recall[usable]
-    # One standard error of both counts: of the peaks, and of the clicks that the recall was fitted to.
-    error = np.sqrt(1 / above + (1 - share) / (share * len(at_clicks)))
-    count = above / share
-    # The least alone would be biased low by its own noise: take all that it does not contradict.
-    agreeing = count <= np.min(count * (1 + error))
-    estimate = np.exp(np.average(np.log(count[agreeing]), weights=error[agreeing] ** -2))
+    n_above, recall = np.arange(len(thresholds))[usable] + 0.5, recall[usable]
+    # Relative standard error from both counts, of peaks and of clicks.
+    error = np.sqrt(1 / n_above + (1 - recall) / (recall * len(at_clicks)))
+    count = n_above / recall
+    # The minimum alone is biased low by noise: average all estimates that are consistent with it.
+    consistent = count <= np.min(count * (1 + error))
+    estimate = np.exp(np.average(np.log(count[consistent]), weights=error[consistent] ** -2))
     return max(float(len(at_clicks)), float(estimate))

@@ -59,9 +59,9 @@ class SimulateWork:
             progress=lambda what, done, total: self.progress(item.name, what, done, total),
         )  # fmt: skip
         write_simulated(self.folder, item.name, made)
-        wanted, found = made.settings.scene.n_targets, len(made.positions_voxels)
+        wanted, found = made.settings.scene.n_targets, len(made.targets.positions)
         room = "" if found == wanted else f" (there was no room for {wanted - found} more)"
-        others = len(made.distractor_classes)
+        others = len(made.distractors.positions)
         return Outcome("done", f"{file}: {found} × {made.settings.scene.target}{room} among {others} other molecules.")
 
     def memory(self, items: Sequence[Item]) -> int:

@@ -1,7 +1,6 @@
-"""Molecules as densities at the working voxel size: built in or read from maps, resampled, and added to a volume.
+"""Molecules as densities at a given voxel size: built in or read from maps, resampled, and added to a volume.
 
-A density of 1 is compact protein in excess of the solvent around it. Arrays and points are (z, y, x) here; the scene
-alone has (x, y, z).
+A density of 1 is compact protein in excess of the surrounding solvent. Arrays and points are (z, y, x) in this module.
 """
 
 from dataclasses import dataclass
@@ -17,31 +16,31 @@ from tomopicker.simulation import shapes
 from tomopicker.types import Volume
 
 ZYX = Float64[np.ndarray, "3"]
-"""One point or one offset as (z, y, x) in voxels."""
+"""A point or an offset, (z, y, x) in voxels."""
 
 Cube = Float32[np.ndarray, "side side side"]
-"""A molecule's array: as wide in z as in y and x, an odd number of voxels."""
+"""A molecule's density, an odd number of voxels along each axis."""
 
 _ANTI_ALIAS_SIGMA = 0.5
-"""Gaussian blur before sampling, in output voxels: 29% of the amplitude is left at the new Nyquist frequency."""
+"""Gaussian blur before sampling, in output voxels; it leaves 29% of the amplitude at the new Nyquist frequency."""
 
 
 def array_centre(shape: tuple[int, ...]) -> ZYX:
-    """Centre of an array in voxels, (n - 1) / 2 on each axis: between two voxels when n is even."""
+    """Return the centre of an array in voxels: (n - 1) / 2 along each axis."""
     return (np.asarray(shape, dtype=np.float64) - 1.0) / 2.0
 
 
 def centre_of_mass(density: Volume) -> ZYX:
-    """Centre of mass of the positive part of a density, (z, y, x) in voxels from the first voxel's centre."""
+    """Return the centre of mass of a density's positive part, (z, y, x) in voxels from the first voxel's centre."""
     weights = np.clip(density, 0.0, None).astype(np.float64)
     return np.asarray(ndimage.center_of_mass(weights), dtype=np.float64)
 
 
 def resample_centred(density: Volume, ratio: float) -> Cube:
-    """Resample a density to voxels `ratio` times as wide, with its centre of mass exactly in the middle.
+    """Resample a density to voxels `ratio` times as wide, with its centre of mass at the centre of the array.
 
-    The background is zero, protein positive. Above a ratio of 1 the density is blurred first, against aliasing. The
-    cube is wide enough for any orientation. Values are densities: the sum times the voxel volume is conserved.
+    Protein is positive, the background zero. Above a ratio of 1 the density is blurred first to prevent aliasing. The
+    sum times the voxel volume is conserved.
     """
     source = np.clip(density, 0.0, None).astype(np.float32)
     if ratio > 1.0:
@@ -49,9 +48,9 @@ def resample_centred(density: Volume, ratio: float) -> Cube:
         source = np.pad(source, int(np.ceil(3.0 * sigma)))
         source = ndimage.gaussian_filter(source, sigma)
     centre = centre_of_mass(source)
-    half = int(np.ceil(reach(source, centre) / ratio)) + 2
+    half = int(np.ceil(_radius_voxels(source, centre, 0.02) / ratio)) + 2
     size = 2 * half + 1
-    # Where the middle of the output looks in the input: corrected twice, as sampling itself moves the centre a little.
+    # Sampling itself moves the centre of mass a little, which two more iterations correct.
     result = np.zeros((size, size, size), dtype=np.float32)
     for _ in range(3):
         offset = centre - ratio * half
@@ -62,14 +61,14 @@ def resample_centred(density: Volume, ratio: float) -> Cube:
     return (result * np.float32(float(source.sum(dtype=np.float64)) / total)).astype(np.float32)
 
 
-def reach(density: Volume, centre: ZYX, fraction: float = 0.02) -> float:
-    """Largest distance in voxels from `centre` of a density above `fraction` of the maximum."""
-    kept = np.argwhere(density > fraction * density.max())
-    return float(np.sqrt(((kept - centre) ** 2).sum(axis=1).max()))
+def _radius_voxels(density: Volume, centre: ZYX, fraction: float) -> float:
+    """Return the largest distance from a centre, in voxels, of a density above `fraction` of the maximum."""
+    voxels = np.argwhere(density > fraction * density.max())
+    return float(np.sqrt(((voxels - centre) ** 2).sum(axis=1).max()))
 
 
 def paste_rotated(canvas: Volume, coefficients: Cube, centre: ZYX, rotation: Float64[np.ndarray, "3 3"]) -> None:
-    """Rotate a molecule and add it to a canvas (z, y, x) at a sub-voxel position; parts outside are cut off.
+    """Rotate a molecule and add it to a canvas in place, at a sub-voxel position; parts outside are cut off.
 
     Parameters
     ----------
@@ -83,25 +82,19 @@ def paste_rotated(canvas: Volume, coefficients: Cube, centre: ZYX, rotation: Flo
     """
     half = coefficients.shape[0] // 2
     start = np.floor(centre).astype(int) - half
-    stop = start + 2 * half + 2
-    low = np.clip(start, 0, canvas.shape)
-    high = np.maximum(np.clip(stop, 0, canvas.shape), low)
-    region = (slice(low[0], high[0]), slice(low[1], high[1]), slice(low[2], high[2]))
-    size = tuple(int(n) for n in high - low)
-    if min(size) == 0:
-        return
-    # Only voxels of the ball that holds the molecule: the corners of its cube, half of it, are empty.
-    lines = np.ix_(*(np.arange(a, b) - c for a, b, c in zip(low, high, centre, strict=True)))
-    inside = np.nonzero(lines[0] ** 2 + lines[1] ** 2 + lines[2] ** 2 <= (half + 0.5) ** 2)
-    away = np.stack([line.ravel()[index] for line, index in zip(lines, inside, strict=True)])
-    there = rotation.T @ away + array_centre(coefficients.shape)[:, None]
-    piece = np.zeros(size, dtype=np.float32)
-    piece[inside] = np.clip(ndimage.map_coordinates(coefficients, there, order=3, prefilter=False), 0.0, None)
-    canvas[region] += piece
+    low, high = (np.clip(bound, 0, canvas.shape) for bound in (start, start + 2 * half + 2))
+    # Only the ball that contains the molecule: the corners, half of its cube, are empty.
+    z, y, x = (np.arange(a, b) - c for a, b, c in zip(low, high, centre, strict=True))
+    inside = np.nonzero(z[:, None, None] ** 2 + y[:, None] ** 2 + x**2 <= (half + 0.5) ** 2)
+    offsets = np.stack([z[inside[0]], y[inside[1]], x[inside[2]]])
+    points = rotation.T @ offsets + array_centre(coefficients.shape)[:, None]
+    values = ndimage.map_coordinates(coefficients, points, order=3, prefilter=False)
+    voxels = tuple(first + index for first, index in zip(low, inside, strict=True))
+    canvas[voxels] += np.clip(values, 0.0, None)
 
 
-SMALLEST_MDA = 0.15
-"""Lighter molecules are not resolved one by one."""
+_MIN_MDA = 0.15
+"""Lighter molecules are part of the unresolved background."""
 PROTEIN_DALTON_PER_CUBIC_ANGSTROM = 0.81
 """1.35 g/cm³."""
 
@@ -122,15 +115,12 @@ _KNOWN_MAPS: dict[str, tuple[str, float, float]] = {
     "1s3x": ("hsp70_atpase", 0.04, 1.0),
     "3qm1": ("esterase", 0.03, 1.0),
 }
-"""PDB code of a map's file name -> class name, mass in MDa of the part that its model holds, contrast per mass."""
+"""PDB code, as in a map's file name, to class name, mass in MDa of the modelled part, and contrast per mass."""
 
 
 @dataclass(frozen=True, eq=False)
 class Molecule:
-    """A class of molecule at one voxel size.
-
-    `density` (n, n, n), n odd, has its centre of mass at the centre; 1 = compact protein in excess of the solvent.
-    """
+    """A class of molecules at one voxel size; the centre of mass of the density is the centre of the array."""
 
     name: str
     density: Cube
@@ -139,23 +129,23 @@ class Molecule:
     @property
     def radius_angstrom(self) -> float:
         """Distance from the centre to the farthest voxel above a tenth of the maximum."""
-        return reach(self.density, array_centre(self.density.shape), fraction=0.1) * self.voxel_size_angstrom
+        return _radius_voxels(self.density, array_centre(self.density.shape), 0.1) * self.voxel_size_angstrom
 
 
 def builtin_names() -> tuple[str, ...]:
-    """Names of the built-in molecules, the target first."""
-    return tuple(shapes.SHAPES)
+    """Return the names of the built-in molecules."""
+    return tuple(shapes.BUILTIN_SHAPES)
 
 
 def builtin_molecule(name: str, voxel_size_angstrom: float) -> Molecule:
-    """Draw a built-in molecule at a voxel size.
+    """Render a built-in molecule at a voxel size.
 
-    Raises `UsageError` if the name is not in `builtin_names`, or the voxel size is out of range.
+    Raises `UsageError` if the name is not in `builtin_names`, or the voxel size is not between 1 and 60 Å.
     """
-    check_voxel_size(voxel_size_angstrom)
-    if name not in shapes.SHAPES:
+    _check_voxel_size(voxel_size_angstrom)
+    if name not in shapes.BUILTIN_SHAPES:
         raise UsageError(f"{name}: no such built-in molecule; choose one of {', '.join(builtin_names())}")
-    draw, mass_mda, contrast = shapes.SHAPES[name]
+    draw, mass_mda, contrast = shapes.BUILTIN_SHAPES[name]
     coarse = resample_centred(draw(), voxel_size_angstrom / shapes.FINE_VOXEL_ANGSTROM)
     return Molecule(name, _scale_to_mass(coarse, voxel_size_angstrom, mass_mda, contrast), voxel_size_angstrom)
 
@@ -168,20 +158,20 @@ def load_molecule(
     mass_mda: float | None = None,
     contrast: float = 1.0,
 ) -> Molecule:
-    """Read a density map (MRC, protein positive) of any voxel size and scale as a molecule.
+    """Load a molecule from a density map (MRC, protein positive) of any voxel size and scale.
 
     The median of the box's faces is subtracted as background; negative values are set to zero. The sum is scaled to
-    `mass_mda` times `contrast`, the contrast per mass relative to protein; without a mass the mean over the voxels
-    above a third of the maximum (after resampling) becomes `contrast`. The name is by default the file's stem; the
-    map's voxel size is read from its header.
+    `mass_mda` times `contrast`, the contrast per mass relative to protein; without a mass, the mean over the voxels
+    above a third of the maximum (after resampling) is scaled to `contrast`. The name defaults to the file's stem; the
+    map's voxel size is that of its header.
 
     Raises `TomoPickerError` if the file is not a usable three-dimensional map.
     """
-    check_voxel_size(voxel_size_angstrom)
+    _check_voxel_size(voxel_size_angstrom)
     raw, map_voxel = _read_map(Path(path))
     faces = np.concatenate([np.take(raw, side, axis=axis).ravel() for axis in range(3) for side in (0, -1)])
     density = np.clip(raw - np.median(faces), 0.0, None).astype(np.float32)
-    # Ripples of a map's filter would stretch its radius and pull its centre; the shape is what stands above them.
+    # Remove filter ripples, which would enlarge the radius and shift the centre of mass.
     density[density < 0.01 * density.max()] = 0.0
     if not density.any():
         raise TomoPickerError(f"{path}: no density above its background; is it a map with protein positive?")
@@ -194,39 +184,38 @@ def load_molecule(
 
 
 def class_name(name: str) -> str:
-    """Class name of a molecule named by a known PDB code; any other name is kept."""
-    return _known(name)[0]
+    """Return the class name for a known PDB code; any other name is returned unchanged."""
+    return _known_map(name)[0]
 
 
-def _known(stem: str) -> tuple[str, float | None, float]:
-    """Class name, mass and contrast for a map's stem: a PDB code in any case, or a name of the user's."""
+def _known_map(stem: str) -> tuple[str, float | None, float]:
+    """Return class name, mass and contrast for a map's file name; a PDB code may be in any case."""
     codes = {code.lower(): entry for code, entry in _KNOWN_MAPS.items()}
     return codes.get(stem.lower(), (stem, None, 1.0))
 
 
 def load_library(folder: Path, voxel_size_angstrom: float, target: str | None = None) -> dict[str, Molecule]:
-    """Read a folder of density maps (``*.mrc``, ``*.map``), by class name.
+    """Load a folder of density maps (``*.mrc``, ``*.map``), by class name.
 
-    Maps named by a known PDB code get its mass and class name; others keep their stem, with unit contrast. Molecules
-    lighter than `SMALLEST_MDA` are left out, for unresolved they belong to the background; not so the class named
-    `target`.
+    Maps named by a known PDB code get its mass and class name; others keep their file's stem, with unit contrast.
+    Molecules lighter than 0.15 MDa belong to the unresolved background and are left out, unless one is the `target`.
 
-    Raises `TomoPickerError` if the folder holds no map.
+    Raises `TomoPickerError` if the folder has no maps.
     """
     paths = sorted(path for path in Path(folder).glob("*") if path.suffix.lower() in {".mrc", ".map"})
     if not paths:
-        raise TomoPickerError(f"{folder}: no density maps (*.mrc, *.map) in this folder; name another --maps")
+        raise TomoPickerError(f"{folder}: no density maps (*.mrc, *.map) in this folder; give another --maps")
     library: dict[str, Molecule] = {}
     for path in paths:
-        name, mass_mda, contrast = _known(path.stem)
+        name, mass_mda, contrast = _known_map(path.stem)
         molecule = load_molecule(path, voxel_size_angstrom, name=name, mass_mda=mass_mda, contrast=contrast)
-        if name == target or excess_mass_mda(molecule) >= SMALLEST_MDA:
+        if name == target or excess_mass_mda(molecule) >= _MIN_MDA:
             library[name] = molecule
     return library
 
 
 def excess_mass_mda(molecule: Molecule) -> float:
-    """Mass in MDa of the protein that would give the molecule's contrast."""
+    """Return the mass in MDa of the protein that would give the molecule's contrast."""
     volume = float(molecule.density.sum(dtype=np.float64)) * molecule.voxel_size_angstrom**3
     return volume * PROTEIN_DALTON_PER_CUBIC_ANGSTROM / 1e6
 
@@ -235,8 +224,8 @@ def _scale_to_mass(density: Cube, voxel_size_angstrom: float, mass_mda: float, c
     if mass_mda <= 0.0 or contrast <= 0.0:
         raise UsageError(f"mass {mass_mda} MDa, contrast {contrast}: both must be positive")
     volume = float(density.sum(dtype=np.float64)) * voxel_size_angstrom**3
-    wanted = mass_mda * 1e6 * contrast / PROTEIN_DALTON_PER_CUBIC_ANGSTROM
-    return (density * np.float32(wanted / volume)).astype(np.float32)
+    target_volume = mass_mda * 1e6 * contrast / PROTEIN_DALTON_PER_CUBIC_ANGSTROM
+    return (density * np.float32(target_volume / volume)).astype(np.float32)
 
 
 def _read_map(path: Path) -> tuple[Volume, float]:
@@ -253,7 +242,6 @@ def _read_map(path: Path) -> tuple[Volume, float]:
     return data, voxel
 
 
-def check_voxel_size(voxel_size_angstrom: float) -> None:
-    """Refuse voxel sizes outside 1 to 60 Å."""
+def _check_voxel_size(voxel_size_angstrom: float) -> None:
     if not 1.0 <= voxel_size_angstrom <= 60.0:
         raise UsageError(f"voxel size {voxel_size_angstrom} Å: must be between 1 and 60 Å")

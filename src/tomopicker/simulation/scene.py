@@ -1,127 +1,112 @@
-"""A lamella with molecules at known places: the density that a tomogram is made of, and its truth."""
+"""A lamella with molecules at known positions: the density that is imaged, and the ground truth."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
 
 import numpy as np
-from jaxtyping import Float64
 
 from tomopicker.errors import UsageError
 from tomopicker.simulation import inclusions, placement
 from tomopicker.simulation.lamella import Lamella, furrow_faces
-from tomopicker.simulation.membranes import Membranes, draw_sheets, membrane_density, vesicles_at
+from tomopicker.simulation.membranes import Membranes, Surface, draw_sheets, membrane_density
 from tomopicker.simulation.molecules import Molecule, builtin_molecule
-from tomopicker.simulation.placement import Rotations, SpherePacking, random_rotations
+from tomopicker.simulation.placement import PlacedMolecules, Rotations, SpherePacking, random_rotations
 from tomopicker.simulation.projection import Progress, no_progress
 from tomopicker.simulation.settings import SceneSettings
 from tomopicker.types import Positions, Volume
 
 _MEMBRANE_CLEARANCE_ANGSTROM = 25.0
-"""From a membrane's middle to the nearest surface of a molecule, less a fifth of the molecule's radius."""
-_VESICLE_ANGSTROM = (150.0, 350.0)
-_GRANULE_ANGSTROM = 110.0
-_ICE_ANGSTROM = (150.0, 450.0)
+"""Distance between a membrane's mid-surface and a molecule, less a fifth of the molecule's radius."""
+_VESICLE_RADIUS_ANGSTROM = (150.0, 350.0)
+_GRANULE_RADIUS_ANGSTROM = 110.0
+_ICE_RADIUS_ANGSTROM = (150.0, 450.0)
 _SLAB_VOXELS = 2**24
-"""Worked on at a time where the whole volume would take many times its memory."""
-
-
-@dataclass(frozen=True, eq=False)
-class Truth:
-    """Positions and orientations of the molecules of a scene, targets and distractors.
-
-    Positions are centres of mass, (x, y, z) in voxels from the centre of the first one; orientations rotate (x, y, z)
-    of the molecule into (x, y, z) of the scene; classes are names, row by row.
-    """
-
-    positions: Positions
-    orientations: Rotations
-    distractor_positions: Float64[np.ndarray, "m 3"]
-    distractor_orientations: Float64[np.ndarray, "m 3 3"]
-    distractor_classes: tuple[str, ...]
+"""Voxels processed at a time, to bound temporary memory."""
 
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """A density (z, y, x) and its truth: 1 = compact protein in excess of the solvent; 0 in vacuum."""
+    """A density (z, y, x), 1 for compact protein in excess of the solvent and 0 in vacuum, and its molecules."""
 
-    truth: Truth
     density: Volume
+    targets: PlacedMolecules
+    distractors: PlacedMolecules
 
 
 def build_scene(
     settings: SceneSettings,
     seed: int,
     library: Mapping[str, Molecule] | None = None,
-    target_positions: Positions | None = None,
+    layout: Positions | None = None,
     progress: Progress = no_progress,
 ) -> Scene:
-    """Fill a lamella; the same seed gives the same scene.
+    """Fill a lamella with molecules and their surroundings; the same seed gives the same scene.
 
-    A full lamella has fewer molecules than the settings. The library has the molecules by name at the
-    settings' voxel size; without it they are the built-in ones. Target positions, (x, y, z) in voxels, are a layout to
-    keep, close pairs included, in place of random positions; close molecules get orientations that interlock.
+    There are fewer molecules than the settings ask for where there is no room. The library has the molecules by name,
+    at the settings' voxel size; without it they are the built-in ones. A layout, positions (x, y, z) in voxels, fixes
+    the targets, close pairs included, whose orientations are chosen to interlock.
 
     Raises `UsageError` if a molecule is not in the library, or was made for another voxel size.
     """
     rng = np.random.default_rng(seed)
-    names = [settings.target, *(name for name, _ in settings.distractors)]
-    molecules = {name: _molecule(name, settings.voxel_size_angstrom, library) for name in names}
-    voxel = settings.voxel_size_angstrom
+    voxel, target = settings.voxel_size_angstrom, settings.target
+    names = [target, *(name for name, _ in settings.distractors)]
+    molecules = {name: _molecule(name, voxel, library) for name in names}
+    # The bounding radius wastes room around elongated molecules, but rules out overlaps.
+    radii = {name: molecule.radius_angstrom / voxel for name, molecule in molecules.items()}
     sheets = draw_sheets(settings.shape, voxel, settings.n_membranes, settings.paired_membranes, rng)
     lamella = _lamella(settings, rng)
     membranes = Membranes(settings.shape, voxel, sheets)
 
-    def clear_of_membranes(centre: np.ndarray, radius: float) -> bool:
-        nearest = membranes.distance_at(centre)  # of all that there are by then
-        return bool(nearest > _MEMBRANE_CLEARANCE_ANGSTROM + 0.8 * radius * voxel)
+    def avoids_membranes(centre: np.ndarray, radius: float) -> bool:
+        distance = membranes.distance_at(centre)  # Of the membranes placed so far.
+        return bool(distance > _MEMBRANE_CLEARANCE_ANGSTROM + 0.8 * radius * voxel)
 
-    packing = SpherePacking(lamella, settings.border_voxels, clear_of_membranes, rng)
-    # The bounding radius wastes room around long molecules, but nothing overlaps.
-    radii = {name: molecule.radius_angstrom / voxel for name, molecule in molecules.items()}
-    target = settings.target
-    if target_positions is not None:
-        packing.occupy(target_positions, radii[target])
-    density = np.zeros(settings.shape, dtype=np.float32)
-    # The largest first, then the targets, then the rest by falling size.
-    vesicles = [
-        (centre, float(radius))
-        for radius in np.sort(rng.uniform(*_VESICLE_ANGSTROM, size=settings.n_vesicles))[::-1]
+    packing = SpherePacking(lamella, settings.border_voxels, avoids_membranes, rng)
+    if layout is not None:
+        packing.occupy(layout, radii[target])
+    # The largest objects first, then the targets, then the other molecules by decreasing size.
+    vesicles = tuple(
+        Surface(centre[::-1] * voxel, np.full(3, float(radius)))
+        for radius in np.sort(rng.uniform(*_VESICLE_RADIUS_ANGSTROM, size=settings.n_vesicles))[::-1]
         for centre in packing.place(1, radius / voxel)
-    ]
-    membranes = Membranes(settings.shape, voxel, sheets + vesicles_at(vesicles, voxel))
+    )
+    membranes = Membranes(settings.shape, voxel, sheets + vesicles)
+    density = np.zeros(settings.shape, dtype=np.float32)
     _add_filaments(density, settings, lamella, packing, rng)
     _add_inclusions(density, settings, lamella, packing, rng)
 
-    done = count(1)
-    expected = settings.n_targets + sum(number for _, number in settings.distractors)
+    n_placed = count(1)
+    n_expected = settings.n_targets + sum(number for _, number in settings.distractors)
 
-    def pasted() -> None:
-        progress("molecules", next(done), expected)
+    def molecule_done() -> None:
+        progress("molecules", next(n_placed), n_expected)
 
-    if target_positions is None:
+    if layout is None:
         positions = packing.place(
             settings.n_targets, radii[target], settings.touching_fraction, settings.clustered_fraction,
             settings.cluster_size,
         )  # fmt: skip
         orientations = random_rotations(len(positions), rng)
-        placement.add_molecules(density, molecules[target], positions, orientations, pasted)
+        placement.add_molecules(density, molecules[target], positions, orientations, molecule_done)
     else:
-        positions = target_positions
-        orientations = placement.place_without_overlap(density, molecules[target], positions, rng, pasted)
+        positions = layout
+        orientations = placement.place_without_overlap(density, molecules[target], positions, rng, molecule_done)
+    targets = PlacedMolecules(positions, orientations, (target,) * len(positions))
 
     others: list[Positions] = [np.zeros((0, 3))]
     rotations: list[Rotations] = [np.zeros((0, 3, 3))]
     classes: list[str] = []
-    for name, number in sorted(settings.distractors, key=lambda pair: -molecules[pair[0]].radius_angstrom):
+    for name, number in sorted(settings.distractors, key=lambda pair: -radii[pair[0]]):
         others.append(packing.place(number, radii[name], settings.touching_fraction))
         rotations.append(random_rotations(len(others[-1]), rng))
         classes += [name] * len(others[-1])
-        placement.add_molecules(density, molecules[name], others[-1], rotations[-1], pasted)
+        placement.add_molecules(density, molecules[name], others[-1], rotations[-1], molecule_done)
+    distractors = PlacedMolecules(np.concatenate(others), np.concatenate(rotations), tuple(classes))
 
     _add_surroundings(density, membranes, lamella, settings, rng, progress)
-    truth = Truth(positions, orientations, np.concatenate(others), np.concatenate(rotations), tuple(classes))
-    return Scene(truth, density)
+    return Scene(density, targets, distractors)
 
 
 def _molecule(name: str, voxel_size_angstrom: float, library: Mapping[str, Molecule] | None) -> Molecule:
@@ -129,10 +114,9 @@ def _molecule(name: str, voxel_size_angstrom: float, library: Mapping[str, Molec
         return builtin_molecule(name, voxel_size_angstrom)
     if name not in library:
         raise UsageError(f"{name}: no such molecule; choose one of {', '.join(sorted(library))}")
-    if abs(library[name].voxel_size_angstrom - voxel_size_angstrom) > 1e-3:
-        raise UsageError(
-            f"{name}: made for {library[name].voxel_size_angstrom} Å, the scene is {voxel_size_angstrom} Å"
-        )
+    made_for = library[name].voxel_size_angstrom
+    if abs(made_for - voxel_size_angstrom) > 1e-3:
+        raise UsageError(f"{name}: has voxels of {made_for} Å, the scene of {voxel_size_angstrom} Å")
     return library[name]
 
 
@@ -149,16 +133,15 @@ def _lamella(settings: SceneSettings, rng: np.random.Generator) -> Lamella:
 def _add_filaments(
     density: Volume, settings: SceneSettings, lamella: Lamella, packing: SpherePacking, rng: np.random.Generator
 ) -> None:
-    """Add filaments to an empty density (z, y, x), and occupy their places."""
+    """Add filaments to an empty density (z, y, x), and reserve their space."""
     voxel = settings.voxel_size_angstrom
-    numbers = {inclusions.MICROTUBULE: settings.n_microtubules, inclusions.ACTIN: settings.n_actin_filaments}
-    for filament, number in numbers.items():
-        for _ in range(number):
-            path = inclusions.draw_path(filament, lamella, voxel, packing.is_clear, rng)
-            if path is not None:
-                packing.occupy(path, filament.radius_angstrom / voxel)
-                inclusions.add_filament(density, path, filament, voxel, rng)
-    if density.any():  # What stands out of the lamella was milled away.
+    microtubules = [inclusions.MICROTUBULE] * settings.n_microtubules
+    for filament in microtubules + [inclusions.ACTIN] * settings.n_actin_filaments:
+        path = inclusions.draw_path(filament, lamella, voxel, packing.is_clear, rng)
+        if path is not None:
+            packing.occupy(path, filament.radius_angstrom / voxel)
+            inclusions.add_filament(density, path, filament, voxel, rng)
+    if density.any():  # Milling removes what protrudes from the lamella.
         n_z, n_y, n_x = settings.shape
         for sections in _slabs(slice(0, n_z), n_y * n_x):
             density[sections] *= lamella.inside((sections, slice(0, n_y), slice(0, n_x)))
@@ -167,8 +150,8 @@ def _add_filaments(
 def _add_inclusions(
     density: Volume, settings: SceneSettings, lamella: Lamella, packing: SpherePacking, rng: np.random.Generator
 ) -> None:
-    """Add granules and gold among the molecules, and ice on the faces."""
-    radius = _GRANULE_ANGSTROM / settings.voxel_size_angstrom
+    """Add granules and gold, with their space reserved, and ice on the faces."""
+    radius = _GRANULE_RADIUS_ANGSTROM / settings.voxel_size_angstrom
     for x, y, z in packing.place(settings.n_lumps, radius):
         inclusions.add_granule(density, (z, y, x), radius * rng.uniform(0.6, 1.0), rng)
     radius = settings.gold_diameter_angstrom / 2.0 / settings.voxel_size_angstrom
@@ -176,7 +159,7 @@ def _add_inclusions(
         inclusions.add_gold_bead(density, (z, y, x), radius)
     _, n_y, n_x = settings.shape
     for _ in range(settings.n_ice_lumps):
-        radius = rng.uniform(*_ICE_ANGSTROM) / settings.voxel_size_angstrom
+        radius = rng.uniform(*_ICE_RADIUS_ANGSTROM) / settings.voxel_size_angstrom
         y, x = rng.uniform(0, n_y), rng.uniform(0, n_x)
         side = rng.choice([-1.0, 1.0])
         z = float(lamella.middle(y, x)) + side * (lamella.half_voxels + 0.4 * radius)
@@ -191,28 +174,28 @@ def _add_surroundings(
     rng: np.random.Generator,
     progress: Progress,
 ) -> None:
-    """Add membranes and small molecules where the others leave room, and the faces of the lamella, in place."""
+    """Add membranes and small molecules in the remaining space, and the lamella's curtaining and coating, in place."""
     _, n_y, n_x = settings.shape
     background = inclusions.draw_background(settings.shape, settings.voxel_size_angstrom, settings.crowd_fraction, rng)
     grain = None
     if settings.coating_density:
         grain = (settings.coating_density * np.abs(rng.normal(size=(n_y, n_x)))).astype(np.float32)
-    slabs = list(_slabs(lamella.filled(), n_y * n_x))
+    slabs = list(_slabs(lamella.sections(), n_y * n_x))
     for number, sections in enumerate(slabs):
         progress("cytosol", number, len(slabs))
         region = (sections, slice(0, n_y), slice(0, n_x))
-        room = np.clip(1.0 - 2.5 * density[sections], 0.0, 1.0)
-        room *= lamella.inside(region)
+        free = np.clip(1.0 - 2.5 * density[sections], 0.0, 1.0)
+        free *= lamella.inside(region)
         if membranes.surfaces:
-            # Nothing crosses a molecule: one of a given layout may lie where a membrane would.
+            # A molecule of a given layout may lie across a membrane, which is interrupted there.
             membrane, outside = membrane_density(membranes.distance(region), settings.voxel_size_angstrom)
-            membrane *= room
+            membrane *= free
             density[sections] += membrane
-            room *= outside
+            free *= outside
         if settings.crowd_fraction:
             small = background.density(sections)
             np.minimum(small, 1.0, out=small)  # Overlapping Gaussians are no denser than protein.
-            small *= room
+            small *= free
             density[sections] += small
         ridges = lamella.ridges(region)
         if ridges is not None:
@@ -221,7 +204,7 @@ def _add_surroundings(
             density[sections] += lamella.coating(region, grain)
 
 
-def _slabs(filled: slice, voxels_per_section: int) -> Iterator[slice]:
+def _slabs(sections: slice, voxels_per_section: int) -> Iterator[slice]:
     thickness = max(8, _SLAB_VOXELS // voxels_per_section)
-    for start in range(filled.start, filled.stop, thickness):
-        yield slice(start, min(start + thickness, filled.stop))
+    for start in range(sections.start, sections.stop, thickness):
+        yield slice(start, min(start + thickness, sections.stop))

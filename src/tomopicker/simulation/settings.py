@@ -1,4 +1,4 @@
-"""Settings of a simulation, each with its limits and meaning, and their change by name.
+"""Settings of a simulation, each with its limits and meaning, and their modification by name.
 
 docs/generate.py writes the table of settings in docs/commands/simulate.md from these descriptions.
 """
@@ -18,10 +18,10 @@ from tomopicker.wording import wrong_value
 
 Preset = Literal["vpp", "defocus", "easy", "hard"]
 TiltScheme = Literal["dose-symmetric", "bidirectional", "continuous"]
-"""Order of the tilts: outwards from zero by turns; from zero to one end, then to the other; from end to end."""
+"""Order of the tilts: outwards from zero in both directions; from zero to one end, then the other; end to end."""
 Reconstruction = Literal["wbp", "sirt"]
-SAMPLE, IMAGING, FIRST = "Sample", "Imaging", ""
-"""Panels of the help; the first has no name."""
+SAMPLE, IMAGING, UNNAMED = "Sample", "Imaging", ""
+"""Panels of the command's help."""
 
 Edge = Annotated[int, Field(ge=16)]
 Count = Annotated[int, Field(ge=0)]
@@ -40,65 +40,59 @@ ARGUMENTS = {
     "scene.middle_voxels": "--positions",
     "imaging.voxel_size_angstrom": "--voxel-size",
 }
-"""Settings that follow from an argument of their own."""
+"""Settings that have an argument of their own."""
 
 
 @dataclass(frozen=True)
 class SceneSettings:
-    """What a lamella holds."""
+    """Contents of a lamella."""
 
     shape: tuple[Edge, Edge, Edge]
     voxel_size_angstrom: VoxelSize
     thickness_angstrom: Annotated[
         float,
         setting(
-            ..., "Of the lamella; vacuum above and below.", unit="Å", gt=0,
+            ..., "Thickness of the lamella, with vacuum above and below.", unit="Å", gt=0,
             flag=Flag(float, SAMPLE, "half to two thirds of z, or around --positions", name="thickness"),
         ),
     ]  # fmt: skip
-    target: str = setting("ribosome", description="Name of the molecule to be picked.")
-    n_targets: Count = setting(20, description="Number of targets.")
-    distractors: tuple[tuple[str, Count], ...] = setting((), description="Names and counts of the other molecules.")
-    touching_fraction: Fraction = setting(
-        0.1, description="Fraction of the targets placed in contact with another one."
-    )
+    target: str = setting("ribosome", "Name of the molecule to be picked.")
+    n_targets: Count = setting(20, "Number of targets.")
+    distractors: tuple[tuple[str, Count], ...] = setting((), "Names and numbers of the other molecules.")
+    touching_fraction: Fraction = setting(0.1, "Fraction of the targets placed in contact with another one.")
     clustered_fraction: Fraction = setting(
-        0.0,
-        description="Fraction of the targets in strings, each in contact with the one before, as polysomes.",
+        0.0, "Fraction of the targets in strings, each in contact with the previous one, as in polysomes."
     )
-    cluster_size: int = setting(5, ge=1, le=1000, description="Targets in such a string.")
+    cluster_size: int = setting(5, "Number of targets in a string.", ge=1, le=1000)
     crowd_fraction: float = setting(
-        0.12, ge=0, le=0.6, description="Of the lamella's volume that unresolved small molecules fill."
+        0.12, "Fraction of the lamella's volume filled by unresolved small molecules.", ge=0, le=0.6
     )
-    n_membranes: Count = setting(2, description="Wide, wavy sheets across the lamella; fewer where they would cross.")
+    n_membranes: Count = setting(2, "Undulating sheets across the lamella; fewer where they would cross.")
     paired_membranes: Fraction = setting(
-        0.0, description="Share of the sheets that are two membranes, as around a cisterna or a nucleus."
+        0.0, "Fraction of the sheets that are two membranes, as around a cisterna or a nucleus."
     )
-    n_vesicles: Count = setting(0, description="Round, of 300 to 700 Å.")
-    n_microtubules: Count = setting(0, description="Across the field; fewer if there is no room.")
-    n_actin_filaments: Count = setting(0, description="The same.")
-    n_lumps: Count = setting(1, description="Dense granules without a shape of their own, of up to 220 Å.")
-    n_gold_beads: Count = setting(0, description="Anywhere in the lamella.")
-    gold_diameter_angstrom: float = setting(100.0, ge=10, le=1000, description="Of a gold bead.")
-    n_ice_lumps: Count = setting(0, description="Ice that settled on the lamella's faces, of 300 to 900 Å.")
-    border_voxels: float = setting(6.0, ge=0, description="Distance of centres from the faces in x and y.")
+    n_vesicles: Count = setting(0, "Round vesicles, 300 to 700 Å in diameter.")
+    n_microtubules: Count = setting(0, "Microtubules across the field of view; fewer if there is no room.")
+    n_actin_filaments: Count = setting(0, "Actin filaments across the field of view; fewer if there is no room.")
+    n_lumps: Count = setting(1, "Dense, irregular granules of up to 220 Å.")
+    n_gold_beads: Count = setting(0, "Gold beads, anywhere in the lamella.")
+    gold_diameter_angstrom: float = setting(100.0, "Diameter of a gold bead.", ge=10, le=1000)
+    n_ice_lumps: Count = setting(0, "Ice contamination on the lamella's faces, 300 to 900 Å in diameter.")
+    border_voxels: float = setting(6.0, "Minimum distance of centres from the faces in x and y.", ge=0)
     middle_voxels: float | None = setting(
-        None, description="z of the lamella's middle at the centre of the field; None: the volume's."
+        None, "z of the lamella's mid-plane at the centre of the field of view; None: the middle of the volume."
     )
     lamella_tilt_degrees: float = setting(
         0.0, "Rotation of the lamella out of the volume's xy plane about y, the tilt axis.", unit="°", ge=-45, le=45,
         flag=Flag(float, SAMPLE, "a few, drawn; easy: 0", name="lamella-tilt"),
     )  # fmt: skip
-    lamella_pitch_degrees: float = setting(0.0, ge=-45, le=45, description="The same about x.")
+    lamella_pitch_degrees: float = setting(0.0, "Rotation of the lamella about x.", ge=-45, le=45)
     curtaining_angstrom: float = setting(
-        0.0, ge=0,
-        description="Standard deviation of the depth of the furrows that milling left on both faces; 0 for plane "
-        "faces.",
-    )  # fmt: skip
+        0.0, "Standard deviation of the depth of milling furrows on both faces; 0 for flat faces.", ge=0
+    )
     coating_density: float = setting(
-        0.0, ge=0, le=20,
-        description="Of the grains of metal sputtered on one face against charging, in units of protein; 0 for none.",
-    )  # fmt: skip
+        0.0, "Density of sputtered metal grains on one face, relative to protein; 0 for none.", ge=0, le=20
+    )
 
     def __post_init__(self) -> None:
         limits = {
@@ -113,15 +107,15 @@ class SceneSettings:
 
 @dataclass(frozen=True)
 class ImagingSettings:
-    """How a density is imaged and reconstructed."""
+    """Imaging and reconstruction of a density."""
 
     voxel_size_angstrom: VoxelSize
     tilt_range_degrees: float = setting(
-        60.0, "Largest tilt to both sides; the tilt axis is y.", unit="°", ge=1, le=80,
+        60.0, "Maximum tilt in both directions; the tilt axis is y.", unit="°", ge=1, le=80,
         flag=Flag(float, IMAGING, "60", name="tilt-range"),
     )  # fmt: skip
     tilt_step_degrees: float = setting(
-        3.0, "Between two tilts.", unit="°", ge=0.1, flag=Flag(float, IMAGING, "3", name="tilt-step")
+        3.0, "Tilt increment.", unit="°", ge=0.1, flag=Flag(float, IMAGING, "3", name="tilt-step")
     )
     tilt_scheme: TiltScheme = setting(
         "dose-symmetric", "Order of the tilts: later ones are more damaged.", flag=Flag(TiltScheme, IMAGING)
@@ -130,64 +124,55 @@ class ImagingSettings:
         3.5, "At the tilt axis, underfocus positive.", unit="µm", ge=-5, le=20,
         flag=Flag(float, IMAGING, "drawn, see Presets", name="defocus"),
     )  # fmt: skip
-    defocus_jitter_um: float = setting(
-        0.1, ge=0, le=5, description="Standard deviation of the defocus from tilt to tilt."
-    )
-    defocus_gradient: bool = setting(True, description="The defocus of a tilted image varies across the tilt axis.")
-    phase_shift_degrees: float = setting(0.0, ge=-180, le=180, description="Of a Volta phase plate; 0 without.")
-    voltage_kv: float = setting(300.0, ge=60, le=1000, description="Of the electrons.")
-    spherical_aberration_mm: float = setting(2.7, ge=0, le=10, description="Of the objective lens.")
-    amplitude_contrast: Fraction = setting(0.07, description="Share of the contrast that does not come from phase.")
-    b_factor_square_angstrom: float = setting(800.0, ge=0, le=1e5, description="Envelope exp(-B k² / 4).")
+    defocus_jitter_um: float = setting(0.1, "Standard deviation of the defocus from tilt to tilt.", ge=0, le=5)
+    defocus_gradient: bool = setting(True, "The defocus of a tilted image varies across the tilt axis.")
+    phase_shift_degrees: float = setting(0.0, "Phase shift of a Volta phase plate; 0 without one.", ge=-180, le=180)
+    voltage_kv: float = setting(300.0, "Acceleration voltage.", ge=60, le=1000)
+    spherical_aberration_mm: float = setting(2.7, "Spherical aberration of the objective lens.", ge=0, le=10)
+    amplitude_contrast: Fraction = setting(0.07, "Amplitude contrast, as a fraction of the total.")
+    b_factor_square_angstrom: float = setting(800.0, "Envelope exp(-B k² / 4).", ge=0, le=1e5)
     dose_per_square_angstrom: Dose = setting(
         100.0, "Of the whole tilt series; 0 or none: neither noise nor damage.", unit="e/Å²",
         flag=Flag(float, IMAGING, "the preset's", name="dose"),
     )  # fmt: skip
-    radiation_damage: bool = setting(True, description="Detail fades with the dose.")
-    dose_weighting: bool = setting(
-        False, description="Each tilt image is weighted by what its dose has left of each frequency."
-    )
+    radiation_damage: bool = setting(True, "Detail fades with the accumulated dose.")
+    dose_weighting: bool = setting(False, "Weight each frequency of a tilt image by the amplitude its dose has left.")
     tilt_weighting: float = setting(
-        0.0, ge=0, le=10,
-        description="Each tilt image is weighted by the cosine of its tilt to this power; 0 for equal weights.",
-    )  # fmt: skip
+        0.0, "Tilt images are weighted by the cosine of the tilt to this power; 0 for equal weights.", ge=0, le=10
+    )
     detective_quantum_efficiency: float = setting(
-        0.5, ge=1e-4, le=1,
-        description="Share of those electrons that are detected; the rest is lost to the detector and to inelastic "
-        "scattering.",
+        0.5, "Fraction of the electrons that contribute to the signal; the detector and inelastic scattering lose the "
+        "rest.", ge=1e-4, le=1,
     )  # fmt: skip
     path_attenuation: float = setting(
-        0.35, ge=0, le=10,
-        description="Lamella thickness over the mean free path: a tilt keeps exp(-that / cos tilt) of its electrons.",
+        0.35, "Lamella thickness t over the mean free path; exp(-t / cos tilt) of the electrons are left.",
+        ge=0, le=10,
     )  # fmt: skip
     gain_error: float = setting(
-        0.0, ge=0, le=0.5, description="Standard deviation of a pixel's wrong gain, the same in every tilt image."
+        0.0, "Standard deviation of the pixels' gain error, the same in every tilt image.", ge=0, le=0.5
     )
     hot_lines: int = setting(
-        0, ge=0, le=1000, description="Rows or columns of the camera that count a fifth too much or too little."
+        0, "Rows or columns of the camera whose counts are a fifth too high or too low.", ge=0, le=1000
     )
     binning_fall_off: Fraction = setting(
-        1.0,
-        description="Frequency at which the blur of camera and binning begins, as a fraction of Nyquist; 1 for none.",
+        1.0, "Frequency at which the blur of camera and binning begins, as a fraction of Nyquist; 1 for none."
     )
     alignment_error_voxels: float = setting(
-        0.3, ge=0, le=20, description="Standard deviation of the shift of each tilt image, along each of its axes."
+        0.3, "Standard deviation of the shift of each tilt image, along each axis.", ge=0, le=20
     )
     reconstruction: Reconstruction = setting(
         "wbp", "Weighted back-projection, or SIRT, the simultaneous iterative reconstruction.",
         flag=Flag(Reconstruction, IMAGING),
     )  # fmt: skip
     ramp_fall_off: float = setting(
-        0.2, ge=0, le=0.99,
-        description="Frequency at which the ramp filter of a weighted back-projection begins to fall, as a fraction of "
-        "Nyquist.",
+        0.2, "Frequency at which the ramp filter of a weighted back-projection begins to fall, as a fraction of "
+        "Nyquist.", ge=0, le=0.99,
     )  # fmt: skip
     sirt_like_iterations: int = setting(
-        0, ge=0, le=10000,
-        description="Above 0: the ramp filter of a weighted back-projection is flattened to the response of as many "
-        "rounds of SIRT.",
+        0, "Above 0: the ramp filter of a weighted back-projection resembles as many iterations of SIRT.",
+        ge=0, le=10000,
     )  # fmt: skip
-    sirt_iterations: int = setting(15, ge=1, le=1000, description="Rounds of a SIRT reconstruction.")
+    sirt_iterations: int = setting(15, "Iterations of a SIRT reconstruction.", ge=1, le=1000)
 
     def __post_init__(self) -> None:
         if self.tilt_step_degrees > self.tilt_range_degrees:
@@ -198,39 +183,41 @@ class ImagingSettings:
 
 
 class Series(Frozen):
-    """Simulated tomograms TS_0001, TS_0002, and so on, which differ in their seed."""
+    """Simulated tomograms TS_0001, TS_0002, and so on, which differ in their seeds."""
 
-    preset: Preset = setting("vpp", "How it is imaged, and what surrounds the target.", flag=Flag(Preset, FIRST))
-    count: int = setting(1, "Number of tomograms.", flag=Flag(int, FIRST), ge=1)
+    preset: Preset = setting("vpp", "Imaging conditions and surroundings of the target.", flag=Flag(Preset, UNNAMED))
+    count: int = setting(1, "Number of tomograms.", flag=Flag(int, UNNAMED), ge=1)
     shape: tuple[Edge, Edge, Edge] = setting(
-        (320, 320, 112), "Size in voxels.", unit="X,Y,Z", flag=Flag(str, FIRST, "320,320,112")
+        (320, 320, 112), "Size in voxels.", unit="X,Y,Z", flag=Flag(str, UNNAMED, "320,320,112")
     )
-    voxel_size: VoxelSize = setting(13.48, "Voxel size.", unit="Å", flag=Flag(float, FIRST))
+    voxel_size: VoxelSize = setting(13.48, "Voxel size.", unit="Å", flag=Flag(float, UNNAMED))
     particles: int | None = setting(
-        None, "Targets per tomogram.", flag=Flag(int, FIRST, "as crowded as yeast cytosol"), ge=1
+        None, "Targets per tomogram.", flag=Flag(int, UNNAMED, "as crowded as yeast cytosol"), ge=1
     )
-    seed: int = setting(0, "Of the first tomogram; the next have the next.", flag=Flag(int, FIRST), ge=0, le=2**32 - 1)
+    seed: int = setting(
+        0, "Seed of the first tomogram; each further tomogram adds 1.", flag=Flag(int, UNNAMED), ge=0, le=2**32 - 1
+    )
 
 
 class Simulation(Series):
-    """Tomograms to simulate, and where the molecules come from and lie."""
+    """Tomograms to simulate, with the source and the positions of their molecules."""
 
     maps: Path | None = setting(
         None, "Density maps of the molecules (MRC, protein positive), instead of built-in ones.", unit="DIR",
-        flag=Flag(Path, FIRST),
+        flag=Flag(Path, UNNAMED),
     )  # fmt: skip
     target: str = setting(
-        "ribosome", "The molecule whose positions are the truth; with --maps, the name of its file.", unit="NAME",
-        flag=Flag(str, FIRST),
+        "ribosome", "Molecule whose positions are the ground truth; with --maps, the name of its file.", unit="NAME",
+        flag=Flag(str, UNNAMED),
     )  # fmt: skip
     positions: Path | None = setting(
         None, "Place the targets at these positions (voxels, x,y,z); those outside are left out.", unit="FILE",
-        flag=Flag(Path, FIRST),
+        flag=Flag(Path, UNNAMED),
     )  # fmt: skip
     positions_offset: str | None = setting(
         None,
-        "Corner of the tomogram in --positions, in voxels, or [bold]centre[/bold]: the middle of a larger layout.",
-        unit="X,Y,Z", flag=Flag(str, FIRST, "0,0,0"),
+        "Corner of the tomogram in --positions, in voxels, or [bold]centre[/bold] for the middle of a larger layout.",
+        unit="X,Y,Z", flag=Flag(str, UNNAMED, "0,0,0"),
     )  # fmt: skip
 
     @model_validator(mode="after")
@@ -247,7 +234,7 @@ GROUPS: dict[str, type] = {"scene": SceneSettings, "imaging": ImagingSettings}
 
 @dataclass(frozen=True)
 class SimulationSettings:
-    """Everything a synthetic tomogram was made with, resolved."""
+    """All settings of a simulated tomogram, resolved."""
 
     preset: str
     seed: int
@@ -256,36 +243,36 @@ class SimulationSettings:
 
 
 def setting_fields() -> dict[str, FieldInfo]:
-    """Return the settings that can be changed by name, ``group.setting``."""
+    """Return the settings that can be overridden by name, ``group.setting``."""
     fields = {f"{group}.{name}": info for group, kind in GROUPS.items() for name, info in fields_of(kind).items()}
     return {name: info for name, info in fields.items() if name not in ARGUMENTS}
 
 
 def parse_changes(changes: Mapping[str, object]) -> dict[str, dict[str, Any]]:
-    """Check names and values of changed settings; give them by group, with the types of their fields.
+    """Validate overridden settings and return them by group, converted to the types of their fields.
 
-    `changes` maps ``group.setting`` to a value, or to its text; ``none`` is None.
+    `changes` maps ``group.setting`` to a value or its text; ``none`` is None.
 
     Raises `UsageError` if a name is unknown or a value is invalid.
     """
     parsed: dict[str, dict[str, Any]] = {group: {} for group in GROUPS}
-    known = setting_fields()
+    fields = setting_fields()
     for name, value in changes.items():
         if name in ARGUMENTS:
-            raise UsageError(f"{name}: is given by {ARGUMENTS[name]}")
-        if name not in known:
-            raise UsageError(f"{name}: no such setting; there are {', '.join(known)}")
+            raise UsageError(f"{name}: is set by {ARGUMENTS[name]}")
+        if name not in fields:
+            raise UsageError(f"{name}: no such setting; choose one of {', '.join(fields)}")
         group, _, setting = name.partition(".")
         plain = None if isinstance(value, str) and value.lower() == "none" else value
         with one_line_errors(name):
-            field: Any = Annotated[(known[name].annotation, Field(), *known[name].metadata)]
+            field: Any = Annotated[(fields[name].annotation, Field(), *fields[name].metadata)]
             parsed[group][setting] = TypeAdapter(field).validate_python(plain)
     return parsed
 
 
 @contextmanager
 def one_line_errors(name: str) -> Iterator[None]:
-    """Turn pydantic's error about a setting, or a group of settings, into a `UsageError` of one line."""
+    """Convert a validation error of a setting, or a group of settings, to a `UsageError` of one line."""
     try:
         yield
     except ValidationError as error:

@@ -1,6 +1,6 @@
 """Procedural densities of large complexes on a fine grid, from ellipsoids, cylinders and smooth noise.
 
-Size, symmetry and cavities are right: enough to be distinguished, or confused, in a tomogram.
+They reproduce size, symmetry and cavities, enough to be distinguished, or confused, in a tomogram.
 """
 
 from collections.abc import Callable
@@ -12,16 +12,16 @@ from scipy import ndimage
 from tomopicker.types import Volume
 
 FINE_VOXEL_ANGSTROM = 6.0
-"""Voxel size at which the shapes are drawn."""
+"""Voxel size of the shapes."""
 
 _EDGE_ANGSTROM = 6.0
-"""Softness of every surface."""
+"""Width of the soft edge of every surface."""
 
 Field = Float[np.ndarray, "z y x"]
 
 
 def ribosome() -> Volume:
-    """Two unequal lobes with an uneven surface, a cleft between them and a tunnel: about 280 Å across."""
+    """Draw two unequal lobes with a rough surface, a cleft between them and a tunnel, about 280 Å across."""
     z, y, x = _grid(360.0)
     rough = _roughness(z.shape, seed=1, scale_angstrom=28.0) * 7.0
     large = _ellipsoid(z + 30.0, y, x, (80.0, 116.0, 108.0)) + rough
@@ -30,7 +30,7 @@ def ribosome() -> Volume:
     small = _ellipsoid(z - 80.0, y + 8.0, x, (40.0, 92.0, 64.0)) + rough
     beak = _ellipsoid(z - 84.0, y + 84.0, x - 30.0, (20.0, 32.0, 20.0)) + rough
     inside = _union(large, stalk, protuberance, small, beak)
-    # The space between the subunits, open on one side, and the exit tunnel: what makes the inside look grey.
+    # The space between the subunits, open on one side, and the exit tunnel lower the density inside.
     cleft = _ellipsoid(z - 38.0, y - 6.0, x - 40.0, (15.0, 86.0, 72.0))
     tunnel = _ellipsoid(z + 38.0, y, x, (104.0, 12.0, 12.0))
     texture = 1.0 + 0.3 * _roughness(z.shape, seed=2, scale_angstrom=16.0)
@@ -38,7 +38,7 @@ def ribosome() -> Volume:
 
 
 def single_lobe() -> Volume:
-    """The large lobe alone: a rounded cap about 240 Å across with a flat, hollowed face."""
+    """Draw the ribosome's large lobe alone: a rounded cap about 240 Å across with a flat, hollow face."""
     z, y, x = _grid(330.0)
     rough = _roughness(z.shape, seed=3, scale_angstrom=28.0) * 7.0
     body = _ellipsoid(z + 10.0, y, x, (76.0, 110.0, 102.0)) + rough
@@ -49,13 +49,13 @@ def single_lobe() -> Volume:
 
 
 def barrel() -> Volume:
-    """A plain hollow barrel of four rings, 150 Å long and 115 Å wide (20S-like)."""
+    """Draw a hollow barrel of four rings, 150 Å long and 115 Å wide (20S-like)."""
     z, y, x = _grid(230.0)
     return _solid(_tube(z, y, x, half_length=75.0, outer=57.0, inner=20.0) - 3.0 * np.cos(2 * np.pi * z / 38.0))
 
 
 def capped_barrel() -> Volume:
-    """The barrel between two lop-sided caps, 450 Å long and about 150 Å wide (26S-like)."""
+    """Draw the barrel with two asymmetric caps, 450 Å long and about 150 Å wide (26S-like)."""
     z, y, x = _grid(520.0)
     rough = _roughness(z.shape, seed=5, scale_angstrom=26.0) * 7.0
     tube = _tube(z, y, x, half_length=75.0, outer=57.0, inner=20.0)
@@ -71,7 +71,7 @@ def capped_barrel() -> Volume:
 
 
 def dome_shell() -> Volume:
-    """A hollow shell of two domes on an equatorial wheel, 260 Å high (fatty-acid-synthase-like)."""
+    """Draw a hollow shell of two domes on an equatorial wheel, 260 Å high (fatty-acid-synthase-like)."""
     z, y, x = _grid(330.0)
     rough = _roughness(z.shape, seed=6, scale_angstrom=24.0) * 6.0
     outer = _ellipsoid(z, y, x, (130.0, 112.0, 112.0)) + rough
@@ -84,7 +84,7 @@ def dome_shell() -> Volume:
 
 
 def double_ring() -> Volume:
-    """Two stacked rings of eight, closed at the ends, 165 Å high and 155 Å wide (TRiC-like)."""
+    """Draw two stacked rings of eight subunits, closed at the ends, 165 Å high and 155 Å wide (TRiC-like)."""
     z, y, x = _grid(240.0)
     outer = _ellipsoid(z, y, x, (92.0, 82.0, 82.0)) - 4.0 * np.cos(8.0 * np.arctan2(y, x))
     chambers = _union(*(_ellipsoid(z - side * 36.0, y, x, (32.0, 42.0, 42.0)) for side in (1.0, -1.0)))
@@ -93,14 +93,14 @@ def double_ring() -> Volume:
 
 
 def blob(seed: int, radius_angstrom: float) -> Volume:
-    """A few merged lumps about `radius_angstrom` around a centre: an unnamed complex of the cytosol."""
+    """Draw a few merged ellipsoids within about `radius_angstrom` of a centre: an unnamed complex of the cytosol."""
     rng = np.random.default_rng(seed)
     z, y, x = _grid(5.0 * radius_angstrom)
     lumps = []
     for _ in range(4):
-        away = rng.normal(0.0, 0.45 * radius_angstrom, size=3)
+        offset = rng.normal(0.0, 0.45 * radius_angstrom, size=3)
         axes = radius_angstrom * rng.uniform(0.45, 0.75, size=3)
-        lumps.append(_ellipsoid(z - away[0], y - away[1], x - away[2], (axes[0], axes[1], axes[2])))
+        lumps.append(_ellipsoid(z - offset[0], y - offset[1], x - offset[2], (axes[0], axes[1], axes[2])))
     return _solid(_union(*lumps))
 
 
@@ -112,7 +112,7 @@ def _grid(width_angstrom: float) -> tuple[Field, Field, Field]:
 
 
 def _ellipsoid(z: Field, y: Field, x: Field, axes: tuple[float, float, float]) -> Field:
-    """Distance to the surface in Å, roughly: negative inside."""
+    """Return the approximate signed distance to the surface in Å, negative inside."""
     scaled = np.sqrt((z / axes[0]) ** 2 + (y / axes[1]) ** 2 + (x / axes[2]) ** 2)
     return np.asarray((scaled - 1.0) * min(axes))
 
@@ -131,18 +131,18 @@ def _without(distance: Field, hole: Field) -> Field:
 
 
 def _solid(distance: Field) -> Volume:
-    """Density 1 inside, 0 outside, with a soft edge."""
+    """Convert a signed distance to a density: 1 inside, 0 outside, with a soft edge."""
     return (1.0 / (1.0 + np.exp(np.clip(distance / (_EDGE_ANGSTROM / 2.0), -40.0, 40.0)))).astype(np.float32)
 
 
 def _roughness(shape: tuple[int, ...], seed: int, scale_angstrom: float) -> Field:
-    """Smooth noise of unit deviation, the same every time: a molecule has one surface."""
+    """Return smooth noise of unit standard deviation; a fixed seed gives a molecule one surface."""
     noise = np.random.default_rng(seed).normal(size=shape)
     smooth = ndimage.gaussian_filter(noise, scale_angstrom / 2.0 / FINE_VOXEL_ANGSTROM)
     return np.asarray(smooth / smooth.std())
 
 
-SHAPES: dict[str, tuple[Callable[[], Volume], float, float]] = {
+BUILTIN_SHAPES: dict[str, tuple[Callable[[], Volume], float, float]] = {
     "ribosome": (ribosome, 3.2, 1.1),
     "large_subunit": (single_lobe, 1.6, 1.1),
     "proteasome_26s": (capped_barrel, 2.5, 1.0),
@@ -154,4 +154,4 @@ SHAPES: dict[str, tuple[Callable[[], Volume], float, float]] = {
     "complex_250kda": (lambda: blob(13, 50.0), 0.25, 1.0),
     "complex_120kda": (lambda: blob(14, 36.0), 0.12, 1.0),
 }
-"""Name -> how it is drawn, its mass in MDa, and its contrast per mass relative to protein (RNA scatters more)."""
+"""Name to drawing function, mass in MDa, and contrast per mass relative to protein (higher for RNA)."""
