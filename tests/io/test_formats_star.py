@@ -223,7 +223,7 @@ def test_star_content_under_another_suffix(star):
         (["TS_01 1 2 3", "TS_01 4 5", "TS_01 7 8 9"], "line 11 has 3 fields where its loop has 4 labels"),
         (["TS_01 1 2 3", "TS_01 4 5 6 7", "TS_01 7 8 9"], "line 11 has 5 fields"),
         (["TS_01 1 2 3", "TS_01 7"], "line 11 has 2 fields"),
-        (["TS_01 1 2 3", "TS_01 'a 2 3 4"], "line 11: a quotation mark is not closed"),
+        (["TS_01 1 2 3", "TS_01 'a 2 3 4"], "line 11 has a quotation mark that is not closed"),
     ],
 )
 def test_a_row_that_does_not_fit_its_labels_is_named(star, rows, said):

@@ -54,7 +54,7 @@ def check_names(names: Iterable[str], format: str, source: Path | str) -> None:
     for name in names:
         check_file_name(cleaned(name), source)
     if ".star" in named(format).suffixes:
-        star_names(names, where=str(source))
+        star_names(names, source=str(source))
 
 
 def files_in(folder: Path, tomograms: Sequence[str], format: str) -> dict[str, Path]:
