@@ -9,7 +9,7 @@ import pytest
 from tomopicker.errors import TomoPickerError
 from tomopicker.geometry import Frame, Unit
 from tomopicker.io import read_frames, read_picks, read_table, write_picks, write_relion5_import_list
-from tomopicker.io.frames import stated_frames
+from tomopicker.io.frames import frames_of_tomograms
 
 FRAME = Frame((50, 60, 70), 10.0)
 
@@ -172,9 +172,9 @@ def test_a_list_without_binning_is_warned_of(star):
     silent = star(loop("global", labels, "TS_01 281 243 205 2.5"), name="silent.star")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert stated_frames([stated])["TS_01"].voxel_size == 10.0
+        assert frames_of_tomograms([stated])["TS_01"].voxel_size == 10.0
     with pytest.warns(UserWarning, match=r"silent\.star: states no rlnTomoTomogramBinning"):
-        assert stated_frames([silent])["TS_01"].voxel_size == 2.5
+        assert frames_of_tomograms([silent])["TS_01"].voxel_size == 2.5
 
 
 def test_import_list_is_followed(star, tmp_path):
