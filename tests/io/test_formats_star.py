@@ -9,7 +9,7 @@ import pytest
 from tomopicker.errors import TomoPickerError
 from tomopicker.geometry import Frame, Unit
 from tomopicker.io import read_frames, read_picks, read_table, write_picks, write_relion5_import_list
-from tomopicker.io.frames import stated_frames
+from tomopicker.io.frames import frames_of_tomograms
 
 FRAME = Frame((50, 60, 70), 10.0)
 
@@ -172,9 +172,9 @@ def test_a_list_without_binning_is_warned_of(star):
     silent = star(loop("global", labels, "TS_01 281 243 205 2.5"), name="silent.star")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert stated_frames([stated])["TS_01"].voxel_size == 10.0
+        assert frames_of_tomograms([stated])["TS_01"].voxel_size == 10.0
     with pytest.warns(UserWarning, match=r"silent\.star: states no rlnTomoTomogramBinning"):
-        assert stated_frames([silent])["TS_01"].voxel_size == 2.5
+        assert frames_of_tomograms([silent])["TS_01"].voxel_size == 2.5
 
 
 def test_import_list_is_followed(star, tmp_path):
@@ -223,7 +223,7 @@ def test_star_content_under_another_suffix(star):
         (["TS_01 1 2 3", "TS_01 4 5", "TS_01 7 8 9"], "line 11 has 3 fields where its loop has 4 labels"),
         (["TS_01 1 2 3", "TS_01 4 5 6 7", "TS_01 7 8 9"], "line 11 has 5 fields"),
         (["TS_01 1 2 3", "TS_01 7"], "line 11 has 2 fields"),
-        (["TS_01 1 2 3", "TS_01 'a 2 3 4"], "line 11: a quotation mark is not closed"),
+        (["TS_01 1 2 3", "TS_01 'a 2 3 4"], "line 11 has a quotation mark that is not closed"),
     ],
 )
 def test_a_row_that_does_not_fit_its_labels_is_named(star, rows, said):

@@ -1,8 +1,8 @@
-"""Orientations: the Euler angles of each program turned into RELION's, which travel with picks, and back.
+"""Orientations: conversion between each program's Euler angles and RELION's, which travel with picks.
 
-Inside the program orientations are in the columns ``rlnAngleRot``, ``rlnAngleTilt`` and ``rlnAnglePsi`` of
-`Picks.extra`, in degrees. It is a rotation that takes the reference to the particle as it lies in the tomogram; every
-function here goes through that rotation, as a `scipy.spatial.transform.Rotation` of n elements.
+Picks carry them in the columns ``rlnAngleRot``, ``rlnAngleTilt`` and ``rlnAnglePsi`` of `Picks.extra`, in degrees. All
+conversions go through the rotation that takes the reference to the particle in the tomogram, a
+`scipy.spatial.transform.Rotation` of n elements.
 
 - RELION, (rot, tilt, psi): its matrix A (Euler_angles2matrix, src/euler.cpp) is the inverse of the intrinsic rotations
   about z, y and z, and maps the reference onto the particle (ParticleSet::getMatrix4x4: "from particle space to
@@ -23,38 +23,39 @@ import pandas as pd
 from scipy.spatial.transform import Rotation
 
 from tomopicker.errors import TomoPickerError
+from tomopicker.picks import Picks
 from tomopicker.types import Positions
 
 ANGLES = ("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi")
 SUBTOMOGRAM_ANGLES = ("rlnTomoSubtomogramRot", "rlnTomoSubtomogramTilt", "rlnTomoSubtomogramPsi")
 CLASS = "rlnClassNumber"
-"""The column that a class travels in."""
+"""Column of picks for class numbers."""
 
 
 @dataclass(frozen=True)
 class Convention:
-    """The Euler angles of a program, degrees, n rows of three.
+    """A program's Euler angles: n rows of three, in degrees.
 
     Parameters
     ----------
     axes : {"ZYZ", "zxz"}
         Intrinsic (upper case) or extrinsic, in the order of the angles.
     is_inverse : bool
-        Whether the angles take the particle to the reference.
+        True if the angles take the particle to the reference.
     """
 
     axes: Literal["ZYZ", "zxz"]
     is_inverse: bool
 
     def rotations(self, angles: Positions) -> Rotation:
-        """Make rotations, which take the reference to the particle, of angles."""
+        """Return the rotations, reference to particle, of angles."""
         rotations = Rotation.from_euler(self.axes, angles, degrees=True)
         return rotations.inv() if self.is_inverse else rotations
 
     def angles(self, rotations: Rotation) -> Positions:
         """Return the angles of rotations."""
         with warnings.catch_warnings():
-            # With tilt 0 only the sum of the other two is defined; scipy warns, and gives it to one of them.
+            # At tilt 0 only the sum of the other two is defined; scipy warns and assigns it to one of them.
             warnings.simplefilter("ignore", UserWarning)
             angles = (rotations.inv() if self.is_inverse else rotations).as_euler(self.axes, degrees=True)
         return np.asarray(angles, dtype=np.float64).reshape(-1, 3) + 0.0
@@ -65,20 +66,19 @@ RELION, DYNAMO, TOM = Convention("ZYZ", True), Convention("zxz", True), Conventi
 
 
 def relion_columns(rotations: Rotation) -> dict[str, np.ndarray]:
-    """Lay rotations out as the three columns that travel with picks."""
+    """Return rotations as the three RELION columns that travel with picks."""
     return dict(zip(ANGLES, RELION.angles(rotations).T, strict=True))
 
 
 def columns_if_any(angles: Positions, convention: Convention) -> dict[str, np.ndarray]:
-    """Lay finite angles of a program out as RELION's columns; none if all are 0, which means that none is known."""
+    """Convert finite angles to RELION's columns; return none if all are 0, which means that none is known."""
     return relion_columns(convention.rotations(angles)) if angles.any() else {}
 
 
 def orientations(extra: pd.DataFrame) -> Rotation | None:
-    """Find the rotations that picks carry; None if they carry none, or one that is no number.
+    """Return the rotations that picks carry; None if they carry none, or an angle is not a number.
 
-    Where RELION's subtomogram angles are there too, the whole rotation is A_subtomogram · A_particle
-    (ParticleSet::getMatrix3x3).
+    With RELION's subtomogram angles, the rotation is A_subtomogram · A_particle (ParticleSet::getMatrix3x3).
     """
     particle, subtomogram = _triple(extra, ANGLES), _triple(extra, SUBTOMOGRAM_ANGLES)
     if particle is None:
@@ -87,29 +87,28 @@ def orientations(extra: pd.DataFrame) -> Rotation | None:
     return rotations if subtomogram is None else RELION.rotations(subtomogram) * rotations
 
 
-def angles_or_zeros(extra: pd.DataFrame, n: int, convention: Convention) -> Positions:
-    """Return the angles of n picks in the convention of a program; zeros where they carry none."""
-    rotations = orientations(extra)
-    return np.zeros((n, 3)) if rotations is None else convention.angles(rotations)
+def angles_or_zeros(picks: Picks, convention: Convention) -> Positions:
+    """Return the angles of picks in a program's convention; zeros if they carry none."""
+    rotations = orientations(picks.extra)
+    return np.zeros((len(picks), 3)) if rotations is None else convention.angles(rotations)
 
 
-def in_one_triple(extra: pd.DataFrame, source: str) -> pd.DataFrame:
-    """Compose RELION's subtomogram angles and the particle's into the particle's alone, in columns that picks carry.
+def compose_subtomogram_angles(extra: pd.DataFrame, source: str) -> pd.DataFrame:
+    """Replace RELION's subtomogram angles and the particle's by one triple, the composed rotation.
 
-    For targets that have one triple only: RELION 3 and Warp ignore ``rlnTomoSubtomogram{Rot,Tilt,Psi}``, and particles
-    that were picked on a membrane would lose their orientation.
+    RELION 3 and Warp ignore ``rlnTomoSubtomogram{Rot,Tilt,Psi}``: particles picked on a membrane would lose their
+    orientation.
 
-    Raises `TomoPickerError` if one of the angles is no number; it names `source`, the file to be written.
+    Raises `TomoPickerError` if an angle is not a number; the message names `source`, the file to be written.
     """
     if not set(SUBTOMOGRAM_ANGLES) <= set(extra.columns) or not len(extra):
         return extra
+    present = [triple for triple in (SUBTOMOGRAM_ANGLES, ANGLES) if set(triple) <= set(extra.columns)]
     rotations = orientations(extra)
-    is_particle_lost = set(ANGLES) <= set(extra.columns) and _triple(extra, ANGLES) is None
-    if rotations is None or is_particle_lost or _triple(extra, SUBTOMOGRAM_ANGLES) is None:
-        stated = [name for name in (*SUBTOMOGRAM_ANGLES, *ANGLES) if name in extra]
-        raise TomoPickerError(f"{source}: {', '.join(stated)} cannot be composed, one is no number; correct the picks")
-    kept = extra.drop(columns=list(SUBTOMOGRAM_ANGLES))
-    return kept.assign(**relion_columns(rotations))
+    if rotations is None or any(_triple(extra, triple) is None for triple in present):
+        names = ", ".join(name for name in (*SUBTOMOGRAM_ANGLES, *ANGLES) if name in extra)
+        raise TomoPickerError(f"{source}: {names} cannot be composed, one is no number; correct the picks")
+    return extra.drop(columns=list(SUBTOMOGRAM_ANGLES)).assign(**relion_columns(rotations))
 
 
 def _triple(extra: pd.DataFrame, columns: Sequence[str]) -> Positions | None:

@@ -1,6 +1,6 @@
-"""Classes of picks: which a file holds, and the choice of some of them.
+"""Classes of picks: those in a file, and the selection of some of them.
 
-RELION numbers classes, the CZII challenge and others name the kind of particle; both are in a column of the picks.
+RELION numbers classes; the CZII challenge and others name the kind of particle. Both are in a column of the picks.
 """
 
 from collections import Counter
@@ -13,10 +13,10 @@ from tomopicker.io.angles import CLASS
 from tomopicker.io.tomogram_names import join_names
 from tomopicker.picks import KIND, Picks, class_name
 
-COLUMNS = (
+CLASS_COLUMNS = (
     KIND, CLASS, "class", "class_name", "class_id", "class_number", "particle_type", "object_name", "label",
 )  # fmt: skip
-"""Names of the column, the first that is there counts; in any case of letters."""
+"""Names of the column, in any case of letters; the first that is present counts."""
 
 
 class Mixed(UserWarning):
@@ -24,33 +24,33 @@ class Mixed(UserWarning):
 
 
 def choose_classes(picks: Picks, chosen: Sequence[str], source: str) -> Picks:
-    """Keep the picks of some classes, by name or number; the source names the files, for messages.
+    """Select the picks of some classes, by name or number; `source` names the files, for messages.
 
     Raises `UsageError` if the picks have no classes, or none of one that is chosen.
     """
-    classes = classes_of(picks)
+    classes = _classes(picks)
     if classes is None:
         raise UsageError(f"--class {chosen[0]}: {source} states no classes of particles; leave the flag out")
-    wanted = {name.strip().lower() for name in chosen}
-    keep = np.array([name.lower() in wanted for name in classes], dtype=bool)
-    unknown = wanted - {name.lower() for name in classes[keep]}
+    names = {name.strip().lower() for name in chosen}
+    keep = np.array([name.lower() in names for name in classes], dtype=bool)
+    unknown = names - {name.lower() for name in classes[keep]}
     if unknown:
-        raise UsageError(f"--class {min(unknown)}: {source} has no such class, but {count_classes(classes)}")
+        raise UsageError(f"--class {min(unknown)}: {source} has no such class, but {_count_classes(classes)}")
     return picks.select(keep)
 
 
 def with_kinds(picks: Picks, *, class_numbers: bool = False) -> Picks:
-    """Take classes for kinds of particle, where the picks have no column ``kind`` yet.
+    """Use classes as kinds of particle, if the picks have no column ``kind`` yet.
 
     Parameters
     ----------
     class_numbers : bool
-        Whether RELION's class numbers count: they may be conformations of one particle as well as particles.
+        Use RELION's class numbers too: they may be conformations of one particle as well as particles.
     """
-    if KIND in picks.extra:
-        return picks
     column = _column(picks)
-    classes = None if column is None or (column == CLASS and not class_numbers) else classes_of(picks)
+    if KIND in picks.extra or column is None or (column == CLASS and not class_numbers):
+        return picks
+    classes = _classes(picks)
     return picks if classes is None else picks.with_kind(classes)
 
 
@@ -69,28 +69,23 @@ def join_kinds(parts: Mapping[str, Picks], *, class_numbers: bool) -> Picks:
 
 
 def mixture(picks: Picks) -> str | None:
-    """List the classes of picks, if these are several; the column ``kind`` states kinds, which are no mixture."""
-    classes = None if KIND in picks.extra else classes_of(picks)
-    return None if classes is None or len(set(classes)) < 2 else count_classes(classes)
+    """List the classes of picks if there are several; None for kinds (column ``kind``), which are no mixture."""
+    classes = None if KIND in picks.extra else _classes(picks)
+    return None if classes is None or len(set(classes)) < 2 else _count_classes(classes)
 
 
-def count_classes(classes: np.ndarray) -> str:
+def _count_classes(classes: np.ndarray) -> str:
     """List classes and how many picks each has, as in ``1 (40), 3 (12)``."""
-    counts = Counter(classes.tolist())
-    return join_names([f"{name or 'none'} ({count})" for name, count in sorted(counts.items())])
+    return join_names([f"{name or 'none'} ({count})" for name, count in sorted(Counter(classes.tolist()).items())])
 
 
-def classes_of(picks: Picks) -> np.ndarray | None:
-    """Name the class of each pick, empty where none is stated; None if picks state no classes."""
+def _classes(picks: Picks) -> np.ndarray | None:
+    """Return the class of each pick, empty if none is stated; None if picks state no classes."""
     column = _column(picks)
-    if column is None:
-        return None
-    out = np.empty(len(picks), dtype=object)
-    out[:] = [class_name(value) for value in picks.extra[column].tolist()]
-    return out
+    return None if column is None else np.array([class_name(value) for value in picks.extra[column]], dtype=object)
 
 
 def _column(picks: Picks) -> str | None:
     """Return the name of the column of classes, as it is spelled."""
     by_label = {str(name).lower(): str(name) for name in reversed(list(picks.extra.columns))}
-    return next((by_label[name.lower()] for name in COLUMNS if name.lower() in by_label), None)
+    return next((by_label[name.lower()] for name in CLASS_COLUMNS if name.lower() in by_label), None)

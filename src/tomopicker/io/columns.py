@@ -1,6 +1,6 @@
-"""Columns of text turned into numbers, strings and the value `PickTable`; shared by every format of picks."""
+"""Columns of text as numbers, strings and a `PickTable`; shared by all formats of picks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,8 @@ import pandas as pd
 
 from tomopicker.errors import TomoPickerError
 from tomopicker.geometry import PickTable, Unit
+from tomopicker.io.text import read_text
+from tomopicker.picks import Picks
 from tomopicker.types import Positions, Scores
 
 TOMOGRAM_COLUMNS = (
@@ -21,16 +23,16 @@ SCORE_COLUMNS = (
     "figure_of_merit", "fom", "ccc", "cc",
 )  # fmt: skip
 IMAGES = {"rlnImageName", "rlnReconstructImageName", "rlnImageOriginalName", "rlnCtfImage", "rlnCtfMaxResolution"}
-"""Columns of the subtomograms that were extracted at the old positions and of their CTF; they do not travel on."""
+"""Columns of subtomograms extracted at the old positions, and of their CTF; they are dropped."""
 
 
 class Rows:
-    """The rows of a file of picks: turn their fields into numbers, and name the file and the row that has none.
+    """The rows of a file of picks: parses their fields; errors name the file and the row.
 
     Parameters
     ----------
     labels : sequence of str
-        What to call each row in a message (``line 7``).
+        The name of each row in messages (``line 7``).
     """
 
     def __init__(self, source: Path | str, labels: Sequence[str]) -> None:
@@ -38,14 +40,24 @@ class Rows:
 
     @classmethod
     def counted(cls, source: Path | str, noun: str, n: int) -> "Rows":
-        """Call rows by a noun and their number, from 1."""
+        """Label rows by a noun and their number, from 1."""
         return cls(source, [f"{noun} {i + 1}" for i in range(n)])
+
+    @classmethod
+    def of_lines(cls, path: Path) -> tuple["Rows", list[str]]:
+        """Read a text file: its rows, labelled by line number, and its lines; blank lines are skipped."""
+        lines = [(f"line {i}", line) for i, line in enumerate(read_text(path).splitlines(), start=1) if line.strip()]
+        return cls(path, [label for label, _ in lines]), [line for _, line in lines]
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def numbers(self, values: Sequence[object], column: str, blank: float | None = None) -> Scores:
-        """Turn a column of strings or numbers into float64.
+    def error(self, row: int, message: str) -> TomoPickerError:
+        """Return an error that names the file and a row, by index."""
+        return TomoPickerError(f"{self.source}: {self.labels[row]}{message}; correct the file")
+
+    def numbers(self, values: Sequence[object] | pd.Series, column: str, blank: float | None = None) -> Scores:
+        """Convert a column of strings or numbers to float64.
 
         Parameters
         ----------
@@ -54,7 +66,7 @@ class Rows:
         column : str
             Its name, for the message.
         blank : float, optional
-            What an empty field means; an error if left out.
+            The value of an empty field; an error if left out.
 
         Raises
         ------
@@ -73,46 +85,51 @@ class Rows:
             try:
                 out[i] = blank if blank is not None and text in {"", "<NA>", "None"} else float(text)
             except ValueError as error:
-                message = f"{self.source}: {self.labels[i]}: {column} is {text[:40]!r}, not a number; correct the file"
-                raise TomoPickerError(message) from error
+                raise self.error(i, f": {column} is {text[:40]!r}, not a number") from error
         return out
 
     def stack(self, columns: Mapping[str, Sequence[object]] | pd.DataFrame) -> np.ndarray:
-        """Turn columns, by name, into an array of shape (n, number of columns); see `numbers`."""
-        return np.stack([self.numbers(list(values), str(name)) for name, values in columns.items()], axis=1)
+        """Convert columns, by name, to an array of shape (n, number of columns); see `numbers`."""
+        return np.stack([self.numbers(values, str(name)) for name, values in columns.items()], axis=1)
+
+    def check_widths(self, table: Sequence[Sequence[str]], width: int) -> None:
+        """Raise `TomoPickerError` if a row has more or fewer fields than `width`."""
+        for i, fields in enumerate(table):
+            if len(fields) != width:
+                raise self.error(i, f" has {len(fields)} columns where {width} are expected")
 
     def check_coordinates(self, coordinates: Positions) -> None:
-        """Refuse an empty table, and coordinates that are NaN or infinite, with a `TomoPickerError`."""
+        """Raise `TomoPickerError` if there are no rows, or a coordinate is NaN or infinite."""
         if not len(coordinates):
             raise TomoPickerError(f"{self.source}: no picks in this file; give one with at least one position")
         bad = np.flatnonzero(~np.isfinite(coordinates).all(axis=1))
         if len(bad):
             x, y, z = coordinates[bad[0]]
-            where = f"position ({x:g}, {y:g}, {z:g}) is not finite"
-            raise TomoPickerError(f"{self.source}: {self.labels[bad[0]]}: {where}; remove such rows")
+            position = f"position ({x:g}, {y:g}, {z:g}) is not finite"
+            raise TomoPickerError(f"{self.source}: {self.labels[bad[0]]}: {position}; remove such rows")
 
     def check_angles(self, angles: Positions) -> Positions:
-        """Refuse angles that are NaN or infinite, with a `TomoPickerError`; give back the others."""
+        """Return the angles; raise `TomoPickerError` if one is NaN or infinite."""
         bad = np.flatnonzero(~np.isfinite(angles).all(axis=1))
         if len(bad):
-            raise TomoPickerError(f"{self.source}: {self.labels[bad[0]]}: an angle is not finite; correct the file")
+            raise self.error(int(bad[0]), ": an angle is not finite")
         return angles
 
     def table(
         self,
         coordinates: Positions,
         unit: Unit,
-        tomograms: Sequence[object] | np.ndarray | None = None,
+        tomograms: Iterable[object] | None = None,
         scores: Scores | None = None,
         extra: Mapping[str, Any] | pd.DataFrame | None = None,
         **more: Any,
     ) -> PickTable:
-        """Make a table of checked coordinates; no tomograms or scores where the file has none.
+        """Make a table of checked coordinates; no tomograms or scores if the file has none.
 
         Parameters
         ----------
         coordinates, unit, tomograms, scores, extra, **more
-            As `PickTable` has them; `extra` may be columns by name.
+            Those of `PickTable`; `extra` may be columns by name.
 
         Raises
         ------
@@ -121,56 +138,57 @@ class Rows:
         """
         self.check_coordinates(coordinates)
         n = len(coordinates)
-        if not isinstance(extra, pd.DataFrame):
-            extra = pd.DataFrame(dict(extra or {}), index=range(n))
         return PickTable(
             coordinates,
             unit,
-            to_strings([""] * n if tomograms is None else list(tomograms)),
+            to_strings([""] * n if tomograms is None else tomograms),
             np.full(n, np.nan) if scores is None else scores,
-            extra=extra,
+            extra=extra if isinstance(extra, pd.DataFrame) else pd.DataFrame(dict(extra or {}), index=range(n)),
             source=self.source,
             **more,
         )
 
 
-def to_strings(values: Sequence[object]) -> np.ndarray:
-    """Turn a column into an array of str objects, blanks stripped; '0001' stays '0001', missing values become ''."""
-    out = np.empty(len(values), dtype=object)
-    out[:] = [
-        "" if value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value)) else str(value).strip()
-        for value in values
-    ]
-    return out
+def to_strings(values: Iterable[object]) -> np.ndarray:
+    """Return an array of stripped str objects; '0001' stays '0001', missing values become ''."""
+    return np.array(
+        [
+            ""
+            if value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value))
+            else str(value).strip()
+            for value in values
+        ],
+        dtype=object,
+    )
 
 
-def infer_numeric(values: Sequence[str]) -> pd.Series:
-    """Turn a column of text into numbers if that loses nothing ('0001' does), else leave it text."""
+def infer_numeric(values: Iterable[str]) -> pd.Series:
+    """Convert a column of text to numbers if that loses nothing ('0001' does), else leave it as text."""
     text = [value.strip() for value in values]
     try:
         if all(str(int(value)) == value for value in text):
             return pd.Series([int(value) for value in text], dtype=np.int64)
     except (ValueError, OverflowError):
         pass
-    padded = any(len(value) > 1 and value[0] == "0" and value[1].isdigit() for value in text)
+    is_padded = any(len(value) > 1 and value[0] == "0" and value[1].isdigit() for value in text)
     try:
-        if text and not padded:
+        if text and not is_padded:
             return pd.Series([float(value) if value else np.nan for value in text], dtype=np.float64)
     except ValueError:
         pass
     return pd.Series(text, dtype=object)
 
 
-def column_or_default(extra: pd.DataFrame, name: str, n: int, default: float = 0.0) -> Scores:
-    """Take a column of numbers that came with n picks; the default where there is none, or a value is no number."""
-    if name not in extra:
-        return np.full(n, default)
-    values = pd.to_numeric(extra[name], errors="coerce").to_numpy(np.float64)
+def column_or_default(picks: Picks, name: str, default: float = 0.0) -> Scores:
+    """Return a column of numbers that picks carry; the default without the column, or where it is not a number."""
+    if name not in picks.extra:
+        return np.full(len(picks), default)
+    values = pd.to_numeric(picks.extra[name], errors="coerce").to_numpy(np.float64)
     return np.where(np.isfinite(values), values, default)
 
 
 def join_tables(tables: Sequence[PickTable], source: str) -> PickTable:
-    """Join tables of one unit, file after file.
+    """Concatenate tables of one unit.
 
     Raises `TomoPickerError` if their units differ, or there is none.
     """
@@ -178,8 +196,8 @@ def join_tables(tables: Sequence[PickTable], source: str) -> PickTable:
         raise TomoPickerError(f"{source}: it lists no file of picks; give one that does")
     units = {table.unit for table in tables}
     if len(units) > 1:
-        words = " and ".join(sorted(unit.value for unit in units))
-        raise TomoPickerError(f"{source}: the files it lists differ in unit ({words}); give them one by one")
+        names = " and ".join(sorted(unit.value for unit in units))
+        raise TomoPickerError(f"{source}: the files it lists differ in unit ({names}); give them one by one")
     sizes = [np.full(len(table), np.nan) if table.pixel_size is None else table.pixel_size for table in tables]
     extras = [table.extra if table.extra.shape[1] else pd.DataFrame(index=range(len(table))) for table in tables]
     return PickTable(

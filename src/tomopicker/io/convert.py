@@ -10,12 +10,13 @@ import numpy as np
 from tomopicker.errors import UsageError
 from tomopicker.files import refuse_to_replace
 from tomopicker.geometry import Frame, PickTable
-from tomopicker.io.frames import check_known, frames_from_flags, named_tables, stated_frames, with_binning
+from tomopicker.io.frames import check_geometry, frames_from_flags, frames_of_tomograms, tomograms_in, with_binning
 from tomopicker.io.projects.relion import write_optimisation_set, write_relion5_import_list
 from tomopicker.io.read_options import DEFAULT_OPTIONS, CoordinateUnits, ReadOptions
 from tomopicker.io.registry import Format
 from tomopicker.io.tomogram_names import join_names, matches
 from tomopicker.io.write import binning_remark, files_in, naming_remark, write_picks
+from tomopicker.parsing import check_positive
 from tomopicker.picks import Picks
 from tomopicker.types import Shape
 
@@ -24,7 +25,7 @@ IMPORT_LIST = "relion5_import.star"
 
 @dataclass(frozen=True)
 class TomogramGeometry:
-    """Geometry of the tomograms, as the user states it.
+    """Geometry of the tomograms, from the command line.
 
     Parameters
     ----------
@@ -37,7 +38,7 @@ class TomogramGeometry:
     binning : float, optional
         Pixels of the tilt series in the width of a voxel.
     recorded : mapping of str to Frame
-        Geometry as the record of the folder of picks states it.
+        Geometry in the record of the folder of picks.
     """
 
     tomograms: Sequence[Path] = ()
@@ -47,9 +48,8 @@ class TomogramGeometry:
     recorded: Mapping[str, Frame] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for flag, value in {"--voxel-size": self.reading.voxel_size, "--binning": self.binning}.items():
-            if value is not None and not 0 < value < float("inf"):
-                raise UsageError(f"{flag} {value:g} is invalid; give a positive number")
+        check_positive("--voxel-size", self.reading.voxel_size)
+        check_positive("--binning", self.binning)
         if (self.reading.dataset or self.reading.axes) and not self.tomograms:
             raise UsageError("--dataset and --axes apply to files of tomograms; give --tomograms too")
 
@@ -77,14 +77,20 @@ def read_all(
     Raises
     ------
     TomoPickerError
-        If a size that either format needs is not known, or two files hold picks of one tomogram.
+        If a size that either format needs is unknown, or two files hold picks of one tomogram.
     """
     tables = [units.read_table(path) for path in sources]
     frames = _frames(tables, geometry, entry, target)
     frames = frames if geometry.binning is None else with_binning(frames, geometry.binning)
-    here = _of_known(sources, tables, list(frames))
-    parts = [units.read([path], frames, ignore_unknown=True, shift=shift) for path in here]
-    _refuse_twice(here, [part.tomogram_names for part in parts])
+    files = _files_of_known(sources, tables, list(frames))
+    parts = [units.read([path], frames, ignore_unknown=True, shift=shift) for path in files]
+    file_of: dict[str, Path] = {}
+    for file, part in zip(files, parts, strict=True):
+        for name in part.tomogram_names:
+            if (other := file_of.setdefault(name, file)) != file:
+                raise UsageError(
+                    f"{file}: {other.name} in the same folder has picks of '{name}' too; give one file as IN"
+                )
     return Picks.concatenate(parts), frames
 
 
@@ -109,29 +115,29 @@ def write_all(
         write_folder(picks, frames, target, entry.name, overwrite)
     else:
         projects = [path for path in geometry.tomograms if path.suffix.lower() == ".star"]
-        both = target.with_name(f"{target.stem}_optimisation_set.star")
-        with_set = entry.name == "relion5" and len(projects) == 1
-        refuse_to_replace([target, both] if with_set else [target], overwrite)
+        sets = [target.with_name(f"{target.stem}_optimisation_set.star")]
+        sets = sets if entry.name == "relion5" and len(projects) == 1 else []
+        refuse_to_replace([target, *sets], overwrite)
         write_picks(picks, frames, target, entry.name)
-        if with_set:
-            write_optimisation_set(target, projects[0], both)
+        for path in sets:
+            write_optimisation_set(target, projects[0], path)
     names = picks.tomogram_names
     remarks = (binning_remark(entry.name, frames, names), naming_remark(entry.name, names))
     return [f"{target}: {remark}" for remark in remarks if remark]
 
 
 def is_folder(target: Path) -> bool:
-    """Whether a target is a folder of files."""
+    """Return True if a target is a folder of files."""
     return target.is_dir() or not target.suffix
 
 
 def write_folder(picks: Picks, frames: Mapping[str, Frame], target: Path, format: str, overwrite: bool) -> list[Path]:
-    """Write one file a tomogram, and RELION 5's import list; give the files, that list first.
+    """Write one file a tomogram, and RELION 5's import list; return the files, that list first.
 
     Raises `TomoPickerError` if a file cannot be written, or exists and `overwrite` is False.
     """
     if format == "relion5" and not np.isnan(picks.scores).all():
-        # RELION's importer wants the same columns in all files of its list: one without scores gets zeros.
+        # RELION's importer requires the same columns in all files of its list: missing scores become zeros.
         picks = replace(picks, scores=np.nan_to_num(picks.scores))
     files = files_in(target, picks.tomogram_names, format)
     import_list = [target / IMPORT_LIST] if format == "relion5" else []
@@ -143,42 +149,27 @@ def write_folder(picks: Picks, frames: Mapping[str, Frame], target: Path, format
     return [*import_list, *files.values()]
 
 
-def _of_known(sources: Sequence[Path], tables: Sequence[PickTable], known: Sequence[str]) -> list[Path]:
-    """List the files that have picks of the tomograms at hand, all if none has; the others are named in a warning."""
-    theirs = {path: set(table.tomograms.tolist()) for path, table in zip(sources, tables, strict=True)}
-    here = [path for path, names in theirs.items() if any(not name or matches(name, known) for name in names)]
+def _files_of_known(sources: Sequence[Path], tables: Sequence[PickTable], known: Sequence[str]) -> list[Path]:
+    """List the files with picks of known tomograms, all if there are none; a warning names the others."""
+    names_in = {path: set(table.tomograms.tolist()) for path, table in zip(sources, tables, strict=True)}
+    files = [path for path, names in names_in.items() if any(not name or matches(name, known) for name in names)]
     for path in sources:
-        if here and path not in here:
-            of = join_names(sorted(theirs[path]))
-            warnings.warn(f"{path}: left out, it has picks of tomograms that were not given: {of}", stacklevel=3)
-    return here or list(sources)
+        if files and path not in files:
+            names = join_names(sorted(names_in[path]))
+            warnings.warn(f"{path}: left out, it has picks of tomograms that were not given: {names}", stacklevel=3)
+    return files or list(sources)
 
 
-def _frames(tables: Sequence[PickTable], known: TomogramGeometry, entry: Format, target: Path) -> dict[str, Frame]:
-    """Find the geometry of the tomograms; an error names the flag for what is missing."""
-    if known.tomograms:
-        return stated_frames(known.tomograms, known.reading)
-    size = known.reading.voxel_size
-    if known.recorded and size is None and known.shape is None:
-        return dict(known.recorded)
-    stated = {name: frame for table in tables for name, frame in table.frames.items()}
-    if all(set(stated) >= set(table.tomograms.tolist()) for table in tables):
-        return stated
-    needs = {what: f"{target}: {entry.name} counts {entry.unit} from the {entry.origin}" for what in entry.needs}
-    check_known(
-        tables, size, known.shape,
-        also_voxel_size=needs.get("voxel size"), also_shape=needs.get("shape"),
-    )  # fmt: skip
-    return frames_from_flags(named_tables(tables), size, known.shape)
-
-
-def _refuse_twice(sources: Sequence[Path], tomograms: Sequence[Sequence[str]]) -> None:
-    """Refuse a folder that holds picks of a tomogram in two files: they would be counted twice."""
-    seen: dict[str, Path] = {}
-    for source, names in zip(sources, tomograms, strict=True):
-        for name in names:
-            if name in seen:
-                raise UsageError(
-                    f"{source}: {seen[name].name} in the same folder has picks of '{name}' too; give one file as IN"
-                )
-            seen[name] = source
+def _frames(tables: Sequence[PickTable], geometry: TomogramGeometry, entry: Format, target: Path) -> dict[str, Frame]:
+    """Return the frames of the tomograms; raises `UsageError`, which names the flag, if one is unknown."""
+    size, shape = geometry.reading.voxel_size, geometry.shape
+    if geometry.tomograms:
+        return frames_of_tomograms(geometry.tomograms, geometry.reading)
+    if geometry.recorded and size is None and shape is None:
+        return dict(geometry.recorded)
+    in_files = {name: frame for table in tables for name, frame in table.frames.items()}
+    if all(set(in_files) >= set(table.tomograms.tolist()) for table in tables):
+        return in_files
+    reason = f"{target}: {entry.name} counts {entry.unit} from the {entry.origin}"
+    check_geometry(tables, size, shape, needs=dict.fromkeys(entry.needs, reason))
+    return frames_from_flags(tomograms_in(tables), size, shape)

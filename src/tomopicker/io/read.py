@@ -1,4 +1,4 @@
-"""Reading picks of any format, and matching them to their tomograms."""
+"""Read picks of any format, and match them to their tomograms."""
 
 import re
 import warnings
@@ -10,7 +10,7 @@ import numpy as np
 
 from tomopicker.errors import TomoPickerError
 from tomopicker.geometry import Frame, PickTable, Unit, from_file_units, shifted
-from tomopicker.io.bounds import keep_inside, refuse_one_place
+from tomopicker.io.bounds import check_not_fractions, check_spread, keep_inside
 from tomopicker.io.classes import Mixed, choose_classes, mixture
 from tomopicker.io.projects.relion import is_project, read_frames
 from tomopicker.io.registry import for_input, function, head_of, recognised
@@ -19,25 +19,21 @@ from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
 from tomopicker.wording import number_of
 
-MIN_FRACTION_RANGE = 0.2
-"""Least range along each axis of coordinates between 0 and 1 that count as fractions."""
-MIN_EDGE = 16
-"""Voxels: least edge of a tomogram in which several picks do not lie in one voxel."""
-
 
 class Inferred(UserWarning):
-    """A value that a file does not state and that was inferred; shown to the user."""
+    """A value that was inferred because the file does not state it; shown to the user."""
 
 
 def read_table(path: Path | str, format: str | None = None) -> PickTable:
-    """Read positions as a file states them, its format recognised by content and suffix unless it is named.
+    """Read positions in the units of their file.
 
     Parameters
     ----------
     path : Path
         Any format of `registry.FORMATS`.
     format : str, optional
-        Its name; variants, such as the kinds of STAR, are still recognised by content.
+        Its name, recognised by content and suffix if left out; variants, such as the kinds of STAR, are always
+        recognised by content.
 
     Returns
     -------
@@ -80,9 +76,9 @@ def read_picks(
     tomograms : sequence of Tomogram, or mapping of str to Frame
         The tomograms at hand.
     unit : Unit, optional
-        What the coordinates count, if the files state it wrongly or not at all (``--picks-unit``).
+        The unit of the coordinates, if it is wrong or missing in the files (``--picks-unit``).
     pixel_size : float, optional
-        Å per pixel of the coordinates, where a file counts pixels or voxels (``--picks-pixel-size``).
+        Å per pixel of the coordinates, if a file counts pixels or voxels (``--picks-pixel-size``).
     ignore_unknown : bool
         Leave out picks of tomograms that were not given, with a warning, instead of failing.
     format : str, optional
@@ -90,52 +86,58 @@ def read_picks(
     shift : tuple of float
         (x, y, z) in voxels, added to every position: for files whose origin differs from that of their format.
     check_inside : bool
-        Leave out the few positions that lie outside their tomogram, with a warning, and refuse many.
+        Leave out the few positions outside their tomogram, with a warning, and fail if there are many.
     classes : sequence of str
         Keep the picks of these classes (``--class``); of several classes without a choice, all are kept and a
         warning lists them.
     keep_classes : bool
-        Whether several classes are as they should be; nothing warns of them.
+        Several classes are intended: do not warn.
 
     Returns
     -------
     Picks
-        In Å, named as the tomograms are. What was inferred of a unit is a warning of the class `Inferred`.
+        In Å, with the names of the tomograms given. A unit that was inferred is a warning of the class `Inferred`.
 
     Raises
     ------
     TomoPickerError
-        One line naming the file: whatever `read_table` refuses, a tomogram that is not at hand or may be several,
-        many positions outside their tomogram, a unit that contradicts itself or cannot be.
+        One line naming the file: whatever `read_table` raises, a tomogram that is not at hand or ambiguous, many
+        positions outside their tomogram, a unit that is contradictory or impossible.
     """
-    listed = [Path(paths)] if isinstance(paths, str | Path) else [Path(path) for path in paths]
-    frames = dict(tomograms) if isinstance(tomograms, Mapping) else {each.name: each.frame for each in tomograms}
-    projects = [path for path in listed if len(listed) > 1 and is_project(path)]
-    stated = {name: frame for path in projects for name, frame in read_frames(path).items()}
+    files = [Path(paths)] if isinstance(paths, str | Path) else [Path(path) for path in paths]
+    frames = (
+        dict(tomograms) if isinstance(tomograms, Mapping) else {tomogram.name: tomogram.frame for tomogram in tomograms}
+    )
+    projects = [path for path in files if len(files) > 1 and is_project(path)]
+    project_frames = {name: frame for path in projects for name, frame in read_frames(path).items()}
+    is_unit_given = unit is not None or pixel_size is not None
     read: list[tuple[PickTable, Picks]] = []
-    named: dict[str, None] = {}
+    names_in_files: dict[str, None] = {}
     notes: dict[str, list[str]] = {}
-    for path in listed:
+    for path in files:
         if path in projects:
             continue
         table = _with_unit(read_table(path, format), unit, pixel_size)
-        table = replace(table, frames={**stated, **table.frames})
-        named |= dict.fromkeys(table.tomograms.tolist())
-        table = _resolve(table, list(frames), path, ignore_unknown)
-        if unit is None and pixel_size is None:
-            _refuse_fractions(table, frames)
-        _note_inferred(table, frames, notes)
+        table = replace(table, frames={**project_frames, **table.frames})
+        names_in_files |= dict.fromkeys(table.tomograms.tolist())
+        table = _match_tomograms(table, list(frames), path, ignore_unknown)
+        if not is_unit_given:
+            check_not_fractions(table, frames)
+        for note in _notes(table, frames):
+            notes.setdefault(note, []).append(table.source)
         picks = shifted(from_file_units(table, frames), frames, shift)
-        if check_inside and unit is None and pixel_size is None:
-            refuse_one_place(table, picks, frames)
+        if check_inside and not is_unit_given:
+            check_spread(table, picks, frames)
         read.append((table, picks))
     picks = Picks.concatenate(keep_inside(read, frames) if check_inside else [part for _, part in read])
     for note, sources in notes.items():
         warnings.warn(Inferred(f"{join_names(sources, 3)}: {note}"), stacklevel=2)
     if not len(picks):
-        what = f"no picks of the tomograms given ({join_names(list(frames))}), but of {join_names(list(named))}"
-        raise TomoPickerError(f"{join_names([str(path) for path in listed])}: {what}; give others")
-    source = join_names([str(path) for path in listed], 3)
+        problem = (
+            f"no picks of the tomograms given ({join_names(list(frames))}), but of {join_names(list(names_in_files))}"
+        )
+        raise TomoPickerError(f"{join_names([str(path) for path in files])}: {problem}; give others")
+    source = join_names([str(path) for path in files], 3)
     if classes:
         return choose_classes(picks, classes, source)
     if not keep_classes and (several := mixture(picks)):
@@ -144,7 +146,7 @@ def read_picks(
 
 
 def has_no_picks(path: Path | str) -> bool:
-    """Whether a file is empty, or what `write_picks` makes of no picks: a header, no rows.
+    """Return True if a file is empty, or has a header and no rows, as `write_picks` writes no picks.
 
     False for a file that cannot be read; `read_picks` raises the error.
     """
@@ -163,7 +165,7 @@ def has_no_picks(path: Path | str) -> bool:
 
 
 def _with_unit(table: PickTable, unit: Unit | None, pixel_size: float | None) -> PickTable:
-    """Take the unit that the user gives, else that of the file; a `TomoPickerError` if that is in doubt."""
+    """Apply the user's unit and pixel size; raises `TomoPickerError` if neither is given and the file's is in doubt."""
     if pixel_size is not None and unit in {None, Unit.PIXEL} and table.unit in {Unit.VOXEL, Unit.PIXEL, Unit.FRACTION}:
         sizes = np.full(len(table), float(pixel_size))
         return replace(table, unit=Unit.PIXEL, pixel_size=sizes, is_unit_stated=True, inferred=None, doubt=None)
@@ -176,82 +178,62 @@ def _with_unit(table: PickTable, unit: Unit | None, pixel_size: float | None) ->
     return table
 
 
-def _refuse_fractions(table: PickTable, frames: Mapping[str, Frame]) -> None:
-    """Refuse coordinates that all lie within one voxel, or one Å; where the unit is stated, only scattered ones.
-
-    A `TomoPickerError` names the flag that gives the unit.
-    """
-    at = table.coordinates
-    edges = [min(frames[name].shape) for name in dict.fromkeys(table.tomograms.tolist())]
-    if table.unit not in {Unit.VOXEL, Unit.PIXEL, Unit.ANGSTROM} or len(np.unique(at, axis=0)) < 2:
-        return
-    if min(edges) < MIN_EDGE or not ((at >= 0) & (at <= 1)).all() or not (at % 1).any():
-        return
-    if table.is_unit_inferred or np.ptp(at, axis=0).min() >= MIN_FRACTION_RANGE:
-        hint = "give --picks-unit fraction (or voxel, if they are right)"
-        raise TomoPickerError(f"{table.source}: all coordinates lie between 0 and 1, like fractions of a size; {hint}")
-
-
-def _note_inferred(table: PickTable, frames: Mapping[str, Frame], notes: dict[str, list[str]]) -> None:
-    """Collect what was inferred of a file's unit, and what of it was not read, by note the files."""
-    found = [*table.notes, *([table.inferred] if table.inferred else [])]
+def _notes(table: PickTable, frames: Mapping[str, Frame]) -> list[str]:
+    """List what was inferred of a file's unit, and what of it was not read."""
+    notes = [*table.notes, *([table.inferred] if table.inferred else [])]
     if table.unit is Unit.PIXEL and table.is_unit_inferred:
-        known = {name: table.frames.get(name, frames[name]) for name in dict.fromkeys(table.tomograms.tolist())}
-        unbinned = sorted({frame.unbinned_pixel_size for frame in known.values() if frame.unbinned_pixel_size})
-        sizes = unbinned or sorted({frame.voxel_size for frame in known.values()})
-        what = "pixels of the tilt series" if unbinned else "voxels of the tomogram"
-        listed = join_names([f"{size:g}" for size in sizes], 3)
-        found.append(f"no pixel size is stated; coordinates are taken as {what}, {listed} Å")
-    for note in found:
-        notes.setdefault(note, []).append(table.source)
+        used = [table.frames.get(name, frames[name]) for name in dict.fromkeys(table.tomograms.tolist())]
+        unbinned = sorted({frame.unbinned_pixel_size for frame in used if frame.unbinned_pixel_size})
+        pixels = "pixels of the tilt series" if unbinned else "voxels of the tomogram"
+        sizes = join_names([f"{size:g}" for size in unbinned or sorted({frame.voxel_size for frame in used})], 3)
+        notes.append(f"no pixel size is stated; coordinates are taken as {pixels}, {sizes} Å")
+    return notes
 
 
-def _resolve(table: PickTable, candidates: list[str], path: Path, ignore_unknown: bool) -> PickTable:
-    """Rename the rows, and the frames the file states, to the names of the tomograms at hand."""
-    meant: dict[str, str | None] = {}
-    for name in dict.fromkeys(table.tomograms.tolist()):
+def _match_tomograms(table: PickTable, candidates: list[str], path: Path, ignore_unknown: bool) -> PickTable:
+    """Rename the rows, and the file's frames, to the names of the tomograms at hand."""
+    names = dict.fromkeys(table.tomograms.tolist())
+    target: dict[str, str | None] = {}
+    for name in names:
         if not name:
-            meant[name] = _from_file_name(path, candidates)
-        elif name.isdigit() and not matches(name, candidates) and len(set(table.tomograms)) == 1:
-            meant[name] = _from_number(name, path, candidates)
+            target[name] = _from_file_name(path, candidates)
+        elif name.isdigit() and not matches(name, candidates) and len(names) == 1:
+            target[name] = _from_number(name, path, candidates)
         elif ignore_unknown and not matches(name, candidates):
-            meant[name] = None
+            target[name] = None
         else:
-            meant[name] = match_name(name, candidates, table.source)
-    resolved = np.empty(len(table), dtype=object)
-    resolved[:] = [meant[name] for name in table.tomograms]
-    known = np.array([name is not None for name in resolved], dtype=bool)
-    if not known.all():
-        dropped = join_names([name for name, target in meant.items() if target is None])
-        left_out = number_of(int(np.count_nonzero(~known)), "pick")
-        message = f"{table.source}: {left_out} left out, of tomograms that were not given: {dropped}"
+            target[name] = match_name(name, candidates, table.source)
+    renamed = np.array([target[name] for name in table.tomograms], dtype=object)
+    is_known = np.array([name is not None for name in renamed], dtype=bool)
+    if not is_known.all():
+        unknown = join_names([name for name in names if target[name] is None])
+        left_out = number_of(int(np.count_nonzero(~is_known)), "pick")
+        message = f"{table.source}: {left_out} left out, of tomograms that were not given: {unknown}"
         warnings.warn(message, stacklevel=3)
-    frames = {found[0]: frame for name, frame in table.frames.items() if len(found := matches(name, candidates)) == 1}
-    return replace(table, tomograms=resolved, frames=frames).select(known)
+    frames = {fits[0]: frame for name, frame in table.frames.items() if len(fits := matches(name, candidates)) == 1}
+    return replace(table, tomograms=renamed, frames=frames).select(is_known)
 
 
 def _from_file_name(path: Path, candidates: list[str]) -> str:
-    """Find the tomogram of rows that name none: by the file's name, else the only one there is."""
-    found = contained(path.name, candidates) or contained(path.absolute().parent.name, candidates)
-    if len(found) == 1:
-        return found[0]
-    if found:
+    """Return the tomogram of rows that name none: by the name of the file or folder, else the only one there is."""
+    fits = contained(path.name, candidates) or contained(path.absolute().parent.name, candidates)
+    if len(fits) > 1:
         raise TomoPickerError(
-            f"{path}: its name may mean any of the tomograms {join_names(found)}; add a column 'tomogram'"
+            f"{path}: its name may mean any of the tomograms {join_names(fits)}; add a column 'tomogram'"
         )
-    if len(candidates) == 1:
-        return candidates[0]
+    if fits or len(candidates) == 1:
+        return (fits or candidates)[0]
     remedy = "add a column 'tomogram', or name the file after its tomogram"
     raise TomoPickerError(f"{path}: the tomogram of these picks is not stated ({join_names(candidates)}); {remedy}")
 
 
 def _from_number(number: str, path: Path, candidates: list[str]) -> str:
-    """Find the one tomogram a file numbers: by the file's name or the only one there is, unless numbered itself."""
+    """Return the one tomogram a file numbers: by its name or the only one there is, unless that ends in a number."""
     try:
-        found = _from_file_name(path, candidates)
+        name = _from_file_name(path, candidates)
     except TomoPickerError:
-        found = ""
-    if not found or re.search(r"\d", cleaned(found)):
+        name = ""
+    if not name or re.search(r"\d", cleaned(name)):
         remedy = f"write a list {path.stem}.doc next to it, 'number name' in each line"
         raise TomoPickerError(f"{path}: which of {join_names(candidates)} is tomogram {number} is not stated; {remedy}")
-    return found
+    return name

@@ -1,4 +1,4 @@
-"""How files of tomograms and of picks are read, where a user or a model overrules them."""
+"""Options for reading tomograms and picks, by which a user or a model overrides the files."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -9,6 +9,7 @@ from pydantic.dataclasses import dataclass
 
 from tomopicker.config import Flag, setting
 from tomopicker.errors import UsageError
+from tomopicker.parsing import check_positive
 
 if TYPE_CHECKING:
     from tomopicker.geometry import Frame, PickTable, Unit
@@ -16,13 +17,13 @@ if TYPE_CHECKING:
     from tomopicker.tomogram import Tomogram
 
 INPUT = "Input"
-"""Panel of the help."""
+"""Panel of the command-line help."""
 UnitName = Literal["voxel", "angstrom", "fraction"]
 
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """How to read a volume, where the user or the model overrules the file."""
+    """Options for reading a volume; None leaves a value to the file."""
 
     dataset: str | None = setting(
         None, "Array of an HDF5 or Zarr file that holds several.", unit="NAME", flag=Flag(str, INPUT, "the only one")
@@ -45,7 +46,7 @@ class ReadOptions:
 
     @property
     def places(self) -> tuple[int, int, int] | None:
-        """Which of three stored axes is z, which y, which x; None if not given."""
+        """Indices of z, y and x among the three stored axes; None if not given."""
         if self.axes is None:
             return None
         z, y, x = (self.axes.lower().index(letter) for letter in "zyx")
@@ -57,7 +58,7 @@ DEFAULT_OPTIONS = ReadOptions()
 
 @dataclass(frozen=True)
 class CoordinateUnits:
-    """What coordinates of picks count; a value of None leaves it to the files.
+    """Format, units and classes of picks; None leaves a value to the files.
 
     Raises `UsageError` if the pixel size is not a positive number.
     """
@@ -79,25 +80,24 @@ class CoordinateUnits:
     )  # fmt: skip
 
     def __post_init__(self) -> None:
-        if self.pixel_size is not None and not 0 < self.pixel_size < float("inf"):
-            raise UsageError(f"--picks-pixel-size {self.pixel_size:g} is invalid; give the size of a pixel in Å")
+        check_positive("--picks-pixel-size", self.pixel_size)
 
     @property
     def unit(self) -> "Unit | None":
-        """The unit of the coordinates; None: as the files state."""
+        """Unit of the coordinates; None for that of the files."""
         from tomopicker.geometry import Unit  # noqa: PLC0415  (numpy is slow to import)
 
         return None if self.name is None else Unit[self.name.upper()]
 
     @property
     def of_any_class(self) -> "CoordinateUnits":
-        """The same units for all classes."""
+        """The same options for all classes."""
         return replace(self, classes=())
 
     def read(
         self, paths: Sequence[Path], tomograms: "Sequence[Tomogram] | Mapping[str, Frame]", **options: Any
     ) -> "Picks":
-        """Read picks in these units; the options are those of `read_picks`."""
+        """Read picks with these and further options of `read_picks`."""
         from tomopicker.io.read import read_picks  # noqa: PLC0415  (pandas is slow to import)
 
         return read_picks(
@@ -106,7 +106,7 @@ class CoordinateUnits:
         )  # fmt: skip
 
     def read_table(self, path: Path) -> "PickTable":
-        """Read what one file states, in these units."""
+        """Read one file in its own units, except for the unit given."""
         from tomopicker.geometry import Unit  # noqa: PLC0415
         from tomopicker.io.read import read_table  # noqa: PLC0415
 

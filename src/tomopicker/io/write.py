@@ -1,4 +1,4 @@
-"""Writing picks in any format of the registry."""
+"""Write picks in any format of the registry."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -34,34 +34,33 @@ def write_picks(picks: Picks, frames: Mapping[str, Frame], path: Path | str, for
     """
     path = Path(path)
     entry = for_output(path, format)
-    if entry.single and len(picks.tomogram_names) > 1:
-        several = f"{entry.name} holds one tomogram a file, and these are picks of {len(picks.tomogram_names)}"
-        raise UsageError(f"{path}: {several}; give a folder, where one file a tomogram is written")
-    missing = [name for name in picks.tomogram_names if name not in frames]
-    if missing:
-        raise TomoPickerError(f"{path}: the size and voxel size of tomogram '{missing[0]}' are needed; give its file")
+    names = picks.tomogram_names
+    if entry.single and len(names) > 1:
+        problem = f"{entry.name} holds one tomogram a file, and these are picks of {len(names)}"
+        raise UsageError(f"{path}: {problem}; give a folder, where one file a tomogram is written")
+    missing = next((name for name in names if name not in frames), None)
+    if missing is not None:
+        raise TomoPickerError(f"{path}: the size and voxel size of tomogram '{missing}' are needed; give its file")
     function(entry.writer)(picks, frames, path)
 
 
 def check_names(names: Iterable[str], format: str, source: Path | str) -> None:
-    """Refuse names of tomograms that files of a format cannot hold or be called after, before work is done for them.
+    """Check that files of a format, a name of `registry.FORMATS`, can hold names and be named after tomograms.
 
-    The format is a name of `registry.FORMATS`; the source is where the names come from, for the message.
-
-    Raises `TomoPickerError`: one line with the name and the reason.
+    Raises `TomoPickerError`: one line with `source`, where the names come from, the name and the reason.
     """
     names = list(names)
     for name in names:
         check_file_name(cleaned(name), source)
     if ".star" in named(format).suffixes:
-        star_names(names, where=str(source))
+        star_names(names, source=str(source))
 
 
 def files_in(folder: Path, tomograms: Sequence[str], format: str) -> dict[str, Path]:
-    """Return the file of a folder that would hold each tomogram's picks.
+    """Return the file of a folder for each tomogram's picks.
 
     Raises `UsageError` if the format is unknown, or two tomograms would share a file, `TomoPickerError` if files cannot
-    be called after a tomogram, or this format cannot hold its name.
+    be named after a tomogram, or this format cannot hold its name.
     """
     entry = named(format)
     check_names(tomograms, format, folder)
@@ -72,23 +71,23 @@ def files_in(folder: Path, tomograms: Sequence[str], format: str) -> dict[str, P
 
 
 def naming_remark(format: str, tomograms: Sequence[str]) -> str | None:
-    """Describe which tomograms are renamed in a STAR file, which holds no blanks; None if none is."""
-    changed = [name for name in tomograms if star_name(name) != name]
-    if not changed or ".star" not in named(format).suffixes:
+    """Describe how tomograms are renamed in a STAR file, which holds no blanks; None if none is."""
+    renamed = next((name for name in tomograms if star_name(name) != name), None)
+    if renamed is None or ".star" not in named(format).suffixes:
         return None
-    return f"STAR files hold no blanks or quotes: '{changed[0]}' is called '{star_name(changed[0])}' in them"
+    return f"STAR files hold no blanks or quotes: '{renamed}' is called '{star_name(renamed)}' in them"
 
 
 def binning_remark(format: str, frames: Mapping[str, Frame], tomograms: Sequence[str]) -> str | None:
-    """Describe the pixels written for RELION 4, where the binning of the tomograms written is not known; else None.
+    """Describe the pixels of a RELION 4 file if the binning of a tomogram is unknown; else None.
 
-    Only this format of `registry.FORMATS` counts pixels of the tilt series and states none to others.
+    No other format of `registry.FORMATS` counts pixels of the tilt series without stating their size to others.
     """
     sizes = sorted({frames[name].voxel_size for name in tomograms if frames[name].unbinned_pixel_size is None})
     if format != "relion4" or not sizes:
         return None
-    counted = " and ".join(f"{size:g}" for size in sizes)
     return (
-        f"the coordinates count pixels of {counted} Å, the voxels of the tomograms, and RELION 4 takes them for pixels "
-        "of the tilt series; if the tomograms are binned, give 'tomopicker convert --to relion4' the --binning"
+        f"the coordinates count pixels of {' and '.join(f'{size:g}' for size in sizes)} Å, the voxels of the "
+        "tomograms, and RELION 4 takes them for pixels of the tilt series; if the tomograms are binned, give "
+        "'tomopicker convert --to relion4' the --binning"
     )

@@ -11,7 +11,7 @@ from tomopicker import io
 from tomopicker.errors import UsageError
 from tomopicker.geometry import Frame
 from tomopicker.io.classes import Mixed
-from tomopicker.io.frames import check_known, frames_from_flags, named_tables, stated_frames
+from tomopicker.io.frames import check_geometry, frames_from_flags, frames_of_tomograms, tomograms_in
 from tomopicker.io.read_options import AS_STATED, DEFAULT_OPTIONS, CoordinateUnits, ReadOptions
 from tomopicker.io.tomogram_names import files_of, join_names, matches
 from tomopicker.output.find import files_of_picks, frames_of_folder, split_by_kind
@@ -77,7 +77,7 @@ def gather(
     mine_files = files_of_picks(picks)
     recorded = frames_of_folder(picks if picks.is_dir() else picks.parent)
     if tomograms:
-        frames = stated_frames(tomograms, reading)
+        frames = frames_of_tomograms(tomograms, reading)
     elif recorded:
         frames = recorded if picks.is_dir() or picks.stem == MERGED else _of_file(picks, recorded)
     else:
@@ -145,9 +145,9 @@ def _unsized(
     known = [file for path in truth for file in files_of_picks(path)]
     tables = [io.read_table(path, format) for path in files if not io.has_no_picks(path)]
     tables += [io.read_table(path) for path in known if not io.has_no_picks(path)]
-    check_known(tables, voxel_size, None, has_shape_flag=False)
+    check_geometry(tables, voxel_size, None, has_shape_flag=False)
     mine = [table for table in tables if Path(table.source) in files] or tables
-    return frames_from_flags(named_tables(mine), voxel_size, None)
+    return frames_from_flags(tomograms_in(mine), voxel_size, None)
 
 
 def _truth_files(truth: Sequence[Path], names: list[str]) -> list[Path]:

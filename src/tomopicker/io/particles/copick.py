@@ -1,8 +1,8 @@
 """Picks of copick (JSON) and of the CryoET Data Portal (a JSON object a line), with rotations as matrices.
 
 copick's ``<user>_<session>_<object>.json`` holds Å from the centre of the first voxel, one run a file. The centre of a
-particle is its location plus the last column of its matrix, as copick's documentation has it; the matrix takes the
-object to the tomogram, and counts unless ``trust_orientation`` is false. The run is named in the file or its path. The
+particle is its location plus the last column of its matrix, as in copick's documentation; the matrix takes the object
+to the tomogram, and counts unless ``trust_orientation`` is false. The run is named in the file or its path. The
 library itself is not used: it requires zarr below 3.
 
 The portal's ``.ndjson`` holds voxels, 0 at the centre of the first, and nothing that names the tomogram;
@@ -15,25 +15,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from scipy.spatial.transform import Rotation
 
 from tomopicker.errors import TomoPickerError
 from tomopicker.files import write_text
 from tomopicker.geometry import Frame, PickTable, Unit
 from tomopicker.io.angles import orientations, relion_columns
-from tomopicker.io.columns import Rows
-from tomopicker.io.text import content_lines, parse_json, read_json
+from tomopicker.io.columns import Rows, column_or_default
+from tomopicker.io.text import parse_json, read_json
 from tomopicker.picks import Picks
 
 USER, SESSION, OBJECT = "tomopicker", "1", "particle"
-"""Names where a file is not named ``<user>_<session>_<object>.json``."""
+"""Names for a file that is not called ``<user>_<session>_<object>.json``."""
 NOT_COPICK = "not a file of copick; give its configuration or picks"
 MATRIX = "xyz_rotation_matrix"
 
 
 def read(path: Path) -> PickTable:
-    """Read the points of a run; a `TomoPickerError` if it is no JSON, has no points, or one is no number."""
+    """Read copick's points of a run."""
     content = read_json(path, NOT_COPICK)
     points = content.get("points")
     if not isinstance(points, list) or not all(isinstance(point, dict) for point in points):
@@ -43,55 +42,47 @@ def read(path: Path) -> PickTable:
     rows = Rows.counted(path, "point", len(points))
     if not all(_has_location(point) for point in points):
         raise TomoPickerError(f"{path}: a point has no location x, y, z; correct the file")
-    locations = _locations(points, rows)
     matrices = np.tile(np.eye(4), (len(points), 1, 1))
     for i, point in enumerate(points):
-        if (stated := point.get("transformation_")) is not None:
-            refusal = f"{path}: point {i + 1}: its transformation_ is no 4 x 4 rotation; correct the file"
-            matrices[i] = _rotation_matrix(stated, 4, refusal)
-    coordinates = locations + matrices[:, :3, 3]
+        if point.get("transformation_") is not None:
+            matrices[i] = _rotation_matrix(point["transformation_"], 4, rows, i, "transformation_ is no 4 x 4 rotation")
     extra: dict[str, np.ndarray] = {}
     if content.get("trust_orientation", True) and any(point.get("transformation_") for point in points):
         extra = relion_columns(Rotation.from_matrix(matrices[:, :3, :3]))
         rows.check_angles(np.stack(list(extra.values()), axis=1))
     scores = rows.numbers([point.get("score", 1.0) for point in points], "score", blank=np.nan)
-    if any(point.get("instance_id") for point in points):
-        extra["instance_id"] = rows.numbers([point.get("instance_id") for point in points], "instance_id", blank=0)
     run = str(content.get("run_name") or _run_of(path))
-    return rows.table(coordinates, Unit.ANGSTROM, [run] * len(points), scores, extra)
+    coordinates = _locations(points, rows) + matrices[:, :3, 3]
+    return rows.table(coordinates, Unit.ANGSTROM, [run] * len(points), scores, extra | _instances(points, rows))
 
 
 def read_portal(path: Path) -> PickTable:
-    """Read points and oriented points of the portal; a `TomoPickerError` names the line that is no point."""
-    lines = content_lines(path)
-    rows = Rows(path, [label for label, _ in lines])
-    points = [_portal_point(line, f"{path}: {label}") for label, line in lines]
+    """Read points and oriented points of the portal."""
+    rows, lines = Rows.of_lines(path)
+    points = [_portal_point(line, f"{path}: {label}") for line, label in zip(lines, rows.labels, strict=True)]
     coordinates = _locations(points, rows)
     rows.check_coordinates(coordinates)
     extra: dict[str, np.ndarray] = {}
-    stated = [MATRIX in point for point in points]
-    if all(stated):
+    has_matrix = [MATRIX in point for point in points]
+    if all(has_matrix):
         matrices = [
-            _rotation_matrix(point[MATRIX], 3, f"{path}: {row}: its {MATRIX} is no rotation; correct the file")
-            for point, row in zip(points, rows.labels, strict=True)
+            _rotation_matrix(point[MATRIX], 3, rows, i, f"{MATRIX} is no rotation") for i, point in enumerate(points)
         ]
         extra = relion_columns(Rotation.from_matrix(np.stack(matrices)))
-    elif any(stated):
-        row = rows.labels[stated.index(False)]
-        raise TomoPickerError(f"{path}: {row} has no {MATRIX}, where others have; correct the file")
-    if any("instance_id" in point for point in points):
-        extra["instance_id"] = rows.numbers([point.get("instance_id") for point in points], "instance_id", blank=0)
-    return rows.table(coordinates, Unit.VOXEL, extra=extra)
+    elif any(has_matrix):
+        raise rows.error(has_matrix.index(False), f" has no {MATRIX}, where others have")
+    return rows.table(coordinates, Unit.VOXEL, extra=extra | _instances(points, rows))
 
 
 def write(picks: Picks, frames: Mapping[str, Frame], path: Path) -> None:
-    """Write the points of one run for copick; user, session and object as the file is called."""
+    """Write the points of one run for copick; user, session and object are taken from the file's name."""
     parts = path.stem.split("_", 2)
     user, session, name = parts if len(parts) == 3 and all(parts) else (USER, SESSION, path.stem or OBJECT)
     rotations = orientations(picks.extra)
     matrices = np.tile(np.eye(4), (len(picks), 1, 1))
     if rotations is not None:
         matrices[:, :3, :3] = rotations.as_matrix()
+    instances = column_or_default(picks, "instance_id").clip(-(2**31), 2**31).astype(int)  # 0 is copick's "none".
     run = next(iter(picks.tomogram_names), None)
     points = [
         {
@@ -100,8 +91,8 @@ def write(picks: Picks, frames: Mapping[str, Frame], path: Path) -> None:
             "instance_id": instance,
             "score": None if np.isnan(score) else score,
         }
-        for position, matrix, score, instance in zip(
-            picks.positions.tolist(), matrices.tolist(), picks.scores.tolist(), _instances(picks), strict=True
+        for position, matrix, instance, score in zip(
+            picks.positions.tolist(), matrices.tolist(), instances.tolist(), picks.scores.tolist(), strict=True
         )
     ]
     content = {
@@ -118,44 +109,42 @@ def write(picks: Picks, frames: Mapping[str, Frame], path: Path) -> None:
 
 
 def _has_location(point: object) -> bool:
-    place = point.get("location") if isinstance(point, dict) else None
-    return isinstance(place, dict) and {"x", "y", "z"} <= place.keys()
+    location = point.get("location") if isinstance(point, dict) else None
+    return isinstance(location, dict) and {"x", "y", "z"} <= location.keys()
 
 
 def _locations(points: list[dict[str, Any]], rows: Rows) -> np.ndarray:
     return rows.stack({axis: [point["location"][axis] for point in points] for axis in "xyz"})
 
 
-def _portal_point(line: str, where: str) -> dict[str, Any]:
+def _instances(points: list[dict[str, Any]], rows: Rows) -> dict[str, np.ndarray]:
+    """Return the column ``instance_id``, if a point has one."""
+    ids = [point.get("instance_id") for point in points]
+    return {"instance_id": rows.numbers(ids, "instance_id", blank=0)} if any(ids) else {}
+
+
+def _portal_point(line: str, place: str) -> dict[str, Any]:
     try:
         point = parse_json(line)
     except (ValueError, RecursionError) as error:
-        raise TomoPickerError(f"{where} is not a JSON object ({str(error)[:60]}); correct it") from error
+        raise TomoPickerError(f"{place} is not a JSON object ({str(error)[:60]}); correct it") from error
     if not _has_location(point):
-        raise TomoPickerError(f"{where} has no location x, y, z; give a file of points, not of a segmentation")
+        raise TomoPickerError(f"{place} has no location x, y, z; give a file of points, not of a segmentation")
     return dict(point)
 
 
-def _rotation_matrix(stated: object, size: int, refusal: str) -> np.ndarray:
-    """Check a rotation of 3 x 3 numbers, or the homogeneous one of 4 x 4 that starts with it."""
+def _rotation_matrix(value: object, size: int, rows: Rows, row: int, message: str) -> np.ndarray:
+    """Return a rotation of 3 x 3 numbers, or the homogeneous one of 4 x 4 that starts with it."""
     try:
-        matrix = np.asarray(stated, dtype=np.float64)
+        matrix = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError, OverflowError):
         matrix = np.empty(0)
     if matrix.shape != (size, size) or not np.isfinite(matrix).all() or abs(np.linalg.det(matrix[:3, :3]) - 1) > 0.01:
-        raise TomoPickerError(refusal)
+        raise rows.error(row, f": its {message}")
     return matrix
 
 
 def _run_of(path: Path) -> str:
-    """Take the run from ``ExperimentRuns/<run>/Picks/<file>``; empty if the file does not lie so."""
+    """Return the run of ``ExperimentRuns/<run>/Picks/<file>``; empty for any other path."""
     folder = path.absolute().parent
     return folder.parent.name if folder.name == "Picks" else ""
-
-
-def _instances(picks: Picks) -> list[int]:
-    """Return the numbers of objects that picks came with; 0, copick's "none", where there are none."""
-    if "instance_id" not in picks.extra:
-        return [0] * len(picks)
-    known = pd.to_numeric(picks.extra["instance_id"], errors="coerce").fillna(0)
-    return [int(number) for number in known.clip(-(2**31), 2**31)]

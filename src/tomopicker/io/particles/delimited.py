@@ -31,9 +31,9 @@ _VOXEL = {"", "px", "pix", "pixel", "pixels", "vox", "voxel", "voxels"}
 _AXIS = re.compile(
     r"^(?:(?:(?:rln)?coordinate|coord|position|pos|cent(?:er|re))[_ ]?)?([xyz])(?:[_ ]?(?:coordinate|coord|pos))?$"
 )
+_NAPARI_AXES = {"axis-0": "z", "axis-1": "y", "axis-2": "x"}
 _DECIMAL_COMMA = re.compile(r"[+-]?(?:\d+|\d{1,3}(?:\.\d{3})+),\d+", re.ASCII)
-"""Points may part thousands."""
-_NAPARI = {"axis-0": "z", "axis-1": "y", "axis-2": "x"}
+"""Points may separate thousands."""
 
 
 def read(path: Path) -> PickTable:
@@ -42,40 +42,35 @@ def read(path: Path) -> PickTable:
 
 
 def read_columns(path: Path, headers: Mapping[int, Sequence[str]]) -> PickTable:
-    """Read text columns, a file without a header named by its number of columns as in `headers`.
+    """Read text columns; `headers` names those of a file without a header, by their number.
 
-    Raises `TomoPickerError`: missing or ambiguous columns (those found are listed), a field that is no number (its line
-    is named), no rows.
+    Raises `TomoPickerError` if columns are missing (those present are listed) or ambiguous, a field is not a number
+    (its line is named), or there are no rows.
     """
     source = str(path)
     numbered, comments = _content_lines(read_text(path))
     if not numbered:
         raise TomoPickerError(f"{source}: no picks in this file; give one with at least one position")
-    table = _split([line for _, line in numbered], source)
-    rows = [f"line {number}" for number, _ in numbered]
-    table, has_decimal_commas = _with_decimal_points(table, Rows(source, rows))
+    table = _split(list(numbered.values()), source)
+    labels = [f"line {number}" for number in numbered]
+    table, has_decimal_commas = _with_decimal_points(table, Rows(source, labels))
     header, first = _find_header(table, comments)
-    body, rows = table[first:], rows[first:]
+    rows = Rows(source, labels[first:])
     if header:
         _find_axes(header, source)
-    header = header and _drop_trailing(header, 3)
-    body = [_drop_trailing(fields, len(header) if header else 3) for fields in body]
-    width = len(header) if header else len(body[0])
-    for fields, row in zip(body, rows, strict=True):
-        if len(fields) != width:
-            raise TomoPickerError(
-                f"{source}: {row} has {len(fields)} columns where {width} are expected; correct the file"
-            )
+        header = _drop_trailing(header, 3)
+    body = [_drop_trailing(fields, len(header) if header else 3) for fields in table[first:]]
+    rows.check_widths(body, len(header) if header else len(body[0]))
     if header is None:
-        header = list(headers[width]) if width in headers else _guess_header(body, source)
-    found = _as_table(header, body, Rows(source, rows))
+        header = list(headers.get(len(body[0]), ())) or _guess_header(body, source)
+    picks = _as_table(header, body, rows)
     if has_decimal_commas:
-        found = replace(found, notes=(*found.notes, "numbers are read with decimal commas, as in 10,5"))
+        picks = replace(picks, notes=(*picks.notes, "numbers are read with decimal commas, as in 10,5"))
     if headers:
-        return replace(found, is_unit_stated=True)  # The other formats of columns that are read here define their unit.
-    if not first and not found.is_unit_stated:
-        return replace(found, inferred="no unit is stated; the columns are taken as x, y, z in voxels")
-    return found
+        return replace(picks, is_unit_stated=True)  # The other formats of columns that are read here define their unit.
+    if not first and not picks.is_unit_stated:
+        return replace(picks, inferred="no unit is stated; the columns are taken as x, y, z in voxels")
+    return picks
 
 
 def write(picks: Picks, frames: Mapping[str, Frame], path: Path) -> None:
@@ -84,13 +79,12 @@ def write(picks: Picks, frames: Mapping[str, Frame], path: Path) -> None:
     if comments:
         raise TomoPickerError(f"{path}: the tomogram name '{comments[0]}' would read as a comment; rename the tomogram")
     columns: dict[str, object] = {"tomogram": picks.tomograms}
-    voxels = to_file_units(picks, frames, Unit.VOXEL)
-    for axis, column in zip("xyz", voxels.T, strict=True):
-        columns[axis] = format_fixed(column)
+    for axis, values in zip("xyz", to_file_units(picks, frames, Unit.VOXEL).T, strict=True):
+        columns[axis] = format_fixed(values)
     columns["score"] = format_scores(picks.scores, missing="")
-    taken = {"tomogram", "x", "y", "z", "score"}
+    reserved = set(columns)
     for name in picks.extra.columns:
-        if str(name).lower() not in taken:
+        if str(name).lower() not in reserved:
             columns[str(name)] = [" ".join(v.split()) if isinstance(v, str) else v for v in picks.extra[name].tolist()]
     write_table(columns, path)
 
@@ -103,18 +97,18 @@ def write_table(columns: Mapping[str, object], path: Path, separator: str = ",")
 
 
 def format_fixed(values: np.ndarray) -> list[str]:
-    """Write coordinates with `DECIMALS`."""
+    """Format coordinates with `DECIMALS`."""
     return [f"{value:.{DECIMALS}f}" for value in values]
 
 
 def format_scores(scores: np.ndarray, missing: str) -> list[str]:
-    """Write scores with 7 digits, and a word for those that are missing."""
+    """Format scores with 7 digits; missing ones become `missing`."""
     return [missing if np.isnan(score) else f"{score:.7g}" for score in scores]
 
 
-def _content_lines(text: str) -> tuple[list[tuple[int, str]], list[str]]:
-    """Number the lines that are neither blank nor comments; give the comments before the first of them separately."""
-    content: list[tuple[int, str]] = []
+def _content_lines(text: str) -> tuple[dict[int, str], list[str]]:
+    """Return the lines that are neither blank nor comments, by number, and the comments before the first of them."""
+    content: dict[int, str] = {}
     comments: list[str] = []
     for number, line in enumerate(text.splitlines(), start=1):
         stripped = line.strip()
@@ -122,8 +116,8 @@ def _content_lines(text: str) -> tuple[list[tuple[int, str]], list[str]]:
             if not content:
                 comments.append(stripped.lstrip("# \t"))
         elif stripped:
-            # A tab at the end may stand before an empty field.
-            content.append((number, line.rstrip(" " if "\t" in stripped else None)))
+            # A tab at the end may precede an empty field.
+            content[number] = line.rstrip(" " if "\t" in stripped else None)
     return content, comments
 
 
@@ -134,10 +128,8 @@ def _split(lines: Sequence[str], source: str) -> list[list[str]]:
         counts = {len(fields) for fields in _fields(sample, delimiter, source)}
         if len(counts) == 1 and counts.pop() >= 3:
             return _fields(lines, delimiter, source)
-    for delimiter in "|;\t,":
-        if delimiter in sample[0]:
-            return _fields(lines, delimiter, source)
-    return _fields([" ".join(line.split()) for line in lines], " ", source)
+    delimiter = next((mark for mark in "|;\t," if mark in sample[0]), " ")
+    return _fields([" ".join(line.split()) for line in lines] if delimiter == " " else lines, delimiter, source)
 
 
 def _fields(lines: Sequence[str], delimiter: str, source: str) -> list[list[str]]:
@@ -151,16 +143,16 @@ def _fields(lines: Sequence[str], delimiter: str, source: str) -> list[list[str]
 
 
 def _with_decimal_points(table: list[list[str]], rows: Rows) -> tuple[list[list[str]], bool]:
-    """Write decimal commas, as spreadsheets of many countries have them, as points; give whether there are any.
+    """Replace decimal commas, as in spreadsheets of many countries, by points; return whether there are any.
 
-    Raises `TomoPickerError` if other numbers have points, which may part thousands.
+    Raises `TomoPickerError` if other numbers have points, which may separate thousands.
     """
     if not any(_DECIMAL_COMMA.fullmatch(field) for fields in table for field in fields):
         return table, False
     for fields, row in zip(table, rows.labels, strict=True):
-        if doubtful := next((field for field in fields if "." in field and _is_number(field)), None):
+        if ambiguous := next((field for field in fields if "." in field and _is_number(field)), None):
             raise TomoPickerError(
-                f"{rows.source}: {row} has '{doubtful}', and others decimal commas; write points in all"
+                f"{rows.source}: {row} has '{ambiguous}', and others decimal commas; write points in all"
             )
     return [
         [field.replace(".", "").replace(",", ".") if _DECIMAL_COMMA.fullmatch(field) else field for field in fields]
@@ -169,49 +161,50 @@ def _with_decimal_points(table: list[list[str]], rows: Rows) -> tuple[list[list[
 
 
 def _drop_trailing(fields: list[str], width: int) -> list[str]:
-    """Drop empty fields beyond the columns: lines of spreadsheets end in a delimiter."""
+    """Drop empty fields beyond a width: lines of spreadsheets end in a delimiter."""
     while len(fields) > width and not fields[-1]:
         fields = fields[:-1]
     return fields
 
 
 def _find_header(table: list[list[str]], comments: list[str]) -> tuple[list[str] | None, int]:
-    """Take a first row without any number for the header; else a comment that names x, y and z for each column."""
+    """Return the header and the index of the first row of data.
+
+    A first row without numbers is the header; else the last comment, if it names x, y, z and as many columns.
+    """
     if not any(_is_number(field) for field in table[0]):
         return table[0], 1
-    if comments:
-        named = re.split(r"[\s,;|]+", comments[-1].strip())
-        if len(named) == len(table[0]) and {"x", "y", "z"} <= {name.lower() for name in named}:
-            return named, 0
+    names = re.split(r"[\s,;|]+", comments[-1].strip()) if comments else []
+    if len(names) == len(table[0]) and {"x", "y", "z"} <= {name.lower() for name in names}:
+        return names, 0
     return None, 0
 
 
 def _guess_header(body: list[list[str]], source: str) -> list[str]:
     """Name the columns of a file without a header, if they can mean one thing only."""
-    if len(body[0]) == 3:
+    width = len(body[0])
+    if width == 3:
         return ["x", "y", "z"]
-    if len(body[0]) == 4:
+    if width == 4:
         if not any(_is_number(fields[0]) for fields in body):
             return ["tomogram", "x", "y", "z"]
         last = [float(fields[3]) for fields in body if _is_number(fields[3])]
         if len(last) == len(body) and all(-1 <= value <= 1 for value in last) and any(value % 1 for value in last):
             return ["x", "y", "z", "score"]
-    found = f"{len(body[0])} columns and no header"
     hint = "add a first line that names them (tomogram,x,y,z,score)"
-    if all(_is_number(field) for fields in body for field in fields) and len(body[0]) in {4, 5}:
+    if all(_is_number(field) for fields in body for field in fields) and width in {4, 5}:
         hint += ", or give --from imod-text if they are IMOD's model2point's"
-    raise TomoPickerError(f"{source}: {found}; {hint}")
+    raise TomoPickerError(f"{source}: {width} columns and no header; {hint}")
 
 
 def _as_table(header: list[str], body: list[list[str]], rows: Rows) -> PickTable:
     axes = _find_axes(header, rows.source)
-    tomogram = _first_of(header, TOMOGRAM_COLUMNS)
-    score = _first_of(header, SCORE_COLUMNS)
+    tomogram = _index_of_first(header, TOMOGRAM_COLUMNS)
+    score = _index_of_first(header, SCORE_COLUMNS)
     columns: list[list[str]] = [list(column) for column in zip(*body, strict=True)] or [[] for _ in header]
-    coordinates = rows.stack({axis: columns[axes.columns[axis]] for axis in "xyz"})
     used = {*axes.columns.values(), tomogram, score}
     return rows.table(
-        coordinates,
+        rows.stack({axis: columns[axes.columns[axis]] for axis in "xyz"}),
         axes.unit,
         None if tomogram is None else columns[tomogram],
         None if score is None else rows.numbers(columns[score], "score", blank=np.nan),
@@ -223,7 +216,7 @@ def _as_table(header: list[str], body: list[list[str]], rows: Rows) -> PickTable
 
 @dataclass(frozen=True)
 class _Axes:
-    """The columns of x, y and z, their unit, whether it is stated, and what was inferred of it, if anything."""
+    """The columns of x, y and z, their unit, whether the header states it, and what was inferred, if anything."""
 
     columns: dict[str, int]
     unit: Unit
@@ -232,41 +225,39 @@ class _Axes:
 
 
 def _find_axes(header: list[str], source: str) -> _Axes:
-    """Find the columns of x, y and z and their unit; those in voxels first if there are several."""
-    found: dict[Unit, dict[str, int]] = {Unit.VOXEL: {}, Unit.ANGSTROM: {}}
+    """Find the columns of x, y and z and their unit; voxels are preferred if there are several."""
+    columns: dict[Unit, dict[str, int]] = {Unit.VOXEL: {}, Unit.ANGSTROM: {}}
+    labels = [name.strip().lower() for name in header]
     is_stated = False
-    for i, name in enumerate(header):
-        label = name.strip().lower()
-        stated = _UNIT.search(label)
-        word = next((group for group in stated.groups() if group is not None), "").strip() if stated else ""
+    for i, label in enumerate(labels):
+        match = _UNIT.search(label)
+        word = next((group for group in match.groups() if group is not None), "").strip() if match else ""
         base = _UNIT.sub("", label)
-        axis = _NAPARI.get(base) or (match.group(1) if (match := _AXIS.match(base)) else None)
+        axis = _NAPARI_AXES.get(base) or (match.group(1) if (match := _AXIS.match(base)) else None)
         if axis is None:
             continue
         if word not in _ANGSTROM | _VOXEL:
             raise TomoPickerError(
-                f"{source}: column '{name}' is in '{word}'; give voxels or Å, as in 'x,y,z' or 'x [A]'"
+                f"{source}: column '{header[i]}' is in '{word}'; give voxels or Å, as in 'x,y,z' or 'x [A]'"
             )
-        is_stated |= bool(word) or base in _NAPARI
-        found[Unit.ANGSTROM if word in _ANGSTROM else Unit.VOXEL].setdefault(axis, i)
-    labels = [name.strip().lower() for name in header]
-    for unit, axes in found.items():
-        if len(axes) == 3 and unit is Unit.VOXEL and not is_stated and {"experiment", "particle_type"} <= set(labels):
-            return _Axes(axes, Unit.ANGSTROM, False, "x, y, z are taken as Å, as the CZII challenge has them")
-        if len(axes) == 3:
-            # Our own header means voxels, as documented.
-            clear = is_stated or unit is not Unit.VOXEL or labels[:4] == ["tomogram", "x", "y", "z"]
-            return _Axes(axes, unit, clear)
-    missing = " ".join(axis for axis in "xyz" if not any(axis in axes for axes in found.values()))
-    listed = ", ".join(header[:12])
-    raise TomoPickerError(
-        f"{source}: no column for {missing or 'x, y and z in one unit'}; found {listed}; name them x, y, z"
-    )
+        is_stated |= bool(word) or base in _NAPARI_AXES
+        columns[Unit.ANGSTROM if word in _ANGSTROM else Unit.VOXEL].setdefault(axis, i)
+    unit = next((unit for unit, axes in columns.items() if len(axes) == 3), None)
+    if unit is None:
+        missing = " ".join(axis for axis in "xyz" if not any(axis in axes for axes in columns.values()))
+        raise TomoPickerError(
+            f"{source}: no column for {missing or 'x, y and z in one unit'}; found {', '.join(header[:12])}; "
+            "name them x, y, z"
+        )
+    if unit is Unit.VOXEL and not is_stated and {"experiment", "particle_type"} <= set(labels):
+        return _Axes(columns[unit], Unit.ANGSTROM, False, "x, y, z are taken as Å, as the CZII challenge has them")
+    # Our own header means voxels, as documented.
+    return _Axes(columns[unit], unit, is_stated or unit is Unit.ANGSTROM or labels[:4] == ["tomogram", "x", "y", "z"])
 
 
-def _first_of(header: list[str], known: Sequence[str]) -> int | None:
+def _index_of_first(header: list[str], names: Sequence[str]) -> int | None:
     labels = [name.strip().lower().replace(" ", "_") for name in header]
-    return next((labels.index(word) for word in known if word in labels), None)
+    return next((labels.index(name) for name in names if name in labels), None)
 
 
 def _is_number(text: str) -> bool:

@@ -1,11 +1,10 @@
-"""The size of the pixels that coordinates of a STAR file count, and whether what the file states of it agrees.
+"""The size of the pixels that coordinates of a STAR file count, and contradictions about it.
 
 A file may state it in half a dozen columns, of the row or of its optics group. Which one counts follows from the tool
-that wrote the file (see `relion_read`). Columns that mean the same and differ contradict each other: the user then
-has to give the size.
+that wrote the file (see `relion_read`). If columns that mean the same differ, the user has to give the size.
 """
 
-from collections.abc import Sequence
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -14,14 +13,14 @@ from tomopicker.io.columns import Rows, to_strings
 from tomopicker.io.tomogram_names import join_names
 from tomopicker.types import Scores
 
-PIXEL_SIZES = [
-    "rlnTomoTiltSeriesPixelSize",
-    "rlnPixelSize",
-    "rlnDetectorPixelSize",
-    "rlnMagnification",
-    "rlnMicrographPixelSize",
-    "rlnImagePixelSize",
-]
+TILT_SERIES, PIXEL, DETECTOR = "rlnTomoTiltSeriesPixelSize", "rlnPixelSize", "rlnDetectorPixelSize"
+MICROGRAPH, IMAGE, MAGNIFICATION = "rlnMicrographPixelSize", "rlnImagePixelSize", "rlnMagnification"
+PIXEL_SIZES = [TILT_SERIES, PIXEL, DETECTOR, MAGNIFICATION, MICROGRAPH, IMAGE]
+RELION_ORDER = [TILT_SERIES, PIXEL, DETECTOR, MICROGRAPH, IMAGE]
+WARP_ORDER = [PIXEL, DETECTOR, IMAGE, TILT_SERIES]
+"""The first column that is present counts, of the row before that of the optics group."""
+SYNONYMS = [{TILT_SERIES}, {IMAGE}, {PIXEL, DETECTOR, MICROGRAPH}]
+OPTICS_COLUMNS = [TILT_SERIES, MICROGRAPH, IMAGE]
 TOLERANCE = 0.01
 REMEDY = "give --picks-pixel-size"
 
@@ -43,86 +42,80 @@ def find_pixel_sizes(
     Returns
     -------
     sizes : array of float, shape (n,)
-        Å per pixel of each row, NaN where nothing is stated.
+        Å per pixel of each row, NaN where none is stated.
     doubt : str or None
-        Why that is ambiguous or contradictory, and the option that gives it.
+        Why the size is ambiguous or contradictory, and the option that gives it.
 
     Raises
     ------
     TomoPickerError
-        If a size is no number.
+        If a size is not a number.
     """
-    found = {name: _positive(rows.numbers(block[name].tolist(), name)) for name in PIXEL_SIZES if name in block}
-    magnification = found.pop("rlnMagnification", None)
-    if magnification is not None and "rlnDetectorPixelSize" in found:
+    of_rows = {name: _positive(rows.numbers(block[name], name)) for name in PIXEL_SIZES if name in block}
+    magnification = of_rows.pop(MAGNIFICATION, None)
+    if magnification is not None and DETECTOR in of_rows:
         # Without a magnification (pytom-match-pick) it is in Å, with one the detector's own in µm.
-        found["rlnDetectorPixelSize"] = found["rlnDetectorPixelSize"] * 1e4 / magnification
+        of_rows[DETECTOR] = of_rows[DETECTOR] * 1e4 / magnification
     of_groups, doubt = _of_optics_groups(block, optics, rows)
-    stated = {f"{name} of the row": sizes for name, sizes in found.items()}
-    stated |= {f"{name} of the optics group": sizes for name, sizes in of_groups.items()}
+    sizes = {(name, "row"): values for name, values in of_rows.items()}
+    sizes |= {(name, "optics group"): values for name, values in of_groups.items()}
 
-    def first(*columns: str) -> Scores:
-        out = np.full(len(block), np.nan)
-        for column in columns:
-            for name, sizes in stated.items():
-                if name.startswith(f"{column} "):
-                    out = np.where(np.isnan(out), sizes, out)
-        return out
+    def first(order: list[str]) -> Scores:
+        values = [sizes[name, place] for name in order for place in ("row", "optics group") if (name, place) in sizes]
+        columns = [np.full(len(block), np.nan), *values]
+        return pd.DataFrame(dict(enumerate(columns))).bfill(axis=1)[0].to_numpy(np.float64)
 
-    tilt_series, image = "rlnTomoTiltSeriesPixelSize", "rlnImagePixelSize"
-    detector, micrograph = "rlnDetectorPixelSize", "rlnMicrographPixelSize"
-    warp = np.array([name.lower().endswith(".tomostar") for name in tomograms], dtype=bool)
-    as_relion = first(tilt_series, "rlnPixelSize", detector, micrograph, image)
-    as_warp = first("rlnPixelSize", detector, image, tilt_series)
-    sizes = np.where(warp, as_warp, as_relion)
-    alike = [[tilt_series], [image], ["rlnPixelSize", detector, micrograph]]
-    if not warp.any():
-        alike.append([tilt_series, "rlnPixelSize"])
-    doubt = doubt or _contradiction(stated, alike, rows.labels)
-    unknown = np.flatnonzero(np.isnan(sizes))
-    if not doubt and 0 < len(unknown) < len(sizes):
+    is_warp = np.array([name.lower().endswith(".tomostar") for name in tomograms], dtype=bool)
+    chosen = np.where(is_warp, first(WARP_ORDER), first(RELION_ORDER))
+    synonyms = SYNONYMS if is_warp.any() else [*SYNONYMS, {TILT_SERIES, PIXEL}]
+    doubt = doubt or _contradiction(sizes, synonyms, rows)
+    unknown = np.flatnonzero(np.isnan(chosen))
+    if not doubt and 0 < len(unknown) < len(chosen):
         doubt = f"{rows.labels[unknown[0]]} states no pixel size, where others do; {REMEDY}"
-    return sizes, doubt
+    return chosen, doubt
 
 
 def _of_optics_groups(block: pd.DataFrame, optics: pd.DataFrame, rows: Rows) -> tuple[dict[str, Scores], str | None]:
-    """Return what the optics group of each row states, by column, and why a row's group is not known; None if it is."""
-    columns = ("rlnTomoTiltSeriesPixelSize", "rlnMicrographPixelSize", "rlnImagePixelSize") if len(optics) else ()
+    """Return the sizes of each row's optics group, by column, and why a row's group is unknown; None if it is known."""
     groups = Rows.counted(rows.source, "optics row", len(optics))
-    sizes = {name: _positive(groups.numbers(optics[name].tolist(), name)) for name in columns if name in optics}
-    stating = [name for name in PIXEL_SIZES if name in optics]
+    sizes = {name: _positive(groups.numbers(optics[name], name)) for name in OPTICS_COLUMNS if name in optics}
+    sizes = sizes if len(optics) else {}
+    stated = [name for name in PIXEL_SIZES if name in optics]
     key = next((name for name in ("rlnOpticsGroup", "rlnOpticsGroupName") if name in block and name in optics), None)
     if key is None:
-        one = {name: each[0] if np.ptp(each) <= TOLERANCE * each.min() else np.nan for name, each in sizes.items()}
-        several = [name for name in stating if optics[name].nunique() > 1]
-        which = f"its {len(optics)} optics groups differ in {join_names(several)}, and no row names its group"
-        return {
-            name: np.full(len(block), size) for name, size in one.items()
-        }, f"{which}; {REMEDY}" if several else None
-    of_rows, known = to_strings(block[key].tolist()), to_strings(optics[key].tolist()).tolist()
-    number = {group: i for i, group in enumerate(known)}
-    at = [number.get(group, -1) for group in of_rows]
-    found = {name: np.append(each, np.nan)[at] for name, each in sizes.items()}
-    if -1 not in at or not stating:
-        return found, None
-    which = f"{rows.labels[at.index(-1)]} is of optics group {of_rows[at.index(-1)]}"
-    return found, f"{which}, and data_optics has {join_names(known)} only; {REMEDY}"
+        differing = [name for name in stated if optics[name].nunique() > 1]
+        common = {
+            name: np.full(len(block), values[0] if np.ptp(values) <= TOLERANCE * values.min() else np.nan)
+            for name, values in sizes.items()
+        }
+        doubt = (
+            f"its {len(optics)} optics groups differ in {join_names(differing)}, and no row names its group; {REMEDY}"
+        )
+        return common, doubt if differing else None
+    row_groups, names = to_strings(block[key]), to_strings(optics[key]).tolist()
+    number = {group: i for i, group in enumerate(names)}
+    index = [number.get(group, -1) for group in row_groups]
+    of_rows = {name: np.append(values, np.nan)[index] for name, values in sizes.items()}
+    if -1 not in index or not stated:
+        return of_rows, None
+    row = index.index(-1)
+    unknown = f"{rows.labels[row]} is of optics group {row_groups[row]}"
+    return of_rows, f"{unknown}, and data_optics has {join_names(names)} only; {REMEDY}"
 
 
 def _positive(sizes: Scores) -> Scores:
     return np.where(np.isfinite(sizes) & (sizes > 0), sizes, np.nan)
 
 
-def _contradiction(stated: dict[str, Scores], alike: Sequence[Sequence[str]], rows: Sequence[str]) -> str | None:
-    """Find two statements that mean the same and differ."""
-    for group in alike:
-        mine = [(name, sizes) for name, sizes in stated.items() if name.split()[0] in group]
-        for i, (name, sizes) in enumerate(mine):
-            for other, others in mine[i + 1 :]:
-                # NaN, where one is not stated, compares as no contradiction.
-                differ = np.flatnonzero(np.abs(sizes - others) > TOLERANCE * np.minimum(sizes, others))
-                if len(differ):
-                    row = differ[0]
-                    both = f"{name} states {sizes[row]:g} Å, {other} {others[row]:g} Å"
-                    return f"{rows[row]} states two sizes of its pixels ({both}); {REMEDY}"
+def _contradiction(sizes: dict[tuple[str, str], Scores], synonyms: list[set[str]], rows: Rows) -> str | None:
+    """Describe the first two columns that mean the same and differ; None if there are none."""
+    for group in synonyms:
+        for (a, place_a), (b, place_b) in combinations([key for key in sizes if key[0] in group], 2):
+            one, other = sizes[a, place_a], sizes[b, place_b]
+            # NaN, where nothing is stated, compares as no contradiction.
+            differing = np.flatnonzero(np.abs(one - other) > TOLERANCE * np.minimum(one, other))
+            if len(differing):
+                row = differing[0]
+                both = f"{a} of the {place_a} states {one[row]:g} Å, {b} of the {place_b} {other[row]:g} Å"
+                return f"{rows.labels[row]} states two sizes of its pixels ({both}); {REMEDY}"
     return None

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from tomopicker.geometry import Frame, Unit, to_file_units
-from tomopicker.io.angles import in_one_triple
+from tomopicker.io.angles import compose_subtomogram_angles
 from tomopicker.io.particles.pixel_sizes import PIXEL_SIZES
 from tomopicker.io.particles.relion_read import CENTRED, ORIGIN_ANGSTROM, ORIGIN_PIXELS, PIXELS, PLAIN
 from tomopicker.io.particles.star import star_names, write_blocks
@@ -29,18 +29,17 @@ _STALE = {
 def write_relion5(picks: Picks, frames: Mapping[str, Frame], path: Path) -> None:
     """Write ``data_particles`` with ``rlnTomoName``, ``rlnCenteredCoordinate?Angst`` and the score.
 
-    Positions are Å from the centre of the tomogram, size / 2 (fractional for odd sizes), as RELION's C++ code has it;
-    the unbinned size and pixel are used where the frame knows them.
+    Positions are Å from the centre of the tomogram, size / 2 (fractional for odd sizes), as in RELION's C++ code;
+    the unbinned size and pixel are used if the frame has them.
     """
     coordinates = to_file_units(picks, frames, Unit.CENTRED_ANGSTROM)
-    particles = _columns(picks, picks.extra, path, "rlnTomoName", CENTRED, coordinates, rule=without_rec)
-    write_blocks({"particles": particles}, path)
+    write_blocks({"particles": _columns(picks, path, "rlnTomoName", CENTRED, coordinates, without_rec)}, path)
 
 
 def write_relion4(picks: Picks, frames: Mapping[str, Frame], path: Path) -> None:
     """Write ``data_optics``, a group a pixel size, and ``data_particles`` with ``rlnTomoName`` and ``rlnCoordinate?``.
 
-    Positions are pixels of the tilt series, 0 at the centre of the first: the frame's unbinned ones. Where only the
+    Positions are pixels of the tilt series, 0 at the centre of the first: the frame's unbinned ones. If only the
     tomogram's voxel is known, that is the pixel, and the optics block states it; RELION 4 itself reads coordinates as
     unbinned pixels whatever the block states, so a project whose tomograms are binned needs frames from its own files.
     """
@@ -54,9 +53,9 @@ def write_relion4(picks: Picks, frames: Mapping[str, Frame], path: Path) -> None
             "rlnTomoTiltSeriesPixelSize": list(groups),
         }
     )
-    coordinates = to_file_units(picks, frames, Unit.PIXEL)
     more = {"rlnOpticsGroup": np.array([groups[pixel[name]] for name in picks.tomograms], dtype=np.int64)}
-    particles = _columns(picks, picks.extra, path, "rlnTomoName", PIXELS, coordinates, more, rule=without_rec)
+    coordinates = to_file_units(picks, frames, Unit.PIXEL)
+    particles = _columns(picks, path, "rlnTomoName", PIXELS, coordinates, without_rec, more=more)
     write_blocks({"optics": optics, "particles": particles}, path)
 
 
@@ -74,44 +73,44 @@ def write_warp(picks: Picks, frames: Mapping[str, Frame], path: Path) -> None:
 
     Positions are voxels of the tomogram; Warp takes their size as ``--coords_angpix``.
     """
-    _write_one_block(picks, frames, path, rule=cleaned, suffix=".tomostar")
+    _write_one_block(picks, frames, path, cleaned, ".tomostar")
 
 
 def _write_one_block(
     picks: Picks, frames: Mapping[str, Frame], path: Path, rule: Callable[[str], str] = str, suffix: str = ""
 ) -> None:
-    extra = in_one_triple(picks.extra, str(path))
+    extra = compose_subtomogram_angles(picks.extra, str(path))
     size = np.array([frames[name].voxel_size for name in picks.tomograms], dtype=np.float64)
     more = {"rlnMagnification": np.full(len(picks), 10000.0), "rlnDetectorPixelSize": size, "rlnPixelSize": size}
     coordinates = to_file_units(picks, frames, Unit.VOXEL)
-    particles = _columns(picks, extra, path, "rlnMicrographName", PIXELS, coordinates, more, rule=rule, suffix=suffix)
-    write_blocks({"": particles}, path)
+    block = _columns(picks, path, "rlnMicrographName", PIXELS, coordinates, rule, suffix, more, extra)
+    write_blocks({"": block}, path)
 
 
 def _columns(
     picks: Picks,
-    extra: pd.DataFrame,
     path: Path,
     name_label: str,
     labels: Sequence[str],
     coordinates: Positions,
-    more: Mapping[str, np.ndarray] | None = None,
-    *,
     rule: Callable[[str], str],
     suffix: str = "",
+    more: Mapping[str, np.ndarray] | None = None,
+    extra: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
-    """Lay out one row a pick: name, coordinates, score (if any is known), `more`, then the `extra` columns not stale.
+    """Return one row a pick: name, coordinates, score (if any is known), `more`, then the `extra` columns not stale.
 
-    Tomograms are called what `rule` makes of their names, and `suffix`.
+    Tomograms are renamed by `rule` and end in `suffix`; `extra` is that of the picks if left out.
     """
-    called = star_names(picks.tomogram_names, rule, str(path))
+    names = star_names(picks.tomogram_names, rule, str(path))
     columns: dict[str, object] = {
-        name_label: pd.Series([called[name].removesuffix(suffix) + suffix for name in picks.tomograms], dtype=object)
+        name_label: pd.Series([names[name].removesuffix(suffix) + suffix for name in picks.tomograms], dtype=object)
     }
     columns |= dict(zip(labels, coordinates.T, strict=True))
     if not len(picks) or not np.isnan(picks.scores).all():
         columns[SCORE] = np.asarray(picks.scores, dtype=np.float64)
     columns |= dict(more or {})
-    kept = [name for name in extra.columns if str(name) not in _STALE and str(name) not in columns]
-    columns |= {str(name): extra[name].to_numpy() for name in kept}
-    return pd.DataFrame(columns, columns=list(columns))
+    for name, values in (picks.extra if extra is None else extra).items():
+        if str(name) not in _STALE:
+            columns.setdefault(str(name), values.to_numpy())
+    return pd.DataFrame(columns)

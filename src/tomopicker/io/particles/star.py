@@ -1,12 +1,12 @@
-"""The STAR syntax: read line by line, strictly, and written by the starfile library; other modules give it meaning.
+"""The STAR syntax: a strict line-by-line reader; the starfile library writes. Other modules interpret the columns.
 
-One line is one row, as RELION has it. A row with fewer or more fields than its loop has labels is an error that names
+One line is one row, as in RELION. A row with fewer or more fields than its loop has labels is an error that names
 the line: libraries pad such rows, which shifts positions into other columns.
 """
 
 import itertools
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,12 +30,12 @@ _MISSING = {"nan", "NaN", "<NA>"}
 _UNSAFE = re.compile(r"[\s\"'#]")
 _BLOCK = re.compile(r"data_(\S*)\s*(?:#.*)?$")
 _FIELD = re.compile(r"""'(.*?)'(?=\s|$)|"(.*?)"(?=\s|$)|(\S+)""")
-_QUOTE = re.compile(r"""(^|\s)['"#]""")
+_QUOTE_OR_COMMENT = re.compile(r"""(^|\s)['"#]""")
 
 
 @dataclass
 class _Table:
-    """A loop, or the keys and values that stand together in a block: one row."""
+    """A loop, or the keys and values of a block: one row."""
 
     block: str
     labels: list[str] = field(default_factory=list)
@@ -49,25 +49,37 @@ def read_blocks(path: Path) -> dict[str, pd.DataFrame]:
     Returns
     -------
     dict of str to DataFrame
-        By the name of the block, in the order of the file. Of tables in blocks of one name, the second is called
-        ``name (2)``: none is lost.
+        By the name of the block, in the order of the file. A second table in a block of the same name is called
+        ``name (2)``.
 
     Raises
     ------
     TomoPickerError
-        If it cannot be read, is binary, or is no STAR file; a line that does not fit its loop is named.
+        If it cannot be read, is binary, or is not a STAR file; the message names a line that does not fit its loop.
     """
+    parsed: list[_Table] = []
+    lines = read_text(path).replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    for number, raw in enumerate(lines, start=1):
+        line = raw.strip("\x1a \t\r\f\v")
+        if not line or line[0] == "#":
+            continue
+        try:
+            _parse_line(line, parsed)
+        except ValueError as error:
+            problem = f"line {number} {error}; correct it or write it again"
+            raise TomoPickerError(f"{path}: cannot be read as STAR: {problem}") from error
     tables: dict[str, pd.DataFrame] = {}
-    for table in _tables(read_text(path), path):
-        names = (f"{table.block} ({copy})" if copy > 1 else table.block for copy in itertools.count(1))
-        tables[next(name for name in names if name not in tables)] = _as_frame(table, path)
+    for table in parsed:
+        if table.labels or table.is_loop:
+            names = (f"{table.block} ({copy})" if copy > 1 else table.block for copy in itertools.count(1))
+            tables[next(name for name in names if name not in tables)] = _as_frame(table, path)
     if not tables:
         raise TomoPickerError(f"{path}: no data block in this STAR file; give another")
     return tables
 
 
 def choose_block(
-    blocks: Mapping[str, pd.DataFrame], columns: Sequence[str], called: str, source: str
+    blocks: Mapping[str, pd.DataFrame], columns: Sequence[str], name: str, source: str
 ) -> tuple[pd.DataFrame | None, tuple[str, ...]]:
     """Find the block that has columns: the only one (with rows), or of several the one of that name.
 
@@ -83,24 +95,25 @@ def choose_block(
     TomoPickerError
         If several blocks have rows and none has that name.
     """
-    found = {name: block for name, block in blocks.items() if set(columns) <= set(block.columns)}
-    found = {name: block for name, block in found.items() if len(block)} or found
-    if len(found) < 2:
-        return next(iter(found.values()), None), ()
-    if called not in found:
+    fitting = {key: block for key, block in blocks.items() if set(columns) <= set(block.columns)}
+    fitting = {key: block for key, block in fitting.items() if len(block)} or fitting
+    if len(fitting) < 2:
+        return next(iter(fitting.values()), None), ()
+    if name not in fitting:
         raise TomoPickerError(
-            f"{source}: {len(found)} of its blocks hold picks ({named_blocks(found)}); write each to a file of its own"
+            f"{source}: {len(fitting)} of its blocks hold picks ({list_blocks(fitting)}); "
+            "write each to a file of its own"
         )
-    return found[called], (f"data_{called} is read; not read: {named_blocks(found, called)}",)
+    return fitting[name], (f"data_{name} is read; not read: {list_blocks(fitting, name)}",)
 
 
-def named_blocks(blocks: Mapping[str, pd.DataFrame], without: str | None = None) -> str:
-    """Name blocks and the number of their rows, for a message, the first few of many."""
-    return join_names([f"data_{name} ({len(block)} rows)" for name, block in blocks.items() if name != without], 4)
+def list_blocks(blocks: Mapping[str, pd.DataFrame], omit: str | None = None) -> str:
+    """List blocks and their numbers of rows, for a message, the first few of many."""
+    return join_names([f"data_{name} ({len(block)} rows)" for name, block in blocks.items() if name != omit], 4)
 
 
-def ends_in_a_line(path: Path) -> bool:
-    """Whether the last line ends in a newline; in a truncated file it rarely does."""
+def ends_in_newline(path: Path) -> bool:
+    """Return True if the last line is complete; that of a truncated file rarely is."""
     with path.open("rb") as stream:
         stream.seek(-1, 2)
         return stream.read(1) in b"\n\r\0"
@@ -115,92 +128,68 @@ def write_blocks(blocks: Mapping[str, pd.DataFrame | dict[str, object]], path: P
 
 
 def star_name(name: str) -> str:
-    """Name a tomogram as STAR files allow: without blanks, quotes and #."""
+    """Return the name of a tomogram in STAR files: blanks, quotes and # become underscores."""
     return _UNSAFE.sub("_", name)
 
 
-def star_names(names: Iterable[str], rule: Callable[[str], str] = str, where: str = "") -> dict[str, str]:
-    """Rename tomograms by a rule, as a STAR file (`where`, for the message) can hold them.
+def star_names(names: Iterable[str], rule: Callable[[str], str] = str, source: str = "") -> dict[str, str]:
+    """Rename tomograms by a rule, then as STAR files allow; `source` is the file, for the message.
 
     Raises `TomoPickerError` if a name is empty, or has blanks or quotes and would become another's without them.
     """
-    called = rename_unique(names, lambda name: star_name(rule(name)))
-    for name, new in called.items():
+    renamed = rename_unique(names, lambda name: star_name(rule(name)))
+    for name, new in renamed.items():
         if not new or _UNSAFE.search(new):
-            start = f"{where}: " if where else ""
+            start = f"{source}: " if source else ""
             raise TomoPickerError(f"{start}the tomogram name '{name}' is not valid in a STAR file; rename the tomogram")
-    return called
+    return renamed
 
 
-def _tables(text: str, path: Path) -> Iterator[_Table]:
-    """Go through the lines of a STAR file, and give its tables one after the other."""
-    table: _Table | None = None
-    in_labels = False
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    for number, raw in enumerate(lines, start=1):
-        line = raw.strip("\x1a \t\r\f\v")
-        if not line or line[0] == "#":
-            continue
-        if block := _BLOCK.match(line):
-            if table is not None and (table.labels or table.is_loop):
-                yield table
-            table, in_labels = _Table(block.group(1)), False
-        elif table is None:
-            raise _no_star(path, f"line {number} is outside any data block")
-        elif line.split()[0] == "loop_":
-            if table.labels:
-                yield table
-                table = _Table(table.block)
-            table.is_loop, in_labels = True, True
-        elif line[0] == "_" and (in_labels or not table.is_loop):
-            _read_label(table, line, number, path)
-        elif table.is_loop:
-            in_labels = False
-            fields = _fields(line, number, path)
-            if len(fields) != len(table.labels):
-                cut = " (the file may be cut short)" if len(fields) < len(table.labels) else ""
-                raise _no_star(
-                    path, f"line {number} has {len(fields)} fields where its loop has {len(table.labels)} labels{cut}"
-                )
-            table.rows.append(fields)
-        else:
-            raise _no_star(path, f"line {number} is outside any loop")
-    if table is not None and (table.labels or table.is_loop):
-        yield table
-
-
-def _read_label(table: _Table, line: str, number: int, path: Path) -> None:
-    """Read a label of a loop, or a label and its value."""
-    table.labels.append(re.split(r"[\s#]", line[1:], maxsplit=1)[0])
-    if table.is_loop:
+def _parse_line(line: str, tables: list[_Table]) -> None:
+    """Add a line to the last table, or start another; raises `ValueError` if it does not fit."""
+    if block := _BLOCK.match(line):
+        tables.append(_Table(block.group(1)))
         return
-    fields = _fields(line, number, path)
-    if len(fields) != 2:
-        raise _no_star(path, f"line {number} is not a label and one value")
-    table.rows = [[*(table.rows[0] if table.rows else []), fields[1]]]
+    if not tables:
+        raise ValueError("is outside any data block")
+    table = tables[-1]
+    if line.split(maxsplit=1)[0] == "loop_":
+        if table.labels:
+            tables.append(_Table(table.block))
+        tables[-1].is_loop = True
+    elif line[0] == "_" and not (table.is_loop and table.rows):
+        table.labels.append(re.split(r"[\s#]", line[1:], maxsplit=1)[0])
+        if not table.is_loop:
+            fields = _fields(line)
+            if len(fields) != 2:
+                raise ValueError("is not a label and one value")
+            table.rows = [[*(table.rows[0] if table.rows else []), fields[1]]]
+    elif table.is_loop:
+        fields = _fields(line)
+        if len(fields) != len(table.labels):
+            cut = " (the file may be cut short)" if len(fields) < len(table.labels) else ""
+            raise ValueError(f"has {len(fields)} fields where its loop has {len(table.labels)} labels{cut}")
+        table.rows.append(fields)
+    else:
+        raise ValueError("is outside any loop")
 
 
-def _fields(line: str, number: int, path: Path) -> list[str]:
+def _fields(line: str) -> list[str]:
     """Split a line at its blanks; quoted fields are one, and # begins a comment."""
-    if _QUOTE.search(line) is None:
+    if _QUOTE_OR_COMMENT.search(line) is None:
         return line.split()
     fields = []
-    for match in _FIELD.finditer(line):
-        single, double, bare = match.groups()
-        if bare is not None and bare[0] == "#":
+    for single, double, bare in _FIELD.findall(line):
+        if bare.startswith("#"):
             break
-        if bare is not None and bare[0] in "'\"":
-            raise _no_star(path, f"line {number}: a quotation mark is not closed")
-        fields.append(next(text for text in (single, double, bare) if text is not None))
+        if bare.startswith(("'", '"')):
+            raise ValueError("has a quotation mark that is not closed")
+        fields.append(single or double or bare)
     return fields
 
 
-def _no_star(path: Path, reason: str) -> TomoPickerError:
-    return TomoPickerError(f"{path}: cannot be read as STAR: {reason}; correct it or write it again")
-
-
 def _as_frame(table: _Table, path: Path) -> pd.DataFrame:
-    """Make columns of a table: numbers where every field is one, else text."""
+    """Return a table whose columns are numbers if every field is one, else text."""
     fields = list(zip(*table.rows, strict=True)) or [()] * len(table.labels)
     columns: dict[str, tuple[str, ...]] = {}
     for label, values in zip(table.labels, fields, strict=True):
@@ -210,20 +199,20 @@ def _as_frame(table: _Table, path: Path) -> pd.DataFrame:
 
 
 def _column(label: str, values: Sequence[str]) -> pd.Series:
-    found = pd.Series([np.nan if value in _MISSING else value for value in values], dtype=object)
+    column = pd.Series([np.nan if value in _MISSING else value for value in values], dtype=object)
     if label in TEXT_COLUMNS:
-        return found
+        return column
     try:
-        return pd.to_numeric(found)
+        return pd.to_numeric(column)
     except (ValueError, TypeError, OverflowError):
-        return found
+        return column
 
 
 def _safe(frame: pd.DataFrame) -> pd.DataFrame:
-    out = {}
-    for column in frame.columns:
-        values = frame[column]
-        if not pd.api.types.is_numeric_dtype(values):
-            values = pd.Series([_UNSAFE.sub("_", text) or "None" for text in to_strings(values.tolist())], dtype=object)
-        out[re.sub(_UNSAFE, "_", str(column))] = np.asarray(values)
-    return pd.DataFrame(out, columns=list(out))
+    safe = {}
+    for name, column in frame.items():
+        values = column.to_numpy()
+        if not pd.api.types.is_numeric_dtype(column):
+            values = np.array([star_name(text) or "None" for text in to_strings(column)], dtype=object)
+        safe[star_name(str(name))] = values
+    return pd.DataFrame(safe)

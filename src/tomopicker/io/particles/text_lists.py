@@ -1,7 +1,7 @@
-"""Lists of positions as text, each program's a description of its columns; voxels, 0 at the centre of the first.
+"""Lists of positions as text, each with the columns of one program; voxels, 0 at the centre of the first.
 
-TomoTwin, DeepETPicker, RELION's import and many scripts have ``x y z`` without a header, perhaps a label before them
-(DeepETPicker's class, IMOD's contour). napari and Topaz have headers, and are read as other delimited text is.
+TomoTwin, DeepETPicker, RELION's import and many scripts have ``x y z`` without a header, perhaps with labels first
+(DeepETPicker's class, IMOD's contour). napari and Topaz have headers, and are read as any delimited text.
 """
 
 import re
@@ -16,10 +16,10 @@ from tomopicker.errors import TomoPickerError
 from tomopicker.files import write_text
 from tomopicker.geometry import Frame, PickTable, Unit, to_file_units
 from tomopicker.io.angles import CLASS
-from tomopicker.io.columns import column_or_default, to_strings
+from tomopicker.io.columns import Rows, column_or_default, to_strings
 from tomopicker.io.particles.delimited import format_fixed, format_scores, read_columns, write_table
 from tomopicker.io.particles.imod import INDEX_ORIGIN as IMOD_ORIGIN
-from tomopicker.io.text import content_lines, read_text
+from tomopicker.io.text import read_text
 from tomopicker.picks import Picks
 
 _COORDS = {4: (CLASS, "x", "y", "z"), 5: ("object", CLASS, "x", "y", "z")}
@@ -28,14 +28,14 @@ _TOMONAME = re.compile(r"^#\s*TOMONAME[ \t]+(\S.*?)\s*$", re.MULTILINE)
 
 
 def read_coords(path: Path) -> PickTable:
-    """Read three columns, or four or five with labels first; a `TomoPickerError` names a line that is no position."""
+    """Read three columns, or four or five with labels first."""
     return read_columns(path, _COORDS)
 
 
 def read_box(path: Path) -> PickTable:
     """Read the centres in crYOLO's ``EMAN_3D/*.box``; EMAN's 2D boxes, ``x y width height``, are refused."""
-    lines = content_lines(path)
-    if lines and len(lines[0][1].split()) > 3:
+    _, lines = Rows.of_lines(path)
+    if lines and len(lines[0].split()) > 3:
         raise TomoPickerError(f"{path}: these are boxes on a 2D image, without z; give crYOLO's .cbox or EMAN_3D/*.box")
     return read_coords(path)
 
@@ -43,20 +43,21 @@ def read_box(path: Path) -> PickTable:
 def read_pytom(path: Path) -> PickTable:
     """Read coordinates of PyTom's picker, and the tomogram's name from the comment above them."""
     table = read_coords(path)
-    found = _TOMONAME.search(read_text(path))
-    return table if found is None else replace(table, tomograms=to_strings([found.group(1)] * len(table)))
+    name = _TOMONAME.search(read_text(path))
+    return table if name is None else replace(table, tomograms=to_strings([name.group(1)] * len(table)))
 
 
 def read_shrec(path: Path) -> PickTable:
     """Read SHREC's ``class x y z`` and three angles.
 
-    The class is a PDB code; the angles are kept as columns and not converted: SHREC's years differ in their meaning.
+    The class is a PDB code; the angles are kept as columns and not converted, because their meaning changed over the
+    years of the challenge.
     """
     return read_columns(path, _SHREC)
 
 
 def read_imod(path: Path) -> PickTable:
-    """Read what ``model2point`` writes: ``[[object] contour] x y z`` in a model's coordinates.
+    """Read the output of ``model2point``, ``[[object] contour] x y z`` in a model's coordinates.
 
     They are half a voxel more in x and y than plain lists, which look the same, so the format must be named.
     """
@@ -83,8 +84,8 @@ def write_imod(picks: Picks, frames: Mapping[str, Frame], path: Path) -> None:
 
 
 def write_deepetpicker(picks: Picks, frames: Mapping[str, Frame], path: Path) -> None:
-    """Write class (1 if none is known), x, y and z between tabs."""
-    classes = column_or_default(picks.extra, CLASS, len(picks), default=1.0)
+    """Write class (1 if unknown), x, y and z, separated by tabs."""
+    classes = column_or_default(picks, CLASS, 1.0)
     points = to_file_units(picks, frames, Unit.VOXEL)
     lines = ["\t".join([f"{label:.0f}", *format_fixed(point)]) for label, point in zip(classes, points, strict=True)]
     write_text(path, "".join(f"{line}\n" for line in lines))
@@ -92,18 +93,18 @@ def write_deepetpicker(picks: Picks, frames: Mapping[str, Frame], path: Path) ->
 
 def write_napari(picks: Picks, frames: Mapping[str, Frame], path: Path) -> None:
     """Write napari's points: ``index``, z, y, x and the score; in voxels, as its CSV leaves out a layer's scale."""
-    points = to_file_units(picks, frames, Unit.VOXEL)[:, ::-1]
+    z_y_x = to_file_units(picks, frames, Unit.VOXEL)[:, ::-1]
     columns: dict[str, object] = {"index": np.arange(len(picks), dtype=np.int64)}
-    columns |= {f"axis-{i}": format_fixed(values) for i, values in enumerate(points.T)}
+    columns |= {f"axis-{i}": format_fixed(values) for i, values in enumerate(z_y_x.T)}
     if not np.isnan(picks.scores).all():
         columns["score"] = format_scores(picks.scores, missing="")
     write_table(columns, path)
 
 
 def write_topaz(picks: Picks, frames: Mapping[str, Frame], path: Path) -> None:
-    """Write Topaz' 3D columns with tabs between; nan, which pandas reads, where one has no score.
+    """Write Topaz' 3D columns, separated by tabs; a missing score is nan, which pandas reads.
 
-    The image is the tomogram without its suffix. Topaz' own tables have no z, and cannot be read for that.
+    The image is the tomogram without its suffix. Topaz' own tables lack z and cannot be read.
     """
     columns: dict[str, object] = {"image_name": [" ".join(str(name).split()) for name in picks.tomograms]}
     for axis, values in zip("xyz", to_file_units(picks, frames, Unit.VOXEL).T, strict=True):

@@ -18,20 +18,18 @@ SUFFIX = ".doc"
 _LINE = re.compile(r"\s*(\d{1,9})\s+(\S.*?)\s*$")
 
 
-def name_tomograms(numbers: np.ndarray, path: Path) -> np.ndarray:
+def name_tomograms(numbers: np.ndarray, path: Path) -> list[str]:
     """Name the tomograms that a file of picks numbers: by the list next to it, else by the number itself.
 
     Parameters
     ----------
     numbers : array of float, shape (n,)
-        As the file states them.
+        Those in the file.
     path : Path
         The file; ``<stem>.doc`` in its folder is read, else the only ``.doc`` in its folder.
     """
-    known = _read_list(path)
-    out = np.empty(len(numbers), dtype=object)
-    out[:] = [known.get(number, f"{number:.9g}") for number in numbers.tolist()]
-    return out
+    names = _read_list(path)
+    return [names.get(number, f"{number:.9g}") for number in numbers.tolist()]
 
 
 def number_tomograms(names: Sequence[str], path: Path) -> dict[str, int]:
@@ -44,10 +42,11 @@ def number_tomograms(names: Sequence[str], path: Path) -> dict[str, int]:
     """
     if not names:
         return {}
-    stated = [re.search(r"(\d{1,6})$", cleaned(name)) for name in names]
-    own = [int(match.group(1)) for match in stated if match]
-    distinct = len(own) == len(names) and len(set(own)) == len(own) and 0 not in own
-    numbers = dict(zip(names, own if distinct else range(1, len(names) + 1), strict=True))
+    matches = [re.search(r"(\d{1,6})$", cleaned(name)) for name in names]
+    own = {int(match.group(1)) if match else 0: None for match in matches}
+    numbers = dict(
+        zip(names, own if len(own) == len(names) and 0 not in own else range(1, len(names) + 1), strict=True)
+    )
     for name in names:
         if not name or name != " ".join(name.split()):
             raise TomoPickerError(
@@ -55,25 +54,22 @@ def number_tomograms(names: Sequence[str], path: Path) -> dict[str, int]:
             )
     target = path.with_suffix(SUFFIX)
     if target.exists():
-        _read_list(path)  # An existing file that is not such a list is not overwritten: this raises.
+        _read_list(path)  # Raises if it is not such a list, which must not be overwritten.
     write_text(target, "".join(f"{number} {name}\n" for name, number in numbers.items()))
     return numbers
 
 
 def _read_list(path: Path) -> dict[float, str]:
     own = path.with_suffix(SUFFIX)
-    found = [own] if own.is_file() else sorted(path.parent.glob(f"*{SUFFIX}"))
-    if len(found) != 1 or not found[0].is_file():
+    lists = [own] if own.is_file() else sorted(path.parent.glob(f"*{SUFFIX}"))
+    if len(lists) != 1 or not lists[0].is_file():
         return {}
     try:
-        lines = [line for line in read_text(found[0]).splitlines() if line.strip()]
+        matches = [_LINE.match(line) for line in read_text(lists[0]).splitlines() if line.strip()]
+        if not all(matches):
+            raise TomoPickerError(f"{own}: not a list of tomograms; write 'number name' in each line, or remove it")
     except TomoPickerError:
-        if found[0] == own:
+        if lists[0] == own:
             raise
         return {}
-    matched = [_LINE.match(line) for line in lines]
-    if all(matched):
-        return {float(match.group(1)): match.group(2) for match in matched if match}
-    if found[0] == own:
-        raise TomoPickerError(f"{own}: not a list of tomograms; write 'number name' in each line, or remove it")
-    return {}
+    return {float(match.group(1)): match.group(2) for match in matches if match}

@@ -20,27 +20,27 @@ SIZES = ["rlnTomoSizeX", "rlnTomoSizeY", "rlnTomoSizeZ"]
 PIXEL_SIZE = "rlnTomoTiltSeriesPixelSize"
 BINNING = "rlnTomoTomogramBinning"
 RECONSTRUCTED = ("rlnTomoReconstructedTomogram", "rlnTomoReconstructedTomogramDenoised")
+PARTICLES_FILE, TOMOGRAMS_FILE = "rlnTomoParticlesFile", "rlnTomoTomogramsFile"
+IMPORT_FILE = "rlnTomoImportParticleFile"
 
 
 def is_tomogram_list(blocks: Mapping[str, pd.DataFrame]) -> bool:
-    """Whether these are the blocks of a tomograms.star or a tilt_series.star."""
+    """Return True for the blocks of a tomograms.star or a tilt_series.star."""
     return _tomogram_block(blocks) is not None
 
 
 def is_project(path: Path) -> bool:
-    """Whether a file is a tomograms.star of RELION, without particles."""
+    """Return True for a tomograms.star of RELION, without particles."""
     head = head_of(path)
     if b"rlnTomoSizeX" not in head or not is_star(path, head):
         return False
     blocks = read_blocks(path)
-    coordinates = {"rlnCoordinateX", "rlnCoordinateY", "rlnCoordinateZ"}
-    centred = {f"rlnCenteredCoordinate{axis}Angst" for axis in "XYZ"}
-    has_picks = any(coordinates <= set(block.columns) or centred <= set(block.columns) for block in blocks.values())
+    has_picks = any("rlnCoordinateX" in block or "rlnCenteredCoordinateXAngst" in block for block in blocks.values())
     return is_tomogram_list(blocks) and not has_picks
 
 
 def read_frames(path: Path | str) -> dict[str, Frame]:
-    """Read the geometry of the tomograms that a RELION 5 tomograms.star lists.
+    """Read the geometry of the tomograms in a RELION 5 tomograms.star.
 
     Parameters
     ----------
@@ -50,111 +50,102 @@ def read_frames(path: Path | str) -> dict[str, Frame]:
     Returns
     -------
     dict of str to Frame
-        Unbinned size and pixel as stated; shape and voxel size after ``rlnTomoTomogramBinning`` (1 if not stated).
+        Unbinned size and pixel as in the file; shape and voxel size after ``rlnTomoTomogramBinning`` (1 if missing).
 
     Raises
     ------
     TomoPickerError
-        If it is no list of tomograms, or a size is no number.
+        If it is no list of tomograms, or a size is not a number.
     """
     source = str(path)
     block = _tomogram_block(read_blocks(Path(path)))
     if block is None:
         raise TomoPickerError(f"{source}: it states no sizes of tomograms (rlnTomoSizeX, Y, Z); give a tomograms.star")
     rows = Rows.counted(source, "row", len(block))
-    x, y, z, pixel = rows.stack(block[[*SIZES, PIXEL_SIZE]]).T
-    binning = rows.numbers(block[BINNING].tolist() if BINNING in block else [1.0] * len(block), BINNING)
+    if BINNING not in block:
+        block = block.assign(**{BINNING: 1.0})
     frames = {}
-    for i, name in enumerate(to_strings(block["rlnTomoName"].tolist())):
-        size = float(x[i]), float(y[i]), float(z[i])
-        if not (min(size) > 0 and pixel[i] > 0 and max(*size, pixel[i]) < 1e9):
-            raise TomoPickerError(
-                f"{source}: {rows.labels[i]}: a size or pixel size of '{name}' is not positive; correct the file"
-            )
-        factor = float(binning[i]) if 0 < binning[i] < 1e6 else 1.0
-        shape = round(size[2] / factor), round(size[1] / factor), round(size[0] / factor)
-        frames[name] = Frame(shape, float(pixel[i]) * factor, size, float(pixel[i]))
+    names = to_strings(block["rlnTomoName"])
+    for i, (x, y, z, pixel, binning) in enumerate(rows.stack(block[[*SIZES, PIXEL_SIZE, BINNING]]).tolist()):
+        if not (min(x, y, z, pixel) > 0 and max(x, y, z, pixel) < 1e9):
+            raise rows.error(i, f": a size or pixel size of '{names[i]}' is not positive")
+        factor = binning if 0 < binning < 1e6 else 1.0
+        shape = round(z / factor), round(y / factor), round(x / factor)
+        frames[names[i]] = Frame(shape, pixel * factor, (x, y, z), pixel)
     return frames
 
 
-def states_binning(path: Path) -> bool:
-    """Whether a list of tomograms states their binning, so that their voxels are known."""
+def has_binning(path: Path) -> bool:
+    """Return True if a list of tomograms has their binning, so that their voxels are known."""
     return any(BINNING in block for block in read_blocks(path).values())
 
 
 def reconstructions(path: Path) -> dict[str, Path]:
-    """Find the file of each tomogram that a tomograms.star lists; empty if it names none.
+    """Return the file of each tomogram in a tomograms.star; empty if it names none.
 
-    Raises `TomoPickerError` if a file it names is not there.
+    Raises `TomoPickerError` if a file it names does not exist.
     """
     block = _tomogram_block(read_blocks(path))
     column = next((name for name in RECONSTRUCTED if block is not None and name in block), None)
     if block is None or column is None:
         return {}
-    names, files = (to_strings(block[each].tolist()) for each in ("rlnTomoName", column))
+    names, files = to_strings(block["rlnTomoName"]), to_strings(block[column])
     return {name: find_listed(file, path) for name, file in zip(names, files, strict=True)}
 
 
 def optimisation_set(blocks: Mapping[str, pd.DataFrame], path: Path) -> tuple[Path, Path | None] | None:
-    """Find the files that an optimisation set names: particles, and tomograms if it names any; None if it is none.
+    """Return the files in an optimisation set: particles, and tomograms if it names any; None if it is none.
 
-    Raises `TomoPickerError` if the particles it names are not there.
+    Raises `TomoPickerError` if a file it names does not exist.
     """
-    block = next((table for table in blocks.values() if "rlnTomoParticlesFile" in table and len(table)), None)
+    block = next((table for table in blocks.values() if PARTICLES_FILE in table and len(table)), None)
     if block is None:
         return None
-    particles = str(block["rlnTomoParticlesFile"].iloc[0])
-    tomograms = str(block["rlnTomoTomogramsFile"].iloc[0]) if "rlnTomoTomogramsFile" in block else ""
-    return find_listed(particles, path), find_listed(tomograms, path) if tomograms.strip() else None
+    tomograms = str(block[TOMOGRAMS_FILE].iloc[0]) if TOMOGRAMS_FILE in block else ""
+    particles = find_listed(str(block[PARTICLES_FILE].iloc[0]), path)
+    return particles, find_listed(tomograms, path) if tomograms.strip() else None
 
 
 def import_list(blocks: Mapping[str, pd.DataFrame], path: Path) -> list[tuple[str, Path]] | None:
     """List the tomograms and files of a RELION 5 import list; None if it is none.
 
-    Raises `TomoPickerError` if a file it names is not there.
+    Raises `TomoPickerError` if it is empty, or a file it names does not exist.
     """
-    column = "rlnTomoImportParticleFile"
-    block = next((table for table in blocks.values() if {"rlnTomoName", column} <= set(table.columns)), None)
+    block = next((table for table in blocks.values() if {"rlnTomoName", IMPORT_FILE} <= set(table.columns)), None)
     if block is None:
         return None
     if not len(block):
         raise TomoPickerError(f"{path}: no picks in this file; it lists no file of particles")
-    files = [find_listed(file, path) for file in to_strings(block[column].tolist())]
-    return list(zip(to_strings(block["rlnTomoName"].tolist()), files, strict=True))
+    files = [find_listed(file, path) for file in to_strings(block[IMPORT_FILE])]
+    return list(zip(to_strings(block["rlnTomoName"]), files, strict=True))
 
 
 def write_relion5_import_list(entries: Mapping[str, Path], path: Path) -> None:
     """Write the list that `relion_tomo_import_coordinates` takes: each tomogram and its file of particles.
 
-    Paths are written in full, because RELION takes them relative to the folder it is started in.
+    Paths are absolute, because RELION takes them relative to the folder it is started in.
 
     Raises `TomoPickerError` if a name is not valid in a STAR file, or the list cannot be written.
     """
     path = Path(path)
-    files = [_full_path(file, path) for file in entries.values()]
-    names = star_names(entries, without_rec, str(path))
-    table = {
-        "rlnTomoName": pd.Series(list(names.values()), dtype=object),
-        "rlnTomoImportParticleFile": pd.Series(files, dtype=object),
-    }
-    write_blocks({"particles": pd.DataFrame(table)}, path)
+    files = [_absolute(file, path) for file in entries.values()]
+    names = list(star_names(entries, without_rec, str(path)).values())
+    write_blocks({"particles": pd.DataFrame({"rlnTomoName": names, IMPORT_FILE: files}, dtype=object)}, path)
 
 
 def write_optimisation_set(particles: Path, tomograms: Path, path: Path) -> None:
-    """Write the file that RELION 5's jobs take for particles and tomograms together; paths in full, as above.
+    """Write the file that RELION 5's jobs take for particles and tomograms together; paths are absolute, as above.
 
     Raises `TomoPickerError` if a path has a blank, or the file cannot be written.
     """
-    files = {"rlnTomoParticlesFile": particles, "rlnTomoTomogramsFile": tomograms}
-    row: dict[str, object] = {column: _full_path(file, path) for column, file in files.items()}
-    write_blocks({"": row}, path)
+    write_blocks({"": {PARTICLES_FILE: _absolute(particles, path), TOMOGRAMS_FILE: _absolute(tomograms, path)}}, path)
 
 
-def _full_path(file: Path, path: Path) -> str:
-    full = str(Path(file).absolute())
-    if any(character.isspace() for character in full):
-        raise TomoPickerError(f"{path}: RELION cannot follow '{file}', which has a blank in its path; rename it")
-    return full
+def _absolute(file: Path, source: Path) -> str:
+    absolute = str(Path(file).absolute())
+    if any(character.isspace() for character in absolute):
+        raise TomoPickerError(f"{source}: RELION cannot follow '{file}', which has a blank in its path; rename it")
+    return absolute
 
 
 def _tomogram_block(blocks: Mapping[str, pd.DataFrame]) -> pd.DataFrame | None:
@@ -172,5 +163,5 @@ def find_listed(name: str, source: Path) -> Path:
         except (OSError, ValueError):
             break
     raise TomoPickerError(
-        f"{source}: it names '{name}', which is not there; run in the project's folder or correct the path"
+        f"{source}: it names '{name}', which does not exist; run in the project's folder or correct the path"
     )
