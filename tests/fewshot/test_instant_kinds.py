@@ -13,7 +13,7 @@ from tomopicker import api
 from tomopicker.errors import UsageError
 from tomopicker.picks import Picks
 from tomopicker.pipeline.callbacks import NullCallback
-from tomopicker.pipeline.pick import sharing_features
+from tomopicker.pipeline.pick import group_by_features
 from tomopicker.simulation.tomogram import simulate_tomogram
 from tomopicker.tomogram import Tomogram
 
@@ -211,7 +211,7 @@ def test_only_discriminants_of_one_network_share_a_pass(model):
     next(other.network.body.parameters()).data.add_(1.0)
     trained = replace(second, network=second.network.body)
     for unlike in (coarser, other, trained):
-        assert [list(group) for group in sharing_features({"a": first, "b": unlike, "c": second})] == [
+        assert [list(group) for group in group_by_features({"a": first, "b": unlike, "c": second})] == [
             ["a", "c"],
             ["b"],
         ]

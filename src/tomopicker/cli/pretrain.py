@@ -52,9 +52,9 @@ def command(
     reporter: Reporter,
 ) -> None:  # fmt: skip
     """Pretrain, and write the weights."""
-    from tomopicker.pipeline.resume import how_to_go_on, is_finished
+    from tomopicker.pipeline.resume import is_finished, resume_advice
 
-    reporter.advice = lambda: how_to_go_on(output)
+    reporter.advice = lambda: resume_advice(output)
     if is_finished(output, reporter, resume=resume, overwrite=overwrite):
         return
     check_writable(output.parent)

@@ -64,7 +64,7 @@ def command(
 ) -> None:  # fmt: skip
     """Check the input, and train."""
     from tomopicker.output.find import files_of_picks, tomograms_and_picks
-    from tomopicker.pipeline.resume import how_to_go_on, is_finished
+    from tomopicker.pipeline.resume import is_finished, resume_advice
 
     settings = given.resolve(mask)
     instant = settings.network.head == "discriminant"
@@ -73,7 +73,7 @@ def command(
         raise UsageError(f"--{unused[0]}: nothing is trained with --preset instant; leave it out")
     if bool(validation_tomogram) != bool(validation_picks):
         raise UsageError("--validation-tomogram and --validation-picks go together; give both or neither")
-    reporter.advice = lambda: how_to_go_on(output)
+    reporter.advice = lambda: resume_advice(output)
     if is_finished(output, reporter, resume=resume, overwrite=overwrite, dry_run=dry_run):
         return
     check_writable(output.parent)
@@ -89,7 +89,7 @@ def command(
         by_kind,
         check_distinct,
         checked_input,
-        leave_out_unclicked,
+        drop_unclicked_tomograms,
     )
 
     check_distinct(opened, watched)
@@ -102,7 +102,9 @@ def command(
     # --class selects among the clicks only.
     known = read(negative_files, opened, class_numbers=False, any_class=True, keeps_classes=True) if negatives else None
     # Without training, negatives alone are something to know of a tomogram, too.
-    opened = leave_out_unclicked(opened, Picks.concatenate([clicks, *([known] if known and instant else [])]), reporter)
+    opened = drop_unclicked_tomograms(
+        opened, Picks.concatenate([clicks, *([known] if known and instant else [])]), reporter
+    )
     truth = read(truth_files, watched) if watched else None
     whole = TrainingInput("", opened, clicks, settings, known, masks_of(mask, opened), watched, truth)
     inputs = [checked_input(part, device, reporter) for part in by_kind(whole, diameters)]

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Float64, Int
 from scipy.ndimage import gaussian_filter1d
 
-from tomopicker.picking.local_maxima import parabola_tops
+from tomopicker.picking.local_maxima import parabola_maxima
 from tomopicker.picks import Picks
 from tomopicker.preprocessing.subtomograms import subtomograms
 from tomopicker.tomogram import Tomogram
@@ -148,4 +148,4 @@ def _smoothed(volume: Volume, sd: float) -> Volume:
 
 def refine_peak(volume: Float[np.ndarray, "z y x"], peak: Int[np.ndarray, " 3"]) -> Float64[np.ndarray, " 3"]:
     """Move a maximum to the top of the parabola through it and its neighbours along each axis; (z, y, x)."""
-    return np.asarray(peak + np.clip(parabola_tops(volume, peak[None])[0], -0.5, 0.5))
+    return np.asarray(peak + np.clip(parabola_maxima(volume, peak[None])[0], -0.5, 0.5))

@@ -135,12 +135,12 @@ def local_maxima(score: Volume, smoothing: float, limit: np.float32, mask: Voxel
         low, high = max(start - 2 * _FIT_HALF, 0), min(stop + 2 * _FIT_HALF, shape[0])
         smooth = _smooth(score, (low, high), smoothing, fill)
         inside = None if mask is None else mask[start:stop]
-        voxels = _exceeding(smooth, (start - low, stop - low), limit, inside)
+        voxels = _voxels_above_neighbours(smooth, (start - low, stop - low), limit, inside)
         offset = np.array([low, 0, 0])
         moved = _refine(smooth, voxels) + offset
         scores.append(smooth[tuple(voxels.T)])
         indices.append(voxels + offset)
-        positions.append(_back_into(mask, moved, voxels + offset))
+        positions.append(_keep_in_mask(mask, moved, voxels + offset))
     found = Candidates(np.concatenate(indices), np.concatenate(positions), np.concatenate(scores))
     return _merge_plateaus(found, mask)
 
@@ -180,7 +180,7 @@ def _smooth(score: Volume, planes: tuple[int, int], smoothing: float, fill: np.f
     return slab[low - first : high - first]
 
 
-def _exceeding(
+def _voxels_above_neighbours(
     smooth: Volume, planes: tuple[int, int], limit: np.float32, mask: Bool[np.ndarray, "core y x"] | None
 ) -> Indices:
     """Return the voxels of planes (first, end) above the limit that no neighbour exceeds, unless all are equal."""
@@ -210,10 +210,10 @@ def _refine(smooth: Volume, found: Indices) -> Float64[np.ndarray, "n 3"]:
     thick = min(smooth.shape) > 2 * _FIT_HALF
     for part in _parts(len(found)):
         voxels = found[part]
-        moved = voxels + parabola_tops(smooth, voxels)
+        moved = voxels + parabola_maxima(smooth, voxels)
         if thick:
             centres = np.clip(voxels, _FIT_HALF, last - _FIT_HALF)
-            tops = centres + _tops(_values(smooth, centres, _WINDOW).astype(np.float64) @ _FIT.T)
+            tops = centres + _quadratic_maxima(_values(smooth, centres, _WINDOW).astype(np.float64) @ _FIT.T)
             # Comparisons with NaN, where there is no maximum, are false.
             near = ((np.abs(tops - voxels) <= 1) & (tops >= 0) & (tops <= last)).all(axis=1)
             moved[near] = tops[near]
@@ -221,7 +221,7 @@ def _refine(smooth: Volume, found: Indices) -> Float64[np.ndarray, "n 3"]:
     return positions
 
 
-def parabola_tops(volume: Float[np.ndarray, "z y x"], voxels: Indices) -> Float64[np.ndarray, "n 3"]:
+def parabola_maxima(volume: Float[np.ndarray, "z y x"], voxels: Indices) -> Float64[np.ndarray, "n 3"]:
     """Return the offset to the maximum of the parabola through three voxels along each axis.
 
     It is within ±0.5 at a maximum, and 0 at the border and where the parabola has no maximum.
@@ -233,7 +233,7 @@ def parabola_tops(volume: Float[np.ndarray, "z y x"], voxels: Indices) -> Float6
     return np.divide(above - below, 2 * curvature, out=np.zeros(curvature.shape), where=inside)
 
 
-def _tops(fits: Float[np.ndarray, "n 9"]) -> Float64[np.ndarray, "n 3"]:
+def _quadratic_maxima(fits: Float[np.ndarray, "n 9"]) -> Float64[np.ndarray, "n 3"]:
     """Return the offsets of the fitted quadratics' maxima from the window's centre; NaN where there is none."""
     gradients = fits[:, :3]
     curvatures = fits[:, [[3, 6, 7], [6, 4, 8], [7, 8, 5]]]
@@ -244,7 +244,9 @@ def _tops(fits: Float[np.ndarray, "n 9"]) -> Float64[np.ndarray, "n 3"]:
     return tops
 
 
-def _back_into(mask: VoxelMask | None, moved: Float64[np.ndarray, "n 3"], found: Indices) -> Float64[np.ndarray, "n 3"]:
+def _keep_in_mask(
+    mask: VoxelMask | None, moved: Float64[np.ndarray, "n 3"], found: Indices
+) -> Float64[np.ndarray, "n 3"]:
     """Move peaks that refinement has moved out of the mask back to their voxels."""
     if mask is None:
         return moved
@@ -269,7 +271,7 @@ def _merge_plateaus(candidates: Candidates, mask: VoxelMask | None) -> Candidate
     _, firsts, sizes = np.unique(labels, return_index=True, return_counts=True)
     sums = np.stack([np.bincount(labels, weights=axis) for axis in candidates.positions.T], axis=1)
     # Indices come in array order, so that a plateau's first member is the one that decides ties.
-    positions = _back_into(mask, sums / sizes[:, None], indices[firsts])
+    positions = _keep_in_mask(mask, sums / sizes[:, None], indices[firsts])
     return Candidates(indices[firsts], positions, candidates.scores[firsts])
 
 

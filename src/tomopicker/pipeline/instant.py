@@ -12,7 +12,7 @@ from tomopicker.picking.calibration import Calibration
 from tomopicker.picks import Picks
 from tomopicker.pipeline.callbacks import Callback, NullCallback, Prefixed
 from tomopicker.pipeline.instant_peaks import InstantPeaks, find_and_calibrate
-from tomopicker.pipeline.kinds import check_apart, diameters_of, kinds_of, known_negatives
+from tomopicker.pipeline.kinds import check_kinds_apart, diameters_of, kinds_of, known_negatives
 from tomopicker.pipeline.picked import Picked, join_kinds, picks_of_peaks
 from tomopicker.pu.particle_scores import ParticleScores
 from tomopicker.types import Volume
@@ -128,7 +128,7 @@ def inputs_by_kind(
     diameters = diameters_of(kinds, particle_diameters or {}, listed[0].settings.particle_diameter)
     if len(kinds) == 1:
         return {kinds[0]: FewShotInput(at_scale(listed, diameters[kinds[0]]), clicks, negatives)}
-    check_apart(clicks, diameters, {item.name: item.frame for item in listed})
+    check_kinds_apart(clicks, diameters, {item.name: item.frame for item in listed})
     return {
         kind: FewShotInput(
             at_scale(listed, size), clicks.of_kind(kind), known_negatives(kind, clicks, negatives, size)

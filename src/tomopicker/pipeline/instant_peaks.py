@@ -17,7 +17,7 @@ from tomopicker.picks import Picks
 from tomopicker.pipeline.callbacks import Callback
 from tomopicker.pipeline.peak_calibration import PeakSummary, calibrations, particle_scores, summarize_peaks
 from tomopicker.pipeline.scoring import find_peaks
-from tomopicker.pipeline.training_data import check_clash, without_repeats
+from tomopicker.pipeline.training_data import check_clash, remove_repeated_clicks
 from tomopicker.pu.particle_scores import ParticleScores, from_few, from_held_out
 from tomopicker.types import Negatives, Positions, Scores, Volume
 from tomopicker.wording import number_of
@@ -87,7 +87,7 @@ def labelled_features_in(
     """
     _check(listed, clicks, rejected)
     diameter = listed[0].settings.particle_diameter
-    clicks = without_repeats(clicks, diameter, callback)
+    clicks = remove_repeated_clicks(clicks, diameter, callback)
     labelled = []
     for item in listed:
         mine = clicks.in_tomogram(item.name).positions

@@ -75,7 +75,7 @@ def known_negatives(kind: str, clicks: Picks, negatives: Picks | None, diameter:
     return Picks.concatenate(Picks(each.positions, each.tomograms, each.scores) for each in parts)
 
 
-def check_apart(clicks: Picks, diameters: Mapping[str, float], frames: Mapping[str, Frame]) -> None:
+def check_kinds_apart(clicks: Picks, diameters: Mapping[str, float], frames: Mapping[str, Frame]) -> None:
     """Refuse clicks of two kinds on one particle, closer than half the smaller diameter.
 
     Raises

@@ -73,7 +73,7 @@ def pick(
     for each in model.kinds.values():
         check_voxel_size(tomogram, each.voxel_size, each.settings.particle_diameter, MODEL)
     found, volumes = dict[str, Picked](), dict[tuple[float, float, str], WorkingVolume]()
-    for group in sharing_features(model.kinds):
+    for group in group_by_features(model.kinds):
         first = next(iter(group.values()))
         scale = (first.voxel_size, first.settings.preprocess.clip_sd, first.settings.preprocess.mask)
         if scale not in volumes:
@@ -95,7 +95,7 @@ def pick(
     )
 
 
-def sharing_features(models: Mapping[str, Model]) -> list[dict[str, Model]]:
+def group_by_features(models: Mapping[str, Model]) -> list[dict[str, Model]]:
     """Group models that score the same features: discriminants of one network at one scale."""
     groups: list[dict[str, Model]] = []
     for kind, model in models.items():

@@ -68,7 +68,7 @@ def with_pseudo_labels(
     if saved and run.resume and saved.exists():
         labels = _read(saved, fingerprint, len(clicked))
     else:
-        labels = _confident_and_ambiguous(run, clicked, computed)
+        labels = _find_pseudo_labels(run, clicked, computed)
         if saved:
             _write(saved, fingerprint, labels)
     added, ignored = (sum(map(len, kind)) for kind in zip(*labels, strict=True))
@@ -115,13 +115,13 @@ def select_pseudo_labels(
     cfg = settings.pseudo_labels
     apart = (1 + settings.labels.radius_fraction) * radius + 1  # Balls are painted around the nearest voxels.
     known = np.concatenate([clicks, rejected])
-    is_positive = _farther(peaks.positions_voxels, known, apart) & (probability >= cfg.positive_threshold)
+    is_positive = _farther_than(peaks.positions_voxels, known, apart) & (probability >= cfg.positive_threshold)
     is_positive &= np.cumsum(is_positive) <= limit
-    is_ambiguous = _farther(peaks.positions_voxels, clicks, radius) & (probability >= cfg.ignore_threshold)
+    is_ambiguous = _farther_than(peaks.positions_voxels, clicks, radius) & (probability >= cfg.ignore_threshold)
     return peaks.positions_voxels[is_positive], peaks.positions_voxels[is_ambiguous & ~is_positive]
 
 
-def _confident_and_ambiguous(
+def _find_pseudo_labels(
     run: Run, clicked: Sequence[TrainingTomogram], computed: dict[str, Features] | None
 ) -> list[Pair]:
     none = [(NO_POSITIONS, NO_POSITIONS)] * len(clicked)
@@ -142,7 +142,7 @@ def _confident_and_ambiguous(
     ]  # fmt: skip
 
 
-def _farther(positions: Positions, known: Known, distance: float) -> Bool[np.ndarray, " n"]:
+def _farther_than(positions: Positions, known: Known, distance: float) -> Bool[np.ndarray, " n"]:
     if not len(known) or not len(positions):
         return np.ones(len(positions), dtype=bool)
     nearest, _ = cKDTree(known).query(positions)

@@ -70,7 +70,7 @@ def is_finished(output: Path, callback: "Callback", *, resume: bool, overwrite: 
     return False
 
 
-def how_to_go_on(output: Path) -> str:
+def resume_advice(output: Path) -> str:
     """Describe how an interrupted training can be continued."""
     saved = "the training continues from its checkpoint" if checkpoints(output) else "there is no checkpoint yet"
     return f"repeat the command with --resume: {saved}"

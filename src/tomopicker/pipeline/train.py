@@ -30,8 +30,8 @@ from tomopicker.pipeline.training_data import (
     hold_out,
     load_training_tomograms,
     number_of_clicks,
+    remove_repeated_clicks,
     warn_bright_clicks,
-    without_repeats,
 )
 from tomopicker.pipeline.training_input import TrainingInput, by_kind, check_expected
 from tomopicker.tomogram import Tomogram
@@ -173,7 +173,7 @@ def _train_kind(
     resume: bool,
     callback: Callback,
 ) -> Model:
-    inputs = replace(inputs, clicks=without_repeats(inputs.clicks, inputs.settings.particle_diameter, callback))
+    inputs = replace(inputs, clicks=remove_repeated_clicks(inputs.clicks, inputs.settings.particle_diameter, callback))
     voxel_size = common_voxel_size(inputs.tomograms, inputs.settings)
     settings, clicked = _load(inputs, voxel_size, callback)
     validation = load_training_tomograms(

@@ -133,7 +133,7 @@ def check_tomogram(
     return clicks, negatives
 
 
-def without_repeats(picks: Picks, diameter: float, callback: Callback) -> Picks:
+def remove_repeated_clicks(picks: Picks, diameter: float, callback: Callback) -> Picks:
     """Remove clicks within half a diameter (Å) of an earlier one: repeated clicks on one particle."""
     apart = np.zeros(len(picks), dtype=bool)
     for name in picks.tomogram_names:

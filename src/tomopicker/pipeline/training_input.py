@@ -9,8 +9,8 @@ from tomopicker.io.tomogram_names import join_names
 from tomopicker.models.precision import choose_device
 from tomopicker.picks import Picks
 from tomopicker.pipeline.callbacks import Callback
-from tomopicker.pipeline.kinds import check_apart, diameters_of, kinds_of, known_negatives
-from tomopicker.pipeline.training_data import check_tomogram, common_voxel_size, without_repeats
+from tomopicker.pipeline.kinds import check_kinds_apart, diameters_of, kinds_of, known_negatives
+from tomopicker.pipeline.training_data import check_tomogram, common_voxel_size, remove_repeated_clicks
 from tomopicker.preprocessing.preprocess import check_mask
 from tomopicker.tomogram import Tomogram
 from tomopicker.training.checkpoint import build_body
@@ -81,10 +81,10 @@ def by_kind(given: TrainingInput, particle_diameters: Mapping[str, float]) -> li
     own = {kind: settings.model_copy(update={"particle_diameter": size}) for kind, size in diameters.items()}
     if len(kinds) == 1:
         return [replace(given, settings=own[kinds[0]])]
-    check_picked(given.tomograms, picks)
+    check_all_have_picks(given.tomograms, picks)
     if truth is not None:
-        check_picked(given.validation_tomograms, truth)
-    check_apart(picks, diameters, {tomogram.name: tomogram.frame for tomogram in given.tomograms})
+        check_all_have_picks(given.validation_tomograms, truth)
+    check_kinds_apart(picks, diameters, {tomogram.name: tomogram.frame for tomogram in given.tomograms})
     inputs = []
     for kind, size in diameters.items():
         clicks, negatives = picks.of_kind(kind), known_negatives(kind, picks, given.negatives, size)
@@ -106,7 +106,7 @@ def with_picks(tomograms: Sequence[Tomogram], picks: Picks) -> list[Tomogram]:
     return [tomogram for tomogram in tomograms if tomogram.name in names]
 
 
-def leave_out_unclicked(tomograms: Sequence[Tomogram], picks: Picks, callback: Callback) -> list[Tomogram]:
+def drop_unclicked_tomograms(tomograms: Sequence[Tomogram], picks: Picks, callback: Callback) -> list[Tomogram]:
     """Return the tomograms that contain picks, and warn of the others, such as unclicked tomograms of a project.
 
     Raises
@@ -116,7 +116,7 @@ def leave_out_unclicked(tomograms: Sequence[Tomogram], picks: Picks, callback: C
     """
     kept = with_picks(tomograms, picks)
     if not kept:
-        check_picked(tomograms, picks)
+        check_all_have_picks(tomograms, picks)
     known = {tomogram.name for tomogram in kept}
     left_out = [tomogram.name for tomogram in tomograms if tomogram.name not in known]
     if left_out:
@@ -125,7 +125,7 @@ def leave_out_unclicked(tomograms: Sequence[Tomogram], picks: Picks, callback: C
     return kept
 
 
-def check_picked(tomograms: Sequence[Tomogram], picks: Picks) -> None:
+def check_all_have_picks(tomograms: Sequence[Tomogram], picks: Picks) -> None:
     """Refuse tomograms without picks.
 
     Raises
@@ -167,7 +167,7 @@ def checked_input(inputs: TrainingInput, device: str | None, callback: Callback)
             check_mask(inputs.masks[tomogram.name], tomogram)
     check_expected(settings, len(inputs.clicks), len(inputs.tomograms))
     load_pretrained(build_body(settings), settings.network)
-    return replace(inputs, clicks=without_repeats(inputs.clicks, diameter, callback))
+    return replace(inputs, clicks=remove_repeated_clicks(inputs.clicks, diameter, callback))
 
 
 def check_expected(settings: Settings, clicks: int, tomograms: int) -> None:
