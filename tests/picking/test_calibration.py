@@ -172,7 +172,7 @@ def test_the_gradient_is_that_of_the_cost(expected, given):
     scores, _, decoys = scores_of("normal", 100, 0)
     known = np.random.default_rng(1).normal(2, 1, 30)
     prior = replace(PARTICLES, variance_share=VARIANCE_SHARE)
-    task = replace(mixture.mixture_problem(scores, Background(decoys, known, 0.05), prior, expected), stated=given)
+    task = replace(mixture.mixture_problem(scores, Background(decoys, known, 0.05), prior, expected), given_count=given)
     for parameters in ([-2, 4.2, 0.5, -0.2, 0.05], [-1, 3.5, 0.2, 0.2, -0.1]):
         at = np.array(parameters, dtype=float)
         steps = 1e-5 * np.eye(5)
@@ -271,7 +271,7 @@ def test_a_given_number_is_held_where_scores_say_little():
     rng = np.random.default_rng(5)
     scores, decoys = np.concatenate([rng.normal(0, 1.5, 1500), rng.normal(2, 1.5, 150)]), rng.normal(0, 1.5, 400)
     prior = ParticleScores(2.0, 1.5, 1.0, 0.2)
-    free, held = (calibrated(scores, decoys, prior, stated=number) for number in (None, 150.0))
+    free, held = (calibrated(scores, decoys, prior, given_count=number) for number in (None, 150.0))
     assert abs(np.log(held.count.estimate / 150)) < 0.4
     assert held.count.high / held.count.low < free.count.high / max(free.count.low, 1)
 

@@ -20,25 +20,25 @@ from scipy.special import expit, ndtri
 
 from tomopicker.picking.background import Background, DecoyScores
 from tomopicker.picking.mixture import Bins, fit, mixture_problem, particles_with_peak, posterior, resampled
-from tomopicker.pu.particle_scores import ACROSS, LOG_SD_ACROSS, ParticleScores
+from tomopicker.pu.particle_scores import MEAN_SD_BETWEEN, LOG_SD_BETWEEN, ParticleScores
 from tomopicker.types import Scores
 
 MIN_PEAKS = 20
 """Minimum number of peaks, and of decoy peaks, for fitting a mixture."""
-RESIDUAL = 0.075
+LOOK_ALIKE_SD = 0.075
 """Standard deviation of the half-normal prior of look-alikes beyond those in the mixture, per expected particle."""
-STRAYS = 0.002
+OUTLIER_FRACTION = 0.002
 """Fraction of peaks that may score like particles because the background's tail is uncertain."""
-SYSTEMATIC = 0.1
+SYSTEMATIC_ERROR = 0.1
 """Relative error of a count due to the form of the mixture, regardless of the number of peaks."""
-TRANSFER = 0.1
+TRANSFER_ERROR = 0.1
 """Error of a count in tomograms not trained on, relative to the geometric mean of the count and the count expected at
 the training tomograms' density: where particles are sparse, background and look-alikes matter more."""
-DRAWS = 25
+ERROR_DRAWS = 25
 """Number of errors drawn for each bootstrap resample."""
-LEVEL = 0.9
+INTERVAL_LEVEL = 0.9
 """Coverage probability of a count's interval."""
-FACTOR = 2.0
+MAX_COUNT_RATIO = 2.0
 """Maximum ratio between a count and one given by the user for the two to be consistent."""
 RESAMPLES = 40
 MIN_PROBABILITY = 0.01
@@ -67,7 +67,7 @@ class Count:
     @property
     def log_error(self) -> float:
         """Standard deviation of the logarithm of the number, from the width of the interval."""
-        return float(np.log(max(self.high, 1.0) / max(self.low, 1.0)) / (2 * ndtri((1 + LEVEL) / 2)))
+        return float(np.log(max(self.high, 1.0) / max(self.low, 1.0)) / (2 * ndtri((1 + INTERVAL_LEVEL) / 2)))
 
     @classmethod
     def total(cls, counts: Iterable["Count"]) -> "Count":
@@ -83,10 +83,10 @@ class Count:
         """Subtract particles of another kind, but keep those that are certain."""
         return Count(*(max(value - lost, min(certain, value)) for value in astuple(self)))
 
-    def is_inconsistent(self, stated: float) -> bool:
+    def is_inconsistent(self, given_count: float) -> bool:
         """True if a count given by the user lies outside the interval and differs by more than a factor of two."""
-        within = self.low <= stated <= self.high
-        return not within and not self.estimate / FACTOR <= stated <= self.estimate * FACTOR
+        within = self.low <= given_count <= self.high
+        return not within and not self.estimate / MAX_COUNT_RATIO <= given_count <= self.estimate * MAX_COUNT_RATIO
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +124,7 @@ def calibrate(
     voxels: float,
     decoy_voxels: float,
     clicked: Bool[np.ndarray, " n"] | None = None,
-    stated: float | None = None,
+    given_count: float | None = None,
     seed: int = 0,
 ) -> Calibration:
     """Calibrate the scores of one tomogram's peaks.
@@ -142,7 +142,7 @@ def calibrate(
         Number of working voxels searched for peaks, in the tomogram and in its decoy.
     clicked : array, shape (n,), optional
         Peaks known to be particles: counted, but left out of the mixture.
-    stated : float, optional
+    given_count : float, optional
         Number of particles given by the user.
     seed : int
         Seed of the bootstrap.
@@ -155,20 +155,20 @@ def calibrate(
         return _too_few(prior, found, float(len(unknown)))
     expected = None if prior.density is None else prior.density * voxels
     problem = mixture_problem(unknown, background, prior, None if expected is None else expected * (1 - prior.missed))
-    if stated is not None:
-        problem = replace(problem, stated=max(stated * (1 - prior.missed) - found, 0.5))
+    if given_count is not None:
+        problem = replace(problem, given_count=max(given_count * (1 - prior.missed) - found, 0.5))
     best = fit(problem)
     rng = np.random.default_rng(seed)
     fits = [(drawn, fit(drawn, [best])) for drawn in (resampled(problem, rng) for _ in range(RESAMPLES))]
     others = rng.gamma(np.array([particles_with_peak(*each) for each in fits]) + 1)  # of a Poisson mean, flat prior
-    others = np.minimum(others * np.exp(SYSTEMATIC * rng.standard_normal(RESAMPLES)), len(unknown))
+    others = np.minimum(others * np.exp(SYSTEMATIC_ERROR * rng.standard_normal(RESAMPLES)), len(unknown))
     numbers = (found + others) / (1 - prior.missed)
     absent = 0.0 if expected is None else _absent(float(np.median(numbers)), expected, len(unknown))
     ends = numbers if expected is None else _transferred(numbers, expected, prior.log_density_error, rng)
     curve = (1 - absent) * np.mean([posterior(*each) for each in fits], axis=0)
     mean, log_sd = best[1:3]
     particles = replace(
-        prior, mean=float(mean), sd=float(np.exp(log_sd)), mean_error=ACROSS, log_sd_error=LOG_SD_ACROSS
+        prior, mean=float(mean), sd=float(np.exp(log_sd)), mean_error=MEAN_SD_BETWEEN, log_sd_error=LOG_SD_BETWEEN
     )
     probable = float(np.interp(unknown, problem.at, curve, left=0.0).sum())
     return Calibration(problem.at, curve, _count(numbers, ends, absent, found + probable), absent, particles)
@@ -192,7 +192,7 @@ def _absent(number: float, expected: float, peaks: int) -> float:
     The prior probability is 1/2. Without particles, the number of such peaks has a half-normal distribution; with
     particles, its logarithm is uniform between 1 and three times the number expected from the training tomograms.
     """
-    sd = RESIDUAL * expected + STRAYS * peaks
+    sd = LOOK_ALIKE_SD * expected + OUTLIER_FRACTION * peaks
     none = np.sqrt(2 / np.pi) / sd * np.exp(-((number / sd) ** 2) / 2)
     some = 1 / (number + 1) / np.log(1 + 3 * expected)
     return float(none / (none + some))
@@ -202,11 +202,11 @@ def _transferred(numbers: Numbers, expected: float, log_density_error: float, rn
     """Add the errors that arise in tomograms not trained on to bootstrapped numbers of particles.
 
     The error of the count in the training tomograms carries over in proportion, since network and prior are the same.
-    Differences between tomograms add `TRANSFER`.
+    Differences between tomograms add `TRANSFER_ERROR`.
     """
-    each = np.repeat(numbers, DRAWS)
+    each = np.repeat(numbers, ERROR_DRAWS)
     again, apart = rng.standard_normal((2, len(each)))
-    apart *= TRANSFER * np.sqrt(each * np.maximum(each, expected))
+    apart *= TRANSFER_ERROR * np.sqrt(each * np.maximum(each, expected))
     return np.asarray(np.maximum(each * np.exp(log_density_error * again) + apart, 0.0))
 
 
@@ -216,9 +216,11 @@ def _count(numbers: Numbers, ends: Numbers, absent: float, probable: float) -> C
     Median and lower end are 0 if absence of particles is likely, or cannot be excluded. The number is at least the sum
     of the peaks' probabilities, which does not include particles without a peak.
     """
-    low, high = np.quantile(ends, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    low, high = np.quantile(ends, [(1 - INTERVAL_LEVEL) / 2, (1 + INTERVAL_LEVEL) / 2])
     estimate = 0.0 if absent > 0.5 else max(float(np.median(numbers)), probable)
-    return Count(estimate, 0.0 if absent > (1 - LEVEL) / 2 else min(float(low), estimate), max(float(high), estimate))
+    return Count(
+        estimate, 0.0 if absent > (1 - INTERVAL_LEVEL) / 2 else min(float(low), estimate), max(float(high), estimate)
+    )
 
 
 def _too_few(prior: ParticleScores, found: float, others: float) -> Calibration:

@@ -24,19 +24,19 @@ from scipy.special import expit, log_ndtr, logit, ndtr
 from tomopicker.picking.background import Background
 from tomopicker.pu.particle_scores import ParticleScores
 
-LOWER, WIDER = 1.0, 1.2
+LOOK_ALIKE_SHIFT, LOOK_ALIKE_WIDTH = 1.0, 1.2
 """Look-alikes: distance of their mean below the particles', and their standard deviation, in those of particles."""
-SHIFT_UP, SHIFT_DOWN = 0.15, 0.5
+SHIFT_UP_SD, SHIFT_DOWN_SD = 0.15, 0.5
 """Prior standard deviations of the background's shift, in widths of the decoy. Unlike the background, a decoy includes
 the power of the particles, so background often scores lower than the decoy but rarely higher."""
-BELOW = 0.1
+BELOW_DECOY_SD = 0.1
 """Prior standard deviation, in widths of the decoy, of a mean particle score below the decoy's median."""
-LOG_STRETCH = 0.1
+LOG_STRETCH_SD = 0.1
 """Prior standard deviation of the logarithm of the background's stretch."""
 MAX_DENSITY_RATIO = 1.5
 """Maximum ratio of particles to expected particles up to which scores fall with their number; beyond it, background
 could be mistaken for a crowd of low-scoring particles."""
-LOG_STATED = 0.2
+LOG_COUNT_SD = 0.2
 """Standard deviation of the logarithm of a number of particles given by the user."""
 BINS = 120
 STARTS = (0.03, 0.2, 0.5)
@@ -66,7 +66,7 @@ class MixtureProblem:
         Expected number of particles with a peak, at the density of the training tomograms; None in a training tomogram.
     shift, log_stretch : float
         Prior centres of the background's shift and log stretch.
-    stated : float, optional
+    given_count : float, optional
         Number of particles with a peak given by the user.
     """
 
@@ -79,7 +79,7 @@ class MixtureProblem:
     expected: float | None
     shift: float = 0.0
     log_stretch: float = 0.0
-    stated: float | None = None
+    given_count: float | None = None
 
     @property
     def peaks(self) -> float:
@@ -126,8 +126,8 @@ def resampled(problem: MixtureProblem, rng: np.random.Generator) -> MixtureProbl
             mean=prior.mean + prior.mean_error * rng.standard_normal(),
             sd=prior.sd * float(np.exp(prior.log_sd_error * rng.standard_normal())),
         ),
-        shift=shift * background.sd * (SHIFT_UP if shift > 0 else SHIFT_DOWN),
-        log_stretch=LOG_STRETCH * rng.standard_normal(),
+        shift=shift * background.sd * (SHIFT_UP_SD if shift > 0 else SHIFT_DOWN_SD),
+        log_stretch=LOG_STRETCH_SD * rng.standard_normal(),
         look_alikes=problem.look_alikes * (1.0 if problem.expected is None else half_normal),
     )
 
@@ -145,7 +145,7 @@ def fit(problem: MixtureProblem, starts: Sequence[Parameters] | None = None) -> 
     if starts is None:
         centre = np.array([prior.mean, np.log(prior.sd), 0.0, 0.0])
         starts = [np.array([logit(fraction), *centre]) for fraction in STARTS]
-    spread = [0.1, prior.mean_error, prior.log_sd_error, SHIFT_DOWN * problem.background.sd, LOG_STRETCH]
+    spread = [0.1, prior.mean_error, prior.log_sd_error, SHIFT_DOWN_SD * problem.background.sd, LOG_STRETCH_SD]
     options = {"gtol": 0.02 * np.sqrt(problem.peaks + 1), "hess_inv0": np.diag(np.square(spread)) / 10}
     found = [
         minimize(_cost, start, args=(problem,), jac=True, method="BFGS", options=options)  # type: ignore[call-overload]
@@ -177,7 +177,7 @@ def _cost(parameters: Parameters, problem: MixtureProblem) -> tuple[float, Param
     parts, weights, weights_by, (particle_by, alike_by, background_by) = _parts(problem, parameters)
     total = np.logaddexp.reduce(parts)
     peaks = problem.counts * np.exp(parts - total)  # of each part, by bin
-    by_sd = peaks[0] @ particle_by[1] + peaks[1] @ (WIDER * alike_by[1] - LOWER * alike_by[0])
+    by_sd = peaks[0] @ particle_by[1] + peaks[1] @ (LOOK_ALIKE_WIDTH * alike_by[1] - LOOK_ALIKE_SHIFT * alike_by[0])
     gradient = -np.array([
         float((peaks.sum(axis=1) / weights) @ weights_by),
         float(peaks[0] @ particle_by[0] + peaks[1] @ alike_by[0]),
@@ -185,8 +185,8 @@ def _cost(parameters: Parameters, problem: MixtureProblem) -> tuple[float, Param
         float(peaks[2] @ background_by[0]),
         float(peaks[2] @ background_by[1]),
     ])  # fmt: skip
-    width = background.sd * (SHIFT_UP if shift > problem.shift else SHIFT_DOWN)
-    errors = np.array([prior.mean_error, prior.log_sd_error, width, LOG_STRETCH])
+    width = background.sd * (SHIFT_UP_SD if shift > problem.shift else SHIFT_DOWN_SD)
+    errors = np.array([prior.mean_error, prior.log_sd_error, width, LOG_STRETCH_SD])
     log_scale, scale_by = _log_scale(problem, weights[0], weights_by[0])
     above = (prior.mean - problem.cutoff) * float(np.exp(log_scale))
     centre = np.array([problem.cutoff + above, np.log(prior.sd) + log_scale, problem.shift, problem.log_stretch])
@@ -197,11 +197,11 @@ def _cost(parameters: Parameters, problem: MixtureProblem) -> tuple[float, Param
     cost = float((away**2).sum() / 2 - problem.counts @ total - np.log(weights[0]) / 2)
     gradient[0] -= weights_by[0] / weights[0] / 2
     if mean < problem.cutoff:  # Particles score no lower than the middle of the decoy.
-        below = (mean - problem.cutoff) / (BELOW * background.sd)
-        cost, gradient[1] = cost + below**2 / 2, gradient[1] + below / (BELOW * background.sd)
-    if problem.stated is not None:
-        off = float(np.log(weights[0] * problem.peaks / problem.stated)) / LOG_STATED
-        cost, gradient[0] = cost + off**2 / 2, gradient[0] + off / LOG_STATED * weights_by[0] / weights[0]
+        below = (mean - problem.cutoff) / (BELOW_DECOY_SD * background.sd)
+        cost, gradient[1] = cost + below**2 / 2, gradient[1] + below / (BELOW_DECOY_SD * background.sd)
+    if problem.given_count is not None:
+        off = float(np.log(weights[0] * problem.peaks / problem.given_count)) / LOG_COUNT_SD
+        cost, gradient[0] = cost + off**2 / 2, gradient[0] + off / LOG_COUNT_SD * weights_by[0] / weights[0]
     return cost, gradient
 
 
@@ -212,7 +212,7 @@ def _parts(
     fraction, mean, log_sd, shift, log_stretch = parameters
     sd = float(np.exp(log_sd))
     particle, particle_by = _normal(problem.at, mean, sd, problem.cutoff)
-    alike, alike_by = _normal(problem.at, mean - LOWER * sd, WIDER * sd, problem.cutoff)
+    alike, alike_by = _normal(problem.at, mean - LOOK_ALIKE_SHIFT * sd, LOOK_ALIKE_WIDTH * sd, problem.cutoff)
     background, background_by = _background(problem, shift, log_stretch)
     weights, weights_by = _weights(problem, fraction)
     parts = np.stack([particle, alike, background]) + np.log(weights)[:, None]

@@ -48,7 +48,7 @@ class PeakSummary:
         kept = ~self.rejected
         return calibrate(
             self.scores[kept], self.decoys.scores.astype(np.float64), prior, voxels=self.peaks.voxels,
-            decoy_voxels=self.decoys.voxels, clicked=self.clicked[kept], stated=count,
+            decoy_voxels=self.decoys.voxels, clicked=self.clicked[kept], given_count=count,
         )  # fmt: skip
 
 

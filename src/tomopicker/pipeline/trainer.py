@@ -170,19 +170,19 @@ class Run:
                 "the network hardly separates these particles from noise; probabilities, counts and expected "
                 "precision and recall account for it, but more clicks, or tomograms of more contrast, would help"
             )
-        particles, stated = counted.estimate, self.settings.particles_in(len(summaries))
-        if stated is not None and counted.is_inconsistent(stated):
+        particles, given = counted.estimate, self.settings.particles_in(len(summaries))
+        if given is not None and counted.is_inconsistent(given):
             loss, consequence = self.settings.objective.loss, "the count from the clicks is used"
             if loss != "pn":
                 consequence += (
-                    f", but {loss} was trained with the class prior of the stated count: leave it out and train again"
+                    f", but {loss} was trained with the class prior of that count: leave it out and train again"
                 )
             self.callback.warn(
-                f"--expected-particles is {stated:g} for the training tomograms, but the clicks give about {counted}; "
+                f"--expected-particles is {given:g} for the training tomograms, but the clicks give about {counted}; "
                 f"{consequence}"
             )
-        elif stated is not None:
-            particles, fits = stated, calibrations(summaries, self.settings.expected_particles, prior)
+        elif given is not None:
+            particles, fits = given, calibrations(summaries, self.settings.expected_particles, prior)
         return particle_scores(summaries, fits), counted, particles
 
 

@@ -10,7 +10,7 @@ PRIOR_SD, PRIOR_WEIGHT = 1.5, 5.0
 """Prior standard deviation of particle scores, and its weight as a number of clicks."""
 OVERFIT = 8.0
 """Clicks trained on score higher than other particles by this value over their number; the error is as large."""
-ACROSS, LOG_SD_ACROSS = 0.3, 0.1
+MEAN_SD_BETWEEN, LOG_SD_BETWEEN = 0.3, 0.1
 """Standard deviations, between tomograms, of the particles' mean score and of the logarithm of their spread."""
 VARIANCE_SHARE = 0.4
 """Contribution of particles to the variance that normalises a network's activations, in training tomograms: where there
@@ -85,7 +85,7 @@ def from_clicks(click_scores: Scores, missed: int = 0) -> ParticleScores:
     squares = float(np.sum((click_scores - mean) ** 2))
     sd = float(np.sqrt((squares + PRIOR_WEIGHT * PRIOR_SD**2) / (number + PRIOR_WEIGHT)))
     return ParticleScores(
-        mean - OVERFIT / number, sd, ACROSS + OVERFIT / number, LOG_SD_ACROSS + 1 / number, fraction,
+        mean - OVERFIT / number, sd, MEAN_SD_BETWEEN + OVERFIT / number, LOG_SD_BETWEEN + 1 / number, fraction,
         variance_share=VARIANCE_SHARE,
     )  # fmt: skip
 
@@ -99,8 +99,8 @@ def from_held_out(click_scores: Scores, missed: int = 0) -> ParticleScores:
     number = len(click_scores)
     if not number:
         return fitted
-    error = float(np.hypot(ACROSS, fitted.sd / np.sqrt(number)))
-    log_error = float(np.hypot(LOG_SD_ACROSS, 1 / np.sqrt(2 * (number + PRIOR_WEIGHT))))
+    error = float(np.hypot(MEAN_SD_BETWEEN, fitted.sd / np.sqrt(number)))
+    log_error = float(np.hypot(LOG_SD_BETWEEN, 1 / np.sqrt(2 * (number + PRIOR_WEIGHT))))
     return replace(fitted, mean=float(np.mean(click_scores)), mean_error=error, log_sd_error=log_error)
 
 
