@@ -20,7 +20,7 @@ from scipy.special import expit, ndtri
 
 from tomopicker.picking.background import Background, DecoyScores
 from tomopicker.picking.mixture import Bins, fit, mixture_problem, particles_with_peak, posterior, resampled
-from tomopicker.pu.particle_scores import MEAN_SD_BETWEEN, LOG_SD_BETWEEN, ParticleScores
+from tomopicker.pu.particle_scores import LOG_SD_BETWEEN, MEAN_SD_BETWEEN, ParticleScores
 from tomopicker.types import Scores
 
 MIN_PEAKS = 20
