@@ -1,14 +1,12 @@
 """The one function that maps a job over tomograms: in this process, or on workers that an engine starts."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tomopicker.cluster.work import Event, Item, OnEvent, Outcome, Work, ignore_event, is_disk_full
-from tomopicker.errors import TomoPickerError
-from tomopicker.pipeline.callbacks import Callback, NullCallback, WarningRecorder
+from tomopicker.cluster.work import Event, Item, OnEvent, Work, ignore_event, run_one
+from tomopicker.pipeline.callbacks import Callback, NullCallback
 
 if TYPE_CHECKING:
     from tomopicker.cluster.settings import ClusterSettings
@@ -67,19 +65,3 @@ def with_absolute_paths(value: Any) -> Any:
         changed = {name: with_absolute_paths(part) for name, part in own.items()}
         return replace(value, **{name: part for name, part in changed.items() if part is not own[name]})
     return value
-
-
-def run_one(work: Work, prepared: object, item: Item, callback: Callback) -> Outcome:
-    """Process one tomogram, time it, and collect its warnings.
-
-    Raises `TomoPickerError` if the disk is full, with the remedy.
-    """
-    started, noted = time.monotonic(), WarningRecorder(callback)
-    try:
-        outcome = work.run(prepared, item, noted)
-    except Exception as error:
-        if is_disk_full(error):
-            remedy = "free some and repeat the command"
-            raise TomoPickerError(f"{work.folder}: no room left on its disk, or in your quota; {remedy}") from error
-        raise
-    return replace(outcome, warnings=noted.warnings, seconds=time.monotonic() - started)

@@ -1,13 +1,14 @@
 """What is mapped over tomograms: the job, its items, and the outcomes and events that come of them."""
 
 import errno
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
-from tomopicker.errors import failure_line
-from tomopicker.pipeline.callbacks import Callback
+from tomopicker.errors import TomoPickerError, failure_line
+from tomopicker.pipeline.callbacks import Callback, WarningRecorder
 
 _MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.EMFILE}
 _FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -151,3 +152,19 @@ def _errno(error: BaseException | None) -> int | None:
             return error.errno
         error = error.__cause__
     return None
+
+
+def run_one(work: Work, prepared: object, item: Item, callback: Callback) -> Outcome:
+    """Process one tomogram, time it, and collect its warnings.
+
+    Raises `TomoPickerError` if the disk is full, with the remedy.
+    """
+    started, noted = time.monotonic(), WarningRecorder(callback)
+    try:
+        outcome = work.run(prepared, item, noted)
+    except Exception as error:
+        if is_disk_full(error):
+            remedy = "free some and repeat the command"
+            raise TomoPickerError(f"{work.folder}: no room left on its disk, or in your quota; {remedy}") from error
+        raise
+    return replace(outcome, warnings=noted.warnings, seconds=time.monotonic() - started)

@@ -15,8 +15,7 @@ from functools import cache
 from typing import Any
 
 from tomopicker import __version__
-from tomopicker.cluster.mapping import run_one
-from tomopicker.cluster.work import is_disk_full, is_of_the_machine
+from tomopicker.cluster.work import is_disk_full, is_of_the_machine, run_one
 from tomopicker.errors import TomoPickerError
 from tomopicker.pipeline.callbacks import NullCallback
 
