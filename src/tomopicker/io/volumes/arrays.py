@@ -1,11 +1,11 @@
-"""Lazily read arrays, and what every reader of volumes needs: options, voxel size, checks."""
+"""Lazily read arrays, and what all readers of volumes share: voxel sizes, checks, optional libraries."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from math import isfinite
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 
@@ -19,24 +19,13 @@ TOLERANCE = 0.01
 """Relative difference up to which two voxel sizes count as equal."""
 
 
-@runtime_checkable
-class Sliceable(Protocol):
-    """An array of any number of axes that is read on indexing: of h5py, zarr, or a memory map."""
-
-    @property
-    def shape(self) -> tuple[int, ...]: ...
-    @property
-    def dtype(self) -> Any: ...
-    def __getitem__(self, key: Any) -> Any: ...
-
-
 class Mapped:
     """Voxels of a file, memory-mapped anew for each read, so that no more of the file stays in memory.
 
     Parameters
     ----------
     offset : int
-        Of the first voxel, bytes.
+        Bytes before the first voxel.
     shape : Shape
         As stored.
     """
@@ -55,55 +44,48 @@ class Mapped:
 
 
 class ReorderedAxes:
-    """A stored array seen as (z, y, x); further axes, of length one, are left out.
+    """A view of a stored array as (z, y, x); further axes, of length one, are dropped.
 
     Parameters
     ----------
-    data : Sliceable
-        As stored.
+    data : array
+        As stored: any array of numpy, h5py or zarr that is read on indexing.
     places : sequence of int
-        Which stored axis is z, which y, which x.
+        Indices of z, y and x among the stored axes.
     path : Path
         The file, for messages.
     """
 
-    def __init__(self, data: Sliceable, places: Sequence[int], path: Path) -> None:
+    def __init__(self, data: Any, places: Sequence[int], path: Path) -> None:
         self._data, self._places, self._path = data, tuple(places), path
-
-    @property
-    def shape(self) -> Shape:
-        z, y, x = (int(self._data.shape[place]) for place in self._places)
-        return z, y, x
+        self.dtype = np.dtype(data.dtype)
+        self.shape = self._reorder(data.shape)
 
     @property
     def chunks(self) -> Shape | None:
-        """Edges (z, y, x) of the boxes that are compressed as a whole; None if nothing is."""
-        stored = getattr(self._data, "chunks", None)
-        if not stored:
-            return None
+        """Edges (z, y, x) of the boxes that are compressed as a whole; None without compression."""
+        chunks = getattr(self._data, "chunks", None)
+        return self._reorder(chunks) if chunks else None
+
+    def _reorder(self, stored: Sequence[int]) -> Shape:
         z, y, x = (int(stored[place]) for place in self._places)
         return z, y, x
 
-    @property
-    def dtype(self) -> np.dtype:
-        kind: np.dtype = np.dtype(self._data.dtype)
-        return kind
-
     def __getitem__(self, key: slice | tuple[slice, slice, slice]) -> RawVolume:
-        wanted = key if isinstance(key, tuple) else (key, slice(None), slice(None))
+        parts = key if isinstance(key, tuple) else (key, slice(None), slice(None))
         stored: list[slice | int] = [0] * len(self._data.shape)
-        for place, part in zip(self._places, wanted, strict=True):
+        for place, part in zip(self._places, parts, strict=True):
             stored[place] = part
-        # What is read has the three axes in stored order.
+        # The result has the three axes in stored order.
         order = np.argsort(np.argsort(self._places))
         with errors_named(self._path, "damaged: {}; copy it again"):
-            read: RawVolume = np.asarray(self._data[tuple(stored)]).transpose(order)
-        return read
+            voxels: RawVolume = np.asanyarray(self._data[tuple(stored)]).transpose(order)
+        return voxels
 
 
 @contextmanager
 def errors_named(path: Path, message: str) -> Iterator[None]:
-    """Turn any error of a library into one line.
+    """Convert any error of a library to a `TomoPickerError`.
 
     Parameters
     ----------
@@ -119,20 +101,34 @@ def errors_named(path: Path, message: str) -> Iterator[None]:
         raise TomoPickerError(f"{path}: {message.format(reason)}") from error
 
 
-def as_tomogram(path: Path, data: Sliceable, options: ReadOptions, stated: Sequence[float] | None) -> Tomogram:
-    """Make a tomogram of an array of three axes, stored in the order z, y, x unless the options state another.
+def as_tomogram(
+    path: Path,
+    data: Any,
+    options: ReadOptions,
+    sizes: Sequence[float] | None,
+    axes: tuple[int, int, int] = (0, 1, 2),
+    warnings: Sequence[str] = (),
+) -> Tomogram:
+    """Return the tomogram of an array of three axes.
 
-    `stated` is the file's voxel size, Å; see `resolve_voxel_size`.
+    Parameters
+    ----------
+    sizes : sequence of float, optional
+        The file's voxel size, Å; see `resolve_voxel_size`.
+    axes : tuple of int
+        Indices of z, y and x among the stored axes, unless the options give them.
+    warnings : sequence of str
+        Suspicious entries of the header.
     """
-    volume = ReorderedAxes(data, options.places or (0, 1, 2), path)
+    volume = ReorderedAxes(data, options.places or axes, path)
     check_volume(path, volume.shape, volume.dtype)
-    warnings: list[str] = []
-    size = resolve_voxel_size(path, stated, options.voxel_size, warnings)
-    return Tomogram(tomogram_name(path), volume, size, path, options.invert, tuple(warnings))
+    found = list(warnings)
+    size = resolve_voxel_size(path, sizes, options.voxel_size, found)
+    return Tomogram(tomogram_name(path), volume, size, path, options.invert, tuple(found))
 
 
 def check_volume(path: Path, shape: Sequence[int], dtype: Any) -> None:
-    """Refuse data that are not a volume of real numbers; the `TomoPickerError` describes them."""
+    """Raise `TomoPickerError` if data are not a volume of real numbers; the message describes them."""
     size = " x ".join(str(n) for n in reversed(shape))
     if min(shape) < 2:
         raise TomoPickerError(f"{path}: it holds {size} numbers, not a tomogram; give the reconstruction")
@@ -140,21 +136,21 @@ def check_volume(path: Path, shape: Sequence[int], dtype: Any) -> None:
         raise TomoPickerError(f"{path}: it holds numbers of type {dtype}, not real ones; convert it to float32")
 
 
-def resolve_voxel_size(path: Path, stated: Sequence[float] | None, given: float | None, warnings: list[str]) -> float:
-    """Take the user's voxel size (Å), else the file's, to 7 digits; add a warning if they differ.
+def resolve_voxel_size(path: Path, sizes: Sequence[float] | None, given: float | None, warnings: list[str]) -> float:
+    """Return the user's voxel size (Å), else the file's, to 7 digits; append a warning if they differ.
 
     Raises `TomoPickerError` if there is none, the user's is not positive, or the file's voxels are not cubes.
     """
-    sizes = stated or ()
+    sizes = sizes or ()
     text = " x ".join(f"{size:g}" for size in sizes)
-    known = bool(sizes) and all(isfinite(size) and size > 0 for size in sizes)
+    is_known = bool(sizes) and all(isfinite(size) and size > 0 for size in sizes)
     if given is not None:
         if not (isfinite(given) and given > 0):
             raise TomoPickerError(f"{path}: a voxel size of {given:g} Å is invalid; give --voxel-size in Å")
-        if known and any(abs(size - given) > TOLERANCE * given for size in sizes):
+        if is_known and any(abs(size - given) > TOLERANCE * given for size in sizes):
             warnings.append(f"{path}: it states a voxel size of {text} Å; --voxel-size {given:g} is used")
         return float(given)
-    if not known:
+    if not is_known:
         raise TomoPickerError(
             f"{path}: it states no voxel size{f' ({text} Å)' if sizes else ''}; give --voxel-size in Å"
         )
@@ -164,7 +160,7 @@ def resolve_voxel_size(path: Path, stated: Sequence[float] | None, given: float 
 
 
 def import_optional(module: str, extra: str, path: Path) -> Any:
-    """Import a library that only some formats need; a `TomoPickerError` names what to install."""
+    """Import a library that only some formats need; raises `TomoPickerError` that names what to install."""
     try:
         return import_module(module)
     except ImportError as error:

@@ -1,7 +1,7 @@
-"""The voxels of a gzip or bzip2 file, decompressed on indexing; only the last block read is held in memory.
+"""The voxels of a gzip or bzip2 file, decompressed on indexing; only the last sections read are held in memory.
 
-Reading forwards decompresses a file once. Reading backwards starts again, except for what overlaps the last block, so
-boxes sorted by z cost one pass. One file of the process keeps its stream and its last block; others start again.
+Reading forwards decompresses a file once. Reading backwards starts again, except for what overlaps the last sections,
+so boxes sorted by z cost one pass. Only one file of the process keeps its stream and its last sections.
 """
 
 import bz2
@@ -20,7 +20,7 @@ from tomopicker.errors import TomoPickerError
 from tomopicker.types import RawVolume, Shape
 
 Compression = Literal["gzip", "bzip2"]
-CHUNK = 1 << 22
+CHUNK_BYTES = 1 << 22
 
 
 def open_compressed(path: Path, compression: Compression) -> BufferedIOBase:
@@ -29,8 +29,8 @@ def open_compressed(path: Path, compression: Compression) -> BufferedIOBase:
 
 
 @contextmanager
-def unpacking(path: Path, compression: Compression) -> Iterator[None]:
-    """Turn the error of a file that cannot be decompressed into a `TomoPickerError`."""
+def decompressing(path: Path, compression: Compression) -> Iterator[None]:
+    """Convert the errors of a file that cannot be decompressed to a `TomoPickerError`."""
     try:
         yield
     except (EOFError, OSError, zlib.error, ValueError) as error:
@@ -38,22 +38,19 @@ def unpacking(path: Path, compression: Compression) -> Iterator[None]:
         raise TomoPickerError(f"{path}: cannot be unpacked ({compression}: {reason}); copy it again") from error
 
 
-def uncompressed_size(path: Path, compression: Compression, wanted: int) -> int:
-    """Count the uncompressed bytes of a file; more than `wanted` are not counted further.
+def uncompressed_size(path: Path, compression: Compression, limit: int) -> int:
+    """Count the uncompressed bytes of a file, up to `limit` + 1.
 
-    gzip ends with the number, of its last part alone: if that is `wanted`, there is but one.
+    A gzip file ends with the size of its last member: if that is `limit`, there is but one.
 
-    Raises `TomoPickerError` if it cannot be unpacked.
+    Raises `TomoPickerError` if it cannot be decompressed.
     """
     with path.open("rb") as stream:
         stream.seek(-4, 2)
-        if compression == "gzip" and int.from_bytes(stream.read(4), "little") == wanted % 2**32:
-            return wanted
-    count = 0
-    with unpacking(path, compression), open_compressed(path, compression) as stream:
-        while count <= wanted and (part := stream.read(min(CHUNK, wanted + 1 - count))):
-            count += len(part)
-    return count
+        if compression == "gzip" and int.from_bytes(stream.read(4), "little") == limit % 2**32:
+            return limit
+    with decompressing(path, compression), open_compressed(path, compression) as content:
+        return content.seek(limit + 1)
 
 
 class CompressedSections:
@@ -62,28 +59,27 @@ class CompressedSections:
     Parameters
     ----------
     offset : int
-        Of the first voxel in the uncompressed content, bytes.
+        Bytes of uncompressed content before the first voxel.
     shape : Shape
         (z, y, x).
-    whole : bool
-        Whether nothing follows the last voxel.
+    is_complete : bool
+        True if nothing follows the last voxel.
     """
 
     _reading: ClassVar["CompressedSections | None"] = None
-    """The only one in the process that has its file open, and holds its last answer."""
+    """The one object of the process whose file is open, and which holds its last sections."""
 
     def __init__(
-        self, path: Path, compression: Compression, dtype: np.dtype, offset: int, shape: Shape, whole: bool
+        self, path: Path, compression: Compression, dtype: np.dtype, offset: int, shape: Shape, is_complete: bool
     ) -> None:
         self.dtype, self.shape = dtype, shape
-        self._path, self._compression, self._offset, self._whole = path, compression, offset, whole
+        self._path, self._compression, self._offset, self._is_complete = path, compression, offset, is_complete
         self._stream: BufferedIOBase | None = None
-        self._held = np.empty((0, *shape[1:]), dtype)
-        self._first = 0
-        """The section that `_held` begins with."""
+        self._held, self._first = np.empty((0, *shape[1:]), dtype), 0
+        """The last sections read, and the index of the first of them."""
 
     def __reduce__(self) -> tuple[object, ...]:
-        state = self._path, self._compression, self.dtype, self._offset, self.shape, self._whole
+        state = self._path, self._compression, self.dtype, self._offset, self.shape, self._is_complete
         return CompressedSections, state
 
     def __getitem__(self, key: slice | tuple[slice, slice, slice]) -> RawVolume:
@@ -91,7 +87,7 @@ class CompressedSections:
         rows = range(*z.indices(self.shape[0]))
         start, stop = (min(rows), max(rows) + 1) if rows else (0, 0)
         try:
-            with unpacking(self._path, self._compression):
+            with decompressing(self._path, self._compression):
                 sections = self._sections(start, stop)
         except TomoPickerError:
             self._close()
@@ -100,24 +96,23 @@ class CompressedSections:
         return part
 
     def _sections(self, start: int, stop: int) -> RawVolume:
-        """Read sections, but for those of the last answer."""
+        """Read sections, except for those that are held."""
         if start < self._first or stop > self._first + len(self._held):
             held = self._held[start - self._first :] if start >= self._first else self._held[:0]
             sections = np.empty((stop - start, *self.shape[1:]), self.dtype)
             sections[: len(held)] = held
-            stream = self._at_section(start + len(held))
+            stream = self._stream_at(start + len(held))
             _fill(stream, sections[len(held) :])
-            # Beyond the last voxel stands a checksum of all, which is compared when it is reached.
-            if stop == self.shape[0] and self._whole and stream.read(1):
+            # Reading past the last voxel makes the library compare the checksum of the whole file.
+            if stop == self.shape[0] and self._is_complete and stream.read(1):
                 raise OSError("it has more bytes than its header states")
             self._held, self._first = sections, start
         return self._held[start - self._first : stop - self._first]
 
-    def _at_section(self, section: int) -> BufferedIOBase:
-        """Have the stream where a section begins; to go backwards, it begins again."""
-        other = CompressedSections._reading
-        if other is not None and other is not self:
-            other._close()
+    def _stream_at(self, section: int) -> BufferedIOBase:
+        """Return the stream at the beginning of a section; to go backwards, it starts again."""
+        if CompressedSections._reading not in {None, self}:
+            CompressedSections._reading._close()
         if self._stream is None:
             self._stream = open_compressed(self._path, self._compression)
             CompressedSections._reading = self
@@ -135,10 +130,10 @@ class CompressedSections:
 
 
 def _fill(stream: BufferedIOBase, sections: RawVolume) -> None:
-    room = sections.reshape(-1).view(np.uint8).data
-    done = 0
-    while done < len(room):
-        count = stream.readinto(room[done : done + CHUNK])
+    buffer = sections.reshape(-1).view(np.uint8).data
+    n = 0
+    while n < len(buffer):
+        count = stream.readinto(buffer[n : n + CHUNK_BYTES])
         if not count:
             raise EOFError
-        done += count
+        n += count

@@ -6,7 +6,8 @@ import numpy as np
 
 from tomopicker.errors import TomoPickerError
 from tomopicker.io.read_options import DEFAULT_OPTIONS, ReadOptions
-from tomopicker.io.volumes.arrays import Mapped, as_tomogram, check_volume
+from tomopicker.io.text import read_bytes
+from tomopicker.io.volumes.arrays import Mapped, as_tomogram
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import Shape
 
@@ -16,7 +17,7 @@ _TYPES = {1: "i1", 2: "i2", 4: "i4", 5: "f4", 9: "f8"}
 
 
 def em_layout(head: bytes) -> tuple[Shape, np.dtype | None]:
-    """Read (z, y, x) and the type from a header; None for numbers that are not real, and 0 for less than a header."""
+    """Return (z, y, x) and the type in a header; None for numbers that are not real, and 0 for an incomplete header."""
     if len(head) < HEADER_BYTES:
         return (0, 0, 0), None
     order = "<" if head[0] == 6 else ">"  # Byte 0 is the machine, 6 a PC.
@@ -25,28 +26,22 @@ def em_layout(head: bytes) -> tuple[Shape, np.dtype | None]:
 
 
 def is_em_volume(path: Path) -> bool:
-    """Recognise an EM file that holds a volume from a motive list or a list of angles."""
+    """Return True for an EM file that holds a volume, not a motive list or a list of angles."""
     try:
-        with path.open("rb") as stream:
-            head = stream.read(HEADER_BYTES)
-    except OSError:
+        return min(em_layout(read_bytes(path, HEADER_BYTES))[0]) > 1
+    except TomoPickerError:
         return False
-    return min(em_layout(head)[0]) > 1
 
 
 def open_em(path: Path, options: ReadOptions = DEFAULT_OPTIONS) -> Tomogram:
     """Open an EM volume; memory-mapped.
 
-    The header has no voxel size that can be relied on: programs leave it 0 or disagree on its unit. ``--voxel-size``
-    gives it.
+    The voxel size in the header is not used: programs leave it 0 or disagree on its unit. ``--voxel-size`` gives it.
     """
-    with path.open("rb") as stream:
-        head = stream.read(HEADER_BYTES)
-    shape, dtype = em_layout(head)
+    shape, dtype = em_layout(read_bytes(path, HEADER_BYTES))
     if dtype is None:
         raise TomoPickerError(f"{path}: it is not an EM volume of real numbers; convert it to MRC")
     z, y, x = shape
     if min(shape) < 1 or path.stat().st_size < HEADER_BYTES + x * y * z * dtype.itemsize:
         raise TomoPickerError(f"{path}: truncated: its header states {x} x {y} x {z} voxels; copy it again")
-    check_volume(path, shape, dtype)
     return as_tomogram(path, Mapped(path, dtype, HEADER_BYTES, shape), options, None)

@@ -1,4 +1,4 @@
-"""MRC volumes and stacks of volumes, written whole or not at all; arrays are (z, y, x)."""
+"""Write MRC volumes and stacks of volumes, whole or not at all; arrays are (z, y, x)."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,19 +15,19 @@ from tomopicker.moments import moments, moments_of
 from tomopicker.types import RawVolume
 
 DMIN, RMS = 76, 216
-"""Where a header has the least value, followed by the greatest and the mean, and the standard deviation; bytes."""
+"""Bytes of the header before the minimum, maximum and mean, and before the standard deviation."""
 
-AnySection = Num[np.ndarray, "y x"]
+Section = Num[np.ndarray, "y x"]
 
 
 def write_mrc(path: Path, volume: RawVolume, voxel_size: float) -> None:
-    """Write a volume as MRC2014, whole or not at all; ``.gz`` and ``.bz2`` are packed.
+    """Write a volume as MRC2014, whole or not at all; ``.gz`` and ``.bz2`` are compressed.
 
     Parameters
     ----------
     path : Path
     volume : RawVolume
-        float32, float16 or int8, kept as they are; (z, y, x).
+        float32, float16 or int8, written unchanged; (z, y, x).
     voxel_size : float
         Å.
 
@@ -36,7 +36,7 @@ def write_mrc(path: Path, volume: RawVolume, voxel_size: float) -> None:
     TomoPickerError
         If the file cannot be written.
     TypeError
-        If the voxels are of another type.
+        If the voxels have another type.
     """
     path = Path(path)
     if volume.dtype not in (np.float32, np.float16, np.int8):
@@ -49,34 +49,34 @@ def write_mrc(path: Path, volume: RawVolume, voxel_size: float) -> None:
         with np.errstate(over="ignore", invalid="ignore"):
             file.set_data(volume)
         _describe(file, volume.shape, voxel_size)
-        found = moments_of(volume)  # mrcfile sums float16 in float16, which overflows.
-        file.header.dmean, file.header.rms = found.mean, found.sd
+        statistics = moments_of(volume)  # mrcfile sums float16 in float16, which overflows.
+        file.header.dmean, file.header.rms = statistics.mean, statistics.sd
 
 
 def write_mrc_sections(
-    path: Path, shape: Sequence[int], dtype: np.dtype, sections: Iterable[AnySection], voxel_size: float
+    path: Path, shape: Sequence[int], dtype: np.dtype, sections: Iterable[Section], voxel_size: float
 ) -> None:
-    """Write a volume section by section, so that it need never be in memory; see `write_mrc`.
+    """Write a volume section by section, never all of it in memory; see `write_mrc`.
 
     Parameters
     ----------
     path : Path
-        The file, unpacked.
+        The file, uncompressed.
     shape : sequence of int
         (z, y, x).
     dtype : dtype
         float32, float16 or int8.
     sections : iterable of array, (y, x)
-        As many as `shape` has, of this type.
+        As many as in `shape`, of this type.
     voxel_size : float
         Å.
     """
-    least, most = np.inf, -np.inf
+    low, high = np.inf, -np.inf
 
-    def written() -> Iterator[AnySection]:
-        nonlocal least, most
+    def written() -> Iterator[Section]:
+        nonlocal low, high
         for section in sections:
-            least, most = np.minimum(least, section.min()), np.maximum(most, section.max())
+            low, high = np.minimum(low, section.min()), np.maximum(high, section.max())
             stream.write(np.ascontiguousarray(section).data)
             yield section
 
@@ -86,9 +86,9 @@ def write_mrc_sections(
             _describe(file, shape, voxel_size)
         with temporary.open("r+b") as stream:
             stream.seek(HEADER_BYTES)
-            found = moments(written())
-            for place, values in ((DMIN, (least, most, found.mean)), (RMS, (found.sd,))):
-                stream.seek(place)
+            statistics = moments(written())
+            for offset, values in ((DMIN, (low, high, statistics.mean)), (RMS, (statistics.sd,))):
+                stream.seek(offset)
                 stream.write(np.array(values, dtype=np.float32).tobytes())
 
 
@@ -109,14 +109,14 @@ def mrc_stack(path: Path, count: int, edge: int, voxel_size: float) -> Iterator[
     Parameters
     ----------
     count, edge : int
-        How many cubes, and their edge in voxels.
+        Number of cubes, and their edge in voxels.
     voxel_size : float
         Å.
 
     Yields
     ------
     array, shape (count, edge, edge, edge), float32
-        A memory map, zero where nothing is written.
+        A memory map of zeros to be filled.
     """
     with atomic_path(path) as temporary:
         shape = (count, edge, edge, edge)

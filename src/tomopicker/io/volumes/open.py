@@ -1,4 +1,4 @@
-"""Opening a tomogram of any format, and listing the volumes in folders."""
+"""Open a tomogram of any format, and list the volumes in folders."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -15,7 +15,7 @@ from tomopicker.tomogram import Tomogram
 
 _SUFFIXES = [suffix for entry in FORMATS if entry.kind == "volume" for suffix in entry.suffixes]
 _NOT_TOMOGRAMS = (".st", ".mrcs")
-"""Suffixes of tilt series and image stacks: opened if named, not collected from a folder."""
+"""Suffixes of tilt series and image stacks: opened if given, not collected from a folder."""
 
 
 def open_tomogram(
@@ -28,11 +28,11 @@ def open_tomogram(
     path : Path
         MRC (``.mrc``, ``.rec``, ``.map``, ``.st``, also with ``.gz`` or ``.bz2``), HDF5, TIFF or EM; a Zarr folder.
     voxel_size : float, optional
-        Å; overrules the header, and the options.
+        Å; overrides the header and the options.
     invert : bool
         True if protein is bright in the file.
     options : ReadOptions
-        How it is read, where the file is wrong or has several arrays or scales.
+        Options for a file that is wrong, or has several arrays or scales.
 
     Returns
     -------
@@ -45,72 +45,72 @@ def open_tomogram(
         One line naming the file: missing, truncated, not a volume, or without a usable voxel size.
     """
     path = path if isinstance(path, Path) else Path(path)
-    stated = path.frame if isinstance(path, NamedFile) else None
+    listed = path.frame if isinstance(path, NamedFile) else None
     voxel_size = options.voxel_size if voxel_size is None else voxel_size
-    if voxel_size is None and stated is not None:
-        voxel_size = stated.voxel_size
+    if voxel_size is None and listed is not None:
+        voxel_size = listed.voxel_size
     entry = named("zarr") if is_zarr(path) else recognised("volume", path, head_of(path))
     if entry is None:
         known = " ".join(_SUFFIXES)
         raise TomoPickerError(f"{path}: not a tomogram of a known format ({known}); convert it to MRC")
     options = replace(options, voxel_size=voxel_size, invert=invert or options.invert)
     tomogram: Tomogram = function(entry.reader)(path, options)
-    if stated is None or stated.unbinned_pixel_size is None or tomogram.finest is not None:
+    if listed is None or listed.unbinned_pixel_size is None or tomogram.finest is not None:
         return tomogram
-    frame = replace(stated, shape=tomogram.shape, voxel_size=tomogram.voxel_size)
-    return replace(tomogram, finest=frame)
+    return replace(tomogram, finest=replace(listed, shape=tomogram.shape, voxel_size=tomogram.voxel_size))
 
 
 def present_volumes(paths: Iterable[Path]) -> tuple[list[Path], list[TomoPickerError]]:
-    """List the volumes that paths mean, as `volume_files`, and the errors of the paths that mean none."""
-    found: list[Path] = []
+    """List the volumes of paths, like `volume_files`, and the errors of paths without volumes."""
+    files: list[Path] = []
     errors = []
     for path in paths:
         try:
-            found += volume_files(path)
+            files += volume_files(path)
         except TomoPickerError as error:
             errors.append(error)
-    return by_folder(found), errors
+    return by_folder(files), errors
 
 
 def volume_files(paths: Iterable[Path | str] | Path | str) -> list[Path]:
-    """List the volumes that paths mean: files as given, folders as the sorted volumes in them (not deeper).
+    """List the volumes of paths: files as given, folders as the sorted volumes in them (not deeper).
 
-    A Zarr folder is a volume. Of another folder, the MRC files are meant, and other formats if it has none. A list of
-    tomograms (`tomogram_lists`) stands for those it names. Files of one name are named after their folders.
+    A Zarr folder is a volume. Other folders are searched for MRC files, and for other formats if they have none. A list
+    of tomograms (`tomogram_lists`) is replaced by those it names. Files of one name are named after their folders.
 
     Raises
     ------
     TomoPickerError
         If a path is missing, a folder holds no volume, or two files would be tomograms of one name.
     """
-    listed: list[Path] = []
+    files: list[Path] = []
     for given in [paths] if isinstance(paths, str | Path) else paths:
         path = given if isinstance(given, Path) else Path(given)
         if not is_zarr(path) and is_list(path):
-            listed += files_of_list(path)
+            files += files_of_list(path)
         elif path.is_dir() and not is_zarr(path):
-            inside = _in_folder(path)
-            if not inside:
+            in_folder = _in_folder(path)
+            if not in_folder:
                 raise TomoPickerError(f"{path}: no tomograms in this folder; give files or another folder")
-            listed += inside
+            files += in_folder
         elif isinstance(path, NamedFile) or path.exists():
-            listed.append(path)
+            files.append(path)
         else:
             raise TomoPickerError(f"{path}: no such file or folder; check the path")
     by_name: dict[str, Path] = {}
-    for path in by_folder(list(dict.fromkeys(listed))):
-        other = by_name.setdefault(tomogram_name(path), path)
+    for path in by_folder(list(dict.fromkeys(files))):
+        name = tomogram_name(path)
+        other = by_name.setdefault(name, path)
         if other.resolve() != path.resolve():
-            raise TomoPickerError(f"{path}: the tomogram '{tomogram_name(path)}' is also in {other}; give one of them")
+            raise TomoPickerError(f"{path}: the tomogram '{name}' is also in {other}; give one of them")
     return list(by_name.values())
 
 
 def _in_folder(folder: Path) -> list[Path]:
-    """List a folder's tomograms: of MRC, else of any other format; no tilt series, image stacks or motive lists."""
+    """List a folder's tomograms: MRC, else any other format; no tilt series, image stacks or motive lists."""
     entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    as_mrc = [entry for entry in entries if volume_suffix(entry) in set(VOLUME_SUFFIXES).difference(_NOT_TOMOGRAMS)]
-    return as_mrc or [entry for entry in entries if is_zarr(entry) or _is_other(entry)]
+    mrc = [entry for entry in entries if volume_suffix(entry) in set(VOLUME_SUFFIXES).difference(_NOT_TOMOGRAMS)]
+    return mrc or [entry for entry in entries if is_zarr(entry) or _is_other(entry)]
 
 
 def _is_other(path: Path) -> bool:

@@ -8,8 +8,9 @@ import numpy as np
 
 from tomopicker.errors import TomoPickerError
 from tomopicker.io.read_options import DEFAULT_OPTIONS, ReadOptions
+from tomopicker.io.tomogram_names import join_names
 from tomopicker.io.volumes import arrays
-from tomopicker.io.volumes.arrays import Mapped, Sliceable
+from tomopicker.io.volumes.arrays import Mapped
 from tomopicker.io.volumes.zarr import ANGSTROM
 from tomopicker.tomogram import Tomogram
 
@@ -33,29 +34,25 @@ def open_hdf5(path: Path, options: ReadOptions = DEFAULT_OPTIONS) -> Tomogram:
 
 
 def _dataset(h5py: Any, file: Any, path: Path, name: str | None) -> Any:
-    """Find the data set named, or EMAN2's only image, or the only one of three axes."""
-    found: list[str] = []
-    file.visititems(lambda key, item: found.append(key) if isinstance(item, h5py.Dataset) else None)
+    """Return the data set named, or the only one of three axes."""
+    names: list[str] = []
+    file.visititems(lambda key, item: names.append(key) if isinstance(item, h5py.Dataset) else None)
     if name is not None:
-        if name.strip("/") not in found:
-            raise TomoPickerError(f"{path}: it has no data set '{name}', but {_listed(found)}; give one of them")
+        if name.strip("/") not in names:
+            raise TomoPickerError(f"{path}: it has no data set '{name}', but {join_names(names, 6)}; give one of them")
         return file[name]
-    volumes = [key for key in found if file[key].ndim == 3]
+    volumes = [key for key in names if file[key].ndim == 3]
     if len(volumes) != 1:
-        why = "has several volumes" if volumes else "has no data set of three axes"
-        raise TomoPickerError(f"{path}: it {why} ({_listed(volumes or found)}); name one with --dataset")
+        problem = "has several volumes" if volumes else "has no data set of three axes"
+        raise TomoPickerError(f"{path}: it {problem} ({join_names(volumes or names, 6)}); name one with --dataset")
     return file[volumes[0]]
 
 
-def _listed(names: list[str]) -> str:
-    return ", ".join(names[:6]) + (" …" if len(names) > 6 else "") or "none"
-
-
 def _hdf5_voxel_sizes(data: Any) -> list[float] | None:
-    """Read Å from the attributes; None where there are none."""
-    for holder in (data.parent, data):
-        if "EMAN.apix_x" in holder.attrs:
-            return [float(f"{float(holder.attrs[f'EMAN.apix_{axis}']):.7g}") for axis in "zyx"]
+    """Return Å from the attributes; None without them."""
+    for item in (data.parent, data):
+        if "EMAN.apix_x" in item.attrs:
+            return [float(f"{float(item.attrs[f'EMAN.apix_{axis}']):.7g}") for axis in "zyx"]
     if "element_size_um" in data.attrs:
         return [float(size) * 1e4 for size in data.attrs["element_size_um"]]
     return None
@@ -65,7 +62,7 @@ def open_tiff(path: Path, options: ReadOptions = DEFAULT_OPTIONS) -> Tomogram:
     """Open a TIFF stack, a page a section, of ImageJ or OME with their voxel size, of others with ``--voxel-size``.
 
     Rows are y as stored, first row 0. Contiguous files are memory-mapped, others read page by page. The resolution in
-    dots per inch or centimetre that any TIFF may have is no voxel size and is not used.
+    dots per inch or centimetre that any TIFF may have is not a voxel size and is not used.
     """
     tifffile = arrays.import_optional("tifffile", "tiff", path)
     with arrays.errors_named(path, "cannot be read as TIFF ({}); copy it again"):
@@ -76,38 +73,35 @@ def open_tiff(path: Path, options: ReadOptions = DEFAULT_OPTIONS) -> Tomogram:
             size = " x ".join(str(n) for n in reversed(series.shape))
             raise TomoPickerError(f"{path}: its size is {size}, a tomogram has three axes; give a stack of sections")
         z, y, x = shape
-        data: Sliceable = Pages(file, (z, y, x), np.dtype(series.dtype))
+        dtype = np.dtype(series.dtype)
+        data: Pages | Mapped = Pages(file, (z, y, x), dtype)
         if series.dataoffset is not None:
-            dtype = np.dtype(series.dtype).newbyteorder(file.byteorder)
-            data = Mapped(path, dtype, series.dataoffset, (z, y, x))
+            data = Mapped(path, dtype.newbyteorder(file.byteorder), series.dataoffset, (z, y, x))
         sizes = _tiff_voxel_sizes(file)
     return arrays.as_tomogram(path, data, options, sizes)
 
 
 def _tiff_voxel_sizes(file: Any) -> list[float] | None:
-    """Read Å from OME or ImageJ metadata; None where neither states it."""
+    """Return Å from OME or ImageJ metadata; None without either."""
     if file.is_ome and file.ome_metadata:
         pixels = ElementTree.fromstring(file.ome_metadata).find(".//{*}Pixels")
         if pixels is None or "PhysicalSizeX" not in pixels.attrib:
             return None
-        units = [pixels.get(f"PhysicalSize{axis}Unit", "µm").lower() for axis in "XYZ"]
-        return [
-            float(pixels.get(f"PhysicalSize{axis}", "nan")) * _UNITS.get(unit, float("nan"))
-            for axis, unit in zip("XYZ", units, strict=True)
-        ]
+        units = [_UNITS.get(pixels.get(f"PhysicalSize{axis}Unit", "µm").lower(), float("nan")) for axis in "XYZ"]
+        return [float(pixels.get(f"PhysicalSize{axis}", "nan")) * unit for axis, unit in zip("XYZ", units, strict=True)]
     if file.is_imagej and file.imagej_metadata:
-        factor = _UNITS.get(str(file.imagej_metadata.get("unit", "")).lower(), float("nan"))
+        unit = _UNITS.get(str(file.imagej_metadata.get("unit", "")).lower(), float("nan"))
         dots, inches = file.pages[0].tags["XResolution"].value
         in_plane = inches / dots if dots else float("nan")
-        # ImageJ writes seven digits and a quotient of whole numbers: what is equal but for that is equal.
+        # ImageJ writes seven digits and a ratio of integers: sizes that are equal but for that are equal.
         depth = float(file.imagej_metadata.get("spacing", in_plane))
-        sizes = [float(f"{size * factor:.6g}") for size in (depth, in_plane, in_plane)]
+        sizes = [float(f"{size * unit:.6g}") for size in (depth, in_plane, in_plane)]
         return sizes if np.isfinite(sizes).all() else None
     return None
 
 
 class Pages:
-    """The pages of a TIFF file as an array that reads pages on indexing."""
+    """The pages of a TIFF file as an array that is read on indexing."""
 
     def __init__(self, file: Any, shape: tuple[int, int, int], dtype: np.dtype) -> None:
         self._file, self.shape, self.dtype = file, shape, dtype
