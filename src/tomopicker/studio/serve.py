@@ -13,7 +13,7 @@ import uvicorn
 
 from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.files import write_text
-from tomopicker.output.running import holder, marked
+from tomopicker.output.lock import holder, locked
 from tomopicker.studio.access import LOOPBACK, Access, stored_secret
 from tomopicker.studio.app import create_app
 from tomopicker.studio.context import Studio
@@ -70,7 +70,7 @@ def serve(
     private = folder / PRIVATE
     if who := holder(private):
         raise TomoPickerError(f"{folder}: is open in {who}; use that one, or stop it")
-    with marked(private):
+    with locked(private):
         studio = Studio.open(listing, folder, engine)
         if kind is not None:
             studio.project.add_kind(*kind)
