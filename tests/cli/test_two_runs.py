@@ -14,7 +14,7 @@ import pytest
 import tomopicker
 import tomopicker.errors
 from tests.cli.conftest import call
-from tomopicker.output.running import STALE_SECONDS, holder, marked
+from tomopicker.output.lock import STALE_SECONDS, holder, locked
 from tomopicker.pipeline.pick import pick
 
 PICK = "tomopicker.cluster.pick_tomogram.pick"
@@ -150,7 +150,7 @@ def test_a_full_disk_ends_the_run_in_one_line(world, cli, tmp_path, monkeypatch)
     def full(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("tomopicker.output.layout.write_chosen", full)
+    monkeypatch.setattr("tomopicker.output.layout.write_selected", full)
     result = cli("pick", world.tomograms, "-m", world.model, "-o", tmp_path / "out")
     assert result.code == 1 and len(result.errors) == 1
     assert "no room left" in result.err and "repeat the command" in result.err
@@ -163,11 +163,11 @@ def test_marks_of_other_machines_count_while_they_are_fresh(tmp_path):
     mark = tmp_path / ".running"
     mark.write_text("elsewhere 12 another-machine\n", encoding="utf-8")
     assert holder(tmp_path) == "process 12 on elsewhere"
-    with pytest.raises(tomopicker.errors.TomoPickerError, match="process 12 on elsewhere"), marked(tmp_path):
+    with pytest.raises(tomopicker.errors.TomoPickerError, match="process 12 on elsewhere"), locked(tmp_path):
         pass
     old = time.time() - STALE_SECONDS - 5
     os.utime(mark, (old, old))
     assert holder(tmp_path) is None
-    with marked(tmp_path):
+    with locked(tmp_path):
         assert holder(tmp_path) == f"process {os.getpid()} on {os.uname().nodename}"
     assert not mark.exists()

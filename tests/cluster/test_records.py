@@ -14,8 +14,8 @@ from tomopicker.errors import TomoPickerError
 from tomopicker.geometry import Frame
 from tomopicker.io import read_picks, write_picks
 from tomopicker.output.layout import write_entry
+from tomopicker.output.lock import locked
 from tomopicker.output.merged import merge
-from tomopicker.output.running import marked
 from tomopicker.output.summary import summarise
 from tomopicker.picks import Picks
 
@@ -45,7 +45,7 @@ def test_tomograms_unlike_the_rest_are_named_with_the_reason():
 def test_status_while_it_runs_afterwards_and_after_a_death(tmp_path):
     with pytest.raises(TomoPickerError, match="no picks and no run"):
         status_lines(tmp_path)
-    with marked(tmp_path), Journal(tmp_path, 10, "in one process") as journal:
+    with locked(tmp_path), Journal(tmp_path, 10, "in one process") as journal:
         journal.write(Event("started", "TS_1", "", worker="n1:5"))
         journal.write(Event("done", "TS_1", "TS_1: 3 picks", seconds=4.0, workers=2))
         journal.write(Event("failed", "TS_2", "TS_2.mrc: is cut short"))
@@ -81,7 +81,7 @@ def test_merged_files_are_those_of_all_picks_in_one_list(tmp_path, star_format, 
     if kind == "two pixel sizes":
         frames["TS_2"] = Frame((40, 60, 50), 12.0)
     filled(tmp_path, names, star_format, frames)
-    merge(tmp_path, frames, dict.fromkeys(names, 2) | {"none": 0}, star_format)
+    merge(tmp_path, frames, {"": dict.fromkeys(names, 2) | {"none": 0}}, star_format)
     parts = Picks.concatenate([read_picks(tmp_path / f"{name}.csv", {name: frames[name]}) for name in names])
     for suffix, format in ((".csv", "csv"), (".star", star_format)):
         write_picks(parts, frames, tmp_path / f"expected{suffix}", format)
@@ -95,7 +95,7 @@ def test_merged_files_are_those_of_all_picks_in_one_list(tmp_path, star_format, 
 def test_an_optimisation_set_joins_picks_and_project(tmp_path):
     filled(tmp_path, ["TS_1"], "relion5", {"TS_1": FRAME})
     project = tmp_path / "tomograms.star"
-    merge(tmp_path, {"TS_1": FRAME}, {"TS_1": 2}, "relion5", project)
+    merge(tmp_path, {"TS_1": FRAME}, {"": {"TS_1": 2}}, "relion5", project)
     text = (tmp_path / "optimisation_set.star").read_text(encoding="utf-8")
     assert str(project) in text and str(tmp_path / "picks.star") in text
 
@@ -106,9 +106,9 @@ from pathlib import Path
 from tests.cluster.test_records import FRAME, merge
 folder, names = Path(sys.argv[1]), sys.argv[2].split()
 frames = dict.fromkeys(names, FRAME)
-merge(folder, frames, dict.fromkeys(names[:3], 2), "relion5")  # What it imports and caches is there now.
+merge(folder, frames, {"": dict.fromkeys(names[:3], 2)}, "relion5")  # What it imports and caches is there now.
 before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
-merge(folder, frames, dict.fromkeys(names, 2), "relion5")
+merge(folder, frames, {"": dict.fromkeys(names, 2)}, "relion5")
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, time.process_time() - began)
 """
 

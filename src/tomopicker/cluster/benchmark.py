@@ -34,7 +34,7 @@ from tomopicker.cluster.work import (
 )
 from tomopicker.config import resolve
 from tomopicker.files import write_text
-from tomopicker.output.running import marked
+from tomopicker.output.lock import locked
 from tomopicker.pipeline.callbacks import Callback
 from tomopicker.preprocessing.preprocess import working_voxel_size
 from tomopicker.wording import number_of
@@ -89,7 +89,7 @@ def run_protocol(
     # The tables show more than what is run.
     shown = sorted({*part.datasets, *(run.dataset for run, _ in results_of(protocol, output))})
     opened = open_datasets(filter_protocol(protocol, datasets=shown))
-    with marked(output):
+    with locked(output):
         write_text(output / "protocol.yaml", protocol_text(protocol, output))
         results = run_all(part, opened, output, device=device, cluster=cluster, on_event=on_event, callback=callback)
         return results, write_report(filter_protocol(protocol, datasets=shown), opened, output)

@@ -13,8 +13,8 @@ from tomopicker.cluster.work import Event, Item, OnEvent, ignore_event
 from tomopicker.errors import TomoPickerError
 from tomopicker.io import check_names, naming_remark, tomogram_name
 from tomopicker.output.layout import MERGED, RECORDS, read_entries
+from tomopicker.output.lock import locked
 from tomopicker.output.pick_folder import PickFolder
-from tomopicker.output.running import marked
 from tomopicker.output.summary import Summary, summarise
 from tomopicker.pipeline.callbacks import Callback
 from tomopicker.training.checkpoint import Model
@@ -105,7 +105,7 @@ def pick_into(
     work = PickWork(folder, model_file, model if cluster is None else None)
     how = "in one process" if cluster is None else cluster.words
     was_there = folder.path.exists()
-    with marked(folder.path):
+    with locked(folder.path):
         folder.begin()
         with Journal(folder.path, len(todo), how, on_event) as journal:
             try:

@@ -9,7 +9,7 @@ from typing import Any
 
 from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.output.layout import FAILED, LOG, RECORD, RUN, read_entries
-from tomopicker.output.running import holder
+from tomopicker.output.lock import holder
 from tomopicker.output.summary import summarise
 from tomopicker.wording import number_of
 

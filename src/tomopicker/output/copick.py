@@ -13,7 +13,7 @@ from tomopicker.io.particles.copick import USER
 from tomopicker.io.projects.copick import RUNS, CopickProject, check_name, read_project
 from tomopicker.output.layout import file_of_kind
 from tomopicker.output.pick_folder import PickFolder
-from tomopicker.output.record import kind_counts, picked_counts, recorded_frames
+from tomopicker.output.record import picked_counts, recorded_frames
 from tomopicker.output.settings import CopickSettings
 from tomopicker.picks import Picks
 from tomopicker.pipeline.callbacks import Callback
@@ -92,7 +92,7 @@ class CopickTarget:
         """
         written, failed, record = 0, list[TomoPickerError](), folder.read()
         runs, known = {io.tomogram_name(path) for path in self.tomograms}, recorded_frames(record)
-        counts = kind_counts(record) or {"": picked_counts(record)}
+        counts = picked_counts(record)
         for kind, name in self.objects.items():
             for run in (run for run, count in counts[kind].items() if run in runs and count):
                 picked = folder.path / f"{file_of_kind(run, kind)}.csv"

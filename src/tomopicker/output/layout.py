@@ -1,6 +1,6 @@
 """The files in a folder of picks: their names, and the picks and the record of one tomogram.
 
-Those of a tomogram are written by the process that picked it.
+The files of a tomogram are written by the process that picks it.
 """
 
 import json
@@ -24,67 +24,69 @@ from tomopicker.types import Positions
 
 RECORD = "picks.json"
 RECORDS = "records"
-"""A folder: the record of each tomogram, written by the process that picked it."""
+"""Folder with the record of each tomogram."""
 CANDIDATES = "candidates"
-"""A folder: the candidates of each tomogram."""
+"""Folder with the candidates of each tomogram."""
 MERGED, IMPORT_LIST, OPTIMISATION_SET = "picks", "relion5_import", "optimisation_set"
-"""The files of all tomograms together, without a suffix."""
+"""Names of the files of all tomograms together, without a suffix."""
 RUN, RUNNING, LOG = "run.json", ".running", "pick.log"
-"""The state of the last run, the lock file of a running one, and the log with a line for each tomogram."""
+"""State of the last run, lock file of the present one, and log with a line for each tomogram."""
+DONE, FAILED = "done", "failed"
+"""Status of a tomogram in its record."""
 
 
 def record_file(folder: Path, name: str) -> Path:
-    """Return where the record of a tomogram is."""
+    """Return the path of the record of a tomogram."""
     return folder / RECORDS / f"{name}.json"
 
 
 def files_of(folder: Path, name: str) -> tuple[Path, Path, Path]:
-    """Return where a tomogram's picks are, as STAR and as CSV, and where its candidates are."""
+    """Return the paths of a tomogram's picks, as STAR and as CSV, and of its candidates."""
     return folder / f"{name}.star", folder / f"{name}.csv", folder / CANDIDATES / f"{name}.csv"
 
 
 def picture_of(folder: Path, name: str) -> Path:
-    """Return where the picture of a tomogram's picks is, if one was drawn."""
+    """Return the path of the picture of a tomogram's picks."""
     return folder / f"{name}.png"
 
 
 def file_of_kind(name: str, kind: str) -> str:
-    """Name the files of one kind of several: a tomogram's, or the merged ones."""
+    """Return the stem of the files of one of several kinds, of a tomogram or merged."""
     return f"{name}.{kind}" if kind else name
 
 
-DONE, FAILED = "done", "failed"
-"""The status of a tomogram in its record."""
-
-
-def write_chosen(
+def write_selected(
     folder: Path,
     name: str,
     frame: Frame,
-    chosen: Selected,
+    selected: Selected,
     star_format: str,
     kinds: Mapping[str, Selected] | None = None,
 ) -> dict[str, Any]:
-    """Write the picks of a tomogram; return their facts for the record. Pictures of earlier picks are removed.
+    """Write the picks of a tomogram, and remove pictures of earlier picks; return the entries for the record.
 
-    Of several kinds, those of each are written too, to files with the kind in their names; STAR files number the kinds
-    from 1, in ``rlnClassNumber``, and name them.
+    The picks of each of several kinds are written too, to files with the kind in their names; STAR files number the
+    kinds from 1 in ``rlnClassNumber``.
     """
     numbers = {kind: number for number, kind in enumerate(kinds or {}, 1)}
-    stated = {}
-    for kind, each in {"": chosen, **(kinds or {})}.items():
+    entries = {}
+    for kind, own in {"": selected, **(kinds or {})}.items():
         star, csv, _ = files_of(folder, file_of_kind(name, kind))
         with suppress(OSError):
             picture_of(folder, file_of_kind(name, kind)).unlink(missing_ok=True)
-        io.write_picks(each.picks, {name: frame}, csv, "csv")
-        io.write_picks(numbered(each.picks, numbers), {name: frame}, star, star_format)
-        stated[kind] = _stated(each)
-    total = stated.pop("")
-    return total | {"kinds": stated} if stated else total
+        io.write_picks(own.picks, {name: frame}, csv, "csv")
+        io.write_picks(number_kinds(own.picks, numbers), {name: frame}, star, star_format)
+        entries[kind] = {
+            "threshold": own.threshold,
+            "picks": len(own.picks),
+            "expected": {key: round(value, 4) for key, value in asdict(own.expected).items()},
+        }
+    entry = entries.pop("")
+    return entry | {"kinds": entries} if entries else entry
 
 
 def draw_picks(tomogram: Tomogram, positions: Positions, particle_diameter: float, picture: Path) -> str | None:
-    """Draw picks (Å) of a tomogram; give the reason, one line, if that fails: the picks do not depend on it."""
+    """Draw picks (Å) of a tomogram; if that fails, return the reason in one line."""
     from tomopicker.output.figures import pick_figure  # noqa: PLC0415  (matplotlib is slow to import)
 
     try:
@@ -94,24 +96,16 @@ def draw_picks(tomogram: Tomogram, positions: Positions, particle_diameter: floa
     return None
 
 
-def numbered(picks: Picks, numbers: Mapping[str, int]) -> Picks:
-    """Number the kinds as RELION does its classes; without kinds, leave picks as they are."""
+def number_kinds(picks: Picks, numbers: Mapping[str, int]) -> Picks:
+    """Add a column of RELION's class numbers from the number of each kind, if there are any."""
     if not numbers:
         return picks
     column = np.array([numbers[kind] for kind in picks.kinds.tolist()], dtype=np.int64)
     return replace(picks, extra=picks.with_kind(picks.kinds).extra.assign(**{CLASS: column}))
 
 
-def _stated(chosen: Selected) -> dict[str, Any]:
-    return {
-        "threshold": chosen.threshold,
-        "picks": len(chosen.picks),
-        "expected": {key: round(value, 4) for key, value in asdict(chosen.expected).items()},
-    }
-
-
 def read_entry(folder: Path, name: str) -> dict[str, Any]:
-    """Read the record of a tomogram; empty if there is none, or none that can be read, so that it is picked again."""
+    """Read the record of a tomogram; empty if it is missing or damaged, so that the tomogram is picked again."""
     try:
         entry = json.loads(record_file(folder, name).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -125,7 +119,7 @@ def write_entry(folder: Path, name: str, entry: dict[str, Any]) -> None:
 
 
 def remove_entry(folder: Path, name: str) -> None:
-    """Remove the record of a tomogram, before its files are replaced: a process killed amid them has not done it.
+    """Remove the record of a tomogram before its files are replaced: it is unfinished if the process is killed.
 
     Raises `TomoPickerError` if it cannot be removed.
     """
@@ -137,7 +131,7 @@ def remove_entry(folder: Path, name: str) -> None:
 
 
 def read_entries(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Return the name and record of each tomogram, sorted by name; one is held at a time."""
+    """Yield the name and record of each tomogram, sorted by name."""
     for name in sorted(file.name.removesuffix(".json") for file in (folder / RECORDS).glob("[!.]*.json")):
         if entry := read_entry(folder, name):
             yield name, entry

@@ -1,7 +1,7 @@
 """A folder of picks during a run: which tomograms are finished, and adding one.
 
-A folder belongs to one model and one set of settings, so that its merged files are never a mixture. Several processes
-may add tomograms at once, each writing that tomogram's files and its record; one process, which began the run, merges.
+A folder belongs to one model and one set of settings, so that its merged files are consistent. Several processes may
+add tomograms at once, each writing the files and the record of its tomogram; the process that began the run merges.
 """
 
 import shutil
@@ -25,7 +25,6 @@ from tomopicker.output.record import (
     difference,
     identity,
     job_of,
-    kind_counts,
     picked_counts,
     read_record,
     recorded_frames,
@@ -36,8 +35,8 @@ from tomopicker.tomogram import Tomogram
 from tomopicker.training.checkpoint import Model
 
 
-def _count_facts(picked: Picked) -> dict[str, Any]:
-    """Facts of a list of candidates for the record, independent of the selection."""
+def _recorded_count(picked: Picked) -> dict[str, Any]:
+    """Return the entries of the record on counts, which do not depend on the selection."""
     return {
         "candidates": len(picked.candidates),
         "count": picked.count and asdict(picked.count),
@@ -51,20 +50,20 @@ def _now() -> str:
 
 @dataclass(frozen=True)
 class PickFolder:
-    """A folder of picks, as one run sees it; what is finished is read from the folder each time.
+    """A folder of picks in one run. What is finished is read from the folder each time.
 
     Parameters
     ----------
     path : Path
-        The folder; made when the run begins.
+        Created when the run begins.
     settings : PickSettings
-        Of this run.
+        Settings of this run.
     job : dict
-        The model and the settings, as the record states them.
+        Head of the record: see `job_of`.
     overwrite : bool
-        Whether to pick again what was done before this run began, and to replace what another run left.
+        Replace picks of other models or settings, and those finished before this run began.
     opened : str
-        When this run began, in UTC.
+        Start of this run, UTC.
     """
 
     path: Path
@@ -79,38 +78,36 @@ class PickFolder:
     ) -> "PickFolder":
         """Open a folder for a run.
 
-        Raises `UsageError` if it holds the picks of another run and `overwrite` is False.
+        Raises `UsageError` if it holds picks of another model or settings, unless `overwrite`.
         """
         folder = cls(path, settings, job_of(model_file, model, settings), overwrite)
         folder.read()
         return folder
 
     def read(self) -> dict[str, Any]:
-        """Read the record, or begin one.
+        """Return the record, empty if there is none.
 
-        Raises `TomoPickerError` if it is damaged, or of another run, and is not to be overwritten.
+        Raises `TomoPickerError` if it is damaged or of another model or settings, unless `overwrite`.
         """
-        file, begun = self.path / RECORD, self.job | {"tomograms": {}, "merged": False}
-        if not file.exists():
-            return begun
+        file, empty = self.path / RECORD, self.job | {"tomograms": {}, "merged": False}
         try:
-            record = read_record(file)
+            record = read_record(file) if file.exists() else empty
         except TomoPickerError:
             if self.overwrite:
-                return begun
+                return empty
             raise
         change = difference(record, self.job)
         if change is None:
             return record | self.job
         if self.overwrite:
-            return begun
+            return empty
         raise UsageError(
             f"{self.path}: holds picks made with {change}; give another --output, or --overwrite, "
             "or set another threshold for these with 'tomopicker threshold'"
         )
 
     def begin(self) -> None:
-        """Write a record without tomograms: until `merge`, those of the tomograms count. Others' are removed."""
+        """Write a record without tomograms, each of which has a file until `merge`, and remove files of other runs."""
         record = self.read()
         if not record["tomograms"]:
             shutil.rmtree(self.path / layout.RECORDS, ignore_errors=True)
@@ -119,14 +116,11 @@ class PickFolder:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Picks of each finished tomogram, by name, sorted."""
-        return picked_counts(self.read())
+        """Number of picks in each finished tomogram, sorted by name."""
+        return picked_counts(self.read())[""]
 
     def check_name(self, name: str, source: Path) -> None:
-        """Refuse a tomogram whose name its files could not have or hold, before it is picked.
-
-        Raises `TomoPickerError`: one line that names `source`, the tomogram's file.
-        """
+        """Raise `TomoPickerError` if the name of a tomogram, whose file is `source`, is not valid in its files."""
         check_name(name, source)
         for kind in self.kinds:
             if name.endswith(file_of_kind("", kind)):
@@ -136,14 +130,14 @@ class PickFolder:
         io.check_names([name], self.settings.star_format, source)
 
     def is_done(self, name: str, file: Path, mask: Path | None) -> bool:
-        """Whether the picks of a tomogram, as its file is now, are complete.
+        """Return True if all files of a tomogram are written, and its own file has not changed since.
 
         With `overwrite`, only tomograms finished since this run began count, such as by a worker that died afterwards.
         """
         return self._entry(name, file, mask).get("status") == DONE and all(map(Path.exists, self._files(name)))
 
     def failed_before(self, name: str, file: Path, mask: Path | None) -> str | None:
-        """Return why a tomogram failed, if it did for what is in its file, and the file has not changed since."""
+        """Return why a tomogram failed, if it would fail again: its file and the program are unchanged."""
         entry = self._entry(name, file, mask)
         is_final = entry.get("status") == FAILED and entry.get("final") and entry.get("tomopicker") == __version__
         return str(entry["error"]) if is_final else None
@@ -152,16 +146,15 @@ class PickFolder:
         """Write the files of a tomogram, then its record as done; return the record."""
         name, frame = tomogram.name, tomogram.frame
         layout.remove_entry(self.path, name)
-        for kind, each in (picked.kinds or {"": picked}).items():
+        for kind, own in (picked.kinds or {"": picked}).items():
             for target in self._scores_file(file_of_kind(name, kind)):
-                shape, dtype = each.logits.shape, np.dtype(np.float32)
-                io.write_mrc_sections(target, shape, dtype, each.score_sections(), each.working.voxel_size)
-        candidates = files_of(self.path, name)[2]
-        io.write_picks(picked.candidates, {name: frame}, candidates, "csv")
-        kinds = {kind: each.selected for kind, each in picked.kinds.items()}
-        written = layout.write_chosen(self.path, name, frame, picked.selected, self.settings.star_format, kinds)
-        for kind, each in picked.kinds.items():
-            written["kinds"][kind] |= _count_facts(each)
+                shape, dtype = own.logits.shape, np.dtype(np.float32)
+                io.write_mrc_sections(target, shape, dtype, own.score_sections(), own.working.voxel_size)
+        io.write_picks(picked.candidates, {name: frame}, files_of(self.path, name)[2], "csv")
+        kinds = {kind: own.selected for kind, own in picked.kinds.items()}
+        written = layout.write_selected(self.path, name, frame, picked.selected, self.settings.star_format, kinds)
+        for kind, own in picked.kinds.items():
+            written["kinds"][kind] |= _recorded_count(own)
         entry = identity(file, mask, self.settings) | {
             "voxel_size_angstrom": frame.voxel_size,
             "shape_zyx": list(frame.shape),
@@ -169,7 +162,7 @@ class PickFolder:
             "seconds": round(time.monotonic() - started, 2),
             "status": DONE,
             "finished": _now(),
-            **_count_facts(picked),
+            **_recorded_count(picked),
             "score_median": round(float(np.median(picked.picks.scores)), 4) if len(picked.picks) else None,
             **written,
         }
@@ -178,17 +171,7 @@ class PickFolder:
         return entry
 
     def add_failure(self, name: str, file: Path, mask: Path | None, error: str, *, final: bool) -> None:
-        """Record that a tomogram failed.
-
-        Parameters
-        ----------
-        name : str
-            Of the tomogram.
-        error : str
-            The reason, one line.
-        final : bool
-            Whether it would fail again: it is not tried again until its file changes.
-        """
+        """Record why a tomogram failed, in one line; after a final failure it is not retried until its file changes."""
         entry = identity(file, mask, self.settings) | {
             "tomopicker": __version__,
             "status": FAILED,
@@ -203,28 +186,29 @@ class PickFolder:
         record = self.read()
         if record["merged"] and is_merged(self.path):
             return None
-        counts, project = picked_counts(record), self.settings.project
-        frames, kinds = recorded_frames(record), kind_counts(record)
-        remark = merge(self.path, frames, counts, self.settings.star_format, project, kinds) if counts else None
+        frames, settings = recorded_frames(record), self.settings
+        remark = None
+        if frames:
+            remark = merge(self.path, frames, picked_counts(record), settings.star_format, settings.project)
         write_record(self.path / RECORD, self.job, layout.read_entries(self.path))
         return remark
 
     @property
     def kinds(self) -> list[str]:
-        """The kinds of particle that the model picks, if they are several."""
+        """Kinds of particle, if there are several."""
         return list(self.job["model"].get("kinds", {}))
 
     def _entry(self, name: str, file: Path, mask: Path | None) -> dict[str, Any]:
-        """Read the record of a tomogram; empty where it is of another file or mask, or is to be overwritten."""
+        """Return the record of a tomogram; empty if it is of another file or mask, or is to be overwritten."""
         entry = layout.read_entry(self.path, name)
-        same = all(entry.get(key) == value for key, value in identity(file, mask, self.settings).items())
-        return entry if same and not (self.overwrite and str(entry.get("finished", "")) < self.opened) else {}
+        is_same = all(entry.get(key) == value for key, value in identity(file, mask, self.settings).items())
+        is_old = self.overwrite and str(entry.get("finished", "")) < self.opened
+        return entry if is_same and not is_old else {}
 
     def _files(self, name: str) -> list[Path]:
         files = [*files_of(self.path, name)]
-        for kind in self.kinds or [""]:
-            called = file_of_kind(name, kind)
-            files += [*files_of(self.path, called)[:2], *self._scores_file(called)]
+        for stem in (file_of_kind(name, kind) for kind in self.kinds or [""]):
+            files += [*files_of(self.path, stem)[:2], *self._scores_file(stem)]
         return list(dict.fromkeys(files))
 
     def _scores_file(self, name: str) -> list[Path]:

@@ -1,12 +1,12 @@
-"""``picks.json``: the model and settings of a folder of picks, and the outcome of each tomogram.
+"""``picks.json``: the model and settings of a folder of picks, and the record of each tomogram.
 
-It is written when a run begins, without tomograms, and when the run ends, with all of them; in between the records of
-the tomograms count. Only the process that merges writes it.
+It is written when a run begins, without tomograms, and when the run ends, with all of them; in between, each tomogram
+has a file of its own. Only the process that merges writes it.
 """
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # torch, behind it, is slow to import.
 
 @dataclass(frozen=True)
 class PickSettings:
-    """Settings of a run of pick; `project` is the tomograms.star of RELION 5 that lists the tomograms, if one does."""
+    """Settings of a run of ``pick``; `project` is the tomograms.star of RELION 5 that lists the tomograms, if any."""
 
     selection: Selection
     min_distance: float | None
@@ -39,18 +39,18 @@ class PickSettings:
     project: Path | None = None
 
     @property
-    def deciding(self) -> dict[str, Any]:
-        """The settings that decide the picks, as the record states them."""
-        given = (("dataset", self.reading.dataset), ("axes", self.reading.axes), ("mask", self.mask))
-        return selection_facts(self.selection) | {
+    def recorded(self) -> dict[str, Any]:
+        """The settings that affect the picks, as in the record."""
+        optional = {"dataset": self.reading.dataset, "axes": self.reading.axes, "mask": self.mask}
+        return recorded_selection(self.selection) | {
             "min_distance_angstrom": self.min_distance,
             "star_format": self.star_format,
-            **{name: value for name, value in given if value},
+            **{name: value for name, value in optional.items() if value},
         }
 
 
-def selection_facts(selection: Selection) -> dict[str, Any]:
-    """Return the selection, as the record states it."""
+def recorded_selection(selection: Selection) -> dict[str, Any]:
+    """Return a selection as in the record."""
     return {
         "threshold": selection.threshold,
         "target_precision": selection.precision,
@@ -65,23 +65,22 @@ def digest(file: Path) -> str:
 
 
 def job_of(model_file: Path, model: "Model", settings: PickSettings) -> dict[str, Any]:
-    """Describe what a folder belongs to: one model, and the settings that decide its picks."""
-    sha256 = digest(model_file)
+    """Return the head of the record: the model, and the settings that affect the picks."""
     kinds = {
         kind: {
-            "particle_diameter": each.settings.particle_diameter,
-            "voxel_size_angstrom": each.voxel_size,
-            "offset": each.offset,
-            "threshold": each.threshold,
+            "particle_diameter": own.settings.particle_diameter,
+            "voxel_size_angstrom": own.voxel_size,
+            "offset": own.offset,
+            "threshold": own.threshold,
         }
-        for kind, each in model.kinds.items()
+        for kind, own in model.kinds.items()
         if model.others
     }
     return {
         "tomopicker": __version__,
         "model": {
             "file": str(model_file.absolute()),
-            "sha256": sha256,
+            "sha256": digest(model_file),
             "voxel_size_angstrom": model.voxel_size,
             "offset": model.offset,
             "threshold": model.threshold,
@@ -89,12 +88,12 @@ def job_of(model_file: Path, model: "Model", settings: PickSettings) -> dict[str
             "settings": model.settings.model_dump(mode="json"),
             **({"kinds": kinds} if kinds else {}),
         },
-        "settings": settings.deciding,
+        "settings": settings.recorded,
     }
 
 
 def difference(before: dict[str, Any], now: dict[str, Any]) -> str | None:
-    """Describe how the job of a record differs from this one; None if it does not."""
+    """Describe how the model or settings of a record differ from those of a job; None if they are equal."""
     if before["model"].get("sha256") != now["model"]["sha256"]:
         return f"another model ({before['model'].get('file')})"
     for name in dict.fromkeys([*now["settings"], *before["settings"]]):
@@ -108,7 +107,7 @@ def difference(before: dict[str, Any], now: dict[str, Any]) -> str | None:
 def read_record(path: Path) -> dict[str, Any]:
     """Read a ``picks.json``.
 
-    Raises `TomoPickerError` if it is not one, or files cannot be called after a tomogram in it.
+    Raises `TomoPickerError` if it is not one, or the name of a tomogram in it is not valid in file names.
     """
     if not path.exists():
         raise TomoPickerError(
@@ -128,7 +127,7 @@ def read_record(path: Path) -> dict[str, Any]:
 
 
 def check_name(name: str, source: Path) -> str:
-    """Refuse the name of a tomogram whose files would lie in another folder or overwrite the merged ones; return it."""
+    """Return the name of a tomogram; raise if its files would be in another folder or overwrite the merged ones."""
     if name in {MERGED, IMPORT_LIST, OPTIMISATION_SET}:
         raise TomoPickerError(
             f"{source}: a tomogram called '{name}' cannot be picked: its files would hide the merged ones; rename it"
@@ -137,14 +136,14 @@ def check_name(name: str, source: Path) -> str:
 
 
 def write_record(path: Path, job: dict[str, Any], tomograms: Iterable[tuple[str, dict[str, Any]]] | None) -> None:
-    """Write a ``picks.json``, whole or not at all, a line a tomogram.
+    """Write a ``picks.json``, whole or not at all, with a line for each tomogram.
 
     Parameters
     ----------
     job : dict
-        The model and the settings; what it has of tomograms is left out.
+        Model and settings; tomograms in it are ignored.
     tomograms : iterable of (str, dict), optional
-        The record of each, when they are merged; None while the records in the folder count.
+        Name and record of each when they are merged; None while each has a file of its own.
     """
     head = {name: value for name, value in job.items() if name not in {"tomograms", "merged"}}
     text = json.dumps(head | {"merged": tomograms is not None}, indent=1).removesuffix("\n}")
@@ -152,51 +151,40 @@ def write_record(path: Path, job: dict[str, Any], tomograms: Iterable[tuple[str,
     write_text(path, f'{text},\n "tomograms": {{{entries}\n }}\n}}\n', durable=True)
 
 
-def finished(record: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return what a record states of each tomogram that it calls done."""
-    return {name: entry for name, entry in record["tomograms"].items() if entry["status"] == DONE}
+def finished(record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the records of the finished tomograms, sorted by name."""
+    return {name: entry for name, entry in sorted(record["tomograms"].items()) if entry["status"] == DONE}
 
 
-def recorded_frames(record: dict[str, Any]) -> dict[str, Frame]:
-    """Return the frame of each tomogram that a record calls done."""
+def recorded_frames(record: Mapping[str, Any]) -> dict[str, Frame]:
+    """Return the geometry of each finished tomogram."""
     return {
         name: Frame(tuple(map(int, entry["shape_zyx"])), float(entry["voxel_size_angstrom"]))  # type: ignore[arg-type]
         for name, entry in finished(record).items()
     }
 
 
-def identity(path: Path, mask: Path | None, settings: PickSettings) -> dict[str, Any]:
-    """Return facts that identify the picked tomogram, without opening it."""
-    listed = getattr(path, "frame", None)
-    return identity_of_file(path) | {
-        "voxel_size_given": settings.reading.voxel_size or (listed.voxel_size if listed else None),
-        "inverted": settings.reading.invert,
-        "mask": str(mask.absolute()) if mask else None,
+def picked_counts(record: Mapping[str, Any]) -> dict[str, dict[str, int]]:
+    """Return the number of picks in each finished tomogram: of all kinds under an empty name, and of each one."""
+    entries = finished(record)
+    kinds = record["model"].get("kinds", {})
+    return {"": {name: entry["picks"] for name, entry in entries.items()}} | {
+        kind: {name: entry["kinds"][kind]["picks"] for name, entry in entries.items()} for kind in kinds
     }
 
 
-def identity_of_file(path: Path | None) -> dict[str, Any]:
-    """Return path, size and time of a file; no size or time if it is missing."""
+def identity(path: Path, mask: Path | None, settings: PickSettings) -> dict[str, Any]:
+    """Return facts that identify the picked tomogram, without opening it; size and time are None for a missing file."""
+    listed = getattr(path, "frame", None)
     try:
-        stat = path.stat() if path else None
+        stat = path.stat()
     except OSError:
         stat = None
     return {
-        "path": str(path.absolute()) if path else None,
+        "path": str(path.absolute()),
         "bytes": stat.st_size if stat else None,
         "modified": int(stat.st_mtime) if stat else None,
-    }
-
-
-def picked_counts(record: dict[str, Any]) -> dict[str, int]:
-    """Return the number of picks of each tomogram that a record calls done, sorted by name."""
-    return {name: entry["picks"] for name, entry in sorted(finished(record).items())}
-
-
-def kind_counts(record: dict[str, Any]) -> dict[str, dict[str, int]]:
-    """Count the picks of each kind in each finished tomogram; empty unless there are several kinds."""
-    entries = sorted(finished(record).items())
-    return {
-        kind: {name: entry["kinds"][kind]["picks"] for name, entry in entries}
-        for kind in record["model"].get("kinds", {})
+        "voxel_size_given": settings.reading.voxel_size or (listed.voxel_size if listed else None),
+        "inverted": settings.reading.invert,
+        "mask": str(mask.absolute()) if mask else None,
     }

@@ -1,4 +1,4 @@
-"""Pictures and report of a results folder whose picks were selected again."""
+"""Pictures and report of a folder of picks after another selection."""
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -16,7 +16,7 @@ from tomopicker.pipeline.callbacks import Callback
 
 
 def change_threshold(folder: Path, selection: Selection, callback: Callback, *, pictures: bool) -> dict[str, Any]:
-    """Select the picks of a results folder again, log the expected metrics, and redraw pictures and report.
+    """Select the picks of a folder again, log the expected metrics, and redraw pictures and report.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def change_threshold(folder: Path, selection: Selection, callback: Callback, *, 
     TomoPickerError
         As `reselect`.
     """
-    drawn = list(folder.glob("*.png")) if pictures else []
+    existing = list(folder.glob("*.png")) if pictures else []
     entries, remark = reselect(folder, selection)
     if remark:
         callback.warn(remark)
@@ -47,26 +47,21 @@ def change_threshold(folder: Path, selection: Selection, callback: Callback, *, 
             )
         if not entry["picks"]:
             callback.warn(f"{name}: no candidate passes this threshold, so there are no picks; choose a lower one")
-    redraw(folder, drawn, callback, report=pictures)
+    _redraw(folder, existing, callback, report=pictures)
     return entries
 
 
-def redraw(folder: Path, drawn: Collection[Path], callback: Callback, *, report: bool) -> None:
-    """Draw pictures again, and write the report again if there was one.
+def _redraw(folder: Path, pictures: Collection[Path], callback: Callback, *, report: bool) -> None:
+    """Draw pictures again, with a warning for tomograms whose file is missing.
 
-    Parameters
-    ----------
-    drawn : collection of Path
-        The pictures; of tomograms whose file is gone they are left out, with a warning.
-    report : bool
-        Write the report; otherwise an existing one is removed, as it shows the old picks.
+    An existing report is written again, or removed without `report`, as it shows the old picks.
     """
     record = read_record(folder / RECORD)
     for name in sorted(recorded_frames(record)):
         for kind in record["model"].get("kinds", {"": None}):
-            was_drawn = picture_of(folder, file_of_kind(name, kind)) in drawn
-            if was_drawn and (problem := draw_again(folder, name, record, kind)):
-                callback.warn(problem)
+            picture = picture_of(folder, file_of_kind(name, kind))
+            if picture in pictures and (error := _draw(folder, name, record, kind, picture)):
+                callback.warn(error)
     if not (folder / REPORT).exists():
         return
     if report:
@@ -75,18 +70,16 @@ def redraw(folder: Path, drawn: Collection[Path], callback: Callback, *, report:
         (folder / REPORT).unlink()
 
 
-def draw_again(folder: Path, name: str, record: Mapping[str, Any], kind: str = "") -> str | None:
-    """Draw a tomogram's picks of a results folder once more, if its file is still there.
-
-    The record is the content of the folder's ``picks.json``; `kind` names one of several kinds of particle. Gives the
-    reason, one line, if it could not be drawn.
-    """
-    called, entry = file_of_kind(name, kind), record["tomograms"][name]
-    picture, count = picture_of(folder, called), (entry["kinds"][kind] if kind else entry)["picks"]
+def _draw(folder: Path, name: str, record: Mapping[str, Any], kind: str, picture: Path) -> str | None:
+    """Draw the picks of a tomogram, of one of several kinds if named; if that fails, return the reason in one line."""
+    entry = record["tomograms"][name]
+    count = (entry["kinds"][kind] if kind else entry)["picks"]
     diameter = (record["model"]["kinds"][kind] if kind else record["model"]["settings"])["particle_diameter"]
     try:
         tomogram = open_picked(folder, record, name)
-        picks = io.read_picks(files_of(folder, called)[1], [tomogram]) if count else Picks.concatenate([])
+        picks = (
+            io.read_picks(files_of(folder, file_of_kind(name, kind))[1], [tomogram]) if count else Picks.concatenate([])
+        )
     except (TomoPickerError, KeyError, TypeError) as error:
         return f"{picture}: removed, as it cannot be drawn again ({error})"
     return draw_picks(tomogram, picks.positions, diameter, picture)

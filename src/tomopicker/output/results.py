@@ -1,4 +1,4 @@
-"""A folder of picks, read back: candidates and picks of each tomogram; other picks selected among the candidates."""
+"""Results read from a folder of picks: candidates and picks of each tomogram, and selecting again among candidates."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -14,29 +14,28 @@ from tomopicker.geometry import Frame
 from tomopicker.io.read_options import ReadOptions
 from tomopicker.output import layout
 from tomopicker.output.layout import FAILED, RECORD, file_of_kind, files_of
+from tomopicker.output.lock import locked
 from tomopicker.output.merged import merge
 from tomopicker.output.record import (
     finished,
-    kind_counts,
     picked_counts,
     read_record,
     recorded_frames,
-    selection_facts,
+    recorded_selection,
     write_record,
 )
-from tomopicker.output.running import marked
 from tomopicker.picking.calibration import Count
-from tomopicker.picking.selection import Selected, Selection, join
+from tomopicker.picking.selection import Selected, Selection, best_first, join
 from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
 
 ROUNDING = 5e-8
-"""Probabilities of candidates are read back rounded to seven digits, which must not put a pick below the threshold."""
+"""Tolerance of thresholds: files round probabilities to seven digits."""
 
 
 @dataclass(frozen=True)
 class KindResult:
-    """One kind in a tomogram: its threshold, its particles, and those with an interval if calibrated."""
+    """A kind in a tomogram: threshold, expected number of particles, and the count with its interval if calibrated."""
 
     threshold: float
     particles: float
@@ -52,11 +51,11 @@ class TomogramResult:
     candidates : Picks
         Best first; scores are probabilities.
     whole : KindResult
-        Of all kinds together.
+        All kinds together.
     kinds : mapping of str to KindResult
-        Of each kind; where the model picks one, under an empty name.
+        Each kind; the only one under an empty name.
     max_particles : int or None
-        A cap on the picks of each kind.
+        Maximum number of picks of each kind.
     """
 
     name: str
@@ -71,20 +70,20 @@ class TomogramResult:
         return self.candidates if len(self.kinds) == 1 else self.candidates.of_kind(kind)
 
     def at(self, threshold: float) -> Selected:
-        """Select at another threshold, each kind separately; the cap on picks still applies."""
-        return _joined([self._choose(kind, threshold) for kind in self.kinds])
+        """Select at another threshold, each kind separately; `max_particles` still applies."""
+        return _joined([self._select(kind, threshold) for kind in self.kinds])
 
     @property
     def chosen(self) -> Selected:
-        """The picks, with what is expected of them."""
+        """The picks, with their expected metrics."""
         return _joined(list(self.chosen_kinds.values()))
 
     @property
     def chosen_kinds(self) -> dict[str, Selected]:
         """The picks of each kind."""
-        return {kind: self._choose(kind, own.threshold - ROUNDING) for kind, own in self.kinds.items()}
+        return {kind: self._select(kind, own.threshold - ROUNDING) for kind, own in self.kinds.items()}
 
-    def _choose(self, kind: str, threshold: float) -> Selected:
+    def _select(self, kind: str, threshold: float) -> Selected:
         selection = Selection(threshold, None, self.max_particles)
         return selection.select(self.candidates_of(kind), self.kinds[kind].particles, None)
 
@@ -100,11 +99,11 @@ class FolderResults:
     Parameters
     ----------
     record : dict
-        What ``picks.json`` holds.
+        Content of ``picks.json``.
     tomograms : tuple of TomogramResult
-        Those finished, by name.
+        Finished tomograms, sorted by name.
     failed : mapping of str to str
-        The others, and why.
+        Errors of the failed tomograms.
     """
 
     folder: Path
@@ -114,20 +113,20 @@ class FolderResults:
 
     @property
     def diameter(self) -> float:
-        """Of the particle, of the first of several kinds, Å."""
+        """Diameter of the particle, the first of several kinds, Å."""
         return float(self.record["model"]["settings"]["particle_diameter"])
 
     @property
     def diameters(self) -> dict[str, float]:
-        """Of each kind, Å; of one kind that is not named, under the empty name."""
+        """Diameter of each kind, Å; that of the only one under an empty name."""
         kinds = self.record["model"].get("kinds", {})
         return {kind: float(own["particle_diameter"]) for kind, own in kinds.items()} or {"": self.diameter}
 
 
 def open_picked(folder: Path, record: Mapping[str, Any], name: str) -> Tomogram:
-    """Open the file of a tomogram of a folder of picks, whose record this is, as it was picked in.
+    """Open the file of a tomogram in a folder of picks as it was opened for picking.
 
-    Raises `TomoPickerError` if its file is gone, or another tomogram now.
+    Raises `TomoPickerError` if the file is missing or has changed.
     """
     entry, settings = record["tomograms"][name], record["settings"]
     if not entry.get("path"):
@@ -149,24 +148,25 @@ def read_results(folder: Path) -> FolderResults:
     Raises `TomoPickerError` if it is not one, nothing in it is finished, or its candidates are damaged.
     """
     record = read_record(folder / RECORD)
-    found = []
+    results = []
     try:
-        for name, frame in sorted(recorded_frames(record).items()):
+        for name, frame in recorded_frames(record).items():
             entry = record["tomograms"][name]
-            candidates = candidates_of(folder, name, frame, entry["candidates"])
-            best_first = candidates.select(np.argsort(-candidates.scores, kind="stable"))
+            candidates = best_first([_read_candidates(folder, name, frame, entry["candidates"])])
             kinds = {kind: _result(own) for kind, own in (entry.get("kinds") or {"": entry}).items()}
-            cap = record["settings"].get("max_particles")
-            found.append(TomogramResult(name, frame, best_first, _result(entry), kinds, cap))
+            max_particles = record["settings"].get("max_particles")
+            results.append(TomogramResult(name, frame, candidates, _result(entry), kinds, max_particles))
     except (KeyError, TypeError, ValueError) as error:
         raise TomoPickerError(f"{folder / RECORD}: is damaged; give --overwrite to 'tomopicker pick'") from error
-    if not found:
+    if not results:
         raise TomoPickerError(f"{folder}: no tomogram in it is finished; run 'tomopicker pick' first")
-    others = {name: entry for name, entry in record["tomograms"].items() if entry["status"] == FAILED}
-    return FolderResults(folder, record, tuple(found), {name: str(e.get("error", "")) for name, e in others.items()})
+    failed = {
+        name: str(entry.get("error", "")) for name, entry in record["tomograms"].items() if entry["status"] == FAILED
+    }
+    return FolderResults(folder, record, tuple(results), failed)
 
 
-def candidates_of(path: Path, name: str, frame: Frame, count: int) -> Picks:
+def _read_candidates(path: Path, name: str, frame: Frame, count: int) -> Picks:
     """Read the candidates of a tomogram in a folder of picks; `count` is their number in the record."""
     if not count:
         return Picks.of(name, np.empty((0, 3)))
@@ -182,29 +182,38 @@ def _result(own: Mapping[str, Any]) -> KindResult:
 
 
 UNFINISHED = "unfinished_cut"
-"""The setting of a folder whose picks are being replaced."""
+"""Setting in the record of a folder while its picks are replaced."""
 
 
 def reselect(path: Path, selection: Selection) -> tuple[dict[str, Any], str | None]:
-    """Select among the candidates of every finished tomogram again, and write picks, merged files and record.
+    """Select again among the candidates of every finished tomogram, and write picks, merged files and record.
 
-    The default selection restores the files of `pick`. Gives the record of each finished tomogram, and a remark as of
-    `merge`.
+    The default selection restores the files of `pick`.
 
-    Raises `TomoPickerError` if nothing in the folder was picked, or its candidates are damaged.
+    Returns
+    -------
+    entries : dict
+        Record of each finished tomogram.
+    remark : str or None
+        See `merge`.
+
+    Raises
+    ------
+    TomoPickerError
+        If nothing in the folder was picked, or its candidates are damaged.
     """
-    read_record(path / RECORD)  # No mark in a folder without a record.
-    with marked(path):
+    read_record(path / RECORD)  # Raises in a folder without a record, before it is locked.
+    with locked(path):
         record = read_record(path / RECORD)
         frames = recorded_frames(record)
         if not frames:
             raise TomoPickerError(f"{path}: no tomogram in it is finished; run 'tomopicker pick' first")
         star_format = record["settings"]["star_format"]
-        # If this is interrupted, `pick` finds other settings than its own, and its error names this command.
+        # If this is interrupted, the settings differ from those of `pick`, whose error then names this command.
         write_record(path / RECORD, record | {"settings": record["settings"] | {UNFINISHED: True}}, None)
         for name, frame in frames.items():
             entry = record["tomograms"][name]
-            candidates = candidates_of(path, name, frame, entry["candidates"])
+            candidates = _read_candidates(path, name, frame, entry["candidates"])
             kinds = {
                 kind: selection.select(
                     candidates.of_kind(kind), entry["kinds"][kind]["expected"]["particles"], model["threshold"]
@@ -212,15 +221,15 @@ def reselect(path: Path, selection: Selection) -> tuple[dict[str, Any], str | No
                 for kind, model in record["model"].get("kinds", {}).items()
             }
             particles, default = entry["expected"]["particles"], record["model"]["threshold"]
-            chosen = join(list(kinds.values())) if kinds else selection.select(candidates, particles, default)
-            written = layout.write_chosen(path, name, frame, chosen, star_format, kinds)
+            selected = join(list(kinds.values())) if kinds else selection.select(candidates, particles, default)
+            written = layout.write_selected(path, name, frame, selected, star_format, kinds)
             for kind in kinds:
                 written["kinds"][kind] = entry["kinds"][kind] | written["kinds"][kind]
             record["tomograms"][name] = entry | written
             make_durable(file for kind in ["", *kinds] for file in files_of(path, file_of_kind(name, kind))[:2])
             layout.write_entry(path, name, record["tomograms"][name])
         record["settings"] = {name: value for name, value in record["settings"].items() if name != UNFINISHED}
-        record["settings"] |= selection_facts(selection)
-        remark = merge(path, frames, picked_counts(record), star_format, kinds=kind_counts(record))
+        record["settings"] |= recorded_selection(selection)
+        remark = merge(path, frames, picked_counts(record), star_format)
         write_record(path / RECORD, record, sorted(record["tomograms"].items()))
-    return dict(sorted(finished(record).items())), remark
+    return finished(record), remark

@@ -1,11 +1,14 @@
 """Deconvolution of the contrast transfer, for display only: a Wiener filter of the mean of a slab."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Annotated
 
 import numpy as np
 from jaxtyping import Float32, Float64
+from pydantic import Field, TypeAdapter, ValidationError
 from scipy import fft
 
+from tomopicker.config import first_problem
 from tomopicker.errors import UsageError
 from tomopicker.simulation.optics import contrast_transfer
 
@@ -15,10 +18,6 @@ HIGH_PASS_ANGSTROM = 1000.0
 """Period above which there is assumed to be no signal: gradients of ice thickness."""
 BORDER_FRACTION = 0.05
 """Width of the mirrored border as a fraction of each side; it keeps opposite edges apart."""
-BOUNDS = {
-    "defocus": (0.0, 30.0), "voltage": (50.0, 1000.0), "phase": (0.0, 180.0), "strength": (0.0, 3.0),
-    "falloff": (0.0, 5.0),
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -37,11 +36,11 @@ class Deconvolution:
         Of the signal-to-noise ratio, see `gain`.
     """
 
-    defocus: float
-    voltage: float = 300.0
-    phase: float = 0.0
-    strength: float = 1.0
-    falloff: float = 1.0
+    defocus: Annotated[float, Field(ge=0, le=30)]
+    voltage: Annotated[float, Field(ge=50, le=1000)] = 300.0
+    phase: Annotated[float, Field(ge=0, le=180)] = 0.0
+    strength: Annotated[float, Field(ge=0, le=3)] = 1.0
+    falloff: Annotated[float, Field(ge=0, le=5)] = 1.0
 
     @classmethod
     def parse(cls, text: str) -> "Deconvolution":
@@ -49,15 +48,13 @@ class Deconvolution:
 
         Raises `UsageError` if a number is missing or out of bounds.
         """
+        names = [field.name for field in fields(cls)]
         try:
-            values = dict(zip(BOUNDS, map(float, text.split(",")), strict=True))
+            return TypeAdapter(cls).validate_python(dict(zip(names, text.split(","), strict=True)))
+        except ValidationError as error:
+            raise UsageError(f"a deconvolution: {first_problem(error)}") from error
         except ValueError as error:
-            raise UsageError(f"a deconvolution has the numbers {', '.join(BOUNDS)}") from error
-        for name, value in values.items():
-            low, high = BOUNDS[name]
-            if not low <= value <= high:
-                raise UsageError(f"the {name} of a deconvolution is from {low:g} to {high:g}")
-        return cls(**values)
+            raise UsageError(f"a deconvolution has the numbers {', '.join(names)}") from error
 
     def gain(self, frequency: Float64[np.ndarray, "..."]) -> Float64[np.ndarray, "..."]:
         """Return c / (c² + 1/SNR) at spatial frequencies (1/Å), c the contrast transfer, positive at low frequency.

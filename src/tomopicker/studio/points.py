@@ -124,9 +124,6 @@ def positions(points: Iterable[Point], label: Label | None = None) -> Positions:
 
 
 FOLDERS: Mapping[Label, str] = {"particle": "clicks", "negative": "rejected"}
-FORMATS = {"csv": "csv", "star": "relion5"}
-"""Format of the files with each suffix."""
-
 Signature = tuple[tuple[int, int, int] | None, ...]
 """Time (ns), size and inode of each CSV file; None for a missing file."""
 
@@ -164,21 +161,17 @@ def read_points(folder: Path, kind: str, tomogram: str, frame: Frame) -> Points:
     return tuple(points)
 
 
-def write_points(
-    folder: Path, kind: str, tomogram: str, frame: Frame, points: Points, suffix: Literal["csv", "star"] = "csv"
-) -> None:
-    """Write a file of each label's points, whole or not at all; without points, only over an existing file.
+def write_points(folder: Path, kind: str, tomogram: str, frame: Frame, points: Points) -> None:
+    """Write the CSV and STAR file of each label's points, each whole or not at all.
 
-    The origin of each point is a column of the CSV files.
+    Without points, only existing files are written. The origin of each point is a column of the CSV files.
 
     Raises `TomoPickerError` if a file cannot be written.
     """
     for label, csv in csv_files(folder, kind, tomogram).items():
-        path = csv.with_suffix(f".{suffix}")
         labelled = [point for point in points if point.label == label]
-        if labelled or path.exists():
+        if labelled or csv.exists():
             picks = Picks.of(tomogram, positions(labelled))
-            if suffix == "csv":
-                origins = [point.origin for point in labelled]
-                picks = replace(picks, extra=pd.DataFrame({"origin": origins}, dtype=object))
-            io.write_picks(picks, {tomogram: frame}, path, FORMATS[suffix])
+            origins = pd.DataFrame({"origin": [point.origin for point in labelled]}, dtype=object)
+            io.write_picks(replace(picks, extra=origins), {tomogram: frame}, csv, "csv")
+            io.write_picks(picks, {tomogram: frame}, csv.with_suffix(".star"), "relion5")

@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.files import write_text
@@ -64,15 +63,14 @@ class Sheet:
         Signature of the files when last read or written.
     version : int
         Number of changes since the server started.
-    saved, star : int
-        Versions in the CSV and the STAR files.
+    saved : int
+        Version in the files.
     """
 
     points: Points
     signature: Signature
     version: int = 0
     saved: int = 0
-    star: int = -1
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -209,7 +207,7 @@ class Project:
             version = 0 if sheet is None else sheet.version + 1
             if sheet is not None:
                 self._reread.add(key)
-            self.sheets[key] = sheet = Sheet(points, now, version, version, version)
+            self.sheets[key] = sheet = Sheet(points, now, version, version)
         return sheet
 
     def changed_elsewhere(self) -> list[Key]:
@@ -252,35 +250,26 @@ class Project:
         return done
 
     async def save(self, key: Key) -> None:
-        """Write the CSV files of a sheet; acts during the write are written together after it."""
+        """Write the files of a sheet; acts during the write are written together after it."""
         sheet = self.sheets[key]
         wanted = sheet.version
         async with sheet.lock:
             if sheet.saved < wanted:
-                version = sheet.version
-                if await self._write(key, "csv"):
+                version, frame, points = sheet.version, self.frame_of(key[1]), sheet.points
+                try:
+                    await asyncio.to_thread(write_points, self.folder, *key, frame, points)
+                except TomoPickerError as error:
+                    self._write_error = str(error)
+                else:
                     sheet.saved, sheet.signature = version, signature(self.folder, *key)
         if all(other.saved == other.version for other in self.sheets.values()):
             self._write_error = None
 
     async def save_rest(self) -> None:
-        """Write the CSV files that could not be written before, and the STAR files of changed sheets."""
+        """Write the files that could not be written before."""
         for key, sheet in list(self.sheets.items()):
             if sheet.saved < sheet.version:
                 await self.save(key)
-            version = sheet.version
-            if sheet.saved == version != sheet.star and await self._write(key, "star"):
-                sheet.star = version
-
-    async def _write(self, key: Key, suffix: Literal["csv", "star"]) -> bool:
-        """Write the present points of a sheet; return False, and keep the error, if that fails."""
-        frame, points = self.frame_of(key[1]), self.sheets[key].points
-        try:
-            await asyncio.to_thread(write_points, self.folder, *key, frame, points, suffix)
-        except TomoPickerError as error:
-            self._write_error = str(error)
-            return False
-        return True
 
     def all_points(self, kind: str) -> Mapping[str, Points]:
         """Return the points of a kind in every listed tomogram with a file of them, or a sheet in memory."""

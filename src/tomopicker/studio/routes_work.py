@@ -125,7 +125,7 @@ def _can_resume(studio: Studio, folder: Path, model: Path) -> bool:
         record = read_record(folder / RECORD)
     except TomoPickerError:  # Missing or damaged.
         return False
-    return difference(record, {"model": {"sha256": digest(model)}, "settings": settings.deciding}) is None
+    return difference(record, {"model": {"sha256": digest(model)}, "settings": settings.recorded}) is None
 
 
 def _model(studio: Studio, kind: Kind) -> Path:

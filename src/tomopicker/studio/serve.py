@@ -1,24 +1,23 @@
 """Running the server: a loopback port, the command for ssh, one server per project, and shutdown."""
 
-import asyncio
 import contextlib
 import getpass
 import os
-import signal
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
-from starlette.types import ASGIApp
 
 from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.files import write_text
-from tomopicker.output.running import holder, marked
+from tomopicker.output.lock import holder, locked
 from tomopicker.studio.access import LOOPBACK, Access, stored_secret
 from tomopicker.studio.app import create_app
 from tomopicker.studio.context import Studio
+from tomopicker.studio.events import Events
 from tomopicker.studio.instant import Engine
 from tomopicker.studio.listing import Listing
 from tomopicker.wording import number_of
@@ -71,7 +70,7 @@ def serve(
     private = folder / PRIVATE
     if who := holder(private):
         raise TomoPickerError(f"{folder}: is open in {who}; use that one, or stop it")
-    with marked(private):
+    with locked(private):
         studio = Studio.open(listing, folder, engine)
         if kind is not None:
             studio.project.add_kind(*kind)
@@ -90,7 +89,11 @@ def serve(
         log(f"From another machine, first run there:  {line}")
         log(f"Open in a browser:  {link(access.token)}")
         log("Everything is saved at once; Ctrl-C ends the server, jobs go on.")
-        _run(create_app(studio, access), listening, studio)
+        config = uvicorn.Config(
+            create_app(studio, access), log_level="warning", access_log=False, server_header=False, lifespan="on",
+            timeout_graceful_shutdown=3,
+        )  # fmt: skip
+        _Server(config, events=studio.events).run(sockets=[listening])
 
 
 def ssh_line(port: int, user: str, host: str, environment: Mapping[str, str]) -> str:
@@ -109,30 +112,17 @@ def ssh_line(port: int, user: str, host: str, environment: Mapping[str, str]) ->
     return f"ssh -N -L {port}:127.0.0.1:{port} {through}{user}@{host}"
 
 
-def _run(app: ASGIApp, listening: socket.socket, studio: Studio) -> None:
-    config = uvicorn.Config(
-        app, log_level="warning", access_log=False, server_header=False, lifespan="on", timeout_graceful_shutdown=3
-    )
-    server = uvicorn.Server(config)
+class _Server(uvicorn.Server):
+    """A server that stops on Ctrl-C or SIGTERM although pages listen to its events."""
 
-    async def run() -> None:
-        loop = asyncio.get_running_loop()
+    def __init__(self, config: uvicorn.Config, events: Events) -> None:
+        super().__init__(config)
+        self._events = events
 
-        def end() -> None:
-            server.should_exit = True
-            studio.events.close()
-
-        serving = loop.create_task(server.serve(sockets=[listening]))
-        await asyncio.sleep(0)
-        while not server.started and not serving.done():
-            await asyncio.sleep(0.02)
-        # After uvicorn has installed its own handlers: the server does not stop before its streams are closed.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            with contextlib.suppress(NotImplementedError):
-                loop.add_signal_handler(number, end)
-        await serving
-
-    asyncio.run(run())
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """End the streams of events, without which open connections would keep the server running."""
+        self.should_exit = True
+        self._events.close()
 
 
 def _listen(requested: int | None, file: Path) -> socket.socket:
