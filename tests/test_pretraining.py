@@ -13,10 +13,11 @@ from tomopicker.cli.app import run
 from tomopicker.config import resolve
 from tomopicker.errors import TomoPickerError
 from tomopicker.pretraining.imaging import draw_imaging
-from tomopicker.pretraining.molecules import BOX, WIDEST, draw_library, random_molecule
+from tomopicker.pretraining.molecules import BOX, MAX_DIAMETER, draw_library, random_molecule
 from tomopicker.pretraining.recipe import Recipe
+from tomopicker.pretraining.run import save_pretrained
 from tomopicker.pretraining.scenes import EDGE, TARGET_RADIUS, Scene, draw_scene, label, random_orientation
-from tomopicker.pretraining.train import Classifier, cut_cubes, loss_terms, pretrain, save_pretrained
+from tomopicker.pretraining.train import Classifier, cut_cubes, loss_terms, pretrain
 from tomopicker.training.checkpoint import CHECKPOINT, PRETRAINED, build_network, load_tensors, save_tensors
 from tomopicker.training.pretrained import load_pretrained
 
@@ -34,7 +35,7 @@ def test_a_molecule_is_centred_and_fits_its_box(library):
             assert density.min() >= 0
             assert density[0].max() < 1e-2
     assert (library.radii > 2).all()
-    assert (library.radii <= WIDEST).all()
+    assert (library.radii <= MAX_DIAMETER).all()
 
 
 def test_a_molecule_stays_where_its_label_is_however_it_is_turned(library):

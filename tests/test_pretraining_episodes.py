@@ -23,19 +23,34 @@ from tomopicker.pretraining.acquisition import (
     draw_volume,
     noise_factor,
     non_local_means,
-    sirt_response,
     wiener,
 )
 from tomopicker.pretraining.curve import TrainingCurve
-from tomopicker.pretraining.episodes import MARGIN, OFF_VOXELS, draw_episodes, episode_of, labels_of, neighbours
+from tomopicker.pretraining.episodes import (
+    MARGIN,
+    MAX_CLICK_ERROR,
+    draw_episodes,
+    label_target,
+    make_episode,
+    neighbours,
+)
 from tomopicker.pretraining.episodic import FewShotNetwork, pretrain_episodes
-from tomopicker.pretraining.look_alikes import PART, draw_cast, draw_families, sub_complex
+from tomopicker.pretraining.look_alikes import MASS_FRACTION, draw_cast, draw_families, sub_complex
 from tomopicker.pretraining.molecules import random_molecule
 from tomopicker.pretraining.recipe import EpisodeRecipe
+from tomopicker.pretraining.run import save_pretrained
 from tomopicker.pretraining.scenes import Scene
 from tomopicker.pretraining.solver import Solver, solve
-from tomopicker.pretraining.train import save_pretrained
-from tomopicker.pretraining.validation import FewShotF1, Trial, at, best_f1, draw_trials, few_shot_f1, score_volume
+from tomopicker.pretraining.validation import (
+    FewShotF1,
+    Trial,
+    best_f1,
+    draw_trials,
+    few_shot_f1,
+    mean_feature,
+    score_volume,
+)
+from tomopicker.simulation.projection import sirt_response
 from tomopicker.tomogram import Tomogram
 from tomopicker.training.checkpoint import CHECKPOINT, PRETRAINED, load_tensors
 from tomopicker.training.pretrained import load_pretrained, trained_shrinkage
@@ -51,7 +66,7 @@ def families():
 @pytest.fixture
 def small(monkeypatch):
     """A third of the voxels, and fewer clicks, for what does not depend on them."""
-    for module in ("scenes", "train", "episodes"):
+    for module in ("scenes", "train"):
         monkeypatch.setattr(f"tomopicker.pretraining.{module}.EDGE", 48)
     monkeypatch.setattr(validation, "CLICKS", (1, 2))
     monkeypatch.setattr("tomopicker.pretraining.episodic.VALIDATION_FAMILIES", 2)
@@ -92,7 +107,7 @@ def test_features_at_clicks_are_those_of_a_feature_map():
     clicks = np.array([[6.2, 7.0, 9.4], [0.0, 15.0, 3.3]])
     one = FeatureMap(features, np.ones((8, 8, 8), bool), (16, 16, 16), 2)
     expected = one.at(clicks[:, ::-1]).mean(axis=0)
-    np.testing.assert_allclose(at(features, neighbours(clicks, 8)), expected, rtol=1e-6)
+    np.testing.assert_allclose(mean_feature(features, neighbours(clicks, 8)), expected, rtol=1e-6)
 
 
 def test_the_loss_by_hand():
@@ -111,7 +126,7 @@ def test_the_loss_by_hand():
 def test_labels_of_an_episode_by_hand():
     positions = np.array([[12, 12, 12], [12, 12, 28], [28, 28, 28]])
     scene = Scene(np.zeros((40, 40, 40), np.float32), positions, np.array([7, 7, 4]))
-    labels = labels_of(scene, 7, np.array([1]))
+    labels = label_target(scene, 7, np.array([1]))
     grid = np.stack(np.meshgrid(*[np.arange(20)] * 3, indexing="ij"), axis=-1)
     left, clicked = (np.linalg.norm(grid - ((where + 0.5) / 2 - 0.5), axis=-1) for where in positions[:2])
     expected = np.where((left <= 3) | (clicked <= 3), -1, 0)
@@ -124,9 +139,9 @@ def test_clicks_are_a_little_off_and_only_some_copies_are_clicked():
     rng = np.random.default_rng(4)
     positions = rng.integers(MARGIN, 48 - MARGIN, (6, 3))
     scene = Scene(np.zeros((48, 48, 48), np.float32), positions, np.zeros(6, int))
-    episode = episode_of((scene, scene), 0, np.array([5, 2]), rng)
+    episode = make_episode((scene, scene), 0, np.array([5, 2]), rng)
     off = np.linalg.norm(episode.clicks - positions[[5, 2]], axis=1)
-    assert ((off > 0) & (off <= OFF_VOXELS)).all()
+    assert ((off > 0) & (off <= MAX_CLICK_ERROR)).all()
     assert episode.at_clicks.weights.sum() == pytest.approx(1)
     assert (episode.labels[1] == 1).sum() > (episode.labels[0] == 1).sum() > 0
 
@@ -151,7 +166,7 @@ def test_look_alikes_are_parts_and_twins_by_mass(families):
     rng = np.random.default_rng(5)
     whole = random_molecule(rng)
     part = sub_complex(whole, rng)
-    assert PART[0] - 0.05 < part.sum() / whole.sum() < PART[1] + 0.05 or part.sum() > 290
+    assert MASS_FRACTION[0] - 0.05 < part.sum() / whole.sum() < MASS_FRACTION[1] + 0.05 or part.sum() > 290
     np.testing.assert_allclose(ndimage.center_of_mass(part), 27.5, atol=0.1)
     assert (families.masses[1::2] < families.masses[::2]).all()
     twin, gain = families.twin(2)
@@ -181,8 +196,8 @@ def test_every_microscope_leaves_protein_dark_and_the_wedge_empty():
 
 def test_reconstruction_and_noise_by_hand():
     k = np.array([[[0.01, 0.1, 0.5]]])
-    np.testing.assert_allclose(sirt_response(k, 20.0, 1), [[[1, 0.5, 0.1]]])
-    np.testing.assert_allclose(sirt_response(k, 20.0, 3), [[[1, 0.875, 1 - 0.9**3]]])
+    np.testing.assert_allclose(sirt_response(k * 20.0, 1), [[[1, 0.5, 0.1]]])
+    np.testing.assert_allclose(sirt_response(k * 20.0, 3), [[[1, 0.875, 1 - 0.9**3]]])
     assert noise_factor(1500.0, 120.0) == 1
     assert noise_factor(1500.0, 30.0) == pytest.approx(2)
     assert noise_factor(1500.0 + 3100.0, 120.0) == pytest.approx(np.exp(0.5))
@@ -245,17 +260,18 @@ def test_trials_have_the_clicks_and_something_to_find(families):
 
 def test_the_weights_of_the_best_point_are_kept():
     kept, points = [], []
-    curve = TrainingCurve(kept.append, lambda point, best: points.append((point.step, best)))
+    curve = TrainingCurve(
+        lambda best: kept.append(float(best.weights["w"])), lambda point, best: points.append((point.step, best))
+    )
     for step, value in enumerate((0.5, 0.7, 0.7, 0.6)):
         curve.losses.append(float(step))
         curve.add(step, FewShotF1((value, value)), 0.03 * (step + 1), {"w": torch.tensor(float(step))})
     assert points == [(0, True), (1, True), (2, False), (3, False)]
-    assert [float(each.weights["w"]) for each in kept] == [0, 1]
-    best = curve.result()
-    assert (best.point.step, best.point.shrinkage, len(best.curve)) == (1, 0.06, 4)
+    assert kept == [0, 1]
+    assert (curve.best.step, curve.best.shrinkage, len(curve.points)) == (1, 0.06, 4)
     again = TrainingCurve()
     again.restore(*curve.state())
-    assert again.result() == best
+    assert (again.points, again.best, again.weights) == (curve.points, curve.best, curve.weights)
 
 
 @pytest.mark.usefixtures("small")
@@ -270,9 +286,9 @@ def test_interrupted_and_resumed_ends_where_it_would_have(tmp_path, monkeypatch)
             pretrain_episodes(recipe, device=CPU, checkpoint=checkpoint)
     assert load_tensors(checkpoint, CHECKPOINT)[1]["step"] == 3
     resumed = pretrain_episodes(recipe, device=CPU, checkpoint=checkpoint, resume=True)
-    assert [point.step for point in resumed.curve] == [0, 2, 4]
-    assert resumed.curve == whole.curve
-    assert whole.curve[1].loss != whole.curve[2].loss
+    assert [point.step for point in resumed.points] == [0, 2, 4]
+    assert resumed.points == whole.points
+    assert whole.points[1].loss != whole.points[2].loss
     for name, value in whole.weights.items():
         assert torch.equal(value, resumed.weights[name]), name
 

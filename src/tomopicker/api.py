@@ -22,7 +22,8 @@ from tomopicker.config import Settings, resolve
 from tomopicker.diagnostics.check import Checked, check
 from tomopicker.diagnostics.findings import Finding, Status
 from tomopicker.errors import TomoPickerError, UsageError
-from tomopicker.evaluation.metrics import Evaluation, MatchMethod, MeanEvaluation, mean_evaluation
+from tomopicker.evaluation.matching import MatchMethod
+from tomopicker.evaluation.metrics import Evaluation, MeanEvaluation, mean_evaluation
 from tomopicker.fewshot.features import Features
 from tomopicker.fewshot.suggestions import Suggestion
 from tomopicker.geometry import Frame

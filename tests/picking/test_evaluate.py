@@ -11,13 +11,8 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
 from tomopicker.errors import TomoPickerError
-from tomopicker.evaluation.metrics import (
-    average_precision,
-    evaluate,
-    match,
-    mean_evaluation,
-    precision_recall_f1,
-)
+from tomopicker.evaluation.matching import match, precision_recall_f1
+from tomopicker.evaluation.metrics import average_precision, evaluate, mean_evaluation
 
 NOTHING = np.empty((0, 3))
 

@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from tomopicker import __version__
 from tomopicker.benchmark.dataset import Role
 from tomopicker.errors import TomoPickerError
-from tomopicker.evaluation.metrics import Evaluation, MatchMethod, evaluate
+from tomopicker.evaluation.matching import MatchMethod
+from tomopicker.evaluation.metrics import Evaluation, evaluate
 from tomopicker.files import write_text
 from tomopicker.picks import Picks
 from tomopicker.pipeline.picked import Picked

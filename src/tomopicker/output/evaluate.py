@@ -14,7 +14,8 @@ import numpy as np
 
 from tomopicker.errors import UsageError
 from tomopicker.evaluation.confusion import Confusion, confusion
-from tomopicker.evaluation.metrics import Evaluation, MatchMethod, MeanEvaluation, evaluate, mean_evaluation
+from tomopicker.evaluation.matching import MatchMethod
+from tomopicker.evaluation.metrics import Evaluation, MeanEvaluation, evaluate, mean_evaluation
 from tomopicker.files import write_text
 from tomopicker.io.classes import with_kinds
 from tomopicker.io.tomogram_names import join_names

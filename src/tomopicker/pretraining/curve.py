@@ -9,7 +9,7 @@ from torch import Tensor
 
 from tomopicker.pretraining.validation import FewShotF1
 
-BEST = "best."
+BEST_PREFIX = "best."
 
 Weights = dict[str, Tensor]
 
@@ -23,7 +23,7 @@ class CurvePoint:
     step : int
     f1 : FewShotF1
     loss : float or None
-        Mean over the steps since the point before; None before the first step.
+        Mean over the steps since the previous point; None before the first step.
     shrinkage : float
         λ, as learned so far.
     """
@@ -34,79 +34,59 @@ class CurvePoint:
     shrinkage: float
 
     def line(self, is_best: bool) -> str:
-        """Describe the point."""
+        """Describe the point in one line."""
         loss = "" if self.loss is None else f"; loss {self.loss:.3f}, shrinkage {self.shrinkage:.4f}"
         return f"step {self.step}: {self.f1}{loss}{' (best)' if is_best else ''}"
 
 
-@dataclass(frozen=True)
-class BestWeights:
-    """Weights without a head, of the best few-shot F1 so far.
-
-    Parameters
-    ----------
-    weights : mapping of str to Tensor
-    point : CurvePoint
-        At which the weights were measured.
-    curve : tuple of CurvePoint
-        The points up to now.
-    """
-
-    weights: Weights
-    point: CurvePoint
-    curve: tuple[CurvePoint, ...]
-
-
 @dataclass
 class TrainingCurve:
-    """The curve so far; the caller measures its points.
+    """The points so far, and the weights, without a head, of the best one.
 
     Parameters
     ----------
     keep : callable, optional
-        Called with the weights when a point is the best so far.
+        Called with this curve when a point is the best so far.
     report : callable, optional
         Called with each point, and whether it is the best so far.
+    losses : list of float
+        Losses of the steps since the last point.
     """
 
-    keep: Callable[[BestWeights], None] | None = None
+    keep: Callable[["TrainingCurve"], None] | None = None
     report: Callable[[CurvePoint, bool], None] | None = None
     losses: list[float] = field(default_factory=list)
-    curve: list[CurvePoint] = field(default_factory=list)
-    best: CurvePoint | None = None
+    points: list[CurvePoint] = field(default_factory=list)
     weights: Weights = field(default_factory=dict)
 
+    @property
+    def best(self) -> CurvePoint:
+        """The point with the highest mean F1; of equals, the first."""
+        return max(self.points, key=lambda point: point.f1.mean)
+
     def add(self, step: int, f1: FewShotF1, shrinkage: float, weights: Mapping[str, Tensor]) -> None:
-        """Add a point after a step, and keep a copy of its weights if it is the best; of equals, the first."""
+        """Add a point after a step, and keep a copy of its weights if it is the best."""
         point = CurvePoint(step, f1, float(np.mean(self.losses)) if self.losses else None, shrinkage)
         self.losses.clear()
-        self.curve.append(point)
-        is_best = self.best is None or f1.mean > self.best.f1.mean
+        self.points.append(point)
+        is_best = self.best is point
         if is_best:
-            self.best = point
             self.weights = {name: value.detach().cpu().clone() for name, value in weights.items()}
         if self.report:
             self.report(point, is_best)
         if is_best and self.keep:
-            self.keep(self.result())
-
-    def result(self) -> BestWeights:
-        """Return the best weights so far."""
-        assert self.best is not None
-        return BestWeights(self.weights, self.best, tuple(self.curve))
+            self.keep(self)
 
     def state(self) -> tuple[Weights, dict[str, Any]]:
         """Return tensors and facts for a checkpoint."""
-        best = None if self.best is None else self.curve.index(self.best)
-        facts = {"curve": [asdict(point) for point in self.curve], "best": best, "losses": self.losses}
-        return {f"{BEST}{name}": value for name, value in self.weights.items()}, facts
+        facts = {"curve": [asdict(point) for point in self.points], "losses": self.losses}
+        return {f"{BEST_PREFIX}{name}": value for name, value in self.weights.items()}, facts
 
     def restore(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
         """Restore from the tensors and facts of `state`."""
-        self.curve = [
-            CurvePoint(each["step"], FewShotF1(tuple(each["f1"]["by_clicks"])), each["loss"], each["shrinkage"])
-            for each in facts["curve"]
+        self.points = [
+            CurvePoint(**point | {"f1": FewShotF1(tuple(point["f1"]["by_clicks"]))}) for point in facts["curve"]
         ]
-        self.best = None if facts["best"] is None else self.curve[facts["best"]]
         self.losses = list(facts["losses"])
-        self.weights = {name.removeprefix(BEST): value for name, value in tensors.items() if name.startswith(BEST)}
+        prefixed = {name: value for name, value in tensors.items() if name.startswith(BEST_PREFIX)}
+        self.weights = {name.removeprefix(BEST_PREFIX): value for name, value in prefixed.items()}

@@ -1,8 +1,8 @@
-"""Pretraining in episodes: the network learns features from which a few clicks are enough.
+"""Pretraining in episodes: the network learns features for which a few clicks suffice.
 
-Each step draws two scenes under two microscopes; the features of each, batch normalisation being that of the scene as
-it is of the tomogram in use, are solved for every target's clicks in closed form (`pretraining.solver`), and the loss
-is computed on copies that were not clicked, in both.
+Each step draws two scenes with different imaging. The features of each, normalised by the scene's own batch statistics
+as those of a tomogram are in use, are solved for every target's clicks in closed form (`pretraining.solver`), and the
+loss is computed on copies that were not clicked, in both scenes.
 """
 
 from collections.abc import Callable
@@ -16,26 +16,25 @@ from torch import Tensor, nn
 
 from tomopicker.config import Network
 from tomopicker.models.resunet import ResUNet
-from tomopicker.pretraining.curve import BestWeights, TrainingCurve
+from tomopicker.pretraining.curve import TrainingCurve
 from tomopicker.pretraining.episodes import Episodes, draw_episodes
 from tomopicker.pretraining.look_alikes import Families, draw_families
 from tomopicker.pretraining.recipe import EpisodeRecipe
-from tomopicker.pretraining.run import Run, take_steps
+from tomopicker.pretraining.run import Run, save_pretrained
 from tomopicker.pretraining.solver import Solver
-from tomopicker.pretraining.train import save_pretrained
-from tomopicker.pretraining.validation import at, draw_trials, few_shot_f1, scene_features
+from tomopicker.pretraining.validation import draw_trials, few_shot_f1, mean_feature, scene_features
 from tomopicker.training.pretrained import load_pretrained
 from tomopicker.training.seeding import seeded
 
-SOLVER_RATE = 10.0
+SOLVER_RATE_FACTOR = 10.0
 """Learning rate of the solver's three parameters, relative to the network's."""
 VALIDATION_SEED = 2**32
-"""Added to the seed for molecules and scenes of validation, so that no training has them."""
+"""Added to the seed for the molecules and scenes of validation, to keep them out of training."""
 VALIDATION_FAMILIES = 24
 
 
 class FewShotNetwork(nn.Module):
-    """The default preset's network, and the solver in place of a head."""
+    """The default preset's network, with the solver instead of a head."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,14 +46,14 @@ class FewShotNetwork(nn.Module):
 
     def loss(self, drawn: Episodes, device: torch.device) -> Tensor:
         """Return the mean loss of the episodes of two scenes, each scored in both."""
-        here, there = (scene_features(self.trunk, scene.volume, device) for scene in drawn.scenes)
-        terms = []
+        clicked_scene, other_scene = (scene_features(self.trunk, scene.volume, device) for scene in drawn.scenes)
+        losses = []
         for episode in drawn.episodes:
-            clicked = at(here, episode.at_clicks)
-            scores = torch.cat([self.solver.scores(features, clicked) for features in (here, there)])
+            clicked = mean_feature(clicked_scene, episode.at_clicks)
+            scores = torch.cat([self.solver.scores(features, clicked) for features in (clicked_scene, other_scene)])
             labels = np.concatenate([part.ravel() for part in episode.labels])
-            terms.append(self.solver.loss(scores, torch.from_numpy(labels).to(device)))
-        return torch.stack(terms).mean()
+            losses.append(self.solver.loss(scores, torch.from_numpy(labels).to(device)))
+        return torch.stack(losses).mean()
 
 
 def pretrain_episodes(
@@ -64,10 +63,10 @@ def pretrain_episodes(
     workers: int = 0,
     checkpoint: Path | None = None,
     resume: bool = False,
-    report: Callable[[int, float], None] | None = None,
+    report: Callable[[int, str], None] | None = None,
     curve: TrainingCurve | None = None,
-) -> BestWeights:
-    """Train features for picking from a few clicks, and give those of the best few-shot F1.
+) -> TrainingCurve:
+    """Train features for picking from a few clicks.
 
     Parameters
     ----------
@@ -80,33 +79,35 @@ def pretrain_episodes(
     resume : bool
         Continue from the checkpoint.
     report : callable, optional
-        Called after each step with the steps done and the loss.
+        Called after each step with the number of steps taken and the loss, as text.
     curve : TrainingCurve, optional
-        Called with each point of the validation curve, the first one before the first step.
+        Collects the points of the validation curve, the first one before the first step.
+
+    Returns
+    -------
+    TrainingCurve
+        With the weights of the best few-shot F1.
 
     Raises
     ------
     TomoPickerError
-        If the checkpoint is of another recipe, the start of another network, or the loss is no longer finite.
+        If the checkpoint belongs to another recipe, the initial weights to another network, or the loss is not finite.
     """
     with seeded(recipe.seed, torch.device("cpu")):
         network = FewShotNetwork()
     load_pretrained(network.trunk, Network(pretrained=recipe.pretrained))
     network.to(device)
-    rates = [recipe.learning_rate, recipe.learning_rate * SOLVER_RATE]
-    optimizer = torch.optim.AdamW(
-        [
-            {"params": network.trunk.parameters(), "lr": rates[0], "weight_decay": recipe.weight_decay},
-            {"params": network.solver.parameters(), "lr": rates[1], "weight_decay": 0.0},
-        ]
-    )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rates, total_steps=recipe.steps, pct_start=0.1)
-    run = Run({"episodes": True} | asdict(recipe), network, optimizer, schedule)
+    rate, decay = recipe.learning_rate, recipe.weight_decay
+    groups = [
+        {"params": network.trunk.parameters(), "lr": rate, "weight_decay": decay},
+        {"params": network.solver.parameters(), "lr": rate * SOLVER_RATE_FACTOR, "weight_decay": 0.0},
+    ]
     curve = curve or TrainingCurve()
+    run = Run(recipe, network, groups, device=device, checkpoint=checkpoint, extra_state=curve.state)
     unseen = draw_families(VALIDATION_FAMILIES, recipe.orientations, recipe.seed + VALIDATION_SEED)
     trials = draw_trials(unseen, recipe.trials, recipe.seed + VALIDATION_SEED)
 
-    def measure(step: int) -> None:
+    def validate(step: int) -> None:
         f1 = few_shot_f1(network.trunk, network.solver, trials, device)
         curve.add(step, f1, float(network.solver.shrinkage.detach()), network.trunk.state_dict())
 
@@ -114,36 +115,28 @@ def pretrain_episodes(
         network.train()
         loss = run.descend(network.loss(drawn, device))
         curve.losses.append(loss)
-        due = step % recipe.validate_every == 0 or step == recipe.steps
-        if due:
-            measure(step)
+        is_due = step % recipe.validate_every == 0 or step == recipe.steps
+        if is_due:
+            validate(step)
         if report:
-            report(step, loss)
-        return due
+            report(step, f"loss {loss:.3f}")
+        return is_due
 
-    def save(step: int) -> None:
-        if checkpoint is not None:
-            run.save(checkpoint, step, *curve.state())
-
-    first = 0
-    if resume and checkpoint is not None and checkpoint.exists():
-        first, tensors, facts = run.restore(checkpoint)
-        curve.restore(tensors, facts)
+    first, state = run.resume() if resume else (0, ({}, {}))
+    if first:
+        curve.restore(*state)
     else:
-        measure(0)
+        validate(0)
     families = draw_families(recipe.molecules, recipe.orientations, recipe.seed)
-    take_steps(
-        partial(draw_step, families, recipe.seed), take, save,
-        first=first, steps=recipe.steps, workers=workers, seed=recipe.seed, device=device,
-    )  # fmt: skip
-    return curve.result()
+    run.take_steps(partial(draw_step, families, recipe.seed), take, first=first, workers=workers)
+    return curve
 
 
-def save_best(path: Path, recipe: EpisodeRecipe, best: BestWeights) -> None:
-    """Write the best weights, with the validation curve so far."""
-    point, curve = best.point, [asdict(each) for each in best.curve]
-    facts = {"shrinkage": point.shrinkage, "step": point.step, "validation": curve}
-    save_pretrained(path, best.weights, {"episodes": True} | asdict(recipe), facts)
+def save_best(path: Path, recipe: EpisodeRecipe, curve: TrainingCurve) -> None:
+    """Write the best weights, with the validation curve."""
+    points = [asdict(point) for point in curve.points]
+    facts = {"shrinkage": curve.best.shrinkage, "step": curve.best.step, "validation": points}
+    save_pretrained(path, curve.weights, recipe.to_dict(), facts)
 
 
 def draw_step(families: Families, seed: int, step: int) -> Episodes:

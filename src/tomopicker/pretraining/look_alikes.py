@@ -1,6 +1,6 @@
-"""Random molecules and their look-alikes: sub-complexes, and other shapes of the same mass.
+"""Random molecules and their look-alikes: sub-complexes, and other molecules of the same mass.
 
-Every molecule is followed by a part of it, as an 80S ribosome has a large subunit and a 26S proteasome a 20S core.
+Every molecule is followed by a part of it, like the large subunit of a ribosome or the 20S core of a 26S proteasome.
 """
 
 from collections.abc import Iterator
@@ -12,23 +12,23 @@ from jaxtyping import Float64, Int64
 from tomopicker.pretraining.molecules import (
     FINE,
     GRID,
-    SMALLEST_SUM,
+    MIN_SUM,
     MoleculeLibrary,
     centred,
-    library_of,
+    make_library,
     random_molecule,
 )
 from tomopicker.types import Volume
 
-PART = (0.45, 0.75)
-"""Share of a molecule's mass that a sub-complex keeps."""
+MASS_FRACTION = (0.45, 0.75)
+"""Fraction of a molecule's mass in its sub-complex."""
 GAIN = (0.6, 1.6)
-"""Density of a molecule that is given the mass of another one."""
-SMALLEST_TARGET, LARGEST_TARGET = 4.5, 8.0
-"""Radii in working voxels of molecules that are clicked: about 12 voxels a diameter, which users state roughly."""
+"""Range of the factor on a molecule's density that gives it the mass of another one."""
+MIN_TARGET_RADIUS, MAX_TARGET_RADIUS = 4.5, 8.0
+"""Radii of targets in working voxels: diameters of about 12 voxels, as users estimate them."""
 
-OTHERS = 4
-"""Kinds in a scene besides targets and their look-alikes."""
+N_OTHERS = 4
+"""Number of kinds in a scene besides targets and their look-alikes."""
 
 PerMolecule = Float64[np.ndarray, " molecules"]
 
@@ -48,33 +48,33 @@ class Families:
     masses: PerMolecule
 
     def twin(self, molecule: int) -> tuple[int, float]:
-        """Return the molecule of another family that is nearest in mass, and the gain that makes the masses equal."""
-        apart = np.abs(np.log(self.masses / self.masses[molecule]))
-        apart[molecule // 2 * 2 : molecule // 2 * 2 + 2] = np.inf
-        nearest = int(np.argmin(apart))
+        """Return the molecule of another family that is closest in mass, and the gain that makes the masses equal."""
+        difference = np.abs(np.log(self.masses / self.masses[molecule]))
+        difference[molecule // 2 * 2 : molecule // 2 * 2 + 2] = np.inf
+        nearest = int(np.argmin(difference))
         return nearest, float(np.clip(self.masses[molecule] / self.masses[nearest], *GAIN))
 
     def targets(self) -> Int64[np.ndarray, " targets"]:
-        """Return the molecules that have the size of a particle at working scale; all, if none has."""
+        """Return the molecules of a particle's size at working scale, or all if there are none."""
         radii = self.library.radii
-        fit = np.flatnonzero((radii >= SMALLEST_TARGET) & (radii <= LARGEST_TARGET))
-        return fit if len(fit) else np.arange(len(radii))
+        suitable = np.flatnonzero((radii >= MIN_TARGET_RADIUS) & (radii <= MAX_TARGET_RADIUS))
+        return suitable if len(suitable) else np.arange(len(radii))
 
 
 @dataclass(frozen=True)
 class Cast:
-    """What a scene is made of.
+    """The kinds of molecules in a scene.
 
     Parameters
     ----------
     targets : array, shape (targets,)
         Molecules that are clicked, each in an episode of its own.
     kinds : array, shape (kinds,)
-        All molecules, targets included.
+        All molecules, including the targets.
     shares : array, shape (kinds,)
-        How often each is tried, of 1.
+        Probability of each kind.
     gains : array, shape (kinds,)
-        Density of each, relative to the library's.
+        Density of each kind, relative to the library's.
     """
 
     targets: Int64[np.ndarray, " targets"]
@@ -93,19 +93,19 @@ def draw_families(molecules: int, orientations: int, seed: int) -> Families:
             yield whole
             yield sub_complex(whole, rng)
 
-    library = library_of(wholes_and_parts(), 2 * molecules, orientations, rng)
+    library = make_library(wholes_and_parts(), orientations, rng)
     return Families(library, library.densities.astype(np.float64).mean(axis=1).sum(axis=(1, 2, 3)))
 
 
 def sub_complex(whole: Volume, rng: np.random.Generator) -> Volume:
-    """Cut a molecule by a random plane and centre what is left of it."""
+    """Cut a molecule by a random plane and centre the remaining part."""
     normal = rng.standard_normal(3)
     a, b, c = normal / np.linalg.norm(normal)
     axis = np.arange(GRID) - (GRID - 1) / 2
     height = a * axis[:, None, None] + b * axis[:, None] + c * axis
     order = np.argsort(height.ravel())
     mass = np.cumsum(whole.ravel()[order], dtype=np.float64)
-    keep = max(rng.uniform(*PART), min(1.0, SMALLEST_SUM / mass[-1]))
+    keep = max(rng.uniform(*MASS_FRACTION), min(1.0, MIN_SUM / mass[-1]))
     cut = height.ravel()[order][np.searchsorted(mass, keep * mass[-1]).clip(max=len(order) - 1)]
     return centred(whole / (1 + np.exp(np.clip(2 * (height - cut) / FINE, -40, 40))))
 
@@ -117,18 +117,20 @@ def draw_cast(families: Families, targets: int, share: float, rng: np.random.Gen
     ----------
     families : Families
     targets : int
+        Number of targets.
     share : float
-        Of all molecules tried, those of the targets.
+        Probability of all targets together.
     rng : numpy Generator
     """
     chosen = rng.choice(families.targets(), targets, replace=False)
     twins = [families.twin(int(target)) for target in chosen]
-    others = rng.choice(len(families.masses), OTHERS)
-    kinds = np.concatenate([chosen, chosen ^ 1, [twin for twin, _ in twins], others])
-    gains = np.concatenate([np.ones(2 * targets), [gain for _, gain in twins], np.ones(OTHERS)])
+    others = rng.choice(len(families.masses), N_OTHERS)
+    relatives = chosen ^ 1  # Even indices are wholes, the odd ones after them their parts.
+    kinds = np.concatenate([chosen, relatives, [twin for twin, _ in twins], others])
+    gains = np.concatenate([np.ones(2 * targets), [gain for _, gain in twins], np.ones(N_OTHERS)])
     weights = rng.uniform(0.5, 1.5, len(kinds))
     weights[:targets] *= share / weights[:targets].sum()
     weights[targets:] *= (1 - share) / weights[targets:].sum()
-    # One molecule may have several roles, but there is one share and one density of it; the first role decides.
+    # A molecule with several roles has the sum of their shares, and the gain of the first.
     kinds, first, roles = np.unique(kinds, return_index=True, return_inverse=True)
     return Cast(chosen, kinds, np.bincount(roles, weights), gains[first])

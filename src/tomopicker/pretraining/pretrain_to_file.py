@@ -1,7 +1,6 @@
 """Pretraining into a file of weights, with its checkpoint next to it."""
 
 from collections.abc import Callable
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,8 @@ from tomopicker.pipeline.resume import discard_checkpoints, remove_checkpoints
 from tomopicker.pretraining.curve import TrainingCurve
 from tomopicker.pretraining.episodic import pretrain_episodes, save_best
 from tomopicker.pretraining.recipe import EpisodeRecipe, Recipe
-from tomopicker.pretraining.train import pretrain, save_pretrained
+from tomopicker.pretraining.run import save_pretrained
+from tomopicker.pretraining.train import pretrain
 
 
 def pretrain_to_file(
@@ -55,15 +55,12 @@ def pretrain_to_file(
         "device": choose_device(device), "workers": workers, "resume": resume,
         "checkpoint": output.with_name(f"{output.name}.ckpt"),
     }  # fmt: skip
+    run["report"] = lambda step, status: on_step("pretraining", status, step, recipe.steps)
     if isinstance(recipe, EpisodeRecipe):
         keep = partial(save_best, output, recipe)
-        best = pretrain_episodes(
-            recipe, curve=TrainingCurve(keep, lambda point, is_best: callback.log(point.line(is_best))),
-            report=lambda step, loss: on_step("pretraining", f"loss {loss:.3f}", step, recipe.steps), **run,
-        )  # fmt: skip
-        keep(best)
-        callback.log(f"Best at step {best.point.step}: {best.point.f1}.")
+        curve = TrainingCurve(keep, lambda point, is_best: callback.log(point.line(is_best)))
+        keep(pretrain_episodes(recipe, curve=curve, **run))
+        callback.log(f"Best at step {curve.best.step}: {curve.best.f1}.")
     else:
-        weights = pretrain(recipe, report=lambda at: on_step("pretraining", at.words, at.step, at.steps), **run)
-        save_pretrained(output, weights, asdict(recipe))
+        save_pretrained(output, pretrain(recipe, **run), recipe.to_dict())
     remove_checkpoints(output)

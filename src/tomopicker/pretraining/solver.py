@@ -18,8 +18,8 @@ from torch.nn import functional
 from tomopicker.fewshot.discriminant import QUARTILES
 from tomopicker.models.discriminant import SHRINKAGE
 
-FIRST_SCALE, FIRST_BIAS = 1.5, -6.0
-"""Of the logit of a score: about those that fit the shipped weights."""
+INITIAL_SCALE, INITIAL_BIAS = 1.5, -6.0
+"""Initial logit of a score s, scale · s + bias; about what fits the shipped weights."""
 
 Rows = Float[Tensor, "rows channels"]
 Channels = Float[Tensor, " channels"]
@@ -28,14 +28,14 @@ Channels = Float[Tensor, " channels"]
 class Solver(nn.Module):
     """Scores scenes by the discriminant of clicks; its parameters are learned with the features.
 
-    The shrinkage λ and the scale of the logits are kept as logarithms.
+    The shrinkage λ and the scale of the logits are stored as logarithms.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.log_shrinkage = nn.Parameter(torch.tensor(SHRINKAGE).log())
-        self.log_scale = nn.Parameter(torch.tensor(FIRST_SCALE).log())
-        self.bias = nn.Parameter(torch.tensor(FIRST_BIAS))
+        self.log_scale = nn.Parameter(torch.tensor(INITIAL_SCALE).log())
+        self.bias = nn.Parameter(torch.tensor(INITIAL_BIAS))
 
     @property
     def shrinkage(self) -> Tensor:
@@ -48,16 +48,16 @@ class Solver(nn.Module):
         return features @ weights + bias
 
     def loss(self, scores: Float[Tensor, " rows"], labels: Int64[Tensor, " rows"]) -> Tensor:
-        """Cross-entropy of every labelled row, summed, per positive row.
+        """Return the summed cross-entropy of all labelled rows, per positive row.
 
-        Positive and negative rows weigh the same, so that a false peak costs as much as a missed copy: near the best
-        F1 rather than for balanced classes. Labels of -1 are ignored.
+        Positive and negative rows have equal weights, so that a false peak costs as much as a missed copy, which
+        optimises F1 rather than balanced accuracy. Labels of -1 are ignored.
         """
-        known = labels >= 0
-        wanted = labels[known].to(scores.dtype)
-        logits = self.log_scale.exp() * scores[known] + self.bias
-        total = functional.binary_cross_entropy_with_logits(logits, wanted, reduction="sum")
-        return total / wanted.sum().clamp(min=1.0)
+        is_labelled = labels >= 0
+        targets = labels[is_labelled].to(scores.dtype)
+        logits = self.log_scale.exp() * scores[is_labelled] + self.bias
+        total = functional.binary_cross_entropy_with_logits(logits, targets, reduction="sum")
+        return total / targets.sum().clamp(min=1.0)
 
 
 def solve(features: Rows, clicked: Channels, shrinkage: Tensor) -> tuple[Channels, Float[Tensor, ""]]:
@@ -66,7 +66,7 @@ def solve(features: Rows, clicked: Channels, shrinkage: Tensor) -> tuple[Channel
     Parameters
     ----------
     features : tensor, shape (rows, channels)
-        Of all of a scene.
+        Features of the whole scene.
     clicked : tensor, shape (channels,)
         Mean feature at the clicks.
     shrinkage : tensor
@@ -76,20 +76,15 @@ def solve(features: Rows, clicked: Channels, shrinkage: Tensor) -> tuple[Channel
     -------
     weights : tensor, shape (channels,)
     bias : tensor
-        Of the dtype of the features; solved in double precision.
+        Both of the features' dtype, but solved in double precision.
     """
     mean = features.mean(dim=0)
-    away = features - mean
-    covariance = (away.T @ away).double() / len(features)
+    centred = features - mean
+    covariance = (centred.T @ centred).double() / len(features)
     ridge = (shrinkage.double() * covariance.diagonal().mean()).clamp(min=1e-12)
     identity = torch.eye(len(mean), dtype=torch.float64, device=features.device)
     weights = torch.linalg.solve(covariance + ridge * identity, (clicked - mean).double()).to(features.dtype)
-    low, middle, high = quantiles(features @ weights)
+    scores = features @ weights
+    low, median, high = torch.quantile(scores, scores.new_tensor([0.25, 0.5, 0.75]))
     scale = ((high - low) / QUARTILES).clamp(min=1e-12)
-    return weights / scale, -middle / scale
-
-
-def quantiles(scores: Float[Tensor, " rows"]) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the quartiles, interpolated linearly."""
-    low, middle, high = torch.quantile(scores, scores.new_tensor([0.25, 0.5, 0.75]))
-    return low, middle, high
+    return weights / scale, -median / scale

@@ -1,46 +1,26 @@
-"""Training of a classifier of random molecules: one scene a step, whose patches share their imaging."""
+"""Training of a classifier of random molecules: one scene per step, whose patches share their imaging."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from tomopicker import __version__
 from tomopicker.config import Network
 from tomopicker.models.precision import autocast
 from tomopicker.models.resunet import ResUNet
 from tomopicker.pretraining.molecules import MoleculeLibrary, draw_library
 from tomopicker.pretraining.recipe import Recipe
-from tomopicker.pretraining.run import Run, take_steps
+from tomopicker.pretraining.run import Run
 from tomopicker.pretraining.scenes import EDGE, draw_scene, label
-from tomopicker.training.checkpoint import PRETRAINED, save_tensors
 from tomopicker.training.pretrained import load_pretrained
 from tomopicker.training.seeding import seeded
 
 PATCH = 24
 REPORT_EVERY = 25
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Cross-entropy inside molecules and outside, and the accuracy inside, over the last steps."""
-
-    step: int
-    steps: int
-    inside: float
-    outside: float
-    accuracy: float
-
-    @property
-    def words(self) -> str:
-        """For a progress bar."""
-        return f"{self.accuracy:.0%} accuracy in molecules"
 
 
 def draw_patches(library: MoleculeLibrary, seed: int, step: int) -> tuple[Tensor, Tensor]:
@@ -53,7 +33,7 @@ def draw_patches(library: MoleculeLibrary, seed: int, step: int) -> tuple[Tensor
     """
     rng = np.random.default_rng([seed, step])
     scene = draw_scene(library, rng)
-    # Scenes are periodic, so the cut is free; even, for labels have half the resolution.
+    # Scenes are periodic, so they can be cut anywhere; the shift is even, since labels have half the resolution.
     shift = 2 * rng.integers(0, EDGE // 2, 3)
     volume = np.roll(scene.volume, shift, (0, 1, 2))
     labels = np.roll(label(scene), shift // 2, (0, 1, 2))
@@ -63,12 +43,12 @@ def draw_patches(library: MoleculeLibrary, seed: int, step: int) -> tuple[Tensor
 def cut_cubes(array: np.ndarray, size: int) -> np.ndarray:
     """Cut a cube into cubes of an edge that divides its own: shape (n, size, size, size)."""
     count = len(array) // size
-    cut = array.reshape(count, size, count, size, count, size).transpose(0, 2, 4, 1, 3, 5)
-    return np.ascontiguousarray(cut.reshape(-1, size, size, size))
+    cubes = array.reshape(count, size, count, size, count, size).transpose(0, 2, 4, 1, 3, 5)
+    return np.ascontiguousarray(cubes.reshape(-1, size, size, size))
 
 
 class Classifier(nn.Module):
-    """The default preset's network with another head: a class per molecule, and background, at half scale."""
+    """The default preset's network with a head of one class per molecule, and background, at half resolution."""
 
     def __init__(self, classes: int):
         super().__init__()
@@ -87,15 +67,15 @@ class Classifier(nn.Module):
 
 
 def loss_terms(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean cross-entropy over molecules' voxels, that over background, and the accuracy in molecules.
+    """Return the mean cross-entropy over voxels of molecules and over background, and the accuracy in molecules.
 
     Logits (n, classes + 1, z, y, x), labels (n, z, y, x); labels of -1 are ignored.
     """
     flat, truth = logits.float().movedim(1, -1).flatten(0, -2), labels.flatten()
     inside, outside = truth > 0, truth == 0
-    right = (flat[inside].argmax(dim=1) == truth[inside]).float().mean()
+    accuracy = (flat[inside].argmax(dim=1) == truth[inside]).float().mean()
     entropy = nn.functional.cross_entropy
-    return entropy(flat[inside], truth[inside]), entropy(flat[outside], truth[outside]), right
+    return entropy(flat[inside], truth[inside]), entropy(flat[outside], truth[outside]), accuracy
 
 
 def pretrain(
@@ -105,9 +85,9 @@ def pretrain(
     workers: int = 0,
     checkpoint: Path | None = None,
     resume: bool = False,
-    report: Callable[[Progress], None] | None = None,
+    report: Callable[[int, str], None] | None = None,
 ) -> dict[str, Tensor]:
-    """Train a classifier of random molecules and give its weights without the head.
+    """Train a classifier of random molecules and return its weights without the head.
 
     Parameters
     ----------
@@ -120,59 +100,35 @@ def pretrain(
     resume : bool
         Continue from the checkpoint.
     report : callable, optional
-        Called every few steps.
+        Called every few steps with the number of steps taken and the accuracy, as text.
 
     Raises
     ------
     TomoPickerError
-        If the checkpoint is of another recipe, the start of another network, or the loss is no longer finite.
+        If the checkpoint belongs to another recipe, the initial weights to another network, or the loss is not finite.
     """
     with seeded(recipe.seed, torch.device("cpu")):
         network = Classifier(recipe.classes)
     load_pretrained(network.trunk, Network(pretrained=recipe.pretrained))
     network.to(device)
-    optimizer = torch.optim.AdamW(network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, recipe.learning_rate, total_steps=recipe.steps, pct_start=0.1
-    )
-    run = Run(asdict(recipe), network, optimizer, schedule)
-    first = run.restore(checkpoint)[0] if resume and checkpoint is not None and checkpoint.exists() else 0
+    group = {"params": network.parameters(), "lr": recipe.learning_rate, "weight_decay": recipe.weight_decay}
+    run = Run(recipe, network, [group], device=device, checkpoint=checkpoint)
+    first = run.resume()[0] if resume else 0
     library = draw_library(recipe.classes, recipe.orientations, recipe.seed)
-    recent: list[tuple[float, float, float]] = []
+    accuracies: list[float] = []
 
     def take(batch: Sequence[Tensor], step: int) -> bool:
         network.train()
-        inputs, labels = (each.to(device) for each in batch)
+        inputs, labels = (tensor.to(device) for tensor in batch)
         with autocast("auto", device):
             logits = network(inputs.contiguous(memory_format=torch.channels_last_3d))
         inside, outside, accuracy = loss_terms(logits, labels)
         run.descend(inside + outside)
-        recent.append((float(inside.detach()), float(outside.detach()), float(accuracy)))
+        accuracies.append(float(accuracy))
         if report and (step % REPORT_EVERY == 0 or step == recipe.steps):
-            report(Progress(step, recipe.steps, *np.mean(recent, axis=0)))
-            recent.clear()
+            report(step, f"{np.mean(accuracies):.0%} accuracy in molecules")
+            accuracies.clear()
         return False
 
-    def save(step: int) -> None:
-        if checkpoint is not None:
-            run.save(checkpoint, step)
-
-    take_steps(
-        partial(draw_patches, library, recipe.seed), take, save,
-        first=first, steps=recipe.steps, workers=workers, seed=recipe.seed, device=device,
-    )  # fmt: skip
+    run.take_steps(partial(draw_patches, library, recipe.seed), take, first=first, workers=workers)
     return network.weights()
-
-
-def save_pretrained(
-    path: Path, weights: dict[str, Tensor], recipe: Mapping[str, Any], facts: Mapping[str, Any] | None = None
-) -> None:
-    """Write weights, in half precision, with what made them, and other facts about them."""
-    small = {name: value.half() if value.is_floating_point() else value for name, value in weights.items()}
-    stated = {"network": _network_facts(), "recipe": dict(recipe), "tomopicker": __version__}
-    save_tensors(path, PRETRAINED, small, stated | dict(facts or {}))
-
-
-def _network_facts() -> dict[str, object]:
-    cfg = Network()
-    return {"block": cfg.block, "channels": list(cfg.channels), "stride": cfg.stride}

@@ -1,6 +1,6 @@
-"""The figure that few-shot pretraining is for: F1 of peaks from 1, 5 and 20 clicks, under another microscope.
+"""Validation of few-shot pretraining: F1 of peaks from 1, 5 and 20 clicks, in a scene with different imaging.
 
-Scenes, molecules and clicks are drawn once from a seed of their own, of molecules that no training scene has.
+Scenes and clicks are drawn once, from a seed of their own, with molecules that occur in no training scene.
 """
 
 import copy
@@ -18,21 +18,21 @@ from tomopicker.fewshot.extraction import two_levels
 from tomopicker.models.precision import autocast
 from tomopicker.models.resunet import ResUNet
 from tomopicker.picking.local_maxima import local_peaks
-from tomopicker.pretraining.episodes import Neighbours, draw_cast_scene, draw_clicked, episode_of
+from tomopicker.pretraining.episodes import Neighbours, draw_cast_scene, draw_clicked, make_episode
 from tomopicker.pretraining.look_alikes import Families, draw_cast
 from tomopicker.pretraining.scenes import Scene
 from tomopicker.pretraining.solver import Solver
 from tomopicker.types import Positions, Volume
 
 CLICKS = (1, 5, 20)
-SHARE = 0.5
-"""Of the molecules tried, those of the one target: twenty to click, and more to find."""
-RADIUS = 6.0
-"""Of a particle, in working voxels."""
-MIN_DISTANCE, SMOOTHING = 1.4 * RADIUS, 0.2 * RADIUS
-"""Of peaks, as the settings have them."""
+TARGET_FRACTION = 0.5
+"""Fraction of the molecules tried that are the target: twenty to click, and more to find."""
+PARTICLE_RADIUS = 6.0
+"""In working voxels."""
+MIN_DISTANCE, SMOOTHING = 1.4 * PARTICLE_RADIUS, 0.2 * PARTICLE_RADIUS
+"""Settings of the peaks, as in picking."""
 TOLERANCE = 5.0
-"""Working voxels between a pick and the centre it finds."""
+"""Maximum distance between a pick and a particle, in working voxels."""
 
 Features = Float[Tensor, "rows channels"]
 
@@ -44,9 +44,9 @@ class Trial:
     Parameters
     ----------
     scenes : tuple of two Scene
-        The one that is clicked in, and the one that is evaluated.
+        The clicked and the evaluated one.
     at_clicks : tuple of Neighbours
-        One of each number of `CLICKS`, the fewer being the first of the more.
+        One for each number of `CLICKS`, nested.
     truth : array, shape (copies, 3)
         (x, y, z) in voxels of the second scene.
     """
@@ -70,7 +70,7 @@ class FewShotF1:
 
     @property
     def mean(self) -> float:
-        """Of all numbers of clicks: what is maximised."""
+        """Mean over the numbers of clicks, which is maximised."""
         return float(np.mean(self.by_clicks))
 
     def __str__(self) -> str:
@@ -79,63 +79,60 @@ class FewShotF1:
 
 
 def draw_trials(families: Families, count: int, seed: int) -> list[Trial]:
-    """Draw trials, each of one target that has the copies for the most clicks; the same for the same seed."""
+    """Draw trials, each of one target with enough copies to click; the same for the same seed."""
     trials: list[Trial] = []
     rng = np.random.default_rng(seed)
     while len(trials) < count:
-        cast = draw_cast(families, 1, SHARE, rng)
+        cast = draw_cast(families, 1, TARGET_FRACTION, rng)
         target = int(cast.targets[0])
         scenes = draw_cast_scene(families, cast, rng), draw_cast_scene(families, cast, rng)
         clicked = draw_clicked(scenes[0], target, CLICKS[-1], rng)
         truth = scenes[1].positions[scenes[1].classes == target]
         if len(clicked) < CLICKS[-1] or not len(truth):
             continue
-        at_clicks = tuple(episode_of(scenes, target, clicked[:most], rng).at_clicks for most in CLICKS)
+        at_clicks = tuple(make_episode(scenes, target, clicked[:n], rng).at_clicks for n in CLICKS)
         trials.append(Trial(scenes, at_clicks, truth[:, ::-1].astype(np.float64)))
     return trials
 
 
 def few_shot_f1(network: ResUNet, solver: Solver, trials: Sequence[Trial], device: torch.device) -> FewShotF1:
-    """Measure the best F1 of each trial's peaks; the network is left as it is.
+    """Measure the best F1 of each trial's peaks, without changing the network.
 
-    Batch normalisation is that of the scene, as it is of the tomogram in use.
+    Batch normalisation uses the statistics of the scene, as it uses those of a tomogram in picking.
     """
-    measured = copy.deepcopy(network).train()
+    network = copy.deepcopy(network).train()
     rows = []
     with torch.no_grad():
         for trial in trials:
-            here, there = (scene_features(measured, scene.volume, device) for scene in trial.scenes)
-            rows.append(
-                [best_f1(score_volume(solver.scores(there, at(here, each))), trial.truth) for each in trial.at_clicks]
-            )
+            clicked, evaluated = (scene_features(network, scene.volume, device) for scene in trial.scenes)
+            scores = [solver.scores(evaluated, mean_feature(clicked, clicks)) for clicks in trial.at_clicks]
+            rows.append([best_f1(score_volume(volume), trial.truth) for volume in scores])
     return FewShotF1(tuple(np.mean(rows, axis=0).tolist()))
 
 
 def scene_features(network: ResUNet, volume: Volume, device: torch.device) -> Features:
-    """Return the features of a scene, a row each feature voxel, with batch normalisation as the network is set to."""
+    """Return the features of a scene, one row per feature voxel, with batch normalisation as set in the network."""
     patch = torch.from_numpy(volume)[None, None].to(device).contiguous(memory_format=torch.channels_last_3d)
     with autocast("auto", device):
         features = two_levels(network, patch)
     return features[0].float().flatten(1).T
 
 
-def at(features: Features, near: Neighbours) -> Float[Tensor, " channels"]:
+def mean_feature(features: Features, clicks: Neighbours) -> Float[Tensor, " channels"]:
     """Return the mean feature at clicks."""
-    rows, weights = (torch.from_numpy(each).to(features.device) for each in (near.rows, near.weights))
+    rows, weights = (torch.from_numpy(array).to(features.device) for array in (clicks.rows, clicks.weights))
     return weights.to(features.dtype) @ features[rows]
 
 
 def score_volume(scores: Float[Tensor, " rows"]) -> Volume:
-    """Interpolate the scores of a cubic scene to its own resolution, as `FeatureMap.volume_of` does."""
+    """Interpolate the scores of a cubic scene to its full resolution, as `FeatureMap.volume_of` does."""
     half = round(len(scores) ** (1 / 3))
     grid = scores.float().reshape(1, 1, half, half, half)
-    volume: Volume = (
-        functional.interpolate(grid, scale_factor=2, mode="trilinear", align_corners=False)[0, 0].cpu().numpy()
-    )
-    return volume
+    volume = functional.interpolate(grid, scale_factor=2, mode="trilinear", align_corners=False)
+    return np.asarray(volume[0, 0].cpu())
 
 
 def best_f1(scores: Volume, truth: Positions) -> float:
-    """Return the best F1 of the peaks of a score volume, matched one to one; truth is (x, y, z) in voxels."""
+    """Return the best F1 of the peaks of a score volume, matched one-to-one; the truth is (x, y, z) in voxels."""
     peaks = local_peaks(scores, min_distance=MIN_DISTANCE, threshold=float("-inf"), smoothing=SMOOTHING)
     return float(evaluate(peaks.positions_voxels, peaks.scores, truth, TOLERANCE).best_f1 or 0.0)

@@ -53,7 +53,7 @@ def critical_dose(frequency: Frequency, voltage_kv: float) -> Frequency:
     return np.asarray(scale * (0.24499 * np.maximum(frequency, 1e-6) ** -1.6649 + 2.8141), dtype=np.float64)
 
 
-def dose_filter(frequency: Frequency, dose: float, voltage_kv: float) -> Frequency:
+def dose_filter(frequency: Frequency, dose: float | Frequency, voltage_kv: float) -> Frequency:
     """Return the fraction of the amplitude left after a dose in e⁻/Å²: exp(-dose / 2 Nc(k))."""
     return np.asarray(np.exp(-0.5 * dose / critical_dose(frequency, voltage_kv)), dtype=np.float64)
 

@@ -20,6 +20,8 @@ def no_progress(step: str, done: int, total: int) -> None:
     """Report nothing."""
 
 
+Frequencies = Float64[np.ndarray, "..."]
+
 TiltAngles = Float64[np.ndarray, " tilt"]
 """Tilt angles in degrees."""
 
@@ -140,7 +142,8 @@ def weighted_back_projection(
     attenuated = np.clip((frequency / 0.5 - fall_off) / (1.0 - fall_off), 0.0, 1.0)
     weights = frequency * 0.5 * (1.0 + np.cos(np.pi * attenuated))
     if sirt_like_iterations:
-        weights *= _sirt_response(frequency, tilts_degrees, shape[0], sirt_like_iterations)
+        angle = np.deg2rad(max(float(np.ptp(tilts_degrees)), 1.0))
+        weights *= sirt_response(frequency * shape[0] * angle, sirt_like_iterations)
     increment = np.deg2rad(np.ptp(tilts_degrees) / (len(tilts_degrees) - 1)) if len(tilts_degrees) > 1 else 1.0
     filtered = np.empty_like(images)
     for result, image in zip(filtered, images, strict=True):
@@ -151,15 +154,13 @@ def weighted_back_projection(
     return back_project(filtered, tilts_degrees, shape, progress)
 
 
-def _sirt_response(
-    frequency: Float64[np.ndarray, " frequency"], tilts_degrees: TiltAngles, depth_voxels: int, iterations: int
-) -> Float64[np.ndarray, " frequency"]:
-    """Return the fraction of each frequency, in cycles per voxel, that n iterations of SIRT recover: 1 - (1 - e)^n.
+def sirt_response(cycles: Frequencies, iterations: int) -> Frequencies:
+    """Return the fraction of each frequency that n iterations of SIRT recover: 1 - (1 - e)^n.
 
-    One iteration recovers e = 1 / (k · depth · angle), since central sections spread out with k.
+    One iteration recovers e = 1 / (k · depth · angle), at most 1, since central sections spread out with k. `cycles` is
+    k · depth · angle: cycles across the depth times the angle in radians that the tilts cover.
     """
-    angle = np.deg2rad(max(float(np.ptp(tilts_degrees)), 1.0))
-    once = np.clip(1.0 / (np.maximum(frequency, 1e-6) * depth_voxels * angle), 0.0, 1.0)
+    once = np.minimum(1.0 / np.maximum(cycles, 1e-6), 1.0)
     return np.asarray(1.0 - (1.0 - once) ** iterations)
 
 
