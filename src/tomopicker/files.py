@@ -8,7 +8,7 @@ some 15 ms a file.
 
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -140,6 +140,12 @@ def check_writable(folder: Path, flag: str = "--output") -> None:
             pass
     except OSError as error:
         raise TomoPickerError(f"{nearest}: cannot be written in ({error.strerror}); choose another {flag}") from error
+
+
+def check_suffix(path: Path, suffixes: Collection[str], what: str) -> None:
+    """Refuse an output file whose suffix is not one of those listed; `what` names its content."""
+    if path.suffix.lower() not in suffixes:
+        raise UsageError(f"--output {path}: {what} needs a name that ends in {' or '.join(suffixes)}")
 
 
 def check_folder(folder: Path) -> None:

@@ -83,6 +83,13 @@ class Statistics:
     sd: float
     not_finite: int
 
+    @property
+    def problem(self) -> str:
+        """Why training and picking refuse the tomogram; empty if they do not."""
+        if self.not_finite:
+            return f"{self.not_finite} voxels are NaN or infinite; 'train' and 'pick' refuse it"
+        return "all voxels are the same; 'train' and 'pick' refuse it" if self.sd == 0 else ""
+
 
 def statistics(tomogram: Tomogram) -> Statistics:
     """Compute the statistics of the finite voxels of a tomogram of any size."""

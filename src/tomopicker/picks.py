@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from tomopicker.types import Positions, Scores
+from tomopicker.wording import number_of
 
 KIND = "kind"
 """Column of `Picks.extra` that names the kind of particle of each pick."""
@@ -71,6 +72,11 @@ class Picks:
     def tomogram_names(self) -> list[str]:
         """Names of the tomograms, in the order of their first pick."""
         return list(dict.fromkeys(self.tomograms.tolist()))
+
+    @property
+    def summary(self) -> str:
+        """Number of picks and of their tomograms, in words."""
+        return f"{number_of(len(self), 'pick')} of {number_of(len(self.tomogram_names), 'tomogram')}"
 
     @property
     def kinds(self) -> np.ndarray:

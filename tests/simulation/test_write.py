@@ -223,8 +223,9 @@ LAYOUT = Path(__file__).parents[3] / "shared" / "data" / "layouts" / "TS_037_cyt
 
 @pytest.mark.skipif(not LAYOUT.exists(), reason=f"{LAYOUT} is not there")
 def test_a_piece_of_a_real_layout_keeps_its_close_pairs():
-    layout, n_read = read_layout(LAYOUT, (300, 200, 200), "300,300,100")
-    assert n_read == 1646
+    lines: list[str] = []
+    layout = read_layout(LAYOUT, (300, 200, 200), "300,300,100", lines.append)
+    assert lines[0].endswith(f"{len(layout)} of 1646 positions lie inside; the others are left out.")
     assert 20 < len(layout) < 400
     assert cKDTree(layout).query(layout, k=2)[0][:, 1].min() < 15
 

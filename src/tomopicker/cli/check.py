@@ -20,10 +20,8 @@ from pathlib import Path
 from tomopicker.cli.groups import PickedInput
 from tomopicker.cli.options import ParticleDiameters, option
 from tomopicker.cli.progress import Reporter
-from tomopicker.errors import UsageError
-from tomopicker.files import check_writable
+from tomopicker.files import check_suffix, check_writable
 from tomopicker.parsing import check_positive, diameters_by_kind
-from tomopicker.wording import number_of
 
 
 def command(
@@ -36,8 +34,7 @@ def command(
     """Test, print and draw the picks of each kind."""
     common, diameters = diameters_by_kind(particle_diameter)
     check_positive("--particle-diameter", common)
-    if output.suffix.lower() not in {".png", ".svg", ".pdf"}:
-        raise UsageError(f"--output {output}: the picture is .png, .svg or .pdf; choose one of these suffixes")
+    check_suffix(output, (".png", ".svg", ".pdf"), "the picture")
     check_writable(output.parent)
     opened, found = given.read(reporter, check_inside=False, keeps_classes=bool(diameters))
     from tomopicker.diagnostics.check import check
@@ -59,11 +56,6 @@ def command(
         checked = check(opened, picks, diameter)
         reporter.console.print(findings_table(checked.findings))
         check_figure(checked, opened, picks, diameter, picture)
-        of = f"{number_of(len(picks), 'pick')} of {number_of(len(picks.tomogram_names), 'tomogram')}"
-        if checked.undecided and not checked.faults:
-            reporter.log(f"These tests cannot decide whether the picks are right ({of}): look at {picture}.")
-        else:
-            words = "These picks are not right" if checked.faults else "No fault found"
-            reporter.log(f"{words} ({of}); see {picture}.")
+        reporter.log(f"{checked.verdict} ({picks.summary}); see {picture}.")
         faults += checked.faults
     return 1 if faults else 0

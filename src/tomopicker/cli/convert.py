@@ -24,7 +24,6 @@ from tomopicker.cli.progress import Reporter
 from tomopicker.errors import UsageError
 from tomopicker.files import refuse_to_replace
 from tomopicker.parsing import size_in_voxels, three_numbers
-from tomopicker.wording import number_of
 
 
 def command(
@@ -66,5 +65,4 @@ def command(
         picks, frames = read_all(files, geometry, entry, target, units=coordinates.units, shift=by)
     for remark in write_all(picks, frames, target, entry, geometry, overwrite):
         reporter.warn(remark)
-    of = f"{number_of(len(picks), 'pick')} of {number_of(len(picks.tomogram_names), 'tomogram')}"
-    reporter.log(f"{target}: {of} written as {entry.name}.")
+    reporter.log(f"{target}: {picks.summary} written as {entry.name}.")

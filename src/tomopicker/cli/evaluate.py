@@ -51,9 +51,8 @@ def command(
     reporter: Reporter,
 ) -> None:  # fmt: skip
     """Match, and print the metrics."""
-    from tomopicker.output import evaluate
     from tomopicker.output.compare import gather, sorted_paths
-    from tomopicker.output.evaluate import chance_warning, write_json
+    from tomopicker.output.evaluate import Evaluations, chance_warning, evaluate_all, write_json
     from tomopicker.output.terminal import evaluation_tables
 
     length, in_angstrom = parse_tolerance(tolerance)
@@ -67,11 +66,10 @@ def command(
     if in_angstrom and not found.knows_voxel_size:
         raise UsageError(f"--tolerance {tolerance}: is in Å, and the voxel size is not known; give --voxel-size")
     with reporter.showing_warnings():
-        way = evaluate.evaluate_kinds if evaluate.have_kinds(found) else evaluate.evaluate_compared
-        evaluated = way(found, length, in_angstrom=in_angstrom, matching=matching)
+        evaluated = evaluate_all(found, length, in_angstrom=in_angstrom, matching=matching)
     for table in evaluation_tables(evaluated):
         reporter.console.print(table)
-    if isinstance(evaluated, evaluate.Evaluations) and (doubt := chance_warning(found, evaluated)):
+    if isinstance(evaluated, Evaluations) and (doubt := chance_warning(found, evaluated)):
         reporter.warn(doubt)
     if json_file is not None:
         write_json(json_file, evaluated.to_dict())

@@ -36,10 +36,8 @@ def command(
             reporter.failed(failure_line(error, file))
             continue
         table.add_row(*volume_row(tomogram, found))
-        if found and found.not_finite:
-            reporter.warn(f"{file}: {found.not_finite} voxels are NaN or infinite; 'train' and 'pick' refuse it")
-        elif found and found.sd == 0:
-            reporter.warn(f"{file}: all voxels are the same; 'train' and 'pick' refuse it")
+        if found and found.problem:
+            reporter.warn(f"{file}: {found.problem}")
     if table.row_count:
         reporter.console.print(table)
     return 1 if failed else 0

@@ -86,9 +86,12 @@ class SettingOptions(OptionGroup):
             words = default + (f"; paper: {paper[path]}" if paper and path in paper else "")
             unit = str(extra["unit"]) or ("N" if flag.type in {int, float} else None) if extra else None
             flags = [f"--{dashed}", *([flag.short] if flag.short else [])]
-            limits = {}
-            if flag.type in {int, float}:
-                limits = {"min": _limit(field, "ge"), "max": _limit(field, "le")}
+            limits = {
+                name: getattr(each, bound)
+                for each in field.metadata
+                for bound, name in (("ge", "min"), ("le", "max"))
+                if hasattr(each, bound) and flag.type in {int, float}
+            }
             text, panel = str(field.description), flag.panel or None
             declared = option(..., text, *flags, unit=unit, words=words, panel=panel, **limits)
             kind: Any = Annotated[Optional[flag.type], declared]  # noqa: UP045  (a variable, not a type)
@@ -108,10 +111,6 @@ class SettingOptions(OptionGroup):
             return kind(**self.given)
         except ValidationError as error:
             raise UsageError(f"--{first_problem(error)}") from error
-
-
-def _limit(field: FieldInfo, name: str) -> Any:
-    return next((getattr(each, name) for each in field.metadata if hasattr(each, name)), None)
 
 
 def with_groups(command: Callable[..., Any]) -> Callable[..., Any]:

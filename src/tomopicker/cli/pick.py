@@ -33,7 +33,7 @@ A tomogram that fails does not stop the others. The same command again skips wha
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from tomopicker.cli.groups import EngineOptions, SelectionOptions, TomogramOptions, existing_volumes
 from tomopicker.cli.options import (
@@ -56,9 +56,6 @@ from tomopicker.errors import UsageError
 from tomopicker.files import check_writable
 from tomopicker.output.settings import CopickSettings
 from tomopicker.parsing import check_positive
-
-if TYPE_CHECKING:
-    from tomopicker.training.checkpoint import Model
 
 Format = Literal["relion5", "relion4", "relion3", "warp"]
 
@@ -110,7 +107,7 @@ def command(
     from tomopicker.output.pick_folder import PickFolder
     from tomopicker.output.picks_report import try_report
     from tomopicker.output.record import PickSettings
-    from tomopicker.pipeline.provenance import trained_inverted
+    from tomopicker.pipeline.provenance import announce_model, trained_inverted
 
     chosen, on = selection.selection(), engine.settings()
     check_positive("--min-distance", min_distance)
@@ -127,16 +124,14 @@ def command(
     loaded = api.load_model(model)
     if target is not None:
         target = target.with_objects(list(loaded.kinds) if loaded.others else [], copick.copick_object)
-    if invert is None and trained_inverted(loaded.provenance):
-        reporter.log(f"{model}: was trained with --invert, so protein is taken to be bright (--no-invert: dark).")
-        invert = True
+    invert = trained_inverted(model, loaded, reporter) if invert is None else invert
     settings = PickSettings(
-        chosen, min_distance, star_format, save_scores, replace(reading.options, invert=bool(invert)),
+        chosen, min_distance, star_format, save_scores, replace(reading.options, invert=invert),
         device, masks.mode, pictures, only_list(listed),
     )  # fmt: skip
     folder = PickFolder.open(output, model, loaded, settings, overwrite=overwrite)
     choose_device(device)
-    _print_model(model, loaded, reporter)
+    announce_model(model, loaded, reporter)
     if dry_run:
         for line in pick_plan(files, folder, model, masks.files, on):
             reporter.log(line)
@@ -159,13 +154,3 @@ def command(
     if failed:
         reporter.log(f"{failed} of {len(files) + missing} tomograms failed.")
     return 1 if failed or unwritten else 0
-
-
-def _print_model(file: Path, model: "Model", reporter: Reporter) -> None:
-    """Print the kinds that the model picks, and its warnings."""
-    for kind, each in model.kinds.items():
-        called = f"{file}: {kind}" if model.others else f"{file}"
-        size = each.settings.particle_diameter
-        reporter.log(f"{called}: particles of {size:g} Å, voxels of {each.voxel_size:.4g} Å.")
-        for doubt in each.warnings:
-            reporter.warn(f"{called}: {doubt}")

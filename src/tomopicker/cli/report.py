@@ -17,8 +17,7 @@ from pathlib import Path
 from tomopicker.cli.groups import CoordinateOptions
 from tomopicker.cli.options import INPUT, PicksFolder, option
 from tomopicker.cli.progress import Reporter
-from tomopicker.errors import UsageError
-from tomopicker.files import check_writable
+from tomopicker.files import check_suffix, check_writable
 
 
 def command(
@@ -35,8 +34,8 @@ def command(
     from tomopicker.output.find import files_of_picks
     from tomopicker.output.picks_report import write_report
 
-    if output is not None and output.suffix.lower() not in {".html", ".htm"}:
-        raise UsageError(f"--output {output}: the report is a page; name it .html")
+    if output is not None:
+        check_suffix(output, (".html", ".htm"), "the report")
     check_writable((output or folder / "x").parent)
     files = [file for path in negatives or [] for file in files_of_picks(path)]
     with reporter.showing_warnings():

@@ -82,11 +82,7 @@ def command(
     check_folder(output)
     on = engine.settings()
     reporter.advice = lambda: "repeat the command; tomograms that are whole are skipped"
-    layout = None
-    if positions is not None:
-        layout, n_read = read_layout(positions, size, series.positions_offset)
-        if len(layout) < n_read:
-            reporter.log(f"{positions}: {len(layout)} of {n_read} positions lie inside; the others are left out.")
+    layout = None if positions is None else read_layout(positions, size, series.positions_offset, reporter.log)
     work = SimulateWork(
         output, series.preset, size, series.voxel_size, series.maps, series.target, series.particles, layout,
         settings.given, overwrite,

@@ -21,7 +21,7 @@ from tomopicker.cli.groups import CoordinateOptions, DensityOptions, EngineOptio
 from tomopicker.cli.options import INPUT, MORE, Device, Mask, Overwrite, Tomograms, option
 from tomopicker.cli.progress import Reporter
 from tomopicker.errors import UsageError
-from tomopicker.files import check_writable, refuse_to_replace
+from tomopicker.files import check_suffix, check_writable, refuse_to_replace
 from tomopicker.wording import number_of
 
 
@@ -50,8 +50,7 @@ def command(
     reporter: Reporter,
 ) -> int:  # fmt: skip
     """Compute or look up features, and suggest."""
-    if output.suffix.lower() != ".csv":
-        raise UsageError(f"{output}: suggestions are written as CSV; give --output a name that ends in .csv")
+    check_suffix(output, (".csv",), "the list of suggestions")
     refuse_to_replace([output], overwrite)
     if negatives and not picks:
         raise UsageError("--negatives alone do not define the particle; give --picks too")
@@ -81,7 +80,6 @@ def command(
     reporter.end_bar()
     found = api.suggest(features, clicks, known, count, callback=reporter)
     api.write_picks(as_picks(found), {tomogram.name: tomogram.frame for tomogram in opened}, output, "csv")
-    for number, each in enumerate(found, 1):
-        reporter.log(f"{number:3d}  {each.line}")
+    reporter.log("\n".join(f"{number:3d}  {each.line}" for number, each in enumerate(found, 1)))
     reporter.log(f"{number_of(len(found), 'suggestion')}: {output}")
     return 0

@@ -13,7 +13,6 @@ the tomograms still exist. Candidates are kept down to a probability of 0.01.
 from tomopicker.cli.groups import SelectionOptions
 from tomopicker.cli.options import PicksFolder, Pictures
 from tomopicker.cli.progress import Reporter
-from tomopicker.wording import number_of
 
 
 def command(
@@ -26,7 +25,4 @@ def command(
     """Select again, and print the expected metrics."""
     from tomopicker.output.redraw import change_threshold
 
-    entries = change_threshold(folder, selection.selection(), reporter, pictures=pictures)
-    total = sum(entry["picks"] for entry in entries.values())
-    of = f"{number_of(total, 'pick')} of {number_of(len(entries), 'tomogram')}"
-    reporter.log(f"{of}: {folder / 'picks.star'}")
+    change_threshold(folder, selection.selection(), reporter, pictures=pictures)

@@ -44,6 +44,13 @@ class Checked:
         """Whether the picks look like background positions, but are too few for that to be a failure."""
         return any(finding.test == "contrast" and finding.status is Status.WARN for finding in self.findings)
 
+    @property
+    def verdict(self) -> str:
+        """The result in words."""
+        if self.faults:
+            return "These picks are not right"
+        return "These tests cannot decide whether the picks are right" if self.undecided else "No fault found"
+
 
 def check(tomograms: Sequence[Tomogram], picks: Picks, diameter: float) -> Checked:
     """Test whether picks lie on particles.

@@ -144,9 +144,14 @@ class KindEvaluations:
         }
 
 
-def have_kinds(found: Compared) -> bool:
-    """Whether picks and truth both state kinds."""
-    return bool(found.candidates.kind_names and with_kinds(found.truth).kind_names)
+def evaluate_all(
+    found: Compared, tolerance: float, *, in_angstrom: bool, matching: MatchMethod
+) -> Evaluations | KindEvaluations:
+    """Evaluate each kind of particle if picks and truth both name kinds; parameters as for `evaluate_compared`."""
+    has_kinds = found.candidates.kind_names and with_kinds(found.truth).kind_names
+    return (evaluate_kinds if has_kinds else evaluate_compared)(
+        found, tolerance, in_angstrom=in_angstrom, matching=matching
+    )
 
 
 def evaluate_kinds(found: Compared, tolerance: float, *, in_angstrom: bool, matching: MatchMethod) -> KindEvaluations:

@@ -6,27 +6,23 @@ from typing import Any
 
 from tomopicker import io
 from tomopicker.errors import TomoPickerError
-from tomopicker.output.layout import RECORD, draw_picks, file_of_kind, files_of, picture_of
+from tomopicker.output.layout import MERGED, RECORD, draw_picks, file_of_kind, files_of, picture_of
 from tomopicker.output.picks_report import REPORT, try_report
 from tomopicker.output.record import read_record, recorded_frames
 from tomopicker.output.results import open_picked, reselect
 from tomopicker.picking.selection import Selection
 from tomopicker.picks import Picks
 from tomopicker.pipeline.callbacks import Callback
+from tomopicker.wording import number_of
 
 
-def change_threshold(folder: Path, selection: Selection, callback: Callback, *, pictures: bool) -> dict[str, Any]:
+def change_threshold(folder: Path, selection: Selection, callback: Callback, *, pictures: bool) -> None:
     """Select the picks of a folder again, log the expected metrics, and redraw pictures and report.
 
     Parameters
     ----------
     pictures : bool
         Redraw the pictures and rewrite the report; otherwise both are removed.
-
-    Returns
-    -------
-    dict
-        Record of each finished tomogram, by name.
 
     Raises
     ------
@@ -48,7 +44,8 @@ def change_threshold(folder: Path, selection: Selection, callback: Callback, *, 
         if not entry["picks"]:
             callback.warn(f"{name}: no candidate passes this threshold, so there are no picks; choose a lower one")
     _redraw(folder, existing, callback, report=pictures)
-    return entries
+    total = number_of(sum(entry["picks"] for entry in entries.values()), "pick")
+    callback.log(f"{total} of {number_of(len(entries), 'tomogram')}: {folder / f'{MERGED}.star'}")
 
 
 def _redraw(folder: Path, pictures: Collection[Path], callback: Callback, *, report: bool) -> None:

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,12 @@ import torch
 
 from tomopicker import __version__
 from tomopicker.picking.calibration import Count
+from tomopicker.pipeline.callbacks import Callback
 from tomopicker.pipeline.training_data import TrainingTomogram
 from tomopicker.pipeline.training_input import TrainingInput
 from tomopicker.pu.prior import Priors
 from tomopicker.tomogram import Tomogram
+from tomopicker.training.checkpoint import Model
 from tomopicker.training.loop import History
 
 
@@ -80,10 +83,23 @@ def clicks_in(origin: Mapping[str, Any], tomogram: Tomogram) -> int:
     )
 
 
-def trained_inverted(origin: Mapping[str, Any]) -> bool:
-    """True if protein was bright in all training tomograms, according to a model's provenance."""
-    training = origin.get("training", [])
-    return bool(training) and all(each.get("inverted", False) for each in training)
+def announce_model(file: Path, model: Model, callback: Callback) -> None:
+    """Log the kinds of particle that a model picks, and issue its warnings."""
+    for kind, each in model.kinds.items():
+        name = f"{file}: {kind}" if model.others else f"{file}"
+        size = each.settings.particle_diameter
+        callback.log(f"{name}: particles of {size:g} Å, voxels of {each.voxel_size:.4g} Å.")
+        for warning in each.warnings:
+            callback.warn(f"{name}: {warning}")
+
+
+def trained_inverted(file: Path, model: Model, callback: Callback) -> bool:
+    """Return True, and log it, if protein was bright in all training tomograms of a model."""
+    training = model.provenance.get("training", [])
+    inverted = bool(training) and all(each.get("inverted", False) for each in training)
+    if inverted:
+        callback.log(f"{file}: was trained with --invert, so protein is taken to be bright (--no-invert: dark).")
+    return inverted
 
 
 def training_density(origin: Mapping[str, Any]) -> float | None:

@@ -4,7 +4,7 @@ Orientations in files are those of `tomopicker.io.angles`: RELION's rot, tilt an
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -116,7 +116,7 @@ def simulate(
 _CENTRE = "centre"
 
 
-def read_layout(path: Path, shape: Shape, offset: str | None) -> tuple[Positions, int]:
+def read_layout(path: Path, shape: Shape, offset: str | None, log: Callable[[str], None]) -> Positions:
     """Read the positions of a layout that lie inside the volume.
 
     Parameters
@@ -128,13 +128,13 @@ def read_layout(path: Path, shape: Shape, offset: str | None) -> tuple[Positions
     offset : str or None
         Corner of the volume in the layout: ``X,Y,Z`` in voxels, or ``centre`` to centre the positions in the volume.
         None: the corner is at 0,0,0.
+    log : callable
+        Receives a message if positions are left out.
 
     Returns
     -------
-    layout : Positions, (n, 3)
+    Positions, (n, 3)
         (x, y, z) in voxels of the volume.
-    n_read : int
-        Number of positions in the file.
 
     Raises
     ------
@@ -152,7 +152,9 @@ def read_layout(path: Path, shape: Shape, offset: str | None) -> tuple[Positions
             f"{path}: no position lies in a tomogram of --shape {','.join(map(str, shape[::-1]))}: they range "
             f"from {low} to {high}; give --positions-offset {_CENTRE}, or X,Y,Z of the corner"
         )
-    return inside, len(table)
+    if len(inside) < len(table):
+        log(f"{path}: {len(inside)} of {len(table)} positions lie inside; the others are left out.")
+    return inside
 
 
 def _corner(positions: Positions, shape: Shape, offset: str | None) -> Float64[np.ndarray, " 3"]:
