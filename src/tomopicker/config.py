@@ -26,7 +26,6 @@ BelowOne = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 PresetName = Literal["instant", "default", "best", "paper"]
 
-SOLVED_IN_EACH = "discriminant is solved in each tomogram: inference.adabn must be true"
 LABELS_FOR_STEPS = 20
 """Maximum number of labels up to which pseudo-labels lengthen a training as clicks do."""
 
@@ -279,49 +278,29 @@ class Settings(Frozen):
     def _check_consistency(self) -> "Settings":
         levels, stride = len(self.network.channels), self.network.stride
         divisor = stride * 2 ** (levels - 1)
-        edges = {
-            "patches.size": self.patches.size,
-            "inference.tile": self.inference.tile,
-            "inference.halo": self.inference.halo,
-        }
-        for name, value in edges.items():
+        edges = {"patches.size": self.patches.size, "inference.tile": self.inference.tile}
+        for name, value in {**edges, "inference.halo": self.inference.halo}.items():
             if value % divisor:
                 raise ValueError(
                     f"{name} must be a multiple of {divisor} for {levels} levels and a stride of {stride}, not {value}"
                 )
-        lacks_weights, lacks_adabn = self.network.pretrained == "none", not self.inference.adabn
-        is_instant = self.network.head == "discriminant"
-        has_instant_labels = self.pseudo_labels.source == "discriminant"
-        errors = [
-            ((self.training.steps is None) == (self.training.epochs is None), "training needs either steps or epochs"),
-            (is_instant and lacks_adabn, f"network.head {SOLVED_IN_EACH}"),
-            (
-                is_instant and lacks_weights,
-                "network.head discriminant needs weights: network.pretrained must not be none",
-            ),
-            (
-                self.pseudo_labels.ignore_threshold > self.pseudo_labels.positive_threshold,
-                "pseudo_labels.ignore_threshold must be no more than pseudo_labels.positive_threshold",
-            ),
-            (
-                self.patches.sampling == "balanced" and self.patches.batch < 2,
-                "patches.batch must be at least 2: one patch around a click, one anywhere",
-            ),
-            (
-                has_instant_labels and lacks_weights,
-                "pseudo_labels.source discriminant needs weights: network.pretrained must not be none, or "
-                "pseudo_labels.source be none",
-            ),
-            (has_instant_labels and lacks_adabn, f"pseudo_labels.source {SOLVED_IN_EACH}"),
-            (
-                has_instant_labels and self.training.validation_fraction > 0,
+        if (self.training.steps is None) == (self.training.epochs is None):
+            raise ValueError("training needs either steps or epochs")
+        if self.pseudo_labels.ignore_threshold > self.pseudo_labels.positive_threshold:
+            raise ValueError("pseudo_labels.ignore_threshold must be no more than pseudo_labels.positive_threshold")
+        if self.patches.sampling == "balanced" and self.patches.batch < 2:
+            raise ValueError("patches.batch must be at least 2: one patch around a click, one anywhere")
+        sources = {"network.head": self.network.head, "pseudo_labels.source": self.pseudo_labels.source}
+        for name, source in sources.items():
+            if source == "discriminant" and not self.inference.adabn:
+                raise ValueError(f"{name} discriminant is solved in each tomogram: inference.adabn must be true")
+            if source == "discriminant" and self.network.pretrained == "none":
+                raise ValueError(f"{name} discriminant needs weights: network.pretrained must not be none")
+        if self.pseudo_labels.source == "discriminant" and self.training.validation_fraction:
+            raise ValueError(
                 "pseudo_labels.source must be none with training.validation_fraction: validation clicks would return "
-                "as pseudo-labels",
-            ),
-        ]
-        for is_wrong, message in errors:
-            if is_wrong:
-                raise ValueError(message)
+                "as pseudo-labels"
+            )
         return self
 
     @property
