@@ -1,4 +1,4 @@
-"""Settings: frozen, validated, and resolved before anything runs.
+"""Settings: frozen, validated, and resolved before a run starts.
 
 Each setting is declared once, with its type, unit, meaning and default: those of training and picking here, those of
 workers in `tomopicker.cluster.settings`, of simulations in `tomopicker.simulation.settings`, of a selection in
@@ -27,7 +27,7 @@ Count = Annotated[int, Field(ge=1)]
 PresetName = Literal["instant", "default", "best", "paper"]
 
 LABELS_FOR_STEPS = 20
-"""Pseudo-labels lengthen a training as clicks do, up to so many labels."""
+"""Maximum number of labels up to which pseudo-labels lengthen a training as clicks do."""
 
 
 @dataclass(frozen=True)
@@ -37,15 +37,15 @@ class Flag:
     Parameters
     ----------
     type : type
-        What the command line accepts; the setting itself may also be null, or a word.
+        The type on the command line; the setting itself may also be null, or a word.
     panel : str
-        Of the help.
+        Panel of the help.
     default : str
         The default in words, if the value is not informative.
     short : str, optional
         Such as ``-d``.
     name : str, optional
-        If not that of the setting.
+        The option, if not named like the setting.
     """
 
     type: Any
@@ -61,7 +61,7 @@ def setting(default: Any, description: str, *, unit: str = "", flag: Flag | None
 
 
 def fields_of(kind: Any) -> dict[str, FieldInfo]:
-    """Return the declarations of a class of settings, by name."""
+    """Return the declared fields of a class of settings, by name."""
     fields: dict[str, FieldInfo] = kind.__pydantic_fields__
     return fields
 
@@ -76,7 +76,7 @@ def fields_by_path(kind: type[BaseModel]) -> dict[str, FieldInfo]:
 
 
 class Frozen(BaseModel):
-    """Base of frozen settings: no unknown field, no NaN, no infinity."""
+    """Base class of frozen settings: no unknown fields, no NaN, no infinity."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -275,42 +275,46 @@ class Settings(Frozen):
     picking: Picking = Picking()
 
     @model_validator(mode="after")
-    def _consistent(self) -> "Settings":
-        divisor = self.network.stride * 2 ** (len(self.network.channels) - 1)
-        for name, value in {
-            "patches.size": self.patches.size,
-            "inference.tile": self.inference.tile,
-            "inference.halo": self.inference.halo,
-        }.items():
+    def _check_consistency(self) -> "Settings":
+        levels, stride = len(self.network.channels), self.network.stride
+        divisor = stride * 2 ** (levels - 1)
+        edges = {"patches.size": self.patches.size, "inference.tile": self.inference.tile}
+        for name, value in {**edges, "inference.halo": self.inference.halo}.items():
             if value % divisor:
                 raise ValueError(
-                    f"{name} must be a multiple of {divisor} for {len(self.network.channels)} levels "
-                    f"and a stride of {self.network.stride}, not {value}"
+                    f"{name} must be a multiple of {divisor} for {levels} levels and a stride of {stride}, not {value}"
                 )
         if (self.training.steps is None) == (self.training.epochs is None):
             raise ValueError("training needs either steps or epochs")
-        if self.network.head == "discriminant" and not self.inference.adabn:
-            raise ValueError("network.head discriminant is solved in each tomogram: inference.adabn must be true")
-        if self.network.head == "discriminant" and self.network.pretrained == "none":
-            raise ValueError("network.head discriminant needs weights: network.pretrained must not be none")
         if self.pseudo_labels.ignore_threshold > self.pseudo_labels.positive_threshold:
             raise ValueError("pseudo_labels.ignore_threshold must be no more than pseudo_labels.positive_threshold")
         if self.patches.sampling == "balanced" and self.patches.batch < 2:
             raise ValueError("patches.batch must be at least 2: one patch around a click, one anywhere")
+        sources = {"network.head": self.network.head, "pseudo_labels.source": self.pseudo_labels.source}
+        for name, source in sources.items():
+            if source == "discriminant" and not self.inference.adabn:
+                raise ValueError(f"{name} discriminant is solved in each tomogram: inference.adabn must be true")
+            if source == "discriminant" and self.network.pretrained == "none":
+                raise ValueError(f"{name} discriminant needs weights: network.pretrained must not be none")
+        if self.pseudo_labels.source == "discriminant" and self.training.validation_fraction:
+            raise ValueError(
+                "pseudo_labels.source must be none with training.validation_fraction: validation clicks would return "
+                "as pseudo-labels"
+            )
         return self
 
     @property
     def has_pseudo_labels(self) -> bool:
-        """Whether a network learns from pseudo-labels too."""
+        """True if a network is trained on pseudo-labels too."""
         if self.pseudo_labels.source == "auto":
             possible = self.network.pretrained != "none" and self.inference.adabn
             return possible and not self.training.validation_fraction
         return self.pseudo_labels.source == "discriminant"
 
     def steps_for(self, clicks: int, pseudo_labels: int = 0) -> int | None:
-        """Return the optimiser steps of a training on so many clicks and pseudo-labels; None if epochs are counted.
+        """Return the optimiser steps for `clicks` and `pseudo_labels` labels; None if epochs are counted.
 
-        Few labels are soon overfitted, and the pretrained features are then forgotten.
+        Networks soon overfit few labels, and then forget the pretrained features.
         """
         if self.training.steps != "by-clicks":
             return self.training.steps
@@ -318,31 +322,12 @@ class Settings(Frozen):
         return min(max(round(25.5 * math.sqrt(labels)), 40), 280)
 
     def particles_in(self, tomograms: int) -> float | None:
-        """Return the expected number of particles in so many training tomograms; None if it is not stated."""
+        """Return the expected number of particles in `tomograms` training tomograms; None if it is not given."""
         return None if self.expected_particles is None else self.expected_particles * tomograms
-
-    @model_validator(mode="after")
-    def _can_have_pseudo_labels(self) -> "Settings":
-        if self.pseudo_labels.source == "discriminant":
-            if self.network.pretrained == "none":
-                raise ValueError(
-                    "pseudo_labels.source discriminant needs weights: network.pretrained must not be none, or "
-                    "pseudo_labels.source be none"
-                )
-            if not self.inference.adabn:
-                raise ValueError(
-                    "pseudo_labels.source discriminant is solved in each tomogram: inference.adabn must be true"
-                )
-            if self.training.validation_fraction:
-                raise ValueError(
-                    "pseudo_labels.source must be none with training.validation_fraction: validation clicks would "
-                    "return as pseudo-labels"
-                )
-        return self
 
 
 def read_yaml(path: Path, unreadable: str, invalid: str) -> Any:
-    """Read a YAML file; `UsageError` ends with the remedy for one that is `unreadable`, or `invalid` YAML."""
+    """Read a YAML file; raises `UsageError` that ends with a remedy, `unreadable` or, for bad YAML, `invalid`."""
     try:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
@@ -394,19 +379,19 @@ def resolve(options: dict[str, Any], config: dict[str, Any] | None = None) -> Se
 
 def nested(options: dict[str, Any]) -> dict[str, Any]:
     """Nest settings whose names are paths: ``{"training.steps": 9}`` becomes ``{"training": {"steps": 9}}``."""
-    found: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     for path, value in options.items():
-        *groups, last = path.split(".")
-        place = found
+        *groups, name = path.split(".")
+        parent = result
         for group in groups:
-            place = place.setdefault(group, {})
-        place[last] = dict(value) if isinstance(value, dict) else value
-    return found
+            parent = parent.setdefault(group, {})
+        parent[name] = dict(value) if isinstance(value, dict) else value
+    return result
 
 
 def first_problem(error: ValidationError) -> str:
-    """Describe the first validation error in one line: the setting, and what is wrong."""
+    """Describe the first validation error in one line: the setting and its error."""
     first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"])
+    name = ".".join(str(part) for part in first["loc"])
     problem = wrong_value(first["type"], first["input"], first["msg"].removeprefix("Value error, "))
-    return f"{place}: {problem}" if place else problem
+    return f"{name}: {problem}" if name else problem

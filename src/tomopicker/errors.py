@@ -1,7 +1,6 @@
-"""The errors a user is meant to read: one line that names the file and the flag that mends it.
+"""Errors for the user: one line that names the file and the option that corrects it.
 
-Anything else that escapes a command is a bug and keeps its traceback, but for what happens to one of many files: the
-others must not wait for it to be mended.
+Any other exception is a bug and keeps its traceback, except for one of many files: the others must not wait for it.
 """
 
 import errno
@@ -12,11 +11,11 @@ MACHINE_ERRORS = {
     errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.EMFILE,
     errno.ENAMETOOLONG, errno.ELOOP,
 }  # fmt: skip
-"""Errors of the machine, which are no bugs: a full disk, a forbidden file, a name that it does not take."""
+"""Errors of the machine, not bugs: full disk, missing permission, a name that is too long."""
 
 
 class TomoPickerError(Exception):
-    """Something went wrong with the user's data or machine; the command exits with 1."""
+    """The user's data or machine is at fault; the command exits with 1."""
 
     exit_code = 1
 
@@ -28,8 +27,8 @@ class UsageError(TomoPickerError):
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether Python, numpy or torch, on a GPU or not, failed to allocate memory."""
-    # By its name: torch is slow to import, and commands without it call this.
+    """Return True if Python, numpy or torch failed to allocate memory, on a GPU or not."""
+    # By name, because torch is slow to import and commands without it call this.
     return (
         isinstance(error, MemoryError)
         or type(error).__name__ == "OutOfMemoryError"
@@ -38,7 +37,7 @@ def is_out_of_memory(error: Exception) -> bool:
 
 
 def machine_failure(error: Exception) -> str | None:
-    """Describe in a line a failure of the machine: disk, permissions, memory; None for any other error."""
+    """Describe a failure of the machine (disk, permissions, memory) in one line; None for any other error."""
     if isinstance(error, OSError) and error.errno in MACHINE_ERRORS:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     if is_out_of_memory(error):
@@ -47,11 +46,11 @@ def machine_failure(error: Exception) -> str | None:
 
 
 def failure_line(error: Exception, file: Path) -> str:
-    """Say in a line what went wrong with one of many files; of a bug, where in the program it happened."""
+    """Describe in one line the failure of one of many files, with the place in the code if it is a bug."""
     if isinstance(error, TomoPickerError):
         return " ".join(str(error).split())
     if is_out_of_memory(error):
         return f"{file}: out of memory; close other programs, bin it, or use a machine (or --device) with more"
-    place = traceback.extract_tb(error.__traceback__)[-1]
+    frame = traceback.extract_tb(error.__traceback__)[-1]
     message = " ".join(f"{type(error).__name__}: {error}".split())
-    return f"{file}: unexpected {message} ({Path(place.filename).name}, line {place.lineno}); please report it"
+    return f"{file}: unexpected {message} ({Path(frame.filename).name}, line {frame.lineno}); please report it"

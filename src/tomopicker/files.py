@@ -1,9 +1,8 @@
-"""Writing without half-written files: everything goes to a temporary name in the same folder and is renamed.
+"""Atomic writing of files: under a temporary name in the same folder, then renamed.
 
-A full disk, a missing folder or a forbidden one is one line that names the file. A process that is killed leaves the
-old file or the new one; a machine that loses power may leave an empty one, unless it was durable: on the disk before it
-has its name. Models, checkpoints and records of what is done are, and the files that a record calls done; that costs
-some 15 ms a file.
+A full disk, or a folder that is missing or not writable, is one line that names the file. A process that is killed
+leaves the old file or the new one. A power cut may leave an empty one, unless the file is durable, i.e. flushed to the
+disk before it is renamed: models, checkpoints, records of finished work and the files in them are, at 15 ms a file.
 """
 
 import os
@@ -22,14 +21,14 @@ def atomic_path(path: Path, *, durable: bool = False) -> Iterator[Path]:
     Parameters
     ----------
     path : Path
-        The file to be written; its folder is made if it is missing.
+        The file to be written; its folder is created if it is missing.
     durable : bool
-        Whether it must survive a power cut: it is on the disk before it is renamed, and so is its name afterwards.
+        Flush the file to the disk before it is renamed, and its folder afterwards, to survive a power cut.
 
     Yields
     ------
     Path
-        A temporary file with the same suffixes, gone if the block fails.
+        A temporary file with the same suffixes, removed if the block fails.
 
     Raises
     ------
@@ -71,18 +70,18 @@ def atomic_path(path: Path, *, durable: bool = False) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str, *, durable: bool = False) -> None:
-    """Write a text file whole or not at all; bytes of a path that are not UTF-8 are escaped as JSON reads them."""
+    """Write a text file whole or not at all; bytes of a path that are not UTF-8 are escaped as in JSON."""
     with atomic_path(path, durable=durable) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def make_durable(paths: Iterable[Path]) -> None:
-    """Wait until files that are written, and their names, are on the disk.
+    """Flush written files, and their names, to the disk.
 
     Raises
     ------
     TomoPickerError
-        If the disk does not take them: some file systems find out that they are full only then.
+        If they cannot be flushed: some file systems detect only then that they are full.
     """
     listed = list(paths)
     for path in listed:
@@ -108,7 +107,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def refuse_to_replace(files: Iterable[Path], overwrite: bool) -> None:
-    """Refuse to replace existing files without ``--overwrite``.
+    """Raise if a file exists, unless ``--overwrite`` was given.
 
     Raises
     ------
@@ -121,7 +120,7 @@ def refuse_to_replace(files: Iterable[Path], overwrite: bool) -> None:
 
 
 def check_writable(folder: Path, flag: str = "--output") -> None:
-    """Make sure, before hours are spent, that files can be written in a folder, which need not be there yet.
+    """Check, before hours of work, that files can be written in a folder, which need not exist yet.
 
     Raises
     ------
@@ -149,7 +148,7 @@ def check_suffix(path: Path, suffixes: Collection[str], what: str) -> None:
 
 
 def check_folder(folder: Path) -> None:
-    """Make sure that ``--output`` is a folder that files can be written in, or can become one.
+    """Check that ``--output`` is a folder that files can be written in, or can become one.
 
     Raises
     ------

@@ -1,19 +1,19 @@
-"""Frames and units: the one place where a position changes its unit or its origin.
+"""Frames and units: the only place where a position changes its unit or its origin.
 
-Inside the program a position is (x, y, z) in Å from the centre of a tomogram's first voxel. Files state positions in
-other units: `PickTable` holds them as they are stated, `from_file_units` and `to_file_units` convert them.
+Inside the program a position is (x, y, z) in Å from the centre of a tomogram's first voxel. `PickTable` holds positions
+in the units of a file; `from_file_units` and `to_file_units` convert them.
 
 Half-pixel choices, all tested on odd sizes:
 
 - ``VOXEL`` and ``PIXEL`` put 0 at the centre of the first voxel (Warp's rule, and RELION's for ``rlnCoordinate``).
 - ``PIXEL`` of size p and voxels of size v share that zero, so voxel = pixel · p / v. RELION scales so too and ignores
   the (b - 1) / 2 pixels by which the centre of a voxel binned b times lies off the centre of its first pixel.
-- ``CENTRED_ANGSTROM`` is measured from size / 2 (a fraction for odd sizes), as RELION 5's C++ code has it.
-- ``CENTER_VOXEL_ANGSTROM`` is measured from the voxel size // 2 (whole, of the tomogram itself), as EMAN2's boxer has
-  it.
-- ``FRACTION`` is a voxel divided by the size, as Warp's template matching has it.
-- A file that calls the centre of the first voxel something else than (0, 0, 0) has it in ``index_origin``: MATLAB's
-  tools count from 1, IMOD puts 0 at a voxel's corner in x and y.
+- ``CENTRED_ANGSTROM`` is measured from size / 2 (fractional for odd sizes), as in RELION 5's C++ code.
+- ``CENTER_VOXEL_ANGSTROM`` is measured from the voxel size // 2 (an integer, of the tomogram itself), as in
+  EMAN2's boxer.
+- ``FRACTION`` is a voxel divided by the size, as in Warp's template matching.
+- ``index_origin`` is the coordinate of the centre of the first voxel, if not (0, 0, 0): MATLAB's tools count from 1,
+  IMOD puts 0 at a voxel's corner in x and y.
 """
 
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ from tomopicker.types import Positions, Scores, Shape
 
 
 class Unit(Enum):
-    """What a coordinate column of a file counts."""
+    """Unit and origin of the coordinates in a file."""
 
     VOXEL = "voxels of the tomogram"
     PIXEL = "pixels of a stated size"
@@ -41,7 +41,7 @@ class Unit(Enum):
 
 @dataclass(frozen=True)
 class Frame:
-    """The geometry positions refer to.
+    """The geometry that positions refer to.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ class Frame:
     voxel_size : float
         Å.
     unbinned_size : tuple of float, optional
-        (x, y, z) of the tomogram in pixels of the tilt series, when a project file states it.
+        (x, y, z) of the tomogram in pixels of the tilt series, if a project file states it.
     unbinned_pixel_size : float, optional
         Å, likewise.
     """
@@ -62,7 +62,7 @@ class Frame:
 
     @property
     def centre(self) -> Positions:
-        """RELION's centre, size / 2, as one row (x, y, z) in Å; from the unbinned size where it is known."""
+        """RELION's centre, size / 2, as one row (x, y, z) in Å; from the unbinned size if it is known."""
         if self.unbinned_size is not None and self.unbinned_pixel_size is not None:
             return np.asarray([self.unbinned_size], dtype=np.float64) / 2 * self.unbinned_pixel_size
         return np.asarray([self.shape[::-1]], dtype=np.float64) / 2 * self.voxel_size
@@ -75,39 +75,39 @@ class Frame:
 
 @dataclass(frozen=True)
 class PickTable:
-    """Positions as a file states them, before any tomogram is known.
+    """Positions in the units of a file, before any tomogram is known.
 
     Parameters
     ----------
     coordinates : Positions
         (x, y, z) in `unit`.
     unit : Unit
-        What the coordinates count.
+        Unit of the coordinates.
     tomograms : array of str, shape (n,)
-        The tomogram of each row as the file names it; empty strings where it names none.
+        The tomogram of each row as named in the file; empty strings for none.
     scores : array of float, shape (n,)
-        NaN where the file has none.
+        NaN for none.
     pixel_size : array of float, shape (n,), optional
-        Å per pixel, with `Unit.PIXEL`; NaN where the file states none: the pixel of the tilt series is then meant
-        where the frame knows it, else the tomogram's voxel.
+        Å per pixel, with `Unit.PIXEL`; NaN if the file states none, which means the pixel of the tilt series if the
+        frame has it, else the tomogram's voxel.
     extra : DataFrame
-        Every other column of the file, n rows.
+        All other columns of the file, n rows.
     frames : mapping
-        Frames that the file itself states, by tomogram name (a RELION 5 project does).
+        Frames in the file itself, by tomogram name (as in a RELION 5 project).
     source : str
         The file, for messages.
     index_origin : tuple of float
-        The coordinates (x, y, z) that the file gives to the centre of the first voxel; with voxels and pixels only.
+        Coordinates (x, y, z) of the centre of the first voxel; with voxels and pixels only.
     notes : tuple of str
-        What was not read, for the user to see.
+        What was not read, for the user.
     is_unit_stated : bool
-        Whether the file or its format states what the coordinates count; plain columns are voxels by convention only.
+        Whether the file or its format states the unit; plain columns are voxels by convention only.
     inferred : str, optional
-        What was inferred of the unit, for the user to see.
+        How the unit was inferred, for the user.
     doubt : str, optional
         Why the unit is ambiguous or contradictory, and the option that gives it.
     kept : array of int, shape (n,), optional
-        Which rows of the file these are, from 0; all of them if left out.
+        Indices of these rows in the file, from 0; all of them if left out.
     """
 
     coordinates: Positions
@@ -130,12 +130,12 @@ class PickTable:
 
     @property
     def is_unit_inferred(self) -> bool:
-        """Whether neither the file nor its format states what the coordinates count."""
-        unsized = self.pixel_size is None or bool(np.isnan(self.pixel_size).any())
-        return not self.is_unit_stated or (self.unit is Unit.PIXEL and unsized)
+        """True if neither the file nor its format states the unit."""
+        lacks_sizes = self.pixel_size is None or bool(np.isnan(self.pixel_size).any())
+        return not self.is_unit_stated or (self.unit is Unit.PIXEL and lacks_sizes)
 
     def select(self, rows: np.ndarray) -> "PickTable":
-        """Keep the rows where the mask is True, or those indexed."""
+        """Select rows by a mask or by indices."""
         index = np.arange(len(self))[rows]
         return replace(
             self,
@@ -149,17 +149,17 @@ class PickTable:
 
 
 def voxels_to_angstrom(voxels: Positions, voxel_size: float) -> Positions:
-    """Turn (x, y, z) in voxels, 0 at the centre of the first, into Å from there."""
+    """Convert (x, y, z) in voxels, 0 at the centre of the first, to Å from there."""
     return np.asarray(voxels, dtype=np.float64) * voxel_size
 
 
 def angstrom_to_voxels(angstrom: Positions, voxel_size: float) -> Positions:
-    """Turn (x, y, z) in Å from the centre of the first voxel into voxels."""
+    """Convert (x, y, z) in Å from the centre of the first voxel to voxels."""
     return np.asarray(angstrom, dtype=np.float64) / voxel_size
 
 
 def from_file_units(table: PickTable, frames: Mapping[str, Frame]) -> Picks:
-    """Turn coordinates as a file states them into positions in Å.
+    """Convert coordinates in the units of a file to positions in Å.
 
     Parameters
     ----------
@@ -181,23 +181,18 @@ def from_file_units(table: PickTable, frames: Mapping[str, Frame]) -> Picks:
     positions = np.array(table.coordinates, dtype=np.float64)
     if table.unit in {Unit.VOXEL, Unit.PIXEL}:
         positions -= np.asarray(table.index_origin)
+    sizes = np.full(len(table), np.nan) if table.pixel_size is None else table.pixel_size
     for name in dict.fromkeys(table.tomograms.tolist()):
         if name not in frames:
             raise TomoPickerError(f"{table.source}: the size of tomogram '{name}' is needed; give its file")
         rows = table.tomograms == name
-        frame = table.frames.get(name, frames[name])
-        if table.unit is Unit.VOXEL:
-            positions[rows] *= frames[name].voxel_size
-        elif table.unit is Unit.PIXEL:
-            sizes = np.full(len(table), np.nan) if table.pixel_size is None else table.pixel_size
-            pixel = frame.unbinned_pixel_size or frames[name].voxel_size
-            positions[rows] *= np.where(np.isnan(sizes[rows]), pixel, sizes[rows])[:, None]
-        elif table.unit is Unit.CENTRED_ANGSTROM:
-            positions[rows] += frame.centre
-        elif table.unit is Unit.CENTER_VOXEL_ANGSTROM:
-            positions[rows] += frames[name].middle
-        elif table.unit is Unit.FRACTION:
-            positions[rows] *= np.asarray(frames[name].shape[::-1]) * frames[name].voxel_size
+        frame = frames[name]
+        if in_file := table.frames.get(name):
+            frame = replace(frame, unbinned_size=in_file.unbinned_size, unbinned_pixel_size=in_file.unbinned_pixel_size)
+        scale, offset = _scale_and_offset(table.unit, frame)
+        if table.unit is Unit.PIXEL:
+            scale = np.where(np.isnan(sizes[rows]), scale, sizes[rows])[:, None]
+        positions[rows] = positions[rows] * scale + offset
     return Picks(positions, table.tomograms, table.scores, table.extra)
 
 
@@ -207,7 +202,7 @@ def to_file_units(
     unit: Unit,
     index_origin: tuple[float, float, float] = (0.0, 0.0, 0.0),
 ) -> Positions:
-    """Turn positions in Å into the coordinates a file states; the inverse of `from_file_units`.
+    """Convert positions in Å to the units of a file; the inverse of `from_file_units`.
 
     Parameters
     ----------
@@ -216,9 +211,9 @@ def to_file_units(
     frames : mapping
         The geometry of each tomogram, by name.
     unit : Unit
-        What the coordinates are to count; `Unit.PIXEL`: the tomogram's unbinned pixels, or its voxels.
+        Unit of the coordinates; `Unit.PIXEL`: the tomogram's unbinned pixels, or its voxels.
     index_origin : tuple of float
-        What the file calls the centre of the first voxel, (x, y, z); with voxels and pixels only.
+        Coordinates (x, y, z) of the centre of the first voxel; with voxels and pixels only.
 
     Returns
     -------
@@ -228,24 +223,26 @@ def to_file_units(
     coordinates = np.array(picks.positions, dtype=np.float64)
     for name in picks.tomogram_names:
         rows = picks.tomograms == name
-        frame = frames[name]
-        if unit is Unit.VOXEL:
-            coordinates[rows] /= frame.voxel_size
-        elif unit is Unit.PIXEL:
-            coordinates[rows] /= frame.unbinned_pixel_size or frame.voxel_size
-        elif unit is Unit.CENTRED_ANGSTROM:
-            coordinates[rows] -= frame.centre
-        elif unit is Unit.CENTER_VOXEL_ANGSTROM:
-            coordinates[rows] -= frame.middle
-        elif unit is Unit.FRACTION:
-            coordinates[rows] /= np.asarray(frame.shape[::-1]) * frame.voxel_size
+        scale, offset = _scale_and_offset(unit, frames[name])
+        coordinates[rows] = (coordinates[rows] - offset) / scale
     if unit in {Unit.VOXEL, Unit.PIXEL}:
         coordinates += np.asarray(index_origin)
     return coordinates
 
 
+def _scale_and_offset(unit: Unit, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
+    """Return the Å of a unit and of its zero, which broadcast to (x, y, z): position = coordinate · scale + offset."""
+    scale = {
+        Unit.VOXEL: np.float64(frame.voxel_size),
+        Unit.PIXEL: np.float64(frame.unbinned_pixel_size or frame.voxel_size),
+        Unit.FRACTION: np.asarray(frame.shape[::-1]) * frame.voxel_size,
+    }
+    offset = {Unit.CENTRED_ANGSTROM: frame.centre, Unit.CENTER_VOXEL_ANGSTROM: frame.middle}
+    return np.asarray(scale.get(unit, 1.0)), np.asarray(offset.get(unit, 0.0))
+
+
 def shifted(picks: Picks, frames: Mapping[str, Frame], voxels: tuple[float, float, float]) -> Picks:
-    """Move every pick by (x, y, z) in voxels of its tomogram."""
+    """Shift every pick by (x, y, z) in voxels of its tomogram."""
     if not any(voxels):
         return picks
     size = np.array([frames[name].voxel_size for name in picks.tomograms], dtype=np.float64)
@@ -253,7 +250,7 @@ def shifted(picks: Picks, frames: Mapping[str, Frame], voxels: tuple[float, floa
 
 
 def is_outside(voxels: Positions, shape: Shape) -> np.ndarray:
-    """Find positions, (x, y, z) in voxels, outside a volume of shape (z, y, x); half a voxel of rim is in."""
+    """Return True for positions, (x, y, z) in voxels, outside a volume of shape (z, y, x), its outer voxels' edges."""
     upper = np.asarray(shape[::-1], dtype=np.float64) - 0.5
-    beyond: np.ndarray = np.any((voxels < -0.5) | (voxels > upper), axis=1)
-    return beyond
+    outside: np.ndarray = np.any((voxels < -0.5) | (voxels > upper), axis=1)
+    return outside

@@ -1,4 +1,4 @@
-"""Mean and spread of more values than are held at a time, and the statistics of a tomogram."""
+"""Mean and standard deviation of values that are read in parts, and the statistics of a tomogram."""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -10,20 +10,20 @@ from jaxtyping import Bool, Num
 from tomopicker.tomogram import Tomogram
 
 PART = 2**20
-"""Values that are made float64 at a time."""
+"""Number of values that are converted to float64 at a time."""
 SLAB_BYTES = 32 * 2**20
-"""Of a tomogram, read at a time."""
+"""Maximum size of the part of a tomogram that is read at a time."""
 
 
 @dataclass(frozen=True)
 class Moments:
-    """Of some values, as float64.
+    """Moments of values, as float64.
 
     Parameters
     ----------
     count : int
     mean : float
-        NaN of no values.
+        NaN without values.
     squares : float
         Sum of the squared differences from the mean.
     """
@@ -34,52 +34,52 @@ class Moments:
 
     @property
     def sd(self) -> float:
-        """Standard deviation; NaN of no values."""
+        """Standard deviation; NaN without values."""
         return math.sqrt(self.squares / self.count) if self.count else math.nan
 
 
 def moments(parts: Iterable[Num[np.ndarray, "..."]]) -> Moments:
-    """Gather the moments of values that come in parts, a copy of `PART` of them at a time.
+    """Compute the moments of values that come in parts, copying `PART` of them at a time.
 
-    Those of two parts combine without cancelling (Chan, Golub and LeVeque, The American Statistician 37, 1983).
+    Those of two parts are combined without cancellation (Chan, Golub and LeVeque, The American Statistician 37, 1983).
 
     Parameters
     ----------
     parts : iterable of array
-        Of any shapes and real types.
+        Of any shape and real type.
     """
     count, mean, squares = 0, 0.0, 0.0
     for part in parts:
         flat = part.reshape(-1)
         for start in range(0, flat.size, PART):
             values = flat[start : start + PART].astype(np.float64)
-            middle, total = float(values.mean()), count + values.size
-            values -= middle
-            squares += float(np.dot(values, values)) + (middle - mean) ** 2 * count * values.size / total
-            mean += (middle - mean) * values.size / total
+            part_mean, total = float(values.mean()), count + values.size
+            values -= part_mean
+            squares += float(np.dot(values, values)) + (part_mean - mean) ** 2 * count * values.size / total
+            mean += (part_mean - mean) * values.size / total
             count = total
     return Moments(count, mean if count else math.nan, squares)
 
 
 def moments_of(volume: Num[np.ndarray, "z y x"], mask: Bool[np.ndarray, "z y x"] | None = None) -> Moments:
-    """Gather the moments of a volume's voxels, or of those where a mask is True, section by section."""
+    """Compute the moments of a volume's voxels, or of those in a mask, section by section."""
     return moments(section if mask is None else section[mask[index]] for index, section in enumerate(volume))
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """Of the finite voxels of a tomogram; NaN without any.
+    """Statistics of the finite voxels of a tomogram; NaN without any.
 
     Parameters
     ----------
-    least, mean, most, sd : float
+    minimum, mean, maximum, sd : float
     not_finite : int
         Number of voxels that are NaN or infinite.
     """
 
-    least: float
+    minimum: float
     mean: float
-    most: float
+    maximum: float
     sd: float
     not_finite: int
 
@@ -93,18 +93,18 @@ class Statistics:
 
 def statistics(tomogram: Tomogram) -> Statistics:
     """Compute the statistics of the finite voxels of a tomogram of any size."""
-    least, most = math.inf, -math.inf
+    low, high = math.inf, -math.inf
 
     def parts() -> Iterator[Num[np.ndarray, "..."]]:
-        nonlocal least, most
+        nonlocal low, high
         for block in tomogram.blocks(SLAB_BYTES):
             voxels = tomogram.part(*block)
             finite = voxels[np.isfinite(voxels)]
             if finite.size:
-                least, most = min(least, float(finite.min())), max(most, float(finite.max()))
+                low, high = min(low, float(finite.min())), max(high, float(finite.max()))
                 yield finite
 
-    found = moments(parts())
-    if not found.count:
-        least = most = math.nan
-    return Statistics(least, found.mean, most, found.sd, math.prod(tomogram.shape) - found.count)
+    finite = moments(parts())
+    if not finite.count:
+        low = high = math.nan
+    return Statistics(low, finite.mean, high, finite.sd, math.prod(tomogram.shape) - finite.count)

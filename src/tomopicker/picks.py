@@ -1,4 +1,4 @@
-"""The `Picks` value: positions of particles, the tomogram each lies in, scores, and whatever else came with them."""
+"""The `Picks` value: positions of particles, their tomograms, scores, and other columns of their files."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -22,11 +22,12 @@ class Picks:
     positions : Positions
         (x, y, z) in Å from the centre of the first voxel, n rows.
     tomograms : array of str, shape (n,)
-        The name of each one's tomogram.
+        The name of each pick's tomogram.
     scores : array of float, shape (n,)
         NaN for a click.
     extra : DataFrame
-        n rows of other columns, kept as they came; may have no columns. The column ``kind`` names kinds of particle.
+        n rows of other columns, unchanged from the file; may have no columns. The column ``kind`` names kinds of
+        particle.
     """
 
     positions: Positions
@@ -56,7 +57,7 @@ class Picks:
 
     @classmethod
     def concatenate(cls, parts: Iterable["Picks"]) -> "Picks":
-        """Join picks, tomogram after tomogram."""
+        """Concatenate picks."""
         listed = list(parts)
         if not listed:
             return cls.of("", np.empty((0, 3)))
@@ -80,11 +81,10 @@ class Picks:
 
     @property
     def kinds(self) -> np.ndarray:
-        """The kind of particle of each pick, str; empty where none is stated."""
-        named = np.full(len(self), "", dtype=object)
-        if KIND in self.extra:
-            named[:] = [class_name(value) for value in self.extra[KIND].tolist()]
-        return named
+        """The kind of particle of each pick, str; empty for none."""
+        if KIND not in self.extra:
+            return np.full(len(self), "", dtype=object)
+        return np.array([class_name(value) for value in self.extra[KIND]], dtype=object)
 
     @property
     def kind_names(self) -> list[str]:
@@ -92,28 +92,28 @@ class Picks:
         return [name for name in dict.fromkeys(self.kinds.tolist()) if name]
 
     def of_kind(self, name: str) -> "Picks":
-        """Keep the picks of one kind."""
+        """Select the picks of one kind."""
         return self.select(self.kinds == name)
 
     def with_kind(self, names: str | np.ndarray) -> "Picks":
-        """State the kind of every pick: one name, or one of each; empty for none."""
+        """Set the kind of every pick: one name for all, or one each; empty for none."""
         column = np.full(len(self), names, dtype=object) if isinstance(names, str) else names
         extra = self.extra if self.extra.shape[1] else pd.DataFrame(index=range(len(self)))
         return Picks(self.positions, self.tomograms, self.scores, extra.assign(**{KIND: column}))
 
     def select(self, rows: np.ndarray) -> "Picks":
-        """Keep the rows where the mask is True, or those indexed."""
+        """Select rows by a mask or by indices."""
         index = np.arange(len(self))[rows]
         extra = self.extra.iloc[index].reset_index(drop=True) if self.extra.shape[1] else pd.DataFrame()
         return Picks(self.positions[index], self.tomograms[index], self.scores[index], extra)
 
     def in_tomogram(self, name: str) -> "Picks":
-        """Keep the picks of one tomogram."""
+        """Select the picks of one tomogram."""
         return self.select(self.tomograms == name)
 
 
 def class_name(value: object) -> str:
-    """Write the value of a column of classes as a name: 3 for 3.0, empty for a missing one."""
+    """Format the value of a column of classes as a name: 3 for 3.0, empty for a missing one."""
     if value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value)):
         return ""
     return f"{value:g}" if isinstance(value, float) else str(value).strip()

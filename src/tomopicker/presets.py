@@ -1,4 +1,4 @@
-"""Presets: what differs from the defaults that `tomopicker.config.Settings` declares, nested like it."""
+"""Presets: their differences from the defaults of `tomopicker.config.Settings`, nested like it."""
 
 from typing import Any
 

@@ -1,7 +1,4 @@
-"""The `Tomogram` value: a lazily read volume, its voxel size and its name.
-
-Opening one belongs to `tomopicker.io`; nothing here knows a file.
-"""
+"""The `Tomogram` value: a lazily read volume, its voxel size and its name. `tomopicker.io` opens files."""
 
 import math
 from collections.abc import Iterator
@@ -18,9 +15,9 @@ from tomopicker.types import Piece, Positions, RawVolume, Shape, Volume
 
 @runtime_checkable
 class LazyArray(Protocol):
-    """What a tomogram's data must offer: a shape, a type, and slabs or boxes on demand (a memory map does).
+    """An array that is read on indexing, such as a memory map.
 
-    `chunks`, where there are any, are the edges (z, y, x) of boxes that are compressed as a whole.
+    An attribute `chunks` has the edges (z, y, x) of boxes that are compressed as a whole.
     """
 
     @property
@@ -37,7 +34,7 @@ class Tomogram:
     Parameters
     ----------
     name : str
-        How picks name it: the file's stem.
+        Its name in picks: the file's stem.
     data : LazyArray
         Voxels as stored, (z, y, x).
     voxel_size : float
@@ -45,11 +42,11 @@ class Tomogram:
     path : Path, optional
         The file it came from.
     inverted : bool
-        True if protein is bright in the file: `slab` then changes the sign, so that protein is dark everywhere else.
+        True if protein is bright in the file: `slab`, `part` and `read` then change the sign, so that protein is dark.
     warnings : tuple of str
-        Doubtful entries of its header, for the user.
+        Suspicious entries of its header, for the user.
     finest : Frame, optional
-        Of the finest of several scales, where `data` is a coarser one: what positions in files refer to.
+        Frame of the finest of several scales, if `data` is a coarser one: positions in files refer to it.
     origin : tuple of float
         (x, y, z) in Å of the centre of the first voxel of `data`, from that of the finest scale.
     """
@@ -75,24 +72,24 @@ class Tomogram:
         return self.finest or Frame(self.shape, self.voxel_size)
 
     def to_voxels(self, positions: Positions) -> Positions:
-        """Turn (x, y, z) in Å, as positions are stated, into voxels of `data`, 0 at the centre of the first."""
-        moved: Positions = np.asarray(positions, dtype=np.float64) - np.asarray(self.origin)
-        return moved / self.voxel_size
+        """Convert positions, (x, y, z) in Å, to voxels of `data`, 0 at the centre of the first."""
+        voxels: Positions = (np.asarray(positions, dtype=np.float64) - np.asarray(self.origin)) / self.voxel_size
+        return voxels
 
-    def blocks(self, most_bytes: int) -> Iterator[tuple[slice, slice, slice]]:
-        """Cut the volume into boxes (z, y, x) for `part` that unpack what the file has packed together only once.
+    def blocks(self, max_bytes: int) -> Iterator[tuple[slice, slice, slice]]:
+        """Divide the volume into boxes (z, y, x) for `part` so that each chunk of the file is decompressed once.
 
-        They are whole sections where the file has no chunks.
+        Without chunks they are whole sections.
 
         Parameters
         ----------
-        most_bytes : int
-            Of a box as float32, unless one section or one chunk takes more.
+        max_bytes : int
+            Maximum size of a box as float32, unless one section or one chunk is larger.
         """
         chunk = getattr(self.data, "chunks", None) or (1, *self.shape[1:])
         edges = [min(int(edge), size) for edge, size in zip(chunk, self.shape, strict=True)]
         for axis in (2, 1, 0):
-            room = max(1, most_bytes // (4 * math.prod(edges)))
+            room = max(1, max_bytes // (4 * math.prod(edges)))
             edges[axis] = min(self.shape[axis], edges[axis] * room)
         starts = (range(0, size, edge) for size, edge in zip(self.shape, edges, strict=True))
         for corner in product(*starts):
@@ -107,7 +104,7 @@ class Tomogram:
         return self._dark(self.data[start:stop])
 
     def part(self, z: slice, y: slice, x: slice) -> Piece:
-        """Read a box as float32, protein dark; nothing beside it where the file can be read so."""
+        """Read a box as float32, protein dark; only the box is read if the file allows it."""
         return self._dark(self.data[z, y, x])
 
     def read(self) -> Volume:

@@ -230,7 +230,7 @@ def test_statistics_are_those_of_all_voxels(world, monkeypatch):
     monkeypatch.setattr(module, "SLAB_BYTES", 60000)
     tomogram = io.open_tomogram(world.tomogram("TS_1"))
     found, all_of_it = module.statistics(tomogram), tomogram.read().astype(np.float64)
-    assert (found.least, found.most, found.not_finite) == (all_of_it.min(), all_of_it.max(), 0)
+    assert (found.minimum, found.maximum, found.not_finite) == (all_of_it.min(), all_of_it.max(), 0)
     assert (found.mean, found.sd) == pytest.approx((all_of_it.mean(), all_of_it.std()))
 
 

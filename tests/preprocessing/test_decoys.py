@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from tomopicker.preprocessing.decoys import LARGEST, decoy_volume
+from tomopicker.preprocessing.decoys import MAX_SHAPE, decoy_volume
 
 
 def spheres(shape, seed=0):
@@ -60,7 +60,7 @@ def test_only_the_specimen_is_looked_at():
 
 
 def test_the_middle_of_a_large_specimen_is_enough():
-    z, y, _ = LARGEST
+    z, y, _ = MAX_SHAPE
     volume = np.random.default_rng(0).standard_normal((z + 9, y + 2, 31)).astype(np.float32)
     assert decoy_volume(volume).shape == (z, y, 31)
 

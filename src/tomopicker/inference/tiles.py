@@ -16,19 +16,19 @@ from tomopicker.types import Shape, Volume, VoxelMask
 Progress = Callable[[int, int], None]
 Region = tuple[slice, ...]
 Tile = tuple[Region, Region]
-"""What is read, core and halo, and the core."""
+"""The region to read, core and halo, and the core."""
 Volumes = Float32[np.ndarray, "heads z y x"]
 
 
 def tiles(shape: Shape, core: int, halo: int, divisor: int) -> Iterator[Tile]:
-    """Cut a volume into cores that cover it once: as even as the divisor allows, or without a halo the paper's blocks.
+    """Divide a volume into cores: as even as the divisor allows, or, without a halo, the paper's blocks.
 
     Parameters
     ----------
     shape : Shape
         (z, y, x).
     core : int
-        Largest edge of a core.
+        Maximum edge of a core.
     halo : int
         Voxels of context on each side.
     divisor : int
@@ -37,12 +37,12 @@ def tiles(shape: Shape, core: int, halo: int, divisor: int) -> Iterator[Tile]:
     Yields
     ------
     read, core : tuple of slice
-        The region to read, in coordinates that may reach beyond the volume, and the core.
+        The region to read, which may extend beyond the volume, and the core.
     """
     cores = []
     for edge in shape:
-        pieces = -(-edge // core)
-        step = -(-edge // (pieces * divisor)) * divisor if halo else core
+        count = -(-edge // core)
+        step = -(-edge // (count * divisor)) * divisor if halo else core
         cores.append([slice(start, start + step) for start in range(0, edge, step)])
     for target in product(*cores):
         yield tuple(slice(part.start - halo, part.stop + halo) for part in target), target
@@ -59,13 +59,12 @@ def score_volumes(
     progress: Progress | None = None,
     mask: VoxelMask | None = None,
 ) -> Volumes:
-    """Score every voxel of a working volume, or those of the tiles that reach into a mask.
+    """Score every voxel of a working volume, or of the tiles that overlap a mask.
 
     Parameters
     ----------
     network : Module
-        On any device; in evaluation mode afterwards. Its attribute ``heads`` is the number of its outputs, 1 if it has
-        none.
+        On any device; in evaluation mode afterwards. Its attribute ``heads`` is the number of outputs, 1 if missing.
     volume : Volume
         Working volume, (z, y, x).
     core, halo : int
@@ -75,14 +74,14 @@ def score_volumes(
     precision : {"auto", "float32", "bfloat16"}
         Arithmetic.
     progress : callable, optional
-        Called with the tiles done and their number.
+        Called with the number of finished tiles and of all.
     mask : VoxelMask, optional
-        Of the volume's shape. Tiles without a True voxel are not computed, and get the lowest score of the others.
+        Of the volume's shape. Tiles without a True voxel are skipped, and get the lowest score of the others.
 
     Returns
     -------
     array, shape (heads, z, y, x), float32
-        Logits; each head's are contiguous.
+        Logits; those of each head are contiguous.
     """
     network = fuse_conv_bn(network.eval()).to(device)
     scores = np.full((int(getattr(network, "heads", 1)), *volume.shape), -np.inf, dtype=np.float32)
@@ -99,23 +98,25 @@ def score_volumes(
             if progress:
                 progress(done + 1, len(jobs))
     if mask is not None:
-        for each in scores:
-            # Not -inf: smoothing would carry it in.
-            lowest = min((float(each[target].min()) for _, target in jobs), default=0.0)
-            np.maximum(each, np.float32(lowest), out=each)
+        for head in scores:
+            # Not -inf, which smoothing would spread.
+            lowest = min((float(head[target].min()) for _, target in jobs), default=0.0)
+            np.maximum(head, np.float32(lowest), out=head)
     return scores
 
 
 def tiles_in(mask: VoxelMask, core: int, halo: int, divisor: int) -> Iterator[Tile]:
-    """Cut the box around a mask into tiles, and leave out those without a True voxel; the rest as in `tiles`."""
+    """Divide the box around a mask into tiles, as in `tiles`, without those that have no True voxel."""
     if not mask.any():
         return
-    # Without a halo the blocks stay where they are in the whole volume.
+    # Without a halo the blocks are those of the whole volume.
     box = bounding_box(mask, multiple=divisor if halo else core)
     z, y, x = (part.stop - part.start for part in box)
     for tile in tiles((z, y, x), core, halo, divisor):
         read, target = (
-            tuple(slice(part.start + at.start, part.stop + at.start) for part, at in zip(region, box, strict=True))
+            tuple(
+                slice(part.start + edge.start, part.stop + edge.start) for part, edge in zip(region, box, strict=True)
+            )
             for region in tile
         )
         if mask[target].any():

@@ -32,7 +32,7 @@ class UNetBlock(nn.Module):
 
 
 class ResUNetBlock(UNetBlock):
-    """The same with a residual: the first convolution's output, as the block's input has other channels, is added."""
+    """A UNet block with a residual connection from the first convolution, as the input has other channels."""
 
     def forward(self, features: Features) -> Features:
         first = self.first(features)
@@ -42,8 +42,8 @@ class ResUNetBlock(UNetBlock):
 class MultiResBlock(nn.Module):
     """MultiRes block (Ibtehaz and Rahman, Neural Networks 121, 2020), in 3D.
 
-    Three 3×3×3 convolutions in a row of about 1/6, 1/3 and 1/2 of the channels; their outputs side by side, plus a
-    1×1×1 convolution of the input. The widths sum to `outputs`, where the publication takes 1.67 times its U-Net's.
+    Three successive 3×3×3 convolutions of about 1/6, 1/3 and 1/2 of the channels; their outputs are concatenated, and a
+    1×1×1 convolution of the input is added. The widths sum to `outputs`; in the publication to 1.67 times its U-Net's.
     """
 
     def __init__(self, inputs: int, outputs: int):
@@ -55,16 +55,14 @@ class MultiResBlock(nn.Module):
         self.first = _convolution(inputs, small)
         self.second = _convolution(small, middle)
         self.third = _convolution(middle, large)
-        self.shortcut = nn.Sequential(
-            nn.Conv3d(inputs, small + middle + large, 1, bias=False), nn.BatchNorm3d(small + middle + large)
-        )
-        self.normalise = nn.BatchNorm3d(small + middle + large)
+        self.shortcut = nn.Sequential(nn.Conv3d(inputs, outputs, 1, bias=False), nn.BatchNorm3d(outputs))
+        self.normalise = nn.BatchNorm3d(outputs)
 
     def forward(self, features: Features) -> Features:
         first = self.first(features)
         second = self.second(first)
-        side_by_side = self.normalise(torch.cat([first, second, self.third(second)], dim=1))
-        return torch.relu(side_by_side + self.shortcut(features))
+        concatenated = self.normalise(torch.cat([first, second, self.third(second)], dim=1))
+        return torch.relu(concatenated + self.shortcut(features))
 
 
 BLOCKS: dict[str, Callable[[int, int], nn.Module]] = {

@@ -1,4 +1,4 @@
-"""A network whose last layer is a linear discriminant that is solved anew for every tomogram."""
+"""A network whose last layer is a linear discriminant, solved for each tomogram."""
 
 from typing import Any
 
@@ -12,14 +12,14 @@ from tomopicker.models.resunet import Patches, ResUNet
 Scores = Float[Tensor, "batch heads _ _ _"]
 POINTS = ("clicks", "rejected")
 SHRINKAGE = 0.03
-"""Of the covariance of features towards a multiple of the identity, for weights that were trained without one."""
+"""Default shrinkage of the features' covariance towards a multiple of the identity, for weights trained without one."""
 
 
 class DiscriminantNetwork(nn.Module):
-    """Scores voxels by linear maps of the decoder's last two levels, an output for each kind of particle.
+    """Scores voxels by linear maps of the decoder's last two levels, one output per kind of particle.
 
-    The features at clicks and negatives are part of it, and the shrinkage, as buffers; the linear maps are of one
-    tomogram, and are set by `solve` once that tomogram's statistics are known. They are not saved.
+    The features at clicks and negatives and the shrinkage are buffers. The linear maps belong to one tomogram; `solve`
+    sets them from the statistics of that tomogram, and they are not saved.
 
     Parameters
     ----------
@@ -55,28 +55,27 @@ class DiscriminantNetwork(nn.Module):
         return _scores(self.body, patches, self.weights) + self.bias[:, None, None, None]
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *others: Any) -> None:
-        """Take as many clicks and negatives as the file has."""
+        """Resize the buffers to the numbers of clicks and negatives in the file."""
         for name in POINTS:
-            found = state_dict.get(prefix + name)
-            here = getattr(self, name)
-            if found is not None and found.ndim == 2 and found.shape[1] == here.shape[1]:
-                setattr(self, name, here.new_empty(found.shape))
+            loaded, buffer = state_dict.get(prefix + name), getattr(self, name)
+            if loaded is not None and loaded.ndim == 2 and loaded.shape[1] == buffer.shape[1]:
+                setattr(self, name, buffer.new_empty(loaded.shape))
         super()._load_from_state_dict(state_dict, prefix, *others)
 
 
 def _scores(body: ResUNet, patches: Patches, weights: Float[Tensor, "heads channels"]) -> Scores:
     coarse, fine = body.levels(patches)[-2:]
     split = coarse.shape[1]
-    # Interpolation is linear, so it may as well come after the sum over channels.
-    scores = _enlarged(_weighed(coarse, weights[:, :split]), 2) + _weighed(fine, weights[:, split:])
-    return _enlarged(scores, body.stride)
+    # Interpolation is linear, so it is applied after the sum over channels.
+    scores = _upsample(_weighted_sum(coarse, weights[:, :split]), 2) + _weighted_sum(fine, weights[:, split:])
+    return _upsample(scores, body.stride)
 
 
-def _weighed(features: Float[Tensor, "batch channels _ _ _"], weights: Float[Tensor, "heads channels"]) -> Scores:
+def _weighted_sum(features: Float[Tensor, "batch channels _ _ _"], weights: Float[Tensor, "heads channels"]) -> Scores:
     return functional.conv3d(features.float(), weights[:, :, None, None, None].float())
 
 
-def _enlarged(scores: Scores, factor: int) -> Scores:
+def _upsample(scores: Scores, factor: int) -> Scores:
     scores = scores.float()
     if factor == 1:
         return scores

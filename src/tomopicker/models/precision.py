@@ -1,4 +1,4 @@
-"""Device and precision of a run: bfloat16 where the hardware multiplies it, else float32."""
+"""Device and precision of a run: bfloat16 if the hardware multiplies it, else float32."""
 
 import contextlib
 from collections.abc import Iterator
@@ -41,7 +41,7 @@ def _cpu_multiplies_bfloat16() -> bool:
 
 
 def uses_bfloat16(precision: str, device: torch.device) -> bool:
-    """Whether bfloat16 is used: as stated, or with ``auto`` where the hardware multiplies it."""
+    """Return True if bfloat16 is used: as requested, or with ``auto`` if the hardware multiplies it."""
     if precision != "auto":
         return precision == "bfloat16"
     if device.type == "cuda":
@@ -51,6 +51,6 @@ def uses_bfloat16(precision: str, device: torch.device) -> bool:
 
 @contextlib.contextmanager
 def autocast(precision: str, device: torch.device) -> Iterator[None]:
-    """Run a block with autocast to bfloat16 where `uses_bfloat16` chooses it."""
+    """Run a block with autocast to bfloat16 if `uses_bfloat16` chooses it."""
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=uses_bfloat16(precision, device)):
         yield

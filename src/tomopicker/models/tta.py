@@ -13,22 +13,22 @@ HALF_TURNS = ((3, 4), (2, 4), (2, 3))
 
 
 def half_turned_logits(network: nn.Module, patches: Patches) -> Iterator[Patches]:
-    """Return the logits of patches as they are, then after each half-turn, turned back."""
-    yield network(patches).float()  # Half precision would round the gain of their mean away.
+    """Yield the logits of unchanged patches, then those after each half-turn, turned back."""
+    yield network(patches).float()  # In half precision, rounding would cancel the gain of averaging.
     for axes in HALF_TURNS:
         yield torch.flip(network(torch.flip(patches, axes)).float(), axes)
 
 
 class TestTimeAugmentation(nn.Module):
-    """Returns the mean logit of a volume as it is and after half a turn about each axis, turned back.
+    """Averages the logits of a volume and of its half-turns about each axis, turned back.
 
-    Half-turns keep a molecule's hand and the missing wedge, so all four inputs are equally valid, and the network's
-    random errors average out. Four times the work.
+    Half-turns preserve handedness and the missing wedge, so all four inputs are equally valid, and the network's random
+    errors average out. It takes four times as long.
 
     Parameters
     ----------
     network : Module
-        Scores voxels; edges must be multiples of its `divisor`.
+        The network that scores voxels; edges must be multiples of its `divisor`.
     """
 
     def __init__(self, network: nn.Module):

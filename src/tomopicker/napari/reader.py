@@ -1,4 +1,4 @@
-"""napari's reader: tomograms as images, picks as points in the voxels of their tomogram."""
+"""napari's reader: tomograms become images, picks points in voxels of their tomogram."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -25,8 +25,8 @@ COLOUR = "#35d04a"
 
 def get_reader(path: str | Sequence[str]) -> Reader | None:
     """Return the reader of paths, or None to leave them to other plugins."""
-    paths = [Path(path)] if isinstance(path, str) else [Path(each) for each in path]
-    return read if paths and all(_is_volume(each) or _is_picks(each) for each in paths) else None
+    files = _files(path)
+    return read if files and all(_is_volume(file) or _is_picks(file) for file in files) else None
 
 
 def read(path: str | Sequence[str]) -> list[LayerData]:
@@ -37,14 +37,18 @@ def read(path: str | Sequence[str]) -> list[LayerData]:
 
     Raises `TomoPickerError`: one line naming the file, as from the commands.
     """
-    paths = [Path(path)] if isinstance(path, str) else [Path(each) for each in path]
-    tomograms = [io.open_tomogram(each) for each in paths if _is_volume(each)]
+    files = _files(path)
+    tomograms = [io.open_tomogram(file) for file in files if _is_volume(file)]
     frames = open_frames() | {tomogram.name: tomogram.frame for tomogram in tomograms}
     layers = [_image(tomogram) for tomogram in tomograms]
-    for each in paths:
-        if not _is_volume(each):
-            layers += _points(each, frames)
+    for file in files:
+        if not _is_volume(file):
+            layers += _points(file, frames)
     return layers
+
+
+def _files(path: str | Sequence[str]) -> list[Path]:
+    return [Path(path)] if isinstance(path, str) else [Path(file) for file in path]
 
 
 def _is_volume(path: Path) -> bool:
@@ -66,18 +70,18 @@ def _is_picks(path: Path) -> bool:
 
 
 def _image(tomogram: Tomogram) -> LayerData:
-    middle = tomogram.data[tomogram.shape[0] // 2 : tomogram.shape[0] // 2 + 1]
-    low, high = np.percentile(middle, (0.5, 99.5)).tolist()
+    middle = tomogram.shape[0] // 2
+    low, high = np.percentile(tomogram.data[middle : middle + 1], (0.5, 99.5)).tolist()
     more: dict[str, Any] = {"contrast_limits": (low, high)} if high > low else {}
     return (
-        LayerImage(_unpacked(tomogram)),
+        LayerImage(_decompressed(tomogram)),
         {"name": tomogram.name, "metadata": metadata(tomogram.name, tomogram.frame), **more},
         "image",
     )
 
 
-def _unpacked(tomogram: Tomogram) -> Tomogram:
-    """Unpack a compressed tomogram as a whole: a viewer goes back and forth in it."""
+def _decompressed(tomogram: Tomogram) -> Tomogram:
+    """Read a compressed tomogram into memory, because a viewer moves back and forth in it."""
     path = tomogram.path
     if path is None or path.suffix.lower() not in COMPRESSION_SUFFIXES:
         return tomogram
@@ -85,15 +89,17 @@ def _unpacked(tomogram: Tomogram) -> Tomogram:
 
 
 def _points(path: Path, known: dict[str, Frame]) -> list[LayerData]:
-    """Make a layer of each tomogram's picks."""
+    """Return a layer for each tomogram's picks."""
     table = io.read_table(path)
     names = [name for name in dict.fromkeys(table.tomograms.tolist()) if name]
     fits = [name for name in names if matches(name, list(known))]
     frames = known if fits or (known and not names) else _in_same_folder(path, names or [path.stem])
     if not frames:
         if table.unit is not Unit.VOXEL:
-            words = ", ".join(names[:4]) or path.stem
-            raise TomoPickerError(f"{path}: counts {table.unit.value}; open its tomogram ({words}) first, or with it")
+            tomograms = ", ".join(names[:4]) or path.stem
+            raise TomoPickerError(
+                f"{path}: counts {table.unit.value}; open its tomogram ({tomograms}) first, or with it"
+            )
         # Coordinates in voxels need no geometry of the tomogram.
         frames = {name: Frame((10**9,) * 3, 1.0) for name in names or [path.stem]}
         picks = io.read_picks(path, frames, keep_classes=True)
@@ -103,25 +109,25 @@ def _points(path: Path, known: dict[str, Frame]) -> list[LayerData]:
 
 
 def _in_same_folder(path: Path, names: Sequence[str]) -> dict[str, Frame]:
-    """Find the tomograms that picks name in the folder of their file."""
+    """Return the frames of tomograms, by name, in the folder of a file."""
     try:
         files = io.volume_files(path.absolute().parent)
     except TomoPickerError:
         return {}
     candidates = {io.tomogram_name(file): file for file in files}
-    wanted = [name for text in names for name in matches(text, list(candidates)) or contained(text, list(candidates))]
-    return {name: io.open_tomogram(candidates[name]).frame for name in dict.fromkeys(wanted)}
+    fits = [fit for name in names for fit in matches(name, list(candidates)) or contained(name, list(candidates))]
+    return {name: io.open_tomogram(candidates[name]).frame for name in dict.fromkeys(fits)}
 
 
 def _layer(path: Path, picks: Picks, name: str, frame: Frame, *, known: bool) -> LayerData:
-    mine = picks.in_tomogram(name)
-    shown: dict[str, Any] = {
+    selected = picks.in_tomogram(name)
+    attributes: dict[str, Any] = {
         "name": f"{path.stem} ({name})" if len(picks.tomogram_names) > 1 else path.stem,
         "size": 10,
         "face_color": "transparent",
         "border_color": COLOUR,
         "out_of_slice_display": True,
-        "features": {"score": mine.scores},
+        "features": {"score": selected.scores},
         "metadata": metadata(name, frame) if known else {},
     }
-    return angstrom_to_voxels(mine.positions, frame.voxel_size)[:, ::-1].copy(), shown, "points"
+    return angstrom_to_voxels(selected.positions, frame.voxel_size)[:, ::-1].copy(), attributes, "points"

@@ -9,7 +9,7 @@ import numpy as np
 from tomopicker import io
 from tomopicker.errors import TomoPickerError
 from tomopicker.geometry import Frame, voxels_to_angstrom
-from tomopicker.napari.layers import open_frames, stated_frame
+from tomopicker.napari.layers import frame_of_layer, open_frames
 from tomopicker.picks import Picks
 
 
@@ -19,12 +19,12 @@ def write_points(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     Parameters
     ----------
     path : str
-        ``.star`` is RELION 5; other suffixes as `tomopicker formats` lists them.
+        ``.star`` is RELION 5; `tomopicker formats` lists the other suffixes.
     data : array, shape (n, 3)
         (z, y, x), in the layer's own coordinates.
     attributes : dict
-        Of the layer: its ``scale`` and ``translate`` are applied, scores are taken from its ``features``, and the
-        tomogram from its ``metadata``, else the only one that is open.
+        Those of the layer: ``scale`` and ``translate`` are applied, scores are taken from ``features``, and the
+        tomogram from ``metadata``, else the only one that is open.
 
     Returns
     -------
@@ -34,7 +34,7 @@ def write_points(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     Raises
     ------
     TomoPickerError
-        If the points are not three-dimensional, or their tomogram is not known.
+        If the points are not three-dimensional, or their tomogram is unknown.
     """
     points = np.asarray(data, dtype=np.float64)
     if points.ndim != 2 or points.shape[1] != 3:
@@ -48,15 +48,14 @@ def write_points(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
 
 
 def _tomogram(path: str, metadata: Mapping[str, Any] | None) -> tuple[str, Frame]:
-    stated = stated_frame(metadata)
-    if stated is not None:
-        return stated
+    if of_layer := frame_of_layer(metadata):
+        return of_layer
     frames = open_frames()
     if len(frames) == 1:
         return next(iter(frames.items()))
-    many = f"{len(frames)} tomograms are open" if frames else "no tomogram was opened with TomoPicker's reader"
+    problem = f"{len(frames)} tomograms are open" if frames else "no tomogram was opened with TomoPicker's reader"
     remedy = "open just the one that was clicked in, and save again"
-    raise TomoPickerError(f"{path}: the tomogram of these points is not known ({many}); {remedy}")
+    raise TomoPickerError(f"{path}: the tomogram of these points is not known ({problem}); {remedy}")
 
 
 def _scores(attributes: Mapping[str, Any], n: int) -> np.ndarray | None:

@@ -113,7 +113,7 @@ def volume_row(tomogram: "Tomogram", found: "Statistics | None") -> list[str]:
     kind = f"{tomogram.data.dtype.name}{' (big-endian)' if tomogram.data.dtype.byteorder == '>' else ''}"
     row = [escape(tomogram.name), f"{x} × {y} × {z}", f"{tomogram.voxel_size:g} Å", size, kind]
     if found is not None:
-        row += [f"{value:.4g}" for value in (found.least, found.mean, found.most, found.sd)]
+        row += [f"{value:.4g}" for value in (found.minimum, found.mean, found.maximum, found.sd)]
     return row
 
 

@@ -1,4 +1,4 @@
-"""Crops of volumes: regions that may reach beyond the border, random crops within a mask, a mask's bounding box."""
+"""Crops of volumes: regions that may extend beyond the border, random crops within a mask, bounding boxes of masks."""
 
 from collections.abc import Iterator, Sequence
 
@@ -10,13 +10,13 @@ from tomopicker.types import Volume, VoxelMask
 Crop = Float32[np.ndarray, "size size size"]
 
 MAX_TRIES = 1000
-"""Corners drawn before one outside a mask is accepted."""
+"""Maximum number of corners drawn before one outside a mask is accepted."""
 
 
 def read_padded(array: np.ndarray, region: Sequence[slice], fill: int = 0) -> np.ndarray:
-    """Read a region that may reach beyond the array, with `fill` there (0 is the mean of a working volume).
+    """Read a region that may extend beyond the array, padded with `fill` (0 is the mean of a working volume).
 
-    A mirrored volume would make whole particles of those that its border cuts.
+    Mirroring the volume would complete particles that its border cuts.
     """
     inside = [slice(max(0, r.start), max(0, min(edge, r.stop))) for r, edge in zip(region, array.shape, strict=True)]
     overlap = array[tuple(inside)]
@@ -30,28 +30,28 @@ def read_padded(array: np.ndarray, region: Sequence[slice], fill: int = 0) -> np
 
 
 def pad_to(array: np.ndarray, shape: Sequence[int], fill: int) -> np.ndarray:
-    """Pad an array at the far ends to at least a shape; the array itself where it is large enough."""
+    """Pad an array at the far ends to at least a shape; return it unchanged if it is large enough."""
     return read_padded(array, [slice(0, max(pair)) for pair in zip(array.shape, shape, strict=True)], fill)
 
 
 def cube(corner: Sequence[int] | np.ndarray, size: int) -> tuple[slice, ...]:
-    """Return the region of a cube from its first voxel (z, y, x) and its edge."""
-    return tuple(slice(int(first), int(first) + size) for first in corner)
+    """Return the region of a cube given its first voxel (z, y, x) and its edge."""
+    return tuple(slice(int(start), int(start) + size) for start in corner)
 
 
 def bounding_box(mask: VoxelMask, margin: int = 0, multiple: int = 1) -> tuple[slice, ...]:
-    """Return the smallest box that holds a mask, with a margin (voxels), starting at a multiple; within the volume."""
+    """Return the bounding box of a mask plus a margin (voxels), within the volume; it starts at a multiple."""
     box = []
     for axis, edge in enumerate(mask.shape):
-        hit = np.flatnonzero(mask.any(axis=tuple(other for other in range(3) if other != axis)))
-        first = max(0, int(hit[0]) - margin) if len(hit) else 0
-        last = min(edge, int(hit[-1]) + 1 + margin) if len(hit) else 0
-        box.append(slice(first - first % multiple, last))
+        occupied = np.flatnonzero(mask.any(axis=tuple(other for other in range(3) if other != axis)))
+        start = max(0, int(occupied[0]) - margin) if len(occupied) else 0
+        stop = min(edge, int(occupied[-1]) + 1 + margin) if len(occupied) else 0
+        box.append(slice(start - start % multiple, stop))
     return tuple(box)
 
 
 def sample_crop_corner(mask: VoxelMask, size: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw the first voxel (z, y, x) of a crop with a probability proportional to the crop's voxels within a mask.
+    """Draw the first voxel (z, y, x) of a crop, with a probability proportional to its number of voxels in a mask.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def sample_crop_corner(mask: VoxelMask, size: int, rng: np.random.Generator) -> 
 
 
 def random_crops(volume: Volume, size: int, count: int, seed: int = 0, mask: VoxelMask | None = None) -> Iterator[Crop]:
-    """Draw cubic crops of a volume, (z, y, x), at least `size` along each axis; the same for the same seed.
+    """Draw cubic crops of a volume, (z, y, x), of at least `size` along each axis; reproducible by the seed.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def random_crops(volume: Volume, size: int, count: int, seed: int = 0, mask: Vox
     count : int
     seed : int
     mask : VoxelMask, optional
-        Of the volume: crops lie in it, at least in part.
+        Crops lie at least partly in it.
     """
     rng = np.random.default_rng(seed)
     corners = (

@@ -5,16 +5,16 @@ import numpy as np
 from tomopicker.preprocessing.crops import bounding_box
 from tomopicker.types import Piece, Volume, VoxelMask
 
-LARGEST = (64, 160, 160)
-"""Largest decoy, (z, y, x): enough peaks to estimate the density of their scores, in a second or two."""
+MAX_SHAPE = (64, 160, 160)
+"""Maximum shape of a decoy, (z, y, x): enough peaks to estimate their score density, in a second or two."""
 
 
 def decoy_volume(
     volume: Volume, mask: VoxelMask | None = None, seed: int = 0, particles: VoxelMask | None = None
 ) -> Piece:
-    """Randomise the phases of the middle of a specimen.
+    """Randomise the phases of the central part of a specimen.
 
-    Its Fourier amplitudes are those of the specimen, missing wedge and contrast transfer included; its phases, which
+    Its Fourier amplitudes are those of the specimen, including missing wedge and contrast transfer; its phases, which
     determine all shapes, are random (Theiler et al., Physica D 58, 1992). No peak in it is a particle.
 
     Parameters
@@ -22,22 +22,22 @@ def decoy_volume(
     volume : Volume
         (z, y, x).
     mask : VoxelMask, optional
-        Where the specimen is; everywhere if left out, or if it is empty.
+        The specimen; the whole volume if left out or empty.
     seed : int
-        Of the phases.
+        Seed of the phases.
     particles : VoxelMask, optional
-        Voxels of known and likely particles, whose power is left out: they become the mean of the others, which are
-        scaled for what is missing.
+        Voxels of known and likely particles, whose power is excluded: they are set to the mean of the others, and
+        the amplitudes are scaled to compensate.
 
     Returns
     -------
     array, shape (z, y, x)
-        Of the box around the mask, or of its middle where that is larger than `LARGEST`.
+        That of the box around the mask, or of its centre if that exceeds `MAX_SHAPE`.
     """
     box = bounding_box(mask) if mask is not None and mask.any() else tuple(slice(0, edge) for edge in volume.shape)
-    middle = tuple(_middle(part, most) for part, most in zip(box, LARGEST, strict=True))
-    piece = volume[middle]
-    kept = np.ones(piece.shape, dtype=bool) if particles is None else ~particles[middle]
+    centre = tuple(_centre(part, limit) for part, limit in zip(box, MAX_SHAPE, strict=True))
+    piece = volume[centre]
+    kept = np.ones(piece.shape, dtype=bool) if particles is None else ~particles[centre]
     if not kept.any():
         kept[:] = True
     mean = float(piece.mean(where=kept))
@@ -48,7 +48,7 @@ def decoy_volume(
     return noise
 
 
-def _middle(part: slice, most: int) -> slice:
+def _centre(part: slice, limit: int) -> slice:
     edge = part.stop - part.start
-    first = part.start + max(0, edge - most) // 2
-    return slice(first, first + min(edge, most))
+    start = part.start + max(0, edge - limit) // 2
+    return slice(start, start + min(edge, limit))

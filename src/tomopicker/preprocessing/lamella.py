@@ -1,7 +1,7 @@
-"""The lamella mask: a slab between two smooth, possibly tilted surfaces, found by its variance at protein's scale.
+"""The lamella mask: a slab between two smooth, possibly tilted surfaces, detected by its variance at protein scale.
 
-Outside a lamella there is noise alone. Between 30 and 90 Å the specimen varies several times more strongly than the
-noise, so along z that variance has a step at each surface. It is measured in columns spread over x and y.
+Outside a lamella there is only noise. Between 30 and 90 Å the variance of the specimen is several times that of the
+noise, so that it has a step along z at each surface. It is measured in columns spread over x and y.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,42 +15,42 @@ from scipy import ndimage, optimize
 from tomopicker.types import Volume, VoxelMask
 
 FINE, COARSE = 30.0, 90.0
-"""Å: what varies between these two Gaussians is compared."""
-COLUMN = 650.0
-"""Å: width of a column."""
+"""Å: standard deviations of the two Gaussians of the band-pass filter."""
+COLUMN_WIDTH = 650.0
+"""Å."""
 MARGIN = 50.0
 """Å kept beyond each surface."""
 MAX_COLUMNS = 8
-"""Columns along each axis, at most."""
+"""Maximum number of columns along each axis."""
 MIN_CONTRAST = 0.9
-"""Natural logarithm of the variance inside over that outside, below which no lamella is accepted."""
+"""Minimum natural logarithm of the variance inside over that outside."""
 CAP_QUANTILE = 0.3
 """Values are capped at this quantile of the columns' maxima."""
 MAX_EXCESS_OUTSIDE = 0.05
-"""Fraction of the excess over the threshold that may lie outside the surfaces: single particles in ice are no slab."""
+"""Maximum fraction of the excess over the threshold outside the surfaces: single particles in ice are no slab."""
 MIN_OUTSIDE = 0.05
-"""Fraction of the tomogram, below which there is nothing worth leaving out."""
+"""Minimum fraction of the tomogram outside the lamella; less is not worth masking."""
 
 Profile = Float64[np.ndarray, " z"]
 Edges = Float64[np.ndarray, "columns 2"]
 Places = Float64[np.ndarray, "columns 2"]
 Points = Float64[np.ndarray, "points 2"]
 Surface = Callable[[Points], Float64[np.ndarray, " points"]]
-"""Returns z, in voxels, at points (y, x)."""
+"""Function that returns z, in voxels, at points (y, x)."""
 
 
 @dataclass(frozen=True)
 class Lamella:
-    """Where a tomogram's specimen is.
+    """The region of a tomogram's specimen.
 
     Parameters
     ----------
     mask : VoxelMask or None
-        True in it, (z, y, x); None where no surface was found: the whole volume.
+        True in it, (z, y, x); None for the whole volume, if no surface was found.
     fraction : float
-        Of the volume that it fills.
+        Fraction of the volume.
     contrast : float
-        Natural logarithm of the variance inside over that outside; 0 where nothing lies outside.
+        Natural logarithm of the variance inside over that outside; 0 if nothing lies outside.
     """
 
     mask: VoxelMask | None
@@ -59,14 +59,14 @@ class Lamella:
 
 
 def find_lamella(volume: Volume, voxel_size: float) -> Lamella:
-    """Find the lamella in a tomogram, and leave out what holds no data.
+    """Detect the lamella in a tomogram, and exclude regions without data.
 
-    1. In columns along z, measure the variance between 30 and 90 Å at each section, in logarithm.
-    2. Cap what exceeds the maxima of many columns, as gold and ice crystals do. Split all values in two (Otsu's
-       threshold); in each column the lamella is the run of sections with the largest summed excess over it.
-    3. Fit a plane or a quadratic surface to the columns' upper ends, and one to the lower, robustly; add a margin.
-    4. Where inside and outside then differ too little, or too much lies beyond the surfaces (scattered particles, ice
-       crystals), there is no lamella to see, and all of the volume is kept.
+    1. In columns along z, measure the logarithm of the variance between 30 and 90 Å in each section.
+    2. Cap values above the maxima of many columns, such as those of gold and ice crystals. Divide all values by Otsu's
+       threshold; in each column the lamella is the run of sections with the largest summed excess over it.
+    3. Fit a plane or a quadratic surface robustly to the lower ends of the runs, and one to the upper; add a margin.
+    4. If inside and outside differ too little, or too much lies beyond the surfaces (scattered particles, ice
+       crystals), no lamella is detected, and the whole volume is kept.
 
     Parameters
     ----------
@@ -94,19 +94,19 @@ def find_lamella(volume: Volume, voxel_size: float) -> Lamella:
 
 
 def constant_regions(volume: Volume) -> VoxelMask | None:
-    """Mask where a volume is constant, as at the edges of a back-projection that no tilt reached; None: nowhere."""
+    """Mask constant regions, such as the edges of a back-projection outside all tilts; None if there are none."""
     block = 3
     shape = [edge // block for edge in volume.shape]
     if not all(shape):
         return None
     tolerance = 1e-5 * float(np.ptp(volume[volume.shape[0] // 2]))
-    # In each block of 3³ a voxel and its next neighbours: looking at all 27 would take four times as long.
+    # In each block of 3³, compare a voxel with its next neighbours: comparing all 27 takes four times as long.
     blocks = tuple(slice(0, n * block, block) for n in shape)
     flat = np.ones(shape, dtype=bool)
     for axis in range(3):
         neighbours = tuple(slice(part.start + (axis == other), None, block) for other, part in enumerate(blocks))
         flat &= np.abs(volume[neighbours][tuple(map(slice, shape))] - volume[blocks]) <= tolerance
-    # A block or two that happen to be flat are no edge.
+    # Single flat blocks occur by chance.
     flat = ndimage.binary_opening(flat, np.ones((min(3, shape[0]), 3, 3))) if flat.any() else flat
     if not flat.any():
         return None
@@ -116,16 +116,16 @@ def constant_regions(volume: Volume) -> VoxelMask | None:
 
 
 def _profiles(volume: Volume, voxel_size: float, empty: VoxelMask | None) -> tuple[Places, list[Profile]]:
-    """Logarithm of the band's variance along z in each column, and the columns' middles (y, x) in voxels."""
+    """Return the columns' centres (y, x) in voxels, and the logarithm of the band's variance along z in each."""
     fine = max(FINE / voxel_size, 0.8)
     coarse = fine * COARSE / FINE
     halo = int(np.ceil(2 * coarse))
     places, profiles = [], []
-    for (y, across_y), (x, across_x) in product(*(_columns(edge, voxel_size) for edge in volume.shape[1:])):
-        box = tuple(slice(max(0, a.start - halo), a.stop + halo) for a in (across_y, across_x))
-        cores = zip((across_y, across_x), box, strict=True)
+    for (y, rows), (x, columns) in product(*(_columns(edge, voxel_size) for edge in volume.shape[1:])):
+        box = tuple(slice(max(0, part.start - halo), part.stop + halo) for part in (rows, columns))
+        cores = zip((rows, columns), box, strict=True)
         inner = tuple(slice(core.start - part.start, core.stop - part.start) for core, part in cores)
-        if empty is not None and empty[:, across_y, across_x].mean() > 0.5:
+        if empty is not None and empty[:, rows, columns].mean() > 0.5:
             continue
         column = volume[:, *box]
         band = ndimage.gaussian_filter(column, fine, truncate=2.5)
@@ -137,8 +137,8 @@ def _profiles(volume: Volume, voxel_size: float, empty: VoxelMask | None) -> tup
 
 
 def _columns(edge: int, voxel_size: float) -> Iterator[tuple[float, slice]]:
-    """Spread columns evenly along an axis; give their middles and their extents."""
-    width = int(np.clip(round(COLUMN / voxel_size), 1, edge))
+    """Yield the centres and extents of columns spread evenly along an axis."""
+    width = int(np.clip(round(COLUMN_WIDTH / voxel_size), 1, edge))
     count = int(np.clip(edge // width, 1, MAX_COLUMNS))
     for start in np.linspace(0, edge - width, count).round().astype(int).tolist():
         yield start + (width - 1) / 2, slice(start, start + width)
@@ -147,11 +147,11 @@ def _columns(edge: int, voxel_size: float) -> Iterator[tuple[float, slice]]:
 def _between_surfaces(
     places: Places, profiles: list[Profile], shape: tuple[int, ...], voxel_size: float
 ) -> tuple[Bool[np.ndarray, "z y x"] | None, float]:
-    """Return what lies between the two surfaces, and the contrast to the rest; None where that is too small."""
+    """Return the mask between the two surfaces, None if the contrast to the rest is too small, and that contrast."""
     if not profiles:
         return None, 0.0
     values = np.stack(profiles)
-    # Nearly every column has some specimen, so what exceeds the maxima of many columns is gold or ice.
+    # Nearly every column has some specimen, so values above the maxima of many columns are gold or ice.
     values = np.minimum(values, np.quantile(values.max(axis=1), CAP_QUANTILE))
     limit = otsu(values.ravel())
     runs = [max_subarray(profile - limit) for profile in values]
@@ -176,7 +176,7 @@ def _between_surfaces(
 
 
 def otsu(values: Float64[np.ndarray, " n"]) -> float:
-    """Return the threshold that splits values in two with the least variance within (Otsu, IEEE Trans. SMC 9, 1979)."""
+    """Return the threshold that minimises the variance within two classes (Otsu, IEEE Trans. SMC 9, 1979)."""
     ordered = np.sort(values)
     if len(ordered) < 2:
         return float(ordered.mean())
@@ -184,30 +184,30 @@ def otsu(values: Float64[np.ndarray, " n"]) -> float:
     sums = np.cumsum(ordered)
     means = sums[:-1] / below, (sums[-1] - sums[:-1]) / (len(ordered) - below)
     best = int(np.argmax(below * (len(ordered) - below) * (means[1] - means[0]) ** 2))
-    # Half-way between the classes, not between two neighbours at the gap's edge.
+    # Midway between the class means, not between two neighbours at the edge of the gap.
     return float((means[0][best] + means[1][best]) / 2)
 
 
 def max_subarray(excess: Profile) -> tuple[int, int] | None:
-    """Return the first and last index of the run of the largest sum; None where nothing is above 0."""
+    """Return the first and last index of the run with the largest sum; None if no value is above 0."""
     total = best = 0.0
-    start, found = 0, None
+    start, run = 0, None
     for index, value in enumerate(excess.tolist()):
         if total <= 0:
             total, start = 0.0, index
         total += value
         if total > best:
-            best, found = total, (start, index)
-    return found
+            best, run = total, (start, index)
+    return run
 
 
 def _fit_surface(places: Places, z: Float64[np.ndarray, " columns"], shape: tuple[int, ...]) -> Surface:
-    """Fit a smooth surface z(y, x) to points, a few of which may be far off (soft L1 loss)."""
+    """Fit a smooth surface z(y, x) to points, robustly against outliers (soft L1 loss)."""
     terms = 6 if len(z) >= 12 else 3 if len(z) >= 4 else 1
     powers = [(0, 0), (1, 0), (0, 1), (2, 0), (1, 1), (0, 2)][:terms]
 
-    def design_matrix(at: Points) -> Float64[np.ndarray, "points terms"]:
-        y, x = (at / np.array(shape[1:], dtype=np.float64) - 0.5).T
+    def design_matrix(points: Points) -> Float64[np.ndarray, "points terms"]:
+        y, x = (points / np.array(shape[1:], dtype=np.float64) - 0.5).T
         return np.stack([y**a * x**b for a, b in powers], axis=1)
 
     matrix = design_matrix(places)
@@ -218,11 +218,11 @@ def _fit_surface(places: Places, z: Float64[np.ndarray, " columns"], shape: tupl
         return np.asarray(matrix @ weights - z)
 
     weights = optimize.least_squares(residuals, start, loss="soft_l1", f_scale=1.5).x
-    return lambda at: np.asarray(design_matrix(at) @ weights)
+    return lambda points: np.asarray(design_matrix(points) @ weights)
 
 
 def _slab(surfaces: list[Surface], margin: float, shape: tuple[int, ...]) -> Bool[np.ndarray, "z y x"]:
-    """Return the mask of what lies between two surfaces, a margin added."""
+    """Return the mask between two surfaces plus a margin."""
     grid = np.indices(shape[1:], dtype=np.float64).reshape(2, -1).T
     low, high = (surface(grid).reshape(shape[1:]) for surface in surfaces)
     sections = np.arange(shape[0])[:, None, None]

@@ -17,12 +17,12 @@ from tomopicker.types import Positions, Shape, Volume, VoxelMask
 SLAB_BYTES = 64 * 2**20
 Edges = Float64[np.ndarray, " 3"]
 MIN_STATISTICS_FRACTION = 0.05
-"""A mask of a smaller fraction of the volume is not used for its mean and standard deviation."""
+"""Minimum fraction of the volume in a mask whose mean and standard deviation are used."""
 
 
 @dataclass(frozen=True)
 class WorkingVolume:
-    """A preprocessed volume and how its voxels lie in the tomogram.
+    """A preprocessed volume and the position of its voxels in the tomogram.
 
     Parameters
     ----------
@@ -33,9 +33,9 @@ class WorkingVolume:
     ratio : float
         Working voxel size over the tomogram's. Their first voxels share an edge, not a centre.
     mask : VoxelMask, optional
-        Where the specimen is; everywhere if left out.
+        The specimen; the whole volume if left out.
     origin : tuple of float
-        (x, y, z) in Å of the tomogram's first voxel: 0 unless a coarser scale stands for the finest.
+        (x, y, z) in Å of the tomogram's first voxel: 0 unless a coarser scale replaces the finest.
     """
 
     data: Volume
@@ -51,28 +51,28 @@ class WorkingVolume:
 
     @property
     def statistics_mask(self) -> VoxelMask | None:
-        """Where the volume's statistics are measured: the mask, unless it is too small."""
+        """Mask in which mean and standard deviation are measured: `mask`, unless it is too small."""
         return self.mask if self.mask_fraction >= MIN_STATISTICS_FRACTION else None
 
     def from_angstrom(self, positions: Positions) -> Positions:
-        """Turn (x, y, z) in Å, as positions are stated, into working voxels."""
+        """Convert positions, (x, y, z) in Å, to working voxels."""
         native = self.voxel_size / self.ratio
-        moved: Positions = np.asarray(positions, dtype=np.float64) - np.asarray(self.origin)
-        return (moved / native + 0.5) / self.ratio - 0.5
+        relative: Positions = np.asarray(positions, dtype=np.float64) - np.asarray(self.origin)
+        return (relative / native + 0.5) / self.ratio - 0.5
 
     def to_angstrom(self, voxels: Positions) -> Positions:
-        """Turn (x, y, z) in working voxels into Å, as positions are stated."""
+        """Convert (x, y, z) in working voxels to positions in Å."""
         native = self.voxel_size / self.ratio
-        moved: Positions = ((np.asarray(voxels, dtype=np.float64) + 0.5) * self.ratio - 0.5) * native
-        placed: Positions = moved + np.asarray(self.origin)
-        return placed
+        relative = ((np.asarray(voxels, dtype=np.float64) + 0.5) * self.ratio - 0.5) * native
+        positions: Positions = relative + np.asarray(self.origin)
+        return positions
 
 
 def working_voxel_size(voxel_size: float, particle_diameter: float, working_diameter: float | None) -> float:
-    """Choose the working voxel size for a training tomogram, in Å.
+    """Return the working voxel size for a training tomogram, in Å.
 
-    A whole multiple of the tomogram's voxel, so that a particle is nearly `working_diameter` voxels wide; never finer
-    than the tomogram.
+    It is the multiple of the tomogram's voxel at which a particle is closest to `working_diameter` voxels wide; never
+    finer than the tomogram.
     """
     if working_diameter is None:
         return voxel_size
@@ -85,7 +85,7 @@ def working_volume(
     settings: Preprocess,
     mask: VoxelMask | Literal["auto", "none"] | None = None,
 ) -> WorkingVolume:
-    """Make the working volume of a tomogram by settings; without a mask, in that of the settings. See `preprocess`."""
+    """Compute the working volume of a tomogram by settings, whose mask is used if none is given; see `preprocess`."""
     mask = settings.mask if mask is None else mask
     if isinstance(mask, str):
         mask = "auto" if mask == "auto" else None
@@ -95,19 +95,19 @@ def working_volume(
 def preprocess(
     tomogram: Tomogram, voxel_size: float, clip_sd: float, mask: VoxelMask | Literal["auto"] | None = None
 ) -> WorkingVolume:
-    """Make the working volume of a tomogram, reading it slab by slab.
+    """Compute the working volume of a tomogram, reading it slab by slab.
 
     Parameters
     ----------
     tomogram : Tomogram
-        Of any voxel size.
+        The tomogram, of any voxel size.
     voxel_size : float
-        Å, of the working volume.
+        Voxel size of the working volume, Å.
     clip_sd : float
         Values further than this many standard deviations from the mean are clipped.
     mask : VoxelMask or "auto", optional
-        Where the specimen is, of the tomogram's shape or its finest scale's; ``auto`` finds it. Mean and standard
-        deviation are those inside.
+        The specimen, in the shape of the tomogram or its finest scale; ``auto`` detects it. Mean and standard deviation
+        are measured in it.
 
     Returns
     -------
@@ -116,7 +116,7 @@ def preprocess(
     Raises
     ------
     TomoPickerError
-        If the tomogram holds NaN or infinity, or is constant, or if the mask is of another shape or empty.
+        If the tomogram holds NaN or infinity, or is constant, or the mask has another shape or is empty.
     """
     if isinstance(mask, np.ndarray):
         check_mask(mask, tomogram)
@@ -125,7 +125,7 @@ def preprocess(
         ratio = 1.0
     data = _resample(tomogram, ratio)
     name = str(tomogram.path or tomogram.name)
-    # Not `voxel_size`: where a rounding error of the header is let pass, positions still count the tomogram's voxels.
+    # Not `voxel_size`: if a rounding error of the header is ignored, positions still count the tomogram's voxels.
     working = WorkingVolume(data, tomogram.voxel_size * ratio, ratio, origin=tomogram.origin)
     working = replace(working, mask=_working_mask(working, tomogram, voxel_size, mask, name))
     inside = working.statistics_mask
@@ -136,12 +136,12 @@ def preprocess(
 
 
 def check_mask(mask: VoxelMask, tomogram: Tomogram) -> None:
-    """Refuse a mask of another shape than its tomogram's or its finest scale's, or without a True voxel.
+    """Check that a mask has the shape of its tomogram or its finest scale, and a True voxel.
 
     Raises
     ------
     UsageError
-        One line that names the tomogram.
+        If it has not; one line that names the tomogram.
     """
     name = tomogram.path or tomogram.name
     if mask.shape not in {tomogram.frame.shape, tomogram.shape}:
@@ -186,7 +186,7 @@ def _standardise(data: Volume, name: str, inside: VoxelMask | None) -> None:
 def _resample(tomogram: Tomogram, ratio: float) -> Volume:
     along = [resampling_matrix(edge, ratio) for edge in tomogram.shape]
     resampled = np.zeros([len(weights) for weights in along], dtype=np.float32)
-    # A block of a coarser tomogram grows on its way.
+    # A block of a coarser tomogram grows when it is resampled.
     for block in tomogram.blocks(int(SLAB_BYTES * min(1.0, ratio) ** 3)):
         voxels = tomogram.part(*block)
         if not np.isfinite(voxels.min()) or not np.isfinite(voxels.max()):
@@ -197,23 +197,23 @@ def _resample(tomogram: Tomogram, ratio: float) -> Volume:
         if ratio == 1:
             resampled[block] = voxels
             continue
-        to = tuple(_reached(weights[:, part]) for weights, part in zip(along, block, strict=True))
+        to = tuple(_nonzero_rows(weights[:, part]) for weights, part in zip(along, block, strict=True))
         along_z, along_y, along_x = (weights[rows, part] for weights, rows, part in zip(along, to, block, strict=True))
         sparse_y = csr_array(along_y)  # A few weights a row are not 0.
-        # Along z first: a block is thin, so that this costs next to nothing, and leaves fewer sections for the others.
+        # Along z first: blocks are thin, so that this is cheap, and leaves fewer sections for the other axes.
         sections = np.tensordot(along_z, voxels, axes=1)
         resampled[to] += np.stack([sparse_y @ section for section in sections]) @ along_x.T
     return resampled
 
 
-def _reached(weights: Float32[np.ndarray, "new old"]) -> slice:
-    """Return the rows, which lie together, that are not all 0; none where a block lies between two new voxels."""
+def _nonzero_rows(weights: Float32[np.ndarray, "new old"]) -> slice:
+    """Return the contiguous rows that are not all 0; an empty slice if a block lies between two new voxels."""
     rows = np.flatnonzero(weights.any(axis=1))
     return slice(int(rows[0]), int(rows[-1]) + 1) if len(rows) else slice(0, 0)
 
 
 def resampling_matrix(edge: int, ratio: float) -> np.ndarray:
-    """Weights of anti-aliased linear resampling along one axis.
+    """Return the weights of anti-aliased linear resampling along one axis.
 
     Parameters
     ----------
@@ -238,7 +238,7 @@ def resampling_matrix(edge: int, ratio: float) -> np.ndarray:
 
 
 def resampled_mask(mask: VoxelMask, shape: Shape, low: Edges, high: Edges) -> Bool[np.ndarray, "Z Y X"]:
-    """Return a mask of a tomogram on the grid of its working volume: the value at each working voxel's centre.
+    """Resample a mask of a tomogram to its working volume: the value at each working voxel's centre.
 
     Parameters
     ----------
@@ -247,11 +247,11 @@ def resampled_mask(mask: VoxelMask, shape: Shape, low: Edges, high: Edges) -> Bo
     shape : Shape
         Of the working volume.
     low, high : array, shape (3,)
-        Where the working volume's outer edges lie, (z, y, x) in voxels of the mask from its own outer edge.
+        Outer edges of the working volume, (z, y, x) in voxels of the mask from its own outer edge.
     """
     nearest = []
     for new, old, first, last in zip(shape, mask.shape, low, high, strict=True):
         centres = first + (np.arange(new) + 0.5) * (last - first) / new
-        # A centre between two voxels belongs to the farther one, whatever the rounding.
+        # A centre between two voxels belongs to the farther one, regardless of rounding.
         nearest.append(np.clip(np.floor(centres + 1e-6).astype(int), 0, old - 1))
     return mask[np.ix_(*nearest)]

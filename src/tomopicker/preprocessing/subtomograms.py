@@ -1,4 +1,4 @@
-"""Boxes cut out around positions: only the boxes are read, and one is held at a time."""
+"""Subtomograms: only their boxes are read, and one is held in memory at a time."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from tomopicker.types import Positions, Volume
 
 
 def subtomograms(tomogram: Tomogram, positions: Positions, box: int, binning: int = 1) -> Iterator[tuple[int, Volume]]:
-    """Cut a box around each position, the position at the centre of voxel ``box // 2`` of each axis.
+    """Extract a box around each position, which is the centre of voxel ``box // 2`` of each axis.
 
     Parameters
     ----------
@@ -21,14 +21,14 @@ def subtomograms(tomogram: Tomogram, positions: Positions, box: int, binning: in
     box : int
         Edge in voxels, after binning.
     binning : int
-        Voxels of the tomogram, averaged, in the edge of one of the box.
+        Number of voxels of the tomogram, along each axis, averaged to one of the box.
 
     Yields
     ------
     int, Volume
         The row of the position and its box, (z, y, x); in the order of z. Voxels between the tomogram's are
-        interpolated linearly. Where a box reaches outside, it holds the mean of what lies inside; a box that lies
-        outside altogether is left out.
+        interpolated linearly. Voxels outside the tomogram are the mean of those inside; boxes without voxels inside
+        are skipped.
     """
     centre = box // 2 * binning + (binning - 1) / 2
     corners = tomogram.to_voxels(positions)[:, ::-1] - centre
@@ -40,23 +40,23 @@ def subtomograms(tomogram: Tomogram, positions: Positions, box: int, binning: in
 
 
 def binned(volume: Volume, factor: int) -> Float32[np.ndarray, "Z Y X"]:
-    """Average cubes of `factor` voxels a side; what is left over at the far ends is dropped."""
+    """Average cubes of `factor` voxels a side; incomplete cubes at the far ends are dropped."""
     if factor == 1:
         return volume
     nz, ny, nx = (edge // factor for edge in volume.shape)
     mean: Float32[np.ndarray, "Z Y X"] = volume[: nz * factor, : ny * factor, : nx * factor]
-    # Axis after axis: four times as fast as a mean over small cubes.
+    # One axis after the other is four times as fast as a mean over small cubes.
     for axis in range(3):
         ahead = np.moveaxis(mean, axis, 0)
-        added = ahead[::factor].copy()
+        total = ahead[::factor].copy()
         for offset in range(1, factor):
-            added += ahead[offset::factor]
-        mean = np.moveaxis(added, 0, axis)
+            total += ahead[offset::factor]
+        mean = np.moveaxis(total, 0, axis)
     return np.ascontiguousarray(mean / np.float32(factor**3))
 
 
 def _read_box(tomogram: Tomogram, corner: Int[np.ndarray, " 3"], edge: int) -> Volume | None:
-    """Read the voxels (z, y, x) of a cube that lie inside, with their mean where there are none."""
+    """Read a cube (z, y, x), with the mean of its voxels inside the tomogram outside it; None if there are none."""
     low = np.maximum(corner, 0)
     high = np.minimum(corner + edge, tomogram.shape)
     if (low >= high).any():
