@@ -1,11 +1,11 @@
-"""Put a simulated defocus tomogram beside slices of a real one: pictures, power spectra, streaks.
+"""Compare a simulated defocus tomogram with slices of a real one: pictures, power spectra, streaks.
 
-Run it from the repository root, after a change of the simulator or its presets:
+Run it from the repository root after changing the simulator or its presets:
 
     python benchmarks/calibration.py --real ../shared/data/ts034
 
 The real slices are of TS_034 of EMPIAR-10988 (`TS034_xy_slice_960x928_uint8.npy`, `TS034_xz_slice_960x500_uint8.npy`:
-13.48 Å voxels, protein bright). Writes docs/images/simulator.png and prints what it measured.
+13.48 Å voxels, protein bright). Writes docs/images/simulator.png and prints the measurements.
 """
 
 import argparse
@@ -23,13 +23,13 @@ import matplotlib.pyplot as plt
 
 VOXEL = 13.48
 SIDE = 440
-"""Of the square xy slices, and the width of the xz slices, in voxels."""
+"""Edge of the square xy slices and width of the xz slices, in voxels."""
 DEPTH = 400
 REAL_XY, REAL_XZ = "TS034_xy_slice_960x928_uint8.npy", "TS034_xz_slice_960x500_uint8.npy"
 REAL_MIDDLE, THICKNESS = 260, 200
-"""z of the real lamella's middle, and its thickness: where its xz slice is rougher than beyond."""
+"""z of the real lamella's mid-plane and its thickness in voxels, from the roughness of its xz slice."""
 LAMELLA, VACUUM = slice(DEPTH // 2 - 70, DEPTH // 2 + 70), slice(4, 84)
-BINS = 48
+N_BINS = 48
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,11 @@ def main() -> int:
     parser.add_argument("--output", type=Path, default=Path("docs/images/simulator.png"))
     parser.add_argument("--preset", default="defocus")
     parser.add_argument("--seed", type=int, default=34)
-    parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="other settings than the preset's")
+    parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="settings that override the preset")
     arguments = parser.parse_args()
     missing = [name for name in (REAL_XY, REAL_XZ) if not (arguments.real / name).exists()]
     if missing:
-        print(f"{arguments.real}: has no {' and no '.join(missing)}; name their folder with --real", file=sys.stderr)
+        print(f"{arguments.real}: has no {' and no '.join(missing)}; give their folder with --real", file=sys.stderr)
         return 1
     real = real_slices(arguments.real)
     simulated = simulated_slices(arguments.preset, arguments.seed, dict(text.split("=", 1) for text in arguments.set))
@@ -61,35 +61,35 @@ def main() -> int:
 
 
 def real_slices(folder: Path) -> Slices:
-    """Cut the cytoplasm out of the real slices."""
+    """Crop the cytoplasm from the real slices."""
     xy, xz = (np.load(folder / name).astype(np.float32) for name in (REAL_XY, REAL_XZ))
     first = REAL_MIDDLE - DEPTH // 2
-    return Slices("EMPIAR-10988, TS_034", clipped(xy[130 : 130 + SIDE, 15 : 15 + SIDE]),
-                  clipped(xz[first : first + DEPTH, 15 : 15 + SIDE]))  # fmt: skip
+    return Slices("EMPIAR-10988, TS_034", clip_grey_levels(xy[130 : 130 + SIDE, 15 : 15 + SIDE]),
+                  clip_grey_levels(xz[first : first + DEPTH, 15 : 15 + SIDE]))  # fmt: skip
 
 
 def simulated_slices(preset: str, seed: int, changes: dict[str, object]) -> Slices:
-    """Simulate a lamella as thick as the real one and cut it in the same way."""
+    """Simulate a lamella of the same thickness and crop it in the same way."""
 
-    def said(what: str, done: int, total: int) -> None:
+    def progress(step: str, done: int, total: int) -> None:
         if sys.stdout.isatty():
-            print(f"\r{what}: {done} of {total}          ", end="", flush=True)
+            print(f"\r{step}: {done} of {total}          ", end="", flush=True)
 
-    made = simulate_tomogram(
+    simulated = simulate_tomogram(
         preset, (DEPTH, SIDE, SIDE), VOXEL, seed,
-        changes={"scene.thickness_angstrom": THICKNESS * VOXEL} | changes, progress=said,
+        changes={"scene.thickness_angstrom": THICKNESS * VOXEL} | changes, progress=progress,
     )  # fmt: skip
-    volume = -made.volume
-    return Slices("Simulated", clipped(volume[DEPTH // 2]), clipped(volume[:, SIDE // 2]))
+    volume = -simulated.volume
+    return Slices("Simulated", clip_grey_levels(volume[DEPTH // 2]), clip_grey_levels(volume[:, SIDE // 2]))
 
 
-def clipped(image: np.ndarray) -> np.ndarray:
+def clip_grey_levels(image: np.ndarray) -> np.ndarray:
     low, high = np.percentile(image, [1, 99])
     return np.asarray(np.clip((image - low) / (high - low), 0, 1), dtype=np.float64)
 
 
 def power(image: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Power per pixel, frequency in cycles a voxel, and its angle in degrees from the slice's x."""
+    """Return power per pixel, frequency in cycles per voxel, and its angle in degrees from the slice's x."""
     window = np.outer(np.hanning(image.shape[0]), np.hanning(image.shape[1]))
     spectrum = np.fft.fft2((image - image.mean()) * window)
     rows, columns = np.meshgrid(np.fft.fftfreq(image.shape[0]), np.fft.fftfreq(image.shape[1]), indexing="ij")
@@ -97,27 +97,27 @@ def power(image: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return np.abs(spectrum) ** 2 / (window**2).sum(), np.hypot(rows, columns), (angle + 90.0) % 180.0 - 90.0
 
 
-def mean_by(values: np.ndarray, place: np.ndarray, kept: np.ndarray, bins: int) -> np.ndarray:
-    index = np.clip((place * bins).astype(int), 0, bins - 1)[kept]
+def mean_by(values: np.ndarray, coordinate: np.ndarray, kept: np.ndarray, bins: int) -> np.ndarray:
+    index = np.clip((coordinate * bins).astype(int), 0, bins - 1)[kept]
     return np.bincount(index, values[kept], bins) / np.maximum(np.bincount(index, minlength=bins), 1)
 
 
 def radial(image: np.ndarray, low: float = 0.0, high: float = 90.0) -> np.ndarray:
-    """Power against frequency, over directions between two angles from x."""
+    """Return power against frequency, averaged over directions between two angles from x."""
     values, frequency, angle = power(image)
     kept = (frequency < 0.5) & (np.abs(angle) >= low) & (np.abs(angle) <= high)
-    return mean_by(values, frequency / 0.5, kept, BINS)
+    return mean_by(values, frequency / 0.5, kept, N_BINS)
 
 
 def angular(image: np.ndarray) -> np.ndarray:
-    """Power against direction, in 3 degrees from -90 to 90, over middle frequencies; its mean is 1."""
+    """Return power against direction at intermediate frequencies, in steps of 3° from -90° to 90°; its mean is 1."""
     values, frequency, angle = power(image)
-    found = mean_by(values, (angle + 90.0) / 180.0, (frequency > 0.05) & (frequency < 0.4), 60)
-    return found / found.mean()
+    curve = mean_by(values, (angle + 90.0) / 180.0, (frequency > 0.05) & (frequency < 0.4), 60)
+    return curve / curve.mean()
 
 
 def streaks(image: np.ndarray) -> float:
-    """How much longer along z than along x the grain of an xz slice is."""
+    """Return the ratio of the grain size of an xz slice along z to that along x."""
     values, frequency, angle = power(image)
     kept = (frequency > 0.02) & (frequency < 0.45)
     along_x = (values * (frequency * np.cos(np.deg2rad(angle))) ** 2)[kept].sum()
@@ -155,7 +155,7 @@ def draw(real: Slices, simulated: Slices, path: Path) -> None:
     axes[0, 0].plot([14, 14 + bar], [SIDE - 14] * 2, color="white", linewidth=4)
     axes[0, 0].text(14 + bar / 2, SIDE - 28, "100 nm", color="white", ha="center", fontsize=11,
                     bbox={"facecolor": "black", "alpha": 0.6, "pad": 2, "edgecolor": "none"})  # fmt: skip
-    frequency = (np.arange(BINS) + 0.5) / BINS * 0.5 / VOXEL * 10
+    frequency = (np.arange(N_BINS) + 0.5) / N_BINS * 0.5 / VOXEL * 10
     for colour, (name, curve) in zip(("#1b6ca8", "#c8553d", "#8a8a8a"), CURVES.items(), strict=True):
         for slices, style in ((real, "-"), (simulated, "--")):
             axes[0, 2].semilogy(frequency[1:], curve(slices)[1:], style, color=colour, label=f"{name}, {slices.title}")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.diagnostics.conftest import DIAMETER, VOXEL_SIZE
-from tomopicker.diagnostics.centring import GROUPS, MeanBoxes, average, box_edge, find_offset
+from tomopicker.diagnostics.centring import N_GROUPS, MeanBoxes, average, box_edge, find_offset
 from tomopicker.picks import Picks
 from tomopicker.preprocessing.subtomograms import subtomograms
 from tomopicker.tomogram import Tomogram
@@ -17,7 +17,7 @@ def blobs(centre, n, seed=0, noise=3.0):
     rng = np.random.default_rng(seed)
     edge = box_edge(RADIUS)
     grid = np.stack(np.meshgrid(*[np.arange(edge) - edge // 2] * 3, indexing="ij"))[::-1]  # x, y, z
-    sums, counts = np.zeros((GROUPS, edge, edge, edge), np.float32), np.zeros(GROUPS, np.int64)
+    sums, counts = np.zeros((N_GROUPS, edge, edge, edge), np.float32), np.zeros(N_GROUPS, np.int64)
     for i in range(n):
         side = rng.normal(size=3)
         side *= 2 / np.linalg.norm(side)
@@ -26,8 +26,8 @@ def blobs(centre, n, seed=0, noise=3.0):
         for weight, where in ((2, side / 2), (1, -side)):
             away = grid - (np.asarray(centre) + where)[:, None, None, None]
             box -= weight * np.exp(-np.square(away).sum(axis=0) / (2 * 2.5**2))
-        sums[i % GROUPS] += box.astype(np.float32)
-        counts[i % GROUPS] += 1
+        sums[i % N_GROUPS] += box.astype(np.float32)
+        counts[i % N_GROUPS] += 1
     return MeanBoxes(sums, counts, 1.0)
 
 
@@ -67,5 +67,5 @@ def test_groups_add_up_to_the_mean_of_standardised_boxes():
     boxes = average([tomogram], picks, 3 * VOXEL_SIZE)
     cuts = [cut for _, cut in subtomograms(tomogram, picks.positions, box_edge(1.5))]
     expected = np.mean([(cut - cut.mean()) / cut.std() for cut in cuts], axis=0)
-    assert sorted(boxes.counts) == [1] * (GROUPS - 2) + [2] * 2
+    assert sorted(boxes.counts) == [1] * (N_GROUPS - 2) + [2] * 2
     np.testing.assert_allclose(boxes.mean, expected, atol=1e-5)

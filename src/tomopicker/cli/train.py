@@ -79,7 +79,7 @@ def command(
     check_writable(output.parent)
     volumes, stray = tomograms_and_picks(tomograms, only_picks=not (validation_picks or negatives))
     opened, watched = reading.open(volumes, reporter), reading.open(validation_tomogram or [], reporter)
-    from tomopicker.diagnostics.clicks import check_clicks
+    from tomopicker.diagnostics.check import check_clicks
     from tomopicker.io.masks import masks_of
     from tomopicker.picks import Picks
     from tomopicker.pipeline.dry_run import training_plan

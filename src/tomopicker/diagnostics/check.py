@@ -1,7 +1,8 @@
-"""The whole check: measure contrast, test hypotheses, and run the other tests with corrected positions."""
+"""Check of picks, and of clicks before training: contrast, hypotheses, and tests of the corrected positions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32
@@ -10,9 +11,15 @@ from tomopicker.diagnostics import findings
 from tomopicker.diagnostics.centring import average, find_offset
 from tomopicker.diagnostics.findings import Finding, Status
 from tomopicker.diagnostics.measurements import score_hypotheses, shuffled_background
-from tomopicker.errors import TomoPickerError
+from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
+from tomopicker.wording import number_of
+
+FATAL_TESTS = ("reading", "tomogram")
+"""Tests whose failure prevents a training: another reading of the coordinates fits far better."""
+MIN_CLICKS = 5
+"""Number of clicks below which picks are poor."""
 
 
 @dataclass(frozen=True)
@@ -22,12 +29,12 @@ class Checked:
     Parameters
     ----------
     findings : list of Finding
-        One a test.
+        One per test.
     means : dict of str to array, (z, y, x)
-        Mean subtomograms: of the picks; of the corrected picks, if a hypothesis or offset explains an error; and of as
-        many background positions.
+        Mean subtomograms of the picks, of the corrected picks if a hypothesis or an offset explains an error, and of
+        the same number of background positions.
     mean_voxel_size : float
-        Å, of the means.
+        Voxel size of the means in Å.
     """
 
     findings: list[Finding]
@@ -36,12 +43,12 @@ class Checked:
 
     @property
     def faults(self) -> int:
-        """How many tests failed."""
+        """Number of failed tests."""
         return sum(finding.status is Status.FAIL for finding in self.findings)
 
     @property
     def undecided(self) -> bool:
-        """Whether the picks look like background positions, but are too few for that to be a failure."""
+        """True if the picks look like background positions, but are too few for that to be a failure."""
         return any(finding.test == "contrast" and finding.status is Status.WARN for finding in self.findings)
 
     @property
@@ -58,11 +65,11 @@ def check(tomograms: Sequence[Tomogram], picks: Picks, diameter: float) -> Check
     Parameters
     ----------
     tomograms : sequence of Tomogram
-        Those of the picks. Opened so that protein is dark.
+        Tomograms of the picks, opened so that protein is dark.
     picks : Picks
-        Å; positions outside their tomogram are findings, not errors.
+        In Å; positions outside their tomogram are findings, not errors.
     diameter : float
-        Of the particle, Å.
+        Particle diameter in Å.
 
     Returns
     -------
@@ -110,7 +117,7 @@ def check(tomograms: Sequence[Tomogram], picks: Picks, diameter: float) -> Check
             used[0].voxel_size,
             len(picks),
             diameter=diameter,
-            visible=explained or measured.z(measured.at_picks) >= findings.VISIBLE,
+            visible=explained or measured.z(measured.at_picks) >= findings.MIN_CONTRAST_Z,
             corrected=hypothesis is not None,
         ),
         findings.duplicates(corrected, diameter),
@@ -125,3 +132,54 @@ def check(tomograms: Sequence[Tomogram], picks: Picks, diameter: float) -> Check
         means["of the corrected picks"] = centred.mean
     means["of background positions"] = average(used, background, diameter).mean
     return Checked([test for test in tests if test is not None], means, original.voxel_size)
+
+
+def check_clicks(tomograms: Sequence[Tomogram], clicks: Picks, diameter: float, files: Sequence[Path]) -> list[str]:
+    """Check clicks (in Å) before training on them, and return warnings of one line each.
+
+    `diameter` is that of the particle in Å; `files`, those of the clicks, appear in the suggested command.
+
+    Raises `UsageError` if another reading of the clicks, or another one of the tomograms, fits far better.
+    """
+    warnings = []
+    if len(clicks) < MIN_CLICKS:
+        warnings.append(
+            f"{number_of(len(clicks), 'click')} {'shows' if len(clicks) == 1 else 'show'} too little of a particle: "
+            f"picks will be poor; click {MIN_CLICKS} or more"
+        )
+    for group in _group_by_voxel_size(tomograms):
+        results = check(group, clicks, diameter).findings
+        named = ", ".join(str(path) for path in files)
+        for finding in results:
+            if finding.status is Status.FAIL and finding.test in FATAL_TESTS:
+                raise UsageError(
+                    f"{named}: the clicks do not lie on particles: {_line(finding)} (--no-check trains on them as they "
+                    "are)"
+                )
+        # Duplicate clicks are removed before training, and few clicks are often too few to test for centring.
+        warnings += [
+            _line(finding)
+            for finding in results
+            if (finding.status is Status.FAIL and finding.test != "duplicates")
+            or (finding.status is Status.WARN and finding.test in {"contrast", "reading", "diameter"})
+        ]
+    if warnings:
+        paths = " ".join(str(tomogram.path or tomogram.name) for tomogram in tomograms)
+        command = f"see them with: tomopicker check {files[0]} {paths} --particle-diameter {diameter:g}"
+        warnings = [f"the clicks: {warning}" for warning in warnings] + [command]
+    return warnings
+
+
+def _line(finding: Finding) -> str:
+    return f"{finding.message}; {finding.fix}" if finding.fix else finding.message
+
+
+def _group_by_voxel_size(tomograms: Sequence[Tomogram]) -> list[list[Tomogram]]:
+    """Group tomograms whose voxel sizes differ by less than 1%, as `check` requires."""
+    groups: list[list[Tomogram]] = []
+    for tomogram in sorted(tomograms, key=lambda tomogram: tomogram.voxel_size):
+        if groups and tomogram.voxel_size <= 1.01 * groups[-1][0].voxel_size:
+            groups[-1].append(tomogram)
+        else:
+            groups.append([tomogram])
+    return groups

@@ -1,4 +1,4 @@
-"""Common coordinate errors, each as a hypothesis with the transform that would correct it."""
+"""Common coordinate errors as hypotheses, each with the transform that corrects it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,28 +9,28 @@ import numpy as np
 from tomopicker.geometry import Frame
 from tomopicker.types import Positions
 
-AXES = "xyz"
-FACTORS = (2.0, 0.5, 3.0, 1 / 3, 4.0, 0.25, 8.0, 0.125)
+_AXES = "xyz"
+_FACTORS = (2.0, 0.5, 3.0, 1 / 3, 4.0, 0.25, 8.0, 0.125)
 
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """A hypothesis of what is wrong with coordinates, and the transform that corrects them.
+    """A possible error in coordinates, and the transform that corrects it.
 
     Parameters
     ----------
     message : str
-        What is wrong.
+        Description of the error.
     fix : str
-        What to do about it.
+        The remedy.
     order : tuple of int
-        Index of the coordinate that is x, y and z.
+        Indices of the columns that are x, y and z.
     flipped : tuple of bool
-        The axes of x, y, z that count from the far end.
+        Whether x, y and z count from the far end.
     factor : float
-        That the coordinates are multiplied with.
+        Factor on the coordinates.
     centres : int
-        How often the centre is added after that.
+        Multiple of the centre that is added after scaling.
     """
 
     message: str
@@ -53,33 +53,33 @@ def hypotheses(voxel_size: float) -> list[Hypothesis]:
     Parameters
     ----------
     voxel_size : float
-        Å, of the tomograms: Å taken for voxels, and voxels taken for Å, are among the scales.
+        Voxel size of the tomograms in Å; Å taken for voxels, and voxels taken for Å, are among the scales.
     """
     return [*_axes(), *_scales(voxel_size), *_origins()]
 
 
 def _axes() -> Iterator[Hypothesis]:
-    """Every order of the axes with every choice of direction, but the one that changes nothing."""
+    """Yield every order and direction of the axes except the identity."""
     fix = "write the columns as x, y, z of this tomogram; was one of the two rotated or mirrored?"
     for order, flipped in product(permutations(range(3)), product((False, True), repeat=3)):
         messages = []
-        moved = [AXES[i] for i in range(3) if order[i] != i]
+        moved = [_AXES[i] for i in range(3) if order[i] != i]
         if len(moved) == 2:
             messages.append(f"{' and '.join(moved)} are swapped")
         elif moved:
-            messages.append(f"x, y, z are {', '.join(AXES[i] for i in order)}")
+            messages.append(f"x, y, z are {', '.join(_AXES[i] for i in order)}")
         if any(flipped):
-            ends = [axis for axis, flip in zip(AXES, flipped, strict=True) if flip]
+            ends = [axis for axis, flip in zip(_AXES, flipped, strict=True) if flip]
             messages.append(f"{' and '.join(ends)} {'counts' if len(ends) == 1 else 'count'} from the far end")
         if messages:
             yield Hypothesis(", ".join(messages), fix, order, flipped)
 
 
 def _scales(voxel_size: float) -> Iterator[Hypothesis]:
-    for factor in FACTORS:
-        wrong = f"{1 / factor:g} times too large" if factor < 1 else f"{factor:g} times too small"
+    for factor in _FACTORS:
+        error = f"{1 / factor:g} times too large" if factor < 1 else f"{factor:g} times too small"
         fix = f"give --picks-pixel-size {voxel_size * factor:.5g}"
-        yield Hypothesis(f"the coordinates are {wrong}", fix, factor=factor)
+        yield Hypothesis(f"the coordinates are {error}", fix, factor=factor)
     for unit, other, factor in (("Å", "voxels", 1 / voxel_size), ("voxels", "Å", voxel_size)):
         fix = f"give --picks-unit {'angstrom' if unit == 'Å' else 'voxel'}"
         yield Hypothesis(f"the coordinates are {unit}, taken for {other}", fix, factor=factor)

@@ -1,8 +1,8 @@
-"""Measurements of `check`: the contrast at picks under every hypothesis, and that of background positions.
+"""Contrast at picks under every hypothesis, and at background positions.
 
-The contrast map is the tomogram filtered at the particle's scale with dark made positive. A difference of Gaussians
-knows nothing of the particle but its diameter, so it favours no hypothesis of the positions. Tomograms are filtered one
-after the other and released, so any number can be checked in the memory of one.
+The contrast map is the tomogram filtered at the particle's scale, with dark made positive. A difference of Gaussians
+depends only on the particle's diameter, so it favours no hypothesis. Tomograms are processed one after another, so that
+checking many takes the memory of one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,18 +24,17 @@ from tomopicker.tomogram import Tomogram
 from tomopicker.types import Positions, Scores, Volume
 
 WORKING_DIAMETER = 11.0
-"""Of the particle in working voxels, about: finer than this the filter would only smooth away again."""
-INNER, OUTER = 0.5, 1.2
-"""Standard deviations of the two Gaussians, in radii of the particle."""
+"""Approximate particle diameter in working voxels; the filter removes finer detail anyway."""
+INNER_SD_RADII, OUTER_SD_RADII = 0.5, 1.2
+"""Standard deviations of the two Gaussians, in particle radii."""
 CLIP_SD = 4.0
-FEW_PICKS = 10
-"""Picks below which their coordinates are too few for background positions and for significance."""
-MIN_PLACES = 200
-"""Background positions, at least."""
-COPIES = 20
-"""Background positions for each pick."""
-SEARCH = 1.5
-"""Largest constant offset that is searched, in diameters."""
+MIN_SHUFFLED = 10
+"""Minimum number of picks whose coordinates are shuffled for the background, and whose statistics are conclusive."""
+MIN_BACKGROUND = 200
+"""Minimum number of background positions."""
+BACKGROUND_PER_PICK = 20
+MAX_OFFSET_DIAMETERS = 1.5
+"""Maximum constant offset that is searched, in particle diameters."""
 
 
 @dataclass(frozen=True)
@@ -45,20 +44,20 @@ class Measurements:
     Parameters
     ----------
     at_picks : array, shape (n,)
-        At the picks.
+        Contrast at the picks.
     alternatives : dict of Hypothesis to array, shape (n,)
-        At the positions that a hypothesis corrects.
+        Contrast at the positions corrected by each hypothesis.
     background : array
-        At background positions.
+        Contrast at background positions.
     cross : dict of (str, str) to array
-        Of the picks of one tomogram, at the same places of another.
+        Contrast at the picks of one tomogram in another one.
     offset : array, shape (3,)
-        (x, y, z) in Å: where about the picks the mean contrast is highest.
+        Offset from the picks with the highest mean contrast, (x, y, z) in Å.
     at_offset : float
-        The mean contrast there.
+        Mean contrast at that offset.
     at_diameter : dict of float to array, shape (n,)
-        By factor of the diameter, the contrast at the picks with a filter for it, less the mean at background
-        places, in their standard deviations.
+        By factor on the diameter, the contrast at the picks with a filter for that diameter, as z-scores of the
+        background.
     """
 
     at_picks: Scores
@@ -71,11 +70,11 @@ class Measurements:
 
     @property
     def error(self) -> float:
-        """The standard error of the mean contrast of n places; the map's own, 1, where all of them lie outside."""
+        """Standard error of the mean contrast of n positions, at least that of the map's unit standard deviation."""
         return max(float(self.background.std()), 1.0) / float(np.sqrt(len(self.at_picks)))
 
     def z(self, contrast: Float64[np.ndarray, "..."] | float) -> float:
-        """Return how far the mean of some contrast lies above the background's mean, in standard errors."""
+        """Return the difference of a mean contrast from the background's, in standard errors."""
         return (float(np.mean(contrast)) - float(self.background.mean())) / self.error
 
 
@@ -87,17 +86,19 @@ def score_hypotheses(
     Parameters
     ----------
     tomograms : sequence of Tomogram
-        Those of the picks, each with picks, of nearly one voxel size.
+        Tomograms of the picks, each with picks, of nearly the same voxel size.
     picks : Picks
-        Å; may lie outside.
+        In Å; may lie outside the tomograms.
     diameter : float
-        Of the particle, Å.
+        Particle diameter in Å.
     rng : Generator
-        For the background positions.
+        Draws the background positions.
     """
     at_picks: list[Scores] = []
     background: list[Scores] = []
-    alternatives: dict[Hypothesis, list[Scores]] = {each: [] for each in hypotheses(tomograms[0].voxel_size)}
+    alternatives: dict[Hypothesis, list[Scores]] = {
+        hypothesis: [] for hypothesis in hypotheses(tomograms[0].voxel_size)
+    }
     at_diameter: dict[float, list[Scores]] = {0.5: [], 1.0: [], 2.0: []}
     cross: dict[tuple[str, str], Scores] = {}
     cubes: list[Volume] = []
@@ -106,18 +107,18 @@ def score_hypotheses(
         working = preprocess(tomogram, working_size, CLIP_SD)
         contrast = contrast_map(working, diameter)
         positions = picks.in_tomogram(tomogram.name).positions
-        places = shuffled_background(positions, COPIES, rng, tomogram.frame)
+        empty = shuffled_background(positions, BACKGROUND_PER_PICK, rng, tomogram.frame)
         at_picks.append(contrast_at(contrast, positions))
-        background.append(contrast_at(contrast, places))
+        background.append(contrast_at(contrast, empty))
         for hypothesis, scores in alternatives.items():
             scores.append(contrast_at(contrast, hypothesis.transform(positions, tomogram.frame)))
         for name in picks.tomogram_names:
             if name != tomogram.name:
                 cross[name, tomogram.name] = contrast_at(contrast, picks.in_tomogram(name).positions)
-        cubes.append(sum_around(contrast, positions, round(SEARCH * diameter / contrast.voxel_size)))
+        cubes.append(sum_around(contrast, positions, round(MAX_OFFSET_DIAMETERS * diameter / contrast.voxel_size)))
         maps = contrast_map(working, diameter / 2), contrast, contrast_map(halved(working), 2 * diameter)
         for scores, filtered in zip(at_diameter.values(), maps, strict=True):
-            scores.append(_z_scores(filtered, positions, places))
+            scores.append(_z_scores(filtered, positions, empty))
     around = np.sum(cubes, axis=0) / np.float32(len(picks))
     peak = np.array(np.unravel_index(around.argmax(), around.shape))
     return Measurements(
@@ -131,26 +132,26 @@ def score_hypotheses(
     )
 
 
-def _z_scores(contrast: WorkingVolume, positions: Positions, places: Float64[np.ndarray, "m 3"]) -> Scores:
-    """Return the contrast at positions in standard deviations of that at background positions, from its mean."""
-    background = contrast_at(contrast, places)
+def _z_scores(contrast: WorkingVolume, positions: Positions, empty: Float64[np.ndarray, "m 3"]) -> Scores:
+    """Return the contrast at positions as z-scores of that at background positions."""
+    background = contrast_at(contrast, empty)
     z: Scores = (contrast_at(contrast, positions) - background.mean()) / max(float(background.std()), 1e-30)
     return z
 
 
 def contrast_map(working: WorkingVolume, diameter: float) -> WorkingVolume:
-    """Filter a working volume; the map has mean 0 and standard deviation 1, protein positive.
+    """Compute the contrast map of a working volume: mean 0, standard deviation 1, protein positive.
 
     Parameters
     ----------
     working : WorkingVolume
-        Left as it is.
+        Not modified.
     diameter : float
-        Of the particle, Å; down to half of the one that the volume was made for.
+        Particle diameter in Å, at least half of that for which the volume was made.
     """
     radius = diameter / 2 / working.voxel_size
-    values = gaussian_filter(working.data, OUTER * radius)
-    values -= gaussian_filter(working.data, INNER * radius)
+    values = gaussian_filter(working.data, OUTER_SD_RADII * radius)
+    values -= gaussian_filter(working.data, INNER_SD_RADII * radius)
     moments = moments_of(values)
     values -= np.float32(moments.mean)
     values /= np.float32(max(moments.sd, 1e-30))
@@ -158,7 +159,7 @@ def contrast_map(working: WorkingVolume, diameter: float) -> WorkingVolume:
 
 
 def halved(working: WorkingVolume) -> WorkingVolume:
-    """Average cubes of 2 voxels a side; a volume too thin for that stays as it is."""
+    """Bin a working volume by 2; a volume with an axis of one voxel is returned unchanged."""
     if min(working.data.shape) < 2:
         return working
     return replace(
@@ -173,11 +174,11 @@ def contrast_at(contrast: WorkingVolume, positions: Positions) -> Scores:
     return values
 
 
-def sum_around(contrast: WorkingVolume, positions: Positions, reach: int) -> Float32[np.ndarray, "edge edge edge"]:
-    """Sum the cubes of a contrast map around positions (Å), to `reach` working voxels; 0 outside the tomogram."""
-    edge = 2 * reach + 1
+def sum_around(contrast: WorkingVolume, positions: Positions, half: int) -> Float32[np.ndarray, "edge edge edge"]:
+    """Sum the cubes of 2·half + 1 voxels of a contrast map around positions (Å); 0 outside the tomogram."""
+    edge = 2 * half + 1
     total = np.zeros((edge, edge, edge), dtype=np.float32)
-    for corner in np.round(contrast.from_angstrom(positions)[:, ::-1]).astype(int) - reach:
+    for corner in np.round(contrast.from_angstrom(positions)[:, ::-1]).astype(int) - half:
         total += read_padded(contrast.data, cube(corner, edge))
     return total
 
@@ -185,21 +186,20 @@ def sum_around(contrast: WorkingVolume, positions: Positions, reach: int) -> Flo
 def shuffled_background(
     positions: Positions, copies: int, rng: np.random.Generator, frame: Frame
 ) -> Float64[np.ndarray, "m 3"]:
-    """Make background positions from x, y and z of different picks, so that each axis is filled alike.
+    """Make background positions from x, y and z of different picks, which preserves the distribution along each axis.
 
-    Random places in the whole volume would compare the cell with the vacuum around it. Fewer than `FEW_PICKS` have too
-    few coordinates for that: a single one would be compared with itself. Their places lie anywhere in x and y, at the
-    depths of the picks.
+    Random positions in the whole volume would compare the cell with the vacuum around it. Fewer than `MIN_SHUFFLED`
+    picks have too few coordinates to shuffle; their background positions are random in x and y, at the picks' depths.
 
     Parameters
     ----------
     positions : Positions
         (x, y, z) in Å.
     copies : int
-        Places for each position, or more where positions are few.
+        Background positions per pick; more if there are few picks and more than one is asked for.
     rng : Generator
     frame : Frame
-        Of the tomogram.
+        Geometry of the tomogram.
 
     Returns
     -------
@@ -207,10 +207,10 @@ def shuffled_background(
         (x, y, z) in Å.
     """
     shuffled = np.stack([rng.permuted(np.tile(axis, (copies, 1)), axis=1) for axis in positions.T], axis=-1)
-    if len(positions) >= FEW_PICKS:
+    if len(positions) >= MIN_SHUFFLED:
         return np.asarray(shuffled.reshape(-1, 3))
-    count = max(copies * len(positions), MIN_PLACES) if copies > 1 else len(positions)
+    count = max(copies * len(positions), MIN_BACKGROUND) if copies > 1 else len(positions)
     last = (np.array(frame.shape[::-1]) - 1) * frame.voxel_size
-    places = rng.uniform(0, last, (count, 3))
-    places[:, 2] = np.resize(positions[:, 2], count)
-    return places
+    background = rng.uniform(0, last, (count, 3))
+    background[:, 2] = np.resize(positions[:, 2], count)
+    return background
