@@ -67,8 +67,9 @@ def command(
     if in_angstrom and not found.knows_voxel_size:
         raise UsageError(f"--tolerance {tolerance}: is in Å, and the voxel size is not known; give --voxel-size")
     with reporter.showing_warnings():
-        way = evaluate.evaluate_kinds if evaluate.have_kinds(found) else evaluate.evaluate_compared
-        evaluated = way(found, length, in_angstrom=in_angstrom, matching=matching)
+        criterion = evaluate.Criterion(length, in_angstrom, matching)
+        method = evaluate.evaluate_kinds if evaluate.have_kinds(found) else evaluate.evaluate_compared
+        evaluated = method(found, criterion)
     for table in evaluation_tables(evaluated):
         reporter.console.print(table)
     if isinstance(evaluated, evaluate.Evaluations) and (doubt := chance_warning(found, evaluated)):
