@@ -10,7 +10,7 @@ from tomopicker.benchmark.candidates import ball_candidates
 from tomopicker.benchmark.threshold import threshold_from_clicks
 from tomopicker.geometry import voxels_to_angstrom
 from tomopicker.output.compare import gather
-from tomopicker.output.evaluate import evaluate_compared
+from tomopicker.output.evaluate import Criterion, evaluate_compared
 from tomopicker.output.figures import PICK_COLOUR, TRUTH_COLOUR, Layer, fullest_section, slice_figure
 from tomopicker.picks import Picks
 from tomopicker.pipeline.callbacks import Callback
@@ -60,7 +60,7 @@ def compare(output: Path, folder: Path, tomograms: list[Tomogram], clicks: Path,
     threshold = threshold_from_clicks(ball_candidates(first, DIAMETER), io.read_picks(clicks, [first]), DIAMETER / 2)
     candidates = Picks.concatenate([ball_candidates(tomogram, DIAMETER) for tomogram in (second, *others)])
     ball = replace(compared, picks=candidates.select(candidates.scores > threshold), candidates=candidates)
-    mean = evaluate_compared(ball, TOLERANCE_VOXELS, in_angstrom=False, matching="one-to-one").mean
+    mean = evaluate_compared(ball, Criterion(TOLERANCE_VOXELS)).mean
     callback.log(
         f"\nA ball of the particle's size as template, with a threshold from the same {CLICKS} clicks: precision "
         f"{mean.precision:.3f}, recall {mean.recall:.3f}, F1 {mean.f1:.3f}."

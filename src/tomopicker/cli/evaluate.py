@@ -66,7 +66,13 @@ def command(
     if in_angstrom and not found.knows_voxel_size:
         raise UsageError(f"--tolerance {tolerance}: is in Å, and the voxel size is not known; give --voxel-size")
     with reporter.showing_warnings():
+<<<<<<< HEAD
         evaluated = evaluate_all(found, length, in_angstrom=in_angstrom, matching=matching)
+=======
+        criterion = evaluate.Criterion(length, in_angstrom, matching)
+        method = evaluate.evaluate_kinds if evaluate.have_kinds(found) else evaluate.evaluate_compared
+        evaluated = method(found, criterion)
+>>>>>>> 243be5dc52e23600884d2727b80bf0e3be171678
     for table in evaluation_tables(evaluated):
         reporter.console.print(table)
     if isinstance(evaluated, Evaluations) and (doubt := chance_warning(found, evaluated)):

@@ -1,4 +1,4 @@
-"""What the charts of a report show, as values and as places in pixels; ``charts.html`` draws them."""
+"""Values of the charts in a report, and their mapping to pixels; ``charts.html`` draws them."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 @dataclass(frozen=True)
 class Axes:
-    """The area of a chart, in pixels: values from `low` to `high` lie across it, from 0 to `most` upwards."""
+    """A chart in pixels: values from `low` to `high` from left to right, from 0 to `most` upwards."""
 
     low: float
     high: float
@@ -20,7 +20,7 @@ class Axes:
 
     @property
     def bottom(self) -> int:
-        """Where the lower axis is."""
+        """Position of the horizontal axis."""
         return self.height - 34
 
     @property
@@ -31,17 +31,17 @@ class Axes:
         return [float(round(i * step, 10)) for i in range(int(self.most / step) + 1)]
 
     def across(self, value: float) -> float:
-        """Place a value from the left."""
+        """Return the horizontal position of a value."""
         return self.left + (self.width - self.left - self.right) * (value - self.low) / ((self.high - self.low) or 1)
 
     def up(self, value: float) -> float:
-        """Place a value from the top."""
+        """Return the vertical position of a value, from the top."""
         return self.bottom - (self.bottom - 18) * value / self.most
 
 
 @dataclass(frozen=True)
 class Histogram:
-    """Bins of a chart: the borders and the count of each."""
+    """A histogram: the edges and the count of each bin."""
 
     axes: Axes
     bins: list[tuple[float, float, int]]

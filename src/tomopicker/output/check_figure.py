@@ -16,12 +16,12 @@ from tomopicker.tomogram import Tomogram
 from tomopicker.types import Positions, Volume
 
 WIDTH, HEIGHT = 7.2, 5.6
-COLUMNS, ROWS = 9, 2
-"""Of the gallery."""
+N_COLUMNS, N_ROWS = 9, 2
+"""Size of the gallery."""
 GALLERY_EDGE = 1.6
-"""Of a gallery's picture, in diameters."""
+"""Edge of a picture in the gallery, in particle diameters."""
 PLANES = (("x", "y", 0), ("x", "z", 1), ("y", "z", 2))
-"""Horizontal axis, vertical axis, and the array axis that is cut."""
+"""Horizontal and vertical axis, and the array axis perpendicular to both."""
 
 
 def check_figure(
@@ -44,7 +44,7 @@ def check_figure(
 
 
 def mean_figure(means: Mapping[str, Float32[np.ndarray, "z y x"]], voxel_size: float, path: Path) -> None:
-    """Write the central planes of mean subtomograms alone, as in `check_figure`, without the particle's size."""
+    """Write the central planes of mean subtomograms, as in `check_figure`, without circles."""
     figure = _figure(0.3 + len(means) * WIDTH / 3)
     _draw_means(figure, means, voxel_size, None)
     figures.save_figure(figure, path)
@@ -56,7 +56,7 @@ def _figure(height: float) -> Figure:
 
 
 def _draw_section(place: SubFigure, tomogram: Tomogram, positions: Positions, diameter: float) -> None:
-    """Draw the section that most picks lie near, a circle where each pick's ball is cut."""
+    """Draw the section near which most picks lie, with the circle in which it cuts the ball of each."""
     axes = place.subplots()
     z = figures.fullest_section(tomogram, positions, diameter)
     grey = figures.section(tomogram, z, diameter)
@@ -76,18 +76,18 @@ def _draw_section(place: SubFigure, tomogram: Tomogram, positions: Positions, di
 def _draw_means(
     place: FigureBase, means: Mapping[str, Float32[np.ndarray, "z y x"]], voxel_size: float, diameter: float | None
 ) -> None:
-    """Draw the central planes of each mean, a circle of the particle's size in the middle if it is known."""
+    """Draw the central planes of each mean, with a circle of the particle's diameter if it is known."""
     grid = place.subplots(len(means), 3, squeeze=False)
     edge = len(next(iter(means.values())))
     middle = edge // 2
     radius = None if diameter is None else diameter / 2 / voxel_size
     reach = (edge - 1) // 2 if radius is None else min(middle, int(np.ceil(1.5 * radius)))
-    # One scale of grey for all: a mean of nothing then looks like nothing.
+    # One grey scale for all, on which a mean of background looks empty.
     limits = np.percentile(np.stack(list(means.values())), (0.2, 99.8)).tolist()
     for row, (words, mean) in zip(grid, means.items(), strict=True):
         inner = mean[(slice(middle - reach, middle + reach + 1),) * 3]
         for axes, (across, up, cut) in zip(row, PLANES, strict=True):
-            # The yz plane lies with y across: its rows are z already.
+            # Rows of the yz plane are z already.
             figures.draw_grey(axes, inner.take(reach, axis=cut), limits)
             if radius is not None:
                 figures.draw_circles(axes, [(reach, reach)], [2 * radius], linewidths=0.8, linestyles="dashed")
@@ -99,22 +99,22 @@ def _draw_means(
 
 
 def _draw_gallery(place: SubFigure, tomogram: Tomogram, positions: Positions, diameter: float) -> None:
-    """Draw the middle of single picks, evenly chosen from the whole file."""
-    grid = place.subplots(ROWS, COLUMNS)
+    """Draw the central sections of single picks, evenly spaced in their list."""
+    grid = place.subplots(N_ROWS, N_COLUMNS)
     radius = diameter / 2 / tomogram.voxel_size
     box = 2 * int(np.ceil(GALLERY_EDGE * radius)) + 1
-    chosen = np.unique(np.linspace(0, len(positions) - 1, ROWS * COLUMNS).round().astype(int))
-    pictures = [_thick(cut, radius) for _, cut in subtomograms(tomogram, positions[chosen], box)]
-    spread = np.percentile(pictures, (1, 99)).tolist() if pictures else [0.0, 1.0]
+    chosen = np.unique(np.linspace(0, len(positions) - 1, N_ROWS * N_COLUMNS).round().astype(int))
+    pictures = [_central_slab(cut, radius) for _, cut in subtomograms(tomogram, positions[chosen], box)]
+    limits = np.percentile(pictures, (1, 99)).tolist() if pictures else [0.0, 1.0]
     for axes in grid.flat:
         axes.axis("off")
     for axes, picture in zip(grid.flat, pictures, strict=False):
-        figures.draw_grey(axes, picture, spread)
+        figures.draw_grey(axes, picture, limits)
     place.suptitle(f"single picks, xy, {len(pictures)} of {len(positions)}", fontsize=8)
 
 
-def _thick(box: Volume, radius: float) -> Float32[np.ndarray, "y x"]:
-    """Average the sections within a quarter of the radius of the middle."""
+def _central_slab(box: Volume, radius: float) -> Float32[np.ndarray, "y x"]:
+    """Average the sections within a quarter of the radius from the middle."""
     middle, reach = len(box) // 2, int(radius / 4)
     picture: Float32[np.ndarray, "y x"] = box[middle - reach : middle + reach + 1].mean(axis=0)
     return picture

@@ -1,7 +1,7 @@
-"""What an evaluation compares: picks and ground truth in one unit, and the tomograms to evaluate."""
+"""Input of an evaluation: picks and ground truth in one unit, and the tomograms to evaluate."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,10 +28,9 @@ class Compared:
     picks, truth : Picks
         In Å; in voxels where no voxel size is known.
     candidates : Picks
-        The picks and what was not probable enough, for the metrics of the ranking; the picks where only they
-        are known.
+        The picks and less probable positions, for the metrics of the ranking; the picks where only they are known.
     frames : mapping of str to Frame
-        Of each tomogram evaluated.
+        Geometry of each tomogram to evaluate.
     knows_voxel_size : bool
         False if positions are in voxels.
     """
@@ -41,6 +40,12 @@ class Compared:
     truth: Picks
     frames: Mapping[str, Frame]
     knows_voxel_size: bool
+
+    def map(self, function: Callable[[Picks], Picks]) -> "Compared":
+        """Apply a function to picks, candidates and truth."""
+        return replace(
+            self, picks=function(self.picks), candidates=function(self.candidates), truth=function(self.truth)
+        )
 
 
 def gather(
@@ -65,7 +70,7 @@ def gather(
     reading : ReadOptions
         How tomograms are read.
     units : CoordinateUnits
-        Of the coordinates; its classes are those of the truth, its format that of the picks.
+        Units of the coordinates; its classes apply to the truth, its format to the picks.
     exclude : sequence of str
         Names of tomograms to leave out.
 
@@ -74,55 +79,69 @@ def gather(
     TomoPickerError
         If a file is missing or invalid, or no tomogram is left.
     """
-    mine_files = files_of_picks(picks)
+    files = files_of_picks(picks)
     recorded = frames_of_folder(picks if picks.is_dir() else picks.parent)
     if tomograms:
         frames = frames_of_tomograms(tomograms, reading)
-    elif recorded:
-        frames = recorded if picks.is_dir() or picks.stem == MERGED else _of_file(picks, recorded)
+    elif picks.is_dir() or picks.stem == MERGED:
+        frames = recorded
     else:
-        frames = {}
-    knows = bool(frames) or reading.voxel_size is not None
+        named = matches(picks.stem, list(recorded))
+        frames = {named[0]: recorded[named[0]]} if len(named) == 1 else recorded
+    knows_voxel_size = bool(frames) or reading.voxel_size is not None
     if not frames:
-        frames = _unsized(mine_files, truth, reading.voxel_size, units.format)
-    mine = _read_or_none(mine_files, frames, units.of_any_class)
-    files = _truth_files(truth, list(frames))
+        frames = _frames_without_tomograms(files, truth, reading.voxel_size, units.format)
+    read = _read(files, frames, units.of_any_class)
     of_truth = replace(units, format=None)
-    known = _read_or_none(files, frames, of_truth, keeps_classes=bool(mine.kind_names))
-    listed = [picks / CANDIDATES / f"{name}.csv" for name in recorded] if picks.is_dir() else []
-    whole = bool(listed) and all(file.exists() for file in listed)
-    candidates = _read_or_none(listed, frames, of_truth.of_any_class) if whole else mine
-    return _restrict(Compared(mine, candidates, known, frames, knows), _excluded(exclude, list(frames)))
+    known = _read(_truth_files(truth, list(frames)), frames, of_truth, keeps_classes=bool(read.kind_names))
+    of_candidates = [picks / CANDIDATES / f"{name}.csv" for name in recorded] if picks.is_dir() else []
+    has_candidates = bool(of_candidates) and all(file.exists() for file in of_candidates)
+    candidates = _read(of_candidates, frames, of_truth.of_any_class) if has_candidates else read
+
+    excluded = set[str]()
+    for name in exclude:
+        if not (named := matches(name, list(frames))):
+            raise UsageError(f"--exclude {name}: no tomogram has this name; there are {join_names(list(frames))}")
+        excluded.update(named)
+    with_truth = set(known.tomogram_names)
+    evaluated = {name: frame for name, frame in frames.items() if name in with_truth - excluded}
+    without = [name for name in read.tomogram_names if name not in with_truth | excluded]
+    if without:
+        warnings.warn(f"no truth is given for {join_names(without)}; not evaluated", stacklevel=2)
+    if not evaluated:
+        raise UsageError("nothing to evaluate: no tomogram has truth; check --truth and --exclude")
+    compared = Compared(read, candidates, known, evaluated, knows_voxel_size)
+    return compared.map(lambda part: part.select(np.isin(part.tomograms.astype(str), list(evaluated))))
 
 
 def sorted_paths(
     given: Sequence[Path], truth: Sequence[Path], tomograms: Sequence[Path]
 ) -> tuple[Path, list[Path], list[Path]]:
-    """Sort the names of a command line into the picks, the truth and the tomograms.
+    """Sort the paths of a command line into the picks, the truth and the tomograms.
 
     A shell turns ``--truth truth/*.csv`` into one option and bare names, before or behind PICKS: the picks are the only
-    folder among the bare names, or else the first of them.
+    folder among the bare names, or else the first of them. Paths with unknown suffixes are kept as given, for the error
+    to name.
     """
     volumes, named = split_by_kind([path for path in given if not path.is_dir()])
     folders = [path for path in given if path.is_dir()]
-    # What has no known suffix is taken as it was given: the error names it.
-    mine = folders[0] if len(folders) == 1 else given[0]
-    rest = [path for path in given if path != mine]
+    picks = folders[0] if len(folders) == 1 else given[0]
+    rest = [path for path in given if path != picks]
     return (
-        mine,
+        picks,
         [*truth, *(path for path in rest if path in named or path in folders)],
         [*tomograms, *(path for path in rest if path in volumes)],
     )
 
 
-def _read_or_none(
+def _read(
     files: Sequence[Path],
     frames: Mapping[str, Frame],
     units: CoordinateUnits,
     *,
     keeps_classes: bool = False,
 ) -> Picks:
-    """Read picks; files with a header and no rows hold none, which is a result and no error."""
+    """Read picks; files with a header and no rows are valid and have none."""
     filled = [file for file in files if not io.has_no_picks(file)]
     if not filled:
         return Picks.concatenate([])
@@ -132,71 +151,33 @@ def _read_or_none(
         return units.read(filled, frames, ignore_unknown=True)
 
 
-def _of_file(file: Path, recorded: dict[str, Frame]) -> dict[str, Frame]:
-    """Keep the tomogram that a file is named after, if there is one."""
-    named = matches(file.stem, list(recorded))
-    return {name: recorded[name] for name in named} if len(named) == 1 else recorded
-
-
-def _unsized(
+def _frames_without_tomograms(
     files: Sequence[Path], truth: Sequence[Path], voxel_size: float | None, format: str | None
 ) -> dict[str, Frame]:
-    """Frames from the flags alone: files in voxels need no more."""
-    known = [file for path in truth for file in files_of_picks(path)]
+    """Return frames from the voxel size alone, which is enough for coordinates in voxels."""
+    of_truth = [file for path in truth for file in files_of_picks(path)]
     tables = [io.read_table(path, format) for path in files if not io.has_no_picks(path)]
-    tables += [io.read_table(path) for path in known if not io.has_no_picks(path)]
-    check_geometry(tables, voxel_size, None, has_shape_flag=False)
-    mine = [table for table in tables if Path(table.source) in files] or tables
-    return frames_from_flags(tomograms_in(mine), voxel_size, None)
+    every = tables + [io.read_table(path) for path in of_truth if not io.has_no_picks(path)]
+    check_geometry(every, voxel_size, None, has_shape_flag=False)
+    return frames_from_flags(tomograms_in(tables or every), voxel_size, None)
 
 
 def _truth_files(truth: Sequence[Path], names: list[str]) -> list[Path]:
-    """List files of truth: as given, and from folders the ones named after a tomogram."""
+    """List files of truth: those given, and in folders those named after a tomogram."""
     files: list[Path] = []
     for path in truth:
-        if not path.is_dir():
-            files.append(path)
-            continue
         inside = files_of_picks(path)
-        if frames_of_folder(path):
-            files += inside  # Its rows name their tomograms.
+        if not path.is_dir() or frames_of_folder(path):  # Rows of a folder of picks name their tomograms.
+            files += inside
             continue
-        found = [file for name in names for file in _truth_of(name, inside, path)]
+        found: list[Path] = []
+        for name in names:
+            named = files_of(name, inside)
+            if len(named) > 1:
+                listed = ", ".join(file.name for file in named[:4])
+                raise UsageError(f"{path}: the truth of {name} may be {listed}; give --truth the files themselves")
+            found += named
         if not found:
             raise UsageError(f"{path}: holds no file of picks named after {join_names(names)}; give the files")
         files += dict.fromkeys(found)
     return files
-
-
-def _truth_of(name: str, inside: Sequence[Path], folder: Path) -> list[Path]:
-    fits = files_of(name, inside)
-    if len(fits) > 1:
-        listed = ", ".join(file.name for file in fits[:4])
-        raise UsageError(f"{folder}: the truth of {name} may be {listed}; give --truth the files themselves")
-    return fits
-
-
-def _excluded(exclude: Sequence[str], names: list[str]) -> set[str]:
-    left_out = set()
-    for name in exclude:
-        found = matches(name, names)
-        if not found:
-            raise UsageError(f"--exclude {name}: no tomogram has this name; there are {join_names(names)}")
-        left_out |= set(found)
-    return left_out
-
-
-def _restrict(found: Compared, left_out: set[str]) -> Compared:
-    """Keep the tomograms that have truth; warn of picked ones that have none."""
-    known = set(found.truth.tomogram_names)
-    evaluated = {name: frame for name, frame in found.frames.items() if name in known - left_out}
-    without = [name for name in found.picks.tomogram_names if name not in known | left_out]
-    if without:
-        warnings.warn(f"no truth is given for {join_names(without)}; not evaluated", stacklevel=3)
-    if not evaluated:
-        raise UsageError("nothing to evaluate: no tomogram has truth; check --truth and --exclude")
-
-    def kept(part: Picks) -> Picks:
-        return part.select(np.array([name in evaluated for name in part.tomograms.tolist()], dtype=bool))
-
-    return Compared(kept(found.picks), kept(found.candidates), kept(found.truth), evaluated, found.knows_voxel_size)

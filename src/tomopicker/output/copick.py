@@ -1,4 +1,4 @@
-"""The tomograms of a copick project, and picks written back into it, each kind to the file of its object."""
+"""Tomograms of a copick project, and picks written into it, each kind to the file of its object."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,14 +21,14 @@ from tomopicker.pipeline.callbacks import Callback
 
 @dataclass(frozen=True)
 class CopickTarget:
-    """Where tomograms come from and picks go to.
+    """A copick project to pick from and write to.
 
     Parameters
     ----------
     tomograms : list of Path
-        One a run.
+        One of each run.
     objects : mapping of str to str
-        The project's name of each kind of particle that is picked; of one kind, under the empty name.
+        Name in the project of each kind of particle; that of the only one under an empty name.
     """
 
     project: CopickProject
@@ -52,26 +52,32 @@ class CopickTarget:
             raise UsageError(f"--copick-tomogram {tomogram}: give a type and a spacing in Å, such as wbp@10") from error
         return cls(project, project.tomograms(kind or None, spacing), check_name(session, "--copick-session"))
 
-    def with_objects(self, kinds: Sequence[str], stated: Sequence[str]) -> "CopickTarget":
+    def with_objects(self, kinds: Sequence[str], given: Sequence[str]) -> "CopickTarget":
         """Match each kind of particle with an object of the project.
 
-        `kinds` are those picked, if they are several; each is the object of its name unless it is stated otherwise.
-        `stated` is the object; of several kinds, ``KIND=OBJECT`` each.
+        Parameters
+        ----------
+        kinds : sequence of str
+            Picked kinds, if there are several; each is the object of its name unless given otherwise.
+        given : sequence of str
+            The object; for several kinds, any number of ``KIND=OBJECT``.
 
-        Raises `UsageError` if the project has no such object, or two kinds are the same one, or what is stated is of no
-        kind.
+        Raises
+        ------
+        UsageError
+            If the project has no such object, two kinds are the same one, or a given kind is not picked.
         """
         if not kinds:
-            if len(stated) > 1 or any("=" in each for each in stated):
+            if len(given) > 1 or any("=" in option for option in given):
                 raise UsageError("--copick-object: the model picks one kind of particle; give the name of one object")
-            return replace(self, objects={"": self.project.object_named(stated[0] if stated else None)})
+            return replace(self, objects={"": self.project.object_named(given[0] if given else None)})
         objects = {kind: kind for kind in kinds}
-        for each in stated:
-            kind, mark, name = each.partition("=")
-            if not mark or kind not in objects:
+        for option in given:
+            kind, separator, name = option.partition("=")
+            if not separator or kind not in objects:
                 raise UsageError(
-                    f"--copick-object {each}: the model picks {', '.join(kinds)}; give KIND=OBJECT, once for each kind "
-                    "that has another name in the project"
+                    f"--copick-object {option}: the model picks {', '.join(kinds)}; give KIND=OBJECT, once for each "
+                    "kind that has another name in the project"
                 )
             objects[kind] = name
         for kind, name in objects.items():
@@ -85,10 +91,9 @@ class CopickTarget:
         return replace(self, objects=objects)
 
     def write(self, folder: PickFolder, callback: Callback, *, overwrite: bool) -> list[TomoPickerError]:
-        """Write the picks of every run that is finished in the folder; different picks of the same name are kept.
+        """Write the picks of every finished run; files with different picks are kept unless `overwrite`.
 
-        `overwrite` replaces different picks too. Gives the errors of the runs that failed; one does not stop the
-        others.
+        Returns the errors of the runs that failed, which do not stop the others.
         """
         written, failed, record = 0, list[TomoPickerError](), folder.read()
         runs, known = {io.tomogram_name(path) for path in self.tomograms}, recorded_frames(record)
@@ -108,15 +113,15 @@ class CopickTarget:
     def _write_run(
         self, picked: Path, run: str, frame: Frame, name: str, callback: Callback, *, overwrite: bool
     ) -> bool:
-        """Write the picks of one kind in a run; give whether they are there now."""
+        """Write the picks of one kind in a run; return False if a file with different picks was kept."""
         frames, file = {run: frame}, self.project.picks_file(run, USER, self.session, name)
         picks = io.read_picks(picked, frames)
-        if file.exists() and not overwrite and not _same(io.read_picks(file, frames, check_inside=False), picks):
+        if file.exists() and not overwrite and not _are_same(io.read_picks(file, frames, check_inside=False), picks):
             callback.warn(f"{file}: holds other picks, and stays; give --overwrite, or another --copick-session")
             return False
         io.write_picks(picks, frames, file, "copick")
         return True
 
 
-def _same(some: Picks, others: Picks) -> bool:
+def _are_same(some: Picks, others: Picks) -> bool:
     return len(some) == len(others) and bool(np.allclose(some.positions, others.positions, atol=0.01))

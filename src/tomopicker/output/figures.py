@@ -1,6 +1,6 @@
 """The paper's figures 2 to 4: one section of a tomogram with a box around each particle, truth blue, picks green.
 
-Figures do not use pyplot or change rcParams, and so leave a script's own plots alone.
+Figures neither use pyplot nor change rcParams, so that plots of a calling script are unaffected.
 """
 
 import math
@@ -25,23 +25,21 @@ from tomopicker.tomogram import Tomogram
 from tomopicker.types import Positions
 
 TRUTH_COLOUR = "#2f7bff"
-"""Blue, as the paper's ground truth."""
+"""Blue, as ground truth in the paper."""
 PICK_COLOUR = "#35d04a"
-"""Green, as the paper's predictions."""
+"""Green, as predictions in the paper."""
 
 PERCENTILES = (1.0, 99.0)
 SUFFIXES = (".png", ".svg", ".pdf")
 DPI = 200
-SECTION_REACH = 10
-"""Default of `best_section`."""
-LINE, WIDER = 1.1, 1.0
-"""Points: width of the top layer's lines, and what each layer below adds, so that it shows where boxes coincide."""
+LINE_WIDTH, EXTRA_WIDTH = 1.1, 1.0
+"""Width of the top layer's lines, and added width of each layer below, which shows where boxes coincide; points."""
 AVERAGED_FRACTION = 0.25
-"""Share of the particle's diameter over which sections are averaged."""
+"""Fraction of the particle's diameter over which sections are averaged."""
 
 MARGIN, TITLE_HEIGHT, LEGEND_HEIGHT = 0.06, 0.24, 0.26
-NARROWEST, WIDEST, INCHES_PER_VOXEL = 4.0, 7.0, 1 / 100
-BAR_SHARE, SMALL_BAR_SHARE, BAR_INSET, BAR_THICKNESS = 0.2, 0.45, 0.035, 0.012
+MIN_WIDTH, MAX_WIDTH, INCHES_PER_VOXEL = 4.0, 7.0, 1 / 100
+BAR_FRACTION, SMALL_BAR_FRACTION, BAR_INSET, BAR_THICKNESS = 0.2, 0.45, 0.035, 0.012
 
 Section = Float32[np.ndarray, "y x"]
 Depths = Float64[np.ndarray, " n"]
@@ -59,37 +57,51 @@ class Layer:
 def slice_figure(
     tomogram: Tomogram, z: int, layers: Sequence[Layer], particle_diameter: float, path: Path, title: str | None = None
 ) -> None:
-    """Write one xy section, from 0, with boxes around the particles it cuts (figures 2 to 4).
+    """Write one xy section with boxes around the particles it cuts (figures 2 to 4).
 
-    Only the sections around `z` are read. Layers are drawn in order, the last on top. The boxes' edge is the particle's
-    diameter in Å; a particle is drawn if it lies within its radius of the section. The title is by default tomogram and
-    section. The path ends in ``.png``, ``.svg`` or ``.pdf`` and is written whole or not at all.
+    Parameters
+    ----------
+    tomogram : Tomogram
+        Only the sections around `z` are read.
+    z : int
+        Section, from 0.
+    layers : sequence of Layer
+        The last is drawn on top.
+    particle_diameter : float
+        Edge of the boxes, Å; particles within half of it from the section are drawn.
+    path : Path
+        A ``.png``, ``.svg`` or ``.pdf``, written whole or not at all.
+    title : str, optional
+        Tomogram and section if left out.
 
-    Raises `UsageError` if the suffix is another, or the tomogram has no such section.
+    Raises
+    ------
+    UsageError
+        If the suffix is another one, or the tomogram has no such section.
     """
     save_figure(compose_slice(tomogram, z, layers, particle_diameter, title), path)
 
 
 def save_figure(figure: Figure, path: Path, dpi: int = DPI) -> None:
-    """Write a figure whole or not at all, in the format of its suffix; equal input gives equal files.
+    """Write a figure, whole or not at all, in the format of its suffix; equal figures give equal files.
 
     Raises `UsageError` if the suffix is not ``.png``, ``.svg`` or ``.pdf``.
     """
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise UsageError(f"{path}: a picture is written as {', '.join(SUFFIXES)}; choose one of these suffixes")
-    undated: dict[str, dict[str, str | None]] = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
+    without_date: dict[str, dict[str, str | None]] = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
     with atomic_path(path) as temporary:
-        figure.savefig(temporary, format=suffix[1:], dpi=dpi, metadata=undated.get(suffix))
+        figure.savefig(temporary, format=suffix[1:], dpi=dpi, metadata=without_date.get(suffix))
 
 
 def compose_slice(
     tomogram: Tomogram, z: int, layers: Sequence[Layer], particle_diameter: float, title: str | None = None
 ) -> Figure:
-    """Compose the picture that `slice_figure` writes.
+    """Draw the figure that `slice_figure` writes.
 
-    One axes, in voxels: x to the right, y upwards as in 3dmod, the first voxel's centre at 0. The boxes of each layer
-    are one `PolyCollection`, labelled with the layer's name.
+    Its one axes is in voxels, x to the right, y upwards as in 3dmod, the first voxel's centre at 0. The boxes of each
+    layer are a `PolyCollection` labelled with the layer's name.
     """
     sections, height, width = tomogram.shape
     if not 0 <= z < sections:
@@ -99,7 +111,7 @@ def compose_slice(
     draw_grey(axes, grey, np.percentile(grey, PERCENTILES).tolist())
     axes.set(xlim=(-0.5, width - 0.5), ylim=(-0.5, height - 0.5))
     counts = [
-        _draw_boxes(axes, layer, tomogram, z, particle_diameter, LINE + WIDER * (len(layers) - 1 - index))
+        _draw_boxes(axes, layer, tomogram, z, particle_diameter, LINE_WIDTH + EXTRA_WIDTH * (len(layers) - 1 - index))
         for index, layer in enumerate(layers)
     ]
     draw_scale_bar(axes, width, tomogram.voxel_size)
@@ -110,8 +122,8 @@ def compose_slice(
     return figure
 
 
-def best_section(depths: Depths, n_sections: int, reach: float = SECTION_REACH) -> int:
-    """Return the section, from 0, near which most particles lie; of equals, and without any, the middlemost.
+def best_section(depths: Depths, n_sections: int, reach: float = 10) -> int:
+    """Return the section, from 0, near which most particles lie; among equals the one closest to the middle.
 
     Depths are in voxels from the first section; particles within `reach` voxels of a section count.
     """
@@ -122,14 +134,14 @@ def best_section(depths: Depths, n_sections: int, reach: float = SECTION_REACH) 
 
 
 def fullest_section(tomogram: Tomogram, positions: Positions, particle_diameter: float) -> int:
-    """Return the section in which `slice_figure` draws most of some positions (Å); see `best_section`."""
+    """Return the section in which `slice_figure` draws most positions (Å); see `best_section`."""
     depths = tomogram.to_voxels(positions)[:, 2]
     return best_section(depths, tomogram.shape[0], particle_diameter / 2 / tomogram.voxel_size)
 
 
 def _canvas(width: int, height: int) -> tuple[Figure, Axes]:
-    """Make a figure filled by the image, with a line of text above and one below it."""
-    inches = min(max(width * INCHES_PER_VOXEL, NARROWEST), WIDEST)
+    """Create a figure filled by the image, with a line of text above and one below it."""
+    inches = min(max(width * INCHES_PER_VOXEL, MIN_WIDTH), MAX_WIDTH)
     image = (inches - 2 * MARGIN) * height / width
     total = image + 2 * MARGIN + TITLE_HEIGHT + LEGEND_HEIGHT
     figure = Figure(figsize=(inches, total), facecolor="white")
@@ -148,7 +160,7 @@ def section(tomogram: Tomogram, z: int, particle_diameter: float) -> Section:
 
 
 def _draw_boxes(axes: Axes, layer: Layer, tomogram: Tomogram, z: int, particle_diameter: float, line: float) -> int:
-    """Draw a layer's boxes; give how many."""
+    """Draw the boxes of a layer; return their number."""
     voxels = tomogram.to_voxels(layer.positions)
     half = particle_diameter / 2 / tomogram.voxel_size
     centres = voxels[np.abs(voxels[:, 2] - z) <= half][:, :2]
@@ -162,7 +174,7 @@ def _draw_boxes(axes: Axes, layer: Layer, tomogram: Tomogram, z: int, particle_d
 
 
 def draw_circles(axes: Axes, centres: ArrayLike, diameters: ArrayLike, **style: Any) -> None:
-    """Draw circles in the colour of picks; centres (n, 2) and diameters (n,) in the axes' unit."""
+    """Draw circles in the colour of picks; centres (n, 2) and diameters (n,) are in units of the axes."""
     circles = EllipseCollection(
         diameters, diameters, np.zeros_like(diameters), units="xy", offsets=centres, offset_transform=axes.transData,
         facecolors="none", edgecolors=PICK_COLOUR, **style,
@@ -171,39 +183,39 @@ def draw_circles(axes: Axes, centres: ArrayLike, diameters: ArrayLike, **style: 
 
 
 def draw_grey(axes: Axes, picture: Section, limits: Sequence[float]) -> None:
-    """Draw a picture in grey between two values, y upwards, without ticks."""
+    """Draw a picture in grey between two limits, y upwards, without ticks."""
     axes.imshow(picture, cmap="gray", vmin=limits[0], vmax=limits[1], origin="lower", interpolation="bicubic")
     axes.set(xticks=[], yticks=[])
 
 
 def draw_scale_bar(axes: Axes, width: int, voxel_size: float, *, small: bool = False) -> None:
-    """Draw a white bar of a round number of nm, outlined so that it shows on any grey.
+    """Draw a white, outlined bar of a round number of nm.
 
-    The axes are in voxels, the picture `width` voxels wide, the voxel size in Å. For a picture of less than two inches
-    (`small`) the bar is longer and its number smaller.
+    The axes are in voxels, the picture `width` voxels wide, the voxel size in Å. In a picture of less than two inches
+    (`small`) the bar is longer and its label smaller.
     """
-    nanometres = _round_length((SMALL_BAR_SHARE if small else BAR_SHARE) * width * voxel_size / 10)
+    nanometres = _round_length((SMALL_BAR_FRACTION if small else BAR_FRACTION) * width * voxel_size / 10)
     length = nanometres * 10 / voxel_size
     thickness, inset = BAR_THICKNESS * width * (2 if small else 1), BAR_INSET * width * (1.5 if small else 1)
     left, bottom = -0.5 + inset, -0.5 + inset
     bar = Rectangle((left, bottom), length, thickness, facecolor="white", edgecolor="black", linewidth=0.8, zorder=5)
     bar.set_gid("scale-bar")
     axes.add_patch(bar)
-    label = axes.text(  # Aligned to the left: the number may be wider than the bar.
+    label = axes.text(  # Aligned to the left: the label may be wider than the bar.
         left, bottom + 1.6 * thickness, f"{nanometres:g} nm", color="white", fontsize=6.5 if small else 8.5,
         fontweight="bold", ha="left", va="bottom", zorder=5,
     )  # fmt: skip
     label.set_path_effects([Stroke(linewidth=2, foreground="black"), Normal()])
 
 
-def _round_length(most: float) -> float:
-    """Return the largest of 1, 2, 5, 10, 20, 50, … that is no more than `most`."""
-    power = 10.0 ** math.floor(math.log10(most))
-    return max(step * power for step in (1, 2, 5) if step * power <= most * (1 + 1e-9))
+def _round_length(maximum: float) -> float:
+    """Return the largest of 1, 2, 5, 10, 20, 50, … up to a maximum."""
+    power = 10.0 ** math.floor(math.log10(maximum))
+    return max(step * power for step in (1, 2, 5) if step * power <= maximum * (1 + 1e-9))
 
 
 def _draw_legend(figure: Figure, layers: Sequence[Layer], counts: Sequence[int]) -> None:
-    """Draw the layers' names and numbers of boxes below the image."""
+    """Write names and numbers of boxes of the layers below the image."""
     if not layers:
         return
     squares = [
@@ -221,8 +233,7 @@ def _draw_legend(figure: Figure, layers: Sequence[Layer], counts: Sequence[int])
 def pick_figure(tomogram: Tomogram, positions: Positions, particle_diameter: float, path: Path) -> None:
     """Write the section of a tomogram near which most picks lie; without picks, the middle one.
 
-    The picks are (x, y, z) in Å, and the diameter, in Å, the edge of their boxes; those within half of it from the
-    section are drawn. Path and errors are as for `slice_figure`.
+    Positions (x, y, z) are in Å; the other parameters and errors are as for `slice_figure`.
     """
     z = fullest_section(tomogram, positions, particle_diameter)
     distance = np.abs(tomogram.to_voxels(positions)[:, 2] - z) * tomogram.voxel_size

@@ -1,4 +1,4 @@
-"""Which files of a folder hold its picks, for every command that takes a folder of picks."""
+"""Files of picks in a folder, for commands that take a folder of picks."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -14,20 +14,20 @@ from tomopicker.output.layout import IMPORT_LIST, MERGED, OPTIMISATION_SET, RECO
 from tomopicker.output.record import read_record, recorded_frames
 
 TRUTH, SETTINGS = "truth", "settings"
-"""Folders that ``tomopicker simulate`` writes next to its tomograms."""
+"""Folders written by ``tomopicker simulate`` next to its tomograms."""
 
 
 def is_picks_file(path: Path) -> bool:
-    """Whether a path has a suffix of picks; EM files hold either picks or a volume, and are opened."""
+    """Return True if a path has a suffix of picks; an EM file is opened, as it may be a volume."""
     suffixes = {suffix for entry in FORMATS if entry.kind == "picks" for suffix in entry.suffixes}
     suffix = path.suffix.lower()
     return suffix in suffixes and not path.is_dir() and not (suffix == ".em" and is_em_volume(path))
 
 
 def split_by_kind(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
-    """Separate tomograms (first) from files of picks (second), by their suffix and content.
+    """Separate tomograms (first) from files of picks (second) by suffix and content.
 
-    A shell turns ``--picks clicks/*.csv`` into one option and then bare names: those are picks too.
+    A shell turns ``--picks clicks/*.csv`` into one option and bare names: those are picks too.
     """
     picks = [path for path in paths if is_picks_file(path) and not is_list(path)]
     return [path for path in paths if path not in picks], picks
@@ -36,7 +36,7 @@ def split_by_kind(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
 def tomograms_and_picks(paths: Sequence[Path], *, only_picks: bool) -> tuple[list[Path], list[Path]]:
     """Separate tomograms from the files of picks that a shell lists after ``--picks``.
 
-    Raises `UsageError` if there is no tomogram, or files may be of another option too (not `only_picks`).
+    Raises `UsageError` if there is no tomogram, or unless `only_picks`, as files may belong to another option.
     """
     volumes, stray = split_by_kind(paths)
     if stray and not only_picks:
@@ -49,16 +49,16 @@ def tomograms_and_picks(paths: Sequence[Path], *, only_picks: bool) -> tuple[lis
 
 
 def files_of_picks(path: Path, *, each: bool = False) -> list[Path]:
-    """List the files of picks that a path means: itself, or those of a folder, none of them twice.
+    """List the files of picks given by a path: the file itself, or those of a folder without copies.
 
-    Of a folder that ``tomopicker pick`` wrote these are its own picks, not the record, the import list or the copies in
-    another format; of one that ``tomopicker simulate`` wrote, the truth. Elsewhere files of one name but for the suffix
-    are one list in two formats, of which the first is taken, CSV before others.
+    In a folder of ``tomopicker pick`` these are its CSV files; in one of ``tomopicker simulate``, the truth. In other
+    folders, files that differ only in their suffix are one list in several formats, of which the CSV or else the first
+    is taken.
 
     Parameters
     ----------
     each : bool
-        Of a folder that ``pick`` wrote, the file of each tomogram instead of the merged one; it may hold no picks.
+        In a folder of ``pick``, list the file of each tomogram instead of the merged one; it may have no picks.
 
     Raises
     ------
@@ -71,33 +71,29 @@ def files_of_picks(path: Path, *, each: bool = False) -> list[Path]:
         return _recorded(path, each=each)
     if not _files(path) and (path / TRUTH).is_dir() and (path / SETTINGS).is_dir():
         path = path / TRUTH
-    found = _without_copies(file for file in _files(path) if file.stem not in {IMPORT_LIST, OPTIMISATION_SET})
-    if not found:
+    files = _without_copies(file for file in _files(path) if file.stem not in {IMPORT_LIST, OPTIMISATION_SET})
+    if not files:
         raise TomoPickerError(
             f"{path}: no file of picks in this folder; 'tomopicker formats picks' lists their suffixes"
         )
-    return found
+    return files
 
 
 def frames_of_folder(path: Path) -> dict[str, Frame]:
-    """Return the geometry of the tomograms that a folder was picked in, as its record states it; empty without one."""
+    """Return the geometry of the tomograms in the record of a folder of picks; empty without a record."""
     if not path.is_dir() or not (path / RECORD).exists():
         return {}
     return recorded_frames(read_record(path / RECORD))
 
 
 def recorded_geometry(path: Path) -> dict[str, Frame]:
-    """Return the geometry of the tomograms of a folder that ``pick`` wrote, or of one of its files; else nothing.
-
-    Of a file of one tomogram it is that of this tomogram.
-    """
+    """Return the geometry of the tomograms in a folder of ``pick`` or in one of its files; empty for others."""
     if path.is_dir():
         return frames_of_folder(path)
     frames = frames_of_folder(path.parent)
-    own = [name for name in frames if path.stem == name or path.stem.startswith(f"{name}.")]
-    if path.stem == MERGED or path.stem.startswith(f"{MERGED}."):
+    if f"{path.stem}.".startswith(f"{MERGED}."):
         return frames
-    return {name: frames[name] for name in own}
+    return {name: frame for name, frame in frames.items() if f"{path.stem}.".startswith(f"{name}.")}
 
 
 def _recorded(path: Path, *, each: bool) -> list[Path]:
@@ -120,15 +116,11 @@ def _without_copies(files: Iterable[Path]) -> list[Path]:
     by_stem: dict[str, list[Path]] = {}
     for file in files:
         by_stem.setdefault(file.stem, []).append(file)
-    kept = []
-    for same in by_stem.values():
-        same.sort(key=lambda file: file.suffix.lower() != ".csv")
-        if len(same) > 1:
-            counts = {0 if has_no_picks(file) else len(read_table(file)) for file in same}
-            if len(counts) > 1:
-                raise UsageError(
-                    f"{same[0].parent}: {join_names([file.name for file in same])} hold different numbers of picks; "
-                    "give one of them, or keep one"
-                )
-        kept.append(same[0])
-    return kept
+    for copies in by_stem.values():
+        copies.sort(key=lambda file: file.suffix.lower() != ".csv")
+        if len(copies) > 1 and len({0 if has_no_picks(file) else len(read_table(file)) for file in copies}) > 1:
+            raise UsageError(
+                f"{copies[0].parent}: {join_names([file.name for file in copies])} hold different numbers of picks; "
+                "give one of them, or keep one"
+            )
+    return [copies[0] for copies in by_stem.values()]

@@ -13,28 +13,27 @@ from tomopicker.tomogram import Tomogram
 from tomopicker.types import Positions, Volume
 
 EDGE = 1.7
-"""Of a box, in particle diameters."""
-PIXELS = 48
-"""Of a box's edge at most, about."""
+"""Edge of a box in particle diameters."""
+MAX_PIXELS = 48
+"""Approximate maximum edge of a box in binned voxels."""
 QUALITY = 88
 
 Picture = UInt8[np.ndarray, "row column"]
 
 
-def box_size(diameter: float, voxel_size: float) -> tuple[int, int]:
-    """Return the edge of a box in binned voxels, odd, and the binning."""
-    wide = EDGE * diameter / voxel_size
-    binning = max(1, round(wide / PIXELS))
-    return 2 * int(np.ceil(wide / binning / 2)) + 1, binning
+def _box_size(diameter: float, voxel_size: float) -> tuple[int, int]:
+    """Return the odd edge of a box in binned voxels, and the binning."""
+    width = EDGE * diameter / voxel_size
+    binning = max(1, round(width / MAX_PIXELS))
+    return 2 * int(np.ceil(width / binning / 2)) + 1, binning
 
 
 def cut_box(tomogram: Tomogram, position: Positions, diameter: float) -> Volume | None:
-    """Cut a box around one position (1 row, Å), at mean 0 and standard deviation 1; None outside the tomogram."""
-    edge, binning = box_size(diameter, tomogram.voxel_size)
+    """Cut a standardised box around one position (1 row, Å); None outside the tomogram."""
+    edge, binning = _box_size(diameter, tomogram.voxel_size)
     for _, box in subtomograms(tomogram, position, edge, binning):
-        spread = float(box.std())
-        normal: Volume = (box - box.mean()) / np.float32(spread or 1.0)
-        return normal
+        standardised: Volume = (box - box.mean()) / np.float32(float(box.std()) or 1.0)
+        return standardised
     return None
 
 
@@ -51,35 +50,34 @@ def projections(box: Volume, *, slab: float = 1.0, inverted: bool = False) -> Pi
     Parameters
     ----------
     box : Volume
-        Of `cut_box`: `EDGE` diameters wide.
+        See `cut_box`.
     slab : float
-        Thickness of what is projected, in particle diameters.
+        Thickness of the projected slab in particle diameters.
     """
     edge = len(box)
     half = max(1, round(slab * edge / EDGE / 2))
     inside = slice(max(0, edge // 2 - half), edge // 2 + half + 1)
     planes = [box[inside].mean(axis=0), box[:, inside].mean(axis=1), box[:, :, inside].mean(axis=2)]
-    drawn = [stretched(plane[::-1]) for plane in planes]
+    drawn = [stretch_contrast(plane[::-1]) for plane in planes]
     gap = np.full((edge, 1), 0, dtype=np.uint8)
     picture: Picture = np.concatenate([drawn[0], gap, drawn[1], gap, drawn[2]], axis=1)
     return 255 - picture if inverted else picture
 
 
-def encoded(picture: Picture) -> bytes:
-    """Pack a picture as JPEG."""
+def encode_jpeg(picture: Picture) -> bytes:
+    """Encode a picture as JPEG."""
     stream = io.BytesIO()
     Image.fromarray(picture).save(stream, "JPEG", quality=QUALITY)
     return stream.getvalue()
 
 
-def as_address(picture: Picture) -> str:
-    """Return a picture as an address that holds it, for a page of one file."""
-    return f"data:image/jpeg;base64,{base64.b64encode(encoded(picture)).decode('ascii')}"
+def as_data_url(picture: Picture) -> str:
+    """Encode a picture as a data URL, for a page in one file."""
+    return f"data:image/jpeg;base64,{base64.b64encode(encode_jpeg(picture)).decode('ascii')}"
 
 
-def stretched(plane: Float32[np.ndarray, "row column"]) -> Picture:
-    """Map a picture's grey values from 1 to 99% to bytes."""
+def stretch_contrast(plane: Float32[np.ndarray, "row column"]) -> Picture:
+    """Map the grey values of a picture between 1 and 99% to bytes."""
     low, high = np.quantile(plane, (0.01, 0.99))
-    scaled = (plane - low) * (255 / (float(high - low) or 1.0))
-    stretched: Picture = np.clip(scaled, 0, 255).astype(np.uint8)
-    return stretched
+    picture: Picture = np.clip((plane - low) * (255 / (float(high - low) or 1.0)), 0, 255).astype(np.uint8)
+    return picture

@@ -16,9 +16,9 @@ from tomopicker.files import write_text
 from tomopicker.io.read_options import CoordinateUnits
 from tomopicker.output.charts import Axes, Histogram
 from tomopicker.output.report_pictures import (
-    SLICES,
+    N_SLICES,
     colours_of,
-    evenly,
+    evenly_spaced,
     gallery_of,
     mean_of,
     rejected_gallery,
@@ -32,7 +32,7 @@ from tomopicker.tomogram import Tomogram
 
 REPORT = "report.html"
 TEMPLATE = "picks_report.html"
-BINS = 40
+N_BINS = 40
 
 
 def write_report(
@@ -41,12 +41,26 @@ def write_report(
     negatives: Sequence[Path] = (),
     units: CoordinateUnits = CoordinateUnits(),  # noqa: B008  (a frozen value)
 ) -> Path:
-    """Write the report of a folder of picks to ``report.html`` in it, or to `path`; give the file.
+    """Write the report of a folder of picks; tomograms whose file is missing get no pictures.
 
-    `negatives` are files of positions that a person rejected, with coordinates in `units`.
+    Parameters
+    ----------
+    folder : Path
+    path : Path, optional
+        Output file; ``report.html`` in the folder if left out.
+    negatives : sequence of Path
+        Files of positions that a person rejected.
+    units : CoordinateUnits
+        Units of the negatives.
 
-    Raises `TomoPickerError` if it is not such a folder, a file cannot be read, or the page cannot be written. Without
-    its file, a tomogram gets no pictures.
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    TomoPickerError
+        If it is not a folder of picks, a file cannot be read, or the report cannot be written.
     """
     target = path or folder / REPORT
     results = read_results(folder)
@@ -54,8 +68,8 @@ def write_report(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    opened, gone = _open(results)
-    content = _content(results, opened, gone)
+    opened, errors = _open(results)
+    content = _content(results, opened, errors)
     if negatives and opened:
         rejected = units.read(list(negatives), list(opened.values()), ignore_unknown=True)
         content["gallery"] += rejected_gallery(rejected, opened, results.diameters)
@@ -64,25 +78,23 @@ def write_report(
 
 
 def try_report(folder: Path, callback: Callback) -> None:
-    """Write the report, and log its file; a failure is a warning, as the picks do not depend on it."""
+    """Write the report, and log its file; a failure is a warning."""
     try:
         callback.log(f"Report: {write_report(folder)}")
     except Exception as error:
         callback.warn(f"{folder / REPORT}: not written ({' '.join(str(error).split())})")
 
 
-def _content(results: FolderResults, opened: dict[str, Tomogram], gone: list[str]) -> dict[str, Any]:
-    chosen = {each.name: each.chosen for each in results.tomograms}
-    summary = _summary(results, chosen)
+def _content(results: FolderResults, opened: dict[str, Tomogram], errors: list[str]) -> dict[str, Any]:
+    selected = {result.name: result.chosen for result in results.tomograms}
+    summary = _summary(results, selected)
     rows = _rows(results, summary)
     candidates = _candidates(results)
     picks = sum(row["picks"] for row in rows)
-    right = sum(cut.expected.precision * len(cut.picks) for cut in chosen.values())
-    particles = sum(each.whole.particles for each in results.tomograms)
-    thresholds = [each.whole.threshold for each in results.tomograms]
-    middle = float(np.median(thresholds))
+    true_picks = sum(own.expected.precision * len(own.picks) for own in selected.values())
+    particles = sum(result.whole.particles for result in results.tomograms)
     diameters = results.diameters
-    most = max([1.0, *(row["picks"] for row in rows), *(row["count"][2] for row in rows if row["count"])])
+    largest = max([1.0, *(row["picks"] for row in rows), *(row["count"][2] for row in rows if row["count"])])
     return {
         "title": results.folder.absolute().name,
         "written": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -91,15 +103,15 @@ def _content(results: FolderResults, opened: dict[str, Tomogram], gone: list[str
         "tomograms": len(results.tomograms),
         "summary": summary.lines if len(results.tomograms) > 1 else [],
         "failed": dict(results.failed),
-        "gone": gone,
+        "gone": errors,
         "picks": picks,
         "particles": particles,
-        "precision": right / picks if picks else None,
-        "recall": min(1.0, right / particles) if particles else None,
+        "precision": true_picks / picks if picks else None,
+        "recall": min(1.0, true_picks / particles) if particles else None,
         "kinds": [(kind, f"{diameters[kind]:g}", colour) for kind, colour in colours_of(diameters).items()],
-        "counts_axes": Axes(0, most, most, width=760, height=18 * len(rows) + 40, left=190, right=20),
-        "scores": Histogram.of(candidates["probability"], 1, BINS),
-        "middle": middle,
+        "counts_axes": Axes(0, largest, largest, width=760, height=18 * len(rows) + 40, left=190, right=20),
+        "scores": Histogram.of(candidates["probability"], 1, N_BINS),
+        "middle": float(np.median([result.whole.threshold for result in results.tomograms])),
         "unit_axes": Axes(0, 1, 1),
         "expected": _expected_curves(results),
         "distances": [(kind, size, _distances(candidates, kind, size)) for kind, size in diameters.items()],
@@ -109,91 +121,87 @@ def _content(results: FolderResults, opened: dict[str, Tomogram], gone: list[str
         "settings": _settings(results),
         "warnings": list(results.record["model"].get("warnings", [])),
         "histograms": [
-            (each.name, Histogram.of(each.candidates.scores, 1, BINS // 2), each.whole.threshold)
-            for each in evenly(results.tomograms, SLICES)
+            (result.name, Histogram.of(result.candidates.scores, 1, N_BINS // 2), result.whole.threshold)
+            for result in evenly_spaced(results.tomograms, N_SLICES)
         ],
     }
 
 
-def _summary(results: FolderResults, chosen: dict[str, Selected]) -> Summary:
+def _summary(results: FolderResults, selected: dict[str, Selected]) -> Summary:
     """Summarise the picks as now selected, as at the end of a run."""
-    recorded = results.record["tomograms"]
-    now = {name: {"picks": len(cut.picks), "score_median": _median_score(cut)} for name, cut in chosen.items()}
-    return summarise((name, entry | now.get(name, {})) for name, entry in recorded.items())
+    now = {name: {"picks": len(own.picks), "score_median": _median_score(own)} for name, own in selected.items()}
+    return summarise((name, entry | now.get(name, {})) for name, entry in results.record["tomograms"].items())
 
 
 def _rows(results: FolderResults, summary: Summary) -> list[dict[str, Any]]:
-    why = {each.tomogram: each.why for each in summary.outliers}
+    why = {outlier.tomogram: outlier.why for outlier in summary.outliers}
     return [
         {
             "name": result.name,
             "kind": kind,
-            "picks": len(cut.picks),
+            "picks": len(selected.picks),
             "count": (count := own.count) and (count.estimate, count.low, count.high),
             "threshold": own.threshold,
-            "precision": cut.expected.precision,
-            "recall": cut.expected.recall,
-            "f1": cut.expected.f1,
-            "median": _median_score(cut),
+            "precision": selected.expected.precision,
+            "recall": selected.expected.recall,
+            "f1": selected.expected.f1,
+            "median": _median_score(selected),
             "unusual": why.get(result.name, ""),
         }
         for result in results.tomograms
-        for (kind, own), cut in zip(result.kinds.items(), result.chosen_kinds.values(), strict=True)
+        for (kind, own), selected in zip(result.kinds.items(), result.chosen_kinds.values(), strict=True)
     ]
 
 
-def _median_score(cut: Selected) -> float | None:
-    return float(np.median(cut.picks.scores)) if len(cut.picks) else None
+def _median_score(selected: Selected) -> float | None:
+    return float(np.median(selected.picks.scores)) if len(selected.picks) else None
 
 
 def _candidates(results: FolderResults) -> pd.DataFrame:
-    """Tabulate the candidates of all tomograms: tomogram, kind, x, y, z in Å, probability, and whether picked.
-
-    Kinds are empty where there are not several.
-    """
+    """Tabulate the candidates of all tomograms: tomogram, kind (empty for one), x, y, z in Å, probability, picked."""
     tables = []
     for result in results.tomograms:
-        for kind, cut in result.chosen_kinds.items():
-            mine = result.candidates_of(kind)
-            places = pd.DataFrame(mine.positions, columns=list("xyz"))
-            facts = {"probability": mine.scores, "picked": mine.scores > cut.threshold}
-            tables.append(places.assign(tomogram=result.name, kind=kind, **facts))
+        for kind, selected in result.chosen_kinds.items():
+            candidates = result.candidates_of(kind)
+            facts = {"probability": candidates.scores, "picked": candidates.scores > selected.threshold}
+            table = pd.DataFrame(candidates.positions, columns=list("xyz"))
+            tables.append(table.assign(tomogram=result.name, kind=kind, **facts))
     return pd.concat(tables, ignore_index=True)
 
 
 def _open(results: FolderResults) -> tuple[dict[str, Tomogram], list[str]]:
-    """Open the tomograms; list those that cannot be opened, with the reason."""
-    opened, gone = {}, []
+    """Open the tomograms; return them, and the errors of those that cannot be opened."""
+    opened, errors = {}, []
     for result in results.tomograms:
         try:
             opened[result.name] = open_picked(results.folder, results.record, result.name)
         except TomoPickerError as error:
-            gone.append(str(error))
-    return opened, gone
+            errors.append(str(error))
+    return opened, errors
 
 
 def _expected_curves(results: FolderResults) -> list[tuple[str, list[tuple[float, float]]]]:
     """Return expected precision, recall and F1 of all tomograms over a common threshold."""
-    p = np.sort(np.concatenate([each.candidates.scores for each in results.tomograms]))[::-1]
-    particles = sum(each.whole.particles for each in results.tomograms)
+    p = np.sort(np.concatenate([result.candidates.scores for result in results.tomograms]))[::-1]
+    particles = sum(result.whole.particles for result in results.tomograms)
     thresholds = np.linspace(0.01, 0.99, 99)
-    kept = np.array([int((p > threshold).sum()) for threshold in thresholds])
-    right = np.concatenate([[0.0], np.cumsum(p)])[kept]
-    precision = np.divide(right, kept, out=np.ones(len(kept)), where=kept > 0)
-    recall = np.clip(right / particles, 0, 1) if particles else np.zeros(len(kept))
-    f1 = np.divide(2 * right, kept + particles, out=np.zeros(len(kept)), where=kept + particles > 0)
+    picks = np.array([int((p > threshold).sum()) for threshold in thresholds])
+    true_picks = np.concatenate([[0.0], np.cumsum(p)])[picks]
+    precision = np.divide(true_picks, picks, out=np.ones(len(picks)), where=picks > 0)
+    recall = np.clip(true_picks / particles, 0, 1) if particles else np.zeros(len(picks))
+    f1 = np.divide(2 * true_picks, picks + particles, out=np.zeros(len(picks)), where=picks + particles > 0)
     curves = {"precision": precision, "recall": recall, "F1": np.clip(f1, 0, 1)}
     return [(name, list(zip(thresholds.tolist(), y.tolist(), strict=True))) for name, y in curves.items()]
 
 
 def _distances(candidates: pd.DataFrame, kind: str, diameter: float) -> Histogram:
-    """Count the distances of picks to the nearest of their kind, up to six diameters, beyond which all are as far."""
-    found: list[float] = []
+    """Count the distances of picks to the nearest of their kind; those above six diameters are in the last bin."""
+    distances: list[float] = []
     for _, rows in candidates[candidates["picked"] & (candidates["kind"] == kind)].groupby("tomogram"):
         if len(rows) > 1:
-            at = rows[["x", "y", "z"]].to_numpy()
-            found += np.asarray(cKDTree(at).query(at, k=2)[0])[:, 1].tolist()
-    return Histogram.of(np.clip(found, 0, 6 * diameter - 1e-6), 6 * diameter, BINS)
+            xyz = rows[["x", "y", "z"]].to_numpy()
+            distances += np.asarray(cKDTree(xyz).query(xyz, k=2)[0])[:, 1].tolist()
+    return Histogram.of(np.clip(distances, 0, 6 * diameter - 1e-6), 6 * diameter, N_BINS)
 
 
 def _settings(results: FolderResults) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Sections of a tomogram with axes in voxels, from which positions can be read off by eye."""
+"""Sections of a tomogram with axes in voxels, from which positions can be read."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,17 +17,17 @@ from tomopicker.types import Positions
 __all__ = ["compose_section", "draw_sections", "section_figure", "sections_every"]
 
 DPI = 100
-LARGEST, FINEST = 1600, 4
-"""Pixels: the longer edge of the image should not exceed the first, nor the edge of a voxel the second."""
+MAX_PIXELS, MAX_PIXELS_PER_VOXEL = 1600, 4
+"""Maximum of the longer edge of the image, and of the edge of a voxel."""
 LEFT, RIGHT, TOP, BOTTOM = 0.75, 0.25, 0.4, 0.65
-"""Inches around the image."""
+"""Margins around the image in inches."""
 GRID_COLOUR = "#ffd54a"
 
 
 def sections_every(tomogram: Tomogram, distance: float) -> list[int]:
-    """Choose sections (indices along z, from 0) at equal distances, the first half a distance from the bottom.
+    """Return equally spaced sections (z, from 0), the first half a distance from the bottom.
 
-    The distance, Å along z and greater than 0, is rounded to whole sections, at least one.
+    The distance in Å is rounded to whole sections, at least one.
     """
     sections = tomogram.shape[0]
     step = min(sections, max(1, round(distance / tomogram.voxel_size)))
@@ -43,11 +43,11 @@ def draw_sections(
     ----------
     tomograms : sequence of Tomogram
     distance : float
-        Å along z between two sections, and averaged in each.
+        Distance of two sections and thickness of each, Å.
     folder : Path
         Files are named ``TOMOGRAM_zZZZZ.png``.
     picks : Picks, optional
-        To mark.
+        Picks to mark.
     overwrite : bool
         Replace existing files.
 
@@ -81,27 +81,27 @@ def section_figure(
     z : int
         The section, from 0.
     thickness : float
-        Å along z that are averaged around the section.
+        Thickness of the averaged slab, Å.
     path : Path
         A ``.png``; written whole or not at all.
     positions : Positions, optional
-        (x, y, z) in Å from the centre of the first voxel. Those within half the thickness of the section are marked.
+        (x, y, z) in Å from the centre of the first voxel; those inside the slab are marked.
 
     Raises
     ------
     TomoPickerError
-        If the section holds no finite voxel.
+        If the section has no finite voxel.
     """
     save_figure(compose_section(tomogram, z, thickness, positions), path, DPI)
 
 
 def compose_section(tomogram: Tomogram, z: int, thickness: float, positions: Positions | None = None) -> Figure:
-    """Compose the picture that `section_figure` writes.
+    """Draw the figure that `section_figure` writes.
 
     Returns
     -------
     Figure
-        One axes in voxels: x to the right, y upwards, 0 at the centre of the first voxel.
+        Its one axes is in voxels, x to the right, y upwards, 0 at the centre of the first voxel.
     """
     sections, height, width = tomogram.shape
     reach = max(0, (round(thickness / tomogram.voxel_size) - 1) // 2)
@@ -112,7 +112,7 @@ def compose_section(tomogram: Tomogram, z: int, thickness: float, positions: Pos
         raise TomoPickerError(f"{tomogram.path or tomogram.name}: section {z} holds no finite voxel; repair the file")
     low, high = np.percentile(finite, PERCENTILES).tolist()
 
-    scale = min(FINEST, LARGEST / max(width, height))
+    scale = min(MAX_PIXELS_PER_VOXEL, MAX_PIXELS / max(width, height))
     across, up = width * scale / DPI, height * scale / DPI
     size = (across + LEFT + RIGHT, up + TOP + BOTTOM)
     figure = Figure(figsize=size, facecolor="white")
@@ -140,6 +140,6 @@ def compose_section(tomogram: Tomogram, z: int, thickness: float, positions: Pos
 
 
 def _tick_step(edge: int, scale: float) -> int:
-    """Choose a round number of voxels, so that labels stand about 80 pixels apart."""
+    """Return a round number of voxels between ticks about 80 pixels apart."""
     ticks = MaxNLocator(nbins=max(2, int(edge * scale / 80)), integer=True, steps=[1, 2, 5, 10]).tick_values(0, edge)
     return max(1, round(float(ticks[1] - ticks[0])))

@@ -1,4 +1,4 @@
-"""Settings of a folder of picks: which candidates become picks, and the copick project that they go to."""
+"""Settings of a folder of picks: the selection of picks among candidates, and the copick project to write to."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ PICKING, COPICK = "Picking", "copick"
 
 
 class SelectionSettings(Frozen):
-    """Which candidates become picks."""
+    """Selection of picks among candidates."""
 
     threshold: float | None = setting(
         None, "Minimum probability of a pick.", unit="P", ge=0, le=1,

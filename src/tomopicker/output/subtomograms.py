@@ -1,4 +1,4 @@
-"""Boxes around picks as files: an MRC stack, a STAR file, their mean and its picture."""
+"""Export of subtomograms: an MRC stack, a STAR file, their mean and its picture."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -19,18 +19,18 @@ STACK, LIST, MEAN, PICTURE = "subtomograms.mrcs", "subtomograms.star", "mean.mrc
 
 
 def export_subtomograms(tomograms: Sequence[Tomogram], picks: Picks, box: int, output: Path, binning: int = 1) -> float:
-    """Write the boxes around picks, one at a time, their list, and their mean; give the voxel size of the boxes, Å.
+    """Write subtomograms around picks, their list, and their mean; return the voxel size of the subtomograms, Å.
 
     Parameters
     ----------
     tomograms : sequence of Tomogram
-        Those without picks are not used.
+        Tomograms without picks are ignored.
     picks : Picks
-        In Å; box i of the stack is that of pick i.
+        Subtomogram i of the stack is that of pick i.
     box : int
-        Edge of the boxes in their own voxels; the position is the centre of voxel ``box // 2``.
+        Edge of the subtomograms in binned voxels; the position is the centre of voxel ``box // 2``.
     binning : int
-        Voxels of the tomogram that are averaged along the edge of a voxel of the box.
+        Binning of the tomogram.
 
     Raises
     ------

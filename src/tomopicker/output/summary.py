@@ -1,4 +1,4 @@
-"""Summary of a folder of picks: counts, medians, and tomograms unlike the others."""
+"""Summary of a folder of picks: counts, medians, and outlying tomograms."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -11,11 +11,12 @@ from jaxtyping import Bool, Float
 from tomopicker.output.layout import DONE, FAILED
 from tomopicker.wording import number_of
 
-SHOWN = 10
-LIMIT = 4.0
-"""Robust standard deviations from the median beyond which a tomogram is called unusual."""
-FEWEST = 5
-"""Tomograms from which one can be unlike the rest."""
+MAX_LISTED = 10
+"""Maximum number of outliers listed."""
+MAX_DEVIATION = 4.0
+"""Robust standard deviations from the median beyond which a tomogram is an outlier."""
+MIN_TOMOGRAMS = 5
+"""Minimum number of tomograms for outliers."""
 
 
 @dataclass(frozen=True)
@@ -25,16 +26,29 @@ class Measure:
     Parameters
     ----------
     words : str
-        Format string for its value and the median: ``{0}`` and ``{1}``.
-    floor : float
-        Standard deviation that is usual even where every tomogram is alike.
+        Format string of its value, ``{0}``, and the median, ``{1}``.
+    min_deviation : float
+        Lower limit of the standard deviation, for tomograms that are all alike.
     is_count : bool
-        Whether its root is compared: counts scatter as their root does.
+        Compare square roots, whose deviation does not depend on the count.
     """
 
     words: str
-    floor: float
+    min_deviation: float
     is_count: bool = False
+
+    def deviations(self, values: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+        """Return the distance of each value from the median in robust standard deviations; 0 for NaN."""
+        compared = np.sqrt(values) if self.is_count else values
+        known = compared[np.isfinite(compared)]
+        if len(known) < MIN_TOMOGRAMS:
+            return np.zeros(len(compared))
+        median = float(np.median(known))
+        low, high = np.quantile(known, [0.25, 0.75])
+        # The larger of two estimates: where there are two groups of tomograms, neither is an outlier.
+        from_median, from_quartiles = 1.4826 * float(np.median(np.abs(known - median))), float(high - low) / 1.349
+        deviation = max(from_median, from_quartiles, self.min_deviation)
+        return np.nan_to_num(np.abs(compared - median) / deviation, nan=0.0, posinf=0.0)
 
 
 COUNT = Measure("{0:.0f} picks where the median is {1:.0f}", 0.5, is_count=True)
@@ -44,7 +58,7 @@ SPECIMEN = Measure("specimen in {0:.0%} of the volume where the median is {1:.0%
 
 @dataclass(frozen=True)
 class Outlier:
-    """A tomogram that is unlike the rest."""
+    """An outlying tomogram."""
 
     tomogram: str
     why: str
@@ -56,10 +70,13 @@ class Summary:
 
     Parameters
     ----------
+    done, failed : int
+        Numbers of tomograms.
+    picks : int
     medians : dict
-        Of picks, score, specimen fraction and seconds of a tomogram; without those that no tomogram states.
+        Median picks, score, specimen fraction and seconds of a tomogram, if recorded.
     outliers : list of Outlier
-        The most unlike first.
+        Largest deviation first.
     """
 
     done: int
@@ -70,75 +87,59 @@ class Summary:
 
     @property
     def record(self) -> dict[str, Any]:
-        """As the record of a run states it."""
+        """The summary for the record of a run."""
         return asdict(self)
 
     @property
     def lines(self) -> list[str]:
-        """For a person."""
+        """The summary as text."""
         if not self.done:
             return []
-        stated = {
+        formats = {
             "picks": "{:g} picks", "score": "score {:.2f}", "specimen": "{:.0%} of the volume", "seconds": "{:.1f} s",
         }  # fmt: skip
-        medians = [text.format(self.medians[key]) for key, text in stated.items() if key in self.medians]
+        medians = [text.format(self.medians[key]) for key, text in formats.items() if key in self.medians]
         lines = [f"Median tomogram: {', '.join(medians)}."]
         if self.outliers:
             lines.append(f"{number_of(len(self.outliers), 'tomogram')} unlike the rest; look at them:")
-            lines += [f"  {each.tomogram}: {each.why}" for each in self.outliers[:SHOWN]]
-        if len(self.outliers) > SHOWN:
-            lines.append(f"  and {len(self.outliers) - SHOWN} more, in run.json")
+            lines += [f"  {outlier.tomogram}: {outlier.why}" for outlier in self.outliers[:MAX_LISTED]]
+        if len(self.outliers) > MAX_LISTED:
+            lines.append(f"  and {len(self.outliers) - MAX_LISTED} more, in run.json")
         return lines
 
 
 def summarise(records: Iterable[tuple[str, Mapping[str, Any]]]) -> Summary:
-    """Read the records of a folder once, and summarise them."""
+    """Summarise the records of tomograms, each read once."""
     rows: dict[str, list[Any]] = {}
-    failed = 0
+    n_failed = 0
     for name, entry in records:
         if entry.get("status") == DONE:
             rows[name] = [entry.get(column) for column in ("picks", "score_median", "specimen_fraction", "seconds")]
-        failed += entry.get("status") == FAILED
+        n_failed += entry.get("status") == FAILED
     table = pd.DataFrame.from_dict(rows, "index", float, ["picks", "score", "specimen", "seconds"])
     medians = {str(name): round(value, 4) for name, value in table.median().dropna().items()}
-    return Summary(len(table), failed, int(table["picks"].sum()), medians, _outliers(list(rows), table.to_numpy()))
+    return Summary(len(table), n_failed, int(table["picks"].sum()), medians, _outliers(table))
 
 
-def _outliers(names: Sequence[str], table: Float[np.ndarray, "n 4"]) -> list[Outlier]:
-    """Name the tomograms that are unlike the rest by picks, score or specimen fraction, the most unlike first."""
-    measures = (COUNT, SCORE, SPECIMEN)
-    far = np.stack([_distance(table[:, i], measure) for i, measure in enumerate(measures)], axis=1)
-
-    def why(row: int) -> str:
-        unlike = [(table[row, i], table[:, i], each) for i, each in enumerate(measures) if far[row, i] > LIMIT]
-        return "; ".join(measure.words.format(value, np.nanmedian(column)) for value, column, measure in unlike)
-
-    order = np.argsort(-far.max(axis=1), kind="stable").tolist()
-    return [Outlier(names[row], why(row)) for row in order if far[row].max() > LIMIT]
+def _outliers(table: pd.DataFrame) -> list[Outlier]:
+    """List the tomograms with outlying picks, score or specimen fraction, largest deviation first."""
+    measures = {"picks": COUNT, "score": SCORE, "specimen": SPECIMEN}
+    deviations = pd.DataFrame(
+        {column: measure.deviations(table[column].to_numpy()) for column, measure in measures.items()}, table.index
+    )
+    largest = deviations.max(axis=1).sort_values(ascending=False, kind="stable")
+    outliers = []
+    for name in largest.index[largest > MAX_DEVIATION]:
+        reasons = [
+            measure.words.format(table.loc[name, column], table[column].median())
+            for column, measure in measures.items()
+            if deviations.loc[name, column] > MAX_DEVIATION
+        ]
+        outliers.append(Outlier(str(name), "; ".join(reasons)))
+    return outliers
 
 
 def unusual(values: Sequence[float], measure: Measure = COUNT) -> Bool[np.ndarray, " n"]:
-    """Flag the values far from their median; none where there are fewer than `FEWEST`.
-
-    Parameters
-    ----------
-    values : sequence of float
-        NaN is never unusual.
-    measure : Measure
-        What they are.
-    """
-    far: Bool[np.ndarray, " n"] = _distance(np.asarray(values, dtype=np.float64), measure) > LIMIT
-    return far
-
-
-def _distance(given: Float[np.ndarray, " n"], measure: Measure) -> Float[np.ndarray, " n"]:
-    """Return the distance of each value from the median in robust standard deviations; 0 for NaN."""
-    values = np.sqrt(given) if measure.is_count else given
-    known = values[np.isfinite(values)]
-    if len(known) < FEWEST:
-        return np.zeros(len(values))
-    middle = float(np.median(known))
-    low, high = np.quantile(known, [0.25, 0.75])
-    # Both: where tomograms are of two sorts, neither sort is unlike the rest.
-    spread = max(1.4826 * float(np.median(np.abs(known - middle))), float(high - low) / 1.349, measure.floor)
-    return np.abs(np.where(np.isfinite(values), values, middle) - middle) / spread
+    """Flag outlying values of a measure; NaN is never one, and there are none among fewer than `MIN_TOMOGRAMS`."""
+    flags: Bool[np.ndarray, " n"] = measure.deviations(np.asarray(values, dtype=np.float64)) > MAX_DEVIATION
+    return flags

@@ -1,7 +1,7 @@
 """Tables that the commands print."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.markup import escape
@@ -17,108 +17,106 @@ if TYPE_CHECKING:
     from tomopicker.tomogram import Tomogram
 
 
-def evaluation_table(evaluations: "Evaluations", kind: str = "") -> Table:
-    """Lay out a row for each tomogram, and their mean; of a kind of particle if it is named."""
-    unit = "Å" if evaluations.unit == "angstrom" else "voxels"
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-        title=f"{f'{kind}: ' if kind else ''}{evaluations.matching} matching within {evaluations.tolerance:g} {unit}",
-        title_justify="left",
-        show_footer=len(evaluations.tomograms) > 1,
-    )
-    mean = _cells(evaluations.mean)
+def _table(**options: Any) -> Table:
+    return Table(box=box.SIMPLE_HEAD, pad_edge=False, **options)
+
+
+def evaluation_tables(evaluated: "Evaluations | KindEvaluations") -> list[Table]:
+    """Return the table of an evaluation; with several kinds of particle one for each, and their confusion table."""
+    from tomopicker.output.evaluate import KindEvaluations  # noqa: PLC0415  (slow to import)
+
+    if not isinstance(evaluated, KindEvaluations):
+        return [_evaluation_table(evaluated)]
+    tables = [_evaluation_table(evaluations, f"{kind}: ") for kind, evaluations in evaluated.kinds.items()]
+    return [*tables, _confusion_table(evaluated.confusion)]
+
+
+def _evaluation_table(evaluations: "Evaluations", prefix: str = "") -> Table:
+    """Return a table with a row for each tomogram, and their mean."""
+    criterion = evaluations.criterion
+    unit = "Å" if criterion.in_angstrom else "voxels"
+    table = _table(
+        padding=(0, 1, 0, 0), title_justify="left", show_footer=len(evaluations.tomograms) > 1,
+        title=f"{prefix}{criterion.matching} matching within {criterion.tolerance:g} {unit}",
+    )  # fmt: skip
     columns = (
         "picks", "truth", "TP", "FP", "FN", "pre-\ncision", "recall", "F1", "F1 at\ntrue N", "highest\nF1",
         "AP", "error\n(vox)",
     )  # fmt: skip
     table.add_column("tomogram", footer=f"mean of {len(evaluations.tomograms)}", overflow="fold")
-    for column, footer in zip(columns, mean, strict=True):
+    for column, footer in zip(columns, _cells(evaluations.mean), strict=True):
         table.add_column(column, justify="right", no_wrap=True, footer=footer, style="bold" if column == "F1" else "")
     for name, row in evaluations.tomograms.items():
         table.add_row(name, *_cells(row))
     return table
 
 
-def evaluation_tables(evaluated: "Evaluations | KindEvaluations") -> list[Table]:
-    """Lay out a table; with several kinds of particle one for each, and their confusion."""
-    from tomopicker.output.evaluate import KindEvaluations  # noqa: PLC0415  (most commands do without it)
-
-    if not isinstance(evaluated, KindEvaluations):
-        return [evaluation_table(evaluated)]
-    return [
-        *(evaluation_table(each, kind) for kind, each in evaluated.kinds.items()),
-        confusion_table(evaluated.confusion),
-    ]
-
-
 def _cells(row: "Evaluation") -> list[str]:
     counts = [str(value) for value in (row.picks, row.truth, row.tp, row.fp, row.fn)]
     ratios = (row.precision, row.recall, row.f1, row.f1_at_truth_count, row.best_f1, row.average_precision)
-    shown = ["–" if value is None else f"{value:.3f}" for value in ratios]
     error = row.position_error_mean
-    return [*counts, *shown, "–" if error is None else f"{error:.2f}"]
+    return [
+        *counts,
+        *("–" if value is None else f"{value:.3f}" for value in ratios),
+        "–" if error is None else f"{error:.2f}",
+    ]
 
 
-def confusion_table(table: "Confusion") -> Table:
-    """Lay out particles by row, what they were picked as by column."""
-    shown = Table(
-        box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), title_justify="left",
-        title="particles (rows) and what they were picked as",
-    )  # fmt: skip
-    shown.add_column("", overflow="fold")
-    for kind in table.picked:
-        shown.add_column(kind, justify="right", overflow="fold")
-    for kind, row in zip(table.truth, table.counts.tolist(), strict=True):
-        cells = [
-            f"[bold]{count}[/bold]" if name == kind else str(count)
-            for name, count in zip(table.picked, row, strict=True)
-        ]
-        shown.add_row(kind, *cells)
-    return shown
+def _confusion_table(confusion: "Confusion") -> Table:
+    """Return a table with a row for each true kind, and a column for each picked kind."""
+    title = "particles (rows) and what they were picked as"
+    table = _table(padding=(0, 1, 0, 0), title_justify="left", title=title)
+    table.add_column("", overflow="fold")
+    for kind in confusion.picked:
+        table.add_column(kind, justify="right", overflow="fold")
+    for kind, row in zip(confusion.truth, confusion.counts.tolist(), strict=True):
+        counts = zip(confusion.picked, row, strict=True)
+        table.add_row(kind, *(f"[bold]{count}[/bold]" if name == kind else str(count) for name, count in counts))
+    return table
 
 
 def findings_table(findings: "Sequence[Finding]") -> Table:
-    """Lay out a line a test, and what to do below it."""
+    """Return a table with a row for each test, and its fix below it."""
     colours = {"PASS": "green", "WARN": "yellow", "FAIL": "bold red"}
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
+    for options in ({"no_wrap": True}, {"no_wrap": True}, {"overflow": "fold"}):
+        table.add_column(**options)
     for finding in findings:
-        word = finding.status.value
-        table.add_row(f"[{colours[word]}]{word}[/]", finding.test, escape(finding.message))
+        status = finding.status.value
+        table.add_row(f"[{colours[status]}]{status}[/]", finding.test, escape(finding.message))
         if finding.fix:
             table.add_row("", "", f"→ {escape(finding.fix)}")
     return table
 
 
 def volumes_table(header_only: bool) -> Table:
-    """Make the table of ``tomopicker info``, without rows."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    """Return the table of ``tomopicker info``, without rows."""
+    table = _table()
     table.add_column("tomogram", overflow="fold")
-    for name in ("voxels (x × y × z)", "voxel size", "size (Å)", "type"):
+    statistics = () if header_only else ("min", "mean", "max", "sd")
+    for name in ("voxels (x × y × z)", "voxel size", "size (Å)", "type", *statistics):
         table.add_column(name, justify="right")
-    if not header_only:
-        for name in ("min", "mean", "max", "sd"):
-            table.add_column(name, justify="right")
     return table
 
 
-def volume_row(tomogram: "Tomogram", found: "Statistics | None") -> list[str]:
-    """Lay out a tomogram, and its statistics if they were computed."""
+def volume_row(tomogram: "Tomogram", statistics: "Statistics | None") -> list[str]:
+    """Return the cells of a tomogram, and of its statistics if they were computed."""
     z, y, x = tomogram.shape
     size = " × ".join(f"{edge * tomogram.voxel_size:.0f}" for edge in (x, y, z))
     kind = f"{tomogram.data.dtype.name}{' (big-endian)' if tomogram.data.dtype.byteorder == '>' else ''}"
     row = [escape(tomogram.name), f"{x} × {y} × {z}", f"{tomogram.voxel_size:g} Å", size, kind]
+<<<<<<< HEAD
     if found is not None:
         row += [f"{value:.4g}" for value in (found.minimum, found.mean, found.maximum, found.sd)]
+=======
+    if statistics is not None:
+        row += [f"{value:.4g}" for value in (statistics.least, statistics.mean, statistics.most, statistics.sd)]
+>>>>>>> 243be5dc52e23600884d2727b80bf0e3be171678
     return row
 
 
 def formats_table(entries: "Sequence[Format]") -> Table:
-    """Lay out a paragraph a format, which fits any width and breaks between words only."""
+    """Return a table with a paragraph for each format, which fits any width and breaks between words only."""
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True, style="bold")
     table.add_column(no_wrap=True)
@@ -133,5 +131,5 @@ def formats_table(entries: "Sequence[Format]") -> Table:
 
 
 def access(entry: "Format") -> str:
-    """Two letters: whether a format is read and written."""
+    """Return two letters: ``r`` if a format can be read, ``w`` if it can be written, else ``-``."""
     return ("r" if entry.reader and not entry.refused else "-") + ("w" if entry.writer else "-")

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field
 from starlette.responses import Response, StreamingResponse
 
 from tomopicker.errors import UsageError
-from tomopicker.output.particles import encoded, projections
+from tomopicker.output.particles import encode_jpeg, projections
 from tomopicker.studio.context import Studio
 from tomopicker.studio.deconvolution import Deconvolution
 from tomopicker.studio.points import positions
@@ -94,7 +94,7 @@ async def thumb(
         box = studio.boxes.get(name, (x, y, z), diameter)
         if box is None:
             raise UsageError("this place is outside the tomogram")
-        return encoded(projections(box, inverted=invert))
+        return encode_jpeg(projections(box, inverted=invert))
 
     return Response(await asyncio.to_thread(draw), media_type="image/jpeg", headers=CACHE_FOR_A_DAY)
 
@@ -110,5 +110,5 @@ async def mean(studio: Studio, kind: KindOfProject, invert: bool = False) -> Res
     box, count = await asyncio.to_thread(studio.boxes.mean, places, kind.diameter)
     if box is None:
         return Response(status_code=204)
-    drawn = encoded(projections(box, slab=0.12, inverted=invert))
+    drawn = encode_jpeg(projections(box, slab=0.12, inverted=invert))
     return Response(drawn, media_type="image/jpeg", headers={"x-particles": str(count)})

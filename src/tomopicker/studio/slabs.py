@@ -8,7 +8,7 @@ from jaxtyping import Float32, UInt8
 from scipy.ndimage import gaussian_filter
 
 from tomopicker.errors import UsageError
-from tomopicker.output.particles import encoded
+from tomopicker.output.particles import encode_jpeg
 from tomopicker.studio.deconvolution import Deconvolution
 from tomopicker.tomogram import Tomogram
 
@@ -160,4 +160,4 @@ def jpeg(
         # A Gaussian of sigma r / 4 halves the amplitude at about a period of r.
         shown = gaussian_filter(shown, low_pass / 4 / voxel_size)
     picture = to_bytes(shown, low, high)
-    return encoded(255 - picture if inverted else picture)
+    return encode_jpeg(255 - picture if inverted else picture)
