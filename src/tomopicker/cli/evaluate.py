@@ -52,7 +52,7 @@ def command(
 ) -> None:  # fmt: skip
     """Match, and print the metrics."""
     from tomopicker.output.compare import gather, sorted_paths
-    from tomopicker.output.evaluate import Evaluations, chance_warning, evaluate_all, write_json
+    from tomopicker.output.evaluate import Criterion, Evaluations, chance_warning, evaluate_all, write_json
     from tomopicker.output.terminal import evaluation_tables
 
     length, in_angstrom = parse_tolerance(tolerance)
@@ -66,13 +66,7 @@ def command(
     if in_angstrom and not found.knows_voxel_size:
         raise UsageError(f"--tolerance {tolerance}: is in Å, and the voxel size is not known; give --voxel-size")
     with reporter.showing_warnings():
-<<<<<<< HEAD
-        evaluated = evaluate_all(found, length, in_angstrom=in_angstrom, matching=matching)
-=======
-        criterion = evaluate.Criterion(length, in_angstrom, matching)
-        method = evaluate.evaluate_kinds if evaluate.have_kinds(found) else evaluate.evaluate_compared
-        evaluated = method(found, criterion)
->>>>>>> 243be5dc52e23600884d2727b80bf0e3be171678
+        evaluated = evaluate_all(found, Criterion(length, in_angstrom, matching))
     for table in evaluation_tables(evaluated):
         reporter.console.print(table)
     if isinstance(evaluated, Evaluations) and (doubt := chance_warning(found, evaluated)):

@@ -93,16 +93,6 @@ class KindEvaluations:
         }
 
 
-<<<<<<< HEAD
-def evaluate_all(
-    found: Compared, tolerance: float, *, in_angstrom: bool, matching: MatchMethod
-) -> Evaluations | KindEvaluations:
-    """Evaluate each kind of particle if picks and truth both name kinds; parameters as for `evaluate_compared`."""
-    has_kinds = found.candidates.kind_names and with_kinds(found.truth).kind_names
-    return (evaluate_kinds if has_kinds else evaluate_compared)(
-        found, tolerance, in_angstrom=in_angstrom, matching=matching
-    )
-=======
 def evaluate_compared(compared: Compared, criterion: Criterion) -> Evaluations:
     """Evaluate each tomogram, and average."""
     rows = {}
@@ -117,7 +107,6 @@ def evaluate_compared(compared: Compared, criterion: Criterion) -> Evaluations:
         )
         rows[name] = replace(row, tolerance=criterion.tolerance, position_error_mean=mean, position_error_median=median)
     return Evaluations(rows, mean_evaluation(rows), criterion)
->>>>>>> 243be5dc52e23600884d2727b80bf0e3be171678
 
 
 def evaluate_picks(picks: Picks, truth: Picks, tolerance: float, matching: MatchMethod) -> Evaluation:
@@ -126,9 +115,10 @@ def evaluate_picks(picks: Picks, truth: Picks, tolerance: float, matching: Match
     return evaluate(picks.positions, picks.scores if has_scores else None, truth.positions, tolerance, matching)
 
 
-def have_kinds(compared: Compared) -> bool:
-    """Return True if both picks and truth have kinds."""
-    return bool(compared.candidates.kind_names and with_kinds(compared.truth).kind_names)
+def evaluate_all(compared: Compared, criterion: Criterion) -> Evaluations | KindEvaluations:
+    """Evaluate picks, kind by kind if both picks and truth have kinds."""
+    has_kinds = compared.candidates.kind_names and with_kinds(compared.truth).kind_names
+    return evaluate_kinds(compared, criterion) if has_kinds else evaluate_compared(compared, criterion)
 
 
 def evaluate_kinds(compared: Compared, criterion: Criterion) -> KindEvaluations:

@@ -105,13 +105,8 @@ def volume_row(tomogram: "Tomogram", statistics: "Statistics | None") -> list[st
     size = " × ".join(f"{edge * tomogram.voxel_size:.0f}" for edge in (x, y, z))
     kind = f"{tomogram.data.dtype.name}{' (big-endian)' if tomogram.data.dtype.byteorder == '>' else ''}"
     row = [escape(tomogram.name), f"{x} × {y} × {z}", f"{tomogram.voxel_size:g} Å", size, kind]
-<<<<<<< HEAD
-    if found is not None:
-        row += [f"{value:.4g}" for value in (found.minimum, found.mean, found.maximum, found.sd)]
-=======
     if statistics is not None:
-        row += [f"{value:.4g}" for value in (statistics.least, statistics.mean, statistics.most, statistics.sd)]
->>>>>>> 243be5dc52e23600884d2727b80bf0e3be171678
+        row += [f"{value:.4g}" for value in (statistics.minimum, statistics.mean, statistics.maximum, statistics.sd)]
     return row
 
 
