@@ -68,7 +68,7 @@ def test_few_picks_are_not_called_right(cli, folder, tmp_path):
     result = cli("check", few, folder / "TS_1.mrc", "-d", DIAMETER, "-o", tmp_path / "check.png")
     assert result.code == 0
     assert "No fault found" not in result.out
-    assert f"cannot decide whether the picks are right (2 picks of 1 tomogram): look at {tmp_path}" in result.out
+    assert f"cannot decide whether the picks are right (2 picks of 1 tomogram); see {tmp_path}" in result.out
 
 
 def test_positions_outside_are_a_finding_and_no_error(cli, folder, tmp_path):
