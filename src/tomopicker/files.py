@@ -7,7 +7,7 @@ disk before it is renamed: models, checkpoints, records of finished work and the
 
 import os
 import tempfile
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -141,10 +141,11 @@ def check_writable(folder: Path, flag: str = "--output") -> None:
         raise TomoPickerError(f"{nearest}: cannot be written in ({error.strerror}); choose another {flag}") from error
 
 
-def check_suffix(path: Path, suffixes: Collection[str], what: str) -> None:
+def check_suffix(path: Path, suffixes: Sequence[str], what: str) -> None:
     """Refuse an output file whose suffix is not one of those listed; `what` names its content."""
     if path.suffix.lower() not in suffixes:
-        raise UsageError(f"--output {path}: {what} needs a name that ends in {' or '.join(suffixes)}")
+        listed = " or ".join(filter(None, [", ".join(suffixes[:-1]), suffixes[-1]]))
+        raise UsageError(f"--output {path}: {what} needs a name that ends in {listed}")
 
 
 def check_folder(folder: Path) -> None:
