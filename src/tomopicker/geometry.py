@@ -125,6 +125,10 @@ class PickTable:
     doubt: str | None = None
     kept: np.ndarray | None = None
 
+    def __post_init__(self) -> None:
+        if not self.extra.shape[1]:
+            object.__setattr__(self, "extra", pd.DataFrame(index=range(len(self))))
+
     def __len__(self) -> int:
         return len(self.coordinates)
 
@@ -143,7 +147,7 @@ class PickTable:
             tomograms=self.tomograms[rows],
             scores=self.scores[rows],
             pixel_size=None if self.pixel_size is None else self.pixel_size[rows],
-            extra=self.extra.iloc[index].reset_index(drop=True) if self.extra.shape[1] else pd.DataFrame(),
+            extra=self.extra.iloc[index].reset_index(drop=True),
             kept=index if self.kept is None else self.kept[index],
         )
 

@@ -1,7 +1,7 @@
 """The `Picks` value: positions of particles, their tomograms, scores, and other columns of their files."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -36,9 +36,9 @@ class Picks:
     extra: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def __post_init__(self) -> None:
-        lengths = {len(self.positions), len(self.tomograms), len(self.scores)}
-        if self.extra.shape[1]:
-            lengths.add(len(self.extra))
+        if not self.extra.shape[1]:
+            object.__setattr__(self, "extra", pd.DataFrame(index=range(len(self))))
+        lengths = {len(self.positions), len(self.tomograms), len(self.scores), len(self.extra)}
         if len(lengths) != 1:
             raise ValueError(f"positions, tomograms, scores and extra differ in length: {sorted(lengths)}")
 
@@ -61,12 +61,11 @@ class Picks:
         listed = list(parts)
         if not listed:
             return cls.of("", np.empty((0, 3)))
-        extras = [part.extra if part.extra.shape[1] else pd.DataFrame(index=range(len(part))) for part in listed]
         return cls(
             np.concatenate([part.positions for part in listed]),
             np.concatenate([part.tomograms for part in listed]),
             np.concatenate([part.scores for part in listed]),
-            pd.concat(extras, ignore_index=True),
+            pd.concat([part.extra for part in listed], ignore_index=True),
         )
 
     @property
@@ -98,14 +97,12 @@ class Picks:
     def with_kind(self, names: str | np.ndarray) -> "Picks":
         """Set the kind of every pick: one name for all, or one each; empty for none."""
         column = np.full(len(self), names, dtype=object) if isinstance(names, str) else names
-        extra = self.extra if self.extra.shape[1] else pd.DataFrame(index=range(len(self)))
-        return Picks(self.positions, self.tomograms, self.scores, extra.assign(**{KIND: column}))
+        return replace(self, extra=self.extra.assign(**{KIND: column}))
 
     def select(self, rows: np.ndarray) -> "Picks":
         """Select rows by a mask or by indices."""
-        index = np.arange(len(self))[rows]
-        extra = self.extra.iloc[index].reset_index(drop=True) if self.extra.shape[1] else pd.DataFrame()
-        return Picks(self.positions[index], self.tomograms[index], self.scores[index], extra)
+        extra = self.extra.iloc[np.arange(len(self))[rows]].reset_index(drop=True)
+        return Picks(self.positions[rows], self.tomograms[rows], self.scores[rows], extra)
 
     def in_tomogram(self, name: str) -> "Picks":
         """Select the picks of one tomogram."""

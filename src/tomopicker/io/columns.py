@@ -199,14 +199,13 @@ def join_tables(tables: Sequence[PickTable], source: str) -> PickTable:
         names = " and ".join(sorted(unit.value for unit in units))
         raise TomoPickerError(f"{source}: the files it lists differ in unit ({names}); give them one by one")
     sizes = [np.full(len(table), np.nan) if table.pixel_size is None else table.pixel_size for table in tables]
-    extras = [table.extra if table.extra.shape[1] else pd.DataFrame(index=range(len(table))) for table in tables]
     return PickTable(
         np.concatenate([table.coordinates for table in tables]),
         tables[0].unit,
         np.concatenate([table.tomograms for table in tables]),
         np.concatenate([table.scores for table in tables]),
         None if all(table.pixel_size is None for table in tables) else np.concatenate(sizes),
-        pd.concat(extras, ignore_index=True),
+        pd.concat([table.extra for table in tables], ignore_index=True),
         {name: frame for table in tables for name, frame in table.frames.items()},
         source,
         notes=tuple(dict.fromkeys(note for table in tables for note in table.notes)),

@@ -52,7 +52,11 @@ class DiscriminantNetwork(nn.Module):
 
     def forward(self, patches: Patches) -> Scores:
         """Return the scores of every voxel, shape (batch, heads, z, y, x); edges must be multiples of `divisor`."""
-        return _scores(self.body, patches, self.weights) + self.bias[:, None, None, None]
+        coarse, fine = self.body.levels(patches)[-2:]
+        n = coarse.shape[1]
+        # Interpolation is linear, so it is applied after the sum over channels.
+        scores = _upsample(_weighted_sum(coarse, self.weights[:, :n]), 2) + _weighted_sum(fine, self.weights[:, n:])
+        return _upsample(scores, self.body.stride) + self.bias[:, None, None, None]
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *others: Any) -> None:
         """Resize the buffers to the numbers of clicks and negatives in the file."""
@@ -63,20 +67,12 @@ class DiscriminantNetwork(nn.Module):
         super()._load_from_state_dict(state_dict, prefix, *others)
 
 
-def _scores(body: ResUNet, patches: Patches, weights: Float[Tensor, "heads channels"]) -> Scores:
-    coarse, fine = body.levels(patches)[-2:]
-    split = coarse.shape[1]
-    # Interpolation is linear, so it is applied after the sum over channels.
-    scores = _upsample(_weighted_sum(coarse, weights[:, :split]), 2) + _weighted_sum(fine, weights[:, split:])
-    return _upsample(scores, body.stride)
-
-
 def _weighted_sum(features: Float[Tensor, "batch channels _ _ _"], weights: Float[Tensor, "heads channels"]) -> Scores:
     return functional.conv3d(features.float(), weights[:, :, None, None, None].float())
 
 
 def _upsample(scores: Scores, factor: int) -> Scores:
-    scores = scores.float()
+    scores = scores.float()  # Autocast makes convolutions return half precision.
     if factor == 1:
         return scores
     return functional.interpolate(scores, scale_factor=factor, mode="trilinear", align_corners=False)

@@ -70,22 +70,17 @@ def _is_picks(path: Path) -> bool:
 
 
 def _image(tomogram: Tomogram) -> LayerData:
+    # A compressed tomogram is read into memory, because a viewer moves back and forth in it.
+    if tomogram.path is not None and tomogram.path.suffix.lower() in COMPRESSION_SUFFIXES:
+        tomogram = replace(tomogram, data=tomogram.data[0 : tomogram.shape[0]])
     middle = tomogram.shape[0] // 2
     low, high = np.percentile(tomogram.data[middle : middle + 1], (0.5, 99.5)).tolist()
     more: dict[str, Any] = {"contrast_limits": (low, high)} if high > low else {}
     return (
-        LayerImage(_decompressed(tomogram)),
+        LayerImage(tomogram),
         {"name": tomogram.name, "metadata": metadata(tomogram.name, tomogram.frame), **more},
         "image",
     )
-
-
-def _decompressed(tomogram: Tomogram) -> Tomogram:
-    """Read a compressed tomogram into memory, because a viewer moves back and forth in it."""
-    path = tomogram.path
-    if path is None or path.suffix.lower() not in COMPRESSION_SUFFIXES:
-        return tomogram
-    return replace(tomogram, data=tomogram.data[0 : tomogram.shape[0]])
 
 
 def _points(path: Path, known: dict[str, Frame]) -> list[LayerData]:

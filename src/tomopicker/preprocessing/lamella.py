@@ -155,14 +155,13 @@ def _between_surfaces(
     values = np.minimum(values, np.quantile(values.max(axis=1), CAP_QUANTILE))
     limit = otsu(values.ravel())
     runs = [max_subarray(profile - limit) for profile in values]
-    found = np.array([run is not None for run in runs])
-    if not found.any():
+    has_run = np.array([run is not None for run in runs])
+    if not has_run.any():
         return None, 0.0
     edges = np.array([run for run in runs if run is not None], dtype=np.float64)
-    depth = shape[0]
-    surfaces = [_fit_surface(places[found], edges[:, side], shape) for side in (0, 1)]
+    surfaces = [_fit_surface(places[has_run], edges[:, side], shape) for side in (0, 1)]
     margin = MARGIN / voxel_size
-    sections = np.arange(depth)[None]
+    sections = np.arange(shape[0])[None]
     low, high = (surface(places)[:, None] for surface in surfaces)
     inside = (sections >= low) & (sections <= high)
     outside = (sections < low - margin) | (sections > high + margin)

@@ -51,7 +51,8 @@ def read(path: Path) -> PickTable:
         extra = relion_columns(Rotation.from_matrix(matrices[:, :3, :3]))
         rows.check_angles(np.stack(list(extra.values()), axis=1))
     scores = rows.numbers([point.get("score", 1.0) for point in points], "score", blank=np.nan)
-    run = str(content.get("run_name") or _run_of(path))
+    folder = path.absolute().parent  # ExperimentRuns/<run>/Picks
+    run = str(content.get("run_name") or (folder.parent.name if folder.name == "Picks" else ""))
     coordinates = _locations(points, rows) + matrices[:, :3, 3]
     return rows.table(coordinates, Unit.ANGSTROM, [run] * len(points), scores, extra | _instances(points, rows))
 
@@ -142,9 +143,3 @@ def _rotation_matrix(value: object, size: int, rows: Rows, row: int, message: st
     if matrix.shape != (size, size) or not np.isfinite(matrix).all() or abs(np.linalg.det(matrix[:3, :3]) - 1) > 0.01:
         raise rows.error(row, f": its {message}")
     return matrix
-
-
-def _run_of(path: Path) -> str:
-    """Return the run of ``ExperimentRuns/<run>/Picks/<file>``; empty for any other path."""
-    folder = path.absolute().parent
-    return folder.parent.name if folder.name == "Picks" else ""

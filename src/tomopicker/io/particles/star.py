@@ -7,6 +7,7 @@ the line: libraries pad such rows, which shifts positions into other columns.
 import itertools
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -195,17 +196,11 @@ def _as_frame(table: _Table, path: Path) -> pd.DataFrame:
     for label, values in zip(table.labels, fields, strict=True):
         if columns.setdefault(label, values) != values:
             raise TomoPickerError(f"{path}: two columns of data_{table.block} are called {label}; take one out")
-    return pd.DataFrame({label: _column(label, values) for label, values in columns.items()})
-
-
-def _column(label: str, values: Sequence[str]) -> pd.Series:
-    column = pd.Series([np.nan if value in _MISSING else value for value in values], dtype=object)
-    if label in TEXT_COLUMNS:
-        return column
-    try:
-        return pd.to_numeric(column)
-    except (ValueError, TypeError, OverflowError):
-        return column
+    frame = pd.DataFrame(columns, dtype=object).replace(dict.fromkeys(_MISSING, np.nan))
+    for label in set(frame.columns) - TEXT_COLUMNS:
+        with suppress(ValueError, TypeError, OverflowError):
+            frame[label] = pd.to_numeric(frame[label])
+    return frame
 
 
 def _safe(frame: pd.DataFrame) -> pd.DataFrame:

@@ -94,7 +94,7 @@ def reconstructions(path: Path) -> dict[str, Path]:
 
 
 def optimisation_set(blocks: Mapping[str, pd.DataFrame], path: Path) -> tuple[Path, Path | None] | None:
-    """Return the files in an optimisation set: particles, and tomograms if it names any; None if it is none.
+    """Return the files in an optimisation set: particles, and tomograms if it names any; None for any other file.
 
     Raises `TomoPickerError` if a file it names does not exist.
     """
@@ -107,7 +107,7 @@ def optimisation_set(blocks: Mapping[str, pd.DataFrame], path: Path) -> tuple[Pa
 
 
 def import_list(blocks: Mapping[str, pd.DataFrame], path: Path) -> list[tuple[str, Path]] | None:
-    """List the tomograms and files of a RELION 5 import list; None if it is none.
+    """List the tomograms and files of a RELION 5 import list; None for any other file.
 
     Raises `TomoPickerError` if it is empty, or a file it names does not exist.
     """

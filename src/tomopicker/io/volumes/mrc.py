@@ -35,38 +35,24 @@ _NOT_REAL = {3: "complex integers", 4: "complex numbers (a Fourier transform)", 
 
 @dataclass(frozen=True)
 class _Header:
-    """An interpreted header.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        Sections, rows and columns as stored.
-    dtype : dtype
-        Of the stored voxels, in the file's byte order.
-    offset : int
-        Bytes before the first voxel.
-    voxel_sizes : tuple of float
-        Å along x, y and z; 0 if missing.
-    axes : tuple of int
-        Indices of z, y and x among the stored axes.
-    has_mark : bool
-        Whether the letters MAP are there; they are missing in files from before the year 2000.
-    space_group : int
-    start : tuple of float
-        nstart and origin, six numbers, usually zero.
-    absent_bytes : int
-        Length of an extended header that is stated but not in the file.
-    """
+    """An interpreted header."""
 
     shape: tuple[int, int, int]
+    """Sections, rows and columns as stored."""
     dtype: np.dtype
     offset: int
+    """Bytes before the first voxel."""
     voxel_sizes: tuple[float, float, float]
+    """Å along x, y and z; 0 if missing."""
     axes: tuple[int, int, int]
+    """Indices of z, y and x among the stored axes."""
     has_mark: bool
+    """True if the letters MAP are present; files from before the year 2000 lack them."""
     space_group: int
     start: tuple[float, ...]
+    """nstart and origin, six numbers, usually zero."""
     absent_bytes: int = 0
+    """Length of an extended header that is stated but not in the file."""
 
     @property
     def total_bytes(self) -> int:

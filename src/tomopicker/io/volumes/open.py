@@ -110,11 +110,11 @@ def _in_folder(folder: Path) -> list[Path]:
     """List a folder's tomograms: MRC, else any other format; no tilt series, image stacks or motive lists."""
     entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
     mrc = [entry for entry in entries if volume_suffix(entry) in set(VOLUME_SUFFIXES).difference(_NOT_TOMOGRAMS)]
-    return mrc or [entry for entry in entries if is_zarr(entry) or _is_other(entry)]
-
-
-def _is_other(path: Path) -> bool:
-    suffix = volume_suffix(path)
-    if suffix == ".em":
-        return is_em_volume(path)
-    return suffix in set(_SUFFIXES).difference(VOLUME_SUFFIXES) and path.is_file()
+    others = set(_SUFFIXES).difference(VOLUME_SUFFIXES, [".em"])
+    return mrc or [
+        entry
+        for entry in entries
+        if is_zarr(entry)
+        or (volume_suffix(entry) in others and entry.is_file())
+        or (volume_suffix(entry) == ".em" and is_em_volume(entry))
+    ]
