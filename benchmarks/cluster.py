@@ -1,8 +1,8 @@
-"""Many tomograms on workers: efficiency against one process, and a thousand through a SLURM of this machine.
+"""Picking many tomograms on workers: efficiency relative to one process, and a thousand with SLURM on this machine.
 
 `efficiency` picks the same small tomograms in one process of one thread, with `--engine local`, and with `--slurm` as
-jobs, in turn, several times; start-up is left out. `thousand` picks many with one command through SLURM while workers
-are killed and a job is cancelled, and checks that every good one was picked once. SLURM is that of
+jobs, in turn, several times; start-up is excluded. `thousand` picks many with one command through SLURM while workers
+are killed and a job is cancelled, and checks that every intact tomogram was picked once. SLURM is that of
 tests/slurm/one_machine.sh, and needs root and Debian's slurm-wlm.
 """
 
@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import yaml
+from processes import run_script
 
 VOXEL_SIZE, DIAMETER = 10.0, 100.0
 TINY = {
@@ -32,7 +33,7 @@ TINY = {
     "precision": "float32",
 }
 SLURM = Path(__file__).parents[1] / "tests" / "slurm" / "one_machine.sh"
-BROKEN = 5
+N_BROKEN = 5
 
 
 def main() -> None:
@@ -63,7 +64,7 @@ def main() -> None:
 
 
 def prepare(folder: Path, count: int, shape: tuple[int, int, int]) -> None:
-    """Write different tomograms of dark balls in noise, and a small model of the balls."""
+    """Write tomograms of dark balls in noise, and a small model of the balls."""
     from tomopicker.cli.app import run  # noqa: PLC0415
     from tomopicker.io import write_mrc  # noqa: PLC0415
 
@@ -84,7 +85,7 @@ def prepare(folder: Path, count: int, shape: tuple[int, int, int]) -> None:
 
 
 def balls(seed: int, shape: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """A tomogram of 20 to 40 dark balls in noise, and their centres (x, y, z) in voxels."""
+    """Return a tomogram of 20 to 40 dark balls in noise, and their centres (x, y, z) in voxels."""
     rng = np.random.default_rng(seed)
     volume = rng.normal(0, 0.4, shape).astype(np.float32)
     centres: list[np.ndarray] = []
@@ -101,24 +102,24 @@ def balls(seed: int, shape: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarra
 
 @contextmanager
 def slurm_in(folder: Path) -> Iterator[dict[str, str]]:
-    """Start a SLURM of two nodes; give the environment that its commands need."""
-    place = folder / "slurm"
-    place.mkdir(mode=0o755)
+    """Start SLURM with two nodes and yield the environment for its commands."""
+    home = folder / "slurm"
+    home.mkdir(mode=0o755)
     environment = {**os.environ, "PORT": "17137"}
     try:
         started = subprocess.run(
-            [SLURM, "start", place], check=True, text=True, stdout=subprocess.PIPE, timeout=60, env=environment
+            [SLURM, "start", home], check=True, text=True, stdout=subprocess.PIPE, timeout=60, env=environment
         )
         yield {**environment, "SLURM_CONF": started.stdout.strip()}
     finally:
-        subprocess.run([SLURM, "stop", place], check=False, timeout=60)
+        subprocess.run([SLURM, "stop", home], check=False, timeout=60)
 
 
 # ---- efficiency
 
 
 def efficiency(folder: Path, count: int, shape: tuple[int, int, int], options: argparse.Namespace) -> None:
-    """Print the rate of several workers over that of one process, the median of runs in turn."""
+    """Print the rate of several workers relative to one process, as the median of repeats."""
     prepare(folder, count, shape)
     if not options.slurm:
         compare(folder, {"local": 2}, options.repeats, dict(os.environ))
@@ -129,16 +130,16 @@ def efficiency(folder: Path, count: int, shape: tuple[int, int, int], options: a
 
 def compare(folder: Path, engines: dict[str, int], repeats: int, environment: dict[str, str]) -> None:
     """Run one process and each engine in turn, and print the table."""
-    found: dict[str, list[tuple[float, float, float]]] = {engine: [] for engine in engines}
+    results: dict[str, list[tuple[float, float, float]]] = {engine: [] for engine in engines}
     for _ in range(repeats):
-        alone = measured(folder, "none", 1, environment)
+        single = measure(folder, "none", 1, environment)
         for engine, workers in engines.items():
-            run = measured(folder, engine, workers, environment)
-            found[engine].append((run["rate"] / alone["rate"], run["busy"] / alone["busy"], run["start_up"]))
+            run = measure(folder, engine, workers, environment)
+            results[engine].append((run["rate"] / single["rate"], run["busy"] / single["busy"], run["start_up"]))
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the end\n")
-    print("| Workers | Rate over one process | Spread | Time spent picking over one process | Start-up, s |")
+    print("| Workers | Rate relative to one process | Spread | Picking time relative to one process | Start-up, s |")
     print("|---|---|---|---|---|")
-    for engine, rows in found.items():
+    for engine, rows in results.items():
         rates, busy, start = zip(*rows, strict=True)
         print(
             f"| {engines[engine]}, {engine} | {statistics.median(rates):.2f} | {min(rates):.2f} to {max(rates):.2f} "
@@ -146,24 +147,22 @@ def compare(folder: Path, engines: dict[str, int], repeats: int, environment: di
         )
 
 
-def measured(folder: Path, engine: str, workers: int, environment: dict[str, str]) -> dict[str, float]:
-    """Pick all tomograms in a process of its own, one thread a worker."""
-    command = [sys.executable, __file__, "efficiency", "--child", engine, str(workers), str(folder)]
-    done = subprocess.run(
-        command, env={**environment, "OMP_NUM_THREADS": "1"}, check=True, stdout=subprocess.PIPE, text=True
+def measure(folder: Path, engine: str, workers: int, environment: dict[str, str]) -> dict[str, float]:
+    """Pick all tomograms in a separate process, with one thread per worker."""
+    result: dict[str, float] = run_script(
+        __file__, "efficiency", "--child", engine, workers, folder, environment={**environment, "OMP_NUM_THREADS": "1"}
     )
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    print(f"{engine}: {found}", file=sys.stderr, flush=True)
-    return found
+    print(f"{engine}: {result}", file=sys.stderr, flush=True)
+    return result
 
 
 def child(engine: str, workers: str, folder: str) -> dict[str, float]:
-    """Pick, and give tomograms a second once every worker has done one, and the share of that time spent picking."""
+    """Pick, and return the rate once every worker has finished a tomogram, and the fraction of time spent picking."""
     from tomopicker import api  # noqa: PLC0415
 
     began, ends = time.monotonic(), []
 
-    def hear(event: api.Event) -> None:
+    def on_event(event: api.Event) -> None:
         if event.kind == "done":
             ends.append((time.monotonic(), event.worker, event.seconds))
 
@@ -174,16 +173,16 @@ def child(engine: str, workers: str, folder: str) -> dict[str, float]:
             settings = api.ClusterSettings(engine=engine, workers=int(workers), cores=1, **jobs)
         api.pick_many(
             Path(folder) / "tomograms", Path(folder) / "balls.model", Path(output) / "picks", engine=settings,
-            on_event=hear, device="cpu", pictures=False,
+            on_event=on_event, device="cpu", pictures=False,
         )  # fmt: skip
     firsts: dict[str, float] = {}
-    for at, worker, _ in ends:
-        firsts.setdefault(worker, at)
+    for end, worker, _ in ends:
+        firsts.setdefault(worker, end)
     steady = max(firsts.values())
-    # The end is not spent waiting for one worker: it is left out from the first that has nothing more to do.
-    lasts = {worker: at for at, worker, _ in ends}
+    # The end, from when the first worker becomes idle, is excluded.
+    lasts = {worker: end for end, worker, _ in ends}
     stop = min(lasts.values())
-    counted = [seconds for at, _, seconds in ends if steady < at <= stop]
+    counted = [seconds for end, _, seconds in ends if steady < end <= stop]
     span = stop - steady
     return {
         "rate": len(counted) / span, "busy": sum(counted) / span / len(firsts), "workers": len(firsts),
@@ -195,11 +194,11 @@ def child(engine: str, workers: str, folder: str) -> dict[str, float]:
 
 
 def thousand(folder: Path, count: int, shape: tuple[int, int, int], kills: int) -> None:
-    """Pick many with one command, kill and cancel meanwhile, check what came of it, and print figures."""
+    """Pick many with one command while killing workers and cancelling a job; check the result and print figures."""
     prepare(folder, count, shape)
-    good = sorted((folder / "tomograms").iterdir())
-    for number in range(BROKEN):
-        (folder / "tomograms" / f"broken{number}.mrc").write_bytes(good[number].read_bytes()[:5000])
+    intact = sorted((folder / "tomograms").iterdir())
+    for number in range(N_BROKEN):
+        (folder / "tomograms" / f"broken{number}.mrc").write_bytes(intact[number].read_bytes()[:5000])
     output = folder / "picks"
     command = [
         sys.executable, "-m", "tomopicker.cli", "pick", folder / "tomograms", "-m", folder / "balls.model",
@@ -211,7 +210,7 @@ def thousand(folder: Path, count: int, shape: tuple[int, int, int], kills: int) 
         run = subprocess.Popen(
             list(map(str, command)), env={**environment, "OMP_NUM_THREADS": "1"}, stdout=log, stderr=log
         )
-        memory = harm(run, output, count, kills, environment)
+        memory = disturb(run, output, count, kills, environment)
         code, seconds = run.wait(), time.monotonic() - began
     print(f"exit code {code}; {seconds:.0f} s from the start of the command to its end; load {os.getloadavg()[0]:.1f}")
     record = json.loads((output / "run.json").read_text())
@@ -219,22 +218,23 @@ def thousand(folder: Path, count: int, shape: tuple[int, int, int], kills: int) 
     done = {name: entry["picks"] for name, entry in entries.items() if entry["status"] == "done"}
     rows = (output / "picks.csv").read_text().splitlines()[1:]
     once = len(rows) == len(set(rows)) == sum(done.values())
-    print(f"good files picked, once each: {len(done)} of {count}{'' if once else '; ROWS ARE DOUBLED OR LOST'}")
+    print(f"intact files picked, once each: {len(done)} of {count}{'' if once else '; ROWS ARE DUPLICATED OR LOST'}")
     broken = [name for name in record["failures"] if name.startswith("broken")]
-    print(f"broken files named: {len(broken)} of {BROKEN}; others that failed: {len(record['failures']) - len(broken)}")
-    print(f"run again after a death: {record['retried']}; picks: {len(rows)}")
-    print(f"run: {record['seconds']:.0f} s; share of four workers' time spent picking: "
+    print(f"broken files reported: {len(broken)} of {N_BROKEN}")
+    print(f"others that failed: {len(record['failures']) - len(broken)}")
+    print(f"retried after a worker died: {record['retried']}; picks: {len(rows)}")
+    print(f"run: {record['seconds']:.0f} s; fraction of four workers' time spent picking: "
           f"{record['worked_seconds'] / record['seconds'] / 4:.2f}")  # fmt: skip
-    print(f"memory of the driver at most: {memory['peak']} MB; at a tenth of the way {memory['early']} MB")
+    print(f"peak memory of the driver: {memory['peak']} MB; after a tenth of the tomograms {memory['early']} MB")
     print(f"after the last tomogram: {memory['after']:.1f} s (merge, summary, end of the workers)")
-    if not (once and len(done) == count and len(broken) == BROKEN == len(record["failures"])):
-        raise SystemExit(f"something was lost; see {folder}")
+    if not (once and len(done) == count and len(broken) == N_BROKEN == len(record["failures"])):
+        raise SystemExit(f"picks are missing or duplicated; see {folder}")
 
 
-def harm(
+def disturb(
     run: "subprocess.Popen[bytes]", output: Path, count: int, kills: int, environment: dict[str, str]
 ) -> dict[str, float]:
-    """Kill workers at moments spread over the run and cancel a job; give the driver's memory (MB) and its end (s)."""
+    """Kill workers during the run and cancel a job; return the driver's memory (MB) and the duration of its end (s)."""
     rng = random.Random(1)
     moments = [(count * (number + 1)) // (kills + 2) for number in range(kills + 1)]
     peak = early = 0
@@ -256,7 +256,7 @@ def harm(
 
 
 def strike(rng: random.Random, record: dict, *, last: bool, environment: dict[str, str]) -> None:
-    """Kill a worker that is at a tomogram, or at last cancel a job."""
+    """Kill a busy worker or, the last time, cancel a job."""
     if last:
         jobs = subprocess.run(
             ["squeue", "-h", "-o", "%i", "-t", "running"], env=environment, check=True, text=True, capture_output=True

@@ -10,11 +10,11 @@ import json
 import multiprocessing
 import os
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from processes import run_script
 
 WAIT_POLICIES = {"asleep (as the program runs)": "PASSIVE", "spinning": "ACTIVE"}
 N_STEPS = 4
@@ -67,8 +67,7 @@ def spin() -> None:
 def measure(policy: str) -> float:
     """Time steps in a separate process, since OpenMP reads the wait policy when it is loaded."""
     environment = {**os.environ, "OMP_WAIT_POLICY": policy}
-    command = [sys.executable, __file__, "--child"]
-    return float(json.loads(subprocess.run(command, env=environment, check=True, capture_output=True).stdout))
+    return float(run_script(__file__, "--child", environment=environment))
 
 
 def step_seconds() -> float:

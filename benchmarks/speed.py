@@ -1,14 +1,15 @@
-"""Time and memory of training, picking and starting, each measured in a process of its own.
+"""Time and memory of training, picking and start-up, each measured in a separate process.
 
 Prints a Markdown table: the median of some repeats, their spread, the peak memory, and the machine. Each row runs in a
-fresh Python, so that its peak memory (``resource.getrusage``) is its own. The time is that of the work,
-without imports, but for ``--help``, which is the whole command.
+new Python, so that its peak memory (``resource.getrusage``) is its own. The time excludes imports, except for
+``--help``, which is the whole command.
 """
 
-# ruff: noqa: PLC0415  (the parent must stay small, for its size counts in its children's peak: work imports for itself)
+# ruff: noqa: PLC0415  (the parent must stay small, since its size counts in its children's peak: work imports lazily)
 
 import argparse
 import json
+import math
 import os
 import platform
 import resource
@@ -22,13 +23,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from processes import peak_memory, run_script
+
 GIB = 2**30
-MARK = "measured:"
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: what is measured, by which function of this file, and what it should keep to."""
+    """A row of the table: the function that does the work, and its target."""
 
     title: str
     work: Callable[[argparse.Namespace], dict[str, Any]]
@@ -36,32 +38,32 @@ class Row:
 
 
 def main() -> None:
-    """Measure what was asked for and print the table."""
+    """Measure the selected rows and print the table."""
     options = parse()
     if options.child:
-        print(MARK + json.dumps(measured(ROWS[options.child], options)), flush=True)
+        print(json.dumps(measure(ROWS[options.child], options)), flush=True)
         return
-    chosen = options.only or [name for name in ROWS if name not in INPUTS]
+    selected = options.only or [name for name in ROWS if name not in INPUTS]
     with tempfile.TemporaryDirectory(dir=options.scratch, prefix="tomopicker-speed-") as folder:
         options.folder = Path(folder)
         prepare(options)
-        lines = [line(name, options) for name in chosen]
+        lines = [line(name, options) for name in selected]
     print(machine(options))
     print()
-    print(table(["Work", "Median", "Spread", "Peak memory", "Rate", "Target"], lines))
+    print(markdown_table_of(["Work", "Median", "Spread", "Peak memory", "Rate", "Target"], lines))
 
 
 def parse() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tomogram", type=Path, help="MRC to train on; simulated if left out")
-    parser.add_argument("--clicks", type=Path, help="its clicks; true positions, disturbed, if left out")
+    parser.add_argument("--tomogram", type=Path, help="MRC to train on (default: simulated)")
+    parser.add_argument("--clicks", type=Path, help="its clicks (default: displaced true positions)")
     parser.add_argument("--particle-diameter", type=float, default=300.0, help="Å (default: %(default)g)")
     parser.add_argument("--expected-particles", type=float, default=100.0, help="for the paper preset (%(default)g)")
-    parser.add_argument("--repeats", type=int, default=3, help="of each row (%(default)d)")
+    parser.add_argument("--repeats", type=int, default=3, help="repeats of each row (%(default)d)")
     parser.add_argument("--only", nargs="+", choices=list(ROWS), metavar="ROW", help=f"some of {', '.join(ROWS)}")
     parser.add_argument("--shape", type=int, nargs=3, default=(112, 320, 320), metavar=("Z", "Y", "X"),
-                        help="of the tomogram that is simulated (112 320 320)")  # fmt: skip
+                        help="of the simulated tomogram (112 320 320)")  # fmt: skip
     parser.add_argument("--full-shape", type=int, nargs=3, default=(500, 928, 960), metavar=("Z", "Y", "X"),
                         help="of the tiled tomogram and the score volume (500 928 960)")  # fmt: skip
     parser.add_argument("--small-shape", type=int, nargs=3, default=(112, 320, 320), metavar=("Z", "Y", "X"),
@@ -79,7 +81,7 @@ def parse() -> argparse.Namespace:
 
 
 def line(name: str, options: argparse.Namespace) -> list[str]:
-    """Measure one row as often as asked, and lay it out."""
+    """Measure a row repeatedly, and return its cells."""
     results = [in_child(name, options) for _ in range(max(1, options.repeats))]
     seconds = [result["seconds"] for result in results]
     rates = [result["rate"] for result in results if "rate" in result]
@@ -92,34 +94,28 @@ def line(name: str, options: argparse.Namespace) -> list[str]:
 
 
 def in_child(name: str, options: argparse.Namespace) -> dict[str, Any]:
-    """Run this file again for one row; give what it measured."""
-    command = [sys.executable, __file__, "--child", name]
+    """Measure a row in a separate process."""
+    command = [__file__, "--child", name]
     for key, value in vars(options).items():
         if key not in {"child", "only"} and value is not None:
             values = value if isinstance(value, list | tuple) else [value]
             command += [f"--{key.replace('_', '-')}", *(str(item) for item in values)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    found = [text for text in done.stdout.splitlines() if text.startswith(MARK)]
-    if done.returncode or not found:
-        sys.exit(f"{name} failed:\n{done.stdout}{done.stderr}")
-    print(f"{name}: {found[-1].removeprefix(MARK)}", file=sys.stderr, flush=True)
-    result: dict[str, Any] = json.loads(found[-1].removeprefix(MARK))
+    result: dict[str, Any] = run_script(*command)
+    print(f"{name}: {result}", file=sys.stderr, flush=True)
     return result
 
 
-def measured(row: Row, options: argparse.Namespace) -> dict[str, Any]:
-    """Do a row's work; add the peak memory of this process, or of the command it started."""
+def measure(row: Row, options: argparse.Namespace) -> dict[str, Any]:
+    """Do a row's work, and add the peak memory of this process, or of the command that it started."""
     result = row.work(options)
-    who = resource.RUSAGE_CHILDREN if result.pop("started", False) else resource.RUSAGE_SELF
-    unit = 1 if sys.platform == "darwin" else 1024
-    return {"memory": resource.getrusage(who).ru_maxrss * unit, **result}
+    return {"memory": peak_memory(result.pop("process", resource.RUSAGE_SELF)), **result}
 
 
-# What is measured.
+# Rows.
 
 
 def prepare(options: argparse.Namespace) -> None:
-    """Make the input that was not given, in a process of its own."""
+    """Simulate missing input in a separate process."""
     if options.tomogram is not None and options.clicks is None:
         sys.exit("--tomogram needs --clicks")
     if options.tomogram is None:
@@ -128,19 +124,19 @@ def prepare(options: argparse.Namespace) -> None:
 
 
 def simulate(options: argparse.Namespace) -> dict[str, Any]:
-    """Simulate a tomogram as int8, and clicks a voxel or two off the truth."""
+    """Simulate a tomogram as int8, and clicks a voxel or two off the true positions."""
     import numpy as np
 
     from tomopicker import api
     from tomopicker.simulation.tomogram import simulate_tomogram
 
     start = time.perf_counter()
-    made = simulate_tomogram("vpp", tuple(options.shape), 13.48, seed=1)
-    api.write_mrc(options.tomogram, as_int8(made.volume), 13.48)
+    simulated = simulate_tomogram("vpp", tuple(options.shape), 13.48, seed=1)
+    api.write_mrc(options.tomogram, as_int8(simulated.volume), 13.48)
     rng = np.random.default_rng(1)
     inside = np.array(options.shape[::-1]) - 1
-    chosen = rng.permutation(len(made.targets.positions))
-    clicks = np.clip(made.targets.positions[chosen] + rng.normal(0, 1, (len(chosen), 3)), 0, inside)
+    order = rng.permutation(len(simulated.targets.positions))
+    clicks = np.clip(simulated.targets.positions[order] + rng.normal(0, 1, (len(order), 3)), 0, inside)
     tomogram = api.open_tomogram(options.tomogram)
     picks = api.Picks.of(tomogram.name, clicks * 13.48)
     api.write_picks(picks, {tomogram.name: tomogram.frame}, options.clicks)
@@ -148,7 +144,7 @@ def simulate(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def train(preset: str, count: int) -> Callable[[argparse.Namespace], dict[str, Any]]:
-    """Make a row: train a preset from the first of the clicks; the rows that pick use the default one's of 20."""
+    """Return the work of training a preset from the first clicks; rows that pick use the default one from 20 clicks."""
 
     def work(options: argparse.Namespace) -> dict[str, Any]:
         import numpy as np
@@ -168,17 +164,17 @@ def train(preset: str, count: int) -> Callable[[argparse.Namespace], dict[str, A
 
 
 def pick_small(options: argparse.Namespace) -> dict[str, Any]:
-    """Pick the tomogram trained on, from its file to picks."""
+    """Pick the tomogram trained on."""
     return pick_file(options.tomogram, options)
 
 
-def pick_large(made: str) -> Callable[[argparse.Namespace], dict[str, Any]]:
-    """Make a row: pick the large int8 tomogram that another row makes, from its file to picks."""
+def pick_large(source: str) -> Callable[[argparse.Namespace], dict[str, Any]]:
+    """Return the work of picking the large int8 tomogram that another row makes."""
 
     def work(options: argparse.Namespace) -> dict[str, Any]:
-        path = options.folder / f"{made}.mrc"
+        path = options.folder / f"{source}.mrc"
         if not path.exists():
-            in_child(made, options)
+            in_child(source, options)
         return pick_file(path, options)
 
     return work
@@ -194,24 +190,24 @@ def pick_file(path: Path, options: argparse.Namespace) -> dict[str, Any]:
     model = api.load_model(model_file)
     start = time.perf_counter()
     tomogram = api.open_tomogram(path)
-    found = api.pick(tomogram, model)
+    picked = api.pick(tomogram, model)
     seconds = time.perf_counter() - start
     return {
         "seconds": seconds,
         "rate": voxels(tomogram.shape) / seconds,
-        "note": f"{len(found.picks)} picks, {size(tomogram.shape)}",
+        "note": f"{len(picked.picks)} picks, {size(tomogram.shape)}",
     }
 
 
-def features(made: str | None) -> Callable[[argparse.Namespace], dict[str, Any]]:
-    """Make a row: compute the features of instant picks, with the decoy's and their file, in float32 if so asked."""
+def features(source: str | None) -> Callable[[argparse.Namespace], dict[str, Any]]:
+    """Return the work of computing the features of instant picks, including those of the decoy, and their file."""
 
     def work(options: argparse.Namespace) -> dict[str, Any]:
         from tomopicker import api
 
-        path = options.tomogram if made is None else options.folder / f"{made}.mrc"
+        path = options.tomogram if source is None else options.folder / f"{source}.mrc"
         if not path.exists():
-            in_child(made or "simulate", options)
+            in_child(source or "simulate", options)
         settings = api.settings(300.0, "instant", precision=options.precision)
         start = time.perf_counter()
         tomogram = api.open_tomogram(path)
@@ -225,7 +221,7 @@ def features(made: str | None) -> Callable[[argparse.Namespace], dict[str, Any]]
 
 
 def instant_click(options: argparse.Namespace) -> dict[str, Any]:
-    """Time a click: discriminant, score volumes, peaks, calibration and count; its features are in memory."""
+    """Time a click, with features in memory: discriminant, score volumes, peaks, calibration and count."""
     import numpy as np
 
     from tomopicker import api
@@ -233,29 +229,29 @@ def instant_click(options: argparse.Namespace) -> dict[str, Any]:
     tomogram = api.open_tomogram(options.tomogram)
     clicks = api.read_picks(options.clicks, [tomogram])
     ready = api.features(tomogram, 300.0, settings=api.settings(300.0, "instant", precision=options.precision))
-    took = []
+    seconds = []
     for count in range(1, 7):
         start = time.perf_counter()
-        found = api.instant(ready, clicks.select(np.arange(count)))
-        took.append(time.perf_counter() - start)
-    picks = sum(len(picked.picks) for picked in found.picked.values())
+        instant = api.instant(ready, clicks.select(np.arange(count)))
+        seconds.append(time.perf_counter() - start)
+    picks = sum(len(picked.picks) for picked in instant.picked.values())
     note = f"{options.precision}, {picks} picks, {size(tomogram.shape)}"
-    return {"seconds": float(np.median(took[1:])), "note": note}
+    return {"seconds": float(np.median(seconds[1:])), "note": note}
 
 
 def tile(options: argparse.Namespace) -> dict[str, Any]:
-    """Tile the tomogram to the full shape and crop it, as int8."""
+    """Tile the tomogram to the full shape, as int8."""
     from tomopicker import api
 
     start = time.perf_counter()
     tomogram = api.open_tomogram(options.tomogram)
-    made = repeated(read_int8(tomogram), options.full_shape)
-    api.write_mrc(options.folder / "tile.mrc", made, tomogram.voxel_size)
+    tiled = tile_to(read_int8(tomogram), options.full_shape)
+    api.write_mrc(options.folder / "tile.mrc", tiled, tomogram.voxel_size)
     return {"seconds": time.perf_counter() - start}
 
 
 def lamella(options: argparse.Namespace) -> dict[str, Any]:
-    """Make the same with the tomogram's specimen in the middle third of the sections, between its vacuum."""
+    """Tile the specimen over the middle third of the sections, and the vacuum over the rest, as int8."""
     import numpy as np
 
     from tomopicker import api
@@ -265,14 +261,15 @@ def lamella(options: argparse.Namespace) -> dict[str, Any]:
     tomogram = api.open_tomogram(options.tomogram)
     data = read_int8(tomogram)
     mask = preprocess(tomogram, 2 * tomogram.voxel_size, 4.0, "auto").mask
-    held = 2 * np.flatnonzero(mask.any(axis=(1, 2))) if mask is not None else np.arange(len(data))
-    specimen, vacuum = data[held[0] : held[-1] + 2], np.concatenate([data[: held[0]], data[held[-1] + 2 :]])
-    if not len(vacuum):  # Specimen throughout, as in a small try: noise will do.
+    filled = 2 * np.flatnonzero(mask.any(axis=(1, 2))) if mask is not None else np.arange(len(data))
+    first, stop = filled[0], filled[-1] + 2
+    specimen, vacuum = data[first:stop], np.concatenate([data[:first], data[stop:]])
+    if not len(vacuum):  # A small tomogram without vacuum: use noise.
         vacuum = np.random.default_rng(0).normal(0, 5, data.shape).astype(np.int8)
-    made, sections = repeated(vacuum, options.full_shape), options.full_shape[0]
+    tiled, sections = tile_to(vacuum, options.full_shape), options.full_shape[0]
     middle = slice(sections // 3, sections - sections // 3)
-    made[middle] = repeated(specimen, options.full_shape)[middle]
-    api.write_mrc(options.folder / "lamella.mrc", made, tomogram.voxel_size)
+    tiled[middle] = tile_to(specimen, options.full_shape)[middle]
+    api.write_mrc(options.folder / "lamella.mrc", tiled, tomogram.voxel_size)
     return {"seconds": time.perf_counter() - start}
 
 
@@ -282,24 +279,24 @@ def greedy_full(options: argparse.Namespace) -> dict[str, Any]:
 
     scores = score_field(options.full_shape)
     start = time.perf_counter()
-    found = greedy_peaks(scores, 12.0, max_particles=options.picks)
-    return {"seconds": time.perf_counter() - start, "note": f"{len(found)} picks, {size(scores.shape)}"}
+    peaks = greedy_peaks(scores, 12.0, max_particles=options.picks)
+    return {"seconds": time.perf_counter() - start, "note": f"{len(peaks)} picks, {size(scores.shape)}"}
 
 
 def greedy_small(options: argparse.Namespace) -> dict[str, Any]:
-    """Pick greedily in a smaller volume, and see that the literal loop gives the same."""
+    """Pick greedily in a smaller volume, and check that the literal loop gives the same."""
     import numpy as np
 
     from tomopicker.picking.greedy import greedy_peaks
 
     scores = score_field(options.small_shape)
     start = time.perf_counter()
-    found = greedy_peaks(scores, 12.0, max_particles=options.small_picks)
+    peaks = greedy_peaks(scores, 12.0, max_particles=options.small_picks)
     seconds = time.perf_counter() - start
     positions, values = literal_loop(scores, 12.0, options.small_picks)
-    assert np.array_equal(found.positions_voxels, positions), "greedy picking differs from the literal loop"
-    assert np.array_equal(found.scores, values), "greedy scores differ from the literal loop's"
-    return {"seconds": seconds, "note": f"{len(found)} picks, {size(scores.shape)}, equal to the literal loop's"}
+    assert np.array_equal(peaks.positions_voxels, positions), "greedy picking differs from the literal loop"
+    assert np.array_equal(peaks.scores, values), "greedy scores differ from the literal loop's"
+    return {"seconds": seconds, "note": f"{len(peaks)} picks, {size(scores.shape)}, equal to the literal loop's"}
 
 
 def greedy_literal(options: argparse.Namespace) -> dict[str, Any]:
@@ -311,7 +308,7 @@ def greedy_literal(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def calibrate_scores(options: argparse.Namespace) -> dict[str, Any]:
-    """Calibrate 4,000 peaks, as many as a crowded full-size tomogram has, against 700 decoy peaks."""
+    """Calibrate 4,000 peaks, as in a crowded full-size tomogram, against 700 decoy peaks."""
     import numpy as np
 
     from tomopicker.picking.calibration import calibrate
@@ -327,7 +324,7 @@ def calibrate_scores(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def train_rate(preset: str) -> Callable[[argparse.Namespace], dict[str, Any]]:
-    """Measure how many patch voxels a second a preset trains on, from its own reports."""
+    """Return the work of measuring the patch voxels per second that a preset trains on."""
 
     def work(options: argparse.Namespace) -> dict[str, Any]:
         seconds, steps, settings, _, _ = run_on_crop(options, preset, reports=3)
@@ -338,7 +335,7 @@ def train_rate(preset: str) -> Callable[[argparse.Namespace], dict[str, Any]]:
 
 
 def score_rate(preset: str) -> Callable[[argparse.Namespace], dict[str, Any]]:
-    """Measure how many voxels of the tomogram a second a preset scores, from its own reports."""
+    """Return the work of measuring the tomogram's voxels per second that a preset scores."""
 
     def work(options: argparse.Namespace) -> dict[str, Any]:
         from tomopicker import api
@@ -354,19 +351,19 @@ def score_rate(preset: str) -> Callable[[argparse.Namespace], dict[str, Any]]:
 
 
 def start_help(options: argparse.Namespace) -> dict[str, Any]:
-    """Start the command for its help; by hand where it is not installed."""
+    """Run ``tomopicker --help``, also if the command is not installed."""
     command = Path(sys.executable).with_name("tomopicker")
-    by_hand = [sys.executable, "-c", "import sys; from tomopicker.cli import main; sys.argv[0] = 'tomopicker'; main()"]
+    fallback = [sys.executable, "-c", "import sys; from tomopicker.cli import main; sys.argv[0] = 'tomopicker'; main()"]
     start = time.perf_counter()
-    subprocess.run([*([str(command)] if command.exists() else by_hand), "--help"], capture_output=True, check=True)
-    return {"seconds": time.perf_counter() - start, "started": True}
+    subprocess.run([*([str(command)] if command.exists() else fallback), "--help"], capture_output=True, check=True)
+    return {"seconds": time.perf_counter() - start, "process": resource.RUSAGE_CHILDREN}
 
 
-# Their tools.
+# Helpers.
 
 
 class Clock:
-    """Listens to a job and notes when it reports."""
+    """Callback that records the times of reports."""
 
     def __init__(self) -> None:
         self.trained_at: list[tuple[str, int, float]] = []
@@ -383,7 +380,7 @@ class Clock:
 
 
 def run_on_crop(options: argparse.Namespace, preset: str, reports: int) -> tuple[float, int, Any, Any, Any]:
-    """Train briefly on a crop around a click; give the time and steps between the first and the last report."""
+    """Train briefly on a crop around a click; return time and steps between first and last report, and the model."""
     import numpy as np
 
     from tomopicker import api
@@ -392,24 +389,25 @@ def run_on_crop(options: argparse.Namespace, preset: str, reports: int) -> tuple
     clicks = api.read_picks(options.clicks, [whole])
     edges = np.minimum(np.array(whole.shape), options.crop)
     centre = np.round(clicks.positions[0, ::-1] / whole.voxel_size).astype(int)
-    first = np.clip(centre - edges // 2, 0, np.array(whole.shape) - edges)
-    (z, y, x), (depth, height, width) = first, edges
+    corner = np.clip(centre - edges // 2, 0, np.array(whole.shape) - edges)
+    (z, y, x), (depth, height, width) = corner, edges
     crop = api.Tomogram("crop", whole.slab(z, z + depth)[:, y : y + height, x : x + width].copy(), whole.voxel_size)
-    inside = clicks.positions - first[::-1] * whole.voxel_size
-    kept = ((inside >= 0) & (inside <= (edges[::-1] - 1) * whole.voxel_size)).all(axis=1)
+    inside = clicks.positions - corner[::-1] * whole.voxel_size
+    is_inside = ((inside >= 0) & (inside <= (edges[::-1] - 1) * whole.voxel_size)).all(axis=1)
     length = {"epochs": reports} if preset == "paper" else {"steps": 1 if reports == 1 else 25 * (reports - 1)}
     training: dict[str, Any] = {"validation_fraction": 0.0, **length}
-    share = voxels(crop.shape) / voxels(whole.shape)
-    expected = max(kept.sum() + 1.0, options.expected_particles * share)
+    fraction = voxels(crop.shape) / voxels(whole.shape)
+    expected = max(is_inside.sum() + 1.0, options.expected_particles * fraction)
     settings = api.settings(options.particle_diameter, preset, training=training, expected_particles=float(expected))
     clock = Clock()
-    model = api.train([crop], api.Picks.of("crop", inside[kept]), settings, callback=clock)
-    events = [(step, at) for job, step, at in clock.trained_at if job == clock.trained_at[-1][0]]
-    return events[-1][1] - events[0][1], events[-1][0] - events[0][0], settings, model, crop
+    model = api.train([crop], api.Picks.of("crop", inside[is_inside]), settings, callback=clock)
+    events = [(step, seconds) for job, step, seconds in clock.trained_at if job == clock.trained_at[-1][0]]
+    (first_step, first_seconds), (last_step, last_seconds) = events[0], events[-1]
+    return last_seconds - first_seconds, last_step - first_step, settings, model, crop
 
 
 def preset_settings(options: argparse.Namespace, preset: str) -> Any:
-    """Give a preset, shortened if asked."""
+    """Return a preset, with fewer steps if requested."""
     from tomopicker import api
 
     shortened = {} if options.steps is None else {"training": {"steps": options.steps}}
@@ -417,7 +415,7 @@ def preset_settings(options: argparse.Namespace, preset: str) -> Any:
 
 
 def score_field(shape: Sequence[int]) -> Any:
-    """Make a smooth random volume of any size, float32, from a tile of at most 128 voxels an edge and fine noise."""
+    """Return a smooth random float32 volume, from a tile of at most 128³ voxels and fine noise."""
     import numpy as np
     from scipy.ndimage import gaussian_filter
 
@@ -425,47 +423,47 @@ def score_field(shape: Sequence[int]) -> Any:
     depth, *edges = (min(128, edge) for edge in shape)
     smooth = gaussian_filter(rng.standard_normal((depth, *edges), dtype=np.float32), 4, mode="wrap")
     smooth /= smooth.std()
-    times = [-(-wanted // have) for wanted, have in zip(shape[1:], edges, strict=True)]
+    times = [-(-n // edge) for n, edge in zip(shape[1:], edges, strict=True)]
     field = np.empty(tuple(shape), dtype=np.float32)
-    for z in range(shape[0]):  # section by section, so that the volume itself makes the peak memory
+    for z in range(shape[0]):  # By sections, so that the peak memory is that of the volume.
         noise = rng.standard_normal(shape[1:], dtype=np.float32)
         field[z] = np.tile(smooth[z % depth], times)[: shape[1], : shape[2]] + np.float32(0.05) * noise
     return field
 
 
 def literal_loop(scores: Any, radius: float, count: int) -> tuple[Any, Any]:
-    """Pick as section 3.4 of the paper is written: arg-max, blank a ball with minus infinity, repeat."""
+    """Pick literally as in section 3.4 of the paper: arg-max, blank a ball with minus infinity, repeat."""
     import numpy as np
 
-    left = scores.copy()
+    remaining = scores.copy()
     z, y, x = np.ogrid[tuple(slice(0, edge) for edge in scores.shape)]
     positions, values = [], []
     for _ in range(count):
-        place = np.unravel_index(int(left.argmax()), left.shape)
-        positions.append([float(index) for index in place[::-1]])
-        values.append(left[place])
-        left[(z - place[0]) ** 2 + (y - place[1]) ** 2 + (x - place[2]) ** 2 <= radius**2] = -np.inf
+        peak = np.unravel_index(int(remaining.argmax()), remaining.shape)
+        positions.append([float(index) for index in peak[::-1]])
+        values.append(remaining[peak])
+        remaining[(z - peak[0]) ** 2 + (y - peak[1]) ** 2 + (x - peak[2]) ** 2 <= radius**2] = -np.inf
     return np.array(positions), np.array(values, dtype=np.float32)
 
 
 def read_int8(tomogram: Any) -> Any:
-    """Read a tomogram, scaled to int8 if it is not."""
+    """Read a tomogram as int8, scaling it if necessary."""
     import numpy as np
 
     data = np.asarray(tomogram.data[0 : tomogram.shape[0]])
     return data if data.dtype == np.int8 else as_int8(tomogram.read())
 
 
-def repeated(data: Any, shape: Sequence[int]) -> Any:
-    """Repeat a volume along each axis, and crop it to a shape."""
+def tile_to(data: Any, shape: Sequence[int]) -> Any:
+    """Tile a volume to a shape."""
     import numpy as np
 
-    times = [-(-wanted // have) for wanted, have in zip(shape, data.shape, strict=True)]
-    return np.tile(data, times)[tuple(slice(0, wanted) for wanted in shape)]
+    times = [-(-n // edge) for n, edge in zip(shape, data.shape, strict=True)]
+    return np.tile(data, times)[tuple(slice(0, n) for n in shape)]
 
 
 def as_int8(volume: Any) -> Any:
-    """Scale a volume to int8, 25 steps a standard deviation."""
+    """Scale a volume to int8, with 25 steps per standard deviation."""
     import numpy as np
 
     scaled = (volume - volume.mean()) / volume.std() * 25
@@ -473,27 +471,25 @@ def as_int8(volume: Any) -> Any:
 
 
 def voxels(shape: Sequence[int]) -> int:
-    """Count the voxels of a shape."""
-    return int(shape[0]) * int(shape[1]) * int(shape[2])
+    """Return the number of voxels."""
+    return math.prod(map(int, shape))
 
 
 def size(shape: Sequence[int]) -> str:
-    """Write a shape."""
+    """Format a shape."""
     return "×".join(str(int(edge)) for edge in shape)
 
 
 def machine(options: argparse.Namespace) -> str:
-    """Say what was measured on."""
+    """Describe the machine and the software."""
     model = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
         names = [text.partition(":")[2].strip() for text in cpuinfo.read_text().splitlines() if "model name" in text]
         model = names[0] if names else model
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    asked = "import torch; print(torch.__version__, torch.get_num_threads())"
-    torch_version, threads = subprocess.run(
-        [sys.executable, "-c", asked], capture_output=True, text=True, check=True
-    ).stdout.split()
+    code = "import json, torch; print(json.dumps([torch.__version__, torch.get_num_threads()]))"
+    torch_version, threads = run_script("-c", code)
     load = f", load average {os.getloadavg()[0]:.1f} at the end" if hasattr(os, "getloadavg") else ""
     return (
         f"{model}, {cores} cores, {threads} threads; {platform.system()} {platform.release()}; Python "
@@ -501,8 +497,8 @@ def machine(options: argparse.Namespace) -> str:
     )
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Write a Markdown table."""
+def markdown_table_of(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Format a Markdown table."""
     from tomopicker.benchmark.tables import markdown_table
 
     return markdown_table(header, rows)

@@ -1,9 +1,9 @@
-"""The studio in a real browser: from a click to its picks, a newcomer's path, and load.
+"""The studio in a real browser: from a click to its picks, a new user's session, and load.
 
     python benchmarks/studio.py click TS_0001.mrc TS_0001.csv          # seconds from a click to picks, of 10 clicks
-    python benchmarks/studio.py stranger DEMO --shots FOLDER           # DEMO: what `tomopicker demo --output` made
+    python benchmarks/studio.py stranger DEMO --shots FOLDER           # DEMO: folder of `tomopicker demo --output`
     python benchmarks/studio.py load TS_0001.mrc                       # quick clicks, many picks and names, slow line
-    python benchmarks/studio.py open LARGE.mrc                         # first picture, and scrolling while it is loaded
+    python benchmarks/studio.py open LARGE.mrc                         # first picture, and scrolling while it loads
 
 Needs Playwright and Debian's Chromium. The server is the real command in a process of its own, with two threads.
 """
@@ -32,20 +32,20 @@ LINK = re.compile(r"Open in a browser:\s+(\S+)")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["click", "stranger", "load", "open"])
-    parser.add_argument("tomogram", type=Path, help="a tomogram; of 'stranger' the folder of a demo")
+    parser.add_argument("tomogram", type=Path, help="a tomogram; for 'stranger' the folder of a demo")
     parser.add_argument("truth", type=Path, nargs="?", help="positions to click at, as CSV in voxels")
     parser.add_argument("--diameter", type=float, default=300.0)
     parser.add_argument("--clicks", type=int, default=10)
     parser.add_argument("--shots", type=Path, help="folder for screenshots")
-    asked = parser.parse_args()
-    if asked.shots:
-        asked.shots.mkdir(parents=True, exist_ok=True)
-    {"click": click, "stranger": stranger, "load": load, "open": open_and_scroll}[asked.what](asked)
+    arguments = parser.parse_args()
+    if arguments.shots:
+        arguments.shots.mkdir(parents=True, exist_ok=True)
+    {"click": click, "stranger": stranger, "load": load, "open": open_and_scroll}[arguments.what](arguments)
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
 
 
 class Server:
-    """The command in a process of its own."""
+    """The command in a separate process."""
 
     def __init__(self, *arguments: object) -> None:
         command = [sys.executable, "-u", "-m", "tomopicker.cli", "studio", *map(str, arguments)]
@@ -60,7 +60,7 @@ class Server:
 
     @property
     def cpu(self) -> float:
-        """Seconds of processor time that it has used."""
+        """Processor time used so far, in seconds."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / TICKS
 
@@ -90,16 +90,16 @@ def browser_at(link: str) -> Iterator[Page]:
 
 
 def until(page: Page, condition: str, seconds: float = 600) -> None:
-    """Wait for a condition; Playwright's own way would evaluate text in the page, which its policy forbids."""
+    """Wait for a condition; Playwright's own function evaluates text in the page, which its policy forbids."""
     deadline = time.monotonic() + seconds
     while not page.evaluate(f"() => Boolean({condition})"):
         if time.monotonic() > deadline:
-            raise SystemExit(f"it did not come about: {condition}")
+            raise SystemExit(f"timeout: {condition}")
         page.wait_for_timeout(30)
 
 
 def on_screen(page: Page, place: np.ndarray) -> tuple[float, float]:
-    """Go to the section of a place (x, y, z in Å) and give where it is on the screen."""
+    """Go to the section of a position (x, y, z in Å) and return its position on the screen."""
     page.evaluate("(place) => studio.model.lookAt(place)", place.tolist())
     box = page.locator("#xy").bounding_box()
     assert box is not None
@@ -130,17 +130,17 @@ TIMER = """() => {
 }"""
 
 
-def click(asked: argparse.Namespace) -> None:
+def click(arguments: argparse.Namespace) -> None:
     """Print the seconds from a click to its picks on the screen."""
     from tomopicker import api  # noqa: PLC0415
 
-    tomogram = api.open_tomogram(asked.tomogram)
-    places = api.read_picks([asked.truth], [tomogram]).positions
-    places = places[np.random.default_rng(0).permutation(len(places))[: asked.clicks]]
+    tomogram = api.open_tomogram(arguments.tomogram)
+    places = api.read_picks([arguments.truth], [tomogram]).positions
+    places = places[np.random.default_rng(0).permutation(len(places))[: arguments.clicks]]
     rows = []
     with (
         tempfile.TemporaryDirectory() as folder,
-        studio(asked.tomogram, "--project", folder, "-d", asked.diameter, "--device", "cpu") as server,
+        studio(arguments.tomogram, "--project", folder, "-d", arguments.diameter, "--device", "cpu") as server,
         browser_at(server.link) as page,
     ):
         until(page, "studio.model.found?.features === 'ready'")
@@ -160,8 +160,8 @@ def click(asked: argparse.Namespace) -> None:
         print(f"{name}: median {statistics.median(values):.2f} s, worst {max(values):.2f} s")
 
 
-def stranger(asked: argparse.Namespace) -> None:
-    """Do what somebody does who has read nothing: open, name the particle, click 5, see picks of all, save."""
+def stranger(arguments: argparse.Namespace) -> None:
+    """Do what a new user would do: open, name the particle, click 5, see picks in all tomograms, save."""
     from tomopicker import api  # noqa: PLC0415
 
     steps: list[tuple[float, str]] = []
@@ -170,20 +170,20 @@ def stranger(asked: argparse.Namespace) -> None:
     def step(page: Page, words: str) -> None:
         steps.append((time.monotonic() - began, words))
         print(f"{steps[-1][0]:6.1f} s  {len(steps)}. {words}", flush=True)
-        if asked.shots:
-            page.screenshot(path=asked.shots / f"{len(steps):02d}.png")
+        if arguments.shots:
+            page.screenshot(path=arguments.shots / f"{len(steps):02d}.png")
 
-    tomogram = api.open_tomogram(sorted((asked.tomogram / "tomograms").iterdir())[0])
-    places = api.read_picks([asked.tomogram / "truth" / f"{tomogram.name}.csv"], [tomogram]).positions
+    tomogram = api.open_tomogram(sorted((arguments.tomogram / "tomograms").iterdir())[0])
+    places = api.read_picks([arguments.tomogram / "truth" / f"{tomogram.name}.csv"], [tomogram]).positions
     middle = np.abs(places[:, 2] - tomogram.shape[0] / 2 * tomogram.voxel_size).argsort()[:5]
     with (
         tempfile.TemporaryDirectory() as folder,
-        studio(asked.tomogram / "tomograms", "--project", folder, "--device", "cpu") as server,
+        studio(arguments.tomogram / "tomograms", "--project", folder, "--device", "cpu") as server,
         browser_at(server.link) as page,
     ):
         step(page, "the link is opened")
         page.fill("#kind-name", "ribosome")
-        page.fill("#kind-diameter", str(asked.diameter))
+        page.fill("#kind-diameter", str(arguments.diameter))
         step(page, "a name and a diameter are typed, where the page asks for them")
         page.press("#kind-diameter", "Enter")
         until(page, "studio.model.kind === 'ribosome'")
@@ -206,14 +206,14 @@ def stranger(asked: argparse.Namespace) -> None:
         step(page, "Save is pressed: " + page.inner_text("#saved-files p"))
 
 
-def load(asked: argparse.Namespace) -> None:
-    """Measure quick clicks, many picks, many tomograms and a slow line."""
+def load(arguments: argparse.Namespace) -> None:
+    """Measure quick clicks, many picks, many tomograms and a slow connection."""
     with tempfile.TemporaryDirectory() as folder:
         listed = Path(folder) / "tomograms"
         listed.mkdir()
         for number in range(200):
-            (listed / f"TS_{number:04d}{asked.tomogram.suffix}").symlink_to(asked.tomogram.absolute())
-        options = ["--project", Path(folder) / "project", "-d", asked.diameter, "--device", "cpu"]
+            (listed / f"TS_{number:04d}{arguments.tomogram.suffix}").symlink_to(arguments.tomogram.absolute())
+        options = ["--project", Path(folder) / "project", "-d", arguments.diameter, "--device", "cpu"]
         with studio(listed, *options) as server, browser_at(server.link) as page:
             print(f"200 tomograms: the list is shown {seconds_of_list(page):.2f} s after F3")
             page.keyboard.press("F1")
@@ -221,7 +221,7 @@ def load(asked: argparse.Namespace) -> None:
             drawn = page.evaluate(MANY)
             print("50,000 picks: {:.0f} ms for the first drawing, {:.0f} ms a section on".format(*drawn))
         with studio(listed, *options) as server:
-            slow_line(server.link)
+            slow_connection(server.link)
 
 
 def seconds_of_list(page: Page) -> float:
@@ -247,11 +247,11 @@ def quick(page: Page) -> float:
     return time.monotonic() - began
 
 
-def open_and_scroll(asked: argparse.Namespace) -> None:
-    """Time the first picture of a tomogram, and steps through its sections while the rest is loaded, and after."""
+def open_and_scroll(arguments: argparse.Namespace) -> None:
+    """Time the first picture of a tomogram, and scrolling while the rest loads and afterwards."""
     with (
         tempfile.TemporaryDirectory() as folder,
-        studio(asked.tomogram, "--project", folder, "-d", asked.diameter, "--device", "cpu") as server,
+        studio(arguments.tomogram, "--project", folder, "-d", arguments.diameter, "--device", "cpu") as server,
         sync_playwright() as playwright,
     ):
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
@@ -260,7 +260,7 @@ def open_and_scroll(asked: argparse.Namespace) -> None:
         page.goto(server.link, timeout=300_000)
         until(page, "window.studio?.views[0].picture")
         print(f"first picture after {time.monotonic() - began:.1f} s", flush=True)
-        for when in ("while it is loaded", "when it is there"):
+        for when in ("while loading", "when loaded"):
             steps = page.evaluate(SCROLL)
             print("{}: {:.0f} ms a section, worst {:.0f} ms, of all three planes".format(when, *steps), flush=True)
             until(page, "studio.model.brick.isWhole")
@@ -297,8 +297,8 @@ MANY = """() => {
 }"""
 
 
-def slow_line(link: str) -> None:
-    """Open over 100 ms and 1 MB/s, click, and wait for the volume."""
+def slow_connection(link: str) -> None:
+    """Open with 100 ms latency and 1 MB/s, click, and wait for the volume."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1440, "height": 900})
