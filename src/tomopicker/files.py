@@ -2,7 +2,7 @@
 
 A full disk, or a folder that is missing or not writable, is one line that names the file. A process that is killed
 leaves the old file or the new one. A power cut may leave an empty one, unless the file is durable, i.e. flushed to the
-disk before it is renamed: models, checkpoints, records of finished work and the files in them are, at 15 ms a file.
+disk before it is renamed: models, checkpoints, records of finished work and the files in them are, at 15 ms per file.
 """
 
 import os

@@ -50,9 +50,9 @@ def keep_inside(read: Sequence[tuple[PickTable, Picks]], frames: Mapping[str, Fr
 
 
 def check_not_fractions(table: PickTable, frames: Mapping[str, Frame]) -> None:
-    """Raise `TomoPickerError` if all coordinates lie within one voxel, or one Å; of a stated unit only scattered ones.
+    """Raise `TomoPickerError` if all coordinates lie between 0 and 1, like fractions of a size.
 
-    The message names the option that gives the unit.
+    If the unit is stated, only if they are spread along each axis. The message names the option that gives the unit.
     """
     points = table.coordinates
     if table.unit not in {Unit.VOXEL, Unit.PIXEL, Unit.ANGSTROM} or len(np.unique(points, axis=0)) < 2:

@@ -62,7 +62,7 @@ class Rows:
         Parameters
         ----------
         values : sequence
-            One a row.
+            One per row.
         column : str
             Its name, for the message.
         blank : float, optional

@@ -97,14 +97,14 @@ def read_all(
 def write_all(
     picks: Picks, frames: Mapping[str, Frame], target: Path, entry: Format, geometry: TomogramGeometry, overwrite: bool
 ) -> list[str]:
-    """Write picks to a file, or to a folder (a target without suffix) with one file a tomogram.
+    """Write picks to a file, or to a folder (a target without suffix) with one file per tomogram.
 
     RELION 5 gets its import list in a folder, and an optimisation set next to a file if one tomograms.star was given.
 
     Returns
     -------
     list of str
-        What the target format cannot express, a line each.
+        Limitations of the target format, one line each.
 
     Raises
     ------
@@ -132,7 +132,7 @@ def is_folder(target: Path) -> bool:
 
 
 def write_folder(picks: Picks, frames: Mapping[str, Frame], target: Path, format: str, overwrite: bool) -> list[Path]:
-    """Write one file a tomogram, and RELION 5's import list; return the files, that list first.
+    """Write one file per tomogram, and RELION 5's import list; return the files, that list first.
 
     Raises `TomoPickerError` if a file cannot be written, or exists and `overwrite` is False.
     """

@@ -1,4 +1,4 @@
-"""``--mask``: detect the lamella, use the whole volume, or read mask files, one a tomogram."""
+"""``--mask``: detect the lamella, use the whole volume, or read mask files, one per tomogram."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ MODES: dict[str, Mode] = {"auto": "auto", "none": "none"}
 
 @dataclass(frozen=True)
 class Masks:
-    """The mode of detection, or the mask file of each tomogram's file; without either, the settings decide."""
+    """Mode of lamella detection, or mask files by tomogram file; the settings decide if neither is given."""
 
     mode: Mode | None = None
     files: dict[Path, Path] = field(default_factory=dict)

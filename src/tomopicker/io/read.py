@@ -74,7 +74,7 @@ def read_picks(
     paths : sequence of Path
         Files of picks. A RELION tomograms.star among them gives the sizes that RELION 5's centred positions count from.
     tomograms : sequence of Tomogram, or mapping of str to Frame
-        The tomograms at hand.
+        The available tomograms.
     unit : Unit, optional
         The unit of the coordinates, if it is wrong or missing in the files (``--picks-unit``).
     pixel_size : float, optional
@@ -101,7 +101,7 @@ def read_picks(
     Raises
     ------
     TomoPickerError
-        One line naming the file: whatever `read_table` raises, a tomogram that is not at hand or ambiguous, many
+        One line naming the file: any error of `read_table`, an unknown or ambiguous tomogram, many
         positions outside their tomogram, a unit that is contradictory or impossible.
     """
     files = [Path(paths)] if isinstance(paths, str | Path) else [Path(path) for path in paths]
@@ -191,7 +191,7 @@ def _notes(table: PickTable, frames: Mapping[str, Frame]) -> list[str]:
 
 
 def _match_tomograms(table: PickTable, candidates: list[str], path: Path, ignore_unknown: bool) -> PickTable:
-    """Rename the rows, and the file's frames, to the names of the tomograms at hand."""
+    """Rename the rows, and the file's frames, to the names of the available tomograms."""
     names = dict.fromkeys(table.tomograms.tolist())
     target: dict[str, str | None] = {}
     for name in names:
@@ -215,7 +215,7 @@ def _match_tomograms(table: PickTable, candidates: list[str], path: Path, ignore
 
 
 def _from_file_name(path: Path, candidates: list[str]) -> str:
-    """Return the tomogram of rows that name none: by the name of the file or folder, else the only one there is."""
+    """Return the tomogram of rows that name none: by the name of the file or folder, else the only one available."""
     fits = contained(path.name, candidates) or contained(path.absolute().parent.name, candidates)
     if len(fits) > 1:
         raise TomoPickerError(
@@ -228,7 +228,10 @@ def _from_file_name(path: Path, candidates: list[str]) -> str:
 
 
 def _from_number(number: str, path: Path, candidates: list[str]) -> str:
-    """Return the one tomogram a file numbers: by its name or the only one there is, unless that ends in a number."""
+    """Return the tomogram of a file whose rows all have one number: by the file's name, or the only one available.
+
+    Raises `TomoPickerError` if that tomogram's own name has digits, which would have matched the number.
+    """
     try:
         name = _from_file_name(path, candidates)
     except TomoPickerError:

@@ -51,7 +51,7 @@ class Format:
     unit, origin, score, angles : str
         The unit and origin of its coordinates, and the fields of score and angles, in words.
     needs : tuple of "voxel size" or "shape"
-        What of a tomogram must be known to write it.
+        Geometry of the tomogram that is needed to write it.
     single : bool
         A file holds the picks of one tomogram, which it may not even name.
     refused : bool
@@ -86,7 +86,7 @@ FORMATS: tuple[Format, ...] = (
     Format("hdf5", "volume", (".hdf", ".h5", ".hdf5"), "HDF5: EMAN2's, and others with --dataset",
         has_content(rb"\x89HDF\r\n\x1a\n"), "volumes.stacks.open_hdf5", None,
         "Å in EMAN.apix_x, µm in element_size_um"),
-    Format("tiff", "volume", (".tif", ".tiff"), "TIFF stacks, a page a section",
+    Format("tiff", "volume", (".tif", ".tiff"), "TIFF stacks, one page per section",
         has_content(rb"II[*+]\0|MM\0[*+]"), "volumes.stacks.open_tiff", None,
         "in ImageJ or OME metadata"),
     Format("em", "volume", (".em",), "EM volume",

@@ -30,7 +30,7 @@ _RECONSTRUCTION = re.compile(r"^(?:rec_)?(.+?)(?:_vol|_full_rec|_rec)?$", re.IGN
 
 
 def check_file_name(name: str, source: Path | str) -> str:
-    """Return a name of a tomogram or particle that becomes part of a path.
+    """Return the name of a tomogram or particle if it can be part of a path.
 
     Raises `TomoPickerError`, which names the source, if it is empty, a path, not UTF-8, too long, or has control
     characters.
@@ -138,7 +138,7 @@ def match_name(name: str, candidates: Iterable[str], source: str = "picks") -> s
     ----------
     name : str
     candidates : iterable of str
-        Names of the tomograms at hand.
+        Names of the available tomograms.
     source : str
         The file, for the message.
 

@@ -36,8 +36,8 @@ def write_picks(picks: Picks, frames: Mapping[str, Frame], path: Path | str, for
     entry = for_output(path, format)
     names = picks.tomogram_names
     if entry.single and len(names) > 1:
-        problem = f"{entry.name} holds one tomogram a file, and these are picks of {len(names)}"
-        raise UsageError(f"{path}: {problem}; give a folder, where one file a tomogram is written")
+        problem = f"{entry.name} holds one tomogram per file, and these are picks of {len(names)}"
+        raise UsageError(f"{path}: {problem}; give a folder, where one file per tomogram is written")
     missing = next((name for name in names if name not in frames), None)
     if missing is not None:
         raise TomoPickerError(f"{path}: the size and voxel size of tomogram '{missing}' are needed; give its file")
@@ -45,7 +45,7 @@ def write_picks(picks: Picks, frames: Mapping[str, Frame], path: Path | str, for
 
 
 def check_names(names: Iterable[str], format: str, source: Path | str) -> None:
-    """Check that files of a format, a name of `registry.FORMATS`, can hold names and be named after tomograms.
+    """Check that names of tomograms are valid in files of a format of `registry.FORMATS`, and as file names.
 
     Raises `TomoPickerError`: one line with `source`, where the names come from, the name and the reason.
     """

@@ -199,7 +199,7 @@ def _resample(tomogram: Tomogram, ratio: float) -> Volume:
             continue
         to = tuple(_nonzero_rows(weights[:, part]) for weights, part in zip(along, block, strict=True))
         along_z, along_y, along_x = (weights[rows, part] for weights, rows, part in zip(along, to, block, strict=True))
-        sparse_y = csr_array(along_y)  # A few weights a row are not 0.
+        sparse_y = csr_array(along_y)  # A few weights per row are not 0.
         # Along z first: blocks are thin, so that this is cheap, and leaves fewer sections for the other axes.
         sections = np.tensordot(along_z, voxels, axes=1)
         resampled[to] += np.stack([sparse_y @ section for section in sections]) @ along_x.T

@@ -1,1 +1,1 @@
-"""Picks: one reader and one writer a format, named in `tomopicker.io.registry`."""
+"""Picks: one reader and one writer per format, named in `tomopicker.io.registry`."""

@@ -1,4 +1,4 @@
-"""Amira and Avizo: landmarks (``.landmarkAscii``) and spatial graphs (``.am``) as ASCII, one tomogram a file.
+"""Amira and Avizo: landmarks (``.landmarkAscii``) and spatial graphs (``.am``) as ASCII, one tomogram per file.
 
 Coordinates are Å of the scene, where a tomogram opened in Å has the centre of its first voxel at 0: Amira's bounding
 box goes from the centre of the first voxel to that of the last. Of a spatial graph, such as traced filaments, the

@@ -1,4 +1,4 @@
-"""Boxes of EMAN2 (``info/<tomogram>_info.json``) and of crYOLO (``.cbox``, ``EMAN_3D/*.box``), one tomogram a file.
+"""Boxes of EMAN2 (``info/<tomogram>_info.json``) and of crYOLO (``.cbox``, ``EMAN_3D/*.box``), one tomogram per file.
 
 EMAN2's ``boxes_3d`` are rows of x, y, z, method, score, class. With ``apix_unbin`` (since 2018-09) they count unbinned
 pixels from the voxel size // 2 of the tomogram; without it they are its voxels from the first (e2spt_boxer.py:

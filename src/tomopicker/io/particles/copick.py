@@ -1,9 +1,9 @@
-"""Picks of copick (JSON) and of the CryoET Data Portal (a JSON object a line), with rotations as matrices.
+"""Picks of copick (JSON) and of the CryoET Data Portal (one JSON object per line), with rotations as matrices.
 
-copick's ``<user>_<session>_<object>.json`` holds Å from the centre of the first voxel, one run a file. The centre of a
-particle is its location plus the last column of its matrix, as in copick's documentation; the matrix takes the object
-to the tomogram, and counts unless ``trust_orientation`` is false. The run is named in the file or its path. The
-library itself is not used: it requires zarr below 3.
+copick's ``<user>_<session>_<object>.json`` holds Å from the centre of the first voxel, one run per file. The centre of
+a particle is its location plus the last column of its matrix, as in copick's documentation; the matrix takes the
+object to the tomogram, and counts unless ``trust_orientation`` is false. The run is named in the file or its path.
+The library itself is not used: it requires zarr below 3.
 
 The portal's ``.ndjson`` holds voxels, 0 at the centre of the first, and nothing that names the tomogram;
 ``xyz_rotation_matrix`` takes the reference to the particle.

@@ -1,4 +1,4 @@
-"""IMOD models: the points of every contour of every object, one tomogram a file.
+"""IMOD models: the points of every contour of every object, one tomogram per file.
 
 A point's z counts sections, 0 at the centre of the first; x and y are 0 at a voxel's **corner**, so the centre of the
 first voxel is (0.5, 0.5, 0) (IMOD's and imodmodel's notes on coordinates). imodmodel 0.1 is not used because it never

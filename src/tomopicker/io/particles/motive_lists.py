@@ -5,7 +5,7 @@ first voxel is (1, 1, 1). The names of the tomograms are in ``<stem>.doc``, if i
 
 - Dynamo's ``.tbl`` has 26 columns or more without a header. Its documentation does not state the origin, which is
   taken as in all of MATLAB.
-- TOM, AV3, PyTom and Artiatomi have 20 numbers a particle, in an EM file (a header of 512 bytes and a 20 × n × 1
+- TOM, AV3, PyTom and Artiatomi have 20 numbers per particle, in an EM file (a header of 512 bytes and a 20 × n × 1
   volume) or as lines of text. The origin is that of ArtiaX and tom_emread.
 - STOPGAP has a STAR block. Its documentation does not state the origin, which is taken as in TOM, its ancestor.
 """
@@ -108,7 +108,7 @@ def read_motl_em(path: Path) -> PickTable:
 
 
 def read_motl_csv(path: Path) -> PickTable:
-    """Read a motive list of 20 numbers a line, separated by commas."""
+    """Read a motive list of 20 numbers per line, separated by commas."""
     rows, lines = Rows.of_lines(path)
     table = [line.split(",") for line in lines]
     rows.check_widths(table, MOTL_WIDTH)

@@ -28,7 +28,7 @@ REMEDY = "give --picks-pixel-size"
 def find_pixel_sizes(
     block: pd.DataFrame, optics: pd.DataFrame, tomograms: np.ndarray, rows: Rows
 ) -> tuple[Scores, str | None]:
-    """Find Å per pixel of each row of a block of particles.
+    """Determine Å per pixel for each row of a block of particles.
 
     Parameters
     ----------
@@ -80,10 +80,10 @@ def _of_optics_groups(block: pd.DataFrame, optics: pd.DataFrame, rows: Rows) -> 
     groups = Rows.counted(rows.source, "optics row", len(optics))
     sizes = {name: _positive(groups.numbers(optics[name], name)) for name in OPTICS_COLUMNS if name in optics}
     sizes = sizes if len(optics) else {}
-    stated = [name for name in PIXEL_SIZES if name in optics]
+    in_optics = [name for name in PIXEL_SIZES if name in optics]
     key = next((name for name in ("rlnOpticsGroup", "rlnOpticsGroupName") if name in block and name in optics), None)
     if key is None:
-        differing = [name for name in stated if optics[name].nunique() > 1]
+        differing = [name for name in in_optics if optics[name].nunique() > 1]
         common = {
             name: np.full(len(block), values[0] if np.ptp(values) <= TOLERANCE * values.min() else np.nan)
             for name, values in sizes.items()
@@ -96,7 +96,7 @@ def _of_optics_groups(block: pd.DataFrame, optics: pd.DataFrame, rows: Rows) -> 
     number = {group: i for i, group in enumerate(names)}
     index = [number.get(group, -1) for group in row_groups]
     of_rows = {name: np.append(values, np.nan)[index] for name, values in sizes.items()}
-    if -1 not in index or not stated:
+    if -1 not in index or not in_optics:
         return of_rows, None
     row = index.index(-1)
     unknown = f"{rows.labels[row]} is of optics group {row_groups[row]}"
@@ -112,7 +112,7 @@ def _contradiction(sizes: dict[tuple[str, str], Scores], synonyms: list[set[str]
     for group in synonyms:
         for (a, place_a), (b, place_b) in combinations([key for key in sizes if key[0] in group], 2):
             one, other = sizes[a, place_a], sizes[b, place_b]
-            # NaN, where nothing is stated, compares as no contradiction.
+            # Comparisons with NaN (not stated) are False.
             differing = np.flatnonzero(np.abs(one - other) > TOLERANCE * np.minimum(one, other))
             if len(differing):
                 row = differing[0]

@@ -71,7 +71,7 @@ def _particles(blocks: Mapping[str, pd.DataFrame], path: Path) -> PickTable:
     blocks = {name: _as_relion(block) for name, block in blocks.items()}
     columns, chosen, notes = _find_particles(blocks, str(path))
     optics = blocks.get("optics", pd.DataFrame())
-    # With one block a tomogram, blocks are named after their tomograms.
+    # With one block per tomogram, blocks are named after their tomograms.
     tables = [
         _read_block(block, columns, optics, str(path), name if len(chosen) > 1 else "")
         for name, block in chosen.items()

@@ -4,6 +4,7 @@ Angles are left out unless the picks carry them: RELION takes missing ones for z
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +38,7 @@ def write_relion5(picks: Picks, frames: Mapping[str, Frame], path: Path) -> None
 
 
 def write_relion4(picks: Picks, frames: Mapping[str, Frame], path: Path) -> None:
-    """Write ``data_optics``, a group a pixel size, and ``data_particles`` with ``rlnTomoName`` and ``rlnCoordinate?``.
+    """Write ``data_optics``, one group per pixel size, ``data_particles`` with ``rlnTomoName``, ``rlnCoordinate?``.
 
     Positions are pixels of the tilt series, 0 at the centre of the first: the frame's unbinned ones. If only the
     tomogram's voxel is known, that is the pixel, and the optics block states it; RELION 4 itself reads coordinates as
@@ -79,11 +80,11 @@ def write_warp(picks: Picks, frames: Mapping[str, Frame], path: Path) -> None:
 def _write_one_block(
     picks: Picks, frames: Mapping[str, Frame], path: Path, rule: Callable[[str], str] = str, suffix: str = ""
 ) -> None:
-    extra = compose_subtomogram_angles(picks.extra, str(path))
+    picks = replace(picks, extra=compose_subtomogram_angles(picks.extra, str(path)))
     size = np.array([frames[name].voxel_size for name in picks.tomograms], dtype=np.float64)
     more = {"rlnMagnification": np.full(len(picks), 10000.0), "rlnDetectorPixelSize": size, "rlnPixelSize": size}
     coordinates = to_file_units(picks, frames, Unit.VOXEL)
-    block = _columns(picks, path, "rlnMicrographName", PIXELS, coordinates, rule, suffix, more, extra)
+    block = _columns(picks, path, "rlnMicrographName", PIXELS, coordinates, rule, suffix, more)
     write_blocks({"": block}, path)
 
 
@@ -96,11 +97,10 @@ def _columns(
     rule: Callable[[str], str],
     suffix: str = "",
     more: Mapping[str, np.ndarray] | None = None,
-    extra: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
-    """Return one row a pick: name, coordinates, score (if any is known), `more`, then the `extra` columns not stale.
+    """Return one row per pick: name, coordinates, score (if any is known), `more`, then the columns that are not stale.
 
-    Tomograms are renamed by `rule` and end in `suffix`; `extra` is that of the picks if left out.
+    Tomograms are renamed by `rule` and end in `suffix`.
     """
     names = star_names(picks.tomogram_names, rule, str(path))
     columns: dict[str, object] = {
@@ -110,7 +110,7 @@ def _columns(
     if not len(picks) or not np.isnan(picks.scores).all():
         columns[SCORE] = np.asarray(picks.scores, dtype=np.float64)
     columns |= dict(more or {})
-    for name, values in (picks.extra if extra is None else extra).items():
+    for name, values in picks.extra.items():
         if str(name) not in _STALE:
             columns.setdefault(str(name), values.to_numpy())
     return pd.DataFrame(columns)

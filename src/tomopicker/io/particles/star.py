@@ -196,7 +196,8 @@ def _as_frame(table: _Table, path: Path) -> pd.DataFrame:
     for label, values in zip(table.labels, fields, strict=True):
         if columns.setdefault(label, values) != values:
             raise TomoPickerError(f"{path}: two columns of data_{table.block} are called {label}; take one out")
-    frame = pd.DataFrame(columns, dtype=object).replace(dict.fromkeys(_MISSING, np.nan))
+    data = {label: [np.nan if value in _MISSING else value for value in values] for label, values in columns.items()}
+    frame = pd.DataFrame(data, dtype=object)
     for label in set(frame.columns) - TEXT_COLUMNS:
         with suppress(ValueError, TypeError, OverflowError):
             frame[label] = pd.to_numeric(frame[label])

@@ -1,4 +1,4 @@
-"""Tomograms by number: the list ``<stem>.doc``, one ``number name`` a line.
+"""Tomograms by number: the list ``<stem>.doc``, one ``number name`` per line.
 
 Dynamo calls it a table map; motive lists and STOPGAP have numbers but no such list, and get one here.
 """

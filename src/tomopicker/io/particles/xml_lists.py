@@ -99,7 +99,7 @@ def write_deepfinder(picks: Picks, frames: Mapping[str, Frame], path: Path) -> N
 
 
 def read_markers(path: Path) -> PickTable:
-    """Read all markers of all sets of ChimeraX, in Å of the scene, one tomogram a file; links are left out.
+    """Read all markers of all sets of ChimeraX, in Å of the scene, one tomogram per file; links are left out.
 
     ChimeraX puts a map whose header has no origin with the centre of its first voxel at 0, so markers clicked on it are
     Å from there. If the header has an origin, or the map was moved, markers are moved with it: see ``--shift``.

@@ -108,7 +108,7 @@ def read_project(path: Path) -> CopickProject:
 
 
 def check_name(text: str, flag: str) -> str:
-    """Return a user or session for the name of a file of picks.
+    """Return the name of a user or session if it can be part of a file name.
 
     Raises `UsageError` if it holds an underscore, a blank or a slash.
     """

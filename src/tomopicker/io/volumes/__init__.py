@@ -1,1 +1,1 @@
-"""Tomograms: one reader a format, named in `tomopicker.io.registry`; lazily read arrays."""
+"""Tomograms: one reader per format, named in `tomopicker.io.registry`; lazily read arrays."""

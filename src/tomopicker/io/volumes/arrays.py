@@ -1,4 +1,4 @@
-"""Lazily read arrays, and what all readers of volumes share: voxel sizes, checks, optional libraries."""
+"""Lazily read arrays, and functions of all readers of volumes: voxel sizes, checks, optional libraries."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -122,9 +122,9 @@ def as_tomogram(
     """
     volume = ReorderedAxes(data, options.places or axes, path)
     check_volume(path, volume.shape, volume.dtype)
-    found = list(warnings)
-    size = resolve_voxel_size(path, sizes, options.voxel_size, found)
-    return Tomogram(tomogram_name(path), volume, size, path, options.invert, tuple(found))
+    all_warnings = list(warnings)
+    size = resolve_voxel_size(path, sizes, options.voxel_size, all_warnings)
+    return Tomogram(tomogram_name(path), volume, size, path, options.invert, tuple(all_warnings))
 
 
 def check_volume(path: Path, shape: Sequence[int], dtype: Any) -> None:

@@ -110,7 +110,7 @@ class CompressedSections:
         return self._held[start - self._first : stop - self._first]
 
     def _stream_at(self, section: int) -> BufferedIOBase:
-        """Return the stream at the beginning of a section; to go backwards, it starts again."""
+        """Return the stream at the beginning of a section; rewinding starts it again."""
         if CompressedSections._reading not in {None, self}:
             CompressedSections._reading._close()
         if self._stream is None:

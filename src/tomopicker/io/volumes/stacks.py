@@ -59,7 +59,7 @@ def _hdf5_voxel_sizes(data: Any) -> list[float] | None:
 
 
 def open_tiff(path: Path, options: ReadOptions = DEFAULT_OPTIONS) -> Tomogram:
-    """Open a TIFF stack, a page a section, of ImageJ or OME with their voxel size, of others with ``--voxel-size``.
+    """Open a TIFF stack, one page per section, of ImageJ or OME with their voxel size, of others with ``--voxel-size``.
 
     Rows are y as stored, first row 0. Contiguous files are memory-mapped, others read page by page. The resolution in
     dots per inch or centimetre that any TIFF may have is not a voxel size and is not used.

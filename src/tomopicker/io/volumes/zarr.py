@@ -105,7 +105,7 @@ def _origin(scale: _Scale, finest: _Scale, averaged: float) -> tuple[float, floa
     if scale.offset is None and finest.offset is None:
         return averaged, averaged, averaged
     zero = (0.0, 0.0, 0.0)
-    x, y, z = (there - here for there, here in zip(scale.offset or zero, finest.offset or zero, strict=True))
+    x, y, z = (coarse - fine for coarse, fine in zip(scale.offset or zero, finest.offset or zero, strict=True))
     return x, y, z
 
 
@@ -125,7 +125,7 @@ def _image_in_group(zarr: Any, root: Any, path: Path, options: ReadOptions, warn
     scales = [_read_scale(entry, multiscales[0], axes, places) for entry in multiscales[0]["datasets"]]
     scale = _choose_scale(scales, path, options, warnings)
     finest = min(scales, key=lambda scale: scale.sizes)
-    # A scale named by the user is the tomogram; one chosen for speed stands for the finest.
+    # A scale named by the user is the tomogram; one chosen for speed replaces the finest.
     has_finer = options.dataset is None and scale is not finest
     return _Image(root[scale.name], places, scale, (finest, root[finest.name]) if has_finer else None)
 
@@ -150,13 +150,13 @@ def _choose_image(root: Any, path: Path, dataset: str | None) -> tuple[str, str 
 
 def _choose_array(zarr: Any, root: Any, path: Path, dataset: str | None) -> Any:
     """Choose the array named, or the only one, of a group without scales."""
-    found = {name: item for name, item in root.members(max_depth=None) if isinstance(item, zarr.Array)}
-    if dataset is not None and dataset.strip("/") in found:
-        return found[dataset.strip("/")]
-    volumes = [name for name, item in found.items() if _is_volume(item)]
+    members = {name: item for name, item in root.members(max_depth=None) if isinstance(item, zarr.Array)}
+    if dataset is not None and dataset.strip("/") in members:
+        return members[dataset.strip("/")]
+    volumes = [name for name, item in members.items() if _is_volume(item)]
     if dataset is None and len(volumes) == 1:
-        return found[volumes[0]]
-    raise _ambiguous(path, "arrays", sorted(found))
+        return members[volumes[0]]
+    raise _ambiguous(path, "arrays", sorted(members))
 
 
 def _ambiguous(path: Path, noun: str, names: Sequence[str]) -> TomoPickerError:
