@@ -113,7 +113,7 @@ LIGHT = [
     "tomopicker.benchmark.empiar",
     "tomopicker.simulation",
     "tomopicker.studio.serve",
-    "tomopicker.cluster.mapping",
+    "tomopicker.cluster.work",
     "tomopicker.cluster.worker",
 ]
 IMPORT = """

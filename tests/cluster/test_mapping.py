@@ -12,10 +12,10 @@ from contextlib import suppress
 import pytest
 
 from tests.cluster.fake import FakeWork, items
-from tomopicker.cluster.driver import DEATHS
+from tomopicker.cluster.driver import MAX_DEATHS
 from tomopicker.cluster.keys import write_keys
-from tomopicker.cluster.mapping import map_tomograms
 from tomopicker.cluster.settings import ClusterSettings
+from tomopicker.cluster.work import map_tomograms
 from tomopicker.errors import TomoPickerError
 
 
@@ -165,4 +165,4 @@ def test_twenty_workers_killed_at_random(tmp_path, cluster):
         assert tried_by & killer.struck, f"{name}: done again though none of its workers was killed"
     assert sum(counts.values()) <= TOMOGRAMS + KILLS
     for name, reason in failures.items():
-        assert f"{DEATHS} workers failed at it" in reason and retried.count(name) == DEATHS - 1
+        assert f"{MAX_DEATHS} workers failed at it" in reason and retried.count(name) == MAX_DEATHS - 1

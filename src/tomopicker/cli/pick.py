@@ -97,8 +97,7 @@ def command(
 ) -> int:  # fmt: skip
     """Pick the tomograms that are not finished."""
     from tomopicker import api
-    from tomopicker.cluster.dry_run import pick_plan
-    from tomopicker.cluster.pick_many import pick_into
+    from tomopicker.cluster.pick_many import pick_into, pick_plan
     from tomopicker.io.masks import masks_for
     from tomopicker.io.projects.tomogram_lists import only_list
     from tomopicker.io.volumes.open import volume_files

@@ -1,7 +1,6 @@
 """A benchmark from protocol to report: simulate what is missing, run what is not done, write tables and figures.
 
-The runs are a job that is mapped over tasks; a task is a run, or several that share candidates. `benchmark_plan` is
-their ``--dry-run``; it is not beside that of pick, which starts sooner without the libraries of the report.
+The job is done for each task: a run, or several that share candidates. `benchmark_plan` is the ``--dry-run``.
 """
 
 import math
@@ -18,9 +17,8 @@ from tomopicker.benchmark.page import write_report
 from tomopicker.benchmark.protocol import Protocol, filter_protocol, protocol_text
 from tomopicker.benchmark.results import Result
 from tomopicker.benchmark.runs import Run, Runner, plan, results_of, tasks
-from tomopicker.cluster.dry_run import describe_jobs
+from tomopicker.cluster.jobqueue import describe_jobs
 from tomopicker.cluster.journal import Journal
-from tomopicker.cluster.mapping import map_tomograms
 from tomopicker.cluster.resources import bytes_for
 from tomopicker.cluster.simulate_work import OnStep, SimulateWork, no_step, simulate_series
 from tomopicker.cluster.work import (
@@ -30,7 +28,8 @@ from tomopicker.cluster.work import (
     Outcome,
     ignore_event,
     is_disk_full,
-    is_of_the_machine,
+    is_of_machine,
+    map_tomograms,
 )
 from tomopicker.config import resolve
 from tomopicker.files import write_text
@@ -44,9 +43,9 @@ if TYPE_CHECKING:
 
 LOG = "benchmark.log"
 TRAINING_BYTES = 2**30
-"""Of a network, its optimiser and a batch, added to what picking takes."""
+"""Memory of a network, its optimiser and a batch, in addition to that for picking."""
 COST = {"network": 100, "template": 30, "ball": 1, "dog": 1, "external": 1}
-"""Of a method, roughly, for the order in which workers get the tasks."""
+"""Approximate relative cost of each kind of method, which orders the tasks."""
 
 
 def run_protocol(
@@ -60,33 +59,33 @@ def run_protocol(
     callback: Callback | None = None,
     on_step: OnStep = no_step,
 ) -> tuple[list[Result], Path]:
-    """Run a part of a protocol, and report all of the protocol that has results.
+    """Run a part of a protocol, and report all of its results.
 
     Parameters
     ----------
     output : Path
         Folder of results, new or of an earlier run.
     device : str, optional
-        For training and scoring.
+        Device for training and scoring.
     cluster, on_event, callback
-        As of `map_tomograms`.
+        As for `map_tomograms`.
     on_step : callable
         Receives the progress of a simulation, in one process.
 
     Returns
     -------
     results : list of Result
-        Of the part, failures included.
+        Results of the part, including failures.
     page : Path
-        The HTML report.
+        HTML report.
 
     Raises
     ------
     TomoPickerError
-        If another process writes to the folder, or the run cannot go on.
+        If another process writes to the folder, or the run cannot continue.
     """
     _simulate(part, cluster, on_event, on_step)
-    # The tables show more than what is run.
+    # The report also has data sets with results of earlier runs.
     shown = sorted({*part.datasets, *(run.dataset for run, _ in results_of(protocol, output))})
     opened = open_datasets(filter_protocol(protocol, datasets=shown))
     with locked(output):
@@ -98,7 +97,7 @@ def run_protocol(
 def benchmark_plan(
     part: Protocol, output: Path, device: str | None, cluster: "ClusterSettings | None"
 ) -> Iterator[str]:
-    """Describe a run of a benchmark, line by line; the parameters are those of `run_protocol`."""
+    """Yield the lines of a dry run of `run_protocol`, which has the same parameters."""
     yield from dry_run(part, output, device)
     if cluster is None:
         return
@@ -120,7 +119,7 @@ def run_all(
     on_event: OnEvent = ignore_event,
     callback: Callback | None = None,
 ) -> list[Result]:
-    """Do every run of a protocol that is not done; give all results, failures included. See `run_protocol`."""
+    """Do the unfinished runs of a protocol; return all results, including failures. See `run_protocol`."""
     runs = plan(part)
     runner = Runner(part, opened, output, device)
     done = {run.name for run in runs if runner.is_done(run)}
@@ -139,23 +138,27 @@ def run_all(
 
 def _simulate(part: Protocol, cluster: "ClusterSettings | None", on_event: OnEvent, on_step: OnStep) -> None:
     for data in part.datasets.values():
-        spec, lacking = data.simulate, missing(data)
-        if spec is None or not lacking:
+        spec, seeds = data.simulate, missing(data)
+        if spec is None or not seeds:
             continue
         shape = spec.shape[::-1]
         work = SimulateWork(
             data.tomograms[0], spec.preset, shape, spec.voxel_size, None, "ribosome", spec.particles, None, {},
             overwrite=False,
         )  # fmt: skip
-        simulate_series(work, lacking, cluster=cluster, on_event=on_event, on_step=on_step)
+        simulate_series(work, seeds, cluster=cluster, on_event=on_event, on_step=on_step)
 
 
 @dataclass(frozen=True)
 class BenchmarkWork:
-    """Do runs of a protocol, each with a result of its own below a folder.
+    """Do runs of a protocol, whose results are in a folder.
 
-    The device is for networks. `loaded` has the data sets opened, where they are at hand in this process; they are
-    opened again on workers.
+    Parameters
+    ----------
+    device : str, optional
+        Device for networks.
+    loaded : Runner, optional
+        Runner with open data sets, for this process; workers open their own.
     """
 
     protocol: Protocol
@@ -168,11 +171,11 @@ class BenchmarkWork:
         return self.loaded or Runner(self.protocol, open_datasets(self.protocol), self.folder, self.device)
 
     def run(self, prepared: Runner, item: Item, callback: Callback) -> Outcome:
-        """Do the runs of a task; one that fails is recorded, and the others go on."""
+        """Do the runs of a task; one that fails is recorded and does not stop the others."""
         lines, failures, elsewhere = [], [], False
         for run in item.argument:
             if prepared.is_done(run):
-                continue  # By a worker that died before it could report.
+                continue  # Done by a worker that died before it could report.
             changed = prepared.has_changed(run)
             callback.log(f"{run.name}{': again, the protocol has changed' if changed else ''}")
             started = time.monotonic()
@@ -181,25 +184,25 @@ class BenchmarkWork:
             except Exception as error:
                 if is_disk_full(error):
                     raise
-                elsewhere |= is_of_the_machine(error)
+                elsewhere |= is_of_machine(error)
                 failures.append(f"{run.name} failed: {prepared.record_failure(run, error, started).error}")
         if failures:
             return Outcome("failed", "; ".join(failures), elsewhere=elsewhere)
         return Outcome("done", "\n".join(lines))
 
     def memory(self, items: Sequence[Item]) -> int:
-        """Estimate what a worker needs, from the largest tomogram."""
+        """Estimate the bytes that a worker needs, from the largest tomogram."""
         diameter, runner = self.protocol.particle_diameter, self.prepare()
         methods = {run.method.name: run.method for item in items for run in item.argument}
-        wanted = {_working_diameter(method, diameter) for method in methods.values()}
+        widths = {_working_diameter(method, diameter) for method in methods.values()}
         sizes = []
-        for tomogram in (each for data in runner.datasets.values() for each in data.tomograms.values()):
-            working = min(working_voxel_size(tomogram.voxel_size, diameter, each) for each in wanted)
+        for tomogram in (tomogram for data in runner.datasets.values() for tomogram in data.tomograms.values()):
+            working = min(working_voxel_size(tomogram.voxel_size, diameter, width) for width in widths)
             sizes.append(bytes_for(tomogram, working, TRAINING_BYTES))
         return max(sizes)
 
     def give_up(self, item: Item, reason: str) -> None:
-        """Record that the runs of a task failed that are not done."""
+        """Record the unfinished runs of a task as failed."""
         runner = self.prepare()
         for run in item.argument:
             if not runner.is_done(run):
@@ -207,18 +210,18 @@ class BenchmarkWork:
 
 
 def items_of(runs: Sequence[Run], datasets: Mapping[str, OpenDataSet]) -> list[Item]:
-    """Make tasks of runs, in their order."""
-    found = []
+    """Group runs into tasks, in their order."""
+    items = []
     for group in tasks(runs):
         first = group[0]
         name = first.name if len(group) == 1 else f"{first.dataset}/{first.method.name}"
-        voxels = sum(math.prod(each.shape) for each in datasets[first.dataset].tomograms.values())
-        found.append(Item(name, voxels * COST[first.method.kind] * (1 + (first.clicks or 0)), tuple(group)))
-    return found
+        voxels = sum(math.prod(tomogram.shape) for tomogram in datasets[first.dataset].tomograms.values())
+        items.append(Item(name, voxels * COST[first.method.kind] * (1 + (first.clicks or 0)), tuple(group)))
+    return items
 
 
 def _working_diameter(method: Method, particle_diameter: float) -> float | None:
-    """Return how many voxels wide particles are in the volume that a method works at; None: as they are."""
+    """Return the particle diameter in working voxels of a method; None if it does not rescale."""
     changes = method.settings if method.kind == "network" else {}
     return resolve(
         {"preset": method.preset, "particle_diameter": particle_diameter, **changes}
@@ -226,7 +229,7 @@ def _working_diameter(method: Method, particle_diameter: float) -> float | None:
 
 
 def _line(run: Run, result: Result) -> str:
-    """Return the headline of the tables for a run."""
-    unseen = [each.evaluations[0].f1 for each in result.tomograms.values() if each.role == "test"]
+    """Return a line with the mean F1 of a run."""
+    unseen = [own.evaluations[0].f1 for own in result.tomograms.values() if own.role == "test"]
     mean = sum(unseen) / len(unseen)
     return f"{run.name}: F1 {mean:.3f} in {number_of(len(unseen), 'unseen tomogram')}, {result.seconds:.1f} s."

@@ -1,7 +1,7 @@
-"""Starting workers: on this machine, as jobs of a queueing system, or those of a scheduler that runs already.
+"""Starting workers: on this machine, as jobs of a queueing system, or those of a running scheduler.
 
-TLS always: over a plain connection any user of the machine could run code as the user who runs this. Nothing listens
-where other machines can reach it but the scheduler and workers of jobs, which must.
+Connections use TLS: over a plain one any user of the machine could run code as the user who runs this. Only the
+scheduler and workers of jobs listen at addresses that other machines can reach.
 """
 
 from collections.abc import Iterator
@@ -20,35 +20,35 @@ from tomopicker.errors import UsageError
 if TYPE_CHECKING:
     from distributed import Client, Security
 
-HERE = "127.0.0.1"
+LOCALHOST = "127.0.0.1"
 CLOSE_SECONDS = 8
 CONFIG = {
-    "distributed.scheduler.allowed-failures": 0,  # Deaths are counted by the driver, who knows what a worker was at.
+    "distributed.scheduler.allowed-failures": 0,  # The driver counts deaths, as it knows what a worker was processing.
     "distributed.scheduler.worker-saturation": 1.0,
-    "distributed.scheduler.unknown-task-duration": "1h",  # So that a worker is asked for each tomogram in hand.
+    "distributed.scheduler.unknown-task-duration": "1h",  # A worker is requested for each submitted tomogram.
     "distributed.scheduler.http.routes": [],
     "distributed.worker.http.routes": [],
     "distributed.scheduler.work-stealing": False,
     "distributed.comm.timeouts.connect": "30s",
     "distributed.admin.tick.limit": "60s",
-    "distributed.deploy.lost-worker-timeout": "1h",  # A worker that died here is started again by its nanny.
+    "distributed.deploy.lost-worker-timeout": "1h",  # Its nanny restarts a worker that died on this machine.
     "distributed.nanny.pre-spawn-environ.DASK_LOGGING__DISTRIBUTED": "critical",
     **{f"distributed.nanny.pre-spawn-environ.{name}": value for name, value in MALLOC.items()},
 }
-LOST = {"distributed.deploy.lost-worker-timeout": "60s"}
-"""After which another job takes the place of one whose worker is gone; within it, the worker may be started again."""
+QUEUE_CONFIG = {"distributed.deploy.lost-worker-timeout": "60s"}
+"""Time for a worker to be restarted before another job replaces its job."""
 
 
 @dataclass(frozen=True)
 class Workers:
-    """Workers that are there, or on their way.
+    """Workers that are running or starting.
 
     Parameters
     ----------
     wanted : int
-        How many there will be.
+        Maximum number of workers.
     words : str
-        The same in words.
+        Description.
     """
 
     client: "Client"
@@ -58,32 +58,32 @@ class Workers:
 
 @contextmanager
 def started(settings: ClusterSettings, memory: int, tomograms: int, folder: Path) -> Iterator[Workers]:
-    """Start workers for a block; they end with it.
+    """Start workers for the duration of a block.
 
     Parameters
     ----------
     memory : int
         Bytes that one worker needs.
     tomograms : int
-        So many workers at most.
+        Maximum number of workers.
     folder : Path
-        On a disk that all workers see.
+        Folder on a disk that all workers see.
 
     Raises
     ------
     UsageError
-        If what this takes is not installed.
+        If a package is not installed.
     ClusterError
         If workers cannot be started.
     """
     check_installed(settings)
     import dask  # noqa: PLC0415  (of an extra, and slow to import)
-    import distributed  # noqa: F401, PLC0415  (its defaults must be known before settings are put over them)
+    import distributed  # noqa: F401, PLC0415  (its defaults must be loaded before they are overridden)
 
-    queued = LOST if settings.engine in QUEUES else {}
-    with dask.config.set(CONFIG | queued | {"temporary-directory": settings.scratch}), ExitStack() as stack:
+    queue_config = QUEUE_CONFIG if settings.engine in QUEUES else {}
+    with dask.config.set(CONFIG | queue_config | {"temporary-directory": settings.scratch}), ExitStack() as stack:
         if settings.engine == "scheduler":
-            yield stack.enter_context(_reached(settings))
+            yield stack.enter_context(_existing(settings))
         else:
             keys = stack.enter_context(temporary_keys(folder))
             start = _local if settings.engine == "local" else _queued
@@ -91,10 +91,7 @@ def started(settings: ClusterSettings, memory: int, tomograms: int, folder: Path
 
 
 def check_installed(settings: ClusterSettings) -> None:
-    """Refuse an engine whose packages are missing.
-
-    Raises `UsageError`: that names what to install.
-    """
+    """Raise `UsageError` that names what to install if packages of the engine are missing."""
     needed = ["cryptography", "distributed", *(["dask_jobqueue"] if settings.engine in QUEUES else [])]
     missing = [name for name in needed if find_spec(name) is None]
     if missing:
@@ -105,8 +102,8 @@ def check_installed(settings: ClusterSettings) -> None:
         )
 
 
-def security_of(keys: Path) -> "Security":
-    """Give Dask the keys in a folder."""
+def _security(keys: Path) -> "Security":
+    """Return the keys in a folder for Dask."""
     from distributed import Security  # noqa: PLC0415
 
     ca, certificate, key = map(str, key_files(keys))
@@ -125,14 +122,14 @@ def _local(settings: ClusterSettings, memory: int, tomograms: int, folder: Path,
     from tomopicker.cluster.resources import share_out  # noqa: PLC0415
 
     variables, words = share_out(settings.workers, settings.cores, memory, tomograms)
-    security = security_of(keys)
-    common = {"protocol": "tls://", "security": security, "dashboard": False, "dashboard_address": f"{HERE}:0"}
+    security = _security(keys)
+    common = {"protocol": "tls://", "security": security, "dashboard": False, "dashboard_address": f"{LOCALHOST}:0"}
     options = common | {
-        "host": HERE, "nthreads": 1, "memory_limit": 0, "local_directory": settings.scratch, "death_timeout": 60,
+        "host": LOCALHOST, "nthreads": 1, "memory_limit": 0, "local_directory": settings.scratch, "death_timeout": 60,
         "preload": [worker.__name__],
     }  # fmt: skip
-    workers = {i: {"cls": Nanny, "options": options | {"env": each}} for i, each in enumerate(variables)}
-    scheduler = {"cls": Scheduler, "options": common | {"host": HERE, "port": 0}}
+    workers = {i: {"cls": Nanny, "options": options | {"env": own}} for i, own in enumerate(variables)}
+    scheduler = {"cls": Scheduler, "options": common | {"host": LOCALHOST, "port": 0}}
     with (
         SpecCluster(workers=workers, scheduler=scheduler, security=security, silence_logs="critical") as cluster,
         _client(cluster, security) as client,
@@ -142,21 +139,21 @@ def _local(settings: ClusterSettings, memory: int, tomograms: int, folder: Path,
 
 @contextmanager
 def _queued(settings: ClusterSettings, memory: int, tomograms: int, folder: Path, keys: Path) -> Iterator[Workers]:
-    from tomopicker.cluster.jobqueue import job_cluster  # noqa: PLC0415
+    from tomopicker.cluster.jobqueue import job_cluster, n_jobs  # noqa: PLC0415
 
-    security = security_of(keys)
-    wanted = min(settings.workers or 4, tomograms)
-    with job_cluster(settings, memory, folder, security, wanted) as cluster, _client(cluster, security) as client:
-        yield Workers(client, wanted, f"up to {wanted} jobs of {settings.engine}")
+    security = _security(keys)
+    jobs = n_jobs(settings, tomograms)
+    with job_cluster(settings, memory, folder, security, jobs) as cluster, _client(cluster, security) as client:
+        yield Workers(client, jobs, f"up to {jobs} jobs of {settings.engine}")
 
 
 @contextmanager
-def _reached(settings: ClusterSettings) -> Iterator[Workers]:
+def _existing(settings: ClusterSettings) -> Iterator[Workers]:
     from distributed import Client  # noqa: PLC0415
 
     assert settings.scheduler is not None and settings.tls is not None
     check_keys(settings.tls)
-    security = security_of(settings.tls)
+    security = _security(settings.tls)
     if not settings.scheduler.is_file():
         raise UsageError(
             f"--scheduler {settings.scheduler}: no such file; start 'dask scheduler --scheduler-file' first"
@@ -166,11 +163,11 @@ def _reached(settings: ClusterSettings) -> Iterator[Workers]:
     except (OSError, TimeoutError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ClusterError(
-            f"{settings.scheduler}: no scheduler answers there ({reason}); start it anew, with the keys of --tls"
+            f"{settings.scheduler}: no scheduler answers there ({reason}); start it again, with the keys of --tls"
         ) from error
     with client:
-        there = len(client.scheduler_info(n_workers=-1)["workers"])
-        yield Workers(client, max(settings.workers or there, 1), f"{there} workers of {settings.scheduler}")
+        count = len(client.scheduler_info(n_workers=-1)["workers"])
+        yield Workers(client, max(settings.workers or count, 1), f"{count} workers of {settings.scheduler}")
 
 
 @contextmanager

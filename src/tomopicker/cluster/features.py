@@ -1,14 +1,13 @@
-"""Features of many tomograms, computed by workers and cached where `features` looks them up."""
+"""Features of many tomograms, computed here or by workers and cached for `features`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from tomopicker.cluster.mapping import map_tomograms
 from tomopicker.cluster.pick_tomogram import item_of
 from tomopicker.cluster.resources import bytes_for
-from tomopicker.cluster.work import Item, OnEvent, Outcome, failed, ignore_event
+from tomopicker.cluster.work import Item, OnEvent, Outcome, failed_outcome, ignore_event, map_tomograms
 from tomopicker.config import Settings, resolve
 from tomopicker.fewshot.cache import default_folder
 from tomopicker.io import open_tomogram
@@ -23,15 +22,19 @@ if TYPE_CHECKING:
     from tomopicker.cluster.settings import ClusterSettings
 
 FEATURE_BYTES = 60.0
-"""Of a working voxel: 112 channels of half precision in an eighth of the voxels, of the specimen and its decoy."""
+"""Bytes per working voxel: 112 channels in half precision at an eighth of the voxels, for specimen and decoy."""
 
 
 @dataclass(frozen=True)
 class FeaturesWork:
-    """Compute and keep the features of each tomogram in a folder; the parameters are those of `features_many`.
+    """Compute the features of each tomogram and cache them in a folder; see `features_many`.
 
-    The settings state the arithmetic, so that all machines give what is looked up here; `working` is the voxel size of
-    the working volumes, Å.
+    Parameters
+    ----------
+    settings : Settings
+        With the precision set, as the cache key must not depend on a worker's processor.
+    working : float
+        Working voxel size, Å.
     """
 
     folder: Path
@@ -42,10 +45,10 @@ class FeaturesWork:
     device: str | None
 
     def prepare(self) -> None:
-        """Load nothing: the network is loaded only for a tomogram whose features are not there."""
+        """Do nothing: the network is loaded only if features are missing."""
 
     def run(self, prepared: None, item: Item, callback: Callback) -> Outcome:
-        """Compute the features of a tomogram, unless they are kept already."""
+        """Compute the features of a tomogram, unless they are cached."""
         file = item.argument
         try:
             features(
@@ -55,16 +58,16 @@ class FeaturesWork:
                 progress=lambda done, total: callback.on_score(item.name, done, total),
             )  # fmt: skip
         except Exception as error:
-            return failed(error, file.path)
+            return failed_outcome(error, file.path)
         return Outcome("done", f"{item.name}: features are there.")
 
     def memory(self, items: Sequence[Item]) -> int:
-        """Estimate what a worker needs, from the largest tomogram."""
+        """Estimate the bytes that a worker needs, from the largest tomogram."""
         largest = max(items, key=lambda item: item.size).argument.path
-        return bytes_for(open_tomogram(largest, options=self.reading), self.working, more_per_voxel=FEATURE_BYTES)
+        return bytes_for(open_tomogram(largest, options=self.reading), self.working, extra_per_voxel=FEATURE_BYTES)
 
     def give_up(self, item: Item, reason: str) -> None:
-        """Leave it: what is not kept is computed when it is asked for."""
+        """Do nothing: features that are not cached are computed when requested."""
 
 
 def features_many(
@@ -87,40 +90,40 @@ def features_many(
     Parameters
     ----------
     files : sequence of Path
-        The tomograms, of different names. Their working voxel size is common, by the finest of them.
+        Tomograms with different names. They have one working voxel size, that of the finest.
     particle_diameter : float
         Å.
     cache : Path, optional
-        Folder where features are kept, which all workers see; the user's, as of `features`, if left out.
+        Cache folder on a disk that all workers see; that of `features` if left out.
     cluster, on_event, callback
-        As of `map_tomograms`.
+        As for `map_tomograms`.
     device : str, optional
-        The best each worker has if left out.
+        The best of each worker if left out.
     voxel_size : float, optional
-        Å, where headers are wrong.
+        Å; replaces that of the headers.
     invert : bool
-        Whether protein is bright in the files.
+        True if protein is bright in the files.
     options : ReadOptions, optional
-        Which array of a file, and its axes.
+        Array in each file, and its axes.
     mask : {"auto", "none"}
-        Find the lamella, or take all of the volume, of tomograms without a mask.
+        Find the lamella, or use the whole volume, in tomograms without a mask.
     masks : mapping of Path to Path, optional
-        The file of each tomogram's mask.
+        File of the mask of each tomogram.
 
     Returns
     -------
     dict of str to str
-        Why each tomogram that failed did, by name.
+        Error of each tomogram that failed.
 
     Raises
     ------
     TomoPickerError
-        If a header cannot be read, or the run cannot go on.
+        If a header cannot be read, or the run cannot continue.
     """
     settings = resolve({"preset": "instant", "particle_diameter": float(particle_diameter)})
     # The cache key must not depend on a worker's processor.
-    exact = "bfloat16" if uses_bfloat16(settings.precision, choose_device(device)) else "float32"
-    settings = settings.model_copy(update={"precision": exact})
+    precision = "bfloat16" if uses_bfloat16(settings.precision, choose_device(device)) else "float32"
+    settings = settings.model_copy(update={"precision": precision})
     reading = options or ReadOptions()
     reading = replace(reading, voxel_size=voxel_size or reading.voxel_size, invert=invert or reading.invert)
     folder = cache or default_folder()

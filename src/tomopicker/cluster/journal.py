@@ -1,4 +1,4 @@
-"""The progress of a run, in files that any machine can read: a line for each tomogram, and a record of the whole."""
+"""The progress of a run as files: a log with a line for each tomogram, and a record of the run."""
 
 import json
 import os
@@ -16,10 +16,10 @@ from tomopicker.files import write_text
 from tomopicker.output.layout import LOG, RUN
 from tomopicker.wording import number_of
 
-EVERY_SECONDS = 2.0
-"""Between two writings of the record."""
-NAMED = 20
-"""Failures that the record names; the log has them all."""
+WRITE_INTERVAL_SECONDS = 2.0
+"""Interval between two writings of the record."""
+MAX_FAILURES = 20
+"""Maximum number of failures in the record; the log has them all."""
 
 
 def _now() -> str:
@@ -27,18 +27,18 @@ def _now() -> str:
 
 
 class Journal:
-    """Writes ``pick.log`` and ``run.json`` while a run goes on; use it as a context.
+    """Writes ``pick.log`` and ``run.json`` during a run; a context manager.
 
     Parameters
     ----------
     total : int
-        Of the run.
+        Number of tomograms.
     how : str
-        Which engine and workers, in words.
+        Description of the workers.
     on_event : callable
-        Receives each event after it is written.
+        Called with each event after it is written.
     noun : str
-        What is counted.
+        Name of what is counted.
     log : str
         Name of the log.
     """
@@ -60,7 +60,7 @@ class Journal:
         self.summary: Mapping[str, Any] = {}
 
     def __enter__(self) -> "Journal":
-        # Lines of earlier runs stay: the outcome of a tomogram may be there.
+        # Earlier runs are kept: they may have the outcomes of tomograms.
         self._log = self._file.open("a", encoding="utf-8", buffering=1)
         self._line(
             f"run of {number_of(self._total, self._noun)}, {self._how}, process {os.getpid()} on {socket.gethostname()}"
@@ -91,7 +91,7 @@ class Journal:
             self._line(f"{event.kind}: {event.line}{where}")
             for warning in event.warnings:
                 self._line(f"warning: {warning}")
-        if time.time() - self._written > EVERY_SECONDS:
+        if time.time() - self._written > WRITE_INTERVAL_SECONDS:
             self._write_record()
         self._on_event(event)
 
@@ -116,7 +116,7 @@ class Journal:
             **{kind: self._counts[kind] for kind in (*FINAL, "retried")},
             "workers": self._workers,
             "running": self._running,
-            "failures": dict(islice(self._failures.items(), NAMED)),
+            "failures": dict(islice(self._failures.items(), MAX_FAILURES)),
             "summary": dict(self.summary),
         }
         write_text(self._folder / RUN, json.dumps(record) + "\n")

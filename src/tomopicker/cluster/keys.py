@@ -1,4 +1,4 @@
-"""Keys for TLS between driver, scheduler and workers: they allow running code, so only the owner can read them.
+"""Keys for TLS between driver, scheduler and workers, readable by their owner alone, as they allow running code.
 
 ``python -m tomopicker.cluster.keys DIR`` writes a set for a scheduler that a person starts.
 """
@@ -16,24 +16,23 @@ from tomopicker.errors import TomoPickerError, UsageError
 
 CA, CERTIFICATE, KEY = "ca.pem", "cert.pem", "key.pem"
 PREFIX = ".keys-"
-VALID, SKEW = timedelta(days=90), timedelta(days=1)
-"""How long a set lasts, and how far the clocks of two machines may differ."""
+VALIDITY, MAX_CLOCK_SKEW = timedelta(days=90), timedelta(days=1)
 
 
 def key_files(folder: Path) -> tuple[Path, Path, Path]:
-    """Return where the authority, the certificate, which is its own authority, and the key of a set are."""
+    """Return the paths of the authority, the certificate (its own authority) and the key of a set."""
     return folder / CA, folder / CERTIFICATE, folder / KEY
 
 
 @contextmanager
 def temporary_keys(parent: Path) -> Iterator[Path]:
-    """Write keys to a folder below `parent`, on a disk that workers see; they are gone after the block.
+    """Write keys to a folder in `parent`, on a disk that workers see, for the duration of a block.
 
-    What a run that was killed left there goes too.
+    Keys that a killed run left there are removed.
     """
-    for left in parent.glob(f"{PREFIX}*"):
-        shutil.rmtree(left, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))  # For its owner alone.
+    for old in parent.glob(f"{PREFIX}*"):
+        shutil.rmtree(old, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))  # Readable by its owner alone.
     try:
         write_keys(folder)
         yield folder
@@ -42,11 +41,11 @@ def temporary_keys(parent: Path) -> Iterator[Path]:
 
 
 def write_keys(folder: Path) -> None:
-    """Write a new set of keys, each file for its owner alone.
+    """Write a new set of keys, each file readable by its owner alone.
 
     Raises `TomoPickerError` if they cannot be written.
     """
-    certificate, key = _make()
+    certificate, key = _generate()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for file, content in zip(key_files(folder), (certificate, certificate, key), strict=True):
@@ -58,7 +57,7 @@ def write_keys(folder: Path) -> None:
 
 
 def check_keys(folder: Path) -> None:
-    """Refuse a folder that lacks a file of a set, or whose key others may read, with a `UsageError`."""
+    """Raise `UsageError` if a folder lacks a file of a set, or others can read its key."""
     *_, key = files = key_files(folder)
     missing = [file.name for file in files if not file.is_file()]
     if missing:
@@ -69,8 +68,8 @@ def check_keys(folder: Path) -> None:
         raise UsageError(f"{key}: others can read it; run 'chmod 600 {key}'")
 
 
-def _make() -> tuple[bytes, bytes]:
-    """Make a certificate and its key, as PEM."""
+def _generate() -> tuple[bytes, bytes]:
+    """Generate a certificate and its key, as PEM."""
     from cryptography import x509  # noqa: PLC0415  (of an extra)
     from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415
     from cryptography.hazmat.primitives.asymmetric import rsa  # noqa: PLC0415
@@ -85,18 +84,18 @@ def _make() -> tuple[bytes, bytes]:
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - SKEW)
-        .not_valid_after(now + VALID)
+        .not_valid_before(now - MAX_CLOCK_SKEW)
+        .not_valid_after(now + VALIDITY)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
-    as_pem = serialization.Encoding.PEM
-    plain = serialization.NoEncryption()
-    return certificate.public_bytes(as_pem), key.private_bytes(as_pem, serialization.PrivateFormat.PKCS8, plain)
+    pem = serialization.Encoding.PEM
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return certificate.public_bytes(pem), private
 
 
 if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit("usage: python -m tomopicker.cluster.keys DIR")
     write_keys(Path(sys.argv[1]))
-    print(f"{Path(sys.argv[1])}: {CA}, {CERTIFICATE} and {KEY}, for {VALID.days} days.")
+    print(f"{Path(sys.argv[1])}: {CA}, {CERTIFICATE} and {KEY}, for {VALIDITY.days} days.")

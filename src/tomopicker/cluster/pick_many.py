@@ -1,15 +1,16 @@
-"""Picking in many tomograms: finished ones are skipped, the rest is picked here or by workers, one process merges."""
+"""Picking in many tomograms: finished ones are skipped, the others picked here or by workers, and all merged."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tomopicker.cluster.jobqueue import describe_jobs
 from tomopicker.cluster.journal import Journal
-from tomopicker.cluster.mapping import map_tomograms
 from tomopicker.cluster.pick_tomogram import PickWork, item_of
-from tomopicker.cluster.work import Event, Item, OnEvent, ignore_event
+from tomopicker.cluster.resources import in_gigabytes
+from tomopicker.cluster.work import Event, Item, OnEvent, ignore_event, map_tomograms
 from tomopicker.errors import TomoPickerError
 from tomopicker.io import check_names, naming_remark, tomogram_name
 from tomopicker.output.layout import MERGED, RECORDS, read_entries
@@ -23,6 +24,8 @@ from tomopicker.wording import number_of
 if TYPE_CHECKING:
     from tomopicker.cluster.settings import ClusterSettings
 
+RETRY_HINT = " (as before; --retry-failed tries it again)"
+
 
 @dataclass(frozen=True)
 class ManyPicked:
@@ -31,13 +34,13 @@ class ManyPicked:
     Parameters
     ----------
     failures : dict of str to str
-        Why each tomogram that failed did.
+        Error of each tomogram that failed.
     counts : dict of str to int
-        Picks of every finished tomogram of the folder.
+        Number of picks in each finished tomogram of the folder.
     remark : str or None
-        About the merged files.
+        Remark on the merged files.
     summary : Summary or None
-        Of all tomograms in the folder; None if nothing was to be done.
+        Summary of all tomograms in the folder; None if everything was finished before.
     """
 
     failures: dict[str, str]
@@ -46,12 +49,12 @@ class ManyPicked:
     summary: Summary | None
 
     def lines(self, folder: Path) -> list[str]:
-        """Describe the picks of the folder: the summary of three or more tomograms, and the counts."""
+        """Return the summary of three or more tomograms, and a line with the counts."""
         if not self.counts:
             return []
         summary = self.summary.lines if self.summary is not None and len(self.counts) > 2 else []
-        of = f"{number_of(sum(self.counts.values()), 'pick')} of {number_of(len(self.counts), 'tomogram')}"
-        return [*summary, f"{of}: {folder / f'{MERGED}.star'}"]
+        picks = f"{number_of(sum(self.counts.values()), 'pick')} of {number_of(len(self.counts), 'tomogram')}"
+        return [*summary, f"{picks}: {folder / f'{MERGED}.star'}"]
 
 
 def pick_into(
@@ -66,45 +69,49 @@ def pick_into(
     callback: Callback | None = None,
     retry_failed: bool = False,
 ) -> ManyPicked:
-    """Pick in every tomogram that is not done; one that fails does not stop the others.
+    """Pick in every unfinished tomogram; one that fails does not stop the others.
 
     Parameters
     ----------
     folder : PickFolder
-        Where picks go.
+        Output folder.
+    files : sequence of Path
+        Tomograms.
     model_file, model : Path and Model
-        The model where workers read it, and at hand.
+        The model as a file, for workers, and loaded.
     masks : mapping of Path to Path, optional
-        The file of each tomogram's mask.
+        File of the mask of each tomogram.
     cluster, on_event, callback
-        As of `map_tomograms`.
+        As for `map_tomograms`.
     retry_failed : bool
-        Whether to try again what failed before and has not changed since.
+        Also pick tomograms that failed before and have not changed since.
 
     Raises
     ------
     TomoPickerError
-        If another run writes to the folder, or the run cannot go on.
+        If another run writes to the folder, or the run cannot continue.
     """
     failures: dict[str, str] = {}
     if remark := naming_remark(folder.settings.star_format, [tomogram_name(file) for file in files]):
         on_event(Event("note", "", "", (remark,), total=len(files)))
     todo: list[Item] = []
-    for file, mask in ((file, (masks or {}).get(file)) for file in files):
-        name = tomogram_name(file)
-        event = _settled(folder, file, name, mask, failures, retry_failed=retry_failed)
+    for file in files:
+        mask = (masks or {}).get(file)
+        event = _finished_before(folder, file, mask, retry_failed=retry_failed)
         if event is None:
             todo.append(item_of(file, mask))
-        else:
-            on_event(replace(event, total=len(files)))
-    named = [name for name in map(tomogram_name, files) if name not in failures]
-    check_names(named, folder.settings.star_format, folder.path)  # Together: two may become one in a STAR file.
+            continue
+        if event.kind == "failed":
+            failures[event.tomogram] = event.line.removesuffix(RETRY_HINT)
+        on_event(replace(event, total=len(files)))
+    names = [name for name in map(tomogram_name, files) if name not in failures]
+    check_names(names, folder.settings.star_format, folder.path)  # Together: two may get one name in a STAR file.
     if not todo and (not (folder.path / RECORDS).exists() or folder.read()["merged"]):
         counts = folder.counts
         return ManyPicked(failures, counts, folder.merge() if counts else None, None)
     work = PickWork(folder, model_file, model if cluster is None else None)
     how = "in one process" if cluster is None else cluster.words
-    was_there = folder.path.exists()
+    existed = folder.path.exists()
     with locked(folder.path):
         folder.begin()
         with Journal(folder.path, len(todo), how, on_event) as journal:
@@ -113,32 +120,49 @@ def pick_into(
             finally:  # Also after a Ctrl-C.
                 remark, counts, summary = folder.merge(), folder.counts, summarise(read_entries(folder.path))
                 journal.summary = summary.record
-    if not was_there and not any((folder.path / RECORDS).iterdir()):
-        with suppress(OSError):
-            _remove(folder.path)
+    if not existed and not any((folder.path / RECORDS).iterdir()):
+        with suppress(OSError):  # Logs of jobs are in a folder of it, which is kept.
+            for file in filter(Path.is_file, folder.path.iterdir()):
+                file.unlink()
+            (folder.path / RECORDS).rmdir()
+            folder.path.rmdir()
     return ManyPicked(failures, counts, remark, summary)
 
 
-def _remove(folder: Path) -> None:
-    for file in folder.iterdir():
-        if file.is_file():
-            file.unlink()
-    (folder / RECORDS).rmdir()
-    folder.rmdir()
-
-
-def _settled(
-    folder: PickFolder, file: Path, name: str, mask: Path | None, failures: dict[str, str], *, retry_failed: bool
-) -> Event | None:
+def _finished_before(folder: PickFolder, file: Path, mask: Path | None, *, retry_failed: bool) -> Event | None:
     """Return the event of a tomogram that needs no picking, without opening it; None if it is to be picked."""
+    name = tomogram_name(file)
     try:
         folder.check_name(name, file)
     except TomoPickerError as error:
-        failures[name] = str(error)
         return Event("failed", name, str(error))
     if folder.is_done(name, file, mask):
         return Event("skipped", name, f"{name}: done already, skipped; --overwrite picks it again.")
     if not retry_failed and (error_before := folder.failed_before(name, file, mask)):
-        failures[name] = error_before
-        return Event("failed", name, f"{error_before} (as before; --retry-failed tries it again)")
+        return Event("failed", name, f"{error_before}{RETRY_HINT}")
     return None
+
+
+def pick_plan(
+    files: Sequence[Path],
+    folder: PickFolder,
+    model_file: Path,
+    masks: Mapping[Path, Path],
+    cluster: "ClusterSettings | None",
+) -> Iterator[str]:
+    """Yield the lines of a dry run of `pick_into`, which has the same parameters."""
+    todo = [
+        item_of(file, masks.get(file))
+        for file in files
+        if not folder.is_done(tomogram_name(file), file, masks.get(file))
+    ]
+    n_done = len(files) - len(todo)
+    already = f" ({n_done} of {len(files)} are done already)" if n_done else ""
+    where = "in this process" if cluster is None else cluster.words
+    yield f"{number_of(len(todo), 'tomogram')} would be picked {where}{already}; nothing is written."
+    if not todo:
+        return
+    memory = PickWork(folder, model_file).memory(todo)
+    largest = max(todo, key=lambda item: item.size)
+    yield f"The largest, {largest.name}, needs about {in_gigabytes(memory)} of memory."
+    yield from describe_jobs(cluster, memory, len(todo), folder.path)

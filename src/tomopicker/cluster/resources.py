@@ -1,7 +1,7 @@
 """Memory that a worker needs, estimated before it starts, and the share of this machine that each worker gets.
 
-Measured on a CPU, with tomograms of 13.48 Å worked at in voxels of 26.96 Å: 0.53 to 0.72 GiB for 112×320×320 voxels,
-1.66 to 1.85 GiB for 500×928×960: 23 bytes a working voxel.
+Measured on a CPU, for voxels of 13.48 Å and working voxels of 26.96 Å: 0.53 to 0.72 GiB for 112×320×320 voxels, 1.66 to
+1.85 GiB for 500×928×960: 23 bytes per working voxel.
 """
 
 import math
@@ -17,21 +17,21 @@ from tomopicker.tomogram import Tomogram
 from tomopicker.wording import number_of
 
 BASE_BYTES = 700 * 2**20
-"""Python, torch, a model and the tiles in work."""
+"""Python, torch, a model and the tiles being scored."""
 CUDA_BYTES = 2 * 2**30
-"""Host memory of CUDA's libraries in addition, as is usual for torch; not measured here."""
+"""Host memory of CUDA's libraries, as usual for torch; not measured here."""
 BYTES_PER_WORKING_VOXEL = 24.0
 """Working volume, scores, the decoy and its Fourier transform, smoothing for peaks."""
 BYTES_PER_VOXEL = 1.0
-"""Of the tomogram as stored: a mask."""
-SPARE = 1.3
+"""A mask of the tomogram as stored."""
+SAFETY_FACTOR = 1.3
 GIGABYTE = 2**30
-SPARED = 0.9
-"""Of the memory that is free: the rest is for the driver and whatever else runs."""
+USABLE_FRACTION = 0.9
+"""Fraction of the free memory for workers; the rest is for the driver and other programs."""
 
 
 def memory_to_pick(largest: Path, folder: PickFolder) -> int:
-    """Estimate the bytes that picking takes, from the largest tomogram's header; the base alone if it has none."""
+    """Estimate the bytes for picking from the header of the largest tomogram; `BASE_BYTES` if it cannot be read."""
     working = float(folder.job["model"]["voxel_size_angstrom"])
     try:
         tomogram = open_tomogram(largest, options=replace(folder.settings.reading, target_voxel_size=working))
@@ -40,16 +40,16 @@ def memory_to_pick(largest: Path, folder: PickFolder) -> int:
     return bytes_for(tomogram, working)
 
 
-def bytes_for(tomogram: Tomogram, working_voxel_size: float, more: float = 0.0, more_per_voxel: float = 0.0) -> int:
-    """Estimate the bytes for a tomogram worked at in voxels of a size (Å), and for more, in all or a working voxel."""
+def bytes_for(tomogram: Tomogram, working_voxel_size: float, extra: float = 0.0, extra_per_voxel: float = 0.0) -> int:
+    """Estimate the bytes for a tomogram at a working voxel size (Å), and extra ones in total and per working voxel."""
     voxels = math.prod(tomogram.shape)
     working_voxels = voxels * (tomogram.voxel_size / working_voxel_size) ** 3
-    at_work = (BYTES_PER_WORKING_VOXEL + more_per_voxel) * working_voxels
-    return round(SPARE * (BASE_BYTES + more + at_work + BYTES_PER_VOXEL * voxels))
+    for_working = (BYTES_PER_WORKING_VOXEL + extra_per_voxel) * working_voxels
+    return round(SAFETY_FACTOR * (BASE_BYTES + extra + for_working + BYTES_PER_VOXEL * voxels))
 
 
 def in_gigabytes(memory: int) -> str:
-    """Write a number of bytes for a person."""
+    """Format a number of bytes."""
     return f"{memory / GIGABYTE:.1f} GB"
 
 
@@ -59,47 +59,47 @@ def share_out(workers: int | None, cores: int | None, memory: int, tomograms: in
     Parameters
     ----------
     workers, cores : int or None
-        How many workers, and cores of each, are asked for.
+        Requested number of workers, and of cores of each.
     memory : int
         Bytes that one needs.
     tomograms : int
-        So many workers at most.
+        Maximum number of workers.
 
     Returns
     -------
     variables : list of dict
-        The environment variables of each worker.
+        Environment variables of each worker.
     words : str
-        A description.
+        Description.
 
     Raises
     ------
     UsageError
-        If more workers are asked for than memory allows.
+        If memory does not suffice for the requested workers.
     """
     gpus, all_cores, free = _gpus(), _cores(), _free_memory()
     memory += CUDA_BYTES if gpus else 0
-    fitting = max(1, int(SPARED * free // memory)) if free else all_cores
+    fitting = max(1, int(USABLE_FRACTION * free // memory)) if free else all_cores
     if workers is not None and workers > fitting:
         raise UsageError(
             f"--workers {workers}: each needs about {in_gigabytes(memory)} for the largest tomogram, and "
             f"{in_gigabytes(free)} are free; give --workers {fitting}"
         )
-    most = len(gpus) if gpus else max(1, all_cores // (cores or 1))
-    count = min(workers or min(most, fitting), tomograms)
+    default = len(gpus) if gpus else max(1, all_cores // (cores or 1))
+    count = min(workers or min(default, fitting), tomograms)
     threads = cores or max(1, all_cores // count)
-    each = [{THREADS: str(threads)} for _ in range(count)]
-    for i, variables in enumerate(each if gpus else ()):
-        variables["CUDA_VISIBLE_DEVICES"] = gpus[i % len(gpus)]
+    variables = [
+        {THREADS: str(threads)} | ({"CUDA_VISIBLE_DEVICES": gpus[i % len(gpus)]} if gpus else {}) for i in range(count)
+    ]
     on = f"{number_of(len(gpus), 'GPU')}, " if gpus else ""
-    return each, (
+    return variables, (
         f"{number_of(count, 'worker')} on this machine ({on}{number_of(threads, 'thread')} and about "
         f"{in_gigabytes(memory)} of memory each; {free / GIGABYTE:.0f} GB are free)"
     )
 
 
 def _gpus() -> list[str]:
-    """Name the GPUs that this process may use, as a worker's environment does."""
+    """Return the GPUs that this process may use, as in ``CUDA_VISIBLE_DEVICES``."""
     import torch  # noqa: PLC0415  (slow to import)
 
     count = torch.cuda.device_count()
@@ -112,7 +112,7 @@ def _cores() -> int:
 
 
 def _free_memory() -> int:
-    """Return the bytes that are free on this machine; 0 if that is not known."""
+    """Return the free bytes on this machine."""
     import psutil  # noqa: PLC0415  (of an extra)
 
     return int(psutil.virtual_memory().available)

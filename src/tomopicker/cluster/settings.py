@@ -1,4 +1,4 @@
-"""The settings of a lab's machines, from flags or a YAML file."""
+"""Settings of workers, from flags or a YAML file."""
 
 import re
 from pathlib import Path
@@ -18,15 +18,15 @@ _MEMORY = re.compile(r"^(\d+(?:\.\d+)?)\s*(MB|GB|TB|M|G|T)$", re.IGNORECASE)
 _FACTORS = {"M": 2**20, "G": 2**30, "T": 2**40}
 
 
-def _several(value: Any) -> Any:
+def _as_tuple(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
-Lines = Annotated[tuple[str, ...], BeforeValidator(_several)]
+Lines = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
 
 
 class ClusterSettings(BaseModel):
-    """Which workers do the work, and how they are started."""
+    """Workers, and how they are started."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -62,7 +62,7 @@ class ClusterSettings(BaseModel):
     )
 
     @model_validator(mode="after")
-    def _fit_together(self) -> "ClusterSettings":
+    def _consistent(self) -> "ClusterSettings":
         if self.walltime is not None and not _WALLTIME.match(self.walltime):
             raise ValueError(f"walltime {self.walltime}: give HH:MM:SS or D-HH:MM:SS, such as 04:00:00")
         if self.memory is not None and not _MEMORY.match(self.memory):
@@ -89,16 +89,16 @@ class ClusterSettings(BaseModel):
 
     @property
     def memory_bytes(self) -> int | None:
-        """Of each job, if it is stated."""
-        found = None if self.memory is None else _MEMORY.match(self.memory)
-        return round(float(found[1]) * _FACTORS[found[2][0].upper()]) if found else None
+        """Memory of each job in bytes, if given."""
+        match = None if self.memory is None else _MEMORY.match(self.memory)
+        return round(float(match[1]) * _FACTORS[match[2][0].upper()]) if match else None
 
     def walltime_for(self, engine: Engine) -> str | None:
-        """Write the wall time as a queueing system takes it: LSF counts hours and minutes, only SLURM days."""
-        found = None if self.walltime is None else _WALLTIME.match(self.walltime)
-        if found is None or engine == "slurm":
+        """Return the wall time in the notation of a queueing system: LSF has hours and minutes, only SLURM has days."""
+        match = None if self.walltime is None else _WALLTIME.match(self.walltime)
+        if match is None or engine == "slurm":
             return self.walltime
-        hours, minutes, seconds = 24 * int(found[1] or 0) + int(found[2]), int(found[3]), int(found[4])
+        hours, minutes, seconds = 24 * int(match[1] or 0) + int(match[2]), int(match[3]), int(match[4])
         if engine == "lsf":
             minutes += seconds > 0
             return f"{hours + minutes // 60:02d}:{minutes % 60:02d}"
@@ -106,31 +106,28 @@ class ClusterSettings(BaseModel):
 
 
 def read_cluster_settings(path: Path | None, flags: dict[str, Any]) -> ClusterSettings:
-    """Resolve a lab's file and flags; flags win.
+    """Resolve the settings of a file and flags; flags take precedence.
 
     Parameters
     ----------
     path : Path or None
         A YAML file with the fields of `ClusterSettings`.
     flags : dict
-        By the name of the field; None for a flag that was not given.
+        Values by name of the field; None for flags not given.
 
     Raises
     ------
     UsageError
         One line that names the file and the field.
     """
-    stated: dict[str, Any] = {}
-    if path is not None:
-        read = read_yaml(path, "give another --cluster", "correct it")
-        if not isinstance(read, dict):
-            raise UsageError(f"{path}: give one setting a line, such as 'engine: slurm'")
-        stated = read
+    from_file = {} if path is None else read_yaml(path, "give another --cluster", "correct it")
+    if not isinstance(from_file, dict):
+        raise UsageError(f"{path}: give one setting a line, such as 'engine: slurm'")
     given = {name: value for name, value in flags.items() if value is not None}
     if given.get("scheduler") is not None and "engine" not in given:
         given["engine"] = "scheduler"
     try:
-        return ClusterSettings(**(stated | given))
+        return ClusterSettings(**(from_file | given))
     except (ValidationError, TypeError) as error:
         raise UsageError(f"{path or 'cluster settings'}: {_reason(error)}") from error
 
@@ -147,4 +144,4 @@ def _reason(error: ValidationError | TypeError) -> str:
 
 
 class ClusterError(TomoPickerError):
-    """An error of the workers, not of a tomogram."""
+    """Workers cannot be started or used."""

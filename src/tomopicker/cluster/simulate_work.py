@@ -1,4 +1,4 @@
-"""Simulating as a job that is mapped over tomograms."""
+"""Simulation as a job for each tomogram."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -6,8 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tomopicker.cluster.mapping import map_tomograms
-from tomopicker.cluster.work import Item, OnEvent, Outcome
+from tomopicker.cluster.work import Item, OnEvent, Outcome, map_tomograms
 from tomopicker.pipeline.callbacks import Callback
 from tomopicker.simulation.tomogram import settings_file, simulate_tomogram, write_simulated
 from tomopicker.types import Positions, Shape
@@ -17,20 +16,40 @@ if TYPE_CHECKING:
 
 BASE_BYTES, BYTES_PER_VOXEL = 600 * 2**20, 40.0
 OnStep = Callable[[str, str, int, int], None]
-"""Receives the progress of a tomogram: its name, what is done, how much of it, and all."""
+"""Called with the progress of a tomogram: its name, the present step, and its numbers of parts done and in total."""
 
 
-def no_step(name: str, what: str, done: int, total: int) -> None:
-    """Ignore it."""
+def no_step(name: str, step: str, done: int, total: int) -> None:
+    """Ignore the progress."""
 
 
 @dataclass(frozen=True)
 class SimulateWork:
-    """Simulate tomograms that differ in their seed, in a folder.
+    """Simulate tomograms that differ in their seed.
 
-    The shape is (z, y, x) in voxels, the voxel size in Å; `maps` is a folder of density maps, `particles` the number of
-    targets, `layout` where they lie, in voxels; `changes` are of the settings. `overwrite` makes again what is there,
-    and `progress` receives the progress of a tomogram, in one process.
+    Parameters
+    ----------
+    folder : Path
+        Output folder.
+    preset : str
+    shape : tuple of int
+        (z, y, x) in voxels.
+    voxel_size : float
+        Å.
+    maps : Path or None
+        Folder of density maps.
+    target : str
+        Name of the target molecule.
+    particles : int or None
+        Number of targets.
+    layout : Positions or None
+        Positions of the targets in voxels.
+    changes : dict
+        Changes of the settings of the preset.
+    overwrite : bool
+        Replace existing tomograms.
+    progress : callable
+        Receives the progress of each tomogram, in one process.
     """
 
     folder: Path
@@ -46,30 +65,31 @@ class SimulateWork:
     progress: OnStep = no_step
 
     def prepare(self) -> None:
-        """Load nothing."""
+        """Do nothing."""
 
     def run(self, prepared: None, item: Item, callback: Callback) -> Outcome:
-        """Simulate one tomogram; the item's argument is its seed. An error in the settings ends the run."""
+        """Simulate one tomogram, whose seed is the item's argument; an error in the settings ends the run."""
         file = self.folder / f"{item.name}.mrc"
         if settings_file(self.folder, item.name).exists() and not self.overwrite:
             return Outcome("skipped", f"{file}: exists already; --overwrite makes it again")
-        made = simulate_tomogram(
+        simulated = simulate_tomogram(
             self.preset, self.shape, self.voxel_size, item.argument, maps=self.maps, n_targets=self.particles,
             target=self.target, layout=self.layout, changes=self.changes,
-            progress=lambda what, done, total: self.progress(item.name, what, done, total),
+            progress=lambda step, done, total: self.progress(item.name, step, done, total),
         )  # fmt: skip
-        write_simulated(self.folder, item.name, made)
-        wanted, found = made.settings.scene.n_targets, len(made.targets.positions)
-        room = "" if found == wanted else f" (there was no room for {wanted - found} more)"
-        others = len(made.distractors.positions)
-        return Outcome("done", f"{file}: {found} × {made.settings.scene.target}{room} among {others} other molecules.")
+        write_simulated(self.folder, item.name, simulated)
+        scene, n_placed = simulated.settings.scene, len(simulated.targets.positions)
+        n_missing = scene.n_targets - n_placed
+        room = f" (there was no room for {n_missing} more)" if n_missing else ""
+        others = len(simulated.distractors.positions)
+        return Outcome("done", f"{file}: {n_placed} × {scene.target}{room} among {others} other molecules.")
 
     def memory(self, items: Sequence[Item]) -> int:
-        """Estimate what a worker needs: all tomograms are of one size."""
+        """Estimate the bytes that a worker needs: all tomograms have one size."""
         return round(BASE_BYTES + BYTES_PER_VOXEL * math.prod(self.shape))
 
     def give_up(self, item: Item, reason: str) -> None:
-        """Leave it: without its settings file it counts as missing."""
+        """Do nothing: without its settings file the tomogram counts as missing."""
 
 
 def simulate_series(
@@ -85,7 +105,7 @@ def simulate_series(
     Parameters
     ----------
     work : SimulateWork
-        What all tomograms have in common.
+        Parameters common to all tomograms.
     seeds : mapping of str to int
         Seed of each tomogram, by name.
     cluster, on_event

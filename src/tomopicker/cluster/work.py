@@ -1,33 +1,36 @@
-"""What is mapped over tomograms: the job, its items, and the outcomes and events that come of them."""
+"""Jobs that are done for each tomogram, in this process or on workers: the job, its items, outcomes and events."""
 
 import errno
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from tomopicker.errors import TomoPickerError, failure_line
-from tomopicker.pipeline.callbacks import Callback, WarningRecorder
+from tomopicker.pipeline.callbacks import Callback, NullCallback, WarningRecorder
 
-_MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.EMFILE}
-_FULL = {errno.ENOSPC, errno.EDQUOT}
+if TYPE_CHECKING:
+    from tomopicker.cluster.settings import ClusterSettings
+
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
+_MACHINE = _DISK_FULL | {errno.EROFS, errno.EIO, errno.ESTALE, errno.EMFILE}
 FINAL = ("done", "skipped", "failed", "left")
 """Kinds of events that end a tomogram."""
 
 
 @dataclass(frozen=True)
 class Item:
-    """One tomogram to be processed.
+    """A tomogram to be processed.
 
     Parameters
     ----------
     name : str
-        Of the tomogram; unique among the items.
+        Name of the tomogram, unique among the items.
     size : int
-        Bytes, or anything that grows with the work: the largest come first.
+        Bytes, or any number that grows with the work: the largest are processed first.
     argument : Any
-        What the job needs to know of it; small, as it is sent to a worker.
+        Input of the job; small, as it is sent to a worker.
     """
 
     name: str
@@ -37,26 +40,26 @@ class Item:
 
 @dataclass(frozen=True)
 class Event:
-    """An event of a run; logs, progress bars, records and scripts all read these.
+    """An event of a run, for logs, progress bars, records and scripts.
 
     Parameters
     ----------
     kind : str
-        ``started``, ``done``, ``skipped``, ``failed`` (it would fail again), ``retried`` (its worker died), ``left``
-        (several did) of a tomogram; ``workers`` (their number changed) and ``note`` of the run.
+        Of a tomogram: ``started``, ``done``, ``skipped``, ``failed`` (would fail again), ``retried`` (a worker failed
+        at it), ``left`` (several did). Of the run: ``workers`` (their number changed) and ``note``.
     tomogram : str
-        Its name; empty if the event is the run's.
+        Name of the tomogram; empty for an event of the run.
     line : str
-        In words.
+        Description.
     warnings : tuple of str
     worker : str
-        Which one has it; empty in one process.
+        Worker of the tomogram; empty in one process.
     seconds : float
-        That a tomogram took.
+        Time that the tomogram took.
     finished, total : int
-        Tomograms that are finished, and all.
+        Numbers of finished tomograms and of all.
     workers : int
-        That are running.
+        Number of running workers.
     """
 
     kind: Literal["started", "done", "skipped", "failed", "retried", "left", "workers", "note"]
@@ -74,7 +77,7 @@ OnEvent = Callable[[Event], None]
 
 
 def ignore_event(event: Event) -> None:
-    """Do nothing with an event."""
+    """Ignore an event."""
 
 
 @dataclass(frozen=True)
@@ -84,11 +87,11 @@ class Outcome:
     Parameters
     ----------
     line : str
-        In words, naming the tomogram or its file.
+        Description that names the tomogram or its file.
     seconds : float
-        That it took.
+        Time that it took.
     elsewhere : bool
-        Of one that failed: the machine is to blame, so that another may do it.
+        True after a failure due to the machine, so that another may succeed.
     """
 
     status: Literal["done", "skipped", "failed"]
@@ -98,52 +101,124 @@ class Outcome:
     elsewhere: bool = False
 
     def event(self, name: str, worker: str = "", finished: int = 0, total: int = 0) -> Event:
-        """Make the event of a tomogram of this name."""
+        """Return the event of the tomogram."""
         return Event(self.status, name, self.line, self.warnings, worker, self.seconds, finished, total)
 
 
 @runtime_checkable
 class Work(Protocol):
-    """A job that is mapped over tomograms; a small value that is sent to the workers.
+    """A job that is done for each tomogram; a small value that is sent to the workers.
 
     It writes its results to `folder`, each file whole, so that processing a tomogram twice does no harm.
     """
 
     @property
     def folder(self) -> Path:
-        """Where results go."""
+        """Folder of the results."""
 
     def prepare(self) -> Any:
-        """Load what all tomograms need; done once in each process."""
+        """Load what all tomograms need; called once in each process."""
 
     def run(self, prepared: Any, item: Item, callback: Callback) -> Outcome:
-        """Process one tomogram; its own errors are an outcome, an exception is the machine's.
+        """Process one tomogram; its own errors are an outcome, an exception is due to the machine.
 
-        Warnings go to the callback, which keeps them for the outcome.
+        Warnings are sent to the callback, which keeps them for the outcome.
         """
 
     def memory(self, items: Sequence[Item]) -> int:
         """Estimate the bytes that a worker needs for the largest tomogram, opening that one alone."""
 
     def give_up(self, item: Item, reason: str) -> None:
-        """Record that a tomogram is left, because workers died over it."""
+        """Record that a tomogram is given up, because several workers failed at it."""
 
 
-def failed(error: Exception, file: Path) -> Outcome:
-    """Make the outcome of a tomogram that failed, so that the others go on; a full disk is raised again."""
+def map_tomograms(
+    work: Work,
+    items: Sequence[Item],
+    cluster: "ClusterSettings | None" = None,
+    on_event: OnEvent = ignore_event,
+    callback: Callback | None = None,
+) -> dict[str, str]:
+    """Do a job for each tomogram, the largest first on several workers; one that fails does not stop the others.
+
+    Parameters
+    ----------
+    work : Work
+    items : sequence of Item
+    cluster : ClusterSettings, optional
+        The workers; one tomogram after another in this process if left out.
+    on_event : callable
+        Called with each `Event`, in the calling thread.
+    callback : Callback, optional
+        Receives the progress of a tomogram, in one process.
+
+    Returns
+    -------
+    dict of str to str
+        Error of each tomogram that failed.
+
+    Raises
+    ------
+    TomoPickerError
+        If the run cannot continue: a full disk, a worker of another version, no workers.
+    """
+    if cluster is not None:
+        from tomopicker.cluster.driver import run_on_workers  # noqa: PLC0415  (dask is an extra, and slow to import)
+
+        return run_on_workers(_with_absolute_paths(work), list(map(_with_absolute_paths, items)), cluster, on_event)
+    failures: dict[str, str] = {}
+    prepared = work.prepare()
+    for finished, item in enumerate(items, start=1):
+        on_event(Event("started", item.name, f"{item.name}: started", finished=finished - 1, total=len(items)))
+        outcome = run_one(work, prepared, item, callback or NullCallback())
+        if outcome.status == "failed":
+            failures[item.name] = outcome.line
+        on_event(outcome.event(item.name, finished=finished, total=len(items)))
+    return failures
+
+
+def _with_absolute_paths(value: Any) -> Any:
+    """Make the paths in a job or an item absolute, as PBS starts workers in the user's home."""
+    if isinstance(value, Path):
+        return value.absolute()
+    if is_dataclass(value) and not isinstance(value, type):
+        before = {part.name: getattr(value, part.name) for part in fields(value)}
+        after = {name: _with_absolute_paths(part) for name, part in before.items()}
+        return replace(value, **{name: part for name, part in after.items() if part is not before[name]})
+    return value
+
+
+def run_one(work: Work, prepared: object, item: Item, callback: Callback) -> Outcome:
+    """Process one tomogram, time it, and collect its warnings.
+
+    Raises `TomoPickerError` if the disk is full.
+    """
+    start, recorder = time.monotonic(), WarningRecorder(callback)
+    try:
+        outcome = work.run(prepared, item, recorder)
+    except Exception as error:
+        if is_disk_full(error):
+            remedy = "free some and repeat the command"
+            raise TomoPickerError(f"{work.folder}: no room left on its disk, or in your quota; {remedy}") from error
+        raise
+    return replace(outcome, warnings=recorder.warnings, seconds=time.monotonic() - start)
+
+
+def failed_outcome(error: Exception, file: Path) -> Outcome:
+    """Return the outcome of a tomogram that failed; raise the error again if the disk is full."""
     if is_disk_full(error):
         raise error
-    return Outcome("failed", failure_line(error, file), elsewhere=is_of_the_machine(error))
+    return Outcome("failed", failure_line(error, file), elsewhere=is_of_machine(error))
 
 
-def is_of_the_machine(error: BaseException) -> bool:
-    """Whether an error, or what caused it, is the machine's or its disk's and not the tomogram's."""
+def is_of_machine(error: BaseException) -> bool:
+    """Return True if an error or its cause is due to the machine or its disk, and not to the tomogram."""
     return _errno(error) in _MACHINE
 
 
 def is_disk_full(error: BaseException) -> bool:
-    """Whether an error, or what caused it, is a full disk."""
-    return _errno(error) in _FULL
+    """Return True if an error or its cause is a full disk."""
+    return _errno(error) in _DISK_FULL
 
 
 def _errno(error: BaseException | None) -> int | None:
@@ -152,19 +227,3 @@ def _errno(error: BaseException | None) -> int | None:
             return error.errno
         error = error.__cause__
     return None
-
-
-def run_one(work: Work, prepared: object, item: Item, callback: Callback) -> Outcome:
-    """Process one tomogram, time it, and collect its warnings.
-
-    Raises `TomoPickerError` if the disk is full, with the remedy.
-    """
-    started, noted = time.monotonic(), WarningRecorder(callback)
-    try:
-        outcome = work.run(prepared, item, noted)
-    except Exception as error:
-        if is_disk_full(error):
-            remedy = "free some and repeat the command"
-            raise TomoPickerError(f"{work.folder}: no room left on its disk, or in your quota; {remedy}") from error
-        raise
-    return replace(outcome, warnings=noted.warnings, seconds=time.monotonic() - started)
