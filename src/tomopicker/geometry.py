@@ -72,6 +72,11 @@ class Frame:
         """EMAN2's centre, the voxel size // 2, as one row (x, y, z) in Å."""
         return np.asarray([[n // 2 for n in self.shape[::-1]]], dtype=np.float64) * self.voxel_size
 
+    @property
+    def last_voxel(self) -> Positions:
+        """Centre of the last voxel along each axis, as one row (x, y, z) in Å."""
+        return (np.asarray([self.shape[::-1]], dtype=np.float64) - 1) * self.voxel_size
+
 
 @dataclass(frozen=True)
 class PickTable:

@@ -88,8 +88,7 @@ def find_candidates(tomogram: Tomogram, particle_diameter: float, scorer: Scorer
     radius = particle_diameter / 2 / voxel_size
     scores = scorer(working.data, radius, voxel_size)
     peaks = find_peaks(scores, settings, radius, max_particles=MAX_CANDIDATES, mask=working.mask)
-    last = (np.array(tomogram.shape[::-1]) - 1) * tomogram.voxel_size
-    positions = np.clip(working.to_angstrom(peaks.positions_voxels), 0, last)
+    positions = np.clip(working.to_angstrom(peaks.positions_voxels), 0, tomogram.frame.last_voxel)
     return Picks.of(tomogram.name, positions, peaks.scores.astype(np.float64))
 
 

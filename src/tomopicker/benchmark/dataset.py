@@ -115,6 +115,5 @@ def draw_clicks(truth: Picks, frame: Frame, count: int, seed: int, jitter_voxels
     rng = np.random.default_rng([seed, 20])
     drawn = truth.select(rng.permutation(len(truth))[:count])
     sd = jitter_voxels * frame.voxel_size / 3**0.5
-    last = (np.array(frame.shape[::-1]) - 1) * frame.voxel_size
-    positions = np.clip(drawn.positions + rng.normal(0, sd, drawn.positions.shape), 0, last)
-    return Picks(positions, drawn.tomograms, np.full(count, np.nan))
+    positions = drawn.positions + rng.normal(0, sd, drawn.positions.shape)
+    return Picks(np.clip(positions, 0, frame.last_voxel), drawn.tomograms, np.full(count, np.nan))

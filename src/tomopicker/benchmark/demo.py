@@ -44,12 +44,11 @@ def click(output: Path, first: Tomogram, callback: Callback) -> Path:
     """Write clicks on some particles of the first tomogram, displaced by normally distributed errors."""
     truth = io.read_picks(output / "truth" / f"{first.name}.csv", [first])
     rng = np.random.default_rng(SEED)
-    chosen = truth.positions[rng.permutation(len(truth))[:CLICKS]]
-    moved = chosen + rng.normal(0, JITTER_VOXELS * VOXEL_SIZE, chosen.shape)
-    last = (np.array(first.shape[::-1]) - 1) * VOXEL_SIZE
+    drawn = truth.positions[rng.permutation(len(truth))[:CLICKS]]
+    clicks = np.clip(drawn + rng.normal(0, JITTER_VOXELS * VOXEL_SIZE, drawn.shape), 0, first.frame.last_voxel)
     file = output / f"clicks_{first.name}.csv"
-    io.write_picks(Picks.of(first.name, np.clip(moved, 0, last)), {first.name: first.frame}, file)
-    callback.log(f"{file}: {len(chosen)} clicks.")
+    io.write_picks(Picks.of(first.name, clicks), {first.name: first.frame}, file)
+    callback.log(f"{file}: {len(clicks)} clicks.")
     return file
 
 

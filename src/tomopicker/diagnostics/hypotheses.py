@@ -43,8 +43,7 @@ class Hypothesis:
     def transform(self, positions: Positions, frame: Frame) -> Positions:
         """Correct positions, (x, y, z) in Å from the centre of the first voxel."""
         moved = positions[:, self.order] * self.factor + self.centres * frame.centre
-        last = (np.array(frame.shape[::-1]) - 1) * frame.voxel_size
-        return np.asarray(np.where(self.flipped, last - moved, moved))
+        return np.asarray(np.where(self.flipped, frame.last_voxel - moved, moved))
 
 
 def hypotheses(voxel_size: float) -> list[Hypothesis]:

@@ -210,7 +210,6 @@ def shuffled_background(
     if len(positions) >= MIN_SHUFFLED:
         return np.asarray(shuffled.reshape(-1, 3))
     count = max(copies * len(positions), MIN_BACKGROUND) if copies > 1 else len(positions)
-    last = (np.array(frame.shape[::-1]) - 1) * frame.voxel_size
-    background = rng.uniform(0, last, (count, 3))
+    background = rng.uniform(0, frame.last_voxel, (count, 3))
     background[:, 2] = np.resize(positions[:, 2], count)
     return background

@@ -121,8 +121,8 @@ def picks_of_peaks(
     order = order[chances[order] >= MIN_PROBABILITY]
     positions = working.to_angstrom(peaks.positions_voxels) - np.asarray(displacement)
     # A working voxel at the rim may reach half a voxel beyond the tomogram; a pick may not.
-    last = (np.array(tomogram.frame.shape[::-1]) - 1) * tomogram.frame.voxel_size
-    candidates = Picks.of(tomogram.name, np.clip(positions, 0, last)[order], chances[order])
+    positions = np.clip(positions, 0, tomogram.frame.last_voxel)
+    candidates = Picks.of(tomogram.name, positions[order], chances[order])
     selected = _select(candidates, count, selection, default_threshold)
     absent = None if calibration is None else calibration.absent
     return Picked(selected, candidates, logits, probability, working, count, absent)
