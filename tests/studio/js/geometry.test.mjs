@@ -61,8 +61,8 @@ test("scale bars are round and fit", () => {
 });
 
 test("what is expected of a threshold", () => {
-  const told = geometry.expectation([0.9, 0.8, 0.4, 0.1], 0.5, 4);
-  assert.equal(told.count, 2);
-  assert.ok(Math.abs(told.precision - 0.85) < 1e-12 && Math.abs(told.recall - 0.425) < 1e-12);
+  const expected = geometry.expectation([0.9, 0.8, 0.4, 0.1], 0.5, 4);
+  assert.equal(expected.count, 2);
+  assert.ok(Math.abs(expected.precision - 0.85) < 1e-12 && Math.abs(expected.recall - 0.425) < 1e-12);
   assert.deepEqual(geometry.expectation([0.9], 0.95, 0), { count: 0, precision: 0, recall: 0 });
 });

@@ -1,11 +1,11 @@
-// The binned copy of a volume, streamed once, and the mean of its slabs.
+// The brick: a binned copy of a volume, streamed once, from which slab means are computed.
 
 /** @typedef {import("./types").Plane} Plane */
 /** @typedef {import("./types").Vector} Vector */
 /** @typedef {import("./types").Slab} Slab */
 
 export class Brick {
-  /** @param {Vector} shape z, y, x @param {number} factor Voxels of the tomogram in a voxel of the brick */
+  /** @param {Vector} shape z, y, x @param {number} factor Tomogram voxels per brick voxel */
   constructor(shape, factor) {
     this.shape = shape;
     this.factor = factor;
@@ -27,7 +27,7 @@ export class Brick {
 
   /**
    * The index range [start, stop) along an axis (0, 1, 2 for z, y, x) of a slab.
-   * @param {number} axis @param {number} middle Voxels of the tomogram @param {number} thickness Likewise
+   * @param {number} axis @param {number} middle @param {number} thickness Both in tomogram voxels
    */
   range(axis, middle, thickness) {
     const size = this.shape[axis];
@@ -38,7 +38,7 @@ export class Brick {
   }
 
   /**
-   * The mean of a slab: rows y, columns x for xy; z, x for xz; y, z for yz. NaN where nothing has come yet.
+   * The mean of a slab: rows y, columns x for xy; z, x for xz; y, z for yz. NaN where nothing has been received yet.
    * @param {Plane} plane @param {number} start @param {number} stop
    * @returns {Slab}
    */
@@ -100,7 +100,7 @@ export class Brick {
   }
 
   /**
-   * Take sections from a stream as they come.
+   * Store sections as they arrive from a stream.
    * @param {ReadableStream<Uint8Array>} stream @param {number[]} order @param {() => void} onSection
    */
   async read(stream, order, onSection) {

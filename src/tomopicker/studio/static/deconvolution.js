@@ -1,4 +1,4 @@
-// Deconvolution of the contrast transfer, for the eye alone: the filter of deconvolution.py, on slabs of the brick.
+// Display-only CTF deconvolution: the filter of deconvolution.py, applied to slabs of the brick.
 
 /** @typedef {import("./types").Slab} Slab */
 /** @typedef {import("./types").Deconvolution} Deconvolution */
@@ -23,7 +23,7 @@ export function gain(filter, k) {
   return (transfer * ratio) / (transfer * transfer * ratio + 1);
 }
 
-/** A length of transform: cosines and sines of each stage, one after the other, and where each value goes first.
+/** Tables for a transform length: cosines and sines of each stage in sequence, and the bit-reversed order.
  * @typedef {{n: number, cos: Float32Array, sin: Float32Array, order: Uint32Array}} Length */
 
 /** @type {Map<number, Length>} */
@@ -47,7 +47,7 @@ function lengthOf(n) {
 }
 
 /**
- * Fourier transform in place of the values from a place on (Cooley and Tukey).
+ * In-place Fourier transform of the values from an offset on (Cooley and Tukey).
  * @param {Float32Array} re @param {Float32Array} im @param {number} at @param {Length} length
  */
 export function transform(re, im, at, { n, cos, sin, order }) {
@@ -79,12 +79,12 @@ export function transform(re, im, at, { n, cos, sin, order }) {
   }
 }
 
-/** @param {number} n @returns {Length} the power of two that holds a side; what is left is a mirrored border */
+/** @param {number} n @returns {Length} the smallest power of two that holds an edge; the rest is a mirrored border */
 function padded(n) {
   return lengthOf(2 ** Math.ceil(Math.log2(Math.max(2, n))));
 }
 
-/** Which index each place of a side with its border shows. @param {number} n @param {number} size */
+/** Source index of each position along an edge with its border. @param {number} n @param {number} size */
 function mirrored(n, size) {
   const before = (size - n) >> 1; // The border is on both sides, its first half behind the last value.
   return Int32Array.from({ length: size }, (_, i) => {
@@ -93,7 +93,7 @@ function mirrored(n, size) {
   });
 }
 
-/** Gains in steps of a frequency, of the filter used last. */
+/** Gains of the most recently used filter, tabulated by frequency. */
 const table = { key: "", step: 0, gains: new Float32Array(0) };
 
 /** @param {Deconvolution} filter @param {number} voxel */
@@ -108,9 +108,9 @@ function gainsOf(filter, voxel) {
 }
 
 /**
- * Filter the mean of a slab; its own mean goes. NaN, what has not come yet, stays.
+ * Filter the mean of a slab and remove its average. NaN (not received yet) is kept.
  *
- * A row pair makes one complex row; of the columns, half is transformed: the picture is real.
+ * Two rows are transformed as one complex row, and only half of the columns, since the picture is real.
  * @param {Slab} slab @param {Deconvolution} filter @param {number} voxel Å
  * @returns {Slab}
  */
@@ -157,7 +157,7 @@ export function deconvolved(slab, filter, voxel) {
   }
   const out = new Float32Array(data.length);
   for (let y = 0; y < height; y += 2) {
-    // Both rows' spectra, a and b, as a + ib; of the conjugates, as above.
+    // Spectra of both rows, a and b, as a + ib, and their conjugates.
     for (let x = 0; x < wide; x++) {
       const isLow = x < half;
       const at = (isLow ? x : wide - x) * high + y;

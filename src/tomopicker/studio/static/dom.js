@@ -1,7 +1,7 @@
-// Making and finding elements. Text is always set as text, never as HTML: names come from files.
+// Creating and finding elements. Text is never set as HTML, since names come from files.
 
 /**
- * The element of an id, of the class that is expected.
+ * Return the element with an id, checked for its class.
  * @template {HTMLElement} T
  * @param {string} id @param {new () => T} type
  * @returns {T}
@@ -37,7 +37,7 @@ export function fill(element, ...children) {
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let hiding;
 
-/** Show a line for a while. @param {string} text @param {"note" | "error"} [kind] */
+/** Show a message for a few seconds. @param {string} text @param {"note" | "error"} [kind] */
 export function toast(text, kind = "note") {
   const place = find("toast", HTMLElement);
   place.textContent = text;

@@ -1,4 +1,4 @@
-// Planes, lengths in Å and what lies on a section: pure functions, no page.
+// Geometry of planes and sections in Å: pure functions without access to the page.
 
 /** @typedef {import("./types").Plane} Plane */
 /** @typedef {import("./types").Vector} Vector */
@@ -6,7 +6,7 @@
 
 /**
  * The axes of each plane: u to the right, v upwards, w through the screen (0, 1, 2 for x, y, z).
- * xy and xz share x, xy and yz share y, so that they stand under and beside each other.
+ * xy and xz share x, xy and yz share y, so that the views align.
  * @type {Record<Plane, {u: number, v: number, w: number}>}
  */
 export const AXES = { xy: { u: 0, v: 1, w: 2 }, xz: { u: 0, v: 2, w: 1 }, yz: { u: 2, v: 1, w: 0 } };
@@ -15,7 +15,7 @@ export const AXES = { xy: { u: 0, v: 1, w: 2 }, xz: { u: 0, v: 2, w: 1 }, yz: { 
 export const PLANES = ["xy", "xz", "yz"];
 
 /**
- * The radius of a ball where a section cuts it; 0 where it does not.
+ * Radius of the circle in which a section cuts a sphere; 0 if it does not.
  * @param {number} radius @param {number} distance
  */
 export function circleRadius(radius, distance) {
@@ -39,10 +39,10 @@ export function clamp(value, low, high) {
 }
 
 /**
- * From a place on the screen (pixels from the middle of a view, y downwards) to a place in the tomogram.
+ * Convert a screen position (pixels from the view's centre, y downwards) to a tomogram position.
  * @param {Plane} plane @param {number} dx @param {number} dy
- * @param {Vector} centre What the middle of the view shows, Å @param {number} zoom Pixels an Å
- * @param {Vector} cursor Where the section is, Å
+ * @param {Vector} centre Position at the view's centre, Å @param {number} zoom Pixels per Å
+ * @param {Vector} cursor Position of the section, Å
  * @returns {Vector}
  */
 export function toTomogram(plane, dx, dy, centre, zoom, cursor) {
@@ -56,7 +56,7 @@ export function toTomogram(plane, dx, dy, centre, zoom, cursor) {
 }
 
 /**
- * From a place in the tomogram to pixels from the middle of a view, y downwards.
+ * Convert a tomogram position to pixels from the view's centre, y downwards.
  * @param {Plane} plane @param {Vector} place @param {Vector} centre @param {number} zoom
  * @returns {[number, number]}
  */
@@ -66,9 +66,9 @@ export function toScreen(plane, place, centre, zoom) {
 }
 
 /**
- * The index of the point whose circle on a section holds a place, the nearest of several; -1 if none does.
+ * Index of the nearest point whose circle on a section contains a position; -1 if there is none.
  * @param {Vector[]} places @param {Plane} plane @param {Vector} at On the section @param {number} radius Å
- * @param {number} least Å within which the middle of a circle is hit, however small it is
+ * @param {number} least Minimum distance (Å) from a circle's centre that counts as a hit
  */
 export function hit(places, plane, at, radius, least) {
   const { u, v, w } = AXES[plane];
@@ -87,7 +87,7 @@ export function hit(places, plane, at, radius, least) {
 }
 
 /**
- * The index of the place nearest to another within some Å; -1 if there is none.
+ * Index of the nearest position within a distance (Å); -1 if there is none.
  * @param {Vector[]} places @param {Vector} at @param {number} within
  */
 export function nearest(places, at, within) {
@@ -104,8 +104,8 @@ export function nearest(places, at, within) {
 }
 
 /**
- * A round length (1, 2 or 5 times a power of ten) for a scale bar of about some pixels.
- * @param {number} zoom Pixels an Å @param {number} pixels Longest
+ * Round length (1, 2 or 5 times a power of ten) for a scale bar.
+ * @param {number} zoom Pixels per Å @param {number} pixels Maximum length
  */
 export function scaleBar(zoom, pixels) {
   const longest = pixels / zoom;
@@ -116,7 +116,7 @@ export function scaleBar(zoom, pixels) {
 }
 
 /**
- * What the probabilities of candidates say of those above a threshold.
+ * Expected quality of the candidates above a threshold, from their probabilities.
  * @param {number[]} probabilities Descending @param {number} threshold @param {number} particles In the tomogram
  */
 export function expectation(probabilities, threshold, particles) {

@@ -1,4 +1,4 @@
-// Jobs: training and picking, their progress and logs. They run on without the page.
+// Jobs: training and picking, their progress and logs. Jobs continue without the page.
 
 import { fill, find, make, toast } from "./dom.js";
 import { get, post } from "./server.js";
@@ -69,9 +69,9 @@ export class JobsPage {
       log.textContent = "";
       return;
     }
-    const told = await get("log", { id: this.shown });
+    const reply = await get("log", { id: this.shown });
     const isAtEnd = log.scrollTop + log.clientHeight >= log.scrollHeight - 30;
-    log.textContent = `$ ${told.command}\n\n${told.log}`;
+    log.textContent = `$ ${reply.command}\n\n${reply.log}`;
     if (isAtEnd) log.scrollTop = log.scrollHeight;
   }
 

@@ -1,4 +1,4 @@
-// The table of keys: what the help shows and what a key does come from the same rows.
+// The table of keys: help and key bindings use the same rows.
 
 /** @typedef {{keys: string[], shown: string, does: string, act: string, group: string}} Key */
 
@@ -32,7 +32,7 @@ export const KEYS = [
 ];
 
 /**
- * What a pressed key means; nothing in a text field.
+ * Return the action of a pressed key; empty in a text field.
  * @param {KeyboardEvent} event
  * @returns {string}
  */
@@ -44,7 +44,7 @@ export function meaning(event) {
   }
   if (event.altKey) return "";
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-  // With Shift, some layouts give another sign: < and > are , and . held with it.
+  // On some layouts Shift changes the character: < and > are Shift with , and . there.
   const plain = { "<": ",", ">": "." }[key] ?? key;
   return KEYS.find((row) => row.keys.includes(plain))?.act ?? "";
 }

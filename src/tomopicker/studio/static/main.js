@@ -1,4 +1,4 @@
-// The page: wires the model, the three views, the panel and the pages together.
+// The application: connects the model, the three views, the panel and the pages.
 
 import { find, fill, make, toast } from "./dom.js";
 import { AXES, PLANES, hit, nearest, vectorOf } from "./geometry.js";
@@ -28,7 +28,7 @@ export class App {
     this.page = "pick";
     /** @type {import("./types").Suggestion[]} */
     this.suggestions = [];
-    /** Where the pointer is. @type {(() => Vector) | null} */
+    /** Position of the pointer. @type {(() => Vector) | null} */
     this.pointed = null;
     this.lastRedo = 0;
     this.wasOff = false;
@@ -49,7 +49,7 @@ export class App {
     this.jobs = new JobsPage(this);
     this.outbox = new Outbox(
       `tomopicker ${state.project}`,
-      (told) => this.onSaved(told),
+      (reply) => this.onSaved(reply),
       (message) => {
         toast(message, "error");
         this.redraw();
@@ -65,7 +65,7 @@ export class App {
     listen((event) => this.onEvent(event), (open) => this.onLine(open));
   }
 
-  // ---- what is shown
+  // ---- display
 
   redraw() {
     if (this.isDrawing) return;
@@ -128,7 +128,7 @@ export class App {
     this.redraw();
   }
 
-  /** Open a tomogram, and look at a place in it. @param {string} name @param {Vector} [place] */
+  /** Open a tomogram and move to a position in it. @param {string} name @param {Vector} [place] */
   async goTo(name, place) {
     try {
       const isOther = await this.model.open(name);
@@ -148,9 +148,9 @@ export class App {
     toast(error instanceof Error ? error.message : String(error), "error");
   }
 
-  // ---- acts
+  // ---- actions
 
-  /** @param {Point[]} added @param {Point[]} removed @param {number | null} [refine] The axis that was not seen
+  /** @param {Point[]} added @param {Point[]} removed @param {number | null} [refine] The axis that is not visible
    * @param {string} [tomogram] @param {string} [kind] */
   act(added, removed, refine = null, tomogram = this.model.tomogram?.name ?? "", kind = this.model.kind) {
     if (!tomogram || !kind) {
@@ -175,7 +175,7 @@ export class App {
     return { x, y, z, label, origin };
   }
 
-  /** A click: on a point, look at it; on a pick, confirm it; elsewhere, add a particle.
+  /** Handle a click: move to a point, confirm a pick, or add a particle elsewhere.
    * @param {Plane} plane @param {Vector} place */
   add(plane, place) {
     const { model } = this;
@@ -197,7 +197,7 @@ export class App {
     }
     const picks = model.showPicks && model.showPoints ? model.shownPicks.map((pick) => pick.place) : [];
     const pick = hit(picks, plane, inside, model.diameter / 2, least);
-    // The section stays, so that one after the other can be clicked; the other two views go to the particle.
+    // Keep the section for further clicks; the other two views move to the particle.
     model.cursor = inside;
     const { u, v, w } = AXES[plane];
     if (pick >= 0) for (const axis of [u, v]) model.cursor[axis] = picks[pick][axis];
@@ -213,13 +213,13 @@ export class App {
       this.act([], [points[index]]);
       return;
     }
-    // A pick that is removed is a negative: it would come back otherwise.
+    // A removed pick becomes a negative; otherwise it would reappear.
     const picks = model.shownPicks.map((pick) => pick.place);
     const pick = model.showPicks ? hit(picks, plane, place, model.diameter / 2, 6 / model.zoom) : -1;
     if (pick >= 0) this.act([this.point(picks[pick], "negative", "pick")], []);
   }
 
-  /** The point at the crosshair, if there is one. @returns {Point | undefined} */
+  /** Return the point at the crosshair, if any. @returns {Point | undefined} */
   get atCursor() {
     const points = this.model.points(this.model.kind);
     const index = nearest(points.map(vectorOf), this.model.cursor, this.model.diameter / 2);
@@ -242,7 +242,7 @@ export class App {
     else this.act([{ ...point, label: point.label === "particle" ? "negative" : "particle" }], [point]);
   }
 
-  /** Ask about the next candidate. */
+  /** Move to the next candidate to label. */
   async ask() {
     const { model } = this;
     if (this.isAsking) return;
@@ -275,7 +275,7 @@ export class App {
     if (!asked) return;
     this.act([this.point(asked.position, label, "suggestion")], [], null, asked.tomogram);
     this.model.asked = null;
-    // The rest were chosen not knowing this answer; new ones come with the picks.
+    // The remaining suggestions do not take this answer into account; new ones arrive with the picks.
     if (this.suggestions.length <= 6) this.suggestions = [];
     void this.ask();
   }
@@ -288,7 +288,7 @@ export class App {
     void this.outbox.sendAfter("redo");
   }
 
-  // ---- going from place to place
+  // ---- navigation
 
   /** @param {Vector[]} places @param {number} direction */
   visit(places, direction) {
@@ -404,32 +404,32 @@ export class App {
     find("help", HTMLDialogElement).showModal();
   }
 
-  // ---- what the server says
+  // ---- messages from the server
 
-  /** @param {import("./types").Told} told */
-  onSaved(told) {
-    this.onChange(told);
-    // After undo and redo: show where it was.
-    if (told.change && told.change.tomogram !== this.model.tomogram?.name && told.redo !== this.lastRedo) {
-      toast(`Changed in ${told.change.tomogram}.`);
+  /** @param {import("./types").Reply} reply */
+  onSaved(reply) {
+    this.onChange(reply);
+    // After undo and redo: report where the change was.
+    if (reply.change && reply.change.tomogram !== this.model.tomogram?.name && reply.redo !== this.lastRedo) {
+      toast(`Changed in ${reply.change.tomogram}.`);
     }
-    this.lastRedo = told.redo;
-    if (told.change === null) toast(told.edited ? `Changed: ${told.edited}.` : "There is nothing more to undo or redo.");
+    this.lastRedo = reply.redo;
+    if (reply.change === null) toast(reply.edited ? `Changed: ${reply.edited}.` : "There is nothing more to undo or redo.");
   }
 
-  /** @param {import("./types").Told} told */
-  onChange(told) {
-    this.model.take(told);
-    this.showStanding(told);
+  /** @param {import("./types").Reply} reply */
+  onChange(reply) {
+    this.model.take(reply);
+    this.showStatus(reply);
     this.panel.pointsChanged();
-    this.review.pointsChanged(told.change);
+    this.review.pointsChanged(reply.change);
   }
 
-  /** @param {import("./types").Standing} standing */
-  showStanding(standing) {
-    this.model.state.undo = standing.undo;
-    this.model.state.redo = standing.redo;
-    this.panel.showTrouble(standing.trouble);
+  /** @param {import("./types").Status} status */
+  showStatus(status) {
+    this.model.state.undo = status.undo;
+    this.model.state.redo = status.redo;
+    this.panel.showTrouble(status.trouble);
     this.redraw();
   }
 
@@ -440,7 +440,7 @@ export class App {
     this.wasOff = !open;
   }
 
-  /** After the line was cut: whatever happened meanwhile. */
+  /** Synchronise after a lost connection. */
   async fetchAll() {
     try {
       const state = await get("state");
@@ -475,10 +475,10 @@ export class App {
     if (event.name === "kinds") {
       model.state.kinds = event.kinds;
       this.panel.kindsChanged();
-      this.showStanding(event);
+      this.showStatus(event);
     }
     if (event.name === "notes") {
-      this.showStanding(event);
+      this.showStatus(event);
       void this.tomograms.noted(event);
     }
     if (event.name === "jobs") void this.jobs.changed(event.ended ?? []);
@@ -495,7 +495,7 @@ async function start() {
   await app.goTo(last !== null && names.includes(last) ? last : names[0]);
   const page = location.hash.slice(1);
   app.show(PAGES.includes(page) ? page : "pick");
-  // For tests in a browser, and for whoever opens the console.
+  // For browser tests and the developer console.
   Object.assign(window, { studio: app });
 }
 

@@ -1,4 +1,4 @@
-// What the page knows: the tomogram in view, where one looks, and the points of every kind.
+// The model: the open tomogram, the position in view, and the points of every kind.
 
 import { AXES, clamp, distance, vectorOf } from "./geometry.js";
 import { Brick } from "./brick.js";
@@ -9,7 +9,7 @@ import { address, get } from "./server.js";
 /** @typedef {import("./types").Point} Point */
 /** @typedef {import("./types").Change} Change */
 
-/** Two points nearer than this are one, Å; as on the server. */
+/** Å, distance within which two points are the same; as on the server. */
 const SAME = 0.5;
 
 export class Model {
@@ -34,15 +34,15 @@ export class Model {
     this.high = 99;
     this.inverted = false;
     this.lowPass = 0;
-    /** Asked for; what is shown is what the tomogram's grey values were measured after. @type {import("./types").Deconvolution | null} */
+    /** Requested filter; the tomogram's grey values refer to the one displayed. @type {import("./types").Deconvolution | null} */
     this.deconvolution = null;
     this.showPoints = true;
     this.showPicks = true;
-    /** A threshold that the person chose, of all tomograms; null: each one's own. @type {number | null} */
+    /** Threshold set by the user for all tomograms; null: that of each tomogram. @type {number | null} */
     this.threshold = null;
-    /** Points of every kind in the tomogram in view. @type {Map<string, import("./types").Sheet>} */
+    /** Points of every kind in the open tomogram. @type {Map<string, import("./types").Sheet>} */
     this.sheets = new Map();
-    /** Points on their way to the server. @type {Change[]} */
+    /** Changes not yet confirmed by the server. @type {Change[]} */
     this.pending = [];
     /** @type {import("./types").Candidates | null} */
     this.found = null;
@@ -69,7 +69,7 @@ export class Model {
     return this.slab || this.diameter / 2;
   }
 
-  /** Open a tomogram, or another volume of it; where one looks stays if the tomogram does.
+  /** Open a tomogram, or another volume of it, in which case the position is kept.
    * @param {string} name @param {string} [volume] */
   async open(name, volume) {
     const listed = this.state.tomograms.find((each) => each.name === name);
@@ -94,7 +94,7 @@ export class Model {
     return isOther;
   }
 
-  /** Measure grey values anew, for slabs of another thickness or another filter. */
+  /** Measure grey values again after a change of slab thickness or filter. */
   async remeasure() {
     if (this.tomogram) await this.open(this.tomogram.name, this.tomogram.volume);
   }
@@ -110,7 +110,7 @@ export class Model {
     void fetch(address("brick", query), { signal: control.signal })
       .then((response) => (response.ok && response.body ? brick.read(response.body, opened.brick.order, this.onChange) : undefined))
       .catch(() => {
-        // Broken off: the next volume is on its way, or the server is gone, which is said elsewhere.
+        // Aborted by another volume, or the server is unreachable, which is reported elsewhere.
         if (!control.signal.aborted && this.brick === brick) setTimeout(() => this.tomogram && this.stream(this.tomogram), 3000);
       });
   }
@@ -135,10 +135,10 @@ export class Model {
     this.onChange();
   }
 
-  /** Take in what the server saved; fetch the list again where a change was missed.
-   * @param {import("./types").Told} told */
-  take(told) {
-    const { change, version } = told;
+  /** Apply a saved change; fetch the points again if an earlier change was missed.
+   * @param {import("./types").Reply} reply */
+  take(reply) {
+    const { change, version } = reply;
     if (!change || change.tomogram !== this.tomogram?.name) return;
     const sheet = this.sheets.get(change.kind);
     if (!sheet || version <= sheet.version) return;
@@ -151,7 +151,7 @@ export class Model {
     this.onChange();
   }
 
-  /** Points of a kind as they will be when all is saved. @param {string} kind @returns {Point[]} */
+  /** Points of a kind, including changes that are not saved yet. @param {string} kind @returns {Point[]} */
   points(kind) {
     let points = this.sheets.get(kind)?.points ?? [];
     for (const change of this.pending) {
@@ -162,12 +162,12 @@ export class Model {
     return points;
   }
 
-  /** The least probability of a pick that is shown. */
+  /** Minimum probability of displayed picks. */
   get cut() {
     return this.threshold ?? this.found?.threshold ?? 1;
   }
 
-  /** Picks above the threshold that no point lies on; computed anew when one of what they depend on has changed.
+  /** Picks above the threshold without a point at their position; cached until an input changes.
    * @returns {{place: Vector, probability: number}[]} */
   get shownPicks() {
     const now = [this.found, this.sheets.get(this.kind), this.pending.length, this.cut, this.kind];
@@ -196,14 +196,14 @@ export class Model {
     return picks;
   }
 
-  /** Look at a place: the crosshair goes there, and views that do not show it are moved. @param {Vector} place */
+  /** Move the crosshair to a position, and views that do not show it. @param {Vector} place */
   lookAt(place) {
     this.cursor = this.inside(place);
     this.follow();
     this.onChange();
   }
 
-  /** Move the views just so far that the crosshair is well within them. */
+  /** Move the views only as far as needed to show the crosshair away from their edges. */
   follow() {
     for (const axis of [0, 1, 2]) {
       const reach = (0.42 * this.sides[axis]) / this.zoom;
@@ -228,7 +228,7 @@ export class Model {
     return [clamp(place[0], 0, size[0]), clamp(place[1], 0, size[1]), clamp(place[2], 0, size[2])];
   }
 
-  /** Zoom by a factor about a place. @param {number} factor @param {Vector} about */
+  /** Zoom by a factor around a position. @param {number} factor @param {Vector} about */
   zoomBy(factor, about) {
     const zoom = clamp(this.zoom * factor, 0.002, 20);
     const ratio = this.zoom / zoom;
@@ -239,7 +239,7 @@ export class Model {
   }
 }
 
-/** A filter as an address has it. @param {import("./types").Deconvolution | null} filter */
+/** Encode a filter for a URL. @param {import("./types").Deconvolution | null} filter */
 export function asText(filter) {
   return filter ? [filter.defocus, filter.voltage, filter.phase, filter.strength, filter.falloff].join(",") : "";
 }

@@ -1,4 +1,4 @@
-// The bar on top and the panel beside the views: contrast, kinds, picks, questions, the mean, files.
+// The toolbar and the side panel: contrast, kinds, picks, suggestions, the mean, files.
 
 import { fill, find, fixed, make, toast } from "./dom.js";
 import { expectation } from "./geometry.js";
@@ -6,9 +6,9 @@ import { Refused, address, get, post, upload } from "./server.js";
 
 /** @typedef {import("./types").Vector} Vector */
 
-/** Milliseconds after the last click before the mean and the check are computed anew. */
+/** Delay (ms) after the last click before mean and check are updated. */
 const QUIET = 700;
-/** The same where picks are awaited and do not come. */
+/** Maximum delay (ms) while waiting for picks. */
 const LATEST = 15000;
 const DECONVOLUTION = /** @type {const} */ (["defocus", "voltage", "phase", "strength", "falloff"]);
 
@@ -21,7 +21,7 @@ export class Panel {
     this.meanUrl = "";
     this.features = "";
     this.hasChosenSource = false;
-    /** Clicks are on the server, and their picks are not here yet. */
+    /** True while picks of saved clicks are awaited. */
     this.awaitsPicks = false;
     this.attach();
   }
@@ -94,7 +94,7 @@ export class Panel {
     find("version", HTMLElement).textContent = `TomoPicker ${state.version}`;
   }
 
-  // ---- what is shown
+  // ---- display
 
   show() {
     const { model } = this;
@@ -239,7 +239,7 @@ export class Panel {
     this.app.redraw();
   }
 
-  /** Filter what is shown; a defocus of 0 or none is no filter. */
+  /** Set the display filter; a defocus of 0 or none disables it. */
   deconvolve() {
     const values = DECONVOLUTION.map((id) => {
       const input = find(id, HTMLInputElement);
@@ -278,7 +278,7 @@ export class Panel {
       void model.fetchPicks().catch((error) => this.app.fail(error));
     }
     for (const { name } of model.state.kinds.filter((kind) => !model.sheets.has(kind.name))) {
-      void model.fetchPoints(name).catch((error) => this.app.fail(error)); // A kind that another page added, or that came back.
+      void model.fetchPoints(name).catch((error) => this.app.fail(error)); // A kind added by another page or restored by undo.
     }
     const rows = model.state.kinds.map((kind, index) => {
       const colour = make("input", { type: "color", value: kind.colour, title: `colour of ${kind.name}`, "aria-label": `colour of ${kind.name}` });
@@ -341,7 +341,7 @@ export class Panel {
     }
   }
 
-  // ---- mean and check, a moment after the last click and its picks, which they would slow down
+  // ---- mean and check, updated after a delay so that they do not slow down picks
 
   pointsChanged() {
     this.awaitsPicks = this.model.found?.features === "ready";
@@ -404,9 +404,9 @@ export class Panel {
     const source = find("source", HTMLSelectElement).value;
     const place = find("saved-files", HTMLElement);
     try {
-      const told = await post("save", { kind: this.model.kind, program, source, threshold: this.model.threshold });
-      const more = told.files.length > 1 ? ` and ${told.files.length - 1} more beside it` : "";
-      fill(place, make("p", {}, `${told.picks} saved: `, make("code", {}, told.files[0]), more), make("p", {}, told.advice));
+      const reply = await post("save", { kind: this.model.kind, program, source, threshold: this.model.threshold });
+      const more = reply.files.length > 1 ? ` and ${reply.files.length - 1} more beside it` : "";
+      fill(place, make("p", {}, `${reply.picks} saved: `, make("code", {}, reply.files[0]), more), make("p", {}, reply.advice));
     } catch (error) {
       fill(place);
       this.app.fail(error);
@@ -418,9 +418,9 @@ export class Panel {
     const file = input.files?.[0];
     if (!file) return;
     try {
-      const told = await upload({ kind: this.model.kind, file: file.name }, file);
-      const total = Object.values(told.added).reduce((sum, count) => sum + Number(count), 0);
-      toast([`${total} points of ${Object.keys(told.added).length} tomograms read from ${file.name}.`, ...told.warnings].join(" "));
+      const reply = await upload({ kind: this.model.kind, file: file.name }, file);
+      const total = Object.values(reply.added).reduce((sum, count) => sum + Number(count), 0);
+      toast([`${total} points of ${Object.keys(reply.added).length} tomograms read from ${file.name}.`, ...reply.warnings].join(" "));
     } catch (error) {
       this.app.fail(error);
     }
@@ -428,7 +428,7 @@ export class Panel {
   }
 }
 
-/** The line on the other tomograms. */
+/** Describe the picks of the other tomograms. */
 function elsewhere() {
   const place = find("elsewhere", HTMLElement);
   const [text, link] = place.children;
@@ -436,8 +436,8 @@ function elsewhere() {
 }
 
 /**
- * What somebody who has not done this before would do next; nothing for who has.
- * @param {string} kind @param {number} points @param {number} candidates In the tomogram in view @param {boolean} isInstant
+ * Return a hint on the next step for new users; empty if none is needed.
+ * @param {string} kind @param {number} points @param {number} candidates In the open tomogram @param {boolean} isInstant
  */
 export function hint(kind, points, candidates, isInstant) {
   if (!kind) return "Start here: name the particle, and give its diameter in Å.";

@@ -1,9 +1,9 @@
-// From means of slabs to pixels: contrast, inversion and the display-only low-pass filter.
+// From slab means to pixels: contrast, inversion and the display-only low-pass filter.
 
 /** @typedef {import("./types").Slab} Slab */
 
 /**
- * The value of a quantile, interpolated in a table of 101.
+ * Value of a quantile, interpolated in a table of 101 values.
  * @param {number[]} quantiles @param {number} percent
  */
 export function quantile(quantiles, percent) {
@@ -14,7 +14,7 @@ export function quantile(quantiles, percent) {
 }
 
 /**
- * The bytes that are shown black and white; never an empty range.
+ * Byte values displayed as black and white; never an empty range.
  * @param {number[]} quantiles @param {number} low Percent @param {number} high Percent
  * @returns {[number, number]}
  */

@@ -1,4 +1,4 @@
-// Review: another threshold, what it gives on every tomogram, and single picks by doubt.
+// Review: change the threshold, compare tomograms, and check single picks, most uncertain first.
 
 import { fill, find, fixed, make, toast } from "./dom.js";
 import { distance, vectorOf } from "./geometry.js";
@@ -29,9 +29,9 @@ export class ReviewPage {
     new IntersectionObserver((entries) => {
       if (entries.some((entry) => entry.isIntersecting)) void this.more();
     }, { root: find("gallery-part", HTMLElement), rootMargin: "600px" }).observe(find("gallery-end", HTMLElement));
-    /** What the slider says; null: each tomogram's own threshold. @type {number | null} */
+    /** Threshold of the slider; null: that of each tomogram. @type {number | null} */
     this.threshold = null;
-    /** Of instant picks, which change with every answer, in place of a job's. */
+    /** True for instant picks, which change with every answer; false for picks of a job. */
     this.isInstant = false;
   }
 
@@ -48,7 +48,7 @@ export class ReviewPage {
     if (this.app.page === "review") await this.open();
   }
 
-  /** There are new instant picks: they are counted; the gallery stays as it is under the person's keys. */
+  /** Update the counts after new instant picks; the gallery stays unchanged while it is in use. */
   picked() {
     if (this.app.page === "review" && this.isInstant) void this.showThreshold(this.threshold);
   }
@@ -192,7 +192,7 @@ export class ReviewPage {
       this.diameter = page.diameter;
       const first = this.items.length;
       const within = 0.3 * page.diameter;
-      /** @type {Item[]} New ones: the order of instant picks may have changed since the page before. */
+      /** @type {Item[]} New items only: the order of instant picks may have changed since the last page. */
       const items = page.items.filter((/** @type {Item} */ item) =>
         !this.items.some((other) => other.tomogram === item.tomogram && distance(other.position, item.position) <= within));
       this.items.push(...items);

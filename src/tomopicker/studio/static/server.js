@@ -1,9 +1,9 @@
-// Talking to the server: requests, what it sends by itself, and acts that survive a broken line.
+// Communication with the server: requests, events, and actions that survive a lost connection.
 
-/** @typedef {import("./types").Told} Told */
+/** @typedef {import("./types").Reply} Reply */
 /** @typedef {{path: string, body: object}} Act */
 
-/** What the server refused, in its own words. */
+/** An error reported by the server. */
 export class Refused extends Error {}
 
 /**
@@ -23,7 +23,7 @@ async function read(response) {
   try {
     message = JSON.parse(text).error ?? text;
   } catch {
-    // The guard answers in plain text.
+    // Access errors are plain text.
   }
   throw new Refused(message || `the server answered ${response.status}`);
 }
@@ -48,12 +48,12 @@ export async function upload(query, file) {
 }
 
 /**
- * Acts on their way to the server. They are kept in the browser's storage until the server has saved them, so that
- * neither a reload nor a server that is gone for a while loses one.
+ * Queue of actions for the server. They are kept in the browser's storage until the server has saved them, so that
+ * neither a reload nor an unreachable server loses any.
  */
 export class Outbox {
   /**
-   * @param {string} name Of the storage @param {(told: Told) => void} onSaved
+   * @param {string} name Key of the storage @param {(reply: Reply) => void} onSaved
    * @param {(message: string) => void} onRefused @param {(waiting: number, offline: boolean) => void} onWaiting
    */
   constructor(name, onSaved, onRefused, onWaiting) {
@@ -69,11 +69,11 @@ export class Outbox {
       const kept = JSON.parse(localStorage.getItem(name) ?? "[]");
       for (const act of Array.isArray(kept) ? kept : []) this.send(act.path, act.body);
     } catch {
-      // Storage is off, or holds something else: acts are kept in this page alone.
+      // Storage is disabled or holds other data: keep actions in this page only.
     }
   }
 
-  /** Send an act at once, beside those on their way. @param {string} path @param {object} body */
+  /** Send an action at once, in parallel to pending ones. @param {string} path @param {object} body */
   send(path, body) {
     const act = { path, body };
     this.acts.push(act);
@@ -86,13 +86,13 @@ export class Outbox {
     return work;
   }
 
-  /** Send an act when all before it are saved: undo must not overtake a click. @param {string} path */
+  /** Send an action after all earlier ones are saved, since undo must not overtake a click. @param {string} path */
   async sendAfter(path) {
     await this.delivered();
     await this.send(path, {});
   }
 
-  /** Wait until all acts so far are saved. */
+  /** Wait until all actions so far are saved. */
   async delivered() {
     await Promise.all(this.sending);
   }
@@ -101,9 +101,9 @@ export class Outbox {
   async deliver(act) {
     for (let wait = 250; ; wait = Math.min(4000, wait * 2)) {
       try {
-        const told = await post(act.path, act.body);
+        const reply = await post(act.path, act.body);
         this.forget(act);
-        this.onSaved(told);
+        this.onSaved(reply);
         return;
       } catch (error) {
         if (error instanceof Refused) {
@@ -126,7 +126,7 @@ export class Outbox {
   /** @param {boolean} offline */
   keep(offline) {
     try {
-      // An undo that did not arrive is not repeated after a reload: nobody remembers what it was to undo.
+      // A lost undo is not repeated after a reload: what it referred to is no longer known.
       localStorage.setItem(this.name, JSON.stringify(this.acts.filter((act) => act.path === "act")));
     } catch {
       // As above.
@@ -136,7 +136,7 @@ export class Outbox {
 }
 
 /**
- * Hear what the server sends by itself, over and over.
+ * Listen to server events, and reconnect when the connection is lost.
  * @param {(event: any) => void} onEvent @param {(open: boolean) => void} onLine
  */
 export function listen(onEvent, onLine) {

@@ -1,4 +1,4 @@
-// The list of tomograms: counts, what is unusual, notes, and what was reviewed; sorted by any column.
+// The list of tomograms: counts, outliers, notes and review state; sortable by any column.
 
 import { fill, find, fixed, make } from "./dom.js";
 import { get, post } from "./server.js";
@@ -13,7 +13,7 @@ const COLUMNS = [
 ];
 
 /**
- * Sort rows by a column; names as people count, what is missing last.
+ * Sort rows by a column; names in natural order, missing values last.
  * @param {Row[]} rows @param {Column} column @param {boolean} upwards
  */
 export function sorted(rows, column, upwards) {
@@ -57,14 +57,14 @@ export class TomogramsPage {
     }
   }
 
-  /** A note was changed, here, elsewhere or by undo; somebody who is writing is not disturbed.
+  /** Show a changed note, unless it is being edited.
    * @param {{tomogram: string, note: string, reviewed: boolean}} event */
   async noted({ tomogram, note, reviewed }) {
     const row = this.rows.find((each) => each.tomogram === tomogram);
     if (row?.note !== note || row.reviewed !== reviewed) await this.picked();
   }
 
-  /** There are new picks: likewise. */
+  /** Show new picks, unless a note is being edited. */
   async picked() {
     const isWriting = document.activeElement?.matches("#list-rows input[type=text]");
     if (this.app.page === "tomograms" && !isWriting) await this.open();

@@ -1,4 +1,4 @@
-// The shapes of what the server sends, for the type checker alone.
+// Types of the server's JSON values, for the type checker only.
 
 export type Plane = "xy" | "xz" | "yz";
 export type Vector = [number, number, number];
@@ -8,8 +8,8 @@ export interface Point { x: number; y: number; z: number; label: Label; origin: 
 export interface Sheet { version: number; points: Point[] }
 export interface Kind { name: string; diameter: number; colour: string }
 export interface Change { kind: string; tomogram: string; added: Point[]; removed: Point[] }
-export interface Standing { undo: number; redo: number; trouble: string | null }
-export interface Told extends Standing { change: Change | null; version: number; edited?: string }
+export interface Status { undo: number; redo: number; trouble: string | null }
+export interface Reply extends Status { change: Change | null; version: number; edited?: string }
 
 export interface State {
   version: string; project: string; kinds: Kind[]; instant: boolean; trouble: string | null;
@@ -24,8 +24,8 @@ export interface Tomogram {
   voxelSize: number;      // Å
   origin: Vector;         // x, y, z in Å of the first voxel's centre
   size: Vector;           // x, y, z in Å of the last voxel's centre
-  quantiles: number[];    // bytes, 0 to 100 %; after deconvolution about 0
-  deconvolution: Deconvolution | null;  // what the quantiles are after
+  quantiles: number[];    // bytes, 0 to 100 %; centred on 0 after deconvolution
+  deconvolution: Deconvolution | null;  // the filter that the quantiles refer to
   brick: { factor: number; shape: Vector; order: number[] };
   warnings: string[];
   features: string;
@@ -38,7 +38,7 @@ export interface Candidates {
   candidates: [number, number, number, number][];
   threshold: number; count: Vector | null; particles: number; expected: Vector | null;
   features: string; trouble: string | null;
-  elsewhere: { tomograms: number; done: number; picks: number };  // of the other tomograms of the list
+  elsewhere: { tomograms: number; done: number; picks: number };  // in the other tomograms of the list
 }
 export interface Suggestion { tomogram: string; position: Vector; probability: number | null; reason: string }
 export interface Job {

@@ -1,4 +1,4 @@
-// One plane on a canvas: the picture of its slab, circles, crosshair and scale bar, and what a pointer does to it.
+// One plane on a canvas: slab, circles, crosshair, scale bar, and pointer gestures.
 
 import { AXES, circleRadius, scaleBar, toScreen, toTomogram, vectorOf } from "./geometry.js";
 import { deconvolved } from "./deconvolution.js";
@@ -10,9 +10,9 @@ import { address } from "./server.js";
 /** @typedef {import("./types").Vector} Vector */
 /** @typedef {import("./model.js").Model} Model */
 
-/** Milliseconds that a section stands still before its picture at full sampling is fetched. */
+/** Delay (ms) before the picture of a section is fetched at full sampling. */
 const STILL = 140;
-/** Pixels that a pointer may move in a click. */
+/** Maximum movement (pixels) of the pointer during a click. */
 const STEADY = 4;
 
 /**
@@ -20,10 +20,10 @@ const STEADY = 4;
  * @property {(plane: Plane, place: Vector) => void} add
  * @property {(plane: Plane, place: Vector) => void} remove
  * @property {(plane: Plane) => void} activate
- * @property {(place: (() => Vector) | null) => void} hover Where the pointer is, which changes with the section
+ * @property {(place: (() => Vector) | null) => void} hover Returns the pointer's position, which depends on the section
  */
 
-/** Where a picture lies in the tomogram: the corner of its first pixel and its size, Å along u and v.
+/** A picture and its position in the tomogram: corner of the first pixel and size, Å along u and v.
  * @typedef {{source: CanvasImageSource, key: string, u: number, v: number, width: number, height: number}} Picture */
 
 export class View {
@@ -169,7 +169,7 @@ export class View {
     this.drawScaleBar(box);
   }
 
-  /** Have the picture of the section that is looked at: from the brick at once, from the server when it stands still. */
+  /** Update the picture of the current section: from the brick at once, from the server after a delay. */
   refresh() {
     const { model, plane } = this;
     const { tomogram, brick } = model;
@@ -185,7 +185,7 @@ export class View {
     const sections = plane === "xy" ? brick.there.subarray(start, stop) : brick.there;
     const isThere = sections.every((each) => each === 1);
     const isEnough = isThere && brick.factor === 1;
-    // A picture at full sampling stays while sections of the brick come in.
+    // Keep a picture at full sampling while sections of the brick arrive.
     const drawn = `${key} ${start} ${stop} ${plane === "xy" ? isThere : Math.floor(brick.received / 8) + Number(brick.isWhole)}`;
     if (this.picture?.key !== drawn && (isThere || plane !== "xy" || !this.picture)) {
       this.drawBrick(drawn, start, stop, window);
@@ -293,7 +293,7 @@ export class View {
   drawPicks() {
     const { context, model } = this;
     const colour = model.chosen?.colour ?? "#ffffff";
-    // Surer picks are drawn stronger: three strokes, whatever the number of picks.
+    // More probable picks are drawn stronger, in three strokes regardless of their number.
     const layers = [{ from: 0.8, alpha: 0.95 }, { from: 0.5, alpha: 0.65 }, { from: 0, alpha: 0.4 }];
     let above = Infinity;
     context.strokeStyle = colour;
@@ -329,7 +329,7 @@ export class View {
     context.setLineDash([]);
   }
 
-  /** @param {Vector} place @returns {[number, number, number]} x, y and radius in pixels; radius 0 if it is not cut */
+  /** @param {Vector} place @returns {[number, number, number]} x, y and radius in pixels; radius 0 if the section does not cut it */
   circle(place) {
     const { model } = this;
     const { w } = AXES[this.plane];
