@@ -35,11 +35,8 @@ class Mapped:
         self._path, self._offset = path, offset
 
     def __getitem__(self, key: Any) -> RawVolume:
-        try:
+        with errors_named(self._path, "cannot be read any more ({}); is it still there?"):
             part: RawVolume = np.memmap(self._path, self.dtype, "r", self._offset, self.shape)[key]
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise TomoPickerError(f"{self._path}: cannot be read any more ({reason}); is it still there?") from error
         return part
 
 
@@ -97,7 +94,7 @@ def errors_named(path: Path, message: str) -> Iterator[None]:
     except (MemoryError, TomoPickerError):
         raise
     except Exception as error:
-        reason = " ".join(str(error).split())[:120]
+        reason = " ".join(str(getattr(error, "strerror", None) or error).split())[:120]
         raise TomoPickerError(f"{path}: {message.format(reason)}") from error
 
 

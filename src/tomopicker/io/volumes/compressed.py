@@ -6,9 +6,7 @@ so boxes sorted by z cost one pass. Only one file of the process keeps its strea
 
 import bz2
 import gzip
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from io import BufferedIOBase
 from math import prod
 from pathlib import Path
@@ -17,6 +15,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from tomopicker.errors import TomoPickerError
+from tomopicker.io.volumes.arrays import errors_named
 from tomopicker.types import RawVolume, Shape
 
 Compression = Literal["gzip", "bzip2"]
@@ -28,14 +27,9 @@ def open_compressed(path: Path, compression: Compression) -> BufferedIOBase:
     return gzip.GzipFile(path) if compression == "gzip" else bz2.BZ2File(path)
 
 
-@contextmanager
-def decompressing(path: Path, compression: Compression) -> Iterator[None]:
+def decompressing(path: Path, compression: Compression) -> AbstractContextManager[None]:
     """Convert the errors of a file that cannot be decompressed to a `TomoPickerError`."""
-    try:
-        yield
-    except (EOFError, OSError, zlib.error, ValueError) as error:
-        reason = "it ends too early" if isinstance(error, EOFError) else str(error)
-        raise TomoPickerError(f"{path}: cannot be unpacked ({compression}: {reason}); copy it again") from error
+    return errors_named(path, f"cannot be unpacked ({compression}: {{}}); copy it again")
 
 
 def uncompressed_size(path: Path, compression: Compression, limit: int) -> int:
@@ -118,7 +112,7 @@ class CompressedSections:
             CompressedSections._reading = self
         position = self._offset + section * prod(self.shape[1:]) * self.dtype.itemsize
         if self._stream.seek(position) < position:
-            raise EOFError
+            raise EOFError("it ends too early")
         return self._stream
 
     def _close(self) -> None:
@@ -135,5 +129,5 @@ def _fill(stream: BufferedIOBase, sections: RawVolume) -> None:
     while n < len(buffer):
         count = stream.readinto(buffer[n : n + CHUNK_BYTES])
         if not count:
-            raise EOFError
+            raise EOFError("it ends too early")
         n += count
