@@ -6,7 +6,8 @@ from matplotlib.image import imread
 
 from tests.cli.conftest import SHAPE, VOXEL_SIZE
 from tomopicker.io import open_tomogram, write_mrc
-from tomopicker.output.sections import compose_section, section_figure, sections_every
+from tomopicker.output.figures import save_figure
+from tomopicker.output.sections import DPI, compose_section, sections_every
 
 
 def test_a_dark_spot_lies_at_the_ticks_of_its_voxel(tmp_path):
@@ -17,7 +18,7 @@ def test_a_dark_spot_lies_at_the_ticks_of_its_voxel(tmp_path):
     figure = compose_section(tomogram, 4, 10.0)
     axes = figure.axes[0]
     picture = tmp_path / "spot.png"
-    section_figure(tomogram, 4, 10.0, picture)
+    save_figure(compose_section(tomogram, 4, 10.0), picture, DPI)
     figure.set_dpi(100)
     column, row = axes.transData.transform((61, 12))
     pixels = imread(picture)[..., :3].mean(axis=2)[::-1]

@@ -45,7 +45,7 @@ def command(
         unit="PATH",
     ),
     port: int | None = option(
-        None, "Port on this machine.", unit="N", words="last time's, else a free one", panel=MORE
+        None, "Port on this machine.", unit="N", words="last time's, else a free one", panel=MORE, min=0, max=65535,
     ),
     base_path: str = option(
         "", "Path prefix of a proxy, as of Open OnDemand.", unit="/PATH", panel=MORE, show_default=False
@@ -58,7 +58,7 @@ def command(
 ) -> None:  # fmt: skip
     """Serve the project."""
     try:
-        from tomopicker.studio.serve import Address, serve
+        from tomopicker.studio.serve import serve
     except ImportError as error:
         raise TomoPickerError(
             f"the studio needs {error.name}; install it with: pip install 'tomopicker[studio]'"
@@ -69,5 +69,7 @@ def command(
     check_writable(project, "--project")
     listing = list_tomograms(tomograms, other_volume or (), reading.options)
     first = None if particle_diameter is None else (kind, particle_diameter)
-    address = Address(port, base_path, tuple(allow_host or ()))
-    serve(listing, project, Engine(device), address, reporter.log, first)
+    serve(
+        listing, project, Engine(device), reporter.log, kind=first, port=port, base_path=base_path,
+        hosts=allow_host or (),
+    )  # fmt: skip

@@ -14,6 +14,7 @@ from tomopicker.io import open_tomogram
 from tomopicker.io.masks import read_mask
 from tomopicker.io.read_options import ReadOptions
 from tomopicker.models.precision import choose_device, uses_bfloat16
+from tomopicker.output.pick_folder import TomogramFile
 from tomopicker.pipeline.callbacks import Callback
 from tomopicker.pipeline.features import features
 from tomopicker.pipeline.training_data import common_voxel_size
@@ -131,5 +132,5 @@ def features_many(
     working = common_voxel_size(headers, settings)
     folder.mkdir(parents=True, exist_ok=True)
     work = FeaturesWork(folder, settings, working, reading, mask, device)
-    items = [item_of(file, (masks or {}).get(file)) for file in files]
+    items = [item_of(TomogramFile(file, (masks or {}).get(file))) for file in files]
     return map_tomograms(work, items, cluster, on_event, callback)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ from tomopicker.errors import TomoPickerError
 from tomopicker.io import check_names, naming_remark, tomogram_name
 from tomopicker.output.layout import MERGED, RECORDS, read_entries
 from tomopicker.output.lock import locked
-from tomopicker.output.pick_folder import PickFolder
+from tomopicker.output.pick_folder import PickFolder, TomogramFile
 from tomopicker.output.summary import Summary, summarise
 from tomopicker.pipeline.callbacks import Callback
 from tomopicker.training.checkpoint import Model
@@ -96,10 +96,10 @@ def pick_into(
         on_event(Event("note", "", "", (remark,), total=len(files)))
     todo: list[Item] = []
     for file in files:
-        mask = (masks or {}).get(file)
-        event = _finished_before(folder, file, mask, retry_failed=retry_failed)
+        tomogram = TomogramFile(file, (masks or {}).get(file))
+        event = _finished_before(folder, tomogram, retry_failed=retry_failed)
         if event is None:
-            todo.append(item_of(file, mask))
+            todo.append(item_of(tomogram))
             continue
         if event.kind == "failed":
             failures[event.tomogram] = event.line.removesuffix(RETRY_HINT)
@@ -119,7 +119,7 @@ def pick_into(
                 failures |= map_tomograms(work, todo, cluster, journal.write, callback)
             finally:  # Also after a Ctrl-C.
                 remark, counts, summary = folder.merge(), folder.counts, summarise(read_entries(folder.path))
-                journal.summary = summary.record
+                journal.summary = asdict(summary)
     if not existed and not any((folder.path / RECORDS).iterdir()):
         with suppress(OSError):  # Logs of jobs are in a folder of it, which is kept.
             for file in filter(Path.is_file, folder.path.iterdir()):
@@ -129,17 +129,16 @@ def pick_into(
     return ManyPicked(failures, counts, remark, summary)
 
 
-def _finished_before(folder: PickFolder, file: Path, mask: Path | None, *, retry_failed: bool) -> Event | None:
+def _finished_before(folder: PickFolder, file: TomogramFile, *, retry_failed: bool) -> Event | None:
     """Return the event of a tomogram that needs no picking, without opening it; None if it is to be picked."""
-    name = tomogram_name(file)
     try:
-        folder.check_name(name, file)
+        folder.check_name(file)
     except TomoPickerError as error:
-        return Event("failed", name, str(error))
-    if folder.is_done(name, file, mask):
-        return Event("skipped", name, f"{name}: done already, skipped; --overwrite picks it again.")
-    if not retry_failed and (error_before := folder.failed_before(name, file, mask)):
-        return Event("failed", name, f"{error_before}{RETRY_HINT}")
+        return Event("failed", file.name, str(error))
+    if folder.is_done(file):
+        return Event("skipped", file.name, f"{file.name}: done already, skipped; --overwrite picks it again.")
+    if not retry_failed and (error_before := folder.failed_before(file)):
+        return Event("failed", file.name, f"{error_before}{RETRY_HINT}")
     return None
 
 
@@ -151,11 +150,8 @@ def pick_plan(
     cluster: "ClusterSettings | None",
 ) -> Iterator[str]:
     """Yield the lines of a dry run of `pick_into`, which has the same parameters."""
-    todo = [
-        item_of(file, masks.get(file))
-        for file in files
-        if not folder.is_done(tomogram_name(file), file, masks.get(file))
-    ]
+    tomograms = [TomogramFile(file, masks.get(file)) for file in files]
+    todo = [item_of(file) for file in tomograms if not folder.is_done(file)]
     n_done = len(files) - len(todo)
     already = f" ({n_done} of {len(files)} are done already)" if n_done else ""
     where = "in this process" if cluster is None else cluster.words

@@ -17,7 +17,7 @@ from tomopicker.errors import TomoPickerError
 from tomopicker.io.masks import read_mask
 from tomopicker.io.tomogram_names import NamedFile
 from tomopicker.output.layout import draw_picks, file_of_kind, picture_of
-from tomopicker.output.pick_folder import PickFolder
+from tomopicker.output.pick_folder import PickFolder, TomogramFile
 from tomopicker.picking.selection import Selection
 from tomopicker.pipeline.callbacks import Callback
 from tomopicker.pipeline.pick import pick
@@ -31,14 +31,6 @@ MAX_DENSITY_RATIO, MIN_CROWDED = 4.0, 50
 """Density relative to the training tomograms, and number of particles, above which a count is suspicious."""
 MIN_INVERTED_PRECISION, MIN_INVERTED_PICKS = 0.6, 5
 """Expected precision and true picks in the inverted tomogram from which on its contrast must be wrong."""
-
-
-@dataclass(frozen=True)
-class TomogramFile:
-    """The file of a tomogram, and that of its mask."""
-
-    path: Path
-    mask: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -62,13 +54,13 @@ class PickWork:
         """Pick one tomogram, unless a worker did and died before it could report."""
         file: TomogramFile = item.argument
         try:
-            if self.results.is_done(item.name, file.path, file.mask):
+            if self.results.is_done(file):
                 return Outcome("skipped", f"{item.name}: done already.")
             return Outcome("done", pick_tomogram(file, prepared, self.results, callback))
         except Exception as error:
             outcome = failed_outcome(error, file.path)
             final = isinstance(error, TomoPickerError) and not outcome.elsewhere
-            self.results.add_failure(item.name, file.path, file.mask, outcome.line, final=final)
+            self.results.add_failure(file, outcome.line, final=final)
         # Only now: the exception referred to the volumes of its frames.
         gc.collect()
         if torch.cuda.is_available():
@@ -81,14 +73,13 @@ class PickWork:
 
     def give_up(self, item: Item, reason: str) -> None:
         """Record that a tomogram is given up."""
-        file: TomogramFile = item.argument
-        self.results.add_failure(item.name, file.path, file.mask, reason, final=True)
+        self.results.add_failure(item.argument, reason, final=True)
 
 
-def item_of(path: Path, mask: Path | None) -> Item:
+def item_of(file: TomogramFile) -> Item:
     """Return the item of a tomogram; the size of a folder, such as OME-Zarr, is that of its files."""
-    name, frame = io.tomogram_name(path), path.frame if isinstance(path, NamedFile) else None
-    return Item(name, _bytes_of(path), TomogramFile(NamedFile(path).named(name, frame), mask))
+    frame = file.path.frame if isinstance(file.path, NamedFile) else None
+    return Item(file.name, _bytes_of(file.path), replace(file, path=NamedFile(file.path).named(file.name, frame)))
 
 
 def _bytes_of(path: Path) -> int:
@@ -121,7 +112,7 @@ def pick_tomogram(file: TomogramFile, model: Model, folder: PickFolder, callback
         if not len(picked.candidates):
             raise TomoPickerError(problem)
         callback.warn(problem)
-    folder.add(file.path, tomogram, picked, file.mask, started)
+    folder.add(file, tomogram, picked, started)
     _warn_if_empty(file.path, picked, callback)
     for kind, own in model.kinds.items():
         of_kind = picked.kinds.get(kind, picked)

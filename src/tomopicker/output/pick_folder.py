@@ -49,6 +49,19 @@ def _now() -> str:
 
 
 @dataclass(frozen=True)
+class TomogramFile:
+    """The file of a tomogram, and that of its mask."""
+
+    path: Path
+    mask: Path | None = None
+
+    @property
+    def name(self) -> str:
+        """Name of the tomogram."""
+        return io.tomogram_name(self.path)
+
+
+@dataclass(frozen=True)
 class PickFolder:
     """A folder of picks in one run. What is finished is read from the folder each time.
 
@@ -119,9 +132,9 @@ class PickFolder:
         """Number of picks in each finished tomogram, sorted by name."""
         return picked_counts(self.read())[""]
 
-    def check_name(self, name: str, source: Path) -> None:
-        """Raise `TomoPickerError` if the name of a tomogram, whose file is `source`, is not valid in its files."""
-        check_name(name, source)
+    def check_name(self, file: TomogramFile) -> None:
+        """Raise `TomoPickerError` if the name of a tomogram is not valid in its files."""
+        name, source = check_name(file.name, file.path), file.path
         for kind in self.kinds:
             if name.endswith(file_of_kind("", kind)):
                 raise TomoPickerError(
@@ -129,20 +142,20 @@ class PickFolder:
                 )
         io.check_names([name], self.settings.star_format, source)
 
-    def is_done(self, name: str, file: Path, mask: Path | None) -> bool:
+    def is_done(self, file: TomogramFile) -> bool:
         """Return True if all files of a tomogram are written, and its own file has not changed since.
 
         With `overwrite`, only tomograms finished since this run began count, such as by a worker that died afterwards.
         """
-        return self._entry(name, file, mask).get("status") == DONE and all(map(Path.exists, self._files(name)))
+        return self._entry(file).get("status") == DONE and all(map(Path.exists, self._files(file.name)))
 
-    def failed_before(self, name: str, file: Path, mask: Path | None) -> str | None:
+    def failed_before(self, file: TomogramFile) -> str | None:
         """Return why a tomogram failed, if it would fail again: its file and the program are unchanged."""
-        entry = self._entry(name, file, mask)
+        entry = self._entry(file)
         is_final = entry.get("status") == FAILED and entry.get("final") and entry.get("tomopicker") == __version__
         return str(entry["error"]) if is_final else None
 
-    def add(self, file: Path, tomogram: Tomogram, picked: Picked, mask: Path | None, started: float) -> dict[str, Any]:
+    def add(self, file: TomogramFile, tomogram: Tomogram, picked: Picked, started: float) -> dict[str, Any]:
         """Write the files of a tomogram, then its record as done; return the record."""
         name, frame = tomogram.name, tomogram.frame
         layout.remove_entry(self.path, name)
@@ -155,7 +168,7 @@ class PickFolder:
         written = layout.write_selected(self.path, name, frame, picked.selected, self.settings.star_format, kinds)
         for kind, own in picked.kinds.items():
             written["kinds"][kind] |= _recorded_count(own)
-        entry = identity(file, mask, self.settings) | {
+        entry = identity(file.path, file.mask, self.settings) | {
             "voxel_size_angstrom": frame.voxel_size,
             "shape_zyx": list(frame.shape),
             "specimen_fraction": round(picked.working.mask_fraction, 4),
@@ -170,16 +183,16 @@ class PickFolder:
         layout.write_entry(self.path, name, entry)
         return entry
 
-    def add_failure(self, name: str, file: Path, mask: Path | None, error: str, *, final: bool) -> None:
+    def add_failure(self, file: TomogramFile, error: str, *, final: bool) -> None:
         """Record why a tomogram failed, in one line; after a final failure it is not retried until its file changes."""
-        entry = identity(file, mask, self.settings) | {
+        entry = identity(file.path, file.mask, self.settings) | {
             "tomopicker": __version__,
             "status": FAILED,
             "error": error,
             "final": final,
             "finished": _now(),
         }
-        layout.write_entry(self.path, name, entry)
+        layout.write_entry(self.path, file.name, entry)
 
     def merge(self) -> str | None:
         """Write the merged files and the record of all tomograms; return a remark on them, if any."""
@@ -198,10 +211,10 @@ class PickFolder:
         """Kinds of particle, if there are several."""
         return list(self.job["model"].get("kinds", {}))
 
-    def _entry(self, name: str, file: Path, mask: Path | None) -> dict[str, Any]:
+    def _entry(self, file: TomogramFile) -> dict[str, Any]:
         """Return the record of a tomogram; empty if it is of another file or mask, or is to be overwritten."""
-        entry = layout.read_entry(self.path, name)
-        is_same = all(entry.get(key) == value for key, value in identity(file, mask, self.settings).items())
+        entry = layout.read_entry(self.path, file.name)
+        is_same = all(entry.get(key) == value for key, value in identity(file.path, file.mask, self.settings).items())
         is_old = self.overwrite and str(entry.get("finished", "")) < self.opened
         return entry if is_same and not is_old else {}
 

@@ -24,7 +24,7 @@ from tomopicker.output.report_pictures import (
     rejected_gallery,
     slices_of,
 )
-from tomopicker.output.results import FolderResults, open_picked, read_results
+from tomopicker.output.results import FolderResults, open_picked, read_results, tabulate_candidates
 from tomopicker.output.summary import Summary, summarise
 from tomopicker.picking.selection import Selected
 from tomopicker.pipeline.callbacks import Callback
@@ -89,7 +89,7 @@ def _content(results: FolderResults, opened: dict[str, Tomogram], errors: list[s
     selected = {result.name: result.chosen for result in results.tomograms}
     summary = _summary(results, selected)
     rows = _rows(results, summary)
-    candidates = _candidates(results)
+    candidates = tabulate_candidates(results.tomograms)
     picks = sum(row["picks"] for row in rows)
     true_picks = sum(own.expected.precision * len(own.picks) for own in selected.values())
     particles = sum(result.whole.particles for result in results.tomograms)
@@ -155,18 +155,6 @@ def _rows(results: FolderResults, summary: Summary) -> list[dict[str, Any]]:
 
 def _median_score(selected: Selected) -> float | None:
     return float(np.median(selected.picks.scores)) if len(selected.picks) else None
-
-
-def _candidates(results: FolderResults) -> pd.DataFrame:
-    """Tabulate the candidates of all tomograms: tomogram, kind (empty for one), x, y, z in Å, probability, picked."""
-    tables = []
-    for result in results.tomograms:
-        for kind, selected in result.chosen_kinds.items():
-            candidates = result.candidates_of(kind)
-            facts = {"probability": candidates.scores, "picked": candidates.scores > selected.threshold}
-            table = pd.DataFrame(candidates.positions, columns=list("xyz"))
-            tables.append(table.assign(tomogram=result.name, kind=kind, **facts))
-    return pd.concat(tables, ignore_index=True)
 
 
 def _open(results: FolderResults) -> tuple[dict[str, Tomogram], list[str]]:

@@ -1,11 +1,12 @@
 """Results read from a folder of picks: candidates and picks of each tomogram, and selecting again among candidates."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from tomopicker import io
 from tomopicker.errors import TomoPickerError
@@ -121,6 +122,18 @@ class FolderResults:
         """Diameter of each kind, Å; that of the only one under an empty name."""
         kinds = self.record["model"].get("kinds", {})
         return {kind: float(own["particle_diameter"]) for kind, own in kinds.items()} or {"": self.diameter}
+
+
+def tabulate_candidates(results: Sequence[TomogramResult]) -> pd.DataFrame:
+    """Tabulate the candidates: tomogram, kind (empty for the only one), x, y, z in Å, probability, picked."""
+    tables = []
+    for result in results:
+        for kind, selected in result.chosen_kinds.items():
+            candidates = result.candidates_of(kind)
+            facts = {"probability": candidates.scores, "picked": candidates.scores > selected.threshold}
+            table = pd.DataFrame(candidates.positions, columns=list("xyz"))
+            tables.append(table.assign(tomogram=result.name, kind=kind, **facts))
+    return pd.concat(tables, ignore_index=True)
 
 
 def open_picked(folder: Path, record: Mapping[str, Any], name: str) -> Tomogram:

@@ -14,8 +14,6 @@ from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import Positions
 
-__all__ = ["compose_section", "draw_sections", "section_figure", "sections_every"]
-
 DPI = 100
 MAX_PIXELS, MAX_PIXELS_PER_VOXEL = 1600, 4
 """Maximum of the longer edge of the image, and of the edge of a voxel."""
@@ -37,7 +35,7 @@ def sections_every(tomogram: Tomogram, distance: float) -> list[int]:
 def draw_sections(
     tomograms: Sequence[Tomogram], distance: float, folder: Path, picks: Picks | None, *, overwrite: bool
 ) -> list[Path]:
-    """Write PNG files of equally spaced xy sections, with picks marked; see `section_figure`.
+    """Write PNG files of equally spaced xy sections, with picks marked; see `compose_section`.
 
     Parameters
     ----------
@@ -65,43 +63,33 @@ def draw_sections(
     refuse_to_replace(files, overwrite)
     for (tomogram, z), file in zip(planned, files, strict=True):
         positions = None if picks is None else picks.in_tomogram(tomogram.name).positions
-        section_figure(tomogram, z, distance, file, positions)
+        save_figure(compose_section(tomogram, z, distance, positions), file, DPI)
     return files
 
 
-def section_figure(
-    tomogram: Tomogram, z: int, thickness: float, path: Path, positions: Positions | None = None
-) -> None:
-    """Write a PNG of one xy section with ticks and a grid in voxels.
+def compose_section(tomogram: Tomogram, z: int, thickness: float, positions: Positions | None = None) -> Figure:
+    """Draw one xy section with ticks and a grid in voxels.
 
     Parameters
     ----------
     tomogram : Tomogram
         Only the averaged sections are read.
     z : int
-        The section, from 0.
+        Section, from 0.
     thickness : float
         Thickness of the averaged slab, Å.
-    path : Path
-        A ``.png``; written whole or not at all.
     positions : Positions, optional
         (x, y, z) in Å from the centre of the first voxel; those inside the slab are marked.
-
-    Raises
-    ------
-    TomoPickerError
-        If the section has no finite voxel.
-    """
-    save_figure(compose_section(tomogram, z, thickness, positions), path, DPI)
-
-
-def compose_section(tomogram: Tomogram, z: int, thickness: float, positions: Positions | None = None) -> Figure:
-    """Draw the figure that `section_figure` writes.
 
     Returns
     -------
     Figure
         Its one axes is in voxels, x to the right, y upwards, 0 at the centre of the first voxel.
+
+    Raises
+    ------
+    TomoPickerError
+        If the section has no finite voxel.
     """
     sections, height, width = tomogram.shape
     reach = max(0, (round(thickness / tomogram.voxel_size) - 1) // 2)

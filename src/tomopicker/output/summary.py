@@ -1,7 +1,7 @@
 """Summary of a folder of picks: counts, medians, and outlying tomograms."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -84,11 +84,6 @@ class Summary:
     picks: int
     medians: dict[str, float]
     outliers: list[Outlier]
-
-    @property
-    def record(self) -> dict[str, Any]:
-        """The summary for the record of a run."""
-        return asdict(self)
 
     @property
     def lines(self) -> list[str]:

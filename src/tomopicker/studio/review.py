@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import pandas as pd
 
 from tomopicker.errors import TomoPickerError
 from tomopicker.geometry import Frame
@@ -13,6 +14,7 @@ from tomopicker.output.layout import RECORD
 from tomopicker.output.summary import SCORE, unusual
 from tomopicker.picks import Picks
 from tomopicker.studio.points import Points, nearest, positions
+from tomopicker.types import Positions
 
 if TYPE_CHECKING:  # torch, behind these, would double the time that the server takes to start.
     from tomopicker.output.results import FolderResults, TomogramResult
@@ -93,61 +95,40 @@ def histogram(results: "Sequence[TomogramResult]") -> list[int]:
     return counts
 
 
-@dataclass(frozen=True)
-class Item:
-    """A candidate in the gallery.
-
-    Parameters
-    ----------
-    tomogram : str
-    position : tuple of float
-        (x, y, z) in Å.
-    probability : float
-    answer : str
-        Label of the point at it, ``particle`` or ``negative``; empty without one.
-    picked : bool
-        True above the tomogram's threshold.
-    """
-
-    tomogram: str
-    position: tuple[float, float, float]
-    probability: float
-    answer: str
-    picked: bool
-
-
 def gallery(
     results: "Sequence[TomogramResult]", points: Mapping[str, Points], diameter: float, order: Order
-) -> list[Item]:
-    """List candidates: most doubtful first, best first, the picks alone with the worst first, or by tomogram."""
-    items = [
-        Item(result.name, (x, y, z), probability, answer, probability > result.whole.threshold)
-        for result in results
-        for (x, y, z), probability, answer in zip(
-            result.candidates.positions.round(3).tolist(),
-            result.candidates.scores.tolist(),
-            _labels_at(result.candidates, points.get(result.name, ()), diameter),
-            strict=True,
-        )
+) -> pd.DataFrame:
+    """Tabulate candidates: most doubtful first, best first, the picks alone with the worst first, or by tomogram.
+
+    Columns are those of `tabulate_candidates`, and ``answer``: the label of a point at the candidate, or empty.
+    """
+    from tomopicker.output.results import tabulate_candidates  # noqa: PLC0415
+
+    table = tabulate_candidates(results)
+    labels = [
+        label
+        for name, rows in table.groupby("tomogram", sort=False)
+        for label in _labels_at(rows[["x", "y", "z"]].to_numpy(), points.get(str(name), ()), diameter)
     ]
+    table = table.assign(answer=labels)
     if order == "doubt":
-        items.sort(key=lambda item: abs(item.probability - 0.5))
-    elif order == "best":
-        items.sort(key=lambda item: -item.probability)
-    elif order == "worst":
-        items = sorted((item for item in items if item.picked), key=lambda item: item.probability)
-    return items
+        return table.sort_values("probability", key=lambda p: (p - 0.5).abs(), kind="stable")
+    if order == "best":
+        return table.sort_values("probability", ascending=False, kind="stable")
+    return table[table["picked"]].sort_values("probability", kind="stable") if order == "worst" else table
 
 
 def final_picks(name: str, picks: Picks, points: Points, diameter: float) -> Picks:
     """Return the picks of a tomogram after review: without those rejected, with those accepted and clicked."""
-    kept = picks.select(np.array([label != "negative" for label in _labels_at(picks, points, diameter)], dtype=bool))
+    kept = picks.select(
+        np.array([label != "negative" for label in _labels_at(picks.positions, points, diameter)], dtype=bool)
+    )
     clicks = positions(points, "particle")
     new = clicks[nearest(clicks, kept.positions, MATCH_FRACTION * diameter) < 0]
     return Picks.concatenate([kept, Picks.of(name, new, np.ones(len(new)))])
 
 
-def _labels_at(picks: Picks, points: Points, diameter: float) -> list[str]:
-    """Return the label of the nearest point to each pick, empty where none is near."""
-    indices = nearest(picks.positions, positions(points), MATCH_FRACTION * diameter)
+def _labels_at(places: Positions, points: Points, diameter: float) -> list[str]:
+    """Return the label of the nearest point to each place (Å), empty where none is near."""
+    indices = nearest(places, positions(points), MATCH_FRACTION * diameter)
     return [points[index].label if index >= 0 else "" for index in indices.tolist()]

@@ -1,7 +1,6 @@
 """Routes of jobs, and of the review of their picks."""
 
 import asyncio
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -181,15 +180,15 @@ async def gallery_page(studio: Studio, kind: KindOfProject, order: Order, start:
         return {"total": 0, "items": [], "diameter": 0}
     diameter = finished.diameter if finished else kind.diameter
     points = studio.project.all_points(kind.name)
-    items = await asyncio.to_thread(gallery, results, points, diameter, order)
-    page = items[max(0, start) : max(0, start) + min(max(1, count), MAX_PAGE)]
+    table = await asyncio.to_thread(gallery, results, points, diameter, order)
+    page = table.iloc[max(0, start) :].head(min(max(1, count), MAX_PAGE))
+    columns = ["tomogram", "probability", "answer", "picked", "listed"]
+    page = page.assign(probability=page["probability"].round(4), listed=page["tomogram"].isin(studio.listing.files))
+    places = page[["x", "y", "z"]].round(3).to_numpy().tolist()
     return {
-        "total": len(items),
-        "answered": sum(bool(item.answer) for item in items),
-        "items": [
-            asdict(item) | {"probability": round(item.probability, 4), "listed": item.tomogram in studio.listing.files}
-            for item in page
-        ],
+        "total": len(table),
+        "answered": int((table["answer"] != "").sum()),
+        "items": [row | {"position": xyz} for row, xyz in zip(page[columns].to_dict("records"), places, strict=True)],
         "diameter": diameter,
     }
 

@@ -3,9 +3,9 @@
 import contextlib
 import getpass
 import os
+import re
 import socket
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -26,47 +26,45 @@ PRIVATE = ".studio"
 """Folder of a project with the secret of the cookie, the port and the lock file of the server."""
 
 
-@dataclass(frozen=True)
-class Address:
-    """Address of the server.
-
-    Parameters
-    ----------
-    port : int, optional
-        If left out, the last one used if it is free, else any.
-    base_path : str
-        Path prefix of a proxy, such as ``/node/host/1234``.
-    hosts : tuple of str
-        Host names of proxies.
-    """
-
-    port: int | None = None
-    base_path: str = ""
-    hosts: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        path = self.base_path
-        if path and (not path.startswith("/") or path.endswith("/") or any(c in path for c in "?#\\ \n\r;,")):
-            raise UsageError(f"--base-path {path}: give a path as /node/host/1234, without a slash at its end")
-        if self.port is not None and not 0 <= self.port < 65536:
-            raise UsageError(f"--port {self.port} is invalid; give 1 to 65535, or leave it out")
-
-
 def serve(
     listing: Listing,
     folder: Path,
     engine: Engine | None,
-    address: Address,
     log: Callable[[str], None],
+    *,
     kind: tuple[str, float] | None = None,
+    port: int | None = None,
+    base_path: str = "",
+    hosts: Sequence[str] = (),
 ) -> None:
     """Serve a project until Ctrl-C or SIGTERM.
 
-    The engine computes instant picks, `log` prints a line, and `kind`, a name and a diameter (Å), is added to the
-    project.
+    Parameters
+    ----------
+    listing : Listing
+    folder : Path
+        Folder of the project.
+    engine : Engine or None
+        Computes instant picks.
+    log : callable
+        Prints a line.
+    kind : tuple of str and float, optional
+        Name and diameter (Å) of a kind to add to the project.
+    port : int, optional
+        If left out, the last one used if it is free, else any.
+    base_path : str
+        Path prefix of a proxy, such as ``/node/host/1234``.
+    hosts : sequence of str
+        Host names of proxies.
 
-    Raises `TomoPickerError` if another server has the project open, the port is taken, or the folder cannot be written.
+    Raises
+    ------
+    TomoPickerError
+        If another server has the project open, the port is not available, the base path is invalid, or the folder
+        cannot be written.
     """
+    if base_path and not re.fullmatch(r"(/[^/?#\\\s;,]+)+", base_path):
+        raise UsageError(f"--base-path {base_path}: give a path as /node/host/1234, without a slash at its end")
     private = folder / PRIVATE
     if who := holder(private):
         raise TomoPickerError(f"{folder}: is open in {who}; use that one, or stop it")
@@ -74,15 +72,15 @@ def serve(
         studio = Studio.open(listing, folder, engine)
         if kind is not None:
             studio.project.add_kind(*kind)
-        listening = _listen(address.port, private / "port")
+        listening = _listen(port, private / "port")
         port = int(listening.getsockname()[1])
         write_text(private / "port", f"{port}\n")
 
         def link(token: str) -> str:
-            return f"http://127.0.0.1:{port}{address.base_path}/?token={token}"
+            return f"http://127.0.0.1:{port}{base_path}/?token={token}"
 
-        hosts = LOOPBACK | {name.lower() for name in address.hosts}
-        access = Access(stored_secret(private / "secret"), address.base_path, hosts)
+        names = LOOPBACK | {name.lower() for name in hosts}
+        access = Access(stored_secret(private / "secret"), base_path, names)
         access.on_used = lambda token: log(f"Opened. For another browser: {link(token)}")
         line = ssh_line(port, getpass.getuser(), socket.gethostname(), os.environ)
         log(f"Studio: {number_of(len(listing.names), 'tomogram')}, project {folder.absolute()}")
