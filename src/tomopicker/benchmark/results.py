@@ -40,15 +40,10 @@ class Expected(BaseModel):
     @classmethod
     def from_picked(cls, picked: Picked) -> "Expected":
         """Return the estimates that `tomopicker pick` reports for a tomogram."""
-        expected, count = picked.expected, picked.count
-        return cls(
-            particles=expected.particles if count is None else count.estimate,
-            low=None if count is None else count.low,
-            high=None if count is None else count.high,
-            precision=expected.precision,
-            recall=expected.recall,
-            f1=expected.f1,
-        )
+        estimates: dict[str, Any] = {"low": None, "high": None, **vars(picked.expected)}
+        if (count := picked.count) is not None:
+            estimates |= {"particles": count.estimate, "low": count.low, "high": count.high}
+        return cls(**estimates)
 
 
 class TomogramResult(BaseModel):

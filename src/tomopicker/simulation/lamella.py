@@ -1,6 +1,6 @@
 """The shape of a lamella: two parallel planes, possibly tilted, or uneven from milling."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float32
@@ -44,21 +44,25 @@ class Lamella:
 
     def inside(self, region: Region) -> Volume:
         """Return 1 inside and 0 in vacuum, with an edge one voxel wide, in a region (z, y, x)."""
-        return self._between(region, *(self.furrows or (None, None)))
+        z, middle = self._grid(region)
+        lower, upper = (face[region[1:]] for face in self.furrows) if self.furrows else (0.0, 0.0)
+        above = z - (middle - self.half_voxels + lower)
+        below = (middle + self.half_voxels - upper) - z
+        return np.asarray(np.clip(np.minimum(above, below) + 0.5, 0.0, 1.0), dtype=np.float32)
 
     def ridges(self, region: Region) -> Volume | None:
         """Return the ice that curtaining adds to a lamella with flat faces; None without curtaining."""
         if self.furrows is None:
             return None
-        return np.asarray(np.float32(ICE_DENSITY) * (self.inside(region) - self._between(region, None, None)))
+        return np.asarray(np.float32(ICE_DENSITY) * (self.inside(region) - replace(self, furrows=None).inside(region)))
 
     def coating(self, region: Region, grain: Face) -> Volume:
         """Return a layer of grains, about a voxel thick, on the upper face in a region (z, y, x)."""
-        z, y, x = (np.arange(part.start, part.stop, dtype=np.float32) for part in region)
-        face = np.asarray(self.middle(y[:, None], x[None, :]) + self.half_voxels, dtype=np.float32)
+        z, middle = self._grid(region)
+        face = np.asarray(middle + self.half_voxels, dtype=np.float32)
         if self.furrows is not None:
             face -= self.furrows[1][region[1:]]
-        layer = np.exp(-0.5 * (z[:, None, None] - face) ** 2)
+        layer = np.exp(-0.5 * (z - face) ** 2)
         return np.asarray(grain[region[1:]] * layer, dtype=np.float32)
 
     def sections(self) -> slice:
@@ -70,12 +74,10 @@ class Lamella:
         low, high = min(corners) - half, max(corners) + half
         return slice(max(int(low), 0), max(min(int(high) + 1, self.shape[0]), 1))
 
-    def _between(self, region: Region, lower: Face | None, upper: Face | None) -> Volume:
+    def _grid(self, region: Region) -> tuple[Float32[np.ndarray, "z 1 1"], Face]:
+        """Return z of a region, and z of the mid-plane at each (y, x)."""
         z, y, x = (np.arange(part.start, part.stop, dtype=np.float32) for part in region)
-        middle = np.asarray(self.middle(y[:, None], x[None, :]), dtype=np.float32)
-        above = z[:, None, None] - (middle - self.half_voxels + (0.0 if lower is None else lower[region[1:]]))
-        below = (middle + self.half_voxels - (0.0 if upper is None else upper[region[1:]])) - z[:, None, None]
-        return np.asarray(np.clip(np.minimum(above, below) + 0.5, 0.0, 1.0), dtype=np.float32)
+        return z[:, None, None], np.asarray(self.middle(y[:, None], x[None, :]), dtype=np.float32)
 
 
 def furrow_faces(

@@ -98,9 +98,9 @@ _MIN_MDA = 0.15
 PROTEIN_DALTON_PER_CUBIC_ANGSTROM = 0.81
 """1.35 g/cm³."""
 
-_KNOWN_MAPS: dict[str, tuple[str, float, float]] = {
+_KNOWN_MAPS: dict[str, tuple[str, float | None, float]] = {
     "4v7r": ("ribosome", 2.65, 1.25),
-    "4v4r_50S": ("large_subunit", 1.4, 1.25),
+    "4v4r_50s": ("large_subunit", 1.4, 1.25),
     "2uv8": ("fatty_acid_synthase", 2.6, 1.0),
     "4cr2": ("proteasome_26s", 1.25, 1.0),
     "3j9i": ("proteasome_20s", 0.7, 1.0),
@@ -115,7 +115,8 @@ _KNOWN_MAPS: dict[str, tuple[str, float, float]] = {
     "1s3x": ("hsp70_atpase", 0.04, 1.0),
     "3qm1": ("esterase", 0.03, 1.0),
 }
-"""PDB code, as in a map's file name, to class name, mass in MDa of the modelled part, and contrast per mass."""
+"""PDB code in lower case, as in a map's file name, to class name, mass in MDa of the modelled part, and contrast per
+mass."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,8 +191,7 @@ def class_name(name: str) -> str:
 
 def _known_map(stem: str) -> tuple[str, float | None, float]:
     """Return class name, mass and contrast for a map's file name; a PDB code may be in any case."""
-    codes = {code.lower(): entry for code, entry in _KNOWN_MAPS.items()}
-    return codes.get(stem.lower(), (stem, None, 1.0))
+    return _KNOWN_MAPS.get(stem.lower(), (stem, None, 1.0))
 
 
 def load_library(folder: Path, voxel_size_angstrom: float, target: str | None = None) -> dict[str, Molecule]:

@@ -3,7 +3,7 @@
 Molecules do not overlap and do not cross membranes; a fraction of them may touch.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,6 +48,15 @@ class PlacedMolecules:
     positions: Positions
     orientations: Rotations
     classes: tuple[str, ...]
+
+    @classmethod
+    def concatenate(cls, parts: Sequence["PlacedMolecules"]) -> "PlacedMolecules":
+        """Join molecules of several classes."""
+        return cls(
+            np.concatenate([np.zeros((0, 3)), *(part.positions for part in parts)]),
+            np.concatenate([np.zeros((0, 3, 3)), *(part.orientations for part in parts)]),
+            tuple(name for part in parts for name in part.classes),
+        )
 
 
 def random_rotations(n: int, rng: np.random.Generator) -> Rotations:

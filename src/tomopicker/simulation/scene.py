@@ -11,7 +11,7 @@ from tomopicker.simulation import inclusions, placement
 from tomopicker.simulation.lamella import Lamella, furrow_faces
 from tomopicker.simulation.membranes import Membranes, Surface, draw_sheets, membrane_density
 from tomopicker.simulation.molecules import Molecule, builtin_molecule
-from tomopicker.simulation.placement import PlacedMolecules, Rotations, SpherePacking, random_rotations
+from tomopicker.simulation.placement import PlacedMolecules, SpherePacking, random_rotations
 from tomopicker.simulation.projection import Progress, no_progress
 from tomopicker.simulation.settings import SceneSettings
 from tomopicker.types import Positions, Volume
@@ -83,27 +83,20 @@ def build_scene(
     def molecule_done() -> None:
         progress("molecules", next(n_placed), n_expected)
 
-    if layout is None:
-        positions = packing.place(
-            settings.n_targets, radii[target], settings.touching_fraction, settings.clustered_fraction,
-            settings.cluster_size,
-        )  # fmt: skip
+    def place(name: str, number: int, clustered_fraction: float = 0.0, cluster_size: int = 1) -> PlacedMolecules:
+        touching = settings.touching_fraction
+        positions = packing.place(number, radii[name], touching, clustered_fraction, cluster_size)
         orientations = random_rotations(len(positions), rng)
-        placement.add_molecules(density, molecules[target], positions, orientations, molecule_done)
-    else:
-        positions = layout
-        orientations = placement.place_without_overlap(density, molecules[target], positions, rng, molecule_done)
-    targets = PlacedMolecules(positions, orientations, (target,) * len(positions))
+        placement.add_molecules(density, molecules[name], positions, orientations, molecule_done)
+        return PlacedMolecules(positions, orientations, (name,) * len(positions))
 
-    others: list[Positions] = [np.zeros((0, 3))]
-    rotations: list[Rotations] = [np.zeros((0, 3, 3))]
-    classes: list[str] = []
-    for name, number in sorted(settings.distractors, key=lambda pair: -radii[pair[0]]):
-        others.append(packing.place(number, radii[name], settings.touching_fraction))
-        rotations.append(random_rotations(len(others[-1]), rng))
-        classes += [name] * len(others[-1])
-        placement.add_molecules(density, molecules[name], others[-1], rotations[-1], molecule_done)
-    distractors = PlacedMolecules(np.concatenate(others), np.concatenate(rotations), tuple(classes))
+    if layout is None:
+        targets = place(target, settings.n_targets, settings.clustered_fraction, settings.cluster_size)
+    else:
+        orientations = placement.place_without_overlap(density, molecules[target], layout, rng, molecule_done)
+        targets = PlacedMolecules(layout, orientations, (target,) * len(layout))
+    by_size = sorted(settings.distractors, key=lambda pair: -radii[pair[0]])
+    distractors = PlacedMolecules.concatenate([place(name, number) for name, number in by_size])
 
     _add_surroundings(density, membranes, lamella, settings, rng, progress)
     return Scene(density, targets, distractors)
