@@ -25,6 +25,7 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 BelowOne = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 PresetName = Literal["instant", "default", "best", "paper"]
+LossName = Literal["kl", "pu", "pn", "distpu"]
 
 LABELS_FOR_STEPS = 20
 """Maximum number of labels up to which pseudo-labels lengthen a training as clicks do."""
@@ -145,10 +146,10 @@ class Network(Frozen):
 class Objective(Frozen):
     """The objective that training minimises (section 3.2)."""
 
-    loss: Literal["kl", "pu", "pn", "distpu"] = setting(
+    loss: LossName = setting(
         "pn",
         "pn: positive-negative; pu: non-negative positive-unlabelled; kl: KL-regularised; distpu: Dist-PU.",
-        flag=Flag(Literal["kl", "pu", "pn", "distpu"]),
+        flag=Flag(LossName),
     )
     surrogate: Literal["logistic", "sigmoid"] = setting(
         "logistic",

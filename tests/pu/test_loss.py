@@ -1,12 +1,13 @@
 """The objective as the loop uses it: which voxels count, priors, empty sets, running means, the three kinds."""
 
 import math
+from typing import get_args
 
 import pytest
 import torch
 
-from tomopicker.config import resolve
-from tomopicker.pu.losses import PULoss
+from tomopicker.config import LossName, resolve
+from tomopicker.pu.objective import LOSSES, PULoss
 from tomopicker.pu.prior import Priors
 
 PRIORS = Priors(0.01, 0.2, 0.1)
@@ -227,3 +228,7 @@ def test_bfloat16_logits_are_summed_in_float32():
     everywhere = torch.ones(logits.shape, dtype=torch.bool)
     _, after = PULoss(objective("kl"), PRIORS)(logits, ~everywhere, everywhere)
     assert after.running_mean == pytest.approx(1 / (1 + math.exp(5.5)), rel=1e-3)
+
+
+def test_every_loss_of_the_settings_has_a_row():
+    assert set(LOSSES) == set(get_args(LossName))

@@ -49,10 +49,7 @@ class TomogramOptions(SettingOptions, fields={name: READING[name] for name in ("
 
 
 def existing_volumes(paths: Sequence[Path], reporter: Reporter) -> tuple[list[Path], int]:
-    """List the tomograms at paths; print the errors of invalid paths and return their number.
-
-    Exits with code 1 if there is no tomogram.
-    """
+    """List the tomograms at paths, and count and print invalid paths; exit with code 1 if there is no tomogram."""
     from tomopicker.io.volumes.open import present_volumes
 
     found, errors = present_volumes(paths)

@@ -106,7 +106,7 @@ def command(
         opened, Picks.concatenate([clicks, *([known] if known and instant else [])]), reporter
     )
     truth = read(truth_files, watched) if watched else None
-    whole = TrainingInput("", opened, clicks, settings, known, masks_of(mask, opened), watched, truth)
+    whole = TrainingInput(opened, clicks, settings, known, masks_of(mask, opened), watched, truth)
     inputs = [checked_input(part, device, reporter) for part in by_kind(whole, diameters)]
     every = [file for paths in files.values() for file in paths]
     doubts = list[str]()

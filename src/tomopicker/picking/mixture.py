@@ -15,6 +15,7 @@ prior, whose standard deviation per expected particle is the error rate between 
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float64
@@ -158,82 +159,108 @@ def fit(problem: MixtureProblem, starts: Sequence[Parameters] | None = None) -> 
 
 def particles_with_peak(problem: MixtureProblem, parameters: Parameters) -> float:
     """Return the number of particles with a peak: those above the cut-off, and those expected below it."""
-    fraction, mean, log_sd, *_ = parameters
+    fraction_logit, mean, log_sd, *_ = parameters
     above = np.exp(log_ndtr((mean - problem.cutoff) / np.exp(log_sd)))
-    return float(_weights(problem, fraction)[0][0] * problem.peaks / above)
+    return float(_weights(problem, fraction_logit)[0][0] * problem.peaks / above)
 
 
 def posterior(problem: MixtureProblem, parameters: Parameters) -> Bins:
     """Return the probability of being a particle in each bin, made monotone by isotonic regression."""
-    parts, *_ = _parts(problem, parameters)
-    total = np.logaddexp.reduce(parts)
-    return np.asarray(isotonic_regression(np.exp(parts[0] - total), weights=np.exp(total) + 1e-9).x)
+    densities = _mixture(problem, parameters).log_densities
+    total = np.logaddexp.reduce(densities)
+    return np.asarray(isotonic_regression(np.exp(densities[0] - total), weights=np.exp(total) + 1e-9).x)
 
 
 def _cost(parameters: Parameters, problem: MixtureProblem) -> tuple[float, Parameters]:
     """Return the negative log posterior and its gradient."""
     _, mean, log_sd, shift, _ = parameters
     sd, prior, background = float(np.exp(log_sd)), problem.prior, problem.background
-    parts, weights, weights_by, (particle_by, alike_by, background_by) = _parts(problem, parameters)
-    total = np.logaddexp.reduce(parts)
-    peaks = problem.counts * np.exp(parts - total)  # of each part, by bin
-    by_sd = peaks[0] @ particle_by[1] + peaks[1] @ (LOOK_ALIKE_WIDTH * alike_by[1] - LOOK_ALIKE_SHIFT * alike_by[0])
+    densities, weights, weight_slopes, particle, look_alike, other = _mixture(problem, parameters)
+    total = np.logaddexp.reduce(densities)
+    peaks = problem.counts * np.exp(densities - total)  # of each component, by bin
+    d_sd = peaks[0] @ particle.d_sd + peaks[1] @ (
+        LOOK_ALIKE_WIDTH * look_alike.d_sd - LOOK_ALIKE_SHIFT * look_alike.d_mean
+    )
     gradient = -np.array([
-        float((peaks.sum(axis=1) / weights) @ weights_by),
-        float(peaks[0] @ particle_by[0] + peaks[1] @ alike_by[0]),
-        float(by_sd) * sd,
-        float(peaks[2] @ background_by[0]),
-        float(peaks[2] @ background_by[1]),
+        float((peaks.sum(axis=1) / weights) @ weight_slopes),
+        float(peaks[0] @ particle.d_mean + peaks[1] @ look_alike.d_mean),
+        float(d_sd) * sd,
+        float(peaks[2] @ other.d_shift),
+        float(peaks[2] @ other.d_log_stretch),
     ])  # fmt: skip
     width = background.sd * (SHIFT_UP_SD if shift > problem.shift else SHIFT_DOWN_SD)
     errors = np.array([prior.mean_error, prior.log_sd_error, width, LOG_STRETCH_SD])
-    log_scale, scale_by = _log_scale(problem, weights[0], weights_by[0])
+    log_scale, scale_slope = _log_scale(problem, weights[0], weight_slopes[0])
     above = (prior.mean - problem.cutoff) * float(np.exp(log_scale))
     centre = np.array([problem.cutoff + above, np.log(prior.sd) + log_scale, problem.shift, problem.log_stretch])
     away = (parameters[1:] - centre) / errors
     gradient[1:] += away / errors
-    gradient[0] -= float(away[:2] / errors[:2] @ [above, 1.0]) * scale_by
+    gradient[0] -= float(away[:2] / errors[:2] @ [above, 1.0]) * scale_slope
     # Jeffreys' prior of the fraction.
     cost = float((away**2).sum() / 2 - problem.counts @ total - np.log(weights[0]) / 2)
-    gradient[0] -= weights_by[0] / weights[0] / 2
+    gradient[0] -= weight_slopes[0] / weights[0] / 2
     if mean < problem.cutoff:  # Particles score no lower than the middle of the decoy.
         below = (mean - problem.cutoff) / (BELOW_DECOY_SD * background.sd)
         cost, gradient[1] = cost + below**2 / 2, gradient[1] + below / (BELOW_DECOY_SD * background.sd)
     if problem.given_count is not None:
         off = float(np.log(weights[0] * problem.peaks / problem.given_count)) / LOG_COUNT_SD
-        cost, gradient[0] = cost + off**2 / 2, gradient[0] + off / LOG_COUNT_SD * weights_by[0] / weights[0]
+        cost, gradient[0] = cost + off**2 / 2, gradient[0] + off / LOG_COUNT_SD * weight_slopes[0] / weights[0]
     return cost, gradient
 
 
-def _parts(
-    problem: MixtureProblem, parameters: Parameters
-) -> tuple[Float64[np.ndarray, "3 bins"], Weights, Weights, list[tuple[Bins, Bins]]]:
-    """Return weighted log densities of particles, look-alikes and background, the weights, and their derivatives."""
-    fraction, mean, log_sd, shift, log_stretch = parameters
+class _Normal(NamedTuple):
+    """Log density of a truncated normal distribution, and its derivatives by mean and standard deviation."""
+
+    log_density: Bins
+    d_mean: Bins
+    d_sd: Bins
+
+
+class _Background(NamedTuple):
+    """Log density of the truncated background, and its derivatives by shift and log stretch."""
+
+    log_density: Bins
+    d_shift: Bins
+    d_log_stretch: Bins
+
+
+class _Mixture(NamedTuple):
+    """Weighted log densities of the components, their weights, and derivatives of weights and densities."""
+
+    log_densities: Float64[np.ndarray, "3 bins"]
+    weights: Weights
+    weight_slopes: Weights
+    particle: _Normal
+    look_alike: _Normal
+    background: _Background
+
+
+def _mixture(problem: MixtureProblem, parameters: Parameters) -> _Mixture:
+    """Evaluate particles, look-alikes and background in each bin."""
+    fraction_logit, mean, log_sd, shift, log_stretch = parameters
     sd = float(np.exp(log_sd))
-    particle, particle_by = _normal(problem.at, mean, sd, problem.cutoff)
-    alike, alike_by = _normal(problem.at, mean - LOOK_ALIKE_SHIFT * sd, LOOK_ALIKE_WIDTH * sd, problem.cutoff)
-    background, background_by = _background(problem, shift, log_stretch)
-    weights, weights_by = _weights(problem, fraction)
-    parts = np.stack([particle, alike, background]) + np.log(weights)[:, None]
-    return parts, weights, weights_by, [particle_by, alike_by, background_by]
+    particle = _normal(problem.at, mean, sd, problem.cutoff)
+    look_alike = _normal(problem.at, mean - LOOK_ALIKE_SHIFT * sd, LOOK_ALIKE_WIDTH * sd, problem.cutoff)
+    background = _background(problem, shift, log_stretch)
+    weights, slopes = _weights(problem, fraction_logit)
+    densities = np.stack([each.log_density for each in (particle, look_alike, background)])
+    return _Mixture(densities + np.log(weights)[:, None], weights, slopes, particle, look_alike, background)
 
 
-def _weights(problem: MixtureProblem, fraction: float) -> tuple[Weights, Weights]:
+def _weights(problem: MixtureProblem, fraction_logit: float) -> tuple[Weights, Weights]:
     """Return the fractions of particles, look-alikes and background, and their derivatives by the first one's logit."""
-    at = float(expit(fraction))
-    each = problem.look_alikes
+    fraction, per_particle = float(expit(fraction_logit)), problem.look_alikes
     if problem.expected is None:
-        scale, fixed = np.array([1.0, each, 0.0]) / (1 + each), np.zeros(3)
+        scale, fixed = np.array([1.0, per_particle, 0.0]) / (1 + per_particle), np.zeros(3)
     else:
-        alike = float(np.clip(each * problem.expected / max(problem.peaks, 1.0), 1e-9, 0.5))
-        scale, fixed = np.array([1 - alike, 0.0, 0.0]), np.array([0.0, alike, 0.0])
-    weights, by = fixed + at * scale, scale * at * (1 - at)
-    weights[2], by[2] = 1 - weights[:2].sum(), -by[:2].sum()
-    return np.maximum(weights, 1e-12), by
+        look_alikes = float(np.clip(per_particle * problem.expected / max(problem.peaks, 1.0), 1e-9, 0.5))
+        scale, fixed = np.array([1 - look_alikes, 0.0, 0.0]), np.array([0.0, look_alikes, 0.0])
+    weights, slopes = fixed + fraction * scale, scale * fraction * (1 - fraction)
+    weights[2], slopes[2] = 1 - weights[:2].sum(), -slopes[:2].sum()
+    return np.maximum(weights, 1e-12), slopes
 
 
-def _log_scale(problem: MixtureProblem, fraction: float, by: float) -> tuple[float, float]:
+def _log_scale(problem: MixtureProblem, fraction: float, fraction_slope: float) -> tuple[float, float]:
     """Return the log scale of particle scores relative to the training tomograms, and its derivative by the logit.
 
     Activations are normalised by their variance in each tomogram, to which particles contribute: the more particles
@@ -243,28 +270,27 @@ def _log_scale(problem: MixtureProblem, fraction: float, by: float) -> tuple[flo
         return 0.0, 0.0
     share, ratio = problem.prior.variance_share, fraction * problem.peaks / max(problem.expected, 1.0)
     variance = 1 - share + share * min(ratio, MAX_DENSITY_RATIO)
-    slope = share * problem.peaks / max(problem.expected, 1.0) * by if ratio < MAX_DENSITY_RATIO else 0.0
+    slope = share * problem.peaks / max(problem.expected, 1.0) * fraction_slope if ratio < MAX_DENSITY_RATIO else 0.0
     return -float(np.log(variance)) / 2, -slope / variance / 2
 
 
-def _normal(at: Bins, mean: float, sd: float, cutoff: float) -> tuple[Bins, tuple[Bins, Bins]]:
-    """Return the log density of a truncated normal distribution, and its derivatives by mean and standard deviation."""
+def _normal(at: Bins, mean: float, sd: float, cutoff: float) -> _Normal:
     away, edge = (at - mean) / sd, (mean - cutoff) / sd
     inside = float(log_ndtr(edge))
     ratio = float(np.exp(-(edge**2) / 2 - inside)) / np.sqrt(2 * np.pi)
     log = -(away**2) / 2 - np.log(sd * np.sqrt(2 * np.pi)) - inside
-    return log, ((away - ratio) / sd, (away**2 - 1 + ratio * edge) / sd)
+    return _Normal(log, (away - ratio) / sd, (away**2 - 1 + ratio * edge) / sd)
 
 
-def _background(problem: MixtureProblem, shift: float, log_stretch: float) -> tuple[Bins, tuple[Bins, Bins]]:
-    """Return the log density of the truncated background, and its derivatives by shift and log stretch."""
+def _background(problem: MixtureProblem, shift: float, log_stretch: float) -> _Background:
     background = problem.background
     at = background.moved(problem.at, shift, log_stretch)
     edge = background.moved(np.array([problem.cutoff]), shift, log_stretch)
     above, shrink = background.fraction_above(float(edge[0])), float(np.exp(-log_stretch))
     log = background.log_density(at) - log_stretch - np.log(above)
     slope, hazard = background.slope(at), float(np.exp(background.log_density(edge)[0])) / above
-    return log, (
+    return _Background(
+        log,
         -slope * shrink - hazard * shrink,
         -slope * (at - background.median) - 1 - hazard * (float(edge[0]) - background.median),
     )

@@ -15,17 +15,11 @@ from tomopicker.pipeline.first_count import needs_first_count
 from tomopicker.pipeline.trainer import class_priors_for
 from tomopicker.pipeline.training_data import common_voxel_size
 from tomopicker.pipeline.training_input import TrainingInput
+from tomopicker.pu.objective import LOSSES
 from tomopicker.tomogram import Tomogram
 from tomopicker.training.checkpoint import build_body
 from tomopicker.training.labels import positive_voxels
 from tomopicker.wording import number_of
-
-LOSSES = {
-    "pn": "positive-negative loss (pn)",
-    "pu": "non-negative positive-unlabelled loss (pu)",
-    "kl": "KL-regularised loss (kl)",
-    "distpu": "Dist-PU loss (distpu)",
-}
 
 
 def training_plan(inputs: TrainingInput, files: Sequence[Path], units: CoordinateUnits) -> list[tuple[str, str]]:
@@ -58,7 +52,7 @@ def training_plan(inputs: TrainingInput, files: Sequence[Path], units: Coordinat
         rows.append(("validation", f"{_described(tomogram)}, {number_of(known, 'pick')}"))
     wide = settings.particle_diameter / voxel_size
     trained = settings.network.head == "trained"
-    loss = f", {LOSSES[settings.objective.loss]}" if trained else ""
+    loss = f", {LOSSES[settings.objective.loss].title}" if trained else ""
     return [
         *rows,
         ("particle", f"{settings.particle_diameter:g} Å, {wide:.3g} voxels at {voxel_size:.4g} Å"),
@@ -128,5 +122,5 @@ def _priors(tomograms: Sequence[Tomogram], clicks: Picks, settings: Settings, vo
     voxels = sum(float(np.prod(tomogram.shape)) * (tomogram.voxel_size / voxel_size) ** 3 for tomogram in tomograms)
     labelled = len(clicks) * positive_voxels(radius, settings.labels.radius_fraction)
     priors = class_priors_for(settings, labelled, round(voxels), radius, given)
-    is_partial = given is None and settings.objective.loss != "pn"
+    is_partial = given is None and LOSSES[settings.objective.loss].needs_count
     return f"about {priors}" + ("; the others once the particles are counted" if is_partial else "")

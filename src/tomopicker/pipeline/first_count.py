@@ -8,6 +8,7 @@ from tomopicker.picking.calibration import Count
 from tomopicker.pipeline.peak_calibration import calibrations
 from tomopicker.pipeline.trainer import Run
 from tomopicker.pipeline.training_data import TrainingTomogram, number_of_clicks
+from tomopicker.pu.objective import LOSSES
 from tomopicker.training.labels import LabelledVolume
 
 COUNTING_SEED = 101
@@ -16,7 +17,7 @@ COUNTING_SEED = 101
 
 def needs_first_count(settings: Settings) -> bool:
     """True if a first network must count the particles: the loss has a class prior, and the user gave no count."""
-    return settings.objective.loss != "pn" and settings.expected_particles is None
+    return LOSSES[settings.objective.loss].needs_count and settings.expected_particles is None
 
 
 def count_by_first_network(

@@ -48,7 +48,17 @@ def instant_model(
     facts = provenance(inputs, clicked, particles, counted)
     displacement = network_displacement(run, network, next(item for item in clicked if len(item.clicks)))
     voxel_size = clicked[0].working.voxel_size
-    return Model(network, settings, voxel_size, 0.0, None, facts, scores, displacement, tuple(run.warnings))
+    return Model(
+        network,
+        settings,
+        voxel_size,
+        offset=0.0,
+        threshold=None,
+        provenance=facts,
+        particle_scores=scores,
+        displacement=displacement,
+        warnings=tuple(run.warnings),
+    )
 
 
 def _discriminant(settings: Settings, training_set: TrainingSet) -> DiscriminantNetwork:

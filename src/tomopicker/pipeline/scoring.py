@@ -114,29 +114,28 @@ def find_peaks(
         Peaks are restricted to it.
     """
     cfg = settings.picking
-    specimen, mask = mask, exclude_border(scores.shape, cfg.border_fraction * radius, mask)
+    searched = exclude_border(scores.shape, cfg.border_fraction * radius, mask)
     distance = cfg.min_distance_fraction * radius if min_distance is None else min_distance
-    voxels = float(scores.size if mask is None else mask.sum())
     if cfg.method == "local":
-        # Only the box of the mask is smoothed.
+        box = tuple(slice(0, edge) for edge in scores.shape)
         smoothing = cfg.smoothing_fraction * radius
-        whole = tuple(slice(0, edge) for edge in scores.shape)
-        box = whole if specimen is None else bounding_box(specimen, margin=MASK_MARGIN + math.ceil(4 * smoothing))
+        if mask is not None:  # Only the box of the mask is smoothed.
+            box = bounding_box(mask, margin=MASK_MARGIN + math.ceil(4 * smoothing))
         found = local_peaks(
             scores[box],
             min_distance=distance,
             threshold=threshold,
             smoothing=smoothing,
             max_particles=max_particles,
-            mask=None if mask is None else mask[box],
+            mask=None if searched is None else searched[box],
         )
-        start = np.array([part.start for part in box[::-1]], dtype=np.float64)
-        return SearchedPeaks(found.positions_voxels + start, found.scores, voxels)
-    if mask is not None:
-        scores = scores.copy()
-        scores[~mask] = float("-inf")
-    found = greedy_peaks(scores, distance, max_particles=max_particles, threshold=threshold)
-    return SearchedPeaks(found.positions_voxels, found.scores, voxels)
+        positions = found.positions_voxels + np.array([part.start for part in box[::-1]], dtype=np.float64)
+    else:
+        if searched is not None:
+            scores = np.where(searched, scores, np.float32("-inf"))
+        found = greedy_peaks(scores, distance, max_particles=max_particles, threshold=threshold)
+        positions = found.positions_voxels
+    return SearchedPeaks(positions, found.scores, float(scores.size if searched is None else searched.sum()))
 
 
 def exclude_border(shape: Sequence[int], margin: float, mask: VoxelMask | None) -> VoxelMask | None:

@@ -97,7 +97,13 @@ def train(
         One line with the remedy, if the input is not suitable.
     """
     given = TrainingInput(
-        "", list(tomograms), picks, settings, negatives, masks or {}, list(validation_tomograms), validation_picks
+        list(tomograms),
+        picks,
+        settings,
+        negatives=negatives,
+        masks=masks or {},
+        validation_tomograms=list(validation_tomograms),
+        validation_picks=validation_picks,
     )
     callback = callback or NullCallback()
     inputs = by_kind(given, particle_diameters or {})
@@ -241,5 +247,13 @@ def _train_network(
     facts = provenance(inputs, clicked, particles, counted, priors=priors, history=history)
     displacement = network_displacement(run, network, clicked[0])
     return Model(
-        network, settings, voxel_size, offset, threshold, facts, particle_scores, displacement, tuple(run.warnings)
+        network,
+        settings,
+        voxel_size,
+        offset=offset,
+        threshold=threshold,
+        provenance=facts,
+        particle_scores=particle_scores,
+        displacement=displacement,
+        warnings=tuple(run.warnings),
     )

@@ -22,6 +22,7 @@ from tomopicker.pipeline.peak_calibration import (
 )
 from tomopicker.pipeline.scoring import decoy_of, find_peaks, prepare_network, score_working_volume
 from tomopicker.pipeline.training_data import TrainingTomogram
+from tomopicker.pu.objective import LOSSES
 from tomopicker.pu.particle_scores import ParticleScores, from_clicks
 from tomopicker.pu.prior import Priors, class_priors
 from tomopicker.training.labels import IGNORED, POSITIVE, LabelledVolume, draw_spheres, label_mask, positive_voxels
@@ -173,7 +174,7 @@ class Run:
         particles, given = counted.estimate, self.settings.particles_in(len(summaries))
         if given is not None and counted.is_inconsistent(given):
             loss, consequence = self.settings.objective.loss, "the count from the clicks is used"
-            if loss != "pn":
+            if LOSSES[loss].needs_count:
                 consequence += (
                     f", but {loss} was trained with the class prior of that count: leave it out and train again"
                 )
@@ -204,7 +205,7 @@ def class_priors_for(
         Expected number of particles in the training tomograms.
     """
     ball, objective = positive_voxels(radius, settings.labels.radius_fraction), settings.objective
-    if objective.loss == "pn" or particles is None:
+    if particles is None or not LOSSES[objective.loss].needs_count:
         expected = float("nan") if particles is None else particles * ball / everything
         return Priors(positive / everything, expected, expected - positive / everything)
     if settings.has_pseudo_labels or settings.expected_particles is None:

@@ -25,8 +25,6 @@ class TrainingInput:
 
     Parameters
     ----------
-    kind : str
-        Empty if there is only one kind.
     clicks : Picks
         Particle centres.
     negatives : Picks, optional
@@ -37,9 +35,10 @@ class TrainingInput:
         Never trained on.
     validation_picks : Picks, optional
         Particles in the validation tomograms.
+    kind : str
+        Empty if there is only one kind.
     """
 
-    kind: str
     tomograms: list[Tomogram]
     clicks: Picks
     settings: Settings
@@ -47,6 +46,7 @@ class TrainingInput:
     masks: Mapping[str, VoxelMask] = field(default_factory=dict)
     validation_tomograms: list[Tomogram] = field(default_factory=list)
     validation_picks: Picks | None = None
+    kind: str = ""
 
     @property
     def clicked_tomograms(self) -> list[Tomogram]:
@@ -93,8 +93,15 @@ def by_kind(given: TrainingInput, particle_diameters: Mapping[str, float]) -> li
         true = truth.of_kind(kind) if truth is not None and truth.kind_names else truth
         validated = [] if true is None else with_picks(given.validation_tomograms, true)
         inputs.append(
-            TrainingInput(
-                kind, with_picks(given.tomograms, known), clicks, own[kind], negatives, given.masks, validated, true
+            replace(
+                given,
+                tomograms=with_picks(given.tomograms, known),
+                clicks=clicks,
+                settings=own[kind],
+                negatives=negatives,
+                validation_tomograms=validated,
+                validation_picks=true,
+                kind=kind,
             )
         )
     return inputs

@@ -1,4 +1,4 @@
-"""The losses of section 3.2 (PN, non-negative PU, KL) and Dist-PU, and the loss that the settings select.
+"""The losses of section 3.2 (PN, non-negative PU, KL) and Dist-PU, as functions of logits.
 
 All losses share these parameters; each docstring describes only additional ones:
 
@@ -14,15 +14,11 @@ loss : {"logistic", "sigmoid"}
 """
 
 import math
-from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import softplus
-
-from tomopicker.config import Objective
-from tomopicker.pu.prior import Priors
 
 Logits = Float[Tensor, " _"]
 Scalar = Float[Tensor, ""]
@@ -203,79 +199,3 @@ def _mean_score(logits: Logits, expectation: float | None) -> Scalar:
 def running_mean(previous: float | None, value: float, momentum: float) -> float:
     """Update an exponential running mean with the value of a batch; the first batch initialises it."""
     return value if previous is None or math.isnan(previous) else momentum * previous + (1 - momentum) * value
-
-
-@dataclass(frozen=True)
-class PULoss:
-    """The loss that the settings select, with its class priors and its running mean over batches.
-
-    Parameters
-    ----------
-    cfg : Objective
-    priors : Priors
-        Priors that the loss does not use may be NaN.
-    running_mean : float, optional
-        Running mean of E_U[f] (KL, Dist-PU) or of the background risk (PU) over earlier batches.
-    """
-
-    cfg: Objective
-    priors: Priors
-    running_mean: float | None = None
-
-    def __call__(
-        self,
-        logits: Float[Tensor, "batch z y x"],
-        positive: Bool[Tensor, "batch z y x"],
-        unlabelled: Bool[Tensor, "batch z y x"],
-        negative: Bool[Tensor, "batch z y x"] | None = None,
-    ) -> tuple[Scalar, "PULoss"]:
-        """Return the loss of a batch, and the loss function for the next.
-
-        Known background voxels add w·c·γ·E_N[L(f, 0)] to the selected loss, with w the setting `negative_weight` and
-        c·γ the weight of the positive term: a negative has the weight of a positive, regardless of the prior.
-        """
-        p, u = logits[positive].float(), logits[unlabelled].float()
-        scale = gamma(self.cfg.gamma, p.numel(), logits.numel(), len(logits))
-        if u.numel():
-            loss, mean = self._chosen(p, u, scale)
-        else:  # Without unlabelled voxels only the positive term remains, if any.
-            mean, loss = self.running_mean, logits.float().sum() * 0
-            if p.numel():
-                loss = scale * positive_cost(p, self._surrogate)
-        if negative is not None and self.cfg.negative_weight and bool(negative.any()):
-            cost = negative_cost(logits[negative].float(), self._surrogate)
-            loss = loss + self.cfg.negative_weight * self._positive_weight * scale * cost
-        return loss, replace(self, running_mean=mean)
-
-    def _chosen(self, p: Logits, u: Logits, scale: float) -> tuple[Scalar, float | None]:
-        """Return the risk of eq. 1, 5, 6 or Dist-PU, and the new running mean."""
-        cfg, mean = self.cfg, self.running_mean
-        if cfg.loss == "pn":
-            return pn_risk(p, u, self._positive_weight, scale, self._surrogate), mean
-        if cfg.loss == "pu":
-            prior = self.priors.expected
-            if p.numel():
-                mean = running_mean(mean, background_risk(p, u, prior, scale, cfg.surrogate), cfg.prior_momentum)
-            return nnpu_risk(p, u, prior, scale, mean, cfg.surrogate)[0], mean
-        prior = self.priors.unlabelled
-        mean = running_mean(mean, float(torch.sigmoid(u.detach()).mean()), cfg.prior_momentum)
-        if cfg.loss == "distpu":
-            return distpu_risk(p, u, prior, scale, cfg.entropy_weight, mean, balanced=cfg.balanced), mean
-        return kl_risk(p, u, prior, scale, cfg.kl_weight, cfg.kl_direction, mean, cfg.surrogate), mean
-
-    @property
-    def _surrogate(self) -> str:
-        return "sigmoid" if self.cfg.loss == "distpu" else self.cfg.surrogate
-
-    @property
-    def _positive_weight(self) -> float:
-        """Weight of the loss's positive term, without γ: π or 1/2, π', 1, 2·π'' or 1."""
-        kind, balanced = self.cfg.loss, self.cfg.balanced
-        if kind == "pn" and balanced:
-            return 0.5
-        return {
-            "pn": self.priors.labelled,
-            "pu": self.priors.expected,
-            "kl": 1.0,
-            "distpu": 1.0 if balanced else 2 * self.priors.unlabelled,
-        }[kind]

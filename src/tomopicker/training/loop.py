@@ -18,7 +18,7 @@ from torch.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
 from tomopicker.config import Settings
 from tomopicker.errors import TomoPickerError
 from tomopicker.models.precision import autocast
-from tomopicker.pu.losses import PULoss
+from tomopicker.pu.objective import PULoss
 from tomopicker.pu.prior import Priors
 from tomopicker.training.batchnorm import update_batchnorm
 from tomopicker.training.checkpoint import (
