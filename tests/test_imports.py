@@ -1,4 +1,4 @@
-"""Imports point up DESIGN section 4's list only, and light things stay light."""
+"""Packages import only from earlier rows of `LAYERS`, and modules that must start fast do not import torch."""
 
 import ast
 import subprocess

@@ -56,7 +56,7 @@ def command(
     resume: Resume = False,
     overwrite: StartAnew = False,
     check: bool = option(
-        True, "First test whether the clicks lie on particles, as 'tomopicker check' does, and stop if they do not.",
+        True, "First run the tests of 'tomopicker check' on the clicks; stop if they fit another unit, axis order or tomogram.",
         "--check/--no-check", panel=MORE,
     ),
     dry_run: DryRun = False,

@@ -19,7 +19,7 @@ class SelectionSettings(Frozen):
     """Selection of picks among candidates."""
 
     threshold: float | None = setting(
-        None, "Minimum probability of a pick.", unit="P", ge=0, le=1,
+        None, "Picks are more probable than this.", unit="P", ge=0, le=1,
         flag=Flag(float, PICKING, "the best expected F1 of each tomogram"),
     )  # fmt: skip
     target_precision: float | None = setting(

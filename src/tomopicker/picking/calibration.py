@@ -1,7 +1,7 @@
 """Calibration of a tomogram's peak scores: probability of each peak, number of particles, probability of absence.
 
 The scores are fitted with a mixture of particles, look-alikes and background (`tomopicker.picking.mixture`). The
-probability of a peak is π·N / f, made monotone. Intervals and probabilities come from a bootstrap over peaks, decoy
+probability of a peak is ω·N / f, made monotone. Intervals and probabilities come from a bootstrap over peaks, decoy
 peaks, the centres of the priors and the number of look-alikes.
 
 The prior of the number of look-alikes is proportional to the number of particles expected at the density of the
@@ -189,8 +189,8 @@ def _background(
 def _absent(number: float, expected: float, peaks: int) -> float:
     """Return the posterior probability that all particle-like peaks are look-alikes or outliers of the background.
 
-    The prior probability is 1/2. Without particles, the number of such peaks has a half-normal distribution; with
-    particles, its logarithm is uniform between 1 and three times the number expected from the training tomograms.
+    The prior probability is 1/2. Without particles, the number n of such peaks has a half-normal distribution; with
+    particles, log(1 + n) is uniform for n from 0 to three times the number expected from the training tomograms.
     """
     sd = LOOK_ALIKE_SD * expected + OUTLIER_FRACTION * peaks
     none = np.sqrt(2 / np.pi) / sd * np.exp(-((number / sd) ** 2) / 2)

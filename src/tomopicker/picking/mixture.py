@@ -2,10 +2,10 @@
 
 Above a cut-off, the density of peak scores s is
 
-    f(s) = π·N(s; μ, σ) + λ·N(s; μ - σ, 1.2 σ) + (1 - π - λ)·b(s).
+    f(s) = ω·N(s; μ, σ) + λ·N(s; μ - σ, 1.2 σ) + (1 - ω - λ)·b(s).
 
 The background b is the decoy's density (`tomopicker.picking.background`), shifted and stretched to match the
-tomogram's own low scores. π, μ, σ, shift and stretch maximise a posterior whose prior is centred on the scores of the
+tomogram's own low scores. ω, μ, σ, shift and stretch maximise a posterior whose prior is centred on the scores of the
 clicks (`tomopicker.pu.particle_scores`) and on the decoy. In tomograms not trained on, the prior centres of μ and σ
 depend on the number of particles (`_log_scale`). λ is not fitted, since scores cannot distinguish look-alikes from
 particles: it is a fixed number of peaks, or a fixed fraction of the particles. A network that hardly separates
