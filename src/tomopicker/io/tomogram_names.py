@@ -163,13 +163,12 @@ def matches(name: str, candidates: Sequence[str]) -> list[str]:
 
     A bare number, as in motive lists, means the names that end in it.
     """
+
+    def lower(text: str) -> str:
+        return clean_name(text).lower()
+
     # STAR files hold no blanks: 'Position 5' is written as 'Position_5'.
-    for key in (
-        str,
-        clean_name,
-        lambda text: clean_name(text).lower(),
-        lambda text: "_".join(clean_name(text).lower().split()),
-    ):
+    for key in (str, clean_name, lower, lambda text: "_".join(lower(text).split())):
         fits = [candidate for candidate in candidates if key(candidate) == key(name)]
         if fits:
             return fits
