@@ -8,7 +8,7 @@ from tests.shared import SHARED
 from tomopicker.errors import TomoPickerError
 from tomopicker.geometry import Frame, PickTable, Unit, from_file_units
 from tomopicker.io import read_table
-from tomopicker.io.tomogram_names import cleaned
+from tomopicker.io.tomogram_names import clean_name
 
 NO_POSITIONS = {"mrc", "mrc_generated", "hdf", "em_volume", "omezarr"}
 OUTSIDE = {"cryocat__motl_c10x10.em", "cryocat__correct111.mod"}
@@ -47,7 +47,7 @@ def test_dry_runs(cli, tmp_path):
     for path, table in files():
         name = next(iter(table.tomograms.tolist()))
         frame = frame_of(table, name)
-        tomogram = tmp_path / f"{'TS_' + name if name.isdigit() else cleaned(name) or 'TS_1'}.mrc"
+        tomogram = tmp_path / f"{'TS_' + name if name.isdigit() else clean_name(name) or 'TS_1'}.mrc"
         with mrcfile.new_mmap(tomogram, shape=frame.shape, mrc_mode=0, overwrite=True) as stored:  # Sparse on disk.
             stored.voxel_size = frame.voxel_size
             stored.data[0] = np.arange(frame.shape[2], dtype=np.int8)

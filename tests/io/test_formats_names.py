@@ -20,7 +20,14 @@ from tomopicker.io import (
     write_picks,
 )
 from tomopicker.io.angles import RELION
-from tomopicker.io.tomogram_names import check_file_name, contained, files_of, matches, rename_unique, without_rec
+from tomopicker.io.tomogram_names import (
+    check_file_name,
+    contained,
+    files_of,
+    matches,
+    rename_unique,
+    strip_reconstruction,
+)
 from tomopicker.picks import Picks
 
 
@@ -96,8 +103,8 @@ def test_a_bare_number_means_the_name_that_ends_in_it():
 
 
 def test_names_are_not_shortened_into_one():
-    assert rename_unique(["rec_A", "B"], without_rec) == {"rec_A": "A", "B": "B"}
-    assert rename_unique(["rec_A", "A"], without_rec) == {"rec_A": "rec_A", "A": "A"}
+    assert rename_unique(["rec_A", "B"], strip_reconstruction) == {"rec_A": "A", "B": "B"}
+    assert rename_unique(["rec_A", "A"], strip_reconstruction) == {"rec_A": "rec_A", "A": "A"}
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from tomopicker import io
 from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.geometry import Frame
 from tomopicker.io import FORMATS, read_picks, read_table, write_picks
-from tomopicker.io.registry import function
+from tomopicker.io.registry import import_function
 from tomopicker.picks import Picks
 
 RELAXED = settings(
@@ -26,7 +26,7 @@ RELAXED = settings(
 def test_functions_that_a_row_names_are_there():
     for entry in FORMATS:
         for name in (entry.reader, entry.writer):
-            assert name is None or callable(function(name))
+            assert name is None or callable(import_function(name))
         assert callable(entry.recognise)
 
 

@@ -13,8 +13,8 @@ from tomopicker.geometry import Frame, PickTable, Unit, from_file_units, shifted
 from tomopicker.io.bounds import check_not_fractions, check_spread, keep_inside
 from tomopicker.io.classes import Mixed, choose_classes, mixture
 from tomopicker.io.projects.relion import is_project, read_frames
-from tomopicker.io.registry import for_input, function, head_of, recognised
-from tomopicker.io.tomogram_names import cleaned, contained, join_names, match_name, matches
+from tomopicker.io.registry import for_input, recognise_format
+from tomopicker.io.tomogram_names import clean_name, contained, join_names, match_name, matches
 from tomopicker.picks import Picks
 from tomopicker.tomogram import Tomogram
 from tomopicker.wording import number_of
@@ -46,11 +46,10 @@ def read_table(path: Path | str, format: str | None = None) -> PickTable:
         One line naming the file: missing, binary, no picks, missing columns (those found are listed), bad numbers.
     """
     path = Path(path)
-    head = head_of(path)
-    entry = recognised("picks", path, head) if format is None else for_input(format)
+    entry = recognise_format("picks", path) if format is None else for_input(format)
     if entry is None:
         raise TomoPickerError(f"{path}: it is not a text file; give a STAR file or text columns (x,y,z)")
-    table: PickTable = function(entry.reader)(path)
+    table: PickTable = entry.read(path)
     return table
 
 
@@ -236,7 +235,7 @@ def _from_number(number: str, path: Path, candidates: list[str]) -> str:
         name = _from_file_name(path, candidates)
     except TomoPickerError:
         name = ""
-    if not name or re.search(r"\d", cleaned(name)):
+    if not name or re.search(r"\d", clean_name(name)):
         remedy = f"write a list {path.stem}.doc next to it, 'number name' in each line"
         raise TomoPickerError(f"{path}: which of {join_names(candidates)} is tomogram {number} is not stated; {remedy}")
     return name

@@ -76,6 +76,14 @@ class Format:
     refused: bool = False
     ending: str = ""
 
+    def read(self, path: Path, *options: Any) -> Any:
+        """Read picks, or open a tomogram with options, by the reader."""
+        return import_function(self.reader)(path, *options)
+
+    def write(self, picks: Any, frames: Any, path: Path) -> None:
+        """Write picks by the writer."""
+        import_function(self.writer)(picks, frames, path)
+
 
 # fmt: off
 FORMATS: tuple[Format, ...] = (
@@ -173,7 +181,7 @@ DEFAULT_FORMATS = {".star": "relion5", ".csv": "csv", ".txt": "csv", ".coords": 
 """The format written under a suffix that several share, unless one is named."""
 
 
-def named(name: str) -> Format:
+def format_named(name: str) -> Format:
     """Return the format of a name, in any case of letters.
 
     Raises `UsageError` if there is none; the message lists those that can be written.
@@ -197,7 +205,7 @@ def for_output(path: Path, name: str | None = None) -> Format:
             if entry.kind == "picks" and entry.writer and suffix in entry.suffixes:
                 return entry
         raise UsageError(f"{path}: '{path.suffix}' is not a suffix of picks; name a format with --to")
-    entry = named(name)
+    entry = format_named(name)
     if entry.kind != "picks" or entry.writer is None:
         raise UsageError(f"{path}: picks cannot be written as '{name}'; choose another --to")
     return entry
@@ -208,27 +216,31 @@ def for_input(name: str) -> Format:
 
     Raises `UsageError` if there is none, or it is not read as picks.
     """
-    entry = named(name)
+    entry = format_named(name)
     if entry.kind != "picks" or entry.reader is None:
         raise UsageError(f"picks cannot be read as '{name}'; choose another --from, or leave it out")
     return entry
 
 
-def recognised(kind: Literal["volume", "picks"], path: Path, head: bytes) -> Format | None:
-    """Return the first format that a file may be of, by its name and first bytes; None if there is none."""
+def recognise_format(kind: Literal["volume", "picks"], path: Path) -> Format | None:
+    """Return the first format that a file may be of, by its name and first bytes; None if there is none.
+
+    Raises `TomoPickerError` as `read_head`.
+    """
+    head = b"" if rules.is_zarr(path) else read_head(path)
     fits = (entry for entry in FORMATS if entry.kind == kind and entry.reader and entry.recognise(path, head))
     return next(fits, None)
 
 
 @cache
-def function(name: str | None) -> Callable[..., Any]:
+def import_function(name: str | None) -> Callable[..., Any]:
     """Import a reader or a writer, ``module.function`` of this package."""
     module, _, attribute = str(name).rpartition(".")
     imported: Callable[..., Any] = getattr(import_module(f"tomopicker.io.{module}"), attribute)
     return imported
 
 
-def head_of(path: Path) -> bytes:
+def read_head(path: Path) -> bytes:
     """Read a file's first bytes.
 
     Raises `TomoPickerError` if it is missing, a folder, empty or unreadable.

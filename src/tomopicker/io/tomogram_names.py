@@ -114,7 +114,7 @@ def tomogram_name(path: Path) -> str:
         return path.tomogram
     if path.parent.name.startswith("VoxelSpacing") and path.parent.parent.parent.name == "ExperimentRuns":
         return path.parent.parent.name
-    name = readable(path.name)
+    name = decode_name(path.name)
     while True:
         stem, dot, suffix = name.rpartition(".")
         if not stem or f"{dot}{suffix}".lower() not in FILE_SUFFIXES:
@@ -122,7 +122,7 @@ def tomogram_name(path: Path) -> str:
         name = stem
 
 
-def readable(name: str) -> str:
+def decode_name(name: str) -> str:
     """Decode bytes of a file's name that are not UTF-8 as Latin-1, so that it can be printed and written."""
     try:
         name.encode()
@@ -163,13 +163,17 @@ def matches(name: str, candidates: Sequence[str]) -> list[str]:
 
     A bare number, as in motive lists, means the names that end in it.
     """
+
+    def lower(text: str) -> str:
+        return clean_name(text).lower()
+
     # STAR files hold no blanks: 'Position 5' is written as 'Position_5'.
-    for key in (str, cleaned, lambda text: cleaned(text).lower(), lambda text: "_".join(cleaned(text).lower().split())):
+    for key in (str, clean_name, lower, lambda text: "_".join(lower(text).split())):
         fits = [candidate for candidate in candidates if key(candidate) == key(name)]
         if fits:
             return fits
     if name.isdigit() and len(name) < 10:
-        ends = {candidate: re.search(r"(\d{1,9})$", cleaned(candidate)) for candidate in candidates}
+        ends = {candidate: re.search(r"(\d{1,9})$", clean_name(candidate)) for candidate in candidates}
         return [candidate for candidate, end in ends.items() if end and int(end.group(1)) == int(name)]
     return []
 
@@ -180,8 +184,7 @@ def contained(text: str, candidates: Sequence[str]) -> list[str]:
     A name within a longer one does not count; all are listed if others occur as well.
     """
     text = text.lower()
-    keys = {name: cleaned(name).lower() for name in candidates}
-    keys = {name: key for name, key in keys.items() if _occurs_in(key, text)}
+    keys = {name: key for name in candidates if _occurs_in(key := clean_name(name).lower(), text)}
     longest = max(keys.values(), key=len, default="")
     rest = text.replace(longest, "|") if longest else ""
     return [name for name, key in keys.items() if key == longest or _occurs_in(key, rest)]
@@ -201,15 +204,15 @@ def _occurs_in(word: str, text: str) -> bool:
     return bool(word) and re.search(rf"(?<![a-z0-9]){re.escape(word)}(?![a-z0-9])", text) is not None
 
 
-def cleaned(name: str) -> str:
+def clean_name(name: str) -> str:
     """Strip folders, the prefix ``rec_``, suffixes of files, ``_13.48Apx`` and EMAN2's ``__bin4`` from a name."""
     text = name.strip().replace("\\", "/").rstrip("/").rpartition("/")[2]
     while (shorter := _ENDING.sub("", text)) and shorter != text:
         text = shorter
-    return without_rec(text)
+    return strip_reconstruction(text)
 
 
-def without_rec(name: str) -> str:
+def strip_reconstruction(name: str) -> str:
     """Strip what programs add to the name of a tilt series when they name its reconstruction.
 
     That is RELION 5's prefix ``rec_``, AreTomo's ``_Vol``, and IMOD's ``_rec`` and ``_full_rec``.

@@ -6,8 +6,8 @@ from pathlib import Path
 from tomopicker.errors import TomoPickerError, UsageError
 from tomopicker.geometry import Frame
 from tomopicker.io.particles.star import star_name, star_names
-from tomopicker.io.registry import for_output, function, named
-from tomopicker.io.tomogram_names import check_file_name, cleaned
+from tomopicker.io.registry import for_output, format_named
+from tomopicker.io.tomogram_names import check_file_name, clean_name
 from tomopicker.picks import Picks
 
 
@@ -41,7 +41,7 @@ def write_picks(picks: Picks, frames: Mapping[str, Frame], path: Path | str, for
     missing = next((name for name in names if name not in frames), None)
     if missing is not None:
         raise TomoPickerError(f"{path}: the size and voxel size of tomogram '{missing}' are needed; give its file")
-    function(entry.writer)(picks, frames, path)
+    entry.write(picks, frames, path)
 
 
 def check_names(names: Iterable[str], format: str, source: Path | str) -> None:
@@ -51,8 +51,8 @@ def check_names(names: Iterable[str], format: str, source: Path | str) -> None:
     """
     names = list(names)
     for name in names:
-        check_file_name(cleaned(name), source)
-    if ".star" in named(format).suffixes:
+        check_file_name(clean_name(name), source)
+    if ".star" in format_named(format).suffixes:
         star_names(names, source=str(source))
 
 
@@ -62,9 +62,9 @@ def files_in(folder: Path, tomograms: Sequence[str], format: str) -> dict[str, P
     Raises `UsageError` if the format is unknown, or two tomograms would share a file, `TomoPickerError` if files cannot
     be named after a tomogram, or this format cannot hold its name.
     """
-    entry = named(format)
+    entry = format_named(format)
     check_names(tomograms, format, folder)
-    files = {name: folder / f"{cleaned(name)}{entry.ending or entry.suffixes[0]}" for name in tomograms}
+    files = {name: folder / f"{clean_name(name)}{entry.ending or entry.suffixes[0]}" for name in tomograms}
     if len(set(files.values())) < len(files):
         raise UsageError(f"{folder}: two tomograms would share a file; rename one")
     return files
@@ -73,7 +73,7 @@ def files_in(folder: Path, tomograms: Sequence[str], format: str) -> dict[str, P
 def naming_remark(format: str, tomograms: Sequence[str]) -> str | None:
     """Describe how tomograms are renamed in a STAR file, which holds no blanks; None if none is."""
     renamed = next((name for name in tomograms if star_name(name) != name), None)
-    if renamed is None or ".star" not in named(format).suffixes:
+    if renamed is None or ".star" not in format_named(format).suffixes:
         return None
     return f"STAR files hold no blanks or quotes: '{renamed}' is called '{star_name(renamed)}' in them"
 

@@ -11,7 +11,7 @@ from tomopicker import io
 from tomopicker.errors import TomoPickerError
 from tomopicker.geometry import Frame, Unit, angstrom_to_voxels
 from tomopicker.io.recognition import COMPRESSION_SUFFIXES, is_zarr
-from tomopicker.io.registry import head_of, recognised
+from tomopicker.io.registry import recognise_format
 from tomopicker.io.tomogram_names import contained, matches
 from tomopicker.io.volumes.em import is_em_volume
 from tomopicker.napari.layers import LayerImage, metadata, open_frames
@@ -57,14 +57,14 @@ def _is_volume(path: Path) -> bool:
     if path.suffix.lower() == ".em":
         return is_em_volume(path)
     try:
-        return recognised("volume", path, head_of(path)) is not None
+        return recognise_format("volume", path) is not None
     except TomoPickerError:
         return False
 
 
 def _is_picks(path: Path) -> bool:
     try:
-        return path.is_file() and recognised("picks", path, head_of(path)) is not None
+        return path.is_file() and recognise_format("picks", path) is not None
     except TomoPickerError:
         return False
 

@@ -8,7 +8,7 @@ import numpy as np
 from tomopicker.config import Settings
 from tomopicker.io.projects.relion import is_project
 from tomopicker.io.read_options import CoordinateUnits
-from tomopicker.io.registry import FORMATS, for_input, head_of, recognised
+from tomopicker.io.registry import FORMATS, for_input, recognise_format
 from tomopicker.io.tomogram_names import contained, join_names
 from tomopicker.picks import Picks
 from tomopicker.pipeline.first_count import needs_first_count
@@ -68,7 +68,7 @@ def _how_read(path: Path, tomograms: Sequence[Tomogram], units: CoordinateUnits)
     """Describe how a file of clicks is read: format, unit, and the tomogram that it is assigned to."""
     if is_project(path):
         return f"{path}: the sizes of tomograms, from whose centres clicks are counted"
-    found = for_input(units.format) if units.format else recognised("picks", path, head_of(path))
+    found = for_input(units.format) if units.format else recognise_format("picks", path)
     reader = "" if found is None else str(found.reader)
     titles = [entry.title for entry in FORMATS if entry.kind == "picks" and entry.reader == reader]
     shared = {"particles.relion_read.read": "STAR", "particles.delimited.read": "columns with or without a header"}

@@ -31,7 +31,7 @@ from tomopicker.io.particles.pixel_sizes import PIXEL_SIZES, find_pixel_sizes
 from tomopicker.io.particles.star import ends_in_newline, list_blocks, read_blocks
 from tomopicker.io.projects import relion
 from tomopicker.io.recognition import is_star
-from tomopicker.io.registry import head_of
+from tomopicker.io.registry import read_head
 from tomopicker.types import Positions, Scores
 
 CENTRED = [f"rlnCenteredCoordinate{axis}Angst" for axis in "XYZ"]
@@ -63,7 +63,7 @@ def read(path: Path) -> PickTable:
 
 def _listed(name: str, file: Path, source: Path) -> PickTable:
     """Read one file of an import list; its tomogram is the one in the list, as in RELION."""
-    table = _particles(read_blocks(file), file) if is_star(file, head_of(file)) else delimited.read(file)
+    table = _particles(read_blocks(file), file) if is_star(file, read_head(file)) else delimited.read(file)
     return replace(table, tomograms=np.full(len(table), name, dtype=object), source=str(source))
 
 

@@ -15,7 +15,7 @@ from tomopicker.io.angles import compose_subtomogram_angles
 from tomopicker.io.particles.pixel_sizes import PIXEL_SIZES
 from tomopicker.io.particles.relion_read import CENTRED, ORIGIN_ANGSTROM, ORIGIN_PIXELS, PIXELS, PLAIN
 from tomopicker.io.particles.star import star_names, write_blocks
-from tomopicker.io.tomogram_names import cleaned, without_rec
+from tomopicker.io.tomogram_names import clean_name, strip_reconstruction
 from tomopicker.picks import Picks
 from tomopicker.types import Positions
 
@@ -34,7 +34,7 @@ def write_relion5(picks: Picks, frames: Mapping[str, Frame], path: Path) -> None
     the unbinned size and pixel are used if the frame has them.
     """
     coordinates = to_file_units(picks, frames, Unit.CENTRED_ANGSTROM)
-    write_blocks({"particles": _columns(picks, path, "rlnTomoName", CENTRED, coordinates, without_rec)}, path)
+    write_blocks({"particles": _columns(picks, path, "rlnTomoName", CENTRED, coordinates, strip_reconstruction)}, path)
 
 
 def write_relion4(picks: Picks, frames: Mapping[str, Frame], path: Path) -> None:
@@ -56,7 +56,7 @@ def write_relion4(picks: Picks, frames: Mapping[str, Frame], path: Path) -> None
     )
     more = {"rlnOpticsGroup": np.array([groups[pixel[name]] for name in picks.tomograms], dtype=np.int64)}
     coordinates = to_file_units(picks, frames, Unit.PIXEL)
-    particles = _columns(picks, path, "rlnTomoName", PIXELS, coordinates, without_rec, more=more)
+    particles = _columns(picks, path, "rlnTomoName", PIXELS, coordinates, strip_reconstruction, more=more)
     write_blocks({"optics": optics, "particles": particles}, path)
 
 
@@ -74,7 +74,7 @@ def write_warp(picks: Picks, frames: Mapping[str, Frame], path: Path) -> None:
 
     Positions are voxels of the tomogram; Warp takes their size as ``--coords_angpix``.
     """
-    _write_one_block(picks, frames, path, cleaned, ".tomostar")
+    _write_one_block(picks, frames, path, clean_name, ".tomostar")
 
 
 def _write_one_block(

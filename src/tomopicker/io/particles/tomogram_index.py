@@ -12,7 +12,7 @@ import numpy as np
 from tomopicker.errors import TomoPickerError
 from tomopicker.files import write_text
 from tomopicker.io.text import read_text
-from tomopicker.io.tomogram_names import cleaned
+from tomopicker.io.tomogram_names import clean_name
 
 SUFFIX = ".doc"
 _LINE = re.compile(r"\s*(\d{1,9})\s+(\S.*?)\s*$")
@@ -42,7 +42,7 @@ def number_tomograms(names: Sequence[str], path: Path) -> dict[str, int]:
     """
     if not names:
         return {}
-    matches = [re.search(r"(\d{1,6})$", cleaned(name)) for name in names]
+    matches = [re.search(r"(\d{1,6})$", clean_name(name)) for name in names]
     own = {int(match.group(1)) if match else 0: None for match in matches}
     numbers = dict(
         zip(names, own if len(own) == len(names) and 0 not in own else range(1, len(names) + 1), strict=True)

@@ -13,8 +13,8 @@ from tomopicker.geometry import Frame
 from tomopicker.io.columns import Rows, to_strings
 from tomopicker.io.particles.star import read_blocks, star_names, write_blocks
 from tomopicker.io.recognition import is_star
-from tomopicker.io.registry import head_of
-from tomopicker.io.tomogram_names import without_rec
+from tomopicker.io.registry import read_head
+from tomopicker.io.tomogram_names import strip_reconstruction
 
 SIZES = ["rlnTomoSizeX", "rlnTomoSizeY", "rlnTomoSizeZ"]
 PIXEL_SIZE = "rlnTomoTiltSeriesPixelSize"
@@ -31,7 +31,7 @@ def is_tomogram_list(blocks: Mapping[str, pd.DataFrame]) -> bool:
 
 def is_project(path: Path) -> bool:
     """Return True for a tomograms.star of RELION, without particles."""
-    head = head_of(path)
+    head = read_head(path)
     if b"rlnTomoSizeX" not in head or not is_star(path, head):
         return False
     blocks = read_blocks(path)
@@ -129,7 +129,7 @@ def write_relion5_import_list(entries: Mapping[str, Path], path: Path) -> None:
     """
     path = Path(path)
     files = [_absolute(file, path) for file in entries.values()]
-    names = list(star_names(entries, without_rec, str(path)).values())
+    names = list(star_names(entries, strip_reconstruction, str(path)).values())
     write_blocks({"particles": pd.DataFrame({"rlnTomoName": names, IMPORT_FILE: files}, dtype=object)}, path)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from tomopicker.errors import TomoPickerError
 from tomopicker.geometry import Frame
 from tomopicker.io.text import read_text, read_xml
-from tomopicker.io.tomogram_names import NamedFile, cleaned
+from tomopicker.io.tomogram_names import NamedFile, clean_name
 
 _TABLE_SUFFIXES = (".csv", ".tsv", ".txt")
 _APIX = re.compile(r"_(\d+(?:\.\d+)?)Apx$")
@@ -69,7 +69,7 @@ def _files_of_warp(path: Path) -> list[NamedFile]:
     files = sorted((folder / "reconstruction").glob("*.mrc")) if folder else []
     if not files:
         raise TomoPickerError(f"{path}: no reconstruction in {folder}/reconstruction; run 'WarpTools ts_reconstruct'")
-    return [NamedFile(file).named(cleaned(file.stem), _warp_frame(file, settings)) for file in files]
+    return [NamedFile(file).named(clean_name(file.stem), _warp_frame(file, settings)) for file in files]
 
 
 def _warp_frame(file: Path, settings: dict[str, str]) -> Frame | None:

@@ -8,7 +8,7 @@ from tomopicker.errors import TomoPickerError
 from tomopicker.io.projects.tomogram_lists import files_of_list, is_list
 from tomopicker.io.read_options import DEFAULT_OPTIONS, ReadOptions
 from tomopicker.io.recognition import VOLUME_SUFFIXES, is_zarr, volume_suffix
-from tomopicker.io.registry import FORMATS, function, head_of, named, recognised
+from tomopicker.io.registry import FORMATS, recognise_format
 from tomopicker.io.tomogram_names import NamedFile, by_folder, tomogram_name
 from tomopicker.io.volumes.em import is_em_volume
 from tomopicker.tomogram import Tomogram
@@ -49,12 +49,12 @@ def open_tomogram(
     voxel_size = options.voxel_size if voxel_size is None else voxel_size
     if voxel_size is None and listed is not None:
         voxel_size = listed.voxel_size
-    entry = named("zarr") if is_zarr(path) else recognised("volume", path, head_of(path))
+    entry = recognise_format("volume", path)
     if entry is None:
         known = " ".join(_SUFFIXES)
         raise TomoPickerError(f"{path}: not a tomogram of a known format ({known}); convert it to MRC")
     options = replace(options, voxel_size=voxel_size, invert=invert or options.invert)
-    tomogram: Tomogram = function(entry.reader)(path, options)
+    tomogram: Tomogram = entry.read(path, options)
     if listed is None or listed.unbinned_pixel_size is None or tomogram.finest is not None:
         return tomogram
     return replace(tomogram, finest=replace(listed, shape=tomogram.shape, voxel_size=tomogram.voxel_size))
