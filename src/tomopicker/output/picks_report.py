@@ -14,9 +14,10 @@ from tomopicker import __version__
 from tomopicker.errors import TomoPickerError
 from tomopicker.files import write_text
 from tomopicker.io.read_options import CoordinateUnits
-from tomopicker.output.charts import Axes, Histogram
 from tomopicker.output.report_pictures import (
     N_SLICES,
+    Axes,
+    Histogram,
     colours_of,
     evenly_spaced,
     gallery_of,
