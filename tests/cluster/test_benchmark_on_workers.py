@@ -6,7 +6,7 @@ import pytest
 
 from tests.benchmark.conftest import TINY, Mini, command, simulated  # noqa: F401
 from tomopicker.benchmark.runs import plan
-from tomopicker.cluster.status import status_lines
+from tomopicker.cluster.journal import status_lines
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from tomopicker.cluster.journal import Journal
-from tomopicker.cluster.status import status_lines
+from tomopicker.cluster.journal import Journal, status_lines
 from tomopicker.cluster.work import Event
 from tomopicker.errors import TomoPickerError
 from tomopicker.geometry import Frame

@@ -15,8 +15,8 @@ import pytest
 import tomopicker
 from tests.cluster.fake import FakeWork, items
 from tests.slurm.conftest import jobs, until
+from tomopicker.cluster.journal import status_lines
 from tomopicker.cluster.settings import ClusterSettings
-from tomopicker.cluster.status import status_lines
 from tomopicker.cluster.work import map_tomograms
 
 pytestmark = pytest.mark.usefixtures("slurm")

@@ -11,8 +11,7 @@ from PIL import Image
 from tests.cli.conftest import DIAMETER, VOXEL_SIZE
 from tomopicker.output.particles import cut_box, projections
 from tomopicker.studio.boxes import Boxes, refine_click
-from tomopicker.studio.brick import Brick, bin_factor
-from tomopicker.studio.slabs import jpeg, mean_slab, measure, sections, to_bytes
+from tomopicker.studio.slabs import Brick, bin_factor, jpeg, mean_slab, measure, sections, to_bytes
 from tomopicker.tomogram import Tomogram
 
 
@@ -74,7 +73,7 @@ def test_nothing_finite_is_no_crash():
 
 @pytest.mark.parametrize("chunks", [None, (5, 8, 8)])
 def test_a_brick_is_the_volume_in_bytes(chunks, monkeypatch):
-    monkeypatch.setattr("tomopicker.studio.brick.MAX_BYTES", 600)
+    monkeypatch.setattr("tomopicker.studio.slabs.MAX_BYTES", 600)
     data = volume()
     lazy = tomogram(data, chunks=chunks)
     brick = Brick(lazy, measure(lazy, 30))

@@ -15,7 +15,7 @@ from tomopicker.cli.progress import Reporter
 
 def command(*, folder: Path = argument(..., "Output folder of tomopicker pick.", "DIR"), reporter: Reporter) -> None:
     """Print the state of a folder's run."""
-    from tomopicker.cluster.status import status_lines
+    from tomopicker.cluster.journal import status_lines
 
     for line in status_lines(folder):
         reporter.log(line)

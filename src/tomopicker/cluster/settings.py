@@ -33,7 +33,7 @@ class ClusterSettings(BaseModel):
     engine: Engine = setting(
         "local",
         "Where the work is done: by workers on this machine, one for each GPU or as its cores allow, by jobs of a "
-        "queueing system, or by the workers of a Dask scheduler that runs already (--scheduler).",
+        "queueing system, or by the workers of a running Dask scheduler (--scheduler).",
         flag=Flag(Literal["local", "slurm", "pbs", "lsf", "sge"], PANEL, "this process alone"),
     )
     workers: Annotated[int, Field(ge=1)] | None = setting(
@@ -44,21 +44,25 @@ class ClusterSettings(BaseModel):
         (), "Options of the queueing system for each job, such as '--gpus=1 -p gpu'; may be repeated.", unit="OPTIONS",
         flag=Flag(list[str], PANEL),
     )  # fmt: skip
-    walltime: str | None = setting(None, "Of each job.", unit="[D-]HH:MM:SS", flag=Flag(str, PANEL, "the queue's own"))
+    walltime: str | None = setting(
+        None, "Wall time of each job.", unit="[D-]HH:MM:SS", flag=Flag(str, PANEL, "the queue's own")
+    )
     cores: Annotated[int, Field(ge=1)] | None = setting(None, "Threads of each worker, and cores that a job requests.")
-    memory: str | None = setting(None, "Of each job, such as 24GB; null: as the largest tomogram needs.")
+    memory: str | None = setting(None, "Memory of each job, such as 24GB; null: as the largest tomogram needs.")
     interface: str | None = setting(None, "Network interface that jobs reach this machine by, such as ib0.")
     host: str | None = setting(None, "Address that jobs reach this machine by, in place of an interface.")
     prologue: Lines = setting((), "Lines of shell before the worker starts, such as 'module load cuda'.")
-    skip: Lines = setting((), "Lines of the job's head that hold one of these are left out, such as --mem.")
+    skip: Lines = setting((), "Directives of the job script with one of these texts are left out, such as --mem.")
     python: str | None = setting(None, "Interpreter that jobs start; null: the one that runs this.")
     scratch: str = setting("/tmp", "Folder on each machine's own disk, for the workers' small files.")
     scheduler: Path | None = setting(
         None, "Scheduler file of a running Dask scheduler.", unit="FILE", flag=Flag(Path, PANEL)
     )
-    tls: Path | None = setting(None, "Its ca.pem, cert.pem and key.pem.", unit="DIR", flag=Flag(Path, PANEL))
+    tls: Path | None = setting(
+        None, "Folder with ca.pem, cert.pem and key.pem of the scheduler.", unit="DIR", flag=Flag(Path, PANEL)
+    )
     wait_minutes: Annotated[float, Field(gt=0)] = setting(
-        24 * 60, "For a first worker, after which the run gives up; a queue may be long."
+        24 * 60, "Longest wait for a first worker, after which the run gives up; a queue may be long."
     )
 
     @model_validator(mode="after")

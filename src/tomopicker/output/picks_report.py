@@ -14,9 +14,10 @@ from tomopicker import __version__
 from tomopicker.errors import TomoPickerError
 from tomopicker.files import write_text
 from tomopicker.io.read_options import CoordinateUnits
-from tomopicker.output.charts import Axes, Histogram
 from tomopicker.output.report_pictures import (
     N_SLICES,
+    Axes,
+    Histogram,
     colours_of,
     evenly_spaced,
     gallery_of,
@@ -24,7 +25,7 @@ from tomopicker.output.report_pictures import (
     rejected_gallery,
     slices_of,
 )
-from tomopicker.output.results import FolderResults, open_picked, read_results, tabulate_candidates
+from tomopicker.output.results import FolderResults, describe_picks, open_picked, read_results, tabulate_candidates
 from tomopicker.output.summary import Summary, summarise
 from tomopicker.picking.selection import Selected
 from tomopicker.pipeline.callbacks import Callback
@@ -129,32 +130,18 @@ def _content(results: FolderResults, opened: dict[str, Tomogram], errors: list[s
 
 def _summary(results: FolderResults, selected: dict[str, Selected]) -> Summary:
     """Summarise the picks as now selected, as at the end of a run."""
-    now = {name: {"picks": len(own.picks), "score_median": _median_score(own)} for name, own in selected.items()}
+    described = {name: describe_picks(own, None) for name, own in selected.items()}
+    now = {name: {"picks": own["picks"], "score_median": own["median"]} for name, own in described.items()}
     return summarise((name, entry | now.get(name, {})) for name, entry in results.record["tomograms"].items())
 
 
 def _rows(results: FolderResults, summary: Summary) -> list[dict[str, Any]]:
     why = {outlier.tomogram: outlier.why for outlier in summary.outliers}
     return [
-        {
-            "name": result.name,
-            "kind": kind,
-            "picks": len(selected.picks),
-            "count": (count := own.count) and (count.estimate, count.low, count.high),
-            "threshold": own.threshold,
-            "precision": selected.expected.precision,
-            "recall": selected.expected.recall,
-            "f1": selected.expected.f1,
-            "median": _median_score(selected),
-            "unusual": why.get(result.name, ""),
-        }
+        describe_picks(selected, own.count) | {"name": result.name, "kind": kind, "unusual": why.get(result.name, "")}
         for result in results.tomograms
         for (kind, own), selected in zip(result.kinds.items(), result.chosen_kinds.values(), strict=True)
     ]
-
-
-def _median_score(selected: Selected) -> float | None:
-    return float(np.median(selected.picks.scores)) if len(selected.picks) else None
 
 
 def _open(results: FolderResults) -> tuple[dict[str, Tomogram], list[str]]:

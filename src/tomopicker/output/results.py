@@ -124,6 +124,19 @@ class FolderResults:
         return {kind: float(own["particle_diameter"]) for kind, own in kinds.items()} or {"": self.diameter}
 
 
+def describe_picks(selected: Selected, count: Count | None) -> dict[str, Any]:
+    """Return the numbers that pages show of picks: count with interval, expected metrics, median score if any."""
+    return {
+        "picks": len(selected.picks),
+        "count": count and [count.estimate, count.low, count.high],
+        "threshold": selected.threshold,
+        "precision": selected.expected.precision,
+        "recall": selected.expected.recall,
+        "f1": selected.expected.f1,
+        "median": float(np.median(selected.picks.scores)) if len(selected.picks) else None,
+    }
+
+
 def tabulate_candidates(results: Sequence[TomogramResult]) -> pd.DataFrame:
     """Tabulate the candidates: tomogram, kind (empty for the only one), x, y, z in Å, probability, picked."""
     tables = []

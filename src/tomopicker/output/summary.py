@@ -134,7 +134,7 @@ def _outliers(table: pd.DataFrame) -> list[Outlier]:
     return outliers
 
 
-def unusual(values: Sequence[float], measure: Measure = COUNT) -> Bool[np.ndarray, " n"]:
-    """Flag outlying values of a measure; NaN is never one, and there are none among fewer than `MIN_TOMOGRAMS`."""
+def unusual(values: Sequence[float | None], measure: Measure = COUNT) -> Bool[np.ndarray, " n"]:
+    """Flag outlying values of a measure; None and NaN never are, nor any of fewer than `MIN_TOMOGRAMS`."""
     flags: Bool[np.ndarray, " n"] = measure.deviations(np.asarray(values, dtype=np.float64)) > MAX_DEVIATION
     return flags

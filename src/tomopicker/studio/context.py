@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tomopicker.studio.boxes import Boxes
-from tomopicker.studio.brick import Brick
 from tomopicker.studio.deconvolution import Deconvolution
 from tomopicker.studio.events import Events
 from tomopicker.studio.instant import Engine, InstantPicks
@@ -14,7 +13,7 @@ from tomopicker.studio.jobs import Jobs
 from tomopicker.studio.listing import Listing
 from tomopicker.studio.project import Project
 from tomopicker.studio.review import Reviews
-from tomopicker.studio.slabs import Grey, measure
+from tomopicker.studio.slabs import Brick, Grey, measure
 from tomopicker.tomogram import Tomogram
 
 MAX_BRICKS = 2

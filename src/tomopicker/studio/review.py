@@ -67,25 +67,16 @@ def instant_results(picked: "Mapping[str, Picked]", frames: Mapping[str, Frame])
 
 def rows(results: "Sequence[TomogramResult]", threshold: float | None) -> list[dict[str, Any]]:
     """Describe each tomogram's picks at a threshold; without one, at its own."""
+    from tomopicker.output.results import describe_picks  # noqa: PLC0415
+
     chosen = [result.chosen if threshold is None else result.at(threshold) for result in results]
-    medians = [float(np.median(own.picks.scores)) if len(own.picks) else float("nan") for own in chosen]
-    flags = unusual([len(own.picks) for own in chosen]) | unusual(medians, SCORE)
-    return [
-        {
-            "tomogram": result.name,
-            "picks": len(own.picks),
-            "was": len(result.chosen.picks),
-            "candidates": len(result.candidates),
-            "threshold": own.threshold,
-            "count": (count := result.whole.count) and [count.estimate, count.low, count.high],
-            "precision": own.expected.precision,
-            "recall": own.expected.recall,
-            "f1": own.expected.f1,
-            "median": None if np.isnan(median) else median,
-            "unusual": flag,
-        }
-        for result, own, median, flag in zip(results, chosen, medians, flags.tolist(), strict=True)
+    described = [
+        describe_picks(own, result.whole.count)
+        | {"tomogram": result.name, "was": len(result.chosen.picks), "candidates": len(result.candidates)}
+        for result, own in zip(results, chosen, strict=True)
     ]
+    flags = unusual([row["picks"] for row in described]) | unusual([row["median"] for row in described], SCORE)
+    return [row | {"unusual": flag} for row, flag in zip(described, flags.tolist(), strict=True)]
 
 
 def histogram(results: "Sequence[TomogramResult]") -> list[int]:

@@ -11,7 +11,7 @@ from starlette.responses import StreamingResponse
 from tomopicker import __version__
 from tomopicker.errors import UsageError
 from tomopicker.geometry import is_outside
-from tomopicker.output.summary import SCORE, unusual
+from tomopicker.output.summary import COUNT, SCORE, unusual
 from tomopicker.studio.boxes import refine_click
 from tomopicker.studio.context import Studio
 from tomopicker.studio.exchange import PROGRAMS
@@ -203,12 +203,11 @@ async def tomogram_list(studio: Studio, kind: KindOfProject) -> Any:
                 "picks": None if scores is None else len(scores),
                 "source": "picked" if name in picked else "instant" if name in instant else "",
                 "median": None if scores is None or not len(scores) else round(float(np.median(scores)), 4),
+                "unusual": [],
             }
             | studio.project.note_of(name)
         )
-    counts, medians = ([float("nan") if row[key] is None else row[key] for row in rows] for key in ("picks", "median"))
-    flags = zip(unusual(counts).tolist(), unusual(medians, SCORE).tolist(), strict=True)
-    return [
-        row | {"unusual": [word for word, flag in zip(("count", "score"), own, strict=True) if flag]}
-        for row, own in zip(rows, flags, strict=True)
-    ]
+    for name, key, measure in (("count", "picks", COUNT), ("score", "median", SCORE)):
+        for row, flag in zip(rows, unusual([row[key] for row in rows], measure).tolist(), strict=True):
+            row["unusual"] += [name] if flag else []
+    return rows

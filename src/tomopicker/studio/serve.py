@@ -125,16 +125,15 @@ class _Server(uvicorn.Server):
 
 def _listen(requested: int | None, file: Path) -> socket.socket:
     """Listen on a loopback port: the requested one, else the one in a file if it is free, else any."""
-    ports = [requested] if requested else [*_read_port(file), 0]
-    for port in ports:
-        try:
-            return socket.create_server(("127.0.0.1", port), backlog=128)  # Browsers wait from now on.
-        except OSError as error:
-            if port == ports[-1]:
-                raise TomoPickerError(
-                    f"port {port} is not available ({os.strerror(error.errno or 0)}); give another --port"
-                ) from error
-    raise TomoPickerError("no free port was found; give --port")
+    if not requested:
+        for port in _read_port(file):
+            with contextlib.suppress(OSError):
+                return socket.create_server(("127.0.0.1", port), backlog=128)
+    try:
+        return socket.create_server(("127.0.0.1", requested or 0), backlog=128)  # Browsers wait from now on.
+    except OSError as error:
+        reason = os.strerror(error.errno or 0)
+        raise TomoPickerError(f"port {requested or 0} is not available ({reason}); give another --port") from error
 
 
 def _read_port(path: Path) -> list[int]:
