@@ -1,7 +1,7 @@
-"""What copick itself writes and reads; run by `copick_exchange.py` with the Python that has it, and so not zarr 3.
+"""Write and read projects with copick; run by `copick_exchange.py` with the Python of copick's environment.
 
-with_copick.py write FOLDER     a project of copick's own: a tomogram in three scales, oriented picks
-with_copick.py read FOLDER      what copick reads of the picks that were added; and of a project written elsewhere
+with_copick.py write FOLDER     write a project: a tomogram in three scales, oriented picks
+with_copick.py read FOLDER      read the picks that were added, or a project written by another program
 """
 
 import json

@@ -61,22 +61,22 @@ def above_threshold(candidates: Picks, threshold: float | None) -> Picks:
 
 
 def scored_candidates(tomogram: Tomogram, method: Method, protocol: Protocol, optics: Optics) -> Picks:
-    """Return the peaks of an untrained method (dog, ball or template), best first; see `find_candidates`."""
+    """Return the peaks of an untrained method (dog, ball or template), best first; see `_find_candidates`."""
     scorers: dict[str, Scorer] = {
         "dog": lambda volume, radius, _: difference_of_gaussians(volume, radius),
         "ball": lambda volume, radius, _: match_ball(volume, radius),
     }
     if (template := protocol.template) is not None:
         scorers["template"] = lambda volume, radius, size: match_template(volume, size, radius, template, optics)
-    return find_candidates(tomogram, protocol.particle_diameter, scorers[method.kind])
+    return _find_candidates(tomogram, protocol.particle_diameter, scorers[method.kind])
 
 
 def ball_candidates(tomogram: Tomogram, particle_diameter: float) -> Picks:
-    """Return the peaks of the correlation with a dark ball as wide as the particle (Å); see `find_candidates`."""
-    return find_candidates(tomogram, particle_diameter, lambda volume, radius, _: match_ball(volume, radius))
+    """Return the peaks of the correlation with a dark ball as wide as the particle (Å); see `_find_candidates`."""
+    return _find_candidates(tomogram, particle_diameter, lambda volume, radius, _: match_ball(volume, radius))
 
 
-def find_candidates(tomogram: Tomogram, particle_diameter: float, scorer: Scorer) -> Picks:
+def _find_candidates(tomogram: Tomogram, particle_diameter: float, scorer: Scorer) -> Picks:
     """Score a tomogram and return the peaks inside the lamella, best first.
 
     The particle diameter is in Å; spacing and border are those of the default preset.

@@ -50,7 +50,7 @@ class Section:
 
 
 @dataclass(frozen=True)
-class ReportContext:
+class _ReportContext:
     """Finished runs of one data set, their `metrics_table` and `count_predictions`, and the folder of ``runs/``."""
 
     protocol: Protocol
@@ -90,7 +90,7 @@ def write_report(protocol: Protocol, datasets: Mapping[str, OpenDataSet], output
         finished = [(run, result) for run, result in runs if run.dataset == name and result.status == "done"]
         if finished:
             own_metrics, own_predictions = (frame[frame["dataset"] == name] for frame in (metrics, predictions))
-            context = ReportContext(protocol, data, finished, own_metrics, own_predictions, output)
+            context = _ReportContext(protocol, data, finished, own_metrics, own_predictions, output)
             sections += [_dataset_section(context), _tomograms_section(context)]
     failed = {run.name: result.error for run, result in runs if result.status == "failed"}
     if failed:
@@ -146,7 +146,7 @@ def _protocol_section(protocol: Protocol) -> Section:
     return Section("Protocol", paragraphs)
 
 
-def _dataset_section(context: ReportContext) -> Section:
+def _dataset_section(context: _ReportContext) -> Section:
     """Return the section with means over the unseen tomograms, and the pictures."""
     data, summary = context.data, tables.calibration_summary(context.predictions)
     validated = f", validated on {data.spec.validation}" if data.spec.validation else ""
@@ -168,7 +168,7 @@ def _dataset_section(context: ReportContext) -> Section:
     return Section(data.name, [paragraph], captioned, _pictures(context))
 
 
-def _tomograms_section(context: ReportContext) -> Section:
+def _tomograms_section(context: _ReportContext) -> Section:
     """Return the section with the metrics of every tomogram."""
     rows = tables.headline(context.metrics)
     captioned = []
@@ -185,7 +185,7 @@ def _tomograms_section(context: ReportContext) -> Section:
     return Section(f"{context.data.name}, tomogram by tomogram", [], captioned)
 
 
-def _pictures(context: ReportContext) -> list[Picture]:
+def _pictures(context: _ReportContext) -> list[Picture]:
     """Draw the figures of a data set; those for one number of clicks are for the largest."""
     most, name, output = context.most_clicks, context.data.name, context.output
     ranked = [(run, pool) for run, result in context.finished if (pool := _pool_candidates(context, run, result))]
@@ -223,7 +223,7 @@ def _pictures(context: ReportContext) -> list[Picture]:
     return pictures + _slices(context)
 
 
-def _pool_candidates(context: ReportContext, run: Run, result: Result) -> curves.Ranked | None:
+def _pool_candidates(context: _ReportContext, run: Run, result: Result) -> curves.Ranked | None:
     """Pool a run's candidates over the unseen tomograms; None if they have no scores."""
     data, tolerance = context.data, context.protocol.tolerances[0]
     scores, correct, selected, truth = [], [], [], 0
@@ -241,7 +241,7 @@ def _pool_candidates(context: ReportContext, run: Run, result: Result) -> curves
     )
 
 
-def _slices(context: ReportContext) -> list[Picture]:
+def _slices(context: _ReportContext) -> list[Picture]:
     """Draw each method's picks (first seed) and the truth on the fullest section of the first unseen tomogram."""
     data, diameter = context.data, context.protocol.particle_diameter
     name = data.unseen[0]

@@ -101,12 +101,17 @@ class Runner:
         """Execute a run, and write its candidates and its result."""
         started = time.monotonic()
         predictions, facts = self._predict(run, callback)
-        evaluated = self._evaluate(run, predictions)
-        for name, tomogram in self.datasets[run.dataset].tomograms.items():
-            path = run.folder(self.output) / f"{name}.csv"
-            io.write_picks(predictions.candidates[name], {name: tomogram.frame}, path)
+        data, tomograms = self.datasets[run.dataset], {}
+        for name, tomogram in data.tomograms.items():
+            candidates = predictions.candidates[name]
+            evaluations = evaluate_picks(
+                predictions.selected(name), candidates, data.truth[name], tomogram.voxel_size, self.protocol.tolerances
+            )
+            expected = predictions.expected.get(name)
+            tomograms[name] = TomogramResult(role=data.role(name), evaluations=evaluations, expected=expected)
+            io.write_picks(candidates, {name: tomogram.frame}, run.folder(self.output) / f"{name}.csv")
         return self._write(
-            run, started, status="done", thresholds=dict(predictions.thresholds), facts=facts, tomograms=evaluated
+            run, started, status="done", thresholds=dict(predictions.thresholds), facts=facts, tomograms=tomograms
         )
 
     def record_failure(self, run: Run, error: BaseException | str, started: float | None = None) -> Result:
@@ -176,17 +181,3 @@ class Runner:
                 callback.log(f"{name}: scored, {number_of(len(scored[name]), 'candidate')}.")
             self._cache = key, scored
         return self._cache[1]
-
-    def _evaluate(self, run: Run, predictions: Predictions) -> dict[str, TomogramResult]:
-        data, tolerances = self.datasets[run.dataset], self.protocol.tolerances
-        return {
-            name: TomogramResult(
-                role=data.role(name),
-                evaluations=evaluate_picks(
-                    predictions.selected(name), predictions.candidates[name], data.truth[name], tomogram.voxel_size,
-                    tolerances,
-                ),
-                expected=predictions.expected.get(name),
-            )
-            for name, tomogram in data.tomograms.items()
-        }  # fmt: skip

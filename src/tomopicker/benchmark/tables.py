@@ -128,7 +128,7 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(column): value for column, value in row.items()} for row in rows]
 
 
-DASH = "-"
+_DASH = "-"
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,7 @@ def summary_table(metrics: pd.DataFrame) -> Table:
             *(_metric(by_criterion[tolerance, "one-to-one"], "f1") for tolerance in others),
             _metric(by_criterion[first, "paper"], "f1"),
             _metric(row, "position_error_mean", 2),
-            DASH if pd.isna(row["seconds"]) else f"{row['seconds'] / 60:.1f}",
+            _DASH if pd.isna(row["seconds"]) else f"{row['seconds'] / 60:.1f}",
         ])  # fmt: skip
     return Table(header, cells)
 
@@ -206,7 +206,7 @@ def paper_table(metrics: pd.DataFrame) -> Table:
     cells = []
     for name in (*names, ALL, UNSEEN):
         for index, row in enumerate(metrics[metrics["tomogram"] == name].to_dict("records")):
-            counts = [DASH if row["role"] == "mean" else _metric(row, metric, 0) for metric in ("tp", "fp", "fn")]
+            counts = [_DASH if row["role"] == "mean" else _metric(row, metric, 0) for metric in ("tp", "fp", "fn")]
             ratios = [_metric(row, metric, 2) for metric in ("precision", "recall", "f1")]
             cells.append([_tomogram(row) if index == 0 else "", row["method"], *counts, *ratios])
     return Table(header, cells, left=2)
@@ -225,7 +225,7 @@ def calibration_table(summary: pd.DataFrame) -> Table:
             _clicks(row),
             str(row["predictions"]),
             f"{row['within_15_percent']:.0%}",
-            DASH if pd.isna(row["covered"]) else f"{row['covered']:.0%}",
+            _DASH if pd.isna(row["covered"]) else f"{row['covered']:.0%}",
             f"{row['count_error']:.0%}",
             f"{row['count_bias']:+.0%}",
             *(f"{row[f'{metric}_bias']:+.3f}" for metric in ("precision", "recall", "f1")),
@@ -250,19 +250,19 @@ def predictions_table(predictions: pd.DataFrame) -> Table:
             cells.append([
                 _tomogram(row) if index == 0 else "", row["method"], _clicks(row), str(row["particles"]),
                 _mean_sd(seeds["expected_particles"].mean(), seeds["expected_particles"].std(), 0),
-                f"{ends['low']:.0f} to {ends['high']:.0f}" if len(covered) else DASH,
-                f"{covered.sum()} of {len(covered)}" if len(covered) else DASH,
+                f"{ends['low']:.0f} to {ends['high']:.0f}" if len(covered) else _DASH,
+                f"{covered.sum()} of {len(covered)}" if len(covered) else _DASH,
                 *(_mean_sd(seeds[metric].mean(), seeds[metric].std(), 2) for metric in metrics),
             ])  # fmt: skip
     return Table(header, cells, left=2)
 
 
 def _method(row: Any) -> list[str]:
-    return [row["method"], _clicks(row), str(len(row["seeds"].split())) if row["seeds"] else DASH]
+    return [row["method"], _clicks(row), str(len(row["seeds"].split())) if row["seeds"] else _DASH]
 
 
 def _clicks(row: Any) -> str:
-    return DASH if pd.isna(row["clicks"]) else str(row["clicks"])
+    return _DASH if pd.isna(row["clicks"]) else str(row["clicks"])
 
 
 def _tomogram(row: Any) -> str:
@@ -276,5 +276,5 @@ def _metric(row: Any, name: str, digits: int = 3) -> str:
 def _mean_sd(mean: float, sd: float, digits: int) -> str:
     """Format mean ± standard deviation over seeds."""
     if pd.isna(mean):
-        return DASH
+        return _DASH
     return f"{mean:.{digits}f}" + ("" if pd.isna(sd) else f" ± {sd:.{digits}f}")

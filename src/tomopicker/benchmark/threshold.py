@@ -33,7 +33,7 @@ def threshold_from_clicks(candidates: Picks, clicks: Picks, particle_radius: flo
     return threshold_for_count(candidates.scores, count)
 
 
-def recall_above(thresholds: Scores, at_clicks: Float[np.ndarray, " clicks"]) -> Scores:
+def _recall_above(thresholds: Scores, at_clicks: Float[np.ndarray, " clicks"]) -> Scores:
     """Return the fraction of particles above each threshold, from a normal fit to the scores of the clicks.
 
     Parameters
@@ -62,7 +62,7 @@ def count_from_clicks(peak_scores: Scores, at_clicks: Float[np.ndarray, " clicks
         Scores of clicks that the method was not fitted to; -inf for a click without a peak nearby.
     """
     thresholds = np.sort(peak_scores)[::-1]
-    recall = recall_above(thresholds, at_clicks)
+    recall = _recall_above(thresholds, at_clicks)
     usable = (recall >= MIN_RECALL) & (recall <= MAX_RECALL)
     if not usable.any():
         return float(len(at_clicks))

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
-from jaxtyping import Float64
 from scipy.spatial import cKDTree
 
 from tomopicker.diagnostics.centring import MAX_OFFSET_RADII, Offset
@@ -103,7 +102,8 @@ def has_offset(measured: Measurements, radius: float) -> bool:
 def contrast(measured: Measurements, explained: bool) -> Finding:
     """Test whether the picks have contrast; `explained` if a hypothesis or an offset explains why they have none."""
     n, z = len(measured.at_picks), measured.z(measured.at_picks)
-    darker = 100 * auc(measured.at_picks, measured.background)
+    n_darker_than = np.searchsorted(np.sort(measured.background), measured.at_picks)
+    darker = 100 * float(n_darker_than.mean() / len(measured.background))
     is_inconclusive = n < MIN_SHUFFLED and not explained
     if z <= -MIN_CONTRAST_Z:
         message = f"the picks are bright ({100 - darker:.0f} of 100 brighter than background)"
@@ -124,11 +124,6 @@ def contrast(measured: Measurements, explained: bool) -> Finding:
     if darker < MIN_DARKER_PERCENT:
         return Finding("contrast", Status.WARN, message, "many may miss their particles: look at the gallery")
     return Finding("contrast", Status.PASS, message)
-
-
-def auc(scores: Float64[np.ndarray, " n"], background: Float64[np.ndarray, " m"]) -> float:
-    """Return the area under the ROC curve: the probability that one of `scores` exceeds one of `background`."""
-    return float(np.searchsorted(np.sort(background), scores).mean() / len(background))
 
 
 def reading(hypothesis: Hypothesis | None, measured: Measurements) -> Finding:

@@ -105,18 +105,18 @@ def score_hypotheses(
     for tomogram in tomograms:
         working_size = working_voxel_size(tomogram.voxel_size, diameter, WORKING_DIAMETER)
         working = preprocess(tomogram, working_size, CLIP_SD)
-        contrast = contrast_map(working, diameter)
+        contrast = _contrast_map(working, diameter)
         positions = picks.in_tomogram(tomogram.name).positions
         empty = shuffled_background(positions, BACKGROUND_PER_PICK, rng, tomogram.frame)
-        at_picks.append(contrast_at(contrast, positions))
-        background.append(contrast_at(contrast, empty))
+        at_picks.append(_contrast_at(contrast, positions))
+        background.append(_contrast_at(contrast, empty))
         for hypothesis, scores in alternatives.items():
-            scores.append(contrast_at(contrast, hypothesis.transform(positions, tomogram.frame)))
+            scores.append(_contrast_at(contrast, hypothesis.transform(positions, tomogram.frame)))
         for name in picks.tomogram_names:
             if name != tomogram.name:
-                cross[name, tomogram.name] = contrast_at(contrast, picks.in_tomogram(name).positions)
-        cubes.append(sum_around(contrast, positions, round(MAX_OFFSET_DIAMETERS * diameter / contrast.voxel_size)))
-        maps = contrast_map(working, diameter / 2), contrast, contrast_map(halved(working), 2 * diameter)
+                cross[name, tomogram.name] = _contrast_at(contrast, picks.in_tomogram(name).positions)
+        cubes.append(_sum_around(contrast, positions, round(MAX_OFFSET_DIAMETERS * diameter / contrast.voxel_size)))
+        maps = _contrast_map(working, diameter / 2), contrast, _contrast_map(halved(working), 2 * diameter)
         for scores, filtered in zip(at_diameter.values(), maps, strict=True):
             scores.append(_z_scores(filtered, positions, empty))
     around = np.sum(cubes, axis=0) / np.float32(len(picks))
@@ -134,12 +134,12 @@ def score_hypotheses(
 
 def _z_scores(contrast: WorkingVolume, positions: Positions, empty: Float64[np.ndarray, "m 3"]) -> Scores:
     """Return the contrast at positions as z-scores of that at background positions."""
-    background = contrast_at(contrast, empty)
-    z: Scores = (contrast_at(contrast, positions) - background.mean()) / max(float(background.std()), 1e-30)
+    background = _contrast_at(contrast, empty)
+    z: Scores = (_contrast_at(contrast, positions) - background.mean()) / max(float(background.std()), 1e-30)
     return z
 
 
-def contrast_map(working: WorkingVolume, diameter: float) -> WorkingVolume:
+def _contrast_map(working: WorkingVolume, diameter: float) -> WorkingVolume:
     """Compute the contrast map of a working volume: mean 0, standard deviation 1, protein positive.
 
     Parameters
@@ -167,14 +167,14 @@ def halved(working: WorkingVolume) -> WorkingVolume:
     )
 
 
-def contrast_at(contrast: WorkingVolume, positions: Positions) -> Scores:
+def _contrast_at(contrast: WorkingVolume, positions: Positions) -> Scores:
     """Interpolate a contrast map at positions, (x, y, z) in Å; 0, which is the mean, outside the tomogram."""
     voxels = contrast.from_angstrom(positions)[:, ::-1].T
     values: Scores = map_coordinates(contrast.data, voxels, order=1, mode="constant", cval=0.0, output=np.float64)
     return values
 
 
-def sum_around(contrast: WorkingVolume, positions: Positions, half: int) -> Float32[np.ndarray, "edge edge edge"]:
+def _sum_around(contrast: WorkingVolume, positions: Positions, half: int) -> Float32[np.ndarray, "edge edge edge"]:
     """Sum the cubes of 2·half + 1 voxels of a contrast map around positions (Å); 0 outside the tomogram."""
     edge = 2 * half + 1
     total = np.zeros((edge, edge, edge), dtype=np.float32)

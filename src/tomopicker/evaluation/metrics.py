@@ -21,8 +21,6 @@ from tomopicker.evaluation.matching import (
 )
 from tomopicker.types import Number, Positions, Scores
 
-DEFAULT_TOLERANCE_VOXELS = 10
-"""The paper's tolerance (section 4.2), in voxels of 13.48 Å."""
 COUNTS, RATIOS = ("picks", "truth", "tp", "fp", "fn"), ("precision", "recall", "f1")
 RANKED = ("f1_at_truth_count", "best_f1", "best_f1_threshold", "average_precision")
 """Fields of an `Evaluation` that need scores."""

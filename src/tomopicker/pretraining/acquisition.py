@@ -49,7 +49,7 @@ def draw_volume(density: Volume, rng: np.random.Generator) -> Volume:
     dose = rng.uniform(*DOSE)
     imaging = draw_microscope(len(density), voxel_size, thickness, dose, rng)
     volume = imaging.noisy_image(density, rng, noise_factor(thickness, dose))
-    return standardised(denoise(volume, imaging.contrast, rng))
+    return standardised(_denoise(volume, imaging.contrast, rng))
 
 
 def noise_factor(thickness: float, dose: float) -> float:
@@ -86,7 +86,7 @@ def draw_microscope(
     return ImagingModel(contrast.astype(np.float32), (measured * response).astype(np.float32), gain.astype(np.float32))
 
 
-def denoise(volume: Volume, contrast: Spectrum, rng: np.random.Generator) -> Volume:
+def _denoise(volume: Volume, contrast: Spectrum, rng: np.random.Generator) -> Volume:
     """Apply a random filter, or none, to a cubic volume with a known contrast transfer."""
     kind = list(FILTERS)[rng.choice(len(FILTERS), p=list(FILTERS.values()))]
     if kind == "gaussian":

@@ -128,7 +128,7 @@ def pretrain_episodes(
     else:
         validate(0)
     families = draw_families(recipe.molecules, recipe.orientations, recipe.seed)
-    run.take_steps(partial(draw_step, families, recipe.seed), take, first=first, workers=workers)
+    run.take_steps(partial(_draw_step, families, recipe.seed), take, first=first, workers=workers)
     return curve
 
 
@@ -139,6 +139,6 @@ def save_best(path: Path, recipe: EpisodeRecipe, curve: TrainingCurve) -> None:
     save_pretrained(path, curve.weights, recipe.to_dict(), facts)
 
 
-def draw_step(families: Families, seed: int, step: int) -> Episodes:
+def _draw_step(families: Families, seed: int, step: int) -> Episodes:
     """Draw the episodes of a step; the same for the same seed and step."""
     return draw_episodes(families, np.random.default_rng([seed, step]))

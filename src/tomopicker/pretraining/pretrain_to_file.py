@@ -1,4 +1,4 @@
-"""Pretraining into a file of weights, with its checkpoint next to it."""
+"""Pretraining to a file of weights, with a checkpoint next to it."""
 
 from collections.abc import Callable
 from functools import partial
@@ -30,11 +30,11 @@ def pretrain_to_file(
     Parameters
     ----------
     recipe : Recipe or EpisodeRecipe
-        Of a classifier, or of training in episodes; the latter writes the best weights so far after each validation.
+        Recipe of a classifier, or of episodes; the latter writes the best weights so far after each validation.
     output : Path
         File of weights.
     device : str, optional
-        The best available if None.
+        Default: the best available.
     workers : int
         Processes that draw scenes.
     resume : bool
@@ -42,12 +42,12 @@ def pretrain_to_file(
     callback : Callback
         Receives messages and warnings.
     on_step : callable
-        Receives a title, the training state, the steps done and their number.
+        Receives a title, the loss or accuracy as text, the number of steps taken, and their total.
 
     Raises
     ------
     TomoPickerError
-        As `pretrain` and `pretrain_episodes`, or if the file cannot be written.
+        If `pretrain` or `pretrain_episodes` does, or the file cannot be written.
     """
     if not resume:
         discard_checkpoints(output, callback)

@@ -101,7 +101,7 @@ def draw_layout(
     density = np.zeros((EDGE, EDGE, EDGE), np.float32)
     occupied = np.zeros(density.shape, bool)
     for _ in range(rng.poisson(0.8)):
-        occupied |= add_membrane(density, rng)
+        occupied |= _add_membrane(density, rng)
     n_attempts = int(rng.uniform(*N_ATTEMPTS))
     positions = rng.integers(0, EDGE, (n_attempts, 3))
     chosen = rng.integers(0, len(kinds), n_attempts) if shares is None else rng.choice(len(kinds), n_attempts, p=shares)
@@ -155,7 +155,7 @@ def add_background(density: Volume, library: MoleculeLibrary, rng: np.random.Gen
         density += np.float32(rng.uniform(1, 3)) * z[:, None, None] * y[:, None] * x
 
 
-def add_membrane(density: Volume, rng: np.random.Generator) -> np.ndarray:
+def _add_membrane(density: Volume, rng: np.random.Generator) -> np.ndarray:
     """Add a sheet or a vesicle of two leaflets in place; return a mask of the membrane and its vicinity."""
     grid = np.arange(EDGE, dtype=np.float32)
     z, y, x = (grid - centre for centre in rng.uniform(0, EDGE, 3))

@@ -23,7 +23,7 @@ PATCH = 24
 REPORT_EVERY = 25
 
 
-def draw_patches(library: MoleculeLibrary, seed: int, step: int) -> tuple[Tensor, Tensor]:
+def _draw_patches(library: MoleculeLibrary, seed: int, step: int) -> tuple[Tensor, Tensor]:
     """Draw the scene of a step, cut into patches with labels; the same for the same seed and step.
 
     Returns
@@ -130,5 +130,5 @@ def pretrain(
             accuracies.clear()
         return False
 
-    run.take_steps(partial(draw_patches, library, recipe.seed), take, first=first, workers=workers)
+    run.take_steps(partial(_draw_patches, library, recipe.seed), take, first=first, workers=workers)
     return network.weights()

@@ -181,7 +181,7 @@ def _soft_ellipsoid(region: Region, centre: ZYXTuple, axes: np.ndarray, softness
 
 
 @dataclass(frozen=True, eq=False)
-class Blobs:
+class _Blobs:
     """Gaussians of one width: sorted flat voxel indices, and the integrated density of each."""
 
     indices: Int[np.ndarray, " n"]
@@ -194,7 +194,7 @@ class Background:
     """Unresolved small molecules of a volume of a shape (z, y, x), rendered a few sections at a time."""
 
     shape: Shape
-    groups: tuple[Blobs, ...]
+    groups: tuple[_Blobs, ...]
 
     def density(self, sections: slice) -> Volume:
         """Render the density of some sections (z, y, x)."""
@@ -224,5 +224,5 @@ def draw_background(shape: Shape, voxel_size_angstrom: float, fraction: float, r
         indices = rng.integers(0, n_voxels, size=len(part))
         order = np.argsort(indices, kind="stable")
         sigma = float(np.hypot(width / voxel_size_angstrom, 0.4))
-        groups.append(Blobs(indices[order], part[order].astype(np.float32), sigma))
+        groups.append(_Blobs(indices[order], part[order].astype(np.float32), sigma))
     return Background(shape, tuple(groups))

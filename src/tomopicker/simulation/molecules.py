@@ -36,7 +36,7 @@ def centre_of_mass(density: Volume) -> ZYX:
     return np.asarray(ndimage.center_of_mass(weights), dtype=np.float64)
 
 
-def resample_centred(density: Volume, ratio: float) -> Cube:
+def _resample_centred(density: Volume, ratio: float) -> Cube:
     """Resample a density to voxels `ratio` times as wide, with its centre of mass at the centre of the array.
 
     Protein is positive, the background zero. Above a ratio of 1 the density is blurred first to prevent aliasing. The
@@ -147,7 +147,7 @@ def builtin_molecule(name: str, voxel_size_angstrom: float) -> Molecule:
     if name not in shapes.BUILTIN_SHAPES:
         raise UsageError(f"{name}: no such built-in molecule; choose one of {', '.join(builtin_names())}")
     draw, mass_mda, contrast = shapes.BUILTIN_SHAPES[name]
-    coarse = resample_centred(draw(), voxel_size_angstrom / shapes.FINE_VOXEL_ANGSTROM)
+    coarse = _resample_centred(draw(), voxel_size_angstrom / shapes.FINE_VOXEL_ANGSTROM)
     return Molecule(name, _scale_to_mass(coarse, voxel_size_angstrom, mass_mda, contrast), voxel_size_angstrom)
 
 
@@ -176,7 +176,7 @@ def load_molecule(
     density[density < 0.01 * density.max()] = 0.0
     if not density.any():
         raise TomoPickerError(f"{path}: no density above its background; is it a map with protein positive?")
-    coarse = resample_centred(density, voxel_size_angstrom / map_voxel)
+    coarse = _resample_centred(density, voxel_size_angstrom / map_voxel)
     if mass_mda is None:
         scaled = (coarse * np.float32(contrast / coarse[coarse > coarse.max() / 3.0].mean())).astype(np.float32)
     else:

@@ -32,7 +32,7 @@ _SLAB_BYTES = 128 * 2**20
 """Size of a slab of y, large enough to make the cost of building its matrices negligible."""
 
 
-def detector_width(shape: Shape) -> int:
+def _detector_width(shape: Shape) -> int:
     """Return the number of columns that hold a volume of a shape (z, y, x) at any tilt."""
     return int(np.ceil(np.hypot(shape[0], shape[2]))) + 2
 
@@ -44,7 +44,7 @@ def project(density: Volume, tilts_degrees: TiltAngles, progress: Progress = no_
     in x by mirroring, since a lamella does not end at the field of view.
     """
     n_z, n_y, n_x = density.shape
-    width = detector_width((n_z, n_y, n_x))
+    width = _detector_width((n_z, n_y, n_x))
     images = np.zeros((len(tilts_degrees), n_y, width), dtype=np.float32)
     filled = np.flatnonzero(density.any(axis=(1, 2)))
     sections = slice(int(filled[0]), int(filled[-1]) + 1) if len(filled) else slice(0, 1)

@@ -20,7 +20,7 @@ Preset = Literal["vpp", "defocus", "easy", "hard"]
 TiltScheme = Literal["dose-symmetric", "bidirectional", "continuous"]
 """Order of the tilts: outwards from zero in both directions; from zero to one end, then the other; end to end."""
 Reconstruction = Literal["wbp", "sirt"]
-SAMPLE, IMAGING, UNNAMED = "Sample", "Imaging", ""
+_SAMPLE, _IMAGING, _UNNAMED = "Sample", "Imaging", ""
 """Panels of the command's help."""
 
 Edge = Annotated[int, Field(ge=16)]
@@ -31,7 +31,7 @@ Dose = Annotated[
     Annotated[float, Field(ge=1e-3, le=1e6)] | None, BeforeValidator(lambda dose: None if dose in {0, "0"} else dose)
 ]
 
-ARGUMENTS = {
+_ARGUMENTS = {
     "scene.shape": "--shape",
     "scene.voxel_size_angstrom": "--voxel-size",
     "scene.target": "--target",
@@ -53,7 +53,7 @@ class SceneSettings:
         float,
         setting(
             ..., "Thickness of the lamella, with vacuum above and below.", unit="Å", gt=0,
-            flag=Flag(float, SAMPLE, "half to two thirds of z, or around --positions", name="thickness"),
+            flag=Flag(float, _SAMPLE, "half to two thirds of z, or around --positions", name="thickness"),
         ),
     ]  # fmt: skip
     target: str = setting("ribosome", "Name of the molecule to be picked.")
@@ -84,7 +84,7 @@ class SceneSettings:
     )
     lamella_tilt_degrees: float = setting(
         0.0, "Rotation of the lamella out of the volume's xy plane about y, the tilt axis.", unit="°", ge=-45, le=45,
-        flag=Flag(float, SAMPLE, "a few, drawn; easy: 0", name="lamella-tilt"),
+        flag=Flag(float, _SAMPLE, "a few, drawn; easy: 0", name="lamella-tilt"),
     )  # fmt: skip
     lamella_pitch_degrees: float = setting(0.0, "Rotation of the lamella about x.", ge=-45, le=45)
     curtaining_angstrom: float = setting(
@@ -112,17 +112,17 @@ class ImagingSettings:
     voxel_size_angstrom: VoxelSize
     tilt_range_degrees: float = setting(
         60.0, "Maximum tilt in both directions; the tilt axis is y.", unit="°", ge=1, le=80,
-        flag=Flag(float, IMAGING, "60", name="tilt-range"),
+        flag=Flag(float, _IMAGING, "60", name="tilt-range"),
     )  # fmt: skip
     tilt_step_degrees: float = setting(
-        3.0, "Tilt increment.", unit="°", ge=0.1, flag=Flag(float, IMAGING, "3", name="tilt-step")
+        3.0, "Tilt increment.", unit="°", ge=0.1, flag=Flag(float, _IMAGING, "3", name="tilt-step")
     )
     tilt_scheme: TiltScheme = setting(
-        "dose-symmetric", "Order of the tilts: later ones are more damaged.", flag=Flag(TiltScheme, IMAGING)
+        "dose-symmetric", "Order of the tilts: later ones are more damaged.", flag=Flag(TiltScheme, _IMAGING)
     )
     defocus_um: float = setting(
         3.5, "At the tilt axis, underfocus positive.", unit="µm", ge=-5, le=20,
-        flag=Flag(float, IMAGING, "drawn, see Presets", name="defocus"),
+        flag=Flag(float, _IMAGING, "drawn, see Presets", name="defocus"),
     )  # fmt: skip
     defocus_jitter_um: float = setting(0.1, "Standard deviation of the defocus from tilt to tilt.", ge=0, le=5)
     defocus_gradient: bool = setting(True, "The defocus of a tilted image varies across the tilt axis.")
@@ -133,7 +133,7 @@ class ImagingSettings:
     b_factor_square_angstrom: float = setting(800.0, "Envelope exp(-B k² / 4).", ge=0, le=1e5)
     dose_per_square_angstrom: Dose = setting(
         100.0, "Of the whole tilt series; 0 or none: neither noise nor damage.", unit="e/Å²",
-        flag=Flag(float, IMAGING, "the preset's", name="dose"),
+        flag=Flag(float, _IMAGING, "the preset's", name="dose"),
     )  # fmt: skip
     radiation_damage: bool = setting(True, "Detail fades with the accumulated dose.")
     dose_weighting: bool = setting(False, "Weight each frequency of a tilt image by the amplitude its dose has left.")
@@ -162,7 +162,7 @@ class ImagingSettings:
     )
     reconstruction: Reconstruction = setting(
         "wbp", "Weighted back-projection, or SIRT, the simultaneous iterative reconstruction.",
-        flag=Flag(Reconstruction, IMAGING),
+        flag=Flag(Reconstruction, _IMAGING),
     )  # fmt: skip
     ramp_fall_off: float = setting(
         0.2, "Frequency at which the ramp filter of a weighted back-projection begins to fall, as a fraction of "
@@ -185,17 +185,17 @@ class ImagingSettings:
 class Series(Frozen):
     """Simulated tomograms TS_0001, TS_0002, and so on, which differ in their seeds."""
 
-    preset: Preset = setting("vpp", "Imaging conditions and surroundings of the target.", flag=Flag(Preset, UNNAMED))
-    count: int = setting(1, "Number of tomograms.", flag=Flag(int, UNNAMED), ge=1)
+    preset: Preset = setting("vpp", "Imaging conditions and surroundings of the target.", flag=Flag(Preset, _UNNAMED))
+    count: int = setting(1, "Number of tomograms.", flag=Flag(int, _UNNAMED), ge=1)
     shape: tuple[Edge, Edge, Edge] = setting(
-        (320, 320, 112), "Size in voxels.", unit="X,Y,Z", flag=Flag(str, UNNAMED, "320,320,112")
+        (320, 320, 112), "Size in voxels.", unit="X,Y,Z", flag=Flag(str, _UNNAMED, "320,320,112")
     )
-    voxel_size: VoxelSize = setting(13.48, "Voxel size.", unit="Å", flag=Flag(float, UNNAMED))
+    voxel_size: VoxelSize = setting(13.48, "Voxel size.", unit="Å", flag=Flag(float, _UNNAMED))
     particles: int | None = setting(
-        None, "Targets per tomogram.", flag=Flag(int, UNNAMED, "as crowded as yeast cytosol"), ge=1
+        None, "Targets per tomogram.", flag=Flag(int, _UNNAMED, "as crowded as yeast cytosol"), ge=1
     )
     seed: int = setting(
-        0, "Seed of the first tomogram; each further tomogram adds 1.", flag=Flag(int, UNNAMED), ge=0, le=2**32 - 1
+        0, "Seed of the first tomogram; each further tomogram adds 1.", flag=Flag(int, _UNNAMED), ge=0, le=2**32 - 1
     )
 
 
@@ -204,20 +204,20 @@ class Simulation(Series):
 
     maps: Path | None = setting(
         None, "Density maps of the molecules (MRC, protein positive), instead of built-in ones.", unit="DIR",
-        flag=Flag(Path, UNNAMED),
+        flag=Flag(Path, _UNNAMED),
     )  # fmt: skip
     target: str = setting(
         "ribosome", "Molecule whose positions are the ground truth; with --maps, the name of its file.", unit="NAME",
-        flag=Flag(str, UNNAMED),
+        flag=Flag(str, _UNNAMED),
     )  # fmt: skip
     positions: Path | None = setting(
         None, "Place the targets at these positions (voxels, x,y,z); those outside are left out.", unit="FILE",
-        flag=Flag(Path, UNNAMED),
+        flag=Flag(Path, _UNNAMED),
     )  # fmt: skip
     positions_offset: str | None = setting(
         None,
         "Corner of the tomogram in --positions, in voxels, or [bold]centre[/bold] for the middle of a larger layout.",
-        unit="X,Y,Z", flag=Flag(str, UNNAMED, "0,0,0"),
+        unit="X,Y,Z", flag=Flag(str, _UNNAMED, "0,0,0"),
     )  # fmt: skip
 
     @model_validator(mode="after")
@@ -229,7 +229,7 @@ class Simulation(Series):
         return self
 
 
-GROUPS: dict[str, type] = {"scene": SceneSettings, "imaging": ImagingSettings}
+_GROUPS: dict[str, type] = {"scene": SceneSettings, "imaging": ImagingSettings}
 
 
 @dataclass(frozen=True)
@@ -244,8 +244,8 @@ class SimulationSettings:
 
 def setting_fields() -> dict[str, FieldInfo]:
     """Return the settings that can be overridden by name, ``group.setting``."""
-    fields = {f"{group}.{name}": info for group, kind in GROUPS.items() for name, info in fields_of(kind).items()}
-    return {name: info for name, info in fields.items() if name not in ARGUMENTS}
+    fields = {f"{group}.{name}": info for group, kind in _GROUPS.items() for name, info in fields_of(kind).items()}
+    return {name: info for name, info in fields.items() if name not in _ARGUMENTS}
 
 
 def parse_changes(changes: Mapping[str, object]) -> dict[str, dict[str, Any]]:
@@ -255,11 +255,11 @@ def parse_changes(changes: Mapping[str, object]) -> dict[str, dict[str, Any]]:
 
     Raises `UsageError` if a name is unknown or a value is invalid.
     """
-    parsed: dict[str, dict[str, Any]] = {group: {} for group in GROUPS}
+    parsed: dict[str, dict[str, Any]] = {group: {} for group in _GROUPS}
     fields = setting_fields()
     for name, value in changes.items():
-        if name in ARGUMENTS:
-            raise UsageError(f"{name}: is set by {ARGUMENTS[name]}")
+        if name in _ARGUMENTS:
+            raise UsageError(f"{name}: is set by {_ARGUMENTS[name]}")
         if name not in fields:
             raise UsageError(f"{name}: no such setting; choose one of {', '.join(fields)}")
         group, _, setting = name.partition(".")
