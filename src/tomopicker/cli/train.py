@@ -56,7 +56,8 @@ def command(
     resume: Resume = False,
     overwrite: StartAnew = False,
     check: bool = option(
-        True, "First run the tests of 'tomopicker check' on the clicks; stop if they fit another unit, axis order or tomogram.",
+        True, "First run the tests of 'tomopicker check' on the clicks; stop if another unit, axis order or tomogram "
+        "fits them better.",
         "--check/--no-check", panel=MORE,
     ),
     dry_run: DryRun = False,
