@@ -69,7 +69,7 @@ def test_the_report_shows_each_kind_at_its_own_size(kinds, cli, tmp_path):
     text = (tmp_path / "r.html").read_text(encoding="utf-8")
     (first, *_) = found = read_results(kinds / "picks").tomograms
     for each in found:
-        for kind, cut in each.chosen_kinds.items():
+        for kind, cut in each.selected_kinds.items():
             assert f"<td>{each.name}</td><td>{kind}</td><td>{len(cut.picks)}</td>" in text
             assert f"{each.kinds[kind].threshold:.3f}" in text and each.kinds[kind].count is not None
     assert f"<div><b>{len(found)}</b>tomogram" in text
@@ -77,8 +77,8 @@ def test_the_report_shows_each_kind_at_its_own_size(kinds, cli, tmp_path):
     for kind, colour in (("big", "#39d98a"), ("small", "#ffb020")):
         assert f"{kind}: central sections" in text and f"{kind}: nearest of the same kind" in text
         assert f'stroke="{colour}"' in text
-    above = [first.candidates_of(kind).scores > cut.threshold for kind, cut in first.chosen_kinds.items()]
-    assert sum(int(each.sum()) for each in above) == len(first.chosen.picks)
+    above = [first.candidates_of(kind).scores > cut.threshold for kind, cut in first.selected_kinds.items()]
+    assert sum(int(each.sum()) for each in above) == len(first.selected.picks)
 
 
 def test_another_threshold_and_back(kinds, world):
@@ -209,4 +209,4 @@ def test_kinds_in_closed_form(instant_kinds, world, cli, tmp_path):
         assert len(mine) == (every.kind == kind).sum() and (mine.kind == kind).all()
         assert (tmp_path / "picks" / f"TS_1.{kind}.png").exists()
     (result,) = read_results(tmp_path / "picks").tomograms
-    assert len(result.chosen.picks) == len(every), "the report shows what was picked, kind by kind"
+    assert len(result.selected.picks) == len(every), "the report shows what was picked, kind by kind"

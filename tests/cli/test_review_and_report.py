@@ -98,7 +98,7 @@ def test_a_report_is_one_page(cli, picked, tmp_path):
     text = target.read_text(encoding="utf-8")
     results = read_results(picked)
     for result in results.tomograms:
-        assert f"<td>{result.name}</td><td>{len(result.chosen.picks)}</td>" in text
+        assert f"<td>{result.name}</td><td>{len(result.selected.picks)}</td>" in text
         assert f"{result.whole.threshold:.3f}" in text
     for part in ("Counts", "Scores", "Mean", "Nearest neighbours", "The most uncertain", "Slices", "Settings"):
         assert f"<h2>{part}</h2>" in text

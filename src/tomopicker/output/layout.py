@@ -61,16 +61,16 @@ def write_selected(
     frame: Frame,
     selected: Selected,
     star_format: str,
-    kinds: Mapping[str, Selected] | None = None,
+    kinds: Mapping[str, Selected],
 ) -> dict[str, Any]:
     """Write the picks of a tomogram, and remove pictures of earlier picks; return the entries for the record.
 
     The picks of each of several kinds are written too, to files with the kind in their names; STAR files number the
     kinds from 1 in ``rlnClassNumber``.
     """
-    numbers = {kind: number for number, kind in enumerate(kinds or {}, 1)}
+    numbers = {kind: number for number, kind in enumerate(kinds, 1)}
     entries = {}
-    for kind, own in {"": selected, **(kinds or {})}.items():
+    for kind, own in {"": selected, **kinds}.items():
         star, csv, _ = files_of(folder, file_of_kind(name, kind))
         with suppress(OSError):
             picture_of(folder, file_of_kind(name, kind)).unlink(missing_ok=True)

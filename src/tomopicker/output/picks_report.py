@@ -87,7 +87,7 @@ def try_report(folder: Path, callback: Callback) -> None:
 
 
 def _content(results: FolderResults, opened: dict[str, Tomogram], errors: list[str]) -> dict[str, Any]:
-    selected = {result.name: result.chosen for result in results.tomograms}
+    selected = {result.name: result.selected for result in results.tomograms}
     summary = _summary(results, selected)
     rows = _rows(results, summary)
     candidates = tabulate_candidates(results.tomograms)
@@ -140,7 +140,7 @@ def _rows(results: FolderResults, summary: Summary) -> list[dict[str, Any]]:
     return [
         describe_picks(selected, own.count) | {"name": result.name, "kind": kind, "unusual": why.get(result.name, "")}
         for result in results.tomograms
-        for (kind, own), selected in zip(result.kinds.items(), result.chosen_kinds.values(), strict=True)
+        for (kind, own), selected in zip(result.kinds.items(), result.selected_kinds.values(), strict=True)
     ]
 
 

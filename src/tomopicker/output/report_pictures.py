@@ -90,7 +90,7 @@ def slices_of(results: FolderResults, opened: dict[str, Tomogram]) -> list[Pictu
 
 def _slice(tomogram: Tomogram, result: TomogramResult, diameters: Mapping[str, float]) -> Picture:
     """Draw the slab with most picks, y upwards; circles have the diameter and colour of their kind."""
-    kinds = {kind: selected.picks.positions for kind, selected in result.chosen_kinds.items()}
+    kinds = {kind: selected.picks.positions for kind, selected in result.selected_kinds.items()}
     positions, smallest = np.concatenate(list(kinds.values())), min(diameters.values())
     z = fullest_section(tomogram, positions, smallest)
     half = max(0, round(smallest / 4 / tomogram.voxel_size))

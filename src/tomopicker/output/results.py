@@ -72,15 +72,15 @@ class TomogramResult:
 
     def at(self, threshold: float) -> Selected:
         """Select at another threshold, each kind separately; `max_particles` still applies."""
-        return _joined([self._select(kind, threshold) for kind in self.kinds])
+        return _join([self._select(kind, threshold) for kind in self.kinds])
 
     @property
-    def chosen(self) -> Selected:
+    def selected(self) -> Selected:
         """The picks, with their expected metrics."""
-        return _joined(list(self.chosen_kinds.values()))
+        return _join(list(self.selected_kinds.values()))
 
     @property
-    def chosen_kinds(self) -> dict[str, Selected]:
+    def selected_kinds(self) -> dict[str, Selected]:
         """The picks of each kind."""
         return {kind: self._select(kind, own.threshold - ROUNDING) for kind, own in self.kinds.items()}
 
@@ -89,7 +89,7 @@ class TomogramResult:
         return selection.select(self.candidates_of(kind), self.kinds[kind].particles, None)
 
 
-def _joined(parts: list[Selected]) -> Selected:
+def _join(parts: list[Selected]) -> Selected:
     return parts[0] if len(parts) == 1 else join(parts)
 
 
@@ -141,7 +141,7 @@ def tabulate_candidates(results: Sequence[TomogramResult]) -> pd.DataFrame:
     """Tabulate the candidates: tomogram, kind (empty for the only one), x, y, z in Å, probability, picked."""
     tables = []
     for result in results:
-        for kind, selected in result.chosen_kinds.items():
+        for kind, selected in result.selected_kinds.items():
             candidates = result.candidates_of(kind)
             facts = {"probability": candidates.scores, "picked": candidates.scores > selected.threshold}
             table = pd.DataFrame(candidates.positions, columns=list("xyz"))

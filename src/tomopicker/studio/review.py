@@ -69,10 +69,10 @@ def rows(results: "Sequence[TomogramResult]", threshold: float | None) -> list[d
     """Describe each tomogram's picks at a threshold; without one, at its own."""
     from tomopicker.output.results import describe_picks  # noqa: PLC0415
 
-    chosen = [result.chosen if threshold is None else result.at(threshold) for result in results]
+    chosen = [result.selected if threshold is None else result.at(threshold) for result in results]
     described = [
         describe_picks(own, result.whole.count)
-        | {"tomogram": result.name, "was": len(result.chosen.picks), "candidates": len(result.candidates)}
+        | {"tomogram": result.name, "was": len(result.selected.picks), "candidates": len(result.candidates)}
         for result, own in zip(results, chosen, strict=True)
     ]
     flags = unusual([row["picks"] for row in described]) | unusual([row["median"] for row in described], SCORE)

@@ -58,7 +58,7 @@ def _picks_to_save(studio: Studio, kind: str, source: str, threshold: float | No
         finished = studio.reviews.results(kind)
         if finished is None:
             raise UsageError("no job has picked this kind yet; start one, or save the clicks")
-        picked = {own.name: own.chosen.picks for own in finished.tomograms if own.name in studio.listing.files}
+        picked = {own.name: own.selected.picks for own in finished.tomograms if own.name in studio.listing.files}
     else:
         picked = {
             name: own.candidates.select(own.candidates.scores > (own.threshold if threshold is None else threshold))

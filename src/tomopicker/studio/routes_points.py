@@ -187,7 +187,7 @@ async def tomogram_list(studio: Studio, kind: KindOfProject) -> Any:
     """Return a row for each tomogram: counts, median scores, what is unusual, notes."""
     finished = await asyncio.to_thread(studio.reviews.results, kind.name)
     points = studio.project.all_points(kind.name)
-    picked = {own.name: own.chosen.picks.scores for own in finished.tomograms} if finished else {}
+    picked = {own.name: own.selected.picks.scores for own in finished.tomograms} if finished else {}
     instant = {
         name: own.candidates.scores[own.candidates.scores > own.threshold]
         for name, own in studio.instant.picked(kind.name).items()
