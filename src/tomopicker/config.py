@@ -235,7 +235,7 @@ class Picking(Frozen):
     method: Literal["greedy", "local"] = setting(
         "local", "greedy: the paper's greedy loop; local: local maxima with sub-voxel centres."
     )
-    min_distance_fraction: Positive = setting(1.4, "Least distance between two picks.", unit="particle radii")
+    min_distance_fraction: Positive = setting(1.4, "Minimum distance between two picks.", unit="particle radii")
     border_fraction: NotNegative = setting(
         0.4, "No picks closer to the border of the volume than this.", unit="particle radii"
     )
@@ -261,7 +261,7 @@ class Settings(Frozen):
         "Approximate number of particles in a training tomogram, clicked or not; a prior that clicks can contradict.",
         flag=Flag(float, default="estimated; kl, pu, distpu: by a first network with the PN loss"),
     )
-    seed: Annotated[int, Field(ge=0)] = setting(0, "Seed of everything random.", flag=Flag(int))
+    seed: Annotated[int, Field(ge=0)] = setting(0, "Random seed.", flag=Flag(int))
     precision: Literal["auto", "float32", "bfloat16"] = setting(
         "auto", "Arithmetic of the network; auto: bfloat16 where the processor has it."
     )

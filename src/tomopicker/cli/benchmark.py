@@ -34,23 +34,23 @@ class PartOptions(SettingOptions, fields=fields_of(Part)):
 
 def command(
     *,
-    protocol: Path | None = argument(None, "What to run, on what.", "[PROTOCOL.yaml]"),
+    protocol: Path | None = argument(None, "Protocol: methods and data sets.", "[PROTOCOL.yaml]"),
     output: Path = option(
-        Path("benchmark"), "Folder of results, new or of an earlier run.", "--output", "-o", unit="DIR"
+        Path("benchmark"), "Results folder, new or of an earlier run.", "--output", "-o", unit="DIR"
     ),
     empiar: Path | None = option(
-        None, "Instead of a protocol: the paper's experiment, on the folder of VPP and DEF.", "--empiar-10988",
+        None, "Run the paper's experiment instead of a protocol, on the folder with VPP and DEF.", "--empiar-10988",
         unit="DIR",
     ),
     external: list[str] | None = option(
-        None, "Evaluate another program's picks too, a file per tomogram; may be repeated.", unit="NAME=DIR"
+        None, "Also evaluate picks of another program, one file per tomogram; may be repeated.", unit="NAME=DIR"
     ),
     part: PartOptions,
     report_only: bool = option(
-        False, "Run nothing: only make tables and figures of the results that exist.", "--report-only"
+        False, "Run nothing; only make tables and figures of existing results.", "--report-only"
     ),
     simulate: bool = option(
-        False, "Make the tomograms that the protocol simulates, where they are missing.", "--simulate"
+        False, "Simulate missing tomograms of the protocol.", "--simulate"
     ),
     engine: EngineOptions,
     dry_run: DryRun = False,

@@ -28,7 +28,7 @@ def command(
     *,
     given: PickedInput,
     particle_diameter: ParticleDiameters,
-    output: Path = option(Path("check.png"), "The picture: .png, .svg or .pdf.", "--output", "-o", unit="FILE"),
+    output: Path = option(Path("check.png"), "Picture to write: .png, .svg or .pdf.", "--output", "-o", unit="FILE"),
     reporter: Reporter,
 ) -> int:
     """Test, print and draw the picks of each kind."""

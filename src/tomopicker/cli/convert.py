@@ -28,8 +28,8 @@ from tomopicker.parsing import size_in_voxels, three_numbers
 
 def command(
     *,
-    source: Path = argument(..., "File of picks, or a folder of them.", "IN"),
-    target: Path = argument(..., "File to write; a folder (no suffix) gets one file a tomogram.", "OUT"),
+    source: Path = argument(..., "File or folder of picks.", "IN"),
+    target: Path = argument(..., "File to write; a folder (no suffix) gets one file per tomogram.", "OUT"),
     more: SomeTomograms = None,
     reading: TomogramOptions,
     coordinates: CoordinateOptions,
@@ -40,8 +40,8 @@ def command(
     shape: str | None = option(
         None, "Size of the tomograms in voxels, if their files are not available.", unit="X,Y,Z"
     ),
-    binning: float | None = option(None, "Pixels of the tilt series per voxel of the tomograms.", unit="B"),
-    shift: str | None = option(None, "Voxels added to every position, where IN has another origin.", unit="X,Y,Z"),
+    binning: float | None = option(None, "Tilt-series pixels per tomogram voxel.", unit="B"),
+    shift: str | None = option(None, "Voxels to add to every position, if IN has another origin.", unit="X,Y,Z"),
     overwrite: Overwrite = False,
     reporter: Reporter,
 ) -> None:

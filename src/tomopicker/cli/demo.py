@@ -23,7 +23,7 @@ from tomopicker.files import check_folder
 
 def command(
     *,
-    output: Path = option(Path("demo"), "Folder to write to.", "--output", "-o", unit="DIR"),
+    output: Path = option(Path("demo"), "Output folder.", "--output", "-o", unit="DIR"),
     overwrite: Overwrite = False,
     reporter: Reporter,
 ) -> None:

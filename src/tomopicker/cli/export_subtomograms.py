@@ -25,9 +25,9 @@ from tomopicker.wording import number_of
 def command(
     *,
     given: PickedInput,
-    box: int = option(..., "Edge of the boxes, in their own voxels.", unit="N", min=2, max=1024),
+    box: int = option(..., "Edge of the boxes, in voxels after binning.", unit="N", min=2, max=1024),
     output: OutputFolder,
-    binning: int = option(1, "Voxels of the tomogram per voxel of the boxes; averaged.", unit="B", min=1, max=64),
+    binning: int = option(1, "Tomogram voxels averaged per box voxel.", unit="B", min=1, max=64),
     overwrite: Overwrite = False,
     reporter: Reporter,
 ) -> None:

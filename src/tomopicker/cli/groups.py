@@ -117,7 +117,7 @@ class CoordinateOptions(SettingOptions, fields=fields_of(CoordinateUnits)):
 class PickedInput(OptionGroup):
     """Picks and their tomograms."""
 
-    picks: Annotated[Path, argument(..., "File of picks, or a folder.", "PICKS")]
+    picks: Annotated[Path, argument(..., "File or folder of picks.", "PICKS")]
     tomograms: Tomograms
     coordinates: CoordinateOptions
     reading: DensityOptions
@@ -146,7 +146,7 @@ class EngineOptions(SettingOptions, fields=ClusterSettings.model_fields):
         self,
         *,
         cluster: Annotated[
-            Path | None, option(..., "YAML file with these settings for your machines.", unit="FILE", panel=PANEL)
+            Path | None, option(..., "YAML file with settings of your workers.", unit="FILE", panel=PANEL)
         ] = None,
         **flags: Any,
     ) -> None:

@@ -18,7 +18,7 @@ def command(
     *,
     tomograms: Tomograms,
     reading: TomogramOptions,
-    header: bool = option(False, "Only what the header states; fast.", "--header"),
+    header: bool = option(False, "Read headers only; fast.", "--header"),
     reporter: Reporter,
 ) -> int:
     """Print a table of tomograms."""

@@ -145,9 +145,9 @@ def with_groups(command: Callable[..., Any]) -> Callable[..., Any]:
     return called
 
 
-TOMOGRAMS = "Tomograms, or folders of them: MRC, OME-Zarr, HDF5, TIFF, EM."
+TOMOGRAMS = "Tomograms or folders of tomograms: MRC, OME-Zarr, HDF5, TIFF, EM."
 MASK = (
-    "Where the specimen is. auto: the lamella is detected; none: everywhere; or an MRC that is 1 in it, for several "
+    "Specimen mask. auto: detect the lamella; none: use the whole volume; or an MRC mask (1 inside), for several "
     "tomograms a folder of masks named after them."
 )
 Tomograms = Annotated[list[Path], argument(..., TOMOGRAMS, "TOMOGRAM")]
@@ -155,18 +155,18 @@ SomeTomograms = Annotated[list[Path] | None, argument(..., TOMOGRAMS, "[TOMOGRAM
 TomogramList = Annotated[
     list[Path] | None,
     option(
-        ..., "The tomograms, a folder of them, or a RELION 5 tomograms.star: for sizes and names.", unit="PATH",
+        ..., "Tomograms, a folder of tomograms, or a RELION 5 tomograms.star, for sizes and names.", unit="PATH",
         words="as in the picks.json of a folder of picks", panel=INPUT,
     ),
 ]  # fmt: skip
-PicksFolder = Annotated[Path, argument(..., "Written by tomopicker pick.", "DIR")]
+PicksFolder = Annotated[Path, argument(..., "Folder written by tomopicker pick.", "DIR")]
 ParticleDiameters = Annotated[list[str], diameter_option()]
-OutputFolder = Annotated[Path, option(..., "Folder to write to.", "--output", "-o", unit="DIR")]
+OutputFolder = Annotated[Path, option(..., "Output folder.", "--output", "-o", unit="DIR")]
 Mask = Annotated[str | None, option(..., MASK, unit="auto|none|FILE", words="auto; paper: none", panel=INPUT)]
 Pictures = Annotated[
     bool,
     option(
-        ..., "Draw the picks of each tomogram in its fullest section: TOMOGRAM.png.", "--pictures/--no-pictures",
+        ..., "Draw the section with most picks of each tomogram: TOMOGRAM.png.", "--pictures/--no-pictures",
         panel=PICKING,
     ),
 ]  # fmt: skip
@@ -180,5 +180,5 @@ StartAnew = Annotated[
 ]
 DryRun = Annotated[
     bool,
-    option(..., "Print what would be done, refuse what would be refused, write nothing.", "--dry-run", panel=MORE),
+    option(..., "Check the input and print what would be done; write nothing.", "--dry-run", panel=MORE),
 ]

@@ -67,18 +67,18 @@ class CopickOptions(SettingOptions, fields=fields_of(CopickSettings)):
 def command(
     *,
     tomograms: SomeTomograms = None,
-    model: Path = option(..., "From tomopicker train.", "--model", "-m", unit="MODEL"),
+    model: Path = option(..., "Model file of tomopicker train.", "--model", "-m", unit="MODEL"),
     output: OutputFolder,
     selection: SelectionOptions,
     min_distance: float | None = option(
-        None, "Least distance between two picks.", unit="Å", words="0.7 particle diameters; paper: 0.5", panel=PICKING
+        None, "Minimum distance between two picks.", unit="Å", words="0.7 particle diameters; paper: 0.5", panel=PICKING
     ),
     mask: str | None = option(None, MASK, unit="auto|none|FILE", words="as in training", panel=PICKING),
     star_format: Format = option(
-        "relion5", "Whose STAR files to write; warp is for Warp and M.", panel=PICKING
+        "relion5", "Type of STAR files to write; warp is for Warp and M.", panel=PICKING
     ),
     save_scores: bool = option(
-        False, "Write TOMOGRAM_scores.mrc too: float32, at the network's resolution.", "--save-scores", panel=PICKING
+        False, "Also write TOMOGRAM_scores.mrc: float32, at the network's resolution.", "--save-scores", panel=PICKING
     ),
     pictures: Pictures = True,
     reading: TomogramOptions,
@@ -90,7 +90,7 @@ def command(
     device: Device = None,
     overwrite: Overwrite = False,
     retry_failed: bool = option(
-        False, "Pick unchanged tomograms again that failed before.", "--retry-failed", panel=MORE
+        False, "Retry tomograms that failed before and have not changed.", "--retry-failed", panel=MORE
     ),
     dry_run: DryRun = False,
     reporter: Reporter,

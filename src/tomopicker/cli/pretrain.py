@@ -42,7 +42,7 @@ class RecipeOptions(SettingOptions, fields=fields_of(EpisodeRecipe)):
 
 def command(
     *,
-    output: Path = option(..., "File of weights to write.", "--output", "-o", unit="WEIGHTS"),
+    output: Path = option(..., "Weights file to write.", "--output", "-o", unit="WEIGHTS"),
     episodes: bool = option(False, "Train in few-shot episodes, for instant picks.", "--episodes"),
     given: RecipeOptions,
     workers: int = option(1, "Processes that draw scenes.", unit="N", min=0),

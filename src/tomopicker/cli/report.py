@@ -24,9 +24,9 @@ def command(
     *,
     folder: PicksFolder,
     negatives: list[Path] | None = option(
-        None, "Positions that are no particle, to show beside the picks.", unit="FILE", words="none", panel=INPUT
+        None, "Positions that are not particles, to show as well.", unit="FILE", words="none", panel=INPUT
     ),
-    output: Path | None = option(None, "The page.", "--output", "-o", unit="FILE", words="report.html in DIR"),
+    output: Path | None = option(None, "HTML file.", "--output", "-o", unit="FILE", words="report.html in DIR"),
     coordinates: CoordinateOptions,
     reporter: Reporter,
 ) -> None:

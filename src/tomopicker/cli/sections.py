@@ -25,8 +25,8 @@ def command(
     tomograms: Tomograms,
     output: OutputFolder,
     reading: DensityOptions,
-    every: float = option(100.0, "Distance of two sections along z; as much is averaged in each.", unit="Å"),
-    picks: Path | None = option(None, "Clicks or picks to mark, in any format that is read.", unit="FILE"),
+    every: float = option(100.0, "Distance between sections along z, and thickness averaged in each.", unit="Å"),
+    picks: Path | None = option(None, "Clicks or picks to mark, in any supported format.", unit="FILE"),
     overwrite: Overwrite = False,
     reporter: Reporter,
 ) -> None:

@@ -34,24 +34,24 @@ def command(
     reading: DensityOptions,
     project: Path = option(Path("studio"), "Project folder, where everything is saved.", "--project", "-p", unit="DIR"),
     particle_diameter: float | None = option(
-        None, "Of the first kind of particle.", "--particle-diameter", "-d", unit="Å", words="entered in the page",
+        None, "Diameter of the first kind.", "--particle-diameter", "-d", unit="Å", words="entered in the page",
         min=1, max=1e5,
     ),
     kind: str = option("particle", "Name of that kind.", unit="NAME"),
     other_volume: list[Path] | None = option(
         None,
-        "Other volumes of the same tomograms, such as denoised ones, to look at under the same clicks; matched by "
-        "name. Repeat it.",
+        "Other volumes of the same tomograms, such as denoised ones, to view under the same clicks; matched by "
+        "name. May be repeated.",
         unit="PATH",
     ),
     port: int | None = option(
         None, "Port on this machine.", unit="N", words="last time's, else a free one", panel=MORE, min=0, max=65535,
     ),
     base_path: str = option(
-        "", "Path prefix of a proxy, as of Open OnDemand.", unit="/PATH", panel=MORE, show_default=False
+        "", "Path prefix of a proxy such as Open OnDemand.", unit="/PATH", panel=MORE, show_default=False
     ),
     allow_host: list[str] | None = option(
-        None, "Host name of a proxy between browser and studio. Repeat it.", unit="NAME", panel=MORE
+        None, "Host name of a proxy between browser and studio. May be repeated.", unit="NAME", panel=MORE
     ),
     device: Device = None,
     reporter: Reporter,

@@ -29,9 +29,9 @@ def command(
     *,
     tomograms: Tomograms,
     output: Path = option(..., "CSV file to write.", "--output", "-o", unit="FILE"),
-    picks: list[Path] | None = option(None, "Clicks so far; repeat it.", "--picks", "-p", unit="FILE", panel=INPUT),
+    picks: list[Path] | None = option(None, "Clicks; may be repeated.", "--picks", "-p", unit="FILE", panel=INPUT),
     negatives: list[Path] | None = option(
-        None, "Places that look like the particle and are not; repeat it.", unit="FILE", panel=INPUT
+        None, "Positions that only look like the particle; may be repeated.", unit="FILE", panel=INPUT
     ),
     particle_diameter: float = option(
         ..., "Diameter of the particle.", "--particle-diameter", "-d", unit="Å", panel=INPUT

@@ -33,24 +33,24 @@ from tomopicker.parsing import files_by_kind
 def command(
     *,
     tomograms: Tomograms,
-    output: Path = option(..., "The model file to write.", "--output", "-o", unit="MODEL"),
+    output: Path = option(..., "Model file to write.", "--output", "-o", unit="MODEL"),
     picks: list[Path] = option(
-        ..., "Clicks: STAR, CSV, text with x, y, z, or another format that 'tomopicker formats' lists. Repeat it, or "
-        "list several files.", "--picks", "-p", unit="[KIND=]FILE", panel=INPUT,
+        ..., "Clicks: STAR, CSV, text with x, y, z, or another format of 'tomopicker formats'. May be repeated, "
+        "or list several files.", "--picks", "-p", unit="[KIND=]FILE", panel=INPUT,
     ),
     negatives: list[Path] | None = option(
-        None, "Places that look like the particle and are not. Same formats as --picks; repeat it. "
-        "Those of a named kind are negatives of that kind.", unit="[KIND=]FILE", panel=INPUT,
+        None, "Positions that look like the particle but are not. Same formats as --picks; may be repeated. "
+        "Those of a named kind apply to that kind only.", unit="[KIND=]FILE", panel=INPUT,
     ),
     given: SettingsOptions,
     reading: DensityOptions,
     coordinates: CoordinateOptions,
     mask: Mask = None,
     validation_tomogram: list[Path] | None = option(
-        None, "A tomogram to validate the training on; never trained on.", unit="FILE", panel=INPUT
+        None, "Tomogram for validation; never trained on.", unit="FILE", panel=INPUT
     ),
     validation_picks: list[Path] | None = option(
-        None, "All particles that are known in it.", unit="[KIND=]FILE", panel=INPUT
+        None, "Known particles in the validation tomogram.", unit="[KIND=]FILE", panel=INPUT
     ),
     device: Device = None,
     resume: Resume = False,
@@ -102,7 +102,7 @@ def command(
     diameters = given.diameters_of(clicks.kind_names)
     # --class selects among the clicks only.
     known = read(negative_files, opened, class_numbers=False, any_class=True, keeps_classes=True) if negatives else None
-    # Without training, negatives alone are something to know of a tomogram, too.
+    # An instant model can use tomograms that have only negatives.
     opened = drop_unclicked_tomograms(
         opened, Picks.concatenate([clicks, *([known] if known and instant else [])]), reporter
     )

@@ -38,7 +38,7 @@ class ReadOptions:
     voxel_size: float | None = setting(
         None, "Voxel size of the tomograms.", unit="Å", flag=Flag(float, INPUT, "as in their headers")
     )
-    invert: bool = setting(False, "Protein is bright in the tomograms. Usually it is dark.", flag=Flag(bool, INPUT))
+    invert: bool = setting(False, "Protein is bright in the tomograms (usually it is dark).", flag=Flag(bool, INPUT))
 
     def __post_init__(self) -> None:
         if self.axes is not None and sorted(self.axes.lower()) != ["x", "y", "z"]:
@@ -67,15 +67,15 @@ class CoordinateUnits:
         None, "Format of the picks.", unit="FORMAT", flag=Flag(str, INPUT, "recognised by content", name="from")
     )
     name: UnitName | None = setting(
-        None, "Unit of the coordinates of picks.",
+        None, "Unit of the picks' coordinates.",
         flag=Flag(UnitName, INPUT, "as their files state; plain CSV: voxel", name="picks-unit"),
     )  # fmt: skip
     pixel_size: float | None = setting(
-        None, "Size of the pixels that the coordinates of picks count.", unit="Å",
+        None, "Pixel size of the picks' coordinates, if they are in pixels.", unit="Å",
         flag=Flag(float, INPUT, "as their files state, else the tomogram's voxels", name="picks-pixel-size"),
     )  # fmt: skip
     classes: tuple[str, ...] = setting(
-        (), "Take only the picks of this class, a name or a number; repeat it for several.", unit="NAME",
+        (), "Use only the picks of this class (name or number); may be repeated.", unit="NAME",
         flag=Flag(list[str], INPUT, "all", name="class"),
     )  # fmt: skip
 

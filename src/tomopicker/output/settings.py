@@ -23,11 +23,11 @@ class SelectionSettings(Frozen):
         flag=Flag(float, PICKING, "the best expected F1 of each tomogram"),
     )  # fmt: skip
     target_precision: float | None = setting(
-        None, "As many picks as keep the expected precision at P or above.", unit="P", ge=0, le=1,
+        None, "Keep as many picks as possible with an expected precision of at least P.", unit="P", ge=0, le=1,
         flag=Flag(float, PICKING),
     )  # fmt: skip
     target_fdr: float | None = setting(
-        None, "As many picks as keep the expected false discovery rate at Q or below.", unit="Q", ge=0, le=1,
+        None, "Keep as many picks as possible with an expected false discovery rate up to Q.", unit="Q", ge=0, le=1,
         flag=Flag(float, PICKING),
     )  # fmt: skip
     max_particles: int | None = setting(
@@ -58,14 +58,14 @@ class CopickSettings(Frozen):
         None, "Configuration of a copick project, to pick from and write to.", unit="CONFIG", flag=Flag(Path, COPICK)
     )
     copick_tomogram: str | None = setting(
-        None, "Which tomogram of each run, such as wbp@10.", unit="TYPE[@Å]", flag=Flag(str, COPICK)
+        None, "Tomogram of each run to pick, such as wbp@10.", unit="TYPE[@Å]", flag=Flag(str, COPICK)
     )
     copick_object: tuple[str, ...] = setting(
-        (), "The particle as the project names it; of several kinds as in fas=synthase, may be repeated.", unit="NAME",
+        (), "Name of the particle in the project; for several kinds as in fas=synthase, may be repeated.", unit="NAME",
         flag=Flag(list[str], COPICK, "the only one, or that of the kind's name"),
     )  # fmt: skip
     copick_session: str = setting(
-        "1", "Session of the picks; their user is tomopicker.", unit="ID", flag=Flag(str, COPICK)
+        "1", "Session under which picks are saved, by the user tomopicker.", unit="ID", flag=Flag(str, COPICK)
     )
 
     @model_validator(mode="after")

@@ -42,7 +42,7 @@ def check_diameter(diameter: float, tomogram: Tomogram, stated: str = FLAG) -> N
     if diameter > smallest:
         what = f"{stated} {diameter:g} Å is larger than {file} ({smallest:g} Å along its shortest axis)"
         if _is_default(tomogram):
-            raise UsageError(f"{what}, for its voxels are stated as 1 Å; give --voxel-size, that of the reconstruction")
+            raise UsageError(f"{what}, and its header states 1 Å, often a placeholder; give --voxel-size")
         raise UsageError(f"{what}; " + (f"give the diameter in Å, {other}" if stated == FLAG else other))
 
 
