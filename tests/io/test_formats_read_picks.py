@@ -9,7 +9,7 @@ from tests.io.test_formats_star import CENTRED, PIXELS, loop
 from tomopicker.errors import TomoPickerError
 from tomopicker.geometry import Frame, Unit
 from tomopicker.io import read_picks, read_table
-from tomopicker.io.read import Inferred
+from tomopicker.io.read import InferredUnitWarning
 from tomopicker.tomogram import Tomogram
 
 FRAME = Frame((50, 60, 70), 10.0)
@@ -155,7 +155,7 @@ def noted(path, frames=FRAMES, **options):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         picks = read_picks(path, frames, **options)
-    return picks, [str(warning.message) for warning in caught if warning.category is Inferred]
+    return picks, [str(warning.message) for warning in caught if warning.category is InferredUnitWarning]
 
 
 def units_refusal(path, frames=FRAMES, **options):
