@@ -109,9 +109,9 @@ class PickTable:
         Whether the file or its format states the unit; plain columns are voxels by convention only.
     inferred : str, optional
         How the unit was inferred, for the user.
-    doubt : str, optional
+    ambiguity : str, optional
         Why the unit is ambiguous or contradictory, and the option that gives it.
-    kept : array of int, shape (n,), optional
+    row_indices : array of int, shape (n,), optional
         Indices of these rows in the file, from 0; all of them if left out.
     """
 
@@ -127,8 +127,8 @@ class PickTable:
     notes: tuple[str, ...] = ()
     is_unit_stated: bool = True
     inferred: str | None = None
-    doubt: str | None = None
-    kept: np.ndarray | None = None
+    ambiguity: str | None = None
+    row_indices: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if not self.extra.shape[1]:
@@ -153,7 +153,7 @@ class PickTable:
             scores=self.scores[rows],
             pixel_size=None if self.pixel_size is None else self.pixel_size[rows],
             extra=self.extra.iloc[index].reset_index(drop=True),
-            kept=index if self.kept is None else self.kept[index],
+            row_indices=index if self.row_indices is None else self.row_indices[index],
         )
 
 

@@ -8,7 +8,7 @@ import pytest
 from tests.cli.conftest import DIAMETER
 from tomopicker.geometry import Frame
 from tomopicker.io import read_picks, read_table
-from tomopicker.io.classes import Mixed
+from tomopicker.io.classes import MixedClassesWarning
 
 FRAMES = {"TS_1": Frame((32, 56, 48), 10.0)}
 
@@ -69,7 +69,7 @@ def test_classes_that_are_kinds_or_of_no_concern_are_no_warning(world, cli, mixe
 def test_columns_that_hold_classes(tmp_path, column):
     path = tmp_path / "TS_1.csv"
     path.write_text(f"x [A],y [A],z [A],{column}\n1,2,3,Virus\n40,50,60,ribosome\n70,8,9,ribosome\n")
-    with pytest.warns(Mixed, match=r"Virus \(1\), ribosome \(2\)"):
+    with pytest.warns(MixedClassesWarning, match=r"Virus \(1\), ribosome \(2\)"):
         assert len(read_picks(path, FRAMES)) == 3
     chosen = read_picks(path, FRAMES, classes=["RIBOSOME"])
     np.testing.assert_array_equal(chosen.positions[:, 0], [40, 70])

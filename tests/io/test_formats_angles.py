@@ -74,7 +74,7 @@ def test_tom_matrix_takes_the_reference_to_the_particle():
         np.testing.assert_allclose(TOM.rotations(np.array([[phi, theta, psi]])).as_matrix()[0], matrix, atol=1e-12)
 
 
-def test_dynamo_and_tom_are_each_other_turned_back():
+def test_dynamo_and_tom_are_inverse():
     """Dynamo makes a table of a motive list by tdrot = -psi, tilt = -theta, narot = -phi."""
     phi, theta, psi = some_angles().T
     tom, dynamo = TOM.rotations(np.stack([phi, theta, psi], 1)), DYNAMO.rotations(-np.stack([psi, theta, phi], 1))
@@ -83,7 +83,7 @@ def test_dynamo_and_tom_are_each_other_turned_back():
 
 @pytest.mark.parametrize("convention", [RELION, DYNAMO, TOM])
 @pytest.mark.parametrize("tilt", [None, 0.0, 180.0])
-def test_there_and_back(convention, tilt):
+def test_angles_round_trip(convention, tilt):
     angles = some_angles()
     if tilt is not None:
         angles[:, 1] = tilt

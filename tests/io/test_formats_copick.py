@@ -40,7 +40,7 @@ def test_the_shared_configuration():
         project.tomograms()
 
 
-def test_what_is_written_has_copicks_fields(tmp_path):
+def test_written_fields_are_those_of_copick(tmp_path):
     extra = pd.DataFrame({"rlnAngleRot": [10.0], "rlnAngleTilt": [20.0], "rlnAnglePsi": [30.0]})
     picks = Picks(np.array([[10.0, 20, 30]]), np.array(["TS_01"], object), np.array([1.5]), extra)
     path = tmp_path / "ExperimentRuns" / "TS_01" / "Picks" / "tomopicker_1_ribosome.json"
@@ -65,7 +65,7 @@ def test_shifts_count_and_the_run_is_in_the_path(tmp_path):
     assert np.isnan(picks.scores[0]) and not picks.extra.shape[1]
 
 
-def test_numbers_of_objects_come_along(tmp_path):
+def test_instance_ids_are_kept(tmp_path):
     extra = pd.DataFrame({"instance_id": [7, np.nan, "x"]})
     picks = Picks(np.array([[10.0, 20, 30]] * 3), np.array(["TS_01"] * 3, object), np.full(3, np.nan), extra)
     write_picks(picks, FRAMES, tmp_path / "a.json", "copick")
@@ -83,7 +83,7 @@ def test_numbers_of_objects_come_along(tmp_path):
         (7, "no list 'points'"),
     ],
 )
-def test_bad_points_are_one_line(tmp_path, point, words):
+def test_errors_of_bad_points_are_one_line(tmp_path, point, words):
     path = tmp_path / "a.json"
     path.write_text(json.dumps({"pickable_object_name": "b", "points": [point]}))
     with pytest.raises(TomoPickerError, match=words):

@@ -138,7 +138,7 @@ BOMBS = {
 
 
 @pytest.mark.parametrize("name", BOMBS)
-def test_promises_that_cannot_be_kept_cost_nothing(tmp_path, name):
+def test_impossible_counts_in_headers_allocate_nothing(tmp_path, name):
     path = tmp_path / name
     path.write_bytes(BOMBS[name])
     tracemalloc.start()

@@ -40,7 +40,7 @@ def patch(path: Path, at: int, raw: bytes) -> Path:
 
 
 def refusal(path: Path, **options) -> str:
-    """Open a file that must be refused; give the one line that says why."""
+    """Return the one-line message of the error that opening a file raises."""
     with pytest.raises(TomoPickerError) as caught:
         open_tomogram(path, **options)
     message = str(caught.value)
@@ -143,7 +143,7 @@ def test_damage_inside_a_packed_file_is_one_line(tmp_path):
             tomogram.read()
 
 
-def test_parts_of_gzip_behind_each_other(tmp_path):
+def test_gzip_of_several_members(tmp_path):
     """Several members, as bgzip and cat make, and a tail of zeros: the length at the end is not the whole one's."""
     raw = make(tmp_path / "a.mrc").read_bytes()
     path = tmp_path / "b.mrc.gz"
@@ -192,7 +192,7 @@ def test_header_from_before_2000(tmp_path, big_endian):
     np.testing.assert_array_equal(open_tomogram(path).read(), volume())
 
 
-def test_wrong_machine_stamp_is_seen_through(tmp_path):
+def test_wrong_machine_stamp_is_corrected(tmp_path):
     path = patch(make(tmp_path / "a.mrc", "int16"), 212, b"\x11\x11\0\0")
     np.testing.assert_array_equal(open_tomogram(path).read(), volume())
 
@@ -205,7 +205,7 @@ def test_extended_header_is_skipped(tmp_path):
     np.testing.assert_array_equal(open_tomogram(path).read(), volume())
 
 
-def test_axis_order_is_turned(tmp_path):
+def test_axes_are_reordered(tmp_path):
     # Columns run along y, rows along z, sections along x: the file holds (x, z, y).
     path = make(tmp_path / "a.mrc", mapc=2, mapr=3, maps=1)
     tomogram = open_tomogram(path, voxel_size=10.0)
@@ -255,7 +255,7 @@ def test_truncated_names_both_lengths(tmp_path):
     assert "ended before" in refusal(packed)
 
 
-def test_what_is_no_tomogram_is_refused(tmp_path):
+def test_other_data_are_refused(tmp_path):
     assert "no such file" in refusal(tmp_path / "none.mrc")
     assert "folder" in refusal(tmp_path)
     (tmp_path / "empty.mrc").touch()

@@ -49,7 +49,7 @@ from tomopicker.picks import Picks
         "TS_01__bin4_wedgefill.hdf",
     ],
 )
-def test_decoration_is_seen_through(name):
+def test_decoration_of_names_is_ignored(name):
     assert match_name(name, ["TS_01", "TS_010", "TS_02"]) == "TS_01"
     assert match_name("TS_01", [name, "TS_010", "TS_02"]) == name
 
@@ -129,7 +129,7 @@ def test_names_of_files(name):
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/a", "..\\a", "a\0", "a\n", "\x7f", "é" * 101, "\udce9"])
-def test_names_that_are_none_of_a_file(name):
+def test_invalid_file_names(name):
     with pytest.raises(TomoPickerError, match=r"list\.star.*rename it") as caught:
         check_file_name(name, "list.star")
     assert str(caught.value).isprintable()
@@ -187,7 +187,7 @@ def test_tomograms_of_a_warp_project(tmp_path, given):
     assert frame.unbinned_pixel_size == (None if given == "folder" else 2.5)
 
 
-def test_a_table_names_what_nothing_else_maps(tmp_path):
+def test_a_table_maps_names_to_files(tmp_path):
     for i in (1, 2):
         volume(tmp_path / "data" / f"{i}.mrc")
     table = tmp_path / "data" / "list.csv"
@@ -199,7 +199,7 @@ def test_a_table_names_what_nothing_else_maps(tmp_path):
         volume_files(table)
 
 
-def test_files_called_alike_are_named_after_their_folders(tmp_path):
+def test_files_of_one_name_are_named_after_their_folders(tmp_path):
     one, two = (volume(tmp_path / "s1" / folder / "filtered.mrc") for folder in ("001", "002"))
     three = volume(tmp_path / "s2" / "001" / "filtered.mrc")
     assert names(one, two) == ["001", "002"]
@@ -212,7 +212,7 @@ def test_files_called_alike_are_named_after_their_folders(tmp_path):
 
 
 @pytest.mark.parametrize("called", ["T3_Vol", "T3_rec", "T3_full_rec", "rec_T3", "T3_Vol.mrc", "T3_rec_10.00Apx"])
-def test_what_programs_add_to_names_is_seen_through(called, tmp_path):
+def test_additions_of_programs_to_names_are_ignored(called, tmp_path):
     assert matches("T3", [called, "T4_Vol"]) == [called]
     assert matches(called, ["T3", "T4"]) == ["T3"]
     for format in ("relion5", "warp"):

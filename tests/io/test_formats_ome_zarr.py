@@ -42,7 +42,7 @@ def write(path, form, **more):
 
 @pytest.mark.parametrize("method", [Methods.RESIZE, Methods.LOCAL_MEAN])
 @pytest.mark.parametrize("form", [FormatV04(), FormatV05()], ids=["0.4", "0.5"])
-def test_what_it_writes(tmp_path, form, method):
+def test_written_ome_zarr(tmp_path, form, method):
     path = write(tmp_path / "TS_1.zarr", form, scale_factors=CUBES, method=method)
     (image,) = [node for node in Reader(parse_url(path))() if "coordinateTransformations" in node.metadata]
     for level, near in enumerate((10, 20, 40)):
@@ -57,8 +57,8 @@ def test_what_it_writes(tmp_path, form, method):
         np.testing.assert_allclose(centre_of(tomogram), np.array(CENTRE[::-1]) * SIZE, atol=0.05 * SIZE)
 
 
-def test_scales_that_are_no_cubes_are_left_alone(tmp_path):
-    """What it writes unless told otherwise: every scale with all sections."""
+def test_scales_without_cubic_voxels_are_ignored(tmp_path):
+    """By default it writes every scale with all sections."""
     path = write(tmp_path / "TS_1.zarr", FormatV05(), scale_factors=[2, 4])
     tomogram = open_tomogram(path, options=ReadOptions(target_voxel_size=40))
     assert (tomogram.shape, tomogram.voxel_size, tomogram.origin) == ((32, 48, 40), SIZE, (0, 0, 0))

@@ -9,7 +9,7 @@ from tests.io.test_formats_star import CENTRED, PIXELS, loop
 from tomopicker.errors import TomoPickerError
 from tomopicker.geometry import Frame, Unit
 from tomopicker.io import read_picks, read_table
-from tomopicker.io.read import Inferred
+from tomopicker.io.read import InferredUnitWarning
 from tomopicker.tomogram import Tomogram
 
 FRAME = Frame((50, 60, 70), 10.0)
@@ -45,7 +45,7 @@ def test_tomograms_or_frames(clicks):
         assert picks.extra["tag"].tolist() == ["a"]
 
 
-def test_several_files_each_of_its_tomogram(clicks):
+def test_one_file_per_tomogram(clicks):
     paths = [clicks("1,2,3\n", "TS_0002_cyto_ribosomes.csv"), clicks("4,5,6\n7,8,9\n", "clicks_TS_0001_20.csv")]
     picks = read_picks(paths, {"TS_0001": FRAME, "TS_0002": FRAME})
     assert picks.tomograms.tolist() == ["TS_0002", "TS_0001", "TS_0001"]
@@ -59,7 +59,7 @@ def test_rows_name_their_tomograms(clicks):
     assert picks.positions[:, 0].tolist() == [10, 5]
 
 
-def test_whose_picks_these_are_must_be_clear(clicks):
+def test_ambiguous_tomograms_are_refused(clicks):
     assert "is not stated" in refusal(clicks("1,2,3\n"), BOTH)
     assert "may mean any" in refusal(clicks("1,2,3\n", "TS_01_TS_02.csv"), BOTH)
     assert read_picks(clicks("1,2,3\n"), {"TS_01": FRAME}).tomogram_names == ["TS_01"]
@@ -77,7 +77,7 @@ def test_unknown_tomograms_can_be_left_out(clicks):
         assert "no picks" in refusal(alone, BOTH, ignore_unknown=True)
 
 
-def test_units_can_be_told(clicks):
+def test_units_can_be_given(clicks):
     path = clicks("10,20,30\n", "TS_01.csv")
     assert read_picks(path, BOTH, unit=Unit.ANGSTROM).positions.tolist() == [[10, 20, 30]]
     assert read_picks(path, BOTH, unit=Unit.CENTRED_ANGSTROM).positions.tolist() == [[360, 320, 280]]
@@ -87,7 +87,7 @@ def test_units_can_be_told(clicks):
     assert read_picks(stated, BOTH).positions.tolist() == [[10, 20, 30]]
 
 
-def test_angstrom_taken_for_voxels_is_detected(clicks):
+def test_angstrom_read_as_voxels_is_detected(clicks):
     assert "--picks-unit angstrom" in refusal(clicks("350,200,100\n500,400,300\n20,20,20\n", "TS_01.csv"), BOTH)
 
 
@@ -119,7 +119,7 @@ def test_rows_are_numbered_as_in_the_file(clicks):
         assert len(read_picks(path, BOTH, ignore_unknown=True)) == 4
 
 
-def test_few_are_counted_over_all_files(clicks):
+def test_few_positions_outside_are_counted_over_all_files(clicks):
     paths = [clicks("1,2,3\n4,5,6\n30,20,10\n", "TS_01.csv"), clicks("10,20,-1\n", "TS_02.csv")]
     with pytest.warns(UserWarning, match=r"TS_02\.csv: 1 of 1 positions left out"):
         assert read_picks(paths, BOTH).tomogram_names == ["TS_01"]
@@ -155,7 +155,7 @@ def noted(path, frames=FRAMES, **options):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         picks = read_picks(path, frames, **options)
-    return picks, [str(warning.message) for warning in caught if warning.category is Inferred]
+    return picks, [str(warning.message) for warning in caught if warning.category is InferredUnitWarning]
 
 
 def units_refusal(path, frames=FRAMES, **options):
@@ -208,7 +208,7 @@ OPTICS = loop("optics", "rlnOpticsGroup rlnOpticsGroupName rlnTomoTiltSeriesPixe
         ("rlnOpticsGroupName", ["TS_01 4 8 12 a", "TS_01 40 8 12 c"], "row 2 is of optics group c"),
     ],
 )
-def test_an_optics_group_that_is_not_known_is_refused(write, columns, rows, why):
+def test_unknown_optics_group_is_refused(write, columns, rows, why):
     path = write(OPTICS + loop("particles", f"rlnTomoName {PIXELS} {columns}", *rows))
     message = units_refusal(path)
     assert why in message
@@ -216,19 +216,19 @@ def test_an_optics_group_that_is_not_known_is_refused(write, columns, rows, why)
     assert read_picks(path, FRAMES, pixel_size=1.0).positions[1].tolist() == [40, 8, 12]
 
 
-def test_groups_may_be_named_and_need_no_name_where_they_are_alike(write):
+def test_optics_groups_by_name_or_all_alike(write):
     named = write(OPTICS + loop("particles", f"rlnTomoName {PIXELS} rlnOpticsGroupName", "TS_01 4 8 12 b"))
     assert read_table(named).pixel_size.tolist() == [5.0]
     alike = loop("optics", "rlnOpticsGroup rlnTomoTiltSeriesPixelSize", "1 2.5", "2 2.5")
     assert read_table(write(alike + loop("particles", f"rlnTomoName {PIXELS}", "TS_01 4 8 12"))).pixel_size[0] == 2.5
 
 
-def test_a_size_that_some_rows_lack_is_refused(write):
+def test_pixel_sizes_missing_in_some_rows_are_refused(write):
     path = write(loop("", f"{NAMED} rlnPixelSize", "TS_01 4 8 12 5", "TS_01 40 8 12 0"))
     assert "row 2 states no pixel size" in units_refusal(path)
 
 
-def test_coordinates_of_no_stated_size_are_reported(write):
+def test_coordinates_without_pixel_size_are_reported(write):
     path = write(loop("", NAMED, "TS_01 4 8 12"))
     picks, notes = noted(path)
     assert picks.positions.tolist() == [[40, 80, 120]]
@@ -291,6 +291,6 @@ def test_annotations_of_relions_picker_are_voxels_of_the_binned_tomogram(write, 
     assert picks.positions.tolist() == [[150, 100, 75]]
 
 
-def test_a_pixel_size_that_is_of_no_use_is_reported(write):
+def test_unused_pixel_size_is_reported(write):
     _, notes = noted(write(loop("", CENTRED, "TS_01 4 8 12")), pixel_size=2.0)
     assert "--picks-pixel-size is not used" in notes[0]

@@ -23,7 +23,7 @@ RELAXED = settings(
 )
 
 
-def test_functions_that_a_row_names_are_there():
+def test_functions_of_the_registry_exist():
     for entry in FORMATS:
         for name in (entry.reader, entry.writer):
             assert name is None or callable(import_function(name))
@@ -35,7 +35,7 @@ def test_names_are_unique_and_suffixes_have_dots():
     assert all(suffix.startswith(".") and suffix == suffix.lower() for entry in FORMATS for suffix in entry.suffixes)
 
 
-def test_everything_exported_is_there():
+def test_exports_exist():
     for name in io.__all__:
         assert getattr(io, name) is not None
 
@@ -176,7 +176,7 @@ def test_no_picks_make_a_header_without_rows(tmp_path, entry):
         read_table(path, entry.name)
 
 
-def test_what_relion5_gets(tmp_path):
+def test_written_relion5_files(tmp_path):
     frames = {"TS_01": Frame((51, 60, 71), 10.0)}
     write_picks(
         Picks.of("TS_01", np.array([[0.0, 10.0, 20.0]]), np.array([0.75])), frames, tmp_path / "p.star", "relion5"
@@ -186,7 +186,7 @@ def test_what_relion5_gets(tmp_path):
     assert "TS_01\t-355\t-290\t-235\t0.75" in lines
 
 
-def test_what_warp_gets(tmp_path):
+def test_written_warp_files(tmp_path):
     frames = {"TS_01": Frame((51, 60, 71), 10.0)}
     write_picks(Picks.of("TS_01", np.array([[0.0, 10.0, 20.0]])), frames, tmp_path / "p.star", "warp")
     text = tmp_path.joinpath("p.star").read_text()
@@ -217,7 +217,7 @@ def test_format_follows_the_suffix(tmp_path):
         write_picks(Picks.of("#1", np.zeros((1, 3))), {"#1": frames["A"]}, tmp_path / "b.csv")
 
 
-def test_text_with_line_ends_and_quotes_stays_in_its_row(tmp_path):
+def test_text_with_newlines_and_quotes_stays_in_its_row(tmp_path):
     extra = pd.DataFrame({"note": ['say "hi",\nthen go', "it's # 2"]})
     picks = Picks(np.zeros((2, 3)), np.array(["A", "A"], object), np.full(2, np.nan), extra)
     for entry in KEEPING:
@@ -240,7 +240,7 @@ def test_text_with_line_ends_and_quotes_stays_in_its_row(tmp_path):
         ("TS_01_8.48Apx", "relion3", "TS_01_8.48Apx"),
     ],
 )
-def test_tomograms_are_called_what_the_program_calls_them(tmp_path, name, format, called):
+def test_tomograms_have_the_names_of_the_program(tmp_path, name, format, called):
     frames = {name: Frame((4, 5, 6), 10.0)}
     write_picks(Picks.of(name, np.zeros((1, 3))), frames, tmp_path / "a.star", format)
     assert read_table(tmp_path / "a.star").tomograms.tolist() == [called]

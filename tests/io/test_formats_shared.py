@@ -246,7 +246,7 @@ def test_volumes(name):
     assert tomogram.data.dtype == dtype
 
 
-def test_sign_of_bytes_as_the_portal_has_it():
+def test_sign_of_bytes_of_the_portal():
     signed = open_tomogram(SHARED / "mrc/cz-backend__signed_ints.mrc").read()[0, :, 0]
     unsigned = open_tomogram(SHARED / "mrc/cz-backend__unsigned_ints.mrc").read()[0, :, 0]
     assert signed.tolist() == [-128, 0, -1, 127]

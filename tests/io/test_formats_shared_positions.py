@@ -151,7 +151,7 @@ KEPT = {
 
 
 @pytest.mark.parametrize("name", KEPT)
-def test_what_a_file_holds_survives_in_its_own_format(tmp_path, name):
+def test_round_trip_of_shared_files(tmp_path, name):
     table = read_table(SHARED / name)
     frames = {tomogram or "only": Frame((9999, 9999, 9999), 7.5) for tomogram in table.tomograms}
     picks = read_picks(SHARED / name, frames)
@@ -174,7 +174,7 @@ def test_what_a_file_holds_survives_in_its_own_format(tmp_path, name):
         np.testing.assert_allclose(turned.magnitude(), 0, atol=1e-4)
 
 
-def test_every_folder_of_positions_is_looked_at():
+def test_every_shared_folder_of_positions_is_tested():
     known = {name.partition("/")[0] for name in FILES}
     elsewhere = {"relion31", "star_edge", "dynamo_catalogue", "eman2_json", "eman_box", "tomotwin_tloc", "topaz_txt"}
     not_positions = {"mrc", "mrc_generated", "hdf", "em_volume", "omezarr"}
@@ -183,7 +183,7 @@ def test_every_folder_of_positions_is_looked_at():
     assert folders <= known | elsewhere | not_positions | by_others
 
 
-def test_refined_particles_less_their_origins():
+def test_origins_of_refined_particles_are_subtracted():
     table = read_table(SHARED / "relion5/cylindra__run_it050_data.star")
     stated = starfile.read(SHARED / "relion5/cylindra__run_it050_data.star", always_dict=True)["particles"]
     centred = stated[[f"rlnCenteredCoordinate{axis}Angst" for axis in "XYZ"]].to_numpy()
@@ -214,7 +214,7 @@ def test_dynamo_names_tomograms_by_the_list_next_to_it(tmp_path):
         read_picks(tmp_path / "t.tbl", frames)
 
 
-def test_a_number_finds_its_tomogram():
+def test_number_matches_its_tomogram():
     frames = {"TS_160": Frame((400, 1000, 1000), 10.0), "TS_16": Frame((400, 1000, 1000), 10.0)}
     picks = read_picks(SHARED / "em_motl/cryocat__au_1.em", frames)
     assert picks.tomogram_names == ["TS_160"]

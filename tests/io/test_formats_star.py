@@ -165,7 +165,7 @@ def test_tomograms_next_to_particles_give_the_sizes(star):
     assert "not particles" in refusal(tomograms)
 
 
-def test_a_list_without_binning_is_warned_of(star):
+def test_a_list_without_binning_is_a_warning(star):
     """Picks of binned tomograms would silently be off by the factor."""
     labels = "rlnTomoName rlnTomoSizeX rlnTomoSizeY rlnTomoSizeZ rlnTomoTiltSeriesPixelSize"
     stated = star(TOMOGRAMS, name="stated.star")
@@ -231,13 +231,13 @@ def test_a_row_that_does_not_fit_its_labels_is_named(star, rows, said):
     assert said in refusal(path)
 
 
-def test_a_last_line_without_an_end_is_reported(star):
+def test_missing_newline_at_the_end_is_reported(star):
     path = star(loop("", CENTRED, "TS_01 0 0 0", "TS_01 10 20 30").rstrip("\n"))
     assert any("cut short" in note for note in read_table(path).notes)
     assert read_table(star(loop("", CENTRED, "TS_01 0 0 0"))).notes == ()
 
 
-def test_one_block_a_tomogram_is_read_whole(star):
+def test_one_block_per_tomogram(star):
     blocks = [loop(f"TS_0{i}", f"{PIXELS} rlnPixelSize", *[f"{i} 2 {j} 10" for j in range(i)]) for i in (1, 2, 3)]
     table = read_table(star(*blocks, name="all.star"))
     assert table.tomograms.tolist() == ["TS_01", "TS_02", "TS_02", "TS_03", "TS_03", "TS_03"]
@@ -284,7 +284,7 @@ def test_syntax_that_other_programs_write(star):
     assert table.extra["note"].tolist() == ["a b", ""]
 
 
-def test_names_of_images_and_origins_do_not_travel_on(star, tmp_path):
+def test_image_names_and_origins_are_dropped(star, tmp_path):
     columns = f"{CENTRED} rlnOriginXAngst rlnOriginYAngst rlnOriginZAngst rlnImageName rlnCtfImage rlnRandomSubset"
     columns += " rlnCtfMaxResolution"
     rows = "TS_01 0 0 0 1 2 3 a.mrcs b.mrc 2 7", "TS_01 50 0 0 1 2 3 a.mrcs b.mrc 1 7"

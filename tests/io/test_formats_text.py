@@ -162,7 +162,7 @@ def test_decimal_commas_of_spreadsheets(tmp_path):
             read_table(path)
 
 
-def test_columns_of_imod_name_the_way(tmp_path):
+def test_columns_of_imod_suggest_its_format(tmp_path):
     path = tmp_path / "points.txt"
     path.write_text("1 1 10.5 20.5 3\n1 2 30.5 40.5 5\n")
     with pytest.raises(TomoPickerError, match="--from imod-text"):
@@ -221,7 +221,7 @@ def test_landmarks(tmp_path):
     assert picks.positions.tolist() == [[150, 200, 10], [0, 0, 0]]
 
 
-def test_points_of_a_graph_and_else_its_vertices(tmp_path):
+def test_points_of_a_graph_or_its_vertices(tmp_path):
     (tmp_path / "a.am").write_text(GRAPH)
     assert read_table(tmp_path / "a.am").coordinates.tolist() == [[1, 2, 3], [4, 5, 6]]
     (tmp_path / "a.am").write_text(GRAPH.replace("EdgePointCoordinates", "Other"))
@@ -239,7 +239,7 @@ def test_points_of_a_graph_and_else_its_vertices(tmp_path):
         (LANDMARKS.rpartition("@1\n")[0].replace("Markers 2", "Markers 0"), "no "),
     ],
 )
-def test_what_cannot_be_is_one_line(tmp_path, text, words):
+def test_errors_are_one_line(tmp_path, text, words):
     (tmp_path / "a.am").write_text(text)
     with pytest.raises(TomoPickerError, match=words) as caught:
         read_picks(tmp_path / "a.am", FRAMES)

@@ -101,7 +101,7 @@ def test_omezarr_units(tmp_path, unit, factor):
 @pytest.mark.parametrize(
     ("near", "level", "origin"), [(None, 0, 0), (10, 0, 0), (19, 0, 0), (20, 1, 5), (39, 1, 5), (45, 2, 15), (3, 0, 0)]
 )
-def test_the_scale_nearest_to_what_is_wanted(tmp_path, near, level, origin):
+def test_coarsest_scale_that_is_fine_enough_is_chosen(tmp_path, near, level, origin):
     volume = np.arange(8 * 16 * 8, dtype=np.float32).reshape(8, 16, 8)
     tomogram = open_tomogram(
         write_zarr(tmp_path / "a.zarr", volume, levels=3), options=ReadOptions(target_voxel_size=near)
@@ -115,7 +115,7 @@ def test_the_scale_nearest_to_what_is_wanted(tmp_path, near, level, origin):
 
 @pytest.mark.parametrize(("axes", "lead"), [("zyx", 0), ("yxz", 1)])
 @pytest.mark.parametrize("unit", ["angstrom", "nanometer"])
-def test_translations_say_where_a_scale_lies(tmp_path, axes, lead, unit):
+def test_translations_place_a_scale(tmp_path, axes, lead, unit):
     """Every second voxel in x, averages in y and z, the whole moved: what is said counts, not what is usual."""
     volume = np.arange(8 * 16 * 8, dtype=np.float32).reshape(8, 16, 8)
     moved = [(100.0, -40.0, 7.0), (100.0, -35.0, 12.0)]
@@ -129,7 +129,7 @@ def test_translations_say_where_a_scale_lies(tmp_path, axes, lead, unit):
     assert alone.origin == (0, 0, 0) and f"{100 * by}, {-35 * by}, {12 * by} Å" in " ".join(alone.warnings)
 
 
-def test_scales_that_are_no_cubes_are_not_chosen(tmp_path):
+def test_scales_without_cubic_voxels_are_not_chosen(tmp_path):
     """Some writers keep every section; such a scale is read only if it is named, and then refused."""
     group = zarr.open_group(str(tmp_path / "a.zarr"), mode="w")
     datasets = []
@@ -184,7 +184,7 @@ def test_plain_zarr(tmp_path):
     assert open_tomogram(tmp_path / "two.zarr", voxel_size=8, options=ReadOptions(dataset="b")).shape == VOLUME.shape
 
 
-def test_zarr_reads_only_the_chunks_asked_for(tmp_path):
+def test_zarr_reads_only_the_chunks_needed(tmp_path):
     path = write_zarr(tmp_path / "a.zarr", version=2)
     (path / "0" / "2.0.0").unlink(missing_ok=True)
     for chunk in (path / "0").glob("2*"):
@@ -196,7 +196,7 @@ def test_zarr_reads_only_the_chunks_asked_for(tmp_path):
 
 
 @pytest.mark.parametrize(("axes", "lead"), [("zyx", 0), ("xyz", 0), ("zyx", 1)])
-def test_zarr_says_its_chunks(tmp_path, axes, lead):
+def test_zarr_chunks(tmp_path, axes, lead):
     """In the order z, y, x, so that boxes of them are read once each."""
     group = zarr.open_group(str(tmp_path / "a.zarr"), mode="w")
     stored = VOLUME.transpose(["zyx".index(axis) for axis in axes])
@@ -218,7 +218,7 @@ def test_zarr_says_its_chunks(tmp_path, axes, lead):
 
 
 @pytest.mark.parametrize("away", ["../b.zarr/0", "/b.zarr/0", "0/../../b.zarr/0"])
-def test_a_scale_lies_in_its_own_folder(tmp_path, away):
+def test_position_of_a_coarser_scale(tmp_path, away):
     write_zarr(tmp_path / "b.zarr", VOLUME, version=2)
     path = write_zarr(tmp_path / "a.zarr", VOLUME, version=2)
     stated = json.loads((path / ".zattrs").read_text())
@@ -249,7 +249,7 @@ WRITERS = {
 
 
 @pytest.mark.parametrize("name", WRITERS)
-def test_a_part_costs_the_memory_of_a_part(tmp_path, name):
+def test_reading_a_part_needs_the_memory_of_a_part(tmp_path, name):
     """Sections, and a box, of 16 MB of voxels: never more than a few sections or chunks are in memory."""
     volume = np.random.default_rng(0).normal(size=(64, 256, 256)).astype(np.float32)
     WRITERS[name](tmp_path / name, volume)
@@ -313,7 +313,7 @@ def test_em(tmp_path):
         open_tomogram(path, voxel_size=5)
 
 
-def test_folders_hold_any_format_and_mrc_wins(tmp_path):
+def test_mrc_is_preferred_in_folders(tmp_path):
     write_zarr(tmp_path / "a.zarr")
     write_hdf(tmp_path / "b.hdf")
     write_em(tmp_path / "c.em")
@@ -332,13 +332,13 @@ def test_folders_hold_any_format_and_mrc_wins(tmp_path):
         ("a.em", b"\6\0\0\5" + b"\1" * 8),
     ],
 )
-def test_broken_files_are_one_line(tmp_path, name, content):
+def test_errors_of_broken_files_are_one_line(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(TomoPickerError, match=name):
         open_tomogram(tmp_path / name, voxel_size=5)
 
 
-def test_broken_zarr_is_one_line(tmp_path):
+def test_errors_of_broken_zarr_are_one_line(tmp_path):
     path = write_zarr(tmp_path / "a.zarr", version=2)
     (path / ".zattrs").write_text(json.dumps({"multiscales": [{"axes": [], "datasets": []}]}))
     with pytest.raises(TomoPickerError, match="three of space"):
@@ -360,7 +360,7 @@ def test_a_missing_library_is_named_with_its_extra(tmp_path, monkeypatch):
             open_tomogram(path)
 
 
-def test_axes_that_are_none(tmp_path):
+def test_invalid_axes(tmp_path):
     with pytest.raises(UsageError, match="--axes zzy"):
         ReadOptions(axes="zzy")
 

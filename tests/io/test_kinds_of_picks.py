@@ -36,7 +36,7 @@ def test_kinds_of_picks(picks):
 
 
 @pytest.mark.parametrize("form", ["csv", "relion5", "relion4", "relion3", "warp"])
-def test_they_survive_a_file(picks, tmp_path, form):
+def test_kinds_survive_a_file(picks, tmp_path, form):
     path = tmp_path / ("a.csv" if form == "csv" else "a.star")
     write_picks(picks, FRAMES, path, form)
     with warnings.catch_warnings():

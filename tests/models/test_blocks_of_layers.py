@@ -58,7 +58,7 @@ def test_multires_widths(outputs, widths):
     assert sum(widths) == outputs
 
 
-def test_multires_outputs_stand_side_by_side():
+def test_multires_outputs_are_concatenated():
     """Without the second and third convolution, only the first's channels hear the input; the shortcut is silenced."""
     block = MultiResBlock(4, 12).eval()
     silence(block.second)

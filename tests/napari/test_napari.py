@@ -96,14 +96,14 @@ def test_picks_in_voxels_need_no_tomogram_and_others_report_it(tmp_path):
         read(picks_file(tmp_path / "TS_1.star"))
 
 
-def test_other_files_are_left_to_others(tmp_path):
+def test_other_files_are_left_to_other_plugins(tmp_path):
     (tmp_path / "notes.md").write_bytes(b"\x00\x01\x02")
     assert read(tmp_path / "notes.md") is None
     assert read(tmp_path) is None
     assert read(tmp_path / "missing.mrc") is None
 
 
-def test_points_are_saved_where_they_were_clicked(tomogram, tmp_path):
+def test_points_are_saved_in_place(tomogram, tmp_path):
     shown = read(tomogram)[0][1]
     data = POSITIONS[:, ::-1] / SIZE
     attributes = {"metadata": shown["metadata"], "features": {"score": [0.5, 1.5]}, "scale": [1, 1, 1]}

@@ -90,7 +90,7 @@ def test_a_tomogram_opens_with_its_picks(opened):
     np.testing.assert_allclose(result["score"], [0.9, 0.8, 0.7])
 
 
-def test_picks_alone_open_where_the_tomogram_is_next_to_them(opened):
+def test_picks_open_with_the_tomogram_next_to_them(opened):
     np.testing.assert_allclose(opened[3]["alone"], POSITIONS[:, ::-1] / SIZE, atol=1e-3)
 
 

@@ -46,7 +46,7 @@ def command(
     reporter: Reporter,
 ) -> None:
     """Read and write."""
-    from tomopicker.io.classes import Mixed
+    from tomopicker.io.classes import MixedClassesWarning
     from tomopicker.io.convert import TomogramGeometry, is_folder, read_all, write_all
     from tomopicker.io.registry import for_output
     from tomopicker.output.find import files_of_picks, recorded_geometry
@@ -60,7 +60,7 @@ def command(
     entry = for_output(target, to_format)
     if not is_folder(target):
         refuse_to_replace([target], overwrite)
-    with reporter.showing_warnings(Mixed):
+    with reporter.showing_warnings(MixedClassesWarning):
         files = files_of_picks(source)
         picks, frames = read_all(files, geometry, entry, target, units=coordinates.units, shift=by)
     for remark in write_all(picks, frames, target, entry, geometry, overwrite):

@@ -88,12 +88,12 @@ class CoordinateOptions(SettingOptions, fields=fields_of(CoordinateUnits)):
         Picks of other tomograms are left out with a warning; inferred units are printed as notes. With `keeps_classes`,
         several classes cause no warning; with `any_class`, the option ``--class`` is not applied.
         """
-        from tomopicker.io.classes import Mixed
+        from tomopicker.io.classes import MixedClassesWarning
         from tomopicker.output.find import files_of_picks
 
         files = [file for path in paths for file in files_of_picks(path)]
         units = self.units.of_any_class if any_class else self.units
-        with reporter.showing_warnings(*([Mixed] if keeps_classes else [])):
+        with reporter.showing_warnings(*([MixedClassesWarning] if keeps_classes else [])):
             return units.read(files, tomograms, ignore_unknown=True, **more)
 
     def read_kinds(

@@ -93,16 +93,16 @@ class Reporter:
     @contextmanager
     def showing_warnings(self, *notes: type[Warning]) -> Iterator[None]:
         """Print warnings raised in a block; inferred values and the categories `notes` are printed as notes."""
-        from tomopicker.io.classes import Mixed
-        from tomopicker.io.read import Inferred
+        from tomopicker.io.classes import MixedClassesWarning
+        from tomopicker.io.read import InferredUnitWarning
 
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             yield
         for warning in caught:
-            if issubclass(warning.category, (Inferred, *notes)):
+            if issubclass(warning.category, (InferredUnitWarning, *notes)):
                 self.note(str(warning.message))
-            elif issubclass(warning.category, Mixed):
+            elif issubclass(warning.category, MixedClassesWarning):
                 self.warn(f"{warning.message}; --class chooses")
             elif issubclass(warning.category, UserWarning):
                 self.warn(str(warning.message))

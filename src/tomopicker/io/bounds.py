@@ -35,7 +35,7 @@ def keep_inside(read: Sequence[tuple[PickTable, Picks]], frames: Mapping[str, Fr
     outside = [_outside(picks, frames, points) for (_, picks), points in zip(read, voxels, strict=True)]
     n, n_outside = sum(map(len, outside)), sum(int(out.sum()) for out in outside)
     are_few = n_outside <= max(1.0, MAX_FRACTION_OUTSIDE * n) and n >= MIN_PICKS
-    kept = []
+    inside = []
     for (table, picks), points, out in zip(read, voxels, outside, strict=True):
         if out.any() and not are_few:
             raise TomoPickerError(f"{table.source}: {_mistake(table, picks, points, out, frames)}")
@@ -45,8 +45,8 @@ def keep_inside(read: Sequence[tuple[PickTable, Picks]], frames: Mapping[str, Fr
                 f"{table.source}: {out.sum()} of {len(picks)} positions left out, outside their tomogram: {rows}",
                 stacklevel=4,
             )
-        kept.append(picks.select(~out) if out.any() else picks)
-    return kept
+        inside.append(picks.select(~out) if out.any() else picks)
+    return inside
 
 
 def check_not_fractions(table: PickTable, frames: Mapping[str, Frame]) -> None:
@@ -93,7 +93,7 @@ def _outside(picks: Picks, frames: Mapping[str, Frame], voxels: Positions) -> np
 
 def _first_rows(table: PickTable, voxels: Positions, selected: np.ndarray) -> str:
     """List the first selected rows, by their number in the file, with their positions in voxels."""
-    number = np.arange(len(voxels)) if table.kept is None else table.kept
+    number = np.arange(len(voxels)) if table.row_indices is None else table.row_indices
     rows = np.flatnonzero(selected)
     listed = [f"row {number[i] + 1} ({', '.join(f'{value:.1f}' for value in voxels[i])})" for i in rows[:3]]
     return "; ".join(listed) + (f" and {len(rows) - 3} more" if len(rows) > 3 else "")

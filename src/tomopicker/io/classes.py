@@ -19,7 +19,7 @@ CLASS_COLUMNS = (
 """Names of the column, in any case of letters; the first that is present counts."""
 
 
-class Mixed(UserWarning):
+class MixedClassesWarning(UserWarning):
     """Picks of several classes were read, and none was chosen."""
 
 

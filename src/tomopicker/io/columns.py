@@ -211,5 +211,5 @@ def join_tables(tables: Sequence[PickTable], source: str) -> PickTable:
         notes=tuple(dict.fromkeys(note for table in tables for note in table.notes)),
         is_unit_stated=all(table.is_unit_stated for table in tables),
         inferred=next((table.inferred for table in tables if table.inferred), None),
-        doubt=next((table.doubt for table in tables if table.doubt), None),
+        ambiguity=next((table.ambiguity for table in tables if table.ambiguity), None),
     )

@@ -11,7 +11,7 @@ import numpy as np
 from tomopicker.errors import TomoPickerError
 from tomopicker.geometry import Frame, PickTable, Unit, from_file_units, shifted
 from tomopicker.io.bounds import check_not_fractions, check_spread, keep_inside
-from tomopicker.io.classes import Mixed, choose_classes, mixture
+from tomopicker.io.classes import MixedClassesWarning, choose_classes, mixture
 from tomopicker.io.projects.relion import is_project, read_frames
 from tomopicker.io.registry import for_input, recognise_format
 from tomopicker.io.tomogram_names import clean_name, contained, join_names, match_name, matches
@@ -20,7 +20,7 @@ from tomopicker.tomogram import Tomogram
 from tomopicker.wording import number_of
 
 
-class Inferred(UserWarning):
+class InferredUnitWarning(UserWarning):
     """A value that was inferred because the file does not state it; shown to the user."""
 
 
@@ -95,7 +95,7 @@ def read_picks(
     Returns
     -------
     Picks
-        In Å, with the names of the tomograms given. A unit that was inferred is a warning of the class `Inferred`.
+        In Å, with the names of the tomograms given. A unit that was inferred is an `InferredUnitWarning`.
 
     Raises
     ------
@@ -130,7 +130,7 @@ def read_picks(
         read.append((table, picks))
     picks = Picks.concatenate(keep_inside(read, frames) if check_inside else [part for _, part in read])
     for note, sources in notes.items():
-        warnings.warn(Inferred(f"{join_names(sources, 3)}: {note}"), stacklevel=2)
+        warnings.warn(InferredUnitWarning(f"{join_names(sources, 3)}: {note}"), stacklevel=2)
     if not len(picks):
         problem = (
             f"no picks of the tomograms given ({join_names(list(frames))}), but of {join_names(list(names_in_files))}"
@@ -140,7 +140,7 @@ def read_picks(
     if classes:
         return choose_classes(picks, classes, source)
     if not keep_classes and (several := mixture(picks)):
-        warnings.warn(Mixed(f"{source}: picks of several classes, {several}"), stacklevel=2)
+        warnings.warn(MixedClassesWarning(f"{source}: picks of several classes, {several}"), stacklevel=2)
     return picks
 
 
@@ -164,16 +164,16 @@ def has_no_picks(path: Path | str) -> bool:
 
 
 def _with_unit(table: PickTable, unit: Unit | None, pixel_size: float | None) -> PickTable:
-    """Apply the user's unit and pixel size; raises `TomoPickerError` if neither is given and the file's is in doubt."""
+    """Apply the user's unit and pixel size; raises `TomoPickerError` without them if the file's are ambiguous."""
     if pixel_size is not None and unit in {None, Unit.PIXEL} and table.unit in {Unit.VOXEL, Unit.PIXEL, Unit.FRACTION}:
         sizes = np.full(len(table), float(pixel_size))
-        return replace(table, unit=Unit.PIXEL, pixel_size=sizes, is_unit_stated=True, inferred=None, doubt=None)
+        return replace(table, unit=Unit.PIXEL, pixel_size=sizes, is_unit_stated=True, inferred=None, ambiguity=None)
     if pixel_size is not None and table.unit not in {Unit.VOXEL, Unit.PIXEL}:
         table = replace(table, notes=(*table.notes, f"counts {table.unit.value}; --picks-pixel-size is not used"))
     if unit is not None:
-        return replace(table, unit=unit, is_unit_stated=True, inferred=None, doubt=None)
-    if table.doubt:
-        raise TomoPickerError(f"{table.source}: {table.doubt}")
+        return replace(table, unit=unit, is_unit_stated=True, inferred=None, ambiguity=None)
+    if table.ambiguity:
+        raise TomoPickerError(f"{table.source}: {table.ambiguity}")
     return table
 
 

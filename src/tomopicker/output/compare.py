@@ -10,7 +10,7 @@ import numpy as np
 from tomopicker import io
 from tomopicker.errors import UsageError
 from tomopicker.geometry import Frame
-from tomopicker.io.classes import Mixed
+from tomopicker.io.classes import MixedClassesWarning
 from tomopicker.io.frames import check_geometry, frames_from_flags, frames_of_tomograms, tomograms_in
 from tomopicker.io.read_options import AS_STATED, DEFAULT_OPTIONS, CoordinateUnits, ReadOptions
 from tomopicker.io.tomogram_names import files_of, join_names, matches
@@ -147,7 +147,7 @@ def _read(
         return Picks.concatenate([])
     with warnings.catch_warnings():
         if keeps_classes:
-            warnings.simplefilter("ignore", Mixed)
+            warnings.simplefilter("ignore", MixedClassesWarning)
         return units.read(filled, frames, ignore_unknown=True)
 
 

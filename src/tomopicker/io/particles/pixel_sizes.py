@@ -43,7 +43,7 @@ def find_pixel_sizes(
     -------
     sizes : array of float, shape (n,)
         Å per pixel of each row, NaN where none is stated.
-    doubt : str or None
+    ambiguity : str or None
         Why the size is ambiguous or contradictory, and the option that gives it.
 
     Raises
@@ -56,7 +56,7 @@ def find_pixel_sizes(
     if magnification is not None and DETECTOR in of_rows:
         # Without a magnification (pytom-match-pick) it is in Å, with one the detector's own in µm.
         of_rows[DETECTOR] = of_rows[DETECTOR] * 1e4 / magnification
-    of_groups, doubt = _of_optics_groups(block, optics, rows)
+    of_groups, ambiguity = _of_optics_groups(block, optics, rows)
     sizes = {(name, "row"): values for name, values in of_rows.items()}
     sizes |= {(name, "optics group"): values for name, values in of_groups.items()}
 
@@ -68,11 +68,11 @@ def find_pixel_sizes(
     is_warp = np.array([name.lower().endswith(".tomostar") for name in tomograms], dtype=bool)
     chosen = np.where(is_warp, first(WARP_ORDER), first(RELION_ORDER))
     synonyms = SYNONYMS if is_warp.any() else [*SYNONYMS, {TILT_SERIES, PIXEL}]
-    doubt = doubt or _contradiction(sizes, synonyms, rows)
+    ambiguity = ambiguity or _contradiction(sizes, synonyms, rows)
     unknown = np.flatnonzero(np.isnan(chosen))
-    if not doubt and 0 < len(unknown) < len(chosen):
-        doubt = f"{rows.labels[unknown[0]]} states no pixel size, where others do; {REMEDY}"
-    return chosen, doubt
+    if not ambiguity and 0 < len(unknown) < len(chosen):
+        ambiguity = f"{rows.labels[unknown[0]]} states no pixel size, where others do; {REMEDY}"
+    return chosen, ambiguity
 
 
 def _of_optics_groups(block: pd.DataFrame, optics: pd.DataFrame, rows: Rows) -> tuple[dict[str, Scores], str | None]:
@@ -88,10 +88,10 @@ def _of_optics_groups(block: pd.DataFrame, optics: pd.DataFrame, rows: Rows) -> 
             name: np.full(len(block), values[0] if np.ptp(values) <= TOLERANCE * values.min() else np.nan)
             for name, values in sizes.items()
         }
-        doubt = (
+        ambiguity = (
             f"its {len(optics)} optics groups differ in {join_names(differing)}, and no row names its group; {REMEDY}"
         )
-        return common, doubt if differing else None
+        return common, ambiguity if differing else None
     row_groups, names = to_strings(block[key]), to_strings(optics[key]).tolist()
     number = {group: i for i, group in enumerate(names)}
     index = [number.get(group, -1) for group in row_groups]

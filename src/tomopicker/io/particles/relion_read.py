@@ -101,10 +101,10 @@ def _read_block(
     tomogram = next((name for name in NAMES if name in block), None)
     tomograms = to_strings([tomogram_of_block] * len(block) if tomogram is None else block[tomogram])
     score = next((str(name) for word in SCORES for name in block if str(name).lower() == word), None)
-    pixel_size, doubt = None, None
+    pixel_size, ambiguity = None, None
     if columns == PIXELS:
-        pixel_size, doubt = find_pixel_sizes(block, optics, tomograms, rows)
-    coordinates = coordinates - _shifts(block, columns, pixel_size, rows, doubt)
+        pixel_size, ambiguity = find_pixel_sizes(block, optics, tomograms, rows)
+    coordinates = coordinates - _shifts(block, columns, pixel_size, rows, ambiguity)
     used = {*columns, *CENTRED, *PIXELS, *ORIGIN_ANGSTROM, *ORIGIN_PIXELS, *PIXEL_SIZES, *IMAGES, tomogram, score}
     kept = [name for name in block if name not in used and not _SPECIES_POSE.match(str(name))]
     return rows.table(
@@ -114,13 +114,14 @@ def _read_block(
         None if score is None else rows.numbers(block[score], score, blank=np.nan),
         block[kept].reset_index(drop=True),
         pixel_size=pixel_size,
-        doubt=doubt,
+        ambiguity=ambiguity,
     )
 
 
 def _infer_unit(table: PickTable, path: Path, *, has_optics: bool) -> PickTable:
     """Recognise files without a pixel size that count fractions (Warp) or voxels of the binned tomogram (RELION 5)."""
-    if table.unit is not Unit.PIXEL or table.pixel_size is None or not np.isnan(table.pixel_size).all() or table.doubt:
+    has_size = table.pixel_size is None or not np.isnan(table.pixel_size).all()
+    if table.unit is not Unit.PIXEL or has_size or table.ambiguity:
         return table
     names = {name for name in table.tomograms.tolist() if name}
     is_fraction = ((table.coordinates >= 0) & (table.coordinates <= 1)).all()
@@ -173,7 +174,7 @@ def _no_particles(blocks: Mapping[str, pd.DataFrame], source: str) -> TomoPicker
 
 
 def _shifts(
-    block: pd.DataFrame, columns: list[str], pixel_size: Scores | None, rows: Rows, doubt: str | None
+    block: pd.DataFrame, columns: list[str], pixel_size: Scores | None, rows: Rows, ambiguity: str | None
 ) -> Positions:
     """Return RELION's origins, turned by the subtomogram's angles, in the unit of the coordinates."""
     rotation = None
@@ -191,7 +192,7 @@ def _shifts(
     if unit is ORIGIN_PIXELS or columns in (CENTRED, SPECIES) or not shifts.any():
         return shifts
     if pixel_size is None or np.isnan(pixel_size).any():
-        remedy = doubt or "add a column rlnPixelSize, or set the origins to 0"
+        remedy = ambiguity or "add a column rlnPixelSize, or set the origins to 0"
         raise TomoPickerError(f"{rows.source}: origins in Å with coordinates in pixels of unknown size; {remedy}")
     in_pixels: Positions = shifts / pixel_size[:, None]
     return in_pixels
