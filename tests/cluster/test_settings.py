@@ -16,7 +16,7 @@ def test_flags_win_over_the_file(tmp_path):
     file.write_text("engine: slurm\nworkers: 16\njob: --gpus=1 -p gpu\nwalltime: '04:00:00'\n", encoding="utf-8")
     settings = read_cluster_settings(file, {"workers": 3, "walltime": None})
     assert (settings.engine, settings.workers, settings.job) == ("slurm", 3, ("--gpus=1 -p gpu",))
-    assert settings.words == "on 3 workers in jobs of slurm"
+    assert settings.description == "on 3 workers in jobs of slurm"
 
 
 @pytest.mark.parametrize(

@@ -102,10 +102,10 @@ def benchmark_plan(
     if cluster is None:
         return
     if any(missing(data) for data in part.datasets.values()):
-        yield f"They would be done {cluster.words}, after the tomograms are simulated there."
+        yield f"They would be done {cluster.description}, after the tomograms are simulated there."
         return
     items = items_of(plan(part), open_datasets(part))
-    yield f"They would be done {cluster.words}."
+    yield f"They would be done {cluster.description}."
     yield from describe_jobs(cluster, BenchmarkWork(part, output).memory(items), len(items), output)
 
 
@@ -130,7 +130,7 @@ def run_all(
     if todo:
         work = BenchmarkWork(part, output, device, runner if cluster is None else None)
         output.mkdir(parents=True, exist_ok=True)
-        how = "in one process" if cluster is None else cluster.words
+        how = "in one process" if cluster is None else cluster.description
         with Journal(output, len(todo), how, on_event, "task", LOG) as journal:
             map_tomograms(work, todo, cluster, journal.write, callback)
     return [result for _, result in results_of(part, output)]

@@ -42,7 +42,8 @@ def run_on_workers(work: Work, items: Sequence[Item], settings: ClusterSettings,
         return {}
     memory = work.memory(items)
     with started(settings, memory, len(items), work.folder) as workers:
-        line = f"{len(items)} tomograms on {workers.words}; the largest needs about {in_gigabytes(memory)} of memory."
+        needed = f"the largest needs about {in_gigabytes(memory)} of memory."
+        line = f"{len(items)} tomograms on {workers.description}; {needed}"
         on_event(Event("note", "", line, total=len(items), workers=0))
         return _Driver(work, items, workers, settings, on_event).run()
 
@@ -90,7 +91,7 @@ class _Driver:
         self._count_workers()
         try:
             while self._waiting or self._tasks:
-                while self._waiting and len(self._tasks) <= max(self._n_workers, self.workers.wanted):
+                while self._waiting and len(self._tasks) <= max(self._n_workers, self.workers.max_workers):
                     self._submit(self._waiting.popleft())
                 self._read_mail()
                 self._finish_ended()

@@ -45,15 +45,15 @@ class Workers:
 
     Parameters
     ----------
-    wanted : int
+    max_workers : int
         Maximum number of workers.
-    words : str
+    description : str
         Description.
     """
 
     client: "Client"
-    wanted: int
-    words: str
+    max_workers: int
+    description: str
 
 
 @contextmanager
@@ -121,7 +121,7 @@ def _local(settings: ClusterSettings, memory: int, tomograms: int, folder: Path,
 
     from tomopicker.cluster.resources import share_out  # noqa: PLC0415
 
-    variables, words = share_out(settings.workers, settings.cores, memory, tomograms)
+    variables, description = share_out(settings.workers, settings.cores, memory, tomograms)
     security = _security(keys)
     common = {"protocol": "tls://", "security": security, "dashboard": False, "dashboard_address": f"{LOCALHOST}:0"}
     options = common | {
@@ -134,7 +134,7 @@ def _local(settings: ClusterSettings, memory: int, tomograms: int, folder: Path,
         SpecCluster(workers=workers, scheduler=scheduler, security=security, silence_logs="critical") as cluster,
         _client(cluster, security) as client,
     ):
-        yield Workers(client, len(variables), words)
+        yield Workers(client, len(variables), description)
 
 
 @contextmanager

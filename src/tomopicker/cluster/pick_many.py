@@ -110,7 +110,7 @@ def pick_into(
         counts = folder.counts
         return ManyPicked(failures, counts, folder.merge() if counts else None, None)
     work = PickWork(folder, model_file, model if cluster is None else None)
-    how = "in one process" if cluster is None else cluster.words
+    how = "in one process" if cluster is None else cluster.description
     existed = folder.path.exists()
     with locked(folder.path):
         folder.begin()
@@ -154,7 +154,7 @@ def pick_plan(
     todo = [item_of(file) for file in tomograms if not folder.is_done(file)]
     n_done = len(files) - len(todo)
     already = f" ({n_done} of {len(files)} are done already)" if n_done else ""
-    where = "in this process" if cluster is None else cluster.words
+    where = "in this process" if cluster is None else cluster.description
     yield f"{number_of(len(todo), 'tomogram')} would be picked {where}{already}; nothing is written."
     if not todo:
         return

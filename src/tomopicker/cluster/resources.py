@@ -69,7 +69,7 @@ def share_out(workers: int | None, cores: int | None, memory: int, tomograms: in
     -------
     variables : list of dict
         Environment variables of each worker.
-    words : str
+    description : str
         Description.
 
     Raises

@@ -84,7 +84,7 @@ class ClusterSettings(BaseModel):
         return self
 
     @property
-    def words(self) -> str:
+    def description(self) -> str:
         """Describe the workers."""
         if self.engine == "scheduler":
             return f"on the workers of {self.scheduler}"

@@ -84,7 +84,7 @@ def _draw_means(
     reach = (edge - 1) // 2 if radius is None else min(middle, int(np.ceil(1.5 * radius)))
     # One grey scale for all, on which a mean of background looks empty.
     limits = np.percentile(np.stack(list(means.values())), (0.2, 99.8)).tolist()
-    for row, (words, mean) in zip(grid, means.items(), strict=True):
+    for row, (name, mean) in zip(grid, means.items(), strict=True):
         inner = mean[(slice(middle - reach, middle + reach + 1),) * 3]
         for axes, (across, up, cut) in zip(row, PLANES, strict=True):
             # Rows of the yz plane are z already.
@@ -94,7 +94,7 @@ def _draw_means(
             size = 7 if radius is None else 5
             axes.plot([reach], [reach], "+", color=figures.PICK_COLOUR, markersize=size, markeredgewidth=0.8)
             axes.set_xlabel(f"{across}{up}", fontsize=8, labelpad=2)
-        row[1].set_title(f"mean {words}", fontsize=8)
+        row[1].set_title(f"mean {name}", fontsize=8)
     figures.draw_scale_bar(grid[-1, 0], 2 * reach + 1, voxel_size, small=len(means) > 1)
 
 

@@ -99,8 +99,8 @@ def difference(before: dict[str, Any], now: dict[str, Any]) -> str | None:
     for name in dict.fromkeys([*now["settings"], *before["settings"]]):
         old, new = before["settings"].get(name), now["settings"].get(name)
         if old != new:
-            words = name.replace("_", "-")
-            return f"{words} {'unset' if old is None else old}, not {'unset' if new is None else new}"
+            setting = name.replace("_", "-")
+            return f"{setting} {'unset' if old is None else old}, not {'unset' if new is None else new}"
     return None
 
 

@@ -25,7 +25,7 @@ class Measure:
 
     Parameters
     ----------
-    words : str
+    text : str
         Format string of its value, ``{0}``, and the median, ``{1}``.
     min_deviation : float
         Lower limit of the standard deviation, for tomograms that are all alike.
@@ -33,7 +33,7 @@ class Measure:
         Compare square roots, whose deviation does not depend on the count.
     """
 
-    words: str
+    text: str
     min_deviation: float
     is_count: bool = False
 
@@ -126,7 +126,7 @@ def _outliers(table: pd.DataFrame) -> list[Outlier]:
     outliers = []
     for name in largest.index[largest > MAX_DEVIATION]:
         reasons = [
-            measure.words.format(table.loc[name, column], table[column].median())
+            measure.text.format(table.loc[name, column], table[column].median())
             for column, measure in measures.items()
             if deviations.loc[name, column] > MAX_DEVIATION
         ]
