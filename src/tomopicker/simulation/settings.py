@@ -121,7 +121,7 @@ class ImagingSettings:
         "dose-symmetric", "Order of the tilts: later ones are more damaged.", flag=Flag(TiltScheme, _IMAGING)
     )
     defocus_um: float = setting(
-        3.5, "At the tilt axis, underfocus positive.", unit="µm", ge=-5, le=20,
+        3.5, "Defocus at the tilt axis, underfocus positive.", unit="µm", ge=-5, le=20,
         flag=Flag(float, _IMAGING, "drawn, see Presets", name="defocus"),
     )  # fmt: skip
     defocus_jitter_um: float = setting(0.1, "Standard deviation of the defocus from tilt to tilt.", ge=0, le=5)
@@ -132,7 +132,7 @@ class ImagingSettings:
     amplitude_contrast: Fraction = setting(0.07, "Amplitude contrast, as a fraction of the total.")
     b_factor_square_angstrom: float = setting(800.0, "Envelope exp(-B k² / 4).", ge=0, le=1e5)
     dose_per_square_angstrom: Dose = setting(
-        100.0, "Of the whole tilt series; 0 or none: neither noise nor damage.", unit="e/Å²",
+        100.0, "Dose of the whole tilt series; 0 or none: neither noise nor damage.", unit="e/Å²",
         flag=Flag(float, _IMAGING, "the preset's", name="dose"),
     )  # fmt: skip
     radiation_damage: bool = setting(True, "Detail fades with the accumulated dose.")
