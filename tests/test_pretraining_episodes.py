@@ -25,7 +25,6 @@ from tomopicker.pretraining.acquisition import (
     non_local_means,
     wiener,
 )
-from tomopicker.pretraining.curve import TrainingCurve
 from tomopicker.pretraining.episodes import (
     MARGIN,
     MAX_CLICK_ERROR,
@@ -43,6 +42,7 @@ from tomopicker.pretraining.scenes import Scene
 from tomopicker.pretraining.solver import Solver, solve
 from tomopicker.pretraining.validation import (
     FewShotF1,
+    TrainingCurve,
     Trial,
     best_f1,
     draw_trials,

@@ -16,13 +16,12 @@ from torch import Tensor, nn
 
 from tomopicker.config import Network
 from tomopicker.models.resunet import ResUNet
-from tomopicker.pretraining.curve import TrainingCurve
 from tomopicker.pretraining.episodes import Episodes, draw_episodes
 from tomopicker.pretraining.look_alikes import Families, draw_families
 from tomopicker.pretraining.recipe import EpisodeRecipe
 from tomopicker.pretraining.run import Run, save_pretrained
 from tomopicker.pretraining.solver import Solver
-from tomopicker.pretraining.validation import draw_trials, few_shot_f1, mean_feature, scene_features
+from tomopicker.pretraining.validation import TrainingCurve, draw_trials, few_shot_f1, mean_feature, scene_features
 from tomopicker.training.pretrained import load_pretrained
 from tomopicker.training.seeding import seeded
 

@@ -8,11 +8,11 @@ from typing import Any
 from tomopicker.models.precision import choose_device
 from tomopicker.pipeline.callbacks import Callback
 from tomopicker.pipeline.resume import discard_checkpoints, remove_checkpoints
-from tomopicker.pretraining.curve import TrainingCurve
 from tomopicker.pretraining.episodic import pretrain_episodes, save_best
 from tomopicker.pretraining.recipe import EpisodeRecipe, Recipe
 from tomopicker.pretraining.run import save_pretrained
 from tomopicker.pretraining.train import pretrain
+from tomopicker.pretraining.validation import TrainingCurve
 
 
 def pretrain_to_file(

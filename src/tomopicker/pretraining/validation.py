@@ -1,11 +1,13 @@
-"""Validation of few-shot pretraining: F1 of peaks from 1, 5 and 20 clicks, in a scene with different imaging.
+"""Validation of few-shot pretraining: F1 of peaks from 1, 5 and 20 clicks, its curve, and the best weights.
 
-Scenes and clicks are drawn once, from a seed of their own, with molecules that occur in no training scene.
+Clicks are on one scene and picks in another with different imaging. Both are drawn once, from a seed of their own, with
+molecules that occur in no training scene.
 """
 
 import copy
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,7 +36,11 @@ MIN_DISTANCE, SMOOTHING = 1.4 * PARTICLE_RADIUS, 0.2 * PARTICLE_RADIUS
 TOLERANCE = 5.0
 """Maximum distance between a pick and a particle, in working voxels."""
 
+BEST_PREFIX = "best."
+"""Prefix of the best weights in a checkpoint."""
+
 Features = Float[Tensor, "rows channels"]
+Weights = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -136,3 +142,81 @@ def best_f1(scores: Volume, truth: Positions) -> float:
     """Return the best F1 of the peaks of a score volume, matched one-to-one; the truth is (x, y, z) in voxels."""
     peaks = local_peaks(scores, min_distance=MIN_DISTANCE, threshold=float("-inf"), smoothing=SMOOTHING)
     return float(evaluate(peaks.positions_voxels, peaks.scores, truth, TOLERANCE).best_f1 or 0.0)
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """A point of the validation curve.
+
+    Parameters
+    ----------
+    step : int
+    f1 : FewShotF1
+    loss : float or None
+        Mean over the steps since the previous point; None before the first step.
+    shrinkage : float
+        λ, as learned so far.
+    """
+
+    step: int
+    f1: FewShotF1
+    loss: float | None
+    shrinkage: float
+
+    def line(self, is_best: bool) -> str:
+        """Describe the point in one line."""
+        loss = "" if self.loss is None else f"; loss {self.loss:.3f}, shrinkage {self.shrinkage:.4f}"
+        return f"step {self.step}: {self.f1}{loss}{' (best)' if is_best else ''}"
+
+
+@dataclass
+class TrainingCurve:
+    """The points so far, and the weights, without a head, of the best one.
+
+    Parameters
+    ----------
+    keep : callable, optional
+        Called with this curve when a point is the best so far.
+    report : callable, optional
+        Called with each point, and whether it is the best so far.
+    losses : list of float
+        Losses of the steps since the last point.
+    """
+
+    keep: Callable[["TrainingCurve"], None] | None = None
+    report: Callable[[CurvePoint, bool], None] | None = None
+    losses: list[float] = field(default_factory=list)
+    points: list[CurvePoint] = field(default_factory=list)
+    weights: Weights = field(default_factory=dict)
+
+    @property
+    def best(self) -> CurvePoint:
+        """The point with the highest mean F1; of equals, the first."""
+        return max(self.points, key=lambda point: point.f1.mean)
+
+    def add(self, step: int, f1: FewShotF1, shrinkage: float, weights: Mapping[str, Tensor]) -> None:
+        """Add a point after a step, and keep a copy of its weights if it is the best."""
+        point = CurvePoint(step, f1, float(np.mean(self.losses)) if self.losses else None, shrinkage)
+        self.losses.clear()
+        self.points.append(point)
+        is_best = self.best is point
+        if is_best:
+            self.weights = {name: value.detach().cpu().clone() for name, value in weights.items()}
+        if self.report:
+            self.report(point, is_best)
+        if is_best and self.keep:
+            self.keep(self)
+
+    def state(self) -> tuple[Weights, dict[str, Any]]:
+        """Return tensors and facts for a checkpoint."""
+        facts = {"curve": [asdict(point) for point in self.points], "losses": self.losses}
+        return {f"{BEST_PREFIX}{name}": value for name, value in self.weights.items()}, facts
+
+    def restore(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+        """Restore from the tensors and facts of `state`."""
+        self.points = [
+            CurvePoint(**point | {"f1": FewShotF1(tuple(point["f1"]["by_clicks"]))}) for point in facts["curve"]
+        ]
+        self.losses = list(facts["losses"])
+        prefixed = {name: value for name, value in tensors.items() if name.startswith(BEST_PREFIX)}
+        self.weights = {name.removeprefix(BEST_PREFIX): value for name, value in prefixed.items()}
