@@ -78,8 +78,8 @@ def command(
     if is_finished(output, reporter, resume=resume, overwrite=overwrite, dry_run=dry_run):
         return
     check_writable(output.parent)
-    volumes, stray = tomograms_and_picks(tomograms, only_picks=not (validation_picks or negatives))
-    opened, watched = reading.open(volumes, reporter), reading.open(validation_tomogram or [], reporter)
+    volumes, more_picks = tomograms_and_picks(tomograms, only_picks=not (validation_picks or negatives))
+    opened, validation = reading.open(volumes, reporter), reading.open(validation_tomogram or [], reporter)
     from tomopicker.diagnostics.check import check_clicks
     from tomopicker.io.masks import masks_of
     from tomopicker.picks import Picks
@@ -93,37 +93,43 @@ def command(
         drop_unclicked_tomograms,
     )
 
-    check_distinct(opened, watched)
-    files, negative_files, truth_files = (
-        files_by_kind(paths or []) for paths in ([*picks, *stray], negatives, validation_picks)
+    check_distinct(opened, validation)
+    files, negative_files, validation_files = (
+        files_by_kind(paths or []) for paths in ([*picks, *more_picks], negatives, validation_picks)
     )
     read = partial(coordinates.read_kinds, reporter=reporter, class_numbers=bool(given.diameters))
     clicks = read(files, opened)
     diameters = given.diameters_of(clicks.kind_names)
     # --class selects among the clicks only.
-    known = read(negative_files, opened, class_numbers=False, any_class=True, keeps_classes=True) if negatives else None
+    background = (
+        read(negative_files, opened, class_numbers=False, any_class=True, keeps_classes=True) if negatives else None
+    )
     # An instant model can use tomograms that have only negatives.
     opened = drop_unclicked_tomograms(
-        opened, Picks.concatenate([clicks, *([known] if known and instant else [])]), reporter
+        opened, Picks.concatenate([clicks, *([background] if background and instant else [])]), reporter
     )
-    truth = read(truth_files, watched) if watched else None
-    whole = TrainingInput(opened, clicks, settings, known, masks_of(mask, opened), watched, truth)
-    inputs = [checked_input(part, device, reporter) for part in by_kind(whole, diameters)]
-    every = [file for paths in files.values() for file in paths]
-    doubts = list[str]()
+    validation_truth = read(validation_files, validation) if validation else None
+    all_kinds = TrainingInput(
+        opened, clicks, settings, background, masks_of(mask, opened), validation, validation_truth
+    )
+    inputs = [checked_input(part, device, reporter) for part in by_kind(all_kinds, diameters)]
+    click_files = [file for paths in files.values() for file in paths]
+    warnings = list[str]()
     for part in inputs:
-        own = files.get(part.kind, every) if part.kind else every
+        kind_files = files.get(part.kind, click_files) if part.kind else click_files
         if dry_run:
-            plan = training_plan(part, [file for path in own for file in files_of_picks(path)], coordinates.units)
+            plan = training_plan(
+                part, [file for path in kind_files for file in files_of_picks(path)], coordinates.units
+            )
             reporter.table([*plan, ("model", f"{output} (not written: this is a dry run)")])
         if check:
-            doubts += check_clicks(part.clicked_tomograms, part.clicks, part.settings.particle_diameter, own)
-    for doubt in doubts:
-        reporter.warn(doubt)
+            warnings += check_clicks(part.clicked_tomograms, part.clicks, part.settings.particle_diameter, kind_files)
+    for warning in warnings:
+        reporter.warn(warning)
     if dry_run:
         return
-    named = {"picks": every, "negatives": [file for paths in negative_files.values() for file in paths]}
-    train_to_file(inputs, output, files=named, device=device, resume=resume, callback=reporter)
-    for doubt in doubts:
-        reporter.log(f"Remember: {doubt}")
+    recorded = {"picks": click_files, "negatives": [file for paths in negative_files.values() for file in paths]}
+    train_to_file(inputs, output, files=recorded, device=device, resume=resume, callback=reporter)
+    for warning in warnings:
+        reporter.log(f"Remember: {warning}")
     reporter.log(f"\nNext: tomopicker pick TOMOGRAM... --model {output} --output picks")
