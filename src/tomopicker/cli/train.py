@@ -101,26 +101,21 @@ def command(
     clicks = read(files, opened)
     diameters = given.diameters_of(clicks.kind_names)
     # --class selects among the clicks only.
-    background = (
-        read(negative_files, opened, class_numbers=False, any_class=True, keeps_classes=True) if negatives else None
-    )
+    known = read(negative_files, opened, class_numbers=False, any_class=True, keeps_classes=True) if negatives else None
     # An instant model can use tomograms that have only negatives.
     opened = drop_unclicked_tomograms(
-        opened, Picks.concatenate([clicks, *([background] if background and instant else [])]), reporter
+        opened, Picks.concatenate([clicks, *([known] if known and instant else [])]), reporter
     )
-    validation_truth = read(validation_files, validation) if validation else None
-    all_kinds = TrainingInput(
-        opened, clicks, settings, background, masks_of(mask, opened), validation, validation_truth
-    )
+    truth = read(validation_files, validation) if validation else None
+    all_kinds = TrainingInput(opened, clicks, settings, known, masks_of(mask, opened), validation, truth)
     inputs = [checked_input(part, device, reporter) for part in by_kind(all_kinds, diameters)]
     click_files = [file for paths in files.values() for file in paths]
     warnings = list[str]()
     for part in inputs:
         kind_files = files.get(part.kind, click_files) if part.kind else click_files
         if dry_run:
-            plan = training_plan(
-                part, [file for path in kind_files for file in files_of_picks(path)], coordinates.units
-            )
+            read_files = [file for path in kind_files for file in files_of_picks(path)]
+            plan = training_plan(part, read_files, coordinates.units)
             reporter.table([*plan, ("model", f"{output} (not written: this is a dry run)")])
         if check:
             warnings += check_clicks(part.clicked_tomograms, part.clicks, part.settings.particle_diameter, kind_files)
