@@ -12,11 +12,11 @@ from tests.shared import SHARED
 
 install_import_hook("tomopicker", "tests.typechecker.checked")
 settings.register_profile("fuzz", max_examples=5000, deadline=None)
-"""For ``make fuzz``: budgets are fractions of the profile's."""
+"""Profile of ``make fuzz``: the budgets of tests are fractions of its budget."""
 
 
 def pytest_configure(config):
-    """Heed SIGINT: a shell lets its background jobs ignore it, and the commands that tests interrupt inherit that."""
+    """Enable SIGINT: shells disable it for background jobs, and commands run by tests would inherit that."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -26,9 +26,9 @@ def pytest_runtest_setup():
 
 
 def pytest_collection_modifyitems(items):
-    """Skip the group ``shared`` where its files are not; begin with what takes longest.
+    """Skip the group ``shared`` if its files are missing; run the longest scopes first.
 
-    So all workers end at about once: pytest-xdist itself begins with the scopes of most tests, not of the longest.
+    All workers then finish at about the same time: pytest-xdist starts with the scopes of most tests.
     """
     if not SHARED.is_dir():
         for item in items:
@@ -41,7 +41,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Give files, and packages that share costly fixtures, to one worker, which makes them once, in the order above."""
+    """Assign each file, or package with costly shared fixtures, to one worker, in the order above."""
     from xdist.scheduler import LoadScopeScheduling
 
     class Together(LoadScopeScheduling):
@@ -53,15 +53,15 @@ def pytest_xdist_make_scheduler(config, log):
 
 
 TOGETHER = {"benchmark", "cli", "cluster", "diagnostics", "fewshot", "pipeline", "slurm"}
-"""Packages whose session fixtures (a trained model, features, a cluster) take seconds."""
+"""Packages with costly session fixtures (a trained model, features, a cluster)."""
 LONGEST = ("cli", "pipeline", "fewshot", "cluster", "tests/picking/test_calibration.py", "benchmark", "diagnostics")
-"""Of all scopes, by the time they took."""
+"""Scopes, longest first."""
 
 
 def scope_of(nodeid):
-    """Name the package of a test where it is one of `TOGETHER`, or else its file.
+    """Return the package of a test if it is in `TOGETHER`, otherwise its file.
 
-    pytest-xdist's own groups (``xdist_group``) do nothing with pytest 9: xdist 3.8 renames what pytest no longer reads.
+    The groups of pytest-xdist (``xdist_group``) have no effect with pytest 9: xdist 3.8 sets a name it no longer reads.
     """
     path = nodeid.partition("::")[0].split("/")
     return path[1] if path[1] in TOGETHER else "/".join(path)
@@ -69,7 +69,7 @@ def scope_of(nodeid):
 
 @pytest.fixture(autouse=True, scope="session")
 def no_waiting_for_the_disk():
-    """Nothing here loses power; tests of what is on the disk when put the real thing back."""
+    """Disable fsync: power is never lost here; tests of durability enable it again."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("tomopicker.files._sync", lambda _: None)
         yield

@@ -1,4 +1,4 @@
-"""Signals in the middle of a step of a training."""
+"""Signals sent in the middle of a training step."""
 
 import signal
 
@@ -6,7 +6,7 @@ import torch
 
 
 def signal_in_step(monkeypatch, step, *numbers):
-    """Send signals when the weights have changed in this step, and neither their average nor the schedule has."""
+    """Send signals after the weights were updated, but before their average and the schedule are."""
     plain, steps = torch.optim.AdamW.step, []
 
     def signalled(*arguments, **options):

@@ -1,4 +1,4 @@
-"""A GPU that there is not: tensors sent to it stay in host memory, but will not mix with the CPU's."""
+"""A mock GPU: its tensors stay in host memory, but cannot be mixed with those of the CPU."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ HOST = torch.device("cpu")
 
 
 class PretendGpu:
-    """Knows which storages are on the device, and keeps them, so that no address comes twice."""
+    """Tracks the storages on the device, and keeps them alive, so that no address is reused."""
 
     def __init__(self, kind: str) -> None:
         self.device = torch.device(kind, 0)
@@ -33,7 +33,7 @@ class PretendGpu:
             self._storages[storage._cdata] = storage
 
     def copied(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Call what may look at both sides."""
+        """Call a function that may access both devices."""
         self.copying = True
         try:
             return function(*args, **kwargs)
@@ -51,7 +51,7 @@ class PretendGpu:
 
 
 class _Operations(TorchDispatchMode):
-    """Below autograd: what tensors meet in an operation."""
+    """Below autograd: check the devices of the tensors of an operation."""
 
     def __init__(self, gpu: PretendGpu):
         super().__init__()
@@ -62,7 +62,7 @@ class _Operations(TorchDispatchMode):
         there = [self.gpu.holds(tensor) for tensor in given]
         made = operation(*args, **(kwargs or {}))
         if any(there) and not self.gpu.copying and operation is not torch.ops.aten.copy_.default:
-            # Numbers, which have no axes, may come from the CPU.
+            # Scalar tensors may be on the CPU.
             if any(tensor.dim() and not on_it for tensor, on_it in zip(given, there, strict=True)):
                 raise RuntimeError(f"Expected all tensors to be on the same device ({operation})")
             self.gpu.operations += 1
@@ -71,7 +71,7 @@ class _Operations(TorchDispatchMode):
 
 
 class _Calls(TorchFunctionMode):
-    """Above autograd: what names a device, or leaves it."""
+    """Above autograd: intercept calls that name a device or copy from it."""
 
     def __init__(self, gpu: PretendGpu):
         super().__init__()
@@ -113,7 +113,7 @@ def tensors_in(values: Any) -> list[Tensor]:
 
 @contextmanager
 def pretend_gpu(kind: str = "cuda") -> Iterator[PretendGpu]:
-    """Have a device of this kind (cuda, mps) within the block; float64 is refused on mps, as there."""
+    """Provide a device of this kind (cuda, mps) within the block; mps refuses float64, as the real one does."""
     gpu = PretendGpu(kind)
     with _Operations(gpu), _Calls(gpu):
         yield gpu

@@ -1,4 +1,4 @@
-"""Files of other programs that lie beside a developer's checkout; a user has only the repository."""
+"""Files of other programs next to a developer's checkout; they are not part of the repository."""
 
 from pathlib import Path
 

@@ -1,6 +1,6 @@
-"""What most trainings and picks of tests do without: half of their time, where a network is trained for seconds.
+"""Shortcuts that halve the time of most tests that train or pick.
 
-How sure a count is, is tested in tests/picking with all resamples, and how far off a network lies, in tests/pipeline.
+The interval of a count is tested with all resamples in tests/picking, the displacement of a network in tests/pipeline.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ RESAMPLES = 8
 
 @contextmanager
 def shortcuts(item: pytest.Item) -> Iterator[None]:
-    """Resample less for the interval of a count, and take no network to lie off; not in tests marked ``in_full``."""
+    """Use fewer resamples and skip measuring the displacement, except in tests marked ``in_full``."""
     if item.get_closest_marker("in_full"):
         yield
         return

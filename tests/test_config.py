@@ -1,4 +1,4 @@
-"""Settings: the published numbers, what wins over what, and what is refused by name."""
+"""Settings: the paper's values, precedence, and errors that name the setting."""
 
 from pathlib import Path
 from typing import get_args
@@ -49,7 +49,7 @@ def test_best_is_the_default_with_half_turns():
 
 
 def test_what_is_offered_is_what_there_is():
-    """Every word that the command line offers for a setting is accepted."""
+    """Every choice that the command line offers for a setting is valid."""
     assert set(get_args(PresetName)) == set(PRESETS)
     words = 0
     for name, model in {"": Settings, "objective": Objective, "training": Training}.items():

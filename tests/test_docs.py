@@ -42,7 +42,7 @@ def script(name: str) -> ModuleType:
 
 
 def anchors(page: str) -> set[str]:
-    """Give what headings are called in links, as GitHub does."""
+    """Return the anchors of headings, as GitHub forms them."""
     headings = re.findall(r"^#+ +(.*)$", re.sub(r"```.*?```", "", page, flags=re.DOTALL), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
@@ -59,7 +59,7 @@ def test_generated_text_is_current(generated):
 
 
 def test_what_is_generated(generated):
-    """What makes the test above able to fail."""
+    """Shows that the test above can fail."""
     assert "### train\n" in generated[DOCS / "reference" / "api.md"]
     assert "**`training.steps`**: " in generated[DOCS / "reference" / "settings.md"]
     assert "| `relion5` | Å | " in generated[DOCS / "formats.md"]
@@ -79,7 +79,7 @@ def test_percentages_have_no_space(path):
 
 
 def test_every_command_of_an_example_is_shown():
-    """But for the first ones, which make the data that all pages share."""
+    """Excluding the first commands, which create the shared data."""
     shown = {int(number) for path in PAGES for number in re.findall(r"console commands:(\d+)", text_of(path))}
     commands = script("generate").example_commands(ROOT / "examples" / "commands.sh")
     made = {number for number, command in enumerate(commands, 1) if command.startswith("tomopicker simulate")}
@@ -116,12 +116,12 @@ def test_source_files_that_are_named_exist(path):
 
 
 def test_source_files_are_named():
-    """What makes the test above able to fail."""
+    """Shows that the test above can fail."""
     assert len(CODE_PATH.findall(text_of(DOCS / "developing.md"))) > 20
 
 
 def test_every_page_is_in_an_index():
-    """Every page of the manual is linked from docs/README.md, every note from the notes' index."""
+    """Every page is linked from docs/README.md, and every research note from its index."""
     linked = set()
     for index in (DOCS / "README.md", DOCS / "research" / "README.md"):
         linked |= {(index.parent / link.partition("#")[0]).resolve() for link in LINK.findall(text_of(index))}
@@ -136,7 +136,7 @@ def test_every_command_has_its_page():
 
 
 def written_commands(page: str) -> list[str]:
-    """Give what a page writes after `tomopicker`, in blocks of code and within sentences."""
+    """Return the arguments of `tomopicker` in a page's code blocks and sentences."""
     blocks = "\n".join(re.findall(r"^ *```\w*\n(.*?)^ *```", page, re.MULTILINE | re.DOTALL))
     lines = re.sub(r"\\\n\s*", " ", blocks).splitlines()
     inline = [" ".join(text.split()) for text in re.findall(r"`(tomopicker [^`]*)`", page)]
@@ -162,18 +162,18 @@ def test_commands_and_options_that_are_written_exist(path):
 
 @pytest.mark.parametrize("path", PAGES, ids=named)
 def test_commands_in_blocks_can_be_parsed(path):
-    """With all that is required, and nothing that a command does not take; what is shortened by … is left out."""
+    """Commands are complete and valid, except those shortened by …."""
     known = get_command(app).commands  # type: ignore[attr-defined]
     blocks = "\n".join(re.findall(r"^ *```\w*\n(.*?)^ *```", text_of(path), re.MULTILINE | re.DOTALL))
     lines = [line.strip().removeprefix("$ ") for line in re.sub(r"\\\n\s*", " ", blocks).splitlines()]
     for line in lines:
         if line.startswith("tomopicker ") and "…" not in line:
             name, *words = shlex.split(line, comments=True)[1:]
-            known[name].make_context(name, words)  # Raises what the command would print.
+            known[name].make_context(name, words)  # Raises the error that the command would print.
 
 
 def test_commands_are_written():
-    """What makes the test above able to fail."""
+    """Shows that the test above can fail."""
     found = written_commands(text_of(DOCS / "clicking.md")) + written_commands(text_of(ROOT / "README.md"))
     assert len(found) > 10 and any(line.startswith("train data/TS_0001.mrc --picks ") for line in found)
 

@@ -1,4 +1,4 @@
-"""Files are written whole or not at all, and what goes wrong is one line that names the file."""
+"""Files are written completely or not at all, and errors are one line that names the file."""
 
 import errno
 import os
@@ -41,7 +41,7 @@ def test_makes_the_folder(tmp_path):
 
 
 def test_the_temporary_file_is_next_to_and_has_the_suffixes(tmp_path):
-    """Beside, so that the rename stays on one file system; the suffix, as some writers choose the format by it."""
+    """In the same folder, so that a rename suffices; with the suffix, from which writers infer the format."""
     path = tmp_path / "volume.score.mrc"
     with atomic_path(path) as temporary:
         assert temporary.parent == tmp_path
@@ -99,7 +99,7 @@ def test_a_full_disk_on_opening_and_on_renaming(tmp_path, monkeypatch):
 
 
 def test_a_forbidden_folder(tmp_path, monkeypatch):
-    """Simulated, as tests may run as root."""
+    """Simulated, since tests may run as root."""
 
     def forbidden(*_, **kwargs):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(kwargs.get("dir")))
@@ -163,7 +163,7 @@ def test_what_is_durable_is_on_the_disk_before_it_has_its_name(tmp_path, monkeyp
 
 
 def test_a_disk_that_is_full_only_when_asked(tmp_path, monkeypatch):
-    """Network file systems take what they cannot keep, and fail when it is to be on the disk."""
+    """Network file systems may accept data and fail only when it is flushed."""
 
     def full(_):
         raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))

@@ -1,4 +1,4 @@
-"""Frames and units: half-pixel choices on odd and even sizes, and that `express` undoes `locate`."""
+"""Frames and units: half-pixel conventions for odd and even sizes, and round trips."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""What the tests themselves rely on: types are checked, and tests that share fixtures stay together."""
+"""The test set-up: types are checked, and tests that share fixtures run in one worker."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def test_an_array_with_other_axes_fails_where_it_enters():
 
 
 def test_each_test_checks_again():
-    """The test above used all calls but one up."""
+    """The test above has used all checked calls but one."""
     with pytest.raises(TypeCheckError):
         for _ in range(3):
             local_peaks(np.zeros((3, 3), np.float32), min_distance=1, threshold=0)
@@ -37,7 +37,7 @@ def test_packages_with_costly_fixtures_stay_together_and_other_files_do():
 
 
 def test_the_longest_are_there():
-    """A scope that was renamed would be run last again."""
+    """A renamed scope would no longer run early."""
     folder = Path(__file__).parent
     for scope in LONGEST:
         assert (folder / scope).is_dir() if scope in TOGETHER else (folder.parent / scope).is_file()

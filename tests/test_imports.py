@@ -41,12 +41,12 @@ FILES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.p
 
 
 def part_of(path):
-    """The part of the house a file belongs to."""
+    """Return the package or module of a file."""
     return path.relative_to(ROOT).parts[0].removesuffix(".py")
 
 
 def imports(path):
-    """Everything a file imports, at its top or within a function, as dotted names."""
+    """Return the dotted names that a file imports, at the top or inside functions."""
     package = ["tomopicker", *path.relative_to(ROOT).parent.parts]
     found = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -69,7 +69,7 @@ def label(path):
 
 
 def test_the_reader_of_imports(tmp_path):
-    """What makes the tests below able to fail."""
+    """Shows that the tests below can fail."""
     assert {"types", "errors"} <= ours(ROOT / "preprocessing" / "preprocess.py")
     assert "numpy" in imports(ROOT / "training" / "labels.py")
     assert {"preprocessing", "training", "pu"} <= set().union(*(ours(p) for p in (ROOT / "training").glob("*.py")))
@@ -126,7 +126,7 @@ for name in sys.argv[1:]:
 
 
 def test_light_imports_leave_torch_alone():
-    """One process imports them one after another; the first that brings torch is named."""
+    """One process imports them in sequence and names the first that imports torch."""
     environment = {"PYTHONPATH": str(ROOT.parent), "PATH": ""}
     command = [sys.executable, "-c", IMPORT, *LIGHT]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)

@@ -1,4 +1,4 @@
-"""Random molecules, scenes and the training that names them."""
+"""Pretraining: random molecules, scenes, and the classifier."""
 
 import signal
 from dataclasses import asdict
@@ -91,12 +91,12 @@ def test_what_the_wedge_leaves_out_is_empty():
     noise = imaging.noise((32, 32, 32), 1.0, rng)
     spectrum = np.abs(np.fft.rfftn(noise))
     missing = imaging.wedge == 0
-    missing[16], missing[:, 16], missing[..., 16] = False, False, False  # A Nyquist plane has no sign.
+    missing[16], missing[:, 16], missing[..., 16] = False, False, False  # The Nyquist plane has no sign.
     assert spectrum[missing].max() < 1e-3 * spectrum.max()
     assert noise.std() == pytest.approx(1, abs=1e-3)
     along_beam = imaging.wedge[1:, 0, 0]
-    assert not along_beam.any()  # No tilt series sees what varies along the beam alone.
-    assert imaging.wedge[0, 1:, 1:].all()  # The untilted image sees all of its plane.
+    assert not along_beam.any()  # No tilt series measures variation along the beam only.
+    assert imaging.wedge[0, 1:, 1:].all()  # The untilted image measures its whole plane.
     assert 0.4 < imaging.wedge.mean() < 0.8
 
 
@@ -140,7 +140,7 @@ def test_the_risk_by_hand():
 
 @pytest.fixture
 def small_scenes(monkeypatch):
-    """A third of the voxels, for what does not depend on them."""
+    """Use a third of the voxels where results do not depend on the number."""
     monkeypatch.setattr("tomopicker.pretraining.scenes.EDGE", 48)
     monkeypatch.setattr("tomopicker.pretraining.train.EDGE", 48)
 

@@ -1,4 +1,4 @@
-"""Pretraining in episodes: the solver, the labels, the scenes' variety, the figure it is judged by, the resume."""
+"""Pretraining in episodes: solver, labels, variety of scenes, validation, resuming."""
 
 import signal
 from dataclasses import asdict
@@ -65,7 +65,7 @@ def families():
 
 @pytest.fixture
 def small(monkeypatch):
-    """A third of the voxels, and fewer clicks, for what does not depend on them."""
+    """Use a third of the voxels and fewer clicks where results do not depend on the number."""
     for module in ("scenes", "train"):
         monkeypatch.setattr(f"tomopicker.pretraining.{module}.EDGE", 48)
     monkeypatch.setattr(validation, "CLICKS", (1, 2))
@@ -119,7 +119,7 @@ def test_the_loss_by_hand():
     positive = np.log1p(np.exp(-1.0)) + np.log1p(np.exp(1.0))
     negative = np.log1p(np.exp(5.0)) + np.log1p(np.exp(0.0))
     assert float(loss.detach()) == pytest.approx((positive + negative) / 2, rel=1e-5)
-    only = solver.loss(torch.tensor([3.0, 0.5]), torch.tensor([0, 0]))  # No copy: all that scores is false.
+    only = solver.loss(torch.tensor([3.0, 0.5]), torch.tensor([0, 0]))  # No copy: every peak is false.
     assert float(only.detach()) == pytest.approx(negative, rel=1e-5)
 
 
@@ -132,7 +132,7 @@ def test_labels_of_an_episode_by_hand():
     expected = np.where((left <= 3) | (clicked <= 3), -1, 0)
     expected[left <= 1.5] = 1
     np.testing.assert_array_equal(labels, expected)
-    assert labels[14, 14, 14] == 0  # Another molecule is a negative.
+    assert labels[14, 14, 14] == 0  # Other molecules are negatives.
 
 
 def test_clicks_are_a_little_off_and_only_some_copies_are_clicked():
@@ -214,7 +214,7 @@ def test_denoising_by_hand():
     noisy = step + rng.normal(size=step.shape).astype(np.float32)
     smooth = non_local_means(noisy, 1.0)
     assert np.abs(smooth[2:4] - step[2:4]).mean() < 0.6 * np.abs(noisy[2:4] - step[2:4]).mean()
-    assert smooth[6:].mean() - smooth[:6].mean() > 19.5  # The edge stays.
+    assert smooth[6:].mean() - smooth[:6].mean() > 19.5  # The edge is preserved.
     np.testing.assert_allclose(non_local_means(step, 1.0), step, atol=1e-4)
 
 
@@ -225,7 +225,7 @@ def test_best_f1_of_a_score_volume_by_hand():
     scores = score_volume(torch.from_numpy(ndimage.gaussian_filter(grid, 1.0)).flatten())
     assert scores.shape == (40, 40, 40)
     centres = {place: 2 * np.array(place[::-1]) + 0.5 for place in ((4, 4, 4), (14, 4, 4), (4, 14, 14), (14, 14, 14))}
-    # The second best is false and one particle is missed: the best cut keeps four picks, 2·3 / (4 + 4).
+    # The second best pick is false and one particle is missed: the best threshold keeps four picks, 2·3 / (4 + 4).
     truth = np.stack([centres[4, 4, 4], centres[4, 14, 14], centres[14, 14, 14], [20.0, 20.0, 2.0]])
     assert best_f1(scores, truth) == pytest.approx(6 / 8)
     assert best_f1(scores, truth[:1]) == 1
@@ -318,7 +318,7 @@ def test_instant_picks_use_the_learnt_shrinkage(tmp_path):
     settings = resolve({"preset": "instant", "particle_diameter": 150.0, "network": network})
     data = np.random.default_rng(0).normal(size=(32, 32, 32)).astype(np.float32)
     tomogram = Tomogram("a", data, 12.5)
-    for _ in range(2):  # Computed, then read.
+    for _ in range(2):  # Computed first, then read from the cache.
         features = api.features(tomogram, 150.0, cache=tmp_path, settings=settings, device="cpu", mask="none")
         assert features.statistics.shrinkage == 0.2
     assert trained_shrinkage(Network()) == 0.03

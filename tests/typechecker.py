@@ -1,8 +1,8 @@
-"""How annotations are checked in tests: lazily, the first calls in each test, and as mypy reads them.
+"""Run-time checks of type annotations: lazily, for the first calls in each test.
 
-The import hook of jaxtyping decorates every function of the program, which alone takes five seconds a process, and
-checks every call of it, which more than doubles the time of a fit that calls a small function 10,000 times. Here a
-function is decorated when it is called first; in each test, `CALLS` calls of it are checked.
+The import hook of jaxtyping decorates every function, which takes five seconds per process, and checks every call,
+which more than doubles the time of a fit that calls a small function 10,000 times. Here a function is decorated on its
+first call, and `CALLS` calls of it are checked in each test.
 """
 
 import dataclasses
@@ -15,25 +15,25 @@ import jaxtyping
 from beartype import BeartypeConf, beartype
 
 CALLS = 25
-"""Calls of a function that are checked in a test, or in a worker process; later ones are not."""
+"""Number of calls of a function that are checked in each test or worker process."""
 
 checked = beartype(conf=BeartypeConf(is_pep484_tower=True))
-"""An int is also a float."""
+"""Accept an int for a float, as mypy does."""
 _jaxtyped = jaxtyping.jaxtyped
 _calls: dict[Callable, int] = {}
 
 
 def start_again() -> None:
-    """Check the first calls of each function once more."""
+    """Reset the number of checked calls."""
     _calls.clear()
 
 
 def lazily_jaxtyped(function: Any = None, *, typechecker: Any) -> Any:
-    """Stand in for `jaxtyping.jaxtyped`."""
+    """Replacement of `jaxtyping.jaxtyped`."""
     if function is None:
         return functools.partial(lazily_jaxtyped, typechecker=typechecker)
     if inspect.isclass(function):
-        # A class that inherits its __init__ has it wrapped already.
+        # An inherited __init__ is already wrapped.
         if dataclasses.is_dataclass(function) and not hasattr(function.__init__, "lazily"):
             function.__init__ = lazily_jaxtyped(function.__init__, typechecker=typechecker)
         return function
@@ -55,4 +55,4 @@ def lazily_jaxtyped(function: Any = None, *, typechecker: Any) -> Any:
     return call
 
 
-jaxtyping.jaxtyped = lazily_jaxtyped  # What the hook writes before each function and class.
+jaxtyping.jaxtyped = lazily_jaxtyped  # The decorator that the hook adds to each function and class.

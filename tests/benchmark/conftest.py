@@ -1,4 +1,4 @@
-"""A miniature data set made by the simulator, in the layout of EMPIAR-10988 and as plain files; tests only read it."""
+"""A small simulated data set, in the layout of EMPIAR-10988 and as plain files; read-only for tests."""
 
 import shutil
 from dataclasses import dataclass
@@ -29,12 +29,12 @@ TINY = {
 
 @dataclass(frozen=True)
 class Mini:
-    """Three tomograms, each with its truth beside it."""
+    """Three tomograms, each with its truth next to it."""
 
     folder: Path
 
     def write(self, path, **changes):
-        """Write a protocol that names them, with changes to it or, by ``dataset=``, to its data set."""
+        """Write a protocol for them, with changes to it or, by ``dataset=``, to its data set."""
         dataset = {
             "tomograms": [str(self.folder / "data")],
             "truth": str(self.folder / "data" / "{tomogram}.csv"),
@@ -69,7 +69,7 @@ def mini(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def empiar(mini, tmp_path_factory):
-    """Both halves as the archive lays them out, with three tomograms each and TS_026."""
+    """Both halves in the archive's layout, with three tomograms each and TS_026."""
     folder = tmp_path_factory.mktemp("10988")
     halves = {"VPP": ("TS_0001", "TS_0002", "TS_0003"), "DEF": ("TS_026", "TS_029", "TS_030", "TS_034")}
     for half, names in halves.items():
@@ -85,7 +85,7 @@ def empiar(mini, tmp_path_factory):
 
 @pytest.fixture
 def command(capsys):
-    """Run ``tomopicker benchmark``: exit code, and what it said on stdout and stderr."""
+    """Run ``tomopicker benchmark``; return the exit code, stdout and stderr."""
 
     def call(*arguments):
         code = run(["benchmark", *map(str, arguments)])

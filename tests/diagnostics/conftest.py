@@ -1,4 +1,4 @@
-"""Two simulated tomograms with truth: thick enough that each axis can be told from its mirror image."""
+"""Two simulated tomograms with truth, thick enough to distinguish each axis from its mirror image."""
 
 from dataclasses import dataclass
 

@@ -33,7 +33,7 @@ def one_thread() -> Iterator[None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """Shorten the trainings that tests make themselves, but not those of fixtures, which many look at."""
+    """Shorten trainings of single tests, but not those of shared fixtures."""
     with shortcuts(item):
         return (yield)
 

@@ -1,4 +1,4 @@
-"""Probabilities as logits, so that a test can be worked by hand in probabilities."""
+"""Converts probabilities to logits, so that expected values can be computed by hand."""
 
 import math
 

@@ -16,7 +16,7 @@ PROGRAMS = ("slurmctld", "slurmd", "munged", "sbatch", "scancel", "squeue")
 
 
 def reason_to_skip():
-    """Why there can be no SLURM here; None if there can."""
+    """Reason why SLURM cannot run here; None if it can."""
     if not os.environ.get(ASKED):
         return "run by 'make test-slurm'"
     if os.geteuid() != 0:
@@ -27,7 +27,7 @@ def reason_to_skip():
 
 @pytest.fixture(scope="session")
 def slurm(tmp_path_factory):
-    """The environment in which SLURM's commands reach the two nodes."""
+    """Environment in which SLURM's commands reach the two nodes."""
     if reason := reason_to_skip():
         pytest.skip(reason)
     folder = tmp_path_factory.mktemp("slurm")
@@ -43,7 +43,7 @@ def slurm(tmp_path_factory):
 
 
 def jobs(state="pending,running,completing"):
-    """The numbers of the jobs that have not ended."""
+    """IDs of unfinished jobs."""
     command = ["squeue", "-h", "-o", "%i", "-t", state]
     return subprocess.run(command, check=True, text=True, capture_output=True).stdout.split()
 

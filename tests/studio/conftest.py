@@ -47,7 +47,7 @@ class FakeSuggestion:
 
 
 class FakeEngine(Engine):
-    """Knows where the balls are; gives them as soon as one is clicked."""
+    """Engine that knows the balls and returns them once one is clicked."""
 
     def __init__(self, truth):
         self.truth, self.calls, self.seconds = truth, [], 0.0
@@ -126,7 +126,7 @@ def access():
 
 @pytest.fixture
 def client(studio, access):
-    """A browser that has come by the link."""
+    """A browser that has opened the link."""
     with TestClient(create_app(studio, access), base_url=BASE, headers={"origin": BASE}) as opened:
         opened.get(f"/?token={access.token}")
         yield opened
@@ -144,7 +144,7 @@ def act(client, added=(), removed=(), tomogram="TS_1", kind="ball", **more):
 
 
 def wait_for(condition, seconds=90.0):
-    """Wait until something holds; give what it gave."""
+    """Wait until a condition holds; return its value."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if found := condition():
@@ -154,7 +154,7 @@ def wait_for(condition, seconds=90.0):
 
 
 def write_pick_folder(world, folder):
-    """Write what a job of picking leaves: in each tomogram, the balls with probabilities from 0.95 down to 0.3."""
+    """Write the results of a picking job: the balls in each tomogram, with probabilities from 0.95 down to 0.3."""
     candidates = folder / "candidates"
     entries = {}
     for name, places in world.truth.items():

@@ -1,4 +1,4 @@
-"""A trivial problem: dark balls in noise, some of them clicked."""
+"""A simple problem: dark balls in noise, some of them clicked."""
 
 from dataclasses import dataclass
 
@@ -38,7 +38,7 @@ def balls():
 @pytest.fixture(scope="session")
 def small_settings():
     def make(preset="default", steps=30, seed=0, **parts):
-        """A preset shrunk to what a test can afford."""
+        """A preset reduced for tests."""
         asked = {
             "preset": preset,
             "particle_diameter": 60.0,

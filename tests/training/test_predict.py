@@ -66,7 +66,7 @@ def test_fused_networks_score_alike_and_normalise_no_more(network):
 
 
 def test_too_small_a_halo_differs(network):
-    """What makes the test above able to fail."""
+    """Shows that the test above can fail."""
     volume = noise((16, 16, 40))
     exact = score_volume(network, volume, core=16, halo=network.reach, device=CPU, precision="float32")
     rough = score_volume(network, volume, core=16, halo=4, device=CPU, precision="float32")
