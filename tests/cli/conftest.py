@@ -35,7 +35,7 @@ class Result:
 
 @dataclass(frozen=True)
 class World:
-    """Files that tests read and do not change."""
+    """Files shared by tests, which must not change them."""
 
     folder: Path
 
@@ -70,7 +70,7 @@ class World:
 
 
 def call(arguments, capsys=None):
-    """Run a command as a shell would; without pictures, which take as long as the rest, unless they are asked for."""
+    """Run a command as a shell would, by default without pictures, which are slow."""
     given = [str(argument) for argument in arguments]
     if given[:1] == ["pick"] and len(given) > 1 and not {"--pictures", "--help"} & set(given):
         given.append("--no-pictures")
@@ -138,7 +138,7 @@ def world(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def picked(world):
-    """A folder of picks in two tomograms; tests read it and do not change it."""
+    """A shared folder of picks in two tomograms; tests must not change it."""
     folder = world.folder / "picked"
     assert call(["pick", world.tomogram("TS_1"), world.tomogram("TS_2"), "-m", world.model, "-o", folder]) == 0
     return folder
@@ -146,7 +146,7 @@ def picked(world):
 
 @pytest.fixture(scope="session")
 def halves(world):
-    """Files of clicks of two kinds (all are balls), by kind: half of the clicks each."""
+    """Files of clicks by kind: half of the balls each."""
     rows = read_table(world.clicks).coordinates
     clicks = {"ball": rows[:3], "small": rows[3:6]}
     return {kind: write_csv(world.folder / "halves" / f"{kind}.csv", half) for kind, half in clicks.items()}
@@ -154,7 +154,7 @@ def halves(world):
 
 @pytest.fixture(scope="session")
 def instant_kinds(world, halves):
-    """A model of two kinds from the preset without training; tests read it and do not change it."""
+    """A shared instant model of two kinds; tests must not change it."""
     path = world.folder / "instant_kinds.model"
     given = [part for kind, file in halves.items() for part in ("--picks", f"{kind}={file}")]
     more = ["-d", DIAMETER, "--preset", "instant", "--mask", "none", "--device", "cpu", "--no-check"]

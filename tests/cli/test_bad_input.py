@@ -75,7 +75,7 @@ TOMOGRAMS = {
 
 
 def refused(result, words, code=None):
-    """One line, on stderr, that says it; a code of failure."""
+    """Check for one line on stderr with these words, and a failure exit code."""
     assert result.code == code if code is not None else result.code in {1, 2}, result.err
     assert len(result.errors) == 1, result.err
     assert words in result.err
@@ -158,7 +158,7 @@ def test_tomograms_without_clicks_are_named_and_left_out(world, cli, tmp_path):
 
 
 def test_a_project_is_trained_on_where_it_was_clicked(world, cli, tmp_path):
-    """RELION's list of all tomograms, given to say which there are, and what centred positions count from."""
+    """RELION's list of tomograms supplies names and sizes for centred positions."""
     labels = ["Name", "SizeX", "SizeY", "SizeZ", "TiltSeriesPixelSize", "TomogramBinning", "ReconstructedTomogram"]
     header = "\n".join(f"_rlnTomo{label} #{column}" for column, label in enumerate(labels, 1))
     rows = [f"TS_{number} 96 112 64 5.0 2 {world.tomogram(f'TS_{number}')}" for number in (1, 2, 3)]
@@ -259,7 +259,7 @@ def test_evaluate(world, cli, picked, tmp_path):
 
 @pytest.fixture
 def files_of_100_kb():
-    """A limit on the size of files stands for a full disk: the same call of the system fails."""
+    """A file size limit simulates a full disk: the same system call fails."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100 * 1024, before[1]))
     yield
@@ -284,7 +284,7 @@ def test_a_full_disk_when_the_model_is_written(world, cli, tmp_path, monkeypatch
 
 
 def test_clicks_of_other_tomograms_are_left_out(world, cli, tmp_path):
-    """A list of a whole project with one of its tomograms; where no click is left, training is refused."""
+    """Clicks of a whole project with one of its tomograms; training is refused if no click is left."""
     both = tmp_path / "both.csv"
     both.write_text("tomogram,x,y,z\nTS_1,20,20,20\nTS_1,9,9,9\nTS_2,20,20,20\n", encoding="utf-8")
     more = ["--picks", both, "--particle-diameter", 100, "--output", tmp_path / "m", "--dry-run"]
@@ -299,7 +299,7 @@ def test_clicks_of_other_tomograms_are_left_out(world, cli, tmp_path):
 
 @pytest.mark.parametrize("command", ["info", "status", "report", "convert", "check", "threshold", "studio"])
 def test_a_name_that_no_file_system_takes(world, cli, command):
-    """Two names pasted into one, for example."""
+    """For example two names pasted together."""
     more = {"convert": ["out.csv"], "check": [world.tomogram("TS_1"), "--particle-diameter", "100"]}.get(command, [])
     result = cli(command, "x" * 300, *more)
     assert result.code in {1, 2} and len(result.err.splitlines()) == 1, result

@@ -1,4 +1,4 @@
-"""``tomopicker check`` as a person meets it: lines, a picture, an exit code."""
+"""``tomopicker check``: printed lines, picture and exit code."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ N = 24
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A tomogram with more balls than those of the other tests, as many as a mean needs."""
+    """A tomogram with enough balls for a mean."""
     folder = tmp_path_factory.mktemp("check")
     rng = np.random.default_rng(5)
     shape = (64, 72, 80)
@@ -52,7 +52,7 @@ def test_bad_picks_exit_with_1_and_state_the_remedy(cli, folder, tmp_path, suffi
 
 
 def test_clicks_that_fit_far_better_otherwise_stop_a_training(cli, folder, tmp_path):
-    """And its dry run; `--no-check` is the way past."""
+    """Also in a dry run; `--no-check` skips the check."""
     asked = ["train", folder / "TS_1.mrc", "--picks", folder / "swapped_TS_1.csv", "-d", DIAMETER, "-o", tmp_path / "m"]
     for more in ((), ("--dry-run",)):
         result = cli(*asked, *more)

@@ -1,4 +1,4 @@
-"""Picks of several classes: which there are is said, and one can be chosen."""
+"""Picks of several classes: they are listed, and one can be chosen."""
 
 import warnings
 
@@ -52,7 +52,7 @@ def test_other_commands_choose_too(world, cli, mixed, tmp_path):
 
 
 def test_classes_that_are_kinds_or_of_no_concern_are_no_warning(world, cli, mixed, tmp_path):
-    """``--class chooses`` is a remedy where picks are taken for one kind of particle, and nowhere else."""
+    """``--class`` is suggested only by commands that treat picks as one kind of particle."""
     more = ["--picks", mixed, "-d", f"3={DIAMETER}", "-d", f"7={DIAMETER}", "--config", world.config, "--dry-run"]
     result = cli("train", world.tomogram("TS_1"), *more, "-o", tmp_path / "m")
     assert result.code == 0, result.err

@@ -1,4 +1,4 @@
-"""Conversion as a user meets it: every format there and back, folders, and a line for whatever is missing."""
+"""``tomopicker convert``: round trips of every format, folders, and one-line errors."""
 
 import json
 
@@ -147,7 +147,7 @@ def test_relion5_gets_a_list_in_a_folder_and_a_set_next_to_a_file(cli, clicks, t
 
 
 def test_the_files_of_relion5s_list_have_the_same_columns(cli, tomograms, tmp_path):
-    """Its importer appends them, and refuses others; of TS_02 no score is known."""
+    """Its importer accepts only these; the score of TS_02 is unknown."""
     mixed = tmp_path / "mixed.csv"
     mixed.write_text("tomogram,x,y,z,score\nTS_01,3,4,5,0.5\nTS_02,1,2,3,\n")
     assert cli("convert", mixed, tmp_path / "relion", "--to", "relion5", "--tomograms", tomograms).code == 0

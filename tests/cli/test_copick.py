@@ -1,4 +1,4 @@
-"""``tomopicker pick --copick``: tomograms come from a project, and its picks go back into it."""
+"""``tomopicker pick --copick``: tomograms are read from a project, and picks written back to it."""
 
 import json
 import shutil
@@ -37,7 +37,7 @@ def test_picks_go_back_into_the_project(cli, world, picked, config, tmp_path):
     frames = {"TS_2": io.open_tomogram(world.tomogram("TS_2")).frame}
     new, old = io.read_picks(written, frames), io.read_picks(picked / "TS_2.csv", frames)
     np.testing.assert_allclose(new.positions, old.positions, atol=0.05)
-    # A second run leaves what it finds: its own as it is, another's with a warning.
+    # A second run keeps existing files: its own unchanged, those of others with a warning.
     assert cli(*arguments).err == ""
     written.write_text(written.read_text().replace('"x": ', '"x": 1'))
     changed = written.read_text()

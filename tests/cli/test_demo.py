@@ -1,4 +1,4 @@
-"""The demonstration, on smaller tomograms and with a smaller network."""
+"""``tomopicker demo``, with smaller tomograms and a smaller network."""
 
 import re
 

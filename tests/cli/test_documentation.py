@@ -1,4 +1,4 @@
-"""What the documentation tells people to type works as it stands there, on small simulated data."""
+"""Commands in the documentation work as written, on small simulated data."""
 
 import re
 import runpy
@@ -17,20 +17,20 @@ NAMES, BINNING = ("TS_1", "TS_2"), 4
 
 
 def blocks(page, language=""):
-    """Give the blocks of code of a page."""
+    """Return the code blocks of a page."""
     text = (ROOT / page).read_text(encoding="utf-8")
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
 def commands(page):
-    """Give the lines of a page's blocks that call this program."""
+    """Return the lines of a page's code blocks that call this program."""
     lines = [line for block in blocks(page) for line in block.replace("\\\n", " ").splitlines()]
     return [line.removeprefix("tomopicker ") for line in lines if line.startswith("tomopicker ")]
 
 
 @pytest.fixture
 def project(world, picked, tmp_path, monkeypatch):
-    """A folder as the recipes suppose it: picks, tomograms, and what RELION 5 and Warp have of them."""
+    """A folder as the recipes expect it: picks, tomograms, and projects of RELION 5 and Warp."""
     shutil.copytree(picked, tmp_path / "picks")
     (tmp_path / "tomograms").mkdir()
     warp = tmp_path / "warp_tiltseries" / "reconstruction"
@@ -54,7 +54,7 @@ RECIPES = commands("docs/export.md")
 
 
 def test_every_recipe_has_its_command():
-    """What makes the test below able to fail: one for each program that is named."""
+    """Shows that the test below can fail: one recipe per program."""
     targets = [shlex.split(line)[2].rstrip("/") for line in RECIPES]
     assert targets == ["relion", "warp", "crop.tbl", "info", "models"]
 
@@ -80,14 +80,14 @@ def test_recipes_from_picks_to_subtomograms(cli, project, line):
 
 
 def test_relion5_without_the_import(cli, project):
-    """The other way that the recipe names: particles and their optimisation set."""
+    """The recipe's alternative: particles with their optimisation set."""
     star = "Tomograms/job010/tomograms.star"
     assert cli("convert", "picks/picks.csv", "particles.star", "--tomograms", star).code == 0
     assert io.read_table(project / "particles_optimisation_set.star").coordinates.shape[1] == 3
 
 
 def test_example_from_python(world, tmp_path, capsys):
-    """examples/from_python.py, which docs/python.md shows, with few steps and small particles."""
+    """examples/from_python.py of docs/python.md, with few steps and small particles."""
     (tmp_path / "truth").mkdir()
     for number in (1, 2):
         shutil.copy(world.tomogram(f"TS_{number}"), tmp_path / f"TS_000{number}.mrc")
@@ -104,10 +104,10 @@ def test_example_from_python(world, tmp_path, capsys):
 
 
 def shape(text):
-    """What a command printed, numbers and blanks masked.
+    """Return the printed text with numbers and blanks masked.
 
-    Left out are the lines that follow the training, the share of specimen, which is not printed where it is all, and
-    how many pseudo-labels there are: none in a small tomogram, all of whose particles are clicked.
+    Excludes the lines after training, the specimen fraction (not printed for a whole volume), and the number of
+    pseudo-labels (none in a small tomogram whose particles are all clicked).
     """
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("training: ")]
     lines = [
@@ -118,7 +118,7 @@ def shape(text):
 
 
 def test_quick_start(cli, tmp_path, monkeypatch):
-    """The commands of examples/quick_start.sh print what the README shows, but for numbers: trained for two steps."""
+    """The commands of examples/quick_start.sh print what the README shows, except numbers (two training steps)."""
     commands = re.split(r"(?<!\\)\n", (ROOT / "examples" / "quick_start.sh").read_text(encoding="utf-8").strip())
     outputs = (ROOT / "examples" / "quick_start.txt").read_text(encoding="utf-8").split("$\n")[1:]
     commands = [command.removeprefix("tomopicker ") for command in commands if command.startswith("tomopicker ")]
@@ -130,7 +130,7 @@ def test_quick_start(cli, tmp_path, monkeypatch):
         if arguments[0] == "train":
             arguments += ["--steps", "2", "--no-check"]
         if arguments[0] == "pick":
-            # Two steps teach nothing: without a threshold there would be no picks to tell of.
+            # After two steps, a threshold is needed to get picks at all.
             arguments += ["--threshold", "0.0", "--pictures"]
         result = cli(*arguments)
         assert result.code == 0, result.err

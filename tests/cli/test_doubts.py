@@ -1,4 +1,4 @@
-"""What is likely a mistake is said in a line: nanometres for Å, the truth of another tomogram, RELION 4's pixels."""
+"""Likely mistakes are reported in one line: nm for Å, truth of another tomogram, RELION 4's pixels."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def test_a_diameter_in_nanometres(world, cli, tmp_path, diameter, doubted):
     result = cli(*arguments, "--config", world.config, "--dry-run")
     assert result.code == 0
     assert len([line for line in warnings(result) if "if you meant" in line]) == doubted
-    if diameter == DIAMETER / 2:  # As wide as the radius.
+    if diameter == DIAMETER / 2:  # The radius as diameter.
         assert f"--particle-diameter is the whole width in Å: is {DIAMETER:g} right?" in result.err
     if doubted:
         assert f"give {10 * diameter} if you meant {diameter} nm" in result.err
@@ -137,7 +137,7 @@ def test_the_contrast_of_training_is_remembered_and_the_other_one_seen(world, cl
     )
     picked = cli("pick", tmp_path / "TS_2.mrc", "-m", tmp_path / "m", "-o", tmp_path / "out")
     assert picked.code == 0, picked.err
-    assert len(tries) == 1  # What has picks is not tried the other way.
+    assert len(tries) == 1  # With picks, the inverted contrast is not tested.
     high = cli("pick", tmp_path / "TS_2.mrc", "-m", tmp_path / "m", "-o", tmp_path / "high", "--threshold", "0.99999")
     assert high.code == 0 and len(tries) == 2 and "give --" not in high.err
     assert "was trained with --invert" in picked.out

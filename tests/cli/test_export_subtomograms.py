@@ -1,4 +1,4 @@
-"""``tomopicker export-subtomograms``: boxes hold what lies around the picks, and the list says which is whose."""
+"""``tomopicker export-subtomograms``: boxes are centred on the picks, and the list matches them."""
 
 import mrcfile
 import numpy as np
@@ -16,7 +16,7 @@ def test_boxes_mean_and_list(cli, world, tmp_path):
         stack, size = file.data.copy(), float(file.voxel_size.x)
         assert file.is_volume_stack()
     assert stack.shape == (8, 12, 12, 12) and size == VOXEL_SIZE
-    # Each box is darkest where the particle is: at its middle.
+    # Each box is darkest at its centre, where the particle is.
     tomogram = io.open_tomogram(world.tomogram("TS_2"))
     truth = io.read_picks(world.truth / "TS_2.csv", [tomogram])
     listed = starfile.read(out / "subtomograms.star")

@@ -1,4 +1,4 @@
-"""A folder that the program wrote is understood by every command, and names that a shell lists are sorted."""
+"""Every command accepts folders written by the program, and sorts names listed by a shell."""
 
 import shutil
 
@@ -12,7 +12,7 @@ from tomopicker.picks import Picks
 
 @pytest.fixture(scope="module")
 def simulated(world, tmp_path_factory):
-    """What `simulate` leaves: truth as CSV beside STAR."""
+    """Output of `simulate`: truth as CSV and STAR."""
     folder = tmp_path_factory.mktemp("simulated")
     (folder / "settings").mkdir()
     for name in ("TS_1", "TS_2"):
@@ -27,7 +27,7 @@ def simulated(world, tmp_path_factory):
 
 @pytest.fixture(params=["picked", "truth", "simulated", "converted"])
 def folder(request, picked, simulated, cli, world, tmp_path):
-    """A folder of picks of TS_1 and TS_2, and how many there are."""
+    """A folder of picks of TS_1 and TS_2, and their number."""
     if request.param == "picked":
         return picked, sum(
             len(path.read_text().splitlines()) - 1 for path in (picked / "TS_1.csv", picked / "TS_2.csv")

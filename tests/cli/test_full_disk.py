@@ -1,6 +1,6 @@
-"""A disk that is full at any moment of picking: one line, nothing half-written, and with space again nothing missing.
+"""A disk that fills up during picking: one line, nothing half-written, and a complete result after space is freed.
 
-``TOMOPICKER_FULL_DISK_MOMENTS=20`` tries more moments than the suite does.
+``TOMOPICKER_FULL_DISK_MOMENTS=20`` tries more moments.
 """
 
 import os
@@ -37,7 +37,7 @@ def small_disk(tmp_path):
 
 
 def _contents(folder):
-    """Give the finished files of a folder of picks, without dates."""
+    """Return the finished files of a folder of picks, without dates."""
     return {path.name: path.read_text() for path in sorted(folder.rglob("*.csv"))}
 
 
@@ -55,7 +55,7 @@ def test_a_disk_that_is_full_at_any_moment_of_picking(world, cli, picked, small_
             assert result.errors and "No space left" in result.err, result
             assert "Traceback" not in result.err and "please report" not in result.err
         for name, text in (_contents(out) if out.exists() else {}).items():
-            merged = name == "picks.csv"  # It has the tomograms that are finished.
+            merged = name == "picks.csv"  # It lists the finished tomograms.
             is_whole = expected[name].startswith(text) and text.endswith("\n") if merged else text == expected[name]
             assert is_whole, f"{name} is half-written with {free} bytes free"
         ballast.unlink()

@@ -1,6 +1,6 @@
-"""Random arguments for every command: one line and an exit code, whatever is typed; no traceback, hang or lost input.
+"""Random arguments for every command give one line and an exit code; no traceback, hang or lost input.
 
-A few dozen runs in the suite; ``TOMOPICKER_FUZZ_SECONDS=600 pytest tests/cli/test_fuzz_arguments.py`` runs for longer.
+``TOMOPICKER_FUZZ_SECONDS=600 pytest tests/cli/test_fuzz_arguments.py`` runs longer than the suite.
 """
 
 import importlib
@@ -25,7 +25,7 @@ SECONDS = float(os.environ.get("TOMOPICKER_FUZZ_SECONDS", "0"))
 SEED = int(os.environ.get("TOMOPICKER_FUZZ_SEED", "0"))
 RUNS = 20
 PATIENCE, HANG = 1.0, 15.0
-"""Seconds to an interruption, as with Ctrl-C, and of processor time by which a command has ended."""
+"""Seconds until an interruption (Ctrl-C), and maximum processor time of a command."""
 MOST_MEMORY = 3 << 30
 NUMBERS = [
     "0", "1", "-1", "3", "7", "100", "300", "0.5", "1e308", "1e-300", "-0", "nan", "inf", "-inf", "9" * 30, "1,2,3",
@@ -39,7 +39,7 @@ EXIT_CODES = {0, 1, 2, 130}
 
 
 def _files(world, picked, folder):
-    """Input files, sound and damaged, in a folder of their own; the paths are relative to it."""
+    """Valid and damaged input files in a folder; paths are relative to it."""
     for name in ("TS_1", "TS_2"):
         shutil.copy(world.tomogram(name), folder)
     shutil.copy(world.clicks, folder / "clicks.csv")
@@ -63,7 +63,7 @@ def _files(world, picked, folder):
 
 
 def _value_type(annotation):
-    """Give the type of one value: ``list[Path] | None`` takes a Path each."""
+    """Return the type of one value: Path for ``list[Path] | None``."""
     inner = [part for part in get_args(annotation) if part is not type(None)]
     if get_origin(annotation) is Literal or not inner:
         return annotation
@@ -71,7 +71,7 @@ def _value_type(annotation):
 
 
 def _arguments(rng, command, paths):
-    """Draw options and arguments of a command, of the right type more often than not."""
+    """Draw options and arguments of a command, mostly of the right type."""
 
     def value(parameter):
         kind = _value_type(parameter.type_descriptor.annotation)
@@ -99,7 +99,7 @@ def _arguments(rng, command, paths):
 
 
 def _run(arguments, capsys):
-    """Run a command, with a Ctrl-C after `PATIENCE`; give its result and the seconds of processor time it took."""
+    """Run a command, with a Ctrl-C after `PATIENCE`; return its result and processor time (s)."""
     before = signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
     started = time.process_time()
     signal.setitimer(signal.ITIMER_REAL, PATIENCE)
@@ -114,8 +114,8 @@ def test_whatever_is_typed(world, picked, tmp_path, capsys, monkeypatch, request
     for module in pkgutil.walk_packages(tomopicker.__path__, "tomopicker."):
         if module.name.endswith("__main__"):
             continue
-        importlib.import_module(module.name)  # An import that is interrupted leaves half a module to the next run.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # A shell's background job ignores it.
+        importlib.import_module(module.name)  # An interrupted import would leave a partial module for the next run.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # Background jobs of a shell ignore SIGINT.
     request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     rng = random.Random(SEED)
     source, place = tmp_path / "source", tmp_path / "place"
@@ -137,7 +137,7 @@ def test_whatever_is_typed(world, picked, tmp_path, capsys, monkeypatch, request
         typed = " ".join(map(repr, arguments))
         try:
             result, seconds = _run(arguments, capsys)
-        except Exception as error:  # A bug: `run` lets it through, and Python would print a traceback.
+        except Exception as error:  # A bug: `run` passes it on, and Python would print a traceback.
             place_of = traceback.extract_tb(error.__traceback__)[-1]
             faults.append(f"{typed}: {type(error).__name__}: {error} ({place_of.filename}:{place_of.lineno})")
             continue

@@ -1,4 +1,4 @@
-"""Help is documentation, and quick."""
+"""Help is complete and fast."""
 
 import inspect
 import os
@@ -34,7 +34,7 @@ def test_help_takes_less_than_half_a_second():
         before = os.times()
         python("-m", "tomopicker.cli", "--help")
         after = os.times()
-        # The processor's time, not the clock's: the machine may be busy with other tests.
+        # Processor time, since the machine may be busy with other tests.
         times.append(after.children_user + after.children_system - before.children_user - before.children_system)
     assert min(times) < 0.5
 
@@ -75,7 +75,7 @@ def test_every_option_of_a_setting_is_offered_with_its_help(cli, monkeypatch):
 
 
 def test_any_setting_on_the_command_line(cli, world, tmp_path):
-    """It wins over the file, loses to no flag, and is refused by name."""
+    """It takes precedence over the file, conflicts with a flag are refused, and errors name the setting."""
     arguments = world.train_arguments(tmp_path / "m", "--dry-run", "--no-check")
     plan = cli(*arguments, "--set", "training.steps=7", "--set", "patches.size=32")
     assert plan.code == 0, plan.err
@@ -134,7 +134,7 @@ def test_wrong_usage_is_one_line_and_2(cli, arguments):
 
 @pytest.mark.parametrize("command", [*COMMANDS, None])
 def test_a_bare_command_shows_its_help_and_no_empty_error(cli, command):
-    if command in {"demo", "formats"}:  # They need nothing.
+    if command in {"demo", "formats"}:  # They need no arguments.
         return
     result = cli(*([command] if command else []))
     assert result.code == 2
@@ -151,7 +151,7 @@ NUMBERS = [
 
 @pytest.mark.parametrize(("text", "words"), NUMBERS)
 def test_what_is_no_number_is_reported_plainly(cli, tmp_path, text, words):
-    """On the command line, in a settings file and in --set."""
+    """For options, settings files and --set."""
     config = tmp_path / "c.yaml"
     config.write_text(f"particle_diameter: '{text}'\n", encoding="utf-8")
     files = ["train", "a.mrc", "--picks", "a.csv", "--output", "m"]

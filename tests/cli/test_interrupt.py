@@ -1,4 +1,4 @@
-"""Ctrl-C: training resumes from its checkpoint, finished tomograms stay."""
+"""Ctrl-C: training resumes from its checkpoint, and finished tomograms are kept."""
 
 import os
 import shutil
@@ -31,7 +31,7 @@ def wait_for(condition):
 
 
 def test_training_resumes(world, cli, tmp_path):
-    """A real process gets a scheduler's SIGTERM; what it left is resumed, and an impatient Ctrl-C leaves as much."""
+    """A real process is stopped by SIGTERM and resumed; repeated Ctrl-C has the same effect."""
     config = {**yaml.safe_load(world.config.read_text(encoding="utf-8")), "expected_particles": 8}
     config["training"] = {"steps": 20000}
     (tmp_path / "long.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
@@ -87,11 +87,11 @@ def same_weights(one, other):
 
 
 class Killed(BaseException):
-    """What no handler catches, as no process handles ``kill -9``."""
+    """Not caught by any handler, like ``kill -9``."""
 
 
 def kill_at(monkeypatch, write):
-    """Kill before a temporary file gets its name, the given one of all that do; none gets one afterwards."""
+    """Kill before the n-th rename of a temporary file; no rename happens afterwards."""
     replace, writes = Path.replace, []
 
     def killed(self, target):
@@ -105,7 +105,7 @@ def kill_at(monkeypatch, write):
 
 
 def test_a_training_killed_at_any_write_resumes_exactly(world, cli, tmp_path, monkeypatch):
-    """Also at the checkpoint that is written now and then, and at the model itself."""
+    """Also while writing the periodic checkpoint, and the model itself."""
     from tomopicker.training import loop
 
     monkeypatch.setattr(loop, "SAVE_SECONDS", 0)
@@ -140,7 +140,7 @@ def test_overwrite_removes_the_checkpoints_of_this_model_alone(world, cli, tmp_p
     others.write_bytes(b"another's")
     wrong = cli(*world.train_arguments(tmp_path / "m.model", "--overwrite", "--negatives", "nowhere.csv"))
     assert wrong.code in {1, 2}
-    assert stale.exists()  # Nothing is removed for a command that cannot be.
+    assert stale.exists()  # An invalid command removes nothing.
     result = cli(*world.train_arguments(tmp_path / "m.model", "--steps", "2", "--overwrite"))
     assert result.code == 0
     assert f"{stale}: from an interrupted run, removed; --resume would have continued it" in result.err
@@ -157,13 +157,13 @@ def test_pretraining_does_not_drop_a_checkpoint_either(cli, tmp_path):
 
 
 def test_picking_killed_at_any_write_loses_and_doubles_nothing(world, picked, cli, tmp_path, monkeypatch):
-    """First anew, then over picks of another threshold, killed again and again until it is through."""
+    """First without existing picks, then over picks with another threshold; killed repeatedly until it finishes."""
     from tomopicker import api
 
     pick, kept = api.pick, {}
 
     def once(tomogram, model, *, selection, **options):
-        """Tomograms are scored once; what is tested is the writing."""
+        """Tomograms are scored once, since only writing is tested."""
         key = (tomogram.name, str(selection))
         if key not in kept:
             kept[key] = pick(tomogram, model, selection=selection, **options)
@@ -189,7 +189,7 @@ def test_picking_killed_at_any_write_loses_and_doubles_nothing(world, picked, cl
                 with pytest.raises(Killed):
                     cli(*arguments, *more, "-o", folder, "--overwrite")
             again = cli(*arguments, *more, "-o", folder)
-            if again.code == 2:  # Killed before it had changed anything.
+            if again.code == 2:  # Killed before any change.
                 assert same_files(folder, tmp_path / "before")
                 again = cli(*arguments, *more, "-o", folder, "--overwrite")
             assert again.code == 0, again.err
@@ -221,7 +221,7 @@ def test_a_cut_killed_at_any_write_is_not_taken_for_done(world, picked, cli, tmp
 
 
 def same_files(folder, other):
-    """Tell whether two folders hold the same picks under the same names; first lines and records have times in them."""
+    """Return True if two folders hold the same picks under the same names, ignoring times in headers and records."""
     lists = [
         {
             str(path.relative_to(each)): path.read_text(encoding="utf-8").replace(str(each), "").partition("\n")[2]

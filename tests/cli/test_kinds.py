@@ -1,4 +1,4 @@
-"""Two kinds from the command line: trained, picked, cut elsewhere, checked and judged."""
+"""Two kinds on the command line: train, pick, threshold, check and evaluate."""
 
 import json
 
@@ -13,7 +13,7 @@ from tomopicker.io import read_table
 from tomopicker.output.results import read_results
 
 pytestmark = pytest.mark.in_full
-"""The balls are all alike: which kind wins one is a close thing."""
+"""All balls are alike, so either kind may win one."""
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +151,7 @@ def test_a_tomogram_named_as_the_files_of_a_kind_is_refused(kinds, world, cli, t
 
 
 def test_a_run_of_two_kinds_is_resumed(kinds, world, cli, tmp_path):
-    """Stopped while the second kind was trained: its checkpoints are told from those of another output."""
+    """Stopped while training the second kind: its checkpoints are distinguished from those of another output."""
     from tomopicker.pipeline.resume import checkpoints
 
     names = ["m.kind-big.train.ckpt", "m.kind-small.round2.ckpt", "m.train.ckpt", "m.v2.train.ckpt", "m2.train.ckpt"]
@@ -172,7 +172,7 @@ def test_positions_are_those_of_the_records(kinds):
 
 
 def test_one_kind_that_is_named_gives_the_plain_model(halves, world, tmp_path):
-    """A name before the file and the diameter changes nothing else."""
+    """Naming the kind changes nothing else."""
     arguments = [
         "train",
         world.tomogram("TS_1"),
@@ -196,7 +196,7 @@ def test_one_kind_that_is_named_gives_the_plain_model(halves, world, tmp_path):
 
 
 def test_kinds_in_closed_form(instant_kinds, world, cli, tmp_path):
-    """With the preset without training: a model of both, and files of each."""
+    """The instant preset: one model of both kinds, and files of each."""
     model = load_model(instant_kinds)
     assert min(len(each.network.clicks) for each in model.kinds.values()) >= 3
     assert [each.provenance["training"][0]["rejected"] for each in model.kinds.values()] == [3, 3]

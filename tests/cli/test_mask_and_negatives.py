@@ -1,4 +1,4 @@
-"""``--mask`` of train and pick, and ``--negatives``: said, recorded, and refused where they make no sense."""
+"""``--mask`` and ``--negatives``: logged, recorded, and refused if invalid."""
 
 import json
 
@@ -25,7 +25,7 @@ def half_mask(path):
 
 
 def test_negatives_are_read_reported_and_recorded(world, cli, tmp_path):
-    """In RELION's STAR as well as in CSV; they lie far from the clicks."""
+    """As STAR and CSV, far from the clicks."""
     from tomopicker.picks import Picks
 
     tomogram = io.open_tomogram(world.tomogram("TS_1"))
@@ -111,7 +111,7 @@ def test_picking_says_how_much_it_looked_at_and_records_the_way(world, cli, tmp_
 
 
 def test_a_mask_of_the_finest_scale_picks_in_the_scale_near_the_model(world, cli, tmp_path):
-    """OME-Zarr: training reads the finest scale, picking the one near the model; one mask serves both."""
+    """OME-Zarr: training reads the finest scale, picking the scale nearest to the model's; one mask serves both."""
     volume = io.open_tomogram(world.tomogram("TS_2")).read()
     group = zarr.open_group(str(tmp_path / "TS_2.zarr"), mode="w", zarr_format=2)
     group.create_array("0", data=volume.repeat(2, 0).repeat(2, 1).repeat(2, 2), chunks=(24, 24, 24))
@@ -135,5 +135,5 @@ def test_a_mask_of_the_finest_scale_picks_in_the_scale_near_the_model(world, cli
     one = io.read_picks(tmp_path / "plain" / "TS_2.csv", [io.open_tomogram(world.tomogram("TS_2"))])
     other = io.read_picks(tmp_path / "z" / "TS_2.csv", [io.open_tomogram(tmp_path / "TS_2.zarr")])
     assert len(one) > 2
-    # The finest scale's first voxel begins where the coarser one's does, so its centre lies half a fine voxel earlier.
+    # The first voxels of both scales share a corner, so their centres differ by half a fine voxel.
     np.testing.assert_allclose(other.positions, one.positions + VOXEL_SIZE / 4, atol=0.01)

@@ -1,4 +1,4 @@
-"""Names with blanks and odd bytes from tomogram to STAR file, terminals without Unicode, and masks in a dry run."""
+"""Names with blanks and odd bytes, terminals without Unicode, and masks in a dry run."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""One tomogram of many with a name or a fate of its own: it is said early, and harms neither others nor other files."""
+"""One problematic tomogram of many is reported early and affects no others."""
 
 import json
 import shutil
@@ -12,12 +12,12 @@ from tomopicker import api, io
 
 
 def copied(picked, folder):
-    """A folder of picks in two tomograms, to be tampered with."""
+    """A folder of picks in two tomograms that tests may change."""
     return shutil.copytree(picked, folder / "work" / "picks")
 
 
 def tree(folder):
-    """Every file below a folder, and what is in it."""
+    """Return the content of every file below a folder."""
     return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
@@ -40,7 +40,7 @@ def test_a_name_in_the_record_never_becomes_another_folders_file(cli, world, pic
 
 
 def test_a_folder_gets_no_file_beyond_it(cli, world, tmp_path):
-    """Names in a list of picks lose their folders before files are called after them."""
+    """Folders are removed from names in a list of picks before they become file names."""
     (tmp_path / "in.csv").write_text("tomogram,x,y,z\n../../TS_1,5,6,7\n/etc/TS_2,5,6,7\n", encoding="utf-8")
     result = cli("convert", tmp_path / "in.csv", tmp_path / "a" / "b", "--to", "csv", "--voxel-size", "10")
     assert result.code == 0, result.err
@@ -53,7 +53,7 @@ def test_a_folder_gets_no_file_beyond_it(cli, world, tmp_path):
 
 @pytest.mark.parametrize("name", ["picks", "TS\\1"])
 def test_names_that_results_cannot_bear_are_refused_before_scoring(cli, world, tmp_path, monkeypatch, name):
-    """The bad one is said first; the others are picked."""
+    """The bad one is reported first; the others are picked."""
     bad = tmp_path / f"{name}.mrc"
     shutil.copy(world.tomogram("TS_1"), bad)
     pick, scored = api.pick, []
@@ -111,7 +111,7 @@ def test_one_that_fails_in_any_way_does_not_stop_the_others(cli, world, tmp_path
 
 
 def test_what_a_failed_tomogram_held_is_given_back(cli, world, tmp_path, monkeypatch):
-    """An error kept with its frames would keep their volumes, tomogram after tomogram."""
+    """An error stored with its traceback would keep every volume in memory."""
     held = []
 
     def failing(tomogram, *more, **flags):

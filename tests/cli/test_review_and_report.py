@@ -1,4 +1,4 @@
-"""Going through what pick left: other thresholds, the gallery, the report; on the command's own results."""
+"""Review of real results: thresholds, gallery and report."""
 
 import json
 import re
@@ -39,12 +39,12 @@ def test_status_and_convert_follow_another_threshold(cli, picked, world, tmp_pat
     (before,) = re.findall(r"Median tomogram: (\d+\.?5?) picks", cli("status", folder).out)
     assert cli("threshold", folder, "--max-particles", 2, "--no-pictures").code == 0
     assert float(before) > 2 and "Median tomogram: 2 picks" in cli("status", folder).out
-    # Shapes, for RELION 5's centred coordinates, come from the record beside the files.
+    # Shapes for RELION 5's centred coordinates are read from the record next to the files.
     for source, count in (("picks.csv", 4), ("TS_2.csv", 2)):
         result = cli("convert", folder / source, tmp_path / f"{source}.star")
         assert result.code == 0, result.err
         assert f"{count} picks of" in result.out
-    shutil.copy(world.clicks, folder / "mine.csv")  # Not of this record.
+    shutil.copy(world.clicks, folder / "mine.csv")  # Not in this record.
     assert "--shape" in cli("convert", folder / "mine.csv", tmp_path / "mine.star").errors[0]
 
 
@@ -110,7 +110,7 @@ def test_a_report_is_one_page(cli, picked, tmp_path):
 
 
 def test_a_report_shows_what_a_person_rejected(cli, picked, tmp_path):
-    """As many projections as there are places in the tomograms of the folder; others are left out, and said."""
+    """One projection per position in the folder's tomograms; others are left out with a warning."""
     first = read_results(picked).tomograms[0]
     x, y, z = first.candidates.positions[0] / open_picked(picked, read_results(picked).record, first.name).voxel_size
     rejected = tmp_path / "rejected.csv"
@@ -124,7 +124,7 @@ def test_a_report_shows_what_a_person_rejected(cli, picked, tmp_path):
 
 
 def test_a_report_without_its_tomograms(picked, tmp_path):
-    """Names are escaped, and what is gone is said."""
+    """Names are escaped, and missing files are reported."""
     folder = tmp_path / "<i>moved"
     shutil.copytree(picked, folder)
     record = json.loads((folder / "picks.json").read_text())
@@ -136,7 +136,7 @@ def test_a_report_without_its_tomograms(picked, tmp_path):
 
 
 def test_the_report_names_tomograms_unlike_the_rest_with_the_reason(picked, tmp_path):
-    """As the end of a run does; of the picks as they are cut now."""
+    """As at the end of a run, with the present threshold."""
     folder = tmp_path / "many"
     shutil.copytree(picked, folder)
     record = json.loads((folder / "picks.json").read_text())

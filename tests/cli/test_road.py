@@ -1,4 +1,4 @@
-"""From clicks to picks to figures and other formats."""
+"""Work flow from clicks to picks, metrics and other formats."""
 
 import csv
 import hashlib
@@ -247,7 +247,7 @@ def test_convert_there_and_back(world, cli, picked, tmp_path):
 
 
 def test_convert_refuses_to_guess(world, cli, picked, tmp_path):
-    source = shutil.copy(picked / "TS_1.csv", tmp_path)  # Away from the record, which states both.
+    source = shutil.copy(picked / "TS_1.csv", tmp_path)  # Without the record, which contains both.
     for flags, wanted in [
         ([], "--shape"), (["--shape", "48,56,32"], "--voxel-size"), (["--to", "warp"], "--voxel-size"),
     ]:  # fmt: skip
@@ -271,7 +271,7 @@ def test_dry_run_writes_nothing(world, cli, tmp_path):
 
 
 def test_dry_run_and_training_say_the_same_of_the_priors(world, cli, tmp_path):
-    """Without a lamella to find: the same words, and π but for the shells, whose voxels count for nothing."""
+    """Without a lamella: the same text, and the same π apart from ignored shells."""
     plan = cli(*world.train_arguments(tmp_path / "m", "--dry-run", "--mask", "none"))
     words = re.search(r"labels +about (.+ particle \(π\))", plan.out).group(1)
     trained = cli(*world.train_arguments(tmp_path / "m", "--mask", "none", "--steps", 2))
@@ -311,7 +311,7 @@ def test_the_paper_preset(world, cli, tmp_path, count):
 
 
 def test_threshold_cuts_elsewhere_and_back(world, cli, tmp_path, picked):
-    """Other picks from the same scores; the usual cut restores the files as they were."""
+    """Other picks from the same scores; the default threshold restores the original files."""
     for name in ("picks.json", "TS_1.csv", "TS_2.csv", "TS_1.star", "TS_2.star"):
         (tmp_path / name).write_bytes((picked / name).read_bytes())
     shutil.copytree(picked / "candidates", tmp_path / "candidates")
@@ -331,7 +331,7 @@ def test_threshold_cuts_elsewhere_and_back(world, cli, tmp_path, picked):
 
 
 def test_pictures_show_the_picks_there_are(world, cli, tmp_path):
-    """Of each tomogram one; other picks make another picture, or none where the tomogram is gone."""
+    """One picture per tomogram; other picks give another picture, or none if the tomogram is missing."""
     tomograms = [shutil.copy(world.tomogram(name), tmp_path / f"{name}.mrc") for name in ("TS_1", "TS_2")]
     out = tmp_path / "out"
     result = cli("pick", *tomograms, "-m", world.model, "-o", out, "--pictures", "--threshold", "0")

@@ -1,4 +1,4 @@
-"""``tomopicker sections``: one reads off a picture what one would write in a CSV."""
+"""``tomopicker sections``: ticks of the picture are the coordinates of a CSV."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""A file of positions that any other tool made can be given to ``train --picks``, with a tomogram that it fits."""
+"""Files of positions of other tools are accepted by ``train --picks``, with a matching tomogram."""
 
 import mrcfile
 import numpy as np
@@ -12,12 +12,12 @@ from tomopicker.io.tomogram_names import clean_name
 
 NO_POSITIONS = {"mrc", "mrc_generated", "hdf", "em_volume", "omezarr"}
 OUTSIDE = {"cryocat__motl_c10x10.em", "cryocat__correct111.mod"}
-"""Positions below the first voxel: points of a test in cryoCAT, and clicks on a volume that was turned."""
+"""Files with positions below the first voxel: test points of cryoCAT, and clicks on a rotated volume."""
 MARGIN = 40
 
 
 def files():
-    """Those that hold positions; what is refused, and why, is tested in tests/io."""
+    """Files with positions; refused files are tested in tests/io."""
     found = [path for path in sorted(SHARED.glob("*/**/*")) if path.is_file()]
     for path in found:
         if path.relative_to(SHARED).parts[0] in NO_POSITIONS:
@@ -29,7 +29,7 @@ def files():
 
 
 def frame_of(table: PickTable, name: str) -> Frame:
-    """The frame that the file states, else one that holds the positions of its first tomogram."""
+    """The frame given by the file, or one that contains the positions of its first tomogram."""
     if name in table.frames:
         return table.frames[name]
     rows = table.select(table.tomograms == name)
@@ -48,7 +48,7 @@ def test_dry_runs(cli, tmp_path):
         name = next(iter(table.tomograms.tolist()))
         frame = frame_of(table, name)
         tomogram = tmp_path / f"{'TS_' + name if name.isdigit() else clean_name(name) or 'TS_1'}.mrc"
-        with mrcfile.new_mmap(tomogram, shape=frame.shape, mrc_mode=0, overwrite=True) as stored:  # Sparse on disk.
+        with mrcfile.new_mmap(tomogram, shape=frame.shape, mrc_mode=0, overwrite=True) as stored:  # Sparse file.
             stored.voxel_size = frame.voxel_size
             stored.data[0] = np.arange(frame.shape[2], dtype=np.int8)
         result = cli(
@@ -60,7 +60,7 @@ def test_dry_runs(cli, tmp_path):
             assert "lie outside" in result.err, (path, result.err)
             refused.add(path.name)
         else:
-            said = f"{np.count_nonzero(table.tomograms == name)} click"  # Some files hold a position twice.
+            said = f"{np.count_nonzero(table.tomograms == name)} click"  # Some files repeat positions.
             assert said in " ".join(result.out.split()) or f"of {said}s are left out" in result.err, path
             run += 1
     assert refused == OUTSIDE

@@ -1,4 +1,4 @@
-"""Two runs of ``pick`` on one folder, and runs that were killed: nothing is lost, doubled or mixed."""
+"""Two runs of ``pick`` in one folder, and killed runs: nothing is lost, duplicated or mixed."""
 
 import json
 import os
@@ -46,7 +46,7 @@ def test_a_second_run_says_that_one_is_going_on(world, cli, tmp_path, monkeypatc
 
 
 def test_a_run_that_is_killed_is_followed_by_another(world, cli, tmp_path):
-    """It cleans up nothing; the next one sees that its process is gone, and keeps what was finished."""
+    """A killed run cleans up nothing; the next run detects that, and keeps finished tomograms."""
     out = tmp_path / "out"
     arguments = ["pick", world.tomogram("TS_1"), world.tomogram("TS_2"), "-m", world.model, "-o", out, "--no-pictures"]
     stuck = (
@@ -85,7 +85,7 @@ def test_half_written_files_are_written_again(world, cli, picked, tmp_path):
 
 
 def test_what_is_called_done_is_on_the_disk(world, cli, tmp_path, monkeypatch):
-    """After a power cut no record may say that a tomogram is done whose files are empty."""
+    """After a power failure, no record may list a tomogram as done whose files are empty."""
     out, synced = tmp_path / "out", []
     monkeypatch.setattr("tomopicker.files._sync", lambda path: synced.append(path.relative_to(tmp_path)))
     replace = Path.replace
@@ -101,7 +101,7 @@ def test_what_is_called_done_is_on_the_disk(world, cli, tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "replace", renamed)
     assert cli("pick", world.tomogram("TS_1"), world.tomogram("TS_2"), "-m", world.model, "-o", out).code == 0
     assert {Path("out/picks.csv"), Path("out/picks.star"), Path("out/records")} <= {*synced}
-    synced[:] = [path for path in synced if path.parent.name == "candidates"]  # Which stay as they are.
+    synced[:] = [path for path in synced if path.parent.name == "candidates"]  # These are unchanged.
     assert cli("threshold", out, "--threshold", "0.6").code == 0
     assert {Path("out/TS_1.csv"), Path("out/TS_2.star"), Path("out/picks.csv")} <= {*synced}
 

@@ -1,4 +1,4 @@
-"""Tomograms that are not MRC go the whole road: info, pick at the scale that suits, and positions that do not move."""
+"""Formats other than MRC in info and pick: the right scale, and unchanged positions."""
 
 import json
 
@@ -11,7 +11,7 @@ from tomopicker import io
 
 
 def as_zarr(path, volume, levels):
-    """Write what a tomogram of half the voxel size would be, and its coarser scales by averaging."""
+    """Write a tomogram of half the voxel size, and coarser scales by averaging."""
     fine = np.repeat(np.repeat(np.repeat(volume, 2, 0), 2, 1), 2, 2)
     group = zarr.open_group(str(path), mode="w")
     datasets = []
@@ -39,10 +39,10 @@ def test_a_coarser_scale_is_picked_in_and_positions_count_from_the_finest(cli, w
     assert tomogram.voxel_size == VOXEL_SIZE / 2
     new = io.read_picks(tmp_path / "out" / "TS_2.csv", [tomogram]).positions
     old = io.read_picks(picked / "TS_2.csv", [io.open_tomogram(world.tomogram("TS_2"))]).positions
-    # Half a voxel of the coarse scale lies between the first voxels' centres: a quarter of 10 Å.
+    # The centres of the first voxels differ by a quarter of 10 Å.
     assert len(new) == len(old) > 0
     np.testing.assert_allclose(new, old + VOXEL_SIZE / 4, atol=0.2)
-    # The merged files are read back in the same frame.
+    # The merged files are read in the same frame.
     merged = io.read_picks(tmp_path / "out" / "picks.csv", [tomogram]).positions
     np.testing.assert_allclose(merged, new, atol=1e-2)
 
@@ -60,7 +60,7 @@ def test_axes_and_dataset_are_flags(cli, world, tmp_path):
 
 
 def test_evaluate_and_convert_take_them_too(cli, world, tmp_path):
-    """Of an HDF5 file with two arrays, stored x first: 56 voxels along y hold what 48 would not."""
+    """An HDF5 file with two arrays, stored x first: positions fit in 56 voxels along y, not in 48."""
     volume = io.open_tomogram(world.tomogram("TS_2")).read()
     tomogram = tmp_path / "TS_2.h5"
     with h5py.File(tomogram, "w") as file:

@@ -1,4 +1,4 @@
-"""A peak comes back where the particle is: through resampling, tiles, half resolution and lopsided networks."""
+"""Peaks lie at particle centres: with resampling, tiles, half resolution and asymmetric networks."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def dark_blobs(shape, centres, sd):
 
 
 class AtHalfResolution(nn.Module):
-    """The stem and the head of a network of stride 2, with weights that have no side: dark is positive."""
+    """A symmetric network of stride 2 that scores dark as positive."""
 
     divisor = 8
 
@@ -46,7 +46,7 @@ class AtHalfResolution(nn.Module):
 
 
 class Lopsided(nn.Module):
-    """Dark is positive, and beside where it is: (x, y, z) voxels off."""
+    """A network that scores dark as positive, displaced by (x, y, z) voxels."""
 
     divisor = 2
 
@@ -93,7 +93,7 @@ def test_how_far_off_a_network_is_is_measured_without_truth(off):
     peaks = find_peaks(scored(network, working, cfg), cfg, 6.0, 0.0, max_particles=len(places))
     found = peaks.positions_voxels
     beside = np.mean([spot - places[np.linalg.norm(places - spot, axis=1).argmin()] for spot in found], axis=0)
-    assert beside == pytest.approx(off, abs=0.06)  # The test's own: such a network does lie so far off.
+    assert beside == pytest.approx(off, abs=0.06)  # The displacement of this test's network.
     assert displacement(network, working, found, 6.0, cfg, CPU) == pytest.approx(beside, abs=0.06)
 
 
@@ -105,7 +105,7 @@ def test_a_few_peaks_do_not_say_how_far_off():
 
 @pytest.mark.parametrize(("diameter", "corrected"), [(120.0, True), (60.0, False)])
 def test_what_is_far_for_the_particle_is_not_corrected_but_said(diameter, corrected):
-    """A network that lies 7 Å off: little beside 120 Å, and more than a tenth of 60 Å."""
+    """A network displaced by 7 Å: little for 120 Å particles, more than a tenth for 60 Å."""
     places = np.array([[x, y, z] for x in (12, 31, 50) for y in (13, 33) for z in (12, 32)], dtype=np.float64)
     tomogram = Tomogram("t", dark_blobs((44, 48, 64), places, 2.5), VOXEL)
     working = preprocess(tomogram, VOXEL, 10.0)

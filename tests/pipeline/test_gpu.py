@@ -1,4 +1,4 @@
-"""On a GPU, which no test machine has: a pretended one stands in, on which tensors of two devices do not mix."""
+"""Device handling with a mock GPU, on which tensors of two devices cannot be mixed."""
 
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ STEPS: dict[str, Any] = {"steps": 4}
 
 @pytest.fixture(autouse=True)
 def _one_arithmetic(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The stand-in computes in float32; a CPU that multiplies bfloat16 would differ from it by rounding."""
+    """The mock computes in float32; bfloat16 on a CPU would differ by rounding."""
     monkeypatch.setattr(precision, "_cpu_multiplies_bfloat16", lambda: False)
 
 
@@ -85,7 +85,7 @@ def test_the_pretended_gpu_is_as_strict_as_one() -> None:
 def test_trained_on_a_gpu_a_model_picks_there_and_elsewhere(
     pair: Pair, tmp_path: Path, device: str, parts: dict[str, Any]
 ) -> None:
-    """The model file knows no device: read again, it lies on the CPU until it picks."""
+    """Model files have no device: a loaded model is on the CPU until it picks."""
     file = tmp_path / "any.model"
     with pretend_gpu(device) as gpu:
         validation_items = {"validation_tomograms": [pair[0]], "validation_picks": pair[1]}

@@ -31,10 +31,10 @@ def hasty(quick: Settings) -> Settings:
 
 @pytest.fixture(scope="module")
 def thick(second: Pair) -> Pair:
-    """The second tomogram between noise, three times as thick: 48 sections of noise, 48 of it, 48 of noise."""
+    """The second tomogram between two slabs of noise of the same thickness (48 sections)."""
     tomogram, truth = second
     data = tomogram.read()
-    # The simulated lamella ends before the volume does: what is left of its rims is what noise looks like here.
+    # The simulated lamella is thinner than the volume; its rims are indistinguishable from noise here.
     rim = data[[0, 1, -2, -1]]
     noise = np.random.default_rng(0).normal(rim.mean(), rim.std(), (2, *data.shape)).astype(np.float32)
     whole = Tomogram("thick", np.concatenate([noise[0], data, noise[1]]), VOXEL)
@@ -70,7 +70,7 @@ def test_what_lies_outside_the_lamella_is_neither_scored_nor_picked(model: Model
 
 
 def test_training_leaves_out_what_lies_outside(thick: Pair, hasty: Settings) -> None:
-    """The prior counts the voxels of the lamella alone: a third of the volume makes it three times as high."""
+    """The prior counts only voxels of the lamella: in a third of the volume it is three times as high."""
     tomogram, truth = thick
     settings = hasty.model_copy(update={"expected_particles": 20.0})
     recorder, priors = RecordingCallback(), {}
@@ -121,7 +121,7 @@ def test_rejected_picks_reach_the_training(first: Pair, hasty: Settings) -> None
 
 
 def test_rejected_picks_score_lower(first: Pair, second: Pair, quick: Settings) -> None:
-    """Half of the particles are called something else: the network comes to doubt them."""
+    """Half of the particles are declared negatives: the network lowers their scores."""
     tomogram, truth = first
     order = np.random.default_rng(0).permutation(len(truth))
     clicks, others = truth.select(order[:8]), truth.select(order[8:])
@@ -170,7 +170,7 @@ def with_loss(settings: Settings, loss: str, *, adabn: bool = True) -> Settings:
 def test_a_loss_with_a_class_prior_gets_the_count_of_a_first_network(
     first: Pair, hasty: Settings, monkeypatch: pytest.MonkeyPatch, loss: str, *, adabn: bool
 ) -> None:
-    """It learns by balanced PN, whatever the loss; its count becomes the class prior, and the callback gets a line."""
+    """It uses balanced PN regardless of the loss; its count becomes the class prior, and is logged."""
     tomogram, truth = first
     losses: dict[str, tuple[str, bool, float]] = {}
     fit = job.Run.fit
@@ -196,7 +196,7 @@ def test_a_loss_with_a_class_prior_gets_the_count_of_a_first_network(
     [line] = [text for text in recorder.messages if "first network" in text]
     assert "70 particles (90% interval 55 to 92)" in line and "--expected-particles" in line
     assert made.provenance["particles_estimated"]
-    if not adabn:  # Otherwise the trained network counts again.
+    if not adabn:  # Otherwise, the trained network would count again.
         assert made.provenance["particles_counted"] == {"estimate": 70.0, "low": 55.0, "high": 92.0}
 
 

@@ -1,4 +1,4 @@
-"""Networks learn from instant picks too, in the tomograms clicked in and nowhere else."""
+"""Pseudo-labels from instant picks, in clicked tomograms only."""
 
 from functools import partial
 from pathlib import Path
@@ -49,7 +49,7 @@ NOBODY = np.empty((0, 3))
 
 
 def test_what_is_sure_and_what_is_doubted() -> None:
-    """Probabilities 0.99 to 0.1 in a row, 10 voxels apart; a click 1 voxel from the second, a radius of 3."""
+    """Peaks 10 voxels apart with probabilities 0.99 to 0.1; a click 1 voxel from the second; radius 3."""
     settings = resolve({"particle_diameter": DIAMETER})
     peaks = Peaks(np.array([[10.0 * i, 0, 0] for i in range(6)]), np.arange(6, 0, -1, dtype=np.float32))
     chances = np.array([0.99, 0.97, 0.95, 0.91, 0.5, 0.1])
@@ -68,7 +68,7 @@ def test_what_is_sure_and_what_is_doubted() -> None:
 @pytest.mark.parametrize("fraction", [0.5, 1.0])
 @pytest.mark.parametrize("away", [1.0, 3.5, 5.4, 5.6, 6.9, 7.1])
 def test_what_a_person_said_stays(fraction: float, away: float) -> None:
-    """However near a confident peak lies to a click and to a negative, their labels are as without it."""
+    """A confident peak never changes the labels of clicks and negatives, however near."""
     settings = resolve({"particle_diameter": DIAMETER, "labels": {"radius_fraction": fraction}})
     click, rejected = np.array([[20.0, 20, 20]]), np.array([[40.0, 20, 20]])
     peaks = Peaks(np.array([[20 + away, 20, 20], [40 - away, 20, 20]]), np.array([9.0, 8.0], dtype=np.float32))
@@ -99,17 +99,17 @@ def features(first: Pair, tmp_path_factory: pytest.TempPathFactory) -> api.Featu
 
 @pytest.fixture
 def quick_features(features: api.Features, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Features that do not depend on what a test changes are computed once."""
+    """Compute features once that do not depend on what tests change."""
     monkeypatch.setattr(instant_model, "features_of", lambda *_: features)
 
 
 class Enough(Exception):
-    """What was to be seen has been seen."""
+    """Raised when the test has seen enough."""
 
 
 @pytest.fixture
 def trained_on(monkeypatch: pytest.MonkeyPatch) -> list[LabelledVolume]:
-    """What the first network is trained on."""
+    """Return the training data of the first network."""
     seen: list[LabelledVolume] = []
 
     def noting(run: Run, job: str, training: list[LabelledVolume], *others: object) -> None:
@@ -138,7 +138,7 @@ def labelled(
 
 @pytest.mark.usefixtures("quick_features")
 def test_pseudo_labels_are_the_instant_picks(first: Pair, clicks: Picks, features: api.Features) -> None:
-    """All peaks that instant picking gives p >= 0.9 are positive, those down to 0.2 ambiguous; clicks are neither."""
+    """Instant peaks with p >= 0.9 are positive, those down to 0.2 ambiguous; clicks are neither."""
     item = labelled(first, clicks, limit=1000)
     (found,), (fit,), _ = find_and_calibrate([features], clicks, None, NullCallback())
     chances = fit.probability(found.summary.scores)
@@ -160,7 +160,7 @@ def test_pseudo_labels_are_particles(first: Pair, clicks: Picks) -> None:
 
 @pytest.mark.usefixtures("quick_features")
 def test_the_limit_is_the_clicks_or_what_is_set(first: Pair, clicks: Picks) -> None:
-    """What more the discriminant is sure of is ambiguous, not background."""
+    """Further confident peaks are ambiguous, not background."""
     as_clicks, few, many = (labelled(first, clicks, limit=limit, positive_threshold=0.5) for limit in (0, 10, 1000))
     assert (len(as_clicks.pseudo_positives), len(few.pseudo_positives)) == (8, 10)
     assert len(many.pseudo_positives) > 10
@@ -172,7 +172,7 @@ def test_the_limit_is_the_clicks_or_what_is_set(first: Pair, clicks: Picks) -> N
 def test_none_where_instant_picks_hardly_separate_the_particles(
     first: Pair, clicks: Picks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Wrong labels cost more than right ones bring: the network learns from clicks alone, and the user is told."""
+    """If pseudo-labels would often be wrong, only clicks are used, and this is logged."""
     assert len(labelled(first, clicks).pseudo_positives)
     recorder = RecordingCallback()
     monkeypatch.setattr(pseudo_labels, "separation", lambda *_: 0.6)
@@ -214,7 +214,7 @@ def test_without_them_the_network_sees_clicks_alone(
 
 @pytest.mark.usefixtures("quick_features")
 def test_rejected_picks_are_not_labelled(first: Pair, clicks: Picks) -> None:
-    """Where the discriminant is sure of a place that a person rejected, the place stays negative."""
+    """A rejected position stays negative even if the discriminant is confident."""
     pseudo_positives = labelled(first, clicks, limit=1000)
     wrong = Picks.of(first[0].name, pseudo_positives.working.to_angstrom(pseudo_positives.pseudo_positives[:1]))
     settings = settings_with("discriminant", limit=1000)
@@ -262,7 +262,7 @@ def test_an_interrupted_training_ends_where_it_would_have(first: Pair, clicks: P
 
 @pytest.mark.usefixtures("quick_features")
 def test_nothing_is_learned_from_a_validation_tomogram(first: Pair, second: Pair, clicks: Picks) -> None:
-    """Followed on a tomogram full of particles, the weights end where they end without it."""
+    """Weights are the same with and without it in a tomogram full of particles."""
     asked = partial(api.train, [first[0]], clicks, settings_with("discriminant"), device="cpu")
     validated: Model = asked(validation_tomograms=[second[0]], validation_picks=second[1])
     assert any("validation_risk" in line for line in validated.provenance["history"])
@@ -272,7 +272,7 @@ def test_nothing_is_learned_from_a_validation_tomogram(first: Pair, second: Pair
 @pytest.mark.usefixtures("quick_features")
 @pytest.mark.parametrize("kind", ["kl", "pu", "distpu"])
 def test_a_class_prior_is_raised_to_the_labels(kind: str, first: Pair, clicks: Picks) -> None:
-    """The count given is that of the clicks and a few: pseudo-labels are more."""
+    """The given count is just above the clicks, but below clicks plus pseudo-labels."""
     settings = settings_with("discriminant")
     objective = settings.objective.model_copy(update={"loss": kind})
     stated = settings.model_copy(update={"objective": objective, "expected_particles": 9.0})
@@ -298,7 +298,7 @@ def test_settings_without_pseudo_labels_that_ask_for_them_are_refused(
 
 
 def test_clicks_outside_the_specimen_are_trained_on_alone(first: Pair, trained_on: list[LabelledVolume]) -> None:
-    """There is nothing to make a discriminant from, as far as a mask that the user gives is right."""
+    """All clicks lie outside the given mask, so no discriminant can be made."""
     tomogram = first[0]
     mask = np.zeros(tomogram.shape, dtype=bool)
     mask[: tomogram.shape[0] // 2] = True
@@ -341,5 +341,5 @@ def test_when_there_are_pseudo_labels(changes: dict[str, Any], *, there: bool) -
 def test_steps_follow_the_number_of_labels(
     clicks: int, pseudo_labels: int, changes: dict[str, Any], steps: int | None
 ) -> None:
-    """Pseudo-labels count up to 20 labels."""
+    """Pseudo-labels lengthen training up to 20 labels."""
     assert resolve({"particle_diameter": DIAMETER, **changes}).steps_for(clicks, pseudo_labels) == steps

@@ -1,4 +1,4 @@
-"""From clicks to picks in a tomogram never seen, and what may be asked of picking."""
+"""Training and picking in an unseen tomogram, and options of picking."""
 
 import doctest
 from dataclasses import replace
@@ -34,7 +34,7 @@ def test_unseen_particles_are_found_at_the_models_own_threshold(model: Model, se
 
 
 def test_shifted_truth_is_not_found(model: Model, second: Pair) -> None:
-    """The figure above is about positions: the same truth mirrored in x is missed."""
+    """The F1 above depends on positions: the truth mirrored in x is missed."""
     tomogram, truth = second
     mirrored = truth.positions.copy()
     mirrored[:, 0] = tomogram.shape[2] * VOXEL - mirrored[:, 0]
@@ -54,17 +54,17 @@ def test_coarser_copy_of_a_tomogram_gives_the_same_positions(model: Model, secon
 
 def test_picks_are_moved_back_by_how_far_the_network_lies_off(model: Model, second: Pair) -> None:
     tomogram, _ = second
-    assert any(model.displacement)  # Measured in training.
+    assert any(model.displacement)  # Measured during training.
     assert np.linalg.norm(model.displacement) < DIAMETER / 10
     centred = api.pick(tomogram, replace(model, displacement=(0.0, 0.0, 0.0))).candidates.positions
     moved = api.pick(tomogram, replace(model, displacement=(3.0, -2.0, 1.0))).candidates.positions
-    # Picks at the rim stay inside.
+    # Picks at the rim lie inside.
     free = ((centred > VOXEL) & (centred < (np.array(tomogram.shape[::-1]) - 2) * VOXEL)).all(axis=1)
     np.testing.assert_allclose((centred - moved)[free], np.tile([3.0, -2.0, 1.0], (free.sum(), 1)))
 
 
 def test_there_are_no_fewer_particles_than_clicks(model: Model, first: Pair, second: Pair, monkeypatch) -> None:
-    """In the tomogram that was clicked in, however little its scores tell; in no other of another name or shape."""
+    """At least the clicks are counted in the training tomogram, but not in one of another name or shape."""
     from tomopicker.picking.calibration import Count
     from tomopicker.pipeline import peak_calibration as module
 
@@ -96,7 +96,7 @@ def test_least_distance_cap_and_mask_are_kept(model: Model, second: Pair) -> Non
 
 
 def test_no_picks_on_the_border_where_particles_are_cut(model: Model, second: Pair) -> None:
-    """Cutting the tomogram through a particle leaves no pick at the cut, and mirrors make none of the half."""
+    """A particle cut by the border gives no pick, and padding does not complete it."""
     tomogram, truth = second
     x = float(truth.positions[np.argmin(np.abs(truth.positions[:, 0] - 64 * VOXEL)), 0])
     half = Tomogram("half", tomogram.read()[:, :, : round(x / VOXEL)], VOXEL)
@@ -161,7 +161,7 @@ def test_nan_in_a_tomogram_is_reported(model: Model, second: Pair) -> None:
 
 
 def test_scores_are_probabilities_and_candidates_hold_the_picks(model: Model, second: Pair) -> None:
-    """The candidates' probabilities say how many particles there are and how good the picks will be."""
+    """The candidates' probabilities predict the number of particles and the quality of the picks."""
     tomogram, truth = second
     picked = api.pick(tomogram, model)
     probability = picked.candidates.scores
@@ -196,7 +196,7 @@ def test_the_density_of_the_training_tomograms_by_hand():
 
 
 def test_half_turns_make_scores_that_turn_with_the_tomogram(model: Model, second: Pair) -> None:
-    """Once, a network scores a turned volume a little otherwise; the mean over half-turns does not."""
+    """A network's scores change slightly when the volume is rotated; the mean over half-turns does not."""
     working = preprocess(second[0], model.voxel_size, model.settings.preprocess.clip_sd)
     turned = replace(working, data=np.ascontiguousarray(working.data[:, ::-1, ::-1]))
     unlike = []
@@ -211,7 +211,7 @@ def test_half_turns_make_scores_that_turn_with_the_tomogram(model: Model, second
 def test_the_example_of_the_api_writes_each_tomogram_in_its_own_frame(
     first: Pair, second: Pair, model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Run as it is printed, with tomograms of two sizes, and a model that is there already."""
+    """Run as printed, with tomograms of two sizes and an existing model."""
     monkeypatch.chdir(tmp_path)
     api.write_mrc(tmp_path / "TS_0001.mrc", first[0].read(), VOXEL)
     api.write_mrc(tmp_path / "TS_0002.mrc", second[0].read()[2:, 30:, 46:].copy(), VOXEL)
