@@ -202,7 +202,7 @@ class Training(Frozen):
 
 
 class PseudoLabels(Frozen):
-    """Instant picks in the training tomograms, which the network learns from beside the clicks."""
+    """Instant picks in the training tomograms, from which the network learns in addition to the clicks."""
 
     source: Literal["auto", "discriminant", "none"] = setting(
         "auto",

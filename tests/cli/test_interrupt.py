@@ -70,7 +70,7 @@ def test_a_resumed_run_ends_as_an_unbroken_one(world, cli, tmp_path):
 
     refused = cli(*world.train_arguments(output))
     assert refused.code == 2
-    assert "--resume to continue it, or --overwrite to start anew" in refused.err
+    assert "--resume to continue it, or --overwrite to start again" in refused.err
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == left
 
     resumed = cli(*world.train_arguments(output, "--resume"))

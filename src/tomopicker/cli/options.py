@@ -175,7 +175,7 @@ Device = Annotated[
 ]
 Resume = Annotated[bool, option(..., "Continue from the checkpoints of an interrupted run.", "--resume", panel=MORE)]
 Overwrite = Annotated[bool, option(..., "Replace existing output.", "--overwrite", panel=MORE)]
-StartAnew = Annotated[
+DiscardRun = Annotated[
     bool, option(..., "Replace existing output, or discard an interrupted run.", "--overwrite", panel=MORE)
 ]
 DryRun = Annotated[

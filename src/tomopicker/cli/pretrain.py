@@ -23,7 +23,7 @@ step on a CPU core.
 from pathlib import Path
 from typing import Any
 
-from tomopicker.cli.options import Device, Resume, SettingOptions, StartAnew, option
+from tomopicker.cli.options import Device, DiscardRun, Resume, SettingOptions, option
 from tomopicker.cli.progress import Reporter
 from tomopicker.config import fields_of
 from tomopicker.files import check_writable
@@ -48,7 +48,7 @@ def command(
     workers: int = option(1, "Processes that draw scenes.", unit="N", min=0),
     device: Device = None,
     resume: Resume = False,
-    overwrite: StartAnew = False,
+    overwrite: DiscardRun = False,
     reporter: Reporter,
 ) -> None:  # fmt: skip
     """Pretrain, and write the weights."""

@@ -22,7 +22,7 @@ from functools import partial
 from pathlib import Path
 
 from tomopicker.cli.groups import CoordinateOptions, DensityOptions
-from tomopicker.cli.options import INPUT, MORE, Device, DryRun, Mask, Resume, StartAnew, Tomograms, option
+from tomopicker.cli.options import INPUT, MORE, Device, DiscardRun, DryRun, Mask, Resume, Tomograms, option
 from tomopicker.cli.progress import Reporter
 from tomopicker.cli.settings import SettingsOptions
 from tomopicker.errors import UsageError
@@ -54,7 +54,7 @@ def command(
     ),
     device: Device = None,
     resume: Resume = False,
-    overwrite: StartAnew = False,
+    overwrite: DiscardRun = False,
     check: bool = option(
         True, "First run the tests of 'tomopicker check' on the clicks; stop if another unit, axis order or tomogram "
         "fits them better.",

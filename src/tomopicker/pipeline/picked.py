@@ -120,7 +120,7 @@ def picks_of_peaks(
         order = np.argsort(-chances, kind="stable")
     order = order[chances[order] >= MIN_PROBABILITY]
     positions = working.to_angstrom(peaks.positions_voxels) - np.asarray(displacement)
-    # A working voxel at the rim may reach half a voxel beyond the tomogram; a pick may not.
+    # A working voxel at the rim may extend half a voxel beyond the tomogram, but a pick must not.
     positions = np.clip(positions, 0, tomogram.frame.last_voxel)
     candidates = Picks.of(tomogram.name, positions[order], chances[order])
     selected = _select(candidates, count, selection, default_threshold)

@@ -65,7 +65,7 @@ def is_finished(output: Path, callback: "Callback", *, resume: bool, overwrite: 
         raise UsageError(f"{output}: exists already; give --overwrite to replace it, or another name")
     if left and not overwrite:
         raise UsageError(
-            f"{left[0]}: from an interrupted run; give --resume to continue it, or --overwrite to start anew"
+            f"{left[0]}: from an interrupted run; give --resume to continue it, or --overwrite to start again"
         )
     return False
 

@@ -77,7 +77,7 @@ def check_same_run(path: Path, before: Any, now: Fingerprint) -> None:
         more = f" and {len(differences) - MAX_NAMED} more" if len(differences) > MAX_NAMED else ""
         raise TomoPickerError(
             f"{path}: belongs to a run with {', '.join(differences[:MAX_NAMED])}{more}; repeat the options of that "
-            "run, or give --overwrite in place of --resume to start anew"
+            "run, or give --overwrite in place of --resume to start again"
         )
 
 
