@@ -14,8 +14,8 @@ import pytest
 from tests.cluster.fake import FakeWork, items
 from tomopicker.cluster.driver import MAX_DEATHS
 from tomopicker.cluster.keys import write_keys
+from tomopicker.cluster.mapping import map_tomograms
 from tomopicker.cluster.settings import ClusterSettings
-from tomopicker.cluster.work import map_tomograms
 from tomopicker.errors import TomoPickerError
 
 

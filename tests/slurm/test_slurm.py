@@ -16,8 +16,8 @@ import tomopicker
 from tests.cluster.fake import FakeWork, items
 from tests.slurm.conftest import jobs, until
 from tomopicker.cluster.journal import status_lines
+from tomopicker.cluster.mapping import map_tomograms
 from tomopicker.cluster.settings import ClusterSettings
-from tomopicker.cluster.work import map_tomograms
 
 pytestmark = pytest.mark.usefixtures("slurm")
 

@@ -19,6 +19,7 @@ from tomopicker.benchmark.results import Result
 from tomopicker.benchmark.runs import Run, Runner, plan, results_of, tasks
 from tomopicker.cluster.jobqueue import describe_jobs
 from tomopicker.cluster.journal import Journal
+from tomopicker.cluster.mapping import map_tomograms
 from tomopicker.cluster.resources import bytes_for
 from tomopicker.cluster.simulate_work import OnStep, SimulateWork, no_step, simulate_series
 from tomopicker.cluster.work import (
@@ -29,7 +30,6 @@ from tomopicker.cluster.work import (
     ignore_event,
     is_disk_full,
     is_of_machine,
-    map_tomograms,
 )
 from tomopicker.config import resolve
 from tomopicker.files import write_text

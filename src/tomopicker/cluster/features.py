@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from tomopicker.cluster.mapping import map_tomograms
 from tomopicker.cluster.pick_tomogram import item_of
 from tomopicker.cluster.resources import bytes_for
-from tomopicker.cluster.work import Item, OnEvent, Outcome, failed_outcome, ignore_event, map_tomograms
+from tomopicker.cluster.work import Item, OnEvent, Outcome, failed_outcome, ignore_event
 from tomopicker.config import Settings, resolve
 from tomopicker.fewshot.cache import default_folder
 from tomopicker.io import open_tomogram

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from tomopicker.cluster.jobqueue import describe_jobs
 from tomopicker.cluster.journal import Journal
+from tomopicker.cluster.mapping import map_tomograms
 from tomopicker.cluster.pick_tomogram import PickWork, item_of
 from tomopicker.cluster.resources import in_gigabytes
-from tomopicker.cluster.work import Event, Item, OnEvent, ignore_event, map_tomograms
+from tomopicker.cluster.work import Event, Item, OnEvent, ignore_event
 from tomopicker.errors import TomoPickerError
 from tomopicker.io import check_names, naming_remark, tomogram_name
 from tomopicker.output.layout import MERGED, RECORDS, read_entries

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tomopicker.cluster.work import Item, OnEvent, Outcome, map_tomograms
+from tomopicker.cluster.mapping import map_tomograms
+from tomopicker.cluster.work import Item, OnEvent, Outcome
 from tomopicker.pipeline.callbacks import Callback
 from tomopicker.simulation.tomogram import settings_file, simulate_tomogram, write_simulated
 from tomopicker.types import Positions, Shape
