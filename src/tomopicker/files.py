@@ -13,6 +13,8 @@ from pathlib import Path
 
 from tomopicker.errors import TomoPickerError, UsageError
 
+PICTURE_SUFFIXES = (".png", ".svg", ".pdf")
+
 
 @contextmanager
 def atomic_path(path: Path, *, durable: bool = False) -> Iterator[Path]:
@@ -145,7 +147,7 @@ def check_suffix(path: Path, suffixes: Sequence[str], what: str) -> None:
     """Refuse an output file whose suffix is not one of those listed; `what` names its content."""
     if path.suffix.lower() not in suffixes:
         listed = " or ".join(filter(None, [", ".join(suffixes[:-1]), suffixes[-1]]))
-        raise UsageError(f"--output {path}: {what} needs a name that ends in {listed}")
+        raise UsageError(f"{path}: {what} needs a name that ends in {listed}")
 
 
 def check_folder(folder: Path) -> None:

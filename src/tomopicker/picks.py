@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from tomopicker.types import Positions, Scores
-from tomopicker.wording import number_of
+from tomopicker.wording import picks_of_tomograms
 
 KIND = "kind"
 """Column of `Picks.extra` that names the kind of particle of each pick."""
@@ -76,7 +76,7 @@ class Picks:
     @property
     def summary(self) -> str:
         """Number of picks and of their tomograms, in words."""
-        return f"{number_of(len(self), 'pick')} of {number_of(len(self.tomogram_names), 'tomogram')}"
+        return picks_of_tomograms(len(self), len(self.tomogram_names))
 
     @property
     def kinds(self) -> np.ndarray:

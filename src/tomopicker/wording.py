@@ -8,6 +8,11 @@ def number_of(count: int, noun: str, plural: str | None = None) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {plural or f'{noun}s'}"
 
 
+def picks_of_tomograms(picks: int, tomograms: int) -> str:
+    """Format two counts: ``56 picks of 2 tomograms``."""
+    return f"{number_of(picks, 'pick')} of {number_of(tomograms, 'tomogram')}"
+
+
 def wrong_value(kind: str, value: object, message: str) -> str:
     """Describe the error of a value that pydantic rejects.
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from tomopicker.cli.groups import PickedInput
 from tomopicker.cli.options import ParticleDiameters, option
 from tomopicker.cli.progress import Reporter
-from tomopicker.files import check_suffix, check_writable
+from tomopicker.files import PICTURE_SUFFIXES, check_suffix, check_writable
 from tomopicker.parsing import check_positive, diameters_by_kind
 
 
@@ -34,7 +34,7 @@ def command(
     """Test, print and draw the picks of each kind."""
     common, diameters = diameters_by_kind(particle_diameter)
     check_positive("--particle-diameter", common)
-    check_suffix(output, (".png", ".svg", ".pdf"), "the picture")
+    check_suffix(output, PICTURE_SUFFIXES, "the picture (--output)")
     check_writable(output.parent)
     opened, found = given.read(reporter, check_inside=False, keeps_classes=bool(diameters))
     from tomopicker.diagnostics.check import check

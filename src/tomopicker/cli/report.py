@@ -35,7 +35,7 @@ def command(
     from tomopicker.output.picks_report import write_report
 
     if output is not None:
-        check_suffix(output, (".html", ".htm"), "the report")
+        check_suffix(output, (".html", ".htm"), "the report (--output)")
     check_writable((output or folder / "x").parent)
     files = [file for path in negatives or [] for file in files_of_picks(path)]
     with reporter.showing_warnings():

@@ -50,7 +50,7 @@ def command(
     reporter: Reporter,
 ) -> int:  # fmt: skip
     """Compute or look up features, and suggest."""
-    check_suffix(output, (".csv",), "the list of suggestions")
+    check_suffix(output, (".csv",), "the list of suggestions (--output)")
     refuse_to_replace([output], overwrite)
     if negatives and not picks:
         raise UsageError("--negatives alone do not define the particle; give --picks too")

@@ -20,7 +20,7 @@ from tomopicker.output.pick_folder import PickFolder, TomogramFile
 from tomopicker.output.summary import Summary, summarise
 from tomopicker.pipeline.callbacks import Callback
 from tomopicker.training.checkpoint import Model
-from tomopicker.wording import number_of
+from tomopicker.wording import number_of, picks_of_tomograms
 
 if TYPE_CHECKING:
     from tomopicker.cluster.settings import ClusterSettings
@@ -54,7 +54,7 @@ class ManyPicked:
         if not self.counts:
             return []
         summary = self.summary.lines if self.summary is not None and len(self.counts) > 2 else []
-        picks = f"{number_of(sum(self.counts.values()), 'pick')} of {number_of(len(self.counts), 'tomogram')}"
+        picks = picks_of_tomograms(sum(self.counts.values()), len(self.counts))
         return [*summary, f"{picks}: {folder / f'{MERGED}.star'}"]
 
 
@@ -150,7 +150,7 @@ def pick_plan(
     masks: Mapping[Path, Path],
     cluster: "ClusterSettings | None",
 ) -> Iterator[str]:
-    """Yield the lines of a dry run of `pick_into`, which has the same parameters."""
+    """Yield the lines of a dry run of `pick_into`."""
     tomograms = [TomogramFile(file, masks.get(file)) for file in files]
     todo = [item_of(file) for file in tomograms if not folder.is_done(file)]
     n_done = len(files) - len(todo)

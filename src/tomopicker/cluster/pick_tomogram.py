@@ -27,7 +27,7 @@ from tomopicker.tomogram import Tomogram
 from tomopicker.training.checkpoint import Model, load_model
 from tomopicker.wording import number_of
 
-MAX_DENSITY_RATIO, MIN_CROWDED = 4.0, 50
+SUSPICIOUS_DENSITY_RATIO, MIN_CROWDED = 4.0, 50
 """Density relative to the training tomograms, and number of particles, above which a count is suspicious."""
 MIN_INVERTED_PRECISION, MIN_INVERTED_PICKS = 0.6, 5
 """Expected precision and true picks in the inverted tomogram from which on its contrast must be wrong."""
@@ -188,7 +188,7 @@ def crowded(
     """
     usual = training_density(provenance)
     volume = math.prod(tomogram.shape) * tomogram.voxel_size**3 * fraction
-    if not usual or particles <= max(MAX_DENSITY_RATIO * usual * volume, MIN_CROWDED):
+    if not usual or particles <= max(SUSPICIOUS_DENSITY_RATIO * usual * volume, MIN_CROWDED):
         return None
     return (
         f"{file}: about {particles:.0f} particles, {particles / volume / usual:.1f} times as dense as in the "

@@ -21,7 +21,7 @@ from tomopicker.wording import number_of
 
 
 class InferredUnitWarning(UserWarning):
-    """A value that was inferred because the file does not state it; shown to the user."""
+    """A value that a file does not state and that was inferred, or a part of it that is not used; shown to the user."""
 
 
 def read_table(path: Path | str, format: str | None = None) -> PickTable:

@@ -7,8 +7,7 @@ A new format is one row here and its functions, which are named by module and im
 - a writer of picks, ``write(picks, frames, path)``;
 - a reader of volumes, ``open_…(path, options) -> Tomogram``.
 
-Formats are tried in the order of the rows: first those recognised by content, then those by suffix, and last plain
-text, which accepts anything.
+Formats are tried in the order of the rows; plain text, which accepts anything, is last.
 """
 
 from collections.abc import Callable

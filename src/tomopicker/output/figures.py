@@ -20,7 +20,7 @@ from matplotlib.patheffects import Normal, Stroke
 from numpy.typing import ArrayLike
 
 from tomopicker.errors import UsageError
-from tomopicker.files import atomic_path
+from tomopicker.files import PICTURE_SUFFIXES, atomic_path, check_suffix
 from tomopicker.tomogram import Tomogram
 from tomopicker.types import Positions
 
@@ -30,7 +30,6 @@ PICK_COLOUR = "#35d04a"
 """Green, as predictions in the paper."""
 
 PERCENTILES = (1.0, 99.0)
-SUFFIXES = (".png", ".svg", ".pdf")
 DPI = 200
 LINE_WIDTH, EXTRA_WIDTH = 1.1, 1.0
 """Width of the top layer's lines, and added width of each layer below, which shows where boxes coincide; points."""
@@ -87,9 +86,8 @@ def save_figure(figure: Figure, path: Path, dpi: int = DPI) -> None:
 
     Raises `UsageError` if the suffix is not ``.png``, ``.svg`` or ``.pdf``.
     """
+    check_suffix(path, PICTURE_SUFFIXES, "a picture")
     suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise UsageError(f"{path}: a picture is written as {', '.join(SUFFIXES)}; choose one of these suffixes")
     without_date: dict[str, dict[str, str | None]] = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format=suffix[1:], dpi=dpi, metadata=without_date.get(suffix))

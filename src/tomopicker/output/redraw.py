@@ -13,7 +13,7 @@ from tomopicker.output.results import open_picked, reselect
 from tomopicker.picking.selection import Selection
 from tomopicker.picks import Picks
 from tomopicker.pipeline.callbacks import Callback
-from tomopicker.wording import number_of
+from tomopicker.wording import picks_of_tomograms
 
 
 def change_threshold(folder: Path, selection: Selection, callback: Callback, *, pictures: bool) -> None:
@@ -44,8 +44,8 @@ def change_threshold(folder: Path, selection: Selection, callback: Callback, *, 
         if not entry["picks"]:
             callback.warn(f"{name}: no candidate passes this threshold, so there are no picks; choose a lower one")
     _redraw(folder, existing, callback, report=pictures)
-    total = number_of(sum(entry["picks"] for entry in entries.values()), "pick")
-    callback.log(f"{total} of {number_of(len(entries), 'tomogram')}: {folder / f'{MERGED}.star'}")
+    total = picks_of_tomograms(sum(entry["picks"] for entry in entries.values()), len(entries))
+    callback.log(f"{total}: {folder / f'{MERGED}.star'}")
 
 
 def _redraw(folder: Path, pictures: Collection[Path], callback: Callback, *, report: bool) -> None:

@@ -176,7 +176,7 @@ class Run:
             loss, consequence = self.settings.objective.loss, "the count from the clicks is used"
             if LOSSES[loss].needs_count:
                 consequence += (
-                    f", but {loss} was trained with the class prior of that count: leave it out and train again"
+                    f", but {loss} was trained with the class prior of the given count: leave it out and train again"
                 )
             self.callback.warn(
                 f"--expected-particles is {given:g} for the training tomograms, but the clicks give about {counted}; "

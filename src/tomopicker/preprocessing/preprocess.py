@@ -71,8 +71,7 @@ class WorkingVolume:
 def working_voxel_size(voxel_size: float, particle_diameter: float, working_diameter: float | None) -> float:
     """Return the working voxel size for a training tomogram, in Å.
 
-    It is the multiple of the tomogram's voxel at which a particle is closest to `working_diameter` voxels wide; never
-    finer than the tomogram.
+    It is the whole multiple of the tomogram's voxel closest to the diameter over `working_diameter`, at least 1.
     """
     if working_diameter is None:
         return voxel_size

@@ -54,8 +54,8 @@ def pretrain_to_file(
     run: dict[str, Any] = {
         "device": choose_device(device), "workers": workers, "resume": resume,
         "checkpoint": output.with_name(f"{output.name}.ckpt"),
+        "report": lambda step, status: on_step("pretraining", status, step, recipe.steps),
     }  # fmt: skip
-    run["report"] = lambda step, status: on_step("pretraining", status, step, recipe.steps)
     if isinstance(recipe, EpisodeRecipe):
         keep = partial(save_best, output, recipe)
         curve = TrainingCurve(keep, lambda point, is_best: callback.log(point.line(is_best)))

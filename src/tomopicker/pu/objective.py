@@ -38,12 +38,15 @@ class Loss:
         From a `PULoss` to the weight of the positive term, without γ.
     needs_count : bool
         True if its class prior requires the expected number of particles.
+    surrogate : str or None
+        Loss of a voxel; None: that of the settings.
     """
 
     title: str
     risk: Callable[["PULoss", Logits, Logits, float], tuple[Scalar, float | None]]
     positive_weight: Callable[["PULoss"], float]
     needs_count: bool = True
+    surrogate: str | None = None
 
 
 @dataclass(frozen=True)
@@ -90,8 +93,8 @@ class PULoss:
 
     @property
     def surrogate(self) -> str:
-        """Loss of a voxel; Dist-PU always uses the sigmoid loss."""
-        return "sigmoid" if self.cfg.loss == "distpu" else self.cfg.surrogate
+        """Loss of a voxel; see `positive_cost`."""
+        return LOSSES[self.cfg.loss].surrogate or self.cfg.surrogate
 
     def mean_score(self, u: Logits) -> float:
         """Return the running mean of E_U[f], updated with a batch."""
@@ -128,7 +131,10 @@ LOSSES: Mapping[LossName, Loss] = {
     "pu": Loss("non-negative positive-unlabelled loss (pu)", _pu, lambda loss: loss.priors.expected),
     "kl": Loss("KL-regularised loss (kl)", _kl, lambda loss: 1.0),
     "distpu": Loss(
-        "Dist-PU loss (distpu)", _distpu, lambda loss: 1.0 if loss.cfg.balanced else 2 * loss.priors.unlabelled
+        "Dist-PU loss (distpu)",
+        _distpu,
+        lambda loss: 1.0 if loss.cfg.balanced else 2 * loss.priors.unlabelled,
+        surrogate="sigmoid",
     ),
 }
 """Every loss that the setting `objective.loss` accepts."""
